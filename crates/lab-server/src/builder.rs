@@ -1,0 +1,163 @@
+//! How a server is to be started.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use rand::RngExt as _;
+use rand::distr::Alphanumeric;
+
+use crate::config::quoted;
+use crate::directory::{self, Directory};
+use crate::server::{Plan, Server};
+use crate::{Choice, Error, Program, replicated};
+
+/// Settings of a private server; made by [`Server::builder`].
+#[derive(Clone, Default)]
+pub struct Builder {
+    choice: Option<Choice>,
+    port: Option<u16>,
+    password: Password,
+    config: Vec<(String, String)>,
+    primary: Option<u16>,
+    tls: Option<[PathBuf; 3]>,
+    cluster: Option<String>,
+}
+
+#[derive(Clone, Default)]
+enum Password {
+    #[default]
+    Generated,
+    Given(String),
+    None,
+}
+
+impl Builder {
+    /// Which program to run. Without it [`Choice::from_env`] decides.
+    #[must_use]
+    pub fn choice(mut self, choice: Choice) -> Self {
+        self.choice = Some(choice);
+        self
+    }
+
+    /// Adds one line to the server's configuration, for example `("maxmemory", "2mb")` or
+    /// `("user", "reader on >secret ~* +@read")`. Lines keep their order and override this crate's own.
+    #[must_use]
+    pub fn config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        let value = value.into();
+        // As an argument an empty value would vanish: `save ""` must stay `save ""`.
+        let value = if value.is_empty() { "\"\"".to_owned() } else { value };
+        self.config.push((key.into(), value));
+        self
+    }
+
+    /// Listens on this port of 127.0.0.1 instead of a free one; it is an error if it is in use.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = Some(port);
+        self
+    }
+
+    /// Sets this password instead of one generated for this server.
+    #[must_use]
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.password = Password::Given(password.into());
+        self
+    }
+
+    /// Lets every process of this machine in, whoever runs it.
+    #[must_use]
+    pub fn no_password(mut self) -> Self {
+        self.password = Password::None;
+        self
+    }
+
+    /// Makes the server a replica of `primary`, with the same password, so that either can replace the other.
+    /// [`start`](Self::start) then returns when the replica is in sync.
+    #[must_use]
+    pub fn replica_of(mut self, primary: &Server) -> Self {
+        self.primary = Some(primary.port());
+        self.password = match primary.password() {
+            "" => Password::None,
+            password => Password::Given(password.to_owned()),
+        };
+        self
+    }
+
+    /// Listens for TLS too, on a port of its own: see [`Server::tls_url`]. Takes PEM files: the server's certificate,
+    /// its key, and the authority's certificate. Clients need no certificate unless
+    /// `config("tls-auth-clients", "yes")` asks for one. No server that is fetched has
+    /// TLS; one from a package manager has.
+    #[must_use]
+    pub fn tls(mut self, cert: impl AsRef<Path>, key: impl AsRef<Path>, ca: impl AsRef<Path>) -> Self {
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        self.tls = Some([cert.as_ref(), key.as_ref(), ca.as_ref()].map(absolute));
+        self
+    }
+
+    /// Starts the server and returns once it answers. Before that, what killed owners left behind is swept.
+    pub fn start(self) -> Result<Server, Error> {
+        let choice = self.choice.clone().map_or_else(Choice::from_env, Ok)?;
+        let program = Program::find(&choice)?;
+        directory::sweep();
+        self.start_program(program)
+    }
+
+    /// A node of a cluster, whose `nodes.conf` has this content when it starts; none if empty.
+    pub(crate) fn cluster_node(mut self, nodes_conf: String) -> Self {
+        self.cluster = Some(nodes_conf);
+        self
+    }
+
+    pub(crate) fn any_port(mut self) -> Self {
+        self.port = None;
+        self
+    }
+
+    /// Starts the server with a program that was found before: several servers of one group look for it once.
+    pub(crate) fn start_program(self, program: Program) -> Result<Server, Error> {
+        let follows = self.primary;
+        let server = Server::launch(self.plan(program), Directory::create()?)?;
+        if follows.is_some() {
+            replicated::wait_for_link(&server)?;
+        }
+        Ok(server)
+    }
+
+    fn plan(self, program: Program) -> Plan {
+        let mut config = Vec::new();
+        if let Some(port) = self.primary {
+            config.push(("replicaof".to_owned(), format!("127.0.0.1 {port}")));
+        }
+        if let Some(files) = &self.tls {
+            let keys = ["tls-cert-file", "tls-key-file", "tls-ca-cert-file"];
+            config.extend(
+                keys.into_iter()
+                    .zip(files)
+                    .map(|(key, file)| (key.to_owned(), quoted(&file.to_string_lossy()))),
+            );
+            config.push(("tls-auth-clients".to_owned(), "no".to_owned()));
+        }
+        config.extend(self.config);
+        let password = match self.password {
+            Password::Generated => Some(generate_password()),
+            Password::Given(password) => Some(password),
+            Password::None => None,
+        };
+        Plan { program, port: self.port, password, tls: self.tls.is_some(), cluster: self.cluster, config }
+    }
+}
+
+/// Says nothing of the configuration, which may hold passwords.
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("choice", &self.choice)
+            .field("port", &self.port)
+            .finish_non_exhaustive()
+    }
+}
+
+/// 32 letters and digits from a generator fit for secrets, about 190 bits; nothing in it needs escaping anywhere.
+pub(crate) fn generate_password() -> String {
+    rand::rng().sample_iter(Alphanumeric).take(32).map(char::from).collect()
+}

@@ -1,0 +1,129 @@
+//! Joining started nodes into one cluster, and knowing when it is one.
+
+use std::thread;
+use std::time::Instant;
+
+use redis::Connection;
+
+use super::{Cluster, birth};
+use crate::readiness::{PATIENCE, POLL};
+use crate::replicated::wait_for_link;
+use crate::{Error, Server};
+
+/// In milliseconds. Nodes ping those they have not heard of for half of this, so news spreads fast while it is low.
+pub(super) const NODE_TIMEOUT: &str = "500";
+
+/// Joins all nodes: the primaries take their slots, everyone meets everyone, the replicas follow.
+pub(super) fn join(cluster: &Cluster) -> Result<(), Error> {
+    let mut connections = connect(cluster)?;
+    for primary in &mut connections[..cluster.primaries] {
+        wait_for("the first view of the cluster", || has_a_view(primary))?;
+        birth::take_over(primary)?;
+    }
+    meet(cluster, &mut connections)?;
+    for connection in &mut connections {
+        wait_for("the nodes of the cluster to know each other", || {
+            knows_all(connection, cluster.nodes.len())
+        })?;
+    }
+    follow(cluster, &mut connections)
+}
+
+/// Waits until every node serves, knows every slot's primary and every replica's.
+pub(super) fn wait_until_ok(cluster: &Cluster) -> Result<(), Error> {
+    for connection in &mut connect(cluster)? {
+        wait_for("the cluster to serve all slots", || state_is_ok(connection))?;
+        let replicas = cluster.nodes.len() - cluster.primaries;
+        wait_for("the nodes to learn who follows whom", || knows_replicas(connection, replicas))?;
+    }
+    Ok(())
+}
+
+fn connect(cluster: &Cluster) -> Result<Vec<Connection>, Error> {
+    let connect = |node: &Server| node.client().get_connection();
+    cluster
+        .nodes
+        .iter()
+        .map(connect)
+        .collect::<Result<_, _>>()
+        .map_err(Error::redis("connecting to a cluster node"))
+}
+
+/// Each node is introduced to each other one: by gossip alone it would take a second and more.
+fn meet(cluster: &Cluster, connections: &mut [Connection]) -> Result<(), Error> {
+    for (from, connection) in connections.iter_mut().enumerate() {
+        for other in cluster.nodes.iter().skip(from + 1) {
+            let mut command = redis::cmd("CLUSTER");
+            command.arg("MEET").arg("127.0.0.1").arg(other.port()).arg(other.bus_port());
+            command.exec(connection).map_err(Error::redis("introducing cluster nodes to each other"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives the replicas to their primaries, one each per round: a primary that serves two at once keeps one waiting.
+fn follow(cluster: &Cluster, connections: &mut [Connection]) -> Result<(), Error> {
+    let failed = || Error::redis("giving a cluster node its primary");
+    let (primaries, replicas) = connections.split_at_mut(cluster.primaries);
+    let id = |primary: &mut Connection| redis::cmd("CLUSTER").arg("MYID").query::<String>(primary);
+    let ids = primaries.iter_mut().map(id).collect::<Result<Vec<_>, _>>().map_err(failed())?;
+    for (round, servers) in replicas.chunks_mut(ids.len()).zip(cluster.replicas().chunks(ids.len())) {
+        for (replica, id) in round.iter_mut().zip(&ids) {
+            redis::cmd("CLUSTER").arg("REPLICATE").arg(id).exec(replica).map_err(failed())?;
+        }
+        servers.iter().try_for_each(wait_for_link)?;
+    }
+    Ok(())
+}
+
+fn state_is_ok(connection: &mut Connection) -> redis::RedisResult<Seen> {
+    let info: String = redis::cmd("CLUSTER").arg("INFO").query(connection)?;
+    let ok = info.lines().any(|line| line.trim_end() == "cluster_state:ok");
+    Ok(Seen { done: ok, last: info })
+}
+
+/// Whether a newborn primary has looked at its cluster. It finds all well, unless it was so slow that it misses the
+/// placeholder by now; the takeover mends that too, only the node then waits a moment before it serves.
+fn has_a_view(connection: &mut Connection) -> redis::RedisResult<Seen> {
+    let seen = state_is_ok(connection)?;
+    let missed = ["cluster_slots_pfail:", "cluster_slots_fail:"]
+        .iter()
+        .filter_map(|field| seen.last.lines().find_map(|line| line.strip_prefix(field)))
+        .any(|slots| slots.trim_end() != "0");
+    Ok(Seen { done: seen.done || missed, ..seen })
+}
+
+/// Whether a node has live links to all others and sees every slot served.
+fn knows_all(connection: &mut Connection, nodes: usize) -> redis::RedisResult<Seen> {
+    let view: String = redis::cmd("CLUSTER").arg("NODES").query(connection)?;
+    let linked =
+        |line: &str| line.contains(" connected") && !line.contains("handshake") && !line.contains("fail");
+    let all = view.lines().count() == nodes && view.lines().all(linked);
+    let info: String = redis::cmd("CLUSTER").arg("INFO").query(connection)?;
+    let served = info.lines().any(|line| line.trim_end() == "cluster_slots_ok:16384");
+    Ok(Seen { done: all && served, last: view })
+}
+
+fn knows_replicas(connection: &mut Connection, replicas: usize) -> redis::RedisResult<Seen> {
+    let view: String = redis::cmd("CLUSTER").arg("NODES").query(connection)?;
+    Ok(Seen { done: view.lines().filter(|line| line.contains("slave")).count() == replicas, last: view })
+}
+
+struct Seen {
+    done: bool,
+    last: String,
+}
+
+fn wait_for(what: &str, mut look: impl FnMut() -> redis::RedisResult<Seen>) -> Result<(), Error> {
+    let start = Instant::now();
+    loop {
+        let seen = look().map_err(Error::redis(what))?;
+        if seen.done {
+            return Ok(());
+        }
+        if start.elapsed() > PATIENCE {
+            return Err(Error::NotReady { what: what.to_owned(), after: PATIENCE, last: seen.last });
+        }
+        thread::sleep(POLL);
+    }
+}

@@ -1,0 +1,186 @@
+//! A Redis Cluster of private servers, formed without `redis-cli`.
+
+mod birth;
+mod formation;
+
+use std::thread;
+
+use crate::builder::generate_password;
+use crate::{Builder, Choice, Error, Program, Server, directory};
+use birth::Birth;
+
+/// What holds, unless the builder says otherwise, once the cluster is formed; while it forms, other values do.
+const NODE_TIMEOUT: (&str, &str) = ("cluster-node-timeout", "2000");
+const FULL_COVERAGE: (&str, &str) = ("cluster-require-full-coverage", "yes");
+
+/// A cluster whose nodes all agree that every slot is served. Dropping it ends every node.
+#[derive(Debug)]
+pub struct Cluster {
+    nodes: Vec<Server>,
+    primaries: usize,
+}
+
+impl Cluster {
+    /// A cluster of `primaries` primaries (1 to 1000) without replicas, with the program that the environment chooses.
+    pub fn start(primaries: usize) -> Result<Self, Error> {
+        Self::builder().primaries(primaries).start()
+    }
+
+    /// A cluster with settings of one's own; three primaries without replicas unless told otherwise.
+    #[must_use]
+    pub fn builder() -> ClusterBuilder {
+        ClusterBuilder {
+            choice: None,
+            primaries: 3,
+            replicas_each: 0,
+            config: Vec::new(),
+            with_password: true,
+        }
+    }
+
+    /// The URL of every node, primaries first. Each holds the password.
+    #[must_use]
+    pub fn urls(&self) -> Vec<String> {
+        self.nodes.iter().map(Server::url).collect()
+    }
+
+    /// Every node: first the primaries in the order of their slots, then the replicas.
+    #[must_use]
+    pub fn nodes(&self) -> &[Server] {
+        &self.nodes
+    }
+
+    /// Every node, to kill and restart it.
+    pub fn nodes_mut(&mut self) -> &mut [Server] {
+        &mut self.nodes
+    }
+
+    /// The nodes that were started as primaries.
+    #[must_use]
+    pub fn primaries(&self) -> &[Server] {
+        &self.nodes[..self.primaries]
+    }
+
+    /// The nodes that were started as replicas: first one of each primary, then the second of each.
+    #[must_use]
+    pub fn replicas(&self) -> &[Server] {
+        &self.nodes[self.primaries..]
+    }
+
+    /// The password of every node; empty when there is none.
+    #[must_use]
+    pub fn password(&self) -> &str {
+        self.nodes.first().map_or("", Server::password)
+    }
+}
+
+/// Settings of a cluster; made by [`Cluster::builder`].
+#[derive(Clone)]
+pub struct ClusterBuilder {
+    choice: Option<Choice>,
+    primaries: usize,
+    replicas_each: usize,
+    config: Vec<(String, String)>,
+    with_password: bool,
+}
+
+impl ClusterBuilder {
+    /// How many primaries share the slots: 1 to 1000, three by default.
+    #[must_use]
+    pub fn primaries(mut self, primaries: usize) -> Self {
+        self.primaries = primaries.clamp(1, 1000);
+        self
+    }
+
+    /// How many replicas each primary has; none by default.
+    #[must_use]
+    pub fn replicas_each(mut self, replicas: usize) -> Self {
+        self.replicas_each = replicas;
+        self
+    }
+
+    /// Which program every node runs. Without it [`Choice::from_env`] decides.
+    #[must_use]
+    pub fn choice(mut self, choice: Choice) -> Self {
+        self.choice = Some(choice);
+        self
+    }
+
+    /// Adds one line to the configuration of every node, see [`Builder::config`].
+    #[must_use]
+    pub fn config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.config.push((key.into(), value.into()));
+        self
+    }
+
+    /// Lets every process of this machine in, whoever runs it.
+    #[must_use]
+    pub fn no_password(mut self) -> Self {
+        self.with_password = false;
+        self
+    }
+
+    /// Starts the nodes, joins them, and returns once every node sees every slot served and every replica in sync.
+    pub fn start(self) -> Result<Cluster, Error> {
+        let choice = self.choice.clone().map_or_else(Choice::from_env, Ok)?;
+        let program = Program::find(&choice)?;
+        directory::sweep();
+        let nodes = self.start_nodes(&program)?;
+        let cluster = Cluster { nodes, primaries: self.primaries };
+        formation::join(&cluster)?;
+        for (key, usual) in [NODE_TIMEOUT, FULL_COVERAGE] {
+            let value = self.config.iter().rev().find(|(name, _)| name.eq_ignore_ascii_case(key));
+            let value = value.map_or(usual, |(_, value)| value);
+            for node in &cluster.nodes {
+                node.settle(key, value)?;
+            }
+        }
+        formation::wait_until_ok(&cluster)?;
+        Ok(cluster)
+    }
+
+    /// Starts all nodes at once; they do not know each other yet.
+    fn start_nodes(&self, program: &Program) -> Result<Vec<Server>, Error> {
+        let password = generate_password();
+        let count = self.primaries * (1 + self.replicas_each);
+        thread::scope(|scope| {
+            let starting: Vec<_> = (0..count)
+                .map(|index| {
+                    let birth = (index < self.primaries).then(|| Birth::of_primary(index, self.primaries));
+                    let builder = self.node(&password, birth);
+                    scope.spawn(|| builder.start_program(program.clone()))
+                })
+                .collect();
+            starting
+                .into_iter()
+                .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect()
+        })
+    }
+
+    fn node(&self, password: &str, birth: Option<Birth>) -> Builder {
+        let builder =
+            Server::builder().cluster_node(birth.map(|birth| birth.nodes_conf()).unwrap_or_default());
+        let builder = if self.with_password { builder.password(password) } else { builder.no_password() };
+        let own = [
+            ("cluster-enabled", "yes"),
+            ("cluster-config-file", "nodes.conf"),
+            ("cluster-announce-ip", "127.0.0.1"),
+        ];
+        let builder = own.into_iter().fold(builder, |builder, (key, value)| builder.config(key, value));
+        let builder = self.config.iter().fold(builder, |builder, (key, value)| builder.config(key, value));
+        // Last, because forming the cluster depends on them; the values asked for are set when it is formed.
+        builder.config(FULL_COVERAGE.0, "no").config(NODE_TIMEOUT.0, formation::NODE_TIMEOUT)
+    }
+}
+
+/// Says nothing of the configuration, which may hold passwords.
+impl std::fmt::Debug for ClusterBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClusterBuilder")
+            .field("choice", &self.choice)
+            .field("primaries", &self.primaries)
+            .field("replicas_each", &self.replicas_each)
+            .finish_non_exhaustive()
+    }
+}

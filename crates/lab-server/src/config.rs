@@ -1,0 +1,126 @@
+//! The configuration file of one server.
+//!
+//! The password stands here, in a file only its owner can read, and never in an argument that `ps` would show.
+
+use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::directory::PID_FILE;
+use crate::version::Version;
+use crate::{Error, Program};
+
+pub(crate) const CONFIG_FILE: &str = "server.conf";
+pub(crate) const SOCKET: &str = "redis.sock";
+pub(crate) const LOG_FILE: &str = "server.log";
+
+/// What the lines of the file are made of.
+pub(crate) struct Config<'a> {
+    pub(crate) directory: &'a Path,
+    pub(crate) program: &'a Program,
+    pub(crate) port: u16,
+    pub(crate) password: Option<&'a str>,
+    /// Settings of the builder, in order; they come last, so that they win.
+    pub(crate) extra: &'a [(String, String)],
+}
+
+impl Config<'_> {
+    /// Writes the file with mode 0600.
+    pub(crate) fn write(&self) -> Result<PathBuf, Error> {
+        let path = self.directory.join(CONFIG_FILE);
+        let text = self.text()?;
+        // A second attempt on another port writes it anew.
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&path)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .map_err(Error::io(format!("write {}", path.display())))?;
+        Ok(path)
+    }
+
+    fn text(&self) -> Result<String, Error> {
+        let inside = |name: &str| quoted(&self.directory.join(name).to_string_lossy());
+        let version = self.program.version();
+        let mut text = format!(
+            "bind 127.0.0.1\nprotected-mode yes\nport {}\nunixsocket {}\nunixsocketperm 700\ndaemonize no\n\
+             dir {}\nlogfile {}\npidfile {}\ndatabases 16\nsave \"\"\nappendonly no\n\
+             repl-diskless-sync yes\nrepl-diskless-sync-delay 0\n",
+            self.port,
+            inside(SOCKET),
+            quoted(&self.directory.to_string_lossy()),
+            inside(LOG_FILE),
+            inside(PID_FILE),
+        );
+        if version >= Version::new(6, 0, 0) {
+            // Valkey 9.1 looks only once a second whether a replica's download to disk is complete.
+            text.push_str("repl-diskless-load on-empty-db\n");
+        }
+        if version >= Version::new(6, 2, 0) {
+            // `ps` then shows which server is which; elsewhere than on Linux the sweep recognises its own by it.
+            text.push_str("proc-title-template \"{title} {config-file} {listen-addr} {server-mode}\"\n");
+        }
+        if version >= Version::new(7, 0, 0) {
+            text.push_str("enable-debug-command local\n");
+        }
+        if let Some(password) = self.password {
+            let password = quoted(password);
+            let _ = writeln!(text, "requirepass {password}\nmasterauth {password}");
+        }
+        for module in self.program.modules() {
+            let _ = writeln!(text, "loadmodule {}", quoted(&module.to_string_lossy()));
+        }
+        for (key, value) in self.extra {
+            if [key, value].iter().any(|part| part.contains(['\n', '\r', '\0'])) {
+                return Err(Error::Config { key: key.escape_default().to_string() });
+            }
+            let _ = writeln!(text, "{key} {value}");
+        }
+        Ok(text)
+    }
+}
+
+/// Adds a line, which overrides an earlier one.
+pub(crate) fn append(directory: &Path, key: &str, value: &str) -> Result<(), Error> {
+    let path = directory.join(CONFIG_FILE);
+    OpenOptions::new()
+        .append(true)
+        .open(&path)
+        .and_then(|mut file| writeln!(file, "{key} {value}"))
+        .map_err(Error::io(format!("write {}", path.display())))
+}
+
+/// An argument as the server's parser of configuration lines reads it back: in double quotes, odd bytes escaped.
+pub(crate) fn quoted(argument: &str) -> String {
+    let mut text = String::from("\"");
+    for byte in argument.bytes() {
+        match byte {
+            b'"' | b'\\' => {
+                text.push('\\');
+                text.push(char::from(byte));
+            }
+            0x20..=0x7e => text.push(char::from(byte)),
+            _ => {
+                let _ = write!(text, "\\x{byte:02x}");
+            }
+        }
+    }
+    text.push('"');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_bytes_are_escaped_for_the_server() {
+        assert_eq!(quoted("plain"), "\"plain\"");
+        assert_eq!(quoted("a b\"c\\d\n"), "\"a b\\\"c\\\\d\\x0a\"");
+        assert_eq!(quoted("é"), "\"\\xc3\\xa9\"");
+    }
+}

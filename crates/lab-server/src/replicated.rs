@@ -1,0 +1,51 @@
+//! A primary with replicas.
+
+use std::time::Instant;
+
+use crate::readiness::{PATIENCE, POLL};
+use crate::{Builder, Choice, Error, Server};
+
+/// A primary and its replicas, all with one password. Dropping it ends them all.
+#[derive(Debug)]
+pub struct Replicated {
+    /// Takes the writes.
+    pub primary: Server,
+    /// Follow it; each was in sync when [`start`](Self::start) returned.
+    pub replicas: Vec<Server>,
+}
+
+impl Replicated {
+    /// A primary and `replicas` replicas with the program that the environment chooses.
+    pub fn start(replicas: usize) -> Result<Self, Error> {
+        Self::start_with(Server::builder().choice(Choice::from_env()?), replicas)
+    }
+
+    /// The same from a builder, whose settings hold for every one of them; a port given holds for the primary only.
+    pub fn start_with(builder: Builder, replicas: usize) -> Result<Self, Error> {
+        let primary = builder.clone().start()?;
+        let builder = builder.any_port();
+        // One after the other: a replica that asks while another is being served waits a second for its turn.
+        let replicas = (0..replicas)
+            .map(|_| builder.clone().any_port().replica_of(&primary).start_program(primary.program().clone()))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { primary, replicas })
+    }
+}
+
+/// Waits until a replica has the primary's data and follows its writes.
+pub(crate) fn wait_for_link(replica: &Server) -> Result<(), Error> {
+    let failed = || Error::redis("asking a replica whether it is in sync");
+    let mut connection = replica.client().get_connection().map_err(failed())?;
+    let start = Instant::now();
+    loop {
+        let info: String = redis::cmd("INFO").arg("replication").query(&mut connection).map_err(failed())?;
+        if info.lines().any(|line| line == "master_link_status:up") {
+            return Ok(());
+        }
+        if start.elapsed() > PATIENCE {
+            let last = info.lines().filter(|line| line.starts_with("master_")).collect::<Vec<_>>().join(", ");
+            return Err(Error::NotReady { what: "the replica".to_owned(), after: PATIENCE, last });
+        }
+        std::thread::sleep(POLL);
+    }
+}

@@ -1,0 +1,281 @@
+//! One running server.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal};
+
+use crate::config::{self, Config, LOG_FILE, SOCKET};
+use crate::directory::{self, Directory};
+use crate::keeper::Keeper;
+use crate::ports;
+use crate::url;
+use crate::version::Version;
+use crate::{Builder, Error, Program, last_words, readiness};
+
+/// How often another port is chosen when a stranger was quicker.
+const PORT_ATTEMPTS: u32 = 20;
+
+/// A private server: it listens on 127.0.0.1 and on a unix socket, and lives as long as this value.
+///
+/// Dropping it kills the process and removes its directory, and has done both when it returns. When the owner is
+/// killed or panics instead, the same happens by itself.
+pub struct Server {
+    // Dropped in this order: the process ends before its directory goes.
+    keeper: Option<Keeper>,
+    directory: Directory,
+    plan: Plan,
+    client: redis::Client,
+    port: u16,
+    tls_port: Option<u16>,
+    bus_port: u16,
+    pid: Option<Pid>,
+}
+
+/// What a builder settled on before the server was started.
+pub(crate) struct Plan {
+    pub(crate) program: Program,
+    pub(crate) port: Option<u16>,
+    pub(crate) password: Option<String>,
+    pub(crate) tls: bool,
+    /// For a node of a cluster the `nodes.conf` it starts with, empty for none.
+    pub(crate) cluster: Option<String>,
+    pub(crate) config: Vec<(String, String)>,
+}
+
+impl Server {
+    /// Starts a server with the program that the environment chooses, see [`Choice::from_env`](crate::Choice::from_env).
+    pub fn start() -> Result<Self, Error> {
+        Self::builder().start()
+    }
+
+    /// A server with settings of one's own.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// `redis://default:PASSWORD@127.0.0.1:PORT/`. Holds the password: not for logs.
+    #[must_use]
+    pub fn url(&self) -> String {
+        url::tcp("redis", self.password(), self.port)
+    }
+
+    /// The unix socket as the redis crate takes it, `redis+unix:///PATH?pass=PASSWORD`. Holds the password.
+    #[must_use]
+    pub fn unix_url(&self) -> String {
+        url::unix(&self.socket(), self.password())
+    }
+
+    /// `rediss://default:PASSWORD@127.0.0.1:PORT/`, if the server was started with [`Builder::tls`]. Holds the password.
+    #[must_use]
+    pub fn tls_url(&self) -> Option<String> {
+        self.tls_port.map(|port| url::tcp("rediss", self.password(), port))
+    }
+
+    /// The TCP port on 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The password of the default user; empty when there is none.
+    #[must_use]
+    pub fn password(&self) -> &str {
+        self.plan.password.as_deref().unwrap_or_default()
+    }
+
+    /// The unix socket, which only this user can open.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.directory.path().join(SOCKET)
+    }
+
+    /// The directory with everything the server has: configuration, log, socket, data. Mode 0700.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The process id of the server; of the last one while it is killed.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid.map_or(0, |pid| pid.as_raw_nonzero().get().unsigned_abs())
+    }
+
+    /// The program that runs.
+    #[must_use]
+    pub fn program(&self) -> &Program {
+        &self.plan.program
+    }
+
+    /// A client for [`url`](Self::url), good for blocking and async connections.
+    #[must_use]
+    pub fn client(&self) -> redis::Client {
+        self.client.clone()
+    }
+
+    /// Whether the process is there: false after [`kill`](Self::kill), a `SHUTDOWN` or a crash.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.keeper.as_ref().is_some_and(|keeper| keeper.ended_within(Duration::ZERO).is_none())
+    }
+
+    /// Kills the process with SIGKILL, as a power cut would, and keeps the directory for [`restart`](Self::restart).
+    /// The process is gone when this returns.
+    pub fn kill(&mut self) {
+        if let Some(keeper) = self.keeper.take() {
+            keeper.kill();
+        }
+    }
+
+    /// Starts the server again, after killing it if it still runs: same port, directory and password, so that what
+    /// it had saved comes back. Returns once the data is loaded.
+    pub fn restart(&mut self) -> Result<(), Error> {
+        self.kill();
+        if !ports::is_free(self.port) {
+            return Err(Error::PortInUse { port: self.port });
+        }
+        self.run()
+    }
+
+    /// Stops the process with SIGSTOP: connections stay open and nothing answers, as on a host that hangs.
+    pub fn pause(&self) -> Result<(), Error> {
+        self.signal(Signal::STOP, "pause the server")
+    }
+
+    /// Lets a paused process go on.
+    pub fn resume(&self) -> Result<(), Error> {
+        self.signal(Signal::CONT, "resume the server")
+    }
+
+    /// Ends the server and removes its directory, as dropping it does.
+    pub fn stop(self) {
+        drop(self);
+    }
+
+    /// The port on which a cluster node talks to the others.
+    pub(crate) fn bus_port(&self) -> u16 {
+        self.bus_port
+    }
+
+    /// Changes a setting now and for every restart.
+    pub(crate) fn settle(&self, key: &str, value: &str) -> Result<(), Error> {
+        let mut connection =
+            self.client.get_connection().map_err(Error::redis("connecting to the private server"))?;
+        let mut command = redis::cmd("CONFIG");
+        command
+            .arg("SET")
+            .arg(key)
+            .arg(value)
+            .exec(&mut connection)
+            .map_err(Error::redis(format!("setting {key}")))?;
+        config::append(self.dir(), key, value)
+    }
+
+    pub(crate) fn launch(plan: Plan, directory: Directory) -> Result<Self, Error> {
+        // The socket is the way in that is certainly ours; the port of the client follows when it is known.
+        let client = open(&url::tcp("redis", plan.password.as_deref().unwrap_or_default(), 0))?;
+        let mut server =
+            Self { keeper: None, directory, plan, client, port: 0, tls_port: None, bus_port: 0, pid: None };
+        for attempt in 1.. {
+            server.choose_ports()?;
+            match server.run() {
+                Ok(()) => break,
+                Err(Error::Died { output, .. })
+                    if last_words::blame_the_port(&output) && attempt < PORT_ATTEMPTS => {}
+                Err(Error::Died { program, output }) if server.plan.tls && last_words::blame_tls(&output) => {
+                    return Err(Error::NoTls { program, output });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        server.client = open(&server.url())?;
+        Ok(server)
+    }
+
+    /// Chooses ports and writes the configuration that names them.
+    fn choose_ports(&mut self) -> Result<(), Error> {
+        let old_bus = self.plan.cluster.is_some() && self.plan.program.version() < Version::new(7, 0, 0);
+        self.port = match self.plan.port {
+            Some(port) if !ports::is_free(port) => return Err(Error::PortInUse { port }),
+            Some(port) => port,
+            None => loop {
+                let port = ports::free();
+                if !old_bus || ports::is_free(port + ports::BUS_OFFSET) {
+                    break port;
+                }
+            },
+        };
+        let mut extra = Vec::new();
+        if self.plan.tls {
+            let port = ports::free();
+            self.tls_port = Some(port);
+            extra.push(("tls-port".to_owned(), port.to_string()));
+        }
+        if old_bus {
+            self.bus_port = self.port + ports::BUS_OFFSET;
+        } else if self.plan.cluster.is_some() {
+            self.bus_port = ports::free();
+            extra.push(("cluster-port".to_owned(), self.bus_port.to_string()));
+        }
+        extra.extend_from_slice(&self.plan.config);
+        let config = Config {
+            directory: self.directory.path(),
+            program: &self.plan.program,
+            port: self.port,
+            password: self.plan.password.as_deref(),
+            extra: &extra,
+        };
+        config.write()?;
+        if let Some(nodes) = self.plan.cluster.as_deref().filter(|nodes| !nodes.is_empty()) {
+            let path = self.dir().join("nodes.conf");
+            fs::write(&path, nodes).map_err(Error::io(format!("write {}", path.display())))?;
+        }
+        Ok(())
+    }
+
+    /// Runs the program with the configuration as written, and waits until it answers.
+    fn run(&mut self) -> Result<(), Error> {
+        let directory = self.directory.path();
+        // The log of an earlier run must not explain this one.
+        let _ = fs::remove_file(directory.join(LOG_FILE));
+        let keeper = Keeper::spawn(self.plan.program.path(), directory)?;
+        let words = |output: String| last_words::of(&output, directory, self.plan.password.as_deref());
+        match readiness::wait(&keeper, &open(&self.unix_url())?, &self.plan.program.describe(), words) {
+            Ok(()) => {
+                self.pid = directory::recorded_pid(directory);
+                self.keeper = Some(keeper);
+                Ok(())
+            }
+            Err(error) => {
+                keeper.kill();
+                Err(error)
+            }
+        }
+    }
+
+    fn signal(&self, signal: Signal, action: &str) -> Result<(), Error> {
+        // While the keeper lives it has not reaped the server, so the pid is not another process's.
+        let pid = self.pid.filter(|_| self.is_running()).ok_or(rustix::io::Errno::SRCH);
+        pid.and_then(|pid| rustix::process::kill_process(pid, signal))
+            .map_err(|errno| Error::io(action)(errno.into()))
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("program", &self.plan.program.describe())
+            .field("port", &self.port)
+            .field("pid", &self.pid())
+            .field("dir", &self.dir())
+            .finish_non_exhaustive()
+    }
+}
+
+fn open(url: &str) -> Result<redis::Client, Error> {
+    redis::Client::open(url).map_err(Error::redis("the address of the private server"))
+}

@@ -1,0 +1,99 @@
+//! A primary with replicas, and a cluster.
+
+#![expect(clippy::print_stdout, reason = "a release that is not tested is named")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where by panicking")]
+
+use std::time::{Duration, Instant};
+
+use lab_server::{Choice, Cluster, Error, Program, Release, Replicated, Server};
+use redis::cluster::ClusterClient;
+
+/// Every release that this machine can have; the others are named with the reason.
+fn releases() -> Vec<Choice> {
+    let mut choices = Vec::new();
+    for release in Release::ALL {
+        match Program::find(&Choice::release(release)) {
+            Err(error @ Error::NotInstalled { .. }) => println!("skipped: {error}"),
+            found => {
+                found.unwrap();
+                choices.push(Choice::release(release));
+            }
+        }
+    }
+    choices
+}
+
+#[test]
+fn an_acknowledged_write_is_on_every_replica() {
+    for choice in releases() {
+        let start = Instant::now();
+        let group = Replicated::start_with(Server::builder().choice(choice), 2).unwrap();
+        println!("{}: {:?}", group.primary.program().describe(), start.elapsed());
+        let mut primary = group.primary.client().get_connection().unwrap();
+        redis::cmd("SET").arg("k").arg("v").exec(&mut primary).unwrap();
+        let copies: usize = redis::cmd("WAIT").arg(2).arg(10_000).query(&mut primary).unwrap();
+        assert_eq!(copies, 2);
+        for replica in &group.replicas {
+            let mut connection = replica.client().get_connection().unwrap();
+            let value: String = redis::cmd("GET").arg("k").query(&mut connection).unwrap();
+            assert_eq!(value, "v");
+            let error = redis::cmd("SET").arg("k").arg("w").exec(&mut connection).unwrap_err();
+            assert_eq!(error.code(), Some("READONLY"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_cluster_serves_every_slot() {
+    for choice in releases() {
+        let start = Instant::now();
+        let cluster = Cluster::builder().primaries(3).choice(choice).start().unwrap();
+        println!("{}: {:?}", cluster.nodes()[0].program().describe(), start.elapsed());
+        let mut connection = ClusterClient::new(cluster.urls()).unwrap().get_connection().unwrap();
+        let keys: Vec<_> = (0..300).map(|n| format!("key:{n}")).collect();
+        for key in &keys {
+            redis::cmd("SET").arg(key).arg(key).exec(&mut connection).unwrap();
+        }
+        for key in &keys {
+            let value: String = redis::cmd("GET").arg(key).query(&mut connection).unwrap();
+            assert_eq!(&value, key);
+        }
+        let mut held = 0;
+        for node in cluster.nodes() {
+            let size: usize =
+                redis::cmd("DBSIZE").query(&mut node.client().get_connection().unwrap()).unwrap();
+            assert!(size > 0, "every node holds a share");
+            held += size;
+        }
+        assert_eq!(held, keys.len());
+    }
+}
+
+#[test]
+fn a_cluster_replica_takes_over_from_a_killed_primary() {
+    let mut cluster = Cluster::builder().primaries(3).replicas_each(1).start().unwrap();
+    assert_eq!((cluster.primaries().len(), cluster.replicas().len()), (3, 3));
+    let mut replica = cluster.replicas()[0].client().get_connection().unwrap();
+    cluster.nodes_mut()[0].kill();
+    let start = Instant::now();
+    loop {
+        let role: redis::Value = redis::cmd("ROLE").query(&mut replica).unwrap();
+        let redis::Value::Array(role) = role else { panic!("{role:?}") };
+        if role[0] == redis::Value::BulkString(b"master".to_vec()) {
+            break;
+        }
+        assert!(start.elapsed() < Duration::from_secs(30), "{role:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_cluster_leaves_nothing() {
+    let cluster = Cluster::start(3).unwrap();
+    let left: Vec<_> = cluster.nodes().iter().map(|node| (node.pid(), node.dir().to_owned())).collect();
+    drop(cluster);
+    for (pid, dir) in left {
+        assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
+        assert!(!dir.exists());
+    }
+}

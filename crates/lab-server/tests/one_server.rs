@@ -1,0 +1,237 @@
+//! One private server: private indeed, and gone when its owner lets go of it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where by panicking")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use lab_server::{Choice, Error, Release, Server};
+
+fn exists(pid: u32) -> bool {
+    Path::new(&format!("/proc/{pid}")).exists()
+}
+
+fn ping(url: &str) -> redis::RedisResult<String> {
+    let mut connection = redis::Client::open(url)?.get_connection()?;
+    redis::cmd("PING").query(&mut connection)
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn every_release_starts_and_answers() {
+    for release in Release::ALL {
+        let start = Instant::now();
+        let server = match Server::builder().choice(Choice::release(release)).start() {
+            Err(error @ Error::NotInstalled { .. }) => {
+                println!("skipped: {error}");
+                continue;
+            }
+            started => started.unwrap(),
+        };
+        println!("{release}: {} in {:?}", server.program().describe(), start.elapsed());
+        assert_eq!(ping(&server.url()).unwrap(), "PONG", "{release} over TCP");
+        assert_eq!(ping(&server.unix_url()).unwrap(), "PONG", "{release} over its unix socket");
+    }
+}
+
+#[test]
+fn modules_answer() {
+    let server = Server::builder().choice(Choice::release(Release::Redis82Modules)).start().unwrap();
+    let mut connection = server.client().get_connection().unwrap();
+    redis::cmd("JSON.SET").arg("doc").arg("$").arg(r#"{"a":1}"#).exec(&mut connection).unwrap();
+    let sum: String =
+        redis::cmd("JSON.NUMINCRBY").arg("doc").arg("$.a").arg(2).query(&mut connection).unwrap();
+    assert_eq!(sum, "[3]");
+    let added: bool = redis::cmd("BF.ADD").arg("bloom").arg("x").query(&mut connection).unwrap();
+    assert!(added);
+    let indexes: Vec<String> = redis::cmd("FT._LIST").query(&mut connection).unwrap();
+    assert!(indexes.is_empty());
+}
+
+#[test]
+fn a_stranger_is_not_let_in() {
+    let server = Server::start().unwrap();
+    let error = ping(&format!("redis://127.0.0.1:{}/", server.port())).unwrap_err();
+    assert_eq!(error.code(), Some("NOAUTH"), "{error}");
+}
+
+#[test]
+fn without_a_password_anyone_here_is_let_in() {
+    let server = Server::builder().no_password().start().unwrap();
+    assert_eq!(server.password(), "");
+    assert_eq!(ping(&format!("redis://127.0.0.1:{}/", server.port())).unwrap(), "PONG");
+}
+
+#[test]
+fn files_are_for_their_owner_only_and_argv_has_no_password() {
+    let server = Server::start().unwrap();
+    assert_eq!(mode(server.dir()), 0o700);
+    assert_eq!(mode(&server.dir().join("server.conf")), 0o600);
+    assert_eq!(mode(&server.socket()), 0o700);
+    for process in fs::read_dir("/proc").unwrap().flatten() {
+        let argv = fs::read(process.path().join("cmdline")).unwrap_or_default();
+        let environment = fs::read(process.path().join("environ")).unwrap_or_default();
+        for bytes in [argv, environment] {
+            assert!(
+                !String::from_utf8_lossy(&bytes).contains(server.password()),
+                "{}",
+                process.path().display()
+            );
+        }
+    }
+    assert!(!format!("{server:?}").contains(server.password()));
+}
+
+#[test]
+fn a_dropped_server_leaves_nothing() {
+    let server = Server::start().unwrap();
+    let (pid, dir) = (server.pid(), server.dir().to_owned());
+    assert!(exists(pid) && dir.exists());
+    drop(server);
+    assert!(!exists(pid), "the process is still there");
+    assert!(!dir.exists(), "the directory is still there");
+}
+
+#[test]
+fn a_panicking_owner_leaves_nothing() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let owner = std::thread::spawn(move || {
+        let server = Server::start().unwrap();
+        tell.send((server.pid(), server.dir().to_owned())).unwrap();
+        panic!("on purpose");
+    });
+    assert!(owner.join().is_err());
+    let (pid, dir) = told.recv().unwrap();
+    assert!(!exists(pid) && !dir.exists());
+}
+
+#[test]
+fn saved_data_survives_a_kill() {
+    let mut server =
+        Server::builder().config("appendonly", "yes").config("appendfsync", "always").start().unwrap();
+    let mut connection = server.client().get_connection().unwrap();
+    redis::cmd("SET").arg("k").arg("v").exec(&mut connection).unwrap();
+    let (port, pid) = (server.port(), server.pid());
+    server.kill();
+    assert!(!server.is_running() && !exists(pid));
+    assert!(server.dir().exists());
+    server.restart().unwrap();
+    assert_eq!(server.port(), port);
+    assert_ne!(server.pid(), pid);
+    let mut connection = server.client().get_connection().unwrap();
+    let value: String = redis::cmd("GET").arg("k").query(&mut connection).unwrap();
+    assert_eq!(value, "v");
+}
+
+#[test]
+fn a_killed_server_that_is_dropped_leaves_nothing() {
+    let mut server = Server::start().unwrap();
+    server.kill();
+    let dir = server.dir().to_owned();
+    assert!(server.pause().is_err(), "its pid may be another process's by now");
+    drop(server);
+    assert!(!dir.exists());
+}
+
+#[test]
+fn a_paused_server_does_not_answer_until_resumed() {
+    let server = Server::start().unwrap();
+    let mut connection = server.client().get_connection().unwrap();
+    server.pause().unwrap();
+    connection.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    assert!(redis::cmd("PING").exec(&mut connection).is_err());
+    server.resume().unwrap();
+    assert_eq!(ping(&server.url()).unwrap(), "PONG");
+}
+
+#[test]
+fn a_paused_server_can_be_dropped() {
+    let server = Server::start().unwrap();
+    server.pause().unwrap();
+    let pid = server.pid();
+    drop(server);
+    assert!(!exists(pid));
+}
+
+#[test]
+fn sixteen_servers_at_once_do_not_collide() {
+    let threads: Vec<_> = (0..16).map(|_| std::thread::spawn(|| Server::start().unwrap())).collect();
+    let servers: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+    let ports: std::collections::BTreeSet<_> = servers.iter().map(Server::port).collect();
+    assert_eq!(ports.len(), 16);
+    for server in &servers {
+        assert_eq!(ping(&server.url()).unwrap(), "PONG");
+    }
+}
+
+#[test]
+fn a_bad_setting_is_explained_by_the_server_at_once() {
+    let start = Instant::now();
+    let error = Server::builder().config("maxmemory", "plenty").start().unwrap_err();
+    assert!(matches!(error, Error::Died { .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains("maxmemory plenty"), "{text}");
+    assert!(text.contains("argument must be a memory value"), "{text}");
+    assert!(start.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn a_setting_with_a_line_break_is_refused() {
+    let error = Server::builder().config("maxmemory", "1mb\nsave 1 1").start().unwrap_err();
+    assert!(matches!(error, Error::Config { .. }), "{error:?}");
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let server = Server::start().unwrap();
+    let error = Server::builder().port(server.port()).start().unwrap_err();
+    assert!(matches!(error, Error::PortInUse { port } if port == server.port()), "{error:?}");
+}
+
+#[test]
+fn acl_users_can_be_configured() {
+    let server = Server::builder().config("user", "reader on >secret ~* +@read +ping").start().unwrap();
+    let url = format!("redis://reader:secret@127.0.0.1:{}/", server.port());
+    assert_eq!(ping(&url).unwrap(), "PONG");
+}
+
+#[test]
+fn a_default_user_that_is_off_does_not_keep_the_server_from_starting() {
+    let server = Server::builder().no_password().config("user", "default off").start().unwrap();
+    assert!(server.is_running());
+}
+
+#[test]
+fn a_server_that_was_shut_down_can_be_restarted() {
+    let mut server = Server::start().unwrap();
+    let mut connection = server.client().get_connection().unwrap();
+    assert!(
+        redis::cmd("SHUTDOWN").arg("NOSAVE").exec(&mut connection).is_err(),
+        "it hangs up instead of answering"
+    );
+    let start = Instant::now();
+    while server.is_running() {
+        assert!(start.elapsed() < Duration::from_secs(10));
+    }
+    server.restart().unwrap();
+    assert_eq!(ping(&server.url()).unwrap(), "PONG");
+}
+
+#[test]
+fn tls_that_the_program_lacks_is_explained() {
+    let choice = Choice::release(Release::Valkey91);
+    let error = Server::builder().choice(choice).tls("cert.pem", "key.pem", "ca.pem").start().unwrap_err();
+    assert!(matches!(error, Error::NoTls { .. }), "{error:?}");
+}
+
+#[test]
+fn a_password_of_one_s_own_may_hold_anything() {
+    let server = Server::builder().password("p\"a#s:s/@ \u{e9}%").start().unwrap();
+    assert_eq!(ping(&server.url()).unwrap(), "PONG");
+    assert_eq!(ping(&server.unix_url()).unwrap(), "PONG");
+}
