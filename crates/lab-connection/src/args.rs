@@ -1,0 +1,136 @@
+//! The connection flags of every binary, named as in `redis-cli`.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{ArgAction, Args};
+use lab_server::Release;
+
+use crate::failure::Failure;
+use crate::target::Target;
+
+/// Which server to use. Without any of these: `REDIS_URL`, else a server that listens on 127.0.0.1:6379, else a
+/// private server that is started for the run and gone after it.
+#[derive(Args, Clone, Default)]
+#[command(next_help_heading = "Server")]
+pub struct TargetArgs {
+    /// Server, as <redis://USER:PASSWORD@HOST:PORT/DB>; `rediss:` for TLS, `redis+unix:///PATH` for a socket
+    #[arg(short, long, global = true, value_name = "URL", conflicts_with_all = ["host", "port"])]
+    pub url: Option<String>,
+
+    /// Host name or address [default: 127.0.0.1]
+    #[arg(short, long, global = true, value_parser = NonEmptyStringValueParser::new())]
+    pub host: Option<String>,
+
+    /// Port [default: 6379]
+    #[arg(short, long, global = true, value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+
+    /// Database number
+    #[arg(short = 'n', long, global = true, value_name = "N")]
+    pub db: Option<u32>,
+
+    /// ACL user; the password comes from REDISCLI_AUTH or --askpass
+    #[arg(long, global = true, value_name = "NAME")]
+    pub user: Option<String>,
+
+    /// Ask for the password on the terminal
+    #[arg(long, global = true)]
+    pub askpass: bool,
+
+    /// Connect with TLS
+    #[arg(long, global = true)]
+    pub tls: bool,
+
+    /// Trust the certificate authorities in this PEM file instead of the system's
+    #[arg(long, global = true, value_name = "FILE")]
+    pub cacert: Option<PathBuf>,
+
+    /// Client certificate, PEM
+    #[arg(long, global = true, value_name = "FILE", requires = "key")]
+    pub cert: Option<PathBuf>,
+
+    /// Private key of the client certificate, PEM
+    #[arg(long, global = true, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
+
+    /// Server name to ask for and to expect in its certificate, when it is not the host
+    #[arg(long, global = true, value_name = "NAME", conflicts_with = "cluster")]
+    pub sni: Option<String>,
+
+    /// The server is a Redis Cluster: follow its slots
+    #[arg(long, global = true)]
+    pub cluster: bool,
+
+    /// Put this in front of every key, to share a database with other data (for example `lab:`)
+    #[arg(long, global = true, value_name = "NAME:", value_parser = parse_prefix)]
+    pub prefix: Option<String>,
+
+    /// Start a private server of this release: valkey-9.1, redis-7.0, redis-8.2 or redis-8.2-modules
+    #[arg(long, global = true, value_name = "RELEASE", conflicts_with_all = ["url", "host", "port"])]
+    pub server: Option<Release>,
+
+    /// Start this program as the private server
+    #[arg(long, global = true, value_name = "PATH", conflicts_with_all = ["url", "host", "port", "server"])]
+    pub server_program: Option<PathBuf>,
+
+    /// Never fetch a server program
+    #[arg(long, global = true)]
+    pub no_fetch: bool,
+
+    /// A private server whatever `REDIS_URL` says and whatever listens; no flag, for tests and benches
+    #[arg(skip)]
+    pub private: bool,
+
+    /// Print help
+    // `-h` is the host, as in redis-cli, so the commands turn off clap's own help flag.
+    #[arg(long, global = true, action = ArgAction::Help, help_heading = "Options")]
+    pub help: Option<bool>,
+}
+
+impl TargetArgs {
+    /// A private server whatever `REDIS_URL` says and whatever listens on 6379: what tests and benches want. The
+    /// environment variables of `lab-server` choose its release.
+    #[must_use]
+    pub fn private() -> Self {
+        Self { private: true, ..Self::default() }
+    }
+
+    /// A server by its URL.
+    #[must_use]
+    pub fn at(url: impl Into<String>) -> Self {
+        Self { url: Some(url.into()), ..Self::default() }
+    }
+
+    /// Finds the server, connects, and makes sure that its data is ours to write.
+    pub async fn open(&self) -> Result<Target, Failure> {
+        Target::open(self).await
+    }
+}
+
+/// Written by hand because a URL may hold a password.
+impl fmt::Debug for TargetArgs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TargetArgs")
+            .field("url", &self.url.as_ref().map(|_| "<redacted>"))
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("db", &self.db)
+            .field("user", &self.user)
+            .field("tls", &self.tls)
+            .field("cluster", &self.cluster)
+            .field("prefix", &self.prefix)
+            .field("server", &self.server)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Only characters that mean nothing to SCAN patterns and hash tags: a prefix must not move keys to other slots.
+fn parse_prefix(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
+    if text.is_empty() || text.len() > 64 || !text.chars().all(allowed) {
+        return Err("a prefix is 1 to 64 letters, digits, '.', '_', '-' or ':', for example lab:".into());
+    }
+    Ok(text.to_owned())
+}

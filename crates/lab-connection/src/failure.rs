@@ -1,0 +1,160 @@
+//! What went wrong: what happened, why, and what to do next, for every class of failure.
+//!
+//! Exit codes, the same for every binary:
+//!
+//! | code | meaning | for example |
+//! |---|---|---|
+//! | 0 | done | |
+//! | 1 | a check failed, or a command did | WRONGTYPE, OOM, a full disk, a lost update in a lesson |
+//! | 2 | used wrongly | a bad flag, a database that does not exist, a cluster without `--cluster` |
+//! | 3 | cannot connect | refused, DNS, timeout, TLS, another protocol, LOADING, CLUSTERDOWN |
+//! | 4 | not allowed | NOAUTH, WRONGPASS, NOPERM, READONLY, other people's data |
+//! | 5 | the server lacks a feature | unknown command |
+//! | 130 | interrupted | Ctrl-C |
+//!
+//! No text holds a password: explanations are made from the error and a [`Place`], never from a URL. Whatever a
+//! server sent is made safe to print, like everything in the [transcript](crate::transcript).
+
+mod class;
+mod classify;
+mod commands;
+mod login;
+mod look;
+mod reach;
+mod said;
+mod server_state;
+mod tls;
+
+use std::fmt;
+
+use redis::RedisError;
+use serde::Serialize;
+use serde::ser::{SerializeStruct, Serializer};
+
+pub use self::class::{Class, TlsFault};
+use self::classify::Cause;
+use crate::transcript::for_terminal;
+
+/// Where the error happened.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    /// `host:port` or the path of a socket. Never a URL; if one is given all the same, its login is left out.
+    pub address: String,
+    /// Whether the connection uses TLS.
+    pub tls: bool,
+    /// The ACL user that was named, if any.
+    pub user: Option<String>,
+    /// Whether the connection follows the slots of a cluster.
+    pub cluster: bool,
+}
+
+impl Place {
+    /// The address as it may be shown.
+    fn shown(&self) -> &str {
+        self.address.rsplit_once('@').map_or(self.address.as_str(), |(_, address)| address)
+    }
+}
+
+/// A failure as it is told to a person: [`Display`](fmt::Display) gives what, why and what to try, a line each;
+/// serialized, it is an object with `class`, `exit_code`, `what`, `why` and `next`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    class: Class,
+    what: String,
+    why: String,
+    next: Vec<String>,
+}
+
+impl Failure {
+    /// A failure with nothing to try yet. The texts are made safe to print.
+    pub fn new(class: Class, what: impl AsRef<str>, why: impl AsRef<str>) -> Self {
+        let safe = |text: &str| for_terminal(text).into_owned();
+        Self { class, what: safe(what.as_ref()), why: safe(why.as_ref()), next: Vec::new() }
+    }
+
+    /// Adds something to try: a flag or a command first, then what it is good for.
+    #[must_use]
+    pub fn try_next(mut self, step: impl AsRef<str>) -> Self {
+        self.next.push(for_terminal(step.as_ref()).into_owned());
+        self
+    }
+
+    /// The class.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        self.class
+    }
+
+    /// What a process that ends with this failure returns; see the table of this module.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        self.class.exit_code()
+    }
+
+    /// What happened, one line.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// Why, one line.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        &self.why
+    }
+
+    /// What to try, one line each, the likeliest first.
+    #[must_use]
+    pub fn next(&self) -> &[String] {
+        &self.next
+    }
+}
+
+/// What this error means at this place.
+#[must_use]
+pub fn explain(error: &RedisError, place: &Place) -> Failure {
+    explain_cause(&classify::cause(error, place), place)
+}
+
+/// Like [`explain`], for an error on the way to a first connection. Some of them say nothing but "closed" or
+/// "timed out", because redis-rs drops what the server said; then this looks for itself what listens there, which
+/// takes two seconds at most.
+pub async fn explain_connecting(error: &RedisError, place: &Place) -> Failure {
+    let mut cause = classify::cause(error, place);
+    if matches!(cause.class, Class::Closed | Class::Timeout | Class::NotRedis | Class::Tls(TlsFault::Other))
+        && let Some(seen) = look::at(place).await
+    {
+        cause = seen;
+    }
+    explain_cause(&cause, place)
+}
+
+fn explain_cause(cause: &Cause, place: &Place) -> Failure {
+    match cause.class {
+        Class::Tls(fault) => tls::text(fault, cause, place),
+        Class::NoAuth | Class::WrongPass | Class::NoPerm | Class::ProtectedMode => login::text(cause, place),
+        class if class.exit_code() == 3 => reach::text(cause, place),
+        _ => server_state::text(cause, place).unwrap_or_else(|| commands::text(cause, place)),
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n{}", self.what, self.why)?;
+        self.next.iter().try_for_each(|step| write!(f, "\n  try: {step}"))
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl Serialize for Failure {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Failure", 5)?;
+        object.serialize_field("class", &self.class)?;
+        object.serialize_field("exit_code", &self.exit_code())?;
+        object.serialize_field("what", &self.what)?;
+        object.serialize_field("why", &self.why)?;
+        object.serialize_field("next", &self.next)?;
+        object.end()
+    }
+}

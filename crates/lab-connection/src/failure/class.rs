@@ -1,0 +1,208 @@
+//! The classes of failure, their names and their exit codes.
+
+use serde::{Serialize, Serializer};
+
+/// A class of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// Nothing listens there.
+    Refused,
+    /// The host name has no address.
+    NotFound,
+    /// No way to that address.
+    Unreachable,
+    /// No answer in time.
+    Timeout,
+    /// Something answers, in another protocol.
+    NotRedis,
+    /// The connection was closed.
+    Closed,
+    /// The server takes no more clients.
+    MaxClients,
+    /// The server is still loading its data.
+    Loading,
+    /// The cluster does not serve the slot.
+    ClusterDown,
+    /// A replica has lost its primary and will not answer.
+    MasterDown,
+    /// TLS did not come about.
+    Tls(TlsFault),
+    /// No private server could be started.
+    NoServer,
+
+    /// A password is needed.
+    NoAuth,
+    /// The user or the password is wrong.
+    WrongPass,
+    /// The ACL user may not do this.
+    NoPerm,
+    /// The server only takes local clients until it has a password.
+    ProtectedMode,
+    /// Writing to a replica.
+    ReadOnly,
+    /// The database holds other people's data.
+    ForeignData,
+
+    /// The server does not know the command.
+    UnknownCommand,
+    /// The server, or this program, lacks something that is needed.
+    Unsupported,
+
+    /// Wrong flags or arguments.
+    Usage,
+    /// The database number does not exist.
+    NoDatabase,
+    /// A node of a cluster, used without `--cluster`.
+    Moved,
+    /// A lone server, used with `--cluster`.
+    NotCluster,
+
+    /// The key holds another type.
+    WrongType,
+    /// The value is not what the command needs, for example no number.
+    BadValue,
+    /// Memory is at its limit.
+    OutOfMemory,
+    /// The keys of one command are in different slots.
+    CrossSlot,
+    /// The server cannot save and refuses writes.
+    Misconf,
+    /// Too few replicas are connected.
+    NoReplicas,
+    /// A script keeps the server busy.
+    Busy,
+    /// The server forgot the script.
+    NoScript,
+    /// The transaction was discarded.
+    ExecAbort,
+    /// The reply was of another type than the program expected.
+    UnexpectedReply,
+    /// A lesson's claim did not hold.
+    CheckFailed,
+    /// The application said no: not in the cart, over the limit.
+    Declined,
+    /// Anything else.
+    Other,
+
+    /// Ctrl-C.
+    Interrupted,
+}
+
+/// What kept TLS from coming about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TlsFault {
+    /// The port does not speak TLS.
+    ServerIsPlain,
+    /// The port speaks TLS, and the client did not.
+    ServerWantsTls,
+    /// The certificate was signed by an authority that is not trusted here.
+    UnknownAuthority,
+    /// The certificate is for another name.
+    WrongName,
+    /// The certificate is no longer, or not yet, valid.
+    Expired,
+    /// The server wants a client certificate.
+    ClientCertificate,
+    /// Anything else.
+    Other,
+}
+
+impl Class {
+    /// What a process that fails for this reason returns; the table is in the [module](super).
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Usage | Self::NoDatabase | Self::Moved | Self::NotCluster => 2,
+            Self::Refused
+            | Self::NotFound
+            | Self::Unreachable
+            | Self::Timeout
+            | Self::NotRedis
+            | Self::Closed
+            | Self::MaxClients
+            | Self::Loading
+            | Self::ClusterDown
+            | Self::MasterDown
+            | Self::Tls(_)
+            | Self::NoServer => 3,
+            Self::NoAuth
+            | Self::WrongPass
+            | Self::NoPerm
+            | Self::ProtectedMode
+            | Self::ReadOnly
+            | Self::ForeignData => 4,
+            Self::UnknownCommand | Self::Unsupported => 5,
+            Self::Interrupted => 130,
+            Self::WrongType
+            | Self::BadValue
+            | Self::OutOfMemory
+            | Self::CrossSlot
+            | Self::Misconf
+            | Self::NoReplicas
+            | Self::Busy
+            | Self::NoScript
+            | Self::ExecAbort
+            | Self::UnexpectedReply
+            | Self::CheckFailed
+            | Self::Declined
+            | Self::Other => 1,
+        }
+    }
+
+    /// The name in JSON: lower case, words joined by hyphens.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::NotFound => "not-found",
+            Self::Unreachable => "unreachable",
+            Self::Timeout => "timeout",
+            Self::NotRedis => "not-redis",
+            Self::Closed => "closed",
+            Self::MaxClients => "max-clients",
+            Self::Loading => "loading",
+            Self::ClusterDown => "cluster-down",
+            Self::MasterDown => "master-down",
+            Self::Tls(TlsFault::ServerIsPlain) => "tls-server-is-plain",
+            Self::Tls(TlsFault::ServerWantsTls) => "tls-server-wants-tls",
+            Self::Tls(TlsFault::UnknownAuthority) => "tls-unknown-authority",
+            Self::Tls(TlsFault::WrongName) => "tls-wrong-name",
+            Self::Tls(TlsFault::Expired) => "tls-expired",
+            Self::Tls(TlsFault::ClientCertificate) => "tls-client-certificate",
+            Self::Tls(TlsFault::Other) => "tls",
+            Self::NoServer => "no-server",
+            Self::NoAuth => "no-auth",
+            Self::WrongPass => "wrong-pass",
+            Self::NoPerm => "no-perm",
+            Self::ProtectedMode => "protected-mode",
+            Self::ReadOnly => "read-only",
+            Self::ForeignData => "foreign-data",
+            Self::UnknownCommand => "unknown-command",
+            Self::Unsupported => "unsupported",
+            Self::Usage => "usage",
+            Self::NoDatabase => "no-database",
+            Self::Moved => "moved",
+            Self::NotCluster => "not-cluster",
+            Self::WrongType => "wrong-type",
+            Self::BadValue => "bad-value",
+            Self::OutOfMemory => "out-of-memory",
+            Self::CrossSlot => "cross-slot",
+            Self::Misconf => "misconf",
+            Self::NoReplicas => "no-replicas",
+            Self::Busy => "busy",
+            Self::NoScript => "no-script",
+            Self::ExecAbort => "exec-abort",
+            Self::UnexpectedReply => "unexpected-reply",
+            Self::CheckFailed => "check-failed",
+            Self::Declined => "declined",
+            Self::Other => "other",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+impl Serialize for Class {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}

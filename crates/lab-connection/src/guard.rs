@@ -1,0 +1,73 @@
+//! The guard of other people's data.
+//!
+//! Lessons write plain key names such as `user:1`, so they must never meet somebody else's. A database is ours when
+//! it is empty or bears our marker; anything else is refused, with the choices. With `--prefix` the same holds for
+//! the keys that begin with the prefix, and the rest of the database is left alone.
+
+use redis::RedisResult;
+
+use crate::connection::Connection;
+use crate::failure::{Class, Failure};
+use crate::own_keys;
+
+/// The key that says: this database (or prefix) holds lesson data and nothing else. It comes after the prefix.
+pub const MARKER: &str = "redis-lab:marker";
+
+/// One step, so that nobody can write between the look and the mark.
+const MARK_IF_EMPTY: &str = "
+if redis.call('EXISTS', KEYS[1]) == 1 then return 1 end
+if redis.call('DBSIZE') > 0 then return 0 end
+redis.call('SET', KEYS[1], ARGV[1])
+return 1";
+
+/// What the marker says to whoever finds it in Redis Insight.
+const MARKER_TEXT: &str = "Lesson data of the Redis learning environment: delete at will.";
+
+/// Whether the keys under `prefix` (all keys, when it is empty) may be written, marking them ours if they may.
+pub async fn may_write(connection: &mut Connection, prefix: &str) -> RedisResult<bool> {
+    let marker = format!("{prefix}{MARKER}");
+    let cluster = matches!(connection, Connection::Cluster(_));
+    if prefix.is_empty() && !cluster {
+        return redis::cmd("EVAL")
+            .arg(MARK_IF_EMPTY)
+            .arg(1)
+            .arg(&marker)
+            .arg(MARKER_TEXT)
+            .query_async(connection)
+            .await;
+    }
+    if redis::cmd("EXISTS").arg(&marker).query_async(connection).await? {
+        return Ok(true);
+    }
+    // Across nodes, and under a prefix, there is no single step; SCAN finds every key that was there all along.
+    let pattern = if prefix.is_empty() { "*".to_owned() } else { format!("{prefix}*") };
+    let foreign =
+        own_keys::matching(connection, &pattern, 2).await?.into_iter().any(|key| key != marker.as_bytes());
+    if !foreign {
+        redis::cmd("SET").arg(&marker).arg(MARKER_TEXT).exec_async(connection).await?;
+    }
+    Ok(!foreign)
+}
+
+/// The refusal, with the ways on.
+#[must_use]
+pub fn refusal(place: &str, db: i64, prefix: &str) -> Failure {
+    let data = if prefix.is_empty() {
+        format!("Database {db} of {place} holds data that is not ours.")
+    } else {
+        format!("Database {db} of {place} has keys that begin with {prefix} and are not ours.")
+    };
+    let mut failure = Failure::new(
+        Class::ForeignData,
+        data,
+        "The lessons write keys such as user:1 and cart:1, and will not risk overwriting somebody's.",
+    );
+    for choice in [
+        "--db N for an empty database (a cluster has only database 0)",
+        "--prefix NAME: to put the lessons' keys under a name of their own",
+        "--server valkey-9.1 for a private server that is gone afterwards",
+    ] {
+        failure = failure.try_next(choice);
+    }
+    failure
+}

@@ -1,0 +1,226 @@
+//! An opened server, and the connections it hands out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::aio::PubSub;
+use redis::{ConnectionAddr, ConnectionInfo, ProtocolVersion, RedisError, RedisResult};
+
+use crate::address::{Address, Origin, PrivateServer};
+use crate::args::TargetArgs;
+use crate::capabilities::Capabilities;
+use crate::connection::{Connection, RESPONSE_TIMEOUT};
+use crate::dialer::Dialer;
+use crate::failure::{Class, Failure, Place, explain, explain_connecting};
+use crate::guard;
+use crate::server_info::{ServerInfo, UNKNOWN_VERSION};
+
+/// A server that answered and whose data is ours to write. Clones share it; a private server ends with the last.
+#[derive(Clone)]
+pub struct Target {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    dialer: Dialer,
+    shared: Connection,
+    info: ServerInfo,
+    capabilities: Capabilities,
+    place: Place,
+    prefix: String,
+    origin: Origin,
+    // Last, so that the connections are closed before the server ends.
+    private: Option<PrivateServer>,
+}
+
+impl Target {
+    /// Finds the server the flags mean, connects, and refuses a database that holds other people's data.
+    pub async fn open(args: &TargetArgs) -> Result<Self, Failure> {
+        // Asking for a password, fetching and starting a server all block; elsewhere, so that Ctrl-C is still heard.
+        let flags = args.clone();
+        let found = tokio::task::spawn_blocking(move || Address::find(&flags)).await;
+        let Address { info, origin, private } = found
+            .map_err(|error| Failure::new(Class::Other, "No server was found.", error.to_string()))??;
+        let place = place_of(&info, args);
+        let dialer = Dialer::new(info, args, &place)?;
+
+        // The first connection does not retry, so that a wrong address is told at once.
+        let mut first = match dialer.single(RESPONSE_TIMEOUT).await {
+            Ok(connection) => connection,
+            Err(error) => return Err(explain_connecting(&error, &place).await),
+        };
+        let server = ServerInfo::ask(&mut first).await.map_err(|error| explain(&error, &place))?;
+        agree_on_cluster(&server, args, &place)?;
+        let mut shared = dialer.shared(first).await.map_err(|error| explain(&error, &place))?;
+
+        let prefix = args.prefix.clone().unwrap_or_default();
+        let ours = guard::may_write(&mut shared, &prefix).await.map_err(|error| explain(&error, &place))?;
+        if !ours {
+            return Err(guard::refusal(&place.address, dialer.info().redis_settings().db(), &prefix));
+        }
+        let capabilities = Capabilities::default();
+        let inner = Inner { dialer, shared, info: server, capabilities, place, prefix, origin, private };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The shared connection: reconnects by itself, pipelines the commands of all its clones.
+    #[must_use]
+    pub fn connection(&self) -> Connection {
+        self.inner.shared.clone()
+    }
+
+    /// A connection of one's own, for WATCH, for transactions in steps, for a client that must not share a socket.
+    pub async fn dedicated(&self) -> RedisResult<Connection> {
+        self.inner.dialer.own(RESPONSE_TIMEOUT).await
+    }
+
+    /// A connection of one's own for commands that block up to `wait`, such as BLPOP; it answers no later than
+    /// that and the usual time for a response.
+    pub async fn blocking(&self, wait: Duration) -> RedisResult<Connection> {
+        self.inner.dialer.own(wait + RESPONSE_TIMEOUT).await
+    }
+
+    /// A subscriber. In a cluster any node will do: publications reach all of them.
+    pub async fn pubsub(&self) -> RedisResult<PubSub> {
+        self.inner.dialer.pubsub().await
+    }
+
+    /// Whether the server knows this command. A server that refuses to tell counts as one that does not.
+    pub async fn can(&self, command: &str) -> bool {
+        self.missing(&[command]).await.is_ok_and(|missing| missing.is_empty())
+    }
+
+    /// Those of `commands` that the server lacks.
+    pub async fn missing<'a>(&self, commands: &[&'a str]) -> RedisResult<Vec<&'a str>> {
+        self.inner.capabilities.missing(commands, &mut self.connection()).await
+    }
+
+    /// Who is answering.
+    #[must_use]
+    pub fn info(&self) -> &ServerInfo {
+        &self.inner.info
+    }
+
+    /// What stands in front of every key; empty unless `--prefix` was given.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.inner.prefix
+    }
+
+    /// True when the keys are spread over the slots of a cluster.
+    #[must_use]
+    pub fn is_cluster(&self) -> bool {
+        self.inner.dialer.is_cluster()
+    }
+
+    /// The private server, when this run started one.
+    #[must_use]
+    pub fn private(&self) -> Option<&PrivateServer> {
+        self.inner.private.as_ref()
+    }
+
+    /// Where the server is: host and port or socket path, never a password.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.inner.place.address
+    }
+
+    /// How bytes get there, for the foot of a table: "TCP, nodelay, RESP2".
+    #[must_use]
+    pub fn transport(&self) -> &'static str {
+        let info = self.inner.dialer.info();
+        let resp3 = info.redis_settings().protocol() == ProtocolVersion::RESP3;
+        match (info.addr(), resp3) {
+            (ConnectionAddr::Unix(_), false) => "unix socket, RESP2",
+            (ConnectionAddr::Unix(_), true) => "unix socket, RESP3",
+            (ConnectionAddr::TcpTls { .. }, false) => "TLS, nodelay, RESP2",
+            (ConnectionAddr::TcpTls { .. }, true) => "TLS, nodelay, RESP3",
+            (_, false) => "TCP, nodelay, RESP2",
+            (_, true) => "TCP, nodelay, RESP3",
+        }
+    }
+
+    /// Whether the server is on this machine, so that no network stands between.
+    #[must_use]
+    pub fn is_near(&self) -> bool {
+        match self.inner.dialer.info().addr() {
+            ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => {
+                host == "localhost"
+                    || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+            }
+            _ => true,
+        }
+    }
+
+    /// The database number.
+    #[must_use]
+    pub fn db(&self) -> i64 {
+        self.inner.dialer.info().redis_settings().db()
+    }
+
+    /// One line: which server was taken, why, its version, and whether it is ours.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let ServerInfo { name, version, .. } = self.info();
+        let shape = if self.is_cluster() { " cluster" } else { "" };
+        let from = match (self.inner.origin, self.private()) {
+            (_, Some(PrivateServer::Single(server))) => {
+                format!("private, {}; gone when this ends", server.program().describe())
+            }
+            (_, Some(PrivateServer::Cluster(_))) => "private, three primaries; gone when this ends".into(),
+            (Origin::Environment, _) => "yours, from REDIS_URL".into(),
+            (Origin::Listening, _) => "yours, found listening".into(),
+            _ => "yours".into(),
+        };
+        let db = if self.db() == 0 { String::new() } else { format!(", database {}", self.db()) };
+        let prefix =
+            if self.prefix().is_empty() { String::new() } else { format!(", prefix {}", self.prefix()) };
+        format!("{name} {version}{shape} at {}{db}{prefix} ({from})", self.address())
+    }
+
+    /// What this error means on this server, and what to do next.
+    #[must_use]
+    pub fn explain(&self, error: &RedisError) -> Failure {
+        explain(error, &self.inner.place)
+    }
+}
+
+fn place_of(info: &ConnectionInfo, args: &TargetArgs) -> Place {
+    // An IPv6 address in brackets, as in a URL, so that its end is told from the port.
+    let address = match info.addr() {
+        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } if host.contains(':') => {
+            format!("[{host}]:{port}")
+        }
+        addr => addr.to_string(),
+    };
+    Place {
+        address,
+        tls: matches!(info.addr(), ConnectionAddr::TcpTls { .. }),
+        user: info.redis_settings().username().map(str::to_owned),
+        cluster: args.cluster,
+    }
+}
+
+/// A node of a cluster without `--cluster` would answer MOVED half-way through; a lone server with it, an error
+/// about slots. Better said before anything is written.
+fn agree_on_cluster(server: &ServerInfo, args: &TargetArgs, place: &Place) -> Result<(), Failure> {
+    if server.version == UNKNOWN_VERSION {
+        return Ok(());
+    }
+    match (server.cluster, args.cluster) {
+        (true, false) => Err(Failure::new(
+            Class::Moved,
+            format!("{} is a node of a cluster.", place.address),
+            "Keys live on several nodes there, and a plain connection sees only those of one.",
+        )
+        .try_next("add --cluster")),
+        (false, true) => Err(Failure::new(
+            Class::NotCluster,
+            format!("{} is not a node of a cluster.", place.address),
+            "It answers as a single server.",
+        )
+        .try_next("leave --cluster out")
+        .try_next("leave the address out: --cluster alone starts a private cluster of three primaries")),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,135 @@
+//! Servers that cannot be reached, or say no before the first command.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::time::Duration;
+
+use insta::assert_snapshot;
+use lab_connection::failure::{Class, explain};
+use lab_server::Server;
+
+use crate::scene::{Scene, refusal, send};
+
+/// A port that was free a moment ago.
+fn closed_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A service that says `greeting`, waits for a question if it has an answer, gives it and hangs up.
+fn service(greeting: &'static str, answer: &'static str) -> Scene {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            // Whoever asks may have hung up first.
+            let _ = stream.write_all(greeting.as_bytes());
+            if !answer.is_empty() {
+                let _ = stream.read(&mut [0; 512]);
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        }
+    });
+    Scene::at(&format!("redis://{address}"))
+}
+
+#[tokio::test]
+async fn a_closed_port_refuses() {
+    let scene = Scene::at(&format!("redis://127.0.0.1:{}", closed_port()));
+    let failure = scene.failure_to_connect().await;
+    assert_eq!(failure.class(), Class::Refused);
+    let text = scene.told(&failure);
+    // The operating systems number the error differently.
+    assert_snapshot!(text.replace("(os error 61)", "(os error 111)"));
+}
+
+#[tokio::test]
+async fn an_unknown_host_is_not_found() {
+    // RFC 6761 keeps `.invalid` from ever having an address.
+    let scene = Scene::at("redis://redis.invalid:6379");
+    let failure = scene.failure_to_connect().await;
+    assert_eq!(failure.class(), Class::NotFound);
+    assert_eq!(failure.what(), "The host of redis.invalid:6379 is not known.");
+}
+
+#[tokio::test]
+async fn a_missing_socket_refuses() {
+    let directory = tempfile::tempdir().unwrap();
+    let scene = Scene::at(&format!("redis+unix://{}", directory.path().join("redis.sock").display()));
+    assert_snapshot!(scene.told(&scene.failure_to_connect().await));
+}
+
+#[tokio::test]
+async fn a_web_server_is_not_redis() {
+    let scene = service("", "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
+    assert_snapshot!(scene.told(&scene.failure_to_connect().await));
+}
+
+#[tokio::test]
+async fn a_service_that_speaks_first_is_not_redis() {
+    let scene = service("SSH-2.0-OpenSSH_9.2\r\n", "");
+    assert_eq!(scene.failure_to_connect().await.class(), Class::NotRedis);
+}
+
+#[tokio::test]
+async fn a_port_that_hangs_up_has_closed_the_connection() {
+    let scene = service("", "");
+    assert_snapshot!(scene.told(&scene.failure_to_connect().await));
+}
+
+#[tokio::test]
+async fn protected_mode_is_told_apart_from_a_connection_just_closed() {
+    let scene =
+        service("-DENIED Redis is running in protected mode because protected mode is enabled\r\n", "");
+    assert_snapshot!(scene.told(&scene.failure_to_connect().await));
+}
+
+#[tokio::test]
+async fn a_full_server_is_told_apart_from_a_connection_just_closed() {
+    let server = Server::builder().start().unwrap();
+    let scene = Scene::at(&server.url());
+    let mut first = scene.connected().await;
+    send(&mut first, "CONFIG SET maxclients 1").await.unwrap();
+    assert_snapshot!(scene.told(&scene.failure_to_connect().await));
+}
+
+#[tokio::test]
+async fn a_stopped_server_does_not_answer_in_time() {
+    let server = Server::builder().start().unwrap();
+    let mut scene = Scene::at(&server.url());
+    scene.answer_within = Duration::from_millis(300);
+    let mut connection = scene.connected().await;
+    server.pause().unwrap();
+    let during = scene.failure_of(&mut connection, "SET k v").await;
+    let at_first = scene.failure_to_connect().await;
+    server.resume().unwrap();
+    assert_eq!(at_first, during);
+    assert_snapshot!(scene.told(&during));
+}
+
+#[tokio::test]
+async fn a_server_that_ends_has_closed_the_connection() {
+    let server = Server::builder().start().unwrap();
+    let scene = Scene::at(&server.url());
+    let mut connection = scene.connected().await;
+    drop(server);
+    assert_eq!(scene.failure_of(&mut connection, "SET k v").await.class(), Class::Closed);
+}
+
+#[tokio::test]
+async fn a_server_that_loads_its_data_says_so() {
+    let server = Server::builder().config("loading-process-events-interval-bytes", "1024").start().unwrap();
+    let scene = Scene::at(&server.url());
+    let mut connection = scene.connected().await;
+    let mut fill = redis::pipe();
+    for n in 0..500 {
+        fill.set(format!("key:{n}"), vec![b'x'; 4096]).ignore();
+    }
+    fill.exec_async(&mut connection).await.unwrap();
+    send(&mut connection, "CONFIG SET rdbcompression no key-load-delay 20000").await.unwrap();
+    // Loads for ten seconds; the server is killed long before.
+    let mut other = scene.connected().await;
+    let reload = tokio::spawn(async move { send(&mut connection, "DEBUG RELOAD").await });
+    let error = refusal(&mut other, "GET key:1").await;
+    reload.abort();
+    assert_snapshot!(scene.told(&explain(&error, &scene.place)));
+}

@@ -1,0 +1,41 @@
+//! Users, passwords and permissions.
+
+use insta::assert_snapshot;
+use lab_connection::failure::Class;
+use lab_server::Server;
+
+use crate::scene::{Scene, logged_in_as, send};
+
+#[tokio::test]
+async fn no_password_is_noauth() {
+    let server = Server::builder().start().unwrap();
+    let scene = Scene::at(&logged_in_as(&server.url(), ""));
+    let text = scene.told(&scene.failure_to_connect().await);
+    assert_snapshot!(text);
+    // Choosing a database comes first then, and redis-rs makes another error of it.
+    let with_database = Scene::at(&format!("{}/1", logged_in_as(&server.url(), "")));
+    assert_eq!(with_database.told(&with_database.failure_to_connect().await), text);
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_wrongpass() {
+    let server = Server::builder().start().unwrap();
+    let scene = Scene::at(&logged_in_as(&server.url(), ":wrong@"));
+    assert_snapshot!("wrong_password", scene.told(&scene.failure_to_connect().await));
+    let unknown_user = Scene::at(&logged_in_as(&server.url(), "nobody:wrong@"));
+    assert_snapshot!("unknown_user", unknown_user.told(&unknown_user.failure_to_connect().await));
+}
+
+#[tokio::test]
+async fn what_the_acl_forbids_is_noperm() {
+    let server = Server::builder().start().unwrap();
+    let mut admin = Scene::at(&server.url()).connected().await;
+    send(&mut admin, "ACL SETUSER reader on >sesame ~cart:* +@read").await.unwrap();
+    let scene = Scene::at(&logged_in_as(&server.url(), "reader:sesame@"));
+    let mut connection = scene.connected().await;
+    let command = scene.told(&scene.failure_of(&mut connection, "SET cart:1 x").await);
+    // Redis 7.0 does not name the user.
+    assert_snapshot!("command_not_allowed", command.replace("this user has", "User reader has"));
+    let key = scene.failure_of(&mut connection, "GET user:1").await;
+    assert_eq!(key.class(), Class::NoPerm);
+}

@@ -1,0 +1,14 @@
+//! Every class of failure that a local server can produce, provoked, and the text that a person reads.
+
+#![expect(clippy::unwrap_used, reason = "functions of a test, which clippy does not take for one")]
+
+mod cluster;
+mod commands;
+mod connecting;
+mod login;
+mod scene;
+mod secrecy;
+mod tls;
+#[cfg(feature = "tls")]
+#[path = "../tls_server/mod.rs"]
+mod tls_server;

@@ -1,0 +1,88 @@
+//! Reaching a server the way the programs do, and telling what went wrong the way they do.
+
+use std::time::Duration;
+
+use lab_connection::failure::{Failure, Place, explain, explain_connecting};
+use redis::aio::MultiplexedConnection;
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, RedisError, RedisResult, Value,
+};
+
+/// Far more than a healthy server needs.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A place to connect to, by URL.
+pub struct Scene {
+    pub client: Client,
+    pub place: Place,
+    pub answer_within: Duration,
+}
+
+impl Scene {
+    pub fn at(url: &str) -> Self {
+        Self::of(Client::open(url).unwrap())
+    }
+
+    pub fn of(client: Client) -> Self {
+        let info = client.get_connection_info();
+        let place = Place {
+            address: info.addr().to_string(),
+            tls: matches!(info.addr(), ConnectionAddr::TcpTls { .. }),
+            user: info.redis_settings().username().map(str::to_owned),
+            cluster: false,
+        };
+        Self { client, place, answer_within: PATIENCE }
+    }
+
+    pub async fn connect(&self) -> RedisResult<MultiplexedConnection> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.answer_within))
+            .set_response_timeout(Some(self.answer_within));
+        self.client.get_multiplexed_async_connection_with_config(&config).await
+    }
+
+    pub async fn connected(&self) -> MultiplexedConnection {
+        self.connect().await.unwrap()
+    }
+
+    /// Why connecting, or the first command, fails.
+    pub async fn failure_to_connect(&self) -> Failure {
+        let first_command = async { redis::cmd("PING").exec_async(&mut self.connect().await?).await };
+        explain_connecting(&first_command.await.unwrap_err(), &self.place).await
+    }
+
+    /// Why this command fails.
+    pub async fn failure_of(&self, connection: &mut MultiplexedConnection, command: &str) -> Failure {
+        explain(&send(connection, command).await.unwrap_err(), &self.place)
+    }
+
+    /// What a person reads, with what differs from run to run replaced.
+    pub fn told(&self, failure: &Failure) -> String {
+        let text = format!("{} (exit code {})\n{failure}", failure.class().name(), failure.exit_code());
+        text.replace(&self.place.address, "SERVER")
+    }
+}
+
+pub async fn send(connection: &mut MultiplexedConnection, command: &str) -> RedisResult<Value> {
+    let mut cmd = redis::Cmd::new();
+    cmd.arg(command.split(' ').collect::<Vec<_>>());
+    cmd.query_async(connection).await
+}
+
+/// The error that this command meets sooner or later.
+pub async fn refusal(connection: &mut MultiplexedConnection, command: &str) -> RedisError {
+    let refused = async {
+        loop {
+            if let Err(error) = send(connection, command).await {
+                break error;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, refused).await.unwrap()
+}
+
+/// The URL with another login: `""`, or `user:password@`.
+pub fn logged_in_as(url: &str, login: &str) -> String {
+    let info = url.into_connection_info().unwrap();
+    format!("redis://{login}{}", info.addr())
+}
