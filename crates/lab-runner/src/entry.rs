@@ -1,0 +1,34 @@
+//! What a person, or a pipe, enters.
+
+use std::io::{BufRead, IsTerminal, Read, stdin};
+
+use crate::terminal::Terminal;
+
+/// Far beyond every name; what comes after it on a line is thrown away, so that no line fills the memory.
+const LONGEST: u64 = 2 * 1024 * 1024;
+
+/// Asks, and returns one trimmed entry; `None` at the end of input.
+pub async fn ask(question: &str) -> Option<String> {
+    Terminal.prompt(question);
+    // It waits on a thread of its own, so that Ctrl-C is still heard.
+    let entry = tokio::task::spawn_blocking(read).await.ok().flatten();
+    // Where nobody pressed Enter, the answer would stand on the line of the question.
+    if entry.is_none() || !stdin().is_terminal() {
+        Terminal.line("");
+    }
+    entry.map(|entry| entry.trim().to_owned())
+}
+
+/// Bytes that are no text become U+FFFD, which is refused like any other wrong entry.
+fn read() -> Option<String> {
+    let mut input = stdin().lock();
+    let mut line = Vec::new();
+    match input.by_ref().take(LONGEST).read_until(b'\n', &mut line) {
+        Ok(0) | Err(_) => return None,
+        Ok(_) => {}
+    }
+    if line.last() != Some(&b'\n') {
+        input.skip_until(b'\n').ok()?;
+    }
+    Some(String::from_utf8_lossy(&line).into_owned())
+}

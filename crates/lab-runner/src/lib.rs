@@ -1,0 +1,34 @@
+//! Runs lessons and comparisons; the only crate that prints or times.
+//!
+//! In reading order:
+//!
+//! 1. [`lesson`]: what a lesson is, and the register of a crate's lessons.
+//! 2. [`page`]: what a lesson writes on: paragraphs, traced commands, checks, tables.
+//! 3. [`block`]: the parts of a page as plain data.
+//! 4. [`comparison`]: approaches, verified before they are timed; [`measurement`] is what it finds. [`statistics`] and
+//!    [`caveat`] say how far to believe the numbers.
+//! 5. [`render`] and [`table`]: data becomes text. [`terminal`] writes it.
+//! 6. [`course`]: the command line of a demo, paging, `--list`, `--json`. [`entry`] asks and reads a line.
+//! 7. [`start`]: parse, run, and turn the result into an exit code.
+
+pub mod block;
+pub mod caveat;
+pub mod comparison;
+pub mod course;
+pub mod entry;
+pub mod lesson;
+pub mod measurement;
+pub mod page;
+mod pause;
+pub mod render;
+pub mod start;
+pub mod statistics;
+pub mod table;
+pub mod terminal;
+mod turn;
+
+pub use comparison::{Approach, Comparison, Wire};
+pub use course::LessonArgs;
+pub use lesson::{Course, Lesson, LessonError, Need, Outcome};
+pub use page::Page;
+pub use terminal::Terminal;

@@ -1,0 +1,47 @@
+//! What a comparison found, as plain data.
+
+use serde::Serialize;
+
+use crate::caveat::Caveat;
+use crate::statistics::Summary;
+
+/// What one run of an approach moved, counted from its transcript.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Traffic {
+    /// Times that the client waited for an answer.
+    pub round_trips: usize,
+    /// Bytes of the commands, RESP framing included.
+    pub bytes_sent: usize,
+    /// Bytes of the replies, RESP framing included.
+    pub bytes_received: usize,
+}
+
+/// One approach, measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// Which approach.
+    pub label: String,
+    /// Operations a second.
+    pub rate: Summary,
+    /// How many times the reference's rate.
+    pub ratio: f64,
+    /// Of one whole run.
+    pub traffic: Traffic,
+}
+
+/// A comparison, measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct Measured {
+    /// What was compared.
+    pub title: String,
+    /// Operations in one run.
+    pub operations: u64,
+    /// Rounds per approach.
+    pub rounds: usize,
+    /// One row per approach, the reference first.
+    pub rows: Vec<Row>,
+    /// What the numbers hold for.
+    pub environment: Vec<String>,
+    /// Reasons not to believe them too far.
+    pub caveats: Vec<Caveat>,
+}

@@ -1,0 +1,248 @@
+//! Tables: of facts, and of measured approaches.
+
+use lab_connection::transcript::for_terminal;
+use serde::Serialize;
+use tabled::builder::Builder;
+use tabled::settings::object::Columns;
+use tabled::settings::{Alignment, Modify, Padding, Style};
+use textwrap::core::display_width;
+use textwrap::{Options, WordSplitter};
+
+use crate::measurement::{Measured, Row};
+
+/// A small table of facts: a title, a header and rows of the same length.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Facts {
+    /// What the table shows.
+    pub title: String,
+    /// Column names. Columns of numbers align to the right, all others to the left.
+    pub header: Vec<String>,
+    /// The rows.
+    pub rows: Vec<Vec<String>>,
+}
+
+impl Facts {
+    /// An empty table.
+    #[must_use]
+    pub fn new(title: impl Into<String>, header: &[&str]) -> Self {
+        let header = header.iter().map(|name| (*name).to_owned()).collect();
+        Self { title: title.into(), header, ..Self::default() }
+    }
+
+    /// The table with one more row.
+    #[must_use]
+    pub fn row<T: ToString>(mut self, cells: impl IntoIterator<Item = T>) -> Self {
+        self.rows.push(cells.into_iter().map(|cell| cell.to_string()).collect());
+        self
+    }
+
+    /// As text, no wider than `width` where words allow it.
+    #[must_use]
+    pub fn to_text(&self, width: usize) -> String {
+        grid(std::iter::once(&self.header).chain(&self.rows).cloned(), width)
+    }
+}
+
+/// Where the labels of approaches would get fewer columns than this, their table is split in two.
+const NARROWEST_LABELS: usize = 20;
+
+impl Measured {
+    /// The measured approaches as text, no wider than `width` where words allow it: one table, or, where that is too
+    /// narrow, one of rates and one of traffic.
+    #[must_use]
+    pub fn to_text(&self, width: usize) -> String {
+        let header = ["approach", "ops/s", "spread", "ratio", "trips", "sent", "received"];
+        let rows: Vec<[String; 7]> =
+            std::iter::once(header.map(str::to_owned)).chain(self.rows.iter().map(cells)).collect();
+        let widest =
+            |column: usize| rows.iter().map(|row| display_width(&row[column]) + GAP).max().unwrap_or(0);
+        let pick = |columns: &[usize]| {
+            let picked = rows.iter().map(|row| columns.iter().map(|&column| row[column].clone()).collect());
+            grid(picked, width)
+        };
+        let numbers: usize = (1..header.len()).map(widest).sum();
+        if numbers + widest(0).min(NARROWEST_LABELS) <= width {
+            return pick(&[0, 1, 2, 3, 4, 5, 6]);
+        }
+        format!("{}\n\n{}", pick(&[0, 1, 2, 3]), pick(&[0, 4, 5, 6]))
+    }
+}
+
+fn cells(row: &Row) -> [String; 7] {
+    [
+        row.label.clone(),
+        thousands(row.rate.median),
+        format!("{:.0} %", row.rate.spread * 100.0),
+        ratio(row.ratio),
+        thousands(row.traffic.round_trips as f64),
+        bytes(row.traffic.bytes_sent),
+        bytes(row.traffic.bytes_received),
+    ]
+}
+
+/// Spaces between columns.
+const GAP: usize = 2;
+/// A column is not wrapped to less than this.
+const NARROWEST_COLUMN: usize = 8;
+
+/// A grid without outer lines, of cells made safe to print; columns of numbers align to the right.
+fn grid(rows: impl IntoIterator<Item = Vec<String>>, width: usize) -> String {
+    let safe = |row: Vec<String>| row.iter().map(|cell| for_terminal(cell).into_owned()).collect();
+    let mut rows: Vec<Vec<String>> = rows.into_iter().map(safe).collect();
+    let columns = rows.first().map_or(0, Vec::len);
+    let numeric =
+        |column: usize| rows.iter().skip(1).all(|row| row.get(column).is_none_or(|cell| is_number(cell)));
+    let right: Vec<usize> = (0..columns).filter(|&column| numeric(column)).collect();
+    wrap_cells(&mut rows, width);
+    let mut table = rows.into_iter().collect::<Builder>().build();
+    table
+        .with(Style::sharp().remove_top().remove_bottom().remove_left().remove_right().remove_vertical())
+        .with(Padding::new(0, GAP, 0, 0));
+    for column in right {
+        table.with(Modify::new(Columns::one(column)).with(Alignment::right()));
+    }
+    table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+}
+
+/// Wraps the cells at spaces so that all columns fit. The widest column gives way first: that is text, and numbers
+/// stay whole. (tabled can wrap too, but some of its lines then begin with the space they were wrapped at.)
+fn wrap_cells(rows: &mut [Vec<String>], width: usize) {
+    let mut widths: Vec<usize> = Vec::new();
+    for row in rows.iter() {
+        widths.resize(widths.len().max(row.len()), 0);
+        for (widest, cell) in widths.iter_mut().zip(row) {
+            *widest = (*widest).max(display_width(cell));
+        }
+    }
+    let mut excess = (widths.iter().sum::<usize>() + GAP * widths.len()).saturating_sub(width);
+    while excess > 0
+        && let Some(widest) = widths.iter_mut().max()
+        && *widest > NARROWEST_COLUMN
+    {
+        *widest -= 1;
+        excess -= 1;
+    }
+    for row in rows {
+        for (cell, width) in row.iter_mut().zip(&widths) {
+            let options = Options::new(*width).word_splitter(WordSplitter::NoHyphenation).break_words(false);
+            *cell = textwrap::fill(cell, options);
+        }
+    }
+}
+
+/// A figure with its unit, or nothing at all.
+fn is_number(cell: &str) -> bool {
+    cell.is_empty()
+        || cell == "-"
+        || cell.trim_start_matches(['-', '+', '<', '>', '~', ' ']).starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// 1234567.8 as `1,234,568`.
+#[must_use]
+pub fn thousands(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits.as_str()), |rest| ("-", rest));
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    format!("{sign}{text}")
+}
+
+/// Bytes as people read them: `512 B`, `1.5 kB`, `2.2 MB`; kilo is 1,000.
+#[must_use]
+pub fn bytes(count: usize) -> String {
+    match count {
+        0..1_000 => format!("{count} B"),
+        1_000..1_000_000 => format!("{:.1} kB", count as f64 / 1e3),
+        _ => format!("{:.1} MB", count as f64 / 1e6),
+    }
+}
+
+/// A ratio with the digits that carry information: `0.037`, `1.00`, `12.3`.
+fn ratio(value: f64) -> String {
+    match value {
+        v if v < 0.1 => format!("{v:.3}"),
+        v if v < 10.0 => format!("{v:.2}"),
+        v => format!("{v:.1}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measurement::Traffic;
+    use crate::statistics::Summary;
+
+    #[test]
+    fn numbers_read_as_people_write_them() {
+        assert_eq!(thousands(0.0), "0");
+        assert_eq!(thousands(999.4), "999");
+        assert_eq!(thousands(1_234_567.8), "1,234,568");
+        assert_eq!(thousands(-1234.0), "-1,234");
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(1_500), "1.5 kB");
+        assert_eq!(bytes(2_180_000), "2.2 MB");
+        assert_eq!(ratio(0.0371), "0.037");
+        assert_eq!(ratio(12.34), "12.3");
+    }
+
+    #[test]
+    fn a_table_fits_sixty_columns() {
+        let facts = Facts::new("Carts", &["representation", "bytes", "what can expire"])
+            .row(["Hash of quantities by SKU", "1,234", "the cart, and each field where HPEXPIRE exists"])
+            .row(["Sorted Set", "2,345", "the cart; single items by a companion set of deadlines"]);
+        let text = facts.to_text(60);
+        assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
+        assert!(text.contains("Sorted Set"), "{text}");
+    }
+
+    #[test]
+    fn wide_characters_take_two_columns_and_nothing_reaches_the_terminal_raw() {
+        let facts = Facts::new("Users", &["name\x1b[2J", "city"])
+            .row([
+                "東京 太郎 東京 太郎 東京 太郎 東京 太郎 東京 太郎",
+                "東京\x1b]0;x\x07 東京 東京 東京 東京",
+            ])
+            .row(["Parker", "Zürich\r\n"]);
+        for width in 60..=100 {
+            let text = facts.to_text(width);
+            assert!(text.lines().all(|line| display_width(line) <= width), "{width}:\n{text}");
+            assert!(!text.contains(['\x1b', '\x07', '\r']), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_stay_whole_in_sixty_columns() {
+        let facts = Facts::new("Lost changes", &["approach", "changes", "kept", "lost", "tried again"])
+            .row(["JSON value: JSON.NUMINCRBY", "1,234,567", "225", "0", "120"]);
+        let text = facts.to_text(60);
+        assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
+        assert!(text.contains(" 1,234,567 ") && text.contains(" changes "), "{text}");
+
+        let row = Row {
+            label: "JSON value: JSON.NUMINCRBY".into(),
+            rate: Summary { median: 1_234_567.0, min: 1.0, max: 2.0, spread: 0.37 },
+            ratio: 12.3,
+            traffic: Traffic { round_trips: 1_000, bytes_sent: 19_100, bytes_received: 123_456 },
+        };
+        let measured = Measured {
+            title: "Changing one field".into(),
+            operations: 50,
+            rounds: 15,
+            rows: vec![row],
+            environment: Vec::new(),
+            caveats: Vec::new(),
+        };
+        for width in 60..=120 {
+            let text = measured.to_text(width);
+            assert!(text.lines().all(|line| line.chars().count() <= width), "{text}");
+            for whole in ["ops/s", "1,234,567", "37 %", "12.3", "1,000", "19.1 kB", "123.5 kB"] {
+                assert!(text.contains(whole), "{whole} in {width} columns:\n{text}");
+            }
+        }
+    }
+}

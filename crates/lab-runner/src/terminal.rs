@@ -1,0 +1,94 @@
+//! The one place that writes to the terminal.
+
+use std::io::{ErrorKind, IsTerminal, Write, stderr, stdin, stdout};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anstream::stream::{AsLockedWrite, RawStream};
+use anstream::{AutoStream, ColorChoice};
+
+/// Text is wrapped here at most, however wide the terminal: longer lines are hard to read.
+const WIDEST_TEXT: usize = 100;
+/// Narrower terminals are treated as this wide.
+const NARROWEST: usize = 60;
+/// Where the output goes to a file, or the width is unknown.
+const USUAL: usize = 80;
+
+/// Whether the run has printed its document.
+static DOCUMENT_PRINTED: AtomicBool = AtomicBool::new(false);
+
+/// Standard output and standard error: colour only where it is wanted (a terminal, no `NO_COLOR`, no `TERM=dumb`),
+/// and no panic when the reader has gone.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terminal;
+
+impl Terminal {
+    /// Columns for text: 60 to 100.
+    #[must_use]
+    pub fn text_width(self) -> usize {
+        self.width().min(WIDEST_TEXT)
+    }
+
+    /// Columns for tables: 60 or more.
+    #[must_use]
+    pub fn width(self) -> usize {
+        let asked = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+        let real = terminal_size::terminal_size_of(stdout()).map(|(width, _)| usize::from(width.0));
+        real.or(asked).unwrap_or(USUAL).max(NARROWEST)
+    }
+
+    /// Whether a person is there to be asked: input and output are both a terminal.
+    #[must_use]
+    pub fn interactive(self) -> bool {
+        stdin().is_terminal() && stdout().is_terminal()
+    }
+
+    /// A line of results, on standard output.
+    pub fn line(self, text: &str) {
+        deliver(text, "\n");
+    }
+
+    /// The one JSON document of a run that was asked for JSON; a second one would spoil it, and is dropped.
+    pub fn document(self, document: &serde_json::Value) {
+        if !DOCUMENT_PRINTED.swap(true, Ordering::Relaxed) {
+            self.line(&document.to_string());
+        }
+    }
+
+    /// A paragraph of results, wrapped.
+    pub fn paragraph(self, text: &str) {
+        self.line(&textwrap::fill(text, textwrap::Options::new(self.text_width()).break_words(false)));
+    }
+
+    /// The beginning of a line, without its end: a question.
+    pub fn prompt(self, text: &str) {
+        deliver(text, "");
+    }
+
+    /// A line of narration, on standard error: what was started, what went wrong.
+    pub fn note(self, text: &str) {
+        // Whoever closed standard error does not want to know, and the exit code still tells.
+        let _ = put(AutoStream::new(stderr().lock(), choice(&stderr())), text, "\n");
+    }
+}
+
+/// anstream reads `NO_COLOR`, `CLICOLOR`, `TERM` and whether this is a terminal.
+fn choice(stream: &impl RawStream) -> ColorChoice {
+    AutoStream::choice(stream)
+}
+
+/// Results that nobody gets end the run. A private server ends with its owner, whichever way that ends.
+fn deliver(text: &str, end: &str) {
+    match put(AutoStream::new(stdout().lock(), choice(&stdout())), text, end) {
+        Ok(()) => {}
+        // The reader has seen enough (`| head`).
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => {
+            Terminal.note(&format!("error: the output cannot be written: {error}"));
+            std::process::exit(1);
+        }
+    }
+}
+
+fn put(mut stream: AutoStream<impl RawStream + AsLockedWrite>, text: &str, end: &str) -> std::io::Result<()> {
+    write!(stream, "{text}{end}").and_then(|()| stream.flush())
+}
