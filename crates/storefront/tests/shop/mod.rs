@@ -1,0 +1,247 @@
+//! The shops every test runs against: one server and a cluster of three primaries, each with every kind of cart that the
+//! server can do. Servers are shared by the tests of one file; each shop has a namespace of its own.
+
+#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy's exemption for tests does not reach the functions they share"
+)]
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use lab_server::{Cluster, Server};
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::cluster::ClusterClientBuilder;
+use redis::cluster_async::ClusterConnection;
+use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisFuture, Value};
+use storefront::{
+    Cart, CartOwner, Catalogue, ItemExpiry, Keys, Layout, NewUser, Product, Quantity, Representation,
+    SessionId, Sku, UserId, Users,
+};
+
+static SERVER: OnceLock<Server> = OnceLock::new();
+static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+static SHOPS: AtomicU32 = AtomicU32::new(0);
+
+/// The servers are shared by tests that run at once on few cores.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+pub fn server() -> &'static Server {
+    SERVER.get_or_init(|| Server::start().unwrap())
+}
+
+fn cluster() -> &'static Cluster {
+    CLUSTER.get_or_init(|| Cluster::start(3).unwrap())
+}
+
+/// Either kind of connection, with a count of the round trips made over it and its clones.
+#[derive(Clone)]
+pub struct Wire {
+    to: To,
+    round_trips: Arc<AtomicUsize>,
+}
+
+#[derive(Clone)]
+enum To {
+    One(MultiplexedConnection),
+    Many(ClusterConnection),
+}
+
+impl Wire {
+    pub async fn standalone() -> Self {
+        let config = AsyncConnectionConfig::new()
+            .set_response_timeout(Some(PATIENCE))
+            .set_connection_timeout(Some(PATIENCE));
+        let client = redis::Client::open(server().url()).unwrap();
+        let connection = client.get_multiplexed_async_connection_with_config(&config).await.unwrap();
+        Self { to: To::One(connection), round_trips: Arc::default() }
+    }
+
+    pub async fn cluster() -> Self {
+        let client = ClusterClientBuilder::new(cluster().urls())
+            .response_timeout(PATIENCE)
+            .connection_timeout(PATIENCE)
+            .build()
+            .unwrap();
+        Self { to: To::Many(client.get_async_connection().await.unwrap()), round_trips: Arc::default() }
+    }
+}
+
+impl ConnectionLike for Wire {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        self.round_trips.fetch_add(1, Ordering::Relaxed);
+        match &mut self.to {
+            To::One(connection) => connection.req_packed_command(cmd),
+            To::Many(connection) => connection.req_packed_command(cmd),
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        self.round_trips.fetch_add(1, Ordering::Relaxed);
+        match &mut self.to {
+            To::One(connection) => connection.req_packed_commands(pipeline, offset, count),
+            To::Many(connection) => connection.req_packed_commands(pipeline, offset, count),
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        0
+    }
+}
+
+/// One kind of cart in a namespace that nobody else uses.
+#[derive(Clone)]
+pub struct Shop {
+    pub wire: Wire,
+    pub keys: Keys,
+    pub users: Users<Wire>,
+    pub catalogue: Catalogue<Wire>,
+    pub cart: Cart<Wire>,
+    /// Which kind it is, for the message of a test that fails.
+    pub kind: String,
+}
+
+/// Runs a test in every kind of shop, one after the other.
+pub async fn in_every_shop<F: Future<Output = ()>>(test: impl Fn(Shop) -> F) {
+    for layout in [Layout::Standalone, Layout::Cluster] {
+        in_every_shop_of(layout, &test).await;
+    }
+}
+
+/// Runs a test in every kind of shop that has this layout.
+#[expect(
+    clippy::print_stdout,
+    reason = "shown only if the test fails: the last kind is the one it failed in"
+)]
+pub async fn in_every_shop_of<F: Future<Output = ()>>(layout: Layout, test: impl Fn(Shop) -> F) {
+    let mut wire = match layout {
+        Layout::Standalone => Wire::standalone().await,
+        Layout::Cluster => Wire::cluster().await,
+    };
+    let mut kinds = vec![
+        (Representation::Hash, ItemExpiry::DeadlineSet),
+        (Representation::SortedSet, ItemExpiry::DeadlineSet),
+    ];
+    if ItemExpiry::of_server(&mut wire).await.unwrap() == ItemExpiry::FieldTtl {
+        kinds.push((Representation::Hash, ItemExpiry::FieldTtl));
+    }
+    for (representation, expiry) in kinds {
+        let shop = Shop::new(wire.clone(), layout, representation, expiry);
+        println!("in a shop with {}", shop.kind);
+        test(shop).await;
+    }
+}
+
+impl Shop {
+    fn new(wire: Wire, layout: Layout, representation: Representation, expiry: ItemExpiry) -> Self {
+        let keys = Keys::new(&format!("shop{}:", SHOPS.fetch_add(1, Ordering::Relaxed)), layout);
+        Self {
+            users: Users::new(wire.clone(), keys.clone()),
+            catalogue: Catalogue::new(wire.clone(), keys.clone()),
+            cart: Cart::new(wire.clone(), keys.clone(), representation).with_item_expiry(expiry),
+            kind: format!("{layout:?}, {representation:?}, {expiry:?}"),
+            wire,
+            keys,
+        }
+    }
+
+    /// The same shop with carts that live this long.
+    pub fn with_ttl(mut self, ttl: Duration) -> Self {
+        self.cart = self.cart.with_ttl(ttl);
+        self
+    }
+
+    pub async fn user(&self, id: u64) -> CartOwner {
+        let new = NewUser { first_name: "Parker".parse().unwrap(), last_name: "Perry".parse().unwrap() };
+        self.users.create_with_id(UserId::new(id).unwrap(), new).await.unwrap();
+        CartOwner::User(UserId::new(id).unwrap())
+    }
+
+    /// Puts a product on sale under its SKU as name.
+    pub async fn product(&self, code: &str, price: &str) -> Sku {
+        let product = Product { sku: sku(code), name: code.parse().unwrap(), price: price.parse().unwrap() };
+        self.catalogue.put(&product).await.unwrap();
+        product.sku
+    }
+
+    /// Sends one command as somebody else would.
+    pub async fn send(&self, words: &[&str]) -> Value {
+        let mut cmd = redis::cmd(words[0]);
+        for word in &words[1..] {
+            cmd.arg(word);
+        }
+        cmd.query_async(&mut self.wire.clone()).await.unwrap()
+    }
+
+    /// The key of the quantities of one cart.
+    pub fn cart_key(&self, owner: &CartOwner) -> String {
+        self.keys.cart(owner, self.cart.representation()).quantities
+    }
+
+    /// The units of one product in a cart.
+    pub async fn units(&self, owner: &CartOwner, sku: &Sku) -> u32 {
+        let view = self.cart.view(owner).await.unwrap();
+        view.lines.iter().find(|line| line.sku == *sku).map_or(0, |line| line.quantity)
+    }
+
+    /// DUMP of all the keys of a cart, to see that nothing has changed.
+    pub async fn dump(&self, owner: &CartOwner) -> Vec<Value> {
+        let mut dumps = Vec::new();
+        for key in self.keys.all_of_cart(owner) {
+            dumps.push(self.send(&["DUMP", &key]).await);
+        }
+        dumps
+    }
+
+    /// The round trips that `work` makes.
+    pub async fn round_trips<T: Debug>(&self, work: impl Future<Output = T>) -> usize {
+        let before = self.wire.round_trips.load(Ordering::Relaxed);
+        work.await;
+        self.wire.round_trips.load(Ordering::Relaxed) - before
+    }
+}
+
+pub fn sku(code: &str) -> Sku {
+    code.parse().unwrap()
+}
+
+pub fn guest(session: &str) -> SessionId {
+    session.parse().unwrap()
+}
+
+pub fn units(quantity: u32) -> Quantity {
+    Quantity::new(quantity).unwrap()
+}
+
+pub fn user_id(owner: &CartOwner) -> UserId {
+    match owner {
+        CartOwner::User(id) => *id,
+        CartOwner::Guest(_) => panic!("{owner} is a guest"),
+    }
+}
+
+/// Asks again and again until it is so; fails after a time that no working server needs.
+pub async fn until<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
+    let start = Instant::now();
+    while !condition().await {
+        assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A node that one can subscribe on: a cluster forwards what is published to all of them.
+pub fn any_url(layout: Layout) -> String {
+    match layout {
+        Layout::Standalone => server().url(),
+        Layout::Cluster => cluster().urls()[0].clone(),
+    }
+}
