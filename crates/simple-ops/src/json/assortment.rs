@@ -1,0 +1,46 @@
+//! The products that the comparisons work on.
+
+use redis::RedisResult;
+use redis::aio::ConnectionLike;
+
+use super::shape::Shape;
+use crate::catalogue::{Product, products};
+use crate::keys::Keys;
+
+/// The products of the comparisons have the numbers from here on.
+const FIRST_ID: u64 = 1001;
+
+/// A few products, and where they are stored.
+#[derive(Clone, Debug)]
+pub struct Assortment {
+    keys: Keys,
+    products: Vec<Product>,
+}
+
+impl Assortment {
+    /// The products 1001 and following.
+    #[must_use]
+    pub fn with(count: usize, keys: &Keys) -> Self {
+        Self { keys: keys.clone(), products: products(FIRST_ID, count) }
+    }
+
+    /// The products, as they are before anything is sold.
+    #[must_use]
+    pub fn products(&self) -> &[Product] {
+        &self.products
+    }
+
+    /// Where they are stored in this shape, in order.
+    #[must_use]
+    pub fn keys(&self, shape: Shape) -> Vec<String> {
+        self.products.iter().map(|product| shape.key(&self.keys, product.id)).collect()
+    }
+
+    /// Puts all of them back to how they were.
+    pub async fn fill(&self, shape: Shape, connection: &mut impl ConnectionLike) -> RedisResult<()> {
+        for (key, product) in self.keys(shape).iter().zip(&self.products) {
+            shape.store(connection, key, product).await?;
+        }
+        Ok(())
+    }
+}

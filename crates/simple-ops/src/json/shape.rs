@@ -1,0 +1,105 @@
+//! The shapes in which a product can be stored.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+
+use redis::aio::ConnectionLike;
+use redis::{RedisError, RedisResult};
+
+use crate::catalogue::Product;
+use crate::keys::Keys;
+
+/// How a product is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// The whole document as JSON text in a string.
+    Text,
+    /// A field of a Hash for each property; a list is JSON text within its field.
+    Hash,
+    /// A JSON value, which the server understands. Needs JSON.SET.
+    Json,
+}
+
+impl Shape {
+    /// Where the product with this number is stored in this shape.
+    #[must_use]
+    pub fn key(self, keys: &Keys, id: u64) -> String {
+        match self {
+            Self::Text => keys.product(id),
+            Self::Hash => keys.product_hash(id),
+            Self::Json => keys.product_json(id),
+        }
+    }
+
+    /// Stores the product, instead of what was there.
+    pub async fn store(
+        self,
+        connection: &mut impl ConnectionLike,
+        key: &str,
+        product: &Product,
+    ) -> RedisResult<()> {
+        match self {
+            Self::Text => redis::cmd("SET").arg(key).arg(to_json(product)?).exec_async(connection).await,
+            // The fields are always the same, so nothing of an older product is left.
+            Self::Hash => redis::cmd("HSET").arg(key).arg(&fields(product)?).exec_async(connection).await,
+            Self::Json => {
+                redis::cmd("JSON.SET").arg(key).arg("$").arg(to_json(product)?).exec_async(connection).await
+            }
+        }
+    }
+
+    /// Reads the whole product back. Its absence is an error.
+    pub async fn load(self, connection: &mut impl ConnectionLike, key: &str) -> RedisResult<Product> {
+        match self {
+            Self::Text => from_json(&redis::cmd("GET").arg(key).query_async::<String>(connection).await?),
+            Self::Hash => from_fields(redis::cmd("HGETALL").arg(key).query_async(connection).await?),
+            Self::Json => {
+                from_json(&redis::cmd("JSON.GET").arg(key).query_async::<String>(connection).await?)
+            }
+        }
+    }
+}
+
+/// The product as JSON text.
+pub fn to_json(product: &Product) -> RedisResult<String> {
+    serde_json::to_string(product).map_err(unreadable)
+}
+
+/// The product in a JSON text.
+pub fn from_json(text: &str) -> RedisResult<Product> {
+    serde_json::from_str(text).map_err(unreadable)
+}
+
+/// Fields and values of a Hash. Every value is a string there, a number too.
+fn fields(product: &Product) -> RedisResult<[(&'static str, String); 8]> {
+    Ok([
+        ("id", product.id.to_string()),
+        ("name", product.name.clone()),
+        ("price_cents", product.price_cents.to_string()),
+        ("stock", product.stock.to_string()),
+        ("brand", product.brand.clone()),
+        ("category", product.category.clone()),
+        ("tags", serde_json::to_string(&product.tags).map_err(unreadable)?),
+        ("description", product.description.clone()),
+    ])
+}
+
+fn from_fields(mut fields: HashMap<String, String>) -> RedisResult<Product> {
+    let mut take =
+        |name: &str| fields.remove(name).ok_or_else(|| unreadable(format!("field {name} is missing")));
+    Ok(Product {
+        id: take("id")?.parse().map_err(unreadable)?,
+        name: take("name")?,
+        brand: take("brand")?,
+        category: take("category")?,
+        price_cents: take("price_cents")?.parse().map_err(unreadable)?,
+        stock: take("stock")?.parse().map_err(unreadable)?,
+        tags: serde_json::from_str(&take("tags")?).map_err(unreadable)?,
+        description: take("description")?,
+    })
+}
+
+/// Somebody has stored something that is no product.
+pub(super) fn unreadable(why: impl Display) -> RedisError {
+    std::io::Error::new(std::io::ErrorKind::InvalidData, why.to_string()).into()
+}

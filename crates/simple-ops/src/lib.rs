@@ -1,0 +1,22 @@
+//! Lessons on the simple things: strings, expiry, counters, JSON documents.
+//!
+//! In reading order:
+//!
+//! 1. [`strings`]: SET, GET and their options; [`strings::ReadMany`] compares ways to read many keys.
+//! 2. [`expiry`]: TTLs, what an expired key looks like, and when its memory comes back.
+//! 3. [`counters`]: INCR, and the updates that GET and SET lose; [`counters::Increment`] counts them.
+//! 4. [`json`]: one document as a JSON string, a Hash or a JSON value; [`json::ReadField`] and
+//!    [`json::ChangeField`] compare them.
+//!
+//! [`register`] lists the lessons, [`keys`] spells every key, [`catalogue`] makes the sample products.
+
+pub mod catalogue;
+pub mod counters;
+mod crowd;
+pub mod expiry;
+pub mod json;
+pub mod keys;
+pub mod register;
+pub mod strings;
+
+pub use register::SimpleLesson;
