@@ -1,0 +1,211 @@
+//! The command line: clap derive, so the doc comments are the help.
+
+use clap::{Parser, Subcommand, ValueEnum};
+use lab_connection::TargetArgs;
+use lab_runner::course::Showing;
+use lab_runner::start::Cli;
+use storefront::cart::Representation;
+
+/// A shopping cart on Redis: users, products, carts that lose nothing, and updates as they happen.
+///
+/// Without a command it opens the menu. Options stand before or after the command.
+#[derive(Parser, Debug)]
+#[command(name = "shopping-cart", version, disable_help_flag = true)]
+pub struct Arguments {
+    /// How carts are kept in Redis
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "SHAPE")]
+    pub cart: Shape,
+
+    /// Seconds after which an untouched cart is gone
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 1800, value_parser = clap::value_parser!(u32).range(1..))]
+    pub cart_ttl: u32,
+
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// Do not wait for Enter
+    #[arg(long, global = true)]
+    pub no_pause: bool,
+
+    /// Which server to use
+    #[command(flatten)]
+    pub target: TargetArgs,
+
+    /// What to do [default: menu]
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// How carts are kept in Redis.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Shape {
+    /// A Hash: field SKU, value quantity
+    #[default]
+    Hash,
+    /// A Sorted Set: member SKU, score quantity
+    SortedSet,
+}
+
+impl From<Shape> for Representation {
+    fn from(shape: Shape) -> Self {
+        match shape {
+            Shape::Hash => Self::Hash,
+            Shape::SortedSet => Self::SortedSet,
+        }
+    }
+}
+
+/// What to do. Values stay text here: `storefront` says what is wrong with them better than a flag parser can.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Customers
+    #[command(subcommand)]
+    User(UserCommand),
+
+    /// Products
+    #[command(subcommand)]
+    Sku(SkuCommand),
+
+    /// Put units of a product into a cart
+    Add {
+        /// A user's number, or a guest's session such as abc123
+        #[arg(value_name = "USER")]
+        owner: String,
+        /// A SKU, or the exact name of a product
+        #[arg(value_name = "SKU")]
+        product: String,
+        /// 1 to 99
+        #[arg(value_name = "QTY", default_value = "1", allow_negative_numbers = true)]
+        quantity: String,
+        /// Let these units go after this many seconds unless they are added again
+        #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+        expires_in: Option<u32>,
+    },
+
+    /// Take units of a product out of a cart
+    Remove {
+        /// A user's number, or a guest's session
+        #[arg(value_name = "USER")]
+        owner: String,
+        /// A SKU, or the exact name of a product
+        #[arg(value_name = "SKU")]
+        product: String,
+        /// How many [default: all]
+        #[arg(value_name = "QTY", allow_negative_numbers = true)]
+        quantity: Option<String>,
+    },
+
+    /// Show a cart
+    View {
+        /// A user's number, or a guest's session
+        #[arg(value_name = "USER")]
+        owner: String,
+    },
+
+    /// Empty a cart
+    Clear {
+        /// A user's number, or a guest's session
+        #[arg(value_name = "USER")]
+        owner: String,
+    },
+
+    /// Move a guest's cart into a user's, as at login
+    Merge {
+        /// The guest's session
+        #[arg(value_name = "GUEST")]
+        guest: String,
+        /// The user's number
+        // Not called `user`: that is the flag of the connection, and clap would take one for the other.
+        #[arg(value_name = "USER")]
+        customer: String,
+    },
+
+    /// Show the changes of a cart as they happen, until Ctrl-C
+    ///
+    /// Another terminal changes the cart, on the same server. Totals are at the prices the lines were added at; view
+    /// has today's.
+    Watch {
+        /// A user's number, or a guest's session
+        #[arg(value_name = "USER")]
+        owner: String,
+    },
+
+    /// Compare Hash, Sorted Set and JSON string as carts
+    Compare,
+
+    /// The interactive menu
+    Menu,
+
+    /// The story of a cart, told with every command shown
+    Demo,
+}
+
+/// Customers.
+#[derive(Subcommand, Debug)]
+pub enum UserCommand {
+    /// Add a customer
+    Add {
+        /// First name
+        #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
+        first_name: String,
+        /// Last name
+        #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
+        last_name: String,
+        /// Number [default: the next free one]
+        #[arg(long, value_name = "N", allow_hyphen_values = true)]
+        id: Option<String>,
+    },
+    /// Show a customer
+    Show {
+        /// Number
+        #[arg(value_name = "USER", allow_negative_numbers = true)]
+        id: String,
+    },
+    /// List the customers
+    List,
+}
+
+/// Products.
+#[derive(Subcommand, Debug)]
+pub enum SkuCommand {
+    /// Add a product, or change its name and price
+    Add {
+        /// Its SKU: letters, digits, '.', '_' and '-'
+        sku: String,
+        /// Its name
+        #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
+        name: String,
+        /// Its price, such as 19.99
+        #[arg(long, value_name = "PRICE", allow_hyphen_values = true)]
+        price: String,
+    },
+    /// Show a product
+    Show {
+        /// A SKU, or the exact name of a product
+        #[arg(value_name = "SKU")]
+        product: String,
+    },
+    /// Take a product off sale; carts that hold it say so
+    Remove {
+        /// A SKU, or the exact name of a product
+        #[arg(value_name = "SKU")]
+        product: String,
+    },
+    /// List the products
+    List,
+}
+
+impl Arguments {
+    /// How lessons are shown, for `demo` and `compare`.
+    #[must_use]
+    pub fn showing(&self) -> Showing {
+        Showing { list: false, json: self.json, no_pause: self.no_pause }
+    }
+}
+
+impl Cli for Arguments {
+    fn json(&self) -> bool {
+        self.json
+    }
+}

@@ -1,0 +1,141 @@
+//! What the shop says no to, as an error that says what to do next.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use lab_connection::Failure;
+use lab_connection::failure::Class;
+use storefront::{AddError, CartError, Product, RemoveError, StoreError, UserId};
+
+use crate::shop::Shop;
+
+const UNCHANGED: &str = "Nothing was changed.";
+/// The longest SKU and most names are shown whole.
+const LONGEST_SHOWN: usize = 64;
+
+/// A value that a person typed. What is wrong with it is said by the type that refuses it.
+pub fn parse<T: FromStr<Err: Display>>(text: &str) -> Result<T, Failure> {
+    text.parse().map_err(|error: T::Err| Failure::new(Class::Usage, sentence(&error), UNCHANGED))
+}
+
+/// [`parse`] for the value of a flag, where several flags take the same kind of value.
+pub fn parse_flag<T: FromStr<Err: Display>>(flag: &str, text: &str) -> Result<T, Failure> {
+    text.parse().map_err(|error: T::Err| Failure::new(Class::Usage, format!("{flag}: {error}."), UNCHANGED))
+}
+
+/// The shop is well, and says no. `what` is a sentence.
+pub fn declined(what: impl AsRef<str>) -> Failure {
+    Failure::new(Class::Declined, what, UNCHANGED)
+}
+
+/// No such customer.
+pub fn unknown_user(id: UserId, shop: &Shop) -> Failure {
+    let failure = declined(format!("There is no user {id}."))
+        .try_next("cargo cart user list")
+        .try_next(format!("cargo cart user add --id {id} --first-name Parker --last-name Perry"));
+    starting_empty(failure, shop)
+}
+
+/// The number is taken.
+pub fn user_taken(id: UserId) -> Failure {
+    declined(format!("There is already a user {id}.")).try_next("leave --id out for the next free number")
+}
+
+/// No such product.
+pub fn unknown_product(sku_or_name: &str, shop: &Shop) -> Failure {
+    let mut shown: String = sku_or_name.chars().take(LONGEST_SHOWN).collect();
+    if shown.len() < sku_or_name.len() {
+        shown = format!("{shown}… ({} bytes)", sku_or_name.len());
+    }
+    let failure = declined(format!("No product has the SKU or the exact name '{shown}'."))
+        .try_next("cargo cart sku list");
+    starting_empty(failure, shop)
+}
+
+/// Whoever has no server of their own looks in vain for what the last command wrote.
+fn starting_empty(failure: Failure, shop: &Shop) -> Failure {
+    if shop.target.private().is_none() {
+        return failure;
+    }
+    failure.try_next("keep a server up with `cargo server`: a private one starts empty at each command")
+}
+
+/// No command, and nobody to show a menu to.
+#[must_use]
+pub fn no_command() -> Failure {
+    Failure::new(Class::Usage, "No command was given.", "The menu needs a terminal, and this is none.")
+        .try_next("cargo cart --help")
+        .try_next("cargo cart menu, which also reads its entries from a pipe")
+}
+
+/// A menu asks and tells in words.
+#[must_use]
+pub fn no_menu_in_json() -> Failure {
+    Failure::new(
+        Class::Usage,
+        "The menu has no JSON.",
+        "It talks with a person; the commands answer in JSON.",
+    )
+    .try_next("cargo cart --help, for the commands")
+    .try_next("leave --json out, for the menu")
+}
+
+/// A result that cannot be written as JSON; ours always can.
+#[must_use]
+pub fn unprintable(error: &serde_json::Error) -> Failure {
+    Failure::new(Class::Other, "The result cannot be written as JSON.", error.to_string())
+}
+
+/// Redis said no, or a key holds what it should not.
+pub fn store(error: &StoreError, shop: &Shop) -> Failure {
+    match error {
+        StoreError::Redis(error) => shop.explain(error),
+        StoreError::WrongType { .. } => {
+            Failure::new(Class::WrongType, sentence(error), "Somebody else wrote this key.")
+                .try_next("look at it in Redis Insight, or with TYPE in redis-cli; rename or remove it")
+                .try_next("--prefix NAME: keeps our keys apart from other data")
+        }
+        other => Failure::new(Class::BadValue, sentence(other), "Somebody else wrote into this key.")
+            .try_next("look at it in Redis Insight; remove what does not belong there"),
+    }
+}
+
+/// Why nothing was added.
+pub fn add(error: &AddError, name: &str, product: &Product, shop: &Shop) -> Failure {
+    match error {
+        AddError::Cart(error) => cart(error, shop),
+        AddError::UnknownSku(sku) => unknown_product(sku.as_str(), shop),
+        other => declined(format!(
+            "{} ({}) was not added to the cart of {name}: {other}.",
+            product.name, product.sku
+        )),
+    }
+}
+
+/// Why nothing was removed.
+pub fn remove(error: &RemoveError, name: &str, product: &str, shop: &Shop) -> Failure {
+    match error {
+        RemoveError::Cart(error) => cart(error, shop),
+        other => declined(format!("{product} was not removed from the cart of {name}: {other}.")),
+    }
+}
+
+/// What any operation on a cart can meet.
+pub fn cart(error: &CartError, shop: &Shop) -> Failure {
+    match error {
+        CartError::Store(error @ StoreError::Malformed { .. }) => {
+            store(error, shop).try_next("cargo cart clear USER, which gives up the cart as it is")
+        }
+        CartError::Store(error) => store(error, shop),
+        CartError::UnknownUser(id) => unknown_user(*id, shop),
+        other => declined(sentence(other)),
+    }
+}
+
+/// What a type of the storefront says, as a sentence. It never begins with what a person typed or called something.
+pub fn sentence(error: &impl Display) -> String {
+    let text = error.to_string();
+    let mut rest = text.chars();
+    let first: String = rest.next().into_iter().flat_map(char::to_uppercase).collect();
+    format!("{first}{}.", rest.as_str())
+}

@@ -1,0 +1,82 @@
+//! Two browser tabs, one cart: read-modify-write loses clicks, one atomic step does not.
+
+use std::sync::Arc;
+
+use lab_runner::table::Facts;
+use lab_runner::{Outcome, Page};
+use redis::AsyncCommands;
+use storefront::{Cart, CartOwner, Catalogue, Keys, Representation};
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
+
+use super::{parsed, quantity, unexpected};
+use crate::sample::products;
+
+/// Browser tabs that click at once.
+const TABS: u32 = 16;
+/// The guest whose cart is raced for; it is removed afterwards.
+const RACER: &str = "tabs";
+
+/// Runs the naive way, counts the damage, then runs the right way and counts none.
+pub(super) async fn race(page: &Page, keys: &Keys) -> Outcome {
+    page.say(format!(
+        "Now {TABS} browser tabs click 'add' at the same moment. The naive way reads the quantity, adds one, and writes \
+         it back. The right way is the script."
+    ));
+    let owner = CartOwner::Guest(parsed(RACER)?);
+    let own = keys.all_of_cart(&owner);
+    page.start_clean(&own).await?;
+    let naive = read_then_write(page, &keys.cart(&owner, Representation::Hash).quantities).await?;
+    page.start_clean(&own).await?;
+    let atomic = one_script(page, keys, &owner).await?;
+    page.start_clean(&own).await?;
+
+    let lost = TABS - naive;
+    page.facts(
+        Facts::new("Units in the cart", &["way", "clicks", "units", "lost"])
+            .row(["HGET, add one, HSET".to_owned(), TABS.to_string(), naive.to_string(), lost.to_string()])
+            .row([
+                "one script".to_owned(),
+                TABS.to_string(),
+                atomic.to_string(),
+                (TABS - atomic).to_string(),
+            ]),
+    );
+    page.check(format!("reading and writing back lost {lost} of {TABS} clicks"), lost > 0)?;
+    page.check_eq("the script lost none", &atomic, &TABS)
+}
+
+/// Every tab reads before any writes: the schedule that a busy server produces sooner or later, here every time.
+async fn read_then_write(page: &Page, cart: &str) -> Result<u32, redis::RedisError> {
+    let all_have_read = Arc::new(Barrier::new(TABS as usize));
+    let mut tabs = JoinSet::new();
+    for _ in 0..TABS {
+        let (mut connection, cart, barrier) = (page.quietly(), cart.to_owned(), Arc::clone(&all_have_read));
+        tabs.spawn(async move {
+            let units = connection.hget::<_, _, Option<u32>>(&cart, "sku123").await;
+            barrier.wait().await;
+            connection.hset::<_, _, _, ()>(&cart, "sku123", units?.unwrap_or(0) + 1).await
+        });
+    }
+    while let Some(tab) = tabs.join_next().await {
+        tab.map_err(|error| unexpected(&error))??;
+    }
+    page.quietly().hget(cart, "sku123").await
+}
+
+async fn one_script(page: &Page, keys: &Keys, owner: &CartOwner) -> Result<u32, redis::RedisError> {
+    let catalogue = Catalogue::new(page.quietly(), keys.clone());
+    if let Some(mouse) = products().ok().and_then(|products| products.into_iter().next()) {
+        catalogue.put(&mouse).await.map_err(|error| unexpected(&error))?;
+    }
+    let cart = Cart::new(page.quietly(), keys.clone(), Representation::Hash);
+    let mut tabs = JoinSet::new();
+    for _ in 0..TABS {
+        let (cart, owner, sku, one) = (cart.clone(), owner.clone(), parsed("sku123")?, quantity(1)?);
+        tabs.spawn(async move { cart.add(&owner, &sku, one, None).await });
+    }
+    while let Some(tab) = tabs.join_next().await {
+        tab.map_err(|error| unexpected(&error))?.map_err(|error| unexpected(&error))?;
+    }
+    page.quietly().hget(keys.cart(owner, Representation::Hash).quantities, "sku123").await
+}
