@@ -1,0 +1,12 @@
+//! The order of the tour: the registers of the lesson crates, one after the other.
+
+use lab_runner::{Course, Lesson};
+use shopping_cart::CartLesson;
+use simple_ops::SimpleLesson;
+
+/// Every lesson, from the first command to the cart.
+pub(crate) fn all() -> Vec<&'static Lesson> {
+    let mut lessons = SimpleLesson::lessons();
+    lessons.extend(CartLesson::lessons());
+    lessons
+}
