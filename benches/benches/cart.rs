@@ -1,0 +1,28 @@
+//! The shapes of a cart: `cargo bench --bench cart`.
+
+use std::process::ExitCode;
+
+use benches::Bench;
+use criterion::Criterion;
+use lab_connection::Failure;
+use lab_connection::failure::Class;
+use lab_runner::Comparison;
+use shopping_cart::compare::{AddUnit, CartShape, Carts, ReadCart};
+use storefront::{Keys, Layout};
+
+fn main() -> ExitCode {
+    benches::main(run)
+}
+
+fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
+    let carts = Carts::new(Keys::new("", Layout::Standalone))
+        .map_err(|error| Failure::new(Class::Other, "The carts have no names.", error.to_string()))?;
+
+    let approaches = CartShape::ALL.map(AddUnit);
+    let title = "Adding one unit to a ten-line cart";
+    bench.approaches(criterion, &Comparison { title, approaches: &approaches, subject: &carts })?;
+
+    let approaches = CartShape::ALL.map(ReadCart);
+    let title = "Reading a ten-line cart";
+    bench.approaches(criterion, &Comparison { title, approaches: &approaches, subject: &carts })
+}
