@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::block::Block;
-use crate::lesson::{Course, Lesson, LessonError, Need, Outcome};
+use crate::lesson::{Course, Lesson, LessonError, Need, Outcome, Teaching};
 use crate::page::Page;
 use crate::pause::{Go, Pause};
 use crate::render;
@@ -111,6 +111,27 @@ pub struct Taught {
     pub page: Vec<Block>,
 }
 
+/// Teaches one lesson with another function than its own: with options from the command line, say.
+pub async fn teach_with<F>(
+    target: &Target,
+    lesson: &'static Lesson,
+    showing: Showing,
+    teach: F,
+) -> Result<(), Failure>
+where
+    F: for<'a> FnOnce(&'a mut Page) -> Teaching<'a>,
+{
+    let turn = Turn::take(target).await?;
+    if !showing.json {
+        Terminal.line(&render::heading(1, lesson, Terminal.text_width()));
+    }
+    let (record, outcome) = teach_one(target, lesson, teach, !showing.json).await;
+    turn.end().await;
+    let ended = outcome.map_err(|error| explained(error, lesson, target));
+    document(target, &[record], &ended, showing);
+    ended
+}
+
 /// Teaches lessons in order; in a terminal, waits between them. Ends at the first broken claim.
 pub async fn teach(
     target: &Target,
@@ -126,7 +147,7 @@ pub async fn teach(
         if !showing.json {
             Terminal.line(&render::heading(index + 1, lesson, Terminal.text_width()));
         }
-        let (record, outcome) = teach_one(target, lesson, !showing.json).await;
+        let (record, outcome) = teach_one(target, lesson, lesson.teach, !showing.json).await;
         taught.push(record);
         if let Err(error) = outcome {
             ended = Err(explained(error, lesson, target));
@@ -138,6 +159,11 @@ pub async fn teach(
         };
     }
     turn.end().await;
+    document(target, &taught, &ended, showing);
+    ended.map(|()| taught)
+}
+
+fn document(target: &Target, taught: &[Taught], ended: &Result<(), Failure>, showing: Showing) {
     if showing.json {
         let document = json!({
             "server": target.info(), "address": target.address(), "lessons": taught,
@@ -145,7 +171,6 @@ pub async fn teach(
         });
         Terminal.document(&document);
     }
-    ended.map(|()| taught)
 }
 
 /// The keys that the pages name, each once, in the order of the lessons.
@@ -160,7 +185,10 @@ pub fn keys_of(taught: &[Taught]) -> Vec<String> {
     keys
 }
 
-async fn teach_one(target: &Target, lesson: &'static Lesson, print: bool) -> (Taught, Outcome) {
+async fn teach_one<F>(target: &Target, lesson: &'static Lesson, teach: F, print: bool) -> (Taught, Outcome)
+where
+    F: for<'a> FnOnce(&'a mut Page) -> Teaching<'a>,
+{
     let written = Arc::new(Mutex::new(Vec::new()));
     let notebook = Arc::clone(&written);
     let mut page = Page::new(target.clone(), move |block| {
@@ -174,7 +202,7 @@ async fn teach_one(target: &Target, lesson: &'static Lesson, print: bool) -> (Ta
             page.skip(need);
             (Ok(()), "skipped")
         }
-        Ok(None) => match (lesson.teach)(&mut page).await {
+        Ok(None) => match teach(&mut page).await {
             Ok(()) => (Ok(()), "passed"),
             Err(error) => (Err(error), "failed"),
         },

@@ -1,0 +1,1 @@
+//! Streams commands to Redis as fast as the server takes them, in constant memory.

@@ -1,0 +1,54 @@
+//! The command line: clap derive, so the doc comments are the help. Each command's options stand in its own file.
+
+use clap::{Parser, Subcommand};
+use lab_connection::TargetArgs;
+use lab_runner::course::Showing;
+use lab_runner::start::Cli;
+
+use crate::{biglist, concurrency, insert, load, memory, peers, query};
+
+/// Loading, querying and storing a lot: approaches compared, memory measured.
+///
+/// Without a command all lessons run, in small sizes. Options of the server stand before or after the command.
+#[derive(Parser, Debug)]
+#[command(name = "bulk-performance", version, disable_help_flag = true)]
+pub struct Arguments {
+    /// How to show what is found
+    #[command(flatten)]
+    pub showing: Showing,
+
+    /// Which server to use
+    #[command(flatten)]
+    pub target: TargetArgs,
+
+    /// What to do [default: all]
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Every lesson, in small sizes
+    All,
+    /// Ways to write many records, compared
+    Insert(insert::Options),
+    /// Load up to hundreds of millions of records
+    Load(load::Options),
+    /// The loader beside other tools, in one run
+    Peers(peers::Options),
+    /// Ways to find and read records, compared
+    Query(query::Options),
+    /// Throughput and latency by operations in flight
+    Concurrency(concurrency::Options),
+    /// Bytes per record by encoding
+    Memory(memory::Options),
+    /// Server A writes a list, Server B reads it
+    Biglist(biglist::Options),
+}
+
+impl Cli for Arguments {
+    fn json(&self) -> bool {
+        self.showing.json
+    }
+}

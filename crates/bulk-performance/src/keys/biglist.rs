@@ -1,0 +1,5 @@
+//! Key names of `biglist`.
+
+use super::Keys;
+
+impl Keys {}

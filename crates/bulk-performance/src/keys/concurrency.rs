@@ -1,0 +1,5 @@
+//! Key names of `concurrency`.
+
+use super::Keys;
+
+impl Keys {}

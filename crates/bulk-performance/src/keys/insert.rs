@@ -1,0 +1,5 @@
+//! Key names of `insert`.
+
+use super::Keys;
+
+impl Keys {}

@@ -1,0 +1,5 @@
+//! Key names of `memory`.
+
+use super::Keys;
+
+impl Keys {}

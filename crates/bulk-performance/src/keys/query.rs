@@ -1,0 +1,5 @@
+//! Key names of `query`.
+
+use super::Keys;
+
+impl Keys {}

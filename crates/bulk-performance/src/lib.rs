@@ -1,0 +1,45 @@
+//! Loading, querying and storing a lot: every approach is checked to leave the same data before it is timed.
+//!
+//! In reading order:
+//!
+//! 1. [`people`]: the data set, users made from their number; [`keys`] spells every key, [`stored`] writes and reads them.
+//! 2. [`insert`]: the ways to write them. [`load`]: the fastest of them as a tool, over [`bulk_loader`].
+//! 3. [`peers`]: the loader beside `redis-cli --pipe`, `redis-benchmark`, redis-rs and redis-py.
+//! 4. [`query`]: the ways to find them. [`concurrency`]: how many questions at once.
+//! 5. [`memory`]: what they take.
+//! 6. [`biglist`]: Server A writes a list, Server B reads it.
+//!
+//! [`arguments`] is the command line, [`register`] lists the lessons.
+
+pub mod arguments;
+pub mod biglist;
+pub mod concurrency;
+pub mod insert;
+pub mod keys;
+pub mod load;
+pub mod memory;
+pub mod peers;
+pub mod people;
+pub mod query;
+pub mod register;
+pub mod stored;
+
+use lab_connection::Failure;
+
+use crate::arguments::{Arguments, Command};
+pub use crate::register::BulkLesson;
+
+/// Runs one command.
+pub async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let Arguments { command, showing, target } = arguments;
+    match command {
+        None | Some(Command::All) => register::teach_all(&target, showing).await,
+        Some(Command::Insert(options)) => insert::command(&target, options, showing).await,
+        Some(Command::Load(options)) => load::command(&target, options, showing).await,
+        Some(Command::Peers(options)) => peers::command(&target, options, showing).await,
+        Some(Command::Query(options)) => query::command(&target, options, showing).await,
+        Some(Command::Concurrency(options)) => concurrency::command(&target, options, showing).await,
+        Some(Command::Memory(options)) => memory::command(&target, options, showing).await,
+        Some(Command::Biglist(options)) => biglist::command(&target, options, showing).await,
+    }
+}

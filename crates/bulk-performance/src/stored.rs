@@ -1,0 +1,158 @@
+//! Users as they stand in Redis: written plainly, read back, and summed up so that two ways of writing can be compared.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use redis::aio::ConnectionLike;
+use redis::{Cmd, RedisResult};
+
+use crate::keys::Keys;
+use crate::people::{CITIES, DEPARTMENTS, FIELDS, People};
+
+/// Records read or removed in one pipeline.
+const BATCH: u64 = 1_000;
+
+/// How many records there are, and what is in them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Content {
+    /// Records found.
+    pub records: u64,
+    /// The sum of the hashes of all records: the same for the same content, in whatever order it was written. Only
+    /// comparable between runs of the same program.
+    pub digest: u64,
+}
+
+impl Content {
+    /// Adds a record: its number and its values in the order of [`FIELDS`].
+    pub fn add<V: AsRef<[u8]>>(&mut self, number: u64, values: &[V]) {
+        let mut hasher = DefaultHasher::new();
+        number.hash(&mut hasher);
+        for value in values {
+            value.as_ref().hash(&mut hasher);
+        }
+        self.records += 1;
+        self.digest = self.digest.wrapping_add(hasher.finish());
+    }
+
+    /// What users 1 to `records` look like when nothing is wrong.
+    #[must_use]
+    pub fn expected(people: &People, records: u64) -> Self {
+        let mut content = Self::default();
+        let mut record = crate::people::Record::default();
+        for number in 1..=records {
+            record.write(&people.user(number));
+            content.add(number, &record.values());
+        }
+        content
+    }
+
+    /// What the Hashes of users 1 to `records` really hold. A missing field counts as empty, a missing user not at all;
+    /// a field that does not belong there changes the digest too.
+    pub async fn of_users(
+        keys: &Keys,
+        records: u64,
+        connection: &mut (impl ConnectionLike + Send),
+    ) -> RedisResult<Self> {
+        let mut content = Self::default();
+        let mut first = 1;
+        while first <= records {
+            let last = records.min(first + BATCH - 1);
+            let mut pipeline = redis::pipe();
+            for number in first..=last {
+                pipeline.cmd("HGETALL").arg(keys.user(number));
+            }
+            let users: Vec<HashMap<String, Vec<u8>>> = pipeline.query_async(connection).await?;
+            for (number, mut user) in (first..=last).zip(users) {
+                if user.is_empty() {
+                    continue;
+                }
+                let mut values: Vec<Vec<u8>> =
+                    FIELDS.iter().map(|field| user.remove(*field).unwrap_or_default()).collect();
+                let mut foreign: Vec<_> = user.into_iter().collect();
+                foreign.sort();
+                values.extend(foreign.into_iter().flat_map(|(field, value)| [field.into_bytes(), value]));
+                content.add(number, &values);
+            }
+            first = last + 1;
+        }
+        Ok(content)
+    }
+}
+
+/// The command that writes a user as a Hash.
+#[must_use]
+pub fn hset(keys: &Keys, people: &People, number: u64) -> Cmd {
+    let mut command = redis::cmd("HSET");
+    command.arg(keys.user(number));
+    for (field, value) in FIELDS.iter().zip(people.user(number).values()) {
+        command.arg(field).arg(value);
+    }
+    command
+}
+
+/// Writes users 1 to `records` plainly, in pipelines.
+pub async fn write_users(
+    keys: &Keys,
+    people: &People,
+    records: u64,
+    connection: &mut (impl ConnectionLike + Send),
+) -> RedisResult<()> {
+    in_batches(records, connection, |number, pipeline| {
+        pipeline.add_command(hset(keys, people, number)).ignore();
+    })
+    .await
+}
+
+/// Writes the indexes of users 1 to `records`: cities, departments, salaries.
+pub async fn write_indexes(
+    keys: &Keys,
+    people: &People,
+    records: u64,
+    connection: &mut (impl ConnectionLike + Send),
+) -> RedisResult<()> {
+    in_batches(records, connection, |number, pipeline| {
+        let user = people.user(number);
+        pipeline.cmd("SADD").arg(keys.city(CITIES[user.city])).arg(number).ignore();
+        pipeline.cmd("SADD").arg(keys.department(DEPARTMENTS[user.department])).arg(number).ignore();
+        pipeline.cmd("ZADD").arg(keys.users_by_salary()).arg(user.salary).arg(number).ignore();
+    })
+    .await
+}
+
+/// Removes users 1 to `records`.
+pub async fn remove_users(
+    keys: &Keys,
+    records: u64,
+    connection: &mut (impl ConnectionLike + Send),
+) -> RedisResult<()> {
+    in_batches(records, connection, |number, pipeline| {
+        pipeline.cmd("UNLINK").arg(keys.user(number)).ignore();
+    })
+    .await
+}
+
+/// The keys of all indexes.
+#[must_use]
+pub fn index_keys(keys: &Keys) -> Vec<String> {
+    let cities = CITIES.iter().map(|city| keys.city(city));
+    let departments = DEPARTMENTS.iter().map(|department| keys.department(department));
+    cities.chain(departments).chain([keys.users_by_salary()]).collect()
+}
+
+async fn in_batches(
+    records: u64,
+    connection: &mut (impl ConnectionLike + Send),
+    add: impl Fn(u64, &mut redis::Pipeline),
+) -> RedisResult<()> {
+    let mut first = 1;
+    while first <= records {
+        let last = records.min(first + BATCH - 1);
+        let mut pipeline = redis::pipe();
+        for number in first..=last {
+            add(number, &mut pipeline);
+        }
+        pipeline.exec_async(connection).await?;
+        first = last + 1;
+    }
+    Ok(())
+}

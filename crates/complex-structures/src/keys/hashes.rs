@@ -1,0 +1,5 @@
+//! Key names of the lesson `hashes`.
+
+use super::Keys;
+
+impl Keys {}

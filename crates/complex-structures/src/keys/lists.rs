@@ -1,0 +1,5 @@
+//! Key names of the lesson `lists`.
+
+use super::Keys;
+
+impl Keys {}

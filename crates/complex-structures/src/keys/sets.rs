@@ -1,0 +1,5 @@
+//! Key names of the lesson `sets`.
+
+use super::Keys;
+
+impl Keys {}

@@ -1,0 +1,5 @@
+//! Key names of the lesson `transactions`.
+
+use super::Keys;
+
+impl Keys {}

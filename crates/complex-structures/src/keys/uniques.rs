@@ -1,0 +1,5 @@
+//! Key names of the lesson `uniques`.
+
+use super::Keys;
+
+impl Keys {}
