@@ -43,6 +43,21 @@ impl Dialer {
         self.client.get_connection_info()
     }
 
+    /// Where the name that `--sni` asks for really is.
+    pub(crate) fn real_host(&self) -> Option<&str> {
+        self.real_host.as_deref()
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn tls_config(&self) -> Result<Option<rustls::ClientConfig>, Failure> {
+        match self.info().addr() {
+            ConnectionAddr::TcpTls { insecure, .. } => {
+                crate::tls::client_config(self.certificates.as_ref(), *insecure).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
     pub(crate) fn is_cluster(&self) -> bool {
         self.cluster
     }

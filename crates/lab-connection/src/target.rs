@@ -95,6 +95,24 @@ impl Target {
         self.inner.capabilities.missing(commands, &mut self.connection()).await
     }
 
+    /// The address and the login, for a client that is not redis-rs. Its `Debug` hides the password, nothing else does.
+    #[must_use]
+    pub fn connection_info(&self) -> &ConnectionInfo {
+        self.inner.dialer.info()
+    }
+
+    /// Authorities and client certificate of a TLS connection, in rustls's terms; none when it is not one.
+    #[cfg(feature = "tls")]
+    pub fn tls_config(&self) -> Result<Option<rustls::ClientConfig>, Failure> {
+        self.inner.dialer.tls_config()
+    }
+
+    /// The name that `--sni` expects in the server's certificate, and the host it is really at.
+    #[must_use]
+    pub fn real_host(&self) -> Option<&str> {
+        self.inner.dialer.real_host()
+    }
+
     /// Who is answering.
     #[must_use]
     pub fn info(&self) -> &ServerInfo {

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use redis::{Client, ClientTlsConfig, ConnectionInfo, TlsCertificates};
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
 
 use crate::args::TargetArgs;
 use crate::failure::{Class, Failure};
@@ -33,6 +34,47 @@ pub(crate) fn certificates(args: &TargetArgs) -> Result<Option<TlsCertificates>,
     };
     let any = root_cert.is_some() || client_tls.is_some();
     Ok(any.then_some(TlsCertificates { client_tls, root_cert }))
+}
+
+/// The same, in the terms of rustls, for connections that redis-rs does not make.
+pub(crate) fn client_config(
+    certificates: Option<&TlsCertificates>,
+    insecure: bool,
+) -> Result<ClientConfig, Failure> {
+    if insecure {
+        let why = "The URL says #insecure: whoever answers would be believed.";
+        return Err(Failure::new(Class::Usage, "This takes no connection without a certificate.", why)
+            .try_next("--cacert FILE with the authority that signed the server's certificate"));
+    }
+    choose_provider();
+    let unusable = |error: &dyn std::fmt::Display| {
+        Failure::new(Class::Usage, "The certificates cannot be used.", error.to_string()).try_next(
+            "give PEM files: --cacert for the authority, --cert with --key for a client certificate",
+        )
+    };
+    let mut authorities = RootCertStore::empty();
+    match certificates.and_then(|certificates| certificates.root_cert.as_deref()) {
+        Some(pem) => {
+            for authority in CertificateDer::pem_slice_iter(pem) {
+                let added =
+                    authority.map_err(|error| unusable(&error)).map(|found| authorities.add(found))?;
+                added.map_err(|error| unusable(&error))?;
+            }
+        }
+        None => {
+            authorities.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    let config = ClientConfig::builder().with_root_certificates(authorities);
+    match certificates.and_then(|certificates| certificates.client_tls.as_ref()) {
+        None => Ok(config.with_no_client_auth()),
+        Some(ClientTlsConfig { client_cert, client_key }) => {
+            let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(client_cert).collect();
+            let chain = chain.map_err(|error| unusable(&error))?;
+            let key = PrivateKeyDer::from_pem_slice(client_key).map_err(|error| unusable(&error))?;
+            config.with_client_auth_cert(chain, key).map_err(|error| unusable(&error))
+        }
+    }
 }
 
 /// rustls wants to be told which cryptography to use; a second call changes nothing.

@@ -1,0 +1,105 @@
+//! Where a server is and how to log in.
+
+use std::fmt;
+use std::path::PathBuf;
+#[cfg(feature = "tls")]
+use std::sync::Arc;
+
+use redis::{ConnectionAddr, ConnectionInfo};
+
+/// One node.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// A TCP port, with or without TLS.
+    Tcp {
+        /// A name or an IP address.
+        host: String,
+        /// 1 to 65,535.
+        port: u16,
+    },
+    /// A unix socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } if host.contains(':') => write!(formatter, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(formatter, "{host}:{port}"),
+            Self::Unix(path) => write!(formatter, "{}", path.display()),
+        }
+    }
+}
+
+/// A server, or the first node of a cluster, and how to log in to each node.
+#[derive(Clone)]
+pub struct Endpoint {
+    /// Where it is.
+    pub address: Address,
+    /// User name, when it is not `default`.
+    pub user: Option<String>,
+    /// Password.
+    pub password: Option<String>,
+    /// Database number.
+    pub db: i64,
+    /// Whether it is a node of a cluster whose other nodes are to be found.
+    pub cluster: bool,
+    /// Speak TLS.
+    #[cfg(feature = "tls")]
+    pub tls: Option<Tls>,
+}
+
+/// How to speak TLS.
+#[cfg(feature = "tls")]
+#[derive(Clone)]
+pub struct Tls {
+    /// Authorities and client certificate.
+    pub config: Arc<rustls::ClientConfig>,
+    /// The name to expect in the certificate, when it is not the host's.
+    pub server_name: Option<String>,
+}
+
+impl Endpoint {
+    /// From redis-rs's description of a server, without TLS, which [`Endpoint`] wants to be told about in rustls's terms.
+    #[must_use]
+    pub fn from_info(info: &ConnectionInfo, cluster: bool) -> Option<Self> {
+        let address = match info.addr() {
+            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+                Address::Tcp { host: host.clone(), port: *port }
+            }
+            ConnectionAddr::Unix(path) => Address::Unix(path.clone()),
+            _ => return None,
+        };
+        let settings = info.redis_settings();
+        Some(Self {
+            address,
+            user: settings.username().map(str::to_owned),
+            password: settings.password().map(str::to_owned),
+            db: settings.db(),
+            cluster,
+            #[cfg(feature = "tls")]
+            tls: None,
+        })
+    }
+
+    /// The address in a redirection, `host:port`; an empty host means the one that was asked.
+    pub(crate) fn redirected(asked: &Address, to: &str) -> Option<Address> {
+        let (host, port) = to.rsplit_once(':')?;
+        let port = port.parse().ok()?;
+        match (host, asked) {
+            ("" | "?", Address::Tcp { host, .. }) => Some(Address::Tcp { host: host.clone(), port }),
+            ("", Address::Unix(_)) => None,
+            (host, _) => Some(Address::Tcp { host: host.trim_matches(['[', ']']).to_owned(), port }),
+        }
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Endpoint")
+            .field("address", &self.address)
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,134 @@
+//! Where a reply ends, and which kind of refusal an error is. Replies are not parsed further: nearly all of them are
+//! five bytes, and there are millions.
+
+/// The bytes of the first reply in `input`, or nothing while it is incomplete.
+pub(crate) fn length(input: &[u8]) -> Result<Option<usize>, Malformed> {
+    // The reply of SET, MSET and RESTORE.
+    if input.starts_with(b"+OK\r\n") {
+        return Ok(Some(5));
+    }
+    let mut at = 0;
+    let mut replies = 1_usize;
+    while replies > 0 {
+        replies -= 1;
+        let Some(line) = line_end(&input[at..]) else {
+            return if input.len() - at > LONGEST_LINE { Err(Malformed) } else { Ok(None) };
+        };
+        let (kind, header) = (input[at], &input[at + 1..at + line]);
+        at += line + 2;
+        match kind {
+            b'+' | b'-' | b':' => {}
+            b'$' => {
+                // $-1 is nil.
+                if let Some(bytes) = size(header)? {
+                    at += bytes + 2;
+                }
+            }
+            b'*' => replies += size(header)?.unwrap_or(0),
+            _ => return Err(Malformed),
+        }
+        if at > input.len() {
+            return Ok(None);
+        }
+    }
+    Ok(Some(at))
+}
+
+/// No server sends a line that long.
+const LONGEST_LINE: usize = 64 * 1024;
+
+/// Not the beginning of a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Malformed;
+
+/// Where the line's `\r\n` begins.
+fn line_end(input: &[u8]) -> Option<usize> {
+    let end = input.iter().position(|&byte| byte == b'\n')?;
+    end.checked_sub(1)
+}
+
+fn size(header: &[u8]) -> Result<Option<usize>, Malformed> {
+    if header == b"-1" {
+        return Ok(None);
+    }
+    let number = std::str::from_utf8(header).ok().and_then(|text| text.parse().ok());
+    number.map(Some).ok_or(Malformed)
+}
+
+/// What an error asks the sender to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The slot lives elsewhere now.
+    Moved { slot: u16, address: String },
+    /// This one command belongs elsewhere, while its slot is on the way.
+    Ask { address: String },
+    /// Later.
+    NotNow,
+    /// Never.
+    Never(String),
+}
+
+impl Refusal {
+    /// Reads an error reply, `-` included.
+    pub(crate) fn read(reply: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(reply).trim_start_matches('-').trim_end().to_owned();
+        let mut words = text.split(' ');
+        let (code, slot, address) = (words.next(), words.next(), words.next());
+        match (code, slot.and_then(|slot| slot.parse().ok()), address) {
+            (Some("MOVED"), Some(slot), Some(address)) => Self::Moved { slot, address: address.to_owned() },
+            (Some("ASK"), Some(_), Some(address)) => Self::Ask { address: address.to_owned() },
+            (Some("TRYAGAIN" | "CLUSTERDOWN" | "LOADING" | "MASTERDOWN" | "READONLY" | "BUSY"), ..) => {
+                Self::NotNow
+            }
+            _ => Self::Never(text),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_ends_where_resp_says() {
+        let whole: [&[u8]; 8] = [
+            b"+OK\r\n",
+            b":8\r\n",
+            b"-ERR no\r\n",
+            b"$5\r\nhello\r\n",
+            b"$-1\r\n",
+            b"*2\r\n$1\r\na\r\n$-1\r\n",
+            b"*0\r\n",
+            b"*2\r\n*1\r\n:1\r\n$4\r\n\r\n\r\n\r\n",
+        ];
+        for reply in whole {
+            assert_eq!(length(reply), Ok(Some(reply.len())), "{reply:?}");
+            let followed = [reply, b"+OK\r\n"].concat();
+            assert_eq!(length(&followed), Ok(Some(reply.len())), "{reply:?}");
+            for cut in 0..reply.len() {
+                assert_eq!(length(&reply[..cut]), Ok(None), "{:?}", &reply[..cut]);
+            }
+        }
+    }
+
+    #[test]
+    fn garbage_is_told() {
+        for garbage in [&b"HTTP/1.1 400\r\n"[..], b"$x\r\n", b"*-7\r\n", b"\r\n"] {
+            assert_eq!(length(garbage), Err(Malformed), "{garbage:?}");
+        }
+        assert_eq!(length(&vec![b'+'; LONGEST_LINE + 2]), Err(Malformed));
+    }
+
+    #[test]
+    fn errors_say_what_to_do() {
+        let moved = Refusal::Moved { slot: 7, address: "10.0.0.1:7001".into() };
+        assert_eq!(Refusal::read(b"-MOVED 7 10.0.0.1:7001\r\n"), moved);
+        assert_eq!(Refusal::read(b"-ASK 7 :7001\r\n"), Refusal::Ask { address: ":7001".into() });
+        assert_eq!(Refusal::read(b"-LOADING Redis is loading\r\n"), Refusal::NotNow);
+        assert_eq!(
+            Refusal::read(b"-OOM command not allowed\r\n"),
+            Refusal::Never("OOM command not allowed".into())
+        );
+        assert_eq!(Refusal::read(b"-MOVED\r\n"), Refusal::Never("MOVED".into()));
+    }
+}
