@@ -82,6 +82,17 @@ impl Endpoint {
         })
     }
 
+    /// Speaks TLS. The name in the certificate is that of the address; where that is only the name to expect, `real_host` is
+    /// where to connect to.
+    #[cfg(feature = "tls")]
+    pub fn expect_certificate(&mut self, config: rustls::ClientConfig, real_host: Option<&str>) {
+        let mut server_name = None;
+        if let (Some(real_host), Address::Tcp { host, .. }) = (real_host, &mut self.address) {
+            server_name = Some(std::mem::replace(host, real_host.to_owned()));
+        }
+        self.tls = Some(Tls { config: Arc::new(config), server_name });
+    }
+
     /// The address in a redirection, `host:port`; an empty host means the one that was asked.
     pub(crate) fn redirected(asked: &Address, to: &str) -> Option<Address> {
         let (host, port) = to.rsplit_once(':')?;

@@ -81,4 +81,16 @@ impl Keys {
     pub fn loaded(&self, kind: &str) -> String {
         self.named(&format!("bulk:loaded:{kind}"))
     }
+
+    /// String: how far a load has come; on the nodes of a cluster with a hash tag behind it.
+    #[must_use]
+    pub fn journal(&self, kind: &str) -> String {
+        self.named(&format!("bulk:journal:{kind}"))
+    }
+
+    /// Hashes: the same user, written by the server and made here, while the two are compared.
+    #[must_use]
+    pub fn probes(&self) -> (String, String) {
+        (self.named("bulk:probe:plain"), self.named("bulk:probe:made"))
+    }
 }

@@ -1,59 +1,91 @@
 //! How are a hundred million records written? `cargo bulk load --records 1000000`
+//!
+//! [`plan`] is what to load, [`sources`] makes the commands, [`encoding`] finds the fastest ones that the server takes,
+//! [`past`] remembers what was loaded, [`check`] reads everything back, [`report`] says how it went.
+
+pub mod check;
+mod encoding;
+mod failures;
+mod past;
+pub mod plan;
+pub mod report;
+pub mod sources;
+mod stream;
 
 use clap::Args;
 use lab_connection::{Failure, Target, TargetArgs};
-use lab_runner::course::Showing;
+use lab_runner::course::{self, Showing};
+use lab_runner::progress::Bar;
 
-/// What to load, and how.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// Records to write, numbered from 1.
-    pub records: u64,
-    /// The commands to write them with.
-    pub writing: Writing,
-}
-
-/// The commands that a load sends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Writing {
-    /// RESTORE of ready-made values where the server takes them, else HSET.
-    #[default]
-    Auto,
-    /// HSET, whatever the server takes.
-    Hset,
-}
-
-/// How a load went.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct Report {
-    /// Records acknowledged.
-    pub records: u64,
-    /// From the first byte sent to the last reply.
-    pub seconds: f64,
-    /// `records / seconds`.
-    pub records_per_second: f64,
-    /// Bytes of all commands.
-    pub bytes_sent: u64,
-    /// Times that nothing could be sent before something was received.
-    pub round_trips: u64,
-    /// Processor time of this process while loading.
-    pub client_cpu_seconds: f64,
-    /// How much of the time the server's main thread was busy, 0 to 1.
-    pub server_cpu_share: Option<f64>,
-    /// Which commands were sent: "RESTORE", "HSET", "SET", "MSET", "LPUSH".
-    pub command: &'static str,
-}
-
-/// Removes what an earlier load left, then loads users.
-pub async fn users(_target: &Target, _plan: &Plan) -> Result<Report, Failure> {
-    Err(Failure::new(lab_connection::failure::Class::Other, "Not yet.", ""))
-}
+pub use self::plan::{Kind, Plan, Writing};
+pub use self::report::Report;
 
 /// What the command line can set.
 #[derive(Args, Clone, Debug)]
-pub struct Options {}
+pub struct Options {
+    /// How many records
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    pub records: u64,
+
+    /// What a record is
+    #[arg(long, value_enum, default_value_t)]
+    pub kind: Kind,
+
+    /// Write the indexes of the users too: by city, by department, by salary
+    #[arg(long)]
+    pub indexes: bool,
+
+    /// The commands to write users with
+    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
+    pub writing: Writing,
+
+    /// Connections to a single server; a cluster gets one for each node
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub connections: u16,
+
+    /// Go on with a load that was interrupted
+    #[arg(long)]
+    pub resume: bool,
+
+    /// Do not read everything back at the end
+    #[arg(long)]
+    pub no_verify: bool,
+
+    /// How long a server may be away before the load gives up
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub patience: u64,
+}
+
+/// Keys and list elements are numbered; this many fit everywhere.
+const MOST: u64 = 1_000_000_000_000;
 
 /// Opens the server and runs the command.
-pub(crate) async fn command(_args: &TargetArgs, _options: Options, _showing: Showing) -> Result<(), Failure> {
+pub(crate) async fn command(args: &TargetArgs, options: Options, showing: Showing) -> Result<(), Failure> {
+    let plan = Plan::of(&options)?;
+    let target = course::open(args).await?;
+    let bar = Bar::new(plan.records, "records");
+    let report = run(&target, &plan, &bar).await;
+    bar.finish();
+    report?.show(showing.json);
     Ok(())
+}
+
+/// Removes what an earlier load left, or goes on with it; then loads, and reads everything back.
+pub async fn run(target: &Target, plan: &Plan, bar: &Bar) -> Result<Report, Failure> {
+    let past = past::prepare(target, plan, bar).await?;
+    let mut report = stream::records(target, plan, &past, bar).await?;
+    if plan.indexes {
+        report.add_indexes(&stream::indexes(target, plan, &past, bar).await?);
+    }
+    past.finish(target).await?;
+    if plan.verify {
+        bar.begin(plan.records, "verified");
+        report.verify(check::everything(target, plan, bar).await?, plan)?;
+    }
+    Ok(report)
+}
+
+/// Loads users, quietly and without reading them back: for comparisons, which do that themselves.
+pub async fn users(target: &Target, plan: &Plan) -> Result<Report, Failure> {
+    run(target, &Plan { verify: false, ..plan.clone() }, &Bar::hidden()).await
 }

@@ -82,6 +82,27 @@ impl People {
     }
 }
 
+impl People {
+    /// A user with the longest values that anybody up to this number can have.
+    #[must_use]
+    pub fn longest(&self, number: u64) -> User<'_> {
+        let longest = |texts: &mut dyn Iterator<Item = usize>| {
+            texts.enumerate().max_by_key(|(_, length)| *length).map_or(0, |(index, _)| index)
+        };
+        let first = longest(&mut self.first_names.iter().map(String::len));
+        let last = longest(&mut self.last_names.iter().map(String::len));
+        User {
+            number,
+            firstname: &self.first_names[first],
+            lastname: &self.last_names[last],
+            city: longest(&mut CITIES.iter().map(|city| city.len())),
+            department: longest(&mut DEPARTMENTS.iter().map(|department| department.len())),
+            salary: HIGHEST_SALARY,
+            ..self.user(number)
+        }
+    }
+}
+
 /// A user. Text that is not a name is made when it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct User<'a> {

@@ -8,7 +8,8 @@
 //! 4. [`comparison`]: approaches, verified before they are timed; [`measurement`] is what it finds. [`statistics`] and
 //!    [`caveat`] say how far to believe the numbers.
 //!    [`spent`] tells what a piece of work cost both sides.
-//! 5. [`render`] and [`table`]: data becomes text. [`terminal`] writes it.
+//! 5. [`render`] and [`table`]: data becomes text. [`terminal`] writes it,
+//!    [`progress`] shows how far long work has come.
 //! 6. [`course`]: the command line of a demo, paging, `--list`, `--json`. [`entry`] asks and reads a line.
 //! 7. [`start`]: parse, run, and turn the result into an exit code.
 
@@ -21,6 +22,7 @@ pub mod lesson;
 pub mod measurement;
 pub mod page;
 mod pause;
+pub mod progress;
 pub mod render;
 pub mod spent;
 pub mod start;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use lab_connection::{Connection, Target};
-use redis::{Cmd, RedisResult, Value};
+use redis::{Cmd, Value};
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
@@ -31,14 +31,14 @@ pub struct Stopwatch {
 
 impl Stopwatch {
     /// Asks the server for its processor time, then starts.
-    pub async fn start(target: &Target) -> RedisResult<Self> {
+    pub async fn start(target: &Target) -> Self {
         let mut connection = target.connection();
         let server = ServerCpu::of_all(&mut connection).await;
-        Ok(Self { connection, server, client: client_cpu(), begun: Instant::now() })
+        Self { connection, server, client: client_cpu(), begun: Instant::now() }
     }
 
     /// Stops, then asks again.
-    pub async fn stop(mut self) -> RedisResult<Spent> {
+    pub async fn stop(mut self) -> Spent {
         let seconds = self.begun.elapsed().as_secs_f64();
         let client_cpu_seconds = client_cpu().saturating_sub(self.client).as_secs_f64();
         let after = ServerCpu::of_all(&mut self.connection).await;
@@ -47,12 +47,12 @@ impl Stopwatch {
         let process = pairs().map(|(before, after)| after.process - before.process).sum::<f64>();
         let busiest =
             pairs().map(|(before, after)| after.main_thread - before.main_thread).fold(0.0, f64::max);
-        Ok(Spent {
+        Spent {
             seconds,
             client_cpu_seconds,
             server_cpu_seconds: told.then_some(process),
             server_cpu_share: told.then_some(busiest / seconds.max(1e-9)),
-        })
+        }
     }
 }
 

@@ -1,0 +1,337 @@
+//! Reads everything back: the same stream, with questions instead of records. A reply has to be what the record's number
+//! says, byte for byte, so nothing is parsed.
+
+use std::time::Instant;
+
+use bulk_loader::source::{push_argument, push_header};
+use bulk_loader::topology::slot_of;
+use bulk_loader::{LoadError, Source};
+use lab_connection::{Failure, Target};
+use lab_runner::progress::Bar;
+
+use super::plan::{Kind, Plan};
+use super::sources::{ELEMENTS_PER_COMMAND, IndexCommands, IndexOf, STRINGS_PER_COMMAND, text_of};
+use super::{failures, stream};
+use crate::keys::Keys;
+use crate::people::{CITIES, DEPARTMENTS, FIELDS, People, Record, push_number};
+use crate::stored::Content;
+
+/// What was found.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// What the server has.
+    pub content: Content,
+    /// The first record that is not right.
+    pub wrong: Option<Wrong>,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// A record that is not right.
+#[derive(Clone, Debug)]
+pub struct Wrong {
+    /// Its key.
+    pub record: String,
+    /// What the server has, or the beginning of it.
+    pub found: String,
+}
+
+/// Reads every record of a plan, and its indexes.
+pub(crate) async fn everything(target: &Target, plan: &Plan, bar: &Bar) -> Result<Checked, Failure> {
+    let begun = Instant::now();
+    let keys = Keys::new(target.prefix());
+    let records = Questions::new(keys.clone(), plan, target.is_cluster());
+    let (content, mut wrong) = match read(target, plan, records, bar).await? {
+        Ok(records) => (records.content, None),
+        Err(wrong) => (Content::default(), Some(wrong)),
+    };
+    if plan.indexes && wrong.is_none() {
+        let members =
+            Members { commands: IndexCommands::phrased(keys.clone(), plan.records, ask_for_members) };
+        wrong = read(target, plan, members, bar).await?.err();
+        if wrong.is_none() {
+            wrong = read(target, plan, Sizes::new(keys, plan.records), &Bar::hidden()).await?.err();
+        }
+    }
+    Ok(Checked { content, wrong, seconds: begun.elapsed().as_secs_f64() })
+}
+
+async fn read<S: Source + Send + 'static>(
+    target: &Target,
+    plan: &Plan,
+    source: S,
+    bar: &Bar,
+) -> Result<Result<S, Wrong>, Failure> {
+    let plan = Plan { resume: false, ..plan.clone() };
+    let explain = |error| failures::explain(&error, target, &plan);
+    let loader = stream::loader(target, &plan).map_err(explain)?;
+    match stream::run(loader, source, bar, false).await {
+        Ok((_loaded, source)) => Ok(Ok(source)),
+        Err(LoadError::Unexpected { record, reply } | LoadError::Rejected { record, error: reply }) => {
+            Ok(Err(Wrong { record, found: reply }))
+        }
+        Err(error) => Err(explain(error)),
+    }
+}
+
+/// Asks for records and compares.
+struct Questions {
+    kind: Kind,
+    keys: Keys,
+    people: People,
+    records: u64,
+    per_command: u64,
+    content: Content,
+    record: Record,
+    expected: Vec<u8>,
+    text: Vec<u8>,
+}
+
+impl Questions {
+    fn new(keys: Keys, plan: &Plan, cluster: bool) -> Self {
+        let per_command = match plan.kind {
+            Kind::Users => 1,
+            Kind::Strings if cluster => 1,
+            Kind::Strings => STRINGS_PER_COMMAND,
+            Kind::List => ELEMENTS_PER_COMMAND,
+        };
+        Self {
+            kind: plan.kind,
+            keys,
+            people: People::new(),
+            records: plan.records,
+            per_command,
+            content: Content::default(),
+            record: Record::default(),
+            expected: Vec::new(),
+            text: Vec::new(),
+        }
+    }
+
+    fn numbers(&self, command: u64) -> std::ops::RangeInclusive<u64> {
+        self.records_before(command) + 1..=self.records_before(command + 1)
+    }
+
+    fn key(&self, command: u64) -> String {
+        let first = self.records_before(command) + 1;
+        match self.kind {
+            Kind::Users => self.keys.user(first),
+            Kind::Strings => self.keys.user_text(first),
+            Kind::List => self.keys.biglist(),
+        }
+    }
+
+    fn expect_and_count(&mut self, command: u64) {
+        let numbers = self.numbers(command);
+        let count = numbers.clone().count();
+        self.expected.clear();
+        match self.kind {
+            Kind::Users => {
+                let number = *numbers.start();
+                self.record.write(&self.people.user(number));
+                let values = self.record.values();
+                push_header(&mut self.expected, values.len());
+                for value in values {
+                    push_argument(&mut self.expected, value);
+                }
+                self.content.add(number, &values);
+            }
+            Kind::Strings => {
+                push_header(&mut self.expected, count);
+                for number in numbers {
+                    self.record.write(&self.people.user(number));
+                    text_of(&self.record, &mut self.text);
+                    push_argument(&mut self.expected, &self.text);
+                    self.content.add(number, &[&self.text]);
+                }
+            }
+            Kind::List => {
+                push_header(&mut self.expected, count);
+                // The last number pushed stands first.
+                for number in numbers.rev() {
+                    self.text.clear();
+                    push_number(&mut self.text, number);
+                    push_argument(&mut self.expected, &self.text);
+                    self.content.add(number, &[&self.text]);
+                }
+            }
+        }
+    }
+}
+
+impl Source for Questions {
+    fn commands(&self) -> u64 {
+        self.records.div_ceil(self.per_command)
+    }
+
+    fn records_before(&self, command: u64) -> u64 {
+        (command * self.per_command).min(self.records)
+    }
+
+    fn write(&mut self, command: u64, _again: bool, out: &mut Vec<u8>) {
+        let numbers = self.numbers(command);
+        match self.kind {
+            Kind::Users => {
+                push_header(out, 2 + FIELDS.len());
+                push_argument(out, b"HMGET");
+                push_argument(out, self.key(command).as_bytes());
+                for field in FIELDS {
+                    push_argument(out, field.as_bytes());
+                }
+            }
+            Kind::Strings => {
+                push_header(out, 1 + numbers.clone().count());
+                push_argument(out, b"MGET");
+                for number in numbers {
+                    push_argument(out, self.keys.user_text(number).as_bytes());
+                }
+            }
+            Kind::List => {
+                push_header(out, 4);
+                push_argument(out, b"LRANGE");
+                push_argument(out, self.keys.biglist().as_bytes());
+                // From the end, where the first numbers are.
+                push_argument(out, format!("-{}", numbers.end()).as_bytes());
+                push_argument(out, format!("-{}", numbers.start()).as_bytes());
+            }
+        }
+    }
+
+    fn slot(&mut self, command: u64) -> u16 {
+        slot_of(self.key(command).as_bytes())
+    }
+
+    fn describe(&self, command: u64) -> String {
+        self.key(command)
+    }
+
+    fn accepts(&mut self, command: u64, reply: &[u8]) -> bool {
+        self.expect_and_count(command);
+        reply == self.expected
+    }
+
+    fn long_replies(&self) -> bool {
+        true
+    }
+}
+
+/// Asks for the members of indexes, as many at a time as were written.
+struct Members {
+    commands: IndexCommands,
+}
+
+/// SMISMEMBER answers 1 for each member, ZMSCORE the score.
+fn ask_for_members(index: IndexOf, key: &str, members: &[(u64, u32)], out: &mut Vec<u8>) {
+    let word: &[u8] = match (members.is_empty(), index) {
+        (true, _) => b"EXISTS",
+        (false, IndexOf::Salary) => b"ZMSCORE",
+        (false, _) => b"SMISMEMBER",
+    };
+    push_header(out, 2 + members.len());
+    push_argument(out, word);
+    push_argument(out, key.as_bytes());
+    let mut digits = Vec::with_capacity(20);
+    for &(number, _) in members {
+        digits.clear();
+        push_number(&mut digits, number);
+        push_argument(out, &digits);
+    }
+}
+
+impl Source for Members {
+    fn commands(&self) -> u64 {
+        self.commands.commands()
+    }
+
+    fn records_before(&self, command: u64) -> u64 {
+        self.commands.records_before(command)
+    }
+
+    fn write(&mut self, command: u64, again: bool, out: &mut Vec<u8>) {
+        self.commands.write(command, again, out);
+    }
+
+    fn slot(&mut self, command: u64) -> u16 {
+        self.commands.slot(command)
+    }
+
+    fn describe(&self, command: u64) -> String {
+        self.commands.describe(command)
+    }
+
+    fn accepts(&mut self, command: u64, reply: &[u8]) -> bool {
+        let (index, members) = self.commands.group(command);
+        if members.is_empty() {
+            return true;
+        }
+        let mut expected = Vec::with_capacity(reply.len());
+        push_header(&mut expected, members.len());
+        for (_, salary) in members {
+            match index {
+                IndexOf::Salary => push_argument(&mut expected, salary.to_string().as_bytes()),
+                _ => expected.extend_from_slice(b":1\r\n"),
+            }
+        }
+        reply == expected
+    }
+
+    fn long_replies(&self) -> bool {
+        true
+    }
+}
+
+/// Asks how many members each index has, so that there are no others.
+struct Sizes {
+    keys: Keys,
+    /// Cities, then departments, then salaries.
+    sizes: Vec<u64>,
+}
+
+impl Sizes {
+    fn new(keys: Keys, records: u64) -> Self {
+        let people = People::new();
+        let mut sizes = vec![0; CITIES.len() + DEPARTMENTS.len() + 1];
+        for number in 1..=records {
+            let user = people.user(number);
+            sizes[user.city] += 1;
+            sizes[CITIES.len() + user.department] += 1;
+        }
+        sizes[CITIES.len() + DEPARTMENTS.len()] = records;
+        Self { keys, sizes }
+    }
+
+    fn key(&self, command: u64) -> String {
+        let index = usize::try_from(command).unwrap_or(usize::MAX);
+        match (CITIES.get(index), DEPARTMENTS.get(index.saturating_sub(CITIES.len()))) {
+            (Some(city), _) => self.keys.city(city),
+            (None, Some(department)) => self.keys.department(department),
+            (None, None) => self.keys.users_by_salary(),
+        }
+    }
+}
+
+impl Source for Sizes {
+    fn commands(&self) -> u64 {
+        self.sizes.len() as u64
+    }
+
+    fn write(&mut self, command: u64, _again: bool, out: &mut Vec<u8>) {
+        let last = command + 1 == self.commands();
+        push_header(out, 2);
+        push_argument(out, if last { b"ZCARD" } else { b"SCARD" });
+        push_argument(out, self.key(command).as_bytes());
+    }
+
+    fn slot(&mut self, command: u64) -> u16 {
+        slot_of(self.key(command).as_bytes())
+    }
+
+    fn describe(&self, command: u64) -> String {
+        self.key(command)
+    }
+
+    fn accepts(&mut self, command: u64, reply: &[u8]) -> bool {
+        let index = usize::try_from(command).unwrap_or(usize::MAX);
+        self.sizes.get(index).is_some_and(|size| reply == format!(":{size}\r\n").as_bytes())
+    }
+}

@@ -1,0 +1,159 @@
+//! What was loaded before: remembered beside the data, written before the first record and after the last, so that the
+//! next load removes exactly that, or goes on with it.
+
+use std::collections::HashMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bulk_loader::Journal;
+use lab_connection::failure::Class;
+use lab_connection::{Failure, Target, own_keys};
+use lab_runner::progress::Bar;
+use redis::{AsyncCommands, RedisResult};
+
+use super::plan::{Kind, Plan};
+use super::sources::{PushKey, Unlink};
+use super::{failures, stream};
+use crate::keys::Keys;
+use crate::stored::index_keys;
+
+/// A load that has begun.
+pub(crate) struct Past {
+    key: String,
+    journal: String,
+    load: String,
+}
+
+/// What the key says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Memory {
+    records: u64,
+    indexes: bool,
+    /// Commands are numbered differently there.
+    cluster: bool,
+    load: String,
+    done: bool,
+}
+
+impl Memory {
+    fn read(fields: &HashMap<String, String>) -> Option<Self> {
+        let field = |name: &str| fields.get(name).map(String::as_str);
+        Some(Self {
+            records: field("records")?.parse().ok()?,
+            indexes: field("indexes") == Some("yes"),
+            cluster: field("cluster") == Some("yes"),
+            load: field("load")?.to_owned(),
+            done: field("state") == Some("done"),
+        })
+    }
+
+    fn fields(&self) -> [(&'static str, String); 5] {
+        let word = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
+        [
+            ("records", self.records.to_string()),
+            ("indexes", word(self.indexes)),
+            ("cluster", word(self.cluster)),
+            ("load", self.load.clone()),
+            ("state", if self.done { "done" } else { "loading" }.to_owned()),
+        ]
+    }
+}
+
+/// Removes what an earlier load left, or finds the one to go on with.
+pub(crate) async fn prepare(target: &Target, plan: &Plan, bar: &Bar) -> Result<Past, Failure> {
+    let keys = Keys::new(target.prefix());
+    let key = keys.loaded(plan.kind.name());
+    let explain = |error| target.explain(&error);
+    let remembered: HashMap<String, String> = target.connection().hgetall(&key).await.map_err(explain)?;
+    let before = Memory::read(&remembered);
+    if plan.resume {
+        let load = same_load(before, plan, target)?;
+        return Ok(Past { key, journal: keys.journal(plan.kind.name()), load });
+    }
+    if let Some(before) = before {
+        remove(target, plan, &keys, &before, bar).await?;
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let load = format!("{:x}{:x}", now.as_nanos(), std::process::id());
+    let begun = Memory {
+        records: plan.records,
+        indexes: plan.indexes,
+        cluster: target.is_cluster(),
+        load: load.clone(),
+        done: false,
+    };
+    let () = target.connection().hset_multiple(&key, &begun.fields()).await.map_err(explain)?;
+    Ok(Past { key, journal: keys.journal(plan.kind.name()), load })
+}
+
+/// The load that `--resume` means, when it is the one that was interrupted.
+fn same_load(before: Option<Memory>, plan: &Plan, target: &Target) -> Result<String, Failure> {
+    let refuse = |why: String| {
+        Failure::new(Class::Usage, "There is no such load to go on with.", why)
+            .try_next("leave --resume out: the load begins anew and removes what the last one wrote")
+    };
+    let Some(before) = before else {
+        let kind = plan.kind.name();
+        return Err(refuse(format!("The server remembers no load of --kind {kind}.")));
+    };
+    if before.done {
+        return Err(refuse("The last load was finished.".into()));
+    }
+    if (before.records, before.indexes, before.cluster) != (plan.records, plan.indexes, target.is_cluster()) {
+        let indexes = if before.indexes { " --indexes" } else { "" };
+        return Err(refuse(format!(
+            "The one that was interrupted had other numbers: --records {}{indexes}.",
+            before.records
+        )));
+    }
+    Ok(before.load)
+}
+
+/// Removes exactly what the remembered load may have written.
+async fn remove(
+    target: &Target,
+    plan: &Plan,
+    keys: &Keys,
+    before: &Memory,
+    bar: &Bar,
+) -> Result<(), Failure> {
+    let explain = |error| target.explain(&error);
+    let mut own = target.connection();
+    if before.indexes {
+        own_keys::unlink(&mut own, &index_keys(keys)).await.map_err(explain)?;
+    }
+    let names = keys.clone();
+    let push_key: PushKey = match plan.kind {
+        Kind::List => {
+            own_keys::unlink(&mut own, &[keys.biglist()]).await.map_err(explain)?;
+            return Ok(());
+        }
+        Kind::Users => Box::new(move |number, key| names.push_user(key, number)),
+        Kind::Strings => Box::new(move |number, key| names.push_user_text(key, number)),
+    };
+    let source = Unlink { push_key, records: before.records, cluster: target.is_cluster() };
+    bar.begin(before.records, "removed");
+    let plan = Plan { resume: false, ..plan.clone() };
+    let loader = stream::loader(target, &plan).map_err(|error| failures::explain(&error, target, &plan))?;
+    stream::run(loader, source, bar, false)
+        .await
+        .map_err(|error| failures::explain(&error, target, &plan))?;
+    Ok(())
+}
+
+impl Past {
+    /// Where the load keeps how far it has come.
+    pub(crate) fn journal(&self) -> Journal {
+        Journal { key: self.journal.clone(), load: self.load.clone() }
+    }
+
+    /// The same for its indexes.
+    pub(crate) fn journal_of_indexes(&self) -> Journal {
+        Journal { key: format!("{}:indexes", self.journal), load: self.load.clone() }
+    }
+
+    /// Nothing has to be gone on with any more.
+    pub(crate) async fn finish(&self, target: &Target) -> Result<(), Failure> {
+        let done: RedisResult<()> = target.connection().hset(&self.key, "state", "done").await;
+        done.map_err(|error| target.explain(&error))
+    }
+}

@@ -1,0 +1,103 @@
+//! What to load, and how.
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+use lab_connection::Failure;
+use lab_connection::failure::Class;
+
+use super::Options;
+
+/// What a record is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// A Hash of eight fields: `user:1`
+    #[default]
+    Users,
+    /// A String of the same values: `user_text:1`
+    Strings,
+    /// An element of one List: `biglist`
+    List,
+}
+
+impl Kind {
+    /// As the command line calls it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Users => "users",
+            Self::Strings => "strings",
+            Self::List => "list",
+        }
+    }
+}
+
+/// The commands that a load of users sends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Writing {
+    /// RESTORE of ready-made values where the server takes them, else HSET
+    #[default]
+    Auto,
+    /// HSET, whatever the server takes
+    Hset,
+}
+
+/// What to load, and how.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Records to write, numbered from 1.
+    pub records: u64,
+    /// What a record is.
+    pub kind: Kind,
+    /// Write the indexes of the users too.
+    pub indexes: bool,
+    /// The commands to write users with.
+    pub writing: Writing,
+    /// Connections to a single server.
+    pub connections: usize,
+    /// Go on with a load that was interrupted.
+    pub resume: bool,
+    /// Read everything back at the end.
+    pub verify: bool,
+    /// How long a server may be away.
+    pub patience: Duration,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            records: 1_000_000,
+            kind: Kind::Users,
+            indexes: false,
+            writing: Writing::Auto,
+            connections: 1,
+            resume: false,
+            verify: true,
+            patience: Duration::from_mins(1),
+        }
+    }
+}
+
+impl Plan {
+    /// What the command line asks for.
+    pub fn of(options: &Options) -> Result<Self, Failure> {
+        if options.indexes && options.kind != Kind::Users {
+            return Err(Failure::new(
+                Class::Usage,
+                format!("--indexes does not go with --kind {}.", options.kind.name()),
+                "Only users have cities, departments and salaries.",
+            )
+            .try_next("leave --indexes out, or load --kind users"));
+        }
+        Ok(Self {
+            records: options.records,
+            kind: options.kind,
+            indexes: options.indexes,
+            writing: options.writing,
+            connections: options.connections.into(),
+            resume: options.resume,
+            verify: !options.no_verify,
+            patience: Duration::from_secs(options.patience),
+        })
+    }
+}

@@ -1,0 +1,164 @@
+//! Runs a source through the loader, on a thread of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use bulk_loader::{Endpoint, Journal, LoadError, Loaded, Loader, Source};
+use lab_connection::{Failure, Target};
+use lab_runner::Terminal;
+use lab_runner::progress::Bar;
+use lab_runner::spent::Stopwatch;
+use tokio::task::spawn_blocking;
+
+use super::encoding::Encoding;
+use super::failures;
+use super::past::Past;
+use super::plan::{Kind, Plan, Writing};
+use super::report::Report;
+use super::sources::{Elements, IndexCommands, Strings, Users};
+use crate::keys::Keys;
+
+/// Writes the records of a plan.
+pub(crate) async fn records(target: &Target, plan: &Plan, past: &Past, bar: &Bar) -> Result<Report, Failure> {
+    let keys = Keys::new(target.prefix());
+    bar.begin(plan.records, plan.kind.name());
+    match plan.kind {
+        Kind::Users => users(target, plan, past, bar).await,
+        Kind::Strings => {
+            let source = Strings::new(keys, plan.records, target.is_cluster());
+            let command = source.command();
+            timed(target, plan, Some(past.journal()), source, bar, command).await
+        }
+        Kind::List => {
+            let source = Elements::new(&keys, plan.records);
+            timed(target, plan, None, source, bar, "LPUSH").await
+        }
+    }
+}
+
+/// Writes the indexes of a plan's users.
+pub(crate) async fn indexes(target: &Target, plan: &Plan, past: &Past, bar: &Bar) -> Result<Report, Failure> {
+    bar.begin(plan.records, "indexed");
+    let source = IndexCommands::new(Keys::new(target.prefix()), plan.records);
+    timed(target, plan, Some(past.journal_of_indexes()), source, bar, "SADD, ZADD").await
+}
+
+async fn users(target: &Target, plan: &Plan, past: &Past, bar: &Bar) -> Result<Report, Failure> {
+    let keys = Keys::new(target.prefix());
+    let Encoding { dump, why_not } =
+        Encoding::choose(plan.writing, &keys, plan.records, &mut target.connection()).await;
+    let command = if dump.is_some() { "RESTORE" } else { "HSET" };
+    if let Some(why_not) = &why_not {
+        Terminal.note(&format!("Users are written with HSET: {why_not}."));
+    }
+    let restores = dump.is_some();
+    let source = Users::new(keys.clone(), plan.records, dump);
+    let first = timed_raw(target, plan, Some(past.journal()), source, bar).await;
+    match first {
+        // A cluster may have nodes of several versions; what one of them does not take, HSET does.
+        Err(LoadError::Rejected { record, error }) if restores && error.contains("DUMP payload") => {
+            Terminal.note(&format!("{record} was refused as RESTORE ({error}); going on with HSET."));
+            let plan = Plan { resume: true, writing: Writing::Hset, ..plan.clone() };
+            let source = Users::new(keys, plan.records, None);
+            timed(target, &plan, Some(past.journal()), source, bar, "HSET").await
+        }
+        Err(error) => Err(failures::explain(&error, target, plan)),
+        Ok((loaded, spent)) => Ok(Report::new(&loaded, spent, command)),
+    }
+}
+
+async fn timed<S: Source + Send + 'static>(
+    target: &Target,
+    plan: &Plan,
+    journal: Option<Journal>,
+    source: S,
+    bar: &Bar,
+    command: &'static str,
+) -> Result<Report, Failure> {
+    match timed_raw(target, plan, journal, source, bar).await {
+        Ok((loaded, spent)) => Ok(Report::new(&loaded, spent, command)),
+        Err(error) => Err(failures::explain(&error, target, plan)),
+    }
+}
+
+async fn timed_raw<S: Source + Send + 'static>(
+    target: &Target,
+    plan: &Plan,
+    journal: Option<Journal>,
+    source: S,
+    bar: &Bar,
+) -> Result<(Loaded, lab_runner::spent::Spent), LoadError> {
+    let with_journal = Loader { journal, ..loader(target, plan)? };
+    let watch = Stopwatch::start(target).await;
+    let (loaded, _source) = run(with_journal, source, bar, target.private().is_none()).await?;
+    Ok((loaded, watch.stop().await))
+}
+
+/// A loader for a target.
+pub(crate) fn loader(target: &Target, plan: &Plan) -> Result<Loader, LoadError> {
+    let refused = |error: String| LoadError::Refused { address: target.address().to_owned(), error };
+    #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "TLS is added to it"))]
+    let mut endpoint = Endpoint::from_info(target.connection_info(), target.is_cluster())
+        .ok_or_else(|| refused("this kind of address is not known".into()))?;
+    #[cfg(feature = "tls")]
+    if let Some(config) = target.tls_config().map_err(|failure| refused(failure.to_string()))? {
+        endpoint.expect_certificate(config, target.real_host());
+    }
+    Ok(Loader {
+        connections: plan.connections,
+        resume: plan.resume,
+        patience: plan.patience,
+        ..Loader::to(endpoint)
+    })
+}
+
+/// Runs a loader on a thread of its own and gives the source back. When the future is dropped, because of Ctrl-C say, the
+/// loader is told to stop, and gets a moment to take in the replies to what it sent.
+pub(crate) async fn run<S: Source + Send + 'static>(
+    mut loader: Loader,
+    mut source: S,
+    bar: &Bar,
+    can_be_resumed: bool,
+) -> Result<(Loaded, S), LoadError> {
+    let stop = Arc::new(AtomicBool::new(false));
+    loader.stop = Arc::clone(&stop);
+    let (tell, told) = channel();
+    let mut underway = Underway { stop, told, can_be_resumed, done: false };
+    let bar = bar.clone();
+    let loading = spawn_blocking(move || {
+        let ended = loader.load(&mut source, &mut |progress| bar.set(progress.records));
+        if let Err(LoadError::Stopped { acknowledged }) = &ended {
+            // Nobody may be listening any more.
+            let _ = tell.send(source.records_before(*acknowledged));
+        }
+        ended.map(|loaded| (loaded, source))
+    });
+    let ended = loading.await;
+    underway.done = true;
+    ended.map_err(|error| LoadError::System(std::io::Error::other(error)))?
+}
+
+struct Underway {
+    stop: Arc<AtomicBool>,
+    told: Receiver<u64>,
+    can_be_resumed: bool,
+    done: bool,
+}
+
+impl Drop for Underway {
+    fn drop(&mut self) {
+        if self.done {
+            return;
+        }
+        self.stop.store(true, Ordering::Relaxed);
+        match self.told.recv_timeout(Duration::from_secs(12)) {
+            Ok(records) if self.can_be_resumed => Terminal.note(&format!(
+                "{} records are acknowledged. The same command with --resume goes on from there.",
+                lab_runner::table::thousands(records as f64)
+            )),
+            Ok(_) | Err(RecvTimeoutError::Disconnected | RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
