@@ -57,7 +57,7 @@ async fn assert_writes_the_users(target: &Target, chosen: fn(&Peer) -> bool) {
 /// The program itself, on the server of a test.
 fn peers(server: &Server, arguments: &[&str], tools: &Fakes) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bulk-performance"));
-    command.args(["peers", "--records", "1000", "--rounds", "2"]).args(arguments);
+    command.args(arguments).args(["peers", "--records", "1000", "--rounds", "2"]);
     command.arg("--tools").arg(tools.directory());
     command.env("REDIS_URL", server.url()).env_remove("COLUMNS");
     command

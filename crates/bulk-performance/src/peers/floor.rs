@@ -16,6 +16,8 @@ use crate::stored::{self, Content};
 
 /// What the server writes into its log when it has read the file.
 const LOADED: &str = "DB loaded from disk: ";
+/// It writes milliseconds, none for a small file.
+const SMALLEST_SECONDS: f64 = 0.001;
 
 /// A private server beside the one of the comparison; between its turns it does not run, and takes no memory.
 #[derive(Clone)]
@@ -81,7 +83,8 @@ impl Floor {
 
 fn seconds_in(log: &str) -> Option<f64> {
     let words = log.lines().rev().find_map(|line| line.split_once(LOADED))?.1;
-    words.split_whitespace().next()?.parse().ok().filter(|&seconds| seconds > 0.0)
+    let seconds: f64 = words.split_whitespace().next()?.parse().ok()?;
+    Some(seconds.max(SMALLEST_SECONDS))
 }
 
 async fn blocking<T: Send + 'static>(
@@ -101,6 +104,7 @@ mod tests {
         let log = "1:M 01 Jan 2026 00:00:00.000 * Done loading RDB, keys loaded: 1000, keys expired: 0.\n\
                    1:M 01 Jan 2026 00:00:00.000 * DB loaded from disk: 0.125 seconds\n";
         assert_eq!(seconds_in(log), Some(0.125));
+        assert_eq!(seconds_in("* DB loaded from disk: 0.000 seconds"), Some(0.001));
         assert_eq!(seconds_in("Ready to accept connections\n"), None);
     }
 }
