@@ -12,6 +12,7 @@ mod floor;
 pub mod peer;
 mod pipe;
 pub mod place;
+mod readback;
 mod redis_py;
 mod redis_rs;
 mod report;

@@ -11,6 +11,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, RedisResult};
 use tokio::task::spawn_blocking;
 
+use crate::peers::readback;
 use crate::peers::stage::Stage;
 use crate::stored::{self, Content};
 
@@ -64,7 +65,7 @@ impl Floor {
 
     /// What it read.
     pub(crate) async fn content(&self, stage: &Stage) -> RedisResult<Content> {
-        Content::of_users(&stage.keys, stage.records, &mut self.connect().await?).await
+        readback::content(&stage.keys, stage.records, &self.connect().await?).await
     }
 
     /// Stops it as a power cut would; the file stays.

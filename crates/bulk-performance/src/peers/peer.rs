@@ -10,7 +10,7 @@ use crate::load::{self, Plan, Writing};
 use crate::peers::benchmark::Benchmark;
 use crate::peers::place::Place;
 use crate::peers::stage::Stage;
-use crate::peers::{pipe, redis_py, redis_rs};
+use crate::peers::{pipe, readback, redis_py, redis_rs};
 use crate::stored::Content;
 
 /// A way to write the records.
@@ -105,8 +105,8 @@ impl Peer {
             (Self::Benchmark(benchmark), _) => benchmark.count(stage).await.map(Found::Others),
             (Self::RdbFile, Some(floor)) => floor.content(stage).await.map(Found::Records),
             _ => {
-                let mut connection = stage.target.connection();
-                Content::of_users(&stage.keys, stage.records, &mut connection).await.map(Found::Records)
+                let connection = stage.target.connection();
+                readback::content(&stage.keys, stage.records, &connection).await.map(Found::Records)
             }
         }
     }
@@ -130,7 +130,7 @@ impl fmt::Display for Peer {
             Self::PipeGenerator { .. } => f.write_str("generator | redis-cli"),
             Self::Benchmark(_) => f.write_str("redis-benchmark"),
             Self::Pipelines { depth } => write!(f, "redis-rs pipeline {}", thousands(*depth as f64)),
-            Self::Overlapped { depth } => write!(f, "redis-rs overlapped {}", thousands(*depth as f64)),
+            Self::Overlapped { depth } => write!(f, "redis-rs overlap {}", thousands(*depth as f64)),
             Self::RedisPy { .. } => write!(f, "redis-py pipeline {}", thousands(redis_py::DEPTH as f64)),
             Self::RdbFile => f.write_str("RDB file read: the floor"),
         }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use lab_connection::failure::Class;
-use lab_connection::{Connection, Failure, Target, own_keys};
+use lab_connection::{Failure, Target, own_keys};
 use lab_runner::LessonError;
 use redis::RedisResult;
 use tempfile::TempDir;
@@ -21,7 +21,7 @@ use crate::peers::place::Place;
 use crate::peers::tools::{Tool, Tools};
 use crate::peers::{Options, commands, redis_py};
 use crate::people::People;
-use crate::stored::{self, Content};
+use crate::stored::Content;
 
 /// Keys asked about or removed at once.
 pub(crate) const BATCH: usize = 1_000;
@@ -121,22 +121,21 @@ impl Stage {
     /// Removes the users, and those of `redis-benchmark` if it had its turn.
     pub(crate) async fn clear(&self, benchmark_too: bool) -> RedisResult<()> {
         let mut connection = self.target.connection();
-        stored::remove_users(&self.keys, self.records, &mut connection).await?;
-        if benchmark_too { self.clear_benchmark(&mut connection).await } else { Ok(()) }
+        for first in (0..self.records).step_by(BATCH) {
+            let last = self.records.min(first + BATCH as u64);
+            let users: Vec<String> = (first..last).map(|number| self.keys.user(number + 1)).collect();
+            own_keys::unlink(&mut connection, &users).await?;
+            if benchmark_too {
+                own_keys::unlink(&mut connection, &self.benchmark_users(first).collect::<Vec<_>>()).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The names that `redis-benchmark` may have written, from this number on, as many as are asked for at once.
     pub(crate) fn benchmark_users(&self, first: u64) -> impl Iterator<Item = String> {
         let last = self.records.min(first + BATCH as u64);
         (first..last).map(|number| self.keys.benchmark_user(number))
-    }
-
-    async fn clear_benchmark(&self, connection: &mut Connection) -> RedisResult<()> {
-        for first in (0..self.records).step_by(BATCH) {
-            let keys: Vec<String> = self.benchmark_users(first).collect();
-            own_keys::unlink(connection, &keys).await?;
-        }
-        Ok(())
     }
 
     /// The loader begins by removing what its last run wrote, which must not cost it time here: loading one user leaves
