@@ -12,7 +12,7 @@ use crate::stored::Content;
 
 type Batch = JoinHandle<RedisResult<Vec<Value>>>;
 
-/// The same as [`Content::of_users`], about three times as fast.
+/// The same as [`Content::of_users`].
 pub(crate) async fn content<C>(keys: &Keys, records: u64, connection: &C) -> RedisResult<Content>
 where
     C: ConnectionLike + Clone + Send + Sync + 'static,
