@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`place`] and [`tools`], where the server and the programs are; [`stage`], what is prepared once;
 //! [`peer`], the ways to write, each of which has a file; [`rounds`], which takes turns, times and verifies;
-//! [`report`], the tables.
+//! `report`, the tables.
 
 mod benchmark;
 mod child;
