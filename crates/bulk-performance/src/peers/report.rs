@@ -97,10 +97,15 @@ fn costs(stage: &Stage, rows: &[Row]) -> Facts {
 fn foot(page: &Page, stage: &Stage, rows: &[Row], rounds: u32) {
     let of = reference(rows).map_or("no row".into(), |row| format!("'{}'", row.peer));
     page.say(format!(
-        "Medians of {rounds} interleaved rounds; spread is the middle half; ratio to {of}. Pipelines of 10 to 10,000 \
+        "{} Ratio to {of}. Pipelines of 10 to 10,000 \
          commands wait for their answers; overlap means that the next is sent before the last is answered. Client is \
          processor time of all client programs per record{}. Server is how much of the time its main thread was busy: at 100 % the \
          client cannot make it faster. {}.",
+        if rounds == 1 {
+            "One round, so there is no spread.".to_owned()
+        } else {
+            format!("Medians of {rounds} interleaved rounds; spread is the middle half.")
+        },
         if cfg!(target_os = "linux") { " (of programs in steps of 10 ms a turn)" } else { "" },
         environment(stage).join(", ")
     ));
