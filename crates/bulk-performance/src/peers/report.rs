@@ -97,10 +97,9 @@ fn costs(stage: &Stage, rows: &[Row]) -> Facts {
 fn foot(page: &Page, stage: &Stage, rows: &[Row], rounds: u32) {
     let of = reference(rows).map_or("no row".into(), |row| format!("'{}'", row.peer));
     page.say(format!(
-        "{} Ratio to {of}. Pipelines of 10 to 10,000 \
-         commands wait for their answers; overlap means that the next is sent before the last is answered. Client is \
-         processor time of all client programs per record{}. Server is how much of the time its main thread was busy: at 100 % the \
-         client cannot make it faster. {}.",
+        "{} Ratio to {of}. Pipelines of 10 to 10,000 commands wait for their answers; overlap means that the next is \
+         sent before the last is answered. Client is processor time of all client programs per record{}. Server is how \
+         much of the time its main thread was busy: at 100 % the client cannot make it faster. {}.",
         if rounds == 1 {
             "One round, so there is no spread.".to_owned()
         } else {
@@ -122,8 +121,9 @@ fn foot(page: &Page, stage: &Stage, rows: &[Row], rounds: u32) {
     page.say(format!(
         "What is timed: the loader{by_its_own_clock} and redis-rs from connecting to the last reply, making the records \
          included. The programs from start to exit: redis-cli with reading the file, or with this program making the \
-         commands; redis-py with starting Python and reading values that were made before. The RDB file: a server of its own \
-         reads it when it starts, by its log; the floor, because no client and no command takes part. Removing, verifying and writing the files is in no figure."
+         commands; redis-py with starting Python and reading values that were made before. The RDB file: a server of \
+         its own reads it when it starts, by its log; the floor, because no client and no command takes part. \
+         Removing, verifying and writing the files is in no figure."
     ));
     page.say(format!("{}{}", about_benchmark(stage, rows), left_out(stage)).trim());
     for caveat in caveats(stage, rows) {
