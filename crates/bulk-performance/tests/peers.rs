@@ -149,7 +149,7 @@ fn without_any_program_the_rest_is_compared_and_the_missing_are_named() {
     {
         assert!(words(&text).contains(missing), "{missing}");
     }
-    assert!(words(&text).contains("ratio to 'redis-rs pipeline 10'"));
+    assert!(words(&text).contains("Ratio to 'redis-rs pipeline 10'"));
     assert!(text.lines().all(|line| line.chars().count() <= 80));
 }
 
