@@ -5,6 +5,7 @@ mod biglist;
 mod concurrency;
 mod insert;
 mod memory;
+mod peers;
 mod query;
 
 use crate::people::push_number;

@@ -1,9 +1,34 @@
 //! How does the loader compare with other tools? `cargo bulk peers`
+//!
+//! In reading order: [`place`] and [`tools`], where the server and the programs are; [`stage`], what is prepared once;
+//! [`peer`], the ways to write, each of which has a file; [`rounds`], which takes turns, times and verifies;
+//! `report`, the tables.
+
+mod benchmark;
+mod child;
+mod commands;
+mod commandstats;
+mod floor;
+pub mod peer;
+mod pipe;
+pub mod place;
+mod readback;
+mod redis_py;
+mod redis_rs;
+mod report;
+pub mod rounds;
+pub mod stage;
+pub mod tools;
+
+use std::path::PathBuf;
 
 use clap::Args;
 use lab_connection::{Failure, TargetArgs};
 use lab_runner::course::{self, Showing};
 use lab_runner::{Lesson, Outcome, Page};
+
+use crate::peers::place::Place;
+use crate::peers::stage::Stage;
 
 /// Not part of the tour: it takes long, and needs other people's programs.
 const PAGE: Lesson = Lesson {
@@ -12,25 +37,49 @@ const PAGE: Lesson = Lesson {
     asks: "How does the loader compare with redis-cli --pipe, redis-benchmark, redis-rs and redis-py?",
     teaches: &[],
     needs: &[],
-    teach: |page| Box::pin(teach(page, Options::short())),
+    teach: |page| {
+        let place = Place::of(page.target(), None);
+        Box::pin(teach(page, Options::short(), place))
+    },
 };
 
 /// What the command line can set.
 #[derive(Args, Clone, Debug)]
-pub struct Options {}
+pub struct Options {
+    /// Users that each peer writes; 100,000 is enough for a try
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub records: u64,
+
+    /// How often each peer gets its turn; the table shows medians
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99))]
+    pub rounds: u32,
+
+    /// Look here first for redis-cli, redis-benchmark and python3; then beside the server, then on PATH
+    #[arg(long, value_name = "DIR")]
+    pub tools: Option<PathBuf>,
+}
 
 impl Options {
     fn short() -> Self {
-        Self {}
+        Self { records: 1_000, rounds: 1, tools: None }
     }
 }
 
 /// Opens the server and runs the command.
 pub(crate) async fn command(args: &TargetArgs, options: Options, showing: Showing) -> Result<(), Failure> {
     let target = course::open(args).await?;
-    course::teach_with(&target, &PAGE, showing, |page| Box::pin(teach(page, options))).await
+    let place = Place::of(&target, Some(args));
+    course::teach_with(&target, &PAGE, showing, |page| Box::pin(teach(page, options, place))).await
 }
 
-async fn teach(_page: &mut Page, _options: Options) -> Outcome {
-    Ok(())
+async fn teach(page: &mut Page, options: Options, place: Result<Place, String>) -> Outcome {
+    page.say(
+        "A figure such as '300,000 records/s' says little by itself: it depends on the machine, the server and the \
+         records. So everything here runs on the same server with the same records, in turns: the loader, the tools \
+         that come with Redis, and two client libraries. What a peer wrote is read back and compared before its time \
+         counts.",
+    );
+    let stage = Stage::prepare(page.target(), &options, place).await?;
+    let rows = rounds::run(&stage, options.rounds).await?;
+    report::write(page, &stage, &rows, options.rounds)
 }

@@ -1,0 +1,149 @@
+//! `redis-benchmark` with commands of the same shape, at the setting that suits it best here.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use lab_connection::Target;
+use redis::RedisResult;
+
+use crate::keys::Keys;
+use crate::peers::child::{self, Feed};
+use crate::peers::place::Place;
+use crate::peers::stage::{BATCH, Stage};
+use crate::people::FIELDS;
+
+/// Commands in a trial.
+const TRIAL: u64 = 100_000;
+/// A user of a private server who may do nothing but write these Hashes.
+const USER: &str = "redis-lab-benchmark";
+/// The values are the same for all; their lengths are those of user 1.
+const VALUES: [&str; 8] = [
+    "Parker",
+    "Perry",
+    "parker.perry.1@example.com",
+    "40",
+    "New York",
+    "Engineering",
+    "100000",
+    "2020-01-01",
+];
+
+/// The program, where to send it, and how.
+#[derive(Clone, Debug)]
+pub struct Benchmark {
+    program: PathBuf,
+    place: Place,
+    setting: Setting,
+    /// Whether it goes as [`USER`].
+    borrowed: bool,
+}
+
+/// Its options.
+#[derive(Clone, Copy, Debug)]
+struct Setting {
+    connections: u32,
+    pipeline: u32,
+    threads: u32,
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "-c {} -P {}", self.connections, self.pipeline)?;
+        if self.threads > 1 { write!(f, " --threads {}", self.threads) } else { Ok(()) }
+    }
+}
+
+/// What is tried. More threads help where one is not enough to keep the server busy.
+const SETTINGS: [Setting; 5] = [
+    Setting { connections: 50, pipeline: 100, threads: 1 },
+    Setting { connections: 50, pipeline: 16, threads: 1 },
+    Setting { connections: 10, pipeline: 200, threads: 1 },
+    Setting { connections: 4, pipeline: 1_000, threads: 1 },
+    Setting { connections: 50, pipeline: 100, threads: 2 },
+];
+
+impl Benchmark {
+    /// Tries each setting for a moment and keeps the fastest.
+    pub(crate) async fn at_its_best(stage: &Stage, program: PathBuf, place: &Place) -> Result<Self, String> {
+        let borrowed = place.needs_login();
+        if borrowed && stage.target.private().is_none() {
+            return Err(
+                "redis-benchmark takes a password only as an argument, which everybody can read".into()
+            );
+        }
+        let place = if borrowed { place.without_password(USER) } else { place.clone() };
+        let mut benchmark = Self { program, place, setting: SETTINGS[0], borrowed };
+        let mut best: Option<(f64, Setting)> = None;
+        for setting in SETTINGS {
+            benchmark.setting = setting;
+            let started = Instant::now();
+            benchmark.write(stage, stage.records.min(TRIAL)).await?;
+            let seconds = started.elapsed().as_secs_f64();
+            if best.is_none_or(|(least, _)| seconds < least) {
+                best = Some((seconds, setting));
+            }
+        }
+        benchmark.setting = best.map_or(SETTINGS[0], |(_, setting)| setting);
+        Ok(benchmark)
+    }
+
+    /// Its options, for the table.
+    pub(crate) fn setting(&self) -> String {
+        self.setting.to_string()
+    }
+
+    /// Writes as many commands as there are records.
+    pub(crate) async fn run(&self, stage: &Stage) -> Result<(), String> {
+        self.write(stage, stage.records).await
+    }
+
+    async fn write(&self, stage: &Stage, commands: u64) -> Result<(), String> {
+        let mut command = self.place.redis_benchmark(&self.program);
+        let Setting { connections, pipeline, threads } = self.setting;
+        command.args(["-q", "-c", &connections.to_string(), "-P", &pipeline.to_string()]);
+        if threads > 1 {
+            command.args(["--threads", &threads.to_string()]);
+        }
+        command.args(["-r", &stage.records.to_string(), "-n", &commands.to_string(), "HSET"]);
+        command.arg(stage.keys.benchmark_users());
+        for (field, value) in FIELDS.iter().zip(VALUES) {
+            command.args([*field, value]);
+        }
+        if !self.borrowed {
+            return child::run(command, Feed::Nothing).await.map(|_| ());
+        }
+        lend_user(&stage.target, &stage.keys).await?;
+        let written = child::run(command, Feed::Nothing).await.map(|_| ());
+        take_user_back(&stage.target).await;
+        written
+    }
+
+    /// How many records there are after a run: random numbers repeat, so about 63 % of its commands make a new one.
+    pub(crate) async fn count(&self, stage: &Stage) -> RedisResult<u64> {
+        let mut connection = stage.target.connection();
+        let mut found = 0;
+        for first in (0..stage.records).step_by(BATCH) {
+            let mut pipeline = redis::pipe();
+            for key in stage.benchmark_users(first) {
+                pipeline.cmd("EXISTS").arg(key);
+            }
+            found += pipeline.query_async::<Vec<u64>>(&mut connection).await?.iter().sum::<u64>();
+        }
+        Ok(found)
+    }
+}
+
+/// A user without a password for the time of one run, on our own server, which only this machine reaches.
+async fn lend_user(target: &Target, keys: &Keys) -> Result<(), String> {
+    let mut command = redis::cmd("ACL");
+    command.arg("SETUSER").arg(USER).arg(&["reset", "on", "nopass", "+hset"]);
+    command.arg(format!("~{}", keys.users_pattern()));
+    let lent = command.exec_async(&mut target.connection()).await;
+    lent.map_err(|error| format!("redis-benchmark gets no user: {}", target.explain(&error).what()))
+}
+
+async fn take_user_back(target: &Target) {
+    // A server that does not answer any more says so in the next command that matters.
+    let _ = redis::cmd("ACL").arg("DELUSER").arg(USER).exec_async(&mut target.connection()).await;
+}

@@ -1,0 +1,226 @@
+//! The tables, and what they do not show by themselves.
+
+use lab_connection::transcript::for_terminal;
+use lab_runner::caveat::Caveat;
+use lab_runner::statistics::Summary;
+use lab_runner::table::{Facts, thousands};
+use lab_runner::{Outcome, Page};
+
+use crate::peers::peer::{Found, Peer};
+use crate::peers::rounds::{Row, Turn};
+use crate::peers::stage::Stage;
+
+/// A command that takes a smaller share of what all commands took gets no line.
+const WORTH_A_LINE: f64 = 0.05;
+
+/// Writes the tables and the foot, then claims that nobody wrote anything else.
+pub(crate) fn write(page: &mut Page, stage: &Stage, rows: &[Row], rounds: u32) -> Outcome {
+    page.facts(speed(stage, rows));
+    for row in rows {
+        if let Some(why) = &row.failed {
+            page.say(format!("'{}' failed: {}", row.peer, for_terminal(why)));
+        }
+    }
+    foot(page, stage, rows, rounds);
+    let costs = costs(stage, rows);
+    if !costs.rows.is_empty() {
+        page.facts(costs);
+        page.say(
+        "'in it' is what the command itself took, by the server's own clock; 'CPU' is all processor time of the server \
+         process. What lies between is reading from the socket, parsing, and writing the reply: there a loader can \
+         still save something. Inside the command it can only ask for another command.",
+        );
+    }
+    let wrong: Vec<String> = rows.iter().filter(|row| row.wrong).map(|row| row.peer.to_string()).collect();
+    let claim = format!(
+        "Every peer that was given the {} records left exactly these (digest {:016x})",
+        thousands(stage.records as f64),
+        stage.expected.digest
+    );
+    if wrong.is_empty() {
+        return page.check(claim, true);
+    }
+    page.check(format!("{claim}; not so: {}", wrong.join("; ")), false)
+}
+
+fn speed(stage: &Stage, rows: &[Row]) -> Facts {
+    let reference = reference(rows).and_then(|row| rate(stage, row)).map(|rate| rate.median);
+    let title = format!("Writing {} users", thousands(stage.records as f64));
+    let header = ["peer", "records/s", "spread", "ratio", "client", "server", "verified"];
+    let mut table = Facts::new(title, &header);
+    for row in rows {
+        let Some(rate) = rate(stage, row) else {
+            let verdict = if row.wrong { "wrong" } else { "failed" };
+            table = table.row([row.peer.to_string().as_str(), "-", "-", "-", "-", "-", verdict]);
+            continue;
+        };
+        let verdict = match row.turns.first().map(|turn| turn.found) {
+            Some(Found::Records(_)) => "yes",
+            _ => "count",
+        };
+        table = table.row([
+            label(row),
+            thousands(rate.median),
+            format!("{:.0} %", rate.spread * 100.0),
+            reference.map_or("-".into(), |reference| format!("{:.2}", rate.median / reference)),
+            with_unit(&per_record(stage, row, |turn| turn.client_cpu_seconds)),
+            share(row),
+            verdict.into(),
+        ]);
+    }
+    table
+}
+
+fn costs(stage: &Stage, rows: &[Row]) -> Facts {
+    let header = ["peer", "command", "calls", "µs a call", "in it", "CPU"];
+    let mut table = Facts::new("Where the server's time went, per record", &header);
+    for row in rows.iter().filter(|row| row.failed.is_none()) {
+        let Some(turn) = row.turns.last() else { continue };
+        let all: u64 = turn.commands.iter().map(|(_, counted)| counted.micros).sum();
+        let cpu = per_record(stage, row, |turn| turn.spent.server_cpu_seconds);
+        let worth = turn.commands.iter().filter(|(_, c)| c.micros as f64 >= WORTH_A_LINE * all as f64);
+        for (index, (name, counted)) in worth.enumerate() {
+            let records = stage.records as f64;
+            table = table.row([
+                if index == 0 { label(row) } else { String::new() },
+                name.clone(),
+                calls(counted.calls as f64 / records),
+                format!("{:.2} µs", counted.micros as f64 / counted.calls.max(1) as f64),
+                format!("{:.2} µs", counted.micros as f64 / records),
+                if index == 0 { with_unit(&cpu) } else { String::new() },
+            ]);
+        }
+    }
+    table
+}
+
+fn foot(page: &Page, stage: &Stage, rows: &[Row], rounds: u32) {
+    let of = reference(rows).map_or("no row".into(), |row| format!("'{}'", row.peer));
+    page.say(format!(
+        "{} Ratio to {of}. Pipelines of 10 to 10,000 commands wait for their answers; overlap means that the next is \
+         sent before the last is answered. Client is processor time of all client programs per record{}. Server is how \
+         much of the time its main thread was busy: at 100 % the client cannot make it faster. {}.",
+        if rounds == 1 {
+            "One round, so there is no spread.".to_owned()
+        } else {
+            format!("Medians of {rounds} interleaved rounds; spread is the middle half.")
+        },
+        if cfg!(target_os = "linux") { " (of programs in steps of 10 ms a turn)" } else { "" },
+        environment(stage).join(", ")
+    ));
+    let own = rows.iter().filter_map(|row| {
+        let rates: Vec<f64> = row.turns.iter().filter_map(|turn| turn.account.own_rate).collect();
+        (!rates.is_empty()).then(|| format!("'{}' {}", row.peer, thousands(Summary::of(&rates).median)))
+    });
+    let own: Vec<String> = own.collect();
+    let by_its_own_clock = if own.is_empty() {
+        String::new()
+    } else {
+        format!(" (by its own clock, first byte to last reply: {})", own.join(", "))
+    };
+    page.say(format!(
+        "What is timed: the loader{by_its_own_clock} and redis-rs from connecting to the last reply, making the records \
+         included. The programs from start to exit: redis-cli with reading the file, or with this program making the \
+         commands; redis-py with starting Python and reading values that were made before. The RDB file: a server of \
+         its own reads it when it starts, by its log; the floor, because no client and no command takes part. \
+         Removing, verifying and writing the files is in no figure."
+    ));
+    page.say(format!("{}{}", about_benchmark(stage, rows), left_out(stage)).trim());
+    for caveat in caveats(stage, rows) {
+        page.say(caveat.advice());
+    }
+}
+
+fn about_benchmark(stage: &Stage, rows: &[Row]) -> String {
+    let found = rows.iter().find_map(|row| match (&row.peer, row.turns.first()?.found) {
+        (Peer::Benchmark(benchmark), Found::Others(records)) => Some((benchmark.setting(), records)),
+        _ => None,
+    });
+    found.map_or(String::new(), |(setting, found)| {
+        format!(
+            "redis-benchmark ran with {setting}, the best of five settings in a short trial. It writes other records: \
+             all with the same values, under random numbers, of which some come twice ({} keys from {} commands). So \
+             only their count is verified. ",
+            thousands(found as f64),
+            thousands(stage.records as f64)
+        )
+    })
+}
+
+fn left_out(stage: &Stage) -> String {
+    match stage.left_out() {
+        [] => String::new(),
+        reasons => format!("Left out: {}.", reasons.join("; ")),
+    }
+}
+
+fn environment(stage: &Stage) -> Vec<String> {
+    let info = stage.target.info();
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let mut parts = vec![
+        format!("{} {}", info.name, info.version),
+        info.allocator.clone(),
+        stage.target.transport().to_owned(),
+        if info.append_only { "append-only file on".into() } else { "no append-only file".into() },
+        if cfg!(debug_assertions) { "debug build".into() } else { "release build".into() },
+        format!("{cores} processors"),
+    ];
+    parts.extend(stage.versions.iter().cloned());
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
+fn caveats(stage: &Stage, rows: &[Row]) -> Vec<Caveat> {
+    let rates: Vec<(String, Summary)> =
+        rows.iter().filter_map(|row| Some((row.peer.to_string(), rate(stage, row)?))).collect();
+    Caveat::about(&rates, stage.target.is_near())
+}
+
+/// `redis-cli --pipe` from a file, else the first of redis-rs.
+fn reference(rows: &[Row]) -> Option<&Row> {
+    let works = |row: &&Row| row.failed.is_none() && !row.turns.is_empty();
+    let is = |row: &&Row| matches!(row.peer, Peer::PipeFile { .. });
+    let else_is = |row: &&Row| matches!(row.peer, Peer::Pipelines { .. });
+    rows.iter().filter(works).find(is).or_else(|| rows.iter().filter(works).find(else_is))
+}
+
+/// Records a second; none for a peer that failed in any round.
+fn rate(stage: &Stage, row: &Row) -> Option<Summary> {
+    if row.failed.is_some() || row.turns.is_empty() {
+        return None;
+    }
+    let rates: Vec<f64> =
+        row.turns.iter().map(|turn| stage.records as f64 / turn.spent.seconds.max(1e-9)).collect();
+    Some(Summary::of(&rates))
+}
+
+fn label(row: &Row) -> String {
+    match row.turns.first().and_then(|turn| turn.account.command) {
+        Some(command) if matches!(row.peer, Peer::Loader) => format!("{}: {command}", row.peer),
+        _ => row.peer.to_string(),
+    }
+}
+
+/// Microseconds a record, the mean over all turns: what the system counts in steps comes out right on average.
+fn per_record(stage: &Stage, row: &Row, seconds: impl Fn(&Turn) -> Option<f64>) -> String {
+    let told: Option<Vec<f64>> = row.turns.iter().map(seconds).collect();
+    match told {
+        Some(told) if !told.is_empty() => {
+            format!("{:.2}", told.iter().sum::<f64>() * 1e6 / (told.len() as f64 * stage.records as f64))
+        }
+        _ => "-".into(),
+    }
+}
+
+fn with_unit(micros: &str) -> String {
+    if micros == "-" { micros.to_owned() } else { format!("{micros} µs") }
+}
+
+fn share(row: &Row) -> String {
+    let shares: Vec<f64> = row.turns.iter().filter_map(|turn| turn.spent.server_cpu_share).collect();
+    if shares.is_empty() { "-".into() } else { format!("{:.0} %", Summary::of(&shares).median * 100.0) }
+}
+
+fn calls(each: f64) -> String {
+    if each < 0.01 { format!("{each:.4}") } else { format!("{each:.2}") }
+}

@@ -1,0 +1,139 @@
+//! The peers take turns; each turn is timed, then what it wrote is read back and removed.
+
+use lab_runner::spent::{Spent, Stopwatch};
+use lab_runner::{LessonError, Terminal};
+use redis::RedisResult;
+
+use crate::peers::child;
+use crate::peers::commandstats::{CommandStats, Counted};
+use crate::peers::peer::{Account, Found, Peer};
+use crate::peers::stage::Stage;
+
+/// Random numbers repeat: of N draws from N, 1 - 1/e are different, 63 %. Fewer than half are no accident.
+const FEWEST_OF_RANDOM: f64 = 0.5;
+/// With fewer records than this they may be one.
+const ENOUGH_TO_COUNT: u64 = 100;
+
+/// A peer and its turns.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Who.
+    pub peer: Peer,
+    /// Its turns that ended well.
+    pub turns: Vec<Turn>,
+    /// Why it has no further turns.
+    pub failed: Option<String>,
+    /// Whether what it wrote was found wrong, which no peer may do.
+    pub wrong: bool,
+}
+
+/// One turn that ended well.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// Time on the wall clock, processor time of this process, and the server's.
+    pub spent: Spent,
+    /// Processor seconds of this process and of the programs that it started, where the system tells.
+    pub client_cpu_seconds: Option<f64>,
+    /// What was read back.
+    pub found: Found,
+    /// The peer's own account.
+    pub account: Account,
+    pub(crate) commands: Vec<(String, Counted)>,
+}
+
+/// Gives every peer of the stage a turn in every round. A round begins with another peer than the last, so that a slow
+/// moment of the machine meets all of them. Afterwards nothing of the records is left.
+pub async fn run(stage: &Stage, rounds: u32) -> Result<Vec<Row>, LessonError> {
+    let row = |peer: &Peer| Row { peer: peer.clone(), turns: Vec::new(), failed: None, wrong: false };
+    let mut rows: Vec<Row> = stage.peers().iter().map(row).collect();
+    for round in 0..rounds as usize {
+        Terminal.note(&format!("Round {} of {rounds}: {} peers.", round + 1, rows.len()));
+        for turn in 0..rows.len() {
+            let index = (turn + round) % rows.len();
+            if rows[index].failed.is_none() {
+                take_turn(stage, &mut rows[index]).await?;
+            }
+        }
+    }
+    stage.leave().await?;
+    Ok(rows)
+}
+
+/// What fails here is the peer's failure, unless the server does not answer to us either.
+async fn take_turn(stage: &Stage, row: &mut Row) -> Result<(), LessonError> {
+    let timed = time(stage, &row.peer).await?;
+    let found = match &timed {
+        Ok(_) => Some(row.peer.found(stage).await?),
+        Err(_) => None,
+    };
+    clean_up(stage, &row.peer).await?;
+    let (timed, found) = match (timed, found) {
+        (Ok(timed), Some(found)) => (timed, found),
+        (Err(why), _) => {
+            row.failed = Some(why);
+            return Ok(());
+        }
+        (Ok(_), None) => return Ok(()),
+    };
+    if let Err(why) = verify(stage, found) {
+        row.failed = Some(why);
+        row.wrong = true;
+        return Ok(());
+    }
+    row.turns.push(Turn { found, ..timed });
+    Ok(())
+}
+
+/// A turn, not yet verified.
+async fn time(stage: &Stage, peer: &Peer) -> RedisResult<Result<Turn, String>> {
+    let mut connection = stage.target.connection();
+    let before = CommandStats::ask(&mut connection).await;
+    let children = child::cpu_of_children();
+    let watch = Stopwatch::start(&stage.target).await?;
+    let account = peer.run(stage).await;
+    let mut spent = watch.stop().await?;
+    let after = CommandStats::ask(&mut connection).await;
+    let account = match account {
+        Ok(account) => account,
+        Err(why) => return Ok(Err(why)),
+    };
+    let of_children = child::cpu_of_children_since(children);
+    let mut client_cpu_seconds = if peer.is_a_program() {
+        of_children.map(|children| children.as_secs_f64() + spent.client_cpu_seconds)
+    } else {
+        Some(spent.client_cpu_seconds)
+    };
+    if let Some(seconds) = account.seconds {
+        // Another server than the one that the stopwatch asked.
+        spent = Spent { seconds, ..Spent::default() };
+        client_cpu_seconds = None;
+    }
+    let commands = if matches!(peer, Peer::RdbFile) { Vec::new() } else { after.since(&before) };
+    Ok(Ok(Turn { spent, client_cpu_seconds, found: Found::Others(0), account, commands }))
+}
+
+fn verify(stage: &Stage, found: Found) -> Result<(), String> {
+    match found {
+        Found::Records(content) if content == stage.expected => Ok(()),
+        Found::Records(content) => Err(format!(
+            "it left {} records with digest {:016x}; {} with {:016x} were expected",
+            content.records, content.digest, stage.expected.records, stage.expected.digest
+        )),
+        Found::Others(records) if stage.records < ENOUGH_TO_COUNT && records > 0 => Ok(()),
+        Found::Others(records) if records as f64 >= FEWEST_OF_RANDOM * stage.records as f64 => Ok(()),
+        Found::Others(records) => Err(format!("it left only {records} records")),
+    }
+}
+
+async fn clean_up(stage: &Stage, peer: &Peer) -> RedisResult<()> {
+    match (peer, &stage.floor) {
+        (Peer::RdbFile, Some(floor)) => floor.kill().await,
+        (Peer::Benchmark(_), _) => stage.clear(true).await?,
+        (Peer::LoaderHset | Peer::Loader, _) => {
+            stage.forget_loaded().await;
+            stage.clear(false).await?;
+        }
+        _ => stage.clear(false).await?,
+    }
+    Ok(())
+}
