@@ -13,6 +13,8 @@ const RETRY: Duration = Duration::from_millis(50);
 pub(crate) struct Node {
     /// Its connections.
     pub links: Vec<Link>,
+    /// The connection that is being fed.
+    feeding: usize,
     /// Whether it may no longer serve its slots.
     pub doubtful: bool,
     /// Changes when the server starts anew.
@@ -57,13 +59,15 @@ impl Node {
         !self.known || opened.run_id.is_none() || opened.run_id != self.run_id
     }
 
-    /// A link that has room for one more command: the one with the fewest on their way.
+    /// A link that has room for one more command: the last one that had, else the next one.
     pub(crate) fn roomy_link(&mut self, window: usize) -> Option<&mut Link> {
-        let link = match self.links.as_mut_slice() {
-            [link] => link,
-            links => links.iter_mut().min_by_key(|link| link.in_flight())?,
-        };
-        (link.in_flight() < window && !link.is_ahead()).then_some(link)
+        let links = self.links.len();
+        let roomy = |link: &Link| link.in_flight() < window && !link.is_ahead();
+        let index = (self.feeding..self.feeding + links)
+            .map(|index| index % links)
+            .find(|&index| roomy(&self.links[index]))?;
+        self.feeding = index;
+        self.links.get_mut(index)
     }
 
     pub(crate) fn replay(&mut self, commands: Range<u64>) {

@@ -13,9 +13,17 @@ use crate::{biglist, concurrency, insert, load, memory, peers, query};
 #[derive(Parser, Debug)]
 #[command(name = "bulk-performance", version, disable_help_flag = true)]
 pub struct Arguments {
-    /// How to show what is found
-    #[command(flatten)]
-    pub showing: Showing,
+    /// List the lessons and end
+    #[arg(long)]
+    pub list: bool,
+
+    /// Print one JSON document instead of tables
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// Do not wait for Enter between lessons
+    #[arg(long, global = true)]
+    pub no_pause: bool,
 
     /// Which server to use
     #[command(flatten)]
@@ -47,8 +55,16 @@ pub enum Command {
     Biglist(biglist::Options),
 }
 
+impl Arguments {
+    /// How to show what is found.
+    #[must_use]
+    pub fn showing(&self) -> Showing {
+        Showing { list: self.list, json: self.json, no_pause: self.no_pause }
+    }
+}
+
 impl Cli for Arguments {
     fn json(&self) -> bool {
-        self.showing.json
+        self.json
     }
 }

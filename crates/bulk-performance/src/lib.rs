@@ -31,7 +31,8 @@ pub use crate::register::BulkLesson;
 
 /// Runs one command.
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { command, showing, target } = arguments;
+    let showing = arguments.showing();
+    let Arguments { command, target, .. } = arguments;
     match command {
         None | Some(Command::All) => register::teach_all(&target, showing).await,
         Some(Command::Insert(options)) => insert::command(&target, options, showing).await,

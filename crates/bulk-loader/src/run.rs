@@ -1,0 +1,169 @@
+//! The stream itself: one thread, one generator, any number of connections, a bounded number of open commands.
+//!
+//! A command is made when there is room for it, and forgotten when its reply has come; what is kept meanwhile is its
+//! number. Nothing waits for a batch to be answered: the server always has the next commands before it has finished the
+//! last ones, and that is what makes it as fast as it can be.
+//!
+//! `feed` hands commands to the connections, `replies` takes in what comes back, `connections` makes them and makes them
+//! again, `journals` writes down how far it all has come.
+
+mod connections;
+mod feed;
+mod journals;
+mod replies;
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::error::LoadError;
+use crate::ledger::Ledger;
+use crate::link::Sent;
+use crate::loader::{Loaded, Loader, Progress};
+use crate::node::Node;
+use crate::source::Source;
+use crate::topology::Topology;
+
+/// Open commands of one connection. With short commands the socket's buffers are full long before.
+const WINDOW: usize = 16_384;
+/// The same where replies are long, so that they fill no buffer.
+const WINDOW_OF_LONG_REPLIES: usize = 2_048;
+/// Between two looks at what is not a socket: the wish to stop, a node that is away.
+const TICK: Duration = Duration::from_millis(50);
+/// How long replies may keep us waiting when asked to stop.
+const LEAVING: Duration = Duration::from_secs(5);
+
+/// A load under way.
+pub(crate) struct Run<'a, S> {
+    loader: &'a Loader,
+    source: &'a mut S,
+    topology: Topology,
+    /// In the order of the topology's nodes.
+    nodes: Vec<Node>,
+    ledger: Ledger,
+    /// The first command that was never sent.
+    next: u64,
+    commands: u64,
+    /// Connections to a node.
+    connections: usize,
+    /// Open commands of one connection.
+    window: usize,
+    /// Whether an earlier run may have sent any of these commands.
+    resumed: bool,
+    /// One command at a time: the next one has to come after it.
+    strict: bool,
+    /// Commands to send again.
+    again: VecDeque<Sent>,
+    not_before: Instant,
+    /// Commands to send to a node that is no owner yet.
+    asked: VecDeque<(usize, Sent)>,
+    /// Acknowledged commands that are on their way once more.
+    replays_open: u64,
+    /// When a reply last came.
+    heard: Instant,
+    journalled: Instant,
+    loaded: Loaded,
+}
+
+impl<'a, S: Source> Run<'a, S> {
+    pub(crate) fn new(loader: &'a Loader, source: &'a mut S) -> Result<Self, LoadError> {
+        let commands = source.commands();
+        let now = Instant::now();
+        let mut run = Self {
+            loader,
+            topology: Topology::single(loader.endpoint.address.clone()),
+            nodes: Vec::new(),
+            ledger: Ledger::default(),
+            next: 0,
+            commands,
+            connections: 1,
+            window: if source.long_replies() { WINDOW_OF_LONG_REPLIES } else { WINDOW },
+            resumed: loader.resume,
+            strict: false,
+            again: VecDeque::new(),
+            not_before: now,
+            asked: VecDeque::new(),
+            replays_open: 0,
+            heard: now,
+            journalled: now,
+            loaded: Loaded::default(),
+            source,
+        };
+        run.begin()?;
+        Ok(run)
+    }
+
+    pub(crate) fn run(mut self, progress: &mut dyn FnMut(Progress)) -> Result<Loaded, LoadError> {
+        let of = self.source.records_before(self.commands);
+        let begun = Instant::now();
+        self.heard = begun;
+        let mut told = begun;
+        while self.ledger.mark() < self.commands || self.replays_open > 0 {
+            self.feed();
+            let busy = self.exchange()?;
+            let now = Instant::now();
+            if self.loader.stop.load(Ordering::Relaxed) {
+                return self.leave();
+            }
+            if now - told > TICK {
+                told = now;
+                let records = self.loaded.resumed_after + self.loaded.records;
+                progress(Progress { records: records.min(of), of });
+            }
+            self.keep_journal(now);
+            self.reconnect(now)?;
+            if !busy {
+                self.wait()?;
+            }
+        }
+        self.loaded.time = begun.elapsed();
+        self.remove_journals();
+        self.drain(LEAVING)?;
+        progress(Progress { records: of, of });
+        self.loaded.bytes_sent += self.nodes.iter().map(Node::bytes).sum::<u64>();
+        Ok(self.loaded)
+    }
+
+    /// Waits until a socket can go on, or for a tick.
+    fn wait(&mut self) -> Result<(), LoadError> {
+        let timeout = Timespec { tv_sec: 0, tv_nsec: TICK.subsec_nanos().into() };
+        let mut sockets: Vec<PollFd<'_>> = Vec::new();
+        for link in self.nodes.iter().flat_map(|node| &node.links) {
+            // Waiting for room to write is enough while there is something to write: every reply would wake us else.
+            let events = match (link.has_unsent(), self.source.long_replies()) {
+                (true, false) => PollFlags::OUT,
+                (true, true) => PollFlags::IN | PollFlags::OUT,
+                (false, _) => PollFlags::IN,
+            };
+            sockets.push(PollFd::new(link.stream(), events));
+        }
+        self.loaded.waits += 1;
+        match poll(&mut sockets, Some(&timeout)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(LoadError::System(error.into())),
+        }
+    }
+
+    /// Stops early, but not before what is on its way has been answered, so that the journal says as much as possible.
+    fn leave(mut self) -> Result<Loaded, LoadError> {
+        self.again.clear();
+        self.asked.clear();
+        self.drain(LEAVING)?;
+        self.write_journals();
+        self.drain(LEAVING)?;
+        Err(LoadError::Stopped { acknowledged: self.ledger.mark() })
+    }
+
+    /// Sends nothing new, and waits for the replies to what was sent.
+    fn drain(&mut self, at_most: Duration) -> Result<(), LoadError> {
+        let until = Instant::now() + at_most;
+        while self.nodes.iter().any(Node::is_waiting) && Instant::now() < until {
+            if !self.exchange()? {
+                self.wait()?;
+            }
+        }
+        Ok(())
+    }
+}

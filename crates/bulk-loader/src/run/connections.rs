@@ -1,0 +1,199 @@
+//! Makes connections, and makes them again; finds out what a server that started anew has lost.
+
+use std::time::Instant;
+
+use super::Run;
+use crate::endpoint::Address;
+use crate::error::LoadError;
+use crate::journal::Journal;
+use crate::ledger::Ledger;
+use crate::link::{Link, Lost, Sent};
+use crate::node::{Node, Opened};
+use crate::setup::SetupError;
+use crate::source::{Repetition, Source};
+use crate::topology::Topology;
+
+impl<S: Source> Run<'_, S> {
+    /// Finds the nodes, connects to each, and finds out where to go on.
+    pub(super) fn begin(&mut self) -> Result<(), LoadError> {
+        let begun = Instant::now();
+        if self.loader.endpoint.cluster {
+            let address = &self.loader.endpoint.address;
+            self.topology = Topology::ask(address, &self.loader.endpoint)
+                .map_err(|error| Self::not_set_up(address, error, begun))?;
+        }
+        let one_key = self.source.repetition() != Repetition::Harmless;
+        // A key whose slot moves while commands are on their way would get them in another order.
+        self.strict = one_key && self.topology.is_cluster();
+        self.connections =
+            if one_key || self.topology.is_cluster() { 1 } else { self.loader.connections.max(1) };
+        let mut marks = Vec::new();
+        for node in 0..self.topology.nodes().len() {
+            self.adopt_new_nodes();
+            if !self.topology.serves(node) {
+                continue;
+            }
+            for _ in 0..self.connections {
+                let opened = self
+                    .open(node)
+                    .map_err(|error| Self::not_set_up(&self.topology.nodes()[node], error, begun))?;
+                let counted = opened.counted.map(|records| self.commands_in(records)).transpose()?;
+                marks.extend(counted.or(opened.mark));
+                self.nodes[node].take(opened);
+            }
+        }
+        if self.loader.resume {
+            self.go_on_from(marks.into_iter().min().unwrap_or(0));
+        }
+        Ok(())
+    }
+
+    fn go_on_from(&mut self, mark: u64) {
+        self.next = mark.min(self.commands);
+        self.ledger = Ledger::from(self.next);
+        self.loaded.resumed_after = self.source.records_before(self.next);
+    }
+
+    /// Makes the connections that are missing, where it is time to try.
+    pub(super) fn reconnect(&mut self, now: Instant) -> Result<(), LoadError> {
+        if now - self.heard > self.loader.patience && self.nodes.iter().any(Node::is_waiting) {
+            return Err(self.silent(now));
+        }
+        for node in 0..self.nodes.len() {
+            if !self.nodes[node].wants_link(self.connections, now) || !self.is_needed(node) {
+                continue;
+            }
+            match self.open(node) {
+                Ok(opened) => self.welcome(node, opened)?,
+                Err(SetupError::Never(error)) => {
+                    let address = self.topology.nodes()[node].to_string();
+                    return Err(LoadError::Refused { address, error });
+                }
+                Err(SetupError::Later(why)) => self.try_later(node, why)?,
+            }
+        }
+        self.refresh_doubtful();
+        Ok(())
+    }
+
+    fn is_needed(&self, node: usize) -> bool {
+        self.topology.serves(node) || self.asked.iter().any(|(asked, _)| *asked == node)
+    }
+
+    /// A connection was made again, or a new node joined. Whoever started anew may have lost what it acknowledged.
+    fn welcome(&mut self, node: usize, opened: Opened) -> Result<(), LoadError> {
+        if let Some(records) = opened.counted {
+            let applied = self.commands_in(records)?;
+            self.next = applied;
+            self.ledger = Ledger::from(applied);
+            self.again.clear();
+        } else if self.nodes[node].may_have_lost(&opened) {
+            self.nodes[node].replay(opened.mark.unwrap_or(0)..self.next);
+        }
+        self.nodes[node].take(opened);
+        self.heard = Instant::now();
+        Ok(())
+    }
+
+    fn try_later(&mut self, node: usize, why: String) -> Result<(), LoadError> {
+        let away = self.nodes[node].try_later();
+        if away > self.loader.patience {
+            let address = self.topology.nodes()[node].to_string();
+            return Err(LoadError::Unreachable { address, why, waited: away });
+        }
+        self.nodes[node].doubtful = true;
+        Ok(())
+    }
+
+    /// Asks the nodes that answer who serves the slots of those that do not, or no longer want to.
+    fn refresh_doubtful(&mut self) {
+        if !self.topology.is_cluster() || !self.nodes.iter().any(|node| node.doubtful) {
+            return;
+        }
+        for node in &mut self.nodes {
+            node.doubtful = false;
+        }
+        let present = (0..self.nodes.len()).filter(|&node| !self.nodes[node].links.is_empty());
+        let answering: Vec<Address> = present.map(|node| self.topology.nodes()[node].clone()).collect();
+        // The next doubt asks again, so one answer is enough and none is no error.
+        let _ = answering.iter().any(|address| self.topology.refresh(address, &self.loader.endpoint).is_ok());
+        self.adopt_new_nodes();
+    }
+
+    pub(super) fn adopt_new_nodes(&mut self) {
+        self.nodes.resize_with(self.topology.nodes().len(), Node::default);
+    }
+
+    /// Sets a connection up, with the questions that this load has.
+    fn open(&self, node: usize) -> Result<Opened, SetupError> {
+        let address = &self.topology.nodes()[node];
+        let mut questions = Vec::new();
+        let key = self.loader.journal.as_ref().and_then(|journal| journal.key_on(node, &self.topology));
+        if let Some(key) = &key {
+            questions.push(Journal::read_command(key));
+        }
+        let counted = self.source.repetition();
+        if let Repetition::Counted { ask } = &counted {
+            questions.push(ask.clone());
+        }
+        let (stream, greeting) = crate::setup::open(address, &self.loader.endpoint, &questions)?;
+        let mut answers = greeting.answers.iter();
+        let asked = self.loader.journal.as_ref().filter(|_| key.is_some());
+        let mark = asked.and_then(|journal| answers.next().map(|reply| journal.mark(reply)));
+        let counted = answers.next().map(|reply| integer(reply));
+        Ok(Opened { link: Link::over(stream)?, run_id: greeting.run_id, mark, counted, journal_key: key })
+    }
+
+    /// A link is lost: what it waited for is sent again.
+    pub(super) fn give_up(&mut self, node: usize, index: usize, lost: &Lost) -> Result<(), LoadError> {
+        if let Lost::Garbage = lost {
+            return Err(LoadError::Garbage { address: self.topology.nodes()[node].to_string() });
+        }
+        let link = self.nodes[node].links.remove(index);
+        self.loaded.bytes_sent += link.bytes;
+        self.loaded.reconnections += 1;
+        self.again.extend(
+            link.unanswered().into_iter().filter(|sent| matches!(sent, Sent::Command(_) | Sent::Replay(_))),
+        );
+        self.nodes[node].lost();
+        Ok(())
+    }
+
+    fn silent(&self, now: Instant) -> LoadError {
+        let node = self.nodes.iter().position(Node::is_waiting).unwrap_or(0);
+        LoadError::Unreachable {
+            address: self.topology.nodes()[node].to_string(),
+            why: "it does not answer".into(),
+            waited: now - self.heard,
+        }
+    }
+
+    fn not_set_up(address: &Address, error: SetupError, begun: Instant) -> LoadError {
+        let address = address.to_string();
+        match error {
+            SetupError::Never(error) => LoadError::Refused { address, error },
+            SetupError::Later(why) => LoadError::Unreachable { address, why, waited: begun.elapsed() },
+        }
+    }
+
+    /// How many commands make this many records.
+    fn commands_in(&self, records: u64) -> Result<u64, LoadError> {
+        let (mut low, mut high) = (0, self.commands);
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.source.records_before(middle) < records { low = middle + 1 } else { high = middle }
+        }
+        if self.source.records_before(low) == records {
+            return Ok(low);
+        }
+        Err(LoadError::Disturbed(format!(
+            "{} has {records} records, which no part of this load makes: somebody else writes it",
+            self.source.describe(0)
+        )))
+    }
+}
+
+fn integer(reply: &[u8]) -> u64 {
+    let digits = reply.strip_prefix(b":").unwrap_or_default();
+    std::str::from_utf8(digits).ok().and_then(|text| text.trim_end().parse().ok()).unwrap_or(0)
+}

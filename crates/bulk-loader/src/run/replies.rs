@@ -1,0 +1,129 @@
+//! Sends, and takes in what comes back.
+
+use std::time::{Duration, Instant};
+
+use super::Run;
+use crate::endpoint::Endpoint;
+use crate::error::LoadError;
+use crate::link::{Link, Lost, Sent};
+use crate::reply::Refusal;
+use crate::source::Source;
+
+/// Before a command is sent again that was answered with 'not now'.
+const PAUSE: Duration = Duration::from_millis(10);
+
+impl<S: Source> Run<'_, S> {
+    /// Sends and receives what can be; true if there may be more to send at once.
+    pub(super) fn exchange(&mut self) -> Result<bool, LoadError> {
+        let mut busy = false;
+        for node in 0..self.nodes.len() {
+            for index in (0..self.nodes[node].links.len()).rev() {
+                match self.exchange_on(node, index)? {
+                    Ok(link_is_busy) => busy |= link_is_busy,
+                    Err(lost) => self.give_up(node, index, &lost)?,
+                }
+            }
+        }
+        Ok(busy)
+    }
+
+    fn exchange_on(&mut self, node: usize, index: usize) -> Result<Result<bool, Lost>, LoadError> {
+        let mut link = self.nodes[node].links.swap_remove(index);
+        let was_fed = link.has_unsent();
+        let sent_all = match link.send() {
+            Ok(sent_all) => sent_all,
+            Err(lost) => {
+                self.put_back(node, index, link);
+                return Ok(Err(lost));
+            }
+        };
+        // While the socket takes commands there is no hurry to read: replies wait in the kernel, and come in long rows.
+        if was_fed && sent_all && link.in_flight() < self.window && !self.source.long_replies() {
+            self.put_back(node, index, link);
+            return Ok(Ok(true));
+        }
+        let received = link.receive(|sent, reply| self.take(node, sent, reply));
+        self.put_back(node, index, link);
+        match received {
+            Ok(Ok(any)) => {
+                if any {
+                    self.heard = Instant::now();
+                }
+                Ok(Ok(any))
+            }
+            Ok(Err(error)) => Err(error),
+            Err(lost) => Ok(Err(lost)),
+        }
+    }
+
+    /// Links keep their place, because the one at `index` was taken by swapping in the last.
+    fn put_back(&mut self, node: usize, index: usize, link: Link) {
+        let links = &mut self.nodes[node].links;
+        links.push(link);
+        let last = links.len() - 1;
+        links.swap(index, last);
+    }
+
+    /// One reply.
+    fn take(&mut self, node: usize, sent: Sent, reply: &[u8]) -> Result<(), LoadError> {
+        let (Sent::Command(command) | Sent::Replay(command)) = sent else {
+            return match reply.first() {
+                Some(b'-') if sent == Sent::Journal => self.journal_refused(reply),
+                _ => Ok(()),
+            };
+        };
+        if reply.first() == Some(&b'-') {
+            return self.refused(node, sent, command, reply);
+        }
+        if !self.source.accepts(command, reply) {
+            let shown: String = String::from_utf8_lossy(reply).chars().take(80).collect();
+            return Err(LoadError::Unexpected {
+                record: self.source.describe(command),
+                reply: format!("{shown:?}"),
+            });
+        }
+        if let Sent::Replay(_) = sent {
+            self.replays_open -= 1;
+        } else if self.ledger.acknowledge(command) {
+            self.loaded.records += self.records_of(command);
+        }
+        Ok(())
+    }
+
+    fn refused(&mut self, node: usize, sent: Sent, command: u64, reply: &[u8]) -> Result<(), LoadError> {
+        match Refusal::read(reply) {
+            Refusal::Moved { slot, address } if self.topology.is_cluster() => {
+                if let Some(address) = Endpoint::redirected(&self.topology.nodes()[node], &address) {
+                    self.topology.assign(slot, &address);
+                    self.adopt_new_nodes();
+                }
+                self.loaded.redirections += 1;
+                self.again.push_back(sent);
+            }
+            Refusal::Ask { address } if self.topology.is_cluster() => {
+                self.loaded.redirections += 1;
+                match Endpoint::redirected(&self.topology.nodes()[node], &address) {
+                    Some(address) => {
+                        let node = self.topology.index(&address);
+                        self.adopt_new_nodes();
+                        self.asked.push_back((node, sent));
+                    }
+                    None => self.again.push_back(sent),
+                }
+            }
+            Refusal::NotNow => {
+                self.again.push_back(sent);
+                self.not_before = Instant::now() + PAUSE;
+                self.nodes[node].doubtful = true;
+            }
+            Refusal::Never(error) => {
+                return Err(LoadError::Rejected { record: self.source.describe(command), error });
+            }
+            Refusal::Moved { .. } | Refusal::Ask { .. } => {
+                let error = String::from_utf8_lossy(&reply[1..]).trim_end().to_owned();
+                return Err(LoadError::Rejected { record: self.source.describe(command), error });
+            }
+        }
+        Ok(())
+    }
+}
