@@ -28,7 +28,8 @@ pub struct Turn {
 
 impl Turn {
     /// Runs `write(from)`, `write(from + 1)` and so on, each of which makes the key one larger, and stops as soon as the
-    /// encoding changes. `None` if it has not changed at `most`.
+    /// encoding changes. `None` if it has not changed at `most`, or if it is a hash table from the beginning, which it
+    /// then stays.
     pub async fn wait(
         connection: &mut impl ConnectionLike,
         key: &str,
@@ -42,6 +43,7 @@ impl Turn {
             let after = Look::at(connection, key, size).await?;
             match before {
                 Some(before) if before.encoding != after.encoding => return Ok(Some(Self { before, after })),
+                None if after.encoding == "hashtable" => return Ok(None),
                 _ => before = Some(after),
             }
         }

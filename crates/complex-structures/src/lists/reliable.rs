@@ -36,8 +36,8 @@ async fn take_and_finish(page: &Page, queue: &Queue) -> Outcome {
         );
     }
     page.say(
-        "Worker w1 says that it is alive, with a key whose TTL is a little longer than its next words will take. It takes a \
-         job, does it, and removes it from its list with LREM:",
+        "Worker w1 says that it is alive, by a key with a short TTL, which it will write again and again. It takes a job, \
+         does it, and removes it from its list with LREM:",
     );
     redis.lpush(&jobs, &["order:1", "order:2", "order:3"]).await?;
     queue.beat(WORKER, &mut own).await?;
