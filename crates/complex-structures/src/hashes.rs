@@ -153,10 +153,18 @@ async fn change_parts(page: &Page, keys: &Keys) -> Outcome {
 }
 
 async fn claim_once(page: &Page, keys: &Keys) -> Outcome {
+    let mut redis = page.redis();
+    let key = keys.profile(ID);
+
+    page.say("Some fields are to be set once: the first who comes wins. HSETNX sets a field only if it is not there.");
+    let first = redis.hset_nx(&key, "nickname", "ace").await?;
+    let second = redis.hset_nx(&key, "nickname", "parky").await?;
+    let nickname = redis.hget(&key, "nickname").await?;
+    page.check("the first nickname stays", first && !second && nickname.as_deref() == Some("ace"))?;
+
     page.say(format!(
-        "Some fields are to be set once: the first who comes wins. Break it: ask with HEXISTS, and HSET if the field is \
-         not there. {CLAIMANTS} clients do so at the same moment, and all of them ask before any of them writes. Fix it: \
-         HSETNX asks and writes in one step, and answers 1 to the winner only.",
+        "Break it: ask with HEXISTS, and HSET if the field is not there. {CLAIMANTS} clients do so at the same moment, and \
+         all of them ask before any of them writes. Fix it with HSETNX, which asks and writes in one step.",
     ));
     let mut facts = Facts::new("Who got the nickname?", &["approach", "clients", "believe that they got it"]);
     let mut winners = Vec::new();
