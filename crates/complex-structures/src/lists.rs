@@ -2,6 +2,7 @@
 //!
 //! `cargo complex lists`
 
+mod company;
 mod hand_over;
 mod push_many;
 mod queue;

@@ -6,7 +6,7 @@ use lab_connection::{Connection, Target};
 use lab_runner::LessonError;
 use redis::{RedisError, RedisResult};
 use tokio::sync::Barrier;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 /// Lets `clients` clients work at once, each on a connection of its own, and returns what each of them ended with. The
 /// barrier is for all of them to wait at. The first failure ends the crowd: dropping the set stops the others, which
@@ -29,10 +29,15 @@ where
 }
 
 /// What each client ended with, in the order in which they ended.
-pub(crate) async fn all_end<T: 'static>(mut crowd: JoinSet<RedisResult<T>>) -> Result<Vec<T>, LessonError> {
+async fn all_end<T: 'static>(mut crowd: JoinSet<RedisResult<T>>) -> Result<Vec<T>, LessonError> {
     let mut ends = Vec::with_capacity(crowd.len());
-    while let Some(ended) = crowd.join_next().await {
-        ends.push(ended.map_err(|stopped| RedisError::from(std::io::Error::other(stopped)))??);
+    while let Some(end) = crowd.join_next().await {
+        ends.push(ended(end)?);
     }
     Ok(ends)
+}
+
+/// What a task ended with; that it was stopped is an error too.
+pub(crate) fn ended<T>(end: Result<RedisResult<T>, JoinError>) -> RedisResult<T> {
+    end.map_err(|stopped| RedisError::from(std::io::Error::other(stopped)))?
 }

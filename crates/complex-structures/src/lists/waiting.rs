@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use lab_runner::{LessonError, Outcome, Page};
 use redis::{AsyncTypedCommands, RedisResult, Value};
 
+use crate::hashes::crowd::ended;
 use crate::keys::Keys;
 
 /// The queue of this part, as it is called within its keys.
@@ -47,7 +48,7 @@ async fn wait_and_be_served(page: &Page, keys: &Keys) -> Outcome {
     let read = redis.get(&time).await?;
     page.check("commands are answered while the worker waits", read.is_some() && !worker.is_finished())?;
     redis.lpush(&jobs, "mail:1").await?;
-    let served = ended(worker).await?;
+    let served = ended(worker.await)?;
     page.check_eq(
         "the job woke the worker, with the name of its list",
         &served,
@@ -80,8 +81,8 @@ async fn share_a_connection(page: &Page, keys: &Keys) -> Outcome {
     )?;
     redis.set(&time, "after the job").await?;
     redis.lpush(&jobs, "mail:2").await?;
-    ended(worker).await?;
-    let read = ended(read).await?;
+    ended(worker.await)?;
+    let read = ended(read.await)?;
     page.check("the answer came only after the job", read.as_deref() == Some("after the job"))?;
 
     page.say(
@@ -119,10 +120,6 @@ async fn give_up(page: &Page, keys: &Keys) -> Outcome {
          a job survive that?",
     );
     Ok(())
-}
-
-async fn ended<T>(task: tokio::task::JoinHandle<RedisResult<T>>) -> RedisResult<T> {
-    task.await.map_err(|stopped| redis::RedisError::from(std::io::Error::other(stopped)))?
 }
 
 /// Waits, off the page, until the server says that one more client waits in a blocking command.
