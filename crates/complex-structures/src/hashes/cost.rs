@@ -60,10 +60,9 @@ pub(super) async fn weigh(page: &Page, profiles: &Profiles) -> Outcome {
 }
 
 async fn total_bytes(redis: &mut impl ConnectionLike, keys: &[String]) -> RedisResult<usize> {
-    let mut total = 0;
+    let mut pipeline = redis::pipe();
     for key in keys {
-        let mut usage = redis::cmd("MEMORY");
-        total += usage.arg("USAGE").arg(key).arg("SAMPLES").arg(0).query_async::<usize>(redis).await?;
+        pipeline.cmd("MEMORY").arg("USAGE").arg(key).arg("SAMPLES").arg(0);
     }
-    Ok(total)
+    Ok(pipeline.query_async::<Vec<usize>>(redis).await?.into_iter().sum())
 }

@@ -80,9 +80,11 @@ fn lengthen(key: &str, length: usize) -> Cmd {
 async fn fill(page: &Page, keys: &Keys, fields: usize) -> Outcome {
     let key = keys.growing_hash();
     page.start_clean(std::slice::from_ref(&key)).await?;
+    let mut pipeline = redis::pipe();
     for number in 1..=fields {
-        add_field(&key, number).exec_async(&mut page.quietly()).await?;
+        pipeline.add_command(add_field(&key, number)).ignore();
     }
+    pipeline.exec_async(&mut page.quietly()).await?;
     Ok(())
 }
 
