@@ -15,7 +15,7 @@ mod window;
 use lab_runner::{Lesson, Need, Outcome, Page};
 
 pub use self::packed_score::PackedScore;
-pub use self::paging::{Disturbance, Pages, Walk};
+pub use self::paging::{Disturbance, Pages, Walk, all_pages};
 pub use self::season::Season;
 pub use self::standing::{AskStanding, Standing};
 pub use self::turn_page::DeepPage;

@@ -57,8 +57,8 @@ async fn teach(page: &mut Page) -> Outcome {
     ])
     .await?;
     page.start_clean(&["ada", "ben", "shop"].map(|owner| keys.account(owner))).await?;
-    let payers: Vec<String> = (1..=payments::PAYERS).map(|payer| keys.account(&payer.to_string())).collect();
-    page.start_clean(&payers).await?;
+    let customers = (1..=payments::CUSTOMERS).map(|customer| keys.account(&customer.to_string()));
+    page.start_clean(&customers.collect::<Vec<_>>()).await?;
 
     interleaving::stop_between(page, &keys).await?;
     interleaving::race(page, &keys).await?;

@@ -158,6 +158,25 @@ pub(super) async fn page_after(
     Ok(next)
 }
 
+/// Every member of a board from the top, page by page of `size`, each page asked for by the last member of the one
+/// before.
+pub async fn all_pages(
+    connection: &mut impl ConnectionLike,
+    board: &str,
+    size: usize,
+) -> RedisResult<Vec<String>> {
+    let mut members = Vec::new();
+    let mut last = None;
+    loop {
+        let page = page_after(connection, board, last.as_ref(), size).await?;
+        let Some(mark) = page.last() else {
+            return Ok(members);
+        };
+        last = Some(mark.clone());
+        members.extend(page.into_iter().map(|player| player.member));
+    }
+}
+
 impl Mark {
     /// In the order of REV: lower scores later, and among equal scores smaller bytes later.
     fn comes_after(&self, last: &Self) -> bool {

@@ -1,4 +1,4 @@
-//! Many clients pay into one account: does the money stay the same?
+//! Many clients are paid from one account: does the money stay the same?
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,11 +15,11 @@ use super::crowd::all_end;
 use super::transfer::Transfer;
 use crate::keys::Keys;
 
-/// Clients that pay at the same time, and how often each of them does.
-pub(super) const PAYERS: usize = 16;
+/// Clients that fetch money at the same time, and how often each of them does.
+pub(super) const CUSTOMERS: usize = 16;
 const TIMES_EACH: usize = 25;
 
-/// How a client pays from its own account into the shop's.
+/// How a client moves money from the shop's account into its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Payment {
     /// MGET and MSET of both; every client has read before any of them writes.
@@ -33,8 +33,8 @@ pub enum Payment {
 /// What became of the money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Audit {
-    /// Cents that were there before and are not there now; negative if there are more.
-    pub missing: i64,
+    /// Cents that are there now and were not before; negative if there are fewer.
+    pub made: i64,
     /// How often somebody added up all accounts meanwhile.
     pub audits: u64,
     /// How often the sum was wrong.
@@ -61,17 +61,18 @@ impl Payment {
         }
     }
 
-    /// Lets `payers` clients, each on a connection of its own, pay `times_each` times, while an auditor adds up all
-    /// accounts again and again, in one step.
+    /// Lets `customers` clients, each on a connection of its own, fetch money `times_each` times, while an auditor adds
+    /// up all accounts again and again, in one step.
     pub async fn crowd(
         self,
         target: &Target,
         keys: &Keys,
-        payers: usize,
+        customers: usize,
         times_each: usize,
     ) -> RedisResult<Audit> {
         let shop = keys.account("shop");
-        let accounts: Vec<String> = (1..=payers).map(|payer| keys.account(&payer.to_string())).collect();
+        let accounts: Vec<String> =
+            (1..=customers).map(|customer| keys.account(&customer.to_string())).collect();
         let all: Vec<String> = accounts.iter().chain([&shop]).cloned().collect();
         let mut connection = target.connection();
         open(&mut connection, &accounts, &shop, times_each).await?;
@@ -80,22 +81,22 @@ impl Payment {
         let ended = Arc::new(AtomicBool::new(false));
         let mut auditors = JoinSet::new();
         auditors.spawn(audit(target.dedicated().await?, all.clone(), before, Arc::clone(&ended)));
-        let in_step = Arc::new(Barrier::new(payers));
+        let in_step = Arc::new(Barrier::new(customers));
         let mut crowd = JoinSet::new();
         for account in accounts {
             let connection = target.dedicated().await?;
             let (shop, in_step) = (shop.clone(), Arc::clone(&in_step));
-            crowd.spawn(Payer { payment: self, connection, account, shop, in_step }.pay(times_each));
+            crowd.spawn(Customer { payment: self, connection, account, shop, in_step }.fetch(times_each));
         }
         let retries = all_end(crowd).await?.into_iter().sum();
         ended.store(true, Ordering::Relaxed);
         let (audits, wrong) = all_end(auditors).await?.first().copied().unwrap_or_default();
-        let missing = before - sum(&mut connection, &all).await?;
-        Ok(Audit { missing, audits, wrong, retries })
+        let made = sum(&mut connection, &all).await? - before;
+        Ok(Audit { made, audits, wrong, retries })
     }
 }
 
-/// Every payer begins with exactly enough, the shop with nothing.
+/// The shop begins with exactly enough for all, every customer with nothing.
 async fn open(
     connection: &mut Connection,
     accounts: &[String],
@@ -104,9 +105,10 @@ async fn open(
 ) -> RedisResult<()> {
     let mut opening = redis::pipe();
     for account in accounts {
-        opening.set(account, i64::try_from(times_each).unwrap_or(i64::MAX).saturating_mul(CENTS)).ignore();
+        opening.set(account, 0).ignore();
     }
-    opening.set(shop, 0).ignore().exec_async(connection).await
+    let payments = i64::try_from(accounts.len() * times_each).unwrap_or(i64::MAX);
+    opening.set(shop, payments.saturating_mul(CENTS)).ignore().exec_async(connection).await
 }
 
 /// All accounts in one command, so that it sees one moment.
@@ -130,7 +132,7 @@ async fn audit(
     Ok((audits, wrong))
 }
 
-struct Payer {
+struct Customer {
     payment: Payment,
     connection: Connection,
     account: String,
@@ -138,9 +140,9 @@ struct Payer {
     in_step: Arc<Barrier>,
 }
 
-impl Payer {
+impl Customer {
     /// Returns how often it had to try again.
-    async fn pay(mut self, times: usize) -> RedisResult<u64> {
+    async fn fetch(mut self, times: usize) -> RedisResult<u64> {
         let mut retries = 0;
         self.in_step.wait().await;
         for _ in 0..times {
@@ -156,7 +158,7 @@ impl Payer {
                     self.write(seen).await?;
                 }
                 Payment::By(transfer) => {
-                    let (from, to) = (&self.account, &self.shop);
+                    let (from, to) = (&self.shop, &self.account);
                     retries += transfer.until_settled(&mut self.connection, from, to, CENTS).await?;
                 }
             }
@@ -171,9 +173,9 @@ impl Payer {
     async fn write(&mut self, (own, shop): (i64, i64)) -> RedisResult<()> {
         redis::cmd("MSET")
             .arg(&self.account)
-            .arg(own - CENTS)
+            .arg(own + CENTS)
             .arg(&self.shop)
-            .arg(shop + CENTS)
+            .arg(shop - CENTS)
             .exec_async(&mut self.connection)
             .await
     }
@@ -181,34 +183,37 @@ impl Payer {
 
 pub(super) async fn race(page: &Page, keys: &Keys, functions: bool) -> Outcome {
     page.say(format!(
-        "Now with a crowd: {PAYERS} clients, each on a connection of its own, pay 100 euros from their own account into that \
-         of the shop, {TIMES_EACH} times. Whatever happens, the sum of all accounts must stay the same. An auditor adds \
-         them up all the while, with one MGET. First the naive way, reading both balances and writing both: for the \
-         worst case every client reads before any of them writes; then as it happens.",
+        "Now with a crowd: {CUSTOMERS} customers, each on a connection of its own, fetch 100 euros from the shop's account, \
+         {TIMES_EACH} times. Whatever happens, the sum of all accounts must stay the same. An auditor adds them up all the \
+         while, with one MGET. First the naive way, which reads both balances and writes both: for the worst case every \
+         customer reads before any of them writes; then as it happens.",
     ));
-    let header = ["approach", "euros missing", "audits", "wrong", "tried again"];
+    let header = ["approach", "euros too many", "audits", "wrong", "tried again"];
     let mut facts = Facts::new("The sum of all accounts", &header);
     let mut seen = Vec::new();
     for payment in Payment::all(functions) {
-        let audit = payment.crowd(page.target(), keys, PAYERS, TIMES_EACH).await?;
-        let euros = thousands((audit.missing / 100) as f64);
+        let audit = payment.crowd(page.target(), keys, CUSTOMERS, TIMES_EACH).await?;
+        let euros = thousands((audit.made / 100) as f64);
         let numbers = [audit.audits, audit.wrong, audit.retries].map(|number| thousands(number as f64));
         facts = facts.row([payment.label(), euros].into_iter().chain(numbers));
         seen.push((payment, audit));
     }
     page.facts(facts);
 
-    let lost_at_worst = (PAYERS - 1) * TIMES_EACH * 100;
+    let made_at_worst = (CUSTOMERS - 1) * TIMES_EACH * 100;
     let worst = seen.iter().find(|(payment, _)| *payment == Payment::ReadWriteAtWorst);
     page.check(
         format!(
-            "at worst, one of {PAYERS} payments counts: {} euros are lost",
-            thousands(lost_at_worst as f64)
+            "at worst the shop pays once for {CUSTOMERS} customers: {} euros from nothing",
+            thousands(made_at_worst as f64)
         ),
-        worst.is_some_and(|(_, audit)| usize::try_from(audit.missing) == Ok(lost_at_worst * 100)),
+        worst.is_some_and(|(_, audit)| usize::try_from(audit.made) == Ok(made_at_worst * 100)),
     )?;
     let mut transfers = seen.iter().filter(|(payment, _)| matches!(payment, Payment::By(_)));
-    page.check("with every other way not a cent is missing", transfers.all(|(_, audit)| audit.missing == 0))?;
+    page.check(
+        "with every other way there is not a cent too much or too little",
+        transfers.all(|(_, audit)| audit.made == 0),
+    )?;
     let mut steps = seen
         .iter()
         .filter(|(payment, _)| matches!(payment, Payment::By(transfer) if *transfer != Transfer::Pipeline));
@@ -217,9 +222,10 @@ pub(super) async fn race(page: &Page, keys: &Keys, functions: bool) -> Outcome {
         steps.all(|(_, audit)| audit.wrong == 0),
     )?;
     page.say(
-        "The pipeline lost nothing, because DECRBY and INCRBY are each one step. Its two commands are so short that they \
-         nearly always arrive together, and then no auditor comes between. But nothing promises it: you have seen a \
-         pipeline stopped half-way.",
+        "All of them watch or change the shop's account, so WATCH has to try again and again; script and function never do. \
+         The pipeline lost nothing, because DECRBY and INCRBY are each one step. Its two commands are so short that \
+         they nearly always arrive together, and then no auditor comes between. But nothing promises it: you have seen \
+         a pipeline stopped half-way.",
     );
     Ok(())
 }
