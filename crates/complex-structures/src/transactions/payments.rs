@@ -222,7 +222,7 @@ pub(super) async fn race(page: &Page, keys: &Keys, functions: bool) -> Outcome {
         steps.all(|(_, audit)| audit.wrong == 0),
     )?;
     page.say(
-        "All of them watch or change the shop's account, so WATCH has to try again and again; script and function never do. \
+        "Everybody changes the shop's account, so WATCH has to try again and again; script and function never do. \
          The pipeline lost nothing, because DECRBY and INCRBY are each one step. Its two commands are so short that \
          they nearly always arrive together, and then no auditor comes between. But nothing promises it: you have seen \
          a pipeline stopped half-way.",

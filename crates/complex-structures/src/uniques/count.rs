@@ -121,7 +121,8 @@ pub(super) async fn compare_sizes(page: &Page, keys: &Keys) -> Outcome {
     let mut redis = page.quietly();
     page.say(
         "All three side by side, with visitors 1 to N in each. The bytes are those of MEMORY USAGE with SAMPLES 0, which \
-         counts every element, the key's name and the server's overhead.",
+         counts every element, the key's name and the server's overhead. (A bitmap that grows bit by bit reserves room \
+         ahead, so it takes up to twice its N / 8 bytes.)",
     );
     let mut facts = Facts::new("Different visitors", &["visitors", "kept in", "counted", "error", "bytes"]);
     let (mut exact, mut near, mut small) = (true, true, true);
