@@ -42,8 +42,10 @@ pub const LESSON: Lesson = Lesson {
     teach: |page| Box::pin(teach(page)),
 };
 
-/// How many players the comparisons rank.
+/// How many players the comparison ranks that reads all of them.
 pub const PLAYERS: usize = 10_000;
+/// How many the comparison ranks that goes deep down.
+pub const DEEP: usize = 100_000;
 
 async fn teach(page: &mut Page) -> Outcome {
     let keys = Keys::new(page.prefix());
@@ -68,9 +70,8 @@ async fn teach(page: &mut Page) -> Outcome {
     paging::turn_pages(page, &keys).await?;
     window::count_the_last_hour(page, &keys).await?;
 
-    let season = Season::of(PLAYERS, &keys);
-    standing::compare(page, &season).await?;
-    turn_page::compare(page, &season).await?;
+    standing::compare(page, &Season::of(PLAYERS, &keys)).await?;
+    turn_page::compare(page, &Season::of(DEEP, &keys)).await?;
 
     page.keys([
         keys.week_board(),

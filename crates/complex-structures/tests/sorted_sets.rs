@@ -81,7 +81,7 @@ async fn rank_and_deep_pages_are_those_of_the_sorted_players() {
     let target = single().await;
     let mut connection = target.connection();
     let season = Season::of(500, &Keys::new(""));
-    season.write(&mut connection).await.unwrap();
+    season.write_board(&mut connection).await.unwrap();
     let me = &season.players()[0];
     let place = season.ranked().iter().position(|player| player == me);
     let standing = AskStanding::AskForRank.run(&season, &mut connection).await.unwrap();

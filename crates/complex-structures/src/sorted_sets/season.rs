@@ -8,7 +8,7 @@ use crate::keys::Keys;
 /// Members in one ZADD or HSET.
 const CHUNK: usize = 1_000;
 
-/// The players of a season. Their points look random and are always the same; two or three players share each
+/// The players of a season. Their points look random and are always the same; several players share each
 /// score.
 #[derive(Clone, Debug)]
 pub struct Season {
@@ -24,7 +24,7 @@ impl Season {
     pub fn of(count: usize, keys: &Keys) -> Self {
         // Steps of a prime, modulo another one, visit the points in no visible order.
         let points = (1_i64..).map(|player| player * 7_919 % 4_999 * 10);
-        let players: Vec<_> = (1..=count).map(|player| format!("player:{player:05}")).zip(points).collect();
+        let players: Vec<_> = (1..=count).map(|player| format!("player:{player:06}")).zip(points).collect();
         let mut ranked = players.clone();
         best_first(&mut ranked);
         Self { board: keys.season_board(), points_by_player: keys.season_points(), players, ranked }
@@ -54,21 +54,35 @@ impl Season {
         &self.ranked
     }
 
-    /// Writes both keys, unless they are there already.
-    pub async fn write<C: Wire>(&self, connection: &mut C) -> RedisResult<()> {
+    /// Writes the Sorted Set, unless it is there already.
+    pub async fn write_board<C: Wire>(&self, connection: &mut C) -> RedisResult<()> {
         let ranked: usize = redis::cmd("ZCARD").arg(&self.board).query_async(connection).await?;
-        let listed: usize = redis::cmd("HLEN").arg(&self.points_by_player).query_async(connection).await?;
-        if (ranked, listed) == (self.players.len(), self.players.len()) {
+        if ranked == self.players.len() {
             return Ok(());
         }
+        redis::cmd("UNLINK").arg(&self.board).exec_async(connection).await?;
         for chunk in self.players.chunks(CHUNK) {
             let mut zadd = redis::cmd("ZADD").arg(&self.board).take();
-            let mut hset = redis::cmd("HSET").arg(&self.points_by_player).take();
             for (player, points) in chunk {
                 zadd.arg(points).arg(player);
-                hset.arg(player).arg(points);
             }
             zadd.exec_async(connection).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the Hash, unless it is there already.
+    pub async fn write_points<C: Wire>(&self, connection: &mut C) -> RedisResult<()> {
+        let listed: usize = redis::cmd("HLEN").arg(&self.points_by_player).query_async(connection).await?;
+        if listed == self.players.len() {
+            return Ok(());
+        }
+        redis::cmd("UNLINK").arg(&self.points_by_player).exec_async(connection).await?;
+        for chunk in self.players.chunks(CHUNK) {
+            let mut hset = redis::cmd("HSET").arg(&self.points_by_player).take();
+            for (player, points) in chunk {
+                hset.arg(player).arg(points);
+            }
             hset.exec_async(connection).await?;
         }
         Ok(())

@@ -52,7 +52,8 @@ impl Approach for AskStanding {
     }
 
     async fn reset<C: Wire>(self, season: &Season, connection: &mut C) -> RedisResult<()> {
-        season.write(connection).await
+        season.write_board(connection).await?;
+        season.write_points(connection).await
     }
 
     async fn run<C: Wire>(self, season: &Season, connection: &mut C) -> RedisResult<Standing> {

@@ -45,7 +45,7 @@ impl Approach for DeepPage {
     }
 
     async fn reset<C: Wire>(self, season: &Season, connection: &mut C) -> RedisResult<()> {
-        season.write(connection).await
+        season.write_board(connection).await
     }
 
     async fn run<C: Wire>(self, season: &Season, connection: &mut C) -> RedisResult<Vec<String>> {
@@ -104,10 +104,11 @@ fn starts(season: &Season) -> Vec<usize> {
 pub(super) async fn compare(page: &Page, season: &Season) -> Outcome {
     let first = starts(season).first().copied().unwrap_or_default();
     page.say(format!(
-        "And what does a page from deep down cost? Ten pages from place {} on. An offset makes the server walk over \
+        "And what does a page from deep down cost? Ten pages from place {} on, of {} players. An offset makes the server walk over \
          all that it skips; by rank and by score it goes there directly. So it is not for speed that one turns pages by \
          score, but because of what you have just counted.",
         thousands(first as f64),
+        thousands(season.players().len() as f64),
     ));
     let comparison =
         Comparison { title: "Pages from deep down", approaches: &DeepPage::ALL, subject: season };
