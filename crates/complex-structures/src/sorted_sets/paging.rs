@@ -144,8 +144,8 @@ pub(super) async fn page_after(
     for asked in 0.. {
         let mut zrange = redis::cmd("ZRANGE");
         zrange.arg(board).arg(&highest).arg("-inf").arg("BYSCORE").arg("REV");
-        // Two more, because ties are rare; the last one itself is always among them.
-        let limit = size + 2;
+        // Some more, for the last one itself and a few with the same score.
+        let limit = size + 4;
         zrange.arg("LIMIT").arg(asked * limit).arg(limit).arg("WITHSCORES");
         let players = marks(zrange.query_async(connection).await?);
         let end = players.len() < limit;

@@ -8,7 +8,7 @@ use crate::keys::Keys;
 /// Members in one ZADD or HSET.
 const CHUNK: usize = 1_000;
 
-/// The players of a season. Their points look random and are always the same; several players share each
+/// The players of a season. Their points look random and are always the same; of 100,000 players three share each
 /// score.
 #[derive(Clone, Debug)]
 pub struct Season {
@@ -23,7 +23,7 @@ impl Season {
     #[must_use]
     pub fn of(count: usize, keys: &Keys) -> Self {
         // Steps of a prime, modulo another one, visit the points in no visible order.
-        let points = (1_i64..).map(|player| player * 7_919 % 4_999 * 10);
+        let points = (1_i64..).map(|player| player * 7_919 % 33_331 * 10);
         let players: Vec<_> = (1..=count).map(|player| format!("player:{player:06}")).zip(points).collect();
         let mut ranked = players.clone();
         best_first(&mut ranked);

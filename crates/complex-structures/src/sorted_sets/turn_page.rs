@@ -13,7 +13,8 @@ const PAGE: usize = 10;
 /// How to read a page from nine tenths down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeepPage {
-    /// ZRANGE with BYSCORE and a LIMIT that skips what came before: the server walks over all of it.
+    /// ZRANGE with BYSCORE and a LIMIT that skips what came before. Before Redis 7.4 and Valkey 8 the server walks over
+    /// all of it (<https://github.com/redis/redis/pull/12450>).
     ByOffset,
     /// ZRANGE by rank: the structure knows how many members each of its steps passes over.
     ByRank,
@@ -104,9 +105,10 @@ fn starts(season: &Season) -> Vec<usize> {
 pub(super) async fn compare(page: &Page, season: &Season) -> Outcome {
     let first = starts(season).first().copied().unwrap_or_default();
     page.say(format!(
-        "And what does a page from deep down cost? Ten pages from place {} on, of {} players. An offset makes the server walk over \
-         all that it skips; by rank and by score it goes there directly. So it is not for speed that one turns pages by \
-         score, but because of what you have just counted.",
+        "And what does a page from deep down cost? Ten pages from place {} on, of {} players. By rank and by score the server \
+         goes there directly. An offset within scores is different: before Redis 7.4 and Valkey 8 the server walks over all \
+         that it skips, and is many times slower; newer ones go there directly too. The table shows which kind yours is. So \
+         on a new server it is not for speed that one turns pages by score, but because of what you have just counted.",
         thousands(first as f64),
         thousands(season.players().len() as f64),
     ));
@@ -115,7 +117,7 @@ pub(super) async fn compare(page: &Page, season: &Season) -> Outcome {
     page.compare(comparison).await?;
     page.say(
         "Rule: ranks for the place of one player and for boards that stand still, the score and member of the last one \
-         seen for turning pages, and no offsets in BYSCORE.",
+         seen for turning pages. An offset within scores repeats and misses players as ranks do, and may be slow besides.",
     );
     Ok(())
 }
