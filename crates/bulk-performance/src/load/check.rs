@@ -37,7 +37,7 @@ pub struct Wrong {
 }
 
 /// Reads every record of a plan, and its indexes.
-pub(crate) async fn everything(target: &Target, plan: &Plan, bar: &Bar) -> Result<Checked, Failure> {
+pub async fn everything(target: &Target, plan: &Plan, bar: &Bar) -> Result<Checked, Failure> {
     let begun = Instant::now();
     let keys = Keys::new(target.prefix());
     let records = Questions::new(keys.clone(), plan, target.is_cluster());
