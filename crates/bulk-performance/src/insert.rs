@@ -74,7 +74,7 @@ async fn teach(page: &mut Page, options: Options) -> Outcome {
         about_clusters(page, kind);
     }
 
-    introduce(page, kind);
+    page.facts(table::approaches(&approaches));
     page.say(format!(
         "Now {} {}, by every approach. First each of them runs once, without a clock, and what it left is read back: \
          an approach that loses a record must not look fast.",
@@ -116,25 +116,6 @@ async fn show(page: &Page, subject: &Subject) -> Outcome {
         kind.commands_of_many(keys, people, 4..=6).exec_async(&mut redis).await?;
     }
     Ok(())
-}
-
-/// What the rows of the table are.
-fn introduce(page: &Page, kind: Kind) {
-    let mut text = String::from(
-        "The approaches: 'one by one' waits for every answer. 'pipeline' sends many commands, then waits once for all \
-         answers. 'overlapped' sends the next pipeline before the last is answered, so neither side waits for the other.",
-    );
-    text.push_str(match kind {
-        Kind::Users => {
-            " 'at once' is many callers on one connection, which sends what it gets without waiting. 'connections' is a \
-             pool: workers, each one by one on a connection of its own. 'MULTI/EXEC' is a pipeline of which nobody sees \
-             half. 'script' writes many users in one call."
-        }
-        Kind::Strings => " 'commands' are MSET with many keys and values.",
-        Kind::List => " 'commands' are LPUSH with many values.",
-        Kind::Indexes => " 'commands' are SADD and ZADD with many members, those of one key together.",
-    });
-    page.say(text);
 }
 
 fn about_clusters(page: &Page, kind: Kind) {

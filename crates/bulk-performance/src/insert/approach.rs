@@ -148,6 +148,29 @@ impl InsertMany {
         }
     }
 
+    /// What it does, for a learner; the number is in the label.
+    #[must_use]
+    pub fn how(self) -> &'static str {
+        match self {
+            Self::OneByOne => "send a command, wait for its answer, send the next",
+            Self::Concurrent { .. } => {
+                "that many callers share one connection, which sends what it gets without waiting"
+            }
+            Self::Pool { .. } => "that many workers, each one by one on a connection of its own",
+            Self::Pipelined { .. } => {
+                "send the commands of that many records together, wait once for all answers"
+            }
+            Self::Overlapped { .. } => "the same, but the next pipeline is sent before the last is answered",
+            Self::Transaction { .. } => "a pipeline of that many, of which nobody ever sees half",
+            Self::Script { .. } => "one call writes that many; the names of the fields travel once",
+            Self::Variadic { .. } => {
+                "commands that take many values: MSET, or LPUSH, SADD, ZADD with that many"
+            }
+            Self::Loader { writing: Writing::Hset } => "the streaming loader of `load`, which never waits",
+            Self::Loader { writing: Writing::Auto } => "the same, free to choose its commands",
+        }
+    }
+
     /// How many records a run writes: those of the subject, except that one by one ends early.
     #[must_use]
     pub fn records<C: Wire>(self, subject: &Subject<C>) -> u64 {

@@ -96,9 +96,10 @@ pub fn explain(page: &Page, kind: Kind, verified: &[Verified], costs: &[Cost]) {
             let rate = cost.rates.median;
             format!("{} records/s, {:.1} times that figure", thousands(rate), rate / OFTEN_QUOTED)
         };
-        let fastest = match best == pipeline {
-            true => ", and nothing was faster".to_owned(),
-            false => format!("; the fastest of all, '{best}', {}", said(&best_cost)),
+        let fastest = if best == pipeline {
+            ", and nothing was faster".to_owned()
+        } else {
+            format!("; the fastest of all, '{best}', {}", said(&best_cost))
         };
         page.say(format!(
             "25,000 records/s is the figure often quoted for a Redis pipeline. Here '{pipeline}' wrote {}{fastest}.",

@@ -5,9 +5,21 @@ use lab_runner::Page;
 use lab_runner::caveat::Caveat;
 use lab_runner::table::{Facts, bytes, thousands};
 
+use super::approach::InsertMany;
 use super::measure::{Cost, Verified};
 
 const HEADER: [&str; 8] = ["approach", "records/s", "spread", "ratio", "trips", "sent", "client", "server"];
+
+/// What each approach does; those that differ only in a number stand in one row.
+#[must_use]
+pub fn approaches(approaches: &[InsertMany]) -> Facts {
+    let alike = approaches.chunk_by(|one, next| one.how() == next.how());
+    alike
+        .filter_map(<[_]>::first)
+        .fold(Facts::new("The approaches", &["approach", "how"]), |facts, approach| {
+            facts.row([approach.label(), approach.how().to_owned()])
+        })
+}
 
 /// One row for each approach, the first being the reference of the ratios.
 #[must_use]
