@@ -4,12 +4,12 @@
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 
-use bulk_performance::insert::{self, InsertMany, Kind, Subject, time, verify};
+use bulk_performance::insert::{self, InsertMany, Kind, Options, Subject, time, verify};
 use bulk_performance::keys::Keys;
 use bulk_performance::stored::Content;
 use lab_connection::{Target, TargetArgs, own_keys};
-use lab_runner::Page;
 use lab_runner::block::Block;
+use lab_runner::{Outcome, Page};
 use lab_server::Server;
 
 /// No multiple of any size that an approach works with.
@@ -212,30 +212,47 @@ async fn a_pool_that_is_not_open_and_a_script_for_another_kind_are_refused() {
     assert_eq!(list.content().await.unwrap().records, 0);
 }
 
+/// Takes the lesson and returns the keys that it names; a broken claim fails the test.
+async fn taught<F>(target: &Target, teach: F) -> Vec<String>
+where
+    F: AsyncFnOnce(&mut Page) -> Outcome,
+{
+    let written = Arc::new(Mutex::new(Vec::new()));
+    let notebook = Arc::clone(&written);
+    let mut page = Page::new(target.clone(), move |block| notebook.lock().unwrap().push(block));
+    teach(&mut page).await.unwrap();
+    let named = written.lock().unwrap().iter().find_map(|block| match block {
+        Block::Keys { names } => Some(names.clone()),
+        _ => None,
+    });
+    named.unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn the_lesson_passes_twice_and_leaves_the_users_it_names() {
+async fn the_lesson_passes() {
+    let target = TargetArgs::private().open().await.unwrap();
+    let named = taught(&target, async |page| (insert::LESSON.teach)(page).await).await;
+    assert_eq!(named, ["user:1", "user:2000", "bulk:loaded:insert"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_is_taught_twice_in_a_row_and_leaves_the_keys_it_names() {
     for target in targets().await {
-        for _ in 0..2 {
-            let written = Arc::new(Mutex::new(Vec::new()));
-            let notebook = Arc::clone(&written);
-            let mut page = Page::new(target.clone(), move |block| notebook.lock().unwrap().push(block));
-            (insert::LESSON.teach)(&mut page).await.unwrap();
-            let page = written.lock().unwrap().clone();
-            let names = page.iter().find_map(|block| match block {
-                Block::Keys { names } => Some(names),
-                _ => None,
-            });
-            let stored = stored_keys(&target).await;
-            let names = names.unwrap();
-            assert!(names.contains(&format!("{}user:1", target.prefix())), "{names:?}");
-            assert!(names.iter().all(|name| stored.contains(name)), "{names:?}");
+        for kind in Kind::ALL {
+            for _ in 0..2 {
+                let options = Options { records: 60, rounds: 1, kind };
+                let named = taught(&target, async |page| insert::teach(page, options).await).await;
+                let stored = stored_keys(&target).await;
+                assert!(named.iter().all(|name| stored.contains(name)), "{named:?}");
+                assert!(named.iter().all(|name| name.starts_with(target.prefix())), "{named:?}");
+            }
         }
     }
 }
 
 fn insert_on(server: &Server, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bulk-performance"));
-    command.arg("insert").args(arguments).env("COLUMNS", "80").env("REDIS_URL", server.url());
+    command.args(arguments).env("COLUMNS", "80").env("REDIS_URL", server.url());
     command.output().unwrap()
 }
 
@@ -243,8 +260,10 @@ fn insert_on(server: &Server, arguments: &[&str]) -> Output {
 fn json_has_a_row_for_every_approach() {
     let server = Server::start().unwrap();
     for kind in Kind::ALL {
-        let output =
-            insert_on(&server, &["--records", "7", "--rounds", "1", "--kind", kind.name(), "--json"]);
+        let output = insert_on(
+            &server,
+            &["--json", "insert", "--records", "7", "--rounds", "1", "--kind", kind.name()],
+        );
         assert!(output.status.success(), "{output:?}");
         let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         let blocks = document["lessons"][0]["page"].as_array().unwrap();
@@ -261,12 +280,12 @@ fn json_has_a_row_for_every_approach() {
 #[test]
 fn the_page_fits_eighty_columns() {
     let server = Server::start().unwrap();
-    let output = insert_on(&server, &["--records", "1234", "--rounds", "1"]);
+    let output = insert_on(&server, &["insert", "--records", "1234", "--rounds", "1"]);
     assert!(output.status.success(), "{output:?}");
     let page = String::from_utf8(output.stdout).unwrap();
     assert!(page.lines().all(|line| line.chars().count() <= 80), "{page}");
     let row = page.lines().find(|line| line.starts_with("pipeline of 1,234 ")).unwrap();
-    assert_eq!(row.split_whitespace().count(), 12, "every number stands in its column: {row}");
+    assert_eq!(row.split_whitespace().count(), 13, "every number stands in its column: {row}");
     assert!(page.contains("25,000 records/s is the figure often quoted"), "{page}");
 }
 
@@ -274,11 +293,11 @@ fn the_page_fits_eighty_columns() {
 fn no_records_no_rounds_and_no_such_kind_are_usage_errors() {
     let server = Server::start().unwrap();
     for (arguments, said) in [
-        (["--records", "0"], "1..=10000000"),
-        (["--records", "-1"], "--records"),
-        (["--records", "many"], "many"),
-        (["--rounds", "0"], "1..=100"),
-        (["--kind", "trees"], "indexes"),
+        (["insert", "--records", "0"], "1..=10000000"),
+        (["insert", "--records", "-1"], "-1"),
+        (["insert", "--records", "many"], "many"),
+        (["insert", "--rounds", "0"], "1..=100"),
+        (["insert", "--kind", "trees"], "indexes"),
     ] {
         let output = insert_on(&server, &arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");

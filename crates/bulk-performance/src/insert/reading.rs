@@ -65,7 +65,21 @@ pub fn check_traffic(page: &Page, kind: Kind, verified: &[Verified]) -> Outcome 
     page.check(
         "every pipeline sent the very same bytes: a pipeline does not send less, it waits less",
         bytes.windows(2).all(|pair| pair[0] == pair[1]),
-    )
+    )?;
+    let fewer = verified.iter().rfind(|row| saves_bytes(row));
+    if let (Some(row), Some(&pipelined)) = (fewer, bytes.first()) {
+        let claim = format!("'{}' sent fewer bytes for the same records", row.approach.label());
+        page.check(claim, row.traffic.bytes_sent < pipelined)?;
+    }
+    Ok(())
+}
+
+/// Whether it says once for many records what a pipeline says for each; a handful of records saves nothing.
+fn saves_bytes(row: &Verified) -> bool {
+    match row.approach {
+        InsertMany::Script { size } | InsertMany::Variadic { size } => size >= 100,
+        _ => false,
+    }
 }
 
 /// What the time went to, in the numbers of this run.
@@ -83,7 +97,7 @@ pub fn explain(page: &Page, kind: Kind, verified: &[Verified], costs: &[Cost]) {
             "What is the time spent on? One by one, mostly on waiting: the server's main thread was busy {} of the time, \
              and this program used {:.1} µs of processor time for a record that took {:.1} µs. With '{best}' the server \
              was busy {} of the time. Near 100 % the server is the limit, and only commands that cost it less can be \
-             faster; far below, it waits for the client.",
+             faster; far below, it waits for the client, or for a processor that is free.",
             percent(first_share),
             first.client_micros,
             1e6 / first.rates.median.max(1e-9),
@@ -115,5 +129,34 @@ fn depth(row: &Verified) -> Option<u64> {
     match row.approach {
         InsertMany::Pipelined { depth } => Some(depth),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lab_connection::TargetArgs;
+    use lab_runner::LessonError;
+
+    use super::*;
+    use crate::insert::{Subject, verify};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_approach_that_damages_a_record_or_sends_too_much_ends_the_lesson() {
+        let target = TargetArgs::private().open().await.unwrap();
+        let page = Page::new(target.clone(), |_block| {});
+        let subject = Subject::open(&target, Kind::List, 20, 0).await.unwrap();
+        let approaches = [InsertMany::OneByOne, InsertMany::Pipelined { depth: 7 }];
+        let mut verified = verify(&subject, &approaches).await.unwrap();
+        assert!(check_content(&page, &verified).is_ok());
+        assert!(check_traffic(&page, Kind::List, &verified).is_ok());
+
+        verified[1].found.digest ^= 1;
+        let broken = check_content(&page, &verified);
+        assert!(matches!(broken, Err(LessonError::Check(claim)) if claim.contains("pipeline of 7")));
+        verified[1].traffic.bytes_sent += 1;
+        assert!(check_traffic(&page, Kind::List, &verified).is_err());
+        verified[0].traffic.round_trips -= 1;
+        let broken = check_traffic(&page, Kind::List, &verified);
+        assert!(matches!(broken, Err(LessonError::Check(claim)) if claim.contains("one by one")));
     }
 }
