@@ -163,12 +163,13 @@ async fn what_is_sent_is_counted() {
     assert_eq!(of(InsertMany::Pipelined { depth: 10 }).round_trips, 24);
     assert_eq!(of(InsertMany::Pipelined { depth: 237 }).round_trips, 1);
     assert_eq!(of(InsertMany::Pool { connections: 50 }).round_trips, 237);
+    assert_eq!(of(InsertMany::Overlapped { depth: 119 }).round_trips, 2);
     assert_eq!(of(InsertMany::Script { size: 100 }).round_trips, 3);
     for same in [
         InsertMany::Concurrent { in_flight: 237 },
         InsertMany::Pool { connections: 50 },
         InsertMany::Pipelined { depth: 10 },
-        InsertMany::Overlapped { depth: 237 },
+        InsertMany::Overlapped { depth: 119 },
     ] {
         assert_eq!(of(same).bytes_sent, one_by_one.bytes_sent, "{}", same.label());
     }

@@ -88,7 +88,8 @@ impl InsertMany {
     pub fn all(kind: Kind, records: u64, cluster: bool) -> Vec<Self> {
         let capped = |number: u64| number.min(records);
         let pipelined = |depth| Self::Pipelined { depth: capped(depth) };
-        let overlapped = Self::Overlapped { depth: capped(DEPTH) };
+        // Of two pipelines at least: one alone overlaps with nothing.
+        let overlapped = (records > 1).then(|| Self::Overlapped { depth: DEPTH.min(records.div_ceil(2)) });
         let variadic = |size| Self::Variadic { size: capped(size) };
         let mut all = vec![Self::OneByOne];
         match kind {
@@ -96,7 +97,7 @@ impl InsertMany {
                 all.push(Self::Concurrent { in_flight: capped(IN_FLIGHT) });
                 all.push(Self::Pool { connections: capped(CONNECTIONS) });
                 all.extend([10, 100, 1_000, 10_000].map(pipelined));
-                all.push(overlapped);
+                all.extend(overlapped);
                 if !cluster {
                     all.push(Self::Transaction { size: capped(SIZE) });
                     all.push(Self::Script { size: capped(SIZE) });
@@ -107,12 +108,12 @@ impl InsertMany {
             }
             Kind::Strings => {
                 all.extend([100, 1_000].map(pipelined));
-                all.push(overlapped);
+                all.extend(overlapped);
                 all.push(variadic(SIZE));
             }
             Kind::List | Kind::Indexes => {
                 all.extend([100, 1_000].map(pipelined));
-                all.push(overlapped);
+                all.extend(overlapped);
                 all.extend([SIZE, 1_000].map(variadic));
             }
         }

@@ -50,8 +50,9 @@ pub async fn foot(page: &Page, verified: &[Verified], costs: &[Cost], rounds: us
     let shortened = verified.iter().find(|row| row.records < whole).map_or_else(String::new, |row| {
         format!(" ('{}', which is slow, only the first {})", row.approach.label(), number(row.records))
     });
+    let rounds = if rounds == 1 { "one round".to_owned() } else { format!("{rounds} interleaved rounds") };
     page.say(format!(
-        "{} records a run{shortened}, {rounds} interleaved rounds. records/s is the median of the rounds, spread the \
+        "{} records a run{shortened}, {rounds}. records/s is the median of the rounds, spread the \
          width of their middle half, ratio that to the first row. trips are requests that somebody waited for: those \
          of many callers overlap. sent is what the client wrote. client is the processor time of this program for one \
          record, in microseconds, making it included. server is the share of the time in which the server's main thread was busy.",
