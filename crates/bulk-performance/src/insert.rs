@@ -1,28 +1,56 @@
 //! How fast can records be written, and what is the time spent on? `cargo bulk insert`
 
+mod approach;
+mod content;
+mod kind;
+mod measure;
+mod reading;
+mod subject;
+mod table;
+
 use clap::Args;
 use lab_connection::{Failure, TargetArgs};
 use lab_runner::course::{self, Showing};
+use lab_runner::table::thousands;
 use lab_runner::{Lesson, Outcome, Page};
+
+pub use self::approach::InsertMany;
+pub use self::kind::Kind;
+pub use self::measure::{Cost, Verified, time, verify};
+pub use self::subject::Subject;
+use crate::keys::Keys;
+use crate::people::{CITIES, DEPARTMENTS};
 
 /// The lesson: the command in small sizes.
 pub const LESSON: Lesson = Lesson {
     name: "insert",
     title: "Writing many records",
     asks: "How fast can records be written, and what is the time spent on?",
-    teaches: &[],
+    teaches: &["HSET", "MULTI", "EXEC", "EVALSHA"],
     needs: &[],
     teach: |page| Box::pin(teach(page, Options::short())),
 };
 
 /// What the command line can set.
 #[derive(Args, Clone, Debug)]
-pub struct Options {}
+pub struct Options {
+    /// Records that every approach writes
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub records: u64,
+
+    /// Timed rounds of each approach
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub rounds: u16,
+
+    /// What is written for each record
+    #[arg(long, value_enum, default_value_t)]
+    pub kind: Kind,
+}
 
 impl Options {
     /// Sizes for the lesson.
     fn short() -> Self {
-        Self {}
+        Self { records: 2_000, rounds: 3, kind: Kind::Users }
     }
 }
 
@@ -32,6 +60,109 @@ pub(crate) async fn command(args: &TargetArgs, options: Options, showing: Showin
     course::teach_with(&target, &LESSON, showing, |page| Box::pin(teach(page, options))).await
 }
 
-async fn teach(_page: &mut Page, _options: Options) -> Outcome {
+/// The lesson in any size.
+pub async fn teach(page: &mut Page, options: Options) -> Outcome {
+    let Options { records, rounds, kind } = options;
+    let approaches = InsertMany::all(kind, records, page.target().is_cluster());
+    page.say(
+        "Programs that write many records are often slow for one reason: they send a command, wait until the answer is \
+         here, and only then send the next. The server has long finished and waits too. Every approach below writes the \
+         same records; they differ in how often somebody waits, and in what client and server do for each record.",
+    );
+    let subject = Subject::open(page.target(), kind, records, InsertMany::pool_of(&approaches)).await?;
+    show(page, &subject).await?;
+    if page.target().is_cluster() {
+        about_clusters(page, kind);
+    }
+
+    page.facts(table::approaches(&approaches));
+    page.say(format!(
+        "Now {} {}, by every approach. First each of them runs once, without a clock, and what it left is read back: \
+         an approach that loses a record must not look fast.",
+        thousands(records as f64),
+        kind.records(),
+    ));
+    let verified = verify(&subject, &approaches).await?;
+    reading::check_content(page, &verified)?;
+
+    let costs = time(&subject, &approaches, rounds.into()).await?;
+    let title = format!("Writing {} {}", thousands(records as f64), kind.records());
+    page.facts(table::facts(&title, &verified, &costs));
+    table::foot(page, &verified, &costs, rounds.into()).await;
+    reading::check_traffic(page, kind, &verified)?;
+    reading::explain(page, kind, &verified, &costs);
+    if kind == Kind::Users {
+        page.say(
+            "No command writes two Hashes. Other types have commands that take many values, which leaves less to send, to \
+             read and to answer: see --kind strings for MSET, --kind list for LPUSH, --kind indexes for SADD and ZADD.",
+        );
+    }
+    leave(page, &subject).await
+}
+
+/// One record, and a few in a pipeline, as they travel.
+async fn show(page: &Page, subject: &Subject) -> Outcome {
+    let Subject { keys, people, kind, records, .. } = subject;
+    let mut redis = page.redis();
+    page.say("This is what one record takes:");
+    for command in kind.commands(keys, people, 1) {
+        command.exec_async(&mut redis).await?;
+    }
+    if *records >= 3 {
+        page.say("The next two in a pipeline: both leave together, and both answers are awaited together.");
+        let mut pipeline = redis::pipe();
+        for command in (2..=3).flat_map(|number| kind.commands(keys, people, number)) {
+            pipeline.add_command(command);
+        }
+        pipeline.exec_async(&mut redis).await?;
+    }
+    if *records >= 6 && *kind != Kind::Users {
+        page.say(
+            "Three more, with commands that take many values: fewer commands to send, to read and to answer.",
+        );
+        kind.commands_of_many(keys, people, 4..=6).exec_async(&mut redis).await?;
+    }
     Ok(())
+}
+
+fn about_clusters(page: &Page, kind: Kind) {
+    page.say(
+        "On a cluster, redis-rs cannot send one pipeline to many slots. So each pipeline here travels as one small \
+         pipeline for each slot in it, all at once, and is answered when the last of them is.",
+    );
+    match kind {
+        Kind::Users => page.say(
+            "Left out on a cluster: MULTI/EXEC and the script. The keys of a transaction or a script must lie in one slot, \
+             and users lie in all of them.",
+        ),
+        Kind::Strings => page.say("MSET is taken apart as well, so there it is no longer a single step."),
+        Kind::List | Kind::Indexes => {}
+    }
+}
+
+/// The records stay, to be looked at.
+async fn leave(page: &Page, subject: &Subject) -> Outcome {
+    let approach = InsertMany::Pipelined { depth: 1_000 };
+    approach.reset(subject).await?;
+    approach.run(subject).await?;
+    let (found, expected) = (subject.content().await?, subject.expected(subject.records));
+    page.check_eq("the records are there to be looked at", &found, &expected)?;
+    page.keys(left(&subject.keys, subject.kind, subject.records));
+    Ok(())
+}
+
+fn left(keys: &Keys, kind: Kind, records: u64) -> Vec<String> {
+    let mut names = match kind {
+        Kind::Users => vec![keys.user(1), keys.user(records)],
+        Kind::Strings => vec![keys.user_text(1), keys.user_text(records)],
+        Kind::List => vec![keys.biglist()],
+        // User 1 lives in New York; everybody has a salary.
+        Kind::Indexes => vec![keys.city(CITIES[0]), keys.users_by_salary()],
+    };
+    if kind == Kind::Indexes && records >= 1_000 {
+        names.push(keys.department(DEPARTMENTS[0]));
+    }
+    names.dedup();
+    names.push(keys.inserted());
+    names
 }

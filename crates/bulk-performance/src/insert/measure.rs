@@ -1,0 +1,139 @@
+//! Every approach is verified once, traced and untimed; then all are timed in interleaved rounds.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lab_connection::transcript::{Exchange, Listener};
+use lab_runner::LessonError;
+use lab_runner::measurement::Traffic;
+use lab_runner::spent::{Spent, Stopwatch};
+use lab_runner::statistics::Summary;
+
+use super::approach::InsertMany;
+use super::subject::Subject;
+use crate::load::Report;
+use crate::stored::Content;
+
+/// What an approach left behind, and what went over the wire meanwhile.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    /// Which approach.
+    pub approach: InsertMany,
+    /// How many records it had to write.
+    pub records: u64,
+    /// What should be there.
+    pub expected: Content,
+    /// What is there.
+    pub found: Content,
+    /// What one run sent and how often it waited; counted, not computed. Of the loader, what it says.
+    pub traffic: Traffic,
+    /// The command that the loader chose.
+    pub command: Option<&'static str>,
+}
+
+/// What an approach cost, over all rounds.
+#[derive(Clone, Debug)]
+pub struct Cost {
+    /// Records a second, of each round.
+    pub rates: Summary,
+    /// Microseconds of processor time of this process for one record.
+    pub client_micros: f64,
+    /// How much of the time the server's main thread was busy, 0 to 1; none if the server does not tell.
+    pub server_share: Option<f64>,
+}
+
+/// Runs every approach once, traced and untimed, and reads back what it wrote.
+pub async fn verify(subject: &Subject, approaches: &[InsertMany]) -> Result<Vec<Verified>, LessonError> {
+    let mut verified = Vec::with_capacity(approaches.len());
+    for &approach in approaches {
+        let meter = Arc::new(Meter::default());
+        let listener: Arc<dyn Listener> = Arc::clone(&meter) as _;
+        approach.reset(subject).await?;
+        let report = approach.run(&subject.traced(&listener)).await?;
+        let records = approach.records(subject);
+        verified.push(Verified {
+            approach,
+            records,
+            expected: subject.expected(records),
+            found: subject.content().await?,
+            traffic: report.as_ref().map_or_else(|| meter.read(), told),
+            command: report.map(|report| report.command),
+        });
+    }
+    Ok(verified)
+}
+
+/// Times the approaches. A round runs each of them once, and the next round begins with another one, so that a slow
+/// moment of the machine meets all of them.
+pub async fn time(
+    subject: &Subject,
+    approaches: &[InsertMany],
+    rounds: usize,
+) -> Result<Vec<Cost>, LessonError> {
+    let mut spent = vec![Vec::with_capacity(rounds); approaches.len()];
+    for round in 0..rounds {
+        for turn in 0..approaches.len() {
+            let index = (turn + round) % approaches.len();
+            let approach = approaches[index];
+            approach.reset(subject).await?;
+            let watch = Stopwatch::start(&subject.target).await?;
+            let report = approach.run(subject).await?;
+            let outside = watch.stop().await?;
+            spent[index].push(report.map_or(outside, |report| inside(&report)));
+        }
+    }
+    let costs = approaches.iter().zip(&spent);
+    Ok(costs.map(|(approach, spent)| cost(approach.records(subject), spent)).collect())
+}
+
+fn cost(records: u64, rounds: &[Spent]) -> Cost {
+    let records = records as f64;
+    let rates: Vec<f64> = rounds.iter().map(|round| records / round.seconds.max(1e-9)).collect();
+    let client: f64 = rounds.iter().map(|round| round.client_cpu_seconds).sum();
+    // The server's clocks are coarse, so all rounds are looked at as one.
+    let busy: Option<f64> =
+        rounds.iter().map(|round| round.server_cpu_share.map(|share| share * round.seconds)).sum();
+    let seconds: f64 = rounds.iter().map(|round| round.seconds).sum();
+    Cost {
+        rates: Summary::of(&rates),
+        client_micros: client / (records * rounds.len() as f64).max(1.0) * 1e6,
+        server_share: busy.map(|busy| busy / seconds.max(1e-9)),
+    }
+}
+
+/// The loader stops its own clock: connecting, and removing what it loaded before, are no part of writing.
+fn inside(report: &Report) -> Spent {
+    Spent {
+        seconds: report.seconds,
+        client_cpu_seconds: report.client_cpu_seconds,
+        server_cpu_seconds: None,
+        server_cpu_share: report.server_cpu_share,
+    }
+}
+
+fn told(report: &Report) -> Traffic {
+    let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    Traffic {
+        round_trips: number(report.round_trips),
+        bytes_sent: number(report.bytes_sent),
+        bytes_received: 0,
+    }
+}
+
+/// Adds up what the transcripts hear.
+#[derive(Default)]
+struct Meter(Mutex<Traffic>);
+
+impl Meter {
+    fn read(&self) -> Traffic {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Listener for Meter {
+    fn heard(&self, exchange: Exchange) {
+        let mut traffic = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        traffic.round_trips += exchange.round_trips;
+        traffic.bytes_sent += exchange.bytes_sent;
+        traffic.bytes_received += exchange.bytes_received;
+    }
+}

@@ -1,0 +1,94 @@
+//! The table of what was measured, and its foot: how far to believe it.
+
+use lab_connection::Target;
+use lab_runner::Page;
+use lab_runner::caveat::Caveat;
+use lab_runner::table::{Facts, bytes, thousands};
+
+use super::approach::InsertMany;
+use super::measure::{Cost, Verified};
+
+const HEADER: [&str; 8] = ["approach", "records/s", "spread", "ratio", "trips", "sent", "client", "server"];
+
+/// What each approach does; those that differ only in a number stand in one row.
+#[must_use]
+pub fn approaches(approaches: &[InsertMany]) -> Facts {
+    let alike = approaches.chunk_by(|one, next| one.how() == next.how());
+    alike
+        .filter_map(<[_]>::first)
+        .fold(Facts::new("The approaches", &["approach", "how"]), |facts, approach| {
+            facts.row([approach.label(), approach.how().to_owned()])
+        })
+}
+
+/// One row for each approach, the first being the reference of the ratios.
+#[must_use]
+pub fn facts(title: &str, verified: &[Verified], costs: &[Cost]) -> Facts {
+    let reference = costs.first().map_or(0.0, |cost| cost.rates.median);
+    let rows = verified.iter().zip(costs);
+    rows.fold(Facts::new(title, &HEADER), |facts, (verified, cost)| facts.row(row(verified, cost, reference)))
+}
+
+fn row(verified: &Verified, cost: &Cost, reference: f64) -> [String; 8] {
+    let ratio = if reference > 0.0 { cost.rates.median / reference } else { 0.0 };
+    [
+        verified.approach.label(),
+        thousands(cost.rates.median),
+        percent(cost.rates.spread),
+        if ratio < 10.0 { format!("{ratio:.2}") } else { format!("{ratio:.1}") },
+        thousands(verified.traffic.round_trips as f64),
+        bytes(verified.traffic.bytes_sent),
+        format!("{:.1}", cost.client_micros),
+        cost.server_share.map_or_else(|| "-".into(), percent),
+    ]
+}
+
+/// What the columns mean, what the numbers hold for, and why not to believe them too far.
+pub async fn foot(page: &Page, verified: &[Verified], costs: &[Cost], rounds: usize) {
+    let whole = verified.iter().map(|row| row.records).max().unwrap_or(0);
+    let number = |number: u64| thousands(number as f64);
+    let shortened = verified.iter().find(|row| row.records < whole).map_or_else(String::new, |row| {
+        format!(" ('{}', which is slow, only the first {})", row.approach.label(), number(row.records))
+    });
+    let rounds = if rounds == 1 { "one round".to_owned() } else { format!("{rounds} interleaved rounds") };
+    page.say(format!(
+        "{} records a run{shortened}, {rounds}. records/s is the median of the rounds, spread the \
+         width of their middle half, ratio that to the first row. trips are requests that somebody waited for: those \
+         of many callers overlap. sent is what the client wrote. client is the processor time of this program for one \
+         record, in microseconds, making it included. server is the share of the time in which the server's main thread was busy.",
+        number(whole),
+    ));
+    page.say(format!("{}.", environment(page.target()).await.join(", ")));
+    let rates: Vec<_> =
+        verified.iter().zip(costs).map(|(row, cost)| (row.approach.label(), cost.rates)).collect();
+    for caveat in Caveat::about(&rates, page.target().is_near()) {
+        page.say(caveat.advice());
+    }
+}
+
+async fn environment(target: &Target) -> Vec<String> {
+    let info = target.info();
+    // The client library introduces itself when it connects; since Redis 7.2 the server can repeat it.
+    let told: redis::RedisResult<String> =
+        redis::cmd("CLIENT").arg("INFO").query_async(&mut target.connection()).await;
+    let told = told.unwrap_or_default();
+    let version = told.split(' ').find_map(|field| field.strip_prefix("lib-ver=")).unwrap_or_default();
+    let persistence = if info.append_only { "append-only file on" } else { "no append-only file" };
+    let build = if cfg!(debug_assertions) { "debug build" } else { "release build" };
+    let shape = if target.is_cluster() { " cluster" } else { "" };
+    vec![
+        format!("redis-rs {version}").trim_end().to_owned(),
+        format!("{} {}{shape}", info.name, info.version),
+        info.allocator.clone(),
+        target.transport().into(),
+        persistence.into(),
+        build.into(),
+    ]
+    .into_iter()
+    .filter(|part| !part.is_empty())
+    .collect()
+}
+
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.0} %", share * 100.0)
+}
