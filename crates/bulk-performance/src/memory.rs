@@ -1,9 +1,27 @@
 //! What does a record take in memory, by the way it is stored? `cargo bulk memory`
 
+mod codes;
+mod columns;
+mod compression;
+mod encoding;
+mod form;
+mod limits;
+mod price;
+mod store;
+mod weight;
+
 use clap::Args;
 use lab_connection::{Failure, TargetArgs};
 use lab_runner::course::{self, Showing};
 use lab_runner::{Lesson, Outcome, Page};
+
+pub use self::compression::Zstd;
+pub use self::encoding::Encoding;
+pub use self::form::Values;
+pub use self::limits::{Limit, Limits};
+pub use self::price::{ChangeOne, ReadOne, ReadWhole, check_changes};
+pub use self::store::Store;
+pub use self::weight::{Growth, Weight, kept_as, usage};
 
 /// The lesson: the command in small sizes.
 pub const LESSON: Lesson = Lesson {
@@ -17,12 +35,16 @@ pub const LESSON: Lesson = Lesson {
 
 /// What the command line can set.
 #[derive(Args, Clone, Debug)]
-pub struct Options {}
+pub struct Options {
+    /// Users to weigh in each encoding
+    #[arg(long, default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub records: u64,
+}
 
 impl Options {
     /// Sizes for the lesson.
     fn short() -> Self {
-        Self {}
+        Self { records: 2_000 }
     }
 }
 
