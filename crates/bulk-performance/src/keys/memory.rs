@@ -4,10 +4,11 @@
 use super::Keys;
 
 impl Keys {
-    /// Hash or String: one user in one encoding.
+    /// Hash or String: one user in one encoding. A name counts in every record, so it is as short as the documented
+    /// `user:1`: encodings of single users have names of four letters.
     #[must_use]
     pub fn memory_user(&self, encoding: &str, number: u64) -> String {
-        self.named(&format!("memory:{encoding}:{number}"))
+        self.named(&format!("{encoding}:{number}"))
     }
 
     /// Hash or String: a bucket of users in one encoding.

@@ -20,7 +20,7 @@ pub(crate) enum Column {
 }
 
 /// Bits of one user in the String of [`Column::packed`].
-const BITS_OF_A_USER: u64 = 56;
+pub(crate) const BITS_OF_A_USER: u64 = 56;
 
 impl Column {
     /// Every field in Hashes, values as they are.

@@ -10,7 +10,7 @@ use crate::stored::Content;
 /// Users in one pipeline.
 const DEPTH: usize = 100;
 /// Pipelines in a run.
-const PIPELINES: u64 = 3;
+const PIPELINES: u64 = 2;
 /// The index of the field that is read, `city`, in [`FIELDS`].
 const READ: usize = 4;
 /// The index of the field that is changed, `salary`.
