@@ -151,6 +151,10 @@ async fn in_use(connection: &mut Connection) -> RedisResult<InUse> {
         }
         text => vec![redis::from_redis_value(text)?],
     };
+    let clients = match connection {
+        Connection::Cluster(_) => None,
+        _ => Some(of_clients(connection).await?),
+    };
     let mut sum = InUse::default();
     for text in texts {
         let field = |name: &str| {
@@ -158,8 +162,16 @@ async fn in_use(connection: &mut Connection) -> RedisResult<InUse> {
                 .find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.trim().parse::<u64>().ok())
                 .unwrap_or(0)
         };
-        sum.bytes += field("used_memory").saturating_sub(field("mem_clients_normal"));
+        sum.bytes +=
+            field("used_memory").saturating_sub(clients.unwrap_or_else(|| field("mem_clients_normal")));
         sum.busy |= field("lazyfree_pending_objects") > 0 || field("mem_overhead_db_hashtable_rehashing") > 0;
     }
     Ok(sum)
+}
+
+/// What the buffers of all clients take right now; INFO has that too, as it was up to a second ago.
+async fn of_clients(connection: &mut Connection) -> RedisResult<u64> {
+    let clients: String = redis::cmd("CLIENT").arg("LIST").query_async(connection).await?;
+    let sizes = clients.split_ascii_whitespace().filter_map(|field| field.strip_prefix("tot-mem="));
+    Ok(sizes.filter_map(|size| size.parse::<u64>().ok()).sum())
 }
