@@ -98,21 +98,19 @@ impl Encoding {
         }
     }
 
-    /// Its part of a key's name.
+    /// Its part of a key's name. Keys of single users and of buckets differ in the rest, so they may share it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::JsonString => "json",
+            Self::JsonString | Self::JsonBuckets => "json",
             Self::MessagePackString => "pack",
-            Self::ZstdString => "zstd",
+            Self::ZstdString | Self::DictionaryBuckets => "zstd",
             Self::DictionaryString => "dict",
             Self::Hash => "hash",
             Self::HashTable => "htab",
             Self::ShortHash => "abbr",
-            Self::JsonBuckets => "json",
             Self::MessagePackBuckets => "msgpack",
             Self::MessagePackPacked => "packed",
-            Self::DictionaryBuckets => "zstd",
             Self::Columns => "columns",
             Self::CodedColumns => "codes",
             Self::Lists => "lists",

@@ -205,11 +205,11 @@ impl Store {
             Layout::Strings(form) | Layout::Buckets(form) => {
                 let numbers: Vec<u64> = changes.iter().map(|(number, _)| *number).collect();
                 let users = self.load(encoding, &numbers, connection).await?;
-                let changed = users.into_iter().zip(changes).map(|(mut values, (number, value))| {
+                let rewritten = users.into_iter().zip(changes).map(|(mut values, (number, value))| {
                     values[field].clone_from(value);
                     self.set(encoding, form, *number, &values)
                 });
-                changed.collect::<RedisResult<_>>()?
+                rewritten.collect::<RedisResult<_>>()?
             }
             Layout::Hashes(names) => changes
                 .iter()
