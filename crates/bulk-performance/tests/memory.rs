@@ -150,8 +150,11 @@ async fn the_sizes_are_as_claimed() {
         let work = Weight::of(encoding, &bench.store, &expected, None, &mut worker);
         let weight = bench.limits.held_for(encoding, &mut connection, work).await.unwrap();
         let packed = match encoding {
-            Encoding::Hash | Encoding::ShortHash | Encoding::MessagePackPacked => vec!["listpack"],
-            Encoding::Columns | Encoding::CodedColumns => vec!["listpack"],
+            Encoding::Hash
+            | Encoding::ShortHash
+            | Encoding::MessagePackPacked
+            | Encoding::Columns
+            | Encoding::CodedColumns => vec!["listpack"],
             Encoding::HashTable => vec!["hashtable"],
             _ => weight.kept_as.iter().map(String::as_str).collect(),
         };

@@ -93,7 +93,6 @@ mod without_zstd {
 
     impl Zstd {
         /// Nothing to train.
-        #[expect(clippy::unnecessary_wraps, reason = "the same as with zstd")]
         pub fn train(_people: &People) -> RedisResult<Option<Self>> {
             Ok(None)
         }
