@@ -64,6 +64,8 @@ pub(crate) enum Refusal {
     Ask { address: String },
     /// Later.
     NotNow,
+    /// The key is there already (BUSYKEY of RESTORE): once more, as a command that may have been executed before.
+    Exists,
     /// Never.
     Never(String),
 }
@@ -80,6 +82,7 @@ impl Refusal {
             (Some("TRYAGAIN" | "CLUSTERDOWN" | "LOADING" | "MASTERDOWN" | "READONLY" | "BUSY"), ..) => {
                 Self::NotNow
             }
+            (Some("BUSYKEY"), ..) => Self::Exists,
             _ => Self::Never(text),
         }
     }

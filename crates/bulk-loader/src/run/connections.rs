@@ -86,6 +86,8 @@ impl<S: Source> Run<'_, S> {
             let applied = self.commands_in(records)?;
             self.next = applied;
             self.ledger = Ledger::from(applied);
+            // Commands whose replies were lost with the connection count as well.
+            self.loaded.records = records.saturating_sub(self.loaded.resumed_after);
             self.again.clear();
         } else if self.nodes[node].may_have_lost(&opened) {
             self.nodes[node].replay(opened.mark.unwrap_or(0)..self.next);

@@ -111,6 +111,7 @@ impl<S: Source> Run<'_, S> {
                     None => self.again.push_back(sent),
                 }
             }
+            Refusal::Exists => self.again.push_back(sent),
             Refusal::NotNow => {
                 self.again.push_back(sent);
                 self.not_before = Instant::now() + PAUSE;

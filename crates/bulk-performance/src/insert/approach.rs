@@ -20,9 +20,6 @@ use lab_runner::{LessonError, Wire};
 use super::kind::Kind;
 use super::subject::Subject;
 use crate::load::{Report, Writing};
-
-/// Whether the streaming loader has its rows in the table.
-const WITH_LOADER: bool = false;
 /// One by one is so slow that it writes no more records than this: the rate is the same.
 const ONE_BY_ONE_AT_MOST: u64 = 5_000;
 /// Commands that one multiplexed connection has in flight.
@@ -102,9 +99,7 @@ impl InsertMany {
                     all.push(Self::Transaction { size: capped(SIZE) });
                     all.push(Self::Script { size: capped(SIZE) });
                 }
-                if WITH_LOADER {
-                    all.extend([Writing::Hset, Writing::Auto].map(|writing| Self::Loader { writing }));
-                }
+                all.extend([Writing::Hset, Writing::Auto].map(|writing| Self::Loader { writing }));
             }
             Kind::Strings => {
                 all.extend([100, 1_000].map(pipelined));

@@ -75,9 +75,9 @@ pub async fn time(
             let index = (turn + round) % approaches.len();
             let approach = approaches[index];
             approach.reset(subject).await?;
-            let watch = Stopwatch::start(&subject.target).await?;
+            let watch = Stopwatch::start(&subject.target).await;
             let report = approach.run(subject).await?;
-            let outside = watch.stop().await?;
+            let outside = watch.stop().await;
             spent[index].push(report.map_or(outside, |report| inside(&report)));
         }
     }
@@ -113,7 +113,7 @@ fn inside(report: &Report) -> Spent {
 fn told(report: &Report) -> Traffic {
     let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     Traffic {
-        round_trips: number(report.round_trips),
+        round_trips: number(report.waits),
         bytes_sent: number(report.bytes_sent),
         bytes_received: 0,
     }

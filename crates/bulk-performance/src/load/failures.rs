@@ -35,7 +35,7 @@ pub(crate) fn explain(error: &LoadError, target: &Target, plan: &Plan) -> Failur
             error.clone(),
         ),
         LoadError::Rejected { record, error }
-            if error.starts_with("WRONGTYPE") || error.starts_with("BUSYKEY") =>
+            if error.starts_with("WRONGTYPE") =>
         {
             Failure::new(
                 Class::WrongType,

@@ -138,7 +138,7 @@ impl fmt::Display for Peer {
 }
 
 async fn loader(stage: &Stage, writing: Writing) -> Result<Account, String> {
-    let plan = Plan { records: stage.records, writing };
+    let plan = Plan { records: stage.records, writing, ..Plan::default() };
     let report = load::users(&stage.target, &plan).await.map_err(|failure| failure.what().to_owned())?;
     Ok(Account { seconds: None, own_rate: Some(report.records_per_second), command: Some(report.command) })
 }

@@ -6,6 +6,6 @@ use crate::insert::subject::Subject;
 use crate::load::{self, Plan, Report, Writing};
 
 pub(super) async fn write<C: Wire>(subject: &Subject<C>, writing: Writing) -> Result<Report, LessonError> {
-    let plan = Plan { records: subject.records, writing };
+    let plan = Plan { records: subject.records, writing, ..Plan::default() };
     Ok(load::users(&subject.target, &plan).await?)
 }
