@@ -46,6 +46,8 @@ pub(crate) struct Run<'a, S> {
     /// The first command that was never sent.
     next: u64,
     commands: u64,
+    /// The slot of the one key that a source counts.
+    counted_slot: Option<u16>,
     /// Connections to a node.
     connections: usize,
     /// Open commands of one connection.
@@ -78,6 +80,7 @@ impl<'a, S: Source> Run<'a, S> {
             ledger: Ledger::default(),
             next: 0,
             commands,
+            counted_slot: None,
             connections: 1,
             window: if source.long_replies() { WINDOW_OF_LONG_REPLIES } else { WINDOW },
             resumed: loader.resume,

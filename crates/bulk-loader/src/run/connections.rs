@@ -25,6 +25,7 @@ impl<S: Source> Run<'_, S> {
         let one_key = self.source.repetition() != Repetition::Harmless;
         // A key whose slot moves while commands are on their way would get them in another order.
         self.strict = one_key && self.topology.is_cluster();
+        self.counted_slot = one_key.then(|| self.source.slot(0));
         self.connections =
             if one_key || self.topology.is_cluster() { 1 } else { self.loader.connections.max(1) };
         let mut marks = Vec::new();
@@ -89,7 +90,7 @@ impl<S: Source> Run<'_, S> {
             // Commands whose replies were lost with the connection count as well.
             self.loaded.records = records.saturating_sub(self.loaded.resumed_after);
             self.again.clear();
-        } else if self.nodes[node].may_have_lost(&opened) {
+        } else if self.counted_slot.is_none() && self.nodes[node].may_have_lost(&opened) {
             self.nodes[node].replay(opened.mark.unwrap_or(0)..self.next);
         }
         self.nodes[node].take(opened);
@@ -134,9 +135,10 @@ impl<S: Source> Run<'_, S> {
         if let Some(key) = &key {
             questions.push(Journal::read_command(key));
         }
-        let counted = self.source.repetition();
-        if let Repetition::Counted { ask } = &counted {
-            questions.push(ask.clone());
+        if let Repetition::Counted { ask } = self.source.repetition()
+            && self.counted_slot.is_some_and(|slot| self.topology.owner(slot) == node)
+        {
+            questions.push(ask);
         }
         let (stream, greeting) = crate::setup::open(address, &self.loader.endpoint, &questions)?;
         let mut answers = greeting.answers.iter();

@@ -112,11 +112,7 @@ fn inside(report: &Report) -> Spent {
 
 fn told(report: &Report) -> Traffic {
     let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-    Traffic {
-        round_trips: number(report.waits),
-        bytes_sent: number(report.bytes_sent),
-        bytes_received: 0,
-    }
+    Traffic { round_trips: number(report.waits), bytes_sent: number(report.bytes_sent), bytes_received: 0 }
 }
 
 /// Adds up what the transcripts hear.

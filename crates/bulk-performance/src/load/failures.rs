@@ -34,16 +34,12 @@ pub(crate) fn explain(error: &LoadError, target: &Target, plan: &Plan) -> Failur
             format!("The server does not let this user write {record}."),
             error.clone(),
         ),
-        LoadError::Rejected { record, error }
-            if error.starts_with("WRONGTYPE") =>
-        {
-            Failure::new(
-                Class::WrongType,
-                format!("{record} exists already, and this load did not write it."),
-                format!("{error}. {kept}"),
-            )
-            .try_next("--prefix NAME: puts everything under a name of its own")
-        }
+        LoadError::Rejected { record, error } if error.starts_with("WRONGTYPE") => Failure::new(
+            Class::WrongType,
+            format!("{record} exists already, and this load did not write it."),
+            format!("{error}. {kept}"),
+        )
+        .try_next("--prefix NAME: puts everything under a name of its own"),
         LoadError::Rejected { record, error } => {
             Failure::new(Class::Other, format!("The server refused {record}."), format!("{error}. {kept}"))
         }

@@ -141,7 +141,8 @@ impl Stage {
     /// The loader begins by removing what its last run wrote, which must not cost it time here: loading one user leaves
     /// it but one to remove. A loader that fails shows that in its own row.
     pub(crate) async fn forget_loaded(&self) {
-        let _ = load::users(&self.target, &Plan { records: 1, writing: Writing::Hset, ..Plan::default() }).await;
+        let _ =
+            load::users(&self.target, &Plan { records: 1, writing: Writing::Hset, ..Plan::default() }).await;
     }
 
     /// Afterwards no note is left of what the loader wrote either.
