@@ -180,6 +180,7 @@ fn the_command_takes_seconds_and_a_rate() {
     let output = run(&["concurrency", "--seconds", "1", "--rate", "500", "--url", &server.url()]);
     assert!(output.status.success(), "{output:?}");
     let page = String::from_utf8(output.stdout).unwrap();
+    let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(
         page.contains("5,000 in flight over 1, 4 and 50 connections, errors 0") && !page.contains('✗'),
         "{page}"
