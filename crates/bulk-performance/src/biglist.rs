@@ -1,6 +1,6 @@
 //! How do two servers share a long list, and how does the reader know that it is complete? `cargo bulk biglist`
 //!
-//! In reading order: [`writer`] is Server A's part and [`reader`] Server B's; [`roles`] are the two as commands.
+//! In reading order: [`writer`] is Server A's part and [`reader`] Server B's; `roles` are the two as commands.
 //! [`pair`] starts a primary and a replica, [`replication`] asks both how far they are. The rest are the sections of the
 //! lesson.
 

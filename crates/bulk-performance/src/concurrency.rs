@@ -1,6 +1,6 @@
 //! How many operations at once does a server need, and what do they wait for? `cargo bulk concurrency`
 //!
-//! In reading order: [`lane`] is what a client says and whether the reply is right, [`tally`] what was counted.
+//! In reading order: `lane` is what a client says and whether the reply is right, [`tally`] what was counted.
 //! [`closed`] and [`open`] are two ways to make load, and they see different things; [`stall`] shows it.
 
 pub mod closed;
