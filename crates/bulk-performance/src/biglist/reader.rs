@@ -1,0 +1,149 @@
+//! Server B: reads a list from its tail in chunks, checks every number, and never holds more than a chunk.
+
+use lab_connection::Failure;
+use lab_connection::failure::Class;
+use lab_runner::LessonError;
+use lab_runner::table::thousands;
+use redis::RedisResult;
+use redis::aio::ConnectionLike;
+
+use crate::keys::Keys;
+
+/// Numbers in one reply.
+pub const CHUNK: u64 = 1_000;
+/// How many numbers Server B shows.
+const SHOWN: u64 = 10;
+
+/// What Server B found: a list of the numbers 1 to `length`, the newest first, each where it belongs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// How many numbers there are.
+    pub length: u64,
+    /// The first ten, or fewer.
+    pub first: Vec<u64>,
+    /// How many there will be, if Server A has said so.
+    pub promised: Option<u64>,
+}
+
+impl Found {
+    /// Whether Server A has said that the list is complete, and all of it is here.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.promised == Some(self.length)
+    }
+
+    /// The first numbers as Python prints a list of strings.
+    #[must_use]
+    pub fn as_python(&self) -> String {
+        let quoted: Vec<String> = self.first.iter().map(|number| format!("'{number}'")).collect();
+        format!("[{}]", quoted.join(", "))
+    }
+}
+
+/// Reads the whole list and checks it. What was promised is read first: a replica receives the writes in their order,
+/// so whoever sees the promise has what was written before it.
+pub async fn read(keys: &Keys, connection: &mut (impl ConnectionLike + Send)) -> Result<Found, LessonError> {
+    let key = keys.biglist();
+    let promised = redis::cmd("GET").arg(keys.biglist_count()).query_async(connection).await?;
+    let kind: String = redis::cmd("TYPE").arg(&key).query_async(connection).await?;
+    match kind.as_str() {
+        "list" => {}
+        "none" => return Err(missing(&key).into()),
+        _ => return Err(no_list(&key, &kind).into()),
+    }
+    let length: u64 = redis::cmd("LLEN").arg(&key).query_async(connection).await?;
+    let mut done = 0;
+    while done < length {
+        let numbers = from_tail(&key, done, CHUNK.min(length - done), connection).await?;
+        let wrong = (done + 1..).zip(&numbers).find(|(place, number)| place != *number);
+        if let Some((place, &number)) = wrong {
+            return Err(out_of_order(&key, place, number).into());
+        }
+        if numbers.is_empty() {
+            return Err(missing(&key).into());
+        }
+        done += numbers.len() as u64;
+    }
+    let first = redis::cmd("LRANGE").arg(&key).arg(0).arg(SHOWN - 1).query_async(connection).await?;
+    Ok(Found { length, first, promised })
+}
+
+/// The next `size` numbers of a list of which `done` have been read from the tail, the oldest first. Places counted from
+/// the tail stay the same when somebody pushes to the head.
+pub async fn from_tail(
+    key: &str,
+    done: u64,
+    size: u64,
+    connection: &mut (impl ConnectionLike + Send),
+) -> RedisResult<Vec<u64>> {
+    let mut lrange = redis::cmd("LRANGE");
+    lrange.arg(key).arg(format!("-{}", done + size)).arg(format!("-{}", done + 1));
+    let mut numbers: Vec<u64> = lrange.query_async(connection).await?;
+    numbers.reverse();
+    Ok(numbers)
+}
+
+/// All numbers of a list, the oldest first, read in chunks.
+pub async fn all(key: &str, connection: &mut (impl ConnectionLike + Send)) -> RedisResult<Vec<u64>> {
+    let mut numbers = Vec::new();
+    loop {
+        let chunk = from_tail(key, numbers.len() as u64, CHUNK, connection).await?;
+        if chunk.is_empty() {
+            return Ok(numbers);
+        }
+        numbers.extend(chunk);
+    }
+}
+
+/// What Server B says of a list that is not all there; none if it is. `expected` is what a person said, if anything.
+#[must_use]
+pub fn incomplete(key: &str, found: &Found, expected: Option<u64>) -> Option<Failure> {
+    let length = thousands(found.length as f64);
+    let why = match (found.promised, expected) {
+        (Some(promised), _) if promised != found.length => {
+            format!("It holds {length} numbers, and Server A wrote {}.", thousands(promised as f64))
+        }
+        (_, Some(expected)) if expected != found.length => {
+            format!("It holds {length} numbers, and {} are expected.", thousands(expected as f64))
+        }
+        (None, None) => {
+            format!("It holds {length} numbers so far, and Server A has not said that these are all.")
+        }
+        _ => return None,
+    };
+    let failure = Failure::new(Class::Declined, format!("'{key}' is not complete."), why)
+        .try_next("wait for the end of server-a, then run server-b again")
+        .try_next("INFO replication on a replica: master_link_status, and how far it is behind");
+    Some(failure)
+}
+
+/// There is no list.
+#[must_use]
+pub fn missing(key: &str) -> Failure {
+    Failure::new(
+        Class::Declined,
+        format!("There is no list '{key}' here."),
+        "Server A has not written it yet, or to another server, database or prefix; or a replica has not received it.",
+    )
+    .try_next("biglist server-a, with this URL or that of its primary")
+}
+
+fn no_list(key: &str, kind: &str) -> Failure {
+    Failure::new(
+        Class::WrongType,
+        format!("'{key}' is no list but a {kind}."),
+        "LRANGE reads lists only (WRONGTYPE); somebody has put another value there.",
+    )
+    .try_next("biglist server-a, which removes it and writes the list")
+    .try_next("another database with -n N, or --prefix NAME:")
+}
+
+fn out_of_order(key: &str, place: u64, number: u64) -> Failure {
+    let (place, number) = (thousands(place as f64), thousands(number as f64));
+    Failure::new(
+        Class::CheckFailed,
+        format!("'{key}' is out of order."),
+        format!("Number {place} from the end is {number}; somebody else has written to the list."),
+    )
+    .try_next("biglist server-a, which writes it anew")
+}
