@@ -17,9 +17,9 @@ use crate::keys::Keys;
 /// Inserts, waits for the replicas if there are any, and says what was done.
 pub(super) async fn server_a(args: &TargetArgs, count: u64, showing: Showing) -> Result<(), Failure> {
     let target = course::open(args).await?;
-    let stopwatch = Stopwatch::start(&target).await.map_err(|error| target.explain(&error))?;
+    let stopwatch = Stopwatch::start(&target).await;
     let copies = insert(&target, count).await.map_err(|error| explained(error, &target))?;
-    let spent = stopwatch.stop().await.map_err(|error| target.explain(&error))?;
+    let spent = stopwatch.stop().await;
     let key = Keys::new(target.prefix()).biglist();
     if showing.json {
         Terminal.document(&json!({
