@@ -14,6 +14,8 @@ const FEWEST_FOR_P99: u64 = 100;
 const FEWEST_FOR_P999: u64 = 1_000;
 /// Significant digits of a histogram: values are exact to 0.1 %.
 const DIGITS: u8 = 3;
+/// An hour in nanoseconds; longer than any answer is awaited.
+const LONGEST: u64 = 3_600_000_000_000;
 
 /// How often to ask.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +62,8 @@ pub async fn time<A: Approach>(
     let traffic = Comparison { title: "", approaches: ways, subject }.verify(&connection).await?;
     let mut answers: Vec<Timed> = Vec::with_capacity(ways.len());
     for (way, traffic) in ways.iter().zip(traffic) {
-        let times = Histogram::new(DIGITS).map_err(|error| LessonError::Check(error.to_string()))?;
+        let times = Histogram::new_with_max(LONGEST, DIGITS)
+            .map_err(|error| LessonError::Check(error.to_string()))?;
         answers.push(Timed { label: way.label(), times, traffic });
     }
     for round in 0..plan.rounds as usize {
@@ -134,7 +137,7 @@ mod tests {
 
     #[test]
     fn too_few_answers_have_no_rare_ones() {
-        let mut times = Histogram::new(DIGITS).unwrap();
+        let mut times = Histogram::new_with_max(LONGEST, DIGITS).unwrap();
         (1..=99).for_each(|nanos| times.saturating_record(nanos * 1_000));
         let mut few = Timed { label: String::new(), times, traffic: Traffic::default() };
         assert_eq!(few.within(0.5).map(|time| time.as_micros()), Some(50));

@@ -14,7 +14,7 @@ use crate::people::{CITIES, DEPARTMENTS};
 /// Milliseconds that a search may take. With the module's own half a second, a long search would answer in part.
 const TIMEOUT: u64 = 8_000;
 /// How long the server may take to index what is there.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
 /// Creates the index over these users, and waits until it is complete. An index of this name that an interrupted run
