@@ -39,7 +39,7 @@ impl Way for AverageSalary {
             Self::Script => server.needs_one_node("a script may only touch keys of one slot"),
             Self::Aggregate => server
                 .needs_one_node("the index of a node knows only the users of that node")
-                .or_else(|| server.needs_search()),
+                .or_else(|| server.needs_search("FT.AGGREGATE")),
         }
     }
 }
@@ -51,8 +51,8 @@ impl Approach for AverageSalary {
 
     fn label(self) -> String {
         match self {
-            Self::Transfer => "HMGET of everybody, add up",
-            Self::TransferCity => "SMEMBERS, HMGET each, add up",
+            Self::Transfer => "HMGET of everybody",
+            Self::TransferCity => "SMEMBERS, HMGET each",
             Self::Script => "script over both indexes",
             Self::Counter => "kept sum and count: HMGET",
             Self::Aggregate => "FT.AGGREGATE",

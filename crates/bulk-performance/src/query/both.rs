@@ -36,7 +36,7 @@ impl Way for InBoth {
         match self {
             Self::FilterHere | Self::IntersectHere => None,
             Self::Sinter | Self::Stored => server.needs_one_node(TWO_SETS),
-            Self::Search => server.needs_one_node(NODES).or_else(|| server.needs_search()),
+            Self::Search => server.needs_one_node(NODES).or_else(|| server.needs_search("FT.SEARCH")),
         }
     }
 }
@@ -52,9 +52,9 @@ impl Approach for InBoth {
     fn label(self) -> String {
         match self {
             Self::FilterHere => "HMGET of everybody, filter",
-            Self::IntersectHere => "SMEMBERS of both, intersect here",
+            Self::IntersectHere => "SMEMBERS of both, here",
             Self::Sinter => "SINTER",
-            Self::Stored => "SINTERSTORE before, SMEMBERS",
+            Self::Stored => "stored before: SMEMBERS",
             Self::Search => "FT.SEARCH",
         }
         .to_owned()
@@ -132,7 +132,7 @@ impl Approach for CountBoth {
 
     fn label(self) -> String {
         match self {
-            Self::FilterHere => "HMGET of everybody, filter, count",
+            Self::FilterHere => "HMGET of everybody, count",
             Self::Sinter => "SINTER, count here",
             Self::Sintercard => "SINTERCARD",
             Self::Search => "FT.SEARCH LIMIT 0 0",

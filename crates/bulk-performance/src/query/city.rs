@@ -43,9 +43,9 @@ impl Approach for UsersOfCity {
 
     fn label(self) -> String {
         match self {
-            Self::Keys => "KEYS user:*, HMGET each, filter",
-            Self::Scan => "SCAN MATCH, HMGET each, filter",
-            Self::ReadAll => "HMGET of everybody, filter",
+            Self::Keys => "KEYS user:*, HMGET each",
+            Self::Scan => "SCAN MATCH, HMGET each",
+            Self::ReadAll => "HMGET of everybody",
             Self::IndexSet => "index: SMEMBERS",
         }
         .to_owned()

@@ -146,8 +146,9 @@ async fn both(asking: &Asking<'_>) -> Outcome {
     let (page, users) = (asking.page, asking.users);
     let who = format!("of {} in {}", DEPARTMENTS[DEPARTMENT], CITIES[CITY]);
     page.say(format!(
-        "5. Who {who}? Filtering here moves everybody to find a few. Two index sets hold the answer already: SINTER walks the \
-         smaller and looks each up in the other. What is asked often can be stored with a TTL; it is then as old as that."
+        "5. Who works in {}, and lives in {}? Filtering here moves everybody to find a few. Two index sets hold the answer already: SINTER walks the \
+         smaller and looks each up in the other. What is asked often can be stored with a TTL; it is then as old as that.",
+        DEPARTMENTS[DEPARTMENT], CITIES[CITY]
     ));
     if !asking.able.cluster {
         let mut redis = page.redis();

@@ -22,8 +22,11 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 pub async fn create_index(users: &Users, connection: &mut (impl ConnectionLike + Send)) -> RedisResult<()> {
     drop_index(users, connection).await?;
     let prefix = users.keys().user_prefix();
-    // Other users may stand beside these, when more were loaded; the index knows only these.
-    let filter = format!("to_number(substr(@__key, {}, -1)) <= {}", prefix.len(), users.records());
+    // Others may stand beside these users, when more were loaded; the index knows only these. No number is longer than
+    // twenty digits, and none begins with 0; what is no number is left out by itself.
+    let (digits, last) = (prefix.len(), users.records());
+    let filter =
+        format!("to_number(substr(@__key, {digits}, 20)) <= {last} && substr(@__key, {digits}, 1) != \"0\"");
     let mut create = redis::cmd("FT.CREATE");
     create.arg(users.keys().users_index()).arg("ON").arg("HASH").arg("PREFIX").arg(1).arg(prefix);
     create.arg("FILTER").arg(filter).arg("SCHEMA").arg("city").arg("TAG").arg("department").arg("TAG");

@@ -41,7 +41,7 @@ impl Approach for TopSalaries {
 
     fn label(self) -> String {
         match self {
-            Self::SortHere => "HMGET of everybody, sort here",
+            Self::SortHere => "HMGET of everybody, sort",
             Self::SortBy => "SORT BY user:*->salary",
             Self::SortedSet => "Sorted Set: ZREVRANGE",
         }

@@ -87,11 +87,11 @@ impl Able {
         self.cluster.then_some(Obstacle::Slots(why))
     }
 
-    pub(super) fn needs_search(self) -> Option<Obstacle> {
+    pub(super) fn needs_search(self, command: &'static str) -> Option<Obstacle> {
         match self.search {
             Search::Ready => None,
             Search::Refused => Some(Obstacle::NoIndex),
-            Search::Missing => Some(Obstacle::Missing("FT.SEARCH", "--server redis-8.2-modules")),
+            Search::Missing => Some(Obstacle::Missing(command, "--server redis-8.2-modules")),
         }
     }
 }
