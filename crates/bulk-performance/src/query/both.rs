@@ -51,7 +51,7 @@ impl Approach for InBoth {
 
     fn label(self) -> String {
         match self {
-            Self::FilterHere => "HMGET of everybody, filter",
+            Self::FilterHere => "HMGET of everybody",
             Self::IntersectHere => "SMEMBERS of both, here",
             Self::Sinter => "SINTER",
             Self::Stored => "stored before: SMEMBERS",
