@@ -1,28 +1,84 @@
-//! How is a record found among many, and what does the wrong way cost? `cargo bulk query`
+//! How is a record found among many, and what does the wrong way cost? `cargo bulk query --records 100000`
+//!
+//! Each question is an enum of ways to answer it ([`Way`]); all ways of one must give the same answer before one of
+//! them is timed ([`latency`]).
+
+mod average;
+mod both;
+mod by_number;
+mod city;
+pub mod latency;
+mod paging;
+mod point;
+mod questions;
+pub mod search;
+mod shifting;
+mod top;
+mod transfer;
+mod users;
+mod way;
+
+use std::time::Duration;
 
 use clap::Args;
 use lab_connection::{Failure, TargetArgs};
+use lab_runner::caveat::Caveat;
 use lab_runner::course::{self, Showing};
 use lab_runner::{Lesson, Outcome, Page};
+use redis::AsyncTypedCommands;
+
+pub use self::average::AverageSalary;
+pub use self::both::{CountBoth, InBoth};
+pub use self::by_number::ByNumber;
+pub use self::city::UsersOfCity;
+use self::latency::Plan;
+pub use self::paging::{DeepPage, WholeSet};
+pub use self::point::Point;
+use self::questions::Asking;
+pub use self::top::TopSalaries;
+pub use self::users::{CITY, DEPARTMENT, Place, Users, Values};
+pub use self::way::{Able, Obstacle, Search, Way};
+use crate::keys::Keys;
+use crate::people::CITIES;
 
 /// The lesson: the command in small sizes.
 pub const LESSON: Lesson = Lesson {
     name: "query",
     title: "Finding records",
     asks: "How is a record found among many, and what does the wrong way cost?",
-    teaches: &[],
+    teaches: &["HGETALL", "HGET", "SISMEMBER", "ZREVRANGE", "ZRANGE", "ZADD", "SINTERSTORE", "TTL", "HMGET"],
     needs: &[],
     teach: |page| Box::pin(teach(page, Options::short())),
 };
 
+/// The most users that one can ask for: naive ways hold all of them in memory.
+const MOST_RECORDS: u64 = 10_000_000;
+/// In each round, a quick way answers for this long.
+const SLICE: Duration = Duration::from_millis(30);
+const SHORT_SLICE: Duration = Duration::from_millis(6);
+/// The field of the Hash that remembers what the last run wrote.
+const RECORDS: &str = "records";
+
 /// What the command line can set.
 #[derive(Args, Clone, Debug)]
-pub struct Options {}
+pub struct Options {
+    /// Users to search among
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=MOST_RECORDS))]
+    pub records: u64,
+
+    /// Rounds; in each, every way answers once, and quick ones for 30 ms
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub repeat: u32,
+
+    /// How long quick ways go on in each round
+    #[arg(skip = SLICE)]
+    pub slice: Duration,
+}
 
 impl Options {
     /// Sizes for the lesson.
     fn short() -> Self {
-        Self {}
+        Self { records: 5_000, repeat: 10, slice: SHORT_SLICE }
     }
 }
 
@@ -32,6 +88,85 @@ pub(crate) async fn command(args: &TargetArgs, options: Options, showing: Showin
     course::teach_with(&target, &LESSON, showing, |page| Box::pin(teach(page, options))).await
 }
 
-async fn teach(_page: &mut Page, _options: Options) -> Outcome {
+/// The lesson in any size: writes the users, asks every question, and leaves the users to be looked at.
+pub async fn teach(page: &mut Page, options: Options) -> Outcome {
+    let users = Users::new(&Keys::new(page.prefix()), options.records);
+    start_clean(page, &users).await?;
+    users.write(&mut page.quietly()).await?;
+    introduce(page, &users).await?;
+
+    let mut able = Able::of(page.target()).await;
+    if !able.cluster && page.can("FT.SEARCH").await {
+        able.search = match search::create_index(&users, &mut page.quietly()).await {
+            Ok(()) => Search::Ready,
+            Err(_) => Search::Refused,
+        };
+    }
+    let plan = Plan { rounds: options.repeat, slice: options.slice };
+    let asked = questions::ask_all(&Asking { page, users: &users, able, plan }).await;
+    if able.search == Search::Ready {
+        search::drop_index(&users, &mut page.quietly()).await?;
+    }
+    asked?;
+    leave(page, &users).await
+}
+
+/// Removes what the last run left, and nothing else: it wrote down how many users it was going to write.
+async fn start_clean(page: &Page, users: &Users) -> Outcome {
+    let mut redis = page.quietly();
+    let memory = users.keys().loaded("query");
+    let left = redis.hget(&memory, RECORDS).await?.and_then(|count| count.parse().ok()).unwrap_or(0);
+    Users::new(users.keys(), left).remove(&mut redis).await?;
+    // Before the first write, so that an interrupted run is cleaned up too.
+    redis.hset(&memory, RECORDS, users.records()).await?;
     Ok(())
+}
+
+async fn introduce(page: &Page, users: &Users) -> Outcome {
+    let mut redis = page.redis();
+    page.say(format!(
+        "{} users stand in Hashes. Beside them stand indexes, written together with them: a Set of numbers for each city and \
+         each department, a Sorted Set of all by salary, and for each city a Hash with sum and count of its salaries. \
+         Redis answers by key and by nothing else; whatever else one wants to ask needs a key that was made for it.",
+        lab_runner::table::thousands(users.records() as f64),
+    ));
+    let first = redis.hgetall(users.keys().user(1)).await?;
+    page.check("user 1 is Parker Perry", name(&first) == "Parker Perry")?;
+
+    page.say(
+        "How to read the tables: every way gave the same answer before it was timed. Half of the answers came within p50, \
+         99 of 100 within p99, 999 of 1,000 within p99.9; a dash where there were too few answers to tell. Trips and \
+         bytes (both directions) are those of one answer. Rounds are interleaved.",
+    );
+    for caveat in Caveat::about(&[], page.target().is_near()) {
+        page.say(caveat.advice());
+    }
+    Ok(())
+}
+
+async fn leave(page: &Page, users: &Users) -> Outcome {
+    let (mut redis, keys) = (page.quietly(), users.keys());
+    let city = keys.city(CITIES[CITY]);
+    page.say(
+        "The users stay, to be looked at in redis-cli or Redis Insight; the next run removes exactly these:",
+    );
+    page.listing(format!(
+        "HGETALL {}\nSMEMBERS \"{city}\"\nZREVRANGE {} 0 9 WITHSCORES",
+        keys.user(1),
+        keys.users_by_salary()
+    ));
+    let first = redis.hgetall(keys.user(1)).await?;
+    let there = redis.scard(&city).await?;
+    let listed = redis.zcard(keys.users_by_salary()).await?;
+    page.check(
+        "each of these finds data",
+        name(&first) == "Parker Perry" && there > 0 && listed as u64 == users.records(),
+    )?;
+    page.keys([keys.user(1), city, keys.users_by_salary(), keys.city_salaries(CITIES[CITY])]);
+    Ok(())
+}
+
+fn name(user: &std::collections::HashMap<String, String>) -> String {
+    let field = |name| user.get(name).map(String::as_str).unwrap_or_default();
+    format!("{} {}", field("firstname"), field("lastname"))
 }
