@@ -36,6 +36,12 @@ impl Keys {
         push_number(bytes, number);
     }
 
+    /// What KEYS and SCAN look for to find every user. A prefix holds no character with a meaning in patterns.
+    #[must_use]
+    pub fn users_pattern(&self) -> String {
+        self.named("user:*")
+    }
+
     /// String: a user as plain text; what `--kind strings` writes.
     #[must_use]
     pub fn user_text(&self, number: u64) -> String {

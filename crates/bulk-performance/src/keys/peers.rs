@@ -17,10 +17,4 @@ impl Keys {
     pub fn benchmark_user(&self, number: u64) -> String {
         self.named(&format!("user:{number:012}"))
     }
-
-    /// The pattern of both, for an ACL rule.
-    #[must_use]
-    pub fn users_pattern(&self) -> String {
-        self.named("user:*")
-    }
 }

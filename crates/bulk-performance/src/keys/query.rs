@@ -33,12 +33,6 @@ impl Keys {
         self.named("user:")
     }
 
-    /// What KEYS and SCAN look for to find every user. A prefix holds no character with a meaning in patterns.
-    #[must_use]
-    pub fn users_pattern(&self) -> String {
-        self.named("user:*")
-    }
-
     /// What SORT looks up for each number: the salary in the Hash of that user.
     #[must_use]
     pub fn salary_pattern(&self) -> String {
