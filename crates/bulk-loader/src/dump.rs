@@ -156,8 +156,14 @@ fn as_integer(element: &[u8]) -> Option<i64> {
         [b'1'..=b'9', ..] => digits.len() <= 19,
         _ => false,
     };
-    if !canonical || !digits.iter().all(u8::is_ascii_digit) {
+    if !canonical {
         return None;
     }
-    std::str::from_utf8(element).ok()?.parse().ok()
+    let negative = digits.len() < element.len();
+    digits.iter().try_fold(0_i64, |number, byte| {
+        let digit = i64::from(byte.checked_sub(b'0').filter(|digit| *digit < 10)?);
+        let number = number.checked_mul(10)?;
+        // Downwards, because the lowest number has no positive counterpart.
+        if negative { number.checked_sub(digit) } else { number.checked_add(digit) }
+    })
 }

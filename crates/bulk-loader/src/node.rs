@@ -37,6 +37,8 @@ struct Away {
 /// A connection that was set up, and what the server said.
 pub(crate) struct Opened {
     pub link: Link,
+    /// How long a question and its answer took.
+    pub round_trip: Duration,
     pub run_id: Option<String>,
     /// What the journal says.
     pub mark: Option<u64>,

@@ -20,18 +20,26 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::error::LoadError;
 use crate::ledger::Ledger;
-use crate::link::Sent;
+use crate::link::{Link, Sent};
 use crate::loader::{Loaded, Loader, Progress};
 use crate::node::Node;
 use crate::source::Source;
 use crate::topology::Topology;
 
-/// Open commands of one connection. With short commands the socket's buffers are full long before.
-const WINDOW: usize = 16_384;
+/// Open commands of one connection to a server close by. More would fill the socket's buffers, and what waits there
+/// costs the server time: its processor caches forget what they hold.
+const WINDOW: usize = 4_096;
+/// The same for a server far away, where most of them are under way.
+const WIDEST_WINDOW: usize = 65_536;
+/// What a fast server takes for a command, microseconds.
+const COMMAND_MICROS: u128 = 2;
 /// The same where replies are long, so that they fill no buffer.
 const WINDOW_OF_LONG_REPLIES: usize = 2_048;
 /// Between two looks at what is not a socket: the wish to stop, a node that is away.
 const TICK: Duration = Duration::from_millis(50);
+/// A sleep while at least this many commands are open.
+const ENOUGH_TO_SLEEP: usize = 256;
+const SLEEP: Duration = Duration::from_micros(300);
 /// How long replies may keep us waiting when asked to stop.
 const LEAVING: Duration = Duration::from_secs(5);
 
@@ -61,6 +69,8 @@ pub(crate) struct Run<'a, S> {
     not_before: Instant,
     /// Commands to send to a node that is no owner yet.
     asked: VecDeque<(usize, Sent)>,
+    /// Whether nothing has come since the last sleep.
+    slept_in_vain: bool,
     /// Acknowledged commands that are on their way once more.
     replays_open: u64,
     /// When a reply last came.
@@ -88,6 +98,7 @@ impl<'a, S: Source> Run<'a, S> {
             again: VecDeque::new(),
             not_before: now,
             asked: VecDeque::new(),
+            slept_in_vain: false,
             replays_open: 0,
             heard: now,
             journalled: now,
@@ -129,8 +140,23 @@ impl<'a, S: Source> Run<'a, S> {
         Ok(self.loaded)
     }
 
-    /// Waits until a socket can go on, or for a tick.
+    /// Waits until it is worth while to go on.
+    ///
+    /// While many commands are open that is a short sleep, not the next reply: whoever waits for a reply is woken by each,
+    /// and it is the server that spends its time on waking. When a sleep has brought nothing, the sockets tell.
     fn wait(&mut self) -> Result<(), LoadError> {
+        self.loaded.waits += 1;
+        let open = self.nodes.iter().flat_map(|node| &node.links).map(Link::in_flight).max().unwrap_or(0);
+        if open >= ENOUGH_TO_SLEEP && !self.slept_in_vain && !self.source.long_replies() {
+            self.slept_in_vain = true;
+            std::thread::sleep(SLEEP);
+            return Ok(());
+        }
+        self.poll()
+    }
+
+    /// Waits until a socket can go on, or for a tick.
+    fn poll(&mut self) -> Result<(), LoadError> {
         let timeout = Timespec { tv_sec: 0, tv_nsec: TICK.subsec_nanos().into() };
         let mut sockets: Vec<PollFd<'_>> = Vec::new();
         for link in self.nodes.iter().flat_map(|node| &node.links) {
@@ -142,7 +168,6 @@ impl<'a, S: Source> Run<'a, S> {
             };
             sockets.push(PollFd::new(link.stream(), events));
         }
-        self.loaded.waits += 1;
         match poll(&mut sockets, Some(&timeout)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(LoadError::System(error.into())),

@@ -1,6 +1,7 @@
 //! What every connection begins with, before anything is streamed: connect, log in, ask what is there.
 
 use std::io::{self, Read, Write};
+use std::time::{Duration, Instant};
 
 use crate::endpoint::{Address, Endpoint};
 use crate::reply::{self, Refusal};
@@ -31,6 +32,8 @@ impl From<io::Error> for SetupError {
 /// Who answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Greeting {
+    /// How long a question and its answer took.
+    pub round_trip: Duration,
     /// Changes when the server starts anew; none if the server does not tell.
     pub run_id: Option<String>,
     /// The replies to the questions, complete RESP.
@@ -55,7 +58,9 @@ pub(crate) fn open(
     }
     let mut info = Vec::new();
     push_command(&mut info, &["INFO", "server"]);
+    let asked = Instant::now();
     let info = conversation.ask(&info)?;
+    let round_trip = asked.elapsed();
     let run_id = String::from_utf8_lossy(&info)
         .lines()
         .find_map(|line| line.strip_prefix("run_id:").map(|id| id.trim().to_owned()));
@@ -70,7 +75,7 @@ pub(crate) fn open(
         }
         answers.push(answer);
     }
-    Ok((stream, Greeting { run_id, answers }))
+    Ok((stream, Greeting { round_trip, run_id, answers }))
 }
 
 struct Conversation<'a> {

@@ -163,6 +163,6 @@ fn left(keys: &Keys, kind: Kind, records: u64) -> Vec<String> {
         names.push(keys.department(DEPARTMENTS[0]));
     }
     names.dedup();
-    names.push(keys.inserted());
+    names.push(keys.loaded(kind.name()));
     names
 }

@@ -3,7 +3,6 @@
 
 mod biglist;
 mod concurrency;
-mod insert;
 mod memory;
 mod peers;
 mod query;
@@ -83,7 +82,8 @@ impl Keys {
         format!("{}{name}", self.prefix)
     }
 
-    /// Hash: which users, texts or lists the last load wrote, so that the next one can remove exactly those.
+    /// Hash: how many records of a kind were written last, whichever command did, so that the next one can remove exactly
+    /// those. Written before the first record.
     #[must_use]
     pub fn loaded(&self, kind: &str) -> String {
         self.named(&format!("bulk:loaded:{kind}"))

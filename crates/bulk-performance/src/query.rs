@@ -40,6 +40,7 @@ pub use self::users::{CITY, DEPARTMENT, Place, Users, Values};
 pub use self::way::{Able, Obstacle, Search, Way};
 use crate::keys::Keys;
 use crate::people::CITIES;
+use crate::stored;
 
 /// The lesson: the command in small sizes.
 pub const LESSON: Lesson = Lesson {
@@ -56,8 +57,6 @@ const MOST_RECORDS: u64 = 10_000_000;
 /// In each round, a quick way answers for this long.
 const SLICE: Duration = Duration::from_millis(30);
 const SHORT_SLICE: Duration = Duration::from_millis(6);
-/// The field of the Hash that remembers what the last run wrote.
-const RECORDS: &str = "records";
 
 /// What the command line can set.
 #[derive(Args, Clone, Debug)]
@@ -114,12 +113,10 @@ pub async fn teach(page: &mut Page, options: Options) -> Outcome {
 /// Removes what the last run left, and nothing else: it wrote down how many users it was going to write.
 async fn start_clean(page: &Page, users: &Users) -> Outcome {
     let mut redis = page.quietly();
-    let memory = users.keys().loaded("query");
-    let left = redis.hget(&memory, RECORDS).await?.and_then(|count| count.parse().ok()).unwrap_or(0);
+    let left = stored::noted(users.keys(), "users", &mut redis).await?;
     Users::new(users.keys(), left).remove(&mut redis).await?;
     // Before the first write, so that an interrupted run is cleaned up too.
-    redis.hset(&memory, RECORDS, users.records()).await?;
-    Ok(())
+    Ok(stored::note(users.keys(), "users", users.records(), &mut redis).await?)
 }
 
 async fn introduce(page: &Page, users: &Users) -> Outcome {

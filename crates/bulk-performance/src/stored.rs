@@ -139,6 +139,29 @@ pub fn index_keys(keys: &Keys) -> Vec<String> {
     cities.chain(departments).chain([keys.users_by_salary()]).collect()
 }
 
+/// How many records of a kind a command of this crate has written, or begun to write.
+pub async fn noted(
+    keys: &Keys,
+    kind: &str,
+    connection: &mut (impl ConnectionLike + Send),
+) -> RedisResult<u64> {
+    let noted: Option<u64> =
+        redis::cmd("HGET").arg(keys.loaded(kind)).arg("records").query_async(connection).await?;
+    Ok(noted.unwrap_or(0))
+}
+
+/// Notes how many are going to be written. An interrupted load of that kind cannot be gone on with any more.
+pub async fn note(
+    keys: &Keys,
+    kind: &str,
+    records: u64,
+    connection: &mut (impl ConnectionLike + Send),
+) -> RedisResult<()> {
+    let mut command = redis::cmd("HSET");
+    command.arg(keys.loaded(kind)).arg("records").arg(records).arg("state").arg("done");
+    command.exec_async(connection).await
+}
+
 async fn in_batches(
     records: u64,
     connection: &mut (impl ConnectionLike + Send),

@@ -16,8 +16,9 @@ use crate::statistics::Summary;
 
 /// Rounds per approach in a lesson: an odd number, so that the median is a round that happened.
 const ROUNDS: usize = 15;
-/// No comparison in a lesson takes longer than about this; it then ends after the round, but not before three.
-const BUDGET: Duration = Duration::from_millis(1500);
+/// No comparison in a lesson takes longer than about this; it then ends after the round, but not before three. A debug
+/// build's figures are worth little, so less time goes into them.
+const BUDGET: Duration = Duration::from_millis(if cfg!(debug_assertions) { 200 } else { 1500 });
 const FEWEST_ROUNDS: usize = 3;
 
 /// A connection that approaches may use, traced or plain; clones share its socket.

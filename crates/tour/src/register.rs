@@ -1,5 +1,7 @@
 //! The order of the tour: the registers of the lesson crates, one after the other.
 
+use bulk_performance::BulkLesson;
+use complex_structures::StructureLesson;
 use lab_runner::{Course, Lesson};
 use shopping_cart::CartLesson;
 use simple_ops::SimpleLesson;
@@ -7,6 +9,8 @@ use simple_ops::SimpleLesson;
 /// Every lesson, from the first command to the cart.
 pub(crate) fn all() -> Vec<&'static Lesson> {
     let mut lessons = SimpleLesson::lessons();
+    lessons.extend(StructureLesson::lessons());
+    lessons.extend(BulkLesson::lessons());
     lessons.extend(CartLesson::lessons());
     lessons
 }

@@ -1,8 +1,8 @@
 //! Makes connections, and makes them again; finds out what a server that started anew has lost.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::Run;
+use super::{COMMAND_MICROS, Run, WIDEST_WINDOW};
 use crate::endpoint::Address;
 use crate::error::LoadError;
 use crate::journal::Journal;
@@ -39,6 +39,7 @@ impl<S: Source> Run<'_, S> {
                     .open(node)
                     .map_err(|error| Self::not_set_up(&self.topology.nodes()[node], error, begun))?;
                 let counted = opened.counted.map(|records| self.commands_in(records)).transpose()?;
+                self.widen(opened.round_trip);
                 marks.extend(counted.or(opened.mark));
                 self.nodes[node].take(opened);
             }
@@ -47,6 +48,14 @@ impl<S: Source> Run<'_, S> {
             self.go_on_from(marks.into_iter().min().unwrap_or(0));
         }
         Ok(())
+    }
+
+    /// Far away, what is under way has to fill the way there and back.
+    fn widen(&mut self, round_trip: Duration) {
+        if !self.source.long_replies() {
+            let under_way = usize::try_from(round_trip.as_micros() / COMMAND_MICROS).unwrap_or(WIDEST_WINDOW);
+            self.window = self.window.max(under_way.min(WIDEST_WINDOW));
+        }
     }
 
     fn go_on_from(&mut self, mark: u64) {
@@ -145,7 +154,15 @@ impl<S: Source> Run<'_, S> {
         let asked = self.loader.journal.as_ref().filter(|_| key.is_some());
         let mark = asked.and_then(|journal| answers.next().map(|reply| journal.mark(reply)));
         let counted = answers.next().map(|reply| integer(reply));
-        Ok(Opened { link: Link::over(stream)?, run_id: greeting.run_id, mark, counted, journal_key: key })
+        let round_trip = greeting.round_trip;
+        Ok(Opened {
+            link: Link::over(stream)?,
+            round_trip,
+            run_id: greeting.run_id,
+            mark,
+            counted,
+            journal_key: key,
+        })
     }
 
     /// A link is lost: what it waited for is sent again.

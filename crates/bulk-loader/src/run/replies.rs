@@ -48,6 +48,7 @@ impl<S: Source> Run<'_, S> {
             Ok(Ok(any)) => {
                 if any {
                     self.heard = Instant::now();
+                    self.slept_in_vain = false;
                 }
                 Ok(Ok(any))
             }

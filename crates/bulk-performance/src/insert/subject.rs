@@ -11,7 +11,7 @@ use super::content;
 use super::kind::Kind;
 use crate::keys::Keys;
 use crate::people::People;
-use crate::stored::{Content, index_keys, remove_users};
+use crate::stored::{self, Content, index_keys, remove_users};
 
 /// Keys removed in one pipeline.
 const BATCH: u64 = 1_000;
@@ -90,12 +90,10 @@ impl Subject {
 
     /// Removes what the last run noted, then notes this one.
     async fn claim(&self) -> RedisResult<()> {
-        let (note, field) = (self.keys.inserted(), self.kind.name());
         let mut connection = self.shared.clone();
-        let noted: Option<u64> =
-            redis::cmd("HGET").arg(&note).arg(field).query_async(&mut connection).await?;
-        self.remove(noted.unwrap_or_default().max(self.records)).await?;
-        redis::cmd("HSET").arg(&note).arg(field).arg(self.records).exec_async(&mut connection).await
+        let noted = stored::noted(&self.keys, self.kind.name(), &mut connection).await?;
+        self.remove(noted.max(self.records)).await?;
+        stored::note(&self.keys, self.kind.name(), self.records, &mut connection).await
     }
 
     async fn remove(&self, records: u64) -> RedisResult<()> {

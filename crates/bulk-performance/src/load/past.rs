@@ -41,7 +41,7 @@ impl Memory {
             records: field("records")?.parse().ok()?,
             indexes: field("indexes") == Some("yes"),
             cluster: field("cluster") == Some("yes"),
-            load: field("load")?.to_owned(),
+            load: field("load").unwrap_or_default().to_owned(),
             done: field("state") == Some("done"),
         })
     }
@@ -69,9 +69,7 @@ pub(crate) async fn prepare(target: &Target, plan: &Plan, bar: &Bar) -> Result<P
         let load = same_load(before, plan, target)?;
         return Ok(Past { key, journal: keys.journal(plan.kind.name()), load });
     }
-    if let Some(before) = before {
-        remove(target, plan, &keys, &before, bar).await?;
-    }
+    remove(target, plan, &keys, before.as_ref(), bar).await?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let load = format!("{:x}{:x}", now.as_nanos(), std::process::id());
     let begun = Memory {
@@ -113,25 +111,26 @@ async fn remove(
     target: &Target,
     plan: &Plan,
     keys: &Keys,
-    before: &Memory,
+    before: Option<&Memory>,
     bar: &Bar,
 ) -> Result<(), Failure> {
     let explain = |error| target.explain(&error);
     let mut own = target.connection();
-    if before.indexes {
-        own_keys::unlink(&mut own, &index_keys(keys)).await.map_err(explain)?;
-    }
     let names = keys.clone();
     let push_key: PushKey = match plan.kind {
         Kind::List => {
-            own_keys::unlink(&mut own, &[keys.biglist()]).await.map_err(explain)?;
+            own_keys::unlink(&mut own, &[keys.biglist_count(), keys.biglist()]).await.map_err(explain)?;
             return Ok(());
         }
-        Kind::Users => Box::new(move |number, key| names.push_user(key, number)),
+        Kind::Users => {
+            own_keys::unlink(&mut own, &index_keys(keys)).await.map_err(explain)?;
+            Box::new(move |number, key| names.push_user(key, number))
+        }
         Kind::Strings => Box::new(move |number, key| names.push_user_text(key, number)),
     };
-    let source = Unlink { push_key, records: before.records, cluster: target.is_cluster() };
-    bar.begin(before.records, "removed");
+    let records = before.map_or(0, |before| before.records);
+    let source = Unlink { push_key, records, cluster: target.is_cluster() };
+    bar.begin(records, "removed");
     let plan = Plan { resume: false, ..plan.clone() };
     let loader = stream::loader(target, &plan).map_err(|error| failures::explain(&error, target, &plan))?;
     stream::run(loader, source, bar, false)
