@@ -69,7 +69,7 @@ fn check(bench: &Bench, subject: &Subject, approaches: &[InsertMany]) -> Result<
 fn short<'a>(criterion: &'a mut Criterion, title: &str) -> BenchmarkGroup<'a, WallTime> {
     let mut group = criterion.benchmark_group(title);
     group.sample_size(10).sampling_mode(SamplingMode::Flat);
-    group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
+    group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(5));
     group
 }
 
