@@ -1,19 +1,31 @@
 //! What the benches share: a private server, and a way to bench the approaches of a comparison. The benches
-//! themselves are in `benches/`.
+//! themselves are in `benches/`; all of them run with `cargo bench`, and with `cargo bench -- --test` once each,
+//! untimed.
+
+mod passes;
 
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput};
 use lab_connection::failure::Class;
 use lab_connection::{Connection, Failure, Target, TargetArgs};
-use lab_runner::{Approach, Comparison, Terminal};
+use lab_runner::{Approach, Comparison, LessonError, Terminal};
 use tokio::runtime::Runtime;
+
+pub use self::passes::Passes;
+use self::passes::explain;
 
 /// Runs benches on a private server, and turns what goes wrong into an exit code.
 pub fn main(benches: impl FnOnce(&Bench, &mut Criterion) -> Result<(), Failure>) -> ExitCode {
+    without_server(|criterion| benches(&Bench::start()?, criterion))
+}
+
+/// The same for benches of what the client does by itself.
+pub fn without_server(benches: impl FnOnce(&mut Criterion) -> Result<(), Failure>) -> ExitCode {
     let mut criterion = Criterion::default().configure_from_args();
-    let ended = Bench::start().and_then(|bench| benches(&bench, &mut criterion));
+    let ended = benches(&mut criterion);
     criterion.final_summary();
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -45,6 +57,27 @@ impl Bench {
         self.runtime.block_on(self.target.can(command))
     }
 
+    /// The server.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Waits for something that is not timed, such as preparing or clearing away.
+    ///
+    /// # Errors
+    ///
+    /// That of `work`, explained.
+    pub fn wait_for<T>(&self, work: impl Future<Output = Result<T, LessonError>>) -> Result<T, Failure> {
+        self.runtime.block_on(work).map_err(|error| explain(error, &self.target))
+    }
+
+    /// Passes of `pass`, which brings its data into the state that it starts from, does its work, and tells how long
+    /// the work alone took.
+    pub fn passes<F: AsyncFnMut() -> Result<Duration, LessonError>>(&self, pass: F) -> Passes<'_, F> {
+        Passes { runtime: &self.runtime, target: &self.target, pass, failed: None }
+    }
+
     /// Benches approaches that were found to do the same thing. A pass runs what one run of the lesson runs, so the
     /// throughput counts its operations.
     ///
@@ -57,13 +90,7 @@ impl Bench {
         comparison: &Comparison<'_, A>,
     ) -> Result<(), Failure> {
         let connection = self.target.connection();
-        self.runtime.block_on(comparison.verify(&connection)).map_err(|error| {
-            Failure::new(
-                Class::CheckFailed,
-                format!("'{}' cannot be benched.", comparison.title),
-                error.to_string(),
-            )
-        })?;
+        self.wait_for(comparison.verify(&connection))?;
         let mut group = criterion.benchmark_group(comparison.title);
         for &approach in comparison.approaches {
             group.throughput(Throughput::Elements(approach.operations(comparison.subject)));
@@ -73,6 +100,8 @@ impl Bench {
         Ok(())
     }
 
+    /// Every pass starts from the same state: an approach that changes its data may otherwise find nothing left to do.
+    /// And it has to see what the first one saw, or it did something else.
     fn approach<A: Approach + 'static>(
         &self,
         group: &mut BenchmarkGroup<'_, WallTime>,
@@ -80,19 +109,24 @@ impl Bench {
         subject: &A::Subject,
         connection: &Connection,
     ) -> Result<(), Failure> {
-        let explain = |error: &redis::RedisError| self.target.explain(error);
-        self.runtime
-            .block_on(approach.reset(subject, &mut connection.clone()))
-            .map_err(|error| explain(&error))?;
-        // Criterion's closures cannot fail, so the first error is kept and told afterwards.
-        let mut failed = None;
-        group.bench_function(approach.label(), |bencher| {
-            bencher.iter(|| {
-                if failed.is_none() {
-                    failed = self.runtime.block_on(approach.run(subject, &mut connection.clone())).err();
+        let mut expected = None;
+        let mut passes = self.passes(async || {
+            let mut connection = connection.clone();
+            approach.reset(subject, &mut connection).await?;
+            let begun = Instant::now();
+            let seen = approach.run(subject, &mut connection).await?;
+            let took = begun.elapsed();
+            match &expected {
+                None => expected = Some(seen),
+                Some(expected) if *expected == seen => {}
+                Some(expected) => {
+                    let claim = format!("every pass sees the same ({expected:?}, but then {seen:?})");
+                    return Err(LessonError::Check(claim));
                 }
-            });
+            }
+            Ok(took)
         });
-        failed.map_or(Ok(()), |error| Err(explain(&error)))
+        group.bench_function(approach.label(), |bencher| passes.time(bencher));
+        passes.ended()
     }
 }
