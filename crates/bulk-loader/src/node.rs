@@ -1,6 +1,5 @@
 //! One server, and its connections.
 
-use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use crate::link::Link;
@@ -24,8 +23,10 @@ pub(crate) struct Node {
     journal_key: Option<String>,
     /// What its journal says.
     mark: u64,
-    /// What it may have lost, and has not been sent again.
-    replay: Range<u64>,
+    /// Whether it was given slots meanwhile, with keys that its journal knows nothing of.
+    pub gained: bool,
+    /// The server's number of the connection, so that it can be ended for certain.
+    client_id: Option<u64>,
     away: Option<Away>,
 }
 
@@ -40,6 +41,7 @@ pub(crate) struct Opened {
     /// How long a question and its answer took.
     pub round_trip: Duration,
     pub run_id: Option<String>,
+    pub client_id: Option<u64>,
     /// What the journal says.
     pub mark: Option<u64>,
     /// How many records there are, where the source asks.
@@ -51,8 +53,8 @@ impl Node {
     pub(crate) fn take(&mut self, opened: Opened) {
         self.run_id = opened.run_id;
         self.journal_key = opened.journal_key;
+        self.client_id = opened.client_id;
         self.known = true;
-        self.away = None;
         self.links.push(opened.link);
     }
 
@@ -70,23 +72,6 @@ impl Node {
             .find(|&index| roomy(&self.links[index]))?;
         self.feeding = index;
         self.links.get_mut(index)
-    }
-
-    pub(crate) fn replay(&mut self, commands: Range<u64>) {
-        self.replay = commands;
-    }
-
-    pub(crate) fn next_replay(&self) -> Option<u64> {
-        (!self.replay.is_empty()).then_some(self.replay.start)
-    }
-
-    /// The next one was sent, or is not this node's.
-    pub(crate) fn replayed(&mut self) {
-        self.replay.start += 1;
-    }
-
-    pub(crate) fn is_replaying(&self) -> bool {
-        !self.replay.is_empty()
     }
 
     /// Whether replies are awaited.
@@ -109,10 +94,41 @@ impl Node {
         self.links.iter().map(|link| link.bytes).sum()
     }
 
-    pub(crate) fn lost(&mut self) {
+    /// A connection was lost: the first time it is made again at once. How long the server has been away in all.
+    pub(crate) fn lost(&mut self) -> Duration {
         let now = Instant::now();
-        self.away.get_or_insert(Away { since: now, next_try: now });
+        let away = match self.away.take() {
+            None => Away { since: now, next_try: now },
+            Some(away) => Away { next_try: now + RETRY, ..away },
+        };
+        let since = away.since;
+        self.away = Some(away);
         // Whatever the journal said may be lost too.
+        self.mark = u64::MAX;
+        now - since
+    }
+
+    /// It executes commands.
+    pub(crate) fn is_back(&mut self) {
+        self.away = None;
+    }
+
+    /// Whether it cannot be reached now.
+    pub(crate) fn is_away(&self) -> bool {
+        self.away.is_some() && self.links.is_empty()
+    }
+
+    pub(crate) fn is_known(&self) -> bool {
+        self.known
+    }
+
+    pub(crate) fn client_id(&self) -> Option<u64> {
+        self.client_id
+    }
+
+    /// The journal's key, when the slot of the old one has moved.
+    pub(crate) fn keep_journal_at(&mut self, key: Option<String>) {
+        self.journal_key = key;
         self.mark = u64::MAX;
     }
 

@@ -11,11 +11,13 @@ pub(crate) fn length(input: &[u8]) -> Result<Option<usize>, Malformed> {
     let mut replies = 1_usize;
     while replies > 0 {
         replies -= 1;
-        let Some(line) = line_end(&input[at..]) else {
+        let Some(end) = line_end(&input[at..]) else {
             return if input.len() - at > LONGEST_LINE { Err(Malformed) } else { Ok(None) };
         };
-        let (kind, header) = (input[at], &input[at + 1..at + line]);
-        at += line + 2;
+        let [kind, header @ .., b'\r'] = &input[at..at + end] else {
+            return Err(Malformed);
+        };
+        at += end + 1;
         match kind {
             b'+' | b'-' | b':' => {}
             b'$' => {
@@ -37,14 +39,16 @@ pub(crate) fn length(input: &[u8]) -> Result<Option<usize>, Malformed> {
 /// No server sends a line that long.
 const LONGEST_LINE: usize = 64 * 1024;
 
+/// A string is at most 512 MB, and so many elements nobody asks for.
+const LARGEST: usize = 512 * 1024 * 1024;
+
 /// Not the beginning of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
-/// Where the line's `\r\n` begins.
+/// Where the line's `\n` is.
 fn line_end(input: &[u8]) -> Option<usize> {
-    let end = input.iter().position(|&byte| byte == b'\n')?;
-    end.checked_sub(1)
+    input.iter().position(|&byte| byte == b'\n')
 }
 
 fn size(header: &[u8]) -> Result<Option<usize>, Malformed> {
@@ -52,7 +56,7 @@ fn size(header: &[u8]) -> Result<Option<usize>, Malformed> {
         return Ok(None);
     }
     let number = std::str::from_utf8(header).ok().and_then(|text| text.parse().ok());
-    number.map(Some).ok_or(Malformed)
+    number.filter(|size| *size <= LARGEST).map(Some).ok_or(Malformed)
 }
 
 /// What an error asks the sender to do.
@@ -64,8 +68,6 @@ pub(crate) enum Refusal {
     Ask { address: String },
     /// Later.
     NotNow,
-    /// The key is there already (BUSYKEY of RESTORE): once more, as a command that may have been executed before.
-    Exists,
     /// Never.
     Never(String),
 }
@@ -79,10 +81,13 @@ impl Refusal {
         match (code, slot.and_then(|slot| slot.parse().ok()), address) {
             (Some("MOVED"), Some(slot), Some(address)) => Self::Moved { slot, address: address.to_owned() },
             (Some("ASK"), Some(_), Some(address)) => Self::Ask { address: address.to_owned() },
-            (Some("TRYAGAIN" | "CLUSTERDOWN" | "LOADING" | "MASTERDOWN" | "READONLY" | "BUSY"), ..) => {
-                Self::NotNow
-            }
-            (Some("BUSYKEY"), ..) => Self::Exists,
+            (
+                Some(
+                    "NOREPLICAS" | "TRYAGAIN" | "CLUSTERDOWN" | "LOADING" | "MASTERDOWN" | "READONLY"
+                    | "BUSY",
+                ),
+                ..,
+            ) => Self::NotNow,
             _ => Self::Never(text),
         }
     }

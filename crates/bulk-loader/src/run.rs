@@ -13,6 +13,7 @@ mod journals;
 mod replies;
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -71,8 +72,18 @@ pub(crate) struct Run<'a, S> {
     asked: VecDeque<(usize, Sent)>,
     /// Whether nothing has come since the last sleep.
     slept_in_vain: bool,
+    /// Acknowledged commands that a server may have lost, and that have not been sent again.
+    replay: Range<u64>,
     /// Acknowledged commands that are on their way once more.
     replays_open: u64,
+    /// Whether a command was executed since the last look.
+    accepted: bool,
+    /// Redirections since a command was executed.
+    redirected: usize,
+    /// What the server last said instead of executing a command.
+    refusal: Option<String>,
+    /// Whether the one key has to be counted again before anything else is sent.
+    recount: bool,
     /// When a reply last came.
     heard: Instant,
     journalled: Instant,
@@ -99,7 +110,12 @@ impl<'a, S: Source> Run<'a, S> {
             not_before: now,
             asked: VecDeque::new(),
             slept_in_vain: false,
+            replay: 0..0,
             replays_open: 0,
+            accepted: false,
+            redirected: 0,
+            refusal: None,
+            recount: false,
             heard: now,
             journalled: now,
             loaded: Loaded::default(),
@@ -114,7 +130,7 @@ impl<'a, S: Source> Run<'a, S> {
         let begun = Instant::now();
         self.heard = begun;
         let mut told = begun;
-        while self.ledger.mark() < self.commands || self.replays_open > 0 {
+        while self.is_unfinished() {
             self.feed();
             let busy = self.exchange()?;
             let now = Instant::now();
@@ -138,6 +154,15 @@ impl<'a, S: Source> Run<'a, S> {
         progress(Progress { records: of, of });
         self.loaded.bytes_sent += self.nodes.iter().map(Node::bytes).sum::<u64>();
         Ok(self.loaded)
+    }
+
+    /// A server that is away may come back without what it acknowledged.
+    fn is_unfinished(&self) -> bool {
+        let away = |(index, node): (usize, &Node)| node.is_away() && self.topology.serves(index);
+        self.ledger.mark() < self.commands
+            || self.replays_open > 0
+            || !self.replay.is_empty()
+            || self.nodes.iter().enumerate().any(away)
     }
 
     /// Waits until it is worth while to go on.

@@ -15,6 +15,8 @@ pub(crate) enum SetupError {
     Later(String),
     /// Not worth it: wrong password, not allowed.
     Never(String),
+    /// The data are not what this load could have made.
+    Disturbed(String),
 }
 
 impl From<io::Error> for SetupError {
@@ -36,14 +38,17 @@ pub(crate) struct Greeting {
     pub round_trip: Duration,
     /// Changes when the server starts anew; none if the server does not tell.
     pub run_id: Option<String>,
+    /// The server's number of the connection, if it tells.
+    pub client_id: Option<u64>,
     /// The replies to the questions, complete RESP.
     pub answers: Vec<Vec<u8>>,
 }
 
-/// Connects, logs in, and asks `questions`, each in RESP. The stream still blocks.
+/// Connects, logs in, ends the connection `fence`, and asks `questions`, each in RESP. The stream still blocks.
 pub(crate) fn open(
     address: &Address,
     endpoint: &Endpoint,
+    fence: Option<u64>,
     questions: &[Vec<u8>],
 ) -> Result<(Stream, Greeting), SetupError> {
     let mut stream = Stream::connect(address, endpoint)?;
@@ -61,9 +66,18 @@ pub(crate) fn open(
     let asked = Instant::now();
     let info = conversation.ask(&info)?;
     let round_trip = asked.elapsed();
+    // Whoever may not ask INFO is told so with every answer; anything else is a server that is not ready.
+    if info.starts_with(b"-") && !info.starts_with(b"-NOPERM") {
+        return Err(SetupError::Later(String::from_utf8_lossy(&info[1..]).trim_end().to_owned()));
+    }
     let run_id = String::from_utf8_lossy(&info)
         .lines()
         .find_map(|line| line.strip_prefix("run_id:").map(|id| id.trim().to_owned()));
+    let client_id = conversation.number(&["CLIENT", "ID"])?;
+    if let Some(fence) = fence {
+        // It may be gone already.
+        conversation.number(&["CLIENT", "KILL", "ID", &fence.to_string()])?;
+    }
     let mut answers = Vec::with_capacity(questions.len());
     for question in questions {
         let answer = conversation.ask(question)?;
@@ -75,7 +89,7 @@ pub(crate) fn open(
         }
         answers.push(answer);
     }
-    Ok((stream, Greeting { round_trip, run_id, answers }))
+    Ok((stream, Greeting { round_trip, run_id, client_id, answers }))
 }
 
 struct Conversation<'a> {
@@ -91,9 +105,21 @@ impl Conversation<'_> {
         let answer = self.ask(&command)?;
         if answer.starts_with(b"-") {
             let error = String::from_utf8_lossy(&answer[1..]).trim_end().to_owned();
-            return Err(SetupError::Never(error));
+            // Some servers repeat the arguments of a command that they do not know, and a password is one of them.
+            let error = error.split(", with args").next().unwrap_or_default().to_owned();
+            let later = error.contains("max number of clients");
+            return Err(if later { SetupError::Later(error) } else { SetupError::Never(error) });
         }
         Ok(())
+    }
+
+    /// Asks for a number; none if the server does not tell.
+    fn number(&mut self, words: &[&str]) -> Result<Option<u64>, SetupError> {
+        let mut command = Vec::new();
+        push_command(&mut command, words);
+        let answer = self.ask(&command)?;
+        let digits = answer.strip_prefix(b":").unwrap_or_default();
+        Ok(std::str::from_utf8(digits).ok().and_then(|text| text.trim_end().parse().ok()))
     }
 
     fn ask(&mut self, command: &[u8]) -> Result<Vec<u8>, SetupError> {

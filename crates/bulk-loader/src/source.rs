@@ -50,6 +50,9 @@ pub enum Repetition {
     Counted {
         /// The command that asks, in RESP; its reply is the number of records, for example LLEN.
         ask: Vec<u8>,
+        /// The command that asks for the newest record, in RESP, for example LINDEX. Records are their own numbers here,
+        /// from 1, so the reply has to be the same number: else something is missing, or there twice.
+        newest: Vec<u8>,
     },
 }
 

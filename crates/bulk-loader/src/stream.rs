@@ -12,7 +12,7 @@ use crate::endpoint::Tls;
 use crate::endpoint::{Address, Endpoint};
 
 /// How long a connection attempt, and each reply of the set-up, may take.
-const SETUP_TIMEOUT: Duration = Duration::from_secs(5);
+const SETUP_TIMEOUT: Duration = Duration::from_secs(3);
 
 pub(crate) enum Stream {
     Tcp(TcpStream),

@@ -31,24 +31,27 @@ pub(crate) struct Topology {
     nodes: Vec<Address>,
     /// An index into `nodes` for every slot; empty on a single server, where everything is node 0.
     owners: Vec<usize>,
+    /// Nodes that were given slots of others since somebody last asked.
+    gainers: Vec<usize>,
 }
 
 impl Topology {
     /// A single server.
     pub(crate) fn single(address: Address) -> Self {
-        Self { nodes: vec![address], owners: Vec::new() }
+        Self { nodes: vec![address], owners: Vec::new(), gainers: Vec::new() }
     }
 
     /// Asks a node of a cluster.
     pub(crate) fn ask(address: &Address, endpoint: &Endpoint) -> Result<Self, SetupError> {
-        let mut topology = Self { nodes: Vec::new(), owners: vec![usize::MAX; usize::from(SLOTS)] };
+        let mut topology =
+            Self { nodes: Vec::new(), owners: vec![usize::MAX; usize::from(SLOTS)], gainers: Vec::new() };
         topology.refresh(address, endpoint)?;
         Ok(topology)
     }
 
     /// Asks a node again. Slots that nobody serves keep their last node.
     pub(crate) fn refresh(&mut self, address: &Address, endpoint: &Endpoint) -> Result<(), SetupError> {
-        let (mut stream, _) = setup::open(address, endpoint, &[])?;
+        let (mut stream, _) = setup::open(address, endpoint, None, &[])?;
         let mut command = Vec::new();
         crate::source::push_command(&mut command, &["CLUSTER", "SLOTS"]);
         stream.write_all(&command)?;
@@ -95,8 +98,16 @@ impl Topology {
         let node = self.index(&address);
         let (first, last) = (usize::try_from(*first).unwrap_or(0), usize::try_from(*last).unwrap_or(0));
         for owner in self.owners.iter_mut().take(last + 1).skip(first) {
-            *owner = node;
+            let before = std::mem::replace(owner, node);
+            if before != node && before != usize::MAX && !self.gainers.contains(&node) {
+                self.gainers.push(node);
+            }
         }
+    }
+
+    /// The nodes that were given slots of others since the last call.
+    pub(crate) fn gainers(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.gainers)
     }
 
     /// A slot has moved.

@@ -7,6 +7,7 @@ mod memory;
 mod peers;
 mod query;
 
+use crate::load::Kind;
 use crate::people::push_number;
 
 /// Builds key names, each behind the prefix of the target.
@@ -99,5 +100,23 @@ impl Keys {
     #[must_use]
     pub fn probes(&self) -> (String, String) {
         (self.named("bulk:probe:plain"), self.named("bulk:probe:made"))
+    }
+
+    /// What the names of all records of a kind match; other names match too.
+    #[must_use]
+    pub fn pattern_of(&self, kind: Kind) -> String {
+        match kind {
+            Kind::Users => self.users_pattern(),
+            Kind::Strings => self.named("user_text:*"),
+            Kind::List => self.biglist(),
+        }
+    }
+
+    /// The number in the name of a user or a text.
+    #[must_use]
+    pub fn number_in(&self, key: &[u8]) -> Option<u64> {
+        let name = std::str::from_utf8(key).ok()?.strip_prefix(&self.prefix)?;
+        let digits = name.strip_prefix("user:").or_else(|| name.strip_prefix("user_text:"))?;
+        digits.parse().ok()
     }
 }

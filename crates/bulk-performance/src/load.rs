@@ -74,9 +74,6 @@ pub(crate) async fn command(args: &TargetArgs, options: Options, showing: Showin
 pub async fn run(target: &Target, plan: &Plan, bar: &Bar) -> Result<Report, Failure> {
     let past = past::prepare(target, plan, bar).await?;
     let mut report = stream::records(target, plan, &past, bar).await?;
-    if plan.indexes {
-        report.add_indexes(&stream::indexes(target, plan, &past, bar).await?);
-    }
     past.finish(target).await?;
     if plan.verify {
         bar.begin(plan.records, "verified");

@@ -135,26 +135,48 @@ async fn a_server_that_comes_back_empty_is_filled_again() {
 
 #[tokio::test]
 async fn a_record_that_is_refused_is_named() {
-    let server = Server::start().unwrap();
-    let target = on(&server.url()).await;
-    let _: () = target.connection().set("user:500", "somebody else's").await.unwrap();
-    let plain = Plan { writing: Writing::Hset, ..plan(1_000) };
-    let failure = load::run(&target, &plain, &Bar::hidden()).await.unwrap_err();
-    assert_eq!(failure.class(), Class::WrongType, "{failure}");
-    assert!(failure.to_string().contains("user:500"), "{failure}");
-    let kept: String = target.connection().get("user:500").await.unwrap();
-    assert_eq!(kept, "somebody else's");
+    for writing in [Writing::Hset, Writing::Auto] {
+        let server = Server::start().unwrap();
+        let loading = Underway::start(on(&server.url()).await, Plan { writing, ..plan(300_000) });
+        loading.until(1_000).await;
+        // Somebody else takes a name that is still to come.
+        let mut other = server.client().get_connection().unwrap();
+        let _: () = other.set("user:299999", "somebody else's").unwrap();
+        let failure = loading.end().await.unwrap_err();
+        assert_eq!(failure.class(), Class::WrongType, "{failure}");
+        assert!(failure.to_string().contains("user:299999"), "{failure}");
+        let kept: String = other.get("user:299999").unwrap();
+        assert_eq!(kept, "somebody else's");
+    }
 }
 
 #[tokio::test]
-async fn what_another_lesson_left_under_the_same_names_is_replaced() {
+async fn what_other_lessons_left_under_the_same_names_is_no_obstacle() {
     let server = Server::start().unwrap();
     let target = on(&server.url()).await;
-    let _: () = target.connection().hset("user:1", "nickname", "P").await.unwrap();
-    let report = load::run(&target, &plan(1_000), &Bar::hidden()).await.unwrap();
-    assert_eq!((report.command, report.verified), ("RESTORE", Some(true)));
-    let fields: usize = target.connection().hlen("user:1").await.unwrap();
-    assert_eq!(fields, FIELDS.len());
+    for writing in [Writing::Hset, Writing::Auto] {
+        let mut own = target.connection();
+        let _: () = own.hset("user:1", "nickname", "P").await.unwrap();
+        let _: () = own.set("user:2", "a text").await.unwrap();
+        let report = load::run(&target, &Plan { writing, ..plan(1_000) }, &Bar::hidden()).await.unwrap();
+        assert_eq!(report.verified, Some(true), "{writing:?}");
+        let fields: usize = own.hlen("user:1").await.unwrap();
+        assert_eq!(fields, FIELDS.len(), "{writing:?}");
+    }
+    let _: () = target.connection().lpush("biglist", "left").await.unwrap();
+    let list = Plan { kind: Kind::List, ..plan(5_000) };
+    let report = load::run(&target, &list, &Bar::hidden()).await.unwrap();
+    assert_eq!(report.verified, Some(true));
+}
+
+#[tokio::test]
+async fn a_user_with_a_field_too_many_is_found() {
+    let server = Server::start().unwrap();
+    let target = on(&server.url()).await;
+    load::run(&target, &plan(100), &Bar::hidden()).await.unwrap();
+    let _: () = target.connection().hset("user:7", "nickname", "P").await.unwrap();
+    let checked = load::check::everything(&target, &plan(100), &Bar::hidden()).await.unwrap();
+    assert_eq!(checked.wrong.map(|wrong| wrong.record).as_deref(), Some("user:7"));
 }
 
 #[tokio::test]

@@ -11,7 +11,6 @@ use bulk_performance::people::{FIELDS, People};
 use bulk_performance::stored::Content;
 use clap::Parser;
 use lab_connection::{Target, TargetArgs, own_keys};
-use lab_runner::course::Showing;
 use lab_server::Server;
 
 /// An opened private server and users to store there.
@@ -188,7 +187,7 @@ async fn a_run_leaves_ten_users_and_meets_no_foreign_keys() {
     }
     for records in [1, 300, 30] {
         let command = Some(Command::Memory(Options { records }));
-        let arguments = Arguments { showing: Showing::default(), target: args.clone(), command };
+        let arguments = Arguments { list: false, json: false, no_pause: true, target: args.clone(), command };
         bulk_performance::run(arguments).await.unwrap();
         let keys = stored_keys(&target).await;
         assert!(keys.contains("json:1") && keys.contains("memory:written"), "{keys:?}");

@@ -1,8 +1,9 @@
 //! Makes connections, and makes them again; finds out what a server that started anew has lost.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::{COMMAND_MICROS, Run, WIDEST_WINDOW};
+use super::{COMMAND_MICROS, Run, TICK, WIDEST_WINDOW};
 use crate::endpoint::Address;
 use crate::error::LoadError;
 use crate::journal::Journal;
@@ -19,8 +20,8 @@ impl<S: Source> Run<'_, S> {
         let begun = Instant::now();
         if self.loader.endpoint.cluster {
             let address = &self.loader.endpoint.address;
-            self.topology = Topology::ask(address, &self.loader.endpoint)
-                .map_err(|error| Self::not_set_up(address, error, begun))?;
+            self.topology =
+                self.patiently(begun, address, || Topology::ask(address, &self.loader.endpoint))?;
         }
         let one_key = self.source.repetition() != Repetition::Harmless;
         // A key whose slot moves while commands are on their way would get them in another order.
@@ -35,9 +36,8 @@ impl<S: Source> Run<'_, S> {
                 continue;
             }
             for _ in 0..self.connections {
-                let opened = self
-                    .open(node)
-                    .map_err(|error| Self::not_set_up(&self.topology.nodes()[node], error, begun))?;
+                let address = &self.topology.nodes()[node];
+                let opened = self.patiently(begun, address, || self.open(node))?;
                 let counted = opened.counted.map(|records| self.commands_in(records)).transpose()?;
                 self.widen(opened.round_trip);
                 marks.extend(counted.or(opened.mark));
@@ -48,6 +48,27 @@ impl<S: Source> Run<'_, S> {
             self.go_on_from(marks.into_iter().min().unwrap_or(0));
         }
         Ok(())
+    }
+
+    /// A server that still loads its data, or is about to come back, is worth waiting for.
+    fn patiently<T>(
+        &self,
+        begun: Instant,
+        address: &Address,
+        mut set_up: impl FnMut() -> Result<T, SetupError>,
+    ) -> Result<T, LoadError> {
+        loop {
+            match set_up() {
+                Ok(done) => return Ok(done),
+                Err(SetupError::Later(_))
+                    if begun.elapsed() < self.loader.patience
+                        && !self.loader.stop.load(Ordering::Relaxed) =>
+                {
+                    std::thread::sleep(TICK);
+                }
+                Err(error) => return Err(Self::not_set_up(address, error, begun)),
+            }
+        }
     }
 
     /// Far away, what is under way has to fill the way there and back.
@@ -66,7 +87,9 @@ impl<S: Source> Run<'_, S> {
 
     /// Makes the connections that are missing, where it is time to try.
     pub(super) fn reconnect(&mut self, now: Instant) -> Result<(), LoadError> {
-        if now - self.heard > self.loader.patience && self.nodes.iter().any(Node::is_waiting) {
+        let waiting =
+            !self.again.is_empty() || !self.asked.is_empty() || self.nodes.iter().any(Node::is_waiting);
+        if waiting && now - self.heard > self.loader.patience {
             return Err(self.silent(now));
         }
         for node in 0..self.nodes.len() {
@@ -75,11 +98,8 @@ impl<S: Source> Run<'_, S> {
             }
             match self.open(node) {
                 Ok(opened) => self.welcome(node, opened)?,
-                Err(SetupError::Never(error)) => {
-                    let address = self.topology.nodes()[node].to_string();
-                    return Err(LoadError::Refused { address, error });
-                }
                 Err(SetupError::Later(why)) => self.try_later(node, why)?,
+                Err(error) => return Err(Self::not_set_up(&self.topology.nodes()[node], error, now)),
             }
         }
         self.refresh_doubtful();
@@ -94,16 +114,24 @@ impl<S: Source> Run<'_, S> {
     fn welcome(&mut self, node: usize, opened: Opened) -> Result<(), LoadError> {
         if let Some(records) = opened.counted {
             let applied = self.commands_in(records)?;
+            self.loaded.resumed_after = self.loaded.resumed_after.min(records);
             self.next = applied;
             self.ledger = Ledger::from(applied);
             // Commands whose replies were lost with the connection count as well.
             self.loaded.records = records.saturating_sub(self.loaded.resumed_after);
             self.again.clear();
-        } else if self.counted_slot.is_none() && self.nodes[node].may_have_lost(&opened) {
-            self.nodes[node].replay(opened.mark.unwrap_or(0)..self.next);
+            self.asked.clear();
+        } else if self.counted_slot.is_none()
+            && self.loader.journal.is_some()
+            && self.nodes[node].may_have_lost(&opened)
+        {
+            // The journal of a node that was given slots meanwhile says nothing of the keys that came with them.
+            let imported = self.nodes[node].is_known() && self.nodes[node].gained;
+            let mark = if imported { 0 } else { opened.mark.unwrap_or(0) };
+            let from = if self.replay.is_empty() { mark } else { mark.min(self.replay.start) };
+            self.replay = from..self.next;
         }
         self.nodes[node].take(opened);
-        self.heard = Instant::now();
         Ok(())
     }
 
@@ -134,6 +162,9 @@ impl<S: Source> Run<'_, S> {
 
     pub(super) fn adopt_new_nodes(&mut self) {
         self.nodes.resize_with(self.topology.nodes().len(), Node::default);
+        for node in self.topology.gainers() {
+            self.nodes[node].gained = true;
+        }
     }
 
     /// Sets a connection up, with the questions that this load has.
@@ -144,21 +175,33 @@ impl<S: Source> Run<'_, S> {
         if let Some(key) = &key {
             questions.push(Journal::read_command(key));
         }
-        if let Repetition::Counted { ask } = self.source.repetition()
+        if let Repetition::Counted { ask, newest } = self.source.repetition()
             && self.counted_slot.is_some_and(|slot| self.topology.owner(slot) == node)
         {
-            questions.push(ask);
+            questions.extend([ask, newest]);
         }
-        let (stream, greeting) = crate::setup::open(address, &self.loader.endpoint, &questions)?;
+        // A connection that seems lost to us may still execute what is on its way.
+        let fence = self.counted_slot.and_then(|_| self.nodes.get(node)?.client_id());
+        let (stream, greeting) = crate::setup::open(address, &self.loader.endpoint, fence, &questions)?;
         let mut answers = greeting.answers.iter();
         let asked = self.loader.journal.as_ref().filter(|_| key.is_some());
         let mark = asked.and_then(|journal| answers.next().map(|reply| journal.mark(reply)));
         let counted = answers.next().map(|reply| integer(reply));
+        if let (Some(records), Some(newest)) = (counted, answers.next())
+            && records != text_number(newest)
+        {
+            let key = self.source.describe(0);
+            let newest = text_number(newest);
+            return Err(SetupError::Disturbed(format!(
+                "{key} has {records} records, and the newest is number {newest}: some are missing, or there twice"
+            )));
+        }
         let round_trip = greeting.round_trip;
         Ok(Opened {
             link: Link::over(stream)?,
             round_trip,
             run_id: greeting.run_id,
+            client_id: greeting.client_id,
             mark,
             counted,
             journal_key: key,
@@ -176,15 +219,33 @@ impl<S: Source> Run<'_, S> {
         self.again.extend(
             link.unanswered().into_iter().filter(|sent| matches!(sent, Sent::Command(_) | Sent::Replay(_))),
         );
-        self.nodes[node].lost();
+        let away = self.nodes[node].lost();
+        if away > self.loader.patience {
+            let address = self.topology.nodes()[node].to_string();
+            let why = "it closes every connection".into();
+            return Err(LoadError::Unreachable { address, why, waited: away });
+        }
+        if self.counted_slot.is_some() {
+            self.forget_connections();
+        }
         Ok(())
+    }
+
+    /// Ends all connections, so that the one key is counted before anything else is sent.
+    pub(super) fn forget_connections(&mut self) {
+        for node in &mut self.nodes {
+            self.loaded.bytes_sent += node.bytes();
+            node.links.clear();
+        }
+        self.again.clear();
+        self.asked.clear();
     }
 
     fn silent(&self, now: Instant) -> LoadError {
         let node = self.nodes.iter().position(Node::is_waiting).unwrap_or(0);
         LoadError::Unreachable {
             address: self.topology.nodes()[node].to_string(),
-            why: "it does not answer".into(),
+            why: self.refusal.clone().unwrap_or_else(|| "it does not answer".into()),
             waited: now - self.heard,
         }
     }
@@ -193,6 +254,7 @@ impl<S: Source> Run<'_, S> {
         let address = address.to_string();
         match error {
             SetupError::Never(error) => LoadError::Refused { address, error },
+            SetupError::Disturbed(why) => LoadError::Disturbed(why),
             SetupError::Later(why) => LoadError::Unreachable { address, why, waited: begun.elapsed() },
         }
     }
@@ -212,6 +274,11 @@ impl<S: Source> Run<'_, S> {
             self.source.describe(0)
         )))
     }
+}
+
+/// The number in a reply that is a text; 0 if there is none.
+fn text_number(reply: &[u8]) -> u64 {
+    String::from_utf8_lossy(reply).lines().nth(1).and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 fn integer(reply: &[u8]) -> u64 {

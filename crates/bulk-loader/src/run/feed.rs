@@ -58,20 +58,16 @@ impl<S: Source> Run<'_, S> {
         }
     }
 
-    /// Sends what nodes may have lost to them again.
+    /// Sends again what servers may have lost, to whoever serves the slot now.
     fn feed_replays(&mut self) {
-        for node in 0..self.nodes.len() {
-            while let Some(command) = self.nodes[node].next_replay() {
-                if self.owner_of(command) != node {
-                    self.nodes[node].replayed();
-                    continue;
-                }
-                let Some(link) = self.nodes[node].roomy_link(self.window) else { break };
-                self.source.write(command, true, link.queue(Sent::Replay(command)));
-                self.nodes[node].replayed();
-                self.replays_open += 1;
-                self.loaded.replayed += self.records_of(command);
-            }
+        while !self.replay.is_empty() {
+            let command = self.replay.start;
+            let node = self.owner_of(command);
+            let Some(link) = self.nodes[node].roomy_link(self.window) else { return };
+            self.source.write(command, true, link.queue(Sent::Replay(command)));
+            self.replay.start += 1;
+            self.replays_open += 1;
+            self.loaded.replayed += self.records_of(command);
         }
     }
 

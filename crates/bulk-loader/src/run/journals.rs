@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use super::Run;
 use crate::error::LoadError;
 use crate::link::Sent;
-use crate::node::Node;
 use crate::reply::Refusal;
 use crate::source::{Source, push_command};
 
@@ -23,7 +22,7 @@ impl<S: Source> Run<'_, S> {
     /// Tells every node how far the load has come, unless some node has not yet got back what it lost.
     pub(super) fn write_journals(&mut self) {
         let Some(journal) = &self.loader.journal else { return };
-        if self.replays_open > 0 || self.nodes.iter().any(Node::is_replaying) {
+        if self.replays_open > 0 || !self.replay.is_empty() {
             return;
         }
         for node in &mut self.nodes {
@@ -44,13 +43,15 @@ impl<S: Source> Run<'_, S> {
     }
 
     /// A journal that cannot be written may be on the way to another node; anything else is told.
-    pub(super) fn journal_refused(&self, reply: &[u8]) -> Result<(), LoadError> {
-        match Refusal::read(reply) {
-            Refusal::Never(error) => {
-                let key = self.loader.journal.as_ref().map(|journal| journal.key.clone()).unwrap_or_default();
-                Err(LoadError::Rejected { record: format!("the journal {key}"), error })
-            }
-            _ => Ok(()),
+    pub(super) fn journal_refused(&mut self, node: usize, reply: &[u8]) -> Result<(), LoadError> {
+        if let Refusal::Never(error) = Refusal::read(reply) {
+            let key = self.loader.journal.as_ref().map(|journal| journal.key.clone()).unwrap_or_default();
+            return Err(LoadError::Rejected { record: format!("the journal {key}"), error });
         }
+        // Its slot has moved; another key takes its place.
+        let journal = self.loader.journal.as_ref();
+        let key = journal.and_then(|journal| journal.key_on(node, &self.topology));
+        self.nodes[node].keep_journal_at(key);
+        Ok(())
     }
 }

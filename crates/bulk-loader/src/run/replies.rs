@@ -24,6 +24,10 @@ impl<S: Source> Run<'_, S> {
                 }
             }
         }
+        if std::mem::take(&mut self.recount) {
+            self.forget_connections();
+            self.not_before = Instant::now() + PAUSE;
+        }
         Ok(busy)
     }
 
@@ -47,8 +51,13 @@ impl<S: Source> Run<'_, S> {
         match received {
             Ok(Ok(any)) => {
                 if any {
-                    self.heard = Instant::now();
                     self.slept_in_vain = false;
+                }
+                // Only what was executed counts as an answer: a server may refuse for ever.
+                if std::mem::take(&mut self.accepted) {
+                    self.heard = Instant::now();
+                    self.redirected = 0;
+                    self.nodes[node].is_back();
                 }
                 Ok(Ok(any))
             }
@@ -69,7 +78,7 @@ impl<S: Source> Run<'_, S> {
     fn take(&mut self, node: usize, sent: Sent, reply: &[u8]) -> Result<(), LoadError> {
         let (Sent::Command(command) | Sent::Replay(command)) = sent else {
             return match reply.first() {
-                Some(b'-') if sent == Sent::Journal => self.journal_refused(reply),
+                Some(b'-') if sent == Sent::Journal => self.journal_refused(node, reply),
                 _ => Ok(()),
             };
         };
@@ -83,6 +92,7 @@ impl<S: Source> Run<'_, S> {
                 reply: format!("{shown:?}"),
             });
         }
+        self.accepted = true;
         if let Sent::Replay(_) = sent {
             self.replays_open -= 1;
         } else if self.ledger.acknowledge(command) {
@@ -92,17 +102,25 @@ impl<S: Source> Run<'_, S> {
     }
 
     fn refused(&mut self, node: usize, sent: Sent, command: u64, reply: &[u8]) -> Result<(), LoadError> {
+        self.refusal = Some(String::from_utf8_lossy(&reply[1..]).trim_end().to_owned());
+        if self.counted_slot.is_some() && Refusal::read(reply) == Refusal::NotNow {
+            // Later ones may have been executed: the server has to be asked.
+            self.recount = true;
+            return Ok(());
+        }
         match Refusal::read(reply) {
             Refusal::Moved { slot, address } if self.topology.is_cluster() => {
                 if let Some(address) = Endpoint::redirected(&self.topology.nodes()[node], &address) {
-                    self.topology.assign(slot, &address);
+                    let node = self.topology.assign(slot, &address);
                     self.adopt_new_nodes();
+                    self.nodes[node].gained = true;
+                    self.nodes[node].doubtful = true;
                 }
-                self.loaded.redirections += 1;
+                self.count_redirection();
                 self.again.push_back(sent);
             }
             Refusal::Ask { address } if self.topology.is_cluster() => {
-                self.loaded.redirections += 1;
+                self.count_redirection();
                 match Endpoint::redirected(&self.topology.nodes()[node], &address) {
                     Some(address) => {
                         let node = self.topology.index(&address);
@@ -112,7 +130,6 @@ impl<S: Source> Run<'_, S> {
                     None => self.again.push_back(sent),
                 }
             }
-            Refusal::Exists => self.again.push_back(sent),
             Refusal::NotNow => {
                 self.again.push_back(sent);
                 self.not_before = Instant::now() + PAUSE;
@@ -127,5 +144,14 @@ impl<S: Source> Run<'_, S> {
             }
         }
         Ok(())
+    }
+
+    /// Nodes that do not agree send a command to and fro for a while.
+    fn count_redirection(&mut self) {
+        self.loaded.redirections += 1;
+        self.redirected += 1;
+        if self.redirected > self.window {
+            self.not_before = Instant::now() + PAUSE;
+        }
     }
 }

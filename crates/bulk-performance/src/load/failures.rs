@@ -8,11 +8,27 @@ use super::plan::Plan;
 
 /// In the words of every other failure of this workspace.
 pub(crate) fn explain(error: &LoadError, target: &Target, plan: &Plan) -> Failure {
+    let failure = what_happened(error, plan);
+    let spoilt = matches!(error, LoadError::Unexpected { .. } | LoadError::Disturbed(_));
+    if target.private().is_some() || spoilt {
+        return failure;
+    }
+    failure.try_next("the same command with --resume: it goes on after the last record that the server has")
+}
+
+/// The same while everything is read back, when there is nothing to go on with.
+pub(crate) fn explain_reading(error: &LoadError, plan: &Plan) -> Failure {
+    what_happened(error, plan).try_next(
+        "the data may be complete: load again to have them checked, or with --no-verify to do without",
+    )
+}
+
+fn what_happened(error: &LoadError, plan: &Plan) -> Failure {
     let text = error.to_string();
     let kept = "Every record that was acknowledged is kept.";
-    let failure = match error {
+    match error {
         LoadError::Unreachable { address, why, waited } => Failure::new(
-            Class::Refused,
+            if why.contains("answer") { Class::Timeout } else { Class::Refused },
             format!("{address} has been away for {} s.", waited.as_secs()),
             format!("{why}. {kept}"),
         )
@@ -21,12 +37,13 @@ pub(crate) fn explain(error: &LoadError, target: &Target, plan: &Plan) -> Failur
             plan.patience.as_secs() * 10
         )),
         LoadError::Refused { address, error } => {
-            Failure::new(Class::NoPerm, format!("{address} refused the connection."), error.clone())
+            let class = class_of_refusal(error);
+            Failure::new(class, format!("{address} refused the connection."), error.clone())
         }
         LoadError::Rejected { record, error } if error.starts_with("OOM") => Failure::new(
             Class::OutOfMemory,
             format!("The server's memory is full at {record}."),
-            format!("{error}. {kept}"),
+            format!("{}. {kept}", error.trim_end_matches('.')),
         )
         .try_next("raise maxmemory, or load fewer --records"),
         LoadError::Rejected { record, error } if error.starts_with("NOPERM") => Failure::new(
@@ -34,25 +51,38 @@ pub(crate) fn explain(error: &LoadError, target: &Target, plan: &Plan) -> Failur
             format!("The server does not let this user write {record}."),
             error.clone(),
         ),
-        LoadError::Rejected { record, error } if error.starts_with("WRONGTYPE") => Failure::new(
+        LoadError::Rejected { record, error } if is_there_already(error) => Failure::new(
             Class::WrongType,
             format!("{record} exists already, and this load did not write it."),
-            format!("{error}. {kept}"),
+            format!("{}. {kept}", error.trim_end_matches('.')),
         )
         .try_next("--prefix NAME: puts everything under a name of its own"),
-        LoadError::Rejected { record, error } => {
-            Failure::new(Class::Other, format!("The server refused {record}."), format!("{error}. {kept}"))
-        }
-        LoadError::Garbage { .. } => Failure::new(Class::Other, "This is not Redis.", text),
+        LoadError::Rejected { record, error } => Failure::new(
+            Class::Other,
+            format!("The server refused {record}."),
+            format!("{}. {kept}", error.trim_end_matches('.')),
+        ),
+        LoadError::Garbage { .. } => Failure::new(Class::NotRedis, "This is not Redis.", text),
         LoadError::Stopped { .. } => Failure::new(Class::Interrupted, "Interrupted.", kept),
         LoadError::Unexpected { .. } | LoadError::Disturbed(_) => {
             Failure::new(Class::CheckFailed, "Somebody else writes the same keys.", text)
                 .try_next("--prefix NAME: puts everything under a name of its own")
         }
         LoadError::System(_) => Failure::new(Class::Other, "The load cannot go on.", text),
-    };
-    if target.private().is_some() {
-        return failure;
     }
-    failure.try_next("the same command with --resume: it goes on after the last record that the server has")
+}
+
+fn is_there_already(error: &str) -> bool {
+    error.starts_with("WRONGTYPE") || error.starts_with("BUSYKEY")
+}
+
+/// In the terms of every other refusal.
+fn class_of_refusal(error: &str) -> Class {
+    match error {
+        said if said.starts_with("WRONGPASS") => Class::WrongPass,
+        said if said.starts_with("NOAUTH") => Class::NoAuth,
+        said if said.starts_with("NOPERM") => Class::NoPerm,
+        said if said.contains("not Redis") => Class::NotRedis,
+        _ => Class::Other,
+    }
 }

@@ -16,6 +16,9 @@ use super::{failures, stream};
 use crate::keys::Keys;
 use crate::stored::index_keys;
 
+/// Names looked at one by one; a database with more keys than this is not a playground.
+const MOST_STRAY: usize = 1_000_000;
+
 /// A load that has begun.
 pub(crate) struct Past {
     key: String,
@@ -129,6 +132,11 @@ async fn remove(
         Kind::Strings => Box::new(move |number, key| names.push_user_text(key, number)),
     };
     let records = before.map_or(0, |before| before.records);
+    // What other lessons, or the shop, left under the same names.
+    let mut stray =
+        own_keys::matching(&mut own, &keys.pattern_of(plan.kind), MOST_STRAY).await.map_err(explain)?;
+    stray.retain(|key| keys.number_in(key).is_some_and(|number| number <= plan.records && number > records));
+    own_keys::unlink(&mut own, &stray).await.map_err(explain)?;
     let source = Unlink { push_key, records, cluster: target.is_cluster() };
     bar.begin(records, "removed");
     let plan = Plan { resume: false, ..plan.clone() };
@@ -143,11 +151,6 @@ impl Past {
     /// Where the load keeps how far it has come.
     pub(crate) fn journal(&self) -> Journal {
         Journal { key: self.journal.clone(), load: self.load.clone() }
-    }
-
-    /// The same for its indexes.
-    pub(crate) fn journal_of_indexes(&self) -> Journal {
-        Journal { key: format!("{}:indexes", self.journal), load: self.load.clone() }
     }
 
     /// Nothing has to be gone on with any more.

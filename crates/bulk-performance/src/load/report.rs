@@ -76,21 +76,6 @@ impl Report {
         .with_peak()
     }
 
-    /// Adds the time and traffic of the indexes; the rate stays that of the records with both.
-    pub(crate) fn add_indexes(&mut self, indexes: &Self) {
-        let sent = self.records_per_second * self.seconds;
-        self.seconds += indexes.seconds;
-        self.records_per_second = sent / self.seconds.max(1e-9);
-        self.bytes_sent += indexes.bytes_sent;
-        self.waits += indexes.waits;
-        self.client_cpu_seconds += indexes.client_cpu_seconds;
-        self.reconnections += indexes.reconnections;
-        self.redirections += indexes.redirections;
-        self.replayed += indexes.replayed;
-        self.resumed |= indexes.resumed;
-        self.peak_rss_bytes = indexes.peak_rss_bytes;
-    }
-
     /// Takes in what was read back; anything wrong fails the run.
     pub(crate) fn verify(&mut self, checked: Checked, plan: &Plan) -> Result<(), Failure> {
         self.verify_seconds = checked.seconds;

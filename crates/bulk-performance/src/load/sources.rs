@@ -81,6 +81,52 @@ impl Source for Users {
     }
 }
 
+/// Users, and then their indexes: one load with one journal.
+pub struct UsersAndIndexes {
+    users: Users,
+    indexes: Option<IndexCommands>,
+}
+
+impl UsersAndIndexes {
+    /// Without indexes it is the users alone.
+    #[must_use]
+    pub fn new(users: Users, indexes: Option<IndexCommands>) -> Self {
+        Self { users, indexes }
+    }
+}
+
+impl Source for UsersAndIndexes {
+    fn commands(&self) -> u64 {
+        self.users.commands() + self.indexes.as_ref().map_or(0, Source::commands)
+    }
+
+    /// An index is no further record.
+    fn records_before(&self, command: u64) -> u64 {
+        command.min(self.users.commands())
+    }
+
+    fn write(&mut self, command: u64, again: bool, out: &mut Vec<u8>) {
+        match (command.checked_sub(self.users.commands()), &mut self.indexes) {
+            (Some(command), Some(indexes)) => indexes.write(command, again, out),
+            _ => self.users.write(command, again, out),
+        }
+    }
+
+    fn slot(&mut self, command: u64) -> u16 {
+        match (command.checked_sub(self.users.commands()), &mut self.indexes) {
+            (Some(command), Some(indexes)) => indexes.slot(command),
+            _ => self.users.slot(command),
+        }
+    }
+
+    fn describe(&self, command: u64) -> String {
+        match (command.checked_sub(self.users.commands()), &self.indexes) {
+            (Some(command), Some(indexes)) => indexes.describe(command),
+            _ => self.users.describe(command),
+        }
+    }
+}
+
 /// The same values as Strings.
 pub struct Strings {
     keys: Keys,
@@ -211,7 +257,9 @@ impl Source for Elements {
     fn repetition(&self) -> Repetition {
         let mut ask = Vec::new();
         push_command(&mut ask, &["LLEN", &self.key]);
-        Repetition::Counted { ask }
+        let mut newest = Vec::new();
+        push_command(&mut newest, &["LINDEX", &self.key, "0"]);
+        Repetition::Counted { ask, newest }
     }
 }
 

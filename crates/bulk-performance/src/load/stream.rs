@@ -17,7 +17,7 @@ use super::failures;
 use super::past::Past;
 use super::plan::{Kind, Plan, Writing};
 use super::report::Report;
-use super::sources::{Elements, IndexCommands, Strings, Users};
+use super::sources::{Elements, IndexCommands, Strings, Users, UsersAndIndexes};
 use crate::keys::Keys;
 
 /// Writes the records of a plan.
@@ -38,13 +38,6 @@ pub(crate) async fn records(target: &Target, plan: &Plan, past: &Past, bar: &Bar
     }
 }
 
-/// Writes the indexes of a plan's users.
-pub(crate) async fn indexes(target: &Target, plan: &Plan, past: &Past, bar: &Bar) -> Result<Report, Failure> {
-    bar.begin(plan.records, "indexed");
-    let source = IndexCommands::new(Keys::new(target.prefix()), plan.records);
-    timed(target, plan, Some(past.journal_of_indexes()), source, bar, "SADD, ZADD").await
-}
-
 async fn users(target: &Target, plan: &Plan, past: &Past, bar: &Bar) -> Result<Report, Failure> {
     let keys = Keys::new(target.prefix());
     let Encoding { dump, why_not } =
@@ -54,19 +47,27 @@ async fn users(target: &Target, plan: &Plan, past: &Past, bar: &Bar) -> Result<R
         Terminal.note(&format!("Users are written with HSET: {why_not}."));
     }
     let restores = dump.is_some();
-    let source = Users::new(keys.clone(), plan.records, dump);
+    let indexes = || plan.indexes.then(|| IndexCommands::new(keys.clone(), plan.records));
+    let source = UsersAndIndexes::new(Users::new(keys.clone(), plan.records, dump), indexes());
     let first = timed_raw(target, plan, Some(past.journal()), source, bar).await;
     match first {
         // A cluster may have nodes of several versions; what one of them does not take, HSET does.
-        Err(LoadError::Rejected { record, error }) if restores && error.contains("DUMP payload") => {
+        Err(LoadError::Rejected { record, error }) if restores && is_about_restore(&error) => {
             Terminal.note(&format!("{record} was refused as RESTORE ({error}); going on with HSET."));
-            let plan = Plan { resume: true, writing: Writing::Hset, ..plan.clone() };
-            let source = Users::new(keys, plan.records, None);
-            timed(target, &plan, Some(past.journal()), source, bar, "HSET").await
+            let plan = &Plan { resume: true, writing: Writing::Hset, ..plan.clone() };
+            let source = UsersAndIndexes::new(Users::new(keys.clone(), plan.records, None), indexes());
+            timed(target, plan, Some(past.journal()), source, bar, "HSET").await
         }
         Err(error) => Err(failures::explain(&error, target, plan)),
         Ok((loaded, spent)) => Ok(Report::new(&loaded, spent, command)),
     }
+}
+
+/// What a node says that does not take RESTORE, or not of this version.
+fn is_about_restore(error: &str) -> bool {
+    ["DUMP payload", "Bad data format", "NOPERM", "unknown command", "unknown or disabled"]
+        .iter()
+        .any(|said| error.contains(said))
 }
 
 async fn timed<S: Source + Send + 'static>(
