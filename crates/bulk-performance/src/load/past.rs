@@ -155,7 +155,11 @@ impl Past {
 
     /// Nothing has to be gone on with any more.
     pub(crate) async fn finish(&self, target: &Target) -> Result<(), Failure> {
-        let done: RedisResult<()> = target.connection().hset(&self.key, "state", "done").await;
+        let mut done: RedisResult<()> = target.connection().hset(&self.key, "state", "done").await;
+        // This connection may have been lost while the loader used its own; to say it twice changes nothing.
+        if done.as_ref().is_err_and(redis::RedisError::is_io_error) {
+            done = target.connection().hset(&self.key, "state", "done").await;
+        }
         done.map_err(|error| target.explain(&error))
     }
 }
