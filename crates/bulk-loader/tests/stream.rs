@@ -211,7 +211,6 @@ fn who_closes_every_connection_is_given_up() {
 }
 
 #[test]
-#[ignore = "the time that a server is away begins anew with every connection that it takes, so this load never ends"]
 fn who_lets_everybody_in_and_closes_at_the_first_record_is_given_up() {
     let fake = Fake::start(|mut stream| {
         greet(&mut stream);

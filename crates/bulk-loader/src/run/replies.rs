@@ -42,7 +42,8 @@ impl<S: Source> Run<'_, S> {
             }
         };
         // While the socket takes commands there is no hurry to read: replies wait in the kernel, and come in long rows.
-        if was_fed && sent_all && link.in_flight() < self.window && !self.source.long_replies() {
+        // Not longer than this, though: the journal and the bar want to know.
+        if was_fed && sent_all && link.in_flight() < self.window / 4 && !self.source.long_replies() {
             self.put_back(node, index, link);
             return Ok(Ok(true));
         }
