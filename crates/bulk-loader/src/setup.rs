@@ -44,11 +44,19 @@ pub(crate) struct Greeting {
     pub answers: Vec<Vec<u8>>,
 }
 
-/// Connects, logs in, ends the connection `fence`, and asks `questions`, each in RESP. The stream still blocks.
+/// Only one connection at a time may execute commands: a connection that seems lost to us may still execute what is on
+/// its way.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Fence {
+    /// The server's number of the connection before this one.
+    pub previous: Option<u64>,
+}
+
+/// Connects, logs in, puts up the fence, and asks `questions`, each in RESP. The stream still blocks.
 pub(crate) fn open(
     address: &Address,
     endpoint: &Endpoint,
-    fence: Option<u64>,
+    fence: Option<Fence>,
     questions: &[Vec<u8>],
 ) -> Result<(Stream, Greeting), SetupError> {
     let mut stream = Stream::connect(address, endpoint)?;
@@ -73,10 +81,13 @@ pub(crate) fn open(
     let run_id = String::from_utf8_lossy(&info)
         .lines()
         .find_map(|line| line.strip_prefix("run_id:").map(|id| id.trim().to_owned()));
-    let client_id = conversation.number(&["CLIENT", "ID"])?;
-    if let Some(fence) = fence {
-        // It may be gone already.
-        conversation.number(&["CLIENT", "KILL", "ID", &fence.to_string()])?;
+    let mut client_id = None;
+    if let Some(Fence { previous }) = fence {
+        client_id = conversation.number(&["CLIENT", "ID"])?;
+        if let Some(previous) = previous {
+            // It may be gone already.
+            conversation.number(&["CLIENT", "KILL", "ID", &previous.to_string()])?;
+        }
     }
     let mut answers = Vec::with_capacity(questions.len());
     for question in questions {

@@ -233,7 +233,7 @@ where
 async fn the_lesson_passes() {
     let target = TargetArgs::private().open().await.unwrap();
     let named = taught(&target, async |page| (insert::LESSON.teach)(page).await).await;
-    assert_eq!(named, ["user:1", "user:2000", "bulk:loaded:insert"]);
+    assert_eq!(named, ["user:1", "user:2000", "bulk:loaded:users"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ use crate::journal::Journal;
 use crate::ledger::Ledger;
 use crate::link::{Link, Lost, Sent};
 use crate::node::{Node, Opened};
-use crate::setup::SetupError;
+use crate::setup::{Fence, SetupError};
 use crate::source::{Repetition, Source};
 use crate::topology::Topology;
 
@@ -180,8 +180,8 @@ impl<S: Source> Run<'_, S> {
         {
             questions.extend([ask, newest]);
         }
-        // A connection that seems lost to us may still execute what is on its way.
-        let fence = self.counted_slot.and_then(|_| self.nodes.get(node)?.client_id());
+        let previous = self.nodes.get(node).and_then(Node::client_id);
+        let fence = self.counted_slot.map(|_| Fence { previous });
         let (stream, greeting) = crate::setup::open(address, &self.loader.endpoint, fence, &questions)?;
         let mut answers = greeting.answers.iter();
         let asked = self.loader.journal.as_ref().filter(|_| key.is_some());
