@@ -1,7 +1,7 @@
 //! How are a hundred million records written? `cargo bulk load --records 1000000`
 //!
-//! [`plan`] is what to load, [`sources`] makes the commands, [`encoding`] finds the fastest ones that the server takes,
-//! [`past`] remembers what was loaded, [`check`] reads everything back, [`report`] says how it went.
+//! [`plan`] is what to load, [`sources`] makes the commands, `encoding` finds the fastest ones that the server takes,
+//! `past` remembers what was loaded, [`check`] reads everything back, [`report`] says how it went.
 
 pub mod check;
 mod encoding;

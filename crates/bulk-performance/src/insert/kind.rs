@@ -28,7 +28,7 @@ impl Kind {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Users, Self::Strings, Self::List, Self::Indexes];
 
-    /// Its name in [`Keys::inserted`], and on the command line.
+    /// Its name on the command line, and in the note of what was written.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
