@@ -53,7 +53,7 @@ pub struct Loaded {
     pub reconnections: u64,
     /// Commands that a node of a cluster sent elsewhere (MOVED, ASK).
     pub redirections: u64,
-    /// Commands sent again because a server had lost what it acknowledged.
+    /// Records sent again because a server had lost what it acknowledged.
     pub replayed: u64,
 }
 

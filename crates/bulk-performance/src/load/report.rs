@@ -60,7 +60,7 @@ impl Report {
             seconds,
             bytes_sent: loaded.bytes_sent,
             waits: loaded.waits,
-            peak_rss_bytes: None,
+            peak_rss_bytes: peak_memory(),
             client_cpu_seconds: spent.client_cpu_seconds,
             server_cpu_share: spent.server_cpu_share,
             resumed: loaded.resumed_after > 0,
@@ -73,7 +73,6 @@ impl Report {
             verify_seconds: 0.0,
             digest: None,
         }
-        .with_peak()
     }
 
     /// Takes in what was read back; anything wrong fails the run.
@@ -90,11 +89,6 @@ impl Report {
         );
         let again = format!("cargo bulk load --kind {} --records {}", plan.kind.name(), plan.records);
         Err(failure.try_next(again))
-    }
-
-    fn with_peak(mut self) -> Self {
-        self.peak_rss_bytes = peak_memory();
-        self
     }
 
     /// Prints it.
