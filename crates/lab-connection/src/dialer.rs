@@ -119,7 +119,12 @@ impl Dialer {
         let builder = ClusterClient::builder([self.info().clone()])
             .tcp_settings(self.info().tcp_settings().clone())
             .connection_timeout(CONNECT_TIMEOUT)
-            .response_timeout(response);
+            .response_timeout(response)
+            // A slot on its way is settled within milliseconds; the library's first pause is longer than a second. The
+            // response timeout ends the repetitions. (A base above 1 overflows with this many.)
+            .retries(100)
+            .min_retry_wait(5)
+            .retry_wait_formula(200, 1);
         #[cfg(feature = "tls")]
         let builder = match &self.certificates {
             Some(certificates) => builder.certs(certificates.clone()),

@@ -132,6 +132,11 @@ where
     ended
 }
 
+/// Teaches one lesson without showing it, and tells what was on its page: for tests.
+pub async fn take(target: &Target, lesson: &'static Lesson) -> (Taught, Outcome) {
+    teach_one(target, lesson, lesson.teach, false).await
+}
+
 /// Teaches lessons in order; in a terminal, waits between them. Ends at the first broken claim.
 pub async fn teach(
     target: &Target,

@@ -179,6 +179,91 @@ impl fmt::Display for Sku {
     }
 }
 
+macro_rules! identifier {
+    ($(#[$documentation:meta])* $name:ident, $what:literal, $punctuation:literal, $signs:literal) => {
+        $(#[$documentation])*
+        #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+        #[serde(try_from = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text itself.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                if consists_of(text, $signs) {
+                    Ok(Self(text.to_owned()))
+                } else {
+                    let text = Shown(text).to_string();
+                    Err(IdError::Other { text, what: $what, punctuation: $punctuation })
+                }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = IdError;
+
+            fn try_from(text: String) -> Result<Self, IdError> {
+                text.parse()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+    };
+}
+
+identifier! {
+    /// Who looks, buys and is told: a customer as the key names spell one, `user123` or `user_12345`. 1 to 64 of
+    /// `A-Z a-z 0-9 _ -`.
+    CustomerId, "a customer", "_ or -", b"_-"
+}
+
+impl From<UserId> for CustomerId {
+    /// The customer behind an account: user 123 is `user123`.
+    fn from(id: UserId) -> Self {
+        Self(format!("user{id}"))
+    }
+}
+
+identifier! {
+    /// One hold on stock, named by whoever asks for it, so that asking again is no second hold. 1 to 64 of
+    /// `A-Z a-z 0-9 . _ -`.
+    ReservationId, "a reservation", "dots, _ or -", b"._-"
+}
+
+identifier! {
+    /// One order, named by the customer's client before it is placed, so that placing it again is no second order. 1 to 64
+    /// of `A-Z a-z 0-9 . _ -`.
+    OrderId, "an order", "dots, _ or -", b"._-"
+}
+
+identifier! {
+    /// One thing that happened, named where it happened, so that hearing of it twice counts once. 1 to 64 of
+    /// `A-Z a-z 0-9 . _ -`.
+    EventId, "an event", "dots, _ or -", b"._-"
+}
+
+identifier! {
+    /// Who calls an API: the name of a key, never the secret itself. 1 to 64 of `A-Z a-z 0-9 . _ -`.
+    ApiKey, "an API key's name", "dots, _ or -", b"._-"
+}
+
+identifier! {
+    /// A brand, a category, an interest, a city: what things are grouped by. 1 to 64 of `A-Z a-z 0-9 & ' . _ -` and space.
+    Label, "a label", "spaces, &, ', dots, _ or -", b" &'._-"
+}
+
 /// Why a text is no identifier. The text it quotes is escaped and cut.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -200,6 +285,16 @@ pub enum IdError {
     Sku {
         /// What was given.
         text: String,
+    },
+    /// Not one of the others.
+    #[error("{text} is not {what}: it must be 1 to 64 letters, digits, {punctuation}")]
+    Other {
+        /// What was given.
+        text: String,
+        /// What it should have been.
+        what: &'static str,
+        /// What is allowed beside letters and digits, as the end of a sentence.
+        punctuation: &'static str,
     },
 }
 

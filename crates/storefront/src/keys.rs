@@ -1,5 +1,17 @@
 //! The only place where a key or channel name is spelled.
 
+mod analytics;
+mod cache;
+mod checkout;
+mod flash_sale;
+mod inventory;
+mod limits;
+mod notifications;
+mod recommendations;
+mod search;
+mod session;
+mod stores;
+
 use crate::{CartOwner, Representation, Sku, UserId};
 
 /// Whether the keys live on one server or on the slots of a Redis Cluster.

@@ -7,6 +7,13 @@
 //! 3. [`store`]: what can go wrong between us and the data.
 //! 4. [`user`] and [`catalogue`]: Hashes with indexes that do not drift from them.
 //! 5. [`cart`]: add, remove, view, merge at login, expiry and live updates; each change is one script, so one atomic step.
+//! 6. [`session`], then [`cache`].
+//! 7. [`inventory`] holds stock; [`checkout`] makes an order of a cart with it.
+//! 8. [`recommendations`].
+//! 9. [`limits`] for callers and logins.
+//! 10. [`flash_sale`], [`notifications`], [`stores`], [`stock_feed`]: what happens now.
+//! 11. [`autocomplete`] and [`facets`].
+//! 12. [`analytics`].
 //!
 //! Nothing here prints, parses a command line, or opens a connection: every type works over any
 //! [`redis::aio::ConnectionLike`] that can be cloned, such as [`MultiplexedConnection`](redis::aio::MultiplexedConnection),
@@ -39,16 +46,29 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod analytics;
+pub mod autocomplete;
+pub mod cache;
 pub mod cart;
 pub mod catalogue;
+pub mod checkout;
+pub mod facets;
 mod fields;
+pub mod flash_sale;
 pub mod ids;
+pub mod inventory;
 pub mod keys;
+pub mod limits;
 pub mod money;
 pub mod names;
+pub mod notifications;
 pub mod quantity;
+pub mod recommendations;
+pub mod session;
 mod shown;
+pub mod stock_feed;
 pub mod store;
+pub mod stores;
 pub mod user;
 
 pub use cart::{
@@ -56,7 +76,9 @@ pub use cart::{
     LeftBehind, Line, LineState, Merged, RemoveError, Removed, Representation,
 };
 pub use catalogue::{Catalogue, Product, Put, PutError};
-pub use ids::{CartOwner, IdError, SessionId, Sku, UserId};
+pub use ids::{
+    ApiKey, CartOwner, CustomerId, EventId, IdError, Label, OrderId, ReservationId, SessionId, Sku, UserId,
+};
 pub use keys::{CartKeys, Keys, Layout};
 pub use money::{Cents, PriceError};
 pub use names::{NameError, PersonName, ProductName};

@@ -2,15 +2,17 @@
 
 use bulk_performance::BulkLesson;
 use complex_structures::StructureLesson;
+use ecommerce_patterns::PatternLesson;
 use lab_runner::{Course, Lesson};
 use shopping_cart::CartLesson;
 use simple_ops::SimpleLesson;
 
-/// Every lesson, from the first command to the cart.
+/// Every lesson, from the first command to the patterns of a shop.
 pub(crate) fn all() -> Vec<&'static Lesson> {
     let mut lessons = SimpleLesson::lessons();
     lessons.extend(StructureLesson::lessons());
     lessons.extend(BulkLesson::lessons());
     lessons.extend(CartLesson::lessons());
+    lessons.extend(PatternLesson::lessons());
     lessons
 }

@@ -2,6 +2,7 @@
 
 mod birth;
 mod formation;
+mod resharding;
 
 use std::thread;
 

@@ -7,6 +7,9 @@
     reason = "clippy's exemption for tests does not reach the functions they share"
 )]
 
+pub mod faults;
+pub mod moving;
+
 use std::fmt::Debug;
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -14,7 +17,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use lab_server::{Cluster, Server};
-use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
 use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisFuture, Value};
@@ -34,7 +37,7 @@ pub fn server() -> &'static Server {
     SERVER.get_or_init(|| Server::start().unwrap())
 }
 
-fn cluster() -> &'static Cluster {
+pub fn cluster() -> &'static Cluster {
     CLUSTER.get_or_init(|| Cluster::start(3).unwrap())
 }
 
@@ -48,6 +51,7 @@ pub struct Wire {
 #[derive(Clone)]
 enum To {
     One(MultiplexedConnection),
+    Reconnecting(ConnectionManager),
     Many(ClusterConnection),
 }
 
@@ -61,8 +65,27 @@ impl Wire {
         Self { to: To::One(connection), round_trips: Arc::default() }
     }
 
+    /// A connection of its own that reconnects when it is lost; what was under way then ends with an error.
+    pub async fn reconnecting(url: &str) -> Self {
+        let config = ConnectionManagerConfig::new()
+            .set_response_timeout(Some(PATIENCE))
+            .set_connection_timeout(Some(PATIENCE))
+            .set_max_delay(Duration::from_millis(5));
+        let client = redis::Client::open(url).unwrap();
+        let connection = ConnectionManager::new_with_config(client, config).await.unwrap();
+        Self { to: To::Reconnecting(connection), round_trips: Arc::default() }
+    }
+
     pub async fn cluster() -> Self {
-        let client = ClusterClientBuilder::new(cluster().urls())
+        Self::of_cluster(cluster()).await
+    }
+
+    pub async fn of_cluster(cluster: &Cluster) -> Self {
+        let client = ClusterClientBuilder::new(cluster.urls())
+            // Otherwise the first retry waits for more than a second, and that of a slot on the move for as long.
+            .retries(100)
+            .min_retry_wait(5)
+            .retry_wait_formula(50, 1)
             .response_timeout(PATIENCE)
             .connection_timeout(PATIENCE)
             .build()
@@ -71,11 +94,30 @@ impl Wire {
     }
 }
 
+impl Wire {
+    /// The round trips that `work` makes over this connection and its clones.
+    pub async fn round_trips_of<T: Debug>(&self, work: impl Future<Output = T>) -> usize {
+        let before = self.round_trips.load(Ordering::Relaxed);
+        work.await;
+        self.round_trips.load(Ordering::Relaxed) - before
+    }
+
+    /// Sends one command as somebody else would.
+    pub async fn send(&self, words: &[&str]) -> Value {
+        let mut cmd = redis::cmd(words[0]);
+        for word in &words[1..] {
+            cmd.arg(word);
+        }
+        cmd.query_async(&mut self.clone()).await.unwrap()
+    }
+}
+
 impl ConnectionLike for Wire {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         self.round_trips.fetch_add(1, Ordering::Relaxed);
         match &mut self.to {
             To::One(connection) => connection.req_packed_command(cmd),
+            To::Reconnecting(connection) => connection.req_packed_command(cmd),
             To::Many(connection) => connection.req_packed_command(cmd),
         }
     }
@@ -89,6 +131,7 @@ impl ConnectionLike for Wire {
         self.round_trips.fetch_add(1, Ordering::Relaxed);
         match &mut self.to {
             To::One(connection) => connection.req_packed_commands(pipeline, offset, count),
+            To::Reconnecting(connection) => connection.req_packed_commands(pipeline, offset, count),
             To::Many(connection) => connection.req_packed_commands(pipeline, offset, count),
         }
     }
@@ -141,9 +184,21 @@ pub async fn in_every_shop_of<F: Future<Output = ()>>(layout: Layout, test: impl
     }
 }
 
+/// Names that no other test uses.
+pub fn own_keys(layout: Layout) -> Keys {
+    Keys::new(&format!("shop{}:", SHOPS.fetch_add(1, Ordering::Relaxed)), layout)
+}
+
+/// Runs a test of a pattern on one server, then on a cluster, each time behind a prefix of its own. What the test says of
+/// where it is, [`Keys::layout`] tells.
+pub async fn in_each_layout<F: Future<Output = ()>>(test: impl Fn(Wire, Keys) -> F) {
+    test(Wire::standalone().await, own_keys(Layout::Standalone)).await;
+    test(Wire::cluster().await, own_keys(Layout::Cluster)).await;
+}
+
 impl Shop {
     fn new(wire: Wire, layout: Layout, representation: Representation, expiry: ItemExpiry) -> Self {
-        let keys = Keys::new(&format!("shop{}:", SHOPS.fetch_add(1, Ordering::Relaxed)), layout);
+        let keys = own_keys(layout);
         Self {
             users: Users::new(wire.clone(), keys.clone()),
             catalogue: Catalogue::new(wire.clone(), keys.clone()),
@@ -175,11 +230,7 @@ impl Shop {
 
     /// Sends one command as somebody else would.
     pub async fn send(&self, words: &[&str]) -> Value {
-        let mut cmd = redis::cmd(words[0]);
-        for word in &words[1..] {
-            cmd.arg(word);
-        }
-        cmd.query_async(&mut self.wire.clone()).await.unwrap()
+        self.wire.send(words).await
     }
 
     /// The key of the quantities of one cart.
@@ -204,9 +255,7 @@ impl Shop {
 
     /// The round trips that `work` makes.
     pub async fn round_trips<T: Debug>(&self, work: impl Future<Output = T>) -> usize {
-        let before = self.wire.round_trips.load(Ordering::Relaxed);
-        work.await;
-        self.wire.round_trips.load(Ordering::Relaxed) - before
+        self.wire.round_trips_of(work).await
     }
 }
 

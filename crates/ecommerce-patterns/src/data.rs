@@ -1,0 +1,253 @@
+//! The shop that the lessons share: products, customers and orders, made anew from a seed, always the same.
+//!
+//! Customers have a taste: most of what they look at and buy is from one category, the rest is what everybody buys. So
+//! there is a right answer to "what goes with this?", and a recommendation can be measured against it.
+
+use fake::Fake;
+use fake::faker::company::en::CompanyName;
+use fake::faker::name::en::Name;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use storefront::{Cents, CustomerId, Label, OrderId, ProductName, Sku};
+
+/// What the shop sells: a category, and what things in it are called.
+const CATEGORIES: [(&str, [&str; 8]); 8] = [
+    (
+        "Audio",
+        ["Headphones", "Speaker", "Turntable", "Microphone", "Earbuds", "Amplifier", "Radio", "Soundbar"],
+    ),
+    ("Books", ["Novel", "Atlas", "Cookbook", "Comic", "Biography", "Dictionary", "Guide", "Anthology"]),
+    ("Camping", ["Tent", "Stove", "Lantern", "Backpack", "Hammock", "Compass", "Flask", "Sleeping bag"]),
+    (
+        "Computers",
+        ["Mouse", "Keyboard", "Monitor", "Laptop", "Webcam", "Docking station", "Tablet", "Printer"],
+    ),
+    ("Garden", ["Spade", "Hose", "Trellis", "Lawn mower", "Planter", "Rake", "Greenhouse", "Bird feeder"]),
+    (
+        "Kitchen",
+        ["Kettle", "Saucepan", "Toaster", "Blender", "Coffee mug", "Chef's knife", "Scale", "Espresso maker"],
+    ),
+    (
+        "Sports",
+        ["Football", "Racket", "Yoga mat", "Dumbbell", "Skateboard", "Helmet", "Goggles", "Running shoes"],
+    ),
+    ("Toys", ["Puzzle", "Kite", "Robot", "Dollhouse", "Train set", "Marbles", "Board game", "Plush bear"]),
+];
+const QUALITIES: [&str; 10] =
+    ["Classic", "Compact", "Deluxe", "Eco", "Foldable", "Giant", "Mini", "Pocket", "Silent", "Ultra"];
+const BRANDS: usize = 24;
+/// Of ten things that a customer buys, how many are to his taste.
+const TO_TASTE: f64 = 0.8;
+
+/// How much there is of everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Products, spread over eight categories.
+    pub products: usize,
+    /// Customers, `user1` and up.
+    pub customers: usize,
+    /// Orders of one to five different products.
+    pub orders: usize,
+}
+
+impl Size {
+    /// What the lessons play with.
+    pub const LESSON: Self = Self { products: 2_000, customers: 5_000, orders: 10_000 };
+}
+
+/// A product as the search page shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Product {
+    /// `PROD123`.
+    pub sku: Sku,
+    /// Brand, quality and thing: no two are the same.
+    pub name: ProductName,
+    /// Who makes it.
+    pub brand: Label,
+    /// One of eight.
+    pub category: Label,
+    /// 1.99 to 999.99.
+    pub price: Cents,
+    /// One to five stars.
+    pub rating: u8,
+    /// How much more often than others it is looked at and bought; larger is more.
+    pub popularity: f64,
+}
+
+/// Somebody with an account.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Customer {
+    /// `user123`.
+    pub id: CustomerId,
+    /// First and last name.
+    pub name: String,
+    /// Index of the category he likes best.
+    pub taste: usize,
+    /// What he says he likes: his taste, and one or two other categories.
+    pub interests: Vec<Label>,
+}
+
+/// What somebody bought at a time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Order {
+    /// `ORD-1`.
+    pub id: OrderId,
+    /// Index into [`Data::customers`].
+    pub customer: usize,
+    /// Indexes into [`Data::products`], each once.
+    pub products: Vec<usize>,
+    /// 0 to 27, a day of four weeks.
+    pub day: u32,
+}
+
+/// The whole shop.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Data {
+    /// In the order of their numbers; product `n` is of category `n % 8`.
+    pub products: Vec<Product>,
+    /// In the order of their numbers.
+    pub customers: Vec<Customer>,
+    /// In the order in which they were placed.
+    pub orders: Vec<Order>,
+}
+
+impl Data {
+    /// The shop of this seed; some milliseconds.
+    #[must_use]
+    pub fn new(seed: u64, size: Size) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let products = products(&mut rng, size.products);
+        let customers = customers(&mut rng, size.customers);
+        let orders = orders(&mut rng, &products, &customers, size.orders);
+        Self { products, customers, orders }
+    }
+
+    /// The category of the product with this index, from 0 to 7: the taste it is for.
+    #[must_use]
+    pub fn taste_of(product: usize) -> usize {
+        product % CATEGORIES.len()
+    }
+}
+
+fn products(rng: &mut StdRng, count: usize) -> Vec<Product> {
+    let brands = brands(rng);
+    let product = |number: usize| {
+        let (category, things) = CATEGORIES[Data::taste_of(number)];
+        // Numbers of one category are eight apart; thing, quality and brand are its digits, so no two names are the same.
+        let within = number / CATEGORIES.len();
+        let (thing, rest) = (things[within % things.len()], within / things.len());
+        let (quality, rest) = (QUALITIES[rest % QUALITIES.len()], rest / QUALITIES.len());
+        let (brand, series) = (&brands[rest % BRANDS], rest / BRANDS);
+        let series = if series == 0 { String::new() } else { format!(" {}", series + 1) };
+        let cents =
+            199 + 100 * i64::from(rng.random_range(0..500_u32)) * i64::from(rng.random_range(1..=2_u32));
+        Product {
+            sku: known(&format!("PROD{number}")),
+            name: known(&format!("{brand} {quality} {thing}{series}")),
+            brand: known(brand),
+            category: known(category),
+            price: Cents::new(cents).unwrap_or(Cents::ZERO),
+            rating: rng.random_range(1..=5),
+            // A few are bought by many, most by few.
+            popularity: rng.random::<f64>().powi(4),
+        }
+    };
+    (0..count).map(product).collect()
+}
+
+fn brands(rng: &mut StdRng) -> Vec<String> {
+    let mut brands = Vec::with_capacity(BRANDS);
+    while brands.len() < BRANDS {
+        let company: String = CompanyName().fake_with_rng(rng);
+        let brand = company.split([' ', ',', '-']).next().unwrap_or_default().replace('\'', "");
+        if !brand.is_empty() && !brands.contains(&brand) {
+            brands.push(brand);
+        }
+    }
+    brands
+}
+
+fn customers(rng: &mut StdRng, count: usize) -> Vec<Customer> {
+    (1..=count)
+        .map(|number| {
+            let taste = rng.random_range(0..CATEGORIES.len());
+            let mut likes = vec![taste];
+            for _ in 0..rng.random_range(1..=2_u32) {
+                let other = rng.random_range(0..CATEGORIES.len());
+                if !likes.contains(&other) {
+                    likes.push(other);
+                }
+            }
+            Customer {
+                id: known(&format!("user{number}")),
+                name: Name().fake_with_rng(rng),
+                taste,
+                interests: likes.into_iter().map(|category| known(CATEGORIES[category].0)).collect(),
+            }
+        })
+        .collect()
+}
+
+fn orders(rng: &mut StdRng, products: &[Product], customers: &[Customer], count: usize) -> Vec<Order> {
+    let chance = Chances::of(products);
+    (1..=count)
+        .filter(|_| !products.is_empty() && !customers.is_empty())
+        .map(|number| {
+            let customer = rng.random_range(0..customers.len());
+            let taste = rng.random_bool(TO_TASTE).then_some(customers[customer].taste);
+            let mut bought = Vec::new();
+            for _ in 0..rng.random_range(1..=5_u32) {
+                // Most of an order is of one kind, and now and then something else comes along.
+                let taste = if rng.random_bool(TO_TASTE) { taste } else { None };
+                let product = chance.product(rng, taste);
+                if !bought.contains(&product) {
+                    bought.push(product);
+                }
+            }
+            let day = u32::try_from(28 * (number - 1) / count).unwrap_or(0);
+            Order { id: known(&format!("ORD-{number}")), customer, products: bought, day }
+        })
+        .collect()
+}
+
+/// Draws products by their popularity, of one category or of all.
+struct Chances {
+    /// For each category, and at the end for all: indexes, and the sum of the popularity up to each.
+    lists: Vec<(Vec<usize>, Vec<f64>)>,
+}
+
+impl Chances {
+    fn of(products: &[Product]) -> Self {
+        let list = |belongs: &dyn Fn(usize) -> bool| {
+            let indexes: Vec<usize> = (0..products.len()).filter(|index| belongs(*index)).collect();
+            let mut sum = 0.0;
+            let sums = indexes
+                .iter()
+                .map(|index| {
+                    sum += products[*index].popularity;
+                    sum
+                })
+                .collect();
+            (indexes, sums)
+        };
+        let mut lists: Vec<_> =
+            (0..CATEGORIES.len()).map(|taste| list(&|index| Data::taste_of(index) == taste)).collect();
+        lists.push(list(&|_| true));
+        Self { lists }
+    }
+
+    fn product(&self, rng: &mut StdRng, taste: Option<usize>) -> usize {
+        let (all, sums) = &self.lists[CATEGORIES.len()];
+        let (indexes, sums) = match taste.map(|taste| &self.lists[taste]) {
+            Some((indexes, sums)) if !indexes.is_empty() => (indexes, sums),
+            _ => (all, sums),
+        };
+        let drawn = rng.random::<f64>() * sums.last().copied().unwrap_or(0.0);
+        indexes[sums.partition_point(|sum| *sum <= drawn).min(indexes.len() - 1)]
+    }
+}
+
+/// A name from the tables above as the storefront's type. They are all valid, which a test holds them to.
+fn known<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+    text.parse().unwrap_or_else(|error| unreachable!("{text}: {error:?}"))
+}

@@ -1,0 +1,38 @@
+//! Lessons over [`storefront`]: what a shop keeps in Redis, and what goes wrong when it is done the obvious way.
+//!
+//! In reading order:
+//!
+//! 1. [`sessions`]: sessions that slide, rotate and end everywhere.
+//! 2. [`caching`]: cache-aside, stampedes, and one loader for all.
+//! 3. [`inventory`]: stock that is held, sold and returned, and checkout.
+//! 4. [`recommendations`]: recent views, popularity, bought together.
+//! 5. [`rate_limits`]: four limiters on the same traffic, and failed logins.
+//! 6. [`real_time`]: flash sale, notifications, stores nearby, live stock.
+//! 7. [`search`]: autocomplete and facets.
+//! 8. [`analytics`]: metrics, visitors, revenue, funnels, retention.
+//!
+//! [`register`] lists the lessons; [`data`] makes the shop that they share; [`at_once`] lets many clients work at a time.
+
+pub mod analytics;
+pub mod at_once;
+pub mod caching;
+pub mod data;
+pub mod inventory;
+pub mod rate_limits;
+pub mod real_time;
+pub mod recommendations;
+pub mod register;
+pub mod search;
+pub mod sessions;
+
+use lab_connection::Target;
+use storefront::{Keys, Layout};
+
+pub use register::PatternLesson;
+
+/// The key names of the storefront on this server.
+#[must_use]
+pub fn keys_on(target: &Target) -> Keys {
+    let layout = if target.is_cluster() { Layout::Cluster } else { Layout::Standalone };
+    Keys::new(target.prefix(), layout)
+}

@@ -1,0 +1,124 @@
+//! Moving slots between primaries while the cluster serves, as `redis-cli --cluster reshard` does.
+
+use std::ops::RangeInclusive;
+use std::thread;
+use std::time::Instant;
+
+use redis::{Connection, RedisResult};
+
+use super::Cluster;
+use crate::readiness::{PATIENCE, POLL};
+use crate::{Error, Server};
+
+/// How many keys one MIGRATE takes along.
+const KEYS_AT_ONCE: usize = 100;
+/// How long a primary waits for another to take keys over, in milliseconds.
+const MIGRATE_TIMEOUT: usize = 10_000;
+
+impl Cluster {
+    /// The node that serves `slot`, as an index into [`Cluster::nodes`]; waits until every primary says the same.
+    pub fn owner_of(&self, slot: u16) -> Result<usize, Error> {
+        let mut primaries = self.connect_to_primaries()?;
+        let owner = self.agreed_owner(&mut primaries, slot)?;
+        let place = primaries.iter().position(|primary| primary.id == owner);
+        place.ok_or_else(|| disagreed(slot, &format!("{owner} serves it")))
+    }
+
+    /// Moves slots with all their keys from the primary `from` to the primary `to`, both indexes into
+    /// [`Cluster::nodes`], and returns when every primary knows. Clients meet ASK, TRYAGAIN and MOVED meanwhile.
+    pub fn move_slots(&self, slots: RangeInclusive<u16>, from: usize, to: usize) -> Result<(), Error> {
+        let mut primaries = self.connect_to_primaries()?;
+        let [source_id, destination_id] = [from, to].map(|index| primaries[index].id.clone());
+        for slot in slots {
+            let mut moving = || -> RedisResult<()> {
+                primaries[to].set_slot(slot, &["IMPORTING", &source_id])?;
+                primaries[from].set_slot(slot, &["MIGRATING", &destination_id])?;
+                primaries[from].hand_over(slot, &self.nodes[to])?;
+                // The destination first: until the source knows, it sends on what it no longer has.
+                primaries[to].set_slot(slot, &["NODE", &destination_id])?;
+                primaries[from].set_slot(slot, &["NODE", &destination_id])
+            };
+            moving().map_err(Error::redis("moving a slot to another primary"))?;
+            // Moved on before the others have heard of it, the slot could be claimed by two.
+            self.agreed_owner(&mut primaries, slot)?;
+        }
+        Ok(())
+    }
+
+    fn connect_to_primaries(&self) -> Result<Vec<Primary>, Error> {
+        let connected: RedisResult<Vec<Primary>> = self.primaries().iter().map(Primary::of).collect();
+        connected.map_err(Error::redis("connecting to a cluster node"))
+    }
+
+    /// The id of the one that every primary takes for the owner of this slot.
+    fn agreed_owner(&self, primaries: &mut [Primary], slot: u16) -> Result<String, Error> {
+        let start = Instant::now();
+        loop {
+            let owners: RedisResult<Vec<String>> =
+                primaries.iter_mut().map(|primary| primary.owner_of(slot)).collect();
+            let owners = owners.map_err(Error::redis("asking a node who serves a slot"))?;
+            match owners.split_first() {
+                Some((owner, others)) if !owner.is_empty() && others.iter().all(|other| other == owner) => {
+                    return Ok(owner.clone());
+                }
+                _ if start.elapsed() > PATIENCE => return Err(disagreed(slot, &owners.join(", "))),
+                _ => thread::sleep(POLL),
+            }
+        }
+    }
+}
+
+fn disagreed(slot: u16, last: &str) -> Error {
+    Error::NotReady { what: format!("one owner of slot {slot}"), after: PATIENCE, last: last.to_owned() }
+}
+
+struct Primary {
+    id: String,
+    connection: Connection,
+}
+
+impl Primary {
+    fn of(server: &Server) -> RedisResult<Self> {
+        let mut connection = server.client().get_connection()?;
+        let id = redis::cmd("CLUSTER").arg("MYID").query(&mut connection)?;
+        Ok(Self { id, connection })
+    }
+
+    fn set_slot(&mut self, slot: u16, how: &[&str]) -> RedisResult<()> {
+        redis::cmd("CLUSTER").arg("SETSLOT").arg(slot).arg(how).exec(&mut self.connection)
+    }
+
+    fn hand_over(&mut self, slot: u16, to: &Server) -> RedisResult<()> {
+        loop {
+            let mut ask = redis::cmd("CLUSTER");
+            ask.arg("GETKEYSINSLOT").arg(slot).arg(KEYS_AT_ONCE);
+            let keys: Vec<Vec<u8>> = ask.query(&mut self.connection)?;
+            if keys.is_empty() {
+                return Ok(());
+            }
+            let mut migrate = redis::cmd("MIGRATE");
+            migrate.arg("127.0.0.1").arg(to.port()).arg("").arg(0).arg(MIGRATE_TIMEOUT);
+            if !to.password().is_empty() {
+                migrate.arg("AUTH").arg(to.password());
+            }
+            migrate.arg("KEYS").arg(keys).exec(&mut self.connection)?;
+        }
+    }
+
+    /// The id of the node that this one takes for the owner of a slot; empty if it knows none.
+    fn owner_of(&mut self, slot: u16) -> RedisResult<String> {
+        let view: String = redis::cmd("CLUSTER").arg("NODES").query(&mut self.connection)?;
+        let owner = view.lines().find(|line| serves(line, slot)).and_then(|line| line.split(' ').next());
+        Ok(owner.unwrap_or_default().to_owned())
+    }
+}
+
+/// Whether a line of `CLUSTER NODES` is of a node that serves this slot. Its slots come after eight other fields, single
+/// ones and ranges; one that is on its way stands in brackets too, and has not left yet.
+fn serves(line: &str, slot: u16) -> bool {
+    line.split(' ').skip(8).filter(|part| !part.starts_with('[')).any(|part| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let range = first.parse::<u16>().ok().zip(last.parse::<u16>().ok());
+        range.is_some_and(|(first, last)| (first..=last).contains(&slot))
+    })
+}

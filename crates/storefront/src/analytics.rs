@@ -1,0 +1,1 @@
+//! Counting what happens: metrics, visitors, revenue, funnels and retention, each event once.

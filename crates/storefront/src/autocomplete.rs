@@ -1,0 +1,1 @@
+//! Completing what somebody types.

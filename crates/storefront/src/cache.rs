@@ -1,0 +1,1 @@
+//! Keeping what is expensive to compute: cache-aside with one loader at a time.

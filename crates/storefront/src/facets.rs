@@ -1,0 +1,1 @@
+//! Filtering a catalogue by brand, category, price and rating.

@@ -1,0 +1,1 @@
+//! Stock that is never sold twice: holds that expire, confirmations, restocking, alerts.

@@ -1,0 +1,1 @@
+//! How often somebody may do something: four limiters, and the guard of logins.

@@ -1,0 +1,1 @@
+//! Telling a customer something, at least once.

@@ -1,0 +1,1 @@
+//! What a customer may like: recent views, popularity, bought together, similar customers.

@@ -1,0 +1,1 @@
+//! The stock of a product, live, to everyone who watches it.

@@ -1,0 +1,1 @@
+//! The stores near a place.
