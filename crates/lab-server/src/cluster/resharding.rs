@@ -19,7 +19,7 @@ impl Cluster {
     /// The node that serves `slot`, as an index into [`Cluster::nodes`]; waits until every primary says the same.
     pub fn owner_of(&self, slot: u16) -> Result<usize, Error> {
         let mut primaries = self.connect_to_primaries()?;
-        let owner = self.agreed_owner(&mut primaries, slot)?;
+        let owner = agreed_owner(&mut primaries, slot)?;
         let place = primaries.iter().position(|primary| primary.id == owner);
         place.ok_or_else(|| disagreed(slot, &format!("{owner} serves it")))
     }
@@ -40,7 +40,7 @@ impl Cluster {
             };
             moving().map_err(Error::redis("moving a slot to another primary"))?;
             // Moved on before the others have heard of it, the slot could be claimed by two.
-            self.agreed_owner(&mut primaries, slot)?;
+            agreed_owner(&mut primaries, slot)?;
         }
         Ok(())
     }
@@ -49,21 +49,21 @@ impl Cluster {
         let connected: RedisResult<Vec<Primary>> = self.primaries().iter().map(Primary::of).collect();
         connected.map_err(Error::redis("connecting to a cluster node"))
     }
+}
 
-    /// The id of the one that every primary takes for the owner of this slot.
-    fn agreed_owner(&self, primaries: &mut [Primary], slot: u16) -> Result<String, Error> {
-        let start = Instant::now();
-        loop {
-            let owners: RedisResult<Vec<String>> =
-                primaries.iter_mut().map(|primary| primary.owner_of(slot)).collect();
-            let owners = owners.map_err(Error::redis("asking a node who serves a slot"))?;
-            match owners.split_first() {
-                Some((owner, others)) if !owner.is_empty() && others.iter().all(|other| other == owner) => {
-                    return Ok(owner.clone());
-                }
-                _ if start.elapsed() > PATIENCE => return Err(disagreed(slot, &owners.join(", "))),
-                _ => thread::sleep(POLL),
+/// The id of the one that every primary takes for the owner of this slot.
+fn agreed_owner(primaries: &mut [Primary], slot: u16) -> Result<String, Error> {
+    let start = Instant::now();
+    loop {
+        let owners: RedisResult<Vec<String>> =
+            primaries.iter_mut().map(|primary| primary.owner_of(slot)).collect();
+        let owners = owners.map_err(Error::redis("asking a node who serves a slot"))?;
+        match owners.split_first() {
+            Some((owner, others)) if !owner.is_empty() && others.iter().all(|other| other == owner) => {
+                return Ok(owner.clone());
             }
+            _ if start.elapsed() > PATIENCE => return Err(disagreed(slot, &owners.join(", "))),
+            _ => thread::sleep(POLL),
         }
     }
 }
