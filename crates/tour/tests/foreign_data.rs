@@ -45,8 +45,12 @@ async fn foreign_keys_keep_their_bytes_and_their_ttl() {
     }
     assert_eq!(fingerprint(&mut connection).await, before, "a refused run writes nothing");
 
-    for beside in [["--prefix", "lab:"], ["-n", "1"]] {
-        let (code, output, error) = support::run(support::at(&server.url()).args(beside).arg("--no-pause"));
+    // Every lesson behind a prefix; in a database of its own a few, which write the names that somebody has in the other.
+    let everything: [&str; 0] = [];
+    let few = ["strings", "hashes", "biglist", "cart", "inventory", "real-time"];
+    for (beside, lessons) in [(["--prefix", "lab:"], &everything[..]), (["-n", "1"], &few[..])] {
+        let mut tour = support::at(&server.url());
+        let (code, output, error) = support::run(tour.args(beside).arg("--no-pause").args(lessons));
         assert_eq!(code, 0, "{beside:?}\n{output}\n{error}");
         let mut after = fingerprint(&mut connection).await;
         after.retain(|(key, ..)| !key.starts_with(b"lab:"));
