@@ -1,0 +1,38 @@
+use std::time::Duration;
+
+use crate::store::{Reply, StoreError};
+
+/// What a limiter says to a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Admission {
+    /// Whether the request may go on. If not, it was not counted either.
+    pub admitted: bool,
+    /// How many more requests would be admitted now.
+    pub remaining: u32,
+    /// After how long a refused request of this cost would be admitted, to the microsecond, if nobody else comes before
+    /// it. `None` if it was admitted, and if no wait would help since it costs more than the whole limit.
+    pub retry_after: Option<Duration>,
+}
+
+impl Admission {
+    pub(super) fn admitted(remaining: u32) -> Self {
+        Self { admitted: true, remaining, retry_after: None }
+    }
+
+    pub(super) fn refused(remaining: u32, retry_after: Duration) -> Self {
+        Self { admitted: false, remaining, retry_after: Some(retry_after) }
+    }
+
+    /// It costs more than the limit; the server is not asked, so what remains is not known.
+    pub(super) fn never() -> Self {
+        Self { admitted: false, remaining: 0, retry_after: None }
+    }
+
+    pub(super) fn of(mut reply: Reply) -> Result<Self, StoreError> {
+        match reply.outcome.as_str() {
+            "ADMITTED" => Ok(Self::admitted(reply.next()?)),
+            "REFUSED" => Ok(Self::refused(reply.next()?, Duration::from_micros(reply.next()?))),
+            _ => Err(reply.into_error()),
+        }
+    }
+}
