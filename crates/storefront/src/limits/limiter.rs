@@ -71,7 +71,8 @@ impl<C: ConnectionLike + Clone> Limiter<C> {
     /// The same limiter on recorded traffic: it decides as it would have decided then. For keys of its own, never for
     /// those of living callers.
     ///
-    /// A fixed window's end is rounded to the millisecond, and comes as much too early as the replay takes.
+    /// Keys still end by the server's clock, so the replay of one caller must take less time than a window, or less than a
+    /// bucket of his takes to fill. A fixed window ends as much too early as the replay takes.
     #[must_use]
     pub fn on_recorded_time(mut self, time: RecordedTime) -> Self {
         self.time = Some(time);
