@@ -134,12 +134,12 @@ impl Model {
 #[derive(Clone, Copy, Debug)]
 struct Step {
     /// As a kind of gap, and a number that varies it.
-    gap: (u8, u32),
+    gap: (u8, u16),
     cost: u32,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = ((0_u8..10, any::<u32>()), prop_oneof![4 => Just(1_u32), 1 => 1_u32..6]);
+    let step = ((0_u8..10, any::<u16>()), prop_oneof![4 => Just(1_u32), 1 => 1_u32..6]);
     proptest::collection::vec(step.prop_map(|(gap, cost)| Step { gap, cost }), 60..120)
 }
 
@@ -147,8 +147,8 @@ impl Step {
     /// The time of this request: often at once, often right at a boundary, a microsecond before or after it, sometimes long
     /// after.
     fn after(self, now: u64, model: &Model) -> u64 {
-        let (kind, number) = self.gap;
-        let number = u64::from(number);
+        let (kind, varied) = self.gap;
+        let number = u64::from(varied) * 1_000_003;
         let window_end = now - now % model.length + model.length;
         match kind {
             0..=2 => now + number % 3,
@@ -156,7 +156,7 @@ impl Step {
             4 => now + number % (1 + model.length / 50),
             // The edge of a window of the wall clock, and of one that began with a request.
             5 => (window_end + number % 3 - 1).max(now),
-            6 => match model.admitted.get(model.admitted.len().wrapping_sub(1 + number as usize % 8)) {
+            6 => match model.admitted.iter().rev().nth(usize::from(varied % 8)) {
                 Some(time) => (time + model.length + number % 3 - 1).max(now),
                 None => now,
             },
