@@ -30,7 +30,7 @@ pub(super) fn keys_of(keys: &Keys) -> Vec<String> {
 pub(super) async fn use_up(page: &Page, keys: &Keys) -> Outcome {
     page.say(format!(
         "So a limiter is one script: it reads the counter, refuses or counts, and the SET that makes the counter gives it its \
-         TTL. The window begins with the first request and ends with the key; nobody's clock but the server's has a say. \
+         TTL. It answers with what remains. The window begins with the first request and ends with the key; nobody's clock but the server's has a say. \
          Here somebody may ask {MOST} times a minute:",
     ));
     let limit = Limit::new(MOST, Window::minute()).map_err(|error| super::refused(&error))?;

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use redis::{FromRedisValue, Value};
+
 use crate::store::{Reply, StoreError};
 
 /// What a limiter says to a request.
@@ -28,9 +30,13 @@ impl Admission {
         Self { admitted: false, remaining: 0, retry_after: None }
     }
 
-    pub(super) fn of(mut reply: Reply) -> Result<Self, StoreError> {
+    /// A script answers with a plain number if the request is admitted: what is asked most is answered shortest.
+    pub(super) fn of(value: Value) -> Result<Self, StoreError> {
+        if let Value::Int(remaining) = value {
+            return Ok(Self::admitted(u32::try_from(remaining).unwrap_or(0)));
+        }
+        let mut reply = Reply::from_redis_value(value).map_err(|error| StoreError::Redis(error.into()))?;
         match reply.outcome.as_str() {
-            "ADMITTED" => Ok(Self::admitted(reply.next()?)),
             "REFUSED" => Ok(Self::refused(reply.next()?, Duration::from_micros(reply.next()?))),
             _ => Err(reply.into_error()),
         }

@@ -1,14 +1,14 @@
 use std::num::NonZeroU32;
 
-use redis::RedisError;
 use redis::aio::ConnectionLike;
+use redis::{RedisError, Value};
 
 use super::recorded_time::Scripts;
 use super::{
     Admission, Counting, Limit, LimitError, RecordedTime, fixed_window, of_key, sliding_counter, sliding_log,
     token_bucket,
 };
-use crate::store::{Reply, StoreError};
+use crate::store::StoreError;
 use crate::{ApiKey, Keys};
 
 /// How a limiter decides. What each lets through at worst stands in the table of the [module](super).
@@ -135,12 +135,13 @@ impl<C: ConnectionLike + Clone> Limiter<C> {
         if self.algorithm == Algorithm::FixedWindow && time.is_some() {
             call.key(self.keys.rate_limit_recorded(caller, self.limit.window()));
         }
-        let [first, second] = self.numbers();
-        call.arg(cost.get()).arg(first).arg(second);
+        for number in self.numbers(cost.get().into()) {
+            call.arg(number);
+        }
         if let Some(time) = time {
             call.arg(time.microseconds());
         }
-        let reply: Reply = call.invoke_async(&mut self.connection.clone()).await?;
+        let reply: Value = call.invoke_async(&mut self.connection.clone()).await?;
         Ok(Admission::of(reply))
     }
 
@@ -153,13 +154,17 @@ impl<C: ConnectionLike + Clone> Limiter<C> {
         }
     }
 
-    /// What a script is told of the limit, after the cost.
-    fn numbers(&self) -> [u64; 2] {
+    /// What a script is told of the request and the limit.
+    fn numbers(&self, cost: u64) -> [u64; 3] {
         let (most, window) = (u64::from(self.limit.most()), self.limit.window());
         match self.algorithm {
-            Algorithm::FixedWindow | Algorithm::SlidingCounter => [most, window.milliseconds()],
-            Algorithm::SlidingLog => [most, window.microseconds()],
-            Algorithm::TokenBucket { burst } => token_bucket::numbers(&self.limit, burst),
+            Algorithm::FixedWindow | Algorithm::SlidingCounter => [cost, most, window.milliseconds()],
+            Algorithm::SlidingLog => [cost, most, window.microseconds()],
+            Algorithm::TokenBucket { burst } => {
+                let [interval, capacity] = token_bucket::times(&self.limit, burst);
+                // It costs no more than the burst, so this is no more than the capacity.
+                [cost * interval, interval, capacity]
+            }
         }
     }
 

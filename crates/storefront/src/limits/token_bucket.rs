@@ -19,12 +19,12 @@ pub(super) fn check(limit: &Limit, burst: u32) -> Result<(), LimitError> {
     if u64::from(most) > window.microseconds() {
         return Err(LimitError::TooFast { most, length: window.length() });
     }
-    let [_, capacity] = numbers(limit, burst);
+    let [_, capacity] = times(limit, burst);
     if capacity > YEAR { Err(LimitError::TooSlow { burst }) } else { Ok(()) }
 }
 
 /// The microseconds in which one token comes, and those in which the bucket fills.
-pub(super) fn numbers(limit: &Limit, burst: u32) -> [u64; 2] {
+pub(super) fn times(limit: &Limit, burst: u32) -> [u64; 2] {
     // A limit of zero is refused before anybody asks for its interval.
     let interval = limit.window().microseconds().div_ceil(u64::from(limit.most().max(1)));
     [interval, interval.saturating_mul(burst.into())]
