@@ -65,11 +65,17 @@ async fn compare(page: &Page, requests: &Requests) -> Outcome {
     let counting = Counting::of_server(&mut page.quietly()).await?;
     page.say(format!(
         "What does it cost? {REQUESTS} requests of {CALLERS} callers, 50 at a time on one connection, all admitted, so that each \
-         of them writes. The first row does nothing but count: the least that any limiter has to do.",
+         of them writes. The first row does nothing but count: the least that any limiter has to do. The second counts too, in \
+         a script of one line: what it loses, any script loses before it has decided anything.",
     ));
     let approaches = Limiting::all(counting);
     page.compare(Comparison { title: "Limiters", approaches: &approaches, subject: requests }).await?;
     page.start_clean(&requests.keys()).await?;
+    page.say(
+        "So many at a time keep the server busy, and show what it works: INCR is cheaper than even an empty script, and each \
+         command in a script costs about as much as INCR. A fixed window calls two, a counter and a bucket three, the log five. \
+         One request by itself spends most of its time on the way, and there they are all alike: one round trip.",
+    );
     page.say(
         "Rule: a fixed window where twice the limit at an edge does no harm; a token bucket for most else, as it is as small \
          and lets you choose the burst; the log where the promise is 'never more than N in any minute', and N is small.",

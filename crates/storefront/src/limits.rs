@@ -74,5 +74,11 @@ use crate::store::StoreError;
 
 /// A command met a key of another type: said of the key, where Redis says it of the script.
 fn of_key(error: RedisError, key: &str) -> StoreError {
-    if error.code() == Some("WRONGTYPE") { StoreError::wrong_type(key) } else { error.into() }
+    // That of a pipeline keeps the server's errors one level down.
+    let server_errors = error.clone().into_server_errors().unwrap_or_default();
+    if server_errors.iter().any(|(_, error)| error.code() == "WRONGTYPE") {
+        StoreError::wrong_type(key)
+    } else {
+        error.into()
+    }
 }

@@ -1,10 +1,11 @@
 //! Limiters, and the bare counting that they are compared with.
 
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use lab_runner::{Approach, Wire};
-use redis::{RedisError, RedisResult};
+use redis::{RedisError, RedisResult, Script};
 use storefront::limits::{Algorithm, Counting, Limit, Limiter, Window};
 use storefront::{ApiKey, Keys, StoreError};
 
@@ -13,11 +14,15 @@ const AT_ONCE: usize = 50;
 /// More than there will be, so that all are admitted.
 const MOST: u32 = 10_000;
 
+static INCREMENT: LazyLock<Script> = LazyLock::new(|| Script::new("return redis.call('INCR', KEYS[1])"));
+
 /// How requests are limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limiting {
     /// INCR and nothing else: the floor. It limits nobody, and its counters have no end.
     Increment,
+    /// The same in a script: what being a script costs by itself.
+    IncrementInScript,
     /// A counter that ends with its window.
     FixedWindow(Counting),
     /// The time of each request.
@@ -33,17 +38,26 @@ impl Limiting {
     #[must_use]
     pub fn all(counting: Counting) -> Vec<Self> {
         let increx = (counting == Counting::Increx).then_some(Self::FixedWindow(Counting::Increx));
-        [Self::Increment, Self::FixedWindow(Counting::Script)]
+        [Self::Increment, Self::IncrementInScript, Self::FixedWindow(Counting::Script)]
             .into_iter()
             .chain(increx)
             .chain([Self::SlidingLog, Self::SlidingCounter, Self::TokenBucket])
             .collect()
     }
 
+    async fn count<C: Wire>(self, connection: &C, key: &str) -> RedisResult<bool> {
+        let mut connection = connection.clone();
+        let count: u32 = match self {
+            Self::IncrementInScript => INCREMENT.key(key).invoke_async(&mut connection).await?,
+            _ => redis::cmd("INCR").arg(key).query_async(&mut connection).await?,
+        };
+        Ok(count <= MOST)
+    }
+
     /// Its limiter; none limits what is only counted.
     fn limiter<C: Wire>(self, requests: &Requests, connection: &C) -> RedisResult<Option<Limiter<C>>> {
         let (algorithm, counting) = match self {
-            Self::Increment => return Ok(None),
+            Self::Increment | Self::IncrementInScript => return Ok(None),
             Self::FixedWindow(counting) => (Algorithm::FixedWindow, counting),
             Self::SlidingLog => (Algorithm::SlidingLog, Counting::Script),
             Self::SlidingCounter => (Algorithm::SlidingCounter, Counting::Script),
@@ -96,6 +110,7 @@ impl Approach for Limiting {
     fn label(self) -> String {
         match self {
             Self::Increment => "INCR, no limit",
+            Self::IncrementInScript => "the same in a script",
             Self::FixedWindow(Counting::Script) => "fixed window",
             Self::FixedWindow(Counting::Increx) => "fixed window by INCREX",
             Self::SlidingLog => "sliding log",
@@ -111,9 +126,10 @@ impl Approach for Limiting {
 
     async fn reset<C: Wire>(self, requests: &Requests, connection: &mut C) -> RedisResult<()> {
         // The server learns the script before it counts.
-        if let Some(limiter) = self.limiter(requests, connection)? {
-            admit(&limiter, &requests.callers[0]).await?;
-        }
+        match self.limiter(requests, connection)? {
+            Some(limiter) => admit(&limiter, &requests.callers[0]).await?,
+            None => self.count(connection, &requests.keys()[0]).await?,
+        };
         let mut unlink = redis::pipe();
         for key in requests.keys() {
             unlink.cmd("UNLINK").arg(key).ignore();
@@ -128,18 +144,13 @@ impl Approach for Limiting {
                 .iter()
                 .map(|caller| requests.keys.rate_limit(caller, &Window::day()))
                 .collect();
-            let all = (0..requests.number).map(|number| count(connection, &keys[number % keys.len()]));
+            let all = (0..requests.number).map(|number| self.count(connection, &keys[number % keys.len()]));
             return admitted(all.collect()).await;
         };
         let callers = &requests.callers;
         let all = (0..requests.number).map(|number| admit(&limiter, &callers[number % callers.len()]));
         admitted(all.collect()).await
     }
-}
-
-async fn count<C: Wire>(connection: &C, key: &str) -> RedisResult<bool> {
-    let count: u32 = redis::cmd("INCR").arg(key).query_async(&mut connection.clone()).await?;
-    Ok(count <= MOST)
 }
 
 async fn admit<C: Wire>(limiter: &Limiter<C>, caller: &ApiKey) -> RedisResult<bool> {
