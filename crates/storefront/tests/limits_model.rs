@@ -11,7 +11,7 @@
 mod shop;
 
 use std::num::NonZeroU32;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -232,6 +232,7 @@ impl Bench {
                 }
                 time.set(Duration::from_micros(now));
                 let cost = NonZeroU32::new(step.cost.min(model.most_at_once())).unwrap();
+                let asked = Instant::now();
                 let got = limiter.admit_many(&caller, cost).await.unwrap();
                 let wait = got.retry_after.map(|wait| u64::try_from(wait.as_micros()).unwrap());
                 let expected = model.ask(now, cost.get());
@@ -251,13 +252,12 @@ impl Bench {
                         "step {number} at {now}: {step:?} {model:?}"
                     ),
                 }
-                if ending {
+                if ending && got.admitted {
                     let ttl: u64 =
                         redis::cmd("PTTL").arg(&key).query_async(&mut self.wire.clone()).await.unwrap();
-                    ends = ends.min(u64::MAX - 1);
-                    if got.admitted {
-                        ends = now + ttl * 1_000;
-                    }
+                    // As it was when it was set, not a few milliseconds later.
+                    let passed = u64::try_from(asked.elapsed().as_millis()).unwrap() + 1;
+                    ends = now + (ttl + passed) * 1_000;
                 }
             }
         });
