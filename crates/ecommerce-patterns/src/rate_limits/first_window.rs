@@ -1,12 +1,14 @@
 //! A fixed window, command by command.
 
-use lab_runner::{Need, Outcome, Page};
+use lab_connection::Connection;
+use lab_runner::{LessonError, Need, Outcome, Page};
 use redis::AsyncTypedCommands;
+use redis::aio::ConnectionLike;
 use storefront::limits::{Algorithm, Counting, Limit, Limiter, Window};
 use storefront::{ApiKey, Keys};
 
-use super::failed;
-use crate::rate_limits::limiting::known;
+use super::limiting::known;
+use super::{failed, refused};
 
 /// The requests that the caller has in a minute.
 const MOST: u32 = 3;
@@ -27,21 +29,24 @@ pub(super) fn keys_of(keys: &Keys) -> Vec<String> {
     [caller(), other_caller()].map(|caller| keys.rate_limit(&caller, &Window::minute())).to_vec()
 }
 
+fn limiter<C: ConnectionLike + Clone>(connection: C, keys: &Keys) -> Result<Limiter<C>, LessonError> {
+    Limit::new(MOST, Window::minute())
+        .and_then(|limit| Limiter::new(connection, keys.clone(), limit, Algorithm::FixedWindow))
+        .map_err(|error| refused(&error))
+}
+
 pub(super) async fn use_up(page: &Page, keys: &Keys) -> Outcome {
     page.say(format!(
         "So a limiter is one script: it reads the counter, refuses or counts, and the SET that makes the counter gives it its \
          TTL. It answers with what remains. The window begins with the first request and ends with the key; nobody's clock but the server's has a say. \
          Here somebody may ask {MOST} times a minute:",
     ));
-    let limit = Limit::new(MOST, Window::minute()).map_err(|error| super::refused(&error))?;
-    let limiter = |connection| Limiter::new(connection, keys.clone(), limit.clone(), Algorithm::FixedWindow);
     // The server learns the script, so that the page shows one command for each request.
-    let quiet = limiter(page.quietly()).map_err(|error| super::refused(&error))?;
+    let quiet = limiter(page.quietly(), keys)?;
     quiet.admit(&other_caller()).await.map_err(failed)?;
     page.start_clean(&keys_of(keys)).await?;
 
-    let traced = Limiter::new(page.redis(), keys.clone(), limit.clone(), Algorithm::FixedWindow)
-        .map_err(|error| super::refused(&error))?;
+    let traced = limiter(page.redis(), keys)?;
     let mut admissions = Vec::new();
     for _ in 0..=MOST {
         admissions.push(traced.admit(&caller()).await.map_err(failed)?);
@@ -52,8 +57,8 @@ pub(super) async fn use_up(page: &Page, keys: &Keys) -> Outcome {
         "The refusal says how many microseconds are left of the window, for the header Retry-After. It has written nothing: who \
          keeps knocking makes his wait no longer, and costs no replication.",
     );
-    let refused = admissions.last().is_some_and(|last| !last.admitted && last.retry_after.is_some());
-    page.check("the fourth is refused, and told how long to wait", refused)?;
+    let told = admissions.last().is_some_and(|last| !last.admitted && last.retry_after.is_some());
+    page.check("the fourth is refused, and told how long to wait", told)?;
     let key = keys.rate_limit(&caller(), &Window::minute());
     let mut redis = page.redis();
     let counted = redis.get(&key).await?;
@@ -64,7 +69,7 @@ pub(super) async fn use_up(page: &Page, keys: &Keys) -> Outcome {
 }
 
 /// The same in one command, where there is one.
-async fn increx(page: &Page, quiet: &Limiter<lab_connection::Connection>) -> Outcome {
+async fn increx(page: &Page, quiet: &Limiter<Connection>) -> Outcome {
     page.say(
         "INCREX does the same in one command: INCREX key UBOUND 3 PX 60000 ENX counts up to a bound, and gives a TTL to a key \
          that has none. The limiter asks the server with COMMAND INFO and uses it where it can.",

@@ -11,8 +11,8 @@ pub struct Admission {
     pub admitted: bool,
     /// How many more requests would be admitted now.
     pub remaining: u32,
-    /// After how long a refused request of this cost would be admitted, to the microsecond, if nobody else comes before
-    /// it. `None` if it was admitted, and if no wait would help since it costs more than the whole limit.
+    /// After how long a refused request of this cost would be admitted, to the millisecond (sliding log and token bucket:
+    /// microsecond), if nobody else comes before it. `None` if it was admitted, and if no wait would help since it costs more than the whole limit.
     pub retry_after: Option<Duration>,
 }
 
