@@ -84,7 +84,8 @@ impl<C: ConnectionLike + Clone> Autocomplete<C> {
 fn prefixes<'a>(former: &'a str, state: &'a [String]) -> BTreeMap<&'a str, bool> {
     let listed = |term: &'a str| {
         let ends = term.char_indices().map(|(at, character)| at + character.len_utf8());
-        ends.take(LONGEST_LISTED_PREFIX).map(move |end| &term[..end])
+        // Nobody asks for a prefix that ends with a space: it is normalised too.
+        ends.take(LONGEST_LISTED_PREFIX).map(move |end| &term[..end]).filter(|prefix| !prefix.ends_with(' '))
     };
     let mut prefixes: BTreeMap<&str, bool> =
         former.split('\n').skip(1).flat_map(listed).map(|prefix| (prefix, false)).collect();

@@ -29,44 +29,73 @@ local function members_of(lines)
 end
 
 local old, old_members = members_of(former)
-for _, member in ipairs(old_members) do
-  redis.call('ZREM', terms, member)
-end
-if former ~= '' then
-  redis.call('ZREM', popular, old)
-end
-
 local new, new_members = members_of(state)
-for i = 4, #KEYS do
-  local prefix, stays = ARGV[2 * i], ARGV[2 * i + 1] == '1'
-  redis.call('ZREM', KEYS[i], old)
-  if stays then
-    local from, to = range_of(prefix)
-    enter(KEYS[i], score, new, redis.call('ZLEXCOUNT', terms, from, to), keep)
+local kept, own = {}, {}
+for _, member in ipairs(new_members) do
+  kept[member] = true
+  own[#own + 1] = member
+end
+local leaving = {}
+for _, member in ipairs(old_members) do
+  if not kept[member] then
+    leaving[#leaving + 1] = member
+    own[#own + 1] = member
   end
 end
 
+-- First what enters, then what leaves, and what has been left is not touched again: a key without members is gone, and
+-- while its slot moves a script that asks for a key which is gone fails in its middle.
 for _, member in ipairs(new_members) do
   redis.call('ZADD', terms, 0, member)
 end
 if state ~= '' then
   redis.call('ZADD', popular, score, new)
   redis.call('HSET', products, sku, state)
-else
-  redis.call('HDEL', products, sku)
+end
+
+local function of_others(prefix)
+  local from, to = range_of(prefix)
+  local count = redis.call('ZLEXCOUNT', terms, from, to)
+  for _, member in ipairs(own) do
+    if string.sub(member, 1, #prefix) == prefix then
+      count = count - 1
+    end
+  end
+  return count
 end
 
 for i = 4, #KEYS do
-  local size = redis.call('ZCARD', KEYS[i])
-  if size < enough then
-    local from, to = range_of(ARGV[2 * i])
-    if size < redis.call('ZLEXCOUNT', terms, from, to) then
-      refill(KEYS[i], terms, popular, ARGV[2 * i], keep)
+  local list, prefix, stays = KEYS[i], ARGV[2 * i], ARGV[2 * i + 1] == '1'
+  local others = of_others(prefix)
+  local size = redis.call('ZCARD', list)
+  if former ~= '' and redis.call('ZSCORE', list, old) then
+    size = size - 1
+  end
+  -- Who stays under the same name is not to leave.
+  local leaves = former ~= '' and not (stays and new == old) and old or nil
+  if stays then
+    -- The former name must not count among those in front.
+    if leaves then
+      redis.call('ZADD', list, 'XX', 'inf', leaves)
     end
+    size = enter(list, score, new, size, others, keep)
+  end
+  if size < enough and size < others + (stays and 1 or 0) then
+    refill(list, terms, popular, prefix, keep, leaves)
+  end
+  if leaves then
+    redis.call('ZREM', list, leaves)
   end
 end
 
+if #leaving > 0 then
+  redis.call('ZREM', terms, unpack(leaving))
+end
+if former ~= '' and (new ~= old or state == '') then
+  redis.call('ZREM', popular, old)
+end
 if state == '' then
+  redis.call('HDEL', products, sku)
   return {former == '' and 'UNKNOWN' or 'REMOVED'}
 end
 return {former == '' and 'ADDED' or 'CHANGED'}

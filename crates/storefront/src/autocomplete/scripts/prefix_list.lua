@@ -6,33 +6,40 @@ local function range_of(prefix)
   return '[' .. prefix, '(' .. prefix .. '\255'
 end
 
--- Reads the best of a prefix anew, from all its terms.
-local function refill(list, terms, popular, prefix, keep)
+-- Reads the best of a prefix anew, from all its terms; without the member that is about to leave.
+local function refill(list, terms, popular, prefix, keep, leaving)
   local from, to = range_of(prefix)
   local hits = redis.call('ZRANGE', terms, from, to, 'BYLEX')
   for first = 1, #hits, 500 do
     local members, pairs = {}, {}
     for i = first, math.min(first + 499, #hits) do
-      members[#members + 1] = string.match(hits[i], '^[^\n]*\n(.*)$')
+      local member = string.match(hits[i], '^[^\n]*\n(.*)$')
+      if member ~= leaving then
+        members[#members + 1] = member
+      end
     end
-    local scores = redis.call('ZMSCORE', popular, unpack(members))
-    for i, member in ipairs(members) do
-      pairs[#pairs + 1] = scores[i]
-      pairs[#pairs + 1] = member
+    local scores = #members > 0 and redis.call('ZMSCORE', popular, unpack(members)) or {}
+    for i, score in ipairs(scores) do
+      if score then
+        pairs[#pairs + 1] = score
+        pairs[#pairs + 1] = members[i]
+      end
     end
-    redis.call('ZADD', list, unpack(pairs))
-    redis.call('ZREMRANGEBYRANK', list, keep, -1)
+    if #pairs > 0 then
+      redis.call('ZADD', list, unpack(pairs))
+      redis.call('ZREMRANGEBYRANK', list, keep, -1)
+    end
   end
 end
 
--- Enters a member that is not in the list. others: how many terms of other products have the prefix. If some of those are
--- not in the list, a member behind all that are may be behind them too, and does not enter.
-local function enter(list, score, member, others, keep)
-  local size = redis.call('ZCARD', list)
+-- Enters a member. size: how many others are in the list; others: how many terms of other products have the prefix. If
+-- some of those are not in the list, a member behind all that are may be behind them too, and does not enter.
+local function enter(list, score, member, size, others, keep)
   redis.call('ZADD', list, score, member)
-  if size < others and redis.call('ZRANK', list, member) == size then
+  if size > 0 and size < others and redis.call('ZRANK', list, member) == size then
     redis.call('ZREM', list, member)
-  elseif size == keep then
-    redis.call('ZREMRANGEBYRANK', list, keep, -1)
+    return size
   end
+  redis.call('ZREMRANGEBYRANK', list, keep, -1)
+  return math.min(size + 1, keep)
 end

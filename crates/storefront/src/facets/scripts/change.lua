@@ -34,42 +34,55 @@ local function described()
   end
 end
 
-local function change_total(totals, label, by)
-  if redis.call('HINCRBY', totals, label, by) <= 0 then
+local former, new = described(), described()
+if not former and not new then
+  return {'UNKNOWN'}
+end
+
+-- First what enters, then what leaves, and what has been left is not touched again: a key without members is gone, and
+-- while its slot moves a script that asks for a key which is gone fails in its middle.
+if new then
+  local added = string.match(record, '^[^|]*|[^|]*|%d+|%d|%d+|(%d+)|')
+  if not added then
+    local time = redis.call('TIME')
+    added = time[1] .. string.format('%06d', time[2])
+  end
+  local begins, ends = ARGV[next_argument], ARGV[next_argument + 1]
+  if redis.call('SADD', new.of_brand, sku) == 1 then
+    redis.call('HINCRBY', KEYS[2], new.brand, 1)
+  end
+  if redis.call('SADD', new.of_category, sku) == 1 then
+    redis.call('HINCRBY', KEYS[3], new.category, 1)
+  end
+  redis.call('ZADD', by_name, 0, new.name)
+  redis.call('ZADD', price, ARGV[next_argument + 2], sku)
+  redis.call('ZADD', rating, ARGV[next_argument + 3], sku)
+  redis.call('ZADD', popularity, ARGV[next_argument + 4], sku)
+  redis.call('ZADD', newest, added, sku)
+  redis.call('HSET', products, sku, begins .. added .. ends)
+end
+
+local function leave(set, totals, label)
+  if redis.call('SREM', set, sku) == 1 and redis.call('HINCRBY', totals, label, -1) <= 0 then
     redis.call('HDEL', totals, label)
   end
 end
-
-local former, new = described(), described()
 if former then
-  redis.call('SREM', former.of_brand, sku)
-  redis.call('SREM', former.of_category, sku)
-  redis.call('ZREM', by_name, former.name)
-  change_total(KEYS[2], former.brand, -1)
-  change_total(KEYS[3], former.category, -1)
+  if not new or new.brand ~= former.brand then
+    leave(former.of_brand, KEYS[2], former.brand)
+  end
+  if not new or new.category ~= former.category then
+    leave(former.of_category, KEYS[3], former.category)
+  end
+  if not new or new.name ~= former.name then
+    redis.call('ZREM', by_name, former.name)
+  end
 end
 if not new then
   for _, key in ipairs({price, rating, popularity, newest}) do
     redis.call('ZREM', key, sku)
   end
   redis.call('HDEL', products, sku)
-  return {former and 'REMOVED' or 'UNKNOWN'}
+  return {'REMOVED'}
 end
-
-local added = string.match(record, '^[^|]*|[^|]*|%d+|%d|%d+|(%d+)|')
-if not added then
-  local time = redis.call('TIME')
-  added = time[1] .. string.format('%06d', time[2])
-end
-local begins, ends = ARGV[next_argument], ARGV[next_argument + 1]
-redis.call('SADD', new.of_brand, sku)
-redis.call('SADD', new.of_category, sku)
-change_total(KEYS[2], new.brand, 1)
-change_total(KEYS[3], new.category, 1)
-redis.call('ZADD', by_name, 0, new.name)
-redis.call('ZADD', price, ARGV[next_argument + 2], sku)
-redis.call('ZADD', rating, ARGV[next_argument + 3], sku)
-redis.call('ZADD', popularity, ARGV[next_argument + 4], sku)
-redis.call('ZADD', newest, added, sku)
-redis.call('HSET', products, sku, begins .. added .. ends)
 return {former and 'CHANGED' or 'ADDED'}
