@@ -7,11 +7,15 @@ local terms, popular, products = KEYS[1], KEYS[2], KEYS[3]
 local sku, state, score, keep, enough = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 
 local wrong = other_type(terms, 'zset') or other_type(popular, 'zset') or other_type(products, 'hash')
-for i = 4, #KEYS do
-  wrong = wrong or other_type(KEYS[i], 'zset')
-end
 if wrong then
   return wrong
+end
+local sizes = {}
+for i = 4, #KEYS do
+  sizes[i] = redis.pcall('ZCARD', KEYS[i])
+  if type(sizes[i]) ~= 'number' then
+    return {'WRONG_TYPE', KEYS[i]}
+  end
 end
 local former = redis.call('HGET', products, sku) or ''
 if ARGV[6] == 'this' and ARGV[7] ~= former then
@@ -53,6 +57,7 @@ if state ~= '' then
   redis.call('HSET', products, sku, state)
 end
 
+-- How many terms of other products have the prefix: at least as many as there are such products.
 local function of_others(prefix)
   local from, to = range_of(prefix)
   local count = redis.call('ZLEXCOUNT', terms, from, to)
@@ -66,21 +71,30 @@ end
 
 for i = 4, #KEYS do
   local list, prefix, stays = KEYS[i], ARGV[2 * i], ARGV[2 * i + 1] == '1'
-  local others = of_others(prefix)
-  local size = redis.call('ZCARD', list)
+  -- A list that is this short is whole: nobody was ever cut off, or those who were are back.
+  local whole, others = sizes[i] < enough, sizes[i]
   if former ~= '' and redis.call('ZSCORE', list, old) then
-    size = size - 1
+    others = others - 1
   end
   -- Who stays under the same name is not to leave.
   local leaves = former ~= '' and not (stays and new == old) and old or nil
+  local size = others
   if stays then
     -- The former name must not count among those in front.
     if leaves then
       redis.call('ZADD', list, 'XX', 'inf', leaves)
     end
-    size = enter(list, score, new, size, others, keep)
+    redis.call('ZADD', list, score, new)
+    size = others + 1
+    -- Behind all that are in the list there may be better ones, which were cut off.
+    if not whole and redis.call('ZRANK', list, new) == others and others < of_others(prefix) then
+      redis.call('ZREM', list, new)
+      size = others
+    elseif size > keep then
+      redis.call('ZREMRANGEBYRANK', list, keep, -1)
+    end
   end
-  if size < enough and size < others + (stays and 1 or 0) then
+  if not whole and size < enough and size < of_others(prefix) + (stays and 1 or 0) then
     refill(list, terms, popular, prefix, keep, leaves)
   end
   if leaves then

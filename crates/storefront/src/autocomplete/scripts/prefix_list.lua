@@ -31,15 +31,3 @@ local function refill(list, terms, popular, prefix, keep, leaving)
     end
   end
 end
-
--- Enters a member. size: how many others are in the list; others: how many terms of other products have the prefix. If
--- some of those are not in the list, a member behind all that are may be behind them too, and does not enter.
-local function enter(list, score, member, size, others, keep)
-  redis.call('ZADD', list, score, member)
-  if size > 0 and size < others and redis.call('ZRANK', list, member) == size then
-    redis.call('ZREM', list, member)
-    return size
-  end
-  redis.call('ZREMRANGEBYRANK', list, keep, -1)
-  return math.min(size + 1, keep)
-end
