@@ -49,7 +49,7 @@ const SEED: u64 = 7;
 async fn teach(page: &mut Page) -> Outcome {
     let keys = crate::keys_on(page.target());
     let shop = Shop::of(&Data::new(SEED, SIZE), &keys);
-    full_text::drop(page, &keys).await?;
+    full_text::drop(page).await?;
     shop.start_clean(page).await?;
     shop.open(&page.quietly()).await?;
 

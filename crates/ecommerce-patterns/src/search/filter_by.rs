@@ -81,8 +81,7 @@ impl Ticked {
     /// The products per page.
     pub const PAGE: PageOf = PageOf::first(20);
 
-    /// Five selections, from one category to all facets at once. The shop must be open ([`Shop::open`]), and for
-    /// [`FilterBy::FullText`] indexed.
+    /// Five selections, from one category to all facets at once. The shop must be open ([`Shop::open`]).
     #[must_use]
     pub fn of(shop: Shop) -> Self {
         let labels = |texts: &[&str]| texts.iter().filter_map(|text| text.parse().ok()).collect();
@@ -152,8 +151,9 @@ impl Approach for FilterBy {
                 }
                 shop.write_catalogue(connection).await
             }
+            Self::FullText => full_text::index(shop, connection).await,
             // The shop is open.
-            Self::Facets | Self::FullText => Ok(()),
+            Self::Facets => Ok(()),
         }
     }
 

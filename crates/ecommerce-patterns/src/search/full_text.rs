@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use lab_runner::{Need, Outcome, Page, Wire};
 use redis::{FromRedisValue, Pipeline, RedisResult, Value};
-use storefront::Keys;
 use storefront::facets::{PageOf, PriceRange, Selection};
 
 use super::filter_by::Answer;
@@ -25,7 +24,7 @@ async fn is_there(page: &Page) -> bool {
 }
 
 /// Drops the index that an earlier run left; its documents are removed with the other keys.
-pub(super) async fn drop(page: &Page, _: &Keys) -> Outcome {
+pub(super) async fn drop(page: &Page) -> Outcome {
     if is_there(page).await {
         let index = Names::new(page.prefix()).index();
         let known: Vec<String> = redis::cmd("FT._LIST").query_async(&mut page.quietly()).await?;
@@ -58,7 +57,7 @@ pub(super) async fn show(page: &Page, shop: &Shop) -> Result<bool, lab_runner::L
 
     page.say(
         "A query is a text of its own language, so values must be escaped: in a TAG every space and every sign gets a \
-         backslash. '@brand:{Bolt & Co.}' is a syntax error, or finds something else.",
+         backslash. '@brand:{Bolt & Co.}' finds nothing; where the query has another dialect it is a syntax error.",
     );
     let bolt = shop.products[shop.products.len() - 3].brand.as_str();
     let query = format!("@brand:{{{}}}", escaped(bolt));
@@ -69,9 +68,10 @@ pub(super) async fn show(page: &Page, shop: &Shop) -> Result<bool, lab_runner::L
     let raw = redis::cmd("FT.SEARCH")
         .arg(shop.names.index())
         .arg(format!("@brand:{{{bolt}}}"))
-        .query_async::<Value>(&mut redis)
+        .query_async::<Vec<Value>>(&mut redis)
         .await;
-    page.check("without backslashes it is an error", raw.is_err())?;
+    let missed = raw.map_or(true, |reply| reply.first() == Some(&Value::Int(0)));
+    page.check("without backslashes the two are not found", missed)?;
     let mut group = redis::cmd("FT.AGGREGATE");
     group.arg(shop.names.index()).arg(query);
     group.arg(&["GROUPBY", "1", "@category", "REDUCE", "COUNT", "0", "AS", "products"]);
@@ -88,6 +88,16 @@ pub(super) async fn show(page: &Page, shop: &Shop) -> Result<bool, lab_runner::L
     page.check("both begin with cafe", completed.len() == 2)?;
     page.start_clean(&[dictionary]).await?;
     Ok(true)
+}
+
+/// Creates the index and waits until every product is in it; nothing if it is there.
+pub(super) async fn index<C: Wire>(shop: &Shop, connection: &mut C) -> RedisResult<()> {
+    let known: Vec<String> = redis::cmd("FT._LIST").query_async(connection).await?;
+    if !known.contains(&shop.names.index()) {
+        create(shop, connection).await?;
+        write_documents(shop, connection).await?;
+    }
+    wait_until_indexed(shop, connection).await
 }
 
 /// Creates the index of the lesson.
