@@ -179,7 +179,7 @@ pub(super) async fn answer<C: Wire>(
         skus.push(String::from_redis_value_ref(key)?.trim_start_matches(&documents).to_owned());
     }
     Ok(Answer {
-        total: found.first().map_or(Ok(0), |total| u64::from_redis_value_ref(total))?,
+        total: found.first().map_or(Ok(0), u64::from_redis_value_ref)?,
         skus,
         brands: groups(&brands, "brand")?,
         categories: groups(&categories, "category")?,

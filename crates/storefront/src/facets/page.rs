@@ -55,8 +55,10 @@ impl<C: ConnectionLike + Clone> Facets<C> {
     /// need; to find the page in the order, up to 256 products are sorted, and with more of them the order's Sorted Set
     /// is walked until the page is full: (offset + limit) / share of the catalogue that is left.
     ///
-    /// While it runs nobody else is served. With 2,000 products that is a millisecond or two, with 20,000 up to some
-    /// twenty for wide selections (see the test `measure` in `tests/facets_measured.rs`): above that, split by category.
+    /// While it runs nobody else is served. Measured in processor time (`tests/facets_measured.rs`), with 2,000 products:
+    /// 0.1 ms with nothing ticked, 0.5 ms for a category and two brands, 2 ms for half of all prices and three kinds of
+    /// stars, 4 ms with everything ticked. With 20,000 products: 0.1, 5, 43 and 86 ms. Some thousand products that pass a
+    /// facet are fine; beyond that, split the catalogue by category.
     pub async fn page(
         &self,
         selection: &Selection,
