@@ -228,7 +228,7 @@ async fn pages_of_wide_selections_follow_each_other_without_gap_or_repeat() {
                 name: format!("Thing {}", number % 90).parse().unwrap(),
                 brand: label(BRANDS[number % 4]),
                 category: label(CATEGORIES[number % 3]),
-                price: cents((number as i64 * 37) % 900),
+                price: cents(i64::try_from(number * 37 % 900).unwrap()),
                 rating: Stars::all()[number % 5],
                 popularity: number as u64 % 11,
             };

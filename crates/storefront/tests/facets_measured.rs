@@ -16,12 +16,12 @@ use storefront::autocomplete::{Autocomplete, Index};
 use storefront::facets::{FacetedProduct, Facets, Order, PageOf, PriceRange, Selection, Stars};
 use storefront::{Cents, Label, Layout};
 
-fn label(text: String) -> Label {
+fn label(text: &str) -> Label {
     text.parse().unwrap()
 }
 
 fn labels(what: &str, numbers: std::ops::Range<u32>) -> BTreeSet<Label> {
-    numbers.map(|number| label(format!("{what}{number}"))).collect()
+    numbers.map(|number| label(&format!("{what}{number}"))).collect()
 }
 
 /// Microseconds of processor time that the server spends on one call. What else the machine does is not in it.
@@ -53,8 +53,8 @@ async fn measure() {
             let product = FacetedProduct {
                 sku: sku(&format!("PROD{number}")),
                 name: format!("Thing number {number}").parse().unwrap(),
-                brand: label(format!("Brand{}", number % 24)),
-                category: label(format!("Category{}", number / 3 % 8)),
+                brand: label(&format!("Brand{}", number % 24)),
+                category: label(&format!("Category{}", number / 3 % 8)),
                 price: Cents::new(i64::from(number.wrapping_mul(2_654_435_761) % 100_000)).unwrap(),
                 rating: Stars::all()[(number / 7 % 5) as usize],
                 popularity: u64::from(number.wrapping_mul(40_503) % 10_007),
