@@ -304,21 +304,18 @@ fn random_edits_leave_what_a_search_of_everything_finds() {
             let mut model = Model::new();
             for (number, edit) in &edits {
                 let sku = sku(&format!("p{number}"));
-                match edit {
-                    Some((name, popularity)) => {
-                        let former = model.insert(sku.clone(), (name.clone(), *popularity));
-                        let put = autocomplete.put(&sku, &name.parse().unwrap(), *popularity).await.unwrap();
-                        assert_eq!(put == Put::Changed, former.is_some());
-                    }
-                    None => {
-                        let removed = autocomplete.remove(&sku).await.unwrap();
-                        assert_eq!(removed, model.remove(&sku).is_some());
-                    }
+                if let Some((name, popularity)) = edit {
+                    let former = model.insert(sku.clone(), (name.clone(), *popularity));
+                    let put = autocomplete.put(&sku, &name.parse().unwrap(), *popularity).await.unwrap();
+                    assert_eq!(put == Put::Changed, former.is_some());
+                } else {
+                    let removed = autocomplete.remove(&sku).await.unwrap();
+                    assert_eq!(removed, model.remove(&sku).is_some());
                 }
             }
             assert_no_ghosts(&wire, &keys, &autocomplete, &model).await;
             let mut asked = prefixes(&model);
-            asked.extend(["".into(), "a".into(), "カ".into(), other.clone()]);
+            asked.extend([String::new(), "a".into(), "カ".into(), other.clone()]);
             for prefix in asked {
                 let found = suggested(&autocomplete, &prefix).await;
                 assert_eq!(found, expected(&model, &prefix, MOST_SUGGESTIONS), "{prefix:?}");
