@@ -1,5 +1,8 @@
 //! Filtering by what is ticked: Sets, then a whole page of the shop, then products that change.
 
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
 use lab_runner::table::Facts;
 use lab_runner::{Outcome, Page};
 use redis::AsyncTypedCommands;
@@ -7,11 +10,11 @@ use storefront::facets::{FacetPage, FacetedProduct, Order, PageOf, PriceRange, S
 use storefront::{Cents, Label};
 
 use super::facets_failed;
-use super::filter_by::filtered;
+use super::filter_by::{Answer, filtered};
 use super::shop::Shop;
 
 /// How many products are on a page.
-const ON_A_PAGE: u32 = 4;
+const ON_A_PAGE: u32 = 3;
 
 pub(super) async fn sets(page: &Page, shop: &Shop) -> Outcome {
     let mut redis = page.redis();
@@ -41,13 +44,12 @@ pub(super) fn ticked(shop: &Shop) -> Selection {
         brands: kitchen.iter().rev().map(|product| product.brand.clone()).take(4).collect(),
         categories: kitchen.iter().map(|product| product.category.clone()).take(1).collect(),
         prices: vec![PriceRange { from: price(2_500), to: price(49_999) }],
-        ratings: std::collections::BTreeSet::new(),
+        ratings: BTreeSet::new(),
     }
 }
 
 pub(super) async fn shop_page(page: &Page, shop: &Shop) -> Outcome {
-    let facets = shop.facets(&page.redis());
-    let quiet = shop.facets(&page.quietly());
+    let facets = shop.facets(&page.quietly());
     let selection = ticked(shop);
     let first = PageOf::first(ON_A_PAGE);
 
@@ -55,15 +57,14 @@ pub(super) async fn shop_page(page: &Page, shop: &Shop) -> Outcome {
         "A page of the shop needs more: the values of one facet widen (this brand or that), the facets narrow (and from 25 to \
          499.99); beside each value stands how many products ticking it would leave, and for that a facet leaves out what is \
          ticked in itself: who has ticked one brand wants to see what the others would bring. One script reads the ticked \
-         Sets and ranges, marks their products and counts; it writes nothing. One round trip, and all of it is of one moment:",
+         Sets and ranges, marks their products and counts; it writes nothing. One EVALSHA, one round trip, and all of it is of \
+         one moment. A part of what it answers:",
     );
-    // The server learns the script, so that the page shows the one call that is usual.
-    quiet.page(&selection, Order::PriceAscending, first).await.map_err(facets_failed)?;
     let found = facets.page(&selection, Order::PriceAscending, first).await.map_err(facets_failed)?;
     page.facts(counts(&found, &selection));
     let right = filtered(&shop.documents(), &selection, Order::PriceAscending, first);
     page.check("total and counts are those of going through the whole catalogue", {
-        super::filter_by::Answer::of(&found) == right
+        Answer::of(&found) == right
     })?;
 
     page.say(format!(
@@ -72,7 +73,7 @@ pub(super) async fn shop_page(page: &Page, shop: &Shop) -> Outcome {
         found.total,
     ));
     let mut table = Facts::new("Two pages, the cheapest first", &["page", "product", "price", "stars"]);
-    let second = quiet.page(&selection, Order::PriceAscending, first.next()).await.map_err(facets_failed)?;
+    let second = facets.page(&selection, Order::PriceAscending, first.next()).await.map_err(facets_failed)?;
     for (number, listed) in [(1, &found), (2, &second)] {
         for listed in &listed.products {
             let FacetedProduct { name, price, rating, .. } = &listed.product;
@@ -91,14 +92,15 @@ fn counts(found: &FacetPage, selection: &Selection) -> Facts {
         let ticked = if ticked { "x" } else { "" };
         facts = std::mem::take(&mut facts).row([facet, &value, &count.to_string(), ticked]);
     };
-    for (category, count) in &found.categories {
-        row("category", category.to_string(), *count, selection.categories.contains(category));
-    }
-    // The ticked ones, and the largest of the others.
-    let mut brands: Vec<(&Label, u64)> = found.brands.iter().map(|(brand, count)| (brand, *count)).collect();
-    brands.sort_by_key(|(brand, count)| (!selection.brands.contains(brand), std::cmp::Reverse(*count)));
-    for (brand, count) in brands.iter().take(selection.brands.len() + 3) {
-        row("brand", brand.to_string(), *count, selection.brands.contains(brand));
+    for (facet, counts, ticked) in
+        [("category", &found.categories, &selection.categories), ("brand", &found.brands, &selection.brands)]
+    {
+        // The ticked ones, and the largest of the others.
+        let mut values: Vec<(&Label, u64)> = counts.iter().map(|(label, count)| (label, *count)).collect();
+        values.sort_by_key(|(label, count)| (!ticked.contains(label), Reverse(*count)));
+        for (label, count) in values.into_iter().take(ticked.len() + 2) {
+            row(facet, label.to_string(), count, ticked.contains(label));
+        }
     }
     for band in &found.prices {
         let ticked = selection
@@ -131,7 +133,10 @@ pub(super) async fn ghosts(page: &Page, shop: &Shop) -> Outcome {
     redis.sadd(&new, moved.sku.as_str()).await?;
     let ghost = redis.sinter(&[&former, &new]).await;
     if page.target().is_cluster() {
-        page.check("on a cluster Sets without a common hash tag cannot even be intersected", ghost.is_err())?;
+        page.check("on a cluster Sets without a common hash tag cannot even be intersected", {
+            // Two names in a million share a slot by chance.
+            ghost.map_or(true, |both| both.len() == 1)
+        })?;
     } else {
         page.check("one product of two brands: a ghost", ghost?.len() == 1)?;
     }
@@ -144,7 +149,7 @@ pub(super) async fn ghosts(page: &Page, shop: &Shop) -> Outcome {
     facets.put(&to).await.map_err(facets_failed)?;
     let (old_set, new_set) = (shop.keys.facet_brand(&moved.brand), shop.keys.facet_brand(&to.brand));
     let both = redis.sinter(&[&old_set, &new_set]).await?;
-    let there = redis.sismember(&new_set, to.sku.as_str()).await?;
+    let there = page.quietly().sismember(&new_set, to.sku.as_str()).await?;
     page.check("it is in the new Set, and no product is in both", both.is_empty() && there)?;
     facets.put(moved).await.map_err(facets_failed)?;
     Ok(())

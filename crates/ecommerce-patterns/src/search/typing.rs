@@ -12,8 +12,8 @@ use super::failed;
 use super::keys::Names;
 use super::shop::Shop;
 
-/// What a customer types, one letter after the other, and what another one types.
-const TYPED: [&str; 5] = ["c", "co", "cof", "coff", "coffee mug d"];
+/// What a customer types, one letter after the other.
+const TYPED: [&str; 2] = ["c", "cof"];
 /// Products that leave, and products that get another name.
 const REMOVED: usize = 40;
 const RENAMED: usize = 60;
@@ -25,7 +25,7 @@ pub(super) async fn words(page: &Page, keys: &Keys) -> Outcome {
     page.say(
         "Members of a Sorted Set that have the same score stand in the order of their bytes, like words in a dictionary. So all \
          that begin with 'caf' stand together: from 'caf' itself to below 'caf' and a byte 255, which no UTF-8 text holds. \
-         A range that ends at 'caz', or at 'caf' and 'z', misses what is beyond the English alphabet.",
+         A range that ends at 'cafz' misses what is beyond the English alphabet.",
     );
     redis
         .zadd_multiple(
@@ -90,8 +90,8 @@ pub(super) async fn letter_by_letter(page: &Page, shop: &Shop) -> Outcome {
     page.say("Somebody advertises the third of them; its popularity changes, and with it every list that it is in:");
     let third = &found[2];
     quiet.put(&third.sku, &third.name, 1_000_000).await.map_err(failed)?;
-    let again = autocomplete.suggest("coff", 3).await.map_err(failed)?;
-    page.check("now it is the first", again[0].sku == third.sku && again.len() == 3)?;
+    let again = autocomplete.suggest("coff", 1).await.map_err(failed)?;
+    page.check("now it is the first", again[0].sku == third.sku)?;
     quiet.put(&third.sku, &third.name, third.popularity).await.map_err(failed)?;
     Ok(())
 }
@@ -104,7 +104,7 @@ fn brute_force<'a>(shop: &'a Shop, typed: &str, count: usize) -> impl Iterator<I
     found.take(count).map(|product| product.sku.as_str())
 }
 
-/// Every term of the naive index that is not one of a product as it is now, in both indexes.
+/// Products that are renamed and removed, in an index that only adds and in ours.
 pub(super) async fn ghosts(page: &Page, shop: &Shop) -> Outcome {
     let mut quietly = page.quietly();
     let naive = shop.names.naive_terms();
@@ -167,6 +167,8 @@ pub(super) async fn ghosts(page: &Page, shop: &Shop) -> Outcome {
         "A customer who types what the least popular product was called, in our index and in the naive one:",
     );
     let gone = normalised(shop.products[0].name.as_str());
+    // The server learns the script, so that the page shows the one call that is usual.
+    autocomplete.suggest(&gone, 3).await.map_err(failed)?;
     let found = shop.autocomplete(&page.redis()).suggest(&gone, 3).await.map_err(failed)?;
     let mut range = redis::cmd("ZRANGE");
     range.arg(&naive).arg(format!("[{gone}")).arg([b"(", gone.as_bytes(), b"\xff"].concat()).arg("BYLEX");
