@@ -2,18 +2,86 @@
 //!
 //! `cargo ecommerce search`
 
+pub mod complete_by;
+pub mod filter_by;
+mod full_text;
+mod keys;
+pub mod shop;
+mod ticking;
+mod typing;
+
 use lab_runner::{Lesson, Outcome, Page};
+use redis::RedisError;
+use storefront::StoreError;
+use storefront::facets::FacetsError;
+
+pub use self::complete_by::{CompleteBy, Typed};
+pub use self::filter_by::{FilterBy, Ticked};
+pub use self::shop::Shop;
+use crate::data::{Data, Size};
 
 /// Autocomplete and facets.
 pub const LESSON: Lesson = Lesson {
     name: "search",
     title: "Search",
     asks: "How is a product found while somebody types, and by its brand, category and price?",
-    teaches: &[],
+    teaches: &[
+        "ZADD",
+        "ZRANGE",
+        "EVALSHA",
+        "SADD",
+        "SREM",
+        "SINTER",
+        "ZCOUNT",
+        "FT.CREATE",
+        "FT.SEARCH",
+        "FT.AGGREGATE",
+        "FT.SUGGET",
+    ],
     needs: &[],
     teach: |page| Box::pin(teach(page)),
 };
 
+/// Products only: who buys what is not asked here.
+const SIZE: Size = Size { customers: 0, orders: 0, ..Size::LESSON };
+const SEED: u64 = 7;
+
 async fn teach(page: &mut Page) -> Outcome {
-    page.start_clean(&[]).await
+    let keys = crate::keys_on(page.target());
+    let shop = Shop::of(&Data::new(SEED, SIZE), &keys);
+    full_text::drop(page).await?;
+    shop.start_clean(page).await?;
+    shop.open(&page.quietly()).await?;
+
+    typing::words(page, &keys).await?;
+    typing::letter_by_letter(page, &shop).await?;
+    typing::ghosts(page, &shop).await?;
+    ticking::sets(page, &shop).await?;
+    ticking::shop_page(page, &shop).await?;
+    ticking::ghosts(page, &shop).await?;
+    let full_text = full_text::show(page, &shop).await?;
+    filter_by::compare(page, &shop, full_text).await?;
+    complete_by::compare(page, &shop, full_text).await?;
+
+    page.say(
+        "Rule: let the index do the work when a product changes, which is seldom, so that little is left to do when somebody \
+         asks, which is always; and keep beside each index what is in it, so that it can be taken out again.",
+    );
+    page.keys(shop.keys_to_open());
+    Ok(())
+}
+
+/// An error of the storefront as a lesson ends with it.
+fn failed(error: StoreError) -> RedisError {
+    match error {
+        StoreError::Redis(error) => error,
+        other => (redis::ErrorKind::UnexpectedReturnType, "the storefront refused", other.to_string()).into(),
+    }
+}
+
+fn facets_failed(error: FacetsError) -> RedisError {
+    match error {
+        FacetsError::Store(error) => failed(error),
+        other => (redis::ErrorKind::Client, "the storefront refused", other.to_string()).into(),
+    }
 }

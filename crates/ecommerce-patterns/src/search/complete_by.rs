@@ -1,0 +1,176 @@
+//! Ways to complete a prefix.
+
+use lab_runner::{Approach, Comparison, Outcome, Page, Wire};
+use redis::{Pipeline, RedisResult};
+use storefront::autocomplete::{Autocomplete, Index, normalised, terms};
+
+use super::failed;
+use super::shop::Shop;
+
+/// How many are suggested.
+const COUNT: usize = 5;
+/// More than any of the prefixes finds.
+const ENOUGH: usize = 1_000;
+/// What customers type.
+const PREFIXES: [&str; 10] =
+    ["cof", "COFF", "coffee", "café", "crê", "head", "headph", "mous", "yoga", "espresso m"];
+
+/// How to find what completes a prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CompleteBy {
+    /// The floor: GET of the answer, ready-made.
+    ReadyMade,
+    /// ZRANGE of the list of the prefix.
+    Weighted,
+    /// ZRANGE BYLEX over all terms, ranked by a script.
+    Lexicographic,
+    /// FT.SUGGET, ranked here: its own order takes the length into account too.
+    Suggestions,
+}
+
+impl CompleteBy {
+    /// Those that a server can do, with or without full-text search; the floor first.
+    #[must_use]
+    pub fn all(full_text: bool) -> Vec<Self> {
+        let suggestions = full_text.then_some(Self::Suggestions);
+        [Self::ReadyMade, Self::Weighted, Self::Lexicographic].into_iter().chain(suggestions).collect()
+    }
+}
+
+/// A shop, and what its customers type one after the other.
+#[derive(Clone, Debug)]
+pub struct Typed {
+    shop: Shop,
+}
+
+impl Typed {
+    /// Ten prefixes. The shop must be open ([`Shop::open`]).
+    #[must_use]
+    pub fn of(shop: Shop) -> Self {
+        Self { shop }
+    }
+
+    fn right(&self, prefix: &str) -> Vec<String> {
+        let prefix = normalised(prefix);
+        let fits = |name: &str| terms(name).iter().any(|term| term.starts_with(&prefix));
+        // The most popular stand at the end.
+        let found = self.shop.products.iter().rev().filter(|product| fits(product.name.as_str()));
+        found.take(COUNT).map(|product| product.sku.to_string()).collect()
+    }
+}
+
+impl Approach for CompleteBy {
+    type Subject = Typed;
+    /// The SKUs suggested for each prefix.
+    type Observed = Vec<Vec<String>>;
+
+    fn label(self) -> String {
+        match self {
+            Self::ReadyMade => "GET of a ready-made list",
+            Self::Weighted => "a Sorted Set for each prefix",
+            Self::Lexicographic => "ZRANGE BYLEX, ranked by a script",
+            Self::Suggestions => "FT.SUGGET, ranked here",
+        }
+        .to_owned()
+    }
+
+    fn operations(self, _: &Typed) -> u64 {
+        PREFIXES.len() as u64
+    }
+
+    async fn reset<C: Wire>(self, typed: &Typed, connection: &mut C) -> RedisResult<()> {
+        let shop = &typed.shop;
+        let mut pipeline = Pipeline::new();
+        match self {
+            Self::ReadyMade => {
+                for prefix in PREFIXES {
+                    let key = shop.names.completed(prefix);
+                    redis::cmd("SET")
+                        .arg(key)
+                        .arg(typed.right(prefix).join(" "))
+                        .exec_async(connection)
+                        .await?;
+                }
+                return Ok(());
+            }
+            Self::Suggestions => {
+                let key = shop.names.suggestions();
+                if redis::cmd("EXISTS").arg(&key).query_async::<bool>(connection).await? {
+                    return Ok(());
+                }
+                for product in &shop.products {
+                    for term in terms(product.name.as_str()) {
+                        // A dictionary has each text once, and several products may have the same words.
+                        let add = pipeline.cmd("FT.SUGADD").arg(&key).arg(format!("{term} {}", product.sku));
+                        add.arg(product.popularity).arg("PAYLOAD");
+                        add.arg(format!("{} {}", product.popularity, product.sku)).ignore();
+                    }
+                }
+            }
+            // The shop is open.
+            Self::Weighted | Self::Lexicographic => return Ok(()),
+        }
+        pipeline.exec_async(connection).await
+    }
+
+    async fn run<C: Wire>(self, typed: &Typed, connection: &mut C) -> RedisResult<Vec<Vec<String>>> {
+        let shop = &typed.shop;
+        let mut found = Vec::with_capacity(PREFIXES.len());
+        for prefix in PREFIXES {
+            found.push(match self {
+                Self::ReadyMade => {
+                    let text: String =
+                        redis::cmd("GET").arg(shop.names.completed(prefix)).query_async(connection).await?;
+                    text.split(' ').map(str::to_owned).collect()
+                }
+                Self::Weighted => suggested(shop, Index::Weighted, prefix, connection).await?,
+                Self::Lexicographic => suggested(shop, Index::Lexicographic, prefix, connection).await?,
+                Self::Suggestions => by_dictionary(shop, prefix, connection).await?,
+            });
+        }
+        Ok(found)
+    }
+}
+
+async fn suggested<C: Wire>(
+    shop: &Shop,
+    index: Index,
+    prefix: &str,
+    connection: &C,
+) -> RedisResult<Vec<String>> {
+    // Both read the terms that the weighted index keeps too.
+    let autocomplete = Autocomplete::new(connection.clone(), shop.keys.clone(), index);
+    let found = autocomplete.suggest(prefix, COUNT).await.map_err(failed)?;
+    Ok(found.into_iter().map(|suggestion| suggestion.sku.to_string()).collect())
+}
+
+async fn by_dictionary<C: Wire>(shop: &Shop, prefix: &str, connection: &mut C) -> RedisResult<Vec<String>> {
+    let mut ask = redis::cmd("FT.SUGGET");
+    ask.arg(shop.names.suggestions()).arg(normalised(prefix)).arg("WITHPAYLOADS").arg("MAX").arg(ENOUGH);
+    let found: Vec<(String, String)> = ask.query_async(connection).await?;
+    let mut ranked: Vec<(u64, String)> = found
+        .into_iter()
+        .filter_map(|(_, payload)| {
+            let (popularity, sku) = payload.split_once(' ')?;
+            Some((popularity.parse().ok()?, sku.to_owned()))
+        })
+        .collect();
+    ranked.sort_unstable_by(|one, other| other.cmp(one));
+    ranked.dedup();
+    Ok(ranked.into_iter().take(COUNT).map(|(_, sku)| sku).collect())
+}
+
+pub(super) async fn compare(page: &Page, shop: &Shop, full_text: bool) -> Outcome {
+    page.say(
+        "And completing? Ten prefixes, the best five for each. With a list for each prefix nothing is left to do but to read \
+         it. The dictionary order must look at every hit to find the most popular; but it is one key instead of one for each \
+         prefix, and cheaper to change.",
+    );
+    let typed = Typed::of(shop.clone());
+    page.compare(Comparison {
+        title: "Five suggestions",
+        approaches: &CompleteBy::all(full_text),
+        subject: &typed,
+    })
+    .await
+}

@@ -1,0 +1,241 @@
+//! The same questions for a server that has full-text search: FT.SEARCH, FT.AGGREGATE, FT.SUGGET.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use lab_runner::{Need, Outcome, Page, Wire};
+use redis::{FromRedisValue, Pipeline, RedisResult, Value};
+use storefront::facets::{PageOf, PriceRange, Selection};
+
+use super::filter_by::Answer;
+use super::keys::Names;
+use super::shop::Shop;
+
+const SEARCH: Need =
+    Need { command: "FT.SEARCH", had_by: "--server redis-8.2-modules (Redis has it since 8.0)" };
+/// The band of a price as an expression: how many of the bounds are not above it.
+const BAND: &str = "(@cents>=2500)+(@cents>=5000)+(@cents>=10000)+(@cents>=25000)+(@cents>=50000)";
+/// Far beyond what indexing the products of the lesson takes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Full-text search of a cluster needs a coordinator, which open-source modules of before Redis 8 have not.
+async fn is_there(page: &Page) -> bool {
+    page.can(SEARCH.command).await && !page.target().is_cluster()
+}
+
+/// Drops the index that an earlier run left; its documents are removed with the other keys.
+pub(super) async fn drop(page: &Page) -> Outcome {
+    if is_there(page).await {
+        let index = Names::new(page.prefix()).index();
+        let known: Vec<String> = redis::cmd("FT._LIST").query_async(&mut page.quietly()).await?;
+        if known.contains(&index) {
+            redis::cmd("FT.DROPINDEX").arg(index).exec_async(&mut page.quietly()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Creates the index and shows what one asks it; false where the server cannot.
+pub(super) async fn show(page: &Page, shop: &Shop) -> Result<bool, lab_runner::LessonError> {
+    page.say("Some servers bring an index of their own for all this:");
+    if page.target().is_cluster() && page.can(SEARCH.command).await {
+        page.say("On this cluster each node would search its own documents only, so we leave it out.");
+        return Ok(false);
+    }
+    if !is_there(page).await {
+        page.skip(SEARCH);
+        return Ok(false);
+    }
+    let mut redis = page.redis();
+    create(shop, &mut redis).await?;
+    write_documents(shop, &mut page.quietly()).await?;
+    page.say(
+        "It follows every Hash whose name begins so, and does that in the background: who asks too early misses some. FT.INFO \
+         tells when it is done.",
+    );
+    wait_until_indexed(shop, &mut page.quietly()).await?;
+
+    page.say(
+        "A query is a text of its own language, so values must be escaped: in a TAG every space and every sign gets a \
+         backslash. '@brand:{Bolt & Co.}' finds nothing; where the query has another dialect it is a syntax error.",
+    );
+    let bolt = shop.products[shop.products.len() - 3].brand.as_str();
+    let query = format!("@brand:{{{}}}", escaped(bolt));
+    let mut search = redis::cmd("FT.SEARCH");
+    search.arg(shop.names.index()).arg(&query).arg(&["SORTBY", "popularity", "DESC", "RETURN", "1", "sku"]);
+    let found: Vec<Value> = search.query_async(&mut redis).await?;
+    page.check("two products of Bolt & Co.", found.first() == Some(&Value::Int(2)))?;
+    let raw = redis::cmd("FT.SEARCH")
+        .arg(shop.names.index())
+        .arg(format!("@brand:{{{bolt}}}"))
+        .query_async::<Vec<Value>>(&mut redis)
+        .await;
+    let missed = raw.map_or(true, |reply| reply.first() == Some(&Value::Int(0)));
+    page.check("without backslashes the two are not found", missed)?;
+    let mut group = redis::cmd("FT.AGGREGATE");
+    group.arg(shop.names.index()).arg(query);
+    group.arg(&["GROUPBY", "1", "@category", "REDUCE", "COUNT", "0", "AS", "products"]);
+    let groups: Vec<Value> = group.query_async(&mut redis).await?;
+    page.check("all of them for the kitchen", groups.len() == 2)?;
+
+    page.say("FT.SUGADD and FT.SUGGET complete what is typed, from a dictionary that is filled by hand as ours was:");
+    let dictionary = shop.names.suggestions();
+    for (text, score) in [("cafe creme machine", 3), ("cafeteria tray", 2)] {
+        redis::cmd("FT.SUGADD").arg(&dictionary).arg(text).arg(score).exec_async(&mut redis).await?;
+    }
+    let completed: Vec<String> =
+        redis::cmd("FT.SUGGET").arg(&dictionary).arg("cafe").query_async(&mut redis).await?;
+    page.check("both begin with cafe", completed.len() == 2)?;
+    page.start_clean(&[dictionary]).await?;
+    Ok(true)
+}
+
+/// Creates the index and waits until every product is in it; nothing if it is there.
+pub(super) async fn index<C: Wire>(shop: &Shop, connection: &mut C) -> RedisResult<()> {
+    let known: Vec<String> = redis::cmd("FT._LIST").query_async(connection).await?;
+    if !known.contains(&shop.names.index()) {
+        create(shop, connection).await?;
+        write_documents(shop, connection).await?;
+    }
+    wait_until_indexed(shop, connection).await
+}
+
+/// Creates the index of the lesson.
+async fn create<C: Wire>(shop: &Shop, connection: &mut C) -> RedisResult<()> {
+    let mut create = redis::cmd("FT.CREATE");
+    create.arg(shop.names.index()).arg(&["ON", "HASH", "PREFIX", "1"]).arg(shop.names.document(""));
+    create.arg(&["SCHEMA", "sku", "TAG"]);
+    for tag in ["brand", "category"] {
+        create.arg(tag).arg("TAG").arg("CASESENSITIVE").arg("SORTABLE").arg("UNF");
+    }
+    for number in ["cents", "stars", "popularity"] {
+        create.arg(number).arg("NUMERIC").arg("SORTABLE");
+    }
+    create.exec_async(connection).await
+}
+
+async fn write_documents<C: Wire>(shop: &Shop, connection: &mut C) -> RedisResult<()> {
+    let mut pipeline = Pipeline::new();
+    for document in shop.documents() {
+        let set = pipeline.cmd("HSET").arg(shop.names.document(&document.sku));
+        set.arg("sku").arg(document.sku).arg("brand").arg(document.brand);
+        set.arg("category").arg(document.category).arg("cents").arg(document.cents);
+        set.arg("stars").arg(document.stars).arg("popularity").arg(document.popularity).ignore();
+    }
+    pipeline.exec_async(connection).await
+}
+
+/// Waits until every product is indexed.
+async fn wait_until_indexed<C: Wire>(shop: &Shop, connection: &mut C) -> RedisResult<()> {
+    let start = Instant::now();
+    loop {
+        let info: Vec<Value> = redis::cmd("FT.INFO").arg(shop.names.index()).query_async(connection).await?;
+        let field = |name: &str| {
+            let at =
+                info.iter().position(|value| String::from_redis_value_ref(value).is_ok_and(|it| it == name));
+            at.and_then(|at| info.get(at + 1)).and_then(|value| f64::from_redis_value_ref(value).ok())
+        };
+        if field("indexing") == Some(0.0) && field("num_docs") == Some(shop.products.len() as f64) {
+            return Ok(());
+        }
+        if start.elapsed() > PATIENCE {
+            return Err((redis::ErrorKind::Client, "the products were not indexed in time").into());
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Everything in one pipeline: the page, and the counts of each facet without what is ticked in it.
+pub(super) async fn answer<C: Wire>(
+    shop: &Shop,
+    selection: &Selection,
+    page: PageOf,
+    connection: &mut C,
+) -> RedisResult<Answer> {
+    let index = shop.names.index();
+    let mut pipeline = Pipeline::new();
+    pipeline.cmd("FT.SEARCH").arg(&index).arg(query(selection, None)).arg(&["RETURN", "1", "sku"]);
+    pipeline.arg(&["SORTBY", "popularity", "DESC", "LIMIT"]).arg(page.offset).arg(page.limit);
+    for facet in ["brand", "category", "stars"] {
+        pipeline.cmd("FT.AGGREGATE").arg(&index).arg(query(selection, Some(facet))).arg("GROUPBY").arg(1);
+        pipeline.arg(format!("@{facet}")).arg(&["REDUCE", "COUNT", "0", "AS", "n", "LIMIT", "0", "1000"]);
+    }
+    pipeline.cmd("FT.AGGREGATE").arg(&index).arg(query(selection, Some("cents")));
+    pipeline.arg(&["APPLY", BAND, "AS", "band", "GROUPBY", "1", "@band"]);
+    pipeline.arg(&["REDUCE", "COUNT", "0", "AS", "n", "LIMIT", "0", "1000"]);
+
+    let mut replies = pipeline.query_async::<Vec<Vec<Value>>>(connection).await?.into_iter();
+    let mut next = || replies.next().unwrap_or_default();
+    let [found, brands, categories, stars, prices_by_band] = [next(), next(), next(), next(), next()];
+    let mut prices = vec![0; 6];
+    for (band, count) in groups(&prices_by_band, "band")? {
+        if let Some(counted) = band.parse::<usize>().ok().and_then(|band| prices.get_mut(band)) {
+            *counted = count;
+        }
+    }
+    let documents = shop.names.document("");
+    let mut skus = Vec::new();
+    for key in found.iter().skip(1).step_by(2) {
+        skus.push(String::from_redis_value_ref(key)?.trim_start_matches(&documents).to_owned());
+    }
+    Ok(Answer {
+        total: found.first().map_or(Ok(0), u64::from_redis_value_ref)?,
+        skus,
+        brands: groups(&brands, "brand")?,
+        categories: groups(&categories, "category")?,
+        prices,
+        ratings: groups(&stars, "stars")?
+            .into_iter()
+            .filter_map(|(stars, count)| Some((stars.parse().ok()?, count)))
+            .collect(),
+    })
+}
+
+/// What FT.AGGREGATE counted: the number of groups, then each as names and values.
+fn groups(reply: &[Value], by: &str) -> RedisResult<BTreeMap<String, u64>> {
+    let mut counts = BTreeMap::new();
+    for group in reply.iter().skip(1) {
+        let mut fields = BTreeMap::<String, String>::from_redis_value_ref(group)?;
+        if let (Some(value), Some(count)) = (fields.remove(by), fields.remove("n")) {
+            counts.insert(value, count.parse().unwrap_or(0));
+        }
+    }
+    Ok(counts)
+}
+
+/// A selection in the language of queries, without what is ticked in one facet.
+fn query(selection: &Selection, without: Option<&str>) -> String {
+    let mut parts = Vec::new();
+    for (field, labels) in [("brand", &selection.brands), ("category", &selection.categories)] {
+        if without != Some(field) && !labels.is_empty() {
+            let values: Vec<String> = labels.iter().map(|label| escaped(label.as_str())).collect();
+            parts.push(format!("@{field}:{{{}}}", values.join("|")));
+        }
+    }
+    let range = |field: &str, ranges: &[(i64, i64)]| {
+        let ranges: Vec<String> = ranges.iter().map(|(from, to)| format!("@{field}:[{from} {to}]")).collect();
+        format!("({})", ranges.join("|"))
+    };
+    if without != Some("cents") && !selection.prices.is_empty() {
+        let ends = |it: &PriceRange| (it.from.get(), it.to.get());
+        parts.push(range("cents", &selection.prices.iter().map(ends).collect::<Vec<_>>()));
+    }
+    if without != Some("stars") && !selection.ratings.is_empty() {
+        let ends = |stars: i64| (stars, stars);
+        let stars: Vec<(i64, i64)> = selection.ratings.iter().map(|it| ends(it.get().into())).collect();
+        parts.push(range("stars", &stars));
+    }
+    if parts.is_empty() { "*".to_owned() } else { parts.join(" ") }
+}
+
+/// A value of a TAG field as a query takes it: every sign that is no letter or digit behind a backslash.
+fn escaped(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for character in value.chars() {
+        if character.is_ascii() && !character.is_ascii_alphanumeric() && character != '_' {
+            text.push('\\');
+        }
+        text.push(character);
+    }
+    text
+}

@@ -1,0 +1,62 @@
+//! The names that only this lesson writes; those of the patterns are [`storefront::Keys`].
+
+/// Names that begin with the prefix of the server.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    prefix: String,
+}
+
+impl Names {
+    pub(super) fn new(prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned() }
+    }
+
+    /// The Sorted Set of a few words.
+    pub(super) fn words(&self) -> String {
+        self.named("words")
+    }
+
+    /// The Sorted Set of terms that nobody takes out.
+    pub(super) fn naive_terms(&self) -> String {
+        self.named("naive_terms")
+    }
+
+    /// The Set of a brand that nobody leaves.
+    pub(super) fn naive_brand(&self, brand: &str) -> String {
+        self.named(&format!("naive_brand:{brand}"))
+    }
+
+    /// The Hash from SKU to a JSON document, for who filters in the client.
+    pub(super) fn catalogue(&self) -> String {
+        self.named("catalogue")
+    }
+
+    /// The answer to a question, ready-made.
+    pub(super) fn ready(&self, question: usize) -> String {
+        self.named(&format!("ready:{question}"))
+    }
+
+    /// What completes a prefix, ready-made.
+    pub(super) fn completed(&self, prefix: &str) -> String {
+        self.named(&format!("completed:{prefix}"))
+    }
+
+    /// The Hash of a product, for the full-text index.
+    pub(super) fn document(&self, sku: &str) -> String {
+        self.named(&format!("product:{sku}"))
+    }
+
+    /// The full-text index.
+    pub(super) fn index(&self) -> String {
+        self.named("index")
+    }
+
+    /// The dictionary of suggestions.
+    pub(super) fn suggestions(&self) -> String {
+        self.named("suggestions")
+    }
+
+    fn named(&self, rest: &str) -> String {
+        format!("{}search:{rest}", self.prefix)
+    }
+}
