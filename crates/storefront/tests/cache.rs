@@ -246,9 +246,13 @@ async fn no_document_is_served_that_is_older_than_an_invalidation_before_the_cal
             writer.invalidate(&key).await.unwrap();
             certain.store(write, Ordering::SeqCst);
             // The next write comes while somebody loads, or a moment later.
-            while loads.load(Ordering::SeqCst) == seen && write < writes {
-                tokio::task::yield_now().await;
-            }
+            let begun = async {
+                while loads.load(Ordering::SeqCst) == seen && write < writes {
+                    tokio::task::yield_now().await;
+                }
+            };
+            // Were something stale stored after all, nobody would load any more; the readers count that.
+            let _ = tokio::time::timeout(Duration::from_millis(200), begun).await;
             sleep(Duration::from_millis(write % 3)).await;
         }
         let ends = readers.join_all().await;
