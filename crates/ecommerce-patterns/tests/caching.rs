@@ -24,9 +24,10 @@ async fn the_obvious_cache_floods_the_database_and_the_storefronts_does_not() {
         assert!(rates.last().unwrap()[2].trim_end_matches(" %").parse::<u32>().unwrap() > 60);
 
         let mut redis = target.connection();
-        let names = match cluster {
-            true => ["product:{123}", "search:{query}:page:1"],
-            false => ["product:123", "search:query:page:1"],
+        let names = if cluster {
+            ["product:{123}", "search:{query}:page:1"]
+        } else {
+            ["product:123", "search:query:page:1"]
         };
         for key in names {
             assert_eq!(redis.key_type(key).await.unwrap(), redis::ValueType::String);
