@@ -6,6 +6,7 @@ mod hit;
 mod race;
 mod stampede;
 mod trace;
+mod tracking;
 
 use std::convert::Infallible;
 use std::fmt::Display;
@@ -55,6 +56,7 @@ async fn teach(page: &mut Page) -> Outcome {
     page.start_clean(&race::keys_of(&keys)).await?;
     page.start_clean(&stampede::keys_of(&keys)).await?;
     page.start_clean(&trace::keys_of(&keys)).await?;
+    page.start_clean(&tracking::keys_of(&keys)).await?;
 
     look_aside(page, &keys).await?;
     stampede::count(page, &keys).await?;
@@ -62,12 +64,14 @@ async fn teach(page: &mut Page) -> Outcome {
     stampede::ask_for_nothing(page, &keys).await?;
     trace::spread(page, &keys).await?;
     trace::hit_rate(page, &keys).await?;
+    tracking::follow(page, &keys).await?;
     compare(page, &documents).await?;
 
     page.start_clean(&documents.keys()).await?;
     page.start_clean(&race::keys_of(&keys)).await?;
     page.start_clean(&stampede::keys_of(&keys)).await?;
     page.start_clean(&trace::keys_of(&keys)).await?;
+    page.start_clean(&tracking::keys_of(&keys)).await?;
     page.keys([product.value, search.value]);
     Ok(())
 }

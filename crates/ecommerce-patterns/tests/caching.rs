@@ -20,6 +20,9 @@ async fn the_obvious_cache_floods_the_database_and_the_storefronts_does_not() {
         assert_eq!(last("A crawler asks for what is not there"), [300, 30]);
         let spread = last("Entries that expire in the same second");
         assert!(spread[0] > 5 * spread[1], "{spread:?}");
+        if !cluster {
+            assert_eq!(last("Client-side caching"), [0, 100, 0]);
+        }
         let rates = table(&taught, "Hit rate");
         assert!(rates.last().unwrap()[2].trim_end_matches(" %").parse::<u32>().unwrap() > 60);
 
