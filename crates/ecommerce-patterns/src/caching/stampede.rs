@@ -1,0 +1,127 @@
+//! Many who miss at once; and those who ask for what does not exist.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use lab_connection::Connection;
+use lab_runner::table::Facts;
+use lab_runner::{LessonError, Outcome, Page};
+use redis::RedisResult;
+use storefront::Keys;
+use storefront::cache::CacheKey;
+use tokio::sync::Barrier;
+
+use super::{known, new_cache, told};
+
+/// How many want the same document in the same moment.
+pub const CLIENTS: usize = 100;
+/// How many ids a crawler makes up, and how often it comes back.
+pub const UNKNOWN: usize = 30;
+pub const ROUNDS: usize = 10;
+
+fn hot(keys: &Keys) -> CacheKey {
+    keys.cached_product(&known("hot"))
+}
+
+fn unknown(keys: &Keys, number: usize) -> CacheKey {
+    keys.cached_product(&known(&format!("unknown-{number}")))
+}
+
+pub(super) fn keys_of(keys: &Keys) -> Vec<String> {
+    let all = (0..UNKNOWN).map(|number| unknown(keys, number)).chain([hot(keys)]);
+    all.flat_map(|key| [key.value, key.load]).collect()
+}
+
+pub(super) async fn count(page: &Page, keys: &Keys) -> Outcome {
+    page.say(format!(
+        "Break it: the entry of a hot product expires, and {CLIENTS} requests find nothing in the same moment. With GET, load, \
+         SET every one of them asks the database, which is the moment in which shops go down. Fix it: the first who misses \
+         takes the lock, the others ask again after pauses of 4 ms, 8, 16 and so on. If the loader dies its lock ends, and \
+         another takes over.",
+    ));
+    let naive = stampede(page.quietly(), &hot(keys).value).await?;
+    page.start_clean(&keys_of(keys)).await?;
+    let cache = new_cache(page.quietly(), keys);
+    let loads = Arc::new(AtomicUsize::new(0));
+    let waiting = cache.clone();
+    let load = || async {
+        loads.fetch_add(1, Ordering::Relaxed);
+        // The database takes its time: until everybody else waits.
+        while waiting.statistics().pauses < (CLIENTS - 1) as u64 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Ok::<_, Infallible>(Some("a mug".to_owned()))
+    };
+    let key = hot(keys);
+    let found = try_join_all((0..CLIENTS).map(|_| cache.get_or_load(&key, load))).await.map_err(told)?;
+    let ours = loads.load(Ordering::Relaxed);
+    page.facts(
+        Facts::new("A hot entry expires", &["approach", "requests", "loads"])
+            .row(["GET, load, SET".to_owned(), CLIENTS.to_string(), naive.to_string()])
+            .row(["one loads, the others wait".to_owned(), found.len().to_string(), ours.to_string()]),
+    );
+    page.check_eq("each asks the database; or one of them does", &(naive, ours), &(CLIENTS, 1))
+}
+
+/// All look before any of them stores.
+async fn stampede(redis: Connection, key: &str) -> RedisResult<usize> {
+    let (together, loads) = (Barrier::new(CLIENTS), AtomicUsize::new(0));
+    let one = async || -> RedisResult<()> {
+        let mut redis = redis.clone();
+        let found: Option<String> = redis::cmd("GET").arg(key).query_async(&mut redis).await?;
+        together.wait().await;
+        if found.is_none() {
+            loads.fetch_add(1, Ordering::Relaxed);
+            redis::cmd("SET").arg(key).arg("a mug").arg("EX").arg(600).exec_async(&mut redis).await?;
+        }
+        Ok(())
+    };
+    try_join_all((0..CLIENTS).map(|_| one())).await?;
+    Ok(loads.into_inner())
+}
+
+pub(super) async fn ask_for_nothing(page: &Page, keys: &Keys) -> Outcome {
+    page.say(format!(
+        "A crawler asks for {UNKNOWN} products that do not exist, {ROUNDS} times. A cache that stores only what was found misses \
+         every time. Store the nothing too, as null, for a shorter time: half a minute here.",
+    ));
+    let mut redis = page.quietly();
+    let cache = new_cache(page.quietly(), keys);
+    let (mut naive, mut ours) = (0, 0);
+    for _ in 0..ROUNDS {
+        for number in 0..UNKNOWN {
+            let key = unknown(keys, number);
+            let found: Option<String> = redis::cmd("GET").arg(&key.value).query_async(&mut redis).await?;
+            naive += usize::from(found.is_none());
+        }
+    }
+    for _ in 0..ROUNDS {
+        for number in 0..UNKNOWN {
+            let load = || {
+                ours += 1;
+                async { Ok::<Option<String>, Infallible>(None) }
+            };
+            let found = cache.get_or_load(&unknown(keys, number), load).await.map_err(told)?;
+            if found.is_some() {
+                return Err(LessonError::Check("there is no such product".into()));
+            }
+        }
+    }
+    page.facts(
+        Facts::new("A crawler asks for what is not there", &["approach", "requests", "loads"])
+            .row([
+                "only what was found is stored".to_owned(),
+                (ROUNDS * UNKNOWN).to_string(),
+                naive.to_string(),
+            ])
+            .row(["null is stored as well".to_owned(), (ROUNDS * UNKNOWN).to_string(), ours.to_string()]),
+    );
+    page.check_eq(
+        "all requests reach the database; or one for each id",
+        &(naive, ours),
+        &(ROUNDS * UNKNOWN, UNKNOWN),
+    )
+}
