@@ -12,10 +12,14 @@ local first_metric, last_metric = 7, 6 + 2 * tonumber(ARGV[6])
 local first_product = last_metric + 1
 
 local known = redis.call('SCARD', events)
-if known == 0 and redis.call('EXISTS', metrics) == 1 then
+if known == 0 and redis.call('HLEN', metrics) > 0 then
   return {'TOO_LATE'}
 end
-if known >= tonumber(ARGV[5]) and redis.call('SISMEMBER', events, id) == 0 then
+-- A page view learns from SADD below whether it was counted; what can be refused asks first.
+local full = known >= tonumber(ARGV[5])
+if (full or first_product < #ARGV) and redis.call('SISMEMBER', events, id) == 1 then
+  return {'DUPLICATE'}
+elseif full then
   return {'FULL'}
 end
 for i = first_product, #ARGV, 2 do
@@ -33,7 +37,9 @@ local function take_back(last)
   for i = first_metric, last, 2 do
     local amount = ARGV[i + 1]
     local opposite = string.sub(amount, 1, 1) == '-' and string.sub(amount, 2) or '-' .. amount
-    redis.call('HINCRBY', metrics, ARGV[i], opposite)
+    if redis.call('HINCRBY', metrics, ARGV[i], opposite) == 0 then
+      redis.call('HDEL', metrics, ARGV[i])
+    end
   end
   redis.call('SREM', events, id)
 end
