@@ -46,7 +46,7 @@ fn events() -> Vec<Event> {
 
 /// Large, so that a lost digit shows.
 fn amount(number: usize) -> i64 {
-    1_000_000_000_000 + number as i64
+    1_000_000_000_000 + i64::try_from(number).unwrap()
 }
 
 /// Every client sends all events, each beginning with another one, and again until it is answered. Answers how many times

@@ -97,7 +97,11 @@ impl<C: ConnectionLike + Clone> Recommender<C> {
     }
 
     /// What to show to a customer: at most `count` and at most 100 products, each once, none that he has bought unless there is
-    /// nothing else. Four to seven round trips.
+    /// nothing else.
+    ///
+    /// Two round trips in flight at once for the customer and two for what goes together. Only where that is not enough:
+    /// one for his interests, one for each of at most five of them, all in flight at once, one for what is popular, and one
+    /// for each page of the catalogue, at most ten.
     pub async fn recommend(
         &self,
         customer: &CustomerId,
