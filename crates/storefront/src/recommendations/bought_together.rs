@@ -67,22 +67,27 @@ impl<C: ConnectionLike + Clone> BoughtTogether<C> {
             return Ok(0);
         }
         let at_a_time = if self.keys.layout() == Layout::Standalone { paired.len() } else { 1 };
-        let step = async |here: &[&Sku]| {
-            let mut call = COUNT.prepare_invoke();
-            for sku in here {
-                call.key(self.keys.also_bought(sku)).key(self.keys.also_bought_orders(sku));
-                call.key(self.keys.also_bought_support(sku));
-            }
-            call.arg(order.as_str()).arg(MOST_NEIGHBOURS).arg(MOST_ORDERS).arg(milliseconds(TTL));
-            call.arg(here.len());
-            for sku in here.iter().chain(&paired) {
-                call.arg(sku.as_str());
-            }
-            let mut reply: Reply = call.invoke_async(&mut self.connection.clone()).await?;
-            if reply.outcome == "COUNTED" { reply.next() } else { Err(reply.into_error()) }
-        };
-        let counted: Vec<usize> = try_join_all(paired.chunks(at_a_time).map(step)).await?;
-        Ok(counted.into_iter().sum())
+        let mut steps = Vec::new();
+        for here in paired.chunks(at_a_time) {
+            steps.push(self.count_here(order, here, &paired));
+        }
+        Ok(try_join_all(steps).await?.into_iter().sum())
+    }
+
+    /// One step: the products of one slot.
+    async fn count_here(&self, order: &OrderId, here: &[&Sku], paired: &[&Sku]) -> Result<usize, StoreError> {
+        let mut call = COUNT.prepare_invoke();
+        for sku in here {
+            call.key(self.keys.also_bought(sku)).key(self.keys.also_bought_orders(sku));
+            call.key(self.keys.also_bought_support(sku));
+        }
+        call.arg(order.as_str()).arg(MOST_NEIGHBOURS).arg(MOST_ORDERS).arg(milliseconds(TTL));
+        call.arg(here.len());
+        for sku in here.iter().chain(paired) {
+            call.arg(sku.as_str());
+        }
+        let mut reply: Reply = call.invoke_async(&mut self.connection.clone()).await?;
+        if reply.outcome == "COUNTED" { reply.next() } else { Err(reply.into_error()) }
     }
 
     /// What goes best with a product; among equals by SKU. Two round trips; on a cluster the second is one for each of at

@@ -29,17 +29,28 @@ pub(super) async fn remember<C: ConnectionLike + Clone>(
         return Ok(());
     }
     let at_a_time = if layout == Layout::Standalone { keys.len() } else { 1 };
-    let step = async |keys: &[String]| {
-        let mut call = REMEMBER.prepare_invoke();
-        for key in keys {
-            call.key(key);
-        }
-        call.arg(most).arg(milliseconds(TTL)).arg(members);
-        let reply: Reply = call.invoke_async(&mut connection.clone()).await?;
-        if reply.outcome == "REMEMBERED" { Ok(()) } else { Err(reply.into_error()) }
-    };
-    try_join_all(keys.chunks(at_a_time).map(step)).await?;
+    let mut steps = Vec::new();
+    for keys in keys.chunks(at_a_time) {
+        steps.push(remember_here(connection, keys, most, members));
+    }
+    try_join_all(steps).await?;
     Ok(())
+}
+
+/// One step: sets of one slot.
+async fn remember_here<C: ConnectionLike + Clone>(
+    connection: &C,
+    keys: &[String],
+    most: usize,
+    members: &[&str],
+) -> Result<(), StoreError> {
+    let mut call = REMEMBER.prepare_invoke();
+    for key in keys {
+        call.key(key);
+    }
+    call.arg(most).arg(milliseconds(TTL)).arg(members);
+    let reply: Reply = call.invoke_async(&mut connection.clone()).await?;
+    if reply.outcome == "REMEMBERED" { Ok(()) } else { Err(reply.into_error()) }
 }
 
 /// Reads the newest `count` members of a set, the newest first; among equals the greatest text first.

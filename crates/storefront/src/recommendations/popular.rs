@@ -12,9 +12,9 @@ use crate::{Keys, Label, Layout, Sku};
 static VIEWED: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/popular.lua")));
 static TOP: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/top.lua")));
 
-/// After so many half-lives all scores are divided by 2^16. A double would hold 1 000 half-lives; fewer keep the scores
-/// readable in Redis Insight.
-const LONGEST: u32 = 16;
+/// After so many half-lives all scores are divided by 2^4. A double would hold 1 000 half-lives; fewer keep the scores
+/// readable in Redis Insight: at most 16 for a view.
+const LONGEST: u32 = 4;
 /// How many products are ranked unless told otherwise.
 const MOST_PRODUCTS: usize = 10_000;
 
@@ -64,7 +64,7 @@ impl<C: ConnectionLike + Clone> PopularProducts<C> {
     }
 
     /// Somebody looks at a product now, by the server's clock. One round trip; on a cluster two in flight at once, if there
-    /// is a category. O(log products), once in 16 half-lives O(products).
+    /// is a category. O(log products), once in four half-lives O(products).
     pub async fn viewed(&self, sku: &Sku, category: Option<&Label>) -> Result<(), StoreError> {
         self.count(sku, category, None).await
     }
@@ -99,18 +99,29 @@ impl<C: ConnectionLike + Clone> PopularProducts<C> {
         let mut keys = vec![self.keys.popular_products()];
         keys.extend(category.map(|category| self.keys.popular_products_in(category)));
         let at_a_time = if self.keys.layout() == Layout::Standalone { keys.len() } else { 1 };
-        let step = async |popular: &[String]| {
-            let mut call = VIEWED.prepare_invoke();
-            for key in popular {
-                call.key(key).key(Keys::landmark_of(key));
-            }
-            call.arg(sku.as_str()).arg(unix_ms.map_or_else(String::new, |moment| moment.to_string()));
-            call.arg(milliseconds(self.half_life)).arg(self.most).arg(LONGEST);
-            let reply: Reply = call.invoke_async(&mut self.connection.clone()).await?;
-            if reply.outcome == "VIEWED" { Ok(()) } else { Err(reply.into_error()) }
-        };
-        try_join_all(keys.chunks(at_a_time).map(step)).await?;
+        let mut steps = Vec::new();
+        for keys in keys.chunks(at_a_time) {
+            steps.push(self.count_here(keys, sku, unix_ms));
+        }
+        try_join_all(steps).await?;
         Ok(())
+    }
+
+    /// One step: rankings of one slot.
+    async fn count_here(
+        &self,
+        popular: &[String],
+        sku: &Sku,
+        unix_ms: Option<u64>,
+    ) -> Result<(), StoreError> {
+        let mut call = VIEWED.prepare_invoke();
+        for key in popular {
+            call.key(key).key(Keys::landmark_of(key));
+        }
+        call.arg(sku.as_str()).arg(unix_ms.map_or_else(String::new, |moment| moment.to_string()));
+        call.arg(milliseconds(self.half_life)).arg(self.most).arg(LONGEST);
+        let reply: Reply = call.invoke_async(&mut self.connection.clone()).await?;
+        if reply.outcome == "VIEWED" { Ok(()) } else { Err(reply.into_error()) }
     }
 
     async fn read(&self, key: &str, count: usize) -> Result<Vec<Popular>, StoreError> {

@@ -141,7 +141,10 @@ impl<C: ConnectionLike + Clone> Recommender<C> {
     /// The most popular of each category he likes, by views over all of them.
     async fn popular_for(&self, customer: &CustomerId, count: usize) -> Result<Vec<Sku>, StoreError> {
         let likes = self.interests.of(customer).await?;
-        let tops = likes.iter().take(MOST_LABELS).map(|label| self.popular.top_in(label, count));
+        let mut tops = Vec::new();
+        for label in likes.iter().take(MOST_LABELS) {
+            tops.push(self.popular.top_in(label, count));
+        }
         let mut popular: Vec<_> = try_join_all(tops).await?.into_iter().flatten().collect();
         popular.sort_by(|a, b| b.views.total_cmp(&a.views).then_with(|| a.sku.cmp(&b.sku)));
         Ok(popular.into_iter().map(|popular| popular.sku).collect())

@@ -25,10 +25,22 @@ pub(crate) async fn together<T: FromRedisValue, C: ConnectionLike + Clone>(
                 pipeline.query_async::<Vec<T>>(&mut connection.clone()).await?
             }
             Layout::Cluster => {
-                let ask = async |command: &Cmd| command.query_async::<T>(&mut connection.clone()).await;
-                try_join_all(commands.iter().map(ask)).await?
+                // In a loop: of a closure that borrows, the compiler cannot see that its futures may be sent to
+                // another thread.
+                let mut asked = Vec::with_capacity(commands.len());
+                for command in commands {
+                    asked.push(ask(connection.clone(), command));
+                }
+                try_join_all(asked).await?
             }
         });
     }
     Ok(replies)
+}
+
+async fn ask<T: FromRedisValue, C: ConnectionLike>(
+    mut connection: C,
+    command: &Cmd,
+) -> Result<T, RedisError> {
+    command.query_async(&mut connection).await
 }

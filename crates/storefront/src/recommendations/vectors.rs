@@ -3,7 +3,7 @@ use redis::{Cmd, RedisError};
 
 use super::Scored;
 use crate::store::StoreError;
-use crate::{Keys, Sku};
+use crate::{Keys, Label, Sku};
 
 /// Numbers of a vector.
 pub const DIMENSIONS: usize = 64;
@@ -28,6 +28,19 @@ impl Embedding {
             }
         }
         Self::of_length_one(sum)
+    }
+
+    /// The vector of a product: its category, itself, and, as far as they go with it, its neighbours (see
+    /// [`BoughtTogether::with`](super::BoughtTogether::with)). So products lie near each other that are of a category and in
+    /// the same company.
+    #[must_use]
+    pub fn of_product(sku: &Sku, category: &Label, neighbours: &[Scored]) -> Option<Self> {
+        let mut traits = vec![(format!("category:{category}"), 1.0), (format!("with:{sku}"), 1.0)];
+        for neighbour in neighbours {
+            #[expect(clippy::cast_possible_truncation, reason = "a weight needs no more digits")]
+            traits.push((format!("with:{}", neighbour.sku), neighbour.score as f32));
+        }
+        Self::of(traits.iter().map(|(name, weight)| (name.as_str(), *weight)))
     }
 
     /// The vector in the middle of others: what a customer likes, of what he bought. `None` if there are none, or they add

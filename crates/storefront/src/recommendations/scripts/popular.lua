@@ -8,9 +8,9 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local moment = math.min(tonumber(ARGV[2]) or now, now)
 local half_life, most, longest = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 
-local landmarks = {}
+local landmarks, sizes = {}, {}
 for i = 1, #KEYS, 2 do
-  redis.call('ZCARD', KEYS[i])
+  sizes[i] = redis.call('ZCARD', KEYS[i])
   local stored = redis.call('GET', KEYS[i + 1])
   landmarks[i] = stored and tonumber(stored)
   if stored and not (landmarks[i] and landmarks[i] >= 0 and landmarks[i] <= now) then
@@ -32,7 +32,7 @@ for i = 1, #KEYS, 2 do
   end
   redis.call('ZINCRBY', popular, string.format('%.17g', 2 ^ age), ARGV[1])
   -- A tenth more than there may be, so that a newcomer has time to gather views.
-  if redis.call('ZCARD', popular) > most * 1.1 then
+  if sizes[i] >= most * 1.1 then
     redis.call('ZREMRANGEBYRANK', popular, 0, -1 - most)
   end
 end
