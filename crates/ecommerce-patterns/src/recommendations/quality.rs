@@ -76,10 +76,9 @@ async fn also_bought(page: &Page, shop: &Shop) -> Outcome {
          one × orders of the other), it does only where it belongs.",
     );
     let sku = busiest(page, shop).await?;
-    let mut redis = page.redis();
     let mut counts = redis::cmd("ZREVRANGE");
     counts.arg(shop.keys.also_bought(&sku)).arg(&["0", "3", "WITHSCORES"]);
-    let counted: Vec<(String, f64)> = counts.query_async(&mut redis).await?;
+    let counted: Vec<(String, f64)> = counts.query_async(&mut page.quietly()).await?;
     let best = together.with(&sku, 4).await.map_err(failed)?;
     let mut facts =
         Facts::new(format!("What goes with {sku}"), &["by count", "orders", "by cosine", "0 to 1"]);

@@ -62,10 +62,10 @@ impl Method {
     pub fn label(self) -> &'static str {
         match self {
             Self::Popular => "popularity alone",
-            Self::MostShared => "also bought, by count",
-            Self::BoughtTogether => "also bought, by cosine",
-            Self::LikeBuyers => "similar by purchases",
-            Self::LikeMinded => "similar by interests",
+            Self::MostShared => "pairs, by count",
+            Self::BoughtTogether => "pairs, by cosine",
+            Self::LikeBuyers => "similar buyers",
+            Self::LikeMinded => "similar interests",
             Self::Vectors => "vector set",
         }
     }
@@ -77,7 +77,7 @@ impl Method {
     pub fn round_trips(self) -> &'static str {
         match self {
             Self::Popular | Self::Vectors => "1",
-            Self::MostShared => "1 (n at once)",
+            Self::MostShared => "n at once",
             Self::BoughtTogether => "2",
             Self::LikeBuyers | Self::LikeMinded => "5",
         }

@@ -104,8 +104,10 @@ impl<C: ConnectionLike + Clone> DailyMetrics<C> {
         }
         let day = event.day;
         let mut call = RECORD.key(self.keys.daily_metrics(day));
-        call.key(self.keys.daily_events(day));
-        call.key(self.keys.daily_visitors(day)).key(self.keys.top_products(day));
+        call.key(self.keys.daily_events(day)).key(self.keys.daily_visitors(day));
+        if !revenues.is_empty() {
+            call.key(self.keys.top_products(day));
+        }
         call.arg(event.id.as_str()).arg(event.visitor.as_ref().map_or("", |visitor| visitor.as_str()));
         call.arg(milliseconds(self.open_for)).arg(self.keep_ms()).arg(self.most_events).arg(changes.len());
         for (metric, amount) in changes {

@@ -3,7 +3,7 @@
 -- The ids counted are there as long as the day is open: from its first event for so many milliseconds, or until somebody
 -- closes it. So a day that has metrics and no ids is closed.
 --
--- KEYS: metrics, ids counted, visitors, products by revenue
+-- KEYS: metrics, ids counted, visitors, products by revenue (only if there are products)
 -- ARGV: id, visitor or '', ms a day is open, ms it is kept, most ids, how many metrics,
 --       metric and amount of each, then SKU and cents of each product
 local metrics, events, visitors, products = KEYS[1], KEYS[2], KEYS[3], KEYS[4]

@@ -6,10 +6,10 @@
 local order, most_neighbours, most_orders = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local products = tonumber(ARGV[5])
 
-local fresh = {}
+local fresh, sizes = {}, {}
 for i = 1, products do
   local key = 3 * i - 2
-  redis.call('ZCARD', KEYS[key])
+  sizes[i] = redis.call('ZCARD', KEYS[key])
   local support = redis.call('GET', KEYS[key + 2]) or '0'
   if not (string.match(support, '^%d+$') and tonumber(support) < 9007199254740992) then
     return {'MALFORMED', KEYS[key + 2], support}
@@ -32,7 +32,7 @@ for _, i in ipairs(fresh) do
     end
   end
   -- Twice as many as there may be, so that a newcomer has time to be bought again.
-  if redis.call('ZCARD', also_bought) > 2 * most_neighbours then
+  if sizes[i] + #ARGV - 6 - products > 2 * most_neighbours then
     redis.call('ZREMRANGEBYRANK', also_bought, 0, -1 - most_neighbours)
   end
   for key = 3 * i - 2, 3 * i do
