@@ -346,6 +346,17 @@ async fn weeks_are_the_sums_and_unions_of_their_days() {
         let mut expected: Vec<i128> = products.values().copied().collect();
         expected.sort_unstable_by(|a, b| b.cmp(a));
         assert!(best.iter().map(|(_, cents)| i128::from(cents.get())).eq(expected[..3].iter().copied()));
+
+        // A week of days that are gone has nothing of them left.
+        for on in week.days() {
+            for key in [keys.daily_metrics(on), keys.daily_visitors(on), keys.top_products(on)] {
+                wire.send(&["DEL", &key]).await;
+            }
+        }
+        let nothing = weekly.roll_up(week).await.unwrap();
+        assert!(nothing.values.is_empty() && nothing.visitors == 0, "{nothing:?}");
+        assert_eq!(weekly.of(week).await.unwrap(), nothing);
+        assert_eq!(weekly.top(week, 1).await.unwrap(), []);
     })
     .await;
 }

@@ -127,12 +127,12 @@ async fn near(page: &Page, shop: &Shop) -> Outcome {
     .await?;
     let product = &shop.data.products[5];
     let traced = ProductVectors::new(page.redis(), shop.keys.clone(), Search::Exact);
-    let near = traced.like(&product.sku, 4).await.map_err(failed)?;
+    let near = traced.like(&product.sku, 3).await.map_err(failed)?;
     let category =
         |sku| shop.data.products.iter().find(|other| other.sku == sku).map(|other| &other.category);
     let same = near.iter().filter(|found| category(found.sku.clone()) == Some(&product.category)).count();
     page.check(
-        format!("of the four nearest to {}, {same} are of its category, {}", product.sku, product.category),
-        same >= 3,
+        format!("of the three nearest to {}, {same} are of its category, {}", product.sku, product.category),
+        same >= 2,
     )
 }

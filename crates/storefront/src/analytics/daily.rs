@@ -26,7 +26,8 @@ const MOST_EVENTS: u64 = 10_000_000;
 /// A day opens with its first event and stays open for three days of the server's clock (see
 /// [`DailyMetrics::with_open_for`]), or until [`DailyMetrics::close`]. As long as it is open, the ids of its events are
 /// remembered: after a timeout or a lost connection, send the same event again. What comes later is told so, and not
-/// counted. So no event ever counts twice, nor for a day that was reported already.
+/// counted. So no event counts twice, nor for a day that was reported already, as long as the day is kept (400 days; see
+/// [`DailyMetrics::with_keep`]); what comes even later would open its day anew.
 ///
 /// All keys of one day are in one slot: on a cluster one node counts a whole day.
 #[derive(Clone, Debug)]
