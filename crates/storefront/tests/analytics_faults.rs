@@ -120,6 +120,7 @@ async fn events_count_once_when_answers_are_lost_and_clients_send_again() {
     }
     let (counted, again) = send_all(wires, &keys).await;
     assert!(again > 20 && breaking.broken() > 20, "{again} sent again, {} broken", breaking.broken());
+    println!("{EVENTS} events, {again} sent again, {} connections broken", breaking.broken());
     // Where the answer was lost, the one that was sent again is called a duplicate.
     assert!(counted <= EVENTS, "{counted}");
     totals_are_those_of_distinct_events(&Wire::standalone().await, &keys).await;
@@ -132,6 +133,7 @@ async fn events_count_once_on_a_cluster_whose_slots_move() {
     let moving = Moving::slots_of(days().map(|day| keys.daily_metrics(day)));
     let (counted, again) = send_all(vec![wire.clone(); CLIENTS], &keys).await;
     let moves = moving.end();
+    println!("{EVENTS} events, {moves} moves");
     assert!(moves > 2, "only {moves} moves");
     assert_eq!((counted, again), (EVENTS, 0));
     totals_are_those_of_distinct_events(&wire, &keys).await;

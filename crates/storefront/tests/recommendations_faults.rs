@@ -78,6 +78,7 @@ async fn orders_count_once_when_answers_are_lost_and_clients_send_again() {
     }
     let again = send_all(wires, &keys).await;
     assert!(again > 10 && breaking.broken() > 10, "{again} sent again, {} broken", breaking.broken());
+    println!("{ORDERS} orders, {again} sent again, {} connections broken", breaking.broken());
     pairs_are_those_of_distinct_orders(&Wire::standalone().await, &keys).await;
 }
 
@@ -88,6 +89,7 @@ async fn orders_count_once_on_a_cluster_whose_slots_move() {
     let moving = Moving::slots_of(["P0", "P3", "P7"].map(|product| keys.also_bought(&sku(product))));
     let again = send_all(vec![wire.clone(); CLIENTS], &keys).await;
     let moves = moving.end();
+    println!("{ORDERS} orders, {moves} moves");
     assert!(moves > 2 && again == 0, "{moves} moves, {again} sent again");
     pairs_are_those_of_distinct_orders(&wire, &keys).await;
 }
