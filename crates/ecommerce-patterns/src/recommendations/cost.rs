@@ -13,7 +13,7 @@ use super::{Shop, known};
 
 static EMPTY: LazyLock<Script> = LazyLock::new(|| Script::new("return 1"));
 
-const REPORTS: usize = 500;
+const REPORTS: usize = 300;
 const AT_ONCE: usize = 50;
 
 /// One way to report something.
