@@ -1,0 +1,41 @@
+//! Who comes back?
+
+use lab_runner::table::Facts;
+use lab_runner::{Outcome, Page};
+use storefront::UserId;
+use storefront::analytics::ActiveUsers;
+
+use super::{Shop, explained};
+
+/// Users of the first day.
+const COHORT: u64 = 1_000;
+
+pub(super) async fn who_comes_back(page: &Page, shop: &Shop) -> Outcome {
+    page.say(
+        "Of those who were here on the first day, how many are here a day later, a week later, a month later? A bitmap for each \
+         day, one bit for each user; BITOP AND keeps those who were there on both, BITCOUNT counts them. One script asks for all \
+         days at once. On a cluster the bitmaps share a hash tag, because BITOP needs them in one slot.",
+    );
+    let active = ActiveUsers::new(page.quietly(), shop.keys.clone());
+    let days: Vec<_> = shop.days().collect();
+    // Of the cohort, user n comes on day d if n is small enough for it; others come too, and must not count.
+    let back = |ahead: u64| COHORT * 10 / (10 + 4 * ahead);
+    for (ahead, day) in (0..).zip(&days) {
+        let stays = if ahead == 0 { COHORT } else { back(ahead) };
+        let numbers = (1..=stays).chain(COHORT + 1..=COHORT + 20 * ahead);
+        let users: Vec<UserId> = numbers.filter_map(|number| UserId::new(number).ok()).collect();
+        explained(active.add(*day, &users).await)?;
+    }
+    let retention = explained(active.retention(shop.day, 27).await)?;
+    let mut facts = Facts::new("Retention", &["after", "users", "still here", "share"]);
+    let mut right = true;
+    for ahead in [1_usize, 2, 7, 14, 27] {
+        let returned = retention.returned[ahead - 1];
+        right &= returned == back(ahead as u64);
+        let share = format!("{:.0} %", retention.share(ahead).unwrap_or_default() * 100.0);
+        let after = if ahead == 1 { "1 day".to_owned() } else { format!("{ahead} days") };
+        facts = facts.row([after, retention.cohort.to_string(), returned.to_string(), share]);
+    }
+    page.facts(facts);
+    page.check("as many as came back, and none of the newcomers", right && retention.cohort == COHORT)
+}

@@ -1,0 +1,71 @@
+//! How far visitors come.
+
+use lab_runner::table::Facts;
+use lab_runner::{Outcome, Page};
+use redis::AsyncTypedCommands;
+use storefront::analytics::{Funnel, Reached, Steps};
+use storefront::{CustomerId, Label};
+
+use super::{Shop, explained, failed, known};
+use crate::at_once::at_once;
+
+const STEPS: [&str; 4] = ["view", "cart", "checkout", "purchase"];
+/// Visitors, and how many of them reach each step.
+const REACH: [usize; 4] = [200, 80, 50, 30];
+
+pub(super) async fn follow_visitors(page: &Page, shop: &Shop) -> Outcome {
+    page.say(
+        "Of those who look, how many buy? A funnel counts visitors for each step. Raised with every event, a counter takes \
+         reloads for people: who looks at three products is three, and the share of those who go on is too small. `Funnel` \
+         stores for each visitor the deepest step he reached. So he counts once for each step, however often and in whatever \
+         order the events come. Who reaches a step counts for those before it too: nobody buys without looking, so that event \
+         was lost or is late. Here everybody looks twice, and the cart of every fifth buyer was never reported.",
+    );
+    let labels: Vec<Label> = STEPS.iter().map(|step| known(step)).collect();
+    let steps = explained(Steps::new(labels.clone()))?;
+    let funnel = Funnel::today(page.quietly(), shop.keys.clone(), steps.clone());
+    let naive = shop.naive.funnel_today();
+    // Everybody looks twice, and of every fifth buyer the event of the cart is lost.
+    let mut events: Vec<(usize, usize)> = (0..REACH[0]).map(|visitor| (0, visitor)).collect();
+    for (step, reach) in REACH.iter().enumerate() {
+        events.extend(
+            (0..*reach)
+                .filter(|visitor| step != 1 || *visitor >= REACH[3] || visitor % 5 != 0)
+                .map(|visitor| (step, visitor)),
+        );
+    }
+    at_once(50, events.len(), async |number| {
+        let (step, visitor) = events[number];
+        let visitor: CustomerId = known(&format!("user{visitor}"));
+        page.quietly().hincr(&naive, STEPS[step], 1).await?;
+        explained(funnel.reached(&visitor, &labels[step]).await).map(|_| ())
+    })
+    .await?;
+    let traced = Funnel::today(page.redis(), shop.keys.clone(), steps);
+    let known_visitor = explained(traced.reached(&known("user1"), &labels[1]).await)?;
+    page.check("user1 had a cart already: nothing changes", known_visitor == Reached::Known)?;
+    let report = traced.report().await.map_err(failed)?;
+    let events: Vec<Option<String>> =
+        redis::cmd("HMGET").arg(&naive).arg(&STEPS).query_async(&mut page.quietly()).await?;
+    let percent = |share: f64| format!("{:.0} %", share * 100.0);
+    let header = ["step", "events", "visitors", "of the step before", "of the first"];
+    let mut facts = Facts::new("The funnel of today", &header);
+    for (step, events) in report.iter().zip(events) {
+        facts = facts.row([
+            step.step.to_string(),
+            events.unwrap_or_default(),
+            step.visitors.to_string(),
+            percent(step.of_previous),
+            percent(step.of_first),
+        ]);
+    }
+    page.facts(facts);
+    let visitors: Vec<usize> =
+        report.iter().map(|step| usize::try_from(step.visitors).unwrap_or(0)).collect();
+    page.check_eq("each visitor once for each step", &visitors, &REACH.to_vec())?;
+    page.start_clean(&[naive]).await?;
+    let left = page.quietly().ttl(shop.keys.funnel_today()).await?.raw();
+    let soon = if left < 60 { " That is in less than a minute." } else { "" };
+    page.say(format!("`funnel:today` ends at midnight (UTC) by the server's clock.{soon}"));
+    Ok(())
+}

@@ -1,0 +1,197 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use redis::aio::ConnectionLike;
+use redis::{Cmd, Pipeline, RedisError, Value};
+
+use super::daily::{self, DailyMetrics, Metrics};
+use super::{DEFAULT_KEEP, Day, INEXACT, Week, milliseconds};
+use crate::recommendations::together;
+use crate::store::StoreError;
+use crate::{Cents, Keys, Layout, Sku};
+
+/// Products of one ZADD.
+const BATCH: usize = 500;
+/// How long a copied HyperLogLog outlives a crash, in milliseconds.
+const COPY_MS: u64 = 60_000;
+
+/// Weeks, added up of days.
+///
+/// A roll-up reads seven days and replaces the week in one transaction, so nobody sees half of one. It can be done again at
+/// any time, and should be once all seven days are closed.
+#[derive(Clone, Debug)]
+pub struct WeeklyMetrics<C> {
+    connection: C,
+    keys: Keys,
+    keep: Duration,
+}
+
+impl<C: ConnectionLike + Clone> WeeklyMetrics<C> {
+    /// The weeks under `keys`, each kept for 400 days after it was added up.
+    pub fn new(connection: C, keys: Keys) -> Self {
+        Self { connection, keys, keep: DEFAULT_KEEP }
+    }
+
+    /// How long a week is kept: a second to ten years.
+    #[must_use]
+    pub fn with_keep(mut self, keep: Duration) -> Self {
+        self.keep = keep;
+        self
+    }
+
+    /// Adds the days of a week up. Its visitors are those of the union: who came on three days counts once.
+    ///
+    /// On one server three round trips; ZUNIONSTORE and PFMERGE do the work there. On a cluster the days are in slots of
+    /// their own: they are read, all at once, and written to the slot of the week. O(products of the week).
+    pub async fn roll_up(&self, week: Week) -> Result<Metrics, RollUpError> {
+        let days: Vec<Day> = week.days().collect();
+        let sums = self.sum(&days).await?;
+        self.check_types_and_scores(week, &days).await?;
+        let mut write = redis::pipe();
+        write.atomic();
+        self.write_sums(&mut write, week, &sums);
+        match self.keys.layout() {
+            Layout::Standalone => self.combine_here(&mut write, week, &days),
+            Layout::Cluster => self.combine_copies(&mut write, week, &days).await?,
+        }
+        for key in self.keys_of(week) {
+            write.cmd("PEXPIRE").arg(key).arg(milliseconds(self.keep)).ignore();
+        }
+        write.cmd("PFCOUNT").arg(self.keys.weekly_visitors(week));
+        let (visitors,) = write.query_async(&mut self.connection.clone()).await?;
+        Ok(Metrics { values: sums, visitors })
+    }
+
+    /// The counts of a week as they were rolled up last; all zero if they never were. One round trip; on a cluster two
+    /// commands in flight at once.
+    pub async fn of(&self, week: Week) -> Result<Metrics, StoreError> {
+        let keys = vec![(self.keys.weekly_metrics(week), self.keys.weekly_visitors(week))];
+        Ok(daily::read(&self.connection, self.keys.layout(), keys).await?.pop().unwrap_or_default())
+    }
+
+    /// The products with the most revenue in a week, the highest first. One round trip.
+    pub async fn top(&self, week: Week, count: usize) -> Result<Vec<(Sku, Cents)>, StoreError> {
+        daily::top(&self.connection, &self.keys.top_products_of_week(week), count).await
+    }
+
+    /// Every metric, summed over the days.
+    async fn sum(&self, days: &[Day]) -> Result<BTreeMap<String, i64>, RollUpError> {
+        let metrics = DailyMetrics::new(self.connection.clone(), self.keys.clone());
+        let mut sums = BTreeMap::<String, i64>::new();
+        for day in metrics.of_days(days).await? {
+            for (metric, number) in day.values {
+                let sum = sums.get(&metric).copied().unwrap_or_default().checked_add(number);
+                let sum = sum.ok_or_else(|| RollUpError::Overflow { metric: metric.clone() })?;
+                sums.insert(metric, sum);
+            }
+        }
+        Ok(sums)
+    }
+
+    /// A transaction goes on after a command that fails, so what could fail in it is asked for before: a key of another
+    /// type, and sums of scores that a double cannot hold.
+    async fn check_types_and_scores(&self, week: Week, days: &[Day]) -> Result<(), RollUpError> {
+        let [metrics, visitors, products] = self.keys_of(week);
+        let ask = |command: &str, key: String| redis::cmd(command).arg(key).take();
+        let ours = vec![ask("HLEN", metrics), ask("PFCOUNT", visitors), ask("ZCARD", products)];
+        let highest = |day: &Day| ask("ZREVRANGE", self.keys.top_products(*day)).arg(&[0, 0]).take();
+        let highest = days.iter().map(|day| highest(day).arg("WITHSCORES").take());
+        let commands: Vec<Cmd> = ours.into_iter().chain(highest).collect();
+        let replies: Vec<Value> = together(&self.connection, self.keys.layout(), commands).await?;
+        let mut most = 0.0;
+        for reply in replies.into_iter().skip(3) {
+            let first: Vec<(String, f64)> = redis::from_redis_value(reply).map_err(RedisError::from)?;
+            most += first.first().map_or(0.0, |(_, score)| *score);
+        }
+        if most < INEXACT as f64 {
+            Ok(())
+        } else {
+            Err(RollUpError::Overflow { metric: "the revenue of a product".into() })
+        }
+    }
+
+    fn write_sums(&self, write: &mut Pipeline, week: Week, sums: &BTreeMap<String, i64>) {
+        for key in self.keys_of(week) {
+            write.cmd("UNLINK").arg(key).ignore();
+        }
+        if !sums.is_empty() {
+            write.cmd("HSET").arg(self.keys.weekly_metrics(week)).ignore();
+            for (metric, sum) in sums {
+                write.arg(metric).arg(sum);
+            }
+        }
+    }
+
+    fn combine_here(&self, write: &mut Pipeline, week: Week, days: &[Day]) {
+        let products: Vec<String> = days.iter().map(|day| self.keys.top_products(*day)).collect();
+        let visitors: Vec<String> = days.iter().map(|day| self.keys.daily_visitors(*day)).collect();
+        write.cmd("ZUNIONSTORE").arg(self.keys.top_products_of_week(week));
+        write.arg(products.len()).arg(products).ignore();
+        write.cmd("PFMERGE").arg(self.keys.weekly_visitors(week)).arg(visitors).ignore();
+    }
+
+    /// A HyperLogLog is a String, which can be copied like any other.
+    async fn combine_copies(
+        &self,
+        write: &mut Pipeline,
+        week: Week,
+        days: &[Day],
+    ) -> Result<(), RollUpError> {
+        let read = |day: &Day| redis::cmd("GET").arg(self.keys.daily_visitors(*day)).take();
+        let layout = self.keys.layout();
+        let read = days.iter().map(read).collect();
+        let visitors: Vec<Option<Vec<u8>>> = together(&self.connection, layout, read).await?;
+        let range = |day: &Day| redis::cmd("ZRANGE").arg(self.keys.top_products(*day)).arg(&[0, -1]).take();
+        let range = days.iter().map(|day| range(day).arg("WITHSCORES").take()).collect();
+        let products: Vec<Vec<(String, f64)>> = together(&self.connection, layout, range).await?;
+
+        let mut revenues = BTreeMap::<String, f64>::new();
+        for (sku, score) in products.into_iter().flatten() {
+            *revenues.entry(sku).or_default() += score;
+        }
+        for batch in revenues.into_iter().collect::<Vec<_>>().chunks(BATCH) {
+            write.cmd("ZADD").arg(self.keys.top_products_of_week(week)).ignore();
+            for (sku, score) in batch {
+                write.arg(*score).arg(sku);
+            }
+        }
+        let mut copies = Vec::new();
+        for (number, copy) in (1..).zip(visitors) {
+            let Some(copy) = copy else { continue };
+            let key = self.keys.weekly_visitors_of_day(week, number);
+            write.cmd("SET").arg(&key).arg(copy).arg("PX").arg(COPY_MS).ignore();
+            copies.push(key);
+        }
+        write.cmd("PFMERGE").arg(self.keys.weekly_visitors(week)).arg(&copies).ignore();
+        for copy in copies {
+            write.cmd("UNLINK").arg(copy).ignore();
+        }
+        Ok(())
+    }
+
+    fn keys_of(&self, week: Week) -> [String; 3] {
+        let keys = &self.keys;
+        [keys.weekly_metrics(week), keys.weekly_visitors(week), keys.top_products_of_week(week)]
+    }
+}
+
+/// Why a week was not added up. Nothing was changed, unless the connection failed: then do it again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RollUpError {
+    /// A sum leaves `i64`, or the revenue of a product may reach 2^53 cents.
+    #[error("{metric} adds up to more than can be counted exactly")]
+    Overflow {
+        /// The metric.
+        metric: String,
+    },
+    /// Redis, or the data in it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<RedisError> for RollUpError {
+    fn from(error: RedisError) -> Self {
+        Self::Store(error.into())
+    }
+}
