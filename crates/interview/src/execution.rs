@@ -63,6 +63,7 @@ impl<'a> Examples<'a> {
     }
 
     /// Executes all of them.
+    #[must_use]
     pub fn execute_all(mut self) -> Vec<Execution<'a>> {
         let blocks: Vec<_> = self.question.blocks().collect();
         blocks.into_iter().map(|block| self.execute(block, &mut |_heard| {})).collect()

@@ -6,6 +6,8 @@ mod prose;
 mod question;
 mod sections;
 
+use std::sync::LazyLock;
+
 use serde::Serialize;
 
 use crate::block::Block;
@@ -121,8 +123,9 @@ impl Guide {
     }
 
     /// The guide that this program was built with.
-    pub fn built_in() -> Result<Self, Faults> {
-        Self::parse(TEXT)
+    pub fn built_in() -> Result<&'static Self, &'static Faults> {
+        static BUILT_IN: LazyLock<Result<Guide, Faults>> = LazyLock::new(|| Guide::parse(TEXT));
+        BUILT_IN.as_ref()
     }
 
     /// Every question with its topic, in order.

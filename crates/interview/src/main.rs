@@ -1,1 +1,7 @@
-fn main() {}
+//! The quiz; `cargo interview` runs it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lab_runner::start::start(interview::run)
+}

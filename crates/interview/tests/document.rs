@@ -14,7 +14,7 @@ use lab_runner::{Course, Lesson};
 use shopping_cart::CartLesson;
 use simple_ops::SimpleLesson;
 
-fn built_in() -> Guide {
+fn built_in() -> &'static Guide {
     Guide::built_in().unwrap_or_else(|faults| panic!("{faults}"))
 }
 
@@ -128,7 +128,7 @@ fn every_link_leads_somewhere() {
 
 #[test]
 fn every_lesson_is_linked_from_a_question() {
-    let unlinked: Vec<_> = questions_of_lessons(&built_in())
+    let unlinked: Vec<_> = questions_of_lessons(built_in())
         .into_iter()
         .filter(|(_, numbers)| numbers.is_empty())
         .map(|(name, _)| name)
@@ -149,7 +149,7 @@ fn the_learning_path_leads_from_every_lesson_to_its_questions() {
     if !rows.iter().any(|row| row.get(1) == Some(&"lesson") && row.last() == Some(&"questions")) {
         wrong.push("the table of lessons has no last column `questions`".to_owned());
     }
-    for (lesson, linking) in questions_of_lessons(&built_in()) {
+    for (lesson, linking) in questions_of_lessons(built_in()) {
         let row = rows.iter().find(|row| row.get(1) == Some(&format!("`{lesson}`").as_str()));
         let listed: Option<Vec<usize>> =
             row.and_then(|row| row.last()?.split(',').map(|number| number.trim().parse().ok()).collect());

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -18,7 +19,7 @@ const AT_A_TIME: usize = 4;
 fn every_reply_of_the_guide_is_the_real_one() {
     let guide = Guide::built_in().unwrap_or_else(|faults| panic!("{faults}"));
     let choice = Choice::from_env().unwrap();
-    let executions = execute_all(&guide, &choice);
+    let executions = execute_all(guide, &choice);
 
     let mut skipped: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for execution in &executions {
@@ -35,7 +36,8 @@ fn every_reply_of_the_guide_is_the_real_one() {
         executions.len(),
     );
     for (reason, questions) in &skipped {
-        summary += &format!("\n  skipped {}: {reason} (questions {})", questions.len(), questions.join(", "));
+        let (count, questions) = (questions.len(), questions.join(", "));
+        write!(summary, "\n  skipped {count}: {reason} (questions {questions})").unwrap();
     }
     // Past the test harness, which shows what a test prints only when it fails.
     writeln!(std::io::stderr(), "{summary}").unwrap();
@@ -55,7 +57,7 @@ fn there_are_at_least_eighty_questions() {
 }
 
 /// Each question in turn, several at a time; in the order of the guide.
-fn execute_all<'a>(guide: &'a Guide, choice: &Choice) -> Vec<Execution<'a>> {
+fn execute_all(guide: &'static Guide, choice: &Choice) -> Vec<Execution<'static>> {
     let questions: Vec<_> = guide.questions().map(|(_, question)| question).collect();
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::new());
