@@ -125,15 +125,37 @@ fn farewell(tally: &Tally, rest: &Queue) -> String {
     }
 }
 
-/// The largest unit that fits, rounded: "1 minute", "2 days".
+/// In the largest unit of which it is one or more, rounded: "1 minute", "2 days".
 fn in_words(time: Duration) -> String {
-    let seconds = time.as_secs().max(1);
-    let (count, unit) = match seconds {
-        0..60 => (seconds, "second"),
-        60..3_600 => ((seconds + 30) / 60, "minute"),
-        3_600..86_400 => ((seconds + 1_800) / 3_600, "hour"),
-        _ => ((seconds + 43_200) / 86_400, "day"),
-    };
+    let units = [("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)];
+    let rounded = |unit: u64| (time.as_secs() + unit / 2) / unit;
+    // A day less a moment is a day, not 24 hours.
+    let fits = units.into_iter().find(|(_, unit)| rounded(*unit) >= 1 && time.as_secs() + unit / 24 >= *unit);
+    let (name, unit) = fits.unwrap_or(("second", 1));
+    let count = rounded(unit).max(1);
     let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {unit}{plural}")
+    format!("{count} {name}{plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_in_words() {
+        for (seconds, words) in [
+            (0, "1 second"),
+            (59, "1 minute"),
+            (30, "30 seconds"),
+            (60, "1 minute"),
+            (3_599, "1 hour"),
+            (7_000, "2 hours"),
+            (86_399, "1 day"),
+            (80_000, "22 hours"),
+            (129_600, "2 days"),
+            (15_552_000, "180 days"),
+        ] {
+            assert_eq!(in_words(Duration::from_secs(seconds)), words, "{seconds} s");
+        }
+    }
 }

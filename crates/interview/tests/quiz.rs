@@ -15,7 +15,16 @@ use support::{Terminal, in_a_terminal, interview, run};
 
 /// What one may see of a question once its answer is shown: its first command.
 fn first_command(question: &Question) -> String {
-    question.blocks().next().unwrap().steps().next().unwrap().line_of_session().trim_start_matches('~').to_owned()
+    question
+        .blocks()
+        .next()
+        .unwrap()
+        .steps()
+        .next()
+        .unwrap()
+        .line_of_session()
+        .trim_start_matches('~')
+        .to_owned()
 }
 
 fn question(number: usize) -> &'static Question {
@@ -84,25 +93,37 @@ fn what_was_missed_comes_back_in_the_same_run_and_is_known_in_the_next() {
 }
 
 #[test]
-fn what_is_not_due_is_not_asked() {
+fn what_is_due_is_asked_before_what_is_new_and_what_is_not_due_is_not_asked() {
+    let server = Server::start().unwrap();
     let data = tempfile::tempdir().unwrap();
-    let mut terminal = quiz(data.path(), &["--level", "beginner"]);
-    for question in beginners() {
-        answer(&mut terminal, question.number, "g");
-        terminal.expect("comes back in 1 day").unwrap();
-        if question.number > 10 {
-            break;
-        }
+    let url = server.url();
+    let beginning = quiz(data.path(), &["--level", "beginner", "--url", &url]);
+    assert_eq!(leave(beginning), 0, "it may be left before anything was asked");
+    let mut connection = server.client().get_connection().unwrap();
+    let (now, _): (i64, i64) = redis::cmd("TIME").query(&mut connection).unwrap();
+    let mut note = |question: &Question, due: i64| {
+        redis::cmd("ZADD")
+            .arg("interview:due")
+            .arg(due * 1000)
+            .arg(&question.slug)
+            .exec(&mut connection)
+            .unwrap();
+    };
+    let beginners = beginners();
+    for question in &beginners {
+        note(question, now + 172_800);
     }
-    let left = beginners().len() > beginners().iter().position(|q| q.number > 10).map_or(usize::MAX, |at| at + 1);
-    if left {
-        assert_eq!(leave(terminal), 0);
-        return;
-    }
+    let mut terminal = quiz(data.path(), &["--level", "beginner", "--url", &url]);
+    terminal.expect(format!("0 due, 0 new, {} for later", beginners.len())).unwrap();
+    terminal.expect("The next one is due in 2 days; --all asks now.").unwrap();
     assert_eq!(ended(terminal), 0);
-    let mut terminal = quiz(data.path(), &["--level", "beginner"]);
-    terminal.expect("The next one is due in 1 day; --all asks now.").unwrap();
-    assert_eq!(ended(terminal), 0);
+
+    let last = beginners.last().unwrap();
+    note(last, now - 60);
+    let mut terminal = quiz(data.path(), &["--url", &url]);
+    terminal.expect("1 due").unwrap();
+    answer(&mut terminal, last.number, "g");
+    assert_eq!(leave(terminal), 0);
 }
 
 #[test]
@@ -118,8 +139,13 @@ fn on_your_server_the_progress_is_two_keys_and_examples_write_none() {
     let mut keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut connection).unwrap();
     keys.sort();
     assert_eq!(keys, ["lab:interview:due", "lab:interview:state", "lab:redis-lab:marker"]);
-    let due: Vec<(String, i64)> =
-        redis::cmd("ZRANGE").arg("lab:interview:due").arg(0).arg(-1).arg("WITHSCORES").query(&mut connection).unwrap();
+    let due: Vec<(String, i64)> = redis::cmd("ZRANGE")
+        .arg("lab:interview:due")
+        .arg(0)
+        .arg(-1)
+        .arg("WITHSCORES")
+        .query(&mut connection)
+        .unwrap();
     let (now, _): (i64, i64) = redis::cmd("TIME").query(&mut connection).unwrap();
     assert_eq!(due[0].0, question(1).slug);
     let in_seconds = due[0].1 / 1000 - now;
@@ -127,7 +153,10 @@ fn on_your_server_the_progress_is_two_keys_and_examples_write_none() {
     let state: HashMap<String, String> =
         redis::cmd("HGETALL").arg("lab:interview:state").query(&mut connection).unwrap();
     let state: serde_json::Value = serde_json::from_str(&state[&question(1).slug]).unwrap();
-    assert_eq!((&state["interval"], &state["seen"], &state["grade"]), (&86_400_000.into(), &1.into(), &"good".into()));
+    assert_eq!(
+        (&state["interval"], &state["seen"], &state["grade"]),
+        (&86_400_000.into(), &1.into(), &"good".into())
+    );
     assert!(!data.path().join("redis-lab").exists(), "nothing is kept in a file then");
 }
 
@@ -256,7 +285,13 @@ fn lists_and_json_are_what_was_chosen() {
     let document: serde_json::Value = serde_json::from_str(&output).unwrap();
     let asked = &document["questions"][0];
     assert_eq!(asked["slug"], question(1).slug);
-    assert!(asked["examples"].as_array().unwrap().iter().any(|example| example["steps"][0]["as_expected"] == true));
+    assert!(
+        asked["examples"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|example| example["steps"][0]["as_expected"] == true)
+    );
 
     let (code, _, error) = ask(&["--topic", "no such topic"]);
     assert_eq!(code, 2, "{error}");

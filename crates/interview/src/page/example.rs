@@ -67,7 +67,8 @@ fn asked(step: &Step) {
     // The mark is the guide's own; redis-cli knows none.
     let typed = typed.strip_prefix('~').unwrap_or(&typed);
     let line = wrap(typed, Terminal.text_width(), "", "    ");
-    let repeated = if step.retried { format!("{DIM}  (again and again, until it is so){DIM:#}") } else { String::new() };
+    let repeated =
+        if step.retried { format!("{DIM}  (again and again, until it is so){DIM:#}") } else { String::new() };
     Terminal.line(&format!("{COMMAND}{line}{COMMAND:#}{repeated}"));
 }
 

@@ -17,7 +17,8 @@ pub fn interview(data: &Path) -> Command {
 /// The exit code and both outputs of a run that is not a terminal.
 #[allow(dead_code, reason = "not every test file reads outputs")]
 pub fn run(command: &mut Command) -> (i32, String, String) {
-    let Output { status, stdout, stderr } = command.stdin(Stdio::null()).output().expect("the program starts");
+    let Output { status, stdout, stderr } =
+        command.stdin(Stdio::null()).output().expect("the program starts");
     let text = |bytes| String::from_utf8(bytes).expect("outputs are UTF-8");
     (status.code().unwrap_or(-1), text(stdout), text(stderr))
 }
