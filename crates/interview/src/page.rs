@@ -49,8 +49,9 @@ pub(crate) fn question((topic, question): &Asked) -> String {
     let place = format!("{} · {}", topic.title, question.level.name());
     let rule = "─".repeat(width.saturating_sub(display_width(&place) + 4));
     let number = format!("{}. ", question.number);
-    let title = wrap(&inline::styled(&question.title), width, &number, &" ".repeat(number.len()));
-    format!("\n{DIM}── {place} {rule}{DIM:#}\n\n{HEADING}{title}{HEADING:#}")
+    let title = inline::styled(&format!("**{number}{}**", question.title));
+    let title = wrap(&title, width, "", &" ".repeat(number.len()));
+    format!("\n{DIM}── {place} {rule}{DIM:#}\n\n{title}")
 }
 
 /// Prints the answer; its examples are executed as they are printed.

@@ -1,8 +1,11 @@
 //! A block, executed: servers, clients, commands, and the replies that really came.
 
+#[cfg(feature = "tls")]
+mod certificates;
 mod client;
 mod reply;
 mod scene;
+mod stream;
 
 use std::collections::HashMap;
 use std::io;
@@ -146,7 +149,7 @@ impl Session {
                 return self.rest(name, command, &value, lines);
             };
             lines.push(redirection.line());
-            let mut client = Client::connect(redirection.port, self.scene.password())?;
+            let mut client = self.scene.connect_to(redirection.port)?;
             if redirection.asks {
                 client.send(&[b"ASKING".to_vec()])?;
                 client.reply(false)?;
@@ -179,9 +182,7 @@ impl Session {
         use std::collections::hash_map::Entry;
         match self.clients.entry(name.to_owned()) {
             Entry::Occupied(client) => Ok(client.into_mut()),
-            Entry::Vacant(place) => {
-                Ok(place.insert(Client::connect(self.scene.port_of(name), self.scene.password())?))
-            }
+            Entry::Vacant(place) => Ok(place.insert(self.scene.connect(name)?)),
         }
     }
 
@@ -201,7 +202,7 @@ impl Session {
     fn blocks(&mut self, name: &str, command: &Command) -> Option<bool> {
         let port = self.clients.get(name)?.own_port()?;
         if self.observer.is_none() {
-            let observer = Client::connect(self.scene.port_of(name), self.scene.password()).ok()?;
+            let observer = self.scene.connect(name).ok()?;
             observer.set_patience(SETTLED_WITHIN).ok()?;
             self.observer = Some(observer);
         }

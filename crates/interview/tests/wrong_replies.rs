@@ -75,6 +75,22 @@ fn what_this_server_lacks_is_skipped_with_the_reason() {
 }
 
 #[test]
+fn an_example_over_tls_is_executed_where_the_server_has_it() {
+    let guide = guide(
+        "```redis tls\n> SET k v\nOK\nA> BLPOP q 0\n> RPUSH q x\n(integer) 1\nA>\n1) \"q\"\n2) \"x\"\n```",
+    );
+    let (_, question) = guide.questions().next().unwrap();
+    let executions = Examples::of(question, &Choice::from_env().unwrap()).execute_all();
+    assert_eq!(executions[0].complaint(), None);
+    let skipped = executions[0].skipped().unwrap_or_default();
+    if std::env::var("REDIS_LAB_SERVER").is_ok_and(|release| release == "redis-7.0") {
+        assert_eq!(skipped, "", "Debian's has TLS");
+    } else {
+        assert!(["", "this server was built without TLS"].contains(&skipped), "{skipped}");
+    }
+}
+
+#[test]
 fn clients_block_subscribe_and_close_like_redis_cli() {
     let guide = guide(
         "```redis\n\

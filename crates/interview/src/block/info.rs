@@ -50,6 +50,9 @@ impl Place {
                 "a `same` block goes on where the one before it was; only needs= may stand with it".into()
             );
         }
+        if place.tls && place.layout != Layout::One {
+            return Err("tls is for a single server".into());
+        }
         Ok(place)
     }
 

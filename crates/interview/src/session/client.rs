@@ -8,26 +8,31 @@ use std::io::{self, ErrorKind, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use super::stream::Stream;
 use redis::{Parser, PushKind, RedisError, Value};
 
 /// How long a reply may take; a connection that is silent for longer is given up.
 pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 
 pub(super) struct Client {
-    stream: TcpStream,
+    stream: Stream,
     parser: Parser,
     /// Push messages that came before the reply that was waited for.
     pushed: VecDeque<Value>,
 }
 
 impl Client {
-    /// Connects to a server of this machine and logs in.
-    pub(super) fn connect(port: u16, password: &str) -> io::Result<Self> {
-        let stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        let mut client = Self { stream, parser: Parser::new(), pushed: VecDeque::new() };
+    /// Connects to a server of this machine and logs in. `wrap` puts TLS around the socket, or does not.
+    pub(super) fn connect(
+        port: u16,
+        password: &str,
+        wrap: impl FnOnce(TcpStream) -> io::Result<Stream>,
+    ) -> io::Result<Self> {
+        let socket = TcpStream::connect(("127.0.0.1", port))?;
+        socket.set_nodelay(true)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_write_timeout(Some(PATIENCE))?;
+        let mut client = Self { stream: wrap(socket)?, parser: Parser::new(), pushed: VecDeque::new() };
         if !password.is_empty() {
             client.send(&[b"AUTH".to_vec(), password.as_bytes().to_vec()])?;
             client.any()?;
@@ -41,7 +46,8 @@ impl Client {
         for word in words {
             command.arg(word);
         }
-        self.stream.write_all(&command.get_packed_command())
+        self.stream.write_all(&command.get_packed_command())?;
+        self.stream.flush()
     }
 
     /// The reply to a command. Push messages that come before it are kept for [`next`](Self::next), unless they are what
@@ -68,21 +74,22 @@ impl Client {
 
     /// How long to wait for what comes next.
     pub(super) fn set_patience(&self, patience: Duration) -> io::Result<()> {
-        self.stream.set_read_timeout(Some(patience))
+        self.stream.socket().set_read_timeout(Some(patience))
     }
 
     /// Whether something has come that nobody read yet. Waits for it a moment.
     pub(super) fn has_heard(&self, moment: Duration) -> bool {
-        let _ = self.stream.set_read_timeout(Some(moment));
-        let heard = self.stream.peek(&mut [0]);
-        let _ = self.stream.set_read_timeout(Some(PATIENCE));
+        let socket = self.stream.socket();
+        let _ = socket.set_read_timeout(Some(moment));
+        let heard = socket.peek(&mut [0]);
+        let _ = socket.set_read_timeout(Some(PATIENCE));
         // A closed connection is something to be heard, too.
         heard.is_ok()
     }
 
     /// The port that this client is known by to the server.
     pub(super) fn own_port(&self) -> Option<u16> {
-        self.stream.local_addr().ok().map(|address| address.port())
+        self.stream.socket().local_addr().ok().map(|address| address.port())
     }
 
     fn any(&mut self) -> io::Result<Value> {

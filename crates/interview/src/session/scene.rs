@@ -1,14 +1,29 @@
 //! The servers of an example: fresh, empty, and gone afterwards.
 
-use lab_server::{Choice, Cluster, Error, Replicated, Server};
+use std::io;
+#[cfg(feature = "tls")]
+use std::sync::Arc;
+
+use lab_server::{Builder, Choice, Cluster, Error, Replicated, Server};
 use redis::Value;
+#[cfg(feature = "tls")]
+use rustls::{ClientConnection, StreamOwned};
 
 use super::Unable;
+#[cfg(feature = "tls")]
+use super::certificates::{Certificates, NAME};
 use super::client::Client;
+use super::stream::Stream;
 use crate::block::{Layout, Place};
 
-/// Servers that were started for one block.
-pub(super) enum Scene {
+/// Servers that were started for one block, and how one reaches them.
+pub(super) struct Scene {
+    servers: Servers,
+    #[cfg(feature = "tls")]
+    certificates: Option<Certificates>,
+}
+
+enum Servers {
     One(Box<Server>),
     Replicated(Box<Replicated>),
     Cluster(Cluster),
@@ -20,14 +35,27 @@ impl Scene {
         if let Some(reason) = &place.never {
             return Err(Unable::Skipped(reason.clone()));
         }
+        #[cfg(feature = "tls")]
+        let certificates = match place.tls.then(Certificates::make).transpose() {
+            Ok(certificates) => certificates,
+            Err(error) => return Err(Unable::Failed(format!("certificates: {error}"))),
+        };
+        #[cfg(not(feature = "tls"))]
         if place.tls {
-            return Err(Unable::Skipped("it needs a server with TLS, and certificates".into()));
+            return Err(Unable::Skipped("this program was built without TLS".into()));
         }
         let choice = match place.release {
             Some(release) => Choice { release: Some(release), program: None, fetch: choice.fetch },
             None => choice.clone(),
         };
-        let scene = Self::set(place, choice).map_err(|error| match error {
+        let builder = Server::builder().choice(choice.clone());
+        #[cfg(feature = "tls")]
+        let builder = match &certificates {
+            Some(certificates) => certificates.shown_by(builder),
+            None => builder,
+        };
+        let servers = servers(place, choice, builder).map_err(|error| match error {
+            Error::NoTls { .. } => Unable::Skipped("this server was built without TLS".into()),
             // Whoever asks for another release by name may not have it here.
             Error::NotInstalled { release, .. }
             | Error::NotForThisPlatform { release, .. }
@@ -41,38 +69,45 @@ impl Scene {
             }
             error => Unable::Failed(error.to_string()),
         })?;
+        let scene = Self {
+            servers,
+            #[cfg(feature = "tls")]
+            certificates,
+        };
         match scene.missing(&place.needs)? {
             None => Ok(scene),
             Some(command) => Err(Unable::Skipped(format!("this server has no {command}"))),
         }
     }
 
-    fn set(place: &Place, choice: Choice) -> Result<Self, Error> {
-        if place.layout == Layout::Cluster {
-            let cluster = Cluster::builder().primaries(3).choice(choice);
-            let cluster =
-                place.config.iter().fold(cluster, |cluster, (key, value)| cluster.config(key, value));
-            return cluster.start().map(Self::Cluster);
+    /// Connects a client of this name to where it begins.
+    pub(super) fn connect(&self, client: &str) -> io::Result<Client> {
+        self.connect_to(self.port_of(client))
+    }
+
+    /// Connects a client to one of the servers.
+    pub(super) fn connect_to(&self, port: u16) -> io::Result<Client> {
+        #[cfg(feature = "tls")]
+        if let Some(certificates) = &self.certificates {
+            return Client::connect(port, self.password(), |socket| {
+                let name = NAME.try_into().map_err(io::Error::other)?;
+                let connection = ClientConnection::new(Arc::clone(&certificates.client), name)
+                    .map_err(io::Error::other)?;
+                Ok(Stream::Tls(Box::new(StreamOwned::new(connection, socket))))
+            });
         }
-        let builder = Server::builder().choice(choice);
-        let builder = place.config.iter().fold(builder, |builder, (key, value)| builder.config(key, value));
-        match place.layout {
-            Layout::Replica => {
-                Replicated::start_with(builder, 1).map(|group| Self::Replicated(Box::new(group)))
-            }
-            _ => builder.start().map(|server| Self::One(Box::new(server))),
-        }
+        Client::connect(port, self.password(), |socket| Ok(Stream::Plain(socket)))
     }
 
     /// The port at which a client of this name begins.
-    pub(super) fn port_of(&self, client: &str) -> u16 {
-        match self {
-            Self::One(server) => server.port(),
-            Self::Replicated(group) => match (client, group.replicas.first()) {
+    fn port_of(&self, client: &str) -> u16 {
+        match &self.servers {
+            Servers::One(server) => tls_port(server).unwrap_or_else(|| server.port()),
+            Servers::Replicated(group) => match (client, group.replicas.first()) {
                 ("replica", Some(replica)) => replica.port(),
                 _ => group.primary.port(),
             },
-            Self::Cluster(cluster) => {
+            Servers::Cluster(cluster) => {
                 let index = match client {
                     "node2" => 1,
                     "node3" => 2,
@@ -85,15 +120,15 @@ impl Scene {
 
     /// Whether a client of this name goes where MOVED and ASK send it.
     pub(super) fn follows(&self, client: &str) -> bool {
-        matches!(self, Self::Cluster(_)) && !["node1", "node2", "node3"].contains(&client)
+        matches!(self.servers, Servers::Cluster(_)) && !["node1", "node2", "node3"].contains(&client)
     }
 
     /// The password of every server; nobody has to know it.
     pub(super) fn password(&self) -> &str {
-        match self {
-            Self::One(server) => server.password(),
-            Self::Replicated(group) => group.primary.password(),
-            Self::Cluster(cluster) => cluster.password(),
+        match &self.servers {
+            Servers::One(server) => server.password(),
+            Servers::Replicated(group) => group.primary.password(),
+            Servers::Cluster(cluster) => cluster.password(),
         }
     }
 
@@ -103,7 +138,7 @@ impl Scene {
             return Ok(None);
         }
         let ask = || {
-            let mut client = Client::connect(self.port_of(""), self.password())?;
+            let mut client = self.connect("")?;
             let words = ["COMMAND", "INFO"].into_iter().chain(commands.iter().map(String::as_str));
             client.send(&words.map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>())?;
             client.reply(false)
@@ -115,4 +150,24 @@ impl Scene {
         let known = |answer: &Value| matches!(answer, Value::Array(fields) if !fields.is_empty());
         Ok(commands.iter().zip(&answers).find(|(_, answer)| !known(answer)).map(|(command, _)| command))
     }
+}
+
+fn servers(place: &Place, choice: Choice, builder: Builder) -> Result<Servers, Error> {
+    if place.layout == Layout::Cluster {
+        let cluster = Cluster::builder().primaries(3).choice(choice);
+        let cluster = place.config.iter().fold(cluster, |cluster, (key, value)| cluster.config(key, value));
+        return cluster.start().map(Servers::Cluster);
+    }
+    let builder = place.config.iter().fold(builder, |builder, (key, value)| builder.config(key, value));
+    match place.layout {
+        Layout::Replica => {
+            Replicated::start_with(builder, 1).map(|group| Servers::Replicated(Box::new(group)))
+        }
+        _ => builder.start().map(|server| Servers::One(Box::new(server))),
+    }
+}
+
+/// The port for TLS, of a server that has one.
+fn tls_port(server: &Server) -> Option<u16> {
+    server.tls_url()?.trim_end_matches('/').rsplit_once(':')?.1.parse().ok()
 }
