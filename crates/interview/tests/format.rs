@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 use interview::guide::{self, Guide, Level};
+use proptest::prelude::*;
 
 const GOOD: &str = "# Redis guide
 
@@ -112,4 +113,17 @@ fn one_fault_of_each_question_is_told() {
     assert_eq!(faults.0.len(), 2, "{faults}");
     let twice = format!("{GOOD}\n### 2. {}", GOOD.split_once("### 1. ").unwrap().1);
     assert!(Guide::parse(&twice).unwrap_err().to_string().contains("the same title"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
+
+    /// Lines lost, doubled and exchanged: it is a guide or it is refused.
+    #[test]
+    fn nothing_panics(picks in proptest::collection::vec(0_usize..38, 0..60)) {
+        let lines: Vec<&str> = GOOD.lines().collect();
+        let text: Vec<&str> = picks.iter().filter_map(|pick| lines.get(*pick).copied()).collect();
+        let _ = Guide::parse(&text.join("\n"));
+        let _ = Guide::parse(&format!("{GOOD}{}", text.join("\n")));
+    }
 }

@@ -175,6 +175,20 @@ fn on_your_cluster_it_is_kept_too() {
 }
 
 #[test]
+fn a_server_that_goes_away_ends_it_with_an_error() {
+    let mut server = Server::start().unwrap();
+    let data = tempfile::tempdir().unwrap();
+    let mut terminal = quiz(data.path(), &["--question", "1", "--url", &server.url()]);
+    terminal.expect("Enter shows the answer").unwrap();
+    server.kill();
+    terminal.send_line("").unwrap();
+    terminal.expect("How was it?").unwrap();
+    terminal.send_line("g").unwrap();
+    terminal.expect("try:").unwrap();
+    assert_eq!(ended(terminal), 3);
+}
+
+#[test]
 fn other_peoples_data_is_refused() {
     let server = Server::start().unwrap();
     redis::cmd("SET").arg("theirs").arg(1).exec(&mut server.client().get_connection().unwrap()).unwrap();
