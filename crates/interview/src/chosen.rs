@@ -36,5 +36,5 @@ fn is_about(topic: &Topic, text: &str) -> bool {
 }
 
 fn leads_to(question: &Question, lesson: &str) -> bool {
-    question.links().iter().any(|link| link.text == lesson)
+    question.links().iter().any(|link| link.names(lesson))
 }

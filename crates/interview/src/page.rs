@@ -92,6 +92,12 @@ fn paragraph(shown: &Paragraph) -> String {
             let first = format!("  {mark} ");
             wrap(&inline::styled(text), width, &first, &" ".repeat(first.len()))
         }
+        // As it is, so that it can be copied.
+        Paragraph::Listing(lines) => lines
+            .iter()
+            .map(|line| format!("    {line}").trim_end().to_owned())
+            .collect::<Vec<_>>()
+            .join("\n"),
         Paragraph::Table(rows) => {
             let plain = |row: &Vec<String>| row.iter().map(|cell| inline::plain(cell)).collect::<Vec<_>>();
             let header = rows.first().map(plain).unwrap_or_default();

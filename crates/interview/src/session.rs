@@ -7,7 +7,7 @@ mod reply;
 mod scene;
 mod stream;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -73,6 +73,8 @@ pub struct Session {
     clients: HashMap<String, Client>,
     /// Asks a server what a client is doing; made when it is first needed.
     observer: Option<Client>,
+    /// The servers, by their port, on which a client found itself alone.
+    met: HashSet<u16>,
     scene: Scene,
 }
 
@@ -80,7 +82,7 @@ impl Session {
     /// Starts fresh, empty servers, as the block wants them; `choice` decides where it names no release.
     pub fn start(place: &Place, choice: &Choice) -> Result<Self, Unable> {
         let scene = Scene::start(place, choice)?;
-        Ok(Self { clients: HashMap::new(), observer: None, scene })
+        Ok(Self { clients: HashMap::new(), observer: None, met: HashSet::new(), scene })
     }
 
     /// Executes a block and tells `hear` everything as it happens. A connection that falls silent ends it; a wrong reply
@@ -146,6 +148,11 @@ impl Session {
             let value = self.client(name)?.reply(reply::subscribes(command))?;
             let Some(redirection) = Redirection::of(&value).filter(|_| follows) else {
                 lines.extend(reply::lines(Some(command), &value));
+                if command.says(0, "RESET") {
+                    // It logs one out, too; on a server without a password one would not notice.
+                    let password = self.scene.password().to_owned();
+                    self.client(name)?.log_in(&password)?;
+                }
                 return self.rest(name, command, &value, lines);
             };
             lines.push(redirection.line());
@@ -182,7 +189,13 @@ impl Session {
         use std::collections::hash_map::Entry;
         match self.clients.entry(name.to_owned()) {
             Entry::Occupied(client) => Ok(client.into_mut()),
-            Entry::Vacant(place) => Ok(place.insert(self.scene.connect(name)?)),
+            Entry::Vacant(place) => {
+                let mut client = self.scene.connect(name)?;
+                if self.met.insert(self.scene.port_of(name)) {
+                    wait_to_be_alone(&mut client)?;
+                }
+                Ok(place.insert(client))
+            }
         }
     }
 
@@ -227,6 +240,21 @@ impl Session {
             password => line.replace(password, "(redacted)"),
         }
     }
+}
+
+/// Whoever asked the server whether it is up may still be on its way out; an example that counts clients would notice.
+fn wait_to_be_alone(client: &mut Client) -> io::Result<()> {
+    let since = Instant::now();
+    let list = ["CLIENT", "LIST", "TYPE", "normal"].map(|word| word.as_bytes().to_vec());
+    while since.elapsed() < SETTLED_WITHIN {
+        client.send(&list)?;
+        match client.reply(false)? {
+            Value::BulkString(clients) if String::from_utf8_lossy(&clients).lines().nth(1).is_some() => {}
+            _ => return Ok(()),
+        }
+        std::thread::sleep(BETWEEN_TRIES);
+    }
+    Ok(())
 }
 
 /// A redirection is told by redis-cli, but need not be by the guide.

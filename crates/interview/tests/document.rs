@@ -42,7 +42,7 @@ fn lessons() -> Vec<(&'static str, &'static Lesson)> {
 fn questions_of_lessons(guide: &Guide) -> BTreeMap<&'static str, BTreeSet<usize>> {
     let linking = |folder: &str, name: &str| {
         let links_there = |question: &guide::Question| {
-            question.links().iter().any(|link| link.text == name && link.target.starts_with(folder))
+            question.links().iter().any(|link| link.names(name) && link.target.starts_with(folder))
         };
         guide
             .questions()

@@ -99,7 +99,8 @@ fn clients_block_subscribe_and_close_like_redis_cli() {
          B> HELLO 3\n…\nB> CLIENT TRACKING ON\nOK\nB> GET k\n(nil)\n> SET k v\nOK\nB> PING\nPONG\n\
          B>\n1) \"invalidate\"\n2) 1) \"k\"\n\
          C> BLMOVE from to LEFT RIGHT 0\nD> BRPOP to 0\n> RPUSH from x\n(integer) 1\nD>\n1) \"to\"\n2) \"x\"\nC>\n\"x\"\n\
-         C> QUIT\nOK\nC> PING\nError: Server closed the connection\nC> PING\nPONG\n```",
+         C> QUIT\nOK\nC> PING\nError: Server closed the connection\nC> PING\nPONG\n\
+         C> RESET\nRESET\nC> GET k\n\"v\"\n```",
     );
     assert_eq!(complaints(&guide), Vec::<String>::new());
 }

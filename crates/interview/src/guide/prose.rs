@@ -11,16 +11,19 @@ pub enum Paragraph {
     Item(String, String),
     /// A table: the header, then the rows.
     Table(Vec<Vec<String>>),
+    /// Source text that is shown and not executed, line by line as it is.
+    Listing(Vec<String>),
 }
 
 impl Paragraph {
-    /// All of its text in one line.
+    /// All of its text: in one line, unless it is a listing.
     #[must_use]
     pub fn text(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
             Self::Item(mark, text) => format!("{mark} {text}"),
             Self::Table(rows) => rows.iter().map(|row| row.join(" | ")).collect::<Vec<_>>().join(" / "),
+            Self::Listing(lines) => lines.join("\n"),
         }
     }
 }
@@ -29,9 +32,20 @@ impl Paragraph {
 pub(super) fn paragraphs<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<Paragraph> {
     let mut all: Vec<Paragraph> = Vec::new();
     let mut goes_on = false;
+    let mut in_listing = false;
     for line in lines {
         let text = line.trim();
-        if text.is_empty() {
+        if line.starts_with("```") {
+            in_listing = !in_listing;
+            goes_on = false;
+            if in_listing {
+                all.push(Paragraph::Listing(Vec::new()));
+            }
+        } else if in_listing {
+            if let Some(Paragraph::Listing(lines)) = all.last_mut() {
+                lines.push(line.trim_end().to_owned());
+            }
+        } else if text.is_empty() {
             goes_on = false;
         } else if let Some(row) = text.strip_prefix('|') {
             let row: Vec<String> = cells(row);
@@ -95,6 +109,14 @@ pub struct Link {
     pub target: String,
 }
 
+impl Link {
+    /// Whether its text names this lesson, alone or among others.
+    #[must_use]
+    pub fn names(&self, lesson: &str) -> bool {
+        self.text.split('`').any(|part| part == lesson)
+    }
+}
+
 /// The links in a text.
 #[must_use]
 pub fn links(text: &str) -> Vec<Link> {
@@ -118,7 +140,7 @@ mod tests {
 
     #[test]
     fn paragraphs_lists_and_tables_are_told_apart() {
-        let text = "One\ntwo.\n\nThree:\n- a\n  b\n- c\n\n1. first\n\n| x | y |\n|---|:-:|\n| `a|b` | 1 \\| 2 |\nEnd.";
+        let text = "One\ntwo.\n\nThree:\n- a\n  b\n- c\n\n1. first\n\n| x | y |\n|---|:-:|\n| `a|b` | 1 \\| 2 |\nEnd.\n```rust\n  - x\n\n```";
         let text_of = |text: &str| Paragraph::Text(text.into());
         let item = |mark: &str, text: &str| Paragraph::Item(mark.into(), text.into());
         let row = |a: &str, b: &str| vec![a.to_owned(), b.to_owned()];
@@ -132,6 +154,7 @@ mod tests {
                 item("1.", "first"),
                 Paragraph::Table(vec![row("x", "y"), row("`a|b`", "1 | 2")]),
                 text_of("End."),
+                Paragraph::Listing(vec!["  - x".into(), String::new()]),
             ]
         );
     }
@@ -139,6 +162,8 @@ mod tests {
     #[test]
     fn links_are_found() {
         let link = |text: &str, target: &str| Link { text: text.into(), target: target.into() };
+        let both = &links("[`cart` and `cart-shapes`](x)")[0];
+        assert!(both.names("cart") && both.names("cart-shapes") && !both.names("shapes"));
         assert_eq!(links("[`a`](x/y.rs), a[0] and [b](#c)"), [link("a", "x/y.rs"), link("b", "#c")]);
     }
 }

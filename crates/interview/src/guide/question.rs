@@ -5,6 +5,9 @@ use super::prose::{Paragraph, paragraphs};
 use super::{Example, Level, Question, anchor, links};
 use crate::block::Block;
 
+/// Languages of listings, which are shown and not executed.
+const LISTINGS: [&str; 6] = ["rust", "sh", "lua", "toml", "conf", "text"];
+
 /// The parts of an answer, in their order.
 const PARTS: [&str; 4] = ["Say", "Why", "Trap", "See"];
 
@@ -59,10 +62,28 @@ impl<'a> Body<'a> {
         self.advance(self.lines.iter().take_while(|line| line.trim().is_empty()).count());
     }
 
-    /// Everything up to the next part or fence.
-    fn prose(&mut self) -> &'a [&'a str] {
-        let ends = |line: &&str| begins_a_part(line).is_some() || line.starts_with("```");
-        self.advance(self.lines.iter().position(ends).unwrap_or(self.lines.len()))
+    /// Everything up to the next part or example; listings are prose.
+    fn prose(&mut self) -> Result<&'a [&'a str], Fault> {
+        let mut in_listing = false;
+        let mut length = 0;
+        for line in self.lines {
+            if in_listing {
+                in_listing = !line.starts_with("```");
+            } else if begins_a_part(line).is_some() || is_example(line) {
+                break;
+            } else if let Some(language) = line.strip_prefix("```") {
+                if !LISTINGS.contains(&language.trim()) {
+                    let languages = LISTINGS.join(", ");
+                    let problem = format!(
+                        "a block is an example, ```redis, or a listing, ``` with one of: {languages}"
+                    );
+                    return Err(Fault::at(self.line + length, problem));
+                }
+                in_listing = true;
+            }
+            length += 1;
+        }
+        Ok(self.advance(length))
     }
 
     /// `**Name:**` and what follows it.
@@ -77,7 +98,7 @@ impl<'a> Body<'a> {
         };
         let at = self.line;
         self.advance(1);
-        let rest = self.prose();
+        let rest = self.prose()?;
         let paragraphs = paragraphs(std::iter::once(first).chain(rest.iter().copied()));
         if paragraphs.is_empty() {
             return Err(Fault::at(at, format!("`**{name}:**` says nothing")));
@@ -89,7 +110,9 @@ impl<'a> Body<'a> {
     fn examples(&mut self) -> Result<Vec<Example>, Fault> {
         let mut examples = Vec::new();
         let mut blocks = 0;
-        while let Some(info) = self.lines.first().and_then(|line| line.strip_prefix("```")) {
+        while let Some(info) =
+            self.lines.first().filter(|line| is_example(line)).and_then(|line| line.strip_prefix("```"))
+        {
             let block = self.block(info)?;
             if block.place.same && blocks == 0 {
                 return Err(Fault::at(
@@ -99,7 +122,7 @@ impl<'a> Body<'a> {
             }
             blocks += 1;
             examples.push(Example::Block(block));
-            examples.extend(paragraphs(self.prose().iter().copied()).into_iter().map(Example::Text));
+            examples.extend(paragraphs(self.prose()?.iter().copied()).into_iter().map(Example::Text));
         }
         if blocks == 0 {
             return Err(self.fault("an example is expected here: a block that begins with ```redis"));
@@ -109,9 +132,6 @@ impl<'a> Body<'a> {
 
     fn block(&mut self, info: &str) -> Result<Block, Fault> {
         let line = self.line;
-        if info.split_whitespace().next() != Some("redis") {
-            return Err(self.fault("every block is an example that is executed, and begins with ```redis"));
-        }
         self.advance(1);
         let length = self.lines.iter().position(|line| line.starts_with("```"));
         let length = length.ok_or_else(|| Fault::at(line, "this block is never closed with ```"))?;
@@ -131,6 +151,11 @@ impl<'a> Body<'a> {
             Err(self.fault("nothing follows `**See:**` but the next question"))
         }
     }
+}
+
+/// The fence of a block that is executed.
+fn is_example(line: &str) -> bool {
+    line.strip_prefix("```").and_then(|info| info.split_whitespace().next()) == Some("redis")
 }
 
 /// `**Say:** text`: the part's name, and the text behind it.

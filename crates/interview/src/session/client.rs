@@ -33,11 +33,17 @@ impl Client {
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_write_timeout(Some(PATIENCE))?;
         let mut client = Self { stream: wrap(socket)?, parser: Parser::new(), pushed: VecDeque::new() };
-        if !password.is_empty() {
-            client.send(&[b"AUTH".to_vec(), password.as_bytes().to_vec()])?;
-            client.any()?;
-        }
+        client.log_in(password)?;
         Ok(client)
+    }
+
+    /// Gives the password, if there is one.
+    pub(super) fn log_in(&mut self, password: &str) -> io::Result<()> {
+        if !password.is_empty() {
+            self.send(&[b"AUTH".to_vec(), password.as_bytes().to_vec()])?;
+            self.any()?;
+        }
+        Ok(())
     }
 
     /// Sends a command.

@@ -100,7 +100,7 @@ impl Scene {
     }
 
     /// The port at which a client of this name begins.
-    fn port_of(&self, client: &str) -> u16 {
+    pub(super) fn port_of(&self, client: &str) -> u16 {
         match &self.servers {
             Servers::One(server) => tls_port(server).unwrap_or_else(|| server.port()),
             Servers::Replicated(group) => match (client, group.replicas.first()) {
