@@ -41,7 +41,7 @@ use redis::{Cmd, Pipeline, RedisFuture, Value};
 use self::asked::{Asked, Question};
 pub use self::command::command_line;
 pub use self::printable::for_terminal;
-pub use self::reply::reply_text;
+pub use self::reply::{reply_text, whole_reply_text};
 
 /// How many characters of one argument, or of one string in a reply, are shown.
 pub const SHOWN_CHARS: usize = 120;

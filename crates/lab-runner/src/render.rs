@@ -123,7 +123,9 @@ fn comparison(measured: &Measured, width: usize) -> String {
 }
 
 /// Wraps at spaces only, not at hyphens either; a word longer than the line is left whole, so that it can be copied.
-fn wrap(text: &str, width: usize, first: &str, rest: &str) -> String {
+/// `first` stands before the first line, `rest` before all others.
+#[must_use]
+pub fn wrap(text: &str, width: usize, first: &str, rest: &str) -> String {
     let options = textwrap::Options::new(width)
         .initial_indent(first)
         .subsequent_indent(rest)

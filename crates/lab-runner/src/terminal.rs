@@ -42,6 +42,12 @@ impl Terminal {
         stdin().is_terminal() && stdout().is_terminal()
     }
 
+    /// Whether results are shown in colour: where they are not, marks in the text have to do.
+    #[must_use]
+    pub fn coloured(self) -> bool {
+        choice(&stdout()) != ColorChoice::Never
+    }
+
     /// A line of results, on standard output.
     pub fn line(self, text: &str) {
         deliver(text, "\n");

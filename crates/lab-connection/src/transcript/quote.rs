@@ -5,14 +5,16 @@ use std::fmt::Write;
 use super::SHOWN_CHARS;
 use super::printable::{Piece, pieces, push_hex};
 
-/// No character takes more bytes than this, so the first `SHOWN_CHARS` characters are in this many bytes.
-const LOOKED_AT: usize = (SHOWN_CHARS + 1) * 4;
+/// No character takes more bytes than four, so the first `chars` characters are in this many bytes.
+const fn looked_at(chars: usize) -> usize {
+    chars.saturating_add(1).saturating_mul(4)
+}
 
 /// An argument as one types it: a bare word where that is safe, else in double quotes.
 pub fn argument(bytes: &[u8]) -> String {
-    let head = &bytes[..bytes.len().min(LOOKED_AT)];
+    let head = &bytes[..bytes.len().min(looked_at(SHOWN_CHARS))];
     if head.is_empty() || !head.iter().all(|&byte| is_bare(byte)) {
-        return string(bytes);
+        return string(bytes, SHOWN_CHARS);
     }
     let shown = head.len().min(SHOWN_CHARS);
     // Only ASCII got here.
@@ -21,19 +23,20 @@ pub fn argument(bytes: &[u8]) -> String {
     out
 }
 
-/// A string as replies show it: always in double quotes.
-pub fn string(bytes: &[u8]) -> String {
+/// A string as replies show it: always in double quotes, and no more of it than `chars` characters.
+pub fn string(bytes: &[u8], chars: usize) -> String {
     let mut out = String::from("\"");
-    let consumed = push_shown(&mut out, bytes, escaped);
+    let consumed = push_shown(&mut out, bytes, chars, escaped);
     out.push('"');
     note_cut(&mut out, consumed, bytes.len());
     out
 }
 
-/// A text without quotes, as replies show a status or an error. Line breaks stay when `multi_line`.
-pub fn text(bytes: &[u8], multi_line: bool) -> String {
+/// A text without quotes, as replies show a status or an error, no more of it than `chars` characters. Line breaks stay
+/// when `multi_line`.
+pub fn text(bytes: &[u8], multi_line: bool, chars: usize) -> String {
     let mut out = String::new();
-    let consumed = push_shown(&mut out, bytes, |piece, out| match piece {
+    let consumed = push_shown(&mut out, bytes, chars, |piece, out| match piece {
         Piece::Visible(c) => out.push(c),
         Piece::Byte(b'\n') if multi_line => out.push('\n'),
         // The other half of a line's end in INFO.
@@ -63,14 +66,14 @@ fn escaped(piece: Piece, out: &mut String) {
     }
 }
 
-/// Appends pieces while they fit into `SHOWN_CHARS` and returns how many bytes they stand for.
-fn push_shown(out: &mut String, bytes: &[u8], push: impl Fn(Piece, &mut String)) -> usize {
+/// Appends pieces while they fit into `chars` characters and returns how many bytes they stand for.
+fn push_shown(out: &mut String, bytes: &[u8], chars: usize, push: impl Fn(Piece, &mut String)) -> usize {
     let (mut consumed, mut shown) = (0, 0);
-    for piece in pieces(&bytes[..bytes.len().min(LOOKED_AT)]) {
+    for piece in pieces(&bytes[..bytes.len().min(looked_at(chars))]) {
         let before = out.len();
         push(piece, out);
         shown += out[before..].chars().count();
-        if shown > SHOWN_CHARS {
+        if shown > chars {
             out.truncate(before);
             break;
         }

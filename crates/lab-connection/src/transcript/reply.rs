@@ -4,12 +4,36 @@ use std::fmt::Write;
 
 use redis::{RedisError, ServerError, Value};
 
-use super::{SHOWN_ITEMS, SHOWN_ITEMS_IN_ALL, quote, wire};
+use super::{SHOWN_CHARS, SHOWN_ITEMS, SHOWN_ITEMS_IN_ALL, quote, wire};
 
 /// The reply as `redis-cli` prints it, without a line break at the end. Long strings and arrays are cut.
 #[must_use]
 pub fn reply_text(value: &Value) -> String {
-    let mut page = Page { text: String::new(), items_left: SHOWN_ITEMS_IN_ALL };
+    text_within(value, SHOWN)
+}
+
+/// The same with nothing cut: for comparing replies, not for showing them.
+#[must_use]
+pub fn whole_reply_text(value: &Value) -> String {
+    text_within(value, WHOLE)
+}
+
+/// How much of a reply there is room for.
+#[derive(Clone, Copy)]
+struct Room {
+    /// Characters of one string.
+    chars: usize,
+    /// Items of one aggregate.
+    items: usize,
+    /// Items at all depths together.
+    items_in_all: usize,
+}
+
+const SHOWN: Room = Room { chars: SHOWN_CHARS, items: SHOWN_ITEMS, items_in_all: SHOWN_ITEMS_IN_ALL };
+const WHOLE: Room = Room { chars: usize::MAX, items: usize::MAX, items_in_all: usize::MAX };
+
+fn text_within(value: &Value, room: Room) -> String {
+    let mut page = Page { text: String::new(), room, items_left: room.items_in_all };
     page.write(value, 0);
     page.text
 }
@@ -18,21 +42,26 @@ pub fn reply_text(value: &Value) -> String {
 pub fn error_text(error: &RedisError) -> String {
     match error.clone().into_server_errors().as_deref() {
         Some([(_, error), ..]) => server_error_text(error),
-        _ => format!("(no reply) {}", quote::text(error.to_string().as_bytes(), false)),
+        _ => format!("(no reply) {}", quote::text(error.to_string().as_bytes(), false, SHOWN_CHARS)),
     }
 }
 
 /// `(error) WRONGTYPE Operation against a key holding the wrong kind of value`.
 pub fn server_error_text(error: &ServerError) -> String {
+    error_within(error, SHOWN_CHARS)
+}
+
+fn error_within(error: &ServerError, chars: usize) -> String {
     let message = match error.details() {
         Some(details) => format!("{} {details}", error.code()),
         None => error.code().to_owned(),
     };
-    format!("(error) {}", quote::text(message.as_bytes(), false))
+    format!("(error) {}", quote::text(message.as_bytes(), false, chars))
 }
 
 struct Page {
     text: String,
+    room: Room,
     /// Across all depths, so that an array of arrays of arrays stays a page.
     items_left: usize,
 }
@@ -57,7 +86,7 @@ impl Page {
                 self.new_line(indent);
                 self.write(data, indent);
             }
-            scalar => self.text.push_str(&scalar_text(scalar)),
+            scalar => self.text.push_str(&scalar_text(scalar, self.room.chars)),
         }
     }
 
@@ -71,7 +100,7 @@ impl Page {
     fn numbered<T>(&mut self, items: &[T], mark: char, indent: usize, write: fn(&mut Self, &T, usize)) {
         let width = items.len().to_string().len();
         let mut shown = 0;
-        for item in items.iter().take(SHOWN_ITEMS) {
+        for item in items.iter().take(self.room.items) {
             if self.items_left == 0 {
                 break;
             }
@@ -98,19 +127,19 @@ impl Page {
     }
 }
 
-fn scalar_text(value: &Value) -> String {
+fn scalar_text(value: &Value, chars: usize) -> String {
     match value {
         Value::Nil => "(nil)".into(),
         Value::Okay => "OK".into(),
         Value::Int(number) => format!("(integer) {number}"),
-        Value::BulkString(bytes) => quote::string(bytes),
-        Value::SimpleString(text) => quote::text(text.as_bytes(), false),
+        Value::BulkString(bytes) => quote::string(bytes, chars),
+        Value::SimpleString(text) => quote::text(text.as_bytes(), false, chars),
         Value::Double(number) => format!("(double) {}", wire::double_text(*number)),
         Value::Boolean(true) => "(true)".into(),
         Value::Boolean(false) => "(false)".into(),
-        Value::VerbatimString { text, .. } => quote::text(text.as_bytes(), true),
-        Value::BigNumber(digits) => quote::text(digits, false),
-        Value::ServerError(error) => server_error_text(error),
+        Value::VerbatimString { text, .. } => quote::text(text.as_bytes(), true, chars),
+        Value::BigNumber(digits) => quote::text(digits, false, chars),
+        Value::ServerError(error) => error_within(error, chars),
         // `Value` may grow.
         _ => "(a reply of a kind not known here)".into(),
     }
@@ -162,5 +191,14 @@ mod tests {
         assert!(table.lines().count() < 2 * SHOWN_ITEMS_IN_ALL, "{table}");
         assert!(table.ends_with(" more"), "{table}");
         assert!(shown(&row).ends_with("\n 20) (integer) 7\n… 180 more"), "{}", shown(&row));
+    }
+
+    #[test]
+    fn a_whole_reply_is_never_cut() {
+        let rows = vec![Value::Array(vec![Value::BulkString(vec![b'a'; 500]); 30]); 30];
+        let text = whole_reply_text(&Value::Array(rows));
+        assert_eq!(text.lines().count(), 900, "{text}");
+        assert_eq!(text.matches('a').count(), 500 * 900);
+        assert!(!text.contains('…'), "{text}");
     }
 }

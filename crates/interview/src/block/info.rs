@@ -1,0 +1,145 @@
+//! The info string of a block: where it is executed.
+
+use lab_server::Release;
+
+use crate::words;
+
+/// What kind of server an example needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Layout {
+    /// One server.
+    #[default]
+    One,
+    /// A primary with one replica: clients `primary` and `replica`.
+    Replica,
+    /// Three primaries: clients `node1`, `node2`, `node3`; every other client follows redirections.
+    Cluster,
+}
+
+/// Where a block is executed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// What kind of server.
+    pub layout: Layout,
+    /// Goes on in the state of the block before it in the same question.
+    pub same: bool,
+    /// Over TLS.
+    pub tls: bool,
+    /// Settings of the server.
+    pub config: Vec<(String, String)>,
+    /// Commands without which there is nothing to execute.
+    pub needs: Vec<String>,
+    /// A release by name; else the one that the environment or the flags choose.
+    pub release: Option<Release>,
+    /// Why it is never executed.
+    pub never: Option<String>,
+}
+
+impl Place {
+    /// Reads an info string that begins with `redis`.
+    pub(super) fn parse(info: &str) -> Result<Self, String> {
+        let split = words::split(info).ok_or("the quotes of the info string do not match")?;
+        let mut place = Self::default();
+        for word in split.iter().skip(1) {
+            place.take(&String::from_utf8_lossy(word))?;
+        }
+        let alone =
+            Self { same: true, needs: place.needs.clone(), never: place.never.clone(), ..Self::default() };
+        if place.same && place != alone {
+            return Err(
+                "a `same` block goes on where the one before it was; only needs= may stand with it".into()
+            );
+        }
+        if place.tls && place.layout != Layout::One {
+            return Err("tls is for a single server".into());
+        }
+        Ok(place)
+    }
+
+    fn take(&mut self, word: &str) -> Result<(), String> {
+        match word.split_once('=') {
+            None => match word {
+                "replica" => self.layout = Layout::Replica,
+                "cluster" => self.layout = Layout::Cluster,
+                "same" => self.same = true,
+                "tls" => self.tls = true,
+                "aof" => self.config.push(("appendonly".into(), "yes".into())),
+                other => {
+                    return Err(format!(
+                        "`{other}` is no word of an info string: replica, cluster, same, tls, aof, needs=COMMAND, \
+                         server=RELEASE, no-run=\"reason\", or a setting as key=value"
+                    ));
+                }
+            },
+            Some(("needs", commands)) => self.needs.extend(commands.split(',').map(str::to_owned)),
+            Some(("server", release)) => {
+                self.release = Some(release.parse().map_err(|error: lab_server::Error| error.to_string())?);
+            }
+            Some(("no-run", "")) => return Err("no-run= wants the reason, in quotes".into()),
+            Some(("no-run", reason)) => self.never = Some(reason.to_owned()),
+            Some((key, value)) => {
+                let setting = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+                if key.is_empty() || !key.chars().all(setting) {
+                    return Err(format!("`{key}` is no setting: lower case, digits and hyphens"));
+                }
+                self.config.push((key.to_owned(), value.to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a client of this name can be had here. A `same` block has the place of the one before it, so there
+    /// every name is taken as it is.
+    pub(super) fn may_have(&self, client: &str) -> Result<(), String> {
+        let reserved = match self.layout {
+            _ if self.same => false,
+            Layout::One => ["primary", "replica", "node1", "node2", "node3"].contains(&client),
+            Layout::Replica => client.starts_with("node"),
+            Layout::Cluster => {
+                client == "replica"
+                    || client.starts_with("node") && !["node1", "node2", "node3"].contains(&client)
+            }
+        };
+        if reserved {
+            return Err(format!(
+                "a client `{client}` is not to be had here: primary and replica are those of a `replica` block, node1 \
+                 to node3 those of a `cluster` block"
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_means_something() {
+        let place =
+            Place::parse("redis replica maxmemory=3mb save=\"\" needs=HEXPIRE,FCALL server=redis-8.2")
+                .unwrap();
+        assert_eq!(place.layout, Layout::Replica);
+        assert_eq!(place.config, [("maxmemory".into(), "3mb".into()), ("save".into(), String::new())]);
+        assert_eq!(place.needs, ["HEXPIRE", "FCALL"]);
+        assert_eq!(place.release, Some(Release::Redis82));
+        assert_eq!(
+            Place::parse("redis no-run=\"takes a day\"").unwrap().never.as_deref(),
+            Some("takes a day")
+        );
+    }
+
+    #[test]
+    fn what_means_nothing_is_refused() {
+        for info in [
+            "redis sentinel",
+            "redis server=redis-1",
+            "redis no-run=",
+            "redis same cluster",
+            "redis A=b",
+            "redis \"x",
+        ] {
+            assert!(Place::parse(info).is_err(), "{info}");
+        }
+    }
+}

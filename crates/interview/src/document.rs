@@ -1,0 +1,68 @@
+//! Questions and answers as JSON.
+
+use lab_server::Choice;
+use serde_json::{Value, json};
+
+use crate::block::Block;
+use crate::chosen::Asked;
+use crate::execution::{Examples, Execution, Outcome};
+use crate::guide::{Example, Paragraph};
+use crate::session::{Answer, Unable};
+
+/// What there is, without the answers.
+pub(crate) fn list(chosen: &[Asked]) -> Value {
+    chosen.iter().map(head).collect()
+}
+
+/// Questions with their answers; the examples are executed.
+pub(crate) fn answers(chosen: &[Asked], choice: &Choice) -> Value {
+    let questions: Vec<Value> = chosen.iter().map(|asked| answer(asked, choice)).collect();
+    json!({ "questions": questions })
+}
+
+fn head((topic, question): &Asked) -> Value {
+    json!({
+        "number": question.number, "title": question.title, "slug": question.slug, "topic": topic.title,
+        "level": question.level, "links": question.links(),
+    })
+}
+
+fn answer(asked: &Asked, choice: &Choice) -> Value {
+    let (_, question) = asked;
+    let mut examples = Examples::of(question, choice);
+    let parts: Vec<Value> = question
+        .examples
+        .iter()
+        .map(|part| match part {
+            Example::Text(paragraph) => json!({ "text": paragraph.text() }),
+            Example::Block(block) => executed(block, &examples.execute(block, &mut |_heard| {})),
+        })
+        .collect();
+    let texts = |part: &[Paragraph]| part.iter().map(Paragraph::text).collect::<Vec<_>>();
+    let mut document = head(asked);
+    document["say"] = json!(texts(&question.say));
+    document["why"] = json!(texts(&question.why));
+    document["trap"] = json!(texts(&question.trap));
+    document["examples"] = json!(parts);
+    document["see"] = json!(texts(&question.see));
+    document
+}
+
+fn executed(block: &Block, execution: &Execution<'_>) -> Value {
+    let steps = match &execution.outcome {
+        Outcome::Executed(answers) => answers,
+        Outcome::Unable(Unable::Skipped(reason)) => return json!({ "line": block.line, "skipped": reason }),
+        Outcome::Unable(Unable::Failed(reason)) => return json!({ "line": block.line, "failed": reason }),
+    };
+    let steps: Vec<Value> = block
+        .steps()
+        .map(|step| {
+            let answer = steps.iter().find(|answer| answer.step.line == step.line);
+            json!({
+                "command": step.line_of_session(), "expected": step.expected,
+                "reply": answer.map(|answer| &answer.lines), "as_expected": answer.map(Answer::fits),
+            })
+        })
+        .collect();
+    json!({ "line": block.line, "steps": steps })
+}

@@ -1,0 +1,109 @@
+//! The examples of a question, executed in order.
+
+use std::fmt::Write;
+
+use lab_server::Choice;
+
+use crate::block::Block;
+use crate::guide::Question;
+use crate::session::{Answer, Heard, Session, Unable};
+
+/// What became of a block.
+#[derive(Clone, Debug)]
+pub enum Outcome<'a> {
+    /// It was executed; the answers, right or wrong.
+    Executed(Vec<Answer<'a>>),
+    /// It was not, and why not.
+    Unable(Unable),
+}
+
+/// A block and what became of it.
+#[derive(Clone, Debug)]
+pub struct Execution<'a> {
+    /// Whose example it is.
+    pub question: &'a Question,
+    /// Its number among the blocks of the question, from 1.
+    pub number: usize,
+    /// The block.
+    pub block: &'a Block,
+    /// What became of it.
+    pub outcome: Outcome<'a>,
+}
+
+/// Executes the blocks of a question one after the other: each on fresh servers, a `same` block on those of the one
+/// before it.
+pub struct Examples<'a> {
+    question: &'a Question,
+    choice: Choice,
+    number: usize,
+    session: Result<Session, Unable>,
+}
+
+impl<'a> Examples<'a> {
+    /// None of them executed yet.
+    #[must_use]
+    pub fn of(question: &'a Question, choice: &Choice) -> Self {
+        let session = Err(Unable::Failed("there is no block before this one".into()));
+        Self { question, choice: choice.clone(), number: 0, session }
+    }
+
+    /// Executes the next block, which has to be the question's next one.
+    pub fn execute(&mut self, block: &'a Block, hear: &mut dyn FnMut(&Heard<'a>)) -> Execution<'a> {
+        self.number += 1;
+        if !block.place.same {
+            // The servers of the block before end here, before new ones start.
+            self.session = Err(Unable::Failed(String::new()));
+            self.session = Session::start(&block.place, &self.choice);
+        }
+        let outcome = match &mut self.session {
+            Ok(session) => Outcome::Executed(session.execute(block, hear)),
+            Err(unable) => Outcome::Unable(unable.clone()),
+        };
+        Execution { question: self.question, number: self.number, block, outcome }
+    }
+
+    /// Executes all of them.
+    #[must_use]
+    pub fn execute_all(mut self) -> Vec<Execution<'a>> {
+        let blocks: Vec<_> = self.question.blocks().collect();
+        blocks.into_iter().map(|block| self.execute(block, &mut |_heard| {})).collect()
+    }
+}
+
+impl Execution<'_> {
+    /// Why it was skipped, if it was.
+    #[must_use]
+    pub fn skipped(&self) -> Option<&str> {
+        match &self.outcome {
+            Outcome::Unable(Unable::Skipped(reason)) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// What is wrong, if anything: the question, the block, and each command with the expected and the real reply.
+    #[must_use]
+    pub fn complaint(&self) -> Option<String> {
+        let mut found = String::new();
+        match &self.outcome {
+            Outcome::Unable(Unable::Failed(reason)) => {
+                let _ = writeln!(found, "  {reason}");
+            }
+            Outcome::Unable(Unable::Skipped(_)) => {}
+            Outcome::Executed(answers) => {
+                for answer in answers.iter().filter(|answer| !answer.fits()) {
+                    let step = answer.step;
+                    let _ = writeln!(found, "  line {}: {}", step.line, step.line_of_session());
+                    let _ = write!(found, "{}", answer.alignment);
+                }
+            }
+        }
+        if found.is_empty() {
+            return None;
+        }
+        let Self { question, number, block, .. } = self;
+        Some(format!(
+            "Question {}. {} (REDIS_GUIDE.md:{}, block {number}; - expected, + came)\n{found}",
+            question.number, question.title, block.line
+        ))
+    }
+}

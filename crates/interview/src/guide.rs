@@ -1,0 +1,156 @@
+//! The guide as data: topics, questions, answers, examples.
+
+mod anchor;
+mod fault;
+mod prose;
+mod question;
+mod sections;
+
+use std::sync::LazyLock;
+
+use serde::Serialize;
+
+use crate::block::Block;
+
+pub use anchor::anchor;
+pub use fault::{Fault, Faults};
+pub use prose::{Link, Paragraph, links};
+
+/// The text of the guide, as it was when this program was built.
+pub const TEXT: &str = include_str!("../../../REDIS_GUIDE.md");
+
+/// The whole guide.
+#[derive(Clone, Debug)]
+pub struct Guide {
+    /// What stands under `## Contents`.
+    pub contents: Vec<Listed>,
+    /// The topics, in order.
+    pub topics: Vec<Topic>,
+}
+
+/// A line of the contents: `- [Topic](#anchor): questions 1 to 9`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The line of the guide.
+    pub line: usize,
+    /// The topic's title.
+    pub title: String,
+    /// Where the link leads, without `#`.
+    pub anchor: String,
+    /// What follows: `questions 1 to 9`, or `question 3`.
+    pub range: String,
+}
+
+/// A heading of the second level, and the questions under it.
+#[derive(Clone, Debug)]
+pub struct Topic {
+    /// Its heading.
+    pub title: String,
+    /// Where a link to it leads, without `#`.
+    pub anchor: String,
+    /// Its questions, at least one.
+    pub questions: Vec<Question>,
+}
+
+/// One question with its answer.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// The line of the guide.
+    pub line: usize,
+    /// From 1, through the whole guide.
+    pub number: usize,
+    /// The question itself.
+    pub title: String,
+    /// What it is remembered by: made from its title, so that other questions may come before it.
+    pub slug: String,
+    /// Who should know the answer.
+    pub level: Level,
+    /// The short answer, as one would say it aloud.
+    pub say: Vec<Paragraph>,
+    /// The reasons.
+    pub why: Vec<Paragraph>,
+    /// What interviewers look for.
+    pub trap: Vec<Paragraph>,
+    /// Blocks, at least one, and what is said between them.
+    pub examples: Vec<Example>,
+    /// Where the workspace shows it.
+    pub see: Vec<Paragraph>,
+}
+
+/// A part of an example.
+#[derive(Clone, Debug)]
+pub enum Example {
+    /// A session.
+    Block(Block),
+    /// What is said before or after it.
+    Text(Paragraph),
+}
+
+/// Who should know the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Whoever has used Redis for a week
+    Beginner,
+    /// Whoever runs a service on it
+    Intermediate,
+    /// Whoever designs with it
+    Advanced,
+    /// Whoever is asked when it is on fire
+    Expert,
+}
+
+impl Level {
+    /// All of them, the easiest first.
+    pub const ALL: [Self; 4] = [Self::Beginner, Self::Intermediate, Self::Advanced, Self::Expert];
+
+    /// As the guide writes it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Beginner => "beginner",
+            Self::Intermediate => "intermediate",
+            Self::Advanced => "advanced",
+            Self::Expert => "expert",
+        }
+    }
+}
+
+impl Guide {
+    /// Reads a guide. Every deviation from the format is a fault; one is told for each question that has any.
+    pub fn parse(text: &str) -> Result<Self, Faults> {
+        sections::read(text)
+    }
+
+    /// The guide that this program was built with.
+    pub fn built_in() -> Result<&'static Self, &'static Faults> {
+        static BUILT_IN: LazyLock<Result<Guide, Faults>> = LazyLock::new(|| Guide::parse(TEXT));
+        BUILT_IN.as_ref()
+    }
+
+    /// Every question with its topic, in order.
+    pub fn questions(&self) -> impl Iterator<Item = (&Topic, &Question)> {
+        self.topics.iter().flat_map(|topic| topic.questions.iter().map(move |question| (topic, question)))
+    }
+}
+
+impl Question {
+    /// Its blocks, in order.
+    pub fn blocks(&self) -> impl Iterator<Item = &Block> {
+        self.examples.iter().filter_map(|part| match part {
+            Example::Block(block) => Some(block),
+            Example::Text(_) => None,
+        })
+    }
+
+    /// Its links, those of `See` first.
+    #[must_use]
+    pub fn links(&self) -> Vec<Link> {
+        let between = self.examples.iter().filter_map(|part| match part {
+            Example::Text(paragraph) => Some(paragraph),
+            Example::Block(_) => None,
+        });
+        let all = self.see.iter().chain(&self.say).chain(&self.why).chain(&self.trap).chain(between);
+        all.flat_map(|paragraph| links(&paragraph.text())).collect()
+    }
+}

@@ -1,0 +1,52 @@
+//! Certificates for one example: an authority of its own, and a server that it vouches for.
+
+use std::error::Error;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use lab_server::Builder;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls::{ClientConfig, RootCertStore};
+use tempfile::TempDir;
+
+/// The name in the server's certificate.
+pub(super) const NAME: &str = "localhost";
+
+pub(super) struct Certificates {
+    /// Trusts the authority, and nobody else.
+    pub(super) client: Arc<ClientConfig>,
+    /// `server.pem`, `server.key` and `authority.pem`; gone with this value.
+    files: TempDir,
+}
+
+impl Certificates {
+    pub(super) fn make() -> Result<Self, Box<dyn Error>> {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, "an example's authority");
+        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+        let key = KeyPair::generate()?;
+        let certificate = CertificateParams::new([NAME.to_owned()])?.signed_by(&key, &authority)?;
+
+        let files = tempfile::tempdir()?;
+        fs::write(files.path().join("server.pem"), certificate.pem())?;
+        fs::write(files.path().join("server.key"), key.serialize_pem())?;
+        fs::write(files.path().join("authority.pem"), authority.pem())?;
+
+        let mut trusted = RootCertStore::empty();
+        trusted.add(authority.der().clone())?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let client = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(trusted)
+            .with_no_client_auth();
+        Ok(Self { client: Arc::new(client), files })
+    }
+
+    /// A server that shows the certificate.
+    pub(super) fn shown_by(&self, builder: Builder) -> Builder {
+        let file = |name: &str| -> PathBuf { self.files.path().join(name) };
+        builder.tls(file("server.pem"), file("server.key"), file("authority.pem"))
+    }
+}

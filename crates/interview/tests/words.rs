@@ -1,0 +1,39 @@
+//! What the transcript prints as a command line, the guide's reader understands.
+
+use interview::words;
+use lab_connection::transcript::{SHOWN_ARGUMENTS, SHOWN_CHARS, command_line};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+
+    /// Any bytes at all; what the transcript would cut is not meant to be read back.
+    #[test]
+    fn a_printed_command_line_is_read_back(arguments in vec(vec(any::<u8>(), 0..SHOWN_CHARS / 4), 1..SHOWN_ARGUMENTS)) {
+        let mut command = redis::cmd("SET");
+        for argument in &arguments {
+            command.arg(argument);
+        }
+        let line = command_line(&command);
+        let mut expected = vec![b"SET".to_vec()];
+        expected.extend(arguments);
+        prop_assert_eq!(words::split(&line), Some(expected), "{}", line);
+    }
+
+    /// The characters that mean something to quoting, more often than chance would have them.
+    #[test]
+    fn quotes_and_backslashes_are_read_back(arguments in vec("[\"'\\\\ \\n\\tax41é]{0,12}", 1..6)) {
+        let mut command = redis::cmd("SET");
+        command.arg(&arguments);
+        let mut expected = vec![b"SET".to_vec()];
+        expected.extend(arguments.into_iter().map(String::into_bytes));
+        prop_assert_eq!(words::split(&command_line(&command)), Some(expected));
+    }
+
+    /// Whatever somebody types, it is understood or refused.
+    #[test]
+    fn nothing_panics(line in "\\PC{0,60}") {
+        let _ = words::split(&line);
+    }
+}
