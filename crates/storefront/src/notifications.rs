@@ -22,4 +22,3 @@ impl NotificationKeys {
         [&self.waiting, &self.taken, &self.deadlines, &self.sent, &self.counts]
     }
 }
-

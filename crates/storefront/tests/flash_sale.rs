@@ -153,9 +153,14 @@ async fn who_comes_too_late_gets_a_number_and_the_first_gets_what_comes_back() {
         assert_eq!(sales.place(&customer("fay")).await.unwrap(), None);
 
         let back = sales.give_back(&customer("ann"), &order("a")).await.unwrap();
-        let served: Vec<_> = back.served.iter().map(|served| (served.customer.as_str(), served.units)).collect();
+        let served: Vec<_> =
+            back.served.iter().map(|served| (served.customer.as_str(), served.units)).collect();
         assert_eq!((back.units, served), (2, vec![("cas", 2), ("dan", 1)]));
-        assert_eq!(sales.give_back(&customer("ann"), &order("a")).await.unwrap(), back, "the same answer, once");
+        assert_eq!(
+            sales.give_back(&customer("ann"), &order("a")).await.unwrap(),
+            back,
+            "the same answer, once"
+        );
         assert!(matches!(buy(&sales, "ann", 2, "a").await, Err(BuyError::GivenBack { units: 2 })));
         assert_eq!(buy(&sales, "cas", 2, "c").await.unwrap(), Purchase::AlreadyBought(bought(2, 1, 2)));
         assert_eq!(sales.place(&customer("eve")).await.unwrap().unwrap().ahead, 0);

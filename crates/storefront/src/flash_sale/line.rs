@@ -1,5 +1,5 @@
-use redis::aio::ConnectionLike;
 use redis::RedisError;
+use redis::aio::ConnectionLike;
 
 use super::buy::{Answer, purchase};
 use super::{FlashSale, GIVE_BACK, LEAVE, PLACE};
