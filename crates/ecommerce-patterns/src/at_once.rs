@@ -4,10 +4,10 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 /// Runs `operation` for 0 to `operations` - 1, at most `clients` of them at a time, and returns what they returned, in no
 /// order. The first error ends it.
-pub async fn at_once<T, E>(
+pub async fn at_once<T, E, F: Future<Output = Result<T, E>>>(
     clients: usize,
     operations: usize,
-    operation: impl AsyncFn(usize) -> Result<T, E>,
+    operation: impl Fn(usize) -> F,
 ) -> Result<Vec<T>, E> {
-    stream::iter(0..operations).map(|number| operation(number)).buffer_unordered(clients).try_collect().await
+    stream::iter(0..operations).map(operation).buffer_unordered(clients).try_collect().await
 }
