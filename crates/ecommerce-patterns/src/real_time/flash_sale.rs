@@ -2,7 +2,6 @@
 
 use lab_runner::table::Facts;
 use lab_runner::{Outcome, Page};
-use redis::AsyncTypedCommands;
 use storefront::flash_sale::{BuyError, FlashSale, Purchase};
 use storefront::{CustomerId, Keys, OrderId, Quantity};
 
@@ -64,8 +63,12 @@ async fn one_purchase(page: &Page, keys: &Keys) -> Result<Sales, lab_runner::Les
     page.say("Another order of the same customer is beyond the cap:");
     let refused = sales.buy(&ann, Quantity::ONE, &known("order-2")).await;
     page.check("one customer gets one", matches!(refused, Err(BuyError::OverCap { have: 1, cap: 1 })))?;
-    let sale = redis.hgetall(&keys.flash_sale().sale).await?;
-    page.check("one is sold, one is left", sale["sold"] == "1" && sale["left"] == "1")?;
+    let sale: [u32; 2] = redis::cmd("HMGET")
+        .arg(keys.flash_sale().sale)
+        .arg(&["left", "sold"])
+        .query_async(&mut redis)
+        .await?;
+    page.check("one is left, one is sold", sale == [1, 1])?;
     Ok(sales)
 }
 
@@ -101,7 +104,7 @@ async fn wait_in_line(page: &Page, keys: &Keys, sales: &Sales) -> Outcome {
         "A customer gives his purchase back. In the same step the first in the line gets the unit, once:",
     );
     let back = sales.give_back(&known("user123"), &known("order-1")).await.map_err(unexpected)?;
-    let again = sales.give_back(&known("user123"), &known("order-1")).await.map_err(unexpected)?;
+    let again = quiet.give_back(&known("user123"), &known("order-1")).await.map_err(unexpected)?;
     let served: Vec<(&str, u64)> =
         back.served.iter().map(|served| (served.customer.as_str(), served.number)).collect();
     page.check(

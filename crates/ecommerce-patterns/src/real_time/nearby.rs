@@ -40,13 +40,15 @@ pub(super) async fn teach(page: &Page, keys: &Keys) -> Outcome {
     page.say(
         "Stores near me. GEOADD keeps places in a Sorted Set: the score is a geohash, so near places have near scores, and \
          GEOSEARCH looks at a few ranges instead of every store. It answers nearest first, with metres. One more round trip \
-         reads the Hashes of those that were found, with their opening hours. It is one o'clock in the night to Sunday:",
+         reads the Hashes of those that were found, with their opening hours. Here are the two nearest, and then a table of all within 10 km, at one o'clock in the night to Sunday:",
     );
     let stores = Stores::new(page.redis(), keys.clone());
     let here = Place::new(9.993_7, 53.551_1).map_err(unexpected)?;
     let night = time(6, 1, 0)?;
     let area = Area::Circle { radius: 10_000.0 };
-    let near = stores.near(here, area, 10, night).await.map_err(unexpected)?;
+    let two = stores.near(here, area, 2, night).await.map_err(unexpected)?;
+    let near = quiet.near(here, area, 10, night).await.map_err(unexpected)?;
+    page.check("the two nearest are the first two of all", near.starts_with(&two) && two.len() == 2)?;
     show(page, &near);
     let open: Vec<&str> = near
         .iter()
