@@ -19,7 +19,10 @@ async fn the_damage_is_counted_and_the_right_way_has_none() {
         let taught = take(&target, PatternLesson::RealTime).await;
         assert_eq!(
             table(&taught, "A rush"),
-            [["HGET, then HINCRBY", "10", "40", "40", "30", "20"], ["one script", "10", "10", "10", "0", "0"]]
+            [
+                ["HGET, then HINCRBY", "10", "40", "40", "30", "20"],
+                ["one script", "10", "10", "10", "0", "0"]
+            ]
         );
         assert_eq!(
             table(&taught, "A phone in a tunnel"),

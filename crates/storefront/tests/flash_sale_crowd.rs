@@ -155,9 +155,9 @@ impl Books {
         assert_eq!(books.left + books.sold, sale.plan.units, "what is left and what is sold");
         assert_eq!(books.bought.values().sum::<u32>(), books.sold, "what the customers have");
         assert!(books.bought.values().all(|have| (1..=CAP).contains(have)), "{:?}", books.bought);
-        let purchased = books.purchases.values().filter(|answer| !answer.starts_with("back"));
-        let purchased = purchased.map(|answer| answer.split(' ').next().unwrap().parse::<u32>().unwrap());
-        assert_eq!(purchased.sum::<u32>(), books.sold, "what the purchases say");
+        let valid = books.purchases.values().filter(|answer| !answer.starts_with("back"));
+        let in_purchases = valid.map(|answer| answer.split(' ').next().unwrap().parse::<u32>().unwrap());
+        assert_eq!(in_purchases.sum::<u32>(), books.sold, "what the purchases say");
         books
     }
 }

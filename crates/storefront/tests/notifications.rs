@@ -119,7 +119,7 @@ async fn now_ms(wire: &Wire) -> u64 {
 
 async fn deadline(wire: &Wire, keys: &storefront::Keys, event: &EventId) -> u64 {
     let score = wire.send(&["ZSCORE", &keys.notifications(&ann()).deadlines, event.as_str()]).await;
-    redis::from_redis_value::<f64>(score).unwrap() as u64
+    redis::from_redis_value(score).unwrap()
 }
 
 #[tokio::test]
@@ -151,7 +151,10 @@ async fn a_full_queue_drops_the_oldest_and_says_so() {
         assert_eq!(counts.unread, 1);
         adds_up(counts);
         let names = keys.notifications(&ann());
-        assert_eq!(wire.send(&["ZCARD", &names.sent]).await, Value::Int(EVENTS_REMEMBERED as i64));
+        assert_eq!(
+            wire.send(&["ZCARD", &names.sent]).await,
+            Value::Int(i64::try_from(EVENTS_REMEMBERED).unwrap())
+        );
         for key in names.all() {
             let ttl = wire.send(&["PTTL", key]).await;
             assert!(matches!(ttl, Value::Int(ms) if ms == -2 || ms > 1_000_000), "{key}: {ttl:?}");
@@ -275,13 +278,13 @@ async fn run(wires: &[Wire], observer: &Wire, keys: &storefront::Keys) -> Run {
         let notifications = of(device);
         let (deaths, shown, over) = (Arc::clone(&deaths), Arc::clone(&shown), Arc::clone(&over));
         devices.spawn(async move {
-            let mut takes = 0;
+            let mut turns = 0;
             while !over.load(Ordering::Relaxed) {
                 let hold = Duration::from_millis(20);
                 // An answer that is lost is like a device that died.
                 let Ok(taken) = notifications.take(&ann(), 5, hold).await else { continue };
-                takes += 1;
-                if takes % 3 == 1 {
+                turns += 1;
+                if turns % 3 == 1 {
                     deaths.fetch_add(taken.len() as u64, Ordering::Relaxed);
                     continue;
                 }
@@ -308,6 +311,7 @@ async fn run(wires: &[Wire], observer: &Wire, keys: &storefront::Keys) -> Run {
     Run { sent, deliveries: shown.values().sum(), deaths: deaths.load(Ordering::Relaxed), looks }
 }
 
+#[expect(clippy::print_stdout, reason = "the figures of a test that passes, with --nocapture")]
 fn told(what: &str, runs: &[Run], broken: u32) {
     let sum = |of: fn(&Run) -> u64| runs.iter().map(of).sum::<u64>();
     println!(

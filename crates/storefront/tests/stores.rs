@@ -100,10 +100,10 @@ async fn a_store_that_is_moved_and_removed_by_many_is_in_one_place_or_in_none() 
         let on_map: Vec<Option<(f64, f64)>> = place.query_async(&mut wire.clone()).await.unwrap();
         let fields =
             redis::cmd("HMGET").arg(keys.store(&id("pop-up"))).arg(&["longitude", "latitude"]).take();
-        let stored: (Option<f64>, Option<f64>) = fields.query_async(&mut wire.clone()).await.unwrap();
-        let stored = stored.0.zip(stored.1);
-        assert_eq!(on_map[0].is_some(), stored.is_some(), "{on_map:?} {stored:?}");
-        if let (Some((longitude, latitude)), Some((stored_longitude, stored_latitude))) = (on_map[0], stored)
+        let fields: (Option<f64>, Option<f64>) = fields.query_async(&mut wire.clone()).await.unwrap();
+        let in_hash = fields.0.zip(fields.1);
+        assert_eq!(on_map[0].is_some(), in_hash.is_some(), "{on_map:?} {in_hash:?}");
+        if let (Some((longitude, latitude)), Some((stored_longitude, stored_latitude))) = (on_map[0], in_hash)
         {
             let apart = at(longitude, latitude).metres_to(at(stored_longitude, stored_latitude));
             assert!(apart < TOLERANCE, "{apart}");

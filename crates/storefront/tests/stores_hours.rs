@@ -69,7 +69,7 @@ fn what_is_no_time_is_refused() {
     ] {
         assert!(Hours::daily(text).is_err(), "{text}");
     }
-    assert!(Hours::daily(&vec!["09:00-10:00"; 5].join(",")).is_err());
+    assert!(Hours::daily(&["09:00-10:00"; 5].join(",")).is_err());
     assert_eq!(LocalTime::new(7, 0, 0), None);
     assert_eq!(LocalTime::new(0, 24, 0), None);
 }
@@ -115,7 +115,8 @@ proptest! {
             } else {
                 Opening::Closed { opens_in: changes_in }
             };
-            let (day, minute) = (now as u32 / 1440, now as u32 % 1440);
+            let now = u32::try_from(now).unwrap();
+            let (day, minute) = (now / 1440, now % 1440);
             prop_assert_eq!(hours.at(at(day, minute / 60, minute % 60)), expected, "{:?} at {}", days, now);
         }
     }
