@@ -329,7 +329,7 @@ fn told(what: &str, runs: &[Run], broken: u32) {
 async fn nothing_is_lost_though_devices_die_and_answers_too() {
     let (mut runs, mut broken) = (Vec::new(), 0);
     for _ in 0..5 {
-        let breaking = Breaking::in_front_of(server(), 7).await;
+        let breaking = Breaking::in_front_of(server(), 13).await;
         let mut wires = Vec::new();
         for _ in 0..4 {
             wires.push(Wire::reconnecting(breaking.url()).await);
