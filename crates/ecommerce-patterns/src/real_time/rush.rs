@@ -62,7 +62,7 @@ impl Rush {
         }
     }
 
-    /// Opens a sale of [`UNITS`] units, and lets [`CUSTOMERS`] customers click in two tabs at the same moment.
+    /// Opens a sale of ten units, and lets twenty customers click in two tabs at the same moment.
     pub async fn crowd(self, target: &Target, keys: &Keys) -> Result<RushOutcome, LessonError> {
         let mut redis = target.connection();
         redis::cmd("UNLINK").arg(&keys.flash_sale().all()).exec_async(&mut redis).await?;
