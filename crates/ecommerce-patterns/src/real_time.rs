@@ -2,18 +2,72 @@
 //!
 //! `cargo ecommerce real-time`
 
+mod buying;
+mod flash_sale;
+mod live_stock;
+mod nearby;
+mod notices;
+mod rush;
+
 use lab_runner::{Lesson, Outcome, Page};
+use storefront::{CustomerId, Keys, Layout, Sku};
+
+pub use self::buying::{BuyAtOnce, Purchases};
+pub use self::rush::{Rush, RushOutcome};
 
 /// Flash sale, notifications, stores nearby, live stock.
 pub const LESSON: Lesson = Lesson {
     name: "real-time",
     title: "Real time",
     asks: "How does a flash sale stay fair, and how does news reach everyone?",
-    teaches: &[],
+    teaches: &["EVALSHA", "HGETALL", "HMGET", "ZRANGE", "LRANGE", "PUBLISH", "GEOSEARCH", "GEODIST"],
     needs: &[],
     teach: |page| Box::pin(teach(page)),
 };
 
 async fn teach(page: &mut Page) -> Outcome {
-    page.start_clean(&[]).await
+    let keys = crate::keys_on(page.target());
+    let compared = compared_keys(page);
+    let sale = |keys: &Keys| keys.flash_sale().all().map(str::to_owned);
+    page.start_clean(&[sale(&keys), sale(&compared)].concat()).await?;
+    page.start_clean(&[compared.stock(&product())]).await?;
+    page.start_clean(&keys.notifications(&customer()).all().map(str::to_owned)).await?;
+    page.start_clean(&nearby::keys_of(&keys)).await?;
+    page.start_clean(&[keys.stock(&product())]).await?;
+
+    flash_sale::teach(page, &keys).await?;
+    buying::compare(page, &compared).await?;
+    page.start_clean(&sale(&compared)).await?;
+    page.start_clean(&[compared.stock(&product())]).await?;
+    notices::teach(page, &keys).await?;
+    nearby::teach(page, &keys).await?;
+    live_stock::teach(page, &keys).await?;
+
+    page.keys([keys.flash_sale().sale, keys.flash_sale().line, keys.notifications(&customer()).waiting]);
+    page.keys([keys.stores(), keys.store(&nearby::nearest()), keys.stock(&product())]);
+    Ok(())
+}
+
+/// The sale that is compared has keys of its own, and they are removed: what one finds afterwards is the lesson's.
+fn compared_keys(page: &Page) -> Keys {
+    let layout = if page.target().is_cluster() { Layout::Cluster } else { Layout::Standalone };
+    Keys::new(&format!("{}compared:", page.prefix()), layout)
+}
+
+fn product() -> Sku {
+    known("PROD123")
+}
+
+fn customer() -> CustomerId {
+    known("user123")
+}
+
+/// A name that is written in the lesson, as the storefront's type.
+fn known<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+    text.parse().unwrap_or_else(|error| unreachable!("{text}: {error:?}"))
+}
+
+/// What is not Redis's own error breaks the claim that it would work.
+fn unexpected(error: impl std::fmt::Display) -> lab_runner::LessonError {
+    lab_runner::LessonError::Check(error.to_string())
 }

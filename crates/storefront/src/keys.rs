@@ -10,6 +10,7 @@ mod notifications;
 mod recommendations;
 mod search;
 mod session;
+mod stock_feed;
 mod stores;
 
 use crate::{CartOwner, Representation, Sku, UserId};

@@ -1,0 +1,142 @@
+//! The stock of a product, live, to three who watch it.
+
+use futures_util::StreamExt;
+use lab_connection::Target;
+use lab_runner::table::Facts;
+use lab_runner::{LessonError, Outcome, Page};
+use redis::AsyncTypedCommands;
+use redis::aio::PubSub;
+use storefront::stock_feed::{StockFeed, StockUpdate, StockView};
+use storefront::{Keys, Sku};
+
+use super::{product, unexpected};
+
+/// Changes of the stock; the third watcher is away for the last of them.
+pub const CHANGES: u32 = 20;
+/// How many of them come while the third is away.
+pub const MISSED: u32 = 8;
+
+/// Somebody who watches, with a view and with what he would show if he just believed the last message.
+struct Watcher {
+    name: &'static str,
+    messages: PubSub,
+    view: StockView,
+    heard: u32,
+    last: u32,
+    snapshots: u32,
+}
+
+impl Watcher {
+    async fn new(name: &'static str, target: &Target, channel: &str, sku: Sku) -> Result<Self, LessonError> {
+        let messages = subscription(target, channel).await?;
+        Ok(Self { name, messages, view: StockView::new(sku), heard: 0, last: 0, snapshots: 0 })
+    }
+
+    /// Hears so many messages.
+    async fn hear(&mut self, count: u32) -> Outcome {
+        let mut messages = self.messages.on_message();
+        for _ in 0..count {
+            let Some(message) = messages.next().await else {
+                return Err(unexpected("the subscription ended"));
+            };
+            let update = StockUpdate::parse(message.get_payload_bytes()).map_err(unexpected)?;
+            self.heard += 1;
+            self.last = update.level;
+            self.view.hear(&update);
+        }
+        Ok(())
+    }
+
+    /// Reads where things stand, if the view says that it may have missed something.
+    async fn read<C>(&mut self, feed: &StockFeed<C>) -> Outcome
+    where
+        C: redis::aio::ConnectionLike + Clone,
+    {
+        if self.view.wants_snapshot() {
+            self.view.read(feed.snapshot(&product()).await.map_err(unexpected)?);
+            self.snapshots += 1;
+        }
+        Ok(())
+    }
+}
+
+async fn subscription(target: &Target, channel: &str) -> Result<PubSub, LessonError> {
+    let mut messages = target.pubsub().await?;
+    messages.subscribe(channel).await?;
+    Ok(messages)
+}
+
+pub(super) async fn teach(page: &Page, keys: &Keys) -> Outcome {
+    let quiet = StockFeed::new(page.quietly(), keys.clone());
+    let (sku, channel) = (product(), quiet.channel(&product()));
+    page.say(format!(
+        "Three screens show a product's stock while it changes {CHANGES} times. The third loses its connection before the last \
+         {MISSED}. Each change is one script: it sets the level, numbers the change and publishes it. A screen subscribes \
+         first, and then reads where things stand: what is older is dropped, what is newer follows, and nothing is missed in \
+         between. A gap in the numbers, or a lost connection, makes it read again.",
+    ));
+    quiet.set(&sku, 2 * CHANGES).await.map_err(unexpected)?;
+    let mut watchers = Vec::new();
+    for name in ["first", "second", "third"] {
+        let mut watcher = Watcher::new(name, page.target(), &channel, sku.clone()).await?;
+        watcher.read(&quiet).await?;
+        watchers.push(watcher);
+    }
+
+    let stays = CHANGES - MISSED;
+    for change in 1..=stays {
+        quiet.set(&sku, 2 * CHANGES - change).await.map_err(unexpected)?;
+    }
+    for watcher in &mut watchers {
+        watcher.hear(stays).await?;
+    }
+    let Some(third) = watchers.pop() else { return Ok(()) };
+    let Watcher { name, messages, mut view, heard, last, snapshots } = third;
+    drop(messages);
+    view.disconnected();
+    for change in stays + 1..=CHANGES {
+        quiet.set(&sku, 2 * CHANGES - change).await.map_err(unexpected)?;
+    }
+    for watcher in &mut watchers {
+        watcher.hear(MISSED).await?;
+    }
+    page.say("The third is back: it subscribes, and reads, because its view wants a snapshot.");
+    let messages = subscription(page.target(), &channel).await?;
+    let mut third = Watcher { name, messages, view, heard, last, snapshots };
+    third.read(&StockFeed::new(page.redis(), keys.clone())).await?;
+    watchers.push(third);
+
+    let header = ["screen", "messages", "missed", "snapshots", "by the last message", "by its view"];
+    let mut facts = Facts::new("Three screens", &header);
+    for watcher in &watchers {
+        let numbers = [watcher.heard, CHANGES - watcher.heard, watcher.snapshots, watcher.last];
+        let shown = watcher.view.level().map_or_else(String::new, |level| level.to_string());
+        let cells = std::iter::once(watcher.name.to_owned()).chain(numbers.map(|number| number.to_string()));
+        facts = facts.row(cells.chain([shown]));
+    }
+    page.facts(facts);
+    let by_message: Vec<u32> = watchers.iter().map(|watcher| watcher.last).collect();
+    let by_view: Vec<Option<u32>> = watchers.iter().map(|watcher| watcher.view.level()).collect();
+    page.check_eq(
+        "who believes the last message shows what is long sold",
+        &by_message,
+        &vec![CHANGES, CHANGES, CHANGES + MISSED],
+    )?;
+    page.check_eq("all views are right", &by_view, &vec![Some(CHANGES); 3])?;
+    one_more(page, keys).await
+}
+
+/// What goes over the wire: the level with its number, and a message that looks the same.
+async fn one_more(page: &Page, keys: &Keys) -> Outcome {
+    let mut redis = page.redis();
+    let feed = StockFeed::new(redis.clone(), keys.clone());
+    page.say(
+        "One more change, as the server sees it. The number of the change is in the Hash and in the message:",
+    );
+    let set = feed.set(&product(), 7).await.map_err(unexpected)?;
+    let stored = redis.hgetall(keys.stock(&product())).await?;
+    page.check_eq("the Hash has level and version", &stored["version"], &set.version.to_string())?;
+    page.say("Somebody who may publish can publish anything, so a message is checked before it is believed:");
+    redis.publish(feed.channel(&product()), "7 or so").await?;
+    page.check("that is no change of a stock", StockUpdate::parse(b"7 or so").is_err())
+}

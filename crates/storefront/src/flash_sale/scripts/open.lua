@@ -1,0 +1,33 @@
+-- Opens a sale where there is none that is still to end. Opening the same one again changes nothing.
+--
+-- KEYS: sale, bought, purchases, line, tickets
+-- ARGV: name, product, starts, ends, units, cap, places, kept until
+local wrong = other_type(KEYS[1], 'hash') or other_type(KEYS[2], 'hash') or other_type(KEYS[3], 'hash')
+  or other_type(KEYS[4], 'zset') or other_type(KEYS[5], 'hash')
+if wrong then
+  return wrong
+end
+local fields = {'name', 'product', 'starts', 'ends', 'units', 'cap', 'places', 'kept_until'}
+local former = redis.call('HMGET', KEYS[1], unpack(fields))
+local same = true
+for i = 1, #fields do
+  same = same and former[i] == ARGV[i]
+end
+if same then
+  return {'OPENED'}
+end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if (tonumber(former[4]) or 0) > now then
+  return {'ANOTHER', former[4] - now}
+elseif tonumber(ARGV[4]) <= now then
+  return {'OVER'}
+end
+
+redis.call('DEL', unpack(KEYS))
+for i = 1, #fields do
+  redis.call('HSET', KEYS[1], fields[i], ARGV[i])
+end
+redis.call('HSET', KEYS[1], 'left', ARGV[5], 'sold', 0, 'numbers', 0)
+redis.call('PEXPIREAT', KEYS[1], ARGV[8])
+return {'OPENED'}
