@@ -23,6 +23,11 @@ mod quiz;
 pub mod session;
 pub mod words;
 
+/// The guide's Rust is compiled with the documentation's examples.
+#[cfg(doctest)]
+#[doc = include_str!("../../../REDIS_GUIDE.md")]
+struct RustOfTheGuide;
+
 use lab_connection::Failure;
 use lab_connection::failure::Class;
 use lab_runner::Terminal;
