@@ -79,6 +79,7 @@ pub use catalogue::{Catalogue, Product, Put, PutError};
 pub use ids::{
     ApiKey, CartOwner, CustomerId, EventId, IdError, Label, OrderId, ReservationId, SessionId, Sku, UserId,
 };
+pub use inventory::{Inventory, InventoryError, ReserveError, SettleError, Sweeper};
 pub use keys::{CartKeys, Keys, Layout};
 pub use money::{Cents, PriceError};
 pub use names::{NameError, PersonName, ProductName};

@@ -1,0 +1,367 @@
+//! 200 buyers for 100 units, whose connections break and who ask again: exactly 100 are sold, to whom it was said, and at
+//! every moment all units are somewhere. One seed decides who does what, when and in which order.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy's exemption for tests does not reach what they share or await"
+)]
+
+mod shop;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use lab_server::Cluster;
+use redis::{FromRedisValue, RedisError};
+use shop::faults::{Breaking, Cutting};
+use shop::moving::Moving;
+use shop::{Wire, own_keys, server, sku, units};
+use storefront::{
+    Inventory, InventoryError, Keys, Layout, ReservationId, ReserveError, SettleError, Sku, Sweeper,
+};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+const STOCK: u32 = 100;
+const BUYERS: u32 = 200;
+const SEEDS: u64 = 50;
+
+/// What somebody wants. More single units are wanted than there are, so all are sold in the end.
+#[derive(Clone, Copy, PartialEq)]
+enum Wish {
+    Buy(u32),
+    /// Reserves, and is never seen again.
+    Abandon,
+    Release,
+}
+
+/// What was counted.
+#[derive(Debug, Default)]
+struct Counted {
+    /// Answers that were lost, so that the buyer asked again.
+    lost_answers: u32,
+    /// Reservations that were there already when the buyer asked again.
+    found_again: u32,
+    /// Holds that expired before their buyer came back.
+    expired: u32,
+    /// Times that somebody looked at the level.
+    looks: u32,
+    /// Sales that were acknowledged: id and units.
+    sold: BTreeMap<String, u32>,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_rushes_over_breaking_connections_sell_each_unit_once() {
+    let breaking = Arc::new(Breaking::in_front_of(server(), 50).await);
+    let mut counted = Vec::new();
+    let mut rushes = JoinSet::new();
+    for seed in 0..SEEDS {
+        let url = breaking.url().to_owned();
+        rushes.spawn(async move {
+            let mut wires = Vec::new();
+            for _ in 0..4 {
+                wires.push(Wire::reconnecting(&url).await);
+            }
+            rush(seed, wires, Wire::standalone().await, own_keys(Layout::Standalone)).await
+        });
+        if rushes.len() == 5 {
+            counted.push(rushes.join_next().await.unwrap().unwrap());
+        }
+    }
+    counted.extend(rushes.join_all().await);
+    tell("over breaking connections", &counted, breaking.broken().into());
+    assert!(breaking.broken() > 100, "{} broken", breaking.broken());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_rushes_on_a_cluster_that_cuts_connections_sell_each_unit_once() {
+    let cluster = Cluster::start(3).unwrap();
+    let cutting = Cutting::connections_of(&cluster, Duration::from_millis(40));
+    let counted = on_a_cluster(async || Wire::of_cluster(&cluster).await).await;
+    let cut = cutting.end();
+    tell("on a cluster that cuts connections", &counted, cut);
+    assert!(cut > 100, "{cut} cut");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_rushes_while_their_slots_move_sell_each_unit_once() {
+    let keys = Keys::new("", Layout::Cluster);
+    let slots: BTreeSet<String> = (0..SEEDS).map(|seed| keys.inventory(&product(seed)).free).collect();
+    let moving = Moving::slots_of(&slots);
+    let counted = on_a_cluster(Wire::cluster).await;
+    let moves = moving.end();
+    tell("while slots move", &counted, moves as u64);
+    assert!(moves > 10, "{moves} moves");
+}
+
+async fn on_a_cluster(connect: impl AsyncFn() -> Wire) -> Vec<Counted> {
+    let (mut counted, mut rushes) = (Vec::new(), JoinSet::new());
+    for seed in 0..SEEDS {
+        let wires = vec![connect().await, connect().await];
+        let observer = connect().await;
+        rushes.spawn(rush(seed, wires, observer, own_keys(Layout::Cluster)));
+        if rushes.len() == 5 {
+            counted.push(rushes.join_next().await.unwrap().unwrap());
+        }
+    }
+    counted.extend(rushes.join_all().await);
+    counted
+}
+
+#[expect(clippy::print_stdout, reason = "the figures of a test that passes, with --nocapture")]
+fn tell(what: &str, counted: &[Counted], faults: u64) {
+    let sum = |of: fn(&Counted) -> u32| counted.iter().map(of).sum::<u32>();
+    println!(
+        "{what}: {} rushes, {faults} faults, {} answers lost, {} holds found again, {} expired, {} looks, {} sold",
+        counted.len(),
+        sum(|rush| rush.lost_answers),
+        sum(|rush| rush.found_again),
+        sum(|rush| rush.expired),
+        sum(|rush| rush.looks),
+        sum(|rush| rush.sold.values().sum()),
+    );
+    assert_eq!(counted.len() as u64, SEEDS);
+}
+
+fn product(seed: u64) -> Sku {
+    sku(&format!("PROD{seed}"))
+}
+
+/// One rush. Whatever the seed: every unit is sold once, to somebody who was told.
+async fn rush(seed: u64, wires: Vec<Wire>, observer: Wire, keys: Keys) -> Counted {
+    let mut dice = Dice(seed);
+    let product = product(seed);
+    let inventory: Vec<_> = wires.into_iter().map(|wire| Inventory::new(wire, keys.clone())).collect();
+    let watching = Inventory::new(observer.clone(), keys.clone());
+    persist(&AtomicU32::new(0), InventoryError::redis_error, async || {
+        watching.set_up(&product, STOCK, Some(20)).await
+    })
+    .await
+    .unwrap();
+
+    let over = Arc::new(AtomicBool::new(false));
+    let watch = tokio::spawn(watch(watching.clone(), product.clone(), Arc::clone(&over)));
+    let sweeper = tokio::spawn(Sweeper::new(watching.clone()).run(sleep, |_| {}));
+
+    let mut wishes: Vec<Wish> = (0..BUYERS)
+        .map(|buyer| match buyer {
+            0..120 => Wish::Buy(1),
+            120..150 => Wish::Buy(2),
+            150..180 => Wish::Abandon,
+            _ => Wish::Release,
+        })
+        .collect();
+    for left in (1..wishes.len()).rev() {
+        wishes.swap(left, dice.below(left as u64 + 1) as usize);
+    }
+    let mut buyers = JoinSet::new();
+    for (number, wish) in wishes.into_iter().enumerate() {
+        let buyer = Buyer {
+            number,
+            wish,
+            dice: Dice(dice.next()),
+            inventory: inventory[number % inventory.len()].clone(),
+            product: product.clone(),
+            counted: Counted::default(),
+        };
+        buyers.spawn(buyer.shop());
+    }
+    let mut all = Counted::default();
+    for one in buyers.join_all().await {
+        all.lost_answers += one.lost_answers;
+        all.found_again += one.found_again;
+        all.expired += one.expired;
+        for (id, units) in one.sold {
+            assert_eq!(all.sold.insert(id, units), None, "seed {seed}: sold twice");
+        }
+    }
+    over.store(true, Ordering::Relaxed);
+    all.looks = watch.await.unwrap();
+    sweeper.abort();
+
+    let level =
+        persist(&AtomicU32::new(0), InventoryError::redis_error, async || watching.level(&product).await);
+    let level = level.await.unwrap();
+    assert_eq!((level.free, level.held, level.sold), (0, 0, u64::from(STOCK)), "seed {seed}");
+    let acknowledged: u32 = all.sold.values().sum();
+    assert_eq!(acknowledged, STOCK, "seed {seed}: sold and not told, or told and not sold");
+    // Each acknowledged sale is in the books once, and nothing else is.
+    let books = persist_send(&observer, &["HGETALL", &keys.inventory(&product).ledger]).await;
+    let books = BTreeMap::<String, String>::from_redis_value(books).unwrap();
+    let sold: BTreeMap<String, u32> = books
+        .iter()
+        .filter_map(|(field, record)| {
+            let units = record.strip_prefix("sold ")?.parse().unwrap();
+            Some((field.strip_prefix("r:")?.to_owned(), units))
+        })
+        .collect();
+    assert_eq!(sold, all.sold, "seed {seed}");
+    all
+}
+
+/// Looks at the level again and again: at every moment all units are somewhere, and no hold is long overdue.
+async fn watch(inventory: Inventory<Wire>, product: Sku, over: Arc<AtomicBool>) -> u32 {
+    let mut looks = 0;
+    while !over.load(Ordering::Relaxed) {
+        if let Ok(level) = inventory.level(&product).await {
+            assert_eq!(level.free + level.held + level.sold, u64::from(STOCK), "{level:?}");
+            looks += 1;
+        }
+        sleep(Duration::from_millis(2)).await;
+    }
+    looks
+}
+
+struct Buyer {
+    number: usize,
+    wish: Wish,
+    dice: Dice,
+    inventory: Inventory<Wire>,
+    product: Sku,
+    counted: Counted,
+}
+
+impl Buyer {
+    async fn shop(mut self) -> Counted {
+        self.pause(30).await;
+        for attempt in 0.. {
+            let id: ReservationId = format!("b{}-{attempt}", self.number).parse().unwrap();
+            if !self.reserve(&id).await {
+                if self.sold_out().await {
+                    break;
+                }
+                self.pause(25).await;
+                continue;
+            }
+            self.pause(8).await;
+            match self.wish {
+                Wish::Abandon => break,
+                Wish::Release => {
+                    self.release(&id).await;
+                    break;
+                }
+                Wish::Buy(units) => {
+                    if self.confirm(&id).await {
+                        self.counted.sold.insert(id.to_string(), units);
+                        break;
+                    }
+                }
+            }
+        }
+        self.counted
+    }
+
+    /// False if it is out of stock, or the hold has expired before the answer came.
+    async fn reserve(&mut self, id: &ReservationId) -> bool {
+        let (wanted, time) = match self.wish {
+            Wish::Buy(wanted) => (wanted, 150 + self.dice.below(100)),
+            Wish::Abandon | Wish::Release => (1, 20 + self.dice.below(40)),
+        };
+        let lost = AtomicU32::new(0);
+        let reserved = persist(&lost, ReserveError::redis_error, async || {
+            self.inventory.reserve(&self.product, id, units(wanted), Duration::from_millis(time)).await
+        });
+        let reserved = reserved.await;
+        self.counted.lost_answers += lost.into_inner();
+        match reserved {
+            Ok(held) => {
+                self.counted.found_again += u32::from(held.again);
+                true
+            }
+            Err(ReserveError::OutOfStock { .. }) => false,
+            Err(ReserveError::Settled(SettleError::Expired)) => {
+                self.counted.expired += 1;
+                false
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    async fn confirm(&mut self, id: &ReservationId) -> bool {
+        let lost = AtomicU32::new(0);
+        let sold = persist(&lost, SettleError::redis_error, async || {
+            self.inventory.confirm(&self.product, id).await
+        });
+        let sold = sold.await;
+        self.counted.lost_answers += lost.into_inner();
+        match sold {
+            Ok(_) => true,
+            Err(SettleError::Expired) => {
+                self.counted.expired += 1;
+                false
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    async fn release(&mut self, id: &ReservationId) {
+        let lost = AtomicU32::new(0);
+        let released = persist(&lost, SettleError::redis_error, async || {
+            self.inventory.release(&self.product, id).await
+        });
+        released.await.unwrap();
+        self.counted.lost_answers += lost.into_inner();
+    }
+
+    async fn sold_out(&self) -> bool {
+        if !matches!(self.wish, Wish::Buy(_)) {
+            return true;
+        }
+        let level = persist(&AtomicU32::new(0), InventoryError::redis_error, async || {
+            self.inventory.level(&self.product).await
+        });
+        level.await.unwrap().sold == u64::from(STOCK)
+    }
+
+    async fn pause(&mut self, most: u64) {
+        sleep(Duration::from_millis(self.dice.below(most))).await;
+    }
+}
+
+/// Asks until there is an answer, as a client does whose connection is lost: the outcome is unknown, the id is the same.
+async fn persist<T, E>(
+    lost: &AtomicU32,
+    redis_error: impl Fn(&E) -> Option<&RedisError>,
+    ask: impl AsyncFn() -> Result<T, E>,
+) -> Result<T, E> {
+    loop {
+        match ask().await {
+            Err(error) if redis_error(&error).is_some_and(is_lost) => {
+                lost.fetch_add(1, Ordering::Relaxed);
+                sleep(Duration::from_millis(2)).await;
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// Only a lost connection is asked about again: any other error is a finding.
+fn is_lost(error: &RedisError) -> bool {
+    assert!(error.code() != Some("WRONGTYPE"), "{error}");
+    error.is_io_error() || error.is_connection_dropped() || error.is_timeout()
+}
+
+async fn persist_send(wire: &Wire, words: &[&str]) -> redis::Value {
+    let mut cmd = redis::cmd(words[0]);
+    cmd.arg(&words[1..]);
+    persist(&AtomicU32::new(0), Some, async || cmd.query_async(&mut wire.clone()).await).await.unwrap()
+}
+
+/// Numbers from a seed (SplitMix64).
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+}
