@@ -10,13 +10,12 @@ mod shop;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lab_server::Cluster;
 use redis::{FromRedisValue, RedisError};
 use shop::faults::{Breaking, Cutting};
-use shop::moving::Moving;
 use shop::{Wire, own_keys, server, sku, units};
 use storefront::{
     Inventory, InventoryError, Keys, Layout, ReservationId, ReserveError, SettleError, Sku, Sweeper,
@@ -27,6 +26,8 @@ use tokio::time::sleep;
 const STOCK: u32 = 100;
 const BUYERS: u32 = 200;
 const SEEDS: u64 = 50;
+/// Answers that are lost in the turmoil of a cluster are asked for again after this long.
+const IMPATIENT: Duration = Duration::from_millis(700);
 
 /// What somebody wants. More single units are wanted than there are, so all are sold in the end.
 #[derive(Clone, Copy, PartialEq)]
@@ -78,8 +79,9 @@ async fn fifty_rushes_over_breaking_connections_sell_each_unit_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_rushes_on_a_cluster_that_cuts_connections_sell_each_unit_once() {
     let cluster = Cluster::start(3).unwrap();
-    let cutting = Cutting::connections_of(&cluster, Duration::from_millis(40));
-    let counted = on_a_cluster(async || Wire::of_cluster(&cluster).await).await;
+    let wires = connections(&cluster).await;
+    let cutting = Cutting::connections_of(&cluster, Duration::from_millis(400));
+    let counted = on_a_cluster(wires).await;
     let cut = cutting.end();
     tell("on a cluster that cuts connections", &counted, cut);
     assert!(cut > 100, "{cut} cut");
@@ -87,23 +89,58 @@ async fn fifty_rushes_on_a_cluster_that_cuts_connections_sell_each_unit_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_rushes_while_their_slots_move_sell_each_unit_once() {
-    let keys = Keys::new("", Layout::Cluster);
-    let slots: BTreeSet<String> = (0..SEEDS).map(|seed| keys.inventory(&product(seed)).free).collect();
-    let moving = Moving::slots_of(&slots);
-    let counted = on_a_cluster(Wire::cluster).await;
-    let moves = moving.end();
-    tell("while slots move", &counted, moves as u64);
+    let cluster = Arc::new(Cluster::start(3).unwrap());
+    let wires = connections(&cluster).await;
+    let over = Arc::new(AtomicBool::new(false));
+    let (moved, told) = (Arc::clone(&cluster), Arc::clone(&over));
+    let mover = std::thread::spawn(move || move_slots(&moved, &told));
+    let counted = on_a_cluster(wires).await;
+    over.store(true, Ordering::Relaxed);
+    let moves = mover.join().unwrap();
+    tell("while slots move", &counted, moves);
     assert!(moves > 10, "{moves} moves");
 }
 
-async fn on_a_cluster(connect: impl AsyncFn() -> Wire) -> Vec<Counted> {
+/// Moves the slots of the products from primary to primary, with a pause in which a crowd can get something done.
+fn move_slots(cluster: &Cluster, over: &AtomicBool) -> u64 {
+    let keys = Keys::new("", Layout::Cluster);
+    let mut connection = cluster.nodes()[0].client().get_connection().unwrap();
+    let slots: BTreeSet<u16> = (0..SEEDS)
+        .map(|seed| {
+            let key = keys.inventory(&product(seed)).free;
+            redis::cmd("CLUSTER").arg("KEYSLOT").arg(key).query(&mut connection).unwrap()
+        })
+        .collect();
+    let mut moves = 0;
+    while !over.load(Ordering::Relaxed) {
+        for slot in &slots {
+            let from = cluster.owner_of(*slot).unwrap();
+            cluster.move_slots(*slot..=*slot, from, (from + 1) % 3).unwrap();
+            moves += 1;
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+    moves
+}
+
+/// Connections to a cluster whose nodes have learnt the scripts.
+async fn connections(cluster: &Cluster) -> Vec<Wire> {
+    let mut wires = Vec::new();
+    for _ in 0..26 {
+        wires.push(Wire::of_cluster_with_patience(cluster, IMPATIENT).await);
+    }
+    rush(SEEDS, wires.clone(), wires[0].clone(), own_keys(Layout::Cluster)).await;
+    wires
+}
+
+async fn on_a_cluster(mut wires: Vec<Wire>) -> Vec<Counted> {
+    let observer = wires.pop().unwrap();
     let (mut counted, mut rushes) = (Vec::new(), JoinSet::new());
     for seed in 0..SEEDS {
-        let wires = vec![connect().await, connect().await];
-        let observer = connect().await;
-        rushes.spawn(rush(seed, wires, observer, own_keys(Layout::Cluster)));
-        if rushes.len() == 5 {
+        rushes.spawn(rush(seed, wires.clone(), observer.clone(), own_keys(Layout::Cluster)));
+        if rushes.len() == 1 {
             counted.push(rushes.join_next().await.unwrap().unwrap());
+            eprintln!("{:?}", counted.last().map(|c| (c.looks, c.lost_answers)));
         }
     }
     counted.extend(rushes.join_all().await);
@@ -126,7 +163,7 @@ fn tell(what: &str, counted: &[Counted], faults: u64) {
 }
 
 fn product(seed: u64) -> Sku {
-    sku(&format!("PROD{seed}"))
+    sku(&format!("PROD{}", seed % 2))
 }
 
 /// One rush. Whatever the seed: every unit is sold once, to somebody who was told.
@@ -135,12 +172,9 @@ async fn rush(seed: u64, wires: Vec<Wire>, observer: Wire, keys: Keys) -> Counte
     let product = product(seed);
     let inventory: Vec<_> = wires.into_iter().map(|wire| Inventory::new(wire, keys.clone())).collect();
     let watching = Inventory::new(observer.clone(), keys.clone());
-    persist(&AtomicU32::new(0), InventoryError::redis_error, async || {
-        watching.set_up(&product, STOCK, Some(20)).await
-    })
-    .await
-    .unwrap();
+    persist(&mut 0, || watching.set_up(&product, STOCK, Some(20))).await.unwrap();
 
+    eprintln!("set up {seed}");
     let over = Arc::new(AtomicBool::new(false));
     let watch = tokio::spawn(watch(watching.clone(), product.clone(), Arc::clone(&over)));
     let sweeper = tokio::spawn(Sweeper::new(watching.clone()).run(sleep, |_| {}));
@@ -181,14 +215,17 @@ async fn rush(seed: u64, wires: Vec<Wire>, observer: Wire, keys: Keys) -> Counte
     all.looks = watch.await.unwrap();
     sweeper.abort();
 
-    let level =
-        persist(&AtomicU32::new(0), InventoryError::redis_error, async || watching.level(&product).await);
-    let level = level.await.unwrap();
+    let level = persist(&mut 0, || watching.level(&product)).await.unwrap();
     assert_eq!((level.free, level.held, level.sold), (0, 0, u64::from(STOCK)), "seed {seed}");
     let acknowledged: u32 = all.sold.values().sum();
     assert_eq!(acknowledged, STOCK, "seed {seed}: sold and not told, or told and not sold");
     // Each acknowledged sale is in the books once, and nothing else is.
-    let books = persist_send(&observer, &["HGETALL", &keys.inventory(&product).ledger]).await;
+    let ledger = keys.inventory(&product).ledger;
+    let books = persist(&mut 0, || async {
+        redis::cmd("HGETALL").arg(&ledger).query_async::<redis::Value>(&mut observer.clone()).await
+    })
+    .await
+    .unwrap();
     let books = BTreeMap::<String, String>::from_redis_value(books).unwrap();
     let sold: BTreeMap<String, u32> = books
         .iter()
@@ -205,7 +242,9 @@ async fn rush(seed: u64, wires: Vec<Wire>, observer: Wire, keys: Keys) -> Counte
 async fn watch(inventory: Inventory<Wire>, product: Sku, over: Arc<AtomicBool>) -> u32 {
     let mut looks = 0;
     while !over.load(Ordering::Relaxed) {
-        if let Ok(level) = inventory.level(&product).await {
+        let t=std::time::Instant::now(); let l=inventory.level(&product).await;
+        if t.elapsed().as_millis()>300 {eprintln!("{product} slow {:?} {l:?}", t.elapsed());}
+        if let Ok(level) = l {
             assert_eq!(level.free + level.held + level.sold, u64::from(STOCK), "{level:?}");
             looks += 1;
         }
@@ -259,12 +298,12 @@ impl Buyer {
             Wish::Buy(wanted) => (wanted, 150 + self.dice.below(100)),
             Wish::Abandon | Wish::Release => (1, 20 + self.dice.below(40)),
         };
-        let lost = AtomicU32::new(0);
-        let reserved = persist(&lost, ReserveError::redis_error, async || {
-            self.inventory.reserve(&self.product, id, units(wanted), Duration::from_millis(time)).await
+        let mut lost = 0;
+        let reserved = persist(&mut lost, || {
+            self.inventory.reserve(&self.product, id, units(wanted), Duration::from_millis(time))
         });
         let reserved = reserved.await;
-        self.counted.lost_answers += lost.into_inner();
+        self.counted.lost_answers += lost;
         match reserved {
             Ok(held) => {
                 self.counted.found_again += u32::from(held.again);
@@ -280,12 +319,10 @@ impl Buyer {
     }
 
     async fn confirm(&mut self, id: &ReservationId) -> bool {
-        let lost = AtomicU32::new(0);
-        let sold = persist(&lost, SettleError::redis_error, async || {
-            self.inventory.confirm(&self.product, id).await
-        });
+        let mut lost = 0;
+        let sold = persist(&mut lost, || self.inventory.confirm(&self.product, id));
         let sold = sold.await;
-        self.counted.lost_answers += lost.into_inner();
+        self.counted.lost_answers += lost;
         match sold {
             Ok(_) => true,
             Err(SettleError::Expired) => {
@@ -297,22 +334,18 @@ impl Buyer {
     }
 
     async fn release(&mut self, id: &ReservationId) {
-        let lost = AtomicU32::new(0);
-        let released = persist(&lost, SettleError::redis_error, async || {
-            self.inventory.release(&self.product, id).await
-        });
+        let mut lost = 0;
+        let released = persist(&mut lost, || self.inventory.release(&self.product, id));
         released.await.unwrap();
-        self.counted.lost_answers += lost.into_inner();
+        self.counted.lost_answers += lost;
     }
 
     async fn sold_out(&self) -> bool {
         if !matches!(self.wish, Wish::Buy(_)) {
             return true;
         }
-        let level = persist(&AtomicU32::new(0), InventoryError::redis_error, async || {
-            self.inventory.level(&self.product).await
-        });
-        level.await.unwrap().sold == u64::from(STOCK)
+        let level = persist(&mut 0, || self.inventory.level(&self.product)).await;
+        level.unwrap().sold == u64::from(STOCK)
     }
 
     async fn pause(&mut self, most: u64) {
@@ -321,15 +354,16 @@ impl Buyer {
 }
 
 /// Asks until there is an answer, as a client does whose connection is lost: the outcome is unknown, the id is the same.
-async fn persist<T, E>(
-    lost: &AtomicU32,
-    redis_error: impl Fn(&E) -> Option<&RedisError>,
-    ask: impl AsyncFn() -> Result<T, E>,
+/// Counts the answers that were lost.
+async fn persist<T, E: MayBeLost, F: Future<Output = Result<T, E>>>(
+    lost: &mut u32,
+    ask: impl Fn() -> F,
 ) -> Result<T, E> {
     loop {
         match ask().await {
-            Err(error) if redis_error(&error).is_some_and(is_lost) => {
-                lost.fetch_add(1, Ordering::Relaxed);
+            // Any other error is a finding.
+            Err(error) if error.connection().is_some_and(is_lost) => {
+                *lost += 1; if *lost%20==0 {eprintln!("lost {lost} {:?}", error.connection());}
                 sleep(Duration::from_millis(2)).await;
             }
             answer => return answer,
@@ -337,16 +371,36 @@ async fn persist<T, E>(
     }
 }
 
-/// Only a lost connection is asked about again: any other error is a finding.
 fn is_lost(error: &RedisError) -> bool {
-    assert!(error.code() != Some("WRONGTYPE"), "{error}");
     error.is_io_error() || error.is_connection_dropped() || error.is_timeout()
 }
 
-async fn persist_send(wire: &Wire, words: &[&str]) -> redis::Value {
-    let mut cmd = redis::cmd(words[0]);
-    cmd.arg(&words[1..]);
-    persist(&AtomicU32::new(0), Some, async || cmd.query_async(&mut wire.clone()).await).await.unwrap()
+trait MayBeLost {
+    fn connection(&self) -> Option<&RedisError>;
+}
+
+impl MayBeLost for ReserveError {
+    fn connection(&self) -> Option<&RedisError> {
+        self.redis_error()
+    }
+}
+
+impl MayBeLost for SettleError {
+    fn connection(&self) -> Option<&RedisError> {
+        self.redis_error()
+    }
+}
+
+impl MayBeLost for InventoryError {
+    fn connection(&self) -> Option<&RedisError> {
+        self.redis_error()
+    }
+}
+
+impl MayBeLost for RedisError {
+    fn connection(&self) -> Option<&RedisError> {
+        Some(self)
+    }
 }
 
 /// Numbers from a seed (SplitMix64).

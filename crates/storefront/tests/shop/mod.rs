@@ -81,13 +81,18 @@ impl Wire {
     }
 
     pub async fn of_cluster(cluster: &Cluster) -> Self {
+        Self::of_cluster_with_patience(cluster, PATIENCE).await
+    }
+
+    /// A connection that takes an answer for lost after this long, so that who asks again need not wait for a minute.
+    pub async fn of_cluster_with_patience(cluster: &Cluster, patience: Duration) -> Self {
         let client = ClusterClientBuilder::new(cluster.urls())
             // Otherwise the first retry waits for more than a second, and that of a slot on the move for as long.
             .retries(100)
             .min_retry_wait(5)
             .retry_wait_formula(50, 1)
-            .response_timeout(PATIENCE)
-            .connection_timeout(PATIENCE)
+            .response_timeout(patience)
+            .connection_timeout(patience)
             .build()
             .unwrap();
         Self { to: To::Many(client.get_async_connection().await.unwrap()), round_trips: Arc::default() }
