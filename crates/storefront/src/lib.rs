@@ -76,6 +76,7 @@ pub use cart::{
     LeftBehind, Line, LineState, Merged, RemoveError, Removed, Representation,
 };
 pub use catalogue::{Catalogue, Product, Put, PutError};
+pub use checkout::{Agreed, Charge, Checkout, CheckoutError, Order, OrderState, Payments};
 pub use ids::{
     ApiKey, CartOwner, CustomerId, EventId, IdError, Label, OrderId, ReservationId, SessionId, Sku, UserId,
 };

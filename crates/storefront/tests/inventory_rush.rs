@@ -242,8 +242,11 @@ async fn rush(seed: u64, wires: Vec<Wire>, observer: Wire, keys: Keys) -> Counte
 async fn watch(inventory: Inventory<Wire>, product: Sku, over: Arc<AtomicBool>) -> u32 {
     let mut looks = 0;
     while !over.load(Ordering::Relaxed) {
-        let t=std::time::Instant::now(); let l=inventory.level(&product).await;
-        if t.elapsed().as_millis()>300 {eprintln!("{product} slow {:?} {l:?}", t.elapsed());}
+        let t = std::time::Instant::now();
+        let l = inventory.level(&product).await;
+        if t.elapsed().as_millis() > 300 {
+            eprintln!("{product} slow {:?} {l:?}", t.elapsed());
+        }
         if let Ok(level) = l {
             assert_eq!(level.free + level.held + level.sold, u64::from(STOCK), "{level:?}");
             looks += 1;
@@ -363,7 +366,10 @@ async fn persist<T, E: MayBeLost, F: Future<Output = Result<T, E>>>(
         match ask().await {
             // Any other error is a finding.
             Err(error) if error.connection().is_some_and(is_lost) => {
-                *lost += 1; if *lost%20==0 {eprintln!("lost {lost} {:?}", error.connection());}
+                *lost += 1;
+                if *lost % 20 == 0 {
+                    eprintln!("lost {lost} {:?}", error.connection());
+                }
                 sleep(Duration::from_millis(2)).await;
             }
             answer => return answer,
