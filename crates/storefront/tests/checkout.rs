@@ -468,7 +468,7 @@ async fn carts_that_cannot_be_bought_open_no_order() {
         assert!(matches!(empty, Err(CheckoutError::EmptyCart)), "{empty:?}");
         sale.shop.catalogue.remove(&sale.b).await.unwrap();
         let Err(CheckoutError::NoLongerSold(gone)) = sale.place().await else { panic!("not refused") };
-        assert_eq!(gone, [sale.b.clone()]);
+        assert_eq!(gone, std::slice::from_ref(&sale.b));
         sale.shop.product("b", "2.50").await;
         sale.place().await.unwrap();
         let theirs = sale.checkout.place(&other, &sale.id, Agreed::PricesSeen, &sale.bank).await;

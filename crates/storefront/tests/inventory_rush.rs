@@ -26,6 +26,8 @@ use tokio::time::sleep;
 const STOCK: u32 = 100;
 const BUYERS: u32 = 200;
 const SEEDS: u64 = 50;
+/// One connection to a cluster holds up all that goes over it while it finds its way anew, so the buyers share many.
+const CONNECTIONS: usize = 26;
 /// Answers that are lost in the turmoil of a cluster are asked for again after this long.
 const IMPATIENT: Duration = Duration::from_millis(700);
 
@@ -55,7 +57,7 @@ struct Counted {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_rushes_over_breaking_connections_sell_each_unit_once() {
-    let breaking = Arc::new(Breaking::in_front_of(server(), 50).await);
+    let breaking = Arc::new(Breaking::in_front_of(server(), 25).await);
     let mut counted = Vec::new();
     let mut rushes = JoinSet::new();
     for seed in 0..SEEDS {
@@ -73,7 +75,7 @@ async fn fifty_rushes_over_breaking_connections_sell_each_unit_once() {
     }
     counted.extend(rushes.join_all().await);
     tell("over breaking connections", &counted, breaking.broken().into());
-    assert!(breaking.broken() > 100, "{} broken", breaking.broken());
+    assert!(breaking.broken() > 50, "{} broken", breaking.broken());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -84,7 +86,7 @@ async fn fifty_rushes_on_a_cluster_that_cuts_connections_sell_each_unit_once() {
     let counted = on_a_cluster(wires).await;
     let cut = cutting.end();
     tell("on a cluster that cuts connections", &counted, cut);
-    assert!(cut > 100, "{cut} cut");
+    assert!(cut > 50, "{cut} cut");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,7 +128,7 @@ fn move_slots(cluster: &Cluster, over: &AtomicBool) -> u64 {
 /// Connections to a cluster whose nodes have learnt the scripts.
 async fn connections(cluster: &Cluster) -> Vec<Wire> {
     let mut wires = Vec::new();
-    for _ in 0..26 {
+    for _ in 0..CONNECTIONS {
         wires.push(Wire::of_cluster_with_patience(cluster, IMPATIENT).await);
     }
     rush(SEEDS, wires.clone(), wires[0].clone(), own_keys(Layout::Cluster)).await;
@@ -138,9 +140,8 @@ async fn on_a_cluster(mut wires: Vec<Wire>) -> Vec<Counted> {
     let (mut counted, mut rushes) = (Vec::new(), JoinSet::new());
     for seed in 0..SEEDS {
         rushes.spawn(rush(seed, wires.clone(), observer.clone(), own_keys(Layout::Cluster)));
-        if rushes.len() == 1 {
+        if rushes.len() == 2 {
             counted.push(rushes.join_next().await.unwrap().unwrap());
-            eprintln!("{:?}", counted.last().map(|c| (c.looks, c.lost_answers)));
         }
     }
     counted.extend(rushes.join_all().await);
@@ -174,7 +175,6 @@ async fn rush(seed: u64, wires: Vec<Wire>, observer: Wire, keys: Keys) -> Counte
     let watching = Inventory::new(observer.clone(), keys.clone());
     persist(&mut 0, || watching.set_up(&product, STOCK, Some(20))).await.unwrap();
 
-    eprintln!("set up {seed}");
     let over = Arc::new(AtomicBool::new(false));
     let watch = tokio::spawn(watch(watching.clone(), product.clone(), Arc::clone(&over)));
     let sweeper = tokio::spawn(Sweeper::new(watching.clone()).run(sleep, |_| {}));
@@ -242,12 +242,7 @@ async fn rush(seed: u64, wires: Vec<Wire>, observer: Wire, keys: Keys) -> Counte
 async fn watch(inventory: Inventory<Wire>, product: Sku, over: Arc<AtomicBool>) -> u32 {
     let mut looks = 0;
     while !over.load(Ordering::Relaxed) {
-        let t = std::time::Instant::now();
-        let l = inventory.level(&product).await;
-        if t.elapsed().as_millis() > 300 {
-            eprintln!("{product} slow {:?} {l:?}", t.elapsed());
-        }
-        if let Ok(level) = l {
+        if let Ok(level) = inventory.level(&product).await {
             assert_eq!(level.free + level.held + level.sold, u64::from(STOCK), "{level:?}");
             looks += 1;
         }
@@ -367,9 +362,6 @@ async fn persist<T, E: MayBeLost, F: Future<Output = Result<T, E>>>(
             // Any other error is a finding.
             Err(error) if error.connection().is_some_and(is_lost) => {
                 *lost += 1;
-                if *lost % 20 == 0 {
-                    eprintln!("lost {lost} {:?}", error.connection());
-                }
                 sleep(Duration::from_millis(2)).await;
             }
             answer => return answer,
