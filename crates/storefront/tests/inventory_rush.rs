@@ -94,13 +94,13 @@ async fn fifty_rushes_while_their_slots_move_sell_each_unit_once() {
     let cluster = Arc::new(Cluster::start(3).unwrap());
     let wires = connections(&cluster).await;
     let over = Arc::new(AtomicBool::new(false));
-    let (moved, told) = (Arc::clone(&cluster), Arc::clone(&over));
-    let mover = std::thread::spawn(move || move_slots(&moved, &told));
+    let (under_way, told) = (Arc::clone(&cluster), Arc::clone(&over));
+    let mover = std::thread::spawn(move || move_slots(&under_way, &told));
     let counted = on_a_cluster(wires).await;
     over.store(true, Ordering::Relaxed);
-    let moves = mover.join().unwrap();
-    tell("while slots move", &counted, moves);
-    assert!(moves > 10, "{moves} moves");
+    let count = mover.join().unwrap();
+    tell("while slots move", &counted, count);
+    assert!(count > 10, "{count} moves");
 }
 
 /// Moves the slots of the products from primary to primary, with a pause in which a crowd can get something done.
@@ -188,7 +188,7 @@ async fn rush(seed: u64, wires: Vec<Wire>, observer: Wire, keys: Keys) -> Counte
         })
         .collect();
     for left in (1..wishes.len()).rev() {
-        wishes.swap(left, dice.below(left as u64 + 1) as usize);
+        wishes.swap(left, usize::try_from(dice.below(left as u64 + 1)).unwrap());
     }
     let mut buyers = JoinSet::new();
     for (number, wish) in wishes.into_iter().enumerate() {
