@@ -11,7 +11,7 @@ use super::{failed, known, product};
 
 const TEN_MINUTES: Duration = Duration::from_mins(10);
 /// How long somebody holds who never comes back.
-const MOMENT: Duration = Duration::from_millis(60);
+const MOMENT: Duration = Duration::from_millis(200);
 
 pub(super) async fn teach(page: &Page, keys: &Keys) -> Outcome {
     // So that the page need not show how the server learns each script.
@@ -66,7 +66,7 @@ pub(super) async fn teach(page: &Page, keys: &Keys) -> Outcome {
         "Zoe wants five: she gets none, and hears that there are four",
         matches!(greedy, Err(ReserveError::OutOfStock { available: 4 })),
     )?;
-    tokio::time::sleep(MOMENT * 2).await;
+    tokio::time::sleep(MOMENT + Duration::from_millis(20)).await;
 
     page.say(
         "Her time is up. Nothing has run since, so the plain count still says four; whoever sends the next script, any \
