@@ -65,6 +65,46 @@ pub enum Agreed {
 ///
 /// The round trips stated are those of a server that knows its scripts. An order of `n` lines takes 12 and `3 n` in all,
 /// where those of the lines are under way together in three rows; see each step.
+///
+/// ```
+/// use std::convert::Infallible;
+/// use storefront::{
+///     Agreed, Cart, Catalogue, Cents, Charge, Checkout, Inventory, Keys, Layout, OrderId, OrderState, Payments, Product,
+///     Representation, SessionId,
+/// };
+///
+/// /// Everybody pays. A real one calls its provider, with the order's id as idempotency key.
+/// struct Generous;
+///
+/// impl Payments for Generous {
+///     type Error = Infallible;
+///     async fn charge(&self, _: &OrderId, _: Cents) -> Result<Charge, Infallible> { Ok(Charge::Charged) }
+///     async fn refund(&self, _: &OrderId) -> Result<(), Infallible> { Ok(()) }
+///     async fn was_charged(&self, _: &OrderId) -> Result<bool, Infallible> { Ok(true) }
+/// }
+///
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// # let server = lab_server::Server::start()?;
+/// let connection = redis::Client::open(server.url())?.get_multiplexed_async_connection().await?;
+/// let keys = Keys::new("", Layout::Standalone);
+/// let (cart, inventory) = (
+///     Cart::new(connection.clone(), keys.clone(), Representation::Hash),
+///     Inventory::new(connection.clone(), keys.clone()),
+/// );
+/// let mug = Product { sku: "sku123".parse()?, name: "Coffee mug".parse()?, price: "19.99".parse()? };
+/// Catalogue::new(connection.clone(), keys).put(&mug).await?;
+/// inventory.set_up(&mug.sku, 5, None).await?;
+/// let guest = "abc123".parse::<SessionId>()?.into();
+/// cart.add(&guest, &mug.sku, "2".parse()?, None).await?;
+///
+/// let checkout = Checkout::new(connection, cart, inventory.clone());
+/// let order = checkout.place(&guest, &"ORD-1".parse()?, Agreed::PricesSeen, &Generous).await?;
+/// assert_eq!((order.state, order.total.to_string()), (OrderState::Done, "39.98".to_owned()));
+/// assert_eq!(inventory.level(&mug.sku).await?.sold, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Checkout<C> {
     connection: C,

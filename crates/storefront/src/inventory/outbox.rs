@@ -4,6 +4,9 @@
 //! numbers its changes and leaves them in an outbox, in the same step. Delivering is three steps: read the outbox, write what
 //! is new, take out what was written. Who writes compares the numbers with the last one that was delivered, so a second
 //! delivery, also one that comes late, adds nothing; and whoever comes after a crash delivers what is still there.
+//!
+//! Whoever removes the keys of a product removes its field of [`Keys::inventory_delivered`](crate::Keys::inventory_delivered)
+//! too: a new stock of it begins to number at 1 again.
 
 use redis::aio::ConnectionLike;
 
