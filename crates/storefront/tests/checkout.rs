@@ -5,174 +5,21 @@
     reason = "clippy's exemption for tests does not reach what they share or await"
 )]
 
+mod sale;
 mod shop;
 
-use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use shop::{Shop, in_every_shop, units, until};
+use sale::{Bank, LostBank, SHORT, Sale, TOTAL};
+use shop::{in_every_shop, units, until};
 use storefront::checkout::{PriceChange, Reason};
-use storefront::inventory::Level;
-use storefront::{
-    Agreed, CartOwner, Cents, Charge, Checkout, CheckoutError, Inventory, Order, OrderId, OrderState,
-    Payments, Quantity, ReservationId, Sku,
-};
+use storefront::{Agreed, Cents, Checkout, CheckoutError, Inventory, OrderState, Quantity, ReservationId};
 use tokio::task::JoinSet;
 
 const LONG: Duration = Duration::from_mins(10);
-const SHORT: Duration = Duration::from_millis(40);
-
-#[derive(Debug, thiserror::Error)]
-#[error("the connection to the bank was lost")]
-struct LostBank;
-
-/// A bank that keeps to the contract, and can lose its answer.
-#[derive(Clone, Default)]
-struct Bank {
-    books: Arc<Mutex<Books>>,
-    /// The charge is made, and its buyer never hears of it.
-    loses_answers: Arc<AtomicBool>,
-    declines: Arc<AtomicBool>,
-}
-
-#[derive(Default)]
-struct Books {
-    charged: HashMap<OrderId, Cents>,
-    charges: u32,
-    voided: HashSet<OrderId>,
-    refunds: u32,
-}
-
-impl Payments for Bank {
-    type Error = LostBank;
-
-    async fn charge(&self, order: &OrderId, amount: Cents) -> Result<Charge, LostBank> {
-        tokio::task::yield_now().await;
-        let mut books = self.books.lock().unwrap();
-        if books.voided.contains(order) || self.declines.load(Ordering::Relaxed) {
-            return Ok(Charge::Declined);
-        }
-        if books.charged.insert(order.clone(), amount).is_none() {
-            books.charges += 1;
-        }
-        if self.loses_answers.load(Ordering::Relaxed) { Err(LostBank) } else { Ok(Charge::Charged) }
-    }
-
-    async fn refund(&self, order: &OrderId) -> Result<(), LostBank> {
-        let mut books = self.books.lock().unwrap();
-        books.voided.insert(order.clone());
-        if books.charged.remove(order).is_some() {
-            books.refunds += 1;
-        }
-        Ok(())
-    }
-
-    async fn was_charged(&self, order: &OrderId) -> Result<bool, LostBank> {
-        Ok(self.books.lock().unwrap().charged.contains_key(order))
-    }
-}
-
-impl Bank {
-    /// What the order was charged and not refunded, in cents.
-    fn has(&self, order: &OrderId) -> Option<i64> {
-        self.books.lock().unwrap().charged.get(order).map(|cents| cents.get())
-    }
-
-    fn charges(&self) -> u32 {
-        self.books.lock().unwrap().charges
-    }
-}
-
-/// A cart with two of `a` at 10.00 and one of `b` at 2.50, and five of each in stock.
-struct Sale {
-    shop: Shop,
-    checkout: Checkout<shop::Wire>,
-    inventory: Inventory<shop::Wire>,
-    owner: CartOwner,
-    a: Sku,
-    b: Sku,
-    bank: Bank,
-    id: OrderId,
-}
-
-const TOTAL: i64 = 2250;
-
-impl Sale {
-    async fn of(shop: Shop) -> Self {
-        let owner = shop.user(1).await;
-        let (a, b) = (shop.product("a", "10").await, shop.product("b", "2.50").await);
-        let inventory = Inventory::new(shop.wire.clone(), shop.keys.clone());
-        for product in [&a, &b] {
-            inventory.set_up(product, 5, None).await.unwrap();
-        }
-        shop.cart.add(&owner, &a, units(2), None).await.unwrap();
-        shop.cart.add(&owner, &b, units(1), None).await.unwrap();
-        let checkout = Checkout::new(shop.wire.clone(), shop.cart.clone(), inventory.clone());
-        let id = "ORD-1".parse().unwrap();
-        Self { checkout, inventory, owner, a, b, bank: Bank::default(), id, shop }
-    }
-
-    /// Buyers have this long for each part.
-    fn in_a_hurry(mut self) -> Self {
-        self.checkout = self.checkout.with_times(SHORT, SHORT);
-        self
-    }
-
-    async fn open(&self) -> Order {
-        self.checkout.open::<LostBank>(&self.owner, &self.id, Agreed::PricesSeen).await.unwrap()
-    }
-
-    async fn place(&self) -> Result<Order, CheckoutError<LostBank>> {
-        self.checkout.place(&self.owner, &self.id, Agreed::PricesSeen, &self.bank).await
-    }
-
-    async fn level(&self, product: &Sku) -> (u64, u64, u64) {
-        let Level { free, held, sold } = self.inventory.level(product).await.unwrap();
-        (free, held, sold)
-    }
-
-    async fn in_cart(&self) -> (u32, u32) {
-        (self.shop.units(&self.owner, &self.a).await, self.shop.units(&self.owner, &self.b).await)
-    }
-
-    /// Waits until the recovery has finished the order and every hold has ended.
-    async fn recovered(&self) -> Order {
-        until("the recovery has finished the order", async || {
-            self.checkout.recover(&self.bank).await.unwrap();
-            let order = self.checkout.get(&self.id).await.unwrap();
-            let finished = order.is_none_or(|order| order.state.is_finished());
-            finished && self.level(&self.a).await.1 == 0 && self.level(&self.b).await.1 == 0
-        })
-        .await;
-        self.checkout.get(&self.id).await.unwrap().unwrap()
-    }
-
-    /// Charged once, sold, and the cart without what was bought.
-    async fn assert_bought(&self, when: &str) {
-        let when = format!("{}, {when}", self.shop.kind);
-        assert_eq!((self.bank.has(&self.id), self.bank.charges()), (Some(TOTAL), 1), "{when}");
-        assert_eq!((self.level(&self.a).await, self.level(&self.b).await), ((3, 0, 2), (4, 0, 1)), "{when}");
-        assert_eq!(self.in_cart().await, (0, 0), "{when}");
-        self.assert_nothing_is_left(&when).await;
-    }
-
-    /// Nothing charged, the stock back, the cart as it was.
-    async fn assert_undone(&self, when: &str) {
-        let when = format!("{}, {when}", self.shop.kind);
-        assert_eq!(self.bank.has(&self.id), None, "{when}");
-        assert_eq!((self.level(&self.a).await, self.level(&self.b).await), ((5, 0, 0), (5, 0, 0)), "{when}");
-        assert_eq!(self.in_cart().await, (2, 1), "{when}");
-        self.assert_nothing_is_left(&when).await;
-    }
-
-    async fn assert_nothing_is_left(&self, when: &str) {
-        let unfinished = self.shop.send(&["ZCARD", &self.shop.keys.unfinished_orders()]).await;
-        assert_eq!(unfinished, redis::Value::Int(0), "{when}");
-    }
-}
 
 #[tokio::test]
 async fn an_order_is_charged_once_sold_and_out_of_the_cart_however_often_it_is_placed() {

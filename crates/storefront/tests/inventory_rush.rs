@@ -6,6 +6,7 @@
     reason = "clippy's exemption for tests does not reach what they share or await"
 )]
 
+mod persistence;
 mod shop;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,12 +15,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lab_server::Cluster;
-use redis::{FromRedisValue, RedisError};
+use persistence::{Dice, persist};
+use redis::FromRedisValue;
 use shop::faults::{Breaking, Cutting};
 use shop::{Wire, own_keys, server, sku, units};
-use storefront::{
-    Inventory, InventoryError, Keys, Layout, ReservationId, ReserveError, SettleError, Sku, Sweeper,
-};
+use storefront::{Inventory, Keys, Layout, ReservationId, ReserveError, SettleError, Sku, Sweeper};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -348,72 +348,5 @@ impl Buyer {
 
     async fn pause(&mut self, most: u64) {
         sleep(Duration::from_millis(self.dice.below(most))).await;
-    }
-}
-
-/// Asks until there is an answer, as a client does whose connection is lost: the outcome is unknown, the id is the same.
-/// Counts the answers that were lost.
-async fn persist<T, E: MayBeLost, F: Future<Output = Result<T, E>>>(
-    lost: &mut u32,
-    ask: impl Fn() -> F,
-) -> Result<T, E> {
-    loop {
-        match ask().await {
-            // Any other error is a finding.
-            Err(error) if error.connection().is_some_and(is_lost) => {
-                *lost += 1;
-                sleep(Duration::from_millis(2)).await;
-            }
-            answer => return answer,
-        }
-    }
-}
-
-fn is_lost(error: &RedisError) -> bool {
-    error.is_io_error() || error.is_connection_dropped() || error.is_timeout()
-}
-
-trait MayBeLost {
-    fn connection(&self) -> Option<&RedisError>;
-}
-
-impl MayBeLost for ReserveError {
-    fn connection(&self) -> Option<&RedisError> {
-        self.redis_error()
-    }
-}
-
-impl MayBeLost for SettleError {
-    fn connection(&self) -> Option<&RedisError> {
-        self.redis_error()
-    }
-}
-
-impl MayBeLost for InventoryError {
-    fn connection(&self) -> Option<&RedisError> {
-        self.redis_error()
-    }
-}
-
-impl MayBeLost for RedisError {
-    fn connection(&self) -> Option<&RedisError> {
-        Some(self)
-    }
-}
-
-/// Numbers from a seed (SplitMix64).
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
     }
 }
