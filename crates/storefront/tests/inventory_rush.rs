@@ -29,7 +29,7 @@ const SEEDS: u64 = 50;
 /// One connection to a cluster holds up all that goes over it while it finds its way anew, so the buyers share many.
 const CONNECTIONS: usize = 26;
 /// Answers that are lost in the turmoil of a cluster are asked for again after this long.
-const IMPATIENT: Duration = Duration::from_millis(700);
+const IMPATIENT: Duration = Duration::from_secs(2);
 
 /// What somebody wants. More single units are wanted than there are, so all are sold in the end.
 #[derive(Clone, Copy, PartialEq)]
