@@ -76,9 +76,11 @@ pub use cart::{
     LeftBehind, Line, LineState, Merged, RemoveError, Removed, Representation,
 };
 pub use catalogue::{Catalogue, Product, Put, PutError};
+pub use checkout::{Agreed, Charge, Checkout, CheckoutError, Order, OrderState, Payments};
 pub use ids::{
     ApiKey, CartOwner, CustomerId, EventId, IdError, Label, OrderId, ReservationId, SessionId, Sku, UserId,
 };
+pub use inventory::{Inventory, InventoryError, ReserveError, SettleError, Sweeper};
 pub use keys::{CartKeys, Keys, Layout};
 pub use money::{Cents, PriceError};
 pub use names::{NameError, PersonName, ProductName};

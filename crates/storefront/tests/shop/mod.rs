@@ -214,6 +214,12 @@ impl Shop {
         }
     }
 
+    /// The same kind of shop in another namespace.
+    pub fn clone_behind_another_prefix(&self) -> Self {
+        let layout = self.keys.layout();
+        Self::new(self.wire.clone(), layout, self.cart.representation(), self.cart.item_expiry())
+    }
+
     /// The same shop with carts that live this long.
     pub fn with_ttl(mut self, ttl: Duration) -> Self {
         self.cart = self.cart.with_ttl(ttl);

@@ -1,0 +1,133 @@
+//! Ways to take units out of a stock, for comparison.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use lab_runner::{Approach, Wire};
+use redis::RedisResult;
+use storefront::{Inventory, Keys, Quantity, ReservationId, Sku};
+
+use super::{as_redis, known};
+
+/// How many requests are under way at a time.
+pub const AT_A_TIME: usize = 50;
+
+/// How a unit is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakeStock {
+    /// INCR of a counter: the floor, one plain round trip.
+    Incr,
+    /// DECR without a look: goes below zero.
+    Decr,
+    /// GET, compare, DECR: oversells.
+    GetThenDecr,
+    /// [`Inventory::reserve`].
+    Reserve,
+    /// [`Inventory::reserve`] and [`Inventory::confirm`].
+    ReserveAndConfirm,
+}
+
+impl TakeStock {
+    /// All of them, the floor first.
+    pub const ALL: [Self; 5] =
+        [Self::Incr, Self::Decr, Self::GetThenDecr, Self::Reserve, Self::ReserveAndConfirm];
+}
+
+/// A stock, and how much is taken of it.
+#[derive(Clone, Debug)]
+pub struct Stock {
+    units: u32,
+    keys: Keys,
+    key: String,
+}
+
+impl Stock {
+    /// So many units, all of which are taken.
+    #[must_use]
+    pub fn new(units: u32, keys: &Keys) -> Self {
+        Self { units, keys: keys.clone(), key: keys.inventory(&product()).free }
+    }
+}
+
+/// What is taken.
+pub(super) fn product() -> Sku {
+    known("BULK")
+}
+
+impl Approach for TakeStock {
+    type Subject = Stock;
+    /// The units taken.
+    type Observed = usize;
+
+    fn label(self) -> String {
+        match self {
+            Self::Incr => "INCR (the floor)",
+            Self::Decr => "DECR, no look",
+            Self::GetThenDecr => "GET, compare, DECR",
+            Self::Reserve => "reserve",
+            Self::ReserveAndConfirm => "reserve, confirm",
+        }
+        .to_owned()
+    }
+
+    fn operations(self, stock: &Stock) -> u64 {
+        u64::from(stock.units)
+    }
+
+    async fn reset<C: Wire>(self, stock: &Stock, connection: &mut C) -> RedisResult<()> {
+        for key in stock.keys.all_of_inventory(&product()) {
+            redis::cmd("UNLINK").arg(key).exec_async(connection).await?;
+        }
+        let inventory = Inventory::new(connection.clone(), stock.keys.clone());
+        inventory.set_up(&product(), stock.units, None).await.map_err(|error| as_redis(&error))?;
+        // The server learns the scripts; of this product there is no stock.
+        let (nothing, id) = (known("NOTHING"), known("nobody"));
+        drop(inventory.reserve(&nothing, &id, Quantity::ONE, Duration::from_mins(1)).await);
+        drop(inventory.confirm(&nothing, &id).await);
+        Ok(())
+    }
+
+    async fn run<C: Wire>(self, stock: &Stock, connection: &mut C) -> RedisResult<usize> {
+        let client = Client { connection: connection.clone(), stock: Arc::new(stock.clone()) };
+        // Each request owns what it needs: futures that borrow could not move between threads, as `Approach` wants.
+        let requests = stream::iter(0..stock.units).map(move |number| self.take(client.clone(), number));
+        let taken: Vec<bool> = requests.buffer_unordered(AT_A_TIME).try_collect().await?;
+        Ok(taken.into_iter().filter(|taken| *taken).count())
+    }
+}
+
+#[derive(Clone)]
+struct Client<C> {
+    connection: C,
+    stock: Arc<Stock>,
+}
+
+impl TakeStock {
+    async fn take<C: Wire>(self, client: Client<C>, number: u32) -> RedisResult<bool> {
+        let Client { mut connection, stock } = client;
+        let key = &stock.key;
+        match self {
+            Self::Incr => redis::cmd("INCR").arg(key).exec_async(&mut connection).await?,
+            Self::Decr => redis::cmd("DECR").arg(key).exec_async(&mut connection).await?,
+            Self::GetThenDecr => {
+                let left: i64 = redis::cmd("GET").arg(key).query_async(&mut connection).await?;
+                if left < 1 {
+                    return Ok(false);
+                }
+                redis::cmd("DECR").arg(key).exec_async(&mut connection).await?;
+            }
+            Self::Reserve | Self::ReserveAndConfirm => {
+                let (product, id): (Sku, ReservationId) = (product(), known(&format!("b{number}")));
+                let time = Duration::from_mins(10);
+                let inventory = Inventory::new(connection, stock.keys.clone());
+                let held = inventory.reserve(&product, &id, Quantity::ONE, time).await;
+                held.map_err(|error| as_redis(&error))?;
+                if self == Self::ReserveAndConfirm {
+                    inventory.confirm(&product, &id).await.map_err(|error| as_redis(&error))?;
+                }
+            }
+        }
+        Ok(true)
+    }
+}

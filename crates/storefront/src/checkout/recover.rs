@@ -1,0 +1,66 @@
+//! Finishing what a buyer has left.
+
+use redis::aio::ConnectionLike;
+
+use super::scripts::DUE;
+use super::{Checkout, CheckoutError, Order, OrderState, Payments, Reason};
+use crate::OrderId;
+use crate::store::StoreError;
+
+/// How many orders one call of [`Checkout::recover`] looks at.
+const A_ROUND: usize = 1_000;
+
+/// What was found and finished.
+#[derive(Debug)]
+pub struct Recovered<P: std::error::Error> {
+    /// Orders that are done or cancelled now.
+    pub finished: Vec<Order>,
+    /// Orders that could not be finished; the next recovery tries again.
+    pub failed: Vec<(OrderId, CheckoutError<P>)>,
+}
+
+impl<C: ConnectionLike + Clone> Checkout<C> {
+    /// Finishes the orders whose buyers have let their time pass, at most 1,000. A service calls it every few seconds, and
+    /// several may at once. One round trip if there are none.
+    ///
+    /// An order that never got to the payment is cancelled. One that did is done if it was charged, as the payments know,
+    /// and cancelled if not.
+    pub async fn recover<P: Payments>(&self, payments: &P) -> Result<Recovered<P::Error>, StoreError> {
+        let key = self.keys.unfinished_orders();
+        let due: Vec<String> = DUE.key(&key).arg(A_ROUND).invoke_async(&mut self.connection.clone()).await?;
+        let mut recovered = Recovered { finished: Vec::new(), failed: Vec::new() };
+        for id in due {
+            let id: OrderId = id.parse().map_err(|_| StoreError::malformed(&key, &id))?;
+            match self.recover_one(&id, payments).await {
+                Ok(order) => recovered.finished.extend(order),
+                Err(error) => recovered.failed.push((id, error)),
+            }
+        }
+        Ok(recovered)
+    }
+
+    async fn recover_one<P: Payments>(
+        &self,
+        id: &OrderId,
+        payments: &P,
+    ) -> Result<Option<Order>, CheckoutError<P::Error>> {
+        let Some(order) = self.get(id).await? else {
+            // Its buyer died before opening it, or is about to.
+            self.unschedule(id, "overdue").await?;
+            return Ok(None);
+        };
+        let order = match order.state {
+            OrderState::Open => self.give_up(&order, Reason::Abandoned).await?,
+            OrderState::Paying => {
+                if payments.was_charged(id).await.map_err(CheckoutError::Payment)? {
+                    self.paid(&order).await?
+                } else {
+                    // The charge may be on its way. Cancelling ends the payment first, so it comes too late.
+                    self.give_up(&order, Reason::Abandoned).await?
+                }
+            }
+            _ => order,
+        };
+        Ok(Some(self.advance(order, payments).await?))
+    }
+}

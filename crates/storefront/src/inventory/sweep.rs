@@ -1,0 +1,142 @@
+//! Returning expired holds although nobody asks for the product, and forgetting what was settled long ago.
+
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use redis::aio::ConnectionLike;
+
+use super::scripts::DUE;
+use super::{Inventory, InventoryError, Operation};
+use crate::Sku;
+use crate::store::StoreError;
+
+/// How many products are swept at a time.
+const AT_A_TIME: usize = 32;
+/// How many products one round of [`Inventory::sweep_all`] sweeps; what is left waits for the next.
+const A_ROUND: usize = 10_000;
+
+/// What a sweep has found.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Swept {
+    /// The products that were looked at.
+    pub products: usize,
+    /// The units that are free again.
+    pub returned: u64,
+    /// The settled ids that were forgotten.
+    pub forgotten: u64,
+}
+
+impl<C: ConnectionLike + Clone> Inventory<C> {
+    /// Returns the expired holds of one product, and forgets the ids that were settled long enough ago. On a cluster it
+    /// also delivers what waits in the product's outbox.
+    ///
+    /// One round trip, and one more for each 250 that there is to do; three more where there is something to deliver.
+    pub async fn sweep(&self, product: &Sku) -> Result<Swept, InventoryError> {
+        let mut swept = Swept { products: 1, ..Swept::default() };
+        loop {
+            let mut reply = self.run(Operation::Sweep, product, &[]).await?;
+            if reply.outcome != "SWEPT" {
+                return Err(reply.into_error().into());
+            }
+            swept.returned += reply.next::<u64>()?;
+            let forgotten: u64 = reply.next()?;
+            swept.forgotten += forgotten;
+            let waiting: u64 = reply.next()?;
+            if forgotten == 0 {
+                if waiting > 0 {
+                    self.deliver(product).await?;
+                }
+                return Ok(swept);
+            }
+        }
+    }
+
+    /// Sweeps every product of which something is due: one round trip to know them, then those of [`Inventory::sweep`], 32
+    /// products at a time. On a cluster no key can tell what is due in the slots of the products, so it is every product
+    /// that was ever set up, one round trip each.
+    pub async fn sweep_all(&self) -> Result<Swept, InventoryError> {
+        let due: Vec<String> = DUE
+            .key(self.keys.inventory_due())
+            .arg(A_ROUND)
+            .invoke_async(&mut self.connection.clone())
+            .await?;
+        let index = self.keys.inventory_due();
+        let due: Vec<Sku> = due
+            .into_iter()
+            .map(|product| product.parse().map_err(|_| StoreError::malformed(&index, &product)))
+            .collect::<Result<_, _>>()?;
+        let mut all = Swept::default();
+        for products in due.chunks(AT_A_TIME) {
+            for swept in try_join_all(products.iter().map(|product| self.sweep_if_there(product))).await? {
+                all.products += swept.products;
+                all.returned += swept.returned;
+                all.forgotten += swept.forgotten;
+            }
+        }
+        Ok(all)
+    }
+
+    /// Stock that was removed meanwhile is none to sweep.
+    async fn sweep_if_there(&self, product: &Sku) -> Result<Swept, InventoryError> {
+        match self.sweep(product).await {
+            Err(InventoryError::UnknownProduct(_)) => Ok(Swept::default()),
+            swept => swept,
+        }
+    }
+}
+
+/// Sweeps again and again. A service runs one in the background, or several: they do not get in each other's way.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use storefront::{Inventory, Keys, Layout, Sweeper};
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// # let server = lab_server::Server::start()?;
+/// # let connection = redis::Client::open(server.url())?.get_multiplexed_async_connection().await?;
+/// let inventory = Inventory::new(connection, Keys::new("", Layout::Standalone));
+/// let sweeper = Sweeper::new(inventory).run(tokio::time::sleep, |swept| {
+///     if let Err(error) = swept {
+///         eprintln!("the next sweep will make up for it: {error}");
+///     }
+/// });
+/// let sweeper = tokio::spawn(sweeper);
+/// # sweeper.abort();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Sweeper<C> {
+    inventory: Inventory<C>,
+    pause: Duration,
+}
+
+impl<C: ConnectionLike + Clone> Sweeper<C> {
+    /// Half a second between two sweeps: no hold outlives its time by a second.
+    pub const DEFAULT_PAUSE: Duration = Duration::from_millis(500);
+
+    /// A sweeper of this stock.
+    pub fn new(inventory: Inventory<C>) -> Self {
+        Self { inventory, pause: Self::DEFAULT_PAUSE }
+    }
+
+    /// How long to pause between two sweeps.
+    #[must_use]
+    pub fn with_pause(mut self, pause: Duration) -> Self {
+        self.pause = pause;
+        self
+    }
+
+    /// Sweeps until the future is dropped. `sleep` is the runtime's, for example `tokio::time::sleep`; `report` hears of
+    /// each sweep. An error ends that sweep only.
+    pub async fn run<S: Future<Output = ()>>(
+        self,
+        sleep: impl Fn(Duration) -> S,
+        mut report: impl FnMut(Result<Swept, InventoryError>),
+    ) {
+        loop {
+            report(self.inventory.sweep_all().await);
+            sleep(self.pause).await;
+        }
+    }
+}
