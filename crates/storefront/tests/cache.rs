@@ -9,7 +9,7 @@ mod shop;
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
-use std::future::pending;
+use std::future::{Ready, pending, ready};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -30,8 +30,8 @@ fn product(keys: &Keys, id: &str) -> CacheKey {
 }
 
 /// Loads a number and nothing else.
-async fn number(number: u64) -> Result<Option<u64>, Infallible> {
-    Ok(Some(number))
+fn number(number: u64) -> Ready<Result<Option<u64>, Infallible>> {
+    ready(Ok(Some(number)))
 }
 
 async fn another(layout: Layout) -> Wire {
@@ -239,11 +239,11 @@ async fn no_document_is_served_that_is_older_than_an_invalidation_before_the_cal
                 (stale, cache.statistics().late)
             });
         }
-        let writer = Cache::new(another(keys.layout()).await, keys.clone(), sleep);
+        let shopkeeper = Cache::new(another(keys.layout()).await, keys.clone(), sleep);
         for write in 1..=writes {
             row.store(write, Ordering::SeqCst);
             let seen = loads.load(Ordering::SeqCst);
-            writer.invalidate(&key).await.unwrap();
+            shopkeeper.invalidate(&key).await.unwrap();
             certain.store(write, Ordering::SeqCst);
             // The next write comes while somebody loads, or a moment later.
             let begun = async {
