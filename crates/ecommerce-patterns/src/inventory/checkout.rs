@@ -72,7 +72,7 @@ impl Desk {
         users.create_with_id(user, new).await.map_err(|error| failed(&error))?;
         let catalogue = Catalogue::new(page.quietly(), keys.clone());
         let inventory = Inventory::new(page.quietly(), keys.clone());
-        for (sku, name, price) in [(mug(), "Coffee mug", "19.99"), (kettle(), "Kettle", "45.50")] {
+        for (sku, name, price) in [(mug(), "Travel mug", "19.99"), (kettle(), "Kettle", "45.50")] {
             let product = Product { sku, name: known(name), price: known(price) };
             catalogue.put(&product).await.map_err(|error| failed(&error))?;
             inventory.set_up(&product.sku, 10, None).await.map_err(|error| failed(&error))?;

@@ -57,6 +57,6 @@ impl Names {
     }
 
     fn named(&self, rest: &str) -> String {
-        format!("{}search:{rest}", self.prefix)
+        format!("{}shop_search:{rest}", self.prefix)
     }
 }

@@ -98,7 +98,7 @@ impl Shop {
             Layout::Standalone => ("autocomplete:", "facet:"),
             Layout::Cluster => ("{autocomplete}:", "{facet}:"),
         };
-        for ours in [autocomplete, facet, "search:"] {
+        for ours in [autocomplete, facet, "shop_search:"] {
             let mut redis = page.quietly();
             let left = own_keys::matching(&mut redis, &format!("{prefix}{ours}*"), MOST_KEYS).await?;
             own_keys::unlink(&mut redis, &left).await?;

@@ -5,9 +5,9 @@ use lab_runner::table::Facts;
 use lab_runner::{LessonError, Outcome, Page};
 use redis::RedisResult;
 use storefront::session::{LoginError, RotateError, Sessions, UpdateError};
-use storefront::{Cart, Keys, Representation, SessionId};
+use storefront::{Cart, Keys, Representation, SessionId, UserId};
 
-use super::{known, told, user_id};
+use super::{known, told};
 
 /// How often each mistake is made.
 pub const TIMES: usize = 20;
@@ -21,7 +21,7 @@ pub(super) fn keys_of(keys: &Keys) -> Vec<String> {
         .map(|id: SessionId| keys.session(&id))
         .collect();
     all.extend((0..TIMES).map(|number| keys.session(&rotated(number))));
-    all.extend([keys.user_sessions(user_id(9)), keys.ending_sessions(user_id(9)), naive_index(keys)]);
+    all.extend([keys.user_sessions(nobody()), keys.ending_sessions(nobody()), naive_index(keys)]);
     all
 }
 
@@ -43,7 +43,7 @@ fn rotated(number: usize) -> SessionId {
 
 /// The Set of ids that the obvious 'log out everywhere' goes through.
 fn naive_index(keys: &Keys) -> String {
-    format!("{}:naive", keys.user_sessions(user_id(9)))
+    format!("{}:naive", keys.user_sessions(nobody()))
 }
 
 pub(super) async fn count(page: &Page, keys: &Keys) -> Outcome {
@@ -84,6 +84,11 @@ struct Shop {
     sessions: Sessions<Connection>,
 }
 
+/// A user whom no other lesson makes: those on loading make a hundred thousand, from 1 up.
+fn nobody() -> UserId {
+    UserId::MAX
+}
+
 impl Shop {
     /// The victim's browser has an id from the attacker, and keeps it.
     async fn keep_ids(&self) -> Result<usize, LessonError> {
@@ -105,13 +110,13 @@ impl Shop {
         let mut stolen = 0;
         for number in 0..TIMES {
             // There is no such user, so no cart moves; the session is replaced all the same.
-            let login = self.sessions.login(&cart, &planted(number), user_id(9)).await;
+            let login = self.sessions.login(&cart, &planted(number), nobody()).await;
             if !matches!(login, Err(LoginError::Cart(_))) {
                 return Err(LessonError::Check("only the cart stays where it is".into()));
             }
             stolen += usize::from(self.sessions.read(&planted(number)).await.map_err(told)?.is_some());
         }
-        let begun = self.sessions.log_out_everywhere(user_id(9)).await.map_err(told)?;
+        let begun = self.sessions.log_out_everywhere(nobody()).await.map_err(told)?;
         if begun == TIMES {
             Ok(stolen)
         } else {
@@ -197,8 +202,8 @@ impl Shop {
     async fn end_all(&self) -> Result<usize, LessonError> {
         let mut missed = 0;
         for _ in 0..TIMES {
-            let id = self.sessions.begin(Some(user_id(9)), &[]).await.map_err(told)?;
-            let both = tokio::join!(self.sessions.rotate(&id), self.sessions.log_out_everywhere(user_id(9)));
+            let id = self.sessions.begin(Some(nobody()), &[]).await.map_err(told)?;
+            let both = tokio::join!(self.sessions.rotate(&id), self.sessions.log_out_everywhere(nobody()));
             both.1.map_err(told)?;
             if let Ok(new) = both.0 {
                 missed += usize::from(self.sessions.read(&new).await.map_err(told)?.is_some());

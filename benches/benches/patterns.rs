@@ -1,0 +1,64 @@
+//! What the patterns of a shop keep of a plain command's throughput: `cargo bench --bench patterns`. The first of each group
+//! is the floor, as in the lessons.
+
+use std::process::ExitCode;
+
+use benches::Bench;
+use criterion::Criterion;
+use ecommerce_patterns::analytics::{RecordEvents, Traffic};
+use ecommerce_patterns::caching::{CacheHit, Documents};
+use ecommerce_patterns::data::{Data, Size};
+use ecommerce_patterns::inventory::{Stock, TakeStock};
+use ecommerce_patterns::keys_on;
+use ecommerce_patterns::rate_limits::{Limiting, Requests};
+use ecommerce_patterns::real_time::{BuyAtOnce, Purchases};
+use ecommerce_patterns::recommendations::{Report, Reports};
+use ecommerce_patterns::search::{CompleteBy, FilterBy, Shop, Ticked, Typed};
+use ecommerce_patterns::sessions::{ReadSession, Visitors};
+use lab_connection::Failure;
+use lab_runner::{Approach, Comparison};
+use storefront::limits::Counting;
+
+/// Operations of one pass, and how many of them are under way at a time.
+const OPERATIONS: usize = 200;
+const AT_A_TIME: usize = 50;
+
+fn main() -> ExitCode {
+    benches::main(run)
+}
+
+fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
+    let keys = keys_on(bench.target());
+    let (prefix, layout) = ("", keys.layout());
+
+    let visitors = Visitors::of(OPERATIONS, AT_A_TIME, &keys);
+    compare(bench, criterion, "Reading sessions", &ReadSession::ALL, &visitors)?;
+    let documents = Documents::of(OPERATIONS, AT_A_TIME, &keys);
+    compare(bench, criterion, "Cache hits", &CacheHit::ALL, &documents)?;
+    compare(bench, criterion, "Taking stock", &TakeStock::ALL, &Stock::new(200, &keys))?;
+    let reports = Reports::of(OPERATIONS, prefix, layout);
+    compare(bench, criterion, "Reporting what customers do", &Report::ALL, &reports)?;
+    let requests = Requests::new(&keys, 10, OPERATIONS);
+    compare(bench, criterion, "Limiters", &Limiting::all(Counting::Script), &requests)?;
+    let purchases = Purchases::new(keys.clone(), OPERATIONS);
+    compare(bench, criterion, "Buying in a flash sale", &BuyAtOnce::ALL, &purchases)?;
+    let traffic = Traffic::of(OPERATIONS, prefix, layout);
+    compare(bench, criterion, "Recording events", &RecordEvents::ALL, &traffic)?;
+
+    let shop = Shop::of(&Data::new(1, Size::LESSON), &keys);
+    bench.wait_for(async { Ok(shop.open(&bench.target().connection()).await?) })?;
+    let full_text = bench.can("FT.SEARCH");
+    let ticked = Ticked::of(shop.clone());
+    compare(bench, criterion, "A page of a shop with counts", &FilterBy::all(full_text), &ticked)?;
+    compare(bench, criterion, "Completing a prefix", &CompleteBy::all(full_text), &Typed::of(shop))
+}
+
+fn compare<A: Approach + 'static>(
+    bench: &Bench,
+    criterion: &mut Criterion,
+    title: &str,
+    approaches: &[A],
+    subject: &A::Subject,
+) -> Result<(), Failure> {
+    bench.approaches(criterion, &Comparison { title, approaches, subject })
+}
