@@ -2,7 +2,7 @@
 //!
 //! In reading order:
 //!
-//! 1. [`lesson`]: what a lesson is, and the register of a crate's lessons.
+//! 1. [`lesson`]: what a lesson is, and the register of a crate's lessons; [`register`] tells what is wrong with one.
 //! 2. [`page`]: what a lesson writes on: paragraphs, traced commands, checks, tables.
 //! 3. [`block`]: the parts of a page as plain data.
 //! 4. [`comparison`]: approaches, verified before they are timed; [`measurement`] is what it finds. [`statistics`] and
@@ -23,6 +23,7 @@ pub mod measurement;
 pub mod page;
 mod pause;
 pub mod progress;
+pub mod register;
 pub mod render;
 pub mod spent;
 pub mod start;
