@@ -469,3 +469,25 @@ proptest! {
         prop_assert!(!of(&one).chars().any(|character| signs.contains(&character) || !character.is_ascii()));
     }
 }
+
+#[tokio::test]
+async fn a_document_is_never_written_over_somebody_elses_key() {
+    in_each_layout(async |wire, keys| {
+        let cache = Cache::new(wire.clone(), keys.clone(), sleep);
+        let key = product(&keys, "123");
+        wire.send(&["HSET", &key.value, "name", "Coffee mug"]).await;
+        assert!(cache.put(&key, Some(&1)).await.is_err());
+        assert_eq!(wire.send(&["HLEN", &key.value]).await, redis::Value::Int(1));
+
+        // It comes while somebody loads.
+        let key = product(&keys, "456");
+        let load = async || {
+            wire.send(&["HSET", &key.value, "name", "Coffee mug"]).await;
+            Ok::<_, Infallible>(Some(1))
+        };
+        assert_eq!(cache.get_or_load(&key, load).await.unwrap(), Some(1));
+        assert_eq!(cache.statistics().not_stored, 1);
+        assert_eq!(wire.send(&["HLEN", &key.value]).await, redis::Value::Int(1));
+    })
+    .await;
+}

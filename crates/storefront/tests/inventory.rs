@@ -403,3 +403,42 @@ async fn each_operation_makes_the_round_trips_it_states() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_product_that_cannot_be_swept_does_not_keep_others_from_it() {
+    in_each_layout(async |wire, keys| {
+        let inventory = Inventory::new(wire.clone(), keys.clone());
+        let (broken, product) = (sku("A"), sku("B"));
+        for one in [&broken, &product] {
+            inventory.set_up(one, 5, None).await.unwrap();
+            inventory.reserve(one, &id("ann"), units(2), SHORT).await.unwrap();
+        }
+        wire.send(&["SET", &keys.inventory(&broken).free, "somebody else's"]).await;
+        wire.send(&["ZADD", &keys.inventory_due(), "0", "no SKU at all"]).await;
+        until("the other is swept", async || {
+            assert!(inventory.sweep_all().await.is_err(), "it is told");
+            plain_count(&wire, &keys, &product).await == 5
+        })
+        .await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_cluster_sweeps_every_product_however_many_there_are() {
+    let (wire, keys) = (Wire::cluster().await, shop::own_keys(Layout::Cluster));
+    let (inventory, last) = stock(&wire, &keys, 5).await;
+    inventory.reserve(&last, &id("ann"), units(2), SHORT).await.unwrap();
+    // Ten thousand that come first, and have no stock any more.
+    let mut add = redis::cmd("ZADD");
+    add.arg(keys.inventory_due());
+    for n in 0..10_000 {
+        add.arg(0).arg(format!("A{n}"));
+    }
+    add.exec_async(&mut wire.clone()).await.unwrap();
+    until("the last is swept", async || {
+        inventory.sweep_all().await.unwrap();
+        plain_count(&wire, &keys, &last).await == 5
+    })
+    .await;
+}

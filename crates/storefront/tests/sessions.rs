@@ -699,3 +699,17 @@ async fn extreme_times_are_taken_as_the_nearest_sensible_ones() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn logging_out_everywhere_leaves_somebody_elses_set_alone() {
+    in_each_layout(async |wire, keys| {
+        let (sessions, user) = (Sessions::new(wire.clone(), keys.clone()), UserId::new(7).unwrap());
+        for key in [keys.user_sessions(user), keys.ending_sessions(user)] {
+            wire.send(&["SADD", &key, "a"]).await;
+            assert!(sessions.log_out_everywhere(user).await.is_err());
+            assert_eq!(wire.send(&["SCARD", &key]).await, redis::Value::Int(1));
+            wire.send(&["DEL", &key]).await;
+        }
+    })
+    .await;
+}

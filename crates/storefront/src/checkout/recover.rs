@@ -29,14 +29,19 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
         let key = self.keys.unfinished_orders();
         let due: Vec<String> = DUE.key(&key).arg(A_ROUND).invoke_async(&mut self.connection.clone()).await?;
         let mut recovered = Recovered { finished: Vec::new(), failed: Vec::new() };
+        let mut malformed = None;
         for id in due {
-            let id: OrderId = id.parse().map_err(|_| StoreError::malformed(&key, &id))?;
+            let Ok(id) = id.parse::<OrderId>() else {
+                // Somebody else's. It must not keep the orders behind it from being recovered.
+                malformed = malformed.or(Some(StoreError::malformed(&key, &id)));
+                continue;
+            };
             match self.recover_one(&id, payments).await {
                 Ok(order) => recovered.finished.extend(order),
                 Err(error) => recovered.failed.push((id, error)),
             }
         }
-        Ok(recovered)
+        malformed.map_or(Ok(recovered), Err)
     }
 
     async fn recover_one<P: Payments>(

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use redis::aio::ConnectionLike;
 
 use super::scripts::DUE;
 use super::{Inventory, InventoryError, Operation};
-use crate::Sku;
 use crate::store::StoreError;
+use crate::{Layout, Sku};
 
 /// How many products are swept at a time.
 const AT_A_TIME: usize = 32;
-/// How many products one round of [`Inventory::sweep_all`] sweeps; what is left waits for the next.
+/// How many products [`Inventory::sweep_all`] asks for at once.
 const A_ROUND: usize = 10_000;
 
 /// What a sweep has found.
@@ -54,35 +54,55 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
     /// Sweeps every product of which something is due: one round trip to know them, then those of [`Inventory::sweep`], 32
     /// products at a time. On a cluster no key can tell what is due in the slots of the products, so it is every product
     /// that was ever set up, one round trip each.
+    ///
+    /// A product that cannot be swept, for a key of somebody else's, does not keep the others from it: the first error is
+    /// returned after them. Only a connection that fails ends the sweep at once.
     pub async fn sweep_all(&self) -> Result<Swept, InventoryError> {
-        let due: Vec<String> = DUE
-            .key(self.keys.inventory_due())
-            .arg(A_ROUND)
-            .invoke_async(&mut self.connection.clone())
-            .await?;
-        let index = self.keys.inventory_due();
-        let due: Vec<Sku> = due
-            .into_iter()
-            .map(|product| product.parse().map_err(|_| StoreError::malformed(&index, &product)))
-            .collect::<Result<_, _>>()?;
-        let mut all = Swept::default();
-        for products in due.chunks(AT_A_TIME) {
-            for swept in try_join_all(products.iter().map(|product| self.sweep_if_there(product))).await? {
-                all.products += swept.products;
-                all.returned += swept.returned;
-                all.forgotten += swept.forgotten;
+        let (mut all, mut failed, mut looked_at) = (Swept::default(), None, 0);
+        loop {
+            let due = self.due_after(looked_at).await?;
+            for products in due.chunks(AT_A_TIME) {
+                for swept in join_all(products.iter().map(|product| self.sweep_if_there(product))).await {
+                    match swept {
+                        Ok(swept) => {
+                            all.products += swept.products;
+                            all.returned += swept.returned;
+                            all.forgotten += swept.forgotten;
+                        }
+                        Err(error) if is_lost(&error) => return Err(error),
+                        Err(error) => failed = failed.or(Some(error)),
+                    }
+                }
+            }
+            looked_at += due.len();
+            // On one server what was swept is due no more: the rest waits for the next sweep. On a cluster all stay in the
+            // list, so it is read to its end.
+            if self.keys.layout() == Layout::Standalone || due.len() < A_ROUND {
+                return failed.map_or(Ok(all), Err);
             }
         }
-        Ok(all)
+    }
+
+    async fn due_after(&self, others: usize) -> Result<Vec<String>, InventoryError> {
+        let mut call = DUE.key(self.keys.inventory_due());
+        call.arg(A_ROUND).arg(others);
+        Ok(call.invoke_async(&mut self.connection.clone()).await?)
     }
 
     /// Stock that was removed meanwhile is none to sweep.
-    async fn sweep_if_there(&self, product: &Sku) -> Result<Swept, InventoryError> {
-        match self.sweep(product).await {
+    async fn sweep_if_there(&self, product: &str) -> Result<Swept, InventoryError> {
+        let malformed = |_| StoreError::malformed(&self.keys.inventory_due(), product);
+        let product: Sku = product.parse().map_err(malformed)?;
+        match self.sweep(&product).await {
             Err(InventoryError::UnknownProduct(_)) => Ok(Swept::default()),
             swept => swept,
         }
     }
+}
+
+/// Whether it is the connection that failed, which would fail for the next product too.
+fn is_lost(error: &InventoryError) -> bool {
+    error.redis_error().is_some_and(|error| error.is_io_error() || error.is_timeout())
 }
 
 /// Sweeps again and again. A service runs one in the background, or several: they do not get in each other's way.

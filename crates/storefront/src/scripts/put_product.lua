@@ -14,12 +14,14 @@ if holder and holder ~= sku and holder ~= ghost then
   return {'NAME_TAKEN', holder}
 end
 
+-- The new name enters before the former leaves: while its slot moves, a script that asks for a key which it has emptied
+-- fails in its middle.
 local former = redis.call('HGET', by_sku, sku)
+redis.call('HSET', by_sku, sku, name)
+redis.call('HSET', by_name, name, sku)
 if former and former ~= name and redis.call('HGET', by_name, former) == sku then
   redis.call('HDEL', by_name, former)
 end
-redis.call('HSET', by_sku, sku, name)
-redis.call('HSET', by_name, name, sku)
 if product then
   redis.call('HSET', product, 'name', name, 'price', price)
 end

@@ -1,5 +1,5 @@
--- A cart in the memory of a script. open() reads it, put() and drop() change a line in Redis and here, slide() ends
--- every script that has looked at a cart for a customer.
+-- A cart in the memory of a script. open() reads it, put() writes a line, drop() takes one out, and leave() ends every script
+-- that has done either; slide() does, for a script that has looked at a cart for a customer.
 
 local HIGHEST_QUANTITY = 4294967295
 local HIGHEST_CENTS = 9007199254740991
@@ -29,7 +29,9 @@ local function open(first, channel)
   end
   local cart = {
     quantities = KEYS[first], prices = KEYS[first + 1], deadlines = KEYS[first + 2],
-    channel = channel, lines = {}, expired = {},
+    channel = channel, lines = {},
+    -- The SKUs that each of the keys has.
+    here = {quantities = {}, prices = {}, deadlines = {}},
   }
   local wrong = other_type(cart.quantities, quantities.type) or other_type(cart.prices, 'hash')
     or other_type(cart.deadlines, 'zset')
@@ -44,12 +46,12 @@ local function open(first, channel)
       return nil, {'MALFORMED', cart.quantities, sku}
     end
     cart.lines[sku] = {quantity = quantity}
+    cart.here.quantities[sku] = true
     skus[#skus + 1] = sku
   end
   for sku, deadline in pairs(expiry.of(cart, skus)) do
     if deadline <= now then
       cart.lines[sku] = nil
-      cart.expired[#cart.expired + 1] = sku
     elseif cart.lines[sku] then
       cart.lines[sku].deadline = deadline
     end
@@ -57,6 +59,7 @@ local function open(first, channel)
   local prices = redis.call('HGETALL', cart.prices)
   for i = 1, #prices, 2 do
     local line, seen = cart.lines[prices[i]], whole(prices[i + 1], HIGHEST_CENTS)
+    cart.here.prices[prices[i]] = true
     if line and not seen then
       return nil, {'MALFORMED', cart.prices, prices[i]}
     elseif line then
@@ -68,17 +71,16 @@ end
 
 local function drop(cart, sku)
   cart.lines[sku] = nil
-  quantities.drop(cart.quantities, sku)
-  redis.call('HDEL', cart.prices, sku)
-  expiry.forget(cart, sku)
 end
 
 -- line: quantity, seen (the price in cents when it was added, or nil), deadline (or nil)
 local function put(cart, sku, line)
   cart.lines[sku] = line
   quantities.put(cart.quantities, sku, integer(line.quantity))
+  cart.here.quantities[sku] = true
   if line.seen then
     redis.call('HSET', cart.prices, sku, integer(line.seen))
+    cart.here.prices[sku] = true
   end
   expiry.set(cart, sku, line.deadline)
 end
@@ -92,16 +94,40 @@ local function count(cart)
   return lines, units, total
 end
 
--- Lets the cart live for ttl milliseconds from now, without what has expired in it.
-local function slide(cart, ttl)
-  for _, sku in ipairs(cart.expired) do
-    if not cart.lines[sku] then
-      drop(cart, sku)
+-- Removes from one of the keys what it has and is not to stay.
+local function remove(command, key, here, stays)
+  local leaving = {}
+  for sku in pairs(here) do
+    if not stays(sku) then
+      leaving[#leaving + 1] = sku
     end
   end
+  -- Lua's unpack gives up at some 8000 values.
+  for first = 1, #leaving, 1000 do
+    redis.call(command, key, unpack(leaving, first, math.min(first + 999, #leaving)))
+  end
+end
+
+-- Takes out of the keys what was dropped, what has expired, and deadlines that no longer apply. It comes last, and asks for
+-- nothing that is not there: a key without lines is gone, and while its slot moves a script that asks for a key which is gone
+-- fails in its middle.
+local function leave(cart)
+  local function is_line(sku)
+    return cart.lines[sku]
+  end
+  remove(quantities.remove, cart.quantities, cart.here.quantities, is_line)
+  remove('HDEL', cart.prices, cart.here.prices, is_line)
+  remove('ZREM', cart.deadlines, cart.here.deadlines, function(sku)
+    return cart.lines[sku] and cart.lines[sku].deadline
+  end)
+end
+
+-- Lets the cart live for ttl milliseconds from now, without what has left it.
+local function slide(cart, ttl)
   for _, key in ipairs({cart.quantities, cart.prices, cart.deadlines}) do
     redis.call('PEXPIRE', key, ttl)
   end
+  leave(cart)
 end
 
 -- Publishes what has happened to the cart. sku is nil where a change concerns the whole of it.

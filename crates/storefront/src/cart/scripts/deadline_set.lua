@@ -6,18 +6,15 @@ function expiry.of(cart)
   local deadlines, found = {}, redis.call('ZRANGE', cart.deadlines, 0, -1, 'WITHSCORES')
   for i = 1, #found, 2 do
     deadlines[found[i]] = tonumber(found[i + 1])
+    cart.here.deadlines[found[i]] = true
   end
   return deadlines
 end
 
+-- One that the line no longer has goes at the end, with what leaves.
 function expiry.set(cart, sku, deadline)
   if deadline then
     redis.call('ZADD', cart.deadlines, integer(deadline), sku)
-  else
-    redis.call('ZREM', cart.deadlines, sku)
+    cart.here.deadlines[sku] = true
   end
-end
-
-function expiry.forget(cart, sku)
-  redis.call('ZREM', cart.deadlines, sku)
 end

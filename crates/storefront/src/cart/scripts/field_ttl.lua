@@ -25,5 +25,3 @@ function expiry.set(cart, sku, deadline)
     redis.call('HPEXPIREAT', cart.prices, integer(deadline), 'FIELDS', 1, sku)
   end
 end
-
-function expiry.forget() end

@@ -3,5 +3,5 @@ local quantities = {
   type = 'hash',
   all = function(key) return redis.call('HGETALL', key) end,
   put = function(key, sku, quantity) redis.call('HSET', key, sku, quantity) end,
-  drop = function(key, sku) redis.call('HDEL', key, sku) end,
+  remove = 'HDEL',
 }

@@ -10,7 +10,7 @@ local wrong = other_type(KEYS[4], 'hash')
 if wrong then
   return wrong
 end
-local recorded = redis.call('HGETALL', KEYS[4])
+local recorded, over = redis.call('HGETALL', KEYS[4]), {}
 for i = 1, #recorded, 2 do
   local readable, record = pcall(cjson.decode, recorded[i + 1])
   if not readable or type(record) ~= 'table' or type(record.until_ms) ~= 'number' or type(record.reply) ~= 'table' then
@@ -19,13 +19,17 @@ for i = 1, #recorded, 2 do
   if recorded[i] == id then
     return record.reply
   elseif record.until_ms <= now then
-    redis.call('HDEL', KEYS[4], recorded[i])
+    over[#over + 1] = recorded[i]
   end
 end
 
 local function record(reply)
   redis.call('HSET', KEYS[4], id, cjson.encode({until_ms = now + remember, reply = reply}))
   redis.call('PEXPIRE', KEYS[4], remember)
+  -- What is over leaves after the new one has entered: a key that a script empties must not be touched again.
+  for _, former in ipairs(over) do
+    redis.call('HDEL', KEYS[4], former)
+  end
   return reply
 end
 

@@ -3,5 +3,5 @@ local quantities = {
   type = 'zset',
   all = function(key) return redis.call('ZRANGE', key, 0, -1, 'WITHSCORES') end,
   put = function(key, sku, quantity) redis.call('ZADD', key, quantity, sku) end,
-  drop = function(key, sku) redis.call('ZREM', key, sku) end,
+  remove = 'ZREM',
 }

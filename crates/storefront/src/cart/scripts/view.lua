@@ -16,4 +16,5 @@ local lines = {}
 for sku, line in pairs(cart.lines) do
   lines[#lines + 1] = {sku, line.quantity, line.seen or false, line.deadline and line.deadline - now or false}
 end
-return {'LINES', lines, redis.call('PTTL', cart.quantities)}
+-- An empty cart has no key, and none is asked for what it has just been given.
+return {'LINES', lines, #lines > 0 and tonumber(ARGV[1]) or -2}

@@ -28,4 +28,5 @@ for i = 4, #ARGV, 2 do
     publish(cart, 'removed', owner, sku, -units)
   end
 end
+leave(cart)
 return {'TAKEN'}

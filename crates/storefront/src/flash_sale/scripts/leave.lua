@@ -6,9 +6,10 @@ local sale, refusal = read_sale()
 if not sale then
   return refusal
 end
-local gone = redis.call('HDEL', KEYS[5], ARGV[1])
-redis.call('ZREM', KEYS[4], ARGV[1])
-if gone == 0 then
+if redis.call('HEXISTS', KEYS[5], ARGV[1]) == 0 then
+  redis.call('ZREM', KEYS[4], ARGV[1])
   return {'NOT_IN_LINE'}
 end
-return {'LEFT', unpack(serve(sale))}
+local answer = serve(sale, ARGV[1])
+table.insert(answer, 1, 'LEFT')
+return answer

@@ -24,10 +24,12 @@ elseif tonumber(ARGV[4]) <= now then
   return {'OVER'}
 end
 
-redis.call('DEL', unpack(KEYS))
 for i = 1, #fields do
   redis.call('HSET', KEYS[1], fields[i], ARGV[i])
 end
 redis.call('HSET', KEYS[1], 'left', ARGV[5], 'sold', 0, 'numbers', 0)
 redis.call('PEXPIREAT', KEYS[1], ARGV[8])
+-- Last, and not the sale's own key, which is written anew: while its slot moves a script that asks for a key which it has
+-- deleted fails in its middle.
+redis.call('DEL', KEYS[2], KEYS[3], KEYS[4], KEYS[5])
 return {'OPENED'}

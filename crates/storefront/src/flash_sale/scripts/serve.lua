@@ -19,27 +19,36 @@ local function read_sale()
 end
 
 -- Sells what is left to those in line, the first first, until there is not enough for who is first now. Nobody is served
--- after the end. Gives the customers served, as 'customer:order:number:units'.
-local function serve(sale)
+-- after the end. `leaving` (or nil) is in line no more. Gives the customers served, as 'customer:order:number:units'.
+local function serve(sale, leaving)
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
-  local served = {}
+  local served, gone, rank = {}, {leaving}, 0
   while now < sale.ends and sale.left > 0 do
-    local first = redis.call('ZRANGE', KEYS[4], 0, 0)[1]
-    local ticket = first and redis.call('HGET', KEYS[5], first)
-    local number, units, order = string.match(ticket or '', '^(%d+) (%d+) (%S+)$')
-    if not number or tonumber(units) > sale.left then
-      break
+    local first = redis.call('ZRANGE', KEYS[4], rank, rank)[1]
+    if first ~= leaving or not first then
+      local ticket = first and redis.call('HGET', KEYS[5], first)
+      local number, units, order = string.match(ticket or '', '^(%d+) (%d+) (%S+)$')
+      if not number or tonumber(units) > sale.left then
+        break
+      end
+      gone[#gone + 1] = first
+      sale.left, sale.sold = sale.left - units, sale.sold + units
+      local have = redis.call('HINCRBY', KEYS[2], first, units)
+      redis.call('HSET', KEYS[3], first .. ':' .. order, string.format('%d %d %d', units, sale.left, have))
+      served[#served + 1] = first .. ':' .. order .. ':' .. number .. ':' .. units
     end
-    redis.call('ZREM', KEYS[4], first)
-    redis.call('HDEL', KEYS[5], first)
-    sale.left, sale.sold = sale.left - units, sale.sold + units
-    local have = redis.call('HINCRBY', KEYS[2], first, units)
-    redis.call('HSET', KEYS[3], first .. ':' .. order, string.format('%d %d %d', units, sale.left, have))
-    served[#served + 1] = first .. ':' .. order .. ':' .. number .. ':' .. units
+    rank = rank + 1
   end
   redis.call('HSET', KEYS[1], 'left', sale.left, 'sold', sale.sold)
   redis.call('PEXPIREAT', KEYS[2], sale.kept_until)
   redis.call('PEXPIREAT', KEYS[3], sale.kept_until)
+  -- They leave the line last, and the line is not touched again: without anybody in it its keys are gone, and while their
+  -- slot moves a script that asks for a key which is gone fails in its middle.
+  for first = 1, #gone, 1000 do
+    local last = math.min(first + 999, #gone)
+    redis.call('ZREM', KEYS[4], unpack(gone, first, last))
+    redis.call('HDEL', KEYS[5], unpack(gone, first, last))
+  end
   return served
 end

@@ -8,12 +8,16 @@ local product, keeps, changes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 redis.call('LLEN', KEYS[1])
 redis.call('ZCARD', KEYS[2])
 local seen = tonumber(redis.call('HGET', KEYS[3], product) or 0)
+if not seen then
+  return {'MALFORMED', KEYS[3], product}
+end
 if changes <= seen then
   return {'DELIVERED', 0}
 end
 local fresh = 0
 for i = 5, #ARGV do
-  if tonumber(string.match(ARGV[i], '^{"n":(%d+)')) > seen then
+  -- What somebody else has put into the outbox has no number, and is passed over.
+  if tonumber(string.match(ARGV[i], '^{"n":(%d+)') or 0) > seen then
     redis.call('LPUSH', KEYS[1], ARGV[i])
     fresh = fresh + 1
   end

@@ -51,12 +51,33 @@ local function settle(stock, field, state, units)
   end
 end
 
+-- The fields whose settled records were remembered long enough, but for those that are written anew in this step.
+local function old_records(stock, most)
+  local anew, old = {}, {}
+  for i = 1, #stock.fields, 2 do
+    anew[stock.fields[i]] = true
+  end
+  for _, field in ipairs(redis.call('ZRANGE', KEYS[4], '-inf', integer(now), 'BYSCORE', 'LIMIT', 0, most)) do
+    if not anew[field] then
+      old[#old + 1] = field
+    end
+  end
+  return old
+end
+
+local function forget(fields)
+  if #fields > 0 then
+    redis.call('HDEL', KEYS[2], unpack(fields))
+    redis.call('ZREM', KEYS[4], unpack(fields))
+  end
+end
+
 -- Reads, and decides what is to be written elsewhere; then writes. True if the threshold was crossed.
 local function commit(stock)
   local forgotten = {}
   if #stock.settled > 0 then
     -- Two go for each that comes, so the records do not pile up.
-    forgotten = redis.call('ZRANGE', KEYS[4], '-inf', integer(now), 'BYSCORE', 'LIMIT', 0, #stock.settled)
+    forgotten = old_records(stock, #stock.settled)
   end
   local low = stock.low_at ~= nil and stock.free <= stock.low_at
   local crossed = low ~= (stock.alert == 'raised')
@@ -77,10 +98,6 @@ local function commit(stock)
   if stock.free ~= stock.was or stock.new then
     redis.call('INCRBY', KEYS[1], integer(stock.free - stock.was))
   end
-  for _, field in ipairs(forgotten) do
-    redis.call('HDEL', KEYS[2], field)
-    redis.call('ZREM', KEYS[4], field)
-  end
   write(stock, 'held', integer(stock.held))
   write(stock, 'sold', integer(stock.sold))
   write(stock, 'changes', integer(stock.changes))
@@ -91,13 +108,18 @@ local function commit(stock)
     write(stock, 'due', integer(due))
   end
   redis.call('HSET', KEYS[2], unpack(stock.fields))
-  if #stock.ended > 0 then
-    redis.call('ZREM', KEYS[3], unpack(stock.ended))
-    redis.call('ZADD', KEYS[4], unpack(stock.settled))
-  end
   if #stock.deadlines > 0 then
     redis.call('ZADD', KEYS[3], unpack(stock.deadlines))
   end
+  if #stock.settled > 0 then
+    redis.call('ZADD', KEYS[4], unpack(stock.settled))
+  end
+  -- What leaves goes last: a Sorted Set without members is gone, and while its slot moves a script that asks for a key which
+  -- is gone fails in its middle.
+  if #stock.ended > 0 then
+    redis.call('ZREM', KEYS[3], unpack(stock.ended))
+  end
+  forget(forgotten)
   return crossed
 end
 
@@ -131,7 +153,8 @@ local function open(field, create)
     -- What commit() writes: the ledger's fields, the list's entries, and the sorted sets'.
     fields = {}, entries = {}, deadlines = {}, settled = {}, ended = {},
   }
-  if not stock.free then
+  -- INCRBY takes no '007', and is not the first to write.
+  if not stock.free or integer(stock.free) ~= free then
     return nil, {'MALFORMED', KEYS[1], free}
   elseif not (stock.held and stock.sold and stock.changes) then
     return nil, {'MALFORMED', KEYS[2], 'held, sold or changes'}

@@ -11,12 +11,11 @@ local now = clock()
 local ends = now + age
 local session = {'created_ms', integer(now), 'ends_ms', integer(ends)}
 if user ~= '' then
-  prune(KEYS[2], now)
-  if redis.call('ZCARD', KEYS[2]) >= most then
+  if count_alive(KEYS[2], now) >= most then
     return {'FULL'}
   end
   local indexed = math.min(now + 2 * idle, ends)
-  keep(KEYS[2], id, indexed + skew)
+  keep(KEYS[2], id, indexed + skew, now)
   session = {'user', user, 'created_ms', integer(now), 'ends_ms', integer(ends), 'indexed_until_ms', integer(indexed)}
 end
 for i = 7, #ARGV do

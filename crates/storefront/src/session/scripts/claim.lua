@@ -17,8 +17,8 @@ if mode == 'login' then
   image[#image + 1], image[#image + 2] = 'created_ms', ARGV[6]
   image[#image + 1], image[#image + 2] = 'ends_ms', ARGV[7]
 end
-drop_marks(KEYS[1], old)
 redis.call('HSET', KEYS[1], unpack(image))
+drop_marks(KEYS[1], old)
 redis.call('PEXPIRE', KEYS[1], remember)
 local _, now_stored = stored(KEYS[1])
 return {'CLAIMED', was, now_stored}

@@ -2,6 +2,9 @@
 -- replaced any more, for a list of those to end. What an earlier call has left there is still to do.
 --
 -- KEYS: the index, the ending
+-- ZUNIONSTORE takes a Set as well, and would destroy somebody else's.
+redis.call('ZCARD', KEYS[1])
+redis.call('ZCARD', KEYS[2])
 redis.call('ZUNIONSTORE', KEYS[2], 2, KEYS[2], KEYS[1], 'AGGREGATE', 'MAX')
 redis.call('UNLINK', KEYS[1])
 local ids = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')

@@ -1,12 +1,13 @@
 -- Whether this attempt may replace the id of `old`: nil, or the answer instead.
 local function may_move(old, new, user, mode, gone)
   if old.state == 'moved' then
-    if mode == 'rotate' then
+    if old.moved_to == new and old.user == user then
+      -- This very attempt has replaced it, and its answer was lost.
+      return {'CLAIMED', mode == 'rotate' and 'user' or 'again'}
+    elseif mode == 'rotate' then
       return {'NONE'}
     elseif old.user ~= user then
       return {'OTHER_USER', old.user}
-    elseif old.moved_to == new then
-      return {'CLAIMED', 'again'}
     elseif old.moved_to ~= gone then
       return {'MOVED', old.moved_to}
     end

@@ -23,14 +23,13 @@ local indexed_before = live and redis.call('ZSCORE', KEYS[3], id)
 if mode == 'rotate' and not indexed_before then
   return {'NONE'}
 end
-prune(KEYS[3], now)
-if not indexed_before and redis.call('ZCARD', KEYS[3]) >= most then
+if not indexed_before and count_alive(KEYS[3], now) >= most then
   return {'FULL'}
 end
 
 local indexed = math.min(now + 2 * idle, ends)
 redis.call('ZREM', KEYS[3], id)
-keep(KEYS[3], new, indexed + skew)
+keep(KEYS[3], new, indexed + skew, now)
 if live then
   drop_marks(KEYS[1], old)
   redis.call('RENAME', KEYS[1], KEYS[2])

@@ -10,10 +10,9 @@ local ends = how == 'at' and tonumber(number) or now + number
 if must ~= '' and not redis.call('ZSCORE', KEYS[1], must) then
   return {'GONE'}
 end
-prune(KEYS[1], now)
-if must == '' and redis.call('ZCARD', KEYS[1]) >= most and not redis.call('ZSCORE', KEYS[1], id) then
+if must == '' and count_alive(KEYS[1], now) >= most and not redis.call('ZSCORE', KEYS[1], id) then
   return {'FULL'}
 end
 local indexed = math.min(now + 2 * idle, ends)
-keep(KEYS[1], id, indexed + skew)
+keep(KEYS[1], id, indexed + skew, now)
 return {'REGISTERED', integer(indexed), integer(now), integer(ends)}

@@ -27,11 +27,17 @@ local OWN = {user = true, created_ms = true, ends_ms = true, indexed_until_ms = 
 
 -- The index of a user's sessions: only what can still be alive, and gone with the last of them. `now` is passed in, so
 -- that one step sees one time.
-local function prune(index, now)
-  redis.call('ZREMRANGEBYSCORE', index, '-inf', integer(now - 1))
+local function count_alive(index, now)
+  return redis.call('ZCOUNT', index, integer(now), '+inf')
 end
 
-local function keep(index, id, score)
+-- What is over leaves after the new one has entered: an index without sessions is gone, and while its slot moves a script
+-- that asks for a key which is gone fails in its middle.
+local function keep(index, id, score, now)
   redis.call('ZADD', index, integer(score), id)
-  redis.call('PEXPIREAT', index, integer(tonumber(redis.call('ZRANGE', index, -1, -1, 'WITHSCORES')[2])))
+  local last = tonumber(redis.call('ZRANGE', index, -1, -1, 'WITHSCORES')[2])
+  if last >= now then
+    redis.call('ZREMRANGEBYSCORE', index, '-inf', integer(now - 1))
+  end
+  redis.call('PEXPIREAT', index, integer(last))
 end

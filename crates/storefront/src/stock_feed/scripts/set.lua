@@ -3,6 +3,10 @@
 -- KEYS: the product's stock
 -- ARGV: level, channel, SKU
 local epoch = redis.call('HGET', KEYS[1], 'epoch')
+if epoch and not string.match(epoch, '^%d+$') then
+  -- It would make what is published unreadable.
+  return {'MALFORMED', KEYS[1], 'epoch'}
+end
 -- PUBLISH comes last, and its refusal would leave a change behind.
 if not redis.acl_check_cmd('PUBLISH', ARGV[2], '') then
   return redis.error_reply('NOPERM this user has no permission to publish on the channel ' .. ARGV[2])
