@@ -1,9 +1,9 @@
 -- Opens a sale where there is none that is still to end. Opening the same one again changes nothing.
 --
--- KEYS: sale, bought, purchases, line, tickets
+-- KEYS: sale, bought, line, tickets
 -- ARGV: name, product, starts, ends, units, cap, places, kept until
-local wrong = other_type(KEYS[1], 'hash') or other_type(KEYS[2], 'hash') or other_type(KEYS[3], 'hash')
-  or other_type(KEYS[4], 'zset') or other_type(KEYS[5], 'hash')
+local wrong = other_type(KEYS[1], 'hash') or other_type(KEYS[2], 'hash') or other_type(KEYS[3], 'zset')
+  or other_type(KEYS[4], 'hash')
 if wrong then
   return wrong
 end
