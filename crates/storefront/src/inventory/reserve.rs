@@ -52,6 +52,7 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
     /// product; the same for another product is another hold.
     ///
     /// One round trip. (On a cluster three more when it makes the product's stock low.)
+    /// Where nothing has expired and no alert is near, that is seven commands in its script.
     pub async fn reserve(
         &self,
         product: &Sku,
