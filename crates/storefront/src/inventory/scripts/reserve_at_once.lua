@@ -13,8 +13,9 @@ do
   local free = call('GET', KEYS[1])
   local row = call('HMGET', KEYS[2], 'held', 'sold', 'changes', 'low_at', 'alert', 'due', ARGV[4])
   local held, sold, changes, due = row[1], row[2], row[3], row[6]
+  -- (DECRBY takes no '007', and is not the first to write.)
   if free and held and sold and changes and not row[7] and row[5] ~= 'raised'
-    and string.find(free .. ' ' .. held .. ' ' .. sold .. ' ' .. changes, '^%d+ %d+ %d+ %d+$') then
+    and string.find(free .. ' ' .. held .. ' ' .. sold .. ' ' .. changes, '^[1-9]%d* %d+ %d+ %d+$') then
     local time = call('TIME')
     local now = time[1] * 1000 + math.floor(time[2] / 1000)
     local till, units = now + ARGV[6], ARGV[5]
