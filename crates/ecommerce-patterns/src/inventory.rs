@@ -64,7 +64,7 @@ async fn compare(page: &Page, keys: &Keys) -> Outcome {
          knows no limit. DECR alone goes below zero; GET and then DECR is two round trips, and wrong as seen above. A \
          reservation is one round trip: the script reads the count, the ledger and what has expired, and writes the hold, \
          its deadline and an entry in the list of updates. Buying is two: reserve, then confirm. INCR costs the server next \
-         to nothing, so the ratio shows what eight commands in a script cost: some tens of microseconds for each reservation, \
+         to nothing, so the ratio shows what seven commands in a script cost: some ten microseconds for each reservation, \
          during which the server does nothing else. Other products can be on other nodes of a cluster.",
     ));
     let title = format!("Taking {TAKEN} units, 50 at a time");

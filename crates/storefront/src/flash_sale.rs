@@ -128,10 +128,8 @@ impl<C: ConnectionLike + Clone> FlashSale<C> {
 pub struct FlashSaleKeys {
     /// What is sold, and how it goes: a Hash.
     pub sale: String,
-    /// Customer to units: a Hash.
+    /// Customer to units, and `customer:order` to the answer: a Hash. (One for both: a purchase reads and writes it once.)
     pub bought: String,
-    /// `customer:order` to the answer: a Hash.
-    pub purchases: String,
     /// Customers in line, by number: a Sorted Set.
     pub line: String,
     /// Customer in line to his order and its units: a Hash.
@@ -141,8 +139,8 @@ pub struct FlashSaleKeys {
 impl FlashSaleKeys {
     /// All of them, in the order in which the scripts take them.
     #[must_use]
-    pub fn all(&self) -> [&str; 5] {
-        [&self.sale, &self.bought, &self.purchases, &self.line, &self.tickets]
+    pub fn all(&self) -> [&str; 4] {
+        [&self.sale, &self.bought, &self.line, &self.tickets]
     }
 }
 

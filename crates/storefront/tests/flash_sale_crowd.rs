@@ -155,8 +155,12 @@ impl Books {
     async fn of(wire: &Wire, keys: &Keys) -> Self {
         let sale = FlashSale::new(wire.clone(), keys.clone()).sale().await.unwrap().unwrap();
         let keys = keys.flash_sale();
-        let bought = redis::from_redis_value(wire.send(&["HGETALL", &keys.bought]).await).unwrap();
-        let purchases = redis::from_redis_value(wire.send(&["HGETALL", &keys.purchases]).await).unwrap();
+        let both: BTreeMap<String, String> =
+            redis::from_redis_value(wire.send(&["HGETALL", &keys.bought]).await).unwrap();
+        // `customer:order` is a purchase, `customer` what he has.
+        let (purchases, have): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            both.into_iter().partition(|(field, _)| field.contains(':'));
+        let bought = have.into_iter().map(|(customer, units)| (customer, units.parse().unwrap())).collect();
         let books = Self { left: sale.left, sold: sale.sold, bought, purchases };
         assert_eq!(books.left + books.sold, sale.plan.units, "what is left and what is sold");
         assert_eq!(books.bought.values().sum::<u32>(), books.sold, "what the customers have");

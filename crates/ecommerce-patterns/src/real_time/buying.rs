@@ -144,7 +144,7 @@ pub(super) async fn compare(page: &Page, keys: &Keys) -> Outcome {
     })
     .await?;
     page.say(
-        "The script is far from the floor: beside its one round trip the server runs seven commands in Lua for each purchase. \
+        "The script is far from the floor: beside its one round trip the server runs five commands in Lua for each purchase. \
          On one machine round trips are nearly free, so there even two of them can be as fast; over a network each of them \
          costs more than the script. And only the script is right. At the doors of a sale, tens of thousands of purchases in \
          a second are more than most shops need.",

@@ -87,6 +87,8 @@ impl Rush {
         let bought = redis.hgetall(&keys.flash_sale().bought).await?;
         let bought: BTreeMap<String, usize> = bought
             .into_iter()
+            // The other fields are the purchases, `customer:order`.
+            .filter(|(customer, _)| !customer.contains(':'))
             .map(|(customer, units)| (customer, units.parse().unwrap_or_default()))
             .collect();
         let over_cap = bought.values().filter(|units| **units > 1).count();

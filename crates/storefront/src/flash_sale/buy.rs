@@ -74,7 +74,7 @@ impl<C: ConnectionLike + Clone> FlashSale<C> {
     /// Buys units for a customer under an order that his client has named. Who has lost the answer asks again with the
     /// same order; an order is the customer's own, so another customer's of the same name is another one.
     ///
-    /// One round trip, and seven commands in its script whatever the size of the sale (ten in a sale with a line).
+    /// One round trip, and five commands in its script whatever the size of the sale (seven in one with a line).
     pub async fn buy(
         &self,
         customer: &CustomerId,
@@ -94,7 +94,7 @@ impl<C: ConnectionLike + Clone> FlashSale<C> {
                 match Answer::parse(&answer) {
                     Some(Answer::Bought(receipt)) => Ok(Purchase::AlreadyBought(receipt)),
                     Some(Answer::GivenBack(units, _)) => Err(BuyError::GivenBack { units }),
-                    None => Err(StoreError::malformed(&self.keys.flash_sale().purchases, &answer).into()),
+                    None => Err(StoreError::malformed(&self.keys.flash_sale().bought, &answer).into()),
                 }
             }
             "WAITING" => Ok(Purchase::Waiting(Place::of(&mut reply, &self.keys.flash_sale().tickets)?)),

@@ -124,7 +124,7 @@ impl<C: ConnectionLike + Clone> FlashSale<C> {
     }
 
     fn malformed_purchase(&self, text: &str) -> StoreError {
-        StoreError::malformed(&self.keys.flash_sale().purchases, text)
+        StoreError::malformed(&self.keys.flash_sale().bought, text)
     }
 }
 

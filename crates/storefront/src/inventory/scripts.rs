@@ -59,7 +59,10 @@ impl Scripts {
         Self([
             script(include_str!("scripts/set_up.lua")),
             script(include_str!("scripts/restock.lua")),
-            script(include_str!("scripts/reserve.lua")),
+            Script::new(
+                &[include_str!("scripts/reserve_at_once.lua"), &shared, include_str!("scripts/reserve.lua")]
+                    .concat(),
+            ),
             script(include_str!("scripts/confirm.lua")),
             script(include_str!("scripts/release.lua")),
             script(include_str!("scripts/extend.lua")),

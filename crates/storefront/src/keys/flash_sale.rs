@@ -3,8 +3,7 @@
 //! | on one server | on a cluster | type | holds |
 //! |---|---|---|---|
 //! | `flash_sale:current` | `flash_sale:{current}` | Hash | what is sold, from when to when, how much is left, the cap |
-//! | `flash_sale:current:bought` | `flash_sale:{current}:bought` | Hash | customer to the units that are his |
-//! | `flash_sale:current:purchases` | `flash_sale:{current}:purchases` | Hash | customer and order to the answer that was given |
+//! | `flash_sale:current:bought` | `flash_sale:{current}:bought` | Hash | customer to his units, `customer:order` to the answer given |
 //! | `flash_sale:current:line` | `flash_sale:{current}:line` | Sorted Set | who waits, scored by his number |
 //! | `flash_sale:current:tickets` | `flash_sale:{current}:tickets` | Hash | who waits to what he waits for |
 
@@ -17,7 +16,6 @@ impl super::Keys {
         let sale = format!("{}flash_sale:{}", self.prefix, self.tagged("current"));
         FlashSaleKeys {
             bought: format!("{sale}:bought"),
-            purchases: format!("{sale}:purchases"),
             line: format!("{sale}:line"),
             tickets: format!("{sale}:tickets"),
             sale,

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
@@ -134,31 +134,33 @@ impl Found {
         let now: u64 = reply.next()?;
         let expires: u64 = reply.next()?;
         let wants_more = reply.next::<u8>()? == 1;
-        let mut stored: HashMap<String, String> = HashMap::new();
+        let (mut user, mut created_ms, mut ends_ms) = (None, None, None);
+        let (mut fields, mut over) = (BTreeMap::new(), Vec::new());
         for (field, value) in reply.next::<Vec<(Vec<u8>, Vec<u8>)>>()? {
-            let (Ok(field), Ok(value)) = (String::from_utf8(field.clone()), String::from_utf8(value)) else {
-                return Err(StoreError::malformed(key, &String::from_utf8_lossy(&field)));
-            };
-            stored.insert(field, value);
+            let field = String::from_utf8(field)
+                .map_err(|error| StoreError::malformed(key, &String::from_utf8_lossy(error.as_bytes())))?;
+            let value = String::from_utf8(value).map_err(|_| StoreError::malformed(key, &field))?;
+            match field.as_str() {
+                "user" => user = Some(value.parse().map_err(|_| StoreError::malformed(key, "user"))?),
+                "created_ms" => created_ms = value.parse().ok(),
+                "ends_ms" => ends_ms = value.parse().ok(),
+                own if OWN.contains(&own) => {}
+                _ => match field.strip_suffix(":until") {
+                    Some(name) if value.parse().map_or(true, |deadline: u64| deadline <= now) => {
+                        over.push(name.to_owned());
+                    }
+                    Some(_) => {}
+                    None => {
+                        fields.insert(field, value);
+                    }
+                },
+            }
         }
-        let number = |field: &str| {
-            let parsed = stored.get(field).and_then(|text| text.parse::<u64>().ok());
-            parsed.ok_or_else(|| StoreError::malformed(key, field))
-        };
-        let (created_ms, ends_ms) = (number("created_ms")?, number("ends_ms")?);
-        let user = match stored.get("user") {
-            Some(user) => Some(user.parse().map_err(|_| StoreError::malformed(key, "user"))?),
-            None => None,
-        };
-        let is_over = |name: &str| {
-            let deadline = stored.get(&format!("{name}:until"));
-            deadline.is_some_and(|deadline| deadline.parse().map_or(true, |deadline: u64| deadline <= now))
-        };
-        let fields = stored
-            .iter()
-            .filter(|(name, _)| !OWN.contains(&name.as_str()) && !name.ends_with(":until") && !is_over(name))
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
+        for name in over {
+            fields.remove(&name);
+        }
+        let created_ms = created_ms.ok_or_else(|| StoreError::malformed(key, "created_ms"))?;
+        let ends_ms: u64 = ends_ms.ok_or_else(|| StoreError::malformed(key, "ends_ms"))?;
         let session = Session {
             id: id.clone(),
             user,

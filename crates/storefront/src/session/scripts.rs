@@ -14,9 +14,11 @@ macro_rules! scripts {
     };
 }
 
+/// Without what the others share: see there.
+pub(super) static READ: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/read.lua")));
+
 scripts! {
     BEGIN = "begin";
-    READ = "read";
     SET = "set";
     UNSET = "unset";
     END = "end";

@@ -1,9 +1,9 @@
 -- Opens a sale where there is none that is still to end. Opening the same one again changes nothing.
 --
--- KEYS: sale, bought, purchases, line, tickets
+-- KEYS: sale, bought, line, tickets
 -- ARGV: name, product, starts, ends, units, cap, places, kept until
-local wrong = other_type(KEYS[1], 'hash') or other_type(KEYS[2], 'hash') or other_type(KEYS[3], 'hash')
-  or other_type(KEYS[4], 'zset') or other_type(KEYS[5], 'hash')
+local wrong = other_type(KEYS[1], 'hash') or other_type(KEYS[2], 'hash') or other_type(KEYS[3], 'zset')
+  or other_type(KEYS[4], 'hash')
 if wrong then
   return wrong
 end
@@ -31,5 +31,5 @@ redis.call('HSET', KEYS[1], 'left', ARGV[5], 'sold', 0, 'numbers', 0)
 redis.call('PEXPIREAT', KEYS[1], ARGV[8])
 -- Last, and not the sale's own key, which is written anew: while its slot moves a script that asks for a key which it has
 -- deleted fails in its middle.
-redis.call('DEL', KEYS[2], KEYS[3], KEYS[4], KEYS[5])
+redis.call('DEL', KEYS[2], KEYS[3], KEYS[4])
 return {'OPENED'}
