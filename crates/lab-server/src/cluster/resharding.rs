@@ -39,7 +39,8 @@ impl Cluster {
                 primaries[from].set_slot(slot, &["NODE", &destination_id])
             };
             moving().map_err(Error::redis("moving a slot to another primary"))?;
-            // Moved on before the others have heard of it, the slot could be claimed by two.
+            // The next move, begun by one who has not heard of this one, would give the same epoch to two owners, and the
+            // third primary would not know whom to believe.
             agreed_owner(&mut primaries, slot)?;
         }
         Ok(())
@@ -51,18 +52,18 @@ impl Cluster {
     }
 }
 
-/// The id of the one that every primary takes for the owner of this slot.
+/// The id of the one that every primary takes for the owner of this slot, once all are of the same epoch.
 fn agreed_owner(primaries: &mut [Primary], slot: u16) -> Result<String, Error> {
     let start = Instant::now();
     loop {
-        let owners: RedisResult<Vec<String>> =
-            primaries.iter_mut().map(|primary| primary.owner_of(slot)).collect();
-        let owners = owners.map_err(Error::redis("asking a node who serves a slot"))?;
-        match owners.split_first() {
-            Some((owner, others)) if !owner.is_empty() && others.iter().all(|other| other == owner) => {
-                return Ok(owner.clone());
+        let views: RedisResult<Vec<(String, String)>> =
+            primaries.iter_mut().map(|primary| Ok((primary.owner_of(slot)?, primary.epoch()?))).collect();
+        let views = views.map_err(Error::redis("asking a node who serves a slot"))?;
+        match views.split_first() {
+            Some((view, others)) if !view.0.is_empty() && others.iter().all(|other| other == view) => {
+                return Ok(view.0.clone());
             }
-            _ if start.elapsed() > PATIENCE => return Err(disagreed(slot, &owners.join(", "))),
+            _ if start.elapsed() > PATIENCE => return Err(disagreed(slot, &format!("{views:?}"))),
             _ => thread::sleep(POLL),
         }
     }
@@ -110,6 +111,13 @@ impl Primary {
         let view: String = redis::cmd("CLUSTER").arg("NODES").query(&mut self.connection)?;
         let owner = view.lines().find(|line| serves(line, slot)).and_then(|line| line.split(' ').next());
         Ok(owner.unwrap_or_default().to_owned())
+    }
+
+    /// The latest epoch that this node has heard of.
+    fn epoch(&mut self) -> RedisResult<String> {
+        let info: String = redis::cmd("CLUSTER").arg("INFO").query(&mut self.connection)?;
+        let epoch = info.lines().find_map(|line| line.strip_prefix("cluster_current_epoch:"));
+        Ok(epoch.unwrap_or_default().trim_end().to_owned())
     }
 }
 
