@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
 /// Names on a cluster share slots with those of other tests, as the hash tag alone decides: one test moves at a time.
@@ -25,6 +25,7 @@ impl Moving {
         let slots: BTreeSet<u16> = keys.into_iter().map(|key| slot_of(key.as_ref()).unwrap()).collect();
         let over = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&over);
+        let (first_arrived, first) = mpsc::channel();
         let mover = std::thread::spawn(move || {
             let mut moves = 0;
             while !told.load(Ordering::Relaxed) {
@@ -32,10 +33,13 @@ impl Moving {
                     let from = cluster.owner_of(*slot).unwrap();
                     cluster.move_slots(*slot..=*slot, from, (from + 1) % 3).unwrap();
                     moves += 1;
+                    let _ = first_arrived.send(());
                 }
             }
             moves
         });
+        // However quick the test is, the second move is under way when it begins.
+        first.recv().unwrap();
         Self { over, mover, _turn: turn }
     }
 
