@@ -86,7 +86,8 @@ pub(crate) struct Run<'a, S> {
     recount: bool,
     /// When a reply last came.
     heard: Instant,
-    journalled: Instant,
+    /// When the journal was last written, and at how many acknowledged commands.
+    journalled: (Instant, u64),
     loaded: Loaded,
 }
 
@@ -117,7 +118,7 @@ impl<'a, S: Source> Run<'a, S> {
             refusal: None,
             recount: false,
             heard: now,
-            journalled: now,
+            journalled: (now, 0),
             loaded: Loaded::default(),
             source,
         };

@@ -8,13 +8,16 @@ use crate::link::Sent;
 use crate::reply::Refusal;
 use crate::source::{Source, push_command};
 
-/// How often the journal is written: what is lost with a server is sent again from there.
+/// How often the journal is written, by time or by commands, whichever comes first: what is lost with a server is sent
+/// again from there.
 const JOURNAL_EVERY: Duration = Duration::from_millis(200);
+const COMMANDS_EVERY: u64 = 16_384;
 
 impl<S: Source> Run<'_, S> {
     pub(super) fn keep_journal(&mut self, now: Instant) {
-        if now - self.journalled > JOURNAL_EVERY {
-            self.journalled = now;
+        let (last, mark) = self.journalled;
+        if now - last > JOURNAL_EVERY || self.ledger.mark().saturating_sub(mark) >= COMMANDS_EVERY {
+            self.journalled = (now, self.ledger.mark());
             self.write_journals();
         }
     }
