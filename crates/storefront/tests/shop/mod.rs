@@ -32,6 +32,7 @@ static SHOPS: AtomicU32 = AtomicU32::new(0);
 
 /// The servers are shared by tests that run at once on few cores.
 const PATIENCE: Duration = Duration::from_mins(1);
+const CONNECTING: Duration = Duration::from_secs(5);
 
 pub fn server() -> &'static Server {
     SERVER.get_or_init(|| Server::start().unwrap())
@@ -92,7 +93,8 @@ impl Wire {
             .min_retry_wait(5)
             .retry_wait_formula(50, 1)
             .response_timeout(patience)
-            .connection_timeout(patience)
+            // A cluster's client that is stuck connecting to a node keeps what is meant for the others waiting too.
+            .connection_timeout(CONNECTING)
             .build()
             .unwrap();
         Self { to: To::Many(client.get_async_connection().await.unwrap()), round_trips: Arc::default() }
