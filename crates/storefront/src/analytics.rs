@@ -52,14 +52,10 @@ pub use weekly::{RollUpError, WeeklyMetrics};
 
 use std::time::Duration;
 
+use crate::span::history_milliseconds as milliseconds;
+
 /// How long counts are kept unless told otherwise: 400 days, so that a day can be compared with that of a year ago.
 pub const DEFAULT_KEEP: Duration = Duration::from_hours(400 * 24);
 
 /// From here on a double, which every score of a Sorted Set is, leaves out whole numbers: 2^53.
 const INEXACT: i64 = 1 << 53;
-
-/// A TTL as Redis takes it: a second to ten years.
-fn milliseconds(ttl: Duration) -> u64 {
-    const TEN_YEARS: u64 = 3_653 * 24 * 60 * 60 * 1000;
-    u64::try_from(ttl.as_millis()).unwrap_or(TEN_YEARS).clamp(1_000, TEN_YEARS)
-}

@@ -30,6 +30,7 @@ pub use representation::Representation;
 pub use updates::{CartUpdate, Change};
 pub use view::{CartView, Line, LineState};
 
+use crate::span::milliseconds;
 use crate::store::Reply;
 use crate::{CartOwner, Keys};
 use scripts::{Operation, Scripts};
@@ -128,10 +129,4 @@ impl<C: ConnectionLike + Clone> Cart<C> {
     fn ttl_ms(&self) -> u64 {
         milliseconds(self.ttl)
     }
-}
-
-/// A TTL as Redis takes it. A year is far beyond any cart, and far below what PEXPIRE refuses.
-fn milliseconds(ttl: Duration) -> u64 {
-    const YEAR: u64 = 365 * 24 * 60 * 60 * 1000;
-    u64::try_from(ttl.as_millis()).unwrap_or(YEAR).clamp(1, YEAR)
 }

@@ -45,6 +45,7 @@ pub use order::{Order, OrderLine, OrderState, Reason};
 pub use payments::{Charge, Payments};
 pub use recover::Recovered;
 
+use crate::span::milliseconds;
 use crate::store::{Reply, StoreError};
 use crate::{Cart, CartOwner, Cents, Inventory, Keys, OrderId};
 use scripts::{SCHEDULE, UNSCHEDULE};
@@ -222,10 +223,4 @@ fn finished<P: std::error::Error>(order: Order) -> Result<Order, CheckoutError<P
         Some(reason) if order.state == OrderState::Cancelled => Err(CheckoutError::Cancelled(reason.clone())),
         _ => Ok(order),
     }
-}
-
-/// A time as the scripts take it: a millisecond to a year.
-fn milliseconds(time: Duration) -> u64 {
-    const YEAR: u64 = 365 * 24 * 60 * 60 * 1000;
-    u64::try_from(time.as_millis()).unwrap_or(YEAR).clamp(1, YEAR)
 }

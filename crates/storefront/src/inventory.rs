@@ -38,6 +38,7 @@ pub use supply::{Level, RestockError, SetUp};
 pub use sweep::{Sweeper, Swept};
 pub use update::{Alert, StockUpdate};
 
+use crate::span::milliseconds;
 use crate::store::{Reply, StoreError};
 use crate::{Keys, Layout, Sku};
 use scripts::{Operation, Scripts};
@@ -178,12 +179,6 @@ impl<T: ToRedisArgs> Argument for T {
     fn add_to(&self, call: &mut ScriptInvocation<'static>) {
         call.arg(self);
     }
-}
-
-/// A time as the scripts take it. A year is far beyond any hold, and far below where a double is no longer exact.
-fn milliseconds(time: Duration) -> u64 {
-    const YEAR: u64 = 365 * 24 * 60 * 60 * 1000;
-    u64::try_from(time.as_millis()).unwrap_or(YEAR).clamp(1, YEAR)
 }
 
 impl From<RedisError> for InventoryError {

@@ -66,6 +66,7 @@ pub mod quantity;
 pub mod recommendations;
 pub mod session;
 mod shown;
+mod span;
 pub mod stock_feed;
 pub mod store;
 pub mod stores;

@@ -45,8 +45,8 @@ mod similar;
 mod together;
 mod vectors;
 
+use crate::span::history_milliseconds as milliseconds;
 use std::cmp::Ordering;
-use std::time::Duration;
 
 pub use bought_together::{BoughtTogether, MOST_PAIRED};
 pub use interests::{InterestError, Interests, MOST_INTERESTS};
@@ -82,10 +82,4 @@ fn best(scores: impl IntoIterator<Item = (Sku, f64)>, count: usize) -> Vec<Score
     best.sort_by(Scored::order);
     best.truncate(count);
     best
-}
-
-/// A time as Redis takes it: a second to ten years.
-fn milliseconds(time: Duration) -> u64 {
-    const TEN_YEARS: u64 = 3_653 * 24 * 60 * 60 * 1000;
-    u64::try_from(time.as_millis()).unwrap_or(TEN_YEARS).clamp(1_000, TEN_YEARS)
 }

@@ -78,6 +78,7 @@ pub use fields::{FieldName, FieldNameError};
 pub use login::LoggedIn;
 pub use read::Session;
 
+use crate::span::milliseconds;
 use crate::store::{Reply, StoreError};
 use crate::{ItemExpiry, Keys, Layout};
 
@@ -162,10 +163,4 @@ impl<C: ConnectionLike + Clone> Sessions<C> {
             Layout::Cluster => milliseconds(SKEW),
         }
     }
-}
-
-/// A time as a script takes it.
-fn milliseconds(time: Duration) -> u64 {
-    const YEAR: u64 = 365 * 24 * 60 * 60 * 1000;
-    u64::try_from(time.as_millis()).unwrap_or(YEAR).clamp(1, YEAR)
 }

@@ -14,8 +14,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisFuture, Value};
 use shop::faults::Breaking;
-use shop::moving::Moving;
-use shop::{Wire, cluster, own_keys, server};
+use shop::moving::{Moving, owner_of};
+use shop::{Wire, own_keys, server};
 use storefront::limits::{Algorithm, Limit, Limiter, RecordedTime, Window};
 use storefront::{ApiKey, Keys, Layout};
 use tokio::task::JoinSet;
@@ -108,14 +108,6 @@ async fn of_many_clients_at_a_time_exactly_the_limit_is_admitted() {
             assert_eq!(counts, expected, "{layout:?}, {algorithm:?}");
         }
     }
-}
-
-/// Which primary has the slot of this key.
-fn owner_of(key: &str) -> usize {
-    let cluster = cluster();
-    let mut connection = cluster.nodes()[0].client().get_connection().unwrap();
-    let slot = redis::cmd("CLUSTER").arg("KEYSLOT").arg(key).query(&mut connection).unwrap();
-    cluster.owner_of(slot).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

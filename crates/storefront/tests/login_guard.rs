@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use redis::Value;
 use shop::faults::Breaking;
-use shop::moving::Moving;
-use shop::{Wire, cluster, in_each_layout, own_keys, server, until};
+use shop::moving::{Moving, owner_of};
+use shop::{Wire, in_each_layout, own_keys, server, until};
 use storefront::limits::{Attempt, LoginGuard, LoginRules, RulesError};
 use storefront::{CustomerId, Keys, Layout, StoreError};
 use tokio::task::JoinSet;
@@ -304,14 +304,6 @@ async fn of_many_attempts_at_a_time_exactly_the_allowed_get_through() {
             assert_eq!(crowd(clients, 3).await, [5, 55, 0], "{layout:?}");
         }
     }
-}
-
-/// Which primary has the slot of this key.
-fn owner_of(key: &str) -> usize {
-    let cluster = cluster();
-    let mut connection = cluster.nodes()[0].client().get_connection().unwrap();
-    let slot = redis::cmd("CLUSTER").arg("KEYSLOT").arg(key).query(&mut connection).unwrap();
-    cluster.owner_of(slot).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

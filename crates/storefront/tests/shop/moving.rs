@@ -8,6 +8,14 @@ use std::thread::JoinHandle;
 /// Names on a cluster share slots with those of other tests, as the hash tag alone decides: one test moves at a time.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
+/// Which primary of the shared cluster has the slot of this key.
+pub fn owner_of(key: &str) -> usize {
+    let cluster = super::cluster();
+    let mut connection = cluster.nodes()[0].client().get_connection().unwrap();
+    let slot = redis::cmd("CLUSTER").arg("KEYSLOT").arg(key).query(&mut connection).unwrap();
+    cluster.owner_of(slot).unwrap()
+}
+
 /// Slots of the shared cluster on the move, from primary to primary, until [`Moving::end`].
 pub struct Moving {
     over: Arc<AtomicBool>,
