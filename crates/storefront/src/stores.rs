@@ -150,7 +150,8 @@ impl<C: ConnectionLike + Clone> Stores<C> {
     /// open at a local time.
     ///
     /// Two round trips: the map, then all the stores found, in one pipeline. A store that is removed between the two is
-    /// left out. The search takes O(n + log m) for n stores in the squares around the area and m in all.
+    /// left out. The search takes O(n + log m) for n stores in the squares around the area and m in all; a circle that
+    /// reaches over a pole looks at all of them.
     pub async fn near(
         &self,
         here: Place,
@@ -162,11 +163,11 @@ impl<C: ConnectionLike + Clone> Stores<C> {
         if most == 0 {
             return Ok(Vec::new());
         }
-        let search = self.search(here, area, most.min(MOST_NEAR));
+        let search = self.search(here, area.to_search(here), most.min(MOST_NEAR));
         let found: Vec<(String, f64)> = search.query_async(&mut self.connection.clone()).await?;
         let map = self.keys.stores();
         let mut places = Vec::new();
-        for (member, metres) in found {
+        for (member, metres) in found.into_iter().filter(|(_, metres)| *metres <= area.reach()) {
             let id: StoreId = member.parse().map_err(|_| StoreError::malformed(&map, &member))?;
             places.push((id, metres));
         }

@@ -179,6 +179,32 @@ async fn hostile_input_is_refused_and_foreign_keys_stay_as_they_are() {
     .await;
 }
 
+#[tokio::test]
+async fn a_store_beyond_the_pole_is_found() {
+    in_each_layout(async |wire, keys| {
+        let stores = Stores::new(wire.clone(), keys);
+        // Across the poles: GEOSEARCH with these radii finds neither.
+        for (here, there, radius) in [
+            (
+                at(-29.06912606820555, -79.47136765917381),
+                at(-92.92272709105065, -79.77720209275626),
+                1_240_225.6,
+            ),
+            (
+                at(106.05799084241167, -79.71314043664566),
+                at(86.30313898173571, -83.56839715057497),
+                1_234_954.8,
+            ),
+        ] {
+            stores.put(&store("far", there)).await.unwrap();
+            let near = |radius| stores.near(here, Area::Circle { radius }, 10, noon());
+            assert_eq!(names(&near(radius).await.unwrap()), ["far"]);
+            assert_eq!(near(here.metres_to(there) - 1.0).await.unwrap(), []);
+        }
+    })
+    .await;
+}
+
 /// All stores in an area, measured one by one, and those so close to its edge that either answer is right.
 fn by_hand(
     places: &BTreeMap<String, Place>,

@@ -73,6 +73,24 @@ impl Area {
         };
         if valid { Ok(self) } else { Err(PlaceError::Area(self)) }
     }
+
+    /// The area to ask the server for. Of a circle that reaches over a pole it misses a part (Redis 7.0 to 8.2, Valkey 9.1),
+    /// so it is asked for the whole Earth, and what is beyond [`Area::reach`] has to be left out.
+    pub(super) fn to_search(self, here: Place) -> Self {
+        let over_a_pole = |radius: f64| here.latitude.abs() + (radius / EARTH_RADIUS).to_degrees() >= 90.0;
+        match self {
+            Self::Circle { radius } if over_a_pole(radius) => Self::Circle { radius: FARTHEST },
+            area => area,
+        }
+    }
+
+    /// The most metres at which something can be in the area.
+    pub(super) fn reach(self) -> f64 {
+        match self {
+            Self::Circle { radius } => radius,
+            Self::Box { .. } => FARTHEST,
+        }
+    }
 }
 
 /// Why something is not on the map.
