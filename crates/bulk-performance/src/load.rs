@@ -7,6 +7,7 @@ pub mod check;
 mod encoding;
 mod failures;
 mod past;
+mod patient;
 pub mod plan;
 pub mod report;
 pub mod sources;
@@ -74,7 +75,7 @@ pub(crate) async fn command(args: &TargetArgs, options: Options, showing: Showin
 pub async fn run(target: &Target, plan: &Plan, bar: &Bar) -> Result<Report, Failure> {
     let past = past::prepare(target, plan, bar).await?;
     let mut report = stream::records(target, plan, &past, bar).await?;
-    past.finish(target).await?;
+    past.finish(target, plan).await?;
     if plan.verify {
         bar.begin(plan.records, "verified");
         report.verify(check::everything(target, plan, bar).await?, plan)?;

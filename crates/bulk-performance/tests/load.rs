@@ -105,6 +105,32 @@ async fn lost_connections_lose_nothing() {
     }
 }
 
+/// Also while the load asks what was there before, removes it, and notes that it has begun and ended.
+#[tokio::test]
+async fn connections_that_are_cut_again_and_again_lose_nothing() {
+    for kind in [Kind::Users, Kind::Strings, Kind::List] {
+        let server = Server::start().unwrap();
+        let plan = Plan { kind, indexes: kind == Kind::Users, ..plan(10_000) };
+        let report = Underway::start(on(&server.url()).await, plan.clone()).end().await.unwrap();
+        assert_eq!(report.verified, Some(true));
+
+        let target = on(&server.url()).await;
+        let mut admin = server.client().get_connection().unwrap();
+        let kill = redis::cmd("CLIENT").arg(&["KILL", "TYPE", "normal", "SKIPME", "yes"]).clone();
+        kill.exec(&mut admin).unwrap();
+        let loading = Underway::start(target, plan);
+        let mut kills = 0;
+        while !loading.has_ended() {
+            kill.exec(&mut admin).unwrap();
+            kills += 1;
+            // Longer and longer, because looking for keys of the same names begins anew after each cut.
+            tokio::time::sleep(Duration::from_millis(kills)).await;
+        }
+        let report = loading.end().await.unwrap();
+        assert_eq!((report.records, report.verified), (10_000, Some(true)), "{kind:?} after {kills} kills");
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_is_killed_and_comes_back_has_everything() {
     for (kind, records) in [(Kind::Users, 150_000), (Kind::Strings, 600_000), (Kind::List, 6_000_000)] {

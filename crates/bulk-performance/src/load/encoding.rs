@@ -1,10 +1,11 @@
 //! Finds the fastest commands that this server takes for users, and proves that they mean the same.
 
 use bulk_loader::dump::{self, Dump};
-use lab_connection::{Connection, own_keys};
+use lab_connection::{Connection, Target, own_keys};
 use redis::{RedisError, RedisResult, cmd};
 
-use super::plan::Writing;
+use super::patient;
+use super::plan::{Plan, Writing};
 use crate::keys::Keys;
 use crate::people::{FIELDS, People, Record};
 
@@ -19,19 +20,15 @@ pub(crate) struct Encoding {
 impl Encoding {
     /// Writes two users both ways, the first one and the longest possible one, and compares what DUMP says of them. Only
     /// when nothing differs, type, encoding and every byte, values are sent as the server stores them.
-    pub(crate) async fn choose(
-        writing: Writing,
-        keys: &Keys,
-        records: u64,
-        connection: &mut Connection,
-    ) -> Self {
-        if writing == Writing::Hset {
+    pub(crate) async fn choose(plan: &Plan, keys: &Keys, target: &Target) -> Self {
+        if plan.writing == Writing::Hset {
             return Self { dump: None, why_not: None };
         }
-        let (plain, made) = keys.probes();
-        let tried = prove(&plain, &made, records, connection).await;
+        let probes = &keys.probes();
+        let proof = |connection| prove(&probes.0, &probes.1, plan.records, connection);
+        let tried = patient::ask(target, plan.patience, proof).await;
         // The probes are ours; a server that does not let them be removed does not let them be written either.
-        let _ = own_keys::unlink(connection, &[&plain, &made]).await;
+        let _ = own_keys::unlink(&mut target.connection(), &[&probes.0, &probes.1]).await;
         match tried {
             Ok(Some(dump)) => Self { dump: Some(dump), why_not: None },
             Ok(None) => {
@@ -47,8 +44,9 @@ async fn prove(
     plain: &str,
     made: &str,
     records: u64,
-    connection: &mut Connection,
+    mut connection: Connection,
 ) -> RedisResult<Option<Dump>> {
+    let connection = &mut connection;
     let people = People::new();
     let mut record = Record::default();
     let mut found: Option<Dump> = None;

@@ -6,13 +6,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bulk_loader::Journal;
 use lab_connection::failure::Class;
-use lab_connection::{Failure, Target, own_keys};
+use lab_connection::{Connection, Failure, Target, own_keys};
 use lab_runner::progress::Bar;
-use redis::{AsyncCommands, RedisResult};
+use redis::AsyncCommands;
 
 use super::plan::{Kind, Plan};
 use super::sources::{PushKey, Unlink};
-use super::{failures, stream};
+use super::{failures, patient, stream};
 use crate::keys::Keys;
 use crate::stored::index_keys;
 
@@ -65,8 +65,10 @@ impl Memory {
 pub(crate) async fn prepare(target: &Target, plan: &Plan, bar: &Bar) -> Result<Past, Failure> {
     let keys = Keys::new(target.prefix());
     let key = keys.loaded(plan.kind.name());
-    let explain = |error| target.explain(&error);
-    let remembered: HashMap<String, String> = target.connection().hgetall(&key).await.map_err(explain)?;
+    let name = &key;
+    let recall = |mut connection: Connection| async move { connection.hgetall(name).await };
+    let remembered: HashMap<String, String> =
+        patient::ask(target, plan.patience, recall).await.map_err(|error| target.explain(&error))?;
     let before = Memory::read(&remembered);
     if plan.resume {
         let load = same_load(before, plan, target)?;
@@ -82,7 +84,7 @@ pub(crate) async fn prepare(target: &Target, plan: &Plan, bar: &Bar) -> Result<P
         load: load.clone(),
         done: false,
     };
-    let () = target.connection().hset_multiple(&key, &begun.fields()).await.map_err(explain)?;
+    remember(target, plan, &key, &begun.fields()).await?;
     Ok(Past { key, journal: keys.journal(plan.kind.name()), load })
 }
 
@@ -117,26 +119,26 @@ async fn remove(
     before: Option<&Memory>,
     bar: &Bar,
 ) -> Result<(), Failure> {
-    let explain = |error| target.explain(&error);
-    let mut own = target.connection();
     let names = keys.clone();
     let push_key: PushKey = match plan.kind {
         Kind::List => {
-            own_keys::unlink(&mut own, &[keys.biglist_count(), keys.biglist()]).await.map_err(explain)?;
+            unlink(target, plan, &[keys.biglist_count(), keys.biglist()]).await?;
             return Ok(());
         }
         Kind::Users => {
-            own_keys::unlink(&mut own, &index_keys(keys)).await.map_err(explain)?;
+            unlink(target, plan, &index_keys(keys)).await?;
             Box::new(move |number, key| names.push_user(key, number))
         }
         Kind::Strings => Box::new(move |number, key| names.push_user_text(key, number)),
     };
     let records = before.map_or(0, |before| before.records);
     // What other lessons, or the shop, left under the same names.
+    let pattern = &keys.pattern_of(plan.kind);
+    let find = |mut connection| async move { own_keys::matching(&mut connection, pattern, MOST_STRAY).await };
     let mut stray =
-        own_keys::matching(&mut own, &keys.pattern_of(plan.kind), MOST_STRAY).await.map_err(explain)?;
+        patient::ask(target, plan.patience, find).await.map_err(|error| target.explain(&error))?;
     stray.retain(|key| keys.number_in(key).is_some_and(|number| number <= plan.records && number > records));
-    own_keys::unlink(&mut own, &stray).await.map_err(explain)?;
+    unlink(target, plan, &stray).await?;
     let source = Unlink { push_key, records, cluster: target.is_cluster() };
     bar.begin(records, "removed");
     let plan = Plan { resume: false, ..plan.clone() };
@@ -154,12 +156,23 @@ impl Past {
     }
 
     /// Nothing has to be gone on with any more.
-    pub(crate) async fn finish(&self, target: &Target) -> Result<(), Failure> {
-        let mut done: RedisResult<()> = target.connection().hset(&self.key, "state", "done").await;
-        // This connection may have been lost while the loader used its own; to say it twice changes nothing.
-        if done.as_ref().is_err_and(redis::RedisError::is_io_error) {
-            done = target.connection().hset(&self.key, "state", "done").await;
-        }
-        done.map_err(|error| target.explain(&error))
+    pub(crate) async fn finish(&self, target: &Target, plan: &Plan) -> Result<(), Failure> {
+        remember(target, plan, &self.key, &[("state", "done".to_owned())]).await
     }
+}
+
+async fn remember(
+    target: &Target,
+    plan: &Plan,
+    key: &str,
+    fields: &[(&'static str, String)],
+) -> Result<(), Failure> {
+    let write = |mut connection: Connection| async move { connection.hset_multiple(key, fields).await };
+    patient::ask(target, plan.patience, write).await.map_err(|error| target.explain(&error))
+}
+
+async fn unlink(target: &Target, plan: &Plan, keys: &[impl AsRef<[u8]>]) -> Result<(), Failure> {
+    let remove = |mut connection| async move { own_keys::unlink(&mut connection, keys).await };
+    patient::ask(target, plan.patience, remove).await.map_err(|error| target.explain(&error))?;
+    Ok(())
 }

@@ -40,8 +40,7 @@ pub(crate) async fn records(target: &Target, plan: &Plan, past: &Past, bar: &Bar
 
 async fn users(target: &Target, plan: &Plan, past: &Past, bar: &Bar) -> Result<Report, Failure> {
     let keys = Keys::new(target.prefix());
-    let Encoding { dump, why_not } =
-        Encoding::choose(plan.writing, &keys, plan.records, &mut target.connection()).await;
+    let Encoding { dump, why_not } = Encoding::choose(plan, &keys, target).await;
     let command = if dump.is_some() { "RESTORE" } else { "HSET" };
     if let Some(why_not) = &why_not {
         Terminal.note(&format!("Users are written with HSET: {why_not}."));

@@ -45,6 +45,10 @@ impl Underway {
         }
     }
 
+    pub fn has_ended(&self) -> bool {
+        self.task.is_finished()
+    }
+
     pub async fn end(self) -> Result<Report, Failure> {
         self.task.await.unwrap()
     }
