@@ -185,16 +185,8 @@ async fn a_store_beyond_the_pole_is_found() {
         let stores = Stores::new(wire.clone(), keys);
         // Across the poles: GEOSEARCH with these radii finds neither.
         for (here, there, radius) in [
-            (
-                at(-29.06912606820555, -79.47136765917381),
-                at(-92.92272709105065, -79.77720209275626),
-                1_240_225.6,
-            ),
-            (
-                at(106.05799084241167, -79.71314043664566),
-                at(86.30313898173571, -83.56839715057497),
-                1_234_954.8,
-            ),
+            (at(-29.0691, -79.4713), at(-92.9227, -79.7772), 1_240_225.6),
+            (at(106.0579, -79.7131), at(86.3031, -83.5683), 1_234_954.8),
         ] {
             stores.put(&store("far", there)).await.unwrap();
             let near = |radius| stores.near(here, Area::Circle { radius }, 10, noon());
