@@ -16,7 +16,9 @@ use proptest::prelude::*;
 use sale::{Bank, LostBank, SHORT, Sale, TOTAL};
 use shop::{in_every_shop, units, until};
 use storefront::checkout::{PriceChange, Reason};
-use storefront::{Agreed, Cents, Checkout, CheckoutError, Inventory, OrderState, Quantity, ReservationId};
+use storefront::{
+    Agreed, Cents, Checkout, CheckoutError, Inventory, OrderId, OrderState, Quantity, ReservationId,
+};
 use tokio::task::JoinSet;
 
 const LONG: Duration = Duration::from_mins(10);
@@ -179,6 +181,25 @@ async fn a_buyer_who_was_given_up_while_he_paid_is_not_charged() {
         let order = sale.checkout.pay(&paying, &sale.bank).await.unwrap();
         assert_eq!(order.state, OrderState::Cancelled);
         sale.assert_undone("given up while paying").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn orders_that_keep_failing_do_not_hold_up_the_others() {
+    in_every_shop(async |shop| {
+        let sale = Sale::of(shop).await.in_a_hurry();
+        sale.open().await;
+        // Somebody keeps something else under the names of as many orders as a recovery looks at, all due before ours.
+        let (keys, wire) = (&sale.shop.keys, &sale.shop.wire);
+        let broken = (0..1_000).map(async |number| {
+            let id: OrderId = format!("BROKEN-{number}").parse().unwrap();
+            wire.send(&["SET", &keys.order(&id), "somebody's"]).await;
+            wire.send(&["ZADD", &keys.unfinished_orders(), &number.to_string(), id.as_str()]).await;
+        });
+        futures_util::future::join_all(broken).await;
+        assert_eq!(sale.checkout.recover(&sale.bank).await.unwrap().failed.len(), 1_000);
+        assert_eq!(sale.recovered().await.reason, Some(Reason::Abandoned));
     })
     .await;
 }

@@ -1,5 +1,7 @@
 //! Finishing what a buyer has left.
 
+use std::time::Duration;
+
 use redis::aio::ConnectionLike;
 
 use super::scripts::DUE;
@@ -24,7 +26,8 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
     /// several may at once. One round trip if there are none.
     ///
     /// An order that never got to the payment is cancelled. One that did is done if it was charged, as the payments know,
-    /// and cancelled if not.
+    /// and cancelled if not. One that fails, because its payment cannot be asked about say, is tried again after the others
+    /// that are due.
     pub async fn recover<P: Payments>(&self, payments: &P) -> Result<Recovered<P::Error>, StoreError> {
         let key = self.keys.unfinished_orders();
         let due: Vec<String> = DUE.key(&key).arg(A_ROUND).invoke_async(&mut self.connection.clone()).await?;
@@ -38,7 +41,12 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
             };
             match self.recover_one(&id, payments).await {
                 Ok(order) => recovered.finished.extend(order),
-                Err(error) => recovered.failed.push((id, error)),
+                Err(error) => {
+                    // Behind the others, which a round full of failures would never get to. Where even that fails, this
+                    // order is due first again, and nothing is lost.
+                    let _ = self.schedule(&id, Duration::ZERO).await;
+                    recovered.failed.push((id, error));
+                }
             }
         }
         malformed.map_or(Ok(recovered), Err)
