@@ -93,6 +93,25 @@ async fn an_expired_line_counts_nowhere() {
 }
 
 #[tokio::test]
+async fn a_line_with_a_deadline_never_looks_like_one_without() {
+    in_every_shop(async |shop| {
+        let (user, mug) = (shop.user(1).await, shop.product("sku123", "1").await);
+        for _ in 0..50 {
+            shop.cart.add(&user, &mug, units(1), Some(Duration::from_millis(5))).await.unwrap();
+            // Without a pause, so that the very millisecond of the deadline is met.
+            loop {
+                let view = shop.cart.view(&user).await.unwrap();
+                assert!(view.lines.iter().all(|line| line.expires_in.is_some()), "{}: {view:?}", shop.kind);
+                if view.lines.is_empty() {
+                    break;
+                }
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_expired_line_makes_room_in_a_full_cart() {
     in_every_shop(async |shop| {
         let user = shop.user(1).await;

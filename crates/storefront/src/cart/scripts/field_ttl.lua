@@ -2,7 +2,8 @@
 local expiry = {}
 
 -- The deadlines of the given SKUs that have one, in milliseconds of the Unix epoch. HGETALL leaves out what has expired,
--- also before Redis gets round to freeing it (HLEN counts that, so nothing here asks HLEN).
+-- also before Redis gets round to freeing it (HLEN counts that, so nothing here asks HLEN). In the very millisecond of the
+-- deadline, HGETALL of Redis 8.2 still shows a field that for HPEXPIRETIME is gone (-2), not one without deadline (-1).
 function expiry.of(cart, skus)
   local deadlines = {}
   -- Lua's unpack gives up at some 8000 values.
@@ -10,7 +11,7 @@ function expiry.of(cart, skus)
     local last = math.min(first + 999, #skus)
     local times = redis.call('HPEXPIRETIME', cart.quantities, 'FIELDS', last - first + 1, unpack(skus, first, last))
     for i, time in ipairs(times) do
-      if time > 0 then
+      if time ~= -1 then
         deadlines[skus[first + i - 1]] = time
       end
     end
