@@ -53,7 +53,8 @@ pub enum Put {
 ///
 /// On a cluster a product and the indexes are in different slots, so changes take two steps. They are ordered so that
 /// a crash between them, or two changes of one SKU at once, leave at worst an index entry that leads to nothing: every
-/// read looks at the product itself, and putting or removing it again sets the indexes right.
+/// read looks at the product itself, and putting or removing it again sets the indexes right. Of two products that are put
+/// there at once under one name both may get it; the name then leads to one of them.
 #[derive(Clone, Debug)]
 pub struct Catalogue<C> {
     connection: C,
@@ -66,7 +67,8 @@ impl<C: ConnectionLike + Clone> Catalogue<C> {
         Self { connection, keys }
     }
 
-    /// Adds a product, or changes its name and price. One round trip, two on a cluster.
+    /// Adds a product, or changes its name and price. One round trip, two on a cluster; at most two more where the index
+    /// gives the name to another product.
     pub async fn put(&self, product: &Product) -> Result<Put, PutError> {
         if product.price > Cents::MAX_PRICE {
             return Err(PutError::PriceTooHigh { price: product.price });

@@ -64,8 +64,8 @@ pub enum Agreed {
 
 /// Makes orders of carts.
 ///
-/// The round trips stated are those of a server that knows its scripts. An order of `n` lines takes 12 and `3 n` in all,
-/// where those of the lines are under way together in three rows; see each step.
+/// The round trips stated are those of a server that knows its scripts. An order of `n` lines takes 12 and `3 n` in all.
+/// Those that hold and extend the lines are under way together, those that sell them go one after the other; see each step.
 ///
 /// ```
 /// use std::convert::Infallible;

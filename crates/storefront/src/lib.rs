@@ -20,6 +20,11 @@
 //! [`ConnectionManager`](redis::aio::ConnectionManager) and
 //! [`ClusterConnection`](redis::cluster_async::ClusterConnection).
 //!
+//! A lost answer leaves open whether the command was done, and a `ClusterConnection` sends it again by itself when the answer
+//! is lost or late. What bears an id counts once all the same: reservations, orders, purchases, notifications, events. What
+//! does not may count twice: adding to a cart or removing a number of units from it, looking at a product, asking a limiter or
+//! the login guard, creating a user.
+//!
 //! ```
 //! use storefront::{Cart, Catalogue, Keys, Layout, NewUser, Product, Quantity, Representation, Users};
 //!

@@ -55,7 +55,8 @@ pub const DEFAULT_TTL: Duration = Duration::from_hours(30 * 24);
 pub const LONGEST_TEXT: usize = 2_000;
 /// The most that one [`Notifications::take`] takes.
 pub const MOST_AT_ONCE: usize = 100;
-/// How many events of a customer are remembered (as many as the cap, if that is more), so that sending one of them again is no second notification.
+/// How many events of a customer are remembered (as many as the cap, if that is more), so that sending one of them again is
+/// no second notification.
 pub const EVENTS_REMEMBERED: usize = 1_000;
 
 /// The longest time that something is put aside for a device.
@@ -160,6 +161,10 @@ impl<C: ConnectionLike + Clone> Notifications<C> {
     /// Takes up to `most` notifications (at most [`MOST_AT_ONCE`]) for one device, the oldest first, and puts them aside
     /// for as long as `hold` (a millisecond to a day): nobody else gets them until then. First come those whose time with
     /// another device has run out.
+    ///
+    /// What somebody else wrote and cannot be read is an error only if nothing else is taken with it. If it has no id it
+    /// cannot be put aside either: it stays, and so does what is behind it, until it is removed by hand or by
+    /// [`Notifications::mark_all_read`].
     pub async fn take(
         &self,
         customer: &CustomerId,
@@ -173,17 +178,21 @@ impl<C: ConnectionLike + Clone> Notifications<C> {
         if reply.outcome != "TAKEN" {
             return Err(reply.into_error());
         }
-        let mut taken = Vec::new();
+        let (mut taken, mut unreadable) = (Vec::new(), None);
         while let Some(json) = reply.next::<Option<Vec<u8>>>()? {
-            let read = serde_json::from_slice(&json).map_err(|_| {
-                StoreError::malformed(
-                    &self.keys.notifications(customer).waiting,
-                    &String::from_utf8_lossy(&json),
-                )
-            });
-            taken.push(read?);
+            match serde_json::from_slice(&json) {
+                Ok(notification) => taken.push(notification),
+                Err(_) => unreadable = Some(json),
+            }
         }
-        Ok(taken)
+        match unreadable {
+            // The others are with this device already: nobody else would get them before their time is over.
+            Some(json) if taken.is_empty() => {
+                let waiting = self.keys.notifications(customer).waiting;
+                Err(StoreError::malformed(&waiting, &String::from_utf8_lossy(&json)))
+            }
+            _ => Ok(taken),
+        }
     }
 
     /// The customer has seen these: they are never delivered again. Returns how many of them were unread and with a

@@ -53,6 +53,9 @@ impl<C: ConnectionLike + Clone> Users<C> {
     /// [`Users::create_with_id`], or if we are cut off between the two steps.
     ///
     /// Two round trips, one more on a cluster; two (three) more for each number already taken.
+    ///
+    /// A cluster's connection sends a command again when its answer was lost. Should that happen here, the number seems to be
+    /// taken: the user is then there twice, and the later number is the one returned.
     pub async fn create(&self, new: NewUser) -> Result<User, StoreError> {
         loop {
             let id: u64 = redis::cmd("INCR")
@@ -117,6 +120,15 @@ impl<C: ConnectionLike + Clone> Users<C> {
                 .query_async(&mut self.connection.clone())
                 .await?;
             let Some(last) = ids.last() else { return Ok(users) };
+            // A number under another score is somebody else's. The next page would begin in the wrong place, and there might
+            // be no last one.
+            let mut before = after;
+            for id in &ids {
+                if *id <= before {
+                    return Err(StoreError::malformed(&self.keys.users(), &id.to_string()));
+                }
+                before = *id;
+            }
             after = *last;
             let ids: Vec<UserId> = ids.into_iter().filter_map(|id| UserId::new(id).ok()).collect();
             let keys: Vec<String> = ids.iter().map(|id| self.keys.user(*id)).collect();

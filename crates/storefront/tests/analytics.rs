@@ -119,7 +119,7 @@ async fn numbers_at_their_limits_are_refused_and_nothing_changes() {
         is_overflow(metrics.record(&order("o4", &[("A", i64::MAX), ("B", 1)])).await, "revenue");
         let most =
             |id: &str, amount| Event::other(id.parse().unwrap(), monday, "returns".parse().unwrap(), amount);
-        is_overflow(metrics.record(&most("m0", i64::MIN)).await, "revenue");
+        is_overflow(metrics.record(&most("m0", i64::MIN)).await, "returns");
         assert_eq!(dump(&wire, &keys, monday).await, before);
         metrics.record(&most("m1", i64::MAX)).await.unwrap();
         let before = dump(&wire, &keys, monday).await;

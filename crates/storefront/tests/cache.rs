@@ -183,6 +183,24 @@ async fn when_a_loader_panics_or_never_returns_somebody_else_takes_over() {
     .await;
 }
 
+#[tokio::test]
+async fn a_loader_who_cannot_store_lets_the_next_one_load_at_once() {
+    // Its memory runs out while somebody loads, so it is a server of its own.
+    let server = lab_server::Server::start().unwrap();
+    let wire = Wire::reconnecting(&server.url()).await;
+    let keys = own_keys(Layout::Standalone);
+    let cache = Cache::new(wire.clone(), keys.clone(), sleep).with_wait(Duration::ZERO);
+    let key = product(&keys, "123");
+    let load = async || {
+        wire.send(&["CONFIG", "SET", "maxmemory", "1"]).await;
+        number(1).await
+    };
+    assert_eq!(cache.get_or_load(&key, load).await.unwrap(), Some(1));
+    assert_eq!(cache.statistics().not_stored, 1);
+    wire.send(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    assert_eq!(cache.get_or_load(&key, || number(2)).await.unwrap(), Some(2), "nobody holds it up");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_loader_brings_too_late_is_his_callers_and_is_not_stored() {
     in_each_layout(async |wire, keys| {

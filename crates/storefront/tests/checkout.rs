@@ -18,6 +18,7 @@ use shop::{in_every_shop, units, until};
 use storefront::checkout::{PriceChange, Reason};
 use storefront::{
     Agreed, Cents, Checkout, CheckoutError, Inventory, OrderId, OrderState, Quantity, ReservationId,
+    StoreError,
 };
 use tokio::task::JoinSet;
 
@@ -200,6 +201,27 @@ async fn orders_that_keep_failing_do_not_hold_up_the_others() {
         futures_util::future::join_all(broken).await;
         assert_eq!(sale.checkout.recover(&sale.bank).await.unwrap().failed.len(), 1_000);
         assert_eq!(sale.recovered().await.reason, Some(Reason::Abandoned));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_no_order_does_not_hold_up_the_orders_behind_it() {
+    in_every_shop(async |shop| {
+        let sale = Sale::of(shop).await.in_a_hurry();
+        sale.open().await;
+        let wire = &sale.shop.wire;
+        for foreign in [b"no order".as_slice(), b"\xff"] {
+            let mut add = redis::cmd("ZADD");
+            add.arg(sale.shop.keys.unfinished_orders()).arg(0).arg(foreign);
+            add.exec_async(&mut wire.clone()).await.unwrap();
+        }
+        until("it is given up", async || {
+            let error = sale.checkout.recover(&sale.bank).await.unwrap_err();
+            assert!(matches!(error, StoreError::Malformed { .. }), "{error:?}");
+            sale.checkout.get(&sale.id).await.unwrap().unwrap().state == OrderState::Cancelled
+        })
+        .await;
     })
     .await;
 }

@@ -154,14 +154,14 @@ async fn a_log_of_which_everything_is_over_admits_again() {
     let limit = Limit::new(2, window).unwrap();
     let limiter = Limiter::new(wire.clone(), keys, limit, Algorithm::SlidingLog).unwrap();
     let caller = "key".parse().unwrap();
-    limiter.admit_many(&caller, NonZeroU32::new(2).unwrap()).await.unwrap();
+    let _ = limiter.admit_many(&caller, NonZeroU32::new(2).unwrap()).await.unwrap();
     // Its end is a millisecond after that of the window: so that it is met for sure, it gets a later one.
     let key = limiter.key_of(&caller);
     wire.send(&["ZADD", &key, "1", "long over"]).await;
     wire.send(&["PERSIST", &key]).await;
     tokio::time::sleep(Duration::from_millis(20)).await;
     let moving = HalfMoved::slots_of([key]);
-    limiter.admit(&caller).await.unwrap();
+    let _ = limiter.admit(&caller).await.unwrap();
     drop(moving);
 }
 

@@ -415,6 +415,8 @@ async fn a_product_that_cannot_be_swept_does_not_keep_others_from_it() {
         }
         wire.send(&["SET", &keys.inventory(&broken).free, "somebody else's"]).await;
         wire.send(&["ZADD", &keys.inventory_due(), "0", "no SKU at all"]).await;
+        let mut no_text = redis::cmd("ZADD");
+        no_text.arg(keys.inventory_due()).arg(0).arg(b"\xff").exec_async(&mut wire.clone()).await.unwrap();
         until("the other is swept", async || {
             assert!(inventory.sweep_all().await.is_err(), "it is told");
             plain_count(&wire, &keys, &product).await == 5

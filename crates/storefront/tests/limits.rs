@@ -119,7 +119,7 @@ async fn each_request_is_one_round_trip() {
         for algorithm in algorithms(2) {
             let limiter = limiter(&wire, &keys, algorithm, 2, Window::hour());
             // The server learns the script.
-            limiter.admit(&caller()).await.unwrap();
+            let _ = limiter.admit(&caller()).await.unwrap();
             for admitted in [true, false, false] {
                 let request =
                     async { assert_eq!(limiter.admit(&caller()).await.unwrap().admitted, admitted) };
@@ -139,13 +139,13 @@ async fn every_key_has_a_ttl_after_each_request_and_is_gone_in_the_end() {
             let long = limiter(&wire, &keys, algorithm, 2, Window::hour());
             let longest = 2 * 3_600_000 + 1;
             for request in 1..=4 {
-                long.admit(&caller()).await.unwrap();
+                let _ = long.admit(&caller()).await.unwrap();
                 let ttl = ttl_of(&wire, &long.key_of(&caller())).await;
                 assert!((1..=longest).contains(&ttl), "{algorithm:?}, request {request}: {ttl}");
             }
             let short = limiter(&wire, &keys, algorithm, 2, short.clone());
             for _ in 0..4 {
-                short.admit(&caller()).await.unwrap();
+                let _ = short.admit(&caller()).await.unwrap();
             }
             let gone = async || ttl_of(&wire, &short.key_of(&caller())).await == -2;
             until("the key is gone", gone).await;

@@ -192,11 +192,11 @@ async fn a_client_says_nothing_about_the_time() {
         let tapped = Tapped { wire: Wire::standalone().await, sent: Arc::default() };
         let limiter = limiter(tapped.clone(), &own_keys(Layout::Standalone), algorithm, MOST);
         // The server learns the script.
-        limiter.admit(&caller()).await.unwrap();
+        let _ = limiter.admit(&caller()).await.unwrap();
         let mut requests = Vec::new();
         for _ in 0..2 {
             tapped.sent.lock().unwrap().clear();
-            limiter.admit(&caller()).await.unwrap();
+            let _ = limiter.admit(&caller()).await.unwrap();
             requests.push(tapped.sent.lock().unwrap().concat());
             // Seconds, milliseconds and microseconds are all others then.
             let second = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();

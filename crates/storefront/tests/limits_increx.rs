@@ -148,6 +148,17 @@ async fn a_counter_without_a_ttl_gets_one_and_windows_end() {
 }
 
 #[tokio::test]
+async fn a_counter_far_below_zero_is_counted_on() {
+    in_each_layout(async |wire, keys| {
+        let limiter =
+            limiter(WithIncrex(wire.clone()), &keys, Window::hour()).with_counting(Counting::Increx);
+        wire.send(&["SET", &limiter.key_of(&caller()), &i64::MIN.to_string()]).await;
+        assert_eq!(limiter.admit(&caller()).await.unwrap().remaining, u32::MAX);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn somebody_elses_value_is_left_alone_by_increx() {
     in_each_layout(async |wire, keys| {
         let limiter =

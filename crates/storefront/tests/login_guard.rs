@@ -133,7 +133,7 @@ async fn a_pause_ends_by_itself_and_then_one_attempt_gets_through() {
 async fn attempts_while_blocked_change_nothing() {
     in_each_layout(async |wire, keys| {
         let guard = LoginGuard::new(wire.clone(), keys.clone()).with_rules(long_pauses(1), long_pauses(1));
-        guard.attempt(address(), None).await.unwrap();
+        let _ = guard.attempt(address(), None).await.unwrap();
         let dump = async || wire.send(&["DUMP", &keys.failed_login(address())]).await;
         let ends = async || wire.send(&["PEXPIRETIME", &keys.blocked_ip(address())]).await;
         let before = (dump().await, ends().await);
@@ -255,7 +255,7 @@ async fn each_step_is_one_round_trip_and_one_more_with_an_account() {
         let guard = LoginGuard::new(wire.clone(), keys.clone());
         let account = account();
         // The server learns the scripts.
-        guard.attempt(address(), None).await.unwrap();
+        let _ = guard.attempt(address(), None).await.unwrap();
         guard.succeeded(address(), None).await.unwrap();
         assert_eq!(wire.round_trips_of(guard.attempt(address(), None)).await, 1);
         assert_eq!(wire.round_trips_of(guard.attempt(address(), Some(&account))).await, 2);

@@ -205,6 +205,26 @@ async fn hostile_input_is_refused_and_foreign_keys_stay_as_they_are() {
     .await;
 }
 
+#[tokio::test]
+async fn what_cannot_be_read_does_not_keep_the_others_from_the_device() {
+    in_each_layout(async |wire, keys| {
+        let notifications = Notifications::new(wire.clone(), keys.clone());
+        let names = keys.notifications(&ann());
+        send(&notifications, 0).await;
+        // By another release, say: one without a text.
+        wire.send(&["LPUSH", &names.waiting, r#"{"id":"other"}"#]).await;
+        send(&notifications, 1).await;
+        assert_eq!(ids(&notifications.take(&ann(), 9, LONG).await.unwrap()), [event(0), event(1)]);
+        assert_eq!(notifications.acknowledge(&ann(), &[event(0), event(1)]).await.unwrap(), 2);
+
+        // Its time with the device is over: now it comes alone.
+        wire.send(&["ZADD", &names.deadlines, "1", "other"]).await;
+        let taken = notifications.take(&ann(), 9, LONG).await;
+        assert!(matches!(taken, Err(StoreError::Malformed { .. })), "{taken:?}");
+    })
+    .await;
+}
+
 async fn dumps(wire: &Wire, keys: &[&str]) -> Vec<Value> {
     let mut dumps = Vec::new();
     for key in keys {

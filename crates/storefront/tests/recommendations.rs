@@ -392,6 +392,23 @@ async fn nobody_is_shown_an_empty_page_or_what_he_has() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_looks_at_counts_also_if_he_has_bought_a_lot() {
+    in_each_layout(async |wire, keys| {
+        let shop = Recommender::new(wire.clone(), keys.clone());
+        let pair = [product(100), product(101)];
+        for order in ["o1", "o2"] {
+            shop.ordered(&customer(1), &order.parse().unwrap(), &pair).await.unwrap();
+        }
+        let many: Vec<Sku> = (0..50).map(product).collect();
+        Purchases::new(wire.clone(), keys.clone()).add(&customer(2), &many).await.unwrap();
+        shop.viewed(&customer(2), &product(100), None).await.unwrap();
+        let shown = shop.recommend(&customer(2), 1).await.unwrap();
+        assert_eq!(shown, [Recommendation { sku: product(101), because: Because::BoughtTogether }]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn reports_and_questions_take_the_round_trips_they_state() {
     in_each_layout(async |wire, keys| {
         let cluster = keys.layout() == storefront::Layout::Cluster;

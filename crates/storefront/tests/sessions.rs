@@ -688,6 +688,46 @@ async fn keys_of_another_type_and_foreign_values_are_errors_and_left_alone() {
 }
 
 #[tokio::test]
+async fn an_id_that_is_taken_begins_no_second_session() {
+    in_each_layout(async |wire, keys| {
+        let sessions = Sessions::new(wire.clone(), keys.clone());
+        let id: SessionId = "abc123".parse().unwrap();
+        sessions.begin_as(&id, Some(user(1)), &[]).await.unwrap();
+        for again in [Some(user(2)), Some(user(1)), None] {
+            let begun = sessions.begin_as(&id, again, &[(field("theme"), "dark")]).await;
+            assert!(matches!(begun, Err(BeginError::Taken)), "{again:?}: {begun:?}");
+        }
+        let session = sessions.read(&id).await.unwrap().unwrap();
+        assert_eq!((session.user, session.fields.len()), (Some(user(1)), 0));
+        assert_eq!(indexed(&wire, &keys, 2).await, 0);
+
+        wire.send(&["SET", &keys.session(&id), "somebody else's"]).await;
+        let begun = sessions.begin_as(&id, Some(user(2)), &[]).await;
+        assert!(begun.is_err(), "{begun:?}");
+        assert_eq!(indexed(&wire, &keys, 2).await, 0, "nothing was changed");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_no_session_does_not_keep_a_user_logged_in() {
+    in_each_layout(async |wire, keys| {
+        let sessions = Sessions::new(wire.clone(), keys.clone());
+        let id = sessions.begin(Some(user(1)), &[]).await.unwrap();
+        for foreign in [b"no session".as_slice(), b"\xff"] {
+            let mut add = redis::cmd("ZADD");
+            add.arg(keys.user_sessions(user(1))).arg(1_u64 << 52).arg(foreign);
+            add.exec_async(&mut wire.clone()).await.unwrap();
+        }
+        assert_eq!(sessions.list(user(1)).await.unwrap().len(), 1);
+        assert_eq!(sessions.log_out_everywhere(user(1)).await.unwrap(), 1);
+        assert_eq!(sessions.read(&id).await.unwrap(), None);
+        assert_eq!(sessions.log_out_everywhere(user(1)).await.unwrap(), 0, "nothing is left to do");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn extreme_times_are_taken_as_the_nearest_sensible_ones() {
     in_each_layout(async |wire, keys| {
         let longest = Sessions::new(wire, keys).with_idle_time(Duration::MAX).with_highest_age(Duration::MAX);

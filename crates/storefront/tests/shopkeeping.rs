@@ -7,6 +7,8 @@
 
 mod shop;
 
+use std::time::Duration;
+
 use redis::Value;
 use shop::{Shop, in_every_shop_of, sku};
 use storefront::{Cents, CreateUserError, Layout, NewUser, Product, Put, PutError, StoreError, UserId};
@@ -60,6 +62,21 @@ async fn users_are_listed_by_number_also_beyond_one_page() {
         let ids: Vec<u64> = shop.users.list().await.unwrap().iter().map(|user| user.id.get()).collect();
         let expected: Vec<u64> = (1..=510).filter(|id| *id != 3).chain([UserId::MAX.get()]).collect();
         assert_eq!(ids, expected);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_number_under_another_score_is_an_error_and_makes_no_endless_list() {
+    in_both_layouts(async |shop| {
+        for _ in 0..3 {
+            shop.users.create(parker()).await.unwrap();
+        }
+        shop.send(&["ZADD", &shop.keys.users(), "1000", "2"]).await;
+        let listed = tokio::time::timeout(Duration::from_secs(30), shop.users.list()).await;
+        let error = listed.expect("it comes to an end").unwrap_err();
+        assert!(matches!(&error, StoreError::Malformed { .. }), "{error:?}");
+        assert!(error.to_string().contains(&shop.keys.users()), "{error}");
     })
     .await;
 }

@@ -72,6 +72,8 @@ fn what_is_no_time_is_refused() {
     assert!(Hours::daily(&["09:00-10:00"; 5].join(",")).is_err());
     assert_eq!(LocalTime::new(7, 0, 0), None);
     assert_eq!(LocalTime::new(0, 24, 0), None);
+    assert_eq!(LocalTime::new(u32::MAX, 0, 0), None);
+    assert_eq!(LocalTime::new(0, u32::MAX, u32::MAX), None);
 }
 
 #[test]

@@ -64,7 +64,7 @@ impl StartWindow {
                 Self::OneStep => {
                     let limiter = Limiter::new(redis, keys.clone(), limit.clone(), Algorithm::FixedWindow)
                         .map_err(|error| refused(&error))?;
-                    limiter.admit(&self.caller(number)).await.map_err(failed)?;
+                    let _ = limiter.admit(&self.caller(number)).await.map_err(failed)?;
                 }
             }
         }

@@ -43,7 +43,7 @@ pub(super) async fn use_up(page: &Page, keys: &Keys) -> Outcome {
     ));
     // The server learns the script, so that the page shows one command for each request.
     let quiet = limiter(page.quietly(), keys)?;
-    quiet.admit(&other_caller()).await.map_err(failed)?;
+    let _ = quiet.admit(&other_caller()).await.map_err(failed)?;
     page.start_clean(&keys_of(keys)).await?;
 
     let traced = limiter(page.redis(), keys)?;

@@ -67,7 +67,7 @@ async fn one_after_the_other(page: &Page, keys: &Keys) -> Outcome {
          comes too early:",
     );
     for _ in 1..FREE {
-        quiet.attempt(ADDRESS, None).await.map_err(failed)?;
+        let _ = quiet.attempt(ADDRESS, None).await.map_err(failed)?;
     }
     let fifth = traced.attempt(ADDRESS, None).await.map_err(failed)?;
     let sixth = traced.attempt(ADDRESS, None).await.map_err(failed)?;

@@ -88,7 +88,7 @@ impl Measure {
             .map_err(|error| refused(&error))?
             .on_recorded_time(time.clone());
         // The server learns the script, by a request that nobody remembers.
-        limiter.admit(&caller()).await.map_err(failed)?;
+        let _ = limiter.admit(&caller()).await.map_err(failed)?;
         own_keys::unlink(&mut redis, &keys_of(keys)).await?;
         trips.0.store(0, Ordering::Relaxed);
         let mut admitted = Vec::new();

@@ -98,7 +98,7 @@ impl<C: ConnectionLike + Clone> DailyMetrics<C> {
     /// Counts an event on the day it happened, once. One round trip; O(products of the order).
     pub async fn record(&self, event: &Event) -> Result<Recorded, RecordError> {
         let overflow = |metric: &str| RecordError::Overflow { metric: metric.to_owned() };
-        let changes = event.changes().ok_or_else(|| overflow("revenue"))?;
+        let changes = event.changes().ok_or_else(|| overflow(event.metric()))?;
         let revenues = event.revenues().ok_or_else(|| overflow("revenue"))?;
         if revenues.len() > MOST_ORDER_LINES {
             return Err(RecordError::TooManyLines { lines: revenues.len() });
@@ -142,7 +142,8 @@ impl<C: ConnectionLike + Clone> DailyMetrics<C> {
         Ok(self.of_days(&[day]).await?.pop().unwrap_or_default())
     }
 
-    /// The products with the most revenue on a day, the highest first. One round trip.
+    /// The products with the most revenue on a day, the highest first; among equals by SKU. (Where `count` cuts through
+    /// equals, those whose SKUs come last are shown.) One round trip.
     pub async fn top(&self, day: Day, count: usize) -> Result<Vec<(Sku, Cents)>, StoreError> {
         top(&self.connection, &self.keys.top_products(day), count).await
     }

@@ -57,6 +57,15 @@ impl Event {
         Self { id, day, visitor: None, what: Happening::Other { metric, amount } }
     }
 
+    /// The metric whose change may be too large.
+    pub(super) fn metric(&self) -> &str {
+        match &self.what {
+            Happening::PageView => "page_views",
+            Happening::Order { .. } => "revenue",
+            Happening::Other { metric, .. } => metric.as_str(),
+        }
+    }
+
     /// What it adds to which metric; `None` if that is no `i64`, or one that cannot be taken back.
     pub(super) fn changes(&self) -> Option<Vec<(&str, i64)>> {
         match &self.what {

@@ -69,7 +69,7 @@ impl<C: ConnectionLike + Clone> WeeklyMetrics<C> {
         Ok(daily::read(&self.connection, self.keys.layout(), keys).await?.pop().unwrap_or_default())
     }
 
-    /// The products with the most revenue in a week, the highest first. One round trip.
+    /// The products with the most revenue in a week, in the order of [`DailyMetrics::top`]. One round trip.
     pub async fn top(&self, week: Week, count: usize) -> Result<Vec<(Sku, Cents)>, StoreError> {
         daily::top(&self.connection, &self.keys.top_products_of_week(week), count).await
     }

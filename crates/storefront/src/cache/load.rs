@@ -33,8 +33,9 @@ impl<C: ConnectionLike + Clone> Cache<C> {
     ///
     /// - A hit is one round trip. A load takes two, and what it costs. Who waits asks again after pauses of 4 ms, 8, 16 and
     ///   so on up to 128, each shortened at random by half of it at most.
-    /// - A loader that fails lets the next one try; one that panics or never returns is replaced when its
-    ///   [load time](Cache::with_load_time) is over. So a loader may run again, but never two of them in their time.
+    /// - A loader that fails lets the next one try; one that panics, never returns or is dropped on the way (by a timeout, or
+    ///   by a client that hangs up) is replaced when its [load time](Cache::with_load_time) is over. So a loader may run
+    ///   again, but never two of them in their time. Where callers hang up, spawn the call as a task of its own.
     /// - The loaded document is returned even if it could not be stored.
     ///
     /// `T` must not be a type whose own JSON is `null` (as `()` and `Option` have): it would read as `None`.
@@ -113,7 +114,11 @@ impl<C: ConnectionLike + Clone> Cache<C> {
         match self.store(key, call, &json, life).await {
             Ok(true) => {}
             Ok(false) => count(&counters.late),
-            Err(_) => count(&counters.not_stored),
+            Err(_) => {
+                count(&counters.not_stored);
+                // There may be no room for the document, and yet for this: the others need not wait in vain.
+                self.release(key, call).await;
+            }
         }
         Ok(document)
     }
@@ -139,8 +144,8 @@ impl<C: ConnectionLike + Clone> Cache<C> {
         }
     }
 
-    /// Runs a script; a second time if the connection broke. Each says the same to the same token, whether or not the first
-    /// one arrived.
+    /// Runs a script; a second time if the connection broke. Each does the same for the same token, whether or not the first
+    /// one arrived. (Of what was stored the first time, the second says that it came too late: one more in the statistics.)
     pub(super) async fn invoke<T: FromRedisValue>(
         &self,
         script: &ScriptInvocation<'_>,

@@ -55,6 +55,9 @@ impl<C: ConnectionLike + Clone> Cart<C> {
     ///
     /// One round trip, and all in one step. On a cluster the product is in another slot than the cart: its price is read
     /// first, which makes two, and a price that changes between them is the one thing the step does not see.
+    ///
+    /// Adding again, after a lost answer, may add twice; a cluster's connection does that by itself. [`Added::quantity`] says
+    /// what is in the line now.
     pub async fn add(
         &self,
         owner: &CartOwner,

@@ -27,13 +27,15 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
     ///
     /// An order that never got to the payment is cancelled. One that did is done if it was charged, as the payments know,
     /// and cancelled if not. One that fails, because its payment cannot be asked about say, is tried again after the others
-    /// that are due.
+    /// that are due. What is no order, and so somebody else's, is the error that is returned in the end; the orders are
+    /// finished all the same.
     pub async fn recover<P: Payments>(&self, payments: &P) -> Result<Recovered<P::Error>, StoreError> {
         let key = self.keys.unfinished_orders();
-        let due: Vec<String> = DUE.key(&key).arg(A_ROUND).invoke_async(&mut self.connection.clone()).await?;
+        let due: Vec<Vec<u8>> = DUE.key(&key).arg(A_ROUND).invoke_async(&mut self.connection.clone()).await?;
         let mut recovered = Recovered { finished: Vec::new(), failed: Vec::new() };
         let mut malformed = None;
         for id in due {
+            let id = String::from_utf8_lossy(&id);
             let Ok(id) = id.parse::<OrderId>() else {
                 // Somebody else's. It must not keep the orders behind it from being recovered.
                 malformed = malformed.or(Some(StoreError::malformed(&key, &id)));

@@ -108,7 +108,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
     }
 
     /// Fifth step: sells every hold. If one is lost, the order is to be cancelled and the money refunded. One round trip,
-    /// and one for each line.
+    /// and one for each line, one after the other.
     pub async fn sell<P: std::error::Error>(&self, order: &Order) -> Result<Order, CheckoutError<P>> {
         let id = reservation(order)?;
         // One after the other: once one is lost, the others need not be sold and taken back.
@@ -147,7 +147,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
     }
 
     /// Undoes an order that was given up: refunds the money if it may have been charged, returns every line to sale, and
-    /// ends the order. Two round trips, one for each line, and that of the payments.
+    /// ends the order. Two round trips, one for each line, one after the other, and that of the payments.
     pub async fn cancel<P: Payments>(
         &self,
         order: &Order,

@@ -17,7 +17,7 @@ const MOST_PLACES: u32 = 1_000_000;
 /// A sale that is to be.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NewSale {
-    /// What it is called: up to 200 bytes.
+    /// What it is called: 1 to 200 bytes.
     pub name: String,
     /// What is sold.
     pub product: Sku,
@@ -29,7 +29,8 @@ pub struct NewSale {
     pub units: u32,
     /// The most units one customer gets.
     pub cap: Quantity,
-    /// How many customers may wait in line when nothing is left, up to a million; with 0 there is no line.
+    /// How many customers may wait in line when nothing is left, up to a million (more counts as that); with 0 there is no
+    /// line.
     pub places: u32,
 }
 

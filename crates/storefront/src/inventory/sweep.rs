@@ -86,7 +86,9 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
     async fn due_after(&self, others: usize) -> Result<Vec<String>, InventoryError> {
         let mut call = DUE.key(self.keys.inventory_due());
         call.arg(A_ROUND).arg(others);
-        Ok(call.invoke_async(&mut self.connection.clone()).await?)
+        // Somebody else's need not be a text; as such it is no product either.
+        let due: Vec<Vec<u8>> = call.invoke_async(&mut self.connection.clone()).await?;
+        Ok(due.iter().map(|product| String::from_utf8_lossy(product).into_owned()).collect())
     }
 
     /// Stock that was removed meanwhile is none to sweep.

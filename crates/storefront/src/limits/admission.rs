@@ -5,14 +5,16 @@ use redis::{FromRedisValue, Value};
 use crate::store::{Reply, StoreError};
 
 /// What a limiter says to a request.
+#[must_use = "a request that was refused has to be turned away"]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Admission {
     /// Whether the request may go on. If not, it was not counted either.
     pub admitted: bool,
-    /// How many more requests would be admitted now.
+    /// How many more requests would be admitted now; 0 where the server was not asked, since none of this cost ever would be.
     pub remaining: u32,
     /// After how long a refused request of this cost would be admitted, to the millisecond (sliding log and token bucket:
-    /// microsecond), if nobody else comes before it. `None` if it was admitted, and if no wait would help since it costs more than the whole limit.
+    /// microsecond), if nobody else comes before it. `None` if it was admitted, and if no wait would help since it costs
+    /// more than the whole limit.
     pub retry_after: Option<Duration>,
 }
 

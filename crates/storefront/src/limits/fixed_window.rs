@@ -53,7 +53,9 @@ pub(super) async fn by_increx<C: ConnectionLike + Clone>(
     both.cmd("PTTL").arg(key);
     let ((count, added), left): ((i64, i64), i64) = both.query_async(&mut connection).await?;
 
-    let remaining = u32::try_from(i64::from(most) - count).unwrap_or(0);
+    // Somebody else may have written any number there.
+    let remaining = i64::from(most).saturating_sub(count).max(0);
+    let remaining = u32::try_from(remaining).unwrap_or(u32::MAX);
     if added > 0 {
         return Ok(Ok(Admission::admitted(remaining)));
     }

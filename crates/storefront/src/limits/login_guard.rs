@@ -90,6 +90,7 @@ pub enum RulesError {
 }
 
 /// What becomes of a login attempt.
+#[must_use = "a blocked attempt has to be turned away, before the password is looked at"]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Attempt {
     /// The password may be looked at. If it is right, say so with [`LoginGuard::succeeded`]; if not, nothing is left to do.

@@ -56,7 +56,8 @@ impl<C: ConnectionLike + Clone> PopularProducts<C> {
         self
     }
 
-    /// How many products are ranked, at least 10. A tenth more are stored before the lowest go.
+    /// How many products are ranked: 10 to a million; other values become the nearest of these. A tenth more are stored
+    /// before the lowest go.
     #[must_use]
     pub fn with_most(mut self, most: usize) -> Self {
         self.most = most.clamp(10, 1_000_000);
@@ -80,7 +81,8 @@ impl<C: ConnectionLike + Clone> PopularProducts<C> {
         self.count(sku, category, Some(unix_ms)).await
     }
 
-    /// The products with the most views, the highest first; among equals by SKU. One round trip.
+    /// The products with the most views, at most 10 000, the highest first; among equals by SKU. (Where `count` cuts through
+    /// equals, those whose SKUs come last are shown.) One round trip.
     pub async fn top(&self, count: usize) -> Result<Vec<Popular>, StoreError> {
         self.read(&self.keys.popular_products(), count).await
     }

@@ -7,9 +7,12 @@ use super::{BoughtTogether, Interests, PopularProducts, Purchases, RecentViews};
 use crate::store::StoreError;
 use crate::{CustomerId, Keys, Label, OrderId, Sku};
 
-/// What is looked at of a customer, and pages of the catalogue that are read when nobody has looked at anything yet.
-const PURCHASES: usize = 20;
+/// From how many things a customer bought or looked at it is told what goes with them: all that
+/// [`BoughtTogether::with_all`] takes. Of these at most so many are views, which may not be crowded out by purchases.
+const SEEDS: usize = 20;
 const VIEWS: usize = 10;
+/// The most of his interests that are looked at, and pages of the catalogue that are read when nobody has looked at anything
+/// yet.
 const MOST_LABELS: usize = 5;
 const PAGES: usize = 10;
 /// The most recommendations at a time.
@@ -74,7 +77,7 @@ impl<C: ConnectionLike + Clone> Recommender<C> {
         self
     }
 
-    /// A customer looks at a product. Two round trips in flight at once.
+    /// A customer looks at a product. Two round trips in flight at once; on a cluster three, if there is a category.
     pub async fn viewed(
         &self,
         customer: &CustomerId,
@@ -85,7 +88,8 @@ impl<C: ConnectionLike + Clone> Recommender<C> {
         Ok(())
     }
 
-    /// A customer has ordered; the same order counts once. Two round trips more than there are products, at most.
+    /// A customer has ordered; the same order counts once. Three round trips, two of them in flight at once; on a cluster one,
+    /// and at most two for each product.
     pub async fn ordered(
         &self,
         customer: &CustomerId,
@@ -111,7 +115,8 @@ impl<C: ConnectionLike + Clone> Recommender<C> {
         let (bought, viewed) =
             try_join(self.purchases.of(customer, usize::MAX), self.views.of(customer, VIEWS)).await?;
         let mut offer = Offer { count, without: bought.iter().cloned().collect(), shown: Vec::new() };
-        let seeds: Vec<Sku> = bought.iter().take(PURCHASES).chain(&viewed).cloned().collect();
+        let seeds: Vec<Sku> =
+            bought.iter().take(SEEDS.saturating_sub(viewed.len())).chain(&viewed).cloned().collect();
         // Products that he bought are among the best, and left out only here.
         let wanted = count.saturating_add(bought.len());
         let together = self.bought_together.with_all(&seeds, wanted).await?;

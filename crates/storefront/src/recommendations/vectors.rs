@@ -117,7 +117,8 @@ impl<C: ConnectionLike + Clone> ProductVectors<C> {
         Ok(remove.query_async(&mut self.connection.clone()).await?)
     }
 
-    /// The products nearest to a vector, with their similarity from 0 to 1; among equals by SKU. One round trip.
+    /// The products nearest to a vector, at most 10 000, with their similarity from 0 to 1; among equals by SKU. One round
+    /// trip.
     pub async fn near(&self, embedding: &Embedding, count: usize) -> Result<Vec<Scored>, StoreError> {
         let mut ask = redis::cmd("VSIM");
         ask.arg(self.keys.product_vectors()).arg("FP32").arg(embedding.bytes());

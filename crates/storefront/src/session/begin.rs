@@ -92,12 +92,16 @@ impl<C: ConnectionLike + Clone> Sessions<C> {
     }
 
     /// A session that is there and cannot be used yet.
-    pub(super) async fn prepare(&self, id: &SessionId, user: UserId) -> Result<(), StoreError> {
+    pub(super) async fn prepare(&self, id: &SessionId, user: UserId) -> Result<(), BeginError> {
         let key = self.keys.session(id);
         let mut call = PREPARE.key(&key);
         call.arg(milliseconds(PREPARED)).arg(user.get());
         let reply = self.run(&key, &call).await?;
-        if reply.outcome == "PREPARED" { Ok(()) } else { Err(reply.into_error()) }
+        match reply.outcome.as_str() {
+            "PREPARED" => Ok(()),
+            "TAKEN" => Err(BeginError::Taken),
+            _ => Err(reply.into_error().into()),
+        }
     }
 
     /// Makes a prepared session one that can be used, or finds that it is one. False if it is gone.

@@ -24,9 +24,9 @@ impl<C: ConnectionLike + Clone> Sessions<C> {
         }
     }
 
-    /// Ends every session of a user, and tells how many (on a cluster those count too that a login has only prepared). No session that existed when this was called is alive
-    /// when it returns, whatever reads, slides and rotations are under way; one that begins meanwhile belongs to a later
-    /// login.
+    /// Ends every session of a user, and tells how many (on a cluster those count too that a login has only prepared). No
+    /// session that existed when this was called is alive when it returns, whatever reads, slides and rotations are under
+    /// way; one that begins meanwhile belongs to a later login.
     ///
     /// After an error, call it again: what was not ended is remembered. Three round trips; on a cluster one for each session
     /// and two more, those of the sessions under way at once.
@@ -38,15 +38,12 @@ impl<C: ConnectionLike + Clone> Sessions<C> {
         if reply.outcome != "ENDING" {
             return Err(reply.into_error());
         }
-        let ids: Vec<String> = reply.next()?;
+        let ids: Vec<Vec<u8>> = reply.next()?;
         if ids.is_empty() {
             return Ok(0);
         }
-        let sessions: Vec<String> = ids
-            .iter()
-            .filter_map(|id| id.parse::<SessionId>().ok())
-            .map(|id| self.keys.session(&id))
-            .collect();
+        let sessions: Vec<String> =
+            ids.iter().filter_map(|id| session_id(id)).map(|id| self.keys.session(&id)).collect();
         let ended = self.unlink(&sessions).await?;
         self.forget(&ending, &ids).await?;
         Ok(ended)
@@ -73,4 +70,9 @@ impl<C: ConnectionLike + Clone> Sessions<C> {
         remove.arg(index).arg(ids);
         remove.exec_async(&mut self.connection.clone()).await.map_err(|error| error::of_redis(error, index))
     }
+}
+
+/// What stands in an index; `None` if somebody else has put it there, which need not even be a text.
+pub(super) fn session_id(indexed: &[u8]) -> Option<SessionId> {
+    std::str::from_utf8(indexed).ok()?.parse().ok()
 }

@@ -5,6 +5,7 @@ use futures_util::future::try_join_all;
 use redis::aio::ConnectionLike;
 use serde::Serialize;
 
+use super::end::session_id;
 use super::fields::OWN;
 use super::scripts::{READ, REGISTER};
 use super::{MOST_SESSIONS, Sessions, error, milliseconds};
@@ -56,14 +57,14 @@ impl<C: ConnectionLike + Clone> Sessions<C> {
     /// at once; at most 100.
     pub async fn list(&self, user: UserId) -> Result<Vec<Session>, StoreError> {
         let index = self.keys.user_sessions(user);
-        let ids: Vec<String> = redis::cmd("ZRANGE")
+        let ids: Vec<Vec<u8>> = redis::cmd("ZRANGE")
             .arg(&index)
             .arg(0)
             .arg(MOST_SESSIONS)
             .query_async(&mut self.connection.clone())
             .await
             .map_err(|error| error::of_redis(error, &index))?;
-        let ids: Vec<SessionId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
+        let ids: Vec<SessionId> = ids.iter().filter_map(|id| session_id(id)).collect();
         let found = try_join_all(ids.iter().map(|id| self.peek(id))).await?;
         let mut sessions: Vec<Session> =
             found.into_iter().flatten().filter(|session| session.user == Some(user)).collect();

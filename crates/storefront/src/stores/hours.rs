@@ -21,8 +21,8 @@ impl LocalTime {
     /// A day (0 is Monday), an hour and a minute of it; `None` if there is no such time.
     #[must_use]
     pub fn new(day: u32, hour: u32, minute: u32) -> Option<Self> {
-        (day < 7 && hour < 24 && minute < 60)
-            .then_some(Self { minute_of_week: day * DAY + hour * 60 + minute })
+        // Not before it is known to be small: any number may be given.
+        (day < 7 && hour < 24 && minute < 60).then(|| Self { minute_of_week: day * DAY + hour * 60 + minute })
     }
 
     /// The local time at a moment (milliseconds of the Unix epoch), so many minutes east of Greenwich's time. The offset
