@@ -26,7 +26,7 @@ use self::pair::Pair;
 use crate::keys::Keys;
 
 /// The lesson: the command in small sizes.
-pub const LESSON: Lesson = Lesson {
+pub static LESSON: Lesson = Lesson {
     name: "biglist",
     title: "Server A and Server B",
     asks: "How do two servers share a long list, and how does the reader know that it is complete?",

@@ -27,7 +27,7 @@ use self::tally::Tally;
 use crate::keys::Keys;
 
 /// The lesson: the command in small sizes.
-pub const LESSON: Lesson = Lesson {
+pub static LESSON: Lesson = Lesson {
     name: "concurrency",
     title: "Many operations in flight",
     asks: "How many operations at once does a server need, and what do they wait for?",

@@ -22,7 +22,7 @@ use crate::keys::Keys;
 use crate::people::{CITIES, DEPARTMENTS};
 
 /// The lesson: the command in small sizes.
-pub const LESSON: Lesson = Lesson {
+pub static LESSON: Lesson = Lesson {
     name: "insert",
     title: "Writing many records",
     asks: "How fast can records be written, and what is the time spent on?",

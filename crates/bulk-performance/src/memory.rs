@@ -41,7 +41,7 @@ const TIMED: u64 = 1_000;
 const PACKED: Encoding = Encoding::MessagePackPacked;
 
 /// The lesson: the command in small sizes.
-pub const LESSON: Lesson = Lesson {
+pub static LESSON: Lesson = Lesson {
     name: "memory",
     title: "Bytes per record",
     asks: "What does a record take in memory, by the way it is stored?",

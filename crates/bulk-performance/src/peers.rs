@@ -31,7 +31,7 @@ use crate::peers::place::Place;
 use crate::peers::stage::Stage;
 
 /// Not part of the tour: it takes long, and needs other people's programs.
-const PAGE: Lesson = Lesson {
+static PAGE: Lesson = Lesson {
     name: "peers",
     title: "The loader and its peers",
     asks: "How does the loader compare with redis-cli --pipe, redis-benchmark, redis-rs and redis-py?",

@@ -43,7 +43,7 @@ use crate::people::CITIES;
 use crate::stored;
 
 /// The lesson: the command in small sizes.
-pub const LESSON: Lesson = Lesson {
+pub static LESSON: Lesson = Lesson {
     name: "query",
     title: "Finding records",
     asks: "How is a record found among many, and what does the wrong way cost?",

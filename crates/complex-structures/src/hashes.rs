@@ -21,7 +21,7 @@ pub use self::read_fields::ReadFields;
 use crate::keys::Keys;
 
 /// Profiles as Hashes: parts of them, counters and deadlines in them, and what a small one saves.
-pub const LESSON: Lesson = Lesson {
+pub static LESSON: Lesson = Lesson {
     name: "hashes",
     title: "Hashes",
     asks: "How does one store an object, and read or change a part of it?",

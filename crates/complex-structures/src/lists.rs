@@ -17,7 +17,7 @@ pub use self::push_many::{Items, PushMany};
 use crate::keys::Keys;
 
 /// Feeds, queues and stacks; waiting for work, and a queue that loses none.
-pub const LESSON: Lesson = Lesson {
+pub static LESSON: Lesson = Lesson {
     name: "lists",
     title: "Lists",
     asks: "How does one keep what is latest, and hand out work without losing any?",

@@ -17,7 +17,7 @@ pub use self::count_new::CountNew;
 use crate::keys::Keys;
 
 /// Tags, unique visitors, intersections and samples.
-pub const LESSON: Lesson = Lesson {
+pub static LESSON: Lesson = Lesson {
     name: "sets",
     title: "Sets",
     asks: "Who belongs to a group, who to both of two, and how many are they?",

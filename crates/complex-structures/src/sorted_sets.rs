@@ -22,7 +22,7 @@ pub use self::turn_page::DeepPage;
 use crate::keys::Keys;
 
 /// Leaderboards, ranks, ranges, paging and time windows.
-pub const LESSON: Lesson = Lesson {
+pub static LESSON: Lesson = Lesson {
     name: "sorted-sets",
     title: "Sorted sets",
     asks: "Who leads, who is near me, and what happened in the last hour?",

@@ -22,7 +22,7 @@ pub use self::transfer::{Moved, Transfer};
 use crate::keys::Keys;
 
 /// Pipelines, MULTI, WATCH, scripts and functions, and what each of them promises.
-pub const LESSON: Lesson = Lesson {
+pub static LESSON: Lesson = Lesson {
     name: "transactions",
     title: "Transactions",
     asks: "When are several commands one step, and which way of making them one costs what?",

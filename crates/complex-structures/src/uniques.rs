@@ -18,7 +18,7 @@ pub use self::visitors::Visitors;
 use crate::keys::Keys;
 
 /// Set, bitmap and HyperLogLog side by side.
-pub const LESSON: Lesson = Lesson {
+pub static LESSON: Lesson = Lesson {
     name: "uniques",
     title: "Uniques",
     asks: "How many different visitors came, and what does the answer cost?",

@@ -20,7 +20,7 @@ use crate::data::{Data, Size};
 use crate::keys_on;
 
 /// Metrics, visitors, revenue, funnels, retention.
-pub const LESSON: Lesson = Lesson {
+pub static LESSON: Lesson = Lesson {
     name: "analytics",
     title: "Analytics",
     asks: "What happened today, counted once, in how much memory?",

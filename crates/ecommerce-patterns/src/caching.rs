@@ -22,7 +22,7 @@ pub use self::hit::{CacheHit, Documents};
 use crate::data::{Data, Size};
 
 /// Cache-aside, stampedes, and one loader for all.
-pub const LESSON: Lesson = Lesson {
+pub static LESSON: Lesson = Lesson {
     name: "caching",
     title: "Caching",
     asks: "What does a cache save, and what happens in the moment in which it knows nothing?",

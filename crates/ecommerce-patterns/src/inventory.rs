@@ -17,7 +17,7 @@ pub use self::take_stock::{Stock, TakeStock};
 use crate::keys_on;
 
 /// Stock that is held, sold and returned, and checkout.
-pub const LESSON: Lesson = Lesson {
+pub static LESSON: Lesson = Lesson {
     name: "inventory",
     title: "Inventory",
     asks: "How is stock held, sold and returned so that no unit is sold twice and none is lost?",

@@ -22,7 +22,7 @@ pub use self::traffic::{Measure, Traffic};
 use crate::keys_on;
 
 /// Four limiters on the same traffic, and failed logins.
-pub const LESSON: Lesson = Lesson {
+pub static LESSON: Lesson = Lesson {
     name: "rate-limits",
     title: "Rate limits",
     asks: "How often may somebody do something, and what does each limiter let through?",

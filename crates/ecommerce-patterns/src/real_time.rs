@@ -16,7 +16,7 @@ pub use self::buying::{BuyAtOnce, Purchases};
 pub use self::rush::{Rush, RushOutcome};
 
 /// Flash sale, notifications, stores nearby, live stock.
-pub const LESSON: Lesson = Lesson {
+pub static LESSON: Lesson = Lesson {
     name: "real-time",
     title: "Real time",
     asks: "How does a flash sale stay fair, and how does news reach everyone?",

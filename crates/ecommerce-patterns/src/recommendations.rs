@@ -17,7 +17,7 @@ use crate::data::{Data, Size};
 use crate::keys_on;
 
 /// Recent views, popularity, bought together.
-pub const LESSON: Lesson = Lesson {
+pub static LESSON: Lesson = Lesson {
     name: "recommendations",
     title: "Recommendations",
     asks: "What may this customer like, by views, purchases and similar people?",

@@ -21,7 +21,7 @@ pub use self::shop::Shop;
 use crate::data::{Data, Size};
 
 /// Autocomplete and facets.
-pub const LESSON: Lesson = Lesson {
+pub static LESSON: Lesson = Lesson {
     name: "search",
     title: "Search",
     asks: "How is a product found while somebody types, and by its brand, category and price?",

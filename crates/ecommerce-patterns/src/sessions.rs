@@ -16,7 +16,7 @@ use storefront::{ItemExpiry, Keys, SessionId, UserId};
 pub use self::read::{ReadSession, Visitors};
 
 /// Sessions that slide, rotate and end everywhere.
-pub const LESSON: Lesson = Lesson {
+pub static LESSON: Lesson = Lesson {
     name: "sessions",
     title: "Sessions",
     asks: "How does a shop remember a visitor, for how long, and how does it forget one everywhere?",

@@ -8,7 +8,8 @@ use redis::RedisError;
 
 use crate::page::Page;
 
-/// One lesson: a constant that says what it asks and teaches, and the function that teaches it.
+/// One lesson: a static that says what it asks and teaches, and the function that teaches it. (As a `const` it would be compiled
+/// into every program that names it, with everything that the lesson does.)
 #[derive(Debug)]
 pub struct Lesson {
     /// How the command line calls it: lower case, hyphens.

@@ -39,7 +39,7 @@ fn files_with_a_lesson(source: &Path) -> io::Result<BTreeSet<String>> {
     for entry in fs::read_dir(source)? {
         let path = entry?.path();
         let is_rust = path.extension().is_some_and(|extension| extension == "rs");
-        if is_rust && fs::read_to_string(&path)?.contains("pub const LESSON: Lesson") {
+        if is_rust && fs::read_to_string(&path)?.contains("pub static LESSON: Lesson") {
             names.extend(path.file_stem().map(|stem| stem.to_string_lossy().replace('_', "-")));
         }
     }

@@ -16,7 +16,7 @@ use crate::shop::keys_on;
 use crate::story::{parsed, unexpected};
 
 /// The lesson.
-pub const LESSON: Lesson = Lesson {
+pub static LESSON: Lesson = Lesson {
     name: "cart-shapes",
     title: "A cart in three shapes",
     asks: "Hash, Sorted Set or JSON string: what does a cart cost in each, and what can each do?",

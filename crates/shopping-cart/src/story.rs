@@ -21,7 +21,7 @@ use crate::sample::{customers, products};
 use crate::shop::{item_expiry_on, keys_on};
 
 /// The lesson.
-pub const LESSON: Lesson = Lesson {
+pub static LESSON: Lesson = Lesson {
     name: "cart",
     title: "The story of a shopping cart",
     asks: "How do Hashes, Sorted Sets, scripts, expiry and pub/sub make a cart that loses nothing?",

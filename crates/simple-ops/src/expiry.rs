@@ -14,7 +14,7 @@ use self::idle::IdleKeys;
 use crate::keys::Keys;
 
 /// TTLs, what an expired key looks like, and when its memory comes back.
-pub const LESSON: Lesson = Lesson {
+pub static LESSON: Lesson = Lesson {
     name: "expiry",
     title: "Expiry",
     asks: "How long does a key live, and what happens at its end?",

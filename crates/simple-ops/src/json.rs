@@ -26,7 +26,7 @@ use crate::catalogue::{Product, product};
 use crate::keys::Keys;
 
 /// Documents as JSON strings, Hashes and JSON values, and changes that do not get lost.
-pub const LESSON: Lesson = Lesson {
+pub static LESSON: Lesson = Lesson {
     name: "json",
     title: "JSON documents",
     asks: "Where does a document belong, and how does one change a part of it?",

@@ -16,7 +16,7 @@ use crate::crowd::all_end;
 use crate::keys::Keys;
 
 /// SET, GET and their options; many keys at once.
-pub const LESSON: Lesson = Lesson {
+pub static LESSON: Lesson = Lesson {
     name: "strings",
     title: "Strings",
     asks: "What can a string do, and how does one read a hundred of them?",
