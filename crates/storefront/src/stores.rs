@@ -243,6 +243,17 @@ pub enum StoresError {
     Store(#[from] StoreError),
 }
 
+impl StoresError {
+    /// The error of Redis or of the connection, if that is what went wrong.
+    #[must_use]
+    pub fn redis_error(&self) -> Option<&RedisError> {
+        match self {
+            Self::Store(error) => error.redis_error(),
+            _ => None,
+        }
+    }
+}
+
 impl From<RedisError> for StoresError {
     fn from(error: RedisError) -> Self {
         Self::Store(error.into())

@@ -105,6 +105,17 @@ pub enum RetentionError {
     Store(#[from] StoreError),
 }
 
+impl RetentionError {
+    /// The error of Redis or of the connection, if that is what went wrong.
+    #[must_use]
+    pub fn redis_error(&self) -> Option<&RedisError> {
+        match self {
+            Self::Store(error) => error.redis_error(),
+            _ => None,
+        }
+    }
+}
+
 impl From<RedisError> for RetentionError {
     fn from(error: RedisError) -> Self {
         Self::Store(error.into())

@@ -164,6 +164,17 @@ pub enum FunnelError {
     Store(#[from] StoreError),
 }
 
+impl FunnelError {
+    /// The error of Redis or of the connection, if that is what went wrong.
+    #[must_use]
+    pub fn redis_error(&self) -> Option<&RedisError> {
+        match self {
+            Self::Store(error) => error.redis_error(),
+            _ => None,
+        }
+    }
+}
+
 impl From<RedisError> for FunnelError {
     fn from(error: RedisError) -> Self {
         Self::Store(error.into())

@@ -140,6 +140,17 @@ pub enum GiveBackError {
     Store(#[from] StoreError),
 }
 
+impl GiveBackError {
+    /// The error of Redis or of the connection, if that is what went wrong.
+    #[must_use]
+    pub fn redis_error(&self) -> Option<&RedisError> {
+        match self {
+            Self::Store(error) => error.redis_error(),
+            _ => None,
+        }
+    }
+}
+
 impl From<RedisError> for GiveBackError {
     fn from(error: RedisError) -> Self {
         Self::Store(error.into())
@@ -156,6 +167,17 @@ pub enum LeaveError {
     /// Redis, or the data in it.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl LeaveError {
+    /// The error of Redis or of the connection, if that is what went wrong.
+    #[must_use]
+    pub fn redis_error(&self) -> Option<&RedisError> {
+        match self {
+            Self::Store(error) => error.redis_error(),
+            _ => None,
+        }
+    }
 }
 
 impl From<RedisError> for LeaveError {

@@ -101,6 +101,17 @@ pub enum InterestError {
     Store(#[from] StoreError),
 }
 
+impl InterestError {
+    /// The error of Redis or of the connection, if that is what went wrong.
+    #[must_use]
+    pub fn redis_error(&self) -> Option<&RedisError> {
+        match self {
+            Self::Store(error) => error.redis_error(),
+            _ => None,
+        }
+    }
+}
+
 impl From<RedisError> for InterestError {
     fn from(error: RedisError) -> Self {
         Self::Store(error.into())
