@@ -10,16 +10,20 @@
 //! - A connection of one's own does not reconnect, because its WATCH or its transaction would be gone unnoticed.
 //! - On a cluster it is different: redis-rs sends a command whose link was lost once more when the link is back, to
 //!   follow a failover, so a write may take effect twice there.
+//! - On a cluster, 45 requests are under way at a time; more wait their turn, because redis-rs stands still when slots move
+//!   under more of them than its queue has places.
 //! - On a cluster, a pipeline may hold keys of any slots: it is sent as one pipeline per slot, all at once. A
 //!   transaction may not, because a node can only promise what it does alone (CROSSSLOT).
 
+mod in_turn;
 mod spread;
 
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, ConnectionManager, MultiplexedConnection};
-use redis::cluster_async::ClusterConnection;
 use redis::{Cmd, Pipeline, RedisFuture, Value};
+
+pub use in_turn::InTurn;
 
 /// How long connecting may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -36,7 +40,7 @@ pub enum Connection {
     /// One server, one socket, never replaced.
     Single(MultiplexedConnection),
     /// A cluster; follows its slots and reconnects by itself.
-    Cluster(ClusterConnection),
+    Cluster(InTurn),
 }
 
 impl ConnectionLike for Connection {

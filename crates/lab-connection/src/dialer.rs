@@ -12,7 +12,7 @@ use redis::{
 };
 
 use crate::args::TargetArgs;
-use crate::connection::{CONNECT_TIMEOUT, Connection, RESPONSE_TIMEOUT};
+use crate::connection::{CONNECT_TIMEOUT, Connection, InTurn, RESPONSE_TIMEOUT};
 use crate::failure::{Failure, Place, explain};
 
 /// One address, and how to connect to it.
@@ -122,7 +122,7 @@ impl Dialer {
             .response_timeout(response)
             // A slot on its way is settled within milliseconds; the library's first pause is longer than a second. The
             // response timeout ends the repetitions. (A base above 1 overflows with this many.)
-            .retries(100)
+            .retries(10_000)
             .min_retry_wait(5)
             .retry_wait_formula(200, 1);
         #[cfg(feature = "tls")]
@@ -130,7 +130,7 @@ impl Dialer {
             Some(certificates) => builder.certs(certificates.clone()),
             None => builder,
         };
-        Ok(Connection::Cluster(builder.build()?.get_async_connection().await?))
+        Ok(Connection::Cluster(InTurn::new(builder.build()?.get_async_connection().await?)))
     }
 }
 

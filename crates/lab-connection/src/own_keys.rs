@@ -1,10 +1,9 @@
 //! Finding and removing our own keys: SCAN and UNLINK, never KEYS or FLUSHDB.
 
-use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
 use redis::{Cmd, RedisResult, Value, from_redis_value};
 
-use crate::connection::Connection;
+use crate::connection::{Connection, InTurn};
 
 /// How many keys one SCAN step looks at.
 const SCAN_COUNT: usize = 1000;
@@ -59,7 +58,7 @@ async fn send(connection: &mut Connection, command: Cmd, node: Option<RoutingInf
 }
 
 /// redis-rs sends SCAN to any one node; a cluster has to be walked node by node.
-async fn primaries(cluster: &mut ClusterConnection) -> RedisResult<Vec<RoutingInfo>> {
+async fn primaries(cluster: &mut InTurn) -> RedisResult<Vec<RoutingInfo>> {
     type Node = (String, u16);
     let ranges: Vec<Vec<Value>> = redis::cmd("CLUSTER").arg("SLOTS").query_async(cluster).await?;
     let mut nodes: Vec<Node> = Vec::new();

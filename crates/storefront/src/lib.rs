@@ -25,8 +25,9 @@
 //! does not may count twice: adding to a cart or removing a number of units from it, looking at a product, asking a limiter or
 //! the login guard, creating a user.
 //!
-//! With redis-rs 1.8 a `ClusterConnection` of many callers needs a tokio before 1.54: with that one it can stand still for ever
-//! when slots move (the workspace's `ARCHITECTURE.md` says why).
+//! With redis-rs 1.8, use a tokio before 1.54 and let fewer than 50 requests be under way over one `ClusterConnection`:
+//! otherwise it can stand still when slots move. The workspace's `ARCHITECTURE.md` says why, and `lab-connection`'s `InTurn`
+//! shows how.
 //!
 //! ```
 //! use storefront::{Cart, Catalogue, Keys, Layout, NewUser, Product, Quantity, Representation, Users};

@@ -22,10 +22,17 @@ impl Stream {
 
 impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(socket) => socket.read(buffer),
-            #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.read(buffer),
+        loop {
+            let read = match self {
+                Self::Plain(socket) => socket.read(buffer),
+                #[cfg(feature = "tls")]
+                Self::Tls(stream) => stream.read(buffer),
+            };
+            match read {
+                // Ctrl-Z and fg interrupt a read that has a timeout.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => return read,
+            }
         }
     }
 }

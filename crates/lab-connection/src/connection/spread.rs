@@ -9,12 +9,13 @@ use std::collections::HashMap;
 
 use futures_util::future::join_all;
 use redis::aio::ConnectionLike;
-use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::Slot;
 use redis::{Arg, Cmd, Pipeline, RedisError, RedisResult, Value};
 
+use super::InTurn;
+
 /// Sends a pipeline that is no transaction; one reply for each command, errors included.
-pub(super) async fn send(connection: &ClusterConnection, pipeline: &Pipeline) -> RedisResult<Vec<Value>> {
+pub(super) async fn send(connection: &InTurn, pipeline: &Pipeline) -> RedisResult<Vec<Value>> {
     let commands: Vec<(Option<Slot>, &Cmd)> = pipeline.cmd_iter().map(|cmd| (slot_of(cmd), cmd)).collect();
     let mut replies = Vec::with_capacity(commands.len());
     for stretch in commands.chunk_by(|(one, _), (next, _)| one.is_some() && next.is_some()) {
@@ -36,10 +37,7 @@ struct Part {
     places: Vec<usize>,
 }
 
-async fn by_slot(
-    connection: &ClusterConnection,
-    commands: &[(Option<Slot>, &Cmd)],
-) -> RedisResult<Vec<Value>> {
+async fn by_slot(connection: &InTurn, commands: &[(Option<Slot>, &Cmd)]) -> RedisResult<Vec<Value>> {
     let mut parts: HashMap<Option<Slot>, Part> = HashMap::new();
     for (place, (slot, command)) in commands.iter().enumerate() {
         let part = parts.entry(*slot).or_default();

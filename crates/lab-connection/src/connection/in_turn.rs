@@ -1,0 +1,62 @@
+//! A cluster's connection that stays usable under many callers.
+//!
+//! redis-rs 1.8 polls no request while it asks a node for the slots. The question then waits behind those that wait for one of
+//! the 50 places of that node's queue, and that nobody sends: until the response timeout. So callers are let in before there
+//! are as many as places. (Its own `connection_concurrency_limit` makes a redirected command wait after its ASKING, which by
+//! then has let in the command of somebody else.)
+
+use std::sync::Arc;
+
+use redis::aio::ConnectionLike;
+use redis::cluster_async::ClusterConnection;
+use redis::cluster_routing::RoutingInfo;
+use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value};
+use tokio::sync::Semaphore;
+
+/// Requests under way; the others wait their turn.
+const AT_A_TIME: usize = 45;
+
+/// A connection to a cluster, of which clones share the sockets and the turns.
+#[derive(Clone)]
+pub struct InTurn {
+    connection: ClusterConnection,
+    turns: Arc<Semaphore>,
+}
+
+impl InTurn {
+    pub(crate) fn new(connection: ClusterConnection) -> Self {
+        Self { connection, turns: Arc::new(Semaphore::new(AT_A_TIME)) }
+    }
+
+    /// Sends a command where the caller says, instead of by its keys.
+    pub(crate) async fn route_command(&mut self, command: Cmd, route: RoutingInfo) -> RedisResult<Value> {
+        let _turn = self.turns.acquire().await;
+        self.connection.route_command(command, route).await
+    }
+}
+
+impl ConnectionLike for InTurn {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        Box::pin(async move {
+            // It is never closed.
+            let _turn = self.turns.acquire().await;
+            self.connection.req_packed_command(cmd).await
+        })
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        Box::pin(async move {
+            let _turn = self.turns.acquire().await;
+            self.connection.req_packed_commands(pipeline, offset, count).await
+        })
+    }
+
+    fn get_db(&self) -> i64 {
+        self.connection.get_db()
+    }
+}
