@@ -13,6 +13,7 @@ pub mod tally;
 use std::time::Duration;
 
 use clap::Args;
+use lab_connection::connection::InTurn;
 use lab_connection::{Failure, TargetArgs};
 use lab_runner::course::{self, Showing};
 use lab_runner::table::{Facts, thousands};
@@ -118,6 +119,12 @@ async fn crowds(page: &Page, each: Duration) -> Outcome {
          again and again, and check every reply. They share connections: redis-rs sends the commands of all clients of a \
          connection as they come and hands out the replies in order, so one socket carries thousands of operations.",
     );
+    if page.target().is_cluster() {
+        page.say(format!(
+            "To a cluster, each connection lets {} of them in at a time; the others wait their turn, and that counts.",
+            InTurn::AT_A_TIME
+        ));
+    }
     let mut facts = Facts::new(
         "Operations in flight (closed loop)",
         &["in flight", "connections", "ops/s", "p50", "p99", "p99.9", "errors", "wrong"],

@@ -13,9 +13,6 @@ use redis::cluster_routing::RoutingInfo;
 use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value};
 use tokio::sync::Semaphore;
 
-/// Requests under way; the others wait their turn.
-const AT_A_TIME: usize = 45;
-
 /// A connection to a cluster, of which clones share the sockets and the turns.
 #[derive(Clone)]
 pub struct InTurn {
@@ -24,8 +21,11 @@ pub struct InTurn {
 }
 
 impl InTurn {
+    /// Requests under way; the others wait their turn.
+    pub const AT_A_TIME: usize = 45;
+
     pub(crate) fn new(connection: ClusterConnection) -> Self {
-        Self { connection, turns: Arc::new(Semaphore::new(AT_A_TIME)) }
+        Self { connection, turns: Arc::new(Semaphore::new(Self::AT_A_TIME)) }
     }
 
     /// Sends a command where the caller says, instead of by its keys.
