@@ -27,7 +27,7 @@
 //!
 //! With redis-rs 1.8, use a tokio before 1.54 and let fewer than 50 requests be under way over one `ClusterConnection`:
 //! otherwise it can stand still when slots move. The workspace's `ARCHITECTURE.md` says why, and `lab-connection`'s `InTurn`
-//! shows how.
+//! sees to it.
 //!
 //! ```
 //! use storefront::{Cart, Catalogue, Keys, Layout, NewUser, Product, Quantity, Representation, Users};

@@ -24,7 +24,9 @@ impl InTurn {
     /// Requests under way; the others wait their turn.
     pub const AT_A_TIME: usize = 45;
 
-    pub(crate) fn new(connection: ClusterConnection) -> Self {
+    /// Turns for the callers of a connection, and of all clones of what is returned.
+    #[must_use]
+    pub fn new(connection: ClusterConnection) -> Self {
         Self { connection, turns: Arc::new(Semaphore::new(Self::AT_A_TIME)) }
     }
 
