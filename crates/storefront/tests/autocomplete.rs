@@ -121,6 +121,7 @@ fn case_accents_and_white_space_make_no_difference() {
         ["CAFÉ", "cafe\u{301}"],
         ["  Café ", "cafe"],
         ["STRASSE", "straße"],
+        ["STRAẞE", "strasse"],
         ["ΣΊΣΥΦΟΣ", "σισυφος"],
         ["İstanbul", "istanbul"],
         ["ﬁne ｗｉｄｅ", "FINE WIDE"],
@@ -138,6 +139,15 @@ fn case_accents_and_white_space_make_no_difference() {
     }
     // Who has typed half a syllable sees the whole one.
     assert!(normalised("한국").starts_with(&normalised("하")));
+}
+
+#[test]
+fn every_character_stays_as_it_was_made() {
+    let changing = (char::MIN..=char::MAX).filter(|character| {
+        let once = normalised(&character.to_string());
+        normalised(&once) != once
+    });
+    assert_eq!(changing.collect::<String>(), "");
 }
 
 #[test]

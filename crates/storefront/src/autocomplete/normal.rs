@@ -26,7 +26,8 @@ const MOST_WORDS: usize = 8;
 pub fn normalised(text: &str) -> String {
     let folded = DecomposingNormalizerBorrowed::new_nfkd()
         .normalize_iter(text.chars().take(MOST_READ))
-        // Upper case first: it makes one of ß and ss, of ς and σ, of ı and i.
+        // Upper case makes one of ß and ss, of ς and σ, of ı and i. It leaves ẞ alone, so that one becomes ß first.
+        .flat_map(char::to_lowercase)
         .flat_map(char::to_uppercase)
         .flat_map(char::to_lowercase);
     let mut normal = String::new();
