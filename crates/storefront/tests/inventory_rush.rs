@@ -9,7 +9,7 @@
 mod persistence;
 mod shop;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,6 +18,7 @@ use lab_server::Cluster;
 use persistence::{Dice, persist};
 use redis::FromRedisValue;
 use shop::faults::{Breaking, Cutting};
+use shop::moving::slots_of;
 use shop::{Wire, own_keys, server, sku, units};
 use storefront::{Inventory, Keys, Layout, ReservationId, ReserveError, SettleError, Sku, Sweeper};
 use tokio::task::JoinSet;
@@ -106,13 +107,7 @@ async fn fifty_rushes_while_their_slots_move_sell_each_unit_once() {
 /// Moves the slots of the products from primary to primary, with a pause in which a crowd can get something done.
 fn move_slots(cluster: &Cluster, over: &AtomicBool) -> u64 {
     let keys = Keys::new("", Layout::Cluster);
-    let mut connection = cluster.nodes()[0].client().get_connection().unwrap();
-    let slots: BTreeSet<u16> = (0..SEEDS)
-        .map(|seed| {
-            let key = keys.inventory(&product(seed)).free;
-            redis::cmd("CLUSTER").arg("KEYSLOT").arg(key).query(&mut connection).unwrap()
-        })
-        .collect();
+    let slots = slots_of(cluster, (0..SEEDS).map(|seed| keys.inventory(&product(seed)).free));
     let mut moves = 0;
     while !over.load(Ordering::Relaxed) {
         for slot in &slots {

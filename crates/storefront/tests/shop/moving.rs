@@ -5,15 +5,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
+use lab_server::Cluster;
+
 /// Names on a cluster share slots with those of other tests, as the hash tag alone decides: one test moves at a time.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// Which primary of the shared cluster has the slot of this key.
 pub fn owner_of(key: &str) -> usize {
     let cluster = super::cluster();
-    let mut connection = cluster.nodes()[0].client().get_connection().unwrap();
-    let slot = redis::cmd("CLUSTER").arg("KEYSLOT").arg(key).query(&mut connection).unwrap();
+    let slot = *slots_of(cluster, [key]).first().unwrap();
     cluster.owner_of(slot).unwrap()
+}
+
+/// The slots of these keys.
+pub fn slots_of<K: AsRef<str>>(cluster: &Cluster, keys: impl IntoIterator<Item = K>) -> BTreeSet<u16> {
+    let mut connection = cluster.nodes()[0].client().get_connection().unwrap();
+    let mut ask = |key: &str| redis::cmd("CLUSTER").arg("KEYSLOT").arg(key).query(&mut connection).unwrap();
+    keys.into_iter().map(|key| ask(key.as_ref())).collect()
 }
 
 /// Slots of the shared cluster on the move, from primary to primary, until [`Moving::end`].
@@ -28,9 +36,7 @@ impl Moving {
     pub fn slots_of<K: AsRef<str>>(keys: impl IntoIterator<Item = K>) -> Self {
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let cluster = super::cluster();
-        let mut connection = cluster.nodes()[0].client().get_connection().unwrap();
-        let mut slot_of = |key: &str| redis::cmd("CLUSTER").arg("KEYSLOT").arg(key).query(&mut connection);
-        let slots: BTreeSet<u16> = keys.into_iter().map(|key| slot_of(key.as_ref()).unwrap()).collect();
+        let slots = slots_of(cluster, keys);
         let over = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&over);
         let (first_arrived, first) = mpsc::channel();
@@ -71,9 +77,7 @@ impl HalfMoved {
     pub fn slots_of<K: AsRef<str>>(keys: impl IntoIterator<Item = K>) -> Self {
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let cluster = super::cluster();
-        let mut connection = cluster.nodes()[0].client().get_connection().unwrap();
-        let mut slot_of = |key: &str| redis::cmd("CLUSTER").arg("KEYSLOT").arg(key).query(&mut connection);
-        let slots: BTreeSet<u16> = keys.into_iter().map(|key| slot_of(key.as_ref()).unwrap()).collect();
+        let slots = slots_of(cluster, keys);
         let mut stopped = Vec::new();
         for slot in slots {
             let from = cluster.owner_of(slot).unwrap();
