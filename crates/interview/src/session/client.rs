@@ -87,7 +87,13 @@ impl Client {
     pub(super) fn has_heard(&self, moment: Duration) -> bool {
         let socket = self.stream.socket();
         let _ = socket.set_read_timeout(Some(moment));
-        let heard = socket.peek(&mut [0]);
+        let heard = loop {
+            match socket.peek(&mut [0]) {
+                // As in a read: Ctrl-Z and fg.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                heard => break heard,
+            }
+        };
         let _ = socket.set_read_timeout(Some(PATIENCE));
         // A closed connection is something to be heard, too.
         heard.is_ok()
