@@ -134,7 +134,15 @@ where
 
 /// Teaches one lesson without showing it, and tells what was on its page: for tests.
 pub async fn take(target: &Target, lesson: &'static Lesson) -> (Taught, Outcome) {
-    teach_one(target, lesson, lesson.teach, false).await
+    take_with(target, lesson, lesson.teach).await
+}
+
+/// [`take`] with another function than the lesson's own.
+pub async fn take_with<F>(target: &Target, lesson: &'static Lesson, teach: F) -> (Taught, Outcome)
+where
+    F: for<'a> FnOnce(&'a mut Page) -> Teaching<'a>,
+{
+    teach_one(target, lesson, teach, false).await
 }
 
 /// Teaches lessons in order; in a terminal, waits between them. Ends at the first broken claim.

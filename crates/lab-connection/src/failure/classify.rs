@@ -1,5 +1,5 @@
 //! From redis-rs's error to a class. redis-rs keeps some of what a server says, replaces some, and drops some; what
-//! it does with each is written down here, and `tests/failure_*.rs` provoke it.
+//! it does with each is written down here, and `tests/failure_classes` provokes it.
 
 use std::error::Error;
 use std::io;

@@ -55,7 +55,7 @@ impl<C: ConnectionLike + Clone> Facets<C> {
     /// need; to find the page in the order, up to 256 products are sorted, and with more of them the order's Sorted Set
     /// is walked until the page is full: (offset + limit) / share of the catalogue that is left.
     ///
-    /// While it runs nobody else is served. Measured in processor time (`tests/facets_measured.rs`), with 2,000 products:
+    /// While it runs nobody else is served. Measured in processor time (`tests/search/facets_measured.rs`), with 2,000 products:
     /// 0.1 ms with nothing ticked, 0.5 ms for a category and two brands, 2 ms for half of all prices and three kinds of
     /// stars, 4 ms with everything ticked. With 20,000 products: 0.1, 5, 43 and 86 ms. Some thousand products that pass a
     /// facet are fine; beyond that, split the catalogue by category.

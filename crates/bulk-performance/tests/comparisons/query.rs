@@ -1,0 +1,406 @@
+//! All ways to answer a question give the same answer, which follows from who the users are; nothing but our own data
+//! is touched; KEYS is for private servers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use bulk_performance::keys::Keys;
+use bulk_performance::people::{CITIES, DEPARTMENTS, People};
+use bulk_performance::query::{
+    self, Able, AverageSalary, ByNumber, CountBoth, DeepPage, InBoth, Options, Point, Search, TopSalaries,
+    Users, UsersOfCity, Way, WholeSet, search,
+};
+use lab_connection::{Target, TargetArgs};
+use lab_runner::Comparison;
+use lab_runner::block::Block;
+use lab_runner::course::{self, Taught};
+use lab_server::{Release, Server};
+use redis::AsyncTypedCommands;
+
+use crate::school::{assert_stored, commands, held, open_release, stored_keys, table};
+
+/// Enough for ties in salary, several pipelines, and sets beyond their small encodings.
+const RECORDS: u64 = 6_000;
+
+/// The release with the search module.
+const SEARCH: Release = Release::Redis82Modules;
+
+/// One server, a cluster, one behind a prefix, and one with search where there is one.
+async fn targets() -> Vec<Target> {
+    let single = TargetArgs::private();
+    let cluster = TargetArgs { cluster: true, ..TargetArgs::private() };
+    let prefixed = TargetArgs { prefix: Some("lab:".into()), ..TargetArgs::private() };
+    let mut targets = Vec::new();
+    for args in [single, cluster, prefixed] {
+        targets.push(args.open().await.unwrap());
+    }
+    targets.extend(open_release(SEARCH, None).await);
+    targets
+}
+
+/// Writes the users, and the search index where the server has one.
+async fn prepare(target: &Target, records: u64) -> (Users, Able) {
+    let users = Users::new(&Keys::new(target.prefix()), records);
+    users.write(&mut target.connection()).await.unwrap();
+    let mut able = Able::of(target).await;
+    if !able.cluster && target.can("FT.SEARCH").await {
+        search::create_index(&users, &mut target.connection()).await.unwrap();
+        able.search = Search::Ready;
+    }
+    (users, able)
+}
+
+/// Every way that is open gives `right`; so many of them are open.
+async fn assert_all<W: Way>(target: &Target, (users, able): &(Users, Able), right: W::Observed) -> usize {
+    let ways = W::open_to(*able);
+    let comparison = Comparison { title: "", approaches: &ways, subject: users };
+    let traffic = comparison.verify(&target.connection()).await.unwrap();
+    assert_eq!(traffic.len(), ways.len());
+    for &way in &ways {
+        let answer = way.run(users, &mut target.connection()).await.unwrap();
+        assert_eq!(answer, right, "{} on {}", way.label(), target.describe());
+    }
+    ways.len()
+}
+
+/// The answers, computed from the generator alone.
+struct Right {
+    in_city: Vec<u64>,
+    in_both: Vec<u64>,
+    by_salary: Vec<(u64, u32)>,
+    average_cents: u64,
+}
+
+impl Right {
+    fn of(records: u64) -> Self {
+        let people = People::new();
+        let city = |number: &u64| CITIES[people.user(*number).city] == "New York";
+        let works = |number: &u64| DEPARTMENTS[people.user(*number).department] == "Engineering";
+        let in_city: Vec<u64> = (1..=records).filter(city).collect();
+        let in_both = in_city.iter().copied().filter(|number| works(number)).collect();
+        let mut by_salary: Vec<(u64, u32)> =
+            (1..=records).map(|number| (number, people.user(number).salary)).collect();
+        by_salary.sort_by_key(|(number, salary)| (*salary, number.to_string()));
+        let sum: u64 = in_city.iter().map(|&number| u64::from(people.user(number).salary)).sum();
+        let average = sum as f64 * 100.0 / in_city.len() as f64;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "cents of a salary")]
+        let average_cents = average.round() as u64;
+        Self { in_city, in_both, by_salary, average_cents }
+    }
+}
+
+fn pairs(places: Vec<query::Place>) -> Vec<(u64, u32)> {
+    places.into_iter().map(|place| (place.number, place.salary)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_ways_give_the_answer_that_follows_from_the_users() {
+    for target in targets().await {
+        for records in [1, 2, 99, RECORDS] {
+            let prepared = prepare(&target, records).await;
+            let (users, able) = &prepared;
+            let right = Right::of(records);
+            // What the lesson takes for right is right.
+            assert_eq!(users.in_city(), right.in_city);
+            assert_eq!(users.in_both(), right.in_both);
+            assert_eq!(pairs(users.by_salary()), right.by_salary);
+            assert_eq!(users.average_cents(), right.average_cents);
+
+            let searching = usize::from(able.search == Search::Ready);
+            let open = [
+                assert_all::<UsersOfCity>(&target, &prepared, right.in_city.clone()).await,
+                assert_all::<ByNumber>(&target, &prepared, users.asked_values()).await,
+                assert_all::<TopSalaries>(
+                    &target,
+                    &prepared,
+                    users.by_salary().into_iter().rev().take(10).collect(),
+                )
+                .await,
+                assert_all::<InBoth>(&target, &prepared, right.in_both.clone()).await,
+                assert_all::<CountBoth>(&target, &prepared, right.in_both.len() as u64).await,
+                assert_all::<DeepPage>(
+                    &target,
+                    &prepared,
+                    users.by_salary().into_iter().skip(users.deep_start()).take(100).collect(),
+                )
+                .await,
+                assert_all::<WholeSet>(&target, &prepared, right.in_city.clone()).await,
+                assert_all::<AverageSalary>(&target, &prepared, right.average_cents).await,
+                assert_all::<Point>(&target, &prepared, "parker.perry.1@example.com".to_owned()).await,
+            ];
+            let expected = if able.cluster {
+                [3, 4, 2, 2, 1, 4, 2, 3, 2]
+            } else {
+                [4, 5, 3, 4 + searching, 3 + searching, 4, 2, 4 + searching, 2]
+            };
+            assert_eq!(open, expected, "ways on {}", target.describe());
+            users.remove(&mut target.connection()).await.unwrap();
+        }
+        let left = stored_keys(&target).await;
+        let names = left.iter().map(|name| name.trim_start_matches(target.prefix())).collect::<Vec<_>>();
+        assert_eq!(names, ["redis-lab:marker"], "removing removes all that was written");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_stored_intersection_is_made_again_when_it_has_expired() {
+    let target = TargetArgs::private().open().await.unwrap();
+    let (users, _) = prepare(&target, RECORDS).await;
+    let mut redis = target.connection();
+    let key = Keys::new("").city_and_department("New York", "Engineering");
+    assert!(!redis.exists(&key).await.unwrap());
+    for _ in 0..2 {
+        use lab_runner::Approach;
+        assert_eq!(InBoth::Stored.run(&users, &mut redis).await.unwrap(), users.in_both());
+        let ttl: i64 = redis::cmd("TTL").arg(&key).query_async(&mut redis).await.unwrap();
+        assert!((1..=60).contains(&ttl), "{ttl}");
+        redis.del(&key).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_passes_ties_that_fill_several_pages() {
+    use lab_runner::Approach;
+    let target = TargetArgs::private().open().await.unwrap();
+    let (users, _) = prepare(&target, RECORDS).await;
+    let mut redis = target.connection();
+    let cursor = users.cursor().unwrap();
+    // 250 strangers with the same salary as the last one seen, all in front of it by name.
+    let key = Keys::new("").users_by_salary();
+    for number in 1_000_000..1_000_250 {
+        assert!(number.to_string() < cursor.number.to_string());
+        redis.zadd(&key, number, cursor.salary).await.unwrap();
+    }
+    let page = DeepPage::Cursor.run(&users, &mut redis).await.unwrap();
+    let expected: Vec<_> = users.by_salary().into_iter().skip(users.deep_start()).take(100).collect();
+    assert_eq!(page, expected);
+    assert_ne!(DeepPage::Rank.run(&users, &mut redis).await.unwrap(), expected, "an offset is misled");
+}
+
+fn small() -> Options {
+    Options { records: 500, repeat: 2, slice: Duration::ZERO }
+}
+
+async fn take(target: &Target, options: Options) -> Taught {
+    let taught = course::take_with(target, &query::LESSON, |page| Box::pin(query::teach(page, options)));
+    held(target, taught.await)
+}
+
+/// The ways in the table with this title.
+fn ways<'a>(taught: &'a Taught, title: &str) -> Vec<&'a str> {
+    table(taught, title).iter().map(|row| row[0].as_str()).collect()
+}
+
+fn said(taught: &Taught) -> String {
+    taught
+        .page
+        .iter()
+        .filter_map(|block| if let Block::Say { text } = block { Some(text.as_str()) } else { None })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lesson_passes_twice_and_the_documented_queries_find_data() {
+    for target in targets().await {
+        let prefix = target.prefix();
+        take(&target, Options { records: 700, ..small() }).await;
+        let before = stored_keys(&target).await;
+        assert!(before.contains(&format!("{prefix}user:700")));
+        let page = take(&target, small()).await;
+        let stored = stored_keys(&target).await;
+        assert!(
+            !stored.contains(&format!("{prefix}user:501")),
+            "the next run removes what the last one wrote"
+        );
+        assert!(stored.iter().all(|key| key.starts_with(prefix)), "{stored:?}");
+        assert_stored(&target, &[page]).await;
+
+        let mut redis = target.connection();
+        let user = redis.hgetall(format!("{prefix}user:1")).await.unwrap();
+        assert_eq!((user["firstname"].as_str(), user["lastname"].as_str()), ("Parker", "Perry"));
+        let there = redis.smembers(format!("{prefix}city:New York:users")).await.unwrap();
+        let there: BTreeSet<u64> = there.iter().map(|number| number.parse().unwrap()).collect();
+        let right = Right::of(500);
+        assert_eq!(there, right.in_city.into_iter().collect());
+        let top: Vec<(u64, f64)> = redis::cmd("ZREVRANGE")
+            .arg(format!("{prefix}users_by_salary"))
+            .arg(0)
+            .arg(9)
+            .arg("WITHSCORES")
+            .query_async(&mut redis)
+            .await
+            .unwrap();
+        let expected: Vec<(u64, f64)> = right
+            .by_salary
+            .iter()
+            .rev()
+            .take(10)
+            .map(|&(number, salary)| (number, f64::from(salary)))
+            .collect();
+        assert_eq!(top, expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_user_is_enough() {
+    for target in targets().await {
+        take(&target, Options { records: 1, ..small() }).await;
+        take(&target, Options { records: 2, ..small() }).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_is_told_what_it_cannot_do() {
+    let target = TargetArgs { cluster: true, ..TargetArgs::private() }.open().await.unwrap();
+    let page = take(&target, small()).await;
+    assert_eq!(ways(&page, "Average salary of a city").len(), 3);
+    for left_out in
+        ["SINTER", "SINTERCARD", "SORT BY user:*->salary", "Hash: one script", "SCAN MATCH, HMGET each"]
+    {
+        assert!(
+            said(&page).contains(&format!("Left out: '{left_out}', because ")),
+            "{left_out}: {}",
+            said(&page)
+        );
+    }
+}
+
+/// How often each command was called.
+async fn calls(target: &Target) -> BTreeMap<String, u64> {
+    let stats: String =
+        redis::cmd("INFO").arg("commandstats").query_async(&mut target.connection()).await.unwrap();
+    let line = |line: &str| {
+        let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+        Some((name.to_owned(), rest.split_once(',')?.0.parse().ok()?))
+    };
+    stats.lines().filter_map(line).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_is_sent_to_private_servers_only() {
+    let private = TargetArgs::private().open().await.unwrap();
+    let page = take(&private, small()).await;
+    assert!(calls(&private).await["keys"] > 0);
+    assert_eq!(ways(&page, "Users of a city").len(), 4);
+
+    let server = Server::start().unwrap();
+    let shared = TargetArgs::at(server.url()).open().await.unwrap();
+    let page = take(&shared, small()).await;
+    let calls = calls(&shared).await;
+    for forbidden in ["keys", "flushall", "flushdb", "config|set", "shutdown"] {
+        assert!(!calls.contains_key(forbidden), "{forbidden}: {calls:?}");
+    }
+    assert!(calls["scan"] > 0 && calls["smembers"] > 0, "{calls:?}");
+    assert_eq!(ways(&page, "Users of a city").len(), 3);
+    assert!(said(&page).contains("it is sent only to a private server"), "{}", said(&page));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_keep_beside_the_users_is_neither_found_nor_touched() {
+    let mut targets = vec![TargetArgs::private().open().await.unwrap()];
+    targets.extend(open_release(SEARCH, None).await);
+    for target in targets {
+        let mut redis = target.connection();
+        // More users than were asked for, as a load leaves them, and names that only look like users.
+        let more = [("city", "New York"), ("department", "Engineering"), ("salary", "999999")];
+        for key in ["user:501", "user:100000", "user:07", "user:x"] {
+            redis.hset_multiple(key, &more).await.unwrap();
+        }
+        redis.set("user:1:cart", "apples").await.unwrap();
+        redis.set("city:Berlin:users", "none").await.unwrap();
+        redis.set("query:note", "mine").await.unwrap();
+        take(&target, small()).await;
+        take(&target, Options { records: 300, ..small() }).await;
+        for key in ["user:501", "user:100000", "user:07", "user:x"] {
+            let left = redis.hgetall(key).await.unwrap();
+            assert_eq!(left.len(), 3, "{key}: {left:?}");
+        }
+        for (key, value) in [("user:1:cart", "apples"), ("city:Berlin:users", "none"), ("query:note", "mine")]
+        {
+            assert_eq!(redis.get(key).await.unwrap().as_deref(), Some(value), "{key}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_there_is_search_it_answers_and_leaves_no_index() {
+    for prefix in [None, Some("lab:".to_owned())] {
+        let Some(target) = open_release(SEARCH, prefix).await else { return };
+        let mut redis = target.connection();
+        // An index of somebody else, which has to stay.
+        let mut create = redis::cmd("FT.CREATE");
+        create.arg("foreign").arg("ON").arg("HASH").arg("PREFIX").arg(1).arg("other:");
+        create.arg("SCHEMA").arg("name").arg("TEXT").exec_async(&mut redis).await.unwrap();
+        // And one that an interrupted run of ours left.
+        let (_users, _) = prepare(&target, 10).await;
+        let page = take(&target, small()).await;
+        for (title, way) in [
+            ("Users of Engineering in New York", "FT.SEARCH"),
+            ("How many of Engineering in New York", "FT.SEARCH LIMIT 0 0"),
+            ("Average salary of a city", "FT.AGGREGATE"),
+        ] {
+            assert!(ways(&page, title).contains(&way), "{title}");
+        }
+        let indexes: Vec<String> = redis::cmd("FT._LIST").query_async(&mut redis).await.unwrap();
+        assert_eq!(indexes, ["foreign"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_are_read_in_both_protocols() {
+    let Some(target) = open_release(SEARCH, None).await else { return };
+    let Some(lab_connection::address::PrivateServer::Single(server)) = target.private() else {
+        panic!("one private server")
+    };
+    let separator = if server.url().contains('?') { '&' } else { '?' };
+    let url = format!("{}{separator}protocol=resp3", server.url());
+    let resp3 = TargetArgs::at(url).open().await.unwrap();
+    assert!(resp3.transport().contains("RESP3"), "{}", resp3.transport());
+    let page = take(&resp3, small()).await;
+    assert_eq!(ways(&page, "Average salary of a city").len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_shows_the_commands_that_it_teaches() {
+    let target = TargetArgs::private().open().await.unwrap();
+    let page = take(&target, small()).await;
+    let shown = commands(&page);
+    for command in query::LESSON.teaches {
+        let begins = format!("{command} ");
+        assert!(shown.iter().any(|line| line.starts_with(&begins)), "{command} is taught and not shown");
+    }
+}
+
+fn bulk(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bulk-performance"));
+    command.args(arguments).env("COLUMNS", "80").env_remove("REDIS_URL").output().unwrap()
+}
+
+#[test]
+fn nobody_and_too_many_are_refused_before_any_server_is_asked() {
+    for records in ["0", "10000001", "-1", "many"] {
+        let argument = format!("--records={records}");
+        let output = bulk(&["query", &argument, "-h", "127.0.0.1", "-p", "1"]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("--records") && said.contains(records), "{said}");
+    }
+    assert_eq!(bulk(&["query", "--repeat", "0"]).status.code(), Some(2));
+}
+
+#[test]
+fn the_command_prints_its_tables_in_eighty_columns() {
+    let server = Server::start().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_bulk-performance"))
+        .args(["query", "--records", "200", "--repeat", "1"])
+        .env("COLUMNS", "80")
+        .env("REDIS_URL", server.url())
+        .output()
+        .unwrap();
+    let page = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{page}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(page.contains("sub-millisecond response times"), "{page}");
+    assert!(page.lines().all(|line| line.chars().count() <= 80), "{page}");
+    assert!(!page.contains('✗'), "{page}");
+}

@@ -1,0 +1,98 @@
+//! What the lesson on hashes builds on.
+
+use complex_structures::hashes::encoding::Turn;
+use complex_structures::hashes::{Claim, Profiles, ReadFields, WANTED, profile};
+use complex_structures::keys::Keys;
+use lab_connection::TargetArgs;
+use lab_runner::{Approach, Comparison};
+use lab_server::Server;
+
+use crate::school::open;
+
+#[tokio::test]
+async fn all_ways_of_reading_fields_see_the_same_profiles() {
+    for cluster in [false, true] {
+        let target = open(cluster).await;
+        let profiles = Profiles::with(20, &Keys::new("lab:"));
+        let comparison = Comparison { title: "", approaches: &ReadFields::ALL, subject: &profiles };
+        let traffic = comparison.verify(&target.connection()).await.unwrap();
+        let trips: Vec<usize> = traffic.iter().map(|traffic| traffic.round_trips).collect();
+        assert_eq!(trips, [20, 20, 20 * WANTED.len(), 1]);
+        let [whole, named, ..] = traffic[..] else { panic!("{traffic:?}") };
+        assert!(whole.bytes_received > 3 * named.bytes_received, "{traffic:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_read_is_what_the_profile_says() {
+    let target = open(false).await;
+    let mut connection = target.connection();
+    let profiles = Profiles::with(3, &Keys::new(""));
+    for approach in ReadFields::ALL {
+        approach.reset(&profiles, &mut connection).await.unwrap();
+        let read = approach.run(&profiles, &mut connection).await.unwrap();
+        for (read, id) in read.iter().zip(1001..) {
+            let all = profile(id);
+            let value = |wanted| all.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.clone());
+            assert_eq!(*read, WANTED.map(value), "{}", approach.label());
+        }
+        assert_eq!(read.len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn a_missing_property_is_none_in_every_way_of_reading() {
+    let target = open(false).await;
+    let mut connection = target.connection();
+    let profiles = Profiles::with(2, &Keys::new(""));
+    for approach in ReadFields::ALL {
+        approach.reset(&profiles, &mut connection).await.unwrap();
+        redis::cmd("HDEL").arg("profile:1001").arg("city").exec_async(&mut connection).await.unwrap();
+        redis::cmd("DEL").arg("profile:1001:city").exec_async(&mut connection).await.unwrap();
+        let read = approach.run(&profiles, &mut connection).await.unwrap();
+        assert!(read[0][2].is_none() && read[1][2].is_some(), "{}: {read:?}", approach.label());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_field_is_claimed_once_only_by_hsetnx() {
+    for cluster in [false, true] {
+        let target = open(cluster).await;
+        for claim in Claim::ALL {
+            let key = Keys::new("").claimed_profile(claim.name());
+            let winners = claim.crowd(&target, &key, 8).await.unwrap();
+            match claim {
+                Claim::AskThenSet => assert_eq!(winners, 8),
+                Claim::SetIfNew => assert_eq!(winners, 1),
+            }
+        }
+    }
+}
+
+/// Our own server, so its configuration may be changed.
+async fn turn_of_a_server_that_packs(fields: &str) -> Option<Turn> {
+    let server = Server::start().unwrap();
+    let target = TargetArgs::at(server.url()).open().await.unwrap();
+    let mut connection = target.connection();
+    let limit = ["SET", "hash-max-listpack-entries", fields];
+    redis::cmd("CONFIG").arg(&limit).exec_async(&mut connection).await.unwrap();
+    let add = |size: usize| redis::cmd("HSET").arg("growing").arg(size).arg("on").take();
+    Turn::wait(&mut connection, "growing", 1, 300, add).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_moment_is_found_wherever_the_limit_lies() {
+    for limit in [2, 7, 128] {
+        let turn = turn_of_a_server_that_packs(&limit.to_string()).await.unwrap();
+        assert_eq!((turn.before.size, turn.after.size), (limit, limit + 1));
+        assert_eq!((turn.before.encoding.as_str(), turn.after.encoding.as_str()), ("listpack", "hashtable"));
+        assert!(turn.after.bytes > turn.before.bytes, "{turn:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_never_packs_or_always_packs_has_no_such_moment() {
+    for limit in ["0", "1000"] {
+        assert_eq!(turn_of_a_server_that_packs(limit).await, None);
+    }
+}

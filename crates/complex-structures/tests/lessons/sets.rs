@@ -1,0 +1,46 @@
+//! What the lesson on sets builds on.
+
+use complex_structures::keys::Keys;
+use complex_structures::sets::{BoughtBoth, CountNew, Purchases};
+use lab_runner::{Approach, Comparison};
+
+use crate::school::open;
+
+#[tokio::test]
+async fn all_ways_of_asking_who_bought_both_agree() {
+    for cluster in [false, true] {
+        let target = open(cluster).await;
+        let approaches = BoughtBoth::all(target.can("SINTERCARD").await);
+        let purchases = Purchases::of(200, 3, &Keys::new("lab:"));
+        let comparison = Comparison { title: "", approaches: &approaches, subject: &purchases };
+        let traffic = comparison.verify(&target.connection()).await.unwrap();
+        let trips: Vec<usize> = traffic.iter().map(|traffic| traffic.round_trips).collect();
+        assert_eq!(trips[..2], [6, 3]);
+        assert!(traffic.is_sorted_by(|one, next| one.bytes_received > next.bytes_received), "{traffic:?}");
+        for approach in approaches {
+            let both = approach.run(&purchases, &mut target.connection()).await.unwrap();
+            assert_eq!(both, [180, 160, 140], "{}", approach.label());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_first_counts_too_many() {
+    for cluster in [false, true] {
+        let target = open(cluster).await;
+        let keys = Keys::new("");
+        for count in CountNew::ALL {
+            let counted = count.crowd(&target, &keys, 6, 10).await.unwrap();
+            match count {
+                CountNew::AskThenAdd => assert_eq!(counted, 60),
+                CountNew::AddAndLook => assert_eq!(counted, 10),
+            }
+            let members: u64 = redis::cmd("SCARD")
+                .arg(&count.keys(&keys)[0])
+                .query_async(&mut target.connection())
+                .await
+                .unwrap();
+            assert_eq!(members, 10, "the Set itself is right either way");
+        }
+    }
+}

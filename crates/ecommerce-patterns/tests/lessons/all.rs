@@ -1,0 +1,44 @@
+//! Every lesson passes: twice in a row, on a cluster, behind a prefix. The server is that of `REDIS_LAB_SERVER`, as in all
+//! tests.
+
+use std::path::Path;
+
+use ecommerce_patterns::PatternLesson;
+use lab_runner::register;
+
+use crate::school::{
+    assert_all_in_register, assert_pass_on_a_cluster, assert_pass_twice, assert_show_what_they_teach,
+    assert_write_only_behind_their_prefix,
+};
+
+#[test]
+fn every_lesson_is_in_the_register_under_its_own_name() {
+    assert_all_in_register::<PatternLesson>(env!("CARGO_MANIFEST_DIR"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lessons_pass_twice_in_a_row_and_leave_the_keys_they_name() {
+    assert_pass_twice::<PatternLesson>().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lessons_pass_on_a_cluster() {
+    assert_pass_on_a_cluster::<PatternLesson>().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lessons_write_only_behind_their_prefix() {
+    assert_write_only_behind_their_prefix::<PatternLesson>().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_lesson_shows_the_commands_it_teaches() {
+    assert_show_what_they_teach::<PatternLesson>().await;
+}
+
+#[test]
+fn a_lesson_without_a_file_is_a_fault() {
+    let elsewhere = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let faults = register::faults::<PatternLesson>(&elsewhere).unwrap();
+    assert!(faults.iter().any(|fault| fault.contains("'sessions' has no file")), "{faults:#?}");
+}

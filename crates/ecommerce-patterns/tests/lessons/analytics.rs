@@ -1,0 +1,54 @@
+//! The lesson on analytics.
+
+use crate::school::{open, table, take};
+use ecommerce_patterns::analytics::morning::{CLIENTS, Count, Counted};
+use ecommerce_patterns::{PatternLesson, keys_on};
+use redis::AsyncTypedCommands;
+use storefront::analytics::Day;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_morning_is_counted_wrong_twice_and_right_once() {
+    for cluster in [false, true] {
+        let target = open(cluster).await;
+        let keys = keys_on(&target);
+        for (number, count) in (1..).zip(Count::ALL) {
+            let day = Day::new(2024, 1, number).unwrap();
+            let counted = count.morning(&target.connection(), &keys, day).await.unwrap();
+            let truth = Counted::TRUTH;
+            let clients = i64::try_from(CLIENTS).unwrap();
+            match count {
+                Count::ReadAndWrite => assert_eq!(counted.page_views * clients, truth.page_views),
+                Count::Increment => {
+                    assert!(counted.page_views > truth.page_views && counted.orders > truth.orders);
+                    assert!(counted.visitors > 3 * truth.visitors, "{counted:?}");
+                }
+                Count::Record => assert_eq!(counted, truth),
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_shows_each_visitor_once_and_leaves_the_keys_of_the_day() {
+    let target = open(false).await;
+    let taught = take(&target, PatternLesson::Analytics).await;
+    let morning = table(&taught, "A morning, counted");
+    assert_eq!(morning[0][1..], morning[3][1..]);
+    let funnel: Vec<&str> = table(&taught, "The funnel of today").iter().map(|row| row[2].as_str()).collect();
+    assert_eq!(funnel, ["200", "80", "50", "30"]);
+    let unique = table(&taught, "Unique visitors");
+    assert_eq!((unique[0][2].as_str(), unique[1][2].as_str()), ("16,000", "16,000"));
+    assert_eq!(table(&taught, "A week").len(), 8);
+
+    let mut redis = target.connection();
+    let types =
+        [("daily_metrics:2024-01-01", "hash"), ("funnel:today", "hash"), ("top_products:2024-01-01", "zset")];
+    for (key, expected) in types {
+        let found: String = redis::cmd("TYPE").arg(key).query_async(&mut redis).await.unwrap();
+        assert_eq!(found, expected, "{key}");
+    }
+    let metrics = redis.hgetall("daily_metrics:2024-01-01").await.unwrap();
+    for metric in ["page_views", "orders", "revenue"] {
+        assert!(metrics[metric].parse::<u64>().unwrap() > 0, "{metric}");
+    }
+}

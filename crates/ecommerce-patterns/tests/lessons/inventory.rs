@@ -1,0 +1,69 @@
+//! What the inventory lesson shows is counted: the damage of the naive ways, and none of the right one.
+
+use crate::school::{open, stored_keys, table, take};
+use ecommerce_patterns::inventory::{BUYERS, SellLast, Stock, TakeStock, UNITS};
+use ecommerce_patterns::{PatternLesson, keys_on};
+use lab_runner::{Approach, Comparison};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asking_first_oversells_to_everybody_and_the_script_to_nobody() {
+    for cluster in [false, true] {
+        let target = open(cluster).await;
+        let keys = keys_on(&target);
+        for sell in SellLast::ALL {
+            let rush = sell.rush(&target, &keys, BUYERS, UNITS).await.unwrap();
+            let (promised, count) = match sell {
+                SellLast::GetThenSet => (BUYERS, i64::from(UNITS) - 1),
+                SellLast::GetThenDecr => (BUYERS, i64::from(UNITS) - i64::from(BUYERS)),
+                SellLast::Reserve => (UNITS, 0),
+            };
+            assert_eq!((rush.promised, rush.count), (promised, count), "{}", sell.label());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_shows_what_was_counted_and_leaves_the_keys_it_names() {
+    for cluster in [false, true] {
+        let target = open(cluster).await;
+        let taught = take(&target, PatternLesson::Inventory).await;
+        let oversold: Vec<&str> =
+            table(&taught, "The last units").iter().map(|row| row[4].as_str()).collect();
+        assert_eq!(oversold, ["15", "15", "0"]);
+        let too_many: Vec<&str> = table(&taught, "Lost answers").iter().map(|row| row[3].as_str()).collect();
+        assert_eq!(too_many, ["12", "0"]);
+        let states: Vec<&str> = table(&taught, "An order").iter().map(|row| row[1].as_str()).collect();
+        assert_eq!(states, ["open", "open", "paying", "paid", "sold", "done", "done"]);
+        let states: Vec<&str> =
+            table(&taught, "A buyer who dies").iter().map(|row| row[1].as_str()).collect();
+        assert_eq!(states, ["paid", "done"]);
+
+        let stored = stored_keys(&target).await;
+        let keys = keys_on(&target);
+        let product = keys.inventory(&"PROD123".parse().unwrap());
+        let order = keys.order(&"ORD-1001".parse().unwrap());
+        let expected = [
+            (&product.free, "string"),
+            (&keys.low_stock_alerts(), "zset"),
+            (&keys.inventory_updates(), "list"),
+            (&order, "hash"),
+        ];
+        for (key, expected) in expected {
+            assert!(stored.contains(key), "{key} is not stored: {stored:?}");
+            let kind: String =
+                redis::cmd("TYPE").arg(key).query_async(&mut target.connection()).await.unwrap();
+            assert_eq!(kind, expected, "{key}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_way_of_taking_stock_takes_all_of_it() {
+    let target = open(false).await;
+    let stock = Stock::new(120, &keys_on(&target));
+    let comparison = Comparison { title: "Taking units", approaches: &TakeStock::ALL, subject: &stock };
+    let traffic = comparison.verify(&target.connection()).await.unwrap();
+    let trips: Vec<usize> = traffic.iter().map(|traffic| traffic.round_trips).collect();
+    let operations = usize::try_from(TakeStock::Incr.operations(&stock)).unwrap();
+    assert_eq!(trips, [operations, operations, 2 * operations, operations, 2 * operations]);
+}

@@ -1,0 +1,19 @@
+//! What each lesson counts, shows and leaves.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy's exemption for tests does not reach what they share or await"
+)]
+
+mod all;
+mod analytics;
+mod caching;
+mod data;
+mod inventory;
+mod rate_limits;
+mod real_time;
+mod recommendations;
+#[path = "../../../lab-runner/tests/school/mod.rs"]
+mod school;
+mod search;
+mod sessions;

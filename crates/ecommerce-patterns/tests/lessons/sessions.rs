@@ -1,0 +1,33 @@
+//! What the lesson on sessions counts, and what it leaves.
+
+use crate::school::{open, stored_keys, table, take};
+use ecommerce_patterns::PatternLesson;
+use redis::AsyncTypedCommands;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_obvious_way_does_damage_and_the_storefront_none() {
+    for cluster in [false, true] {
+        let target = open(cluster).await;
+        let taught = take(&target, PatternLesson::Sessions).await;
+        let rows = table(&taught, "Sessions that should not be there");
+        assert_eq!(rows.len(), 4);
+        for row in rows {
+            assert_eq!(row[1..], ["20", "20", "0"], "{}", row[0]);
+        }
+        let mut redis = target.connection();
+        let cart = if cluster { "cart:{abc123}" } else { "cart:abc123" };
+        for key in ["session:abc123", cart] {
+            assert_eq!(redis.key_type(key).await.unwrap(), redis::ValueType::Hash);
+            assert!(redis.ttl(key).await.unwrap().raw() > 30);
+        }
+        // Nothing that has no end but what the catalogue and the users are.
+        let eternal = ["sku", "user:", "users", "{sku}"];
+        for key in stored_keys(&target).await {
+            let ttl = redis.ttl(&key).await.unwrap().raw();
+            assert!(
+                ttl > 0 || key.ends_with("marker") || eternal.iter().any(|name| key.starts_with(name)),
+                "{key}"
+            );
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! A guide that deviates from its format is refused with the line, and with what is expected there.
+
+use interview::guide::{self, Guide, Level};
+use proptest::prelude::*;
+
+const GOOD: &str = "# Redis guide
+
+What it is.
+
+## Contents
+
+- [Types](#types): question 1
+
+## Types
+
+### 1. What is a `key`?
+
+Level: expert
+
+**Say:** A name,
+in bytes.
+
+**Why:** It has to be found:
+
+- quickly
+
+**Trap:** Spaces.
+
+```redis
+# A comment.
+> SET \"my key\" 1
+OK
+```
+
+And:
+
+```redis same
+> GET \"my key\"
+\"1\"
+```
+
+**See:** [`strings`](crates/simple-ops/src/strings.rs): keys.
+";
+
+#[test]
+fn the_parts_of_a_question_are_understood() {
+    let guide = Guide::parse(GOOD).unwrap_or_else(|faults| panic!("{faults}"));
+    let (topic, question) = guide.questions().next().unwrap();
+    assert_eq!((topic.title.as_str(), question.number, question.level), ("Types", 1, Level::Expert));
+    assert_eq!((question.title.as_str(), question.slug.as_str()), ("What is a `key`?", "what-is-a-key"));
+    assert_eq!(question.say[0].text(), "A name, in bytes.");
+    assert_eq!(question.why[1].text(), "- quickly");
+    assert_eq!(question.trap[0].text(), "Spaces.");
+    assert_eq!(question.blocks().count(), 2);
+    assert_eq!(question.links()[0].target, "crates/simple-ops/src/strings.rs");
+}
+
+#[test]
+fn the_guide_itself_is_well_formed() {
+    let guide = Guide::built_in().unwrap_or_else(|faults| panic!("{faults}"));
+    assert!(guide::TEXT.starts_with("# "));
+    assert!(guide.questions().count() > 0);
+}
+
+#[test]
+fn every_deviation_is_told_with_its_line() {
+    for (from, to, line, expected) in [
+        ("# Redis guide\n", "Redis guide\n", 1, "its title"),
+        ("## Contents", "## Content", 5, "## Contents"),
+        ("): question 1", ") question 1", 7, "- [Topic](#anchor): questions 1 to 9"),
+        ("### 1. What", "### What", 11, "### N. Title"),
+        ("### 1. What", "#### 1. What", 11, "## Topic"),
+        ("## Types\n", "## Types\n\nAll about types.\n", 9, "begins with its first question"),
+        ("Level: expert", "Level: guru", 13, "Level: beginner"),
+        ("**Say:**", "**Says:**", 15, "**Say:**"),
+        ("**Why:** It has to be found:\n\n- quickly\n\n", "", 18, "**Why:**"),
+        ("**Trap:** Spaces.", "**Trap:**", 22, "says nothing"),
+        ("```redis\n#", "```\n#", 24, "```redis"),
+        ("```redis\n#", "```rediss\n#", 24, "a listing"),
+        ("**See:**", "```go\n```\n\n**See:**", 37, "rust, sh"),
+        ("```redis\n#", "```redis sentinel\n#", 24, "no word of an info string"),
+        ("> SET \"my key\" 1", "SET \"my key\" 1", 26, "begins with a prompt"),
+        ("> SET \"my key\" 1", "> SET \"my key 1", 26, "quotes"),
+        ("> SET", "node1> SET", 26, "node1"),
+        (
+            "```redis same\n> GET \"my key\"\n\"1\"\n```",
+            "```redis same\n> GET \"my key\"\n\"1\"",
+            32,
+            "never closed",
+        ),
+        (
+            "**See:** [`strings`](crates/simple-ops/src/strings.rs): keys.",
+            "**See:** strings",
+            37,
+            "links to a file",
+        ),
+        ("**See:**", "See:", 38, "**See:**"),
+    ] {
+        let text = GOOD.replacen(from, to, 1);
+        assert_ne!(text, GOOD, "{from}");
+        let faults = Guide::parse(&text).expect_err(to);
+        let told = faults.to_string();
+        assert!(told.contains(&format!("REDIS_GUIDE.md:{line}: ")), "line {line} for {to:?}: {told}");
+        assert!(told.contains(expected), "{expected:?} for {to:?}: {told}");
+    }
+}
+
+#[test]
+fn one_fault_of_each_question_is_told() {
+    let second = GOOD.split_once("### 1. ").unwrap().1.replace("What is", "Why is there");
+    let text = format!("{GOOD}\n### 2. {second}").replace("Level: expert", "Level: guru");
+    let faults = Guide::parse(&text).unwrap_err();
+    assert_eq!(faults.0.len(), 2, "{faults}");
+    let twice = format!("{GOOD}\n### 2. {}", GOOD.split_once("### 1. ").unwrap().1);
+    assert!(Guide::parse(&twice).unwrap_err().to_string().contains("the same title"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
+
+    /// Lines lost, doubled and exchanged: it is a guide or it is refused.
+    #[test]
+    fn nothing_panics(picks in proptest::collection::vec(0_usize..38, 0..60)) {
+        let lines: Vec<&str> = GOOD.lines().collect();
+        let text: Vec<&str> = picks.iter().filter_map(|pick| lines.get(*pick).copied()).collect();
+        let _ = Guide::parse(&text.join("\n"));
+        let _ = Guide::parse(&format!("{GOOD}{}", text.join("\n")));
+    }
+}

@@ -1,0 +1,104 @@
+//! A guide that says what is not so does not pass.
+
+use interview::execution::{Examples, Execution};
+use interview::guide::Guide;
+use lab_server::Choice;
+
+/// A guide with one question, whose examples are these.
+fn guide(examples: &str) -> Guide {
+    let text = format!(
+        "# Redis guide\n\n## Contents\n\n- [Types](#types): question 1\n\n## Types\n\n### 1. What is a key?\n\n\
+         Level: beginner\n\n**Say:** A name.\n\n**Why:** It has to be found.\n\n**Trap:** Spaces.\n\n{examples}\n\n\
+         **See:** [`strings`](crates/simple-ops/src/strings.rs): keys.\n"
+    );
+    Guide::parse(&text).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+fn complaints(guide: &Guide) -> Vec<String> {
+    let (_, question) = guide.questions().next().unwrap();
+    let executions = Examples::of(question, &Choice::from_env().unwrap()).execute_all();
+    executions.iter().filter_map(Execution::complaint).collect()
+}
+
+#[test]
+fn a_wrong_value_a_missing_line_and_another_error_are_each_told_with_what_came() {
+    let guide = guide(
+        "```redis\n> SET greeting hello\nOK\n> GET greeting\n\"hallo\"\n> APPEND greeting !\n(integer) 6\n```\n\n\
+         ```redis\n> RPUSH queue a b c\n(integer) 3\n> LRANGE queue 0 -1\n1) \"a\"\n3) \"c\"\n```\n\n\
+         ```redis\n> LPUSH list x\n(integer) 1\n> GET list\n(error) ERR no such thing\n```",
+    );
+    let told = complaints(&guide);
+    let expected = [
+        "Question 1. What is a key? (REDIS_GUIDE.md:19, block 1; - expected, + came)\n  line 22: > GET greeting\n  \
+         - \"hallo\"\n  + \"hello\"\n",
+        "Question 1. What is a key? (REDIS_GUIDE.md:28, block 2; - expected, + came)\n  line 31: > LRANGE queue 0 -1\n    \
+         1) \"a\"\n  + 2) \"b\"\n    3) \"c\"\n",
+        "Question 1. What is a key? (REDIS_GUIDE.md:36, block 3; - expected, + came)\n  line 39: > GET list\n  \
+         - (error) ERR no such thing\n  + (error) WRONGTYPE Operation against a key holding the wrong kind of value\n",
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn a_reply_too_few_or_one_that_never_fits_is_told() {
+    let guide = guide(
+        "```redis\n> SET k v\nOK\nOK\n> GET k\n(nil)\n…\n```\n\n```redis\n> SET k v\nOK\n~> GET k\n\"w\"\n```",
+    );
+    let told = complaints(&guide);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("    OK\n  - OK\n"), "{}", told[0]);
+    assert!(told[0].contains("  - (nil)\n"), "{}", told[0]);
+    assert!(told[1].contains("~> GET k\n  - \"w\"\n  + \"v\"\n"), "{}", told[1]);
+}
+
+#[test]
+fn a_server_that_cannot_start_is_a_fault_of_the_guide() {
+    let guide = guide("```redis maxmemory=much\n> PING\nPONG\n```");
+    let told = complaints(&guide);
+    assert!(told[0].contains("block 1") && told[0].contains("maxmemory"), "{told:?}");
+}
+
+#[test]
+fn what_this_server_lacks_is_skipped_with_the_reason() {
+    let guide = guide(
+        "```redis needs=PING,NO.SUCH\n> NO.SUCH\nOK\n```\n\n```redis same\n> PING\nPONG\n```\n\n\
+         ```redis no-run=\"takes a day\"\n> PING\nnever\n```",
+    );
+    let (_, question) = guide.questions().next().unwrap();
+    let executions = Examples::of(question, &Choice::from_env().unwrap()).execute_all();
+    let reasons: Vec<_> =
+        executions.iter().map(|execution| execution.skipped().unwrap_or_default()).collect();
+    assert_eq!(reasons, ["this server has no NO.SUCH", "this server has no NO.SUCH", "takes a day"]);
+    assert!(executions.iter().all(|execution| execution.complaint().is_none()));
+}
+
+#[test]
+fn an_example_over_tls_is_executed_where_the_server_has_it() {
+    let guide = guide(
+        "```redis tls\n> SET k v\nOK\nA> BLPOP q 0\n> RPUSH q x\n(integer) 1\nA>\n1) \"q\"\n2) \"x\"\n```",
+    );
+    let (_, question) = guide.questions().next().unwrap();
+    let executions = Examples::of(question, &Choice::from_env().unwrap()).execute_all();
+    assert_eq!(executions[0].complaint(), None);
+    let skipped = executions[0].skipped().unwrap_or_default();
+    if std::env::var("REDIS_LAB_SERVER").is_ok_and(|release| release == "redis-7.0") {
+        assert_eq!(skipped, "", "Debian's has TLS");
+    } else {
+        assert!(["", "this server was built without TLS"].contains(&skipped), "{skipped}");
+    }
+}
+
+#[test]
+fn clients_block_subscribe_and_close_like_redis_cli() {
+    let guide = guide(
+        "```redis\n\
+         A> SUBSCRIBE one two\n1) \"subscribe\"\n2) \"one\"\n3) (integer) 1\n1) \"subscribe\"\n2) \"two\"\n3) (integer) 2\n\
+         > PUBLISH two hi\n(integer) 1\nA>\n1) \"message\"\n2) \"two\"\n3) \"hi\"\n\
+         B> HELLO 3\n…\nB> CLIENT TRACKING ON\nOK\nB> GET k\n(nil)\n> SET k v\nOK\nB> PING\nPONG\n\
+         B>\n1) \"invalidate\"\n2) 1) \"k\"\n\
+         C> BLMOVE from to LEFT RIGHT 0\nD> BRPOP to 0\n> RPUSH from x\n(integer) 1\nD>\n1) \"to\"\n2) \"x\"\nC>\n\"x\"\n\
+         C> QUIT\nOK\nC> PING\nError: Server closed the connection\nC> PING\nPONG\n\
+         C> RESET\nRESET\nC> GET k\n\"v\"\n```",
+    );
+    assert_eq!(complaints(&guide), Vec::<String>::new());
+}

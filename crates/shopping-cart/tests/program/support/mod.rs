@@ -1,0 +1,187 @@
+//! Runs the cart's program as a person would, on servers of this test file's own. Each shop has a namespace of its own.
+
+mod output;
+mod watcher;
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use lab_server::{Cluster, Server};
+use redis::{Cmd, FromRedisValue};
+use serde_json::Value;
+
+pub use self::output::Run;
+pub use self::watcher::Watcher;
+
+/// Generous: two cores may be shared with other builds.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+
+static SERVER: OnceLock<Server> = OnceLock::new();
+static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+static SHOPS: AtomicU32 = AtomicU32::new(0);
+
+/// One shop: a server, a representation, and the names under which its keys are.
+#[derive(Clone, Debug)]
+pub struct Shop {
+    pub url: String,
+    pub cluster: bool,
+    pub shape: &'static str,
+    pub prefix: String,
+}
+
+/// Standalone and on a cluster, as Hash and as Sorted Set; each with two users and two products.
+pub fn every_shop() -> Vec<Shop> {
+    let shops =
+        vec![standalone("hash"), standalone("sorted-set"), clustered("hash"), clustered("sorted-set")];
+    shops.iter().for_each(Shop::open);
+    shops
+}
+
+/// On one server, not yet stocked.
+pub fn standalone(shape: &'static str) -> Shop {
+    let server = SERVER.get_or_init(|| Server::start().unwrap());
+    Shop { url: server.url(), cluster: false, shape, prefix: fresh_prefix() }
+}
+
+/// On three primaries, not yet stocked.
+pub fn clustered(shape: &'static str) -> Shop {
+    let cluster = CLUSTER.get_or_init(|| Cluster::start(3).unwrap());
+    Shop { url: cluster.urls()[0].clone(), cluster: true, shape, prefix: fresh_prefix() }
+}
+
+fn fresh_prefix() -> String {
+    format!("shop{}:", SHOPS.fetch_add(1, Ordering::Relaxed))
+}
+
+impl Shop {
+    /// On a server of the test's own, with the key names as they are.
+    pub fn alone_on(url: String, cluster: bool, shape: &'static str) -> Self {
+        Self { url, cluster, shape, prefix: String::new() }
+    }
+
+    /// Users 1 and 2, and two products.
+    pub fn open(&self) {
+        self.ok(["user", "add", "--first-name", "Parker", "--last-name", "Perry"]);
+        self.ok(["user", "add", "--first-name", "Zoë", "--last-name", "de la Cruz"]);
+        self.ok(["sku", "add", "sku123", "--name", "Wireless mouse", "--price", "19.99"]);
+        self.ok(["sku", "add", "sku456", "--name", "Mechanical keyboard", "--price", "89.50"]);
+    }
+
+    /// The program with this shop's flags in front.
+    pub fn command<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
+        let mut command = program();
+        command.args(["--url", &self.url, "--cart", self.shape]);
+        if !self.prefix.is_empty() {
+            command.args(["--prefix", &self.prefix]);
+        }
+        if self.cluster {
+            command.arg("--cluster");
+        }
+        command.args(arguments);
+        command
+    }
+
+    pub fn run<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Run {
+        run(&mut self.command(arguments))
+    }
+
+    /// What it printed; it must have ended well.
+    pub fn ok<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> String {
+        let run = self.run(arguments);
+        assert_eq!(run.code, 0, "{self:?}: {run:?}");
+        run.stdout
+    }
+
+    /// What it complained about, without the line that names the server.
+    pub fn refused<'a>(&self, code: i32, arguments: impl IntoIterator<Item = &'a str>) -> String {
+        let run = self.run(arguments);
+        assert_eq!(run.code, code, "{self:?}: {run:?}");
+        assert_eq!(run.stdout, "", "{self:?}");
+        run.complaint()
+    }
+
+    /// One JSON document, whatever the exit code.
+    pub fn json<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Value {
+        let run = self.run(arguments.into_iter().chain(["--json"]));
+        serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run:?}"))
+    }
+
+    /// The lines and the total of a cart, without the times, which pass.
+    pub fn cart(&self, owner: &str) -> Value {
+        let mut view = self.json(["view", owner]);
+        view.as_object_mut().unwrap().remove("expires_in_ms");
+        view
+    }
+
+    /// The units of every line.
+    pub fn units(&self, owner: &str) -> Vec<(String, u64)> {
+        let view = self.cart(owner);
+        let lines = view["lines"].as_array().unwrap_or_else(|| panic!("{view}"));
+        let line =
+            |line: &Value| (line["sku"].as_str().unwrap().to_owned(), line["quantity"].as_u64().unwrap());
+        lines.iter().map(line).collect()
+    }
+
+    /// The menu with this input.
+    pub fn menu(&self, input: &[u8]) -> Run {
+        let mut child = self
+            .command(["menu"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let input = input.to_owned();
+        // On a thread, so that neither side waits for the other to read.
+        let writer = std::thread::spawn(move || stdin.write_all(&input));
+        let run = Run::of(child.wait_with_output().unwrap());
+        // A menu that has left reads no more.
+        let _ = writer.join().unwrap();
+        run
+    }
+
+    /// Asks the server itself.
+    pub fn ask<T: FromRedisValue>(&self, command: &Cmd) -> T {
+        if self.cluster {
+            let client = redis::cluster::ClusterClient::new([self.url.as_str()]).unwrap();
+            command.query(&mut client.get_connection().unwrap()).unwrap()
+        } else {
+            let client = redis::Client::open(self.url.as_str()).unwrap();
+            command.query(&mut client.get_connection().unwrap()).unwrap()
+        }
+    }
+
+    /// The key with an owner's quantities.
+    pub fn cart_key(&self, owner: &str) -> String {
+        let owner = if self.cluster { format!("{{{owner}}}") } else { owner.to_owned() };
+        let suffix = if self.shape == "hash" { "" } else { ":by_quantity" };
+        format!("{}cart:{owner}{suffix}", self.prefix)
+    }
+}
+
+/// The program, apart from this machine's own servers and settings.
+pub fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_shopping-cart"));
+    for variable in ["REDIS_URL", "REDISCLI_AUTH", "COLUMNS", "NO_COLOR", "CLICOLOR_FORCE"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// The exit code and both outputs of a run that is not a terminal.
+pub fn run(command: &mut Command) -> Run {
+    Run::of(command.stdin(Stdio::null()).output().expect("the program starts"))
+}
+
+/// Waits for a condition.
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < PATIENCE, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

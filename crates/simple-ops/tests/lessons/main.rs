@@ -1,0 +1,12 @@
+//! What the lessons build on, and what they promise.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy's exemption for tests does not reach what they share or await"
+)]
+
+mod all;
+mod approaches;
+mod command_line;
+#[path = "../../../lab-runner/tests/school/mod.rs"]
+mod school;

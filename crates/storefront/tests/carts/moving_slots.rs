@@ -1,0 +1,31 @@
+//! Carts on a cluster whose slots move meanwhile: no error reaches the caller, and nothing is lost.
+
+use crate::shop::moving::Moving;
+use crate::shop::{in_every_shop_of, units};
+use storefront::Layout;
+use tokio::task::JoinSet;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn carts_stay_right_while_their_slots_move() {
+    in_every_shop_of(Layout::Cluster, async |shop| {
+        let (user, a) = (shop.user(7).await, shop.product("a", "1").await);
+        let moving = Moving::slots_of([shop.cart_key(&user), shop.keys.sku(&a)]);
+        let mut clients = JoinSet::new();
+        for _ in 0..9 {
+            let (shop, user, a) = (shop.clone(), user.clone(), a.clone());
+            clients.spawn(async move {
+                for _ in 0..20 {
+                    shop.cart.add(&user, &a, units(2), None).await.unwrap();
+                    shop.cart.remove(&user, &a, Some(units(1))).await.unwrap();
+                    shop.cart.add(&user, &a, units(1), None).await.unwrap();
+                    shop.cart.remove(&user, &a, Some(units(2))).await.unwrap();
+                }
+                shop.cart.add(&user, &a, units(3), None).await.unwrap();
+            });
+        }
+        clients.join_all().await;
+        let moves = moving.end();
+        assert_eq!(shop.units(&user, &a).await, 27, "{}, {moves} moves", shop.kind);
+    })
+    .await;
+}

@@ -1,0 +1,108 @@
+//! The tour beside somebody else's data: nothing of it changes, and nothing dangerous is sent.
+
+use std::sync::{Arc, Mutex};
+
+use futures_util::StreamExt;
+use lab_server::Server;
+use redis::aio::MultiplexedConnection;
+
+use crate::support;
+
+/// One key of every type, and the names that the lessons themselves use.
+const FOREIGN: &[&[&str]] = &[
+    &["SET", "user:1", "somebody's own user, as a string"],
+    &["SET", "cart:1", "and their cart", "EX", "100000"],
+    &["HSET", "sku:sku123", "name", "not ours", "price", "1.00"],
+    &["RPUSH", "biglist", "a", "b", "c"],
+    &["SADD", "skus", "x", "y"],
+    &["ZADD", "users", "1", "one", "2", "two"],
+    &["XADD", "orders", "1-1", "total", "12"],
+    &["PFADD", "visitors", "a", "b", "c"],
+    &["SETBIT", "days", "7", "1"],
+    &["GEOADD", "stores", "13.4", "52.5", "Berlin"],
+    &["SET", "lab:", "the prefix itself, as a key of somebody's"],
+    &["HSET", "labour", "begins", "like the prefix without its colon"],
+];
+
+const FORBIDDEN: &[&str] = &["flushall", "flushdb", "keys", "shutdown", "swapdb"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn foreign_keys_keep_their_bytes_and_their_ttl() {
+    let server = Server::start().unwrap();
+    let mut connection = server.client().get_multiplexed_async_connection().await.unwrap();
+    for command in FOREIGN.iter().filter(|command| command[1] != "lab:") {
+        redis::cmd(command[0]).arg(&command[1..]).exec_async(&mut connection).await.unwrap();
+    }
+    let before = fingerprint(&mut connection).await;
+    let heard = listen(&server).await;
+
+    let (code, _, error) = support::run(support::at(&server.url()).arg("--no-pause"));
+    assert_eq!(code, 4, "{error}");
+    for choice in ["--db", "--prefix", "--server"] {
+        assert!(error.contains(choice), "the refusal offers {choice}:\n{error}");
+    }
+    assert_eq!(fingerprint(&mut connection).await, before, "a refused run writes nothing");
+
+    // Every lesson behind a prefix; in a database of its own a few, which write the names that somebody has in the other.
+    let everything: [&str; 0] = [];
+    let few = ["strings", "hashes", "biglist", "cart", "inventory", "real-time"];
+    for (beside, lessons) in [(["--prefix", "lab:"], &everything[..]), (["-n", "1"], &few[..])] {
+        let mut tour = support::at(&server.url());
+        let (code, output, error) = support::run(tour.args(beside).arg("--no-pause").args(lessons));
+        assert_eq!(code, 0, "{beside:?}\n{output}\n{error}");
+        let mut after = fingerprint(&mut connection).await;
+        after.retain(|(key, ..)| !key.starts_with(b"lab:"));
+        assert_eq!(after, before, "{beside:?}");
+    }
+
+    let heard = heard.lock().unwrap();
+    assert!(heard.len() > 100, "MONITOR saw the lessons: {}", heard.len());
+    for line in heard.iter() {
+        let command = line.split('"').nth(1).unwrap_or_default().to_lowercase();
+        let config_set = command == "config" && line.to_lowercase().contains("\"set\"");
+        assert!(!FORBIDDEN.contains(&command.as_str()) && !config_set, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_prefix_that_is_taken_is_refused() {
+    let server = Server::start().unwrap();
+    let mut connection = server.client().get_multiplexed_async_connection().await.unwrap();
+    for command in FOREIGN {
+        redis::cmd(command[0]).arg(&command[1..]).exec_async(&mut connection).await.unwrap();
+    }
+    let (code, _, error) = support::run(support::at(&server.url()).args(["--prefix", "lab:", "--no-pause"]));
+    assert_eq!(code, 4, "{error}");
+    assert!(error.contains("lab:"), "{error}");
+}
+
+/// Key, DUMP and expiry time of every key.
+async fn fingerprint(connection: &mut MultiplexedConnection) -> Vec<(Vec<u8>, Vec<u8>, i64)> {
+    let mut keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("*").query_async(connection).await.unwrap();
+    keys.sort();
+    let mut prints = Vec::new();
+    for key in keys {
+        let dump = redis::cmd("DUMP").arg(&key).query_async(connection).await.unwrap();
+        let expires = redis::cmd("PEXPIRETIME").arg(&key).query_async(connection).await.unwrap();
+        prints.push((key, dump, expires));
+    }
+    prints
+}
+
+/// Everything that is sent by others than the test's own connection, which only asks KEYS, DUMP and PEXPIRETIME of
+/// names that the lessons never ask for.
+async fn listen(server: &Server) -> Arc<Mutex<Vec<String>>> {
+    let monitor = server.client().get_async_monitor().await.unwrap();
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&lines);
+    tokio::spawn(async move {
+        let mut stream = monitor.into_on_message::<String>();
+        while let Some(line) = stream.next().await {
+            let own = ["\"KEYS\" \"*\"", "\"DUMP\"", "\"PEXPIRETIME\""];
+            if !own.iter().any(|command| line.contains(command)) {
+                sink.lock().unwrap().push(line);
+            }
+        }
+    });
+    lines
+}

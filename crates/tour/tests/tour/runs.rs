@@ -1,0 +1,145 @@
+//! The tour as people run it: piped, in a terminal, interrupted, killed.
+
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support;
+
+/// The JSON document below is of every lesson, and so is the tour that ends `.ci/run`.
+#[test]
+fn piped_it_runs_through_and_passes() {
+    let mut tour = support::on_a_private_server();
+    let (code, output, error) = support::run(tour.args([
+        "--no-pause",
+        "strings",
+        "counters",
+        "hashes",
+        "insert",
+        "cart",
+        "sessions",
+    ]));
+    assert_eq!(code, 0, "{output}\n{error}");
+    assert!(output.contains("✓") && !output.contains("✗"), "{output}");
+    assert!(error.contains("private"), "it says which server was taken:\n{error}");
+    for heading in ["Strings", "Counters", "cart"] {
+        assert!(output.to_lowercase().contains(&heading.to_lowercase()), "{heading} is missing:\n{output}");
+    }
+    assert!(!output.contains('\u{1b}'), "no colour in a file");
+    for key in ["user:1", "cart:1", "sku:sku123", "sku:sku456"] {
+        assert!(output.contains(key), "{key} is among the keys to look at:\n{output}");
+    }
+}
+
+#[test]
+fn json_is_one_document_with_every_lesson() {
+    let (code, output, error) = support::run(support::on_a_private_server().arg("--json"));
+    assert_eq!(code, 0, "{error}");
+    let document: Value = serde_json::from_str(&output).expect("one JSON document");
+    let lessons = document["lessons"].as_array().expect("lessons");
+    let (_, listed, _) = support::run(support::on_a_private_server().args(["--list", "--json"]));
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(lessons.len(), listed.as_array().unwrap().len());
+    for lesson in lessons {
+        let outcome = lesson["outcome"].as_str().unwrap();
+        assert!(outcome == "passed" || outcome == "skipped", "{}: {outcome}", lesson["name"]);
+    }
+}
+
+#[test]
+fn output_stays_within_sixty_columns_where_words_allow() {
+    let (_, output, _) =
+        support::run(support::on_a_private_server().args(["--no-pause", "strings"]).env("COLUMNS", "60"));
+    let prose = output.lines().filter(|line| !line.starts_with("> ") && line.contains(' '));
+    for line in prose
+        .filter(|line| !line.trim_start().starts_with(['"', '1', '2', '3', '4', '5', '6', '7', '8', '9']))
+    {
+        assert!(line.chars().count() <= 60, "{} columns: {line}", line.chars().count());
+    }
+}
+
+#[test]
+fn unknown_lessons_are_usage_errors_and_passwords_are_not_repeated() {
+    let (code, _, error) = support::run(support::on_a_private_server().arg("redis://user:s3cret@host/"));
+    assert_eq!(code, 2, "{error}");
+    assert!(!error.contains("s3cret"), "{error}");
+}
+
+#[test]
+fn two_runs_on_one_database_take_turns_or_are_refused() {
+    let server = lab_server::Server::start().unwrap();
+    let run = || support::run(support::at(&server.url()).args(["--no-pause", "strings"]));
+    let outcomes: Vec<_> = std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..3).map(|_| scope.spawn(run)).collect();
+        runs.into_iter().map(|run| run.join().unwrap()).collect()
+    });
+    assert!(outcomes.iter().any(|(code, ..)| *code == 0));
+    for (code, output, error) in outcomes {
+        let refused = code != 0 && error.contains("Another run") && output.is_empty();
+        assert!(code == 0 || refused, "no run breaks another's claims:\n{output}\n{error}");
+    }
+    let (code, ..) = run();
+    assert_eq!(code, 0, "the turn was given back");
+}
+
+#[test]
+fn killed_at_any_moment_it_leaves_no_server_and_no_directory() {
+    for round in 0..5 {
+        let temporary = tempfile::tempdir().unwrap();
+        let mut command = support::on_a_private_server();
+        command.env("TMPDIR", temporary.path()).arg("--no-pause");
+        let mut tour =
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let pid = wait_for_server(temporary.path(), &mut tour);
+        std::thread::sleep(Duration::from_millis(40 * round));
+        tour.kill().unwrap();
+        tour.wait().unwrap();
+        wait_until("the server and its directory are gone", || {
+            !Path::new(&format!("/proc/{pid}")).exists() && server_directories(temporary.path()).is_empty()
+        });
+    }
+}
+
+#[test]
+fn in_a_terminal_it_waits_jumps_and_quits() {
+    use expectrl::{Eof, Expect};
+    let mut command = support::on_a_private_server();
+    command.args(["strings", "expiry", "counters"]).env("TERM", "xterm-256color");
+    let mut terminal = expectrl::Session::spawn(command).unwrap();
+    terminal.set_expect_timeout(Some(Duration::from_mins(1)));
+    terminal.expect("Enter for 2.").unwrap();
+    terminal.send_line("nonsense").unwrap();
+    terminal.expect("There are lessons 1 to 3").unwrap();
+    terminal.send_line("counters").unwrap();
+    terminal.expect("3. ").unwrap();
+    terminal.expect("Enter ends it").unwrap();
+    terminal.send_line("").unwrap();
+    terminal.expect(Eof).unwrap();
+}
+
+fn wait_for_server(temporary: &Path, tour: &mut Child) -> u32 {
+    let mut pid = None;
+    wait_until("the private server is up", || {
+        assert!(tour.try_wait().unwrap().is_none(), "the tour ended early");
+        pid = server_directories(temporary).iter().find_map(|directory| {
+            std::fs::read_to_string(directory.join("server.pid")).ok()?.trim().parse().ok()
+        });
+        pid.is_some()
+    });
+    pid.unwrap()
+}
+
+fn server_directories(temporary: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(temporary).unwrap().filter_map(Result::ok).map(|entry| entry.path());
+    entries.filter(|path| path.is_dir()).collect()
+}
+
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}: not within 20 s");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
