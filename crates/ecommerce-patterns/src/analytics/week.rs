@@ -26,7 +26,7 @@ pub(super) async fn add_up(page: &Page, shop: &Shop) -> Outcome {
     page.say(format!(
         "A week is seven days added up: Hashes summed, Sorted Sets by ZUNIONSTORE, HyperLogLogs by PFMERGE. Visitors cannot be \
          summed: who came on three days would be three. Weeks are those of ISO 8601: {} began on {}. On a cluster each day is in \
-         a slot of its own; there the days are read and written to the slot of the week, in one transaction that can be repeated.",
+         a slot of its own; there the days are read, and one script writes what they add up to into the slot of the week.",
         shop.week, shop.day,
     ));
     let weekly = WeeklyMetrics::new(page.quietly(), shop.keys.clone());

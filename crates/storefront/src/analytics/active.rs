@@ -4,8 +4,8 @@ use std::time::Duration;
 use redis::aio::ConnectionLike;
 use redis::{RedisError, Script};
 
-use super::visitors::{VisitorError, check_bits, set_bits};
-use super::{DEFAULT_KEEP, Day, milliseconds};
+use super::visitors::{VisitorError, check_bits, visit};
+use super::{DEFAULT_KEEP, Day};
 use crate::store::{Reply, StoreError};
 use crate::{Keys, UserId};
 
@@ -59,13 +59,7 @@ impl<C: ConnectionLike + Clone> ActiveUsers<C> {
     pub async fn add(&self, day: Day, users: &[UserId]) -> Result<(), VisitorError> {
         check_bits(users)?;
         let key = self.keys.active_users(day);
-        for batch in users.chunks(1_000) {
-            let mut pipeline = redis::pipe();
-            set_bits(pipeline.atomic(), &key, batch);
-            pipeline.cmd("PEXPIRE").arg(&key).arg(milliseconds(self.keep)).arg("NX").ignore();
-            pipeline.exec_async(&mut self.connection.clone()).await?;
-        }
-        Ok(())
+        Ok(visit(&self.connection, &key, "SETBIT", self.keep, users).await?)
     }
 
     /// Of those who were there on `first`, how many were there 1, 2, … `days` days later. One round trip; O(days * length of

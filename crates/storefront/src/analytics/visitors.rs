@@ -1,15 +1,20 @@
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
-use redis::{Pipeline, RedisError};
+use redis::{RedisError, Script};
 
 use super::{DEFAULT_KEEP, Day, milliseconds};
-use crate::store::StoreError;
+use crate::store::{Reply, StoreError};
 use crate::{Keys, UserId};
 
 /// The highest number that gets a bit, 2^27 - 1. A bitmap is as long as its highest bit, so this one is 16 MiB; one number
 /// of 2^32 would take half a gigabyte in one step.
 pub const MOST_BIT: u64 = (1 << 27) - 1;
+
+static VISIT: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(concat!(include_str!("../scripts/types.lua"), include_str!("scripts/visit.lua")))
+});
 
 /// Visitors of one command.
 const BATCH: usize = 1_000;
@@ -58,23 +63,12 @@ impl<C: ConnectionLike + Clone> UniqueVisitors<C> {
             check_bits(visitors)?;
         }
         let key = self.keys.unique_visitors(self.counting, day);
-        for batch in visitors.chunks(BATCH) {
-            let mut pipeline = Pipeline::new();
-            pipeline.atomic();
-            match self.counting {
-                Counting::Set | Counting::HyperLogLog => {
-                    let add = if self.counting == Counting::Set { "SADD" } else { "PFADD" };
-                    pipeline.cmd(add).arg(&key).ignore();
-                    for visitor in batch {
-                        pipeline.arg(visitor.get());
-                    }
-                }
-                Counting::Bitmap => set_bits(&mut pipeline, &key, batch),
-            }
-            pipeline.cmd("PEXPIRE").arg(&key).arg(milliseconds(self.keep)).arg("NX").ignore();
-            pipeline.exec_async(&mut self.connection.clone()).await?;
-        }
-        Ok(())
+        let add = match self.counting {
+            Counting::Set => "SADD",
+            Counting::Bitmap => "SETBIT",
+            Counting::HyperLogLog => "PFADD",
+        };
+        Ok(visit(&self.connection, &key, add, self.keep, visitors).await?)
     }
 
     /// How many different visitors a day had. One round trip; O(1), for a bitmap O(its length).
@@ -96,10 +90,27 @@ pub(super) fn check_bits(visitors: &[UserId]) -> Result<(), VisitorError> {
     }
 }
 
-pub(super) fn set_bits(pipeline: &mut Pipeline, key: &str, visitors: &[UserId]) {
-    for visitor in visitors {
-        pipeline.cmd("SETBIT").arg(key).arg(visitor.get()).arg(1).ignore();
+/// Adds visitors with this command, in batches. Each is a script, not a transaction: when the slot has moved, a cluster's
+/// client can send a script again, but hands on that a transaction was aborted.
+pub(super) async fn visit<C: ConnectionLike + Clone>(
+    connection: &C,
+    key: &str,
+    add: &str,
+    keep: Duration,
+    visitors: &[UserId],
+) -> Result<(), StoreError> {
+    for batch in visitors.chunks(BATCH) {
+        let mut call = VISIT.key(key);
+        call.arg(add).arg(milliseconds(keep));
+        for visitor in batch {
+            call.arg(visitor.get());
+        }
+        let reply: Reply = call.invoke_async(&mut connection.clone()).await?;
+        if reply.outcome != "ADDED" {
+            return Err(reply.into_error());
+        }
     }
+    Ok(())
 }
 
 /// Why visitors were not added.

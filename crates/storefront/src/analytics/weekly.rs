@@ -1,23 +1,23 @@
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
-use redis::{Cmd, Pipeline, RedisError, Value};
+use redis::{Cmd, RedisError, Script, Value};
 
 use super::daily::{self, DailyMetrics, Metrics};
 use super::{DEFAULT_KEEP, Day, INEXACT, Week, milliseconds};
 use crate::recommendations::together;
-use crate::store::StoreError;
+use crate::store::{Reply, StoreError};
 use crate::{Cents, Keys, Layout, Sku};
 
-/// Products of one ZADD.
-const BATCH: usize = 500;
-/// How long a copied HyperLogLog outlives a crash, in milliseconds.
-const COPY_MS: u64 = 60_000;
+static REPLACE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(concat!(include_str!("../scripts/types.lua"), include_str!("scripts/week.lua")))
+});
 
 /// Weeks, added up of days.
 ///
-/// A roll-up reads seven days and replaces the week in one transaction, so nobody sees half of one. It can be done again at
+/// A roll-up reads seven days and replaces the week in one step, so nobody sees half of one. It can be done again at
 /// any time, and should be once all seven days are closed.
 #[derive(Clone, Debug)]
 pub struct WeeklyMetrics<C> {
@@ -47,18 +47,10 @@ impl<C: ConnectionLike + Clone> WeeklyMetrics<C> {
         let days: Vec<Day> = week.days().collect();
         let sums = self.sum(&days).await?;
         self.check_types_and_scores(week, &days).await?;
-        let mut write = redis::pipe();
-        write.atomic();
-        self.write_sums(&mut write, week, &sums);
-        match self.keys.layout() {
-            Layout::Standalone => self.combine_here(&mut write, week, &days),
-            Layout::Cluster => self.combine_copies(&mut write, week, &days).await?,
-        }
-        for key in self.keys_of(week) {
-            write.cmd("PEXPIRE").arg(key).arg(milliseconds(self.keep)).ignore();
-        }
-        write.cmd("PFCOUNT").arg(self.keys.weekly_visitors(week));
-        let (visitors,) = write.query_async(&mut self.connection.clone()).await?;
+        let visitors = match self.keys.layout() {
+            Layout::Standalone => self.combine_there(week, &days, &sums).await?,
+            Layout::Cluster => self.combine_here(week, &days, &sums).await?,
+        };
         Ok(Metrics { values: sums, visitors })
     }
 
@@ -110,63 +102,73 @@ impl<C: ConnectionLike + Clone> WeeklyMetrics<C> {
         }
     }
 
-    fn write_sums(&self, write: &mut Pipeline, week: Week, sums: &BTreeMap<String, i64>) {
-        for key in self.keys_of(week) {
-            write.cmd("UNLINK").arg(key).ignore();
-        }
+    /// One server has all days: it combines them itself. Answers how many visitors the week had.
+    async fn combine_there(
+        &self,
+        week: Week,
+        days: &[Day],
+        sums: &BTreeMap<String, i64>,
+    ) -> Result<u64, StoreError> {
+        let [metrics, visitors, products] = self.keys_of(week);
+        let products_of_days: Vec<String> = days.iter().map(|day| self.keys.top_products(*day)).collect();
+        let visitors_of_days: Vec<String> = days.iter().map(|day| self.keys.daily_visitors(*day)).collect();
+        let mut write = redis::pipe();
+        write.atomic().cmd("UNLINK").arg(&[&metrics, &visitors, &products]).ignore();
         if !sums.is_empty() {
-            write.cmd("HSET").arg(self.keys.weekly_metrics(week)).ignore();
+            write.cmd("HSET").arg(&metrics).ignore();
             for (metric, sum) in sums {
                 write.arg(metric).arg(sum);
             }
         }
+        write.cmd("ZUNIONSTORE").arg(&products).arg(days.len()).arg(products_of_days).ignore();
+        write.cmd("PFMERGE").arg(&visitors).arg(visitors_of_days).ignore();
+        for key in [&metrics, &visitors, &products] {
+            write.cmd("PEXPIRE").arg(key).arg(milliseconds(self.keep)).ignore();
+        }
+        write.cmd("PFCOUNT").arg(&visitors);
+        let (visitors,) = write.query_async(&mut self.connection.clone()).await?;
+        Ok(visitors)
     }
 
-    fn combine_here(&self, write: &mut Pipeline, week: Week, days: &[Day]) {
-        let products: Vec<String> = days.iter().map(|day| self.keys.top_products(*day)).collect();
-        let visitors: Vec<String> = days.iter().map(|day| self.keys.daily_visitors(*day)).collect();
-        write.cmd("ZUNIONSTORE").arg(self.keys.top_products_of_week(week));
-        write.arg(products.len()).arg(products).ignore();
-        write.cmd("PFMERGE").arg(self.keys.weekly_visitors(week)).arg(visitors).ignore();
-    }
-
-    /// A HyperLogLog is a String, which can be copied like any other.
-    async fn combine_copies(
+    /// The days of a cluster are read, combined here, and sent to the slot of the week. A HyperLogLog is a String, which can
+    /// be copied like any other. Not in MULTI: when the slot has moved, a cluster's client can send a script again, but
+    /// hands on that a transaction was aborted.
+    async fn combine_here(
         &self,
-        write: &mut Pipeline,
         week: Week,
         days: &[Day],
-    ) -> Result<(), RollUpError> {
-        let read = |day: &Day| redis::cmd("GET").arg(self.keys.daily_visitors(*day)).take();
+        sums: &BTreeMap<String, i64>,
+    ) -> Result<u64, StoreError> {
         let layout = self.keys.layout();
+        let read = |day: &Day| redis::cmd("GET").arg(self.keys.daily_visitors(*day)).take();
         let read = days.iter().map(read).collect();
         let visitors: Vec<Option<Vec<u8>>> = together(&self.connection, layout, read).await?;
         let range = |day: &Day| redis::cmd("ZRANGE").arg(self.keys.top_products(*day)).arg(&[0, -1]).take();
         let range = days.iter().map(|day| range(day).arg("WITHSCORES").take()).collect();
         let products: Vec<Vec<(String, f64)>> = together(&self.connection, layout, range).await?;
-
         let mut revenues = BTreeMap::<String, f64>::new();
-        for (sku, score) in products.into_iter().flatten() {
-            *revenues.entry(sku).or_default() += score;
+        for (sku, revenue) in products.into_iter().flatten() {
+            *revenues.entry(sku).or_default() += revenue;
         }
-        for batch in revenues.into_iter().collect::<Vec<_>>().chunks(BATCH) {
-            write.cmd("ZADD").arg(self.keys.top_products_of_week(week)).ignore();
-            for (sku, score) in batch {
-                write.arg(*score).arg(sku);
-            }
+
+        let mut call = REPLACE.prepare_invoke();
+        call.key(&self.keys_of(week)).key(self.keys.weekly_visitors_of_a_day(week));
+        call.arg(milliseconds(self.keep)).arg(sums.len());
+        for (metric, sum) in sums {
+            call.arg(metric).arg(sum);
         }
-        let mut copies = Vec::new();
-        for (number, copy) in (1..).zip(visitors) {
-            let Some(copy) = copy else { continue };
-            let key = self.keys.weekly_visitors_of_day(week, number);
-            write.cmd("SET").arg(&key).arg(copy).arg("PX").arg(COPY_MS).ignore();
-            copies.push(key);
+        call.arg(revenues.len());
+        for (sku, revenue) in &revenues {
+            call.arg(sku).arg(revenue);
         }
-        write.cmd("PFMERGE").arg(self.keys.weekly_visitors(week)).arg(&copies).ignore();
-        for copy in copies {
-            write.cmd("UNLINK").arg(copy).ignore();
+        for copy in visitors.into_iter().flatten() {
+            call.arg(copy);
         }
-        Ok(())
+        let mut reply: Reply = call.invoke_async(&mut self.connection.clone()).await?;
+        match reply.outcome.as_str() {
+            "REPLACED" => reply.next(),
+            _ => Err(reply.into_error()),
+        }
     }
 
     fn keys_of(&self, week: Week) -> [String; 3] {

@@ -60,10 +60,10 @@ impl super::Keys {
         format!("{}weekly_visitors:{}", self.prefix, self.tagged(&week.to_string()))
     }
 
-    /// Where the visitors of one of the week's days are copied to on a cluster; `number` is 1 for Monday.
+    /// Where the visitors of one day after the other are copied to on a cluster while a week is added up.
     #[must_use]
-    pub fn weekly_visitors_of_day(&self, week: Week, number: usize) -> String {
-        format!("{}:day:{number}", self.weekly_visitors(week))
+    pub fn weekly_visitors_of_a_day(&self, week: Week) -> String {
+        format!("{}:day", self.weekly_visitors(week))
     }
 
     /// The Sorted Set of a week's products by revenue.

@@ -165,7 +165,7 @@ async fn a_funnel_counts_once_when_answers_are_lost_and_while_slots_move() {
         let again: usize = clients.join_all().await.into_iter().sum();
         match moving {
             None => assert!(again > 10, "{again}"),
-            Some(moving) => assert!(moving.end() > 2 && again == 0, "{again}"),
+            Some(moving) => assert!(moving.end() > 1 && again == 0, "{again}"),
         }
         let wire = if layout == Layout::Cluster { cluster } else { Wire::standalone().await };
         let report = Funnel::of_day(wire, keys.clone(), steps.clone(), on).report().await.unwrap();

@@ -8,5 +8,6 @@
 mod counts;
 mod days;
 mod faults;
+mod moving;
 #[path = "../shop/mod.rs"]
 mod shop;

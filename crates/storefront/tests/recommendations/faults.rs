@@ -1,4 +1,5 @@
-//! An order counts once for each of its products: sent by many, sent again after answers were lost, while slots move.
+//! An order counts once for each of its products: sent by many, sent again after answers were lost, while slots move. Who is
+//! like whom is answered meanwhile.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,8 +7,8 @@ use std::sync::Arc;
 use crate::shop::faults::Breaking;
 use crate::shop::moving::Moving;
 use crate::shop::{Wire, own_keys, server, sku};
-use storefront::recommendations::BoughtTogether;
-use storefront::{Keys, Layout, Sku};
+use storefront::recommendations::{Basis, BoughtTogether, Interests, Purchases, SimilarCustomers};
+use storefront::{CustomerId, Keys, Label, Layout, Sku, UserId};
 use tokio::task::JoinSet;
 
 const CLIENTS: usize = 8;
@@ -85,6 +86,61 @@ async fn orders_count_once_on_a_cluster_whose_slots_move() {
     println!("{ORDERS} orders, {moves} moves");
     assert_eq!(again, 0, "{moves} moves");
     pairs_are_those_of_distinct_orders(&wire, &keys).await;
+}
+
+fn customer(number: u64) -> CustomerId {
+    UserId::new(number).unwrap().into()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn similar_customers_are_the_same_while_slots_move() {
+    let keys = own_keys(Layout::Cluster);
+    let wire = Wire::cluster().await;
+    let interests = Interests::new(wire.clone(), keys.clone());
+    let purchases = Purchases::new(wire.clone(), keys.clone());
+    let of = |who: u64| {
+        let labels: Vec<Label> = (0..=who % 4).map(|of| format!("label{of}").parse().unwrap()).collect();
+        (labels, products(usize::try_from(who).unwrap()))
+    };
+    for who in 1..=20 {
+        let (labels, bought) = of(who);
+        interests.add(&customer(who), &labels).await.unwrap();
+        purchases.add(&customer(who), &bought).await.unwrap();
+    }
+    let alike =
+        [Basis::Interests, Basis::Purchases].map(|by| SimilarCustomers::new(wire.clone(), keys.clone(), by));
+    let mut answers = Vec::new();
+    for similar in &alike {
+        let to = similar.to(&customer(3), 10).await.unwrap();
+        assert!(to.len() > 5, "{to:?}");
+        answers.push((to, similar.recommend(&customer(3), 5).await.unwrap()));
+    }
+    let moving = Moving::slots_of([
+        keys.interests(&customer(3)),
+        keys.interested(&"label1".parse().unwrap()),
+        keys.purchases(&customer(7)),
+    ]);
+    let mut callers = JoinSet::new();
+    for caller in 0..CLIENTS {
+        let (alike, answers) = (alike.clone(), answers.clone());
+        let (interests, purchases) = (interests.clone(), purchases.clone());
+        callers.spawn(async move {
+            for turn in 0..10 {
+                // What is known already changes nothing, and is written meanwhile.
+                let who = (turn * 8 + caller as u64) % 20 + 1;
+                let (labels, bought) = of(who);
+                interests.add(&customer(who), &labels).await.unwrap();
+                purchases.add(&customer(who), &bought).await.unwrap();
+                for (similar, (to, recommended)) in alike.iter().zip(&answers) {
+                    assert_eq!(similar.to(&customer(3), 10).await.unwrap(), *to);
+                    assert_eq!(similar.recommend(&customer(3), 5).await.unwrap(), *recommended);
+                }
+            }
+        });
+    }
+    callers.join_all().await;
+    let moves = moving.end();
+    assert!(moves > 1, "{moves}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
