@@ -10,7 +10,7 @@
 //! 3. reads again whenever [`StockView::wants_snapshot`]: after a gap in the numbers, and after a lost connection
 //!    ([`StockView::disconnected`]).
 //!
-//! A view never takes a step backwards, and it does no input or output of its own: it fits any runtime.
+//! A view never takes a step backwards: what arrives late, as it may from a node that a slot has just left, is dropped. And it does no input or output of its own: it fits any runtime.
 //!
 //! ```
 //! use storefront::stock_feed::{Stock, StockUpdate, StockView};

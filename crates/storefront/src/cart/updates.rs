@@ -6,7 +6,8 @@ use crate::{Cents, Sku};
 /// [`Keys::cart_updates`](crate::Keys::cart_updates).
 ///
 /// Pub/sub delivers at most once: what is published while a subscriber is away, it never hears of. After a reconnect
-/// [`Cart::view`](crate::Cart::view) says where things stand. A line or a cart that expires is not published.
+/// [`Cart::view`](crate::Cart::view) says where things stand. A line or a cart that expires is not published. While a cluster
+/// moves the cart's slot, two nodes publish, and an update may overtake the one before it.
 ///
 /// ```
 /// use storefront::{CartUpdate, Change};

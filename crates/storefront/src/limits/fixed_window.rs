@@ -9,6 +9,7 @@ use redis::{RedisError, Value};
 
 use super::recorded_time::Scripts;
 use super::{Admission, Limit};
+use crate::Layout;
 use crate::store::StoreError;
 
 pub(super) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| {
@@ -23,8 +24,9 @@ pub enum Counting {
     #[default]
     Script,
     /// By `INCREX key BYINT cost UBOUND most PX length ENX`, which counts up to a bound and gives a TTL to a key that has
-    /// none: Redis 8.8, Valkey 9.2 and newer. A `PTTL` is sent along with it, in the same round trip; a refusal that finds
-    /// somebody else's counter without a TTL takes one more, to give it one.
+    /// none: Redis 8.8, Valkey 9.2 and newer. On one server a `PTTL` is sent along with it, in the same round trip; on a
+    /// cluster it follows a refusal. A refusal that finds somebody else's counter without a TTL takes one more round trip,
+    /// to give it one.
     Increx,
 }
 
@@ -41,17 +43,32 @@ impl Counting {
 /// One request by INCREX. A result in a result, as [`Limiter`](super::Limiter) tells a key of another type from the rest.
 pub(super) async fn by_increx<C: ConnectionLike + Clone>(
     connection: &C,
+    layout: Layout,
     key: &str,
     cost: NonZeroU32,
     limit: &Limit,
 ) -> Result<Result<Admission, StoreError>, RedisError> {
     let mut connection = connection.clone();
     let (most, length) = (limit.most(), limit.window().milliseconds());
-    let mut both = redis::pipe();
-    both.cmd("INCREX").arg(key).arg("BYINT").arg(cost.get());
-    both.arg("UBOUND").arg(most).arg("PX").arg(length).arg("ENX");
-    both.cmd("PTTL").arg(key);
-    let ((count, added), left): ((i64, i64), i64) = both.query_async(&mut connection).await?;
+    let mut count_up = redis::cmd("INCREX");
+    count_up.arg(key).arg("BYINT").arg(cost.get());
+    count_up.arg("UBOUND").arg(most).arg("PX").arg(length).arg("ENX");
+    let mut ask = redis::cmd("PTTL");
+    ask.arg(key);
+    let ((count, added), left): ((i64, i64), i64) = match layout {
+        Layout::Standalone => {
+            redis::pipe().add_command(count_up).add_command(ask).query_async(&mut connection).await?
+        }
+        // A cluster's client that meets ASK in the middle of a pipeline sends all of it again: it would count again.
+        Layout::Cluster => {
+            let (count, added): (i64, i64) = count_up.query_async(&mut connection).await?;
+            if added > 0 {
+                ((count, added), 0)
+            } else {
+                ((count, added), ask.query_async(&mut connection).await?)
+            }
+        }
+    };
 
     // Somebody else may have written any number there.
     let remaining = i64::from(most).saturating_sub(count).max(0);

@@ -117,7 +117,8 @@ impl<C: ConnectionLike + Clone> Limiter<C> {
         let key = self.key_of(caller);
         let admission = match (self.algorithm, self.counting, &self.time) {
             (Algorithm::FixedWindow, Counting::Increx, None) => {
-                fixed_window::by_increx(&self.connection, &key, cost, &self.limit).await
+                let layout = self.keys.layout();
+                fixed_window::by_increx(&self.connection, layout, &key, cost, &self.limit).await
             }
             _ => self.by_script(&key, caller, cost).await,
         };

@@ -182,10 +182,12 @@ async fn everything_ends_with_the_sale() {
         let sale = plan(&sales, 2, 2, 9).await;
         sales.open(&sale).await.unwrap();
         let gone = i64::try_from(sale.ends + 300_000).unwrap();
+        // A key that moves takes along how long it has to live, not until when: some milliseconds are lost on the way.
+        let ends = |at: &Value| matches!(at, Value::Int(at) if at.abs_diff(gone) < 1_000);
         let all_end = async |what: &str| {
             for key in keys.flash_sale().all() {
                 let at = wire.send(&["PEXPIRETIME", key]).await;
-                assert!([Value::Int(gone), Value::Int(-2)].contains(&at), "{key} after {what}: {at:?}");
+                assert!(ends(&at) || at == Value::Int(-2), "{key} after {what}: {at:?}");
             }
         };
         // Keys come, are emptied, and come again.
@@ -202,7 +204,7 @@ async fn everything_ends_with_the_sale() {
         buy(&sales, "ann", 2, "last").await.unwrap();
         buy(&sales, "bob", 2, "waits").await.unwrap();
         for key in keys.flash_sale().all() {
-            assert_eq!(wire.send(&["PEXPIRETIME", key]).await, Value::Int(gone), "{key}");
+            assert!(ends(&wire.send(&["PEXPIRETIME", key]).await), "{key}");
         }
 
         let short = FlashSale::new(wire.clone(), keys.clone()).with_kept(Duration::ZERO);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::shop::moving::Restless;
 use crate::shop::{self, Wire, in_each_layout, sku};
 use futures_util::StreamExt;
 use proptest::prelude::*;
@@ -256,7 +257,8 @@ async fn subscribers_that_are_cut_off_end_with_the_right_level() {
         for Watched { view, shown, snapshots, absences: away } in subscribers.join_all().await {
             assert_eq!(view.stock(), Some(last));
             assert!(snapshots > away, "one at first, and one after each absence");
-            if away == 0 {
+            // While the slot moves, two nodes publish, and what one says can overtake what the other said before.
+            if away == 0 && !Restless::asked_for() {
                 let expected = last.version - shown[0].version + 1;
                 assert_eq!(shown.len() as u64, expected, "who stays sees every change");
             }

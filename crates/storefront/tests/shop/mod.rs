@@ -17,6 +17,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use lab_server::{Cluster, Server};
+use moving::Restless;
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
@@ -47,6 +48,7 @@ pub fn cluster() -> &'static Cluster {
 pub struct Wire {
     to: To,
     round_trips: Arc<AtomicUsize>,
+    restless: Option<Arc<Restless>>,
 }
 
 #[derive(Clone)]
@@ -63,7 +65,7 @@ impl Wire {
             .set_connection_timeout(Some(PATIENCE));
         let client = redis::Client::open(server().url()).unwrap();
         let connection = client.get_multiplexed_async_connection_with_config(&config).await.unwrap();
-        Self { to: To::One(connection), round_trips: Arc::default() }
+        Self { to: To::One(connection), round_trips: Arc::default(), restless: None }
     }
 
     /// A connection of its own that reconnects when it is lost; what was under way then ends with an error.
@@ -74,11 +76,16 @@ impl Wire {
             .set_max_delay(Duration::from_millis(5));
         let client = redis::Client::open(url).unwrap();
         let connection = ConnectionManager::new_with_config(client, config).await.unwrap();
-        Self { to: To::Reconnecting(connection), round_trips: Arc::default() }
+        Self { to: To::Reconnecting(connection), round_trips: Arc::default(), restless: None }
     }
 
     pub async fn cluster() -> Self {
-        Self::of_cluster(cluster()).await
+        if Restless::asked_for() { Self::restless().await } else { Self::of_cluster(cluster()).await }
+    }
+
+    /// One that moves slots, whether the environment asks for it or not.
+    pub async fn restless() -> Self {
+        Self { restless: Some(Arc::default()), ..Self::of_cluster(cluster()).await }
     }
 
     pub async fn of_cluster(cluster: &Cluster) -> Self {
@@ -97,7 +104,11 @@ impl Wire {
             .connection_timeout(CONNECTING)
             .build()
             .unwrap();
-        Self { to: To::Many(client.get_async_connection().await.unwrap()), round_trips: Arc::default() }
+        Self {
+            to: To::Many(client.get_async_connection().await.unwrap()),
+            round_trips: Arc::default(),
+            restless: None,
+        }
     }
 }
 
@@ -122,10 +133,16 @@ impl Wire {
 impl ConnectionLike for Wire {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         self.round_trips.fetch_add(1, Ordering::Relaxed);
-        match &mut self.to {
+        let Self { to, restless, .. } = self;
+        match to {
             To::One(connection) => connection.req_packed_command(cmd),
             To::Reconnecting(connection) => connection.req_packed_command(cmd),
-            To::Many(connection) => connection.req_packed_command(cmd),
+            To::Many(connection) => Box::pin(async move {
+                if let Some(restless) = restless {
+                    restless.before(cmd).await;
+                }
+                connection.req_packed_command(cmd).await
+            }),
         }
     }
 
@@ -136,10 +153,16 @@ impl ConnectionLike for Wire {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         self.round_trips.fetch_add(1, Ordering::Relaxed);
-        match &mut self.to {
+        let Self { to, restless, .. } = self;
+        match to {
             To::One(connection) => connection.req_packed_commands(pipeline, offset, count),
             To::Reconnecting(connection) => connection.req_packed_commands(pipeline, offset, count),
-            To::Many(connection) => connection.req_packed_commands(pipeline, offset, count),
+            To::Many(connection) => Box::pin(async move {
+                if let (Some(restless), Some(first)) = (restless, pipeline.cmd_iter().next()) {
+                    restless.before(first).await;
+                }
+                connection.req_packed_commands(pipeline, offset, count).await
+            }),
         }
     }
 

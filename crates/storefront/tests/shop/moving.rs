@@ -1,14 +1,76 @@
 //! Slots that move between primaries while a test is at work.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use lab_server::Cluster;
+use redis::{Arg, Cmd};
 
 /// Names on a cluster share slots with those of other tests, as the hash tag alone decides: one test moves at a time.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// How many moves one test makes, so that one with thousands of commands ends, too.
+const MOVES: usize = 60;
+
+/// With `STOREFRONT_SLOTS_MOVE=1`, a test on the shared cluster moves the slot of each of its first commands just before the
+/// command is sent, unless another move is under way: every other slot has arrived elsewhere by then, the rest arrive ten
+/// milliseconds later. So each test becomes one of what a pattern does while slots move.
+#[derive(Default)]
+pub struct Restless {
+    moves: AtomicUsize,
+}
+
+impl Restless {
+    /// Unless the environment asks for it, slots stay.
+    pub fn asked_for() -> bool {
+        std::env::var_os("STOREFRONT_SLOTS_MOVE").is_some_and(|value| value == "1")
+    }
+
+    /// Moves the slot of this command, or begins to.
+    pub async fn before(&self, cmd: &Cmd) {
+        let turn = self.moves.fetch_add(1, Ordering::Relaxed);
+        if turn >= MOVES {
+            return;
+        }
+        let (cmd, (on_its_way, wait)) = (cmd.clone(), tokio::sync::oneshot::channel());
+        std::thread::spawn(move || {
+            let cluster = super::cluster();
+            let Some(slot) = slot_of_first_key(cluster, &cmd) else { return };
+            // Who moves slots now, may wait for this command; and nobody's command is held up by more than one move.
+            let Ok(_turn) = ONE_AT_A_TIME.try_lock() else { return };
+            let from = cluster.owner_of(slot).unwrap();
+            let to = (from + 1) % 3;
+            if turn.is_multiple_of(2) {
+                set_half_moved(slot, [from, to]);
+                let _ = on_its_way.send(());
+                std::thread::sleep(Duration::from_millis(10));
+                cluster.move_slots(slot..=slot, from, to).unwrap();
+            } else {
+                cluster.move_slots(slot..=slot, from, to).unwrap();
+                let _ = on_its_way.send(());
+            }
+        });
+        // An error means that there is nothing to move, or that somebody else is moving slots.
+        let _ = wait.await;
+    }
+}
+
+/// What the server says; redis-rs knows it too, and does not tell.
+fn slot_of_first_key(cluster: &Cluster, cmd: &Cmd) -> Option<u16> {
+    let mut connection = cluster.nodes()[0].client().get_connection().unwrap();
+    let mut ask = redis::cmd("COMMAND");
+    ask.arg("GETKEYS");
+    for arg in cmd.args_iter() {
+        if let Arg::Simple(bytes) = arg {
+            ask.arg(bytes);
+        }
+    }
+    let keys: Vec<Vec<u8>> = ask.query(&mut connection).ok()?;
+    redis::cmd("CLUSTER").arg("KEYSLOT").arg(keys.first()?).query(&mut connection).ok()
+}
 
 /// Which primary of the shared cluster has the slot of this key.
 pub fn owner_of(key: &str) -> usize {
@@ -81,10 +143,9 @@ impl HalfMoved {
         let mut stopped = Vec::new();
         for slot in slots {
             let from = cluster.owner_of(slot).unwrap();
-            let to = (from + 1) % 3;
-            set_slot(to, slot, &["IMPORTING", &id_of(from)]);
-            set_slot(from, slot, &["MIGRATING", &id_of(to)]);
-            stopped.push((slot, [from, to]));
+            let nodes = [from, (from + 1) % 3];
+            set_half_moved(slot, nodes);
+            stopped.push((slot, nodes));
         }
         Self { stopped, _turn: turn }
     }
@@ -98,6 +159,11 @@ impl Drop for HalfMoved {
             }
         }
     }
+}
+
+fn set_half_moved(slot: u16, [from, to]: [usize; 2]) {
+    set_slot(to, slot, &["IMPORTING", &id_of(from)]);
+    set_slot(from, slot, &["MIGRATING", &id_of(to)]);
 }
 
 fn set_slot(node: usize, slot: u16, how: &[&str]) {
