@@ -4,6 +4,9 @@
 //!
 //! A command that concerns no slot or several (DBSIZE, SCRIPT LOAD, an MGET over many keys) goes alone, after the
 //! commands before it and before those after it, so that it sees what it would see on a single server.
+//!
+//! redis-rs answers ASK and MOVED in the middle of a pipeline by sending all of it again, to where the answer points. So while
+//! a slot moves, several commands of that slot in one pipeline may be carried out more than once; one alone is not.
 
 use std::collections::HashMap;
 
