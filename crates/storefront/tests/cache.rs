@@ -149,7 +149,7 @@ async fn one_loads_over_connections_that_break() {
 #[tokio::test(flavor = "multi_thread")]
 async fn when_a_loader_panics_or_never_returns_somebody_else_takes_over() {
     in_each_layout(async |wire, keys| {
-        let cache = Cache::new(wire, keys.clone(), sleep).with_load_time(Duration::from_millis(150));
+        let cache = Cache::new(wire, keys.clone(), sleep).with_load_time(Duration::from_secs(1));
         for panics in [true, false] {
             let key = product(&keys, if panics { "panics" } else { "hangs" });
             let (his, his_key, begun) = (cache.clone(), key.clone(), Arc::new(Notify::new()));
@@ -204,7 +204,7 @@ async fn a_loader_who_cannot_store_lets_the_next_one_load_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_loader_brings_too_late_is_his_callers_and_is_not_stored() {
     in_each_layout(async |wire, keys| {
-        let cache = Cache::new(wire, keys.clone(), sleep).with_load_time(Duration::from_millis(60));
+        let cache = Cache::new(wire, keys.clone(), sleep).with_load_time(Duration::from_millis(500));
         let key = product(&keys, "123");
         let (slow, slow_key, begun, go) =
             (cache.clone(), key.clone(), Arc::new(Notify::new()), Arc::new(Notify::new()));

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
 use crate::shop::{self, in_each_layout};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use redis::Value;
 use storefront::analytics::{
     ActiveUsers, Counting, DailyMetrics, Day, Event, Funnel, FunnelError, MOST_BIT, Reached, RecordError,
@@ -26,19 +28,6 @@ fn visitor(number: u64) -> CustomerId {
 
 fn view(id: &str, on: Day, who: u64) -> Event {
     Event::page_view(id.parse().unwrap(), on, visitor(who))
-}
-
-/// The same numbers every time: splitmix64.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut number = self.0;
-        number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (number ^ (number >> 31)) % limit
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -222,11 +211,11 @@ async fn a_funnel_counts_each_visitor_once_for_each_step_whatever_order_events_c
         for client in 0..12_u64 {
             let funnel = funnel.clone();
             clients.spawn(async move {
-                let mut numbers = Numbers(client);
+                let mut numbers = StdRng::seed_from_u64(client);
                 for turn in 0..visitors {
                     let who = (turn * 7 + client * 13) % visitors;
                     let deepest = who % 4;
-                    let step = if client < 4 { deepest } else { numbers.below(deepest + 1) };
+                    let step = if client < 4 { deepest } else { numbers.random_range(0..deepest + 1) };
                     let step = names[usize::try_from(step).unwrap()];
                     funnel.reached(&visitor(who), &label(step)).await.unwrap();
                 }
@@ -271,9 +260,9 @@ async fn sets_and_bitmaps_count_visitors_exactly_and_hyperloglogs_within_three_s
         let monday = day("2024-01-01");
         for size in [10_u64, 1_000, 30_000] {
             let on = monday.plus(i32::try_from(size).unwrap()).unwrap();
-            let mut numbers = Numbers(size);
+            let mut numbers = StdRng::seed_from_u64(size);
             let visits: Vec<UserId> =
-                (0..size).map(|_| UserId::new(1 + numbers.below(2 * size)).unwrap()).collect();
+                (0..size).map(|_| UserId::new(1 + numbers.random_range(0..2 * size)).unwrap()).collect();
             let distinct = visits.iter().collect::<HashSet<_>>().len() as u64;
             for counting in Counting::ALL {
                 let visitors = UniqueVisitors::new(wire.clone(), keys.clone(), counting);
@@ -302,15 +291,15 @@ async fn weeks_are_the_sums_and_unions_of_their_days() {
         let week = day("2024-12-30").week();
         assert_eq!(weekly.roll_up(week).await.unwrap().visitors, 0);
         let (mut values, mut products) = (BTreeMap::<&str, i128>::new(), BTreeMap::<String, i128>::new());
-        let (mut visitors, mut numbers) = (HashSet::new(), Numbers(3));
+        let (mut visitors, mut numbers) = (HashSet::new(), StdRng::seed_from_u64(3));
         for event in 0..300 {
-            let on = week.days().nth(usize::try_from(numbers.below(7)).unwrap()).unwrap();
-            let who = numbers.below(120);
+            let on = week.days().nth(usize::try_from(numbers.random_range(0..7)).unwrap()).unwrap();
+            let who = numbers.random_range(0..120);
             visitors.insert(who);
             let id = format!("e{event}");
-            let event = if numbers.below(3) == 0 {
-                let amount = i64::try_from(numbers.below(1 << 40)).unwrap();
-                let sku = format!("PROD{}", numbers.below(12));
+            let event = if numbers.random_range(0..3) == 0 {
+                let amount = numbers.random_range(0..1_i64 << 40);
+                let sku = format!("PROD{}", numbers.random_range(0..12));
                 *values.entry("orders").or_default() += 1;
                 *values.entry("revenue").or_default() += i128::from(amount);
                 *products.entry(sku.clone()).or_default() += i128::from(amount);
@@ -382,9 +371,9 @@ async fn retention_is_the_share_of_a_day_that_comes_back() {
     in_each_layout(async |wire, keys| {
         let active = ActiveUsers::new(wire.clone(), keys.clone());
         let first = day("2024-02-27");
-        let mut numbers = Numbers(9);
+        let mut numbers = StdRng::seed_from_u64(9);
         let days: Vec<BTreeSet<u64>> = (0..10_u64)
-            .map(|ahead| (1..400).filter(|_| numbers.below(10) < 10 - ahead.min(8)).collect())
+            .map(|ahead| (1..400).filter(|_| numbers.random_range(0..10) < 10 - ahead.min(8)).collect())
             .collect();
         for (ahead, users) in days.iter().enumerate() {
             let users: Vec<UserId> = users.iter().map(|user| UserId::new(*user).unwrap()).collect();

@@ -157,8 +157,8 @@ async fn the_next_buyer_gets_what_has_expired() {
 async fn an_extended_hold_outlives_its_first_deadline_and_is_never_shortened() {
     in_each_layout(async |wire, keys| {
         let (inventory, product) = stock(&wire, &keys, 10).await;
-        inventory.reserve(&product, &id("marker"), units(1), SHORT * 4).await.unwrap();
-        inventory.reserve(&product, &id("ann"), units(2), SHORT * 4).await.unwrap();
+        inventory.reserve(&product, &id("marker"), units(1), SHORT * 20).await.unwrap();
+        inventory.reserve(&product, &id("ann"), units(2), SHORT * 20).await.unwrap();
         let longer = inventory.extend(&product, &id("ann"), LONG).await.unwrap();
         let same = inventory.extend(&product, &id("ann"), SHORT).await.unwrap();
         assert_eq!((longer.until_ms, same.units), (same.until_ms, 2));

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::shop::{Wire, in_each_layout, sku};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use redis::Value;
 use storefront::recommendations::{
     Basis, Because, BoughtTogether, Embedding, InterestError, Interests, MOST_PAIRED, PopularProducts,
@@ -22,19 +24,6 @@ fn label(text: &str) -> Label {
 
 fn product(number: u64) -> Sku {
     sku(&format!("PROD{number}"))
-}
-
-/// The same numbers every time: splitmix64.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut number = self.0;
-        number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (number ^ (number >> 31)) % limit
-    }
 }
 
 async fn number(wire: &Wire, words: &[&str]) -> i64 {
@@ -112,13 +101,14 @@ async fn popularity_fades_as_a_sum_over_all_views_says() {
     in_each_layout(async |wire, keys| {
         let now = now(&Wire::standalone().await).await;
         let begin = now - 200 * DAY_MS;
-        let mut numbers = Numbers(5);
+        let mut numbers = StdRng::seed_from_u64(5);
         // 200 days of a half-life of two: the landmark moves again and again. Favourites change every month.
         let mut views: Vec<(u64, u64)> = (0..1_500)
             .map(|_| {
-                let moment = begin + numbers.below(200 * DAY_MS);
+                let moment = begin + numbers.random_range(0..200 * DAY_MS);
                 let favourite = (moment - begin) / (30 * DAY_MS);
-                let product = if numbers.below(3) == 0 { favourite } else { numbers.below(40) };
+                let product =
+                    if numbers.random_range(0..3) == 0 { favourite } else { numbers.random_range(0..40) };
                 (moment, product)
             })
             .collect();
@@ -201,14 +191,15 @@ async fn popularity_bears_hostile_moments_long_pauses_and_many_products() {
 async fn what_is_bought_together_is_the_cosine_of_their_orders() {
     in_each_layout(async |wire, keys| {
         let together = BoughtTogether::new(wire.clone(), keys.clone());
-        let mut numbers = Numbers(11);
+        let mut numbers = StdRng::seed_from_u64(11);
         let (mut pairs, mut support) = (BTreeMap::<(Sku, Sku), f64>::new(), BTreeMap::<Sku, f64>::new());
         for order in 0..150 {
             // Product 0 is in every second order; the others come in groups of four.
-            let group = numbers.below(4);
-            let mut bought: BTreeSet<Sku> =
-                (0..=numbers.below(3)).map(|_| product(1 + 4 * group + numbers.below(4))).collect();
-            if numbers.below(2) == 0 {
+            let group = numbers.random_range(0..4);
+            let mut bought: BTreeSet<Sku> = (0..=numbers.random_range(0..3))
+                .map(|_| product(1 + 4 * group + numbers.random_range(0..4)))
+                .collect();
+            if numbers.random_range(0..2) == 0 {
                 bought.insert(product(0));
             }
             let bought: Vec<Sku> = bought.into_iter().collect();
@@ -281,19 +272,21 @@ async fn neighbours_of_a_product_stay_bounded_and_the_best_stay() {
 #[tokio::test(flavor = "multi_thread")]
 async fn similar_customers_are_those_a_comparison_with_everybody_finds() {
     in_each_layout(async |wire, keys| {
-        let mut numbers = Numbers(21);
+        let mut numbers = StdRng::seed_from_u64(21);
         let interests = Interests::new(wire.clone(), keys.clone());
         let purchases = Purchases::new(wire.clone(), keys.clone());
         let mut likes = BTreeMap::new();
         let mut bought = BTreeMap::new();
         for who in 1..=60 {
-            let own: BTreeSet<String> =
-                (0..=numbers.below(5)).map(|_| format!("label{}", numbers.below(12))).collect();
+            let own: BTreeSet<String> = (0..=numbers.random_range(0..5))
+                .map(|_| format!("label{}", numbers.random_range(0..12)))
+                .collect();
             let labels: Vec<Label> = own.iter().map(|name| label(name)).collect();
             interests.add(&customer(who), &labels).await.unwrap();
             likes.insert(customer(who), own);
-            let own: BTreeSet<String> =
-                (0..=numbers.below(8)).map(|_| product(numbers.below(15)).to_string()).collect();
+            let own: BTreeSet<String> = (0..=numbers.random_range(0..8))
+                .map(|_| product(numbers.random_range(0..15)).to_string())
+                .collect();
             let skus: Vec<Sku> = own.iter().map(|name| sku(name)).collect();
             purchases.add(&customer(who), &skus).await.unwrap();
             purchases.add(&customer(who), &skus).await.unwrap();
