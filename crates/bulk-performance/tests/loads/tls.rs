@@ -11,9 +11,9 @@ use bulk_performance::stored::Content;
 use lab_connection::TargetArgs;
 use lab_runner::progress::Bar;
 use redis::cmd;
+use tls_server::{NAME, TlsServer, authority};
 
 use crate::loading::{Underway, plan};
-use tls_server::{NAME, TlsServer, authority};
 
 /// `--tls -h HOST -p PORT --cacert authority.pem`; the password comes by URL, because the environment belongs to all tests.
 fn flags(at: &TlsServer, host: &str) -> TargetArgs {

@@ -1,8 +1,9 @@
 //! What the lesson on caching counts, and what it leaves.
 
-use crate::school::{open, table, take};
 use ecommerce_patterns::PatternLesson;
 use redis::AsyncTypedCommands;
+
+use crate::school::{open, table, take};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_obvious_cache_floods_the_database_and_the_storefronts_does_not() {

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::school::{open, skipped, stored_keys, table, take};
 use ecommerce_patterns::recommendations::trial::{Method, Trial};
 use ecommerce_patterns::{PatternLesson, keys_on};
 use redis::AsyncTypedCommands;
 use storefront::Keys;
+
+use crate::school::{open, skipped, stored_keys, table, take};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn purchases_foretell_the_next_ones_far_better_than_popularity() {

@@ -1,11 +1,12 @@
 //! What the lesson on search counts and shows.
 
-use crate::school::{open, skipped, stored_keys, table, take};
 use ecommerce_patterns::data::{Data, Size};
 use ecommerce_patterns::search::{CompleteBy, FilterBy, Shop, Ticked, Typed};
 use ecommerce_patterns::{PatternLesson, keys_on};
 use lab_connection::Target;
 use lab_runner::{Approach, Comparison};
+
+use crate::school::{open, skipped, stored_keys, table, take};
 
 const SMALL: Size = Size { products: 300, customers: 0, orders: 0 };
 

@@ -1,8 +1,9 @@
 //! What the lesson on sessions counts, and what it leaves.
 
-use crate::school::{open, stored_keys, table, take};
 use ecommerce_patterns::PatternLesson;
 use redis::AsyncTypedCommands;
+
+use crate::school::{open, stored_keys, table, take};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_obvious_way_does_damage_and_the_storefront_none() {

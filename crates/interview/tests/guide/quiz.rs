@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{Terminal, in_a_terminal, interview, run};
 use expectrl::{Eof, Expect};
 use interview::guide::{Guide, Question};
 use lab_server::{Cluster, Server};
+
+use crate::support::{Terminal, in_a_terminal, interview, run};
 
 /// What one may see of a question once its answer is shown: its first command.
 fn first_command(question: &Question) -> String {

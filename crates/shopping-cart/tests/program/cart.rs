@@ -1,7 +1,8 @@
 //! A cart: filled, shown, emptied, and marked where the shop has changed since.
 
-use crate::support::every_shop;
 use serde_json::json;
+
+use crate::support::every_shop;
 
 #[test]
 fn adding_by_sku_and_by_exact_name_sums_up() {

@@ -1,8 +1,9 @@
 //! Other people's data: never written, never in the way under a prefix of our own.
 
-use crate::support::Shop;
 use lab_server::{Cluster, Server};
 use redis::cmd;
+
+use crate::support::Shop;
 
 #[test]
 fn a_database_with_foreign_data_is_refused_and_left_as_it_is() {

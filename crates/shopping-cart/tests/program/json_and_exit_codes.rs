@@ -1,8 +1,9 @@
 //! Every command in JSON, its errors too, and every exit code of the README.
 
-use crate::support::{Shop, every_shop, program, run, standalone};
 use lab_server::Server;
 use serde_json::Value;
+
+use crate::support::{Shop, every_shop, program, run, standalone};
 
 #[test]
 fn every_command_answers_with_one_json_document() {

@@ -1,10 +1,11 @@
 //! The lessons of this crate: the story, and the comparison whose rows all leave the same cart.
 
-use crate::support::{self, clustered, every_shop, standalone};
 use lab_runner::{Comparison, Wire};
 use lab_server::{Cluster, Server};
 use shopping_cart::compare::{AddUnit, CartShape, Carts, ReadCart};
 use storefront::{Keys, Layout};
+
+use crate::support::{self, clustered, every_shop, standalone};
 
 #[test]
 fn the_story_and_the_comparison_pass_on_one_server_and_on_a_cluster() {

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::support::{Shop, every_shop, standalone};
 use expectrl::{Eof, Expect};
+
+use crate::support::{Shop, every_shop, standalone};
 
 #[test]
 fn every_entry_does_what_it_says() {

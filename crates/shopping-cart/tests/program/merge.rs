@@ -1,7 +1,8 @@
 //! A guest logs in: the guest's cart moves once, up to the limits.
 
-use crate::support::every_shop;
 use serde_json::json;
+
+use crate::support::every_shop;
 
 #[test]
 fn a_guests_cart_moves_once() {

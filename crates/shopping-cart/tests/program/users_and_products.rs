@@ -1,7 +1,8 @@
 //! Customers and products: added, shown, listed, taken off sale.
 
-use crate::support::every_shop;
 use serde_json::json;
+
+use crate::support::every_shop;
 
 #[test]
 fn users_get_the_next_free_number_and_numbers_are_never_given_twice() {

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::support::{Shop, Watcher, every_shop, wait_until};
 use lab_server::{Cluster, Server};
 use serde_json::{Value, json};
+
+use crate::support::{Shop, Watcher, every_shop, wait_until};
 
 #[test]
 fn every_change_is_told_with_the_new_total() {

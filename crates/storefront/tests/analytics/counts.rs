@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
-use crate::shop::{self, in_each_layout};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use redis::Value;
@@ -13,6 +12,8 @@ use storefront::analytics::{
 };
 use storefront::{Cents, CustomerId, Label, StoreError, UserId};
 use tokio::task::JoinSet;
+
+use crate::shop::{self, in_each_layout};
 
 fn day(text: &str) -> Day {
     text.parse().unwrap()

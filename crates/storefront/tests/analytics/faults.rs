@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::shop::faults::Breaking;
-use crate::shop::moving::Moving;
-use crate::shop::{Wire, own_keys, server};
 use storefront::analytics::{DailyMetrics, Day, Event, Funnel, Recorded, Steps};
 use storefront::{Cents, CustomerId, Keys, Layout, UserId};
 use tokio::task::JoinSet;
+
+use crate::shop::faults::Breaking;
+use crate::shop::moving::Moving;
+use crate::shop::{Wire, own_keys, server};
 
 const CLIENTS: usize = 8;
 const EVENTS: usize = 400;

@@ -1,12 +1,13 @@
 //! Visitors, weeks and retention on a cluster whose slots move: every answer is the right one, and no error reaches anybody.
 
-use crate::shop::moving::Moving;
-use crate::shop::{Wire, own_keys};
 use storefront::analytics::{
     ActiveUsers, Counting, DailyMetrics, Day, Event, Metrics, Retention, UniqueVisitors, WeeklyMetrics,
 };
 use storefront::{Cents, CustomerId, Layout, UserId};
 use tokio::task::JoinSet;
+
+use crate::shop::moving::Moving;
+use crate::shop::{Wire, own_keys};
 
 const CALLERS: usize = 6;
 const QUESTIONS: usize = 20;

@@ -1,9 +1,10 @@
 //! Adding, removing, viewing, counting, clearing, and the limits of a cart.
 
-use crate::shop::{in_every_shop, in_every_shop_of, sku, units};
 use storefront::{
     AddError, CartError, CartOwner, Cents, Layout, LineState, Quantity, RemoveError, Representation,
 };
+
+use crate::shop::{in_every_shop, in_every_shop_of, sku, units};
 
 #[tokio::test]
 async fn adding_again_sums() {

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::shop::{Shop, guest, in_every_shop, sku, units, until, user_id};
 use storefront::{AddError, CartOwner, RemoveError, Sku};
 use tokio::task::JoinSet;
+
+use crate::shop::{Shop, guest, in_every_shop, sku, units, until, user_id};
 
 const CLIENTS: u32 = 64;
 

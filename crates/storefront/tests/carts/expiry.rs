@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::shop::{in_every_shop, sku, units, until};
 use redis::Value;
 use storefront::{CartView, RemoveError};
+
+use crate::shop::{in_every_shop, sku, units, until};
 
 const SOON: Duration = Duration::from_millis(150);
 

@@ -1,7 +1,8 @@
 //! Keys of another type, and what somebody else wrote into ours: an error that names it, and nothing changed.
 
-use crate::shop::{self, guest, in_every_shop, units};
 use storefront::{AddError, CartError, LineState, RemoveError, Representation, StoreError};
+
+use crate::shop::{self, guest, in_every_shop, units};
 
 #[tokio::test]
 async fn a_key_of_another_type_is_refused_and_left_alone() {

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use crate::shop::{Shop, guest, in_every_shop, in_every_shop_of, sku, units, until, user_id};
 use redis::Value;
 use storefront::cart::merge::claim::Applied;
 use storefront::{CartError, CartOwner, Layout, Left, LeftBehind, Merged, StoreError};
+
+use crate::shop::{Shop, guest, in_every_shop, in_every_shop_of, sku, units, until, user_id};
 
 /// A user and a guest, who has 3 of `a` and 4 of `b`.
 async fn login(shop: &Shop) -> (CartOwner, CartOwner) {

@@ -1,9 +1,10 @@
 //! Carts on a cluster whose slots move meanwhile: no error reaches the caller, and nothing is lost.
 
-use crate::shop::moving::Moving;
-use crate::shop::{in_every_shop_of, units};
 use storefront::Layout;
 use tokio::task::JoinSet;
+
+use crate::shop::moving::Moving;
+use crate::shop::{in_every_shop_of, units};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn carts_stay_right_while_their_slots_move() {

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::shop::{Shop, in_every_shop_of, sku};
 use redis::Value;
 use storefront::{Cents, CreateUserError, Layout, NewUser, Product, Put, PutError, StoreError, UserId};
+
+use crate::shop::{Shop, in_every_shop_of, sku};
 
 /// Neither knows of carts, so one shop of each layout is enough.
 async fn in_both_layouts(test: impl AsyncFn(Shop)) {

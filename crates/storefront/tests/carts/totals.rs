@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::shop::{Shop, in_every_shop, units};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use storefront::{CartError, Cents};
+
+use crate::shop::{Shop, in_every_shop, units};
 
 #[test]
 fn totals_equal_the_sum_in_128_bits() {

@@ -1,9 +1,10 @@
 //! What others hear of a cart.
 
-use crate::shop::moving::Restless;
-use crate::shop::{self, Shop, guest, in_every_shop, units, user_id};
 use futures_util::StreamExt;
 use storefront::{CartOwner, CartUpdate, Change};
+
+use crate::shop::moving::Restless;
+use crate::shop::{self, Shop, guest, in_every_shop, units, user_id};
 
 #[tokio::test]
 async fn every_change_is_published_with_the_new_total() {

@@ -3,10 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::shop::moving::owner_of;
-use crate::shop::{Wire, own_keys};
 use redis::Value;
 use storefront::{Layout, UserId};
+
+use crate::shop::moving::owner_of;
+use crate::shop::{Wire, own_keys};
 
 #[tokio::test]
 async fn a_restless_connection_moves_the_slot_of_what_it_sends() {

@@ -1,7 +1,8 @@
 //! The round trips that the documentation of each method states.
 
-use crate::shop::{self, guest, in_every_shop, units};
 use storefront::Layout;
+
+use crate::shop::{self, guest, in_every_shop, units};
 
 #[tokio::test]
 async fn each_operation_makes_the_round_trips_it_states() {

@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use crate::shop::{Wire, in_each_layout, sku, units};
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisFuture, Value};
 use storefront::flash_sale::{FlashSale, NewSale};
 use storefront::session::Sessions;
 use storefront::{Cart, CustomerId, Inventory, NewUser, Representation, UserId, Users};
+
+use crate::shop::{Wire, in_each_layout, sku, units};
 
 #[derive(Clone)]
 struct Twice(Wire);

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use crate::shop::{Wire, in_each_layout, own_keys, sku, units, until};
 use redis::FromRedisValue;
 use storefront::inventory::{Alert, StockUpdate, UPDATES_KEPT};
 use storefront::{Inventory, Keys, Layout, ReservationId, Sku};
 use tokio::task::JoinSet;
+
+use crate::shop::{Wire, in_each_layout, own_keys, sku, units, until};
 
 const LONG: Duration = Duration::from_mins(10);
 

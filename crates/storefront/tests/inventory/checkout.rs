@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::sale::{Bank, LostBank, SHORT, Sale, TOTAL};
-use crate::shop::{self, in_every_shop, units, until};
 use proptest::prelude::*;
 use storefront::checkout::{PriceChange, Reason};
 use storefront::{
@@ -13,6 +11,9 @@ use storefront::{
     StoreError,
 };
 use tokio::task::JoinSet;
+
+use crate::sale::{Bank, LostBank, SHORT, Sale, TOTAL};
+use crate::shop::{self, in_every_shop, units, until};
 
 const LONG: Duration = Duration::from_mins(10);
 

@@ -8,9 +8,11 @@
 mod alerts;
 mod checkout;
 mod counts;
+mod holds;
 mod persistence;
 mod rush;
 mod sale;
 #[path = "../shop/mod.rs"]
 mod shop;
+mod support;
 mod usual;

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::persistence::{Dice, persist};
-use crate::shop::faults::{Breaking, Cutting};
-use crate::shop::moving::slots_of;
-use crate::shop::{Wire, own_keys, server, sku, units};
 use lab_server::Cluster;
 use redis::FromRedisValue;
 use storefront::{Inventory, Keys, Layout, ReservationId, ReserveError, SettleError, Sku, Sweeper};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
+
+use crate::persistence::{Dice, persist};
+use crate::shop::faults::{Breaking, Cutting};
+use crate::shop::moving::slots_of;
+use crate::shop::{Wire, own_keys, server, sku, units};
 
 const STOCK: u32 = 100;
 const BUYERS: u32 = 200;

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::shop::{Wire, in_each_layout, sku, units, until};
 use redis::{FromRedisValue, Value};
 use storefront::inventory::{Level, StockUpdate};
 use storefront::{Inventory, Keys, Layout, ReservationId, Sku};
+
+use crate::shop::{Wire, in_each_layout, sku, units, until};
 
 const LONG: Duration = Duration::from_mins(10);
 const SHORT: Duration = Duration::from_millis(30);

@@ -4,14 +4,15 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::shop::faults::Breaking;
-use crate::shop::moving::{Moving, owner_of};
-use crate::shop::{self, Wire, own_keys, server};
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisFuture, Value};
 use storefront::limits::{Algorithm, Limit, Limiter, RecordedTime, Window};
 use storefront::{ApiKey, Keys, Layout};
 use tokio::task::JoinSet;
+
+use crate::shop::faults::Breaking;
+use crate::shop::moving::{Moving, owner_of};
+use crate::shop::{self, Wire, own_keys, server};
 
 const ALGORITHMS: [Algorithm; 4] = [
     Algorithm::FixedWindow,

@@ -5,12 +5,13 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::shop::{Wire, in_each_layout, until};
 use redis::aio::ConnectionLike;
 use redis::{Arg, Cmd, Pipeline, RedisFuture, Value};
 use storefront::limits::{Admission, Algorithm, Counting, Limit, Limiter, Window};
 use storefront::{ApiKey, Layout, StoreError};
 use tokio::task::JoinSet;
+
+use crate::shop::{Wire, in_each_layout, until};
 
 /// "The default is to skip the operation and reply with `[current_value, 0]`, leaving the key and its TTL untouched." "ENX:
 /// only set the expiration if the key currently has no TTL."

@@ -3,12 +3,13 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::shop::{self, Wire, in_each_layout, until};
 use redis::Value;
 use storefront::limits::{
     Admission, Algorithm, Counting, Limit, LimitError, Limiter, MOST_LOGGED, MOST_PER_WINDOW, Window,
 };
 use storefront::{ApiKey, Keys, Layout, StoreError};
+
+use crate::shop::{self, Wire, in_each_layout, until};
 
 fn algorithms(burst: u32) -> [Algorithm; 4] {
     [

@@ -4,13 +4,14 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::shop::faults::Breaking;
-use crate::shop::moving::{Moving, owner_of};
-use crate::shop::{Wire, in_each_layout, own_keys, server, until};
 use redis::Value;
 use storefront::limits::{Attempt, LoginGuard, LoginRules, RulesError};
 use storefront::{CustomerId, Keys, Layout, StoreError};
 use tokio::task::JoinSet;
+
+use crate::shop::faults::Breaking;
+use crate::shop::moving::{Moving, owner_of};
+use crate::shop::{Wire, in_each_layout, own_keys, server, until};
 
 fn address() -> IpAddr {
     "203.0.113.7".parse().unwrap()

@@ -6,11 +6,12 @@
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
-use crate::shop::{self, Wire};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use storefront::limits::{Algorithm, Limit, Limiter, RecordedTime, Window};
 use storefront::{ApiKey, Layout};
+
+use crate::shop::{self, Wire};
 
 /// What a limiter says, in microseconds.
 type Answer = (bool, u32, Option<u64>);

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use crate::shop::{Wire, in_each_layout, units, until};
 use redis::Value;
 use storefront::flash_sale::{
     BuyError, FlashSale, GiveBackError, LeaveError, NewSale, OpenError, Place, Purchase, Receipt,
 };
 use storefront::{CustomerId, OrderId, StoreError};
+
+use crate::shop::{Wire, in_each_layout, units, until};
 
 const HOUR: u64 = 3_600_000;
 

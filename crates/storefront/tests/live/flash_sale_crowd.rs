@@ -7,9 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::shop::faults::{Breaking, Cutting};
-use crate::shop::moving::Moving;
-use crate::shop::{Wire, own_keys, server, units};
 use lab_server::Cluster;
 use storefront::flash_sale::{
     BuyError, FlashSale, GaveBack, GiveBackError, NewSale, Place, Purchase, Receipt,
@@ -18,6 +15,10 @@ use storefront::{CustomerId, Keys, Layout, OrderId};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+
+use crate::shop::faults::{Breaking, Cutting};
+use crate::shop::moving::Moving;
+use crate::shop::{Wire, own_keys, server, units};
 
 const CAP: u32 = 3;
 /// Requests under way over each connection.

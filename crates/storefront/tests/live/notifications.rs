@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::shop::faults::Breaking;
-use crate::shop::{self, Wire, in_each_layout, own_keys, server, until};
 use redis::Value;
 use storefront::notifications::{
     Counts, EVENTS_REMEMBERED, LONGEST_TEXT, MOST_AT_ONCE, Notification, Notifications, SendError, Sent,
 };
 use storefront::{CustomerId, EventId, Layout, StoreError};
 use tokio::task::JoinSet;
+
+use crate::shop::faults::Breaking;
+use crate::shop::{self, Wire, in_each_layout, own_keys, server, until};
 
 const LONG: Duration = Duration::from_hours(1);
 

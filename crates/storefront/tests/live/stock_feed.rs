@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::shop::moving::Restless;
-use crate::shop::{self, Wire, in_each_layout, sku};
 use futures_util::StreamExt;
 use proptest::prelude::*;
 use redis::Value;
@@ -13,6 +11,9 @@ use storefront::stock_feed::{Heard, Stock, StockFeed, StockUpdate, StockView};
 use storefront::{Keys, Layout, StoreError};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+
+use crate::shop::moving::Restless;
+use crate::shop::{self, Wire, in_each_layout, sku};
 
 fn update(epoch: u64, version: u64, level: u32) -> StockUpdate {
     StockUpdate { sku: sku("PROD123"), level, version, epoch }

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::shop::{Wire, in_each_layout, own_keys};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use redis::Value;
@@ -11,6 +10,8 @@ use storefront::stores::{
     StoreId, Stores, StoresError,
 };
 use storefront::{Keys, Layout, StoreError};
+
+use crate::shop::{Wire, in_each_layout, own_keys};
 
 /// Redis keeps a place in 26 bits each way, so to half of 0.6 m by 0.3 m, and tells metres with four digits.
 const TOLERANCE: f64 = 0.5;

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::shop::faults::Breaking;
-use crate::shop::moving::Moving;
-use crate::shop::{Wire, own_keys, server, sku};
 use storefront::recommendations::{Basis, BoughtTogether, Interests, Purchases, SimilarCustomers};
 use storefront::{CustomerId, Keys, Label, Layout, Sku, UserId};
 use tokio::task::JoinSet;
+
+use crate::shop::faults::Breaking;
+use crate::shop::moving::Moving;
+use crate::shop::{Wire, own_keys, server, sku};
 
 const CLIENTS: usize = 8;
 const ORDERS: usize = 120;

@@ -7,5 +7,9 @@
 
 mod answers;
 mod faults;
+mod popularity;
 #[path = "../shop/mod.rs"]
 mod shop;
+mod support;
+mod together;
+mod vectors;

@@ -5,7 +5,6 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use crate::shop::{Wire, in_each_layout, sku};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use redis::FromRedisValue;
@@ -14,6 +13,8 @@ use storefront::autocomplete::{
     MOST_SUGGESTIONS, normalised, terms,
 };
 use storefront::{Keys, Layout, Put, Sku, StoreError};
+
+use crate::shop::{Wire, in_each_layout, sku};
 
 const INDEXES: [Index; 2] = [Index::Lexicographic, Index::Weighted];
 

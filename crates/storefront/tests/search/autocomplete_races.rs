@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::shop::faults::Breaking;
-use crate::shop::moving::Moving;
-use crate::shop::{Wire, in_each_layout, own_keys, server, sku};
 use redis::FromRedisValue;
 use storefront::autocomplete::{Autocomplete, Index, MOST_SUGGESTIONS, terms};
 use storefront::{Keys, Layout, Sku};
 use tokio::task::JoinSet;
+
+use crate::shop::faults::Breaking;
+use crate::shop::moving::Moving;
+use crate::shop::{Wire, in_each_layout, own_keys, server, sku};
 
 const CLIENTS: u64 = 10;
 const CHANGES: u64 = 60;

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::shop::{Wire, in_each_layout, sku};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use redis::FromRedisValue;
@@ -11,6 +10,8 @@ use storefront::facets::{
     PriceRange, Selection, Stars,
 };
 use storefront::{Cents, Keys, Label, Put, Sku, StoreError};
+
+use crate::shop::{Wire, in_each_layout, sku};
 
 const BOUNDS: [i64; 2] = [300, 600];
 

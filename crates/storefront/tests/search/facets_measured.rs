@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::shop::{Wire, own_keys, sku};
 use redis::FromRedisValue;
 use storefront::autocomplete::{Autocomplete, Index};
 use storefront::facets::{FacetedProduct, Facets, Order, PageOf, PriceRange, Selection, Stars};
 use storefront::{Cents, Label, Layout};
+
+use crate::shop::{Wire, own_keys, sku};
 
 fn label(text: &str) -> Label {
     text.parse().unwrap()

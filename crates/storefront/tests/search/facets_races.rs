@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::shop::faults::Breaking;
-use crate::shop::moving::Moving;
-use crate::shop::{Wire, in_each_layout, own_keys, server, sku};
 use redis::FromRedisValue;
 use storefront::facets::{FacetPage, FacetedProduct, Facets, Order, PageOf, PriceRange, Selection, Stars};
 use storefront::{Cents, Keys, Label, Layout};
 use tokio::task::JoinSet;
+
+use crate::shop::faults::Breaking;
+use crate::shop::moving::Moving;
+use crate::shop::{Wire, in_each_layout, own_keys, server, sku};
 
 const BRANDS: [&str; 3] = ["Acme", "Bolt", "Corp"];
 const PRODUCTS: u64 = 12;

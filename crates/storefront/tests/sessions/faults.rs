@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use redis::Value;
+use storefront::session::{Sessions, id};
+use storefront::{Cart, Layout, Representation, SessionId};
+
 use crate::shop::faults::Breaking;
 use crate::shop::moving::Moving;
 use crate::shop::{Wire, in_each_layout, own_keys, server, units};
 use crate::visit::{cart_of, field, units_of, user};
-use redis::Value;
-use storefront::session::{Sessions, id};
-use storefront::{Cart, Layout, Representation, SessionId};
 
 /// A client that dies: from its so-many-th command on, nothing it asks reaches the server.
 #[derive(Clone)]

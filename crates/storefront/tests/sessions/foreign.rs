@@ -1,10 +1,11 @@
 //! Sessions beside what somebody else has written under the same names.
 
-use crate::shop::in_each_layout;
-use crate::visit::{cart_of, field, indexed, user};
 use redis::Value;
 use storefront::session::{BeginError, LoginError, Sessions, UpdateError};
 use storefront::{SessionId, StoreError, UserId};
+
+use crate::shop::in_each_layout;
+use crate::visit::{cart_of, field, indexed, user};
 
 #[tokio::test]
 async fn keys_of_another_type_and_foreign_values_are_errors_and_left_alone() {

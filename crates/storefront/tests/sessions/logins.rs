@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::shop::{in_each_layout, units, until};
-use crate::visit::{cart_of, field, indexed, pttl, units_of, user};
 use storefront::session::{BeginError, LoginError, RotateError, Sessions, UpdateError};
 use storefront::{Layout, SessionId};
 use tokio::task::JoinSet;
+
+use crate::shop::{in_each_layout, units, until};
+use crate::visit::{cart_of, field, indexed, pttl, units_of, user};
 
 #[tokio::test]
 async fn a_login_replaces_the_id_carries_the_session_over_and_moves_the_cart_once() {

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::shop::{in_each_layout, units, until};
-use crate::visit::{cart_of, field, indexed, pttl, user};
 use redis::Value;
 use storefront::session::{
     BeginError, FieldName, LoginError, MOST_FIELDS, MOST_SESSIONS, Sessions, UpdateError, id,
 };
 use storefront::{ItemExpiry, Layout, SessionId};
+
+use crate::shop::{in_each_layout, units, until};
+use crate::visit::{cart_of, field, indexed, pttl, user};
 
 #[tokio::test]
 async fn a_session_has_its_ttl_from_the_first_moment_and_slides_with_every_read() {

@@ -1,0 +1,33 @@
+//! What the tests of the cache share.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+
+use redis::Value;
+use storefront::cache::CacheKey;
+use storefront::{Keys, Layout};
+
+use crate::shop::Wire;
+
+pub fn product(keys: &Keys, id: &str) -> CacheKey {
+    keys.cached_product(&id.parse().unwrap())
+}
+
+/// Loads a number and nothing else.
+pub fn number(number: u64) -> Ready<Result<Option<u64>, Infallible>> {
+    ready(Ok(Some(number)))
+}
+
+pub async fn another(layout: Layout) -> Wire {
+    match layout {
+        Layout::Standalone => Wire::standalone().await,
+        Layout::Cluster => Wire::cluster().await,
+    }
+}
+
+pub async fn pttl(wire: &Wire, key: &str) -> u64 {
+    match wire.send(&["PTTL", key]).await {
+        Value::Int(ttl) => ttl.try_into().unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
