@@ -1,4 +1,4 @@
-//! Runs lessons and comparisons; the only crate that prints or times.
+//! Runs and shows lessons and comparisons.
 //!
 //! In reading order:
 //!

@@ -163,6 +163,3 @@ static LEAVE: LazyLock<Script> = LazyLock::new(|| {
     ))
 });
 static PLACE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("flash_sale/scripts/place.lua")));
-
-/// The script behind [`FlashSale::buy`], to show.
-pub const BUY_SCRIPT: &str = include_str!("flash_sale/scripts/buy.lua");

@@ -1,4 +1,4 @@
-//! Shop patterns on Redis, to copy into a service: users, a catalogue, and a cart that is right under concurrency.
+//! The patterns of a shop on Redis, to use or to copy into a service: right under concurrency, on one server and on a cluster.
 //!
 //! In reading order:
 //!
@@ -26,8 +26,8 @@
 //! the login guard, creating a user.
 //!
 //! With redis-rs 1.8, use a tokio before 1.54 and let fewer than 50 requests be under way over one `ClusterConnection`:
-//! otherwise it can stand still when slots move. The workspace's `ARCHITECTURE.md` says why, and `lab-connection`'s `InTurn`
-//! sees to it.
+//! otherwise it can stand still when slots move. The workspace's `ARCHITECTURE.md` says why. `InTurn` sees to it, one file of
+//! `lab-connection` (`connection/in_turn.rs`) that needs nothing but redis and tokio: copy it, too.
 //!
 //! ```
 //! use storefront::{Cart, Catalogue, Keys, Layout, NewUser, Product, Quantity, Representation, Users};
@@ -79,6 +79,7 @@ mod span;
 pub mod stock_feed;
 pub mod store;
 pub mod stores;
+mod together;
 pub mod user;
 
 pub use cart::{

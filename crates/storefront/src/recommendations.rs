@@ -42,7 +42,6 @@ mod purchases;
 mod recent_views;
 mod recommender;
 mod similar;
-mod together;
 mod vectors;
 
 use crate::span::history_milliseconds as milliseconds;
@@ -55,7 +54,6 @@ pub use purchases::Purchases;
 pub use recent_views::{MOST_VIEWS, RecentViews, VIEWED};
 pub use recommender::{Because, Recommendation, Recommender};
 pub use similar::{Basis, Similar, SimilarCustomers};
-pub(crate) use together::together;
 pub use vectors::{DIMENSIONS, Embedding, ProductVectors, Search};
 
 use crate::Sku;

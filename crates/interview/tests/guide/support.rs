@@ -15,7 +15,6 @@ pub fn interview(data: &Path) -> Command {
 }
 
 /// The exit code and both outputs of a run that is not a terminal.
-#[allow(dead_code, reason = "not every test file reads outputs")]
 pub fn run(command: &mut Command) -> (i32, String, String) {
     let Output { status, stdout, stderr } =
         command.stdin(Stdio::null()).output().expect("the program starts");
@@ -23,11 +22,9 @@ pub fn run(command: &mut Command) -> (i32, String, String) {
     (status.code().unwrap_or(-1), text(stdout), text(stderr))
 }
 
-#[allow(dead_code, reason = "not every test file opens a terminal")]
 pub type Terminal = expectrl::session::OsSession;
 
 /// The program in a terminal of its own.
-#[allow(dead_code, reason = "not every test file opens a terminal")]
 pub fn in_a_terminal(mut command: Command) -> Terminal {
     command.env("TERM", "xterm-256color");
     let mut terminal = Terminal::spawn(command).expect("the program starts in a terminal");

@@ -1,6 +1,6 @@
 //! A server that speaks TLS, and certificates of our own. The private Valkey is built without TLS, so a program is
 //! looked for on PATH and in `REDIS_LAB_TLS_PROGRAM`; without one the tests say so and pass.
-#![allow(dead_code, reason = "not every test file needs all of it")]
+#![allow(dead_code, reason = "not every program of tests needs all of it")]
 
 use std::env;
 use std::path::{Path, PathBuf};

@@ -93,7 +93,7 @@ impl ClusterBuilder {
         self
     }
 
-    /// How many replicas each primary has; none by default.
+    /// How many replicas each primary has; none by default. Each is a process of its own.
     #[must_use]
     pub fn replicas_each(mut self, replicas: usize) -> Self {
         self.replicas_each = replicas;

@@ -7,8 +7,8 @@ use redis::{RedisError, Script, Value};
 
 use super::event::{Event, MOST_ORDER_LINES};
 use super::{DEFAULT_KEEP, Day, INEXACT, milliseconds};
-use crate::recommendations::together;
 use crate::store::{Reply, StoreError};
+use crate::together::together;
 use crate::{Cents, Keys, Layout, Sku};
 
 static RECORD: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/record.lua")));

@@ -51,7 +51,8 @@ impl Event {
         Self { id, day, visitor: Some(visitor), what: Happening::Order { lines } }
     }
 
-    /// Something else, of which it is not known or does not matter who did it.
+    /// Something else, of which it is not known or does not matter who did it. The amount may be negative; [`i64::MIN`], which
+    /// could not be taken back, is refused when the event is recorded.
     #[must_use]
     pub fn other(id: EventId, day: Day, metric: Label, amount: i64) -> Self {
         Self { id, day, visitor: None, what: Happening::Other { metric, amount } }

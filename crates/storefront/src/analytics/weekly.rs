@@ -7,8 +7,8 @@ use redis::{Cmd, RedisError, Script, Value};
 
 use super::daily::{self, DailyMetrics, Metrics};
 use super::{DEFAULT_KEEP, Day, INEXACT, Week, milliseconds};
-use crate::recommendations::together;
 use crate::store::{Reply, StoreError};
+use crate::together::together;
 use crate::{Cents, Keys, Layout, Sku};
 
 static REPLACE: LazyLock<Script> = LazyLock::new(|| {

@@ -142,10 +142,10 @@ impl<C: ConnectionLike + Clone> Sweeper<C> {
         Self { inventory, pause: Self::DEFAULT_PAUSE }
     }
 
-    /// How long to pause between two sweeps.
+    /// How long to pause between two sweeps, at least a millisecond.
     #[must_use]
     pub fn with_pause(mut self, pause: Duration) -> Self {
-        self.pause = pause;
+        self.pause = pause.max(Duration::from_millis(1));
         self
     }
 

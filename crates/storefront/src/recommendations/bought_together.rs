@@ -6,8 +6,9 @@ use futures_util::future::try_join_all;
 use redis::Script;
 use redis::aio::ConnectionLike;
 
-use super::{Scored, best, milliseconds, together};
+use super::{Scored, best, milliseconds};
 use crate::store::{Reply, StoreError};
+use crate::together::together;
 use crate::{Keys, Layout, OrderId, Sku};
 
 static COUNT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/also_bought.lua")));

@@ -4,8 +4,9 @@ use std::sync::LazyLock;
 use redis::aio::ConnectionLike;
 use redis::{RedisError, Script};
 
-use super::{memory, together};
+use super::memory;
 use crate::store::{Reply, StoreError};
+use crate::together::together;
 use crate::{CustomerId, Keys, Label};
 
 static LIKE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/like.lua")));

@@ -2,8 +2,9 @@ use std::collections::BTreeSet;
 
 use redis::aio::ConnectionLike;
 
-use super::{memory, together};
+use super::memory;
 use crate::store::StoreError;
+use crate::together::together;
 use crate::{CustomerId, Keys, Sku};
 
 /// How many products are remembered of each customer, and how many customers of each product: the newest.

@@ -2,8 +2,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use redis::aio::ConnectionLike;
 
-use super::{Interests, Purchases, Scored, best, together};
+use super::{Interests, Purchases, Scored, best};
 use crate::store::StoreError;
+use crate::together::together;
 use crate::{CustomerId, Keys, Sku};
 
 /// How much is looked at: things of the customer, people of each thing, and people compared in the end. So a question costs

@@ -125,7 +125,8 @@ impl<C: ConnectionLike + Clone> ProductVectors<C> {
         self.ask(ask, count).await
     }
 
-    /// The products nearest to this one, without itself; none if it has no vector. One round trip.
+    /// The products nearest to this one, without itself, in the order and number of [`Self::near`]; none if it has no vector. One
+    /// round trip.
     pub async fn like(&self, sku: &Sku, count: usize) -> Result<Vec<Scored>, StoreError> {
         let mut ask = redis::cmd("VSIM");
         ask.arg(self.keys.product_vectors()).arg("ELE").arg(sku.as_str());

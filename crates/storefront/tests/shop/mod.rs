@@ -1,7 +1,7 @@
 //! The shops every test runs against: one server and a cluster of three primaries, each with every kind of cart that the
-//! server can do. Servers are shared by the tests of one file; each shop has a namespace of its own.
+//! server can do. Servers are shared by the tests of one program; each shop has a namespace of its own.
 
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(dead_code, reason = "each program of tests uses its own part")]
 #![allow(
     clippy::unwrap_used,
     reason = "clippy's exemption for tests does not reach the functions they share"

@@ -18,8 +18,10 @@ fn the_readme_names_every_lesson_and_every_crate() {
     assert_eq!(code, 0);
     let lessons: serde_json::Value = serde_json::from_str(&listed).unwrap();
     for lesson in lessons.as_array().unwrap() {
-        let name = lesson["name"].as_str().unwrap();
-        assert!(readme.contains(&format!("`{name}`")), "the README does not list lesson `{name}`");
+        let (name, asks) = (lesson["name"].as_str().unwrap(), lesson["asks"].as_str().unwrap());
+        let row = readme.lines().find(|line| line.starts_with('|') && line.contains(&format!(" `{name}` ")));
+        let row = row.unwrap_or_else(|| panic!("the README does not list lesson `{name}`"));
+        assert!(row.contains(asks), "the README says what `{name}` answers in other words: {row}");
     }
     for entry in fs::read_dir(support::workspace_file("crates")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-#[allow(dead_code, reason = "not every test file starts one")]
 /// The program on a private server, whatever `REDIS_URL` says and whatever listens on 6379.
 pub fn on_a_private_server() -> Command {
     let release = std::env::var("REDIS_LAB_SERVER").unwrap_or_else(|_| "valkey-9.1".into());
@@ -13,7 +12,6 @@ pub fn on_a_private_server() -> Command {
 }
 
 /// The program on the server of this URL.
-#[allow(dead_code, reason = "not every test file has a server of its own")]
 pub fn at(url: &str) -> Command {
     let mut command = anywhere();
     command.args(["--url", url]);
@@ -21,7 +19,6 @@ pub fn at(url: &str) -> Command {
 }
 
 /// The exit code and both outputs of a run that is not a terminal.
-#[allow(dead_code, reason = "not every test file reads outputs")]
 pub fn run(command: &mut Command) -> (i32, String, String) {
     let Output { status, stdout, stderr } =
         command.stdin(Stdio::null()).output().expect("the program starts");
@@ -30,12 +27,10 @@ pub fn run(command: &mut Command) -> (i32, String, String) {
 }
 
 /// A file of the workspace, by its path from the top.
-#[allow(dead_code, reason = "not every test file reads files")]
 pub fn workspace_file(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
 }
 
-#[allow(dead_code, reason = "not every test file chooses the server by itself")]
 /// The program, told nothing of a server yet.
 pub fn anywhere() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tour"));

@@ -1,4 +1,4 @@
-//! Runs the cart's program as a person would, on servers of this test file's own. Each shop has a namespace of its own.
+//! Runs the cart's program as a person would, on servers of the tests' own. Each shop has a namespace of its own.
 
 mod output;
 mod watcher;
