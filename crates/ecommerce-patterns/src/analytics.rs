@@ -121,8 +121,3 @@ fn not_recorded(error: RecordError) -> RedisError {
 fn explained<T>(result: Result<T, impl std::error::Error + Send + Sync + 'static>) -> RedisResult<T> {
     result.map_err(|error| RedisError::from(std::io::Error::other(error)))
 }
-
-/// A name that is written here.
-fn known<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
-    text.parse().unwrap_or_else(|error| unreachable!("{text}: {error:?}"))
-}

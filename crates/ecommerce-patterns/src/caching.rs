@@ -20,6 +20,7 @@ use storefront::cache::Cache;
 
 pub use self::hit::{CacheHit, Documents};
 use crate::data::{Data, Size};
+use crate::names::known;
 
 /// Cache-aside, stampedes, and one loader for all.
 pub static LESSON: Lesson = Lesson {
@@ -96,8 +97,8 @@ async fn look_aside(page: &Page, keys: &Keys) -> Outcome {
     page.say(
         "Cache-aside: look into Redis; if it is not there, ask the database, and store the answer with a TTL. The script that \
          looks takes the right to load in the same step: its keys are the document and the token of its loader, then come our \
-         token and how long a load may take. So a miss knows after one round trip whether to load or to wait, and a second one \
-         stores.",
+         token and how long a load may take. So a miss knows after one round trip whether to load or to wait; a second round \
+         trip stores.",
     );
     let cache = Cache::new(page.redis(), keys.clone(), tokio::time::sleep);
     cache.get_or_load(&key, || loaded(row.clone())).await.map_err(told)?;
@@ -137,8 +138,8 @@ async fn look_aside(page: &Page, keys: &Keys) -> Outcome {
 async fn compare(page: &Page, documents: &Documents) -> Outcome {
     page.say(format!(
         "What does a hit cost? {HITS} of them, {AT_A_TIME} at a time over one connection. The floor is a GET whose answer \
-         nobody reads; cache-aside by hand is a GET and the parsing of its JSON. The script costs the server a little more, \
-         for all that you have seen here.",
+         nobody reads; cache-aside by hand is a GET and the parsing of its JSON. The script costs the server about a \
+         microsecond more, for all that you have seen here.",
     ));
     let title = format!("{HITS} hits, {AT_A_TIME} at a time");
     page.compare(Comparison { title: &title, approaches: &CacheHit::ALL, subject: documents }).await
@@ -156,9 +157,4 @@ async fn loaded<T>(document: T) -> Result<Option<T>, Infallible> {
 /// What went wrong, as the end of the lesson.
 fn told(error: impl Display) -> LessonError {
     LessonError::Check(error.to_string())
-}
-
-/// A name that is written in this file, and valid.
-fn known<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
-    text.parse().unwrap_or_else(|error| unreachable!("{text}: {error:?}"))
 }

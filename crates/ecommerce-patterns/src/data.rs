@@ -3,6 +3,7 @@
 //! Customers have a taste: most of what they look at and buy is from one category, the rest is what everybody buys. So
 //! there is a right answer to "what goes with this?", and a recommendation can be measured against it.
 
+use crate::names::known;
 use fake::Fake;
 use fake::faker::company::en::CompanyName;
 use fake::faker::name::en::Name;
@@ -245,9 +246,4 @@ impl Chances {
         let drawn = rng.random::<f64>() * sums.last().copied().unwrap_or(0.0);
         indexes[sums.partition_point(|sum| *sum <= drawn).min(indexes.len() - 1)]
     }
-}
-
-/// A name from the tables above as the storefront's type. They are all valid, which a test holds them to.
-fn known<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
-    text.parse().unwrap_or_else(|error| unreachable!("{text}: {error:?}"))
 }

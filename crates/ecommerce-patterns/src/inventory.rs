@@ -15,6 +15,7 @@ use storefront::{Keys, Sku};
 pub use self::oversell::{Rush, SellLast};
 pub use self::take_stock::{Stock, TakeStock};
 use crate::keys_on;
+use crate::names::known;
 
 /// Stock that is held, sold and returned, and checkout.
 pub static LESSON: Lesson = Lesson {
@@ -62,8 +63,8 @@ async fn compare(page: &Page, keys: &Keys) -> Outcome {
     page.say(format!(
         "What does it cost? {TAKEN} units are taken over one connection, 50 requests at a time. The floor is INCR, which \
          knows no limit. DECR alone goes below zero; GET and then DECR is two round trips, and wrong as seen above. A \
-         reservation is one round trip: the script reads the count, the ledger and what has expired, and writes the hold, \
-         its deadline and an entry in the list of updates. Buying is two: reserve, then confirm. INCR costs the server next \
+         reservation is one round trip: the script reads the count and the ledger, returns what has expired, and writes \
+         the hold, its deadline and an entry in the list of updates. Buying is two: reserve, then confirm. INCR costs the server next \
          to nothing, so the ratio shows what seven commands in a script cost: some ten microseconds for each reservation, \
          during which the server does nothing else. Other products can be on other nodes of a cluster.",
     ));
@@ -89,11 +90,6 @@ fn all_keys(keys: &Keys) -> Vec<String> {
     }
     all.extend(checkout::keys_of(keys));
     all
-}
-
-/// A name of the lesson's own as the storefront's type. They are all valid, which the lesson's tests hold them to.
-fn known<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
-    text.parse().unwrap_or_else(|error| unreachable!("{text}: {error:?}"))
 }
 
 /// Anything the storefront can fail with, as a failure of the lesson.

@@ -18,6 +18,8 @@ pub mod at_once;
 pub mod caching;
 pub mod data;
 pub mod inventory;
+mod leftovers;
+mod names;
 pub mod rate_limits;
 pub mod real_time;
 pub mod recommendations;

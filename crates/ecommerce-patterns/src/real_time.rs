@@ -9,8 +9,9 @@ mod nearby;
 mod notices;
 mod rush;
 
+use crate::names::known;
 use lab_runner::{Lesson, Outcome, Page};
-use storefront::{CustomerId, Keys, Layout, Sku};
+use storefront::{CustomerId, Keys, Sku};
 
 pub use self::buying::{BuyAtOnce, Purchases};
 pub use self::rush::{Rush, RushOutcome};
@@ -43,14 +44,20 @@ async fn teach(page: &mut Page) -> Outcome {
     nearby::teach(page, &keys).await?;
     live_stock::teach(page, &keys).await?;
 
-    page.keys([keys.flash_sale().sale, keys.flash_sale().line, keys.notifications(&customer()).waiting]);
-    page.keys([keys.stores(), keys.store(&nearby::nearest()), keys.stock(&product())]);
+    page.keys([
+        keys.flash_sale().sale,
+        keys.flash_sale().line,
+        keys.notifications(&customer()).waiting,
+        keys.stores(),
+        keys.store(&nearby::nearest()),
+        keys.stock(&product()),
+    ]);
     Ok(())
 }
 
 /// The sale that is compared has keys of its own, and they are removed: what one finds afterwards is the lesson's.
 fn compared_keys(page: &Page) -> Keys {
-    let layout = if page.target().is_cluster() { Layout::Cluster } else { Layout::Standalone };
+    let layout = crate::keys_on(page.target()).layout();
     Keys::new(&format!("{}compared:", page.prefix()), layout)
 }
 
@@ -60,11 +67,6 @@ fn product() -> Sku {
 
 fn customer() -> CustomerId {
     known("user123")
-}
-
-/// A name that is written in the lesson, as the storefront's type.
-fn known<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
-    text.parse().unwrap_or_else(|error| unreachable!("{text}: {error:?}"))
 }
 
 /// What is not Redis's own error breaks the claim that it would work.

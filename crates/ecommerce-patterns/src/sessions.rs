@@ -9,6 +9,7 @@ mod read;
 use std::fmt::Display;
 use std::time::Duration;
 
+use crate::names::known;
 use lab_runner::{Comparison, Lesson, LessonError, Outcome, Page};
 use storefront::session::{FieldName, Sessions};
 use storefront::{ItemExpiry, Keys, SessionId, UserId};
@@ -35,6 +36,7 @@ async fn teach(page: &mut Page) -> Outcome {
     let abc123: SessionId = known("abc123");
     page.start_clean(&[keys.session(&abc123)]).await?;
     page.start_clean(&login::keys_of(&keys)).await?;
+    login::clear(page, &keys).await?;
     page.start_clean(&damage::keys_of(&keys)).await?;
     page.start_clean(&visitors.keys()).await?;
 
@@ -63,7 +65,7 @@ async fn begin(page: &Page, keys: &Keys, abc123: &SessionId) -> Outcome {
     page.say(
         "A session is a Hash that ends by itself. It begins with its TTL in one step, one script: first the key, then the \
          id, whose it is (nobody's yet: a guest), the idle time and the highest age in milliseconds, the fields. An id is 128 \
-         random bits, made by the server; only this one is called abc123, so that you find it.",
+         random bits, made by the shop's own program; only this one is called abc123, so that you find it.",
     );
     let sessions = Sessions::new(page.redis(), keys.clone()).with_field_expiry(field_expiry(page).await?);
     sessions.begin_as(abc123, None, &fields).await.map_err(told)?;
@@ -114,11 +116,6 @@ async fn field_expiry(page: &Page) -> Result<ItemExpiry, LessonError> {
 /// What went wrong, as the end of the lesson.
 fn told(error: impl Display) -> LessonError {
     LessonError::Check(error.to_string())
-}
-
-/// A name that is written in this file, and valid.
-fn known<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
-    text.parse().unwrap_or_else(|error| unreachable!("{text}: {error:?}"))
 }
 
 fn user_id(number: u64) -> UserId {

@@ -12,7 +12,7 @@ const COHORT: u64 = 1_000;
 
 pub(super) async fn who_comes_back(page: &Page, shop: &Shop) -> Outcome {
     page.say(
-        "Of those who were here on the first day, how many are here a day later, a week later, a month later? A bitmap for each \
+        "Of those who were here on the first day, how many are here a day later, a week later, nearly four weeks later? A bitmap for each \
          day, one bit for each user; BITOP AND keeps those who were there on both, BITCOUNT counts them. One script asks for all \
          days at once. On a cluster the bitmaps share a hash tag, because BITOP needs them in one slot.",
     );

@@ -8,7 +8,8 @@ use redis::{RedisResult, Script};
 use storefront::analytics::{DailyMetrics, Day, Event};
 use storefront::{Cents, CustomerId, Keys, Layout};
 
-use super::{Shop, known, not_recorded};
+use super::{Shop, not_recorded};
+use crate::names::known;
 
 static EMPTY: LazyLock<Script> = LazyLock::new(|| Script::new("return 1"));
 

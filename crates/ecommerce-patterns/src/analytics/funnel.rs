@@ -6,8 +6,9 @@ use redis::AsyncTypedCommands;
 use storefront::analytics::{Funnel, Reached, Steps};
 use storefront::{CustomerId, Label};
 
-use super::{Shop, explained, failed, known};
+use super::{Shop, explained, failed};
 use crate::at_once::at_once;
+use crate::names::known;
 
 const STEPS: [&str; 4] = ["view", "cart", "checkout", "purchase"];
 /// Visitors, and how many of them reach each step.

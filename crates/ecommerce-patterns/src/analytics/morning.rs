@@ -9,7 +9,8 @@ use storefront::analytics::{DailyMetrics, Day, Event, Happening};
 use storefront::{Cents, Keys};
 use tokio::sync::Barrier;
 
-use super::{known, not_recorded};
+use super::not_recorded;
+use crate::names::known;
 
 /// Reports come from so many clients at once.
 pub const CLIENTS: usize = 8;

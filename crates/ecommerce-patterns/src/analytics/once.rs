@@ -7,12 +7,13 @@ use storefront::Cents;
 use storefront::analytics::{DailyMetrics, Event, Recorded};
 
 use super::morning::{CLIENTS, Count, Counted, LOADS, LOST_EACH, ORDERS, VISITORS};
-use super::{Shop, failed, known, not_recorded};
+use super::{Shop, failed, not_recorded};
+use crate::names::known;
 
 pub(super) async fn count_a_morning(page: &Page, shop: &Shop) -> Outcome {
     page.say(
-        "A day's numbers are a Hash: HINCRBY raises a field, in one step and exactly, up to 2^63. Revenue is in cents; money \
-         as a float is wrong by the second addition.",
+        "A day's numbers are a Hash: HINCRBY raises a field, in one step and exactly, up to 2^63 - 1. Revenue is in cents: \
+         as a float, money drifts away with each addition.",
     );
     let mut redis = page.redis();
     let key = shop.naive.daily_metrics(shop.day);
@@ -23,8 +24,8 @@ pub(super) async fn count_a_morning(page: &Page, shop: &Shop) -> Outcome {
 
     page.say(format!(
         "Break it. {VISITORS} visitors load {LOADS} pages each, and {ORDERS} of them order, once. {CLIENTS} web servers report it. \
-         The answer to every {LOST_EACH}th report is lost, and who got no answer sends it again. First with HGET and HSET, where \
-         all read before one of them writes; then with HINCRBY, which loses nothing, but counts a page load as a visitor and \
+         The answer to every {LOST_EACH}th report is lost, and who got no answer sends it again. First with HGET and HSET, each \
+         report once, where all read before one of them writes; then with HINCRBY, which loses nothing, but counts a page load as a visitor and \
          what is sent twice as two. Fix it: each event has an id. One script looks the id up in the Set of that day, counts, \
          and puts the visitor into a HyperLogLog, where he is once however often he comes.",
     ));
@@ -75,23 +76,24 @@ fn row(what: &str, counted: Counted) -> [String; 5] {
 /// An event that comes after midnight, again, and after the books were closed.
 async fn late(page: &Page, shop: &Shop) -> Outcome {
     page.say(
-        "What comes late still belongs to the day on which it happened, as long as that day is open: three days here, or until \
-         somebody closes it. With that its ids are forgotten, and nothing counts for it any more, so a report that was handed in \
-         stays true. The same page view three times:",
+        "What comes late still belongs to the day on which it happened, as long as that day is open: three days from its first \
+         event here, or until somebody closes it. With that its ids are forgotten, and nothing counts for it any more, so a report that was handed in \
+         stays true. The same page view three times, the last after the day was closed:",
     );
     let metrics = DailyMetrics::new(page.redis(), shop.keys.clone());
-    let event = Event::page_view(known("late-view"), shop.day, known("user999"));
+    // A day of its own, as its books are closed.
+    let Some(day) = shop.day.plus(-1) else { return Ok(()) };
+    let keys = &shop.keys;
+    let stored = [keys.daily_metrics(day), keys.daily_events(day), keys.daily_visitors(day)];
+    page.start_clean(&stored).await?;
+    let event = Event::page_view(known("late-view"), day, known("user999"));
     let first = metrics.record(&event).await.map_err(not_recorded)?;
     let again = metrics.record(&event).await.map_err(not_recorded)?;
-    let quietly = DailyMetrics::new(page.quietly(), shop.keys.clone());
-    let closed = shop.day.plus(-1).unwrap_or(shop.day);
-    page.start_clean(&[shop.keys.daily_metrics(closed), shop.keys.daily_events(closed)]).await?;
-    quietly.close(closed).await.map_err(failed)?;
-    let yesterday = Event::page_view(known("late-view"), closed, known("user999"));
-    let late = metrics.record(&yesterday).await.map_err(not_recorded)?;
-    page.start_clean(&[shop.keys.daily_metrics(closed)]).await?;
+    DailyMetrics::new(page.quietly(), keys.clone()).close(day).await.map_err(failed)?;
+    let late = metrics.record(&event).await.map_err(not_recorded)?;
+    page.start_clean(&stored).await?;
     page.check_eq(
-        "counted, a duplicate, and for a closed day too late",
+        "counted, a duplicate, and too late",
         &[first, again, late],
         &[Recorded::Counted, Recorded::Duplicate, Recorded::TooLate],
     )

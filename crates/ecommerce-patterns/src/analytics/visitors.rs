@@ -17,8 +17,8 @@ const NUMBERS: u64 = 16_000;
 pub(super) async fn count_in_three_ways(page: &Page, shop: &Shop) -> Outcome {
     page.say(format!(
         "How many different people made {} visits? A Set knows exactly, and who. A bitmap has a bit for each number: exact, \
-         and small if the numbers of users are dense. A HyperLogLog only estimates, with an error of about 0.8 %, and never \
-         takes more than 12 kB.",
+         and small if the numbers of users are dense. A HyperLogLog only estimates, with an error of about 0.8 %, and takes \
+         some 12 kB however many come.",
         thousands(VISITS as f64),
     ));
     // A stride visits the numbers in no order, and begins again when all had their turn.

@@ -2,14 +2,13 @@
 
 use std::convert::Infallible;
 
+use crate::names::known;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use lab_runner::{Approach, Wire};
 use redis::{RedisError, RedisResult};
 use serde_json::Value;
 use storefront::Keys;
 use storefront::cache::{Cache, CacheKey};
-
-use super::known;
 
 /// How to read what is cached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,10 +7,14 @@ use lab_runner::{Outcome, Page};
 use storefront::Keys;
 use storefront::cache::CacheKey;
 
-use super::{known, new_cache, told};
+use super::{new_cache, told};
+use crate::names::known;
 
 /// How often a write comes between reading the row and storing it.
 pub const WRITES: usize = 20;
+/// The price before the write, and after it.
+const OLD: &str = "19.99";
+const NEW: &str = "17.99";
 
 fn raced(keys: &Keys, number: usize) -> CacheKey {
     keys.cached_product(&known(&format!("raced-{number}")))
@@ -30,11 +34,13 @@ pub(super) async fn count(page: &Page, keys: &Keys) -> Outcome {
     let mut naive = 0;
     for number in 0..WRITES {
         let key = raced(keys, number).value;
-        let old = "19.99";
+        let found: Option<String> = redis::cmd("GET").arg(&key).query_async(&mut redis).await?;
+        // Whoever finds nothing reads the row; another changes it, and deletes the entry, before what was read is stored.
+        let read = found.unwrap_or_else(|| OLD.to_owned());
         redis::cmd("UNLINK").arg(&key).exec_async(&mut redis).await?;
-        redis::cmd("SET").arg(&key).arg(old).arg("EX").arg(600).exec_async(&mut redis).await?;
+        redis::cmd("SET").arg(&key).arg(read).arg("EX").arg(600).exec_async(&mut redis).await?;
         let served: Option<String> = redis::cmd("GET").arg(&key).query_async(&mut redis).await?;
-        naive += usize::from(served.as_deref() == Some(old));
+        naive += usize::from(served.as_deref() != Some(NEW));
     }
     page.start_clean(&keys_of(keys)).await?;
 
@@ -43,14 +49,14 @@ pub(super) async fn count(page: &Page, keys: &Keys) -> Outcome {
     for number in 0..WRITES {
         let key = raced(keys, number);
         let load = || async {
-            let read = "19.99".to_owned();
+            let read = OLD.to_owned();
             // The row changes, and its entry is deleted, before what was read is stored.
             cache.invalidate(&key).await.map(|()| Some(read))
         };
         cache.get_or_load(&key, load).await.map_err(told)?;
-        let new = || async { Ok::<_, Infallible>(Some("17.99".to_owned())) };
+        let new = || async { Ok::<_, Infallible>(Some(NEW.to_owned())) };
         let served = cache.get_or_load(&key, new).await.map_err(told)?;
-        ours += usize::from(served.as_deref() != Some("17.99"));
+        ours += usize::from(served.as_deref() != Some(NEW));
     }
     let late = usize::try_from(cache.statistics().late).unwrap_or(usize::MAX);
     page.facts(

@@ -14,7 +14,8 @@ use storefront::Keys;
 use storefront::cache::CacheKey;
 use tokio::sync::Barrier;
 
-use super::{known, new_cache, told};
+use super::{new_cache, told};
+use crate::names::known;
 
 /// How many want the same document in the same moment.
 pub const CLIENTS: usize = 100;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::names::known;
 use lab_connection::Connection;
 use lab_runner::table::Facts;
 use lab_runner::{LessonError, Outcome, Page};
@@ -11,8 +12,6 @@ use redis::{
 };
 use storefront::Keys;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-
-use super::known;
 
 /// How often the product is read; half of the way somebody changes it.
 pub const READS: usize = 200;

@@ -13,7 +13,9 @@ use storefront::{
 };
 
 use super::bank::Bank;
-use super::{failed, known};
+use super::failed;
+use crate::leftovers::take_out;
+use crate::names::known;
 
 /// Who buys here; other lessons have other customers.
 const BUYER: u64 = 12_345;
@@ -44,11 +46,9 @@ pub(super) fn keys_of(keys: &Keys) -> Vec<String> {
     let mut all = vec![keys.order(&first()), keys.order(&second())];
     for product in [mug(), kettle()] {
         all.extend(keys.all_of_inventory(&product));
-        all.push(keys.sku(&product));
     }
     if let Ok(user) = buyer() {
         let owner = CartOwner::from(user);
-        all.push(keys.user(user));
         all.extend(keys.all_of_cart(&owner));
         all.extend([keys.bought(&owner, &first()), keys.bought(&owner, &second())]);
     }
@@ -67,12 +67,15 @@ struct Desk {
 impl Desk {
     async fn open(page: &Page, keys: &Keys) -> Result<Self, LessonError> {
         let user = buyer()?;
+        take_out(page, keys, user, &[mug(), kettle()]).await?;
         let new = NewUser { first_name: known("Parker"), last_name: known("Perry") };
         let users = Users::new(page.quietly(), keys.clone());
         users.create_with_id(user, new).await.map_err(|error| failed(&error))?;
         let catalogue = Catalogue::new(page.quietly(), keys.clone());
         let inventory = Inventory::new(page.quietly(), keys.clone());
-        for (sku, name, price) in [(mug(), "Travel mug", "19.99"), (kettle(), "Kettle", "45.50")] {
+        for (sku, name, price) in
+            [(mug(), "Travel mug MUG-1", "19.99"), (kettle(), "Kettle KETTLE-1", "45.50")]
+        {
             let product = Product { sku, name: known(name), price: known(price) };
             catalogue.put(&product).await.map_err(|error| failed(&error))?;
             inventory.set_up(&product.sku, 10, None).await.map_err(|error| failed(&error))?;

@@ -7,7 +7,8 @@ use redis::AsyncTypedCommands;
 use storefront::inventory::StockUpdate;
 use storefront::{Inventory, Keys, ReservationId, ReserveError, SettleError};
 
-use super::{failed, known, product};
+use super::{failed, product};
+use crate::names::known;
 
 const TEN_MINUTES: Duration = Duration::from_mins(10);
 /// How long somebody holds who never comes back.
@@ -43,8 +44,8 @@ pub(super) async fn teach(page: &Page, keys: &Keys) -> Outcome {
     page.check("eight are free, none held, two sold", (level.free, level.held, level.sold) == (8, 0, 2))?;
 
     page.say(format!(
-        "Eve reserves four for {} ms, and is never seen again. Then only four are free: fewer than the threshold of five, so \
-         the same script raises the alert.",
+        "Eve reserves four for {} ms, and is never seen again. Then only four are free: no more than the threshold of five, \
+         so the same script raises the alert.",
         MOMENT.as_millis(),
     ));
     quiet.reserve(&product, &eve, known("4"), MOMENT).await.map_err(|error| failed(&error))?;

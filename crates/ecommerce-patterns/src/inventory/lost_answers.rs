@@ -1,17 +1,20 @@
 //! Answers that never arrive: was it done or not?
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lab_runner::table::Facts;
-use lab_runner::{Outcome, Page};
+use lab_runner::{LessonError, Outcome, Page};
 use redis::AsyncTypedCommands;
 use storefront::{Inventory, Keys, Quantity, ReservationId, Sku};
 
-use super::{failed, known};
+use super::failed;
+use crate::names::known;
 
 /// Buyers whose first answer is lost.
 const UNLUCKY: u32 = 12;
 const STOCK: u32 = 100;
+/// Longer than any server needs for one command.
+const PATIENCE: Duration = Duration::from_secs(10);
 const TEN_MINUTES: Duration = Duration::from_mins(10);
 
 /// What the unlucky buy.
@@ -25,14 +28,14 @@ pub(super) async fn teach(page: &Page, keys: &Keys) -> Outcome {
          sends his request and loses his connection; then he asks again. With DECR he takes a second unit. With a reservation \
          he asks with the same id, and finds what he has already.",
     ));
-    let by_decr = STOCK - decr_twice(page, keys).await?;
-    let by_id = STOCK - reserve_twice(page, keys).await?;
+    let by_decr = STOCK.saturating_sub(decr_twice(page, keys).await?);
+    let by_id = STOCK.saturating_sub(reserve_twice(page, keys).await?);
     let facts = Facts::new("Lost answers", &["approach", "buyers", "units taken", "too many"])
         .row([
             "DECR, and again".to_owned(),
             UNLUCKY.to_string(),
             by_decr.to_string(),
-            (by_decr - UNLUCKY).to_string(),
+            by_decr.saturating_sub(UNLUCKY).to_string(),
         ])
         .row([
             "reserve, and again with the same id".to_owned(),
@@ -49,7 +52,7 @@ pub(super) async fn teach(page: &Page, keys: &Keys) -> Outcome {
 }
 
 /// The units left.
-async fn decr_twice(page: &Page, keys: &Keys) -> Result<u32, lab_runner::LessonError> {
+async fn decr_twice(page: &Page, keys: &Keys) -> Result<u32, LessonError> {
     let mut redis = page.quietly();
     let key = keys.inventory(&product()).free;
     redis.set(&key, STOCK).await?;
@@ -67,7 +70,7 @@ async fn decr_twice(page: &Page, keys: &Keys) -> Result<u32, lab_runner::LessonE
 }
 
 /// The units left.
-async fn reserve_twice(page: &Page, keys: &Keys) -> Result<u32, lab_runner::LessonError> {
+async fn reserve_twice(page: &Page, keys: &Keys) -> Result<u32, LessonError> {
     let mut redis = page.quietly();
     let key = keys.inventory(&product()).free;
     redis.set(&key, STOCK).await?;
@@ -91,14 +94,18 @@ async fn reserve_twice(page: &Page, keys: &Keys) -> Result<u32, lab_runner::Less
     left(page, &key).await
 }
 
-async fn left(page: &Page, key: &str) -> Result<u32, lab_runner::LessonError> {
+async fn left(page: &Page, key: &str) -> Result<u32, LessonError> {
     let count = page.quietly().get(key).await?;
     Ok(count.and_then(|count| count.parse().ok()).unwrap_or_default())
 }
 
 /// Until the server has done it: only then is the connection dropped, and its answer with it.
 async fn until_left(page: &Page, key: &str, expected: u32) -> Outcome {
+    let begun = Instant::now();
     while left(page, key).await? != expected {
+        if begun.elapsed() > PATIENCE {
+            return Err(LessonError::Check(format!("of {key}, {expected} are left: nobody else takes any")));
+        }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     Ok(())

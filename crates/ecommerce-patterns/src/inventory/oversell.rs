@@ -11,7 +11,8 @@ use storefront::{Inventory, Keys, Quantity, ReservationId, ReserveError, Sku};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use super::{BUYERS, UNITS, failed, known};
+use super::{BUYERS, UNITS, failed};
+use crate::names::known;
 
 /// How a unit is sold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

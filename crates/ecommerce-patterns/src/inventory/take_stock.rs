@@ -8,7 +8,8 @@ use lab_runner::{Approach, Wire};
 use redis::RedisResult;
 use storefront::{Inventory, Keys, Quantity, ReservationId, Sku};
 
-use super::{as_redis, known};
+use super::as_redis;
+use crate::names::known;
 
 /// How many requests are under way at a time.
 pub const AT_A_TIME: usize = 50;

@@ -5,8 +5,9 @@ use redis::{RedisError, RedisResult};
 use storefront::flash_sale::{FlashSale, FlashSaleKeys, NewSale, Purchase};
 use storefront::{Keys, Quantity};
 
-use super::{known, product};
+use super::product;
 use crate::at_once::at_once;
+use crate::names::known;
 
 /// How many operations are under way at a time, over one connection.
 const AT_A_TIME: usize = 50;

@@ -6,7 +6,8 @@ use storefront::flash_sale::{BuyError, FlashSale, Purchase};
 use storefront::{CustomerId, Keys, OrderId, Quantity};
 
 use super::rush::{self, CUSTOMERS, Rush, UNITS};
-use super::{known, unexpected};
+use super::unexpected;
+use crate::names::known;
 
 pub(super) async fn teach(page: &Page, keys: &Keys) -> Outcome {
     everybody_clicks(page, keys).await?;

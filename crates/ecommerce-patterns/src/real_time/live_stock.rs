@@ -1,13 +1,16 @@
 //! The stock of a product, live, to three who watch it.
 
-use futures_util::StreamExt;
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt};
 use lab_connection::Target;
 use lab_runner::table::Facts;
 use lab_runner::{LessonError, Outcome, Page};
-use redis::AsyncTypedCommands;
 use redis::aio::PubSub;
+use redis::{AsyncTypedCommands, Msg};
 use storefront::stock_feed::{StockFeed, StockUpdate, StockView};
 use storefront::{Keys, Sku};
+use tokio::time::timeout;
 
 use super::{product, unexpected};
 
@@ -15,6 +18,9 @@ use super::{product, unexpected};
 pub const CHANGES: u32 = 20;
 /// How many of them come while the third is away.
 pub const MISSED: u32 = 8;
+
+/// Longer than any message takes.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Somebody who watches, with a view and with what he would show if he just believed the last message.
 struct Watcher {
@@ -36,10 +42,7 @@ impl Watcher {
     async fn hear(&mut self, count: u32) -> Outcome {
         let mut messages = self.messages.on_message();
         for _ in 0..count {
-            let Some(message) = messages.next().await else {
-                return Err(unexpected("the subscription ended"));
-            };
-            let update = StockUpdate::parse(message.get_payload_bytes()).map_err(unexpected)?;
+            let update = StockUpdate::parse(&next(&mut messages).await?).map_err(unexpected)?;
             self.heard += 1;
             self.last = update.level;
             self.view.hear(&update);
@@ -57,6 +60,15 @@ impl Watcher {
             self.snapshots += 1;
         }
         Ok(())
+    }
+}
+
+/// The next message; a lesson waits for none that does not come.
+async fn next(messages: &mut (impl Stream<Item = Msg> + Unpin)) -> Result<Vec<u8>, LessonError> {
+    match timeout(PATIENCE, messages.next()).await {
+        Ok(Some(message)) => Ok(message.get_payload_bytes().to_vec()),
+        Ok(None) => Err(unexpected("the subscription goes on")),
+        Err(_) => Err(unexpected(format!("a message comes within {} s", PATIENCE.as_secs()))),
     }
 }
 
@@ -133,10 +145,18 @@ async fn one_more(page: &Page, keys: &Keys) -> Outcome {
     page.say(
         "One more change, as the server sees it. The number of the change is in the Hash and in the message:",
     );
+    let mut subscription = subscription(page.target(), &feed.channel(&product())).await?;
+    let mut messages = subscription.on_message();
     let set = feed.set(&product(), 7).await.map_err(unexpected)?;
     let stored = redis.hgetall(keys.stock(&product())).await?;
-    page.check_eq("the Hash has level and version", &stored["version"], &set.version.to_string())?;
+    let said = StockUpdate::parse(&next(&mut messages).await?).map_err(unexpected)?;
+    let in_hash = |field: &str| stored.get(field).and_then(|number| number.parse::<u64>().ok());
+    page.check_eq(
+        "Hash and message have level and number",
+        &[(in_hash("level"), in_hash("version")), (Some(said.level.into()), Some(said.version))],
+        &[(Some(7), Some(set.version)); 2],
+    )?;
     page.say("Somebody who may publish can publish anything, so a message is checked before it is believed:");
     redis.publish(feed.channel(&product()), "7 or so").await?;
-    page.check("that is no change of a stock", StockUpdate::parse(b"7 or so").is_err())
+    page.check("that is no change of a stock", StockUpdate::parse(&next(&mut messages).await?).is_err())
 }

@@ -11,7 +11,8 @@ use redis::AsyncTypedCommands;
 use storefront::notifications::{Counts, Notifications, Sent};
 use storefront::{CustomerId, EventId, Keys};
 
-use super::{customer, known, unexpected};
+use super::{customer, unexpected};
+use crate::names::known;
 
 /// Messages for the customer: a third before his phone is in a tunnel, a third meanwhile, a third afterwards.
 pub const MESSAGES: usize = 30;
@@ -166,7 +167,7 @@ async fn take_and_acknowledge(page: &Page, keys: &Keys) -> Outcome {
         &Counts { sent: 3, unread: 2, read: 1, dropped: 0 },
     )?;
     page.say(
-        "At least once: a phone that is only slow gets what another one shows too, and both can tell by the event. Publish as \
+        "At least once: if a phone is slow but alive, another may show the same notice; both can tell by the event's id. Publish as \
          well, as a signal to come and take; then it is quick and nothing is lost.",
     );
     Ok(())

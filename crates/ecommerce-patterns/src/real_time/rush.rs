@@ -11,7 +11,8 @@ use storefront::{CustomerId, Keys, OrderId, Quantity};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use super::{known, product, unexpected};
+use super::{product, unexpected};
+use crate::names::known;
 
 /// Units of the sale. One customer gets one of them.
 pub const UNITS: u32 = 10;

@@ -7,7 +7,9 @@ use storefront::{
     Cart, CartOwner, Catalogue, Keys, NewUser, Product, Quantity, Representation, SessionId, UserId, Users,
 };
 
-use super::{known, told, user_id};
+use super::{told, user_id};
+use crate::leftovers::take_out;
+use crate::names::known;
 
 /// How many tabs log in at once.
 const TABS: usize = 10;
@@ -17,7 +19,7 @@ pub(super) fn user(number: u64) -> UserId {
 }
 
 fn mug() -> Product {
-    Product { sku: known("mug"), name: known("Coffee mug"), price: known("19.99") }
+    Product { sku: known("mug"), name: known("Mug of a guest"), price: known("19.99") }
 }
 
 /// The quantities of a guest's cart.
@@ -27,11 +29,15 @@ pub(super) fn cart_of(keys: &Keys, guest: &SessionId) -> String {
 
 pub(super) fn keys_of(keys: &Keys) -> Vec<String> {
     let abc123: CartOwner = known("abc123");
-    let mut all = vec![keys.user(user(1)), keys.user_sessions(user(1)), keys.ending_sessions(user(1))];
-    all.extend([keys.users(), keys.sku(&mug().sku), keys.skus(), keys.sku_names()]);
+    let mut all = vec![keys.user_sessions(user(1)), keys.ending_sessions(user(1))];
     all.extend(keys.all_of_cart(&abc123));
     all.extend(keys.all_of_cart(&user(1).into()));
     all
+}
+
+/// Takes the customer and the product of an earlier run out of the shop.
+pub(super) async fn clear(page: &Page, keys: &Keys) -> Outcome {
+    take_out(page, keys, user(1), &[mug().sku]).await
 }
 
 pub(super) async fn log_in(page: &Page, keys: &Keys, abc123: &SessionId) -> Outcome {
@@ -78,8 +84,8 @@ pub(super) async fn log_out_everywhere(page: &Page, keys: &Keys) -> Outcome {
     }
     page.say(
         "To end all sessions of a user one must find them. A Sorted Set for each user, scored by the millisecond after which \
-         a session cannot be alive any more: two idle times ahead, which is why a read that slides need not write here each \
-         time. What is over is cut off by the next write, and the key has a TTL of its own.",
+         a session cannot be alive any more. That is two idle times ahead: a read moves the TTL of the session each time, this \
+         score only now and then. What is over is cut off by the next write, and the key has a TTL of its own.",
     );
     let index = keys.user_sessions(user(1));
     let listed: Vec<String> =

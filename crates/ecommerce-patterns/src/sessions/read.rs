@@ -1,12 +1,12 @@
 //! Ways to read a session.
 
+use crate::names::known;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use lab_runner::{Approach, Wire};
 use redis::{RedisError, RedisResult};
 use storefront::session::Sessions;
 use storefront::{Keys, SessionId};
 
-use super::known;
 /// How to read a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadSession {
