@@ -63,9 +63,9 @@ async fn begin(page: &Page, keys: &Keys, abc123: &SessionId) -> Outcome {
     quiet.log_out(abc123).await.map_err(told)?;
 
     page.say(
-        "A session is a Hash that ends by itself. It begins with its TTL in one step, one script: first the key, then the \
-         id, whose it is (nobody's yet: a guest), the idle time and the highest age in milliseconds, the fields. An id is 128 \
-         random bits, made by the shop's own program; only this one is called abc123, so that you find it.",
+        "A session is a Hash that ends by itself. It begins with its TTL in one step, one script: first how many \
+         keys and which, then the id, whose it is (nobody's yet: a guest), the idle time and the highest age in milliseconds, \
+         two numbers that matter only for sessions of users, the fields. An id is 128 random bits, made by the shop's own program; only this one is called abc123, so that you find it.",
     );
     let sessions = Sessions::new(page.redis(), keys.clone()).with_field_expiry(field_expiry(page).await?);
     sessions.begin_as(abc123, None, &fields).await.map_err(told)?;
