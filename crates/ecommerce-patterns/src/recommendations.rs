@@ -21,18 +21,7 @@ pub static LESSON: Lesson = Lesson {
     name: "recommendations",
     title: "Recommendations",
     asks: "What may this customer like, by views, purchases and similar people?",
-    teaches: &[
-        "LPUSH",
-        "LTRIM",
-        "LREM",
-        "LRANGE",
-        "EVALSHA",
-        "SADD",
-        "SMEMBERS",
-        "ZREVRANGE",
-        "ZINCRBY",
-        "VSIM",
-    ],
+    teaches: &["LPUSH", "LTRIM", "LREM", "LRANGE", "EVALSHA", "SMEMBERS", "ZREVRANGE", "ZINCRBY", "VSIM"],
     needs: &[],
     teach: |page| Box::pin(teach(page)),
 };
@@ -49,6 +38,8 @@ async fn teach(page: &mut Page) -> Outcome {
     quality::foretell(page, &lesson).await?;
     cold_start::show_something_to_everybody(page, &lesson).await?;
     cost::compare(page, &lesson).await?;
+    // What was done the obvious way is no example to be left.
+    page.start_clean(&lesson.naive_keys()).await?;
     let customers = customers();
     let views = customers.iter().map(|customer| lesson.keys.recent_views(customer));
     let interests = customers.iter().map(|customer| lesson.keys.interests(customer));
@@ -83,11 +74,17 @@ impl Shop {
         categories
     }
 
+    /// What the obvious ways write.
+    fn naive_keys(&self) -> Vec<String> {
+        let views = customers().map(|customer| self.naive.recent_views(&customer));
+        views.into_iter().chain([self.naive.popular_products()]).collect()
+    }
+
     async fn start_clean(&self, page: &Page) -> Outcome {
         let mut keys = Vec::new();
         for customer in customers().into_iter().chain([known("somebody-new")]) {
-            keys.extend([self.keys.recent_views(&customer), self.naive.recent_views(&customer)]);
-            keys.extend([self.keys.interests(&customer), self.keys.purchases(&customer)]);
+            keys.extend([self.keys.recent_views(&customer), self.keys.interests(&customer)]);
+            keys.push(self.keys.purchases(&customer));
         }
         for category in self.categories() {
             let popular = self.keys.popular_products_in(&category);
@@ -102,8 +99,8 @@ impl Shop {
             keys.push(self.keys.purchases(&customer.id));
         }
         let popular = self.keys.popular_products();
-        keys.extend([self.naive.popular_products(), format!("{popular}:landmark"), popular]);
-        keys.push(self.keys.product_vectors());
+        keys.extend([format!("{popular}:landmark"), popular, self.keys.product_vectors()]);
+        keys.extend(self.naive_keys());
         page.start_clean(&keys).await
     }
 }

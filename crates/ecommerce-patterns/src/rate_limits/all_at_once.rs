@@ -120,7 +120,7 @@ pub(super) async fn ask_together(page: &Page, keys: &Keys) -> Outcome {
     }
     page.facts(facts);
     page.check_eq(
-        "who asks first lets in everybody; asking and counting in one step lets in five",
+        "a limiter that looks first lets everybody in; one that looks and counts in one step lets five in",
         &results,
         &vec![CLIENTS, MOST as usize],
     )?;

@@ -1,18 +1,15 @@
 //! The same traffic through all limiters.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use lab_connection::transcript::{Exchange, Listener};
-use lab_connection::{Connection, Transcript, own_keys};
+use lab_connection::{Connection, own_keys};
 use lab_runner::table::{Facts, bytes};
 use lab_runner::{LessonError, Outcome, Page};
 use storefront::limits::{Algorithm, Limit, Limiter, RecordedTime, Window};
 use storefront::{ApiKey, Keys};
 
 use super::limiting::known;
-use super::{failed, refused};
+use super::{RoundTrips, failed, refused};
 
 /// Requests that a caller may make in a minute.
 const MOST: u32 = 30;
@@ -82,15 +79,14 @@ impl Measure {
     ) -> Result<Self, LessonError> {
         let time = RecordedTime::default();
         let limit = Limit::new(MOST, Window::minute()).map_err(|error| refused(&error))?;
-        let trips = Arc::new(RoundTrips::default());
-        let counted = Transcript::new(redis.clone(), Arc::clone(&trips) as Arc<dyn Listener>);
-        let limiter = Limiter::new(counted, keys.clone(), limit, algorithm)
+        let trips = RoundTrips::default();
+        let limiter = Limiter::new(trips.counted(redis.clone()), keys.clone(), limit, algorithm)
             .map_err(|error| refused(&error))?
             .on_recorded_time(time.clone());
         // The server learns the script, by a request that nobody remembers.
         let _ = limiter.admit(&caller()).await.map_err(failed)?;
         own_keys::unlink(&mut redis, &keys_of(keys)).await?;
-        trips.0.store(0, Ordering::Relaxed);
+        trips.take();
         let mut admitted = Vec::new();
         for at in &traffic.0 {
             time.set(Duration::from_millis(EPOCH + at));
@@ -104,18 +100,8 @@ impl Measure {
             worst_minute: worst(&admitted, MINUTE),
             worst_six_seconds: worst(&admitted, MINUTE / 10),
             bytes: used.query_async::<Option<usize>>(&mut redis).await?.unwrap_or(0),
-            round_trips: trips.0.load(Ordering::Relaxed),
+            round_trips: trips.take(),
         })
-    }
-}
-
-/// Adds up the round trips that a transcript hears of.
-#[derive(Default)]
-struct RoundTrips(AtomicUsize);
-
-impl Listener for RoundTrips {
-    fn heard(&self, exchange: Exchange) {
-        self.0.fetch_add(exchange.round_trips, Ordering::Relaxed);
     }
 }
 
@@ -186,9 +172,14 @@ fn check(page: &Page, requests: usize, measured: &[Measure]) -> Outcome {
         (most + 1..=2 * most).contains(&fixed.worst_six_seconds) && minutes[0] <= 2 * most,
     )?;
     page.check_eq("sliding log: never more than the limit in any minute", &minutes[1], &most)?;
+    // In a tenth of the window a tenth of what it counts of the one before falls out of it.
+    let in_six_seconds = most + most / 10;
     page.check(
-        "sliding counter: a tenth more in a tenth of a minute, less than twice as many in a whole one",
-        counter.worst_six_seconds <= most + most / 10 && minutes[2] < 2 * most,
+        format!(
+            "sliding counter: at most {in_six_seconds} in any six seconds, fewer than {} in any minute",
+            2 * most
+        ),
+        counter.worst_six_seconds <= in_six_seconds && minutes[2] < 2 * most,
     )?;
     page.check(
         "token bucket: its burst, and what comes back meanwhile",

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::try_join;
 use lab_connection::Connection;
 use lab_connection::own_keys;
-use redis::{RedisError, RedisResult};
+use lab_runner::Wire;
+use redis::{Pipeline, RedisError, RedisResult};
 use storefront::recommendations::{
     Basis, BoughtTogether, Embedding, Interests, PopularProducts, ProductVectors, Purchases, Search,
     SimilarCustomers,
@@ -15,6 +16,7 @@ use storefront::{CustomerId, Keys, Sku, StoreError};
 
 use crate::at_once::at_once;
 use crate::data::{Data, Size};
+use crate::rate_limits::RoundTrips;
 
 /// The shop of the trial.
 pub const SIZE: Size = Size { products: 600, customers: 800, orders: 3_600 };
@@ -44,7 +46,7 @@ pub enum Method {
     LikeBuyers,
     /// What those buy who like the same.
     LikeMinded,
-    /// What is near to what he bought, by vectors.
+    /// What is near to what he bought, by vectors, all of them compared.
     Vectors,
 }
 
@@ -66,20 +68,7 @@ impl Method {
             Self::BoughtTogether => "pairs, by cosine",
             Self::LikeBuyers => "similar buyers",
             Self::LikeMinded => "similar interests",
-            Self::Vectors => "vector set",
-        }
-    }
-}
-
-impl Method {
-    /// The round trips of one question to one server.
-    #[must_use]
-    pub fn round_trips(self) -> &'static str {
-        match self {
-            Self::Popular | Self::Vectors => "1",
-            Self::MostShared => "n at once",
-            Self::BoughtTogether => "2",
-            Self::LikeBuyers | Self::LikeMinded => "5",
+            Self::Vectors => "vector set, TRUTH",
         }
     }
 }
@@ -95,6 +84,8 @@ pub struct Quality {
     pub different: usize,
     /// Microseconds for each customer, one after the other.
     pub micros: f64,
+    /// Round trips for the first customer; on a cluster they depend on what he bought.
+    pub round_trips: usize,
 }
 
 /// A shop that knows three weeks of orders.
@@ -159,10 +150,10 @@ impl Trial {
             self.data.products.iter().zip(0..).map(|(product, index)| (&product.sku, index)).collect();
         let mut micros = 0.0;
         for (customer, before, after) in &self.asked {
-            let bought: Vec<Sku> =
-                before.iter().map(|index| self.data.products[*index].sku.clone()).collect();
+            let bought = skus_of(&self.data, before.iter());
             let started = Instant::now();
-            let shown = self.recommend(method, &self.data.customers[*customer].id, &bought).await?;
+            let customer_id = &self.data.customers[*customer].id;
+            let shown = self.recommend(self.redis.clone(), method, customer_id, &bought).await?;
             micros += started.elapsed().as_secs_f64() * 1e6;
             for sku in shown {
                 let product = index.get(&sku).copied().unwrap_or_default();
@@ -179,24 +170,37 @@ impl Trial {
             to_taste: share(to_taste),
             different: different.len(),
             micros: micros / self.asked.len().max(1) as f64,
+            round_trips: self.round_trips_of(method).await?,
         })
     }
 
+    /// Asks about the first customer again, untimed.
+    async fn round_trips_of(&self, method: Method) -> RedisResult<usize> {
+        let trips = RoundTrips::default();
+        if let Some((customer, before, _)) = self.asked.first() {
+            let bought = skus_of(&self.data, before.iter());
+            let customer = &self.data.customers[*customer].id;
+            self.recommend(trips.counted(self.redis.clone()), method, customer, &bought).await?;
+        }
+        Ok(trips.take())
+    }
+
     /// Ten products that he has not bought.
-    async fn recommend(
+    async fn recommend<C: Wire>(
         &self,
+        redis: C,
         method: Method,
         customer: &CustomerId,
         bought: &[Sku],
     ) -> RedisResult<Vec<Sku>> {
         let enough = SHOWN + bought.len();
-        let (redis, keys) = (self.redis.clone(), self.keys.clone());
+        let keys = self.keys.clone();
         let scored = match method {
             Method::Popular => {
                 let top = PopularProducts::new(redis, keys).top(enough).await.map_err(failed)?;
                 top.into_iter().map(|popular| popular.sku).collect()
             }
-            Method::MostShared => self.most_shared(bought).await?,
+            Method::MostShared => self.most_shared(redis, bought).await?,
             Method::BoughtTogether => {
                 let together = BoughtTogether::new(redis, keys);
                 skus(together.with_all(bought, enough).await.map_err(failed)?)
@@ -218,16 +222,14 @@ impl Trial {
     }
 
     /// What many do who stop half-way: the counts as they are.
-    async fn most_shared(&self, bought: &[Sku]) -> RedisResult<Vec<Sku>> {
+    async fn most_shared<C: Wire>(&self, mut redis: C, bought: &[Sku]) -> RedisResult<Vec<Sku>> {
         let mut shared = BTreeMap::<String, f64>::new();
-        let counts = bought.iter().map(async |sku| {
-            redis::cmd("ZREVRANGE")
-                .arg(self.keys.also_bought(sku))
-                .arg(&["0", "29", "WITHSCORES"])
-                .query_async::<Vec<(String, f64)>>(&mut self.redis.clone())
-                .await
-        });
-        for (other, count) in try_join_all(counts).await?.into_iter().flatten() {
+        let mut neighbours = Pipeline::new();
+        for sku in bought {
+            neighbours.zrevrange_withscores(self.keys.also_bought(sku), 0, 29);
+        }
+        let counts: Vec<Vec<(String, f64)>> = neighbours.query_async(&mut redis).await?;
+        for (other, count) in counts.into_iter().flatten() {
             *shared.entry(other).or_default() += count;
         }
         let mut shared: Vec<(String, f64)> = shared.into_iter().collect();

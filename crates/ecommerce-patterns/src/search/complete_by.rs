@@ -1,8 +1,9 @@
 //! Ways to complete a prefix.
 
+use lab_runner::table::thousands;
 use lab_runner::{Approach, Comparison, Outcome, Page, Wire};
 use redis::{Pipeline, RedisResult};
-use storefront::autocomplete::{Autocomplete, Index, normalised, terms};
+use storefront::autocomplete::{Autocomplete, Index, LONGEST_LISTED_PREFIX, MOST_HITS, normalised, terms};
 
 use super::failed;
 use super::shop::Shop;
@@ -20,7 +21,7 @@ const PREFIXES: [&str; 10] =
 pub enum CompleteBy {
     /// The floor: GET of the answer, ready-made.
     ReadyMade,
-    /// ZRANGE of the list of the prefix.
+    /// ZRANGE of the list of the prefix; prefixes too long for a list as [`Self::Lexicographic`].
     Weighted,
     /// ZRANGE BYLEX over all terms, ranked by a script.
     Lexicographic,
@@ -49,14 +50,6 @@ impl Typed {
     pub fn of(shop: Shop) -> Self {
         Self { shop }
     }
-
-    fn right(&self, prefix: &str) -> Vec<String> {
-        let prefix = normalised(prefix);
-        let fits = |name: &str| terms(name).iter().any(|term| term.starts_with(&prefix));
-        // The most popular stand at the end.
-        let found = self.shop.products.iter().rev().filter(|product| fits(product.name.as_str()));
-        found.take(COUNT).map(|product| product.sku.to_string()).collect()
-    }
 }
 
 impl Approach for CompleteBy {
@@ -67,8 +60,8 @@ impl Approach for CompleteBy {
     fn label(self) -> String {
         match self {
             Self::ReadyMade => "GET of a ready-made list",
-            Self::Weighted => "a Sorted Set for each prefix",
-            Self::Lexicographic => "ZRANGE BYLEX, ranked by a script",
+            Self::Weighted => "a list for each short prefix",
+            Self::Lexicographic => "BYLEX, ranked by a script",
             Self::Suggestions => "FT.SUGGET, ranked here",
         }
         .to_owned()
@@ -87,7 +80,7 @@ impl Approach for CompleteBy {
                     let key = shop.names.completed(prefix);
                     redis::cmd("SET")
                         .arg(key)
-                        .arg(typed.right(prefix).join(" "))
+                        .arg(shop.completing(prefix, COUNT).join(" "))
                         .exec_async(connection)
                         .await?;
                 }
@@ -161,11 +154,13 @@ async fn by_dictionary<C: Wire>(shop: &Shop, prefix: &str, connection: &mut C) -
 }
 
 pub(super) async fn compare(page: &Page, shop: &Shop, full_text: bool) -> Outcome {
-    page.say(
-        "And completing? Ten prefixes, the best five for each. With a list for each prefix nothing is left to do but to read \
-         it. The dictionary order must look at every hit to find the most popular; but it is one key instead of one for each \
-         prefix, and cheaper to change.",
-    );
+    page.say(format!(
+        "And completing? Ten prefixes, the best five for each. With a list for each prefix of up to {LONGEST_LISTED_PREFIX} \
+         characters nothing is left to do but to read it; a longer one, here one of ten, goes through the dictionary. There a \
+         script looks at every hit to find the most popular, and at no more than the first {}; but the dictionary is one key \
+         instead of one for each prefix, and cheaper to change.",
+        thousands(MOST_HITS as f64),
+    ));
     let typed = Typed::of(shop.clone());
     page.compare(Comparison {
         title: "Five suggestions",

@@ -13,7 +13,7 @@ use super::shop::{Document, Shop};
 use super::{facets_failed, full_text};
 
 /// Where bands of prices begin: those of [`Facets`](storefront::facets::Facets).
-const BOUNDS: [i64; 5] = [2_500, 5_000, 10_000, 25_000, 50_000];
+pub(super) const BOUNDS: [i64; 5] = [2_500, 5_000, 10_000, 25_000, 50_000];
 
 /// How to get a page with its counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

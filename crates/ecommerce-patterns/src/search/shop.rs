@@ -5,7 +5,7 @@ use lab_connection::{Connection, own_keys};
 use lab_runner::{Outcome, Page};
 use redis::{Pipeline, RedisResult};
 use serde::{Deserialize, Serialize};
-use storefront::autocomplete::{Autocomplete, Index};
+use storefront::autocomplete::{Autocomplete, Index, normalised, terms};
 use storefront::facets::{FacetedProduct, Facets, Stars};
 use storefront::{Cents, Keys, Layout};
 
@@ -137,6 +137,15 @@ impl Shop {
         self.products.iter().map(Document::of).collect()
     }
 
+    /// The SKUs of what completes `typed`, the most popular first: found by going through all names.
+    pub(super) fn completing(&self, typed: &str, count: usize) -> Vec<&str> {
+        let prefix = normalised(typed);
+        let fits = |name: &str| terms(name).iter().any(|term| term.starts_with(&prefix));
+        // The most popular stand at the end.
+        let found = self.products.iter().rev().filter(|product| fits(product.name.as_str()));
+        found.take(count).map(|product| product.sku.as_str()).collect()
+    }
+
     pub(super) fn facets<C: lab_runner::Wire>(&self, connection: &C) -> Facets<C> {
         Facets::new(connection.clone(), self.keys.clone())
     }
@@ -182,5 +191,7 @@ impl Document {
 
 /// What stands in front of the names of `keys`: the lesson's own names begin with it too.
 fn prefix_of(keys: &Keys) -> String {
-    keys.users().trim_end_matches("users").to_owned()
+    let users = keys.users();
+    // Once only: a prefix may end in the same word.
+    users.strip_suffix("users").unwrap_or(&users).to_owned()
 }

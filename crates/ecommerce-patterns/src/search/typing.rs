@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use lab_runner::table::{Facts, thousands};
 use lab_runner::{Outcome, Page};
 use redis::{AsyncTypedCommands, Pipeline};
-use storefront::autocomplete::{KEPT_OF_A_PREFIX, normalised, terms};
+use storefront::autocomplete::{KEPT_OF_A_PREFIX, LONGEST_LISTED_PREFIX, normalised, terms};
 use storefront::{Keys, Layout};
 
 use super::failed;
@@ -63,7 +63,7 @@ pub(super) async fn letter_by_letter(page: &Page, shop: &Shop) -> Outcome {
 
     page.say(format!(
         "Our shop has {} products. A dictionary puts 'Coffee' before 'Compact', but customers want what is bought most first. So \
-         there is a list for each prefix of up to 8 characters, scored by popularity (below zero: the best first, those of \
+         there is a list for each prefix of up to {LONGEST_LISTED_PREFIX} characters, scored by popularity (below zero: the best first, those of \
          one popularity by name), which keeps the best {KEPT_OF_A_PREFIX}. What to suggest is then one short ZRANGE:",
         thousands(shop.products.len() as f64),
     ));
@@ -74,7 +74,7 @@ pub(super) async fn letter_by_letter(page: &Page, shop: &Shop) -> Outcome {
     let mut right = true;
     for typed in TYPED.into_iter().chain(["CAFÉ cr", "pinata", "☕"]) {
         let found = quiet.suggest(typed, 3).await.map_err(failed)?;
-        right &= found.iter().map(|it| it.sku.as_str()).eq(brute_force(shop, typed, 3));
+        right &= found.iter().map(|it| it.sku.as_str()).eq(shop.completing(typed, 3));
         for (number, suggestion) in found.iter().enumerate() {
             let typed = if number == 0 { typed } else { "" };
             facts = facts.row([
@@ -94,14 +94,6 @@ pub(super) async fn letter_by_letter(page: &Page, shop: &Shop) -> Outcome {
     page.check("now it is the first", again[0].sku == third.sku)?;
     quiet.put(&third.sku, &third.name, third.popularity).await.map_err(failed)?;
     Ok(())
-}
-
-fn brute_force<'a>(shop: &'a Shop, typed: &str, count: usize) -> impl Iterator<Item = &'a str> {
-    let prefix = normalised(typed);
-    let fits = move |name: &str| terms(name).iter().any(|term| term.starts_with(&prefix));
-    // The products stand in the order of their popularity, the least popular first.
-    let found = shop.products.iter().rev().filter(move |product| fits(product.name.as_str()));
-    found.take(count).map(|product| product.sku.as_str())
 }
 
 /// Products that are renamed and removed, in an index that only adds and in ours.

@@ -3,7 +3,7 @@
 use ecommerce_patterns::data::{Data, Size};
 use ecommerce_patterns::search::{CompleteBy, FilterBy, Shop, Ticked, Typed};
 use ecommerce_patterns::{PatternLesson, keys_on};
-use lab_connection::Target;
+use lab_connection::{Target, TargetArgs};
 use lab_runner::{Approach, Comparison};
 
 use crate::school::{open, skipped, stored_keys, table, take};
@@ -101,5 +101,18 @@ async fn all_ways_of_completing_suggest_the_same() {
         assert!(traffic.iter().all(|traffic| traffic.round_trips == 10), "{traffic:?}");
         let found = CompleteBy::Weighted.run(&typed, &mut target.connection()).await.unwrap();
         assert!(found.iter().all(|skus| !skus.is_empty()), "{found:?}");
+    }
+}
+
+/// The lesson's own names are made from the prefix of the storefront's, which may end as one of those does.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_written_without_a_prefix_that_ends_like_a_name() {
+    for cluster in [false, true] {
+        let args = TargetArgs { prefix: Some("users".into()), cluster, ..TargetArgs::private() };
+        let target = args.open().await.unwrap();
+        take(&target, PatternLesson::Search).await;
+        let stored = stored_keys(&target).await;
+        let strays: Vec<&String> = stored.iter().filter(|key| !key.starts_with("users")).collect();
+        assert!(strays.is_empty(), "{strays:?}");
     }
 }

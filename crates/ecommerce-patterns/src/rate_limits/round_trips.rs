@@ -1,0 +1,29 @@
+//! Counting round trips, for tables that have a column of them. The lesson on recommendations has one too.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use lab_connection::transcript::{Exchange, Listener};
+use lab_connection::{Connection, Transcript};
+
+/// Adds up the round trips of the connections made with it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RoundTrips(Arc<AtomicUsize>);
+
+impl RoundTrips {
+    /// The same connection, its round trips counted.
+    pub(crate) fn counted(&self, connection: Connection) -> Transcript<Connection> {
+        Transcript::new(connection, Arc::new(self.clone()))
+    }
+
+    /// How many there were since this was asked last.
+    pub(crate) fn take(&self) -> usize {
+        self.0.swap(0, Ordering::Relaxed)
+    }
+}
+
+impl Listener for RoundTrips {
+    fn heard(&self, exchange: Exchange) {
+        self.0.fetch_add(exchange.round_trips, Ordering::Relaxed);
+    }
+}
