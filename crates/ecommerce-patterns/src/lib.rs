@@ -24,6 +24,7 @@ pub mod rate_limits;
 pub mod real_time;
 pub mod recommendations;
 pub mod register;
+mod round_trips;
 pub mod search;
 pub mod sessions;
 

@@ -8,7 +8,6 @@ mod first_window;
 mod guess;
 mod limiting;
 mod logins;
-mod round_trips;
 mod traffic;
 
 use lab_runner::{Comparison, Lesson, LessonError, Outcome, Page};
@@ -19,7 +18,6 @@ pub use self::all_at_once::CountRequests;
 pub use self::endless::StartWindow;
 pub use self::guess::GuardLogin;
 pub use self::limiting::{Limiting, Requests};
-pub(crate) use self::round_trips::RoundTrips;
 pub use self::traffic::{Measure, Traffic};
 use crate::keys_on;
 

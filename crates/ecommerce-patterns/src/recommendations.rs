@@ -15,6 +15,7 @@ use storefront::{CustomerId, Keys, Label, Sku};
 pub use self::cost::{Report, Reports};
 use crate::data::{Data, Size};
 use crate::keys_on;
+use crate::names::known;
 
 /// Recent views, popularity, bought together.
 pub static LESSON: Lesson = Lesson {
@@ -108,9 +109,4 @@ impl Shop {
 /// The customers of whom Redis Insight is to show something.
 fn customers() -> [CustomerId; 2] {
     [known("user123"), known("user_12345")]
-}
-
-/// A name that is written here.
-fn known<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
-    text.parse().unwrap_or_else(|error| unreachable!("{text}: {error:?}"))
 }

@@ -9,8 +9,8 @@ use storefront::limits::{Algorithm, Limit, Limiter, Window};
 use storefront::{ApiKey, Keys};
 use tokio::sync::Barrier;
 
-use super::limiting::known;
 use super::{failed, refused};
+use crate::names::known;
 
 /// Clients that ask together, and how many of them the limit allows.
 const CLIENTS: usize = 20;

@@ -7,8 +7,8 @@ use redis::AsyncTypedCommands;
 use storefront::limits::{Algorithm, Limit, Limiter, Window};
 use storefront::{ApiKey, Keys};
 
-use super::limiting::known;
 use super::{failed, refused};
+use crate::names::known;
 
 /// Callers, each with a client that makes his first request; every fourth client dies after its first round trip.
 const CALLERS: usize = 20;

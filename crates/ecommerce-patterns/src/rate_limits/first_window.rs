@@ -6,8 +6,8 @@ use redis::aio::ConnectionLike;
 use storefront::limits::{Algorithm, Counting, Limit, Limiter, Window};
 use storefront::{ApiKey, Keys};
 
-use super::limiting::known;
 use super::{failed, refused};
+use crate::names::known;
 
 /// The requests that the caller has in a minute.
 const MOST: u32 = 3;

@@ -1,8 +1,8 @@
 //! Limiters, and the bare counting that they are compared with.
 
-use std::str::FromStr;
 use std::sync::LazyLock;
 
+use crate::names::known;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use lab_runner::{Approach, Wire};
 use redis::{RedisError, RedisResult, Script};
@@ -171,9 +171,4 @@ fn of_store(error: StoreError) -> RedisError {
         StoreError::Redis(error) => error,
         other => std::io::Error::other(other).into(),
     }
-}
-
-/// A name that this lesson itself has spelled.
-pub(super) fn known<T: FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
-    text.parse().unwrap_or_else(|error| unreachable!("{text}: {error:?}"))
 }

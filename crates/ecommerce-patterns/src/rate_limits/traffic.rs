@@ -8,8 +8,9 @@ use lab_runner::{LessonError, Outcome, Page};
 use storefront::limits::{Algorithm, Limit, Limiter, RecordedTime, Window};
 use storefront::{ApiKey, Keys};
 
-use super::limiting::known;
-use super::{RoundTrips, failed, refused};
+use super::{failed, refused};
+use crate::names::known;
+use crate::round_trips::RoundTrips;
 
 /// Requests that a caller may make in a minute.
 const MOST: u32 = 30;

@@ -5,8 +5,9 @@ use lab_runner::{LessonError, Outcome, Page};
 use storefront::CustomerId;
 use storefront::recommendations::{Because, Interests, Recommender};
 
+use super::Shop;
 use super::trial::failed;
-use super::{Shop, known};
+use crate::names::known;
 
 pub(super) async fn show_something_to_everybody(page: &Page, shop: &Shop) -> Outcome {
     page.say(

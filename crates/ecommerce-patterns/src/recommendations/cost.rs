@@ -8,8 +8,9 @@ use redis::{RedisResult, Script};
 use storefront::recommendations::{BoughtTogether, PopularProducts, RecentViews};
 use storefront::{CustomerId, Keys, OrderId, Sku};
 
+use super::Shop;
 use super::trial::failed;
-use super::{Shop, known};
+use crate::names::known;
 
 static EMPTY: LazyLock<Script> = LazyLock::new(|| Script::new("return 1"));
 

@@ -16,7 +16,7 @@ use storefront::{CustomerId, Keys, Sku, StoreError};
 
 use crate::at_once::at_once;
 use crate::data::{Data, Size};
-use crate::rate_limits::RoundTrips;
+use crate::round_trips::RoundTrips;
 
 /// The shop of the trial.
 pub const SIZE: Size = Size { products: 600, customers: 800, orders: 3_600 };

@@ -1,4 +1,4 @@
-//! Counting round trips, for tables that have a column of them. The lesson on recommendations has one too.
+//! Counting round trips, for tables that have a column of them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
