@@ -15,4 +15,5 @@ mod sale;
 #[path = "../shop/mod.rs"]
 mod shop;
 mod support;
+mod unfinished;
 mod usual;
