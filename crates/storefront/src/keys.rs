@@ -67,6 +67,12 @@ impl Keys {
         Self { prefix: prefix.to_owned(), layout }
     }
 
+    /// What every name begins with, as it was given.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     /// The layout these names are for.
     #[must_use]
     pub fn layout(&self) -> Layout {

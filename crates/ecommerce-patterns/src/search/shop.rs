@@ -88,7 +88,7 @@ impl Shop {
                 popularity,
             })
         }));
-        Self { products, keys: keys.clone(), names: Names::new(&prefix_of(keys)) }
+        Self { products, keys: keys.clone(), names: Names::new(keys.prefix()) }
     }
 
     /// Removes what an earlier run left.
@@ -187,11 +187,4 @@ impl Document {
             popularity: product.popularity,
         }
     }
-}
-
-/// What stands in front of the names of `keys`: the lesson's own names begin with it too.
-fn prefix_of(keys: &Keys) -> String {
-    let users = keys.users();
-    // Once only: a prefix may end in the same word.
-    users.strip_suffix("users").unwrap_or(&users).to_owned()
 }
