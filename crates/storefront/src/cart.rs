@@ -30,6 +30,7 @@ pub use representation::Representation;
 pub use updates::{CartUpdate, Change};
 pub use view::{CartView, Line, LineState};
 
+use crate::script;
 use crate::span::milliseconds;
 use crate::store::Reply;
 use crate::{CartOwner, Keys};
@@ -123,7 +124,7 @@ impl<C: ConnectionLike + Clone> Cart<C> {
     }
 
     async fn run(&self, call: &ScriptInvocation<'_>) -> Result<Reply, redis::RedisError> {
-        call.invoke_async(&mut self.connection.clone()).await
+        script::run(call, &self.connection).await
     }
 
     fn ttl_ms(&self) -> u64 {

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::fields::{self, Two};
 use crate::money;
+use crate::script;
 use crate::store::{Reply, StoreError};
 use crate::{Cents, Keys, Layout, ProductName, Sku};
 
@@ -145,7 +146,7 @@ impl<C: ConnectionLike + Clone> Catalogue<C> {
             Layout::Standalone => {
                 let mut script = REMOVE.key(self.keys.skus());
                 script.key(self.keys.sku_names()).key(self.keys.sku(sku)).arg(sku.as_str());
-                removed(script.invoke_async(&mut self.connection.clone()).await?)
+                removed(script::run(&script, &self.connection).await?)
             }
             Layout::Cluster => {
                 let unlinked: bool = redis::cmd("UNLINK")
@@ -196,13 +197,13 @@ impl<C: ConnectionLike + Clone> Catalogue<C> {
         }
         script.arg(product.sku.as_str()).arg(product.name.as_str()).arg(product.price.to_string());
         script.arg(ghost.map_or("", Sku::as_str));
-        script.invoke_async(&mut self.connection.clone()).await
+        script::run(&script, &self.connection).await
     }
 
     async fn remove_from_indexes(&self, sku: &Sku) -> Result<bool, StoreError> {
         let mut script = REMOVE.key(self.keys.skus());
         script.key(self.keys.sku_names()).arg(sku.as_str());
-        removed(script.invoke_async(&mut self.connection.clone()).await?)
+        removed(script::run(&script, &self.connection).await?)
     }
 
     fn parse(&self, sku: &Sku, fields: Two) -> Result<Option<Product>, StoreError> {

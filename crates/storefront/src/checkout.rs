@@ -45,6 +45,7 @@ pub use order::{Order, OrderLine, OrderState, Reason};
 pub use payments::{Charge, Payments};
 pub use recover::Recovered;
 
+use crate::script;
 use crate::span::milliseconds;
 use crate::store::{Reply, StoreError};
 use crate::{Cart, CartOwner, Cents, Inventory, Keys, OrderId};
@@ -213,7 +214,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
     }
 
     async fn done(&self, call: &ScriptInvocation<'_>) -> Result<(), StoreError> {
-        let reply: Reply = call.invoke_async(&mut self.connection.clone()).await?;
+        let reply: Reply = script::run(call, &self.connection).await?;
         if reply.outcome == "DONE" { Ok(()) } else { Err(reply.into_error()) }
     }
 }

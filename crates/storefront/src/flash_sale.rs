@@ -62,6 +62,7 @@ pub use open::{NewSale, OpenError, Sale};
 
 #[cfg(doc)]
 use crate::OrderId;
+use crate::script;
 use crate::store::Reply;
 use crate::{Keys, StoreError};
 
@@ -113,7 +114,7 @@ impl<C: ConnectionLike + Clone> FlashSale<C> {
     }
 
     async fn run(&self, call: &ScriptInvocation<'_>) -> Result<Reply, RedisError> {
-        call.invoke_async(&mut self.connection.clone()).await
+        script::run(call, &self.connection).await
     }
 
     fn kept_ms(&self) -> u64 {

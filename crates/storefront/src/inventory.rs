@@ -38,6 +38,7 @@ pub use supply::{Level, RestockError, SetUp};
 pub use sweep::{Sweeper, Swept};
 pub use update::{Alert, StockUpdate};
 
+use crate::script;
 use crate::span::milliseconds;
 use crate::store::{Reply, StoreError};
 use crate::{Keys, Layout, Sku};
@@ -134,7 +135,7 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
             argument.add_to(&mut call);
         }
         loop {
-            let mut reply: Reply = call.invoke_async(&mut self.connection.clone()).await?;
+            let mut reply: Reply = script::run(&call, &self.connection).await?;
             match reply.outcome.as_str() {
                 "MORE" => {}
                 "UNKNOWN_PRODUCT" => return Err(InventoryError::UnknownProduct(product.clone())),

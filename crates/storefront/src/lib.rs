@@ -73,6 +73,7 @@ pub mod names;
 pub mod notifications;
 pub mod quantity;
 pub mod recommendations;
+mod script;
 pub mod session;
 mod shown;
 mod span;

@@ -44,6 +44,7 @@ use redis::aio::ConnectionLike;
 use redis::{RedisError, Script, ScriptInvocation};
 use serde::{Deserialize, Serialize};
 
+use crate::script;
 use crate::store::Reply;
 use crate::{CustomerId, EventId, Keys, StoreError};
 
@@ -243,7 +244,7 @@ impl<C: ConnectionLike + Clone> Notifications<C> {
     }
 
     async fn run(&self, call: &ScriptInvocation<'_>) -> Result<Reply, RedisError> {
-        call.invoke_async(&mut self.connection.clone()).await
+        script::run(call, &self.connection).await
     }
 
     fn ttl_ms(&self) -> u64 {

@@ -78,6 +78,7 @@ pub use fields::{FieldName, FieldNameError};
 pub use login::LoggedIn;
 pub use read::Session;
 
+use crate::script;
 use crate::span::milliseconds;
 use crate::store::{Reply, StoreError};
 use crate::{ItemExpiry, Keys, Layout};
@@ -154,7 +155,7 @@ impl<C: ConnectionLike + Clone> Sessions<C> {
     }
 
     async fn run(&self, key: &str, call: &ScriptInvocation<'_>) -> Result<Reply, StoreError> {
-        call.invoke_async(&mut self.connection.clone()).await.map_err(|error| error::of_redis(error, key))
+        script::run(call, &self.connection).await.map_err(|error| error::of_redis(error, key))
     }
 
     fn skew_ms(&self) -> u64 {

@@ -41,6 +41,7 @@ use serde::Deserialize;
 
 pub use view::{Heard, StockView};
 
+use crate::script;
 use crate::store::Reply;
 use crate::{Keys, Sku, StoreError};
 
@@ -113,7 +114,7 @@ impl<C: ConnectionLike + Clone> StockFeed<C> {
     pub async fn set(&self, sku: &Sku, level: u32) -> Result<Stock, StoreError> {
         let mut call = SET.key(self.keys.stock(sku));
         call.arg(level).arg(self.keys.stock_updates(sku)).arg(sku.as_str());
-        let mut reply: Reply = call.invoke_async(&mut self.connection.clone()).await?;
+        let mut reply: Reply = script::run(&call, &self.connection).await?;
         match reply.outcome.as_str() {
             "SET" => Ok(Stock { level, version: reply.next()?, epoch: reply.next()? }),
             _ => Err(reply.into_error()),

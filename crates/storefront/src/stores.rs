@@ -45,6 +45,7 @@ pub use hours::{DAYS, Hours, LocalTime, Opening};
 pub use id::StoreId;
 pub use place::{Area, EARTH_RADIUS, HIGHEST_LATITUDE, Place, PlaceError};
 
+use crate::script;
 use crate::store::Reply;
 use crate::{Keys, StoreError};
 
@@ -114,7 +115,7 @@ impl<C: ConnectionLike + Clone> Stores<C> {
         for (day, hours) in DAYS.iter().zip(store.hours.days()) {
             call.arg(day).arg(hours);
         }
-        let reply: Reply = call.invoke_async(&mut self.connection.clone()).await?;
+        let reply: Reply = script::run(&call, &self.connection).await?;
         match reply.outcome.as_str() {
             "ADDED" => Ok(true),
             "REPLACED" => Ok(false),
@@ -126,7 +127,7 @@ impl<C: ConnectionLike + Clone> Stores<C> {
     pub async fn relocate(&self, id: &StoreId, to: Place) -> Result<bool, StoreError> {
         let mut call = MOVE.key(self.keys.stores());
         call.key(self.keys.store(id)).arg(id.as_str()).arg(to.longitude()).arg(to.latitude());
-        let reply: Reply = call.invoke_async(&mut self.connection.clone()).await?;
+        let reply: Reply = script::run(&call, &self.connection).await?;
         match reply.outcome.as_str() {
             "MOVED" => Ok(true),
             "UNKNOWN" => Ok(false),
@@ -138,7 +139,7 @@ impl<C: ConnectionLike + Clone> Stores<C> {
     pub async fn remove(&self, id: &StoreId) -> Result<bool, StoreError> {
         let mut call = REMOVE.key(self.keys.stores());
         call.key(self.keys.store(id)).arg(id.as_str());
-        let reply: Reply = call.invoke_async(&mut self.connection.clone()).await?;
+        let reply: Reply = script::run(&call, &self.connection).await?;
         match reply.outcome.as_str() {
             "REMOVED" => Ok(true),
             "UNKNOWN" => Ok(false),

@@ -6,6 +6,7 @@ use redis::aio::ConnectionLike;
 use redis::{RedisError, Script};
 use serde::Serialize;
 
+use crate::script;
 use crate::store::{Reply, StoreError};
 use crate::{Keys, Layout, PersonName, UserId};
 
@@ -88,7 +89,7 @@ impl<C: ConnectionLike + Clone> Users<C> {
             }
         }
         script.arg(id.get()).arg(new.first_name.as_str()).arg(new.last_name.as_str());
-        let reply: Reply = script.invoke_async(&mut connection).await?;
+        let reply: Reply = script::run(&script, &connection).await?;
         match reply.outcome.as_str() {
             "CREATED" => Ok(User { id, first_name: new.first_name, last_name: new.last_name }),
             "TAKEN" => Err(CreateUserError::Taken(id)),

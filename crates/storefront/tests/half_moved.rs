@@ -11,11 +11,12 @@ mod shop;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use redis::Value;
 use shop::moving::HalfMoved;
 use shop::{Wire, in_every_shop_of, own_keys, sku, units};
 use storefront::flash_sale::{FlashSale, NewSale};
 use storefront::inventory::Level;
-use storefront::limits::{Algorithm, Limit, Limiter, Window};
+use storefront::limits::{Algorithm, Attempt, Limit, Limiter, LoginGuard, Window};
 use storefront::notifications::{Notifications, Sent};
 use storefront::recommendations::RecentViews;
 use storefront::stores::{Area, Hours, LocalTime, Place, Store, Stores};
@@ -218,4 +219,33 @@ async fn a_cart_is_viewed_whose_last_line_is_over() {
         assert_eq!((view.lines.len(), view.expires_in), (0, None), "{}", shop.kind);
     })
     .await;
+}
+
+/// The server sees the block when it looks for the keys of the script, and the script, which begins a moment later, does not:
+/// that is met about once in forty times. The attempt begins again, and waits until the slot has arrived.
+#[tokio::test]
+async fn a_pause_ends_between_the_servers_look_at_the_keys_and_the_script() {
+    let (wire, keys) = cluster().await;
+    let address = "203.0.113.7".parse().unwrap();
+    let (failed, block) = (keys.failed_login(address), keys.blocked_ip(address));
+    // Not counted by HalfMoved, which takes every script that misses a key for one that has emptied it.
+    let guard = LoginGuard::new(shop::bare_connection().await, keys);
+    for _ in 0..200 {
+        wire.send(&["SET", &failed, "5"]).await;
+        wire.send(&["SET", &block, "5", "PX", "8"]).await;
+        let moving = HalfMoved::slots_of([&block]);
+        let attempts = async {
+            loop {
+                if let Attempt::Allowed { left, .. } = guard.attempt(address, None).await.unwrap() {
+                    return left;
+                }
+            }
+        };
+        let arrival = async {
+            tokio::time::sleep(Duration::from_millis(12)).await;
+            drop(moving);
+        };
+        assert_eq!(tokio::join!(attempts, arrival).0, 0);
+        assert_eq!(wire.send(&["GET", &failed]).await, Value::BulkString(b"6".to_vec()));
+    }
 }

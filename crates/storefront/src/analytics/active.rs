@@ -6,6 +6,7 @@ use redis::{RedisError, Script};
 
 use super::visitors::{VisitorError, check_bits, visit};
 use super::{DEFAULT_KEEP, Day};
+use crate::script;
 use crate::store::{Reply, StoreError};
 use crate::{Keys, UserId};
 
@@ -74,7 +75,7 @@ impl<C: ConnectionLike + Clone> ActiveUsers<C> {
             let day = first.plus(later).ok_or(RetentionError::NoSuchDay)?;
             call.key(self.keys.active_users(day));
         }
-        let mut reply: Reply = call.invoke_async(&mut self.connection.clone()).await?;
+        let mut reply: Reply = script::run(&call, &self.connection).await?;
         let cohort = reply.next()?;
         let returned = (0..days).map(|_| reply.next()).collect::<Result<_, _>>()?;
         Ok(Retention { cohort, returned })

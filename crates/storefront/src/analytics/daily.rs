@@ -7,6 +7,7 @@ use redis::{RedisError, Script, Value};
 
 use super::event::{Event, MOST_ORDER_LINES};
 use super::{DEFAULT_KEEP, Day, INEXACT, milliseconds};
+use crate::script;
 use crate::store::{Reply, StoreError};
 use crate::together::together;
 use crate::{Cents, Keys, Layout, Sku};
@@ -117,7 +118,7 @@ impl<C: ConnectionLike + Clone> DailyMetrics<C> {
         for (sku, cents) in revenues {
             call.arg(sku.as_str()).arg(cents.get());
         }
-        let mut reply: Reply = call.invoke_async(&mut self.connection.clone()).await?;
+        let mut reply: Reply = script::run(&call, &self.connection).await?;
         match reply.outcome.as_str() {
             "COUNTED" => Ok(Recorded::Counted),
             "DUPLICATE" => Ok(Recorded::Duplicate),
@@ -133,7 +134,7 @@ impl<C: ConnectionLike + Clone> DailyMetrics<C> {
     pub async fn close(&self, day: Day) -> Result<(), StoreError> {
         let mut call = CLOSE.key(self.keys.daily_metrics(day));
         call.key(self.keys.daily_events(day)).arg(self.keep_ms());
-        let reply: Reply = call.invoke_async(&mut self.connection.clone()).await?;
+        let reply: Reply = script::run(&call, &self.connection).await?;
         if reply.outcome == "CLOSED" { Ok(()) } else { Err(reply.into_error()) }
     }
 

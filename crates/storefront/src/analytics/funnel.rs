@@ -5,6 +5,7 @@ use redis::aio::ConnectionLike;
 use redis::{RedisError, Script};
 
 use super::{DEFAULT_KEEP, Day, milliseconds};
+use crate::script;
 use crate::store::{Reply, StoreError};
 use crate::{CustomerId, Keys, Label};
 
@@ -112,7 +113,7 @@ impl<C: ConnectionLike + Clone> Funnel<C> {
         for step in &steps[..=index] {
             call.arg(step.as_str());
         }
-        let mut reply: Reply = call.invoke_async(&mut self.connection.clone()).await?;
+        let mut reply: Reply = script::run(&call, &self.connection).await?;
         match reply.outcome.as_str() {
             "REACHED" => Ok(Reached::Counted { steps: reply.next()? }),
             "KNOWN" => Ok(Reached::Known),

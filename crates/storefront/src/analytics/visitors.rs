@@ -5,6 +5,7 @@ use redis::aio::ConnectionLike;
 use redis::{RedisError, Script};
 
 use super::{DEFAULT_KEEP, Day, milliseconds};
+use crate::script;
 use crate::store::{Reply, StoreError};
 use crate::{Keys, UserId};
 
@@ -105,7 +106,7 @@ pub(super) async fn visit<C: ConnectionLike + Clone>(
         for visitor in batch {
             call.arg(visitor.get());
         }
-        let reply: Reply = call.invoke_async(&mut connection.clone()).await?;
+        let reply: Reply = script::run(&call, connection).await?;
         if reply.outcome != "ADDED" {
             return Err(reply.into_error());
         }

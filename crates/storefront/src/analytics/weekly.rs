@@ -7,6 +7,7 @@ use redis::{Cmd, RedisError, Script, Value};
 
 use super::daily::{self, DailyMetrics, Metrics};
 use super::{DEFAULT_KEEP, Day, INEXACT, Week, milliseconds};
+use crate::script;
 use crate::store::{Reply, StoreError};
 use crate::together::together;
 use crate::{Cents, Keys, Layout, Sku};
@@ -164,7 +165,7 @@ impl<C: ConnectionLike + Clone> WeeklyMetrics<C> {
         for copy in visitors.into_iter().flatten() {
             call.arg(copy);
         }
-        let mut reply: Reply = call.invoke_async(&mut self.connection.clone()).await?;
+        let mut reply: Reply = script::run(&call, &self.connection).await?;
         match reply.outcome.as_str() {
             "REPLACED" => reply.next(),
             _ => Err(reply.into_error()),

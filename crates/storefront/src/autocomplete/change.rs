@@ -10,6 +10,7 @@ use super::{
     Autocomplete, HIGHEST_POPULARITY, Index, KEPT_OF_A_PREFIX, LONGEST_LISTED_PREFIX, MOST_SUGGESTIONS, terms,
 };
 use crate::catalogue::Put;
+use crate::script;
 use crate::store::{Reply, StoreError};
 use crate::{ProductName, Sku};
 
@@ -70,7 +71,7 @@ impl<C: ConnectionLike + Clone> Autocomplete<C> {
                     }
                 }
             }
-            let mut reply: Reply = call.invoke_async(&mut self.connection.clone()).await?;
+            let mut reply: Reply = script::run(&call, &self.connection).await?;
             if reply.outcome != "DIFFERS" {
                 return Ok(reply);
             }

@@ -8,6 +8,7 @@ use redis::{Cmd, RedisError, Script};
 use super::{
     Autocomplete, Index, LONGEST_LISTED_PREFIX, MOST_HITS, MOST_SUGGESTIONS, Suggestion, normalised,
 };
+use crate::script;
 use crate::store::StoreError;
 
 static SUGGEST: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/suggest.lua")));
@@ -47,7 +48,7 @@ impl<C: ConnectionLike + Clone> Autocomplete<C> {
     async fn best_of_terms(&self, prefix: &str, count: usize) -> Result<Scored, RedisError> {
         let mut call = SUGGEST.key(self.keys.autocomplete_terms());
         call.key(self.keys.autocomplete_popular()).arg(prefix).arg(count).arg(MOST_HITS);
-        call.invoke_async(&mut self.connection.clone()).await
+        script::run(&call, &self.connection).await
     }
 
     fn read(&self, member: &[u8], score: f64) -> Result<Suggestion, StoreError> {

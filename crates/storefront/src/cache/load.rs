@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use super::shared::Call;
 use super::statistics::count;
 use super::{Cache, CacheError, CacheKey, error};
+use crate::script;
 use crate::store::{Reply, StoreError};
 
 static GET: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/get.lua")));
@@ -151,11 +152,9 @@ impl<C: ConnectionLike + Clone> Cache<C> {
         script: &ScriptInvocation<'_>,
         key: &CacheKey,
     ) -> Result<T, StoreError> {
-        let mut connection = self.connection.clone();
-        let first = script.invoke_async(&mut connection).await;
-        let end = match first {
+        let end = match script::run(script, &self.connection).await {
             Err(error) if error.is_io_error() && !error.is_timeout() => {
-                script.invoke_async(&mut connection).await
+                script::run(script, &self.connection).await
             }
             end => end,
         };

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::shared::Call;
 use super::{Cache, CacheError, CacheKey, error};
+use crate::script;
 use crate::store::StoreError;
 
 static STORE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/store.lua")));
@@ -34,10 +35,7 @@ impl<C: ConnectionLike + Clone> Cache<C> {
         let life = self.settings.life(document.is_some(), self.shared.call().chance);
         let mut call = PUT.key(&key.value);
         call.key(&key.load).arg(json).arg(life);
-        call.invoke_async::<()>(&mut self.connection.clone())
-            .await
-            .map_err(|error| error::of_redis(error, &key.value))?;
-        Ok(())
+        script::run(&call, &self.connection).await.map_err(|error| error::of_redis(error, &key.value).into())
     }
 
     /// Stores what was loaded; false if somebody else has the right to by now.

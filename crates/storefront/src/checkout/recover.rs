@@ -7,6 +7,7 @@ use redis::aio::ConnectionLike;
 use super::scripts::DUE;
 use super::{Checkout, CheckoutError, Order, OrderState, Payments, Reason};
 use crate::OrderId;
+use crate::script;
 use crate::store::StoreError;
 
 /// How many orders one call of [`Checkout::recover`] looks at.
@@ -31,7 +32,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
     /// finished all the same.
     pub async fn recover<P: Payments>(&self, payments: &P) -> Result<Recovered<P::Error>, StoreError> {
         let key = self.keys.unfinished_orders();
-        let due: Vec<Vec<u8>> = DUE.key(&key).arg(A_ROUND).invoke_async(&mut self.connection.clone()).await?;
+        let due: Vec<Vec<u8>> = script::run(DUE.key(&key).arg(A_ROUND), &self.connection).await?;
         let mut recovered = Recovered { finished: Vec::new(), failed: Vec::new() };
         let mut malformed = None;
         for id in due {

@@ -10,6 +10,7 @@ use super::{
     Agreed, Charge, Checkout, CheckoutError, KEPT, Order, OrderLine, OrderState, Payments, PriceChange,
     Reason, milliseconds,
 };
+use crate::script;
 use crate::store::{Reply, StoreError};
 use crate::{
     CartOwner, CartView, InventoryError, LineState, OrderId, Quantity, ReservationId, ReserveError,
@@ -139,7 +140,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
         for line in &order.lines {
             call.arg(line.sku.as_str()).arg(line.units.get());
         }
-        let reply: Reply = call.invoke_async(&mut self.connection.clone()).await?;
+        let reply: Reply = script::run(&call, &self.connection).await?;
         match reply.outcome.as_str() {
             "TAKEN" | "TAKEN_BEFORE" => Ok(()),
             _ => Err(reply.into_error()),
@@ -205,7 +206,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
         id: &OrderId,
         call: &ScriptInvocation<'_>,
     ) -> Result<(bool, Order), CheckoutError<P>> {
-        let mut reply: Reply = call.invoke_async(&mut self.connection.clone()).await?;
+        let mut reply: Reply = script::run(call, &self.connection).await?;
         match reply.outcome.as_str() {
             "ORDER" => {
                 let changed = reply.next()?;

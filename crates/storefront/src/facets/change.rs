@@ -7,6 +7,7 @@ use redis::aio::ConnectionLike;
 
 use super::{FacetedProduct, Facets, FacetsError, Listed};
 use crate::catalogue::Put;
+use crate::script;
 use crate::store::{Reply, StoreError};
 use crate::{Cents, Sku};
 
@@ -79,7 +80,7 @@ impl<C: ConnectionLike + Clone> Facets<C> {
                 call.arg(begins).arg(ends);
                 call.arg(product.price.get()).arg(product.rating.get()).arg(product.counted_popularity());
             }
-            let mut reply: Reply = call.invoke_async(&mut self.connection.clone()).await?;
+            let mut reply: Reply = script::run(&call, &self.connection).await?;
             if reply.outcome != "DIFFERS" {
                 return Ok(reply);
             }

@@ -7,6 +7,7 @@ use redis::aio::ConnectionLike;
 use redis::{Script, ScriptInvocation};
 
 use super::{Facets, FacetsError, Listed, Order, PageOf, Selection, Stars};
+use crate::script;
 use crate::store::{Reply, StoreError};
 use crate::{Cents, Label};
 
@@ -67,7 +68,7 @@ impl<C: ConnectionLike + Clone> Facets<C> {
     ) -> Result<FacetPage, FacetsError> {
         selection.check()?;
         let call = self.call(selection, order, page);
-        let mut reply: Reply = call.invoke_async(&mut self.connection.clone()).await?;
+        let mut reply: Reply = script::run(&call, &self.connection).await?;
         if reply.outcome != "PAGE" {
             return Err(reply.into_error().into());
         }

@@ -12,6 +12,7 @@ use redis::aio::ConnectionLike;
 
 use super::scripts::{DELIVER, DELIVERED, OUTBOX};
 use super::{Inventory, InventoryError, UPDATES_KEPT};
+use crate::script;
 use crate::store::Reply;
 use crate::{Layout, Sku};
 
@@ -48,7 +49,7 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
         let keys = self.keys.inventory(product);
         let mut call = OUTBOX.key(keys.free);
         call.key(keys.ledger).key(keys.outbox);
-        let mut reply: Reply = call.invoke_async(&mut self.connection.clone()).await?;
+        let mut reply: Reply = script::run(&call, &self.connection).await?;
         match reply.outcome.as_str() {
             "OUTBOX" => Ok(Outbox {
                 product: product.clone(),
@@ -66,7 +67,7 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
         call.key(self.keys.low_stock_alerts()).key(self.keys.inventory_delivered());
         call.arg(outbox.product.as_str()).arg(UPDATES_KEPT).arg(outbox.changes).arg(&outbox.alert);
         call.arg(&outbox.entries);
-        let mut reply: Reply = call.invoke_async(&mut self.connection.clone()).await?;
+        let mut reply: Reply = script::run(&call, &self.connection).await?;
         match reply.outcome.as_str() {
             "DELIVERED" => Ok(reply.next()?),
             _ => Err(reply.into_error().into()),
@@ -77,7 +78,7 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
     pub async fn empty_outbox(&self, outbox: &Outbox) -> Result<(), InventoryError> {
         let mut call = DELIVERED.key(self.keys.inventory(&outbox.product).outbox);
         call.arg(outbox.changes);
-        let reply: Reply = call.invoke_async(&mut self.connection.clone()).await?;
+        let reply: Reply = script::run(&call, &self.connection).await?;
         match reply.outcome.as_str() {
             "DONE" => Ok(()),
             _ => Err(reply.into_error().into()),

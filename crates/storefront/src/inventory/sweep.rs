@@ -7,6 +7,7 @@ use redis::aio::ConnectionLike;
 
 use super::scripts::DUE;
 use super::{Inventory, InventoryError, Operation};
+use crate::script;
 use crate::store::StoreError;
 use crate::{Layout, Sku};
 
@@ -87,7 +88,7 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
         let mut call = DUE.key(self.keys.inventory_due());
         call.arg(A_ROUND).arg(others);
         // Somebody else's need not be a text; as such it is no product either.
-        let due: Vec<Vec<u8>> = call.invoke_async(&mut self.connection.clone()).await?;
+        let due: Vec<Vec<u8>> = script::run(&call, &self.connection).await?;
         Ok(due.iter().map(|product| String::from_utf8_lossy(product).into_owned()).collect())
     }
 

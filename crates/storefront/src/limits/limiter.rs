@@ -8,6 +8,7 @@ use super::{
     Admission, Counting, Limit, LimitError, RecordedTime, fixed_window, of_key, sliding_counter, sliding_log,
     token_bucket,
 };
+use crate::script;
 use crate::store::StoreError;
 use crate::{ApiKey, Keys};
 
@@ -142,7 +143,7 @@ impl<C: ConnectionLike + Clone> Limiter<C> {
         if let Some(time) = time {
             call.arg(time.microseconds());
         }
-        let reply: Value = call.invoke_async(&mut self.connection.clone()).await?;
+        let reply: Value = script::run(&call, &self.connection).await?;
         Ok(Admission::of(reply))
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use redis::Script;
 use redis::aio::ConnectionLike;
 
+use crate::script;
 use crate::store::{Reply, StoreError};
 use crate::{CustomerId, Keys};
 
@@ -204,7 +205,7 @@ impl<C: ConnectionLike + Clone> LoginGuard<C> {
             // The rules allow no more than a year.
             call.arg(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
         }
-        let mut reply: Reply = call.invoke_async(&mut self.connection.clone()).await?;
+        let mut reply: Reply = script::run(&call, &self.connection).await?;
         match reply.outcome.as_str() {
             "ALLOWED" => {
                 let left = reply.next()?;
@@ -219,7 +220,7 @@ impl<C: ConnectionLike + Clone> LoginGuard<C> {
     }
 
     async fn forget(&self, keys: &[String; 2]) -> Result<(), StoreError> {
-        let reply: Reply = SUCCEEDED.key(keys).invoke_async(&mut self.connection.clone()).await?;
+        let reply: Reply = script::run(&SUCCEEDED.key(keys), &self.connection).await?;
         if reply.outcome == "FORGOTTEN" { Ok(()) } else { Err(reply.into_error()) }
     }
 

@@ -7,6 +7,7 @@ use redis::Script;
 use redis::aio::ConnectionLike;
 
 use super::{Scored, best, milliseconds};
+use crate::script;
 use crate::store::{Reply, StoreError};
 use crate::together::together;
 use crate::{Keys, Layout, OrderId, Sku};
@@ -87,7 +88,7 @@ impl<C: ConnectionLike + Clone> BoughtTogether<C> {
         for sku in here.iter().chain(paired) {
             call.arg(sku.as_str());
         }
-        let mut reply: Reply = call.invoke_async(&mut self.connection.clone()).await?;
+        let mut reply: Reply = script::run(&call, &self.connection).await?;
         if reply.outcome == "COUNTED" { reply.next() } else { Err(reply.into_error()) }
     }
 

@@ -5,6 +5,7 @@ use redis::aio::ConnectionLike;
 use redis::{RedisError, Script};
 
 use super::memory;
+use crate::script;
 use crate::store::{Reply, StoreError};
 use crate::together::together;
 use crate::{CustomerId, Keys, Label};
@@ -51,7 +52,7 @@ impl<C: ConnectionLike + Clone> Interests<C> {
         for interest in distinct {
             call.arg(interest.as_str());
         }
-        let mut reply: Reply = call.invoke_async(&mut self.connection.clone()).await?;
+        let mut reply: Reply = script::run(&call, &self.connection).await?;
         match reply.outcome.as_str() {
             "LIKED" => Ok(reply.next()?),
             "TOO_MANY" => Err(InterestError::TooMany),

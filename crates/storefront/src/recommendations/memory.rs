@@ -9,6 +9,7 @@ use redis::{Cmd, Script};
 
 use super::milliseconds;
 use crate::Layout;
+use crate::script;
 use crate::store::{Reply, StoreError};
 
 static REMEMBER: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/remember.lua")));
@@ -49,7 +50,7 @@ async fn remember_here<C: ConnectionLike + Clone>(
         call.key(key);
     }
     call.arg(most).arg(milliseconds(TTL)).arg(members);
-    let reply: Reply = call.invoke_async(&mut connection.clone()).await?;
+    let reply: Reply = script::run(&call, connection).await?;
     if reply.outcome == "REMEMBERED" { Ok(()) } else { Err(reply.into_error()) }
 }
 

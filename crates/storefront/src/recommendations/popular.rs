@@ -6,6 +6,7 @@ use redis::Script;
 use redis::aio::ConnectionLike;
 
 use super::milliseconds;
+use crate::script;
 use crate::store::{Reply, StoreError};
 use crate::{Keys, Label, Layout, Sku};
 
@@ -122,7 +123,7 @@ impl<C: ConnectionLike + Clone> PopularProducts<C> {
         }
         call.arg(sku.as_str()).arg(unix_ms.map_or_else(String::new, |moment| moment.to_string()));
         call.arg(milliseconds(self.half_life)).arg(self.most).arg(LONGEST);
-        let reply: Reply = call.invoke_async(&mut self.connection.clone()).await?;
+        let reply: Reply = script::run(&call, &self.connection).await?;
         if reply.outcome == "VIEWED" { Ok(()) } else { Err(reply.into_error()) }
     }
 
@@ -130,7 +131,7 @@ impl<C: ConnectionLike + Clone> PopularProducts<C> {
         let Some(last) = count.min(MOST_PRODUCTS).checked_sub(1) else { return Ok(Vec::new()) };
         let mut call = TOP.key(key);
         call.key(Keys::landmark_of(key)).arg(last);
-        let mut reply: Reply = call.invoke_async(&mut self.connection.clone()).await?;
+        let mut reply: Reply = script::run(&call, &self.connection).await?;
         if reply.outcome != "TOP" {
             return Err(reply.into_error());
         }

@@ -5,6 +5,7 @@ use redis::Script;
 use redis::aio::ConnectionLike;
 
 use super::milliseconds;
+use crate::script;
 use crate::store::{Reply, StoreError};
 use crate::{CustomerId, Keys, Sku};
 
@@ -52,7 +53,7 @@ impl<C: ConnectionLike + Clone> RecentViews<C> {
     pub async fn viewed(&self, customer: &CustomerId, sku: &Sku) -> Result<(), StoreError> {
         let mut call = SCRIPT.key(self.keys.recent_views(customer));
         call.arg(sku.as_str()).arg(self.most - 1).arg(milliseconds(self.ttl));
-        let reply: Reply = call.invoke_async(&mut self.connection.clone()).await?;
+        let reply: Reply = script::run(&call, &self.connection).await?;
         if reply.outcome == "VIEWED" { Ok(()) } else { Err(reply.into_error()) }
     }
 

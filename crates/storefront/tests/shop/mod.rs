@@ -94,22 +94,27 @@ impl Wire {
 
     /// A connection that takes an answer for lost after this long, so that who asks again need not wait for a minute.
     pub async fn of_cluster_with_patience(cluster: &Cluster, patience: Duration) -> Self {
-        let client = ClusterClientBuilder::new(cluster.urls())
-            // Otherwise the first retry waits for more than a second, and that of a slot on the move for as long.
-            .retries(100)
-            .min_retry_wait(5)
-            .retry_wait_formula(50, 1)
-            .response_timeout(patience)
-            // A cluster's client that is stuck connecting to a node keeps what is meant for the others waiting too.
-            .connection_timeout(CONNECTING)
-            .build()
-            .unwrap();
-        Self {
-            to: To::Many(client.get_async_connection().await.unwrap()),
-            round_trips: Arc::default(),
-            restless: None,
-        }
+        Self { to: To::Many(connect(cluster, patience).await), round_trips: Arc::default(), restless: None }
     }
+}
+
+/// A connection on which nothing is counted.
+pub async fn bare_connection() -> ClusterConnection {
+    connect(cluster(), PATIENCE).await
+}
+
+async fn connect(cluster: &Cluster, patience: Duration) -> ClusterConnection {
+    let client = ClusterClientBuilder::new(cluster.urls())
+        // Otherwise the first retry waits for more than a second, and that of a slot on the move for as long.
+        .retries(100)
+        .min_retry_wait(5)
+        .retry_wait_formula(50, 1)
+        .response_timeout(patience)
+        // A cluster's client that is stuck connecting to a node keeps what is meant for the others waiting too.
+        .connection_timeout(CONNECTING)
+        .build()
+        .unwrap();
+    client.get_async_connection().await.unwrap()
 }
 
 impl Wire {
@@ -141,7 +146,9 @@ impl ConnectionLike for Wire {
                 if let Some(restless) = restless {
                     restless.before(cmd).await;
                 }
-                connection.req_packed_command(cmd).await
+                let reply = connection.req_packed_command(cmd).await;
+                moving::note_failed_scripts(&reply);
+                reply
             }),
         }
     }

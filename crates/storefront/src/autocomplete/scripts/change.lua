@@ -13,8 +13,8 @@ end
 local sizes = {}
 for i = 4, #KEYS do
   sizes[i] = redis.pcall('ZCARD', KEYS[i])
-  if type(sizes[i]) ~= 'number' then
-    return {'WRONG_TYPE', KEYS[i]}
+  if type(sizes[i]) == 'table' then
+    return string.sub(sizes[i].err, 1, 9) == 'WRONGTYPE' and {'WRONG_TYPE', KEYS[i]} or sizes[i]
   end
 end
 local former = redis.call('HGET', products, sku) or ''
