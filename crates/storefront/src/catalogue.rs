@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::fields::{self, Two};
 use crate::money;
 use crate::script;
-use crate::store::{Reply, StoreError};
+use crate::store::{Reply, StoreError, holds_store_error};
 use crate::{Cents, Keys, Layout, ProductName, Sku};
 
 static PUT: LazyLock<Script> = LazyLock::new(|| {
@@ -249,19 +249,4 @@ pub enum PutError {
     Store(#[from] StoreError),
 }
 
-impl From<RedisError> for PutError {
-    fn from(error: RedisError) -> Self {
-        Self::Store(error.into())
-    }
-}
-
-impl PutError {
-    /// The error of Redis or of the connection, if that is what went wrong.
-    #[must_use]
-    pub fn redis_error(&self) -> Option<&RedisError> {
-        match self {
-            Self::Store(error) => error.redis_error(),
-            Self::NameTaken { .. } | Self::PriceTooHigh { .. } => None,
-        }
-    }
-}
+holds_store_error!(PutError);

@@ -29,7 +29,7 @@ mod update;
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
-use redis::{RedisError, ScriptInvocation, ToRedisArgs};
+use redis::{ScriptInvocation, ToRedisArgs};
 
 pub use outbox::Outbox;
 pub use reserve::{Held, ReserveError};
@@ -40,7 +40,7 @@ pub use update::{Alert, StockUpdate};
 
 use crate::script;
 use crate::span::milliseconds;
-use crate::store::{Reply, StoreError};
+use crate::store::{Reply, StoreError, holds_store_error};
 use crate::{Keys, Layout, Sku};
 use scripts::{Operation, Scripts};
 
@@ -182,19 +182,4 @@ impl<T: ToRedisArgs> Argument for T {
     }
 }
 
-impl From<RedisError> for InventoryError {
-    fn from(error: RedisError) -> Self {
-        Self::Store(error.into())
-    }
-}
-
-impl InventoryError {
-    /// The error of Redis or of the connection, if that is what went wrong.
-    #[must_use]
-    pub fn redis_error(&self) -> Option<&RedisError> {
-        match self {
-            Self::Store(error) => error.redis_error(),
-            Self::UnknownProduct(_) => None,
-        }
-    }
-}
+holds_store_error!(InventoryError);

@@ -45,7 +45,7 @@ use redis::{RedisError, Script, ScriptInvocation};
 use serde::{Deserialize, Serialize};
 
 use crate::script;
-use crate::store::Reply;
+use crate::store::{Reply, holds_store_error};
 use crate::{CustomerId, EventId, Keys, StoreError};
 
 /// How many unread notifications a customer can have, unless [`Notifications::with_cap`] says otherwise.
@@ -263,27 +263,12 @@ pub enum SendError {
         /// What was given.
         bytes: usize,
     },
-    /// Redis, or the data in it.
+    /// Redis, or the data in it. If it was the connection, send again under the same event.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-impl From<RedisError> for SendError {
-    fn from(error: RedisError) -> Self {
-        Self::Store(error.into())
-    }
-}
-
-impl SendError {
-    /// The error of Redis or of the connection, if that is what went wrong: then send again under the same event.
-    #[must_use]
-    pub fn redis_error(&self) -> Option<&RedisError> {
-        match self {
-            Self::Store(error) => error.redis_error(),
-            Self::TooLong { .. } => None,
-        }
-    }
-}
+holds_store_error!(SendError);
 
 /// The keys of one customer's notifications, all in one slot.
 #[derive(Clone, Debug, Eq, PartialEq)]

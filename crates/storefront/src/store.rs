@@ -47,6 +47,29 @@ impl StoreError {
     }
 }
 
+/// For an error with a variant `Store`: an error of redis-rs becomes one of these with `?`, and is found in it again.
+macro_rules! holds_store_error {
+    ($error:ty) => {
+        impl From<redis::RedisError> for $error {
+            fn from(error: redis::RedisError) -> Self {
+                Self::Store(error.into())
+            }
+        }
+
+        impl $error {
+            /// The error of Redis or of the connection, if that is what went wrong.
+            #[must_use]
+            pub fn redis_error(&self) -> Option<&redis::RedisError> {
+                match self {
+                    Self::Store(error) => error.redis_error(),
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+pub(crate) use holds_store_error;
+
 /// What a script answers: a word for the outcome, then what belongs to it.
 ///
 /// Business outcomes are ordinary replies. An error raised in Lua would be a text to take apart, and would read as a

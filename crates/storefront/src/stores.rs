@@ -39,14 +39,14 @@ mod place;
 use std::sync::LazyLock;
 
 use redis::aio::ConnectionLike;
-use redis::{Cmd, RedisError, Script};
+use redis::{Cmd, Script};
 
 pub use hours::{DAYS, Hours, LocalTime, Opening};
 pub use id::StoreId;
 pub use place::{Area, EARTH_RADIUS, HIGHEST_LATITUDE, Place, PlaceError};
 
 use crate::script;
-use crate::store::Reply;
+use crate::store::{Reply, holds_store_error};
 use crate::{Keys, StoreError};
 
 /// The most stores that one [`Stores::near`] finds.
@@ -244,19 +244,4 @@ pub enum StoresError {
     Store(#[from] StoreError),
 }
 
-impl StoresError {
-    /// The error of Redis or of the connection, if that is what went wrong.
-    #[must_use]
-    pub fn redis_error(&self) -> Option<&RedisError> {
-        match self {
-            Self::Store(error) => error.redis_error(),
-            _ => None,
-        }
-    }
-}
-
-impl From<RedisError> for StoresError {
-    fn from(error: RedisError) -> Self {
-        Self::Store(error.into())
-    }
-}
+holds_store_error!(StoresError);

@@ -2,12 +2,12 @@
 
 use std::sync::LazyLock;
 
+use redis::Script;
 use redis::aio::ConnectionLike;
-use redis::{RedisError, Script};
 use serde::Serialize;
 
 use crate::script;
-use crate::store::{Reply, StoreError};
+use crate::store::{Reply, StoreError, holds_store_error};
 use crate::{Keys, Layout, PersonName, UserId};
 
 static CREATE: LazyLock<Script> = LazyLock::new(|| {
@@ -170,19 +170,4 @@ pub enum CreateUserError {
     Store(#[from] StoreError),
 }
 
-impl From<RedisError> for CreateUserError {
-    fn from(error: RedisError) -> Self {
-        Self::Store(error.into())
-    }
-}
-
-impl CreateUserError {
-    /// The error of Redis or of the connection, if that is what went wrong.
-    #[must_use]
-    pub fn redis_error(&self) -> Option<&RedisError> {
-        match self {
-            Self::Store(error) => error.redis_error(),
-            Self::Taken(_) => None,
-        }
-    }
-}
+holds_store_error!(CreateUserError);

@@ -1,13 +1,13 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use redis::Script;
 use redis::aio::ConnectionLike;
-use redis::{RedisError, Script};
 
 use super::visitors::{VisitorError, check_bits, visit};
 use super::{DEFAULT_KEEP, Day};
 use crate::script;
-use crate::store::{Reply, StoreError};
+use crate::store::{Reply, StoreError, holds_store_error};
 use crate::{Keys, UserId};
 
 static RETURNED: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/returned.lua")));
@@ -100,19 +100,4 @@ pub enum RetentionError {
     Store(#[from] StoreError),
 }
 
-impl RetentionError {
-    /// The error of Redis or of the connection, if that is what went wrong.
-    #[must_use]
-    pub fn redis_error(&self) -> Option<&RedisError> {
-        match self {
-            Self::Store(error) => error.redis_error(),
-            _ => None,
-        }
-    }
-}
-
-impl From<RedisError> for RetentionError {
-    fn from(error: RedisError) -> Self {
-        Self::Store(error.into())
-    }
-}
+holds_store_error!(RetentionError);

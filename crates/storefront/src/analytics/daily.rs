@@ -8,7 +8,7 @@ use redis::{RedisError, Script, Value};
 use super::event::{Event, MOST_ORDER_LINES};
 use super::{DEFAULT_KEEP, Day, INEXACT, milliseconds};
 use crate::script;
-use crate::store::{Reply, StoreError};
+use crate::store::{Reply, StoreError, holds_store_error};
 use crate::together::together;
 use crate::{Cents, Keys, Layout, Sku};
 
@@ -241,19 +241,4 @@ pub enum RecordError {
     Store(#[from] StoreError),
 }
 
-impl From<RedisError> for RecordError {
-    fn from(error: RedisError) -> Self {
-        Self::Store(error.into())
-    }
-}
-
-impl RecordError {
-    /// The error of Redis or of the connection, if that is what went wrong.
-    #[must_use]
-    pub fn redis_error(&self) -> Option<&RedisError> {
-        match self {
-            Self::Store(error) => error.redis_error(),
-            Self::Overflow { .. } | Self::TooManyLines { .. } | Self::TooManyEvents { .. } => None,
-        }
-    }
-}
+holds_store_error!(RecordError);

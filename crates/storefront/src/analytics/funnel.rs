@@ -1,12 +1,12 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use redis::Script;
 use redis::aio::ConnectionLike;
-use redis::{RedisError, Script};
 
 use super::{DEFAULT_KEEP, Day, milliseconds};
 use crate::script;
-use crate::store::{Reply, StoreError};
+use crate::store::{Reply, StoreError, holds_store_error};
 use crate::{CustomerId, Keys, Label};
 
 static REACH: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/reach.lua")));
@@ -165,19 +165,4 @@ pub enum FunnelError {
     Store(#[from] StoreError),
 }
 
-impl FunnelError {
-    /// The error of Redis or of the connection, if that is what went wrong.
-    #[must_use]
-    pub fn redis_error(&self) -> Option<&RedisError> {
-        match self {
-            Self::Store(error) => error.redis_error(),
-            _ => None,
-        }
-    }
-}
-
-impl From<RedisError> for FunnelError {
-    fn from(error: RedisError) -> Self {
-        Self::Store(error.into())
-    }
-}
+holds_store_error!(FunnelError);

@@ -1,12 +1,12 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use redis::Script;
 use redis::aio::ConnectionLike;
-use redis::{RedisError, Script};
 
 use super::{DEFAULT_KEEP, Day, milliseconds};
 use crate::script;
-use crate::store::{Reply, StoreError};
+use crate::store::{Reply, StoreError, holds_store_error};
 use crate::{Keys, UserId};
 
 /// The highest number that gets a bit, 2^27 - 1. A bitmap is as long as its highest bit, so this one is 16 MiB; one number
@@ -129,19 +129,4 @@ pub enum VisitorError {
     Store(#[from] StoreError),
 }
 
-impl VisitorError {
-    /// The error of Redis or of the connection, if that is what went wrong.
-    #[must_use]
-    pub fn redis_error(&self) -> Option<&RedisError> {
-        match self {
-            Self::Store(error) => error.redis_error(),
-            _ => None,
-        }
-    }
-}
-
-impl From<RedisError> for VisitorError {
-    fn from(error: RedisError) -> Self {
-        Self::Store(error.into())
-    }
-}
+holds_store_error!(VisitorError);

@@ -8,7 +8,7 @@ use redis::{Cmd, RedisError, Script, Value};
 use super::daily::{self, DailyMetrics, Metrics};
 use super::{DEFAULT_KEEP, Day, INEXACT, Week, milliseconds};
 use crate::script;
-use crate::store::{Reply, StoreError};
+use crate::store::{Reply, StoreError, holds_store_error};
 use crate::together::together;
 use crate::{Cents, Keys, Layout, Sku};
 
@@ -193,19 +193,4 @@ pub enum RollUpError {
     Store(#[from] StoreError),
 }
 
-impl RollUpError {
-    /// The error of Redis or of the connection, if that is what went wrong.
-    #[must_use]
-    pub fn redis_error(&self) -> Option<&RedisError> {
-        match self {
-            Self::Store(error) => error.redis_error(),
-            _ => None,
-        }
-    }
-}
-
-impl From<RedisError> for RollUpError {
-    fn from(error: RedisError) -> Self {
-        Self::Store(error.into())
-    }
-}
+holds_store_error!(RollUpError);

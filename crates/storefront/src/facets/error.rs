@@ -1,6 +1,5 @@
-use redis::RedisError;
-
 use super::MOST_VALUES;
+use crate::store::holds_store_error;
 use crate::{Cents, StoreError};
 
 /// Why there is no page, or a product was not put.
@@ -24,19 +23,4 @@ pub enum FacetsError {
     Store(#[from] StoreError),
 }
 
-impl From<RedisError> for FacetsError {
-    fn from(error: RedisError) -> Self {
-        Self::Store(error.into())
-    }
-}
-
-impl FacetsError {
-    /// The error of Redis or of the connection, if that is what went wrong.
-    #[must_use]
-    pub fn redis_error(&self) -> Option<&RedisError> {
-        match self {
-            Self::Store(error) => error.redis_error(),
-            Self::PriceTooHigh { .. } | Self::TooManyValues { .. } => None,
-        }
-    }
-}
+holds_store_error!(FacetsError);

@@ -1,10 +1,10 @@
 use std::time::Duration;
 
-use redis::RedisError;
 use redis::aio::ConnectionLike;
 
 use super::line::Place;
 use super::{BUY, FlashSale};
+use crate::store::holds_store_error;
 use crate::{CustomerId, OrderId, Quantity, StoreError};
 
 /// What a customer has got.
@@ -65,7 +65,7 @@ pub enum BuyError {
         /// The units it had.
         units: u32,
     },
-    /// Redis, or the data in it.
+    /// Redis, or the data in it. If it was the connection, ask again with the same order.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -108,22 +108,7 @@ impl<C: ConnectionLike + Clone> FlashSale<C> {
     }
 }
 
-impl From<RedisError> for BuyError {
-    fn from(error: RedisError) -> Self {
-        Self::Store(error.into())
-    }
-}
-
-impl BuyError {
-    /// The error of Redis or of the connection, if that is what went wrong: then ask again with the same order.
-    #[must_use]
-    pub fn redis_error(&self) -> Option<&RedisError> {
-        match self {
-            Self::Store(error) => error.redis_error(),
-            _ => None,
-        }
-    }
-}
+holds_store_error!(BuyError);
 
 /// The field of a purchase. Neither a customer nor an order has a colon.
 pub(super) fn purchase(customer: &CustomerId, order: &OrderId) -> String {

@@ -1,9 +1,8 @@
-use redis::RedisError;
 use redis::aio::ConnectionLike;
 
 use super::buy::{Answer, purchase};
 use super::{FlashSale, GIVE_BACK, LEAVE, PLACE};
-use crate::store::Reply;
+use crate::store::{Reply, holds_store_error};
 use crate::{CustomerId, OrderId, StoreError};
 
 /// A place in the line.
@@ -140,22 +139,7 @@ pub enum GiveBackError {
     Store(#[from] StoreError),
 }
 
-impl GiveBackError {
-    /// The error of Redis or of the connection, if that is what went wrong.
-    #[must_use]
-    pub fn redis_error(&self) -> Option<&RedisError> {
-        match self {
-            Self::Store(error) => error.redis_error(),
-            _ => None,
-        }
-    }
-}
-
-impl From<RedisError> for GiveBackError {
-    fn from(error: RedisError) -> Self {
-        Self::Store(error.into())
-    }
-}
+holds_store_error!(GiveBackError);
 
 /// Why nobody left the line.
 #[derive(Debug, thiserror::Error)]
@@ -169,19 +153,4 @@ pub enum LeaveError {
     Store(#[from] StoreError),
 }
 
-impl LeaveError {
-    /// The error of Redis or of the connection, if that is what went wrong.
-    #[must_use]
-    pub fn redis_error(&self) -> Option<&RedisError> {
-        match self {
-            Self::Store(error) => error.redis_error(),
-            _ => None,
-        }
-    }
-}
-
-impl From<RedisError> for LeaveError {
-    fn from(error: RedisError) -> Self {
-        Self::Store(error.into())
-    }
-}
+holds_store_error!(LeaveError);

@@ -1,10 +1,10 @@
 use std::time::Duration;
 
-use redis::RedisError;
 use redis::aio::ConnectionLike;
 
 use super::{FlashSale, OPEN};
 use crate::shown::Shown;
+use crate::store::holds_store_error;
 use crate::{Quantity, Sku, StoreError};
 
 /// The highest time that Lua, JSON and a score keep exact, in milliseconds.
@@ -132,19 +132,4 @@ pub enum OpenError {
     Store(#[from] StoreError),
 }
 
-impl OpenError {
-    /// The error of Redis or of the connection, if that is what went wrong.
-    #[must_use]
-    pub fn redis_error(&self) -> Option<&RedisError> {
-        match self {
-            Self::Store(error) => error.redis_error(),
-            _ => None,
-        }
-    }
-}
-
-impl From<RedisError> for OpenError {
-    fn from(error: RedisError) -> Self {
-        Self::Store(error.into())
-    }
-}
+holds_store_error!(OpenError);

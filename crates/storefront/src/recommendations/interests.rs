@@ -1,12 +1,12 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
+use redis::Script;
 use redis::aio::ConnectionLike;
-use redis::{RedisError, Script};
 
 use super::memory;
 use crate::script;
-use crate::store::{Reply, StoreError};
+use crate::store::{Reply, StoreError, holds_store_error};
 use crate::together::together;
 use crate::{CustomerId, Keys, Label};
 
@@ -103,19 +103,4 @@ pub enum InterestError {
     Store(#[from] StoreError),
 }
 
-impl InterestError {
-    /// The error of Redis or of the connection, if that is what went wrong.
-    #[must_use]
-    pub fn redis_error(&self) -> Option<&RedisError> {
-        match self {
-            Self::Store(error) => error.redis_error(),
-            _ => None,
-        }
-    }
-}
-
-impl From<RedisError> for InterestError {
-    fn from(error: RedisError) -> Self {
-        Self::Store(error.into())
-    }
-}
+holds_store_error!(InterestError);
