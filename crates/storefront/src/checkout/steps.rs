@@ -74,8 +74,17 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
         &self,
         order: &Order,
     ) -> Result<Order, CheckoutError<P>> {
-        let id = reservation(order)?;
         self.schedule(&order.id, self.to_pay).await?;
+        let order = self.extend_and_ask(order).await?;
+        if order.state.is_finished() {
+            // Somebody was faster, and had taken the order off the list when it was put there again.
+            self.unschedule(&order.id, "").await?;
+        }
+        Ok(order)
+    }
+
+    async fn extend_and_ask<P: std::error::Error>(&self, order: &Order) -> Result<Order, CheckoutError<P>> {
+        let id = reservation(order)?;
         let time = self.to_pay.saturating_mul(2);
         let holds = order
             .lines

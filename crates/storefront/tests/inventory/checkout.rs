@@ -9,7 +9,7 @@ use storefront::checkout::{PriceChange, Reason};
 use storefront::{Agreed, Cents, Checkout, CheckoutError, Inventory, OrderState, Quantity};
 use tokio::task::JoinSet;
 
-use crate::sale::{Bank, Sale, TOTAL};
+use crate::sale::{Bank, LostBank, Sale, TOTAL};
 use crate::shop::{self, in_every_shop, units};
 
 const LONG: Duration = Duration::from_mins(10);
@@ -50,6 +50,19 @@ async fn two_clients_with_one_order_id_make_one_order_charged_once() {
             }
         }
         sale.assert_bought("by eight at once").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_asks_for_money_after_another_client_has_finished_leaves_nothing_to_recover() {
+    in_every_shop(async |shop| {
+        let sale = Sale::of(shop).await;
+        let open = sale.open().await;
+        sale.place().await.unwrap();
+        let order = sale.checkout.begin_payment::<LostBank>(&open).await.unwrap();
+        assert_eq!(order.state, OrderState::Done);
+        sale.assert_bought("by a faster client").await;
     })
     .await;
 }

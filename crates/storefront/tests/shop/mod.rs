@@ -48,7 +48,7 @@ pub fn cluster() -> &'static Cluster {
 pub struct Wire {
     to: To,
     round_trips: Arc<AtomicUsize>,
-    restless: Option<Arc<Restless>>,
+    restless: Option<Restless>,
 }
 
 #[derive(Clone)]
@@ -85,7 +85,7 @@ impl Wire {
 
     /// One that moves slots, whether the environment asks for it or not.
     pub async fn restless() -> Self {
-        Self { restless: Some(Arc::default()), ..Self::of_cluster(cluster()).await }
+        Self { restless: Some(Restless::default()), ..Self::of_cluster(cluster()).await }
     }
 
     pub async fn of_cluster(cluster: &Cluster) -> Self {

@@ -18,9 +18,9 @@ const MOVES: usize = 60;
 /// With `STOREFRONT_SLOTS_MOVE=1`, a test on the shared cluster moves the slot of each of its first commands just before the
 /// command is sent, unless another move is under way: every other slot has arrived elsewhere by then, the rest arrive ten
 /// milliseconds later. So each test becomes one of what a pattern does while slots move.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Restless {
-    moves: AtomicUsize,
+    moves: Arc<AtomicUsize>,
 }
 
 impl Restless {
@@ -31,14 +31,12 @@ impl Restless {
 
     /// Moves the slot of this command, or begins to.
     pub async fn before(&self, cmd: &Cmd) {
-        let turn = self.moves.fetch_add(1, Ordering::Relaxed);
-        if turn >= MOVES {
+        if self.moves.load(Ordering::Relaxed) >= MOVES {
             return;
         }
-        let (cmd, (on_its_way, wait)) = (cmd.clone(), tokio::sync::oneshot::channel());
+        let (cmd, moves, (on_its_way, wait)) =
+            (cmd.clone(), Arc::clone(&self.moves), tokio::sync::oneshot::channel());
         std::thread::spawn(move || {
-            let cluster = super::cluster();
-            let Some(slot) = slot_of_first_key(cluster, &cmd) else { return };
             // Who moves slots now, may wait for this command; and nobody's command is held up by more than one move.
             let _turn = match ONE_AT_A_TIME.try_lock() {
                 Ok(turn) => turn,
@@ -46,9 +44,12 @@ impl Restless {
                 Err(TryLockError::Poisoned(left)) => left.into_inner(),
                 Err(TryLockError::WouldBlock) => return,
             };
+            let cluster = super::cluster();
+            let Some(slot) = slot_of_first_key(cluster, &cmd) else { return };
             let from = cluster.owner_of(slot).unwrap();
             let to = (from + 1) % 3;
-            if turn.is_multiple_of(2) {
+            // Only what is moved counts: however often it is somebody else's turn, each connection gets its moves.
+            if moves.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
                 set_half_moved(slot, [from, to]);
                 let _ = on_its_way.send(());
                 std::thread::sleep(Duration::from_millis(10));
