@@ -158,10 +158,29 @@ impl<C: ConnectionLike + Clone> Catalogue<C> {
         }
     }
 
-    /// All products by SKU, read in pages of some 500: two round trips for each page.
+    /// All products by SKU, read in pages of some 500: two round trips for each page, and one more.
     pub async fn list(&self) -> Result<Vec<Product>, StoreError> {
         // HSCAN may give a field twice; the set does not.
         let mut skus = BTreeSet::new();
+        // Its cursor leads nowhere when the Hash has moved to another server between two pages, and fields are passed over.
+        // So it is read again until as many were seen as there were at its beginning.
+        loop {
+            let count: usize =
+                redis::cmd("HLEN").arg(self.keys.skus()).query_async(&mut self.connection.clone()).await?;
+            self.scan_skus(&mut skus).await?;
+            if skus.len() >= count {
+                break;
+            }
+        }
+        let skus: Vec<Sku> = skus.into_iter().collect();
+        let mut products = Vec::with_capacity(skus.len());
+        for page in skus.chunks(PAGE) {
+            products.extend(self.get_many(page).await?.into_iter().flatten());
+        }
+        Ok(products)
+    }
+
+    async fn scan_skus(&self, skus: &mut BTreeSet<Sku>) -> Result<(), StoreError> {
         let mut cursor = 0_u64;
         loop {
             let (next, page): Scanned = redis::cmd("HSCAN")
@@ -177,15 +196,9 @@ impl<C: ConnectionLike + Clone> Catalogue<C> {
             }
             cursor = next;
             if cursor == 0 {
-                break;
+                return Ok(());
             }
         }
-        let skus: Vec<Sku> = skus.into_iter().collect();
-        let mut products = Vec::with_capacity(skus.len());
-        for page in skus.chunks(PAGE) {
-            products.extend(self.get_many(page).await?.into_iter().flatten());
-        }
-        Ok(products)
     }
 
     /// Enters a product in the indexes, on one server also its Hash; takes its name from `ghost` if that has it.

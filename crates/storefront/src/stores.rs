@@ -47,6 +47,7 @@ pub use place::{Area, EARTH_RADIUS, HIGHEST_LATITUDE, Place, PlaceError};
 
 use crate::script;
 use crate::store::{Reply, holds_store_error};
+use crate::together::together;
 use crate::{Keys, StoreError};
 
 /// The most stores that one [`Stores::near`] finds.
@@ -150,7 +151,7 @@ impl<C: ConnectionLike + Clone> Stores<C> {
     /// Up to `most` stores (at most [`MOST_NEAR`]) within an area around a place, the nearest first, and whether each is
     /// open at a local time.
     ///
-    /// Two round trips: the map, then all the stores found, in one pipeline. A store that is removed between the two is
+    /// Two round trips: the map, then all the stores found, all at once. A store that is removed between the two is
     /// left out. The search takes O(n + log m) for n stores in the squares around the area and m in all; a circle that
     /// reaches over a pole looks at all of them.
     pub async fn near(
@@ -176,11 +177,11 @@ impl<C: ConnectionLike + Clone> Stores<C> {
             return Ok(Vec::new());
         }
 
-        let mut pipeline = redis::pipe();
-        for (id, _) in &places {
-            pipeline.cmd("HMGET").arg(self.keys.store(id)).arg("name").arg(&DAYS);
-        }
-        let stored: Vec<Vec<Option<Vec<u8>>>> = pipeline.query_async(&mut self.connection.clone()).await?;
+        let commands = places
+            .iter()
+            .map(|(id, _)| redis::cmd("HMGET").arg(self.keys.store(id)).arg("name").arg(&DAYS).to_owned());
+        let stored: Vec<Vec<Option<Vec<u8>>>> =
+            together(&self.connection, self.keys.layout(), commands.collect()).await?;
         let mut near = Vec::new();
         for ((id, metres), fields) in places.into_iter().zip(stored) {
             if let Some((name, hours)) = self.parse(&id, fields)? {

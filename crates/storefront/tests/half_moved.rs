@@ -16,7 +16,7 @@ use shop::moving::HalfMoved;
 use shop::{Wire, in_every_shop_of, own_keys, sku, units};
 use storefront::flash_sale::{FlashSale, NewSale};
 use storefront::inventory::Level;
-use storefront::limits::{Algorithm, Attempt, Limit, Limiter, LoginGuard, Window};
+use storefront::limits::{Algorithm, Attempt, Limit, Limiter, LoginGuard, RecordedTime, Window};
 use storefront::notifications::{Notifications, Sent};
 use storefront::recommendations::RecentViews;
 use storefront::stores::{Area, Hours, LocalTime, Place, Store, Stores};
@@ -163,6 +163,22 @@ async fn a_log_of_which_everything_is_over_admits_again() {
     tokio::time::sleep(Duration::from_millis(20)).await;
     let moving = HalfMoved::slots_of([key]);
     let _ = limiter.admit(&caller).await.unwrap();
+    drop(moving);
+}
+
+#[tokio::test]
+async fn a_recorded_window_is_over_and_the_next_begins() {
+    let (wire, keys) = cluster().await;
+    let limit = Limit::new(1, Window::new("moment", Duration::from_mins(1)).unwrap()).unwrap();
+    let time = RecordedTime::default();
+    let limiter =
+        Limiter::new(wire, keys, limit, Algorithm::FixedWindow).unwrap().on_recorded_time(time.clone());
+    let caller = "key".parse().unwrap();
+    assert!(limiter.admit(&caller).await.unwrap().admitted);
+    time.set(Duration::from_secs(61));
+    let moving = HalfMoved::slots_of([limiter.key_of(&caller)]);
+    assert!(limiter.admit(&caller).await.unwrap().admitted);
+    assert!(!limiter.admit(&caller).await.unwrap().admitted);
     drop(moving);
 }
 

@@ -11,6 +11,7 @@ use storefront::stores::{
 };
 use storefront::{Keys, Layout, StoreError};
 
+use crate::shop::moving::Moving;
 use crate::shop::{Wire, in_each_layout, own_keys};
 
 /// Redis keeps a place in 26 bits each way, so to half of 0.6 m by 0.3 m, and tells metres with four digits.
@@ -117,7 +118,9 @@ async fn two_round_trips_find_stores_and_one_changes_one() {
         stores.relocate(&id("a"), place).await.unwrap();
         stores.remove(&id("b")).await.unwrap();
         let radius = Area::Circle { radius: 10.0 };
-        assert_eq!(wire.round_trips_of(stores.near(place, radius, 9, noon())).await, 2);
+        // On a cluster one command for each of the two found, both in flight at once.
+        let commands = if keys.layout() == Layout::Cluster { 3 } else { 2 };
+        assert_eq!(wire.round_trips_of(stores.near(place, radius, 9, noon())).await, commands);
         assert_eq!(wire.round_trips_of(stores.put(&store("b", place))).await, 1);
         assert_eq!(wire.round_trips_of(stores.relocate(&id("a"), place)).await, 1);
         assert_eq!(wire.round_trips_of(stores.remove(&id("a"))).await, 1);
@@ -280,4 +283,20 @@ fn stores_of_a_town_are_found_as_measured_by_hand() {
 #[test]
 fn stores_of_the_world_are_found_as_measured_by_hand() {
     against_measuring_by_hand(-180.0..=180.0, -HIGHEST_LATITUDE..=HIGHEST_LATITUDE, 3.0..7.0);
+}
+
+#[tokio::test]
+async fn stores_are_found_while_their_slots_move() {
+    let (wire, keys) = (Wire::cluster().await, own_keys(Layout::Cluster));
+    let stores = Stores::new(wire, keys.clone());
+    let here = at(10.0, 53.55);
+    for number in 0..20 {
+        stores.put(&store(&format!("store-{number}"), here)).await.unwrap();
+    }
+    let moving = Moving::slots_of([keys.stores()]);
+    for _ in 0..100 {
+        let near = stores.near(here, Area::Circle { radius: 1e3 }, 20, noon()).await.unwrap();
+        assert_eq!(near.len(), 20);
+    }
+    assert!(moving.end() > 1);
 }

@@ -130,6 +130,16 @@ local function slide(cart, ttl)
   leave(cart)
 end
 
+-- Removes the cart whose three keys begin at KEYS[first]; how many of them there were. One by one: where a slot arrives, a
+-- command with several keys fails if one of them is not there.
+local function unlink(first)
+  local removed = 0
+  for i = first, first + 2 do
+    removed = removed + redis.call('UNLINK', KEYS[i])
+  end
+  return removed
+end
+
 -- Publishes what has happened to the cart. sku is nil where a change concerns the whole of it.
 local function publish(cart, event, owner, sku, change)
   local lines, units, total = count(cart)

@@ -12,7 +12,7 @@ if not cart and refusal[1] ~= 'MALFORMED' then
 end
 cart = cart or {channel = ARGV[1], lines = {}}
 local lines, units = count(cart)
-if redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3]) > 0 then
+if unlink(1) > 0 then
   cart.lines = {}
   publish(cart, 'cleared', ARGV[2], nil, -units)
 end

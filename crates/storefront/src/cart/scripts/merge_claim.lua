@@ -25,7 +25,7 @@ end
 if #claimed == 0 then
   return {'NOTHING'}
 end
-redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3])
+unlink(1)
 redis.call('HSET', KEYS[4], 'id', ARGV[2], 'user', ARGV[3])
 for i = 1, #claimed, 2 do
   redis.call('HSET', KEYS[4], claimed[i], claimed[i + 1])

@@ -11,5 +11,9 @@ if redis.call('HEXISTS', KEYS[4], ARGV[1]) == 0 then
   return {'NOT_IN_LINE'}
 end
 local answer = serve(sale, ARGV[1])
+-- If these are the first who have bought, the key is new.
+if #answer > 0 then
+  redis.call('PEXPIREAT', KEYS[2], sale.kept_until)
+end
 table.insert(answer, 1, 'LEFT')
 return answer

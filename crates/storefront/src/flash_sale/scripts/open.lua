@@ -30,6 +30,8 @@ end
 redis.call('HSET', KEYS[1], 'left', ARGV[5], 'sold', 0, 'numbers', 0)
 redis.call('PEXPIREAT', KEYS[1], ARGV[8])
 -- Last, and not the sale's own key, which is written anew: while its slot moves a script that asks for a key which it has
--- deleted fails in its middle.
-redis.call('DEL', KEYS[2], KEYS[3], KEYS[4])
+-- deleted fails in its middle. One by one: where a slot arrives, a command with several keys fails if one of them is not there.
+for i = 2, 4 do
+  redis.call('DEL', KEYS[i])
+end
 return {'OPENED'}

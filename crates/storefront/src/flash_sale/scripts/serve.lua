@@ -41,7 +41,6 @@ local function serve(sale, leaving)
     rank = rank + 1
   end
   redis.call('HSET', KEYS[1], 'left', sale.left, 'sold', sale.sold)
-  redis.call('PEXPIREAT', KEYS[2], sale.kept_until)
   -- They leave the line last, and the line is not touched again: without anybody in it its keys are gone, and while their
   -- slot moves a script that asks for a key which is gone fails in its middle.
   for first = 1, #gone, 1000 do

@@ -6,7 +6,8 @@ local before = tonumber(redis.call('GET', KEYS[2]) or ARGV[#ARGV])
 local passed = math.floor((ARGV[#ARGV] - before) / 1000)
 local left = redis.call('PTTL', KEYS[1])
 if left >= 0 and passed >= left then
-  redis.call('UNLINK', KEYS[1])
+  -- Not UNLINK: while its slot moves, a script that asks for a key which it has deleted fails in its middle.
+  redis.call('SET', KEYS[1], '0', 'PX', ARGV[3])
 elseif left >= 0 and passed > 0 then
   redis.call('PEXPIRE', KEYS[1], left - passed)
 end
