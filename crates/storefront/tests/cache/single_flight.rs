@@ -118,10 +118,12 @@ async fn one_loads_over_connections_that_break() {
 #[tokio::test(flavor = "multi_thread")]
 async fn when_a_loader_panics_or_never_returns_somebody_else_takes_over() {
     in_each_layout(async |wire, keys| {
-        let cache = Cache::new(wire, keys.clone(), sleep).with_load_time(Duration::from_secs(1));
+        let cache = Cache::new(wire, keys.clone(), sleep);
         for panics in [true, false] {
             let key = product(&keys, if panics { "panics" } else { "hangs" });
-            let (his, his_key, begun) = (cache.clone(), key.clone(), Arc::new(Notify::new()));
+            // Only he has so little time: whoever takes over must not be too late as well.
+            let his = cache.clone().with_load_time(Duration::from_secs(1));
+            let (his_key, begun) = (key.clone(), Arc::new(Notify::new()));
             let tell = Arc::clone(&begun);
             let dead = tokio::spawn(async move {
                 let load = || async {
@@ -173,10 +175,11 @@ async fn a_loader_who_cannot_store_lets_the_next_one_load_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_loader_brings_too_late_is_his_callers_and_is_not_stored() {
     in_each_layout(async |wire, keys| {
-        let cache = Cache::new(wire, keys.clone(), sleep).with_load_time(Duration::from_millis(500));
+        let cache = Cache::new(wire, keys.clone(), sleep);
         let key = product(&keys, "123");
-        let (slow, slow_key, begun, go) =
-            (cache.clone(), key.clone(), Arc::new(Notify::new()), Arc::new(Notify::new()));
+        // Only he has so little time: whoever takes over must not be too late as well.
+        let slow = cache.clone().with_load_time(Duration::from_millis(500));
+        let (slow_key, begun, go) = (key.clone(), Arc::new(Notify::new()), Arc::new(Notify::new()));
         let (tell, wait) = (Arc::clone(&begun), Arc::clone(&go));
         let slow = tokio::spawn(async move {
             let load = || async {
@@ -214,7 +217,7 @@ async fn a_load_that_fails_is_the_callers_error_and_the_next_one_loads_at_once()
 async fn who_waits_asks_seldom_and_not_for_ever() {
     in_each_layout(async |wire, keys| {
         let key = product(&keys, "123");
-        let holder = Cache::new(wire.clone(), keys.clone(), sleep);
+        let holder = Cache::new(wire.clone(), keys.clone(), sleep).with_load_time(Duration::from_mins(10));
         let (begun, stop) = (Notify::new(), Notify::new());
         let holds = holder.get_or_load(&key, || async {
             begun.notify_one();

@@ -58,7 +58,9 @@ async fn an_abandoned_cart_is_gone_with_all_its_keys() {
         shop.cart.add(&user, &mug, units(5), Some(Duration::from_mins(1))).await.unwrap();
         until("the cart has expired", async || shop.cart.contents(&user).await.unwrap().lines == 0).await;
         for key in shop.keys.all_of_cart(&user) {
-            assert_eq!(shop.send(&["EXISTS", &key]).await, Value::Int(0), "{} {key}", shop.kind);
+            // Redis 7.0 reads the clock again for each PEXPIRE of a script, so another key may live a millisecond longer.
+            until(&format!("{key} is gone"), async || shop.send(&["EXISTS", &key]).await == Value::Int(0))
+                .await;
         }
     })
     .await;

@@ -184,7 +184,7 @@ async fn everything_ends_with_the_sale() {
         sales.open(&sale).await.unwrap();
         let gone = i64::try_from(sale.ends + 300_000).unwrap();
         // A key that moves takes along how long it has to live, not until when: some milliseconds are lost on the way.
-        let ends = |at: &Value| matches!(at, Value::Int(at) if at.abs_diff(gone) < 1_000);
+        let ends = |at: &Value| matches!(at, Value::Int(at) if at.abs_diff(gone) < 10_000);
         let all_end = async |what: &str| {
             for key in keys.flash_sale().all() {
                 let at = wire.send(&["PEXPIRETIME", key]).await;
@@ -210,8 +210,14 @@ async fn everything_ends_with_the_sale() {
 
         let short = FlashSale::new(wire.clone(), keys.clone()).with_kept(Duration::ZERO);
         wire.send(&["DEL", &keys.flash_sale().sale]).await;
-        let now = short.now().await.unwrap();
-        short.open(&NewSale { starts: now, ends: now + 200, ..sale }).await.unwrap();
+        loop {
+            let now = short.now().await.unwrap();
+            match short.open(&NewSale { starts: now, ends: now + 200, ..sale.clone() }).await {
+                Ok(()) => break,
+                // A machine so slow that the sale is over before it begins.
+                Err(error) => assert!(matches!(error, OpenError::Over), "{error}"),
+            }
+        }
         until("the sale is gone", async || short.sale().await.unwrap().is_none()).await;
     })
     .await;

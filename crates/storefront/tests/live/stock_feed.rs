@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use proptest::prelude::*;
@@ -181,6 +181,9 @@ impl Watched {
     }
 }
 
+/// Changes of the stock that is watched.
+const CHANGES: u32 = 400;
+
 /// Follows the stock until `over` and all is read; is cut off after every `stays` messages, and away for a while.
 async fn watch(
     wire: Wire,
@@ -190,6 +193,7 @@ async fn watch(
     over: Arc<AtomicBool>,
     ready: Arc<AtomicUsize>,
 ) -> Watched {
+    let begun = Instant::now();
     let feed = StockFeed::new(wire, keys.clone());
     let product = sku("PROD123");
     let mut watched =
@@ -211,6 +215,17 @@ async fn watch(
                     watched.note();
                 }
                 Ok(None) => break,
+                // Who stays hears the last change, too, however long it is under way.
+                Err(_)
+                    if stays == usize::MAX
+                        && watched.view.stock().is_none_or(|stock| stock.version < u64::from(CHANGES)) =>
+                {
+                    assert!(
+                        begun.elapsed() < Duration::from_mins(1),
+                        "only {:?} was heard",
+                        watched.view.stock()
+                    );
+                }
                 // Silence, and nothing more will come: but the last may have been lost, so a last look.
                 Err(_) if over.load(Ordering::SeqCst) => {
                     watched.view.read(feed.snapshot(&product).await.unwrap());
@@ -229,7 +244,6 @@ async fn watch(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn subscribers_that_are_cut_off_end_with_the_right_level() {
-    const CHANGES: u32 = 400;
     in_each_layout(async |wire, keys| {
         let (over, ready) = (Arc::new(AtomicBool::new(false)), Arc::<AtomicUsize>::default());
         let mut subscribers = JoinSet::new();

@@ -16,11 +16,11 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use lab_connection::connection::InTurn;
 use lab_server::{Cluster, Server};
 use moving::Restless;
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
 use redis::cluster::ClusterClientBuilder;
-use redis::cluster_async::ClusterConnection;
 use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisFuture, Value};
 use storefront::{
     Cart, CartOwner, Catalogue, ItemExpiry, Keys, Layout, NewUser, Product, Quantity, Representation,
@@ -55,7 +55,7 @@ pub struct Wire {
 enum To {
     One(MultiplexedConnection),
     Reconnecting(ConnectionManager),
-    Many(ClusterConnection),
+    Many(InTurn),
 }
 
 impl Wire {
@@ -99,14 +99,14 @@ impl Wire {
 }
 
 /// A connection on which nothing is counted.
-pub async fn bare_connection() -> ClusterConnection {
+pub async fn bare_connection() -> InTurn {
     connect(cluster(), PATIENCE).await
 }
 
-async fn connect(cluster: &Cluster, patience: Duration) -> ClusterConnection {
+async fn connect(cluster: &Cluster, patience: Duration) -> InTurn {
     let client = ClusterClientBuilder::new(cluster.urls())
         // Otherwise the first retry waits for more than a second, and that of a slot on the move for as long.
-        .retries(100)
+        .retries(2_000)
         .min_retry_wait(5)
         .retry_wait_formula(50, 1)
         .response_timeout(patience)
@@ -114,7 +114,7 @@ async fn connect(cluster: &Cluster, patience: Duration) -> ClusterConnection {
         .connection_timeout(CONNECTING)
         .build()
         .unwrap();
-    client.get_async_connection().await.unwrap()
+    InTurn::new(client.get_async_connection().await.unwrap())
 }
 
 impl Wire {
