@@ -11,8 +11,9 @@ mod logins;
 mod traffic;
 
 use lab_runner::{Comparison, Lesson, LessonError, Outcome, Page};
-use storefront::StoreError;
+use redis::AsyncTypedCommands;
 use storefront::limits::{Counting, Window};
+use storefront::{Keys, StoreError};
 
 pub use self::all_at_once::CountRequests;
 pub use self::endless::StartWindow;
@@ -34,6 +35,8 @@ pub static LESSON: Lesson = Lesson {
 /// Callers and requests of the comparison, so ten requests each.
 const CALLERS: usize = 50;
 const REQUESTS: usize = 500;
+/// Seconds for which keys are left that would soon be gone.
+const A_WHILE: i64 = 3_600;
 
 async fn teach(page: &mut Page) -> Outcome {
     let keys = keys_on(page.target());
@@ -51,13 +54,21 @@ async fn teach(page: &mut Page) -> Outcome {
     traffic::through_all(page, &keys).await?;
     compare(page, &requests).await?;
     logins::guess_passwords(page, &keys).await?;
+    leave_for_insight(page, &keys).await
+}
 
-    let address = logins::ADDRESS;
-    page.keys([
-        keys.rate_limit(&first_window::caller(), &Window::minute()),
-        keys.failed_login(address),
-        keys.blocked_ip(address),
-    ]);
+async fn leave_for_insight(page: &mut Page, keys: &Keys) -> Outcome {
+    let window = keys.rate_limit(&first_window::caller(), &Window::minute());
+    let (failed, block) = (keys.failed_login(logins::ADDRESS), keys.blocked_ip(logins::ADDRESS));
+    page.say(
+        "A minute's window and a block of four minutes end before one has opened Redis Insight. So that you find them there, \
+         both get an hour.",
+    );
+    let mut redis = page.redis();
+    for key in [&window, &block] {
+        redis.expire(key, A_WHILE).await?;
+    }
+    page.keys([window, failed, block]);
     Ok(())
 }
 
