@@ -268,6 +268,8 @@ fn replies_in_pieces_of_one_byte_are_understood() {
     });
     let mut loader = proxy.loader();
     loader.endpoint.password = Some(server.password().into());
+    // Nothing is late here, however slow the machine.
+    loader.patience = Duration::from_mins(1);
     let mut source = Sets::of(2_000);
     assert_eq!(load(&loader, &mut source).unwrap().records, 2_000);
     assert_eq!(stored_on(&server), source.expected());

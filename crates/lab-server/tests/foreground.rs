@@ -68,10 +68,10 @@ fn alive(pids: &[String]) -> bool {
     pids.iter().any(|pid| Path::new("/proc").join(pid).exists())
 }
 
-fn within_two_seconds(what: &str, done: impl Fn() -> bool) {
+fn soon(what: &str, done: impl Fn() -> bool) {
     let start = Instant::now();
     while !done() {
-        assert!(start.elapsed() < Duration::from_secs(2), "after 2 s {what}");
+        assert!(start.elapsed() < Duration::from_secs(30), "after 30 s {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -112,8 +112,8 @@ fn a_killed_owner_leaves_nothing() {
     assert_eq!(pids.len(), 3);
     owner.signal(Signal::KILL);
     owner.process.wait().unwrap();
-    within_two_seconds("a server is still running", || !alive(&pids));
-    within_two_seconds("a directory is still there", || owner.directories().is_empty());
+    soon("a server is still running", || !alive(&pids));
+    soon("a directory is still there", || owner.directories().is_empty());
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn what_a_killed_owner_and_its_keeper_left_is_swept_by_the_next() {
     assert!(alive(&pids) && left[0].exists());
 
     let mut second = Owner::start_in(first.temporary, &[]);
-    within_two_seconds("the orphan is still running", || !alive(&pids));
+    soon("the orphan is still running", || !alive(&pids));
     assert!(!left[0].exists());
     second.signal(Signal::INT);
     assert_eq!(second.process.wait().unwrap().code(), Some(0));

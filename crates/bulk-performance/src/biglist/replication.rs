@@ -6,7 +6,7 @@ use redis::aio::ConnectionLike;
 use redis::{RedisResult, Value};
 
 /// How long a replica may take to catch up before we say so.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a server says of its replication.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What users take in memory, asked in two ways: key by key, and as the growth of the whole server.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lab_connection::Connection;
 use lab_runner::LessonError;
@@ -91,9 +91,9 @@ pub async fn kept_as(keys: &[String], connection: &mut Connection) -> RedisResul
 
 /// Between two readings of the memory.
 const BETWEEN_READINGS: Duration = Duration::from_millis(10);
-/// A server that does not become quiet is believed after this time. Redis 7.0 shrinks its table of keys by a clock that
-/// ticks ten times a second.
-const PATIENCE: Duration = Duration::from_millis(300);
+/// A server that does not become quiet is believed after so many readings, 300 ms in all. Redis 7.0 shrinks its table of keys
+/// by a clock that ticks ten times a second.
+const READINGS: u32 = 30;
 /// What may be left of earlier users, as bytes: less than a byte a user.
 const REMNANT: u64 = 1_000;
 
@@ -123,10 +123,11 @@ impl Growth {
 /// Bytes in use, without those of clients, once the server has freed and resized what it does in the background, and
 /// is down to `most`.
 async fn settled(most: u64, connection: &mut Connection) -> RedisResult<u64> {
-    let begun = Instant::now();
+    let mut readings = 0;
     loop {
         let now = in_use(connection).await?;
-        if (!now.busy && now.bytes <= most) || begun.elapsed() > PATIENCE {
+        readings += 1;
+        if (!now.busy && now.bytes <= most) || readings > READINGS {
             return Ok(now.bytes);
         }
         tokio::time::sleep(BETWEEN_READINGS).await;

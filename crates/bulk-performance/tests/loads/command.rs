@@ -112,7 +112,7 @@ fn a_load_that_was_killed_goes_on_and_ends_as_if_nothing_had_happened() {
 fn a_load_that_was_killed_while_it_wrote_indexes_gets_all_of_them() {
     let load = LONG_LOADS[0];
     let undisturbed = on(&Server::start().unwrap(), load).end().document(0);
-    let server = Server::start().unwrap();
+    let server = slow().start().unwrap();
     let mut own = own(&server);
     on(&server, load).until(|| own.exists("users_by_salary").unwrap()).kill("-KILL");
     let report = on(&server, &resumed(load)).end().document(0);
@@ -124,7 +124,7 @@ fn a_load_that_was_killed_while_it_wrote_indexes_gets_all_of_them() {
 #[test]
 fn ctrl_c_says_how_to_go_on() {
     for load in LONG_LOADS {
-        let server = Server::start().unwrap();
+        let server = slow().start().unwrap();
         let mut own = own(&server);
         let first = ["user:1", "user_text:1", "biglist"];
         let ended = on(&server, load).until(|| own.exists::<_, u64>(&first).unwrap() > 0).kill("-INT");
@@ -242,8 +242,9 @@ fn memory_does_not_grow_with_the_load() {
     assert!(many < 40e6, "{many}");
 }
 
-/// A server that keeps what it acknowledged, and is slower than the command because of that: how far a load has come is
-/// written down only when replies are read, and while the server is the faster one, that is late.
+/// A server that keeps what it acknowledged, and is slower than the command because of that. How far a load has come is
+/// written down only when replies are read, and while the server is the faster one, that is late; and a signal is to arrive
+/// while there is still something to write.
 fn slow() -> Builder {
     Server::builder().config("appendonly", "yes").config("appendfsync", "always")
 }

@@ -11,7 +11,7 @@ use crate::{Builder, Choice, Error, Program, Server, directory};
 use birth::Birth;
 
 /// What holds, unless the builder says otherwise, once the cluster is formed; while it forms, other values do.
-const NODE_TIMEOUT: (&str, &str) = ("cluster-node-timeout", "2000");
+const NODE_TIMEOUT: (&str, &str) = ("cluster-node-timeout", "5000");
 const FULL_COVERAGE: (&str, &str) = ("cluster-require-full-coverage", "yes");
 
 /// A cluster whose nodes all agree that every slot is served. Dropping it ends every node.
