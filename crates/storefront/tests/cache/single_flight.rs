@@ -87,11 +87,12 @@ async fn one_loads_over_connections_that_break() {
     let breaking = Breaking::in_front_of(server(), 9).await;
     let keys = own_keys(Layout::Standalone);
     let loads = Arc::new(AtomicUsize::new(0));
-    let mut crowd = JoinSet::new();
+    let (mut crowd, mut caches) = (JoinSet::new(), Vec::new());
     for _ in 0..10 {
         let wire = Wire::reconnecting(breaking.url()).await;
         // A loader who never hears that it is his turn is waited for this long.
         let cache = Cache::new(wire, keys.clone(), sleep).with_load_time(Duration::from_secs(1));
+        caches.push(cache.clone());
         for _ in 0..10 {
             let (cache, key, loads) = (cache.clone(), product(&keys, "123"), Arc::clone(&loads));
             crowd.spawn(async move {
@@ -112,7 +113,11 @@ async fn one_loads_over_connections_that_break() {
     }
     crowd.join_all().await;
     assert!(breaking.broken() > 5, "only {} connections broke", breaking.broken());
-    assert_eq!(loads.load(Ordering::Relaxed), 1);
+    // What was loaded can be lost twice on its way to the server, seldom; whose load that was says so, and another loads.
+    let said = |cache: &Cache<Wire>| cache.statistics().late + cache.statistics().not_stored;
+    let lost: u64 = caches.iter().map(said).sum();
+    let loads = loads.load(Ordering::Relaxed) as u64;
+    assert!((1..=1 + lost).contains(&loads), "{loads} loads, {lost} of them were not stored");
 }
 
 #[tokio::test(flavor = "multi_thread")]
