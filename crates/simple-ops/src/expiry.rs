@@ -148,7 +148,7 @@ async fn until_gone(page: &Page, key: &str) -> Outcome {
     let mut redis = page.quietly();
     let asked = Instant::now();
     loop {
-        // The clock first: a look that comes late is a look.
+        // The clock is read before the look, so that a slow answer still counts.
         let patient = asked.elapsed() <= PATIENCE;
         if !redis.exists(key).await? {
             return Ok(());

@@ -144,9 +144,9 @@ impl<C: ConnectionLike + Clone> Catalogue<C> {
     pub async fn remove(&self, sku: &Sku) -> Result<bool, StoreError> {
         match self.keys.layout() {
             Layout::Standalone => {
-                let mut script = REMOVE.key(self.keys.skus());
-                script.key(self.keys.sku_names()).key(self.keys.sku(sku)).arg(sku.as_str());
-                removed(script::run(&script, &self.connection).await?)
+                let mut call = REMOVE.key(self.keys.skus());
+                call.key(self.keys.sku_names()).key(self.keys.sku(sku)).arg(sku.as_str());
+                removed(script::run(&call, &self.connection).await?)
             }
             Layout::Cluster => {
                 let unlinked: bool = redis::cmd("UNLINK")
@@ -158,19 +158,14 @@ impl<C: ConnectionLike + Clone> Catalogue<C> {
         }
     }
 
-    /// All products by SKU, read in pages of some 500: two round trips for each page, and one more.
+    /// All products by SKU, read in pages of some 500: two round trips for each page. On a cluster one for each product
+    /// instead, all of a page at once, and the list of SKUs is read again if it has moved meanwhile.
     pub async fn list(&self) -> Result<Vec<Product>, StoreError> {
         // HSCAN may give a field twice; the set does not.
         let mut skus = BTreeSet::new();
-        // Its cursor leads nowhere when the Hash has moved to another server between two pages, and fields are passed over.
-        // So it is read again until as many were seen as there were at its beginning.
-        loop {
-            let count: usize =
-                redis::cmd("HLEN").arg(self.keys.skus()).query_async(&mut self.connection.clone()).await?;
-            self.scan_skus(&mut skus).await?;
-            if skus.len() >= count {
-                break;
-            }
+        match self.keys.layout() {
+            Layout::Standalone => self.scan_skus(&mut skus).await?,
+            Layout::Cluster => self.scan_moving_skus(&mut skus).await?,
         }
         let skus: Vec<Sku> = skus.into_iter().collect();
         let mut products = Vec::with_capacity(skus.len());
@@ -178,6 +173,20 @@ impl<C: ConnectionLike + Clone> Catalogue<C> {
             products.extend(self.get_many(page).await?.into_iter().flatten());
         }
         Ok(products)
+    }
+
+    /// A cursor leads nowhere when the Hash has moved to another server between two pages, and fields are passed over. So it
+    /// is read again until as many were seen as there were at its beginning. What is put meanwhile counts among those, so it
+    /// can hide one that was passed over; a list that changes is never exact.
+    async fn scan_moving_skus(&self, skus: &mut BTreeSet<Sku>) -> Result<(), StoreError> {
+        loop {
+            let count: usize =
+                redis::cmd("HLEN").arg(self.keys.skus()).query_async(&mut self.connection.clone()).await?;
+            self.scan_skus(skus).await?;
+            if skus.len() >= count {
+                return Ok(());
+            }
+        }
     }
 
     async fn scan_skus(&self, skus: &mut BTreeSet<Sku>) -> Result<(), StoreError> {
@@ -203,20 +212,20 @@ impl<C: ConnectionLike + Clone> Catalogue<C> {
 
     /// Enters a product in the indexes, on one server also its Hash; takes its name from `ghost` if that has it.
     async fn index(&self, product: &Product, ghost: Option<&Sku>) -> Result<Reply, RedisError> {
-        let mut script = PUT.key(self.keys.skus());
-        script.key(self.keys.sku_names());
+        let mut call = PUT.key(self.keys.skus());
+        call.key(self.keys.sku_names());
         if self.keys.layout() == Layout::Standalone {
-            script.key(self.keys.sku(&product.sku));
+            call.key(self.keys.sku(&product.sku));
         }
-        script.arg(product.sku.as_str()).arg(product.name.as_str()).arg(product.price.to_string());
-        script.arg(ghost.map_or("", Sku::as_str));
-        script::run(&script, &self.connection).await
+        call.arg(product.sku.as_str()).arg(product.name.as_str()).arg(product.price.to_string());
+        call.arg(ghost.map_or("", Sku::as_str));
+        script::run(&call, &self.connection).await
     }
 
     async fn remove_from_indexes(&self, sku: &Sku) -> Result<bool, StoreError> {
-        let mut script = REMOVE.key(self.keys.skus());
-        script.key(self.keys.sku_names()).arg(sku.as_str());
-        removed(script::run(&script, &self.connection).await?)
+        let mut call = REMOVE.key(self.keys.skus());
+        call.key(self.keys.sku_names()).arg(sku.as_str());
+        removed(script::run(&call, &self.connection).await?)
     }
 
     fn parse(&self, sku: &Sku, fields: Two) -> Result<Option<Product>, StoreError> {

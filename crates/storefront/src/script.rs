@@ -3,12 +3,13 @@ use redis::{FromRedisValue, RedisError, ScriptInvocation};
 
 /// Runs a script, and once more if the end of a key kept it from running the first time.
 ///
-/// A server asks whether the keys of a script are there before it begins, and from then on the script's own commands are asked
-/// again. While a slot is half way to another server, a key that is not there counts as one that has moved: the script is
-/// told to come back. But one whose TTL ends between the two is only missed inside, and the script fails. Where the slot arrives
-/// only a command with several keys misses one, and Redis 8 has a text of its own for that. Our scripts look at every key that
-/// can end before they write anything, or take back what they wrote. So they can begin again: the server then knows what is
-/// missing.
+/// A server looks for the keys of a script before it begins, and again for those of each command inside. While a slot is half
+/// way to another server, a key that is not there counts as moved: at the first look the caller is told to try again or to
+/// ask elsewhere, which redis-rs does; at the second the script fails. A key whose TTL ends between the two is met by the
+/// second look only.
+///
+/// This is for scripts that have changed nothing by then, or take it back: ours read every key that can end before they
+/// write. A script that touches a key which it has itself emptied fails the same way, and would be done twice.
 pub(crate) async fn run<T: FromRedisValue>(
     call: &ScriptInvocation<'_>,
     connection: &(impl ConnectionLike + Clone),
@@ -20,7 +21,7 @@ pub(crate) async fn run<T: FromRedisValue>(
     }
 }
 
-/// The error has no code of its own, on any server.
+/// The error has no code of its own. The second text is that of Redis 8 for commands with several keys.
 fn missed_a_key(error: &RedisError) -> bool {
     const TEXTS: [&str; 2] = ["non local key in a cluster node", "accessed during rehashing of the slot"];
     error.detail().is_some_and(|detail| TEXTS.iter().any(|text| detail.contains(text)))

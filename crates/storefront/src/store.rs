@@ -47,7 +47,8 @@ impl StoreError {
     }
 }
 
-/// For an error with a variant `Store`: an error of redis-rs becomes one of these with `?`, and is found in it again.
+/// For an error of which only the variant `Store` holds an error of Redis: `?` turns one of redis-rs into that, and
+/// `redis_error()` gives it back.
 macro_rules! holds_store_error {
     ($error:ty) => {
         impl From<redis::RedisError> for $error {

@@ -151,7 +151,7 @@ impl<C: ConnectionLike + Clone> Stores<C> {
     /// Up to `most` stores (at most [`MOST_NEAR`]) within an area around a place, the nearest first, and whether each is
     /// open at a local time.
     ///
-    /// Two round trips: the map, then all the stores found, all at once. A store that is removed between the two is
+    /// Two round trips: the map, then all the stores found; on a cluster one for each of those, all at once. A store that is removed between the two is
     /// left out. The search takes O(n + log m) for n stores in the squares around the area and m in all; a circle that
     /// reaches over a pole looks at all of them.
     pub async fn near(
@@ -177,9 +177,11 @@ impl<C: ConnectionLike + Clone> Stores<C> {
             return Ok(Vec::new());
         }
 
+        // On a cluster not in one pipeline, though they share a slot: while that moves, redis-rs says ASKING once for all of
+        // a pipeline, and it holds for the first command only.
         let commands = places
             .iter()
-            .map(|(id, _)| redis::cmd("HMGET").arg(self.keys.store(id)).arg("name").arg(&DAYS).to_owned());
+            .map(|(id, _)| redis::cmd("HMGET").arg(self.keys.store(id)).arg("name").arg(&DAYS).take());
         let stored: Vec<Vec<Option<Vec<u8>>>> =
             together(&self.connection, self.keys.layout(), commands.collect()).await?;
         let mut near = Vec::new();

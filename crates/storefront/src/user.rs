@@ -76,10 +76,10 @@ impl<C: ConnectionLike + Clone> Users<C> {
     /// Creates a user with this number; never overwrites one. One round trip, two on a cluster.
     pub async fn create_with_id(&self, id: UserId, new: NewUser) -> Result<User, CreateUserError> {
         let mut connection = self.connection.clone();
-        let mut script = CREATE.key(self.keys.user(id));
+        let mut call = CREATE.key(self.keys.user(id));
         match self.keys.layout() {
             Layout::Standalone => {
-                script.key(self.keys.users());
+                call.key(self.keys.users());
             }
             // The index is in another slot. It comes first: a number in it without a Hash is passed over by `list`, a
             // Hash without its number would never be listed.
@@ -88,8 +88,8 @@ impl<C: ConnectionLike + Clone> Users<C> {
                 add.exec_async(&mut connection).await?;
             }
         }
-        script.arg(id.get()).arg(new.first_name.as_str()).arg(new.last_name.as_str());
-        let reply: Reply = script::run(&script, &connection).await?;
+        call.arg(id.get()).arg(new.first_name.as_str()).arg(new.last_name.as_str());
+        let reply: Reply = script::run(&call, &connection).await?;
         match reply.outcome.as_str() {
             "CREATED" => Ok(User { id, first_name: new.first_name, last_name: new.last_name }),
             "TAKEN" => Err(CreateUserError::Taken(id)),

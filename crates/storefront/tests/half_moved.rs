@@ -248,8 +248,9 @@ async fn a_pause_ends_between_the_servers_look_at_the_keys_and_the_script() {
     let guard = LoginGuard::new(shop::bare_connection().await, keys);
     for _ in 0..200 {
         wire.send(&["SET", &failed, "5"]).await;
-        wire.send(&["SET", &block, "5", "PX", "8"]).await;
+        wire.send(&["SET", &block, "5"]).await;
         let moving = HalfMoved::slots_of([&block]);
+        wire.send(&["PEXPIRE", &block, "8"]).await;
         let attempts = async {
             loop {
                 if let Attempt::Allowed { left, .. } = guard.attempt(address, None).await.unwrap() {

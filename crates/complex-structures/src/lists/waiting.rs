@@ -126,7 +126,7 @@ async fn give_up(page: &Page, keys: &Keys) -> Outcome {
 async fn until_more_wait_than(page: &Page, before: u64) -> Outcome {
     let asked = Instant::now();
     loop {
-        // The clock first: a look that comes late is a look.
+        // The clock is read before the look, so that a slow answer still counts.
         let patient = asked.elapsed() <= PATIENCE;
         if blocked_clients(page).await? > before {
             return Ok(());

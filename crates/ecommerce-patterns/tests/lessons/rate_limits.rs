@@ -37,7 +37,7 @@ async fn the_page_counts_the_damage_of_the_naive_ways_and_none_of_the_right_ones
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_keys_of_the_seeds_are_left_with_most_of_their_time() {
+async fn the_keys_of_the_seeds_are_left_for_an_hour() {
     let target = open(false).await;
     let taught = take(&target, PatternLesson::RateLimits).await;
     let names = ["blocked_ip:203.0.113.7", "failed_login:203.0.113.7", "rate_limit:api_key:minute"];

@@ -149,12 +149,12 @@ impl<C: ConnectionLike + Clone> Cache<C> {
     /// one arrived. (Of what was stored the first time, the second says that it came too late: one more in the statistics.)
     pub(super) async fn invoke<T: FromRedisValue>(
         &self,
-        script: &ScriptInvocation<'_>,
+        call: &ScriptInvocation<'_>,
         key: &CacheKey,
     ) -> Result<T, StoreError> {
-        let end = match script::run(script, &self.connection).await {
+        let end = match script::run(call, &self.connection).await {
             Err(error) if error.is_io_error() && !error.is_timeout() => {
-                script::run(script, &self.connection).await
+                script::run(call, &self.connection).await
             }
             end => end,
         };

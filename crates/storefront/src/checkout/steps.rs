@@ -69,7 +69,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
     }
 
     /// Third step: makes the holds outlive the charge, and says that money is about to be asked for. Two round trips and
-    /// one for each line, those all at once.
+    /// one for each line, those all at once; one more if somebody else has finished the order meanwhile.
     pub async fn begin_payment<P: std::error::Error>(
         &self,
         order: &Order,

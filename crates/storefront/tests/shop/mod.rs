@@ -105,7 +105,8 @@ pub async fn bare_connection() -> InTurn {
 
 async fn connect(cluster: &Cluster, patience: Duration) -> InTurn {
     let client = ClusterClientBuilder::new(cluster.urls())
-        // Otherwise the first retry waits for more than a second, and that of a slot on the move for as long.
+        // Otherwise the first retry waits for more than a second, and that of a slot on the move for as long. So many of them
+        // are a minute: a slot is not half way for longer.
         .retries(2_000)
         .min_retry_wait(5)
         .retry_wait_formula(50, 1)

@@ -138,9 +138,9 @@ static FAILED: AtomicUsize = AtomicUsize::new(0);
 
 /// The patterns let such a script run once more, which is right if it has written nothing. So it is counted here.
 pub fn note_failed_scripts(reply: &redis::RedisResult<Value>) {
-    if let Err(error) = reply
-        && error.to_string().contains("non local key")
-    {
+    let Err(error) = reply else { return };
+    let text = error.to_string();
+    if ["non local key", "accessed during rehashing"].iter().any(|missed| text.contains(missed)) {
         FAILED.fetch_add(1, Ordering::Relaxed);
     }
 }
