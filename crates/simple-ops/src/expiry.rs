@@ -7,7 +7,7 @@ mod idle;
 use std::time::{Duration, Instant};
 
 use lab_runner::table::Facts;
-use lab_runner::{Lesson, LessonError, Need, Outcome, Page};
+use lab_runner::{Lesson, LessonError, Need, Outcome, Page, Patience};
 use redis::{AsyncTypedCommands, ExistenceCheck, Expiry, SetExpiry, SetOptions};
 
 use self::idle::IdleKeys;
@@ -145,18 +145,12 @@ async fn look_at_an_expired_key(page: &Page, keys: &Keys) -> Outcome {
 
 /// Waits for the deadline of a key, off the page.
 async fn until_gone(page: &Page, key: &str) -> Outcome {
-    let mut redis = page.quietly();
-    let asked = Instant::now();
-    loop {
-        // The clock is read before the look, so that a slow answer still counts.
-        let patient = asked.elapsed() <= PATIENCE;
-        if !redis.exists(key).await? {
-            return Ok(());
-        } else if !patient {
-            return Err(LessonError::Check(format!("{key} is gone soon after its deadline")));
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+    let (mut redis, mut patience) = (page.quietly(), Patience::of(PATIENCE));
+    let claim = format!("{key} is gone soon after its deadline");
+    while redis.exists(key).await? {
+        patience.look_again(&claim).await?;
     }
+    Ok(())
 }
 
 async fn wait_for_the_memory(page: &Page, idle: &IdleKeys) -> Outcome {

@@ -1,8 +1,8 @@
 //! Fields that expire while the rest of the Hash stays.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use lab_runner::{LessonError, Need, Outcome, Page};
+use lab_runner::{Need, Outcome, Page, Patience};
 use redis::{AsyncTypedCommands, RedisResult};
 
 /// Valkey has it since 9.0, Redis since 7.4.
@@ -81,16 +81,10 @@ async fn about_fields(
 
 /// Waits for the deadline of a field, off the page.
 async fn until_gone(page: &Page, key: &str, field: &str) -> Outcome {
-    let mut redis = page.quietly();
-    let asked = Instant::now();
-    loop {
-        // The clock is read before the look, so that a slow answer still counts.
-        let patient = asked.elapsed() <= PATIENCE;
-        if !redis.hexists(key, field).await? {
-            return Ok(());
-        } else if !patient {
-            return Err(LessonError::Check(format!("{field} is gone soon after its deadline")));
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+    let (mut redis, mut patience) = (page.quietly(), Patience::of(PATIENCE));
+    let claim = format!("{field} is gone soon after its deadline");
+    while redis.hexists(key, field).await? {
+        patience.look_again(&claim).await?;
     }
+    Ok(())
 }

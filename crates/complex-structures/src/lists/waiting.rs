@@ -1,8 +1,8 @@
 //! Waiting for an item: on which connection, how long, and what becomes of who gives up.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use lab_runner::{LessonError, Outcome, Page};
+use lab_runner::{Outcome, Page, Patience};
 use redis::{AsyncTypedCommands, RedisResult, Value};
 
 use crate::hashes::crowd::ended;
@@ -124,17 +124,11 @@ async fn give_up(page: &Page, keys: &Keys) -> Outcome {
 
 /// Waits, off the page, until the server says that one more client waits in a blocking command.
 async fn until_more_wait_than(page: &Page, before: u64) -> Outcome {
-    let asked = Instant::now();
-    loop {
-        // The clock is read before the look, so that a slow answer still counts.
-        let patient = asked.elapsed() <= PATIENCE;
-        if blocked_clients(page).await? > before {
-            return Ok(());
-        } else if !patient {
-            return Err(LessonError::Check("the server knows that a client waits".into()));
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
+    let mut patience = Patience::of(PATIENCE);
+    while blocked_clients(page).await? <= before {
+        patience.look_again("the server knows that a client waits").await?;
     }
+    Ok(())
 }
 
 /// As the server counts them; in a cluster, all primaries together.

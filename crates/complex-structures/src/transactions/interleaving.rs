@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lab_connection::{Connection, Target};
 use lab_runner::table::{Facts, thousands};
-use lab_runner::{LessonError, Outcome, Page};
+use lab_runner::{LessonError, Outcome, Page, Patience};
 use redis::RedisResult;
 use tokio::task::JoinSet;
 
@@ -142,17 +142,14 @@ pub(super) async fn stop_between(page: &Page, keys: &Keys) -> Outcome {
 
 /// Waits, off the page, until another client has written a value.
 async fn until_written(page: &Page, key: &str, value: u8) -> Outcome {
-    let mut redis = page.quietly();
-    let asked = Instant::now();
+    let (mut redis, mut patience) = (page.quietly(), Patience::of(Duration::from_secs(PATIENCE_SECONDS)));
+    let claim = format!("{key} is written by the other client");
     loop {
         let seen: Option<u8> = redis::cmd("GET").arg(key).query_async(&mut redis).await?;
         if seen == Some(value) {
             return Ok(());
         }
-        if asked.elapsed() > Duration::from_secs(PATIENCE_SECONDS) {
-            return Err(LessonError::Check(format!("{key} is written by the other client")));
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        patience.look_again(&claim).await?;
     }
 }
 

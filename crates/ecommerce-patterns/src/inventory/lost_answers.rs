@@ -1,9 +1,9 @@
 //! Answers that never arrive: was it done or not?
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lab_runner::table::Facts;
-use lab_runner::{LessonError, Outcome, Page};
+use lab_runner::{LessonError, Outcome, Page, Patience};
 use redis::AsyncTypedCommands;
 use storefront::{Inventory, Keys, Quantity, ReservationId, Sku};
 
@@ -101,12 +101,10 @@ async fn left(page: &Page, key: &str) -> Result<u32, LessonError> {
 
 /// Until the server has done it: only then is the connection dropped, and its answer with it.
 async fn until_left(page: &Page, key: &str, expected: u32) -> Outcome {
-    let begun = Instant::now();
+    let mut patience = Patience::of(PATIENCE);
+    let claim = format!("of {key}, {expected} are left: nobody else takes any");
     while left(page, key).await? != expected {
-        if begun.elapsed() > PATIENCE {
-            return Err(LessonError::Check(format!("of {key}, {expected} are left: nobody else takes any")));
-        }
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        patience.look_again(&claim).await?;
     }
     Ok(())
 }
