@@ -119,7 +119,10 @@ pub async fn caught_up(
             return Ok(());
         }
         if begun.elapsed() > PATIENCE {
-            let why = format!("It has {offset} of {written} bytes of the primary's writes after 5 seconds.");
+            let seconds = PATIENCE.as_secs();
+            let why = format!(
+                "It has {offset} of {written} bytes of the primary's writes after {seconds} seconds."
+            );
             return Err(Failure::new(Class::Timeout, "The replica does not catch up.", why).into());
         }
         sleep(POLL).await;

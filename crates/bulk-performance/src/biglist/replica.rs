@@ -117,5 +117,6 @@ async fn confirm(a: &mut Connection) -> Result<(), LessonError> {
     if wait(1, PATIENCE, a).await? == 1 {
         return Ok(());
     }
-    Err(LessonError::Check("the replica has every write within five seconds".into()))
+    let seconds = PATIENCE.as_secs();
+    Err(LessonError::Check(format!("the replica has every write within {seconds} seconds")))
 }
