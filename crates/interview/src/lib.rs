@@ -25,6 +25,10 @@ pub mod words;
 
 /// The guide's Rust is compiled with the documentation's examples.
 #[cfg(doctest)]
+#[expect(
+    rustdoc::invalid_codeblock_attributes,
+    reason = "rustdoc does not know what examples may need: `key=value`"
+)]
 #[doc = include_str!("../../../REDIS_GUIDE.md")]
 struct RustOfTheGuide;
 

@@ -1,13 +1,11 @@
 //! How a server is to be started.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
 
 use rand::RngExt as _;
 use rand::distr::Alphanumeric;
 
-use crate::config::quoted;
-use crate::directory::{self, Directory};
+use crate::directory;
 use crate::server::{Plan, Server};
 use crate::{Choice, Error, Program, replicated};
 
@@ -19,7 +17,7 @@ pub struct Builder {
     password: Password,
     config: Vec<(String, String)>,
     primary: Option<u16>,
-    tls: Option<[PathBuf; 3]>,
+    tls: Option<[String; 3]>,
     cluster: Option<String>,
 }
 
@@ -83,14 +81,18 @@ impl Builder {
         self
     }
 
-    /// Listens for TLS too, on a port of its own: see [`Server::tls_url`]. Takes PEM files: the server's certificate,
-    /// its key, and the authority's certificate. Clients need no certificate unless
-    /// `config("tls-auth-clients", "yes")` asks for one. No server that is fetched has
-    /// TLS; one from a package manager has.
+    /// Listens for TLS too, on a port of its own: see [`Server::tls_url`]. Takes the server's certificate, its key and the
+    /// authority's certificate, each as PEM; they are in [`Server::dir`] as `server.pem`, `server.key` and
+    /// `authority.pem`. Clients need no certificate unless `config("tls-auth-clients", "yes")` asks for one. No server
+    /// that is fetched has TLS; one from a package manager has.
     #[must_use]
-    pub fn tls(mut self, cert: impl AsRef<Path>, key: impl AsRef<Path>, ca: impl AsRef<Path>) -> Self {
-        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        self.tls = Some([cert.as_ref(), key.as_ref(), ca.as_ref()].map(absolute));
+    pub fn tls(
+        mut self,
+        cert: impl Into<String>,
+        key: impl Into<String>,
+        authority: impl Into<String>,
+    ) -> Self {
+        self.tls = Some([cert.into(), key.into(), authority.into()]);
         self
     }
 
@@ -116,7 +118,7 @@ impl Builder {
     /// Starts the server with a program that was found before: several servers of one group look for it once.
     pub(crate) fn start_program(self, program: Program) -> Result<Server, Error> {
         let follows = self.primary;
-        let server = Server::launch(self.plan(program), Directory::create()?)?;
+        let server = Server::launch(self.plan(program))?;
         if follows.is_some() {
             replicated::wait_for_link(&server)?;
         }
@@ -128,13 +130,7 @@ impl Builder {
         if let Some(port) = self.primary {
             config.push(("replicaof".to_owned(), format!("127.0.0.1 {port}")));
         }
-        if let Some(files) = &self.tls {
-            let keys = ["tls-cert-file", "tls-key-file", "tls-ca-cert-file"];
-            config.extend(
-                keys.into_iter()
-                    .zip(files)
-                    .map(|(key, file)| (key.to_owned(), quoted(&file.to_string_lossy()))),
-            );
+        if self.tls.is_some() {
             config.push(("tls-auth-clients".to_owned(), "no".to_owned()));
         }
         config.extend(self.config);
@@ -143,7 +139,7 @@ impl Builder {
             Password::Given(password) => Some(password),
             Password::None => None,
         };
-        Plan { program, port: self.port, password, tls: self.tls.is_some(), cluster: self.cluster, config }
+        Plan { program, port: self.port, password, tls: self.tls, cluster: self.cluster, config }
     }
 }
 

@@ -30,16 +30,7 @@ impl Config<'_> {
     /// Writes the file with mode 0600.
     pub(crate) fn write(&self) -> Result<PathBuf, Error> {
         let path = self.directory.join(CONFIG_FILE);
-        let text = self.text()?;
-        // A second attempt on another port writes it anew.
-        OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&path)
-            .and_then(|mut file| file.write_all(text.as_bytes()))
-            .map_err(Error::io(format!("write {}", path.display())))?;
+        write_private(&path, &self.text()?)?;
         Ok(path)
     }
 
@@ -82,6 +73,18 @@ impl Config<'_> {
         }
         Ok(text)
     }
+}
+
+/// Writes a file that only its owner can read. A second attempt on another port writes it anew.
+pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), Error> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(Error::io(format!("write {}", path.display())))
 }
 
 /// Adds a line, which overrides an earlier one.

@@ -1,17 +1,17 @@
-//! The private directory of one server: made with mode 0700, locked while its owner lives, swept when its owner died.
+//! The private directory of one server: made by its keeper with mode 0700, locked while its owner lives, swept when its owner died.
 //!
 //! The lock is the kernel's (`flock`), so it is released however the owner ends. A directory whose lock is free has no
 //! owner any more.
 
 use std::env;
-use std::fs::{self, File, Permissions, TryLockError};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal};
-use tempfile::TempDir;
 
 use crate::Error;
+use crate::keeper::Keeper;
 
 const PREFIX: &str = "redis-lab-";
 const LOCK: &str = "owner.lock";
@@ -23,29 +23,33 @@ const LONGEST: usize = 80;
 /// The directory of one server. Dropping it removes it with all that is in it.
 #[derive(Debug)]
 pub(crate) struct Directory {
-    path: TempDir,
+    path: PathBuf,
     _lock: File,
 }
 
 impl Directory {
-    pub(crate) fn create() -> Result<Self, Error> {
-        let parent = parent();
-        let path = tempfile::Builder::new()
-            .prefix(PREFIX)
-            .permissions(Permissions::from_mode(0o700))
-            .tempdir_in(&parent)
-            .map_err(Error::io(format!("create a directory in {}", parent.display())))?;
+    /// A new directory and its keeper, who is to run this program in it.
+    pub(crate) fn create(program: &Path) -> Result<(Self, Keeper), Error> {
+        let template = parent().join(format!("{PREFIX}XXXXXX"));
+        let (keeper, path) = Keeper::spawn(program, &template)?;
         // The lock file gets its name only once it is locked: whoever finds it free may take the directory for stale.
-        let unnamed = path.path().join("owner.lock.new");
+        let unnamed = path.join("owner.lock.new");
         let lock = File::create_new(&unnamed)
             .and_then(|file| file.lock().map(|()| file))
-            .and_then(|file| fs::rename(&unnamed, path.path().join(LOCK)).map(|()| file))
-            .map_err(Error::io(format!("lock {}", path.path().display())))?;
-        Ok(Self { path, _lock: lock })
+            .and_then(|file| fs::rename(&unnamed, path.join(LOCK)).map(|()| file))
+            .map_err(Error::io(format!("lock {}", path.display())))?;
+        Ok((Self { path, _lock: lock }, keeper))
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.path.path()
+        &self.path
+    }
+}
+
+/// For a server that was killed: the directory of one that runs is gone when this is called, with its keeper.
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
     }
 }
 

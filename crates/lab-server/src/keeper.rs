@@ -3,9 +3,11 @@
 //! One mechanism covers drop, panic, Ctrl-C and SIGKILL: see `keeper.sh`. The shell and the server live in a process
 //! group of their own, so that a Ctrl-C in the terminal reaches the owner only.
 
-use std::io::{self, Read, Write as _};
+use std::ffi::OsString;
+use std::io::{self, BufRead, BufReader, Read, Write as _};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -14,11 +16,13 @@ use std::time::Duration;
 
 use crate::Error;
 
-/// A running server and its keeper. Dropping it kills the server, removes its directory and waits until both are gone.
+/// The keeper of a server's directory, and of the server once it [runs](Self::run). Dropping it kills the server, removes
+/// the directory and waits until both are gone.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     shell: Child,
     owner: Option<ChildStdin>,
+    idle: bool,
     /// Carries what the server wrote before it ended. In a mutex only so that a `Server` can be shared.
     ended: Mutex<Receiver<String>>,
 }
@@ -30,12 +34,13 @@ const MOST_KEPT: u64 = 64 * 1024;
 static SPAWN: Mutex<()> = Mutex::new(());
 
 impl Keeper {
-    pub(crate) fn spawn(program: &Path, directory: &Path) -> Result<Self, Error> {
+    /// A keeper for a server of this program, and the directory. `place` is that directory, or a template as `mktemp`
+    /// takes it, to make it from: then the keeper makes it, lest its owner be killed between making it and saying so.
+    pub(crate) fn spawn(program: &Path, place: &Path) -> Result<(Self, PathBuf), Error> {
         let one_at_a_time = SPAWN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut shell = Command::new("/bin/sh")
             .args(["-c", include_str!("keeper.sh"), "lab-server"])
-            .args([program, directory])
-            .current_dir(directory)
+            .args([program, place])
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -44,11 +49,33 @@ impl Keeper {
             .map_err(Error::io("run /bin/sh"))?;
         drop(one_at_a_time);
         let owner = shell.stdin.take();
+        let mut output = shell.stdout.take().map(BufReader::new);
+        let mut told = Vec::new();
+        let directory = output.as_mut().map_or(Ok(0), |output| output.read_until(0, &mut told));
+        told.pop();
         let (tell, ended) = mpsc::channel();
-        if let Some(output) = shell.stdout.take() {
+        if let Some(output) = output {
             thread::spawn(move || tell.send(read_to_end(output)));
         }
-        Ok(Self { shell, owner, ended: Mutex::new(ended) })
+        let keeper = Self { shell, owner, idle: true, ended: Mutex::new(ended) };
+        let directory = directory.map(|_bytes| PathBuf::from(OsString::from_vec(told)));
+        match directory {
+            Ok(directory) if directory.is_dir() => Ok((keeper, directory)),
+            Ok(words) => Err(io::Error::other(words.display().to_string())),
+            Err(error) => Err(error),
+        }
+        .map_err(Error::io(format!("create a directory in {}", place.parent().unwrap_or(place).display())))
+    }
+
+    /// Starts the server with the configuration that is in the directory now.
+    pub(crate) fn run(&mut self) -> Result<(), Error> {
+        self.idle = false;
+        self.tell("run").map_err(Error::io("start the server"))
+    }
+
+    /// Whether it only keeps the directory so far.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.idle
     }
 
     /// Waits at most `patience` for the server to end by itself; what it wrote, if it did.
@@ -63,9 +90,11 @@ impl Keeper {
 
     /// Kills the server with SIGKILL and keeps its directory; returns when the process is gone.
     pub(crate) fn kill(mut self) {
-        if let Some(owner) = &mut self.owner {
-            let _ = owner.write_all(b"keep\n");
-        }
+        let _ = self.tell("keep");
+    }
+
+    fn tell(&mut self, line: &str) -> io::Result<()> {
+        self.owner.as_mut().map_or(Ok(()), |owner| writeln!(owner, "{line}"))
     }
 }
 
@@ -76,7 +105,7 @@ impl Drop for Keeper {
     }
 }
 
-fn read_to_end(mut output: ChildStdout) -> String {
+fn read_to_end(mut output: BufReader<ChildStdout>) -> String {
     let mut bytes = Vec::new();
     let _ = output.by_ref().take(MOST_KEPT).read_to_end(&mut bytes);
     // A server that logs here for hours must neither block nor fill the memory.

@@ -1,20 +1,28 @@
-# Runs a server for as long as its owner lives: $1 is the program, $2 its directory.
+# Runs a server for as long as its owner lives: $1 is the program, $2 its directory, or a template to make one from.
 #
 # Standard input is a pipe that only the owner holds open. However the owner ends, SIGKILL included, the pipe closes,
-# and that is the signal to kill the server and remove its directory. A line on the pipe keeps the directory.
-trap '' HUP INT QUIT TERM
+# and that is the signal to kill the server and remove its directory. So that no directory is ever without one who
+# removes it, it is made here. The first line on the pipe starts the server, a second one keeps the directory.
+trap '' HUP INT PIPE QUIT TERM
 PATH="$PATH:/usr/bin:/bin"
-"$1" "$2/server.conf" </dev/null 2>&1 &
-server=$!
-# From here on the server alone holds the pipe of its output, so the owner sees at once when it dies.
-exec >/dev/null 2>&1
+directory=$2
+case $2 in
+*XXXXXX) directory=$(mktemp -d "$2" 2>&1) || { printf '%s\0' "$directory"; exit 1; } ;;
+esac
+printf '%s\0' "$directory"
 keep=
-read -r keep
-kill -KILL "$server"
-# Where the program is a wrapper script, the server is another process, which wrote its own pid.
-read -r inner <"$2/server.pid"
-if [ -n "$inner" ] && [ "$inner" != "$server" ] && [ "/proc/$inner/cwd" -ef "$2" ]; then
-    kill -KILL "$inner"
+if read -r run && cd "$directory"; then
+    "$1" "$directory/server.conf" </dev/null 2>&1 &
+    server=$!
+    # From here on the server alone holds the pipe of its output, so the owner sees at once when it dies.
+    exec >/dev/null 2>&1
+    read -r keep
+    kill -KILL "$server"
+    # Where the program is a wrapper script, the server is another process, which wrote its own pid.
+    read -r inner <"$directory/server.pid"
+    if [ -n "$inner" ] && [ "$inner" != "$server" ] && [ "/proc/$inner/cwd" -ef "$directory" ]; then
+        kill -KILL "$inner"
+    fi
+    wait "$server"
 fi
-wait "$server"
-[ -n "$keep" ] || rm -rf "$2"
+[ -n "$keep" ] || rm -rf "$directory"

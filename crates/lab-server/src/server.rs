@@ -18,6 +18,10 @@ use crate::{Builder, Error, Program, last_words, readiness};
 /// How often another port is chosen when a stranger was quicker.
 const PORT_ATTEMPTS: u32 = 20;
 
+/// The settings of TLS, and the files that they name.
+const TLS_FILES: [(&str, &str); 3] =
+    [("tls-cert-file", "server.pem"), ("tls-key-file", "server.key"), ("tls-ca-cert-file", "authority.pem")];
+
 /// A private server: it listens on 127.0.0.1 and on a unix socket, and lives as long as this value.
 ///
 /// Dropping it kills the process and removes its directory, and has done both when it returns. When the owner is
@@ -39,7 +43,8 @@ pub(crate) struct Plan {
     pub(crate) program: Program,
     pub(crate) port: Option<u16>,
     pub(crate) password: Option<String>,
-    pub(crate) tls: bool,
+    /// Certificate, key and the authority's certificate, as PEM.
+    pub(crate) tls: Option<[String; 3]>,
     /// For a node of a cluster the `nodes.conf` it starts with, empty for none.
     pub(crate) cluster: Option<String>,
     pub(crate) config: Vec<(String, String)>,
@@ -120,15 +125,22 @@ impl Server {
     /// Whether the process is there: false after [`kill`](Self::kill), a `SHUTDOWN` or a crash.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.keeper.as_ref().is_some_and(|keeper| keeper.ended_within(Duration::ZERO).is_none())
+        let keeper = self.keeper.as_ref().filter(|keeper| !keeper.is_idle());
+        keeper.is_some_and(|keeper| keeper.ended_within(Duration::ZERO).is_none())
     }
 
     /// Kills the process with SIGKILL, as a power cut would, and keeps the directory for [`restart`](Self::restart).
     /// The process is gone when this returns.
     pub fn kill(&mut self) {
-        if let Some(keeper) = self.keeper.take() {
-            keeper.kill();
+        if let Some(keeper) = self.keeper.take_if(|keeper| !keeper.is_idle()) {
+            self.replace(keeper);
         }
+    }
+
+    /// Ends a keeper and its server. The directory has its next keeper by then, so that it is never without one.
+    fn replace(&mut self, keeper: Keeper) {
+        self.keeper = Keeper::spawn(self.plan.program.path(), self.dir()).ok().map(|(next, _directory)| next);
+        keeper.kill();
     }
 
     /// Starts the server again, after killing it if it still runs: same port, directory and password, so that what
@@ -175,18 +187,29 @@ impl Server {
         config::append(self.dir(), key, value)
     }
 
-    pub(crate) fn launch(plan: Plan, directory: Directory) -> Result<Self, Error> {
+    pub(crate) fn launch(plan: Plan) -> Result<Self, Error> {
+        let (directory, keeper) = Directory::create(plan.program.path())?;
         // The socket is the way in that is certainly ours; the port of the client follows when it is known.
         let client = open(&url::tcp("redis", plan.password.as_deref().unwrap_or_default(), 0))?;
-        let mut server =
-            Self { keeper: None, directory, plan, client, port: 0, tls_port: None, bus_port: 0, pid: None };
+        let mut server = Self {
+            keeper: Some(keeper),
+            directory,
+            plan,
+            client,
+            port: 0,
+            tls_port: None,
+            bus_port: 0,
+            pid: None,
+        };
         for attempt in 1.. {
             server.choose_ports()?;
             match server.run() {
                 Ok(()) => break,
                 Err(Error::Died { output, .. })
                     if last_words::blame_the_port(&output) && attempt < PORT_ATTEMPTS => {}
-                Err(Error::Died { program, output }) if server.plan.tls && last_words::blame_tls(&output) => {
+                Err(Error::Died { program, output })
+                    if server.plan.tls.is_some() && last_words::blame_tls(&output) =>
+                {
                     return Err(Error::NoTls { program, output });
                 }
                 Err(error) => return Err(error),
@@ -210,10 +233,15 @@ impl Server {
             },
         };
         let mut extra = Vec::new();
-        if self.plan.tls {
+        if let Some(texts) = &self.plan.tls {
             let port = ports::free();
             self.tls_port = Some(port);
             extra.push(("tls-port".to_owned(), port.to_string()));
+            for ((setting, name), text) in TLS_FILES.into_iter().zip(texts) {
+                let path = self.dir().join(name);
+                config::write_private(&path, text)?;
+                extra.push((setting.to_owned(), config::quoted(&path.to_string_lossy())));
+            }
         }
         if old_bus {
             self.bus_port = self.port + ports::BUS_OFFSET;
@@ -232,7 +260,7 @@ impl Server {
         config.write()?;
         if let Some(nodes) = self.plan.cluster.as_deref().filter(|nodes| !nodes.is_empty()) {
             let path = self.dir().join("nodes.conf");
-            fs::write(&path, nodes).map_err(Error::io(format!("write {}", path.display())))?;
+            config::write_private(&path, nodes)?;
         }
         Ok(())
     }
@@ -242,7 +270,12 @@ impl Server {
         let directory = self.directory.path();
         // The log of an earlier run must not explain this one.
         let _ = fs::remove_file(directory.join(LOG_FILE));
-        let keeper = Keeper::spawn(self.plan.program.path(), directory)?;
+        let mut keeper = match self.keeper.take() {
+            Some(idle) => idle,
+            // There was none to be had when the last one ended; why, is said now.
+            None => Keeper::spawn(self.plan.program.path(), directory)?.0,
+        };
+        keeper.run()?;
         let words = |output: String| last_words::of(&output, directory, self.plan.password.as_deref());
         match readiness::wait(&keeper, &open(&self.unix_url())?, &self.plan.program.describe(), words) {
             Ok(()) => {
@@ -251,7 +284,7 @@ impl Server {
                 Ok(())
             }
             Err(error) => {
-                keeper.kill();
+                self.replace(keeper);
                 Err(error)
             }
         }

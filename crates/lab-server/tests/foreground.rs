@@ -117,6 +117,26 @@ fn a_killed_owner_leaves_nothing() {
 }
 
 #[test]
+fn an_owner_who_is_killed_as_soon_as_there_is_a_directory_leaves_nothing() {
+    for signal in [Signal::KILL, Signal::INT].repeat(15) {
+        let temporary = tempfile::tempdir().unwrap();
+        let left = || fs::read_dir(temporary.path()).unwrap().count();
+        let mut process = Command::new(env!("CARGO_BIN_EXE_lab-server"))
+            .env("TMPDIR", temporary.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        // Without a pause: the time in which nobody kept the directory was shorter than a millisecond.
+        while left() == 0 {
+            assert!(process.try_wait().unwrap().is_none());
+        }
+        rustix::process::kill_process(Pid::from_child(&process), signal).unwrap();
+        process.wait().unwrap();
+        soon("a directory is still there", || left() == 0);
+    }
+}
+
+#[test]
 fn what_a_killed_owner_and_its_keeper_left_is_swept_by_the_next() {
     let mut first = Owner::start(&[]);
     let pids = first.servers();

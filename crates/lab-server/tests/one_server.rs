@@ -225,7 +225,7 @@ fn a_server_that_was_shut_down_can_be_restarted() {
 #[test]
 fn tls_that_the_program_lacks_is_explained() {
     let choice = Choice::release(Release::Valkey91);
-    let error = Server::builder().choice(choice).tls("cert.pem", "key.pem", "ca.pem").start().unwrap_err();
+    let error = Server::builder().choice(choice).tls("certificate", "key", "authority").start().unwrap_err();
     assert!(matches!(error, Error::NoTls { .. }), "{error:?}");
 }
 

@@ -1,14 +1,11 @@
 //! Certificates for one example: an authority of its own, and a server that it vouches for.
 
 use std::error::Error;
-use std::fs;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use lab_server::Builder;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::{ClientConfig, RootCertStore};
-use tempfile::TempDir;
 
 /// The name in the server's certificate.
 pub(super) const NAME: &str = "localhost";
@@ -16,8 +13,9 @@ pub(super) const NAME: &str = "localhost";
 pub(super) struct Certificates {
     /// Trusts the authority, and nobody else.
     pub(super) client: Arc<ClientConfig>,
-    /// `server.pem`, `server.key` and `authority.pem`; gone with this value.
-    files: TempDir,
+    server: String,
+    key: String,
+    authority: String,
 }
 
 impl Certificates {
@@ -29,11 +27,6 @@ impl Certificates {
         let key = KeyPair::generate()?;
         let certificate = CertificateParams::new([NAME.to_owned()])?.signed_by(&key, &authority)?;
 
-        let files = tempfile::tempdir()?;
-        fs::write(files.path().join("server.pem"), certificate.pem())?;
-        fs::write(files.path().join("server.key"), key.serialize_pem())?;
-        fs::write(files.path().join("authority.pem"), authority.pem())?;
-
         let mut trusted = RootCertStore::empty();
         trusted.add(authority.der().clone())?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -41,12 +34,16 @@ impl Certificates {
             .with_safe_default_protocol_versions()?
             .with_root_certificates(trusted)
             .with_no_client_auth();
-        Ok(Self { client: Arc::new(client), files })
+        Ok(Self {
+            client: Arc::new(client),
+            server: certificate.pem(),
+            key: key.serialize_pem(),
+            authority: authority.pem(),
+        })
     }
 
     /// A server that shows the certificate.
     pub(super) fn shown_by(&self, builder: Builder) -> Builder {
-        let file = |name: &str| -> PathBuf { self.files.path().join(name) };
-        builder.tls(file("server.pem"), file("server.key"), file("authority.pem"))
+        builder.tls(&self.server, &self.key, &self.authority)
     }
 }

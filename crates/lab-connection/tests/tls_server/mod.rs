@@ -9,7 +9,6 @@ use std::process::Command;
 use lab_server::{Choice, Server};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use redis::ClientTlsConfig;
-use tempfile::TempDir;
 
 /// The name in the server's certificate.
 pub const NAME: &str = "localhost";
@@ -21,8 +20,6 @@ pub struct TlsServer {
     pub authority: String,
     /// A certificate that the authority signed, and its key.
     pub client_certificate: ClientTlsConfig,
-    /// Holds `server.pem`, `server.key` and `authority.pem`.
-    files: TempDir,
 }
 
 impl TlsServer {
@@ -37,23 +34,13 @@ impl TlsServer {
             client_cert: certificate.pem().into_bytes(),
             client_key: key.serialize_pem().into_bytes(),
         };
-        let files = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| {
-            let path = files.path().join(name);
-            std::fs::write(&path, text).unwrap();
-            path
-        };
         let server = Server::builder()
             .choice(Choice { program: Some(program), ..Choice::default() })
-            .tls(
-                write("server.pem", &certificate.pem()),
-                write("server.key", &key.serialize_pem()),
-                write("authority.pem", &issuer.pem()),
-            )
+            .tls(certificate.pem(), key.serialize_pem(), issuer.pem())
             .config("tls-auth-clients", auth_clients)
             .start()
             .unwrap();
-        Some(Self { server, authority: issuer.pem(), client_certificate, files })
+        Some(Self { server, authority: issuer.pem(), client_certificate })
     }
 
     pub fn port(&self) -> u16 {
@@ -61,8 +48,9 @@ impl TlsServer {
         url.trim_end_matches('/').rsplit_once(':').unwrap().1.parse().unwrap()
     }
 
+    /// `server.pem`, `server.key` or `authority.pem`.
     pub fn file(&self, name: &str) -> PathBuf {
-        self.files.path().join(name)
+        self.server.dir().join(name)
     }
 }
 
