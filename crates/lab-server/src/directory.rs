@@ -1,4 +1,5 @@
-//! The private directory of one server: made by its keeper with mode 0700, locked while its owner lives, swept when its owner died.
+//! The private directory of one server: made by its keeper with mode 0700, locked while its owner lives, swept when its
+//! owner died.
 //!
 //! The lock is the kernel's (`flock`), so it is released however the owner ends. A directory whose lock is free has no
 //! owner any more.
