@@ -38,8 +38,10 @@ where
     };
     let ended = runtime.block_on(async {
         tokio::select! {
-            ended = run(cli) => ended,
+            // In this order: before anything is begun, Ctrl-C is listened for.
+            biased;
             _ = tokio::signal::ctrl_c() => Err(interrupted()),
+            ended = run(cli) => ended,
         }
     });
     // A thread may still wait for a line of input; nobody is going to need it.

@@ -8,11 +8,14 @@ use std::env;
 use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Instant;
 
 use rustix::process::{Pid, Signal};
 
 use crate::Error;
 use crate::keeper::Keeper;
+use crate::readiness::{PATIENCE, POLL};
 
 const PREFIX: &str = "redis-lab-";
 const LOCK: &str = "owner.lock";
@@ -31,8 +34,9 @@ pub(crate) struct Directory {
 impl Directory {
     /// A new directory and its keeper, who is to run this program in it.
     pub(crate) fn create(program: &Path) -> Result<(Self, Keeper), Error> {
-        let template = parent().join(format!("{PREFIX}XXXXXX"));
-        let (keeper, path) = Keeper::spawn(program, &template)?;
+        let parent = parent();
+        let (keeper, path) = Keeper::spawn(program, &parent.join(format!("{PREFIX}XXXXXX")))
+            .map_err(Error::io(format!("create a directory in {}", parent.display())))?;
         // The lock file gets its name only once it is locked: whoever finds it free may take the directory for stale.
         let unnamed = path.join("owner.lock.new");
         let lock = File::create_new(&unnamed)
@@ -57,7 +61,7 @@ impl Drop for Directory {
 /// Removes what owners left behind that were killed before they could: the server if it still runs, then its
 /// directory. Directories of other users and of living owners are left alone, and so is what cannot be removed.
 pub(crate) fn sweep() {
-    let mut parents = vec![env::temp_dir()];
+    let mut parents = vec![temporary()];
     if parents[0] != parent() {
         parents.push(parent());
     }
@@ -85,16 +89,33 @@ fn sweep_one(directory: &Path) {
         Err(TryLockError::WouldBlock | TryLockError::Error(_)) => return,
     }
     end_server_of(directory);
-    // Another sweep or the server's own keeper may be removing it too; whoever is last finds nothing.
+    remove(directory);
+}
+
+/// Another sweep or the server's own keeper may be removing it too; whoever is last finds nothing. The lock goes last:
+/// without it, nobody would take the rest for stale.
+fn remove(directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let _ = match entry.file_type() {
+            Ok(kind) if kind.is_dir() => fs::remove_dir_all(&path),
+            Ok(_) if entry.file_name() != LOCK => fs::remove_file(&path),
+            Ok(_) | Err(_) => Ok(()),
+        };
+    }
     let _ = fs::remove_dir_all(directory);
 }
 
-/// Kills the server that the directory's pid file names, if that process really is it.
-pub(crate) fn end_server_of(directory: &Path) {
-    let Some(pid) = recorded_pid(directory).filter(|pid| lives_in(*pid, directory)) else {
+/// Kills the server that the directory's pid file names, if that process really is it, and waits until it is gone.
+fn end_server_of(directory: &Path) {
+    let Some(pid) = recorded_pid(directory) else {
         return;
     };
-    let _ = rustix::process::kill_process(pid, Signal::KILL);
+    let start = Instant::now();
+    while lives_in(pid, directory) && start.elapsed() < PATIENCE {
+        let _ = rustix::process::kill_process(pid, Signal::KILL);
+        thread::sleep(POLL);
+    }
 }
 
 pub(crate) fn recorded_pid(directory: &Path) -> Option<Pid> {
@@ -115,9 +136,14 @@ fn lives_in(pid: Pid, directory: &Path) -> bool {
     })
 }
 
-/// The temporary directory, by its real path, unless a unix socket in it would have too long a name.
+/// The temporary directory, unless a unix socket in it would have too long a name.
 fn parent() -> PathBuf {
-    let usual = env::temp_dir();
-    let usual = usual.canonicalize().unwrap_or(usual);
+    let usual = temporary();
     if usual.as_os_str().len() <= LONGEST { usual } else { PathBuf::from("/tmp") }
+}
+
+/// By its real path, as the kernel names the working directory of a server.
+fn temporary() -> PathBuf {
+    let usual = env::temp_dir();
+    usual.canonicalize().unwrap_or(usual)
 }

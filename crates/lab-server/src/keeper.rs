@@ -36,7 +36,7 @@ static SPAWN: Mutex<()> = Mutex::new(());
 impl Keeper {
     /// A keeper for a server of this program, and the directory. `place` is that directory, or a template as `mktemp`
     /// takes it, to make it from: then the keeper makes it, lest its owner be killed between making it and saying so.
-    pub(crate) fn spawn(program: &Path, place: &Path) -> Result<(Self, PathBuf), Error> {
+    pub(crate) fn spawn(program: &Path, place: &Path) -> io::Result<(Self, PathBuf)> {
         let one_at_a_time = SPAWN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut shell = Command::new("/bin/sh")
             .args(["-c", include_str!("keeper.sh"), "lab-server"])
@@ -46,25 +46,29 @@ impl Keeper {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .map_err(Error::io("run /bin/sh"))?;
+            .map_err(|error| io::Error::new(error.kind(), format!("/bin/sh does not run: {error}")))?;
         drop(one_at_a_time);
         let owner = shell.stdin.take();
         let mut output = shell.stdout.take().map(BufReader::new);
         let mut told = Vec::new();
-        let directory = output.as_mut().map_or(Ok(0), |output| output.read_until(0, &mut told));
-        told.pop();
+        let heard = output.as_mut().map_or(Ok(0), |output| output.read_until(0, &mut told));
         let (tell, ended) = mpsc::channel();
         if let Some(output) = output {
             thread::spawn(move || tell.send(read_to_end(output)));
         }
         let keeper = Self { shell, owner, idle: true, ended: Mutex::new(ended) };
-        let directory = directory.map(|_bytes| PathBuf::from(OsString::from_vec(told)));
-        match directory {
-            Ok(directory) if directory.is_dir() => Ok((keeper, directory)),
-            Ok(words) => Err(io::Error::other(words.display().to_string())),
-            Err(error) => Err(error),
+        if heard? == 0 {
+            return Err(io::Error::other("its keeper has ended"));
         }
-        .map_err(Error::io(format!("create a directory in {}", place.parent().unwrap_or(place).display())))
+        told.pop();
+        let directory = PathBuf::from(OsString::from_vec(told));
+        if directory.is_dir() {
+            Ok((keeper, directory))
+        } else if directory == place {
+            Err(io::ErrorKind::NotFound.into())
+        } else {
+            Err(io::Error::other(directory.display().to_string()))
+        }
     }
 
     /// Starts the server with the configuration that is in the directory now.

@@ -4,7 +4,7 @@
 # and that is the signal to kill the server and remove its directory. So that no directory is ever without one who
 # removes it, it is made here. The first line on the pipe starts the server, a second one keeps the directory.
 trap '' HUP INT PIPE QUIT TERM
-PATH="$PATH:/usr/bin:/bin"
+PATH="${PATH:+$PATH:}/usr/bin:/bin"
 directory=$2
 case $2 in
 *XXXXXX) directory=$(mktemp -d "$2" 2>&1) || { printf '%s\0' "$directory"; exit 1; } ;;
@@ -20,8 +20,11 @@ if read -r run && cd "$directory"; then
     kill -KILL "$server"
     # Where the program is a wrapper script, the server is another process, which wrote its own pid.
     read -r inner <"$directory/server.pid"
-    if [ -n "$inner" ] && [ "$inner" != "$server" ] && [ "/proc/$inner/cwd" -ef "$directory" ]; then
-        kill -KILL "$inner"
+    if [ -n "$inner" ] && [ "$inner" != "$server" ]; then
+        while [ "/proc/$inner/cwd" -ef "$directory" ]; do
+            kill -KILL "$inner"
+            sleep 0.01
+        done
     fi
     wait "$server"
 fi

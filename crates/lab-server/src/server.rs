@@ -132,6 +132,8 @@ impl Server {
     /// Kills the process with SIGKILL, as a power cut would, and keeps the directory for [`restart`](Self::restart).
     /// The process is gone when this returns.
     pub fn kill(&mut self) {
+        // At once: until the next keeper is there, some milliseconds pass.
+        let _ = self.signal(Signal::KILL, "kill the server");
         if let Some(keeper) = self.keeper.take_if(|keeper| !keeper.is_idle()) {
             self.replace(keeper);
         }
@@ -139,8 +141,14 @@ impl Server {
 
     /// Ends a keeper and its server. The directory has its next keeper by then, so that it is never without one.
     fn replace(&mut self, keeper: Keeper) {
-        self.keeper = Keeper::spawn(self.plan.program.path(), self.dir()).ok().map(|(next, _directory)| next);
+        self.keeper = self.next_keeper().ok();
         keeper.kill();
+    }
+
+    fn next_keeper(&self) -> Result<Keeper, Error> {
+        Keeper::spawn(self.plan.program.path(), self.dir())
+            .map(|(keeper, _directory)| keeper)
+            .map_err(Error::io(format!("use the server's directory {}", self.dir().display())))
     }
 
     /// Starts the server again, after killing it if it still runs: same port, directory and password, so that what
@@ -273,7 +281,7 @@ impl Server {
         let mut keeper = match self.keeper.take() {
             Some(idle) => idle,
             // There was none to be had when the last one ended; why, is said now.
-            None => Keeper::spawn(self.plan.program.path(), directory)?.0,
+            None => self.next_keeper()?,
         };
         keeper.run()?;
         let words = |output: String| last_words::of(&output, directory, self.plan.password.as_deref());

@@ -170,14 +170,12 @@ fn sixteen_servers_at_once_do_not_collide() {
 }
 
 #[test]
-fn a_bad_setting_is_explained_by_the_server_at_once() {
-    let start = Instant::now();
+fn a_bad_setting_is_explained_by_the_server() {
     let error = Server::builder().config("maxmemory", "plenty").start().unwrap_err();
     assert!(matches!(error, Error::Died { .. }), "{error:?}");
     let text = error.to_string();
     assert!(text.contains("maxmemory plenty"), "{text}");
     assert!(text.contains("argument must be a memory value"), "{text}");
-    assert!(start.elapsed() < Duration::from_secs(10));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Joining started nodes into one cluster, and knowing when it is one.
 
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use redis::Connection;
 
@@ -12,6 +12,8 @@ use crate::{Error, Server};
 
 /// In milliseconds. Nodes ping those they have not heard of for half of this, so news spreads fast while it is low.
 pub(super) const NODE_TIMEOUT: &str = "500";
+/// A handshake that takes longer than a second is forgotten by the server, and nobody begins it again.
+const HANDSHAKE: Duration = Duration::from_millis(1200);
 
 /// Joins all nodes: the primaries take their slots, everyone meets everyone, the replicas follow.
 pub(super) fn join(cluster: &Cluster) -> Result<(), Error> {
@@ -20,11 +22,13 @@ pub(super) fn join(cluster: &Cluster) -> Result<(), Error> {
         wait_for("the first view of the cluster", || has_a_view(primary))?;
         birth::take_over(primary)?;
     }
-    meet(cluster, &mut connections)?;
-    for connection in &mut connections {
-        wait_for("the nodes of the cluster to know each other", || {
-            knows_all(connection, cluster.nodes.len())
-        })?;
+    // By gossip alone it would take a second and more.
+    for (at, connection) in connections.iter_mut().enumerate() {
+        introduce(connection, &cluster.nodes[at + 1..])
+            .map_err(Error::redis("introducing cluster nodes to each other"))?;
+    }
+    for (at, connection) in connections.iter_mut().enumerate() {
+        wait_until_known(cluster, at, connection)?;
     }
     follow(cluster, &mut connections)
 }
@@ -49,14 +53,28 @@ fn connect(cluster: &Cluster) -> Result<Vec<Connection>, Error> {
         .map_err(Error::redis("connecting to a cluster node"))
 }
 
-/// Each node is introduced to each other one: by gossip alone it would take a second and more.
-fn meet(cluster: &Cluster, connections: &mut [Connection]) -> Result<(), Error> {
-    for (from, connection) in connections.iter_mut().enumerate() {
-        for other in cluster.nodes.iter().skip(from + 1) {
-            let mut command = redis::cmd("CLUSTER");
-            command.arg("MEET").arg("127.0.0.1").arg(other.port()).arg(other.bus_port());
-            command.exec(connection).map_err(Error::redis("introducing cluster nodes to each other"))?;
+/// Waits until a node knows all others; while it does not, it is introduced to them again.
+fn wait_until_known(cluster: &Cluster, at: usize, connection: &mut Connection) -> Result<(), Error> {
+    let nodes = &cluster.nodes;
+    let mut introduced = Instant::now();
+    wait_for("the nodes of the cluster to know each other", || {
+        let seen = knows_all(connection, nodes.len())?;
+        if !seen.done && introduced.elapsed() > HANDSHAKE {
+            introduced = Instant::now();
+            introduce(connection, nodes[..at].iter().chain(&nodes[at + 1..]))?;
         }
+        Ok(seen)
+    })
+}
+
+fn introduce<'a>(
+    connection: &mut Connection,
+    others: impl IntoIterator<Item = &'a Server>,
+) -> redis::RedisResult<()> {
+    for other in others {
+        let mut command = redis::cmd("CLUSTER");
+        command.arg("MEET").arg("127.0.0.1").arg(other.port()).arg(other.bus_port());
+        command.exec(connection)?;
     }
     Ok(())
 }
@@ -96,12 +114,17 @@ fn has_a_view(connection: &mut Connection) -> redis::RedisResult<Seen> {
 /// Whether a node has live links to all others and sees every slot served.
 fn knows_all(connection: &mut Connection, nodes: usize) -> redis::RedisResult<Seen> {
     let view: String = redis::cmd("CLUSTER").arg("NODES").query(connection)?;
-    let linked =
-        |line: &str| line.contains(" connected") && !line.contains("handshake") && !line.contains("fail");
-    let all = view.lines().count() == nodes && view.lines().all(linked);
+    let all = view.lines().count() == nodes && view.lines().all(is_linked);
     let info: String = redis::cmd("CLUSTER").arg("INFO").query(connection)?;
     let served = info.lines().any(|line| line.trim_end() == "cluster_slots_ok:16384");
     Ok(Seen { done: all && served, last: view })
+}
+
+/// Of a line of `CLUSTER NODES`: id, address, flags, primary, ping, pong, epoch, link, slots.
+fn is_linked(node: &str) -> bool {
+    let fields: Vec<&str> = node.split(' ').collect();
+    let [_, _, flags, _, _, _, _, link, ..] = fields[..] else { return false };
+    link == "connected" && !flags.split(',').any(|flag| ["handshake", "fail", "fail?"].contains(&flag))
 }
 
 fn knows_replicas(connection: &mut Connection, replicas: usize) -> redis::RedisResult<Seen> {

@@ -13,6 +13,8 @@ use birth::Birth;
 /// What holds, unless the builder says otherwise, once the cluster is formed; while it forms, other values do.
 const NODE_TIMEOUT: (&str, &str) = ("cluster-node-timeout", "5000");
 const FULL_COVERAGE: (&str, &str) = ("cluster-require-full-coverage", "yes");
+/// With the node timeout of a cluster that forms, a replica takes over from a primary that stands still for a second.
+const NO_FAILOVER: (&str, &str) = ("cluster-replica-no-failover", "no");
 
 /// A cluster whose nodes all agree that every slot is served. Dropping it ends every node.
 #[derive(Debug)]
@@ -129,15 +131,18 @@ impl ClusterBuilder {
         let nodes = self.start_nodes(&program)?;
         let cluster = Cluster { nodes, primaries: self.primaries };
         formation::join(&cluster)?;
-        for (key, usual) in [NODE_TIMEOUT, FULL_COVERAGE] {
-            let value = self.config.iter().rev().find(|(name, _)| name.eq_ignore_ascii_case(key));
-            let value = value.map_or(usual, |(_, value)| value);
-            for node in &cluster.nodes {
-                node.settle(key, value)?;
-            }
-        }
+        self.settle(&cluster, NODE_TIMEOUT)?;
+        self.settle(&cluster, FULL_COVERAGE)?;
         formation::wait_until_ok(&cluster)?;
+        self.settle(&cluster, NO_FAILOVER)?;
         Ok(cluster)
+    }
+
+    /// Gives a setting that was another one meanwhile the value asked for, or the usual one.
+    fn settle(&self, cluster: &Cluster, (key, usual): (&str, &str)) -> Result<(), Error> {
+        let value = self.config.iter().rev().find(|(name, _)| name.eq_ignore_ascii_case(key));
+        let value = value.map_or(usual, |(_, value)| value);
+        cluster.nodes.iter().try_for_each(|node| node.settle(key, value))
     }
 
     /// Starts all nodes at once; they do not know each other yet.
@@ -171,7 +176,10 @@ impl ClusterBuilder {
         let builder = own.into_iter().fold(builder, |builder, (key, value)| builder.config(key, value));
         let builder = self.config.iter().fold(builder, |builder, (key, value)| builder.config(key, value));
         // Last, because forming the cluster depends on them; the values asked for are set when it is formed.
-        builder.config(FULL_COVERAGE.0, "no").config(NODE_TIMEOUT.0, formation::NODE_TIMEOUT)
+        builder
+            .config(NODE_TIMEOUT.0, formation::NODE_TIMEOUT)
+            .config(FULL_COVERAGE.0, "no")
+            .config(NO_FAILOVER.0, "yes")
     }
 }
 
