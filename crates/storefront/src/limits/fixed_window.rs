@@ -13,8 +13,11 @@ use crate::Layout;
 use crate::store::StoreError;
 
 pub(super) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| {
-    let recorded = include_str!("scripts/fixed_window_recorded.lua");
-    Scripts::new("", recorded, include_str!("scripts/fixed_window.lua"))
+    Scripts::new(
+        include_str!("scripts/fixed_window_live.lua"),
+        include_str!("scripts/fixed_window_recorded.lua"),
+        include_str!("scripts/fixed_window.lua"),
+    )
 });
 
 /// How a fixed window counts. Both ways give the same answers.

@@ -73,7 +73,7 @@ impl<C: ConnectionLike + Clone> Limiter<C> {
     /// those of living callers.
     ///
     /// Keys still end by the server's clock, so the replay of one caller must take less time than a window, or less than a
-    /// bucket of his takes to fill. A fixed window ends as much too early as the replay takes.
+    /// bucket of his takes to fill; two days for a fixed window.
     #[must_use]
     pub fn on_recorded_time(mut self, time: RecordedTime) -> Self {
         self.time = Some(time);

@@ -20,7 +20,7 @@ if remaining >= 0 then
   return remaining
 end
 
-local left = redis.call('PTTL', key)
+local left = window_left()
 if left < 0 then
   -- Somebody else's INCR without its EXPIRE; it would refuse for ever.
   left = tonumber(ARGV[3])

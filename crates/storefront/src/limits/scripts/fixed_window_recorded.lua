@@ -1,16 +1,16 @@
--- A fixed window ends with its key, and a key ends by the server's clock. So between two recorded requests as much is
--- taken from the key's TTL as lies between their times.
+-- A fixed window ends with its key, and a key ends by the server's clock. By the recorded one it ends as long after its
+-- begin as that says, however long the replay takes; the keys are kept for longer than any window.
 --
--- KEYS[2]: the time of the request before; the last of ARGV: the time of this one, in microseconds
-local before = tonumber(redis.call('GET', KEYS[2]) or ARGV[#ARGV])
-local passed = math.floor((ARGV[#ARGV] - before) / 1000)
-local left = redis.call('PTTL', KEYS[1])
-if left >= 0 and passed >= left then
-  -- Not UNLINK: while its slot moves, a script that asks for a key which it has deleted fails in its middle.
-  redis.call('SET', KEYS[1], '0', 'PX', ARGV[3])
-elseif left >= 0 and passed > 0 then
-  redis.call('PEXPIRE', KEYS[1], left - passed)
+-- KEYS[2]: when the window began; the last of ARGV: the time of this request, in microseconds
+local now, kept = tonumber(ARGV[#ARGV]), 172800000
+local began = tonumber(redis.call('GET', KEYS[2]) or now)
+local function window_left()
+  return ARGV[3] - math.floor((now - began) / 1000)
 end
--- Longer than any window.
-redis.call('SET', KEYS[2], ARGV[#ARGV], 'PX', 172800000)
+if not redis.call('GET', KEYS[1]) or window_left() <= 0 then
+  began = now
+  -- Not UNLINK: while its slot moves, a script that asks for a key which it has deleted fails in its middle.
+  redis.call('SET', KEYS[1], '0', 'PX', kept)
+end
+redis.call('SET', KEYS[2], began, 'PX', kept)
 
