@@ -1,5 +1,7 @@
 //! The steps of an order. Each can be taken again, by anyone, whatever became of it the last time.
 
+use std::time::Instant;
+
 use futures_util::future::join_all;
 use redis::ScriptInvocation;
 use redis::aio::ConnectionLike;
@@ -19,7 +21,7 @@ use crate::{
 
 impl<C: ConnectionLike + Clone> Checkout<C> {
     /// First step: writes down what is in the cart, at the prices the customer has agreed to. If there is an order with this
-    /// id it is left as it is, and returned. Four round trips.
+    /// id it is left as it is, and returned. Four round trips; one more if that took as long as a buyer has to reserve.
     pub async fn open<P: std::error::Error>(
         &self,
         owner: &CartOwner,
@@ -30,6 +32,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
         let lines = agreed_lines(&view, agreed)?;
         // The list of unfinished orders is in another slot. It comes first: an id in it without an order is passed over, an
         // order without its entry would never be recovered.
+        let listed = Instant::now();
         self.schedule(id, self.to_reserve).await?;
         let mut call = OPEN.key(self.keys.order(id));
         call.arg(milliseconds(KEPT)).arg("state").arg(OrderState::Open.to_string());
@@ -39,7 +42,14 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
             call.arg(field).arg(value);
         }
         let (_, order) = self.order(id, &call).await?;
-        if order.owner == *owner { Ok(order) } else { Err(CheckoutError::NotYours(id.clone())) }
+        if order.owner != *owner {
+            return Err(CheckoutError::NotYours(id.clone()));
+        }
+        if listed.elapsed() >= self.to_reserve {
+            // So late, a recovery may have passed over the id, and taken it off the list.
+            self.schedule(id, self.to_reserve).await?;
+        }
+        Ok(order)
     }
 
     /// Second step: holds every line. If one is refused, the order is to be cancelled. One round trip for each line, all

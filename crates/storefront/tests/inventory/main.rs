@@ -9,6 +9,7 @@ mod alerts;
 mod checkout;
 mod counts;
 mod holds;
+mod late;
 mod persistence;
 mod rush;
 mod sale;
