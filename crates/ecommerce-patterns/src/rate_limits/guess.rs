@@ -1,19 +1,21 @@
 //! Ways to stop those who guess passwords, and how many guesses get through.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use lab_connection::{Connection, Target};
 use lab_runner::LessonError;
 use redis::AsyncTypedCommands;
 use storefront::Keys;
-use storefront::limits::{Attempt, LoginGuard};
+use storefront::limits::{Attempt, LoginGuard, LoginRules};
 use tokio::sync::Barrier;
 
 use super::failed;
 
 /// The failures after which an address is blocked.
-pub(super) const FREE: u32 = 5;
+pub(super) const FREE: NonZeroU32 = NonZeroU32::new(5).unwrap();
 
 /// When a failure is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +53,12 @@ impl GuardLogin {
     pub async fn crowd(self, target: &Target, keys: &Keys, guesses: usize) -> Result<usize, LessonError> {
         let together = Barrier::new(guesses);
         let connection = target.connection();
-        let guard = LoginGuard::new(connection.clone(), keys.clone());
+        // A pause that outlasts the crowd: a first one of a second might be over before the last guess arrives.
+        let pause = Duration::from_mins(15);
+        let rules = LoginRules::new(FREE, pause, pause, Duration::from_hours(24))
+            .map_err(|error| LessonError::Check(error.to_string()))?;
+        let guard =
+            LoginGuard::new(connection.clone(), keys.clone()).with_rules(rules, LoginRules::OF_ACCOUNTS);
         let all = (0..guesses).map(|_| self.guess(connection.clone(), keys, &guard, &together));
         let looked_at = try_join_all(all.collect::<Vec<_>>()).await?;
         Ok(looked_at.into_iter().filter(|looked_at| *looked_at).count())
@@ -88,7 +95,7 @@ impl GuardLogin {
         }
         // The password is looked at here, and is wrong.
         let failed: u32 = redis::cmd("INCR").arg(&failures).query_async(&mut redis).await?;
-        if failed >= FREE {
+        if failed >= FREE.get() {
             redis.set_ex(&block, "1", 60).await?;
         }
         Ok(true)

@@ -170,7 +170,6 @@ impl<C: ConnectionLike + Clone> Sessions<C> {
         mode: Mode,
         gone: Option<&SessionId>,
     ) -> Result<Claim, BeginError> {
-        self.prepare(new, user).await?;
         let (ends, must) = match mode {
             Mode::Login => (format!("in {}", milliseconds(self.highest_age)), None),
             Mode::Rotate => match self.peek(old).await? {
@@ -181,7 +180,9 @@ impl<C: ConnectionLike + Clone> Sessions<C> {
                 None => return Ok(Claim::NoSession),
             },
         };
+        self.prepare(new, user).await?;
         let Some(indexed) = self.promise(user, new, &ends, must).await? else {
+            self.unlink(&[self.keys.session(new)]).await?;
             return Ok(if must.is_some() { Claim::NoSession } else { Claim::Full });
         };
         let key = self.keys.session(old);
