@@ -10,11 +10,6 @@ use lab_server::Server;
 
 use crate::scene::{Scene, refusal, send};
 
-/// A port that was free a moment ago.
-fn closed_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// A service that says `greeting`, waits for a question if it has an answer, gives it and hangs up.
 fn service(greeting: &'static str, answer: &'static str) -> Scene {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -34,7 +29,8 @@ fn service(greeting: &'static str, answer: &'static str) -> Scene {
 
 #[tokio::test]
 async fn a_closed_port_refuses() {
-    let scene = Scene::at(&format!("redis://127.0.0.1:{}", closed_port()));
+    // Nobody listens on port 1, and no other test will.
+    let scene = Scene::at("redis://127.0.0.1:1");
     let failure = scene.failure_to_connect().await;
     assert_eq!(failure.class(), Class::Refused);
     let text = scene.told(&failure);
@@ -96,9 +92,11 @@ async fn a_full_server_is_told_apart_from_a_connection_just_closed() {
 async fn a_stopped_server_does_not_answer_in_time() {
     let server = Server::builder().start().unwrap();
     let mut scene = Scene::at(&server.url());
-    scene.answer_within = Duration::from_secs(1);
     let mut connection = scene.connected().await;
     server.pause().unwrap();
+    // It will not answer in any time.
+    scene.answer_within = Duration::from_secs(1);
+    connection.set_response_timeout(scene.answer_within);
     let during = scene.failure_of(&mut connection, "SET k v").await;
     let at_first = scene.failure_to_connect().await;
     server.resume().unwrap();
