@@ -80,6 +80,20 @@ async fn protected_mode_is_told_apart_from_a_connection_just_closed() {
 }
 
 #[tokio::test]
+async fn what_the_system_drops_when_a_question_meets_a_hangup_is_heard_by_who_does_not_ask() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let scene = Scene::at(&format!("redis://{}", listener.local_addr().unwrap()));
+    std::thread::spawn(move || {
+        // redis-rs, PING and the question of TLS: to them it only hangs up, as it looks where the system drops the words.
+        for mut stream in listener.incoming().take(3).map(Result::unwrap) {
+            let _ = stream.read(&mut [0; 512]);
+        }
+        listener.accept().unwrap().0.write_all(b"-ERR max number of clients reached\r\n").unwrap();
+    });
+    assert_eq!(scene.failure_to_connect().await.class(), Class::MaxClients);
+}
+
+#[tokio::test]
 async fn a_full_server_is_told_apart_from_a_connection_just_closed() {
     let server = Server::builder().start().unwrap();
     let scene = Scene::at(&server.url());
