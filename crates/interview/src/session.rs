@@ -156,7 +156,7 @@ impl Session {
                 return self.rest(name, command, &value, lines);
             };
             lines.push(redirection.line());
-            let mut client = self.scene.connect_to(redirection.port)?;
+            let mut client = connect(&self.scene, &mut self.met, redirection.port)?;
             if redirection.asks {
                 client.send(&[b"ASKING".to_vec()])?;
                 client.reply(false)?;
@@ -190,10 +190,7 @@ impl Session {
         match self.clients.entry(name.to_owned()) {
             Entry::Occupied(client) => Ok(client.into_mut()),
             Entry::Vacant(place) => {
-                let mut client = self.scene.connect(name)?;
-                if self.met.insert(self.scene.port_of(name)) {
-                    wait_to_be_alone(&mut client)?;
-                }
+                let client = connect(&self.scene, &mut self.met, self.scene.port_of(name))?;
                 Ok(place.insert(client))
             }
         }
@@ -242,11 +239,20 @@ impl Session {
     }
 }
 
+/// Connects to one of the servers; the first client waits until it is alone there.
+fn connect(scene: &Scene, met: &mut HashSet<u16>, port: u16) -> io::Result<Client> {
+    let mut client = scene.connect_to(port)?;
+    if met.insert(port) {
+        wait_to_be_alone(&mut client)?;
+    }
+    Ok(client)
+}
+
 /// Whoever asked the server whether it is up may still be on its way out; an example that counts clients would notice.
 fn wait_to_be_alone(client: &mut Client) -> io::Result<()> {
     let since = Instant::now();
     let list = ["CLIENT", "LIST", "TYPE", "normal"].map(|word| word.as_bytes().to_vec());
-    while since.elapsed() < SETTLED_WITHIN {
+    while since.elapsed() < client::PATIENCE {
         client.send(&list)?;
         match client.reply(false)? {
             Value::BulkString(clients) if String::from_utf8_lossy(&clients).lines().nth(1).is_some() => {}
@@ -254,7 +260,7 @@ fn wait_to_be_alone(client: &mut Client) -> io::Result<()> {
         }
         std::thread::sleep(BETWEEN_TRIES);
     }
-    Ok(())
+    Err(io::Error::other("somebody else is connected to this server of the example's own"))
 }
 
 /// A redirection is told by redis-cli, but need not be by the guide.

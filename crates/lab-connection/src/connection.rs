@@ -21,7 +21,7 @@ mod spread;
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, ConnectionManager, MultiplexedConnection};
-use redis::{Cmd, Pipeline, RedisFuture, Value};
+use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, RedisFuture, RedisResult, Value};
 
 pub use in_turn::InTurn;
 
@@ -41,6 +41,15 @@ pub enum Connection {
     Single(MultiplexedConnection),
     /// A cluster; follows its slots and reconnects by itself.
     Cluster(InTurn),
+}
+
+/// To one server, with the timeouts above and without the guard of other people's data: for who plays those people, as
+/// tests do.
+pub async fn unguarded(client: &Client) -> RedisResult<MultiplexedConnection> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT_TIMEOUT))
+        .set_response_timeout(Some(RESPONSE_TIMEOUT));
+    client.get_multiplexed_async_connection_with_config(&config).await
 }
 
 impl ConnectionLike for Connection {

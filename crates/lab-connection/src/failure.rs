@@ -118,7 +118,7 @@ pub fn explain(error: &RedisError, place: &Place) -> Failure {
 
 /// Like [`explain`], for an error on the way to a first connection. Some of them say nothing but "closed" or
 /// "timed out", because redis-rs drops what the server said; then this looks for itself what listens there, which
-/// takes two seconds at most.
+/// takes no longer than connecting may: [`CONNECT_TIMEOUT`](crate::connection::CONNECT_TIMEOUT).
 pub async fn explain_connecting(error: &RedisError, place: &Place) -> Failure {
     let mut cause = classify::cause(error, place);
     if matches!(cause.class, Class::Closed | Class::Timeout | Class::NotRedis | Class::Tls(TlsFault::Other))

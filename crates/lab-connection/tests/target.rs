@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant};
 
+use lab_connection::connection::unguarded;
 use lab_connection::failure::Class;
 use lab_connection::{Connection, Target, TargetArgs, guard, own_keys};
 use lab_server::{Cluster, Server};
@@ -76,7 +77,7 @@ async fn an_empty_database_becomes_ours_and_stays_ours() {
 #[tokio::test]
 async fn foreign_data_is_refused_until_a_prefix_or_another_database_is_named() {
     let server = Server::start().unwrap();
-    let mut direct = server.client().get_multiplexed_async_connection().await.unwrap();
+    let mut direct = unguarded(&server.client()).await.unwrap();
     let _: () = direct.set("theirs", "precious").await.unwrap();
 
     let refused = TargetArgs::at(server.url()).open().await.err().expect("foreign data");

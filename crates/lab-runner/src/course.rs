@@ -125,7 +125,7 @@ where
     if !showing.json {
         Terminal.line(&render::heading(1, lesson, Terminal.text_width()));
     }
-    let (record, outcome) = teach_one(target, lesson, teach, !showing.json).await;
+    let (record, outcome) = teach_one(target, lesson, |page| turn.hold(teach(page)), !showing.json).await;
     turn.end().await;
     let ended = outcome.map_err(|error| explained(error, lesson, target));
     document(target, &[record], &ended, showing);
@@ -160,7 +160,8 @@ pub async fn teach(
         if !showing.json {
             Terminal.line(&render::heading(index + 1, lesson, Terminal.text_width()));
         }
-        let (record, outcome) = teach_one(target, lesson, lesson.teach, !showing.json).await;
+        let (record, outcome) =
+            teach_one(target, lesson, |page| turn.hold((lesson.teach)(page)), !showing.json).await;
         taught.push(record);
         if let Err(error) = outcome {
             ended = Err(explained(error, lesson, target));

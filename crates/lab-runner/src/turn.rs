@@ -3,6 +3,9 @@
 //!
 //! A turn is a key with a short TTL and a token. The holder renews it; when the holder dies, it expires by itself.
 //! Renewing and giving back compare the token first, so that nobody extends or ends another's turn.
+//!
+//! A holder that stood still for longer (Ctrl-Z, a laptop asleep) takes its turn again if nobody has it. If somebody has,
+//! it ends where it is, in the middle of a lesson too.
 
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,9 +13,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use lab_connection::failure::Class;
 use lab_connection::{Connection, Failure, Target};
 use redis::Script;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::lesson::Teaching;
 use crate::terminal::Terminal;
 
 /// How long a turn lasts without being renewed.
@@ -24,7 +29,10 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(200);
 
 static RENEW: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
-        "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('PEXPIRE', KEYS[1], ARGV[2]) or 0",
+        "local holder = redis.call('GET', KEYS[1])
+        if holder and holder ~= ARGV[1] then return 0 end
+        redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+        return 1",
     )
 });
 static GIVE_BACK: LazyLock<Script> = LazyLock::new(|| {
@@ -37,6 +45,8 @@ pub(crate) struct Turn {
     token: String,
     connection: Connection,
     renewal: JoinHandle<()>,
+    lost: watch::Receiver<bool>,
+    when_lost: Failure,
 }
 
 impl Turn {
@@ -57,8 +67,22 @@ impl Turn {
             }
             sleep(BETWEEN_TRIES).await;
         }
-        let renewal = tokio::spawn(renew(key.clone(), token.clone(), connection.clone()));
-        Ok(Self { key, token, connection, renewal })
+        let (tell, lost) = watch::channel(false);
+        let renewal = tokio::spawn(renew(key.clone(), token.clone(), connection.clone(), tell));
+        Ok(Self { key, token, connection, renewal, lost, when_lost: overtaken(target) })
+    }
+
+    /// A lesson that ends when the turn is lost, or does not begin.
+    pub(crate) fn hold<'a>(&self, teaching: Teaching<'a>) -> Teaching<'a> {
+        let mut lost = self.lost.clone();
+        let when_lost = self.when_lost.clone();
+        Box::pin(async move {
+            tokio::select! {
+                biased;
+                Ok(_) = lost.wait_for(|lost| *lost) => Err(when_lost.into()),
+                outcome = teaching => outcome,
+            }
+        })
     }
 
     /// Gives the turn back. A lost connection needs no telling here and no waiting for: the turn then ends by itself.
@@ -83,25 +107,37 @@ async fn is_ours(key: &str, token: &str, connection: &mut Connection) -> Result<
     Ok(set.query_async::<Option<String>>(connection).await?.is_some())
 }
 
-async fn renew(key: String, token: String, mut connection: Connection) {
+/// Renews until somebody else has the turn, and tells that.
+async fn renew(key: String, token: String, mut connection: Connection, lost: watch::Sender<bool>) {
     loop {
         sleep(RENEWED_EVERY).await;
         let call = RENEW.key(&key).arg(&token).arg(milliseconds(TTL)).invoke_async(&mut connection).await;
         if let Ok(0_i64) = call {
+            lost.send_replace(true);
             return;
         }
     }
 }
 
 fn taken(target: &Target) -> Failure {
-    Failure::new(
-        Class::Busy,
+    busy(
         format!("Another run of the lessons is using database {} of {}.", target.db(), target.address()),
         "Lessons share their key names; two runs at once would break each other's claims.",
     )
-    .try_next("wait for its end")
-    .try_next("--db N or --prefix NAME: for a place of one's own")
-    .try_next("--server valkey-9.1 for a private server")
+}
+
+fn overtaken(target: &Target) -> Failure {
+    busy(
+        format!("Another run of the lessons has begun in database {} of {}.", target.db(), target.address()),
+        "This one stood still, or had lost its server, for so long that its turn ended (Ctrl-Z, a laptop asleep).",
+    )
+}
+
+fn busy(what: String, why: &str) -> Failure {
+    Failure::new(Class::Busy, what, why)
+        .try_next("wait for its end")
+        .try_next("--db N or --prefix NAME: for a place of one's own")
+        .try_next("--server valkey-9.1 for a private server")
 }
 
 /// Different for every run on every machine.

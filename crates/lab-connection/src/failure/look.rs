@@ -1,7 +1,10 @@
 //! A look at what listens on a port, for when a failed connection leaves nothing but "closed" or "timed out".
+//!
+//! It asks and takes what comes, so a server that answers is not waited for. One that hangs up may have spoken before it
+//! was asked: to greet, or to say that it takes no more clients. A question that reaches it after that can make the
+//! system drop what it said. So whoever hangs up on two questions is listened to without a word.
 
 use std::io;
-use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -10,11 +13,8 @@ use super::Place;
 use super::class::{Class, TlsFault};
 use super::classify::Cause;
 use super::said;
+use crate::connection::CONNECT_TIMEOUT;
 
-/// For each of the two questions; enough for a server that answers at all.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// Some servers speak first: to greet, or to say that they take no more clients.
-const UNASKED: Duration = Duration::from_millis(150);
 /// As much of an answer as is read.
 const GLANCE: usize = 512;
 
@@ -40,7 +40,7 @@ const CLIENT_HELLO: [u8; 52] = {
 
 /// What listens at this place, if a look tells more than is known already.
 pub async fn at(place: &Place) -> Option<Cause> {
-    let answer = ask(place, b"PING\r\n").await?;
+    let answer = timeout(CONNECT_TIMEOUT, answer(place)).await.ok().flatten()?;
     let said = String::from_utf8_lossy(&answer);
     let line = said.lines().next().unwrap_or_default();
     let class = if place.tls && line.starts_with(['+', '-']) {
@@ -50,9 +50,7 @@ pub async fn at(place: &Place) -> Option<Cause> {
         said::class_of(code, message)
     } else if place.tls || line.starts_with('+') {
         return None;
-    } else if is_tls(&answer)
-        || answer.is_empty() && ask(place, &CLIENT_HELLO).await.is_some_and(|it| is_tls(&it))
-    {
+    } else if is_tls(&answer) {
         Class::Tls(TlsFault::ServerWantsTls)
     } else if answer.is_empty() {
         return None;
@@ -72,36 +70,41 @@ pub async fn at(place: &Place) -> Option<Cause> {
     explains.then(|| Cause { class, said: line.trim_start_matches('-').to_owned() })
 }
 
+/// The first thing that is said to a question of Redis, to one of TLS, or to nothing at all.
+async fn answer(place: &Place) -> Option<Vec<u8>> {
+    for question in [&b"PING\r\n"[..], &CLIENT_HELLO] {
+        let answer = ask(place, question).await?;
+        if !answer.is_empty() {
+            return Some(answer);
+        }
+    }
+    ask(place, b"").await
+}
+
 /// An alert or a handshake record.
 fn is_tls(answer: &[u8]) -> bool {
     matches!(answer, [0x15 | 0x16, 3, ..])
 }
 
 /// The beginning of the answer to `question`, or of what is said unasked; empty when the other side hangs up, and
-/// nothing when it keeps silent or is not there.
+/// nothing when it is not there.
 async fn ask(place: &Place, question: &[u8]) -> Option<Vec<u8>> {
-    let conversation = async {
-        let (host, port) = place.shown().rsplit_once(':')?;
-        let host = host.trim_matches(['[', ']']);
-        let stream = TcpStream::connect((host, port.parse().ok()?)).await.ok()?;
-        // Writing to a server that has hung up already can make the system drop what it said before.
-        if timeout(UNASKED, stream.readable()).await.is_err() {
-            stream.writable().await.ok()?;
-            // Should it have hung up just now, reading tells.
-            let _ = stream.try_write(question);
-        }
-        let mut answer = vec![0; GLANCE];
-        loop {
-            stream.readable().await.ok()?;
-            match stream.try_read(&mut answer) {
-                Ok(length) => {
-                    answer.truncate(length);
-                    return Some(answer);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return Some(Vec::new()),
+    let (host, port) = place.shown().rsplit_once(':')?;
+    let host = host.trim_matches(['[', ']']);
+    let stream = TcpStream::connect((host, port.parse().ok()?)).await.ok()?;
+    stream.writable().await.ok()?;
+    // Should it have hung up just now, reading tells.
+    let _ = stream.try_write(question);
+    let mut answer = vec![0; GLANCE];
+    loop {
+        stream.readable().await.ok()?;
+        match stream.try_read(&mut answer) {
+            Ok(length) => {
+                answer.truncate(length);
+                return Some(answer);
             }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => return Some(Vec::new()),
         }
-    };
-    timeout(PATIENCE, conversation).await.ok().flatten()
+    }
 }

@@ -1,6 +1,7 @@
 //! A cluster: without `--cluster`, across slots, incomplete; and `--cluster` on what is none.
 
 use insta::assert_snapshot;
+use lab_connection::connection::{CONNECT_TIMEOUT, RESPONSE_TIMEOUT};
 use lab_connection::failure::{Class, Place, explain, explain_connecting};
 use lab_server::{Cluster, Server};
 use redis::cluster::ClusterClient;
@@ -51,8 +52,7 @@ async fn a_lone_server_is_no_cluster() {
 
 #[tokio::test]
 async fn a_cluster_client_hides_reasons_that_are_found_again() {
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let refused = failure_as_cluster(&format!("redis://{closed}"), &Place::default()).await;
+    let refused = failure_as_cluster("redis://127.0.0.1:1", &Place::default()).await;
     assert_eq!(refused.class(), Class::Refused);
 
     let server = Server::builder().start().unwrap();
@@ -64,7 +64,11 @@ async fn a_cluster_client_hides_reasons_that_are_found_again() {
 }
 
 async fn failure_as_cluster(url: &str, place: &Place) -> lab_connection::Failure {
-    let client = ClusterClient::new([url]).unwrap();
+    let client = ClusterClient::builder([url])
+        .connection_timeout(CONNECT_TIMEOUT)
+        .response_timeout(RESPONSE_TIMEOUT)
+        .build()
+        .unwrap();
     let Err(error) = client.get_async_connection().await else { panic!("{url} is a cluster") };
     explain_connecting(&error, place).await
 }

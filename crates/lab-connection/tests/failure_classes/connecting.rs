@@ -10,11 +10,6 @@ use lab_server::Server;
 
 use crate::scene::{Scene, refusal, send};
 
-/// A port that was free a moment ago.
-fn closed_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// A service that says `greeting`, waits for a question if it has an answer, gives it and hangs up.
 fn service(greeting: &'static str, answer: &'static str) -> Scene {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -34,7 +29,8 @@ fn service(greeting: &'static str, answer: &'static str) -> Scene {
 
 #[tokio::test]
 async fn a_closed_port_refuses() {
-    let scene = Scene::at(&format!("redis://127.0.0.1:{}", closed_port()));
+    // Nobody listens on port 1, and no other test will.
+    let scene = Scene::at("redis://127.0.0.1:1");
     let failure = scene.failure_to_connect().await;
     assert_eq!(failure.class(), Class::Refused);
     let text = scene.told(&failure);
@@ -84,6 +80,20 @@ async fn protected_mode_is_told_apart_from_a_connection_just_closed() {
 }
 
 #[tokio::test]
+async fn what_the_system_drops_when_a_question_meets_a_hangup_is_heard_by_who_does_not_ask() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let scene = Scene::at(&format!("redis://{}", listener.local_addr().unwrap()));
+    std::thread::spawn(move || {
+        // redis-rs, PING and the question of TLS: to them it only hangs up, as it looks where the system drops the words.
+        for mut stream in listener.incoming().take(3).map(Result::unwrap) {
+            let _ = stream.read(&mut [0; 512]);
+        }
+        listener.accept().unwrap().0.write_all(b"-ERR max number of clients reached\r\n").unwrap();
+    });
+    assert_eq!(scene.failure_to_connect().await.class(), Class::MaxClients);
+}
+
+#[tokio::test]
 async fn a_full_server_is_told_apart_from_a_connection_just_closed() {
     let server = Server::builder().start().unwrap();
     let scene = Scene::at(&server.url());
@@ -96,9 +106,11 @@ async fn a_full_server_is_told_apart_from_a_connection_just_closed() {
 async fn a_stopped_server_does_not_answer_in_time() {
     let server = Server::builder().start().unwrap();
     let mut scene = Scene::at(&server.url());
-    scene.answer_within = Duration::from_secs(1);
     let mut connection = scene.connected().await;
     server.pause().unwrap();
+    // It will not answer in any time.
+    scene.answer_within = Duration::from_secs(1);
+    connection.set_response_timeout(scene.answer_within);
     let during = scene.failure_of(&mut connection, "SET k v").await;
     let at_first = scene.failure_to_connect().await;
     server.resume().unwrap();

@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
+use lab_connection::connection::unguarded;
 use lab_connection::transcript::{Exchange, Shape, Transcript};
 use lab_server::Server;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Value};
+use redis::{Client, Value};
 
 type Heard = Arc<Mutex<Vec<Exchange>>>;
 
@@ -20,7 +21,7 @@ impl Stage {
         let server = Server::start().unwrap();
         let client =
             Client::open(format!("{}{}", server.url(), if resp3 { "?protocol=resp3" } else { "" })).unwrap();
-        let connection = client.get_multiplexed_async_connection().await.unwrap();
+        let connection = unguarded(&client).await.unwrap();
         let heard = Heard::default();
         let ear = Arc::clone(&heard);
         let listener = move |exchange| ear.lock().unwrap().push(exchange);
@@ -95,8 +96,7 @@ async fn a_refused_password_is_not_shown() {
 #[tokio::test]
 async fn a_server_that_hangs_up_is_told_as_no_reply() {
     let server = Server::start().unwrap();
-    let config = AsyncConnectionConfig::new();
-    let connection = server.client().get_multiplexed_async_connection_with_config(&config).await.unwrap();
+    let connection = unguarded(&server.client()).await.unwrap();
     let heard = Heard::default();
     let ear = Arc::clone(&heard);
     let mut connection =

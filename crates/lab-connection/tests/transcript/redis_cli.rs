@@ -12,6 +12,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use lab_connection::connection::unguarded;
 use lab_connection::transcript::{command_line, reply_text};
 use lab_server::Server;
 use redis::aio::ConnectionLike;
@@ -58,7 +59,7 @@ async fn compare(resp3: bool, commands: &[Cmd]) {
     let Some(program) = redis_cli() else { return };
     let server = Server::start().unwrap();
     let url = format!("{}{}", server.url(), if resp3 { "?protocol=resp3" } else { "" });
-    let mut connection = Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap();
+    let mut connection = unguarded(&Client::open(url).unwrap()).await.unwrap();
     for seed in [
         "RPUSH list a b c",
         "HSET hash name Parker",

@@ -1,7 +1,7 @@
 //! The lessons of this crate: the story, and the comparison whose rows all leave the same cart.
 
-use lab_runner::{Comparison, Wire};
-use lab_server::{Cluster, Server};
+use lab_connection::TargetArgs;
+use lab_runner::Comparison;
 use shopping_cart::compare::{AddUnit, CartShape, Carts, ReadCart};
 use storefront::{Keys, Layout};
 
@@ -45,28 +45,27 @@ fn outputs_fit_60_columns() {
 
 #[tokio::test]
 async fn every_approach_leaves_the_same_cart_on_one_server() {
-    let server = Server::start().unwrap();
-    let connection = server.client().get_multiplexed_async_connection().await.unwrap();
-    agree(&connection, Layout::Standalone).await;
+    agree(TargetArgs::private()).await;
 }
 
 #[tokio::test]
 async fn every_approach_leaves_the_same_cart_on_a_cluster() {
-    let cluster = Cluster::start(3).unwrap();
-    let client = redis::cluster::ClusterClient::new(cluster.urls()).unwrap();
-    agree(&client.get_async_connection().await.unwrap(), Layout::Cluster).await;
+    agree(TargetArgs { cluster: true, ..TargetArgs::private() }).await;
 }
 
-async fn agree<C: Wire>(connection: &C, layout: Layout) {
+async fn agree(args: TargetArgs) {
+    let target = args.open().await.unwrap();
+    let connection = target.connection();
+    let layout = if target.is_cluster() { Layout::Cluster } else { Layout::Standalone };
     let carts = Carts::new(Keys::new("", layout)).unwrap();
     let approaches = CartShape::ALL.map(AddUnit);
     let comparison = Comparison { title: "add", approaches: &approaches, subject: &carts };
-    let traffic = comparison.verify(connection).await.unwrap();
+    let traffic = comparison.verify(&connection).await.unwrap();
     assert_eq!(traffic.len(), 3);
     assert!(traffic[0].round_trips > traffic[1].round_trips, "{traffic:?}");
     let approaches = CartShape::ALL.map(ReadCart);
     let comparison = Comparison { title: "read", approaches: &approaches, subject: &carts };
-    comparison.verify(connection).await.unwrap();
+    comparison.verify(&connection).await.unwrap();
 }
 
 #[test]

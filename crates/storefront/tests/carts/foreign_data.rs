@@ -2,7 +2,7 @@
 
 use storefront::{AddError, CartError, LineState, RemoveError, Representation, StoreError};
 
-use crate::shop::{self, guest, in_every_shop, units};
+use crate::shop::{self, Wire, guest, in_every_shop, units};
 
 #[tokio::test]
 async fn a_key_of_another_type_is_refused_and_left_alone() {
@@ -108,7 +108,7 @@ async fn a_product_with_an_unreadable_price_is_not_sold() {
 #[tokio::test]
 async fn a_user_without_channels_changes_nothing() {
     let server = lab_server::Server::start().unwrap();
-    let admin = server.client().get_multiplexed_async_connection().await.unwrap();
+    let admin = Wire::reconnecting(&server.url()).await;
     let keys = storefront::Keys::new("", storefront::Layout::Standalone);
     let mug: storefront::Sku = "sku123".parse().unwrap();
     let product =
@@ -121,7 +121,7 @@ async fn a_user_without_channels_changes_nothing() {
         .await
         .unwrap();
     let clerk = format!("redis://clerk:any@127.0.0.1:{}/", server.port());
-    let clerk = redis::Client::open(clerk).unwrap().get_multiplexed_async_connection().await.unwrap();
+    let clerk = Wire::reconnecting(&clerk).await;
 
     for representation in [Representation::Hash, Representation::SortedSet] {
         let watched = storefront::Cart::new(admin.clone(), keys.clone(), representation);

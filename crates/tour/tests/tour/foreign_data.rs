@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use futures_util::StreamExt;
+use lab_connection::connection::unguarded;
 use lab_server::Server;
 use redis::aio::MultiplexedConnection;
 
@@ -29,7 +30,7 @@ const FORBIDDEN: &[&str] = &["flushall", "flushdb", "keys", "shutdown", "swapdb"
 #[tokio::test(flavor = "multi_thread")]
 async fn foreign_keys_keep_their_bytes_and_their_ttl() {
     let server = Server::start().unwrap();
-    let mut connection = server.client().get_multiplexed_async_connection().await.unwrap();
+    let mut connection = unguarded(&server.client()).await.unwrap();
     for command in FOREIGN.iter().filter(|command| command[1] != "lab:") {
         redis::cmd(command[0]).arg(&command[1..]).exec_async(&mut connection).await.unwrap();
     }
@@ -67,7 +68,7 @@ async fn foreign_keys_keep_their_bytes_and_their_ttl() {
 #[tokio::test]
 async fn a_prefix_that_is_taken_is_refused() {
     let server = Server::start().unwrap();
-    let mut connection = server.client().get_multiplexed_async_connection().await.unwrap();
+    let mut connection = unguarded(&server.client()).await.unwrap();
     for command in FOREIGN {
         redis::cmd(command[0]).arg(&command[1..]).exec_async(&mut connection).await.unwrap();
     }

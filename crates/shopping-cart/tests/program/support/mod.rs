@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use lab_server::{Cluster, Server};
+use redis::cluster::ClusterClient;
 use redis::{Cmd, FromRedisValue};
 use serde_json::Value;
 
@@ -147,8 +148,8 @@ impl Shop {
     /// Asks the server itself.
     pub fn ask<T: FromRedisValue>(&self, command: &Cmd) -> T {
         if self.cluster {
-            let client = redis::cluster::ClusterClient::new([self.url.as_str()]).unwrap();
-            command.query(&mut client.get_connection().unwrap()).unwrap()
+            let client = ClusterClient::builder([self.url.as_str()]).connection_timeout(PATIENCE).build();
+            command.query(&mut client.unwrap().get_connection().unwrap()).unwrap()
         } else {
             let client = redis::Client::open(self.url.as_str()).unwrap();
             command.query(&mut client.get_connection().unwrap()).unwrap()
