@@ -59,8 +59,8 @@ impl Bare {
     }
 }
 
-/// Writes a program that can be run at once. A process of its own writes it: were the file open in this one, whatever another
-/// test starts meanwhile would hold it open for writing too, and running it would fail with "Text file busy".
+/// Writes a program that can be run at once. A process of its own writes it: were the file open in this one, whatever
+/// another test starts meanwhile would hold it open for writing too, and running it would fail with "Text file busy".
 fn write_program(path: &Path, script: &str) {
     let mut writer = Command::new("/bin/sh");
     writer.args(["-c", "cat >\"$1\" && chmod 755 \"$1\"", "sh"]).arg(path).stdin(Stdio::piped());

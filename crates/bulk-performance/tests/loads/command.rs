@@ -272,7 +272,8 @@ fn on(server: &Server, arguments: &[&str]) -> Run {
     Run::start(server.url(), server.password(), &[arguments, &["--json"]].concat())
 }
 
-/// The same for one that is to be interrupted: it does nothing but what the test waits for, so it cannot be over too early.
+/// The same for one that is to be interrupted: it does nothing but what the test waits for, so it cannot be over too
+/// early.
 fn held(server: &Server, arguments: &[&str]) -> Run {
     let relay = Relay::to(server.port());
     relay.hold();
@@ -328,8 +329,9 @@ impl Run {
         ended
     }
 
-    /// Lets as much pass as may be on its way when Ctrl-C is noticed, whose answers are awaited then. That is less than a load, so
-    /// one that has noticed nothing by then still has something to write; it ends without the answers, in some seconds.
+    /// Lets as much pass as may be on its way when Ctrl-C is noticed, whose answers are awaited then. That is less than a
+    /// load, so one that has noticed nothing by then still has something to write; it ends without the answers, in some
+    /// seconds.
     fn let_answers_come(&mut self) {
         let Some(relay) = &self.relay else { return };
         for _ in 0..ON_THE_WAY {

@@ -1,12 +1,13 @@
-//! A way to a server on which a load gets no further than a test wants: however late the test looks, and however late a signal
-//! comes, there is still something to write.
+//! A way to a server on which a load gets no further than a test wants: however late the test looks, and however late a
+//! signal comes, there is still something to write.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 
-/// A server reads no more than this at once. So when it answers a question of the test, it has read about all that came before.
+/// A server reads no more than this at once. So when it answers a question of the test, it has read about all that came
+/// before.
 const PIECE: usize = 16 * 1024;
 
 /// Passes on what a program sends, piece by piece, and at once what the server answers.
