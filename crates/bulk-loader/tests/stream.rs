@@ -163,7 +163,7 @@ fn who_answers_http_is_not_redis() {
         hear(&mut stream);
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
     });
-    let error = load(&at_once.loader(), &mut Sets::of(10)).unwrap_err();
+    let error = load(&at_once.patient_loader(), &mut Sets::of(10)).unwrap_err();
     assert!(matches!(&error, LoadError::Refused { error, .. } if error.contains("not Redis")), "{error}");
 
     let afterwards = Fake::start(|mut stream| {
@@ -172,7 +172,7 @@ fn who_answers_http_is_not_redis() {
         let _ = stream.write_all(b"+OK\r\n+OK\r\nHTTP/1.1 400 Bad Request\r\n\r\n");
         hear(&mut stream);
     });
-    let error = load(&afterwards.loader(), &mut Sets::of(10)).unwrap_err();
+    let error = load(&afterwards.patient_loader(), &mut Sets::of(10)).unwrap_err();
     assert!(matches!(error, LoadError::Garbage { .. }), "{error}");
 }
 
@@ -184,7 +184,7 @@ fn more_answers_than_questions_are_not_redis() {
         let _ = stream.write_all(&b"+OK\r\n".repeat(11));
         hear(&mut stream);
     });
-    let ended = load(&fake.loader(), &mut Sets::of(10));
+    let ended = load(&fake.patient_loader(), &mut Sets::of(10));
     assert!(matches!(ended, Err(LoadError::Garbage { .. })), "{ended:?}");
 }
 
@@ -266,10 +266,8 @@ fn replies_in_pieces_of_one_byte_are_understood() {
         byte_by_byte(up, stream);
         forth.join().unwrap();
     });
-    let mut loader = proxy.loader();
+    let mut loader = proxy.patient_loader();
     loader.endpoint.password = Some(server.password().into());
-    // Nothing is late here, however slow the machine.
-    loader.patience = Duration::from_mins(1);
     let mut source = Sets::of(2_000);
     assert_eq!(load(&loader, &mut source).unwrap().records, 2_000);
     assert_eq!(stored_on(&server), source.expected());
@@ -345,6 +343,11 @@ impl Fake {
     fn loader(&self) -> Loader {
         let url = format!("redis://127.0.0.1:{}", self.port);
         Loader { patience: PATIENCE, ..to_info(&url.as_str().into_connection_info().unwrap(), false) }
+    }
+
+    /// For one that answers: nothing is late then, however slow the machine.
+    fn patient_loader(&self) -> Loader {
+        Loader { patience: Duration::from_mins(1), ..self.loader() }
     }
 }
 

@@ -185,15 +185,13 @@ async fn loops(page: &Page, time: Duration, rate: u32) -> Outcome {
          should have started.",
     );
     let target = page.target();
-    let stall = Stall::prepare(target).await?;
     let length = SHORTEST_STALL.max(time / 20);
+    let stall = Stall::prepare(target, length).await?;
     let slow = length / 2;
     let crowd = Crowd { in_flight: FEW, connections: 1, time };
-    let (closed, stalled) = tokio::join!(crowd.run(target), make(stall.as_ref(), time / 3, length));
+    let (closed, stalled) = tokio::join!(crowd.run(target), make(stall.as_ref(), time / 3));
     let (closed, ()) = (closed?, stalled?);
-    let schedule = Schedule { rate, connections: 1, time };
-    let (open, stalled) = tokio::join!(schedule.run(target), make(stall.as_ref(), time / 3, length));
-    let (open, ()) = (open?, stalled?);
+    let open = Schedule { rate, connections: 1, time }.run(target, stall.as_ref()).await?;
     show_loops(page, &closed, &open, slow);
     let mut both = closed.clone();
     both.add_counts(&open);
@@ -207,10 +205,10 @@ async fn loops(page: &Page, time: Duration, rate: u32) -> Outcome {
 }
 
 /// Stalls the server after a while, if it may be stalled.
-async fn make(stall: Option<&Stall>, after: Duration, length: Duration) -> RedisResult<()> {
+async fn make(stall: Option<&Stall>, after: Duration) -> RedisResult<()> {
     sleep(after).await;
     match stall {
-        Some(stall) => stall.make(length).await,
+        Some(stall) => stall.make().await,
         None => Ok(()),
     }
 }

@@ -4,7 +4,7 @@
 
 use std::env;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -34,8 +34,7 @@ impl Bare {
     fn with_program(mut self, name: &str, script: &str) -> Self {
         let directory = self.home.path().join("bin");
         fs::create_dir_all(&directory).unwrap();
-        fs::write(directory.join(name), script).unwrap();
-        fs::set_permissions(directory.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+        write_program(&directory.join(name), script);
         self.path.insert(0, directory);
         self
     }
@@ -58,6 +57,16 @@ impl Bare {
         let entries = fs::read_dir(self.home.path().join("redis-lab")).into_iter().flatten();
         entries.map(|entry| entry.unwrap().path()).collect()
     }
+}
+
+/// Writes a program that can be run at once. A process of its own writes it: were the file open in this one, whatever
+/// another test starts meanwhile would hold it open for writing too, and running it would fail with "Text file busy".
+fn write_program(path: &Path, script: &str) {
+    let mut writer = Command::new("/bin/sh");
+    writer.args(["-c", "cat >\"$1\" && chmod 755 \"$1\"", "sh"]).arg(path).stdin(Stdio::piped());
+    let mut writing = writer.spawn().unwrap();
+    writing.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+    assert!(writing.wait().unwrap().success());
 }
 
 fn stderr(output: &Output) -> String {

@@ -4,17 +4,16 @@ use std::env;
 use std::time::Instant;
 
 use lab_connection::address::PrivateServer;
-use lab_connection::connection::{CONNECT_TIMEOUT, RESPONSE_TIMEOUT};
 use lab_connection::failure::Class;
 use lab_connection::{Failure, Target, TargetArgs};
 use lab_runner::{LessonError, Terminal};
 use lab_server::{Choice, Replicated, Server};
-use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{AsyncConnectionConfig, RedisError};
+use redis::aio::ConnectionLike;
 use tokio::task::spawn_blocking;
 use tokio::time::{Duration, sleep};
 
 use super::replication::{PATIENCE, Replication};
+use crate::direct;
 
 /// Between two looks at a replica.
 const POLL: Duration = Duration::from_millis(5);
@@ -83,7 +82,7 @@ impl Pair {
         let at = |url| TargetArgs { prefix: args.prefix.clone(), db: args.db, ..TargetArgs::at(url) };
         let a = at(group.primary.url()).open().await?;
         // The primary now bears the marker of our data; the replica cannot be given one, so it has to arrive.
-        let mut follower = plainly(replica).await.map_err(|error| a.explain(&error))?;
+        let mut follower = direct::connection(replica).await.map_err(|error| a.explain(&error))?;
         caught_up(&mut a.connection(), &mut follower).await.map_err(|error| explained(error, &a))?;
         let b = at(replica.url()).open().await?;
         Ok(Self { a, b, primary_port: group.primary.port(), _group: group })
@@ -127,14 +126,6 @@ pub async fn caught_up(
         }
         sleep(POLL).await;
     }
-}
-
-/// A connection without the guard of other people's data, which would want to write.
-async fn plainly(server: &Server) -> Result<MultiplexedConnection, RedisError> {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECT_TIMEOUT))
-        .set_response_timeout(Some(RESPONSE_TIMEOUT));
-    server.client().get_multiplexed_async_connection_with_config(&config).await
 }
 
 /// An error of a part of a lesson, as a failure of a command.

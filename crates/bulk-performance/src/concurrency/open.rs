@@ -11,6 +11,7 @@ use tokio::task::{JoinSet, yield_now};
 use super::closed::connect;
 use super::lane::{Lane, Step};
 use super::own_thread::on_own_thread;
+use super::stall::Stall;
 use super::stopped;
 use super::tally::Tally;
 use crate::keys::Keys;
@@ -35,12 +36,15 @@ pub struct Schedule {
 impl Schedule {
     /// Begins the operations at their moments, checks every reply, and counts latency from the moment at which an
     /// operation should have begun: what keeps us from sending is the user's delay too.
-    pub async fn run(self, target: &Target) -> Result<Tally, LessonError> {
-        let target = target.clone();
-        on_own_thread(move || self.on_this_thread(target)).await
+    ///
+    /// `stall` is made when a third of the time is over, by the schedule itself: whoever else made it could be late, or too
+    /// early while the connections are still being made, and then nobody would wait for it.
+    pub async fn run(self, target: &Target, stall: Option<&Stall>) -> Result<Tally, LessonError> {
+        let (target, stall) = (target.clone(), stall.cloned());
+        on_own_thread(move || self.on_this_thread(target, stall)).await
     }
 
-    async fn on_this_thread(self, target: Target) -> Result<Tally, LessonError> {
+    async fn on_this_thread(self, target: Target, mut stall: Option<Stall>) -> Result<Tally, LessonError> {
         let keys = Keys::new(target.prefix());
         let connections = connect(&target, self.connections).await?;
         let lanes: Vec<Arc<Lane>> = (0..LANES).map(|client| Arc::new(Lane::new(&keys, client))).collect();
@@ -61,6 +65,11 @@ impl Schedule {
             while Instant::now() < planned || waiting.len() >= MOST_WAITING {
                 yield_now().await;
                 while waiting.try_join_next().is_some() {}
+            }
+            if planned >= begun + self.time / 3
+                && let Some(stall) = stall.take()
+            {
+                stall.make().await?;
             }
             let step = if number.is_multiple_of(4) { Step::Set(0) } else { Step::Get };
             tally.lock().unwrap_or_else(PoisonError::into_inner).sent += 1;

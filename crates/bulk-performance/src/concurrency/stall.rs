@@ -8,12 +8,18 @@ use lab_server::Server;
 use redis::RedisResult;
 use redis::aio::MultiplexedConnection;
 
-/// Connections to every node of a private server, made before they are needed.
-pub struct Stall(Vec<MultiplexedConnection>);
+use crate::direct;
+
+/// A stall of every node of a private server, over connections that are made before it is time.
+#[derive(Clone)]
+pub struct Stall {
+    connections: Vec<MultiplexedConnection>,
+    length: Duration,
+}
 
 impl Stall {
-    /// None when the server is somebody else's.
-    pub async fn prepare(target: &Target) -> RedisResult<Option<Self>> {
+    /// A stall of whole milliseconds; none when the server is somebody else's.
+    pub async fn prepare(target: &Target, length: Duration) -> RedisResult<Option<Self>> {
         let nodes: Vec<&Server> = match target.private() {
             None => return Ok(None),
             Some(PrivateServer::Single(server)) => vec![server.as_ref()],
@@ -21,15 +27,15 @@ impl Stall {
         };
         let mut connections = Vec::with_capacity(nodes.len());
         for node in nodes {
-            connections.push(node.client().get_multiplexed_async_connection().await?);
+            connections.push(direct::connection(node).await?);
         }
-        Ok(Some(Self(connections)))
+        Ok(Some(Self { connections, length }))
     }
 
-    /// From now on every node answers nobody for `length` (CLIENT PAUSE), whole milliseconds.
-    pub async fn make(&self, length: Duration) -> RedisResult<()> {
-        let milliseconds = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
-        for connection in &self.0 {
+    /// From now on every node answers nobody for that long (CLIENT PAUSE).
+    pub async fn make(&self) -> RedisResult<()> {
+        let milliseconds = u64::try_from(self.length.as_millis()).unwrap_or(u64::MAX);
+        for connection in &self.connections {
             let mut pause = redis::cmd("CLIENT");
             pause.arg("PAUSE").arg(milliseconds).exec_async(&mut connection.clone()).await?;
         }

@@ -1,7 +1,7 @@
 //! What users take in memory, asked in two ways: key by key, and as the growth of the whole server.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lab_connection::Connection;
 use lab_runner::LessonError;
@@ -91,8 +91,10 @@ pub async fn kept_as(keys: &[String], connection: &mut Connection) -> RedisResul
 
 /// Between two readings of the memory.
 const BETWEEN_READINGS: Duration = Duration::from_millis(10);
-/// A server that does not become quiet is believed after so many readings, 300 ms in all. Redis 7.0 shrinks its table of keys
-/// by a clock that ticks ten times a second.
+/// A server that is busy for longer is believed all the same.
+const BUSY_AT_MOST: Duration = Duration::from_secs(5);
+/// One that has nothing to do and still keeps more than it should is believed after so many readings, 300 ms in all.
+/// Redis 7.0 shrinks its table of keys by a clock that ticks ten times a second.
 const READINGS: u32 = 30;
 /// What may be left of earlier users, as bytes: less than a byte a user.
 const REMNANT: u64 = 1_000;
@@ -123,11 +125,14 @@ impl Growth {
 /// Bytes in use, without those of clients, once the server has freed and resized what it does in the background, and
 /// is down to `most`.
 async fn settled(most: u64, connection: &mut Connection) -> RedisResult<u64> {
-    let mut readings = 0;
+    let begun = Instant::now();
+    let mut idle = 0;
     loop {
         let now = in_use(connection).await?;
-        readings += 1;
-        if (!now.busy && now.bytes <= most) || readings > READINGS {
+        idle += u32::from(!now.busy);
+        let settled =
+            if now.busy { begun.elapsed() > BUSY_AT_MOST } else { now.bytes <= most || idle > READINGS };
+        if settled {
             return Ok(now.bytes);
         }
         tokio::time::sleep(BETWEEN_READINGS).await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bulk_performance::biglist::pair::{Pair, caught_up};
 use bulk_performance::biglist::{parts, reader, replication, stream, writer};
+use bulk_performance::direct;
 use bulk_performance::keys::Keys;
 use lab_connection::{TargetArgs, guard};
 use lab_server::{Replicated, Server};
@@ -14,6 +15,9 @@ const SEED: &str = "Inserted 1 to 10,000 into 'biglist'.
 First 10 values in reverse (original) order:
 ['10000', '9999', '9998', '9997', '9996', '9995', '9994', '9993', '9992', '9991']
 ";
+
+/// A replica that takes longer than this does not come: no test waits for it to be over.
+const GIVE_UP: Duration = Duration::from_secs(30);
 
 fn bulk(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bulk-performance"));
@@ -199,46 +203,49 @@ async fn a_replica_that_shows_the_count_has_the_list() {
     const COUNT: u64 = 200_000;
     let group = Replicated::start(1).unwrap();
     let a = TargetArgs::at(group.primary.url()).open().await.unwrap();
-    let mut follower = group.replicas[0].client().get_multiplexed_async_connection().await.unwrap();
+    let mut follower = direct::connection(&group.replicas[0]).await.unwrap();
     caught_up(&mut a.connection(), &mut follower).await.unwrap();
     let b = TargetArgs::at(group.replicas[0].url()).open().await.unwrap();
     let keys = Keys::new("");
     let writing = tokio::spawn({
-        let (keys, mut connection) = (keys.clone(), a.dedicated().await.unwrap());
+        let (keys, mut connection) = (keys.clone(), a.blocking(GIVE_UP).await.unwrap());
         async move { writer::insert(&keys, COUNT, &mut connection).await.map(|()| connection) }
     });
     // Reads while the list arrives. A reading that sees the count must see the list; a later one must not see less.
-    let (mut seen, mut readings) = (0, 0);
-    loop {
-        if let Ok(found) = reader::read(&keys, &mut b.connection()).await {
-            readings += 1;
-            assert!(found.length >= seen, "{} after {seen}", found.length);
-            seen = found.length;
-            assert!(found.promised.is_none() || found.is_complete(), "{found:?}");
-            if found.is_complete() {
-                break;
+    let reading = async {
+        let mut seen = 0;
+        loop {
+            if let Ok(found) = reader::read(&keys, &mut b.connection()).await {
+                assert!(found.length >= seen, "{} after {seen}", found.length);
+                seen = found.length;
+                assert!(found.promised.is_none() || found.is_complete(), "{found:?}");
+                if found.is_complete() {
+                    return Ok(seen);
+                }
             }
         }
-    }
-    assert!(seen == COUNT && readings > 0);
-    let mut writer = writing.await.unwrap().unwrap();
-    assert_eq!(replication::wait(1, Duration::from_secs(5), &mut writer).await.unwrap(), 1);
+    };
+    // If the writer fails, the readings end with it: a list that is not written is never complete.
+    let written = async { writing.await.unwrap() };
+    let (mut writer, seen) = tokio::try_join!(written, reading).unwrap();
+    assert_eq!(seen, COUNT);
+    assert_eq!(replication::wait(1, GIVE_UP, &mut writer).await.unwrap(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_was_cut_off_lacks_what_was_acknowledged_until_wait_says_one() {
     let pair = Pair::start(&TargetArgs::private()).await.unwrap();
     let keys = Keys::new("");
-    let mut a = pair.a.blocking(Duration::from_secs(5)).await.unwrap();
+    let mut a = pair.a.blocking(GIVE_UP).await.unwrap();
     writer::insert(&keys, 1_000, &mut a).await.unwrap();
-    assert_eq!(replication::wait(1, Duration::from_secs(5), &mut a).await.unwrap(), 1);
+    assert_eq!(replication::wait(1, GIVE_UP, &mut a).await.unwrap(), 1);
     pair.cut().await.unwrap();
     writer::insert(&keys, 3_000, &mut a).await.unwrap();
     assert_eq!(replication::wait(1, Duration::from_millis(50), &mut a).await.unwrap(), 0);
     let stale = reader::read(&keys, &mut pair.b.connection()).await.unwrap();
     assert_eq!(stale.length, 1_000, "it answers with what it has");
     pair.mend().await.unwrap();
-    assert_eq!(replication::wait(1, Duration::from_secs(5), &mut a).await.unwrap(), 1);
+    assert_eq!(replication::wait(1, GIVE_UP, &mut a).await.unwrap(), 1);
     let found = reader::read(&keys, &mut pair.b.connection()).await.unwrap();
     assert!(found.is_complete() && found.length == 3_000, "{found:?}");
     let marker: bool =

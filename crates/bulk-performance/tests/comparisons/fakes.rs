@@ -1,8 +1,9 @@
 //! Programs with the names of the real ones, which do what a test says and write down their arguments.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::io::Write as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
@@ -26,8 +27,7 @@ impl Fakes {
              echo \"{name} $*\" >> '{}'\n{lines}\n",
             arguments.display()
         );
-        fs::write(&path, script).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        write_program(&path, &script);
         self
     }
 
@@ -39,4 +39,14 @@ impl Fakes {
     pub fn arguments(&self) -> String {
         fs::read_to_string(self.directory.path().join("arguments")).unwrap_or_default()
     }
+}
+
+/// Writes a program that can be run at once. A process of its own writes it: were the file open in this one, whatever
+/// another test starts meanwhile would hold it open for writing too, and running it would fail with "Text file busy".
+fn write_program(path: &Path, script: &str) {
+    let mut writer = Command::new("/bin/sh");
+    writer.args(["-c", "cat >\"$1\" && chmod 755 \"$1\"", "sh"]).arg(path).stdin(Stdio::piped());
+    let mut writing = writer.spawn().unwrap();
+    writing.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+    assert!(writing.wait().unwrap().success());
 }

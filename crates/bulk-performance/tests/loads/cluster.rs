@@ -14,9 +14,9 @@ async fn on(cluster: &Cluster) -> Target {
 async fn slots_that_move_meanwhile_lose_nothing() {
     let cluster = Cluster::start(3).unwrap();
     for kind in [Kind::Users, Kind::Strings] {
-        let records = 120_000;
+        let records = 240_000;
         let loading = Underway::start(on(&cluster).await, Plan { kind, ..plan(records) });
-        loading.until(records / 10).await;
+        loading.until(records / 20).await;
         // To and fro, so that what moved is asked for again at the place it came from.
         cluster.move_slots(40..=59, 0, 1).unwrap();
         cluster.move_slots(40..=59, 1, 0).unwrap();
@@ -36,7 +36,7 @@ async fn a_list_whose_slot_moves_keeps_its_order() {
     let slot = bulk_loader::topology::slot_of(b"biglist");
     let owner = usize::from(slot) * 3 / 16_384;
     for part in 1..=4 {
-        loading.until(records * part / 10).await;
+        loading.until(records * part / 20).await;
         let (from, to) = if part % 2 == 1 { (owner, (owner + 1) % 3) } else { ((owner + 1) % 3, owner) };
         cluster.move_slots(slot..=slot, from, to).unwrap();
     }
@@ -57,7 +57,7 @@ async fn a_node_that_is_killed_and_comes_back_has_everything() {
         let mut cluster = builder.start().unwrap();
         let records = 150_000;
         let loading = Underway::start(on(&cluster).await, plan(records));
-        loading.until(records / 3).await;
+        loading.until(records / 10).await;
         cluster.nodes_mut()[1].kill();
         cluster.nodes_mut()[1].restart().unwrap();
         let report = loading.end().await.unwrap();

@@ -10,12 +10,17 @@ use lab_server::{Builder, Server};
 use redis::{Commands, Connection};
 use serde_json::Value;
 
+use crate::relay::Relay;
+
 /// Kinds with a size that takes a while, in the words of the command line.
 const LONG_LOADS: [&[&str]; 3] = [
     &["--kind", "users", "--records", "40000", "--indexes"],
     &["--kind", "strings", "--records", "200000"],
-    &["--kind", "list", "--records", "1000000"],
+    &["--kind", "list", "--records", "2000000"],
 ];
+
+/// Pieces of the relay: 8 MB, which is more than sockets hold, and less than the smallest of these loads.
+const ON_THE_WAY: usize = 512;
 
 #[test]
 fn json_has_what_it_promises() {
@@ -98,7 +103,7 @@ fn a_load_that_was_killed_goes_on_and_ends_as_if_nothing_had_happened() {
         let undisturbed = on(&Server::start().unwrap(), load).end().document(0);
 
         let server = slow().start().unwrap();
-        on(&server, load).until_resumable(&server, load).kill("-KILL");
+        held(&server, load).until_resumable(&server, load).kill("-KILL");
         let report = on(&server, &resumed(load)).end().document(0);
         assert_eq!((&report["resumed"], &report["verified"]), (&true.into(), &true.into()), "{load:?}");
         assert_eq!(report["records"], undisturbed["records"], "{load:?}");
@@ -114,7 +119,7 @@ fn a_load_that_was_killed_while_it_wrote_indexes_gets_all_of_them() {
     let undisturbed = on(&Server::start().unwrap(), load).end().document(0);
     let server = slow().start().unwrap();
     let mut own = own(&server);
-    on(&server, load).until(|| own.exists("users_by_salary").unwrap()).kill("-KILL");
+    held(&server, load).until(|| own.exists("users_by_salary").unwrap()).kill("-KILL");
     let report = on(&server, &resumed(load)).end().document(0);
     assert_eq!((&report["records"], &report["verified"]), (&40_000.into(), &true.into()), "{report}");
     assert_eq!(report["digest"], undisturbed["digest"]);
@@ -127,7 +132,7 @@ fn ctrl_c_says_how_to_go_on() {
         let server = slow().start().unwrap();
         let mut own = own(&server);
         let first = ["user:1", "user_text:1", "biglist"];
-        let ended = on(&server, load).until(|| own.exists::<_, u64>(&first).unwrap() > 0).kill("-INT");
+        let ended = held(&server, load).until(|| own.exists::<_, u64>(&first).unwrap() > 0).kill("-INT");
         assert_eq!(ended.code, Some(130), "{ended:?}");
         assert!(ended.stderr.contains("--resume"), "{ended:?}");
         assert_eq!(ended.document(130)["error"]["class"], "interrupted", "{ended:?}");
@@ -140,7 +145,7 @@ fn ctrl_c_says_how_to_go_on() {
 fn a_server_that_is_killed_and_comes_back_does_not_end_the_load() {
     for load in LONG_LOADS {
         let mut server = slow().start().unwrap();
-        let loading = on(&server, load).until_resumable(&server, load);
+        let loading = held(&server, load).until_resumable(&server, load);
         server.kill();
         server.restart().unwrap();
         let report = loading.end().document(0);
@@ -154,7 +159,7 @@ fn a_server_that_is_killed_and_comes_back_does_not_end_the_load() {
 fn another_load_cannot_be_resumed_and_the_right_one_is_named() {
     let server = slow().start().unwrap();
     let load = LONG_LOADS[0];
-    on(&server, load).until_resumable(&server, load).kill("-KILL");
+    held(&server, load).until_resumable(&server, load).kill("-KILL");
     for other in [&["--records", "50", "--indexes", "--resume"][..], &["--records", "40000", "--resume"]] {
         let ended = Run::start(server.url(), server.password(), other).end();
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{other:?}: {ended:?}");
@@ -253,6 +258,7 @@ fn slow() -> Builder {
 struct Run {
     child: Child,
     password: Option<String>,
+    relay: Option<Relay>,
 }
 
 #[derive(Debug)]
@@ -264,6 +270,15 @@ struct Ended {
 
 fn on(server: &Server, arguments: &[&str]) -> Run {
     Run::start(server.url(), server.password(), &[arguments, &["--json"]].concat())
+}
+
+/// The same for one that is to be interrupted: it does nothing but what the test waits for, so it cannot be over too
+/// early.
+fn held(server: &Server, arguments: &[&str]) -> Run {
+    let relay = Relay::to(server.port());
+    relay.hold();
+    let url = format!("redis://:{}@127.0.0.1:{}", server.password(), relay.port());
+    Run { relay: Some(relay), ..Run::start(url, server.password(), &[arguments, &["--json"]].concat()) }
 }
 
 fn resumed<'a>(load: &[&'a str]) -> Vec<&'a str> {
@@ -279,12 +294,15 @@ impl Run {
 
     fn of(mut command: Command, password: Option<String>) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self { child: command.spawn().unwrap(), password }
+        Self { child: command.spawn().unwrap(), password, relay: None }
     }
 
     fn until(mut self, mut condition: impl FnMut() -> bool) -> Self {
         while !condition() {
             assert!(self.child.try_wait().unwrap().is_none(), "over too early: {:?}", self.end());
+            if let Some(relay) = &self.relay {
+                relay.let_pass(1);
+            }
             sleep(Duration::from_millis(1));
         }
         self
@@ -302,15 +320,38 @@ impl Run {
         self.until(|| own.exists(key).unwrap())
     }
 
-    fn kill(self, signal: &str) -> Ended {
+    fn kill(mut self, signal: &str) -> Ended {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
-        let ended = self.end();
+        self.let_answers_come();
+        let ended = self.wait();
         assert_ne!(ended.code, Some(0), "it was over before the signal came: {ended:?}");
         ended
     }
 
+    /// Lets as much pass as may be on its way when Ctrl-C is noticed, whose answers are awaited then. That is less than a
+    /// load, so one that has noticed nothing by then still has something to write; it ends without the answers, in some
+    /// seconds.
+    fn let_answers_come(&mut self) {
+        let Some(relay) = &self.relay else { return };
+        for _ in 0..ON_THE_WAY {
+            if self.child.try_wait().unwrap().is_some() {
+                return;
+            }
+            relay.let_pass(1);
+            sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Lets it go on to its end.
     fn end(self) -> Ended {
+        if let Some(relay) = &self.relay {
+            relay.open();
+        }
+        self.wait()
+    }
+
+    fn wait(self) -> Ended {
         let output = self.child.wait_with_output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         let ended =

@@ -8,6 +8,8 @@ use lab_runner::progress::Bar;
 use lab_server::{Builder, Server};
 use tokio::task::JoinHandle;
 
+use crate::relay::Relay;
+
 /// An opened server.
 pub async fn on(url: &str) -> Target {
     TargetArgs::at(url).open().await.unwrap()
@@ -27,19 +29,42 @@ pub fn keeping_everything() -> Builder {
 pub struct Underway {
     bar: Bar,
     task: JoinHandle<Result<Report, Failure>>,
+    relay: Option<Relay>,
 }
 
 impl Underway {
     pub fn start(target: Target, plan: Plan) -> Self {
         let bar = Bar::hidden();
         let shown = bar.clone();
-        Self { bar, task: tokio::spawn(async move { load::run(&target, &plan, &shown).await }) }
+        let task = tokio::spawn(async move { load::run(&target, &plan, &shown).await });
+        Self { bar, task, relay: None }
+    }
+
+    /// A load that does nothing but what the test waits for, until it is to go on: it cannot be over too early.
+    pub async fn held(server: &Server, plan: Plan) -> Self {
+        let relay = Relay::to(server.port());
+        let target = on(&format!("redis://:{}@127.0.0.1:{}", server.password(), relay.port())).await;
+        Self::held_by(relay, target, plan)
+    }
+
+    /// The same for a target that was opened through this relay.
+    pub fn held_by(relay: Relay, target: Target, plan: Plan) -> Self {
+        relay.hold();
+        Self { relay: Some(relay), ..Self::start(target, plan) }
     }
 
     /// Waits until so many records are acknowledged.
     pub async fn until(&self, records: u64) {
-        while self.bar.done() < records {
-            assert!(!self.task.is_finished(), "the load ended before {records} records");
+        self.until_so(|| self.bar.done() >= records).await;
+    }
+
+    /// Waits for a condition.
+    pub async fn until_so(&self, mut condition: impl FnMut() -> bool) {
+        while !condition() {
+            assert!(!self.task.is_finished(), "the load ended too early");
+            if let Some(relay) = &self.relay {
+                relay.let_pass(1);
+            }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
@@ -48,7 +73,11 @@ impl Underway {
         self.task.is_finished()
     }
 
+    /// Lets it go on to its end.
     pub async fn end(self) -> Result<Report, Failure> {
+        if let Some(relay) = &self.relay {
+            relay.open();
+        }
         self.task.await.unwrap()
     }
 }

@@ -9,4 +9,5 @@ mod cluster;
 mod command;
 mod loading;
 mod one_server;
+mod relay;
 mod tls;

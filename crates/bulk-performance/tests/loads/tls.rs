@@ -3,8 +3,6 @@
 #[path = "../../../lab-connection/tests/tls_server/mod.rs"]
 mod tls_server;
 
-use std::time::Duration;
-
 use bulk_performance::load::{self, Kind, Plan, Writing};
 use bulk_performance::people::People;
 use bulk_performance::stored::Content;
@@ -14,10 +12,15 @@ use redis::cmd;
 use tls_server::{NAME, TlsServer, authority};
 
 use crate::loading::{Underway, plan};
+use crate::relay::Relay;
 
 /// `--tls -h HOST -p PORT --cacert authority.pem`; the password comes by URL, because the environment belongs to all tests.
 fn flags(at: &TlsServer, host: &str) -> TargetArgs {
-    let url = format!("rediss://:{}@{host}:{}", at.server.password(), at.port());
+    flags_by(at, host, at.port())
+}
+
+fn flags_by(at: &TlsServer, host: &str, port: u16) -> TargetArgs {
+    let url = format!("rediss://:{}@{host}:{port}", at.server.password());
     TargetArgs { tls: true, cacert: Some(at.file("authority.pem")), ..TargetArgs::at(url) }
 }
 
@@ -47,20 +50,22 @@ async fn every_kind_arrives_over_tls() {
 #[tokio::test]
 async fn a_server_that_wants_a_client_certificate_gets_it_from_every_connection() {
     let Some(at) = TlsServer::start("yes") else { return };
-    let certificate = || TargetArgs {
+    let certificate = |port| TargetArgs {
         cert: Some(at.file("server.pem")),
         key: Some(at.file("server.key")),
-        ..flags(&at, NAME)
+        ..flags_by(&at, NAME, port)
     };
-    loads(certificate(), &Plan { connections: 2, ..plan(5_000) }).await;
+    loads(certificate(at.port()), &Plan { connections: 2, ..plan(5_000) }).await;
 
     // What the loader's own connections show, and not only those before it. The 5,000 of before are removed first.
-    let loading = Underway::start(certificate().open().await.unwrap(), plan(200_000));
+    let relay = Relay::to(at.port());
+    let target = certificate(relay.port()).open().await.unwrap();
+    let loading = Underway::held_by(relay, target, plan(50_000));
     loading.until(5_001).await;
     kill_connections(&at);
     let report = loading.end().await.unwrap();
     assert!(report.reconnections > 0, "{report:?}");
-    assert_eq!((report.records, report.verified), (200_000, Some(true)));
+    assert_eq!((report.records, report.verified), (50_000, Some(true)));
 }
 
 #[tokio::test]
@@ -76,11 +81,12 @@ async fn sni_is_the_name_that_the_loader_expects_too() {
 async fn connections_that_are_killed_lose_nothing() {
     let Some(at) = TlsServer::start("no") else { return };
     for (kind, records) in [(Kind::Users, 50_000), (Kind::List, 2_000_000)] {
-        let target = flags(&at, NAME).open().await.unwrap();
-        let loading = Underway::start(target, Plan { kind, connections: 2, ..plan(records) });
+        let relay = Relay::to(at.port());
+        let target = flags_by(&at, NAME, relay.port()).open().await.unwrap();
+        let loading = Underway::held_by(relay, target, Plan { kind, connections: 2, ..plan(records) });
         for part in 1..=3 {
             // What the server has: over TLS it is the faster one, and its replies are read late.
-            until_stored(&at, kind, records * part / 5).await;
+            loading.until_so(|| stored(&at, kind) >= records * part / 5).await;
             kill_connections(&at);
         }
         let report = loading.end().await.unwrap();
@@ -98,12 +104,10 @@ async fn a_stranger_gets_no_record() {
     assert!(args.open().await.is_err(), "the load does not even begin");
 }
 
-async fn until_stored(at: &TlsServer, kind: Kind, records: u64) {
+fn stored(at: &TlsServer, kind: Kind) -> u64 {
     let mut admin = at.server.client().get_connection().unwrap();
     let count = if kind == Kind::List { cmd("LLEN").arg("biglist").clone() } else { cmd("DBSIZE") };
-    while count.query::<u64>(&mut admin).unwrap() < records {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    count.query(&mut admin).unwrap()
 }
 
 fn kill_connections(at: &TlsServer) {
