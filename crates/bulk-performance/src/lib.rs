@@ -14,7 +14,6 @@
 pub mod arguments;
 pub mod biglist;
 pub mod concurrency;
-pub mod direct;
 pub mod insert;
 pub mod keys;
 pub mod load;

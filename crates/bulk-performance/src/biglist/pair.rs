@@ -4,6 +4,7 @@ use std::env;
 use std::time::Instant;
 
 use lab_connection::address::PrivateServer;
+use lab_connection::connection::unguarded;
 use lab_connection::failure::Class;
 use lab_connection::{Failure, Target, TargetArgs};
 use lab_runner::{LessonError, Terminal};
@@ -13,7 +14,6 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Duration, sleep};
 
 use super::replication::{PATIENCE, Replication};
-use crate::direct;
 
 /// Between two looks at a replica.
 const POLL: Duration = Duration::from_millis(5);
@@ -82,7 +82,7 @@ impl Pair {
         let at = |url| TargetArgs { prefix: args.prefix.clone(), db: args.db, ..TargetArgs::at(url) };
         let a = at(group.primary.url()).open().await?;
         // The primary now bears the marker of our data; the replica cannot be given one, so it has to arrive.
-        let mut follower = direct::connection(replica).await.map_err(|error| a.explain(&error))?;
+        let mut follower = unguarded(&replica.client()).await.map_err(|error| a.explain(&error))?;
         caught_up(&mut a.connection(), &mut follower).await.map_err(|error| explained(error, &a))?;
         let b = at(replica.url()).open().await?;
         Ok(Self { a, b, primary_port: group.primary.port(), _group: group })

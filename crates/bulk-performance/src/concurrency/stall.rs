@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use lab_connection::Target;
 use lab_connection::address::PrivateServer;
+use lab_connection::connection::unguarded;
 use lab_server::Server;
 use redis::RedisResult;
 use redis::aio::MultiplexedConnection;
-
-use crate::direct;
 
 /// A stall of every node of a private server, over connections that are made before it is time.
 #[derive(Clone)]
@@ -27,7 +26,7 @@ impl Stall {
         };
         let mut connections = Vec::with_capacity(nodes.len());
         for node in nodes {
-            connections.push(direct::connection(node).await?);
+            connections.push(unguarded(&node.client()).await?);
         }
         Ok(Some(Self { connections, length }))
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bulk_performance::biglist::pair::{Pair, caught_up};
 use bulk_performance::biglist::{parts, reader, replication, stream, writer};
-use bulk_performance::direct;
 use bulk_performance::keys::Keys;
+use lab_connection::connection::unguarded;
 use lab_connection::{TargetArgs, guard};
 use lab_server::{Replicated, Server};
 
@@ -203,7 +203,7 @@ async fn a_replica_that_shows_the_count_has_the_list() {
     const COUNT: u64 = 200_000;
     let group = Replicated::start(1).unwrap();
     let a = TargetArgs::at(group.primary.url()).open().await.unwrap();
-    let mut follower = direct::connection(&group.replicas[0]).await.unwrap();
+    let mut follower = unguarded(&group.replicas[0].client()).await.unwrap();
     caught_up(&mut a.connection(), &mut follower).await.unwrap();
     let b = TargetArgs::at(group.replicas[0].url()).open().await.unwrap();
     let keys = Keys::new("");
