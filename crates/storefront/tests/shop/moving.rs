@@ -108,21 +108,25 @@ impl Moving {
         let slots = slots_of(cluster, keys);
         let over = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&over);
-        let (first_arrived, first) = mpsc::channel();
+        let (second_begins, second) = mpsc::channel();
         let mover = std::thread::spawn(move || {
             let mut moves = 0;
             while !told.load(Ordering::Relaxed) {
                 for slot in &slots {
                     let from = cluster.owner_of(*slot).unwrap();
+                    if moves == 1 {
+                        // Not as soon as the first has arrived: a test could be over before this thread goes on, and nothing
+                        // would have moved while it was at work.
+                        let _ = second_begins.send(());
+                    }
                     cluster.move_slots(*slot..=*slot, from, (from + 1) % 3).unwrap();
                     moves += 1;
-                    let _ = first_arrived.send(());
                 }
             }
             moves
         });
         // However quick the test is, the second move is under way when it begins.
-        first.recv().unwrap();
+        second.recv().unwrap();
         Self { over, mover, _turn: turn }
     }
 
