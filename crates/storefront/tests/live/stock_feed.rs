@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::shop::moving::Restless;
-use crate::shop::{self, Wire, in_each_layout, sku};
+use crate::shop::{self, Wire, cases, in_each_layout, sku};
 
 fn update(epoch: u64, version: u64, level: u32) -> StockUpdate {
     StockUpdate { sku: sku("PROD123"), level, version, epoch }
@@ -85,7 +85,7 @@ fn a_key_that_was_lost_begins_a_new_epoch() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(256))]
 
     /// Any messages lost, any late, any twice; snapshots of any moment. The last snapshot is fresh.
     #[test]

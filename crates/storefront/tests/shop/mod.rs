@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use lab_connection::connection::InTurn;
 use lab_server::{Cluster, Server};
 use moving::Restless;
+use proptest::test_runner::{Config, RngSeed};
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
 use redis::cluster::ClusterClientBuilder;
 use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisFuture, Value};
@@ -337,4 +338,9 @@ pub fn any_url(layout: Layout) -> String {
         Layout::Standalone => server().url(),
         Layout::Cluster => cluster().urls()[0].clone(),
     }
+}
+
+/// So many random cases, in every run the same: a test must not pass by luck.
+pub fn cases(number: u32) -> Config {
+    Config { cases: number, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..Config::default() }
 }
