@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use futures_util::{Stream, StreamExt};
 use lab_connection::connection::InTurn;
 use lab_server::{Cluster, Server};
 use moving::Restless;
@@ -338,6 +339,15 @@ pub fn any_url(layout: Layout) -> String {
         Layout::Standalone => server().url(),
         Layout::Cluster => cluster().urls()[0].clone(),
     }
+}
+
+/// The next message of a subscription. `what` it must be is said if it does not come: nobody sends it again, and a link
+/// between two nodes that is made anew loses what was on it.
+pub async fn next_of<T>(messages: &mut (impl Stream<Item = T> + Unpin), what: &str) -> T {
+    let Ok(message) = tokio::time::timeout(PATIENCE, messages.next()).await else {
+        panic!("waited in vain for {what}");
+    };
+    message.unwrap_or_else(|| panic!("the subscription ended before {what}"))
 }
 
 /// So many random cases, in every run the same: a test must not pass by luck.
