@@ -286,8 +286,8 @@ async fn subscribers_that_are_cut_off_end_with_the_right_level() {
             );
             absences += away;
         }
-        // All have subscribed before the first change, so each of the two hears enough to be cut off once. How often it is back
-        // before the last change, the machine decides.
+        // All have subscribed before the first change, so each of the two hears enough to be cut off once. How often it
+        // is back before the last change, the machine decides.
         assert!(absences >= 2, "only {absences} absences");
     })
     .await;

@@ -69,8 +69,8 @@ async fn a_session_that_is_read_outlives_its_idle_time_and_stays_in_the_index() 
     .await;
 }
 
-/// A session that was read until it was so old, and when it was last asked for; `None` if the machine stood still for its
-/// whole idle time, as then it ends.
+/// A session that was read until it was so old, and when it was last asked for; `None` if the machine stood still for
+/// its whole idle time, as then it ends.
 async fn read_until_old(
     sessions: &Sessions<Wire>,
     age: Duration,
