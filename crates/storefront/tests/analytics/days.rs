@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 use storefront::analytics::Day;
 
+use crate::shop::cases;
+
 #[test]
 fn every_day_of_the_calendar_follows_the_one_before() {
     let (mut year, mut month, mut day, mut weekday) = (1, 1, 1, 1);
@@ -76,6 +78,8 @@ fn no_text_but_a_day_is_a_day() {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     #[test]
     fn a_day_reads_back_as_it_is_written_and_sorts_as_its_text(one in any::<i32>(), other in any::<i32>()) {
         let day = |number: i32| Day::of_unix_seconds(i64::from(number) * 100);

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::shop::{in_each_layout, until};
-use crate::support::{another, number, product, pttl};
+use crate::support::{another, number, patient, product, pttl};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_document_is_served_that_is_older_than_an_invalidation_before_the_call() {
@@ -124,7 +124,7 @@ async fn what_does_not_exist_is_asked_for_once_and_remembered_for_a_shorter_time
 async fn a_stale_document_is_served_to_all_but_the_one_who_loads_it_anew() {
     in_each_layout(async |wire, keys| {
         let stale_for = Duration::from_mins(10);
-        let cache = Cache::new(wire.clone(), keys.clone(), sleep).with_stale_for(stale_for);
+        let cache = patient(wire.clone(), keys.clone()).with_stale_for(stale_for);
         let key = product(&keys, "123");
         cache.get_or_load(&key, || number(1)).await.unwrap();
         assert_eq!(cache.get_or_load(&key, || number(9)).await.unwrap(), Some(1), "fresh");

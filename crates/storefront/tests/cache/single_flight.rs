@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use crate::shop::faults::Breaking;
 use crate::shop::moving::Moving;
 use crate::shop::{Wire, in_each_layout, own_keys, server, until};
-use crate::support::{another, number, product};
+use crate::support::{another, number, patient, product};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_hundred_misses_at_once_one_loads() {
@@ -24,7 +24,7 @@ async fn of_a_hundred_misses_at_once_one_loads() {
         // As many processes: connections, counters and tokens of their own.
         let mut caches = Vec::new();
         for _ in 0..5 {
-            caches.push(Cache::new(another(keys.layout()).await, keys.clone(), sleep));
+            caches.push(patient(another(keys.layout()).await, keys.clone()));
         }
         for round in 0..5_u64 {
             let key = product(&keys, &round.to_string());
@@ -55,7 +55,7 @@ async fn of_a_hundred_misses_at_once_one_loads() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_loads_while_the_slots_move() {
     let (wire, keys) = (Wire::cluster().await, own_keys(Layout::Cluster));
-    let cache = Cache::new(wire, keys.clone(), sleep);
+    let cache = patient(wire, keys.clone());
     let documents: Vec<CacheKey> = (0..3).map(|id| product(&keys, &id.to_string())).collect();
     let moving = Moving::slots_of(documents.iter().map(|key| &key.value));
     let loads = Arc::new(AtomicUsize::new(0));
@@ -123,11 +123,10 @@ async fn one_loads_over_connections_that_break() {
 #[tokio::test(flavor = "multi_thread")]
 async fn when_a_loader_panics_or_never_returns_somebody_else_takes_over() {
     in_each_layout(async |wire, keys| {
-        let cache = Cache::new(wire, keys.clone(), sleep);
+        let cache = patient(wire.clone(), keys.clone());
         for panics in [true, false] {
             let key = product(&keys, if panics { "panics" } else { "hangs" });
-            // Only he has so little time: whoever takes over must not be too late as well.
-            let his = cache.clone().with_load_time(Duration::from_secs(1));
+            let his = cache.clone();
             let (his_key, begun) = (key.clone(), Arc::new(Notify::new()));
             let tell = Arc::clone(&begun);
             let dead = tokio::spawn(async move {
@@ -140,7 +139,7 @@ async fn when_a_loader_panics_or_never_returns_somebody_else_takes_over() {
             });
             begun.notified().await;
             let mut crowd = JoinSet::new();
-            let loads = Arc::new(AtomicUsize::new(0));
+            let (loads, pauses) = (Arc::new(AtomicUsize::new(0)), cache.statistics().pauses);
             for _ in 0..10 {
                 let (cache, key, loads) = (cache.clone(), key.clone(), Arc::clone(&loads));
                 crowd.spawn(async move {
@@ -151,6 +150,9 @@ async fn when_a_loader_panics_or_never_returns_somebody_else_takes_over() {
                     cache.get_or_load(&key, load).await.unwrap()
                 });
             }
+            until("they wait for him", async || cache.statistics().pauses - pauses >= 10).await;
+            // The time for his load is over.
+            wire.send(&["PEXPIRE", &key.load, "1"]).await;
             assert!(crowd.join_all().await.iter().all(|loaded| *loaded == Some(1)));
             assert_eq!(loads.load(Ordering::Relaxed), 1, "one of ten took over");
             dead.abort();
@@ -180,10 +182,9 @@ async fn a_loader_who_cannot_store_lets_the_next_one_load_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_loader_brings_too_late_is_his_callers_and_is_not_stored() {
     in_each_layout(async |wire, keys| {
-        let cache = Cache::new(wire, keys.clone(), sleep);
+        let cache = patient(wire.clone(), keys.clone());
         let key = product(&keys, "123");
-        // Only he has so little time: whoever takes over must not be too late as well.
-        let slow = cache.clone().with_load_time(Duration::from_millis(500));
+        let slow = cache.clone();
         let (slow_key, begun, go) = (key.clone(), Arc::new(Notify::new()), Arc::new(Notify::new()));
         let (tell, wait) = (Arc::clone(&begun), Arc::clone(&go));
         let slow = tokio::spawn(async move {
@@ -195,6 +196,8 @@ async fn what_a_loader_brings_too_late_is_his_callers_and_is_not_stored() {
             slow.get_or_load(&slow_key, load).await.unwrap()
         });
         begun.notified().await;
+        // The time for his load is over.
+        wire.send(&["PEXPIRE", &key.load, "1"]).await;
         assert_eq!(cache.get_or_load(&key, || number(2)).await.unwrap(), Some(2), "somebody else took over");
         go.notify_one();
         assert_eq!(slow.await.unwrap(), Some(1));

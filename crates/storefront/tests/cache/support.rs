@@ -2,12 +2,21 @@
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
+use std::time::Duration;
 
 use redis::Value;
-use storefront::cache::CacheKey;
+use storefront::cache::{Cache, CacheKey};
 use storefront::{Keys, Layout};
+use tokio::time::sleep;
 
 use crate::shop::Wire;
+
+const LONG: Duration = Duration::from_mins(10);
+
+/// A cache whose loaders have time enough on a machine that stands still, and those who wait for them patience enough.
+pub fn patient(wire: Wire, keys: Keys) -> Cache<Wire> {
+    Cache::new(wire, keys, sleep).with_load_time(LONG).with_wait(LONG)
+}
 
 pub fn product(keys: &Keys, id: &str) -> CacheKey {
     keys.cached_product(&id.parse().unwrap())

@@ -10,7 +10,7 @@ use storefront::cache::{Cache, CacheError, KeyText};
 use storefront::{Keys, Layout, StoreError};
 use tokio::time::sleep;
 
-use crate::shop::in_each_layout;
+use crate::shop::{cases, in_each_layout};
 use crate::support::{number, product};
 
 #[tokio::test]
@@ -89,6 +89,8 @@ async fn a_document_is_never_written_over_somebody_elses_key() {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     #[test]
     fn no_search_can_name_another_key(one in "\\PC{1,20}|[:{}*%a]{1,10}", other in "\\PC{1,20}|[:{}*%a]{1,10}", page in 0..3_u32) {
         let keys = Keys::new("", Layout::Standalone);

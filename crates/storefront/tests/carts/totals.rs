@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::TestRunner;
 use storefront::{CartError, Cents};
 
-use crate::shop::{Shop, in_every_shop, units};
+use crate::shop::{Shop, cases, in_every_shop, units};
 
 #[test]
 fn totals_equal_the_sum_in_128_bits() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let price = prop_oneof![0..=Cents::MAX_PRICE.get(), 0..=100_i64, Just(Cents::MAX_PRICE.get())];
     let lines = prop::collection::vec((price, 1..=99_u32), 0..12);
-    let mut runner = TestRunner::new(Config { cases: 12, ..Config::default() });
+    let mut runner = TestRunner::new(cases(12));
     let result = runner.run(&lines, |lines| {
         runtime.block_on(in_every_shop(async |shop| compare(&shop, &lines).await));
         Ok(())

@@ -5,6 +5,8 @@ use storefront::{
     CartOwner, Cents, NameError, PersonName, PriceError, ProductName, Quantity, SessionId, Sku, UserId,
 };
 
+use crate::shop::cases;
+
 /// No character of a message moves a cursor, ends a line or turns text around.
 fn is_harmless(message: &str) -> bool {
     !message.chars().any(|c| {
@@ -147,6 +149,8 @@ fn digits_are_a_user_and_everything_else_a_guest() {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     #[test]
     fn any_text_is_taken_or_refused_harmlessly(text in any::<String>()) {
         let messages = [

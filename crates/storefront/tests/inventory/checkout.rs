@@ -10,7 +10,7 @@ use storefront::{Agreed, Cents, Checkout, CheckoutError, Inventory, OrderState, 
 use tokio::task::JoinSet;
 
 use crate::sale::{Bank, LostBank, Sale, TOTAL};
-use crate::shop::{self, in_every_shop, units};
+use crate::shop::{self, cases, in_every_shop, units};
 
 const LONG: Duration = Duration::from_mins(10);
 
@@ -214,7 +214,7 @@ fn the_total_is_that_of_an_oracle_with_more_bits() {
         shop.into_inner().unwrap().unwrap()
     });
     let lines = prop::collection::vec((0..=Cents::MAX_PRICE.get(), 1..=99_u32), 1..20);
-    proptest!(ProptestConfig::with_cases(24), |(lines in lines)| {
+    proptest!(cases(24), |(lines in lines)| {
         runtime.block_on(async {
             let shop = shop.clone_behind_another_prefix();
             let owner = shop.user(1).await;

@@ -1,10 +1,10 @@
 //! Holds end: they return exactly once, whoever looks first, and a sweeper looks in time.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use redis::FromRedisValue;
-use storefront::inventory::{DEFAULT_MEMORY, Sweeper};
-use storefront::{Inventory, Layout, ReserveError, SettleError, Sku};
+use storefront::inventory::{DEFAULT_MEMORY, Extended, Sweeper};
+use storefront::{Inventory, Layout, ReservationId, ReserveError, SettleError, Sku};
 
 use crate::shop::{self, Wire, in_each_layout, sku, units, until};
 use crate::support::{LONG, SHORT, id, level, plain_count, stock};
@@ -62,16 +62,35 @@ async fn the_next_buyer_gets_what_has_expired() {
 async fn an_extended_hold_outlives_its_first_deadline_and_is_never_shortened() {
     in_each_layout(async |wire, keys| {
         let (inventory, product) = stock(&wire, &keys, 10).await;
-        inventory.reserve(&product, &id("ann"), units(2), SHORT * 20).await.unwrap();
-        let longer = inventory.extend(&product, &id("ann"), LONG).await.unwrap();
-        // It ends no earlier than the other's first deadline.
-        inventory.reserve(&product, &id("marker"), units(1), SHORT * 20).await.unwrap();
-        let same = inventory.extend(&product, &id("ann"), SHORT).await.unwrap();
+        let first = SHORT * 20;
+        let (ann, longer) = extended_in_time(&inventory, &product, first).await;
+        // It ends no earlier than the first deadline of the other.
+        inventory.reserve(&product, &id("marker"), units(1), first).await.unwrap();
+        let same = inventory.extend(&product, &ann, SHORT).await.unwrap();
         assert_eq!((longer.until_ms, same.units), (same.until_ms, 2));
-        until("the other has expired", async || inventory.level(&product).await.unwrap().held == 2).await;
-        inventory.confirm(&product, &id("ann")).await.unwrap();
+        until("the marker has expired", async || inventory.level(&product).await.unwrap().held == 2).await;
+        inventory.confirm(&product, &ann).await.unwrap();
     })
     .await;
+}
+
+/// Two units held for a short time, then for a long one.
+async fn extended_in_time(
+    inventory: &Inventory<Wire>,
+    product: &Sku,
+    first: Duration,
+) -> (ReservationId, Extended) {
+    for number in 0.. {
+        let (ann, begun) = (id(&format!("ann{number}")), Instant::now());
+        inventory.reserve(product, &ann, units(2), first).await.unwrap();
+        match inventory.extend(product, &ann, LONG).await {
+            Ok(longer) => return (ann, longer),
+            // The machine stood still for the whole first time: begin again with another id, as this one is spent.
+            Err(SettleError::Expired) if begun.elapsed() >= first => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    unreachable!("it is tried until it is in time")
 }
 
 #[tokio::test]

@@ -11,8 +11,12 @@ use storefront::{
 };
 
 use crate::shop::{Shop, Wire, units, until};
+use crate::support::LONG;
 
 pub const SHORT: Duration = Duration::from_millis(40);
+
+/// Milliseconds of the Unix epoch.
+const LONG_AGO: &str = "1000000";
 
 #[derive(Debug, thiserror::Error)]
 #[error("the connection to the bank was lost")]
@@ -99,15 +103,33 @@ impl Sale {
         }
         shop.cart.add(&owner, &a, units(2), None).await.unwrap();
         shop.cart.add(&owner, &b, units(1), None).await.unwrap();
-        let checkout = Checkout::new(shop.wire.clone(), shop.cart.clone(), inventory.clone());
+        // However slow the machine is, nobody's time is over before the test says so.
+        let checkout =
+            Checkout::new(shop.wire.clone(), shop.cart.clone(), inventory.clone()).with_times(LONG, LONG);
         let id = "ORD-1".parse().unwrap();
         Self { checkout, inventory, owner, a, b, bank: Bank::default(), id, shop }
     }
 
-    /// Buyers have this long for each part.
+    /// Buyers have this long for each part, and lose it to the clock.
     pub fn in_a_hurry(mut self) -> Self {
         self.checkout = self.checkout.with_times(SHORT, SHORT);
         self
+    }
+
+    /// The buyer has let his time pass: the order is for the recovery now.
+    pub async fn is_due(&self) {
+        self.long_ago(&self.shop.keys.unfinished_orders(), self.id.as_str()).await;
+    }
+
+    /// The hold of this product has come to its end.
+    pub async fn hold_is_over(&self, product: &Sku) {
+        self.long_ago(&self.shop.keys.inventory(product).deadlines, &format!("r:{}", self.id)).await;
+    }
+
+    /// Sets a time that is still to come to one in 1970.
+    async fn long_ago(&self, times: &str, whose: &str) {
+        let changed = self.shop.send(&["ZADD", times, "XX", "CH", LONG_AGO, whose]).await;
+        assert_eq!(changed, redis::Value::Int(1), "{whose} has no time in {times}");
     }
 
     pub async fn open(&self) -> Order {

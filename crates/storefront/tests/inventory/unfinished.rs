@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use storefront::checkout::Reason;
-use storefront::{Agreed, Checkout, CheckoutError, OrderId, OrderState, ReservationId, StoreError};
+use storefront::{CheckoutError, OrderId, OrderState, ReservationId, StoreError};
 
 use crate::sale::{LostBank, SHORT, Sale, TOTAL};
-use crate::shop::{self, in_every_shop, units, until};
+use crate::shop::{in_every_shop, units, until};
+use crate::support::LONG;
 
 #[tokio::test]
 async fn a_buyer_who_dies_after_any_step_leaves_money_stock_and_cart_consistent() {
@@ -27,9 +27,8 @@ async fn a_buyer_who_dies_after_any_step_leaves_money_stock_and_cart_consistent(
     in_every_shop(async |shop| {
         let deaths = DEATHS.iter().enumerate().map(async |(steps, (death, bought))| {
             let sale = Sale::of(shop.clone_behind_another_prefix()).await;
-            // Long enough to get through the steps on a slow machine; the recovery waits until it is over.
-            let hurried = sale.checkout.clone().with_times(Duration::from_secs(1), Duration::from_secs(1));
-            die_after(&sale, &hurried, steps).await;
+            die_after(&sale, steps).await;
+            sale.is_due().await;
             let order = sale.recovered().await;
             if *bought {
                 assert_eq!(order.state, OrderState::Done, "{death}");
@@ -48,19 +47,24 @@ async fn a_buyer_who_dies_after_any_step_leaves_money_stock_and_cart_consistent(
     .await;
 }
 
-async fn die_after(sale: &Sale, checkout: &Checkout<shop::Wire>, steps: usize) {
+/// Takes so many steps. Holds that nobody has paid for end with the time for them; those of a payment outlive its time.
+async fn die_after(sale: &Sale, steps: usize) {
+    let checkout = &sale.checkout;
     let hold: ReservationId = sale.id.as_str().parse().unwrap();
-    let order = checkout.open::<LostBank>(&sale.owner, &sale.id, Agreed::PricesSeen).await.unwrap();
+    let order = sale.open().await;
     match steps {
         0 => return,
         1 => {
-            sale.inventory.reserve(&sale.a, &hold, units(2), SHORT).await.unwrap();
+            sale.inventory.reserve(&sale.a, &hold, units(2), LONG).await.unwrap();
+            sale.hold_is_over(&sale.a).await;
             return;
         }
         _ => {}
     }
     let order = checkout.reserve::<LostBank>(&order).await.unwrap();
     if steps == 2 {
+        sale.hold_is_over(&sale.a).await;
+        sale.hold_is_over(&sale.b).await;
         return;
     }
     let order = checkout.begin_payment::<LostBank>(&order).await.unwrap();
@@ -116,13 +120,11 @@ async fn what_was_paid_and_can_no_longer_be_sold_is_refunded_and_what_was_sold_c
 #[tokio::test]
 async fn a_buyer_who_was_given_up_while_he_paid_is_not_charged() {
     in_every_shop(async |shop| {
-        let sale = Sale::of(shop).await.in_a_hurry();
+        let sale = Sale::of(shop).await;
         let order = sale.checkout.reserve::<LostBank>(&sale.open().await).await.unwrap();
         let paying = sale.checkout.begin_payment::<LostBank>(&order).await.unwrap();
-        if paying.state != OrderState::Paying {
-            // A slow machine: he was too late for the payment already.
-            return;
-        }
+        assert_eq!(paying.state, OrderState::Paying);
+        sale.is_due().await;
         sale.recovered().await;
         // Now his charge arrives.
         let order = sale.checkout.pay(&paying, &sale.bank).await.unwrap();
@@ -135,8 +137,9 @@ async fn a_buyer_who_was_given_up_while_he_paid_is_not_charged() {
 #[tokio::test]
 async fn orders_that_keep_failing_do_not_hold_up_the_others() {
     in_every_shop(async |shop| {
-        let sale = Sale::of(shop).await.in_a_hurry();
+        let sale = Sale::of(shop).await;
         sale.open().await;
+        sale.is_due().await;
         // Somebody keeps something else under the names of as many orders as a recovery looks at, all due before ours.
         let (keys, wire) = (&sale.shop.keys, &sale.shop.wire);
         let broken = (0..1_000).map(async |number| {
@@ -154,20 +157,20 @@ async fn orders_that_keep_failing_do_not_hold_up_the_others() {
 #[tokio::test]
 async fn what_is_no_order_does_not_hold_up_the_orders_behind_it() {
     in_every_shop(async |shop| {
-        let sale = Sale::of(shop).await.in_a_hurry();
+        let sale = Sale::of(shop).await;
         sale.open().await;
+        sale.is_due().await;
         let wire = &sale.shop.wire;
         for foreign in [b"no order".as_slice(), b"\xff"] {
             let mut add = redis::cmd("ZADD");
             add.arg(sale.shop.keys.unfinished_orders()).arg(0).arg(foreign);
             add.exec_async(&mut wire.clone()).await.unwrap();
         }
-        until("it is given up", async || {
-            let error = sale.checkout.recover(&sale.bank).await.unwrap_err();
-            assert!(matches!(error, StoreError::Malformed { .. }), "{error:?}");
-            sale.checkout.get(&sale.id).await.unwrap().unwrap().state == OrderState::Cancelled
-        })
-        .await;
+        let error = sale.checkout.recover(&sale.bank).await.unwrap_err();
+        assert!(matches!(error, StoreError::Malformed { .. }), "{error:?}");
+        let order = sale.checkout.get(&sale.id).await.unwrap().unwrap();
+        assert_eq!(order.reason, Some(Reason::Abandoned));
+        assert_eq!(order.state, OrderState::Cancelled);
     })
     .await;
 }

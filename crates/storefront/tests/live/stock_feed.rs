@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::shop::moving::Restless;
-use crate::shop::{self, Wire, in_each_layout, sku};
+use crate::shop::{self, Wire, cases, in_each_layout, next_of, sku};
 
 fn update(epoch: u64, version: u64, level: u32) -> StockUpdate {
     StockUpdate { sku: sku("PROD123"), level, version, epoch }
@@ -85,7 +85,7 @@ fn a_key_that_was_lost_begins_a_new_epoch() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(256))]
 
     /// Any messages lost, any late, any twice; snapshots of any moment. The last snapshot is fresh.
     #[test]
@@ -127,7 +127,8 @@ async fn each_change_is_numbered_and_published_in_one_round_trip() {
         assert_eq!(first.epoch, second.epoch);
         assert_eq!(feed.snapshot(&product).await.unwrap(), second);
         for expected in [first, second] {
-            let heard = StockUpdate::parse(&messages.next().await.unwrap()).unwrap();
+            let heard = next_of(&mut messages, &format!("{expected:?}")).await;
+            let heard = StockUpdate::parse(&heard).unwrap();
             assert_eq!((heard.stock(), heard.sku), (expected, product.clone()));
         }
         wire.send(&["DEL", &keys.stock(&product)]).await;
@@ -285,7 +286,9 @@ async fn subscribers_that_are_cut_off_end_with_the_right_level() {
             );
             absences += away;
         }
-        assert!(absences > 5, "only {absences} absences");
+        // All have subscribed before the first change, so each of the two hears enough to be cut off once. How often it
+        // is back before the last change, the machine decides.
+        assert!(absences >= 2, "only {absences} absences");
     })
     .await;
 }

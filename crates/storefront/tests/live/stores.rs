@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::TestRunner;
 use redis::Value;
 use storefront::stores::{
     Area, HIGHEST_LATITUDE, Hours, LocalTime, MOST_NEAR, NearStore, Opening, Place, PlaceError, Store,
@@ -12,7 +12,7 @@ use storefront::stores::{
 use storefront::{Keys, Layout, StoreError};
 
 use crate::shop::moving::Moving;
-use crate::shop::{Wire, in_each_layout, own_keys};
+use crate::shop::{Wire, cases, in_each_layout, own_keys};
 
 /// Redis keeps a place in 26 bits each way, so to half of 0.6 m by 0.3 m, and tells metres with four digits.
 const TOLERANCE: f64 = 0.5;
@@ -250,8 +250,7 @@ fn against_measuring_by_hand(
     ];
     let questions = proptest::collection::vec((place.clone(), area), 1..8);
     let strategy = (proptest::collection::vec(place, 1..MOST_NEAR), questions);
-    let config = Config { cases: 60, failure_persistence: None, ..Config::default() };
-    let run = TestRunner::new(config).run(&strategy, |(places, questions)| {
+    let run = TestRunner::new(cases(60)).run(&strategy, |(places, questions)| {
         let keys: Keys = own_keys(Layout::Standalone);
         let stores = Stores::new(wire.clone(), keys);
         let places: BTreeMap<String, Place> =

@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 use storefront::stores::{Hours, LocalTime, Opening};
 
+use crate::shop::cases;
+
 fn at(day: u32, hour: u32, minute: u32) -> LocalTime {
     LocalTime::new(day, hour, minute).unwrap()
 }
@@ -83,7 +85,7 @@ fn a_moment_of_the_epoch_is_a_local_time() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(100))]
 
     /// Every minute of a week, looked at one by one.
     #[test]

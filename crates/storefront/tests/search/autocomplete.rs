@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::TestRunner;
 use redis::FromRedisValue;
 use storefront::autocomplete::{
     Autocomplete, HIGHEST_POPULARITY, Index, KEPT_OF_A_PREFIX, LONGEST_LISTED_PREFIX, MOST_HITS,
@@ -14,7 +14,7 @@ use storefront::autocomplete::{
 };
 use storefront::{Keys, Layout, Put, Sku, StoreError};
 
-use crate::shop::{Wire, in_each_layout, sku};
+use crate::shop::{Wire, cases, in_each_layout, sku};
 
 const INDEXES: [Index; 2] = [Index::Lexicographic, Index::Weighted];
 
@@ -146,7 +146,7 @@ fn every_character_stays_as_it_was_made() {
 
 #[test]
 fn what_is_compared_is_bounded_and_stays_as_it_is() {
-    let mut runner = TestRunner::new(Config { cases: 2_000, ..Config::default() });
+    let mut runner = TestRunner::new(cases(2_000));
     let text = prop_oneof![any::<String>(), "\\PC{0,300}", "[\u{ff00}-\u{ffef} \u{fd00}-\u{fdff}]{0,150}"];
     let result = runner.run(&text, |text| {
         let normal = normalised(&text);
@@ -302,7 +302,7 @@ fn random_edits_leave_what_a_search_of_everything_finds() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let edit = (0..12_u8, prop::option::weighted(0.8, (name(), 0..4_u64)));
     let edits = prop::collection::vec(edit, 1..40);
-    let mut runner = TestRunner::new(Config { cases: 12, ..Config::default() });
+    let mut runner = TestRunner::new(cases(12));
     let result = runner.run(&(edits, name()), |(edits, other)| {
         runtime.block_on(in_each_index(async |wire, keys, autocomplete| {
             let mut model = Model::new();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::TestRunner;
 use redis::FromRedisValue;
 use storefront::facets::{
     FacetPage, FacetedProduct, Facets, FacetsError, Listed, MOST_ON_A_PAGE, Order, PageOf, PriceBand,
@@ -11,7 +11,7 @@ use storefront::facets::{
 };
 use storefront::{Cents, Keys, Label, Put, Sku, StoreError};
 
-use crate::shop::{Wire, in_each_layout, sku};
+use crate::shop::{Wire, cases, in_each_layout, sku};
 
 const BOUNDS: [i64; 2] = [300, 600];
 
@@ -177,7 +177,7 @@ fn every_page_is_what_going_through_the_catalogue_gives() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let edits = prop::collection::vec((some_product(), prop::bool::weighted(0.8)), 1..80);
     let selections = prop::collection::vec(some_selection(), 25);
-    let mut runner = TestRunner::new(Config { cases: 30, ..Config::default() });
+    let mut runner = TestRunner::new(cases(30));
     let result = runner.run(&(edits, selections), |(edits, selections)| {
         runtime.block_on(in_each_layout(async |wire, keys| {
             let facets = of_shop(&wire, &keys);

@@ -16,9 +16,11 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use futures_util::{Stream, StreamExt};
 use lab_connection::connection::InTurn;
 use lab_server::{Cluster, Server};
 use moving::Restless;
+use proptest::test_runner::{Config, RngSeed};
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
 use redis::cluster::ClusterClientBuilder;
 use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisFuture, Value};
@@ -337,4 +339,18 @@ pub fn any_url(layout: Layout) -> String {
         Layout::Standalone => server().url(),
         Layout::Cluster => cluster().urls()[0].clone(),
     }
+}
+
+/// The next message of a subscription. `what` it must be is said if it does not come: nobody sends it again, and a link
+/// between two nodes that is made anew loses what was on it.
+pub async fn next_of<T>(messages: &mut (impl Stream<Item = T> + Unpin), what: &str) -> T {
+    let Ok(message) = tokio::time::timeout(PATIENCE, messages.next()).await else {
+        panic!("waited in vain for {what}");
+    };
+    message.unwrap_or_else(|| panic!("the subscription ended before {what}"))
+}
+
+/// So many random cases, in every run the same: a test must not pass by luck.
+pub fn cases(number: u32) -> Config {
+    Config { cases: number, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..Config::default() }
 }

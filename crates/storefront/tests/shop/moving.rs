@@ -108,21 +108,25 @@ impl Moving {
         let slots = slots_of(cluster, keys);
         let over = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&over);
-        let (first_arrived, first) = mpsc::channel();
+        let (second_begins, second) = mpsc::channel();
         let mover = std::thread::spawn(move || {
             let mut moves = 0;
             while !told.load(Ordering::Relaxed) {
                 for slot in &slots {
                     let from = cluster.owner_of(*slot).unwrap();
+                    if moves == 1 {
+                        // Not as soon as the first has arrived: a test could be over before this thread goes on, and
+                        // nothing would have moved while it was at work.
+                        let _ = second_begins.send(());
+                    }
                     cluster.move_slots(*slot..=*slot, from, (from + 1) % 3).unwrap();
                     moves += 1;
-                    let _ = first_arrived.send(());
                 }
             }
             moves
         });
         // However quick the test is, the second move is under way when it begins.
-        first.recv().unwrap();
+        second.recv().unwrap();
         Self { over, mover, _turn: turn }
     }
 
@@ -145,9 +149,10 @@ pub fn note_failed_scripts(reply: &redis::RedisResult<Value>) {
     }
 }
 
-/// Slots of the shared cluster that stay on their way, from [`HalfMoved::slots_of`] to the end: every key is still where it
-/// was. A script whose keys are all there runs; one that then asks for a key which it has emptied fails in its middle, and
-/// the end panics. A script that misses a key from the start is put off until the end, so do not wait for one.
+/// Slots of the shared cluster that stay on their way, from [`HalfMoved::slots_of`] to the end, when they arrive: until
+/// then every key is still where it was. A script whose keys are all there runs; one that then asks for a key which it
+/// has emptied fails in its middle, and the end panics. A script that misses a key from the start is put off until the
+/// end, so do not wait for one.
 pub struct HalfMoved {
     stopped: Vec<(u16, [usize; 2])>,
     failed_before: usize,
@@ -173,12 +178,12 @@ impl HalfMoved {
 
 impl Drop for HalfMoved {
     fn drop(&mut self) {
-        for (slot, nodes) in &self.stopped {
-            for node in nodes {
-                set_slot(*node, *slot, &["STABLE"]);
-            }
-        }
         let failed = FAILED.load(Ordering::Relaxed) - self.failed_before;
+        for (slot, [from, to]) in &self.stopped {
+            // Arrived, and not called back: another test with a key in this slot may have been sent on, and written it
+            // where the slot was going. Called back, the slot would leave that key behind.
+            super::cluster().move_slots(*slot..=*slot, *from, *to).unwrap();
+        }
         assert!(failed == 0 || std::thread::panicking(), "{failed} scripts failed in their middle");
     }
 }
