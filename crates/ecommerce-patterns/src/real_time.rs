@@ -9,12 +9,21 @@ mod nearby;
 mod notices;
 mod rush;
 
-use crate::names::known;
-use lab_runner::{Lesson, Outcome, Page};
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt};
+use lab_runner::{Lesson, LessonError, Outcome, Page};
+use redis::Msg;
 use storefront::{CustomerId, Keys, Sku};
+use tokio::time::timeout;
+
+use crate::names::known;
 
 pub use self::buying::{BuyAtOnce, Purchases};
 pub use self::rush::{Rush, RushOutcome};
+
+/// Longer than any message takes.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Flash sale, notifications, stores nearby, live stock.
 pub static LESSON: Lesson = Lesson {
@@ -72,4 +81,13 @@ fn customer() -> CustomerId {
 /// What is not Redis's own error breaks the claim that it would work.
 fn unexpected(error: impl std::fmt::Display) -> lab_runner::LessonError {
     lab_runner::LessonError::Check(error.to_string())
+}
+
+/// The next message; a lesson waits for none that does not come.
+async fn next_message(messages: &mut (impl Stream<Item = Msg> + Unpin)) -> Result<Vec<u8>, LessonError> {
+    match timeout(PATIENCE, messages.next()).await {
+        Ok(Some(message)) => Ok(message.get_payload_bytes().to_vec()),
+        Ok(None) => Err(unexpected("the subscription goes on")),
+        Err(_) => Err(unexpected(format!("a message comes within {} s", PATIENCE.as_secs()))),
+    }
 }

@@ -1,26 +1,19 @@
 //! The stock of a product, live, to three who watch it.
 
-use std::time::Duration;
-
-use futures_util::{Stream, StreamExt};
 use lab_connection::Target;
 use lab_runner::table::Facts;
 use lab_runner::{LessonError, Outcome, Page};
+use redis::AsyncTypedCommands;
 use redis::aio::PubSub;
-use redis::{AsyncTypedCommands, Msg};
 use storefront::stock_feed::{Heard, StockFeed, StockUpdate, StockView};
 use storefront::{Keys, Sku};
-use tokio::time::timeout;
 
-use super::{product, unexpected};
+use super::{next_message, product, unexpected};
 
 /// Changes of the stock; the third watcher is away for the last of them.
 pub const CHANGES: u32 = 20;
 /// How many of them come while the third is away.
 pub const MISSED: u32 = 8;
-
-/// Longer than any message takes.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Somebody who watches, with a view and with what he would show if he just believed the last message.
 struct Watcher {
@@ -43,7 +36,7 @@ impl Watcher {
         let mut messages = self.messages.on_message();
         let until = self.heard + count;
         while self.heard < until {
-            let update = StockUpdate::parse(&next(&mut messages).await?).map_err(unexpected)?;
+            let update = StockUpdate::parse(&next_message(&mut messages).await?).map_err(unexpected)?;
             // From one node of a cluster to the next, a message may come after a subscription that followed it.
             if self.view.hear(&update) != Heard::Old {
                 self.heard += 1;
@@ -63,15 +56,6 @@ impl Watcher {
             self.snapshots += 1;
         }
         Ok(())
-    }
-}
-
-/// The next message; a lesson waits for none that does not come.
-async fn next(messages: &mut (impl Stream<Item = Msg> + Unpin)) -> Result<Vec<u8>, LessonError> {
-    match timeout(PATIENCE, messages.next()).await {
-        Ok(Some(message)) => Ok(message.get_payload_bytes().to_vec()),
-        Ok(None) => Err(unexpected("the subscription goes on")),
-        Err(_) => Err(unexpected(format!("a message comes within {} s", PATIENCE.as_secs()))),
     }
 }
 
@@ -152,7 +136,7 @@ async fn one_more(page: &Page, keys: &Keys) -> Outcome {
     let mut messages = subscription.on_message();
     let set = feed.set(&product(), 7).await.map_err(unexpected)?;
     let stored = redis.hgetall(keys.stock(&product())).await?;
-    let said = StockUpdate::parse(&next(&mut messages).await?).map_err(unexpected)?;
+    let said = StockUpdate::parse(&next_message(&mut messages).await?).map_err(unexpected)?;
     let in_hash = |field: &str| stored.get(field).and_then(|number| number.parse::<u64>().ok());
     page.check_eq(
         "Hash and message have level and number",
@@ -161,5 +145,8 @@ async fn one_more(page: &Page, keys: &Keys) -> Outcome {
     )?;
     page.say("Somebody who may publish can publish anything, so a message is checked before it is believed:");
     redis.publish(feed.channel(&product()), "7 or so").await?;
-    page.check("that is no change of a stock", StockUpdate::parse(&next(&mut messages).await?).is_err())
+    page.check(
+        "that is no change of a stock",
+        StockUpdate::parse(&next_message(&mut messages).await?).is_err(),
+    )
 }

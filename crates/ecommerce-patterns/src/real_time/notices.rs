@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use lab_connection::{Connection, Target};
 use lab_runner::table::Facts;
 use lab_runner::{LessonError, Outcome, Page};
@@ -11,7 +10,7 @@ use redis::AsyncTypedCommands;
 use storefront::notifications::{Counts, Notifications, Sent};
 use storefront::{CustomerId, EventId, Keys};
 
-use super::{customer, unexpected};
+use super::{customer, next_message, unexpected};
 use crate::names::known;
 
 /// Messages for the customer: a third before his phone is in a tunnel, a third meanwhile, a third afterwards.
@@ -64,7 +63,11 @@ async fn publish(target: &Target, keys: &Keys) -> Result<usize, LessonError> {
             redis::cmd("PUBLISH").arg(&channel).arg(number).exec_async(&mut redis).await?;
         }
         if listening {
-            heard += phone.on_message().take(THIRD).count().await;
+            let mut messages = phone.on_message();
+            for _ in 0..THIRD {
+                next_message(&mut messages).await?;
+                heard += 1;
+            }
         }
     }
     Ok(heard)
