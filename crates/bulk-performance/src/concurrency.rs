@@ -204,7 +204,8 @@ async fn loops(page: &Page, time: Duration, rate: u32) -> Outcome {
     verdict(page, &closed, &open, length, rate)
 }
 
-/// Stalls the server after a while, if it may be stalled.
+/// Stalls the server after a while, if it may be stalled: in the middle of a closed loop, which sees little of it
+/// anyway.
 async fn make(stall: Option<&Stall>, after: Duration) -> RedisResult<()> {
     sleep(after).await;
     match stall {

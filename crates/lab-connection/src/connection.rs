@@ -43,8 +43,8 @@ pub enum Connection {
     Cluster(InTurn),
 }
 
-/// To one server, with the timeouts above and without the guard of other people's data: to look at a replica, where nothing
-/// may be written, to stall a server, or to play those people, as tests do.
+/// To one server, with the timeouts above and without the guard of other people's data: to look at a replica, where
+/// nothing may be written, to stall a server, or to play those people, as tests do.
 pub async fn unguarded(client: &Client) -> RedisResult<MultiplexedConnection> {
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT_TIMEOUT))

@@ -4,8 +4,8 @@
 //! A turn is a key with a short TTL and a token. The holder renews it; when the holder dies, it expires by itself.
 //! Renewing and giving back compare the token first, so that nobody extends or ends another's turn.
 //!
-//! A holder that stood still for longer (Ctrl-Z, a laptop asleep) takes its turn again if nobody has it. If somebody has,
-//! it ends where it is, in the middle of a lesson too.
+//! A holder that stood still for longer (Ctrl-Z, a laptop asleep) takes its turn again if nobody has it. If somebody
+//! has, it learns that when it renews, and ends where it is, in the middle of a lesson too.
 
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -88,6 +88,8 @@ impl Turn {
     /// Gives the turn back. A lost connection needs no telling here and no waiting for: the turn then ends by itself.
     pub(crate) async fn end(mut self) {
         self.renewal.abort();
+        // Until it has stopped, it could take the turn again behind our back.
+        let _stopped = (&mut self.renewal).await;
         let mut call = GIVE_BACK.key(&self.key);
         call.arg(&self.token);
         let giving_back = call.invoke_async::<i64>(&mut self.connection);

@@ -81,8 +81,8 @@ impl Builder {
         self
     }
 
-    /// Listens for TLS too, on a port of its own: see [`Server::tls_url`]. Takes the server's certificate, its key and the
-    /// authority's certificate, each as PEM; they are in [`Server::dir`] as `server.pem`, `server.key` and
+    /// Listens for TLS too, on a port of its own: see [`Server::tls_url`]. Takes the server's certificate, its key and
+    /// the authority's certificate, each as PEM; they are in [`Server::dir`] as `server.pem`, `server.key` and
     /// `authority.pem`. Clients need no certificate unless `config("tls-auth-clients", "yes")` asks for one. No server
     /// that is fetched has TLS; one from a package manager has.
     #[must_use]

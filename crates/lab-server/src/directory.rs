@@ -51,7 +51,7 @@ impl Directory {
     }
 }
 
-/// For a server that was killed: the directory of one that runs is gone when this is called, with its keeper.
+/// For a server without a keeper, because none could be started: a keeper has removed the directory by now.
 impl Drop for Directory {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.path);

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use crate::Error;
 
-/// The keeper of a server's directory, and of the server once it [runs](Self::run). Dropping it kills the server, removes
-/// the directory and waits until both are gone.
+/// The keeper of a server's directory, and of the server once it [runs](Self::run). Dropping it kills the server,
+/// removes the directory and waits until both are gone.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     shell: Child,
@@ -94,6 +94,7 @@ impl Keeper {
 
     /// Kills the server with SIGKILL and keeps its directory; returns when the process is gone.
     pub(crate) fn kill(mut self) {
+        debug_assert!(!self.idle, "what an idle one is told starts the server");
         let _ = self.tell("keep");
     }
 

@@ -200,22 +200,23 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
         }
     }
 
-    /// Lets the recovery look after the order this much later, and not earlier than was said before.
-    async fn schedule(&self, id: &OrderId, time: Duration) -> Result<(), StoreError> {
+    /// Lets the recovery look after the order this much later, and not earlier than was said before. Returns when that
+    /// is, in milliseconds of the server's clock.
+    async fn schedule(&self, id: &OrderId, time: Duration) -> Result<u64, StoreError> {
         let mut call = SCHEDULE.key(self.keys.unfinished_orders());
         call.arg(id.as_str()).arg(milliseconds(time));
-        self.done(&call).await
+        self.done(&call).await?.next()
     }
 
     async fn unschedule(&self, id: &OrderId, only: &str) -> Result<(), StoreError> {
         let mut call = UNSCHEDULE.key(self.keys.unfinished_orders());
         call.arg(id.as_str()).arg(only);
-        self.done(&call).await
+        self.done(&call).await.map(drop)
     }
 
-    async fn done(&self, call: &ScriptInvocation<'_>) -> Result<(), StoreError> {
+    async fn done(&self, call: &ScriptInvocation<'_>) -> Result<Reply, StoreError> {
         let reply: Reply = script::run(call, &self.connection).await?;
-        if reply.outcome == "DONE" { Ok(()) } else { Err(reply.into_error()) }
+        if reply.outcome == "DONE" { Ok(reply) } else { Err(reply.into_error()) }
     }
 }
 

@@ -37,8 +37,8 @@ impl Schedule {
     /// Begins the operations at their moments, checks every reply, and counts latency from the moment at which an
     /// operation should have begun: what keeps us from sending is the user's delay too.
     ///
-    /// `stall` is made when a third of the time is over, by the schedule itself: whoever else made it could be late, or too
-    /// early while the connections are still being made, and then nobody would wait for it.
+    /// `stall` is made when a third of the time is over, by the schedule itself: whoever else made it could be late, or
+    /// too early while the connections are still being made, and then nobody would wait for it.
     pub async fn run(self, target: &Target, stall: Option<&Stall>) -> Result<Tally, LessonError> {
         let (target, stall) = (target.clone(), stall.cloned());
         on_own_thread(move || self.on_this_thread(target, stall)).await

@@ -8,7 +8,7 @@ use super::stopped;
 
 /// Runs `work` on a thread and a runtime of its own. On one thread the commands of all clients that are ready go out
 /// with one system call and nobody wakes another thread, which for so little work is the larger part of the cost.
-/// Connections belong to the runtime that they were made in, so `work` makes its own.
+/// Connections belong to the runtime that they were made in, so `work` makes those of the load itself.
 pub(crate) async fn on_own_thread<T, W, F>(work: W) -> Result<T, LessonError>
 where
     T: Send + 'static,

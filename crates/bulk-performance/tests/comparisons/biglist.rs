@@ -227,7 +227,8 @@ async fn a_replica_that_shows_the_count_has_the_list() {
     };
     // If the writer fails, the readings end with it: a list that is not written is never complete.
     let written = async { writing.await.unwrap() };
-    let (mut writer, seen) = tokio::try_join!(written, reading).unwrap();
+    let both = async { tokio::try_join!(written, reading) };
+    let (mut writer, seen) = tokio::time::timeout(4 * GIVE_UP, both).await.unwrap().unwrap();
     assert_eq!(seen, COUNT);
     assert_eq!(replication::wait(1, GIVE_UP, &mut writer).await.unwrap(), 1);
 }

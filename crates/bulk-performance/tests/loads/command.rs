@@ -329,9 +329,9 @@ impl Run {
         ended
     }
 
-    /// Lets as much pass as may be on its way when Ctrl-C is noticed, whose answers are awaited then. That is less than a
-    /// load, so one that has noticed nothing by then still has something to write; it ends without the answers, in some
-    /// seconds.
+    /// A program that notices Ctrl-C still waits for the answers to what it has sent. This lets as much pass as that may be.
+    /// It is less than a load, so one that has noticed nothing by then still has something to write; it ends without the
+    /// answers, in some seconds.
     fn let_answers_come(&mut self) {
         let Some(relay) = &self.relay else { return };
         for _ in 0..ON_THE_WAY {

@@ -84,7 +84,8 @@ async fn what_the_system_drops_when_a_question_meets_a_hangup_is_heard_by_who_do
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let scene = Scene::at(&format!("redis://{}", listener.local_addr().unwrap()));
     std::thread::spawn(move || {
-        // redis-rs, PING and the question of TLS: to them it only hangs up, as it looks where the system drops the words.
+        // redis-rs, PING and the question of TLS: to them it only hangs up, as it looks where the system drops the
+        // words.
         for mut stream in listener.incoming().take(3).map(Result::unwrap) {
             let _ = stream.read(&mut [0; 512]);
         }

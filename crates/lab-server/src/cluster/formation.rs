@@ -12,8 +12,8 @@ use crate::{Error, Server};
 
 /// In milliseconds. Nodes ping those they have not heard of for half of this, so news spreads fast while it is low.
 pub(super) const NODE_TIMEOUT: &str = "500";
-/// A handshake that takes longer than a second is forgotten by the server, and nobody begins it again.
-const HANDSHAKE: Duration = Duration::from_millis(1200);
+/// Between two introductions: a handshake that takes longer than a second is forgotten by the server.
+const INTRODUCED_AGAIN: Duration = Duration::from_millis(1200);
 
 /// Joins all nodes: the primaries take their slots, everyone meets everyone, the replicas follow.
 pub(super) fn join(cluster: &Cluster) -> Result<(), Error> {
@@ -59,7 +59,7 @@ fn wait_until_known(cluster: &Cluster, at: usize, connection: &mut Connection) -
     let mut introduced = Instant::now();
     wait_for("the nodes of the cluster to know each other", || {
         let seen = knows_all(connection, nodes.len())?;
-        if !seen.done && introduced.elapsed() > HANDSHAKE {
+        if !seen.done && introduced.elapsed() > INTRODUCED_AGAIN {
             introduced = Instant::now();
             introduce(connection, nodes[..at].iter().chain(&nodes[at + 1..]))?;
         }

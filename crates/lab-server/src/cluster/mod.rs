@@ -14,7 +14,7 @@ use birth::Birth;
 const NODE_TIMEOUT: (&str, &str) = ("cluster-node-timeout", "5000");
 const FULL_COVERAGE: (&str, &str) = ("cluster-require-full-coverage", "yes");
 /// With the node timeout of a cluster that forms, a replica takes over from a primary that stands still for a second.
-const NO_FAILOVER: (&str, &str) = ("cluster-replica-no-failover", "no");
+const REPLICA_NO_FAILOVER: (&str, &str) = ("cluster-replica-no-failover", "no");
 
 /// A cluster whose nodes all agree that every slot is served. Dropping it ends every node.
 #[derive(Debug)]
@@ -134,7 +134,7 @@ impl ClusterBuilder {
         self.settle(&cluster, NODE_TIMEOUT)?;
         self.settle(&cluster, FULL_COVERAGE)?;
         formation::wait_until_ok(&cluster)?;
-        self.settle(&cluster, NO_FAILOVER)?;
+        self.settle(&cluster, REPLICA_NO_FAILOVER)?;
         Ok(cluster)
     }
 
@@ -179,7 +179,7 @@ impl ClusterBuilder {
         builder
             .config(NODE_TIMEOUT.0, formation::NODE_TIMEOUT)
             .config(FULL_COVERAGE.0, "no")
-            .config(NO_FAILOVER.0, "yes")
+            .config(REPLICA_NO_FAILOVER.0, "yes")
     }
 }
 

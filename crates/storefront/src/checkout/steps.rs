@@ -1,7 +1,5 @@
 //! The steps of an order. Each can be taken again, by anyone, whatever became of it the last time.
 
-use std::time::Instant;
-
 use futures_util::future::join_all;
 use redis::ScriptInvocation;
 use redis::aio::ConnectionLike;
@@ -21,7 +19,8 @@ use crate::{
 
 impl<C: ConnectionLike + Clone> Checkout<C> {
     /// First step: writes down what is in the cart, at the prices the customer has agreed to. If there is an order with this
-    /// id it is left as it is, and returned. Four round trips; one more if that took as long as a buyer has to reserve.
+    /// id it is left as it is, and returned. Four round trips; two more each time that a buyer stands still for as long
+    /// as he has to reserve.
     pub async fn open<P: std::error::Error>(
         &self,
         owner: &CartOwner,
@@ -30,26 +29,26 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
     ) -> Result<Order, CheckoutError<P>> {
         let view = self.cart.view(owner).await?;
         let lines = agreed_lines(&view, agreed)?;
-        // The list of unfinished orders is in another slot. It comes first: an id in it without an order is passed over, an
-        // order without its entry would never be recovered.
-        let listed = Instant::now();
-        self.schedule(id, self.to_reserve).await?;
-        let mut call = OPEN.key(self.keys.order(id));
-        call.arg(milliseconds(KEPT)).arg("state").arg(OrderState::Open.to_string());
-        call.arg("owner").arg(owner.to_string()).arg("total_cents").arg(view.total.get());
-        for line in &lines {
-            let (field, value) = line.stored();
-            call.arg(field).arg(value);
-        }
-        let (_, order) = self.order(id, &call).await?;
-        if order.owner != *owner {
-            return Err(CheckoutError::NotYours(id.clone()));
-        }
-        if listed.elapsed() >= self.to_reserve {
-            // So late, a recovery may have passed over the id, and taken it off the list.
-            self.schedule(id, self.to_reserve).await?;
-        }
-        Ok(order)
+        let mut time = self.to_reserve;
+        let order = loop {
+            // The list of unfinished orders is in another slot. It comes first: an id in it without an order is passed
+            // over, an order without its entry would never be recovered. So once the entry is due, no order is opened
+            // for it.
+            let due = self.schedule(id, time).await?;
+            let mut call = OPEN.key(self.keys.order(id));
+            call.arg(milliseconds(KEPT)).arg(due).arg("state").arg(OrderState::Open.to_string());
+            call.arg("owner").arg(owner.to_string()).arg("total_cents").arg(view.total.get());
+            for line in &lines {
+                let (field, value) = line.stored();
+                call.arg(field).arg(value);
+            }
+            let reply: Reply = script::run(&call, &self.connection).await?;
+            if reply.outcome != "LATE" {
+                break self.changed(id, reply)?.1;
+            }
+            time = time.saturating_mul(2);
+        };
+        if order.owner == *owner { Ok(order) } else { Err(CheckoutError::NotYours(id.clone())) }
     }
 
     /// Second step: holds every line. If one is refused, the order is to be cancelled. One round trip for each line, all
@@ -225,7 +224,14 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
         id: &OrderId,
         call: &ScriptInvocation<'_>,
     ) -> Result<(bool, Order), CheckoutError<P>> {
-        let mut reply: Reply = script::run(call, &self.connection).await?;
+        self.changed(id, script::run(call, &self.connection).await?)
+    }
+
+    fn changed<P: std::error::Error>(
+        &self,
+        id: &OrderId,
+        mut reply: Reply,
+    ) -> Result<(bool, Order), CheckoutError<P>> {
         match reply.outcome.as_str() {
             "ORDER" => {
                 let changed = reply.next()?;

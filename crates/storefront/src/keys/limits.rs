@@ -6,7 +6,7 @@
 //! | `rate_limit:api_key:minute:log` | `rate_limit:{api_key}:minute:log` | Sorted Set | sliding log: one member for each admitted request, scored by its microsecond |
 //! | `rate_limit:api_key:minute:counter` | `rate_limit:{api_key}:minute:counter` | String | sliding counter: begin of the window in ms, admitted in the one before, admitted in it |
 //! | `rate_limit:api_key:minute:bucket` | `rate_limit:{api_key}:minute:bucket` | String | token bucket: the microsecond at which it is full again |
-//! | `rate_limit:api_key:minute:recorded` | `rate_limit:{api_key}:minute:recorded` | String | the last request's time, only where recorded traffic is replayed |
+//! | `rate_limit:api_key:minute:recorded` | `rate_limit:{api_key}:minute:recorded` | String | when the fixed window began, only where recorded traffic is replayed |
 //! | `failed_login:203.0.113.7` | `failed_login:{203.0.113.7}` | String | login attempts of the address since its last success |
 //! | `blocked_ip:203.0.113.7` | `blocked_ip:{203.0.113.7}` | String | that number when the pause began; the TTL is the rest of the pause |
 //! | `failed_login:account:user123` | `failed_login:account:{user123}` | String | the same of an account |
@@ -46,7 +46,7 @@ impl Keys {
         self.rate_limit(caller, window) + ":bucket"
     }
 
-    /// When one caller's last request was, in recorded time: a String.
+    /// When one caller's fixed window began, in recorded time: a String.
     #[must_use]
     pub fn rate_limit_recorded(&self, caller: &ApiKey, window: &Window) -> String {
         self.rate_limit(caller, window) + ":recorded"

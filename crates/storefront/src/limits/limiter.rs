@@ -73,7 +73,7 @@ impl<C: ConnectionLike + Clone> Limiter<C> {
     /// those of living callers.
     ///
     /// Keys still end by the server's clock, so the replay of one caller must take less time than a window, or less than a
-    /// bucket of his takes to fill; two days for a fixed window.
+    /// bucket of his takes to fill. A fixed window's keys last two days, so its replay may take that long.
     #[must_use]
     pub fn on_recorded_time(mut self, time: RecordedTime) -> Self {
         self.time = Some(time);

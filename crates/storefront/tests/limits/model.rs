@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use redis::Value;
 use storefront::limits::{Algorithm, Limit, Limiter, RecordedTime, Window};
-use storefront::{ApiKey, Layout};
+use storefront::{ApiKey, Layout, StoreError};
 
 use crate::shop::{self, Wire};
 
@@ -325,4 +326,44 @@ fn the_worst_bursts_are_as_bad_as_documented() {
     assert_eq!(worst_of_traffic(Algorithm::SlidingCounter, &times[1..]), [19, 10]);
     assert_eq!(worst(Algorithm::TokenBucket { burst: 10 }), [19, 10]);
     assert_eq!(worst(Algorithm::TokenBucket { burst: 3 }), [12, 3]);
+}
+
+#[test]
+fn a_fixed_window_that_is_replayed_again_answers_the_same() {
+    const MINUTE: u64 = 60_000_000;
+    let bench = Bench::new();
+    let (caller, time): (ApiKey, _) = ("api_key".parse().unwrap(), RecordedTime::default());
+    let limiter = bench.limiter(Algorithm::FixedWindow, 3, MINUTE, &time);
+    let replay = || {
+        bench.runtime.block_on(async {
+            let mut answers = Vec::new();
+            for request in 0..30 {
+                time.set(Duration::from_micros(1_700_000_000_000_000 + request * MINUTE / 6));
+                answers.push(limiter.admit(&caller).await.unwrap());
+            }
+            answers
+        })
+    };
+    let first = replay();
+    assert_eq!(first.iter().filter(|answer| answer.admitted).count(), 15);
+    // Its keys are still there, and a window of theirs lies in the future.
+    assert_eq!(replay(), first);
+}
+
+#[test]
+fn what_is_no_count_stays_as_it_is_however_much_recorded_time_passes() {
+    const MINUTE: u64 = 60_000_000;
+    let bench = Bench::new();
+    let (caller, time): (ApiKey, _) = ("api_key".parse().unwrap(), RecordedTime::default());
+    let limiter = bench.limiter(Algorithm::FixedWindow, 3, MINUTE, &time);
+    let key = limiter.key_of(&caller);
+    bench.runtime.block_on(async {
+        bench.wire.send(&["SET", &key, "abc"]).await;
+        for request in 0..5 {
+            time.set(Duration::from_micros(1_700_000_000_000_000 + request * MINUTE * 2 / 3));
+            let refused = limiter.admit(&caller).await;
+            assert!(matches!(refused, Err(StoreError::Malformed { .. })), "{refused:?}");
+        }
+        assert_eq!(bench.wire.send(&["GET", &key]).await, Value::BulkString(b"abc".to_vec()));
+    });
 }

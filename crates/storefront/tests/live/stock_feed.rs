@@ -228,13 +228,14 @@ async fn watch(
                         watched.view.stock()
                     );
                 }
-                // Silence, and nothing more will come: but the last may have been lost, so a last look.
-                Err(_) if over.load(Ordering::SeqCst) => {
+                // Silence, and nothing more will come: but the last may have been lost, so a last look. Who was never
+                // away has subscribed before the first change, and enough to leave once is still to come.
+                Err(_) if over.load(Ordering::SeqCst) && (stays == usize::MAX || watched.absences > 0) => {
                     watched.view.read(feed.snapshot(&product).await.unwrap());
                     watched.note();
                     return watched;
                 }
-                Err(_) => {}
+                Err(_) => assert!(silent_since.elapsed() < Duration::from_mins(1), "no more was heard"),
             }
         }
         drop(messages);
