@@ -1,0 +1,76 @@
+//! For tests only: servers that the tests of a program share, connections that count or misbehave, and faults.
+//!
+//! - [`server`], [`cluster`]: started once for each test program. Each test has a prefix of its own: [`prefix`].
+//! - [`TestConnection`]: a server over RESP2 or RESP3, or a cluster; counts round trips.
+//! - [`everywhere`]: runs a test on all three.
+//! - [`faults`]: lost replies, cut connections, commands sent twice.
+//! - [`slots`]: slots of the cluster that move while a test runs.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a fixture that fails fails the test")]
+#![allow(clippy::missing_panics_doc, reason = "all of it panics when a server cannot be used")]
+
+mod connection;
+pub mod faults;
+pub mod slots;
+
+use std::future::Future;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::{Stream, StreamExt};
+use lab_server::{Cluster, Server};
+use proptest::test_runner::{Config, RngSeed};
+
+pub use connection::TestConnection;
+
+/// How long a test waits for something that must happen. Servers are shared by tests that run at once on few cores.
+pub const TIMEOUT: Duration = Duration::from_mins(1);
+
+static SERVER: OnceLock<Server> = OnceLock::new();
+static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+static PREFIXES: AtomicU32 = AtomicU32::new(0);
+
+/// The server that the tests of this program share.
+pub fn server() -> &'static Server {
+    SERVER.get_or_init(|| Server::start().unwrap())
+}
+
+/// The cluster of three primaries that the tests of this program share.
+pub fn cluster() -> &'static Cluster {
+    CLUSTER.get_or_init(|| Cluster::start(3).unwrap())
+}
+
+/// A prefix that no other test of this program uses.
+pub fn prefix() -> String {
+    format!("test{}:", PREFIXES.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Runs a test on the shared server over RESP2, over RESP3, and on the shared cluster, each time behind its own prefix.
+pub async fn everywhere<F: Future<Output = ()>>(test: impl Fn(TestConnection, String) -> F) {
+    test(TestConnection::server().await, prefix()).await;
+    test(TestConnection::resp3().await, prefix()).await;
+    test(TestConnection::cluster().await, prefix()).await;
+}
+
+/// Polls until it is so. Fails after a minute, which no working server needs.
+pub async fn until<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
+    let start = Instant::now();
+    while !condition().await {
+        assert!(start.elapsed() < TIMEOUT, "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// The next message of a subscription; `what` it is goes into the failure if it does not come.
+pub async fn next_of<T>(messages: &mut (impl Stream<Item = T> + Unpin), what: &str) -> T {
+    let Ok(message) = tokio::time::timeout(TIMEOUT, messages.next()).await else {
+        panic!("waited in vain for {what}");
+    };
+    message.unwrap_or_else(|| panic!("the subscription ended before {what}"))
+}
+
+/// So many random cases, the same in every run: a test must not pass by luck.
+pub fn cases(number: u32) -> Config {
+    Config { cases: number, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..Config::default() }
+}

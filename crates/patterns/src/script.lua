@@ -1,0 +1,39 @@
+-- Functions for the scripts of all patterns. A script gets those that it names: see script.rs.
+
+---- whole
+-- The whole number that a text stands for, up to 2^53. Anything else was written by somebody else and ends the script, which
+-- must not have written yet.
+local function whole(text, key, field)
+  local number = string.find(text, '^%d+$') and tonumber(text)
+  if not number or number > 9007199254740992 then
+    error({err = 'MALFORMED ' .. key .. ' ' .. field})
+  end
+  return number
+end
+
+---- now_ms
+-- Milliseconds since 1970 by the server's clock, which an operator may set back.
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+---- require_commands
+-- Ends the script, before its first write, if the user may not run one of these commands on the first key. A refusal in the
+-- middle of a script would leave half of its writes.
+local function require_commands(...)
+  for _, command in ipairs({...}) do
+    if not redis.acl_check_cmd(command, KEYS[1]) then
+      error({err = 'NOPERM this pattern needs a user who may run ' .. command .. '; nothing was changed'})
+    end
+  end
+end
+
+---- require_channel
+-- The same for PUBLISH. (Since Redis 7, a new user may publish on no channel.)
+local function require_channel(channel)
+  if not redis.acl_check_cmd('PUBLISH', channel, '') then
+    error({err = 'NOPERM this pattern needs a user who may publish on ' .. channel .. '; nothing was changed'})
+  end
+end
+

@@ -1,0 +1,293 @@
+//! Scripts and commands: sent so that they run wherever they arrive, with errors that say what to do.
+//!
+//! A pattern's `.lua` file is one script, or several sections that begin with a line `---- name`. A [`Script`] is made of the
+//! sections it needs:
+//!
+//! ```
+//! use std::sync::LazyLock;
+//!
+//! use patterns::script::{Reply, Script};
+//!
+//! static ADD: LazyLock<Script> = LazyLock::new(|| {
+//!     Script::new("---- read\nlocal had = redis.call('GET', KEYS[1])\n---- add\nreturn {'ADDED', had}\n", &["read", "add"])
+//! });
+//!
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! # let server = lab_server::Server::start()?;
+//! let connection = redis::Client::open(server.url())?.get_multiplexed_async_connection().await?;
+//! let mut reply: Reply = ADD.call(&["stock"]).arg(2).run(&connection).await?;
+//! assert_eq!(reply.outcome, "ADDED");
+//! assert_eq!(reply.next::<Option<u64>>()?, None);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use redis::aio::ConnectionLike;
+use redis::{Arg, Cmd, ErrorKind, FromRedisValue, ParsingError, Pipeline, RedisError, ToRedisArgs, Value};
+
+use crate::key::KeyError;
+
+/// The functions that scripts share.
+const SHARED: &str = include_str!("script.lua");
+
+/// A Lua script, sent by its hash.
+#[derive(Debug)]
+pub struct Script {
+    source: String,
+    hash: String,
+}
+
+impl Script {
+    /// The whole file, or its sections of these names in this order, after the functions of `script.lua` that they name.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such section: each pattern has a test that makes all its scripts.
+    #[must_use]
+    pub fn new(file: &str, sections: &[&str]) -> Self {
+        let mut body = String::new();
+        if sections.is_empty() {
+            body.push_str(file);
+        }
+        for name in sections {
+            body.push_str(section(file, name));
+        }
+        let mut source = String::new();
+        for name in ["whole", "now_ms", "require_commands", "require_channel"] {
+            if body.contains(&format!("{name}(")) {
+                source.push_str(section(SHARED, name));
+            }
+        }
+        source.push_str(&body);
+        let hash = redis::Script::new(&source).get_hash().to_owned();
+        Self { source, hash }
+    }
+
+    /// The text that the server runs.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The SHA-1 of the source, 40 hexadecimal digits: the name by which the server knows the script.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// A call with these keys, which must share a slot. Arguments follow with [`Call::arg`].
+    #[must_use]
+    pub fn call(&self, keys: &[impl AsRef<str>]) -> Call<'_> {
+        let mut evalsha = redis::cmd("EVALSHA");
+        evalsha.arg(&self.hash).arg(keys.len());
+        for key in keys {
+            evalsha.arg(key.as_ref());
+        }
+        Call { script: self, keys: keys.iter().map(|key| key.as_ref().to_owned()).collect(), evalsha }
+    }
+}
+
+/// The section from the line `---- name` to the next such line.
+fn section<'a>(file: &'a str, name: &str) -> &'a str {
+    let heading = format!("---- {name}\n");
+    let Some((_, from)) = file.split_once(&heading) else { panic!("the script has no section {name:?}") };
+    from.find("\n---- ").map_or(from, |end| &from[..=end])
+}
+
+/// A script with its keys and arguments.
+#[derive(Clone, Debug)]
+pub struct Call<'a> {
+    script: &'a Script,
+    keys: Vec<String>,
+    evalsha: Cmd,
+}
+
+impl Call<'_> {
+    /// Adds an argument, or several.
+    #[must_use]
+    pub fn arg(mut self, argument: impl ToRedisArgs) -> Self {
+        self.evalsha.arg(argument);
+        self
+    }
+
+    /// Runs the script by its hash, and by its source if the server does not know it: after a restart, on another node, after
+    /// SCRIPT FLUSH. The source is sent again instead of loaded, so there is no moment in which it can be lost, and no other
+    /// node of a cluster is asked. One round trip, the first time two.
+    pub async fn run<T: FromRedisValue>(
+        &self,
+        connection: &(impl ConnectionLike + Clone),
+    ) -> Result<T, StoreError> {
+        let mut connection = connection.clone();
+        let mut result = self.evalsha.query_async(&mut connection).await;
+        if result.as_ref().is_err_and(missed_a_key) {
+            result = self.evalsha.query_async(&mut connection).await;
+        }
+        if result.as_ref().is_err_and(|error: &RedisError| error.code() == Some("NOSCRIPT")) {
+            result = self.eval().query_async(&mut connection).await;
+        }
+        result.map_err(|error| self.explain(error))
+    }
+
+    /// The same call with the source in place of the hash.
+    fn eval(&self) -> Cmd {
+        let mut eval = redis::cmd("EVAL");
+        eval.arg(&self.script.source);
+        for argument in self.evalsha.args_iter().skip(2) {
+            if let Arg::Simple(bytes) = argument {
+                eval.arg(bytes);
+            }
+        }
+        eval
+    }
+
+    fn explain(&self, error: RedisError) -> StoreError {
+        match error.code() {
+            Some("MALFORMED") => {
+                let detail = error.detail().unwrap_or_default();
+                // The server adds which script raised the error, and where.
+                StoreError::Malformed(quote(detail.split(" script: ").next().unwrap_or(detail)))
+            }
+            Some("WRONGTYPE") => StoreError::WrongType(quote(&self.keys.join(", "))),
+            _ => StoreError::Redis(error),
+        }
+    }
+}
+
+/// While its slot moves, a key that expired after the server had looked for the script's keys counts as moved, and the
+/// script ends before it has written anything. The error has no code; the second text is that of Redis 8.
+fn missed_a_key(error: &RedisError) -> bool {
+    const TEXTS: [&str; 2] = ["non local key in a cluster node", "accessed during rehashing of the slot"];
+    error.detail().is_some_and(|detail| TEXTS.iter().any(|text| detail.contains(text)))
+}
+
+/// What a script answers: a word for the outcome, then the values that belong to it.
+#[derive(Debug)]
+pub struct Reply {
+    /// The word.
+    pub outcome: String,
+    values: std::vec::IntoIter<Value>,
+}
+
+impl Reply {
+    /// The next value.
+    #[expect(clippy::should_implement_trait, reason = "each value has a type of its own")]
+    pub fn next<T: FromRedisValue>(&mut self) -> Result<T, StoreError> {
+        Ok(T::from_redis_value(self.values.next().unwrap_or(Value::Nil))?)
+    }
+
+    /// The error for an outcome that the caller does not know.
+    #[must_use]
+    pub fn unexpected(&self) -> StoreError {
+        let outcome = quote(&self.outcome);
+        StoreError::Redis(
+            (ErrorKind::UnexpectedReturnType, "a script has an unknown outcome", outcome).into(),
+        )
+    }
+}
+
+impl FromRedisValue for Reply {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        let mut values = Vec::<Value>::from_redis_value(value)?.into_iter();
+        let outcome = String::from_redis_value(values.next().unwrap_or(Value::Nil))?;
+        Ok(Self { outcome, values })
+    }
+}
+
+/// Sends one plain command.
+pub async fn send<T: FromRedisValue>(
+    connection: &(impl ConnectionLike + Clone),
+    command: &Cmd,
+) -> Result<T, StoreError> {
+    Ok(command.query_async(&mut connection.clone()).await?)
+}
+
+/// Sends several plain commands in one round trip. On a cluster, their keys must share a slot.
+pub async fn send_all<T: FromRedisValue>(
+    connection: &(impl ConnectionLike + Clone),
+    pipeline: &Pipeline,
+) -> Result<T, StoreError> {
+    Ok(pipeline.query_async(&mut connection.clone()).await?)
+}
+
+/// Redis refused or could not be reached, or a key holds what the pattern never writes there.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// An ID or the prefix makes no key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// One of these keys holds another type of value.
+    #[error(
+        "one of these keys holds another type of value than the pattern writes, and nothing was changed: {0}"
+    )]
+    WrongType(String),
+    /// A key has a value that somebody else must have written.
+    #[error("a key holds a value that the pattern never writes, and nothing was changed: {0}")]
+    Malformed(String),
+    /// The server's or the connection's error. After a timeout or a lost connection, the outcome of a change is unknown: ask
+    /// again with the same ID.
+    #[error("{0}")]
+    Redis(#[from] RedisError),
+}
+
+impl From<ParsingError> for StoreError {
+    fn from(error: ParsingError) -> Self {
+        Self::Redis(error.into())
+    }
+}
+
+/// Somebody else's text inside a message of ours: escaped and cut.
+#[must_use]
+pub fn quote(text: &str) -> String {
+    let cut: String = text.chars().take(200).collect();
+    cut.escape_debug().to_string()
+}
+
+/// A time in whole milliseconds, from one to a year.
+#[must_use]
+pub fn milliseconds(time: Duration) -> u64 {
+    const YEAR: u128 = 365 * 24 * 60 * 60 * 1000;
+    // At most a year, so it fits.
+    u64::try_from(time.as_millis().clamp(1, YEAR)).unwrap_or(u64::MAX)
+}
+
+/// Awaits all of them at once, in the caller's task, and returns their outputs in order.
+pub async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    type Slot<F> = (Pin<Box<F>>, Option<<F as Future>::Output>);
+    let mut slots: Vec<Slot<F>> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
+    poll_fn(|context| {
+        let mut pending = false;
+        for (future, output) in &mut slots {
+            if output.is_none() {
+                match future.as_mut().poll(context) {
+                    Poll::Ready(value) => *output = Some(value),
+                    Poll::Pending => pending = true,
+                }
+            }
+        }
+        if pending { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+    slots.into_iter().filter_map(|(_, output)| output).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_has_its_sections_and_the_functions_they_name() {
+        let file = "-- Comment.\n\n---- read\nlocal n = whole('1')\n\n---- write\nreturn n\n";
+        let script = Script::new(file, &["read", "write"]);
+        assert!(script.source().contains("local function whole("));
+        assert!(!script.source().contains("local function now_ms("));
+        assert!(script.source().ends_with("local n = whole('1')\n\nreturn n\n"), "{}", script.source());
+        assert_eq!(script.hash().len(), 40);
+    }
+}
