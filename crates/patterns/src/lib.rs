@@ -3,6 +3,8 @@
 //! In reading order:
 //!
 //! 1. [`key`] and [`script`]: how keys are named and scripts are run. Every pattern uses these two, and nothing else is shared.
+pub mod autocomplete;
+pub mod facets;
 pub mod key;
 pub mod money;
 pub mod recent_views;

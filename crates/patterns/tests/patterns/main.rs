@@ -5,4 +5,6 @@
     reason = "clippy's exemption for tests does not reach what they share or await"
 )]
 
+mod autocomplete;
+mod facets;
 mod recent_views;
