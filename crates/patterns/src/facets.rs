@@ -19,7 +19,7 @@
 //! | `facets:{facets}:categories` | Sorted Set | category, scored by the number of its products |
 //! | `facets:{facets}:rows` | Hash | `brand:Acme` to row |
 //! | `facets:{facets}:bits` | String | the table, 4,096 bytes for each row |
-//! | `facets:{facets}:scratch:1`, `:2` | String | intermediate results, only while a script runs |
+//! | `facets:{facets}:scratch:1` to `:3` | String | intermediate results, only while a script runs |
 //!
 //! - **Promise**: a page is of one moment: its products, its total, and all its counts. No page shows a product that was removed,
 //!   or a value that a product had before. In any order, pages of one moment neither repeat nor skip a product.
@@ -208,7 +208,7 @@ impl Order {
             Self::PriceDescending => other.price.cmp(&one.price),
             Self::Rating => other.rating.cmp(&one.rating),
             Self::Newest => other.added.cmp(&one.added),
-            Self::Name => sorted_name(&one.name).cmp(&sorted_name(&other.name)),
+            Self::Name => sorted_name(&one.name).cmp(sorted_name(&other.name)),
         }
     }
 }
@@ -391,9 +391,9 @@ impl<C: ConnectionLike + Clone> Facets<C> {
     }
 
     /// The keys, in the order of the table above.
-    pub fn keys(&self) -> Result<[String; 8], StoreError> {
+    pub fn keys(&self) -> Result<[String; 9], StoreError> {
         let root = Key::new(&self.prefix, "facets", &[])?;
-        Ok(["products", "ids", "brands", "categories", "rows", "bits", "scratch:1", "scratch:2"]
+        Ok(["products", "ids", "brands", "categories", "rows", "bits", "scratch:1", "scratch:2", "scratch:3"]
             .map(|name| root.companion(name)))
     }
 
