@@ -200,8 +200,8 @@ return {'EMPTIED'}
 ---- page
 -- A page of the products that fit a selection, and the counts of every facet, each without what is selected in it.
 --
--- KEYS: products, ids, brands, categories, rows, bits, three keys for intermediate results, which are not replicated and are deleted
---   in the end
+-- KEYS: products, ids, brands, categories, rows, bits, three keys for intermediate results, which are not replicated and are
+--   deleted in the end
 -- ARGV: offset, limit, 'ascending' or 'descending', the rows of the order from the most significant bit on, the row of one star,
 --   the row of a price's lowest bit and how many follow, how many brands and categories are counted, then five lists, each
 --   after its length: selected brands, categories, stars, pairs of prices (from the first to below the second), the prices at
@@ -228,8 +228,9 @@ end
 local selected_brands, selected_categories, selected_stars = next_list(), next_list(), next_list()
 local price_ranges, bands = next_list(), next_list()
 
-require_commands('DEL', 'SET', 'BITOP')
--- Intermediate results are nobody else's business. DEL first, so that pages work when memory is full.
+-- Intermediate results are written, so the commands that read from here on count, too. DEL first, so that pages work when memory
+-- is full.
+require_commands('DEL', 'SET', 'GET', 'GETRANGE', 'BITOP', 'BITCOUNT', 'HMGET', 'ZRANGE', 'ZSCORE')
 redis.set_repl(redis.REPL_NONE)
 redis.call('DEL', first, second, third)
 

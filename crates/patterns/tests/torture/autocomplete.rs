@@ -103,11 +103,7 @@ impl Subject for Shop {
             if found != wanted {
                 return Err(format!("the lines of {} products and no others", names.len() + own.len()));
             }
-            Ok(if may_be_lost {
-                Verdict::Contract("those products are found again when they are put again")
-            } else {
-                Verdict::Held
-            })
+            Ok(if may_be_lost { Verdict::Contract("put those products again") } else { Verdict::Held })
         })
     }
 }

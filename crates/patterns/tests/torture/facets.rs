@@ -164,10 +164,8 @@ impl Subject for Shop {
             }
             facets.put(&in_state("last".into(), 2)).await.map_err(text)?;
             Ok(match fault {
-                Fault::KeyLost(_) => {
-                    Verdict::Contract("the catalog says so; repair, and put every product again")
-                }
-                Fault::WritesLost => Verdict::Contract("those changes are lost, all of each"),
+                Fault::KeyLost(_) => Verdict::Contract("then put every product again"),
+                Fault::WritesLost => Verdict::Contract("A failover may lose the last changes, all of each"),
                 _ => Verdict::Held,
             })
         })
