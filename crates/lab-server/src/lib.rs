@@ -57,6 +57,7 @@
 
 mod builder;
 mod choice;
+mod clock;
 mod cluster;
 mod config;
 mod directory;
