@@ -5,13 +5,17 @@
 //! - [`everywhere`]: runs a test on all three.
 //! - [`faults`]: lost replies, cut connections, commands sent twice.
 //! - [`slots`]: slots of the cluster that move while a test runs.
+//! - [`lessons`]: runs lessons and reads what they showed; what every crate with lessons promises.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a fixture that fails fails the test")]
 #![allow(clippy::missing_panics_doc, reason = "all of it panics when a server cannot be used")]
 
 mod connection;
 pub mod faults;
+pub mod lessons;
 pub mod slots;
+#[cfg(feature = "tls")]
+pub mod tls_server;
 
 use std::future::Future;
 use std::sync::OnceLock;

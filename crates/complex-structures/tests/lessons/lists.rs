@@ -5,7 +5,7 @@ use complex_structures::lists::{HandOver, Items, PushMany};
 use lab_connection::Target;
 use lab_runner::{Approach, Comparison};
 
-use crate::school::open;
+use lab_testing::lessons::open;
 
 #[tokio::test]
 async fn all_ways_of_pushing_leave_the_same_list() {
