@@ -6,6 +6,7 @@
 pub mod check;
 mod encoding;
 mod failures;
+mod full_memory;
 mod past;
 mod patient;
 pub mod plan;
@@ -14,10 +15,13 @@ pub mod sources;
 mod stream;
 
 use clap::Args;
+use lab_connection::failure::Class;
 use lab_connection::{Failure, Target, TargetArgs};
 use lab_runner::course::{self, Showing};
 use lab_runner::progress::Bar;
 
+use self::full_memory::Evictions;
+use self::past::Past;
 pub use self::plan::{Kind, Plan, Writing};
 pub use self::report::Report;
 
@@ -74,7 +78,23 @@ pub(crate) async fn command(args: &TargetArgs, options: Options, showing: Showin
 /// Removes what an earlier load left, or goes on with it; then loads, and reads everything back.
 pub async fn run(target: &Target, plan: &Plan, bar: &Bar) -> Result<Report, Failure> {
     let past = past::prepare(target, plan, bar).await?;
-    let mut report = stream::records(target, plan, &past, bar).await?;
+    let before = Evictions::count(target).await;
+    let loaded = load_and_verify(target, plan, &past, bar).await;
+    let evictions_matter = match &loaded {
+        Ok(report) => report.verified.is_none(),
+        Err(failure) => failure.class() == Class::CheckFailed,
+    };
+    if !evictions_matter {
+        return loaded;
+    }
+    let Some(evicted) = Evictions::count(target).await.failure_since(&before, plan) else { return loaded };
+    // The marker may have gone, too, and then the next load would be refused because of the keys of this one.
+    target.mark_as_ours().await.map_err(|error| target.explain(&error))?;
+    Err(evicted)
+}
+
+async fn load_and_verify(target: &Target, plan: &Plan, past: &Past, bar: &Bar) -> Result<Report, Failure> {
+    let mut report = stream::records(target, plan, past, bar).await?;
     past.finish(target, plan).await?;
     if plan.verify {
         bar.begin(plan.records, "verified");

@@ -69,6 +69,11 @@ impl Target {
         self.inner.shared.clone()
     }
 
+    /// Writes the marker of our data again, which a server that evicts keys may have removed.
+    pub async fn mark_as_ours(&self) -> RedisResult<()> {
+        guard::mark(&mut self.connection(), self.prefix()).await
+    }
+
     /// A connection of one's own, for WATCH, for transactions in steps, for a client that must not share a socket.
     pub async fn dedicated(&self) -> RedisResult<Connection> {
         self.inner.dialer.own(RESPONSE_TIMEOUT).await

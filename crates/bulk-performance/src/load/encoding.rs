@@ -81,5 +81,8 @@ async fn prove(
 }
 
 fn reason(error: &RedisError) -> String {
-    format!("the server does not take RESTORE: {}", error.detail().unwrap_or("no reason given"))
+    format!(
+        "the server does not take RESTORE: {}",
+        error.detail().unwrap_or("no reason given").trim_end_matches('.')
+    )
 }

@@ -142,11 +142,14 @@ async fn remove(
     let source = Unlink { push_key, records, cluster: target.is_cluster() };
     bar.begin(records, "removed");
     let plan = Plan { resume: false, ..plan.clone() };
-    let loader = stream::loader(target, &plan).map_err(|error| failures::explain(&error, target, &plan))?;
-    stream::run(loader, source, bar, false)
-        .await
-        .map_err(|error| failures::explain(&error, target, &plan))?;
-    Ok(())
+    let removed = match stream::loader(target, &plan) {
+        Ok(loader) => stream::run(loader, source, bar, false).await.map(|_| ()),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Ok(()) => Ok(()),
+        Err(error) => Err(failures::explain(&error, target, &plan).await),
+    }
 }
 
 impl Past {

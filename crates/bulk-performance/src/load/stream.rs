@@ -57,7 +57,7 @@ async fn users(target: &Target, plan: &Plan, past: &Past, bar: &Bar) -> Result<R
             let source = UsersAndIndexes::new(Users::new(keys.clone(), plan.records, None), indexes());
             timed(target, plan, Some(past.journal()), source, bar, "HSET").await
         }
-        Err(error) => Err(failures::explain(&error, target, plan)),
+        Err(error) => Err(failures::explain(&error, target, plan).await),
         Ok((loaded, spent)) => Ok(Report::new(&loaded, spent, command)),
     }
 }
@@ -79,7 +79,7 @@ async fn timed<S: Source + Send + 'static>(
 ) -> Result<Report, Failure> {
     match timed_raw(target, plan, journal, source, bar).await {
         Ok((loaded, spent)) => Ok(Report::new(&loaded, spent, command)),
-        Err(error) => Err(failures::explain(&error, target, plan)),
+        Err(error) => Err(failures::explain(&error, target, plan).await),
     }
 }
 
