@@ -2,6 +2,7 @@
 
 use lab_connection::transcript::for_terminal;
 use lab_runner::caveat::Caveat;
+use lab_runner::environment::environment;
 use lab_runner::statistics::Summary;
 use lab_runner::table::{Facts, thousands};
 use lab_runner::{Outcome, Page};
@@ -106,7 +107,7 @@ fn foot(page: &Page, stage: &Stage, rows: &[Row], rounds: u32) {
             format!("Medians of {rounds} interleaved rounds; spread is the middle half.")
         },
         if cfg!(target_os = "linux") { " (of programs in steps of 10 ms a turn)" } else { "" },
-        environment(stage).join(", ")
+        all_of(stage).join(", ")
     ));
     let own = rows.iter().filter_map(|row| {
         let rates: Vec<f64> = row.turns.iter().filter_map(|turn| turn.account.own_rate).collect();
@@ -154,20 +155,8 @@ fn left_out(stage: &Stage) -> String {
     }
 }
 
-fn environment(stage: &Stage) -> Vec<String> {
-    let info = stage.target.info();
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let mut parts = vec![
-        format!("{} {}", info.name, info.version),
-        info.allocator.clone(),
-        stage.target.transport().to_owned(),
-        if info.append_only { "append-only file on".into() } else { "no append-only file".into() },
-        if cfg!(debug_assertions) { "debug build".into() } else { "release build".into() },
-        format!("{cores} processors"),
-    ];
-    parts.extend(stage.versions.iter().cloned());
-    parts.retain(|part| !part.is_empty());
-    parts
+fn all_of(stage: &Stage) -> Vec<String> {
+    environment(&stage.target).into_iter().chain(stage.versions.iter().cloned()).collect()
 }
 
 fn caveats(stage: &Stage, rows: &[Row]) -> Vec<Caveat> {

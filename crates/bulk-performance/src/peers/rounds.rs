@@ -1,5 +1,8 @@
 //! The peers take turns; each turn is timed, then what it wrote is read back and removed.
 
+use std::time::Duration;
+
+use lab_runner::harness::{self, Rounds, Rows};
 use lab_runner::spent::{Spent, Stopwatch};
 use lab_runner::{LessonError, Terminal};
 use redis::RedisResult;
@@ -9,6 +12,8 @@ use crate::peers::commandstats::{CommandStats, Counted};
 use crate::peers::peer::{Account, Found, Peer};
 use crate::peers::stage::Stage;
 
+/// How long noisy peers are repeated, all together.
+const REPEAT_BUDGET: Duration = Duration::from_secs(30);
 /// Random numbers repeat: of N draws from N, 1 - 1/e are different, 63 %. Fewer than half are no accident.
 const FEWEST_OF_RANDOM: f64 = 0.5;
 /// With fewer records than this they may be one.
@@ -41,26 +46,53 @@ pub struct Turn {
     pub(crate) commands: Vec<(String, Counted)>,
 }
 
-/// Gives every peer of the stage a turn in every round. A round begins with another peer than the last, so that a slow
-/// moment of the machine meets all of them. Afterwards nothing of the records is left.
+/// Gives every peer of the stage a turn in every round, and noisy ones more. Afterwards nothing of the records is left.
 pub async fn run(stage: &Stage, rounds: u32) -> Result<Vec<Row>, LessonError> {
     let row = |peer: &Peer| Row { peer: peer.clone(), turns: Vec::new(), failed: None, wrong: false };
-    let mut rows: Vec<Row> = stage.peers().iter().map(row).collect();
-    for round in 0..rounds as usize {
-        Terminal.note(&format!("Round {} of {rounds}: {} peers.", round + 1, rows.len()));
-        for turn in 0..rows.len() {
-            let index = (turn + round) % rows.len();
-            if rows[index].failed.is_none() {
-                take_turn(stage, &mut rows[index]).await?;
-            }
-        }
+    let mut peers = Peers { stage, rows: stage.peers().iter().map(row).collect(), turns: 0, rounds };
+    let plan = Rounds { rounds: rounds as usize, budget: Duration::MAX, repeat_budget: REPEAT_BUDGET };
+    let turns = harness::measure(&mut peers, plan).await?;
+    for (row, turns) in peers.rows.iter_mut().zip(turns) {
+        row.turns = turns;
     }
     stage.leave().await?;
-    Ok(rows)
+    Ok(peers.rows)
+}
+
+struct Peers<'a> {
+    stage: &'a Stage,
+    rows: Vec<Row>,
+    turns: usize,
+    rounds: u32,
+}
+
+impl Rows for Peers<'_> {
+    type Sample = Turn;
+
+    fn count(&self) -> usize {
+        self.rows.len()
+    }
+
+    async fn measure(&mut self, row: usize) -> Result<Option<Turn>, LessonError> {
+        let (round, first) = (self.turns / self.rows.len() + 1, self.turns.is_multiple_of(self.rows.len()));
+        if first && round <= self.rounds as usize {
+            Terminal.note(&format!("Round {round} of {}: {} peers.", self.rounds, self.rows.len()));
+        }
+        self.turns += 1;
+        if self.rows[row].failed.is_some() {
+            Ok(None)
+        } else {
+            take_turn(self.stage, &mut self.rows[row]).await
+        }
+    }
+
+    fn figure(&self, _: usize, turn: &Turn) -> f64 {
+        turn.spent.seconds
+    }
 }
 
 /// What fails here is the peer's failure, unless the server does not answer to us either.
-async fn take_turn(stage: &Stage, row: &mut Row) -> Result<(), LessonError> {
+async fn take_turn(stage: &Stage, row: &mut Row) -> Result<Option<Turn>, LessonError> {
     let timed = time(stage, &row.peer).await?;
     let found = match &timed {
         Ok(_) => Some(row.peer.found(stage).await?),
@@ -71,17 +103,16 @@ async fn take_turn(stage: &Stage, row: &mut Row) -> Result<(), LessonError> {
         (Ok(timed), Some(found)) => (timed, found),
         (Err(why), _) => {
             row.failed = Some(why);
-            return Ok(());
+            return Ok(None);
         }
-        (Ok(_), None) => return Ok(()),
+        (Ok(_), None) => return Ok(None),
     };
     if let Err(why) = verify(stage, found) {
         row.failed = Some(why);
         row.wrong = true;
-        return Ok(());
+        return Ok(None);
     }
-    row.turns.push(Turn { found, ..timed });
-    Ok(())
+    Ok(Some(Turn { found, ..timed }))
 }
 
 /// A turn, not yet verified.

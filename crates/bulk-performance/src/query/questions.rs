@@ -39,6 +39,7 @@ impl Asking<'_> {
         let ways = W::open_to(self.able);
         let timed = latency::time(self.page.target(), &ways, self.users, self.plan).await?;
         self.page.facts(latency::table(title, &timed));
+        latency::foot(self.page, &timed);
         if let Some(&best) = ways.last() {
             // All ways have just been required to agree, so one of them speaks for all.
             let answer = best.run(self.users, &mut self.page.quietly()).await?;
