@@ -150,9 +150,11 @@ pub fn table(title: &str, timed: &[Timed]) -> Facts {
 pub(super) fn foot(page: &Page, timed: &[Timed]) {
     page.say(format!("{}.", environment(page.target()).join(", ")));
     let medians: Vec<_> = timed.iter().map(|one| (one.label.clone(), one.medians)).collect();
-    // That this is loopback is said once for all tables.
-    for caveat in Caveat::about(&medians, false) {
-        page.say(caveat.advice());
+    // The others are said once for all tables.
+    let noisy =
+        Caveat::about(&medians, false).into_iter().find(|caveat| matches!(caveat, Caveat::Noisy { .. }));
+    if let Some(noisy) = noisy {
+        page.say(noisy.advice());
     }
 }
 
