@@ -11,8 +11,8 @@ use redis::aio::ConnectionLike;
 
 use crate::caveat::Caveat;
 use crate::environment::environment;
+use crate::error::LessonError;
 use crate::harness::{self, Rounds, Rows};
-use crate::lesson::LessonError;
 use crate::measurement::{Measured, Row, Traffic, TrafficMeter};
 use crate::statistics::Summary;
 

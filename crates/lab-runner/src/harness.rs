@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::caveat::NOISY_SPREAD;
-use crate::lesson::LessonError;
+use crate::error::LessonError;
 use crate::statistics::Summary;
 
 /// With fewer samples than this there is no spread to speak of.
