@@ -33,6 +33,13 @@ struct Inner {
     private: Option<PrivateServer>,
 }
 
+impl TargetArgs {
+    /// Finds the server, connects, and makes sure that its data is ours to write.
+    pub async fn open(&self) -> Result<Target, Failure> {
+        Target::open(self).await
+    }
+}
+
 impl Target {
     /// Finds the server the flags mean, connects, and refuses a database that holds other people's data.
     pub async fn open(args: &TargetArgs) -> Result<Self, Failure> {
