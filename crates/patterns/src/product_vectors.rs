@@ -15,12 +15,18 @@
 //! - **Faults**: every call can be sent again. Vectors that are evicted or lost by a failover are not found until you put them
 //!   again; nothing else depends on them.
 //!
-//! ```no_run
+//! ```
 //! use patterns::product_vectors::ProductVectors;
 //!
 //! # tokio::runtime::Runtime::new()?.block_on(async {
-//! # let url = "redis://127.0.0.1:6379";
+//! # let server = lab_server::Server::start()?;
+//! # let url = server.url();
 //! let connection = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
+//! # let mut ask = redis::cmd("COMMAND");
+//! # let known: Vec<redis::Value> = ask.arg("INFO").arg("VSIM").query_async(&mut connection.clone()).await?;
+//! # if known == [redis::Value::Nil] {
+//! #     return Ok(());
+//! # }
 //! let vectors = ProductVectors::new(connection, "");
 //! vectors.put("sku123", &[1.0, 0.1]).await?;
 //! vectors.put("sku456", &[0.9, 0.2]).await?;

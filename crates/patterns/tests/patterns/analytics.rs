@@ -16,8 +16,8 @@ fn cents(cents: i64) -> Cents {
     Cents::new(cents).unwrap()
 }
 
-fn is_overflow(outcome: Result<Recorded, RecordError>, of: &str) {
-    assert!(matches!(&outcome, Err(RecordError::Overflow { metric }) if metric == of), "{outcome:?}");
+fn is_overflow(outcome: &Result<Recorded, RecordError>, of: &str) {
+    assert!(matches!(outcome, Err(RecordError::Overflow { metric }) if metric == of), "{outcome:?}");
 }
 
 #[tokio::test]
@@ -166,11 +166,11 @@ async fn numbers_at_their_limits_are_refused_and_nothing_changes() {
         order("o2", &[("A", cents(2)), ("B", cents(3))]).await.unwrap();
         let top = analytics.top(MONDAY, 10).await.unwrap();
         assert_eq!(top, [("A".to_owned(), cents(MAX_EXACT - 3)), ("B".to_owned(), cents(3))]);
-        is_overflow(order("o3", &[("B", cents(1))]).await, "revenue");
-        is_overflow(order("o4", &[("A", cents(i64::MAX)), ("B", cents(1))]).await, "revenue");
-        is_overflow(add("m0", i64::MIN).await, "::returns");
+        is_overflow(&order("o3", &[("B", cents(1))]).await, "revenue");
+        is_overflow(&order("o4", &[("A", cents(i64::MAX)), ("B", cents(1))]).await, "revenue");
+        is_overflow(&add("m0", i64::MIN).await, "::returns");
         assert_eq!(add("m1", MAX_EXACT).await.unwrap(), Recorded::Counted);
-        is_overflow(add("m2", 1).await, "::returns");
+        is_overflow(&add("m2", 1).await, "::returns");
         assert_eq!(add("m3", -MAX_EXACT).await.unwrap(), Recorded::Counted);
         // What was refused is not remembered, either. And a metric may have the name of a field of the pattern.
         assert_eq!(add("m2", -7).await.unwrap(), Recorded::Counted);
@@ -234,7 +234,7 @@ async fn send_all(connections: Vec<TestConnection>, prefix: &str) -> (usize, usi
                 let number = (turn + client / 2 * 97) % EVENTS;
                 let (event, visitor) = (format!("event-{number}"), format!("user{}", number % 50));
                 loop {
-                    let recorded = if number % 4 == 0 {
+                    let recorded = if number.is_multiple_of(4) {
                         let [one, other] = [0, 1].map(|of| format!("PROD{}", (number + of) % 7));
                         let lines = [(one.as_str(), amount(number)), (other.as_str(), amount(number))];
                         analytics.order(&event, DAYS[number % 3], &visitor, &lines).await
@@ -270,7 +270,7 @@ async fn totals_are_those_of_distinct_events(connection: &TestConnection, prefix
     for (index, day) in DAYS.into_iter().enumerate() {
         let (mut views, mut orders, mut revenue, mut products) = (0, 0, 0, BTreeMap::new());
         for number in (0..EVENTS).filter(|number| number % 3 == index) {
-            if number % 4 == 0 {
+            if number.is_multiple_of(4) {
                 orders += 1;
                 revenue += 2 * amount(number).get();
                 for of in 0..2 {

@@ -23,9 +23,9 @@ async fn views_are_summed_and_old_ones_weigh_less() {
     everywhere(async |connection, prefix| {
         let popular = PopularProducts::new(connection.clone(), &prefix);
         // Views of the last weeks: each halves for every week since.
-        let views = [("OLD", 10.0, 300), ("NEW", 1.0, 60), ("NOW", 0.0, 40)];
+        let views: [(&str, f64, u32); 3] = [("OLD", 10.0, 300), ("NEW", 1.0, 60), ("NOW", 0.0, 40)];
         for (sku, weeks, count) in views {
-            let weight = f64::from(count) * (-weeks as f64).exp2();
+            let weight = f64::from(count) * (-weeks).exp2();
             popular.add(sku, Some("Books"), weight).await.unwrap();
         }
         for _ in 0..5 {
