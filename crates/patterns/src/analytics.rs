@@ -24,10 +24,10 @@
 //!   visitors, and the products of a day, for 400 days. If a day has millions of events, set `lazyfree-lazy-expire` (Valkey's
 //!   default), or close the day yourself.
 //! - **Faults**: if the IDs or the metrics of an open day are evicted, the day goes on, and its numbers are marked as not exact:
-//!   an event that is sent again then counts again, and lost counts begin at 0. If the visitors are lost, they are counted from
-//!   then on; if the products or their orders are lost, the same goes for them. A failover may lose the last events: those
-//!   whose senders retry are counted then. If the clock is set forward, days close early; set back, they are open again.
-//!   Use `noeviction` for numbers that must be exact.
+//!   an event that is sent again then counts again, and lost counts begin at 0. Lost visitors are counted from then on; lost
+//!   products, or the IDs of their orders, begin again. A failover may lose the last events, unless they are sent again; on a
+//!   cluster, metrics and products may then differ by some orders. If the clock is set forward, days close early; set back, they
+//!   are open again. Use `noeviction` for numbers that must be exact.
 //!
 //! ```
 //! use patterns::analytics::{Analytics, Recorded};

@@ -14,9 +14,9 @@
 //! - **Memory**: at most 50 interests for each customer, kept until you remove them, and 1,000 customers for each interest,
 //!   gone a year after the last one chose it.
 //! - **Faults**: every call can be sent again. If you die between its two steps, the customer is missing in the index, or is
-//!   still there; the same call again puts it right. If an index is lost, it fills with those who choose the interest from
-//!   then on. If a Set is lost, the customer's interests are lost; only a server with `noeviction` and persistence keeps them.
-//!   No time is stored.
+//!   still there; the same call again puts it right. A lost index fills with those who choose the interest from then on.
+//!   If a Set is evicted, the interests of that customer are lost: use `noeviction` if nobody else knows them. A failover may
+//!   lose the last changes. No time is stored.
 //!
 //! ```
 //! use patterns::interests::Interests;

@@ -14,8 +14,8 @@
 //! - **Cost**: recording takes one call for each product and one more, all in flight at once. Asking takes three round trips
 //!   (five to recommend), with at most 100 calls in flight in each, whatever the size of the shop.
 //! - **Memory**: at most 200 products for each customer and 500 customers for each product, gone a year after the last purchase.
-//! - **Faults**: every call can be sent again. What is evicted or lost by a failover is not found until it is recorded again,
-//!   and nothing else depends on it. No time is stored.
+//! - **Faults**: every call can be sent again. What is evicted or lost by a failover is not found until it is recorded again.
+//!   Nothing else depends on it. No time is stored.
 //!
 //! ```
 //! use patterns::similar_customers::{Basis, SimilarCustomers};

@@ -17,8 +17,8 @@
 //!   a week are replaced in one step, and so are its products: nobody sees half of a week.
 //! - **Cost**: three round trips, and one more for each 1,000 products of a day. No step reads more than 1,000 products.
 //! - **Memory**: one Hash, 12 kB of visitors, and 1,000 products for each week, for 400 days after it was added up.
-//! - **Faults**: add it up again at any time; the result replaces the last one. If the week is lost, do the same, as long as its
-//!   days are there.
+//! - **Faults**: add it up again at any time; a week is what its days are when it is added up. If it is lost, do it again, as long as
+//!   its days are there.
 //!
 //! ```
 //! use patterns::analytics::Analytics;

@@ -75,9 +75,9 @@ impl Users {
         let fewer = found.0 <= expected.0
             && found.1.iter().zip(&expected.1).all(|(found, expected)| found <= expected);
         Ok(match fault {
-            Fault::KeyLost(_) if fewer => Ok(Verdict::Contract("on a day that was lost, nobody was there")),
+            Fault::KeyLost(_) if fewer => Ok(Verdict::Contract("if a day is evicted, nobody was there")),
             Fault::WritesLost if fewer => {
-                Ok(Verdict::Contract("the last users are lost, until they are added again"))
+                Ok(Verdict::Contract("if a failover loses the last users, add them again"))
             }
             _ if found == expected => Ok(Verdict::Held),
             _ => Err(format!("{expected:?}; found {found:?}")),

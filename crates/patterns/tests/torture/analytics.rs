@@ -90,7 +90,7 @@ impl Events {
                 Ok(Verdict::Contract("the day goes on, and its numbers are marked as not exact"))
             }
             Fault::WritesLost if fewer => {
-                Ok(Verdict::Contract("the last events are lost, unless they are sent again"))
+                Ok(Verdict::Contract("a failover may lose the last events, unless they are sent again"))
             }
             _ if counted == [events; 4] && day.exact && day.visitors.abs_diff(visitors) <= 1 => {
                 Ok(Verdict::Held)

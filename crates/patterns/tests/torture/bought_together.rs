@@ -77,12 +77,10 @@ impl Orders {
         let fewer = orders.iter().all(|orders| *orders <= expected);
         Ok(match fault {
             Fault::KeyLost(key) if key.ends_with(":orders") => {
-                Ok(Verdict::Contract("an order that is sent again after its ID was lost counts again"))
+                Ok(Verdict::Contract("an order that is sent again counts again"))
             }
-            Fault::KeyLost(_) if fewer => {
-                Ok(Verdict::Contract("the neighbors of a lost product are forgotten"))
-            }
-            Fault::WritesLost if fewer => Ok(Verdict::Contract("the last orders are forgotten")),
+            Fault::KeyLost(_) if fewer => Ok(Verdict::Contract("its neighbors are forgotten")),
+            Fault::WritesLost if fewer => Ok(Verdict::Contract("a failover forgets the last orders")),
             _ if exact => Ok(Verdict::Held),
             _ => Err(format!("{expected} orders of each pair; found {orders:?}")),
         })

@@ -79,9 +79,9 @@ impl Steps {
         let fewer = counted.iter().zip(&deepest).all(|(counted, deepest)| counted <= deepest);
         Ok(match fault {
             Fault::KeyLost(_) if fewer => Ok(Verdict::Contract("the funnel begins again")),
-            Fault::WritesLost if fewer => {
-                Ok(Verdict::Contract("the last steps are lost; each visitor's next puts it right"))
-            }
+            Fault::WritesLost if fewer => Ok(Verdict::Contract(
+                "a failover may lose the last steps; each visitor's next one puts it right",
+            )),
             _ if counted == deepest => Ok(Verdict::Held),
             _ => Err(format!("{deepest:?}; found {counted:?}")),
         })

@@ -78,12 +78,13 @@ impl LikedThings {
             return Ok(Err("the last customer is the first in the index".into()));
         }
         Ok(match fault {
+            Fault::KeyLost(key) if key.contains("interested:") => {
+                Ok(Verdict::Contract("a lost index fills with those who choose the interest from then on"))
+            }
             Fault::KeyLost(_) => {
-                Ok(Verdict::Contract("a lost Set's interests are lost; a lost index fills again"))
+                Ok(Verdict::Contract("If a Set is evicted, the interests of that customer are lost"))
             }
-            Fault::WritesLost => {
-                Ok(Verdict::Contract("the last interests are lost, until the customer adds them again"))
-            }
+            Fault::WritesLost => Ok(Verdict::Contract("a failover may lose the last changes")),
             _ if lost => Err("every interest that was added, and its index".into()),
             _ => Ok(Verdict::Held),
         })

@@ -70,9 +70,9 @@ impl Views {
         let most = 1.001 * expected;
         Ok(match fault {
             Fault::KeyLost(key) if !key.ends_with(":clock") && views < most => {
-                Ok(Verdict::Contract("views of a lost ranking are forgotten, and the next begins again"))
+                Ok(Verdict::Contract("those views are forgotten, and the next view begins again"))
             }
-            Fault::WritesLost if views < most => Ok(Verdict::Contract("the last views are forgotten")),
+            Fault::WritesLost if views < most => Ok(Verdict::Contract("those views are forgotten")),
             Fault::SentTwice | Fault::Canceled | Fault::ConnectionCut if views > least => {
                 Ok(Verdict::Contract("a view counts each time it is sent"))
             }

@@ -76,10 +76,8 @@ impl Buyers {
             return Ok(Err(format!("a tent, because of ann; found {suggested:?}")));
         }
         Ok(match fault {
-            Fault::KeyLost(_) => {
-                Ok(Verdict::Contract("what is lost is not found until it is recorded again"))
-            }
-            Fault::WritesLost => Ok(Verdict::Contract("the last purchases are not found")),
+            Fault::KeyLost(_) => Ok(Verdict::Contract("is not found until it is recorded again")),
+            Fault::WritesLost => Ok(Verdict::Contract("is not found until it is recorded again")),
             _ if lost => Err("every purchase that was recorded".into()),
             _ => Ok(Verdict::Held),
         })
