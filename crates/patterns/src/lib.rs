@@ -3,7 +3,17 @@
 //! In reading order:
 //!
 //! 1. [`key`] and [`script`]: how keys are named and scripts are run. Every pattern uses these two, and nothing else is shared.
+pub mod active_users;
+pub mod analytics;
+pub mod bought_together;
+pub mod funnel;
+pub mod interests;
 pub mod key;
 pub mod money;
+pub mod popular_products;
+pub mod product_vectors;
 pub mod recent_views;
+pub mod recommendations;
 pub mod script;
+pub mod similar_customers;
+pub mod weekly_metrics;

@@ -5,4 +5,14 @@
     reason = "clippy's exemption for tests does not reach what they share or await"
 )]
 
+mod active_users;
+mod analytics;
+mod bought_together;
+mod funnel;
+mod interests;
+mod popular_products;
+mod product_vectors;
 mod recent_views;
+mod recommendations;
+mod similar_customers;
+mod weekly_metrics;
