@@ -97,6 +97,12 @@ pub enum Error {
         /// The server's own words.
         output: String,
     },
+    /// A server with a movable clock was asked for, and libfaketime is not installed.
+    #[error("a server's clock can be moved only with libfaketime, on Linux: `apt install faketime`")]
+    NoFaketime,
+    /// The clock of a server was to be moved that was started without [`Builder::movable_clock`](crate::Builder::movable_clock).
+    #[error("this server was started without a movable clock")]
+    ClockNotMovable,
     /// The port asked for is in use.
     #[error(
         "port {port} is in use on 127.0.0.1. Choose another with --port, or leave it out and a free one is taken."
