@@ -3,7 +3,13 @@
 //! In reading order:
 //!
 //! 1. [`key`] and [`script`]: how keys are named and scripts are run. Every pattern uses these two, and nothing else is shared.
+pub mod fixed_window;
 pub mod key;
+pub mod limit;
+pub mod login_guard;
 pub mod money;
 pub mod recent_views;
 pub mod script;
+pub mod sliding_counter;
+pub mod sliding_log;
+pub mod token_bucket;
