@@ -10,8 +10,17 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test with a table")]
 
 mod engine;
+mod active_users;
+mod analytics;
+mod bought_together;
+mod funnel;
+mod interests;
+mod popular_products;
 mod recent_views;
+mod recommendations;
+mod similar_customers;
 mod subject;
+mod weekly_metrics;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -21,7 +30,18 @@ use futures_util::{StreamExt, stream};
 use subject::{Fault, Pattern, Verdict};
 
 /// All patterns, in the order of the README's table.
-const PATTERNS: &[Pattern] = &[recent_views::PATTERN];
+const PATTERNS: &[Pattern] = &[
+    recent_views::PATTERN,
+    interests::PATTERN,
+    popular_products::PATTERN,
+    bought_together::PATTERN,
+    similar_customers::PATTERN,
+    recommendations::PATTERN,
+    analytics::PATTERN,
+    weekly_metrics::PATTERN,
+    funnel::PATTERN,
+    active_users::PATTERN,
+];
 
 /// How many faults of one pattern go on at once.
 const AT_ONCE: usize = 4;
