@@ -9,10 +9,10 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test with a table")]
 
-mod engine;
 mod active_users;
 mod analytics;
 mod bought_together;
+mod engine;
 mod funnel;
 mod interests;
 mod popular_products;
@@ -52,14 +52,14 @@ async fn main() -> ExitCode {
     // Flags are for cargo's own harness, as in `cargo test -- --nocapture`.
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     println!("\nEach of {} patterns under each fault\n", PATTERNS.len());
-    println!("{:18}  {:44}  what came of it", "pattern", "fault");
+    println!("{:18}  {:58}  what came of it", "pattern", "fault");
     let (mut passed, mut skipped, mut filtered) = (0, 0, 0);
     let mut violations = Vec::new();
     for pattern in PATTERNS {
         let faults = match engine::faults(pattern).await {
             Ok(faults) => faults,
             Err(found) => {
-                println!("{:18}  {:44}  VIOLATED", pattern.name, "none");
+                println!("{:18}  {:58}  VIOLATED", pattern.name, "none");
                 violations.push((pattern.name, "none".to_owned(), found));
                 continue;
             }
@@ -90,7 +90,7 @@ async fn main() -> ExitCode {
                     "VIOLATED".to_owned()
                 }
             };
-            println!("{:18}  {:44}  {result}", pattern.name, fault.to_string());
+            println!("{:18}  {:58}  {result}", pattern.name, fault.to_string());
         }
     }
     for (pattern, fault, found) in &violations {
