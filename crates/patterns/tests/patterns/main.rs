@@ -10,17 +10,16 @@ mod analytics;
 mod bought_together;
 mod funnel;
 mod interests;
+mod limit_models;
+mod limits;
+mod login_guard;
 mod popular_products;
 mod product_vectors;
 mod recent_views;
 mod recommendations;
 mod similar_customers;
-mod weekly_metrics;
-mod limit_models;
-mod limits;
-mod login_guard;
-mod recent_views;
 mod virtual_clock;
+mod weekly_metrics;
 
 use std::future::Future;
 
