@@ -64,7 +64,7 @@ pub struct TargetArgs {
     #[arg(long, global = true, value_name = "NAME:", value_parser = parse_prefix)]
     pub prefix: Option<String>,
 
-    /// Start a private server of this release: valkey-9.1, redis-7.0, redis-8.2 or redis-8.2-modules
+    /// Start a private server of this release: valkey-9.1, redis-7.0, redis-8.2, redis-8.2-modules or redis-8.10
     #[arg(long, global = true, value_name = "RELEASE", conflicts_with_all = ["url", "host", "port"])]
     pub server: Option<Release>,
 

@@ -46,6 +46,21 @@ pub enum Error {
         /// The releases that can be had here, and how.
         others: String,
     },
+    /// A release whose program needs a newer C library than this machine has.
+    #[error(
+        "{release} needs {needed} or newer (Ubuntu 24.04, Debian 13), and this machine has {found}. Run it on a \
+         newer system, or choose another server. Here you can have: {others}."
+    )]
+    LibcTooOld {
+        /// The release asked for.
+        release: Release,
+        /// What it needs, for example `glibc 2.38`.
+        needed: String,
+        /// What this machine has, for example `glibc 2.36`.
+        found: String,
+        /// The releases that can be had here, and how.
+        others: String,
+    },
     /// The release is neither installed nor cached, and fetching was forbidden.
     #[error(
         "{release} is not on this machine and fetching is forbidden (--no-fetch or REDIS_LAB_NO_FETCH). Allow it \
@@ -57,7 +72,8 @@ pub enum Error {
     },
     /// Not one of the names in [`Release::ALL`].
     #[error(
-        "`{name}` is not a server this project knows: choose valkey-9.1, redis-7.0, redis-8.2 or redis-8.2-modules"
+        "`{name}` is not a server this project knows: choose valkey-9.1, redis-7.0, redis-8.2, redis-8.2-modules or \
+         redis-8.10"
     )]
     UnknownRelease {
         /// What was asked for.

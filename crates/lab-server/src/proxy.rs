@@ -87,8 +87,12 @@ impl Proxy {
         // A runtime of its own: callers may have none, or one that is busy.
         let start = || -> io::Result<_> {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
+            let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+            listener.set_nonblocking(true)?;
             let port = listener.local_addr()?.port();
+            let entered = runtime.enter();
+            let listener = TcpListener::from_std(listener)?;
+            drop(entered);
             Ok((runtime, listener, port))
         };
         let (runtime, listener, port) = start().map_err(Error::io("start a proxy"))?;
