@@ -242,7 +242,7 @@ pub trait Algorithm: Copy + std::fmt::Debug + Send + Sync + 'static {
     ///
     /// - KEYS: one for each limit
     /// - ARGV: cost, `take` or `peek`, then the [`arguments`](Self::arguments) of each limit
-    /// - reply: `ADMITTED` or `REFUSED`, then [`NUMBERS`](Self::NUMBERS) for each limit
+    /// - reply: `ADMITTED` or `REFUSED`, then [`NUMBERS`](Self::NUMBERS) for each limit; a negative one is read as `u64::MAX`
     fn decide() -> &'static Script;
 
     /// Gives back what a request took.
@@ -407,7 +407,7 @@ impl<C: ConnectionLike + Clone, A: Algorithm> Limiter<C, A> {
         for limit in &*self.limits {
             let mut numbers = [0; 3];
             for number in &mut numbers[..A::NUMBERS] {
-                *number = reply.next()?;
+                *number = u64::try_from(reply.next::<i64>()?).unwrap_or(u64::MAX);
             }
             states.push(A::state(limit, cost, &numbers[..A::NUMBERS]));
         }
