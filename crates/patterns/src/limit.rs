@@ -334,11 +334,12 @@ impl<C: ConnectionLike + Clone, A: Algorithm> Limiter<C, A> {
     /// Gives back what an admitted request took, for example because the work failed through no fault of the caller. Pick an ID for
     /// each refund: the same ID again gives nothing back, for [`REFUND_REMEMBERED`]. One round trip.
     ///
-    /// Returns whether it was given back by this call. A request is not given back if it was refused, if the limits no longer
-    /// count it, or if it was admitted without Redis.
+    /// Returns whether this call was the refund. A request is not given back if it was refused, if the limits no longer count it, if
+    /// it was admitted without Redis, or if another limiter admitted it.
     pub async fn refund(&self, caller: &str, decision: &Decision, id: &str) -> Result<bool, StoreError> {
         check_id(id)?;
-        if !decision.admitted || decision.cost == 0 || decision.unreachable.is_some() {
+        let is_ours = decision.policies == self.limits && decision.unreachable.is_none();
+        if !decision.admitted || decision.cost == 0 || !is_ours {
             return Ok(false);
         }
         let root = self.root(caller)?;

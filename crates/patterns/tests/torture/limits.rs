@@ -128,7 +128,7 @@ impl<A: Algorithm> Subject for Requests<A> {
                     limiter.refund(CALLER, &decision, &id).await?;
                 }
             }
-            Ok(())
+            limiter.peek(CALLER, 1).await?.unreachable.map_or(Ok(()), |error| Err(error.into()))
         })
     }
 

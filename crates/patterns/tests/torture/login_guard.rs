@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_mins(20);
 pub const PATTERN: Pattern = Pattern {
     name: "login_guard",
     subject: |prefix| Box::new(Logins { prefix: prefix.to_owned(), allowed: Mutex::default() }),
-    plain_commands: &["SET"],
+    plain_commands: &["SET", "UNLINK"],
     scripts: login_guard::scripts,
 };
 
@@ -51,8 +51,12 @@ impl Subject for Logins {
     ) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async move {
             let account = client.is_multiple_of(3).then_some(ACCOUNT);
-            let attempt = self.guard(connection).attempt(ADDRESS, account).await?;
+            let attempt = self.guard(connection.clone()).attempt(ADDRESS, account).await?;
             *self.allowed.lock().unwrap() += u32::from(matches!(attempt, Attempt::Allowed { .. }));
+            // Somebody else knows the password.
+            let other = IpAddr::from([198, 51, 100, u8::try_from(client).unwrap_or(0)]);
+            let _ = self.guard(connection.clone()).attempt(other, None).await?;
+            self.guard(connection).succeeded(other, None).await?;
             Ok(())
         })
     }
