@@ -16,6 +16,8 @@ mod bought_together;
 mod funnel;
 mod interests;
 mod popular_products;
+mod limits;
+mod login_guard;
 mod recent_views;
 mod recommendations;
 mod similar_customers;
@@ -41,6 +43,11 @@ const PATTERNS: &[Pattern] = &[
     weekly_metrics::PATTERN,
     funnel::PATTERN,
     active_users::PATTERN,
+    limits::FIXED_WINDOW,
+    limits::SLIDING_LOG,
+    limits::SLIDING_COUNTER,
+    limits::TOKEN_BUCKET,
+    login_guard::PATTERN,
 ];
 
 /// How many faults of one pattern go on at once.
