@@ -5,4 +5,8 @@
     reason = "clippy's exemption for tests does not reach what they share or await"
 )]
 
+mod flash_sale;
+mod notifications;
 mod recent_views;
+mod stock_feed;
+mod stores;
