@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lab_testing::faults::LossyProxy;
-use lab_testing::slots::MovingSlots;
+use lab_testing::slots::{MovingSlots, move_in_all_tests};
 use lab_testing::{TestConnection, everywhere, prefix, until};
 use patterns::flash_sale::{
     FlashSale, FlashSaleError, GaveBack, Lost, MAX_CAP, MAX_ORDERS, Place, Plan, Purchase, Receipt,
@@ -347,7 +347,9 @@ async fn each_call_is_one_round_trip() {
             ]
         };
         work("the server learns the scripts").await;
-        assert_eq!(work("second").await, [1; 8]);
+        let round_trips = work("second").await;
+        // A slot that moves may arrive at a node that does not know the script.
+        assert!(move_in_all_tests() || round_trips == [1; 8], "{round_trips:?}");
     })
     .await;
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lab_testing::faults::LossyProxy;
-use lab_testing::slots::MovingSlots;
+use lab_testing::slots::{MovingSlots, move_in_all_tests};
 use lab_testing::{TestConnection, everywhere, prefix, until};
 use patterns::notifications::{
     Counts, IDS_REMEMBERED, MAX_TAKEN, MAX_TEXT_BYTES, Notification, Notifications, SendError, Sent,
@@ -306,7 +306,9 @@ async fn each_call_is_one_round_trip() {
         };
         // The server learns the scripts.
         work(0).await;
-        assert_eq!(work(1).await, [1; 5]);
+        let round_trips = work(1).await;
+        // A slot that moves may arrive at a node that does not know the script.
+        assert!(move_in_all_tests() || round_trips == [1; 5], "{round_trips:?}");
     })
     .await;
 }

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use lab_testing::slots::MovingSlots;
+use lab_testing::slots::{MovingSlots, move_in_all_tests};
 use lab_testing::{TestConnection, cases, everywhere, prefix};
 use patterns::script::StoreError;
 use patterns::stores::{
@@ -134,7 +134,9 @@ async fn each_call_is_one_round_trip() {
             ]
         };
         work().await;
-        assert_eq!(work().await, [1; 4]);
+        let round_trips = work().await;
+        // A slot that moves may arrive at a node that does not know the script.
+        assert!(move_in_all_tests() || round_trips == [1; 4], "{round_trips:?}");
     })
     .await;
 }
