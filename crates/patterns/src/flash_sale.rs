@@ -21,10 +21,11 @@
 //!   back takes longer with each customer it serves, at most as many as units came back and were left.
 //! - **Memory**: about 150 bytes for each order, at most [`MAX_ORDERS`] orders for each customer. All keys are gone a day after the
 //!   end ([`FlashSale::with_kept`]).
-//! - **Faults**: use `noeviction`. If one of the keys is lost, the other two show it, nothing more is sold, and the error says what
-//!   to do: open the sale again with the same plan, which restores it ([`Lost::Sale`]); call [`FlashSale::repair`]
-//!   ([`Lost::Waitlist`]); or close the sale and open another with what is left ([`Lost::Purchases`]). A failover may forget the
-//!   last purchases that were acknowledged, as a whole: the units are for sale again, and the same order buys them again. If the
+//! - **Faults**: use `noeviction`. If one of the keys is lost, the others show it, and the error says what to do. If it is the
+//!   sale's, nothing is sold until the sale is opened again with the same plan, which restores it ([`Lost::Sale`]). If it is the
+//!   waitlist, nothing is sold until [`FlashSale::repair`] restores it ([`Lost::Waitlist`]). If the purchases are lost, nothing
+//!   more is sold; close the sale, and open another with what is left ([`Lost::Purchases`]). A failover may forget the last
+//!   purchases that were acknowledged, as a whole: their units are for sale again, and the same order buys them again. If the
 //!   server's clock is set back or forward, the sale is on whenever that clock is between start and end.
 //!
 //! ```

@@ -18,11 +18,12 @@
 //! - **Cost**: one round trip for each call, except for more than 500 IDs at once. Each script is O(notifications moved).
 //! - **Memory**: at most 100 unread notifications for each customer ([`Notifications::with_cap`]), beyond which the oldest is
 //!   dropped, and the last 1,000 IDs. All expires 30 days after the last notification was sent or taken.
-//! - **Faults**: losing the List or the Hash of what is taken loses those notifications; [`Counts::dropped`] shows it. Losing the
-//!   deadlines delivers again what devices have. Losing the IDs lets a retry of an older notification through as a new one. A
-//!   failover may lose the last notifications, or forget that the last were read, and delivers those again. After a reset, the
-//!   next notification begins anew; devices have nothing to register. If the clock is set back, what a device holds is delivered
-//!   again after one hold of the device that asks; so give all devices of a customer the same hold.
+//! - **Faults**: if the List or the Hash of what is taken is lost, what it held is lost, and counted as dropped. If the deadlines are
+//!   lost, what devices have is delivered again. If the IDs are lost, a retry of an older notification is a new one. If the counts
+//!   are lost, they begin again. A failover may lose the last notifications that were acknowledged to their sender, and deliver
+//!   again the last that were read. After a reset, the next notification begins anew; devices have nothing to register. If the
+//!   clock is set back, what a device holds is delivered again after one hold of the device that asks; so give all devices of a
+//!   customer the same hold.
 //!
 //! ```
 //! use std::time::Duration;

@@ -21,8 +21,8 @@
 //! - **Cost**: one round trip for each change and each snapshot. On a cluster, PUBLISH reaches the subscribers of every node.
 //! - **Memory**: about 100 bytes for each product, until its key is removed.
 //! - **Faults**: setting a level twice, after a lost answer, is two changes to the same level. A server that comes back without its
-//!   last changes, a reset, and a lost key are noticed: the next change does not follow what screens show, so they read and show
-//!   the present. Until then, a screen whose own connection was not lost may show a level that was forgotten, for at most as long
+//!   last changes, a reset, and a lost key are noticed: the next change does not follow what screens show, so they read the
+//!   present and show it. Until then, a screen whose own connection was not lost may show a level that was forgotten, for at most as long
 //!   as [`StockFeed::with_refresh`] says. Set the level again after a failover if it must be right at once. The clock may jump.
 //!
 //! ```

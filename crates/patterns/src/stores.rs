@@ -14,8 +14,9 @@
 //! - **Cost**: one round trip for each call. A search is O(n + log m) for n stores in the squares around the area and m in all. A
 //!   circle that reaches over a pole looks at all stores. All stores are on one node of a cluster.
 //! - **Memory**: about 300 bytes for each store, until it is removed.
-//! - **Faults**: use `noeviction`. If one of the two keys is lost, a search ends in [`StoresError::Damaged`]: call
-//!   [`Stores::clear`] and put all stores again. A failover may lose the last changes; put those stores again. No time is stored.
+//! - **Faults**: use `noeviction`. If one of the two keys is lost, a search ends in [`StoresError::Damaged`] until the stores are
+//!   cleared ([`Stores::clear`]) and all are put again. A failover may lose the last changes; put those stores again. No time is
+//!   stored.
 //!
 //! ```
 //! use patterns::stores::{Area, Hours, LocalTime, Opening, Place, Store, Stores};

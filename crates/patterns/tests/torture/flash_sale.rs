@@ -8,7 +8,7 @@ use patterns::flash_sale::{self, FlashSale, FlashSaleError, Lost, Plan, Purchase
 use crate::subject::{Failure, Fault, Pattern, Subject, Verdict};
 
 const SALE: &str = "current";
-const UNITS: u32 = 30;
+const UNITS: u32 = 12;
 const CAP: u32 = 2;
 const HOUR: u64 = 3_600_000;
 
@@ -49,22 +49,17 @@ impl Sales {
         sales: &FlashSale<TestConnection>,
         customer: &str,
         order: &str,
-        gives_back: bool,
+        gives_back: &[[String; 2]],
     ) -> Result<(), FlashSaleError> {
         let id = (customer.to_owned(), order.to_owned());
         match sales.buy(SALE, customer, 1, order).await {
             Ok(Purchase::Bought(receipt) | Purchase::AlreadyBought(receipt)) => {
-                self.bought.lock().unwrap().insert(id.clone(), receipt.units);
-                if gives_back {
-                    sales.give_back(SALE, customer, order).await?;
-                    self.bought.lock().unwrap().remove(&id);
-                }
+                self.bought.lock().unwrap().insert(id, receipt.units);
             }
-            Err(FlashSaleError::GivenBack { .. }) => drop(self.bought.lock().unwrap().remove(&id)),
             Err(error @ (FlashSaleError::Store(_) | FlashSaleError::Damaged(_))) => return Err(error),
             Ok(Purchase::Waiting(_)) => {
                 sales.place(SALE, customer).await?;
-                if gives_back {
+                if !gives_back.is_empty() {
                     match sales.leave(SALE, customer).await {
                         Ok(_) | Err(FlashSaleError::NotWaiting) => {}
                         Err(error) => return Err(error),
@@ -73,12 +68,19 @@ impl Sales {
             }
             Err(_) => {}
         }
+        for [customer, order] in gives_back {
+            match sales.give_back(SALE, customer, order).await {
+                Ok(_) => drop(self.bought.lock().unwrap().remove(&(customer.clone(), order.clone()))),
+                Err(FlashSaleError::UnknownOrder) => {}
+                Err(error) => return Err(error),
+            }
+        }
         Ok(())
     }
 
     async fn count(&self, connection: &TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
         let sales = self.sales(connection.clone());
-        let [_, bought, _] = sales.keys(SALE)?;
+        let [_, bought, waitlist] = sales.keys(SALE)?;
         let acknowledged = self.bought.lock().unwrap().clone();
         let mut shares = BTreeMap::<&str, u32>::new();
         for ((customer, _), units) in &acknowledged {
@@ -100,7 +102,7 @@ impl Sales {
             let plan = self.plan.lock().unwrap().clone().unwrap();
             sales.open(SALE, &Plan { units: 1, ..plan }).await?;
             sales.buy(SALE, "checker", 1, "check").await?;
-            return Ok(Verdict::Contract("nothing more is sold; another sale can be opened"));
+            return Ok(Verdict::Contract("If the purchases are lost, nothing more is sold"));
         }
         if let Err(error @ (FlashSaleError::Store(_) | FlashSaleError::Damaged(_))) = refused {
             return Err(error.into());
@@ -118,7 +120,7 @@ impl Sales {
             return Err(format!("sums that agree; found {sale:?} and {fields:?}").into());
         }
         if *fault == Fault::WritesLost {
-            return Ok(Verdict::Contract("the last purchases are forgotten, and their units sold again"));
+            return Ok(Verdict::Contract("A failover may forget the last purchases that were acknowledged"));
         }
         for ((customer, order), units) in acknowledged {
             match sales.buy(SALE, &customer, 1, &order).await {
@@ -127,7 +129,10 @@ impl Sales {
             }
         }
         Ok(match fault {
-            Fault::KeyLost(_) => Verdict::Contract("nothing is sold until it is opened again or repaired"),
+            Fault::KeyLost(key) if *key == waitlist => {
+                Verdict::Contract("nothing is sold until [FlashSale::repair] restores it")
+            }
+            Fault::KeyLost(_) => Verdict::Contract("nothing is sold until the sale is opened again"),
             _ => Verdict::Held,
         })
     }
@@ -171,9 +176,15 @@ impl Subject for Sales {
         Box::pin(async move {
             let sales = self.sales(connection);
             let (customer, order) = (format!("user{}", client % 20), format!("{client}-{call}"));
-            let gives_back = (client + call).is_multiple_of(3);
+            let mut gives_back = Vec::new();
+            if (client + call).is_multiple_of(2) {
+                // The order of the call before, and one from before the fault.
+                gives_back.push([customer.clone(), format!("{client}-{}", call.saturating_sub(1))]);
+                let early = u32::try_from(client + 10 * call)? % UNITS;
+                gives_back.push([format!("early{early}"), "early".to_owned()]);
+            }
             for _ in 0..5 {
-                match self.buy_and_give_back(&sales, &customer, &order, gives_back).await {
+                match self.buy_and_give_back(&sales, &customer, &order, &gives_back).await {
                     Err(FlashSaleError::Damaged(lost)) => self.repair(&sales, lost).await?,
                     Err(FlashSaleError::Store(error)) => return Err(error.into()),
                     // After a failover, say, the order is unknown.

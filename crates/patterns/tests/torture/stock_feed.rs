@@ -60,7 +60,11 @@ impl Feed {
         if screen.stock() != Some(next) {
             return Err(format!("{next:?} on the screen; found {:?}", screen.stock()).into());
         }
-        Ok(if forgets { Verdict::Contract("the next change shows the present") } else { Verdict::Held })
+        Ok(if forgets {
+            Verdict::Contract("the next change does not follow what screens show, so they read the present")
+        } else {
+            Verdict::Held
+        })
     }
 }
 

@@ -48,8 +48,10 @@ impl Map {
                 }
             }
             verdict = match fault {
-                Fault::KeyLost(_) => Verdict::Contract("an error until they are cleared and put again"),
-                _ => Verdict::Contract("the last changes are lost; put those stores again"),
+                Fault::KeyLost(_) => Verdict::Contract(
+                    "If one of the two keys is lost, a search ends in [StoresError::Damaged]",
+                ),
+                _ => Verdict::Contract("A failover may lose the last changes; put those stores again"),
             };
         }
         let found = found(&stores).await?;
@@ -87,7 +89,7 @@ impl Subject for Map {
             #[expect(clippy::cast_precision_loss, reason = "small numbers")]
             let place = Place::new(1.0 + client as f64, 1.0 + (call % 80) as f64)?;
             let id = format!("store{client}");
-            let there = match call % 4 {
+            let there = match (client + call) % 4 {
                 0 | 1 => stores.put(&store(&id, place)?).await.map(|_| Some(place))?,
                 2 if stores.relocate(&id, place).await? => Some(place),
                 2 => None,
