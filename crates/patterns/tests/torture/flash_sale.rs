@@ -8,7 +8,7 @@ use patterns::flash_sale::{self, FlashSale, FlashSaleError, Lost, Plan, Purchase
 use crate::subject::{Failure, Fault, Pattern, Subject, Verdict};
 
 const SALE: &str = "current";
-const UNITS: u32 = 12;
+const UNITS: u32 = 24;
 const CAP: u32 = 2;
 const HOUR: u64 = 3_600_000;
 
@@ -158,10 +158,10 @@ impl Subject for Sales {
             for customer in 0..UNITS {
                 sales.buy(SALE, &format!("early{customer}"), 1, "early").await?;
             }
-            sales.buy(SALE, "first", 1, "first").await?;
-            for customer in 0..UNITS / 2 {
-                sales.give_back(SALE, &format!("early{customer}"), "early").await?;
+            for customer in 0..4 {
+                sales.buy(SALE, &format!("late{customer}"), 1, "late").await?;
             }
+            sales.give_back(SALE, "early0", "early").await?;
             *self.plan.lock().unwrap() = Some(plan);
             Ok(())
         })
