@@ -32,3 +32,8 @@ async fn with_slots_at_rest<F: Future<Output = ()>>(test: impl Fn(TestConnection
     test(TestConnection::resp3().await, prefix()).await;
     test(TestConnection::to_cluster(lab_testing::cluster()).await, prefix()).await;
 }
+mod flash_sale;
+mod notifications;
+mod recent_views;
+mod stock_feed;
+mod stores;

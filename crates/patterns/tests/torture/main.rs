@@ -21,6 +21,11 @@ mod login_guard;
 mod recent_views;
 mod recommendations;
 mod similar_customers;
+mod flash_sale;
+mod notifications;
+mod recent_views;
+mod stock_feed;
+mod stores;
 mod subject;
 mod weekly_metrics;
 
@@ -48,6 +53,10 @@ const PATTERNS: &[Pattern] = &[
     limits::SLIDING_COUNTER,
     limits::TOKEN_BUCKET,
     login_guard::PATTERN,
+    flash_sale::PATTERN,
+    notifications::PATTERN,
+    stores::PATTERN,
+    stock_feed::PATTERN,
 ];
 
 /// How many faults of one pattern go on at once.
