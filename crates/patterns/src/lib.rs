@@ -12,6 +12,8 @@ pub mod interests;
 //! 2. [`recent_views`]: the simplest pattern.
 //! 3. [`flash_sale`], [`notifications`], [`stores`], [`stock_feed`]: what happens now.
 pub mod flash_sale;
+pub mod autocomplete;
+pub mod facets;
 pub mod key;
 pub mod limit;
 pub mod login_guard;

@@ -15,6 +15,8 @@ mod limits;
 mod login_guard;
 mod popular_products;
 mod product_vectors;
+mod autocomplete;
+mod facets;
 mod recent_views;
 mod recommendations;
 mod similar_customers;
