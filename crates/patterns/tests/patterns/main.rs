@@ -5,4 +5,7 @@
     reason = "clippy's exemption for tests does not reach what they share or await"
 )]
 
+mod cart;
+mod catalog;
 mod recent_views;
+mod users;
