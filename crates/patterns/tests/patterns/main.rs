@@ -39,3 +39,7 @@ mod notifications;
 mod recent_views;
 mod stock_feed;
 mod stores;
+mod cart;
+mod catalog;
+mod recent_views;
+mod users;
