@@ -9,12 +9,20 @@ pub mod bought_together;
 pub mod fixed_window;
 pub mod funnel;
 pub mod interests;
+//! 2. [`recent_views`]: the simplest pattern.
+//! 3. [`flash_sale`], [`notifications`], [`stores`], [`stock_feed`]: what happens now.
+pub mod flash_sale;
+pub mod autocomplete;
+pub mod facets;
+pub mod cart;
+pub mod catalog;
 pub mod key;
 pub mod limit;
 pub mod login_guard;
 pub mod money;
 pub mod popular_products;
 pub mod product_vectors;
+pub mod notifications;
 pub mod recent_views;
 pub mod recommendations;
 pub mod script;
@@ -23,3 +31,6 @@ pub mod sliding_counter;
 pub mod sliding_log;
 pub mod token_bucket;
 pub mod weekly_metrics;
+pub mod stock_feed;
+pub mod stores;
+pub mod users;

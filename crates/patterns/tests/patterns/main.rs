@@ -17,6 +17,9 @@ mod popular_products;
 mod product_vectors;
 mod recent_views;
 mod recent_views;
+mod autocomplete;
+mod facets;
+mod recent_views;
 mod recommendations;
 mod similar_customers;
 mod virtual_clock;
@@ -33,3 +36,12 @@ async fn with_slots_at_rest<F: Future<Output = ()>>(test: impl Fn(TestConnection
     test(TestConnection::resp3().await, prefix()).await;
     test(TestConnection::to_cluster(lab_testing::cluster()).await, prefix()).await;
 }
+mod flash_sale;
+mod notifications;
+mod recent_views;
+mod stock_feed;
+mod stores;
+mod cart;
+mod catalog;
+mod recent_views;
+mod users;

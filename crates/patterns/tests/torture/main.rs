@@ -16,9 +16,16 @@ mod engine;
 mod funnel;
 mod interests;
 mod popular_products;
+mod limits;
+mod login_guard;
 mod recent_views;
 mod recommendations;
 mod similar_customers;
+mod flash_sale;
+mod notifications;
+mod recent_views;
+mod stock_feed;
+mod stores;
 mod subject;
 mod weekly_metrics;
 
@@ -41,6 +48,15 @@ const PATTERNS: &[Pattern] = &[
     weekly_metrics::PATTERN,
     funnel::PATTERN,
     active_users::PATTERN,
+    limits::FIXED_WINDOW,
+    limits::SLIDING_LOG,
+    limits::SLIDING_COUNTER,
+    limits::TOKEN_BUCKET,
+    login_guard::PATTERN,
+    flash_sale::PATTERN,
+    notifications::PATTERN,
+    stores::PATTERN,
+    stock_feed::PATTERN,
 ];
 
 /// How many faults of one pattern go on at once.

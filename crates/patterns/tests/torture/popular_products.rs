@@ -33,8 +33,9 @@ impl Subject for Views {
     ) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async move {
             let popular = PopularProducts::new(connection, &self.prefix);
-            popular.viewed("LOOKED_AT", None).await?;
+            // First what may be repeated: a call that fails is made again, and a view would count twice.
             popular.top(10).await?;
+            popular.viewed("LOOKED_AT", None).await?;
             self.answered.lock().unwrap().insert((client, call));
             Ok(())
         })
