@@ -9,21 +9,20 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test with a table")]
 
-mod engine;
 mod active_users;
 mod analytics;
 mod bought_together;
+mod engine;
+mod flash_sale;
 mod funnel;
 mod interests;
-mod popular_products;
 mod limits;
 mod login_guard;
+mod notifications;
+mod popular_products;
 mod recent_views;
 mod recommendations;
 mod similar_customers;
-mod flash_sale;
-mod notifications;
-mod recent_views;
 mod stock_feed;
 mod stores;
 mod subject;
