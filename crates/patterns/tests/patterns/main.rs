@@ -7,12 +7,18 @@
 
 mod active_users;
 mod analytics;
+mod autocomplete;
 mod bought_together;
+mod cart;
+mod catalog;
+mod facets;
+mod flash_sale;
 mod funnel;
 mod interests;
 mod limit_models;
 mod limits;
 mod login_guard;
+mod notifications;
 mod popular_products;
 mod product_vectors;
 mod recent_views;
@@ -20,10 +26,6 @@ mod recent_views;
 mod autocomplete;
 mod facets;
 mod recent_views;
-mod recommendations;
-mod similar_customers;
-mod virtual_clock;
-mod weekly_metrics;
 
 use std::future::Future;
 
@@ -36,12 +38,10 @@ async fn with_slots_at_rest<F: Future<Output = ()>>(test: impl Fn(TestConnection
     test(TestConnection::resp3().await, prefix()).await;
     test(TestConnection::to_cluster(lab_testing::cluster()).await, prefix()).await;
 }
-mod flash_sale;
-mod notifications;
-mod recent_views;
+mod recommendations;
+mod similar_customers;
 mod stock_feed;
 mod stores;
-mod cart;
-mod catalog;
-mod recent_views;
 mod users;
+mod virtual_clock;
+mod weekly_metrics;
