@@ -3,7 +3,9 @@
 //! In reading order:
 //!
 //! 1. [`key`] and [`script`]: how keys are named and scripts are run. Every pattern uses these two, and nothing else is shared.
+pub mod cache;
 pub mod key;
 pub mod money;
 pub mod recent_views;
 pub mod script;
+pub mod sessions;

@@ -5,4 +5,6 @@
     reason = "clippy's exemption for tests does not reach what they share or await"
 )]
 
+mod cache;
 mod recent_views;
+mod sessions;
