@@ -4,8 +4,24 @@
 //!
 //! 1. [`key`] and [`script`]: how keys are named and scripts are run. Every pattern uses these two, and nothing else is shared.
 pub mod cache;
+pub mod active_users;
+pub mod analytics;
+pub mod bought_together;
+pub mod funnel;
+pub mod interests;
+pub mod fixed_window;
 pub mod key;
+pub mod limit;
+pub mod login_guard;
 pub mod money;
+pub mod popular_products;
+pub mod product_vectors;
 pub mod recent_views;
+pub mod recommendations;
 pub mod script;
 pub mod sessions;
+pub mod similar_customers;
+pub mod weekly_metrics;
+pub mod sliding_counter;
+pub mod sliding_log;
+pub mod token_bucket;

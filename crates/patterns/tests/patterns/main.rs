@@ -8,3 +8,31 @@
 mod cache;
 mod recent_views;
 mod sessions;
+mod active_users;
+mod analytics;
+mod bought_together;
+mod funnel;
+mod interests;
+mod popular_products;
+mod product_vectors;
+mod recent_views;
+mod recommendations;
+mod similar_customers;
+mod weekly_metrics;
+mod limit_models;
+mod limits;
+mod login_guard;
+mod recent_views;
+mod virtual_clock;
+
+use std::future::Future;
+
+use lab_testing::{TestConnection, prefix};
+
+/// Like `everywhere`, for tests that count round trips: a slot that has moved costs one more, since its new server does not know
+/// the script.
+async fn with_slots_at_rest<F: Future<Output = ()>>(test: impl Fn(TestConnection, String) -> F) {
+    test(TestConnection::server().await, prefix()).await;
+    test(TestConnection::resp3().await, prefix()).await;
+    test(TestConnection::to_cluster(lab_testing::cluster()).await, prefix()).await;
+}

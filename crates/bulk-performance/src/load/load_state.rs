@@ -12,7 +12,7 @@ use redis::AsyncCommands;
 
 use super::plan::{Kind, Plan};
 use super::sources::{PushKey, Unlink};
-use super::{failures, patient, stream};
+use super::{failures, retry, stream};
 use crate::keys::Keys;
 use crate::stored::index_keys;
 
@@ -20,7 +20,7 @@ use crate::stored::index_keys;
 const MOST_STRAY: usize = 1_000_000;
 
 /// A load that has begun.
-pub(crate) struct Past {
+pub(crate) struct LoadState {
     key: String,
     journal: String,
     load: String,
@@ -28,7 +28,7 @@ pub(crate) struct Past {
 
 /// What the key says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Memory {
+struct StoredState {
     records: u64,
     indexes: bool,
     /// Commands are numbered differently there.
@@ -37,7 +37,7 @@ struct Memory {
     done: bool,
 }
 
-impl Memory {
+impl StoredState {
     fn read(fields: &HashMap<String, String>) -> Option<Self> {
         let field = |name: &str| fields.get(name).map(String::as_str);
         Some(Self {
@@ -62,34 +62,34 @@ impl Memory {
 }
 
 /// Removes what an earlier load left, or finds the one to go on with.
-pub(crate) async fn prepare(target: &Target, plan: &Plan, bar: &Bar) -> Result<Past, Failure> {
+pub(crate) async fn prepare(target: &Target, plan: &Plan, bar: &Bar) -> Result<LoadState, Failure> {
     let keys = Keys::new(target.prefix());
     let key = keys.loaded(plan.kind.name());
     let name = &key;
-    let recall = |mut connection: Connection| async move { connection.hgetall(name).await };
-    let remembered: HashMap<String, String> =
-        patient::ask(target, plan.patience, recall).await.map_err(|error| target.explain(&error))?;
-    let before = Memory::read(&remembered);
+    let read = |mut connection: Connection| async move { connection.hgetall(name).await };
+    let stored: HashMap<String, String> =
+        retry::until_reachable(target, plan.patience, read).await.map_err(|error| target.explain(&error))?;
+    let before = StoredState::read(&stored);
     if plan.resume {
         let load = same_load(before, plan, target)?;
-        return Ok(Past { key, journal: keys.journal(plan.kind.name()), load });
+        return Ok(LoadState { key, journal: keys.journal(plan.kind.name()), load });
     }
     remove(target, plan, &keys, before.as_ref(), bar).await?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let load = format!("{:x}{:x}", now.as_nanos(), std::process::id());
-    let begun = Memory {
+    let begun = StoredState {
         records: plan.records,
         indexes: plan.indexes,
         cluster: target.is_cluster(),
         load: load.clone(),
         done: false,
     };
-    remember(target, plan, &key, &begun.fields()).await?;
-    Ok(Past { key, journal: keys.journal(plan.kind.name()), load })
+    save(target, plan, &key, &begun.fields()).await?;
+    Ok(LoadState { key, journal: keys.journal(plan.kind.name()), load })
 }
 
 /// The load that `--resume` means, when it is the one that was interrupted.
-fn same_load(before: Option<Memory>, plan: &Plan, target: &Target) -> Result<String, Failure> {
+fn same_load(before: Option<StoredState>, plan: &Plan, target: &Target) -> Result<String, Failure> {
     let refuse = |why: String| {
         Failure::new(Class::Usage, "There is no such load to go on with.", why)
             .try_next("leave --resume out: the load begins anew and removes what the last one wrote")
@@ -116,40 +116,45 @@ async fn remove(
     target: &Target,
     plan: &Plan,
     keys: &Keys,
-    before: Option<&Memory>,
+    before: Option<&StoredState>,
     bar: &Bar,
 ) -> Result<(), Failure> {
     let names = keys.clone();
-    let push_key: PushKey = match plan.kind {
+    let (pattern, push_key): (String, PushKey) = match plan.kind {
         Kind::List => {
             unlink(target, plan, &[keys.biglist_count(), keys.biglist()]).await?;
             return Ok(());
         }
         Kind::Users => {
             unlink(target, plan, &index_keys(keys)).await?;
-            Box::new(move |number, key| names.push_user(key, number))
+            (keys.users_pattern(), Box::new(move |number, key| names.push_user(key, number)))
         }
-        Kind::Strings => Box::new(move |number, key| names.push_user_text(key, number)),
+        Kind::Strings => {
+            (keys.user_texts_pattern(), Box::new(move |number, key| names.push_user_text(key, number)))
+        }
     };
     let records = before.map_or(0, |before| before.records);
     // What other lessons, or the shop, left under the same names.
-    let pattern = &keys.pattern_of(plan.kind);
+    let pattern = pattern.as_str();
     let find = |mut connection| async move { own_keys::matching(&mut connection, pattern, MOST_STRAY).await };
     let mut stray =
-        patient::ask(target, plan.patience, find).await.map_err(|error| target.explain(&error))?;
+        retry::until_reachable(target, plan.patience, find).await.map_err(|error| target.explain(&error))?;
     stray.retain(|key| keys.number_in(key).is_some_and(|number| number <= plan.records && number > records));
     unlink(target, plan, &stray).await?;
     let source = Unlink { push_key, records, cluster: target.is_cluster() };
     bar.begin(records, "removed");
     let plan = Plan { resume: false, ..plan.clone() };
-    let loader = stream::loader(target, &plan).map_err(|error| failures::explain(&error, target, &plan))?;
-    stream::run(loader, source, bar, false)
-        .await
-        .map_err(|error| failures::explain(&error, target, &plan))?;
-    Ok(())
+    let removed = match stream::loader(target, &plan) {
+        Ok(loader) => stream::run(loader, source, bar, false).await.map(|_| ()),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Ok(()) => Ok(()),
+        Err(error) => Err(failures::explain(&error, target, &plan).await),
+    }
 }
 
-impl Past {
+impl LoadState {
     /// Where the load keeps how far it has come.
     pub(crate) fn journal(&self) -> Journal {
         Journal { key: self.journal.clone(), load: self.load.clone() }
@@ -157,22 +162,22 @@ impl Past {
 
     /// Nothing has to be gone on with any more.
     pub(crate) async fn finish(&self, target: &Target, plan: &Plan) -> Result<(), Failure> {
-        remember(target, plan, &self.key, &[("state", "done".to_owned())]).await
+        save(target, plan, &self.key, &[("state", "done".to_owned())]).await
     }
 }
 
-async fn remember(
+async fn save(
     target: &Target,
     plan: &Plan,
     key: &str,
     fields: &[(&'static str, String)],
 ) -> Result<(), Failure> {
     let write = |mut connection: Connection| async move { connection.hset_multiple(key, fields).await };
-    patient::ask(target, plan.patience, write).await.map_err(|error| target.explain(&error))
+    retry::until_reachable(target, plan.patience, write).await.map_err(|error| target.explain(&error))
 }
 
 async fn unlink(target: &Target, plan: &Plan, keys: &[impl AsRef<[u8]>]) -> Result<(), Failure> {
     let remove = |mut connection| async move { own_keys::unlink(&mut connection, keys).await };
-    patient::ask(target, plan.patience, remove).await.map_err(|error| target.explain(&error))?;
+    retry::until_reachable(target, plan.patience, remove).await.map_err(|error| target.explain(&error))?;
     Ok(())
 }

@@ -11,8 +11,8 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, RedisResult};
 use tokio::task::spawn_blocking;
 
+use crate::peers::fixtures::Fixtures;
 use crate::peers::readback;
-use crate::peers::stage::Stage;
 use crate::stored::{self, Content};
 
 /// What the server writes into its log when it has read the file.
@@ -21,15 +21,15 @@ const LOADED: &str = "DB loaded from disk: ";
 const SMALLEST_SECONDS: f64 = 0.001;
 
 /// A private server beside the one of the comparison; between its turns it does not run, and takes no memory.
-#[derive(Clone)]
-pub(crate) struct Floor {
+#[derive(Clone, Debug)]
+pub struct Baseline {
     server: Arc<Mutex<Server>>,
 }
 
-impl Floor {
+impl Baseline {
     /// Starts a server of the same program, fills it and saves.
-    pub(crate) async fn prepare(stage: &Stage) -> Result<Self, String> {
-        let choice = match stage.target.private() {
+    pub(crate) async fn prepare(fixtures: &Fixtures) -> Result<Self, String> {
+        let choice = match fixtures.target.private() {
             Some(PrivateServer::Single(server)) => {
                 Choice { program: Some(server.program().path().to_owned()), ..Choice::default() }
             }
@@ -37,15 +37,15 @@ impl Floor {
             _ => Choice { fetch: false, ..Choice::from_env().map_err(|error| error.to_string())? },
         };
         let server = blocking(move || Server::builder().choice(choice).start()).await?;
-        let floor = Self { server: Arc::new(Mutex::new(server)) };
+        let baseline = Self { server: Arc::new(Mutex::new(server)) };
         let filled = async {
-            let mut connection = floor.connect().await?;
-            stored::write_users(&stage.keys, &stage.people, stage.records, &mut connection).await?;
+            let mut connection = baseline.connect().await?;
+            stored::write_users(&fixtures.keys, &fixtures.people, fixtures.records, &mut connection).await?;
             redis::cmd("SAVE").exec_async(&mut connection).await
         };
         filled.await.map_err(|error: redis::RedisError| error.to_string())?;
-        floor.kill().await;
-        Ok(floor)
+        baseline.kill().await;
+        Ok(baseline)
     }
 
     /// Starts the server over its file. Returns the seconds that reading took, by the server's log; where that does
@@ -64,8 +64,8 @@ impl Floor {
     }
 
     /// What it read.
-    pub(crate) async fn content(&self, stage: &Stage) -> RedisResult<Content> {
-        readback::content(&stage.keys, stage.records, &self.connect().await?).await
+    pub(crate) async fn content(&self, fixtures: &Fixtures) -> RedisResult<Content> {
+        readback::content(&fixtures.keys, fixtures.records, &self.connect().await?).await
     }
 
     /// Stops it as a power cut would; the file stays.

@@ -1,6 +1,5 @@
 //! A server that speaks TLS, and certificates of our own. The private Valkey is built without TLS, so a program is
 //! looked for on PATH and in `REDIS_LAB_TLS_PROGRAM`; without one the tests say so and pass.
-#![allow(dead_code, reason = "not every program of tests needs all of it")]
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -15,6 +14,7 @@ pub const NAME: &str = "localhost";
 
 /// A server that also speaks TLS, and the authority that vouches for it.
 pub struct TlsServer {
+    /// The server itself.
     pub server: Server,
     /// The authority's certificate, PEM.
     pub authority: String,
@@ -43,6 +43,7 @@ impl TlsServer {
         Some(Self { server, authority: issuer.pem(), client_certificate })
     }
 
+    /// The port where it speaks TLS.
     pub fn port(&self) -> u16 {
         let url = self.server.tls_url().unwrap();
         url.trim_end_matches('/').rsplit_once(':').unwrap().1.parse().unwrap()

@@ -1,5 +1,5 @@
-//! What a load asks on the shared connection, before its first record and after its last. A connection that is cut there
-//! is no more a reason to give up than one that is cut among the records.
+//! Retries for what a load asks on the shared connection, before its first record and after its last. A connection that is cut
+//! there is no more a reason to give up than one that is cut among the records.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind};
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Asks until there is an answer, for as long as the server may be away. Only for what may take effect twice.
-pub(crate) async fn ask<T, F>(
+pub(crate) async fn until_reachable<T, F>(
     target: &Target,
     patience: Duration,
     question: impl Fn(Connection) -> F,

@@ -10,8 +10,8 @@ use lab_runner::LessonError;
 use redis::RedisResult;
 use tokio::task::JoinSet;
 
-use super::hand_over::HandOver;
 use super::queue::Queue;
+use super::queue_strategy::QueueStrategy;
 use crate::hashes::crowd::ended;
 
 /// Workers at a time; for each that dies another one comes.
@@ -24,8 +24,8 @@ const REAPED_EVERY: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The workers of a queue, and who replaces them.
-pub(super) struct Company {
-    hand_over: HandOver,
+pub(super) struct WorkerPool {
+    strategy: QueueStrategy,
     target: Target,
     queue: Queue,
     accidents: Arc<Mutex<HashMap<String, Accident>>>,
@@ -49,8 +49,8 @@ enum End {
     NothingLeft,
 }
 
-impl Company {
-    pub(super) fn over(hand_over: HandOver, target: &Target, queue: Queue, jobs: &[String]) -> Self {
+impl WorkerPool {
+    pub(super) fn over(strategy: QueueStrategy, target: &Target, queue: Queue, jobs: &[String]) -> Self {
         let accident = |(number, job): (usize, &String)| match (number + 1) % 10 {
             5 => Some((job.clone(), Accident::BeforeWork)),
             0 => Some((job.clone(), Accident::AfterWork)),
@@ -58,7 +58,7 @@ impl Company {
         };
         let accidents = jobs.iter().enumerate().filter_map(accident).collect();
         Self {
-            hand_over,
+            strategy,
             target: target.clone(),
             queue,
             accidents: Arc::new(Mutex::new(accidents)),
@@ -88,7 +88,7 @@ impl Company {
                         }
                     }
                 },
-                _ = rounds.tick(), if self.hand_over == HandOver::MoveAside => {
+                _ = rounds.tick(), if self.strategy == QueueStrategy::MoveAside => {
                     given_back += self.queue.reap(&mut redis).await?;
                     if self.queue.open(&mut redis).await? == 0 {
                         self.closing.store(true, Ordering::Relaxed);
@@ -104,12 +104,12 @@ impl Company {
     async fn hire(&mut self) -> RedisResult<()> {
         self.hired += 1;
         let name = format!("w{}", self.hired);
-        if self.hand_over == HandOver::MoveAside {
+        if self.strategy == QueueStrategy::MoveAside {
             // Known from here on, so that its list is counted before it has taken anything.
             self.queue.beat(&name, &mut self.target.connection()).await?;
         }
         let worker = Worker {
-            hand_over: self.hand_over,
+            strategy: self.strategy,
             name,
             queue: self.queue.clone(),
             connection: self.target.blocking(WAIT).await?,
@@ -122,7 +122,7 @@ impl Company {
 }
 
 struct Worker {
-    hand_over: HandOver,
+    strategy: QueueStrategy,
     name: String,
     queue: Queue,
     /// Its own: a blocking command holds up whatever is sent after it.
@@ -136,7 +136,7 @@ impl Worker {
     async fn work(mut self) -> RedisResult<End> {
         loop {
             let Some(job) = self.take().await? else {
-                if self.hand_over == HandOver::Pop || self.closing.load(Ordering::Relaxed) {
+                if self.strategy == QueueStrategy::Pop || self.closing.load(Ordering::Relaxed) {
                     return Ok(End::NothingLeft);
                 }
                 continue;
@@ -154,22 +154,22 @@ impl Worker {
     }
 
     async fn take(&mut self) -> RedisResult<Option<String>> {
-        let mut take = match self.hand_over {
-            HandOver::Pop => redis::cmd("RPOP"),
-            HandOver::MoveAside => {
+        let mut take = match self.strategy {
+            QueueStrategy::Pop => redis::cmd("RPOP"),
+            QueueStrategy::MoveAside => {
                 self.queue.beat(&self.name, &mut self.connection).await?;
                 redis::cmd("BLMOVE")
             }
         };
         take.arg(self.queue.jobs());
-        if self.hand_over == HandOver::MoveAside {
+        if self.strategy == QueueStrategy::MoveAside {
             take.arg(self.queue.processing(&self.name)).arg("RIGHT").arg("LEFT").arg(WAIT.as_secs_f64());
         }
         take.query_async(&mut self.connection).await
     }
 
     async fn finish(&mut self, job: &str) -> RedisResult<()> {
-        if self.hand_over == HandOver::MoveAside {
+        if self.strategy == QueueStrategy::MoveAside {
             let own = self.queue.processing(&self.name);
             redis::cmd("LREM").arg(own).arg(1).arg(job).exec_async(&mut self.connection).await?;
         }

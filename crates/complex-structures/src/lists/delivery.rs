@@ -1,20 +1,12 @@
-//! Ways for a worker to take a job, and what is left of the jobs when workers die.
+//! What is left of the jobs when workers die.
 
 use lab_connection::Target;
 use lab_runner::LessonError;
 
-use super::company::Company;
 use super::queue::Queue;
+use super::queue_strategy::QueueStrategy;
+use super::worker_pool::WorkerPool;
 use crate::keys::Keys;
-
-/// How a worker takes a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HandOver {
-    /// RPOP: from then on only the worker knows of the job.
-    Pop,
-    /// BLMOVE to a list of the worker's own, and LREM when the job is done; a reaper gives back the jobs of the dead.
-    MoveAside,
-}
 
 /// What was left of the jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,28 +37,7 @@ impl Delivered {
     }
 }
 
-impl HandOver {
-    /// Both, the wrong one first.
-    pub const ALL: [Self; 2] = [Self::Pop, Self::MoveAside];
-
-    /// Its name within a key.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Pop => "popped",
-            Self::MoveAside => "moved",
-        }
-    }
-
-    /// Its row in the table.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Pop => "RPOP",
-            Self::MoveAside => "BLMOVE, LREM, reaper",
-        }
-    }
-
+impl QueueStrategy {
     /// Sends `jobs` jobs to workers that die: of every ten jobs one kills its worker before the work, and one after it.
     pub async fn deliver(self, target: &Target, keys: &Keys, jobs: u64) -> Result<Delivered, LessonError> {
         let mut redis = target.connection();
@@ -75,8 +46,8 @@ impl HandOver {
         let names: Vec<String> = (1..=jobs).map(|number| format!("job:{number}")).collect();
         redis::cmd("LPUSH").arg(queue.jobs()).arg(&names).exec_async(&mut redis).await?;
 
-        let mut company = Company::over(self, target, queue.clone(), &names);
-        let (deaths, given_back) = company.work().await?;
+        let mut pool = WorkerPool::over(self, target, queue.clone(), &names);
+        let (deaths, given_back) = pool.work().await?;
         let mut both = redis::pipe();
         both.cmd("HLEN").arg(queue.receipts()).cmd("GET").arg(queue.work_done());
         let (finished, work_done): (u64, Option<u64>) = both.query_async(&mut redis).await?;

@@ -15,7 +15,7 @@ const BATCH: usize = 1_000;
 
 /// What the users of one encoding take.
 #[derive(Clone, Debug, serde::Serialize)]
-pub struct Weight {
+pub struct MemoryUsage {
     /// Which encoding.
     pub encoding: Encoding,
     /// How many keys.
@@ -28,7 +28,7 @@ pub struct Weight {
     pub grown: Option<u64>,
 }
 
-impl Weight {
+impl MemoryUsage {
     /// Writes all users, checks that they read back as they are, and weighs them; then removes them. Without
     /// `growth` the second scale stays empty, because others use the server too.
     pub async fn of(

@@ -1,7 +1,5 @@
 //! Taking lessons and reading their pages, and what every crate with lessons promises.
 
-#![allow(dead_code, reason = "not every crate needs all of it")]
-
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -9,7 +7,7 @@ use lab_connection::{Target, TargetArgs, own_keys};
 use lab_runner::block::Block;
 use lab_runner::course::{self, Taught};
 use lab_runner::{Course, Lesson, Outcome, register};
-use lab_server::Release;
+use lab_server::{Release, Server};
 
 /// A private server, or a private cluster.
 pub async fn open(cluster: bool) -> Target {
@@ -109,6 +107,13 @@ pub async fn assert_pass_twice<L: Course>() {
     take_all::<L>(&target).await;
     let taught = take_all::<L>(&target).await;
     assert_stored(&target, &taught).await;
+}
+
+/// All lessons pass over RESP3, with what the server answers differently there.
+pub async fn assert_pass_over_resp3<L: Course>() {
+    let server = Server::start().unwrap();
+    let target = TargetArgs::at(format!("{}?protocol=resp3", server.url())).open().await.unwrap();
+    take_all::<L>(&target).await;
 }
 
 /// All lessons pass on a cluster.
