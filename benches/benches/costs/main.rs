@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic, missing_docs, reason = "a benchmark")]
 
+mod cache;
 mod measure;
+mod sessions;
 
 use lab_server::Server;
 use measure::Row;
@@ -14,8 +16,10 @@ fn main() {
     runtime.block_on(async {
         let client = redis::Client::open(server.url()).unwrap();
         let connection = client.get_multiplexed_async_connection().await.unwrap();
-        let rows: Vec<Row> = Vec::new();
-        // Each module adds its rows: rows.extend(cart::rows(&connection).await);
+        let mut rows: Vec<Row> = Vec::new();
+        // Each module adds its rows.
+        rows.extend(sessions::rows(&connection).await);
+        rows.extend(cache::rows(&connection).await);
         drop(connection);
         println!(
             "{:<44} {:>8} {:>8}  {:<38} {:>6} {:>6}",

@@ -119,18 +119,24 @@ end
 -- Second step of a login, the one that decides who logs in: the old ID is dead from here on, and remembers which token took
 -- its place.
 --
--- KEYS[1]: the old session; KEYS[2], if it is a user's: the user's generation
--- ARGV: the new token, a token in its place that is known to be dead or '', ms to remember it
+-- KEYS[1]: the old session; KEYS[2] and KEYS[3], if it is a user's: the user's generation and devices
+-- ARGV: the new token, a token in its place that is known to be dead or '', ms to remember it, the old ID
 if moved_to and moved_to ~= ARGV[1] and moved_to ~= ARGV[2] then
   return {'MOVED', moved_to, carried}
 elseif #flat > 0 and not own and not moved_to then
   return {'CLAIMED', {}}
 end
-require_commands('HSET', 'PEXPIRE', 'HDEL')
+if KEYS[3] then
+  redis.call('ZCARD', KEYS[3])
+end
+require_commands('HSET', 'PEXPIRE', 'HDEL', 'ZREM')
 redis.call('HSET', KEYS[1], ':moved_to', ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 if #dropped > 0 then
   redis.call('HDEL', KEYS[1], unpack(dropped))
+end
+if KEYS[3] then
+  redis.call('ZREM', KEYS[3], ARGV[4])
 end
 return {'CLAIMED', carried}
 

@@ -29,7 +29,8 @@
 //!   it only shows fewer devices. Evicted sessions log people out, so keep them off a server that is a cache. A write that a
 //!   failover loses did not happen: a new session is gone, and **an ended session may be alive again** until somebody ends it
 //!   again or its time is over. [`Sessions::with_replicas`] closes that gap: a call that ends a session then waits for replicas.
-//!   If the server's clock is set back, sessions live longer by as much.
+//!   If the server's clock is set back, sessions live longer by as much; a session that has less time left than the clock jumps
+//!   forward ends.
 //!
 //! ```
 //! use patterns::sessions::Sessions;
@@ -258,7 +259,6 @@ impl<C: ConnectionLike + Clone> Sessions<C> {
                 if !self.fill(&new, &fields).await? {
                     return Err(SessionError::EndedMeanwhile);
                 }
-                self.forget(&old).await?;
                 return Ok(Login { session: self.begun(&new, fields), resumed: false });
             };
             match Token::parse(&moved_to) {
@@ -440,9 +440,8 @@ impl<C: ConnectionLike + Clone> Sessions<C> {
         new: &Token,
         dead: &str,
     ) -> Result<(Option<String>, Vec<(String, String)>), SessionError> {
-        let mut keys = self.keys(old)?;
-        keys.truncate(2);
-        let call = CLAIM.call(&keys).arg(new.to_string()).arg(dead).arg(milliseconds(REMEMBERED));
+        let call = CLAIM.call(&self.keys(old)?).arg(new.to_string()).arg(dead);
+        let call = call.arg(milliseconds(REMEMBERED)).arg(&old.id);
         let mut reply: Reply = call.run(&self.connection).await?;
         let moved_to = match reply.outcome.as_str() {
             "CLAIMED" => None,
@@ -465,16 +464,6 @@ impl<C: ConnectionLike + Clone> Sessions<C> {
             "NONE" => Ok(false),
             _ => Err(reply.unexpected().into()),
         }
-    }
-
-    /// Takes a user's old session, which a login has replaced, off the list.
-    async fn forget(&self, old: &Token) -> Result<(), SessionError> {
-        if let Some(devices) = self.keys(old)?.get(2) {
-            let mut remove = redis::pipe();
-            remove.cmd("ZREM").arg(devices).arg(&old.id);
-            self.pipeline(remove, devices, None).await?;
-        }
-        Ok(())
     }
 
     /// Ends the sessions that a login pushed out of a full list.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use lab_server::Server;
-use lab_testing::faults::LossyProxy;
+use lab_testing::faults::lossy_proxy;
 use lab_testing::slots::MovingSlots;
 use lab_testing::{TestConnection, everywhere, prefix, server, until};
 use patterns::cache::{Cache, CacheError, Codec, CodecError, LEASE};
@@ -208,11 +208,11 @@ async fn one_loads_while_the_slots_move() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_loads_over_connections_that_break() {
-    let (proxy, prefix) = (LossyProxy::in_front_of(server(), 9).await, prefix());
+    let (proxy, prefix) = (lossy_proxy(server(), 9), prefix());
     let loads = Arc::new(AtomicUsize::new(0));
     let (mut crowd, mut caches) = (JoinSet::new(), Vec::new());
     for _ in 0..10 {
-        let cache = Cache::new(TestConnection::reconnecting(proxy.url()).await, &prefix, "product");
+        let cache = Cache::new(TestConnection::reconnecting(&proxy.url()).await, &prefix, "product");
         caches.push(cache.clone());
         for _ in 0..10 {
             let (cache, loads) = (cache.clone(), Arc::clone(&loads));

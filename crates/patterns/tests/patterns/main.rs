@@ -5,25 +5,23 @@
     reason = "clippy's exemption for tests does not reach what they share or await"
 )]
 
-mod cache;
-mod recent_views;
-mod sessions;
 mod active_users;
 mod analytics;
 mod bought_together;
+mod cache;
 mod funnel;
 mod interests;
+mod limit_models;
+mod limits;
+mod login_guard;
 mod popular_products;
 mod product_vectors;
 mod recent_views;
 mod recommendations;
+mod sessions;
 mod similar_customers;
-mod weekly_metrics;
-mod limit_models;
-mod limits;
-mod login_guard;
-mod recent_views;
 mod virtual_clock;
+mod weekly_metrics;
 
 use std::future::Future;
 

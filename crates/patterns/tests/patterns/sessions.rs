@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use lab_server::{Replicated, Server};
-use lab_testing::faults::LossyProxy;
+use lab_testing::faults::lossy_proxy;
 use lab_testing::slots::MovingSlots;
 use lab_testing::{TestConnection, everywhere, prefix, server, until};
 use patterns::script::StoreError;
@@ -619,13 +619,13 @@ async fn a_login_cut_off_after_any_step_is_finished_by_the_next_and_leaves_one_s
 
 #[tokio::test(flavor = "multi_thread")]
 async fn logins_stay_right_over_connections_that_break() {
-    let proxy = LossyProxy::in_front_of(server(), 7).await;
+    let proxy = lossy_proxy(server(), 7);
     let prefix = prefix();
     let sessions = Sessions::new(TestConnection::server().await, &prefix);
     for number in 0..40 {
         let user = format!("user{number}");
         let guest = sessions.begin(None, &[("currency", "EUR")]).await.unwrap();
-        let broken = Sessions::new(TestConnection::reconnecting(proxy.url()).await, &prefix);
+        let broken = Sessions::new(TestConnection::reconnecting(&proxy.url()).await, &prefix);
         let login = loop {
             match broken.login(&guest, &user).await {
                 Ok(login) => break login,

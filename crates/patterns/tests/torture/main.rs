@@ -9,15 +9,17 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test with a table")]
 
-mod engine;
 mod active_users;
 mod analytics;
 mod bought_together;
+mod cache;
+mod engine;
 mod funnel;
 mod interests;
 mod popular_products;
 mod recent_views;
 mod recommendations;
+mod sessions;
 mod similar_customers;
 mod subject;
 mod weekly_metrics;
@@ -41,6 +43,8 @@ const PATTERNS: &[Pattern] = &[
     weekly_metrics::PATTERN,
     funnel::PATTERN,
     active_users::PATTERN,
+    sessions::PATTERN,
+    cache::PATTERN,
 ];
 
 /// How many faults of one pattern go on at once.
