@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic, missing_docs, reason = "a benchmark")]
 
 mod limits;
+mod cache;
 mod measure;
+mod sessions;
 
 use lab_server::Server;
 use measure::Row;
@@ -18,6 +20,8 @@ fn main() {
         let mut rows: Vec<Row> = Vec::new();
         // Each module adds its rows.
         rows.extend(limits::rows(&connection).await);
+        rows.extend(sessions::rows(&connection).await);
+        rows.extend(cache::rows(&connection).await);
         drop(connection);
         println!(
             "{:<44} {:>8} {:>8}  {:<38} {:>6} {:>6}",

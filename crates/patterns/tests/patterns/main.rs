@@ -13,6 +13,7 @@ mod cart;
 mod catalog;
 mod facets;
 mod flash_sale;
+mod cache;
 mod funnel;
 mod interests;
 mod limit_models;
@@ -26,6 +27,14 @@ mod recent_views;
 mod autocomplete;
 mod facets;
 mod recent_views;
+mod popular_products;
+mod product_vectors;
+mod recent_views;
+mod recommendations;
+mod sessions;
+mod similar_customers;
+mod virtual_clock;
+mod weekly_metrics;
 
 use std::future::Future;
 

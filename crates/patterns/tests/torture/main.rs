@@ -14,6 +14,8 @@ mod analytics;
 mod bought_together;
 mod engine;
 mod flash_sale;
+mod cache;
+mod engine;
 mod funnel;
 mod interests;
 mod limits;
@@ -22,6 +24,7 @@ mod notifications;
 mod popular_products;
 mod recent_views;
 mod recommendations;
+mod sessions;
 mod similar_customers;
 mod stock_feed;
 mod stores;
@@ -56,6 +59,8 @@ const PATTERNS: &[Pattern] = &[
     notifications::PATTERN,
     stores::PATTERN,
     stock_feed::PATTERN,
+    sessions::PATTERN,
+    cache::PATTERN,
 ];
 
 /// How many faults of one pattern go on at once.
