@@ -5,4 +5,5 @@
     reason = "clippy's exemption for tests does not reach what they share or await"
 )]
 
+mod inventory;
 mod recent_views;
