@@ -3,6 +3,7 @@
 //! In reading order:
 //!
 //! 1. [`key`] and [`script`]: how keys are named and scripts are run. Every pattern uses these two, and nothing else is shared.
+pub mod checkout;
 pub mod inventory;
 pub mod key;
 pub mod money;

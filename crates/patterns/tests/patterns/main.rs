@@ -5,5 +5,6 @@
     reason = "clippy's exemption for tests does not reach what they share or await"
 )]
 
+mod checkout;
 mod inventory;
 mod recent_views;
