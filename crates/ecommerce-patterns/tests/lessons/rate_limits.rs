@@ -5,7 +5,7 @@ use ecommerce_patterns::{PatternLesson, keys_on};
 use lab_runner::course;
 use storefront::limits::{Algorithm, Counting};
 
-use crate::school::{commands, open, skipped, stored_keys, table, take};
+use lab_testing::lessons::{commands, open, skipped, stored_keys, table, take};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_counts_the_damage_of_the_naive_ways_and_none_of_the_right_ones() {
