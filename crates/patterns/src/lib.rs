@@ -6,6 +6,9 @@
 //!
 //! In reading order:
 //!
+//! 1. [`key`] and [`script`]: how keys are named and scripts are run. Every pattern uses these two, and nothing else is shared.
+pub mod checkout;
+pub mod inventory;
 //! 1. [`key`] and [`script`]: how keys are named and scripts are run. [`money`]: whole cents.
 //! 2. [`recent_views`]: the simplest pattern, and the shape of all others.
 //! 3. [`users`], [`catalog`], [`cart`]: who buys, what there is, and what is about to be bought.

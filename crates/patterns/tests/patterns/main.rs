@@ -5,6 +5,8 @@
     reason = "clippy's exemption for tests does not reach what they share or await"
 )]
 
+mod checkout;
+mod inventory;
 mod active_users;
 mod analytics;
 mod autocomplete;
