@@ -22,6 +22,8 @@ mod limits;
 mod login_guard;
 mod notifications;
 mod popular_products;
+mod autocomplete;
+mod facets;
 mod recent_views;
 mod recommendations;
 mod sessions;
@@ -62,6 +64,7 @@ const PATTERNS: &[Pattern] = &[
     sessions::PATTERN,
     cache::PATTERN,
 ];
+const PATTERNS: &[Pattern] = &[autocomplete::PATTERN, facets::PATTERN, recent_views::PATTERN];
 
 /// How many faults of one pattern go on at once.
 const AT_ONCE: usize = 4;
