@@ -5,6 +5,7 @@
 
 mod limits;
 mod cache;
+mod analytics;
 mod measure;
 mod sessions;
 
@@ -22,6 +23,8 @@ fn main() {
         rows.extend(limits::rows(&connection).await);
         rows.extend(sessions::rows(&connection).await);
         rows.extend(cache::rows(&connection).await);
+        // Each module adds its rows: rows.extend(cart::rows(&connection).await);
+        rows.extend(analytics::rows(&connection).await);
         drop(connection);
         println!(
             "{:<44} {:>8} {:>8}  {:<38} {:>6} {:>6}",
