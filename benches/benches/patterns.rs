@@ -40,7 +40,7 @@ fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
     compare(bench, criterion, "Reporting what customers do", &Report::ALL, &reports)?;
     let requests = Requests::new(&keys, 10, OPERATIONS);
     compare(bench, criterion, "Limiters", &Limiting::all(Counting::Script), &requests)?;
-    let purchases = Purchases::new(keys.clone(), OPERATIONS);
+    let purchases = Purchases::new(prefix, OPERATIONS);
     compare(bench, criterion, "Buying in a flash sale", &BuyAtOnce::ALL, &purchases)?;
     let traffic = Traffic::of(OPERATIONS, prefix, layout);
     compare(bench, criterion, "Recording events", &RecordEvents::ALL, &traffic)?;

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use lab_server::{Replicated, Server};
-use lab_testing::faults::LossyProxy;
+use lab_testing::faults::lossy_proxy;
 use lab_testing::{TestConnection, everywhere, prefix, until};
 use patterns::inventory::{
     Alert, Extended, Inventory, InventoryError, Level, SetUp, Settled, StockUpdate, UPDATES_KEPT, shard,
@@ -746,12 +746,12 @@ async fn a_user_who_lacks_one_command_changes_nothing() {
 /// every moment all units are somewhere.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rush_over_breaking_connections_sells_each_unit_once() {
-    let proxy = LossyProxy::in_front_of(lab_testing::server(), 25).await;
+    let proxy = lossy_proxy(lab_testing::server(), 25);
     let prefix = prefix();
     let watch = stock(&TestConnection::server().await, &prefix, 100).await;
     let mut buyers = JoinSet::new();
     for buyer in 0..150_u32 {
-        let inventory = Inventory::new(TestConnection::reconnecting(proxy.url()).await, &prefix);
+        let inventory = Inventory::new(TestConnection::reconnecting(&proxy.url()).await, &prefix);
         buyers.spawn(async move {
             for attempt in 0.. {
                 let id = format!("{buyer}-{attempt}");
