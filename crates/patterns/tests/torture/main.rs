@@ -11,19 +11,18 @@
 
 mod active_users;
 mod analytics;
+mod autocomplete;
 mod bought_together;
-mod engine;
-mod flash_sale;
 mod cache;
 mod engine;
+mod facets;
+mod flash_sale;
 mod funnel;
 mod interests;
 mod limits;
 mod login_guard;
 mod notifications;
 mod popular_products;
-mod autocomplete;
-mod facets;
 mod recent_views;
 mod recommendations;
 mod sessions;
