@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use lab_server::Server;
-use lab_testing::faults::LossyProxy;
+use lab_testing::faults::lossy_proxy;
 use lab_testing::slots::MovingSlots;
 use lab_testing::{TestConnection, cases, everywhere, prefix};
 use patterns::autocomplete::{Autocomplete, MAX_HITS, MAX_SUGGESTIONS, normalized, terms};
@@ -491,9 +491,9 @@ async fn racing_changes_leave_no_ghost_while_the_slot_moves() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_tried_again_after_a_lost_answer_leaves_no_ghost() {
-    let lossy = LossyProxy::in_front_of(lab_testing::server(), 7).await;
+    let lossy = lossy_proxy(lab_testing::server(), 7);
     let (connection, prefix) = (TestConnection::server().await, prefix());
-    let unsure = Autocomplete::new(TestConnection::reconnecting(lossy.url()).await, &prefix);
+    let unsure = Autocomplete::new(TestConnection::reconnecting(&lossy.url()).await, &prefix);
     let autocomplete = Autocomplete::new(connection.clone(), &prefix);
     for number in 0..40_u64 {
         let mut model = Model::new();

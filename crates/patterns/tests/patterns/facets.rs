@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use lab_server::Server;
-use lab_testing::faults::LossyProxy;
+use lab_testing::faults::lossy_proxy;
 use lab_testing::slots::MovingSlots;
 use lab_testing::{TestConnection, cases, everywhere, prefix};
 use patterns::facets::{
@@ -635,9 +635,9 @@ async fn racing_puts_and_removals_leave_no_ghost() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_tried_again_after_a_lost_answer_counts_once() {
-    let lossy = LossyProxy::in_front_of(lab_testing::server(), 7).await;
+    let lossy = lossy_proxy(lab_testing::server(), 7);
     let (connection, prefix) = (TestConnection::server().await, prefix());
-    let unsure = of_shop(&TestConnection::reconnecting(lossy.url()).await, &prefix);
+    let unsure = of_shop(&TestConnection::reconnecting(&lossy.url()).await, &prefix);
     for change in 0..60_u64 {
         let product = in_state(change % PRODUCTS, change / 5);
         // Until there is an answer.
