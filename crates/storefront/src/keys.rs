@@ -6,7 +6,6 @@ mod checkout;
 mod inventory;
 mod limits;
 mod recommendations;
-mod search;
 mod session;
 
 use crate::{CartOwner, Representation, Sku, UserId};

@@ -11,8 +11,7 @@
 //! 7. [`inventory`] holds stock; [`checkout`] makes an order of a cart with it.
 //! 8. [`recommendations`].
 //! 9. [`limits`] for callers and logins.
-//! 10. [`autocomplete`] and [`facets`].
-//! 11. [`analytics`].
+//! 10. [`analytics`].
 //!
 //! Nothing here prints, parses a command line, or opens a connection: every type works over any
 //! [`redis::aio::ConnectionLike`] that can be cloned, such as [`MultiplexedConnection`](redis::aio::MultiplexedConnection),
@@ -55,12 +54,10 @@
 //! ```
 
 pub mod analytics;
-pub mod autocomplete;
 pub mod cache;
 pub mod cart;
 pub mod catalogue;
 pub mod checkout;
-pub mod facets;
 mod fields;
 pub mod ids;
 pub mod inventory;
