@@ -3,8 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic, missing_docs, reason = "a benchmark")]
 
+mod analytics;
+mod cache;
 mod limits;
 mod measure;
+mod sessions;
 
 use lab_server::Server;
 use measure::Row;
@@ -18,6 +21,10 @@ fn main() {
         let mut rows: Vec<Row> = Vec::new();
         // Each module adds its rows.
         rows.extend(limits::rows(&connection).await);
+        rows.extend(sessions::rows(&connection).await);
+        rows.extend(cache::rows(&connection).await);
+        // Each module adds its rows: rows.extend(cart::rows(&connection).await);
+        rows.extend(analytics::rows(&connection).await);
         drop(connection);
         println!(
             "{:<44} {:>8} {:>8}  {:<38} {:>6} {:>6}",

@@ -11,8 +11,11 @@
 
 mod active_users;
 mod analytics;
+mod autocomplete;
 mod bought_together;
+mod cache;
 mod engine;
+mod facets;
 mod flash_sale;
 mod funnel;
 mod interests;
@@ -22,6 +25,7 @@ mod notifications;
 mod popular_products;
 mod recent_views;
 mod recommendations;
+mod sessions;
 mod similar_customers;
 mod stock_feed;
 mod stores;
@@ -56,7 +60,10 @@ const PATTERNS: &[Pattern] = &[
     notifications::PATTERN,
     stores::PATTERN,
     stock_feed::PATTERN,
+    sessions::PATTERN,
+    cache::PATTERN,
 ];
+const PATTERNS: &[Pattern] = &[autocomplete::PATTERN, facets::PATTERN, recent_views::PATTERN];
 
 /// How many faults of one pattern go on at once.
 const AT_ONCE: usize = 4;
