@@ -42,6 +42,19 @@ use subject::{Fault, Pattern, Verdict};
 /// All patterns, in the order of the README's table.
 const PATTERNS: &[Pattern] = &[
     recent_views::PATTERN,
+    sessions::PATTERN,
+    cache::PATTERN,
+    limits::FIXED_WINDOW,
+    limits::SLIDING_LOG,
+    limits::SLIDING_COUNTER,
+    limits::TOKEN_BUCKET,
+    login_guard::PATTERN,
+    flash_sale::PATTERN,
+    notifications::PATTERN,
+    stock_feed::PATTERN,
+    stores::PATTERN,
+    autocomplete::PATTERN,
+    facets::PATTERN,
     interests::PATTERN,
     popular_products::PATTERN,
     bought_together::PATTERN,
@@ -51,19 +64,7 @@ const PATTERNS: &[Pattern] = &[
     weekly_metrics::PATTERN,
     funnel::PATTERN,
     active_users::PATTERN,
-    limits::FIXED_WINDOW,
-    limits::SLIDING_LOG,
-    limits::SLIDING_COUNTER,
-    limits::TOKEN_BUCKET,
-    login_guard::PATTERN,
-    flash_sale::PATTERN,
-    notifications::PATTERN,
-    stores::PATTERN,
-    stock_feed::PATTERN,
-    sessions::PATTERN,
-    cache::PATTERN,
 ];
-const PATTERNS: &[Pattern] = &[autocomplete::PATTERN, facets::PATTERN, recent_views::PATTERN];
 
 /// How many faults of one pattern go on at once.
 const AT_ONCE: usize = 4;
