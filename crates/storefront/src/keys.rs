@@ -5,7 +5,6 @@ mod cache;
 mod checkout;
 mod flash_sale;
 mod inventory;
-mod limits;
 mod notifications;
 mod recommendations;
 mod search;

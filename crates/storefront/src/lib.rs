@@ -10,7 +10,7 @@
 //! 6. [`session`], then [`cache`].
 //! 7. [`inventory`] holds stock; [`checkout`] makes an order of a cart with it.
 //! 8. [`recommendations`].
-//! 9. [`limits`] for callers and logins.
+//! 9. (Limits are in the crate `patterns`.)
 //! 10. [`flash_sale`], [`notifications`], [`stores`], [`stock_feed`]: what happens now.
 //! 11. [`autocomplete`] and [`facets`].
 //! 12. [`analytics`].
@@ -67,7 +67,6 @@ pub mod flash_sale;
 pub mod ids;
 pub mod inventory;
 pub mod keys;
-pub mod limits;
 pub mod money;
 pub mod names;
 pub mod notifications;

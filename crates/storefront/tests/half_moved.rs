@@ -8,15 +8,12 @@
 
 mod shop;
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
-use redis::Value;
 use shop::moving::HalfMoved;
 use shop::{Wire, in_every_shop_of, own_keys, sku, units};
 use storefront::flash_sale::{FlashSale, NewSale};
 use storefront::inventory::Level;
-use storefront::limits::{Algorithm, Attempt, Limit, Limiter, LoginGuard, RecordedTime, Window};
 use storefront::notifications::{Notifications, Sent};
 use storefront::recommendations::RecentViews;
 use storefront::stores::{Area, Hours, LocalTime, Place, Store, Stores};
@@ -149,40 +146,6 @@ async fn the_last_hold_expires_before_a_new_one_and_before_a_sweep() {
 }
 
 #[tokio::test]
-async fn a_log_of_which_everything_is_over_admits_again() {
-    let (wire, keys) = cluster().await;
-    let window = Window::new("moment", Duration::from_millis(5)).unwrap();
-    let limit = Limit::new(2, window).unwrap();
-    let limiter = Limiter::new(wire.clone(), keys, limit, Algorithm::SlidingLog).unwrap();
-    let caller = "key".parse().unwrap();
-    let _ = limiter.admit_many(&caller, NonZeroU32::new(2).unwrap()).await.unwrap();
-    // Its end is a millisecond after that of the window: so that it is met for sure, it gets a later one.
-    let key = limiter.key_of(&caller);
-    wire.send(&["ZADD", &key, "1", "long over"]).await;
-    wire.send(&["PERSIST", &key]).await;
-    tokio::time::sleep(Duration::from_millis(20)).await;
-    let moving = HalfMoved::slots_of([key]);
-    let _ = limiter.admit(&caller).await.unwrap();
-    drop(moving);
-}
-
-#[tokio::test]
-async fn a_recorded_window_is_over_and_the_next_begins() {
-    let (wire, keys) = cluster().await;
-    let limit = Limit::new(1, Window::new("moment", Duration::from_mins(1)).unwrap()).unwrap();
-    let time = RecordedTime::default();
-    let limiter =
-        Limiter::new(wire, keys, limit, Algorithm::FixedWindow).unwrap().on_recorded_time(time.clone());
-    let caller = "key".parse().unwrap();
-    assert!(limiter.admit(&caller).await.unwrap().admitted);
-    time.set(Duration::from_secs(61));
-    let moving = HalfMoved::slots_of([limiter.key_of(&caller)]);
-    assert!(limiter.admit(&caller).await.unwrap().admitted);
-    assert!(!limiter.admit(&caller).await.unwrap().admitted);
-    drop(moving);
-}
-
-#[tokio::test]
 async fn the_only_product_gets_another_name() {
     in_every_shop_of(Layout::Cluster, async |shop| {
         let mut product = shop.catalogue.get(&shop.product("a", "1").await).await.unwrap().unwrap();
@@ -236,34 +199,4 @@ async fn a_cart_is_viewed_whose_last_line_is_over() {
         assert_eq!((view.lines.len(), view.expires_in), (0, None), "{}", shop.kind);
     })
     .await;
-}
-
-/// The server sees the block when it looks for the keys of the script, and the script, which begins a moment later, does not:
-/// that is met about once in forty times. The attempt begins again, and waits until the slot has arrived.
-#[tokio::test]
-async fn a_pause_ends_between_the_servers_look_at_the_keys_and_the_script() {
-    let (wire, keys) = cluster().await;
-    let address = "203.0.113.7".parse().unwrap();
-    let (failed, block) = (keys.failed_login(address), keys.blocked_ip(address));
-    // Not counted by HalfMoved, which takes every script that misses a key for one that has emptied it.
-    let guard = LoginGuard::new(shop::bare_connection().await, keys);
-    for _ in 0..200 {
-        wire.send(&["SET", &failed, "5"]).await;
-        wire.send(&["SET", &block, "5"]).await;
-        let moving = HalfMoved::slots_of([&block]);
-        wire.send(&["PEXPIRE", &block, "8"]).await;
-        let attempts = async {
-            loop {
-                if let Attempt::Allowed { left, .. } = guard.attempt(address, None).await.unwrap() {
-                    return left;
-                }
-            }
-        };
-        let arrival = async {
-            tokio::time::sleep(Duration::from_millis(12)).await;
-            drop(moving);
-        };
-        assert_eq!(tokio::join!(attempts, arrival).0, 0);
-        assert_eq!(wire.send(&["GET", &failed]).await, Value::BulkString(b"6".to_vec()));
-    }
 }
