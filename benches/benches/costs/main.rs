@@ -7,6 +7,7 @@ mod analytics;
 mod cache;
 mod limits;
 mod measure;
+mod search;
 mod sessions;
 
 use lab_server::Server;
@@ -20,6 +21,7 @@ fn main() {
         let connection = client.get_multiplexed_async_connection().await.unwrap();
         let mut rows: Vec<Row> = Vec::new();
         // Each module adds its rows.
+        rows.extend(search::rows(&connection).await);
         rows.extend(limits::rows(&connection).await);
         rows.extend(sessions::rows(&connection).await);
         rows.extend(cache::rows(&connection).await);
