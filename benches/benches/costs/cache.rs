@@ -35,7 +35,8 @@ pub async fn rows(connection: &MultiplexedConnection) -> Vec<Row> {
             call: Box::new(|_| {
                 let (mut connection, key) = (connection.clone(), key.clone());
                 Box::pin(async move {
-                    let found: String = redis::cmd("GET").arg(&key).query_async(&mut connection).await.unwrap();
+                    let found: String =
+                        redis::cmd("GET").arg(&key).query_async(&mut connection).await.unwrap();
                     assert_eq!(found.trim_matches('"'), value);
                 })
             }),

@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic, missing_docs, reason = "a benchmark")]
 
+mod analytics;
 mod cache;
+mod limits;
 mod measure;
 mod sessions;
 
@@ -18,8 +20,11 @@ fn main() {
         let connection = client.get_multiplexed_async_connection().await.unwrap();
         let mut rows: Vec<Row> = Vec::new();
         // Each module adds its rows.
+        rows.extend(limits::rows(&connection).await);
         rows.extend(sessions::rows(&connection).await);
         rows.extend(cache::rows(&connection).await);
+        // Each module adds its rows: rows.extend(cart::rows(&connection).await);
+        rows.extend(analytics::rows(&connection).await);
         drop(connection);
         println!(
             "{:<44} {:>8} {:>8}  {:<38} {:>6} {:>6}",

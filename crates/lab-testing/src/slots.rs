@@ -63,7 +63,7 @@ impl SlotMover {
 }
 
 /// Whether slots move in all tests: `LAB_SLOTS_MOVE=1`.
-pub(crate) fn move_in_all_tests() -> bool {
+pub fn move_in_all_tests() -> bool {
     std::env::var_os("LAB_SLOTS_MOVE").is_some_and(|value| value == "1")
 }
 

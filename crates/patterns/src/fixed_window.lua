@@ -5,42 +5,44 @@
 ---- decide
 -- ARGV: cost, 'take' or 'peek', then for each limit its quota and its window in ms
 -- Replies ADMITTED or REFUSED, then for each limit the count, and the ms that are left of the window (0: none has begun).
-local cost, reply, healed = tonumber(ARGV[1]), {'ADMITTED'}, {}
+local cost, reply = tonumber(ARGV[1]), {'ADMITTED'}
 for i = 1, #KEYS do
-  local quota, window = tonumber(ARGV[2 * i + 1]), tonumber(ARGV[2 * i + 2])
   local count, left = 0, 0
   local stored = redis.call('GET', KEYS[i])
   if stored then
-    count, left = whole(stored, KEYS[i], 'is no count'), redis.call('PTTL', KEYS[i])
-    if left == 0 then
-      count = 0
-    elseif left < 0 or left > window then
-      -- Somebody made the key without a TTL, or the clock was set back. Either would refuse for far too long.
-      left, healed[i] = window, true
+    left = redis.call('PTTL', KEYS[i])
+    if left ~= 0 then
+      count = whole(stored, KEYS[i], 'is no count')
     end
   end
-  if count + cost > quota then
+  if count + cost > tonumber(ARGV[2 * i + 1]) then
     reply[1] = 'REFUSED'
   end
   reply[2 * i], reply[2 * i + 1] = count, left
 end
+if ARGV[2] == 'peek' then
+  return reply
+end
 
--- SET is the only command that writes, so a user who may not run it leaves no half of a decision.
-if ARGV[2] == 'take' then
+if #KEYS > 1 then
+  require_commands('SET', 'INCRBY')
+end
+for i = 1, #KEYS do
+  local count, left, window = reply[2 * i], reply[2 * i + 1], tonumber(ARGV[2 * i + 2])
   local admitted = reply[1] == 'ADMITTED'
-  for i = 1, #KEYS do
+  if admitted then
+    count = count + cost
+    reply[2 * i] = count
+  end
+  if left > 0 and left <= window then
     if admitted then
-      local count, begins = reply[2 * i] + cost, healed[i] or reply[2 * i] == 0
-      reply[2 * i] = count
-      if begins then
-        reply[2 * i + 1] = tonumber(ARGV[2 * i + 2])
-        redis.call('SET', KEYS[i], count, 'PX', ARGV[2 * i + 2])
-      else
-        redis.call('SET', KEYS[i], count, 'KEEPTTL')
-      end
-    elseif healed[i] then
-      redis.call('SET', KEYS[i], reply[2 * i], 'PX', ARGV[2 * i + 2])
+      redis.call('INCRBY', KEYS[i], ARGV[1])
     end
+  elseif admitted or left ~= 0 then
+    -- The window begins. Or it never ends, as somebody made the key without a TTL. Or it ends too late, as the clock was set back:
+    -- then it starts over with its count, even if the request is refused.
+    reply[2 * i + 1] = window
+    redis.call('SET', KEYS[i], count, 'PX', window)
   end
 end
 return reply

@@ -86,7 +86,8 @@ impl Algorithm for FixedWindowAlgorithm {
     }
 
     fn state(limit: &Limit, cost: u32, numbers: &[u64]) -> LimitState {
-        let (count, reset_after) = (numbers[0], Duration::from_millis(numbers[1]));
+        // A window that ends later, or never, starts over with the next request.
+        let (count, reset_after) = (numbers[0], Duration::from_millis(numbers[1].min(limit.window_ms())));
         let remaining = u64::from(limit.quota()).saturating_sub(count);
         LimitState {
             // At most the quota, so it fits.

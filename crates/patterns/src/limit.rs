@@ -242,7 +242,7 @@ pub trait Algorithm: Copy + std::fmt::Debug + Send + Sync + 'static {
     ///
     /// - KEYS: one for each limit
     /// - ARGV: cost, `take` or `peek`, then the [`arguments`](Self::arguments) of each limit
-    /// - reply: `ADMITTED` or `REFUSED`, then [`NUMBERS`](Self::NUMBERS) for each limit
+    /// - reply: `ADMITTED` or `REFUSED`, then [`NUMBERS`](Self::NUMBERS) for each limit; a negative one is read as `u64::MAX`
     fn decide() -> &'static Script;
 
     /// Gives back what a request took.
@@ -334,11 +334,12 @@ impl<C: ConnectionLike + Clone, A: Algorithm> Limiter<C, A> {
     /// Gives back what an admitted request took, for example because the work failed through no fault of the caller. Pick an ID for
     /// each refund: the same ID again gives nothing back, for [`REFUND_REMEMBERED`]. One round trip.
     ///
-    /// Returns whether it was given back by this call. A request is not given back if it was refused, if the limits no longer
-    /// count it, or if it was admitted without Redis.
+    /// Returns whether this call was the refund. A request is not given back if it was refused, if the limits no longer count it, if
+    /// it was admitted without Redis, or if another limiter admitted it.
     pub async fn refund(&self, caller: &str, decision: &Decision, id: &str) -> Result<bool, StoreError> {
         check_id(id)?;
-        if !decision.admitted || decision.cost == 0 || decision.unreachable.is_some() {
+        let is_ours = decision.policies == self.limits && decision.unreachable.is_none();
+        if !decision.admitted || decision.cost == 0 || !is_ours {
             return Ok(false);
         }
         let root = self.root(caller)?;
@@ -407,7 +408,7 @@ impl<C: ConnectionLike + Clone, A: Algorithm> Limiter<C, A> {
         for limit in &*self.limits {
             let mut numbers = [0; 3];
             for number in &mut numbers[..A::NUMBERS] {
-                *number = reply.next()?;
+                *number = u64::try_from(reply.next::<i64>()?).unwrap_or(u64::MAX);
             }
             states.push(A::state(limit, cost, &numbers[..A::NUMBERS]));
         }

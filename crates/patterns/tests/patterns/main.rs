@@ -7,21 +7,29 @@
 
 mod active_users;
 mod analytics;
+mod autocomplete;
 mod bought_together;
 mod cache;
+mod cart;
+mod catalog;
+mod checkout;
+mod facets;
+mod flash_sale;
 mod funnel;
 mod interests;
+mod inventory;
 mod limit_models;
 mod limits;
 mod login_guard;
+mod notifications;
 mod popular_products;
 mod product_vectors;
 mod recent_views;
 mod recommendations;
 mod sessions;
 mod similar_customers;
-mod virtual_clock;
-mod weekly_metrics;
+mod stock_feed;
+mod stores;
 
 use std::future::Future;
 
@@ -34,3 +42,6 @@ async fn with_slots_at_rest<F: Future<Output = ()>>(test: impl Fn(TestConnection
     test(TestConnection::resp3().await, prefix()).await;
     test(TestConnection::to_cluster(lab_testing::cluster()).await, prefix()).await;
 }
+mod users;
+mod virtual_clock;
+mod weekly_metrics;

@@ -76,8 +76,9 @@ impl Buyers {
             return Ok(Err(format!("a tent, because of ann; found {suggested:?}")));
         }
         Ok(match fault {
-            Fault::KeyLost(_) => Ok(Verdict::Contract("is not found until it is recorded again")),
-            Fault::WritesLost => Ok(Verdict::Contract("is not found until it is recorded again")),
+            Fault::KeyLost(_) | Fault::WritesLost => {
+                Ok(Verdict::Contract("is not found until it is recorded again"))
+            }
             _ if lost => Err("every purchase that was recorded".into()),
             _ => Ok(Verdict::Held),
         })
