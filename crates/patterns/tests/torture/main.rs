@@ -64,6 +64,19 @@ const PATTERNS: &[Pattern] = &[
     weekly_metrics::PATTERN,
     funnel::PATTERN,
     active_users::PATTERN,
+    limits::FIXED_WINDOW,
+    limits::SLIDING_LOG,
+    limits::SLIDING_COUNTER,
+    limits::TOKEN_BUCKET,
+    login_guard::PATTERN,
+    flash_sale::PATTERN,
+    notifications::PATTERN,
+    stores::PATTERN,
+    stock_feed::PATTERN,
+    sessions::PATTERN,
+    cache::PATTERN,
+    autocomplete::PATTERN,
+    facets::PATTERN,
 ];
 
 /// How many faults of one pattern go on at once.
