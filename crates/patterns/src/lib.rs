@@ -6,14 +6,11 @@
 //!
 //! In reading order:
 //!
-//! 1. [`key`] and [`script`]: how keys are named and scripts are run. Every pattern uses these two, and nothing else is shared.
-pub mod checkout;
-pub mod inventory;
 //! 1. [`key`] and [`script`]: how keys are named and scripts are run. [`money`]: whole cents.
 //! 2. [`recent_views`]: the simplest pattern, and the shape of all others.
 //! 3. [`users`], [`catalog`], [`cart`]: who buys, what there is, and what is about to be bought.
 //! 4. `sessions`, `cache`.
-//! 5. `inventory` holds stock, and `checkout` makes an order of lines with it.
+//! 5. [`inventory`] holds stock, and [`checkout`] makes an order of lines with it.
 //! 6. [`limit`]: what the limiters share. [`fixed_window`], [`sliding_log`], [`sliding_counter`], [`token_bucket`], and
 //!    [`login_guard`].
 //! 7. [`flash_sale`], [`notifications`], [`stock_feed`], [`stores`]: what happens now.
@@ -34,11 +31,13 @@ pub mod autocomplete;
 pub mod bought_together;
 pub mod cart;
 pub mod catalog;
+pub mod checkout;
 pub mod facets;
 pub mod fixed_window;
 pub mod flash_sale;
 pub mod funnel;
 pub mod interests;
+pub mod inventory;
 pub mod key;
 pub mod limit;
 pub mod login_guard;

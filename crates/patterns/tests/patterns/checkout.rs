@@ -300,7 +300,7 @@ async fn lines_that_make_no_order_and_orders_of_others_are_refused() {
 
 #[tokio::test]
 async fn an_order_takes_the_round_trips_it_states() {
-    everywhere(async |connection, prefix| {
+    crate::with_slots_at_rest(async |connection, prefix| {
         let sale = Sale::new(&connection, &prefix).await;
         // The server learns the scripts; the shop is not swept, so nobody has to be called.
         sale.place().await.unwrap();

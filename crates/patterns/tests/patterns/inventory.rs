@@ -657,7 +657,7 @@ async fn a_key_of_another_type_is_named_and_nothing_has_changed() {
 
 #[tokio::test]
 async fn each_operation_is_one_round_trip() {
-    everywhere(async |connection, prefix| {
+    crate::with_slots_at_rest(async |connection, prefix| {
         let inventory = stock(&connection, &prefix, 50).await;
         let trips = async |name: &str| {
             let reserve = connection.round_trips_of(inventory.reserve(PRODUCT, name, 1, LONG)).await;

@@ -5,18 +5,20 @@
     reason = "clippy's exemption for tests does not reach what they share or await"
 )]
 
-mod checkout;
-mod inventory;
 mod active_users;
 mod analytics;
 mod autocomplete;
 mod bought_together;
 mod cart;
 mod catalog;
+mod checkout;
+mod checkout;
 mod facets;
 mod flash_sale;
 mod funnel;
 mod interests;
+mod inventory;
+mod inventory;
 mod limit_models;
 mod limits;
 mod login_guard;

@@ -12,10 +12,12 @@
 mod active_users;
 mod analytics;
 mod bought_together;
+mod checkout;
 mod engine;
 mod flash_sale;
 mod funnel;
 mod interests;
+mod inventory;
 mod limits;
 mod login_guard;
 mod notifications;
@@ -38,6 +40,8 @@ use subject::{Fault, Pattern, Verdict};
 /// All patterns, in the order of the README's table.
 const PATTERNS: &[Pattern] = &[
     recent_views::PATTERN,
+    inventory::PATTERN,
+    checkout::PATTERN,
     interests::PATTERN,
     popular_products::PATTERN,
     bought_together::PATTERN,
