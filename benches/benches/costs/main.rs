@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic, missing_docs, reason = "a benchmark")]
 
+mod inventory;
 mod limits;
 mod measure;
 
@@ -17,6 +18,7 @@ fn main() {
         let connection = client.get_multiplexed_async_connection().await.unwrap();
         let mut rows: Vec<Row> = Vec::new();
         // Each module adds its rows.
+        rows.extend(inventory::rows(&connection).await);
         rows.extend(limits::rows(&connection).await);
         drop(connection);
         println!(

@@ -617,9 +617,9 @@ async fn no_order_is_charged_that_too_few_replicas_know() {
     let replicated = Replicated::start(1).unwrap();
     let connection = TestConnection::to_server(&replicated.primary).await;
     let sale = Sale::new(&connection, &prefix()).await;
-    let unsafe_now = sale.checkout.clone().with_replicas(2, SHORT);
+    let demanding = sale.checkout.clone().with_replicas(2, SHORT);
     for _ in 0..2 {
-        let unmet = unsafe_now.place(ID, OWNER, &lines(), &sale.bank).await;
+        let unmet = demanding.place(ID, OWNER, &lines(), &sale.bank).await;
         assert!(matches!(unmet, Err(CheckoutError::NotReplicated { .. })), "{unmet:?}");
     }
     assert_eq!(sale.bank.charges(), 0);

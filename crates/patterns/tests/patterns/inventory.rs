@@ -2,8 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use lab_server::{Replicated, Server};
-use lab_testing::faults::LossyProxy;
+use lab_server::{Proxy, Replicated, Server};
 use lab_testing::{TestConnection, everywhere, prefix, until};
 use patterns::inventory::{
     Alert, Extended, Inventory, InventoryError, Level, SetUp, Settled, StockUpdate, UPDATES_KEPT, shard,
@@ -416,7 +415,10 @@ async fn outbox_and_feed_stay_capped_without_a_sweeper() {
             join_all(changes).await;
         }
         assert!(connection.send::<usize>(&["LLEN", &key(&inventory, "outbox")]).await <= 1_200);
+        // What somebody else has put there is passed over.
+        connection.send::<()>(&["RPUSH", &key(&inventory, "outbox"), "junk"]).await;
         let updates = feed(&connection, &inventory).await;
+        assert_eq!(connection.send::<usize>(&["LLEN", &key(&inventory, "outbox")]).await, 0);
         assert_eq!(updates.len(), UPDATES_KEPT);
         assert!(updates.windows(2).all(|pair| pair[1].previous == pair[0].version), "without a gap");
         let last = updates.last().unwrap();
@@ -746,12 +748,13 @@ async fn a_user_who_lacks_one_command_changes_nothing() {
 /// every moment all units are somewhere.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rush_over_breaking_connections_sells_each_unit_once() {
-    let proxy = LossyProxy::in_front_of(lab_testing::server(), 25).await;
+    let proxy = Proxy::in_front_of(lab_testing::server()).unwrap();
+    proxy.cut_replies(25);
     let prefix = prefix();
     let watch = stock(&TestConnection::server().await, &prefix, 100).await;
     let mut buyers = JoinSet::new();
     for buyer in 0..150_u32 {
-        let inventory = Inventory::new(TestConnection::reconnecting(proxy.url()).await, &prefix);
+        let inventory = Inventory::new(TestConnection::reconnecting(&proxy.url()).await, &prefix);
         buyers.spawn(async move {
             for attempt in 0.. {
                 let id = format!("{buyer}-{attempt}");

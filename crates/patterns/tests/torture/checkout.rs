@@ -142,9 +142,13 @@ impl Orders {
         if matches!(fault, Fault::WritesLost | Fault::KeyLost(_)) {
             for id in &asked {
                 match checkout.resume(id, &self.bank).await {
-                    Ok(_) | Err(CheckoutError::Cancelled(_) | CheckoutError::UnknownOrder(_)) => {}
                     // A finished order that was lost is in nobody's list: that it is asked for here refunds it.
-                    Err(CheckoutError::OrderLost(_)) => {}
+                    Ok(_)
+                    | Err(
+                        CheckoutError::Cancelled(_)
+                        | CheckoutError::UnknownOrder(_)
+                        | CheckoutError::OrderLost(_),
+                    ) => {}
                     Err(error) => return Err(error.into()),
                 }
             }
