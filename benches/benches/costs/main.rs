@@ -4,8 +4,11 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic, missing_docs, reason = "a benchmark")]
 
 mod inventory;
+mod analytics;
+mod cache;
 mod limits;
 mod measure;
+mod sessions;
 
 use lab_server::Server;
 use measure::Row;
@@ -20,6 +23,10 @@ fn main() {
         // Each module adds its rows.
         rows.extend(inventory::rows(&connection).await);
         rows.extend(limits::rows(&connection).await);
+        rows.extend(sessions::rows(&connection).await);
+        rows.extend(cache::rows(&connection).await);
+        // Each module adds its rows: rows.extend(cart::rows(&connection).await);
+        rows.extend(analytics::rows(&connection).await);
         drop(connection);
         println!(
             "{:<44} {:>8} {:>8}  {:<38} {:>6} {:>6}",

@@ -9,45 +9,44 @@
 
 ---- record
 -- KEYS: metrics, IDs, visitors
--- ARGV: event ID, visitor or '', ms a day is open, ms it is kept, most IDs, then metric and amount of each
-local now, open_for = now_ms(), tonumber(ARGV[3])
-local fields = {':closes'}
-for i = 6, #ARGV, 2 do
-  fields[#fields + 1] = ARGV[i]
-end
-local stored = redis.call('HMGET', KEYS[1], unpack(fields))
+-- ARGV: event ID, visitor or '', ms a day is open, ms it is kept, most IDs, number of metrics, metrics, amount of each
+local now, open_for, metrics = now_ms(), tonumber(ARGV[3]), tonumber(ARGV[6])
+local stored = redis.call('HMGET', KEYS[1], ':closes', unpack(ARGV, 7, 6 + metrics))
 local ids = redis.call('SCARD', KEYS[2])
-local known = redis.call('SISMEMBER', KEYS[2], ARGV[1])
-redis.call('STRLEN', KEYS[3])
+local visitors = redis.call('STRLEN', KEYS[3])
 local closes = stored[1] and whole(stored[1], KEYS[1], ':closes')
 if closes and closes <= now then
   return {'TOO_LATE'}
-elseif known == 1 then
+elseif redis.call('SISMEMBER', KEYS[2], ARGV[1]) == 1 then
   return {'DUPLICATE'}
 elseif ids >= tonumber(ARGV[5]) then
   return {'FULL'}
 end
-for i = 2, #fields do
-  local had = stored[i] or '0'
+for i = 1, metrics do
+  local had = stored[i + 1] or '0'
   if not string.find(had, '^%-?%d+$') then
-    error({err = 'MALFORMED ' .. KEYS[1] .. ' ' .. fields[i]})
+    error({err = 'MALFORMED ' .. KEYS[1] .. ' ' .. ARGV[6 + i]})
   end
   -- The numbers of a script are exact below 2^53.
-  if math.abs(had + ARGV[2 * i + 3]) >= 9007199254740992 then
-    return {'OVERFLOW', fields[i]}
+  if math.abs(had + ARGV[6 + metrics + i]) >= 9007199254740992 then
+    return {'OVERFLOW', ARGV[6 + i]}
   end
 end
 
-require_commands('PFADD', 'SADD', 'HSET', 'HINCRBY', 'PEXPIRE', 'PEXPIREAT')
+local begins = not closes or closes > now + open_for or ids == 0 or visitors == 0 and ARGV[2] ~= ''
+require_commands('PFADD', 'SADD', 'HINCRBY')
+if begins then
+  require_commands('HSET', 'PEXPIRE', 'PEXPIREAT')
+end
 -- PFADD first: it alone can still fail, if the text there is no HyperLogLog.
-if ARGV[2] ~= '' and redis.call('PFADD', KEYS[3], ARGV[2]) == 1 then
-  redis.call('PEXPIRE', KEYS[3], ARGV[4], 'NX')
+if ARGV[2] ~= '' then
+  redis.call('PFADD', KEYS[3], ARGV[2])
 end
 redis.call('SADD', KEYS[2], ARGV[1])
-for i = 6, #ARGV, 2 do
-  redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1])
+for i = 7, 6 + metrics do
+  redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[metrics + i])
 end
-if not closes or closes > now + open_for or ids == 0 then
+if begins then
   if closes and ids == 0 or not closes and ids > 0 then
     redis.call('HSET', KEYS[1], ':inexact', '1')
   end
@@ -55,6 +54,9 @@ if not closes or closes > now + open_for or ids == 0 then
   closes = math.min(closes or now + open_for, now + open_for)
   redis.call('HSET', KEYS[1], ':closes', string.format('%.0f', closes))
   redis.call('PEXPIRE', KEYS[1], ARGV[4], 'NX')
+  if ARGV[2] ~= '' then
+    redis.call('PEXPIRE', KEYS[3], ARGV[4], 'NX')
+  end
   -- Later than the day closes, so that the IDs are there as long as they are needed.
   redis.call('PEXPIREAT', KEYS[2], string.format('%.0f', closes + 60000))
 end

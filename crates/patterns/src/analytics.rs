@@ -251,12 +251,16 @@ impl<C: ConnectionLike + Clone> Analytics<C> {
             .arg(visitor)
             .arg(milliseconds(self.open_for))
             .arg(self.keep_ms())
-            .arg(self.max_events);
+            .arg(self.max_events)
+            .arg(metrics.len());
+        for (metric, _) in metrics {
+            call = call.arg(*metric);
+        }
         for (metric, amount) in metrics {
             if !(-MAX_EXACT..=MAX_EXACT).contains(amount) {
                 return Err(RecordError::Overflow { metric: (*metric).to_owned() });
             }
-            call = call.arg(*metric).arg(*amount);
+            call = call.arg(*amount);
         }
         let mut reply: Reply = call.run(&self.connection).await?;
         match reply.outcome.as_str() {

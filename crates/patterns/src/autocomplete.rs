@@ -18,13 +18,12 @@
 //!   [`MAX_HITS`] terms in alphabetical order, so of more hits than that, it may miss a popular one.
 //! - **Cost**: one round trip for each call. A change writes at most 74 lines and removes as many, each O(log lines), however
 //!   large the catalog is. A suggestion is one ZRANGE of what is shown; a longer prefix is a script over at most 1,000 terms.
-//! - **Memory**: for a name of three words, about 25 lines of about 100 bytes each. With
-//!   [`Autocomplete::with_listed_characters`] 0, it is a seventh. Nothing expires.
-//! - **Faults**: a change that is sent twice changes nothing else. If the key is evicted (use `noeviction`) or a failover loses
-//!   the last changes, those products are not suggested, or not under their new names, until they are put again. Nothing else
-//!   goes wrong, because everything about a product is in this one key. Removing works when memory is full. A cluster that
-//!   moves slots key by key moves the index in one piece; for a large catalog, make one index for each category, each with
-//!   its own prefix. No time is stored.
+//! - **Memory**: for a name of three words, about 25 lines and 3 kB. With [`Autocomplete::with_listed_characters`] 0, it is a
+//!   fifth. Nothing expires.
+//! - **Faults**: a change that is sent twice changes nothing else. If the key is evicted (use `noeviction`), or if a failover
+//!   loses the last changes, the index is as it was before them: put those products again. Nothing else goes wrong, because
+//!   everything about a product is in this one key. Removing works when memory is full. Redis Cluster moves a key in one piece,
+//!   which takes a large catalog long: make an index for each category or language, each with its own prefix. No time is stored.
 //!
 //! ```
 //! use patterns::autocomplete::Autocomplete;

@@ -200,8 +200,8 @@ return {'EMPTIED'}
 ---- page
 -- A page of the products that fit a selection, and the counts of every facet, each without what is selected in it.
 --
--- KEYS: products, ids, brands, categories, rows, bits, two keys for intermediate results, which are not replicated and are deleted
---   in the end
+-- KEYS: products, ids, brands, categories, rows, bits, three keys for intermediate results, which are not replicated and are
+--   deleted in the end
 -- ARGV: offset, limit, 'ascending' or 'descending', the rows of the order from the most significant bit on, the row of one star,
 --   the row of a price's lowest bit and how many follow, how many brands and categories are counted, then five lists, each
 --   after its length: selected brands, categories, stars, pairs of prices (from the first to below the second), the prices at
@@ -212,7 +212,7 @@ end
 if total == 0 then
   return {'EMPTY'}
 end
-local first, second = KEYS[7], KEYS[8]
+local first, second, third = KEYS[7], KEYS[8], KEYS[9]
 local offset, limit, descending = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == 'descending'
 local star_row, price_row, price_bits, max_counted = ARGV[5] + 0, ARGV[6] + 0, ARGV[7] + 0, tonumber(ARGV[8])
 local argument = 8
@@ -228,10 +228,11 @@ end
 local selected_brands, selected_categories, selected_stars = next_list(), next_list(), next_list()
 local price_ranges, bands = next_list(), next_list()
 
-require_commands('DEL', 'SET', 'BITOP')
--- Intermediate results are nobody else's business. DEL first, so that pages work when memory is full.
+-- Intermediate results are written, so the commands that read from here on count, too. DEL first, so that pages work when memory
+-- is full.
+require_commands('DEL', 'SET', 'GET', 'GETRANGE', 'BITOP', 'BITCOUNT', 'HMGET', 'ZRANGE', 'ZSCORE')
 redis.set_repl(redis.REPL_NONE)
-redis.call('DEL', first, second)
+redis.call('DEL', first, second, third)
 
 -- All rows are read up to the last product.
 local everything = redis.call('GETRANGE', bits, 0, ROW - 1)
@@ -242,40 +243,63 @@ local function row(number)
   return redis.call('GETRANGE', bits, number * ROW, number * ROW + width - 1)
 end
 
--- AND, OR, or XOR of two bitmaps.
-local function combine(how, a, b)
-  redis.call('SET', first, a)
-  redis.call('SET', second, b)
-  redis.call('BITOP', how, second, first, second)
-  return redis.call('GET', second)
+-- The result is put into the first key, and combined with one bitmap after the other.
+local function begin(bitmap)
+  redis.call('SET', first, bitmap)
+end
+local function combine(how, bitmap)
+  redis.call('SET', second, bitmap)
+  redis.call('BITOP', how, first, first, second)
+end
+local function result()
+  return redis.call('GET', first)
 end
 
 local function union(numbers)
-  local set = nothing
+  begin(nothing)
   for _, number in ipairs(numbers) do
-    set = combine('OR', set, row(number))
+    combine('OR', row(number))
   end
-  return set
+  return result()
 end
 
--- The products that cost at least this much: from the lowest bit of the price up, a 1 demands a 1, and a 0 is happy with any
--- price that has a 1 there.
-local function costing(cents)
-  redis.call('SET', first, everything)
-  for bit = 0, price_bits - 1 do
-    redis.call('SET', second, row(price_row + bit))
-    redis.call('BITOP', math.floor(cents / 2 ^ bit) % 2 == 1 and 'AND' or 'OR', first, first, second)
+-- The products that cost at least this much: from the lowest bit of the price up, a 1 demands a 1, and a 0 also takes any price
+-- that has a 1 there.
+local price_rows = {}
+for bit = price_bits - 1, 0, -1 do
+  local from = (price_row + bit) * ROW
+  -- No price is that high.
+  if #price_rows == 0 and redis.call('BITCOUNT', bits, from, from + ROW - 1) == 0 then
+    price_bits = bit
+  else
+    price_rows[#price_rows + 1] = row(price_row + bit)
   end
-  return cents < 2 ^ price_bits and redis.call('GET', first) or nothing
+end
+local function costing(cents)
+  if cents >= 2 ^ price_bits then
+    return nothing
+  end
+  begin(everything)
+  local lowest = 0
+  while cents % 2 ^ (lowest + 1) == 0 and lowest < price_bits do
+    lowest = lowest + 1
+  end
+  for bit = lowest, price_bits - 1 do
+    combine(math.floor(cents / 2 ^ bit) % 2 == 1 and 'AND' or 'OR', price_rows[price_bits - bit])
+  end
+  return result()
 end
 
 -- What each facet lets through; nil if nothing is selected in it.
 local passing = {}
 local function of_values(facet, selected)
-  local numbers = {}
-  for _, value in ipairs(selected) do
+  local fields, numbers = {}, {}
+  for i, value in ipairs(selected) do
+    fields[i] = facet .. value
+  end
+  for _, number in pairs(redis.call('HMGET', rows, unpack(fields))) do
     -- A value that no product has adds nothing.
-    numbers[#numbers + 1] = tonumber(redis.call('HGET', rows, facet .. value))
+    numbers[#numbers + 1] = tonumber(number)
   end
   return union(numbers)
 end
@@ -295,31 +319,42 @@ end
 if price_ranges then
   passing.price = nothing
   for i = 1, #price_ranges, 2 do
-    local range = combine('XOR', costing(tonumber(price_ranges[i])), costing(tonumber(price_ranges[i + 1])))
-    passing.price = combine('OR', passing.price, range)
+    local at_least, above = costing(tonumber(price_ranges[i])), costing(tonumber(price_ranges[i + 1]))
+    begin(at_least)
+    combine('XOR', above)
+    combine('OR', passing.price)
+    passing.price = result()
   end
 end
 local function passing_all_but(facet)
-  local set = everything
+  begin(everything)
   for other, bitmap in pairs(passing) do
     if other ~= facet then
-      set = combine('AND', set, bitmap)
+      combine('AND', bitmap)
     end
   end
-  return set
+  return result()
 end
 
--- Sets what is counted, and counts how much of it is in a bitmap.
-local function count_in(set)
-  redis.call('SET', first, set)
+-- Counts what passes all facets but this one, from then on.
+local everything_passes
+local function count_without(facet)
+  everything_passes = next(passing) == nil or passing[facet] ~= nil and next(passing, next(passing)) == nil
+  begin(passing_all_but(facet))
 end
 local function count(bitmap)
   redis.call('SET', second, bitmap)
   redis.call('BITOP', 'AND', second, first, second)
   return redis.call('BITCOUNT', second)
 end
+local function count_row(number)
+  if everything_passes then
+    return redis.call('BITCOUNT', bits, number * ROW, number * ROW + ROW - 1)
+  end
+  return count(row(number))
+end
 
-local function counts_of(facet, values, selected)
+local function count_values(facet, values, selected)
   local names, listed = redis.call('ZRANGE', values, 0, max_counted - 1, 'REV'), {}
   for _, name in ipairs(names) do
     listed[name] = true
@@ -329,52 +364,47 @@ local function counts_of(facet, values, selected)
       names[#names + 1] = name
     end
   end
-  count_in(passing_all_but(facet))
-  local counts = {}
-  for _, name in ipairs(names) do
-    local products_left = count(row(redis.call('HGET', rows, facet .. ':' .. name)))
+  local fields, counts = {}, {}
+  for i, name in ipairs(names) do
+    fields[i] = facet .. ':' .. name
+  end
+  count_without(facet)
+  for i, number in ipairs(redis.call('HMGET', rows, unpack(fields))) do
+    local products_left = number and count_row(number) or 0
     if products_left > 0 then
-      counts[#counts + 1] = name
+      counts[#counts + 1] = names[i]
       counts[#counts + 1] = products_left
     end
   end
   return counts
 end
-local brand_counts = counts_of('brand', brands, selected_brands)
-local category_counts = counts_of('category', categories, selected_categories)
-
-local at_least = {}
+local brand_counts = count_values('brand', brands, selected_brands)
+local category_counts = count_values('category', categories, selected_categories)
+local at_least, price_counts, star_counts = {everything}, {}, {}
 for i, cents in ipairs(bands) do
-  at_least[i] = costing(tonumber(cents))
+  at_least[i + 1] = costing(tonumber(cents))
 end
-local price_counts = {}
-count_in(passing_all_but('price'))
-price_counts[1] = count(everything)
+count_without('price')
 for i, bitmap in ipairs(at_least) do
-  price_counts[i + 1] = count(bitmap)
+  price_counts[i] = count(bitmap)
 end
-local star_counts = {}
-count_in(passing_all_but('stars'))
+count_without('stars')
 for stars = 1, 5 do
-  star_counts[stars] = count(row(star_row + stars - 1))
+  star_counts[stars] = count_row(star_row + stars - 1)
 end
 
-local left = passing_all_but(nil)
-count_in(left)
-local left_count = count(everything)
 
--- The columns of a bitmap's bits, from one position on.
-local function columns_of(set, from, how_many)
-  redis.call('SET', first, set)
+-- The columns of the result's bits, from one position on.
+local function columns_of_result(from, how_many)
   local byte = 0
   while true do
-    local skipped = redis.call('BITCOUNT', first, byte, byte + 63)
-    if skipped > from or byte >= width then
+    local before = redis.call('BITCOUNT', first, byte, byte + 63)
+    if before > from or byte >= width then
       break
     end
-    from, byte = from - skipped, byte + 64
+    from, byte = from - before, byte + 64
   end
-  local columns = {}
+  local set, columns = result(), {}
   byte = string.find(set, '[^%z]', byte + 1)
   while byte and #columns < how_many do
     local value = string.byte(set, byte)
@@ -402,43 +432,62 @@ local order = {}
 for number in string.gmatch(ARGV[4], '%d+') do
   order[#order + 1] = tonumber(number)
 end
-local parts = {{set = left, size = left_count, bit = 1}}
+begin(passing_all_but(nil))
+local left_count = redis.call('BITCOUNT', first)
 local columns, skip, skip_in_reply = {}, offset, 0
-while #parts > 0 and #columns < limit + skip_in_reply do
-  local part = table.remove(parts)
-  local set, size, bit = part.set, part.size, part.bit
+-- The part that is the result now, and those after it.
+local size, bit, later = left_count, 1, {}
+while size and #columns < limit + skip_in_reply do
+  local wanted = skip + limit + skip_in_reply - #columns
+  local is_done = size <= skip or size <= limit or not order[bit]
   if size <= skip then
     skip = skip - size
-  elseif size <= limit then
-    for _, column in ipairs(columns_of(set, 0, size)) do
+  elseif is_done then
+    local is_small = size <= limit
+    -- If it is not small, all of them are equal, so that they are in the order of their columns.
+    local taken = columns_of_result(is_small and 0 or skip, is_small and size or wanted - skip)
+    for _, column in ipairs(taken) do
       columns[#columns + 1] = column
     end
-    skip, skip_in_reply = 0, skip_in_reply + skip
-  elseif not order[bit] then
-    -- All of them are equal, so that they are in the order of their columns.
-    for _, column in ipairs(columns_of(set, skip, limit + skip_in_reply - #columns)) do
-      columns[#columns + 1] = column
-    end
-    skip = 0
+    skip, skip_in_reply = 0, skip_in_reply + (is_small and skip or 0)
   else
-    local from = order[bit] * ROW
-    local ones = redis.call('BITCOUNT', bits, from, from + ROW - 1)
-    local with, with_count = nothing, 0
-    if ones > 0 then
-      with = combine('AND', set, row(order[bit]))
-      with_count = redis.call('BITCOUNT', second)
+    local from, ones = order[bit] * ROW, 0
+    if redis.call('BITCOUNT', bits, from, from + ROW - 1) > 0 then
+      redis.call('SET', second, row(order[bit]))
+      redis.call('BITOP', 'AND', third, first, second)
+      ones = redis.call('BITCOUNT', third)
     end
-    if with_count == 0 or with_count == size then
-      parts[#parts + 1] = {set = set, size = size, bit = bit + 1}
-    else
-      local without = {set = combine('XOR', set, with), size = size - with_count, bit = bit + 1}
-      with = {set = with, size = with_count, bit = bit + 1}
-      parts[#parts + 1] = descending and without or with
-      parts[#parts + 1] = descending and with or without
+    bit = bit + 1
+    if ones > 0 and ones < size then
+      local front = descending and ones or size - ones
+      local ones_next = (front > skip) == descending
+      if front > skip and front < wanted then
+        if descending then
+          redis.call('BITOP', 'XOR', second, first, third)
+        end
+        later[#later + 1] = {redis.call('GET', descending and second or third), size - front, bit}
+      end
+      if front <= skip then
+        skip, front = skip - front, size - front
+      end
+      size = front
+      if ones_next then
+        first, third = third, first
+      else
+        redis.call('BITOP', 'XOR', first, first, third)
+      end
+    end
+  end
+  if is_done then
+    local part = table.remove(later)
+    size, bit = nil, nil
+    if part then
+      begin(part[1])
+      size, bit = part[2], part[3]
     end
   end
 end
-redis.call('DEL', first, second)
+redis.call('DEL', first, second, third)
 
 local page = {}
 if #columns > 0 then

@@ -26,7 +26,7 @@ elseif on_waitlist ~= tonumber(sale[3]) then
   return {'WAITLIST_LOST'}
 end
 local left, sold, waiting, numbers = tonumber(sale[1]), tonumber(sale[2]), on_waitlist, tonumber(sale[4])
-local ends, kept_until = whole(sale[6] or '', KEYS[1], 'ends'), sale[9] or '0'
+local ends, kept_until = whole(sale[6] or '', KEYS[1], 'ends'), whole(sale[9] or '', KEYS[1], 'kept_until')
 local have, orders, ticket = string.match(bought[1] or '0:0', '^(%d+):(%d+):?(.*)$')
 if not have then
   error({err = 'MALFORMED ' .. KEYS[2] .. ' ' .. ARGV[1]})

@@ -10,6 +10,7 @@
 //! 2. [`recent_views`]: the simplest pattern, and the shape of all others.
 //! 3. [`users`], [`catalog`], [`cart`]: who buys, what there is, and what is about to be bought.
 //! 4. `sessions`, `cache`.
+//! 4. [`sessions`], [`cache`].
 //! 5. [`inventory`] holds stock, and [`checkout`] makes an order of lines with it.
 //! 6. [`limit`]: what the limiters share. [`fixed_window`], [`sliding_log`], [`sliding_counter`], [`token_bucket`], and
 //!    [`login_guard`].
@@ -29,6 +30,7 @@ pub mod active_users;
 pub mod analytics;
 pub mod autocomplete;
 pub mod bought_together;
+pub mod cache;
 pub mod cart;
 pub mod catalog;
 pub mod checkout;
@@ -48,6 +50,7 @@ pub mod product_vectors;
 pub mod recent_views;
 pub mod recommendations;
 pub mod script;
+pub mod sessions;
 pub mod similar_customers;
 pub mod sliding_counter;
 pub mod sliding_log;

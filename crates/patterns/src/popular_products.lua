@@ -27,13 +27,17 @@ if score and score < 2 ^ 52 then
   view = high + math.log(1 + 2 ^ (low - high)) / math.log(2)
 end
 
-require_commands('ZADD', 'ZREMRANGEBYRANK', 'HSET', 'PEXPIRE')
-redis.call('ZADD', KEYS[1], string.format('%.17g', view), ARGV[1])
+local full, refresh = size >= most * 1.1, not at or at > now or now - at > 60000 or size == 0
+require_commands('ZADD')
+if full or refresh then
+  require_commands('ZREMRANGEBYRANK', 'HSET', 'PEXPIRE')
+end
+redis.call('ZADD', KEYS[1], view, ARGV[1])
 -- A tenth more than there may be, so that a newcomer has time to gather views.
-if size >= most * 1.1 then
+if full then
   redis.call('ZREMRANGEBYRANK', KEYS[1], 0, math.min(size - most, 1000) - 1)
 end
-if not at or at > now or now - at > 60000 or size == 0 then
+if refresh then
   redis.call('HSET', KEYS[2], 'at', string.format('%.0f', now), 'ahead', string.format('%.0f', ahead))
   -- After 64 half-lives nothing is left of a view.
   local ttl = string.format('%.0f', math.max(64 * half_life, 86400000))

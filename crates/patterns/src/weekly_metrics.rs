@@ -15,7 +15,7 @@
 //! - **Promise**: if all days were closed, the numbers are exact and final ([`Metrics::closed`]). Otherwise each day is as it was
 //!   at a moment during the call: every event that was acknowledged before the call is in it, once. The metrics and visitors of
 //!   a week are replaced in one step, and so are its products: nobody sees half of a week.
-//! - **Cost**: four round trips, and one more for each further 1,000 products of a day. No step reads more than 1,000 products.
+//! - **Cost**: four round trips, and one more for each further 500 products of a day. No step reads or writes more than 1,000 products.
 //! - **Memory**: one Hash, 12 kB of visitors, and 1,000 products for each week, for 400 days after it was added up.
 //! - **Faults**: add it up again at any time; a week is what its days are when it is added up. If it is lost, do it again, as long as
 //!   its days are there.
@@ -55,7 +55,7 @@ use crate::script::{Reply, Script, StoreError, join_all, send, send_all};
 /// The most days of one week.
 pub const MAX_DAYS: usize = 366;
 /// How many products one step reads.
-const BATCH: usize = 1_000;
+const BATCH: usize = 500;
 /// The largest sum, 2^53 - 1: see [`Metrics::values`].
 const MAX_EXACT: i64 = (1 << 53) - 1;
 

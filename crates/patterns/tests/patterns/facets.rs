@@ -165,7 +165,7 @@ async fn assert_pages(
 
 /// The keys hold what follows from the model, and nothing else.
 async fn assert_no_ghosts(connection: &TestConnection, facets: &Facets<TestConnection>, model: &Model) {
-    let [products, ids, brands, categories, rows, bits, first, second] = facets.keys().unwrap();
+    let [products, ids, brands, categories, rows, bits, first, second, third] = facets.keys().unwrap();
     assert_eq!(connection.send::<u64>(&["HLEN", &products]).await, model.len() as u64);
     assert_eq!(connection.send::<u64>(&["HLEN", &ids]).await, model.len() as u64);
     let counts =
@@ -173,11 +173,10 @@ async fn assert_no_ghosts(connection: &TestConnection, facets: &Facets<TestConne
     assert_eq!(connection.send::<usize>(&["HLEN", &rows]).await, counts[0].len() + counts[1].len());
     for (key, counts) in [&brands, &categories].into_iter().zip(counts) {
         let stored: Vec<(String, f64)> = connection.send(&["ZRANGE", key, "0", "-1", "WITHSCORES"]).await;
-        let stored = stored
-            .into_iter()
-            .map(|(value, count)| (value.replace("\\n", "\n").replace("\\\\", "\\"), count as u64));
-        let stored: BTreeMap<String, u64> = stored.collect();
-        assert_eq!(stored, counts.into_iter().map(|(value, count)| (value.clone(), count)).collect());
+        let text = |value: String| value.replace("\\n", "\n").replace("\\\\", "\\");
+        let stored: BTreeMap<String, f64> =
+            stored.into_iter().map(|(value, count)| (text(value), count)).collect();
+        assert_eq!(stored, counts.into_iter().map(|(value, count)| (value.clone(), count as f64)).collect());
     }
     // One bit for each product in its row of products, in those that its record names, and in those of its values; and one for
     // each value that has a row.
@@ -186,7 +185,7 @@ async fn assert_no_ghosts(connection: &TestConnection, facets: &Facets<TestConne
         records.iter().map(|record| record.split('\n').nth(1).unwrap().split(' ').count() + 2).sum();
     let taken: usize = connection.send(&["HLEN", &rows]).await;
     assert_eq!(connection.send::<usize>(&["BITCOUNT", &bits]).await, named + taken);
-    assert_eq!(connection.send::<u64>(&["EXISTS", &first, &second]).await, 0);
+    assert_eq!(connection.send::<u64>(&["EXISTS", &first, &second, &third]).await, 0);
     if model.is_empty() {
         assert_eq!(connection.send::<u64>(&["EXISTS", &bits, &brands, &categories]).await, 0);
     }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lab_testing::faults::lossy_proxy;
-use lab_testing::slots::{MovingSlots, move_in_all_tests};
+use lab_testing::slots::{HalfMovedSlots, MovingSlots, move_in_all_tests};
 use lab_testing::{TestConnection, everywhere, prefix, until};
 use patterns::flash_sale::{
     FlashSale, FlashSaleError, GaveBack, Lost, MAX_CAP, MAX_ORDERS, Place, Plan, Purchase, Receipt,
@@ -507,5 +507,28 @@ async fn exactly_the_units_are_sold_and_the_first_are_served_while_slots_move() 
             wait_and_be_served(&connections, &connections[0], &prefix).await;
         }
         assert!(moving.end() > 1);
+    }
+}
+
+/// While its slot is on its way, a script that touches a key which it has emptied fails in its middle.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_who_wait_are_served_and_leave_while_their_slot_is_on_its_way() {
+    for leaving in [false, true] {
+        let sales = FlashSale::new(TestConnection::cluster().await, &prefix());
+        opened(&sales, 2, 2, 9).await;
+        sales.buy(SALE, "ann", 2, "a").await.unwrap();
+        sales.buy(SALE, "bob", 1, "b").await.unwrap();
+        let keys = sales.keys(SALE).unwrap();
+        let moving = HalfMovedSlots::of([&keys[0]]);
+        let served = if leaving {
+            sales.leave(SALE, "bob").await.unwrap().len()
+        } else {
+            sales.give_back(SALE, "ann", "a").await.unwrap().served.len()
+        };
+        drop(moving);
+        assert_eq!(served, usize::from(!leaving));
+        let sale = sales.sale(SALE).await.unwrap().unwrap();
+        assert_eq!((sale.left, sale.sold, sale.waiting), if leaving { (0, 2, 0) } else { (1, 1, 0) });
+        assert_eq!(sales.place(SALE, "bob").await.unwrap(), None);
     }
 }

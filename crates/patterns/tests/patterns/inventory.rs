@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use lab_server::{Proxy, Replicated, Server};
+use lab_server::{Replicated, Server};
+use lab_testing::faults::lossy_proxy;
 use lab_testing::{TestConnection, everywhere, prefix, until};
 use patterns::inventory::{
     Alert, Extended, Inventory, InventoryError, Level, SetUp, Settled, StockUpdate, UPDATES_KEPT, shard,
@@ -573,7 +574,7 @@ async fn a_product_that_cannot_be_swept_does_not_keep_others_from_it() {
     everywhere(async |connection, prefix| {
         let inventory = stock(&connection, &prefix, 5).await;
         // In the same shard.
-        let other = (0..).map(|n| n.to_string()).find(|name| shard(name) == shard(PRODUCT)).unwrap();
+        let other = (0..1_000).map(|n| n.to_string()).find(|name| shard(name) == shard(PRODUCT)).unwrap();
         inventory.set_up(&other, 5, None).await.unwrap();
         inventory.reserve(&other, "ann", 2, SHORT).await.unwrap();
         connection.send::<()>(&["HSET", &key(&inventory, "ledger"), "free", "somebody else's"]).await;
@@ -748,8 +749,7 @@ async fn a_user_who_lacks_one_command_changes_nothing() {
 /// every moment all units are somewhere.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rush_over_breaking_connections_sells_each_unit_once() {
-    let proxy = Proxy::in_front_of(lab_testing::server()).unwrap();
-    proxy.cut_replies(25);
+    let proxy = lossy_proxy(lab_testing::server(), 25);
     let prefix = prefix();
     let watch = stock(&TestConnection::server().await, &prefix, 100).await;
     let mut buyers = JoinSet::new();

@@ -9,6 +9,7 @@ mod active_users;
 mod analytics;
 mod autocomplete;
 mod bought_together;
+mod cache;
 mod cart;
 mod catalog;
 mod checkout;
@@ -24,6 +25,11 @@ mod notifications;
 mod popular_products;
 mod product_vectors;
 mod recent_views;
+mod recommendations;
+mod sessions;
+mod similar_customers;
+mod stock_feed;
+mod stores;
 
 use std::future::Future;
 
@@ -36,10 +42,6 @@ async fn with_slots_at_rest<F: Future<Output = ()>>(test: impl Fn(TestConnection
     test(TestConnection::resp3().await, prefix()).await;
     test(TestConnection::to_cluster(lab_testing::cluster()).await, prefix()).await;
 }
-mod recommendations;
-mod similar_customers;
-mod stock_feed;
-mod stores;
 mod users;
 mod virtual_clock;
 mod weekly_metrics;

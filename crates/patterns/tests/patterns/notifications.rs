@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lab_testing::faults::lossy_proxy;
-use lab_testing::slots::{MovingSlots, move_in_all_tests};
+use lab_testing::slots::{HalfMovedSlots, MovingSlots, move_in_all_tests};
 use lab_testing::{TestConnection, everywhere, prefix, until};
 use patterns::notifications::{
     Counts, IDS_REMEMBERED, MAX_TAKEN, MAX_TEXT_BYTES, Notification, Notifications, SendError, Sent,
@@ -401,4 +401,32 @@ async fn nothing_is_lost_while_slots_move() {
     let moving = MovingSlots::of(keys);
     run(&connections, &TestConnection::cluster().await, &prefix).await;
     assert!(moving.end() > 1);
+}
+
+/// While its slot is on its way, a script that touches a key which it has emptied fails in its middle.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_one_is_taken_dropped_and_read_while_its_slot_is_on_its_way() {
+    for step in ["take", "send", "acknowledge", "mark all read"] {
+        let notifications = Notifications::new(TestConnection::cluster().await, &prefix()).with_cap(2);
+        send(&notifications, 1).await;
+        take(&notifications, 1).await;
+        send(&notifications, 2).await;
+        let keys = notifications.keys(ANN).unwrap();
+        let moving = HalfMovedSlots::of([&keys[0]]);
+        match step {
+            "take" => assert_eq!(take(&notifications, 9).await, [id(2)]),
+            "send" => assert_eq!(send(&notifications, 3).await, Sent::New { unread: 2, dropped: 1 }),
+            "acknowledge" => assert_eq!(notifications.acknowledge(ANN, &[id(1)]).await.unwrap(), 1),
+            _ => assert_eq!(notifications.mark_all_read(ANN).await.unwrap(), 2),
+        }
+        drop(moving);
+        let Counts { unread, read, dropped, .. } = notifications.counts(ANN).await.unwrap();
+        let expected = match step {
+            "take" => (2, 0, 0),
+            "send" => (2, 0, 1),
+            "acknowledge" => (1, 1, 0),
+            _ => (0, 2, 0),
+        };
+        assert_eq!((unread, read, dropped), expected, "{step}");
+    }
 }

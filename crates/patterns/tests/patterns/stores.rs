@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use lab_testing::slots::{MovingSlots, move_in_all_tests};
+use lab_testing::slots::{HalfMovedSlots, MovingSlots, move_in_all_tests};
 use lab_testing::{TestConnection, cases, everywhere, prefix};
 use patterns::script::StoreError;
 use patterns::stores::{
@@ -318,6 +318,19 @@ async fn stores_are_found_while_their_slots_move() {
         assert_eq!(stores.near(here, circle(1e3), 20, noon()).await.unwrap().len(), 20);
     }
     assert!(moving.end() > 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_only_store_is_replaced_moved_and_removed_while_its_slot_is_on_its_way() {
+    let stores = Stores::new(TestConnection::cluster().await, &prefix());
+    let here = at(10.0, 53.5);
+    stores.put(&store("a", here)).await.unwrap();
+    let moving = HalfMovedSlots::of([&stores.keys().unwrap()[0]]);
+    assert!(!stores.put(&store("a", here)).await.unwrap(), "it was there");
+    assert!(stores.relocate("a", here).await.unwrap());
+    assert!(stores.remove("a").await.unwrap());
+    drop(moving);
+    assert_eq!(stores.near(here, circle(1e3), 1, noon()).await.unwrap(), []);
 }
 
 fn open(minutes: u32) -> Opening {

@@ -220,13 +220,25 @@ async fn poll_at_most<T>(polls: usize, future: impl Future<Output = T>) -> Optio
 }
 
 async fn connection_cut(pattern: &Pattern) -> Result<Verdict, String> {
+    /// Every ninth reply is lost, until there were enough cuts: a call of many round trips must end, too.
     const CUT_EACH: u32 = 9;
+    const CUTS: u32 = 20;
     let (run, connection) = (Run::of(pattern), TestConnection::server().await);
     run.set_up(&connection).await?;
     let proxy = Proxy::in_front_of(lab_testing::server()).map_err(|error| error.to_string())?;
     let through_proxy = TestConnection::reconnecting(&proxy.url()).await;
     proxy.cut_replies(CUT_EACH);
-    run.retried(&through_proxy, 0..CALLS).await?;
+    let end_cuts = async {
+        while proxy.cuts() < CUTS {
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+        proxy.cut_replies(0);
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        ended = run.retried(&through_proxy, 0..CALLS) => ended?,
+        () = end_cuts => {}
+    }
     if proxy.cuts() == 0 {
         return Err("expected cut connections; found too few replies for that".to_owned());
     }
