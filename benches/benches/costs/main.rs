@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic, missing_docs, reason = "a benchmark")]
 
+mod inventory;
 mod analytics;
 mod cache;
 mod limits;
@@ -22,6 +23,7 @@ fn main() {
         let mut rows: Vec<Row> = Vec::new();
         // Each module adds its rows.
         rows.extend(search::rows(&connection).await);
+        rows.extend(inventory::rows(&connection).await);
         rows.extend(limits::rows(&connection).await);
         rows.extend(sessions::rows(&connection).await);
         rows.extend(cache::rows(&connection).await);

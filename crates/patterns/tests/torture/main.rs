@@ -14,11 +14,13 @@ mod analytics;
 mod autocomplete;
 mod bought_together;
 mod cache;
+mod checkout;
 mod engine;
 mod facets;
 mod flash_sale;
 mod funnel;
 mod interests;
+mod inventory;
 mod limits;
 mod login_guard;
 mod notifications;
@@ -55,6 +57,8 @@ const PATTERNS: &[Pattern] = &[
     stores::PATTERN,
     autocomplete::PATTERN,
     facets::PATTERN,
+    inventory::PATTERN,
+    checkout::PATTERN,
     interests::PATTERN,
     popular_products::PATTERN,
     bought_together::PATTERN,
