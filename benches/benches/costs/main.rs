@@ -4,7 +4,11 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic, missing_docs, reason = "a benchmark")]
 
 mod cart;
+mod analytics;
+mod cache;
+mod limits;
 mod measure;
+mod sessions;
 
 use lab_server::Server;
 use measure::Row;
@@ -17,6 +21,12 @@ fn main() {
         let connection = client.get_multiplexed_async_connection().await.unwrap();
         let mut rows: Vec<Row> = Vec::new();
         rows.extend(cart::rows(&connection).await);
+        // Each module adds its rows.
+        rows.extend(limits::rows(&connection).await);
+        rows.extend(sessions::rows(&connection).await);
+        rows.extend(cache::rows(&connection).await);
+        // Each module adds its rows: rows.extend(cart::rows(&connection).await);
+        rows.extend(analytics::rows(&connection).await);
         drop(connection);
         println!(
             "{:<44} {:>8} {:>8}  {:<38} {:>6} {:>6}",

@@ -3,15 +3,11 @@
 mod analytics;
 mod cache;
 mod checkout;
-mod flash_sale;
 mod inventory;
 mod limits;
-mod notifications;
 mod recommendations;
 mod search;
 mod session;
-mod stock_feed;
-mod stores;
 
 use crate::{CartOwner, Representation, Sku, UserId};
 

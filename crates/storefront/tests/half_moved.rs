@@ -14,12 +14,9 @@ use std::time::Duration;
 use redis::Value;
 use shop::moving::HalfMoved;
 use shop::{Wire, in_every_shop_of, own_keys, sku, units};
-use storefront::flash_sale::{FlashSale, NewSale};
 use storefront::inventory::Level;
 use storefront::limits::{Algorithm, Attempt, Limit, Limiter, LoginGuard, RecordedTime, Window};
-use storefront::notifications::{Notifications, Sent};
 use storefront::recommendations::RecentViews;
-use storefront::stores::{Area, Hours, LocalTime, Place, Store, Stores};
 use storefront::{CustomerId, Inventory, ItemExpiry, Keys, Layout};
 
 const LONG: Duration = Duration::from_mins(10);
@@ -41,85 +38,6 @@ async fn the_only_view_is_seen_again() {
     views.viewed(&ann(), &sku("a")).await.unwrap();
     drop(moving);
     assert_eq!(views.of(&ann(), 9).await.unwrap(), [sku("a")]);
-}
-
-#[tokio::test]
-async fn a_store_is_replaced() {
-    let (wire, keys) = cluster().await;
-    let stores = Stores::new(wire, keys.clone());
-    let here = Place::new(10.0, 53.5).unwrap();
-    let id = "harbour".parse().unwrap();
-    let mut store =
-        Store { id, name: "Old".into(), place: here, hours: Hours::daily("09:00-18:00").unwrap() };
-    stores.put(&store).await.unwrap();
-    let moving = HalfMoved::slots_of([keys.stores()]);
-    store.name = "New".into();
-    assert!(!stores.put(&store).await.unwrap(), "it was there");
-    drop(moving);
-    let noon = LocalTime::new(0, 12, 0).unwrap();
-    let near = stores.near(here, Area::Circle { radius: 1e3 }, 1, noon).await.unwrap();
-    assert_eq!(near[0].name, "New");
-}
-
-/// A sale of two units that the first customer has, and a line of two.
-async fn sold_out() -> (Keys, FlashSale<Wire>) {
-    let (wire, keys) = cluster().await;
-    let sales = FlashSale::new(wire, keys.clone());
-    let now = sales.now().await.unwrap();
-    let (name, product) = ("Black Friday".into(), sku("PROD123"));
-    let sale =
-        NewSale { name, product, starts: now, ends: now + 3_600_000, units: 2, cap: units(2), places: 9 };
-    sales.open(&sale).await.unwrap();
-    sales.buy(&ann(), units(2), &"a".parse().unwrap()).await.unwrap();
-    sales.buy(&"bob".parse().unwrap(), units(1), &"b".parse().unwrap()).await.unwrap();
-    (keys, sales)
-}
-
-#[tokio::test]
-async fn the_whole_line_is_served_with_what_the_only_buyer_gives_back() {
-    let (keys, sales) = sold_out().await;
-    let moving = HalfMoved::slots_of([keys.flash_sale().sale]);
-    let gave = sales.give_back(&ann(), &"a".parse().unwrap()).await.unwrap();
-    drop(moving);
-    assert_eq!((gave.units, gave.served.len(), gave.served[0].units), (2, 1, 1));
-    let sale = sales.sale().await.unwrap().unwrap();
-    assert_eq!((sale.left, sale.sold), (1, 1));
-    assert_eq!(sales.place(&"bob".parse().unwrap()).await.unwrap(), None);
-}
-
-#[tokio::test]
-async fn the_last_in_line_leaves() {
-    let (keys, sales) = sold_out().await;
-    let cas = "cas".parse().unwrap();
-    sales.buy(&cas, units(2), &"c".parse().unwrap()).await.unwrap();
-    sales.give_back(&ann(), &"a".parse().unwrap()).await.unwrap();
-    let sale = sales.sale().await.unwrap().unwrap();
-    assert_eq!((sale.left, sale.sold), (1, 1), "bob is served, and one is not enough for cas");
-    let moving = HalfMoved::slots_of([keys.flash_sale().sale]);
-    assert_eq!(sales.leave(&cas).await.unwrap(), []);
-    drop(moving);
-    assert_eq!(sales.place(&cas).await.unwrap(), None);
-}
-
-#[tokio::test]
-async fn everything_waiting_is_taken_and_the_last_one_waiting_makes_room() {
-    for taking in [true, false] {
-        let (wire, keys) = cluster().await;
-        let notifications = Notifications::new(wire, keys.clone()).with_cap(2);
-        notifications.send(&ann(), &"1".parse().unwrap(), "one").await.unwrap();
-        notifications.take(&ann(), 1, LONG).await.unwrap();
-        notifications.send(&ann(), &"2".parse().unwrap(), "two").await.unwrap();
-        let moving = HalfMoved::slots_of([keys.notifications(&ann()).waiting]);
-        if taking {
-            assert_eq!(notifications.take(&ann(), 9, LONG).await.unwrap()[0].text, "two");
-        } else {
-            let sent = notifications.send(&ann(), &"3".parse().unwrap(), "three").await.unwrap();
-            assert_eq!(sent, Sent::New { unread: 2, dropped: 1 });
-        }
-        drop(moving);
-        let counts = notifications.counts(&ann()).await.unwrap();
-        assert_eq!((counts.unread, counts.dropped), (2, u64::from(!taking)));
-    }
 }
 
 #[tokio::test]

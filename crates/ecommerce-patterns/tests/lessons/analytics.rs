@@ -5,7 +5,7 @@ use ecommerce_patterns::{PatternLesson, keys_on};
 use redis::AsyncTypedCommands;
 use storefront::analytics::Day;
 
-use crate::school::{open, table, take};
+use lab_testing::lessons::{open, table, take};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_morning_is_counted_wrong_twice_and_right_once() {

@@ -3,7 +3,7 @@
 use ecommerce_patterns::PatternLesson;
 use redis::AsyncTypedCommands;
 
-use crate::school::{open, table, take};
+use lab_testing::lessons::{open, table, take};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_obvious_cache_floods_the_database_and_the_storefronts_does_not() {

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use lab_testing::faults::LossyProxy;
+use lab_testing::faults::lossy_proxy;
 use lab_testing::slots::MovingSlots;
 use lab_testing::{TestConnection, everywhere, next_of, prefix, until};
 use patterns::cart::{
@@ -971,8 +971,8 @@ async fn adds_racing_an_expiry_count_either_before_or_after_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn retries_over_a_connection_that_is_cut_count_once() {
-    let proxy = LossyProxy::in_front_of(lab_testing::server(), 7).await;
-    let cart = Cart::new(TestConnection::reconnecting(proxy.url()).await, &prefix());
+    let proxy = lossy_proxy(lab_testing::server(), 7);
+    let cart = Cart::new(TestConnection::reconnecting(&proxy.url()).await, &prefix());
     let mut clients = JoinSet::new();
     for client in 0..8 {
         let cart = cart.clone();

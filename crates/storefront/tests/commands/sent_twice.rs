@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisFuture, Value};
-use storefront::flash_sale::{FlashSale, NewSale};
 use storefront::session::Sessions;
-use storefront::{Cart, CustomerId, Inventory, NewUser, Representation, UserId, Users};
+use storefront::{Cart, Inventory, NewUser, Representation, UserId, Users};
 
 use crate::shop::{Wire, in_each_layout, sku, units};
 
@@ -86,20 +85,6 @@ async fn stock_and_sale_change_once() {
         assert_eq!(stock.release(&product, &"bob".parse().unwrap()).await.unwrap().units, 4);
         let level = stock.level(&product).await.unwrap();
         assert_eq!((level.free, level.held, level.sold), (7, 4, 4));
-
-        let sales = FlashSale::new(Twice(wire), keys.clone());
-        let now = sales.now().await.unwrap();
-        let name = "Black Friday".into();
-        let sale =
-            NewSale { name, product, starts: now, ends: now + 3_600_000, units: 3, cap: units(3), places: 9 };
-        sales.open(&sale).await.unwrap();
-        let (ann, bob): (CustomerId, CustomerId) = ("ann".parse().unwrap(), "bob".parse().unwrap());
-        sales.buy(&ann, units(3), &"a".parse().unwrap()).await.unwrap();
-        sales.buy(&bob, units(2), &"b".parse().unwrap()).await.unwrap();
-        let gave = sales.give_back(&ann, &"a".parse().unwrap()).await.unwrap();
-        assert_eq!((gave.units, gave.served.len()), (3, 1));
-        let sale = sales.sale().await.unwrap().unwrap();
-        assert_eq!((sale.left, sale.sold), (1, 2));
     })
     .await;
 }
