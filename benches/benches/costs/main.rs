@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic, missing_docs, reason = "a benchmark")]
 
 mod inventory;
+mod cart;
 mod analytics;
 mod cache;
 mod limits;
@@ -21,6 +22,7 @@ fn main() {
         let client = redis::Client::open(server.url()).unwrap();
         let connection = client.get_multiplexed_async_connection().await.unwrap();
         let mut rows: Vec<Row> = Vec::new();
+        rows.extend(cart::rows(&connection).await);
         // Each module adds its rows.
         rows.extend(search::rows(&connection).await);
         rows.extend(inventory::rows(&connection).await);
