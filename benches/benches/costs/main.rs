@@ -3,10 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic, missing_docs, reason = "a benchmark")]
 
-mod inventory;
-mod cart;
 mod analytics;
 mod cache;
+mod cart;
+mod inventory;
 mod limits;
 mod measure;
 mod search;
