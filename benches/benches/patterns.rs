@@ -32,7 +32,7 @@ fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
 
     let visitors = Visitors::of(OPERATIONS, AT_A_TIME, &keys);
     compare(bench, criterion, "Reading sessions", &ReadSession::ALL, &visitors)?;
-    let documents = Documents::of(OPERATIONS, AT_A_TIME, &keys);
+    let documents = bench.wait_for(async { Documents::of(OPERATIONS, AT_A_TIME, prefix) })?;
     compare(bench, criterion, "Cache hits", &CacheHit::ALL, &documents)?;
     compare(bench, criterion, "Taking stock", &TakeStock::ALL, &Stock::new(200, &keys))?;
     let reports = Reports::of(OPERATIONS, prefix, layout);
