@@ -3,9 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic, missing_docs, reason = "a benchmark")]
 
-mod cart;
 mod analytics;
 mod cache;
+mod cart;
 mod limits;
 mod measure;
 mod sessions;

@@ -14,6 +14,8 @@ mod analytics;
 mod autocomplete;
 mod bought_together;
 mod cache;
+mod cart;
+mod catalog;
 mod engine;
 mod facets;
 mod flash_sale;
@@ -30,6 +32,7 @@ mod similar_customers;
 mod stock_feed;
 mod stores;
 mod subject;
+mod users;
 mod weekly_metrics;
 
 use std::process::ExitCode;
@@ -42,6 +45,9 @@ use subject::{Fault, Pattern, Verdict};
 /// All patterns, in the order of the README's table.
 const PATTERNS: &[Pattern] = &[
     recent_views::PATTERN,
+    users::PATTERN,
+    catalog::PATTERN,
+    cart::PATTERN,
     interests::PATTERN,
     popular_products::PATTERN,
     bought_together::PATTERN,
@@ -62,8 +68,9 @@ const PATTERNS: &[Pattern] = &[
     stock_feed::PATTERN,
     sessions::PATTERN,
     cache::PATTERN,
+    autocomplete::PATTERN,
+    facets::PATTERN,
 ];
-const PATTERNS: &[Pattern] = &[autocomplete::PATTERN, facets::PATTERN, recent_views::PATTERN];
 
 /// How many faults of one pattern go on at once.
 const AT_ONCE: usize = 4;
