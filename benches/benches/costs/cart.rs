@@ -1,4 +1,5 @@
-//! Adding to a cart, beside what one writes by hand for the same reply: limits, the price seen, and PUBLISH.
+//! Adding to a cart, beside what one writes by hand for the same reply and message: limits, the price seen, sums, and PUBLISH. It
+//! does not count once, expires no lines, loses its sums with a key, and a user with fewer rights leaves half of its writes.
 
 use patterns::cart::{Cart, MAX_LINES, MAX_UNITS};
 use patterns::money::Cents;
@@ -10,20 +11,24 @@ use crate::measure::{Row, Side, compare};
 const BY_HAND: &str = r"
 local lines, had = redis.call('HLEN', KEYS[1]), tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or 0)
 if had + ARGV[2] > tonumber(ARGV[4]) then
-  return {'LINE_LIMIT', had, lines}
+  return {'LINE_LIMIT', had}
 elseif had == 0 then
   lines = lines + 1
   if lines > tonumber(ARGV[5]) then
-    return {'CART_FULL', had, lines}
+    return {'CART_FULL'}
   end
 end
+local seen = tonumber(redis.call('HGET', KEYS[2], ARGV[1]) or 0)
 local quantity = redis.call('HINCRBY', KEYS[1], ARGV[1], ARGV[2])
+local units = redis.call('HINCRBY', KEYS[2], ':units', ARGV[2])
+local cents = redis.call('HINCRBY', KEYS[2], ':cents', quantity * ARGV[3] - had * seen)
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[6])
 redis.call('PEXPIRE', KEYS[2], ARGV[6])
 redis.call('PUBLISH', ARGV[7], cjson.encode({
-  event = 'added', owner = ARGV[8], sku = ARGV[1], change = tonumber(ARGV[2]), quantity = quantity, lines = lines}))
-return {'ADDED', quantity, lines}
+  event = 'added', owner = ARGV[8], sku = ARGV[1], change = tonumber(ARGV[2]),
+  quantity = quantity, lines = lines, units = units, total_cents = cents}))
+return {'ADDED', quantity, lines, units, cents}
 ";
 
 /// Units that a line gets before the next cart is used.
@@ -48,7 +53,7 @@ async fn row(connection: &MultiplexedConnection, lines: usize) -> Row {
     };
     let ours = async move |owner: String, sku: String| {
         let added = cart.add(owner.as_str(), &sku, 1, price).await.unwrap();
-        (added.quantity, added.cart.lines)
+        (added.quantity, added.cart.lines, added.cart.seen_total.unwrap().get())
     };
     let theirs = async move |owner: String, sku: String| {
         let mut call = by_hand.key(format!("hand{lines}:cart:{owner}"));
@@ -58,10 +63,10 @@ async fn row(connection: &MultiplexedConnection, lines: usize) -> Row {
             .arg(TTL_MS)
             .arg(format!("hand{lines}:cart_updates:{owner}"))
             .arg(owner);
-        let (outcome, quantity, lines): (String, u32, usize) =
+        let (outcome, quantity, lines, units, cents): (String, u32, usize, i64, i64) =
             call.invoke_async(&mut connection.clone()).await.unwrap();
-        assert_eq!(outcome, "ADDED");
-        (quantity, lines)
+        assert_eq!((outcome.as_str(), cents), ("ADDED", units * price.get()));
+        (quantity, lines, cents)
     };
     // Every cart has all its lines when the clock starts.
     for owner in 0..=10_000 / (ADDS * lines) {
@@ -70,7 +75,11 @@ async fn row(connection: &MultiplexedConnection, lines: usize) -> Row {
             theirs(owner.to_string(), format!("sku{sku}")).await;
         }
     }
-    let expected = move |call: usize| (u32::try_from(call % (ADDS * lines) / lines).unwrap() + 2, lines);
+    let expected = move |call: usize| {
+        let added = call % (ADDS * lines);
+        let units = i64::try_from(lines + added + 1).unwrap();
+        (u32::try_from(added / lines).unwrap() + 2, lines, units * price.get())
+    };
     compare(
         connection,
         &format!("cart: add, {lines} lines"),
@@ -84,7 +93,7 @@ async fn row(connection: &MultiplexedConnection, lines: usize) -> Row {
             }),
         },
         Side {
-            name: "by hand: limits, price seen, PUBLISH",
+            name: "by hand: limits, price seen, sums, PUBLISH",
             commands: &["evalsha"],
             call: Box::new(move |call| {
                 let (owner, sku) = which(call);

@@ -755,6 +755,33 @@ async fn a_user_without_channels_changes_nothing() {
 }
 
 #[tokio::test]
+async fn when_memory_is_full_nothing_is_added_and_everything_else_works() {
+    let server = lab_server::Server::start().unwrap();
+    let connection = TestConnection::to_server(&server).await;
+    for representation in [Representation::Hash, Representation::SortedSet] {
+        let cart = Cart::new(connection.clone(), "").with_representation(representation);
+        cart.add_item("1", &Item::new("a", 3, cents("1")).with_ttl(Duration::from_mins(1))).await.unwrap();
+        cart.add("1", "b", 3, cents("1")).await.unwrap();
+        cart.add("2", "a", 3, cents("1")).await.unwrap();
+        let _: () = connection.send(&["CONFIG", "SET", "maxmemory", "1"]).await;
+        for sku in ["a", "c"] {
+            let error = cart.add("1", sku, 1, cents("1")).await.unwrap_err().to_string();
+            assert!(error.contains("maxmemory") || error.contains("OOM"), "{error}");
+        }
+        assert!(cart.set_quantity("1", "a", 5).await.is_err());
+        assert_eq!(cart.contents("1").await.unwrap().units, 6);
+        assert_eq!(cart.set_quantity("1", "a", 2).await.unwrap().cart.units, 5);
+        assert_eq!(cart.remove("1", "a", Some(1)).await.unwrap().cart.units, 4);
+        assert_eq!(cart.take("1", "ORD-1", &[("b", 1)]).await.unwrap(), 1);
+        assert_eq!(cart.remove("1", "a", None).await.unwrap().cart.units, 2);
+        assert_eq!(cart.view("1").await.unwrap().lines.len(), 1);
+        assert_eq!(cart.take("1", "ORD-2", &[("b", 2)]).await.unwrap(), 2);
+        assert_eq!(cart.clear("2").await.unwrap().units, 3);
+        let _: () = connection.send(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    }
+}
+
+#[tokio::test]
 async fn every_change_is_published_with_the_new_total() {
     in_every_cart(async |cart, connection| {
         let mut of_user = subscribe(&cart, &connection, "1".into()).await;

@@ -15,6 +15,8 @@ mod autocomplete;
 mod bought_together;
 mod cache;
 mod checkout;
+mod cart;
+mod catalog;
 mod engine;
 mod facets;
 mod flash_sale;
@@ -32,6 +34,7 @@ mod similar_customers;
 mod stock_feed;
 mod stores;
 mod subject;
+mod users;
 mod weekly_metrics;
 
 use std::process::ExitCode;
@@ -59,6 +62,9 @@ const PATTERNS: &[Pattern] = &[
     stores::PATTERN,
     autocomplete::PATTERN,
     facets::PATTERN,
+    users::PATTERN,
+    catalog::PATTERN,
+    cart::PATTERN,
     interests::PATTERN,
     popular_products::PATTERN,
     bought_together::PATTERN,
@@ -68,6 +74,19 @@ const PATTERNS: &[Pattern] = &[
     weekly_metrics::PATTERN,
     funnel::PATTERN,
     active_users::PATTERN,
+    limits::FIXED_WINDOW,
+    limits::SLIDING_LOG,
+    limits::SLIDING_COUNTER,
+    limits::TOKEN_BUCKET,
+    login_guard::PATTERN,
+    flash_sale::PATTERN,
+    notifications::PATTERN,
+    stores::PATTERN,
+    stock_feed::PATTERN,
+    sessions::PATTERN,
+    cache::PATTERN,
+    autocomplete::PATTERN,
+    facets::PATTERN,
 ];
 
 /// How many faults of one pattern go on at once.
