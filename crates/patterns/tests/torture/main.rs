@@ -14,9 +14,9 @@ mod analytics;
 mod autocomplete;
 mod bought_together;
 mod cache;
-mod checkout;
 mod cart;
 mod catalog;
+mod checkout;
 mod engine;
 mod facets;
 mod flash_sale;
@@ -47,6 +47,9 @@ use subject::{Fault, Pattern, Verdict};
 /// All patterns, in the order of the README's table.
 const PATTERNS: &[Pattern] = &[
     recent_views::PATTERN,
+    users::PATTERN,
+    catalog::PATTERN,
+    cart::PATTERN,
     sessions::PATTERN,
     cache::PATTERN,
     inventory::PATTERN,
@@ -62,9 +65,6 @@ const PATTERNS: &[Pattern] = &[
     stores::PATTERN,
     autocomplete::PATTERN,
     facets::PATTERN,
-    users::PATTERN,
-    catalog::PATTERN,
-    cart::PATTERN,
     interests::PATTERN,
     popular_products::PATTERN,
     bought_together::PATTERN,
@@ -74,19 +74,6 @@ const PATTERNS: &[Pattern] = &[
     weekly_metrics::PATTERN,
     funnel::PATTERN,
     active_users::PATTERN,
-    limits::FIXED_WINDOW,
-    limits::SLIDING_LOG,
-    limits::SLIDING_COUNTER,
-    limits::TOKEN_BUCKET,
-    login_guard::PATTERN,
-    flash_sale::PATTERN,
-    notifications::PATTERN,
-    stores::PATTERN,
-    stock_feed::PATTERN,
-    sessions::PATTERN,
-    cache::PATTERN,
-    autocomplete::PATTERN,
-    facets::PATTERN,
 ];
 
 /// How many faults of one pattern go on at once.
