@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic, missing_docs, reason = "a benchmark")]
 
+mod live;
 mod measure;
 
 use lab_server::Server;
@@ -14,8 +15,9 @@ fn main() {
     runtime.block_on(async {
         let client = redis::Client::open(server.url()).unwrap();
         let connection = client.get_multiplexed_async_connection().await.unwrap();
-        let rows: Vec<Row> = Vec::new();
+        let mut rows: Vec<Row> = Vec::new();
         // Each module adds its rows: rows.extend(cart::rows(&connection).await);
+        rows.extend(live::rows(&connection).await);
         drop(connection);
         println!(
             "{:<44} {:>8} {:>8}  {:<38} {:>6} {:>6}",
