@@ -4,7 +4,14 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic, missing_docs, reason = "a benchmark")]
 
 mod live;
+mod analytics;
+mod cache;
+mod cart;
+mod inventory;
+mod limits;
 mod measure;
+mod search;
+mod sessions;
 
 use lab_server::Server;
 use measure::Row;
@@ -18,6 +25,14 @@ fn main() {
         let mut rows: Vec<Row> = Vec::new();
         // Each module adds its rows: rows.extend(cart::rows(&connection).await);
         rows.extend(live::rows(&connection).await);
+        // Each module adds its rows.
+        rows.extend(cart::rows(&connection).await);
+        rows.extend(search::rows(&connection).await);
+        rows.extend(inventory::rows(&connection).await);
+        rows.extend(limits::rows(&connection).await);
+        rows.extend(sessions::rows(&connection).await);
+        rows.extend(cache::rows(&connection).await);
+        rows.extend(analytics::rows(&connection).await);
         drop(connection);
         println!(
             "{:<44} {:>8} {:>8}  {:<38} {:>6} {:>6}",

@@ -70,7 +70,7 @@ async fn measure(connection: &MultiplexedConnection, side: &Side<'_>, round: usi
     side.commands.iter().map(usec).sum::<f64>() / CALLS as f64
 }
 
-fn median(mut times: Vec<f64>) -> f64 {
+pub fn median(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
     times[times.len() / 2]
 }

@@ -4,7 +4,7 @@ use ecommerce_patterns::PatternLesson;
 use ecommerce_patterns::real_time::{BuyAtOnce, Purchases, Rush};
 use lab_runner::Comparison;
 
-use crate::school::{commands, open, skipped, stored_keys, table, take};
+use lab_testing::lessons::{commands, open, skipped, stored_keys, table, take};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_damage_is_counted_and_the_right_way_has_none() {

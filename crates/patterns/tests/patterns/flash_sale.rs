@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use lab_testing::faults::LossyProxy;
+use lab_testing::faults::lossy_proxy;
 use lab_testing::slots::{HalfMovedSlots, MovingSlots, move_in_all_tests};
 use lab_testing::{TestConnection, everywhere, prefix, until};
 use patterns::flash_sale::{
@@ -506,9 +506,9 @@ async fn several(connect: impl AsyncFn() -> TestConnection) -> Vec<TestConnectio
 #[tokio::test(flavor = "multi_thread")]
 async fn exactly_the_units_are_sold_and_the_first_are_served_though_answers_get_lost() {
     let direct = TestConnection::server().await;
-    let proxy = LossyProxy::in_front_of(lab_testing::server(), 13).await;
+    let proxy = lossy_proxy(lab_testing::server(), 13);
     for _ in 0..3 {
-        let connections = several(async || TestConnection::reconnecting(proxy.url()).await).await;
+        let connections = several(async || TestConnection::reconnecting(&proxy.url()).await).await;
         crowd(&connections, &direct, &prefix()).await;
         wait_and_be_served(&connections, &direct, &prefix()).await;
     }

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lab_testing::faults::LossyProxy;
+use lab_testing::faults::lossy_proxy;
 use lab_testing::slots::{HalfMovedSlots, MovingSlots, move_in_all_tests};
 use lab_testing::{TestConnection, everywhere, prefix, until};
 use patterns::notifications::{
@@ -397,11 +397,11 @@ async fn run(connections: &[TestConnection], observer: &TestConnection, prefix: 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_though_devices_die_and_answers_too() {
-    let proxy = LossyProxy::in_front_of(lab_testing::server(), 13).await;
+    let proxy = lossy_proxy(lab_testing::server(), 13);
     for _ in 0..3 {
         let mut connections = Vec::new();
         for _ in 0..4 {
-            connections.push(TestConnection::reconnecting(proxy.url()).await);
+            connections.push(TestConnection::reconnecting(&proxy.url()).await);
         }
         run(&connections, &TestConnection::server().await, &prefix()).await;
     }

@@ -1,0 +1,225 @@
+//! Weekly metrics: the days of [`crate::analytics`], added up.
+//!
+//! Sums are easy, but visitors can't be summed: somebody who came on three days would be three. And adding up while events
+//! arrive gives a number that was never true. Here each day is read in one step, the visitors of a week are the union of its
+//! days, and the result says whether it is final.
+//!
+//! | key | type | holds |
+//! |---|---|---|
+//! | `weekly_metrics:2024-W01` | Hash | the sums of the days, `:closes` (0 if they are final), `:inexact` |
+//! | `weekly_metrics:{weekly_metrics:2024-W01}:visitors` | HyperLogLog | who came on any of these days |
+//! | `top_products:2024-W01` | Sorted Set | the 1,000 products with the most revenue, scored by cents |
+//!
+//! A week is any name you pick, and any days: a month works as well. Don't call it like a day: `top_products` has both.
+//!
+//! - **Promise**: if all days were closed, the numbers are exact and final ([`Metrics::closed`]). Otherwise each day is as it was
+//!   at a moment during the call: every event that was acknowledged before the call is in it, once. The metrics and visitors of
+//!   a week are replaced in one step, and so are its products: nobody sees half of a week.
+//! - **Cost**: four round trips, and one more for each further 500 products of a day. No step reads or writes more than 1,000 products.
+//! - **Memory**: one Hash, 12 kB of visitors, and 1,000 products for each week, for 400 days after it was added up.
+//! - **Faults**: add it up again at any time; a week is what its days are when it is added up. If it is lost, do it again, as long as
+//!   its days are there.
+//!
+//! ```
+//! use patterns::analytics::Analytics;
+//! use patterns::weekly_metrics::WeeklyMetrics;
+//!
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! # let server = lab_server::Server::start()?;
+//! # let url = server.url();
+//! let connection = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
+//! let analytics = Analytics::new(connection.clone(), "");
+//! for (event, day) in [("event-1", "2024-01-01"), ("event-2", "2024-01-02")] {
+//!     analytics.page_view(event, day, "user123").await?;
+//!     analytics.close(day).await?;
+//! }
+//! let weekly = WeeklyMetrics::new(connection, "");
+//! let week = weekly.roll_up("2024-W01", &["2024-01-01", "2024-01-02"]).await?;
+//! assert_eq!((week.get("page_views"), week.visitors, week.closed), (2, 1, true));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use redis::Cmd;
+use redis::aio::ConnectionLike;
+
+use crate::analytics::{Analytics, MAX_TOP, Metrics, to_cents, to_metrics};
+use crate::key::Key;
+use crate::money::Cents;
+use crate::script::{Reply, Script, StoreError, join_all, send, send_all};
+
+/// The most days of one week.
+pub const MAX_DAYS: usize = 366;
+/// How many products one step reads.
+const BATCH: usize = 500;
+/// The largest sum, 2^53 - 1: see [`Metrics::values`].
+const MAX_EXACT: i64 = (1 << 53) - 1;
+
+const FILE: &str = include_str!("weekly_metrics.lua");
+static METRICS: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["metrics"]));
+static PRODUCTS: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["products"]));
+
+/// The scripts of this pattern, by name.
+pub fn scripts() -> Vec<(&'static str, &'static Script)> {
+    vec![("metrics", &METRICS), ("products", &PRODUCTS)]
+}
+
+/// The weeks under a prefix.
+#[derive(Clone, Debug)]
+pub struct WeeklyMetrics<C> {
+    connection: C,
+    prefix: String,
+    days: Analytics<C>,
+}
+
+impl<C: ConnectionLike + Clone> WeeklyMetrics<C> {
+    /// Weeks that are kept for 400 days after they were added up.
+    pub fn new(connection: C, prefix: &str) -> Self {
+        let days = Analytics::new(connection.clone(), prefix);
+        Self { connection, prefix: prefix.to_owned(), days }
+    }
+
+    /// Adds up the days of a week, at most [`MAX_DAYS`], and replaces what was there. Send it again after an error.
+    pub async fn roll_up(&self, week: &str, days: &[&str]) -> Result<Metrics, RollUpError> {
+        let (key, products_key) = (self.key(week)?, self.days.products_key(week)?);
+        let days = &days[..days.len().min(MAX_DAYS)];
+        let mut sum = Metrics { closed: true, exact: true, ..Metrics::default() };
+        let mut visitors = Vec::new();
+        for day in join_all(days.iter().map(|day| self.days.read(day, true))).await {
+            let (day, copy) = day?;
+            sum.closed &= day.closed;
+            sum.exact &= day.exact;
+            for (metric, number) in day.values {
+                let total = sum.values.entry(metric.clone()).or_default();
+                *total = total
+                    .checked_add(number)
+                    .filter(|total| total.abs() <= MAX_EXACT)
+                    .ok_or(RollUpError::Overflow { metric })?;
+            }
+            visitors.extend(copy);
+        }
+        let top = self.sum_products(days).await?;
+        sum.visitors = self.replace_metrics(&key, &sum, &visitors).await?;
+        let mut call = PRODUCTS.call(&[products_key.as_str()]).arg(self.days.keep_ms());
+        for (sku, cents) in &top {
+            call = call.arg(cents.get()).arg(sku);
+        }
+        let reply: Reply = call.run(&self.connection).await?;
+        if reply.outcome == "REPLACED" { Ok(sum) } else { Err(reply.unexpected().into()) }
+    }
+
+    /// The numbers of a week when it was added up last; all 0 if it never was. One round trip.
+    pub async fn of(&self, week: &str) -> Result<Metrics, StoreError> {
+        let key = self.key(week)?;
+        let mut read = redis::pipe();
+        read.hgetall(key.as_str()).pfcount(key.companion("visitors"));
+        let (fields, visitors): (BTreeMap<String, String>, u64) = send_all(&self.connection, &read).await?;
+        Ok(Metrics { visitors, ..to_metrics(&key, fields, 0)? })
+    }
+
+    /// The products with the most revenue in a week, at most [`MAX_TOP`], the highest first. Of equals, those with the greatest
+    /// SKU. One round trip.
+    pub async fn top(&self, week: &str, count: usize) -> Result<Vec<(String, Cents)>, StoreError> {
+        self.days.top(week, count).await
+    }
+
+    /// The products with the most revenue over all days.
+    async fn sum_products(&self, days: &[&str]) -> Result<Vec<(String, Cents)>, RollUpError> {
+        let mut sums = BTreeMap::<String, Cents>::new();
+        for products in join_all(days.iter().map(|day| self.products_of(day))).await {
+            for (sku, cents) in products? {
+                let sum = sums.entry(sku.clone()).or_default();
+                *sum = sum
+                    .checked_add(cents)
+                    .filter(|sum| sum.get() <= MAX_EXACT)
+                    .ok_or(RollUpError::Overflow { metric: sku })?;
+            }
+        }
+        let mut top: Vec<(String, Cents)> = sums.into_iter().collect();
+        top.sort_by(|(one, more), (other, less)| less.cmp(more).then_with(|| other.cmp(one)));
+        top.truncate(MAX_TOP);
+        Ok(top)
+    }
+
+    /// All products of a day, in batches. Products never leave a day, so fewer than there were before mean that the key has moved
+    /// to another node, where the cursor means something else: then it is read again.
+    async fn products_of(&self, day: &str) -> Result<BTreeMap<String, Cents>, StoreError> {
+        let key = self.days.products_key(day)?;
+        loop {
+            let mut first = redis::pipe();
+            first.zcard(key.as_str()).add_command(scan(&key, 0));
+            let (size, mut page): (usize, Page) = send_all(&self.connection, &first).await?;
+            let mut products = BTreeMap::new();
+            loop {
+                for (sku, score) in page.1 {
+                    products.insert(sku, to_cents(&key, score)?);
+                }
+                if page.0 == 0 {
+                    break;
+                }
+                page = send(&self.connection, &scan(&key, page.0)).await?;
+            }
+            if products.len() >= size {
+                return Ok(products);
+            }
+        }
+    }
+
+    /// Returns how many visitors the union has.
+    async fn replace_metrics(
+        &self,
+        key: &Key,
+        sum: &Metrics,
+        visitors: &[Vec<u8>],
+    ) -> Result<u64, StoreError> {
+        let keys = [key.as_str(), &key.companion("visitors"), &key.companion("day")];
+        let mut call = METRICS.call(&keys).arg(self.days.keep_ms()).arg(sum.values.len() + 2);
+        // Closed since the beginning of time, or until its end: read with the moment 0.
+        call = call.arg(":closes").arg(u8::from(!sum.closed)).arg(":inexact").arg(u8::from(!sum.exact));
+        for (metric, number) in &sum.values {
+            let field = if metric.starts_with(':') { format!(":{metric}") } else { metric.clone() };
+            call = call.arg(field).arg(*number);
+        }
+        for copy in visitors {
+            call = call.arg(copy);
+        }
+        let mut reply: Reply = call.run(&self.connection).await?;
+        if reply.outcome == "REPLACED" { reply.next() } else { Err(reply.unexpected()) }
+    }
+
+    /// The key of a week's metrics.
+    pub fn key(&self, week: &str) -> Result<Key, StoreError> {
+        Ok(Key::new(&self.prefix, "weekly_metrics", &[week])?)
+    }
+
+    /// The key of a week's products by revenue.
+    pub fn products_key(&self, week: &str) -> Result<Key, StoreError> {
+        self.days.products_key(week)
+    }
+}
+
+/// A cursor, and SKUs with their scores.
+type Page = (u64, Vec<(String, f64)>);
+
+fn scan(key: &Key, cursor: u64) -> Cmd {
+    redis::cmd("ZSCAN").arg(key.as_str()).arg(cursor).arg("COUNT").arg(BATCH).take()
+}
+
+/// Why a week was not added up. Nothing was changed, unless the connection failed: then do it again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RollUpError {
+    /// A sum would reach 2^53, from where numbers are not exact.
+    #[error("{metric} adds up to more than can be counted exactly")]
+    Overflow {
+        /// The metric or the product.
+        metric: String,
+    },
+    /// Redis, or the data in it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

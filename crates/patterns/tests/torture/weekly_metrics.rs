@@ -1,0 +1,90 @@
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+use futures_util::future::BoxFuture;
+use lab_testing::TestConnection;
+use patterns::analytics::Analytics;
+use patterns::money::Cents;
+use patterns::weekly_metrics::{self, WeeklyMetrics};
+
+use crate::subject::{Failure, Fault, Pattern, Subject, Verdict};
+
+const DAYS: [&str; 2] = ["2024-01-01", "2024-01-02"];
+
+pub const PATTERN: Pattern = Pattern {
+    name: "weekly_metrics",
+    subject: |prefix| Box::new(Weeks { prefix: prefix.to_owned(), answered: Mutex::default() }),
+    plain_commands: &["ZSCAN", "ZCARD", "ZREVRANGE", "HGETALL", "PFCOUNT"],
+    scripts: weekly_metrics::scripts,
+};
+
+struct Weeks {
+    prefix: String,
+    /// The calls that were answered, by client and number.
+    answered: Mutex<BTreeSet<(usize, usize)>>,
+}
+
+impl Subject for Weeks {
+    fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn call(
+        &self,
+        connection: TestConnection,
+        client: usize,
+        call: usize,
+    ) -> BoxFuture<'_, Result<(), Failure>> {
+        Box::pin(async move {
+            let weekly = WeeklyMetrics::new(connection.clone(), &self.prefix);
+            if call % 2 == 1 {
+                weekly.roll_up("2024-W01", &DAYS).await?;
+                weekly.of("2024-W01").await?;
+                weekly.top("2024-W01", 10).await?;
+                return Ok(());
+            }
+            let analytics = Analytics::new(connection, &self.prefix);
+            let lines = [("TENT", Cents::new(100).unwrap_or_default())];
+            let (order, customer) = (format!("order-{client}-{call}"), format!("user{client}"));
+            analytics.order(&order, DAYS[client % 2], &customer, &lines).await?;
+            self.answered.lock().unwrap().insert((client, call));
+            Ok(())
+        })
+    }
+
+    fn check<'a>(
+        &'a self,
+        connection: TestConnection,
+        fault: &'a Fault,
+    ) -> BoxFuture<'a, Result<Verdict, String>> {
+        Box::pin(async move { self.count(connection, fault).await.map_err(|error| error.to_string())? })
+    }
+}
+
+impl Weeks {
+    /// The outer error is one of Redis, the inner one a promise that was broken.
+    async fn count(
+        &self,
+        connection: TestConnection,
+        fault: &Fault,
+    ) -> Result<Result<Verdict, String>, Failure> {
+        let answered = self.answered.lock().unwrap().clone();
+        let weekly = WeeklyMetrics::new(connection.clone(), &self.prefix);
+        let week = weekly.roll_up("2024-W01", &DAYS).await?;
+        let days = Analytics::new(connection, &self.prefix).of_days(&DAYS).await?;
+        let orders: i64 = days.iter().map(|day| day.get("orders")).sum();
+        let visitors = days.iter().map(|day| day.visitors).max().unwrap_or_default();
+        let (stored, top) = (weekly.of("2024-W01").await?, weekly.top("2024-W01", 10).await?);
+        let revenue = top.first().map_or(0, |(_, cents)| cents.get());
+        let same = stored == week && week.get("orders") == orders && week.visitors >= visitors;
+        let expected = i64::try_from(answered.len())?;
+        Ok(match fault {
+            _ if !same => Err(format!("the sum of {days:?}; found {week:?} and {stored:?}")),
+            Fault::KeyLost(_) | Fault::WritesLost => {
+                Ok(Verdict::Contract("a week is what its days are when it is added up"))
+            }
+            _ if orders == expected && revenue == 100 * expected => Ok(Verdict::Held),
+            _ => Err(format!("{expected} orders; found {orders}, and {revenue} cents")),
+        })
+    }
+}
