@@ -752,14 +752,15 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
     }
 }
 
-/// Which of the keys `inventory_due:*` plans the visits to a product: FNV-1a, the same in every process.
+/// Which of [`SHARDS`] an ID belongs to, the same in every process: FNV-1a, whose bits are then mixed.
 #[must_use]
-pub fn shard(product: &str) -> usize {
-    let hash = product.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+pub fn shard(id: &str) -> usize {
+    let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
-    // The lowest bits of FNV are its weakest. Less than SHARDS, so it fits.
-    usize::try_from((hash >> 32) % SHARDS as u64).unwrap_or_default()
+    let mixed = (hash ^ hash >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd) >> 33;
+    // Less than SHARDS, so it fits.
+    usize::try_from(mixed % SHARDS as u64).unwrap_or_default()
 }
 
 impl Level {
