@@ -9,7 +9,6 @@
 //! 1. [`key`] and [`script`]: how keys are named and scripts are run. [`money`]: whole cents.
 //! 2. [`recent_views`]: the simplest pattern, and the shape of all others.
 //! 3. [`users`], [`catalog`], [`cart`]: who buys, what there is, and what is about to be bought.
-//! 4. `sessions`, `cache`.
 //! 4. [`sessions`], [`cache`].
 //! 5. [`inventory`] holds stock, and [`checkout`] makes an order of lines with it.
 //! 6. [`limit`]: what the limiters share. [`fixed_window`], [`sliding_log`], [`sliding_counter`], [`token_bucket`], and
