@@ -30,9 +30,9 @@
 //! - **Cost**: one round trip each; a second to call the sweeper when a product that was quiet changes, and one to raise or clear an
 //!   alert. O(log holds). A sweep reads only what is due, at most 32 products of each shard at a time; a product without holds or
 //!   changes is due every ten minutes. No script takes more than 1,200 entries at a time.
-//! - **Memory**: about 250 bytes for each hold and for each ID that ended within the retry window (10 minutes), unknown IDs that were
-//!   released included; a delivery for a day. Confirming an unknown ID leaves nothing. The sweeper forgets them; without a sweeper, a
-//!   change does it once a minute.
+//! - **Memory**: about 150 bytes for each hold, and 120 for each ID that ended within the retry window (10 minutes), unknown IDs that
+//!   were released included; a delivery for a day. Confirming an unknown ID leaves nothing. The sweeper forgets them; without a
+//!   sweeper, a change does so once a minute.
 //! - **Faults**: use `noeviction` for this data, or a server of its own.
 //!   An acknowledged change may be lost when a replica takes over: then the reservation is unknown, and [`Inventory::confirm_late`]
 //!   takes free units instead. [`Inventory::with_replicas`] waits for replicas.
