@@ -1,13 +1,11 @@
 //! The only place where a key or channel name is spelled.
 
-mod analytics;
 mod cache;
 mod checkout;
 mod flash_sale;
 mod inventory;
 mod limits;
 mod notifications;
-mod recommendations;
 mod search;
 mod session;
 mod stock_feed;

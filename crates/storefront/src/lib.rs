@@ -9,11 +9,11 @@
 //! 5. [`cart`]: add, remove, view, merge at login, expiry and live updates; each change is one script, so one atomic step.
 //! 6. [`session`], then [`cache`].
 //! 7. [`inventory`] holds stock; [`checkout`] makes an order of a cart with it.
-//! 8. [`recommendations`].
+//! 8. (recommendations: in the crate `patterns`)
 //! 9. [`limits`] for callers and logins.
 //! 10. [`flash_sale`], [`notifications`], [`stores`], [`stock_feed`]: what happens now.
 //! 11. [`autocomplete`] and [`facets`].
-//! 12. [`analytics`].
+//! 12. (analytics: in the crate `patterns`)
 //!
 //! Nothing here prints, parses a command line, or opens a connection: every type works over any
 //! [`redis::aio::ConnectionLike`] that can be cloned, such as [`MultiplexedConnection`](redis::aio::MultiplexedConnection),
@@ -55,7 +55,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-pub mod analytics;
 pub mod autocomplete;
 pub mod cache;
 pub mod cart;
@@ -72,7 +71,6 @@ pub mod money;
 pub mod names;
 pub mod notifications;
 pub mod quantity;
-pub mod recommendations;
 mod script;
 pub mod session;
 mod shown;

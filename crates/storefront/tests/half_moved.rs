@@ -18,7 +18,6 @@ use storefront::flash_sale::{FlashSale, NewSale};
 use storefront::inventory::Level;
 use storefront::limits::{Algorithm, Attempt, Limit, Limiter, LoginGuard, RecordedTime, Window};
 use storefront::notifications::{Notifications, Sent};
-use storefront::recommendations::RecentViews;
 use storefront::stores::{Area, Hours, LocalTime, Place, Store, Stores};
 use storefront::{CustomerId, Inventory, ItemExpiry, Keys, Layout};
 
@@ -30,17 +29,6 @@ async fn cluster() -> (Wire, Keys) {
 
 fn ann() -> CustomerId {
     "ann".parse().unwrap()
-}
-
-#[tokio::test]
-async fn the_only_view_is_seen_again() {
-    let (wire, keys) = cluster().await;
-    let views = RecentViews::new(wire, keys.clone());
-    views.viewed(&ann(), &sku("a")).await.unwrap();
-    let moving = HalfMoved::slots_of([keys.recent_views(&ann())]);
-    views.viewed(&ann(), &sku("a")).await.unwrap();
-    drop(moving);
-    assert_eq!(views.of(&ann(), 9).await.unwrap(), [sku("a")]);
 }
 
 #[tokio::test]

@@ -11,8 +11,7 @@ use crate::shop::{Wire, own_keys};
 
 #[tokio::test]
 async fn a_restless_connection_moves_the_slot_of_what_it_sends() {
-    let (wire, key) =
-        (Wire::restless().await, own_keys(Layout::Cluster).recent_views(&UserId::new(7).unwrap().into()));
+    let (wire, key) = (Wire::restless().await, own_keys(Layout::Cluster).user(UserId::new(7).unwrap()));
     let mut sent = 0;
     for _ in 0..4 {
         let owner = owner_of(&key);
