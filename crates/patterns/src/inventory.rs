@@ -661,7 +661,7 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
             } else if repair && !repaired {
                 self.repair(product).await?;
                 repaired = true;
-            } else if let Some(last) = entries.last() {
+            } else if let (Some(last), true) = (entries.last(), delivered.is_empty()) {
                 all.delivered += self.deliver(product, &entries, level).await?;
                 last.split(' ').next().unwrap_or_default().clone_into(&mut delivered);
             } else {
@@ -703,12 +703,14 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
 
     /// Writes what waits in an outbox into the feed; returns how much of it was not there. `level` is the one after the last change.
     async fn deliver(&self, product: &str, entries: &[String], level: Level) -> Result<u64, StoreError> {
+        let updates = updates(product, entries, level);
+        let Some(first) = updates.first() else { return Ok(0) };
         let feed = self.updates_key()?;
         let mut call = SCRIPTS.deliver.call(&[feed.as_str(), &feed.companion("versions")]);
-        call = call.arg(product).arg(UPDATES_KEPT);
-        for update in updates(product, entries, level) {
+        call = call.arg(product).arg(UPDATES_KEPT).arg(first.previous);
+        for update in &updates {
             // It has only texts and numbers, which can always be written.
-            call = call.arg(update.version).arg(serde_json::to_string(&update).unwrap_or_default());
+            call = call.arg(update.version).arg(serde_json::to_string(update).unwrap_or_default());
         }
         call.run::<Reply>(&self.connection).await?.next()
     }

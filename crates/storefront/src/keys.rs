@@ -4,7 +4,6 @@ mod analytics;
 mod cache;
 mod checkout;
 mod inventory;
-mod limits;
 mod recommendations;
 mod search;
 mod session;

@@ -10,9 +10,6 @@
 //! 6. [`session`], then [`cache`].
 //! 7. [`inventory`] holds stock; [`checkout`] makes an order of a cart with it.
 //! 8. [`recommendations`].
-//! 9. [`limits`] for callers and logins.
-//! 10. [`autocomplete`] and [`facets`].
-//! 11. [`analytics`].
 //!
 //! Nothing here prints, parses a command line, or opens a connection: every type works over any
 //! [`redis::aio::ConnectionLike`] that can be cloned, such as [`MultiplexedConnection`](redis::aio::MultiplexedConnection),
@@ -65,7 +62,6 @@ mod fields;
 pub mod ids;
 pub mod inventory;
 pub mod keys;
-pub mod limits;
 pub mod money;
 pub mod names;
 pub mod quantity;

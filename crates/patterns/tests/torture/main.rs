@@ -16,11 +16,13 @@ mod bought_together;
 mod cache;
 mod cart;
 mod catalog;
+mod checkout;
 mod engine;
 mod facets;
 mod flash_sale;
 mod funnel;
 mod interests;
+mod inventory;
 mod limits;
 mod login_guard;
 mod notifications;
@@ -48,6 +50,21 @@ const PATTERNS: &[Pattern] = &[
     users::PATTERN,
     catalog::PATTERN,
     cart::PATTERN,
+    sessions::PATTERN,
+    cache::PATTERN,
+    inventory::PATTERN,
+    checkout::PATTERN,
+    limits::FIXED_WINDOW,
+    limits::SLIDING_LOG,
+    limits::SLIDING_COUNTER,
+    limits::TOKEN_BUCKET,
+    login_guard::PATTERN,
+    flash_sale::PATTERN,
+    notifications::PATTERN,
+    stock_feed::PATTERN,
+    stores::PATTERN,
+    autocomplete::PATTERN,
+    facets::PATTERN,
     interests::PATTERN,
     popular_products::PATTERN,
     bought_together::PATTERN,
@@ -57,19 +74,6 @@ const PATTERNS: &[Pattern] = &[
     weekly_metrics::PATTERN,
     funnel::PATTERN,
     active_users::PATTERN,
-    limits::FIXED_WINDOW,
-    limits::SLIDING_LOG,
-    limits::SLIDING_COUNTER,
-    limits::TOKEN_BUCKET,
-    login_guard::PATTERN,
-    flash_sale::PATTERN,
-    notifications::PATTERN,
-    stores::PATTERN,
-    stock_feed::PATTERN,
-    sessions::PATTERN,
-    cache::PATTERN,
-    autocomplete::PATTERN,
-    facets::PATTERN,
 ];
 
 /// How many faults of one pattern go on at once.
