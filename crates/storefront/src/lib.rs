@@ -9,9 +9,6 @@
 //! 5. [`cart`]: add, remove, view, merge at login, expiry and live updates; each change is one script, so one atomic step.
 //! 6. [`session`], then [`cache`].
 //! 7. [`inventory`] holds stock; [`checkout`] makes an order of a cart with it.
-//! 8. [`recommendations`].
-//! 9. [`limits`] for callers and logins.
-//! 10. [`analytics`].
 //!
 //! Nothing here prints, parses a command line, or opens a connection: every type works over any
 //! [`redis::aio::ConnectionLike`] that can be cloned, such as [`MultiplexedConnection`](redis::aio::MultiplexedConnection),
@@ -53,7 +50,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-pub mod analytics;
 pub mod cache;
 pub mod cart;
 pub mod catalogue;
@@ -62,11 +58,9 @@ mod fields;
 pub mod ids;
 pub mod inventory;
 pub mod keys;
-pub mod limits;
 pub mod money;
 pub mod names;
 pub mod quantity;
-pub mod recommendations;
 mod script;
 pub mod session;
 mod shown;
