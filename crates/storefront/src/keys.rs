@@ -1,10 +1,8 @@
 //! The only place where a key or channel name is spelled.
 
-mod analytics;
 mod cache;
 mod checkout;
 mod inventory;
-mod recommendations;
 mod search;
 mod session;
 

@@ -9,7 +9,6 @@
 //! 5. [`cart`]: add, remove, view, merge at login, expiry and live updates; each change is one script, so one atomic step.
 //! 6. [`session`], then [`cache`].
 //! 7. [`inventory`] holds stock; [`checkout`] makes an order of a cart with it.
-//! 8. [`recommendations`].
 //!
 //! Nothing here prints, parses a command line, or opens a connection: every type works over any
 //! [`redis::aio::ConnectionLike`] that can be cloned, such as [`MultiplexedConnection`](redis::aio::MultiplexedConnection),
@@ -51,7 +50,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-pub mod analytics;
 pub mod autocomplete;
 pub mod cache;
 pub mod cart;
@@ -65,7 +63,6 @@ pub mod keys;
 pub mod money;
 pub mod names;
 pub mod quantity;
-pub mod recommendations;
 mod script;
 pub mod session;
 mod shown;

@@ -658,6 +658,15 @@ async fn a_key_of_another_type_is_named_and_nothing_has_changed() {
     .await;
 }
 
+#[test]
+fn products_are_spread_over_the_shards() {
+    let mut counts = [0_u32; 16];
+    for n in 0..1_600 {
+        counts[shard(&n.to_string())] += 1;
+    }
+    assert!(counts.iter().all(|count| (60..140).contains(count)), "{counts:?}");
+}
+
 #[tokio::test]
 async fn each_operation_is_one_round_trip() {
     crate::with_slots_at_rest(async |connection, prefix| {
