@@ -23,6 +23,8 @@ fn main() {
         let client = redis::Client::open(server.url()).unwrap();
         let connection = client.get_multiplexed_async_connection().await.unwrap();
         let mut rows: Vec<Row> = Vec::new();
+        // Each module adds its rows: rows.extend(cart::rows(&connection).await);
+        rows.extend(live::rows(&connection).await);
         // Each module adds its rows.
         rows.extend(cart::rows(&connection).await);
         rows.extend(search::rows(&connection).await);
@@ -31,7 +33,6 @@ fn main() {
         rows.extend(sessions::rows(&connection).await);
         rows.extend(cache::rows(&connection).await);
         rows.extend(analytics::rows(&connection).await);
-        rows.extend(live::rows(&connection).await);
         drop(connection);
         println!(
             "{:<44} {:>8} {:>8}  {:<38} {:>6} {:>6}",
