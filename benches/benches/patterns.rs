@@ -17,7 +17,6 @@ use ecommerce_patterns::search::{CompleteBy, FilterBy, Shop, Ticked, Typed};
 use ecommerce_patterns::sessions::{ReadSession, Visitors};
 use lab_connection::Failure;
 use lab_runner::{Approach, Comparison};
-use storefront::limits::Counting;
 
 /// Operations of one pass, and how many of them are under way at a time.
 const OPERATIONS: usize = 200;
@@ -32,14 +31,14 @@ fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
 
     let visitors = Visitors::of(OPERATIONS, AT_A_TIME, &keys);
     compare(bench, criterion, "Reading sessions", &ReadSession::ALL, &visitors)?;
-    let documents = Documents::of(OPERATIONS, AT_A_TIME, &keys);
+    let documents = bench.wait_for(async { Documents::of(OPERATIONS, AT_A_TIME, prefix) })?;
     compare(bench, criterion, "Cache hits", &CacheHit::ALL, &documents)?;
     compare(bench, criterion, "Taking stock", &TakeStock::ALL, &Stock::new(200, &keys))?;
     let reports = Reports::of(OPERATIONS, "");
     compare(bench, criterion, "Reporting what customers do", &Report::ALL, &reports)?;
-    let requests = Requests::new(&keys, 10, OPERATIONS);
-    compare(bench, criterion, "Limiters", &Limiting::all(Counting::Script), &requests)?;
-    let purchases = Purchases::new(keys.clone(), OPERATIONS);
+    let requests = Requests::new(prefix, 10, OPERATIONS);
+    compare(bench, criterion, "Limiters", &Limiting::all(false), &requests)?;
+    let purchases = Purchases::new(prefix, OPERATIONS);
     compare(bench, criterion, "Buying in a flash sale", &BuyAtOnce::ALL, &purchases)?;
     let traffic = Traffic::of(OPERATIONS, "");
     compare(bench, criterion, "Recording events", &RecordEvents::ALL, &traffic)?;

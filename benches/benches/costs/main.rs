@@ -4,7 +4,13 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic, missing_docs, reason = "a benchmark")]
 
 mod analytics;
+mod cache;
+mod cart;
+mod inventory;
+mod limits;
 mod measure;
+mod search;
+mod sessions;
 
 use lab_server::Server;
 use measure::Row;
@@ -16,7 +22,13 @@ fn main() {
         let client = redis::Client::open(server.url()).unwrap();
         let connection = client.get_multiplexed_async_connection().await.unwrap();
         let mut rows: Vec<Row> = Vec::new();
-        // Each module adds its rows: rows.extend(cart::rows(&connection).await);
+        // Each module adds its rows.
+        rows.extend(cart::rows(&connection).await);
+        rows.extend(search::rows(&connection).await);
+        rows.extend(inventory::rows(&connection).await);
+        rows.extend(limits::rows(&connection).await);
+        rows.extend(sessions::rows(&connection).await);
+        rows.extend(cache::rows(&connection).await);
         rows.extend(analytics::rows(&connection).await);
         drop(connection);
         println!(

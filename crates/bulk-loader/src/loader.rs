@@ -5,10 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::endpoint::Endpoint;
-use crate::error::LoadError;
 use crate::journal::Journal;
-use crate::run::Run;
-use crate::source::Source;
 
 /// How to load.
 #[derive(Clone, Debug)]
@@ -69,14 +66,5 @@ impl Loader {
             patience: Duration::from_mins(1),
             stop: Arc::default(),
         }
-    }
-
-    /// Sends everything, and returns when the last command is acknowledged. Blocks the thread.
-    pub fn load<S: Source>(
-        &self,
-        source: &mut S,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Loaded, LoadError> {
-        Run::new(self, source)?.run(progress)
     }
 }

@@ -44,8 +44,19 @@ const SLEEP: Duration = Duration::from_micros(300);
 /// How long replies may keep us waiting when asked to stop.
 const LEAVING: Duration = Duration::from_secs(5);
 
+impl Loader {
+    /// Sends everything, and returns when the last command is acknowledged. Blocks the thread.
+    pub fn load<S: Source>(
+        &self,
+        source: &mut S,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Loaded, LoadError> {
+        Run::new(self, source)?.run(progress)
+    }
+}
+
 /// A load under way.
-pub(crate) struct Run<'a, S> {
+struct Run<'a, S> {
     loader: &'a Loader,
     source: &'a mut S,
     topology: Topology,

@@ -88,7 +88,7 @@ pub async fn teach(page: &mut Page, options: Options) -> Outcome {
     let costs = time(&subject, &approaches, rounds.into()).await?;
     let title = format!("Writing {} {}", thousands(records as f64), kind.records());
     page.facts(table::facts(&title, &verified, &costs));
-    table::foot(page, &verified, &costs, rounds.into()).await;
+    table::foot(page, &verified, &costs, rounds.into());
     reading::check_traffic(page, kind, &verified)?;
     reading::explain(page, kind, &verified, &costs);
     if kind == Kind::Users {

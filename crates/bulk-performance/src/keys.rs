@@ -7,7 +7,6 @@ mod memory;
 mod peers;
 mod query;
 
-use crate::load::Kind;
 use crate::people::push_number;
 
 /// Builds key names, each behind the prefix of the target.
@@ -102,14 +101,10 @@ impl Keys {
         (self.named("bulk:probe:plain"), self.named("bulk:probe:made"))
     }
 
-    /// What the names of all records of a kind match; other names match too.
+    /// What the names of all texts match; other names match too.
     #[must_use]
-    pub fn pattern_of(&self, kind: Kind) -> String {
-        match kind {
-            Kind::Users => self.users_pattern(),
-            Kind::Strings => self.named("user_text:*"),
-            Kind::List => self.biglist(),
-        }
+    pub fn user_texts_pattern(&self) -> String {
+        self.named("user_text:*")
     }
 
     /// The number in the name of a user or a text.

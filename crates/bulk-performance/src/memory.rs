@@ -1,18 +1,20 @@
 //! What does a record take in memory, by the way it is stored? `cargo bulk memory`
 
+mod access_cost;
+mod buckets;
+mod codec;
 mod codes;
 mod columns;
 mod compression;
+mod document;
 mod encoding;
-mod form;
 mod indexes;
 mod lifetime;
 mod limits;
-mod price;
+mod memory_usage;
 mod report;
 mod store;
 mod tables;
-mod weight;
 
 use std::sync::Arc;
 
@@ -22,13 +24,13 @@ use lab_runner::course::{self, Showing};
 use lab_runner::measurement::Measured;
 use lab_runner::{Approach, Comparison, Lesson, LessonError, Outcome, Page};
 
+pub use self::access_cost::{ChangeOne, ReadOne, ReadWhole, check_changes};
 pub use self::compression::Zstd;
+pub use self::document::Values;
 pub use self::encoding::Encoding;
-pub use self::form::Values;
 pub use self::limits::{Limit, Limits};
-pub use self::price::{ChangeOne, ReadOne, ReadWhole, check_changes};
+pub use self::memory_usage::{Growth, MemoryUsage, kept_as, usage};
 pub use self::store::Store;
-pub use self::weight::{Growth, Weight, kept_as, usage};
 use crate::keys::Keys;
 use crate::people::{People, Record};
 use crate::stored::Content;
@@ -144,7 +146,7 @@ async fn weigh(
     store: &Store,
     limits: Limits,
     encodings: &[Encoding],
-) -> Result<Vec<Weight>, LessonError> {
+) -> Result<Vec<MemoryUsage>, LessonError> {
     let mut connection = page.quietly();
     let expected = Content::expected(store.people(), store.records());
     let growth = match page.target().private() {
@@ -154,7 +156,7 @@ async fn weigh(
     let mut weights = Vec::new();
     for &encoding in encodings {
         let worker = &mut connection.clone();
-        let work = Weight::of(encoding, store, &expected, growth, worker);
+        let work = MemoryUsage::of(encoding, store, &expected, growth, worker);
         weights.push(limits.held_for(encoding, &mut connection, work).await?);
     }
     page.check("each encoding gave back every user as it was", weights.len() == encodings.len())?;

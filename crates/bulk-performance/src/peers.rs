@@ -1,14 +1,16 @@
 //! How does the loader compare with other tools? `cargo bulk peers`
 //!
-//! In reading order: [`place`] and [`tools`], where the server and the programs are; [`stage`], what is prepared once;
+//! In reading order: [`place`] and [`tools`], where the server and the programs are; [`fixtures`], what is prepared once; [`lineup`], which peers take part;
 //! [`peer`], the ways to write, each of which has a file; [`rounds`], which takes turns, times and verifies;
 //! `report`, the tables.
 
+mod baseline;
 mod benchmark;
 mod child;
 mod commands;
 mod commandstats;
-mod floor;
+pub mod fixtures;
+pub mod lineup;
 pub mod peer;
 mod pipe;
 pub mod place;
@@ -17,7 +19,6 @@ mod redis_py;
 mod redis_rs;
 mod report;
 pub mod rounds;
-pub mod stage;
 pub mod tools;
 
 use std::path::PathBuf;
@@ -27,8 +28,8 @@ use lab_connection::{Failure, TargetArgs};
 use lab_runner::course::{self, Showing};
 use lab_runner::{Lesson, Outcome, Page};
 
+use crate::peers::lineup::Lineup;
 use crate::peers::place::Place;
-use crate::peers::stage::Stage;
 
 /// Not part of the tour: it takes long, and needs other people's programs.
 static PAGE: Lesson = Lesson {
@@ -79,7 +80,7 @@ async fn teach(page: &mut Page, options: Options, place: Result<Place, String>) 
          that come with Redis, and two client libraries. What a peer wrote is read back and compared before its time \
          counts.",
     );
-    let stage = Stage::prepare(page.target(), &options, place).await?;
-    let rows = rounds::run(&stage, options.rounds).await?;
-    report::write(page, &stage, &rows, options.rounds)
+    let lineup = Lineup::prepare(page.target(), &options, place).await?;
+    let rows = rounds::run(&lineup, options.rounds).await?;
+    report::write(page, &lineup, &rows, options.rounds)
 }

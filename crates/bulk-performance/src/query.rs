@@ -4,15 +4,15 @@
 //! them is timed ([`latency`]).
 
 mod average;
-mod both;
 mod by_number;
 mod city;
+mod intersection;
 pub mod latency;
+mod pagination_drift;
 mod paging;
 mod point;
 mod questions;
 pub mod search;
-mod shifting;
 mod top;
 mod transfer;
 mod users;
@@ -28,9 +28,9 @@ use lab_runner::{Lesson, Outcome, Page};
 use redis::AsyncTypedCommands;
 
 pub use self::average::AverageSalary;
-pub use self::both::{CountBoth, InBoth};
 pub use self::by_number::ByNumber;
 pub use self::city::UsersOfCity;
+pub use self::intersection::{CountBoth, InBoth};
 use self::latency::Plan;
 pub use self::paging::{DeepPage, WholeSet};
 pub use self::point::Point;

@@ -2,18 +2,20 @@
 //!
 //! `cargo complex lists`
 
-mod company;
-mod hand_over;
+mod delivery;
 mod push_many;
 mod queue;
+mod queue_strategy;
 mod reliable;
 mod waiting;
+mod worker_pool;
 
 use lab_runner::{Comparison, Lesson, Need, Outcome, Page};
 use redis::AsyncTypedCommands;
 
-pub use self::hand_over::{Delivered, HandOver};
+pub use self::delivery::Delivered;
 pub use self::push_many::{Items, PushMany};
+pub use self::queue_strategy::QueueStrategy;
 use crate::keys::Keys;
 
 /// Feeds, queues and stacks; waiting for work, and a queue that loses none.
@@ -45,7 +47,7 @@ async fn teach(page: &mut Page) -> Outcome {
     reliable::teach(page, &keys).await?;
     compare(page, &keys).await?;
 
-    let queues = HandOver::ALL.map(|hand_over| keys.receipts(hand_over.name()));
+    let queues = QueueStrategy::ALL.map(|strategy| keys.receipts(strategy.name()));
     page.keys(
         [keys.feed(), keys.support_queue(), keys.jobs("orders"), keys.bulk_queue()].into_iter().chain(queues),
     );

@@ -14,13 +14,11 @@ use std::time::{Duration, Instant};
 
 use lab_connection::Connection;
 use lab_runner::{Comparison, Lesson, LessonError, Outcome, Page};
+use patterns::cache::{self, Cache};
 use serde::{Deserialize, Serialize};
-use storefront::Keys;
-use storefront::cache::Cache;
 
 pub use self::hit::{CacheHit, Documents};
 use crate::data::{Data, Size};
-use crate::names::known;
 
 /// Cache-aside, stampedes, and one loader for all.
 pub static LESSON: Lesson = Lesson {
@@ -47,37 +45,38 @@ struct ProductPage {
 }
 
 async fn teach(page: &mut Page) -> Outcome {
-    let keys = crate::keys_on(page.target());
-    let documents = Documents::of(HITS, AT_A_TIME, &keys);
-    let product = keys.cached_product(&known("123"));
-    let search = keys.cached_search(&known("query"), 1);
-    page.start_clean(&[product.value.clone(), product.load.clone(), search.value.clone(), search.load])
-        .await?;
-    page.start_clean(&documents.keys()).await?;
-    page.start_clean(&race::keys_of(&keys)).await?;
-    page.start_clean(&stampede::keys_of(&keys)).await?;
-    page.start_clean(&trace::keys_of(&keys)).await?;
-    page.start_clean(&tracking::keys_of(&keys)).await?;
+    let documents = Documents::of(HITS, AT_A_TIME, page.prefix())?;
+    let search = Cache::new(page.quietly(), page.prefix(), "search");
+    let search_page = search.key(&["query", "page", "1"]).map_err(failed)?.as_str().to_owned();
+    let mut product = keys_of_cache(page, ["123".to_owned()])?;
+    page.start_clean(&product).await?;
+    page.start_clean(std::slice::from_ref(&search_page)).await?;
+    let used = [
+        documents.keys().to_vec(),
+        race::keys(page)?,
+        stampede::keys(page)?,
+        trace::keys(page)?,
+        tracking::keys(page)?,
+    ]
+    .concat();
+    page.start_clean(&used).await?;
 
-    look_aside(page, &keys).await?;
-    stampede::count(page, &keys).await?;
-    race::count(page, &keys).await?;
-    stampede::ask_for_nothing(page, &keys).await?;
-    trace::spread(page, &keys).await?;
-    trace::hit_rate(page, &keys).await?;
-    tracking::follow(page, &keys).await?;
+    look_aside(page).await?;
+    search_results(page, &search).await?;
+    stampede::count(page).await?;
+    race::count(page).await?;
+    stampede::ask_for_nothing(page).await?;
+    trace::spread(page).await?;
+    trace::hit_rate(page).await?;
+    tracking::follow(page).await?;
     compare(page, &documents).await?;
 
-    page.start_clean(&documents.keys()).await?;
-    page.start_clean(&race::keys_of(&keys)).await?;
-    page.start_clean(&stampede::keys_of(&keys)).await?;
-    page.start_clean(&trace::keys_of(&keys)).await?;
-    page.start_clean(&tracking::keys_of(&keys)).await?;
-    page.keys([product.value, search.value]);
+    page.start_clean(&used).await?;
+    page.keys([product.swap_remove(0), search_page]);
     Ok(())
 }
 
-async fn look_aside(page: &Page, keys: &Keys) -> Outcome {
+async fn look_aside(page: &Page) -> Outcome {
     let mut redis = page.redis();
     let data = Data::new(1, Size { products: 200, customers: 0, orders: 0 });
     let found = &data.products[123];
@@ -88,70 +87,89 @@ async fn look_aside(page: &Page, keys: &Keys) -> Outcome {
         brand: found.brand.to_string(),
         category: found.category.to_string(),
     };
-    let key = keys.cached_product(&known("123"));
     // So that the page shows what a call costs every day, not the first one, in which the server learns the scripts.
-    let quiet = new_cache(page.quietly(), keys);
-    quiet.get_or_load(&key, || loaded(row.clone())).await.map_err(told)?;
-    quiet.invalidate(&key).await.map_err(told)?;
+    let quiet = new_cache(page.quietly(), page);
+    quiet.get_or_load(&["123"], || loaded(row.clone())).await.map_err(failed)?;
+    quiet.invalidate(&["123"]).await.map_err(failed)?;
 
     page.say(
-        "Cache-aside: look into Redis; if it is not there, ask the database, and store the answer with a TTL. The script that \
-         looks takes the right to load in the same step: its keys are the document and the token of its loader, then come our \
-         token and how long a load may take. So a miss knows after one round trip whether to load or to wait; a second round \
-         trip stores.",
+        "Cache-aside: look into Redis. If the product is not there, ask the database, and store its answer with a TTL. When \
+         many clients miss at once, one of them should ask the database. This script decides which one. It runs only after a \
+         miss, and gives the client a lease: a key with a random token and a short TTL.",
     );
-    let cache = Cache::new(page.redis(), keys.clone(), tokio::time::sleep);
+    if let Some((_, ask)) = cache::scripts().into_iter().find(|(name, _)| *name == "ask") {
+        page.listing(ask.source());
+    }
+    page.say(
+        "A miss is three round trips and the load: look, take the lease, store. The last script stores only if the lease still \
+         holds our token.",
+    );
+    let cache = Cache::new(page.redis(), page.prefix(), "product");
     let before = Instant::now();
-    cache.get_or_load(&key, || loaded(row.clone())).await.map_err(told)?;
-    page.say("The document is plain JSON, so that everybody can read it. The TTL is five minutes, less up to a tenth.");
-    let stored: String = redis::cmd("GET").arg(&key.value).query_async(&mut redis).await?;
+    cache.get_or_load(&["123"], || loaded(row.clone())).await.map_err(failed)?;
+    page.say("The value is plain JSON, so that everybody can read it. The TTL is five minutes, less up to a tenth.");
+    let key = cache.key(&["123"]).map_err(failed)?;
+    let stored: String = redis::cmd("GET").arg(key.as_str()).query_async(&mut redis).await?;
     let readable = serde_json::from_str::<ProductPage>(&stored).is_ok_and(|stored| stored == row);
-    let left: i64 = redis::cmd("TTL").arg(&key.value).query_async(&mut redis).await?;
+    let left: i64 = redis::cmd("TTL").arg(key.as_str()).query_async(&mut redis).await?;
     let left = u64::try_from(left).unwrap_or(0);
     // It was no less than what is left, and no more than that and the time since; TTL rounds to seconds.
     let most = left + before.elapsed().as_secs() + 1;
     page.check("it is stored as it was loaded, for 270 to 300 s", readable && left <= 300 && most >= 270)?;
 
-    page.say("A hit is one round trip, and its answer is the document alone.");
-    let hit = cache.get_or_load(&key, || loaded(row.clone())).await.map_err(told)?;
+    page.say("A hit is one round trip: a plain GET.");
+    let hit = cache.get_or_load(&["123"], || loaded(row.clone())).await.map_err(failed)?;
     let seen = cache.statistics();
     page.check("one load, one hit", hit.as_ref() == Some(&row) && (seen.loads, seen.hits) == (1, 1))?;
 
     page.say(
-        "When the row has changed, delete: after the write, not before. That takes the document and the token, so whoever is \
-         loading the old row has lost the right to store it.",
+        "When the row has changed, delete the entry: after the write, not before. That deletes the lease, too, so a client that \
+         is loading the old row may no longer store it.",
     );
-    cache.invalidate(&key).await.map_err(told)?;
-    let again = cache.get_or_load(&key, || loaded(row.clone())).await.map_err(told)?;
-    page.check("the next call loads anew", again.is_some() && cache.statistics().loads == 2)?;
+    cache.invalidate(&["123"]).await.map_err(failed)?;
+    let again = cache.get_or_load(&["123"], || loaded(row.clone())).await.map_err(failed)?;
+    page.check("the next call loads again", again.is_some() && cache.statistics().loads == 2)
+}
 
+async fn search_results(page: &Page, search: &Cache<Connection>) -> Outcome {
     page.say(
-        "A page of search results is cached the same way. What people type goes into the key's name, so every byte but \
-         letters, digits, '.', '_' and '-' is written as %2A and the like: nobody can search for a key of his choice.",
+        "A page of search results is cached the same way. What people type goes into the name of the key. The few characters \
+         that would change its slot or what a SCAN matches are escaped: { becomes %7B. So nobody can search for a key of their \
+         choice.",
     );
-    let search = keys.cached_search(&known("query"), 1);
+    let data = Data::new(1, Size { products: 200, customers: 0, orders: 0 });
     let ids: Vec<String> = (0..10).map(|number| data.products[number].sku.to_string()).collect();
-    new_cache(page.quietly(), keys).get_or_load(&search, || loaded(ids)).await.map_err(told)?;
-    let strange = keys.cached_search(&known("a:{*}"), 1).value;
+    search.get_or_load(&["query", "page", "1"], || loaded(ids)).await.map_err(failed)?;
+    let strange = search.key(&["a {*}", "page", "1"]).map_err(failed)?;
     page.check(
-        format!("searching for 'a:{{*}}' asks for {strange}"),
-        strange.contains("a%3A%7B%2A%7D") && strange.ends_with(":page:1"),
+        format!("searching for 'a {{*}}' asks for {}", strange.as_str()),
+        strange.as_str().ends_with("search:a %7B%2A%7D:page:1"),
     )
 }
 
 async fn compare(page: &Page, documents: &Documents) -> Outcome {
     page.say(format!(
-        "What does a hit cost? {HITS} of them, {AT_A_TIME} at a time over one connection. The floor is a GET whose answer \
-         nobody reads; cache-aside by hand is a GET and the parsing of its JSON. The script costs the server about a \
-         microsecond more, for all that you have seen here.",
+        "What does a hit cost? {HITS} of them, {AT_A_TIME} at a time over one connection. The baseline is a GET whose reply \
+         nobody reads. Cache-aside by hand is a GET and the parsing of its JSON, and the library sends the same command.",
     ));
     let title = format!("{HITS} hits, {AT_A_TIME} at a time");
     page.compare(Comparison { title: &title, approaches: &CacheHit::ALL, subject: documents }).await
 }
 
 /// A cache as the lessons use it, which does not appear on the page.
-fn new_cache(connection: Connection, keys: &Keys) -> Cache<Connection> {
-    Cache::new(connection, keys.clone(), tokio::time::sleep).with_ttl(Duration::from_mins(10))
+fn new_cache(connection: Connection, page: &Page) -> Cache<Connection> {
+    Cache::new(connection, page.prefix(), "product").with_ttl(Duration::from_mins(10))
+}
+
+/// The keys of cached products, and of their leases.
+fn keys_of_cache(page: &Page, ids: impl IntoIterator<Item = String>) -> Result<Vec<String>, LessonError> {
+    let cache = new_cache(page.quietly(), page);
+    let mut keys = Vec::new();
+    for id in ids {
+        let key = cache.key(&[&id]).map_err(failed)?;
+        keys.extend([key.as_str().to_owned(), key.companion("load")]);
+    }
+    Ok(keys)
 }
 
 async fn loaded<T>(document: T) -> Result<Option<T>, Infallible> {
@@ -159,6 +177,6 @@ async fn loaded<T>(document: T) -> Result<Option<T>, Infallible> {
 }
 
 /// What went wrong, as the end of the lesson.
-fn told(error: impl Display) -> LessonError {
+fn failed(error: impl Display) -> LessonError {
     LessonError::Check(error.to_string())
 }

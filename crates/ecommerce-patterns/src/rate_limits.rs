@@ -8,19 +8,23 @@ mod first_window;
 mod guess;
 mod limiting;
 mod logins;
+mod recorded_clock;
 mod traffic;
 
+use std::time::Duration;
+
+use lab_connection::Target;
 use lab_runner::{Comparison, Lesson, LessonError, Outcome, Page};
-use redis::AsyncTypedCommands;
-use storefront::limits::{Counting, Window};
-use storefront::{Keys, StoreError};
+use patterns::limit::{Algorithm, Decision, IfUnreachable, Limit, LimitError, Limiter};
+use patterns::script::StoreError;
+use redis::aio::ConnectionLike;
+use redis::{AsyncTypedCommands, RedisResult, Value};
 
 pub use self::all_at_once::CountRequests;
 pub use self::endless::StartWindow;
 pub use self::guess::GuardLogin;
 pub use self::limiting::{Limiting, Requests};
-pub use self::traffic::{Measure, Traffic};
-use crate::keys_on;
+pub use self::traffic::{Measure, Replayed, Traffic};
 
 /// Four limiters on the same traffic, and failed logins.
 pub static LESSON: Lesson = Lesson {
@@ -32,6 +36,7 @@ pub static LESSON: Lesson = Lesson {
     teach: |page| Box::pin(teach(page)),
 };
 
+const MINUTE: Duration = Duration::from_mins(1);
 /// Callers and requests of the comparison, so ten requests each.
 const CALLERS: usize = 50;
 const REQUESTS: usize = 500;
@@ -39,56 +44,56 @@ const REQUESTS: usize = 500;
 const A_WHILE: i64 = 3_600;
 
 async fn teach(page: &mut Page) -> Outcome {
-    let keys = keys_on(page.target());
-    let requests = Requests::new(&keys, CALLERS, REQUESTS);
+    let target = page.target().clone();
+    let requests = Requests::new(target.prefix(), CALLERS, REQUESTS);
     page.start_clean(&requests.keys()).await?;
-    page.start_clean(&first_window::keys_of(&keys)).await?;
-    page.start_clean(&all_at_once::keys_of(&keys)).await?;
-    page.start_clean(&endless::keys_of(&keys)).await?;
-    page.start_clean(&traffic::keys_of(&keys)).await?;
-    page.start_clean(&logins::keys_of(&keys)).await?;
+    page.start_clean(&first_window::keys_of(&target)).await?;
+    page.start_clean(&all_at_once::keys_of(&target)).await?;
+    page.start_clean(&endless::keys_of(&target)).await?;
+    page.start_clean(&traffic::keys_of(&target)).await?;
+    page.start_clean(&logins::keys_of(&target)?).await?;
 
-    all_at_once::ask_together(page, &keys).await?;
-    endless::die_between(page, &keys).await?;
-    first_window::use_up(page, &keys).await?;
-    traffic::through_all(page, &keys).await?;
+    all_at_once::ask_together(page, &target).await?;
+    endless::die_between(page, &target).await?;
+    first_window::use_up(page, &target).await?;
+    traffic::through_all(page, &target).await?;
     compare(page, &requests).await?;
-    logins::guess_passwords(page, &keys).await?;
-    leave_for_insight(page, &keys).await
+    logins::guess_passwords(page, &target).await?;
+    leave_for_insight(page, &target).await
 }
 
-async fn leave_for_insight(page: &mut Page, keys: &Keys) -> Outcome {
-    let window = keys.rate_limit(&first_window::caller(), &Window::minute());
-    let (failed, block) = (keys.failed_login(logins::ADDRESS), keys.blocked_ip(logins::ADDRESS));
+async fn leave_for_insight(page: &Page, target: &Target) -> Outcome {
+    let window = key_of(target.prefix(), first_window::CALLER, "minute");
+    let guard = logins::keys_of_address(target)?;
     page.say(
-        "A minute's window and a block of four minutes end before one has opened Redis Insight. So that you find them there, \
-         both get an hour.",
+        "A minute's window and a pause of four minutes end before you have opened Redis Insight. So that you find them there, \
+         they get an hour.",
     );
     let mut redis = page.redis();
     // Again, should the machine be so slow that it is over already.
     page.quietly().set_nx(&window, 3).await?;
     let mut given = true;
-    for key in [&window, &block] {
+    for key in [&window, &guard.block, &guard.published] {
         given &= redis.expire(key, A_WHILE).await?;
     }
-    page.keys([window, failed, block]);
-    page.check("both are there for an hour", given)
+    page.keys([window, guard.attempts, guard.block, guard.published]);
+    page.check("all are there for an hour", given)
 }
 
 async fn compare(page: &Page, requests: &Requests) -> Outcome {
-    let counting = Counting::of_server(&mut page.quietly()).await?;
+    let increx = has_increx(&mut page.quietly()).await?;
     page.say(format!(
         "What does it cost? {REQUESTS} requests of {CALLERS} callers, 50 at a time on one connection, all admitted, so that each \
-         of them writes. The first row does nothing but count: the least that any limiter has to do. The second counts too, in \
-         a script of one line: what it loses, any script loses before it has decided anything.",
+         of them writes. The first row only counts: the least that any limiter has to do. The second counts in a script of one \
+         line: what it loses, every script loses before it has decided anything.",
     ));
-    let approaches = Limiting::all(counting);
+    let approaches = Limiting::all(increx);
     page.compare(Comparison { title: "Limiters", approaches: &approaches, subject: requests }).await?;
     page.start_clean(&requests.keys()).await?;
     page.say(
-        "So many at a time keep the server busy, and show what it works: INCR is cheaper than even an empty script, and each \
-         command in a script costs about as much as INCR. A fixed window calls two, a counter and a bucket three, the log five. \
-         One request by itself spends most of its time on the way, and there they are all alike: one round trip.",
+        "So many at a time keep the server busy, and show what it works. INCR is cheaper than even an empty script, and each \
+         command in a script costs about as much as INCR. A fixed window, a counter, and a bucket call three, the log some \
+         more. A single request spends most of its time on the way, and there they are all alike: one round trip.",
     );
     page.say(
         "Rule: a fixed window where twice the limit at an edge does no harm; a token bucket for most else, as it is as small \
@@ -97,7 +102,41 @@ async fn compare(page: &Page, requests: &Requests) -> Outcome {
     Ok(())
 }
 
-/// What a lesson ends with when the storefront could not do its work.
+/// Whether the server has INCREX. One round trip.
+async fn has_increx(redis: &mut impl ConnectionLike) -> RedisResult<bool> {
+    let known: Vec<Value> = redis::cmd("COMMAND").arg("INFO").arg("INCREX").query_async(redis).await?;
+    Ok(known.first().is_some_and(|info| !matches!(info, Value::Nil)))
+}
+
+/// The key of a limit that is its limiter's first.
+fn key_of(prefix: &str, caller: &str, limit: &str) -> String {
+    let key = patterns::key::Key::new(prefix, "rate_limit", &[caller, limit]);
+    // The command line takes no prefix with braces, and all callers and limits are written in this lesson.
+    key.map_or_else(|error| unreachable!("{error}"), |key| key.as_str().to_owned())
+}
+
+/// A limiter with one limit. The lesson needs Redis, so nothing is admitted without it.
+fn limiter<C: ConnectionLike + Clone, A: Algorithm>(
+    connection: C,
+    prefix: &str,
+    limit: Limit,
+) -> Result<Limiter<C, A>, LessonError> {
+    Limiter::new(connection, prefix, &[limit], IfUnreachable::Refuse).map_err(|error| refused(&error))
+}
+
+/// A request of this caller.
+async fn admit<C: ConnectionLike + Clone, A: Algorithm>(
+    limiter: &Limiter<C, A>,
+    caller: &str,
+) -> Result<Decision, LessonError> {
+    let decision = limiter.admit(caller).await.map_err(failed)?;
+    match decision.unreachable {
+        Some(error) => Err(error.into()),
+        None => Ok(decision),
+    }
+}
+
+/// What a lesson ends with when a pattern could not do its work.
 fn failed(error: StoreError) -> LessonError {
     match error {
         StoreError::Redis(error) => error.into(),
@@ -106,6 +145,6 @@ fn failed(error: StoreError) -> LessonError {
 }
 
 /// A limit that cannot be, which none of this lesson's is.
-fn refused(error: &storefront::limits::LimitError) -> LessonError {
+fn refused(error: &LimitError) -> LessonError {
     LessonError::Check(error.to_string())
 }

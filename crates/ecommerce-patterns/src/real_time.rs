@@ -13,11 +13,12 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use lab_runner::{Lesson, LessonError, Outcome, Page};
+use patterns::flash_sale::FlashSale;
+use patterns::notifications::Notifications;
+use patterns::stock_feed::StockFeed;
+use patterns::stores::Stores;
 use redis::Msg;
-use storefront::{CustomerId, Keys, Sku};
 use tokio::time::timeout;
-
-use crate::names::known;
 
 pub use self::buying::{BuyAtOnce, Purchases};
 pub use self::rush::{Rush, RushOutcome};
@@ -35,47 +36,37 @@ pub static LESSON: Lesson = Lesson {
     teach: |page| Box::pin(teach(page)),
 };
 
+/// The ID of the flash sale, of the product, and of the customer.
+const SALE: &str = "current";
+const PRODUCT: &str = "PROD123";
+const CUSTOMER: &str = "user123";
+
 async fn teach(page: &mut Page) -> Outcome {
-    let keys = crate::keys_on(page.target());
-    let compared = compared_keys(page);
-    let sale = |keys: &Keys| keys.flash_sale().all().map(str::to_owned);
-    page.start_clean(&[sale(&keys), sale(&compared)].concat()).await?;
-    page.start_clean(&[compared.stock(&product())]).await?;
-    page.start_clean(&keys.notifications(&customer()).all().map(str::to_owned)).await?;
-    page.start_clean(&nearby::keys_of(&keys)).await?;
-    page.start_clean(&[keys.stock(&product())]).await?;
+    let prefix = page.prefix().to_owned();
+    let sale = FlashSale::new(page.quietly(), &prefix).keys(SALE).map_err(unexpected)?;
+    let notifications = Notifications::new(page.quietly(), &prefix).keys(CUSTOMER).map_err(unexpected)?;
+    let stores = Stores::new(page.quietly(), &prefix).keys().map_err(unexpected)?;
+    let stock = StockFeed::new(page.quietly(), &prefix).key(PRODUCT).map_err(unexpected)?;
+    // The sale that is compared has keys of its own, and they are removed: afterwards, only the lesson's are there.
+    let compared = format!("{prefix}compared:");
+    page.start_clean(&sale).await?;
+    page.start_clean(&buying::keys_of(&compared)?).await?;
+    page.start_clean(&notifications).await?;
+    page.start_clean(&stores).await?;
+    page.start_clean(&[stock.as_str().to_owned()]).await?;
 
-    flash_sale::teach(page, &keys).await?;
+    flash_sale::teach(page).await?;
     buying::compare(page, &compared).await?;
-    page.start_clean(&sale(&compared)).await?;
-    page.start_clean(&[compared.stock(&product())]).await?;
-    notices::teach(page, &keys).await?;
-    nearby::teach(page, &keys).await?;
-    live_stock::teach(page, &keys).await?;
+    page.start_clean(&buying::keys_of(&compared)?).await?;
+    notices::teach(page).await?;
+    nearby::teach(page).await?;
+    live_stock::teach(page).await?;
 
-    page.keys([
-        keys.flash_sale().sale,
-        keys.flash_sale().line,
-        keys.notifications(&customer()).waiting,
-        keys.stores(),
-        keys.store(&nearby::nearest()),
-        keys.stock(&product()),
-    ]);
+    let [sale, _, waitlist] = sale;
+    let [waiting, ..] = notifications;
+    let [map, details] = stores;
+    page.keys([sale, waitlist, waiting, map, details, stock.as_str().to_owned()]);
     Ok(())
-}
-
-/// The sale that is compared has keys of its own, and they are removed: what one finds afterwards is the lesson's.
-fn compared_keys(page: &Page) -> Keys {
-    let layout = crate::keys_on(page.target()).layout();
-    Keys::new(&format!("{}compared:", page.prefix()), layout)
-}
-
-fn product() -> Sku {
-    known("PROD123")
-}
-
-fn customer() -> CustomerId {
-    known("user123")
 }
 
 /// What is not Redis's own error breaks the claim that it would work.

@@ -7,9 +7,6 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgAction, Args};
 use lab_server::Release;
 
-use crate::failure::Failure;
-use crate::target::Target;
-
 /// Which server to use. Without any of these: `REDIS_URL`, else a server that listens on 127.0.0.1:6379, else a
 /// private server that is started for the run and gone after it.
 #[derive(Args, Clone, Default)]
@@ -67,7 +64,7 @@ pub struct TargetArgs {
     #[arg(long, global = true, value_name = "NAME:", value_parser = parse_prefix)]
     pub prefix: Option<String>,
 
-    /// Start a private server of this release: valkey-9.1, redis-7.0, redis-8.2 or redis-8.2-modules
+    /// Start a private server of this release: valkey-9.1, redis-7.0, redis-8.2, redis-8.2-modules or redis-8.10
     #[arg(long, global = true, value_name = "RELEASE", conflicts_with_all = ["url", "host", "port"])]
     pub server: Option<Release>,
 
@@ -101,11 +98,6 @@ impl TargetArgs {
     #[must_use]
     pub fn at(url: impl Into<String>) -> Self {
         Self { url: Some(url.into()), ..Self::default() }
-    }
-
-    /// Finds the server, connects, and makes sure that its data is ours to write.
-    pub async fn open(&self) -> Result<Target, Failure> {
-        Target::open(self).await
     }
 }
 

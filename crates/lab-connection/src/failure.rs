@@ -31,8 +31,8 @@ use redis::RedisError;
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
+use self::class::Cause;
 pub use self::class::{Class, TlsFault};
-use self::classify::Cause;
 use crate::transcript::for_terminal;
 
 /// Where the error happened.

@@ -49,6 +49,11 @@ pub async fn may_write(connection: &mut Connection, prefix: &str) -> RedisResult
     Ok(!foreign)
 }
 
+/// Marks the keys under `prefix` as ours again, in case the server evicted the marker.
+pub async fn mark(connection: &mut Connection, prefix: &str) -> RedisResult<()> {
+    redis::cmd("SET").arg(format!("{prefix}{MARKER}")).arg(MARKER_TEXT).exec_async(connection).await
+}
+
 /// The refusal, with the ways on.
 #[must_use]
 pub fn refusal(place: &str, db: i64, prefix: &str) -> Failure {

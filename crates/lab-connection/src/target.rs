@@ -33,6 +33,13 @@ struct Inner {
     private: Option<PrivateServer>,
 }
 
+impl TargetArgs {
+    /// Finds the server, connects, and makes sure that its data is ours to write.
+    pub async fn open(&self) -> Result<Target, Failure> {
+        Target::open(self).await
+    }
+}
+
 impl Target {
     /// Finds the server the flags mean, connects, and refuses a database that holds other people's data.
     pub async fn open(args: &TargetArgs) -> Result<Self, Failure> {
@@ -67,6 +74,11 @@ impl Target {
     #[must_use]
     pub fn connection(&self) -> Connection {
         self.inner.shared.clone()
+    }
+
+    /// Writes the marker of our data again, which a server that evicts keys may have removed.
+    pub async fn mark_as_ours(&self) -> RedisResult<()> {
+        guard::mark(&mut self.connection(), self.prefix()).await
     }
 
     /// A connection of one's own, for WATCH, for transactions in steps, for a client that must not share a socket.

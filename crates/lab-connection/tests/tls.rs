@@ -2,15 +2,13 @@
 #![cfg(feature = "tls")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
-mod tls_server;
-
 use std::path::PathBuf;
 
 use lab_connection::failure::{Class, TlsFault};
 use lab_connection::{Failure, TargetArgs};
 use redis::AsyncCommands;
 
-use crate::tls_server::{NAME, TlsServer, authority};
+use lab_testing::tls_server::{NAME, TlsServer, authority};
 
 /// `--tls -h localhost -p PORT --user default --cacert authority.pem`, the password aside: that one comes by URL,
 /// because the environment belongs to all tests.

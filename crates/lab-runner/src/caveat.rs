@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::statistics::Summary;
 
 /// Half of the rounds lie further apart than this share of the median: too noisy to compare closely.
-const NOISY_SPREAD: f64 = 0.25;
+pub(crate) const NOISY_SPREAD: f64 = 0.25;
 
 /// A reason not to believe a table too far.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

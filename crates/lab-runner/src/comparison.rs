@@ -1,25 +1,26 @@
 //! Approaches side by side: verified before they are timed, interleaved, with spread, caveats and environment.
 
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lab_connection::transcript::{Exchange, Listener};
+use lab_connection::transcript::Listener;
 use lab_connection::{Connection, Target, Transcript};
+use redis::RedisResult;
 use redis::aio::ConnectionLike;
-use redis::{RedisError, RedisResult};
 
 use crate::caveat::Caveat;
-use crate::lesson::LessonError;
-use crate::measurement::{Measured, Row, Traffic};
+use crate::environment::environment;
+use crate::error::LessonError;
+use crate::harness::{self, Rounds, Rows};
+use crate::measurement::{Measured, Row, Traffic, TrafficMeter};
 use crate::statistics::Summary;
 
 /// Rounds per approach in a lesson: an odd number, so that the median is a round that happened.
 const ROUNDS: usize = 15;
-/// No comparison in a lesson takes longer than about this; it then ends after the round, but not before three. A debug
-/// build's figures are worth little, so less time goes into them.
+/// The rounds of a comparison in a lesson take about this long, and those of its noisy rows as long again. A debug build's
+/// figures are worth little, so less time goes into them.
 const BUDGET: Duration = Duration::from_millis(if cfg!(debug_assertions) { 200 } else { 1500 });
-const FEWEST_ROUNDS: usize = 3;
 
 /// A connection that approaches may use, traced or plain; clones share its socket.
 pub trait Wire: ConnectionLike + Clone + Send + Sync + 'static {}
@@ -69,7 +70,7 @@ impl<A: Approach> Comparison<'_, A> {
         let mut reference: Option<(String, A::Observed)> = None;
         let mut traffic = Vec::new();
         for &approach in self.approaches {
-            let meter = Arc::new(Meter::default());
+            let meter = Arc::new(TrafficMeter::default());
             approach.reset(self.subject, &mut connection.clone()).await?;
             let mut traced = Transcript::new(connection.clone(), Arc::clone(&meter) as Arc<dyn Listener>);
             let observed = approach.run(self.subject, &mut traced).await?;
@@ -90,9 +91,10 @@ impl<A: Approach> Comparison<'_, A> {
 
     /// Verifies the approaches, then times them in interleaved rounds on an untraced connection.
     pub async fn measure(&self, target: &Target) -> Result<Measured, LessonError> {
-        let mut connection = target.connection();
+        let connection = target.connection();
         let traffic = self.verify(&connection).await?;
-        let samples = self.time(&mut connection).await?;
+        let plan = Rounds { rounds: ROUNDS, budget: BUDGET, repeat_budget: BUDGET };
+        let samples = harness::measure(&mut Rates { comparison: self, connection }, plan).await?;
         let rates: Vec<(String, Summary)> = self
             .approaches
             .iter()
@@ -108,76 +110,37 @@ impl<A: Approach> Comparison<'_, A> {
         Ok(Measured {
             title: self.title.to_owned(),
             operations: self.approaches.first().map_or(0, |approach| approach.operations(self.subject)),
-            rounds: samples.first().map_or(0, Vec::len),
+            rounds: samples.iter().map(Vec::len).min().unwrap_or(0),
             rows: rates.into_iter().zip(traffic).map(row).collect(),
-            environment: environment(target, &mut connection).await,
+            environment: environment(target),
             caveats,
         })
     }
+}
 
-    /// Operations a second of every round of every approach. A round runs each approach once, and the next round
-    /// begins with another one, so that a slow moment of the machine meets all of them.
-    async fn time(&self, connection: &mut Connection) -> Result<Vec<Vec<f64>>, RedisError> {
-        let mut rates = vec![Vec::with_capacity(ROUNDS); self.approaches.len()];
-        let begun = Instant::now();
-        for round in 0..ROUNDS {
-            if round >= FEWEST_ROUNDS && begun.elapsed() > BUDGET {
-                break;
-            }
-            for turn in 0..self.approaches.len() {
-                let index = (turn + round) % self.approaches.len();
-                let approach = self.approaches[index];
-                approach.reset(self.subject, connection).await?;
-                let started = Instant::now();
-                approach.run(self.subject, connection).await?;
-                let seconds = started.elapsed().as_secs_f64().max(1e-9);
-                rates[index].push(approach.operations(self.subject) as f64 / seconds);
-            }
-        }
-        Ok(rates)
+/// The approaches as rows: the sample is the rate, in operations a second.
+struct Rates<'a, A: Approach> {
+    comparison: &'a Comparison<'a, A>,
+    connection: Connection,
+}
+
+impl<A: Approach> Rows for Rates<'_, A> {
+    type Sample = f64;
+
+    fn count(&self) -> usize {
+        self.comparison.approaches.len()
     }
-}
 
-/// Adds up what a transcript hears.
-#[derive(Default)]
-struct Meter(Mutex<Traffic>);
-
-impl Meter {
-    fn read(&self) -> Traffic {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    async fn measure(&mut self, row: usize) -> Result<Option<f64>, LessonError> {
+        let (approach, subject) = (self.comparison.approaches[row], self.comparison.subject);
+        approach.reset(subject, &mut self.connection).await?;
+        let started = Instant::now();
+        approach.run(subject, &mut self.connection).await?;
+        let seconds = started.elapsed().as_secs_f64().max(1e-9);
+        Ok(Some(approach.operations(subject) as f64 / seconds))
     }
-}
 
-impl Listener for Meter {
-    fn heard(&self, exchange: Exchange) {
-        let mut traffic = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        traffic.round_trips += exchange.round_trips;
-        traffic.bytes_sent += exchange.bytes_sent;
-        traffic.bytes_received += exchange.bytes_received;
+    fn figure(&self, _: usize, rate: &f64) -> f64 {
+        *rate
     }
-}
-
-/// What the numbers hold for.
-async fn environment(target: &Target, connection: &mut Connection) -> Vec<String> {
-    let info = target.info();
-    let persistence = if info.append_only { "append-only file on" } else { "no append-only file" };
-    let build = if cfg!(debug_assertions) { "debug build" } else { "release build" };
-    vec![
-        client_library(connection).await,
-        format!("{} {}", info.name, info.version),
-        info.allocator.clone(),
-        target.transport().into(),
-        persistence.into(),
-        build.into(),
-    ]
-    .into_iter()
-    .filter(|part| !part.is_empty())
-    .collect()
-}
-
-/// The client library introduces itself when it connects; since Redis 7.2 the server can repeat it.
-async fn client_library(connection: &mut Connection) -> String {
-    let line: String = redis::cmd("CLIENT").arg("INFO").query_async(connection).await.unwrap_or_default();
-    let version = line.split(' ').find_map(|field| field.strip_prefix("lib-ver=")).unwrap_or_default();
-    format!("redis-rs {version}").trim_end().to_owned()
 }

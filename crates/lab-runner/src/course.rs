@@ -9,7 +9,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::block::Block;
-use crate::lesson::{Course, Lesson, LessonError, Need, Outcome, Teaching};
+use crate::error::{LessonError, Outcome};
+use crate::lesson::{Course, Lesson, Teaching};
+use crate::need::Need;
 use crate::page::Page;
 use crate::pause::{Go, Pause};
 use crate::render;

@@ -2,11 +2,10 @@
 
 use std::pin::Pin;
 
-use clap::ValueEnum;
-use lab_connection::Failure;
-use redis::RedisError;
-
+use crate::error::Outcome;
+use crate::need::Need;
 use crate::page::Page;
+use clap::ValueEnum;
 
 /// One lesson: a static that says what it asks and teaches, and the function that teaches it. (As a `const` it would be compiled
 /// into every program that names it, with everything that the lesson does.)
@@ -26,34 +25,8 @@ pub struct Lesson {
     pub teach: for<'a> fn(&'a mut Page) -> Teaching<'a>,
 }
 
-/// A command that not every server has.
-#[derive(Clone, Copy, Debug)]
-pub struct Need {
-    /// The command, for example `JSON.SET`.
-    pub command: &'static str,
-    /// Who has it, as a hint for the learner, for example `--server redis-8.2-modules`.
-    pub had_by: &'static str,
-}
-
 /// The future of a lesson.
 pub type Teaching<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
-
-/// How a lesson ends.
-pub type Outcome = Result<(), LessonError>;
-
-/// Why a lesson could not be finished.
-#[derive(Debug, thiserror::Error)]
-pub enum LessonError {
-    /// Redis refused, or could not be reached.
-    #[error(transparent)]
-    Redis(#[from] RedisError),
-    /// The lesson claimed something that did not hold.
-    #[error("{0}")]
-    Check(String),
-    /// Anything else, already explained.
-    #[error(transparent)]
-    Failure(#[from] Failure),
-}
 
 /// The register of a crate's lessons, in teaching order. Command line, listing, tour and tests all read it.
 pub trait Course: ValueEnum + Copy + Send + Sync + 'static {

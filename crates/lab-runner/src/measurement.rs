@@ -1,5 +1,8 @@
 //! What a comparison found, as plain data.
 
+use std::sync::{Mutex, PoisonError};
+
+use lab_connection::transcript::{Exchange, Listener};
 use serde::Serialize;
 
 use crate::caveat::Caveat;
@@ -14,6 +17,26 @@ pub struct Traffic {
     pub bytes_sent: usize,
     /// Bytes of the replies, RESP framing included.
     pub bytes_received: usize,
+}
+
+/// Adds up what a transcript hears.
+#[derive(Debug, Default)]
+pub struct TrafficMeter(Mutex<Traffic>);
+
+impl TrafficMeter {
+    /// What was counted so far.
+    pub fn read(&self) -> Traffic {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Listener for TrafficMeter {
+    fn heard(&self, exchange: Exchange) {
+        let mut traffic = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        traffic.round_trips += exchange.round_trips;
+        traffic.bytes_sent += exchange.bytes_sent;
+        traffic.bytes_received += exchange.bytes_received;
+    }
 }
 
 /// One approach, measured.

@@ -9,7 +9,8 @@ use redis::RedisResult;
 
 use crate::block::Block;
 use crate::comparison::{Approach, Comparison};
-use crate::lesson::{LessonError, Need, Outcome};
+use crate::error::{LessonError, Outcome};
+use crate::need::Need;
 use crate::table::Facts;
 
 /// Takes the blocks of a page as they come: a renderer that prints, or a list.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::lesson::{LessonError, Outcome};
+use crate::error::{LessonError, Outcome};
 
 const BETWEEN_LOOKS: Duration = Duration::from_millis(2);
 

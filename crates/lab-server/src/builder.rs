@@ -19,6 +19,7 @@ pub struct Builder {
     primary: Option<u16>,
     tls: Option<[String; 3]>,
     cluster: Option<String>,
+    movable_clock: bool,
 }
 
 #[derive(Clone, Default)]
@@ -96,6 +97,15 @@ impl Builder {
         self
     }
 
+    /// Lets [`Server::set_clock`] move the server's clock. It takes libfaketime (Debian and Ubuntu: `apt install faketime`);
+    /// without it, the start fails with [`Error::NoFaketime`]. The server is slower so: it reads a file for each look at the
+    /// time.
+    #[must_use]
+    pub fn movable_clock(mut self) -> Self {
+        self.movable_clock = true;
+        self
+    }
+
     /// Starts the server and returns once it answers. Before that, what killed owners left behind is swept.
     pub fn start(self) -> Result<Server, Error> {
         let choice = self.choice.clone().map_or_else(Choice::from_env, Ok)?;
@@ -139,7 +149,15 @@ impl Builder {
             Password::Given(password) => Some(password),
             Password::None => None,
         };
-        Plan { program, port: self.port, password, tls: self.tls, cluster: self.cluster, config }
+        Plan {
+            program,
+            port: self.port,
+            password,
+            tls: self.tls,
+            cluster: self.cluster,
+            config,
+            movable_clock: self.movable_clock,
+        }
     }
 }
 

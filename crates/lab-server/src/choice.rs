@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::{Error, Release};
 
-/// Names a release: `valkey-9.1`, `redis-7.0`, `redis-8.2` or `redis-8.2-modules`.
+/// Names a release: `valkey-9.1`, `redis-7.0`, `redis-8.2`, `redis-8.2-modules` or `redis-8.10`.
 pub const SERVER_VARIABLE: &str = "REDIS_LAB_SERVER";
 /// Names the program itself: a path to a `redis-server` or `valkey-server`.
 pub const PROGRAM_VARIABLE: &str = "REDIS_LAB_PROGRAM";

@@ -46,6 +46,21 @@ pub enum Error {
         /// The releases that can be had here, and how.
         others: String,
     },
+    /// A release whose program needs a newer C library than this machine has.
+    #[error(
+        "{release} needs {needed} or newer (Ubuntu 24.04, Debian 13), and this machine has {found}. Run it on a \
+         newer system, or choose another server. Here you can have: {others}."
+    )]
+    LibcTooOld {
+        /// The release asked for.
+        release: Release,
+        /// What it needs, for example `glibc 2.38`.
+        needed: String,
+        /// What this machine has, for example `glibc 2.36`.
+        found: String,
+        /// The releases that can be had here, and how.
+        others: String,
+    },
     /// The release is neither installed nor cached, and fetching was forbidden.
     #[error(
         "{release} is not on this machine and fetching is forbidden (--no-fetch or REDIS_LAB_NO_FETCH). Allow it \
@@ -57,7 +72,8 @@ pub enum Error {
     },
     /// Not one of the names in [`Release::ALL`].
     #[error(
-        "`{name}` is not a server this project knows: choose valkey-9.1, redis-7.0, redis-8.2 or redis-8.2-modules"
+        "`{name}` is not a server this project knows: choose valkey-9.1, redis-7.0, redis-8.2, redis-8.2-modules or \
+         redis-8.10"
     )]
     UnknownRelease {
         /// What was asked for.
@@ -97,6 +113,12 @@ pub enum Error {
         /// The server's own words.
         output: String,
     },
+    /// A server with a movable clock was asked for, and libfaketime is not installed.
+    #[error("a server's clock can be moved only with libfaketime, on Linux: `apt install faketime`")]
+    NoFaketime,
+    /// The clock of a server was to be moved that was started without [`Builder::movable_clock`](crate::Builder::movable_clock).
+    #[error("this server was started without a movable clock")]
+    ClockNotMovable,
     /// The port asked for is in use.
     #[error(
         "port {port} is in use on 127.0.0.1. Choose another with --port, or leave it out and a free one is taken."

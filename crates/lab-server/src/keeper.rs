@@ -71,10 +71,11 @@ impl Keeper {
         }
     }
 
-    /// Starts the server with the configuration that is in the directory now.
-    pub(crate) fn run(&mut self) -> Result<(), Error> {
+    /// Starts the server with the configuration that is in the directory now, and these variables, `NAME=VALUE`, which have no
+    /// white space.
+    pub(crate) fn run(&mut self, environment: &[String]) -> Result<(), Error> {
         self.idle = false;
-        self.tell("run").map_err(Error::io("start the server"))
+        self.tell(&format!("run {}", environment.join(" "))).map_err(Error::io("start the server"))
     }
 
     /// Whether it only keeps the directory so far.

@@ -2,7 +2,8 @@
 #
 # Standard input is a pipe that only the owner holds open. However the owner ends, SIGKILL included, the pipe closes,
 # and that is the signal to kill the server and remove its directory. So that no directory is ever without one who
-# removes it, it is made here. The first line on the pipe starts the server, a second one keeps the directory.
+# removes it, it is made here. The first line on the pipe starts the server, with the variables that
+# it names; a second one keeps the directory.
 trap '' HUP INT PIPE QUIT TERM
 PATH="${PATH:+$PATH:}/usr/bin:/bin"
 directory=$2
@@ -11,8 +12,11 @@ case $2 in
 esac
 printf '%s\0' "$directory"
 keep=
-if read -r run && cd "$directory"; then
-    "$1" "$directory/server.conf" </dev/null 2>&1 &
+if read -r run variables && cd "$directory"; then
+    set -- "$1" "$directory/server.conf"
+    # Several words, none of which has white space in it.
+    [ -z "$variables" ] || set -- env $variables "$@"
+    "$@" </dev/null 2>&1 &
     server=$!
     # From here on the server alone holds the pipe of its output, so the owner sees at once when it dies.
     exec >/dev/null 2>&1
@@ -27,5 +31,7 @@ if read -r run && cd "$directory"; then
         done
     fi
     wait "$server"
+    # What libfaketime leaves when its process is killed.
+    rm -f "/dev/shm/faketime_shm_$server" "/dev/shm/sem.faketime_sem_$server"
 fi
 [ -n "$keep" ] || rm -rf "$directory"

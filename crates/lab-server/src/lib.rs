@@ -51,12 +51,14 @@
 //! # Reading order
 //!
 //! [`Server`] and its `keeper`, which ends it with its owner; `directory`, which is locked, removed and swept; `config`; then
-//! [`Program`] and `fetch`; then [`Replicated`] and [`Cluster`]. `foreground` is the `lab-server` program.
+//! [`Program`] and `fetch`; then [`Replicated`] and [`Cluster`]; then [`Proxy`] and `clock`, for
+//! faults. `foreground` is the `lab-server` program.
 //!
 //! It runs on Linux and macOS.
 
 mod builder;
 mod choice;
+mod clock;
 mod cluster;
 mod config;
 mod directory;
@@ -67,6 +69,7 @@ mod keeper;
 mod last_words;
 mod ports;
 mod program;
+mod proxy;
 mod readiness;
 mod release;
 mod replicated;
@@ -79,6 +82,7 @@ pub use choice::{Choice, NO_FETCH_VARIABLE, PROGRAM_VARIABLE, SERVER_VARIABLE};
 pub use cluster::{Cluster, ClusterBuilder};
 pub use error::Error;
 pub use program::Program;
+pub use proxy::Proxy;
 pub use release::Release;
 pub use replicated::Replicated;
 pub use server::Server;

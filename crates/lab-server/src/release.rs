@@ -23,11 +23,15 @@ pub enum Release {
     /// Redis 8.2 with JSON, Search and Bloom loaded as modules.
     #[value(name = "redis-8.2-modules")]
     Redis82Modules,
+    /// Redis 8.10: `INCREX`, `DELEX`, `MSETEX`, arrays. It needs glibc 2.38.
+    #[value(name = "redis-8.10")]
+    Redis810,
 }
 
 impl Release {
     /// Every release, oldest protocol features first.
-    pub const ALL: [Self; 4] = [Self::Redis70, Self::Valkey91, Self::Redis82, Self::Redis82Modules];
+    pub const ALL: [Self; 5] =
+        [Self::Redis70, Self::Valkey91, Self::Redis82, Self::Redis82Modules, Self::Redis810];
 
     /// The name that `--server` takes, for example `redis-8.2`.
     #[must_use]
@@ -37,6 +41,7 @@ impl Release {
             Self::Redis70 => "redis-7.0",
             Self::Redis82 => "redis-8.2",
             Self::Redis82Modules => "redis-8.2-modules",
+            Self::Redis810 => "redis-8.10",
         }
     }
 
@@ -49,6 +54,7 @@ impl Release {
             Self::Redis70 => product == Product::Redis && line == (7, 0),
             Self::Redis82 => product == Product::Redis && line == (8, 2),
             Self::Redis82Modules => false,
+            Self::Redis810 => product == Product::Redis && line == (8, 10),
         }
     }
 }

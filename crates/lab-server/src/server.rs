@@ -13,7 +13,7 @@ use crate::keeper::Keeper;
 use crate::ports;
 use crate::url;
 use crate::version::Version;
-use crate::{Builder, Error, Program, last_words, readiness};
+use crate::{Builder, Error, Program, clock, last_words, readiness};
 
 /// How often another port is chosen when a stranger was quicker.
 const PORT_ATTEMPTS: u32 = 20;
@@ -48,6 +48,7 @@ pub(crate) struct Plan {
     /// For a node of a cluster the `nodes.conf` it starts with, empty for none.
     pub(crate) cluster: Option<String>,
     pub(crate) config: Vec<(String, String)>,
+    pub(crate) movable_clock: bool,
 }
 
 impl Server {
@@ -171,6 +172,16 @@ impl Server {
         self.signal(Signal::CONT, "resume the server")
     }
 
+    /// Sets the server's clock so many seconds ahead of the real one, or behind it if negative, and returns when scripts see
+    /// the new time. Keys expire by it. The server must have been started with [`Builder::movable_clock`].
+    pub fn set_clock(&self, seconds: i64) -> Result<(), Error> {
+        if !self.plan.movable_clock {
+            return Err(Error::ClockNotMovable);
+        }
+        clock::set(self.dir(), seconds)?;
+        clock::wait_until_seen(&self.client, seconds)
+    }
+
     /// Ends the server and removes its directory, as dropping it does.
     pub fn stop(self) {
         drop(self);
@@ -209,6 +220,9 @@ impl Server {
             bus_port: 0,
             pid: None,
         };
+        if server.plan.movable_clock {
+            clock::set(server.dir(), 0)?;
+        }
         for attempt in 1.. {
             server.choose_ports()?;
             match server.run() {
@@ -278,12 +292,13 @@ impl Server {
         let directory = self.directory.path();
         // The log of an earlier run must not explain this one.
         let _ = fs::remove_file(directory.join(LOG_FILE));
+        let environment = if self.plan.movable_clock { clock::environment()? } else { Vec::new() };
         let mut keeper = match self.keeper.take() {
             Some(idle) => idle,
             // There was none to be had when the last one ended; why, is said now.
             None => self.next_keeper()?,
         };
-        keeper.run()?;
+        keeper.run(&environment)?;
         let words = |output: String| last_words::of(&output, directory, self.plan.password.as_deref());
         match readiness::wait(&keeper, &open(&self.unix_url())?, &self.plan.program.describe(), words) {
             Ok(()) => {

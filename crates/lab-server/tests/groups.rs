@@ -16,7 +16,9 @@ fn releases() -> Vec<Choice> {
     let mut choices = Vec::new();
     for release in Release::ALL {
         match Program::find(&Choice::release(release)) {
-            Err(error @ Error::NotInstalled { .. }) => println!("skipped: {error}"),
+            Err(error @ (Error::NotInstalled { .. } | Error::LibcTooOld { .. })) => {
+                println!("skipped: {error}")
+            }
             found => {
                 found.unwrap();
                 choices.push(Choice::release(release));

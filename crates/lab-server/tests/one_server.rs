@@ -5,7 +5,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use lab_server::{Choice, Error, Release, Server};
 
@@ -27,7 +27,7 @@ fn every_release_starts_and_answers() {
     for release in Release::ALL {
         let start = Instant::now();
         let server = match Server::builder().choice(Choice::release(release)).start() {
-            Err(error @ Error::NotInstalled { .. }) => {
+            Err(error @ (Error::NotInstalled { .. } | Error::LibcTooOld { .. })) => {
                 println!("skipped: {error}");
                 continue;
             }
@@ -232,4 +232,46 @@ fn a_password_of_one_s_own_may_hold_anything() {
     let server = Server::builder().password("p\"a#s:s/@ \u{e9}%").start().unwrap();
     assert_eq!(ping(&server.url()).unwrap(), "PONG");
     assert_eq!(ping(&server.unix_url()).unwrap(), "PONG");
+}
+
+#[test]
+fn a_movable_clock_moves_time_in_scripts_and_expiry() {
+    for release in Release::ALL {
+        let builder = Server::builder().choice(Choice::release(release)).movable_clock();
+        let server = match builder.start() {
+            Err(error @ (Error::NotInstalled { .. } | Error::LibcTooOld { .. } | Error::NoFaketime)) => {
+                println!("skipped: {error}");
+                continue;
+            }
+            started => started.unwrap(),
+        };
+        let mut connection = server.client().get_connection().unwrap();
+        let mut hours_ahead = || {
+            let time =
+                redis::cmd("EVAL").arg("return redis.call('TIME')[1]").arg(0).query::<u64>(&mut connection);
+            let real = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+            (time.unwrap().cast_signed() - real.cast_signed() + 60).div_euclid(3600)
+        };
+        assert_eq!(hours_ahead(), 0, "{release}");
+        server.set_clock(-3600).unwrap();
+        assert_eq!(hours_ahead(), -1, "{release}");
+        let mut other = server.client().get_connection().unwrap();
+        redis::cmd("SET").arg("k").arg("v").arg("EX").arg(7200).exec(&mut other).unwrap();
+        server.set_clock(0).unwrap();
+        let left: i64 = redis::cmd("TTL").arg("k").query(&mut other).unwrap();
+        assert!((3500..=3600).contains(&left), "{release}: {left}");
+        server.set_clock(24 * 3600).unwrap();
+        assert_eq!(hours_ahead(), 24, "{release}");
+        let value: Option<String> = redis::cmd("GET").arg("k").query(&mut other).unwrap();
+        assert_eq!(value, None, "{release}");
+        let trace = format!("/dev/shm/faketime_shm_{}", server.pid());
+        drop(server);
+        assert!(!Path::new(&trace).exists(), "{release}");
+    }
+}
+
+#[test]
+fn an_ordinary_clock_does_not_move() {
+    let server = Server::start().unwrap();
+    assert!(matches!(server.set_clock(1), Err(Error::ClockNotMovable)));
 }

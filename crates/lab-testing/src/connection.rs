@@ -12,18 +12,20 @@ use redis::cluster::ClusterClientBuilder;
 use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, Pipeline, RedisFuture, Value};
 
 use crate::TIMEOUT;
-use crate::slots::{self, MoveSlotsBefore};
+use crate::refusals::{RefusalWatch, error_in};
+use crate::slots::{self, SlotMover};
 
-/// How long a cluster's client waits for one node.
+/// How long a cluster client waits for a connection to one node.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Any kind of connection, with a count of the round trips made over it and its clones.
+/// A connection to one server or to a cluster that counts the round trips of all its clones.
 #[derive(Clone)]
 pub struct TestConnection {
     to: To,
     round_trips: Arc<AtomicUsize>,
-    move_slots: Option<MoveSlotsBefore>,
+    slot_mover: Option<SlotMover>,
     twice: bool,
+    refusals: Option<RefusalWatch>,
 }
 
 #[derive(Clone)]
@@ -59,7 +61,7 @@ impl TestConnection {
         Self::over(To::Server(connection))
     }
 
-    /// One that reconnects when it is lost; what was on its way then ends with an error.
+    /// A connection that reconnects after a cut. Commands that were under way end with an error.
     pub async fn reconnecting(url: &str) -> Self {
         let config = ConnectionManagerConfig::new()
             .set_response_timeout(Some(TIMEOUT))
@@ -69,7 +71,7 @@ impl TestConnection {
         Self::over(To::Reconnecting(ConnectionManager::new_with_config(client, config).await.unwrap()))
     }
 
-    /// The shared cluster. With `LAB_SLOTS_MOVE=1`, the slots of its first commands move before they are sent.
+    /// The shared cluster. With `LAB_SLOTS_MOVE=1`, it is [`moving_slots`](Self::moving_slots).
     pub async fn cluster() -> Self {
         if slots::move_in_all_tests() {
             Self::moving_slots().await
@@ -78,9 +80,9 @@ impl TestConnection {
         }
     }
 
-    /// The shared cluster; the slots of the first commands move before they are sent.
+    /// The shared cluster, but the slot of each of the first 60 commands moves just before the command is sent.
     pub async fn moving_slots() -> Self {
-        Self { move_slots: Some(MoveSlotsBefore::default()), ..Self::to_cluster(crate::cluster()).await }
+        Self { slot_mover: Some(SlotMover::default()), ..Self::to_cluster(crate::cluster()).await }
     }
 
     /// This cluster.
@@ -88,11 +90,11 @@ impl TestConnection {
         Self::to_cluster_with_timeout(cluster, TIMEOUT).await
     }
 
-    /// This cluster; a reply that takes longer than `timeout` counts as lost.
+    /// This cluster, with a timeout for each reply.
     pub async fn to_cluster_with_timeout(cluster: &Cluster, timeout: Duration) -> Self {
         let client = ClusterClientBuilder::new(cluster.urls())
-            // By default, the first retry waits for more than a second. So many short ones are a minute: no slot is half moved
-            // for longer.
+            // By default, the first retry waits for more than a second. 2,000 short ones last a minute, and no slot stays half
+            // moved for longer.
             .retries(2_000)
             .min_retry_wait(5)
             .retry_wait_formula(50, 1)
@@ -104,34 +106,47 @@ impl TestConnection {
     }
 
     fn over(to: To) -> Self {
-        Self { to, round_trips: Arc::default(), move_slots: None, twice: false }
+        Self { to, round_trips: Arc::default(), slot_mover: None, twice: false, refusals: None }
     }
 
-    /// The same connection, but it sends each command twice and returns the second reply, as a cluster client does when the
-    /// first is lost.
+    /// The same connection, but it sends each command twice and returns the second reply, as a cluster client does when it
+    /// loses the first.
     #[must_use]
     pub fn sending_twice(self) -> Self {
         Self { twice: true, ..self }
     }
 
-    /// Whether it leads to a cluster.
+    /// The same connection, but when the ACL refuses a script, it compares the script's keys before and after. `admin` is a
+    /// connection to the same server. Nobody else may write to those keys meanwhile.
+    #[must_use]
+    pub fn watching_refusals(self, admin: &Self) -> Self {
+        let To::Server(admin) = &admin.to else { panic!("the administrator is not connected to one server") };
+        Self { refusals: Some(RefusalWatch::new(admin.clone())), ..self }
+    }
+
+    /// What refused scripts changed, as [`watching_refusals`](Self::watching_refusals) saw it.
+    pub fn changes_by_refused_scripts(&self) -> Vec<String> {
+        self.refusals.as_ref().map(RefusalWatch::changes).unwrap_or_default()
+    }
+
+    /// Whether it is connected to a cluster.
     pub fn is_cluster(&self) -> bool {
         matches!(self.to, To::Cluster(_))
     }
 
-    /// The round trips that `work` makes over this connection and its clones.
+    /// How many round trips `work` makes over this connection and its clones.
     pub async fn round_trips_of<T>(&self, work: impl Future<Output = T>) -> usize {
         let before = self.round_trips.load(Ordering::Relaxed);
         work.await;
         self.round_trips.load(Ordering::Relaxed) - before
     }
 
-    /// Sends one command as somebody else would, such as `["SET", "user:1", "x"]`.
+    /// Sends one command, such as `["SET", "user:1", "x"]`.
     pub async fn send<T: FromRedisValue>(&self, words: &[&str]) -> T {
         redis::cmd(words[0]).arg(&words[1..]).query_async(&mut self.clone()).await.unwrap()
     }
 
-    /// All keys that match, on all nodes, sorted.
+    /// All keys that match, sorted. On a cluster, it asks all nodes.
     pub async fn keys(&self, pattern: &str) -> Vec<String> {
         let mut connection = self.clone();
         let mut keys = Vec::new();
@@ -167,13 +182,20 @@ impl ConnectionLike for TestConnection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         self.round_trips.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move {
-            if let Some(move_slots) = &self.move_slots {
-                move_slots.before(cmd).await;
+            if let Some(slot_mover) = &self.slot_mover {
+                slot_mover.before(cmd).await;
             }
             if self.twice {
-                let _lost = send(&mut self.to, cmd).await?;
+                let _ = send(&mut self.to, cmd).await?;
             }
+            let before = match &self.refusals {
+                Some(refusals) => refusals.before(cmd).await,
+                None => Vec::new(),
+            };
             let reply = send(&mut self.to, cmd).await;
+            if let Some(refusals) = &self.refusals {
+                refusals.after(before, error_in(&reply)).await;
+            }
             slots::count_failed_scripts(&reply);
             reply
         })
@@ -187,13 +209,25 @@ impl ConnectionLike for TestConnection {
     ) -> RedisFuture<'a, Vec<Value>> {
         self.round_trips.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move {
-            if let (Some(move_slots), Some(first)) = (&self.move_slots, pipeline.cmd_iter().next()) {
-                move_slots.before(first).await;
+            if let (Some(slot_mover), Some(first)) = (&self.slot_mover, pipeline.cmd_iter().next()) {
+                slot_mover.before(first).await;
             }
             if self.twice {
-                let _lost = send_all(&mut self.to, pipeline, offset, count).await?;
+                let _ = send_all(&mut self.to, pipeline, offset, count).await?;
             }
-            send_all(&mut self.to, pipeline, offset, count).await
+            let mut before = Vec::new();
+            if let Some(refusals) = &self.refusals {
+                for cmd in pipeline.cmd_iter() {
+                    before.extend(refusals.before(cmd).await);
+                }
+            }
+            let replies = send_all(&mut self.to, pipeline, offset, count).await;
+            if let Some(refusals) = &self.refusals {
+                let values = replies.as_ref().map_or(&[][..], Vec::as_slice);
+                let first = values.iter().find_map(|value| error_in(&Ok(value.clone())));
+                refusals.after(before, replies.as_ref().err().cloned().or(first)).await;
+            }
+            replies
         })
     }
 

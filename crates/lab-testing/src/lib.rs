@@ -1,17 +1,23 @@
 //! For tests only: servers that the tests of a program share, connections that count or misbehave, and faults.
 //!
-//! - [`server`], [`cluster`]: started once for each test program. Each test has a prefix of its own: [`prefix`].
-//! - [`TestConnection`]: a server over RESP2 or RESP3, or a cluster; counts round trips.
-//! - [`everywhere`]: runs a test on all three.
-//! - [`faults`]: lost replies, cut connections, commands sent twice.
-//! - [`slots`]: slots of the cluster that move while a test runs.
+//! - [`server`], [`cluster`]: started once for each test program. Each test takes its own [`prefix`].
+//! - [`TestConnection`]: a connection over RESP2, over RESP3, or to a cluster. It counts round trips, and it can send each
+//!   command twice.
+//! - [`everywhere`]: runs a test over all three.
+//! - [`faults`]: lost replies and cut connections.
+//! - [`slots`]: slots of the shared cluster that move while a test runs.
+//! - [`lessons`]: runs lessons and reads what they showed, with the rules that hold for every crate with lessons.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a fixture that fails fails the test")]
-#![allow(clippy::missing_panics_doc, reason = "all of it panics when a server cannot be used")]
+#![allow(clippy::missing_panics_doc, reason = "a fixture panics when a server does not work")]
 
 mod connection;
 pub mod faults;
+pub mod lessons;
+mod refusals;
 pub mod slots;
+#[cfg(feature = "tls")]
+pub mod tls_server;
 
 use std::future::Future;
 use std::sync::OnceLock;
@@ -24,7 +30,7 @@ use proptest::test_runner::{Config, RngSeed};
 
 pub use connection::TestConnection;
 
-/// How long a test waits for something that must happen. Servers are shared by tests that run at once on few cores.
+/// How long a test waits for something that must happen. Long, because many tests run at once on few cores.
 pub const TIMEOUT: Duration = Duration::from_mins(1);
 
 static SERVER: OnceLock<Server> = OnceLock::new();
@@ -46,14 +52,14 @@ pub fn prefix() -> String {
     format!("test{}:", PREFIXES.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Runs a test on the shared server over RESP2, over RESP3, and on the shared cluster, each time behind its own prefix.
+/// Runs a test on the shared server over RESP2, then over RESP3, then on the shared cluster, each time with a new prefix.
 pub async fn everywhere<F: Future<Output = ()>>(test: impl Fn(TestConnection, String) -> F) {
     test(TestConnection::server().await, prefix()).await;
     test(TestConnection::resp3().await, prefix()).await;
     test(TestConnection::cluster().await, prefix()).await;
 }
 
-/// Polls until it is so. Fails after a minute, which no working server needs.
+/// Polls until the condition holds. Fails after a minute.
 pub async fn until<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
     let start = Instant::now();
     while !condition().await {
@@ -62,7 +68,7 @@ pub async fn until<F: Future<Output = bool>>(what: &str, condition: impl Fn() ->
     }
 }
 
-/// The next message of a subscription; `what` it is goes into the failure if it does not come.
+/// The next message of a subscription. Fails after a minute without one, and says `what` did not come.
 pub async fn next_of<T>(messages: &mut (impl Stream<Item = T> + Unpin), what: &str) -> T {
     let Ok(message) = tokio::time::timeout(TIMEOUT, messages.next()).await else {
         panic!("waited in vain for {what}");
@@ -70,7 +76,7 @@ pub async fn next_of<T>(messages: &mut (impl Stream<Item = T> + Unpin), what: &s
     message.unwrap_or_else(|| panic!("the subscription ended before {what}"))
 }
 
-/// So many random cases, the same in every run: a test must not pass by luck.
+/// This many random cases, the same ones in every run, so that no test passes by luck.
 pub fn cases(number: u32) -> Config {
     Config { cases: number, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..Config::default() }
 }

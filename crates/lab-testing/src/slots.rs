@@ -1,4 +1,4 @@
-//! Slots that move between primaries while a test is at work.
+//! Slots of the shared cluster that move between its primaries while a test works.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -7,75 +7,76 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use lab_server::Cluster;
-use redis::{Arg, Cmd, Value};
+use redis::{Arg, Cmd, Connection, Value};
 
-/// Names on a cluster share slots with those of other tests, as the hash tag alone decides: one test moves at a time.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+use crate::refusals::error_in;
 
-/// How many moves one test makes, so that one with thousands of commands ends, too.
-const MOVES: usize = 60;
+/// Tests can share a slot, because only the hash tag decides it. So one test at a time moves slots.
+static MOVING: Mutex<()> = Mutex::new(());
 
-/// With `LAB_SLOTS_MOVE=1`, a test on the shared cluster moves the slot of each of its first commands just before the
-/// command is sent, unless another move is under way: every other slot has arrived elsewhere by then, the rest arrive ten
-/// milliseconds later. So each test becomes one of what a pattern does while slots move.
+/// How many moves one connection makes, so that a test with thousands of commands ends, too.
+const MAX_MOVES: usize = 60;
+
+/// How long a slot stays half moved.
+const HALF_MOVED: Duration = Duration::from_millis(10);
+
+/// Moves the slot of each of the first commands of a connection just before the command is sent, unless another test is moving
+/// slots. Every other time, the command arrives while its slot is half moved. `LAB_SLOTS_MOVE=1` turns this on in all tests on
+/// the shared cluster, so each of them becomes a test of what a pattern does while slots move.
 #[derive(Clone, Default)]
-pub struct MoveSlotsBefore {
+pub(crate) struct SlotMover {
     moves: Arc<AtomicUsize>,
 }
 
-impl MoveSlotsBefore {
-    /// Moves the slot of this command, or begins to.
-    pub async fn before(&self, cmd: &Cmd) {
-        if self.moves.load(Ordering::Relaxed) >= MOVES {
+impl SlotMover {
+    /// Moves the slot of this command, or half of it.
+    pub(crate) async fn before(&self, cmd: &Cmd) {
+        if self.moves.load(Ordering::Relaxed) >= MAX_MOVES {
             return;
         }
-        let (cmd, moves, (on_its_way, wait)) =
-            (cmd.clone(), Arc::clone(&self.moves), tokio::sync::oneshot::channel());
+        let (cmd, moves) = (cmd.clone(), Arc::clone(&self.moves));
+        let (go_on, wait) = tokio::sync::oneshot::channel();
         std::thread::spawn(move || {
-            // Who moves slots now, may wait for this command; and nobody's command is held up by more than one move.
-            let _turn = match ONE_AT_A_TIME.try_lock() {
-                Ok(turn) => turn,
-                // A test that failed while it moved slots is no reason to move none from then on.
-                Err(TryLockError::Poisoned(left)) => left.into_inner(),
+            // A test that waited here could wait for its own command.
+            let _lock = match MOVING.try_lock() {
+                Ok(lock) => lock,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
                 Err(TryLockError::WouldBlock) => return,
             };
             let cluster = crate::cluster();
             let Some(slot) = slot_of_first_key(cluster, &cmd) else { return };
             let from = cluster.owner_of(slot).unwrap();
             let to = (from + 1) % 3;
-            // Only what is moved counts: however often it is somebody else's turn, each connection gets its moves.
             if moves.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
                 set_half_moved(slot, [from, to]);
-                let _ = on_its_way.send(());
-                std::thread::sleep(Duration::from_millis(10));
+                let _ = go_on.send(());
+                std::thread::sleep(HALF_MOVED);
                 cluster.move_slots(slot..=slot, from, to).unwrap();
             } else {
                 cluster.move_slots(slot..=slot, from, to).unwrap();
-                let _ = on_its_way.send(());
+                let _ = go_on.send(());
             }
         });
-        // An error means that there is nothing to move, or that somebody else is moving slots.
+        // An error means that the thread has ended without a move.
         let _ = wait.await;
     }
 }
 
-/// Whether the environment asks that slots move in all tests: `LAB_SLOTS_MOVE=1`.
+/// Whether slots move in all tests: `LAB_SLOTS_MOVE=1`.
 pub fn move_in_all_tests() -> bool {
     std::env::var_os("LAB_SLOTS_MOVE").is_some_and(|value| value == "1")
 }
 
-/// What the server says; redis-rs knows it too, and does not tell.
+/// Asks the server, because redis-rs does not say. `None` if the command has no keys.
 fn slot_of_first_key(cluster: &Cluster, cmd: &Cmd) -> Option<u16> {
-    let mut connection = cluster.nodes()[0].client().get_connection().unwrap();
-    let mut ask = redis::cmd("COMMAND");
-    ask.arg("GETKEYS");
+    let mut get_keys = redis::cmd("COMMAND");
+    get_keys.arg("GETKEYS");
     for arg in cmd.args_iter() {
         if let Arg::Simple(bytes) = arg {
-            ask.arg(bytes);
+            get_keys.arg(bytes);
         }
     }
-    // An error: it has no keys.
-    let keys: Vec<Vec<u8>> = ask.query(&mut connection).ok()?;
+    let keys: Vec<Vec<u8>> = get_keys.query(&mut connect(cluster, 0)).ok()?;
     slots_of(cluster, keys.first()).pop_first()
 }
 
@@ -88,37 +89,36 @@ pub fn owner_of(key: &str) -> usize {
 
 /// The slots of these keys.
 pub fn slots_of<K: AsRef<[u8]>>(cluster: &Cluster, keys: impl IntoIterator<Item = K>) -> BTreeSet<u16> {
-    let mut connection = cluster.nodes()[0].client().get_connection().unwrap();
-    let mut ask = |key: &[u8]| redis::cmd("CLUSTER").arg("KEYSLOT").arg(key).query(&mut connection).unwrap();
-    keys.into_iter().map(|key| ask(key.as_ref())).collect()
+    let mut connection = connect(cluster, 0);
+    let mut slot_of = |key: &[u8]| redis::cmd("CLUSTER").arg("KEYSLOT").arg(key).query(&mut connection);
+    keys.into_iter().map(|key| slot_of(key.as_ref()).unwrap()).collect()
 }
 
-/// Slots of the shared cluster on the move, from primary to primary, until [`MovingSlots::end`].
+/// Slots of the shared cluster that move from primary to primary until [`MovingSlots::end`].
 pub struct MovingSlots {
-    over: Arc<AtomicBool>,
-    mover: JoinHandle<usize>,
-    _turn: MutexGuard<'static, ()>,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<usize>,
+    _lock: MutexGuard<'static, ()>,
 }
 
 impl MovingSlots {
-    /// Begins to move the slots of these keys round and round.
+    /// Starts to move the slots of these keys round and round. When it returns, a slot is half moved.
     pub fn of<K: AsRef<[u8]>>(keys: impl IntoIterator<Item = K>) -> Self {
-        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = MOVING.lock().unwrap_or_else(PoisonError::into_inner);
         let cluster = crate::cluster();
         let slots = slots_of(cluster, keys);
-        let over = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&over);
-        let (second_begins, second) = mpsc::channel();
-        let mover = std::thread::spawn(move || {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let (half_moved, wait) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
             let mut moves = 0;
-            while !told.load(Ordering::Relaxed) {
+            while !stopped.load(Ordering::Relaxed) {
                 for slot in &slots {
                     let from = cluster.owner_of(*slot).unwrap();
                     let to = (from + 1) % 3;
                     if moves == 1 {
-                        // Half way is on its way, however long this thread is kept from going on.
                         set_half_moved(*slot, [from, to]);
-                        let _ = second_begins.send(());
+                        let _ = half_moved.send(());
                     }
                     cluster.move_slots(*slot..=*slot, from, to).unwrap();
                     moves += 1;
@@ -126,64 +126,59 @@ impl MovingSlots {
             }
             moves
         });
-        // However quick the test is, the second move is under way when it begins.
-        second.recv().unwrap();
-        Self { over, mover, _turn: turn }
+        wait.recv().unwrap();
+        Self { stop, thread, _lock: lock }
     }
 
-    /// Lets the last one arrive, and tells how many moves there were.
+    /// Stops after the current move, and returns how many there were.
     pub fn end(self) -> usize {
-        self.over.store(true, Ordering::Relaxed);
-        self.mover.join().unwrap()
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
     }
 }
 
-/// How many scripts have failed because they missed a key while its slot was half way to another server.
-static FAILED: AtomicUsize = AtomicUsize::new(0);
+/// How many scripts failed in their middle, because they missed a key while its slot was half moved.
+static FAILED_SCRIPTS: AtomicUsize = AtomicUsize::new(0);
 
-/// The patterns let such a script run once more, which is right if it has written nothing. So it is counted here.
-pub fn count_failed_scripts(reply: &redis::RedisResult<Value>) {
-    let Err(error) = reply else { return };
-    let text = error.to_string();
+/// The patterns run such a script once more, which is right only if it wrote nothing. [`HalfMovedSlots`] looks at the count.
+pub(crate) fn count_failed_scripts(reply: &redis::RedisResult<Value>) {
+    let Some(text) = error_in(reply).map(|error| error.to_string()) else { return };
     if ["non local key", "accessed during rehashing"].iter().any(|missed| text.contains(missed)) {
-        FAILED.fetch_add(1, Ordering::Relaxed);
+        FAILED_SCRIPTS.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// Slots of the shared cluster that stay on their way, from [`HalfMovedSlots::of`] to the end, when they arrive: until
-/// then every key is still where it was. A script whose keys are all there runs; one that then asks for a key which it
-/// has emptied fails in its middle, and the end panics. A script that misses a key from the start is put off until the
-/// end, so do not wait for one.
+/// Slots of the shared cluster that stay half moved until this is dropped. Every key stays where it was. A script whose keys all
+/// exist runs. If it then touches a key that it has emptied, it fails in its middle, and the drop panics. A script with a key
+/// that does not exist is put off until the drop, so do not wait for one.
 pub struct HalfMovedSlots {
-    stopped: Vec<(u16, [usize; 2])>,
+    slots: Vec<(u16, [usize; 2])>,
     failed_before: usize,
-    _turn: MutexGuard<'static, ()>,
+    _lock: MutexGuard<'static, ()>,
 }
 
 impl HalfMovedSlots {
-    /// Begins to move the slots of these keys, and stops there.
+    /// Moves the slots of these keys half way.
     pub fn of<K: AsRef<[u8]>>(keys: impl IntoIterator<Item = K>) -> Self {
-        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = MOVING.lock().unwrap_or_else(PoisonError::into_inner);
         let cluster = crate::cluster();
-        let slots = slots_of(cluster, keys);
-        let mut stopped = Vec::new();
-        for slot in slots {
+        let mut slots = Vec::new();
+        for slot in slots_of(cluster, keys) {
             let from = cluster.owner_of(slot).unwrap();
             let nodes = [from, (from + 1) % 3];
             set_half_moved(slot, nodes);
-            stopped.push((slot, nodes));
+            slots.push((slot, nodes));
         }
-        Self { stopped, failed_before: FAILED.load(Ordering::Relaxed), _turn: turn }
+        Self { slots, failed_before: FAILED_SCRIPTS.load(Ordering::Relaxed), _lock: lock }
     }
 }
 
 impl Drop for HalfMovedSlots {
     fn drop(&mut self) {
-        let failed = FAILED.load(Ordering::Relaxed) - self.failed_before;
+        let failed = FAILED_SCRIPTS.load(Ordering::Relaxed) - self.failed_before;
         let mut stuck = Vec::new();
-        for (slot, [from, to]) in &self.stopped {
-            // Arrived, and not called back: another test with a key in this slot may have been sent on, and written it
-            // where the slot was going. Called back, the slot would leave that key behind.
+        for (slot, [from, to]) in &self.slots {
+            // Never back: another test with a key in this slot may have been redirected and have written it at the destination.
             stuck.extend(crate::cluster().move_slots(*slot..=*slot, *from, *to).err());
         }
         if !std::thread::panicking() {
@@ -198,12 +193,15 @@ fn set_half_moved(slot: u16, [from, to]: [usize; 2]) {
     set_slot(from, slot, &["MIGRATING", &id_of(to)]);
 }
 
-fn set_slot(node: usize, slot: u16, how: &[&str]) {
-    let mut connection = crate::cluster().nodes()[node].client().get_connection().unwrap();
-    redis::cmd("CLUSTER").arg("SETSLOT").arg(slot).arg(how).exec(&mut connection).unwrap();
+fn set_slot(node: usize, slot: u16, state: &[&str]) {
+    let mut connection = connect(crate::cluster(), node);
+    redis::cmd("CLUSTER").arg("SETSLOT").arg(slot).arg(state).exec(&mut connection).unwrap();
 }
 
 fn id_of(node: usize) -> String {
-    let mut connection = crate::cluster().nodes()[node].client().get_connection().unwrap();
-    redis::cmd("CLUSTER").arg("MYID").query(&mut connection).unwrap()
+    redis::cmd("CLUSTER").arg("MYID").query(&mut connect(crate::cluster(), node)).unwrap()
+}
+
+fn connect(cluster: &Cluster, node: usize) -> Connection {
+    cluster.nodes()[node].client().get_connection().unwrap()
 }

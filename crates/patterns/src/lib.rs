@@ -1,19 +1,60 @@
 //! Redis patterns for a service: each is one file that reads from top to bottom, with its script beside it.
 //!
+//! Use the crate, or copy a pattern: its `.rs` and `.lua` file, and [`key`], [`script`], and `script.lua`, which all patterns share.
+//! The README has a table of the files that each needs. All of them work on a single server and on a Redis Cluster, over RESP2 and
+//! RESP3, with any [`ConnectionLike`](redis::aio::ConnectionLike) that can be cloned. IDs are any text of 1 to 512 bytes.
+//!
 //! In reading order:
 //!
-//! 1. [`key`] and [`script`]: how keys are named and scripts are run. Every pattern uses these two, and nothing else is shared.
+//! 1. [`key`] and [`script`]: how keys are named and scripts are run. [`money`]: whole cents.
+//! 2. [`recent_views`]: the simplest pattern, and the shape of all others.
+//! 3. [`users`], [`catalog`], [`cart`]: who buys, what there is, and what is about to be bought.
+//! 4. [`sessions`], [`cache`].
+//! 5. [`inventory`] holds stock, and [`checkout`] makes an order of lines with it.
+//! 6. [`limit`]: what the limiters share. [`fixed_window`], [`sliding_log`], [`sliding_counter`], [`token_bucket`], and
+//!    [`login_guard`].
+//! 7. [`flash_sale`], [`notifications`], [`stock_feed`], [`stores`]: what happens now.
+//! 8. [`autocomplete`] and [`facets`]: finding products.
+//! 9. [`interests`], [`popular_products`], [`bought_together`], [`similar_customers`], [`product_vectors`]; [`recommendations`] mixes
+//!    them.
+//! 10. [`analytics`], [`weekly_metrics`], [`funnel`], [`active_users`].
+//!
+//! Each module says what it promises, what a call costs, how much memory it takes, and what faults do to it. `cargo test -p patterns
+//! --test torture` runs every pattern through every fault.
+//!
+//! With redis-rs 1.8, use a tokio before 1.54 and keep fewer than 50 requests in flight on one `ClusterConnection`. Otherwise it can
+//! stall when slots move; the workspace's `ARCHITECTURE.md` says why.
+
 pub mod active_users;
 pub mod analytics;
+pub mod autocomplete;
 pub mod bought_together;
+pub mod cache;
+pub mod cart;
+pub mod catalog;
+pub mod checkout;
+pub mod facets;
+pub mod fixed_window;
+pub mod flash_sale;
 pub mod funnel;
 pub mod interests;
+pub mod inventory;
 pub mod key;
+pub mod limit;
+pub mod login_guard;
 pub mod money;
+pub mod notifications;
 pub mod popular_products;
 pub mod product_vectors;
 pub mod recent_views;
 pub mod recommendations;
 pub mod script;
+pub mod sessions;
 pub mod similar_customers;
+pub mod sliding_counter;
+pub mod sliding_log;
+pub mod stock_feed;
+pub mod stores;
+pub mod token_bucket;
+pub mod users;
 pub mod weekly_metrics;

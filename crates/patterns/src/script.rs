@@ -134,6 +134,36 @@ impl Call<'_> {
         result.map_err(|error| self.explain(error))
     }
 
+    /// [`Call::run`], and then WAIT on the same connection, in the same pipeline: on another connection, or later, its answer
+    /// would say nothing about this script. Returns the reply, and how many replicas had the script's writes within `timeout` (a
+    /// millisecond to a year). One round trip. The connection's response timeout must be longer than `timeout`.
+    pub async fn run_and_wait<T: FromRedisValue>(
+        &self,
+        connection: &(impl ConnectionLike + Clone),
+        replicas: usize,
+        timeout: Duration,
+    ) -> Result<(T, usize), StoreError> {
+        let mut wait = redis::cmd("WAIT");
+        wait.arg(replicas).arg(milliseconds(timeout));
+        let send = async |command: Cmd| -> Result<(T, usize), RedisError> {
+            let mut pipeline = Pipeline::new();
+            pipeline.add_command(command).add_command(wait.clone());
+            let replies = connection.clone().req_packed_commands(&pipeline, 0, 2).await?;
+            let mut replies = replies.into_iter().map(Value::extract_error);
+            let mut next = || replies.next().unwrap_or(Ok(Value::Nil));
+            let reply = T::from_redis_value(next()?)?;
+            Ok((reply, usize::from_redis_value(next()?)?))
+        };
+        let mut result = send(self.evalsha.clone()).await;
+        if result.as_ref().is_err_and(missed_a_key) {
+            result = send(self.evalsha.clone()).await;
+        }
+        if result.as_ref().is_err_and(|error| error.code() == Some("NOSCRIPT")) {
+            result = send(self.eval()).await;
+        }
+        result.map_err(|error| self.explain(error))
+    }
+
     /// The same call with the source in place of the hash.
     fn eval(&self) -> Cmd {
         let mut eval = redis::cmd("EVAL");

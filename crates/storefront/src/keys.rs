@@ -2,14 +2,9 @@
 
 mod cache;
 mod checkout;
-mod flash_sale;
 mod inventory;
-mod limits;
-mod notifications;
 mod search;
 mod session;
-mod stock_feed;
-mod stores;
 
 use crate::{CartOwner, Representation, Sku, UserId};
 

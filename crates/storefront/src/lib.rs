@@ -9,11 +9,6 @@
 //! 5. [`cart`]: add, remove, view, merge at login, expiry and live updates; each change is one script, so one atomic step.
 //! 6. [`session`], then [`cache`].
 //! 7. [`inventory`] holds stock; [`checkout`] makes an order of a cart with it.
-//! 8. (recommendations: in the crate `patterns`)
-//! 9. [`limits`] for callers and logins.
-//! 10. [`flash_sale`], [`notifications`], [`stores`], [`stock_feed`]: what happens now.
-//! 11. [`autocomplete`] and [`facets`].
-//! 12. (analytics: in the crate `patterns`)
 //!
 //! Nothing here prints, parses a command line, or opens a connection: every type works over any
 //! [`redis::aio::ConnectionLike`] that can be cloned, such as [`MultiplexedConnection`](redis::aio::MultiplexedConnection),
@@ -62,23 +57,17 @@ pub mod catalogue;
 pub mod checkout;
 pub mod facets;
 mod fields;
-pub mod flash_sale;
 pub mod ids;
 pub mod inventory;
 pub mod keys;
-pub mod limits;
 pub mod money;
 pub mod names;
-pub mod notifications;
 pub mod quantity;
 mod script;
 pub mod session;
 mod shown;
 mod span;
-pub mod stock_feed;
 pub mod store;
-pub mod stores;
-mod together;
 pub mod user;
 
 pub use cart::{

@@ -1,10 +1,12 @@
 //! Every approach is verified once, traced and untimed; then all are timed in interleaved rounds.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
-use lab_connection::transcript::{Exchange, Listener};
+use lab_connection::transcript::Listener;
 use lab_runner::LessonError;
-use lab_runner::measurement::Traffic;
+use lab_runner::harness::{self, Rounds, Rows};
+use lab_runner::measurement::{Traffic, TrafficMeter};
 use lab_runner::spent::{Spent, Stopwatch};
 use lab_runner::statistics::Summary;
 
@@ -12,6 +14,9 @@ use super::approach::InsertMany;
 use super::subject::Subject;
 use crate::load::Report;
 use crate::stored::Content;
+
+/// How long noisy approaches are repeated, all together.
+const REPEAT_BUDGET: Duration = Duration::from_secs(5);
 
 /// What an approach left behind, and what went over the wire meanwhile.
 #[derive(Clone, Debug)]
@@ -45,7 +50,7 @@ pub struct Cost {
 pub async fn verify(subject: &Subject, approaches: &[InsertMany]) -> Result<Vec<Verified>, LessonError> {
     let mut verified = Vec::with_capacity(approaches.len());
     for &approach in approaches {
-        let meter = Arc::new(Meter::default());
+        let meter = Arc::new(TrafficMeter::default());
         let listener: Arc<dyn Listener> = Arc::clone(&meter) as _;
         approach.reset(subject).await?;
         let report = approach.run(&subject.traced(&listener)).await?;
@@ -62,27 +67,42 @@ pub async fn verify(subject: &Subject, approaches: &[InsertMany]) -> Result<Vec<
     Ok(verified)
 }
 
-/// Times the approaches. A round runs each of them once, and the next round begins with another one, so that a slow
-/// moment of the machine meets all of them.
+/// Times the approaches in `rounds` interleaved rounds, and noisy ones again.
 pub async fn time(
     subject: &Subject,
     approaches: &[InsertMany],
     rounds: usize,
 ) -> Result<Vec<Cost>, LessonError> {
-    let mut spent = vec![Vec::with_capacity(rounds); approaches.len()];
-    for round in 0..rounds {
-        for turn in 0..approaches.len() {
-            let index = (turn + round) % approaches.len();
-            let approach = approaches[index];
-            approach.reset(subject).await?;
-            let watch = Stopwatch::start(&subject.target).await;
-            let report = approach.run(subject).await?;
-            let outside = watch.stop().await;
-            spent[index].push(report.map_or(outside, |report| inside(&report)));
-        }
-    }
+    let plan = Rounds { rounds, budget: Duration::MAX, repeat_budget: REPEAT_BUDGET };
+    let spent = harness::measure(&mut Writers { subject, approaches }, plan).await?;
     let costs = approaches.iter().zip(&spent);
     Ok(costs.map(|(approach, spent)| cost(approach.records(subject), spent)).collect())
+}
+
+struct Writers<'a> {
+    subject: &'a Subject,
+    approaches: &'a [InsertMany],
+}
+
+impl Rows for Writers<'_> {
+    type Sample = Spent;
+
+    fn count(&self) -> usize {
+        self.approaches.len()
+    }
+
+    async fn measure(&mut self, row: usize) -> Result<Option<Spent>, LessonError> {
+        let approach = self.approaches[row];
+        approach.reset(self.subject).await?;
+        let watch = Stopwatch::start(&self.subject.target).await;
+        let report = approach.run(self.subject).await?;
+        let outside = watch.stop().await;
+        Ok(Some(report.map_or(outside, |report| inside(&report))))
+    }
+
+    fn figure(&self, _: usize, spent: &Spent) -> f64 {
+        spent.seconds
+    }
 }
 
 fn cost(records: u64, rounds: &[Spent]) -> Cost {
@@ -113,23 +133,4 @@ fn inside(report: &Report) -> Spent {
 fn told(report: &Report) -> Traffic {
     let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     Traffic { round_trips: number(report.waits), bytes_sent: number(report.bytes_sent), bytes_received: 0 }
-}
-
-/// Adds up what the transcripts hear.
-#[derive(Default)]
-struct Meter(Mutex<Traffic>);
-
-impl Meter {
-    fn read(&self) -> Traffic {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Listener for Meter {
-    fn heard(&self, exchange: Exchange) {
-        let mut traffic = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        traffic.round_trips += exchange.round_trips;
-        traffic.bytes_sent += exchange.bytes_sent;
-        traffic.bytes_received += exchange.bytes_received;
-    }
 }

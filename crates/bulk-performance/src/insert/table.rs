@@ -1,8 +1,8 @@
 //! The table of what was measured, and its foot: how far to believe it.
 
-use lab_connection::Target;
 use lab_runner::Page;
 use lab_runner::caveat::Caveat;
+use lab_runner::environment::environment;
 use lab_runner::table::{Facts, bytes, thousands};
 
 use super::approach::InsertMany;
@@ -44,7 +44,7 @@ fn row(verified: &Verified, cost: &Cost, reference: f64) -> [String; 8] {
 }
 
 /// What the columns mean, what the numbers hold for, and why not to believe them too far.
-pub async fn foot(page: &Page, verified: &[Verified], costs: &[Cost], rounds: usize) {
+pub fn foot(page: &Page, verified: &[Verified], costs: &[Cost], rounds: usize) {
     let whole = verified.iter().map(|row| row.records).max().unwrap_or(0);
     let number = |number: u64| thousands(number as f64);
     let shortened = verified.iter().find(|row| row.records < whole).map_or_else(String::new, |row| {
@@ -58,35 +58,12 @@ pub async fn foot(page: &Page, verified: &[Verified], costs: &[Cost], rounds: us
          record, in microseconds, making it included. server is the share of the time in which the server's main thread was busy.",
         number(whole),
     ));
-    page.say(format!("{}.", environment(page.target()).await.join(", ")));
+    page.say(format!("{}.", environment(page.target()).join(", ")));
     let rates: Vec<_> =
         verified.iter().zip(costs).map(|(row, cost)| (row.approach.label(), cost.rates)).collect();
     for caveat in Caveat::about(&rates, page.target().is_near()) {
         page.say(caveat.advice());
     }
-}
-
-async fn environment(target: &Target) -> Vec<String> {
-    let info = target.info();
-    // The client library introduces itself when it connects; since Redis 7.2 the server can repeat it.
-    let told: redis::RedisResult<String> =
-        redis::cmd("CLIENT").arg("INFO").query_async(&mut target.connection()).await;
-    let told = told.unwrap_or_default();
-    let version = told.split(' ').find_map(|field| field.strip_prefix("lib-ver=")).unwrap_or_default();
-    let persistence = if info.append_only { "append-only file on" } else { "no append-only file" };
-    let build = if cfg!(debug_assertions) { "debug build" } else { "release build" };
-    let shape = if target.is_cluster() { " cluster" } else { "" };
-    vec![
-        format!("redis-rs {version}").trim_end().to_owned(),
-        format!("{} {}{shape}", info.name, info.version),
-        info.allocator.clone(),
-        target.transport().into(),
-        persistence.into(),
-        build.into(),
-    ]
-    .into_iter()
-    .filter(|part| !part.is_empty())
-    .collect()
 }
 
 pub(super) fn percent(share: f64) -> String {

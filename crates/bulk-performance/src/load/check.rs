@@ -11,31 +11,12 @@ use lab_connection::{Failure, Target};
 use lab_runner::progress::Bar;
 
 use super::plan::{Kind, Plan};
+use super::report::{Checked, Wrong};
 use super::sources::{ELEMENTS_PER_COMMAND, IndexCommands, IndexOf, STRINGS_PER_COMMAND, text_of};
 use super::{failures, stream};
 use crate::keys::Keys;
 use crate::people::{CITIES, DEPARTMENTS, FIELDS, People, Record, push_number};
 use crate::stored::Content;
-
-/// What was found.
-#[derive(Clone, Debug)]
-pub struct Checked {
-    /// What the server has.
-    pub content: Content,
-    /// The first record that is not right.
-    pub wrong: Option<Wrong>,
-    /// How long it took.
-    pub seconds: f64,
-}
-
-/// A record that is not right.
-#[derive(Clone, Debug)]
-pub struct Wrong {
-    /// Its key.
-    pub record: String,
-    /// What the server has, or the beginning of it.
-    pub found: String,
-}
 
 /// Reads every record of a plan, and its indexes.
 pub async fn everything(target: &Target, plan: &Plan, bar: &Bar) -> Result<Checked, Failure> {

@@ -4,8 +4,8 @@ use bulk_loader::dump::{self, Dump};
 use lab_connection::{Connection, Target, own_keys};
 use redis::{RedisError, RedisResult, cmd};
 
-use super::patient;
 use super::plan::{Plan, Writing};
+use super::retry;
 use crate::keys::Keys;
 use crate::people::{FIELDS, People, Record};
 
@@ -26,7 +26,7 @@ impl Encoding {
         }
         let probes = &keys.probes();
         let proof = |connection| prove(&probes.0, &probes.1, plan.records, connection);
-        let tried = patient::ask(target, plan.patience, proof).await;
+        let tried = retry::until_reachable(target, plan.patience, proof).await;
         // The probes are ours; a server that does not let them be removed does not let them be written either.
         let _ = own_keys::unlink(&mut target.connection(), &[&probes.0, &probes.1]).await;
         match tried {
@@ -81,5 +81,8 @@ async fn prove(
 }
 
 fn reason(error: &RedisError) -> String {
-    format!("the server does not take RESTORE: {}", error.detail().unwrap_or("no reason given"))
+    format!(
+        "the server does not take RESTORE: {}",
+        error.detail().unwrap_or("no reason given").trim_end_matches('.')
+    )
 }

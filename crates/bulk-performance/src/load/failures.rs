@@ -4,11 +4,28 @@ use bulk_loader::LoadError;
 use lab_connection::failure::Class;
 use lab_connection::{Failure, Target};
 
+use lab_runner::table::thousands;
+
+use super::full_memory;
 use super::plan::Plan;
 
 /// In the words of every other failure of this workspace.
-pub(crate) fn explain(error: &LoadError, target: &Target, plan: &Plan) -> Failure {
-    let failure = what_happened(error, plan);
+pub(crate) async fn explain(error: &LoadError, target: &Target, plan: &Plan) -> Failure {
+    let failure = match error {
+        LoadError::Rejected { record, error } if error.starts_with("OOM") => {
+            let place = match full_memory::records_kept(target, plan).await {
+                Some(records) => format!("after {} records", thousands(records as f64)),
+                None => format!("at {record}"),
+            };
+            Failure::new(
+                Class::OutOfMemory,
+                format!("The server's memory is full {place}."),
+                format!("{}. Every record that was acknowledged is kept.", error.trim_end_matches('.')),
+            )
+            .try_next("raise maxmemory, or load fewer --records")
+        }
+        error => what_happened(error, plan),
+    };
     let spoilt = matches!(error, LoadError::Unexpected { .. } | LoadError::Disturbed(_));
     if target.private().is_some() || spoilt {
         return failure;
@@ -40,12 +57,6 @@ fn what_happened(error: &LoadError, plan: &Plan) -> Failure {
             let class = class_of_refusal(error);
             Failure::new(class, format!("{address} refused the connection."), error.clone())
         }
-        LoadError::Rejected { record, error } if error.starts_with("OOM") => Failure::new(
-            Class::OutOfMemory,
-            format!("The server's memory is full at {record}."),
-            format!("{}. {kept}", error.trim_end_matches('.')),
-        )
-        .try_next("raise maxmemory, or load fewer --records"),
         LoadError::Rejected { record, error } if error.starts_with("NOPERM") => Failure::new(
             Class::NoPerm,
             format!("The server does not let this user write {record}."),

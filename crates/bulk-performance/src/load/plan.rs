@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use lab_connection::Failure;
 use lab_connection::failure::Class;
-
-use super::Options;
 
 /// What a record is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -41,6 +39,45 @@ pub enum Writing {
     /// HSET, whatever the server takes
     Hset,
 }
+
+/// What the command line can set.
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    /// How many records
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    pub records: u64,
+
+    /// What a record is
+    #[arg(long, value_enum, default_value_t)]
+    pub kind: Kind,
+
+    /// Write the indexes of the users too: by city, by department, by salary
+    #[arg(long)]
+    pub indexes: bool,
+
+    /// The commands to write users with
+    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
+    pub writing: Writing,
+
+    /// Connections to a single server; a cluster gets one for each node
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub connections: u16,
+
+    /// Go on with a load that was interrupted
+    #[arg(long)]
+    pub resume: bool,
+
+    /// Do not read everything back at the end
+    #[arg(long)]
+    pub no_verify: bool,
+
+    /// How long a server may be away before the load gives up
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub patience: u64,
+}
+
+/// Keys and list elements are numbered; this many fit everywhere.
+const MOST: u64 = 1_000_000_000_000;
 
 /// What to load, and how.
 #[derive(Clone, Debug)]

@@ -9,8 +9,8 @@ use lab_runner::table::{Facts, bytes, thousands};
 use serde::Serialize;
 use serde_json::json;
 
-use super::check::Checked;
 use super::plan::Plan;
+use crate::stored::Content;
 
 /// How a load went.
 #[derive(Clone, Debug, Serialize)]
@@ -49,6 +49,26 @@ pub struct Report {
     pub verify_seconds: f64,
     /// The sum of the hashes of all records, read from the server.
     pub digest: Option<String>,
+}
+
+/// What was found when everything was read back.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// What the server has.
+    pub content: Content,
+    /// The first record that is not right.
+    pub wrong: Option<Wrong>,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// A record that is not right.
+#[derive(Clone, Debug)]
+pub struct Wrong {
+    /// Its key.
+    pub record: String,
+    /// What the server has, or the beginning of it.
+    pub found: String,
 }
 
 impl Report {

@@ -14,22 +14,26 @@ use tokio::task::spawn_blocking;
 
 use super::encoding::Encoding;
 use super::failures;
-use super::past::Past;
 use super::plan::{Kind, Plan, Writing};
 use super::report::Report;
 use super::sources::{Elements, IndexCommands, Strings, Users, UsersAndIndexes};
 use crate::keys::Keys;
 
 /// Writes the records of a plan.
-pub(crate) async fn records(target: &Target, plan: &Plan, past: &Past, bar: &Bar) -> Result<Report, Failure> {
+pub(crate) async fn records(
+    target: &Target,
+    plan: &Plan,
+    journal: Journal,
+    bar: &Bar,
+) -> Result<Report, Failure> {
     let keys = Keys::new(target.prefix());
     bar.begin(plan.records, plan.kind.name());
     match plan.kind {
-        Kind::Users => users(target, plan, past, bar).await,
+        Kind::Users => users(target, plan, journal, bar).await,
         Kind::Strings => {
             let source = Strings::new(keys, plan.records, target.is_cluster());
             let command = source.command();
-            timed(target, plan, Some(past.journal()), source, bar, command).await
+            timed(target, plan, Some(journal), source, bar, command).await
         }
         Kind::List => {
             let source = Elements::new(&keys, plan.records);
@@ -38,7 +42,7 @@ pub(crate) async fn records(target: &Target, plan: &Plan, past: &Past, bar: &Bar
     }
 }
 
-async fn users(target: &Target, plan: &Plan, past: &Past, bar: &Bar) -> Result<Report, Failure> {
+async fn users(target: &Target, plan: &Plan, journal: Journal, bar: &Bar) -> Result<Report, Failure> {
     let keys = Keys::new(target.prefix());
     let Encoding { dump, why_not } = Encoding::choose(plan, &keys, target).await;
     let command = if dump.is_some() { "RESTORE" } else { "HSET" };
@@ -48,16 +52,16 @@ async fn users(target: &Target, plan: &Plan, past: &Past, bar: &Bar) -> Result<R
     let restores = dump.is_some();
     let indexes = || plan.indexes.then(|| IndexCommands::new(keys.clone(), plan.records));
     let source = UsersAndIndexes::new(Users::new(keys.clone(), plan.records, dump), indexes());
-    let first = timed_raw(target, plan, Some(past.journal()), source, bar).await;
+    let first = timed_raw(target, plan, Some(journal.clone()), source, bar).await;
     match first {
         // A cluster may have nodes of several versions; what one of them does not take, HSET does.
         Err(LoadError::Rejected { record, error }) if restores && is_about_restore(&error) => {
             Terminal.note(&format!("{record} was refused as RESTORE ({error}); going on with HSET."));
             let plan = &Plan { resume: true, writing: Writing::Hset, ..plan.clone() };
             let source = UsersAndIndexes::new(Users::new(keys.clone(), plan.records, None), indexes());
-            timed(target, plan, Some(past.journal()), source, bar, "HSET").await
+            timed(target, plan, Some(journal), source, bar, "HSET").await
         }
-        Err(error) => Err(failures::explain(&error, target, plan)),
+        Err(error) => Err(failures::explain(&error, target, plan).await),
         Ok((loaded, spent)) => Ok(Report::new(&loaded, spent, command)),
     }
 }
@@ -79,7 +83,7 @@ async fn timed<S: Source + Send + 'static>(
 ) -> Result<Report, Failure> {
     match timed_raw(target, plan, journal, source, bar).await {
         Ok((loaded, spent)) => Ok(Report::new(&loaded, spent, command)),
-        Err(error) => Err(failures::explain(&error, target, plan)),
+        Err(error) => Err(failures::explain(&error, target, plan).await),
     }
 }
 

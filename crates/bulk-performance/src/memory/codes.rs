@@ -2,7 +2,7 @@
 
 use redis::RedisResult;
 
-use super::form::unreadable;
+use super::document::unreadable;
 use crate::people::{CITIES, DEPARTMENTS};
 
 /// What a number stands for.

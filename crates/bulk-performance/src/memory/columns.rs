@@ -2,13 +2,12 @@
 
 use redis::{Cmd, Pipeline, RedisResult};
 
+use super::buckets::Buckets;
 use super::codes::Code;
-use super::store::Store;
-use crate::memory::Encoding;
-use crate::memory::form::Values;
+use super::document::Values;
 use crate::people::FIELDS;
 
-/// Where a field's values are within a bucket.
+/// Where a field's values are within a bucket. `name` is that of the encoding, a part of the key.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Column {
     /// Fields of a Hash; the field's name is the user's place in the bucket, which a listpack keeps in one byte or two.
@@ -57,17 +56,17 @@ impl Column {
         }
     }
 
-    fn key(self, store: &Store, encoding: Encoding, field: usize, bucket: u64) -> String {
+    fn key(self, buckets: &Buckets, name: &str, field: usize, bucket: u64) -> String {
         match self {
-            Self::Bits(..) => store.keys().memory_bucket(encoding.name(), bucket),
-            _ => store.keys().memory_column(encoding.name(), bucket, FIELDS[field]),
+            Self::Bits(..) => buckets.keys.memory_bucket(name, bucket),
+            _ => buckets.keys.memory_column(name, bucket, FIELDS[field]),
         }
     }
 
     /// The one command that reads the field of a user.
-    pub(crate) fn read(self, store: &Store, encoding: Encoding, field: usize, number: u64) -> Cmd {
-        let (bucket, place) = store.place(number);
-        let key = self.key(store, encoding, field, bucket);
+    pub(crate) fn read(self, buckets: &Buckets, name: &str, field: usize, number: u64) -> Cmd {
+        let (bucket, place) = buckets.place(number);
+        let key = self.key(buckets, name, field, bucket);
         let mut command = Cmd::new();
         match self {
             Self::Hash(_) => command.arg("HGET").arg(key).arg(place),
@@ -85,14 +84,14 @@ impl Column {
     /// The one command that changes the field of a user.
     pub(crate) fn change(
         self,
-        store: &Store,
-        encoding: Encoding,
+        buckets: &Buckets,
+        name: &str,
         field: usize,
         number: u64,
         value: &str,
     ) -> RedisResult<Cmd> {
-        let (bucket, place) = store.place(number);
-        let key = self.key(store, encoding, field, bucket);
+        let (bucket, place) = buckets.place(number);
+        let key = self.key(buckets, name, field, bucket);
         let value = self.code().encode(value)?;
         let mut command = Cmd::new();
         match self {
@@ -119,20 +118,20 @@ impl Column {
 
 /// Adds the commands that write a bucket; `users` are all of its users, in order, the first at place `first`.
 pub(crate) fn write_bucket(
-    store: &Store,
-    encoding: Encoding,
+    buckets: &Buckets,
+    name: &str,
     column: fn(usize) -> Column,
     users: &[(u64, Values)],
     pipeline: &mut Pipeline,
 ) -> RedisResult<()> {
     let Some(&(number, _)) = users.first() else { return Ok(()) };
-    let (bucket, first) = store.place(number);
+    let (bucket, first) = buckets.place(number);
     let mut bits = Cmd::new();
     bits.arg("BITFIELD");
     let mut has_bits = false;
     for field in 0..FIELDS.len() {
         let column = column(field);
-        let key = column.key(store, encoding, field, bucket);
+        let key = column.key(buckets, name, field, bucket);
         let mut command = Cmd::new();
         match column {
             Column::Hash(_) => command.arg("HSET").arg(&key),
@@ -149,7 +148,7 @@ pub(crate) fn write_bucket(
             }
         }
         for (number, values) in users {
-            let (_, place) = store.place(*number);
+            let (_, place) = buckets.place(*number);
             let value = column.code().encode(&values[field])?;
             match column {
                 Column::Hash(_) => command.arg(place).arg(value),
@@ -171,13 +170,13 @@ pub(crate) fn write_bucket(
 
 /// The keys of a bucket, each once.
 pub(crate) fn keys_of_bucket(
-    store: &Store,
-    encoding: Encoding,
+    buckets: &Buckets,
+    name: &str,
     column: fn(usize) -> Column,
     bucket: u64,
 ) -> Vec<String> {
     let mut keys: Vec<String> =
-        (0..FIELDS.len()).map(|field| column(field).key(store, encoding, field, bucket)).collect();
+        (0..FIELDS.len()).map(|field| column(field).key(buckets, name, field, bucket)).collect();
     keys.sort();
     keys.dedup();
     keys

@@ -14,7 +14,7 @@ mod with_zstd {
     use zstd::bulk::{Compressor, Decompressor};
     use zstd::zstd_safe::CParameter;
 
-    use crate::memory::form::{Form, unreadable};
+    use crate::memory::document::{Document, unreadable};
     use crate::people::People;
 
     /// Small texts take the same time at a higher level, within what one sees here.
@@ -38,7 +38,7 @@ mod with_zstd {
         /// Trains the dictionary; about 50 ms. `None` in a program that was built without zstd.
         pub fn train(people: &People) -> RedisResult<Option<Self>> {
             let samples = (FIRST_SAMPLE..FIRST_SAMPLE + SAMPLES)
-                .map(|number| Form::Json.encode(&people.user(number).values(), None))
+                .map(|number| Document::of(&people.user(number).values())?.json())
                 .collect::<RedisResult<Vec<_>>>()?;
             let dictionary = zstd::dict::from_samples(&samples, DICTIONARY_BYTES)?;
             let alone = (compressor(&[])?, Decompressor::new()?);

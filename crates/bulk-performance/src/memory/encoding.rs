@@ -1,7 +1,7 @@
 //! The ways to store a user that are weighed.
 
+use super::codec::Codec;
 use super::columns::Column;
-use super::form::Form;
 use super::limits::Limit;
 use crate::people::FIELDS;
 
@@ -47,9 +47,9 @@ pub enum Encoding {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Layout {
     /// The whole user in a String.
-    Strings(Form),
+    Strings(Codec),
     /// The whole user in a field of its bucket's Hash.
-    Buckets(Form),
+    Buckets(Codec),
     /// A Hash with these field names.
     Hashes(&'static [&'static str; 8]),
     /// Each value in a column of its bucket.
@@ -147,15 +147,15 @@ impl Encoding {
 
     pub(crate) fn layout(self) -> Layout {
         match self {
-            Self::JsonString => Layout::Strings(Form::Json),
-            Self::MessagePackString => Layout::Strings(Form::MessagePack),
-            Self::ZstdString => Layout::Strings(Form::Zstd),
-            Self::DictionaryString => Layout::Strings(Form::ZstdWithDictionary),
+            Self::JsonString => Layout::Strings(Codec::Json),
+            Self::MessagePackString => Layout::Strings(Codec::MessagePack),
+            Self::ZstdString => Layout::Strings(Codec::Zstd),
+            Self::DictionaryString => Layout::Strings(Codec::ZstdWithDictionary),
             Self::Hash | Self::HashTable => Layout::Hashes(&FIELDS),
             Self::ShortHash => Layout::Hashes(&SHORT_FIELDS),
-            Self::JsonBuckets => Layout::Buckets(Form::Json),
-            Self::MessagePackBuckets | Self::MessagePackPacked => Layout::Buckets(Form::MessagePack),
-            Self::DictionaryBuckets => Layout::Buckets(Form::ZstdWithDictionary),
+            Self::JsonBuckets => Layout::Buckets(Codec::Json),
+            Self::MessagePackBuckets | Self::MessagePackPacked => Layout::Buckets(Codec::MessagePack),
+            Self::DictionaryBuckets => Layout::Buckets(Codec::ZstdWithDictionary),
             Self::Columns => Layout::Columns(Column::plain),
             Self::CodedColumns => Layout::Columns(Column::coded),
             Self::Lists => Layout::Columns(Column::listed),

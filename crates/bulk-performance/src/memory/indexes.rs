@@ -4,7 +4,7 @@ use lab_connection::{Connection, own_keys};
 use redis::RedisResult;
 
 use super::Store;
-use super::weight::{kept_as, usage};
+use super::memory_usage::{kept_as, usage};
 use crate::people::{CITIES, DEPARTMENTS};
 use crate::stored::{index_keys, write_indexes};
 

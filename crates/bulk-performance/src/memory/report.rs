@@ -5,8 +5,8 @@ use lab_runner::{Outcome, Page};
 use redis::AsyncTypedCommands;
 
 use super::indexes::IndexWeight;
+use super::memory_usage::MemoryUsage;
 use super::tables::{self, per};
-use super::weight::Weight;
 use super::{Encoding, Limits, Store};
 use crate::people::FIELDS;
 
@@ -57,7 +57,7 @@ pub(super) async fn introduce(page: &Page, store: &Store, limits: Limits) -> Out
     Ok(())
 }
 
-pub(super) fn show_bytes(page: &Page, store: &Store, weights: &[Weight], raw: u64) -> Outcome {
+pub(super) fn show_bytes(page: &Page, store: &Store, weights: &[MemoryUsage], raw: u64) -> Outcome {
     let records = store.records();
     page.facts(tables::bytes(weights, records, raw));
     page.say(format!(
@@ -98,7 +98,13 @@ pub(super) fn show_bytes(page: &Page, store: &Store, weights: &[Weight], raw: u6
     page.check(found, times <= MOST_TIMES_RAW)
 }
 
-pub(super) fn show_prices(page: &Page, store: &Store, weights: &[Weight], raw: u64, rates: &[Measured; 3]) {
+pub(super) fn show_prices(
+    page: &Page,
+    store: &Store,
+    weights: &[MemoryUsage],
+    raw: u64,
+    rates: &[Measured; 3],
+) {
     page.say(
         "Smaller is not free. Reading a field is reading `city`, changing one is setting `salary`, a record is all eight \
          values, decoded. Where 'field?' says no, a change reads the whole record and writes it back: the figure holds \
@@ -122,7 +128,7 @@ pub(super) fn show_prices(page: &Page, store: &Store, weights: &[Weight], raw: u
     page.say(advice.join(" "));
 }
 
-pub(super) fn show_indexes(page: &Page, store: &Store, weights: &[Weight], indexes: &[IndexWeight]) {
+pub(super) fn show_indexes(page: &Page, store: &Store, weights: &[MemoryUsage], indexes: &[IndexWeight]) {
     page.say(
         "Finding users by city, department or salary needs indexes, and they take memory too. A Set of numbers is packed \
          as long as it is small (`intset`), then it is a hash table, and its members cost many times as much.",

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use redis::aio::ConnectionLike;
 use redis::{Cmd, FromRedisValue, Pipeline, RedisResult, Value};
 
+use super::buckets::Buckets;
+use super::codec::Codec;
 use super::columns;
 use super::compression::Zstd;
+use super::document::{Values, unreadable};
 use super::encoding::{Encoding, Layout};
-use super::form::{Form, Values, unreadable};
 use crate::keys::Keys;
 use crate::people::{FIELDS, People};
 use crate::stored::Content;
@@ -20,10 +22,9 @@ const BATCH: u64 = 1_000;
 /// Users 1 to `records`, and where each encoding keeps them.
 #[derive(Clone, Debug)]
 pub struct Store {
-    keys: Keys,
+    buckets: Buckets,
     people: People,
     records: u64,
-    bucket: u64,
     zstd: Option<Arc<Zstd>>,
 }
 
@@ -31,7 +32,8 @@ impl Store {
     /// Users 1 to `records`, in buckets of `bucket` (at least one). Without `zstd` the encodings that need it fail.
     #[must_use]
     pub fn new(keys: Keys, records: u64, bucket: u64, zstd: Option<Arc<Zstd>>) -> Self {
-        Self { keys, people: People::new(), records, bucket: bucket.max(1), zstd }
+        let buckets = Buckets { keys, size: bucket.max(1) };
+        Self { buckets, people: People::new(), records, zstd }
     }
 
     /// The same places for other users: 1 to `records`.
@@ -49,13 +51,13 @@ impl Store {
     /// How many users a bucket holds.
     #[must_use]
     pub fn bucket(&self) -> u64 {
-        self.bucket
+        self.buckets.size
     }
 
     /// The names of keys.
     #[must_use]
     pub fn keys(&self) -> &Keys {
-        &self.keys
+        &self.buckets.keys
     }
 
     /// The data set.
@@ -70,17 +72,20 @@ impl Store {
         let name = encoding.name();
         let mut keys: Vec<String> = match encoding.layout() {
             Layout::Strings(_) | Layout::Hashes(_) => {
-                (1..=self.records).map(|number| self.keys.memory_user(name, number)).collect()
+                (1..=self.records).map(|number| self.buckets.keys.memory_user(name, number)).collect()
             }
-            Layout::Buckets(_) => {
-                self.buckets().map(|bucket| self.keys.memory_bucket(name, bucket)).collect()
-            }
+            Layout::Buckets(_) => self
+                .buckets
+                .of_records(self.records)
+                .map(|bucket| self.buckets.keys.memory_bucket(name, bucket))
+                .collect(),
             Layout::Columns(column) => self
-                .buckets()
-                .flat_map(|bucket| columns::keys_of_bucket(self, encoding, column, bucket))
+                .buckets
+                .of_records(self.records)
+                .flat_map(|bucket| columns::keys_of_bucket(&self.buckets, name, column, bucket))
                 .collect(),
         };
-        keys.extend(encoding.uses_dictionary().then(|| self.keys.memory_dictionary(name)));
+        keys.extend(encoding.uses_dictionary().then(|| self.buckets.keys.memory_dictionary(name)));
         keys
     }
 
@@ -92,7 +97,7 @@ impl Store {
     ) -> RedisResult<()> {
         if let (true, Some(zstd)) = (encoding.uses_dictionary(), &self.zstd) {
             // Whoever loses it loses the users with it; so it is kept beside them, and counted.
-            let key = self.keys.memory_dictionary(encoding.name());
+            let key = self.buckets.keys.memory_dictionary(encoding.name());
             redis::cmd("SET").arg(key).arg(zstd.dictionary()).exec_async(connection).await?;
         }
         for batch in self.batches() {
@@ -131,22 +136,23 @@ impl Store {
         connection: &mut (impl ConnectionLike + Send),
     ) -> RedisResult<Vec<Values>> {
         match encoding.layout() {
-            Layout::Strings(form) | Layout::Buckets(form) => {
+            Layout::Strings(codec) | Layout::Buckets(codec) => {
                 let values: Vec<Vec<u8>> =
                     self.ask(numbers.iter().map(|&number| self.get(encoding, number)), connection).await?;
-                values.iter().map(|bytes| form.decode(bytes, self.zstd.as_deref())).collect()
+                values.iter().map(|bytes| codec.decode(bytes, self.zstd.as_deref())).collect()
             }
             Layout::Hashes(names) => {
                 let commands = numbers.iter().map(|&number| {
                     let mut command = redis::cmd("HMGET");
-                    command.arg(self.keys.memory_user(encoding.name(), number)).arg(names);
+                    command.arg(self.buckets.keys.memory_user(encoding.name(), number)).arg(names);
                     command
                 });
                 self.ask(commands, connection).await
             }
             Layout::Columns(column) => {
                 let commands = numbers.iter().flat_map(|&number| {
-                    (0..FIELDS.len()).map(move |field| column(field).read(self, encoding, field, number))
+                    (0..FIELDS.len())
+                        .map(move |field| column(field).read(&self.buckets, encoding.name(), field, number))
                 });
                 let mut replies = self.ask::<Value>(commands, connection).await?.into_iter();
                 let mut values = || -> RedisResult<Values> {
@@ -178,14 +184,15 @@ impl Store {
             Layout::Hashes(names) => {
                 let commands = numbers.iter().map(|&number| {
                     let mut command = redis::cmd("HGET");
-                    command.arg(self.keys.memory_user(encoding.name(), number)).arg(names[field]);
+                    command.arg(self.buckets.keys.memory_user(encoding.name(), number)).arg(names[field]);
                     command
                 });
                 self.ask(commands, connection).await
             }
             Layout::Columns(column) => {
                 let column = column(field);
-                let commands = numbers.iter().map(|&number| column.read(self, encoding, field, number));
+                let commands =
+                    numbers.iter().map(|&number| column.read(&self.buckets, encoding.name(), field, number));
                 let replies: Vec<Value> = self.ask(commands, connection).await?;
                 replies.into_iter().map(|reply| column.value(reply)).collect()
             }
@@ -202,12 +209,12 @@ impl Store {
         connection: &mut (impl ConnectionLike + Send),
     ) -> RedisResult<()> {
         let commands: Vec<Cmd> = match encoding.layout() {
-            Layout::Strings(form) | Layout::Buckets(form) => {
+            Layout::Strings(codec) | Layout::Buckets(codec) => {
                 let numbers: Vec<u64> = changes.iter().map(|(number, _)| *number).collect();
                 let users = self.load(encoding, &numbers, connection).await?;
                 let rewritten = users.into_iter().zip(changes).map(|(mut values, (number, value))| {
                     values[field].clone_from(value);
-                    self.set(encoding, form, *number, &values)
+                    self.set(encoding, codec, *number, &values)
                 });
                 rewritten.collect::<RedisResult<_>>()?
             }
@@ -215,13 +222,18 @@ impl Store {
                 .iter()
                 .map(|(number, value)| {
                     let mut command = redis::cmd("HSET");
-                    command.arg(self.keys.memory_user(encoding.name(), *number)).arg(names[field]).arg(value);
+                    command
+                        .arg(self.buckets.keys.memory_user(encoding.name(), *number))
+                        .arg(names[field])
+                        .arg(value);
                     command
                 })
                 .collect(),
             Layout::Columns(column) => changes
                 .iter()
-                .map(|(number, value)| column(field).change(self, encoding, field, *number, value))
+                .map(|(number, value)| {
+                    column(field).change(&self.buckets, encoding.name(), field, *number, value)
+                })
                 .collect::<RedisResult<_>>()?,
         };
         let replies: Vec<Value> = self.ask(commands.into_iter(), connection).await?;
@@ -235,17 +247,12 @@ impl Store {
 
     /// The bucket of a user, and its place in it.
     pub(crate) fn place(&self, number: u64) -> (u64, u64) {
-        (number / self.bucket, number % self.bucket)
-    }
-
-    fn buckets(&self) -> RangeInclusive<u64> {
-        let (first, last) = (self.place(1).0, self.place(self.records).0);
-        first..=last
+        self.buckets.place(number)
     }
 
     /// Whole buckets, so that a bucket is written at once.
     fn batches(&self) -> impl Iterator<Item = RangeInclusive<u64>> {
-        let step = self.bucket * (BATCH / self.bucket).max(1);
+        let step = self.buckets.size * (BATCH / self.buckets.size).max(1);
         let last = self.records;
         (0..=last / step).map(move |part| (part * step).max(1)..=last.min(part * step + (step - 1)))
     }
@@ -257,23 +264,23 @@ impl Store {
         pipeline: &mut Pipeline,
     ) -> RedisResult<()> {
         match encoding.layout() {
-            Layout::Strings(form) => {
+            Layout::Strings(codec) => {
                 for (number, values) in users {
-                    pipeline.add_command(self.set(encoding, form, *number, values)?).ignore();
+                    pipeline.add_command(self.set(encoding, codec, *number, values)?).ignore();
                 }
             }
-            Layout::Buckets(form) => {
+            Layout::Buckets(codec) => {
                 let Some((first, _)) = users.first() else { return Ok(()) };
-                let key = self.keys.memory_bucket(encoding.name(), self.place(*first).0);
+                let key = self.buckets.keys.memory_bucket(encoding.name(), self.place(*first).0);
                 let command = pipeline.cmd("HSET").arg(key);
                 for (number, values) in users {
-                    command.arg(self.place(*number).1).arg(form.encode(values, self.zstd.as_deref())?);
+                    command.arg(self.place(*number).1).arg(codec.encode(values, self.zstd.as_deref())?);
                 }
                 command.ignore();
             }
             Layout::Hashes(names) => {
                 for (number, values) in users {
-                    let key = self.keys.memory_user(encoding.name(), *number);
+                    let key = self.buckets.keys.memory_user(encoding.name(), *number);
                     let command = pipeline.cmd("HSET").arg(key);
                     for (name, value) in names.iter().zip(values) {
                         command.arg(name).arg(value);
@@ -282,7 +289,7 @@ impl Store {
                 }
             }
             Layout::Columns(column) => {
-                columns::write_bucket(self, encoding, column, users, pipeline)?;
+                columns::write_bucket(&self.buckets, encoding.name(), column, users, pipeline)?;
             }
         }
         Ok(())
@@ -295,25 +302,25 @@ impl Store {
         match encoding.layout() {
             Layout::Buckets(_) => {
                 let (bucket, place) = self.place(number);
-                command.arg("HGET").arg(self.keys.memory_bucket(name, bucket)).arg(place)
+                command.arg("HGET").arg(self.buckets.keys.memory_bucket(name, bucket)).arg(place)
             }
-            _ => command.arg("GET").arg(self.keys.memory_user(name, number)),
+            _ => command.arg("GET").arg(self.buckets.keys.memory_user(name, number)),
         };
         command
     }
 
     /// Writes a whole user that is one value.
-    fn set(&self, encoding: Encoding, form: Form, number: u64, values: &Values) -> RedisResult<Cmd> {
+    fn set(&self, encoding: Encoding, codec: Codec, number: u64, values: &Values) -> RedisResult<Cmd> {
         let mut command = Cmd::new();
         let name = encoding.name();
         match encoding.layout() {
             Layout::Buckets(_) => {
                 let (bucket, place) = self.place(number);
-                command.arg("HSET").arg(self.keys.memory_bucket(name, bucket)).arg(place)
+                command.arg("HSET").arg(self.buckets.keys.memory_bucket(name, bucket)).arg(place)
             }
-            _ => command.arg("SET").arg(self.keys.memory_user(name, number)),
+            _ => command.arg("SET").arg(self.buckets.keys.memory_user(name, number)),
         };
-        command.arg(form.encode(values, self.zstd.as_deref())?);
+        command.arg(codec.encode(values, self.zstd.as_deref())?);
         Ok(command)
     }
 

@@ -4,10 +4,10 @@ use lab_runner::measurement::Measured;
 use lab_runner::table::{Facts, thousands};
 
 use super::indexes::IndexWeight;
-use super::weight::Weight;
+use super::memory_usage::MemoryUsage;
 
 /// Bytes by encoding.
-pub(crate) fn bytes(weights: &[Weight], records: u64, raw: u64) -> Facts {
+pub(crate) fn bytes(weights: &[MemoryUsage], records: u64, raw: u64) -> Facts {
     let header = ["encoding", "kept as", "keys", "bytes", "x raw", "used_memory"];
     let mut facts = Facts::new("Bytes per record", &header);
     for weight in weights {
@@ -24,7 +24,7 @@ pub(crate) fn bytes(weights: &[Weight], records: u64, raw: u64) -> Facts {
 }
 
 /// What can be done with each, and how fast.
-pub(crate) fn prices(weights: &[Weight], records: u64, raw: u64, rates: &[Measured; 3]) -> Facts {
+pub(crate) fn prices(weights: &[MemoryUsage], records: u64, raw: u64, rates: &[Measured; 3]) -> Facts {
     let header = ["encoding", "bytes", "x raw", "field?", "reads/s", "changes/s", "records/s"];
     let mut facts = Facts::new("The price", &header);
     for weight in weights {

@@ -9,8 +9,8 @@ use redis::RedisResult;
 
 use crate::keys::Keys;
 use crate::peers::child::{self, Feed};
+use crate::peers::fixtures::{BATCH, Fixtures};
 use crate::peers::place::Place;
-use crate::peers::stage::{BATCH, Stage};
 use crate::people::FIELDS;
 
 /// Commands in a trial.
@@ -65,9 +65,13 @@ const SETTINGS: [Setting; 5] = [
 
 impl Benchmark {
     /// Tries each setting for a moment and keeps the fastest.
-    pub(crate) async fn at_its_best(stage: &Stage, program: PathBuf, place: &Place) -> Result<Self, String> {
+    pub(crate) async fn at_its_best(
+        fixtures: &Fixtures,
+        program: PathBuf,
+        place: &Place,
+    ) -> Result<Self, String> {
         let borrowed = place.needs_login();
-        if borrowed && stage.target.private().is_none() {
+        if borrowed && fixtures.target.private().is_none() {
             return Err(
                 "redis-benchmark takes a password only as an argument, which everybody can read".into()
             );
@@ -78,7 +82,7 @@ impl Benchmark {
         for setting in SETTINGS {
             benchmark.setting = setting;
             let started = Instant::now();
-            benchmark.write(stage, stage.records.min(TRIAL)).await?;
+            benchmark.write(fixtures, fixtures.records.min(TRIAL)).await?;
             let seconds = started.elapsed().as_secs_f64();
             if best.is_none_or(|(least, _)| seconds < least) {
                 best = Some((seconds, setting));
@@ -94,38 +98,38 @@ impl Benchmark {
     }
 
     /// Writes as many commands as there are records.
-    pub(crate) async fn run(&self, stage: &Stage) -> Result<(), String> {
-        self.write(stage, stage.records).await
+    pub(crate) async fn run(&self, fixtures: &Fixtures) -> Result<(), String> {
+        self.write(fixtures, fixtures.records).await
     }
 
-    async fn write(&self, stage: &Stage, commands: u64) -> Result<(), String> {
+    async fn write(&self, fixtures: &Fixtures, commands: u64) -> Result<(), String> {
         let mut command = self.place.redis_benchmark(&self.program);
         let Setting { connections, pipeline, threads } = self.setting;
         command.args(["-q", "-c", &connections.to_string(), "-P", &pipeline.to_string()]);
         if threads > 1 {
             command.args(["--threads", &threads.to_string()]);
         }
-        command.args(["-r", &stage.records.to_string(), "-n", &commands.to_string(), "HSET"]);
-        command.arg(stage.keys.benchmark_users());
+        command.args(["-r", &fixtures.records.to_string(), "-n", &commands.to_string(), "HSET"]);
+        command.arg(fixtures.keys.benchmark_users());
         for (field, value) in FIELDS.iter().zip(VALUES) {
             command.args([*field, value]);
         }
         if !self.borrowed {
             return child::run(command, Feed::Nothing).await.map(|_| ());
         }
-        lend_user(&stage.target, &stage.keys).await?;
+        lend_user(&fixtures.target, &fixtures.keys).await?;
         let written = child::run(command, Feed::Nothing).await.map(|_| ());
-        take_user_back(&stage.target).await;
+        take_user_back(&fixtures.target).await;
         written
     }
 
     /// How many records there are after a run: random numbers repeat, so about 63 % of its commands make a new one.
-    pub(crate) async fn count(&self, stage: &Stage) -> RedisResult<u64> {
-        let mut connection = stage.target.connection();
+    pub(crate) async fn count(&self, fixtures: &Fixtures) -> RedisResult<u64> {
+        let mut connection = fixtures.target.connection();
         let mut found = 0;
-        for first in (0..stage.records).step_by(BATCH) {
+        for first in (0..fixtures.records).step_by(BATCH) {
             let mut pipeline = redis::pipe();
-            for key in stage.benchmark_users(first) {
+            for key in fixtures.benchmark_users(first) {
                 pipeline.cmd("EXISTS").arg(key);
             }
             found += pipeline.query_async::<Vec<u64>>(&mut connection).await?.iter().sum::<u64>();

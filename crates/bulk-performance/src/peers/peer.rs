@@ -7,9 +7,10 @@ use lab_runner::table::thousands;
 use redis::RedisResult;
 
 use crate::load::{self, Plan, Writing};
+use crate::peers::baseline::Baseline;
 use crate::peers::benchmark::Benchmark;
+use crate::peers::fixtures::Fixtures;
 use crate::peers::place::Place;
-use crate::peers::stage::Stage;
 use crate::peers::{pipe, readback, redis_py, redis_rs};
 use crate::stored::Content;
 
@@ -54,7 +55,7 @@ pub enum Peer {
         place: Place,
     },
     /// No client at all: a server reads the records from a file when it starts.
-    RdbFile,
+    RdbFile(Baseline),
 }
 
 /// How a turn went, by the peer's own account.
@@ -79,34 +80,33 @@ pub enum Found {
 
 impl Peer {
     /// Writes the records; an error is the reason for people.
-    pub async fn run(&self, stage: &Stage) -> Result<Account, String> {
+    pub async fn run(&self, fixtures: &Fixtures) -> Result<Account, String> {
         let done = Account::default();
         match self {
-            Self::LoaderHset => loader(stage, Writing::Hset).await,
-            Self::Loader => loader(stage, Writing::Auto).await,
-            Self::PipeFile { program, place } => pipe::from_file(stage, program, place).await.map(|()| done),
+            Self::LoaderHset => loader(fixtures, Writing::Hset).await,
+            Self::Loader => loader(fixtures, Writing::Auto).await,
+            Self::PipeFile { program, place } => {
+                pipe::from_file(fixtures, program, place).await.map(|()| done)
+            }
             Self::PipeGenerator { program, place } => {
-                pipe::from_generator(stage, program, place).await.map(|()| done)
+                pipe::from_generator(fixtures, program, place).await.map(|()| done)
             }
-            Self::Benchmark(benchmark) => benchmark.run(stage).await.map(|()| done),
-            Self::Pipelines { depth } => told(stage, redis_rs::pipelines(stage, *depth).await),
-            Self::Overlapped { depth } => told(stage, redis_rs::overlapped(stage, *depth).await),
-            Self::RedisPy { program, place } => redis_py::run(stage, program, place).await.map(|()| done),
-            Self::RdbFile => {
-                let floor = stage.floor.as_ref().ok_or("there is no server for it")?;
-                Ok(Account { seconds: Some(floor.load().await?), ..done })
-            }
+            Self::Benchmark(benchmark) => benchmark.run(fixtures).await.map(|()| done),
+            Self::Pipelines { depth } => told(fixtures, redis_rs::pipelines(fixtures, *depth).await),
+            Self::Overlapped { depth } => told(fixtures, redis_rs::overlapped(fixtures, *depth).await),
+            Self::RedisPy { program, place } => redis_py::run(fixtures, program, place).await.map(|()| done),
+            Self::RdbFile(baseline) => Ok(Account { seconds: Some(baseline.load().await?), ..done }),
         }
     }
 
     /// Reads back what it wrote.
-    pub async fn found(&self, stage: &Stage) -> RedisResult<Found> {
-        match (self, &stage.floor) {
-            (Self::Benchmark(benchmark), _) => benchmark.count(stage).await.map(Found::Others),
-            (Self::RdbFile, Some(floor)) => floor.content(stage).await.map(Found::Records),
+    pub async fn found(&self, fixtures: &Fixtures) -> RedisResult<Found> {
+        match self {
+            Self::Benchmark(benchmark) => benchmark.count(fixtures).await.map(Found::Others),
+            Self::RdbFile(baseline) => baseline.content(fixtures).await.map(Found::Records),
             _ => {
-                let connection = stage.target.connection();
-                readback::content(&stage.keys, stage.records, &connection).await.map(Found::Records)
+                let connection = fixtures.target.connection();
+                readback::content(&fixtures.keys, fixtures.records, &connection).await.map(Found::Records)
             }
         }
     }
@@ -132,17 +132,17 @@ impl fmt::Display for Peer {
             Self::Pipelines { depth } => write!(f, "redis-rs pipeline {}", thousands(*depth as f64)),
             Self::Overlapped { depth } => write!(f, "redis-rs overlap {}", thousands(*depth as f64)),
             Self::RedisPy { .. } => write!(f, "redis-py pipeline {}", thousands(redis_py::DEPTH as f64)),
-            Self::RdbFile => f.write_str("RDB file read: the floor"),
+            Self::RdbFile(_) => f.write_str("RDB file read: baseline"),
         }
     }
 }
 
-async fn loader(stage: &Stage, writing: Writing) -> Result<Account, String> {
-    let plan = Plan { records: stage.records, writing, ..Plan::default() };
-    let report = load::users(&stage.target, &plan).await.map_err(|failure| failure.what().to_owned())?;
+async fn loader(fixtures: &Fixtures, writing: Writing) -> Result<Account, String> {
+    let plan = Plan { records: fixtures.records, writing, ..Plan::default() };
+    let report = load::users(&fixtures.target, &plan).await.map_err(|failure| failure.what().to_owned())?;
     Ok(Account { seconds: None, own_rate: Some(report.records_per_second), command: Some(report.command) })
 }
 
-fn told(stage: &Stage, done: RedisResult<()>) -> Result<Account, String> {
-    done.map(|()| Account::default()).map_err(|error| stage.target.explain(&error).what().to_owned())
+fn told(fixtures: &Fixtures, done: RedisResult<()>) -> Result<Account, String> {
+    done.map(|()| Account::default()).map_err(|error| fixtures.target.explain(&error).what().to_owned())
 }

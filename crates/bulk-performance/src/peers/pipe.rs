@@ -6,29 +6,29 @@ use std::sync::Arc;
 
 use crate::peers::child::{self, Feed};
 use crate::peers::commands;
+use crate::peers::fixtures::Fixtures;
 use crate::peers::place::Place;
-use crate::peers::stage::Stage;
 
 /// Fed from a file that is ready.
-pub(crate) async fn from_file(stage: &Stage, program: &Path, place: &Place) -> Result<(), String> {
-    let path = stage.commands_file();
+pub(crate) async fn from_file(fixtures: &Fixtures, program: &Path, place: &Place) -> Result<(), String> {
+    let path = fixtures.commands_file();
     let file = File::open(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    pipe(stage, program, place, Feed::File(file)).await
+    pipe(fixtures, program, place, Feed::File(file)).await
 }
 
 /// Fed by a thread of this process that makes the commands meanwhile.
-pub(crate) async fn from_generator(stage: &Stage, program: &Path, place: &Place) -> Result<(), String> {
-    let (keys, people, records) = (stage.keys.clone(), Arc::clone(&stage.people), stage.records);
+pub(crate) async fn from_generator(fixtures: &Fixtures, program: &Path, place: &Place) -> Result<(), String> {
+    let (keys, people, records) = (fixtures.keys.clone(), Arc::clone(&fixtures.people), fixtures.records);
     let writer = Box::new(move |mut stdin| commands::write_hsets(&keys, &people, records, &mut stdin));
-    pipe(stage, program, place, Feed::Writer(writer)).await
+    pipe(fixtures, program, place, Feed::Writer(writer)).await
 }
 
-async fn pipe(stage: &Stage, program: &Path, place: &Place, feed: Feed) -> Result<(), String> {
+async fn pipe(fixtures: &Fixtures, program: &Path, place: &Place, feed: Feed) -> Result<(), String> {
     let mut command = place.redis_cli(program);
     command.arg("--pipe");
     let printed = child::run(command, feed).await?;
     match replies(&printed.output) {
-        Some((0, replies)) if replies == stage.records => Ok(()),
+        Some((0, replies)) if replies == fixtures.records => Ok(()),
         Some((errors, replies)) => Err(format!("redis-cli got {replies} replies, {errors} of them errors")),
         None => Err(format!("redis-cli did not say how it went: {}", printed.output.trim())),
     }

@@ -6,7 +6,7 @@ use redis::{Pipeline, RedisError, RedisResult, Value};
 use tokio::task::JoinHandle;
 
 use crate::keys::Keys;
-use crate::peers::stage::BATCH;
+use crate::peers::fixtures::BATCH;
 use crate::people::FIELDS;
 use crate::stored::Content;
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::peers::child::{self, Feed};
+use crate::peers::fixtures::Fixtures;
 use crate::peers::place::Place;
-use crate::peers::stage::Stage;
 
 /// Commands in a pipeline.
 pub(crate) const DEPTH: u64 = 1_000;
@@ -13,12 +13,12 @@ pub(crate) const DEPTH: u64 = 1_000;
 pub(crate) const SCRIPT: &str = include_str!("scripts/pipeline.py");
 
 /// Runs the script over the values of all users.
-pub(crate) async fn run(stage: &Stage, program: &Path, place: &Place) -> Result<(), String> {
+pub(crate) async fn run(fixtures: &Fixtures, program: &Path, place: &Place) -> Result<(), String> {
     let mut command = place.script(program);
     command
-        .arg(stage.script_file())
-        .arg(stage.values_file())
-        .arg(stage.target.prefix())
+        .arg(fixtures.script_file())
+        .arg(fixtures.values_file())
+        .arg(fixtures.target.prefix())
         .arg(DEPTH.to_string());
     child::run(command, Feed::Nothing).await.map(|_| ())
 }

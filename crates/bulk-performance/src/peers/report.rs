@@ -2,27 +2,28 @@
 
 use lab_connection::transcript::for_terminal;
 use lab_runner::caveat::Caveat;
+use lab_runner::environment::environment;
 use lab_runner::statistics::Summary;
 use lab_runner::table::{Facts, thousands};
 use lab_runner::{Outcome, Page};
 
+use crate::peers::lineup::Lineup;
 use crate::peers::peer::{Found, Peer};
 use crate::peers::rounds::{Row, Turn};
-use crate::peers::stage::Stage;
 
 /// A command that takes a smaller share of what all commands took gets no line.
 const WORTH_A_LINE: f64 = 0.05;
 
 /// Writes the tables and the foot, then claims that nobody wrote anything else.
-pub(crate) fn write(page: &mut Page, stage: &Stage, rows: &[Row], rounds: u32) -> Outcome {
-    page.facts(speed(stage, rows));
+pub(crate) fn write(page: &mut Page, lineup: &Lineup, rows: &[Row], rounds: u32) -> Outcome {
+    page.facts(speed(lineup, rows));
     for row in rows {
         if let Some(why) = &row.failed {
             page.say(format!("'{}' failed: {}", row.peer, for_terminal(why)));
         }
     }
-    foot(page, stage, rows, rounds);
-    let costs = costs(stage, rows);
+    foot(page, lineup, rows, rounds);
+    let costs = costs(lineup, rows);
     if !costs.rows.is_empty() {
         page.facts(costs);
         page.say(
@@ -34,8 +35,8 @@ pub(crate) fn write(page: &mut Page, stage: &Stage, rows: &[Row], rounds: u32) -
     let wrong: Vec<String> = rows.iter().filter(|row| row.wrong).map(|row| row.peer.to_string()).collect();
     let claim = format!(
         "Every peer that was given the {} records left exactly these (digest {:016x})",
-        thousands(stage.records as f64),
-        stage.expected.digest
+        thousands(lineup.fixtures.records as f64),
+        lineup.fixtures.expected.digest
     );
     if wrong.is_empty() {
         return page.check(claim, true);
@@ -43,13 +44,13 @@ pub(crate) fn write(page: &mut Page, stage: &Stage, rows: &[Row], rounds: u32) -
     page.check(format!("{claim}; not so: {}", wrong.join("; ")), false)
 }
 
-fn speed(stage: &Stage, rows: &[Row]) -> Facts {
-    let reference = reference(rows).and_then(|row| rate(stage, row)).map(|rate| rate.median);
-    let title = format!("Writing {} users", thousands(stage.records as f64));
+fn speed(lineup: &Lineup, rows: &[Row]) -> Facts {
+    let reference = reference(rows).and_then(|row| rate(lineup, row)).map(|rate| rate.median);
+    let title = format!("Writing {} users", thousands(lineup.fixtures.records as f64));
     let header = ["peer", "records/s", "spread", "ratio", "client", "server", "verified"];
     let mut table = Facts::new(title, &header);
     for row in rows {
-        let Some(rate) = rate(stage, row) else {
+        let Some(rate) = rate(lineup, row) else {
             let verdict = if row.wrong { "wrong" } else { "failed" };
             table = table.row([row.peer.to_string().as_str(), "-", "-", "-", "-", "-", verdict]);
             continue;
@@ -63,7 +64,7 @@ fn speed(stage: &Stage, rows: &[Row]) -> Facts {
             thousands(rate.median),
             format!("{:.0} %", rate.spread * 100.0),
             reference.map_or("-".into(), |reference| format!("{:.2}", rate.median / reference)),
-            with_unit(&per_record(stage, row, |turn| turn.client_cpu_seconds)),
+            with_unit(&per_record(lineup, row, |turn| turn.client_cpu_seconds)),
             share(row),
             verdict.into(),
         ]);
@@ -71,16 +72,16 @@ fn speed(stage: &Stage, rows: &[Row]) -> Facts {
     table
 }
 
-fn costs(stage: &Stage, rows: &[Row]) -> Facts {
+fn costs(lineup: &Lineup, rows: &[Row]) -> Facts {
     let header = ["peer", "command", "calls", "µs a call", "in it", "CPU"];
     let mut table = Facts::new("Where the server's time went, per record", &header);
     for row in rows.iter().filter(|row| row.failed.is_none()) {
         let Some(turn) = row.turns.last() else { continue };
         let all: u64 = turn.commands.iter().map(|(_, counted)| counted.micros).sum();
-        let cpu = per_record(stage, row, |turn| turn.spent.server_cpu_seconds);
+        let cpu = per_record(lineup, row, |turn| turn.spent.server_cpu_seconds);
         let worth = turn.commands.iter().filter(|(_, c)| c.micros as f64 >= WORTH_A_LINE * all as f64);
         for (index, (name, counted)) in worth.enumerate() {
-            let records = stage.records as f64;
+            let records = lineup.fixtures.records as f64;
             table = table.row([
                 if index == 0 { label(row) } else { String::new() },
                 name.clone(),
@@ -94,7 +95,7 @@ fn costs(stage: &Stage, rows: &[Row]) -> Facts {
     table
 }
 
-fn foot(page: &Page, stage: &Stage, rows: &[Row], rounds: u32) {
+fn foot(page: &Page, lineup: &Lineup, rows: &[Row], rounds: u32) {
     let of = reference(rows).map_or("no row".into(), |row| format!("'{}'", row.peer));
     page.say(format!(
         "{} Ratio to {of}. Pipelines of 10 to 10,000 commands wait for their answers; overlap means that the next is \
@@ -106,7 +107,7 @@ fn foot(page: &Page, stage: &Stage, rows: &[Row], rounds: u32) {
             format!("Medians of {rounds} interleaved rounds; spread is the middle half.")
         },
         if cfg!(target_os = "linux") { " (of programs in steps of 10 ms a turn)" } else { "" },
-        environment(stage).join(", ")
+        all_of(lineup).join(", ")
     ));
     let own = rows.iter().filter_map(|row| {
         let rates: Vec<f64> = row.turns.iter().filter_map(|turn| turn.account.own_rate).collect();
@@ -122,16 +123,16 @@ fn foot(page: &Page, stage: &Stage, rows: &[Row], rounds: u32) {
         "What is timed: the loader{by_its_own_clock} and redis-rs from connecting to the last reply, making the records \
          included. The programs from start to exit: redis-cli with reading the file, or with this program making the \
          commands; redis-py with starting Python and reading values that were made before. The RDB file: a server of \
-         its own reads it when it starts, by its log; the floor, because no client and no command takes part. \
+         its own reads it when it starts, by its log; the baseline, because no client and no command takes part. \
          Removing, verifying and writing the files is in no figure."
     ));
-    page.say(format!("{}{}", about_benchmark(stage, rows), left_out(stage)).trim());
-    for caveat in caveats(stage, rows) {
+    page.say(format!("{}{}", about_benchmark(lineup, rows), left_out(lineup)).trim());
+    for caveat in caveats(lineup, rows) {
         page.say(caveat.advice());
     }
 }
 
-fn about_benchmark(stage: &Stage, rows: &[Row]) -> String {
+fn about_benchmark(lineup: &Lineup, rows: &[Row]) -> String {
     let found = rows.iter().find_map(|row| match (&row.peer, row.turns.first()?.found) {
         (Peer::Benchmark(benchmark), Found::Others(records)) => Some((benchmark.setting(), records)),
         _ => None,
@@ -142,38 +143,26 @@ fn about_benchmark(stage: &Stage, rows: &[Row]) -> String {
              all with the same values, under random numbers, of which some come twice ({} keys from {} commands). So \
              only their count is verified. ",
             thousands(found as f64),
-            thousands(stage.records as f64)
+            thousands(lineup.fixtures.records as f64)
         )
     })
 }
 
-fn left_out(stage: &Stage) -> String {
-    match stage.left_out() {
+fn left_out(lineup: &Lineup) -> String {
+    match lineup.left_out() {
         [] => String::new(),
         reasons => format!("Left out: {}.", reasons.join("; ")),
     }
 }
 
-fn environment(stage: &Stage) -> Vec<String> {
-    let info = stage.target.info();
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let mut parts = vec![
-        format!("{} {}", info.name, info.version),
-        info.allocator.clone(),
-        stage.target.transport().to_owned(),
-        if info.append_only { "append-only file on".into() } else { "no append-only file".into() },
-        if cfg!(debug_assertions) { "debug build".into() } else { "release build".into() },
-        format!("{cores} processors"),
-    ];
-    parts.extend(stage.versions.iter().cloned());
-    parts.retain(|part| !part.is_empty());
-    parts
+fn all_of(lineup: &Lineup) -> Vec<String> {
+    environment(&lineup.fixtures.target).into_iter().chain(lineup.versions.iter().cloned()).collect()
 }
 
-fn caveats(stage: &Stage, rows: &[Row]) -> Vec<Caveat> {
+fn caveats(lineup: &Lineup, rows: &[Row]) -> Vec<Caveat> {
     let rates: Vec<(String, Summary)> =
-        rows.iter().filter_map(|row| Some((row.peer.to_string(), rate(stage, row)?))).collect();
-    Caveat::about(&rates, stage.target.is_near())
+        rows.iter().filter_map(|row| Some((row.peer.to_string(), rate(lineup, row)?))).collect();
+    Caveat::about(&rates, lineup.fixtures.target.is_near())
 }
 
 /// `redis-cli --pipe` from a file, else the first of redis-rs.
@@ -185,12 +174,12 @@ fn reference(rows: &[Row]) -> Option<&Row> {
 }
 
 /// Records a second; none for a peer that failed in any round.
-fn rate(stage: &Stage, row: &Row) -> Option<Summary> {
+fn rate(lineup: &Lineup, row: &Row) -> Option<Summary> {
     if row.failed.is_some() || row.turns.is_empty() {
         return None;
     }
     let rates: Vec<f64> =
-        row.turns.iter().map(|turn| stage.records as f64 / turn.spent.seconds.max(1e-9)).collect();
+        row.turns.iter().map(|turn| lineup.fixtures.records as f64 / turn.spent.seconds.max(1e-9)).collect();
     Some(Summary::of(&rates))
 }
 
@@ -202,11 +191,14 @@ fn label(row: &Row) -> String {
 }
 
 /// Microseconds a record, the mean over all turns: what the system counts in steps comes out right on average.
-fn per_record(stage: &Stage, row: &Row, seconds: impl Fn(&Turn) -> Option<f64>) -> String {
+fn per_record(lineup: &Lineup, row: &Row, seconds: impl Fn(&Turn) -> Option<f64>) -> String {
     let told: Option<Vec<f64>> = row.turns.iter().map(seconds).collect();
     match told {
         Some(told) if !told.is_empty() => {
-            format!("{:.2}", told.iter().sum::<f64>() * 1e6 / (told.len() as f64 * stage.records as f64))
+            format!(
+                "{:.2}",
+                told.iter().sum::<f64>() * 1e6 / (told.len() as f64 * lineup.fixtures.records as f64)
+            )
         }
         _ => "-".into(),
     }

@@ -1,14 +1,20 @@
 //! The peers take turns; each turn is timed, then what it wrote is read back and removed.
 
+use std::time::Duration;
+
+use lab_runner::harness::{self, Rounds, Rows};
 use lab_runner::spent::{Spent, Stopwatch};
 use lab_runner::{LessonError, Terminal};
 use redis::RedisResult;
 
 use crate::peers::child;
 use crate::peers::commandstats::{CommandStats, Counted};
+use crate::peers::fixtures::Fixtures;
+use crate::peers::lineup::Lineup;
 use crate::peers::peer::{Account, Found, Peer};
-use crate::peers::stage::Stage;
 
+/// How long noisy peers are repeated, all together.
+const REPEAT_BUDGET: Duration = Duration::from_secs(30);
 /// Random numbers repeat: of N draws from N, 1 - 1/e are different, 63 %. Fewer than half are no accident.
 const FEWEST_OF_RANDOM: f64 = 0.5;
 /// With fewer records than this they may be one.
@@ -41,56 +47,83 @@ pub struct Turn {
     pub(crate) commands: Vec<(String, Counted)>,
 }
 
-/// Gives every peer of the stage a turn in every round. A round begins with another peer than the last, so that a slow
-/// moment of the machine meets all of them. Afterwards nothing of the records is left.
-pub async fn run(stage: &Stage, rounds: u32) -> Result<Vec<Row>, LessonError> {
+/// Gives every peer a turn in every round, and noisy ones more. Afterwards nothing of the records is left.
+pub async fn run(lineup: &Lineup, rounds: u32) -> Result<Vec<Row>, LessonError> {
     let row = |peer: &Peer| Row { peer: peer.clone(), turns: Vec::new(), failed: None, wrong: false };
-    let mut rows: Vec<Row> = stage.peers().iter().map(row).collect();
-    for round in 0..rounds as usize {
-        Terminal.note(&format!("Round {} of {rounds}: {} peers.", round + 1, rows.len()));
-        for turn in 0..rows.len() {
-            let index = (turn + round) % rows.len();
-            if rows[index].failed.is_none() {
-                take_turn(stage, &mut rows[index]).await?;
-            }
+    let fixtures = &lineup.fixtures;
+    let mut peers = Peers { fixtures, rows: lineup.peers().iter().map(row).collect(), turns: 0, rounds };
+    let plan = Rounds { rounds: rounds as usize, budget: Duration::MAX, repeat_budget: REPEAT_BUDGET };
+    let turns = harness::measure(&mut peers, plan).await?;
+    for (row, turns) in peers.rows.iter_mut().zip(turns) {
+        row.turns = turns;
+    }
+    fixtures.leave().await?;
+    Ok(peers.rows)
+}
+
+struct Peers<'a> {
+    fixtures: &'a Fixtures,
+    rows: Vec<Row>,
+    turns: usize,
+    rounds: u32,
+}
+
+impl Rows for Peers<'_> {
+    type Sample = Turn;
+
+    fn count(&self) -> usize {
+        self.rows.len()
+    }
+
+    async fn measure(&mut self, row: usize) -> Result<Option<Turn>, LessonError> {
+        let (round, first) = (self.turns / self.rows.len() + 1, self.turns.is_multiple_of(self.rows.len()));
+        if first && round <= self.rounds as usize {
+            Terminal.note(&format!("Round {round} of {}: {} peers.", self.rounds, self.rows.len()));
+        }
+        self.turns += 1;
+        if self.rows[row].failed.is_some() {
+            Ok(None)
+        } else {
+            take_turn(self.fixtures, &mut self.rows[row]).await
         }
     }
-    stage.leave().await?;
-    Ok(rows)
+
+    fn figure(&self, _: usize, turn: &Turn) -> f64 {
+        turn.spent.seconds
+    }
 }
 
 /// What fails here is the peer's failure, unless the server does not answer to us either.
-async fn take_turn(stage: &Stage, row: &mut Row) -> Result<(), LessonError> {
-    let timed = time(stage, &row.peer).await?;
+async fn take_turn(fixtures: &Fixtures, row: &mut Row) -> Result<Option<Turn>, LessonError> {
+    let timed = time(fixtures, &row.peer).await?;
     let found = match &timed {
-        Ok(_) => Some(row.peer.found(stage).await?),
+        Ok(_) => Some(row.peer.found(fixtures).await?),
         Err(_) => None,
     };
-    clean_up(stage, &row.peer).await?;
+    clean_up(fixtures, &row.peer).await?;
     let (timed, found) = match (timed, found) {
         (Ok(timed), Some(found)) => (timed, found),
         (Err(why), _) => {
             row.failed = Some(why);
-            return Ok(());
+            return Ok(None);
         }
-        (Ok(_), None) => return Ok(()),
+        (Ok(_), None) => return Ok(None),
     };
-    if let Err(why) = verify(stage, found) {
+    if let Err(why) = verify(fixtures, found) {
         row.failed = Some(why);
         row.wrong = true;
-        return Ok(());
+        return Ok(None);
     }
-    row.turns.push(Turn { found, ..timed });
-    Ok(())
+    Ok(Some(Turn { found, ..timed }))
 }
 
 /// A turn, not yet verified.
-async fn time(stage: &Stage, peer: &Peer) -> RedisResult<Result<Turn, String>> {
-    let mut connection = stage.target.connection();
+async fn time(fixtures: &Fixtures, peer: &Peer) -> RedisResult<Result<Turn, String>> {
+    let mut connection = fixtures.target.connection();
     let before = CommandStats::ask(&mut connection).await;
     let children = child::cpu_of_children();
-    let watch = Stopwatch::start(&stage.target).await;
-    let account = peer.run(stage).await;
+    let watch = Stopwatch::start(&fixtures.target).await;
+    let account = peer.run(fixtures).await;
     let mut spent = watch.stop().await;
     let after = CommandStats::ask(&mut connection).await;
     let account = match account {
@@ -108,32 +141,32 @@ async fn time(stage: &Stage, peer: &Peer) -> RedisResult<Result<Turn, String>> {
         spent = Spent { seconds, ..Spent::default() };
         client_cpu_seconds = None;
     }
-    let commands = if matches!(peer, Peer::RdbFile) { Vec::new() } else { after.since(&before) };
+    let commands = if matches!(peer, Peer::RdbFile(_)) { Vec::new() } else { after.since(&before) };
     Ok(Ok(Turn { spent, client_cpu_seconds, found: Found::Others(0), account, commands }))
 }
 
-fn verify(stage: &Stage, found: Found) -> Result<(), String> {
+fn verify(fixtures: &Fixtures, found: Found) -> Result<(), String> {
     match found {
-        Found::Records(content) if content == stage.expected => Ok(()),
+        Found::Records(content) if content == fixtures.expected => Ok(()),
         Found::Records(content) => Err(format!(
             "it left {} records with digest {:016x}; {} with {:016x} were expected",
-            content.records, content.digest, stage.expected.records, stage.expected.digest
+            content.records, content.digest, fixtures.expected.records, fixtures.expected.digest
         )),
-        Found::Others(records) if stage.records < ENOUGH_TO_COUNT && records > 0 => Ok(()),
-        Found::Others(records) if records as f64 >= FEWEST_OF_RANDOM * stage.records as f64 => Ok(()),
+        Found::Others(records) if fixtures.records < ENOUGH_TO_COUNT && records > 0 => Ok(()),
+        Found::Others(records) if records as f64 >= FEWEST_OF_RANDOM * fixtures.records as f64 => Ok(()),
         Found::Others(records) => Err(format!("it left only {records} records")),
     }
 }
 
-async fn clean_up(stage: &Stage, peer: &Peer) -> RedisResult<()> {
-    match (peer, &stage.floor) {
-        (Peer::RdbFile, Some(floor)) => floor.kill().await,
-        (Peer::Benchmark(_), _) => stage.clear(true).await?,
-        (Peer::LoaderHset | Peer::Loader, _) => {
-            stage.forget_loaded().await;
-            stage.clear(false).await?;
+async fn clean_up(fixtures: &Fixtures, peer: &Peer) -> RedisResult<()> {
+    match peer {
+        Peer::RdbFile(baseline) => baseline.kill().await,
+        Peer::Benchmark(_) => fixtures.clear(true).await?,
+        Peer::LoaderHset | Peer::Loader => {
+            fixtures.forget_loaded().await;
+            fixtures.clear(false).await?;
         }
-        _ => stage.clear(false).await?,
+        _ => fixtures.clear(false).await?,
     }
     Ok(())
 }

@@ -3,10 +3,14 @@
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use lab_connection::Target;
+use lab_connection::{Connection, Target};
+use lab_runner::caveat::Caveat;
+use lab_runner::environment::environment;
+use lab_runner::harness::{self, Rounds, Rows};
 use lab_runner::measurement::Traffic;
+use lab_runner::statistics::Summary;
 use lab_runner::table::{Facts, bytes, thousands};
-use lab_runner::{Approach, Comparison, LessonError};
+use lab_runner::{Approach, Comparison, LessonError, Page};
 
 /// Of fewer answers than this, one in a hundred is none.
 const FEWEST_FOR_P99: u64 = 100;
@@ -16,6 +20,9 @@ const FEWEST_FOR_P999: u64 = 1_000;
 const DIGITS: u8 = 3;
 /// An hour in nanoseconds; longer than any answer is awaited.
 const LONGEST: u64 = 3_600_000_000_000;
+
+/// How long noisy ways are repeated, all together.
+const REPEAT_BUDGET: Duration = Duration::from_secs(1);
 
 /// How often to ask.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +42,8 @@ pub struct Timed {
     pub times: Histogram<u64>,
     /// What one answer moved.
     pub traffic: Traffic,
+    /// The medians of the rounds, in nanoseconds.
+    pub medians: Summary,
 }
 
 impl Timed {
@@ -50,52 +59,84 @@ impl Timed {
     }
 }
 
-/// Requires that all ways give the same answer, counting what one moves; then times them on a plain connection. A round
-/// lets each way answer, and the next begins with another, so that a slow moment of the machine meets all of them.
+/// Requires that all ways give the same answer, counting what one moves; then times them on a plain connection, in
+/// interleaved rounds.
 pub async fn time<A: Approach>(
     target: &Target,
     ways: &[A],
     subject: &A::Subject,
     plan: Plan,
 ) -> Result<Vec<Timed>, LessonError> {
-    let mut connection = target.connection();
+    let connection = target.connection();
     let traffic = Comparison { title: "", approaches: ways, subject }.verify(&connection).await?;
     let mut answers: Vec<Timed> = Vec::with_capacity(ways.len());
     for (way, traffic) in ways.iter().zip(traffic) {
         let times = Histogram::new_with_max(LONGEST, DIGITS)
             .map_err(|error| LessonError::Check(error.to_string()))?;
-        answers.push(Timed { label: way.label(), times, traffic });
+        answers.push(Timed { label: way.label(), times, traffic, medians: Summary::of(&[]) });
     }
-    for round in 0..plan.rounds as usize {
-        for turn in 0..ways.len() {
-            let index = (turn + round) % ways.len();
-            ways[index].reset(subject, &mut connection).await?;
-            let begun = Instant::now();
-            loop {
-                let started = Instant::now();
-                let answer = ways[index].run(subject, &mut connection).await?;
-                let took = started.elapsed();
-                // Freeing a long answer is not part of getting it.
-                drop(answer);
-                answers[index].times.saturating_record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
-                if begun.elapsed() >= plan.slice {
-                    break;
-                }
+    let rounds = Rounds { rounds: plan.rounds as usize, budget: Duration::MAX, repeat_budget: REPEAT_BUDGET };
+    let slice = plan.slice;
+    let mut answering = Answering { ways, subject, connection, slice, answers };
+    let medians = harness::measure(&mut answering, rounds).await?;
+    let mut answers = answering.answers;
+    for (answer, medians) in answers.iter_mut().zip(medians) {
+        answer.medians = Summary::of(&medians);
+    }
+    Ok(answers)
+}
+
+/// The ways as rows: the sample is the median of the answers of one turn, in nanoseconds.
+struct Answering<'a, A: Approach> {
+    ways: &'a [A],
+    subject: &'a A::Subject,
+    connection: Connection,
+    slice: Duration,
+    answers: Vec<Timed>,
+}
+
+impl<A: Approach> Rows for Answering<'_, A> {
+    type Sample = f64;
+
+    fn count(&self) -> usize {
+        self.ways.len()
+    }
+
+    async fn measure(&mut self, row: usize) -> Result<Option<f64>, LessonError> {
+        let way = self.ways[row];
+        way.reset(self.subject, &mut self.connection).await?;
+        let mut turn = Vec::new();
+        let begun = Instant::now();
+        loop {
+            let started = Instant::now();
+            let answer = way.run(self.subject, &mut self.connection).await?;
+            let took = started.elapsed();
+            // Freeing a long answer is not part of getting it.
+            drop(answer);
+            let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+            self.answers[row].times.saturating_record(nanos);
+            turn.push(nanos as f64);
+            if begun.elapsed() >= self.slice {
+                return Ok(Some(Summary::of(&turn).median));
             }
         }
     }
-    Ok(answers)
+
+    fn figure(&self, _: usize, median: &f64) -> f64 {
+        *median
+    }
 }
 
 /// As a table.
 #[must_use]
 pub fn table(title: &str, timed: &[Timed]) -> Facts {
-    let header = ["way", "p50", "p99", "p99.9", "answers", "trips", "bytes"];
+    let header = ["way", "p50", "spread", "p99", "p99.9", "answers", "trips", "bytes"];
     timed.iter().fold(Facts::new(title, &header), |facts, one| {
         let within = |share| one.within(share).map_or_else(|| "-".to_owned(), in_words);
         facts.row([
             one.label.clone(),
             within(0.5),
+            format!("{:.0} %", one.medians.spread * 100.0),
             within(0.99),
             within(0.999),
             thousands(one.times.len() as f64),
@@ -103,6 +144,18 @@ pub fn table(title: &str, timed: &[Timed]) -> Facts {
             bytes(one.traffic.bytes_sent + one.traffic.bytes_received),
         ])
     })
+}
+
+/// What the numbers hold for, and the noisiest of them.
+pub(super) fn foot(page: &Page, timed: &[Timed]) {
+    page.say(format!("{}.", environment(page.target()).join(", ")));
+    let medians: Vec<_> = timed.iter().map(|one| (one.label.clone(), one.medians)).collect();
+    // The others are said once for all tables.
+    let noisy =
+        Caveat::about(&medians, false).into_iter().find(|caveat| matches!(caveat, Caveat::Noisy { .. }));
+    if let Some(noisy) = noisy {
+        page.say(noisy.advice());
+    }
 }
 
 /// As people read it: `85 µs`, `1.23 ms`, `12.3 ms`, `1.23 s`.
@@ -139,7 +192,8 @@ mod tests {
     fn too_few_answers_have_no_rare_ones() {
         let mut times = Histogram::new_with_max(LONGEST, DIGITS).unwrap();
         (1..=99).for_each(|nanos| times.saturating_record(nanos * 1_000));
-        let mut few = Timed { label: String::new(), times, traffic: Traffic::default() };
+        let mut few =
+            Timed { label: String::new(), times, traffic: Traffic::default(), medians: Summary::of(&[]) };
         assert_eq!(few.within(0.5).map(|time| time.as_micros()), Some(50));
         assert_eq!((few.within(0.99), few.within(0.999)), (None, None));
         few.times.saturating_record(1);

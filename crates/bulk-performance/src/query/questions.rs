@@ -4,13 +4,13 @@ use lab_runner::table::{Facts, thousands};
 use lab_runner::{Outcome, Page};
 
 use super::average::{AverageSalary, SUM_SALARIES_SOURCE};
-use super::both::{self, CountBoth, InBoth, STORED_TTL};
 use super::by_number::ByNumber;
 use super::city::UsersOfCity;
+use super::intersection::{self, CountBoth, InBoth, STORED_TTL};
 use super::latency::{self, Plan, Timed, in_words};
+use super::pagination_drift;
 use super::paging::{DeepPage, WholeSet};
 use super::point::Point;
-use super::shifting;
 use super::top::TopSalaries;
 use super::users::{CITY, DEPARTMENT, PAGE, Users};
 use super::way::{Able, Way};
@@ -39,6 +39,7 @@ impl Asking<'_> {
         let ways = W::open_to(self.able);
         let timed = latency::time(self.page.target(), &ways, self.users, self.plan).await?;
         self.page.facts(latency::table(title, &timed));
+        latency::foot(self.page, &timed);
         if let Some(&best) = ways.last() {
             // All ways have just been required to agree, so one of them speaks for all.
             let answer = best.run(self.users, &mut self.page.quietly()).await?;
@@ -152,8 +153,8 @@ async fn both(asking: &Asking<'_>) -> Outcome {
     ));
     if !asking.able.cluster {
         let mut redis = page.redis();
-        let stored = both::store(users, &mut redis).await?;
-        let ttl: i64 = redis::cmd("TTL").arg(both::stored_key(users)).query_async(&mut redis).await?;
+        let stored = intersection::store(users, &mut redis).await?;
+        let ttl: i64 = redis::cmd("TTL").arg(intersection::stored_key(users)).query_async(&mut redis).await?;
         let longest = i64::try_from(STORED_TTL).unwrap_or(i64::MAX);
         page.check(
             "the stored answer goes away by itself (an empty one is not stored at all)",
@@ -184,7 +185,7 @@ async fn paging(asking: &Asking<'_>) -> Outcome {
     ));
     let right = users.by_salary().into_iter().skip(users.deep_start()).take(PAGE).collect();
     asking.table::<DeepPage>("A page deep in the list", "all ways read the same page", &right).await?;
-    shifting::show(page, users).await?;
+    pagination_drift::show(page, users).await?;
 
     page.say(
         "A Set has no order, so it has no offset and no pages. SMEMBERS of a huge one keeps every other client waiting; SSCAN has \

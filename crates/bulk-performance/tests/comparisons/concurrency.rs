@@ -12,7 +12,7 @@ use lab_connection::{Target, TargetArgs};
 use lab_runner::{Patience, course};
 use lab_server::Server;
 
-use crate::school::{stored_keys, table, take};
+use lab_testing::lessons::{stored_keys, table, take};
 
 const SHORT: Duration = Duration::from_millis(150);
 

@@ -10,7 +10,7 @@ use lab_connection::{Target, TargetArgs};
 use lab_runner::course;
 use lab_server::Server;
 
-use crate::school::{assert_stored, held, take};
+use lab_testing::lessons::{assert_stored, held, take};
 
 /// No multiple of any size that an approach works with.
 const RECORDS: u64 = 237;

@@ -12,10 +12,8 @@ mod insert;
 mod memory;
 mod peers;
 mod query;
-#[path = "../../../lab-runner/tests/school/mod.rs"]
-mod school;
 
 #[test]
 fn every_lesson_is_in_the_register_under_its_own_name() {
-    school::assert_all_in_register::<bulk_performance::BulkLesson>(env!("CARGO_MANIFEST_DIR"));
+    lab_testing::lessons::assert_all_in_register::<bulk_performance::BulkLesson>(env!("CARGO_MANIFEST_DIR"));
 }

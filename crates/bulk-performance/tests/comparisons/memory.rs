@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bulk_performance::arguments::{Arguments, Command};
 use bulk_performance::keys::Keys;
-use bulk_performance::memory::{Encoding, Limits, Options, Store, Weight, Zstd};
+use bulk_performance::memory::{Encoding, Limits, MemoryUsage, Options, Store, Zstd};
 use bulk_performance::people::{FIELDS, People};
 use bulk_performance::stored::Content;
 use clap::Parser;
@@ -145,7 +145,7 @@ async fn the_sizes_are_as_claimed() {
     for encoding in bench.encodings() {
         let mut connection = bench.target.connection();
         let mut worker = connection.clone();
-        let work = Weight::of(encoding, &bench.store, &expected, None, &mut worker);
+        let work = MemoryUsage::of(encoding, &bench.store, &expected, None, &mut worker);
         let weight = bench.limits.held_for(encoding, &mut connection, work).await.unwrap();
         let packed = match encoding {
             Encoding::Hash

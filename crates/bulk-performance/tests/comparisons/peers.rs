@@ -10,10 +10,10 @@ use std::process::{Command, Output};
 
 use bulk_performance::keys::Keys;
 use bulk_performance::peers::Options;
+use bulk_performance::peers::lineup::Lineup;
 use bulk_performance::peers::peer::{Found, Peer};
 use bulk_performance::peers::place::Place;
 use bulk_performance::peers::rounds;
-use bulk_performance::peers::stage::Stage;
 use bulk_performance::people::People;
 use bulk_performance::stored::Content;
 use lab_connection::{Target, TargetArgs, own_keys};
@@ -27,8 +27,8 @@ fn options(tools: Option<&Fakes>) -> Options {
     Options { records: RECORDS, rounds: 1, tools: tools.map(|fakes| fakes.directory().to_owned()) }
 }
 
-async fn stage(target: &Target, tools: Option<&Fakes>) -> Stage {
-    Stage::prepare(target, &options(tools), Place::of(target, None)).await.unwrap()
+async fn lineup(target: &Target, tools: Option<&Fakes>) -> Lineup {
+    Lineup::prepare(target, &options(tools), Place::of(target, None)).await.unwrap()
 }
 
 async fn content(target: &Target) -> Content {
@@ -38,15 +38,15 @@ async fn content(target: &Target) -> Content {
 
 /// Runs each of these peers on a clean server and requires exactly the users.
 async fn assert_writes_the_users(target: &Target, chosen: fn(&Peer) -> bool) {
-    let stage = stage(target, None).await;
-    let peers: Vec<&Peer> = stage.peers().iter().filter(|peer| chosen(peer)).collect();
+    let lineup = lineup(target, None).await;
+    let peers: Vec<&Peer> = lineup.peers().iter().filter(|peer| chosen(peer)).collect();
     if peers.is_empty() {
-        println!("skipped: {}", stage.left_out().join("; "));
+        println!("skipped: {}", lineup.left_out().join("; "));
     }
     let expected = Content::expected(&People::new(), RECORDS);
     for peer in peers {
         assert_eq!(content(target).await.records, 0, "before {peer}");
-        peer.run(&stage).await.unwrap();
+        peer.run(&lineup.fixtures).await.unwrap();
         assert_eq!(content(target).await, expected, "{peer}");
         let keys = Keys::new(target.prefix());
         bulk_performance::stored::remove_users(&keys, RECORDS, &mut target.connection()).await.unwrap();
@@ -87,7 +87,7 @@ async fn redis_rs_leaves_exactly_the_users_on_a_cluster_too() {
     let by_redis_rs = |peer: &Peer| matches!(peer, Peer::Pipelines { .. } | Peer::Overlapped { .. });
     for args in [TargetArgs::private(), TargetArgs { cluster: true, ..TargetArgs::private() }] {
         let target = args.open().await.unwrap();
-        assert_eq!(stage(&target, None).await.peers().iter().filter(|peer| by_redis_rs(peer)).count(), 5);
+        assert_eq!(lineup(&target, None).await.peers().iter().filter(|peer| by_redis_rs(peer)).count(), 5);
         assert_writes_the_users(&target, by_redis_rs).await;
     }
 }
@@ -104,8 +104,8 @@ async fn redis_py_leaves_exactly_the_users() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_turn_is_verified_and_no_record_is_left() {
     let target = TargetArgs::private().open().await.unwrap();
-    let stage = stage(&target, None).await;
-    let rows = rounds::run(&stage, 2).await.unwrap();
+    let lineup = lineup(&target, None).await;
+    let rows = rounds::run(&lineup, 2).await.unwrap();
     assert!(rows.len() >= 8, "the loader twice, redis-rs five times, the file: {rows:?}");
     let expected = Content::expected(&People::new(), RECORDS);
     for row in &rows {
@@ -129,8 +129,8 @@ async fn every_turn_is_verified_and_no_record_is_left() {
 async fn redis_benchmark_goes_as_a_user_that_is_gone_afterwards() {
     let target = TargetArgs::private().open().await.unwrap();
     let fakes = Fakes::none().with("redis-benchmark", "exit 0");
-    let stage = stage(&target, Some(&fakes)).await;
-    assert!(stage.peers().iter().any(|peer| matches!(peer, Peer::Benchmark(_))), "{:?}", stage.left_out());
+    let lineup = lineup(&target, Some(&fakes)).await;
+    assert!(lineup.peers().iter().any(|peer| matches!(peer, Peer::Benchmark(_))), "{:?}", lineup.left_out());
     assert!(fakes.arguments().contains("--user redis-lab-benchmark -a none"), "{}", fakes.arguments());
     let users: Vec<String> =
         redis::cmd("ACL").arg("USERS").query_async(&mut target.connection()).await.unwrap();

@@ -18,7 +18,7 @@ use lab_runner::course::{self, Taught};
 use lab_server::{Release, Server};
 use redis::AsyncTypedCommands;
 
-use crate::school::{assert_stored, commands, held, open_release, stored_keys, table};
+use lab_testing::lessons::{assert_stored, commands, held, open_release, stored_keys, table};
 
 /// Enough for ties in salary, several pipelines, and sets beyond their small encodings.
 const RECORDS: u64 = 6_000;

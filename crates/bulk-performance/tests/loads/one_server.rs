@@ -9,6 +9,7 @@ use bulk_performance::stored::Content;
 use lab_connection::TargetArgs;
 use lab_connection::failure::Class;
 use lab_runner::progress::Bar;
+use lab_runner::table::thousands;
 use lab_server::{Cluster, Server};
 use redis::{AsyncCommands, Commands};
 
@@ -204,12 +205,39 @@ async fn full_memory_is_told_and_the_load_can_go_on_afterwards() {
     let target = on(&server.url()).await;
     let failure = load::run(&target, &plan(100_000), &Bar::hidden()).await.unwrap_err();
     assert_eq!(failure.class(), Class::OutOfMemory, "{failure}");
-    assert!(failure.to_string().contains("user:") && failure.to_string().contains("--resume"), "{failure}");
-
     let mut admin = server.client().get_connection().unwrap();
+    let mut first_missing = 1;
+    while redis::cmd("EXISTS").arg(format!("user:{first_missing}")).query(&mut admin).unwrap() {
+        first_missing += 1;
+    }
+    let kept = format!("after {} records", thousands(f64::from(first_missing - 1)));
+    assert!(failure.to_string().contains(&kept) && failure.to_string().contains("--resume"), "{failure}");
+    // The server is still full, and the number is still true.
+    let again =
+        load::run(&target, &Plan { resume: true, ..plan(100_000) }, &Bar::hidden()).await.unwrap_err();
+    assert!(again.to_string().contains(&kept), "{again}");
+
     redis::cmd("CONFIG").arg(&["SET", "maxmemory", "0"]).exec(&mut admin).unwrap();
     let report = load::run(&target, &Plan { resume: true, ..plan(100_000) }, &Bar::hidden()).await.unwrap();
     assert_eq!((report.records, report.resumed, report.verified), (100_000, true, Some(true)));
+}
+
+#[tokio::test]
+async fn a_server_that_evicts_is_named_and_takes_the_next_load() {
+    let server = Server::builder()
+        .config("maxmemory", "12mb")
+        .config("maxmemory-policy", "allkeys-lru")
+        .start()
+        .unwrap();
+    let failure = load::run(&on(&server.url()).await, &plan(100_000), &Bar::hidden()).await.unwrap_err();
+    assert_eq!(failure.class(), Class::OutOfMemory, "{failure}");
+    for named in ["evicted", "allkeys-lru", "evicted_keys"] {
+        assert!(failure.to_string().contains(named), "{failure}");
+    }
+    let mut admin = server.client().get_connection().unwrap();
+    redis::cmd("CONFIG").arg(&["SET", "maxmemory", "0"]).exec(&mut admin).unwrap();
+    let report = load::run(&on(&server.url()).await, &plan(1_000), &Bar::hidden()).await.unwrap();
+    assert_eq!((report.records, report.verified), (1_000, Some(true)));
 }
 
 #[tokio::test]

@@ -1,15 +1,13 @@
 //! Loads over TLS, as people ask for it.
 #![cfg(feature = "tls")]
-#[path = "../../../lab-connection/tests/tls_server/mod.rs"]
-mod tls_server;
 
 use bulk_performance::load::{self, Kind, Plan, Writing};
 use bulk_performance::people::People;
 use bulk_performance::stored::Content;
 use lab_connection::TargetArgs;
 use lab_runner::progress::Bar;
+use lab_testing::tls_server::{NAME, TlsServer, authority};
 use redis::cmd;
-use tls_server::{NAME, TlsServer, authority};
 
 use crate::loading::{Underway, plan};
 use crate::relay::Relay;

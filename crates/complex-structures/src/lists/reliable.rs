@@ -4,8 +4,9 @@ use lab_runner::table::{Facts, thousands};
 use lab_runner::{Outcome, Page};
 use redis::AsyncTypedCommands;
 
-use super::hand_over::{Delivered, HandOver};
+use super::delivery::Delivered;
 use super::queue::{GIVE_BACK, GIVE_BACK_SOURCE, Queue};
+use super::queue_strategy::QueueStrategy;
 use crate::keys::Keys;
 
 /// How many jobs are sent to workers that die.
@@ -93,12 +94,12 @@ async fn count_the_lost(page: &Page, keys: &Keys) -> Outcome {
         &["a job is taken by", "sent", "workers died", "done", "lost", "done again"],
     );
     let mut results = Vec::new();
-    for hand_over in HandOver::ALL {
-        let delivered = hand_over.deliver(page.target(), keys, JOBS).await?;
+    for strategy in QueueStrategy::ALL {
+        let delivered = strategy.deliver(page.target(), keys, JOBS).await?;
         let Delivered { sent, finished, deaths, .. } = delivered;
         let numbers = [sent, deaths, finished, delivered.lost(), delivered.repeated()]
             .map(|number| thousands(number as f64));
-        facts = facts.row(std::iter::once(hand_over.label().to_owned()).chain(numbers));
+        facts = facts.row(std::iter::once(strategy.label().to_owned()).chain(numbers));
         results.push(delivered);
     }
     page.facts(facts);

@@ -4,9 +4,10 @@
 use complex_structures::StructureLesson;
 use lab_server::Release;
 
-use crate::school::{
-    assert_all_in_register, assert_pass_on_a_cluster, assert_pass_twice, assert_show_what_they_teach,
-    assert_write_only_behind_their_prefix, open, open_release, skipped, table, take,
+use lab_testing::lessons::{
+    assert_all_in_register, assert_pass_on_a_cluster, assert_pass_over_resp3, assert_pass_twice,
+    assert_show_what_they_teach, assert_write_only_behind_their_prefix, open, open_release, skipped, table,
+    take,
 };
 
 #[test]
@@ -22,6 +23,11 @@ async fn lessons_pass_twice_in_a_row_and_leave_the_keys_they_name() {
 #[tokio::test(flavor = "multi_thread")]
 async fn lessons_pass_on_a_cluster() {
     assert_pass_on_a_cluster::<StructureLesson>().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lessons_pass_over_resp3() {
+    assert_pass_over_resp3::<StructureLesson>().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

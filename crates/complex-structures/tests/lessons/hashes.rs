@@ -7,7 +7,7 @@ use lab_connection::TargetArgs;
 use lab_runner::{Approach, Comparison};
 use lab_server::Server;
 
-use crate::school::open;
+use lab_testing::lessons::open;
 
 #[tokio::test]
 async fn all_ways_of_reading_fields_see_the_same_profiles() {

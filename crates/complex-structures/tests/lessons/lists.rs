@@ -1,11 +1,11 @@
 //! What the lesson on lists builds on.
 
 use complex_structures::keys::Keys;
-use complex_structures::lists::{HandOver, Items, PushMany};
+use complex_structures::lists::{Items, PushMany, QueueStrategy};
 use lab_connection::Target;
 use lab_runner::{Approach, Comparison};
 
-use crate::school::open;
+use lab_testing::lessons::open;
 
 #[tokio::test]
 async fn all_ways_of_pushing_leave_the_same_list() {
@@ -33,7 +33,7 @@ async fn all_ways_of_pushing_leave_the_same_list() {
 async fn popped_jobs_die_with_their_workers() {
     for cluster in [false, true] {
         let target = open(cluster).await;
-        let delivered = HandOver::Pop.deliver(&target, &Keys::new(""), 60).await.unwrap();
+        let delivered = QueueStrategy::Pop.deliver(&target, &Keys::new(""), 60).await.unwrap();
         assert_eq!((delivered.sent, delivered.deaths), (60, 12));
         assert_eq!((delivered.finished, delivered.lost(), delivered.repeated()), (54, 6, 0));
     }
@@ -44,7 +44,7 @@ async fn moved_jobs_outlive_their_workers_and_some_are_done_again() {
     for cluster in [false, true] {
         let target = open(cluster).await;
         let keys = Keys::new("lab:");
-        let delivered = HandOver::MoveAside.deliver(&target, &keys, 60).await.unwrap();
+        let delivered = QueueStrategy::MoveAside.deliver(&target, &keys, 60).await.unwrap();
         assert_eq!((delivered.sent, delivered.deaths), (60, 12));
         assert_eq!((delivered.finished, delivered.lost()), (60, 0));
         assert!(delivered.repeated() >= 6 && delivered.given_back >= 12, "{delivered:?}");
@@ -55,9 +55,9 @@ async fn moved_jobs_outlive_their_workers_and_some_are_done_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_accidents_every_job_is_done() {
     let target = open(false).await;
-    for hand_over in HandOver::ALL {
+    for strategy in QueueStrategy::ALL {
         // The first accident is that of the fifth job.
-        let delivered = hand_over.deliver(&target, &Keys::new(""), 4).await.unwrap();
+        let delivered = strategy.deliver(&target, &Keys::new(""), 4).await.unwrap();
         assert_eq!((delivered.finished, delivered.lost(), delivered.deaths), (4, 0, 0), "{delivered:?}");
     }
 }
@@ -65,14 +65,14 @@ async fn without_accidents_every_job_is_done() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_starts_from_nothing_whatever_an_earlier_one_left() {
     let target = open(false).await;
-    let (keys, queue) = (Keys::new(""), HandOver::MoveAside.name());
+    let (keys, queue) = (Keys::new(""), QueueStrategy::MoveAside.name());
     let mut connection = target.connection();
     let mut left = redis::pipe();
     left.cmd("SADD").arg(keys.workers(queue)).arg("w77").ignore();
     left.cmd("LPUSH").arg(keys.processing(queue, "w77")).arg("job:left").ignore();
     left.cmd("HSET").arg(keys.receipts(queue)).arg("job:old").arg("w1").ignore();
     left.exec_async(&mut connection).await.unwrap();
-    let delivered = HandOver::MoveAside.deliver(&target, &keys, 4).await.unwrap();
+    let delivered = QueueStrategy::MoveAside.deliver(&target, &keys, 4).await.unwrap();
     assert_eq!(delivered.finished, 4, "{delivered:?}");
     let mut look = redis::pipe();
     look.cmd("LLEN").arg(keys.processing(queue, "w77"));
@@ -84,7 +84,7 @@ async fn a_delivery_starts_from_nothing_whatever_an_earlier_one_left() {
 
 /// Jobs in any list of the queue.
 async fn left_in_lists(target: &Target, keys: &Keys) -> u64 {
-    let queue = HandOver::MoveAside.name();
+    let queue = QueueStrategy::MoveAside.name();
     let mut connection = target.connection();
     let workers: Vec<String> =
         redis::cmd("SMEMBERS").arg(keys.workers(queue)).query_async(&mut connection).await.unwrap();

@@ -8,8 +8,6 @@
 mod all;
 mod hashes;
 mod lists;
-#[path = "../../../lab-runner/tests/school/mod.rs"]
-mod school;
 mod sets;
 mod sorted_sets;
 mod transactions;

@@ -4,7 +4,7 @@ use complex_structures::keys::Keys;
 use complex_structures::sets::{BoughtBoth, CountNew, Purchases};
 use lab_runner::{Approach, Comparison};
 
-use crate::school::open;
+use lab_testing::lessons::open;
 
 #[tokio::test]
 async fn all_ways_of_asking_who_bought_both_agree() {

@@ -5,7 +5,7 @@ use complex_structures::keys::Keys;
 use complex_structures::sorted_sets::{AskStanding, DeepPage, Disturbance, Season, Walk};
 use lab_runner::{Approach, Comparison};
 
-use crate::school::{open, table, take};
+use lab_testing::lessons::{open, table, take};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lesson_counts_what_paging_by_rank_loses() {

@@ -6,7 +6,7 @@ use complex_structures::transactions::{Accounts, Library, Moved, Payment, Togeth
 use lab_connection::{Target, TargetArgs};
 use lab_runner::{Approach, Comparison};
 
-use crate::school::{open, skipped, table, take};
+use lab_testing::lessons::{open, skipped, table, take};
 
 async fn libraries(target: &Target) -> usize {
     let list: Vec<redis::Value> =

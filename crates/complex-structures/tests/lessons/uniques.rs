@@ -5,7 +5,7 @@ use complex_structures::keys::Keys;
 use complex_structures::uniques::{AddVisitors, Counting, Visitors};
 use lab_runner::{Approach, Comparison};
 
-use crate::school::{open, table, take};
+use lab_testing::lessons::{open, table, take};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lesson_shows_the_price_of_exactness() {

@@ -3,12 +3,9 @@
 use std::convert::Infallible;
 
 use lab_runner::table::Facts;
-use lab_runner::{Outcome, Page};
-use storefront::Keys;
-use storefront::cache::CacheKey;
+use lab_runner::{LessonError, Outcome, Page};
 
-use super::{new_cache, told};
-use crate::names::known;
+use super::{failed, keys_of_cache, new_cache};
 
 /// How often a write comes between reading the row and storing it.
 pub const WRITES: usize = 20;
@@ -16,53 +13,52 @@ pub const WRITES: usize = 20;
 const OLD: &str = "19.99";
 const NEW: &str = "17.99";
 
-fn raced(keys: &Keys, number: usize) -> CacheKey {
-    keys.cached_product(&known(&format!("raced-{number}")))
+fn raced(number: usize) -> String {
+    format!("raced-{number}")
 }
 
-pub(super) fn keys_of(keys: &Keys) -> Vec<String> {
-    (0..WRITES).map(|number| raced(keys, number)).flat_map(|key| [key.value, key.load]).collect()
+pub(super) fn keys(page: &Page) -> Result<Vec<String>, LessonError> {
+    keys_of_cache(page, (0..WRITES).map(raced))
 }
 
-pub(super) async fn count(page: &Page, keys: &Keys) -> Outcome {
+pub(super) async fn count(page: &Page) -> Outcome {
     page.say(format!(
-        "Break it: one reads the row at the old price; another writes the new price and deletes the entry, as it should be; \
-         then the first stores what he has read. {WRITES} times, the old price is shown until its TTL ends. Fix it: who stores \
-         must still have the token that he took when he missed, and the deletion has taken it away.",
+        "Break it: one client reads the row at the old price. Another writes the new price and deletes the entry, as it should. \
+         Then the first stores what it has read. {WRITES} times, the old price is shown until its TTL ends. Fix it: a client may \
+         store only while it has the lease that it took when it missed, and the deletion has taken the lease away.",
     ));
-    let mut redis = page.quietly();
+    let (mut redis, cache) = (page.quietly(), new_cache(page.quietly(), page));
     let mut naive = 0;
     for number in 0..WRITES {
-        let key = raced(keys, number).value;
+        let key = cache.key(&[&raced(number)]).map_err(failed)?.as_str().to_owned();
         let found: Option<String> = redis::cmd("GET").arg(&key).query_async(&mut redis).await?;
-        // Whoever finds nothing reads the row; another changes it, and deletes the entry, before what was read is stored.
+        // It reads the row. Another client changes the row and deletes the entry before what was read is stored.
         let read = found.unwrap_or_else(|| OLD.to_owned());
         redis::cmd("UNLINK").arg(&key).exec_async(&mut redis).await?;
         redis::cmd("SET").arg(&key).arg(read).arg("EX").arg(600).exec_async(&mut redis).await?;
         let served: Option<String> = redis::cmd("GET").arg(&key).query_async(&mut redis).await?;
         naive += usize::from(served.as_deref() != Some(NEW));
     }
-    page.start_clean(&keys_of(keys)).await?;
+    page.start_clean(&keys(page)?).await?;
 
-    let cache = new_cache(page.quietly(), keys);
     let mut ours = 0;
     for number in 0..WRITES {
-        let key = raced(keys, number);
+        let id: &[&str] = &[&raced(number)];
         let load = || async {
             let read = OLD.to_owned();
             // The row changes, and its entry is deleted, before what was read is stored.
-            cache.invalidate(&key).await.map(|()| Some(read))
+            cache.invalidate(id).await.map(|()| Some(read))
         };
-        cache.get_or_load(&key, load).await.map_err(told)?;
+        cache.get_or_load(id, load).await.map_err(failed)?;
         let new = || async { Ok::<_, Infallible>(Some(NEW.to_owned())) };
-        let served = cache.get_or_load(&key, new).await.map_err(told)?;
+        let served = cache.get_or_load(id, new).await.map_err(failed)?;
         ours += usize::from(served.as_deref() != Some(NEW));
     }
     let late = usize::try_from(cache.statistics().late).unwrap_or(usize::MAX);
     page.facts(
         Facts::new("A write comes between reading and storing", &["approach", "writes", "old price served"])
             .row(["GET, load, SET; DEL after a write".to_owned(), WRITES.to_string(), naive.to_string()])
-            .row(["store with the token".to_owned(), WRITES.to_string(), ours.to_string()]),
+            .row(["store only with the lease".to_owned(), WRITES.to_string(), ours.to_string()]),
     );
     page.check_eq(
         "the old price every time; or never, because every such load was refused",

@@ -10,55 +10,53 @@ use lab_connection::Connection;
 use lab_runner::table::Facts;
 use lab_runner::{LessonError, Outcome, Page};
 use redis::RedisResult;
-use storefront::Keys;
-use storefront::cache::CacheKey;
 use tokio::sync::Barrier;
 
-use super::{new_cache, told};
-use crate::names::known;
+use super::{failed, keys_of_cache, new_cache};
 
-/// How many want the same document in the same moment.
+/// How many want the same document in the same moment, and in how many processes.
 pub const CLIENTS: usize = 100;
+const PROCESSES: usize = 4;
 /// How many ids a crawler makes up, and how often it comes back.
 pub const UNKNOWN: usize = 30;
 pub const ROUNDS: usize = 10;
 
-fn hot(keys: &Keys) -> CacheKey {
-    keys.cached_product(&known("hot"))
+const HOT: &str = "hot";
+
+fn unknown(number: usize) -> String {
+    format!("unknown-{number}")
 }
 
-fn unknown(keys: &Keys, number: usize) -> CacheKey {
-    keys.cached_product(&known(&format!("unknown-{number}")))
+pub(super) fn keys(page: &Page) -> Result<Vec<String>, LessonError> {
+    keys_of_cache(page, (0..UNKNOWN).map(unknown).chain([HOT.to_owned()]))
 }
 
-pub(super) fn keys_of(keys: &Keys) -> Vec<String> {
-    let all = (0..UNKNOWN).map(|number| unknown(keys, number)).chain([hot(keys)]);
-    all.flat_map(|key| [key.value, key.load]).collect()
-}
-
-pub(super) async fn count(page: &Page, keys: &Keys) -> Outcome {
+pub(super) async fn count(page: &Page) -> Outcome {
     page.say(format!(
         "Break it: the entry of a hot product expires, and {CLIENTS} requests find nothing in the same moment. With GET, load, \
-         SET every one of them asks the database, which is the moment in which shops go down. Fix it: the first who misses \
-         takes the lock, the others ask again after pauses of 4 ms, 8, 16 and so on. If the loader dies its lock ends, and \
-         another takes over.",
+         SET each of them asks the database, and that is how shops go down. Fix it: the first client that misses gets the \
+         lease. The others of its process wait for its result, and the other processes ask again after pauses of 4 ms, 8, 16, \
+         and so on. The lease ends after two seconds unless the loader renews it, so if the loader dies, another takes over.",
     ));
-    let naive = stampede(page.quietly(), &hot(keys).value).await?;
-    page.start_clean(&keys_of(keys)).await?;
-    // The load below lasts as long as it takes the others to come.
-    let cache = new_cache(page.quietly(), keys).with_load_time(Duration::from_mins(10));
+    // Each process has a cache of its own; its clients share it. The load below lasts as long as it takes the others to come.
+    let caches: Vec<_> = (0..PROCESSES)
+        .map(|_| new_cache(page.quietly(), page).with_load_time(Duration::from_mins(10)))
+        .collect();
+    let key = caches[0].key(&[HOT]).map_err(failed)?;
+    let naive = stampede(page.quietly(), key.as_str()).await?;
+    page.start_clean(&keys(page)?).await?;
     let loads = Arc::new(AtomicUsize::new(0));
-    let waiting = cache.clone();
+    let waiting = || caches.iter().map(|cache| cache.statistics().waits).sum::<u64>();
     let load = || async {
         loads.fetch_add(1, Ordering::Relaxed);
         // The database takes its time: until everybody else waits.
-        while waiting.statistics().pauses < (CLIENTS - 1) as u64 {
+        while waiting() < (CLIENTS - 1) as u64 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         Ok::<_, Infallible>(Some("a mug".to_owned()))
     };
-    let key = hot(keys);
-    let found = try_join_all((0..CLIENTS).map(|_| cache.get_or_load(&key, load))).await.map_err(told)?;
+    let requests = (0..CLIENTS).map(|client| caches[client % PROCESSES].get_or_load(&[HOT], load));
+    let found = try_join_all(requests).await.map_err(failed)?;
     let ours = loads.load(Ordering::Relaxed);
     page.facts(
         Facts::new("A hot entry expires", &["approach", "requests", "loads"])
@@ -85,18 +83,18 @@ async fn stampede(redis: Connection, key: &str) -> RedisResult<usize> {
     Ok(loads.into_inner())
 }
 
-pub(super) async fn ask_for_nothing(page: &Page, keys: &Keys) -> Outcome {
+pub(super) async fn ask_for_nothing(page: &Page) -> Outcome {
     page.say(format!(
         "A crawler asks for {UNKNOWN} products that do not exist, {ROUNDS} times. A cache that stores only what was found misses \
-         every time. Store the nothing too, as null, for a shorter time: half a minute here.",
+         every time. Store that there is nothing, too, as null, for a shorter time: half a minute here.",
     ));
     let mut redis = page.quietly();
-    let cache = new_cache(page.quietly(), keys);
+    let cache = new_cache(page.quietly(), page);
     let (mut naive, mut ours) = (0, 0);
     for _ in 0..ROUNDS {
         for number in 0..UNKNOWN {
-            let key = unknown(keys, number);
-            let found: Option<String> = redis::cmd("GET").arg(&key.value).query_async(&mut redis).await?;
+            let key = cache.key(&[&unknown(number)]).map_err(failed)?;
+            let found: Option<String> = redis::cmd("GET").arg(key.as_str()).query_async(&mut redis).await?;
             naive += usize::from(found.is_none());
         }
     }
@@ -106,7 +104,7 @@ pub(super) async fn ask_for_nothing(page: &Page, keys: &Keys) -> Outcome {
                 ours += 1;
                 async { Ok::<Option<String>, Infallible>(None) }
             };
-            let found = cache.get_or_load(&unknown(keys, number), load).await.map_err(told)?;
+            let found = cache.get_or_load(&[&unknown(number)], load).await.map_err(failed)?;
             if found.is_some() {
                 return Err(LessonError::Check("there is no such product".into()));
             }

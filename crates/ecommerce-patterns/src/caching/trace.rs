@@ -1,18 +1,14 @@
 //! What happens over time: when entries expire, and how often the cache has the answer.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use lab_runner::table::Facts;
 use lab_runner::{LessonError, Outcome, Page};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use storefront::Keys;
-use storefront::cache::{Cache, CacheKey};
 
-use super::{loaded, new_cache, told};
-use crate::names::known;
+use super::{failed, keys_of_cache, loaded, new_cache};
 
 /// Entries that are stored in the same moment.
 pub const ENTRIES: usize = 500;
@@ -20,22 +16,22 @@ pub const ENTRIES: usize = 500;
 pub const PRODUCTS: usize = 500;
 const REQUESTS: [usize; 3] = [100, 500, 2_000];
 
-fn entry(keys: &Keys, number: usize) -> CacheKey {
-    keys.cached_product(&known(&format!("entry-{number}")))
+fn entry(number: usize) -> String {
+    format!("entry-{number}")
 }
 
-pub(super) fn keys_of(keys: &Keys) -> Vec<String> {
-    (0..ENTRIES).map(|number| entry(keys, number)).flat_map(|key| [key.value, key.load]).collect()
+pub(super) fn keys(page: &Page) -> Result<Vec<String>, LessonError> {
+    keys_of_cache(page, (0..ENTRIES).map(entry))
 }
 
-pub(super) async fn spread(page: &Page, keys: &Keys) -> Outcome {
+pub(super) async fn spread(page: &Page) -> Outcome {
     page.say(format!(
         "What is stored together expires together: after a deployment, an import, a restart, {ENTRIES} entries of ten minutes are \
          gone in the same second, and all their loads come in that second. A TTL that is shortened at random by up to a tenth \
          spreads them over a minute.",
     ));
-    let without = most_in_a_second(page, keys, 0.0).await?;
-    let with = most_in_a_second(page, keys, 0.1).await?;
+    let without = most_in_a_second(page, 0.0).await?;
+    let with = most_in_a_second(page, 0.1).await?;
     page.facts(
         Facts::new("Entries that expire in the same second", &["jitter", "entries", "most in one second"])
             .row(["none".to_owned(), ENTRIES.to_string(), without.to_string()])
@@ -47,31 +43,31 @@ pub(super) async fn spread(page: &Page, keys: &Keys) -> Outcome {
     )
 }
 
-async fn most_in_a_second(page: &Page, keys: &Keys, jitter: f64) -> Result<usize, LessonError> {
+async fn most_in_a_second(page: &Page, jitter: f64) -> Result<usize, LessonError> {
     let mut redis = page.quietly();
-    let cache = new_cache(page.quietly(), keys).with_jitter(jitter);
-    let all: Vec<CacheKey> = (0..ENTRIES).map(|number| entry(keys, number)).collect();
-    try_join_all(all.iter().map(|key| cache.put(key, Some(&1)))).await.map_err(told)?;
+    let cache = new_cache(page.quietly(), page).with_jitter(jitter);
+    let all: Vec<String> = (0..ENTRIES).map(entry).collect();
+    try_join_all(all.iter().map(async |id| cache.put(&[id], Some(&1)).await)).await.map_err(failed)?;
     let mut lives = redis::pipe();
-    for key in &all {
-        lives.cmd("PTTL").arg(&key.value);
+    for id in &all {
+        lives.cmd("PTTL").arg(cache.key(&[id]).map_err(failed)?.as_str());
     }
     let lives: Vec<u64> = lives.query_async(&mut redis).await?;
     let mut seconds: HashMap<u64, usize> = HashMap::new();
     for life in lives {
         *seconds.entry(life / 1000).or_default() += 1;
     }
-    page.start_clean(&keys_of(keys)).await?;
+    page.start_clean(&keys(page)?).await?;
     Ok(seconds.into_values().max().unwrap_or(0))
 }
 
-pub(super) async fn hit_rate(page: &Page, keys: &Keys) -> Outcome {
+pub(super) async fn hit_rate(page: &Page) -> Outcome {
     page.say(format!(
         "How much does a cache save? Requests for {PRODUCTS} products, of which the second is wanted half as often as the \
          first, the third a third as often, and so on (Zipf). A few products are most of the traffic, so the cache is soon \
          worth its memory. Measure it in your shop: a cache that is never hit only makes everything slower.",
     ));
-    let cache: Cache<_> = new_cache(page.quietly(), keys).with_ttl(Duration::from_mins(10));
+    let cache = new_cache(page.quietly(), page);
     let mut rng = StdRng::seed_from_u64(7);
     let sums: Vec<f64> = (1..=PRODUCTS)
         .scan(0.0, |sum, rank| {
@@ -85,16 +81,16 @@ pub(super) async fn hit_rate(page: &Page, keys: &Keys) -> Outcome {
     for until in REQUESTS {
         // Some at a time, as in a shop.
         while asked < until {
-            let wanted: Vec<CacheKey> = (asked..until.min(asked + 50))
+            let wanted: Vec<String> = (asked..until.min(asked + 50))
                 .map(|_| {
                     let drawn = rng.random::<f64>() * total;
-                    entry(keys, sums.partition_point(|sum| *sum <= drawn).min(PRODUCTS - 1))
+                    entry(sums.partition_point(|sum| *sum <= drawn).min(PRODUCTS - 1))
                 })
                 .collect();
             asked += wanted.len();
-            try_join_all(wanted.iter().map(|key| cache.get_or_load(key, || loaded(1))))
+            try_join_all(wanted.iter().map(async |id| cache.get_or_load(&[id], || loaded(1)).await))
                 .await
-                .map_err(told)?;
+                .map_err(failed)?;
         }
         let seen = cache.statistics();
         facts = facts.row([

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::names::known;
 use lab_connection::Connection;
 use lab_runner::table::Facts;
 use lab_runner::{LessonError, Outcome, Page};
@@ -10,36 +9,35 @@ use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ProtocolVersion, PushInfo, PushKind, RedisResult,
 };
-use storefront::Keys;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::keys_of_cache;
 
 /// How often the product is read; half of the way somebody changes it.
 pub const READS: usize = 200;
 const PATIENCE: Duration = Duration::from_secs(10);
 
-fn followed(keys: &Keys) -> String {
-    keys.cached_product(&known("followed")).value
+const FOLLOWED: &str = "followed";
+
+pub(super) fn keys(page: &Page) -> Result<Vec<String>, LessonError> {
+    keys_of_cache(page, [FOLLOWED.to_owned()])
 }
 
-pub(super) fn keys_of(keys: &Keys) -> [String; 1] {
-    [followed(keys)]
-}
-
-pub(super) async fn follow(page: &Page, keys: &Keys) -> Outcome {
+pub(super) async fn follow(page: &Page) -> Outcome {
     page.say(format!(
-        "What if even the round trip of a hit is too much? Keep the answer in the client. With a TTL alone it is old until \
-         then. With CLIENT TRACKING ON (RESP3) the server remembers what this connection has read and sends a message when it \
-         changes. {READS} reads of one product, which somebody changes after half of them:",
+        "What if even the round trip of a hit is too much? Keep the value in the client. With a TTL alone, it may be old until \
+         the TTL ends. With CLIENT TRACKING ON (RESP3), the server remembers what this connection has read and sends a message \
+         when it changes. {READS} reads of one product, which somebody changes after half of them:",
     ));
     if page.target().is_cluster() {
-        page.say("(Not on a cluster: each node would have to be followed on a connection of its own.)");
+        page.say("(Skipped on a cluster: each node would need a connection of its own.)");
         return Ok(());
     }
     if matches!(page.target().connection_info().addr(), ConnectionAddr::TcpTls { .. }) {
-        page.say("(Not over TLS: this part opens a plain connection of its own.)");
+        page.say("(Skipped over TLS: this part opens a plain connection of its own.)");
         return Ok(());
     }
-    let key = followed(keys);
+    let key = keys(page)?.swap_remove(0);
     let rows = [
         ("GET each time", Reader::new(page, &key, Memory::None).await?.read_all(&page.quietly()).await?),
         ("kept for a while", Reader::new(page, &key, Memory::Kept).await?.read_all(&page.quietly()).await?),

@@ -4,17 +4,16 @@ use futures_util::future::try_join_all;
 use lab_connection::{Connection, Target};
 use lab_runner::table::Facts;
 use lab_runner::{LessonError, Outcome, Page};
+use patterns::fixed_window::{FixedWindow, FixedWindowAlgorithm};
+use patterns::limit::Limit;
 use redis::AsyncTypedCommands;
-use storefront::limits::{Algorithm, Limit, Limiter, Window};
-use storefront::{ApiKey, Keys};
 use tokio::sync::Barrier;
 
-use super::{failed, refused};
-use crate::names::known;
+use super::{MINUTE, admit, key_of, limiter};
 
 /// Clients that ask together, and how many of them the limit allows.
 const CLIENTS: usize = 20;
-const MOST: u32 = 5;
+const QUOTA: u32 = 5;
 
 /// How a request is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,27 +37,21 @@ impl CountRequests {
         }
     }
 
-    fn caller(self) -> ApiKey {
+    fn caller(self) -> &'static str {
         match self {
-            Self::GetThenIncr => known("get-then-incr"),
-            Self::OneStep => known("one-step"),
+            Self::GetThenIncr => "get-then-incr",
+            Self::OneStep => "one-step",
         }
     }
 
     /// Lets so many clients ask together, and returns how many were admitted.
-    pub async fn crowd(
-        self,
-        target: &Target,
-        keys: &Keys,
-        clients: usize,
-        most: u32,
-    ) -> Result<usize, LessonError> {
+    pub async fn crowd(self, target: &Target, clients: usize, quota: u32) -> Result<usize, LessonError> {
         let together = Barrier::new(clients);
-        let limit = Limit::new(most, Window::minute()).map_err(|error| refused(&error))?;
         let connection = target.connection();
-        let limiter = Limiter::new(connection.clone(), keys.clone(), limit, Algorithm::FixedWindow)
-            .map_err(|error| refused(&error))?;
-        let requests = (0..clients).map(|_| self.ask(connection.clone(), &limiter, &together));
+        let limit = Limit::new("minute", quota, MINUTE);
+        let limiter = limiter::<_, FixedWindowAlgorithm>(connection.clone(), target.prefix(), limit)?;
+        let key = key_of(target.prefix(), self.caller(), "minute");
+        let requests = (0..clients).map(|_| self.ask(connection.clone(), &limiter, &key, &together));
         let admitted = try_join_all(requests.collect::<Vec<_>>()).await?;
         Ok(admitted.into_iter().filter(|admitted| *admitted).count())
     }
@@ -66,15 +59,13 @@ impl CountRequests {
     async fn ask(
         self,
         redis: Connection,
-        limiter: &Limiter<Connection>,
+        limiter: &FixedWindow<Connection>,
+        key: &str,
         together: &Barrier,
     ) -> Result<bool, LessonError> {
         match self {
-            Self::GetThenIncr => {
-                let key = limiter.key_of(&self.caller());
-                ask_then_count(redis, &key, limiter.limit().most(), together).await
-            }
-            Self::OneStep => Ok(limiter.admit(&self.caller()).await.map_err(failed)?.admitted),
+            Self::GetThenIncr => ask_then_count(redis, key, limiter.limits()[0].quota(), together).await,
+            Self::OneStep => Ok(admit(limiter, self.caller()).await?.admitted),
         }
     }
 }
@@ -82,12 +73,12 @@ impl CountRequests {
 async fn ask_then_count(
     mut redis: Connection,
     key: &str,
-    most: u32,
+    quota: u32,
     together: &Barrier,
 ) -> Result<bool, LessonError> {
     let count: u32 = redis.get(key).await?.and_then(|count| count.parse().ok()).unwrap_or(0);
     together.wait().await;
-    if count >= most {
+    if count >= quota {
         return Ok(false);
     }
     redis.incr(key, 1).await?;
@@ -95,24 +86,23 @@ async fn ask_then_count(
 }
 
 /// The keys that this part writes.
-pub(super) fn keys_of(keys: &Keys) -> Vec<String> {
-    CountRequests::ALL.map(|count| keys.rate_limit(&count.caller(), &Window::minute())).to_vec()
+pub(super) fn keys_of(target: &Target) -> Vec<String> {
+    CountRequests::ALL.map(|count| key_of(target.prefix(), count.caller(), "minute")).to_vec()
 }
 
-pub(super) async fn ask_together(page: &Page, keys: &Keys) -> Outcome {
+pub(super) async fn ask_together(page: &Page, target: &Target) -> Outcome {
     page.say(format!(
-        "How often may somebody call us? Break it: GET his counter, compare, and INCR if he is below his limit. {CLIENTS} \
-         requests arrive together where {MOST} are allowed, and all of them ask before any of them counts.",
+        "How often may somebody call us? Break it: GET the caller's counter, compare, and INCR if it is below the limit. {CLIENTS} \
+         requests arrive together where {QUOTA} are allowed, and all of them ask before any of them counts.",
     ));
     let mut facts = Facts::new("Asked together", &["approach", "limit", "admitted", "too many"]);
     let mut results = Vec::new();
     for count in CountRequests::ALL {
-        let admitted = count.crowd(page.target(), keys, CLIENTS, MOST).await?;
-        let too_many = admitted.saturating_sub(MOST as usize);
-        let limit = MOST as usize;
+        let admitted = count.crowd(target, CLIENTS, QUOTA).await?;
+        let too_many = admitted.saturating_sub(QUOTA as usize);
         facts = facts.row([
             count.label().to_owned(),
-            limit.to_string(),
+            QUOTA.to_string(),
             admitted.to_string(),
             too_many.to_string(),
         ]);
@@ -122,7 +112,7 @@ pub(super) async fn ask_together(page: &Page, keys: &Keys) -> Outcome {
     page.check_eq(
         "a limiter that looks first lets everybody in; one that looks and counts in one step lets five in",
         &results,
-        &vec![CLIENTS, MOST as usize],
+        &vec![CLIENTS, QUOTA as usize],
     )?;
-    page.start_clean(&keys_of(keys)).await
+    page.start_clean(&keys_of(target)).await
 }

@@ -3,14 +3,13 @@
 use lab_connection::Target;
 use lab_runner::table::Facts;
 use lab_runner::{LessonError, Outcome, Page};
+use patterns::fixed_window::FixedWindowAlgorithm;
+use patterns::limit::Limit;
 use redis::AsyncTypedCommands;
-use storefront::limits::{Algorithm, Limit, Limiter, Window};
-use storefront::{ApiKey, Keys};
 
-use super::{failed, refused};
-use crate::names::known;
+use super::{MINUTE, admit, key_of, limiter};
 
-/// Callers, each with a client that makes his first request; every fourth client dies after its first round trip.
+/// Callers, each with a client that makes their first request; every fourth client dies after its first round trip.
 const CALLERS: usize = 20;
 const DIES: usize = 4;
 
@@ -36,22 +35,23 @@ impl StartWindow {
         }
     }
 
-    fn caller(self, number: usize) -> ApiKey {
+    fn caller(self, number: usize) -> String {
         match self {
-            Self::IncrThenExpire => known(&format!("in-two-steps-{number}")),
-            Self::OneStep => known(&format!("in-one-step-{number}")),
+            Self::IncrThenExpire => format!("in-two-steps-{number}"),
+            Self::OneStep => format!("in-one-step-{number}"),
         }
     }
 
-    fn keys(self, keys: &Keys) -> Vec<String> {
-        (0..CALLERS).map(|number| keys.rate_limit(&self.caller(number), &Window::minute())).collect()
+    fn keys(self, target: &Target) -> Vec<String> {
+        (0..CALLERS).map(|number| key_of(target.prefix(), &self.caller(number), "minute")).collect()
     }
 
     /// Lets the clients work and die, and returns how many counters have no end.
-    pub async fn clients(self, target: &Target, keys: &Keys) -> Result<usize, LessonError> {
-        let limit = Limit::new(100, Window::minute()).map_err(|error| refused(&error))?;
-        for (number, key) in self.keys(keys).iter().enumerate() {
-            let mut redis = target.connection();
+    pub async fn clients(self, target: &Target) -> Result<usize, LessonError> {
+        let mut redis = target.connection();
+        let limit = Limit::new("minute", 100, MINUTE);
+        let limiter = limiter::<_, FixedWindowAlgorithm>(redis.clone(), target.prefix(), limit)?;
+        for (number, key) in self.keys(target).iter().enumerate() {
             let dies = number.is_multiple_of(DIES);
             match self {
                 Self::IncrThenExpire => {
@@ -62,14 +62,12 @@ impl StartWindow {
                 }
                 // Its first round trip is its only one, so dying after it comes too late to do harm.
                 Self::OneStep => {
-                    let limiter = Limiter::new(redis, keys.clone(), limit.clone(), Algorithm::FixedWindow)
-                        .map_err(|error| refused(&error))?;
-                    let _ = limiter.admit(&self.caller(number)).await.map_err(failed)?;
+                    let _ = admit(&limiter, &self.caller(number)).await?;
                 }
             }
         }
-        let (mut endless, mut redis) = (0, target.connection());
-        for key in self.keys(keys) {
+        let mut endless = 0;
+        for key in self.keys(target) {
             let ttl: i64 = redis::cmd("PTTL").arg(key).query_async(&mut redis).await?;
             endless += usize::from(ttl == -1);
         }
@@ -78,32 +76,32 @@ impl StartWindow {
 }
 
 /// The keys that this part writes.
-pub(super) fn keys_of(keys: &Keys) -> Vec<String> {
-    StartWindow::ALL.map(|start| start.keys(keys)).concat()
+pub(super) fn keys_of(target: &Target) -> Vec<String> {
+    StartWindow::ALL.map(|start| start.keys(target)).concat()
 }
 
-pub(super) async fn die_between(page: &Page, keys: &Keys) -> Outcome {
+pub(super) async fn die_between(page: &Page, target: &Target) -> Outcome {
     let mut redis = page.redis();
     page.say(
         "INCR by itself asks and counts in one step: it answers with the count. But the window needs an end, and often the \
-         client gives it one in a second step, if it was the first. So it looks when all goes well:",
+         client gives it one in a second step, if it was the first. When all goes well, that looks like this:",
     );
-    let key = keys.rate_limit(&StartWindow::IncrThenExpire.caller(0), &Window::minute());
+    let key = key_of(target.prefix(), &StartWindow::IncrThenExpire.caller(0), "minute");
     let count: u32 = redis::cmd("INCR").arg(&key).query_async(&mut redis).await?;
     let set = redis.expire(&key, 60).await?;
     page.check("the first one starts the window", count == 1 && set)?;
     page.start_clean(&[key]).await?;
     page.say(format!(
         "Break it: clients of {CALLERS} callers make a first request, and every {DIES}th of them is killed after its first \
-         round trip: between INCR and EXPIRE. Its counter has no end. Nobody notices, until months later that caller reaches \
-         the limit, and is refused for ever.",
+         round trip, between INCR and EXPIRE. Its counter has no end. Nobody notices until that caller reaches the limit, \
+         months later, and is refused forever.",
     ));
     let died = CALLERS / DIES;
     let mut facts =
         Facts::new("Clients that die", &["approach", "callers", "clients that died", "counters without end"]);
     let mut results = Vec::new();
     for start in StartWindow::ALL {
-        let endless = start.clients(page.target(), keys).await?;
+        let endless = start.clients(target).await?;
         let numbers = [CALLERS, died, endless].map(|number| number.to_string());
         facts = facts.row(std::iter::once(start.label().to_owned()).chain(numbers));
         results.push(endless);
@@ -114,5 +112,5 @@ pub(super) async fn die_between(page: &Page, keys: &Keys) -> Outcome {
         &results,
         &vec![died, 0],
     )?;
-    page.start_clean(&keys_of(keys)).await
+    page.start_clean(&keys_of(target)).await
 }

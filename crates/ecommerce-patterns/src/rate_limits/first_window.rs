@@ -1,88 +1,79 @@
 //! A fixed window, command by command.
 
-use lab_runner::{LessonError, Need, Outcome, Page};
+use lab_connection::Target;
+use lab_runner::{Need, Outcome, Page};
+use patterns::fixed_window::{self, FixedWindowAlgorithm};
+use patterns::limit::Limit;
 use redis::AsyncTypedCommands;
-use redis::aio::ConnectionLike;
-use storefront::limits::{Algorithm, Counting, Limit, Limiter, Window};
-use storefront::{ApiKey, Keys};
 
-use super::{failed, refused};
-use crate::names::known;
+use super::{MINUTE, admit, has_increx, key_of, limiter};
 
 /// The requests that the caller has in a minute.
-const MOST: u32 = 3;
+const QUOTA: u32 = 3;
 
 const INCREX: Need = Need { command: "INCREX", had_by: "Redis 8.8 or Valkey 9.2" };
 
 /// The caller of the seeds' key `rate_limit:api_key:minute`.
-pub(super) fn caller() -> ApiKey {
-    known("api_key")
-}
+pub(super) const CALLER: &str = "api_key";
 
-fn other_caller() -> ApiKey {
-    known("other_key")
-}
+const OTHER_CALLER: &str = "other_key";
 
 /// The keys that this part writes.
-pub(super) fn keys_of(keys: &Keys) -> Vec<String> {
-    [caller(), other_caller()].map(|caller| keys.rate_limit(&caller, &Window::minute())).to_vec()
+pub(super) fn keys_of(target: &Target) -> Vec<String> {
+    [CALLER, OTHER_CALLER].map(|caller| key_of(target.prefix(), caller, "minute")).to_vec()
 }
 
-fn limiter<C: ConnectionLike + Clone>(connection: C, keys: &Keys) -> Result<Limiter<C>, LessonError> {
-    Limit::new(MOST, Window::minute())
-        .and_then(|limit| Limiter::new(connection, keys.clone(), limit, Algorithm::FixedWindow))
-        .map_err(|error| refused(&error))
-}
-
-pub(super) async fn use_up(page: &Page, keys: &Keys) -> Outcome {
-    page.say(format!(
-        "So a limiter is one script: it reads the counter, refuses or counts, and the SET that makes the counter gives it its \
-         TTL. It answers with what remains. The window begins with the first request and ends with the key; nobody's clock but \
-         the server's has a say. Here somebody may ask {MOST} times a minute:",
-    ));
+pub(super) async fn use_up(page: &Page, target: &Target) -> Outcome {
+    page.say(
+        "So a limiter is one script. It reads the counters of all limits, refuses or counts, and the SET that makes a counter \
+         gives it its TTL. It answers with the count and what is left of the window. The window begins with the first request \
+         and ends with the key. Only the server's clock counts. This is the script:",
+    );
+    page.listing(fixed_window::scripts()[0].1.source());
     // The server learns the script, so that the page shows one command for each request.
-    let quiet = limiter(page.quietly(), keys)?;
-    let _ = quiet.admit(&other_caller()).await.map_err(failed)?;
-    page.start_clean(&keys_of(keys)).await?;
+    let limit = Limit::new("minute", QUOTA, MINUTE);
+    let quiet = limiter::<_, FixedWindowAlgorithm>(page.quietly(), target.prefix(), limit.clone())?;
+    let _ = admit(&quiet, CALLER).await?;
+    page.start_clean(&keys_of(target)).await?;
 
-    let traced = limiter(page.redis(), keys)?;
-    let mut admissions = Vec::new();
-    for _ in 0..=MOST {
-        admissions.push(traced.admit(&caller()).await.map_err(failed)?);
+    page.say(format!("Here somebody may ask {QUOTA} times a minute:"));
+    let traced = limiter::<_, FixedWindowAlgorithm>(page.redis(), target.prefix(), limit)?;
+    let mut decisions = Vec::new();
+    for _ in 0..=QUOTA {
+        decisions.push(admit(&traced, CALLER).await?);
     }
-    let remaining: Vec<u32> = admissions.iter().map(|admission| admission.remaining).collect();
+    let remaining: Vec<u32> = decisions.iter().map(|decision| decision.remaining).collect();
     page.check_eq("two more, one more, none, refused", &remaining, &vec![2, 1, 0, 0])?;
     page.say(
-        "The refusal says how many microseconds are left of the window. The header Retry-After takes whole seconds: divide, \
-         and round up. It has written nothing: who keeps knocking makes his wait no longer, and costs no replication.",
+        "The refusal says how many milliseconds are left of the window. The header Retry-After takes whole seconds: divide, \
+         and round up. The refusal has written nothing. A caller who keeps knocking makes the wait no longer, and costs no \
+         replication.",
     );
-    let told = admissions.last().is_some_and(|last| !last.admitted && last.retry_after.is_some());
+    let told = decisions.last().is_some_and(|last| !last.admitted && last.retry_after.is_some());
     page.check("the fourth is refused, and told how long to wait", told)?;
-    let key = keys.rate_limit(&caller(), &Window::minute());
+    let key = key_of(target.prefix(), CALLER, "minute");
     let mut redis = page.redis();
     let counted = redis.get(&key).await?;
     let left: i64 = redis::cmd("PTTL").arg(&key).query_async(&mut redis).await?;
     page.check("three were counted, and most of the minute is left", counted.as_deref() == Some("3"))?;
     page.check("the key ends with its window", (50_000..=60_000).contains(&left))?;
-    increx(page, keys).await
+    increx(page, target).await
 }
 
 /// The same in one command, where there is one.
-async fn increx(page: &Page, keys: &Keys) -> Outcome {
+async fn increx(page: &Page, target: &Target) -> Outcome {
     page.say(
-        "INCREX does the same in one command: INCREX key BYINT 1 UBOUND 3 PX 60000 ENX counts up to a bound, and gives a TTL to a key \
-         that has none. The limiter asks the server with COMMAND INFO and uses it where it can.",
+        "Newer servers can do it in one command, for a single limit: INCREX key BYINT 1 UBOUND 3 PX 60000 ENX counts up to a \
+         bound, and gives a TTL to a key that has none. COMMAND INFO tells whether this server has it.",
     );
-    let counting = Counting::of_server(&mut page.redis()).await?;
-    if counting == Counting::Script {
+    if !has_increx(&mut page.redis()).await? {
         page.skip(INCREX);
         return Ok(());
     }
-    let limiter = limiter(page.redis(), keys)?.with_counting(counting);
-    let admission = limiter.admit(&other_caller()).await.map_err(failed)?;
-    page.check(
-        "INCREX admits the first as the script does",
-        (admission.admitted, admission.remaining) == (true, MOST - 1),
-    )?;
-    page.start_clean(&[keys.rate_limit(&other_caller(), &Window::minute())]).await
+    let key = key_of(target.prefix(), OTHER_CALLER, "minute");
+    let mut increx = redis::cmd("INCREX");
+    increx.arg(&key).arg("BYINT").arg(1).arg("UBOUND").arg(QUOTA).arg("PX").arg(60_000).arg("ENX");
+    let [count, added]: [u32; 2] = increx.query_async(&mut page.redis()).await?;
+    page.check("INCREX admits the first as the script does", (count, added) == (1, 1))?;
+    page.start_clean(&[key]).await
 }

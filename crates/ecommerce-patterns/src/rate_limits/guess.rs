@@ -7,9 +7,8 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use lab_connection::{Connection, Target};
 use lab_runner::LessonError;
+use patterns::login_guard::{Attempt, Guarded, LoginGuard, LoginRules};
 use redis::AsyncTypedCommands;
-use storefront::Keys;
-use storefront::limits::{Attempt, LoginGuard, LoginRules};
 use tokio::sync::Barrier;
 
 use super::failed;
@@ -50,7 +49,7 @@ impl GuardLogin {
     }
 
     /// Lets so many guesses arrive together, and returns how many passwords were looked at.
-    pub async fn crowd(self, target: &Target, keys: &Keys, guesses: usize) -> Result<usize, LessonError> {
+    pub async fn crowd(self, target: &Target, guesses: usize) -> Result<usize, LessonError> {
         let together = Barrier::new(guesses);
         let connection = target.connection();
         // A pause that outlasts the crowd: a first one of a second might be over before the last guess arrives.
@@ -58,8 +57,8 @@ impl GuardLogin {
         let rules = LoginRules::new(FREE, pause, pause, Duration::from_hours(24))
             .map_err(|error| LessonError::Check(error.to_string()))?;
         let guard =
-            LoginGuard::new(connection.clone(), keys.clone()).with_rules(rules, LoginRules::OF_ACCOUNTS);
-        let all = (0..guesses).map(|_| self.guess(connection.clone(), keys, &guard, &together));
+            LoginGuard::new(connection.clone(), target.prefix()).with_rules(rules, LoginRules::OF_ACCOUNTS);
+        let all = (0..guesses).map(|_| self.guess(connection.clone(), &guard, &together));
         let looked_at = try_join_all(all.collect::<Vec<_>>()).await?;
         Ok(looked_at.into_iter().filter(|looked_at| *looked_at).count())
     }
@@ -68,12 +67,11 @@ impl GuardLogin {
     async fn guess(
         self,
         redis: Connection,
-        keys: &Keys,
         guard: &LoginGuard<Connection>,
         together: &Barrier,
     ) -> Result<bool, LessonError> {
         match self {
-            Self::CountAfterwards => self.count_afterwards(redis, keys, together).await,
+            Self::CountAfterwards => self.count_afterwards(redis, guard, together).await,
             Self::CountBefore => {
                 let attempt = guard.attempt(self.address(), None).await.map_err(failed)?;
                 Ok(matches!(attempt, Attempt::Allowed { .. }))
@@ -84,18 +82,19 @@ impl GuardLogin {
     async fn count_afterwards(
         self,
         mut redis: Connection,
-        keys: &Keys,
+        guard: &LoginGuard<Connection>,
         together: &Barrier,
     ) -> Result<bool, LessonError> {
-        let (failures, block) = (keys.failed_login(self.address()), keys.blocked_ip(self.address()));
+        let keys = guard.keys(Guarded::Address(self.address())).map_err(failed)?;
+        let (failures, block) = (keys.attempts, keys.published);
         let blocked = redis.exists(&block).await?;
         together.wait().await;
         if blocked {
             return Ok(false);
         }
         // The password is looked at here, and is wrong.
-        let failed: u32 = redis::cmd("INCR").arg(&failures).query_async(&mut redis).await?;
-        if failed >= FREE.get() {
+        let count: u32 = redis::cmd("INCR").arg(&failures).query_async(&mut redis).await?;
+        if count >= FREE.get() {
             redis.set_ex(&block, "1", 60).await?;
         }
         Ok(true)

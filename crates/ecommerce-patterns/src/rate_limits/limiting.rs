@@ -1,18 +1,25 @@
 //! Limiters, and the bare counting that they are compared with.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
-use crate::names::known;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use lab_runner::{Approach, Wire};
+use patterns::fixed_window::FixedWindowAlgorithm;
+use patterns::limit::{Algorithm, IfUnreachable, Limit, Limiter};
+use patterns::script::StoreError;
+use patterns::sliding_counter::SlidingCounterAlgorithm;
+use patterns::sliding_log::SlidingLogAlgorithm;
+use patterns::token_bucket::TokenBucketAlgorithm;
 use redis::{RedisError, RedisResult, Script};
-use storefront::limits::{Algorithm, Counting, Limit, Limiter, Window};
-use storefront::{ApiKey, Keys, StoreError};
+
+use super::key_of;
 
 /// So many requests are under way at a time.
 const AT_ONCE: usize = 50;
 /// More than there will be, so that all are admitted.
-const MOST: u32 = 10_000;
+const QUOTA: u32 = 10_000;
+const DAY: Duration = Duration::from_hours(24);
 
 static INCREMENT: LazyLock<Script> = LazyLock::new(|| Script::new("return redis.call('INCR', KEYS[1])"));
 
@@ -24,7 +31,9 @@ pub enum Limiting {
     /// The same in a script: what being a script costs by itself.
     IncrementInScript,
     /// A counter that ends with its window.
-    FixedWindow(Counting),
+    FixedWindow,
+    /// The same by a single command, where the server has it.
+    Increx,
     /// The time of each request.
     SlidingLog,
     /// Two weighted windows.
@@ -36,69 +45,79 @@ pub enum Limiting {
 impl Limiting {
     /// All, the floor first; that by INCREX where the server has it.
     #[must_use]
-    pub fn all(counting: Counting) -> Vec<Self> {
-        let increx = (counting == Counting::Increx).then_some(Self::FixedWindow(Counting::Increx));
-        [Self::Increment, Self::IncrementInScript, Self::FixedWindow(Counting::Script)]
+    pub fn all(increx: bool) -> Vec<Self> {
+        [Self::Increment, Self::IncrementInScript, Self::FixedWindow]
             .into_iter()
-            .chain(increx)
+            .chain(increx.then_some(Self::Increx))
             .chain([Self::SlidingLog, Self::SlidingCounter, Self::TokenBucket])
             .collect()
     }
 
+    /// Sends these requests, each of one caller, and returns how many were admitted.
+    async fn send<C: Wire>(self, requests: &Requests, connection: &C, number: usize) -> RedisResult<usize> {
+        match self {
+            Self::Increment | Self::IncrementInScript | Self::Increx => {
+                let keys = requests.keys();
+                let all = (0..number).map(|number| self.count(connection, &keys[number % keys.len()]));
+                admitted(all.collect()).await
+            }
+            Self::FixedWindow => limited::<FixedWindowAlgorithm, C>(requests, connection, number).await,
+            Self::SlidingLog => limited::<SlidingLogAlgorithm, C>(requests, connection, number).await,
+            Self::SlidingCounter => limited::<SlidingCounterAlgorithm, C>(requests, connection, number).await,
+            Self::TokenBucket => limited::<TokenBucketAlgorithm, C>(requests, connection, number).await,
+        }
+    }
+
     async fn count<C: Wire>(self, connection: &C, key: &str) -> RedisResult<bool> {
         let mut connection = connection.clone();
+        if self == Self::Increx {
+            let mut increx = redis::cmd("INCREX");
+            increx.arg(key).arg("BYINT").arg(1).arg("UBOUND").arg(QUOTA);
+            increx.arg("PX").arg(DAY.as_secs() * 1_000).arg("ENX");
+            let [_, added]: [u32; 2] = increx.query_async(&mut connection).await?;
+            return Ok(added == 1);
+        }
         let count: u32 = match self {
             Self::IncrementInScript => INCREMENT.key(key).invoke_async(&mut connection).await?,
             _ => redis::cmd("INCR").arg(key).query_async(&mut connection).await?,
         };
-        Ok(count <= MOST)
+        Ok(count <= QUOTA)
     }
+}
 
-    /// Its limiter; none limits what is only counted.
-    fn limiter<C: Wire>(self, requests: &Requests, connection: &C) -> RedisResult<Option<Limiter<C>>> {
-        let (algorithm, counting) = match self {
-            Self::Increment | Self::IncrementInScript => return Ok(None),
-            Self::FixedWindow(counting) => (Algorithm::FixedWindow, counting),
-            Self::SlidingLog => (Algorithm::SlidingLog, Counting::Script),
-            Self::SlidingCounter => (Algorithm::SlidingCounter, Counting::Script),
-            Self::TokenBucket => (Algorithm::TokenBucket { burst: MOST }, Counting::Script),
-        };
-        let limit = Limit::new(MOST, Window::day()).map_err(std::io::Error::other)?;
-        let limiter = Limiter::new(connection.clone(), requests.keys.clone(), limit, algorithm)
-            .map_err(std::io::Error::other)?;
-        Ok(Some(limiter.with_counting(counting)))
-    }
+async fn limited<A: Algorithm, C: Wire>(
+    requests: &Requests,
+    connection: &C,
+    number: usize,
+) -> RedisResult<usize> {
+    let limits = [Limit::new("day", QUOTA, DAY)];
+    let limiter = Limiter::<C, A>::new(connection.clone(), &requests.prefix, &limits, IfUnreachable::Refuse)
+        .map_err(std::io::Error::other)?;
+    let callers = &requests.callers;
+    let all = (0..number).map(|number| admit(&limiter, &callers[number % callers.len()]));
+    admitted(all.collect()).await
 }
 
 /// Requests of some callers, in turn.
 #[derive(Clone, Debug)]
 pub struct Requests {
-    keys: Keys,
-    callers: Vec<ApiKey>,
+    prefix: String,
+    callers: Vec<String>,
     number: usize,
 }
 
 impl Requests {
     /// So many callers, at least one, and so many requests of all of them together.
     #[must_use]
-    pub fn new(keys: &Keys, callers: usize, requests: usize) -> Self {
-        let callers = (0..callers.max(1)).map(|number| known(&format!("caller-{number}"))).collect();
-        Self { keys: keys.clone(), callers, number: requests }
+    pub fn new(prefix: &str, callers: usize, requests: usize) -> Self {
+        let callers = (0..callers.max(1)).map(|number| format!("caller-{number}")).collect();
+        Self { prefix: prefix.to_owned(), callers, number: requests }
     }
 
     /// Every key that any of the approaches writes.
     #[must_use]
     pub fn keys(&self) -> Vec<String> {
-        let (keys, day) = (&self.keys, &Window::day());
-        let of = |caller| {
-            [
-                keys.rate_limit(caller, day),
-                keys.rate_limit_log(caller, day),
-                keys.rate_limit_counter(caller, day),
-                keys.rate_limit_bucket(caller, day),
-            ]
-        };
-        self.callers.iter().flat_map(of).collect()
+        self.callers.iter().map(|caller| key_of(&self.prefix, caller, "day")).collect()
     }
 }
 
@@ -111,8 +130,8 @@ impl Approach for Limiting {
         match self {
             Self::Increment => "INCR, no limit",
             Self::IncrementInScript => "the same in a script",
-            Self::FixedWindow(Counting::Script) => "fixed window",
-            Self::FixedWindow(Counting::Increx) => "fixed window by INCREX",
+            Self::FixedWindow => "fixed window",
+            Self::Increx => "fixed window by INCREX",
             Self::SlidingLog => "sliding log",
             Self::SlidingCounter => "sliding counter",
             Self::TokenBucket => "token bucket",
@@ -125,38 +144,26 @@ impl Approach for Limiting {
     }
 
     async fn reset<C: Wire>(self, requests: &Requests, connection: &mut C) -> RedisResult<()> {
-        // The server learns the script before it counts.
-        match self.limiter(requests, connection)? {
-            Some(limiter) => admit(&limiter, &requests.callers[0]).await?,
-            None => self.count(connection, &requests.keys()[0]).await?,
-        };
         let mut unlink = redis::pipe();
         for key in requests.keys() {
             unlink.cmd("UNLINK").arg(key).ignore();
         }
+        unlink.exec_async(connection).await?;
+        // The server learns the script before it counts.
+        self.send(requests, connection, 1).await?;
         unlink.exec_async(connection).await
     }
 
     async fn run<C: Wire>(self, requests: &Requests, connection: &mut C) -> RedisResult<usize> {
-        let Some(limiter) = self.limiter(requests, connection)? else {
-            let keys: Vec<String> = requests
-                .callers
-                .iter()
-                .map(|caller| requests.keys.rate_limit(caller, &Window::day()))
-                .collect();
-            let all = (0..requests.number).map(|number| self.count(connection, &keys[number % keys.len()]));
-            return admitted(all.collect()).await;
-        };
-        let callers = &requests.callers;
-        let all = (0..requests.number).map(|number| admit(&limiter, &callers[number % callers.len()]));
-        admitted(all.collect()).await
+        self.send(requests, connection, requests.number).await
     }
 }
 
-async fn admit<C: Wire>(limiter: &Limiter<C>, caller: &ApiKey) -> RedisResult<bool> {
-    match limiter.admit(caller).await {
-        Ok(admission) => Ok(admission.admitted),
-        Err(error) => Err(of_store(error)),
+async fn admit<C: Wire, A: Algorithm>(limiter: &Limiter<C, A>, caller: &str) -> RedisResult<bool> {
+    let decision = limiter.admit(caller).await.map_err(of_store)?;
+    match decision.unreachable {
+        Some(error) => Err(error),
+        None => Ok(decision.admitted),
     }
 }
 

@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use futures_util::future::try_join;
+use lab_connection::Target;
 use lab_runner::table::Facts;
-use lab_runner::{Outcome, Page};
+use lab_runner::{LessonError, Outcome, Page};
+use patterns::login_guard::{self, Attempt, GuardKeys, Guarded, LoginGuard};
 use redis::AsyncTypedCommands;
-use storefront::Keys;
-use storefront::limits::{Attempt, LoginGuard};
 
 use super::failed;
 use super::guess::{self, GuardLogin};
@@ -24,16 +24,26 @@ const LAST: u32 = FREE + 8;
 pub(super) const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 7));
 
 /// The keys that this part writes.
-pub(super) fn keys_of(keys: &Keys) -> Vec<String> {
-    GuardLogin::ALL
-        .map(GuardLogin::address)
-        .into_iter()
-        .chain([ADDRESS])
-        .flat_map(|address| [keys.failed_login(address), keys.blocked_ip(address)])
-        .collect()
+pub(super) fn keys_of(target: &Target) -> Result<Vec<String>, LessonError> {
+    let mut keys = Vec::new();
+    for address in GuardLogin::ALL.map(GuardLogin::address).into_iter().chain([ADDRESS]) {
+        let GuardKeys { attempts, block, published } = keys_of_one(target, address)?;
+        keys.extend([attempts, block, published]);
+    }
+    Ok(keys)
 }
 
-pub(super) async fn guess_passwords(page: &Page, keys: &Keys) -> Outcome {
+/// The keys of the address that is left for Redis Insight.
+pub(super) fn keys_of_address(target: &Target) -> Result<GuardKeys, LessonError> {
+    keys_of_one(target, ADDRESS)
+}
+
+fn keys_of_one(target: &Target, address: IpAddr) -> Result<GuardKeys, LessonError> {
+    let guard = LoginGuard::new(target.connection(), target.prefix());
+    guard.keys(Guarded::Address(address)).map_err(failed)
+}
+
+pub(super) async fn guess_passwords(page: &Page, target: &Target) -> Outcome {
     page.say(format!(
         "A login is a request that may fail only so often. Break it: look whether the address is blocked, check the password, \
          and count the failure. {GUESSES} guesses arrive together where {FREE} may fail: all of them look before the first has \
@@ -44,7 +54,7 @@ pub(super) async fn guess_passwords(page: &Page, keys: &Keys) -> Outcome {
         Facts::new("Guessed together", &["attempts", "may fail", "passwords looked at", "too many"]);
     let mut results = Vec::new();
     for guard in GuardLogin::ALL {
-        let looked_at = guard.crowd(page.target(), keys, GUESSES).await?;
+        let looked_at = guard.crowd(target, GUESSES).await?;
         let numbers = [FREE as usize, looked_at, looked_at.saturating_sub(FREE as usize)];
         let numbers = numbers.map(|number| number.to_string());
         facts = facts.row(std::iter::once(guard.label().to_owned()).chain(numbers));
@@ -56,18 +66,25 @@ pub(super) async fn guess_passwords(page: &Page, keys: &Keys) -> Outcome {
         &results,
         &vec![GUESSES, FREE as usize],
     )?;
-    let others: Vec<String> =
-        keys_of(keys).into_iter().filter(|key| !key.contains(&ADDRESS.to_string())).collect();
-    page.start_clean(&others).await?;
-    one_after_the_other(page, keys).await
+    page.start_clean(&keys_of(target)?).await?;
+    one_after_the_other(page, target).await
 }
 
-async fn one_after_the_other(page: &Page, keys: &Keys) -> Outcome {
-    let (quiet, traced) =
-        (LoginGuard::new(page.quietly(), keys.clone()), LoginGuard::new(page.redis(), keys.clone()));
+async fn one_after_the_other(page: &Page, target: &Target) -> Outcome {
+    let prefix = target.prefix();
+    let (quiet, traced) = (LoginGuard::new(page.quietly(), prefix), LoginGuard::new(page.redis(), prefix));
+    let keys = keys_of_address(target)?;
+    // The server learns the scripts, so that the page shows one command for each step.
+    for _ in 0..FREE {
+        let _ = quiet.attempt(ADDRESS, None).await.map_err(failed)?;
+    }
+    quiet.unblock(Guarded::Address(ADDRESS)).await.map_err(failed)?;
+    page.say("This script takes an attempt:");
+    page.listing(login_guard::scripts()[0].1.source());
     page.say(
-        "One address, wrong every time. After the fifth failure it has to pause; here are the fifth attempt and the one that \
-         comes too early:",
+        "One address, wrong every time. After the fifth failure it has to pause. Here are the fifth attempt and the one that \
+         comes too early. The guard decides by keys in one slot, in one step. When a pause begins, two more steps publish it \
+         as blocked_ip, which a firewall can read:",
     );
     for _ in 1..FREE {
         let _ = quiet.attempt(ADDRESS, None).await.map_err(failed)?;
@@ -83,13 +100,13 @@ async fn one_after_the_other(page: &Page, keys: &Keys) -> Outcome {
     )?;
 
     page.say(
-        "Each further failure doubles the pause, up to a quarter of an hour. The lesson does not wait: it removes the block, as \
+        "Each further failure doubles the pause, up to a quarter of an hour. The lesson does not wait. It removes the block, as \
          the server does when the pause is over.",
     );
     let mut redis = page.quietly();
     let mut pauses = vec![second];
     for _ in FREE..LAST {
-        redis.unlink(keys.blocked_ip(ADDRESS)).await?;
+        redis.unlink(&keys.block).await?;
         if let Attempt::Allowed { pause, .. } = quiet.attempt(ADDRESS, None).await.map_err(failed)? {
             pauses.push(pause);
         }
@@ -102,14 +119,14 @@ async fn one_after_the_other(page: &Page, keys: &Keys) -> Outcome {
     page.facts(Facts::new("Pauses", &header).row(row));
     page.check_eq("twice as long each time", &seconds, &vec![1, 2, 4, 8, 16, 32, 64, 128, 256])?;
     let mut redis = page.redis();
-    let counted = redis.get(keys.failed_login(ADDRESS)).await?;
-    let left: i64 = redis::cmd("PTTL").arg(keys.blocked_ip(ADDRESS)).query_async(&mut redis).await?;
+    let counted = redis.get(&keys.attempts).await?;
+    let left: i64 = redis::cmd("PTTL").arg(&keys.published).query_async(&mut redis).await?;
     page.check("thirteen failures, and a pause of four minutes", counted.as_deref() == Some("13"))?;
     page.check("most of the pause is left", (240_000..=256_000).contains(&left))?;
     page.say(
-        "An address alone is not enough: a thousand addresses can try one account, and somebody with an account of his own \
-         resets his address by logging in between two guesses. Name the account too, and the guard counts both, the account \
-         by milder rules, since anybody can fail in somebody else's name.",
+        "An address alone is not enough. A thousand addresses can try one account, and somebody with an account of their own \
+         resets their address by logging in between two guesses. Name the account too, and the guard counts both. The rules \
+         for accounts are milder, since anybody can fail in somebody else's name.",
     );
     Ok(())
 }

@@ -2,29 +2,61 @@
 
 use std::time::Duration;
 
-use lab_connection::{Connection, own_keys};
+use lab_connection::{Connection, Target, own_keys};
 use lab_runner::table::{Facts, bytes};
 use lab_runner::{LessonError, Outcome, Page};
-use storefront::limits::{Algorithm, Limit, Limiter, RecordedTime, Window};
-use storefront::{ApiKey, Keys};
+use patterns::fixed_window::FixedWindowAlgorithm;
+use patterns::limit::{Algorithm, Limit};
+use patterns::sliding_counter::SlidingCounterAlgorithm;
+use patterns::sliding_log::SlidingLogAlgorithm;
+use patterns::token_bucket::TokenBucketAlgorithm;
 
-use super::{failed, refused};
-use crate::names::known;
+use super::recorded_clock::RecordedClock;
+use super::{MINUTE, admit, key_of, limiter};
 use crate::round_trips::RoundTrips;
 
 /// Requests that a caller may make in a minute.
-const MOST: u32 = 30;
-const MINUTE: u64 = 60_000;
+const QUOTA: u32 = 30;
 /// A full minute of the wall clock: 2023-11-14 22:14:00 UTC.
-const EPOCH: u64 = 1_700_000_040_000;
+const EPOCH_MS: u64 = 1_700_000_040_000;
+const MINUTE_MS: u64 = 60_000;
+const CALLER: &str = "replayed";
 
-const ALGORITHMS: [(&str, Algorithm); 5] = [
-    ("fixed window", Algorithm::FixedWindow),
-    ("sliding log", Algorithm::SlidingLog),
-    ("sliding counter", Algorithm::SlidingCounter),
-    ("token bucket of 30", Algorithm::TokenBucket { burst: 30 }),
-    ("token bucket of 10", Algorithm::TokenBucket { burst: 10 }),
-];
+/// A limiter through which the traffic goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replayed {
+    /// A counter that ends with its window.
+    FixedWindow,
+    /// The time of each request.
+    SlidingLog,
+    /// Two weighted windows.
+    SlidingCounter,
+    /// GCRA.
+    TokenBucket {
+        /// How many tokens the bucket holds.
+        burst: u32,
+    },
+}
+
+impl Replayed {
+    /// All, in the order of the table.
+    pub const ALL: [Self; 5] = [
+        Self::FixedWindow,
+        Self::SlidingLog,
+        Self::SlidingCounter,
+        Self::TokenBucket { burst: QUOTA },
+        Self::TokenBucket { burst: 10 },
+    ];
+
+    fn label(self) -> String {
+        match self {
+            Self::FixedWindow => "fixed window".to_owned(),
+            Self::SlidingLog => "sliding log".to_owned(),
+            Self::SlidingCounter => "sliding counter".to_owned(),
+            Self::TokenBucket { burst } => format!("token bucket of {burst}"),
+        }
+    }
+}
 
 /// When requests come: milliseconds, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,11 +72,11 @@ impl Traffic {
         let times = steady(2_000, 40_000, 10_000)
             .chain(burst(58_000, 40))
             .chain(burst(62_500, 40))
-            .chain(steady(2 * MINUTE, 4 * MINUTE, 1_500))
+            .chain(steady(2 * MINUTE_MS, 4 * MINUTE_MS, 1_500))
             // The fifth minute is idle.
-            .chain(burst(6 * MINUTE - 2_000, 40))
-            .chain(burst(6 * MINUTE, 40))
-            .chain(steady(6 * MINUTE + 10_000, 7 * MINUTE, 2_500));
+            .chain(burst(6 * MINUTE_MS - 2_000, 40))
+            .chain(burst(6 * MINUTE_MS, 40))
+            .chain(steady(6 * MINUTE_MS + 10_000, 7 * MINUTE_MS, 2_500));
         Self(times.collect())
     }
 
@@ -71,35 +103,34 @@ pub struct Measure {
 }
 
 impl Measure {
-    /// Sends the traffic of one caller through a limiter of 30 a minute, on recorded time.
-    pub async fn of(
-        traffic: &Traffic,
-        algorithm: Algorithm,
-        keys: &Keys,
-        mut redis: Connection,
-    ) -> Result<Self, LessonError> {
-        let time = RecordedTime::default();
-        let limit = Limit::new(MOST, Window::minute()).map_err(|error| refused(&error))?;
-        let trips = RoundTrips::default();
-        let limiter = Limiter::new(trips.counted(redis.clone()), keys.clone(), limit, algorithm)
-            .map_err(|error| refused(&error))?
-            .on_recorded_time(time.clone());
-        // The server learns the script, by a request that nobody remembers.
-        let _ = limiter.admit(&caller()).await.map_err(failed)?;
-        own_keys::unlink(&mut redis, &keys_of(keys)).await?;
-        trips.take();
+    /// Sends the traffic of one caller through a limiter of 30 a minute, at the recorded time.
+    pub async fn of(traffic: &Traffic, limiter: Replayed, target: &Target) -> Result<Self, LessonError> {
+        match limiter {
+            Replayed::FixedWindow => Self::by::<FixedWindowAlgorithm>(traffic, QUOTA, target).await,
+            Replayed::SlidingLog => Self::by::<SlidingLogAlgorithm>(traffic, QUOTA, target).await,
+            Replayed::SlidingCounter => Self::by::<SlidingCounterAlgorithm>(traffic, QUOTA, target).await,
+            Replayed::TokenBucket { burst } => Self::by::<TokenBucketAlgorithm>(traffic, burst, target).await,
+        }
+    }
+
+    async fn by<A: Algorithm>(traffic: &Traffic, burst: u32, target: &Target) -> Result<Self, LessonError> {
+        let (mut redis, trips): (Connection, _) = (target.connection(), RoundTrips::default());
+        own_keys::unlink(&mut redis, &keys_of(target)).await?;
+        let clock = RecordedClock::new(trips.counted(redis.clone()), A::decide());
+        let limit = Limit::new("minute", QUOTA, MINUTE).with_burst(burst);
+        let limiter = limiter::<_, A>(clock.clone(), target.prefix(), limit)?;
         let mut admitted = Vec::new();
         for at in &traffic.0 {
-            time.set(Duration::from_millis(EPOCH + at));
-            if limiter.admit(&caller()).await.map_err(failed)?.admitted {
+            clock.set(Duration::from_millis(EPOCH_MS + at));
+            if admit(&limiter, CALLER).await?.admitted {
                 admitted.push(*at);
             }
         }
-        let used = redis::cmd("MEMORY").arg("USAGE").arg(limiter.key_of(&caller())).to_owned();
+        let used = redis::cmd("MEMORY").arg("USAGE").arg(keys_of(target)).to_owned();
         Ok(Self {
             admitted: admitted.len(),
-            worst_minute: worst(&admitted, MINUTE),
-            worst_six_seconds: worst(&admitted, MINUTE / 10),
+            worst_minute: worst(&admitted, MINUTE_MS),
+            worst_six_seconds: worst(&admitted, MINUTE_MS / 10),
             bytes: used.query_async::<Option<usize>>(&mut redis).await?.unwrap_or(0),
             round_trips: trips.take(),
         })
@@ -112,54 +143,42 @@ fn worst(times: &[u64], stretch: u64) -> usize {
     (0..times.len()).map(from).max().unwrap_or(0)
 }
 
-fn caller() -> ApiKey {
-    known("replayed")
-}
-
 /// The keys that this part writes.
-pub(super) fn keys_of(keys: &Keys) -> Vec<String> {
-    let name_of = [
-        Keys::rate_limit,
-        Keys::rate_limit_log,
-        Keys::rate_limit_counter,
-        Keys::rate_limit_bucket,
-        Keys::rate_limit_recorded,
-    ];
-    name_of.map(|name| name(keys, &caller(), &Window::minute())).to_vec()
+pub(super) fn keys_of(target: &Target) -> Vec<String> {
+    vec![key_of(target.prefix(), CALLER, "minute")]
 }
 
-pub(super) async fn through_all(page: &Page, keys: &Keys) -> Outcome {
+pub(super) async fn through_all(page: &Page, target: &Target) -> Outcome {
     let traffic = Traffic::at_window_edges();
     page.say(format!(
-        "A fixed window forgets everything at its end: the whole limit just before, and the whole limit just after. Others \
+        "A fixed window forgets everything when it ends: the whole limit just before, and the whole limit just after. Others \
          remember more. A sliding log keeps the time of each request until it is a window old. A sliding counter keeps two \
-         numbers, and counts the window before by the part of it that a window ending now would cover. A token bucket holds \
-         so many tokens, each request takes one, and they come back one by one; it needs to remember only when it is full \
-         again. The same {} requests of seven minutes go through each, with {MOST} a minute allowed. Nobody waits seven \
-         minutes for that: the scripts are given the recorded time of each request in place of the server's, and are the \
-         same otherwise.",
+         counts, and weights the window before by the part of it that a window ending now would cover. A token bucket holds \
+         so many tokens. Each request takes one, and they come back one by one. It only needs to remember when it is full \
+         again. The same {} requests of seven minutes go through each, with {QUOTA} a minute allowed. You need not wait seven \
+         minutes: a few lines before each script answer TIME with the recorded time of each request, and let keys expire by \
+         it. The scripts stay as they are.",
         traffic.requests(),
     ));
     let header = ["limiter", "admitted", "worst minute", "worst 6 s", "kept", "trips"];
     let mut facts = Facts::new("The same traffic", &header);
     let mut measured = Vec::new();
-    for (label, algorithm) in ALGORITHMS {
-        page.start_clean(&keys_of(keys)).await?;
-        let measure = Measure::of(&traffic, algorithm, keys, page.quietly()).await?;
+    for limiter in Replayed::ALL {
+        let measure = Measure::of(&traffic, limiter, target).await?;
         let numbers = [measure.admitted, measure.worst_minute, measure.worst_six_seconds];
-        let cells = std::iter::once(label.to_owned())
+        let cells = std::iter::once(limiter.label())
             .chain(numbers.map(|number| number.to_string()))
             .chain([bytes(measure.bytes), measure.round_trips.to_string()]);
         facts = facts.row(cells);
         measured.push(measure);
     }
     page.facts(facts);
-    page.start_clean(&keys_of(keys)).await?;
+    page.start_clean(&keys_of(target)).await?;
     check(page, traffic.requests(), &measured)
 }
 
 fn check(page: &Page, requests: usize, measured: &[Measure]) -> Outcome {
-    let most = MOST as usize;
+    let most = QUOTA as usize;
     let [fixed, log, counter, large, small] = measured else {
         return Err(LessonError::Check("five limiters were measured".to_owned()));
     };
@@ -190,9 +209,9 @@ fn check(page: &Page, requests: usize, measured: &[Measure]) -> Outcome {
             && minutes[4] < 10 + most,
     )?;
     page.say(
-        "The worst minute tells what a backend must bear over time, the worst six seconds what hits it at once. The log is the \
-         only one that keeps its word for every minute, and pays with an entry for each request. The sliding counter takes \
-         the requests of the window before for evenly spread; they were not. A small bucket makes the traffic smooth.",
+        "The worst minute is what a backend must bear over time, the worst six seconds what hits it at once. Only the log keeps \
+         the limit in every minute, and it pays with an entry for each request. The sliding counter assumes that the requests \
+         of the window before were spread evenly; they were not. A small bucket makes the traffic smooth.",
     );
     Ok(())
 }

@@ -1,13 +1,11 @@
-//! What a purchase costs, compared with the cheapest thing one can ask for.
+//! What a purchase costs, compared with the cheapest thing to ask for.
 
-use lab_runner::{Approach, Comparison, Outcome, Page, Wire};
+use lab_runner::{Approach, Comparison, LessonError, Outcome, Page, Wire};
+use patterns::flash_sale::{FlashSale, MAX_CAP, Plan, Purchase};
 use redis::{RedisError, RedisResult};
-use storefront::flash_sale::{FlashSale, FlashSaleKeys, NewSale, Purchase};
-use storefront::{Keys, Quantity};
 
-use super::product;
+use super::{PRODUCT, SALE, unexpected};
 use crate::at_once::at_once;
-use crate::names::known;
 
 /// How many operations are under way at a time, over one connection.
 const AT_A_TIME: usize = 50;
@@ -20,7 +18,7 @@ pub enum BuyAtOnce {
     Incr,
     /// HMGET, HGET, then HINCRBY twice: two steps, wrong in a rush.
     InTwoSteps,
-    /// The storefront's script.
+    /// The script of [`FlashSale::buy`].
     Script,
 }
 
@@ -32,15 +30,20 @@ impl BuyAtOnce {
 /// So many customers who buy one unit each, in a sale with enough for all.
 #[derive(Clone, Debug)]
 pub struct Purchases {
-    keys: Keys,
+    prefix: String,
     count: usize,
 }
 
 impl Purchases {
-    /// `count` purchases in a sale under `keys`, which is opened anew for each run.
+    /// `count` purchases in a sale under `prefix`, which is opened again for each run.
     #[must_use]
-    pub fn new(keys: Keys, count: usize) -> Self {
-        Self { keys, count }
+    pub fn new(prefix: &str, count: usize) -> Self {
+        Self { prefix: prefix.to_owned(), count }
+    }
+
+    /// The counter of the floor.
+    fn counter(&self) -> String {
+        format!("{}stock:{PRODUCT}", self.prefix)
     }
 }
 
@@ -63,39 +66,35 @@ impl Approach for BuyAtOnce {
     }
 
     async fn reset<C: Wire>(self, purchases: &Purchases, connection: &mut C) -> RedisResult<()> {
-        let keys = purchases.keys.flash_sale();
-        redis::cmd("UNLINK").arg(&keys.all()).exec_async(connection).await?;
-        redis::cmd("UNLINK").arg(purchases.keys.stock(&product())).exec_async(connection).await?;
-        let sales = FlashSale::new(connection.clone(), purchases.keys.clone());
+        redis::cmd("UNLINK").arg(purchases.counter()).exec_async(connection).await?;
+        let sales = FlashSale::new(connection.clone(), &purchases.prefix);
+        sales.close(SALE).await.map_err(failed)?;
         let now = sales.now().await.map_err(failed)?;
-        let sale = NewSale {
+        let plan = Plan {
             name: "Compared".into(),
-            product: product(),
+            product: PRODUCT.into(),
             starts: now,
             ends: now + 3_600_000,
             units: u32::MAX,
-            cap: Quantity::MAX,
+            cap: MAX_CAP,
             places: 0,
         };
-        sales.open(&sale).await.map_err(failed)
+        sales.open(SALE, &plan).await.map_err(failed)
     }
 
     async fn run<C: Wire>(self, purchases: &Purchases, connection: &mut C) -> RedisResult<usize> {
-        let Purchases { keys, count } = purchases;
+        let count = purchases.count;
+        let sales = FlashSale::new(connection.clone(), &purchases.prefix);
+        let [sale, bought, _] = sales.keys(SALE).map_err(failed)?;
         let bought = match self {
             Self::Incr => {
-                at_once(AT_A_TIME, *count, |_| incr(keys.stock(&product()), connection.clone())).await?
+                at_once(AT_A_TIME, count, |_| incr(purchases.counter(), connection.clone())).await?
             }
             Self::InTwoSteps => {
-                at_once(AT_A_TIME, *count, |number| {
-                    in_two_steps(keys.flash_sale(), number, connection.clone())
-                })
-                .await?
+                at_once(AT_A_TIME, count, |number| in_two_steps([&sale, &bought], number, connection.clone()))
+                    .await?
             }
-            Self::Script => {
-                let sales = FlashSale::new(connection.clone(), keys.clone());
-                at_once(AT_A_TIME, *count, |number| by_script(sales.clone(), number)).await?
-            }
+            Self::Script => at_once(AT_A_TIME, count, |number| by_script(sales.clone(), number)).await?,
         };
         Ok(bought.into_iter().filter(|bought| *bought).count())
     }
@@ -107,23 +106,22 @@ async fn incr<C: Wire>(counter: String, mut redis: C) -> RedisResult<bool> {
 }
 
 async fn by_script<C: Wire>(sales: FlashSale<C>, number: usize) -> RedisResult<bool> {
-    let (customer, order) = (known(&format!("user{number}")), known("order-1"));
-    let purchase = sales.buy(&customer, Quantity::ONE, &order).await.map_err(failed)?;
+    let purchase = sales.buy(SALE, &format!("user{number}"), 1, "order-1").await.map_err(failed)?;
     Ok(matches!(purchase, Purchase::Bought(_)))
 }
 
 /// The fewest commands that look and then write: both halves are a pipeline.
-async fn in_two_steps<C: Wire>(keys: FlashSaleKeys, number: usize, mut redis: C) -> RedisResult<bool> {
+async fn in_two_steps<C: Wire>([sale, bought]: [&str; 2], number: usize, mut redis: C) -> RedisResult<bool> {
     let customer = format!("user{number}");
     let mut look = redis::pipe();
-    look.cmd("HGET").arg(&keys.sale).arg("left").cmd("HGET").arg(&keys.bought).arg(&customer);
+    look.cmd("HGET").arg(sale).arg("left").cmd("HGET").arg(bought).arg(&customer);
     let (left, have): (u64, Option<u64>) = look.query_async(&mut redis).await?;
-    if left < 1 || have.unwrap_or_default() >= u64::from(Quantity::MAX.get()) {
+    if left < 1 || have.unwrap_or_default() >= u64::from(MAX_CAP) {
         return Ok(false);
     }
     let mut write = redis::pipe();
-    write.cmd("HINCRBY").arg(&keys.sale).arg("left").arg(-1);
-    write.cmd("HINCRBY").arg(&keys.bought).arg(&customer).arg(1);
+    write.cmd("HINCRBY").arg(sale).arg("left").arg(-1);
+    write.cmd("HINCRBY").arg(bought).arg(&customer).arg(1);
     write.exec_async(&mut redis).await?;
     Ok(true)
 }
@@ -132,12 +130,21 @@ fn failed(error: impl std::fmt::Display) -> RedisError {
     RedisError::from(std::io::Error::other(error.to_string()))
 }
 
-pub(super) async fn compare(page: &Page, keys: &Keys) -> Outcome {
+/// The keys that the comparison leaves.
+pub(super) fn keys_of(prefix: &str) -> Result<Vec<String>, LessonError> {
+    let key = |name: &str, id: &str| patterns::key::Key::new(prefix, name, &[id]).map_err(unexpected);
+    let sale = key("flash_sale", SALE)?;
+    let counter = key("stock", PRODUCT)?;
+    let companions = ["bought", "waitlist"].map(|name| sale.companion(name));
+    Ok([vec![sale.as_str().to_owned(), counter.as_str().to_owned()], companions.to_vec()].concat())
+}
+
+pub(super) async fn compare(page: &Page, prefix: &str) -> Outcome {
     page.say(format!(
         "Does that cost much? {PURCHASES} purchases, {AT_A_TIME} at a time over one connection, in a sale with enough for all, so \
          that looking first does no damage. The floor is as many INCR: a round trip that decides nothing.",
     ));
-    let purchases = Purchases::new(keys.clone(), PURCHASES);
+    let purchases = Purchases::new(prefix, PURCHASES);
     page.compare(Comparison {
         title: "Buying in a flash sale",
         approaches: &BuyAtOnce::ALL,
@@ -145,10 +152,9 @@ pub(super) async fn compare(page: &Page, keys: &Keys) -> Outcome {
     })
     .await?;
     page.say(
-        "The script is far from the floor: beside its one round trip the server runs five commands in Lua for each purchase. \
-         On one machine round trips are nearly free, so there even two of them can be as fast; over a network each of them \
-         costs more than the script. And only the script is right. At the doors of a sale, tens of thousands of purchases in \
-         a second are more than most shops need.",
+        "The script is far from the floor: in its one round trip, the server runs six commands in Lua for each purchase. On \
+         one machine, round trips are nearly free, so even two of them can be as fast. Over a network, each of them costs more \
+         than the script. And only the script is right. Tens of thousands of purchases a second are more than most shops need.",
     );
     Ok(())
 }

@@ -1,21 +1,20 @@
-//! The stock of a product, live, to three who watch it.
+//! The stock of a product, live, on three screens.
 
 use lab_connection::Target;
 use lab_runner::table::Facts;
 use lab_runner::{LessonError, Outcome, Page};
+use patterns::stock_feed::{Hearing, StockFeed, StockUpdate, StockView};
 use redis::AsyncTypedCommands;
 use redis::aio::PubSub;
-use storefront::stock_feed::{Heard, StockFeed, StockUpdate, StockView};
-use storefront::{Keys, Sku};
 
-use super::{next_message, product, unexpected};
+use super::{PRODUCT, next_message, unexpected};
 
-/// Changes of the stock; the third watcher is away for the last of them.
+/// Changes of the stock; the third screen is away for the last of them.
 pub const CHANGES: u32 = 20;
 /// How many of them come while the third is away.
 pub const MISSED: u32 = 8;
 
-/// Somebody who watches, with a view and with what he would show if he just believed the last message.
+/// A screen, with a view, and with what it would show if it just believed the last message.
 struct Watcher {
     name: &'static str,
     messages: PubSub,
@@ -26,9 +25,9 @@ struct Watcher {
 }
 
 impl Watcher {
-    async fn new(name: &'static str, target: &Target, channel: &str, sku: Sku) -> Result<Self, LessonError> {
+    async fn new(name: &'static str, target: &Target, channel: &str) -> Result<Self, LessonError> {
         let messages = subscription(target, channel).await?;
-        Ok(Self { name, messages, view: StockView::new(sku), heard: 0, last: 0, snapshots: 0 })
+        Ok(Self { name, messages, view: StockView::new(PRODUCT), heard: 0, last: 0, snapshots: 0 })
     }
 
     /// Hears of so many changes.
@@ -38,7 +37,7 @@ impl Watcher {
         while self.heard < until {
             let update = StockUpdate::parse(&next_message(&mut messages).await?).map_err(unexpected)?;
             // From one node of a cluster to the next, a message may come after a subscription that followed it.
-            if self.view.hear(&update) != Heard::Old {
+            if self.view.hear(&update) != Hearing::Old {
                 self.heard += 1;
                 self.last = update.level;
             }
@@ -52,7 +51,7 @@ impl Watcher {
         C: redis::aio::ConnectionLike + Clone,
     {
         if self.view.wants_snapshot() {
-            self.view.read(feed.snapshot(&product()).await.map_err(unexpected)?);
+            self.view.read(feed.snapshot(PRODUCT).await.map_err(unexpected)?);
             self.snapshots += 1;
         }
         Ok(())
@@ -65,26 +64,26 @@ async fn subscription(target: &Target, channel: &str) -> Result<PubSub, LessonEr
     Ok(messages)
 }
 
-pub(super) async fn teach(page: &Page, keys: &Keys) -> Outcome {
-    let quiet = StockFeed::new(page.quietly(), keys.clone());
-    let (sku, channel) = (product(), quiet.channel(&product()));
+pub(super) async fn teach(page: &Page) -> Outcome {
+    let quiet = StockFeed::new(page.quietly(), page.prefix());
+    let channel = quiet.channel(PRODUCT).map_err(unexpected)?;
     page.say(format!(
         "Three screens show a product's stock while it changes {CHANGES} times. The third loses its connection before the last \
-         {MISSED}. Each change is one script: it sets the level, numbers the change and publishes it. A screen subscribes \
-         first, and then reads where things stand: what is older is dropped, what is newer follows, and nothing is missed in \
-         between. A gap in the numbers, or a lost connection, makes it read again.",
+         {MISSED}. Each change is one script: it sets the level, numbers the change, and publishes it with the number before. A \
+         screen subscribes first and then reads the present, so it misses nothing in between. When a message does not follow \
+         what it shows, or when its connection is lost, it reads again.",
     ));
-    quiet.set(&sku, 2 * CHANGES).await.map_err(unexpected)?;
+    quiet.set(PRODUCT, 2 * CHANGES).await.map_err(unexpected)?;
     let mut watchers = Vec::new();
     for name in ["first", "second", "third"] {
-        let mut watcher = Watcher::new(name, page.target(), &channel, sku.clone()).await?;
+        let mut watcher = Watcher::new(name, page.target(), &channel).await?;
         watcher.read(&quiet).await?;
         watchers.push(watcher);
     }
 
     let stays = CHANGES - MISSED;
     for change in 1..=stays {
-        quiet.set(&sku, 2 * CHANGES - change).await.map_err(unexpected)?;
+        quiet.set(PRODUCT, 2 * CHANGES - change).await.map_err(unexpected)?;
     }
     for watcher in &mut watchers {
         watcher.hear(stays).await?;
@@ -92,9 +91,9 @@ pub(super) async fn teach(page: &Page, keys: &Keys) -> Outcome {
     let Some(third) = watchers.pop() else { return Ok(()) };
     let Watcher { name, messages, mut view, heard, last, snapshots } = third;
     drop(messages);
-    view.disconnected();
+    view.refresh();
     for change in stays + 1..=CHANGES {
-        quiet.set(&sku, 2 * CHANGES - change).await.map_err(unexpected)?;
+        quiet.set(PRODUCT, 2 * CHANGES - change).await.map_err(unexpected)?;
     }
     for watcher in &mut watchers {
         watcher.hear(MISSED).await?;
@@ -102,7 +101,7 @@ pub(super) async fn teach(page: &Page, keys: &Keys) -> Outcome {
     page.say("The third is back: it subscribes, and reads, because its view wants a snapshot.");
     let messages = subscription(page.target(), &channel).await?;
     let mut third = Watcher { name, messages, view, heard, last, snapshots };
-    third.read(&StockFeed::new(page.redis(), keys.clone())).await?;
+    third.read(&StockFeed::new(page.redis(), page.prefix())).await?;
     watchers.push(third);
 
     let header = ["screen", "messages", "missed", "snapshots", "by the last message", "by its view"];
@@ -117,25 +116,26 @@ pub(super) async fn teach(page: &Page, keys: &Keys) -> Outcome {
     let by_message: Vec<u32> = watchers.iter().map(|watcher| watcher.last).collect();
     let by_view: Vec<Option<u32>> = watchers.iter().map(|watcher| watcher.view.level()).collect();
     page.check_eq(
-        "who believes the last message shows what is long sold",
+        "a screen that believes the last message shows what is long sold",
         &by_message,
         &vec![CHANGES, CHANGES, CHANGES + MISSED],
     )?;
     page.check_eq("all views are right", &by_view, &vec![Some(CHANGES); 3])?;
-    one_more(page, keys).await
+    one_more(page).await
 }
 
 /// What goes over the wire: the level with its number, and a message that looks the same.
-async fn one_more(page: &Page, keys: &Keys) -> Outcome {
+async fn one_more(page: &Page) -> Outcome {
     let mut redis = page.redis();
-    let feed = StockFeed::new(redis.clone(), keys.clone());
+    let feed = StockFeed::new(redis.clone(), page.prefix());
+    let channel = feed.channel(PRODUCT).map_err(unexpected)?;
     page.say(
         "One more change, as the server sees it. The number of the change is in the Hash and in the message:",
     );
-    let mut subscription = subscription(page.target(), &feed.channel(&product())).await?;
+    let mut subscription = subscription(page.target(), &channel).await?;
     let mut messages = subscription.on_message();
-    let set = feed.set(&product(), 7).await.map_err(unexpected)?;
-    let stored = redis.hgetall(keys.stock(&product())).await?;
+    let set = feed.set(PRODUCT, 7).await.map_err(unexpected)?;
+    let stored = redis.hgetall(feed.key(PRODUCT).map_err(unexpected)?.as_str()).await?;
     let said = StockUpdate::parse(&next_message(&mut messages).await?).map_err(unexpected)?;
     let in_hash = |field: &str| stored.get(field).and_then(|number| number.parse::<u64>().ok());
     page.check_eq(
@@ -143,10 +143,12 @@ async fn one_more(page: &Page, keys: &Keys) -> Outcome {
         &[(in_hash("level"), in_hash("version")), (Some(said.level.into()), Some(said.version))],
         &[(Some(7), Some(set.version)); 2],
     )?;
-    page.say("Somebody who may publish can publish anything, so a message is checked before it is believed:");
-    redis.publish(feed.channel(&product()), "7 or so").await?;
+    page.say(
+        "A client that may publish can publish anything, so a screen checks a message before it believes it:",
+    );
+    redis.publish(&channel, "7 or so").await?;
     page.check(
-        "that is no change of a stock",
+        "that is not a change of stock",
         StockUpdate::parse(&next_message(&mut messages).await?).is_err(),
     )
 }

@@ -2,12 +2,10 @@
 
 use lab_runner::table::Facts;
 use lab_runner::{LessonError, Outcome, Page};
+use patterns::stores::{Area, Hours, LocalTime, NearStore, Opening, Place, Store, Stores};
 use redis::AsyncTypedCommands;
-use storefront::Keys;
-use storefront::stores::{Area, Hours, LocalTime, NearStore, Opening, Place, Store, StoreId, Stores};
 
 use super::unexpected;
-use crate::names::known;
 
 /// Name, longitude, latitude, and the hours on weekdays, Saturday and Sunday.
 const STORES: [(&str, &str, f64, f64, [&str; 3]); 6] = [
@@ -19,39 +17,42 @@ const STORES: [(&str, &str, f64, f64, [&str; 3]); 6] = [
     ("berlin", "Berlin", 13.3695, 52.5251, ["09:00-20:00", "09:00-20:00", ""]),
 ];
 
-/// The keys of this part.
-pub(super) fn keys_of(keys: &Keys) -> Vec<String> {
-    let stores = STORES.iter().map(|(id, ..)| keys.store(&known(id)));
-    stores.chain([keys.stores()]).collect()
-}
-
-/// The store that is nearest to where the lesson stands.
-pub(super) fn nearest() -> StoreId {
-    known("station")
-}
-
-pub(super) async fn teach(page: &Page, keys: &Keys) -> Outcome {
-    let quiet = Stores::new(page.quietly(), keys.clone());
+pub(super) async fn teach(page: &Page) -> Outcome {
+    let quiet = Stores::new(page.quietly(), page.prefix());
+    let [map, details] = quiet.keys().map_err(unexpected)?;
     for (id, name, longitude, latitude, [weekday, saturday, sunday]) in STORES {
         let hours = [weekday, weekday, weekday, weekday, weekday, saturday, sunday];
         let place = Place::new(longitude, latitude).map_err(unexpected)?;
         let hours = Hours::new(hours).map_err(unexpected)?;
-        let store = Store { id: known(id), name: name.to_owned(), place, hours };
+        let store = Store { id: id.to_owned(), name: name.to_owned(), place, hours };
         quiet.put(&store).await.map_err(unexpected)?;
     }
     page.say(
         "Stores near me. GEOADD keeps places in a Sorted Set: the score is a geohash, so near places have near scores, and \
-         GEOSEARCH looks at a few ranges instead of every store. It answers nearest first, with metres. One more round trip \
-         reads the Hashes of those that were found, with their opening hours. Here are the two nearest, and then a \
-         table of all within 10 km, at 01:00 on Sunday:",
+         GEOSEARCH looks at a few ranges instead of every store. It answers nearest first, with meters:",
     );
-    let stores = Stores::new(page.redis(), keys.clone());
     let here = Place::new(9.993_7, 53.551_1).map_err(unexpected)?;
+    let found: Vec<(String, f64)> = redis::cmd("GEOSEARCH")
+        .arg(&map)
+        .arg("FROMLONLAT")
+        .arg(here.longitude())
+        .arg(here.latitude())
+        .arg(&["BYRADIUS", "10000", "m", "ASC", "COUNT", "2", "WITHDIST"])
+        .query_async(&mut page.redis())
+        .await?;
+    page.say(
+        "A script does the same and reads, in the same round trip, the names and opening hours of those that it finds. Here are \
+         the two nearest, and then a table of all within 10 km, at 01:00 on Sunday:",
+    );
+    let stores = Stores::new(page.redis(), page.prefix());
     let night = time(6, 1, 0)?;
     let area = Area::Circle { radius: 10_000.0 };
-    let two = stores.near(here, area, 2, night).await.map_err(unexpected)?;
     let near = quiet.near(here, area, 10, night).await.map_err(unexpected)?;
-    page.check("the two nearest are the first two of all", near.starts_with(&two) && two.len() == 2)?;
+    let two = stores.near(here, area, 2, night).await.map_err(unexpected)?;
+    let ids = |stores: &[NearStore]| stores.iter().map(|store| store.id.clone()).collect::<Vec<_>>();
+    let searched: Vec<String> = found.into_iter().map(|(id, _)| id).collect();
+    page.check("both find the same two", two.len() == 2 && ids(&two) == searched)?;
+    page.check("the two nearest are the first two of all", near.starts_with(&two))?;
     show(page, &near);
     let open: Vec<&str> = near
         .iter()
@@ -67,10 +68,10 @@ pub(super) async fn teach(page: &Page, keys: &Keys) -> Outcome {
     )?;
 
     page.say(
-        "The server takes the Earth for a sphere, and keeps a place to less than a metre. Measured here by the same formula:",
+        "The server takes the Earth for a sphere, and keeps a place to less than a meter. Measured here by the same formula:",
     );
-    let metres: f64 = redis::cmd("GEODIST")
-        .arg(keys.stores())
+    let meters: f64 = redis::cmd("GEODIST")
+        .arg(&map)
         .arg(&["station", "berlin", "m"])
         .query_async(&mut page.redis())
         .await?;
@@ -78,33 +79,33 @@ pub(super) async fn teach(page: &Page, keys: &Keys) -> Outcome {
         let (id, _, longitude, latitude, _) = STORES[index];
         (id, Place::new(longitude, latitude))
     });
-    let by_hand = station.map_err(unexpected)?.metres_to(berlin.map_err(unexpected)?);
+    let by_hand = station.map_err(unexpected)?.meters_to(berlin.map_err(unexpected)?);
     page.check(
-        format!("{:.0} km to Berlin, and the same by hand to half a metre", by_hand / 1000.0),
-        (metres - by_hand).abs() < 0.5,
+        format!("{:.0} km to Berlin, and the same by hand to half a meter", by_hand / 1000.0),
+        (meters - by_hand).abs() < 0.5,
     )?;
 
-    quiet.relocate(&known("berlin"), here).await.map_err(unexpected)?;
+    quiet.relocate("berlin", here).await.map_err(unexpected)?;
     let moved = quiet.near(here, area, 1, night).await.map_err(unexpected)?;
     page.check(
         "a store that moves is found at its new place",
         moved.iter().any(|store| store.id.as_str() == "berlin"),
     )?;
-    quiet.remove(&known("berlin")).await.map_err(unexpected)?;
+    quiet.remove("berlin").await.map_err(unexpected)?;
     let removed = quiet.near(here, Area::Circle { radius: 2e7 }, 10, night).await.map_err(unexpected)?;
-    let hash = page.quietly().exists(keys.store(&known("berlin"))).await?;
+    let detailed = page.quietly().hexists(&details, "berlin").await?;
     page.check(
         "one that is removed leaves no ghost: map and Hash change in one script",
-        !hash
+        !detailed
             && removed.len() == STORES.len() - 1
             && removed.iter().all(|store| store.id.as_str() != "berlin"),
     )
 }
 
 fn show(page: &Page, near: &[NearStore]) {
-    let mut facts = Facts::new("Stores near me", &["store", "metres", "on Sunday at 01:00"]);
-    for NearStore { name, metres, opening, .. } in near {
-        facts = facts.row([name.clone(), format!("{metres:.0}"), in_words(*opening)]);
+    let mut facts = Facts::new("Stores near me", &["store", "meters", "on Sunday at 01:00"]);
+    for NearStore { name, meters, opening, .. } in near {
+        facts = facts.row([name.clone(), format!("{meters:.0}"), in_words(*opening)]);
     }
     page.facts(facts);
 }

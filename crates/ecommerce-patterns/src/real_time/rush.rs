@@ -5,14 +5,12 @@ use std::sync::Arc;
 
 use lab_connection::{Connection, Target};
 use lab_runner::LessonError;
+use patterns::flash_sale::{FlashSale, FlashSaleError, Plan, Purchase};
 use redis::{AsyncTypedCommands, RedisError, RedisResult};
-use storefront::flash_sale::{BuyError, FlashSale, NewSale, Purchase};
-use storefront::{CustomerId, Keys, OrderId, Quantity};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use super::{product, unexpected};
-use crate::names::known;
+use super::{PRODUCT, SALE, unexpected};
 
 /// Units of the sale. One customer gets one of them.
 pub const UNITS: u32 = 10;
@@ -27,7 +25,7 @@ pub enum Rush {
     /// Reads what is left and what the customer has, decides, then writes; every client has read before any of them
     /// writes.
     LookThenWrite,
-    /// The storefront's script.
+    /// The script of [`FlashSale::buy`].
     Script,
 }
 
@@ -64,19 +62,23 @@ impl Rush {
     }
 
     /// Opens a sale of ten units, and lets twenty customers click in two tabs at the same moment.
-    pub async fn crowd(self, target: &Target, keys: &Keys) -> Result<RushOutcome, LessonError> {
+    pub async fn crowd(self, target: &Target, prefix: &str) -> Result<RushOutcome, LessonError> {
         let mut redis = target.connection();
-        redis::cmd("UNLINK").arg(&keys.flash_sale().all()).exec_async(&mut redis).await?;
-        open(&FlashSale::new(redis.clone(), keys.clone()), UNITS, 0).await?;
+        let sales = FlashSale::new(redis.clone(), prefix);
+        let [sale, bought, _] = sales.keys(SALE).map_err(unexpected)?;
+        sales.close(SALE).await.map_err(unexpected)?;
+        open(&sales, UNITS, 0).await?;
 
         let together = Arc::new(Barrier::new(2 * CUSTOMERS));
         let mut tabs = JoinSet::new();
         for tab in 0..2 * CUSTOMERS {
             let tab = Tab {
-                customer: known(&format!("user{}", tab / 2 + 1)),
-                order: known(&format!("tab-{tab}")),
+                customer: format!("user{}", tab / 2 + 1),
+                order: format!("tab-{tab}"),
+                sale: sale.clone(),
+                bought: bought.clone(),
+                sales: sales.clone(),
                 redis: redis.clone(),
-                keys: keys.clone(),
             };
             tabs.spawn(tab.buy(self, Arc::clone(&together)));
         }
@@ -85,12 +87,14 @@ impl Rush {
             let bought = bought.map_err(|stopped| RedisError::from(std::io::Error::other(stopped)))?;
             told += usize::from(bought?);
         }
-        let bought = redis.hgetall(&keys.flash_sale().bought).await?;
+        let bought = redis.hgetall(&bought).await?;
         let bought: BTreeMap<String, usize> = bought
             .into_iter()
-            // The other fields are the purchases, `customer:order`.
+            // The other fields are the receipts, `customer:order`.
             .filter(|(customer, _)| !customer.contains(':'))
-            .map(|(customer, units)| (customer, units.parse().unwrap_or_default()))
+            // The units, and behind a colon the number of orders.
+            .map(|(customer, entry)| (customer, entry.split(':').next().unwrap_or_default().parse()))
+            .map(|(customer, units)| (customer, units.unwrap_or_default()))
             .collect();
         let over_cap = bought.values().filter(|units| **units > 1).count();
         Ok(RushOutcome { told, sold: bought.values().sum(), over_cap })
@@ -99,10 +103,12 @@ impl Rush {
 
 /// One tab of a customer's browser.
 struct Tab {
-    customer: CustomerId,
-    order: OrderId,
+    customer: String,
+    order: String,
+    sale: String,
+    bought: String,
+    sales: FlashSale<Connection>,
     redis: Connection,
-    keys: Keys,
 }
 
 impl Tab {
@@ -112,10 +118,9 @@ impl Tab {
             Rush::LookThenWrite => Ok(self.look_then_write(&together).await?),
             Rush::Script => {
                 together.wait().await;
-                let sale = FlashSale::new(self.redis, self.keys);
-                match sale.buy(&self.customer, Quantity::ONE, &self.order).await {
+                match self.sales.buy(SALE, &self.customer, 1, &self.order).await {
                     Ok(Purchase::Bought(_)) => Ok(true),
-                    Err(BuyError::SoldOut { .. } | BuyError::OverCap { .. }) => Ok(false),
+                    Err(FlashSaleError::SoldOut { .. } | FlashSaleError::OverCap { .. }) => Ok(false),
                     Ok(other) => Err(unexpected(format!("{other:?}"))),
                     Err(error) => Err(unexpected(error)),
                 }
@@ -124,18 +129,17 @@ impl Tab {
     }
 
     async fn look_then_write(mut self, together: &Barrier) -> RedisResult<bool> {
-        let keys = self.keys.flash_sale();
-        let left: Option<String> = self.redis.hget(&keys.sale, "left").await?;
-        let have: Option<String> = self.redis.hget(&keys.bought, self.customer.as_str()).await?;
+        let left: Option<String> = self.redis.hget(&self.sale, "left").await?;
+        let have: Option<String> = self.redis.hget(&self.bought, &self.customer).await?;
         together.wait().await;
         let left: i64 = left.and_then(|left| left.parse().ok()).unwrap_or_default();
         if left < 1 || have.is_some() {
             return Ok(false);
         }
-        redis::cmd("HINCRBY").arg(&keys.sale).arg("left").arg(-1).exec_async(&mut self.redis).await?;
+        redis::cmd("HINCRBY").arg(&self.sale).arg("left").arg(-1).exec_async(&mut self.redis).await?;
         redis::cmd("HINCRBY")
-            .arg(&keys.bought)
-            .arg(self.customer.as_str())
+            .arg(&self.bought)
+            .arg(&self.customer)
             .arg(1)
             .exec_async(&mut self.redis)
             .await?;
@@ -150,14 +154,7 @@ pub(super) async fn open<C: redis::aio::ConnectionLike + Clone>(
     places: u32,
 ) -> Result<(), LessonError> {
     let now = sales.now().await.map_err(unexpected)?;
-    let sale = NewSale {
-        name: "Black Friday".into(),
-        product: product(),
-        starts: now,
-        ends: now + LASTS,
-        units,
-        cap: Quantity::ONE,
-        places,
-    };
-    sales.open(&sale).await.map_err(unexpected)
+    let (name, product) = ("Black Friday".to_owned(), PRODUCT.to_owned());
+    let plan = Plan { name, product, starts: now, ends: now + LASTS, units, cap: 1, places };
+    sales.open(SALE, &plan).await.map_err(unexpected)
 }

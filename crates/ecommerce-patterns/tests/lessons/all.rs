@@ -7,7 +7,7 @@ use ecommerce_patterns::{PatternLesson, keys_on};
 use lab_runner::register;
 use storefront::{Catalogue, NewUser, Product, UserId, Users};
 
-use crate::school::{
+use lab_testing::lessons::{
     assert_all_in_register, assert_pass_on_a_cluster, assert_pass_twice, assert_show_what_they_teach,
     assert_write_only_behind_their_prefix, open, take_all,
 };

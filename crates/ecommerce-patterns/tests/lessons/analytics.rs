@@ -4,7 +4,7 @@ use ecommerce_patterns::PatternLesson;
 use ecommerce_patterns::analytics::morning::{CLIENTS, Count, Counted};
 use redis::AsyncTypedCommands;
 
-use crate::school::{open, table, take};
+use lab_testing::lessons::{open, table, take};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_morning_is_counted_wrong_twice_and_right_once() {

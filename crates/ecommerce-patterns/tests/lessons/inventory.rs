@@ -4,7 +4,7 @@ use ecommerce_patterns::inventory::{BUYERS, SellLast, Stock, TakeStock, UNITS};
 use ecommerce_patterns::{PatternLesson, keys_on};
 use lab_runner::{Approach, Comparison};
 
-use crate::school::{open, stored_keys, table, take};
+use lab_testing::lessons::{open, stored_keys, table, take};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn asking_first_oversells_to_everybody_and_the_script_to_nobody() {

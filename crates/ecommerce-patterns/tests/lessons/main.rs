@@ -13,7 +13,5 @@ mod inventory;
 mod rate_limits;
 mod real_time;
 mod recommendations;
-#[path = "../../../lab-runner/tests/school/mod.rs"]
-mod school;
 mod search;
 mod sessions;

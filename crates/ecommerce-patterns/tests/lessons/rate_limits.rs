@@ -1,11 +1,12 @@
 //! The lesson on limits: the damage it counts, and what it leaves.
 
-use ecommerce_patterns::rate_limits::{CountRequests, GuardLogin, LESSON, Measure, StartWindow, Traffic};
-use ecommerce_patterns::{PatternLesson, keys_on};
+use ecommerce_patterns::PatternLesson;
+use ecommerce_patterns::rate_limits::{
+    CountRequests, GuardLogin, LESSON, Measure, Replayed, StartWindow, Traffic,
+};
 use lab_runner::course;
-use storefront::limits::{Algorithm, Counting};
 
-use crate::school::{commands, open, skipped, stored_keys, table, take};
+use lab_testing::lessons::{commands, open, skipped, stored_keys, table, take};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_counts_the_damage_of_the_naive_ways_and_none_of_the_right_ones() {
@@ -40,13 +41,15 @@ async fn the_page_counts_the_damage_of_the_naive_ways_and_none_of_the_right_ones
 async fn the_keys_of_the_seeds_are_left_for_an_hour() {
     let target = open(false).await;
     let taught = take(&target, PatternLesson::RateLimits).await;
-    let names = ["blocked_ip:203.0.113.7", "failed_login:203.0.113.7", "rate_limit:api_key:minute"];
-    assert_eq!(
-        course::keys_of(&[taught]),
-        ["rate_limit:api_key:minute", "failed_login:203.0.113.7", "blocked_ip:203.0.113.7"]
-    );
+    let names = [
+        "rate_limit:api_key:minute",
+        "failed_login:203.0.113.7",
+        "failed_login:{failed_login:203.0.113.7}:block",
+        "blocked_ip:203.0.113.7",
+    ];
+    assert_eq!(course::keys_of(&[taught]), names);
     let mut redis = target.connection();
-    for (name, least) in names.into_iter().zip([3_000_000, 80_000_000, 3_000_000]) {
+    for (name, least) in names.into_iter().zip([3_000_000, 80_000_000, 3_000_000, 3_000_000]) {
         let kind: String = redis::cmd("TYPE").arg(name).query_async(&mut redis).await.unwrap();
         assert_eq!(kind, "string", "{name}");
         let ttl: i64 = redis::cmd("PTTL").arg(name).query_async(&mut redis).await.unwrap();
@@ -71,8 +74,10 @@ async fn the_page_shows_what_it_teaches_and_skips_what_the_server_lacks() {
     for command in LESSON.teaches {
         assert!(shown.iter().any(|line| line.starts_with(&format!("{command} "))), "{command}: {shown:?}");
     }
-    let counting = Counting::of_server(&mut target.connection()).await.unwrap();
-    let expected = usize::from(counting == Counting::Script);
+    let mut ask = redis::cmd("COMMAND");
+    ask.arg("INFO").arg("INCREX");
+    let known: Vec<redis::Value> = ask.query_async(&mut target.connection()).await.unwrap();
+    let expected = usize::from(known[0] == redis::Value::Nil);
     assert_eq!(skipped(&taught).len(), expected);
 }
 
@@ -80,21 +85,20 @@ async fn the_page_shows_what_it_teaches_and_skips_what_the_server_lacks() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_naive_ways_fail_every_time_and_the_right_ones_never() {
     let target = open(false).await;
-    let keys = keys_on(&target);
-    let counted = async |count: CountRequests| count.crowd(&target, &keys, 9, 2).await.unwrap();
+    let counted = async |count: CountRequests| count.crowd(&target, 9, 2).await.unwrap();
     assert_eq!((counted(CountRequests::GetThenIncr).await, counted(CountRequests::OneStep).await), (9, 2));
-    let endless = async |start: StartWindow| start.clients(&target, &keys).await.unwrap();
+    let endless = async |start: StartWindow| start.clients(&target).await.unwrap();
     assert_eq!((endless(StartWindow::IncrThenExpire).await, endless(StartWindow::OneStep).await), (5, 0));
-    let guessed = async |guard: GuardLogin| guard.crowd(&target, &keys, 33).await.unwrap();
+    let guessed = async |guard: GuardLogin| guard.crowd(&target, 33).await.unwrap();
     assert_eq!((guessed(GuardLogin::CountAfterwards).await, guessed(GuardLogin::CountBefore).await), (33, 5));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_traffic_is_measured_the_same_twice() {
     let target = open(false).await;
-    let (keys, traffic) = (keys_on(&target), Traffic::at_window_edges());
-    for algorithm in [Algorithm::FixedWindow, Algorithm::SlidingCounter] {
-        let measure = async || Measure::of(&traffic, algorithm, &keys, target.connection()).await.unwrap();
+    let traffic = Traffic::at_window_edges();
+    for limiter in [Replayed::FixedWindow, Replayed::SlidingCounter] {
+        let measure = async || Measure::of(&traffic, limiter, &target).await.unwrap();
         let first = measure().await;
         assert_eq!(first.round_trips, traffic.requests());
         assert_eq!(measure().await, first);

@@ -1,10 +1,10 @@
 //! What the lesson on real time counts, and the keys it leaves.
 
+use ecommerce_patterns::PatternLesson;
 use ecommerce_patterns::real_time::{BuyAtOnce, Purchases, Rush};
-use ecommerce_patterns::{PatternLesson, keys_on};
 use lab_runner::Comparison;
 
-use crate::school::{commands, open, skipped, stored_keys, table, take};
+use lab_testing::lessons::{commands, open, skipped, stored_keys, table, take};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_damage_is_counted_and_the_right_way_has_none() {
@@ -46,10 +46,10 @@ async fn the_keys_of_the_lesson_are_there_with_their_types() {
     let mut redis = target.connection();
     for (key, expected) in [
         ("flash_sale:current", "hash"),
-        ("flash_sale:current:line", "zset"),
+        ("flash_sale:{flash_sale:current}:waitlist", "zset"),
         ("notifications:user123", "list"),
         ("stores", "zset"),
-        ("store:station", "hash"),
+        ("stores:{stores}:details", "hash"),
         ("stock:PROD123", "hash"),
     ] {
         let found: String = redis::cmd("TYPE").arg(key).query_async(&mut redis).await.unwrap();
@@ -66,9 +66,9 @@ async fn a_rush_is_the_same_every_time() {
     for cluster in [false, true] {
         let target = open(cluster).await;
         for _ in 0..3 {
-            let naive = Rush::LookThenWrite.crowd(&target, &keys_on(&target)).await.unwrap();
+            let naive = Rush::LookThenWrite.crowd(&target, target.prefix()).await.unwrap();
             assert_eq!((naive.told, naive.sold, naive.oversold(), naive.over_cap), (40, 40, 30, 20));
-            let right = Rush::Script.crowd(&target, &keys_on(&target)).await.unwrap();
+            let right = Rush::Script.crowd(&target, target.prefix()).await.unwrap();
             assert_eq!((right.told, right.sold, right.oversold(), right.over_cap), (10, 10, 0, 0));
         }
     }
@@ -78,7 +78,7 @@ async fn a_rush_is_the_same_every_time() {
 async fn all_ways_of_buying_observe_the_same_and_the_script_takes_one_round_trip() {
     for cluster in [false, true] {
         let target = open(cluster).await;
-        let purchases = Purchases::new(keys_on(&target), 120);
+        let purchases = Purchases::new(target.prefix(), 120);
         let comparison = Comparison { title: "", approaches: &BuyAtOnce::ALL, subject: &purchases };
         comparison.verify(&target.connection()).await.unwrap();
         // Again, as the server knows the script now.

@@ -6,7 +6,7 @@ use ecommerce_patterns::PatternLesson;
 use ecommerce_patterns::recommendations::trial::{Method, Trial};
 use redis::AsyncTypedCommands;
 
-use crate::school::{open, skipped, stored_keys, table, take};
+use lab_testing::lessons::{open, skipped, stored_keys, table, take};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn purchases_foretell_the_next_ones_far_better_than_popularity() {

@@ -6,7 +6,7 @@ use ecommerce_patterns::{PatternLesson, keys_on};
 use lab_connection::{Target, TargetArgs};
 use lab_runner::{Approach, Comparison};
 
-use crate::school::{open, skipped, stored_keys, table, take};
+use lab_testing::lessons::{open, skipped, stored_keys, table, take};
 
 const SMALL: Size = Size { products: 300, customers: 0, orders: 0 };
 

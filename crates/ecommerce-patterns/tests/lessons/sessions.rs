@@ -3,7 +3,7 @@
 use ecommerce_patterns::PatternLesson;
 use redis::AsyncTypedCommands;
 
-use crate::school::{open, stored_keys, table, take};
+use lab_testing::lessons::{open, stored_keys, table, take};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_obvious_way_does_damage_and_the_storefront_none() {

@@ -113,6 +113,7 @@ fn unreadable(folder: &Path, program: &Program, output: &str) -> Failure {
     let release = match writer.as_str() {
         name if name.contains(" with JSON") => Some("redis-8.2-modules"),
         name if name.starts_with("valkey-server 9.1") => Some("valkey-9.1"),
+        name if name.starts_with("redis-server 8.10") => Some("redis-8.10"),
         name if name.starts_with("redis-server 8.2") => Some("redis-8.2"),
         name if name.starts_with("redis-server 7.0") => Some("redis-7.0"),
         _ => None,

@@ -59,6 +59,7 @@ impl Scene {
             // Whoever asks for another release by name may not have it here.
             Error::NotInstalled { release, .. }
             | Error::NotForThisPlatform { release, .. }
+            | Error::LibcTooOld { release, .. }
             | Error::FetchForbidden { release }
                 if place.release == Some(release) =>
             {

@@ -2,6 +2,14 @@
 
 use serde::{Serialize, Serializer};
 
+/// A class and the words that came with it.
+#[derive(Clone, Debug)]
+pub struct Cause {
+    pub class: Class,
+    /// What the server or the system said; may be hostile.
+    pub said: String,
+}
+
 /// A class of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {

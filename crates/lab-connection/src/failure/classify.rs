@@ -7,16 +7,8 @@ use std::sync::Arc;
 
 use redis::{ErrorKind, RedisError};
 
-use super::class::{Class, TlsFault};
+use super::class::{Cause, Class, TlsFault};
 use super::{Place, said, tls};
-
-/// A class and the words that came with it.
-#[derive(Clone, Debug)]
-pub struct Cause {
-    pub class: Class,
-    /// What the server or the system said; may be hostile.
-    pub said: String,
-}
 
 /// Sorts an error.
 pub fn cause(error: &RedisError, place: &Place) -> Cause {

@@ -1,7 +1,6 @@
 //! Texts for commands that cannot be carried out as they are.
 
-use super::class::Class;
-use super::classify::Cause;
+use super::class::{Cause, Class};
 use super::{Failure, Place};
 
 /// What to say.

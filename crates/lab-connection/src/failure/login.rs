@@ -1,7 +1,6 @@
 //! Texts for users, passwords and permissions.
 
-use super::class::Class;
-use super::classify::Cause;
+use super::class::{Cause, Class};
 use super::{Failure, Place};
 
 const PASSWORD: &str = "--askpass, or the password in the environment variable REDISCLI_AUTH";

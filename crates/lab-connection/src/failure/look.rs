@@ -10,8 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::Place;
-use super::class::{Class, TlsFault};
-use super::classify::Cause;
+use super::class::{Cause, Class, TlsFault};
 use super::said;
 use crate::connection::CONNECT_TIMEOUT;
 

@@ -1,7 +1,6 @@
 //! Texts for servers that cannot be reached, or cannot serve.
 
-use super::class::Class;
-use super::classify::Cause;
+use super::class::{Cause, Class};
 use super::{Failure, Place};
 
 const PRIVATE: &str = "--server valkey-9.1, for a private server that is gone after the run";

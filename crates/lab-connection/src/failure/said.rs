@@ -42,7 +42,8 @@ fn class_of_message(message: &str) -> Class {
         || has("without any password configured")
     {
         Class::WrongPass
-    } else if has("no permissions to") {
+    } else if has("no permissions to") || has("the user executing the script can't") {
+        // Inside a script, a refusal has no code. The second text is that of Redis 7.0, for commands, keys and channels.
         Class::NoPerm
     } else if has("loading the dataset") {
         Class::Loading
@@ -87,6 +88,12 @@ mod tests {
             ),
             ("Authentication required.", Class::NoAuth),
             ("this user has no permissions to run the 'select' command", Class::NoPerm),
+            ("ACL failure in script: User ann has no permissions to run the 'get' command", Class::NoPerm),
+            ("The user executing the script can't run this command or subcommand", Class::NoPerm),
+            (
+                "The user executing the script can't publish to the channel mentioned in the command",
+                Class::NoPerm,
+            ),
             ("SELECT is not allowed in cluster mode", Class::NoDatabase),
             ("Unknown Redis command called from script", Class::UnknownCommand),
             ("max number of clients + cluster connections reached", Class::MaxClients),

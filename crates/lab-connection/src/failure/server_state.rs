@@ -1,7 +1,6 @@
 //! Texts for writes that a server refuses in the state it is in.
 
-use super::class::Class;
-use super::classify::Cause;
+use super::class::{Cause, Class};
 use super::{Failure, Place};
 
 /// What to say, when the state of the server is the reason.

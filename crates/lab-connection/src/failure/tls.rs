@@ -2,8 +2,7 @@
 
 use std::error::Error;
 
-use super::class::{Class, TlsFault};
-use super::classify::Cause;
+use super::class::{Cause, Class, TlsFault};
 use super::{Failure, Place};
 
 /// The fault behind an error of the TLS library.

@@ -39,3 +39,19 @@ async fn what_the_acl_forbids_is_noperm() {
     let key = scene.failure_of(&mut connection, "GET user:1").await;
     assert_eq!(key.class(), Class::NoPerm);
 }
+
+#[tokio::test]
+async fn what_the_acl_forbids_in_a_script_is_noperm_too() {
+    let server = Server::builder().start().unwrap();
+    let mut admin = Scene::at(&server.url()).connected().await;
+    send(&mut admin, "ACL SETUSER reader on >sesame ~cart:* resetchannels +@read +eval +publish")
+        .await
+        .unwrap();
+    let scene = Scene::at(&logged_in_as(&server.url(), "reader:sesame@"));
+    let mut connection = scene.connected().await;
+    for call in ["'SET',KEYS[1],'x'", "'GET','user:1'", "'PUBLISH','news','x'"] {
+        let script = format!("EVAL return(redis.call({call})) 1 cart:1");
+        let failure = scene.failure_of(&mut connection, &script).await;
+        assert_eq!((failure.class(), failure.exit_code()), (Class::NoPerm, 4), "{call}: {failure}");
+    }
+}

@@ -9,6 +9,3 @@ mod login;
 mod scene;
 mod secrecy;
 mod tls;
-#[cfg(feature = "tls")]
-#[path = "../tls_server/mod.rs"]
-mod tls_server;

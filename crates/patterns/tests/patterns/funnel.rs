@@ -1,4 +1,4 @@
-use lab_testing::faults::LossyProxy;
+use lab_testing::faults::lossy_proxy;
 use lab_testing::slots::MovingSlots;
 use lab_testing::{TestConnection, everywhere, prefix};
 use patterns::funnel::{Funnel, FunnelError, Reached};
@@ -111,7 +111,7 @@ async fn today_ends_at_midnight_also_if_the_clock_was_ahead() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_funnel_counts_once_when_replies_are_lost_and_while_slots_move() {
-    let proxy = LossyProxy::in_front_of(lab_testing::server(), 13).await;
+    let proxy = lossy_proxy(lab_testing::server(), 13);
     for on_cluster in [false, true] {
         let (prefix, cluster) = (prefix(), TestConnection::cluster().await);
         let name = "2024-01-01";
@@ -120,7 +120,7 @@ async fn a_funnel_counts_once_when_replies_are_lost_and_while_slots_move() {
         let mut clients = tokio::task::JoinSet::new();
         for client in 0..6 {
             let connection =
-                if on_cluster { cluster.clone() } else { TestConnection::reconnecting(proxy.url()).await };
+                if on_cluster { cluster.clone() } else { TestConnection::reconnecting(&proxy.url()).await };
             let funnel = Funnel::named(connection, &prefix, name, &STEPS).unwrap();
             clients.spawn(async move {
                 let mut again = 0;

@@ -7,12 +7,41 @@
 
 mod active_users;
 mod analytics;
+mod autocomplete;
 mod bought_together;
+mod cache;
+mod cart;
+mod catalog;
+mod checkout;
+mod facets;
+mod flash_sale;
 mod funnel;
 mod interests;
+mod inventory;
+mod limit_models;
+mod limits;
+mod login_guard;
+mod notifications;
 mod popular_products;
 mod product_vectors;
 mod recent_views;
 mod recommendations;
+mod sessions;
 mod similar_customers;
+mod stock_feed;
+mod stores;
+mod users;
+mod virtual_clock;
 mod weekly_metrics;
+
+use std::future::Future;
+
+use lab_testing::{TestConnection, prefix};
+
+/// Like `everywhere`, for tests that count round trips: a slot that has moved costs one more, since its new server does not know
+/// the script.
+async fn with_slots_at_rest<F: Future<Output = ()>>(test: impl Fn(TestConnection, String) -> F) {
+    test(TestConnection::server().await, prefix()).await;
+    test(TestConnection::resp3().await, prefix()).await;
+    test(TestConnection::to_cluster(lab_testing::cluster()).await, prefix()).await;
+}

@@ -74,7 +74,9 @@ impl Views {
                 Ok(Verdict::Contract("those views are forgotten, and the next view begins again"))
             }
             Fault::WritesLost if views < most => Ok(Verdict::Contract("those views are forgotten")),
-            Fault::SentTwice | Fault::Canceled | Fault::ConnectionCut if views > least => {
+            Fault::SentTwice | Fault::Canceled | Fault::ConnectionCut | Fault::CommandRefused(_)
+                if views > most =>
+            {
                 Ok(Verdict::Contract("a view counts each time it is sent"))
             }
             _ if (least..=most).contains(&views) => Ok(Verdict::Held),

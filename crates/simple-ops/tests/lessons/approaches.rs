@@ -9,7 +9,7 @@ use simple_ops::json::{Assortment, ChangeField, NumberField, ReadField, Sale, Sh
 use simple_ops::keys::Keys;
 use simple_ops::strings::{Prices, ReadMany};
 
-use crate::school::{open, open_release};
+use lab_testing::lessons::{open, open_release};
 
 /// Those of one server, of a cluster, and of a server with JSON where there is one.
 async fn targets() -> Vec<Target> {

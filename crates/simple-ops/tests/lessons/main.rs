@@ -8,5 +8,3 @@
 mod all;
 mod approaches;
 mod command_line;
-#[path = "../../../lab-runner/tests/school/mod.rs"]
-mod school;

@@ -1,0 +1,183 @@
+//! What was loaded before: remembered beside the data, written before the first record and after the last, so that the
+//! next load removes exactly that, or goes on with it.
+
+use std::collections::HashMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bulk_loader::Journal;
+use lab_connection::failure::Class;
+use lab_connection::{Connection, Failure, Target, own_keys};
+use lab_runner::progress::Bar;
+use redis::AsyncCommands;
+
+use super::plan::{Kind, Plan};
+use super::sources::{PushKey, Unlink};
+use super::{failures, retry, stream};
+use crate::keys::Keys;
+use crate::stored::index_keys;
+
+/// Names looked at one by one; a database with more keys than this is not a playground.
+const MOST_STRAY: usize = 1_000_000;
+
+/// A load that has begun.
+pub(crate) struct LoadState {
+    key: String,
+    journal: String,
+    load: String,
+}
+
+/// What the key says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct StoredState {
+    records: u64,
+    indexes: bool,
+    /// Commands are numbered differently there.
+    cluster: bool,
+    load: String,
+    done: bool,
+}
+
+impl StoredState {
+    fn read(fields: &HashMap<String, String>) -> Option<Self> {
+        let field = |name: &str| fields.get(name).map(String::as_str);
+        Some(Self {
+            records: field("records")?.parse().ok()?,
+            indexes: field("indexes") == Some("yes"),
+            cluster: field("cluster") == Some("yes"),
+            load: field("load").unwrap_or_default().to_owned(),
+            done: field("state") == Some("done"),
+        })
+    }
+
+    fn fields(&self) -> [(&'static str, String); 5] {
+        let word = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
+        [
+            ("records", self.records.to_string()),
+            ("indexes", word(self.indexes)),
+            ("cluster", word(self.cluster)),
+            ("load", self.load.clone()),
+            ("state", if self.done { "done" } else { "loading" }.to_owned()),
+        ]
+    }
+}
+
+/// Removes what an earlier load left, or finds the one to go on with.
+pub(crate) async fn prepare(target: &Target, plan: &Plan, bar: &Bar) -> Result<LoadState, Failure> {
+    let keys = Keys::new(target.prefix());
+    let key = keys.loaded(plan.kind.name());
+    let name = &key;
+    let read = |mut connection: Connection| async move { connection.hgetall(name).await };
+    let stored: HashMap<String, String> =
+        retry::until_reachable(target, plan.patience, read).await.map_err(|error| target.explain(&error))?;
+    let before = StoredState::read(&stored);
+    if plan.resume {
+        let load = same_load(before, plan, target)?;
+        return Ok(LoadState { key, journal: keys.journal(plan.kind.name()), load });
+    }
+    remove(target, plan, &keys, before.as_ref(), bar).await?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let load = format!("{:x}{:x}", now.as_nanos(), std::process::id());
+    let begun = StoredState {
+        records: plan.records,
+        indexes: plan.indexes,
+        cluster: target.is_cluster(),
+        load: load.clone(),
+        done: false,
+    };
+    save(target, plan, &key, &begun.fields()).await?;
+    Ok(LoadState { key, journal: keys.journal(plan.kind.name()), load })
+}
+
+/// The load that `--resume` means, when it is the one that was interrupted.
+fn same_load(before: Option<StoredState>, plan: &Plan, target: &Target) -> Result<String, Failure> {
+    let refuse = |why: String| {
+        Failure::new(Class::Usage, "There is no such load to go on with.", why)
+            .try_next("leave --resume out: the load begins anew and removes what the last one wrote")
+    };
+    let Some(before) = before else {
+        let kind = plan.kind.name();
+        return Err(refuse(format!("The server remembers no load of --kind {kind}.")));
+    };
+    if before.done {
+        return Err(refuse("The last load was finished.".into()));
+    }
+    if (before.records, before.indexes, before.cluster) != (plan.records, plan.indexes, target.is_cluster()) {
+        let indexes = if before.indexes { " --indexes" } else { "" };
+        return Err(refuse(format!(
+            "The one that was interrupted had other numbers: --records {}{indexes}.",
+            before.records
+        )));
+    }
+    Ok(before.load)
+}
+
+/// Removes exactly what the remembered load may have written.
+async fn remove(
+    target: &Target,
+    plan: &Plan,
+    keys: &Keys,
+    before: Option<&StoredState>,
+    bar: &Bar,
+) -> Result<(), Failure> {
+    let names = keys.clone();
+    let (pattern, push_key): (String, PushKey) = match plan.kind {
+        Kind::List => {
+            unlink(target, plan, &[keys.biglist_count(), keys.biglist()]).await?;
+            return Ok(());
+        }
+        Kind::Users => {
+            unlink(target, plan, &index_keys(keys)).await?;
+            (keys.users_pattern(), Box::new(move |number, key| names.push_user(key, number)))
+        }
+        Kind::Strings => {
+            (keys.user_texts_pattern(), Box::new(move |number, key| names.push_user_text(key, number)))
+        }
+    };
+    let records = before.map_or(0, |before| before.records);
+    // What other lessons, or the shop, left under the same names.
+    let pattern = pattern.as_str();
+    let find = |mut connection| async move { own_keys::matching(&mut connection, pattern, MOST_STRAY).await };
+    let mut stray =
+        retry::until_reachable(target, plan.patience, find).await.map_err(|error| target.explain(&error))?;
+    stray.retain(|key| keys.number_in(key).is_some_and(|number| number <= plan.records && number > records));
+    unlink(target, plan, &stray).await?;
+    let source = Unlink { push_key, records, cluster: target.is_cluster() };
+    bar.begin(records, "removed");
+    let plan = Plan { resume: false, ..plan.clone() };
+    let removed = match stream::loader(target, &plan) {
+        Ok(loader) => stream::run(loader, source, bar, false).await.map(|_| ()),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Ok(()) => Ok(()),
+        Err(error) => Err(failures::explain(&error, target, &plan).await),
+    }
+}
+
+impl LoadState {
+    /// Where the load keeps how far it has come.
+    pub(crate) fn journal(&self) -> Journal {
+        Journal { key: self.journal.clone(), load: self.load.clone() }
+    }
+
+    /// Nothing has to be gone on with any more.
+    pub(crate) async fn finish(&self, target: &Target, plan: &Plan) -> Result<(), Failure> {
+        save(target, plan, &self.key, &[("state", "done".to_owned())]).await
+    }
+}
+
+async fn save(
+    target: &Target,
+    plan: &Plan,
+    key: &str,
+    fields: &[(&'static str, String)],
+) -> Result<(), Failure> {
+    let write = |mut connection: Connection| async move { connection.hset_multiple(key, fields).await };
+    retry::until_reachable(target, plan.patience, write).await.map_err(|error| target.explain(&error))
+}
+
+async fn unlink(target: &Target, plan: &Plan, keys: &[impl AsRef<[u8]>]) -> Result<(), Failure> {
+    let remove = |mut connection| async move { own_keys::unlink(&mut connection, keys).await };
+    retry::until_reachable(target, plan.patience, remove).await.map_err(|error| target.explain(&error))?;
+    Ok(())
+}

@@ -1,0 +1,267 @@
+//! A way to a server that can be made bad: it cuts, delays, throttles, and drops.
+//!
+//! ```
+//! use std::time::{Duration, Instant};
+//!
+//! use lab_server::{Proxy, Server};
+//!
+//! let server = Server::start()?;
+//! let proxy = Proxy::in_front_of(&server)?;
+//! let mut connection = redis::Client::open(proxy.url())?.get_connection()?;
+//!
+//! // 20 milliseconds each way.
+//! proxy.set_delay(Duration::from_millis(20));
+//! let start = Instant::now();
+//! redis::cmd("INCR").arg("visits").exec(&mut connection)?;
+//! assert!(start.elapsed() >= Duration::from_millis(40));
+//!
+//! // The server executes the command, and the client never hears of it.
+//! proxy.set_delay(Duration::ZERO);
+//! proxy.cut_replies(1);
+//! redis::cmd("INCR").arg("visits").exec(&mut connection).unwrap_err();
+//! let visits: u64 = redis::cmd("GET").arg("visits").query(&mut server.client().get_connection()?)?;
+//! assert_eq!(visits, 2);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::{Error, Server, url};
+
+/// The most bytes that are passed on at once. Throttled traffic goes in smaller pieces.
+const PIECE: usize = 64 * 1024;
+/// How many pieces can be on their way in one direction.
+const ON_THE_WAY: usize = 64;
+
+/// A TCP proxy on 127.0.0.1 in front of one server. At first it passes everything on. Each setting holds for all connections,
+/// those that are open too, from now on. Dropping the proxy cuts all connections.
+///
+/// It does not suit a cluster, whose nodes tell clients their own ports.
+#[derive(Debug)]
+pub struct Proxy {
+    port: u16,
+    password: String,
+    settings: Arc<Settings>,
+    end: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Settings {
+    server_port: u16,
+    delay_us: AtomicU64,
+    /// 0: not throttled.
+    bytes_per_second: AtomicU64,
+    /// 0: none are cut.
+    cut_replies: AtomicU32,
+    replies: AtomicU32,
+    cuts: AtomicU32,
+    dropping: watch::Sender<bool>,
+    /// How often all connections were cut.
+    cut_all: watch::Sender<u32>,
+}
+
+impl Proxy {
+    /// Listens on a free port in front of this server. When the server is restarted, the proxy leads to it again.
+    pub fn in_front_of(server: &Server) -> Result<Self, Error> {
+        let settings = Arc::new(Settings {
+            server_port: server.port(),
+            delay_us: AtomicU64::new(0),
+            bytes_per_second: AtomicU64::new(0),
+            cut_replies: AtomicU32::new(0),
+            replies: AtomicU32::new(0),
+            cuts: AtomicU32::new(0),
+            dropping: watch::Sender::new(false),
+            cut_all: watch::Sender::new(0),
+        });
+        // A runtime of its own: callers may have none, or one that is busy.
+        let start = || -> io::Result<_> {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+            listener.set_nonblocking(true)?;
+            let port = listener.local_addr()?.port();
+            let entered = runtime.enter();
+            let listener = TcpListener::from_std(listener)?;
+            drop(entered);
+            Ok((runtime, listener, port))
+        };
+        let (runtime, listener, port) = start().map_err(Error::io("start a proxy"))?;
+        let (end, ended) = oneshot::channel();
+        let accepting = accept(listener, Arc::clone(&settings));
+        let thread = thread::spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = accepting => {}
+                    _ = ended => {}
+                }
+            });
+        });
+        let password = server.password().to_owned();
+        Ok(Self { port, password, settings, end: Some(end), thread: Some(thread) })
+    }
+
+    /// `redis://default:PASSWORD@127.0.0.1:PORT/`. Holds the password: not for logs.
+    #[must_use]
+    pub fn url(&self) -> String {
+        url::tcp("redis", &self.password, self.port)
+    }
+
+    /// The port on 127.0.0.1, for a replica perhaps that follows through the proxy.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Cuts all connections that are open now. New ones are let in.
+    pub fn cut_all(&self) {
+        self.settings.cut_all.send_modify(|times| *times += 1);
+    }
+
+    /// Throws away every n-th piece that the server sends, over all connections, and cuts its connection: the server has
+    /// done what was asked, and the client cannot know. A small reply is one piece. With 0, no more are cut.
+    pub fn cut_replies(&self, every: u32) {
+        self.settings.cut_replies.store(every, Ordering::Relaxed);
+    }
+
+    /// How many connections were cut so far by [`cut_all`](Self::cut_all) and [`cut_replies`](Self::cut_replies).
+    #[must_use]
+    pub fn cuts(&self) -> u32 {
+        self.settings.cuts.load(Ordering::Relaxed)
+    }
+
+    /// Delays everything by so much in each direction, so a round trip takes twice that. Nothing else slows down: what is sent
+    /// while something is on its way arrives just after it.
+    pub fn set_delay(&self, delay: Duration) {
+        let micros = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
+        self.settings.delay_us.store(micros, Ordering::Relaxed);
+    }
+
+    /// Lets at most so many bytes per second through, in each direction of each connection; `None` lifts the limit.
+    pub fn set_throttle(&self, bytes_per_second: Option<u64>) {
+        let limit = bytes_per_second.map_or(0, |limit| limit.max(1));
+        self.settings.bytes_per_second.store(limit, Ordering::Relaxed);
+    }
+
+    /// Lets nothing through in either direction and tells nobody, like a cable that was pulled: connections stay open, and
+    /// clients run into their timeouts. With `false`, what was sent meanwhile arrives, as TCP would send it again.
+    pub fn set_dropping(&self, dropping: bool) {
+        self.settings.dropping.send_replace(dropping);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        drop(self.end.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, settings: Arc<Settings>) {
+    loop {
+        match listener.accept().await {
+            Ok((client, _)) => {
+                tokio::spawn(serve(client, Arc::clone(&settings)));
+            }
+            // Too many open files, perhaps: others may be closed by then.
+            Err(_) => sleep(Duration::from_millis(10)).await,
+        }
+    }
+}
+
+/// Passes on in both directions until one side ends or the connection is cut.
+async fn serve(client: TcpStream, settings: Arc<Settings>) {
+    let mut cut = settings.cut_all.subscribe();
+    let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, settings.server_port)).await else { return };
+    // Small requests wait for nothing but the delay.
+    let _ = client.set_nodelay(true).and_then(|()| server.set_nodelay(true));
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    // Counted before it is done: whoever notices the cut finds it counted.
+    let cut_all = async {
+        let _ = cut.changed().await;
+        settings.count_cut();
+    };
+    tokio::select! {
+        () = pass_on(from_server, to_client, &settings, true) => {}
+        () = pass_on(from_client, to_server, &settings, false) => {}
+        () = cut_all => {}
+    }
+}
+
+async fn pass_on(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    settings: &Settings,
+    replies: bool,
+) {
+    let (send, mut pieces) = mpsc::channel::<(Instant, Vec<u8>)>(ON_THE_WAY);
+    let reading = async move {
+        let mut buffer = vec![0; PIECE];
+        while let Ok(length @ 1..) = from.read(&mut buffer).await {
+            if send.send((Instant::now(), buffer[..length].to_vec())).await.is_err() {
+                return;
+            }
+        }
+    };
+    let writing = async {
+        let mut dropping = settings.dropping.subscribe();
+        while let Some((arrived, piece)) = pieces.recv().await {
+            sleep_until(arrived + Duration::from_micros(settings.delay_us.load(Ordering::Relaxed))).await;
+            // An error would mean that the proxy is gone, and then so is this.
+            let _ = dropping.wait_for(|dropping| !dropping).await;
+            if replies && settings.cuts_this_reply() {
+                settings.count_cut();
+                return;
+            }
+            if write(&mut to, &piece, settings).await.is_err() {
+                return;
+            }
+        }
+    };
+    // Writing ends when it cannot go on, or has written what was read before reading ended.
+    tokio::pin!(writing);
+    tokio::select! {
+        () = &mut writing => return,
+        () = reading => {}
+    }
+    writing.await;
+}
+
+async fn write(to: &mut (impl AsyncWrite + Unpin), piece: &[u8], settings: &Settings) -> io::Result<()> {
+    let mut rest = piece;
+    while !rest.is_empty() {
+        let limit = settings.bytes_per_second.load(Ordering::Relaxed);
+        if limit == 0 {
+            return to.write_all(rest).await;
+        }
+        // Fifty times a second, so that it flows.
+        let length = usize::try_from(limit / 50).unwrap_or(PIECE).clamp(1, rest.len());
+        to.write_all(&rest[..length]).await?;
+        rest = &rest[length..];
+        sleep(Duration::from_secs_f64(length as f64 / limit as f64)).await;
+    }
+    Ok(())
+}
+
+impl Settings {
+    fn cuts_this_reply(&self) -> bool {
+        let every = self.cut_replies.load(Ordering::Relaxed);
+        every > 0 && (self.replies.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(every)
+    }
+
+    fn count_cut(&self) {
+        self.cuts.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,86 @@
+//! A script that the ACL refuses must change nothing. This compares its keys before and after.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use redis::aio::MultiplexedConnection;
+use redis::{Arg, Cmd, RedisError, RedisResult, Value};
+
+/// Watches the scripts of a connection.
+#[derive(Clone)]
+pub(crate) struct RefusalWatch {
+    /// May read every key.
+    admin: MultiplexedConnection,
+    changes: Arc<Mutex<Vec<String>>>,
+}
+
+/// The keys of a script, with the value of each and the time at which it expires.
+pub(crate) type Snapshot = Vec<(Vec<u8>, State)>;
+type State = (Option<Vec<u8>>, i64);
+
+impl RefusalWatch {
+    pub(crate) fn new(admin: MultiplexedConnection) -> Self {
+        Self { admin, changes: Arc::default() }
+    }
+
+    /// What refused scripts changed so far, in words.
+    pub(crate) fn changes(&self) -> Vec<String> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The keys of a script, before it runs. Empty for other commands.
+    pub(crate) async fn before(&self, cmd: &Cmd) -> Snapshot {
+        let mut snapshot = Vec::new();
+        for key in keys_of_script(cmd) {
+            let state = self.state(&key).await;
+            snapshot.push((key, state));
+        }
+        snapshot
+    }
+
+    /// Compares them, if the error is a refusal.
+    pub(crate) async fn after(&self, before: Snapshot, error: Option<RedisError>) {
+        // Inside a script, a refusal has no code: the text of Valkey and Redis 8, and that of Redis 7.0.
+        const TEXTS: [&str; 3] = ["NOPERM", "ACL failure in script", "The user executing the script can't"];
+        let Some(error) = error.map(|error| error.to_string()) else { return };
+        if !TEXTS.iter().any(|text| error.contains(text)) {
+            return;
+        }
+        for (key, state) in before {
+            let now = self.state(&key).await;
+            let may_have_expired = now.0.is_none() && state.1 > 0;
+            if now != state && !may_have_expired {
+                let key = String::from_utf8_lossy(&key);
+                let change = format!("{key} was changed by a script that was then refused: {error}");
+                self.changes.lock().unwrap_or_else(PoisonError::into_inner).push(change);
+            }
+        }
+    }
+
+    async fn state(&self, key: &[u8]) -> State {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("DUMP").arg(key).cmd("PEXPIRETIME").arg(key);
+        pipeline.query_async(&mut self.admin.clone()).await.unwrap()
+    }
+}
+
+/// The keys of EVALSHA and EVAL.
+fn keys_of_script(cmd: &Cmd) -> Vec<Vec<u8>> {
+    let mut words = cmd.args_iter().map(|arg| match arg {
+        Arg::Simple(bytes) => bytes.to_vec(),
+        _ => Vec::new(),
+    });
+    if !words.next().is_some_and(|name| matches!(name.as_slice(), b"EVALSHA" | b"EVAL")) {
+        return Vec::new();
+    }
+    let number = words.nth(1).and_then(|number| String::from_utf8(number).ok()?.parse().ok()).unwrap_or(0);
+    words.take(number).collect()
+}
+
+/// The error in a reply. A connection returns a server's error as a value; redis-rs turns it into an error later.
+pub(crate) fn error_in(reply: &RedisResult<Value>) -> Option<RedisError> {
+    match reply {
+        Err(error) => Some(error.clone()),
+        Ok(Value::ServerError(error)) => Some(error.clone().into()),
+        Ok(_) => None,
+    }
+}

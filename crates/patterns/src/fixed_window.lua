@@ -1,0 +1,70 @@
+-- Counts requests in windows. A window begins with a request and ends when its key expires.
+--
+-- KEYS: for each limit, a String with the count
+
+---- decide
+-- ARGV: cost, 'take' or 'peek', then for each limit its quota and its window in ms
+-- Replies ADMITTED or REFUSED, then for each limit the count, and the ms that are left of the window (0: none has begun).
+local cost, reply = tonumber(ARGV[1]), {'ADMITTED'}
+for i = 1, #KEYS do
+  local count, left = 0, 0
+  local stored = redis.call('GET', KEYS[i])
+  if stored then
+    left = redis.call('PTTL', KEYS[i])
+    if left ~= 0 then
+      count = whole(stored, KEYS[i], 'is no count')
+    end
+  end
+  if count + cost > tonumber(ARGV[2 * i + 1]) then
+    reply[1] = 'REFUSED'
+  end
+  reply[2 * i], reply[2 * i + 1] = count, left
+end
+if ARGV[2] == 'peek' then
+  return reply
+end
+
+if #KEYS > 1 then
+  require_commands('SET', 'INCRBY')
+end
+for i = 1, #KEYS do
+  local count, left, window = reply[2 * i], reply[2 * i + 1], tonumber(ARGV[2 * i + 2])
+  local admitted = reply[1] == 'ADMITTED'
+  if admitted then
+    count = count + cost
+    reply[2 * i] = count
+  end
+  if left > 0 and left <= window then
+    if admitted then
+      redis.call('INCRBY', KEYS[i], ARGV[1])
+    end
+  elseif admitted or left ~= 0 then
+    -- The window begins. Or it never ends, as somebody made the key without a TTL. Or it ends too late, as the clock was set back:
+    -- then it starts over with its count, even if the request is refused.
+    reply[2 * i + 1] = window
+    redis.call('SET', KEYS[i], count, 'PX', window)
+  end
+end
+return reply
+
+---- refund
+-- KEYS: a String that remembers the refund, then as above
+-- ARGV: ms for which the refund is remembered, then for each limit: what to give back; the most ms that can be left of the window
+-- that counted it (a window that has more left is another one); nothing
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  return {'ALREADY'}
+end
+local counts = {}
+for i = 2, #KEYS do
+  local stored = redis.call('GET', KEYS[i])
+  if stored and redis.call('PTTL', KEYS[i]) <= tonumber(ARGV[3 * i - 3]) then
+    counts[i] = math.max(0, whole(stored, KEYS[i], 'is no count') - ARGV[3 * i - 4])
+  end
+end
+redis.call('SET', KEYS[1], '', 'PX', ARGV[1])
+for i = 2, #KEYS do
+  if counts[i] then
+    redis.call('SET', KEYS[i], counts[i], 'KEEPTTL')
+  end
+end
+return {'REFUNDED'}

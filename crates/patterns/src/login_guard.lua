@@ -1,0 +1,62 @@
+-- Pauses that grow with failed logins.
+--
+-- KEYS[1]: the number of attempts, a String; expires some time after the last attempt
+-- KEYS[2]: the block, a String that expires with the pause: its ms, and ' new' until another key says the same. Without a TTL, or
+-- with other text, somebody else has made it.
+
+---- attempt
+-- Takes one attempt, before it is known whether it fails.
+--
+-- ARGV: attempts before the first pause, first pause in ms, longest pause in ms, ms for which attempts are remembered
+-- Replies ALLOWED, attempts that are left, pause in ms; or BLOCKED, ms that are left (-1: no end), 1 if the block is new.
+local stored, block = redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2])
+if block then
+  local left = redis.call('PTTL', KEYS[2])
+  local pause, new = string.match(block, '^(%d+)( ?n?e?w?)$')
+  if pause and left > tonumber(pause) then
+    -- The clock was set back. The pause starts over, and the other key has to follow.
+    left, new = tonumber(pause), ' new'
+    redis.call('SET', KEYS[2], pause .. new, 'PX', pause)
+  end
+  return {'BLOCKED', left, new == ' new' and 1 or 0}
+end
+
+local free, first, longest = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+-- No more are told apart, and a power of two beyond them would not be finite.
+local attempts = math.min(stored and whole(stored, KEYS[1], 'is no count') + 1 or 1, 1000000)
+-- SET is the only command that writes, so a user who may not run it leaves no half of an attempt.
+redis.call('SET', KEYS[1], string.format('%d', attempts), 'PX', ARGV[4])
+if attempts < free then
+  return {'ALLOWED', free - attempts, 0}
+end
+-- The pause begins now, so that whoever comes while this attempt is checked is stopped.
+local pause = string.format('%.0f', math.min(longest, first * 2 ^ math.min(attempts - free, 60)))
+redis.call('SET', KEYS[2], pause .. ' new', 'PX', pause)
+return {'ALLOWED', 0, tonumber(pause)}
+
+---- published
+-- The other key says the same now.
+local block = redis.call('GET', KEYS[2])
+local pause = block and string.match(block, '^(%d+) new$')
+if pause then
+  redis.call('SET', KEYS[2], pause, 'KEEPTTL')
+end
+return {'PUBLISHED'}
+
+---- forget
+-- Forgets the attempts, and ends the pause that the last of them began.
+--
+-- ARGV: 'success' or 'unblock', which also ends a block that somebody has made
+-- Replies FORGOTTEN, 1 if there was a block.
+local block = redis.call('GET', KEYS[2])
+redis.call('GET', KEYS[1])
+if not block then
+  redis.call('UNLINK', KEYS[1])
+  return {'FORGOTTEN', 0}
+end
+if ARGV[1] == 'success' and (redis.call('PTTL', KEYS[2]) < 0 or not string.find(block, '^%d')) then
+  redis.call('UNLINK', KEYS[1])
+  return {'FORGOTTEN', 0}
+end
+redis.call('UNLINK', KEYS[1], KEYS[2])
+return {'FORGOTTEN', 1}

@@ -1,0 +1,790 @@
+//! Sessions of visitors and users: they slide, get a new ID at login, and end everywhere at once.
+//!
+//! Four things are often done that leave a session which should not be there. A login keeps the ID that the browser had, so
+//! whoever planted that ID is logged in too. HSET and then EXPIRE, with a crash in between, leaves a session that never ends. A
+//! late save with HSET brings back a session that has just ended. "Log out everywhere" goes through a list of IDs, which misses
+//! what is not in the list.
+//!
+//! | key | type | holds |
+//! |---|---|---|
+//! | `session:abc123` | Hash | the session of a guest whose token is `abc123` |
+//! | `session:user:ann` | String | the generation of Ann's sessions: random letters |
+//! | `session:{session:user:ann}:lbcp…` | Hash | the session of Ann whose token is `lbcp….ann` |
+//! | `session:{session:user:ann}:devices` | Sorted Set | the IDs of Ann's sessions, by the ms after which each is over; only [`Sessions::list`] needs it |
+//!
+//! A user's token carries the user's ID, so one pipeline reads the session and the user's generation in one slot. A session is
+//! alive only in the generation in which it began. To end all sessions of a user, delete the generation: no list decides.
+//!
+//! - **Promise**: a token is 128 random bits from here, never from a client. A login and a rotation replace it, and the old token
+//!   is dead in that step. A read lets the session live on for the idle time, up to the highest age. Two requests that change two
+//!   fields both keep their change. No session that had begun survives [`Sessions::end_everywhere`], and no late save brings one
+//!   back. Of many logins from one guest's session, one begins a session and the others get the same one.
+//! - **Cost**: a read is one round trip of plain commands, HGETALL, PEXPIRE, and for a user GET. Each other call is one round
+//!   trip, except login (three) and ending everywhere (two). The clock of the server is asked for once in ten seconds, in the
+//!   pipeline of a read.
+//! - **Memory**: a session has at most 32 fields, and a user's list at most 100 devices: the next login ends the oldest. What has
+//!   ended is freed at once or when its idle time is over. A guest's old ID stays for 5 minutes after a login, so that the same
+//!   login can be repeated.
+//! - **Faults**: if a session or a user's generation is evicted or lost, the session has ended; if the list of devices is lost,
+//!   it only shows fewer devices. Evicted sessions log people out, so keep them off a server that is a cache. A write that a
+//!   failover loses did not happen: a new session is gone, and **an ended session may be alive again** until somebody ends it
+//!   again or its time is over. [`Sessions::with_replicas`] closes that gap: a call that ends a session then waits for replicas.
+//!   If the server's clock is set back, sessions live longer by as much; a session that has less time left than the clock jumps
+//!   forward ends.
+//!
+//! ```
+//! use patterns::sessions::Sessions;
+//!
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! # let server = lab_server::Server::start()?;
+//! # let url = server.url();
+//! let connection = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
+//! let sessions = Sessions::new(connection, "");
+//! let guest = sessions.begin(None, &[("currency", "EUR")]).await?;
+//!
+//! // Ann has entered her password. Her cookie gets the new token; then merge the guest's cart into hers.
+//! let login = sessions.login(&guest, "ann@example.com").await?;
+//! assert_eq!(login.session.fields["currency"], "EUR");
+//! assert!(sessions.read(&guest).await?.is_none(), "the guest's token is dead");
+//!
+//! let token = login.session.token;
+//! sessions.set(&token, &[("theme", "dark")]).await?;
+//! let session = sessions.read(&token).await?.expect("it is alive");
+//! assert_eq!(session.user.as_deref(), Some("ann@example.com"));
+//!
+//! sessions.end_everywhere("ann@example.com").await?;
+//! assert!(sessions.read(&token).await?.is_none());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use redis::aio::ConnectionLike;
+use redis::{FromRedisValue, Pipeline, RedisError, Value};
+
+use crate::key::{Key, check_id};
+use crate::script::{Reply, Script, StoreError, milliseconds, quote, send, send_all};
+
+/// The most fields of a session.
+pub const MAX_FIELDS: usize = 32;
+/// The most bytes of a field's value.
+pub const MAX_VALUE_BYTES: usize = 1024;
+/// The most sessions in a user's list. One more login ends the oldest.
+pub const MAX_SESSIONS: usize = 100;
+
+/// How long the old ID remembers which session a login put in its place.
+const REMEMBERED: Duration = Duration::from_mins(5);
+/// How long a prepared session waits for the other steps of its login.
+const PREPARED: Duration = Duration::from_mins(1);
+/// How often a login or an end starts again because somebody else, or a failover, came in between.
+const TRIES: usize = 5;
+/// How long the server's clock is trusted to go on as steadily as ours.
+const CLOCK_CHECKED: Duration = Duration::from_secs(10);
+
+const FILE: &str = include_str!("sessions.lua");
+static BEGIN_GUEST: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["begin_guest"]));
+static BEGIN_USER: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["begin_user", "enter"]));
+static PREPARE: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["prepare"]));
+static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["alive", "carried", "claim"]));
+static FILL: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["fill", "enter"]));
+static ROTATE: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["alive", "carried", "rotate"]));
+static CHANGE: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["alive", "change"]));
+static END: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["alive", "end"]));
+static END_ALL: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["end_all"]));
+
+/// The scripts of this pattern, by name.
+pub fn scripts() -> Vec<(&'static str, &'static Script)> {
+    vec![
+        ("begin_guest", &BEGIN_GUEST),
+        ("begin_user", &BEGIN_USER),
+        ("prepare", &PREPARE),
+        ("claim", &CLAIM),
+        ("fill", &FILL),
+        ("rotate", &ROTATE),
+        ("change", &CHANGE),
+        ("end", &END),
+        ("end_all", &END_ALL),
+    ]
+}
+
+/// A session as it was read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Session {
+    /// Its token. Whoever knows the token *is* the visitor: keep it out of logs and pages.
+    pub token: String,
+    /// Who is logged in; `None` for a guest.
+    pub user: Option<String>,
+    /// What is stored in it, without the fields that are over.
+    pub fields: BTreeMap<String, String>,
+    /// How long it lives if nobody reads it.
+    pub expires_in: Duration,
+    /// How long it can live at most.
+    pub ends_in: Duration,
+}
+
+/// What a login led to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Login {
+    /// The session. Its token takes the place of the old one in the visitor's cookie.
+    pub session: Session,
+    /// An earlier login of this user from the same old session began it.
+    pub resumed: bool,
+}
+
+/// The sessions under a prefix. All clients must use the same times.
+#[derive(Clone, Debug)]
+pub struct Sessions<C> {
+    connection: C,
+    prefix: String,
+    idle: Duration,
+    highest_age: Duration,
+    replicas: Option<(u32, Duration)>,
+    clock: Arc<Mutex<Option<(Instant, u64)>>>,
+}
+
+impl<C: ConnectionLike + Clone> Sessions<C> {
+    /// Sessions that live for half an hour without a read, and for twelve hours at most.
+    pub fn new(connection: C, prefix: &str) -> Self {
+        Self {
+            connection,
+            prefix: prefix.to_owned(),
+            idle: Duration::from_mins(30),
+            highest_age: Duration::from_hours(12),
+            replicas: None,
+            clock: Arc::default(),
+        }
+    }
+
+    /// How long a session lives without a read: a millisecond to a year.
+    #[must_use]
+    pub fn with_idle_time(self, idle: Duration) -> Self {
+        Self { idle, ..self }
+    }
+
+    /// When a session ends however busy it is, and its user has to log in again: a millisecond to a year.
+    #[must_use]
+    pub fn with_highest_age(self, highest_age: Duration) -> Self {
+        Self { highest_age, ..self }
+    }
+
+    /// Lets [`Sessions::end`], [`Sessions::end_everywhere`], and [`Sessions::rotate`] wait until so many replicas have heard
+    /// that a session has ended: one round trip more, for at most `timeout`. WAIT holds up everything else on its connection, so
+    /// give it one of its own, with a longer response timeout.
+    #[must_use]
+    pub fn with_replicas(self, replicas: u32, timeout: Duration) -> Self {
+        Self { replicas: Some((replicas, timeout)), ..self }
+    }
+
+    /// Begins a session of a user, or of a guest, and returns its token. One round trip.
+    pub async fn begin(&self, user: Option<&str>, fields: &[(&str, &str)]) -> Result<String, SessionError> {
+        let token = match user {
+            Some(user) => Token::new(user)?,
+            None => Token { id: random_letters()?, user: None },
+        };
+        // The ID is random, so if it is taken, this very call took it, and was sent twice.
+        self.begin_token(&token, fields).await?;
+        Ok(token.to_string())
+    }
+
+    /// Begins a guest's session whose token others know, such as `abc123`; false if there is one. For examples: a service that
+    /// takes the token from a client lets an attacker choose it.
+    pub async fn begin_as(&self, token: &str, fields: &[(&str, &str)]) -> Result<bool, SessionError> {
+        match Token::parse(token) {
+            Some(token) if token.user.is_none() => self.begin_token(&token, fields).await,
+            _ => Err(SessionError::Token),
+        }
+    }
+
+    /// Reads a session and lets it live on; `None` if it has ended, never was, or the text is no token. One round trip.
+    pub async fn read(&self, token: &str) -> Result<Option<Session>, StoreError> {
+        self.look(token, true).await
+    }
+
+    /// Reads a session and leaves its time alone. One round trip.
+    pub async fn peek(&self, token: &str) -> Result<Option<Session>, StoreError> {
+        self.look(token, false).await
+    }
+
+    /// Sets fields, only if the session is alive, and only those that are different. Does not touch other fields, and does not
+    /// let the session live on. One round trip, none without fields.
+    pub async fn set(&self, token: &str, fields: &[(&str, &str)]) -> Result<(), SessionError> {
+        if fields.is_empty() {
+            return Ok(());
+        }
+        self.change(token, fields, None, &[]).await.map(|_| ())
+    }
+
+    /// Sets a field that is over before the session is, such as a mark that the password was entered a moment ago: after `ttl`, a
+    /// millisecond to a year. A login or a rotation does not carry it along. One round trip.
+    pub async fn set_for(
+        &self,
+        token: &str,
+        field: &str,
+        value: &str,
+        ttl: Duration,
+    ) -> Result<(), SessionError> {
+        self.change(token, &[(field, value)], Some(ttl), &[]).await.map(|_| ())
+    }
+
+    /// Removes fields, and returns how many there were. One round trip.
+    pub async fn remove(&self, token: &str, fields: &[&str]) -> Result<usize, SessionError> {
+        self.change(token, &[], None, fields).await
+    }
+
+    /// Logs in a user who has proven who they are, from the session with the token `old`, a guest's or their own. The new session
+    /// has a new token and the old session's fields, and the old token is dead.
+    ///
+    /// If `old` has ended or was never ours, the new session is empty. For five minutes, the same login from the same guest's
+    /// session returns the same session while it is alive: after a lost reply, call again. Three round trips.
+    pub async fn login(&self, old: &str, user: &str) -> Result<Login, SessionError> {
+        check_id(user).map_err(StoreError::from)?;
+        let Some(old) = Token::parse(old) else { return self.login_afresh(user).await };
+        if let Some(other) = old.user.as_deref().filter(|other| *other != user) {
+            return match self.peek(&old.to_string()).await? {
+                Some(_) => Err(SessionError::OtherUser { user: other.to_owned() }),
+                None => self.login_afresh(user).await,
+            };
+        }
+        let new = Token::new(user)?;
+        self.prepare(&new).await?;
+        let mut dead = String::new();
+        for _ in 0..TRIES {
+            let (moved_to, fields) = self.claim(&old, &new, &dead).await?;
+            let Some(moved_to) = moved_to else {
+                if !self.fill(&new, &fields).await? {
+                    return Err(SessionError::EndedMeanwhile);
+                }
+                return Ok(Login { session: self.begun(&new, fields), resumed: false });
+            };
+            match Token::parse(&moved_to) {
+                Some(Token { user: Some(other), .. }) if other != user => {
+                    return Err(SessionError::OtherUser { user: other });
+                }
+                // The other login may still be at work: anybody can do its last step.
+                Some(taken) if self.fill(&taken, &fields).await? => {
+                    if let Some(session) = self.read(&moved_to).await? {
+                        return Ok(Login { session, resumed: true });
+                    }
+                }
+                _ => {}
+            }
+            dead = moved_to;
+        }
+        Err(SessionError::EndedMeanwhile)
+    }
+
+    /// Gives a user's session a new token, as after a change of the password. The old token is dead in the same step. The fields
+    /// are carried over, except those that are over early; the highest age counts on. If the reply is lost, the user has to log
+    /// in again. One round trip.
+    pub async fn rotate(&self, token: &str) -> Result<String, SessionError> {
+        let old = Token::parse(token).ok_or(SessionError::NoSession)?;
+        let user = old.user.as_deref().ok_or(SessionError::NoSession)?;
+        let new = Token::new(user)?;
+        let mut keys = self.keys(&old)?;
+        keys.push(self.keys(&new)?.swap_remove(0));
+        let call = ROTATE.call(&keys).arg(self.idle_ms()).arg(milliseconds(self.highest_age));
+        let reply: Reply = call.arg(&old.id).arg(&new.id).run(&self.connection).await?;
+        match reply.outcome.as_str() {
+            "ROTATED" => {
+                let replicated = self.until_replicated(&old).await?;
+                if replicated { Ok(new.to_string()) } else { Err(SessionError::EndedMeanwhile) }
+            }
+            "NONE" => Err(SessionError::NoSession),
+            _ => Err(reply.unexpected().into()),
+        }
+    }
+
+    /// Ends one session; false if there was none. One round trip.
+    pub async fn end(&self, token: &str) -> Result<bool, SessionError> {
+        let Some(token) = Token::parse(token) else { return Ok(false) };
+        let mut ended = false;
+        for _ in 0..TRIES {
+            let reply: Reply = END.call(&self.keys(&token)?).arg(&token.id).run(&self.connection).await?;
+            ended |= match reply.outcome.as_str() {
+                "ENDED" => true,
+                "NONE" => false,
+                _ => return Err(reply.unexpected().into()),
+            };
+            if self.until_replicated(&token).await? {
+                return Ok(ended);
+            }
+        }
+        Err(SessionError::EndedMeanwhile)
+    }
+
+    /// Ends every session of a user that has begun, listed or not, and returns how many of the list it removed. A session that
+    /// begins meanwhile belongs to a later login. Two round trips; after the first, none of the sessions is alive.
+    pub async fn end_everywhere(&self, user: &str) -> Result<usize, SessionError> {
+        let root = self.user_key(user)?;
+        let mut ended = 0;
+        for _ in 0..TRIES {
+            let call = END_ALL.call(&[root.as_str(), &root.companion("devices")]);
+            let mut reply: Reply = call.run(&self.connection).await?;
+            if reply.outcome != "ENDED" {
+                return Err(reply.unexpected().into());
+            }
+            let generation: Option<Vec<u8>> = reply.next()?;
+            let listed: Vec<String> = ids(reply.next()?).iter().map(|id| root.companion(id)).collect();
+            if !listed.is_empty() {
+                // Alone, because a cluster's client repeats a whole pipeline while a slot moves, and then counts nothing.
+                ended += send::<usize>(&self.connection, redis::cmd("UNLINK").arg(&listed)).await?;
+            }
+            let Some(wait) = self.replicas else { return Ok(ended) };
+            let mut pipeline = redis::pipe();
+            pipeline.cmd("GET").arg(root.as_str());
+            let mut replies = self.pipeline(pipeline, root.as_str(), Some(wait)).await?;
+            let after: Option<Vec<u8>> = next(&mut replies)?;
+            self.check_replicas(&mut replies)?;
+            // The server that answered now may be one that took over and never heard of the end.
+            if generation.is_none() || after != generation {
+                return Ok(ended);
+            }
+        }
+        Err(SessionError::EndedMeanwhile)
+    }
+
+    /// The sessions of a user that the list knows, the oldest first; at most 100. Two round trips.
+    pub async fn list(&self, user: &str) -> Result<Vec<Session>, StoreError> {
+        let root = self.user_key(user)?;
+        let mut range = redis::pipe();
+        range.cmd("ZRANGE").arg(root.companion("devices")).arg(0).arg(MAX_SESSIONS).cmd("TIME");
+        let mut replies = self.pipeline(range, &root.companion("devices"), None).await?;
+        let listed = ids(next(&mut replies)?);
+        self.set_clock(next(&mut replies)?);
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("GET").arg(root.as_str());
+        for id in &listed {
+            pipeline.cmd("HGETALL").arg(root.companion(id)).cmd("PTTL").arg(root.companion(id));
+        }
+        let mut replies = self.pipeline(pipeline, root.as_str(), None).await?;
+        let generation: Option<String> = next(&mut replies)?;
+        let mut sessions = Vec::new();
+        for id in listed {
+            let token = Token { id, user: Some(user.to_owned()) };
+            let (fields, ttl) = (next(&mut replies)?, next(&mut replies)?);
+            if let Some(session) = self.session(&token, fields, ttl, generation.as_deref())? {
+                sessions.push(session);
+            }
+        }
+        Ok(sessions)
+    }
+
+    /// The key of a session; `None` if the text is no token.
+    pub fn key(&self, token: &str) -> Result<Option<String>, StoreError> {
+        Token::parse(token).map(|token| Ok(self.keys(&token)?.swap_remove(0))).transpose()
+    }
+
+    /// The key of a user's generation. The list is its companion `devices`.
+    pub fn user_key(&self, user: &str) -> Result<Key, StoreError> {
+        check_id(user)?;
+        Ok(Key::new(&self.prefix, "session", &["user", user])?)
+    }
+
+    /// The session; if it is a user's, also the user's generation and list.
+    fn keys(&self, token: &Token) -> Result<Vec<String>, StoreError> {
+        Ok(match &token.user {
+            None => vec![Key::new(&self.prefix, "session", &[&token.id])?.as_str().to_owned()],
+            Some(user) => {
+                let root = self.user_key(user)?;
+                vec![root.companion(&token.id), root.as_str().to_owned(), root.companion("devices")]
+            }
+        })
+    }
+
+    async fn begin_token(&self, token: &Token, fields: &[(&str, &str)]) -> Result<bool, SessionError> {
+        check_fields(fields)?;
+        let keys = self.keys(token)?;
+        let script = if token.user.is_some() { &BEGIN_USER } else { &BEGIN_GUEST };
+        let mut call = script.call(&keys).arg(self.idle_ms()).arg(milliseconds(self.highest_age));
+        if token.user.is_some() {
+            call = call.arg(random_letters()?).arg(&token.id).arg(MAX_SESSIONS);
+        }
+        for (field, value) in fields {
+            call = call.arg(field).arg(value);
+        }
+        let mut reply: Reply = call.run(&self.connection).await?;
+        match reply.outcome.as_str() {
+            "BEGUN" => self.drop_oldest(token, &mut reply).await.map(|()| true),
+            "TAKEN" => Ok(false),
+            _ => Err(reply.unexpected().into()),
+        }
+    }
+
+    async fn login_afresh(&self, user: &str) -> Result<Login, SessionError> {
+        let token = Token::new(user)?;
+        self.begin_token(&token, &[]).await?;
+        Ok(Login { session: self.begun(&token, Vec::new()), resumed: false })
+    }
+
+    async fn prepare(&self, new: &Token) -> Result<(), SessionError> {
+        let call = PREPARE.call(&self.keys(new)?[..2]).arg(milliseconds(PREPARED));
+        let call = call.arg(milliseconds(self.highest_age)).arg(random_letters()?);
+        let reply: Reply = call.run(&self.connection).await?;
+        // Taken: by this very call, which was sent twice.
+        if matches!(reply.outcome.as_str(), "PREPARED" | "TAKEN") {
+            Ok(())
+        } else {
+            Err(reply.unexpected().into())
+        }
+    }
+
+    /// The token that took the old one's place, `None` if it is the new one; and the fields to carry over.
+    async fn claim(
+        &self,
+        old: &Token,
+        new: &Token,
+        dead: &str,
+    ) -> Result<(Option<String>, Vec<(String, String)>), SessionError> {
+        let call = CLAIM.call(&self.keys(old)?).arg(new.to_string()).arg(dead);
+        let call = call.arg(milliseconds(REMEMBERED)).arg(&old.id);
+        let mut reply: Reply = call.run(&self.connection).await?;
+        let moved_to = match reply.outcome.as_str() {
+            "CLAIMED" => None,
+            "MOVED" => Some(reply.next()?),
+            _ => return Err(reply.unexpected().into()),
+        };
+        Ok((moved_to, reply.next()?))
+    }
+
+    /// False if the session has ended.
+    async fn fill(&self, token: &Token, fields: &[(String, String)]) -> Result<bool, SessionError> {
+        let mut call = FILL.call(&self.keys(token)?).arg(self.idle_ms()).arg(milliseconds(self.highest_age));
+        call = call.arg("").arg(&token.id).arg(MAX_SESSIONS);
+        for (field, value) in fields {
+            call = call.arg(field).arg(value);
+        }
+        let mut reply: Reply = call.run(&self.connection).await?;
+        match reply.outcome.as_str() {
+            "BEGUN" => self.drop_oldest(token, &mut reply).await.map(|()| true),
+            "NONE" => Ok(false),
+            _ => Err(reply.unexpected().into()),
+        }
+    }
+
+    /// Ends the sessions that a login pushed out of a full list.
+    async fn drop_oldest(&self, token: &Token, reply: &mut Reply) -> Result<(), SessionError> {
+        for id in ids(reply.next::<Option<_>>()?.unwrap_or_default()) {
+            let oldest = Token { id, user: token.user.clone() };
+            let call = END.call(&self.keys(&oldest)?).arg(&oldest.id);
+            let _: Reply = call.run(&self.connection).await?;
+        }
+        Ok(())
+    }
+
+    async fn change(
+        &self,
+        token: &str,
+        set: &[(&str, &str)],
+        ttl: Option<Duration>,
+        remove: &[&str],
+    ) -> Result<usize, SessionError> {
+        check_fields(set)?;
+        let token = Token::parse(token).ok_or(SessionError::NoSession)?;
+        let mut keys = self.keys(&token)?;
+        keys.truncate(2);
+        let mut call = CHANGE.call(&keys).arg(MAX_FIELDS).arg(set.len());
+        call = call.arg(ttl.map_or_else(String::new, |ttl| milliseconds(ttl).to_string()));
+        for (field, value) in set {
+            call = call.arg(field).arg(value);
+        }
+        for field in remove {
+            check_field(field)?;
+            call = call.arg(field);
+        }
+        let mut reply: Reply = call.run(&self.connection).await?;
+        match reply.outcome.as_str() {
+            "CHANGED" => Ok(reply.next()?),
+            "FULL" => Err(SessionError::TooManyFields),
+            "NONE" => Err(SessionError::NoSession),
+            _ => Err(reply.unexpected().into()),
+        }
+    }
+
+    async fn look(&self, token: &str, slide: bool) -> Result<Option<Session>, StoreError> {
+        let Some(token) = Token::parse(token) else { return Ok(None) };
+        let keys = self.keys(&token)?;
+        let (mut pipeline, ask_clock) =
+            (redis::pipe(), self.clock().is_none_or(|(asked, _)| asked.elapsed() >= CLOCK_CHECKED));
+        pipeline.cmd("HGETALL").arg(&keys[0]);
+        if slide {
+            // With XX, so that a key of somebody else's that has no TTL does not get one.
+            pipeline.cmd("PEXPIRE").arg(&keys[0]).arg(self.idle_ms()).arg("XX");
+        } else {
+            pipeline.cmd("PTTL").arg(&keys[0]);
+        }
+        if let Some(generation) = keys.get(1) {
+            pipeline.cmd("GET").arg(generation);
+        }
+        if ask_clock {
+            pipeline.cmd("TIME");
+        }
+        let mut replies = self.pipeline(pipeline, &keys[0], None).await?;
+        let (fields, time): (BTreeMap<String, String>, i64) = (next(&mut replies)?, next(&mut replies)?);
+        let generation: Option<String> = if token.user.is_some() { next(&mut replies)? } else { None };
+        if ask_clock {
+            self.set_clock(next(&mut replies)?);
+        }
+        let ours = fields.contains_key(":ends");
+        let ttl = if slide { i64::try_from(self.idle_ms()).unwrap_or(i64::MAX) } else { time };
+        let session = self.session(&token, fields, ttl, generation.as_deref())?;
+        if session.is_none() && ours && slide {
+            // It ended with its generation or its age. Reading must not keep it in memory.
+            let mut unlink = redis::pipe();
+            unlink.cmd("UNLINK").arg(&keys[0]);
+            self.pipeline(unlink, &keys[0], None).await?;
+        }
+        Ok(session)
+    }
+
+    /// The session that the Hash is, if it is one and alive.
+    fn session(
+        &self,
+        token: &Token,
+        mut fields: BTreeMap<String, String>,
+        ttl_ms: i64,
+        generation: Option<&str>,
+    ) -> Result<Option<Session>, StoreError> {
+        let Some(own) = fields.remove(":ends") else { return Ok(None) };
+        let malformed = |field: &str| StoreError::Malformed(quote(&format!("a session's field {field}")));
+        let (ends, begun_in) = own.split_once(' ').map_or((own.as_str(), None), |(ends, g)| (ends, Some(g)));
+        let ends: u64 = ends.parse().map_err(|_| malformed(":ends"))?;
+        // Without a clock, nothing is known to be alive.
+        let now = self.clock().map_or(u64::MAX, |(_, now)| now);
+        let is_current = match &token.user {
+            None => begun_in.is_none(),
+            Some(_) => begun_in.is_some() && begun_in == generation,
+        };
+        if !is_current || ends <= now {
+            return Ok(None);
+        }
+        let own_fields: Vec<String> =
+            fields.range(":".to_owned()..";".to_owned()).map(|(f, _)| f.clone()).collect();
+        for own in own_fields {
+            let value = fields.remove(&own).unwrap_or_default();
+            if let Some(field) = own.strip_prefix(":until:")
+                && value.parse::<u64>().map_err(|_| malformed(&own))? <= now
+            {
+                fields.remove(field);
+            }
+        }
+        let ends_in = Duration::from_millis(ends - now);
+        let expires_in = Duration::from_millis(u64::try_from(ttl_ms).unwrap_or(0)).min(ends_in);
+        Ok(Some(Session { token: token.to_string(), user: token.user.clone(), fields, expires_in, ends_in }))
+    }
+
+    /// What a session is when it has just begun.
+    fn begun(&self, token: &Token, fields: Vec<(String, String)>) -> Session {
+        Session {
+            token: token.to_string(),
+            user: token.user.clone(),
+            fields: fields.into_iter().collect(),
+            expires_in: Duration::from_millis(self.idle_ms()),
+            ends_in: Duration::from_millis(milliseconds(self.highest_age)),
+        }
+    }
+
+    /// Waits for the replicas that were asked for. False if the session is still there: the server that answers took over after
+    /// the session had ended, and never heard of it.
+    async fn until_replicated(&self, ended: &Token) -> Result<bool, SessionError> {
+        if self.replicas.is_none() {
+            return Ok(true);
+        }
+        let key = self.keys(ended)?.swap_remove(0);
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("HEXISTS").arg(&key).arg(":ends");
+        let mut replies = self.pipeline(pipeline, &key, self.replicas).await?;
+        let there: bool = next(&mut replies)?;
+        self.check_replicas(&mut replies)?;
+        Ok(!there)
+    }
+
+    /// Checks the reply of WAIT, if it was sent.
+    fn check_replicas(&self, replies: &mut std::vec::IntoIter<Value>) -> Result<(), SessionError> {
+        let Some((wanted, _)) = self.replicas else { return Ok(()) };
+        let replicas = next(replies)?;
+        if replicas < wanted { Err(SessionError::NotReplicated { replicas }) } else { Ok(()) }
+    }
+
+    /// Sends plain commands in one slot, and WAIT behind them, which waits for everything that this server has written so far.
+    async fn pipeline(
+        &self,
+        mut pipeline: Pipeline,
+        key: &str,
+        wait: Option<(u32, Duration)>,
+    ) -> Result<std::vec::IntoIter<Value>, StoreError> {
+        if let Some((replicas, timeout)) = wait {
+            pipeline.cmd("WAIT").arg(replicas).arg(milliseconds(timeout));
+        }
+        match send_all::<Vec<Value>>(&self.connection, &pipeline).await {
+            Ok(replies) => Ok(replies.into_iter()),
+            Err(StoreError::Redis(error)) => Err(first_refusal(error, key)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn idle_ms(&self) -> u64 {
+        milliseconds(self.idle.min(self.highest_age))
+    }
+
+    /// When the server was last asked for its time, and what time it has now, in ms since 1970.
+    fn clock(&self) -> Option<(Instant, u64)> {
+        let (asked, time) = (*self.clock.lock().unwrap_or_else(PoisonError::into_inner))?;
+        Some((asked, time + u64::try_from(asked.elapsed().as_millis()).unwrap_or(0)))
+    }
+
+    fn set_clock(&self, (seconds, microseconds): (u64, u64)) {
+        let time = seconds.saturating_mul(1000).saturating_add(microseconds / 1000);
+        *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), time));
+    }
+}
+
+/// A token: random letters, and for a user's session a dot and the user's ID, in characters that a cookie can have.
+struct Token {
+    id: String,
+    user: Option<String>,
+}
+
+impl Token {
+    fn new(user: &str) -> Result<Self, SessionError> {
+        check_id(user).map_err(StoreError::from)?;
+        Ok(Self { id: random_letters()?, user: Some(user.to_owned()) })
+    }
+
+    /// `None` for every text that cannot be a token, since a client may send anything.
+    fn parse(text: &str) -> Option<Self> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        let Some((id, user)) = text.split_once('.') else {
+            let fits = (1..=64).contains(&text.len()) && text.bytes().all(plain);
+            return fits.then(|| Self { id: text.to_owned(), user: None });
+        };
+        let token = Self { id: is_random(id).then(|| id.to_owned())?, user: Some(decode(user)?) };
+        // One session has one token.
+        (token.to_string() == text).then_some(token)
+    }
+}
+
+impl std::fmt::Display for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.id)?;
+        let Some(user) = &self.user else { return Ok(()) };
+        f.write_char('.')?;
+        for byte in user.bytes() {
+            if byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_' {
+                f.write_char(char::from(byte))?;
+            } else {
+                write!(f, "~{byte:02X}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn decode(user: &str) -> Option<String> {
+    let mut parts = user.split('~');
+    let mut bytes = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        bytes.push(u8::from_str_radix(part.get(..2)?, 16).ok()?);
+        bytes.extend(&part.as_bytes()[2..]);
+    }
+    String::from_utf8(bytes).ok().filter(|user| check_id(user).is_ok())
+}
+
+/// 128 bits of the operating system's secure generator, as 32 letters from `a` to `p`.
+fn random_letters() -> Result<String, SessionError> {
+    let mut bits = [0_u8; 16];
+    getrandom::fill(&mut bits)?;
+    Ok(bits.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|four| char::from(b'a' + four)).collect())
+}
+
+fn is_random(id: &str) -> bool {
+    id.len() == 32 && id.bytes().all(|byte| (b'a'..=b'p').contains(&byte))
+}
+
+/// The IDs in a list, without what somebody else put there.
+fn ids(listed: Vec<Vec<u8>>) -> Vec<String> {
+    listed.into_iter().filter_map(|id| String::from_utf8(id).ok()).filter(|id| is_random(id)).collect()
+}
+
+fn check_fields(fields: &[(&str, &str)]) -> Result<(), SessionError> {
+    if fields.len() > MAX_FIELDS {
+        return Err(SessionError::TooManyFields);
+    }
+    for (field, value) in fields {
+        check_field(field)?;
+        if value.len() > MAX_VALUE_BYTES {
+            return Err(SessionError::TooLong { bytes: value.len() });
+        }
+    }
+    Ok(())
+}
+
+fn check_field(field: &str) -> Result<(), SessionError> {
+    check_id(field).map_err(StoreError::from)?;
+    if field.starts_with(':') { Err(SessionError::Reserved { field: quote(field) }) } else { Ok(()) }
+}
+
+fn next<T: FromRedisValue>(replies: &mut std::vec::IntoIter<Value>) -> Result<T, StoreError> {
+    Ok(T::from_redis_value(replies.next().unwrap_or(Value::Nil))?)
+}
+
+/// What the server refused first, in place of a list of refusals.
+fn first_refusal(error: RedisError, key: &str) -> StoreError {
+    match error.clone().into_server_errors().as_deref() {
+        Some([(_, refused), ..]) if refused.code() == "WRONGTYPE" => StoreError::WrongType(quote(key)),
+        Some([(_, refused), ..]) => StoreError::Redis(refused.clone().into()),
+        _ => StoreError::Redis(error),
+    }
+}
+
+/// Why nothing was done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The session has ended, or there never was one. Nothing was created.
+    #[error("there is no such session")]
+    NoSession,
+    /// The session ended while this call was at work: everywhere, or the server failed over. Log in again.
+    #[error("the session ended meanwhile")]
+    EndedMeanwhile,
+    /// Somebody else is logged in with this session, or has logged in from it. End it first.
+    #[error("{user} is logged in with this session")]
+    OtherUser {
+        /// The other user's ID.
+        user: String,
+    },
+    /// It would be one field too many.
+    #[error("a session has at most {MAX_FIELDS} fields")]
+    TooManyFields,
+    /// The value is too long.
+    #[error("a field of a session holds at most {MAX_VALUE_BYTES} bytes, and this value has {bytes}")]
+    TooLong {
+        /// Its length in bytes.
+        bytes: usize,
+    },
+    /// The session needs such names for itself.
+    #[error("the name of a field may not begin with a colon: {field}")]
+    Reserved {
+        /// The name.
+        field: String,
+    },
+    /// Not what [`Sessions::begin_as`] takes.
+    #[error("a guest's token is 1 to 64 of A-Z, a-z, 0-9, - and _")]
+    Token,
+    /// It is done, but too few replicas have heard of it: a failover may undo it. Call again.
+    #[error("only {replicas} replicas have heard of it in time")]
+    NotReplicated {
+        /// How many have.
+        replicas: u32,
+    },
+    /// The operating system gives no random bits.
+    #[error("no token could be made: {0}")]
+    NoRandomness(#[from] getrandom::Error),
+    /// Redis, or the data in it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

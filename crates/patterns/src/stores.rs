@@ -1,0 +1,485 @@
+//! Stores near a place, and whether they are open.
+//!
+//! The naive way keeps coordinates with each store, reads all of them, and measures in the program: a thousand reads for the
+//! three that are near. A Sorted Set scored by a geohash (GEOADD) finds them by looking at a few ranges (GEOSEARCH), nearest
+//! first. A store's place is on the map and nowhere else, and every change of the map and of the details is one script. So a
+//! store that moved is never in two places, and one that closed leaves no ghost.
+//!
+//! | key | type | holds |
+//! |---|---|---|
+//! | `stores` | Sorted Set | store IDs by place |
+//! | `stores:{stores}:details` | Hash | store ID to name and opening hours, as JSON |
+//!
+//! - **Promise**: a store is found where it was last put, once, or not at all after it was removed.
+//! - **Cost**: one round trip for each call. A search is O(n + log m) for n stores in the squares around the area and m in all. A
+//!   circle that reaches over a pole looks at all stores. All stores are on one node of a cluster.
+//! - **Memory**: about 300 bytes for each store, until it is removed.
+//! - **Faults**: use `noeviction`. If one of the two keys is lost, a search ends in [`StoresError::Damaged`] until the stores are
+//!   cleared ([`Stores::clear`]) and all are put again. A failover may lose the last changes; put those stores again. No time is
+//!   stored.
+//!
+//! ```
+//! use patterns::stores::{Area, Hours, LocalTime, Opening, Place, Store, Stores};
+//!
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! # let server = lab_server::Server::start()?;
+//! # let url = server.url();
+//! let connection = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
+//! let stores = Stores::new(connection, "");
+//! let harbor = Store {
+//!     id: "harbor".into(),
+//!     name: "At the harbor".into(),
+//!     place: Place::new(9.9937, 53.5511)?,
+//!     hours: Hours::daily("09:00-18:00")?,
+//! };
+//! stores.put(&harbor).await?;
+//!
+//! let here = Place::new(10.0, 53.55)?;
+//! let noon = LocalTime::new(0, 12, 0).unwrap();
+//! let near = stores.near(here, Area::Circle { radius: 5_000.0 }, 10, noon).await?;
+//! assert_eq!(near[0].id, "harbor");
+//! assert!((near[0].meters - 434.0).abs() < 1.0);
+//! assert_eq!(near[0].opening, Opening::Open { closes_in: Some(360) });
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::sync::LazyLock;
+
+use redis::aio::ConnectionLike;
+use serde::{Deserialize, Serialize};
+
+use crate::key::{Key, check_id};
+use crate::script::{Reply, Script, StoreError, quote};
+
+/// The most stores that one [`Stores::near`] finds.
+pub const MAX_NEAR: usize = 100;
+/// The longest name of a store, in bytes.
+pub const MAX_NAME_BYTES: usize = 200;
+/// The latitude beyond which Redis keeps no place, north and south: that of the square web map, EPSG:3857.
+pub const MAX_LATITUDE: f64 = 85.051_128_78;
+/// The radius of the sphere on which Redis measures, in meters. The Earth is no sphere, so a distance can be 0.5% off.
+pub const EARTH_RADIUS: f64 = 6_372_797.560_856;
+
+/// The longest search, in meters. Beyond it, everything on the sphere is near.
+const MAX_METERS: f64 = 20_100_000.0;
+const DAY: u32 = 24 * 60;
+const WEEK: u32 = 7 * DAY;
+/// The most spans of one day.
+const MAX_SPANS: usize = 4;
+
+const FILE: &str = include_str!("stores.lua");
+static PUT: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["put"]));
+static RELOCATE: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["relocate"]));
+static REMOVE: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["remove"]));
+static CLEAR: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["clear"]));
+static NEAR: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["near"]));
+
+/// The scripts of this pattern, by name.
+pub fn scripts() -> Vec<(&'static str, &'static Script)> {
+    vec![("put", &PUT), ("relocate", &RELOCATE), ("remove", &REMOVE), ("clear", &CLEAR), ("near", &NEAR)]
+}
+
+/// A store.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Store {
+    /// Its ID.
+    pub id: String,
+    /// Its name for people: 1 to 200 bytes.
+    pub name: String,
+    /// Where it is.
+    pub place: Place,
+    /// When it is open.
+    pub hours: Hours,
+}
+
+/// A store that was found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NearStore {
+    /// Its ID.
+    pub id: String,
+    /// Its name for people.
+    pub name: String,
+    /// Meters along a great circle. The map keeps places to about 0.3 m, and takes the Earth for a sphere.
+    pub meters: f64,
+    /// Whether it is open at the time that was asked for.
+    pub opening: Opening,
+}
+
+/// What the Hash holds of a store.
+#[derive(Deserialize, Serialize)]
+struct Details {
+    name: String,
+    hours: [String; 7],
+}
+
+/// The stores of a shop under a prefix.
+#[derive(Clone, Debug)]
+pub struct Stores<C> {
+    connection: C,
+    prefix: String,
+}
+
+impl<C: ConnectionLike + Clone> Stores<C> {
+    /// The stores under this prefix.
+    pub fn new(connection: C, prefix: &str) -> Self {
+        Self { connection, prefix: prefix.to_owned() }
+    }
+
+    /// Adds a store, or replaces the one with its ID: true if it is new.
+    pub async fn put(&self, store: &Store) -> Result<bool, StoresError> {
+        let Store { id, name, place, hours } = store;
+        check_id(id).map_err(StoreError::from)?;
+        if name.is_empty() || name.len() > MAX_NAME_BYTES {
+            return Err(StoresError::Name { bytes: name.len() });
+        }
+        let details = serde_json::json!({"name": name, "hours": hours.days}).to_string();
+        let call = PUT.call(&self.keys()?).arg(id).arg(place.longitude).arg(place.latitude).arg(details);
+        let reply: Reply = call.run(&self.connection).await?;
+        match reply.outcome.as_str() {
+            "ADDED" => Ok(true),
+            "REPLACED" => Ok(false),
+            _ => Err(reply.unexpected().into()),
+        }
+    }
+
+    /// Moves a store: false if there is none with this ID.
+    pub async fn relocate(&self, id: &str, to: Place) -> Result<bool, StoreError> {
+        check_id(id)?;
+        let call = RELOCATE.call(&self.keys()?).arg(id).arg(to.longitude).arg(to.latitude);
+        let reply: Reply = call.run(&self.connection).await?;
+        match reply.outcome.as_str() {
+            "MOVED" => Ok(true),
+            "UNKNOWN" => Ok(false),
+            _ => Err(reply.unexpected()),
+        }
+    }
+
+    /// Removes a store: false if there is none with this ID.
+    pub async fn remove(&self, id: &str) -> Result<bool, StoreError> {
+        check_id(id)?;
+        let reply: Reply = REMOVE.call(&self.keys()?).arg(id).run(&self.connection).await?;
+        match reply.outcome.as_str() {
+            "REMOVED" => Ok(true),
+            "UNKNOWN" => Ok(false),
+            _ => Err(reply.unexpected()),
+        }
+    }
+
+    /// Removes all stores, to put them again.
+    pub async fn clear(&self) -> Result<(), StoreError> {
+        let reply: Reply = CLEAR.call(&self.keys()?).run(&self.connection).await?;
+        if reply.outcome == "CLEARED" { Ok(()) } else { Err(reply.unexpected()) }
+    }
+
+    /// Up to `most` stores (at most [`MAX_NEAR`]) within an area around a place, the nearest first, and whether each is open at a
+    /// local time.
+    pub async fn near(
+        &self,
+        here: Place,
+        area: Area,
+        most: usize,
+        time: LocalTime,
+    ) -> Result<Vec<NearStore>, StoresError> {
+        area.check()?;
+        if most == 0 {
+            return Ok(Vec::new());
+        }
+        let keys = self.keys()?;
+        let mut call = NEAR.call(&keys).arg(here.longitude).arg(here.latitude).arg(most.min(MAX_NEAR));
+        call = match area.to_search(here) {
+            Area::Circle { radius } => call.arg("BYRADIUS").arg(radius),
+            Area::Box { width, height } => call.arg("BYBOX").arg(width).arg(height),
+        };
+        let mut reply: Reply = call.run(&self.connection).await?;
+        match reply.outcome.as_str() {
+            "FOUND" => {}
+            "DAMAGED" => return Err(StoresError::Damaged),
+            _ => return Err(reply.unexpected().into()),
+        }
+        let mut near = Vec::new();
+        while let Some(id) = reply.next::<Option<String>>()? {
+            let (meters, details): (f64, String) = (reply.next()?, reply.next()?);
+            if meters > area.reach() {
+                continue;
+            }
+            let malformed = || StoreError::Malformed(quote(&format!("{} {id}", keys[1])));
+            let details: Details = serde_json::from_str(&details).map_err(|_| malformed())?;
+            let hours = Hours::new(details.hours.each_ref().map(String::as_str)).map_err(|_| malformed())?;
+            near.push(NearStore { id, name: details.name, meters, opening: hours.at(time) });
+        }
+        Ok(near)
+    }
+
+    /// The keys: the map and the details.
+    pub fn keys(&self) -> Result<[String; 2], StoreError> {
+        let key = Key::new(&self.prefix, "stores", &[])?;
+        Ok([key.as_str().to_owned(), key.companion("details")])
+    }
+}
+
+/// A place on the map.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Place {
+    longitude: f64,
+    latitude: f64,
+}
+
+impl Place {
+    /// This place, in degrees: longitude from -180 to 180, latitude from -85.05112878 to 85.05112878. (The other order is as
+    /// common; Redis has the longitude first.)
+    pub fn new(longitude: f64, latitude: f64) -> Result<Self, PlaceError> {
+        let valid =
+            (-180.0..=180.0).contains(&longitude) && (-MAX_LATITUDE..=MAX_LATITUDE).contains(&latitude);
+        if valid { Ok(Self { longitude, latitude }) } else { Err(PlaceError::Place { longitude, latitude }) }
+    }
+
+    /// Degrees east of Greenwich.
+    #[must_use]
+    pub fn longitude(self) -> f64 {
+        self.longitude
+    }
+
+    /// Degrees north of the equator.
+    #[must_use]
+    pub fn latitude(self) -> f64 {
+        self.latitude
+    }
+
+    /// Meters to another place along a great circle, on Redis's sphere (the haversine formula).
+    #[must_use]
+    pub fn meters_to(self, other: Self) -> f64 {
+        let [from, to] = [self.latitude, other.latitude].map(f64::to_radians);
+        let across = ((other.longitude - self.longitude).to_radians() / 2.0).sin();
+        let up = ((to - from) / 2.0).sin();
+        let chord = (up * up + from.cos() * to.cos() * across * across).sqrt();
+        2.0 * EARTH_RADIUS * chord.min(1.0).asin()
+    }
+}
+
+/// How far to look, in meters.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Area {
+    /// A circle around the place, by its radius.
+    Circle {
+        /// Meters, up to 20,100 km.
+        radius: f64,
+    },
+    /// A box around the place, as a map shows it, by its sides.
+    Box {
+        /// Meters from west to east, up to 20,100 km.
+        width: f64,
+        /// Meters from south to north, up to 20,100 km.
+        height: f64,
+    },
+}
+
+impl Area {
+    /// Lengths are more than nothing, and not beyond the Earth.
+    fn check(self) -> Result<(), PlaceError> {
+        let possible = |meters: f64| meters > 0.0 && meters <= MAX_METERS;
+        let valid = match self {
+            Self::Circle { radius } => possible(radius),
+            Self::Box { width, height } => possible(width) && possible(height),
+        };
+        if valid { Ok(()) } else { Err(PlaceError::Area(self)) }
+    }
+
+    /// The area to ask the server for. It misses a part of a circle that reaches over a pole (Redis 7.0 to 8.2, Valkey 9.1). So it
+    /// is asked for the whole Earth, and what is beyond [`Area::reach`] is left out.
+    fn to_search(self, here: Place) -> Self {
+        let over_a_pole = |radius: f64| here.latitude.abs() + (radius / EARTH_RADIUS).to_degrees() >= 90.0;
+        match self {
+            Self::Circle { radius } if over_a_pole(radius) => Self::Circle { radius: MAX_METERS },
+            area => area,
+        }
+    }
+
+    /// The most meters at which something can be in the area.
+    fn reach(self) -> f64 {
+        match self {
+            Self::Circle { radius } => radius,
+            Self::Box { .. } => MAX_METERS,
+        }
+    }
+}
+
+/// A moment of the week, where the store is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct LocalTime {
+    /// Since Monday 00:00.
+    minute_of_week: u32,
+}
+
+impl LocalTime {
+    /// A day (0 is Monday), an hour, and a minute; `None` if there is no such time.
+    #[must_use]
+    pub fn new(day: u32, hour: u32, minute: u32) -> Option<Self> {
+        (day < 7 && hour < 24 && minute < 60).then(|| Self { minute_of_week: day * DAY + hour * 60 + minute })
+    }
+
+    /// The local time at a moment (milliseconds since 1970), this many minutes east of Greenwich's time. The offset is the store's
+    /// at that moment, with its daylight saving time.
+    #[must_use]
+    pub fn at(unix_ms: u64, minutes_east: i32) -> Self {
+        // 1970 began on a Thursday.
+        let since_monday = unix_ms / 60_000 % u64::from(WEEK) + u64::from(3 * DAY);
+        let minute = (since_monday.cast_signed() + i64::from(minutes_east)).rem_euclid(i64::from(WEEK));
+        Self { minute_of_week: u32::try_from(minute).unwrap_or_default() }
+    }
+}
+
+/// Whether a store is open.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Opening {
+    /// It is, at this moment.
+    Open {
+        /// Minutes until it closes; `None` if it never does.
+        closes_in: Option<u32>,
+    },
+    /// It is not.
+    Closed {
+        /// Minutes until it opens; `None` if it never does.
+        opens_in: Option<u32>,
+    },
+}
+
+/// The hours of a week.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Hours {
+    /// The first minute of the week in which it is open, and the first in which it is not. A span that begins on Sunday may end
+    /// beyond the week.
+    spans: Vec<(u32, u32)>,
+    days: [String; 7],
+}
+
+impl Hours {
+    /// The hours of each day from Monday on: `09:00-18:00`, or `09:00-12:30,14:00-18:00`, or nothing for a day on which it is
+    /// closed. In the minute of closing it is closed. `18:00-02:00` ends on the next day; `00:00-24:00` is the whole day.
+    ///
+    /// ```
+    /// use patterns::stores::{Hours, LocalTime, Opening};
+    ///
+    /// let hours = Hours::new(["", "", "", "", "18:00-02:00", "18:00-02:00", ""])?;
+    /// let one_at_night = LocalTime::new(6, 1, 0).unwrap();
+    /// assert_eq!(hours.at(one_at_night), Opening::Open { closes_in: Some(60) }, "Saturday's evening is not over");
+    /// # Ok::<(), patterns::stores::PlaceError>(())
+    /// ```
+    pub fn new(days: [&str; 7]) -> Result<Self, PlaceError> {
+        let mut spans = Vec::new();
+        for (day, text) in (0..).zip(days) {
+            let refused = || PlaceError::Hours { text: quote(text) };
+            for (number, span) in text.split(',').filter(|_| !text.is_empty()).enumerate() {
+                let (opens, closes) = span_of(span).filter(|_| number < MAX_SPANS).ok_or_else(refused)?;
+                let overnight = if closes <= opens { DAY } else { 0 };
+                spans.push((day * DAY + opens, day * DAY + closes + overnight));
+            }
+        }
+        Ok(Self { spans, days: days.map(str::to_owned) })
+    }
+
+    /// The same hours on every day.
+    pub fn daily(hours: &str) -> Result<Self, PlaceError> {
+        Self::new([hours; 7])
+    }
+
+    /// The hours of each day from Monday on, as they were given.
+    #[must_use]
+    pub fn days(&self) -> &[String; 7] {
+        &self.days
+    }
+
+    /// Whether it is open at a time, and how long that lasts.
+    #[must_use]
+    pub fn at(&self, time: LocalTime) -> Opening {
+        let now = time.minute_of_week;
+        let mut open_for = 0;
+        // One span may begin where another ends.
+        while let Some(left) = self.left_at((now + open_for) % WEEK) {
+            open_for += left;
+            if open_for >= WEEK {
+                return Opening::Open { closes_in: None };
+            }
+        }
+        if open_for > 0 {
+            return Opening::Open { closes_in: Some(open_for) };
+        }
+        let opens_in = self.spans.iter().map(|(opens, _)| (opens + WEEK - now) % WEEK).min();
+        Opening::Closed { opens_in }
+    }
+
+    /// The most minutes for which a span that holds this minute goes on.
+    fn left_at(&self, minute: u32) -> Option<u32> {
+        let left = |at: u32| {
+            let holding = self.spans.iter().filter(move |(opens, closes)| (*opens..*closes).contains(&at));
+            holding.map(move |(_, closes)| closes - at).max()
+        };
+        left(minute).max(left(minute + WEEK))
+    }
+}
+
+/// `09:00-18:00` as minutes of a day.
+fn span_of(text: &str) -> Option<(u32, u32)> {
+    let (opens, closes) = text.split_once('-')?;
+    let (opens, closes) = (minute_of_day(opens)?, minute_of_day(closes)?);
+    (opens < DAY && opens != closes).then_some((opens, closes))
+}
+
+fn minute_of_day(text: &str) -> Option<u32> {
+    let (hour, minute) = text.split_once(':')?;
+    let digits = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(hour) || !digits(minute) {
+        return None;
+    }
+    let (hour, minute): (u32, u32) = (hour.parse().ok()?, minute.parse().ok()?);
+    (hour < 24 && minute < 60 || hour == 24 && minute == 0).then_some(hour * 60 + minute)
+}
+
+/// Why something is not on the map.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlaceError {
+    /// Outside the map, or not a number.
+    #[error(
+        "longitude {longitude}, latitude {latitude} is not on the map: -180 to 180, and {MAX_LATITUDE} north or south"
+    )]
+    Place {
+        /// Degrees.
+        longitude: f64,
+        /// Degrees.
+        latitude: f64,
+    },
+    /// Nothing, less than nothing, more than the Earth, or not a number.
+    #[error("{0:?} is no area to search: its lengths must be more than 0 and up to {MAX_METERS} meters")]
+    Area(Area),
+    /// Not the hours of a day.
+    #[error("{text} are no opening hours: write 09:00-18:00, and a comma between two spans")]
+    Hours {
+        /// What was given, escaped and cut.
+        text: String,
+    },
+}
+
+/// Why a store was not added, or none was found.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoresError {
+    /// The name is empty or too long.
+    #[error("a store's name has 1 to {MAX_NAME_BYTES} bytes, not {bytes}")]
+    Name {
+        /// Its length.
+        bytes: usize,
+    },
+    /// One of the two keys was lost.
+    #[error(
+        "the stores are damaged: a store is on the map without its details, or the other way around; clear them and put all again"
+    )]
+    Damaged,
+    /// The area to search is none.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// Redis, or the data in it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

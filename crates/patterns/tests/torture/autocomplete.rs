@@ -1,0 +1,109 @@
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use futures_util::future::BoxFuture;
+use lab_testing::TestConnection;
+use patterns::autocomplete::{self, Autocomplete, MAX_SUGGESTIONS};
+
+use crate::subject::{Failure, Fault, Pattern, Subject, Verdict};
+
+/// Few enough to be suggested all at once.
+const SHARED: usize = 8;
+
+pub const PATTERN: Pattern = Pattern {
+    name: "autocomplete",
+    subject: |prefix| Box::new(Shop { prefix: prefix.to_owned(), own: Mutex::default() }),
+    plain_commands: &["ZRANGE"],
+    scripts: autocomplete::scripts,
+};
+
+struct Shop {
+    prefix: String,
+    /// Products that one call alone changes: whether it left them in the index.
+    own: Mutex<BTreeMap<String, bool>>,
+}
+
+impl Shop {
+    fn autocomplete(&self, connection: TestConnection) -> Autocomplete<TestConnection> {
+        Autocomplete::new(connection, &self.prefix)
+    }
+}
+
+impl Subject for Shop {
+    fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn call(
+        &self,
+        connection: TestConnection,
+        client: usize,
+        call: usize,
+    ) -> BoxFuture<'_, Result<(), Failure>> {
+        Box::pin(async move {
+            let autocomplete = self.autocomplete(connection);
+            // Everybody renames the same products, and some remove them.
+            let id = format!("p{}", (client + call) % SHARED);
+            if client % 5 == 4 {
+                autocomplete.remove(&id).await?;
+            } else {
+                autocomplete
+                    .put(&id, &format!("Café mug {client} by Ødegård"), 1_000 + client as u64)
+                    .await?;
+            }
+            let (own, stays) = (format!("own{client}-{call}"), call.is_multiple_of(2));
+            autocomplete.put(&own, &format!("Kettle {client}x{call}"), 1).await?;
+            if !stays {
+                autocomplete.remove(&own).await?;
+            }
+            self.own.lock().unwrap().insert(own, stays);
+            autocomplete.suggest("caf", 10).await?;
+            autocomplete.suggest("cafe mug 1", 10).await?;
+            Ok(())
+        })
+    }
+
+    fn check<'a>(
+        &'a self,
+        connection: TestConnection,
+        fault: &'a Fault,
+    ) -> BoxFuture<'a, Result<Verdict, String>> {
+        Box::pin(async move {
+            let text = |error: patterns::script::StoreError| error.to_string();
+            let autocomplete = self.autocomplete(connection.clone());
+            let fresh = Autocomplete::new(connection.clone(), &format!("{}fresh:", self.prefix));
+            let may_be_lost = matches!(fault, Fault::KeyLost(_) | Fault::WritesLost);
+            let own = self.own.lock().unwrap().clone();
+            for (id, stays) in &own {
+                let name = id.replace("own", "Kettle ").replace('-', "x");
+                let found = autocomplete.suggest(&name, 1).await.map_err(text)?;
+                let is_there = found.first().is_some_and(|it| it.id == *id);
+                if is_there != *stays && !may_be_lost {
+                    return Err(format!("{id} is there: {stays}; found {is_there}"));
+                }
+                if *stays {
+                    // What was lost comes back so.
+                    autocomplete.put(id, &name, 1).await.map_err(text)?;
+                    fresh.put(id, &name, 1).await.map_err(text)?;
+                } else {
+                    autocomplete.remove(id).await.map_err(text)?;
+                }
+            }
+            let mut names = BTreeMap::new();
+            for it in autocomplete.suggest("cafe", MAX_SUGGESTIONS).await.map_err(text)? {
+                fresh.put(&it.id, &it.name, it.popularity).await.map_err(text)?;
+                if let Some(other) = names.insert(it.id, it.name.clone()) {
+                    return Err(format!("each product has one name; found {other} and {}", it.name));
+                }
+            }
+            let lines = async |index: &Autocomplete<TestConnection>| -> Result<Vec<String>, String> {
+                Ok(connection.send(&["ZRANGE", &index.key().map_err(text)?, "0", "-1"]).await)
+            };
+            let (found, wanted) = (lines(&autocomplete).await?, lines(&fresh).await?);
+            if found != wanted {
+                return Err(format!("the lines of {} products and no others", names.len() + own.len()));
+            }
+            Ok(if may_be_lost { Verdict::Contract("put those products again") } else { Verdict::Held })
+        })
+    }
+}

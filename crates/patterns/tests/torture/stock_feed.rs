@@ -1,0 +1,106 @@
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use futures_util::future::BoxFuture;
+use lab_testing::TestConnection;
+use patterns::stock_feed::{self, Hearing, Stock, StockFeed, StockUpdate, StockView};
+
+use crate::subject::{Failure, Fault, Pattern, Subject, Verdict};
+
+const SKU: &str = "PROD123";
+
+pub const PATTERN: Pattern = Pattern {
+    name: "stock_feed",
+    subject: |prefix| {
+        let screen = Mutex::new(StockView::new(SKU));
+        Box::new(Feed { prefix: prefix.to_owned(), set: Mutex::default(), screen })
+    },
+    plain_commands: &[],
+    scripts: stock_feed::scripts,
+};
+
+struct Feed {
+    prefix: String,
+    /// Number to level of each acknowledged change.
+    set: Mutex<BTreeMap<u64, Vec<u32>>>,
+    /// It shows the latest change that anybody was told of.
+    screen: Mutex<StockView>,
+}
+
+impl Feed {
+    async fn count(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
+        let feed = StockFeed::new(connection, &self.prefix);
+        let mut screen = self.screen.lock().unwrap().clone();
+        let set = self.set.lock().unwrap().clone();
+        let present = feed.snapshot(SKU).await?;
+        let forgets = matches!(fault, Fault::KeyLost(_) | Fault::WritesLost);
+        if !forgets {
+            if set.values().any(|levels| levels.len() > 1) {
+                return Err(format!("a number for each change; found {set:?}").into());
+            }
+            if screen.stock().is_some_and(|shown| shown.version > present.version) {
+                return Err(format!("no step backwards; found {present:?} after {:?}", screen.stock()).into());
+            }
+        }
+        let next = feed.set(SKU, 7).await?;
+        let update = StockUpdate {
+            sku: SKU.to_owned(),
+            level: next.level,
+            version: next.version,
+            previous: present.version,
+        };
+        // The screen shows it at once, or notices that it must look.
+        let hearing = screen.hear(&update);
+        if hearing == Hearing::Old && screen.level() != Some(7) {
+            return Err(format!("a change that is noticed; the screen shows {:?}", screen.stock()).into());
+        }
+        if screen.wants_snapshot() {
+            screen.read(feed.snapshot(SKU).await?);
+        }
+        if screen.stock() != Some(next) {
+            return Err(format!("{next:?} on the screen; found {:?}", screen.stock()).into());
+        }
+        Ok(if forgets {
+            Verdict::Contract("the next change does not follow what screens show, so they read the present")
+        } else {
+            Verdict::Held
+        })
+    }
+}
+
+impl Subject for Feed {
+    fn set_up(&self, connection: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
+        Box::pin(async move {
+            StockFeed::new(connection, &self.prefix).set(SKU, 1).await?;
+            Ok(())
+        })
+    }
+
+    fn call(
+        &self,
+        connection: TestConnection,
+        client: usize,
+        call: usize,
+    ) -> BoxFuture<'_, Result<(), Failure>> {
+        Box::pin(async move {
+            let feed = StockFeed::new(connection, &self.prefix);
+            let stock: Stock = feed.set(SKU, u32::try_from(client * 1_000 + call)?).await?;
+            self.set.lock().unwrap().entry(stock.version).or_default().push(stock.level);
+            let snapshot = feed.snapshot(SKU).await?;
+            let mut screen = self.screen.lock().unwrap();
+            if screen.stock().is_none_or(|shown| shown.version < snapshot.version) {
+                screen.refresh();
+                screen.read(snapshot);
+            }
+            Ok(())
+        })
+    }
+
+    fn check<'a>(
+        &'a self,
+        connection: TestConnection,
+        fault: &'a Fault,
+    ) -> BoxFuture<'a, Result<Verdict, String>> {
+        Box::pin(async move { self.count(connection, fault).await.map_err(|error| error.to_string()) })
+    }
+}
