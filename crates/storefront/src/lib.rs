@@ -66,7 +66,6 @@ pub mod session;
 mod shown;
 mod span;
 pub mod store;
-mod together;
 pub mod user;
 
 pub use cart::{
