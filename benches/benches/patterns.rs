@@ -43,7 +43,7 @@ fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
     let traffic = Traffic::of(OPERATIONS, "");
     compare(bench, criterion, "Recording events", &RecordEvents::ALL, &traffic)?;
 
-    let shop = Shop::of(&Data::new(1, Size::LESSON), &keys);
+    let shop = Shop::of(&Data::new(1, Size::LESSON), bench.target().prefix());
     bench.wait_for(async { Ok(shop.open(&bench.target().connection()).await?) })?;
     let full_text = bench.can("FT.SEARCH");
     let ticked = Ticked::of(shop.clone());

@@ -3,12 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic, missing_docs, reason = "a benchmark")]
 
-mod live;
 mod analytics;
 mod cache;
 mod cart;
 mod inventory;
 mod limits;
+mod live;
 mod measure;
 mod search;
 mod sessions;

@@ -3,7 +3,6 @@
 mod cache;
 mod checkout;
 mod inventory;
-mod search;
 mod session;
 
 use crate::{CartOwner, Representation, Sku, UserId};

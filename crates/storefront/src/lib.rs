@@ -50,12 +50,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-pub mod autocomplete;
 pub mod cache;
 pub mod cart;
 pub mod catalogue;
 pub mod checkout;
-pub mod facets;
 mod fields;
 pub mod ids;
 pub mod inventory;
@@ -68,7 +66,6 @@ pub mod session;
 mod shown;
 mod span;
 pub mod store;
-mod together;
 pub mod user;
 
 pub use cart::{
