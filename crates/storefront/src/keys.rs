@@ -1,13 +1,11 @@
 //! The only place where a key or channel name is spelled.
 
 mod analytics;
-mod cache;
 mod checkout;
 mod inventory;
 mod limits;
 mod recommendations;
 mod search;
-mod session;
 
 use crate::{CartOwner, Representation, Sku, UserId};
 

@@ -7,12 +7,11 @@
 //! 3. [`store`]: what can go wrong between us and the data.
 //! 4. [`user`] and [`catalogue`]: Hashes with indexes that do not drift from them.
 //! 5. [`cart`]: add, remove, view, merge at login, expiry and live updates; each change is one script, so one atomic step.
-//! 6. [`session`], then [`cache`].
-//! 7. [`inventory`] holds stock; [`checkout`] makes an order of a cart with it.
-//! 8. [`recommendations`].
-//! 9. [`limits`] for callers and logins.
-//! 10. [`autocomplete`] and [`facets`].
-//! 11. [`analytics`].
+//! 6. [`inventory`] holds stock; [`checkout`] makes an order of a cart with it.
+//! 7. [`recommendations`].
+//! 8. [`limits`] for callers and logins.
+//! 9. [`autocomplete`] and [`facets`].
+//! 10. [`analytics`].
 //!
 //! Nothing here prints, parses a command line, or opens a connection: every type works over any
 //! [`redis::aio::ConnectionLike`] that can be cloned, such as [`MultiplexedConnection`](redis::aio::MultiplexedConnection),
@@ -56,7 +55,6 @@
 
 pub mod analytics;
 pub mod autocomplete;
-pub mod cache;
 pub mod cart;
 pub mod catalogue;
 pub mod checkout;
@@ -71,7 +69,6 @@ pub mod names;
 pub mod quantity;
 pub mod recommendations;
 mod script;
-pub mod session;
 mod shown;
 mod span;
 pub mod store;
