@@ -1,4 +1,4 @@
-//! Stores near a place, and whether they are open.
+//! Stores: the ones near a place, and whether they are open.
 //!
 //! The naive way keeps coordinates with each store, reads all of them, and measures in the program: a thousand reads for the
 //! three that are near. A Sorted Set scored by a geohash (GEOADD) finds them by looking at a few ranges (GEOSEARCH), nearest
