@@ -28,23 +28,22 @@ fn main() -> ExitCode {
 
 fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
     let keys = keys_on(bench.target());
-    let (prefix, layout) = ("", keys.layout());
 
     let visitors = Visitors::of(OPERATIONS, AT_A_TIME, &keys);
     compare(bench, criterion, "Reading sessions", &ReadSession::ALL, &visitors)?;
-    let documents = Documents::of(OPERATIONS, AT_A_TIME, &keys);
+    let documents = bench.wait_for(async { Documents::of(OPERATIONS, AT_A_TIME, "") })?;
     compare(bench, criterion, "Cache hits", &CacheHit::ALL, &documents)?;
     compare(bench, criterion, "Taking stock", &TakeStock::ALL, &Stock::new(200, &keys))?;
-    let reports = Reports::of(OPERATIONS, prefix, layout);
+    let reports = Reports::of(OPERATIONS, "");
     compare(bench, criterion, "Reporting what customers do", &Report::ALL, &reports)?;
-    let requests = Requests::new(prefix, 10, OPERATIONS);
+    let requests = Requests::new("", 10, OPERATIONS);
     compare(bench, criterion, "Limiters", &Limiting::all(false), &requests)?;
-    let purchases = Purchases::new(prefix, OPERATIONS);
+    let purchases = Purchases::new("", OPERATIONS);
     compare(bench, criterion, "Buying in a flash sale", &BuyAtOnce::ALL, &purchases)?;
-    let traffic = Traffic::of(OPERATIONS, prefix, layout);
+    let traffic = Traffic::of(OPERATIONS, "");
     compare(bench, criterion, "Recording events", &RecordEvents::ALL, &traffic)?;
 
-    let shop = Shop::of(&Data::new(1, Size::LESSON), &keys);
+    let shop = Shop::of(&Data::new(1, Size::LESSON), bench.target().prefix());
     bench.wait_for(async { Ok(shop.open(&bench.target().connection()).await?) })?;
     let full_text = bench.can("FT.SEARCH");
     let ticked = Ticked::of(shop.clone());

@@ -159,7 +159,7 @@ fn peer<'a>(
                     invocation.arg(argument);
                 }
                 let answer: Vec<f64> = invocation.invoke_async(&mut connection.clone()).await.unwrap();
-                assert!(answer[0] == 1.0 && answer[1] >= f64::from(QUOTA - 20_000), "{answer:?}");
+                assert!(answer[0] > 0.5 && answer[1] >= f64::from(QUOTA - 20_000), "{answer:?}");
             })
         }),
     }

@@ -5,8 +5,12 @@
 
 mod analytics;
 mod cache;
+mod cart;
+mod inventory;
 mod limits;
+mod live;
 mod measure;
+mod search;
 mod sessions;
 
 use lab_server::Server;
@@ -19,11 +23,15 @@ fn main() {
         let client = redis::Client::open(server.url()).unwrap();
         let connection = client.get_multiplexed_async_connection().await.unwrap();
         let mut rows: Vec<Row> = Vec::new();
+        // Each module adds its rows: rows.extend(cart::rows(&connection).await);
+        rows.extend(live::rows(&connection).await);
         // Each module adds its rows.
+        rows.extend(cart::rows(&connection).await);
+        rows.extend(search::rows(&connection).await);
+        rows.extend(inventory::rows(&connection).await);
         rows.extend(limits::rows(&connection).await);
         rows.extend(sessions::rows(&connection).await);
         rows.extend(cache::rows(&connection).await);
-        // Each module adds its rows: rows.extend(cart::rows(&connection).await);
         rows.extend(analytics::rows(&connection).await);
         drop(connection);
         println!(

@@ -10,14 +10,18 @@ mod once;
 mod visitors;
 mod week;
 
-use lab_runner::{Lesson, LessonError, Outcome, Page};
+use lab_connection::Connection;
+use lab_runner::{Lesson, Outcome, Page};
+use patterns::active_users::ActiveUsers;
+use patterns::analytics::{Analytics, RecordError};
+use patterns::funnel::Funnel;
+use patterns::script::StoreError;
+use patterns::weekly_metrics::WeeklyMetrics;
 use redis::{RedisError, RedisResult};
-use storefront::analytics::{Counting, Day, RecordError, Week};
-use storefront::{Keys, StoreError};
 
 pub use self::cost::{RecordEvents, Traffic};
+use self::visitors::Counting;
 use crate::data::{Data, Size};
-use crate::keys_on;
 
 /// Metrics, visitors, revenue, funnels, retention.
 pub static LESSON: Lesson = Lesson {
@@ -42,66 +46,84 @@ pub static LESSON: Lesson = Lesson {
 const SIZE: Size = Size { products: 200, customers: 300, orders: 280 };
 const SEED: u64 = 7;
 
+/// The first day of the lesson, a Monday, and its week.
+const DAY: &str = "2024-01-01";
+const WEEK: &str = "2024-W01";
+
 async fn teach(page: &mut Page) -> Outcome {
-    let shop = Shop::new(page)?;
-    page.start_clean(&shop.all_keys()).await?;
+    let shop = Shop::new(page);
+    page.start_clean(&explained(shop.all_keys(page))?).await?;
     once::count_a_morning(page, &shop).await?;
     visitors::count_in_three_ways(page, &shop).await?;
     funnel::follow_visitors(page, &shop).await?;
     week::add_up(page, &shop).await?;
     active::who_comes_back(page, &shop).await?;
     cost::compare(page, &shop).await?;
+    let keys = [shop.analytics.key(DAY), shop.analytics.products_key(DAY)];
+    let [metrics, products] = keys.map(|key| key.map_err(failed));
+    let (week, week_products) = (shop.weekly.key(WEEK).map_err(failed)?, shop.weekly.products_key(WEEK));
+    let funnel = explained(Funnel::today(page.quietly(), &shop.prefix, &funnel::STEPS))?;
     page.keys([
-        shop.keys.daily_metrics(shop.day),
-        shop.keys.top_products(shop.day),
-        shop.keys.funnel_today(),
-        shop.keys.weekly_metrics(shop.week),
-        shop.keys.top_products_of_week(shop.week),
+        metrics?.as_str(),
+        products?.as_str(),
+        funnel.key().as_str(),
+        week.as_str(),
+        week_products.map_err(failed)?.as_str(),
     ]);
     Ok(())
 }
 
-/// The names and the data of the lesson.
+/// The patterns on a connection that is not shown, and the data of the lesson.
 struct Shop {
-    keys: Keys,
-    /// Keys of those who do it the obvious way.
-    naive: Keys,
+    prefix: String,
+    /// For the names of what is done the obvious way.
+    naive: String,
+    analytics: Analytics<Connection>,
+    weekly: WeeklyMetrics<Connection>,
+    active: ActiveUsers<Connection>,
     data: Data,
-    day: Day,
-    week: Week,
 }
 
 impl Shop {
-    fn new(page: &Page) -> Result<Self, LessonError> {
-        let keys = keys_on(page.target());
-        let naive = Keys::new(&format!("{}naive:", page.prefix()), keys.layout());
-        let day = Day::new(2024, 1, 1).ok_or_else(|| LessonError::Check("2024 began".into()))?;
-        Ok(Self { keys, naive, data: Data::new(SEED, SIZE), day, week: day.week() })
-    }
-
-    /// The days of the lesson: four weeks.
-    fn days(&self) -> impl Iterator<Item = Day> {
-        (0..28).filter_map(|later| self.day.plus(later))
-    }
-
-    fn all_keys(&self) -> Vec<String> {
-        let mut all = Vec::new();
-        for keys in [&self.keys, &self.naive] {
-            let funnel = keys.funnel_today();
-            all.extend([format!("{funnel}:visitors"), funnel]);
-            for day in self.days() {
-                all.extend([keys.daily_metrics(day), keys.daily_events(day), keys.daily_visitors(day)]);
-                all.extend([keys.top_products(day), keys.active_users(day)]);
-                all.extend(Counting::ALL.map(|counting| keys.unique_visitors(counting, day)));
-            }
-            all.extend([keys.weekly_metrics(self.week), keys.weekly_visitors(self.week)]);
-            all.push(keys.top_products_of_week(self.week));
+    fn new(page: &Page) -> Self {
+        let (prefix, redis) = (page.target().prefix(), page.quietly());
+        Self {
+            prefix: prefix.to_owned(),
+            naive: format!("{prefix}naive:"),
+            analytics: Analytics::new(redis.clone(), prefix),
+            weekly: WeeklyMetrics::new(redis.clone(), prefix),
+            active: ActiveUsers::new(redis, prefix),
+            data: Data::new(SEED, SIZE),
         }
-        all
+    }
+
+    fn all_keys(&self, page: &Page) -> Result<Vec<String>, Box<dyn std::error::Error + Send + Sync>> {
+        let mut all = Vec::new();
+        for prefix in [&self.prefix, &self.naive] {
+            let redis = page.quietly();
+            let funnel = Funnel::today(redis.clone(), prefix, &funnel::STEPS)?;
+            all.extend([funnel.key().companion("visitors"), funnel.key().as_str().to_owned()]);
+            let (analytics, active) =
+                (Analytics::new(redis.clone(), prefix), ActiveUsers::new(redis, prefix));
+            for day in days() {
+                let (key, products) = (analytics.key(&day)?, analytics.products_key(&day)?);
+                all.extend([key.companion("ids"), key.companion("visitors"), key.as_str().to_owned()]);
+                all.extend([products.companion("orders"), products.as_str().to_owned(), active.key(&day)?]);
+                all.extend(Counting::ALL.map(|counting| counting.key(prefix)));
+            }
+        }
+        let (week, products) = (self.weekly.key(WEEK)?, self.weekly.products_key(WEEK)?);
+        all.extend([week.companion("visitors"), week.as_str().to_owned(), products.as_str().to_owned()]);
+        Ok(all)
     }
 }
 
-/// The error of Redis, or what the storefront says.
+/// The days of the lesson: four weeks.
+fn days() -> impl Iterator<Item = String> {
+    (1..=28).map(|day| format!("2024-01-{day:02}"))
+}
+
+/// The error of Redis, or what the pattern says.
 fn failed(error: StoreError) -> RedisError {
     match error {
         StoreError::Redis(error) => error,
@@ -117,7 +139,7 @@ fn not_recorded(error: RecordError) -> RedisError {
     }
 }
 
-/// An error that the storefront gives a name of its own.
-fn explained<T>(result: Result<T, impl std::error::Error + Send + Sync + 'static>) -> RedisResult<T> {
+/// An error that a pattern gives a name of its own.
+fn explained<T>(result: Result<T, impl Into<Box<dyn std::error::Error + Send + Sync>>>) -> RedisResult<T> {
     result.map_err(|error| RedisError::from(std::io::Error::other(error)))
 }

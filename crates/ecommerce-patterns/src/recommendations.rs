@@ -4,18 +4,25 @@
 
 mod cold_start;
 mod cost;
+mod embedding;
 mod popularity;
 mod quality;
 pub mod trial;
 mod views;
 
+use lab_connection::Connection;
 use lab_runner::{Lesson, Outcome, Page};
-use storefront::{CustomerId, Keys, Label, Sku};
+use patterns::bought_together::BoughtTogether;
+use patterns::interests::Interests;
+use patterns::key::Key;
+use patterns::popular_products::PopularProducts;
+use patterns::product_vectors::ProductVectors;
+use patterns::recent_views::RecentViews;
+use patterns::script::StoreError;
+use patterns::similar_customers::SimilarCustomers;
 
 pub use self::cost::{Report, Reports};
 use crate::data::{Data, Size};
-use crate::keys_on;
-use crate::names::known;
 
 /// Recent views, popularity, bought together.
 pub static LESSON: Lesson = Lesson {
@@ -32,81 +39,117 @@ const SIZE: Size = Size { products: 200, customers: 50, orders: 400 };
 const SEED: u64 = 4;
 
 async fn teach(page: &mut Page) -> Outcome {
-    let lesson = Shop::new(page);
-    lesson.start_clean(page).await?;
-    views::look_again_and_again(page, &lesson).await?;
-    popularity::let_views_fade(page, &lesson).await?;
-    quality::foretell(page, &lesson).await?;
-    cold_start::show_something_to_everybody(page, &lesson).await?;
-    cost::compare(page, &lesson).await?;
-    // What was done the obvious way is no example to be left.
-    page.start_clean(&lesson.naive_keys()).await?;
-    let customers = customers();
-    let views = customers.iter().map(|customer| lesson.keys.recent_views(customer));
-    let interests = customers.iter().map(|customer| lesson.keys.interests(customer));
-    page.keys(views.chain(interests).chain([lesson.keys.popular_products()]));
+    let shop = Shop::new(page);
+    shop.start_clean(page).await?;
+    views::look_again_and_again(page, &shop).await?;
+    popularity::let_views_fade(page, &shop).await?;
+    quality::foretell(page, &shop).await?;
+    cold_start::show_something_to_everybody(page, &shop).await?;
+    cost::compare(page, &shop).await?;
+    // What was done the obvious way is no example to leave behind.
+    page.start_clean(&shop.naive_keys().map_err(trial::failed)?).await?;
+    let mut keys = Vec::new();
+    for customer in CUSTOMERS {
+        keys.push(shop.views.key(customer).map_err(trial::failed)?);
+    }
+    for customer in CUSTOMERS {
+        keys.push(shop.interests.key(customer).map_err(trial::failed)?);
+    }
+    keys.push(shop.popular.key().map_err(trial::failed)?);
+    page.keys(keys.iter().map(Key::as_str));
     Ok(())
 }
 
-/// The names and the data of the lesson.
+/// The customers that Redis Insight is to show something of.
+const CUSTOMERS: [&str; 2] = ["user123", "user_12345"];
+const NEWCOMER: &str = "somebody-new";
+
+/// The patterns on a connection that is not shown, and the data of the lesson.
 struct Shop {
-    keys: Keys,
-    /// Keys of those who do it the obvious way.
-    naive: Keys,
+    prefix: String,
+    views: RecentViews<Connection>,
+    interests: Interests<Connection>,
+    popular: PopularProducts<Connection>,
+    together: BoughtTogether<Connection>,
+    customers: SimilarCustomers<Connection>,
+    vectors: ProductVectors<Connection>,
+    /// The same, for the names of what is done the obvious way.
+    naive_views: RecentViews<Connection>,
+    naive_popular: PopularProducts<Connection>,
     data: Data,
 }
 
 impl Shop {
     fn new(page: &Page) -> Self {
-        let keys = keys_on(page.target());
-        let naive = Keys::new(&format!("{}naive:", page.prefix()), keys.layout());
-        Self { keys, naive, data: Data::new(SEED, SIZE) }
+        let (prefix, redis) = (page.target().prefix(), page.quietly());
+        let naive = format!("{prefix}naive:");
+        Self {
+            prefix: prefix.to_owned(),
+            views: RecentViews::new(redis.clone(), prefix),
+            interests: Interests::new(redis.clone(), prefix),
+            popular: PopularProducts::new(redis.clone(), prefix),
+            together: BoughtTogether::new(redis.clone(), prefix),
+            customers: SimilarCustomers::new(redis.clone(), prefix),
+            vectors: ProductVectors::new(redis.clone(), prefix).with_exact_search(),
+            naive_views: RecentViews::new(redis.clone(), &naive),
+            naive_popular: PopularProducts::new(redis, &naive),
+            data: Data::new(SEED, SIZE),
+        }
     }
 
-    fn product(&self, number: usize) -> &Sku {
-        &self.data.products[number % self.data.products.len()].sku
+    fn sku(&self, number: usize) -> &str {
+        self.data.products[number % self.data.products.len()].sku.as_str()
     }
 
-    fn categories(&self) -> Vec<Label> {
-        let mut categories: Vec<Label> =
-            self.data.products.iter().map(|product| product.category.clone()).collect();
-        categories.sort();
+    fn skus(&self, products: &[usize]) -> Vec<&str> {
+        products.iter().map(|number| self.sku(*number)).collect()
+    }
+
+    fn categories(&self) -> Vec<&str> {
+        let mut categories: Vec<&str> =
+            self.data.products.iter().map(|product| product.category.as_str()).collect();
+        categories.sort_unstable();
         categories.dedup();
         categories
     }
 
     /// What the obvious ways write.
-    fn naive_keys(&self) -> Vec<String> {
-        let views = customers().map(|customer| self.naive.recent_views(&customer));
-        views.into_iter().chain([self.naive.popular_products()]).collect()
+    fn naive_keys(&self) -> Result<Vec<String>, StoreError> {
+        let mut keys = vec![self.naive_popular.key()?.as_str().to_owned()];
+        for customer in CUSTOMERS {
+            keys.push(self.naive_views.key(customer)?.as_str().to_owned());
+        }
+        Ok(keys)
     }
 
     async fn start_clean(&self, page: &Page) -> Outcome {
-        let mut keys = Vec::new();
-        for customer in customers().into_iter().chain([known("somebody-new")]) {
-            keys.extend([self.keys.recent_views(&customer), self.keys.interests(&customer)]);
-            keys.push(self.keys.purchases(&customer));
-        }
-        for category in self.categories() {
-            let popular = self.keys.popular_products_in(&category);
-            keys.extend([self.keys.interested(&category), format!("{popular}:landmark"), popular]);
-        }
-        for product in &self.data.products {
-            let sku = &product.sku;
-            keys.extend([self.keys.also_bought(sku), self.keys.also_bought_orders(sku)]);
-            keys.extend([self.keys.also_bought_support(sku), self.keys.buyers(sku)]);
+        page.start_clean(&self.all_keys().map_err(trial::failed)?).await
+    }
+
+    fn all_keys(&self) -> Result<Vec<String>, StoreError> {
+        let mut roots = vec![self.vectors.key()?];
+        for customer in CUSTOMERS.into_iter().chain([NEWCOMER]) {
+            roots.extend([self.views.key(customer)?, self.interests.key(customer)?]);
+            roots.push(self.customers.key(customer)?);
         }
         for customer in &self.data.customers {
-            keys.push(self.keys.purchases(&customer.id));
+            roots.push(self.customers.key(customer.id.as_str())?);
         }
-        let popular = self.keys.popular_products();
-        keys.extend([format!("{popular}:landmark"), popular, self.keys.product_vectors()]);
-        keys.extend(self.naive_keys());
-        page.start_clean(&keys).await
+        let mut keys = self.naive_keys()?;
+        let mut rankings = vec![self.popular.key()?];
+        for category in self.categories() {
+            roots.push(self.interests.index_key(category)?);
+            rankings.push(self.popular.category_key(category)?);
+        }
+        for ranking in rankings {
+            keys.extend([ranking.companion("clock"), ranking.as_str().to_owned()]);
+        }
+        for product in &self.data.products {
+            let key = self.together.key(product.sku.as_str())?;
+            keys.extend([key.companion("orders"), key.as_str().to_owned()]);
+            roots.push(self.customers.buyers_key(product.sku.as_str())?);
+        }
+        keys.extend(roots.iter().map(|key| key.as_str().to_owned()));
+        Ok(keys)
     }
-}
-
-/// The customers of whom Redis Insight is to show something.
-fn customers() -> [CustomerId; 2] {
-    [known("user123"), known("user_12345")]
 }

@@ -87,8 +87,9 @@ elseif first and tonumber(first) <= now then
 elseif tonumber(units) > free then
   return {'OUT_OF_STOCK', free, visit < -60000 and 1 or 0}
 end
+-- With as many arguments as the commands need, since Redis 8.10 counts them.
 local may = redis.acl_check_cmd
-if not (may('SET', stock) and may('RPUSH', stock) and may('HSET', stock) and may('ZADD', stock)) then
+if not (may('SET', stock, 0) and may('RPUSH', stock, 0) and may('HSET', stock, 0, 0) and may('ZADD', stock, 0, 0)) then
   require_commands('SET', 'RPUSH', 'HSET', 'ZADD')
 end
 free, held = free - units, held + units
@@ -120,7 +121,8 @@ else
   return {'ENDED', state or 'unknown', units or 0}
 end
 local may = redis.acl_check_cmd
-if not (may('RPUSH', stock) and may('ZREM', stock) and may('HSET', stock) and may('ZADD', stock) and may('SET', stock)) then
+if not (may('RPUSH', stock, 0) and may('ZREM', stock, 0) and may('HSET', stock, 0, 0) and may('ZADD', stock, 0, 0)
+    and may('SET', stock, 0)) then
   require_commands('RPUSH', 'ZREM', 'HSET', 'ZADD', 'SET')
 end
 sold = sold + units
@@ -279,7 +281,7 @@ local first = call('ZRANGE', deadlines, 0, 0, 'WITHSCORES')[2]
 local oldest = call('ZRANGE', settled, 0, 0, 'WITHSCORES')[2]
 local entries, done = call('LRANGE', outbox, 0, 1199), 0
 for i, entry in ipairs(entries) do
-  if string.match(entry, '^%d+') == ARGV[2] then
+  if string.match(entry, '^[^ ]*') == ARGV[2] then
     done = i
   end
 end
@@ -336,25 +338,35 @@ end
 return {'REPAIR', page[1]}
 
 ---- deliver
--- Writes changes of one product into the feed of all, each once. A version far ahead of the clock is one of a clock that was set
--- back, or of writes that were lost: it counts no longer.
--- KEYS: the feed, the last version of each product in it. ARGV: product, changes that the feed keeps, then version and change
+-- Writes changes of one product into the feed of all, each once and in order, however many deliver them.
+-- KEYS: the feed, the last version of each product in it
+-- ARGV: product, changes that the feed keeps, the version before the first change, then version and change
 local time = redis.call('TIME')
 local limit = time[1] * 1000000 + time[2] + 60000000
-local last, news = tonumber(redis.call('HGET', KEYS[2], ARGV[1])) or 0, {}
+local last = redis.call('HGET', KEYS[2], ARGV[1]) or '0'
 redis.call('LLEN', KEYS[1])
-for i = 3, #ARGV, 2 do
-  local version = tonumber(ARGV[i])
-  if version > last or last > limit then
-    last = version
-    news[#news + 1] = ARGV[i + 1]
+local first, newest, seen = 4, tonumber(ARGV[#ARGV - 1]), tonumber(last) or 0
+if ARGV[3] ~= last then
+  -- They do not follow what the feed has. If a late deliverer brings them, they are older: by their version, or as they are from a
+  -- clock that was set back since. Otherwise changes were lost, here or there, and these are news.
+  if seen <= limit and (newest <= seen or newest > limit) then
+    first = #ARGV
   end
+  for i = 4, #ARGV, 2 do
+    if ARGV[i] == last then
+      first = i + 2
+    end
+  end
+end
+local news = {}
+for i = first, #ARGV - 1, 2 do
+  news[#news + 1] = ARGV[i + 1]
 end
 require_commands('LPUSH', 'LTRIM', 'HSET')
 if #news > 0 then
   redis.call('LPUSH', KEYS[1], unpack(news))
   redis.call('LTRIM', KEYS[1], 0, ARGV[2] - 1)
-  redis.call('HSET', KEYS[2], ARGV[1], string.format('%.0f', last))
+  redis.call('HSET', KEYS[2], ARGV[1], ARGV[#ARGV - 1])
 end
 return {'DELIVERED', #news}
 
@@ -366,8 +378,9 @@ local limit = time[1] * 1000000 + time[2] + 60000000
 redis.call('ZCARD', KEYS[1])
 local versions, raised, cleared = {}, {}, {}
 for i = 1, #ARGV, 3 do
-  local last = tonumber(redis.call('HGET', KEYS[2], ARGV[i])) or 0
-  if tonumber(ARGV[i + 1]) >= last or last > limit then
+  local last, version = tonumber(redis.call('HGET', KEYS[2], ARGV[i])) or 0, tonumber(ARGV[i + 1])
+  -- A version far ahead of the clock is from one that was set back, or was lost: it is older than any that is not.
+  if last > limit or version >= last and version <= limit then
     versions[#versions + 1], versions[#versions + 2] = ARGV[i], ARGV[i + 1]
     if ARGV[i + 2] == '' then
       cleared[#cleared + 1] = ARGV[i]

@@ -14,7 +14,7 @@
 //! - **Promise**: a user is never overwritten. A number is given to one user. Each user is on the list.
 //! - **Cost**: [`Users::get`] takes one round trip, [`Users::create_with_id`] two, and [`Users::create`] three.
 //! - **Memory**: the users, and about 100 bytes for ten minutes after each is created.
-//! - **Faults**: [`Users::create_with_id`] can be repeated at any time: the same user again is no error. [`Users::create`] is
+//! - **Faults**: if `user:1` is evicted, that user is gone. [`Users::create_with_id`] can be repeated at any time: the same user again is no error. [`Users::create`] is
 //!   recognized when the client library sends a step twice; if you repeat it yourself, you get another user, so pick the ID if
 //!   you need that. If a client stops in between, its number is skipped. If
 //!   `creator` is lost, a step that is sent twice makes a second user. If `users` is evicted or a failover loses the last

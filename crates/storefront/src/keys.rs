@@ -1,11 +1,7 @@
 //! The only place where a key or channel name is spelled.
 
-mod analytics;
 mod checkout;
 mod inventory;
-mod limits;
-mod recommendations;
-mod search;
 
 use crate::{CartOwner, Representation, Sku, UserId};
 

@@ -8,10 +8,6 @@
 //! 4. [`user`] and [`catalogue`]: Hashes with indexes that do not drift from them.
 //! 5. [`cart`]: add, remove, view, merge at login, expiry and live updates; each change is one script, so one atomic step.
 //! 6. [`inventory`] holds stock; [`checkout`] makes an order of a cart with it.
-//! 7. [`recommendations`].
-//! 8. [`limits`] for callers and logins.
-//! 9. [`autocomplete`] and [`facets`].
-//! 10. [`analytics`].
 //!
 //! Nothing here prints, parses a command line, or opens a connection: every type works over any
 //! [`redis::aio::ConnectionLike`] that can be cloned, such as [`MultiplexedConnection`](redis::aio::MultiplexedConnection),
@@ -53,26 +49,20 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-pub mod analytics;
-pub mod autocomplete;
 pub mod cart;
 pub mod catalogue;
 pub mod checkout;
-pub mod facets;
 mod fields;
 pub mod ids;
 pub mod inventory;
 pub mod keys;
-pub mod limits;
 pub mod money;
 pub mod names;
 pub mod quantity;
-pub mod recommendations;
 mod script;
 mod shown;
 mod span;
 pub mod store;
-mod together;
 pub mod user;
 
 pub use cart::{

@@ -2,31 +2,29 @@
 
 use lab_runner::table::Facts;
 use lab_runner::{Outcome, Page};
-use storefront::UserId;
-use storefront::analytics::ActiveUsers;
 
-use super::{Shop, explained};
+use super::{DAY, Shop, days, explained};
 
 /// Users of the first day.
 const COHORT: u64 = 1_000;
 
 pub(super) async fn who_comes_back(page: &Page, shop: &Shop) -> Outcome {
     page.say(
-        "Of those who were here on the first day, how many are here a day later, a week later, nearly four weeks later? A bitmap for each \
-         day, one bit for each user; BITOP AND keeps those who were there on both, BITCOUNT counts them. One script asks for all \
-         days at once. On a cluster the bitmaps share a hash tag, because BITOP needs them in one slot.",
+        "Of the users who were here on the first day, how many are here a day later, a week later, nearly four weeks later? A \
+         bitmap for each day has one bit for each user. BITOP AND keeps those who were there on both days, and BITCOUNT counts \
+         them. One short script does that for each day, all in flight at once. The bitmaps share a hash tag, because BITOP needs \
+         them in one slot.",
     );
-    let active = ActiveUsers::new(page.quietly(), shop.keys.clone());
-    let days: Vec<_> = shop.days().collect();
-    // Of the cohort, user n comes on day d if n is small enough for it; others come too, and must not count.
+    let days: Vec<String> = days().collect();
+    // Of the cohort, user n comes on day d if n is small enough for it; others come, too, and must not count.
     let back = |ahead: u64| COHORT * 10 / (10 + 4 * ahead);
     for (ahead, day) in (0..).zip(&days) {
         let stays = if ahead == 0 { COHORT } else { back(ahead) };
-        let numbers = (1..=stays).chain(COHORT + 1..=COHORT + 20 * ahead);
-        let users: Vec<UserId> = numbers.filter_map(|number| UserId::new(number).ok()).collect();
-        explained(active.add(*day, &users).await)?;
+        let users: Vec<u64> = (1..=stays).chain(COHORT + 1..=COHORT + 20 * ahead).collect();
+        explained(shop.active.add(day, &users).await)?;
     }
-    let retention = explained(active.retention(shop.day, 27).await)?;
+    let later: Vec<&str> = days[1..].iter().map(String::as_str).collect();
+    let retention = explained(shop.active.retention(DAY, &later).await)?;
     let mut facts = Facts::new("Retention", &["after", "users", "still here", "share"]);
     let mut right = true;
     for ahead in [1_usize, 2, 7, 14, 27] {

@@ -4,12 +4,12 @@ use std::sync::LazyLock;
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use lab_runner::{Approach, Comparison, Outcome, Page, Wire};
+use patterns::analytics::Analytics;
+use patterns::key::{Key, KeyError};
+use patterns::money::Cents;
 use redis::{RedisResult, Script};
-use storefront::analytics::{DailyMetrics, Day, Event};
-use storefront::{Cents, CustomerId, Keys, Layout};
 
-use super::{Shop, not_recorded};
-use crate::names::known;
+use super::{DAY, Shop, failed, not_recorded};
 
 static EMPTY: LazyLock<Script> = LazyLock::new(|| Script::new("return 1"));
 
@@ -25,9 +25,9 @@ pub enum RecordEvents {
     EmptyScript,
     /// HINCRBY and PFADD in a pipeline: what is sent twice counts twice.
     Pipeline,
-    /// A page view by [`DailyMetrics::record`].
+    /// A page view by [`Analytics::page_view`].
     PageView,
-    /// An order of two products by [`DailyMetrics::record`].
+    /// An order of two products by [`Analytics::order`].
     Order,
 }
 
@@ -39,30 +39,36 @@ impl RecordEvents {
 /// What is recorded, and under which names.
 #[derive(Clone, Debug)]
 pub struct Traffic {
-    keys: Keys,
-    day: Day,
+    prefix: String,
     events: usize,
 }
 
 impl Traffic {
     /// So many events of one day, behind `bench:` after this prefix.
     #[must_use]
-    pub fn of(events: usize, prefix: &str, layout: Layout) -> Self {
-        let keys = Keys::new(&format!("{prefix}bench:"), layout);
-        Self { keys, day: Day::of_unix_seconds(1_704_067_200), events }
+    pub fn of(events: usize, prefix: &str) -> Self {
+        Self { prefix: format!("{prefix}bench:"), events }
     }
 
     /// Every key that is written.
-    #[must_use]
-    pub fn keys(&self) -> [String; 5] {
-        let (keys, day) = (&self.keys, self.day);
-        [
-            keys.daily_metrics(day),
-            keys.daily_events(day),
-            keys.daily_visitors(day),
-            keys.top_products(day),
-            keys.funnel_today(),
-        ]
+    pub fn keys(&self) -> Result<[String; 6], KeyError> {
+        let (metrics, products) = (self.metrics()?, Key::new(&self.prefix, "top_products", &[DAY])?);
+        Ok([
+            metrics.companion("ids"),
+            metrics.companion("visitors"),
+            metrics.as_str().to_owned(),
+            products.companion("orders"),
+            products.as_str().to_owned(),
+            self.counter(),
+        ])
+    }
+
+    fn metrics(&self) -> Result<Key, KeyError> {
+        Key::new(&self.prefix, "daily_metrics", &[DAY])
+    }
+
+    fn counter(&self) -> String {
+        format!("{}funnel:today", self.prefix)
     }
 }
 
@@ -87,7 +93,7 @@ impl Approach for RecordEvents {
     }
 
     async fn reset<C: Wire>(self, traffic: &Traffic, connection: &mut C) -> RedisResult<()> {
-        for key in traffic.keys() {
+        for key in traffic.keys().map_err(|error| failed(error.into()))? {
             redis::cmd("UNLINK").arg(key).exec_async(connection).await?;
         }
         // The server learns the script.
@@ -106,38 +112,36 @@ impl Approach for RecordEvents {
 impl RecordEvents {
     async fn record<C: Wire>(self, traffic: &Traffic, connection: &C, number: usize) -> RedisResult<()> {
         let mut connection = connection.clone();
-        let (keys, day) = (&traffic.keys, traffic.day);
-        let visitor: CustomerId = known(&format!("user{}", number % 100));
-        let id = known(&format!("event-{number}"));
-        let event = match self {
+        let (visitor, id) = (format!("user{}", number % 100), format!("event-{number}"));
+        let analytics = Analytics::new(connection.clone(), &traffic.prefix);
+        let recorded = match self {
             Self::Incr => {
-                return redis::cmd("INCR").arg(keys.funnel_today()).exec_async(&mut connection).await;
+                return redis::cmd("INCR").arg(traffic.counter()).exec_async(&mut connection).await;
             }
             Self::EmptyScript => {
-                return EMPTY.key(keys.funnel_today()).arg(number).invoke_async(&mut connection).await;
+                return EMPTY.key(traffic.counter()).arg(number).invoke_async(&mut connection).await;
             }
             Self::Pipeline => {
+                let metrics = traffic.metrics().map_err(|error| failed(error.into()))?;
                 let mut both = redis::pipe();
-                both.cmd("HINCRBY").arg(keys.daily_metrics(day)).arg("page_views").arg(1).ignore();
-                both.cmd("PFADD").arg(keys.daily_visitors(day)).arg(visitor.as_str()).ignore();
+                both.cmd("HINCRBY").arg(metrics.as_str()).arg("page_views").arg(1).ignore();
+                both.cmd("PFADD").arg(metrics.companion("visitors")).arg(visitor).ignore();
                 return both.exec_async(&mut connection).await;
             }
-            Self::PageView => Event::page_view(id, day, visitor),
+            Self::PageView => analytics.page_view(&id, DAY, &visitor).await,
             Self::Order => {
-                let line = |of: usize| {
-                    let sku = known(&format!("PROD{}", (number + of) % 40));
-                    (sku, Cents::new(1_999).unwrap_or_default())
-                };
-                Event::order(id, day, visitor, vec![line(0), line(1)])
+                let skus = [0, 1].map(|of| format!("PROD{}", (number + of) % 40));
+                let price = Cents::new(1_999).unwrap_or_default();
+                let lines = skus.each_ref().map(|sku| (sku.as_str(), price));
+                analytics.order(&id, DAY, &visitor, &lines).await
             }
         };
-        let recorded = DailyMetrics::new(connection, keys.clone()).record(&event).await;
         recorded.map(|_| ()).map_err(not_recorded)
     }
 }
 
 pub(super) async fn compare(page: &Page, shop: &Shop) -> Outcome {
-    let traffic = Traffic::of(EVENTS, page.prefix(), shop.keys.layout());
+    let traffic = Traffic::of(EVENTS, &shop.prefix);
     page.say(format!(
         "And the price? {EVENTS} events, {AT_ONCE} at a time over one connection. The first row is the floor, one INCR each; \
          then a script that does nothing, the naive way in a pipeline for each event, and the script that counts each once.",
@@ -145,11 +149,12 @@ pub(super) async fn compare(page: &Page, shop: &Shop) -> Outcome {
     let comparison =
         Comparison { title: "Recording events", approaches: &RecordEvents::ALL, subject: &traffic };
     page.compare(comparison).await?;
-    page.start_clean(&traffic.keys()).await?;
+    page.start_clean(&traffic.keys().map_err(|error| failed(error.into()))?).await?;
     page.say(
         "What holds it back: a server with one thread does the work of all clients. A script that does nothing costs half as \
-         much again as INCR; `record` passes it three or four keys and eight or more values, and it runs four commands for a \
-         page view (SCARD, SADD, HINCRBY, PFADD), eleven for an order of two. That is the price of counting once.",
+         much again as INCR. The script for a page view passes three keys and eight values, and runs eight commands: five that \
+         read (TIME, HMGET, SCARD, STRLEN, SISMEMBER), and PFADD, SADD, and HINCRBY. An order runs a second script for its \
+         products. That is the price of counting once.",
     );
     page.say(
         "Rule: name every event where it happens, count it on the day it happened, in one step with looking its name up; count \

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 use lab_connection::Connection;
+use patterns::analytics::{Analytics, Recorded};
+use patterns::money::Cents;
 use redis::RedisResult;
-use storefront::analytics::{DailyMetrics, Day, Event, Happening};
-use storefront::{Cents, Keys};
 use tokio::sync::Barrier;
 
-use super::not_recorded;
-use crate::names::known;
+use super::{failed, not_recorded};
 
 /// Reports come from so many clients at once.
 pub const CLIENTS: usize = 8;
@@ -30,7 +29,7 @@ pub enum Count {
     ReadAndWrite,
     /// HINCRBY of each metric, in a pipeline; a page load is a visitor.
     Increment,
-    /// [`DailyMetrics::record`].
+    /// The pattern `analytics`: one script for each event.
     Record,
 }
 
@@ -71,30 +70,38 @@ impl Count {
         }
     }
 
-    /// Lets the clients report the morning of a day, and tells what was counted.
-    pub async fn morning(self, redis: &Connection, keys: &Keys, day: Day) -> RedisResult<Counted> {
+    /// Lets the clients report the morning of a day, and returns what was counted.
+    pub async fn morning(self, redis: &Connection, prefix: &str, day: &str) -> RedisResult<Counted> {
         let together = Arc::new(Barrier::new(CLIENTS));
-        let events = events(day);
+        let events = events();
+        let analytics = Analytics::new(redis.clone(), prefix);
+        let key = analytics.key(day).map_err(failed)?;
         let mut clients = Vec::new();
         for client in 0..CLIENTS {
-            let report = Report { count: self, redis: redis.clone(), keys, day };
+            let (redis, analytics) = (redis.clone(), analytics.clone());
+            let report = Report { count: self, redis, analytics, key: key.as_str(), day };
             clients.push(report.all(&events, client, Arc::clone(&together)));
         }
         try_join_all(clients).await?;
-        self.counted(redis, keys, day).await
+        self.counted(redis, &analytics, day).await
     }
 
-    async fn counted(self, redis: &Connection, keys: &Keys, day: Day) -> RedisResult<Counted> {
+    async fn counted(
+        self,
+        redis: &Connection,
+        analytics: &Analytics<Connection>,
+        day: &str,
+    ) -> RedisResult<Counted> {
         if self == Self::Record {
-            let metrics =
-                DailyMetrics::new(redis.clone(), keys.clone()).of(day).await.map_err(super::failed)?;
+            let metrics = analytics.of(day).await.map_err(failed)?;
             let [page_views, orders, revenue] =
                 ["page_views", "orders", "revenue"].map(|metric| metrics.get(metric));
             let visitors = metrics.visitors.cast_signed();
             return Ok(Counted { page_views, visitors, orders, revenue });
         }
         let mut read = redis::cmd("HMGET");
-        read.arg(keys.daily_metrics(day)).arg(&["page_views", "visitors", "orders", "revenue"]);
+        let key = analytics.key(day).map_err(failed)?;
+        read.arg(key.as_str()).arg(&["page_views", "visitors", "orders", "revenue"]);
         let counts: Vec<Option<i64>> = read.query_async(&mut redis.clone()).await?;
         let [page_views, visitors, orders, revenue] = counts[..] else { return Ok(Counted::default()) };
         let [page_views, visitors, orders, revenue] =
@@ -103,24 +110,58 @@ impl Count {
     }
 }
 
-/// Every visitor loads his pages, then some order.
-fn events(day: Day) -> Vec<Event> {
-    let visitor = |number: usize| known(&format!("user{}", number % VISITORS + 1));
-    let views = (0..VISITORS * LOADS)
-        .map(|number| Event::page_view(known(&format!("view-{number}")), day, visitor(number)));
-    let order = |number: usize| {
-        let lines = vec![(known("PROD123"), Cents::new(1_999).unwrap_or_default())];
-        Event::order(known(&format!("order-{number}")), day, visitor(number), lines)
+/// Something that happened in the shop.
+pub(super) struct Event {
+    pub(super) id: String,
+    pub(super) visitor: String,
+    /// The lines of an order; none for a page view.
+    pub(super) lines: Vec<(String, Cents)>,
+}
+
+impl Event {
+    /// Counts it, once.
+    pub(super) async fn record(&self, analytics: &Analytics<Connection>, day: &str) -> RedisResult<Recorded> {
+        let lines: Vec<(&str, Cents)> =
+            self.lines.iter().map(|(sku, cents)| (sku.as_str(), *cents)).collect();
+        let recorded = if lines.is_empty() {
+            analytics.page_view(&self.id, day, &self.visitor).await
+        } else {
+            analytics.order(&self.id, day, &self.visitor, &lines).await
+        };
+        recorded.map_err(not_recorded)
+    }
+
+    /// How a page load is counted when it is taken for a visitor.
+    fn changes(&self) -> Vec<(&'static str, i64)> {
+        if self.lines.is_empty() {
+            vec![("page_views", 1), ("visitors", 1)]
+        } else {
+            vec![("orders", 1), ("revenue", self.lines.iter().map(|(_, cents)| cents.get()).sum())]
+        }
+    }
+}
+
+/// Every visitor loads some pages, then some order.
+fn events() -> Vec<Event> {
+    let visitor = |number: usize| format!("user{}", number % VISITORS + 1);
+    let view =
+        |number: usize| Event { id: format!("view-{number}"), visitor: visitor(number), lines: Vec::new() };
+    let order = |number: usize| Event {
+        id: format!("order-{number}"),
+        visitor: visitor(number),
+        lines: vec![("PROD123".to_owned(), Cents::new(1_999).unwrap_or_default())],
     };
-    views.chain((0..ORDERS).map(order)).collect()
+    (0..VISITORS * LOADS).map(view).chain((0..ORDERS).map(order)).collect()
 }
 
 /// One client.
 struct Report<'a> {
     count: Count,
     redis: Connection,
-    keys: &'a Keys,
-    day: Day,
+    analytics: Analytics<Connection>,
+    /// The Hash of the day.
+    key: &'a str,
+    day: &'a str,
 }
 
 impl Report<'_> {
@@ -137,9 +178,8 @@ impl Report<'_> {
                     }
                 }
                 Count::Record => {
-                    let metrics = DailyMetrics::new(self.redis.clone(), self.keys.clone());
                     for _ in 0..times {
-                        metrics.record(event).await.map_err(not_recorded)?;
+                        event.record(&self.analytics, self.day).await?;
                     }
                 }
             }
@@ -148,34 +188,23 @@ impl Report<'_> {
     }
 
     async fn read_and_write(&mut self, event: &Event, together: &Barrier) -> RedisResult<()> {
-        let key = self.keys.daily_metrics(self.day);
         let mut new = Vec::new();
-        for (metric, amount) in changes(event) {
+        for (metric, amount) in event.changes() {
             let mut read = redis::cmd("HGET");
-            let old: Option<i64> = read.arg(&key).arg(metric).query_async(&mut self.redis).await?;
+            let old: Option<i64> = read.arg(self.key).arg(metric).query_async(&mut self.redis).await?;
             new.push((metric, old.unwrap_or_default() + amount));
         }
         together.wait().await;
-        redis::cmd("HSET").arg(&key).arg(&new).exec_async(&mut self.redis).await?;
+        redis::cmd("HSET").arg(self.key).arg(&new).exec_async(&mut self.redis).await?;
         together.wait().await;
         Ok(())
     }
 
     async fn increment(&mut self, event: &Event) -> RedisResult<()> {
         let mut pipeline = redis::pipe();
-        for (metric, amount) in changes(event) {
-            pipeline.cmd("HINCRBY").arg(self.keys.daily_metrics(self.day)).arg(metric).arg(amount).ignore();
+        for (metric, amount) in event.changes() {
+            pipeline.cmd("HINCRBY").arg(self.key).arg(metric).arg(amount).ignore();
         }
         pipeline.exec_async(&mut self.redis).await
-    }
-}
-
-/// What those count who take a page load for a visitor.
-fn changes(event: &Event) -> Vec<(&'static str, i64)> {
-    match &event.what {
-        Happening::Order { lines } => {
-            vec![("orders", 1), ("revenue", lines.iter().map(|(_, cents)| cents.get()).sum())]
-        }
-        _ => vec![("page_views", 1), ("visitors", 1)],
     }
 }

@@ -2,13 +2,12 @@
 
 use lab_runner::table::{Facts, thousands};
 use lab_runner::{Outcome, Page};
+use patterns::analytics::{self, Analytics, Recorded};
+use patterns::money::Cents;
 use redis::AsyncTypedCommands;
-use storefront::Cents;
-use storefront::analytics::{DailyMetrics, Event, Recorded};
 
 use super::morning::{CLIENTS, Count, Counted, LOADS, LOST_EACH, ORDERS, VISITORS};
-use super::{Shop, failed, not_recorded};
-use crate::names::known;
+use super::{DAY, Shop, failed, not_recorded};
 
 pub(super) async fn count_a_morning(page: &Page, shop: &Shop) -> Outcome {
     page.say(
@@ -16,28 +15,31 @@ pub(super) async fn count_a_morning(page: &Page, shop: &Shop) -> Outcome {
          as a float, money drifts away with each addition.",
     );
     let mut redis = page.redis();
-    let key = shop.naive.daily_metrics(shop.day);
-    redis::cmd("HINCRBY").arg(&key).arg("page_views").arg(1).exec_async(&mut redis).await?;
-    redis::cmd("HINCRBY").arg(&key).arg("revenue").arg(1_999).exec_async(&mut redis).await?;
-    let stored = redis.hgetall(&key).await?;
+    let key = Analytics::new(page.quietly(), &shop.naive).key(DAY).map_err(failed)?;
+    let key = key.as_str();
+    redis::cmd("HINCRBY").arg(key).arg("page_views").arg(1).exec_async(&mut redis).await?;
+    redis::cmd("HINCRBY").arg(key).arg("revenue").arg(1_999).exec_async(&mut redis).await?;
+    let stored = redis.hgetall(key).await?;
     page.check("one view, 19.99", stored.get("revenue").is_some_and(|cents| cents == "1999"))?;
 
     page.say(format!(
         "Break it. {VISITORS} visitors load {LOADS} pages each, and {ORDERS} of them order, once. {CLIENTS} web servers report it. \
-         The answer to every {LOST_EACH}th report is lost, and who got no answer sends it again. First with HGET and HSET, each \
-         report once, where all read before one of them writes; then with HINCRBY, which loses nothing, but counts a page load as a visitor and \
-         what is sent twice as two. Fix it: each event has an id. One script looks the id up in the Set of that day, counts, \
-         and puts the visitor into a HyperLogLog, where he is once however often he comes.",
+         The reply to every {LOST_EACH}th report is lost, so the client sends it again. First with HGET and HSET, each report \
+         once, where all read before one of them writes. Then with HINCRBY, which loses nothing, but counts a page load as a \
+         visitor, and what is sent twice as two. Fix it: each event has an ID. One script looks up the ID in the Set of that day, \
+         counts, and puts the visitor into a HyperLogLog, which counts a visitor once, however often they come:",
     ));
-    page.start_clean(std::slice::from_ref(&key)).await?;
+    let record = analytics::scripts().into_iter().find(|(name, _)| *name == "record");
+    page.listing(record.map_or("", |(_, script)| script.source()));
+    page.start_clean(&[key.to_owned()]).await?;
     let header = ["approach", "page views", "visitors", "orders", "revenue"];
     let mut facts = Facts::new("A morning, counted", &header).row(row("what happened", Counted::TRUTH));
     let mut results = Vec::new();
     for count in Count::ALL {
-        let keys = if count == Count::Record { &shop.keys } else { &shop.naive };
-        let counted = count.morning(&page.quietly(), keys, shop.day).await?;
+        let prefix = if count == Count::Record { &shop.prefix } else { &shop.naive };
+        let counted = count.morning(&page.quietly(), prefix, DAY).await?;
         if count != Count::Record {
-            page.start_clean(&[keys.daily_metrics(shop.day)]).await?;
+            page.start_clean(&[key.to_owned()]).await?;
         }
         facts = facts.row(row(count.label(), counted));
         results.push(counted);
@@ -57,7 +59,7 @@ pub(super) async fn count_a_morning(page: &Page, shop: &Shop) -> Outcome {
         ),
         doubled.page_views > truth.page_views && doubled.orders > truth.orders,
     )?;
-    page.check_eq("with ids each event counts once, and each visitor", &right, &truth)?;
+    page.check_eq("with IDs each event counts once, and each visitor", &right, &truth)?;
     late(page, shop).await
 }
 
@@ -73,24 +75,23 @@ fn row(what: &str, counted: Counted) -> [String; 5] {
     ]
 }
 
-/// An event that comes after midnight, again, and after the books were closed.
+/// An event that comes after midnight, again, and after its day was closed.
 async fn late(page: &Page, shop: &Shop) -> Outcome {
+    // A day of its own, since it gets closed.
+    const EVE: &str = "2023-12-31";
     page.say(
-        "What comes late still belongs to the day on which it happened, as long as that day is open: three days from its first \
-         event here, or until somebody closes it. With that its ids are forgotten, and nothing counts for it any more, so a report that was handed in \
-         stays true. The same page view three times, the last after the day was closed:",
+        "An event that arrives late still belongs to the day on which it happened, as long as that day is open: for three days \
+         after its first event here, or until you close it. Then the IDs are forgotten, and nothing counts for that day anymore, \
+         so a report stays true. The same page view three times, the last one after the day was closed:",
     );
-    let metrics = DailyMetrics::new(page.redis(), shop.keys.clone());
-    // A day of its own, as its books are closed.
-    let Some(day) = shop.day.plus(-1) else { return Ok(()) };
-    let keys = &shop.keys;
-    let stored = [keys.daily_metrics(day), keys.daily_events(day), keys.daily_visitors(day)];
+    let traced = Analytics::new(page.redis(), &shop.prefix);
+    let key = traced.key(EVE).map_err(failed)?;
+    let stored = [key.as_str().to_owned(), key.companion("ids"), key.companion("visitors")];
     page.start_clean(&stored).await?;
-    let event = Event::page_view(known("late-view"), day, known("user999"));
-    let first = metrics.record(&event).await.map_err(not_recorded)?;
-    let again = metrics.record(&event).await.map_err(not_recorded)?;
-    DailyMetrics::new(page.quietly(), keys.clone()).close(day).await.map_err(failed)?;
-    let late = metrics.record(&event).await.map_err(not_recorded)?;
+    let first = traced.page_view("late-view", EVE, "user999").await.map_err(not_recorded)?;
+    let again = traced.page_view("late-view", EVE, "user999").await.map_err(not_recorded)?;
+    shop.analytics.close(EVE).await.map_err(failed)?;
+    let late = traced.page_view("late-view", EVE, "user999").await.map_err(not_recorded)?;
     page.start_clean(&stored).await?;
     page.check_eq(
         "counted, a duplicate, and too late",

@@ -2,41 +2,48 @@
 
 use lab_runner::table::{Facts, thousands};
 use lab_runner::{Outcome, Page};
-use storefront::Cents;
-use storefront::analytics::{DailyMetrics, Day, Event, WeeklyMetrics};
+use patterns::analytics::Metrics;
+use patterns::money::Cents;
 
-use super::{Shop, explained, failed, not_recorded};
+use super::morning::Event;
+use super::{DAY, Shop, WEEK, days, explained, failed};
 use crate::at_once::at_once;
-use crate::names::known;
 
 pub(super) async fn add_up(page: &Page, shop: &Shop) -> Outcome {
-    let metrics = DailyMetrics::new(page.quietly(), shop.keys.clone());
     let events = events(shop);
-    at_once(50, events.len(), async |number| metrics.record(&events[number]).await.map_err(not_recorded))
-        .await?;
+    at_once(50, events.len(), async |number| {
+        let (day, event) = &events[number];
+        event.record(&shop.analytics, day).await
+    })
+    .await?;
     page.say(
-        "An order also adds to a Sorted Set of that day, product by cents, so the bestsellers are one ZREVRANGE away. Scores are \
-         doubles, exact up to 2^53 cents; the script refuses what would go beyond.",
+        "An order also adds to a Sorted Set of that day, product by cents, so the bestsellers are one ZREVRANGE away. That is \
+         another key, in another slot of a cluster, and so a second step with IDs of its own. Scores are doubles, exact up to \
+         2^53 cents; the script refuses what would go beyond.",
     );
     let mut redis = page.redis();
     let mut best = redis::cmd("ZREVRANGE");
-    best.arg(shop.keys.top_products(shop.day)).arg(&["0", "2", "WITHSCORES"]);
+    let products = shop.analytics.products_key(DAY).map_err(failed)?;
+    best.arg(products.as_str()).arg(&["0", "2", "WITHSCORES"]);
     let best: Vec<(String, f64)> = best.query_async(&mut redis).await?;
     page.check("three products, the highest first", best.len() == 3 && best.is_sorted_by(|a, b| a.1 >= b.1))?;
 
     page.say(format!(
-        "A week is seven days added up: Hashes summed, Sorted Sets by ZUNIONSTORE, HyperLogLogs by PFMERGE. Visitors cannot be \
-         summed: who came on three days would be three. Weeks are those of ISO 8601: {} began on {}. On a cluster each day is in \
-         a slot of its own; there the days are read, and one script writes what they add up to into the slot of the week.",
-        shop.week, shop.day,
+        "A week is seven days added up: metrics and products summed, HyperLogLogs by PFMERGE. Visitors can't be summed: somebody \
+         who came on three days would be three. Weeks here are those of ISO 8601: {WEEK} began on {DAY}. Each day is in a slot of \
+         its own, so each is read at one moment, and one script writes what they add up to into the slot of the week. While a day \
+         is open, that is the week of this moment; once all seven are closed, it is final.",
     ));
-    let weekly = WeeklyMetrics::new(page.quietly(), shop.keys.clone());
-    let week = explained(weekly.roll_up(shop.week).await)?;
-    let again = explained(weekly.roll_up(shop.week).await)?;
-    let days: Vec<Day> = shop.week.days().collect();
-    let daily = metrics.of_days(&days).await.map_err(failed)?;
+    let days: Vec<String> = days().take(7).collect();
+    let days: Vec<&str> = days.iter().map(String::as_str).collect();
+    let open = explained(shop.weekly.roll_up(WEEK, &days).await)?;
+    for day in &days {
+        shop.analytics.close(day).await.map_err(failed)?;
+    }
+    let week = explained(shop.weekly.roll_up(WEEK, &days).await)?;
+    let daily = shop.analytics.of_days(&days).await.map_err(failed)?;
     let header = ["", "page views", "orders", "revenue", "visitors"];
-    let row = |name: String, metrics: &storefront::analytics::Metrics, visitors: u64| {
+    let row = |name: String, metrics: &Metrics, visitors: u64| {
         let revenue = Cents::new(metrics.get("revenue")).unwrap_or_default().to_string();
         let numbers =
             [metrics.get("page_views"), metrics.get("orders")].map(|number| thousands(number as f64));
@@ -45,17 +52,18 @@ pub(super) async fn add_up(page: &Page, shop: &Shop) -> Outcome {
     };
     let mut facts = Facts::new("A week", &header);
     for (day, metrics) in days.iter().zip(&daily) {
-        facts = facts.row(row(day.to_string(), metrics, metrics.visitors));
+        facts = facts.row(row((*day).to_owned(), metrics, metrics.visitors));
     }
     let summed: u64 = daily.iter().map(|metrics| metrics.visitors).sum();
-    facts = facts.row(row(shop.week.to_string(), &week, week.visitors));
+    facts = facts.row(row(WEEK.to_owned(), &week, week.visitors));
     page.facts(facts);
     let sum = |metric: &str| daily.iter().map(|day| day.get(metric)).sum::<i64>();
     page.check(
         "the week has the sums of its days, also when it is added up again",
-        week == again
+        open == Metrics { closed: false, ..week.clone() }
             && ["page_views", "orders", "revenue"].iter().all(|metric| week.get(metric) == sum(metric)),
     )?;
+    page.check("and it is final once all days are closed", !open.closed && week.closed && week.exact)?;
     page.check(
         format!("but not the sum of its visitors: {} and not {summed}", week.visitors),
         week.visitors < summed,
@@ -64,8 +72,9 @@ pub(super) async fn add_up(page: &Page, shop: &Shop) -> Outcome {
         return Ok(());
     }
     page.say("The union of two days in one command:");
-    let (first, second) = (shop.keys.daily_visitors(days[0]), shop.keys.daily_visitors(days[1]));
-    let scratch = shop.naive.daily_visitors(shop.day);
+    let visitors = |day: &str| shop.analytics.key(day).map(|key| key.companion("visitors")).map_err(failed);
+    let (first, second) = (visitors(days[0])?, visitors(days[1])?);
+    let scratch = format!("{}daily_visitors:{DAY}", shop.naive);
     redis::cmd("PFMERGE").arg(&scratch).arg(&first).arg(&second).exec_async(&mut redis).await?;
     let both: u64 = redis::cmd("PFCOUNT").arg(&scratch).query_async(&mut redis).await?;
     page.start_clean(&[scratch]).await?;
@@ -75,24 +84,25 @@ pub(super) async fn add_up(page: &Page, shop: &Shop) -> Outcome {
     })
 }
 
-/// Orders of the generated shop, and what was looked at before each of them.
-fn events(shop: &Shop) -> Vec<Event> {
+/// Orders of the generated shop, and what was looked at before each of them, with their days.
+fn events(shop: &Shop) -> Vec<(String, Event)> {
     let mut events = Vec::new();
-    let days: Vec<Day> = shop.days().collect();
+    let days: Vec<String> = days().collect();
     for order in &shop.data.orders {
         // Four weeks of orders become one.
-        let day = days[usize::try_from(order.day % 7).unwrap_or(0)];
-        let customer = &shop.data.customers[order.customer].id;
+        let day = &days[usize::try_from(order.day % 7).unwrap_or(0)];
+        let visitor = shop.data.customers[order.customer].id.as_str();
+        let event = |id: String, lines| (day.clone(), Event { id, visitor: visitor.to_owned(), lines });
         for (index, product) in order.products.iter().enumerate() {
-            let id = known(&format!("{}-view-{index}-{product}", order.id));
-            events.push(Event::page_view(id, day, customer.clone()));
+            events.push(event(format!("{}-view-{index}-{product}", order.id), Vec::new()));
         }
-        let line = |index: &usize| {
+        let mut lines = Vec::new();
+        for index in &order.products {
             let product = &shop.data.products[*index];
-            (product.sku.clone(), product.price)
-        };
-        let lines = order.products.iter().map(line).collect();
-        events.push(Event::order(known(order.id.as_str()), day, customer.clone(), lines));
+            let price = Cents::new(product.price.get()).unwrap_or_default();
+            lines.push((product.sku.as_str().to_owned(), price));
+        }
+        events.push(event(order.id.as_str().to_owned(), lines));
     }
     events
 }

@@ -1,65 +1,62 @@
-//! Somebody of whom nothing is known.
+//! A customer of whom nothing is known.
 
 use lab_runner::table::Facts;
 use lab_runner::{LessonError, Outcome, Page};
-use storefront::CustomerId;
-use storefront::recommendations::{Because, Interests, Recommender};
+use patterns::recommendations::{Reason, Recommendations};
 
-use super::Shop;
 use super::trial::failed;
-use crate::names::known;
+use super::{NEWCOMER, Shop};
 
 pub(super) async fn show_something_to_everybody(page: &Page, shop: &Shop) -> Outcome {
     page.say(
-        "And who comes for the first time? `Recommender` asks in this order: what goes with what he bought or looked at; what \
-         is popular in the categories he likes; what is popular; what is on sale. So the page is never empty.",
+        "And a customer who comes for the first time? `Recommendations` asks in this order: what goes with what they bought or \
+         looked at; what is popular in the categories they like; what is popular; and what you pass in, such as a few products \
+         on sale. So the page is never empty.",
     );
-    let recommender = Recommender::new(page.quietly(), shop.keys.clone());
-    let newcomer: CustomerId = known("somebody-new");
-    let mut facts = Facts::new("What four visits show", &["known of him", "first", "why", "second", "why"]);
+    let recommender = Recommendations::new(page.quietly(), &shop.prefix);
+    let on_sale = shop.skus(&(0..10).collect::<Vec<_>>());
+    let header = ["known of the customer", "first", "why", "second", "why"];
+    let mut facts = Facts::new("What four visits show", &header);
     let mut reasons = Vec::new();
-    let mut visit = async |known_of_him: &str| -> Result<(), LessonError> {
-        let shown = recommender.recommend(&newcomer, 10).await.map_err(failed)?;
+    let mut visit = async |known: &str| -> Result<(), LessonError> {
+        let shown = recommender.recommend(NEWCOMER, 10, &on_sale).await.map_err(failed)?;
         let [first, second, ..] = &shown[..] else {
             return Err(LessonError::Check("there is something to show".into()));
         };
-        let cells = [first.sku.to_string(), why(first.because), second.sku.to_string(), why(second.because)];
-        facts = std::mem::take(&mut facts).row(std::iter::once(known_of_him.to_owned()).chain(cells));
-        reasons.push((shown.len(), first.because));
+        let cells = [first.sku.clone(), why(first.reason), second.sku.clone(), why(second.reason)];
+        facts = std::mem::take(&mut facts).row(std::iter::once(known.to_owned()).chain(cells));
+        reasons.push((shown.len(), first.reason));
         Ok(())
     };
     visit("nothing").await?;
-    let interests = Interests::new(page.quietly(), shop.keys.clone());
-    let added = interests.add(&newcomer, &shop.categories()[5..6]).await;
+    let added = shop.interests.add(NEWCOMER, &shop.categories()[5..6]).await;
     added.map_err(|error| LessonError::Check(error.to_string()))?;
     visit("likes a category").await?;
     let order =
         shop.data.orders.iter().find(|order| order.products.len() > 3).unwrap_or(&shop.data.orders[0]);
-    let sku = shop.product(order.products[0]);
-    recommender.viewed(&newcomer, sku, None).await.map_err(failed)?;
+    recommender.viewed(NEWCOMER, shop.sku(order.products[0]), None).await.map_err(failed)?;
     visit("looked at a product").await?;
-    let bought: Vec<_> = order.products.iter().map(|index| shop.product(*index).clone()).collect();
-    recommender.ordered(&newcomer, &known("ORD-new"), &bought).await.map_err(failed)?;
+    recommender.ordered(NEWCOMER, "ORD-new", &shop.skus(&order.products)).await.map_err(failed)?;
     visit("bought some").await?;
     page.facts(facts);
     page.check_eq(
         "ten products each time, for a better reason the more is known",
         &reasons,
         &vec![
-            (10, Because::Popular),
-            (10, Because::PopularInInterests),
-            (10, Because::BoughtTogether),
-            (10, Because::BoughtTogether),
+            (10, Reason::Popular),
+            (10, Reason::PopularInInterests),
+            (10, Reason::BoughtTogether),
+            (10, Reason::BoughtTogether),
         ],
     )
 }
 
-fn why(because: Because) -> String {
-    match because {
-        Because::BoughtTogether => "bought together",
-        Because::PopularInInterests => "popular in it",
-        Because::Popular => "popular",
-        Because::OnSale => "on sale",
+fn why(reason: Reason) -> String {
+    match reason {
+        Reason::BoughtTogether => "bought together",
+        Reason::PopularInInterests => "popular in it",
+        Reason::Popular => "popular",
+        Reason::OnSale => "on sale",
     }
     .to_owned()
 }

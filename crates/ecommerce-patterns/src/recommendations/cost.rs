@@ -4,18 +4,20 @@ use std::sync::LazyLock;
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use lab_runner::{Approach, Comparison, Outcome, Page, Wire};
+use patterns::bought_together::BoughtTogether;
+use patterns::key::{Key, KeyError};
+use patterns::popular_products::PopularProducts;
+use patterns::recent_views::RecentViews;
 use redis::{RedisResult, Script};
-use storefront::recommendations::{BoughtTogether, PopularProducts, RecentViews};
-use storefront::{CustomerId, Keys, OrderId, Sku};
 
 use super::Shop;
 use super::trial::failed;
-use crate::names::known;
 
 static EMPTY: LazyLock<Script> = LazyLock::new(|| Script::new("return 1"));
 
 const REPORTS: usize = 300;
 const AT_ONCE: usize = 50;
+const PRODUCTS: usize = 12;
 
 /// One way to report something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,43 +45,42 @@ impl Report {
 /// What is reported, and under which names.
 #[derive(Clone, Debug)]
 pub struct Reports {
-    keys: Keys,
+    prefix: String,
     operations: usize,
-    products: Vec<Sku>,
 }
 
 impl Reports {
-    /// So many reports behind a prefix of their own, `bench:` after that of `keys`' owner.
+    /// So many reports behind a prefix of their own, `bench:` after this one.
     #[must_use]
-    pub fn of(operations: usize, prefix: &str, layout: storefront::Layout) -> Self {
-        let keys = Keys::new(&format!("{prefix}bench:"), layout);
-        Self { keys, operations, products: (0..12).map(|number| known(&format!("PROD{number}"))).collect() }
+    pub fn of(operations: usize, prefix: &str) -> Self {
+        Self { prefix: format!("{prefix}bench:"), operations }
     }
 
     /// Every key that the reports write.
-    #[must_use]
-    pub fn keys(&self) -> Vec<String> {
-        let popular = self.keys.popular_products();
-        let mut keys = vec![self.counter(), format!("{popular}:landmark"), popular];
-        keys.extend((0..10).map(|customer| self.keys.recent_views(&customer_number(customer))));
-        for sku in &self.products {
-            keys.extend([self.keys.also_bought(sku), self.keys.also_bought_orders(sku)]);
-            keys.push(self.keys.also_bought_support(sku));
+    pub fn keys(&self) -> Result<Vec<String>, KeyError> {
+        let popular = Key::new(&self.prefix, "popular_products", &[])?;
+        let mut keys = vec![self.counter(), popular.companion("clock"), popular.as_str().to_owned()];
+        for number in 0..10 {
+            keys.push(Key::new(&self.prefix, "recent_views", &[&customer(number)])?.as_str().to_owned());
         }
-        keys
+        for number in 0..PRODUCTS {
+            let key = Key::new(&self.prefix, "also_bought", &[&sku(number)])?;
+            keys.extend([key.companion("orders"), key.as_str().to_owned()]);
+        }
+        Ok(keys)
     }
 
     fn counter(&self) -> String {
-        self.keys.recent_views(&known("counter"))
-    }
-
-    fn product(&self, number: usize) -> &Sku {
-        &self.products[number * 7 % self.products.len()]
+        format!("{}recent_views:counter", self.prefix)
     }
 }
 
-fn customer_number(number: usize) -> CustomerId {
-    known(&format!("user{}", number % 10))
+fn customer(number: usize) -> String {
+    format!("user{}", number % 10)
+}
+
+fn sku(number: usize) -> String {
+    format!("PROD{}", number * 7 % PRODUCTS)
 }
 
 impl Approach for Report {
@@ -104,7 +105,7 @@ impl Approach for Report {
     }
 
     async fn reset<C: Wire>(self, reports: &Reports, connection: &mut C) -> RedisResult<()> {
-        for key in reports.keys() {
+        for key in reports.keys().map_err(|error| failed(error.into()))? {
             redis::cmd("UNLINK").arg(key).exec_async(connection).await?;
         }
         // The server learns the scripts.
@@ -122,56 +123,55 @@ impl Approach for Report {
 
 impl Report {
     async fn report<C: Wire>(self, reports: &Reports, connection: &C, number: usize) -> RedisResult<()> {
-        let (connection, keys) = (connection.clone(), reports.keys.clone());
-        let (customer, sku) = (customer_number(number), reports.product(number));
+        let (connection, prefix) = (connection.clone(), &reports.prefix);
+        let (customer, sku) = (customer(number), sku(number));
         match self {
             Self::Incr => redis::cmd("INCR").arg(reports.counter()).exec_async(&mut connection.clone()).await,
             Self::EmptyScript => {
-                EMPTY.key(reports.counter()).arg(sku.as_str()).invoke_async(&mut connection.clone()).await
+                EMPTY.key(reports.counter()).arg(sku).invoke_async(&mut connection.clone()).await
             }
             Self::PushAndTrim => {
-                let key = keys.recent_views(&customer);
+                let key = RecentViews::new(connection.clone(), prefix).key(&customer).map_err(failed)?;
                 let mut both = redis::pipe();
-                both.cmd("LPUSH").arg(&key).arg(sku.as_str()).ignore();
-                both.cmd("LTRIM").arg(&key).arg(0).arg(49).ignore();
+                both.cmd("LPUSH").arg(key.as_str()).arg(sku).ignore();
+                both.cmd("LTRIM").arg(key.as_str()).arg(0).arg(49).ignore();
                 both.exec_async(&mut connection.clone()).await
             }
             Self::RecentView => {
-                RecentViews::new(connection, keys).viewed(&customer, sku).await.map_err(failed)
+                RecentViews::new(connection, prefix).record(&customer, &sku).await.map_err(failed)
             }
             Self::PopularView => {
-                PopularProducts::new(connection, keys).viewed(sku, None).await.map_err(failed)
+                PopularProducts::new(connection, prefix).viewed(&sku, None).await.map_err(failed)
             }
             Self::Order => {
-                let order: OrderId = known(&format!("ORD-{number}"));
-                let bought = [0, 1, 2].map(|of| reports.product(number + of).clone());
-                let counted = BoughtTogether::new(connection, keys).count(&order, &bought).await;
-                counted.map(|_| ()).map_err(failed)
+                let bought = [0, 1, 2].map(|of| self::sku(number + of));
+                let bought = bought.each_ref().map(String::as_str);
+                let together = BoughtTogether::new(connection, prefix);
+                together.count(&format!("ORD-{number}"), &bought).await.map(|_| ()).map_err(failed)
             }
         }
     }
 }
 
 pub(super) async fn compare(page: &Page, shop: &Shop) -> Outcome {
-    let reports = Reports::of(REPORTS, page.prefix(), shop.keys.layout());
+    let reports = Reports::of(REPORTS, &shop.prefix);
     page.say(format!(
         "What does it cost to report? {REPORTS} reports, {AT_ONCE} at a time over one connection; the first row is the floor, one \
-         INCR each. An order of three products is nine keys: for each product a Sorted Set of pairs, a memory of orders and a \
-         counter of them, in one round trip (on a cluster one for each product).",
+         INCR each. An order of three products is three calls in flight at once: for each product a Sorted Set of pairs, and the \
+         orders that were counted.",
     ));
     let comparison =
         Comparison { title: "Reporting what customers do", approaches: &Report::ALL, subject: &reports };
     page.compare(comparison).await?;
-    page.start_clean(&reports.keys()).await?;
+    page.start_clean(&reports.keys().map_err(|error| failed(error.into()))?).await?;
     page.say(
         "What holds them back: a server with one thread does the work of all clients. A script that does nothing costs more \
-         than INCR already; then every command in it takes its time: four for a view, five where the product was in the list \
-         and LREM takes it out, as it mostly was here; about three dozen for the three products of an order. Still one round \
-         trip, and on a real network that is what counts.",
+         than INCR already; then every command in it takes its time: four for a recent view, five where LREM takes the product \
+         out of its old place, as it mostly did here; ten for each of the three products of an order.",
     );
     page.say(
-        "Rule: begin with what he bought, fall back on what he likes, then on what is popular; let popularity fade; divide by \
-         how common a thing is, for taste and variety; and measure against orders you held back.",
+        "Rule: begin with what the customer bought, fall back on what they like, then on what is popular; let popularity fade; \
+         divide by how common a thing is, for taste and variety; and measure against orders that you held back.",
     );
     Ok(())
 }

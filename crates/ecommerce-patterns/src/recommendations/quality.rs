@@ -2,10 +2,11 @@
 
 use lab_runner::table::{Facts, thousands};
 use lab_runner::{LessonError, Need, Outcome, Page};
-use storefront::Keys;
-use storefront::recommendations::{BoughtTogether, Embedding, ProductVectors, Search};
+use patterns::bought_together;
+use patterns::product_vectors::ProductVectors;
 
 use super::Shop;
+use super::embedding::Embedding;
 use super::trial::{CUSTOMERS, Method, Quality, SHOWN, Trial, failed};
 use crate::at_once::at_once;
 
@@ -16,18 +17,18 @@ const SEED: u64 = 1;
 pub(super) async fn foretell(page: &Page, shop: &Shop) -> Outcome {
     also_bought(page, shop).await?;
     let vectors = page.can(VECTORS.command).await;
-    let keys = Keys::new(&format!("{}trial:", page.prefix()), shop.keys.layout());
-    let mut trial = Trial::prepare(SEED, CUSTOMERS, page.quietly(), keys, vectors).await?;
+    let prefix = format!("{}trial:", shop.prefix);
+    let mut trial = Trial::prepare(SEED, CUSTOMERS, page.quietly(), &prefix, vectors).await?;
     page.say(format!(
-        "Which way of recommending is good? In our shop most of what a customer buys is of one category, and we know which. \
+        "Which way of recommending is good? In our shop, most of what a customer buys is of one category, and we know which. \
          The shop learns three weeks of orders, recommends {SHOWN} products to {CUSTOMERS} customers, and then we look at what \
-         they bought in the fourth week. Popularity shows the bestsellers to everybody. The others begin with what he \
-         bought: what shares orders with it (counted, and by cosine), or what similar people bought, similar by the \
-         Jaccard index of purchases or of interests.",
+         they bought in the fourth week. Popularity shows the bestsellers to everybody. The others begin with what the customer \
+         bought: what shares orders with it (by count, and by cosine), or what similar people bought, similar by the Jaccard \
+         index of purchases or of interests.",
     ));
     let mut facts = Facts::new(
         "Foretelling the fourth week",
-        &["recommended by", "precision@10", "to his taste", "different", "µs", "trips"],
+        &["recommended by", "precision@10", "to their taste", "different", "µs", "calls"],
     );
     let mut qualities = Vec::new();
     for method in trial.methods() {
@@ -38,18 +39,19 @@ pub(super) async fn foretell(page: &Page, shop: &Shop) -> Outcome {
             format!("{:.0} %", quality.to_taste * 100.0),
             quality.different.to_string(),
             thousands(quality.micros),
-            quality.round_trips.to_string(),
+            quality.calls.to_string(),
         ]);
         qualities.push((method, quality));
     }
     trial.clean_up().await?;
     page.facts(facts);
-    if page.target().is_cluster() {
-        page.say("On a cluster most of these round trips are under way at once; a pipeline over all nodes counts as one.");
-    }
+    page.say(
+        "Most of these calls are in flight at once: pairs take two round trips, similar customers five, whatever the size of the \
+         shop. A pipeline counts as one call.",
+    );
     page.say(format!(
-        "Learning an order cost {} µs here, with 50 at a time: its pairs, its buyer and its products. A customer has bought \
-         only a few of hundreds of products by then, so one in ten is a good guess.",
+        "Learning an order took {} µs here, with 50 at a time: its pairs, its buyer and its products. By then, a customer has \
+         bought only a few of hundreds of products, so one in ten is a good guess.",
         thousands(trial.micros_per_order),
     ));
     judge(page, &qualities)?;
@@ -66,7 +68,7 @@ fn judge(page: &Page, qualities: &[(Method, Quality)]) -> Outcome {
     let (cosine, buyers) = (of(Method::BoughtTogether)?, of(Method::LikeBuyers)?);
     let interests = of(Method::LikeMinded)?;
     page.check(
-        "what goes with his purchases foretells at least twice as much as popularity",
+        "what goes with the purchases foretells at least twice as much as popularity",
         cosine.precision >= 2.0 * popular.precision,
     )?;
     page.check(
@@ -79,13 +81,13 @@ fn judge(page: &Page, qualities: &[(Method, Quality)]) -> Outcome {
             && [counted, cosine, buyers].iter().all(|other| other.precision > interests.precision),
     )?;
     page.check(
-        "by cosine the pairs are more to his taste, and show more different products, than by count",
+        "by cosine the pairs are more to the customer's taste, and show more different products, than by count",
         cosine.to_taste > counted.to_taste && cosine.different > counted.different,
     )?;
     page.say(
-        "So what he bought says more than what he says he likes. Similar buyers foretell best, for the most work. Of the pairs, \
-         the cosine does not win every column: bestsellers are bought often, so a method that shows them hits about as often, \
-         or oftener. What the cosine brings is taste and variety. Popularity costs least, and is for those of whom nothing is \
+        "So what customers buy says more than what they say they like. Similar buyers foretell best, for the most work. Of the \
+         pairs, the cosine does not win every column: bestsellers are bought often, so a method that shows them hits about as \
+         often. What the cosine brings is taste and variety. Popularity costs least, and is for customers of whom nothing is \
          known.",
     );
     Ok(())
@@ -93,77 +95,79 @@ fn judge(page: &Page, qualities: &[(Method, Quality)]) -> Outcome {
 
 /// The lesson's own shop learns its orders.
 async fn also_bought(page: &Page, shop: &Shop) -> Outcome {
-    let together = BoughtTogether::new(page.quietly(), shop.keys.clone());
     at_once(50, shop.data.orders.len(), async |number| {
         let order = &shop.data.orders[number];
-        let skus: Vec<_> = order.products.iter().map(|index| shop.product(*index).clone()).collect();
-        together.count(&order.id, &skus).await.map_err(failed)
+        shop.together.count(order.id.as_str(), &shop.skus(&order.products)).await.map_err(failed)
     })
     .await?;
     page.say(
-        "Who bought this also bought that: for each product a Sorted Set of the others, by the orders they share. An order \
-         counts once, also when it is sent again. Counted alone, the bestseller goes with everything; divided by √(orders of \
-         one × orders of the other), it does only where it belongs.",
+        "Customers who bought this also bought that: for each product a Sorted Set of the others, by the orders they share. An \
+         order counts once, even if it is sent again. By the count alone, the bestseller goes with everything. Divided by \
+         √(orders of one × orders of the other), it goes only with what it belongs to. This is the script, which runs once for \
+         each product of an order:",
     );
+    for (_, script) in bought_together::scripts() {
+        page.listing(script.source());
+    }
     let sku = busiest(page, shop).await?;
+    let key = shop.together.key(&sku).map_err(failed)?;
     let mut counts = redis::cmd("ZREVRANGE");
-    counts.arg(shop.keys.also_bought(&sku)).arg(&["0", "3", "WITHSCORES"]);
-    let counted: Vec<(String, f64)> = counts.query_async(&mut page.quietly()).await?;
-    let best = together.with(&sku, 4).await.map_err(failed)?;
+    counts.arg(key.as_str()).arg(&["0", "4", "WITHSCORES"]);
+    let mut counted: Vec<(String, f64)> = counts.query_async(&mut page.quietly()).await?;
+    // The product itself is there, too, with the number of its orders.
+    counted.retain(|(other, _)| *other != sku);
+    let best = shop.together.with(&sku, 4).await.map_err(failed)?;
     let mut facts =
         Facts::new(format!("What goes with {sku}"), &["by count", "orders", "by cosine", "0 to 1"]);
     for ((other, count), best) in counted.iter().zip(&best) {
-        let cells = [other.clone(), count.to_string(), best.sku.to_string(), format!("{:.2}", best.score)];
-        facts = facts.row(cells);
+        facts = facts.row([other.clone(), count.to_string(), best.sku.clone(), format!("{:.2}", best.score)]);
     }
     page.facts(facts);
     let order = &shop.data.orders[0];
-    let skus: Vec<_> = order.products.iter().map(|index| shop.product(*index).clone()).collect();
-    let again = together.count(&order.id, &skus).await.map_err(failed)?;
+    let again = shop.together.count(order.id.as_str(), &shop.skus(&order.products)).await.map_err(failed)?;
     page.check("an order that is sent again counts for none of its products", again == 0)
 }
 
-/// The product with the most neighbours.
-async fn busiest(page: &Page, shop: &Shop) -> Result<storefront::Sku, lab_runner::LessonError> {
-    let mut busiest = (0_u64, shop.product(0).clone());
+/// The product with the most neighbors.
+async fn busiest(page: &Page, shop: &Shop) -> Result<String, LessonError> {
+    let mut busiest = (0_u64, shop.sku(0).to_owned());
     for product in &shop.data.products {
-        let key = shop.keys.also_bought(&product.sku);
-        let size: u64 = redis::cmd("ZCARD").arg(key).query_async(&mut page.quietly()).await?;
-        busiest = busiest.max((size, product.sku.clone()));
+        let key = shop.together.key(product.sku.as_str()).map_err(failed)?;
+        let size: u64 = redis::cmd("ZCARD").arg(key.as_str()).query_async(&mut page.quietly()).await?;
+        busiest = busiest.max((size, product.sku.as_str().to_owned()));
     }
     Ok(busiest.1)
 }
 
 async fn near(page: &Page, shop: &Shop) -> Outcome {
     page.say(
-        "A vector set finds neighbours in one command: as a rule by a graph, which now and then misses one; with TRUTH, as here, \
-         it compares all products, which is exact, and the slower the more there are. Each product is a point: here 64 numbers, the sum of a direction for its \
-         category and one for everything that goes with it; the directions come from a hash of the name, so no model is \
-         needed. Products that share company lie near each other.",
+        "A vector set finds neighbors in one command. As a rule, it walks through a graph, which now and then misses one. With \
+         TRUTH, as here, it compares all products: that is exact, and slower the more there are. Each product is a point: here \
+         64 numbers, the sum of a direction for its category and one for everything that goes with it. The directions come \
+         from a hash of the name, so this needs no model. Products that are bought together lie near each other.",
     );
     if !page.can(VECTORS.command).await {
         page.skip(VECTORS);
         return Ok(());
     }
-    let together = BoughtTogether::new(page.quietly(), shop.keys.clone());
-    let vectors = ProductVectors::new(page.quietly(), shop.keys.clone(), Search::Exact);
     at_once(50, shop.data.products.len(), async |number| {
         let product = &shop.data.products[number];
-        let with = together.with(&product.sku, 20).await.map_err(failed)?;
-        match Embedding::of_product(&product.sku, &product.category, &with) {
-            Some(embedding) => vectors.put(&product.sku, &embedding).await.map_err(failed),
+        let with = shop.together.with(product.sku.as_str(), 20).await.map_err(failed)?;
+        match Embedding::of_product(product.sku.as_str(), product.category.as_str(), &with) {
+            Some(embedding) => {
+                shop.vectors.put(product.sku.as_str(), embedding.numbers()).await.map_err(failed)
+            }
             None => Ok(false),
         }
     })
     .await?;
-    let product = &shop.data.products[5];
-    let traced = ProductVectors::new(page.redis(), shop.keys.clone(), Search::Exact);
-    let near = traced.like(&product.sku, 3).await.map_err(failed)?;
-    let category =
-        |sku| shop.data.products.iter().find(|other| other.sku == sku).map(|other| &other.category);
-    let same = near.iter().filter(|found| category(found.sku.clone()) == Some(&product.category)).count();
-    page.check(
-        format!("of the three nearest to {}, {same} are of its category, {}", product.sku, product.category),
-        same >= 2,
-    )
+    let (sku, category) = (shop.sku(5), shop.data.products[5].category.as_str());
+    let traced = ProductVectors::new(page.redis(), &shop.prefix).with_exact_search();
+    let near = traced.like(sku, 3).await.map_err(failed)?;
+    let is_same = |found: &str| {
+        let product = shop.data.products.iter().find(|other| other.sku.as_str() == found);
+        product.is_some_and(|product| product.category.as_str() == category)
+    };
+    let same = near.iter().filter(|found| is_same(&found.sku)).count();
+    page.check(format!("of the three nearest to {sku}, {same} are of its category, {category}"), same >= 2)
 }

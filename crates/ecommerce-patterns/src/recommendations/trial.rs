@@ -7,13 +7,15 @@ use futures_util::future::try_join;
 use lab_connection::Connection;
 use lab_connection::own_keys;
 use lab_runner::Wire;
+use patterns::bought_together::BoughtTogether;
+use patterns::interests::Interests;
+use patterns::popular_products::PopularProducts;
+use patterns::product_vectors::ProductVectors;
+use patterns::script::StoreError;
+use patterns::similar_customers::{Basis, SimilarCustomers};
 use redis::{Pipeline, RedisError, RedisResult};
-use storefront::recommendations::{
-    Basis, BoughtTogether, Embedding, Interests, PopularProducts, ProductVectors, Purchases, Search,
-    SimilarCustomers,
-};
-use storefront::{CustomerId, Keys, Sku, StoreError};
 
+use super::embedding::Embedding;
 use crate::at_once::at_once;
 use crate::data::{Data, Size};
 use crate::round_trips::RoundTrips;
@@ -29,24 +31,21 @@ const HELD_OUT: u32 = 21;
 const AT_ONCE: usize = 50;
 /// Neighbours that make a product's vector.
 const TRAITS: usize = 20;
-const DAY_MS: u64 = 86_400_000;
-/// The first of the four weeks, 2024-01-01.
-const BEGIN_MS: u64 = 1_704_067_200_000;
 
 /// How to choose what to recommend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     /// The same to everybody: what was bought most.
     Popular,
-    /// What shared the most orders with what he bought, counted alone.
+    /// What shared the most orders with what they bought, by count alone.
     MostShared,
-    /// What goes best with what he bought, by cosine.
+    /// What goes best with what they bought, by cosine.
     BoughtTogether,
     /// What those buy who bought the same.
     LikeBuyers,
     /// What those buy who like the same.
     LikeMinded,
-    /// What is near to what he bought, by vectors, all of them compared.
+    /// What is near to what they bought, by vectors, all of them compared.
     Vectors,
 }
 
@@ -84,20 +83,20 @@ pub struct Quality {
     pub different: usize,
     /// Microseconds for each customer, one after the other.
     pub micros: f64,
-    /// Round trips for the first customer; on a cluster they depend on what he bought.
-    pub round_trips: usize,
+    /// Calls for the first customer, most of them in flight at once.
+    pub calls: usize,
 }
 
 /// A shop that knows three weeks of orders.
 pub struct Trial {
     data: Data,
     redis: Connection,
-    keys: Keys,
+    prefix: String,
     vectors: bool,
     /// Customers, what they bought in three weeks and in the fourth, all as indexes.
     asked: Vec<(usize, BTreeSet<usize>, BTreeSet<usize>)>,
-    embeddings: BTreeMap<Sku, Embedding>,
-    /// Microseconds for each order that was learnt, 50 at a time.
+    embeddings: BTreeMap<String, Embedding>,
+    /// Microseconds for each order that was learned, 50 at a time.
     pub micros_per_order: f64,
 }
 
@@ -107,13 +106,14 @@ impl Trial {
         seed: u64,
         customers: usize,
         redis: Connection,
-        keys: Keys,
+        prefix: &str,
         vectors: bool,
     ) -> RedisResult<Self> {
         let data = Data::new(seed, SIZE);
         let asked = asked(&data, customers);
         let embeddings = BTreeMap::new();
-        let mut trial = Self { data, redis, keys, vectors, asked, embeddings, micros_per_order: 0.0 };
+        let prefix = prefix.to_owned();
+        let mut trial = Self { data, redis, prefix, vectors, asked, embeddings, micros_per_order: 0.0 };
         trial.clean_up().await?;
         trial.learn().await?;
         if vectors {
@@ -124,39 +124,56 @@ impl Trial {
 
     /// Removes all its keys.
     pub async fn clean_up(&mut self) -> RedisResult<()> {
-        let mut keys = vec![self.keys.popular_products(), self.keys.product_vectors()];
-        let labels: BTreeSet<_> = self.data.products.iter().map(|product| &product.category).collect();
-        for label in labels {
-            keys.extend([self.keys.interested(label), self.keys.popular_products_in(label)]);
-        }
-        for customer in &self.data.customers {
-            keys.extend([self.keys.purchases(&customer.id), self.keys.interests(&customer.id)]);
-        }
-        for product in &self.data.products {
-            let also_bought = self.keys.also_bought(&product.sku);
-            keys.extend([self.keys.also_bought_orders(&product.sku), self.keys.buyers(&product.sku)]);
-            keys.extend([self.keys.also_bought_support(&product.sku), also_bought]);
-        }
-        keys.push(format!("{}:landmark", self.keys.popular_products()));
+        let keys = self.keys().map_err(failed)?;
         own_keys::unlink(&mut self.redis, &keys).await?;
         Ok(())
+    }
+
+    fn keys(&self) -> Result<Vec<String>, StoreError> {
+        let (redis, prefix) = (&self.redis, &self.prefix);
+        let popular = PopularProducts::new(redis.clone(), prefix).key()?;
+        let interests = Interests::new(redis.clone(), prefix);
+        let together = BoughtTogether::new(redis.clone(), prefix);
+        let customers = SimilarCustomers::new(redis.clone(), prefix);
+        let mut keys = vec![popular.companion("clock")];
+        let mut roots = vec![popular, ProductVectors::new(redis.clone(), prefix).key()?];
+        let categories: BTreeSet<&str> =
+            self.data.products.iter().map(|product| product.category.as_str()).collect();
+        for category in categories {
+            roots.push(interests.index_key(category)?);
+        }
+        for customer in &self.data.customers {
+            roots.extend([customers.key(customer.id.as_str())?, interests.key(customer.id.as_str())?]);
+        }
+        for product in &self.data.products {
+            let also_bought = together.key(product.sku.as_str())?;
+            keys.push(also_bought.companion("orders"));
+            roots.extend([also_bought, customers.buyers_key(product.sku.as_str())?]);
+        }
+        keys.extend(roots.iter().map(|key| key.as_str().to_owned()));
+        Ok(keys)
     }
 
     /// Asks a method about every customer.
     pub async fn ask(&self, method: Method) -> RedisResult<Quality> {
         let (mut hits, mut to_taste, mut recommended) = (0_usize, 0_usize, 0_usize);
         let mut different = BTreeSet::new();
-        let index: BTreeMap<&Sku, usize> =
-            self.data.products.iter().zip(0..).map(|(product, index)| (&product.sku, index)).collect();
+        let index: BTreeMap<&str, usize> = self
+            .data
+            .products
+            .iter()
+            .zip(0..)
+            .map(|(product, index)| (product.sku.as_str(), index))
+            .collect();
         let mut micros = 0.0;
         for (customer, before, after) in &self.asked {
             let bought = skus_of(&self.data, before.iter());
             let started = Instant::now();
-            let customer_id = &self.data.customers[*customer].id;
+            let customer_id = self.data.customers[*customer].id.as_str();
             let shown = self.recommend(self.redis.clone(), method, customer_id, &bought).await?;
             micros += started.elapsed().as_secs_f64() * 1e6;
             for sku in shown {
-                let product = index.get(&sku).copied().unwrap_or_default();
+                let product = index.get(sku.as_str()).copied().unwrap_or_default();
                 hits += usize::from(after.contains(&product));
                 to_taste += usize::from(Data::taste_of(product) == self.data.customers[*customer].taste);
                 different.insert(sku);
@@ -170,105 +187,115 @@ impl Trial {
             to_taste: share(to_taste),
             different: different.len(),
             micros: micros / self.asked.len().max(1) as f64,
-            round_trips: self.round_trips_of(method).await?,
+            calls: self.calls_of(method).await?,
         })
     }
 
     /// Asks about the first customer again, untimed.
-    async fn round_trips_of(&self, method: Method) -> RedisResult<usize> {
+    async fn calls_of(&self, method: Method) -> RedisResult<usize> {
         let trips = RoundTrips::default();
         if let Some((customer, before, _)) = self.asked.first() {
             let bought = skus_of(&self.data, before.iter());
-            let customer = &self.data.customers[*customer].id;
+            let customer = self.data.customers[*customer].id.as_str();
             self.recommend(trips.counted(self.redis.clone()), method, customer, &bought).await?;
         }
         Ok(trips.take())
     }
 
-    /// Ten products that he has not bought.
+    /// Ten products that the customer has not bought.
     async fn recommend<C: Wire>(
         &self,
         redis: C,
         method: Method,
-        customer: &CustomerId,
-        bought: &[Sku],
-    ) -> RedisResult<Vec<Sku>> {
+        customer: &str,
+        bought: &[&str],
+    ) -> RedisResult<Vec<String>> {
         let enough = SHOWN + bought.len();
-        let keys = self.keys.clone();
-        let scored = match method {
+        let prefix = &self.prefix;
+        let skus: Vec<String> = match method {
             Method::Popular => {
-                let top = PopularProducts::new(redis, keys).top(enough).await.map_err(failed)?;
+                let top = PopularProducts::new(redis, prefix).top(enough).await.map_err(failed)?;
                 top.into_iter().map(|popular| popular.sku).collect()
             }
             Method::MostShared => self.most_shared(redis, bought).await?,
             Method::BoughtTogether => {
-                let together = BoughtTogether::new(redis, keys);
-                skus(together.with_all(bought, enough).await.map_err(failed)?)
+                let together = BoughtTogether::new(redis, prefix);
+                let related = together.with_all(bought, enough).await.map_err(failed)?;
+                related.into_iter().map(|related| related.sku).collect()
             }
             Method::LikeBuyers | Method::LikeMinded => {
                 let buyers = method == Method::LikeBuyers;
                 let basis = if buyers { Basis::Purchases } else { Basis::Interests };
-                let similar = SimilarCustomers::new(redis, keys, basis);
-                skus(similar.recommend(customer, enough).await.map_err(failed)?)
+                let similar = SimilarCustomers::new(redis, prefix);
+                let suggested = similar.recommend(customer, basis, enough).await.map_err(failed)?;
+                suggested.into_iter().map(|suggestion| suggestion.sku).collect()
             }
             Method::Vectors => {
-                let liked = bought.iter().filter_map(|sku| self.embeddings.get(sku));
+                let liked = bought.iter().filter_map(|sku| self.embeddings.get(*sku));
                 let Some(taste) = Embedding::between(liked) else { return Ok(Vec::new()) };
-                let vectors = ProductVectors::new(redis, keys, Search::Exact);
-                skus(vectors.near(&taste, enough).await.map_err(failed)?)
+                let vectors = ProductVectors::new(redis, prefix).with_exact_search();
+                let near = vectors.near(taste.numbers(), enough).await.map_err(failed)?;
+                near.into_iter().map(|near| near.sku).collect()
             }
         };
-        Ok(scored.into_iter().filter(|sku| !bought.contains(sku)).take(SHOWN).collect())
+        Ok(skus.into_iter().filter(|sku| !bought.contains(&sku.as_str())).take(SHOWN).collect())
     }
 
     /// What many do who stop half-way: the counts as they are.
-    async fn most_shared<C: Wire>(&self, mut redis: C, bought: &[Sku]) -> RedisResult<Vec<Sku>> {
+    async fn most_shared<C: Wire>(&self, mut redis: C, bought: &[&str]) -> RedisResult<Vec<String>> {
         let mut shared = BTreeMap::<String, f64>::new();
-        let mut neighbours = Pipeline::new();
+        let mut neighbors = Pipeline::new();
+        let together = BoughtTogether::new(redis.clone(), &self.prefix);
         for sku in bought {
-            neighbours.zrevrange_withscores(self.keys.also_bought(sku), 0, 29);
+            // The product itself is the first, or nearly.
+            let key = together.key(sku).map_err(failed)?;
+            neighbors.zrevrange_withscores(key.as_str(), 0, 30);
         }
-        let counts: Vec<Vec<(String, f64)>> = neighbours.query_async(&mut redis).await?;
+        let counts: Vec<Vec<(String, f64)>> = neighbors.query_async(&mut redis).await?;
         for (other, count) in counts.into_iter().flatten() {
             *shared.entry(other).or_default() += count;
         }
         let mut shared: Vec<(String, f64)> = shared.into_iter().collect();
         shared.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        Ok(shared.iter().filter_map(|(sku, _)| sku.parse().ok()).collect())
+        Ok(shared.into_iter().map(|(sku, _)| sku).collect())
     }
 
     async fn learn(&mut self) -> RedisResult<()> {
         let orders: Vec<_> = self.data.orders.iter().filter(|order| order.day < HELD_OUT).collect();
-        let together = BoughtTogether::new(self.redis.clone(), self.keys.clone());
-        let purchases = Purchases::new(self.redis.clone(), self.keys.clone());
+        let together = BoughtTogether::new(self.redis.clone(), &self.prefix);
+        let customers = SimilarCustomers::new(self.redis.clone(), &self.prefix);
         let started = Instant::now();
         at_once(AT_ONCE, orders.len(), async |number| {
             let order = orders[number];
-            let customer = &self.data.customers[order.customer].id;
+            let customer = self.data.customers[order.customer].id.as_str();
             let skus = skus_of(&self.data, order.products.iter());
-            try_join(together.count(&order.id, &skus), purchases.add(customer, &skus)).await
+            try_join(together.count(order.id.as_str(), &skus), customers.bought(customer, &skus)).await
         })
         .await
         .map_err(failed)?;
         self.micros_per_order = started.elapsed().as_secs_f64() * 1e6 / orders.len().max(1) as f64;
 
-        let popular = PopularProducts::new(self.redis.clone(), self.keys.clone());
+        let popular = PopularProducts::new(self.redis.clone(), &self.prefix);
         let bought: Vec<(usize, u32)> = orders
             .iter()
             .flat_map(|order| order.products.iter().map(|product| (*product, order.day)))
             .collect();
         at_once(AT_ONCE, bought.len(), async |number| {
             let (product, day) = bought[number];
-            popular
-                .viewed_at(&self.data.products[product].sku, None, BEGIN_MS + u64::from(day) * DAY_MS)
-                .await
+            // With a half-life of a week, this is what is left of a view.
+            let weight = (-f64::from(HELD_OUT - day) / 7.0).exp2();
+            popular.add(self.data.products[product].sku.as_str(), None, weight).await
         })
         .await
         .map_err(failed)?;
-        let interests = Interests::new(self.redis.clone(), self.keys.clone());
+        let interests = Interests::new(self.redis.clone(), &self.prefix);
         at_once(AT_ONCE, self.data.customers.len(), async |number| {
             let customer = &self.data.customers[number];
-            interests.add(&customer.id, &customer.interests).await
+            let mut likes = Vec::new();
+            for interest in &customer.interests {
+                likes.push(interest.as_str());
+            }
+            interests.add(customer.id.as_str(), &likes).await
         })
         .await
         .map_err(|error| RedisError::from(std::io::Error::other(error)))?;
@@ -277,16 +304,17 @@ impl Trial {
 
     /// A product's vector: its category, itself, and what goes with it.
     async fn embed(&mut self) -> RedisResult<()> {
-        let together = BoughtTogether::new(self.redis.clone(), self.keys.clone());
-        let vectors = ProductVectors::new(self.redis.clone(), self.keys.clone(), Search::Exact);
+        let together = BoughtTogether::new(self.redis.clone(), &self.prefix);
+        let vectors = ProductVectors::new(self.redis.clone(), &self.prefix);
         let embedded = at_once(AT_ONCE, self.data.products.len(), async |number| {
             let product = &self.data.products[number];
-            let with = together.with(&product.sku, TRAITS).await?;
-            let embedding = Embedding::of_product(&product.sku, &product.category, &with);
+            let sku = product.sku.as_str();
+            let with = together.with(sku, TRAITS).await?;
+            let embedding = Embedding::of_product(sku, product.category.as_str(), &with);
             if let Some(embedding) = &embedding {
-                vectors.put(&product.sku, embedding).await?;
+                vectors.put(sku, embedding.numbers()).await?;
             }
-            Ok(embedding.map(|embedding| (product.sku.clone(), embedding)))
+            Ok(embedding.map(|embedding| (sku.to_owned(), embedding)))
         });
         self.embeddings = embedded.await.map_err(failed)?.into_iter().flatten().collect();
         Ok(())
@@ -307,7 +335,7 @@ fn asked(data: &Data, customers: usize) -> Vec<(usize, BTreeSet<usize>, BTreeSet
         if order.day < HELD_OUT { before } else { after }.extend(order.products.iter().copied());
     }
     let both = bought.into_iter().enumerate().map(|(customer, (before, after))| {
-        // To foretell what he has already is no art.
+        // To foretell what the customer has already is no art.
         let new = after.difference(&before).copied().collect();
         (customer, before, new)
     });
@@ -318,15 +346,11 @@ fn asked(data: &Data, customers: usize) -> Vec<(usize, BTreeSet<usize>, BTreeSet
     .collect()
 }
 
-fn skus_of<'a>(data: &Data, products: impl Iterator<Item = &'a usize>) -> Vec<Sku> {
-    products.map(|index| data.products[*index].sku.clone()).collect()
+fn skus_of<'a>(data: &'a Data, products: impl Iterator<Item = &'a usize>) -> Vec<&'a str> {
+    products.map(|index| data.products[*index].sku.as_str()).collect()
 }
 
-fn skus(scored: Vec<storefront::recommendations::Scored>) -> Vec<Sku> {
-    scored.into_iter().map(|scored| scored.sku).collect()
-}
-
-/// The error of Redis, or what the storefront says.
+/// The error of Redis, or what the pattern says.
 pub(crate) fn failed(error: StoreError) -> RedisError {
     match error {
         StoreError::Redis(error) => error,

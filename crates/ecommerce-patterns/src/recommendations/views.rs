@@ -1,28 +1,28 @@
-//! What somebody looked at, and what he likes.
+//! What a customer looked at and likes.
 
 use std::collections::BTreeSet;
 
 use lab_runner::table::Facts;
 use lab_runner::{LessonError, Outcome, Page};
+use patterns::interests::Interests;
+use patterns::recent_views::{self, RecentViews};
 use redis::AsyncTypedCommands;
-use storefront::recommendations::{Interests, RecentViews, VIEWED};
-use storefront::{CustomerId, Sku};
 
 use super::trial::failed;
-use super::{Shop, customers};
+use super::{CUSTOMERS, Shop};
 
 /// How many views a list holds here.
 const PLACES: usize = 6;
 const LAST: isize = 5;
-/// What a customer looks at: he comes back to a kettle again and again.
+/// What a customer looks at, and comes back to a kettle again and again.
 const VISITS: [usize; 12] = [5, 13, 21, 5, 5, 29, 5, 5, 37, 5, 5, 5];
 
 pub(super) async fn look_again_and_again(page: &Page, shop: &Shop) -> Outcome {
-    let [customer, other] = customers();
-    let naive = push_and_trim(page, shop, &customer).await?;
+    let [customer, other] = CUSTOMERS;
+    let naive = push_and_trim(page, shop, customer).await?;
     come_between(page, shop).await?;
-    let right = push_once(page, shop, &customer).await?;
-    let row = |way: &str, shown: &[Sku]| {
+    let right = push_once(page, shop, customer).await?;
+    let row = |way: &str, shown: &[String]| {
         let different = shown.iter().collect::<BTreeSet<_>>().len();
         [
             way.to_owned(),
@@ -36,24 +36,25 @@ pub(super) async fn look_again_and_again(page: &Page, shop: &Shop) -> Outcome {
             .row(row("LPUSH and LTRIM", &naive))
             .row(row("one script", &right)),
     );
-    fill(page, shop, &other).await
+    fill(page, shop, other).await
 }
 
-async fn push_and_trim(page: &Page, shop: &Shop, customer: &CustomerId) -> Result<Vec<Sku>, LessonError> {
+async fn push_and_trim(page: &Page, shop: &Shop, customer: &str) -> Result<Vec<String>, LessonError> {
     page.say(format!(
         "A shop shows what a customer looked at last: a List, the latest in front, cut to {PLACES} here. Break it: LPUSH and \
          LTRIM. Our customer looks at five products, and reloads the page of one of them again and again.",
     ));
-    let key = shop.naive.recent_views(customer);
+    let key = shop.naive_views.key(customer).map_err(failed)?;
+    let key = key.as_str();
     let mut quietly = page.quietly();
     for visit in &VISITS[..VISITS.len() - 1] {
-        quietly.lpush(&key, shop.product(*visit).as_str()).await?;
-        quietly.ltrim(&key, 0, LAST).await?;
+        quietly.lpush(key, shop.sku(*visit)).await?;
+        quietly.ltrim(key, 0, LAST).await?;
     }
     let mut redis = page.redis();
-    redis.lpush(&key, shop.product(VISITS[VISITS.len() - 1]).as_str()).await?;
-    redis.ltrim(&key, 0, LAST).await?;
-    let shown = skus(&redis.lrange(&key, 0, -1).await?);
+    redis.lpush(key, shop.sku(VISITS[VISITS.len() - 1])).await?;
+    redis.ltrim(key, 0, LAST).await?;
+    let shown = redis.lrange(key, 0, -1).await?;
     let different = shown.iter().collect::<BTreeSet<_>>().len();
     page.check(
         format!("{} places, {different} products: the rest is repeated", shown.len()),
@@ -68,70 +69,59 @@ async fn come_between(page: &Page, shop: &Shop) -> Outcome {
          show the same product, both remove it, then both push it.",
     );
     let (mut one, mut other) = (page.redis(), page.own_redis().await?);
-    let [_, customer] = customers();
-    let key = shop.naive.recent_views(&customer);
-    let sku = shop.product(5).as_str();
-    one.lrem(&key, 0, sku).await?;
-    other.lrem(&key, 0, sku).await?;
-    one.lpush(&key, sku).await?;
-    other.lpush(&key, sku).await?;
-    let shown = skus(&page.quietly().lrange(&key, 0, -1).await?);
+    let key = shop.naive_views.key(CUSTOMERS[1]).map_err(failed)?;
+    let (key, sku) = (key.as_str(), shop.sku(5));
+    one.lrem(key, 0, sku).await?;
+    other.lrem(key, 0, sku).await?;
+    one.lpush(key, sku).await?;
+    other.lpush(key, sku).await?;
+    let shown = page.quietly().lrange(key, 0, -1).await?;
     page.check("the product is there twice", shown.len() == 2 && shown[0] == shown[1])
 }
 
-async fn push_once(page: &Page, shop: &Shop, customer: &CustomerId) -> Result<Vec<Sku>, LessonError> {
+async fn push_once(page: &Page, shop: &Shop, customer: &str) -> Result<Vec<String>, LessonError> {
     page.say(
-        "Fix it: all of it in one script, so nobody comes between, and with a TTL, so the lists of those who never come back \
-         go. This is `RecentViews` of the storefront:",
+        "Fix it: all of it in one script, so nobody comes between, and with a TTL, so the lists of customers who never come back \
+         expire. This is the script of the pattern `recent_views`, as the server gets it:",
     );
-    // Without the comment above it.
-    page.listing(VIEWED.find("local ").map_or(VIEWED, |start| &VIEWED[start..]));
-    let views = |redis| RecentViews::new(redis, shop.keys.clone()).with_most(PLACES);
-    let quietly = views(page.quietly());
-    for visit in &VISITS[..VISITS.len() - 1] {
-        quietly.viewed(customer, shop.product(*visit)).await.map_err(failed)?;
+    for (_, script) in recent_views::scripts() {
+        page.listing(script.source());
     }
-    let traced = RecentViews::new(page.redis(), shop.keys.clone()).with_most(PLACES);
-    traced.viewed(customer, shop.product(VISITS[VISITS.len() - 1])).await.map_err(failed)?;
-    let shown = traced.of(customer, 10).await.map_err(failed)?;
-    page.check(
-        "five products, each once, the latest first",
-        shown.len() == 5 && shown[0] == *shop.product(5),
-    )?;
+    let quietly = shop.views.clone().with_max_products(PLACES);
+    for visit in &VISITS[..VISITS.len() - 1] {
+        quietly.record(customer, shop.sku(*visit)).await.map_err(failed)?;
+    }
+    let traced = RecentViews::new(page.redis(), &shop.prefix).with_max_products(PLACES);
+    traced.record(customer, shop.sku(VISITS[VISITS.len() - 1])).await.map_err(failed)?;
+    let shown = traced.latest(customer, 10).await.map_err(failed)?;
+    page.check("five products, each once, the latest first", shown.len() == 5 && shown[0] == shop.sku(5))?;
     Ok(shown)
 }
 
 /// Something to look at in Redis Insight: a customer with more history, and what both like.
-async fn fill(page: &Page, shop: &Shop, customer: &CustomerId) -> Outcome {
-    let views = RecentViews::new(page.quietly(), shop.keys.clone());
+async fn fill(page: &Page, shop: &Shop, customer: &str) -> Outcome {
     for number in 0..24 {
-        views.viewed(customer, shop.product(number * 8 + number / 5)).await.map_err(failed)?;
+        shop.views.record(customer, shop.sku(number * 8 + number / 5)).await.map_err(failed)?;
     }
     let categories = shop.categories();
-    let interests = Interests::new(page.quietly(), shop.keys.clone());
-    let [first, second] = customers();
+    let [first, second] = CUSTOMERS;
     for (customer, likes) in [(first, &categories[..2]), (second, &categories[1..4])] {
-        let added = interests.add(&customer, likes).await;
+        let added = shop.interests.add(customer, likes).await;
         added.map_err(|error| LessonError::Check(error.to_string()))?;
     }
     page.say(
-        "What somebody says he likes is a Set. Beside it the storefront keeps, for each interest, who likes it, the newest \
-         thousand: with that one finds similar people without asking everybody. A bare SADD would leave that index behind, so \
-         `Interests` writes both, the index first:",
+        "What a customer likes is a Set. For each interest, the pattern `interests` also keeps the last thousand customers who \
+         chose it. With that index you find similar people without asking everybody. A bare SADD would leave it behind, so \
+         `Interests` writes both:",
     );
-    let likes_too = &categories[4];
-    let added =
-        Interests::new(page.redis(), shop.keys.clone()).add(customer, std::slice::from_ref(likes_too)).await;
+    let likes_too = categories[4];
+    let added = Interests::new(page.redis(), &shop.prefix).add(customer, &[likes_too]).await;
     added.map_err(|error| LessonError::Check(error.to_string()))?;
     let mut redis = page.redis();
-    let likes = redis.smembers(shop.keys.interests(customer)).await?;
-    let liked_by = redis.zrange(shop.keys.interested(likes_too), 0, -1).await?;
+    let likes = redis.smembers(shop.interests.key(customer).map_err(failed)?.as_str()).await?;
+    let liked_by = redis.zrange(shop.interests.index_key(likes_too).map_err(failed)?.as_str(), 0, -1).await?;
     page.check(
-        format!("four interests, and {likes_too} leads back to him"),
-        likes.len() == 4 && liked_by == [customer.as_str()],
+        format!("four interests, and {likes_too} leads back to the customer"),
+        likes.len() == 4 && liked_by == [customer],
     )
-}
-
-fn skus(stored: &[String]) -> Vec<Sku> {
-    stored.iter().filter_map(|sku| sku.parse().ok()).collect()
 }

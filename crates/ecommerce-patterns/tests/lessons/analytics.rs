@@ -1,9 +1,8 @@
 //! The lesson on analytics.
 
+use ecommerce_patterns::PatternLesson;
 use ecommerce_patterns::analytics::morning::{CLIENTS, Count, Counted};
-use ecommerce_patterns::{PatternLesson, keys_on};
 use redis::AsyncTypedCommands;
-use storefront::analytics::Day;
 
 use lab_testing::lessons::{open, table, take};
 
@@ -11,10 +10,9 @@ use lab_testing::lessons::{open, table, take};
 async fn a_morning_is_counted_wrong_twice_and_right_once() {
     for cluster in [false, true] {
         let target = open(cluster).await;
-        let keys = keys_on(&target);
         for (number, count) in (1..).zip(Count::ALL) {
-            let day = Day::new(2024, 1, number).unwrap();
-            let counted = count.morning(&target.connection(), &keys, day).await.unwrap();
+            let day = format!("2024-01-0{number}");
+            let counted = count.morning(&target.connection(), target.prefix(), &day).await.unwrap();
             let truth = Counted::TRUTH;
             let clients = i64::try_from(CLIENTS).unwrap();
             match count {

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use ecommerce_patterns::PatternLesson;
 use ecommerce_patterns::recommendations::trial::{Method, Trial};
-use ecommerce_patterns::{PatternLesson, keys_on};
 use redis::AsyncTypedCommands;
-use storefront::Keys;
 
 use lab_testing::lessons::{open, skipped, stored_keys, table, take};
 
@@ -14,8 +13,7 @@ async fn purchases_foretell_the_next_ones_far_better_than_popularity() {
     let target = open(false).await;
     let vectors = target.can("VSIM").await;
     for seed in 1..=3 {
-        let keys = Keys::new("trial:", keys_on(&target).layout());
-        let mut trial = Trial::prepare(seed, 80, target.connection(), keys, vectors).await.unwrap();
+        let mut trial = Trial::prepare(seed, 80, target.connection(), "trial:", vectors).await.unwrap();
         let mut precision = BTreeMap::new();
         for method in trial.methods() {
             let quality = trial.ask(method).await.unwrap();
@@ -48,10 +46,13 @@ async fn the_page_shows_what_is_wasted_and_what_is_not() {
     let wasted: Vec<&str> = table(&taught, "Recent views").iter().map(|row| row[3].as_str()).collect();
     assert_eq!(wasted, ["4", "0"]);
     assert_eq!(table(&taught, "Views as they count now")[1][3], "1");
-    let trips: Vec<&str> =
+    let calls: Vec<&str> =
         table(&taught, "Foretelling the fourth week").iter().map(|row| row[5].as_str()).collect();
     let vectors = target.can("VSIM").await;
-    assert_eq!(trips, &["1", "1", "2", "5", "5", "1"][..if vectors { 6 } else { 5 }]);
+    assert_eq!(calls.len(), if vectors { 6 } else { 5 });
+    // Popularity and the pipeline of pairs are one call; the others depend on what the first customer bought.
+    assert_eq!(calls[..2], ["1", "1"]);
+    assert!(calls[2..5].iter().all(|calls| calls.parse::<u32>().unwrap() <= 400), "{calls:?}");
     assert_eq!(skipped(&taught).len(), usize::from(!vectors));
 
     let left = stored_keys(&target).await;

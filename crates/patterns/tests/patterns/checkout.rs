@@ -300,7 +300,7 @@ async fn lines_that_make_no_order_and_orders_of_others_are_refused() {
 
 #[tokio::test]
 async fn an_order_takes_the_round_trips_it_states() {
-    everywhere(async |connection, prefix| {
+    crate::with_slots_at_rest(async |connection, prefix| {
         let sale = Sale::new(&connection, &prefix).await;
         // The server learns the scripts; the shop is not swept, so nobody has to be called.
         sale.place().await.unwrap();
@@ -503,7 +503,8 @@ async fn orders_that_keep_failing_do_not_hold_up_the_others() {
         // Somebody else keeps something under the names of more orders than a recovery looks at, all due before ours.
         let list = sale.checkout.unfinished_key(ID).unwrap();
         let same_shard = |id: &String| sale.checkout.unfinished_key(id).unwrap() == list;
-        let broken: Vec<String> = (0..).map(|n| format!("BROKEN-{n}")).filter(same_shard).take(70).collect();
+        let broken: Vec<String> =
+            (0..10_000).map(|n| format!("BROKEN-{n}")).filter(same_shard).take(70).collect();
         join_all(broken.iter().map(async |id| {
             connection.send::<()>(&["SET", sale.checkout.key(id).unwrap().as_str(), "somebody's"]).await;
             connection.send::<()>(&["ZADD", list.as_str(), "0", id]).await;
@@ -617,14 +618,14 @@ async fn no_order_is_charged_that_too_few_replicas_know() {
     let replicated = Replicated::start(1).unwrap();
     let connection = TestConnection::to_server(&replicated.primary).await;
     let sale = Sale::new(&connection, &prefix()).await;
-    let unsafe_now = sale.checkout.clone().with_replicas(2, SHORT);
+    let demanding = sale.checkout.clone().with_replicas(2, SHORT);
     for _ in 0..2 {
-        let unmet = unsafe_now.place(ID, OWNER, &lines(), &sale.bank).await;
+        let unmet = demanding.place(ID, OWNER, &lines(), &sale.bank).await;
         assert!(matches!(unmet, Err(CheckoutError::NotReplicated { .. })), "{unmet:?}");
     }
     assert_eq!(sale.bank.charges(), 0);
-    let safe = sale.checkout.clone().with_replicas(1, lab_testing::TIMEOUT / 2);
-    safe.place(ID, OWNER, &lines(), &sale.bank).await.unwrap();
+    let content = sale.checkout.clone().with_replicas(1, lab_testing::TIMEOUT / 2);
+    content.place(ID, OWNER, &lines(), &sale.bank).await.unwrap();
     sale.assert_bought("with a replica").await;
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use lab_server::Server;
 use lab_testing::faults::lossy_proxy;
+use lab_testing::slots::HalfMovedSlots;
 use lab_testing::{TestConnection, everywhere, prefix, until};
 use patterns::fixed_window::{self, FixedWindow, FixedWindowAlgorithm};
 use patterns::limit::{
@@ -588,6 +589,24 @@ async fn a_log_of_very_many_requests_is_searched_and_shortened_a_little_at_a_tim
     let admitted = limiter.admit_many("7", 10).await.unwrap();
     assert_eq!(shown(&admitted), (true, 499_989, false));
     assert_eq!(length().await, 3);
+}
+
+/// A script that touches a key which it has emptied fails then.
+#[tokio::test]
+async fn a_log_that_is_shortened_while_its_slot_moves_is_never_empty() {
+    let connection = TestConnection::to_cluster(lab_testing::cluster()).await;
+    let clock = on_virtual_time(&connection);
+    let limiter: SlidingLog<_> = limiter(&clock, &prefix(), &[Limit::new("minute", 2, MINUTE)]);
+    // The key expires a millisecond after the window, and nothing in it counts any more.
+    clock.set_us(VirtualClock::BEGIN_US);
+    let _ = limiter.admit_many("7", 2).await.unwrap();
+    let moving = HalfMovedSlots::of(limiter.keys("7").unwrap());
+    clock.set_us(VirtualClock::BEGIN_US + 60_000_500);
+    assert!(limiter.admit_many("7", 2).await.unwrap().admitted);
+    // The clock is set back.
+    clock.set_us(VirtualClock::BEGIN_US);
+    assert!(!limiter.admit("7").await.unwrap().admitted);
+    drop(moving);
 }
 
 #[tokio::test]

@@ -30,6 +30,9 @@ mod sessions;
 mod similar_customers;
 mod stock_feed;
 mod stores;
+mod users;
+mod virtual_clock;
+mod weekly_metrics;
 
 use std::future::Future;
 
@@ -42,6 +45,3 @@ async fn with_slots_at_rest<F: Future<Output = ()>>(test: impl Fn(TestConnection
     test(TestConnection::resp3().await, prefix()).await;
     test(TestConnection::to_cluster(lab_testing::cluster()).await, prefix()).await;
 }
-mod users;
-mod virtual_clock;
-mod weekly_metrics;

@@ -14,11 +14,15 @@ mod analytics;
 mod autocomplete;
 mod bought_together;
 mod cache;
+mod cart;
+mod catalog;
+mod checkout;
 mod engine;
 mod facets;
 mod flash_sale;
 mod funnel;
 mod interests;
+mod inventory;
 mod limits;
 mod login_guard;
 mod notifications;
@@ -30,6 +34,7 @@ mod similar_customers;
 mod stock_feed;
 mod stores;
 mod subject;
+mod users;
 mod weekly_metrics;
 
 use std::process::ExitCode;
@@ -42,6 +47,24 @@ use subject::{Fault, Pattern, Verdict};
 /// All patterns, in the order of the README's table.
 const PATTERNS: &[Pattern] = &[
     recent_views::PATTERN,
+    users::PATTERN,
+    catalog::PATTERN,
+    cart::PATTERN,
+    sessions::PATTERN,
+    cache::PATTERN,
+    inventory::PATTERN,
+    checkout::PATTERN,
+    limits::FIXED_WINDOW,
+    limits::SLIDING_LOG,
+    limits::SLIDING_COUNTER,
+    limits::TOKEN_BUCKET,
+    login_guard::PATTERN,
+    flash_sale::PATTERN,
+    notifications::PATTERN,
+    stock_feed::PATTERN,
+    stores::PATTERN,
+    autocomplete::PATTERN,
+    facets::PATTERN,
     interests::PATTERN,
     popular_products::PATTERN,
     bought_together::PATTERN,
@@ -51,19 +74,6 @@ const PATTERNS: &[Pattern] = &[
     weekly_metrics::PATTERN,
     funnel::PATTERN,
     active_users::PATTERN,
-    limits::FIXED_WINDOW,
-    limits::SLIDING_LOG,
-    limits::SLIDING_COUNTER,
-    limits::TOKEN_BUCKET,
-    login_guard::PATTERN,
-    flash_sale::PATTERN,
-    notifications::PATTERN,
-    stores::PATTERN,
-    stock_feed::PATTERN,
-    sessions::PATTERN,
-    cache::PATTERN,
-    autocomplete::PATTERN,
-    facets::PATTERN,
 ];
 
 /// How many faults of one pattern go on at once.

@@ -1,0 +1,84 @@
+//! Vectors without a model: random indexing.
+
+use patterns::bought_together::Related;
+
+/// Numbers of a vector.
+const DIMENSIONS: usize = 64;
+
+/// Where a product or a customer is among all others: a vector of 64 numbers and of length 1.
+///
+/// Each trait, such as `category:Books` or `with:PROD7`, has a direction of its own: 64 signs from a hash of its name, so two
+/// traits are nearly at right angles. A vector is the sum of its traits' directions, each as long as its weight. So things that
+/// share traits point the same way, and the same traits make the same vector on every machine.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Embedding([f32; DIMENSIONS]);
+
+impl Embedding {
+    /// The vector of weighted traits; `None` if they add up to nothing.
+    pub(crate) fn of<'a>(traits: impl IntoIterator<Item = (&'a str, f32)>) -> Option<Self> {
+        let mut sum = [0.0; DIMENSIONS];
+        for (name, weight) in traits {
+            let signs = hash(name);
+            for (index, number) in sum.iter_mut().enumerate() {
+                *number += if signs >> index & 1 == 1 { weight } else { -weight };
+            }
+        }
+        Self::of_length_one(sum)
+    }
+
+    /// The vector of a product: its category, itself, and its neighbors, as far as they go with it.
+    pub(crate) fn of_product(sku: &str, category: &str, neighbors: &[Related]) -> Option<Self> {
+        let mut traits = vec![(format!("category:{category}"), 1.0), (format!("with:{sku}"), 1.0)];
+        for neighbor in neighbors {
+            #[expect(clippy::cast_possible_truncation, reason = "a weight needs no more digits")]
+            traits.push((format!("with:{}", neighbor.sku), neighbor.score as f32));
+        }
+        Self::of(traits.iter().map(|(name, weight)| (name.as_str(), *weight)))
+    }
+
+    /// The vector in the middle of others: what a customer likes, from what they bought. `None` if there are none.
+    pub(crate) fn between<'a>(others: impl IntoIterator<Item = &'a Self>) -> Option<Self> {
+        let mut sum = [0.0; DIMENSIONS];
+        for other in others {
+            for (number, more) in sum.iter_mut().zip(other.0) {
+                *number += more;
+            }
+        }
+        Self::of_length_one(sum)
+    }
+
+    /// The numbers.
+    pub(crate) fn numbers(&self) -> &[f32] {
+        &self.0
+    }
+
+    fn of_length_one(numbers: [f32; DIMENSIONS]) -> Option<Self> {
+        let length = numbers.iter().map(|number| number * number).sum::<f32>().sqrt();
+        let usable = length.is_finite() && length > f32::EPSILON;
+        usable.then(|| Self(numbers.map(|number| number / length)))
+    }
+}
+
+/// FNV-1a, then the finish of splitmix64, which spreads its bits: a fixed function, unlike the hash of the standard library.
+fn hash(text: &str) -> u64 {
+    let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325, fnv).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let hash = (hash ^ hash >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let hash = (hash ^ hash >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^ hash >> 31
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traits_that_say_nothing_make_no_vector() {
+        assert_eq!(Embedding::of([]), None);
+        assert_eq!(Embedding::of([("a", 0.0)]), None);
+        assert_eq!(Embedding::of([("a", f32::NAN)]), None);
+        assert_eq!(Embedding::of([("a", f32::MAX), ("a", f32::MAX)]), None);
+        assert_eq!(Embedding::between([]), None);
+        assert_eq!(Embedding::of([("a", 1.0)]), Embedding::of([("a", 7.5)]));
+    }
+}
