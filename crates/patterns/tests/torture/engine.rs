@@ -46,8 +46,8 @@ pub enum Outcome {
     Violated(String),
 }
 
-/// The faults of a pattern. Its commands are read from its scripts, its keys from a run in which nothing goes wrong.
-pub async fn faults(pattern: &Pattern) -> Result<Vec<Fault>, String> {
+/// The faults of a pattern, or why it cannot work even without one. Its commands are read from its scripts, its keys from a run in which nothing goes wrong.
+pub async fn faults(pattern: &Pattern) -> Result<Vec<Fault>, Outcome> {
     let mut faults = vec![
         Fault::ManyClients,
         Fault::Resp3,
@@ -77,9 +77,12 @@ pub async fn faults(pattern: &Pattern) -> Result<Vec<Fault>, String> {
     let probe = Run::of(pattern);
     let connection = TestConnection::server().await;
     let mut keys = BTreeMap::new();
-    probe.set_up(&connection).await?;
+    probe.set_up(&connection).await.map_err(Outcome::Violated)?;
+    if let Some(missing) = probe.subject.missing() {
+        return Err(Outcome::Skipped(missing.to_owned()));
+    }
     keys.extend(probe.key_kinds(&connection).await);
-    probe.undisturbed(&connection, 0..DURING.end).await?;
+    probe.undisturbed(&connection, 0..DURING.end).await.map_err(Outcome::Violated)?;
     keys.extend(probe.key_kinds(&connection).await);
     faults.extend(keys.into_values().map(|key| Fault::KeyLost(probe.without_prefix(&key))));
     Ok(faults)
