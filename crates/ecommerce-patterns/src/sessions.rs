@@ -66,7 +66,7 @@ async fn begin(page: &Page, abc123: &str) -> Outcome {
         "A session is a Hash that ends by itself. It begins with its TTL in one step, so no crash can leave a session without \
          one. That takes a script:",
     );
-    show(page, "begin_guest");
+    show(page, "begin_guest", "");
     page.say(
         "The token that names a session is 128 random bits from the shop's own program. Only this one is called abc123, so that \
          you find it. The field :ends says when the session is over, however busy it is.",
@@ -116,10 +116,11 @@ async fn compare(page: &Page, visitors: &Visitors) -> Outcome {
     page.compare(Comparison { title: &title, approaches: &ReadSession::ALL, subject: visitors }).await
 }
 
-/// Shows the source of a script.
-fn show(page: &Page, script: &str) {
+/// Shows the source of a script, from these words on: the page needs what the scripts share only once.
+fn show(page: &Page, script: &str, from: &str) {
     if let Some((_, script)) = sessions::scripts().into_iter().find(|(name, _)| *name == script) {
-        page.listing(script.source());
+        let source = script.source();
+        page.listing(source.find(from).map_or(source, |start| &source[start..]));
     }
 }
 

@@ -7,8 +7,6 @@
 //! 3. [`store`]: what can go wrong between us and the data.
 //! 4. [`user`] and [`catalogue`]: Hashes with indexes that do not drift from them.
 //! 5. [`cart`]: add, remove, view, merge at login, expiry and live updates; each change is one script, so one atomic step.
-//! 6. [`session`], then [`cache`].
-//! 7. [`inventory`] holds stock; [`checkout`] makes an order of a cart with it.
 //!
 //! Nothing here prints, parses a command line, or opens a connection: every type works over any
 //! [`redis::aio::ConnectionLike`] that can be cloned, such as [`MultiplexedConnection`](redis::aio::MultiplexedConnection),
@@ -50,7 +48,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-pub mod cache;
 pub mod cart;
 pub mod catalogue;
 pub mod checkout;
@@ -62,7 +59,6 @@ pub mod money;
 pub mod names;
 pub mod quantity;
 mod script;
-pub mod session;
 mod shown;
 mod span;
 pub mod store;

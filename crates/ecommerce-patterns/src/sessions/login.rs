@@ -93,7 +93,7 @@ pub(super) async fn log_out_everywhere(page: &Page) -> Result<String, LessonErro
          token, so a read gets both in one pipeline, in one slot. Delete the generation, and no session is alive. If the \
          generation is lost, the same happens: it fails on the safe side.",
     );
-    show(page, "end_all");
+    show(page, "end_all", "-- Ends all sessions");
     let sessions = Sessions::new(page.redis(), page.prefix());
     let ended = sessions.end_everywhere(USER).await.map_err(failed)?;
     let left: usize = redis::cmd("ZCARD").arg(&devices).query_async(&mut redis).await?;
