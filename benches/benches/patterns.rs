@@ -31,19 +31,19 @@ fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
 
     let visitors = Visitors::of(OPERATIONS, AT_A_TIME, &keys);
     compare(bench, criterion, "Reading sessions", &ReadSession::ALL, &visitors)?;
-    let documents = bench.wait_for(async { Documents::of(OPERATIONS, AT_A_TIME, prefix) })?;
+    let documents = bench.wait_for(async { Documents::of(OPERATIONS, AT_A_TIME, "") })?;
     compare(bench, criterion, "Cache hits", &CacheHit::ALL, &documents)?;
     compare(bench, criterion, "Taking stock", &TakeStock::ALL, &Stock::new(200, prefix))?;
     let reports = Reports::of(OPERATIONS, "");
     compare(bench, criterion, "Reporting what customers do", &Report::ALL, &reports)?;
-    let requests = Requests::new(prefix, 10, OPERATIONS);
+    let requests = Requests::new("", 10, OPERATIONS);
     compare(bench, criterion, "Limiters", &Limiting::all(false), &requests)?;
-    let purchases = Purchases::new(prefix, OPERATIONS);
+    let purchases = Purchases::new("", OPERATIONS);
     compare(bench, criterion, "Buying in a flash sale", &BuyAtOnce::ALL, &purchases)?;
     let traffic = Traffic::of(OPERATIONS, "");
     compare(bench, criterion, "Recording events", &RecordEvents::ALL, &traffic)?;
 
-    let shop = Shop::of(&Data::new(1, Size::LESSON), &keys);
+    let shop = Shop::of(&Data::new(1, Size::LESSON), bench.target().prefix());
     bench.wait_for(async { Ok(shop.open(&bench.target().connection()).await?) })?;
     let full_text = bench.can("FT.SEARCH");
     let ticked = Ticked::of(shop.clone());

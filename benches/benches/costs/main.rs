@@ -8,6 +8,7 @@ mod cache;
 mod cart;
 mod inventory;
 mod limits;
+mod live;
 mod measure;
 mod search;
 mod sessions;
@@ -22,6 +23,8 @@ fn main() {
         let client = redis::Client::open(server.url()).unwrap();
         let connection = client.get_multiplexed_async_connection().await.unwrap();
         let mut rows: Vec<Row> = Vec::new();
+        // Each module adds its rows: rows.extend(cart::rows(&connection).await);
+        rows.extend(live::rows(&connection).await);
         // Each module adds its rows.
         rows.extend(cart::rows(&connection).await);
         rows.extend(search::rows(&connection).await);

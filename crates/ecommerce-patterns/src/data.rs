@@ -3,13 +3,12 @@
 //! Customers have a taste: most of what they look at and buy is from one category, the rest is what everybody buys. So
 //! there is a right answer to "what goes with this?", and a recommendation can be measured against it.
 
-use crate::names::known;
 use fake::Fake;
 use fake::faker::company::en::CompanyName;
 use fake::faker::name::en::Name;
+use patterns::money::Cents;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use storefront::{Cents, CustomerId, Label, OrderId, ProductName, Sku};
 
 /// What the shop sells: a category, and what things in it are called.
 const CATEGORIES: [(&str, [&str; 8]); 8] = [
@@ -60,13 +59,13 @@ impl Size {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Product {
     /// `PROD123`.
-    pub sku: Sku,
+    pub sku: String,
     /// Brand, quality and thing: no two are the same.
-    pub name: ProductName,
+    pub name: String,
     /// Who makes it.
-    pub brand: Label,
+    pub brand: String,
     /// One of eight.
-    pub category: Label,
+    pub category: String,
     /// 1.99 to 999.99.
     pub price: Cents,
     /// One to five stars.
@@ -79,20 +78,20 @@ pub struct Product {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Customer {
     /// `user123`.
-    pub id: CustomerId,
+    pub id: String,
     /// First and last name.
     pub name: String,
     /// Index of the category he likes best.
     pub taste: usize,
     /// What he says he likes: his taste, and one or two other categories.
-    pub interests: Vec<Label>,
+    pub interests: Vec<String>,
 }
 
 /// What somebody bought at a time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Order {
     /// `ORD-1`.
-    pub id: OrderId,
+    pub id: String,
     /// Index into [`Data::customers`].
     pub customer: usize,
     /// Indexes into [`Data::products`], each once.
@@ -143,10 +142,10 @@ fn products(rng: &mut StdRng, count: usize) -> Vec<Product> {
         let cents =
             199 + 100 * i64::from(rng.random_range(0..500_u32)) * i64::from(rng.random_range(1..=2_u32));
         Product {
-            sku: known(&format!("PROD{number}")),
-            name: known(&format!("{brand} {quality} {thing}{series}")),
-            brand: known(brand),
-            category: known(category),
+            sku: format!("PROD{number}"),
+            name: format!("{brand} {quality} {thing}{series}"),
+            brand: brand.to_owned(),
+            category: category.to_owned(),
             price: Cents::new(cents).unwrap_or(Cents::ZERO),
             rating: rng.random_range(1..=5),
             // A few are bought by many, most by few.
@@ -180,10 +179,10 @@ fn customers(rng: &mut StdRng, count: usize) -> Vec<Customer> {
                 }
             }
             Customer {
-                id: known(&format!("user{number}")),
+                id: format!("user{number}"),
                 name: Name().fake_with_rng(rng),
                 taste,
-                interests: likes.into_iter().map(|category| known(CATEGORIES[category].0)).collect(),
+                interests: likes.into_iter().map(|category| CATEGORIES[category].0.to_owned()).collect(),
             }
         })
         .collect()
@@ -206,7 +205,7 @@ fn orders(rng: &mut StdRng, products: &[Product], customers: &[Customer], count:
                 }
             }
             let day = u32::try_from(28 * (number - 1) / count).unwrap_or(0);
-            Order { id: known(&format!("ORD-{number}")), customer, products: bought, day }
+            Order { id: format!("ORD-{number}"), customer, products: bought, day }
         })
         .collect()
 }

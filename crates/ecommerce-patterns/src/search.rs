@@ -11,9 +11,9 @@ mod ticking;
 mod typing;
 
 use lab_runner::{Lesson, Outcome, Page};
+use patterns::facets::FacetsError;
+use patterns::script::StoreError;
 use redis::RedisError;
-use storefront::StoreError;
-use storefront::facets::FacetsError;
 
 pub use self::complete_by::{CompleteBy, Typed};
 pub use self::filter_by::{FilterBy, Ticked};
@@ -33,6 +33,9 @@ pub static LESSON: Lesson = Lesson {
         "SREM",
         "SINTER",
         "ZCOUNT",
+        "SETBIT",
+        "BITOP",
+        "BITCOUNT",
         "FT.CREATE",
         "FT.SEARCH",
         "FT.AGGREGATE",
@@ -47,16 +50,16 @@ const SIZE: Size = Size { customers: 0, orders: 0, ..Size::LESSON };
 const SEED: u64 = 7;
 
 async fn teach(page: &mut Page) -> Outcome {
-    let keys = crate::keys_on(page.target());
-    let shop = Shop::of(&Data::new(SEED, SIZE), &keys);
+    let shop = Shop::of(&Data::new(SEED, SIZE), page.prefix());
     full_text::drop(page).await?;
     shop.start_clean(page).await?;
     shop.open(&page.quietly()).await?;
 
-    typing::words(page, &keys).await?;
+    typing::words(page).await?;
     typing::letter_by_letter(page, &shop).await?;
     typing::ghosts(page, &shop).await?;
     ticking::sets(page, &shop).await?;
+    ticking::bits(page, &shop).await?;
     ticking::shop_page(page, &shop).await?;
     ticking::ghosts(page, &shop).await?;
     let full_text = full_text::show(page, &shop).await?;
@@ -64,24 +67,26 @@ async fn teach(page: &mut Page) -> Outcome {
     complete_by::compare(page, &shop, full_text).await?;
 
     page.say(
-        "Rule: let the index do the work when a product changes, which is seldom, so that little is left to do when somebody \
-         asks, which is always; and keep beside each index what is in it, so that it can be taken out again.",
+        "Rule: let the index do the work when a product changes, which is rare, so that little is left to do when a customer asks, \
+         which is all the time. And keep a record of what you put into an index, so that you can take it out again.",
     );
-    page.keys(shop.keys_to_open());
+    let of_a_brand = shop.names.brand(&shop.products[shop.products.len() - 3].brand);
+    let own = [of_a_brand, shop.names.prices(), shop.names.naive_terms()];
+    page.keys(shop.keys_of_patterns(&page.quietly())?.into_iter().chain(own));
     Ok(())
 }
 
-/// An error of the storefront as a lesson ends with it.
+/// An error of a pattern as a lesson ends with it.
 fn failed(error: StoreError) -> RedisError {
     match error {
         StoreError::Redis(error) => error,
-        other => (redis::ErrorKind::UnexpectedReturnType, "the storefront refused", other.to_string()).into(),
+        other => (redis::ErrorKind::UnexpectedReturnType, "the pattern refused", other.to_string()).into(),
     }
 }
 
 fn facets_failed(error: FacetsError) -> RedisError {
     match error {
         FacetsError::Store(error) => failed(error),
-        other => (redis::ErrorKind::Client, "the storefront refused", other.to_string()).into(),
+        other => (redis::ErrorKind::Client, "the pattern refused", other.to_string()).into(),
     }
 }

@@ -9,10 +9,9 @@ mod read;
 use std::fmt::Display;
 use std::time::Duration;
 
-use crate::names::known;
 use lab_runner::{Comparison, Lesson, LessonError, Outcome, Page};
-use storefront::session::{FieldName, Sessions};
-use storefront::{ItemExpiry, Keys, SessionId, UserId};
+use patterns::sessions::{self, Sessions};
+use redis::aio::ConnectionLike;
 
 pub use self::read::{ReadSession, Visitors};
 
@@ -21,65 +20,73 @@ pub static LESSON: Lesson = Lesson {
     name: "sessions",
     title: "Sessions",
     asks: "How does a shop remember a visitor, for how long, and how does it forget one everywhere?",
-    teaches: &["EVALSHA", "HGETALL", "TTL", "ZRANGE", "ZCARD"],
+    teaches: &["EVALSHA", "HGETALL", "PEXPIRE", "TTL", "ZRANGE", "ZCARD"],
     needs: &[],
     teach: |page| Box::pin(teach(page)),
 };
+
+/// The guest whose session and cart stay to be looked at.
+const ABC123: &str = "abc123";
 
 /// How many sessions the comparison reads, and how many of them at a time.
 const READS: usize = 200;
 const AT_A_TIME: usize = 50;
 
 async fn teach(page: &mut Page) -> Outcome {
-    let keys = crate::keys_on(page.target());
-    let visitors = Visitors::of(READS, AT_A_TIME, &keys);
-    let abc123: SessionId = known("abc123");
-    page.start_clean(&[keys.session(&abc123)]).await?;
-    page.start_clean(&login::keys_of(&keys)).await?;
-    login::clear(page, &keys).await?;
-    page.start_clean(&damage::keys_of(&keys)).await?;
-    page.start_clean(&visitors.keys()).await?;
+    let quiet = Sessions::new(page.quietly(), page.prefix());
+    let abc123 = key_of(&quiet, ABC123)?;
+    let visitors = Visitors::of(READS, AT_A_TIME, page.prefix())?;
+    page.start_clean(std::slice::from_ref(&abc123)).await?;
+    quiet.end_everywhere(login::USER).await.map_err(failed)?;
+    page.start_clean(&login::keys(page)?).await?;
+    page.start_clean(&damage::keys(page)?).await?;
+    page.start_clean(visitors.keys()).await?;
 
-    begin(page, &keys, &abc123).await?;
-    damage::count(page, &keys).await?;
-    login::log_in(page, &keys, &abc123).await?;
-    login::log_out_everywhere(page, &keys).await?;
+    begin(page, &abc123).await?;
+    damage::count(page).await?;
+    login::log_in(page).await?;
+    let last = login::log_out_everywhere(page).await?;
     compare(page, &visitors).await?;
 
-    page.start_clean(&visitors.keys()).await?;
-    page.keys([keys.session(&abc123), login::cart_of(&keys, &abc123), keys.user_sessions(login::user(1))]);
+    page.start_clean(visitors.keys()).await?;
+    page.keys([abc123, login::cart_of_abc123(page)?, last]);
     Ok(())
 }
 
-async fn begin(page: &Page, keys: &Keys, abc123: &SessionId) -> Outcome {
+async fn begin(page: &Page, abc123: &str) -> Outcome {
     let mut redis = page.redis();
-    let sudo: FieldName = known("sudo");
-    let fields = [(known("currency"), "EUR"), (known("theme"), "dark")];
-    let quiet = Sessions::new(page.quietly(), keys.clone());
+    let fields = [("currency", "EUR"), ("theme", "dark")];
     // So that the page shows what a call costs every day, not the first one, in which the server learns the script.
-    quiet.begin_as(abc123, None, &fields).await.map_err(told)?;
-    quiet.read(abc123).await.map_err(told)?;
-    quiet.set(abc123, &sudo, "").await.map_err(told)?;
-    quiet.log_out(abc123).await.map_err(told)?;
+    let quiet = Sessions::new(page.quietly(), page.prefix());
+    quiet.begin_as(ABC123, &fields).await.map_err(failed)?;
+    quiet.set(ABC123, &[("sudo", "")]).await.map_err(failed)?;
+    quiet.end(ABC123).await.map_err(failed)?;
 
     page.say(
-        "A session is a Hash that ends by itself. It begins with its TTL in one step, one script: first how many \
-         keys and which, then the id, whose it is (nobody's yet: a guest), the idle time and the highest age in milliseconds, \
-         two numbers that matter only for sessions of users, the fields. An id is 128 random bits, made by the shop's own program; only this one is called abc123, so that you find it.",
+        "A session is a Hash that ends by itself. It begins with its TTL in one step, so no crash can leave a session without \
+         one. That takes a script:",
     );
-    let sessions = Sessions::new(page.redis(), keys.clone()).with_field_expiry(field_expiry(page).await?);
-    sessions.begin_as(abc123, None, &fields).await.map_err(told)?;
-    let key = keys.session(abc123);
-    let stored: Vec<(String, String)> = redis::cmd("HGETALL").arg(&key).query_async(&mut redis).await?;
-    let ttl: i64 = redis::cmd("TTL").arg(&key).query_async(&mut redis).await?;
-    page.check("four fields, and half an hour to live", stored.len() == 4 && (1_700..=1_800).contains(&ttl))?;
+    show(page, "begin_guest", "");
+    page.say(
+        "The token that names a session is 128 random bits from the shop's own program. Only this one is called abc123, so that \
+         you find it. The field :ends says when the session is over, however busy it is.",
+    );
+    let sessions = Sessions::new(page.redis(), page.prefix());
+    sessions.begin_as(ABC123, &fields).await.map_err(failed)?;
+    let stored: Vec<(String, String)> = redis::cmd("HGETALL").arg(abc123).query_async(&mut redis).await?;
+    let ttl: i64 = redis::cmd("TTL").arg(abc123).query_async(&mut redis).await?;
+    page.check(
+        "three fields, and half an hour to live",
+        stored.len() == 3 && (1_700..=1_800).contains(&ttl),
+    )?;
 
     page.say(
-        "Every read lets it live on for the idle time: it slides. Up to ends_ms, when it is over however busy it is; a \
-         session that is stolen is not stolen for ever. Looking and sliding is one round trip.",
+        "Every read lets the session live on for the idle time: it slides, up to :ends. So a stolen session is not stolen \
+         forever. Reading and sliding are plain commands in one pipeline. Once in ten seconds, the pipeline also asks for the \
+         time of the server, whose clock decides.",
     );
-    redis::cmd("EXPIRE").arg(&key).arg(60).exec_async(&mut page.quietly()).await?;
-    let read = sessions.read(abc123).await.map_err(told)?;
+    redis::cmd("EXPIRE").arg(abc123).arg(60).exec_async(&mut page.quietly()).await?;
+    let read = sessions.read(ABC123).await.map_err(failed)?;
     let read = read.ok_or_else(|| LessonError::Check("the session is there".into()))?;
     page.check(
         "a minute was left, now it is half an hour again",
@@ -87,37 +94,42 @@ async fn begin(page: &Page, keys: &Keys, abc123: &SessionId) -> Outcome {
     )?;
 
     page.say(
-        "Some things should be forgotten earlier: that the password was entered a moment ago. A field of its own with a \
-         deadline beside it; where the server can let single fields expire (HPEXPIREAT), it also frees them.",
+        "Some things should be forgotten earlier, such as that the password was entered a moment ago. Such a field has its \
+         deadline beside it, and the next change of the session frees what is over.",
     );
-    sessions.set_for(abc123, &sudo, "yes", Duration::from_millis(20)).await.map_err(told)?;
-    tokio::time::sleep(Duration::from_millis(30)).await;
-    let later = sessions.peek(abc123).await.map_err(told)?;
+    sessions.set_for(ABC123, "sudo", "yes", Duration::from_millis(20)).await.map_err(failed)?;
+    tokio::time::sleep(Duration::from_millis(40)).await;
+    let later = sessions.peek(ABC123).await.map_err(failed)?;
     page.check(
-        "30 ms later the mark is over, the session is not",
+        "40 ms later the mark is over, the session is not",
         later.is_some_and(|session| !session.fields.contains_key("sudo") && session.fields.len() == 2),
     )
 }
 
 async fn compare(page: &Page, visitors: &Visitors) -> Outcome {
     page.say(format!(
-        "What does it cost? {READS} reads, {AT_A_TIME} at a time over one connection. The floor is a plain GET. HGETALL \
-         alone reads a session and lets it die; HGETALL and PEXPIRE slide it, and would make it live for ever. The script \
-         does both and knows the highest age and the index.",
+        "What does it cost? {READS} reads, {AT_A_TIME} at a time over one connection. The baseline is a plain GET. HGETALL alone \
+         reads a session and lets it die. HGETALL and PEXPIRE slide it, but by hand they would let it live forever. \
+         Sessions::read sends the same two commands, and compares :ends with the time.",
     ));
     let title = format!("Reading {READS} sessions, {AT_A_TIME} at a time");
     page.compare(Comparison { title: &title, approaches: &ReadSession::ALL, subject: visitors }).await
 }
 
-async fn field_expiry(page: &Page) -> Result<ItemExpiry, LessonError> {
-    Ok(ItemExpiry::of_server(&mut page.quietly()).await?)
+/// Shows the source of a script, from these words on: the page needs what the scripts share only once.
+fn show(page: &Page, script: &str, from: &str) {
+    if let Some((_, script)) = sessions::scripts().into_iter().find(|(name, _)| *name == script) {
+        let source = script.source();
+        page.listing(source.find(from).map_or(source, |start| &source[start..]));
+    }
+}
+
+/// The key of a session.
+fn key_of<C: ConnectionLike + Clone>(sessions: &Sessions<C>, token: &str) -> Result<String, LessonError> {
+    sessions.key(token).map_err(failed)?.ok_or_else(|| LessonError::Check("it is a token".into()))
 }
 
 /// What went wrong, as the end of the lesson.
-fn told(error: impl Display) -> LessonError {
+fn failed(error: impl Display) -> LessonError {
     LessonError::Check(error.to_string())
-}
-
-fn user_id(number: u64) -> UserId {
-    known(&number.to_string())
 }

@@ -48,28 +48,3 @@ impl ConnectionKiller {
         self.thread.join().unwrap()
     }
 }
-
-/// [`lossy_proxy`] for tests that were written before it.
-pub struct LossyProxy {
-    proxy: Proxy,
-    url: String,
-}
-
-impl LossyProxy {
-    /// A [`lossy_proxy`].
-    #[expect(clippy::unused_async, reason = "it was asynchronous")]
-    pub async fn in_front_of(server: &Server, each: u32) -> Self {
-        let proxy = lossy_proxy(server, each);
-        Self { url: proxy.url(), proxy }
-    }
-
-    /// Where to connect.
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-
-    /// How many connections it cut.
-    pub fn cuts(&self) -> u32 {
-        self.proxy.cuts()
-    }
-}

@@ -1,4 +1,4 @@
-//! Cache-aside with one loader at a time: among all processes, and within each.
+//! Caching: cache-aside with one loader at a time, among all processes and within each.
 //!
 //! Cache-aside is three lines: GET; if there is nothing, ask the database; SET with a TTL. These three lines bring shops down:
 //!
@@ -62,7 +62,7 @@ use std::time::{Duration, Instant};
 use redis::aio::ConnectionLike;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::watch;
+use tokio::sync::{Mutex as TurnLock, OwnedMutexGuard};
 use tokio::time::{sleep, timeout};
 
 use crate::key::Key;
@@ -73,6 +73,8 @@ pub const LEASE: Duration = Duration::from_secs(2);
 /// The first pause of a process that waits for another one's load, and the longest; each is twice the one before.
 const FIRST_PAUSE_MS: u64 = 4;
 const LONGEST_PAUSE_MS: u64 = 128;
+/// With so many turns, those that nobody takes any more are cleared away.
+const MANY_TURNS: usize = 1_000;
 
 const FILE: &str = include_str!("cache.lua");
 static ASK: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["ask"]));
@@ -357,12 +359,12 @@ enum State<T> {
     New,
     /// Not in Redis, or stale.
     Missing,
-    /// Another caller of this process loads it, or waits for another process.
-    Joined(Joined),
-    /// We are the caller of this process that asks for it.
-    Asking(Turn),
+    /// Another caller of this process asks for it or loads it.
+    Waiting(Waiting),
+    /// It is our turn in this process, and another process loads it, or nobody.
+    Asking(OwnedMutexGuard<Turn>),
     /// We load it.
-    Loading(Turn),
+    Loading(OwnedMutexGuard<Turn>),
     Answered(Option<T>),
 }
 
@@ -383,9 +385,8 @@ impl<'a, C: ConnectionLike + Clone, F: Codec, T: Serialize + DeserializeOwned> F
     /// where they are.
     async fn until_it_is_our_turn<E>(&mut self) -> Result<Vec<usize>, CacheError<E>> {
         loop {
-            self.hear()?;
             self.look().await?;
-            self.join_or_take_turns();
+            self.wait_or_take_turns()?;
             self.ask().await?;
             let is_ours = |at: &usize| matches!(self.wants[*at].state, State::Loading(_));
             let ours: Vec<usize> = (0..self.wants.len()).filter(is_ours).collect();
@@ -396,28 +397,8 @@ impl<'a, C: ConnectionLike + Clone, F: Codec, T: Serialize + DeserializeOwned> F
                 self.cache.count(|seen| seen.gave_up += 1);
                 return Err(CacheError::GaveUp { waited: self.began.elapsed() });
             }
-            self.pause().await;
+            self.pause().await?;
         }
-    }
-
-    /// Takes what the callers brought that we joined.
-    fn hear(&mut self) -> Result<(), StoreError> {
-        for want in &mut self.wants {
-            let State::Joined(joined) = &mut want.state else { continue };
-            let is_over =
-                joined.loaded.has_changed().is_err() || joined.since.elapsed() >= self.cache.load_time;
-            let loaded = joined.loaded.borrow().clone();
-            let bytes = match loaded {
-                Some((sent, bytes)) => (sent > joined.sent_before).then_some(bytes),
-                None if is_over => None,
-                None => continue,
-            };
-            want.state = State::New;
-            if let Some(bytes) = bytes {
-                want.take(self.cache, bytes.to_vec(), false)?;
-            }
-        }
-        Ok(())
     }
 
     async fn look(&mut self) -> Result<(), StoreError> {
@@ -427,33 +408,31 @@ impl<'a, C: ConnectionLike + Clone, F: Codec, T: Serialize + DeserializeOwned> F
         for (want, found) in wants.into_iter().zip(found) {
             want.state = State::Missing;
             match found? {
-                Some((bytes, true)) => {
-                    want.take(self.cache, bytes, false)?;
-                }
-                Some((bytes, false)) => want.stale = want.decode(self.cache, bytes)?,
+                Some((bytes, true)) => want.take(self.cache, &bytes, false)?,
+                Some((bytes, false)) => want.stale = want.decode(self.cache, &bytes)?,
                 None => {}
             }
         }
         Ok(())
     }
 
-    /// One caller of this process asks for each value, and the others join it. A stale value is served instead.
-    fn join_or_take_turns(&mut self) {
+    /// One caller of this process asks for each value, and the others wait for it. A stale value is served instead.
+    fn wait_or_take_turns(&mut self) -> Result<(), StoreError> {
         for want in &mut self.wants {
-            if let State::Missing = want.state {
-                want.state = match self.cache.shared.turn(want.key.as_str(), self.cache.load_time) {
-                    Ok(turn) => State::Asking(turn),
-                    Err(_) if want.stale.is_some() => {
-                        self.cache.count(|seen| seen.stale += 1);
-                        State::Answered(want.stale.take().and_then(|Stored(value)| value))
-                    }
-                    Err(joined) => {
-                        want.waits(self.cache);
-                        State::Joined(joined)
-                    }
-                };
+            if matches!(want.state, State::Missing) {
+                want.state = State::Waiting(self.cache.shared.wait(want.key.as_str()));
+            }
+            let State::Waiting(waiting) = &want.state else { continue };
+            if let Ok(turn) = Arc::clone(&waiting.turn).try_lock_owned() {
+                want.enter(self.cache, turn)?;
+            } else if let Some(Stored(value)) = want.stale.take() {
+                self.cache.count(|seen| seen.stale += 1);
+                want.state = State::Answered(value);
+            } else {
+                want.waits(self.cache);
             }
         }
+        Ok(())
     }
 
     /// Asks Redis who loads.
@@ -461,7 +440,7 @@ impl<'a, C: ConnectionLike + Clone, F: Codec, T: Serialize + DeserializeOwned> F
         let cache = self.cache;
         let asked = self.wants.iter().enumerate().filter_map(|(at, want)| match &want.state {
             State::Asking(turn) => Some(async move {
-                let sent = turn.sends();
+                let sent = cache.shared.next();
                 let call = ASK.call(&[want.key.as_str(), &want.key.companion("load")]);
                 let call = call.arg(&turn.token).arg(&turn.canceled).arg(milliseconds(cache.lease()));
                 let call = call.arg(cache.stale_ms()).arg(&want.unreadable);
@@ -476,19 +455,19 @@ impl<'a, C: ConnectionLike + Clone, F: Codec, T: Serialize + DeserializeOwned> F
             let State::Asking(turn) = std::mem::replace(&mut want.state, State::Missing) else { continue };
             match (reply.outcome.as_str(), found) {
                 ("FRESH", Some(bytes)) => {
-                    turn.end(Some((sent, &bytes)));
-                    want.take(cache, bytes, false)?;
+                    cache.shared.end(want.key.as_str(), turn, Some((sent, &bytes)));
+                    want.take(cache, &bytes, false)?;
                 }
                 ("LOAD", found) => {
                     if let Some(bytes) = found {
-                        want.stale = want.decode(cache, bytes)?;
+                        want.stale = want.decode(cache, &bytes)?;
                     }
                     cache.count(|seen| seen.loads += 1);
                     want.state = State::Loading(turn);
                 }
                 ("WAIT", Some(bytes)) => {
-                    turn.end(None);
-                    want.take(cache, bytes, true)?;
+                    cache.shared.end(want.key.as_str(), turn, None);
+                    want.take(cache, &bytes, true)?;
                 }
                 ("WAIT", None) => {
                     want.waits(cache);
@@ -500,18 +479,27 @@ impl<'a, C: ConnectionLike + Clone, F: Codec, T: Serialize + DeserializeOwned> F
         Ok(())
     }
 
-    /// Waits for the load of this process, or a while for that of another.
-    async fn pause(&mut self) {
+    /// Waits for our turn in this process, or a while for another process.
+    async fn pause(&mut self) -> Result<(), StoreError> {
         let mut open = self.wants.iter_mut().filter(|want| !want.is_answered());
-        if let (Some(Want { state: State::Joined(joined), .. }), None) = (open.next(), open.next()) {
+        if let (Some(want), None) = (open.next(), open.next())
+            && let State::Waiting(waiting) = &want.state
+        {
             let rest = self.cache.wait.saturating_sub(self.began.elapsed());
-            let left = self.cache.load_time.saturating_sub(joined.since.elapsed());
-            // An error says that the caller was canceled or brought nothing.
-            let _ = timeout(rest.min(left), joined.loaded.changed()).await;
-            return;
+            let turn = Arc::clone(&waiting.turn).lock_owned();
+            if let Ok(turn) = timeout(rest.min(self.cache.load_time), turn).await {
+                return want.enter(self.cache, turn);
+            }
+            if rest > self.cache.load_time {
+                // Whoever has the turn takes longer than a load may take.
+                self.cache.shared.forget(want.key.as_str(), &waiting.turn);
+                want.state = State::New;
+            }
+        } else {
+            sleep(self.cache.shared.some_of(self.pause_ms)).await;
+            self.pause_ms = (2 * self.pause_ms).min(LONGEST_PAUSE_MS);
         }
-        sleep(self.cache.shared.some_of(self.pause_ms)).await;
-        self.pause_ms = (2 * self.pause_ms).min(LONGEST_PAUSE_MS);
+        Ok(())
     }
 
     /// Awaits the load, and renews the leases meanwhile until the load time is over.
@@ -554,7 +542,7 @@ impl<'a, C: ConnectionLike + Clone, F: Codec, T: Serialize + DeserializeOwned> F
                 let mut all_stale = true;
                 join_all(turns.iter().map(|(want, turn)| cache.release(&want.key, turn))).await;
                 for (want, turn) in turns {
-                    turn.end(None);
+                    cache.shared.end(want.key.as_str(), turn, None);
                     match want.stale.take() {
                         // Old is better than nothing.
                         Some(Stored(value)) => want.state = State::Answered(value),
@@ -581,7 +569,7 @@ impl<'a, C: ConnectionLike + Clone, F: Codec, T: Serialize + DeserializeOwned> F
             turns.into_iter().zip(&encoded).zip(values).zip(outcomes)
         {
             // Nobody else gets what was not stored: an invalidation may have come in between.
-            turn.end(is_stored.map(|sent| (sent, bytes)));
+            cache.shared.end(want.key.as_str(), turn, is_stored.map(|sent| (sent, bytes)));
             want.state = State::Answered(value);
         }
         Ok(())
@@ -591,7 +579,7 @@ impl<'a, C: ConnectionLike + Clone, F: Codec, T: Serialize + DeserializeOwned> F
 impl<C: ConnectionLike + Clone, F: Codec> Cache<C, F> {
     /// Which command stored the value, if any did.
     async fn store(&self, key: &Key, turn: &Turn, bytes: &[u8], life_ms: u64) -> Option<u64> {
-        let sent = turn.sends();
+        let sent = self.shared.next();
         let call = STORE.call(&[key.as_str(), &key.companion("load")]).arg(&turn.token);
         match call.arg(bytes).arg(life_ms).run::<Reply>(&self.connection).await {
             Ok(reply) if reply.outcome == "STORED" => Some(sent),
@@ -628,7 +616,7 @@ impl<T: DeserializeOwned> Want<T> {
     fn take<C: ConnectionLike + Clone, F: Codec>(
         &mut self,
         cache: &Cache<C, F>,
-        bytes: Vec<u8>,
+        bytes: &[u8],
         is_stale: bool,
     ) -> Result<(), StoreError> {
         if let Some(Stored(value)) = self.decode(cache, bytes)? {
@@ -646,9 +634,9 @@ impl<T: DeserializeOwned> Want<T> {
     fn decode<C: ConnectionLike + Clone, F: Codec>(
         &mut self,
         cache: &Cache<C, F>,
-        bytes: Vec<u8>,
+        bytes: &[u8],
     ) -> Result<Option<Stored<T>>, StoreError> {
-        if let Ok(value) = cache.codec.decode(&bytes) {
+        if let Ok(value) = cache.codec.decode(bytes) {
             return Ok(Some(Stored(value)));
         }
         if self.unreadable != bytes {
@@ -657,9 +645,27 @@ impl<T: DeserializeOwned> Want<T> {
                 // Somebody keeps writing what we cannot read.
                 return Err(StoreError::Malformed(quote(self.key.as_str())));
             }
-            self.unreadable = bytes;
+            self.unreadable = bytes.to_vec();
         }
         Ok(None)
+    }
+
+    /// It is our turn in this process. What the one before us brought may be all we need.
+    fn enter<C: ConnectionLike + Clone, F: Codec>(
+        &mut self,
+        cache: &Cache<C, F>,
+        mut turn: OwnedMutexGuard<Turn>,
+    ) -> Result<(), StoreError> {
+        let State::Waiting(waiting) = std::mem::replace(&mut self.state, State::New) else { return Ok(()) };
+        let brought = turn.loaded.clone().filter(|(sent, _)| *sent > waiting.since);
+        drop(waiting);
+        if let Some((_, bytes)) = brought {
+            cache.shared.leave(self.key.as_str(), turn);
+            return self.take(cache, &bytes, false);
+        }
+        turn.canceled = std::mem::replace(&mut turn.token, cache.shared.token());
+        self.state = State::Asking(turn);
+        Ok(())
     }
 
     fn waits<C: ConnectionLike + Clone, F: Codec>(&mut self, cache: &Cache<C, F>) {
@@ -674,77 +680,83 @@ impl<T: DeserializeOwned> Want<T> {
 #[derive(Debug, Default)]
 struct Shared {
     statistics: Mutex<Statistics>,
-    calls: AtomicU64,
+    numbers: AtomicU64,
     /// Seeded by the system, differently in each process and for each cache.
     random: RandomState,
-    turns: Mutex<HashMap<String, Entry>>,
+    /// For each value that a caller of this process asks for, whose turn it is.
+    turns: Mutex<HashMap<String, Arc<TurnLock<Turn>>>>,
 }
 
-/// What this process does about a value.
-#[derive(Debug)]
-enum Entry {
-    /// The caller with this token asks for it or loads it.
-    UnderWay { token: String, joined: Joined },
-    /// The caller with this token was canceled, and may have left its lease.
-    Canceled { token: String, at: Instant },
-}
-
-/// The turn of one caller of this process to ask for a value and to load it. If the caller is canceled, another takes it over.
+/// One caller of this process at a time asks for a value and loads it. If that caller is canceled, the next one has its token.
+#[derive(Debug, Default)]
 struct Turn {
-    shared: Arc<Shared>,
-    key: String,
-    /// It has to differ from all others, not to be secret: whoever can read it can delete the lease as well.
+    /// Of the caller whose turn it is, or of one that was canceled. It has to differ from all others, not to be secret: whoever
+    /// can read it can delete the lease as well.
     token: String,
-    /// The token of a canceled caller whose place this one takes, or empty.
+    /// Of a canceled caller whose lease we take over, or empty.
     canceled: String,
-    sent: Arc<AtomicU64>,
-    loaded: watch::Sender<Loaded>,
-    has_ended: bool,
+    /// The bytes that the last command stored or found, and the number of that command.
+    loaded: Option<(u64, Arc<[u8]>)>,
 }
 
-/// Another caller's turn, as one that joined it sees it.
-#[derive(Clone, Debug)]
-struct Joined {
-    since: Instant,
-    sent: Arc<AtomicU64>,
-    /// How many commands that turn had sent when we joined. What a later command stored or found is new enough for us: an
-    /// invalidation that we know of came before it.
-    sent_before: u64,
-    loaded: watch::Receiver<Loaded>,
+/// A place among those who wait for their turn.
+struct Waiting {
+    turn: Arc<TurnLock<Turn>>,
+    /// What a command with a higher number stored or found is new enough for us: an invalidation that we know of came before it.
+    since: u64,
 }
-
-/// Bytes that are in Redis, and which command of the turn stored or found them.
-type Loaded = Option<(u64, Arc<[u8]>)>;
 
 impl Shared {
-    fn turn(self: &Arc<Self>, key: &str, load_time: Duration) -> Result<Turn, Joined> {
+    fn wait(&self, key: &str) -> Waiting {
         let mut turns = self.turns();
-        let canceled = match turns.get(key) {
-            Some(Entry::UnderWay { joined, .. }) if joined.since.elapsed() < load_time => {
-                return Err(Joined { sent_before: joined.sent.load(Ordering::SeqCst), ..joined.clone() });
-            }
-            Some(Entry::Canceled { token, .. }) => token.clone(),
-            _ => String::new(),
-        };
-        let (sender, loaded) = watch::channel(None);
-        let (token, sent) = (self.token(), Arc::new(AtomicU64::new(0)));
-        let joined = Joined { since: Instant::now(), sent: Arc::clone(&sent), sent_before: 0, loaded };
-        turns.insert(key.to_owned(), Entry::UnderWay { token: token.clone(), joined });
-        drop(turns);
-        let (shared, key) = (Arc::clone(self), key.to_owned());
-        Ok(Turn { shared, key, token, canceled, sent, loaded: sender, has_ended: false })
+        if turns.len() >= MANY_TURNS {
+            // Those that canceled callers left.
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        }
+        let turn = Arc::clone(turns.entry(key.to_owned()).or_default());
+        Waiting { turn, since: self.next() }
+    }
+
+    /// Ends a turn, with what is in Redis for those who wait, or to let them try.
+    fn end(&self, key: &str, mut turn: OwnedMutexGuard<Turn>, loaded: Option<(u64, &Vec<u8>)>) {
+        turn.token.clear();
+        if let Some((sent, bytes)) = loaded {
+            turn.loaded = Some((sent, bytes.as_slice().into()));
+        }
+        self.leave(key, turn);
+    }
+
+    /// The last one to leave clears up.
+    fn leave(&self, key: &str, turn: OwnedMutexGuard<Turn>) {
+        let mut turns = self.turns();
+        drop(turn);
+        if turns.get(key).is_some_and(|turn| Arc::strong_count(turn) == 1) {
+            turns.remove(key);
+        }
+    }
+
+    /// Lets the next callers begin anew.
+    fn forget(&self, key: &str, turn: &Arc<TurnLock<Turn>>) {
+        let mut turns = self.turns();
+        if turns.get(key).is_some_and(|current| Arc::ptr_eq(current, turn)) {
+            turns.remove(key);
+        }
     }
 
     fn statistics(&self) -> MutexGuard<'_, Statistics> {
         self.statistics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn turns(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+    fn turns(&self) -> MutexGuard<'_, HashMap<String, Arc<TurnLock<Turn>>>> {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn next(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::SeqCst)
+    }
+
     fn random(&self) -> u64 {
-        self.random.hash_one(self.calls.fetch_add(1, Ordering::Relaxed))
+        self.random.hash_one(self.next())
     }
 
     fn token(&self) -> String {
@@ -759,43 +771,6 @@ impl Shared {
     /// Half of a time to all of it, so that those who began to wait together do not ask again together.
     fn some_of(&self, ms: u64) -> Duration {
         Duration::from_millis(ms).mul_f64(1.0 - self.chance() / 2.0)
-    }
-}
-
-impl Turn {
-    /// The number of the command that is about to be sent.
-    fn sends(&self) -> u64 {
-        self.sent.fetch_add(1, Ordering::SeqCst) + 1
-    }
-
-    /// Ends the turn; with a value for those who joined it, or to let them try.
-    fn end(mut self, loaded: Option<(u64, &Vec<u8>)>) {
-        self.has_ended = true;
-        let mut turns = self.shared.turns();
-        if self.is_current(&turns) {
-            turns.remove(&self.key);
-        }
-        drop(turns);
-        self.loaded.send_replace(loaded.map(|(sent, bytes)| (sent, bytes.as_slice().into())));
-    }
-
-    /// Not so if it took longer than its time.
-    fn is_current(&self, turns: &HashMap<String, Entry>) -> bool {
-        matches!(turns.get(&self.key), Some(Entry::UnderWay { token, .. }) if *token == self.token)
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        if self.has_ended {
-            return;
-        }
-        let mut turns = self.shared.turns();
-        if self.is_current(&turns) {
-            // Nobody needs to know of a lease that has ended.
-            turns.retain(|_, entry| !matches!(entry, Entry::Canceled { at, .. } if at.elapsed() > LEASE));
-            turns.insert(self.key.clone(), Entry::Canceled { token: self.token.clone(), at: Instant::now() });
-        }
     }
 }
 

@@ -5,7 +5,7 @@
 -- Rows: 0 products there are; 1 and 2 which rows of brands and categories are taken (their columns are not products); then those
 -- of stars, price, popularity, time, and name, which the client chooses; from 358 on by turns a brand and a category.
 --
--- A record is: column, rows below 358, brand, category, price, stars, popularity, time, name, each on a line. Brand, category,
+-- A record is: column, brand, category, price, stars, popularity, time, name, rows below 358, each on a line. Brand, category,
 -- name, and ID have no line breaks: a line break is \n, and a backslash is \\.
 
 ---- table
@@ -27,8 +27,8 @@ local id = ARGV[1]
 local record = redis.call('HGET', products, id)
 local column, rows_before, brand_before, category_before
 if record then
-  column, rows_before, brand_before, category_before =
-    string.match(record, '^(%d+)\n([%d ]+)\n([^\n]+)\n([^\n]+)\n')
+  column, brand_before, category_before, rows_before =
+    string.match(record, '^(%d+)\n([^\n]+)\n([^\n]+)\n.*\n([%d ]+)$')
   if not column then
     error({err = 'MALFORMED ' .. products .. ' ' .. id})
   end
@@ -69,7 +69,7 @@ end
 -- Replaces all bits of a product by those of a new state.
 --
 -- KEYS: products, ids, brands, categories, rows, bits
--- ARGV: ID, brand, category, the rows below 358, the record from the brand on
+-- ARGV: ID, brand, category, the rows below 358, the record from the brand to the name
 local brand, category = ARGV[2], ARGV[3]
 
 -- The row of a brand or category, or one that is free.
@@ -117,7 +117,7 @@ for row in pairs(before) do
 end
 
 require_commands('HSET', 'BITFIELD', 'ZINCRBY', 'ZREM', 'HDEL')
-redis.call('HSET', products, id, column .. '\n' .. ARGV[4] .. '\n' .. ARGV[5])
+redis.call('HSET', products, id, column .. '\n' .. ARGV[5] .. '\n' .. ARGV[4])
 redis.call('HSET', ids, column, id)
 redis.call('HSET', rows, 'brand:' .. brand, brand_row, 'category:' .. category, category_row)
 if new_brand then
@@ -425,8 +425,8 @@ local function columns_of_result(from, how_many)
 end
 
 -- The products of the page. The highest bit of what they are sorted by splits them into those that come first and the rest; the
--- next bit splits each of these, and so on. A part before the page is skipped by its count, one that fits on a page is taken
--- whole (the client sorts it), and only the parts at the edges of the page are split. So it takes at most a few steps for each
+-- next bit splits each of these, and so on. A part before the page is skipped by its count, a small one is taken whole (the
+-- client sorts it), and only the parts at the edges of the page are split. So it takes at most a few steps for each
 -- bit, however many products are left and whatever the offset is.
 local order = {}
 for number in string.gmatch(ARGV[4], '%d+') do
@@ -434,16 +434,16 @@ for number in string.gmatch(ARGV[4], '%d+') do
 end
 begin(passing_all_but(nil))
 local left_count = redis.call('BITCOUNT', first)
-local columns, skip, skip_in_reply = {}, offset, 0
+local columns, skip, skip_in_reply, small = {}, offset, 0, math.ceil(limit / 2)
 -- The part that is the result now, and those after it.
 local size, bit, later = left_count, 1, {}
 while size and #columns < limit + skip_in_reply do
   local wanted = skip + limit + skip_in_reply - #columns
-  local is_done = size <= skip or size <= limit or not order[bit]
+  local is_done = size <= skip or size <= small or not order[bit]
   if size <= skip then
     skip = skip - size
   elseif is_done then
-    local is_small = size <= limit
+    local is_small = size <= small
     -- If it is not small, all of them are equal, so that they are in the order of their columns.
     local taken = columns_of_result(is_small and 0 or skip, is_small and size or wanted - skip)
     for _, column in ipairs(taken) do
@@ -492,9 +492,13 @@ redis.call('DEL', first, second, third)
 local page = {}
 if #columns > 0 then
   local page_ids = redis.call('HMGET', ids, unpack(columns))
+  for i = 1, #columns do
+    page_ids[i] = page_ids[i] or ''
+  end
   local records = redis.call('HMGET', products, unpack(page_ids))
   for i, record in ipairs(records) do
-    page[2 * i - 1], page[2 * i] = page_ids[i], record
+    -- Without the rows.
+    page[2 * i - 1], page[2 * i] = page_ids[i], record and string.match(record, '^(.*)\n') or ''
   end
 end
 return {'PAGE', left_count, skip_in_reply, page, brand_counts, category_counts, price_counts, star_counts}

@@ -337,7 +337,7 @@ impl<C: ConnectionLike + Clone> Facets<C> {
         check_id(id)?;
         let (key, id) = (&self.keys()?[0], on_a_line(id));
         let record: Option<Vec<u8>> = send(&self.connection, redis::cmd("HGET").arg(key).arg(&id)).await?;
-        record.map(|record| Ok(read(key, id.as_bytes(), Some(&record))?.1)).transpose()
+        record.map(|record| Ok(read(key, id.as_bytes(), &record)?.1)).transpose()
     }
 
     /// A page of the products that fit a selection, with the counts. One round trip.
@@ -355,10 +355,10 @@ impl<C: ConnectionLike + Clone> Facets<C> {
             _ => return Err(reply.unexpected().into()),
         }
         let (total, skipped): (u64, usize) = (reply.next()?, reply.next()?);
-        let records: Vec<(Vec<u8>, Option<Vec<u8>>)> = reply.next()?;
+        let records: Vec<(Vec<u8>, Vec<u8>)> = reply.next()?;
         let mut products = Vec::with_capacity(records.len());
         for (id, record) in &records {
-            products.push(read(&keys[0], id, record.as_deref())?);
+            products.push(read(&keys[0], id, record)?);
         }
         // The script sorts as far as it must to find the page: what it sends may begin before the page and end after it.
         products.sort_by(|(one_column, one), (other_column, other)| {
@@ -504,13 +504,13 @@ fn sorted_name(name: &str) -> &[u8] {
     &name.as_bytes()[..name.len().min(NAME.len() / 8)]
 }
 
-/// A column and its product.
-fn read(key: &str, id: &[u8], record: Option<&[u8]>) -> Result<(u32, Product), StoreError> {
+/// A column and its product. In a page, records come without their rows.
+fn read(key: &str, id: &[u8], record: &[u8]) -> Result<(u32, Product), StoreError> {
     let id = String::from_utf8_lossy(id);
-    let record = record.map(String::from_utf8_lossy).unwrap_or_default();
+    let record = String::from_utf8_lossy(record);
     let product = || {
         let lines: Vec<&str> = record.split('\n').collect();
-        let [column, _, brand, category, price, rating, popularity, added, name] = lines[..] else {
+        let [column, brand, category, price, rating, popularity, added, name, ..] = lines[..] else {
             return None;
         };
         let product = Product {

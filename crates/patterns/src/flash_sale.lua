@@ -135,8 +135,10 @@ for customer, entry in pairs(entries) do
   fields[#fields + 1] = customer
   fields[#fields + 1] = entry
 end
-require_commands('ZREM', 'HSET')
--- The waitlist first: this frees memory. It may be empty now, and is not touched again.
+require_commands('PEXPIREAT', 'ZREM', 'HSET')
+-- First a command that is allowed when memory is full: nobody must keep units or a place for that reason.
+redis.call('PEXPIREAT', KEYS[2], kept_until)
+-- The waitlist may be empty now, and is not touched again.
 for first = 1, #gone, 1000 do
   redis.call('ZREM', KEYS[3], unpack(gone, first, math.min(first + 999, #gone)))
 end

@@ -87,8 +87,9 @@ elseif first and tonumber(first) <= now then
 elseif tonumber(units) > free then
   return {'OUT_OF_STOCK', free, visit < -60000 and 1 or 0}
 end
+-- With as many arguments as the commands need, since Redis 8.10 counts them.
 local may = redis.acl_check_cmd
-if not (may('SET', stock) and may('RPUSH', stock) and may('HSET', stock) and may('ZADD', stock)) then
+if not (may('SET', stock, 0) and may('RPUSH', stock, 0) and may('HSET', stock, 0, 0) and may('ZADD', stock, 0, 0)) then
   require_commands('SET', 'RPUSH', 'HSET', 'ZADD')
 end
 free, held = free - units, held + units
@@ -120,7 +121,8 @@ else
   return {'ENDED', state or 'unknown', units or 0}
 end
 local may = redis.acl_check_cmd
-if not (may('RPUSH', stock) and may('ZREM', stock) and may('HSET', stock) and may('ZADD', stock) and may('SET', stock)) then
+if not (may('RPUSH', stock, 0) and may('ZREM', stock, 0) and may('HSET', stock, 0, 0) and may('ZADD', stock, 0, 0)
+    and may('SET', stock, 0)) then
   require_commands('RPUSH', 'ZREM', 'HSET', 'ZADD', 'SET')
 end
 sold = sold + units

@@ -1,4 +1,4 @@
-//! Sessions of visitors and users: they slide, get a new ID at login, and end everywhere at once.
+//! Sessions: they slide, get a new token at login, and end everywhere at once.
 //!
 //! Four things are often done that leave a session which should not be there. A login keeps the ID that the browser had, so
 //! whoever planted that ID is logged in too. HSET and then EXPIRE, with a crash in between, leaves a session that never ends. A
@@ -15,12 +15,12 @@
 //! A user's token carries the user's ID, so one pipeline reads the session and the user's generation in one slot. A session is
 //! alive only in the generation in which it began. To end all sessions of a user, delete the generation: no list decides.
 //!
-//! - **Promise**: a token is 128 random bits from here, never from a client. A login and a rotation replace it, and the old token
-//!   is dead in that step. A read lets the session live on for the idle time, up to the highest age. Two requests that change two
-//!   fields both keep their change. No session that had begun survives [`Sessions::end_everywhere`], and no late save brings one
-//!   back. Of many logins from one guest's session, one begins a session and the others get the same one.
+//! - **Promise**: no session that had begun survives [`Sessions::end_everywhere`], and no late save brings one back. A token is 128
+//!   random bits from here, never from a client. A login and a rotation replace it, and the old token is dead in that step. A
+//!   read lets the session live on for the idle time, up to the highest age. Two requests that change two fields both keep their
+//!   change. Of many logins from one guest's session, one begins a session and the others get the same one.
 //! - **Cost**: a read is one round trip of plain commands, HGETALL, PEXPIRE, and for a user GET. Each other call is one round
-//!   trip, except login (three) and ending everywhere (two). The clock of the server is asked for once in ten seconds, in the
+//!   trip, except login (three), the list (two), and ending everywhere (two). The clock of the server is asked for once in ten seconds, in the
 //!   pipeline of a read.
 //! - **Memory**: a session has at most 32 fields, and a user's list at most 100 devices: the next login ends the oldest. What has
 //!   ended is freed at once or when its idle time is over. A guest's old ID stays for 5 minutes after a login, so that the same

@@ -46,23 +46,16 @@ end
 return {'CLEARED'}
 
 ---- near
--- ARGV: longitude, latitude, the most stores, then BYRADIUS and meters, or BYBOX and two times meters
+-- ARGV: what follows the key in GEOSEARCH, with WITHDIST
 if redis.call('ZCARD', KEYS[1]) ~= redis.call('HLEN', KEYS[2]) then
   return {'DAMAGED'}
 end
-local search = {'GEOSEARCH', KEYS[1], 'FROMLONLAT', ARGV[1], ARGV[2]}
-for i = 4, #ARGV do
-  search[#search + 1] = ARGV[i]
+local found = redis.call('GEOSEARCH', KEYS[1], unpack(ARGV))
+if #found == 0 then
+  return {'FOUND', found, found}
 end
-for _, word in ipairs({'m', 'ASC', 'COUNT', ARGV[3], 'WITHDIST'}) do
-  search[#search + 1] = word
+local ids = {}
+for i = 1, #found do
+  ids[i] = found[i][1]
 end
-local answer = {'FOUND'}
-for _, store in ipairs(redis.call(unpack(search))) do
-  local details = redis.call('HGET', KEYS[2], store[1])
-  if not details then
-    return {'DAMAGED'}
-  end
-  answer[#answer + 1], answer[#answer + 2], answer[#answer + 3] = store[1], store[2], details
-end
-return answer
+return {'FOUND', found, redis.call('HMGET', KEYS[2], unpack(ids))}

@@ -1,4 +1,4 @@
-//! Stores near a place, and whether they are open.
+//! Stores: the ones near a place, and whether they are open.
 //!
 //! The naive way keeps coordinates with each store, reads all of them, and measures in the program: a thousand reads for the
 //! three that are near. A Sorted Set scored by a geohash (GEOADD) finds them by looking at a few ranges (GEOSEARCH), nearest
@@ -187,20 +187,22 @@ impl<C: ConnectionLike + Clone> Stores<C> {
             return Ok(Vec::new());
         }
         let keys = self.keys()?;
-        let mut call = NEAR.call(&keys).arg(here.longitude).arg(here.latitude).arg(most.min(MAX_NEAR));
+        let mut call = NEAR.call(&keys).arg("FROMLONLAT").arg(here.longitude).arg(here.latitude);
         call = match area.to_search(here) {
             Area::Circle { radius } => call.arg("BYRADIUS").arg(radius),
             Area::Box { width, height } => call.arg("BYBOX").arg(width).arg(height),
         };
+        call = call.arg("m").arg("ASC").arg("COUNT").arg(most.min(MAX_NEAR)).arg("WITHDIST");
         let mut reply: Reply = call.run(&self.connection).await?;
         match reply.outcome.as_str() {
             "FOUND" => {}
             "DAMAGED" => return Err(StoresError::Damaged),
             _ => return Err(reply.unexpected().into()),
         }
+        let (found, details): (Vec<(String, f64)>, Vec<Option<String>>) = (reply.next()?, reply.next()?);
         let mut near = Vec::new();
-        while let Some(id) = reply.next::<Option<String>>()? {
-            let (meters, details): (f64, String) = (reply.next()?, reply.next()?);
+        for ((id, meters), details) in found.into_iter().zip(details) {
+            let details = details.ok_or(StoresError::Damaged)?;
             if meters > area.reach() {
                 continue;
             }

@@ -1,13 +1,5 @@
 //! The only place where a key or channel name is spelled.
 
-mod analytics;
-mod cache;
-mod checkout;
-mod inventory;
-mod recommendations;
-mod search;
-mod session;
-
 use crate::{CartOwner, Representation, Sku, UserId};
 
 /// Whether the keys live on one server or on the slots of a Redis Cluster.

@@ -7,9 +7,6 @@
 //! 3. [`store`]: what can go wrong between us and the data.
 //! 4. [`user`] and [`catalogue`]: Hashes with indexes that do not drift from them.
 //! 5. [`cart`]: add, remove, view, merge at login, expiry and live updates; each change is one script, so one atomic step.
-//! 6. [`session`], then [`cache`].
-//! 7. [`inventory`] holds stock; [`checkout`] makes an order of a cart with it.
-//! 8. [`recommendations`].
 //!
 //! Nothing here prints, parses a command line, or opens a connection: every type works over any
 //! [`redis::aio::ConnectionLike`] that can be cloned, such as [`MultiplexedConnection`](redis::aio::MultiplexedConnection),
@@ -51,13 +48,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-pub mod analytics;
-pub mod autocomplete;
-pub mod cache;
 pub mod cart;
 pub mod catalogue;
 pub mod checkout;
-pub mod facets;
 mod fields;
 pub mod ids;
 pub mod inventory;
@@ -65,13 +58,10 @@ pub mod keys;
 pub mod money;
 pub mod names;
 pub mod quantity;
-pub mod recommendations;
 mod script;
-pub mod session;
 mod shown;
 mod span;
 pub mod store;
-mod together;
 pub mod user;
 
 pub use cart::{

@@ -2,8 +2,8 @@
 
 use lab_runner::table::thousands;
 use lab_runner::{Approach, Comparison, Outcome, Page, Wire};
+use patterns::autocomplete::{MAX_HITS, MAX_LISTED_CHARACTERS, normalized, terms};
 use redis::{Pipeline, RedisResult};
-use storefront::autocomplete::{Autocomplete, Index, LONGEST_LISTED_PREFIX, MOST_HITS, normalised, terms};
 
 use super::failed;
 use super::shop::Shop;
@@ -21,7 +21,7 @@ const PREFIXES: [&str; 10] =
 pub enum CompleteBy {
     /// The floor: GET of the answer, ready-made.
     ReadyMade,
-    /// ZRANGE of the list of the prefix; prefixes too long for a list as [`Self::Lexicographic`].
+    /// ZRANGE of the lines of the prefix; for a prefix that is too long to have lines, as [`Self::Lexicographic`].
     Weighted,
     /// ZRANGE BYLEX over all terms, ranked by a script.
     Lexicographic,
@@ -60,7 +60,7 @@ impl Approach for CompleteBy {
     fn label(self) -> String {
         match self {
             Self::ReadyMade => "GET of a ready-made list",
-            Self::Weighted => "a list for each short prefix",
+            Self::Weighted => "lines for each short prefix",
             Self::Lexicographic => "BYLEX, ranked by a script",
             Self::Suggestions => "FT.SUGGET, ranked here",
         }
@@ -92,11 +92,11 @@ impl Approach for CompleteBy {
                     return Ok(());
                 }
                 for product in &shop.products {
-                    for term in terms(product.name.as_str()) {
+                    for term in terms(&product.name) {
                         // A dictionary has each text once, and several products may have the same words.
-                        let add = pipeline.cmd("FT.SUGADD").arg(&key).arg(format!("{term} {}", product.sku));
+                        let add = pipeline.cmd("FT.SUGADD").arg(&key).arg(format!("{term} {}", product.id));
                         add.arg(product.popularity).arg("PAYLOAD");
-                        add.arg(format!("{} {}", product.popularity, product.sku)).ignore();
+                        add.arg(format!("{} {}", product.popularity, product.id)).ignore();
                     }
                 }
             }
@@ -116,8 +116,8 @@ impl Approach for CompleteBy {
                         redis::cmd("GET").arg(shop.names.completed(prefix)).query_async(connection).await?;
                     text.split(' ').map(str::to_owned).collect()
                 }
-                Self::Weighted => suggested(shop, Index::Weighted, prefix, connection).await?,
-                Self::Lexicographic => suggested(shop, Index::Lexicographic, prefix, connection).await?,
+                Self::Weighted => suggested(shop, MAX_LISTED_CHARACTERS, prefix, connection).await?,
+                Self::Lexicographic => suggested(shop, 0, prefix, connection).await?,
                 Self::Suggestions => by_dictionary(shop, prefix, connection).await?,
             });
         }
@@ -127,19 +127,18 @@ impl Approach for CompleteBy {
 
 async fn suggested<C: Wire>(
     shop: &Shop,
-    index: Index,
+    listed: usize,
     prefix: &str,
     connection: &C,
 ) -> RedisResult<Vec<String>> {
-    // Both read the terms that the weighted index keeps too.
-    let autocomplete = Autocomplete::new(connection.clone(), shop.keys.clone(), index);
+    let autocomplete = shop.autocomplete(connection).with_listed_characters(listed);
     let found = autocomplete.suggest(prefix, COUNT).await.map_err(failed)?;
-    Ok(found.into_iter().map(|suggestion| suggestion.sku.to_string()).collect())
+    Ok(found.into_iter().map(|suggestion| suggestion.id).collect())
 }
 
 async fn by_dictionary<C: Wire>(shop: &Shop, prefix: &str, connection: &mut C) -> RedisResult<Vec<String>> {
     let mut ask = redis::cmd("FT.SUGGET");
-    ask.arg(shop.names.suggestions()).arg(normalised(prefix)).arg("WITHPAYLOADS").arg("MAX").arg(ENOUGH);
+    ask.arg(shop.names.suggestions()).arg(normalized(prefix)).arg("WITHPAYLOADS").arg("MAX").arg(ENOUGH);
     let found: Vec<(String, String)> = ask.query_async(connection).await?;
     let mut ranked: Vec<(u64, String)> = found
         .into_iter()
@@ -155,11 +154,11 @@ async fn by_dictionary<C: Wire>(shop: &Shop, prefix: &str, connection: &mut C) -
 
 pub(super) async fn compare(page: &Page, shop: &Shop, full_text: bool) -> Outcome {
     page.say(format!(
-        "And completing? Ten prefixes, the best five for each. With a list for each prefix of up to {LONGEST_LISTED_PREFIX} \
-         characters nothing is left to do but to read it; a longer one, here one of ten, goes through the dictionary. There a \
-         script looks at every hit to find the most popular, and at no more than the first {}; but the dictionary is one key \
-         instead of one for each prefix, and cheaper to change.",
-        thousands(MOST_HITS as f64),
+        "What about completing? Ten prefixes, the best five for each. If each prefix of up to {MAX_LISTED_CHARACTERS} characters \
+         has lines of its own, they only have to be read. A longer prefix, one of the ten, goes through the terms. There a script \
+         looks at every hit to find the most popular ones, but at no more than the first {}. An index of terms alone is a fifth \
+         as large, and cheaper to change.",
+        thousands(MAX_HITS as f64),
     ));
     let typed = Typed::of(shop.clone());
     page.compare(Comparison {

@@ -4,15 +4,15 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use lab_runner::{Approach, Comparison, Outcome, Page, Wire};
+use patterns::facets::{FacetPage, Order, PageOf, PriceRange, Selection};
+use patterns::money::Cents;
 use redis::RedisResult;
 use serde::{Deserialize, Serialize};
-use storefront::facets::{FacetPage, Order, PageOf, PriceRange, Selection, Stars};
-use storefront::{Cents, Label};
 
 use super::shop::{Document, Shop};
 use super::{facets_failed, full_text};
 
-/// Where bands of prices begin: those of [`Facets`](storefront::facets::Facets).
+/// Where bands of prices begin: those of [`Facets`](patterns::facets::Facets).
 pub(super) const BOUNDS: [i64; 5] = [2_500, 5_000, 10_000, 25_000, 50_000];
 
 /// How to get a page with its counts.
@@ -20,7 +20,7 @@ pub(super) const BOUNDS: [i64; 5] = [2_500, 5_000, 10_000, 25_000, 50_000];
 pub enum FilterBy {
     /// The floor: GET of the answer, ready-made, as a cache would have it.
     ReadyMade,
-    /// The script of the storefront over Sets and Sorted Sets.
+    /// The script of the pattern over its table of bits.
     Facets,
     /// FT.SEARCH and an FT.AGGREGATE for each facet, in one pipeline.
     FullText,
@@ -56,16 +56,13 @@ pub struct Answer {
 
 impl Answer {
     pub(super) fn of(page: &FacetPage) -> Self {
-        let texts = |counts: &BTreeMap<Label, u64>| {
-            counts.iter().map(|(label, count)| (label.to_string(), *count)).collect()
-        };
         Self {
             total: page.total,
-            skus: page.products.iter().map(|listed| listed.product.sku.to_string()).collect(),
-            brands: texts(&page.brands),
-            categories: texts(&page.categories),
+            skus: page.products.iter().map(|product| product.id.clone()).collect(),
+            brands: page.brands.clone(),
+            categories: page.categories.clone(),
             prices: page.prices.iter().map(|band| band.products).collect(),
-            ratings: page.ratings.iter().map(|(stars, count)| (stars.get(), *count)).collect(),
+            ratings: page.ratings.clone(),
         }
     }
 }
@@ -84,13 +81,13 @@ impl Ticked {
     /// Five selections, from one category to all facets at once. The shop must be open ([`Shop::open`]).
     #[must_use]
     pub fn of(shop: Shop) -> Self {
-        let labels = |texts: &[&str]| texts.iter().filter_map(|text| text.parse().ok()).collect();
+        let labels = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
         let up_to = |from, to| {
             let cents = |amount| Cents::new(amount).unwrap_or(Cents::ZERO);
             vec![PriceRange { from: cents(from), to: cents(to) }]
         };
-        let good = Stars::all()[2..].iter().copied().collect();
-        let brand = shop.products[0].brand.as_str().to_owned();
+        let good = (3..=5).collect();
+        let brand = shop.products[0].brand.clone();
         let nothing = Selection::default();
         let selections = vec![
             Selection { categories: labels(&["Kitchen"]), ..nothing.clone() },
@@ -119,7 +116,7 @@ impl Approach for FilterBy {
     fn label(self) -> String {
         match self {
             Self::ReadyMade => "GET of a ready-made page",
-            Self::Facets => "Sets and Sorted Sets, one script",
+            Self::Facets => "a table of bits, one script",
             Self::FullText => "FT.SEARCH and 4 FT.AGGREGATE",
             Self::InTheClient => "HVALS of all, filtered here",
         }
@@ -187,9 +184,8 @@ impl Approach for FilterBy {
 
 /// Goes through all documents.
 pub(super) fn filtered(documents: &[Document], selection: &Selection, order: Order, page: PageOf) -> Answer {
-    let among = |labels: &std::collections::BTreeSet<Label>, text: &str| {
-        labels.is_empty() || labels.iter().any(|label| label.as_str() == text)
-    };
+    let among =
+        |labels: &std::collections::BTreeSet<String>, text: &str| labels.is_empty() || labels.contains(text);
     let mut answer = Answer { prices: vec![0; BOUNDS.len() + 1], ..Answer::default() };
     let mut left: Vec<&Document> = Vec::new();
     for document in documents {
@@ -199,7 +195,7 @@ pub(super) fn filtered(documents: &[Document], selection: &Selection, order: Ord
             among(&selection.brands, &document.brand),
             among(&selection.categories, &document.category),
             selection.prices.is_empty() || selection.prices.iter().any(in_range),
-            selection.ratings.is_empty() || selection.ratings.iter().any(|it| it.get() == document.stars),
+            selection.ratings.is_empty() || selection.ratings.contains(&document.stars),
         ];
         let others_pass =
             |facet: usize| passes.iter().enumerate().all(|(number, passes)| *passes || number == facet);
@@ -231,11 +227,10 @@ pub(super) fn filtered(documents: &[Document], selection: &Selection, order: Ord
 
 pub(super) async fn compare(page: &Page, shop: &Shop, full_text: bool) -> Outcome {
     page.say(
-        "What is it worth? Five selections, each a page of 20 with all counts, one after the other. The floor is a GET of the page \
-         as a cache would have it. Who filters in the client reads the whole catalogue for each page: look at the bytes \
-         received, which grow with the catalogue and are paid by every customer. On one machine, and with a catalogue this small, \
-         that may still be as quick as the script, which keeps the server busy; over 100 Mbit/s the 280 kB of one page take 22 ms \
-         before anything is filtered.",
+        "What is it worth? Five selections, each a page of 20 with all counts, one after the other. The baseline is a GET of the \
+         page as a cache would have it. A client that filters reads the whole catalog for each page: look at the bytes received, \
+         which grow with the catalog. On one machine, and with a catalog this small, that may be as quick as the script. Over \
+         100 Mbit/s, the 280 kB of one page take 22 ms before anything is filtered.",
     );
     let ticked = Ticked::of(shop.clone());
     page.compare(Comparison {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use lab_runner::{Need, Outcome, Page, Wire};
+use patterns::facets::{PageOf, PriceRange, Selection};
 use redis::{FromRedisValue, Pipeline, RedisResult, Value};
-use storefront::facets::{PageOf, PriceRange, Selection};
 
 use super::filter_by::{Answer, BOUNDS};
 use super::keys::Names;
@@ -231,7 +231,7 @@ fn query(selection: &Selection, without: Option<&str>) -> String {
     let mut parts = Vec::new();
     for (field, labels) in [("brand", &selection.brands), ("category", &selection.categories)] {
         if without != Some(field) && !labels.is_empty() {
-            let values: Vec<String> = labels.iter().map(|label| escaped(label.as_str())).collect();
+            let values: Vec<String> = labels.iter().map(|label| escaped(label)).collect();
             parts.push(format!("@{field}:{{{}}}", values.join("|")));
         }
     }
@@ -245,7 +245,7 @@ fn query(selection: &Selection, without: Option<&str>) -> String {
     }
     if without != Some("stars") && !selection.ratings.is_empty() {
         let ends = |stars: i64| (stars, stars);
-        let stars: Vec<(i64, i64)> = selection.ratings.iter().map(|it| ends(it.get().into())).collect();
+        let stars: Vec<(i64, i64)> = selection.ratings.iter().map(|stars| ends((*stars).into())).collect();
         parts.push(range("stars", &stars));
     }
     if parts.is_empty() { "*".to_owned() } else { parts.join(" ") }

@@ -1,4 +1,4 @@
-//! The names that only this lesson writes; those of the patterns are [`storefront::Keys`].
+//! The names that only this lesson writes.
 
 /// Names that begin with the prefix of the server.
 #[derive(Clone, Debug)]
@@ -21,12 +21,32 @@ impl Names {
         self.named("naive_terms")
     }
 
+    /// The Set of a brand.
+    pub(super) fn brand(&self, brand: &str) -> String {
+        self.in_one_slot(&format!("brand:{brand}"))
+    }
+
+    /// The Set of a category.
+    pub(super) fn category(&self, category: &str) -> String {
+        self.in_one_slot(&format!("category:{category}"))
+    }
+
+    /// The Sorted Set of prices in cents.
+    pub(super) fn prices(&self) -> String {
+        self.in_one_slot("prices")
+    }
+
+    /// The bits of a few products.
+    pub(super) fn bits(&self, fact: &str) -> String {
+        self.in_one_slot(&format!("bits:{fact}"))
+    }
+
     /// The Set of a brand that nobody leaves.
     pub(super) fn naive_brand(&self, brand: &str) -> String {
         self.named(&format!("naive_brand:{brand}"))
     }
 
-    /// The Hash from SKU to a JSON document, for who filters in the client.
+    /// The Hash from SKU to a JSON document, for a client that filters by itself.
     pub(super) fn catalogue(&self) -> String {
         self.named("catalogue")
     }
@@ -54,6 +74,11 @@ impl Names {
     /// The dictionary of suggestions.
     pub(super) fn suggestions(&self) -> String {
         self.named("suggestions")
+    }
+
+    /// Names with one hash tag, so that a cluster can intersect their keys.
+    fn in_one_slot(&self, rest: &str) -> String {
+        format!("{0}shop_search:{{{0}shop_search}}:{rest}", self.prefix)
     }
 
     fn named(&self, rest: &str) -> String {

@@ -1,17 +1,17 @@
-//! Filtering by what is ticked: Sets, then a whole page of the shop, then products that change.
+//! Filtering by what is selected: Sets, then bits, then a whole page of the shop, then products that change.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lab_runner::table::Facts;
 use lab_runner::{Outcome, Page};
+use patterns::facets::{FacetPage, Order, PageOf, PriceRange, Product, Selection};
+use patterns::money::Cents;
 use redis::{AsyncTypedCommands, ErrorKind, ServerErrorKind};
-use storefront::facets::{FacetPage, FacetedProduct, Order, PageOf, PriceRange, Selection};
-use storefront::{Cents, Label};
 
-use super::facets_failed;
 use super::filter_by::{Answer, filtered};
-use super::shop::Shop;
+use super::shop::{Document, Shop};
+use super::{facets_failed, failed};
 
 /// How many products are on a page.
 const ON_A_PAGE: u32 = 3;
@@ -19,26 +19,45 @@ const ON_A_PAGE: u32 = 3;
 pub(super) async fn sets(page: &Page, shop: &Shop) -> Outcome {
     let mut redis = page.redis();
     let bolt = &shop.products[shop.products.len() - 3];
-    let (of_brand, of_category) =
-        (shop.keys.facet_brand(&bolt.brand), shop.keys.facet_category(&bolt.category));
+    let (of_brand, of_category) = (shop.names.brand(&bolt.brand), shop.names.category(&bolt.category));
 
     page.say(
-        "Now the shelf: customers tick brands, categories, prices, ratings. A Set for each brand and each category and a Sorted \
-         Set of prices answer such questions without looking at the rest:",
+        "Now the shelf: customers select brands, categories, prices, and ratings. We put each product into a Set for its brand, one \
+         for its category, and a Sorted Set of prices. They answer such questions without looking at the rest:",
     );
+    shop.write_sets(&mut page.quietly()).await?;
     let both = redis.sinter(&[&of_brand, &of_category]).await?;
     let up_to_20: u64 =
-        redis::cmd("ZCOUNT").arg(shop.keys.facet_price()).arg(0).arg(2_000).query_async(&mut redis).await?;
+        redis::cmd("ZCOUNT").arg(shop.names.prices()).arg(0).arg(2_000).query_async(&mut redis).await?;
     let counted = shop.products.iter().filter(|product| product.price.get() <= 2_000).count() as u64;
     page.check("two things for the kitchen by Bolt & Co.; what costs up to 20.00 is counted", {
         both.len() == 2 && up_to_20 == counted
     })
 }
 
+/// Three facts about ten products.
+pub(super) async fn bits(page: &Page, shop: &Shop) -> Outcome {
+    let mut redis = page.redis();
+    let [acme, kitchen, both] = ["Acme", "Kitchen", "both"].map(|fact| shop.names.bits(fact));
+
+    page.say(
+        "But SINTER looks at one product after the other, and a page with its counts needs dozens of such answers. A bit is enough: \
+         give each product a number, and each value a String with a bit for each product. BITOP combines thousands of \
+         products in a microsecond, and BITCOUNT counts them:",
+    );
+    for (key, numbers) in [(&acme, [1, 4, 7]), (&kitchen, [2, 4, 7])] {
+        for number in numbers {
+            redis.setbit(key, number, true).await?;
+        }
+    }
+    redis.bit_and(&both, &[&acme, &kitchen]).await?;
+    page.check("two products of Acme are for the kitchen", redis.bitcount(&both).await? == 2)
+}
+
 /// What is ticked on the page of the lesson.
 pub(super) fn ticked(shop: &Shop) -> Selection {
-    let kitchen: Vec<&FacetedProduct> =
-        shop.products.iter().filter(|product| product.category.as_str() == "Kitchen").collect();
+    let kitchen: Vec<&Product> =
+        shop.products.iter().filter(|product| product.category == "Kitchen").collect();
     let price = |cents| Cents::new(cents).unwrap_or(Cents::ZERO);
     Selection {
         brands: kitchen.iter().rev().map(|product| product.brand.clone()).take(4).collect(),
@@ -54,35 +73,48 @@ pub(super) async fn shop_page(page: &Page, shop: &Shop) -> Outcome {
     let first = PageOf::first(ON_A_PAGE);
 
     page.say(
-        "A page of the shop needs more: the values of one facet widen (this brand or that), the facets narrow (and from 25 to \
-         499.99); beside each value stands how many products ticking it would leave, and for that a facet leaves out what is \
-         ticked in itself: who has ticked one brand wants to see what the others would bring. One script reads the ticked \
-         Sets and ranges, marks their products and counts; it writes nothing. One EVALSHA, one round trip, and all of it is of \
-         one moment. A part of what it answers:",
+        "The pattern keeps a table of such rows: one for each brand, category, and number of stars, and one for each binary digit of \
+         price, popularity, and name. The values of one facet widen (this brand or that one): OR. Facets narrow (and from 25 to \
+         499.99): AND. Beside each value is the number of products that it would leave. The counts of a facet ignore what is \
+         selected in it, because with one brand selected you want to see what the others would add. The rows of digits also sort: \
+         of the products that are left, those with a 1 in the highest digit come first, and so on. One EVALSHA, one round trip, \
+         and all of it is of one moment. Part of the answer:",
     );
     let found = facets.page(&selection, Order::PriceAscending, first).await.map_err(facets_failed)?;
     page.facts(counts(&found, &selection));
     let right = filtered(&shop.documents(), &selection, Order::PriceAscending, first);
-    page.check("total and counts are those of going through the whole catalogue", {
-        Answer::of(&found) == right
-    })?;
+    let documents = shop.documents();
+    let is_right = |page: &FacetPage, right: Answer| {
+        by_price(Answer::of(page), &documents) == by_price(right, &documents)
+    };
+    page.check("total and counts are those of going through the whole catalog", is_right(&found, right))?;
 
     page.say(format!(
-        "{} products are left, {ON_A_PAGE} on a page. Whatever the order is, equals stand by SKU: so no page repeats a product of \
-         another, and none falls between two.",
+        "{} products are left, {ON_A_PAGE} on a page. Products that are equal in the order, here in the price, have a fixed order of \
+         their own. So no page repeats a product of another, and none is missing between two.",
         found.total,
     ));
     let mut table = Facts::new("Two pages, the cheapest first", &["page", "product", "price", "stars"]);
     let second = facets.page(&selection, Order::PriceAscending, first.next()).await.map_err(facets_failed)?;
     for (number, listed) in [(1, &found), (2, &second)] {
-        for listed in &listed.products {
-            let FacetedProduct { name, price, rating, .. } = &listed.product;
-            table = table.row([number.to_string(), name.to_string(), price.to_string(), rating.to_string()]);
+        for Product { name, price, rating, .. } in &listed.products {
+            table = table.row([number.to_string(), name.clone(), price.to_string(), rating.to_string()]);
         }
     }
     page.facts(table);
     let right = filtered(&shop.documents(), &selection, Order::PriceAscending, first.next());
-    page.check("the second page goes on where the first ended", Answer::of(&second) == right)
+    let ids =
+        |page: &FacetPage| page.products.iter().map(|product| product.id.clone()).collect::<BTreeSet<_>>();
+    page.check("the second page goes on where the first ended, and repeats nothing", {
+        is_right(&second, right) && ids(&found).is_disjoint(&ids(&second))
+    })
+}
+
+/// An answer with the prices of its page in place of the SKUs.
+fn by_price(mut answer: Answer, documents: &[Document]) -> Answer {
+    let prices: BTreeMap<&str, i64> = documents.iter().map(|it| (it.sku.as_str(), it.cents)).collect();
+    answer.skus = answer.skus.iter().map(|sku| format!("{:?}", prices.get(sku.as_str()))).collect();
+    answer
 }
 
 fn counts(found: &FacetPage, selection: &Selection) -> Facts {
@@ -95,10 +127,10 @@ fn counts(found: &FacetPage, selection: &Selection) -> Facts {
         [("category", &found.categories, &selection.categories), ("brand", &found.brands, &selection.brands)]
     {
         // The ticked ones, and the largest of the others.
-        let mut values: Vec<(&Label, u64)> = counts.iter().map(|(label, count)| (label, *count)).collect();
-        values.sort_by_key(|(label, count)| (!ticked.contains(label), Reverse(*count)));
+        let mut values: Vec<(&String, u64)> = counts.iter().map(|(label, count)| (label, *count)).collect();
+        values.sort_by_key(|(label, count)| (!ticked.contains(*label), Reverse(*count)));
         for (label, count) in values.into_iter().take(ticked.len() + 2) {
-            row(facet, label.to_string(), count, ticked.contains(label));
+            row(facet, label.clone(), count, ticked.contains(label));
         }
     }
     for band in &found.prices {
@@ -121,15 +153,15 @@ pub(super) async fn ghosts(page: &Page, shop: &Shop) -> Outcome {
     let mut redis = page.redis();
     let facets = shop.facets(&page.quietly());
     let moved = &shop.products[shop.products.len() - 2];
-    let to = FacetedProduct { brand: shop.products[shop.products.len() - 1].brand.clone(), ..moved.clone() };
-    let [former, new] = [&moved.brand, &to.brand].map(|brand| shop.names.naive_brand(brand.as_str()));
+    let to = Product { brand: shop.products[shop.products.len() - 1].brand.clone(), ..moved.clone() };
+    let [former, new] = [&moved.brand, &to.brand].map(|brand| shop.names.naive_brand(brand));
 
     page.say(
-        "Break it: a product is sold to another brand, and is only added there. Then it is in both, and whoever ticks the old \
-         brand finds it. SREM is easily forgotten, and between SADD and SREM everybody sees it twice.",
+        "Break it: a product gets another brand, and is only added there. Then it is in both Sets, and customers who select the old \
+         brand find it. SREM is easily forgotten, and between SADD and SREM, everybody sees the product twice.",
     );
-    redis.sadd(&former, moved.sku.as_str()).await?;
-    redis.sadd(&new, moved.sku.as_str()).await?;
+    redis.sadd(&former, &moved.id).await?;
+    redis.sadd(&new, &moved.id).await?;
     let ghost = redis.sinter(&[&former, &new]).await;
     if page.target().is_cluster() {
         page.check("on a cluster Sets without a common hash tag cannot even be intersected", {
@@ -139,17 +171,29 @@ pub(super) async fn ghosts(page: &Page, shop: &Shop) -> Outcome {
     } else {
         page.check("one product of two brands: a ghost", ghost?.len() == 1)?;
     }
-    redis.srem(&former, moved.sku.as_str()).await?;
+    redis.srem(&former, &moved.id).await?;
 
     page.say(
-        "Fix it: the record of each product lies in a Hash of the same slot; the script of a change reads there what the product \
-         is to leave, and does all of it in one step.",
+        "Fix it: the record of each product names its bits, so the script of a change clears what the product leaves and sets what \
+         it enters, in one step. The number of products of each brand follows:",
     );
+    let brands = facets.keys().map_err(failed)?[2].clone();
+    let mut count = redis::cmd("ZMSCORE");
+    count.arg(brands).arg(&moved.brand).arg(&to.brand);
+    let before: Vec<Option<f64>> = count.query_async(&mut redis).await?;
     facets.put(&to).await.map_err(facets_failed)?;
-    let (old_set, new_set) = (shop.keys.facet_brand(&moved.brand), shop.keys.facet_brand(&to.brand));
-    let both = redis.sinter(&[&old_set, &new_set]).await?;
-    let there = page.quietly().sismember(&new_set, to.sku.as_str()).await?;
-    page.check("it is in the new Set, and no product is in both", both.is_empty() && there)?;
+    let after: Vec<Option<f64>> = count.query_async(&mut redis).await?;
+    page.check("one product less here, and one more there", {
+        before == [Some(2.0), Some(1.0)] && after == [Some(1.0), Some(2.0)]
+    })?;
+    let all = PageOf::first(ON_A_PAGE);
+    let mut found = Vec::new();
+    for brand in [&moved.brand, &to.brand] {
+        let of_brand = Selection { brands: [brand.clone()].into(), ..Selection::default() };
+        let shown = facets.page(&of_brand, Order::Popularity, all).await.map_err(facets_failed)?;
+        found.push(shown.products.iter().any(|product| product.id == moved.id));
+    }
+    page.check("the product is found under its new brand, and under no other", found == [false, true])?;
     facets.put(moved).await.map_err(facets_failed)?;
     Ok(())
 }

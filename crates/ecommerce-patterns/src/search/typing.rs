@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 
 use lab_runner::table::{Facts, thousands};
 use lab_runner::{Outcome, Page};
+use patterns::autocomplete::{MAX_LISTED_CHARACTERS, normalized, scripts, terms};
 use redis::{AsyncTypedCommands, Pipeline};
-use storefront::autocomplete::{KEPT_OF_A_PREFIX, LONGEST_LISTED_PREFIX, normalised, terms};
-use storefront::{Keys, Layout};
 
 use super::failed;
 use super::keys::Names;
@@ -18,14 +17,14 @@ const TYPED: [&str; 2] = ["c", "cof"];
 const REMOVED: usize = 40;
 const RENAMED: usize = 60;
 
-pub(super) async fn words(page: &Page, keys: &Keys) -> Outcome {
+pub(super) async fn words(page: &Page) -> Outcome {
     let mut redis = page.redis();
     let words = Names::new(page.prefix()).words();
 
     page.say(
-        "Members of a Sorted Set that have the same score stand in the order of their bytes, like words in a dictionary. So all \
-         that begin with 'caf' stand together: from 'caf' itself to below 'caf' and a byte 255, which no UTF-8 text holds. \
-         A range that ends at 'cafz' misses what is beyond the English alphabet.",
+        "Members of a Sorted Set that have the same score are in the order of their bytes, like words in a dictionary. So all \
+         that begin with 'caf' are side by side, from 'caf' itself to below 'caf' and a byte 255, which no UTF-8 text has. A range \
+         that ends at 'cafz' misses letters outside the English alphabet.",
     );
     redis
         .zadd_multiple(
@@ -40,20 +39,15 @@ pub(super) async fn words(page: &Page, keys: &Keys) -> Outcome {
     page.check_eq("byte 255 finds all three, 'z' only two", &[all.len(), fewer.len()], &[3, 2])?;
 
     page.say(format!(
-        "'caffè' is found by 'caff', and what of who types 'CAFE' for 'Café'? Names are normalised before they are indexed, and \
-         what is typed before it is looked up: decomposed (NFKD), accents off, case folded, white space squeezed. And each \
-         word of a name shall be found, so each product has several terms. 'Café  CRÈME' has: {}.",
-        terms("Café  CRÈME").join(" | "),
+        "'caff' finds 'caffè', but what if a customer types 'CAFE' for 'Café'? Both the name and what is typed are normalized: \
+         decomposed (NFKD), without accents, quotes, and invisible characters, in lower case, with one space between words. And \
+         each word of a name should be found, so a product has several terms. '“Café”  CRÈME' has these: {}.",
+        terms("“Café”  CRÈME").join(" | "),
     ));
     page.check(
         "in every spelling it is the same",
-        ["CAFÉ", "cafe\u{301}", " Café "].iter().all(|spelling| normalised(spelling) == "cafe"),
+        ["CAFÉ", "cafe\u{301}", " Café ", "“Café”"].iter().all(|spelling| normalized(spelling) == "cafe"),
     )?;
-    if keys.layout() == Layout::Cluster {
-        page.say(
-            "On a cluster the keys of the index bear one hash tag, {autocomplete}: one slot, so that one script can keep it right.",
-        );
-    }
     Ok(())
 }
 
@@ -62,9 +56,10 @@ pub(super) async fn letter_by_letter(page: &Page, shop: &Shop) -> Outcome {
     let quiet = shop.autocomplete(&page.quietly());
 
     page.say(format!(
-        "Our shop has {} products. A dictionary puts 'Coffee' before 'Compact', but customers want what is bought most first. So \
-         there is a list for each prefix of up to {LONGEST_LISTED_PREFIX} characters, scored by popularity (below zero: the best first, those of \
-         one popularity by name), which keeps the best {KEPT_OF_A_PREFIX}. What to suggest is then one short ZRANGE:",
+        "Our shop has {} products. A dictionary puts 'Coffee' before 'Compact', but customers want the most popular product first. \
+         So the index has a line for each prefix of a term, of up to {MAX_LISTED_CHARACTERS} characters, and the product's rank \
+         follows the prefix in the line. The rank is 2^64 - 1 - popularity in hexadecimal digits, so the most popular product for \
+         'coff' is the first line that begins with 'coff' and a line break. A suggestion is one short ZRANGE:",
         thousands(shop.products.len() as f64),
     ));
     let found = autocomplete.suggest("coff", 3).await.map_err(failed)?;
@@ -74,12 +69,12 @@ pub(super) async fn letter_by_letter(page: &Page, shop: &Shop) -> Outcome {
     let mut right = true;
     for typed in TYPED.into_iter().chain(["CAFÉ cr", "pinata", "☕"]) {
         let found = quiet.suggest(typed, 3).await.map_err(failed)?;
-        right &= found.iter().map(|it| it.sku.as_str()).eq(shop.completing(typed, 3));
+        right &= found.iter().map(|it| it.id.as_str()).eq(shop.completing(typed, 3));
         for (number, suggestion) in found.iter().enumerate() {
             let typed = if number == 0 { typed } else { "" };
             facts = facts.row([
                 typed.to_owned(),
-                suggestion.name.to_string(),
+                suggestion.name.clone(),
                 thousands(suggestion.popularity as f64),
             ]);
         }
@@ -87,12 +82,14 @@ pub(super) async fn letter_by_letter(page: &Page, shop: &Shop) -> Outcome {
     page.facts(facts);
     page.check("each is what a search through all names finds, the most popular first", right)?;
 
-    page.say("Somebody advertises the third of them; its popularity changes, and with it every list that it is in:");
+    page.say(
+        "The shop advertises the third of them. Its popularity changes, and with it every line that it has:",
+    );
     let third = &found[2];
-    quiet.put(&third.sku, &third.name, 1_000_000).await.map_err(failed)?;
+    quiet.put(&third.id, &third.name, 1_000_000).await.map_err(failed)?;
     let again = autocomplete.suggest("coff", 1).await.map_err(failed)?;
-    page.check("now it is the first", again[0].sku == third.sku)?;
-    quiet.put(&third.sku, &third.name, third.popularity).await.map_err(failed)?;
+    page.check("now it is the first", again[0].id == third.id)?;
+    quiet.put(&third.id, &third.name, third.popularity).await.map_err(failed)?;
     Ok(())
 }
 
@@ -103,10 +100,11 @@ pub(super) async fn ghosts(page: &Page, shop: &Shop) -> Outcome {
     let autocomplete = shop.autocomplete(&quietly);
 
     page.say(format!(
-        "Break it: put the terms of a product in, and on a change only the new ones. {RENAMED} products get another name, \
-         {REMOVED} are removed from the catalogue. Nobody knows any more which terms to take out. Fix it: a Hash beside the \
-         index keeps the terms of each product, and one script replaces the former by the new ones.",
+        "Break it: add the terms of a product, and after a change add the new ones. {RENAMED} products get another name, and \
+         {REMOVED} are removed from the catalog. Now nothing says which terms to remove. Fix it: the index also has a record of each \
+         product, a line that begins with 'ID:'. One script replaces the lines of the old record with those of the new one:",
     ));
+    page.listing(scripts()[0].1.source());
     let mut add = Pipeline::new();
     let mut wanted = BTreeSet::new();
     for (number, product) in shop.products.iter().enumerate() {
@@ -117,7 +115,7 @@ pub(super) async fn ghosts(page: &Page, shop: &Shop) -> Outcome {
             _ => Some(former.to_owned()),
         };
         let entries = |name: &str| {
-            terms(name).into_iter().map(|term| format!("{term}\n{name}\n{}", product.sku)).collect::<Vec<_>>()
+            terms(name).into_iter().map(|term| format!("{term}\n{name}\n{}", product.id)).collect::<Vec<_>>()
         };
         for name in [Some(former.to_owned()), new.clone()].into_iter().flatten() {
             for entry in entries(&name) {
@@ -127,11 +125,10 @@ pub(super) async fn ghosts(page: &Page, shop: &Shop) -> Outcome {
         wanted.extend(new.iter().flat_map(|name| entries(name)));
         match &new {
             None => {
-                autocomplete.remove(&product.sku).await.map_err(failed)?;
+                autocomplete.remove(&product.id).await.map_err(failed)?;
             }
             Some(name) if name != former => {
-                let Ok(name) = name.parse() else { continue };
-                autocomplete.put(&product.sku, &name, product.popularity).await.map_err(failed)?;
+                autocomplete.put(&product.id, name, product.popularity).await.map_err(failed)?;
             }
             Some(_) => {}
         }
@@ -140,8 +137,12 @@ pub(super) async fn ghosts(page: &Page, shop: &Shop) -> Outcome {
 
     let mut facts = Facts::new("Ghosts", &["index", "entries", "of products as they are", "ghosts"]);
     let mut counted = Vec::new();
-    for (label, key) in [("naive: only adds", &naive), ("storefront", &shop.keys.autocomplete_terms())] {
-        let entries: BTreeSet<String> = quietly.zrange(key, 0, -1).await?.into_iter().collect();
+    let of_pattern: Vec<String> = quietly.zrange(autocomplete.key().map_err(failed)?, 0, -1).await?;
+    let of_naive: Vec<String> = quietly.zrange(&naive, 0, -1).await?;
+    for (label, entries) in [
+        ("naive: only adds", of_naive.into_iter().collect::<BTreeSet<_>>()),
+        ("the pattern: terms", of_pattern.iter().filter_map(|line| entry_of_term(line)).collect()),
+    ] {
         let ghosts = entries.difference(&wanted).count();
         let missing = wanted.difference(&entries).count();
         let numbers = [entries.len(), wanted.len(), ghosts].map(|number| thousands(number as f64));
@@ -156,9 +157,9 @@ pub(super) async fn ghosts(page: &Page, shop: &Shop) -> Outcome {
     )?;
 
     page.say(
-        "A customer who types what the least popular product was called, in our index and in the naive one:",
+        "A customer types the old name of the least popular product, in our index and in the naive one:",
     );
-    let gone = normalised(shop.products[0].name.as_str());
+    let gone = normalized(&shop.products[0].name);
     // The server learns the script, so that the page shows the one call that is usual.
     autocomplete.suggest(&gone, 3).await.map_err(failed)?;
     let found = shop.autocomplete(&page.redis()).suggest(&gone, 3).await.map_err(failed)?;
@@ -168,7 +169,13 @@ pub(super) async fn ghosts(page: &Page, shop: &Shop) -> Outcome {
     page.check("ours has nothing, the naive one a ghost", found.is_empty() && ghost.len() == 1)?;
 
     for product in &shop.products[..REMOVED + RENAMED] {
-        autocomplete.put(&product.sku, &product.name, product.popularity).await.map_err(failed)?;
+        autocomplete.put(&product.id, &product.name, product.popularity).await.map_err(failed)?;
     }
     Ok(())
+}
+
+/// The line of a term as the naive index has it, without the rank: `T:cafe\nfff0 Café\nmug1` as `cafe\nCafé\nmug1`.
+fn entry_of_term(line: &str) -> Option<String> {
+    let (term, product) = line.strip_prefix("T:")?.split_once('\n')?;
+    Some(format!("{term}\n{}", product.split_once(' ')?.1))
 }

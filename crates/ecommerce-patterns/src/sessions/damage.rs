@@ -1,104 +1,82 @@
-//! What the obvious ways do, counted, beside what the storefront does in the same moment.
+//! What the obvious ways do, counted, beside what the library does in the same moment.
 
 use lab_connection::Connection;
 use lab_runner::table::Facts;
 use lab_runner::{LessonError, Outcome, Page};
+use patterns::sessions::{SessionError, Sessions};
 use redis::RedisResult;
-use storefront::session::{LoginError, RotateError, Sessions, UpdateError};
-use storefront::{Cart, Keys, Representation, SessionId, UserId};
 
-use super::told;
-use crate::names::known;
+use super::{failed, key_of};
 
 /// How often each mistake is made.
 pub const TIMES: usize = 20;
 
-/// The keys of this part that are not sessions of the storefront, which go by themselves.
-pub(super) fn keys_of(keys: &Keys) -> Vec<String> {
-    let mut all: Vec<String> = (0..TIMES)
-        .flat_map(|number| {
-            [planted(number), crashed(number), late(number), known(&format!("device_{number}"))]
-        })
-        .map(|id: SessionId| keys.session(&id))
-        .collect();
-    all.extend((0..TIMES).map(|number| keys.session(&rotated(number))));
-    all.extend([keys.user_sessions(nobody()), keys.ending_sessions(nobody()), naive_index(keys)]);
-    all
+/// A user whom no other lesson makes.
+const NOBODY: &str = "nobody";
+
+/// The keys of this part that are not sessions of the library, which go by themselves.
+pub(super) fn keys(page: &Page) -> Result<Vec<String>, LessonError> {
+    let sessions = Sessions::new(page.quietly(), page.prefix());
+    let user = sessions.user_key(NOBODY).map_err(failed)?;
+    let mut all = vec![user.as_str().to_owned(), user.companion("devices"), user.companion("naive")];
+    for number in 0..TIMES {
+        for name in ["planted", "crashed", "late", "device", "rotated"] {
+            all.push(key_of(&sessions, &token(name, number))?);
+        }
+    }
+    Ok(all)
 }
 
-fn planted(number: usize) -> SessionId {
-    known(&format!("planted_{number}"))
+fn token(name: &str, number: usize) -> String {
+    format!("{name}_{number}")
 }
 
-fn crashed(number: usize) -> SessionId {
-    known(&format!("crashed_{number}"))
-}
-
-fn late(number: usize) -> SessionId {
-    known(&format!("late_{number}"))
-}
-
-fn rotated(number: usize) -> SessionId {
-    known(&format!("rotated_{number}"))
-}
-
-/// The Set of ids that the obvious 'log out everywhere' goes through.
-fn naive_index(keys: &Keys) -> String {
-    format!("{}:naive", keys.user_sessions(nobody()))
-}
-
-pub(super) async fn count(page: &Page, keys: &Keys) -> Outcome {
-    let shop = Shop {
-        redis: page.quietly(),
-        keys: keys.clone(),
-        sessions: Sessions::new(page.quietly(), keys.clone()),
-    };
+pub(super) async fn count(page: &Page) -> Outcome {
+    let sessions = Sessions::new(page.quietly(), page.prefix());
+    let naive_list = sessions.user_key(NOBODY).map_err(failed)?.companion("naive");
+    let shop = Shop { redis: page.quietly(), sessions, naive_list };
     page.say(format!(
-        "Break it: four things that are often done, {TIMES} times each, and counted. 1. The client's id is kept at login; an \
-         attacker who planted it is logged in too. 2. HSET, then EXPIRE, and the client dies in between: a session that never \
-         ends. 3. An update looks with EXISTS and then writes with HSET; the session ended in between, and HSET makes a new \
-         one, of nobody, for ever. 4. 'Log out everywhere' reads a Set of ids and deletes those; in between, a session got a \
-         new id.",
+        "Break it: four things that are often done, {TIMES} times each, and counted. 1. The client's token is kept at login. An \
+         attacker who planted it is logged in, too. 2. HSET, then EXPIRE, and the client dies in between: a session that never \
+         ends. 3. An update looks with EXISTS and then writes with HSET. The session ended in between, and HSET makes a new one, \
+         of nobody, forever. 4. 'Log out everywhere' reads a Set of tokens and deletes those sessions. In between, a session got \
+         a new token.",
     ));
     let counted = [
-        ("logged in by a planted id", shop.keep_ids().await?, shop.replace_ids().await?),
+        ("logged in by a planted token", shop.keep_tokens().await?, shop.replace_tokens().await?),
         ("without a TTL after a crash", shop.crash_between().await?, shop.crash_after().await?),
         ("brought back by an update", shop.look_then_write().await?, shop.update().await?),
         ("missed by 'log out everywhere'", shop.end_those_read().await?, shop.end_all().await?),
     ];
     let mut facts =
-        Facts::new("Sessions that should not be there", &["how", "tried", "obvious way", "storefront"]);
+        Facts::new("Sessions that should not be there", &["how", "tried", "obvious way", "library"]);
     for (how, naive, ours) in &counted {
         facts = facts.row([(*how).to_owned(), TIMES.to_string(), naive.to_string(), ours.to_string()]);
     }
     page.facts(facts);
-    page.start_clean(&keys_of(keys)).await?;
+    page.start_clean(&keys(page)?).await?;
     page.check(
-        "each of the obvious ways fails every time, given the moment; the storefront never",
+        "each of the obvious ways fails every time, given the moment; the library never",
         counted.iter().all(|(_, naive, ours)| (*naive, *ours) == (TIMES, 0)),
     )
 }
 
 struct Shop {
     redis: Connection,
-    keys: Keys,
     sessions: Sessions<Connection>,
-}
-
-/// A user whom no other lesson makes: those on loading make a hundred thousand, from 1 up.
-fn nobody() -> UserId {
-    UserId::MAX
+    /// The Set of tokens that the obvious 'log out everywhere' goes through.
+    naive_list: String,
 }
 
 impl Shop {
-    /// The victim's browser has an id from the attacker, and keeps it.
-    async fn keep_ids(&self) -> Result<usize, LessonError> {
+    /// The victim's browser has a token from the attacker, and keeps it.
+    async fn keep_tokens(&self) -> Result<usize, LessonError> {
         let mut stolen = 0;
         for number in 0..TIMES {
-            let key = self.keys.session(&planted(number));
+            let key = self.key("planted", number)?;
             self.send::<()>("HSET", &key, &["user", "1"]).await?;
             self.send::<()>("EXPIRE", &key, &["1800"]).await?;
-            // The attacker reads the session of the id he chose.
+            // The attacker reads the session of the token they chose.
             let user: Option<String> = self.send("HGET", &key, &["user"]).await?;
             stolen += usize::from(user.is_some());
             self.send::<()>("UNLINK", &key, &[]).await?;
@@ -106,18 +84,14 @@ impl Shop {
         Ok(stolen)
     }
 
-    async fn replace_ids(&self) -> Result<usize, LessonError> {
-        let cart = Cart::new(self.redis.clone(), self.keys.clone(), Representation::Hash);
+    async fn replace_tokens(&self) -> Result<usize, LessonError> {
         let mut stolen = 0;
         for number in 0..TIMES {
-            // There is no such user, so no cart moves; the session is replaced all the same.
-            let login = self.sessions.login(&cart, &planted(number), nobody()).await;
-            if !matches!(login, Err(LoginError::Cart(_))) {
-                return Err(LessonError::Check("only the cart stays where it is".into()));
-            }
-            stolen += usize::from(self.sessions.read(&planted(number)).await.map_err(told)?.is_some());
+            let planted = token("planted", number);
+            self.sessions.login(&planted, NOBODY).await.map_err(failed)?;
+            stolen += usize::from(self.sessions.read(&planted).await.map_err(failed)?.is_some());
         }
-        let begun = self.sessions.log_out_everywhere(nobody()).await.map_err(told)?;
+        let begun = self.sessions.end_everywhere(NOBODY).await.map_err(failed)?;
         if begun == TIMES {
             Ok(stolen)
         } else {
@@ -128,7 +102,7 @@ impl Shop {
     async fn crash_between(&self) -> Result<usize, LessonError> {
         let mut immortal = 0;
         for number in 0..TIMES {
-            let key = self.keys.session(&crashed(number));
+            let key = self.key("crashed", number)?;
             self.send::<()>("HSET", &key, &["theme", "dark"]).await?;
             // Here the client dies, and EXPIRE is never sent.
             immortal += usize::from(self.is_immortal(&key).await?);
@@ -137,13 +111,13 @@ impl Shop {
         Ok(immortal)
     }
 
-    /// One step: whoever dies before it leaves nothing, and after it a session that ends.
+    /// One step: a client that dies before it leaves nothing, and after it a session that ends.
     async fn crash_after(&self) -> Result<usize, LessonError> {
         let mut immortal = 0;
         for number in 0..TIMES {
-            let id = crashed(number);
-            self.sessions.begin_as(&id, None, &[(known("theme"), "dark")]).await.map_err(told)?;
-            immortal += usize::from(self.is_immortal(&self.keys.session(&id)).await?);
+            let crashed = token("crashed", number);
+            self.sessions.begin_as(&crashed, &[("theme", "dark")]).await.map_err(failed)?;
+            immortal += usize::from(self.is_immortal(&key_of(&self.sessions, &crashed)?).await?);
         }
         Ok(immortal)
     }
@@ -151,7 +125,7 @@ impl Shop {
     async fn look_then_write(&self) -> Result<usize, LessonError> {
         let mut back = 0;
         for number in 0..TIMES {
-            let key = self.keys.session(&late(number));
+            let key = self.key("late", number)?;
             self.send::<()>("HSET", &key, &["user", "1"]).await?;
             let there: bool = self.send("EXISTS", &key, &[]).await?;
             // Its time is over in this moment.
@@ -168,31 +142,32 @@ impl Shop {
     async fn update(&self) -> Result<usize, LessonError> {
         let mut back = 0;
         for number in 0..TIMES {
-            let (id, theme) = (late(number), known("theme"));
-            self.sessions.begin_as(&id, None, &[]).await.map_err(told)?;
-            self.send::<()>("PEXPIRE", &self.keys.session(&id), &["0"]).await?;
-            let updated = self.sessions.set(&id, &theme, "dark").await;
-            back += usize::from(!matches!(updated, Err(UpdateError::NoSession)));
+            let late = token("late", number);
+            self.sessions.begin_as(&late, &[]).await.map_err(failed)?;
+            self.send::<()>("PEXPIRE", &self.key("late", number)?, &["0"]).await?;
+            let updated = self.sessions.set(&late, &[("theme", "dark")]).await;
+            back += usize::from(!matches!(updated, Err(SessionError::NoSession)));
         }
         Ok(back)
     }
 
     async fn end_those_read(&self) -> Result<usize, LessonError> {
-        let (index, mut missed) = (naive_index(&self.keys), 0);
+        let mut missed = 0;
         for number in 0..TIMES {
-            let (old, new) = (known::<SessionId>(&format!("device_{number}")), rotated(number));
-            self.send::<()>("HSET", &self.keys.session(&old), &["user", "9"]).await?;
-            self.send::<()>("SADD", &index, &[old.as_str()]).await?;
-            let found: Vec<String> = self.send("SMEMBERS", &index, &[]).await?;
-            // The session gets a new id, and the Set gets it too.
-            self.send::<()>("HSET", &self.keys.session(&new), &["user", "9"]).await?;
-            self.send::<()>("UNLINK", &self.keys.session(&old), &[]).await?;
-            self.send::<()>("SADD", &index, &[new.as_str()]).await?;
-            for id in &found {
-                self.send::<()>("UNLINK", &self.keys.session(&known(id)), &[]).await?;
+            let (old, new) = (token("device", number), token("rotated", number));
+            let (old_key, new_key) = (self.key("device", number)?, self.key("rotated", number)?);
+            self.send::<()>("HSET", &old_key, &["user", "9"]).await?;
+            self.send::<()>("SADD", &self.naive_list, &[&old]).await?;
+            let found: Vec<String> = self.send("SMEMBERS", &self.naive_list, &[]).await?;
+            // The session gets a new token, and the Set gets it, too.
+            self.send::<()>("HSET", &new_key, &["user", "9"]).await?;
+            self.send::<()>("UNLINK", &old_key, &[]).await?;
+            self.send::<()>("SADD", &self.naive_list, &[&new]).await?;
+            for token in &found {
+                self.send::<()>("UNLINK", &key_of(&self.sessions, token)?, &[]).await?;
             }
-            self.send::<()>("UNLINK", &index, &[]).await?;
-            missed += usize::from(self.send::<bool>("EXISTS", &self.keys.session(&new), &[]).await?);
+            self.send::<()>("UNLINK", &self.naive_list, &[]).await?;
+            missed += usize::from(self.send::<bool>("EXISTS", &new_key, &[]).await?);
         }
         Ok(missed)
     }
@@ -201,19 +176,22 @@ impl Shop {
     async fn end_all(&self) -> Result<usize, LessonError> {
         let mut missed = 0;
         for _ in 0..TIMES {
-            let id = self.sessions.begin(Some(nobody()), &[]).await.map_err(told)?;
-            let both = tokio::join!(self.sessions.rotate(&id), self.sessions.log_out_everywhere(nobody()));
-            both.1.map_err(told)?;
-            if let Ok(new) = both.0 {
-                missed += usize::from(self.sessions.read(&new).await.map_err(told)?.is_some());
-            } else if let Err(RotateError::Begin(error)) = both.0
-                && let Some(redis) = error.redis_error()
-            {
-                return Err(told(redis));
+            let old = self.sessions.begin(Some(NOBODY), &[]).await.map_err(failed)?;
+            let (rotated, ended) =
+                tokio::join!(self.sessions.rotate(&old), self.sessions.end_everywhere(NOBODY));
+            ended.map_err(failed)?;
+            match rotated {
+                Ok(new) => missed += usize::from(self.sessions.read(&new).await.map_err(failed)?.is_some()),
+                Err(SessionError::NoSession) => {}
+                Err(error) => return Err(failed(error)),
             }
-            missed += usize::from(self.sessions.read(&id).await.map_err(told)?.is_some());
+            missed += usize::from(self.sessions.read(&old).await.map_err(failed)?.is_some());
         }
         Ok(missed)
+    }
+
+    fn key(&self, name: &str, number: usize) -> Result<String, LessonError> {
+        key_of(&self.sessions, &token(name, number))
     }
 
     async fn is_immortal(&self, key: &str) -> RedisResult<bool> {

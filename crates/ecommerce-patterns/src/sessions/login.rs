@@ -1,104 +1,111 @@
 //! A guest logs in, from many tabs at once; and logs out of all of them.
 
-use futures_util::future::join_all;
-use lab_runner::{Outcome, Page};
-use storefront::session::Sessions;
-use storefront::{
-    Cart, CartOwner, Catalogue, Keys, NewUser, Product, Quantity, Representation, SessionId, UserId, Users,
-};
+use futures_util::future::try_join_all;
+use lab_connection::Connection;
+use lab_runner::{LessonError, Outcome, Page};
+use patterns::cart::{Cart, Owner};
+use patterns::sessions::Sessions;
 
-use super::{told, user_id};
-use crate::leftovers::take_out;
-use crate::names::known;
+use super::{ABC123, failed, key_of, show};
 
 /// How many tabs log in at once.
 const TABS: usize = 10;
 
-pub(super) fn user(number: u64) -> UserId {
-    user_id(number)
+/// Who logs in.
+pub(super) const USER: &str = "1";
+
+const MUG: &str = "mug";
+const PRICE: &str = "19.99";
+
+fn cart(page: &Page) -> Cart<Connection> {
+    Cart::new(page.quietly(), page.prefix())
 }
 
-fn mug() -> Product {
-    Product { sku: known("mug"), name: known("Mug of a guest"), price: known("19.99") }
+/// The quantities of the guest who stays one.
+pub(super) fn cart_of_abc123(page: &Page) -> Result<String, LessonError> {
+    Ok(cart(page).key(Owner::Guest(ABC123)).map_err(failed)?.as_str().to_owned())
 }
 
-/// The quantities of a guest's cart.
-pub(super) fn cart_of(keys: &Keys, guest: &SessionId) -> String {
-    keys.cart(&CartOwner::Guest(guest.clone()), Representation::Hash).quantities
+pub(super) fn keys(page: &Page) -> Result<Vec<String>, LessonError> {
+    let user = Sessions::new(page.quietly(), page.prefix()).user_key(USER).map_err(failed)?;
+    let carts = [cart(page).keys(Owner::Guest(ABC123)), cart(page).keys(USER)];
+    let mut keys = vec![user.as_str().to_owned(), user.companion("devices")];
+    for cart in carts {
+        keys.extend(cart.map_err(failed)?);
+    }
+    Ok(keys)
 }
 
-pub(super) fn keys_of(keys: &Keys) -> Vec<String> {
-    let abc123: CartOwner = known("abc123");
-    let mut all = vec![keys.user_sessions(user(1)), keys.ending_sessions(user(1))];
-    all.extend(keys.all_of_cart(&abc123));
-    all.extend(keys.all_of_cart(&user(1).into()));
-    all
-}
-
-/// Takes the customer and the product of an earlier run out of the shop.
-pub(super) async fn clear(page: &Page, keys: &Keys) -> Outcome {
-    take_out(page, keys, user(1), &[mug().sku]).await
-}
-
-pub(super) async fn log_in(page: &Page, keys: &Keys, abc123: &SessionId) -> Outcome {
-    let quiet = page.quietly();
-    let new = NewUser { first_name: known("Parker"), last_name: known("Perry") };
-    Users::new(quiet.clone(), keys.clone()).create_with_id(user(1), new).await.map_err(told)?;
-    Catalogue::new(quiet.clone(), keys.clone()).put(&mug()).await.map_err(told)?;
-    let cart = Cart::new(quiet.clone(), keys.clone(), Representation::Hash);
-    let sessions = Sessions::new(quiet, keys.clone());
-
+pub(super) async fn log_in(page: &Page) -> Outcome {
+    let (cart, sessions) = (cart(page), Sessions::new(page.quietly(), page.prefix()));
+    let price = PRICE.parse().map_err(failed)?;
     // abc123 stays a guest with a cart, to be looked at; another guest logs in.
-    cart.add(&abc123.clone().into(), &mug().sku, known("1"), None).await.map_err(told)?;
-    let guest = sessions.begin(None, &[(known("currency"), "EUR")]).await.map_err(told)?;
-    cart.add(&guest.clone().into(), &mug().sku, Quantity::ONE, None).await.map_err(told)?;
+    cart.add(Owner::Guest(ABC123), MUG, 1, price).await.map_err(failed)?;
+    let guest = sessions.begin(None, &[("currency", "EUR")]).await.map_err(failed)?;
+    cart.add(Owner::Guest(&guest), MUG, 1, price).await.map_err(failed)?;
 
     page.say(format!(
-        "A guest with a mug in the cart logs in, from {TABS} tabs at the same time. The login replaces the id: the old one is \
-         dead in the step that makes the new one, which has all that was in the session. For five minutes the old id still \
-         says what became of it, to the same user alone: so one tab wins, the others get the session it began, and a client \
-         whose answer was lost simply asks again. Then the cart moves.",
+        "A guest with a mug in the cart logs in, from {TABS} tabs at the same time. The login makes a new token; the old one is \
+         dead in the step that decides, and the new session has all that was in the old one. For five minutes, the old token \
+         remembers what became of it, for the same user only. So one tab wins and the others get the session that it began. A \
+         client whose reply was lost calls again. Then the cart moves: a second merge finds nothing to move.",
     ));
-    let tabs = (0..TABS).map(|_| sessions.login(&cart, &guest, user(1)));
-    let ends = join_all(tabs).await.into_iter().collect::<Result<Vec<_>, _>>().map_err(told)?;
-    let begun = ends.iter().filter(|login| !login.resumed).count();
-    let same = ends.iter().all(|login| login.session.id == ends[0].session.id);
-    let carried = ends.iter().all(|login| login.session.fields["currency"] == "EUR");
+    let log_in = async || {
+        let login = sessions.login(&guest, USER).await.map_err(failed)?;
+        cart.merge(&guest, USER).await.map_err(failed)?;
+        Ok::<_, LessonError>(login)
+    };
+    let logins = try_join_all((0..TABS).map(|_| log_in())).await?;
+    let begun = logins.iter().filter(|login| !login.resumed).count();
+    let same = logins.iter().all(|login| login.session.token == logins[0].session.token);
+    let carried = logins.iter().all(|login| login.session.fields["currency"] == "EUR");
     page.check(
         "one login began a session, all tabs have the same, with what the guest had chosen",
         begun == 1 && same && carried,
     )?;
-    let dead = sessions.read(&guest).await.map_err(told)?.is_none();
-    page.check("the guest's id is dead: who had planted it has nothing", dead)?;
-    let units = cart.contents(&user(1).into()).await.map_err(told)?.units;
+    let dead = sessions.read(&guest).await.map_err(failed)?.is_none();
+    page.check("the guest's token is dead: who had planted it has nothing", dead)?;
+    let units = cart.contents(USER).await.map_err(failed)?.units;
     page.check_eq("the mug moved once", &units, &1)?;
-    let alive = sessions.list(user(1)).await.map_err(told)?.len();
+    let alive = sessions.list(USER).await.map_err(failed)?.len();
     page.check_eq("one session of the user is alive", &alive, &1)
 }
 
-pub(super) async fn log_out_everywhere(page: &Page, keys: &Keys) -> Outcome {
+/// Ends all sessions of the user, and begins one that stays to be looked at. Its key.
+pub(super) async fn log_out_everywhere(page: &Page) -> Result<String, LessonError> {
     let mut redis = page.redis();
-    let sessions = Sessions::new(page.quietly(), keys.clone());
+    let quiet = Sessions::new(page.quietly(), page.prefix());
     for _ in 0..2 {
-        sessions.begin(Some(user(1)), &[(known("theme"), "dark")]).await.map_err(told)?;
+        quiet.begin(Some(USER), &[("theme", "dark")]).await.map_err(failed)?;
     }
     page.say(
-        "To end all sessions of a user one must find them. A Sorted Set for each user, scored by the millisecond after which \
-         a session cannot be alive any more. That is two idle times ahead: a read moves the TTL of the session each time, this \
-         score only now and then. What is over is cut off by the next write, and the key has a TTL of its own.",
+        "Shops list the devices on which a user is logged in. A Sorted Set for each user has the tokens, scored by the \
+         millisecond after which each session is over.",
     );
-    let index = keys.user_sessions(user(1));
+    let user = quiet.user_key(USER).map_err(failed)?;
+    let devices = user.companion("devices");
     let listed: Vec<String> =
-        redis::cmd("ZRANGE").arg(&index).arg(0).arg(-1).arg("WITHSCORES").query_async(&mut redis).await?;
-    page.check("three sessions: that of the login, and two more", listed.len() == 6)?;
+        redis::cmd("ZRANGE").arg(&devices).arg(0).arg(-1).query_async(&mut redis).await?;
+    page.check("three sessions: that of the login, and two more", listed.len() == 3)?;
     page.say(
-        "'Log out everywhere' first takes them all out of the index, in one step: from then on none can be renewed or get a \
-         new id. Then it ends them, then it forgets them; a crash in between leaves a list for the next call.",
+        "But 'log out everywhere' must not depend on a list: a list can be evicted, and what it does not know stays logged in. \
+         So each user has a generation, and each session remembers the one in which it began. The user's ID is part of the \
+         token, so a read gets both in one pipeline, in one slot. Delete the generation, and no session is alive. If the \
+         generation is lost, the same happens: it fails on the safe side.",
     );
-    let ended = sessions.log_out_everywhere(user(1)).await.map_err(told)?;
-    let left: usize = redis::cmd("ZCARD").arg(&index).query_async(&mut redis).await?;
+    show(page, "end_all", "-- Ends all sessions");
+    let sessions = Sessions::new(page.redis(), page.prefix());
+    let ended = sessions.end_everywhere(USER).await.map_err(failed)?;
+    let left: usize = redis::cmd("ZCARD").arg(&devices).query_async(&mut redis).await?;
     page.check("three ended, none left", (ended, left) == (3, 0))?;
+
+    page.say("Lose the list before the end:");
+    let token = quiet.begin(Some(USER), &[]).await.map_err(failed)?;
+    redis::cmd("UNLINK").arg(&devices).exec_async(&mut redis).await?;
+    let ended = sessions.end_everywhere(USER).await.map_err(failed)?;
+    let alive = sessions.read(&token).await.map_err(failed)?.is_some();
+    page.check("none was listed, and yet the session has ended", (ended, alive) == (0, false))?;
     page.say("The user logs in once more, so that there is a session to look at.");
-    sessions.begin(Some(user(1)), &[(known("theme"), "light")]).await.map_err(told)?;
-    Ok(())
+    let last = quiet.begin(Some(USER), &[("theme", "light")]).await.map_err(failed)?;
+    key_of(&quiet, &last)
 }

@@ -1,50 +1,59 @@
 //! Ways to read a session.
 
-use crate::names::known;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use lab_runner::{Approach, Wire};
+use lab_runner::{Approach, LessonError, Wire};
+use patterns::key::Key;
+use patterns::sessions::Sessions;
 use redis::{RedisError, RedisResult};
-use storefront::session::Sessions;
-use storefront::{Keys, SessionId};
+
+use super::failed;
 
 /// How to read a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadSession {
-    /// GET of a String: the floor.
+    /// GET of a String: the baseline.
     Floor,
     /// HGETALL, which does not slide.
     Fields,
     /// HGETALL and PEXPIRE in one pipeline, which slide without end.
     FieldsAndExpire,
     /// [`Sessions::read`].
-    Script,
+    Library,
 }
 
 impl ReadSession {
-    /// All of them, the floor first.
-    pub const ALL: [Self; 4] = [Self::Floor, Self::Fields, Self::FieldsAndExpire, Self::Script];
+    /// All of them, the baseline first.
+    pub const ALL: [Self; 4] = [Self::Floor, Self::Fields, Self::FieldsAndExpire, Self::Library];
 }
 
 /// Sessions to read.
 #[derive(Clone, Debug)]
 pub struct Visitors {
-    keys: Keys,
-    ids: Vec<SessionId>,
+    prefix: String,
+    tokens: Vec<String>,
+    keys: Vec<String>,
     at_a_time: usize,
 }
 
 impl Visitors {
-    /// So many sessions of guests, and how many are read at a time.
-    #[must_use]
-    pub fn of(sessions: usize, at_a_time: usize, keys: &Keys) -> Self {
-        let ids = (0..sessions).map(|number| known(&format!("visitor_{number}"))).collect();
-        Self { keys: keys.clone(), ids, at_a_time }
+    /// So many sessions of guests behind a prefix, and how many are read at a time.
+    pub fn of(sessions: usize, at_a_time: usize, prefix: &str) -> Result<Self, LessonError> {
+        let tokens: Vec<String> = (0..sessions).map(|number| format!("visitor_{number}")).collect();
+        let keys: Result<Vec<Key>, _> =
+            tokens.iter().map(|token| Key::new(prefix, "session", &[token])).collect();
+        let keys = keys.map_err(failed)?.iter().map(|key| key.as_str().to_owned()).collect();
+        Ok(Self { prefix: prefix.to_owned(), tokens, keys, at_a_time })
     }
 
     /// Every key that a run writes.
     #[must_use]
-    pub fn keys(&self) -> Vec<String> {
-        self.ids.iter().map(|id| self.keys.session(id)).collect()
+    pub fn keys(&self) -> &[String] {
+        &self.keys
+    }
+
+    /// A session, and its key.
+    fn each(&self) -> impl Iterator<Item = (String, String)> {
+        self.tokens.iter().cloned().zip(self.keys.iter().cloned())
     }
 }
 
@@ -55,28 +64,30 @@ impl Approach for ReadSession {
 
     fn label(self) -> String {
         match self {
-            Self::Floor => "GET (the floor)",
+            Self::Floor => "GET (the baseline)",
             Self::Fields => "HGETALL, no sliding",
             Self::FieldsAndExpire => "HGETALL and PEXPIRE",
-            Self::Script => "Sessions::read",
+            Self::Library => "Sessions::read",
         }
         .to_owned()
     }
 
     fn operations(self, visitors: &Visitors) -> u64 {
-        visitors.ids.len() as u64
+        visitors.tokens.len() as u64
     }
 
     async fn reset<C: Wire>(self, visitors: &Visitors, connection: &mut C) -> RedisResult<()> {
+        let sessions = Sessions::new(connection.clone(), &visitors.prefix);
         let work =
-            visitors.ids.iter().map(|id| self.begin(visitors.keys.clone(), id.clone(), connection.clone()));
+            visitors.each().map(|(token, key)| self.begin(sessions.clone(), token, key, connection.clone()));
         let work: Vec<_> = work.collect();
         stream::iter(work).buffer_unordered(visitors.at_a_time).try_collect().await
     }
 
     async fn run<C: Wire>(self, visitors: &Visitors, connection: &mut C) -> RedisResult<usize> {
-        let sessions = Sessions::new(connection.clone(), visitors.keys.clone());
-        let work = visitors.ids.iter().map(|id| self.read(sessions.clone(), id.clone(), connection.clone()));
+        let sessions = Sessions::new(connection.clone(), &visitors.prefix);
+        let work =
+            visitors.each().map(|(token, key)| self.read(sessions.clone(), token, key, connection.clone()));
         let work: Vec<_> = work.collect();
         let found: Vec<bool> = stream::iter(work).buffer_unordered(visitors.at_a_time).try_collect().await?;
         Ok(found.into_iter().filter(|found| *found).count())
@@ -84,23 +95,29 @@ impl Approach for ReadSession {
 }
 
 impl ReadSession {
-    async fn begin<C: Wire>(self, keys: Keys, id: SessionId, mut connection: C) -> RedisResult<()> {
-        let key = keys.session(&id);
+    async fn begin<C: Wire>(
+        self,
+        sessions: Sessions<C>,
+        token: String,
+        key: String,
+        mut connection: C,
+    ) -> RedisResult<()> {
         redis::cmd("UNLINK").arg(&key).exec_async(&mut connection).await?;
         if self == Self::Floor {
             return redis::cmd("SET").arg(&key).arg("EUR").exec_async(&mut connection).await;
         }
-        let fields = [(known("currency"), "EUR"), (known("theme"), "dark")];
-        Sessions::new(connection, keys).begin_as(&id, None, &fields).await.map_err(other)
+        let fields = [("currency", "EUR"), ("theme", "dark")];
+        sessions.begin_as(&token, &fields).await.map_err(other)?;
+        Ok(())
     }
 
     async fn read<C: Wire>(
         self,
         sessions: Sessions<C>,
-        id: SessionId,
+        token: String,
+        key: String,
         mut connection: C,
     ) -> RedisResult<bool> {
-        let key = sessions.keys().session(&id);
         match self {
             Self::Floor => {
                 let value: Option<String> = redis::cmd("GET").arg(&key).query_async(&mut connection).await?;
@@ -117,7 +134,7 @@ impl ReadSession {
                 let (fields, slid): (Vec<(String, String)>, bool) = both.query_async(&mut connection).await?;
                 Ok(!fields.is_empty() && slid)
             }
-            Self::Script => sessions.read(&id).await.map(|session| session.is_some()).map_err(other),
+            Self::Library => sessions.read(&token).await.map(|session| session.is_some()).map_err(other),
         }
     }
 }

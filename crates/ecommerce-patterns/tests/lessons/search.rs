@@ -1,8 +1,8 @@
 //! What the lesson on search counts and shows.
 
+use ecommerce_patterns::PatternLesson;
 use ecommerce_patterns::data::{Data, Size};
 use ecommerce_patterns::search::{CompleteBy, FilterBy, Shop, Ticked, Typed};
-use ecommerce_patterns::{PatternLesson, keys_on};
 use lab_connection::{Target, TargetArgs};
 use lab_runner::{Approach, Comparison};
 
@@ -15,7 +15,7 @@ async fn has_full_text(target: &Target) -> bool {
 }
 
 async fn open_shop(target: &Target, seed: u64) -> Shop {
-    let shop = Shop::of(&Data::new(seed, SMALL), &keys_on(target));
+    let shop = Shop::of(&Data::new(seed, SMALL), target.prefix());
     shop.open(&target.connection()).await.unwrap();
     shop
 }
@@ -51,18 +51,16 @@ async fn the_keys_of_both_indexes_are_left_with_their_types() {
     take(&target, PatternLesson::Search).await;
     let stored = stored_keys(&target).await;
     for (key, expected) in [
-        ("autocomplete:terms", "zset"),
-        ("autocomplete:popular", "zset"),
-        ("autocomplete:products", "hash"),
-        ("autocomplete:prefix:coff", "zset"),
-        ("facet:products", "hash"),
-        ("facet:brand:Bolt & Co.", "set"),
-        ("facet:category:Kitchen", "set"),
-        ("facet:brands", "hash"),
-        ("facet:price", "zset"),
-        ("facet:rating", "zset"),
-        ("facet:newest", "zset"),
-        ("facet:name", "zset"),
+        ("autocomplete:{autocomplete}:index", "zset"),
+        ("facets:{facets}:products", "hash"),
+        ("facets:{facets}:ids", "hash"),
+        ("facets:{facets}:brands", "zset"),
+        ("facets:{facets}:categories", "zset"),
+        ("facets:{facets}:rows", "hash"),
+        ("facets:{facets}:bits", "string"),
+        ("shop_search:{shop_search}:brand:Bolt & Co.", "set"),
+        ("shop_search:{shop_search}:category:Kitchen", "set"),
+        ("shop_search:{shop_search}:prices", "zset"),
     ] {
         assert!(stored.contains(key), "{key}");
         let kind: String = redis::cmd("TYPE").arg(key).query_async(&mut target.connection()).await.unwrap();

@@ -330,6 +330,26 @@ async fn a_lost_key_is_noticed_and_repaired_and_never_breaks_the_cap() {
 }
 
 #[tokio::test]
+async fn when_memory_is_full_nothing_is_half_bought_and_units_come_back() {
+    let server = lab_server::Server::start().unwrap();
+    let connection = TestConnection::to_server(&server).await;
+    let sales = FlashSale::new(connection.clone(), "");
+    opened(&sales, 2, 2, 9).await;
+    sales.buy(SALE, "ann", 1, "a").await.unwrap();
+    sales.buy(SALE, "bob", 2, "b").await.unwrap();
+    let keys = sales.keys(SALE).unwrap();
+    let _: () = connection.send(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    let before = contents(&connection, &keys).await;
+    sales.buy(SALE, "cas", 1, "c").await.unwrap_err();
+    assert_eq!(contents(&connection, &keys).await, before, "refused as a whole");
+    assert_eq!(sales.leave(SALE, "bob").await.unwrap(), []);
+    assert_eq!(sales.give_back(SALE, "ann", "a").await.unwrap().units, 1);
+    let sale = sales.sale(SALE).await.unwrap().unwrap();
+    assert_eq!((sale.left, sale.sold, sale.waiting), (2, 0, 0));
+    assert!(sales.close(SALE).await.unwrap());
+}
+
+#[tokio::test]
 async fn each_call_is_one_round_trip() {
     everywhere(async |connection, prefix| {
         let sales = FlashSale::new(connection.clone(), &prefix);

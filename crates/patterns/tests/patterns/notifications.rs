@@ -292,6 +292,25 @@ async fn what_cannot_be_read_does_not_keep_the_others_from_the_device() {
 }
 
 #[tokio::test]
+async fn when_memory_is_full_what_was_sent_can_still_be_taken_and_read() {
+    let server = lab_server::Server::start().unwrap();
+    let connection = TestConnection::to_server(&server).await;
+    let notifications = Notifications::new(connection.clone(), "");
+    for number in 0..3 {
+        send(&notifications, number).await;
+    }
+    let keys = notifications.keys(ANN).unwrap();
+    let _: () = connection.send(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    let before = dumps(&connection, &keys).await;
+    notifications.send(ANN, "new", "").await.unwrap_err();
+    assert_eq!(dumps(&connection, &keys).await, before, "refused as a whole");
+    assert_eq!(take(&notifications, 1).await, [id(0)]);
+    assert_eq!(notifications.acknowledge(ANN, &[id(0)]).await.unwrap(), 1);
+    assert_eq!(notifications.mark_all_read(ANN).await.unwrap(), 2);
+    assert_eq!(notifications.counts(ANN).await.unwrap().read, 3);
+}
+
+#[tokio::test]
 async fn each_call_is_one_round_trip() {
     everywhere(async |connection, prefix| {
         let notifications = Notifications::new(connection.clone(), &prefix);

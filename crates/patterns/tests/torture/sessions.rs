@@ -65,17 +65,16 @@ impl Visitors {
         let (user, guest) = (format!("user{client}"), format!("guest{client}_{call}"));
         let cookie = self.known.lock().unwrap().cookies.get(&(client, call)).cloned();
         let is_retry = cookie.is_some();
-        let mut token = match cookie {
-            Some(token) => token,
-            None => {
-                // An earlier attempt may have begun it.
-                sessions.begin_as(&guest, &[("currency", "EUR")]).await?;
-                let token = sessions.login(&guest, &user).await?.session.token;
-                let mut known = self.known.lock().unwrap();
-                known.ended.insert(guest);
-                known.cookies.insert((client, call), token.clone());
-                token
-            }
+        let mut token = if let Some(token) = cookie {
+            token
+        } else {
+            // An earlier attempt may have begun it.
+            sessions.begin_as(&guest, &[("currency", "EUR")]).await?;
+            let token = sessions.login(&guest, &user).await?.session.token;
+            let mut known = self.known.lock().unwrap();
+            known.ended.insert(guest);
+            known.cookies.insert((client, call), token.clone());
+            token
         };
         // An earlier attempt may have ended it already.
         if !(is_retry && matches!(call, ENDS_ALL | 4)) {
