@@ -625,13 +625,14 @@ async fn every_key_expires() {
 async fn a_lost_key_corrupts_no_total_and_makes_no_cart_immortal() {
     in_every_cart(async |cart, connection| {
         let [key, prices, deadlines, _] = cart.keys("1").unwrap();
-        let fill = async || {
+        let fill = async |ttl| {
             cart.clear("1").await.unwrap();
             cart.add("1", "a", 3, cents("1.00")).await.unwrap();
-            cart.add_item("1", &Item::new("b", 4, cents("2.00")).with_ttl(SOON)).await.unwrap();
+            cart.add_item("1", &Item::new("b", 4, cents("2.00")).with_ttl(ttl)).await.unwrap();
         };
+        let hour = Duration::from_hours(1);
 
-        fill().await;
+        fill(hour).await;
         let _: i64 = connection.send(&["DEL", &prices]).await;
         let unknown = Contents { lines: 2, units: 7, seen_total: None };
         assert_eq!(cart.contents("1").await.unwrap(), unknown);
@@ -641,7 +642,7 @@ async fn a_lost_key_corrupts_no_total_and_makes_no_cart_immortal() {
         assert_eq!(total(&cart, "1".into()).await.unwrap(), "6.00", "known again once every line is priced");
 
         // The cart is empty, and what belonged to it does not come back.
-        fill().await;
+        fill(hour).await;
         let _: i64 = connection.send(&["DEL", &key]).await;
         assert_eq!(cart.contents("1").await.unwrap().units, 0);
         let added = cart.add("1", "b", 1, cents("9.00")).await.unwrap();
@@ -651,17 +652,17 @@ async fn a_lost_key_corrupts_no_total_and_makes_no_cart_immortal() {
             assert!(connection.send::<i64>(&["PTTL", key]).await > 0, "{key}");
         }
 
-        fill().await;
+        fill(hour).await;
         let _: i64 = connection.send(&["DEL", &key]).await;
         let _: i64 = connection.send(&["DEL", &prices]).await;
         cart.add("1", "b", 1, cents("9.00")).await.unwrap();
         assert_eq!(cart.view("1").await.unwrap().lines[0].expires_in, None, "nor does a deadline");
 
         // The line stays as long as the cart.
-        fill().await;
+        fill(SOON * 10).await;
         let _: i64 = connection.send(&["DEL", &deadlines]).await;
         assert_eq!(cart.view("1").await.unwrap().lines.len(), 2);
-        tokio::time::sleep(SOON).await;
+        tokio::time::sleep(SOON * 10).await;
         assert_eq!(
             cart.contents("1").await.unwrap(),
             Contents { lines: 2, units: 7, seen_total: Some(cents("11")) }
@@ -763,7 +764,10 @@ async fn a_user_without_channels_changes_nothing() {
             cart.take("1", "ORD-1", &[("a", 1)]).await.unwrap_err().to_string(),
         ];
         for error in errors {
-            assert!(error.contains("may publish") && error.contains("nothing was changed"), "{error}");
+            assert!(
+                error.contains("publish on cart_updates:1") && error.contains("nothing was changed"),
+                "{error}"
+            );
         }
         assert_eq!(watched.contents("1").await.unwrap().units, 2);
     }
@@ -972,7 +976,6 @@ async fn merges_racing_adds_and_removals_keep_every_unit() {
             });
         }
         let ledger: i32 = clients.join_all().await.into_iter().sum();
-        // A merge that another one finished may have left its last lines to the next.
         cart.merge("abc123", "1").await.unwrap();
         let both = units(&cart, "1".into(), "a").await + units(&cart, GUEST, "a").await;
         assert_eq!(both, u32::try_from(ledger).unwrap());
@@ -1051,11 +1054,8 @@ async fn carts_stay_right_while_their_slots_move() {
                 cart.add(GUEST, "a", 1, cents("1")).await.unwrap();
                 cart.remove("1", "a", Some(1)).await.unwrap();
                 cart.merge("abc123", "1").await.unwrap();
-                // Whoever merged it, the unit is in one of the carts.
-                if cart.remove("1", "a", Some(1)).await.is_err() {
-                    cart.merge("abc123", "1").await.unwrap();
-                    cart.remove("1", "a", Some(1)).await.unwrap();
-                }
+                // Whoever merged it, the unit is in this cart now.
+                cart.remove("1", "a", Some(1)).await.unwrap();
             }
         });
     }
