@@ -1,10 +1,10 @@
-//! Lessons over [`storefront`]: what a shop keeps in Redis, and what goes wrong when it is done the obvious way.
+//! Lessons over [`patterns`]: what a shop keeps in Redis, and what goes wrong when it is done the obvious way.
 //!
 //! In reading order:
 //!
 //! 1. [`sessions`]: sessions that slide, rotate and end everywhere.
 //! 2. [`caching`]: cache-aside, stampedes, and one loader for all.
-//! 3. [`inventory`]: stock that is held, sold and returned, and checkout.
+//! 3. [`inventory`]: stock that is held, sold, and returned, and checkout.
 //! 4. [`recommendations`]: recent views, popularity, bought together.
 //! 5. [`rate_limits`]: four limiters on the same traffic, and failed logins.
 //! 6. [`real_time`]: flash sale, notifications, stores nearby, live stock.
@@ -18,8 +18,6 @@ pub mod at_once;
 pub mod caching;
 pub mod data;
 pub mod inventory;
-mod leftovers;
-mod names;
 pub mod rate_limits;
 pub mod real_time;
 pub mod recommendations;
@@ -28,14 +26,4 @@ mod round_trips;
 pub mod search;
 pub mod sessions;
 
-use lab_connection::Target;
-use storefront::{Keys, Layout};
-
 pub use register::PatternLesson;
-
-/// The key names of the storefront on this server.
-#[must_use]
-pub fn keys_on(target: &Target) -> Keys {
-    let layout = if target.is_cluster() { Layout::Cluster } else { Layout::Standalone };
-    Keys::new(target.prefix(), layout)
-}

@@ -50,10 +50,8 @@
 
 pub mod cart;
 pub mod catalogue;
-pub mod checkout;
 mod fields;
 pub mod ids;
-pub mod inventory;
 pub mod keys;
 pub mod money;
 pub mod names;
@@ -69,11 +67,9 @@ pub use cart::{
     LeftBehind, Line, LineState, Merged, RemoveError, Removed, Representation,
 };
 pub use catalogue::{Catalogue, Product, Put, PutError};
-pub use checkout::{Agreed, Charge, Checkout, CheckoutError, Order, OrderState, Payments};
 pub use ids::{
     ApiKey, CartOwner, CustomerId, EventId, IdError, Label, OrderId, ReservationId, SessionId, Sku, UserId,
 };
-pub use inventory::{Inventory, InventoryError, ReserveError, SettleError, Sweeper};
 pub use keys::{CartKeys, Keys, Layout};
 pub use money::{Cents, PriceError};
 pub use names::{NameError, PersonName, ProductName};
