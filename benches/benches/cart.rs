@@ -8,14 +8,13 @@ use lab_connection::Failure;
 use lab_connection::failure::Class;
 use lab_runner::Comparison;
 use shopping_cart::compare::{AddUnit, CartShape, Carts, ReadCart};
-use storefront::{Keys, Layout};
 
 fn main() -> ExitCode {
     benches::main(run)
 }
 
 fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
-    let carts = Carts::new(Keys::new("", Layout::Standalone))
+    let carts = Carts::new("")
         .map_err(|error| Failure::new(Class::Other, "The carts have no names.", error.to_string()))?;
 
     let approaches = CartShape::ALL.map(AddUnit);

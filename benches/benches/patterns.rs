@@ -33,7 +33,7 @@ fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
     compare(bench, criterion, "Reading sessions", &ReadSession::ALL, &visitors)?;
     let documents = bench.wait_for(async { Documents::of(OPERATIONS, AT_A_TIME, "") })?;
     compare(bench, criterion, "Cache hits", &CacheHit::ALL, &documents)?;
-    compare(bench, criterion, "Taking stock", &TakeStock::ALL, &Stock::new(200, &keys))?;
+    compare(bench, criterion, "Taking stock", &TakeStock::ALL, &Stock::new(200, prefix))?;
     let reports = Reports::of(OPERATIONS, "");
     compare(bench, criterion, "Reporting what customers do", &Report::ALL, &reports)?;
     let requests = Requests::new("", 10, OPERATIONS);

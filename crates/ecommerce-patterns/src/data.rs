@@ -6,9 +6,9 @@
 use fake::Fake;
 use fake::faker::company::en::CompanyName;
 use fake::faker::name::en::Name;
+use patterns::money::Cents;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use patterns::money::Cents;
 
 /// What the shop sells: a category, and what things in it are called.
 const CATEGORIES: [(&str, [&str; 8]); 8] = [

@@ -24,7 +24,8 @@
 //! - **Faults**: if `failed_login` is evicted or a failover loses the last writes, those attempts are forgotten. If only the block
 //!   is lost, the pause ends early, and the next failure begins a longer one. If a client dies when a pause begins, `blocked_ip`
 //!   follows at the next attempt. If the clock is set back, a pause starts over at the next attempt; if it is set forward, pauses
-//!   and memories end early. An attempt that is sent twice counts twice.
+//!   and memories end early. An attempt that is sent twice counts twice. If Redis cannot be reached, every call is an error: refuse
+//!   the login then, or guesses are free.
 //!
 //! ```
 //! use patterns::login_guard::{Attempt, LoginGuard};

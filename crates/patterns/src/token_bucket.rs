@@ -18,8 +18,8 @@
 //! - **Cost**: one round trip; O(1) for each limit.
 //! - **Memory**: one number for each caller and limit until the bucket is full, and one short key for each refund, for 10 minutes.
 //! - **Faults**: if a key is evicted or a failover loses the last writes, the bucket is full again or has those tokens back. If the
-//!   clock is set back, the bucket counts as empty at most: the next token comes as soon as it ever does. If it is set forward, the
-//!   bucket is full. A request that is sent twice counts twice; a refund that is sent twice counts once.
+//!   clock is set back, the bucket is at most empty, so the next token comes within window / quota. If it is set forward, the bucket
+//!   is full. A request that is sent twice counts twice; a refund that is sent twice counts once.
 //!
 //! ```
 //! use std::time::Duration;

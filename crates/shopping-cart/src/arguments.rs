@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use lab_connection::TargetArgs;
 use lab_runner::course::Showing;
 use lab_runner::start::Cli;
-use storefront::cart::Representation;
+use patterns::cart::Representation;
 
 /// A shopping cart on Redis: users, products, carts that lose nothing, and updates as they happen.
 ///
@@ -56,7 +56,7 @@ impl From<Shape> for Representation {
     }
 }
 
-/// What to do. Values stay text here: `storefront` says what is wrong with them better than a flag parser can.
+/// What to do. Values stay text here: the types in `typed` say what is wrong with them better than a flag parser can.
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Customers

@@ -1,16 +1,21 @@
 //! The commands about one cart.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lab_connection::Failure;
 use lab_runner::Terminal;
 use lab_runner::table::Facts;
-use serde_json::json;
-use storefront::{CartOwner, CartView, Cents, LeftBehind, Line, LineState, Merged, Product, Quantity};
+use patterns::cart::{Cart, CartError, Changed, Contents, Item, LeftBehind, LineState, Merged, PricedLine};
+use patterns::catalog::{Catalog, Product};
+use patterns::money::Cents;
+use redis::aio::ConnectionLike;
+use serde_json::{Value, json};
 
 use crate::arguments::Command;
 use crate::refusal::{self, parse};
-use crate::shop::{Shop, counted};
+use crate::shop::{Shop, amount_json, counted};
+use crate::typed::{CartOwner, Quantity, SessionId, Sku, UserId};
 
 /// Runs one command about a cart.
 pub async fn run(shop: &Shop, command: &Command) -> Result<(), Failure> {
@@ -39,15 +44,17 @@ pub async fn add(
     item_ttl: Option<Duration>,
 ) -> Result<(), Failure> {
     let quantity: Quantity = parse(quantity)?;
-    // Both at once: the names are for the messages, and the script checks user and product again.
+    // Both at once. The cart takes any product at any price; what there is and what it costs is the catalog's.
     let (name, product) = tokio::join!(shop.name_of(owner), shop.product(product));
     let (name, product) = (name?, product?);
-    let added = shop.cart.add(owner, &product.sku, quantity, item_ttl).await;
+    let item = Item::new(&product.sku, quantity.get(), product.price);
+    let item = item_ttl.map_or(item.clone(), |ttl| item.with_ttl(ttl));
+    let added = shop.cart.add_item(owner, &item).await;
     let added = added.map_err(|error| refusal::add(&error, &name, &product, shop))?;
-    let Product { name: what, sku, .. } = &product;
+    let Product { name: what, sku, price } = &product;
     let document = json!({
         "owner": owner, "sku": sku, "name": what, "added": quantity, "quantity": added.quantity,
-        "unit_price": { "cents": added.unit_price, "text": added.unit_price.to_string() }, "cart": added.cart,
+        "unit_price": amount_json(*price), "cart": contents_json(added.cart),
     });
     shop.show(&document, || {
         format!(
@@ -65,38 +72,103 @@ pub async fn remove(
     quantity: Option<&str>,
 ) -> Result<(), Failure> {
     let quantity: Option<Quantity> = quantity.map(parse).transpose()?;
-    let (name, found) = tokio::join!(shop.name_of(owner), shop.catalogue.find(product));
+    let (name, found) = tokio::join!(shop.name_of(owner), shop.catalog.find(product));
     let (name, found) = (name?, found.map_err(|error| refusal::store(&error, shop))?);
-    let (sku, what) = match found {
-        Some(product) => (product.sku.clone(), format!("{} ({})", product.name, product.sku)),
-        None => (product.parse().map_err(|_| refusal::unknown_product(product, shop))?, product.to_owned()),
+    let (sku, what) = if let Some(Product { sku, name, .. }) = found {
+        (sku.clone(), format!("{name} ({sku})"))
+    } else {
+        let sku: Sku = product.parse().map_err(|_| refusal::unknown_product(product, shop))?;
+        (sku.as_str().to_owned(), product.to_owned())
     };
-    let removed = shop.cart.remove(owner, &sku, quantity).await;
+    let removed = shop.cart.remove(owner, &sku, quantity.map(Quantity::get)).await;
     let removed = removed.map_err(|error| refusal::remove(&error, &name, &what, shop))?;
+    let Changed { change, quantity, cart } = removed;
+    let units = change.unsigned_abs();
     let document = json!({
-        "owner": owner, "sku": sku, "removed": removed.removed, "quantity": removed.quantity, "cart": removed.cart,
+        "owner": owner, "sku": sku, "removed": units, "quantity": quantity, "cart": contents_json(cart),
     });
-    shop.show(&document, || match removed.quantity {
-        0 => {
-            format!("Removed {} x {what} from the cart of {name}; none of it is left there.", removed.removed)
-        }
-        left => format!(
-            "Removed {} x {what} from the cart of {name}; {left} of it in there now.",
-            removed.removed
-        ),
+    shop.show(&document, || match quantity {
+        0 => format!("Removed {units} x {what} from the cart of {name}; none of it is left there."),
+        left => format!("Removed {units} x {what} from the cart of {name}; {left} of it in there now."),
+    })
+}
+
+fn contents_json(contents: Contents) -> Value {
+    json!({
+        "lines": contents.lines, "units": contents.units, "seen_total": contents.seen_total.map(amount_json),
     })
 }
 
 /// Shows a cart.
 pub async fn view(shop: &Shop, owner: &CartOwner) -> Result<(), Failure> {
     let (name, view) = read(shop, owner).await?;
-    shop.show(&view, || view_text(&name, &view))
+    shop.show(&view.to_json(), || view_text(&name, &view))
 }
 
 /// The name of the owner, and the cart as it is now.
-pub async fn read(shop: &Shop, owner: &CartOwner) -> Result<(String, CartView), Failure> {
-    let (name, view) = tokio::join!(shop.name_of(owner), shop.cart.view(owner));
-    Ok((name?, view.map_err(|error| refusal::cart(&error, shop))?))
+pub async fn read(shop: &Shop, owner: &CartOwner) -> Result<(String, NamedCart), Failure> {
+    let (name, view) = tokio::join!(shop.name_of(owner), NamedCart::read(&shop.cart, &shop.catalog, owner));
+    Ok((name?, view.map_err(|error| refusal::view(&error, shop))?))
+}
+
+/// A cart beside the catalog of today.
+pub struct NamedCart {
+    owner: CartOwner,
+    /// The lines by SKU, each with the name of its product, if that is still sold.
+    pub lines: Vec<(PricedLine, Option<String>)>,
+    /// The total at today's prices.
+    pub total: Cents,
+    expires_in: Option<Duration>,
+}
+
+impl NamedCart {
+    /// Reads the cart as it is at one moment, then its products, all at once.
+    pub async fn read<C: ConnectionLike + Clone>(
+        cart: &Cart<C>,
+        catalog: &Catalog<C>,
+        owner: &CartOwner,
+    ) -> Result<Self, CartError> {
+        let view = cart.view(owner).await?;
+        let skus: Vec<&str> = view.lines.iter().map(|line| line.sku.as_str()).collect();
+        let products: BTreeMap<String, Product> = catalog
+            .get_many(&skus)
+            .await?
+            .into_iter()
+            .flatten()
+            .map(|product| (product.sku.clone(), product))
+            .collect();
+        let expires_in = view.expires_in;
+        let priced = view.at_prices(|sku| products.get(sku).map(|product| product.price))?;
+        let name = |line: &PricedLine| products.get(&line.line.sku).map(|product| product.name.clone());
+        let lines = priced.lines.into_iter().map(|line| {
+            let name = name(&line);
+            (line, name)
+        });
+        Ok(Self { owner: owner.clone(), lines: lines.collect(), total: priced.total, expires_in })
+    }
+
+    /// The document that `--json` prints.
+    pub fn to_json(&self) -> Value {
+        let milliseconds = |time: Option<Duration>| time.map(|time| time.as_millis());
+        let line = |(priced, name): &(PricedLine, Option<String>)| {
+            let PricedLine { line, unit_price, line_total, state } = priced;
+            let state = match state {
+                LineState::OnSale => json!("on_sale"),
+                LineState::PriceChanged { was } => json!({ "price_changed": { "was": amount_json(*was) } }),
+                LineState::NoLongerSold => json!("no_longer_sold"),
+            };
+            json!({
+                "sku": line.sku, "name": name, "quantity": line.quantity,
+                "unit_price": unit_price.map(amount_json), "seen_price": line.seen_price.map(amount_json),
+                "line_total": line_total.map(amount_json), "state": state,
+                "expires_in_ms": milliseconds(line.expires_in),
+            })
+        };
+        json!({
+            "owner": self.owner, "lines": self.lines.iter().map(line).collect::<Vec<_>>(),
+            "total": amount_json(self.total), "expires_in_ms": milliseconds(self.expires_in),
+        })
+    }
 }
 
 /// Empties a cart.
@@ -116,12 +188,20 @@ pub async fn clear(shop: &Shop, owner: &CartOwner) -> Result<(), Failure> {
 
 /// Moves a guest's cart into a user's.
 pub async fn merge(shop: &Shop, guest: &str, user: &str) -> Result<(), Failure> {
-    let (guest, user) = (parse(guest)?, parse(user)?);
-    let name = shop.user_name(user).await?;
-    let merged = shop.cart.merge(&guest, user).await.map_err(|error| refusal::cart(&error, shop))?;
-    let moved: Vec<_> =
-        merged.moved.iter().map(|(sku, units)| json!({ "sku": sku, "quantity": units })).collect();
-    let document = json!({ "guest": guest, "user": user, "moved": moved, "left": merged.left });
+    let (guest, user): (SessionId, UserId) = (parse(guest)?, parse(user)?);
+    let name = shop.user_name(&user).await?;
+    let merged = shop.cart.merge(guest.as_str(), user.as_str()).await;
+    let merged = merged.map_err(|error| refusal::cart(&error, shop))?;
+    let moved = merged.moved.iter().map(|(sku, units)| json!({ "sku": sku, "quantity": units }));
+    let left = merged.left.iter().map(|left| {
+        let why = match left.why {
+            LeftBehind::LineLimit => "line_limit",
+            LeftBehind::CartFull => "cart_full",
+        };
+        json!({ "sku": left.sku, "quantity": left.quantity, "why": why })
+    });
+    let (moved, left): (Vec<_>, Vec<_>) = (moved.collect(), left.collect());
+    let document = json!({ "guest": guest, "user": user, "moved": moved, "left": left });
     shop.show(&document, || merged_text(&format!("guest {guest}"), &name, &merged))
 }
 
@@ -147,19 +227,18 @@ fn why(why: LeftBehind) -> &'static str {
 
 /// The cart as a table with its total.
 #[must_use]
-pub fn view_text(name: &str, view: &CartView) -> String {
+pub fn view_text(name: &str, view: &NamedCart) -> String {
     if view.lines.is_empty() {
         return format!("The cart of {name} is empty.");
     }
     let mut facts = Facts::new("", &["product", "SKU", "price", "quantity", "total"]);
-    for line in &view.lines {
-        let product = line.name.as_ref().map_or_else(|| "(no longer sold)".to_owned(), ToString::to_string);
+    for (priced, product) in &view.lines {
         facts = facts.row([
-            product,
-            line.sku.to_string(),
-            amount(line.unit_price),
-            line.quantity.to_string(),
-            amount(line.line_total),
+            product.clone().unwrap_or_else(|| "(no longer sold)".to_owned()),
+            priced.line.sku.clone(),
+            amount(priced.unit_price),
+            priced.line.quantity.to_string(),
+            amount(priced.line_total),
         ]);
     }
     let lasts = view
@@ -168,7 +247,8 @@ pub fn view_text(name: &str, view: &CartView) -> String {
     let table = facts.to_text(Terminal.width());
     // Below the table, whose columns have no room for words where the terminal is narrow.
     let total = format!("Total: {}{lasts}", view.total);
-    let foot: Vec<String> = std::iter::once(total).chain(view.lines.iter().filter_map(remark)).collect();
+    let foot: Vec<String> =
+        std::iter::once(total).chain(view.lines.iter().filter_map(|(line, _)| remark(line))).collect();
     format!("Cart of {name}\n\n{table}\n\n{}", foot.join("\n"))
 }
 
@@ -177,15 +257,15 @@ pub fn amount(cents: Option<Cents>) -> String {
     cents.map_or_else(|| "-".to_owned(), |cents| cents.to_string())
 }
 
-fn remark(line: &Line) -> Option<String> {
-    let state = match line.state {
+fn remark(priced: &PricedLine) -> Option<String> {
+    let state = match priced.state {
         LineState::OnSale => None,
         LineState::PriceChanged { was } => Some(format!("was {was} when added")),
         LineState::NoLongerSold => Some("no longer sold, not counted".to_owned()),
     };
-    let leaves = line.expires_in.map(|time| format!("leaves the cart in {}", span(time)));
+    let leaves = priced.line.expires_in.map(|time| format!("leaves the cart in {}", span(time)));
     let remarks: Vec<String> = state.into_iter().chain(leaves).collect();
-    (!remarks.is_empty()).then(|| format!("{}: {}", line.sku, remarks.join(", ")))
+    (!remarks.is_empty()).then(|| format!("{}: {}", priced.line.sku, remarks.join(", ")))
 }
 
 /// A time as people say it: `45 s`, `30 min`.

@@ -5,15 +5,14 @@ mod read_cart;
 
 use lab_runner::table::{Facts, thousands};
 use lab_runner::{Comparison, Lesson, Outcome, Page, Wire};
+use patterns::key::Key;
 use redis::aio::ConnectionLike;
 use redis::{AsyncCommands, RedisResult};
 use serde::{Deserialize, Serialize};
-use storefront::{CartOwner, Keys, Representation};
 
 pub use self::add_unit::AddUnit;
 pub use self::read_cart::ReadCart;
-use crate::shop::keys_on;
-use crate::story::{parsed, unexpected};
+use crate::story::unexpected;
 
 /// The lesson.
 pub static LESSON: Lesson = Lesson {
@@ -34,10 +33,7 @@ const SHOPPER: &str = "compare";
 
 /// The carts that are compared: one of each shape.
 pub struct Carts {
-    /// The key names.
-    pub keys: Keys,
-    /// Whose carts.
-    pub owner: CartOwner,
+    key: Key,
 }
 
 /// What a cart is kept in.
@@ -66,35 +62,34 @@ pub struct JsonLine {
 }
 
 impl Carts {
-    /// Carts under these key names.
-    pub fn new(keys: Keys) -> RedisResult<Self> {
-        Ok(Self { keys, owner: parsed(SHOPPER)? })
+    /// Carts under a prefix.
+    pub fn new(prefix: &str) -> RedisResult<Self> {
+        let key = Key::new(prefix, "cart", &["guest", SHOPPER]);
+        Ok(Self { key: key.map_err(|error| unexpected(&error))? })
     }
 
     /// The Hash.
     #[must_use]
     pub fn hash(&self) -> String {
-        self.keys.cart(&self.owner, Representation::Hash).quantities
+        self.key.as_str().to_owned()
     }
 
     /// The Sorted Set.
     #[must_use]
     pub fn sorted_set(&self) -> String {
-        self.keys.cart(&self.owner, Representation::SortedSet).quantities
+        self.key.companion("by_quantity")
     }
 
     /// The string with the JSON document.
     #[must_use]
     pub fn json(&self) -> String {
-        format!("{}:json", self.hash())
+        self.key.companion("json")
     }
 
     /// All keys of the comparison.
     #[must_use]
     pub fn all(&self) -> Vec<String> {
-        let mut all = self.keys.all_of_cart(&self.owner);
-        all.push(self.json());
-        all
+        vec![self.hash(), self.sorted_set(), self.json()]
     }
 
     /// Writes the same cart in all three shapes: `lines` lines of one to nine units.
@@ -134,10 +129,10 @@ pub fn decode(document: &str) -> RedisResult<Vec<JsonLine>> {
 }
 
 async fn teach(page: &mut Page) -> Outcome {
-    let carts = Carts::new(keys_on(page.target()))?;
+    let carts = Carts::new(page.prefix())?;
     page.say(
-        "A cart is a small map from SKU to quantity. Three types can hold it. All rows below leave the same cart behind; \
-         that was verified before anything was timed.",
+        "A cart is a small map from SKU to quantity. Three types can hold it. All rows below leave the same cart behind. \
+         That was verified before anything was timed.",
     );
     let approaches = CartShape::ALL.map(AddUnit);
     let title = "Adding one unit to a line of a ten-line cart";
@@ -153,8 +148,8 @@ async fn teach(page: &mut Page) -> Outcome {
             .row(["Sorted Set", "each line (ZINCRBY)", "the cart; lines by a companion set"]),
     );
     page.say(
-        "None of the three checks a limit by itself: the storefront's script does, in one round trip for either the Hash \
-         or the Sorted Set. Take the Hash unless you want Redis to rank or count lines by quantity.",
+        "None of the three checks a limit by itself. The script of the cart does, in one round trip, for either the Hash or \
+         the Sorted Set. Take the Hash unless you want Redis to rank or count lines by quantity.",
     );
     page.start_clean(&carts.all()).await?;
     Ok(())

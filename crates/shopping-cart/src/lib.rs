@@ -1,9 +1,9 @@
-//! The cart application over [`storefront`].
+//! The cart application, on the patterns [`patterns::cart`], [`patterns::users`], and [`patterns::catalog`].
 //!
 //! In reading order:
 //!
 //! 1. `arguments`: the command line.
-//! 2. `shop`: the storefront on the server that was chosen.
+//! 2. `typed`: what people type, checked. `shop`: the patterns on the server that was chosen.
 //! 3. `users`, `skus`, `carts`: the commands; `watch` and `menu` go on until one leaves.
 //! 4. `refusal`: what the shop says no to, as an error that says what to do next.
 //! 5. `story` and [`compare`]: the lessons, also part of the tour; `sample` is their data.
@@ -18,6 +18,7 @@ mod sample;
 mod shop;
 mod skus;
 mod story;
+mod typed;
 mod users;
 mod watch;
 
@@ -49,7 +50,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     if let Some(lesson) = lesson {
         return course::teach(&target, &[lesson.lesson()], arguments.showing()).await.map(|_taught| ());
     }
-    let shop = Shop::on(&target, &arguments).await;
+    let shop = Shop::on(&target, &arguments);
     match &arguments.command {
         None | Some(Command::Menu) => menu::run(&shop).await,
         Some(Command::User(command)) => users::run(&shop, command).await,

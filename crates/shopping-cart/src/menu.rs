@@ -6,11 +6,11 @@ use lab_connection::Failure;
 use lab_connection::failure::Class;
 use lab_runner::Terminal;
 use lab_runner::entry::ask;
-use storefront::{CartOwner, Quantity};
 
 use crate::refusal::parse;
 use crate::sample::stock_an_empty_shop;
 use crate::shop::Shop;
+use crate::typed::{CartOwner, Quantity};
 use crate::{carts, skus};
 
 const ENTRIES: &str = "
@@ -27,7 +27,7 @@ pub async fn run(shop: &Shop) -> Result<(), Failure> {
     let mut owner: CartOwner = parse("1")?;
     let mut name = match shop.name_of(&owner).await {
         Ok(name) => name,
-        Err(failure) if goes_on(&failure) => format!("user {owner}"),
+        Err(failure) if goes_on(&failure) => "user 1".to_owned(),
         Err(failure) => return Err(failure),
     };
     loop {

@@ -5,9 +5,13 @@ use std::str::FromStr;
 
 use lab_connection::Failure;
 use lab_connection::failure::Class;
-use storefront::{AddError, CartError, Product, RemoveError, StoreError, UserId};
+use patterns::cart::CartError;
+use patterns::catalog::Product;
+use patterns::script::StoreError;
+use patterns::users::CreateError;
 
 use crate::shop::Shop;
+use crate::typed::UserId;
 
 const UNCHANGED: &str = "Nothing was changed.";
 /// The longest SKU and most names are shown whole.
@@ -29,7 +33,7 @@ pub fn declined(what: impl AsRef<str>) -> Failure {
 }
 
 /// No such customer.
-pub fn unknown_user(id: UserId, shop: &Shop) -> Failure {
+pub fn unknown_user(id: &UserId, shop: &Shop) -> Failure {
     let failure = declined(format!("There is no user {id}."))
         .try_next("cargo cart user list")
         .try_next(format!("cargo cart user add --id {id} --first-name Parker --last-name Perry"));
@@ -37,7 +41,7 @@ pub fn unknown_user(id: UserId, shop: &Shop) -> Failure {
 }
 
 /// The number is taken.
-pub fn user_taken(id: UserId) -> Failure {
+pub fn user_taken(id: &str) -> Failure {
     declined(format!("There is already a user {id}.")).try_next("leave --id out for the next free number")
 }
 
@@ -90,21 +94,30 @@ pub fn unprintable(error: &serde_json::Error) -> Failure {
 pub fn store(error: &StoreError, shop: &Shop) -> Failure {
     match error {
         StoreError::Redis(error) => shop.explain(error),
-        StoreError::WrongType { .. } => {
+        StoreError::WrongType(_) => {
             Failure::new(Class::WrongType, sentence(error), "Somebody else wrote this key.")
                 .try_next("look at it in Redis Insight, or with TYPE in redis-cli; rename or remove it")
                 .try_next("--prefix NAME: keeps our keys apart from other data")
         }
+        StoreError::Key(error) => Failure::new(Class::Usage, sentence(error), UNCHANGED),
         other => Failure::new(Class::BadValue, sentence(other), "Somebody else wrote into this key.")
             .try_next("look at it in Redis Insight; remove what does not belong there"),
     }
 }
 
-/// Why nothing was added.
-pub fn add(error: &AddError, name: &str, product: &Product, shop: &Shop) -> Failure {
+/// Why no customer was added.
+pub fn create(error: &CreateError, shop: &Shop) -> Failure {
     match error {
-        AddError::Cart(error) => cart(error, shop),
-        AddError::UnknownSku(sku) => unknown_product(sku.as_str(), shop),
+        CreateError::Taken(id) => user_taken(id),
+        CreateError::Store(error) => store(error, shop),
+        other => declined(sentence(other)),
+    }
+}
+
+/// Why nothing was added.
+pub fn add(error: &CartError, name: &str, product: &Product, shop: &Shop) -> Failure {
+    match error {
+        CartError::Store(error) => cart(error, shop),
         other => declined(format!(
             "{} ({}) was not added to the cart of {name}: {other}.",
             product.name, product.sku
@@ -113,26 +126,32 @@ pub fn add(error: &AddError, name: &str, product: &Product, shop: &Shop) -> Fail
 }
 
 /// Why nothing was removed.
-pub fn remove(error: &RemoveError, name: &str, product: &str, shop: &Shop) -> Failure {
+pub fn remove(error: &CartError, name: &str, product: &str, shop: &Shop) -> Failure {
     match error {
-        RemoveError::Cart(error) => cart(error, shop),
+        CartError::Store(error) => cart(error, shop),
         other => declined(format!("{product} was not removed from the cart of {name}: {other}.")),
     }
 }
 
-/// What any operation on a cart can meet.
-pub fn cart(error: &CartError, shop: &Shop) -> Failure {
+/// Why a cart could not be shown.
+pub fn view(error: &CartError, shop: &Shop) -> Failure {
     match error {
-        CartError::Store(error @ StoreError::Malformed { .. }) => {
-            store(error, shop).try_next("cargo cart clear USER, which gives up the cart as it is")
-        }
-        CartError::Store(error) => store(error, shop),
-        CartError::UnknownUser(id) => unknown_user(*id, shop),
+        CartError::Store(error) => cart(error, shop),
         other => declined(sentence(other)),
     }
 }
 
-/// What a type of the storefront says, as a sentence. It never begins with what a person typed or called something.
+/// What any operation on a cart can meet.
+pub fn cart(error: &StoreError, shop: &Shop) -> Failure {
+    match error {
+        StoreError::Malformed(_) => {
+            store(error, shop).try_next("cargo cart clear USER, which gives up the cart as it is")
+        }
+        other => store(other, shop),
+    }
+}
+
+/// What a pattern or a type says, as a sentence. It never begins with what a person typed or called something.
 pub fn sentence(error: &impl Display) -> String {
     let text = error.to_string();
     let mut rest = text.chars();

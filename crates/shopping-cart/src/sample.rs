@@ -3,9 +3,10 @@
 use fake::Fake;
 use fake::faker::name::en::{FirstName, LastName};
 use lab_connection::Failure;
+use patterns::catalog::{Product, PutError};
+use patterns::users::User;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use storefront::{CreateUserError, NewUser, Product, PutError, UserId};
 
 use crate::refusal::{self, parse};
 use crate::shop::Shop;
@@ -26,42 +27,39 @@ const CUSTOMERS: u64 = 3;
 const SEED: u64 = 6379;
 
 /// The customers, user 1 first.
-pub fn customers() -> Result<Vec<(UserId, NewUser)>, Failure> {
+pub fn customers() -> Vec<User> {
     let mut rng = StdRng::seed_from_u64(SEED);
-    (1..=CUSTOMERS)
-        .map(|number| {
-            let (first, last): (String, String) =
-                (FirstName().fake_with_rng(&mut rng), LastName().fake_with_rng(&mut rng));
-            let (first, last) =
-                if number == 1 { ("Parker", "Perry") } else { (first.as_str(), last.as_str()) };
-            Ok((parse(&number.to_string())?, NewUser { first_name: parse(first)?, last_name: parse(last)? }))
-        })
-        .collect()
+    let customer = |number: u64| {
+        let (first, last): (String, String) =
+            (FirstName().fake_with_rng(&mut rng), LastName().fake_with_rng(&mut rng));
+        let (first_name, last_name) =
+            if number == 1 { ("Parker".to_owned(), "Perry".to_owned()) } else { (first, last) };
+        User { id: number.to_string(), first_name, last_name }
+    };
+    (1..=CUSTOMERS).map(customer).collect()
 }
 
 /// The products on sale.
 pub fn products() -> Result<Vec<Product>, Failure> {
-    PRODUCTS
-        .iter()
-        .map(|(sku, name, price)| Ok(Product { sku: parse(sku)?, name: parse(name)?, price: parse(price)? }))
-        .collect()
+    let product = |(sku, name, price): &(&str, &str, &str)| {
+        Ok(Product { sku: (*sku).to_owned(), name: (*name).to_owned(), price: parse(price)? })
+    };
+    PRODUCTS.iter().map(product).collect()
 }
 
 /// Opens a shop that has neither customers nor products; any other is left as it is.
 pub async fn stock_an_empty_shop(shop: &Shop) -> Result<bool, Failure> {
     let users = shop.users.list().await.map_err(|error| refusal::store(&error, shop))?;
-    let on_sale = shop.catalogue.list().await.map_err(|error| refusal::store(&error, shop))?;
+    let on_sale = shop.catalog.list().await.map_err(|error| refusal::store(&error, shop))?;
     if !users.is_empty() || !on_sale.is_empty() {
         return Ok(false);
     }
-    for (id, customer) in customers()? {
-        shop.users.create_with_id(id, customer).await.map_err(|error| match error {
-            CreateUserError::Store(error) => refusal::store(&error, shop),
-            other => refusal::declined(refusal::sentence(&other)),
-        })?;
+    for User { id, first_name, last_name } in customers() {
+        let created = shop.users.create_with_id(&id, &first_name, &last_name).await;
+        created.map_err(|error| refusal::create(&error, shop))?;
     }
     for product in products()? {
-        shop.catalogue.put(&product).await.map_err(|error| match error {
+        shop.catalog.put(&product).await.map_err(|error| match error {
             PutError::Store(error) => refusal::store(&error, shop),
             other => refusal::declined(refusal::sentence(&other)),
         })?;

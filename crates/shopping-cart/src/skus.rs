@@ -3,12 +3,13 @@
 use lab_connection::Failure;
 use lab_runner::Terminal;
 use lab_runner::table::Facts;
-use serde_json::json;
-use storefront::{Product, Put, PutError};
+use patterns::catalog::{Product, Put, PutError};
+use serde_json::{Value, json};
 
 use crate::arguments::SkuCommand;
 use crate::refusal::{self, parse};
-use crate::shop::Shop;
+use crate::shop::{Shop, amount_json};
+use crate::typed::{Name, Sku};
 
 /// Runs one command.
 pub async fn run(shop: &Shop, command: &SkuCommand) -> Result<(), Failure> {
@@ -16,7 +17,7 @@ pub async fn run(shop: &Shop, command: &SkuCommand) -> Result<(), Failure> {
         SkuCommand::Add { sku, name, price } => add(shop, sku, name, price).await,
         SkuCommand::Show { product } => {
             let product = shop.product(product).await?;
-            shop.show(&product, || format!("{}: {}, {}", product.sku, product.name, product.price))
+            shop.show(&document(&product), || format!("{}: {}, {}", product.sku, product.name, product.price))
         }
         SkuCommand::Remove { product } => remove(shop, product).await,
         SkuCommand::List => list(shop).await,
@@ -24,8 +25,9 @@ pub async fn run(shop: &Shop, command: &SkuCommand) -> Result<(), Failure> {
 }
 
 async fn add(shop: &Shop, sku: &str, name: &str, price: &str) -> Result<(), Failure> {
-    let product = Product { sku: parse(sku)?, name: parse(name)?, price: parse(price)? };
-    let put = shop.catalogue.put(&product).await.map_err(|error| match error {
+    let (sku, name) = (parse::<Sku>(sku)?, parse::<Name>(name)?);
+    let product = Product { sku: sku.to_string(), name: name.to_string(), price: parse(price)? };
+    let put = shop.catalog.put(&product).await.map_err(|error| match error {
         PutError::Store(error) => refusal::store(&error, shop),
         other => refusal::declined(refusal::sentence(&other)),
     })?;
@@ -34,14 +36,14 @@ async fn add(shop: &Shop, sku: &str, name: &str, price: &str) -> Result<(), Fail
         Put::Changed => "is now sold",
     };
     let Product { sku, name, price } = &product;
-    shop.show(&product, || format!("{name} ({sku}) {word} at {price}."))
+    shop.show(&document(&product), || format!("{name} ({sku}) {word} at {price}."))
 }
 
 async fn remove(shop: &Shop, product: &str) -> Result<(), Failure> {
     let Product { sku, name, .. } = shop.product(product).await?;
-    let removed = shop.catalogue.remove(&sku).await.map_err(|error| refusal::store(&error, shop))?;
+    let removed = shop.catalog.remove(&sku).await.map_err(|error| refusal::store(&error, shop))?;
     if !removed {
-        return Err(refusal::unknown_product(sku.as_str(), shop));
+        return Err(refusal::unknown_product(&sku, shop));
     }
     shop.show(&json!({ "removed": sku }), || {
         format!("{name} ({sku}) is no longer sold. Carts that hold it say so and do not count it.")
@@ -49,8 +51,13 @@ async fn remove(shop: &Shop, product: &str) -> Result<(), Failure> {
 }
 
 async fn list(shop: &Shop) -> Result<(), Failure> {
-    let products = shop.catalogue.list().await.map_err(|error| refusal::store(&error, shop))?;
-    shop.show(&products, || product_table(&products))
+    let products = shop.catalog.list().await.map_err(|error| refusal::store(&error, shop))?;
+    shop.show(&products.iter().map(document).collect::<Vec<_>>(), || product_table(&products))
+}
+
+fn document(product: &Product) -> Value {
+    let Product { sku, name, price } = product;
+    json!({ "sku": sku, "name": name, "price": amount_json(*price) })
 }
 
 /// The products as a table.
@@ -61,7 +68,7 @@ pub fn product_table(products: &[Product]) -> String {
     }
     let mut facts = Facts::new("", &["SKU", "product", "price"]);
     for Product { sku, name, price } in products {
-        facts = facts.row([sku.to_string(), name.to_string(), price.to_string()]);
+        facts = facts.row([sku.clone(), name.clone(), price.to_string()]);
     }
     facts.to_text(Terminal.width())
 }

@@ -3,33 +3,35 @@
 mod clicks;
 mod login;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use lab_connection::{Connection, Transcript};
 use lab_runner::table::Facts;
 use lab_runner::{Lesson, Outcome, Page};
+use patterns::cart::{self, Cart, CartUpdate, Item, LineState, Owner, Representation};
+use patterns::catalog::Catalog;
+use patterns::money::Cents;
+use patterns::users::{User, Users};
 use redis::{AsyncCommands, ErrorKind, RedisError};
-use storefront::{
-    Cart, CartOwner, CartUpdate, CartView, Catalogue, Keys, LineState, Quantity, Representation, SessionId,
-    UserId, Users,
-};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::carts::amount;
+use crate::carts::{NamedCart, amount};
 use crate::sample::{customers, products};
-use crate::shop::{item_expiry_on, keys_on};
 
 /// The lesson.
 pub static LESSON: Lesson = Lesson {
     name: "cart",
     title: "The story of a shopping cart",
     asks: "How do Hashes, Sorted Sets, scripts, expiry and pub/sub make a cart that loses nothing?",
-    teaches: &["HSET", "EVALSHA", "HINCRBY", "ZADD", "HPEXPIRE", "PUBLISH", "SUBSCRIBE"],
+    teaches: &["HSET", "EVALSHA", "HINCRBY", "ZADD", "PEXPIRE", "PUBLISH", "SUBSCRIBE"],
     needs: &[],
     teach: |page| Box::pin(teach(page)),
 };
 
+/// The customer.
+const PARKER: &str = "1";
 /// The guest who logs in.
 const GUEST: &str = "abc123";
 /// Long enough to be seen in a view, short enough to wait for.
@@ -43,33 +45,35 @@ pub(crate) type StoryCart = Cart<Transcript<Connection>>;
 pub(crate) type QuietCart = Cart<Connection>;
 
 async fn teach(page: &mut Page) -> Outcome {
-    let keys = keys_on(page.target());
-    let parker: UserId = parsed("1")?;
-    let owner = CartOwner::from(parker);
-    let guest: SessionId = parsed(GUEST)?;
-    clear_the_stage(page, &keys, parker, &[owner.clone(), CartOwner::Guest(guest.clone())]).await?;
-
-    let quiet = Cart::new(page.quietly(), keys.clone(), Representation::Hash)
-        .with_item_expiry(item_expiry_on(page.target()).await);
-    open_the_shop(page, &keys).await?;
+    let prefix = page.prefix().to_owned();
+    let quiet = Cart::new(page.quietly(), &prefix);
+    let ranked = quiet.clone().with_representation(Representation::SortedSet);
+    clear_the_stage(page, &[&quiet, &ranked]).await?;
+    open_the_shop(page).await?;
     load_scripts(&quiet).await?;
 
     page.say(
-        "The cart is a Hash too: field SKU, value quantity. Adding to it is one script, so one atomic step: the user \
-         exists, the product exists, the quantity stays between 1 and 99, the lifetime starts anew, watchers are told.",
+        "The cart is a Hash too: field SKU, value quantity. Adding to it is one script, so one atomic step: it checks the \
+         limits, keeps the price that the customer saw, starts the lifetime anew, and publishes the change. It never reads \
+         the other lines, so it costs the same for any cart:",
     );
-    let cart =
-        Cart::new(page.redis(), keys.clone(), Representation::Hash).with_item_expiry(quiet.item_expiry());
-    let (mouse, keyboard, cable) = (parsed("sku123")?, parsed("sku456")?, parsed("sku789")?);
+    page.listing(cart::scripts()[0].1.source());
+    let cart = Cart::new(page.redis(), &prefix);
+    let (mouse, keyboard, cable) = ("sku123", "sku456", "sku789");
     let mut updates = page.target().pubsub().await?;
-    updates.subscribe(keys.cart_updates(&owner)).await?;
-    cart.add(&owner, &mouse, quantity(2)?, None).await.map_err(|error| unexpected(&error))?;
-    quiet.add(&owner, &keyboard, quantity(1)?, None).await.map_err(|error| unexpected(&error))?;
-    page.say("It answers with the units in the line, the price in cents, and lines, units and total of the cart. A keyboard went in as well. Adding again sums up:");
-    let added = cart.add(&owner, &mouse, quantity(1)?, None).await.map_err(|error| unexpected(&error))?;
+    updates.subscribe(cart.channel(PARKER).map_err(|error| unexpected(&error))?).await?;
+    cart.add(PARKER, mouse, 2, price(mouse)?).await.map_err(|error| unexpected(&error))?;
+    quiet.add(PARKER, keyboard, 1, price(keyboard)?).await.map_err(|error| unexpected(&error))?;
+    page.say(
+        "It answers with the units that came, those now in the line, and the lines, units, and total of the cart. A \
+         keyboard went in as well. Adding again sums up:",
+    );
+    let added = cart.add(PARKER, mouse, 1, price(mouse)?).await.map_err(|error| unexpected(&error))?;
     page.check_eq("two mice and one more are three", &added.quantity, &3)?;
     page.say("A view is two steps: the cart as it was at one moment, then the products, all at once.");
-    let view = cart.view(&owner).await.map_err(|error| unexpected(&error))?;
+    let catalog = Catalog::new(page.redis(), &prefix);
+    let view =
+        NamedCart::read(&cart, &catalog, &parsed(PARKER)?).await.map_err(|error| unexpected(&error))?;
     page.facts(view_facts("Parker's cart", &view));
     page.check_eq("3 x 19.99 + 89.50 is 149.47, in whole cents", &view.total, &parsed("149.47")?)?;
 
@@ -80,173 +84,191 @@ async fn teach(page: &mut Page) -> Outcome {
         let message = timeout(PATIENCE, messages.next()).await.ok().flatten();
         let payload: Vec<u8> = message.and_then(|message| message.get_payload().ok()).unwrap_or_default();
         let update = CartUpdate::parse(&payload).map_err(|error| unexpected(&error))?;
-        let sku = update.sku.map(|sku| sku.to_string()).unwrap_or_default();
+        let (sku, total) = (update.sku.unwrap_or_default(), amount(update.total));
         let event = format!("{:?}", update.event).to_lowercase();
-        let (change, units) = (format!("{:+}", update.change), update.units.to_string());
-        heard = heard.row([event, sku, change, units, update.total.to_string()]);
+        heard = heard.row([event, sku, format!("{:+}", update.change), update.units.to_string(), total]);
     }
     page.facts(heard);
 
     page.say("What the shop refuses, it refuses before anything is written.");
-    let before = contents(&quiet, &owner).await?;
-    let too_many = cart.add(&owner, &mouse, quantity(97)?, None).await;
+    let before = contents(&quiet, PARKER).await?;
+    let too_many = cart.add(PARKER, mouse, 97, price(mouse)?).await;
     page.check("97 more mice are refused: a line has at most 99 units", too_many.is_err())?;
-    let unknown = cart.add(&owner, &parsed("sku000")?, quantity(1)?, None).await;
-    page.check("a product that does not exist is refused", unknown.is_err())?;
-    let absent = cart.remove(&owner, &cable, None).await;
+    let unknown = catalog.get("sku000").await.map_err(|error| unexpected(&error))?;
+    page.check("a product that does not exist is refused", unknown.is_none())?;
+    let absent = cart.remove(PARKER, cable, None).await;
     page.check("taking out what is not in the cart is refused", absent.is_err())?;
-    page.check_eq("and the cart is as it was", &contents(&quiet, &owner).await?, &before)?;
+    page.check_eq("and the cart is as it was", &contents(&quiet, PARKER).await?, &before)?;
 
-    clicks::race(page, &keys).await?;
-    login::merge_once(page, &cart, &quiet, &guest, parker).await?;
-    line_that_leaves(page, &cart, &quiet, &owner).await?;
-    catalogue_that_moves(page, &quiet, &owner).await?;
+    clicks::race(page, &quiet).await?;
+    login::merge_once(page, &cart, &quiet, GUEST, PARKER).await?;
+    line_that_leaves(page, &cart, &quiet).await?;
+    catalog_that_moves(page, &quiet).await?;
 
     page.say(
         "The same cart as a Sorted Set: member SKU, score quantity. Redis itself can then say which lines are the \
          largest, or count those above ten.",
     );
-    let ranked = Cart::new(page.quietly(), keys.clone(), Representation::SortedSet);
-    for line in &quiet.view(&owner).await.map_err(|error| unexpected(&error))?.lines {
-        if line.state != LineState::NoLongerSold {
-            let units = quantity(line.quantity)?;
-            ranked.add(&owner, &line.sku, units, None).await.map_err(|error| unexpected(&error))?;
+    let catalog = Catalog::new(page.quietly(), &prefix);
+    for line in quiet.view(PARKER).await.map_err(|error| unexpected(&error))?.lines {
+        if let Some(product) = catalog.get(&line.sku).await.map_err(|error| unexpected(&error))? {
+            let added = ranked.add(PARKER, &line.sku, line.quantity, product.price).await;
+            added.map_err(|error| unexpected(&error))?;
         }
     }
-    let by_quantity = keys.cart(&owner, Representation::SortedSet).quantities;
+    let [by_quantity, ..] = ranked.keys(PARKER).map_err(|error| unexpected(&error))?;
     let top: Vec<(String, f64)> = page.redis().zrevrange_withscores(&by_quantity, 0, -1).await?;
     page.check(
         "the line with the most units comes first",
         top.is_sorted_by(|a, b| a.1 >= b.1) && !top.is_empty(),
     )?;
 
-    page.keys([
-        keys.user(parker),
-        keys.sku(&mouse),
-        keys.sku(&keyboard),
-        keys.cart(&owner, Representation::Hash).quantities,
-        by_quantity,
-        keys.users(),
-        keys.skus(),
-    ]);
+    let [in_hash, prices, ..] = quiet.keys(PARKER).map_err(|error| unexpected(&error))?;
+    let users = Users::new(page.quietly(), &prefix);
+    let keys =
+        [users.key(PARKER), catalog.key(mouse), catalog.key(keyboard), users.list_key(), catalog.index()];
+    let mut names = vec![in_hash, prices, by_quantity];
+    for key in keys {
+        names.push(key.map_err(|error| unexpected(&error))?.as_str().to_owned());
+    }
+    page.keys(names);
     Ok(())
 }
 
 /// Removes what an earlier run left, entry by entry: the same shop may hold users and products of one's own.
-async fn clear_the_stage(page: &Page, keys: &Keys, user: UserId, owners: &[CartOwner]) -> Outcome {
-    let mut leftovers: Vec<String> = owners.iter().flat_map(|owner| keys.all_of_cart(owner)).collect();
-    leftovers.push(keys.user(user));
+async fn clear_the_stage(page: &Page, carts: &[&QuietCart]) -> Outcome {
+    let users = Users::new(page.quietly(), page.prefix());
+    let parker = users.key(PARKER).map_err(|error| unexpected(&error))?;
+    let mut leftovers = vec![parker.as_str().to_owned(), parker.companion("creator")];
+    for cart in carts {
+        for owner in [Owner::User(PARKER), Owner::Guest(GUEST)] {
+            leftovers.extend(cart.keys(owner).map_err(|error| unexpected(&error))?);
+        }
+    }
     page.start_clean(&leftovers).await?;
-    let () = page.quietly().zrem(keys.users(), user.get()).await?;
-    let catalogue = Catalogue::new(page.quietly(), keys.clone());
+    let list = users.list_key().map_err(|error| unexpected(&error))?;
+    let () = page.quietly().zrem(list.as_str(), PARKER).await?;
+    let catalog = Catalog::new(page.quietly(), page.prefix());
     for product in products()? {
-        catalogue.remove(&product.sku).await.map_err(|error| unexpected(&error))?;
+        catalog.remove(&product.sku).await.map_err(|error| unexpected(&error))?;
     }
     Ok(())
 }
 
 /// Parker Perry and the products; the first of each is shown.
-async fn open_the_shop(page: &Page, keys: &Keys) -> Outcome {
+async fn open_the_shop(page: &Page) -> Outcome {
     page.say(
-        "A customer and a product are Hashes: one key each, one field for each thing one asks about. A script writes \
-         them, so that a number is never given twice and an index never disagrees. EVALSHA names the script by its \
-         digest; a server that does not know it says NOSCRIPT, once, and is given the text.",
+        "A customer and a product are Hashes: one key for each, one field for each thing you ask about. The list of all \
+         users is in another slot of a cluster, so it is another step. It comes first: an ID on the list without a user is \
+         passed over, but a user who is on no list would never be found. Then a script writes the user, unless there is \
+         one. EVALSHA names the script by its digest. A server that does not know it says NOSCRIPT, once, and is sent the \
+         text.",
     );
-    let users = Users::new(page.redis(), keys.clone());
-    for (id, customer) in customers()?.into_iter().take(1) {
-        users.create_with_id(id, customer).await.map_err(|error| unexpected(&error))?;
+    let users = Users::new(page.redis(), page.prefix());
+    for User { id, first_name, last_name } in customers().into_iter().take(1) {
+        let created = users.create_with_id(&id, &first_name, &last_name).await;
+        created.map_err(|error| unexpected(&error))?;
     }
-    let catalogue = Catalogue::new(page.quietly(), keys.clone());
+    let catalog = Catalog::new(page.quietly(), page.prefix());
     for product in products()? {
-        catalogue.put(&product).await.map_err(|error| unexpected(&error))?;
+        catalog.put(&product).await.map_err(|error| unexpected(&error))?;
     }
-    let parker: Vec<String> = page.redis().hgetall(keys.user(parsed("1")?)).await?;
-    page.check("user 1 is Parker Perry", parker.iter().any(|field| field == "Parker"))?;
-    let mouse: Vec<String> = page.redis().hgetall(keys.sku(&parsed("sku123")?)).await?;
-    page.check("sku123 has a name and a price", mouse.len() == 4)
+    let key = users.key(PARKER).map_err(|error| unexpected(&error))?;
+    let parker: BTreeMap<String, String> = page.redis().hgetall(key.as_str()).await?;
+    page.check("user 1 is Parker Perry", parker.get("firstname").is_some_and(|name| name == "Parker"))?;
+    let key = catalog.key("sku123").map_err(|error| unexpected(&error))?;
+    let mouse: BTreeMap<String, String> = page.redis().hgetall(key.as_str()).await?;
+    page.check("sku123 has a name and a price", mouse.len() == 2)
 }
 
 /// Uses each script once on a cart of nobody's, so that the page is not full of NOSCRIPT.
 async fn load_scripts(cart: &QuietCart) -> Outcome {
-    let nobody: SessionId = parsed("nobody")?;
-    let owner = CartOwner::Guest(nobody.clone());
-    cart.add(&owner, &parsed("sku123")?, quantity(1)?, None).await.map_err(|error| unexpected(&error))?;
-    cart.remove(&owner, &parsed("sku123")?, None).await.map_err(|error| unexpected(&error))?;
-    cart.view(&owner).await.map_err(|error| unexpected(&error))?;
-    cart.merge(&nobody, parsed("1")?).await.map_err(|error| unexpected(&error))?;
+    let nobody = Owner::Guest("nobody");
+    let unexpected = |error| unexpected(&error);
+    cart.add(nobody, "sku123", 2, price("sku123")?).await.map_err(unexpected)?;
+    cart.remove(nobody, "sku123", Some(1)).await.map_err(unexpected)?;
+    cart.view(nobody).await.map_err(|error| unexpected(error.into()))?;
+    cart.merge("nobody", "nobody").await.map_err(|error| unexpected(error.into()))?;
+    cart.clear("nobody").await.map_err(|error| unexpected(error.into()))?;
     Ok(())
 }
 
-async fn line_that_leaves(page: &Page, cart: &StoryCart, quiet: &QuietCart, owner: &CartOwner) -> Outcome {
+async fn line_that_leaves(page: &Page, cart: &StoryCart, quiet: &QuietCart) -> Outcome {
     page.say(
-        "A whole cart goes after 30 minutes without a change or a view. A single line can go sooner: by the TTL of its \
-         Hash field where the server has HPEXPIRE, else by a companion set of deadlines. The answers are the same.",
+        "A whole cart goes after 30 minutes without a change or a view. A single line can go sooner. Its deadline is in a \
+         Sorted Set beside the cart, and the script compares the first one with the server's clock. That works on every \
+         server; HPEXPIRE, for fields of a Hash, came with Redis 7.4 and Valkey 9.",
     );
-    let lamp = parsed("sku890")?;
-    cart.add(owner, &lamp, quantity(1)?, Some(MOMENT)).await.map_err(|error| unexpected(&error))?;
+    let lamp = Item::new("sku890", 1, price("sku890")?).with_ttl(MOMENT);
+    cart.add_item(PARKER, &lamp).await.map_err(|error| unexpected(&error))?;
     let deadline = Instant::now() + PATIENCE;
     let mut gone = false;
     while !gone && Instant::now() < deadline {
         sleep(Duration::from_millis(20)).await;
-        let view = quiet.view(owner).await.map_err(|error| unexpected(&error))?;
-        gone = view.lines.iter().all(|line| line.sku != lamp);
+        let view = quiet.view(PARKER).await.map_err(|error| unexpected(&error))?;
+        gone = view.lines.iter().all(|line| line.sku != "sku890");
     }
     page.check("the desk lamp left the cart by itself", gone)
 }
 
-async fn catalogue_that_moves(page: &Page, cart: &QuietCart, owner: &CartOwner) -> Outcome {
-    page.say("Prices change and products go off sale while they lie in carts. A view says so and counts what is true today.");
-    let catalogue = Catalogue::new(page.quietly(), cart.keys().clone());
+async fn catalog_that_moves(page: &Page, cart: &QuietCart) -> Outcome {
+    page.say(
+        "Prices change, and products go off sale while they lie in carts. A view says so and counts what is true today.",
+    );
+    let catalog = Catalog::new(page.quietly(), page.prefix());
+    cart.add(PARKER, "sku234", 1, price("sku234")?).await.map_err(|error| unexpected(&error))?;
     let mut all = products()?;
-    let stand = parsed("sku234")?;
-    cart.add(owner, &stand, quantity(1)?, None).await.map_err(|error| unexpected(&error))?;
-    if let Some(keyboard) = all.iter_mut().find(|product| product.sku.as_str() == "sku456") {
+    if let Some(keyboard) = all.iter_mut().find(|product| product.sku == "sku456") {
         keyboard.price = parsed("79.50")?;
-        catalogue.put(keyboard).await.map_err(|error| unexpected(&error))?;
+        catalog.put(keyboard).await.map_err(|error| unexpected(&error))?;
     }
-    catalogue.remove(&stand).await.map_err(|error| unexpected(&error))?;
-    let view = cart.view(owner).await.map_err(|error| unexpected(&error))?;
+    catalog.remove("sku234").await.map_err(|error| unexpected(&error))?;
+    let view = NamedCart::read(cart, &catalog, &parsed(PARKER)?).await.map_err(|error| unexpected(&error))?;
     page.facts(view_facts("Parker's cart, a little later", &view));
-    let states: Vec<_> = view.lines.iter().map(|line| line.state).collect();
+    let states: Vec<_> = view.lines.iter().map(|(line, _)| line.state).collect();
     let changed = states.iter().any(|state| matches!(state, LineState::PriceChanged { .. }));
     page.check("the keyboard shows the price it had when it was added", changed)?;
     page.check("the laptop stand is marked and not counted", states.contains(&LineState::NoLongerSold))
 }
 
 /// Lines and units.
-pub(crate) async fn contents(cart: &QuietCart, owner: &CartOwner) -> Result<(usize, u64), RedisError> {
+pub(crate) async fn contents<'a>(
+    cart: &QuietCart,
+    owner: impl Into<Owner<'a>>,
+) -> Result<(usize, u64), RedisError> {
     let contents = cart.contents(owner).await.map_err(|error| unexpected(&error))?;
     Ok((contents.lines, contents.units))
 }
 
-fn view_facts(title: &str, view: &CartView) -> Facts {
+fn view_facts(title: &str, view: &NamedCart) -> Facts {
     let mut facts = Facts::new(title, &["product", "price", "quantity", "total", "remark"]);
-    for line in &view.lines {
-        let product = line.name.as_ref().map_or_else(|| line.sku.to_string(), ToString::to_string);
-        let remark = match line.state {
+    for (priced, name) in &view.lines {
+        let remark = match priced.state {
             LineState::OnSale => String::new(),
             LineState::PriceChanged { was } => format!("was {was} when added"),
             LineState::NoLongerSold => "no longer sold".to_owned(),
         };
         facts = facts.row([
-            product,
-            amount(line.unit_price),
-            line.quantity.to_string(),
-            amount(line.line_total),
+            name.clone().unwrap_or_else(|| priced.line.sku.clone()),
+            amount(priced.unit_price),
+            priced.line.quantity.to_string(),
+            amount(priced.line_total),
             remark,
         ]);
     }
     facts.row(["Total".to_owned(), String::new(), String::new(), view.total.to_string(), String::new()])
 }
 
+/// What a sample product costs.
+pub(crate) fn price(sku: &str) -> Result<Cents, RedisError> {
+    let products = products().map_err(|failure| unexpected(&failure))?;
+    let product = products.into_iter().find(|product| product.sku == sku);
+    product.map(|product| product.price).ok_or_else(|| unexpected(&format!("{sku} is no sample product")))
+}
+
 /// A value of the story, which is always valid.
 pub(crate) fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, RedisError> {
     text.parse().map_err(|error: T::Err| unexpected(&error))
-}
-
-/// Units of the story, which are always in range.
-pub(crate) fn quantity(units: u32) -> Result<Quantity, RedisError> {
-    Quantity::new(units).map_err(|error| unexpected(&error))
 }
 
 /// An error that the story does not provoke on purpose.

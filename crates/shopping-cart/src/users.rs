@@ -2,11 +2,13 @@
 
 use lab_connection::Failure;
 use lab_runner::table::Facts;
-use storefront::{CreateUserError, NewUser, UserId};
+use patterns::users::User;
+use serde_json::{Value, json};
 
 use crate::arguments::UserCommand;
 use crate::refusal::{self, parse, parse_flag};
 use crate::shop::Shop;
+use crate::typed::{Name, UserId, user_id};
 
 /// Runs one command.
 pub async fn run(shop: &Shop, command: &UserCommand) -> Result<(), Failure> {
@@ -20,38 +22,48 @@ pub async fn run(shop: &Shop, command: &UserCommand) -> Result<(), Failure> {
 }
 
 async fn add(shop: &Shop, first_name: &str, last_name: &str, id: Option<&str>) -> Result<(), Failure> {
-    let new = NewUser {
-        first_name: parse_flag("--first-name", first_name)?,
-        last_name: parse_flag("--last-name", last_name)?,
-    };
+    let first_name: Name = parse_flag("--first-name", first_name)?;
+    let last_name: Name = parse_flag("--last-name", last_name)?;
+    let (first_name, last_name) = (first_name.as_str(), last_name.as_str());
     let user = match id {
-        None => shop.users.create(new).await.map_err(|error| refusal::store(&error, shop))?,
-        Some(id) => shop.users.create_with_id(parse(id)?, new).await.map_err(|error| match error {
-            CreateUserError::Taken(id) => refusal::user_taken(id),
-            CreateUserError::Store(error) => refusal::store(&error, shop),
-            other => refusal::declined(refusal::sentence(&other)),
-        })?,
+        None => {
+            shop.users.create(first_name, last_name).await.map_err(|error| refusal::store(&error, shop))?
+        }
+        Some(id) => {
+            let id: UserId = parse(id)?;
+            // The pattern takes the same user again for a retry. A person who types it twice wants to know.
+            let known = shop.users.get(id.as_str()).await.map_err(|error| refusal::store(&error, shop))?;
+            if known.is_some() {
+                return Err(refusal::user_taken(id.as_str()));
+            }
+            let created = shop.users.create_with_id(id.as_str(), first_name, last_name).await;
+            created.map_err(|error| refusal::create(&error, shop))?
+        }
     };
-    shop.show(&user, || format!("User {} is {} {}.", user.id, user.first_name, user.last_name))
+    shop.show(&document(&user), || format!("User {} is {} {}.", user.id, user.first_name, user.last_name))
 }
 
 async fn show(shop: &Shop, id: &str) -> Result<(), Failure> {
     let id: UserId = parse(id)?;
-    let user = shop.users.get(id).await.map_err(|error| refusal::store(&error, shop))?;
-    let user = user.ok_or_else(|| refusal::unknown_user(id, shop))?;
-    shop.show(&user, || format!("User {id}: {} {}", user.first_name, user.last_name))
+    let user = shop.users.get(id.as_str()).await.map_err(|error| refusal::store(&error, shop))?;
+    let user = user.ok_or_else(|| refusal::unknown_user(&id, shop))?;
+    shop.show(&document(&user), || format!("User {id}: {} {}", user.first_name, user.last_name))
 }
 
 async fn list(shop: &Shop) -> Result<(), Failure> {
     let users = shop.users.list().await.map_err(|error| refusal::store(&error, shop))?;
-    shop.show(&users, || {
+    shop.show(&users.iter().map(document).collect::<Vec<_>>(), || {
         if users.is_empty() {
             return "No customers yet: cargo cart user add --first-name Parker --last-name Perry".into();
         }
         let mut facts = Facts::new("", &["user", "first name", "last name"]);
-        for user in &users {
-            facts = facts.row([user.id.to_string(), user.first_name.to_string(), user.last_name.to_string()]);
+        for User { id, first_name, last_name } in &users {
+            facts = facts.row([id.clone(), first_name.clone(), last_name.clone()]);
         }
         facts.to_text(lab_runner::Terminal.width())
     })
+}
+
+fn document(user: &User) -> Value {
+    json!({ "id": user_id(&user.id), "first_name": user.first_name, "last_name": user.last_name })
 }

@@ -6,14 +6,15 @@ use futures_util::StreamExt;
 use lab_connection::Failure;
 use lab_connection::failure::Class;
 use lab_runner::Terminal;
+use patterns::cart::{CartUpdate, Change, Owner};
 use redis::aio::{PubSubSink, PubSubStream};
 use serde_json::{Value, json};
-use storefront::{CartOwner, CartUpdate, Change};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::carts;
-use crate::refusal::parse;
-use crate::shop::{Shop, counted};
+use crate::refusal::{self, parse};
+use crate::shop::{Shop, amount_json, counted};
+use crate::typed::CartOwner;
 
 /// How long a lost server may stay away.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -31,7 +32,7 @@ pub async fn run(shop: &Shop, owner: &str) -> Result<(), Failure> {
     // Subscribed first, read second: a change in between is then told twice rather than never.
     let (name, view) = carts::read(shop, &owner).await?;
     Terminal.note(&format!("Watching the cart of {name}; Ctrl-C ends it. This is the cart now:"));
-    shop.show(&view, || carts::view_text(&name, &view))?;
+    shop.show(&view.to_json(), || carts::view_text(&name, &view))?;
     loop {
         follow(shop, &owner, &mut link).await?;
         Terminal.note("The link to the server is lost. Changes from now on are missed until it is back.");
@@ -43,9 +44,10 @@ pub async fn run(shop: &Shop, owner: &str) -> Result<(), Failure> {
 type Link = (PubSubSink, PubSubStream);
 
 async fn subscribe(shop: &Shop, owner: &CartOwner) -> Result<Link, Failure> {
+    let channel = shop.cart.channel(owner).map_err(|error| refusal::store(&error, shop))?;
     let explain = |error| shop.explain(&error);
     let mut subscriber = shop.target.pubsub().await.map_err(explain)?;
-    subscriber.subscribe(shop.keys.cart_updates(owner)).await.map_err(explain)?;
+    subscriber.subscribe(channel).await.map_err(explain)?;
     Ok(subscriber.split())
 }
 
@@ -79,7 +81,7 @@ async fn come_back(shop: &Shop, owner: &CartOwner) -> Result<Link, Failure> {
         match tried.await {
             Ok((link, Ok((name, view)))) => {
                 Terminal.note("Back. Changes in between may have been missed; this is the cart now:");
-                shop.show(&view, || carts::view_text(&name, &view))?;
+                shop.show(&view.to_json(), || carts::view_text(&name, &view))?;
                 return Ok(link);
             }
             Ok((link, Err(failure))) => {
@@ -112,7 +114,7 @@ fn away(failure: &Failure) -> bool {
 fn tell(shop: &Shop, owner: &CartOwner, message: &redis::Msg) -> Result<(), Failure> {
     let payload: Vec<u8> = message.get_payload().unwrap_or_default();
     match CartUpdate::parse(&payload) {
-        Ok(update) if update.owner == owner.to_string() => {
+        Ok(update) if update.owner == Owner::from(owner).to_string() => {
             shop.show(&document(owner, &update), || update_text(&update))
         }
         _ => {
@@ -126,30 +128,33 @@ fn tell(shop: &Shop, owner: &CartOwner, message: &redis::Msg) -> Result<(), Fail
 fn document(owner: &CartOwner, update: &CartUpdate) -> Value {
     let event = match update.event {
         Change::Added => "added",
+        Change::Set => "set",
         Change::Removed => "removed",
         Change::Cleared => "cleared",
         Change::Merged => "merged",
+        Change::Ordered => "ordered",
         Change::Other => "other",
     };
     json!({
         "event": event, "owner": owner, "sku": update.sku, "quantity": update.quantity, "change": update.change,
         "lines": update.lines, "units": update.units,
-        "total": { "cents": update.total, "text": update.total.to_string() },
+        "total": update.total.map(amount_json),
     })
 }
 
 fn update_text(update: &CartUpdate) -> String {
     let sku = update.sku.as_ref().map_or_else(String::new, |sku| format!(" {sku}"));
     let what = match update.event {
-        Change::Added | Change::Removed => format!("{:+}{sku}", update.change),
+        Change::Added | Change::Set | Change::Removed => format!("{:+}{sku}", update.change),
         Change::Cleared => "emptied".to_owned(),
         Change::Merged => format!("{:+} units, merged at login", update.change),
+        Change::Ordered => format!("{:+} units, ordered", update.change),
         Change::Other => format!("{:+} units", update.change),
     };
     format!(
         "{what}; now {}, {}, total {}",
         counted(update.lines as u64, "line"),
         counted(update.units, "unit"),
-        update.total
+        update.total.map_or_else(|| "unknown".to_owned(), |total| total.to_string())
     )
 }

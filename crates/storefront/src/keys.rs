@@ -1,8 +1,5 @@
 //! The only place where a key or channel name is spelled.
 
-mod checkout;
-mod inventory;
-
 use crate::{CartOwner, Representation, Sku, UserId};
 
 /// Whether the keys live on one server or on the slots of a Redis Cluster.

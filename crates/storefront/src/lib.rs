@@ -7,7 +7,6 @@
 //! 3. [`store`]: what can go wrong between us and the data.
 //! 4. [`user`] and [`catalogue`]: Hashes with indexes that do not drift from them.
 //! 5. [`cart`]: add, remove, view, merge at login, expiry and live updates; each change is one script, so one atomic step.
-//! 6. [`inventory`] holds stock; [`checkout`] makes an order of a cart with it.
 //!
 //! Nothing here prints, parses a command line, or opens a connection: every type works over any
 //! [`redis::aio::ConnectionLike`] that can be cloned, such as [`MultiplexedConnection`](redis::aio::MultiplexedConnection),

@@ -98,7 +98,7 @@ pub(super) async fn shop_page(page: &Page, shop: &Shop) -> Outcome {
     let second = facets.page(&selection, Order::PriceAscending, first.next()).await.map_err(facets_failed)?;
     for (number, listed) in [(1, &found), (2, &second)] {
         for Product { name, price, rating, .. } in &listed.products {
-            table = table.row([number.to_string(), name.to_string(), price.to_string(), rating.to_string()]);
+            table = table.row([number.to_string(), name.clone(), price.to_string(), rating.to_string()]);
         }
     }
     page.facts(table);

@@ -86,17 +86,19 @@ fn crate_name(row: &Row) -> String {
     format!("copied_{}", row.name)
 }
 
-/// The code of the first example in the docs of a module.
+/// The code of the example in the docs of a module.
 fn example_of(pattern: &str) -> String {
     let text = fs::read_to_string(source(&format!("{pattern}.rs"))).unwrap();
     let docs = text.lines().map_while(|line| line.strip_prefix("//!"));
-    let lines = docs.map(|line| line.strip_prefix(' ').unwrap_or(line));
+    let docs: Vec<&str> = docs.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
+    // Every other part is inside of a fence, and begins with what the fence says of it: nothing, if it is Rust.
+    let text = format!("\n{}", docs.join("\n"));
     let code: Vec<&str> =
-        lines.skip_while(|line| *line != "```").skip(1).take_while(|line| *line != "```").collect();
-    assert!(!code.is_empty(), "the docs of {pattern} have no example");
-    code.iter().fold(String::new(), |code, line| {
+        text.split("\n```").skip(1).step_by(2).filter_map(|part| part.strip_prefix('\n')).collect();
+    assert_eq!(code.len(), 1, "the docs of {pattern} have one example");
+    code[0].lines().fold(String::new(), |code, line| {
         // Lines that the docs do not show begin so.
-        let line = if *line == "#" { "" } else { line.strip_prefix("# ").unwrap_or(line) };
+        let line = if line == "#" { "" } else { line.strip_prefix("# ").unwrap_or(line) };
         code + line + "\n"
     })
 }

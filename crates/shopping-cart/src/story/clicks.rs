@@ -4,31 +4,29 @@ use std::sync::Arc;
 
 use lab_runner::table::Facts;
 use lab_runner::{Outcome, Page};
+use patterns::cart::Owner;
 use redis::AsyncCommands;
-use storefront::{Cart, CartOwner, Catalogue, Keys, Representation};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use super::{parsed, quantity, unexpected};
-use crate::sample::products;
+use super::{QuietCart, price, unexpected};
 
 /// Browser tabs that click at once.
 const TABS: u32 = 16;
 /// The guest whose cart is raced for; it is removed afterwards.
-const RACER: &str = "tabs";
+const RACER: Owner<'_> = Owner::Guest("tabs");
 
 /// Runs the naive way, counts the damage, then runs the right way and counts none.
-pub(super) async fn race(page: &Page, keys: &Keys) -> Outcome {
+pub(super) async fn race(page: &Page, cart: &QuietCart) -> Outcome {
     page.say(format!(
         "Now {TABS} browser tabs click 'add' at the same moment. The naive way reads the quantity, adds one, and writes \
          it back. The right way is the script."
     ));
-    let owner = CartOwner::Guest(parsed(RACER)?);
-    let own = keys.all_of_cart(&owner);
+    let own = cart.keys(RACER).map_err(|error| unexpected(&error))?;
     page.start_clean(&own).await?;
-    let naive = read_then_write(page, &keys.cart(&owner, Representation::Hash).quantities).await?;
+    let naive = read_then_write(page, &own[0]).await?;
     page.start_clean(&own).await?;
-    let atomic = one_script(page, keys, &owner).await?;
+    let atomic = one_script(page, cart, &own[0]).await?;
     page.start_clean(&own).await?;
 
     let lost = TABS - naive;
@@ -64,19 +62,14 @@ async fn read_then_write(page: &Page, cart: &str) -> Result<u32, redis::RedisErr
     page.quietly().hget(cart, "sku123").await
 }
 
-async fn one_script(page: &Page, keys: &Keys, owner: &CartOwner) -> Result<u32, redis::RedisError> {
-    let catalogue = Catalogue::new(page.quietly(), keys.clone());
-    if let Some(mouse) = products().ok().and_then(|products| products.into_iter().next()) {
-        catalogue.put(&mouse).await.map_err(|error| unexpected(&error))?;
-    }
-    let cart = Cart::new(page.quietly(), keys.clone(), Representation::Hash);
+async fn one_script(page: &Page, cart: &QuietCart, key: &str) -> Result<u32, redis::RedisError> {
     let mut tabs = JoinSet::new();
     for _ in 0..TABS {
-        let (cart, owner, sku, one) = (cart.clone(), owner.clone(), parsed("sku123")?, quantity(1)?);
-        tabs.spawn(async move { cart.add(&owner, &sku, one, None).await });
+        let (cart, mouse) = (cart.clone(), price("sku123")?);
+        tabs.spawn(async move { cart.add(RACER, "sku123", 1, mouse).await });
     }
     while let Some(tab) = tabs.join_next().await {
         tab.map_err(|error| unexpected(&error))?.map_err(|error| unexpected(&error))?;
     }
-    page.quietly().hget(keys.cart(owner, Representation::Hash).quantities, "sku123").await
+    page.quietly().hget(key, "sku123").await
 }

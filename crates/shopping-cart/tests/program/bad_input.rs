@@ -127,8 +127,8 @@ fn long_texts_are_refused_with_a_short_complaint() {
 fn prices_are_written_like_19_99() {
     unharmed_by(|shop| {
         let prices = [
-            ("-1", "without sign"),
-            ("-0.01", "without sign"),
+            ("-1", "without a sign"),
+            ("-0.01", "without a sign"),
             ("1.999", "more than two decimals"),
             ("0.1+0.2", "is not a price"),
             ("92233720368547758.07", "too high"),

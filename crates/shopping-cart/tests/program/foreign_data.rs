@@ -54,5 +54,5 @@ fn keys_have_the_names_of_the_documents() {
     assert_eq!(price, "19.99");
     let quantity: i64 = shop.ask(cmd("HGET").arg("cart:1").arg("sku123"));
     assert_eq!(quantity, 2);
-    assert!(shop.ask::<bool>(cmd("EXISTS").arg("cart:abc123")));
+    assert!(shop.ask::<bool>(cmd("EXISTS").arg("cart:guest:abc123")));
 }

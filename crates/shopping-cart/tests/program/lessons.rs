@@ -3,7 +3,6 @@
 use lab_connection::TargetArgs;
 use lab_runner::Comparison;
 use shopping_cart::compare::{AddUnit, CartShape, Carts, ReadCart};
-use storefront::{Keys, Layout};
 
 use crate::support::{self, clustered, every_shop, standalone};
 
@@ -56,8 +55,7 @@ async fn every_approach_leaves_the_same_cart_on_a_cluster() {
 async fn agree(args: TargetArgs) {
     let target = args.open().await.unwrap();
     let connection = target.connection();
-    let layout = if target.is_cluster() { Layout::Cluster } else { Layout::Standalone };
-    let carts = Carts::new(Keys::new("", layout)).unwrap();
+    let carts = Carts::new("").unwrap();
     let approaches = CartShape::ALL.map(AddUnit);
     let comparison = Comparison { title: "add", approaches: &approaches, subject: &carts };
     let traffic = comparison.verify(&connection).await.unwrap();

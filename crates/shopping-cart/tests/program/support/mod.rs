@@ -158,9 +158,9 @@ impl Shop {
 
     /// The key with an owner's quantities.
     pub fn cart_key(&self, owner: &str) -> String {
-        let owner = if self.cluster { format!("{{{owner}}}") } else { owner.to_owned() };
-        let suffix = if self.shape == "hash" { "" } else { ":by_quantity" };
-        format!("{}cart:{owner}{suffix}", self.prefix)
+        let user = owner.bytes().all(|byte| byte.is_ascii_digit());
+        let root = format!("{}cart:{}{owner}", self.prefix, if user { "" } else { "guest:" });
+        if self.shape == "hash" { root } else { format!("{}cart:{{{root}}}:by_quantity", self.prefix) }
     }
 }
 
