@@ -68,7 +68,7 @@ pub(super) async fn show(page: &Page, shop: &Shop) -> Result<bool, lab_runner::L
     let query = format!("@brand:{{{}}}", escaped(bolt));
     let mut search = redis::cmd("FT.SEARCH");
     search.arg(shop.names.index()).arg(&query).arg(&["SORTBY", "popularity", "DESC", "RETURN", "1", "sku"]);
-    let found: Vec<Value> = search.query_async(&mut redis).await?;
+    let found = listed(search.query_async(&mut redis).await?);
     page.check("two products of Bolt & Co.", found.first() == Some(&Value::Int(2)))?;
     let rolls = shop.products[shop.products.len() - 1].brand.as_str();
     let missed = [
@@ -79,7 +79,7 @@ pub(super) async fn show(page: &Page, shop: &Shop) -> Result<bool, lab_runner::L
     let mut group = redis::cmd("FT.AGGREGATE");
     group.arg(shop.names.index()).arg(query);
     group.arg(&["GROUPBY", "1", "@category", "REDUCE", "COUNT", "0", "AS", COUNTED]);
-    let counted = groups(&group.query_async::<Vec<Value>>(&mut redis).await?, "category")?;
+    let counted = groups(&listed(group.query_async(&mut redis).await?), "category")?;
     page.check_eq("both are for the kitchen", &counted, &BTreeMap::from([("Kitchen".to_owned(), 2)]))?;
 
     page.say("FT.SUGADD and FT.SUGGET complete what is typed, from a dictionary that is filled by hand as ours was:");
@@ -99,8 +99,8 @@ pub(super) async fn show(page: &Page, shop: &Shop) -> Result<bool, lab_runner::L
 async fn is_missed_unescaped<C: Wire>(shop: &Shop, brand: &str, connection: &mut C) -> RedisResult<bool> {
     let mut search = redis::cmd("FT.SEARCH");
     search.arg(shop.names.index()).arg(format!("@brand:{{{brand}}}"));
-    match search.query_async::<Vec<Value>>(connection).await {
-        Ok(found) => Ok(found.first() == Some(&Value::Int(0))),
+    match search.query_async::<Value>(connection).await {
+        Ok(found) => Ok(listed(found).first() == Some(&Value::Int(0))),
         // "Syntax error at offset …": its first word is the code of the error.
         Err(error) if error.code() == Some("Syntax") => Ok(true),
         Err(error) => Err(error),
@@ -146,7 +146,7 @@ async fn write_documents<C: Wire>(shop: &Shop, connection: &mut C) -> RedisResul
 async fn wait_until_indexed<C: Wire>(shop: &Shop, connection: &mut C) -> RedisResult<()> {
     let start = Instant::now();
     loop {
-        let info: Vec<Value> = redis::cmd("FT.INFO").arg(shop.names.index()).query_async(connection).await?;
+        let info = listed(redis::cmd("FT.INFO").arg(shop.names.index()).query_async(connection).await?);
         let field = |name: &str| {
             let at =
                 info.iter().position(|value| String::from_redis_value_ref(value).is_ok_and(|it| it == name));
@@ -181,7 +181,7 @@ pub(super) async fn answer<C: Wire>(
     pipeline.arg(&["APPLY", &band(), "AS", "band", "GROUPBY", "1", "@band"]);
     pipeline.arg(&["REDUCE", "COUNT", "0", "AS", COUNTED, "LIMIT", "0", "1000"]);
 
-    let mut replies = pipeline.query_async::<Vec<Vec<Value>>>(connection).await?.into_iter();
+    let mut replies = pipeline.query_async::<Vec<Value>>(connection).await?.into_iter().map(listed);
     let mut next = || replies.next().unwrap_or_default();
     let [found, brands, categories, stars, prices_by_band] = [next(), next(), next(), next(), next()];
     let mut prices = vec![0; BOUNDS.len() + 1];
@@ -212,6 +212,30 @@ pub(super) async fn answer<C: Wire>(
 /// The band of a price as an expression: how many of the bounds are not above it.
 fn band() -> String {
     BOUNDS.map(|bound| format!("(@cents>={bound})")).join("+")
+}
+
+/// A reply as RESP2 has it: the number of results, then each of them. Over RESP3, it is a map.
+fn listed(reply: Value) -> Vec<Value> {
+    let fields = match reply {
+        Value::Array(values) => return values,
+        Value::Map(fields) => fields,
+        other => return vec![other],
+    };
+    let field = |fields: &[(Value, Value)], name: &str| {
+        let is_it = |key: &Value| String::from_redis_value_ref(key).is_ok_and(|key| key == name);
+        fields.iter().find(|(key, _)| is_it(key)).map(|(_, value)| value.clone())
+    };
+    let Some(Value::Array(results)) = field(&fields, "results") else {
+        return fields.into_iter().flat_map(|(key, value)| [key, value]).collect();
+    };
+    let mut list = vec![field(&fields, "total_results").unwrap_or(Value::Nil)];
+    for result in results {
+        if let Value::Map(result) = result {
+            list.extend(field(&result, "id"));
+            list.extend(field(&result, "extra_attributes"));
+        }
+    }
+    list
 }
 
 /// What FT.AGGREGATE counted: the number of groups, then each as names and values.

@@ -70,6 +70,7 @@ const PATTERNS: &[Pattern] = &[
     popular_products::PATTERN,
     bought_together::PATTERN,
     similar_customers::PATTERN,
+    product_vectors::PATTERN,
     recommendations::PATTERN,
     analytics::PATTERN,
     weekly_metrics::PATTERN,
