@@ -9,7 +9,6 @@ use ecommerce_patterns::analytics::{RecordEvents, Traffic};
 use ecommerce_patterns::caching::{CacheHit, Documents};
 use ecommerce_patterns::data::{Data, Size};
 use ecommerce_patterns::inventory::{Stock, TakeStock};
-use ecommerce_patterns::keys_on;
 use ecommerce_patterns::rate_limits::{Limiting, Requests};
 use ecommerce_patterns::real_time::{BuyAtOnce, Purchases};
 use ecommerce_patterns::recommendations::{Report, Reports};
@@ -27,13 +26,11 @@ fn main() -> ExitCode {
 }
 
 fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
-    let keys = keys_on(bench.target());
-
-    let visitors = Visitors::of(OPERATIONS, AT_A_TIME, &keys);
+    let visitors = bench.wait_for(async { Visitors::of(OPERATIONS, AT_A_TIME, "") })?;
     compare(bench, criterion, "Reading sessions", &ReadSession::ALL, &visitors)?;
     let documents = bench.wait_for(async { Documents::of(OPERATIONS, AT_A_TIME, "") })?;
     compare(bench, criterion, "Cache hits", &CacheHit::ALL, &documents)?;
-    compare(bench, criterion, "Taking stock", &TakeStock::ALL, &Stock::new(200, &keys))?;
+    compare(bench, criterion, "Taking stock", &TakeStock::ALL, &Stock::new(200, ""))?;
     let reports = Reports::of(OPERATIONS, "");
     compare(bench, criterion, "Reporting what customers do", &Report::ALL, &reports)?;
     let requests = Requests::new("", 10, OPERATIONS);

@@ -82,10 +82,10 @@ async fn look_aside(page: &Page) -> Outcome {
     let found = &data.products[123];
     let row = ProductPage {
         id: "123".into(),
-        name: found.name.to_string(),
+        name: found.name.clone(),
         price_cents: found.price.get(),
-        brand: found.brand.to_string(),
-        category: found.category.to_string(),
+        brand: found.brand.clone(),
+        category: found.category.clone(),
     };
     // So that the page shows what a call costs every day, not the first one, in which the server learns the scripts.
     let quiet = new_cache(page.quietly(), page);
@@ -138,7 +138,7 @@ async fn search_results(page: &Page, search: &Cache<Connection>) -> Outcome {
          choice.",
     );
     let data = Data::new(1, Size { products: 200, customers: 0, orders: 0 });
-    let ids: Vec<String> = (0..10).map(|number| data.products[number].sku.to_string()).collect();
+    let ids: Vec<String> = (0..10).map(|number| data.products[number].sku.clone()).collect();
     search.get_or_load(&["query", "page", "1"], || loaded(ids)).await.map_err(failed)?;
     let strange = search.key(&["a {*}", "page", "1"]).map_err(failed)?;
     page.check(

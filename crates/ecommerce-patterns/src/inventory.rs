@@ -9,13 +9,12 @@ mod lost_answers;
 mod oversell;
 mod take_stock;
 
+use lab_connection::Connection;
 use lab_runner::{Comparison, Lesson, LessonError, Outcome, Page};
-use storefront::{Keys, Sku};
+use patterns::inventory::Inventory;
 
 pub use self::oversell::{Rush, SellLast};
 pub use self::take_stock::{Stock, TakeStock};
-use crate::keys_on;
-use crate::names::known;
 
 /// Stock that is held, sold and returned, and checkout.
 pub static LESSON: Lesson = Lesson {
@@ -34,67 +33,70 @@ pub const UNITS: u32 = 5;
 /// How many units the comparison takes.
 const TAKEN: u32 = 600;
 
+/// The product of the seeds.
+const PRODUCT: &str = "PROD123";
+
 async fn teach(page: &mut Page) -> Outcome {
-    let keys = keys_on(page.target());
-    page.start_clean(&all_keys(&keys)).await?;
+    page.start_clean(&all_keys(page)?).await?;
 
-    oversell::teach(page, &keys).await?;
-    holds::teach(page, &keys).await?;
-    lost_answers::teach(page, &keys).await?;
-    checkout::teach(page, &keys).await?;
-    compare(page, &keys).await?;
+    oversell::teach(page).await?;
+    holds::teach(page).await?;
+    lost_answers::teach(page).await?;
+    checkout::teach(page).await?;
+    compare(page).await?;
 
-    let product = keys.inventory(&product());
-    page.keys([
-        product.free,
-        product.ledger,
-        product.deadlines,
-        product.settled,
-        keys.low_stock_alerts(),
-        keys.inventory_updates(),
-        keys.order(&checkout::first()),
-        keys.order(&checkout::second()),
-    ]);
+    let inventory = quiet(page);
+    let [stock, ledger, deadlines, settled, _] = inventory.keys(PRODUCT).map_err(|error| failed(&error))?;
+    let mut keys = vec![stock, ledger, deadlines, settled];
+    keys.extend(shared_keys(&inventory)?.into_iter().step_by(2));
+    keys.extend(checkout::orders_of(page)?);
+    page.keys(keys);
     Ok(())
 }
 
-async fn compare(page: &Page, keys: &Keys) -> Outcome {
-    let stock = Stock::new(TAKEN, keys);
+/// The inventory on a connection whose commands are not shown.
+fn quiet(page: &Page) -> Inventory<Connection> {
+    Inventory::new(page.quietly(), page.target().prefix())
+}
+
+async fn compare(page: &Page) -> Outcome {
+    let stock = Stock::new(TAKEN, page.target().prefix());
     page.say(format!(
-        "What does it cost? {TAKEN} units are taken over one connection, 50 requests at a time. The floor is INCR, which \
-         knows no limit. DECR alone goes below zero; GET and then DECR is two round trips, and wrong as seen above. A \
-         reservation is one round trip: the script reads the count and the ledger, returns what has expired, and writes \
-         the hold, its deadline and an entry in the list of updates. Buying is two: reserve, then confirm. INCR costs the server next \
-         to nothing, so the ratio shows what seven commands in a script cost: some ten microseconds for each reservation, \
-         during which the server does nothing else. Other products can be on other nodes of a cluster.",
+"What does it cost? {TAKEN} units are taken over one connection, 50 requests at a time. The floor is INCR, which \
+         knows no limit. DECR alone goes below zero. GET and then DECR takes two round trips, and is wrong, as you have seen. A \
+         reservation takes one round trip: the script reads the ledger, returns what has expired, and writes the hold, its \
+         deadline, and an entry for the feed. Buying takes two: reserve, then confirm. INCR costs the server next to nothing, \
+         so the ratio shows what eight commands in a script cost: some ten microseconds for each reservation, during which \
+         the server does nothing else. Other products can be on other nodes of a cluster.",
     ));
     let title = format!("Taking {TAKEN} units, 50 at a time");
     page.compare(Comparison { title: &title, approaches: &TakeStock::ALL, subject: &stock }).await
 }
 
-/// The product of the seeds.
-fn product() -> Sku {
-    known("PROD123")
+/// The feed and the alerts, each with its companion.
+fn shared_keys(inventory: &Inventory<Connection>) -> Result<Vec<String>, LessonError> {
+    let mut keys = Vec::new();
+    for key in [inventory.alerts_key(), inventory.updates_key()] {
+        let key = key.map_err(|error| failed(&error))?;
+        keys.extend([key.as_str().to_owned(), key.companion("versions")]);
+    }
+    Ok(keys)
 }
 
 /// Whatever an earlier run may have left.
-fn all_keys(keys: &Keys) -> Vec<String> {
-    let mut all = vec![
-        keys.inventory_updates(),
-        keys.low_stock_alerts(),
-        keys.inventory_delivered(),
-        keys.unfinished_orders(),
-    ];
-    for product in [product(), oversell::product(), lost_answers::product(), take_stock::product()] {
-        all.extend(keys.all_of_inventory(&product));
+fn all_keys(page: &Page) -> Result<Vec<String>, LessonError> {
+    let inventory = quiet(page);
+    let mut all = shared_keys(&inventory)?;
+    for product in [PRODUCT, oversell::PRODUCT, lost_answers::PRODUCT, take_stock::PRODUCT] {
+        all.extend(inventory.keys(product).map_err(|error| failed(&error))?);
     }
-    all.extend(checkout::keys_of(keys));
-    all
+    all.extend(checkout::keys_of(page)?);
+    Ok(all)
 }
 
-/// Anything the storefront can fail with, as a failure of the lesson.
+/// Anything a pattern can fail with, as a failure of the lesson.
 fn failed(error: &(dyn std::error::Error + 'static)) -> LessonError {
-    LessonError::Check(format!("the storefront does as it is told ({error})"))
+    LessonError::Check(format!("the pattern does what it is asked for ({error})"))
 }
 
 /// The same for what must be a failure of Redis.

@@ -1,4 +1,4 @@
-//! Lessons over [`storefront`]: what a shop keeps in Redis, and what goes wrong when it is done the obvious way.
+//! Lessons on [`patterns`]: what a shop keeps in Redis, and what goes wrong when it is done the obvious way.
 //!
 //! In reading order:
 //!
@@ -18,8 +18,6 @@ pub mod at_once;
 pub mod caching;
 pub mod data;
 pub mod inventory;
-mod leftovers;
-mod names;
 pub mod rate_limits;
 pub mod real_time;
 pub mod recommendations;
@@ -28,14 +26,4 @@ mod round_trips;
 pub mod search;
 pub mod sessions;
 
-use lab_connection::Target;
-use storefront::{Keys, Layout};
-
 pub use register::PatternLesson;
-
-/// The key names of the storefront on this server.
-#[must_use]
-pub fn keys_on(target: &Target) -> Keys {
-    let layout = if target.is_cluster() { Layout::Cluster } else { Layout::Standalone };
-    Keys::new(target.prefix(), layout)
-}

@@ -68,7 +68,7 @@ async fn begin(page: &Page, abc123: &str) -> Outcome {
     );
     show(page, "begin_guest", "");
     page.say(
-        "The token that names a session is 128 random bits from the shop's own program. Only this one is called abc123, so that \
+        "The token that names a session is 130 random bits from the shop's own program. Only this one is called abc123, so that \
          you find it. The field :ends says when the session is over, however busy it is.",
     );
     let sessions = Sessions::new(page.redis(), page.prefix());

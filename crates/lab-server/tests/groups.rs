@@ -17,7 +17,7 @@ fn releases() -> Vec<Choice> {
     for release in Release::ALL {
         match Program::find(&Choice::release(release)) {
             Err(error @ (Error::NotInstalled { .. } | Error::LibcTooOld { .. })) => {
-                println!("skipped: {error}")
+                println!("skipped: {error}");
             }
             found => {
                 found.unwrap();

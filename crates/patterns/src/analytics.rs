@@ -154,7 +154,7 @@ impl<C: ConnectionLike + Clone> Analytics<C> {
         Self { max_events: max_events.max(1), ..self }
     }
 
-    /// Somebody looked at a page: `page_views` grows by one. One round trip.
+    /// Somebody looked at a page: `page_views` grows by one. If you don't know who, pass an empty visitor. One round trip.
     pub async fn page_view(&self, event: &str, day: &str, visitor: &str) -> Result<Recorded, RecordError> {
         self.record(event, day, visitor, &[("page_views", 1)]).await
     }

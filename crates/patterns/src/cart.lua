@@ -22,13 +22,17 @@ if not lines or stored and not seen[1] or not stored and redis.call('HLEN', cart
   or not seen[1] and redis.call('EXISTS', deadlines) == 1 or deadline ~= '' and deadline + 0 <= now_ms() then
   return {'TIDY'}
 end
+if deadline ~= '' then
+  -- Of another type, it ends the script here, before anything is written.
+  redis.call('ZCARD', deadlines)
+end
 local had, had_price = whole(stored or '0', cart, sku), whole(seen[2] or '0', prices, sku)
 
 ---- add
 -- Adds units of one product, all or none.
 -- ARGV: as above, then units, cents, ms until the line leaves or '', most units of a line, most lines
 local quantity, before = had + ARGV[7], nil
-local leaves = ARGV[9] ~= '' and now_ms() + ARGV[9]
+local leaves = ARGV[9] ~= '' and redis.call('ZCARD', deadlines) and now_ms() + ARGV[9]
 if quantity > ARGV[10] + 0 or not stored and lines + 0 >= ARGV[11] + 0 then
   before = redis.call('GET', KEYS[4])
   if not before then
@@ -252,6 +256,9 @@ local lines, units, cents, unpriced, deadline =
 if not lines or counted ~= lines + 0 or not sums and redis.call('EXISTS', deadlines) == 1
   or deadline ~= '' and deadline + 0 <= now_ms() then
   return {'TIDY'}
+end
+if deadline ~= '' then
+  redis.call('ZCARD', deadlines)
 end
 lines, units, cents, unpriced = lines + 0, units + 0, cents + 0, unpriced + 0
 

@@ -461,7 +461,7 @@ impl<C: ConnectionLike + Clone> Cart<C> {
         }
     }
 
-    /// Reads the cart and lets it live on. One round trip.
+    /// Reads the cart and lets it live on. One round trip; two if a line has expired or somebody else has written the cart.
     pub async fn view<'a>(&self, owner: impl Into<Owner<'a>>) -> Result<CartView, StoreError> {
         let keys = self.keys_of(owner.into())?;
         let ttl = milliseconds(self.ttl);
@@ -469,7 +469,7 @@ impl<C: ConnectionLike + Clone> Cart<C> {
         if reply.outcome != "LINES" {
             return Err(reply.unexpected());
         }
-        let (stored, seen): (BTreeMap<String, String>, BTreeMap<String, String>) =
+        let (stored, mut seen): (BTreeMap<String, String>, BTreeMap<String, String>) =
             (reply.next()?, reply.next()?);
         let (leaving, now): (BTreeMap<String, f64>, f64) = (reply.next()?, reply.next()?);
         let mut lines = Vec::new();
@@ -485,6 +485,10 @@ impl<C: ConnectionLike + Clone> Cart<C> {
                     expires_in.map(|left| Duration::try_from_secs_f64(left / 1000.0).unwrap_or_default());
                 lines.push(Line { sku, quantity, seen_price, expires_in });
             }
+        }
+        let sums = seen.remove("").unwrap_or_else(|| "0 0 0 0 ".to_owned());
+        if !sums.starts_with(&sums_of(&lines)) {
+            self.tidy(&keys).await?;
         }
         let expires_in = (!lines.is_empty()).then_some(Duration::from_millis(ttl));
         Ok(CartView { lines, expires_in })
@@ -736,12 +740,26 @@ impl<C: ConnectionLike + Clone> Cart<C> {
             if reply.outcome != "TIDY" {
                 break;
             }
-            let tidy = self.script("tidy").call(&keys.all).arg(milliseconds(self.ttl));
-            let _: Reply = tidy.arg(random_id()).run(&self.connection).await?;
+            self.tidy(keys).await?;
             reply = call.run(&self.connection).await?;
         }
         Ok(reply)
     }
+
+    async fn tidy(&self, keys: &Keys) -> Result<(), StoreError> {
+        let call = self.script("tidy").call(&keys.all).arg(milliseconds(self.ttl)).arg(random_id());
+        let _: Reply = call.run(&self.connection).await?;
+        Ok(())
+    }
+}
+
+/// What the sums of a cart with these lines begin with.
+fn sums_of(lines: &[Line]) -> String {
+    let units: u64 = lines.iter().map(|line| u64::from(line.quantity)).sum();
+    let cents =
+        |line: &Line| i128::from(line.quantity) * i128::from(line.seen_price.unwrap_or_default().get());
+    let unpriced = lines.iter().filter(|line| line.seen_price.is_none()).count();
+    format!("{} {units} {} {unpriced} ", lines.len(), lines.iter().map(cents).sum::<i128>())
 }
 
 /// The names of one cart.

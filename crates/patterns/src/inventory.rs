@@ -493,6 +493,14 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
         Ok(Key::new(&self.prefix, "inventory", &[product])?)
     }
 
+    /// All keys of one product's stock: the copy, ledger, deadlines, settled, and outbox.
+    pub fn keys(&self, product: &str) -> Result<[String; 5], StoreError> {
+        let key = self.key(product)?;
+        let [ledger, deadlines, settled, outbox] =
+            ["ledger", "deadlines", "settled", "outbox"].map(|name| key.companion(name));
+        Ok([key.as_str().to_owned(), ledger, deadlines, settled, outbox])
+    }
+
     /// The key of the feed, `inventory_updates`.
     pub fn updates_key(&self) -> Result<Key, StoreError> {
         Ok(Key::new(&self.prefix, "inventory_updates", &[])?)
@@ -744,11 +752,7 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
         field: &str,
         arguments: impl ToRedisArgs,
     ) -> Result<Call<'a>, StoreError> {
-        let key = self.key(product)?;
-        let [ledger, deadlines, settled, outbox] =
-            ["ledger", "deadlines", "settled", "outbox"].map(|name| key.companion(name));
-        let keys = [key.as_str(), &ledger, &deadlines, &settled, &outbox];
-        Ok(script.call(&keys).arg(field).arg(arguments))
+        Ok(script.call(&self.keys(product)?).arg(field).arg(arguments))
     }
 }
 

@@ -88,7 +88,7 @@ return {'BEGUN', oldest}
 local own, now = redis.call('HGET', KEYS[1], ':ends'), now_ms()
 local ends, generation
 if own then
-  ends, generation = string.match(own, '^(%d+) ?(%a*)$')
+  ends, generation = string.match(own, '^(%d+) ?(%w*)$')
   if not ends then
     error({err = 'MALFORMED ' .. KEYS[1] .. ' :ends'})
   end

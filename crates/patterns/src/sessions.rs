@@ -8,14 +8,14 @@
 //! | key | type | holds |
 //! |---|---|---|
 //! | `session:abc123` | Hash | the session of a guest whose token is `abc123` |
-//! | `session:user:ann` | String | the generation of Ann's sessions: random letters |
-//! | `session:{session:user:ann}:lbcp…` | Hash | the session of Ann whose token is `lbcp….ann` |
+//! | `session:user:ann` | String | the generation of Ann's sessions, a random text |
+//! | `session:{session:user:ann}:x7Rk…` | Hash | the session of Ann whose token is `x7Rk….ann` |
 //! | `session:{session:user:ann}:devices` | Sorted Set | the IDs of Ann's sessions, by the ms after which each is over; only [`Sessions::list`] needs it |
 //!
 //! A user's token carries the user's ID, so one pipeline reads the session and the user's generation in one slot. A session is
 //! alive only in the generation in which it began. To end all sessions of a user, delete the generation: no list decides.
 //!
-//! - **Promise**: no session that had begun survives [`Sessions::end_everywhere`], and no late save brings one back. A token is 128
+//! - **Promise**: no session that had begun survives [`Sessions::end_everywhere`], and no late save brings one back. A token is 130
 //!   random bits from here, never from a client. A login and a rotation replace it, and the old token is dead in that step. A
 //!   read lets the session live on for the idle time, up to the highest age. Two requests that change two fields both keep their
 //!   change. Of many logins from one guest's session, one begins a session and the others get the same one.
@@ -85,6 +85,8 @@ const PREPARED: Duration = Duration::from_mins(1);
 const TRIES: usize = 5;
 /// How long the server's clock is trusted to go on as steadily as ours.
 const CLOCK_CHECKED: Duration = Duration::from_secs(10);
+/// How many characters a random ID has.
+const RANDOM_LENGTH: usize = 22;
 
 const FILE: &str = include_str!("sessions.lua");
 static BEGIN_GUEST: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["begin_guest"]));
@@ -184,7 +186,7 @@ impl<C: ConnectionLike + Clone> Sessions<C> {
     pub async fn begin(&self, user: Option<&str>, fields: &[(&str, &str)]) -> Result<String, SessionError> {
         let token = match user {
             Some(user) => Token::new(user)?,
-            None => Token { id: random_letters()?, user: None },
+            None => Token { id: random_id()?, user: None },
         };
         // The ID is random, so if it is taken, this very call took it, and was sent twice.
         self.begin_token(&token, fields).await?;
@@ -402,7 +404,7 @@ impl<C: ConnectionLike + Clone> Sessions<C> {
         let script = if token.user.is_some() { &BEGIN_USER } else { &BEGIN_GUEST };
         let mut call = script.call(&keys).arg(self.idle_ms()).arg(milliseconds(self.highest_age));
         if token.user.is_some() {
-            call = call.arg(random_letters()?).arg(&token.id).arg(MAX_SESSIONS);
+            call = call.arg(random_id()?).arg(&token.id).arg(MAX_SESSIONS);
         }
         for (field, value) in fields {
             call = call.arg(field).arg(value);
@@ -423,7 +425,7 @@ impl<C: ConnectionLike + Clone> Sessions<C> {
 
     async fn prepare(&self, new: &Token) -> Result<(), SessionError> {
         let call = PREPARE.call(&self.keys(new)?[..2]).arg(milliseconds(PREPARED));
-        let call = call.arg(milliseconds(self.highest_age)).arg(random_letters()?);
+        let call = call.arg(milliseconds(self.highest_age)).arg(random_id()?);
         let reply: Reply = call.run(&self.connection).await?;
         // Taken: by this very call, which was sent twice.
         if matches!(reply.outcome.as_str(), "PREPARED" | "TAKEN") {
@@ -643,7 +645,7 @@ impl<C: ConnectionLike + Clone> Sessions<C> {
     }
 }
 
-/// A token: random letters, and for a user's session a dot and the user's ID, in characters that a cookie can have.
+/// A token: a random ID, and for a user's session a dot and the user's ID, in characters that a cookie can have.
 struct Token {
     id: String,
     user: Option<String>,
@@ -652,7 +654,7 @@ struct Token {
 impl Token {
     fn new(user: &str) -> Result<Self, SessionError> {
         check_id(user).map_err(StoreError::from)?;
-        Ok(Self { id: random_letters()?, user: Some(user.to_owned()) })
+        Ok(Self { id: random_id()?, user: Some(user.to_owned()) })
     }
 
     /// `None` for every text that cannot be a token, since a client may send anything.
@@ -694,15 +696,23 @@ fn decode(user: &str) -> Option<String> {
     String::from_utf8(bytes).ok().filter(|user| check_id(user).is_ok())
 }
 
-/// 128 bits of the operating system's secure generator, as 32 letters from `a` to `p`.
-fn random_letters() -> Result<String, SessionError> {
-    let mut bits = [0_u8; 16];
-    getrandom::fill(&mut bits)?;
-    Ok(bits.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|four| char::from(b'a' + four)).collect())
+/// 130 bits of the operating system's secure generator, as 22 letters and digits.
+fn random_id() -> Result<String, SessionError> {
+    const CHARACTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    let mut id = String::with_capacity(RANDOM_LENGTH);
+    while id.len() < RANDOM_LENGTH {
+        let mut bytes = [0; RANDOM_LENGTH];
+        getrandom::fill(&mut bytes)?;
+        // The few bytes that would make some characters likelier than others are left out.
+        let even = bytes.into_iter().map(usize::from).filter(|byte| *byte < 4 * CHARACTERS.len());
+        let missing = RANDOM_LENGTH - id.len();
+        id.extend(even.map(|byte| char::from(CHARACTERS[byte % CHARACTERS.len()])).take(missing));
+    }
+    Ok(id)
 }
 
 fn is_random(id: &str) -> bool {
-    id.len() == 32 && id.bytes().all(|byte| (b'a'..=b'p').contains(&byte))
+    id.len() == RANDOM_LENGTH && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// The IDs in a list, without what somebody else put there.

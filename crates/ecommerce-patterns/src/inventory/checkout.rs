@@ -1,101 +1,101 @@
 //! From a cart to an order: step by step, and with a buyer who dies between two of them.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use lab_connection::Connection;
 use lab_runner::table::Facts;
 use lab_runner::{LessonError, Outcome, Page};
+use patterns::cart::Cart;
+use patterns::catalog::{Catalog, Product};
+use patterns::checkout::{Checkout, CheckoutError, Line, Order, State};
+use patterns::inventory::Inventory;
+use patterns::key::escape;
+use patterns::script::StoreError;
+use patterns::users::Users;
 use redis::AsyncTypedCommands;
-use storefront::{
-    Agreed, Cart, CartOwner, Catalogue, Checkout, Inventory, Keys, NewUser, Order, OrderId, OrderState,
-    Product, Representation, Sku, UserId, Users,
-};
 
 use super::bank::Bank;
-use super::failed;
-use crate::leftovers::take_out;
-use crate::names::known;
+use super::{failed, quiet};
 
 /// Who buys here; other lessons have other customers.
-const BUYER: u64 = 12_345;
+const BUYER: &str = "12345";
+const FIRST: &str = "ORD-1001";
+const SECOND: &str = "ORD-1002";
+const MUG: &str = "MUG-1";
+const KETTLE: &str = "KETTLE-1";
 /// How long the dying buyer has for each part.
 const MOMENT: Duration = Duration::from_millis(80);
 
-pub(super) fn first() -> OrderId {
-    known("ORD-1001")
+/// The Hashes of the orders.
+pub(super) fn orders_of(page: &Page) -> Result<Vec<String>, LessonError> {
+    let checkout = Checkout::new(page.quietly(), page.target().prefix(), quiet(page));
+    let keys = [FIRST, SECOND].map(|order| checkout.key(order).map(|key| key.as_str().to_owned()));
+    keys.into_iter().collect::<Result<_, _>>().map_err(|error| failed(&error))
 }
 
-pub(super) fn second() -> OrderId {
-    known("ORD-1002")
+pub(super) fn keys_of(page: &Page) -> Result<Vec<String>, LessonError> {
+    let prefix = page.target().prefix();
+    let (inventory, cart) = (quiet(page), Cart::new(page.quietly(), prefix));
+    let mut all = orders_of(page)?;
+    let mut add = || -> Result<(), StoreError> {
+        for product in [MUG, KETTLE] {
+            all.extend(inventory.keys(product)?);
+        }
+        all.extend(cart.keys(BUYER)?);
+        for order in [FIRST, SECOND] {
+            all.push(cart.key(BUYER)?.companion(&format!("taken:{}", escape(order))));
+        }
+        Ok(())
+    };
+    add().map_err(|error| failed(&error))?;
+    Ok(all)
 }
 
-fn mug() -> Sku {
-    known("MUG-1")
-}
-
-fn kettle() -> Sku {
-    known("KETTLE-1")
-}
-
-fn buyer() -> Result<UserId, LessonError> {
-    UserId::new(BUYER).map_err(|error| failed(&error))
-}
-
-pub(super) fn keys_of(keys: &Keys) -> Vec<String> {
-    let mut all = vec![keys.order(&first()), keys.order(&second())];
-    for product in [mug(), kettle()] {
-        all.extend(keys.all_of_inventory(&product));
-    }
-    if let Ok(user) = buyer() {
-        let owner = CartOwner::from(user);
-        all.extend(keys.all_of_cart(&owner));
-        all.extend([keys.bought(&owner, &first()), keys.bought(&owner, &second())]);
-    }
-    all
-}
-
-/// What a checkout is seen from: stock, money and cart.
+/// What a checkout is seen from: stock, money, and cart.
 struct Desk {
     checkout: Checkout<Connection>,
     inventory: Inventory<Connection>,
     cart: Cart<Connection>,
-    owner: CartOwner,
     bank: Bank,
 }
 
 impl Desk {
-    async fn open(page: &Page, keys: &Keys) -> Result<Self, LessonError> {
-        let user = buyer()?;
-        take_out(page, keys, user, &[mug(), kettle()]).await?;
-        let new = NewUser { first_name: known("Parker"), last_name: known("Perry") };
-        let users = Users::new(page.quietly(), keys.clone());
-        users.create_with_id(user, new).await.map_err(|error| failed(&error))?;
-        let catalogue = Catalogue::new(page.quietly(), keys.clone());
-        let inventory = Inventory::new(page.quietly(), keys.clone());
-        for (sku, name, price) in
-            [(mug(), "Travel mug MUG-1", "19.99"), (kettle(), "Kettle KETTLE-1", "45.50")]
-        {
-            let product = Product { sku, name: known(name), price: known(price) };
-            catalogue.put(&product).await.map_err(|error| failed(&error))?;
-            inventory.set_up(&product.sku, 10, None).await.map_err(|error| failed(&error))?;
+    async fn open(page: &Page) -> Result<Self, LessonError> {
+        let prefix = page.target().prefix();
+        let users = Users::new(page.quietly(), prefix);
+        let catalog = Catalog::new(page.quietly(), prefix);
+        page.start_clean(&[users.key(BUYER).map_err(|error| failed(&error))?.as_str().to_owned()]).await?;
+        users.create_with_id(BUYER, "Parker", "Perry").await.map_err(|error| failed(&error))?;
+        let inventory = quiet(page);
+        for (sku, name, cents) in [(MUG, "Travel mug MUG-1", "19.99"), (KETTLE, "Kettle KETTLE-1", "45.50")] {
+            let price = cents.parse().map_err(|error| failed(&error))?;
+            let product = Product { sku: sku.to_owned(), name: name.to_owned(), price };
+            catalog.put(&product).await.map_err(|error| failed(&error))?;
+            inventory.set_up(sku, 10, None).await.map_err(|error| failed(&error))?;
         }
-        let cart = Cart::new(page.quietly(), keys.clone(), Representation::Hash);
-        let checkout = Checkout::new(page.quietly(), cart.clone(), inventory.clone());
-        Ok(Self { checkout, inventory, cart, owner: user.into(), bank: Bank::default() })
+        let cart = Cart::new(page.quietly(), prefix);
+        let checkout = Checkout::new(page.quietly(), prefix, inventory.clone());
+        Ok(Self { checkout, inventory, bank: Bank::new(cart.clone()), cart })
     }
 
-    async fn fill_cart(&self) -> Outcome {
-        for (sku, units) in [(mug(), "2"), (kettle(), "1")] {
-            self.cart.add(&self.owner, &sku, known(units), None).await.map_err(|error| failed(&error))?;
+    /// Puts two mugs and a kettle into the cart; returns its lines as those of an order.
+    async fn fill_cart(&self) -> Result<Vec<Line>, LessonError> {
+        for (sku, units, cents) in [(MUG, 2, "19.99"), (KETTLE, 1, "45.50")] {
+            let price = cents.parse().map_err(|error| failed(&error))?;
+            self.cart.add(BUYER, sku, units, price).await.map_err(|error| failed(&error))?;
         }
-        Ok(())
+        let view = self.cart.view(BUYER).await.map_err(|error| failed(&error))?;
+        let lines = view.lines.into_iter().map(|line| {
+            let unit_price = line.seen_price.unwrap_or_default();
+            Line { sku: line.sku, quantity: line.quantity, unit_price }
+        });
+        Ok(lines.collect())
     }
 
-    /// Mugs free, held and sold; what is charged; the units in the cart.
-    async fn seen(&self, order: &OrderId) -> Result<[String; 3], LessonError> {
-        let level = self.inventory.level(&mug()).await.map_err(|error| failed(&error))?;
-        let cart = self.cart.contents(&self.owner).await.map_err(|error| failed(&error))?;
+    /// Mugs free, held, and sold; what is charged; the units in the cart.
+    async fn seen(&self, order: &str) -> Result<[String; 3], LessonError> {
+        let level = self.inventory.level(MUG).await.map_err(|error| failed(&error))?;
+        let cart = self.cart.contents(BUYER).await.map_err(|error| failed(&error))?;
         let mugs = format!("{} + {} + {}", level.free, level.held, level.sold);
         Ok([mugs, self.bank.charged(order), cart.units.to_string()])
     }
@@ -118,22 +118,22 @@ impl States<'_> {
 
 const HEADER: [&str; 5] = ["step", "order is", "mugs free + held + sold", "charged", "in cart"];
 
-pub(super) async fn teach(page: &Page, keys: &Keys) -> Outcome {
-    let desk = Desk::open(page, keys).await?;
-    alive(page, keys, &desk).await?;
+pub(super) async fn teach(page: &Page) -> Outcome {
+    let desk = Desk::open(page).await?;
+    alive(page, &desk).await?;
     dead(page, &desk).await
 }
 
-async fn alive(page: &Page, keys: &Keys, desk: &Desk) -> Outcome {
+async fn alive(page: &Page, desk: &Desk) -> Outcome {
     page.say(
         "An order touches many keys: the stock of each product, the cart, and the bank, which is not in Redis at all. No \
-         script has them all. So the order is written down first, and then each step is idempotent: whoever comes next can \
-         carry on. Two mugs and a kettle:",
+         script has them all. So the order is written down first, and each step can be repeated: the next client carries on \
+         where the last one stopped. Two mugs and a kettle:",
     );
-    desk.fill_cart().await?;
+    let lines = desk.fill_cart().await?;
     let mut states = States { desk, facts: Facts::new("An order", &HEADER) };
-    let failure = |error: storefront::CheckoutError<Infallible>| failed(&error);
-    let order = desk.checkout.open(&desk.owner, &first(), Agreed::PricesSeen).await.map_err(failure)?;
+    let failure = |error: CheckoutError<StoreError>| failed(&error);
+    let order = desk.checkout.open(FIRST, BUYER, &lines).await.map_err(failure)?;
     states.after("open", &order).await?;
     let order = desk.checkout.reserve(&order).await.map_err(failure)?;
     states.after("reserve", &order).await?;
@@ -143,34 +143,35 @@ async fn alive(page: &Page, keys: &Keys, desk: &Desk) -> Outcome {
     states.after("pay", &order).await?;
     let order = desk.checkout.sell(&order).await.map_err(failure)?;
     states.after("sell", &order).await?;
-    let order = desk.checkout.empty_cart(&order).await.map_err(failure)?;
-    states.after("empty_cart", &order).await?;
-    let again = desk.checkout.place(&desk.owner, &first(), Agreed::PricesSeen, &desk.bank).await;
+    let order = desk.checkout.finish(&order, &desk.bank).await.map_err(failure)?;
+    states.after("finish", &order).await?;
+    let again = desk.checkout.place(FIRST, BUYER, &lines, &desk.bank).await;
     let again = again.map_err(failure)?;
     states.after("place again, same id", &again).await?;
     page.facts(states.facts);
-    let [mugs, charged, cart] = desk.seen(&first()).await?;
+    let [mugs, charged, cart] = desk.seen(FIRST).await?;
     page.check_eq(
         "charged once, sold, and out of the cart, also when the buyer clicks twice",
         &[mugs.as_str(), charged.as_str(), cart.as_str()],
         &["8 + 0 + 2", "85.48", "0"],
     )?;
-    let stored = page.redis().hgetall(keys.order(&first())).await?;
+    let stored =
+        page.redis().hgetall(desk.checkout.key(FIRST).map_err(|error| failed(&error))?.as_str()).await?;
     page.check("the order is a Hash", stored.get("state").is_some_and(|state| state == "done"))
 }
 
 async fn dead(page: &Page, desk: &Desk) -> Outcome {
     page.say(
-        "The next buyer dies after the payment: charged, and nothing sold. When his time is up, the recovery finds the order \
-         in a list of unfinished ones and takes the steps that are missing. (Had he died before the payment, it would release \
-         what he held; whether he was charged, the bank knows.)",
+        "The next buyer dies after the payment: charged, and nothing sold. When the buyer's time is up, the recovery finds the \
+         order in a list of unfinished ones and takes the steps that are missing. (After a death before the payment, it would \
+         release the holds. Whether an order is charged, the bank knows.)",
     );
-    desk.fill_cart().await?;
+    let lines = desk.fill_cart().await?;
     let mut states = States { desk, facts: Facts::new("A buyer who dies", &HEADER) };
-    let failure = |error: storefront::CheckoutError<Infallible>| failed(&error);
-    // His time is short, so that the lesson need not wait; what he holds is held for two minutes.
+    let failure = |error: CheckoutError<StoreError>| failed(&error);
+    // The buyer's time is short, so that the lesson need not wait. The holds last two minutes.
     let hurried = desk.checkout.clone().with_times(MOMENT, MOMENT);
-    let order = hurried.open(&desk.owner, &second(), Agreed::PricesSeen).await.map_err(failure)?;
+    let order = hurried.open(SECOND, BUYER, &lines).await.map_err(failure)?;
     let order = desk.checkout.reserve(&order).await.map_err(failure)?;
     let order = hurried.begin_payment(&order).await.map_err(failure)?;
     let order = desk.checkout.pay(&order, &desk.bank).await.map_err(failure)?;
@@ -188,9 +189,9 @@ async fn dead(page: &Page, desk: &Desk) -> Outcome {
         states.after("recover", order).await?;
     }
     page.facts(states.facts);
-    let ends: Vec<OrderState> = finished.iter().map(|order| order.state).collect();
-    page.check_eq("the recovery finished it, once", &ends, &vec![OrderState::Done])?;
-    let [mugs, charged, cart] = desk.seen(&second()).await?;
+    let ends: Vec<State> = finished.iter().map(|order| order.state).collect();
+    page.check_eq("the recovery finished it, once", &ends, &vec![State::Done])?;
+    let [mugs, charged, cart] = desk.seen(SECOND).await?;
     page.check_eq(
         "charged once, sold, and out of the cart",
         &[mugs.as_str(), charged.as_str(), cart.as_str()],

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use lab_runner::table::Facts;
 use lab_runner::{LessonError, Outcome, Page, Patience};
+use patterns::inventory::Inventory;
 use redis::AsyncTypedCommands;
-use storefront::{Inventory, Keys, Quantity, ReservationId, Sku};
 
-use super::failed;
-use crate::names::known;
+use super::{failed, quiet};
 
 /// Buyers whose first answer is lost.
 const UNLUCKY: u32 = 12;
@@ -18,18 +17,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const TEN_MINUTES: Duration = Duration::from_mins(10);
 
 /// What the unlucky buy.
-pub(super) fn product() -> Sku {
-    known("UNLUCKY")
-}
+pub(super) const PRODUCT: &str = "UNLUCKY";
 
-pub(super) async fn teach(page: &Page, keys: &Keys) -> Outcome {
+pub(super) async fn teach(page: &Page) -> Outcome {
     page.say(format!(
-        "Connections break, also after the server has done what was asked and before the answer came. Each of {UNLUCKY} buyers \
-         sends his request and loses his connection; then he asks again. With DECR he takes a second unit. With a reservation \
-         he asks with the same id, and finds what he has already.",
+        "Connections break, also after the server has done what was asked and before the answer comes. Each of {UNLUCKY} buyers \
+         sends a request, loses the connection, and asks again. With DECR, that takes a second unit. With a reservation, the \
+         buyer asks with the same ID and finds the unit that is held already.",
     ));
-    let by_decr = STOCK.saturating_sub(decr_twice(page, keys).await?);
-    let by_id = STOCK.saturating_sub(reserve_twice(page, keys).await?);
+    let by_decr = STOCK.saturating_sub(decr_twice(page).await?);
+    let by_id = STOCK.saturating_sub(reserve_twice(page).await?);
     let facts = Facts::new("Lost answers", &["approach", "buyers", "units taken", "too many"])
         .row([
             "DECR, and again".to_owned(),
@@ -52,9 +49,9 @@ pub(super) async fn teach(page: &Page, keys: &Keys) -> Outcome {
 }
 
 /// The units left.
-async fn decr_twice(page: &Page, keys: &Keys) -> Result<u32, LessonError> {
+async fn decr_twice(page: &Page) -> Result<u32, LessonError> {
     let mut redis = page.quietly();
-    let key = keys.inventory(&product()).free;
+    let key = count_of(page)?;
     redis.set(&key, STOCK).await?;
     for buyer in 1..=UNLUCKY {
         let mut own = page.target().dedicated().await?;
@@ -70,28 +67,34 @@ async fn decr_twice(page: &Page, keys: &Keys) -> Result<u32, LessonError> {
 }
 
 /// The units left.
-async fn reserve_twice(page: &Page, keys: &Keys) -> Result<u32, LessonError> {
-    let mut redis = page.quietly();
-    let key = keys.inventory(&product()).free;
-    redis.set(&key, STOCK).await?;
-    let inventory = Inventory::new(redis, keys.clone());
+async fn reserve_twice(page: &Page) -> Result<u32, LessonError> {
+    let inventory = quiet(page);
+    let key = count_of(page)?;
+    // Nothing is left of the count that DECR took from.
+    page.start_clean(std::slice::from_ref(&key)).await?;
+    inventory.set_up(PRODUCT, STOCK.into(), None).await.map_err(|error| failed(&error))?;
     for buyer in 1..=UNLUCKY {
-        let id: ReservationId = known(&format!("unlucky-{buyer}"));
+        let id = format!("unlucky-{buyer}");
         let own = page.target().dedicated().await?;
-        let product = product();
-        let lost = Inventory::new(own.clone(), keys.clone());
+        let lost = Inventory::new(own.clone(), page.target().prefix());
         tokio::select! {
             biased;
             done = until_left(page, &key, STOCK - buyer) => done?,
-            _unread = lost.reserve(&product, &id, Quantity::ONE, TEN_MINUTES) => {}
+            _unread = lost.reserve(PRODUCT, &id, 1, TEN_MINUTES) => {}
         }
         drop((lost, own));
-        let again = inventory.reserve(&product, &id, Quantity::ONE, TEN_MINUTES).await;
+        let again = inventory.reserve(PRODUCT, &id, 1, TEN_MINUTES).await;
         if !again.map_err(|error| failed(&error))?.again {
             return Ok(0);
         }
     }
     left(page, &key).await
+}
+
+/// The key of the plain count.
+fn count_of(page: &Page) -> Result<String, LessonError> {
+    let key = quiet(page).key(PRODUCT).map_err(|error| failed(&error))?;
+    Ok(key.as_str().to_owned())
 }
 
 async fn left(page: &Page, key: &str) -> Result<u32, LessonError> {

@@ -3,16 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lab_connection::Target;
+use lab_connection::{Connection, Target};
 use lab_runner::table::Facts;
 use lab_runner::{LessonError, Outcome, Page};
+use patterns::inventory::{Inventory, InventoryError};
 use redis::AsyncTypedCommands;
-use storefront::{Inventory, Keys, Quantity, ReservationId, ReserveError, Sku};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use super::{BUYERS, UNITS, failed};
-use crate::names::known;
 
 /// How a unit is sold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,69 +47,60 @@ impl SellLast {
         }
     }
 
-    /// Lets `buyers` want one of `units` each at the same moment, each on a connection of his own: all ask before any of them
+    /// Lets `buyers` want one of `units` each at the same moment, each on a connection of their own: all ask before any of them
     /// takes, where that is two steps.
-    pub async fn rush(
-        self,
-        target: &Target,
-        keys: &Keys,
-        buyers: u32,
-        units: u32,
-    ) -> Result<Rush, LessonError> {
-        let product = product();
-        let own = keys.all_of_inventory(&product);
+    pub async fn rush(self, target: &Target, buyers: u32, units: u32) -> Result<Rush, LessonError> {
+        let inventory = Inventory::new(target.connection(), target.prefix());
+        let own = inventory.keys(PRODUCT).map_err(|error| failed(&error))?;
         let mut connection = target.connection();
         for key in &own {
             redis::cmd("UNLINK").arg(key).exec_async(&mut connection).await?;
         }
-        Inventory::new(target.connection(), keys.clone())
-            .set_up(&product, units, None)
-            .await
-            .map_err(|error| failed(&error))?;
+        inventory.set_up(PRODUCT, units.into(), None).await.map_err(|error| failed(&error))?;
         let together = Arc::new(Barrier::new(buyers as usize));
         let mut crowd = JoinSet::new();
         for buyer in 0..buyers {
-            let (connection, keys) = (target.dedicated().await?, keys.clone());
-            crowd.spawn(self.buy(connection, keys, buyer, Arc::clone(&together)));
+            let inventory = Inventory::new(target.dedicated().await?, target.prefix());
+            let connection = target.dedicated().await?;
+            crowd.spawn(self.buy(connection, inventory, own[0].clone(), buyer, Arc::clone(&together)));
         }
         let mut promised = 0;
         while let Some(bought) = crowd.join_next().await {
             let bought = bought.map_err(|stopped| failed(&stopped))??;
             promised += u32::from(bought);
         }
-        let count: Option<String> = connection.get(&keys.inventory(&product).free).await?;
+        let count: Option<String> = connection.get(&own[0]).await?;
         Ok(Rush { promised, count: count.and_then(|count| count.parse().ok()).unwrap_or_default() })
     }
 
     async fn buy(
         self,
-        mut connection: lab_connection::Connection,
-        keys: Keys,
+        mut connection: Connection,
+        inventory: Inventory<Connection>,
+        count: String,
         buyer: u32,
         together: Arc<Barrier>,
     ) -> Result<bool, LessonError> {
-        let key = keys.inventory(&product()).free;
         if self == Self::Reserve {
             together.wait().await;
-            let id: ReservationId = known(&format!("rush-{buyer}"));
-            let inventory = Inventory::new(connection, keys);
             let time = Duration::from_mins(10);
-            return match inventory.reserve(&product(), &id, Quantity::ONE, time).await {
+            return match inventory.reserve(PRODUCT, &format!("rush-{buyer}"), 1, time).await {
                 Ok(_) => Ok(true),
-                Err(ReserveError::OutOfStock { .. }) => Ok(false),
+                Err(InventoryError::OutOfStock { .. }) => Ok(false),
                 Err(error) => Err(failed(&error)),
             };
         }
-        let count: i64 = connection.get(&key).await?.and_then(|count| count.parse().ok()).unwrap_or_default();
+        let left: i64 =
+            connection.get(&count).await?.and_then(|count| count.parse().ok()).unwrap_or_default();
         // The worst that can happen, made to happen: everybody has read before anybody writes.
         together.wait().await;
-        if count < 1 {
+        if left < 1 {
             return Ok(false);
         }
         match self {
-            Self::GetThenSet => connection.set(&key, count - 1).await?,
+            Self::GetThenSet => connection.set(&count, left - 1).await?,
             _ => {
-                connection.decr(&key, 1).await?;
+                connection.decr(&count, 1).await?;
             }
         }
         Ok(true)
@@ -118,11 +108,9 @@ impl SellLast {
 }
 
 /// Where the rush takes place.
-pub(super) fn product() -> Sku {
-    known("RUSH")
-}
+pub(super) const PRODUCT: &str = "RUSH";
 
-pub(super) async fn teach(page: &Page, keys: &Keys) -> Outcome {
+pub(super) async fn teach(page: &Page) -> Outcome {
     page.say(format!(
         "A count of units, inventory:PROD123, is easy to keep and easy to get wrong. Break it: ask whether there is one, and \
          if so, take it. {BUYERS} buyers want one of the last {UNITS} units at the same moment, and all of them ask before \
@@ -131,7 +119,7 @@ pub(super) async fn teach(page: &Page, keys: &Keys) -> Outcome {
     let mut facts = Facts::new("The last units", &["approach", "units", "promised", "count", "oversold"]);
     let mut oversold = Vec::new();
     for sell in SellLast::ALL {
-        let rush = sell.rush(page.target(), keys, BUYERS, UNITS).await?;
+        let rush = sell.rush(page.target(), BUYERS, UNITS).await?;
         let too_many = rush.promised.saturating_sub(UNITS);
         oversold.push(too_many);
         facts = facts.row([

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use lab_runner::{Approach, Wire};
+use patterns::inventory::Inventory;
 use redis::RedisResult;
-use storefront::{Inventory, Keys, Quantity, ReservationId, Sku};
 
 use super::as_redis;
-use crate::names::known;
 
 /// How many requests are under way at a time.
 pub const AT_A_TIME: usize = 50;
@@ -39,22 +38,19 @@ impl TakeStock {
 #[derive(Clone, Debug)]
 pub struct Stock {
     units: u32,
-    keys: Keys,
-    key: String,
+    prefix: String,
 }
 
 impl Stock {
     /// So many units, all of which are taken.
     #[must_use]
-    pub fn new(units: u32, keys: &Keys) -> Self {
-        Self { units, keys: keys.clone(), key: keys.inventory(&product()).free }
+    pub fn new(units: u32, prefix: &str) -> Self {
+        Self { units, prefix: prefix.to_owned() }
     }
 }
 
 /// What is taken.
-pub(super) fn product() -> Sku {
-    known("BULK")
-}
+pub(super) const PRODUCT: &str = "BULK";
 
 impl Approach for TakeStock {
     type Subject = Stock;
@@ -77,15 +73,14 @@ impl Approach for TakeStock {
     }
 
     async fn reset<C: Wire>(self, stock: &Stock, connection: &mut C) -> RedisResult<()> {
-        for key in stock.keys.all_of_inventory(&product()) {
+        let inventory = Inventory::new(connection.clone(), &stock.prefix);
+        for key in inventory.keys(PRODUCT).map_err(|error| as_redis(&error))? {
             redis::cmd("UNLINK").arg(key).exec_async(connection).await?;
         }
-        let inventory = Inventory::new(connection.clone(), stock.keys.clone());
-        inventory.set_up(&product(), stock.units, None).await.map_err(|error| as_redis(&error))?;
-        // The server learns the scripts; of this product there is no stock.
-        let (nothing, id) = (known("NOTHING"), known("nobody"));
-        drop(inventory.reserve(&nothing, &id, Quantity::ONE, Duration::from_mins(1)).await);
-        drop(inventory.confirm(&nothing, &id).await);
+        inventory.set_up(PRODUCT, stock.units.into(), None).await.map_err(|error| as_redis(&error))?;
+        // The server learns the scripts; there is no stock of this product.
+        drop(inventory.reserve("NOTHING", "nobody", 1, Duration::from_mins(1)).await);
+        drop(inventory.confirm("NOTHING", "nobody").await);
         Ok(())
     }
 
@@ -107,7 +102,9 @@ struct Client<C> {
 impl TakeStock {
     async fn take<C: Wire>(self, client: Client<C>, number: u32) -> RedisResult<bool> {
         let Client { mut connection, stock } = client;
-        let key = &stock.key;
+        let inventory = Inventory::new(connection.clone(), &stock.prefix);
+        let key = inventory.key(PRODUCT).map_err(|error| as_redis(&error))?;
+        let key = key.as_str();
         match self {
             Self::Incr => redis::cmd("INCR").arg(key).exec_async(&mut connection).await?,
             Self::Decr => redis::cmd("DECR").arg(key).exec_async(&mut connection).await?,
@@ -119,13 +116,10 @@ impl TakeStock {
                 redis::cmd("DECR").arg(key).exec_async(&mut connection).await?;
             }
             Self::Reserve | Self::ReserveAndConfirm => {
-                let (product, id): (Sku, ReservationId) = (product(), known(&format!("b{number}")));
-                let time = Duration::from_mins(10);
-                let inventory = Inventory::new(connection, stock.keys.clone());
-                let held = inventory.reserve(&product, &id, Quantity::ONE, time).await;
-                held.map_err(|error| as_redis(&error))?;
+                let (id, time) = (format!("b{number}"), Duration::from_mins(10));
+                inventory.reserve(PRODUCT, &id, 1, time).await.map_err(|error| as_redis(&error))?;
                 if self == Self::ReserveAndConfirm {
-                    inventory.confirm(&product, &id).await.map_err(|error| as_redis(&error))?;
+                    inventory.confirm(PRODUCT, &id).await.map_err(|error| as_redis(&error))?;
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! What the inventory lesson shows is counted: the damage of the naive ways, and none of the right one.
 
+use ecommerce_patterns::PatternLesson;
 use ecommerce_patterns::inventory::{BUYERS, SellLast, Stock, TakeStock, UNITS};
-use ecommerce_patterns::{PatternLesson, keys_on};
 use lab_runner::{Approach, Comparison};
 
 use lab_testing::lessons::{open, stored_keys, table, take};
@@ -10,9 +10,8 @@ use lab_testing::lessons::{open, stored_keys, table, take};
 async fn asking_first_oversells_to_everybody_and_the_script_to_nobody() {
     for cluster in [false, true] {
         let target = open(cluster).await;
-        let keys = keys_on(&target);
         for sell in SellLast::ALL {
-            let rush = sell.rush(&target, &keys, BUYERS, UNITS).await.unwrap();
+            let rush = sell.rush(&target, BUYERS, UNITS).await.unwrap();
             let (promised, count) = match sell {
                 SellLast::GetThenSet => (BUYERS, i64::from(UNITS) - 1),
                 SellLast::GetThenDecr => (BUYERS, i64::from(UNITS) - i64::from(BUYERS)),
@@ -40,16 +39,14 @@ async fn the_page_shows_what_was_counted_and_leaves_the_keys_it_names() {
         assert_eq!(states, ["paid", "done"]);
 
         let stored = stored_keys(&target).await;
-        let keys = keys_on(&target);
-        let product = keys.inventory(&"PROD123".parse().unwrap());
-        let order = keys.order(&"ORD-1001".parse().unwrap());
         let expected = [
-            (&product.free, "string"),
-            (&keys.low_stock_alerts(), "zset"),
-            (&keys.inventory_updates(), "list"),
-            (&order, "hash"),
+            ("inventory:PROD123", "string"),
+            ("low_stock_alerts", "zset"),
+            ("inventory_updates", "list"),
+            ("order:ORD-1001", "hash"),
         ];
-        for (key, expected) in expected {
+        for (name, expected) in expected {
+            let key = &format!("{}{name}", target.prefix());
             assert!(stored.contains(key), "{key} is not stored: {stored:?}");
             let kind: String =
                 redis::cmd("TYPE").arg(key).query_async(&mut target.connection()).await.unwrap();
@@ -61,7 +58,7 @@ async fn the_page_shows_what_was_counted_and_leaves_the_keys_it_names() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_way_of_taking_stock_takes_all_of_it() {
     let target = open(false).await;
-    let stock = Stock::new(120, &keys_on(&target));
+    let stock = Stock::new(120, target.prefix());
     let comparison = Comparison { title: "Taking units", approaches: &TakeStock::ALL, subject: &stock };
     let traffic = comparison.verify(&target.connection()).await.unwrap();
     let trips: Vec<usize> = traffic.iter().map(|traffic| traffic.round_trips).collect();

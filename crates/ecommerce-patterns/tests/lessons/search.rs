@@ -102,7 +102,7 @@ async fn all_ways_of_completing_suggest_the_same() {
     }
 }
 
-/// The lesson's own names are made from the prefix of the storefront's, which may end as one of those does.
+/// The lesson's own names begin with its prefix, which may end as one of them does.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_written_without_a_prefix_that_ends_like_a_name() {
     for cluster in [false, true] {

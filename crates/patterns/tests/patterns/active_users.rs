@@ -22,6 +22,7 @@ async fn retention_is_the_share_of_a_day_that_comes_back() {
         }
         let later: Vec<&str> = names[1..].iter().map(String::as_str).collect();
         let retention = active.retention(&names[0], &later).await.unwrap();
+        assert_eq!(connection.keys(&format!("{prefix}*:returned")).await, [""; 0]);
         assert_eq!(retention.cohort, days[0].len() as u64);
         assert_eq!(active.count(&names[3]).await.unwrap(), days[3].len() as u64);
         let expected: Vec<u64> =
@@ -33,7 +34,6 @@ async fn retention_is_the_share_of_a_day_that_comes_back() {
         // A day may even have the name of the place where intersections are made.
         let nobody = active.retention("returned", &["2030-01-02", "2030-01-03"]).await.unwrap();
         assert_eq!((nobody.cohort, nobody.share(1)), (0, Some(0.0)));
-        assert_eq!(connection.keys(&format!("{prefix}*:returned")).await, [""; 0]);
 
         assert!(matches!(
             active.retention("x", &["y"; 101]).await,

@@ -51,6 +51,22 @@ async fn an_event_counts_once_on_its_day_until_the_day_is_closed() {
 }
 
 #[tokio::test]
+async fn events_of_one_moment_are_as_many_as_they_are() {
+    everywhere(async |connection, prefix| {
+        let analytics = Analytics::new(connection, &prefix);
+        let events: Vec<String> = (0..30).map(|number| format!("event{number}")).collect();
+        // All in flight at once, most of them within one millisecond. No ID is made of a time.
+        let views = events.iter().map(|event| analytics.page_view(event, MONDAY, ""));
+        for recorded in futures_util::future::join_all(views).await {
+            assert_eq!(recorded.unwrap(), Recorded::Counted);
+        }
+        let day = analytics.of(MONDAY).await.unwrap();
+        assert_eq!((day.get("page_views"), day.visitors), (30, 0));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_day_closes_by_itself_and_keeps_its_counts() {
     everywhere(async |connection, prefix| {
         let analytics = Analytics::new(connection.clone(), &prefix).with_open_for(Duration::from_millis(200));

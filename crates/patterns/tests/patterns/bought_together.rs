@@ -157,7 +157,7 @@ async fn an_order_that_was_cut_off_between_products_is_completed_by_sending_it_a
 async fn memory_stays_bounded_and_a_lost_key_makes_no_score_above_1() {
     everywhere(async |connection, prefix| {
         let together = BoughtTogether::new(connection.clone(), &prefix);
-        for order in 0..250 {
+        for order in 0..350 {
             let other = if order % 3 == 0 { "OFTEN".into() } else { format!("P{order}") };
             together.count(&format!("o{order}"), &["HUB", &other]).await.unwrap();
         }
@@ -165,21 +165,21 @@ async fn memory_stays_bounded_and_a_lost_key_makes_no_score_above_1() {
         let size: u64 = connection.send(&["ZCARD", hub.as_str()]).await;
         assert!(size <= 204, "{size}");
         assert_eq!(together.with("HUB", 1).await.unwrap()[0].sku, "OFTEN");
-        assert_eq!(connection.send::<String>(&["ZSCORE", hub.as_str(), "HUB"]).await, "250");
+        assert_eq!(connection.send::<String>(&["ZSCORE", hub.as_str(), "HUB"]).await, "350");
         // A clock that was ahead lets no ID of an order go early: they are scored by a number that counts up.
         let orders = hub.companion("orders");
         let last: Vec<(String, f64)> = connection.send(&["ZREVRANGE", &orders, "0", "0", "WITHSCORES"]).await;
-        assert_eq!(last, [("o249".to_owned(), 250.0)]);
+        assert_eq!(last, [("o349".to_owned(), 350.0)]);
 
         let _: i64 = connection.send(&["DEL", hub.as_str()]).await;
-        together.count("o250", &["HUB", "OFTEN"]).await.unwrap();
+        together.count("o350", &["HUB", "OFTEN"]).await.unwrap();
         let scores = together.with("OFTEN", 1).await.unwrap();
         assert!(scores[0].score <= 1.0, "{scores:?}");
 
         let _: () = connection.send(&["SET", together.key("FOREIGN").unwrap().as_str(), "mine"]).await;
         let refused = together.count("o", &["FOREIGN", "OTHER"]).await;
         assert!(matches!(refused, Err(StoreError::WrongType(_))), "{refused:?}");
-        assert_eq!(connection.round_trips_of(together.count("o251", &["A", "B"])).await, 2);
+        assert_eq!(connection.round_trips_of(together.count("o351", &["A", "B"])).await, 2);
     })
     .await;
 }

@@ -683,6 +683,14 @@ async fn a_cart_that_somebody_else_wrote_works_and_gets_a_ttl() {
         for key in &cart.keys("1").unwrap()[..2] {
             assert!(connection.send::<i64>(&["PTTL", key]).await > 0, "{key}");
         }
+
+        // Another quantity is noticed by the next view.
+        cart.clear("1").await.unwrap();
+        cart.add("1", "sku123", 2, cents("1")).await.unwrap();
+        write_line(&cart, &connection, "sku123", "7").await;
+        assert_eq!(units(&cart, "1".into(), "sku123").await, 7);
+        let contents = Contents { lines: 1, units: 7, seen_total: Some(cents("7")) };
+        assert_eq!(cart.contents("1").await.unwrap(), contents);
     })
     .await;
 }
@@ -714,7 +722,8 @@ async fn a_key_of_another_type_is_named_and_left_alone() {
             cart.add("1", "a", 1, cents("1")).await.unwrap();
             let _: i64 = connection.send(&["DEL", key]).await;
             let _: () = connection.send(&["SET", key, "mine"]).await;
-            let item = Item::new("a", 1, cents("1")).with_ttl(Duration::from_mins(1));
+            let item =
+                Item::new("a", 1, cents("1")).with_ttl(Duration::from_mins(1)).with_request_id("refused");
             let errors = [
                 cart.add_item("1", &item).await.unwrap_err().to_string(),
                 cart.clear("1").await.unwrap_err().to_string(),
@@ -724,6 +733,12 @@ async fn a_key_of_another_type_is_named_and_left_alone() {
                 assert!(error.contains(key.as_str()) && error.contains("another type"), "{error}");
             }
             assert_eq!(connection.send::<String>(&["GET", key]).await, "mine");
+            let prefix = &key[..key.find("cart").unwrap()];
+            assert_eq!(
+                connection.keys(&format!("{prefix}*request:refused")).await,
+                [""; 0],
+                "nothing was counted"
+            );
             let _: i64 = connection.send(&["DEL", key]).await;
         }
     })

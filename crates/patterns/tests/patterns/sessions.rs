@@ -75,7 +75,7 @@ async fn any_user_has_tokens_that_a_cookie_can_hold_and_any_other_text_is_no_ses
         }
         let random =
             tokens.iter().find(|token| token.ends_with("com")).unwrap().split('.').next().unwrap().to_owned();
-        assert_eq!((tokens.len(), random.len()), (users.len(), 32), "4 bits in each of 32 letters");
+        assert_eq!((tokens.len(), random.len()), (users.len(), 22), "almost 6 bits in each of 22 characters");
         let seven = tokens.iter().find(|token| token.ends_with(".7")).unwrap().clone();
         for text in [
             String::new(),

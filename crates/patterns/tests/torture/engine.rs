@@ -21,6 +21,9 @@ const BEFORE: Range<usize> = 0..2;
 const DURING: Range<usize> = 2..4;
 const AFTER: Range<usize> = 4..CALLS;
 
+/// How many more clients make all their calls while a command is refused.
+const REFUSED_CLIENTS: usize = 3;
+
 /// The same when there is nothing but clients.
 const MANY_CLIENTS: usize = 50;
 const CALLS_OF_MANY: usize = 4;
@@ -46,8 +49,8 @@ pub enum Outcome {
     Violated(String),
 }
 
-/// The faults of a pattern. Its commands are read from its scripts, its keys from a run in which nothing goes wrong.
-pub async fn faults(pattern: &Pattern) -> Result<Vec<Fault>, String> {
+/// The faults of a pattern, or why it cannot work even without one. Its commands are read from its scripts, its keys from a run in which nothing goes wrong.
+pub async fn faults(pattern: &Pattern) -> Result<Vec<Fault>, Outcome> {
     let mut faults = vec![
         Fault::ManyClients,
         Fault::Resp3,
@@ -77,9 +80,12 @@ pub async fn faults(pattern: &Pattern) -> Result<Vec<Fault>, String> {
     let probe = Run::of(pattern);
     let connection = TestConnection::server().await;
     let mut keys = BTreeMap::new();
-    probe.set_up(&connection).await?;
+    probe.set_up(&connection).await.map_err(Outcome::Violated)?;
+    if let Some(missing) = probe.subject.missing() {
+        return Err(Outcome::Skipped(missing.to_owned()));
+    }
     keys.extend(probe.key_kinds(&connection).await);
-    probe.undisturbed(&connection, 0..DURING.end).await?;
+    probe.undisturbed(&connection, 0..DURING.end).await.map_err(Outcome::Violated)?;
     keys.extend(probe.key_kinds(&connection).await);
     faults.extend(keys.into_values().map(|key| Fault::KeyLost(probe.without_prefix(&key))));
     Ok(faults)
@@ -316,15 +322,16 @@ async fn command_refused(pattern: &Pattern, command: &str) -> Result<Option<Verd
     let (without, with) = (format!("-{command}"), format!("+{command}"));
     let (without, with) =
         if command == CHANNELS { ("resetchannels", "allchannels") } else { (&*without, &*with) };
-    // The first calls are under way when the right is taken away. The second ones come one by one, so that what a refused
-    // script has changed can be seen.
+    // These calls are under way when the right is taken away.
     let taken = [without];
-    let (first, second) = (DURING.start, DURING.end - 1);
-    let ((), mut failed) = tokio::join!(set_user(&taken), run.attempted(&connection, first));
+    let ((), mut failed) = tokio::join!(set_user(&taken), run.attempted(&connection, DURING.start));
+    // New clients make each of their calls without it, one by one, so that what a refused script has changed can be seen.
     let watched = connection.clone().watching_refusals(&admin);
-    for client in 0..CLIENTS {
-        if run.try_call(&watched, client, second).await.is_err() {
-            failed.push((client, second));
+    for client in CLIENTS..CLIENTS + REFUSED_CLIENTS {
+        for call in 0..CALLS {
+            if run.try_call(&watched, client, call).await.is_err() {
+                failed.push((client, call));
+            }
         }
     }
     let changed = watched.changes_by_refused_scripts();
@@ -337,7 +344,7 @@ async fn command_refused(pattern: &Pattern, command: &str) -> Result<Option<Verd
     set_user(&[with]).await;
     let was_needed = !failed.is_empty();
     run.made_again(&connection, failed).await?;
-    run.undisturbed(&connection, AFTER).await?;
+    run.undisturbed(&connection, DURING.start + 1..CALLS).await?;
     let () = admin.send(&["ACL", "DELUSER", user]).await;
     let verdict = run.check(&admin, &Fault::CommandRefused(command.to_owned())).await?;
     Ok(was_needed.then_some(verdict))

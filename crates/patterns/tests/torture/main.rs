@@ -27,6 +27,7 @@ mod limits;
 mod login_guard;
 mod notifications;
 mod popular_products;
+mod product_vectors;
 mod recent_views;
 mod recommendations;
 mod sessions;
@@ -69,6 +70,7 @@ const PATTERNS: &[Pattern] = &[
     popular_products::PATTERN,
     bought_together::PATTERN,
     similar_customers::PATTERN,
+    product_vectors::PATTERN,
     recommendations::PATTERN,
     analytics::PATTERN,
     weekly_metrics::PATTERN,
@@ -79,85 +81,132 @@ const PATTERNS: &[Pattern] = &[
 /// How many faults of one pattern go on at once.
 const AT_ONCE: usize = 4;
 
+/// What the patterns share. It is no pattern.
+const SHARED: [&str; 4] = ["key", "limit", "money", "script"];
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let start = Instant::now();
     // Flags are for cargo's own harness, as in `cargo test -- --nocapture`.
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     println!("\nEach of {} patterns under each fault\n", PATTERNS.len());
     println!("{:18}  {:58}  what came of it", "pattern", "fault");
-    let (mut passed, mut skipped, mut filtered) = (0, 0, 0);
-    let mut violations = Vec::new();
+    let mut table = Table::default();
+    for name in without_subject() {
+        table.add(
+            &name,
+            "any",
+            Outcome::Violated("expected a subject in tests/torture; found none".to_owned()),
+        );
+    }
     for pattern in PATTERNS {
-        let faults = match engine::faults(pattern).await {
-            Ok(faults) => faults,
-            Err(found) => {
-                println!("{:18}  {:58}  VIOLATED", pattern.name, "none");
-                violations.push((pattern.name, "none".to_owned(), found));
+        if words.iter().any(|word| word != pattern.name && is_pattern(word)) {
+            continue;
+        }
+        let faults = match caught(engine::faults(pattern)).await {
+            Ok(Ok(faults)) => faults,
+            Ok(Err(outcome)) => {
+                table.add(pattern.name, "none", outcome);
+                continue;
+            }
+            Err(panic) => {
+                table.add(pattern.name, "none", Outcome::Violated(panic));
                 continue;
             }
         };
         let (chosen, others): (Vec<_>, Vec<_>) =
             faults.into_iter().partition(|fault| is_chosen(&words, pattern, fault));
-        filtered += others.len();
-        let mut runs = stream::iter(chosen).map(|fault| run(pattern, fault)).buffered(AT_ONCE);
+        table.filtered += others.len();
+        let mut runs = stream::iter(chosen)
+            .map(async |fault| {
+                let running = fault.clone();
+                let outcome = caught(async move { engine::run(pattern, &running).await }).await;
+                (fault, outcome.unwrap_or_else(Outcome::Violated))
+            })
+            .buffered(AT_ONCE);
         while let Some((fault, outcome)) = runs.next().await {
-            let result = match outcome {
-                Outcome::Kept(verdict) => {
-                    passed += 1;
-                    match verdict {
-                        Verdict::Held => "held".to_owned(),
-                        Verdict::Contract(sentence) => sentence.to_owned(),
-                    }
-                }
-                Outcome::NotNeeded => {
-                    passed += 1;
-                    "held; no call needed it".to_owned()
-                }
-                Outcome::Skipped(why) => {
-                    skipped += 1;
-                    format!("skipped: {why}")
-                }
-                Outcome::Violated(found) => {
-                    violations.push((pattern.name, fault.to_string(), found));
-                    "VIOLATED".to_owned()
-                }
-            };
-            println!("{:18}  {:58}  {result}", pattern.name, fault.to_string());
+            table.add(pattern.name, &fault.to_string(), outcome);
         }
     }
-    for (pattern, fault, found) in &violations {
-        println!("\nVIOLATED: {pattern}, {fault}\n{found}");
-        println!("Only this: cargo test -p patterns --test torture -- {pattern} '{fault}'");
-    }
-    println!(
-        "\ntest result: {}. {passed} passed; {} failed; {skipped} ignored; 0 measured; {filtered} filtered out; \
-         finished in {:.2}s\n",
-        if violations.is_empty() { "ok" } else { "FAILED" },
-        violations.len(),
-        start.elapsed().as_secs_f64()
-    );
-    ExitCode::from(u8::from(!violations.is_empty()))
+    table.end()
 }
 
-/// In a task of its own, so that a panic of the subject is a violation like any other.
-async fn run(pattern: &'static Pattern, fault: Fault) -> (Fault, Outcome) {
-    let running = fault.clone();
-    let ended = tokio::spawn(async move { engine::run(pattern, &running).await }).await;
-    let outcome = ended.unwrap_or_else(|error| {
+/// The rows so far.
+struct Table {
+    start: Instant,
+    passed: usize,
+    skipped: usize,
+    filtered: usize,
+    violations: Vec<String>,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self { start: Instant::now(), passed: 0, skipped: 0, filtered: 0, violations: Vec::new() }
+    }
+}
+
+impl Table {
+    fn add(&mut self, pattern: &str, fault: &str, outcome: Outcome) {
+        let (passed, result) = match outcome {
+            Outcome::Kept(Verdict::Held) => (1, "held".to_owned()),
+            Outcome::Kept(Verdict::Contract(sentence)) => (1, sentence.to_owned()),
+            Outcome::NotNeeded => (1, "held; no call needed it".to_owned()),
+            Outcome::Skipped(why) => {
+                self.skipped += 1;
+                (0, format!("skipped: {why}"))
+            }
+            Outcome::Violated(found) => {
+                self.violations.push(format!(
+                    "VIOLATED: {pattern}, {fault}\n{found}\n\
+                     Only this: cargo test -p patterns --test torture -- {pattern} '{fault}'"
+                ));
+                (0, "VIOLATED".to_owned())
+            }
+        };
+        self.passed += passed;
+        println!("{pattern:18}  {fault:58}  {result}");
+    }
+
+    /// Prints the violations, and the line by which a test run ends.
+    fn end(self) -> ExitCode {
+        let Self { start, passed, skipped, filtered, violations } = self;
+        for violation in &violations {
+            println!("\n{violation}");
+        }
+        println!(
+            "\ntest result: {}. {passed} passed; {} failed; {skipped} ignored; 0 measured; {filtered} filtered out; \
+             finished in {:.2}s\n",
+            if violations.is_empty() { "ok" } else { "FAILED" },
+            violations.len(),
+            start.elapsed().as_secs_f64()
+        );
+        ExitCode::from(u8::from(!violations.is_empty()))
+    }
+}
+
+/// In a task of its own. A panic of a subject ends that, and is a violation like any other.
+async fn caught<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, String> {
+    tokio::spawn(work).await.map_err(|error| {
         let panic = error.into_panic();
         let text =
             panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-        Outcome::Violated(format!("it panicked: {}", text.unwrap_or("no word why")))
-    });
-    (fault, outcome)
+        format!("it panicked: {}", text.unwrap_or("no word why"))
+    })
+}
+
+/// The patterns of the library that are not in [`PATTERNS`].
+fn without_subject() -> Vec<String> {
+    let modules = include_str!("../../src/lib.rs").lines();
+    let modules = modules.filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+    modules.filter(|name| !SHARED.contains(name) && !is_pattern(name)).map(str::to_owned).collect()
 }
 
 /// Whether each word is the pattern's name or part of the row.
 fn is_chosen(words: &[String], pattern: &Pattern, fault: &Fault) -> bool {
     let row = format!("{} {fault}", pattern.name);
-    words.iter().all(|word| match PATTERNS.iter().find(|other| other.name == word) {
-        Some(other) => other.name == pattern.name,
-        None => row.contains(word.as_str()),
-    })
+    words.iter().all(|word| word == pattern.name || row.contains(word.as_str()))
+}
+
+fn is_pattern(word: &str) -> bool {
+    PATTERNS.iter().any(|pattern| pattern.name == word)
 }

@@ -52,6 +52,11 @@ pub trait Subject: Send + Sync {
     /// Puts the data in place that the work needs. Nothing goes wrong yet.
     fn set_up(&self, connection: TestConnection) -> BoxFuture<'_, Result<(), Failure>>;
 
+    /// What this server lacks for the pattern, known after [`set_up`](Self::set_up). Then the pattern is skipped.
+    fn missing(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Client `client` makes its call number `call`, and asserts nothing. The same two numbers again are a retry of the same
     /// call: it uses the same IDs. An outcome of business, such as "out of stock", is `Ok`.
     fn call(
