@@ -452,7 +452,9 @@ while size and #columns < limit + skip_in_reply do
     skip, skip_in_reply = 0, skip_in_reply + (is_small and skip or 0)
   else
     local from, ones = order[bit] * ROW, 0
-    if redis.call('BITCOUNT', bits, from, from + ROW - 1) > 0 then
+    local ones_in_table = redis.call('BITCOUNT', bits, from, from + ROW - 1)
+    -- A row that all products have in common splits nothing.
+    if ones_in_table > 0 and ones_in_table < total then
       redis.call('SET', second, row(order[bit]))
       redis.call('BITOP', 'AND', third, first, second)
       ones = redis.call('BITCOUNT', third)

@@ -25,7 +25,7 @@
 //!   or a value that a product had before. In any order, pages of one moment neither repeat nor skip a product.
 //! - **Cost**: one round trip for each call. A page takes a few steps for each value that is counted or selected and for each
 //!   bit of the order, up to 2,500 in all. A step looks at one row, 2.5 kB at 20,000 products. The offset costs nothing. A page
-//!   of 20,000 products with 180 values takes the server 1 to 3 ms. A change sets and clears about 150 bits.
+//!   of 20,000 products with 180 values takes the server 1 to 4 ms. A change sets and clears about 150 bits.
 //! - **Memory**: 1.5 MB, 4 kB for each brand and category that has products, and about 700 bytes for each product. At most
 //!   [`MAX_PRODUCTS`] products, and 1,000 brands and 1,000 categories. Beyond that, split the catalog by its top categories, each
 //!   with its own prefix. Nothing expires.
