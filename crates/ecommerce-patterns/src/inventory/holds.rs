@@ -47,7 +47,7 @@ pub(super) async fn teach(page: &Page) -> Outcome {
     );
     quiet.reserve(PRODUCT, "eve-1", 4, TEN_MINUTES).await.map_err(|error| failed(&error))?;
     let mut redis = page.redis();
-    let low: Vec<String> = redis::cmd("ZRANGE")
+    let low: Vec<(String, u64)> = redis::cmd("ZRANGE")
         .arg(alerts.as_str())
         .arg(0)
         .arg(-1)
@@ -57,7 +57,7 @@ pub(super) async fn teach(page: &Page) -> Outcome {
     page.check_eq(
         "the alert says which product, and how many are free",
         &low,
-        &vec![PRODUCT.to_owned(), "4".to_owned()],
+        &vec![(PRODUCT.to_owned(), 4)],
     )?;
     let greedy = quiet.reserve(PRODUCT, "zoe-1", 5, TEN_MINUTES).await;
     page.check(
