@@ -57,9 +57,21 @@ impl RefusalWatch {
     }
 
     async fn state(&self, key: &[u8]) -> State {
+        let mut admin = self.admin.clone();
         let mut pipeline = redis::pipe();
-        pipeline.cmd("DUMP").arg(key).cmd("PEXPIRETIME").arg(key);
-        pipeline.query_async(&mut self.admin.clone()).await.unwrap()
+        pipeline.cmd("DUMP").arg(key).cmd("PEXPIRETIME").arg(key).cmd("TYPE").arg(key);
+        let (dump, expires, kind): (Option<Vec<u8>>, i64, String) =
+            pipeline.query_async(&mut admin).await.unwrap();
+        // DUMP has the fields of a Hash and the members of a Set in an order that reading alone may change.
+        let (read, width) = match kind.as_str() {
+            "hash" => ("HGETALL", 2),
+            "set" => ("SMEMBERS", 1),
+            _ => return (dump, expires),
+        };
+        let parts: Vec<Vec<u8>> = redis::cmd(read).arg(key).query_async(&mut admin).await.unwrap();
+        let mut parts: Vec<Vec<u8>> = parts.chunks(width).map(|part| part.join(&0)).collect();
+        parts.sort();
+        (Some(parts.join(&0)), expires)
     }
 }
 

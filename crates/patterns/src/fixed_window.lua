@@ -26,7 +26,7 @@ if ARGV[2] == 'peek' then
 end
 
 -- What require_commands does, only where there is more than one write: making that function costs every call.
-if #KEYS > 1 and not (redis.acl_check_cmd('SET', KEYS[1]) and redis.acl_check_cmd('INCRBY', KEYS[1])) then
+if #KEYS > 1 and not (redis.acl_check_cmd('SET', KEYS[1], 0) and redis.acl_check_cmd('INCRBY', KEYS[1], 0)) then
   error({err = 'NOPERM this pattern needs a user who may run SET and INCRBY; nothing was changed'})
 end
 local admitted = reply[1] == 'ADMITTED'
