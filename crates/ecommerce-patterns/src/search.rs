@@ -2,6 +2,7 @@
 //!
 //! `cargo ecommerce search`
 
+mod answer;
 pub mod complete_by;
 pub mod filter_by;
 mod full_text;

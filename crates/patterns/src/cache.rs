@@ -175,8 +175,8 @@ impl<C: ConnectionLike + Clone, F: Codec> Cache<C, F> {
         Self { ttl, ..self }
     }
 
-    /// How long it is known that there is nothing: a millisecond to a year, 30 seconds if not set. Keep it short: whoever creates
-    /// the row may not think of the cache.
+    /// How long it is known that there is nothing: a millisecond to a year, 30 seconds if not set. Keep it short: code that
+    /// creates the row may forget the cache.
     #[must_use]
     pub fn with_absent_ttl(self, absent_ttl: Duration) -> Self {
         Self { absent_ttl, ..self }
@@ -255,8 +255,8 @@ impl<C: ConnectionLike + Clone, F: Codec> Cache<C, F> {
         }
     }
 
-    /// Forgets a value. Call it *after* the row has been written: whoever loads from then on reads the new row, and whoever began
-    /// before may no longer store the old one. One round trip.
+    /// Forgets a value. Call it *after* the row has been written: a load that begins later reads the new row, and one that began
+    /// earlier can no longer store the old one. One round trip.
     ///
     /// If it fails, the old value may be served until its TTL ends: try again.
     pub async fn invalidate(&self, ids: &[&str]) -> Result<(), StoreError> {
@@ -491,7 +491,7 @@ impl<'a, C: ConnectionLike + Clone, F: Codec, T: Serialize + DeserializeOwned> F
                 return want.enter(self.cache, turn);
             }
             if rest > self.cache.load_time {
-                // Whoever has the turn takes longer than a load may take.
+                // The caller that loads takes longer than a load may take.
                 self.cache.shared.forget(want.key.as_str(), &waiting.turn);
                 want.state = State::New;
             }
@@ -690,8 +690,8 @@ struct Shared {
 /// One caller of this process at a time asks for a value and loads it. If that caller is canceled, the next one has its token.
 #[derive(Debug, Default)]
 struct Turn {
-    /// Of the caller whose turn it is, or of one that was canceled. It has to differ from all others, not to be secret: whoever
-    /// can read it can delete the lease as well.
+    /// Of the caller whose turn it is, or of one that was canceled. It has to differ from all others, not to be secret:
+    /// a client that can read it can delete the lease as well.
     token: String,
     /// Of a canceled caller whose lease we take over, or empty.
     canceled: String,

@@ -2,7 +2,7 @@
 //!
 //! The naive way checks that a name is free and then writes the product. Two clients who do it at once both find it free. Here
 //! an index decides: one Hash, so one script. A product is in a slot of its own, so writing it is another step. Both steps can
-//! be repeated, and each client looks at the index again after it has written: whoever is last leaves what the index says.
+//! be repeated, and each client looks at the index again after it has written: the last one leaves what the index says.
 //!
 //! | key | type | holds |
 //! |---|---|---|

@@ -23,7 +23,7 @@
 //!
 //! The last five are in other slots than a product. A product's script numbers its changes and leaves them in the product's outbox.
 //! The sweeper ([`Inventory::run_sweeper`]) visits the products of which something is due, returns expired holds, and delivers the
-//! changes, usually within two seconds. Whoever makes a product low, or no longer low, delivers that alert at once.
+//! changes, usually within two seconds. A client that makes a product low, or no longer low, delivers that alert at once.
 //!
 //! - **Promise**: free + held + sold units are always those that were ever put in. An ID holds, sells, and returns its units once.
 //!   Each change is in the feed once, unless more than 1,000 of one product wait for a sweeper.

@@ -1,7 +1,7 @@
 //! Sessions: they slide, get a new token at login, and end everywhere at once.
 //!
 //! Four things are often done that leave a session which should not be there. A login keeps the ID that the browser had, so
-//! whoever planted that ID is logged in too. HSET and then EXPIRE, with a crash in between, leaves a session that never ends. A
+//! an attacker who planted that ID is logged in too. HSET and then EXPIRE, with a crash in between, leaves a session that never ends. A
 //! late save with HSET brings back a session that has just ended. "Log out everywhere" goes through a list of IDs, which misses
 //! what is not in the list.
 //!
@@ -117,7 +117,7 @@ pub fn scripts() -> Vec<(&'static str, &'static Script)> {
 /// A session as it was read.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Session {
-    /// Its token. Whoever knows the token *is* the visitor: keep it out of logs and pages.
+    /// Its token. Anybody who has the token is the visitor: keep it out of logs and pages.
     pub token: String,
     /// Who is logged in; `None` for a guest.
     pub user: Option<String>,

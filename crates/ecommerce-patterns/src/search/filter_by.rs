@@ -1,19 +1,15 @@
 //! Ways to filter a catalogue.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 
 use lab_runner::{Approach, Comparison, Outcome, Page, Wire};
-use patterns::facets::{FacetPage, Order, PageOf, PriceRange, Selection};
+use patterns::facets::{Order, PageOf, PriceRange, Selection};
 use patterns::money::Cents;
 use redis::RedisResult;
-use serde::{Deserialize, Serialize};
 
+use super::answer::{Answer, BOUNDS};
 use super::shop::{Document, Shop};
 use super::{facets_failed, full_text};
-
-/// Where bands of prices begin: those of [`Facets`](patterns::facets::Facets).
-pub(super) const BOUNDS: [i64; 5] = [2_500, 5_000, 10_000, 25_000, 50_000];
 
 /// How to get a page with its counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,36 +30,6 @@ impl FilterBy {
     pub fn all(full_text: bool) -> Vec<Self> {
         let full_text = full_text.then_some(Self::FullText);
         [Self::ReadyMade, Self::Facets].into_iter().chain(full_text).chain([Self::InTheClient]).collect()
-    }
-}
-
-/// A page as it is compared.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub struct Answer {
-    /// Products on all pages.
-    pub total: u64,
-    /// Those of the page.
-    pub skus: Vec<String>,
-    /// Products of each brand.
-    pub brands: BTreeMap<String, u64>,
-    /// Products of each category.
-    pub categories: BTreeMap<String, u64>,
-    /// Products in each band of prices.
-    pub prices: Vec<u64>,
-    /// Products of each number of stars.
-    pub ratings: BTreeMap<u8, u64>,
-}
-
-impl Answer {
-    pub(super) fn of(page: &FacetPage) -> Self {
-        Self {
-            total: page.total,
-            skus: page.products.iter().map(|product| product.id.clone()).collect(),
-            brands: page.brands.clone(),
-            categories: page.categories.clone(),
-            prices: page.prices.iter().map(|band| band.products).collect(),
-            ratings: page.ratings.clone(),
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use lab_runner::{Need, Outcome, Page, Wire};
 use patterns::facets::{PageOf, PriceRange, Selection};
 use redis::{FromRedisValue, Pipeline, RedisResult, Value};
 
-use super::filter_by::{Answer, BOUNDS};
+use super::answer::{Answer, BOUNDS};
 use super::keys::Names;
 use super::shop::Shop;
 

@@ -9,7 +9,8 @@ use patterns::facets::{FacetPage, Order, PageOf, PriceRange, Product, Selection}
 use patterns::money::Cents;
 use redis::{AsyncTypedCommands, ErrorKind, ServerErrorKind};
 
-use super::filter_by::{Answer, filtered};
+use super::answer::Answer;
+use super::filter_by::filtered;
 use super::shop::{Document, Shop};
 use super::{facets_failed, failed};
 
