@@ -11,6 +11,8 @@ use crate::keys::Keys;
 
 /// How many keys one pipeline asks for.
 const KEYS_PER_PIPELINE: u64 = 1_000;
+/// The most records that the loader has on their way at once.
+const MAX_IN_FLIGHT: u64 = 65_536;
 
 /// What the nodes say about eviction.
 #[derive(Debug, Default)]
@@ -91,15 +93,21 @@ pub(crate) async fn records_kept(target: &Target, plan: &Plan) -> Option<u64> {
         }
         pipeline.query_async(&mut connection.clone()).await.ok()
     };
-    // Records are written in order, so the gap is found by halves, and then for sure in the last stretch: the server may have
-    // refused one record and taken the next.
+    // Records are written in order, so where they end is found by halves. The server may have refused one record and taken a later
+    // one that was on its way at the same time, so the first gap is looked for in as many as can be on their way.
     let (mut present, mut missing) = (0, plan.records + 1);
-    while missing - present > KEYS_PER_PIPELINE {
+    while missing - present > 1 {
         let middle = present + (missing - present) / 2;
         if exist(&[middle]).await?[0] { present = middle } else { missing = middle }
     }
-    let last: Vec<u64> = (present.saturating_sub(KEYS_PER_PIPELINE) + 1..missing).collect();
-    let found = exist(&last).await?;
-    let gap = last.iter().zip(found).find(|(_, there)| !there).map_or(missing, |(number, _)| *number);
-    Some(gap - 1)
+    let mut first = present.saturating_sub(MAX_IN_FLIGHT) + 1;
+    while first < missing {
+        let numbers: Vec<u64> = (first..missing.min(first + KEYS_PER_PIPELINE)).collect();
+        let found = exist(&numbers).await?;
+        if let Some(gap) = found.iter().position(|there| !there) {
+            return Some(numbers[gap] - 1);
+        }
+        first += KEYS_PER_PIPELINE;
+    }
+    Some(missing - 1)
 }
