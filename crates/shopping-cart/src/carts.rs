@@ -50,7 +50,7 @@ pub async fn add(
     let item = Item::new(&product.sku, quantity.get(), product.price);
     let item = item_ttl.map_or(item.clone(), |ttl| item.with_ttl(ttl));
     let added = shop.cart.add_item(owner, &item).await;
-    let added = added.map_err(|error| refusal::add(&error, &name, &product, shop))?;
+    let added = added.map_err(|error| refusal::add(&error, &name, &product, &shop.target))?;
     let Product { name: what, sku, price } = &product;
     let document = json!({
         "owner": owner, "sku": sku, "name": what, "added": quantity, "quantity": added.quantity,
@@ -73,15 +73,15 @@ pub async fn remove(
 ) -> Result<(), Failure> {
     let quantity: Option<Quantity> = quantity.map(parse).transpose()?;
     let (name, found) = tokio::join!(shop.name_of(owner), shop.catalog.find(product));
-    let (name, found) = (name?, found.map_err(|error| refusal::store(&error, shop))?);
+    let (name, found) = (name?, found.map_err(|error| refusal::store(&error, &shop.target))?);
     let (sku, what) = if let Some(Product { sku, name, .. }) = found {
         (sku.clone(), format!("{name} ({sku})"))
     } else {
-        let sku: Sku = product.parse().map_err(|_| refusal::unknown_product(product, shop))?;
+        let sku: Sku = product.parse().map_err(|_| refusal::unknown_product(product, &shop.target))?;
         (sku.as_str().to_owned(), product.to_owned())
     };
     let removed = shop.cart.remove(owner, &sku, quantity.map(Quantity::get)).await;
-    let removed = removed.map_err(|error| refusal::remove(&error, &name, &what, shop))?;
+    let removed = removed.map_err(|error| refusal::remove(&error, &name, &what, &shop.target))?;
     let Changed { change, quantity, cart } = removed;
     let units = change.unsigned_abs();
     let document = json!({
@@ -108,7 +108,7 @@ pub async fn view(shop: &Shop, owner: &CartOwner) -> Result<(), Failure> {
 /// The name of the owner, and the cart as it is now.
 pub async fn read(shop: &Shop, owner: &CartOwner) -> Result<(String, NamedCart), Failure> {
     let (name, view) = tokio::join!(shop.name_of(owner), NamedCart::read(&shop.cart, &shop.catalog, owner));
-    Ok((name?, view.map_err(|error| refusal::view(&error, shop))?))
+    Ok((name?, view.map_err(|error| refusal::view(&error, &shop.target))?))
 }
 
 /// A cart beside the catalog of today.
@@ -174,7 +174,7 @@ impl NamedCart {
 /// Empties a cart.
 pub async fn clear(shop: &Shop, owner: &CartOwner) -> Result<(), Failure> {
     let name = shop.name_of(owner).await?;
-    let cleared = shop.cart.clear(owner).await.map_err(|error| refusal::cart(&error, shop))?;
+    let cleared = shop.cart.clear(owner).await.map_err(|error| refusal::cart(&error, &shop.target))?;
     let document = json!({ "owner": owner, "lines": cleared.lines, "units": cleared.units });
     shop.show(&document, || match cleared.lines {
         0 => format!("The cart of {name} is empty; there was nothing in it to take out."),
@@ -191,7 +191,7 @@ pub async fn merge(shop: &Shop, guest: &str, user: &str) -> Result<(), Failure> 
     let (guest, user): (SessionId, UserId) = (parse(guest)?, parse(user)?);
     let name = shop.user_name(&user).await?;
     let merged = shop.cart.merge(guest.as_str(), user.as_str()).await;
-    let merged = merged.map_err(|error| refusal::cart(&error, shop))?;
+    let merged = merged.map_err(|error| refusal::cart(&error, &shop.target))?;
     let moved = merged.moved.iter().map(|(sku, units)| json!({ "sku": sku, "quantity": units }));
     let left = merged.left.iter().map(|left| {
         let why = match left.why {

@@ -3,14 +3,13 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use lab_connection::Failure;
 use lab_connection::failure::Class;
+use lab_connection::{Failure, Target};
 use patterns::cart::CartError;
 use patterns::catalog::Product;
 use patterns::script::StoreError;
 use patterns::users::CreateError;
 
-use crate::shop::Shop;
 use crate::typed::UserId;
 
 const UNCHANGED: &str = "Nothing was changed.";
@@ -33,11 +32,11 @@ pub fn declined(what: impl AsRef<str>) -> Failure {
 }
 
 /// No such customer.
-pub fn unknown_user(id: &UserId, shop: &Shop) -> Failure {
+pub fn unknown_user(id: &UserId, target: &Target) -> Failure {
     let failure = declined(format!("There is no user {id}."))
         .try_next("cargo cart user list")
         .try_next(format!("cargo cart user add --id {id} --first-name Parker --last-name Perry"));
-    starting_empty(failure, shop)
+    starting_empty(failure, target)
 }
 
 /// The number is taken.
@@ -46,19 +45,19 @@ pub fn user_taken(id: &str) -> Failure {
 }
 
 /// No such product.
-pub fn unknown_product(sku_or_name: &str, shop: &Shop) -> Failure {
+pub fn unknown_product(sku_or_name: &str, target: &Target) -> Failure {
     let mut shown: String = sku_or_name.chars().take(LONGEST_SHOWN).collect();
     if shown.len() < sku_or_name.len() {
         shown = format!("{shown}… ({} bytes)", sku_or_name.len());
     }
     let failure = declined(format!("No product has the SKU or the exact name '{shown}'."))
         .try_next("cargo cart sku list");
-    starting_empty(failure, shop)
+    starting_empty(failure, target)
 }
 
 /// Whoever has no server of their own looks in vain for what the last command wrote.
-fn starting_empty(failure: Failure, shop: &Shop) -> Failure {
-    if shop.target.private().is_none() {
+fn starting_empty(failure: Failure, target: &Target) -> Failure {
+    if target.private().is_none() {
         return failure;
     }
     failure.try_next("keep a server up with `cargo server`: a private one starts empty at each command")
@@ -91,9 +90,9 @@ pub fn unprintable(error: &serde_json::Error) -> Failure {
 }
 
 /// Redis said no, or a key holds what it should not.
-pub fn store(error: &StoreError, shop: &Shop) -> Failure {
+pub fn store(error: &StoreError, target: &Target) -> Failure {
     match error {
-        StoreError::Redis(error) => shop.explain(error),
+        StoreError::Redis(error) => target.explain(error),
         StoreError::WrongType(_) => {
             Failure::new(Class::WrongType, sentence(error), "Somebody else wrote this key.")
                 .try_next("look at it in Redis Insight, or with TYPE in redis-cli; rename or remove it")
@@ -106,18 +105,18 @@ pub fn store(error: &StoreError, shop: &Shop) -> Failure {
 }
 
 /// Why no customer was added.
-pub fn create(error: &CreateError, shop: &Shop) -> Failure {
+pub fn create(error: &CreateError, target: &Target) -> Failure {
     match error {
         CreateError::Taken(id) => user_taken(id),
-        CreateError::Store(error) => store(error, shop),
+        CreateError::Store(error) => store(error, target),
         other => declined(sentence(other)),
     }
 }
 
 /// Why nothing was added.
-pub fn add(error: &CartError, name: &str, product: &Product, shop: &Shop) -> Failure {
+pub fn add(error: &CartError, name: &str, product: &Product, target: &Target) -> Failure {
     match error {
-        CartError::Store(error) => cart(error, shop),
+        CartError::Store(error) => cart(error, target),
         other => declined(format!(
             "{} ({}) was not added to the cart of {name}: {other}.",
             product.name, product.sku
@@ -126,28 +125,28 @@ pub fn add(error: &CartError, name: &str, product: &Product, shop: &Shop) -> Fai
 }
 
 /// Why nothing was removed.
-pub fn remove(error: &CartError, name: &str, product: &str, shop: &Shop) -> Failure {
+pub fn remove(error: &CartError, name: &str, product: &str, target: &Target) -> Failure {
     match error {
-        CartError::Store(error) => cart(error, shop),
+        CartError::Store(error) => cart(error, target),
         other => declined(format!("{product} was not removed from the cart of {name}: {other}.")),
     }
 }
 
 /// Why a cart could not be shown.
-pub fn view(error: &CartError, shop: &Shop) -> Failure {
+pub fn view(error: &CartError, target: &Target) -> Failure {
     match error {
-        CartError::Store(error) => cart(error, shop),
+        CartError::Store(error) => cart(error, target),
         other => declined(sentence(other)),
     }
 }
 
 /// What any operation on a cart can meet.
-pub fn cart(error: &StoreError, shop: &Shop) -> Failure {
+pub fn cart(error: &StoreError, target: &Target) -> Failure {
     match error {
         StoreError::Malformed(_) => {
-            store(error, shop).try_next("cargo cart clear USER, which gives up the cart as it is")
+            store(error, target).try_next("cargo cart clear USER, which gives up the cart as it is")
         }
-        other => store(other, shop),
+        other => store(other, target),
     }
 }
 

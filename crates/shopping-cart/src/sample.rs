@@ -49,18 +49,18 @@ pub fn products() -> Result<Vec<Product>, Failure> {
 
 /// Opens a shop that has neither customers nor products; any other is left as it is.
 pub async fn stock_an_empty_shop(shop: &Shop) -> Result<bool, Failure> {
-    let users = shop.users.list().await.map_err(|error| refusal::store(&error, shop))?;
-    let on_sale = shop.catalog.list().await.map_err(|error| refusal::store(&error, shop))?;
+    let users = shop.users.list().await.map_err(|error| refusal::store(&error, &shop.target))?;
+    let on_sale = shop.catalog.list().await.map_err(|error| refusal::store(&error, &shop.target))?;
     if !users.is_empty() || !on_sale.is_empty() {
         return Ok(false);
     }
     for User { id, first_name, last_name } in customers() {
         let created = shop.users.create_with_id(&id, &first_name, &last_name).await;
-        created.map_err(|error| refusal::create(&error, shop))?;
+        created.map_err(|error| refusal::create(&error, &shop.target))?;
     }
     for product in products()? {
         shop.catalog.put(&product).await.map_err(|error| match error {
-            PutError::Store(error) => refusal::store(&error, shop),
+            PutError::Store(error) => refusal::store(&error, &shop.target),
             other => refusal::declined(refusal::sentence(&other)),
         })?;
     }

@@ -57,8 +57,9 @@ impl Shop {
 
     /// The product with this SKU or exact name.
     pub async fn product(&self, sku_or_name: &str) -> Result<Product, Failure> {
-        let found = self.catalog.find(sku_or_name).await.map_err(|error| refusal::store(&error, self))?;
-        found.ok_or_else(|| refusal::unknown_product(sku_or_name, self))
+        let found =
+            self.catalog.find(sku_or_name).await.map_err(|error| refusal::store(&error, &self.target))?;
+        found.ok_or_else(|| refusal::unknown_product(sku_or_name, &self.target))
     }
 
     /// "Parker Perry (user 1)", or "guest abc123".
@@ -71,8 +72,8 @@ impl Shop {
 
     /// "Parker Perry (user 1)"; an unknown user is an error.
     pub async fn user_name(&self, id: &UserId) -> Result<String, Failure> {
-        let user = self.users.get(id.as_str()).await.map_err(|error| refusal::store(&error, self))?;
-        let user = user.ok_or_else(|| refusal::unknown_user(id, self))?;
+        let user = self.users.get(id.as_str()).await.map_err(|error| refusal::store(&error, &self.target))?;
+        let user = user.ok_or_else(|| refusal::unknown_user(id, &self.target))?;
         Ok(format!("{} {} (user {id})", user.first_name, user.last_name))
     }
 

@@ -28,7 +28,7 @@ async fn add(shop: &Shop, sku: &str, name: &str, price: &str) -> Result<(), Fail
     let (sku, name) = (parse::<Sku>(sku)?, parse::<Name>(name)?);
     let product = Product { sku: sku.to_string(), name: name.to_string(), price: parse(price)? };
     let put = shop.catalog.put(&product).await.map_err(|error| match error {
-        PutError::Store(error) => refusal::store(&error, shop),
+        PutError::Store(error) => refusal::store(&error, &shop.target),
         other => refusal::declined(refusal::sentence(&other)),
     })?;
     let word = match put {
@@ -41,9 +41,9 @@ async fn add(shop: &Shop, sku: &str, name: &str, price: &str) -> Result<(), Fail
 
 async fn remove(shop: &Shop, product: &str) -> Result<(), Failure> {
     let Product { sku, name, .. } = shop.product(product).await?;
-    let removed = shop.catalog.remove(&sku).await.map_err(|error| refusal::store(&error, shop))?;
+    let removed = shop.catalog.remove(&sku).await.map_err(|error| refusal::store(&error, &shop.target))?;
     if !removed {
-        return Err(refusal::unknown_product(&sku, shop));
+        return Err(refusal::unknown_product(&sku, &shop.target));
     }
     shop.show(&json!({ "removed": sku }), || {
         format!("{name} ({sku}) is no longer sold. Carts that hold it say so and do not count it.")
@@ -51,7 +51,7 @@ async fn remove(shop: &Shop, product: &str) -> Result<(), Failure> {
 }
 
 async fn list(shop: &Shop) -> Result<(), Failure> {
-    let products = shop.catalog.list().await.map_err(|error| refusal::store(&error, shop))?;
+    let products = shop.catalog.list().await.map_err(|error| refusal::store(&error, &shop.target))?;
     shop.show(&products.iter().map(document).collect::<Vec<_>>(), || product_table(&products))
 }
 

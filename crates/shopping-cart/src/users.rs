@@ -26,18 +26,21 @@ async fn add(shop: &Shop, first_name: &str, last_name: &str, id: Option<&str>) -
     let last_name: Name = parse_flag("--last-name", last_name)?;
     let (first_name, last_name) = (first_name.as_str(), last_name.as_str());
     let user = match id {
-        None => {
-            shop.users.create(first_name, last_name).await.map_err(|error| refusal::store(&error, shop))?
-        }
+        None => shop
+            .users
+            .create(first_name, last_name)
+            .await
+            .map_err(|error| refusal::store(&error, &shop.target))?,
         Some(id) => {
             let id: UserId = parse(id)?;
             // The pattern takes the same user again for a retry. A person who types it twice wants to know.
-            let known = shop.users.get(id.as_str()).await.map_err(|error| refusal::store(&error, shop))?;
+            let known =
+                shop.users.get(id.as_str()).await.map_err(|error| refusal::store(&error, &shop.target))?;
             if known.is_some() {
                 return Err(refusal::user_taken(id.as_str()));
             }
             let created = shop.users.create_with_id(id.as_str(), first_name, last_name).await;
-            created.map_err(|error| refusal::create(&error, shop))?
+            created.map_err(|error| refusal::create(&error, &shop.target))?
         }
     };
     shop.show(&document(&user), || format!("User {} is {} {}.", user.id, user.first_name, user.last_name))
@@ -45,13 +48,13 @@ async fn add(shop: &Shop, first_name: &str, last_name: &str, id: Option<&str>) -
 
 async fn show(shop: &Shop, id: &str) -> Result<(), Failure> {
     let id: UserId = parse(id)?;
-    let user = shop.users.get(id.as_str()).await.map_err(|error| refusal::store(&error, shop))?;
-    let user = user.ok_or_else(|| refusal::unknown_user(&id, shop))?;
+    let user = shop.users.get(id.as_str()).await.map_err(|error| refusal::store(&error, &shop.target))?;
+    let user = user.ok_or_else(|| refusal::unknown_user(&id, &shop.target))?;
     shop.show(&document(&user), || format!("User {id}: {} {}", user.first_name, user.last_name))
 }
 
 async fn list(shop: &Shop) -> Result<(), Failure> {
-    let users = shop.users.list().await.map_err(|error| refusal::store(&error, shop))?;
+    let users = shop.users.list().await.map_err(|error| refusal::store(&error, &shop.target))?;
     shop.show(&users.iter().map(document).collect::<Vec<_>>(), || {
         if users.is_empty() {
             return "No customers yet: cargo cart user add --first-name Parker --last-name Perry".into();

@@ -44,7 +44,7 @@ pub async fn run(shop: &Shop, owner: &str) -> Result<(), Failure> {
 type Link = (PubSubSink, PubSubStream);
 
 async fn subscribe(shop: &Shop, owner: &CartOwner) -> Result<Link, Failure> {
-    let channel = shop.cart.channel(owner).map_err(|error| refusal::store(&error, shop))?;
+    let channel = shop.cart.channel(owner).map_err(|error| refusal::store(&error, &shop.target))?;
     let explain = |error| shop.explain(&error);
     let mut subscriber = shop.target.pubsub().await.map_err(explain)?;
     subscriber.subscribe(channel).await.map_err(explain)?;
