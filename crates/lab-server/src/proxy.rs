@@ -188,7 +188,7 @@ async fn serve(client: TcpStream, settings: Arc<Settings>) {
     let _ = client.set_nodelay(true).and_then(|()| server.set_nodelay(true));
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    // Counted before it is done: whoever notices the cut finds it counted.
+    // Counted before it is done, so a client that notices the cut finds it counted.
     let cut_all = async {
         let _ = cut.changed().await;
         settings.count_cut();

@@ -1,5 +1,5 @@
 -- A cached value, and beside it, while somebody loads it, a lease: the token of the loader, which expires unless the loader
--- renews it. Only the holder of the token may store, and whoever deletes the value deletes the token too.
+-- renews it. Only the holder of the token may store, and a client that deletes the value deletes the token too.
 
 ---- ask
 -- Decides who loads a value that is missing or stale.
@@ -62,7 +62,7 @@ end
 return {'RELEASED'}
 
 ---- put
--- Stores a value, and takes the lease from whoever loads an older one.
+-- Stores a value, and takes the lease from the client that loads an older one.
 --
 -- KEYS[1]: the value; KEYS[2]: the lease
 -- ARGV: the value, its ms to live

@@ -66,7 +66,7 @@ use tokio::sync::{Mutex as TurnLock, OwnedMutexGuard};
 use tokio::time::{sleep, timeout};
 
 use crate::key::Key;
-use crate::script::{Reply, Script, StoreError, join_all, milliseconds, quote, send, send_all};
+use crate::script::{Reply, Script, StoreError, first_refusal, join_all, milliseconds, quote, send};
 
 /// How long a lease lasts. A loader renews it three times in that time.
 pub const LEASE: Duration = Duration::from_secs(2);
@@ -293,27 +293,18 @@ impl<C: ConnectionLike + Clone, F: Codec> Cache<C, F> {
     /// What is stored, and whether it is fresh.
     async fn look(&self, key: &Key) -> Result<Option<(Vec<u8>, bool)>, StoreError> {
         let get = redis::cmd("GET").arg(key.as_str()).clone();
-        let found = if self.stale_for.is_zero() {
-            let found: Result<Option<Vec<u8>>, _> = send(&self.connection, &get).await;
-            found.map(|found| (found, true))
-        } else {
-            let mut both = redis::pipe();
-            both.add_command(get).cmd("PTTL").arg(key.as_str());
-            let found: Result<(Option<Vec<u8>>, i64), _> = send_all(&self.connection, &both).await;
-            found.map(|(found, left)| (found, u64::try_from(left).is_ok_and(|left| left >= self.stale_ms())))
-        };
-        match found {
-            Ok((found, is_fresh)) => Ok(found.map(|found| (found, is_fresh))),
-            Err(StoreError::Redis(error)) => match error.clone().into_server_errors().as_deref() {
-                Some([(_, refused), ..]) if refused.code() == "WRONGTYPE" => {
-                    Err(StoreError::WrongType(quote(key.as_str())))
-                }
-                // The refusal itself, in place of a list of those in the pipeline.
-                Some([(_, refused), ..]) => Err(StoreError::Redis(refused.clone().into())),
-                _ => Err(StoreError::Redis(error)),
-            },
-            Err(error) => Err(error),
+        let mut connection = self.connection.clone();
+        let refused = |error| first_refusal(error, key.as_str());
+        if self.stale_for.is_zero() {
+            let found: Option<Vec<u8>> = get.query_async(&mut connection).await.map_err(refused)?;
+            return Ok(found.map(|found| (found, true)));
         }
+        let mut both = redis::pipe();
+        both.add_command(get).cmd("PTTL").arg(key.as_str());
+        let (found, left): (Option<Vec<u8>>, i64) =
+            both.query_async(&mut connection).await.map_err(refused)?;
+        let is_fresh = u64::try_from(left).is_ok_and(|left| left >= self.stale_ms());
+        Ok(found.map(|found| (found, is_fresh)))
     }
 
     fn lease(&self) -> Duration {

@@ -29,7 +29,7 @@ redis.call('SET', KEYS[1], string.format('%d', attempts), 'PX', ARGV[4])
 if attempts < free then
   return {'ALLOWED', free - attempts, 0}
 end
--- The pause begins now, so that whoever comes while this attempt is checked is stopped.
+-- The pause begins now, so that an attempt that comes while this one is checked is stopped.
 local pause = string.format('%.0f', math.min(longest, first * 2 ^ math.min(attempts - free, 60)))
 redis.call('SET', KEYS[2], pause .. ' new', 'PX', pause)
 return {'ALLOWED', 0, tonumber(pause)}

@@ -245,6 +245,16 @@ pub async fn send_all<T: FromRedisValue>(
     Ok(pipeline.query_async(&mut connection.clone()).await?)
 }
 
+/// What the server refused first, in place of a list of all that it refused in a pipeline. `key` is named if its type is wrong.
+#[must_use]
+pub fn first_refusal(error: RedisError, key: &str) -> StoreError {
+    match error.clone().into_server_errors().as_deref() {
+        Some([(_, refused), ..]) if refused.code() == "WRONGTYPE" => StoreError::WrongType(quote(key)),
+        Some([(_, refused), ..]) => StoreError::Redis(refused.clone().into()),
+        _ => StoreError::Redis(error),
+    }
+}
+
 /// Redis refused or could not be reached, or a key holds what the pattern never writes there.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -65,10 +65,10 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::aio::ConnectionLike;
-use redis::{FromRedisValue, Pipeline, RedisError, Value};
+use redis::{FromRedisValue, Pipeline, Value};
 
 use crate::key::{Key, check_id};
-use crate::script::{Reply, Script, StoreError, milliseconds, quote, send, send_all};
+use crate::script::{Reply, Script, StoreError, first_refusal, milliseconds, quote, send};
 
 /// The most fields of a session.
 pub const MAX_FIELDS: usize = 32;
@@ -622,11 +622,8 @@ impl<C: ConnectionLike + Clone> Sessions<C> {
         if let Some((replicas, timeout)) = wait {
             pipeline.cmd("WAIT").arg(replicas).arg(milliseconds(timeout));
         }
-        match send_all::<Vec<Value>>(&self.connection, &pipeline).await {
-            Ok(replies) => Ok(replies.into_iter()),
-            Err(StoreError::Redis(error)) => Err(first_refusal(error, key)),
-            Err(error) => Err(error),
-        }
+        let replies: Result<Vec<Value>, _> = pipeline.query_async(&mut self.connection.clone()).await;
+        Ok(replies.map_err(|error| first_refusal(error, key))?.into_iter())
     }
 
     fn idle_ms(&self) -> u64 {
@@ -740,15 +737,6 @@ fn check_field(field: &str) -> Result<(), SessionError> {
 
 fn next<T: FromRedisValue>(replies: &mut std::vec::IntoIter<Value>) -> Result<T, StoreError> {
     Ok(T::from_redis_value(replies.next().unwrap_or(Value::Nil))?)
-}
-
-/// What the server refused first, in place of a list of refusals.
-fn first_refusal(error: RedisError, key: &str) -> StoreError {
-    match error.clone().into_server_errors().as_deref() {
-        Some([(_, refused), ..]) if refused.code() == "WRONGTYPE" => StoreError::WrongType(quote(key)),
-        Some([(_, refused), ..]) => StoreError::Redis(refused.clone().into()),
-        _ => StoreError::Redis(error),
-    }
 }
 
 /// Why nothing was done.
