@@ -550,15 +550,30 @@ async fn each_call_makes_the_round_trips_that_it_states() {
     .await;
 }
 
-/// A client that dies: after so many commands, nothing it sends reaches the server.
+/// A client that dies: nothing it sends reaches the server after so many commands, nor from this command on.
 #[derive(Clone)]
 struct Dying {
     connection: TestConnection,
     left: Arc<AtomicUsize>,
+    at: Option<&'static str>,
 }
 
 impl Dying {
-    fn dies(&self) -> bool {
+    fn after(steps: usize, connection: &TestConnection) -> Self {
+        Self { connection: connection.clone(), left: Arc::new(AtomicUsize::new(steps)), at: None }
+    }
+
+    fn at(command: &'static str, connection: &TestConnection) -> Self {
+        Self { at: Some(command), ..Self::after(usize::MAX, connection) }
+    }
+
+    fn dies<'a>(&self, mut commands: impl Iterator<Item = &'a Cmd>) -> bool {
+        let is_last = |cmd: &Cmd| {
+            self.at.is_some_and(|name| cmd.args_iter().next() == Some(redis::Arg::Simple(name.as_bytes())))
+        };
+        if commands.any(is_last) {
+            self.left.store(0, Ordering::Relaxed);
+        }
         self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err()
     }
 }
@@ -569,7 +584,7 @@ fn dead<T: Send + 'static>() -> RedisFuture<'static, T> {
 
 impl ConnectionLike for Dying {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        if self.dies() { dead() } else { self.connection.req_packed_command(cmd) }
+        if self.dies(std::iter::once(cmd)) { dead() } else { self.connection.req_packed_command(cmd) }
     }
 
     fn req_packed_commands<'a>(
@@ -578,7 +593,11 @@ impl ConnectionLike for Dying {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        if self.dies() { dead() } else { self.connection.req_packed_commands(pipeline, offset, count) }
+        if self.dies(pipeline.cmd_iter()) {
+            dead()
+        } else {
+            self.connection.req_packed_commands(pipeline, offset, count)
+        }
     }
 
     fn get_db(&self) -> i64 {
@@ -592,7 +611,7 @@ async fn a_login_cut_off_after_any_step_is_finished_by_the_next_and_leaves_one_s
         let sessions = Sessions::new(connection.clone(), &prefix);
         for steps in 0.. {
             let guest = sessions.begin(None, &[("currency", "EUR")]).await.unwrap();
-            let dying = Dying { connection: connection.clone(), left: Arc::new(AtomicUsize::new(steps)) };
+            let dying = Dying::after(steps, &connection);
             let finished = Sessions::new(dying, &prefix).login(&guest, ANN).await.is_ok();
             let alive = usize::from(sessions.peek(&guest).await.unwrap().is_some())
                 + sessions.list(ANN).await.unwrap().len();
@@ -608,9 +627,9 @@ async fn a_login_cut_off_after_any_step_is_finished_by_the_next_and_leaves_one_s
                 break;
             }
         }
-        // 'End everywhere' ends all in its first step.
+        // 'End everywhere' ends all sessions before it removes the first.
         let token = sessions.begin(Some(ANN), &[]).await.unwrap();
-        let dying = Dying { connection: connection.clone(), left: Arc::new(AtomicUsize::new(1)) };
+        let dying = Dying::at("UNLINK", &connection);
         assert!(Sessions::new(dying, &prefix).end_everywhere(ANN).await.is_err());
         assert!(sessions.read(&token).await.unwrap().is_none());
     })
