@@ -19,9 +19,9 @@ fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
 
     let approaches = CartShape::ALL.map(AddUnit);
     let title = "Adding one unit to a ten-line cart";
-    bench.approaches(criterion, &Comparison { title, approaches: &approaches, subject: &carts })?;
+    bench.approaches(criterion, &Comparison { title, approaches: &approaches, input: &carts })?;
 
     let approaches = CartShape::ALL.map(ReadCart);
     let title = "Reading a ten-line cart";
-    bench.approaches(criterion, &Comparison { title, approaches: &approaches, subject: &carts })
+    bench.approaches(criterion, &Comparison { title, approaches: &approaches, input: &carts })
 }

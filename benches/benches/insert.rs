@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use benches::Bench;
-use bulk_performance::insert::{InsertMany, Kind, Subject, verify};
+use bulk_performance::insert::{Input, InsertMany, Kind, verify};
 use bulk_performance::load::Writing;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, SamplingMode, Throughput};
@@ -21,7 +21,7 @@ fn main() -> ExitCode {
 }
 
 fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
-    let subject = open(bench, RECORDS)?;
+    let input = open(bench, RECORDS)?;
     let approaches = [
         InsertMany::OneByOne,
         InsertMany::Pipelined { depth: 100 },
@@ -29,32 +29,32 @@ fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
         InsertMany::Loader { writing: Writing::Hset },
         InsertMany::Loader { writing: Writing::Auto },
     ];
-    check(bench, &subject, &approaches)?;
+    check(bench, &input, &approaches)?;
     let mut group = short(criterion, "Writing 2,000 users");
     for approach in approaches {
-        insert(bench, &mut group, approach, &subject)?;
+        insert(bench, &mut group, approach, &input)?;
     }
     group.finish();
 
-    let subject = open(bench, DEEPEST)?;
+    let input = open(bench, DEEPEST)?;
     let approaches = [1, 10, 100, 1_000, 10_000].map(|depth| InsertMany::Pipelined { depth });
-    check(bench, &subject, &approaches)?;
+    check(bench, &input, &approaches)?;
     let mut group = short(criterion, "Writing 10,000 users by the depth of the pipeline");
     for approach in approaches {
-        insert(bench, &mut group, approach, &subject)?;
+        insert(bench, &mut group, approach, &input)?;
     }
     group.finish();
-    bench.wait_for(subject.reset())
+    bench.wait_for(input.reset())
 }
 
-fn open(bench: &Bench, records: u64) -> Result<Subject, Failure> {
-    bench.wait_for(async { Ok(Subject::open(bench.target(), Kind::Users, records, 0).await?) })
+fn open(bench: &Bench, records: u64) -> Result<Input, Failure> {
+    bench.wait_for(async { Ok(Input::open(bench.target(), Kind::Users, records, 0).await?) })
 }
 
 /// An approach that loses a record must not look fast: each is run once, and what it wrote is read back.
-fn check(bench: &Bench, subject: &Subject, approaches: &[InsertMany]) -> Result<(), Failure> {
+fn check(bench: &Bench, input: &Input, approaches: &[InsertMany]) -> Result<(), Failure> {
     bench.wait_for(async {
-        for row in verify(subject, approaches).await? {
+        for row in verify(input, approaches).await? {
             if row.found != row.expected {
                 let claim = format!("'{}' leaves the records it was given", row.approach.label());
                 return Err(LessonError::Check(claim));
@@ -77,14 +77,14 @@ fn insert(
     bench: &Bench,
     group: &mut BenchmarkGroup<'_, WallTime>,
     approach: InsertMany,
-    subject: &Subject,
+    input: &Input,
 ) -> Result<(), Failure> {
     // The next function reports the throughput that was set before it.
-    group.throughput(Throughput::Elements(approach.records(subject)));
+    group.throughput(Throughput::Elements(approach.records(input)));
     let mut passes = bench.passes(async || {
-        approach.reset(subject).await?;
+        approach.reset(input).await?;
         let begun = Instant::now();
-        let report = approach.run(subject).await?;
+        let report = approach.run(input).await?;
         let took = begun.elapsed();
         // The loader stops its own clock: connecting and asking what the server takes are no part of writing.
         Ok(report.map_or(took, |report| Duration::from_secs_f64(report.seconds)))

@@ -19,16 +19,16 @@ use lab_runner::{Approach, Comparison};
 
 /// Operations of one pass, and how many of them are under way at a time.
 const OPERATIONS: usize = 200;
-const AT_A_TIME: usize = 50;
+const MAX_IN_FLIGHT: usize = 50;
 
 fn main() -> ExitCode {
     benches::main(run)
 }
 
 fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
-    let visitors = bench.wait_for(async { Visitors::of(OPERATIONS, AT_A_TIME, "") })?;
+    let visitors = bench.wait_for(async { Visitors::of(OPERATIONS, MAX_IN_FLIGHT, "") })?;
     compare(bench, criterion, "Reading sessions", &ReadSession::ALL, &visitors)?;
-    let documents = bench.wait_for(async { Documents::of(OPERATIONS, AT_A_TIME, "") })?;
+    let documents = bench.wait_for(async { Documents::of(OPERATIONS, MAX_IN_FLIGHT, "") })?;
     compare(bench, criterion, "Cache hits", &CacheHit::ALL, &documents)?;
     compare(bench, criterion, "Taking stock", &TakeStock::ALL, &Stock::new(200, ""))?;
     let reports = Reports::of(OPERATIONS, "");
@@ -53,7 +53,7 @@ fn compare<A: Approach + 'static>(
     criterion: &mut Criterion,
     title: &str,
     approaches: &[A],
-    subject: &A::Subject,
+    input: &A::Input,
 ) -> Result<(), Failure> {
-    bench.approaches(criterion, &Comparison { title, approaches, subject })
+    bench.approaches(criterion, &Comparison { title, approaches, input })
 }

@@ -19,16 +19,16 @@ fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
     let json = bench.can("JSON.SET");
 
     let approaches = [ReadMany::OneByOne, ReadMany::Mget, ReadMany::Pipeline];
-    let subject = Prices::first(100, &keys);
+    let input = Prices::first(100, &keys);
     let title = "Reading 100 strings";
-    bench.approaches(criterion, &Comparison { title, approaches: &approaches, subject: &subject })?;
+    bench.approaches(criterion, &Comparison { title, approaches: &approaches, input: &input })?;
 
     let assortment = Assortment::with(50, &keys);
     let title = "Reading one field of 50 documents";
     let approaches = ReadField::all(json);
-    bench.approaches(criterion, &Comparison { title, approaches: &approaches, subject: &assortment })?;
+    bench.approaches(criterion, &Comparison { title, approaches: &approaches, input: &assortment })?;
 
     let title = "Changing one field of 50 documents";
     let approaches = ChangeField::all(json);
-    bench.approaches(criterion, &Comparison { title, approaches: &approaches, subject: &assortment })
+    bench.approaches(criterion, &Comparison { title, approaches: &approaches, input: &assortment })
 }

@@ -23,28 +23,28 @@ fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
 
     let profiles = Profiles::with(50, &keys);
     let title = "Reading 3 fields of 50 profiles";
-    bench.approaches(criterion, &Comparison { title, approaches: &ReadFields::ALL, subject: &profiles })?;
+    bench.approaches(criterion, &Comparison { title, approaches: &ReadFields::ALL, input: &profiles })?;
 
     let items = Items::first(300, &keys);
     let title = "Pushing 300 items";
-    bench.approaches(criterion, &Comparison { title, approaches: &PushMany::ALL, subject: &items })?;
+    bench.approaches(criterion, &Comparison { title, approaches: &PushMany::ALL, input: &items })?;
 
     let purchases = Purchases::of(1_000, 5, &keys);
     let title = "Who bought both";
     let approaches = BoughtBoth::all(bench.can("SINTERCARD"));
-    bench.approaches(criterion, &Comparison { title, approaches: &approaches, subject: &purchases })?;
+    bench.approaches(criterion, &Comparison { title, approaches: &approaches, input: &purchases })?;
 
     let season = Season::of(PLAYERS, &keys);
     let title = "Top ten and one's own rank";
-    bench.approaches(criterion, &Comparison { title, approaches: &AskStanding::ALL, subject: &season })?;
+    bench.approaches(criterion, &Comparison { title, approaches: &AskStanding::ALL, input: &season })?;
 
     let season = Season::of(DEEP, &keys);
     let title = "Ten pages from deep down";
-    bench.approaches(criterion, &Comparison { title, approaches: &DeepPage::ALL, subject: &season })?;
+    bench.approaches(criterion, &Comparison { title, approaches: &DeepPage::ALL, input: &season })?;
 
     let visitors = Visitors::on("bench", 2_000, &keys);
     let title = "Adding 2,000 visits to a day";
-    bench.approaches(criterion, &Comparison { title, approaches: &AddVisitors::ALL, subject: &visitors })?;
+    bench.approaches(criterion, &Comparison { title, approaches: &AddVisitors::ALL, input: &visitors })?;
 
     transfers(bench, criterion, &keys)
 }
@@ -55,8 +55,7 @@ fn transfers(bench: &Bench, criterion: &mut Criterion, keys: &Keys) -> Result<()
     let functions = bench.can("FCALL");
     let approaches = Transfer::all(functions);
     let title = "100 transfers";
-    let ended =
-        bench.approaches(criterion, &Comparison { title, approaches: &approaches, subject: &accounts });
+    let ended = bench.approaches(criterion, &Comparison { title, approaches: &approaches, input: &accounts });
     if functions {
         let mut connection = bench.target().connection();
         // What ended the benches matters more than a library that is not there.

@@ -93,8 +93,8 @@ impl Bench {
         self.wait_for(comparison.verify(&connection))?;
         let mut group = criterion.benchmark_group(comparison.title);
         for &approach in comparison.approaches {
-            group.throughput(Throughput::Elements(approach.operations(comparison.subject)));
-            self.approach(&mut group, approach, comparison.subject, &connection)?;
+            group.throughput(Throughput::Elements(approach.operations(comparison.input)));
+            self.approach(&mut group, approach, comparison.input, &connection)?;
         }
         group.finish();
         Ok(())
@@ -106,15 +106,15 @@ impl Bench {
         &self,
         group: &mut BenchmarkGroup<'_, WallTime>,
         approach: A,
-        subject: &A::Subject,
+        input: &A::Input,
         connection: &Connection,
     ) -> Result<(), Failure> {
         let mut expected = None;
         let mut passes = self.passes(async || {
             let mut connection = connection.clone();
-            approach.reset(subject, &mut connection).await?;
+            approach.reset(input, &mut connection).await?;
             let begun = Instant::now();
-            let seen = approach.run(subject, &mut connection).await?;
+            let seen = approach.run(input, &mut connection).await?;
             let took = begun.elapsed();
             match &expected {
                 None => expected = Some(seen),

@@ -4,7 +4,6 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::Bencher;
-use lab_connection::failure::Class;
 use lab_connection::{Failure, Target};
 use lab_runner::LessonError;
 use tokio::runtime::Runtime;
@@ -53,11 +52,5 @@ impl<F: AsyncFnMut() -> Result<Duration, LessonError>> Passes<'_, F> {
 
 /// In the words of every other failure of this workspace.
 pub(crate) fn explain(error: LessonError, target: &Target) -> Failure {
-    match error {
-        LessonError::Redis(error) => target.explain(&error),
-        LessonError::Check(claim) => {
-            Failure::new(Class::CheckFailed, "The approaches cannot be benched.", claim)
-        }
-        LessonError::Failure(failure) => failure,
-    }
+    error.explain(target, "The approaches cannot be benched.")
 }

@@ -19,7 +19,7 @@ pub struct Loader {
     /// Go on where the journal ends instead of at the beginning.
     pub resume: bool,
     /// How long a server may be away, or silent.
-    pub patience: Duration,
+    pub retry: Duration,
     /// Set to stop early.
     pub stop: Arc<AtomicBool>,
 }
@@ -55,7 +55,7 @@ pub struct Loaded {
 }
 
 impl Loader {
-    /// A loader for this server: one connection, no journal, a minute of patience.
+    /// A loader for this server: one connection, no journal, a minute of retry.
     #[must_use]
     pub fn to(endpoint: Endpoint) -> Self {
         Self {
@@ -63,7 +63,7 @@ impl Loader {
             connections: 1,
             journal: None,
             resume: false,
-            patience: Duration::from_mins(1),
+            retry: Duration::from_mins(1),
             stop: Arc::default(),
         }
     }

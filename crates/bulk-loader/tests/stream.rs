@@ -342,12 +342,12 @@ impl Fake {
 
     fn loader(&self) -> Loader {
         let url = format!("redis://127.0.0.1:{}", self.port);
-        Loader { patience: PATIENCE, ..to_info(&url.as_str().into_connection_info().unwrap(), false) }
+        Loader { retry: PATIENCE, ..to_info(&url.as_str().into_connection_info().unwrap(), false) }
     }
 
     /// For one that answers: nothing is late then, however slow the machine.
     fn patient_loader(&self) -> Loader {
-        Loader { patience: Duration::from_mins(1), ..self.loader() }
+        Loader { retry: Duration::from_mins(1), ..self.loader() }
     }
 }
 

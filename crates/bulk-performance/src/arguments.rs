@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use lab_connection::TargetArgs;
-use lab_runner::course::Showing;
+use lab_runner::course::OutputArgs;
 use lab_runner::start::Cli;
 
 use crate::{biglist, concurrency, insert, load, memory, peers, query};
@@ -58,8 +58,8 @@ pub enum Command {
 impl Arguments {
     /// How to show what is found.
     #[must_use]
-    pub fn showing(&self) -> Showing {
-        Showing { list: self.list, json: self.json, no_pause: self.no_pause }
+    pub fn output(&self) -> OutputArgs {
+        OutputArgs { list: self.list, json: self.json, no_pause: self.no_pause }
     }
 }
 

@@ -19,8 +19,8 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use lab_connection::{Failure, Target, TargetArgs};
-use lab_runner::course::{self, Showing};
-use lab_runner::{Lesson, Outcome, Page};
+use lab_runner::course::{self, OutputArgs};
+use lab_runner::{Lesson, LessonContext, Outcome};
 
 use self::pair::Pair;
 use crate::keys::Keys;
@@ -29,10 +29,14 @@ use crate::keys::Keys;
 pub static LESSON: Lesson = Lesson {
     name: "biglist",
     title: "Server A and Server B",
-    asks: "How do two servers share a long list, and how does the reader know that it is complete?",
-    teaches: &["LPUSH", "LLEN", "LRANGE", "XADD", "XREADGROUP", "XACK", "XPENDING"],
+    question: "How do two servers share a long list, and how does the reader know that it is complete?",
+    commands: &["LPUSH", "LLEN", "LRANGE", "XADD", "XREADGROUP", "XACK", "XPENDING"],
     needs: &[],
-    teach: |page| Box::pin(teach(page, Plan { count: USUAL_COUNT, pair: None, told: false })),
+    sources: &[lab_runner::source!("src/biglist.rs")],
+    rule: "",
+    takeaways: &[],
+    quiz: &[],
+    run: |ctx| Box::pin(run(ctx, Plan { count: USUAL_COUNT, pair: None, told: false })),
 };
 
 /// How many numbers Server A inserts unless told otherwise.
@@ -65,27 +69,27 @@ pub enum Role {
 }
 
 /// Opens the server and runs the command.
-pub(crate) async fn command(args: &TargetArgs, options: Options, showing: Showing) -> Result<(), Failure> {
+pub(crate) async fn command(args: &TargetArgs, options: Options, output: OutputArgs) -> Result<(), Failure> {
     let Options { count, role } = options;
     match role {
-        Some(Role::ServerA) => roles::server_a(args, count.unwrap_or(USUAL_COUNT), showing).await,
-        Some(Role::ServerB) => roles::server_b(args, count, showing).await,
-        None => both(args, count.unwrap_or(USUAL_COUNT), showing).await,
+        Some(Role::ServerA) => roles::server_a(args, count.unwrap_or(USUAL_COUNT), output).await,
+        Some(Role::ServerB) => roles::server_b(args, count, output).await,
+        None => both(args, count.unwrap_or(USUAL_COUNT), output).await,
     }
 }
 
 /// Both roles, then the lesson: on a private primary and its replica, or on the one server that was named.
-async fn both(args: &TargetArgs, count: u64, showing: Showing) -> Result<(), Failure> {
+async fn both(args: &TargetArgs, count: u64, output: OutputArgs) -> Result<(), Failure> {
     let pair = if Pair::is_wanted(args) { Some(Arc::new(Pair::start(args).await?)) } else { None };
     let a = match &pair {
         Some(pair) => pair.a.clone(),
         None => course::open(args).await?,
     };
     let b = pair.as_ref().map_or(&a, |pair| &pair.b);
-    roles::both(&a, b, count, showing).await?;
+    roles::both(&a, b, count, output).await?;
     // The pair stays until the page is closed, which still speaks to it.
-    let plan = Plan { count, pair: pair.clone(), told: !showing.json };
-    course::teach_with(&a, &LESSON, showing, |page| Box::pin(teach(page, plan))).await
+    let plan = Plan { count, pair: pair.clone(), told: !output.json };
+    course::run_with(&a, &LESSON, output, |ctx| Box::pin(run(ctx, plan))).await
 }
 
 /// What a page is to show.
@@ -97,17 +101,17 @@ struct Plan {
     told: bool,
 }
 
-async fn teach(page: &mut Page, plan: Plan) -> Outcome {
+async fn run(ctx: &mut LessonContext, plan: Plan) -> Outcome {
     let Plan { count, pair, told } = plan;
-    let keys = Keys::new(page.prefix());
-    page.start_clean(&every_key(&keys)).await?;
-    let b: &Target = pair.as_ref().map_or(page.target(), |pair| &pair.b);
-    complete::teach(page, &keys, b, count, told).await?;
-    replica::teach(page, pair).await?;
-    chunks::teach(page, &keys, count).await?;
-    parts::teach(page, &keys, SAMPLE).await?;
-    stream::teach(page, &keys, SAMPLE).await?;
-    page.keys(every_key(&keys).into_iter().filter(|key| *key != keys.biglist_late()));
+    let keys = Keys::new(ctx.prefix());
+    ctx.start_clean(&every_key(&keys)).await?;
+    let b: &Target = pair.as_ref().map_or(ctx.target(), |pair| &pair.b);
+    complete::run(ctx, &keys, b, count, told).await?;
+    replica::run(ctx, pair).await?;
+    chunks::run(ctx, &keys, count).await?;
+    parts::run(ctx, &keys, SAMPLE).await?;
+    stream::run(ctx, &keys, SAMPLE).await?;
+    ctx.keys(every_key(&keys).into_iter().filter(|key| *key != keys.biglist_late()));
     Ok(())
 }
 

@@ -1,23 +1,23 @@
-//! How fast can records be written, and what is the time spent on? `cargo bulk insert`
+//! How fast can records be written, and what is the time usage on? `cargo bulk insert`
 
 mod approach;
 mod content;
+mod input;
 mod kind;
 mod measure;
 mod reading;
-mod subject;
 mod table;
 
 use clap::Args;
 use lab_connection::{Failure, TargetArgs};
-use lab_runner::course::{self, Showing};
+use lab_runner::course::{self, OutputArgs};
 use lab_runner::table::thousands;
-use lab_runner::{Lesson, Outcome, Page};
+use lab_runner::{Lesson, LessonContext, Outcome};
 
 pub use self::approach::InsertMany;
+pub use self::input::Input;
 pub use self::kind::Kind;
 pub use self::measure::{Cost, Verified, time, verify};
-pub use self::subject::Subject;
 use crate::keys::Keys;
 use crate::people::{CITIES, DEPARTMENTS};
 
@@ -25,10 +25,14 @@ use crate::people::{CITIES, DEPARTMENTS};
 pub static LESSON: Lesson = Lesson {
     name: "insert",
     title: "Writing many records",
-    asks: "How fast can records be written, and what is the time spent on?",
-    teaches: &["HSET", "MULTI", "EXEC", "EVALSHA"],
+    question: "How fast can records be written, and what is the time spent on?",
+    commands: &["HSET", "MULTI", "EXEC", "EVALSHA"],
     needs: &[],
-    teach: |page| Box::pin(teach(page, Options::short())),
+    sources: &[lab_runner::source!("src/insert.rs")],
+    rule: "",
+    takeaways: &[],
+    quiz: &[],
+    run: |ctx| Box::pin(run(ctx, Options::short())),
 };
 
 /// What the command line can set.
@@ -55,61 +59,62 @@ impl Options {
 }
 
 /// Opens the server and runs the command.
-pub(crate) async fn command(args: &TargetArgs, options: Options, showing: Showing) -> Result<(), Failure> {
+pub(crate) async fn command(args: &TargetArgs, options: Options, output: OutputArgs) -> Result<(), Failure> {
     let target = course::open(args).await?;
-    course::teach_with(&target, &LESSON, showing, |page| Box::pin(teach(page, options))).await
+    course::run_with(&target, &LESSON, output, |ctx| Box::pin(run(ctx, options))).await
 }
 
 /// The lesson in any size.
-pub async fn teach(page: &mut Page, options: Options) -> Outcome {
+pub async fn run(ctx: &mut LessonContext, options: Options) -> Outcome {
     let Options { records, rounds, kind } = options;
-    let approaches = InsertMany::all(kind, records, page.target().is_cluster());
-    page.say(
+    let approaches = InsertMany::all(kind, records, ctx.target().is_cluster());
+    ctx.step(
         "Programs that write many records are often slow for one reason: they send a command, wait until the answer is \
          here, and only then send the next. The server has long finished and waits too. Every approach below writes the \
          same records; they differ in how often somebody waits, and in what client and server do for each record.",
-    );
-    let subject = Subject::open(page.target(), kind, records, InsertMany::pool_of(&approaches)).await?;
-    show(page, &subject).await?;
-    if page.target().is_cluster() {
-        about_clusters(page, kind);
+    ).await?;
+    let input = Input::open(ctx.target(), kind, records, InsertMany::pool_of(&approaches)).await?;
+    show(ctx, &input).await?;
+    if ctx.target().is_cluster() {
+        about_clusters(ctx, kind);
     }
 
-    page.facts(table::approaches(&approaches));
-    page.say(format!(
+    ctx.table(table::approaches(&approaches));
+    ctx.step(format!(
         "Now {} {}, by every approach. First each of them runs once, without a clock, and what it left is read back: \
          an approach that loses a record must not look fast.",
         thousands(records as f64),
         kind.records(),
-    ));
-    let verified = verify(&subject, &approaches).await?;
-    reading::check_content(page, &verified)?;
+    )).await?;
+    let verified = verify(&input, &approaches).await?;
+    reading::check_content(ctx, &verified)?;
 
-    let costs = time(&subject, &approaches, rounds.into()).await?;
+    let costs = time(&input, &approaches, rounds.into()).await?;
     let title = format!("Writing {} {}", thousands(records as f64), kind.records());
-    page.facts(table::facts(&title, &verified, &costs));
-    table::foot(page, &verified, &costs, rounds.into());
-    reading::check_traffic(page, kind, &verified)?;
-    reading::explain(page, kind, &verified, &costs);
+    ctx.table(table::table(&title, &verified, &costs));
+    table::foot(ctx, &verified, &costs, rounds.into());
+    reading::check_traffic(ctx, kind, &verified)?;
+    reading::explain(ctx, kind, &verified, &costs);
     if kind == Kind::Users {
-        page.say(
+        ctx.step(
             "No command writes two Hashes. Other types have commands that take many values, which leaves less to send, to \
              read and to answer: see --kind strings for MSET, --kind list for LPUSH, --kind indexes for SADD and ZADD.",
-        );
+        ).await?;
     }
-    leave(page, &subject).await
+    leave(ctx, &input).await
 }
 
 /// One record, and a few in a pipeline, as they travel.
-async fn show(page: &Page, subject: &Subject) -> Outcome {
-    let Subject { keys, people, kind, records, .. } = subject;
-    let mut redis = page.redis();
-    page.say("This is what one record takes:");
+async fn show(ctx: &LessonContext, input: &Input) -> Outcome {
+    let Input { keys, people, kind, records, .. } = input;
+    let mut redis = ctx.redis();
+    ctx.step("This is what one record takes:").await?;
     for command in kind.commands(keys, people, 1) {
         command.exec_async(&mut redis).await?;
     }
     if *records >= 3 {
-        page.say("The next two in a pipeline: both leave together, and both answers are awaited together.");
+        ctx.step("The next two in a pipeline: both leave together, and both answers are awaited together.")
+            .await?;
         let mut pipeline = redis::pipe();
         for command in (2..=3).flat_map(|number| kind.commands(keys, people, number)) {
             pipeline.add_command(command);
@@ -117,37 +122,38 @@ async fn show(page: &Page, subject: &Subject) -> Outcome {
         pipeline.exec_async(&mut redis).await?;
     }
     if *records >= 6 && *kind != Kind::Users {
-        page.say(
+        ctx.step(
             "Three more, with commands that take many values: fewer commands to send, to read and to answer.",
-        );
+        )
+        .await?;
         kind.commands_of_many(keys, people, 4..=6).exec_async(&mut redis).await?;
     }
     Ok(())
 }
 
-fn about_clusters(page: &Page, kind: Kind) {
-    page.say(
+fn about_clusters(ctx: &LessonContext, kind: Kind) {
+    ctx.say(
         "On a cluster, redis-rs cannot send one pipeline to many slots. So each pipeline here travels as one small \
          pipeline for each slot in it, all at once, and is answered when the last of them is.",
     );
     match kind {
-        Kind::Users => page.say(
+        Kind::Users => ctx.say(
             "Left out on a cluster: MULTI/EXEC and the script. The keys of a transaction or a script must lie in one slot, \
              and users lie in all of them.",
         ),
-        Kind::Strings => page.say("MSET is taken apart as well, so there it is no longer a single step."),
+        Kind::Strings => ctx.say("MSET is taken apart as well, so there it is no longer a single step."),
         Kind::List | Kind::Indexes => {}
     }
 }
 
 /// The records stay, to be looked at.
-async fn leave(page: &Page, subject: &Subject) -> Outcome {
+async fn leave(ctx: &LessonContext, input: &Input) -> Outcome {
     let approach = InsertMany::Pipelined { depth: 1_000 };
-    approach.reset(subject).await?;
-    approach.run(subject).await?;
-    let (found, expected) = (subject.content().await?, subject.expected(subject.records));
-    page.check_eq("the records are there to be looked at", &found, &expected)?;
-    page.keys(left(&subject.keys, subject.kind, subject.records));
+    approach.reset(input).await?;
+    approach.run(input).await?;
+    let (found, expected) = (input.content().await?, input.expected(input.records));
+    ctx.check_eq("the records are there to be looked at", &found, &expected)?;
+    ctx.keys(left(&input.keys, input.kind, input.records));
     Ok(())
 }
 

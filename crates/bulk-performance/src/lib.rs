@@ -21,26 +21,26 @@ pub mod memory;
 pub mod peers;
 pub mod people;
 pub mod query;
-pub mod register;
+pub mod registry;
 pub mod stored;
 
 use lab_connection::Failure;
 
 use crate::arguments::{Arguments, Command};
-pub use crate::register::BulkLesson;
+pub use crate::registry::BulkLesson;
 
 /// Runs one command.
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let showing = arguments.showing();
+    let output = arguments.output();
     let Arguments { command, target, .. } = arguments;
     match command {
-        None | Some(Command::All) => register::teach_all(&target, showing).await,
-        Some(Command::Insert(options)) => insert::command(&target, options, showing).await,
-        Some(Command::Load(options)) => load::command(&target, options, showing).await,
-        Some(Command::Peers(options)) => peers::command(&target, options, showing).await,
-        Some(Command::Query(options)) => query::command(&target, options, showing).await,
-        Some(Command::Concurrency(options)) => concurrency::command(&target, options, showing).await,
-        Some(Command::Memory(options)) => memory::command(&target, options, showing).await,
-        Some(Command::Biglist(options)) => biglist::command(&target, options, showing).await,
+        None | Some(Command::All) => registry::teach_all(&target, output).await,
+        Some(Command::Insert(options)) => insert::command(&target, options, output).await,
+        Some(Command::Load(options)) => load::command(&target, options, output).await,
+        Some(Command::Peers(options)) => peers::command(&target, options, output).await,
+        Some(Command::Query(options)) => query::command(&target, options, output).await,
+        Some(Command::Concurrency(options)) => concurrency::command(&target, options, output).await,
+        Some(Command::Memory(options)) => memory::command(&target, options, output).await,
+        Some(Command::Biglist(options)) => biglist::command(&target, options, output).await,
     }
 }

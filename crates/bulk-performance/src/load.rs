@@ -16,7 +16,7 @@ mod stream;
 
 use lab_connection::failure::Class;
 use lab_connection::{Failure, Target, TargetArgs};
-use lab_runner::course::{self, Showing};
+use lab_runner::course::{self, OutputArgs};
 use lab_runner::progress::Bar;
 
 use self::full_memory::Evictions;
@@ -25,13 +25,13 @@ pub use self::plan::{Kind, Options, Plan, Writing};
 pub use self::report::Report;
 
 /// Opens the server and runs the command.
-pub(crate) async fn command(args: &TargetArgs, options: Options, showing: Showing) -> Result<(), Failure> {
+pub(crate) async fn command(args: &TargetArgs, options: Options, output: OutputArgs) -> Result<(), Failure> {
     let plan = Plan::of(&options)?;
     let target = course::open(args).await?;
     let bar = Bar::new(plan.records, "records");
     let report = run(&target, &plan, &bar).await;
     bar.finish();
-    report?.show(showing.json);
+    report?.show(output.json);
     Ok(())
 }
 

@@ -20,9 +20,9 @@ use std::sync::Arc;
 
 use clap::Args;
 use lab_connection::{Connection, Failure, TargetArgs};
-use lab_runner::course::{self, Showing};
-use lab_runner::measurement::Measured;
-use lab_runner::{Approach, Comparison, Lesson, LessonError, Outcome, Page};
+use lab_runner::course::{self, OutputArgs};
+use lab_runner::measurement::ComparisonResult;
+use lab_runner::{Approach, Comparison, Lesson, LessonContext, LessonError, Outcome};
 
 pub use self::access_cost::{ChangeOne, ReadOne, ReadWhole, check_changes};
 pub use self::compression::Zstd;
@@ -46,10 +46,14 @@ const PACKED: Encoding = Encoding::MessagePackPacked;
 pub static LESSON: Lesson = Lesson {
     name: "memory",
     title: "Bytes per record",
-    asks: "What does a record take in memory, by the way it is stored?",
-    teaches: &["OBJECT ENCODING", "MEMORY USAGE", "HGET", "LINDEX", "BITFIELD_RO"],
+    question: "What does a record take in memory, by the way it is stored?",
+    commands: &["OBJECT ENCODING", "MEMORY USAGE", "HGET", "LINDEX", "BITFIELD_RO"],
     needs: &[],
-    teach: |page| Box::pin(teach(page, Options::short())),
+    sources: &[lab_runner::source!("src/memory.rs")],
+    rule: "",
+    takeaways: &[],
+    quiz: &[],
+    run: |ctx| Box::pin(run(ctx, Options::short())),
 };
 
 /// What the command line can set.
@@ -68,28 +72,28 @@ impl Options {
 }
 
 /// Opens the server and runs the command.
-pub(crate) async fn command(args: &TargetArgs, options: Options, showing: Showing) -> Result<(), Failure> {
+pub(crate) async fn command(args: &TargetArgs, options: Options, output: OutputArgs) -> Result<(), Failure> {
     let target = course::open(args).await?;
-    course::teach_with(&target, &LESSON, showing, |page| Box::pin(teach(page, options))).await
+    course::run_with(&target, &LESSON, output, |ctx| Box::pin(run(ctx, options))).await
 }
 
-async fn teach(page: &mut Page, options: Options) -> Outcome {
-    let mut connection = page.quietly();
+async fn run(ctx: &mut LessonContext, options: Options) -> Outcome {
+    let mut connection = ctx.untraced("TODO");
     let limits = Limits::ask(&mut connection).await?;
     let zstd = Zstd::train(&People::new())?.map(Arc::new);
-    let store = Store::new(Keys::new(page.prefix()), options.records, limits.bucket(), zstd.clone());
+    let store = Store::new(Keys::new(ctx.prefix()), options.records, limits.bucket(), zstd.clone());
     lifetime::forget(&store, &mut connection).await?;
     lifetime::note(&store, &mut connection).await?;
 
-    let encodings = available(page, limits, zstd.is_some());
-    report::introduce(page, &store, limits).await?;
-    let weights = weigh(page, &store, limits, &encodings).await?;
+    let encodings = available(ctx, limits, zstd.is_some());
+    report::introduce(ctx, &store, limits).await?;
+    let weights = weigh(ctx, &store, limits, &encodings).await?;
     let raw = raw_bytes(&store);
-    report::show_bytes(page, &store, &weights, raw)?;
-    let rates = time(page, &store, limits, &encodings).await?;
-    report::show_prices(page, &store, &weights, raw, &rates);
+    report::show_bytes(ctx, &store, &weights, raw)?;
+    let rates = time(ctx, &store, limits, &encodings).await?;
+    report::show_prices(ctx, &store, &weights, raw, &rates);
     let indexes = indexes::weigh(&store, &mut connection).await?;
-    report::show_indexes(page, &store, &weights, &indexes);
+    report::show_indexes(ctx, &store, &weights, &indexes);
 
     lifetime::forget(&store, &mut connection).await?;
     let left = store.with_records(LEFT.min(options.records));
@@ -97,7 +101,7 @@ async fn teach(page: &mut Page, options: Options) -> Outcome {
     for &encoding in &encodings {
         write(&left, limits, encoding, &mut connection).await?;
     }
-    report::look(page, &left, &encodings).await
+    report::look(ctx, &left, &encodings).await
 }
 
 /// Bytes of the values alone: no field names, no keys, no framing.
@@ -111,19 +115,19 @@ fn raw_bytes(store: &Store) -> u64 {
 }
 
 /// The encodings that can be had here; says which are left out, and why.
-fn available(page: &Page, limits: Limits, zstd: bool) -> Vec<Encoding> {
+fn available(ctx: &LessonContext, limits: Limits, zstd: bool) -> Vec<Encoding> {
     let (possible, refused): (Vec<Encoding>, Vec<Encoding>) =
-        Encoding::ALL.into_iter().partition(|encoding| limits.possible(*encoding, page.target()));
+        Encoding::ALL.into_iter().partition(|encoding| limits.possible(*encoding, ctx.target()));
     if !refused.is_empty() {
         let labels: Vec<&str> = refused.iter().map(|encoding| encoding.label()).collect();
-        page.say(format!(
+        ctx.say(format!(
             "Left out: {}. They need another setting of the server, and a setting is changed only on a server that was \
              started for this run: --server valkey-9.1.",
             labels.join("; ")
         ));
     }
     if !zstd {
-        page.say(
+        ctx.say(
             "Left out: everything with zstd. This program was built without it; build with --features zstd to see it.",
         );
     }
@@ -142,14 +146,14 @@ async fn write(
 }
 
 async fn weigh(
-    page: &Page,
+    ctx: &LessonContext,
     store: &Store,
     limits: Limits,
     encodings: &[Encoding],
 ) -> Result<Vec<MemoryUsage>, LessonError> {
-    let mut connection = page.quietly();
+    let mut connection = ctx.untraced("TODO");
     let expected = Content::expected(store.people(), store.records());
-    let growth = match page.target().private() {
+    let growth = match ctx.target().private() {
         Some(_) => Some(Growth::from_now(&mut connection).await?),
         None => None,
     };
@@ -159,18 +163,18 @@ async fn weigh(
         let work = MemoryUsage::of(encoding, store, &expected, growth, worker);
         weights.push(limits.held_for(encoding, &mut connection, work).await?);
     }
-    page.check("each encoding gave back every user as it was", weights.len() == encodings.len())?;
+    ctx.check("each encoding gave back every user as it was", weights.len() == encodings.len())?;
     Ok(weights)
 }
 
 /// Reading one field, changing one, reading whole users: by every encoding in turn.
 async fn time(
-    page: &Page,
+    ctx: &LessonContext,
     store: &Store,
     limits: Limits,
     encodings: &[Encoding],
-) -> Result<[Measured; 3], LessonError> {
-    let mut connection = page.quietly();
+) -> Result<[ComparisonResult; 3], LessonError> {
+    let mut connection = ctx.untraced("TODO");
     let store = store.with_records(TIMED.min(store.records()));
     for &encoding in encodings.iter().filter(|encoding| **encoding != PACKED) {
         write(&store, limits, encoding, &mut connection).await?;
@@ -187,23 +191,23 @@ async fn time(
                 return Err(LessonError::Check(claim));
             }
         }
-        page.check("each encoding changed one field and left the others as they were", true)?;
+        ctx.check("each encoding changed one field and left the others as they were", true)?;
         Ok([
-            compare(page, &store, encodings, ReadOne).await?,
-            compare(page, &store, encodings, ChangeOne).await?,
-            compare(page, &store, encodings, ReadWhole).await?,
+            compare(ctx, &store, encodings, ReadOne).await?,
+            compare(ctx, &store, encodings, ChangeOne).await?,
+            compare(ctx, &store, encodings, ReadWhole).await?,
         ])
     };
     // A longer value written under the usual setting would unpack what is to be timed packed.
     if encodings.contains(&PACKED) { limits.held_for(PACKED, &mut holder, work).await } else { work.await }
 }
 
-async fn compare<A: Approach<Subject = Store>>(
-    page: &Page,
+async fn compare<A: Approach<Input = Store>>(
+    ctx: &LessonContext,
     store: &Store,
     encodings: &[Encoding],
     approach: fn(Encoding) -> A,
-) -> Result<Measured, LessonError> {
+) -> Result<ComparisonResult, LessonError> {
     let approaches: Vec<A> = encodings.iter().map(|&encoding| approach(encoding)).collect();
-    Comparison { title: "", approaches: &approaches, subject: store }.measure(page.target()).await
+    Comparison { title: "", approaches: &approaches, input: store }.measure(ctx.target()).await
 }

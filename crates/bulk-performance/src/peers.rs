@@ -25,8 +25,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use lab_connection::{Failure, TargetArgs};
-use lab_runner::course::{self, Showing};
-use lab_runner::{Lesson, Outcome, Page};
+use lab_runner::course::{self, OutputArgs};
+use lab_runner::{Lesson, LessonContext, Outcome};
 
 use crate::peers::lineup::Lineup;
 use crate::peers::place::Place;
@@ -35,12 +35,16 @@ use crate::peers::place::Place;
 static PAGE: Lesson = Lesson {
     name: "peers",
     title: "The loader and its peers",
-    asks: "How does the loader compare with redis-cli --pipe, redis-benchmark, redis-rs and redis-py?",
-    teaches: &[],
+    question: "How does the loader compare with redis-cli --pipe, redis-benchmark, redis-rs and redis-py?",
+    commands: &[],
     needs: &[],
-    teach: |page| {
-        let place = Place::of(page.target(), None);
-        Box::pin(teach(page, Options::short(), place))
+    sources: &[lab_runner::source!("src/peers.rs")],
+    rule: "",
+    takeaways: &[],
+    quiz: &[],
+    run: |ctx| {
+        let place = Place::of(ctx.target(), None);
+        Box::pin(run(ctx, Options::short(), place))
     },
 };
 
@@ -67,20 +71,20 @@ impl Options {
 }
 
 /// Opens the server and runs the command.
-pub(crate) async fn command(args: &TargetArgs, options: Options, showing: Showing) -> Result<(), Failure> {
+pub(crate) async fn command(args: &TargetArgs, options: Options, output: OutputArgs) -> Result<(), Failure> {
     let target = course::open(args).await?;
     let place = Place::of(&target, Some(args));
-    course::teach_with(&target, &PAGE, showing, |page| Box::pin(teach(page, options, place))).await
+    course::run_with(&target, &PAGE, output, |ctx| Box::pin(run(ctx, options, place))).await
 }
 
-async fn teach(page: &mut Page, options: Options, place: Result<Place, String>) -> Outcome {
-    page.say(
+async fn run(ctx: &mut LessonContext, options: Options, place: Result<Place, String>) -> Outcome {
+    ctx.step(
         "A figure such as '300,000 records/s' says little by itself: it depends on the machine, the server and the \
          records. So everything here runs on the same server with the same records, in turns: the loader, the tools \
          that come with Redis, and two client libraries. What a peer wrote is read back and compared before its time \
          counts.",
-    );
-    let lineup = Lineup::prepare(page.target(), &options, place).await?;
+    ).await?;
+    let lineup = Lineup::prepare(ctx.target(), &options, place).await?;
     let rows = rounds::run(&lineup, options.rounds).await?;
-    report::write(page, &lineup, &rows, options.rounds)
+    report::write(ctx, &lineup, &rows, options.rounds)
 }

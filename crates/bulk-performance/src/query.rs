@@ -23,8 +23,8 @@ use std::time::Duration;
 use clap::Args;
 use lab_connection::{Failure, TargetArgs};
 use lab_runner::caveat::Caveat;
-use lab_runner::course::{self, Showing};
-use lab_runner::{Lesson, Outcome, Page};
+use lab_runner::course::{self, OutputArgs};
+use lab_runner::{Lesson, LessonContext, Outcome};
 use redis::AsyncTypedCommands;
 
 pub use self::average::AverageSalary;
@@ -46,10 +46,14 @@ use crate::stored;
 pub static LESSON: Lesson = Lesson {
     name: "query",
     title: "Finding records",
-    asks: "How is a record found among many, and what does the wrong way cost?",
-    teaches: &["HGETALL", "HGET", "SISMEMBER", "ZREVRANGE", "ZRANGE", "ZADD", "SINTERSTORE", "TTL", "HMGET"],
+    question: "How is a record found among many, and what does the wrong way cost?",
+    commands: &["HGETALL", "HGET", "SISMEMBER", "ZREVRANGE", "ZRANGE", "ZADD", "SINTERSTORE", "TTL", "HMGET"],
     needs: &[],
-    teach: |page| Box::pin(teach(page, Options::short())),
+    sources: &[lab_runner::source!("src/query.rs")],
+    rule: "",
+    takeaways: &[],
+    quiz: &[],
+    run: |ctx| Box::pin(run(ctx, Options::short())),
 };
 
 /// The most users that one can ask for: naive ways hold all of them in memory.
@@ -82,72 +86,73 @@ impl Options {
 }
 
 /// Opens the server and runs the command.
-pub(crate) async fn command(args: &TargetArgs, options: Options, showing: Showing) -> Result<(), Failure> {
+pub(crate) async fn command(args: &TargetArgs, options: Options, output: OutputArgs) -> Result<(), Failure> {
     let target = course::open(args).await?;
-    course::teach_with(&target, &LESSON, showing, |page| Box::pin(teach(page, options))).await
+    course::run_with(&target, &LESSON, output, |ctx| Box::pin(run(ctx, options))).await
 }
 
 /// The lesson in any size: writes the users, asks every question, and leaves the users to be looked at.
-pub async fn teach(page: &mut Page, options: Options) -> Outcome {
-    let users = Users::new(&Keys::new(page.prefix()), options.records);
-    start_clean(page, &users).await?;
-    users.write(&mut page.quietly()).await?;
-    introduce(page, &users).await?;
+pub async fn run(ctx: &mut LessonContext, options: Options) -> Outcome {
+    let users = Users::new(&Keys::new(ctx.prefix()), options.records);
+    start_clean(ctx, &users).await?;
+    users.write(&mut ctx.untraced("TODO")).await?;
+    introduce(ctx, &users).await?;
 
-    let mut able = Able::of(page.target()).await;
-    if !able.cluster && page.can("FT.SEARCH").await {
-        able.search = match search::create_index(&users, &mut page.quietly()).await {
+    let mut able = Able::of(ctx.target()).await;
+    if !able.cluster && ctx.can("FT.SEARCH").await {
+        able.search = match search::create_index(&users, &mut ctx.untraced("TODO")).await {
             Ok(()) => Search::Ready,
             Err(_) => Search::Refused,
         };
     }
     let plan = Plan { rounds: options.repeat, slice: options.slice };
-    let asked = questions::ask_all(&Asking { page, users: &users, able, plan }).await;
+    let asked = questions::ask_all(&Asking { ctx, users: &users, able, plan }).await;
     if able.search == Search::Ready {
-        search::drop_index(&users, &mut page.quietly()).await?;
+        search::drop_index(&users, &mut ctx.untraced("TODO")).await?;
     }
     asked?;
-    leave(page, &users).await
+    leave(ctx, &users).await
 }
 
 /// Removes what the last run left, and nothing else: it wrote down how many users it was going to write.
-async fn start_clean(page: &Page, users: &Users) -> Outcome {
-    let mut redis = page.quietly();
+async fn start_clean(ctx: &LessonContext, users: &Users) -> Outcome {
+    let mut redis = ctx.untraced("TODO");
     let left = stored::noted(users.keys(), "users", &mut redis).await?;
     Users::new(users.keys(), left).remove(&mut redis).await?;
     // Before the first write, so that an interrupted run is cleaned up too.
     Ok(stored::note(users.keys(), "users", users.records(), &mut redis).await?)
 }
 
-async fn introduce(page: &Page, users: &Users) -> Outcome {
-    let mut redis = page.redis();
-    page.say(format!(
+async fn introduce(ctx: &LessonContext, users: &Users) -> Outcome {
+    let mut redis = ctx.redis();
+    ctx.step(format!(
         "{} users stand in Hashes. Beside them stand indexes, written together with them: a Set of numbers for each city and \
          each department, a Sorted Set of all by salary, and for each city a Hash with sum and count of its salaries. \
          Redis answers by key and by nothing else; whatever else one wants to ask needs a key that was made for it.",
         lab_runner::table::thousands(users.records() as f64),
-    ));
+    )).await?;
     let first = redis.hgetall(users.keys().user(1)).await?;
-    page.check("user 1 is Parker Perry", name(&first) == "Parker Perry")?;
+    ctx.check("user 1 is Parker Perry", name(&first) == "Parker Perry")?;
 
-    page.say(
+    ctx.step(
         "How to read the tables: every way gave the same answer before it was timed. Half of the answers came within p50, \
          99 of 100 within p99, 999 of 1,000 within p99.9; a dash where there were too few answers to tell. Trips and \
          bytes (both directions) are those of one answer. Rounds are interleaved.",
-    );
-    for caveat in Caveat::about(&[], page.target().is_near()) {
-        page.say(caveat.advice());
+    ).await?;
+    for caveat in Caveat::about(&[], ctx.target().is_near()) {
+        ctx.step(caveat.advice()).await?;
     }
     Ok(())
 }
 
-async fn leave(page: &Page, users: &Users) -> Outcome {
-    let (mut redis, keys) = (page.quietly(), users.keys());
+async fn leave(ctx: &LessonContext, users: &Users) -> Outcome {
+    let (mut redis, keys) = (ctx.untraced("TODO"), users.keys());
     let city = keys.city(CITIES[CITY]);
-    page.say(
+    ctx.step(
         "The users stay, to be looked at in redis-cli or Redis Insight; the next run removes exactly these:",
-    );
-    page.listing(format!(
+    )
+    .await?;
+    ctx.listing(format!(
         "HGETALL {}\nSMEMBERS \"{city}\"\nZREVRANGE {} 0 9 WITHSCORES",
         keys.user(1),
         keys.users_by_salary()
@@ -155,11 +160,11 @@ async fn leave(page: &Page, users: &Users) -> Outcome {
     let first = redis.hgetall(keys.user(1)).await?;
     let there = redis.scard(&city).await?;
     let listed = redis.zcard(keys.users_by_salary()).await?;
-    page.check(
+    ctx.check(
         "each of these finds data",
         name(&first) == "Parker Perry" && there > 0 && listed as u64 == users.records(),
     )?;
-    page.keys([keys.user(1), city, keys.users_by_salary(), keys.city_salaries(CITIES[CITY])]);
+    ctx.keys([keys.user(1), city, keys.users_by_salary(), keys.city_salaries(CITIES[CITY])]);
     Ok(())
 }
 

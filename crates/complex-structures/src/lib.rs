@@ -14,10 +14,10 @@
 pub mod hashes;
 pub mod keys;
 pub mod lists;
-pub mod register;
+pub mod registry;
 pub mod sets;
 pub mod sorted_sets;
 pub mod transactions;
 pub mod uniques;
 
-pub use register::StructureLesson;
+pub use registry::StructureLesson;

@@ -8,8 +8,8 @@ mod count_new;
 mod packed;
 mod sample;
 
-use lab_runner::table::{Facts, thousands};
-use lab_runner::{Lesson, Need, Outcome, Page};
+use lab_runner::table::{Table, thousands};
+use lab_runner::{Lesson, LessonContext, Need, Outcome};
 use redis::AsyncTypedCommands;
 
 pub use self::bought_both::{BoughtBoth, Purchases};
@@ -20,8 +20,8 @@ use crate::keys::Keys;
 pub static LESSON: Lesson = Lesson {
     name: "sets",
     title: "Sets",
-    asks: "Who belongs to a group, who to both of two, and how many are they?",
-    teaches: &[
+    question: "Who belongs to a group, who to both of two, and how many are they?",
+    commands: &[
         "SADD",
         "SREM",
         "SISMEMBER",
@@ -38,8 +38,12 @@ pub static LESSON: Lesson = Lesson {
         "OBJECT ENCODING",
     ],
     // SMISMEMBER came with Redis 6.2.
-    needs: &[Need { command: "SMISMEMBER", had_by: "--server valkey-9.1" }],
-    teach: |page| Box::pin(teach(page)),
+    needs: &[Need { command: "SMISMEMBER", available_in: "--server valkey-9.1" }],
+    sources: &[lab_runner::source!("src/sets.rs")],
+    rule: "",
+    takeaways: &[],
+    quiz: &[],
+    run: |ctx| Box::pin(run(ctx)),
 };
 
 /// Clients that report the same visitors, and how many of those there are.
@@ -52,78 +56,78 @@ const OTHERS: u64 = 5;
 /// A product of the lesson; the next numbers are others.
 const PRODUCT: u64 = 101;
 
-async fn teach(page: &mut Page) -> Outcome {
-    let keys = Keys::new(page.prefix());
+async fn run(ctx: &mut LessonContext) -> Outcome {
+    let keys = Keys::new(ctx.prefix());
     let purchases = Purchases::of(BUYERS, OTHERS, &keys);
-    page.start_clean(&[keys.tags_of(PRODUCT), keys.tagged("sale"), keys.tagged("outdoor"), keys.raffle()])
+    ctx.start_clean(&[keys.tags_of(PRODUCT), keys.tagged("sale"), keys.tagged("outdoor"), keys.raffle()])
         .await?;
-    page.start_clean(&[keys.growing_numbers(), keys.growing_words()]).await?;
-    page.start_clean(&CountNew::ALL.map(|count| count.keys(&keys)).concat()).await?;
-    page.start_clean(&combine::keys_of(&keys)).await?;
-    page.start_clean(purchases.keys()).await?;
+    ctx.start_clean(&[keys.growing_numbers(), keys.growing_words()]).await?;
+    ctx.start_clean(&CountNew::ALL.map(|count| count.keys(&keys)).concat()).await?;
+    ctx.start_clean(&combine::keys_of(&keys)).await?;
+    ctx.start_clean(purchases.keys()).await?;
 
-    tag_products(page, &keys).await?;
-    count_visitors(page, &keys).await?;
-    combine::visitors(page, &keys).await?;
-    combine::only_how_many(page, &keys).await?;
-    sample::draw(page, &keys).await?;
-    packed::watch(page, &keys).await?;
-    combine::compare(page, &purchases).await?;
+    tag_products(ctx, &keys).await?;
+    count_visitors(ctx, &keys).await?;
+    combine::visitors(ctx, &keys).await?;
+    combine::only_how_many(ctx, &keys).await?;
+    sample::draw(ctx, &keys).await?;
+    packed::watch(ctx, &keys).await?;
+    combine::compare(ctx, &purchases).await?;
 
     let days = combine::keys_of(&keys);
     let others = [keys.growing_numbers(), keys.buyers(PRODUCT)];
-    page.keys([keys.tags_of(PRODUCT), keys.tagged("sale")].into_iter().chain(days).chain(others));
+    ctx.keys([keys.tags_of(PRODUCT), keys.tagged("sale")].into_iter().chain(days).chain(others));
     Ok(())
 }
 
-async fn tag_products(page: &Page, keys: &Keys) -> Outcome {
-    let mut redis = page.redis();
+async fn tag_products(ctx: &LessonContext, keys: &Keys) -> Outcome {
+    let mut redis = ctx.redis();
     let (tags, sale, outdoor) = (keys.tags_of(PRODUCT), keys.tagged("sale"), keys.tagged("outdoor"));
 
-    page.say(
+    ctx.step(
         "A Set holds members, each once and in no order. SADD answers how many were new, so adding again does no harm. \
          SISMEMBER tells whether somebody belongs to it, as quickly for a million members as for ten; SMISMEMBER (since \
          Redis 6.2) tells it for several.",
-    );
+    ).await?;
     let new = redis.sadd(&tags, &["sale", "outdoor"]).await?;
     let again = redis.sadd(&tags, &["sale", "new"]).await?;
-    page.check("two were new, then one: 'sale' was there already", (new, again) == (2, 1))?;
+    ctx.check("two were new, then one: 'sale' was there already", (new, again) == (2, 1))?;
     let on_sale = redis.sismember(&tags, "sale").await?;
     let several = redis.smismember(&tags, &["outdoor", "vegan"]).await?;
-    page.check("on sale, outdoor, not vegan", on_sale && several == [true, false])?;
+    ctx.check("on sale, outdoor, not vegan", on_sale && several == [true, false])?;
     let removed = redis.srem(&tags, &["new", "vegan"]).await?;
-    page.check("SREM removed the one that was there", removed == 1 && redis.scard(&tags).await? == 2)?;
+    ctx.check("SREM removed the one that was there", removed == 1 && redis.scard(&tags).await? == 2)?;
 
-    page.say(
+    ctx.step(
         "That answers which tags a product has. To find the products of a tag, keep it the other way round too: a Set for \
          each tag. Then a filter on the screen is an intersection.",
-    );
+    ).await?;
     redis.sadd(&sale, &[101, 102, 103]).await?;
     redis.sadd(&outdoor, &[101, 103, 104]).await?;
     let mut both: Vec<String> = redis.sinter(&[&sale, &outdoor]).await?.into_iter().collect();
     both.sort_unstable();
-    page.check("101 and 103 are outdoor and on sale", both == ["101", "103"])?;
+    ctx.check("101 and 103 are outdoor and on sale", both == ["101", "103"])?;
     let all = redis.smembers(&sale).await?;
-    page.check("SMEMBERS reads a whole Set; large ones are walked with SSCAN", all.len() == 3)
+    ctx.check("SMEMBERS reads a whole Set; large ones are walked with SSCAN", all.len() == 3)
 }
 
-async fn count_visitors(page: &Page, keys: &Keys) -> Outcome {
-    page.say(format!(
+async fn count_visitors(ctx: &LessonContext, keys: &Keys) -> Outcome {
+    ctx.step(format!(
         "How many different visitors? Break it: ask with SISMEMBER, and if the visitor is not there, SADD and raise a \
          counter. {CLIENTS} clients report the same {VISITORS} visitors, and all of them ask before any of them adds. Fix it: \
          let SADD answer whether the member is new; to one client only it says 1. (Or need no counter: SCARD knows.)",
-    ));
-    let mut facts = Facts::new("New visitors", &["approach", "visitors", "counted", "too many"]);
+    )).await?;
+    let mut table = Table::new("New visitors", &["approach", "visitors", "counted", "too many"]);
     let mut results = Vec::new();
     for count in CountNew::ALL {
-        let counted = count.crowd(page.target(), keys, CLIENTS, VISITORS).await?;
+        let counted = count.crowd(ctx.target(), keys, CLIENTS, VISITORS).await?;
         let too_many = counted.saturating_sub(VISITORS as u64);
         let numbers = [VISITORS as u64, counted, too_many].map(|number| thousands(number as f64));
-        facts = facts.row(std::iter::once(count.label().to_owned()).chain(numbers));
+        table = table.row(std::iter::once(count.label().to_owned()).chain(numbers));
         results.push(counted);
     }
-    page.facts(facts);
-    page.check_eq(
+    ctx.table(table);
+    ctx.check_eq(
         "who asks first counts each visitor once for every client; who adds and looks counts right",
         &results,
         &vec![(CLIENTS * VISITORS) as u64, VISITORS as u64],

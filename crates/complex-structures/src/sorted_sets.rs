@@ -12,7 +12,7 @@ mod ties;
 mod turn_page;
 mod window;
 
-use lab_runner::{Lesson, Need, Outcome, Page};
+use lab_runner::{Lesson, LessonContext, Need, Outcome};
 
 pub use self::packed_score::PackedScore;
 pub use self::paging::{Disturbance, Pages, Walk, all_pages};
@@ -25,8 +25,8 @@ use crate::keys::Keys;
 pub static LESSON: Lesson = Lesson {
     name: "sorted-sets",
     title: "Sorted sets",
-    asks: "Who leads, who is near me, and what happened in the last hour?",
-    teaches: &[
+    question: "Who leads, who is near me, and what happened in the last hour?",
+    commands: &[
         "ZADD",
         "ZINCRBY",
         "ZSCORE",
@@ -38,8 +38,12 @@ pub static LESSON: Lesson = Lesson {
         "ZREMRANGEBYSCORE",
     ],
     // ZRANGESTORE came with Redis 6.2, and so did ZADD with GT and LT, and ZRANGE with REV and BYSCORE.
-    needs: &[Need { command: "ZRANGESTORE", had_by: "--server valkey-9.1" }],
-    teach: |page| Box::pin(teach(page)),
+    needs: &[Need { command: "ZRANGESTORE", available_in: "--server valkey-9.1" }],
+    sources: &[lab_runner::source!("src/sorted_sets.rs")],
+    rule: "",
+    takeaways: &[],
+    quiz: &[],
+    run: |ctx| Box::pin(run(ctx)),
 };
 
 /// How many players the comparison ranks that reads all of them.
@@ -47,9 +51,9 @@ pub const PLAYERS: usize = 10_000;
 /// How many the comparison ranks that goes deep down.
 pub const DEEP: usize = 100_000;
 
-async fn teach(page: &mut Page) -> Outcome {
-    let keys = Keys::new(page.prefix());
-    page.start_clean(&[
+async fn run(ctx: &mut LessonContext) -> Outcome {
+    let keys = Keys::new(ctx.prefix());
+    ctx.start_clean(&[
         keys.week_board(),
         keys.lap_board(),
         keys.tied_board(),
@@ -62,18 +66,18 @@ async fn teach(page: &mut Page) -> Outcome {
     ])
     .await?;
 
-    leaderboard::rank_players(page, &keys).await?;
-    leaderboard::look_around(page, &keys).await?;
-    leaderboard::keep_the_best(page, &keys).await?;
-    ranges::choose_by_score(page, &keys).await?;
-    ties::order_equals(page, &keys).await?;
-    paging::turn_pages(page, &keys).await?;
-    window::count_the_last_hour(page, &keys).await?;
+    leaderboard::rank_players(ctx, &keys).await?;
+    leaderboard::look_around(ctx, &keys).await?;
+    leaderboard::keep_the_best(ctx, &keys).await?;
+    ranges::choose_by_score(ctx, &keys).await?;
+    ties::order_equals(ctx, &keys).await?;
+    paging::turn_pages(ctx, &keys).await?;
+    window::count_the_last_hour(ctx, &keys).await?;
 
-    standing::compare(page, &Season::of(PLAYERS, &keys)).await?;
-    turn_page::compare(page, &Season::of(DEEP, &keys)).await?;
+    standing::compare(ctx, &Season::of(PLAYERS, &keys)).await?;
+    turn_page::compare(ctx, &Season::of(DEEP, &keys)).await?;
 
-    page.keys([
+    ctx.keys([
         keys.week_board(),
         keys.lap_board(),
         keys.packed_board(),

@@ -12,7 +12,7 @@ mod scripts;
 mod transfer;
 mod watch;
 
-use lab_runner::{Comparison, Lesson, Need, Outcome, Page};
+use lab_runner::{Comparison, Lesson, LessonContext, Need, Outcome};
 
 pub use self::accounts::Accounts;
 pub use self::function::Library;
@@ -25,18 +25,22 @@ use crate::keys::Keys;
 pub static LESSON: Lesson = Lesson {
     name: "transactions",
     title: "Transactions",
-    asks: "When are several commands one step, and which way of making them one costs what?",
-    teaches: &["MULTI", "EXEC", "DISCARD", "WATCH", "SCRIPT", "EVALSHA", "FUNCTION", "FCALL"],
+    question: "When are several commands one step, and which way of making them one costs what?",
+    commands: &["MULTI", "EXEC", "DISCARD", "WATCH", "SCRIPT", "EVALSHA", "FUNCTION", "FCALL"],
     needs: &[],
-    teach: |page| Box::pin(teach(page)),
+    sources: &[lab_runner::source!("src/transactions.rs")],
+    rule: "",
+    takeaways: &[],
+    quiz: &[],
+    run: |ctx| Box::pin(run(ctx)),
 };
 
 /// Functions came with Redis 7.0.
-const FUNCTIONS: Need = Need { command: "FCALL", had_by: "--server valkey-9.1" };
+const FUNCTIONS: Need = Need { command: "FCALL", available_in: "--server valkey-9.1" };
 /// Loading a function is felt by every user of a server, so it is done only on one of our own.
 const OWN_LIBRARY: Need = Need {
     command: "FUNCTION library of ours, because loading one would change it for everybody who uses it",
-    had_by: "a private one: --server valkey-9.1",
+    available_in: "a private one: --server valkey-9.1",
 };
 
 /// How much a transfer moves.
@@ -44,9 +48,9 @@ const CENTS: i64 = 10_000;
 /// How often the comparison transfers.
 const TIMES: usize = 100;
 
-async fn teach(page: &mut Page) -> Outcome {
-    let keys = Keys::new(page.prefix());
-    page.start_clean(&[
+async fn run(ctx: &mut LessonContext) -> Outcome {
+    let keys = Keys::new(ctx.prefix());
+    ctx.start_clean(&[
         keys.pair_first(),
         keys.pair_second(),
         keys.pair_gate(),
@@ -56,58 +60,58 @@ async fn teach(page: &mut Page) -> Outcome {
         keys.bank_notice(),
     ])
     .await?;
-    page.start_clean(&["ada", "ben", "shop"].map(|owner| keys.account(owner))).await?;
+    ctx.start_clean(&["ada", "ben", "shop"].map(|owner| keys.account(owner))).await?;
     let customers = (1..=payments::CUSTOMERS).map(|customer| keys.account(&customer.to_string()));
-    page.start_clean(&customers.collect::<Vec<_>>()).await?;
+    ctx.start_clean(&customers.collect::<Vec<_>>()).await?;
 
-    interleaving::stop_between(page, &keys).await?;
-    interleaving::race(page, &keys).await?;
-    no_rollback::fail_inside(page, &keys).await?;
-    no_rollback::give_up(page, &keys).await?;
-    watch::overdraw(page, &keys).await?;
-    watch::try_again(page, &keys).await?;
-    watch::share_a_connection(page, &keys).await?;
-    scripts::run_a_script(page, &keys).await?;
+    interleaving::stop_between(ctx, &keys).await?;
+    interleaving::race(ctx, &keys).await?;
+    no_rollback::fail_inside(ctx, &keys).await?;
+    no_rollback::give_up(ctx, &keys).await?;
+    watch::overdraw(ctx, &keys).await?;
+    watch::try_again(ctx, &keys).await?;
+    watch::share_a_connection(ctx, &keys).await?;
+    scripts::run_a_script(ctx, &keys).await?;
 
-    let functions = may_load_functions(page).await;
+    let functions = may_load_functions(ctx).await;
     if functions {
-        scripts::call_a_function(page, &keys).await?;
+        scripts::call_a_function(ctx, &keys).await?;
     }
     // The library is taken away again even if a claim below is broken.
-    let counted = count_the_cost(page, &keys, functions).await;
+    let counted = count_the_cost(ctx, &keys, functions).await;
     if functions {
-        function::Library::delete(&mut page.redis()).await?;
+        function::Library::delete(&mut ctx.redis()).await?;
     }
     counted?;
 
-    page.say(
+    ctx.step(
         "Rule: a pipeline to save round trips, MULTI when several writes must be seen together, a script or a function when \
          a decision lies between reading and writing. WATCH does the same without Lua, where few clients meet.",
-    );
-    page.keys([keys.order_status(), keys.order_changes(), keys.account("ada"), keys.account("ben")]);
+    ).await?;
+    ctx.keys([keys.order_status(), keys.order_changes(), keys.account("ada"), keys.account("ben")]);
     Ok(())
 }
 
-async fn may_load_functions(page: &Page) -> bool {
-    if !page.can("FCALL").await {
-        page.skip(FUNCTIONS);
+async fn may_load_functions(ctx: &LessonContext) -> bool {
+    if !ctx.can("FCALL").await {
+        ctx.skip(FUNCTIONS);
         return false;
     }
-    let own = page.target().private().is_some();
+    let own = ctx.target().private().is_some();
     if !own {
-        page.skip(OWN_LIBRARY);
+        ctx.skip(OWN_LIBRARY);
     }
     own
 }
 
-async fn count_the_cost(page: &Page, keys: &Keys, functions: bool) -> Outcome {
-    payments::race(page, keys, functions).await?;
+async fn count_the_cost(ctx: &LessonContext, keys: &Keys, functions: bool) -> Outcome {
+    payments::race(ctx, keys, functions).await?;
 
-    page.say(format!(
+    ctx.step(format!(
         "And the price? {TIMES} transfers, one after the other, with the same balances afterwards. WATCH needs two round \
          trips, all others one. Only WATCH, script and function looked whether the money was there.",
-    ));
+    )).await?;
     let accounts = Accounts::new(TIMES, CENTS, keys);
     let approaches = Transfer::all(functions);
-    page.compare(Comparison { title: "Transfers", approaches: &approaches, subject: &accounts }).await
+    ctx.compare(Comparison { title: "Transfers", approaches: &approaches, input: &accounts }).await
 }

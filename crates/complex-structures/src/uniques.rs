@@ -10,7 +10,7 @@ mod limits;
 mod visitors;
 
 use lab_runner::table::thousands;
-use lab_runner::{Comparison, Lesson, Outcome, Page};
+use lab_runner::{Comparison, Lesson, LessonContext, Outcome};
 
 pub use self::add_visitors::AddVisitors;
 pub use self::count::Counting;
@@ -21,12 +21,16 @@ use crate::keys::Keys;
 pub static LESSON: Lesson = Lesson {
     name: "uniques",
     title: "Uniques",
-    asks: "How many different visitors came, and what does the answer cost?",
-    teaches: &[
+    question: "How many different visitors came, and what does the answer cost?",
+    commands: &[
         "SADD", "SCARD", "SETBIT", "GETBIT", "BITCOUNT", "BITOP", "BITPOS", "PFADD", "PFCOUNT", "PFMERGE",
     ],
     needs: &[],
-    teach: |page| Box::pin(teach(page)),
+    sources: &[lab_runner::source!("src/uniques.rs")],
+    rule: "",
+    takeaways: &[],
+    quiz: &[],
+    run: |ctx| Box::pin(run(ctx)),
 };
 
 /// The days of the lesson.
@@ -40,39 +44,38 @@ const RETURNING: &str = "returning";
 /// How many visits the comparison adds.
 const VISITS: u32 = 2_000;
 
-async fn teach(page: &mut Page) -> Outcome {
-    let keys = Keys::new(page.prefix());
+async fn run(ctx: &mut LessonContext) -> Outcome {
+    let keys = Keys::new(ctx.prefix());
     let sizes = count::SIZES.map(|size| size.to_string());
     for day in [MONDAY, TUESDAY, BOTH, RETURNING].into_iter().chain(sizes.iter().map(String::as_str)) {
-        page.start_clean(&[keys.visitor_set(day), keys.visitor_bits(day), keys.visitor_estimate(day)])
-            .await?;
+        ctx.start_clean(&[keys.visitor_set(day), keys.visitor_bits(day), keys.visitor_estimate(day)]).await?;
     }
-    page.start_clean(&[keys.sparse_bits()]).await?;
+    ctx.start_clean(&[keys.sparse_bits()]).await?;
 
-    count::count_visits(page, &keys).await?;
-    bitmap::count_bits(page, &keys).await?;
-    estimate::count_roughly(page, &keys).await?;
-    count::compare_sizes(page, &keys).await?;
-    limits::set_a_far_bit(page, &keys).await?;
-    limits::ask_too_much(page, &keys).await?;
+    count::count_visits(ctx, &keys).await?;
+    bitmap::count_bits(ctx, &keys).await?;
+    estimate::count_roughly(ctx, &keys).await?;
+    count::compare_sizes(ctx, &keys).await?;
+    limits::set_a_far_bit(ctx, &keys).await?;
+    limits::ask_too_much(ctx, &keys).await?;
 
     let visitors = Visitors::on("bench", VISITS, &keys);
-    page.start_clean(&visitors.keys()).await?;
-    page.say(format!(
+    ctx.start_clean(&visitors.keys()).await?;
+    ctx.step(format!(
         "And the time? {} visits, every second of them somebody's second visit. SADD and PFADD take many members in \
          one command; SETBIT takes one bit, so a pipeline carries them.",
         thousands(f64::from(VISITS)),
-    ));
+    )).await?;
     let comparison =
-        Comparison { title: "Adding visits to a day", approaches: &AddVisitors::ALL, subject: &visitors };
-    page.compare(comparison).await?;
-    page.start_clean(&visitors.keys()).await?;
+        Comparison { title: "Adding visits to a day", approaches: &AddVisitors::ALL, input: &visitors };
+    ctx.compare(comparison).await?;
+    ctx.start_clean(&visitors.keys()).await?;
 
-    page.say(
+    ctx.step(
         "Rule: a Set while it is small, or when you must know who it was; a bitmap for dense numbers; a HyperLogLog when \
          only the count matters and one percent is near enough.",
-    );
-    page.keys([
+    ).await?;
+    ctx.keys([
         keys.visitor_set(MONDAY),
         keys.visitor_bits(MONDAY),
         keys.visitor_bits(RETURNING),

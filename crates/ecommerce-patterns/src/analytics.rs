@@ -11,7 +11,7 @@ mod visitors;
 mod week;
 
 use lab_connection::Connection;
-use lab_runner::{Lesson, Outcome, Page};
+use lab_runner::{Lesson, LessonContext, Outcome};
 use patterns::active_users::ActiveUsers;
 use patterns::analytics::{Analytics, RecordError};
 use patterns::funnel::Funnel;
@@ -27,8 +27,8 @@ use crate::data::{Data, Size};
 pub static LESSON: Lesson = Lesson {
     name: "analytics",
     title: "Analytics",
-    asks: "What happened today, counted once, in how much memory?",
-    teaches: &[
+    question: "What happened today, counted once, in how much memory?",
+    commands: &[
         "HINCRBY",
         "HGETALL",
         "EVALSHA",
@@ -40,7 +40,11 @@ pub static LESSON: Lesson = Lesson {
         "ZREVRANGE",
     ],
     needs: &[],
-    teach: |page| Box::pin(teach(page)),
+    sources: &[lab_runner::source!("src/analytics.rs")],
+    rule: "",
+    takeaways: &[],
+    quiz: &[],
+    run: |ctx| Box::pin(run(ctx)),
 };
 
 const SIZE: Size = Size { products: 200, customers: 300, orders: 280 };
@@ -50,20 +54,20 @@ const SEED: u64 = 7;
 const DAY: &str = "2024-01-01";
 const WEEK: &str = "2024-W01";
 
-async fn teach(page: &mut Page) -> Outcome {
-    let shop = Shop::new(page);
-    page.start_clean(&explained(shop.all_keys(page))?).await?;
-    once::count_a_morning(page, &shop).await?;
-    visitors::count_in_three_ways(page, &shop).await?;
-    funnel::follow_visitors(page, &shop).await?;
-    week::add_up(page, &shop).await?;
-    active::who_comes_back(page, &shop).await?;
-    cost::compare(page, &shop).await?;
+async fn run(ctx: &mut LessonContext) -> Outcome {
+    let shop = Shop::new(ctx);
+    ctx.start_clean(&explained(shop.all_keys(ctx))?).await?;
+    once::count_a_morning(ctx, &shop).await?;
+    visitors::count_in_three_ways(ctx, &shop).await?;
+    funnel::follow_visitors(ctx, &shop).await?;
+    week::add_up(ctx, &shop).await?;
+    active::who_comes_back(ctx, &shop).await?;
+    cost::compare(ctx, &shop).await?;
     let keys = [shop.analytics.key(DAY), shop.analytics.products_key(DAY)];
     let [metrics, products] = keys.map(|key| key.map_err(failed));
     let (week, week_products) = (shop.weekly.key(WEEK).map_err(failed)?, shop.weekly.products_key(WEEK));
-    let funnel = explained(Funnel::today(page.quietly(), &shop.prefix, &funnel::STEPS))?;
-    page.keys([
+    let funnel = explained(Funnel::today(ctx.untraced("TODO"), &shop.prefix, &funnel::STEPS))?;
+    ctx.keys([
         metrics?.as_str(),
         products?.as_str(),
         funnel.key().as_str(),
@@ -85,8 +89,8 @@ struct Shop {
 }
 
 impl Shop {
-    fn new(page: &Page) -> Self {
-        let (prefix, redis) = (page.target().prefix(), page.quietly());
+    fn new(ctx: &LessonContext) -> Self {
+        let (prefix, redis) = (ctx.target().prefix(), ctx.untraced("TODO"));
         Self {
             prefix: prefix.to_owned(),
             naive: format!("{prefix}naive:"),
@@ -97,10 +101,10 @@ impl Shop {
         }
     }
 
-    fn all_keys(&self, page: &Page) -> Result<Vec<String>, Box<dyn std::error::Error + Send + Sync>> {
+    fn all_keys(&self, ctx: &LessonContext) -> Result<Vec<String>, Box<dyn std::error::Error + Send + Sync>> {
         let mut all = Vec::new();
         for prefix in [&self.prefix, &self.naive] {
-            let redis = page.quietly();
+            let redis = ctx.untraced("TODO");
             let funnel = Funnel::today(redis.clone(), prefix, &funnel::STEPS)?;
             all.extend([funnel.key().companion("visitors"), funnel.key().as_str().to_owned()]);
             let (analytics, active) =

@@ -10,7 +10,7 @@ mod oversell;
 mod take_stock;
 
 use lab_connection::Connection;
-use lab_runner::{Comparison, Lesson, LessonError, Outcome, Page};
+use lab_runner::{Comparison, Lesson, LessonContext, LessonError, Outcome};
 use patterns::inventory::Inventory;
 
 pub use self::oversell::{Rush, SellLast};
@@ -20,10 +20,14 @@ pub use self::take_stock::{Stock, TakeStock};
 pub static LESSON: Lesson = Lesson {
     name: "inventory",
     title: "Inventory",
-    asks: "How is stock held, sold and returned so that no unit is sold twice and none is lost?",
-    teaches: &["GET", "EVALSHA", "HGETALL", "ZRANGE", "LRANGE"],
+    question: "How is stock held, sold and returned so that no unit is sold twice and none is lost?",
+    commands: &["GET", "EVALSHA", "HGETALL", "ZRANGE", "LRANGE"],
     needs: &[],
-    teach: |page| Box::pin(teach(page)),
+    sources: &[lab_runner::source!("src/inventory.rs")],
+    rule: "",
+    takeaways: &[],
+    quiz: &[],
+    run: |ctx| Box::pin(run(ctx)),
 };
 
 /// Buyers at the same moment, and how much there is.
@@ -36,41 +40,41 @@ const TAKEN: u32 = 600;
 /// The product of the seeds.
 const PRODUCT: &str = "PROD123";
 
-async fn teach(page: &mut Page) -> Outcome {
-    page.start_clean(&all_keys(page)?).await?;
+async fn run(ctx: &mut LessonContext) -> Outcome {
+    ctx.start_clean(&all_keys(ctx)?).await?;
 
-    oversell::teach(page).await?;
-    holds::teach(page).await?;
-    lost_answers::teach(page).await?;
-    checkout::teach(page).await?;
-    compare(page).await?;
+    oversell::run(ctx).await?;
+    holds::run(ctx).await?;
+    lost_answers::run(ctx).await?;
+    checkout::run(ctx).await?;
+    compare(ctx).await?;
 
-    let inventory = quiet(page);
+    let inventory = quiet(ctx);
     let [stock, ledger, deadlines, settled, _] = inventory.keys(PRODUCT).map_err(|error| failed(&error))?;
     let mut keys = vec![stock, ledger, deadlines, settled];
     keys.extend(shared_keys(&inventory)?.into_iter().step_by(2));
-    keys.extend(checkout::orders_of(page)?);
-    page.keys(keys);
+    keys.extend(checkout::orders_of(ctx)?);
+    ctx.keys(keys);
     Ok(())
 }
 
 /// The inventory on a connection whose commands are not shown.
-fn quiet(page: &Page) -> Inventory<Connection> {
-    Inventory::new(page.quietly(), page.target().prefix())
+fn quiet(ctx: &LessonContext) -> Inventory<Connection> {
+    Inventory::new(ctx.untraced("TODO"), ctx.target().prefix())
 }
 
-async fn compare(page: &Page) -> Outcome {
-    let stock = Stock::new(TAKEN, page.target().prefix());
-    page.say(format!(
+async fn compare(ctx: &LessonContext) -> Outcome {
+    let stock = Stock::new(TAKEN, ctx.target().prefix());
+    ctx.step(format!(
 "What does it cost? {TAKEN} units are taken over one connection, 50 requests at a time. The floor is INCR, which \
          knows no limit. DECR alone goes below zero. GET and then DECR takes two round trips, and is wrong, as you have seen. A \
          reservation takes one round trip: the script reads the ledger, returns what has expired, and writes the hold, its \
          deadline, and an entry for the feed. Buying takes two: reserve, then confirm. INCR costs the server next to nothing, \
          so the ratio shows what eight commands in a script cost: some ten microseconds for each reservation, during which \
          the server does nothing else. Other products can be on other nodes of a cluster.",
-    ));
+    )).await?;
     let title = format!("Taking {TAKEN} units, 50 at a time");
-    page.compare(Comparison { title: &title, approaches: &TakeStock::ALL, subject: &stock }).await
+    ctx.compare(Comparison { title: &title, approaches: &TakeStock::ALL, input: &stock }).await
 }
 
 /// The feed and the alerts, each with its companion.
@@ -84,13 +88,13 @@ fn shared_keys(inventory: &Inventory<Connection>) -> Result<Vec<String>, LessonE
 }
 
 /// Whatever an earlier run may have left.
-fn all_keys(page: &Page) -> Result<Vec<String>, LessonError> {
-    let inventory = quiet(page);
+fn all_keys(ctx: &LessonContext) -> Result<Vec<String>, LessonError> {
+    let inventory = quiet(ctx);
     let mut all = shared_keys(&inventory)?;
     for product in [PRODUCT, oversell::PRODUCT, lost_answers::PRODUCT, take_stock::PRODUCT] {
         all.extend(inventory.keys(product).map_err(|error| failed(&error))?);
     }
-    all.extend(checkout::keys_of(page)?);
+    all.extend(checkout::keys_of(ctx)?);
     Ok(all)
 }
 

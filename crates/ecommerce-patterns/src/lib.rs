@@ -21,9 +21,9 @@ pub mod inventory;
 pub mod rate_limits;
 pub mod real_time;
 pub mod recommendations;
-pub mod register;
+pub mod registry;
 mod round_trips;
 pub mod search;
 pub mod sessions;
 
-pub use register::PatternLesson;
+pub use registry::PatternLesson;

@@ -14,7 +14,7 @@ mod traffic;
 use std::time::Duration;
 
 use lab_connection::Target;
-use lab_runner::{Comparison, Lesson, LessonError, Outcome, Page};
+use lab_runner::{Comparison, Lesson, LessonContext, LessonError, Outcome};
 use patterns::limit::{Algorithm, Decision, IfUnreachable, Limit, LimitError, Limiter};
 use patterns::script::StoreError;
 use redis::aio::ConnectionLike;
@@ -30,10 +30,14 @@ pub use self::traffic::{Measure, Replayed, Traffic};
 pub static LESSON: Lesson = Lesson {
     name: "rate-limits",
     title: "Rate limits",
-    asks: "How often may somebody do something, and what does each limiter let through?",
-    teaches: &["INCR", "EXPIRE", "PTTL", "EVALSHA"],
+    question: "How often may somebody do something, and what does each limiter let through?",
+    commands: &["INCR", "EXPIRE", "PTTL", "EVALSHA"],
     needs: &[],
-    teach: |page| Box::pin(teach(page)),
+    sources: &[lab_runner::source!("src/rate_limits.rs")],
+    rule: "",
+    takeaways: &[],
+    quiz: &[],
+    run: |ctx| Box::pin(run(ctx)),
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -43,62 +47,62 @@ const REQUESTS: usize = 500;
 /// Seconds for which keys are left that would soon be gone.
 const A_WHILE: i64 = 3_600;
 
-async fn teach(page: &mut Page) -> Outcome {
-    let target = page.target().clone();
+async fn run(ctx: &mut LessonContext) -> Outcome {
+    let target = ctx.target().clone();
     let requests = Requests::new(target.prefix(), CALLERS, REQUESTS);
-    page.start_clean(&requests.keys()).await?;
-    page.start_clean(&first_window::keys_of(&target)).await?;
-    page.start_clean(&all_at_once::keys_of(&target)).await?;
-    page.start_clean(&endless::keys_of(&target)).await?;
-    page.start_clean(&traffic::keys_of(&target)).await?;
-    page.start_clean(&logins::keys_of(&target)?).await?;
+    ctx.start_clean(&requests.keys()).await?;
+    ctx.start_clean(&first_window::keys_of(&target)).await?;
+    ctx.start_clean(&all_at_once::keys_of(&target)).await?;
+    ctx.start_clean(&endless::keys_of(&target)).await?;
+    ctx.start_clean(&traffic::keys_of(&target)).await?;
+    ctx.start_clean(&logins::keys_of(&target)?).await?;
 
-    all_at_once::ask_together(page, &target).await?;
-    endless::die_between(page, &target).await?;
-    first_window::use_up(page, &target).await?;
-    traffic::through_all(page, &target).await?;
-    compare(page, &requests).await?;
-    logins::guess_passwords(page, &target).await?;
-    leave_for_insight(page, &target).await
+    all_at_once::ask_together(ctx, &target).await?;
+    endless::die_between(ctx, &target).await?;
+    first_window::use_up(ctx, &target).await?;
+    traffic::through_all(ctx, &target).await?;
+    compare(ctx, &requests).await?;
+    logins::guess_passwords(ctx, &target).await?;
+    leave_for_insight(ctx, &target).await
 }
 
-async fn leave_for_insight(page: &Page, target: &Target) -> Outcome {
+async fn leave_for_insight(ctx: &LessonContext, target: &Target) -> Outcome {
     let window = key_of(target.prefix(), first_window::CALLER, "minute");
     let guard = logins::keys_of_address(target)?;
-    page.say(
+    ctx.step(
         "A minute's window and a pause of four minutes end before you have opened Redis Insight. So that you find them there, \
          they get an hour.",
-    );
-    let mut redis = page.redis();
+    ).await?;
+    let mut redis = ctx.redis();
     // Again, should the machine be so slow that it is over already.
-    page.quietly().set_nx(&window, 3).await?;
+    ctx.untraced("TODO").set_nx(&window, 3).await?;
     let mut given = true;
     for key in [&window, &guard.block, &guard.published] {
         given &= redis.expire(key, A_WHILE).await?;
     }
-    page.keys([window, guard.attempts, guard.block, guard.published]);
-    page.check("all are there for an hour", given)
+    ctx.keys([window, guard.attempts, guard.block, guard.published]);
+    ctx.check("all are there for an hour", given)
 }
 
-async fn compare(page: &Page, requests: &Requests) -> Outcome {
-    let increx = has_increx(&mut page.quietly()).await?;
-    page.say(format!(
+async fn compare(ctx: &LessonContext, requests: &Requests) -> Outcome {
+    let increx = has_increx(&mut ctx.untraced("TODO")).await?;
+    ctx.step(format!(
         "What does it cost? {REQUESTS} requests of {CALLERS} callers, 50 at a time on one connection, all admitted, so that each \
          of them writes. The first row only counts: the least that any limiter has to do. The second counts in a script of one \
          line: what it loses, every script loses before it has decided anything.",
-    ));
+    )).await?;
     let approaches = Limiting::all(increx);
-    page.compare(Comparison { title: "Limiters", approaches: &approaches, subject: requests }).await?;
-    page.start_clean(&requests.keys()).await?;
-    page.say(
+    ctx.compare(Comparison { title: "Limiters", approaches: &approaches, input: requests }).await?;
+    ctx.start_clean(&requests.keys()).await?;
+    ctx.step(
         "So many at a time keep the server busy, and show what it works. INCR is cheaper than even an empty script, and each \
          command in a script costs about as much as INCR. A fixed window, a counter, and a bucket call three, the log some \
          more. A single request spends most of its time on the way, and there they are all alike: one round trip.",
-    );
-    page.say(
+    ).await?;
+    ctx.step(
         "Rule: a fixed window where twice the limit at an edge does no harm; a token bucket for most else, as it is as small \
          and lets you choose the burst; the log where the promise is 'never more than N in any minute', and N is small.",
-    );
+    ).await?;
     Ok(())
 }
 

@@ -12,7 +12,7 @@ mod rush;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
-use lab_runner::{Lesson, LessonError, Outcome, Page};
+use lab_runner::{Lesson, LessonContext, LessonError, Outcome};
 use patterns::flash_sale::FlashSale;
 use patterns::notifications::Notifications;
 use patterns::stock_feed::StockFeed;
@@ -30,10 +30,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub static LESSON: Lesson = Lesson {
     name: "real-time",
     title: "Real time",
-    asks: "How does a flash sale stay fair, and how does news reach everyone?",
-    teaches: &["EVALSHA", "HGETALL", "HMGET", "ZRANGE", "LRANGE", "PUBLISH", "GEOSEARCH", "GEODIST"],
+    question: "How does a flash sale stay fair, and how does news reach everyone?",
+    commands: &["EVALSHA", "HGETALL", "HMGET", "ZRANGE", "LRANGE", "PUBLISH", "GEOSEARCH", "GEODIST"],
     needs: &[],
-    teach: |page| Box::pin(teach(page)),
+    sources: &[lab_runner::source!("src/real_time.rs")],
+    rule: "",
+    takeaways: &[],
+    quiz: &[],
+    run: |ctx| Box::pin(run(ctx)),
 };
 
 /// The ID of the flash sale, of the product, and of the customer.
@@ -41,31 +45,32 @@ const SALE: &str = "current";
 const PRODUCT: &str = "PROD123";
 const CUSTOMER: &str = "user123";
 
-async fn teach(page: &mut Page) -> Outcome {
-    let prefix = page.prefix().to_owned();
-    let sale = FlashSale::new(page.quietly(), &prefix).keys(SALE).map_err(unexpected)?;
-    let notifications = Notifications::new(page.quietly(), &prefix).keys(CUSTOMER).map_err(unexpected)?;
-    let stores = Stores::new(page.quietly(), &prefix).keys().map_err(unexpected)?;
-    let stock = StockFeed::new(page.quietly(), &prefix).key(PRODUCT).map_err(unexpected)?;
+async fn run(ctx: &mut LessonContext) -> Outcome {
+    let prefix = ctx.prefix().to_owned();
+    let sale = FlashSale::new(ctx.untraced("TODO"), &prefix).keys(SALE).map_err(unexpected)?;
+    let notifications =
+        Notifications::new(ctx.untraced("TODO"), &prefix).keys(CUSTOMER).map_err(unexpected)?;
+    let stores = Stores::new(ctx.untraced("TODO"), &prefix).keys().map_err(unexpected)?;
+    let stock = StockFeed::new(ctx.untraced("TODO"), &prefix).key(PRODUCT).map_err(unexpected)?;
     // The sale that is compared has keys of its own, and they are removed: afterwards, only the lesson's are there.
     let compared = format!("{prefix}compared:");
-    page.start_clean(&sale).await?;
-    page.start_clean(&buying::keys_of(&compared)?).await?;
-    page.start_clean(&notifications).await?;
-    page.start_clean(&stores).await?;
-    page.start_clean(&[stock.as_str().to_owned()]).await?;
+    ctx.start_clean(&sale).await?;
+    ctx.start_clean(&buying::keys_of(&compared)?).await?;
+    ctx.start_clean(&notifications).await?;
+    ctx.start_clean(&stores).await?;
+    ctx.start_clean(&[stock.as_str().to_owned()]).await?;
 
-    flash_sale::teach(page).await?;
-    buying::compare(page, &compared).await?;
-    page.start_clean(&buying::keys_of(&compared)?).await?;
-    notices::teach(page).await?;
-    nearby::teach(page).await?;
-    live_stock::teach(page).await?;
+    flash_sale::run(ctx).await?;
+    buying::compare(ctx, &compared).await?;
+    ctx.start_clean(&buying::keys_of(&compared)?).await?;
+    notices::run(ctx).await?;
+    nearby::run(ctx).await?;
+    live_stock::run(ctx).await?;
 
     let [sale, _, waitlist] = sale;
     let [waiting, ..] = notifications;
     let [map, details] = stores;
-    page.keys([sale, waitlist, waiting, map, details, stock.as_str().to_owned()]);
+    ctx.keys([sale, waitlist, waiting, map, details, stock.as_str().to_owned()]);
     Ok(())
 }
 

@@ -11,7 +11,7 @@ pub mod trial;
 mod views;
 
 use lab_connection::Connection;
-use lab_runner::{Lesson, Outcome, Page};
+use lab_runner::{Lesson, LessonContext, Outcome};
 use patterns::bought_together::BoughtTogether;
 use patterns::interests::Interests;
 use patterns::key::Key;
@@ -28,26 +28,30 @@ use crate::data::{Data, Size};
 pub static LESSON: Lesson = Lesson {
     name: "recommendations",
     title: "Recommendations",
-    asks: "What may this customer like, by views, purchases and similar people?",
-    teaches: &["LPUSH", "LTRIM", "LREM", "LRANGE", "EVALSHA", "SMEMBERS", "ZREVRANGE", "ZINCRBY", "VSIM"],
+    question: "What may this customer like, by views, purchases and similar people?",
+    commands: &["LPUSH", "LTRIM", "LREM", "LRANGE", "EVALSHA", "SMEMBERS", "ZREVRANGE", "ZINCRBY", "VSIM"],
     needs: &[],
-    teach: |page| Box::pin(teach(page)),
+    sources: &[lab_runner::source!("src/recommendations.rs")],
+    rule: "",
+    takeaways: &[],
+    quiz: &[],
+    run: |ctx| Box::pin(run(ctx)),
 };
 
 /// The shop of this lesson, beside that of the trial.
 const SIZE: Size = Size { products: 200, customers: 50, orders: 400 };
 const SEED: u64 = 4;
 
-async fn teach(page: &mut Page) -> Outcome {
-    let shop = Shop::new(page);
-    shop.start_clean(page).await?;
-    views::look_again_and_again(page, &shop).await?;
-    popularity::let_views_fade(page, &shop).await?;
-    quality::foretell(page, &shop).await?;
-    cold_start::show_something_to_everybody(page, &shop).await?;
-    cost::compare(page, &shop).await?;
+async fn run(ctx: &mut LessonContext) -> Outcome {
+    let shop = Shop::new(ctx);
+    shop.start_clean(ctx).await?;
+    views::look_again_and_again(ctx, &shop).await?;
+    popularity::let_views_fade(ctx, &shop).await?;
+    quality::foretell(ctx, &shop).await?;
+    cold_start::show_something_to_everybody(ctx, &shop).await?;
+    cost::compare(ctx, &shop).await?;
     // What was done the obvious way is no example to leave behind.
-    page.start_clean(&shop.naive_keys().map_err(trial::failed)?).await?;
+    ctx.start_clean(&shop.naive_keys().map_err(trial::failed)?).await?;
     let mut keys = Vec::new();
     for customer in CUSTOMERS {
         keys.push(shop.views.key(customer).map_err(trial::failed)?);
@@ -56,7 +60,7 @@ async fn teach(page: &mut Page) -> Outcome {
         keys.push(shop.interests.key(customer).map_err(trial::failed)?);
     }
     keys.push(shop.popular.key().map_err(trial::failed)?);
-    page.keys(keys.iter().map(Key::as_str));
+    ctx.keys(keys.iter().map(Key::as_str));
     Ok(())
 }
 
@@ -80,8 +84,8 @@ struct Shop {
 }
 
 impl Shop {
-    fn new(page: &Page) -> Self {
-        let (prefix, redis) = (page.target().prefix(), page.quietly());
+    fn new(ctx: &LessonContext) -> Self {
+        let (prefix, redis) = (ctx.target().prefix(), ctx.untraced("TODO"));
         let naive = format!("{prefix}naive:");
         Self {
             prefix: prefix.to_owned(),
@@ -122,8 +126,8 @@ impl Shop {
         Ok(keys)
     }
 
-    async fn start_clean(&self, page: &Page) -> Outcome {
-        page.start_clean(&self.all_keys().map_err(trial::failed)?).await
+    async fn start_clean(&self, ctx: &LessonContext) -> Outcome {
+        ctx.start_clean(&self.all_keys().map_err(trial::failed)?).await
     }
 
     fn all_keys(&self) -> Result<Vec<String>, StoreError> {

@@ -23,7 +23,7 @@ impl RoundTrips {
 }
 
 impl Listener for RoundTrips {
-    fn heard(&self, exchange: Exchange) {
+    fn on_exchange(&self, exchange: Exchange) {
         self.0.fetch_add(exchange.round_trips, Ordering::Relaxed);
     }
 }

@@ -11,7 +11,7 @@ pub mod shop;
 mod ticking;
 mod typing;
 
-use lab_runner::{Lesson, Outcome, Page};
+use lab_runner::{Lesson, LessonContext, Outcome};
 use patterns::facets::FacetsError;
 use patterns::script::StoreError;
 use redis::RedisError;
@@ -25,8 +25,8 @@ use crate::data::{Data, Size};
 pub static LESSON: Lesson = Lesson {
     name: "search",
     title: "Search",
-    asks: "How is a product found while somebody types, and by its brand, category and price?",
-    teaches: &[
+    question: "How is a product found while somebody types, and by its brand, category and price?",
+    commands: &[
         "ZADD",
         "ZRANGE",
         "EVALSHA",
@@ -43,37 +43,41 @@ pub static LESSON: Lesson = Lesson {
         "FT.SUGGET",
     ],
     needs: &[],
-    teach: |page| Box::pin(teach(page)),
+    sources: &[lab_runner::source!("src/search.rs")],
+    rule: "",
+    takeaways: &[],
+    quiz: &[],
+    run: |ctx| Box::pin(run(ctx)),
 };
 
 /// Products only: who buys what is not asked here.
 const SIZE: Size = Size { customers: 0, orders: 0, ..Size::LESSON };
 const SEED: u64 = 7;
 
-async fn teach(page: &mut Page) -> Outcome {
-    let shop = Shop::of(&Data::new(SEED, SIZE), page.prefix());
-    full_text::drop(page).await?;
-    shop.start_clean(page).await?;
-    shop.open(&page.quietly()).await?;
+async fn run(ctx: &mut LessonContext) -> Outcome {
+    let shop = Shop::of(&Data::new(SEED, SIZE), ctx.prefix());
+    full_text::drop(ctx).await?;
+    shop.start_clean(ctx).await?;
+    shop.open(&ctx.untraced("TODO")).await?;
 
-    typing::words(page).await?;
-    typing::letter_by_letter(page, &shop).await?;
-    typing::ghosts(page, &shop).await?;
-    ticking::sets(page, &shop).await?;
-    ticking::bits(page, &shop).await?;
-    ticking::shop_page(page, &shop).await?;
-    ticking::ghosts(page, &shop).await?;
-    let full_text = full_text::show(page, &shop).await?;
-    filter_by::compare(page, &shop, full_text).await?;
-    complete_by::compare(page, &shop, full_text).await?;
+    typing::words(ctx).await?;
+    typing::letter_by_letter(ctx, &shop).await?;
+    typing::ghosts(ctx, &shop).await?;
+    ticking::sets(ctx, &shop).await?;
+    ticking::bits(ctx, &shop).await?;
+    ticking::shop_page(ctx, &shop).await?;
+    ticking::ghosts(ctx, &shop).await?;
+    let full_text = full_text::show(ctx, &shop).await?;
+    filter_by::compare(ctx, &shop, full_text).await?;
+    complete_by::compare(ctx, &shop, full_text).await?;
 
-    page.say(
+    ctx.step(
         "Rule: let the index do the work when a product changes, which is rare, so that little is left to do when a customer asks, \
          which is all the time. And keep a record of what you put into an index, so that you can take it out again.",
-    );
+    ).await?;
     let of_a_brand = shop.names.brand(&shop.products[shop.products.len() - 3].brand);
     let own = [of_a_brand, shop.names.prices(), shop.names.naive_terms()];
-    page.keys(shop.keys_of_patterns(&page.quietly())?.into_iter().chain(own));
+    ctx.keys(shop.keys_of_patterns(&ctx.untraced("TODO"))?.into_iter().chain(own));
     Ok(())
 }
 

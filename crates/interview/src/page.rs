@@ -6,7 +6,7 @@ mod inline;
 use anstyle::{AnsiColor, Style};
 use lab_runner::Terminal;
 use lab_runner::render::wrap;
-use lab_runner::table::Facts;
+use lab_runner::table::Table;
 use lab_server::Choice;
 use textwrap::core::display_width;
 
@@ -102,7 +102,7 @@ fn paragraph(shown: &Paragraph) -> String {
             let plain = |row: &Vec<String>| row.iter().map(|cell| inline::plain(cell)).collect::<Vec<_>>();
             let header = rows.first().map(plain).unwrap_or_default();
             let header: Vec<&str> = header.iter().map(String::as_str).collect();
-            let table = rows.iter().skip(1).fold(Facts::new("", &header), |table, row| table.row(plain(row)));
+            let table = rows.iter().skip(1).fold(Table::new("", &header), |table, row| table.row(plain(row)));
             table.to_text(width)
         }
     }

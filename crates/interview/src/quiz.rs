@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lab_connection::Failure;
 use lab_runner::Terminal;
-use lab_runner::entry::ask;
+use lab_runner::input::ask;
 use lab_server::Choice;
 
 use self::queue::Queue;

@@ -15,15 +15,15 @@
 //! - On a cluster, a pipeline may hold keys of any slots: it is sent as one pipeline per slot, all at once. A
 //!   transaction may not, because a node can only promise what it does alone (CROSSSLOT).
 
-mod in_turn;
-mod spread;
+mod cluster_pipeline;
+mod limited_cluster;
 
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, ConnectionManager, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, RedisFuture, RedisResult, Value};
 
-pub use in_turn::InTurn;
+pub use limited_cluster::LimitedClusterConnection;
 
 /// How long connecting may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -40,7 +40,7 @@ pub enum Connection {
     /// One server, one socket, never replaced.
     Single(MultiplexedConnection),
     /// A cluster; follows its slots and reconnects by itself.
-    Cluster(InTurn),
+    Cluster(LimitedClusterConnection),
 }
 
 /// To one server, with the timeouts above and without the guard of other people's data: to look at a replica, where
@@ -72,7 +72,7 @@ impl ConnectionLike for Connection {
             Self::Single(connection) => connection.req_packed_commands(pipeline, offset, count),
             // The replies that a transaction skips are those before EXEC's.
             Self::Cluster(connection) => match offset {
-                0 => Box::pin(spread::send(connection, pipeline)),
+                0 => Box::pin(cluster_pipeline::send(connection, pipeline)),
                 _ => connection.req_packed_commands(pipeline, offset, count),
             },
         }

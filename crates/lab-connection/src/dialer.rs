@@ -12,7 +12,7 @@ use redis::{
 };
 
 use crate::args::TargetArgs;
-use crate::connection::{CONNECT_TIMEOUT, Connection, InTurn, RESPONSE_TIMEOUT};
+use crate::connection::{CONNECT_TIMEOUT, Connection, LimitedClusterConnection, RESPONSE_TIMEOUT};
 use crate::failure::{Failure, Place, explain};
 
 /// One address, and how to connect to it.
@@ -130,7 +130,7 @@ impl Dialer {
             Some(certificates) => builder.certs(certificates.clone()),
             None => builder,
         };
-        Ok(Connection::Cluster(InTurn::new(builder.build()?.get_async_connection().await?)))
+        Ok(Connection::Cluster(LimitedClusterConnection::new(builder.build()?.get_async_connection().await?)))
     }
 }
 

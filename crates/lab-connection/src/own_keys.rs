@@ -3,7 +3,7 @@
 use redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
 use redis::{Cmd, RedisResult, Value, from_redis_value};
 
-use crate::connection::{Connection, InTurn};
+use crate::connection::{Connection, LimitedClusterConnection};
 
 /// How many keys one SCAN step looks at.
 const SCAN_COUNT: usize = 1000;
@@ -58,7 +58,7 @@ async fn send(connection: &mut Connection, command: Cmd, node: Option<RoutingInf
 }
 
 /// redis-rs sends SCAN to any one node; a cluster has to be walked node by node.
-async fn primaries(cluster: &mut InTurn) -> RedisResult<Vec<RoutingInfo>> {
+async fn primaries(cluster: &mut LimitedClusterConnection) -> RedisResult<Vec<RoutingInfo>> {
     type Node = (String, u16);
     let ranges: Vec<Vec<Value>> = redis::cmd("CLUSTER").arg("SLOTS").query_async(cluster).await?;
     let mut nodes: Vec<Node> = Vec::new();

@@ -24,10 +24,10 @@
 //! }
 //! ```
 
-mod asked;
 mod command;
 mod printable;
 mod quote;
+mod recording;
 mod reply;
 mod secret;
 mod wire;
@@ -38,9 +38,9 @@ use std::time::Duration;
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisFuture, Value};
 
-use self::asked::{Asked, Question};
 pub use self::command::command_line;
 pub use self::printable::for_terminal;
+use self::recording::{Question, Recording};
 pub use self::reply::{reply_text, whole_reply_text};
 
 /// How many characters of one argument, or of one string in a reply, are shown.
@@ -95,11 +95,11 @@ pub struct Exchange {
 /// the reply: so it should be quick.
 pub trait Listener: Send + Sync {
     /// Takes note of one exchange.
-    fn heard(&self, exchange: Exchange);
+    fn on_exchange(&self, exchange: Exchange);
 }
 
 impl<F: Fn(Exchange) + Send + Sync> Listener for F {
-    fn heard(&self, exchange: Exchange) {
+    fn on_exchange(&self, exchange: Exchange) {
         self(exchange);
     }
 }
@@ -131,7 +131,7 @@ impl<C> Transcript<C> {
 impl<C: ConnectionLike + Send> ConnectionLike for Transcript<C> {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
-            let asked = Asked::now(self.listener.as_ref(), Question::Command(cmd));
+            let asked = Recording::now(self.listener.as_ref(), Question::Command(cmd));
             let answer = self.connection.req_packed_command(cmd).await;
             asked.answered(answer.as_ref().map(std::slice::from_ref));
             answer
@@ -145,7 +145,7 @@ impl<C: ConnectionLike + Send> ConnectionLike for Transcript<C> {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
-            let asked = Asked::now(self.listener.as_ref(), Question::of(pipeline));
+            let asked = Recording::now(self.listener.as_ref(), Question::of(pipeline));
             let answer = self.connection.req_packed_commands(pipeline, offset, count).await;
             asked.answered(answer.as_ref().map(Vec::as_slice));
             answer

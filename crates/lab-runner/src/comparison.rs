@@ -1,5 +1,6 @@
 //! Approaches side by side: verified before they are timed, interleaved, with spread, caveats and environment.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,11 +10,12 @@ use lab_connection::{Connection, Target, Transcript};
 use redis::RedisResult;
 use redis::aio::ConnectionLike;
 
+use crate::activity;
 use crate::caveat::Caveat;
 use crate::environment::environment;
 use crate::error::LessonError;
 use crate::harness::{self, Rounds, Rows};
-use crate::measurement::{Measured, Row, Traffic, TrafficMeter};
+use crate::measurement::{ComparisonResult, Row, Traffic, TrafficMeter};
 use crate::statistics::Summary;
 
 /// Rounds per approach in a lesson: an odd number, so that the median is a round that happened.
@@ -23,35 +25,35 @@ const ROUNDS: usize = 15;
 const BUDGET: Duration = Duration::from_millis(if cfg!(debug_assertions) { 200 } else { 1500 });
 
 /// A connection that approaches may use, traced or plain; clones share its socket.
-pub trait Wire: ConnectionLike + Clone + Send + Sync + 'static {}
-impl<C: ConnectionLike + Clone + Send + Sync + 'static> Wire for C {}
+pub trait AnyConnection: ConnectionLike + Clone + Send + Sync + 'static {}
+impl<C: ConnectionLike + Clone + Send + Sync + 'static> AnyConnection for C {}
 
 /// One way of doing a thing. Tests, lessons and benches all call these functions.
 pub trait Approach: Copy + Send + Sync {
     /// What the approaches work on: keys and sizes.
-    type Subject: Sync;
+    type Input: Sync;
     /// What a run sees or leaves behind; the same for every approach, or they do not do the same thing.
-    type Observed: PartialEq + Debug + Send;
+    type Output: PartialEq + Debug + Send;
 
     /// Its row in the table.
     fn label(self) -> String;
 
     /// How many operations one run performs.
-    fn operations(self, subject: &Self::Subject) -> u64;
+    fn operations(self, input: &Self::Input) -> u64;
 
     /// Untimed: brings the data into the state that a run starts from.
-    fn reset<C: Wire>(
+    fn reset<C: AnyConnection>(
         self,
-        subject: &Self::Subject,
+        input: &Self::Input,
         connection: &mut C,
     ) -> impl Future<Output = RedisResult<()>> + Send;
 
     /// Timed: does the thing.
-    fn run<C: Wire>(
+    fn run<C: AnyConnection>(
         self,
-        subject: &Self::Subject,
+        input: &Self::Input,
         connection: &mut C,
-    ) -> impl Future<Output = RedisResult<Self::Observed>> + Send;
+    ) -> impl Future<Output = RedisResult<Self::Output>> + Send;
 }
 
 /// A question and the approaches that answer it; the first is the reference of the ratios.
@@ -61,38 +63,50 @@ pub struct Comparison<'a, A: Approach> {
     /// The approaches, reference first.
     pub approaches: &'a [A],
     /// What they work on.
-    pub subject: &'a A::Subject,
+    pub input: &'a A::Input,
 }
 
 impl<A: Approach> Comparison<'_, A> {
-    /// Runs every approach once, traced and untimed, and requires that all see the same.
-    pub async fn verify<C: Wire>(&self, connection: &C) -> Result<Vec<Traffic>, LessonError> {
-        let mut reference: Option<(String, A::Observed)> = None;
-        let mut traffic = Vec::new();
+    /// Runs every approach once, untimed, and requires that all have the same output. Returns what each run moved.
+    pub async fn verify<C: AnyConnection>(&self, connection: &C) -> Result<Vec<Traffic>, LessonError> {
+        Ok(self.trace(connection).await?.0)
+    }
+
+    /// [`Comparison::verify`], and the names of the commands that were sent.
+    async fn trace<C: AnyConnection>(
+        &self,
+        connection: &C,
+    ) -> Result<(Vec<Traffic>, BTreeSet<String>), LessonError> {
+        let mut reference: Option<(String, A::Output)> = None;
+        let (mut traffic, mut commands) = (Vec::new(), BTreeSet::new());
         for &approach in self.approaches {
             let meter = Arc::new(TrafficMeter::default());
-            approach.reset(self.subject, &mut connection.clone()).await?;
+            let resets = Arc::new(TrafficMeter::default());
+            let mut traced = Transcript::new(connection.clone(), Arc::clone(&resets) as Arc<dyn Listener>);
+            approach.reset(self.input, &mut traced).await?;
+            commands.extend(resets.commands());
             let mut traced = Transcript::new(connection.clone(), Arc::clone(&meter) as Arc<dyn Listener>);
-            let observed = approach.run(self.subject, &mut traced).await?;
+            let output = approach.run(self.input, &mut traced).await?;
             traffic.push(meter.read());
+            commands.extend(meter.commands());
             match &reference {
-                None => reference = Some((approach.label(), observed)),
-                Some((_, expected)) if *expected == observed => {}
+                None => reference = Some((approach.label(), output)),
+                Some((_, expected)) if *expected == output => {}
                 Some((label, expected)) => {
                     return Err(LessonError::Check(format!(
-                        "'{label}' and '{}' do the same thing (the first saw {expected:?}, the second {observed:?})",
+                        "'{label}' and '{}' do the same thing (the first saw {expected:?}, the second {output:?})",
                         approach.label()
                     )));
                 }
             }
         }
-        Ok(traffic)
+        Ok((traffic, commands))
     }
 
     /// Verifies the approaches, then times them in interleaved rounds on an untraced connection.
-    pub async fn measure(&self, target: &Target) -> Result<Measured, LessonError> {
+    pub async fn measure(&self, target: &Target) -> Result<ComparisonResult, LessonError> {
         let connection = target.connection();
-        let traffic = self.verify(&connection).await?;
+        let (traffic, commands) = self.trace(&connection).await?;
         let plan = Rounds { rounds: ROUNDS, budget: BUDGET, repeat_budget: BUDGET };
         let samples = harness::measure(&mut Rates { comparison: self, connection }, plan).await?;
         let rates: Vec<(String, Summary)> = self
@@ -107,11 +121,12 @@ impl<A: Approach> Comparison<'_, A> {
             let ratio = if reference > 0.0 { rate.median / reference } else { 0.0 };
             Row { label, rate, ratio, traffic }
         };
-        Ok(Measured {
+        Ok(ComparisonResult {
             title: self.title.to_owned(),
-            operations: self.approaches.first().map_or(0, |approach| approach.operations(self.subject)),
+            operations: self.approaches.first().map_or(0, |approach| approach.operations(self.input)),
             rounds: samples.iter().map(Vec::len).min().unwrap_or(0),
             rows: rates.into_iter().zip(traffic).map(row).collect(),
+            commands,
             environment: environment(target),
             caveats,
         })
@@ -132,12 +147,13 @@ impl<A: Approach> Rows for Rates<'_, A> {
     }
 
     async fn measure(&mut self, row: usize) -> Result<Option<f64>, LessonError> {
-        let (approach, subject) = (self.comparison.approaches[row], self.comparison.subject);
-        approach.reset(subject, &mut self.connection).await?;
+        let (approach, input) = (self.comparison.approaches[row], self.comparison.input);
+        activity::set(format!("measuring: {}", approach.label()));
+        approach.reset(input, &mut self.connection).await?;
         let started = Instant::now();
-        approach.run(subject, &mut self.connection).await?;
+        approach.run(input, &mut self.connection).await?;
         let seconds = started.elapsed().as_secs_f64().max(1e-9);
-        Ok(Some(approach.operations(subject) as f64 / seconds))
+        Ok(Some(approach.operations(input) as f64 / seconds))
     }
 
     fn figure(&self, _: usize, rate: &f64) -> f64 {

@@ -1,6 +1,4 @@
-//! The command line of a demo, and the teaching of its lessons in order.
-
-use std::sync::{Arc, Mutex, PoisonError};
+//! Runs lessons in order: the command line that all demos share, `--list`, `--json`, and the way from lesson to lesson.
 
 use clap::Args;
 use lab_connection::failure::Class;
@@ -8,28 +6,31 @@ use lab_connection::{Failure, Target, TargetArgs};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::block::Block;
+use crate::activity;
+use crate::block::{Block, Summary};
+use crate::completed::Completed;
+use crate::context::LessonContext;
 use crate::error::{LessonError, Outcome};
-use crate::lesson::{Course, Lesson, Teaching};
+use crate::lesson::{Course, Lesson, LessonFuture};
 use crate::need::Need;
-use crate::page::Page;
-use crate::pause::{Go, Pause};
+use crate::presenter::{Presenter, Show};
 use crate::render;
+use crate::run_lock::RunLock;
 use crate::start::Cli;
-use crate::table::Facts;
+use crate::stepper::Go;
+use crate::table::Table;
 use crate::terminal::Terminal;
-use crate::turn::Turn;
 
 /// The arguments of every demo.
 #[derive(Args, Clone, Debug)]
 pub struct LessonArgs<L: Course> {
-    /// The lessons to take, by name [default: all, in order]
+    /// The lessons to run, by name [default: all, in order]
     #[arg(value_enum, value_name = "LESSON")]
     pub lessons: Vec<L>,
 
     /// How to show them
     #[command(flatten)]
-    pub showing: Showing,
+    pub output: OutputArgs,
 
     /// Which server to use
     #[command(flatten)]
@@ -38,162 +39,229 @@ pub struct LessonArgs<L: Course> {
 
 /// How lessons are shown.
 #[derive(Args, Clone, Copy, Debug, Default)]
-pub struct Showing {
-    /// List the lessons and end
+pub struct OutputArgs {
+    /// List the lessons, and which of them you have completed
     #[arg(long)]
     pub list: bool,
 
-    /// Print one JSON document instead of pages
+    /// Print one JSON document instead of text
     #[arg(long)]
     pub json: bool,
 
-    /// Do not wait for Enter between lessons
+    /// Show everything at once instead of one step at a time
     #[arg(long)]
     pub no_pause: bool,
 }
 
-impl<L: Course> LessonArgs<L> {
-    /// Lists or teaches what was asked for.
-    pub async fn run(&self) -> Result<(), Failure> {
-        let chosen: Vec<&Lesson> = if self.lessons.is_empty() {
-            L::lessons()
+impl OutputArgs {
+    fn show(self) -> Show {
+        if self.json {
+            Show::Nothing
+        } else if self.no_pause || !Terminal.interactive() {
+            Show::Everything
         } else {
-            self.lessons.iter().map(|name| name.lesson()).collect()
-        };
-        if self.showing.list {
-            list(&chosen, self.showing.json);
+            Show::OneStepAtATime
+        }
+    }
+}
+
+impl<L: Course> LessonArgs<L> {
+    /// Lists or runs the chosen lessons.
+    pub async fn run(&self) -> Result<(), Failure> {
+        let chosen: Vec<&'static Lesson> = self.lessons.iter().map(|name| name.lesson()).collect();
+        let course = L::lessons();
+        if self.output.list {
+            list(if chosen.is_empty() { &course } else { &chosen }, self.output.json);
             return Ok(());
         }
         let target = open(&self.target).await?;
-        teach(&target, &chosen, self.showing).await.map(|_taught| ())
+        run(&target, &course, &chosen, self.output).await.map(|_reports| ())
     }
 }
 
 impl<L: Course> Cli for LessonArgs<L> {
     fn json(&self) -> bool {
-        self.showing.json
+        self.output.json
     }
 }
 
-/// Opens the server and says in one line which one it is.
+/// Opens the server, and says which one it is and what is sent before the first lesson.
 pub async fn open(args: &TargetArgs) -> Result<Target, Failure> {
     let target = args.open().await?;
     Terminal.note(&format!("Server: {}", target.describe()));
+    Terminal.note(
+        "Not shown below: the handshake of each connection (HELLO or AUTH, SELECT, CLIENT), questions about the server (INFO, \
+         COMMAND INFO, PING, TYPE, SCAN, CLUSTER), and the keys that guard the database: GET and SET of redis-lab:marker and \
+         of redis-lab:run-lock, which EVALSHA renews.",
+    );
     Ok(target)
 }
 
 /// Prints which lessons there are.
 pub fn list(lessons: &[&Lesson], as_json: bool) {
+    let completed = Completed::load();
     if as_json {
         let rows = lessons.iter().map(|lesson| {
-            json!({"name": lesson.name, "title": lesson.title, "asks": lesson.asks, "teaches": lesson.teaches})
+            json!({
+                "name": lesson.name, "title": lesson.title, "asks": lesson.question, "teaches": lesson.commands,
+                "completed": completed.has(lesson.name),
+            })
         });
         Terminal.document(&rows.collect());
         return;
     }
-    let mut facts = Facts::new("", &["lesson", "asks", "commands"]);
+    let mut table = Table::new("", &["done", "lesson", "asks", "commands"]);
     for lesson in lessons {
-        facts = facts.row([lesson.name, lesson.asks, &lesson.teaches.join(" ")]);
+        let done = if completed.has(lesson.name) { "✓" } else { "" };
+        table = table.row([done, lesson.name, lesson.question, &lesson.commands.join(" ")]);
     }
-    Terminal.line(&facts.to_text(Terminal.text_width()));
+    Terminal.line(&table.to_text(Terminal.text_width()));
 }
 
-/// How one lesson went.
+/// What happened in a lesson.
 #[derive(Clone, Debug, Serialize)]
-pub struct Taught {
+pub struct LessonReport {
     /// The lesson's name.
     pub name: &'static str,
     /// Its heading.
     pub title: &'static str,
     /// Its question.
-    pub asks: &'static str,
-    /// "passed", "skipped" or "failed".
+    #[serde(rename = "asks")]
+    pub question: &'static str,
+    /// "passed", "skipped", "failed", or "left".
     pub outcome: &'static str,
-    /// What was on its page.
-    pub page: Vec<Block>,
+    /// Everything it showed.
+    #[serde(rename = "page")]
+    pub blocks: Vec<Block>,
 }
 
-/// Teaches one lesson with another function than its own: with options from the command line, say.
-pub async fn teach_with<F>(
+/// Runs one lesson with another function than its own: with options from the command line, for example.
+pub async fn run_with<F>(
     target: &Target,
     lesson: &'static Lesson,
-    showing: Showing,
-    teach: F,
+    output: OutputArgs,
+    run: F,
 ) -> Result<(), Failure>
 where
-    F: for<'a> FnOnce(&'a mut Page) -> Teaching<'a>,
+    F: for<'a> FnOnce(&'a mut LessonContext) -> LessonFuture<'a>,
 {
-    let turn = Turn::take(target).await?;
-    if !showing.json {
-        Terminal.line(&render::heading(1, lesson, Terminal.text_width()));
+    let lock = RunLock::take(target).await?;
+    if !output.json {
+        Terminal.line(&render::heading(None, lesson, Terminal.text_width()));
     }
-    let (record, outcome) = teach_one(target, lesson, |page| turn.hold(teach(page)), !showing.json).await;
-    turn.end().await;
-    let ended = outcome.map_err(|error| explained(error, lesson, target));
-    document(target, &[record], &ended, showing);
+    let presenter = Presenter::new(vec![lesson.name], output.show());
+    let (report, outcome) = run_one(target, lesson, |ctx| lock.hold(run(ctx)), &presenter).await;
+    lock.end().await;
+    let ended = match outcome {
+        Ok(()) => presenter.pause_at_the_end("the end").await.map(|_| ()),
+        Err(error) => Err(error),
+    };
+    let ended = ended.or_else(|error| explained(error, lesson, target));
+    document(target, &[report], &ended, output);
     ended
 }
 
-/// Teaches one lesson without showing it, and tells what was on its page: for tests.
-pub async fn take(target: &Target, lesson: &'static Lesson) -> (Taught, Outcome) {
-    take_with(target, lesson, lesson.teach).await
+/// Runs one lesson without output it, and returns what it would have shown: for tests.
+pub async fn record(target: &Target, lesson: &'static Lesson) -> (LessonReport, Outcome) {
+    record_with(target, lesson, lesson.run).await
 }
 
-/// [`take`] with another function than the lesson's own.
-pub async fn take_with<F>(target: &Target, lesson: &'static Lesson, teach: F) -> (Taught, Outcome)
+/// [`record`] with another function than the lesson's own.
+pub async fn record_with<F>(target: &Target, lesson: &'static Lesson, run: F) -> (LessonReport, Outcome)
 where
-    F: for<'a> FnOnce(&'a mut Page) -> Teaching<'a>,
+    F: for<'a> FnOnce(&'a mut LessonContext) -> LessonFuture<'a>,
 {
-    teach_one(target, lesson, teach, false).await
+    run_one(target, lesson, run, &Presenter::new(Vec::new(), Show::Nothing)).await
 }
 
-/// Teaches lessons in order; in a terminal, waits between them. Ends at the first broken claim.
-pub async fn teach(
+/// Runs the chosen lessons of a course in order, or all of them. In a terminal, it goes one step at a time, follows the learner to
+/// other lessons, and without a choice continues after the last completed lesson. Ends at the first broken claim.
+pub async fn run(
     target: &Target,
-    lessons: &[&'static Lesson],
-    showing: Showing,
-) -> Result<Vec<Taught>, Failure> {
-    let turn = Turn::take(target).await?;
-    let mut pause = Pause::between(lessons, !showing.no_pause && !showing.json && Terminal.interactive());
-    let mut taught = Vec::new();
-    let mut ended = Ok(());
-    let mut index = 0;
-    while let Some(lesson) = lessons.get(index) {
-        if !showing.json {
-            Terminal.line(&render::heading(index + 1, lesson, Terminal.text_width()));
+    course: &[&'static Lesson],
+    chosen: &[&'static Lesson],
+    output: OutputArgs,
+) -> Result<Vec<LessonReport>, Failure> {
+    let mut completed = Completed::load();
+    let mut queue: Vec<usize> = if chosen.is_empty() {
+        (0..course.len()).collect()
+    } else {
+        let index = |lesson: &&Lesson| course.iter().position(|one| one.name == lesson.name);
+        chosen.iter().filter_map(index).collect()
+    };
+    let steps = output.show() == Show::OneStepAtATime;
+    let mut next = 0;
+    if steps && chosen.is_empty() {
+        next = queue.iter().position(|&index| !completed.has(course[index].name)).unwrap_or(0);
+        if next > 0 {
+            let name = course[queue[next]].name;
+            Terminal.paragraph(&format!(
+                "\nYou have completed {next} lessons and continue with {}. {name}. To start over, type :1.",
+                next + 1
+            ));
         }
-        let (record, outcome) =
-            teach_one(target, lesson, |page| turn.hold((lesson.teach)(page)), !showing.json).await;
-        taught.push(record);
-        if let Err(error) = outcome {
-            ended = Err(explained(error, lesson, target));
-            break;
-        }
-        index = match pause.after(index).await {
-            Go::To(next) => next,
-            Go::Quit => break,
-        };
     }
-    turn.end().await;
-    document(target, &taught, &ended, showing);
-    ended.map(|()| taught)
+    let names: Vec<&'static str> = course.iter().map(|lesson| lesson.name).collect();
+    let lock = RunLock::take(target).await?;
+    let mut reports = Vec::new();
+    let mut ended = Ok(());
+    while let Some(&index) = queue.get(next) {
+        let lesson = course[index];
+        if !output.json {
+            Terminal.line(&render::heading(Some(index + 1), lesson, Terminal.text_width()));
+        }
+        let presenter = Presenter::new(names.clone(), output.show());
+        let (report, outcome) = run_one(target, lesson, |ctx| lock.hold((lesson.run)(ctx)), &presenter).await;
+        let passed = report.outcome == "passed";
+        reports.push(report);
+        if passed
+            && steps
+            && let Err(error) = completed.add(lesson.name)
+        {
+            Terminal.note(&format!(
+                "Your progress cannot be kept: {error}. To keep it elsewhere, set XDG_DATA_HOME."
+            ));
+        }
+        let following = queue.get(next + 1).map(|&index| format!("{}. {}", index + 1, course[index].name));
+        let outcome = match (outcome, following) {
+            (Ok(()), Some(following)) => presenter.pause_at_the_end(&following).await,
+            (Ok(()), None) => presenter.pause_at_the_end("the end").await,
+            (Err(error), _) => Err(error),
+        };
+        match outcome {
+            Ok(()) => next += 1,
+            Err(LessonError::Left(Go::To(index))) => {
+                next = queue.iter().position(|&queued| queued == index).unwrap_or_else(|| {
+                    queue.insert(next + 1, index);
+                    next + 1
+                });
+            }
+            Err(error) => {
+                ended = explained(error, lesson, target);
+                break;
+            }
+        }
+    }
+    lock.end().await;
+    document(target, &reports, &ended, output);
+    ended.map(|()| reports)
 }
 
-fn document(target: &Target, taught: &[Taught], ended: &Result<(), Failure>, showing: Showing) {
-    if showing.json {
+fn document(target: &Target, reports: &[LessonReport], ended: &Result<(), Failure>, output: OutputArgs) {
+    if output.json {
         let document = json!({
-            "server": target.info(), "address": target.address(), "lessons": taught,
+            "server": target.info(), "address": target.address(), "lessons": reports,
             "error": ended.as_ref().err(),
         });
         Terminal.document(&document);
     }
 }
 
-/// The keys that the pages name, each once, in the order of the lessons.
+/// The keys that the lessons name, each once, in order.
 #[must_use]
-pub fn keys_of(taught: &[Taught]) -> Vec<String> {
+pub fn keys_of(reports: &[LessonReport]) -> Vec<String> {
     let mut keys: Vec<String> = Vec::new();
-    for block in taught.iter().flat_map(|lesson| &lesson.page) {
+    for block in reports.iter().flat_map(|report| &report.blocks) {
         if let Block::Keys { names } = block {
             keys.extend(names.iter().filter(|name| !keys.contains(name)).cloned().collect::<Vec<_>>());
         }
@@ -201,32 +269,49 @@ pub fn keys_of(taught: &[Taught]) -> Vec<String> {
     keys
 }
 
-async fn teach_one<F>(target: &Target, lesson: &'static Lesson, teach: F, print: bool) -> (Taught, Outcome)
+async fn run_one<F>(
+    target: &Target,
+    lesson: &'static Lesson,
+    run: F,
+    presenter: &Presenter,
+) -> (LessonReport, Outcome)
 where
-    F: for<'a> FnOnce(&'a mut Page) -> Teaching<'a>,
+    F: for<'a> FnOnce(&'a mut LessonContext) -> LessonFuture<'a>,
 {
-    let written = Arc::new(Mutex::new(Vec::new()));
-    let notebook = Arc::clone(&written);
-    let mut page = Page::new(target.clone(), move |block| {
-        if print {
-            Terminal.line(&render::block(&block, Terminal.text_width()));
-        }
-        notebook.lock().unwrap_or_else(PoisonError::into_inner).push(block);
-    });
-    let (outcome, word) = match missing(target, lesson).await {
+    if presenter.shows() {
+        activity::set("working");
+        activity::resume();
+    }
+    let outcome = match missing(target, lesson).await {
         Ok(Some(need)) => {
-            page.skip(need);
-            (Ok(()), "skipped")
+            presenter.show(Block::skipped(need));
+            Ok("skipped")
         }
-        Ok(None) => match teach(&mut page).await {
-            Ok(()) => (Ok(()), "passed"),
-            Err(error) => (Err(error), "failed"),
-        },
-        Err(error) => (Err(error), "failed"),
+        Ok(None) => run_to_the_end(target, lesson, run, presenter).await.map(|()| "passed"),
+        Err(error) => Err(error),
     };
-    let page = std::mem::take(&mut *written.lock().unwrap_or_else(PoisonError::into_inner));
-    let Lesson { name, title, asks, .. } = lesson;
-    (Taught { name, title, asks, outcome: word, page }, outcome)
+    activity::pause();
+    let (word, outcome) = match outcome {
+        Ok(word) => (word, Ok(())),
+        Err(LessonError::Left(go)) => ("left", Err(LessonError::Left(go))),
+        Err(error) => ("failed", Err(error)),
+    };
+    let blocks = presenter.take_blocks();
+    let Lesson { name, title, question, .. } = lesson;
+    (LessonReport { name, title, question, outcome: word, blocks }, outcome)
+}
+
+async fn run_to_the_end<F>(target: &Target, lesson: &'static Lesson, run: F, presenter: &Presenter) -> Outcome
+where
+    F: for<'a> FnOnce(&'a mut LessonContext) -> LessonFuture<'a>,
+{
+    let mut ctx = LessonContext::new(target.clone(), lesson.sources, presenter.clone()).await?;
+    run(&mut ctx).await?;
+    let Lesson { name, rule, takeaways, quiz, sources, .. } = lesson;
+    presenter.begin_step().await?;
+    let source = sources.iter().map(|source| source.path).collect();
+    presenter.show(Block::Summary(Summary { name, rule, takeaways, source, quiz }));
+    Ok(())
 }
 
 /// The first command that the lesson cannot do without and this server does not have.
@@ -236,15 +321,16 @@ async fn missing(target: &Target, lesson: &Lesson) -> Result<Option<Need>, Lesso
     Ok(lesson.needs.iter().find(|need| missing.contains(&need.command)).copied())
 }
 
-fn explained(error: LessonError, lesson: &Lesson, target: &Target) -> Failure {
-    match error {
+fn explained(error: LessonError, lesson: &Lesson, target: &Target) -> Result<(), Failure> {
+    Err(match error {
+        LessonError::Left(_) => return Ok(()),
         LessonError::Redis(error) => target.explain(&error),
         LessonError::Failure(failure) => failure,
         LessonError::Check(claim) => Failure::new(
             Class::CheckFailed,
-            format!("Lesson '{}' claims what is not so: {claim}", lesson.name),
-            "Either the server behaves differently from what the lesson says, or somebody else wrote its keys.",
+            format!("A claim of lesson '{}' did not hold: {claim}", lesson.name),
+            "Either the server behaves differently from what the lesson says, or another client wrote its keys.",
         )
-        .try_next(format!("cargo tour {} --server valkey-9.1: it alone, on a private server", lesson.name)),
-    }
+        .try_next(format!("cargo tour {} --server valkey-9.1: this lesson alone, on a private server", lesson.name)),
+    })
 }

@@ -2,46 +2,57 @@
 //!
 //! In reading order:
 //!
-//! 1. [`lesson`]: what a lesson is, and the register of a crate's lessons; [`register`] tells what is wrong with one.
-//! 2. [`page`]: what a lesson writes on: paragraphs, traced commands, checks, tables.
-//! 3. [`block`]: the parts of a page as plain data.
+//! 1. [`lesson`]: what a lesson is, and the list of a crate's lessons; [`registry`] finds what is wrong with one.
+//! 2. [`context`]: what a lesson speaks and sends through: steps, traced commands, checks, tables. [`source`] takes the lines of
+//!    Rust from the file itself; [`lua`] labels the calls of scripts.
+//! 3. [`block`]: the parts of a lesson as plain data.
 //! 4. [`harness`]: the one loop that measures. [`comparison`]: approaches, verified before they are timed; [`measurement`] is
 //!    what it finds. [`statistics`] and [`caveat`] say how far to believe the numbers, [`environment`] what they hold for.
-//!    [`spent`] tells what a piece of work cost both sides.
-//! 5. [`render`] and [`table`]: data becomes text. [`terminal`] writes it,
-//!    [`progress`] shows how far long work has come.
-//! 6. [`course`]: the command line of a demo, paging, `--list`, `--json`. [`entry`] asks and reads a line.
+//!    [`resource_usage`] tells what a piece of work cost both sides.
+//! 5. [`render`] and [`table`]: data becomes text. `presenter` and `stepper` show it, all at once or one step at a time;
+//!    [`terminal`] writes, `keyboard` reads keys, [`input`] reads lines, [`progress`] and [`activity`] show that work goes on.
+//! 6. [`course`]: the command line of a demo, `--list`, `--json`, and the way from lesson to lesson. [`completed`] keeps which
+//!    ones are done; the run lock keeps two runs apart.
 //! 7. [`start`]: parse, run, and turn the result into an exit code.
 
+pub mod activity;
 pub mod block;
 pub mod caveat;
 pub mod comparison;
+pub mod completed;
+pub mod context;
 pub mod course;
-pub mod entry;
 pub mod environment;
 pub mod error;
 pub mod harness;
+pub mod input;
+mod keyboard;
 pub mod lesson;
+pub mod lua;
 pub mod measurement;
 pub mod need;
-pub mod page;
-mod patience;
-mod pause;
+mod presenter;
 pub mod progress;
-pub mod register;
+pub mod registry;
 pub mod render;
-pub mod spent;
+pub mod resource_usage;
+mod retry;
+mod run_lock;
+pub mod source;
 pub mod start;
 pub mod statistics;
+mod stepper;
 pub mod table;
 pub mod terminal;
-mod turn;
 
-pub use comparison::{Approach, Comparison, Wire};
+pub use comparison::{AnyConnection, Approach, Comparison};
+pub use context::LessonContext;
 pub use course::LessonArgs;
 pub use error::{LessonError, Outcome};
-pub use lesson::{Course, Lesson};
+pub use lesson::{Course, Lesson, LessonFuture};
+pub use lua::LuaScript;
 pub use need::Need;
-pub use page::Page;
-pub use patience::Patience;
+pub use retry::Retry;
+pub use source::Source;
+pub use stepper::Go;
 pub use terminal::Terminal;

@@ -1,6 +1,7 @@
 //! What a comparison found, as plain data.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lab_connection::transcript::{Exchange, Listener};
 use serde::Serialize;
@@ -21,18 +22,36 @@ pub struct Traffic {
 
 /// Adds up what a transcript hears.
 #[derive(Debug, Default)]
-pub struct TrafficMeter(Mutex<Traffic>);
+pub struct TrafficMeter(Mutex<Counted>);
+
+#[derive(Debug, Default)]
+struct Counted {
+    traffic: Traffic,
+    commands: BTreeSet<String>,
+}
 
 impl TrafficMeter {
     /// What was counted so far.
     pub fn read(&self) -> Traffic {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counted().traffic
+    }
+
+    /// The names of the commands that were sent.
+    pub fn commands(&self) -> BTreeSet<String> {
+        self.counted().commands.clone()
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Counted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Listener for TrafficMeter {
-    fn heard(&self, exchange: Exchange) {
-        let mut traffic = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn on_exchange(&self, exchange: Exchange) {
+        let mut counted = self.counted();
+        let names = exchange.commands.iter().filter_map(|command| command.split(' ').next());
+        counted.commands.extend(names.filter(|name| *name != "…").map(str::to_owned));
+        let traffic = &mut counted.traffic;
         traffic.round_trips += exchange.round_trips;
         traffic.bytes_sent += exchange.bytes_sent;
         traffic.bytes_received += exchange.bytes_received;
@@ -54,13 +73,15 @@ pub struct Row {
 
 /// A comparison, measured.
 #[derive(Clone, Debug, Serialize)]
-pub struct Measured {
+pub struct ComparisonResult {
     /// What was compared.
     pub title: String,
     /// Operations in one run.
     pub operations: u64,
     /// Rounds per approach.
     pub rounds: usize,
+    /// The names of the commands that the approaches send.
+    pub commands: BTreeSet<String>,
     /// One row per approach, the reference first.
     pub rows: Vec<Row>,
     /// What the numbers hold for.

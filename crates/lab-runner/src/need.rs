@@ -6,5 +6,5 @@ pub struct Need {
     /// The command, for example `JSON.SET`.
     pub command: &'static str,
     /// Who has it, as a hint for the learner, for example `--server redis-8.2-modules`.
-    pub had_by: &'static str,
+    pub available_in: &'static str,
 }

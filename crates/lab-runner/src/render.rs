@@ -4,27 +4,29 @@ use anstyle::{AnsiColor, Style};
 use lab_connection::transcript::for_terminal;
 use textwrap::core::display_width;
 
-use crate::block::{Block, Spoken};
+use crate::block::{Block, Code, ShownExchange, Summary};
 use crate::lesson::Lesson;
-use crate::measurement::Measured;
+use crate::measurement::ComparisonResult;
 
 const HEADING: Style = Style::new().bold();
 const QUESTION: Style = Style::new().italic();
 const COMMAND: Style = AnsiColor::Cyan.on_default();
 const DIM: Style = Style::new().dimmed();
+const CODE: Style = AnsiColor::Magenta.on_default();
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const WARN: Style = AnsiColor::Yellow.on_default();
 
-/// The heading of a lesson: number, title, commands, question.
+/// The heading of a lesson: its number in the course, title, commands, question.
 #[must_use]
-pub fn heading(number: usize, lesson: &Lesson, width: usize) -> String {
-    let title = format!("{number}. {}", lesson.title);
+pub fn heading(number: Option<usize>, lesson: &Lesson, width: usize) -> String {
+    let title =
+        number.map_or_else(|| lesson.title.to_owned(), |number| format!("{number}. {}", lesson.title));
     let rule = "─".repeat(width.saturating_sub(display_width(&title) + 4));
-    let commands = wrap(&lesson.teaches.join(" "), width, "", "");
-    let asks = wrap(lesson.asks, width, "", "");
+    let commands = wrap(&lesson.commands.join(" "), width, "", "");
+    let question = wrap(lesson.question, width, "", "");
     format!(
-        "\n{HEADING}── {title} {HEADING:#}{DIM}{rule}{DIM:#}\n{DIM}{commands}{DIM:#}\n\n{QUESTION}{asks}{QUESTION:#}"
+        "\n{HEADING}── {title} {HEADING:#}{DIM}{rule}{DIM:#}\n{DIM}{commands}{DIM:#}\n\n{QUESTION}{question}{QUESTION:#}"
     )
 }
 
@@ -33,8 +35,14 @@ pub fn heading(number: usize, lesson: &Lesson, width: usize) -> String {
 pub fn block(block: &Block, width: usize) -> String {
     match block {
         Block::Say { text } => format!("\n{}", wrap(&for_terminal(text), width, "", "")),
+        // What begins it separates it already.
+        Block::Step => String::new(),
+        Block::Code(code) => code_text(code, width),
         Block::Listing { text } => listing(text),
-        Block::Exchange(spoken) => exchange(spoken, width),
+        Block::Announcement { text } => {
+            format!("{DIM}{}{DIM:#}", wrap(&for_terminal(text), width, "· ", "  "))
+        }
+        Block::Exchange(exchange) => exchange_text(exchange, width),
         Block::Check { claim, held: true } => {
             format!("{GOOD}✓{GOOD:#} {}", wrap(&for_terminal(claim), width, "  ", "  ").trim_start())
         }
@@ -47,10 +55,11 @@ pub fn block(block: &Block, width: usize) -> String {
                 wrap(&format!("Skipped: {}", for_terminal(reason)), width, "", "  ")
             )
         }
-        Block::Facts(facts) => {
-            format!("\n{HEADING}{}{HEADING:#}\n{}", for_terminal(&facts.title), facts.to_text(width))
+        Block::Table(table) => {
+            format!("\n{HEADING}{}{HEADING:#}\n{}", for_terminal(&table.title), table.to_text(width))
         }
         Block::Comparison(measured) => comparison(measured, width),
+        Block::Summary(summary) => summary_text(summary, width),
         Block::Keys { names } => {
             let names: Vec<String> = names.iter().map(|name| for_terminal(name).into_owned()).collect();
             format!(
@@ -59,6 +68,38 @@ pub fn block(block: &Block, width: usize) -> String {
             )
         }
     }
+}
+
+/// Where the lines are, then the lines. One that is too long goes on in the next line, further in.
+fn code_text(code: &Code, width: usize) -> String {
+    let Code { name, path, line, text } = code;
+    let place = format!("{path}:{line}");
+    let heading = if name.is_empty() { place } else { format!("{name} ({place})") };
+    let mut lines = vec![format!("\n{DIM}{}{DIM:#}", wrap(&heading, width, "", "  "))];
+    for line in text.lines() {
+        let line = for_terminal(line);
+        let indent = " ".repeat(2 + line.len() - line.trim_start().len());
+        let wrapped = wrap(line.trim_start(), width, &indent, &format!("{indent}    "));
+        lines.push(format!("{CODE}{}{CODE:#}", wrapped.trim_end()));
+    }
+    lines.join("\n")
+}
+
+fn summary_text(summary: &Summary, width: usize) -> String {
+    let Summary { name, rule, takeaways, source, quiz } = summary;
+    let mut lines = Vec::new();
+    if !rule.is_empty() {
+        lines.push(format!("\n{HEADING}{}{HEADING:#}", wrap(&format!("Rule: {rule}"), width, "", "  ")));
+    }
+    lines.extend(takeaways.iter().map(|text| wrap(text, width, "• ", "  ")));
+    let mut more = format!("Source: {}", source.join(", "));
+    if !quiz.is_empty() {
+        let numbers: Vec<String> = quiz.iter().map(u16::to_string).collect();
+        let noun = if quiz.len() == 1 { "question" } else { "questions" };
+        more = format!("{more}. Quiz: {noun} {} (cargo interview --lesson {name})", numbers.join(", "));
+    }
+    lines.push(format!("{DIM}{}{DIM:#}", wrap(&more, width, "", "  ")));
+    lines.join("\n")
 }
 
 /// Indented and not wrapped, so that it can be copied.
@@ -71,22 +112,31 @@ fn listing(text: &str) -> String {
 
 /// A command and its reply; a pipeline or transaction with a line of its own that says so, then each command with
 /// its reply, though all were sent before the first reply came.
-fn exchange(spoken: &Spoken, width: usize) -> String {
-    let time = format!("{:.2} ms", spoken.micros as f64 / 1e3);
-    let mut lines = Vec::new();
-    if spoken.shape == "command" {
-        let command = spoken.commands.first().map(|command| command_text(command, width)).unwrap_or_default();
-        lines.push(with_time(&command, COMMAND, &time, width));
-        lines.extend(spoken.replies.iter().map(|reply| reply_text(reply, width)));
-    } else {
-        let announced = format!("a {} of {} commands, sent together:", spoken.shape, spoken.sent);
+fn exchange_text(exchange: &ShownExchange, width: usize) -> String {
+    let time = format!("{:.2} ms", exchange.micros as f64 / 1e3);
+    let mut lines = vec![String::new()];
+    let alone = exchange.shape == "command";
+    if !alone {
+        let announced = format!("a {} of {} commands, sent together:", exchange.shape, exchange.sent);
         lines.push(with_time(&announced, DIM, &time, width));
-        for (index, command) in spoken.commands.iter().enumerate() {
-            lines.push(format!("{COMMAND}{}{COMMAND:#}", command_text(command, width)));
-            lines.extend(spoken.replies.get(index).map(|reply| reply_text(reply, width)));
-        }
     }
-    format!("\n{}", lines.join("\n"))
+    for (index, command) in exchange.commands.iter().enumerate() {
+        let command = command_text(command, width);
+        lines.push(match alone {
+            true => with_time(&command, COMMAND, &time, width),
+            false => format!("{COMMAND}{command}{COMMAND:#}"),
+        });
+        let note = exchange.notes.get(index);
+        lines.extend(note.and_then(|note| note_text(&note.call, width)));
+        lines.extend(exchange.replies.get(index).map(|reply| reply_text(reply, width)));
+        lines.extend(note.and_then(|note| note_text(&note.reply, width)));
+    }
+    lines.join("\n")
+}
+
+/// What a call of a script, or its reply, means.
+fn note_text(note: &str, width: usize) -> Option<String> {
+    (!note.is_empty()).then(|| format!("{DIM}{}{DIM:#}", wrap(&for_terminal(note), width, "  ^ ", "    ")))
 }
 
 fn command_text(command: &str, width: usize) -> String {
@@ -106,10 +156,11 @@ fn with_time(text: &str, style: Style, time: &str, width: usize) -> String {
     }
 }
 
-fn comparison(measured: &Measured, width: usize) -> String {
-    let Measured { title, operations, rounds, environment, caveats, .. } = measured;
+fn comparison(measured: &ComparisonResult, width: usize) -> String {
+    let ComparisonResult { title, operations, rounds, commands, environment, caveats, .. } = measured;
     let foot = format!(
-        "{operations} operations a run, {rounds} interleaved rounds; median; spread is the middle half. {}.",
+        "{operations} operations a run, {rounds} interleaved rounds; median; spread is the middle half. Sent: {}. {}.",
+        commands.iter().map(String::as_str).collect::<Vec<_>>().join(", "),
         environment.join(", ")
     );
     let mut lines = vec![

@@ -1,4 +1,4 @@
-//! Tables: of facts, and of measured approaches.
+//! Tables: of table, and of measured approaches.
 
 use lab_connection::transcript::for_terminal;
 use serde::Serialize;
@@ -8,11 +8,11 @@ use tabled::settings::{Alignment, Modify, Padding, Style};
 use textwrap::core::display_width;
 use textwrap::{Options, WordSplitter};
 
-use crate::measurement::{Measured, Row};
+use crate::measurement::{ComparisonResult, Row};
 
-/// A small table of facts: a title, a header and rows of the same length.
+/// A small table of table: a title, a header and rows of the same length.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Facts {
+pub struct Table {
     /// What the table shows.
     pub title: String,
     /// Column names. Columns of numbers align to the right, all others to the left.
@@ -21,7 +21,7 @@ pub struct Facts {
     pub rows: Vec<Vec<String>>,
 }
 
-impl Facts {
+impl Table {
     /// An empty table.
     #[must_use]
     pub fn new(title: impl Into<String>, header: &[&str]) -> Self {
@@ -46,7 +46,7 @@ impl Facts {
 /// Where the labels of approaches would get fewer columns than this, their table is split in two.
 const NARROWEST_LABELS: usize = 20;
 
-impl Measured {
+impl ComparisonResult {
     /// The measured approaches as text, no wider than `width` where words allow it: one table, or, where that is too
     /// narrow, one of rates and one of traffic.
     #[must_use]
@@ -192,24 +192,24 @@ mod tests {
 
     #[test]
     fn a_table_fits_sixty_columns() {
-        let facts = Facts::new("Carts", &["representation", "bytes", "what can expire"])
+        let table = Table::new("Carts", &["representation", "bytes", "what can expire"])
             .row(["Hash of quantities by SKU", "1,234", "the cart, and each field where HPEXPIRE exists"])
             .row(["Sorted Set", "2,345", "the cart; single items by a companion set of deadlines"]);
-        let text = facts.to_text(60);
+        let text = table.to_text(60);
         assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
         assert!(text.contains("Sorted Set"), "{text}");
     }
 
     #[test]
     fn wide_characters_take_two_columns_and_nothing_reaches_the_terminal_raw() {
-        let facts = Facts::new("Users", &["name\x1b[2J", "city"])
+        let table = Table::new("Users", &["name\x1b[2J", "city"])
             .row([
                 "東京 太郎 東京 太郎 東京 太郎 東京 太郎 東京 太郎",
                 "東京\x1b]0;x\x07 東京 東京 東京 東京",
             ])
             .row(["Parker", "Zürich\r\n"]);
         for width in 60..=100 {
-            let text = facts.to_text(width);
+            let text = table.to_text(width);
             assert!(text.lines().all(|line| display_width(line) <= width), "{width}:\n{text}");
             assert!(!text.contains(['\x1b', '\x07', '\r']), "{text:?}");
         }
@@ -217,9 +217,9 @@ mod tests {
 
     #[test]
     fn numbers_stay_whole_in_sixty_columns() {
-        let facts = Facts::new("Lost changes", &["approach", "changes", "kept", "lost", "tried again"])
+        let table = Table::new("Lost changes", &["approach", "changes", "kept", "lost", "tried again"])
             .row(["JSON value: JSON.NUMINCRBY", "1,234,567", "225", "0", "120"]);
-        let text = facts.to_text(60);
+        let text = table.to_text(60);
         assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
         assert!(text.contains(" 1,234,567 ") && text.contains(" changes "), "{text}");
 
@@ -229,10 +229,11 @@ mod tests {
             ratio: 12.3,
             traffic: Traffic { round_trips: 1_000, bytes_sent: 19_100, bytes_received: 123_456 },
         };
-        let measured = Measured {
+        let measured = ComparisonResult {
             title: "Changing one field".into(),
             operations: 50,
             rounds: 15,
+            commands: ["GET".to_owned()].into(),
             rows: vec![row],
             environment: Vec::new(),
             caveats: Vec::new(),

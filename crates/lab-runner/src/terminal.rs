@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anstream::stream::{AsLockedWrite, RawStream};
 use anstream::{AutoStream, ColorChoice};
 
+use crate::activity;
+
 /// Text is wrapped here at most, however wide the terminal: longer lines are hard to read.
 const WIDEST_TEXT: usize = 100;
 /// Narrower terminals are treated as this wide.
@@ -16,7 +18,7 @@ const USUAL: usize = 80;
 /// Whether the run has printed its document.
 static DOCUMENT_PRINTED: AtomicBool = AtomicBool::new(false);
 
-/// Standard output and standard error: colour only where it is wanted (a terminal, no `NO_COLOR`, no `TERM=dumb`),
+/// Standard output and standard error: color only where it is wanted (a terminal, no `NO_COLOR`, no `TERM=dumb`),
 /// and no panic when the reader has gone.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Terminal;
@@ -36,20 +38,28 @@ impl Terminal {
         real.or(asked).unwrap_or(USUAL).max(NARROWEST)
     }
 
+    /// Lines of the screen, at least 10.
+    #[must_use]
+    pub fn height(self) -> usize {
+        let height = terminal_size::terminal_size_of(stdout()).map(|(_, height)| usize::from(height.0));
+        height.unwrap_or(24).max(10)
+    }
+
     /// Whether a person is there to be asked: input and output are both a terminal.
     #[must_use]
     pub fn interactive(self) -> bool {
         stdin().is_terminal() && stdout().is_terminal()
     }
 
-    /// Whether results are shown in colour: where they are not, marks in the text have to do.
+    /// Whether results are shown in color: where they are not, marks in the text have to do.
     #[must_use]
-    pub fn coloured(self) -> bool {
+    pub fn colored(self) -> bool {
         choice(&stdout()) != ColorChoice::Never
     }
 
     /// A line of results, on standard output.
     pub fn line(self, text: &str) {
+        activity::interrupt();
         deliver(text, "\n");
     }
 
@@ -72,6 +82,7 @@ impl Terminal {
 
     /// A line of narration, on standard error: what was started, what went wrong.
     pub fn note(self, text: &str) {
+        activity::interrupt();
         // Whoever closed standard error does not want to know, and the exit code still tells.
         let _ = put(AutoStream::new(stderr().lock(), choice(&stderr())), text, "\n");
     }

@@ -83,10 +83,10 @@ impl Keeper {
         self.idle
     }
 
-    /// Waits at most `patience` for the server to end by itself; what it wrote, if it did.
-    pub(crate) fn ended_within(&self, patience: Duration) -> Option<String> {
+    /// Waits at most `retry` for the server to end by itself; what it wrote, if it did.
+    pub(crate) fn ended_within(&self, retry: Duration) -> Option<String> {
         let ended = self.ended.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        match ended.recv_timeout(patience) {
+        match ended.recv_timeout(retry) {
             Ok(output) => Some(output),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => Some(String::new()),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use lab_connection::connection::InTurn;
+use lab_connection::connection::LimitedClusterConnection;
 use lab_server::{Cluster, Server};
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
 use redis::cluster::ClusterClientBuilder;
@@ -32,7 +32,7 @@ pub struct TestConnection {
 enum To {
     Server(MultiplexedConnection),
     Reconnecting(ConnectionManager),
-    Cluster(InTurn),
+    Cluster(LimitedClusterConnection),
 }
 
 impl TestConnection {
@@ -102,7 +102,7 @@ impl TestConnection {
             .connection_timeout(CONNECT_TIMEOUT)
             .build()
             .unwrap();
-        Self::over(To::Cluster(InTurn::new(client.get_async_connection().await.unwrap())))
+        Self::over(To::Cluster(LimitedClusterConnection::new(client.get_async_connection().await.unwrap())))
     }
 
     fn over(to: To) -> Self {

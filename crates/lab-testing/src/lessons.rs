@@ -5,8 +5,8 @@ use std::path::Path;
 
 use lab_connection::{Target, TargetArgs, own_keys};
 use lab_runner::block::Block;
-use lab_runner::course::{self, Taught};
-use lab_runner::{Course, Lesson, Outcome, register};
+use lab_runner::course::{self, LessonReport};
+use lab_runner::{Course, Lesson, Outcome, registry};
 use lab_server::{Release, Server};
 
 /// A private server, or a private cluster.
@@ -28,53 +28,53 @@ pub async fn open_release(release: Release, prefix: Option<String>) -> Option<Ta
 }
 
 /// Takes one lesson; a broken claim fails the test. One that needs what the server lacks is skipped, and says so.
-pub async fn take<L: Course>(target: &Target, lesson: L) -> Taught {
+pub async fn take<L: Course>(target: &Target, lesson: L) -> LessonReport {
     take_lesson(target, lesson.lesson()).await
 }
 
 /// Takes every lesson of a register, in order.
-pub async fn take_all<L: Course>(target: &Target) -> Vec<Taught> {
-    let mut taught = Vec::new();
+pub async fn take_all<L: Course>(target: &Target) -> Vec<LessonReport> {
+    let mut reports = Vec::new();
     for lesson in L::lessons() {
-        taught.push(take_lesson(target, lesson).await);
+        reports.push(take_lesson(target, lesson).await);
     }
-    taught
+    reports
 }
 
-async fn take_lesson(target: &Target, lesson: &'static Lesson) -> Taught {
-    held(target, course::take(target, lesson).await)
+async fn take_lesson(target: &Target, lesson: &'static Lesson) -> LessonReport {
+    held(target, course::record(target, lesson).await)
 }
 
-/// What was taught, if every claim held.
-pub fn held(target: &Target, (taught, outcome): (Taught, Outcome)) -> Taught {
+/// What was reports, if every claim held.
+pub fn held(target: &Target, (reports, outcome): (LessonReport, Outcome)) -> LessonReport {
     if let Err(error) = outcome {
-        let last = taught.page.last();
-        panic!("{} on {}: {error}\nlast on its page: {last:#?}", taught.name, target.describe());
+        let last = reports.blocks.last();
+        panic!("{} on {}: {error}\nthe last it showed: {last:#?}", reports.name, target.describe());
     }
-    taught
+    reports
 }
 
 /// The rows of the table with this title.
-pub fn table<'a>(taught: &'a Taught, title: &str) -> &'a [Vec<String>] {
-    let found = taught.page.iter().find_map(|block| match block {
-        Block::Facts(facts) if facts.title == title => Some(&facts.rows),
+pub fn table<'a>(reports: &'a LessonReport, title: &str) -> &'a [Vec<String>] {
+    let found = reports.blocks.iter().find_map(|block| match block {
+        Block::Table(table) if table.title == title => Some(&table.rows),
         _ => None,
     });
-    found.unwrap_or_else(|| panic!("{} has no table '{title}'", taught.name))
+    found.unwrap_or_else(|| panic!("{} has no table '{title}'", reports.name))
 }
 
 /// Every command on a page, as it was shown.
-pub fn commands(taught: &Taught) -> Vec<&str> {
-    let shown = taught.page.iter().filter_map(|block| match block {
-        Block::Exchange(spoken) => Some(&spoken.commands),
+pub fn commands(reports: &LessonReport) -> Vec<&str> {
+    let shown = reports.blocks.iter().filter_map(|block| match block {
+        Block::Exchange(exchange) => Some(&exchange.commands),
         _ => None,
     });
     shown.flatten().map(String::as_str).collect()
 }
 
 /// Why parts of a page were skipped.
-pub fn skipped(taught: &Taught) -> Vec<&str> {
-    let reasons = taught.page.iter().filter_map(|block| match block {
+pub fn skipped(reports: &LessonReport) -> Vec<&str> {
+    let reasons = reports.blocks.iter().filter_map(|block| match block {
         Block::Skipped { reason } => Some(reason.as_str()),
         _ => None,
     });
@@ -88,25 +88,25 @@ pub async fn stored_keys(target: &Target) -> BTreeSet<String> {
 }
 
 /// Every key that a page names is on the server.
-pub async fn assert_stored(target: &Target, taught: &[Taught]) {
+pub async fn assert_stored(target: &Target, reports: &[LessonReport]) {
     let stored = stored_keys(target).await;
-    for key in course::keys_of(taught) {
+    for key in course::keys_of(reports) {
         assert!(stored.contains(&key), "{key} is named on a page and not stored: {stored:?}");
     }
 }
 
 /// No lesson is missing from the register.
 pub fn assert_all_in_register<L: Course>(crate_directory: &str) {
-    let faults = register::faults::<L>(&Path::new(crate_directory).join("src")).unwrap();
-    assert!(faults.is_empty(), "{faults:#?}");
+    let problems = registry::problems::<L>(&Path::new(crate_directory).join("src")).unwrap();
+    assert!(problems.is_empty(), "{problems:#?}");
 }
 
 /// All lessons pass, and pass again over what they left.
 pub async fn assert_pass_twice<L: Course>() {
     let target = open(false).await;
     take_all::<L>(&target).await;
-    let taught = take_all::<L>(&target).await;
-    assert_stored(&target, &taught).await;
+    let reports = take_all::<L>(&target).await;
+    assert_stored(&target, &reports).await;
 }
 
 /// All lessons pass over RESP3, with what the server answers differently there.
@@ -126,11 +126,11 @@ pub async fn assert_write_only_behind_their_prefix<L: Course>() {
     for cluster in [false, true] {
         let args = TargetArgs { prefix: Some("lab:".into()), cluster, ..TargetArgs::private() };
         let target = args.open().await.unwrap();
-        let taught = take_all::<L>(&target).await;
+        let reports = take_all::<L>(&target).await;
         let stored = stored_keys(&target).await;
         let strays: Vec<&String> = stored.iter().filter(|key| !key.starts_with("lab:")).collect();
         assert!(strays.is_empty(), "{strays:?}");
-        let named = course::keys_of(&taught);
+        let named = course::keys_of(&reports);
         assert!(named.iter().all(|key| key.starts_with("lab:")), "{named:?}");
     }
 }
@@ -139,12 +139,129 @@ pub async fn assert_write_only_behind_their_prefix<L: Course>() {
 pub async fn assert_show_what_they_teach<L: Course>() {
     let target = open(false).await;
     for lesson in L::lessons() {
-        let taught = take_lesson(&target, lesson).await;
-        let shown = commands(&taught);
-        for command in lesson.teaches {
+        let reports = take_lesson(&target, lesson).await;
+        let shown = commands(&reports);
+        for command in lesson.commands {
             let seen = shown.iter().any(|line| line == command || line.starts_with(&format!("{command} ")));
             let elsewhere = !target.can(command.split(' ').next().unwrap()).await;
             assert!(seen || elsewhere, "{} teaches {command} and does not show it", lesson.name);
         }
+    }
+}
+
+/// Each lesson has a rule and three takeaways, shows Rust for what it sends, and no step is longer than people read at once.
+pub async fn assert_read_well<L: Course>() {
+    let target = open(false).await;
+    for lesson in L::lessons() {
+        let report = take_lesson(&target, lesson).await;
+        assert!(lesson.rule.ends_with('.'), "{} has no rule", lesson.name);
+        assert_eq!(lesson.takeaways.len(), 3, "{} has three takeaways", lesson.name);
+        if report.outcome != "passed" {
+            continue;
+        }
+        for step in report.blocks.split(|block| matches!(block, Block::Step)) {
+            let sends = step.iter().any(|block| matches!(block, Block::Exchange(_)));
+            let code: Vec<_> = step
+                .iter()
+                .filter_map(|block| match block {
+                    Block::Code(code) => Some(code),
+                    _ => None,
+                })
+                .collect();
+            let text = step.iter().find_map(|block| match block {
+                Block::Say { text } => Some(text.as_str()),
+                _ => None,
+            });
+            let place = format!("{}, step {:?}", lesson.name, text.unwrap_or_default());
+            assert!(!sends || !code.is_empty(), "{place}: commands without the Rust that sends them");
+            for code in code {
+                let lines = code.text.lines().count();
+                let limit = if code.name.is_empty() { 24 } else { 60 };
+                assert!(
+                    (1..=limit).contains(&lines),
+                    "{place}: {lines} lines of {}:{}",
+                    code.path,
+                    code.line
+                );
+            }
+        }
+    }
+}
+
+/// Everything that the server hears during a lesson is shown, announced by the names of its commands, or part of the opening.
+pub async fn assert_show_or_announce_what_they_send<L: Course>() {
+    let target = open(false).await;
+    for lesson in L::lessons() {
+        let monitor = Monitor::start(&target);
+        let report = take_lesson(&target, lesson).await;
+        let heard = monitor.end(&target).await;
+        let known = shown_and_announced(&report);
+        let silent: BTreeSet<&String> = heard.iter().filter(|name| !known.contains(*name)).collect();
+        assert!(silent.is_empty(), "{} sends {silent:?}, and neither shows nor announces it", lesson.name);
+    }
+}
+
+/// What every run may send, because it is announced once at the start of the program.
+const OPENING: &[&str] = &[
+    "HELLO", "AUTH", "SELECT", "CLIENT", "INFO", "COMMAND", "PING", "TYPE", "SCAN", "CLUSTER", "READONLY",
+    "ROLE",
+];
+
+fn shown_and_announced(report: &LessonReport) -> BTreeSet<String> {
+    let mut known: BTreeSet<String> = OPENING.iter().map(|name| (*name).to_owned()).collect();
+    for block in &report.blocks {
+        match block {
+            Block::Exchange(exchange) => {
+                let names = exchange.commands.iter().filter_map(|command| command.split(' ').next());
+                known.extend(names.map(str::to_uppercase));
+            }
+            Block::Announcement { text } => {
+                let words = text.split(|c: char| !c.is_ascii_uppercase() && !matches!(c, '.' | '_'));
+                known.extend(
+                    words.filter(|word| word.len() > 1).map(|word| word.trim_matches('.').to_owned()),
+                );
+            }
+            Block::Comparison(result) => known.extend(result.commands.iter().map(|name| name.to_uppercase())),
+            _ => {}
+        }
+    }
+    known
+}
+
+/// Listens with MONITOR, on a connection and a thread of its own.
+struct Monitor {
+    listening: std::thread::JoinHandle<BTreeSet<String>>,
+    mark: String,
+}
+
+impl Monitor {
+    fn start(target: &Target) -> Self {
+        let mark = format!("end-of-lesson-{}", std::process::id());
+        let client = redis::Client::open(target.connection_info().clone()).unwrap();
+        let mut connection = client.get_connection().unwrap();
+        connection.send_packed_command(&redis::cmd("MONITOR").get_packed_command()).unwrap();
+        let _ok = connection.recv_response().unwrap();
+        let end = mark.clone();
+        let listening = std::thread::spawn(move || {
+            let mut names = BTreeSet::new();
+            loop {
+                let line: String = redis::from_redis_value(connection.recv_response().unwrap()).unwrap();
+                if line.contains(&end) {
+                    return names;
+                }
+                // `1700000000.123456 [0 127.0.0.1:1234] "GET" "key"`; a script's own calls come from `lua`.
+                let Some((source, command)) = line.split_once("] ") else { continue };
+                if !source.ends_with(" lua") && !command.contains("redis-lab:") {
+                    names.extend(command.split('"').nth(1).map(str::to_uppercase));
+                }
+            }
+        });
+        Self { listening, mark }
+    }
+
+    /// What was heard until now.
+    async fn end(self, target: &Target) -> BTreeSet<String> {
+        let () = redis::cmd("ECHO").arg(&self.mark).query_async(&mut target.connection()).await.unwrap();
+        tokio::task::spawn_blocking(move || self.listening.join().unwrap()).await.unwrap()
     }
 }

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 use lab_connection::TargetArgs;
-use lab_runner::course::Showing;
+use lab_runner::course::OutputArgs;
 use lab_runner::start::Cli;
 use patterns::cart::Representation;
 
@@ -199,8 +199,8 @@ pub enum SkuCommand {
 impl Arguments {
     /// How lessons are shown, for `demo` and `compare`.
     #[must_use]
-    pub fn showing(&self) -> Showing {
-        Showing { list: false, json: self.json, no_pause: self.no_pause }
+    pub fn output(&self) -> OutputArgs {
+        OutputArgs { list: false, json: self.json, no_pause: self.no_pause }
     }
 }
 

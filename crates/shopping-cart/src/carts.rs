@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lab_connection::Failure;
 use lab_runner::Terminal;
-use lab_runner::table::Facts;
+use lab_runner::table::Table;
 use patterns::cart::{Cart, CartError, Changed, Contents, Item, LeftBehind, LineState, Merged, PricedLine};
 use patterns::catalog::{Catalog, Product};
 use patterns::money::Cents;
@@ -231,9 +231,9 @@ pub fn view_text(name: &str, view: &NamedCart) -> String {
     if view.lines.is_empty() {
         return format!("The cart of {name} is empty.");
     }
-    let mut facts = Facts::new("", &["product", "SKU", "price", "quantity", "total"]);
+    let mut table = Table::new("", &["product", "SKU", "price", "quantity", "total"]);
     for (priced, product) in &view.lines {
-        facts = facts.row([
+        table = table.row([
             product.clone().unwrap_or_else(|| "(no longer sold)".to_owned()),
             priced.line.sku.clone(),
             amount(priced.unit_price),
@@ -244,7 +244,7 @@ pub fn view_text(name: &str, view: &NamedCart) -> String {
     let lasts = view
         .expires_in
         .map_or_else(String::new, |time| format!("; the cart is kept for {} more", span(time)));
-    let table = facts.to_text(Terminal.width());
+    let table = table.to_text(Terminal.width());
     // Below the table, whose columns have no room for words where the terminal is narrow.
     let total = format!("Total: {}{lasts}", view.total);
     let foot: Vec<String> =

@@ -3,8 +3,8 @@
 mod add_unit;
 mod read_cart;
 
-use lab_runner::table::{Facts, thousands};
-use lab_runner::{Comparison, Lesson, Outcome, Page, Wire};
+use lab_runner::table::{Table, thousands};
+use lab_runner::{AnyConnection, Comparison, Lesson, LessonContext, Outcome};
 use patterns::key::Key;
 use redis::aio::ConnectionLike;
 use redis::{AsyncCommands, RedisResult};
@@ -18,10 +18,14 @@ use crate::story::unexpected;
 pub static LESSON: Lesson = Lesson {
     name: "cart-shapes",
     title: "A cart in three shapes",
-    asks: "Hash, Sorted Set or JSON string: what does a cart cost in each, and what can each do?",
-    teaches: &["HINCRBY", "ZINCRBY", "GET", "SET", "HGETALL", "ZRANGE", "MEMORY USAGE"],
+    question: "Hash, Sorted Set or JSON string: what does a cart cost in each, and what can each do?",
+    commands: &["HINCRBY", "ZINCRBY", "GET", "SET", "HGETALL", "ZRANGE", "MEMORY USAGE"],
     needs: &[],
-    teach: |page| Box::pin(teach(page)),
+    sources: &[lab_runner::source!("src/compare.rs")],
+    rule: "",
+    takeaways: &[],
+    quiz: &[],
+    run: |ctx| Box::pin(run(ctx)),
 };
 
 /// Lines of the cart that is timed.
@@ -128,35 +132,35 @@ pub fn decode(document: &str) -> RedisResult<Vec<JsonLine>> {
     serde_json::from_str(document).map_err(|error| unexpected(&error))
 }
 
-async fn teach(page: &mut Page) -> Outcome {
-    let carts = Carts::new(page.prefix())?;
-    page.say(
+async fn run(ctx: &mut LessonContext) -> Outcome {
+    let carts = Carts::new(ctx.prefix())?;
+    ctx.step(
         "A cart is a small map from SKU to quantity. Three types can hold it. All rows below leave the same cart behind. \
          That was verified before anything was timed.",
-    );
+    ).await?;
     let approaches = CartShape::ALL.map(AddUnit);
     let title = "Adding one unit to a line of a ten-line cart";
-    page.compare(Comparison { title, approaches: &approaches, subject: &carts }).await?;
+    ctx.compare(Comparison { title, approaches: &approaches, input: &carts }).await?;
     let approaches = CartShape::ALL.map(ReadCart);
-    page.compare(Comparison { title: "Reading the ten-line cart", approaches: &approaches, subject: &carts })
+    ctx.compare(Comparison { title: "Reading the ten-line cart", approaches: &approaches, input: &carts })
         .await?;
-    page.facts(memory(&carts, &mut page.quietly()).await?);
-    page.facts(
-        Facts::new("What each can do", &["shape", "atomic without a script", "what can expire"])
+    ctx.table(memory(&carts, &mut ctx.untraced("TODO")).await?);
+    ctx.table(
+        Table::new("What each can do", &["shape", "atomic without a script", "what can expire"])
             .row(["JSON string", "nothing but replacing it all", "the cart"])
             .row(["Hash", "each line (HINCRBY)", "the cart; each line where HPEXPIRE exists"])
             .row(["Sorted Set", "each line (ZINCRBY)", "the cart; lines by a companion set"]),
     );
-    page.say(
+    ctx.step(
         "None of the three checks a limit by itself. The script of the cart does, in one round trip, for either the Hash or \
          the Sorted Set. Take the Hash unless you want Redis to rank or count lines by quantity.",
-    );
-    page.start_clean(&carts.all()).await?;
+    ).await?;
+    ctx.start_clean(&carts.all()).await?;
     Ok(())
 }
 
-async fn memory<C: Wire>(carts: &Carts, connection: &mut C) -> RedisResult<Facts> {
-    let mut facts = Facts::new("Bytes in memory, by lines in the cart", &["shape", "1", "10", "100"]);
+async fn memory<C: AnyConnection>(carts: &Carts, connection: &mut C) -> RedisResult<Table> {
+    let mut table = Table::new("Bytes in memory, by lines in the cart", &["shape", "1", "10", "100"]);
     let shapes = [("JSON string", carts.json()), ("Hash", carts.hash()), ("Sorted Set", carts.sorted_set())];
     let mut sizes = vec![Vec::new(); shapes.len()];
     for lines in [1, 10, 100] {
@@ -174,7 +178,7 @@ async fn memory<C: Wire>(carts: &Carts, connection: &mut C) -> RedisResult<Facts
         }
     }
     for ((shape, _), sizes) in shapes.iter().zip(sizes) {
-        facts = facts.row(std::iter::once((*shape).to_owned()).chain(sizes));
+        table = table.row(std::iter::once((*shape).to_owned()).chain(sizes));
     }
-    Ok(facts)
+    Ok(table)
 }

@@ -13,7 +13,7 @@ mod carts;
 pub mod compare;
 mod menu;
 mod refusal;
-mod register;
+mod registry;
 mod sample;
 mod shop;
 mod skus;
@@ -27,7 +27,7 @@ use lab_runner::{Course, Terminal, course};
 
 pub use crate::arguments::Arguments;
 use crate::arguments::Command;
-pub use crate::register::CartLesson;
+pub use crate::registry::CartLesson;
 use crate::shop::Shop;
 
 /// Runs one command.
@@ -48,7 +48,9 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         _ => None,
     };
     if let Some(lesson) = lesson {
-        return course::teach(&target, &[lesson.lesson()], arguments.showing()).await.map(|_taught| ());
+        return course::run(&target, &CartLesson::lessons(), &[lesson.lesson()], arguments.output())
+            .await
+            .map(|_taught| ());
     }
     let shop = Shop::on(&target, &arguments);
     match &arguments.command {

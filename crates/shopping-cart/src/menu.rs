@@ -5,7 +5,7 @@
 use lab_connection::Failure;
 use lab_connection::failure::Class;
 use lab_runner::Terminal;
-use lab_runner::entry::ask;
+use lab_runner::input::ask;
 
 use crate::refusal::parse;
 use crate::sample::stock_an_empty_shop;

@@ -2,7 +2,7 @@
 
 use lab_connection::Failure;
 use lab_runner::Terminal;
-use lab_runner::table::Facts;
+use lab_runner::table::Table;
 use patterns::catalog::{Product, Put, PutError};
 use serde_json::{Value, json};
 
@@ -66,9 +66,9 @@ pub fn product_table(products: &[Product]) -> String {
     if products.is_empty() {
         return "No products yet: cargo cart sku add sku123 --name \"Wireless mouse\" --price 19.99".into();
     }
-    let mut facts = Facts::new("", &["SKU", "product", "price"]);
+    let mut table = Table::new("", &["SKU", "product", "price"]);
     for Product { sku, name, price } in products {
-        facts = facts.row([sku.clone(), name.clone(), price.to_string()]);
+        table = table.row([sku.clone(), name.clone(), price.to_string()]);
     }
-    facts.to_text(Terminal.width())
+    table.to_text(Terminal.width())
 }

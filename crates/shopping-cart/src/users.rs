@@ -1,7 +1,7 @@
 //! The commands about customers.
 
 use lab_connection::Failure;
-use lab_runner::table::Facts;
+use lab_runner::table::Table;
 use patterns::users::User;
 use serde_json::{Value, json};
 
@@ -59,11 +59,11 @@ async fn list(shop: &Shop) -> Result<(), Failure> {
         if users.is_empty() {
             return "No customers yet: cargo cart user add --first-name Parker --last-name Perry".into();
         }
-        let mut facts = Facts::new("", &["user", "first name", "last name"]);
+        let mut table = Table::new("", &["user", "first name", "last name"]);
         for User { id, first_name, last_name } in &users {
-            facts = facts.row([id.clone(), first_name.clone(), last_name.clone()]);
+            table = table.row([id.clone(), first_name.clone(), last_name.clone()]);
         }
-        facts.to_text(lab_runner::Terminal.width())
+        table.to_text(lab_runner::Terminal.width())
     })
 }
 

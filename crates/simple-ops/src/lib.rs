@@ -16,7 +16,7 @@ mod crowd;
 pub mod expiry;
 pub mod json;
 pub mod keys;
-pub mod register;
+pub mod registry;
 pub mod strings;
 
-pub use register::SimpleLesson;
+pub use registry::SimpleLesson;

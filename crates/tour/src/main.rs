@@ -2,7 +2,8 @@
 
 mod arguments;
 mod farewell;
-mod register;
+mod path;
+mod registry;
 
 use std::process::ExitCode;
 
@@ -16,15 +17,15 @@ fn main() -> ExitCode {
 }
 
 async fn run(tour: Tour) -> Result<(), Failure> {
-    let lessons = tour.chosen();
-    if tour.showing.list {
-        course::list(&lessons, tour.showing.json);
+    let (all, chosen) = (registry::all(), tour.chosen());
+    if tour.output.list {
+        course::list(if chosen.is_empty() { &all } else { &chosen }, tour.output.json);
         return Ok(());
     }
     let target = course::open(&tour.target).await?;
-    let taught = course::teach(&target, &lessons, tour.showing).await?;
-    if !tour.showing.json {
-        farewell::say(&target, &course::keys_of(&taught), !tour.showing.no_pause).await;
+    let reports = course::run(&target, &all, &chosen, tour.output).await?;
+    if !tour.output.json {
+        farewell::say(&target, &course::keys_of(&reports), !tour.output.no_pause).await;
     }
     Ok(())
 }

@@ -61,8 +61,7 @@ impl<S: Source> Run<'_, S> {
             match set_up() {
                 Ok(done) => return Ok(done),
                 Err(SetupError::Later(_))
-                    if begun.elapsed() < self.loader.patience
-                        && !self.loader.stop.load(Ordering::Relaxed) =>
+                    if begun.elapsed() < self.loader.retry && !self.loader.stop.load(Ordering::Relaxed) =>
                 {
                     std::thread::sleep(TICK);
                 }
@@ -89,7 +88,7 @@ impl<S: Source> Run<'_, S> {
     pub(super) fn reconnect(&mut self, now: Instant) -> Result<(), LoadError> {
         let waiting =
             !self.again.is_empty() || !self.asked.is_empty() || self.nodes.iter().any(Node::is_waiting);
-        if waiting && now - self.heard > self.loader.patience {
+        if waiting && now - self.heard > self.loader.retry {
             return Err(self.silent(now));
         }
         for node in 0..self.nodes.len() {
@@ -137,7 +136,7 @@ impl<S: Source> Run<'_, S> {
 
     fn try_later(&mut self, node: usize, why: String) -> Result<(), LoadError> {
         let away = self.nodes[node].try_later();
-        if away > self.loader.patience {
+        if away > self.loader.retry {
             let address = self.topology.nodes()[node].to_string();
             return Err(LoadError::Unreachable { address, why, waited: away });
         }
@@ -220,7 +219,7 @@ impl<S: Source> Run<'_, S> {
             link.unanswered().into_iter().filter(|sent| matches!(sent, Sent::Command(_) | Sent::Replay(_))),
         );
         let away = self.nodes[node].lost();
-        if away > self.loader.patience {
+        if away > self.loader.retry {
             let address = self.topology.nodes()[node].to_string();
             let why = "it closes every connection".into();
             return Err(LoadError::Unreachable { address, why, waited: away });

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use lab_connection::transcript::Exchange;
 use lab_connection::{Connection, Transcript};
-use lab_runner::table::{Facts, bytes, thousands};
-use lab_runner::{LessonError, Outcome, Page};
+use lab_runner::table::{Table, bytes, thousands};
+use lab_runner::{LessonContext, LessonError, Outcome};
 
 use super::reader::{CHUNK, from_tail};
 use super::{SAMPLE, writer};
@@ -18,62 +18,62 @@ const LONGEST_REPLY: u64 = 1_000_000;
 /// Numbers that somebody pushes between two chunks.
 const NEWCOMERS: u64 = 10;
 
-pub(super) async fn teach(page: &Page, keys: &Keys, count: u64) -> Outcome {
-    page.say(
+pub(super) async fn run(ctx: &LessonContext, keys: &Keys, count: u64) -> Outcome {
+    ctx.step(
         "A list of ten thousand fits into one reply. A list of ten million does too, but the server builds that reply in \
          its memory, sends nothing else to this client meanwhile, and the client holds all of it at once. LRANGE in \
          chunks needs the memory of one chunk.",
-    );
-    sizes(page, keys, count).await?;
-    page.say(format!(
+    ).await?;
+    sizes(ctx, keys, count).await?;
+    ctx.step(format!(
         "Chunks bring a question: what if somebody pushes while we read? Here a list of {} is read in chunks of {}, and \
          after each chunk {NEWCOMERS} new numbers are pushed to the head. Places counted from the head (0, 1, 2) move by \
          that; places counted from the tail (-1, -2, -3) do not.",
         thousands(SAMPLE as f64),
         thousands(CHUNK as f64),
-    ));
-    let head = while_it_grows(page, keys, End::Head).await?;
-    let tail = while_it_grows(page, keys, End::Tail).await?;
-    let mut facts =
-        Facts::new("Read while it grows", &["counted from", "expected", "read twice", "never read"]);
+    )).await?;
+    let head = while_it_grows(ctx, keys, End::Head).await?;
+    let tail = while_it_grows(ctx, keys, End::Tail).await?;
+    let mut table =
+        Table::new("Read while it grows", &["counted from", "expected", "read twice", "never read"]);
     for (word, reading) in [("the head", &head), ("the tail", &tail)] {
         let numbers = [SAMPLE, reading.twice, reading.never].map(|number| thousands(number as f64));
-        facts = facts.row(std::iter::once(word.to_owned()).chain(numbers));
+        table = table.row(std::iter::once(word.to_owned()).chain(numbers));
     }
-    page.facts(facts);
+    ctx.table(table);
     let moved = (SAMPLE / CHUNK - 1) * NEWCOMERS;
-    page.check(
+    ctx.check(
         format!("from the head, {moved} numbers were read twice, and the {moved} oldest never"),
         (head.twice, head.never) == (moved, moved),
     )?;
-    page.check("from the tail, every number was read once", (tail.twice, tail.never) == (0, 0))?;
-    page.say(
+    ctx.check("from the tail, every number was read once", (tail.twice, tail.never) == (0, 0))?;
+    ctx.step(
         "It is the end that counts: where others take from the tail (RPOP), count from the head. Where both ends move, a \
          list is the wrong structure; a Stream, below, has names for its entries instead of places.",
-    );
+    ).await?;
     Ok(())
 }
 
-async fn sizes(page: &Page, keys: &Keys, count: u64) -> Outcome {
+async fn sizes(ctx: &LessonContext, keys: &Keys, count: u64) -> Outcome {
     let key = keys.biglist();
-    let mut facts = Facts::new(
+    let mut table = Table::new(
         format!("Reading {} numbers", thousands(count as f64)),
         &["with", "replies", "largest reply", "numbers held"],
     );
     let mut whole_reply = None;
     if count <= LONGEST_REPLY {
         let meter = Arc::new(Meter::default());
-        let mut metered = meter.on(page.quietly());
+        let mut metered = meter.on(ctx.untraced("TODO"));
         let numbers: Vec<u64> =
             redis::cmd("LRANGE").arg(&key).arg(0).arg(-1).query_async(&mut metered).await?;
-        page.check("LRANGE 0 -1 brings every number", numbers.len() as u64 == count)?;
-        facts = facts.row(meter.row("LRANGE 0 -1", numbers.len() as u64));
+        ctx.check("LRANGE 0 -1 brings every number", numbers.len() as u64 == count)?;
+        table = table.row(meter.row("LRANGE 0 -1", numbers.len() as u64));
         whole_reply = Some(meter.largest());
     } else {
-        page.say("At this length we leave the single LRANGE out: its reply would be too large to be a demonstration.");
+        ctx.step("At this length we leave the single LRANGE out: its reply would be too large to be a demonstration.").await?;
     }
     let meter = Arc::new(Meter::default());
-    let mut metered = meter.on(page.quietly());
+    let mut metered = meter.on(ctx.untraced("TODO"));
     let mut done = 0;
     while done < count {
         let chunk = from_tail(&key, done, CHUNK.min(count - done), &mut metered).await?;
@@ -82,10 +82,10 @@ async fn sizes(page: &Page, keys: &Keys, count: u64) -> Outcome {
         }
         done += chunk.len() as u64;
     }
-    facts = facts.row(meter.row("LRANGE in chunks", CHUNK.min(count)));
-    page.facts(facts);
+    table = table.row(meter.row("LRANGE in chunks", CHUNK.min(count)));
+    ctx.table(table);
     let smaller = whole_reply.is_none_or(|whole| count <= CHUNK || meter.largest() * 2 < whole);
-    page.check("chunks bring every number too, in smaller replies", done == count && smaller)
+    ctx.check("chunks bring every number too, in smaller replies", done == count && smaller)
 }
 
 /// The end that places are counted from.
@@ -101,10 +101,10 @@ struct Reading {
 }
 
 /// Reads a list of [`SAMPLE`] numbers in chunks, while it grows at the head.
-async fn while_it_grows(page: &Page, keys: &Keys, end: End) -> Result<Reading, LessonError> {
+async fn while_it_grows(ctx: &LessonContext, keys: &Keys, end: End) -> Result<Reading, LessonError> {
     let key = keys.biglist_growing();
-    page.start_clean(std::slice::from_ref(&key)).await?;
-    let mut connection = page.quietly();
+    ctx.start_clean(std::slice::from_ref(&key)).await?;
+    let mut connection = ctx.untraced("TODO");
     writer::push(&key, 0, 1..=SAMPLE, &mut connection).await?;
     let (mut seen, mut twice, mut length) = (BTreeSet::new(), 0, SAMPLE);
     for chunk in 0..SAMPLE / CHUNK {

@@ -130,11 +130,7 @@ pub async fn caught_up(
 
 /// An error of a part of a lesson, as a failure of a command.
 pub(crate) fn explained(error: LessonError, target: &Target) -> Failure {
-    match error {
-        LessonError::Redis(error) => target.explain(&error),
-        LessonError::Failure(failure) => failure,
-        LessonError::Check(claim) => Failure::new(Class::CheckFailed, "What should be so is not.", claim),
-    }
+    error.explain(target, "A check failed.")
 }
 
 fn no_pair(error: &impl ToString) -> Failure {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use lab_connection::Connection;
-use lab_runner::table::{Facts, thousands};
-use lab_runner::{LessonError, Outcome, Page};
+use lab_runner::table::{Table, thousands};
+use lab_runner::{LessonContext, LessonError, Outcome};
 use redis::AsyncTypedCommands;
 use tokio::time::Duration;
 
@@ -19,46 +19,47 @@ const SHORTLY: Duration = Duration::from_millis(100);
 
 /// Shows what a replica lacks while it is cut off, and that WAIT tells. Without a pair, one is started where servers may
 /// be.
-pub(super) async fn teach(page: &Page, pair: Option<Arc<Pair>>) -> Outcome {
-    page.say(
+pub(super) async fn run(ctx: &LessonContext, pair: Option<Arc<Pair>>) -> Outcome {
+    ctx.step(
         "Server B can read from a replica of Server A's server. A primary answers its client first and sends the write \
          to its replicas afterwards, so an acknowledged write may not be there yet.",
-    );
-    let pair = if pair.is_some() { pair } else { Pair::beside(page.target()).await?.map(Arc::new) };
+    ).await?;
+    let pair = if pair.is_some() { pair } else { Pair::beside(ctx.target()).await?.map(Arc::new) };
     let Some(pair) = pair else {
-        page.say(
+        ctx.step(
             "To see that, run `cargo bulk biglist --server valkey-9.1`: it starts a primary and a replica.",
-        );
+        )
+        .await?;
         return Ok(());
     };
     let late = late(&pair).await?;
     let [before, cut, mended] = late.moments;
-    let mut facts =
-        Facts::new("What the replica has", &["moment", "on A", "on B", "missing", "offset A", "offset B"]);
+    let mut table =
+        Table::new("What the replica has", &["moment", "on A", "on B", "missing", "offset A", "offset B"]);
     let words = ["half is written, WAIT said 1", "B cut off, A writes on", "B is back, WAIT said 1"];
     for (word, moment) in words.into_iter().zip([before, cut, mended]) {
         let Moment { on_a, on_b, offset_a, offset_b } = moment;
         let numbers = [on_a, on_b, on_a - on_b, offset_a, offset_b].map(|number| thousands(number as f64));
-        facts = facts.row(std::iter::once(word.to_owned()).chain(numbers));
+        table = table.row(std::iter::once(word.to_owned()).chain(numbers));
     }
-    page.say(
+    ctx.step(
         "Here the replica loses its primary half-way (REPLICAOF to a port where nobody listens; a broken network does the \
          same). Server A goes on, and every LPUSH is answered. Server B reads what it has, in perfect order. Then the \
          replica finds its primary again.",
-    );
-    page.facts(facts);
-    page.check(
+    ).await?;
+    ctx.table(table);
+    ctx.check(
         format!("cut off, {} acknowledged numbers are missing on B", thousands(cut.missing() as f64)),
         cut.missing() == SAMPLE / 2,
     )?;
-    page.check("the offsets tell: B's is behind A's", cut.offset_b < cut.offset_a)?;
-    page.check("WAIT told too: 0 replicas had the writes", late.confirmed_while_cut == 0)?;
-    page.check("after WAIT said 1, none is missing", before.missing() == 0 && mended.missing() == 0)?;
-    page.say(
+    ctx.check("the offsets tell: B's is behind A's", cut.offset_b < cut.offset_a)?;
+    ctx.check("WAIT told too: 0 replicas had the writes", late.confirmed_while_cut == 0)?;
+    ctx.check("after WAIT said 1, none is missing", before.missing() == 0 && mended.missing() == 0)?;
+    ctx.step(
         "WAIT speaks for the writes of its own connection, so Server A sends it where it has sent its LPUSHes. It waits; \
          it takes nothing back. When it says 0, the primary has the writes all the same, and only Server A knows that \
          nobody else has them.",
-    );
+    ).await?;
     Ok(())
 }
 

@@ -43,13 +43,13 @@ impl Replication {
     }
 }
 
-/// WAIT: how many replicas have all writes that were made **on this connection**, after at most `patience`.
+/// WAIT: how many replicas have all writes that were made **on this connection**, after at most `retry`.
 pub async fn wait(
     replicas: u64,
-    patience: Duration,
+    retry: Duration,
     connection: &mut (impl ConnectionLike + Send),
 ) -> RedisResult<u64> {
-    let milliseconds = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+    let milliseconds = u64::try_from(retry.as_millis()).unwrap_or(u64::MAX);
     redis::cmd("WAIT").arg(replicas).arg(milliseconds).query_async(connection).await
 }
 

@@ -2,8 +2,8 @@
 
 use lab_connection::failure::Class;
 use lab_connection::{Failure, Target, TargetArgs};
-use lab_runner::course::{self, Showing};
-use lab_runner::spent::Stopwatch;
+use lab_runner::course::{self, OutputArgs};
+use lab_runner::resource_usage::Stopwatch;
 use lab_runner::table::thousands;
 use lab_runner::{LessonError, Terminal};
 use serde_json::json;
@@ -15,17 +15,17 @@ use super::writer;
 use crate::keys::Keys;
 
 /// Inserts, waits for the replicas if there are any, and says what was done.
-pub(super) async fn server_a(args: &TargetArgs, count: u64, showing: Showing) -> Result<(), Failure> {
+pub(super) async fn server_a(args: &TargetArgs, count: u64, output: OutputArgs) -> Result<(), Failure> {
     let target = course::open(args).await?;
     let stopwatch = Stopwatch::start(&target).await;
     let copies = insert(&target, count).await.map_err(|error| explained(error, &target))?;
-    let spent = stopwatch.stop().await;
+    let usage = stopwatch.stop().await;
     let key = Keys::new(target.prefix()).biglist();
-    if showing.json {
+    if output.json {
         Terminal.document(&json!({
             "server": target.info(), "address": target.address(), "role": "server-a",
             "key": key, "inserted": count, "replicas": copies.replicas, "replicas_that_have_it": copies.have_it,
-            "spent": spent,
+            "spent": usage,
         }));
     } else {
         Terminal.line(&inserted(count, &key));
@@ -40,7 +40,7 @@ pub(super) async fn server_a(args: &TargetArgs, count: u64, showing: Showing) ->
 pub(super) async fn server_b(
     args: &TargetArgs,
     expected: Option<u64>,
-    showing: Showing,
+    output: OutputArgs,
 ) -> Result<(), Failure> {
     let target = args.open().await.map_err(|failure| match failure.class() {
         // The mark of our data is not there, and a replica cannot be given it.
@@ -50,7 +50,7 @@ pub(super) async fn server_b(
     Terminal.note(&format!("Server: {}", target.describe()));
     let found = read(&target, expected).await?;
     let key = Keys::new(target.prefix()).biglist();
-    if showing.json {
+    if output.json {
         Terminal.document(&json!({
             "server": target.info(), "address": target.address(), "role": "server-b",
             "key": key, "length": found.length, "first": found.first, "complete": found.is_complete(),
@@ -62,13 +62,13 @@ pub(super) async fn server_b(
 }
 
 /// Both, one after the other; `b` may be a replica of `a`, or the same server.
-pub(super) async fn both(a: &Target, b: &Target, count: u64, showing: Showing) -> Result<(), Failure> {
+pub(super) async fn both(a: &Target, b: &Target, count: u64, output: OutputArgs) -> Result<(), Failure> {
     let copies = insert(a, count).await.map_err(|error| explained(error, a))?;
     if copies.have_it < copies.replicas {
         Terminal.note(&format!("Only {} of {} replicas have it so far.", copies.have_it, copies.replicas));
     }
     let found = read(b, Some(count)).await?;
-    if !showing.json {
+    if !output.json {
         Terminal.line(&lines(count, &Keys::new(a.prefix()).biglist(), &found));
     }
     Ok(())

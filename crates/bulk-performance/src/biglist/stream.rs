@@ -1,8 +1,8 @@
 //! A Stream shares the numbers out: each entry goes to one consumer of a group, and is pending until it is done.
 
 use lab_connection::{Connection, Target};
-use lab_runner::table::{Facts, thousands};
-use lab_runner::{LessonError, Outcome, Page};
+use lab_runner::table::{Table, thousands};
+use lab_runner::{LessonContext, LessonError, Outcome};
 use redis::aio::ConnectionLike;
 use redis::{RedisError, RedisResult, Value};
 use tokio::task::JoinSet;
@@ -23,49 +23,48 @@ type Entry = (String, Vec<String>);
 /// What XREADGROUP answers: for each stream its entries.
 type Streams = Vec<(String, Vec<Entry>)>;
 
-pub(super) async fn teach(page: &Page, keys: &Keys, count: u64) -> Outcome {
+pub(super) async fn run(ctx: &LessonContext, keys: &Keys, count: u64) -> Outcome {
     let key = keys.biglist_stream();
-    page.say(
+    ctx.step(
         "When several readers are to share the work, a list gives every one of them all of it, or forgets what one has \
          popped. A Stream remembers who got what. Consumers of a group each get other entries; an entry stays pending \
          until its consumer says XACK.",
-    );
-    let mut redis = page.own_redis().await?;
+    ).await?;
+    let mut redis = ctx.dedicated_redis().await?;
     redis::cmd("XGROUP").arg(&["CREATE", &key, GROUP, "$", "MKSTREAM"]).exec_async(&mut redis).await?;
     redis::cmd("XADD").arg(&key).arg(&["*", "number", "1"]).exec_async(&mut redis).await?;
-    add(&key, 2..=count, &mut page.quietly()).await?;
-    page.say(format!(
+    add(&key, 2..=count, &mut ctx.untraced("TODO")).await?;
+    ctx.step(format!(
         "The others follow in pipelines, up to {}. The first consumer takes one entry:",
         thousands(count as f64)
-    ));
+    ))
+    .await?;
     let first = take(&key, CONSUMERS[0], 1, &mut redis).await?;
     let pending = pending(&key, &mut redis).await?;
-    page.check(
-        "it was delivered, and is pending until it is acknowledged",
-        (first.len(), pending) == (1, 1),
-    )?;
+    ctx.check("it was delivered, and is pending until it is acknowledged", (first.len(), pending) == (1, 1))?;
     acknowledge(&key, &first, &mut redis).await?;
 
-    page.say("Now both consumers take what there is, 100 at a time, each on a connection of its own.");
-    let [mut one, two] = share(page.target(), &key).await?;
+    ctx.step("Now both consumers take what there is, 100 at a time, each on a connection of its own.")
+        .await?;
+    let [mut one, two] = share(ctx.target(), &key).await?;
     one.extend(first.iter().filter_map(number_of));
-    let mut facts = Facts::new("Who got what", &["consumer", "entries"]);
+    let mut table = Table::new("Who got what", &["consumer", "entries"]);
     for (name, numbers) in CONSUMERS.into_iter().zip([&one, &two]) {
-        facts = facts.row([name.to_owned(), thousands(numbers.len() as f64)]);
+        table = table.row([name.to_owned(), thousands(numbers.len() as f64)]);
     }
-    page.facts(facts);
+    ctx.table(table);
     let mut delivered: Vec<u64> = one.into_iter().chain(two).collect();
     delivered.sort_unstable();
-    page.check(
+    ctx.check(
         "each number was delivered to exactly one of them, none was lost",
         delivered.into_iter().eq(1..=count),
     )?;
     let left = self::pending(&key, &mut redis).await?;
-    page.check("all are acknowledged: nothing is pending", left == 0)?;
-    page.say(
+    ctx.check("all are acknowledged: nothing is pending", left == 0)?;
+    ctx.step(
         "Had a consumer died before XACK, its entries would still be pending, and another could claim them (XAUTOCLAIM). \
          The entries stay in the stream until it is trimmed (XADD with MAXLEN, or XTRIM).",
-    );
+    ).await?;
     Ok(())
 }
 

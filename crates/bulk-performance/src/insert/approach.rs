@@ -15,10 +15,10 @@ use std::ops::RangeInclusive;
 use lab_connection::Failure;
 use lab_connection::failure::Class;
 use lab_runner::table::thousands;
-use lab_runner::{LessonError, Wire};
+use lab_runner::{AnyConnection, LessonError};
 
+use super::input::Input;
 use super::kind::Kind;
-use super::subject::Subject;
 use crate::load::{Report, Writing};
 /// One by one is so slow that it writes no more records than this: the rate is the same.
 const ONE_BY_ONE_AT_MOST: u64 = 5_000;
@@ -43,7 +43,7 @@ pub enum InsertMany {
     },
     /// Workers, each with a connection of its own, each one by one.
     Pool {
-        /// How many; the subject has to hold as many.
+        /// How many; the input has to hold as many.
         connections: u64,
     },
     /// Pipelines, one after the other.
@@ -167,12 +167,12 @@ impl InsertMany {
         }
     }
 
-    /// How many records a run writes: those of the subject, except that one by one ends early.
+    /// How many records a run writes: those of the input, except that one by one ends early.
     #[must_use]
-    pub fn records<C: Wire>(self, subject: &Subject<C>) -> u64 {
+    pub fn records<C: AnyConnection>(self, input: &Input<C>) -> u64 {
         match self {
-            Self::OneByOne => subject.records.min(ONE_BY_ONE_AT_MOST),
-            _ => subject.records,
+            Self::OneByOne => input.records.min(ONE_BY_ONE_AT_MOST),
+            _ => input.records,
         }
     }
 
@@ -183,31 +183,31 @@ impl InsertMany {
     }
 
     /// Untimed: removes the records, and does what is done only once however many records there are.
-    pub async fn reset(self, subject: &Subject) -> Result<(), LessonError> {
-        subject.reset().await?;
+    pub async fn reset(self, input: &Input) -> Result<(), LessonError> {
+        input.reset().await?;
         if matches!(self, Self::Script { .. }) {
-            script::load(subject).await?;
+            script::load(input).await?;
         }
         Ok(())
     }
 
     /// Timed: writes the records. The loader has connections and a clock of its own, and tells what they found.
-    pub async fn run<C: Wire>(self, subject: &Subject<C>) -> Result<Option<Report>, LessonError> {
-        if !self.writes(subject.kind) {
-            let what = format!("'{}' writes users, not {}.", self.label(), subject.kind.name());
+    pub async fn run<C: AnyConnection>(self, input: &Input<C>) -> Result<Option<Report>, LessonError> {
+        if !self.writes(input.kind) {
+            let what = format!("'{}' writes users, not {}.", self.label(), input.kind.name());
             return Err(Failure::new(Class::Usage, what, "It knows no other records.").into());
         }
-        let records = self.records(subject);
+        let records = self.records(input);
         match self {
-            Self::OneByOne => one_by_one::write(subject, records).await?,
-            Self::Concurrent { in_flight } => concurrent::write(subject, in_flight).await?,
-            Self::Pool { connections } => pool::write(subject, connections).await?,
-            Self::Pipelined { depth } => pipelined::write(subject, depth).await?,
-            Self::Overlapped { depth } => overlapped::write(subject, depth).await?,
-            Self::Transaction { size } => transaction::write(subject, size).await?,
-            Self::Script { size } => script::write(subject, size).await?,
-            Self::Variadic { size } => variadic::write(subject, size).await?,
-            Self::Loader { writing } => return loader::write(subject, writing).await.map(Some),
+            Self::OneByOne => one_by_one::write(input, records).await?,
+            Self::Concurrent { in_flight } => concurrent::write(input, in_flight).await?,
+            Self::Pool { connections } => pool::write(input, connections).await?,
+            Self::Pipelined { depth } => pipelined::write(input, depth).await?,
+            Self::Overlapped { depth } => overlapped::write(input, depth).await?,
+            Self::Transaction { size } => transaction::write(input, size).await?,
+            Self::Script { size } => script::write(input, size).await?,
+            Self::Variadic { size } => variadic::write(input, size).await?,
+            Self::Loader { writing } => return loader::write(input, writing).await.map(Some),
         }
         Ok(None)
     }

@@ -7,11 +7,11 @@ use lab_connection::transcript::Listener;
 use lab_runner::LessonError;
 use lab_runner::harness::{self, Rounds, Rows};
 use lab_runner::measurement::{Traffic, TrafficMeter};
-use lab_runner::spent::{Spent, Stopwatch};
+use lab_runner::resource_usage::{ResourceUsage, Stopwatch};
 use lab_runner::statistics::Summary;
 
 use super::approach::InsertMany;
-use super::subject::Subject;
+use super::input::Input;
 use crate::load::Report;
 use crate::stored::Content;
 
@@ -47,19 +47,19 @@ pub struct Cost {
 }
 
 /// Runs every approach once, traced and untimed, and reads back what it wrote.
-pub async fn verify(subject: &Subject, approaches: &[InsertMany]) -> Result<Vec<Verified>, LessonError> {
+pub async fn verify(input: &Input, approaches: &[InsertMany]) -> Result<Vec<Verified>, LessonError> {
     let mut verified = Vec::with_capacity(approaches.len());
     for &approach in approaches {
         let meter = Arc::new(TrafficMeter::default());
         let listener: Arc<dyn Listener> = Arc::clone(&meter) as _;
-        approach.reset(subject).await?;
-        let report = approach.run(&subject.traced(&listener)).await?;
-        let records = approach.records(subject);
+        approach.reset(input).await?;
+        let report = approach.run(&input.traced(&listener)).await?;
+        let records = approach.records(input);
         verified.push(Verified {
             approach,
             records,
-            expected: subject.expected(records),
-            found: subject.content().await?,
+            expected: input.expected(records),
+            found: input.content().await?,
             traffic: report.as_ref().map_or_else(|| meter.read(), told),
             command: report.map(|report| report.command),
         });
@@ -68,44 +68,40 @@ pub async fn verify(subject: &Subject, approaches: &[InsertMany]) -> Result<Vec<
 }
 
 /// Times the approaches in `rounds` interleaved rounds, and noisy ones again.
-pub async fn time(
-    subject: &Subject,
-    approaches: &[InsertMany],
-    rounds: usize,
-) -> Result<Vec<Cost>, LessonError> {
+pub async fn time(input: &Input, approaches: &[InsertMany], rounds: usize) -> Result<Vec<Cost>, LessonError> {
     let plan = Rounds { rounds, budget: Duration::MAX, repeat_budget: REPEAT_BUDGET };
-    let spent = harness::measure(&mut Writers { subject, approaches }, plan).await?;
-    let costs = approaches.iter().zip(&spent);
-    Ok(costs.map(|(approach, spent)| cost(approach.records(subject), spent)).collect())
+    let usage = harness::measure(&mut Writers { input, approaches }, plan).await?;
+    let costs = approaches.iter().zip(&usage);
+    Ok(costs.map(|(approach, usage)| cost(approach.records(input), usage)).collect())
 }
 
 struct Writers<'a> {
-    subject: &'a Subject,
+    input: &'a Input,
     approaches: &'a [InsertMany],
 }
 
 impl Rows for Writers<'_> {
-    type Sample = Spent;
+    type Sample = ResourceUsage;
 
     fn count(&self) -> usize {
         self.approaches.len()
     }
 
-    async fn measure(&mut self, row: usize) -> Result<Option<Spent>, LessonError> {
+    async fn measure(&mut self, row: usize) -> Result<Option<ResourceUsage>, LessonError> {
         let approach = self.approaches[row];
-        approach.reset(self.subject).await?;
-        let watch = Stopwatch::start(&self.subject.target).await;
-        let report = approach.run(self.subject).await?;
+        approach.reset(self.input).await?;
+        let watch = Stopwatch::start(&self.input.target).await;
+        let report = approach.run(self.input).await?;
         let outside = watch.stop().await;
         Ok(Some(report.map_or(outside, |report| inside(&report))))
     }
 
-    fn figure(&self, _: usize, spent: &Spent) -> f64 {
-        spent.seconds
+    fn figure(&self, _: usize, usage: &ResourceUsage) -> f64 {
+        usage.seconds
     }
 }
 
-fn cost(records: u64, rounds: &[Spent]) -> Cost {
+fn cost(records: u64, rounds: &[ResourceUsage]) -> Cost {
     let records = records as f64;
     let rates: Vec<f64> = rounds.iter().map(|round| records / round.seconds.max(1e-9)).collect();
     let client: f64 = rounds.iter().map(|round| round.client_cpu_seconds).sum();
@@ -121,8 +117,8 @@ fn cost(records: u64, rounds: &[Spent]) -> Cost {
 }
 
 /// The loader stops its own clock: connecting, and removing what it loaded before, are no part of writing.
-fn inside(report: &Report) -> Spent {
-    Spent {
+fn inside(report: &Report) -> ResourceUsage {
+    ResourceUsage {
         seconds: report.seconds,
         client_cpu_seconds: report.client_cpu_seconds,
         server_cpu_seconds: None,

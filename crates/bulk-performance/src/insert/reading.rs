@@ -1,7 +1,7 @@
 //! What the table says: what is the same, what differs, and what the time went to.
 
 use lab_runner::table::thousands;
-use lab_runner::{Outcome, Page};
+use lab_runner::{LessonContext, Outcome};
 
 use super::approach::InsertMany;
 use super::kind::Kind;
@@ -12,10 +12,10 @@ use super::table::percent;
 const OFTEN_QUOTED: f64 = 25_000.0;
 
 /// Every approach left what it should; the first that did not ends the run.
-pub fn check_content(page: &Page, verified: &[Verified]) -> Outcome {
+pub fn check_content(ctx: &LessonContext, verified: &[Verified]) -> Outcome {
     for row in verified {
         if row.found != row.expected {
-            page.check_eq(
+            ctx.check_eq(
                 &format!("'{}' leaves the records as they are meant to be", row.approach.label()),
                 &row.found,
                 &row.expected,
@@ -30,18 +30,18 @@ pub fn check_content(page: &Page, verified: &[Verified]) -> Outcome {
     let claim = format!(
         "all {approaches} approaches left the same: every record is there, and the digests agree{shortened}"
     );
-    page.check(claim, true)
+    ctx.check(claim, true)
 }
 
 /// What was counted on the wire.
-pub fn check_traffic(page: &Page, kind: Kind, verified: &[Verified]) -> Outcome {
+pub fn check_traffic(ctx: &LessonContext, kind: Kind, verified: &[Verified]) -> Outcome {
     let per_record = kind.commands_per_record();
     let one_by_one = verified.iter().find(|row| row.approach == InsertMany::OneByOne);
     let pipelined: Vec<&Verified> = verified.iter().filter(|row| depth(row).is_some()).collect();
     if let Some(row) = one_by_one {
         let commands = row.records * per_record;
         let number = thousands(commands as f64);
-        page.check_eq(
+        ctx.check_eq(
             &format!("one by one waited {number} times for {number} commands"),
             &(row.traffic.round_trips as u64),
             &commands,
@@ -50,7 +50,7 @@ pub fn check_traffic(page: &Page, kind: Kind, verified: &[Verified]) -> Outcome 
     if let Some((row, depth)) = pipelined.last().and_then(|row| depth(row).map(|depth| (row, depth))) {
         let waits = row.records.div_ceil(depth.max(1));
         let times = if waits == 1 { "once".to_owned() } else { format!("{} times", thousands(waits as f64)) };
-        page.check_eq(
+        ctx.check_eq(
             &format!("'{}' waited {times}", row.approach.label()),
             &(row.traffic.round_trips as u64),
             &waits,
@@ -62,14 +62,14 @@ pub fn check_traffic(page: &Page, kind: Kind, verified: &[Verified]) -> Outcome 
             .filter(|row| Some(row.records) == pipelined.first().map(|row| row.records))
             .map(|row| row.traffic.bytes_sent),
     );
-    page.check(
+    ctx.check(
         "every pipeline sent the very same bytes: a pipeline does not send less, it waits less",
         bytes.windows(2).all(|pair| pair[0] == pair[1]),
     )?;
     let fewer = verified.iter().rfind(|row| saves_bytes(row));
     if let (Some(row), Some(&pipelined)) = (fewer, bytes.first()) {
         let claim = format!("'{}' sent fewer bytes for the same records", row.approach.label());
-        page.check(claim, row.traffic.bytes_sent < pipelined)?;
+        ctx.check(claim, row.traffic.bytes_sent < pipelined)?;
     }
     Ok(())
 }
@@ -83,7 +83,7 @@ fn saves_bytes(row: &Verified) -> bool {
 }
 
 /// What the time went to, in the numbers of this run.
-pub fn explain(page: &Page, kind: Kind, verified: &[Verified], costs: &[Cost]) {
+pub fn explain(ctx: &LessonContext, kind: Kind, verified: &[Verified], costs: &[Cost]) {
     let rows = || verified.iter().zip(costs);
     let fastest = |rows: &mut dyn Iterator<Item = (&Verified, &Cost)>| {
         rows.max_by(|(_, one), (_, other)| one.rates.median.total_cmp(&other.rates.median))
@@ -93,8 +93,8 @@ pub fn explain(page: &Page, kind: Kind, verified: &[Verified], costs: &[Cost]) {
         return;
     };
     if let (Some(first_share), Some(best_share)) = (first.server_share, best_cost.server_share) {
-        page.say(format!(
-            "What is the time spent on? One by one, mostly on waiting: the server's main thread was busy {} of the time, \
+        ctx.say(format!(
+            "What is the time usage on? One by one, mostly on waiting: the server's main thread was busy {} of the time, \
              and this program used {:.1} µs of processor time for a record that took {:.1} µs. With '{best}' the server \
              was busy {} of the time. Near 100 % the server is the limit, and only commands that cost it less can be \
              faster; far below, it waits for the client, or for a processor that is free.",
@@ -115,13 +115,13 @@ pub fn explain(page: &Page, kind: Kind, verified: &[Verified], costs: &[Cost]) {
         } else {
             format!("; the fastest of all, '{best}', {}", said(&best_cost))
         };
-        page.say(format!(
+        ctx.say(format!(
             "25,000 records/s is the figure often quoted for a Redis pipeline. Here '{pipeline}' wrote {}{fastest}.",
             said(&cost),
         ));
     }
     if let Some(command) = verified.iter().rev().find_map(|row| row.command) {
-        page.say(format!("The loader, free to choose, wrote with {command}."));
+        ctx.say(format!("The loader, free to choose, wrote with {command}."));
     }
 }
 
@@ -138,25 +138,25 @@ mod tests {
     use lab_runner::LessonError;
 
     use super::*;
-    use crate::insert::{Subject, verify};
+    use crate::insert::{Input, verify};
 
     #[tokio::test(flavor = "multi_thread")]
     async fn an_approach_that_damages_a_record_or_sends_too_much_ends_the_lesson() {
         let target = TargetArgs::private().open().await.unwrap();
-        let page = Page::new(target.clone(), |_block| {});
-        let subject = Subject::open(&target, Kind::List, 20, 0).await.unwrap();
+        let ctx = LessonContext::silent(target.clone()).await.unwrap();
+        let input = Input::open(&target, Kind::List, 20, 0).await.unwrap();
         let approaches = [InsertMany::OneByOne, InsertMany::Pipelined { depth: 7 }];
-        let mut verified = verify(&subject, &approaches).await.unwrap();
-        assert!(check_content(&page, &verified).is_ok());
-        assert!(check_traffic(&page, Kind::List, &verified).is_ok());
+        let mut verified = verify(&input, &approaches).await.unwrap();
+        assert!(check_content(&ctx, &verified).is_ok());
+        assert!(check_traffic(&ctx, Kind::List, &verified).is_ok());
 
         verified[1].found.digest ^= 1;
-        let broken = check_content(&page, &verified);
+        let broken = check_content(&ctx, &verified);
         assert!(matches!(broken, Err(LessonError::Check(claim)) if claim.contains("pipeline of 7")));
         verified[1].traffic.bytes_sent += 1;
-        assert!(check_traffic(&page, Kind::List, &verified).is_err());
+        assert!(check_traffic(&ctx, Kind::List, &verified).is_err());
         verified[0].traffic.round_trips -= 1;
-        let broken = check_traffic(&page, Kind::List, &verified);
+        let broken = check_traffic(&ctx, Kind::List, &verified);
         assert!(matches!(broken, Err(LessonError::Check(claim)) if claim.contains("one by one")));
     }
 }

@@ -26,7 +26,7 @@ impl Encoding {
         }
         let probes = &keys.probes();
         let proof = |connection| prove(&probes.0, &probes.1, plan.records, connection);
-        let tried = retry::until_reachable(target, plan.patience, proof).await;
+        let tried = retry::until_reachable(target, plan.retry, proof).await;
         // The probes are ours; a server that does not let them be removed does not let them be written either.
         let _ = own_keys::unlink(&mut target.connection(), &[&probes.0, &probes.1]).await;
         match tried {

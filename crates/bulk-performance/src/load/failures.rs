@@ -51,7 +51,7 @@ fn what_happened(error: &LoadError, plan: &Plan) -> Failure {
         )
         .try_next(format!(
             "start the server again, or wait longer: --patience {}",
-            plan.patience.as_secs() * 10
+            plan.retry.as_secs() * 10
         )),
         LoadError::Refused { address, error } => {
             let class = class_of_refusal(error);

@@ -68,7 +68,7 @@ pub(crate) async fn prepare(target: &Target, plan: &Plan, bar: &Bar) -> Result<L
     let name = &key;
     let read = |mut connection: Connection| async move { connection.hgetall(name).await };
     let stored: HashMap<String, String> =
-        retry::until_reachable(target, plan.patience, read).await.map_err(|error| target.explain(&error))?;
+        retry::until_reachable(target, plan.retry, read).await.map_err(|error| target.explain(&error))?;
     let before = StoredState::read(&stored);
     if plan.resume {
         let load = same_load(before, plan, target)?;
@@ -138,7 +138,7 @@ async fn remove(
     let pattern = pattern.as_str();
     let find = |mut connection| async move { own_keys::matching(&mut connection, pattern, MOST_STRAY).await };
     let mut stray =
-        retry::until_reachable(target, plan.patience, find).await.map_err(|error| target.explain(&error))?;
+        retry::until_reachable(target, plan.retry, find).await.map_err(|error| target.explain(&error))?;
     stray.retain(|key| keys.number_in(key).is_some_and(|number| number <= plan.records && number > records));
     unlink(target, plan, &stray).await?;
     let source = Unlink { push_key, records, cluster: target.is_cluster() };
@@ -173,11 +173,11 @@ async fn save(
     fields: &[(&'static str, String)],
 ) -> Result<(), Failure> {
     let write = |mut connection: Connection| async move { connection.hset_multiple(key, fields).await };
-    retry::until_reachable(target, plan.patience, write).await.map_err(|error| target.explain(&error))
+    retry::until_reachable(target, plan.retry, write).await.map_err(|error| target.explain(&error))
 }
 
 async fn unlink(target: &Target, plan: &Plan, keys: &[impl AsRef<[u8]>]) -> Result<(), Failure> {
     let remove = |mut connection| async move { own_keys::unlink(&mut connection, keys).await };
-    retry::until_reachable(target, plan.patience, remove).await.map_err(|error| target.explain(&error))?;
+    retry::until_reachable(target, plan.retry, remove).await.map_err(|error| target.explain(&error))?;
     Ok(())
 }

@@ -73,7 +73,7 @@ pub struct Options {
 
     /// How long a server may be away before the load gives up
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    pub patience: u64,
+    pub retry: u64,
 }
 
 /// Keys and list elements are numbered; this many fit everywhere.
@@ -97,7 +97,7 @@ pub struct Plan {
     /// Read everything back at the end.
     pub verify: bool,
     /// How long a server may be away.
-    pub patience: Duration,
+    pub retry: Duration,
 }
 
 impl Default for Plan {
@@ -110,7 +110,7 @@ impl Default for Plan {
             connections: 1,
             resume: false,
             verify: true,
-            patience: Duration::from_mins(1),
+            retry: Duration::from_mins(1),
         }
     }
 }
@@ -134,7 +134,7 @@ impl Plan {
             connections: options.connections.into(),
             resume: options.resume,
             verify: !options.no_verify,
-            patience: Duration::from_secs(options.patience),
+            retry: Duration::from_secs(options.retry),
         })
     }
 }

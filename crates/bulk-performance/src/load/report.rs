@@ -4,8 +4,8 @@ use bulk_loader::Loaded;
 use lab_connection::Failure;
 use lab_connection::failure::Class;
 use lab_runner::Terminal;
-use lab_runner::spent::Spent;
-use lab_runner::table::{Facts, bytes, thousands};
+use lab_runner::resource_usage::ResourceUsage;
+use lab_runner::table::{Table, bytes, thousands};
 use serde::Serialize;
 use serde_json::json;
 
@@ -72,7 +72,7 @@ pub struct Wrong {
 }
 
 impl Report {
-    pub(crate) fn new(loaded: &Loaded, spent: Spent, command: &'static str) -> Self {
+    pub(crate) fn new(loaded: &Loaded, usage: ResourceUsage, command: &'static str) -> Self {
         let seconds = loaded.time.as_secs_f64();
         Self {
             records: loaded.resumed_after + loaded.records,
@@ -81,8 +81,8 @@ impl Report {
             bytes_sent: loaded.bytes_sent,
             waits: loaded.waits,
             peak_rss_bytes: peak_memory(),
-            client_cpu_seconds: spent.client_cpu_seconds,
-            server_cpu_share: spent.server_cpu_share,
+            client_cpu_seconds: usage.client_cpu_seconds,
+            server_cpu_share: usage.server_cpu_share,
             resumed: loaded.resumed_after > 0,
             resumed_after: loaded.resumed_after,
             reconnections: loaded.reconnections,
@@ -117,11 +117,11 @@ impl Report {
             Terminal.document(&json!(self));
             return;
         }
-        Terminal.line(&self.facts().to_text(Terminal.text_width()));
+        Terminal.line(&self.table().to_text(Terminal.text_width()));
     }
 
-    fn facts(&self) -> Facts {
-        let mut facts = Facts::new("", &["the load", ""])
+    fn table(&self) -> Table {
+        let mut table = Table::new("", &["the load", ""])
             .row(["records", &thousands(self.records as f64)])
             .row(["records/s", &thousands(self.records_per_second)])
             .row(["seconds", &format!("{:.2}", self.seconds)])
@@ -129,13 +129,13 @@ impl Report {
             .row(["sent", &bytes(usize::try_from(self.bytes_sent).unwrap_or(usize::MAX))])
             .row(["our processor time a record", &format!("{:.2} µs", self.client_micros())]);
         if let Some(share) = self.server_cpu_share {
-            facts = facts.row(["the server's main thread was busy", &format!("{:.0} %", share * 100.0)]);
+            table = table.row(["the server's main thread was busy", &format!("{:.0} %", share * 100.0)]);
         }
         if let Some(peak) = self.peak_rss_bytes {
-            facts = facts.row(["our memory at most", &bytes(usize::try_from(peak).unwrap_or(usize::MAX))]);
+            table = table.row(["our memory at most", &bytes(usize::try_from(peak).unwrap_or(usize::MAX))]);
         }
         if self.resumed {
-            facts = facts.row(["an earlier run had written", &thousands(self.resumed_after as f64)]);
+            table = table.row(["an earlier run had written", &thousands(self.resumed_after as f64)]);
         }
         for (what, count) in [
             ("connections made again", self.reconnections),
@@ -143,14 +143,14 @@ impl Report {
             ("records sent again after a loss", self.replayed),
         ] {
             if count > 0 {
-                facts = facts.row([what, &thousands(count as f64)]);
+                table = table.row([what, &thousands(count as f64)]);
             }
         }
         match (&self.verified, &self.digest) {
-            (Some(true), Some(digest)) => facts
+            (Some(true), Some(digest)) => table
                 .row(["read back and right", &format!("all, in {:.1} s", self.verify_seconds)])
                 .row(["digest", digest]),
-            _ => facts.row(["read back", "no (--no-verify)"]),
+            _ => table.row(["read back", "no (--no-verify)"]),
         }
     }
 

@@ -12,7 +12,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Asks until there is an answer, for as long as the server may be away. Only for what may take effect twice.
 pub(crate) async fn until_reachable<T, F>(
     target: &Target,
-    patience: Duration,
+    retry: Duration,
     question: impl Fn(Connection) -> F,
 ) -> RedisResult<T>
 where
@@ -21,7 +21,7 @@ where
     let begun = Instant::now();
     loop {
         match question(target.connection()).await {
-            Err(error) if is_away(&error) && begun.elapsed() < patience => tokio::time::sleep(PAUSE).await,
+            Err(error) if is_away(&error) && begun.elapsed() < retry => tokio::time::sleep(PAUSE).await,
             answer => return answer,
         }
     }

@@ -1,6 +1,6 @@
 //! What an encoding costs in time: reading a field, changing a field, reading a user.
 
-use lab_runner::{Approach, Wire};
+use lab_runner::{AnyConnection, Approach};
 use redis::RedisResult;
 
 use super::{Encoding, Store};
@@ -38,9 +38,9 @@ fn batches(store: &Store) -> Vec<Vec<u64>> {
 }
 
 impl Approach for ReadOne {
-    type Subject = Store;
+    type Input = Store;
     /// The cities.
-    type Observed = Vec<String>;
+    type Output = Vec<String>;
 
     fn label(self) -> String {
         self.0.label().to_owned()
@@ -50,11 +50,11 @@ impl Approach for ReadOne {
         DEPTH as u64 * PIPELINES
     }
 
-    async fn reset<C: Wire>(self, _store: &Store, _connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, _store: &Store, _connection: &mut C) -> RedisResult<()> {
         Ok(())
     }
 
-    async fn run<C: Wire>(self, store: &Store, connection: &mut C) -> RedisResult<Vec<String>> {
+    async fn run<C: AnyConnection>(self, store: &Store, connection: &mut C) -> RedisResult<Vec<String>> {
         let mut cities = Vec::new();
         for numbers in batches(store) {
             cities.extend(store.read_field(self.0, READ, &numbers, connection).await?);
@@ -64,9 +64,9 @@ impl Approach for ReadOne {
 }
 
 impl Approach for ChangeOne {
-    type Subject = Store;
+    type Input = Store;
     /// Changes made; what they left is compared by [`check_changes`].
-    type Observed = usize;
+    type Output = usize;
 
     fn label(self) -> String {
         self.0.label().to_owned()
@@ -76,11 +76,11 @@ impl Approach for ChangeOne {
         DEPTH as u64 * PIPELINES
     }
 
-    async fn reset<C: Wire>(self, _store: &Store, _connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, _store: &Store, _connection: &mut C) -> RedisResult<()> {
         Ok(())
     }
 
-    async fn run<C: Wire>(self, store: &Store, connection: &mut C) -> RedisResult<usize> {
+    async fn run<C: AnyConnection>(self, store: &Store, connection: &mut C) -> RedisResult<usize> {
         let mut count = 0;
         for numbers in batches(store) {
             let changes: Vec<(u64, String)> =
@@ -93,9 +93,9 @@ impl Approach for ChangeOne {
 }
 
 impl Approach for ReadWhole {
-    type Subject = Store;
+    type Input = Store;
     /// All values.
-    type Observed = Content;
+    type Output = Content;
 
     fn label(self) -> String {
         self.0.label().to_owned()
@@ -105,11 +105,11 @@ impl Approach for ReadWhole {
         DEPTH as u64 * PIPELINES
     }
 
-    async fn reset<C: Wire>(self, _store: &Store, _connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, _store: &Store, _connection: &mut C) -> RedisResult<()> {
         Ok(())
     }
 
-    async fn run<C: Wire>(self, store: &Store, connection: &mut C) -> RedisResult<Content> {
+    async fn run<C: AnyConnection>(self, store: &Store, connection: &mut C) -> RedisResult<Content> {
         let mut content = Content::default();
         for numbers in batches(store) {
             for (number, values) in numbers.iter().zip(store.load(self.0, &numbers, connection).await?) {
@@ -121,7 +121,7 @@ impl Approach for ReadWhole {
 }
 
 /// Whether the users, after [`ChangeOne`] ran, have their new salary and are otherwise as they were.
-pub async fn check_changes<C: Wire>(
+pub async fn check_changes<C: AnyConnection>(
     store: &Store,
     encoding: Encoding,
     connection: &mut C,

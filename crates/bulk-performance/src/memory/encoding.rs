@@ -57,7 +57,7 @@ pub(crate) enum Layout {
 }
 
 impl Encoding {
-    /// All of them, in the order in which they are taught.
+    /// All of them, in the order in which they are reports.
     pub const ALL: [Self; 15] = [
         Self::JsonString,
         Self::MessagePackString,

@@ -1,17 +1,17 @@
 //! What was found, as tables: every figure is a figure of one record.
 
-use lab_runner::measurement::Measured;
-use lab_runner::table::{Facts, thousands};
+use lab_runner::measurement::ComparisonResult;
+use lab_runner::table::{Table, thousands};
 
 use super::indexes::IndexWeight;
 use super::memory_usage::MemoryUsage;
 
 /// Bytes by encoding.
-pub(crate) fn bytes(weights: &[MemoryUsage], records: u64, raw: u64) -> Facts {
+pub(crate) fn bytes(weights: &[MemoryUsage], records: u64, raw: u64) -> Table {
     let header = ["encoding", "kept as", "keys", "bytes", "x raw", "used_memory"];
-    let mut facts = Facts::new("Bytes per record", &header);
+    let mut table = Table::new("Bytes per record", &header);
     for weight in weights {
-        facts = facts.row([
+        table = table.row([
             weight.encoding.label().to_owned(),
             weight.kept_as.iter().take(2).cloned().collect::<Vec<_>>().join(", "),
             thousands(weight.keys as f64),
@@ -20,21 +20,26 @@ pub(crate) fn bytes(weights: &[MemoryUsage], records: u64, raw: u64) -> Facts {
             weight.grown.map_or_else(|| "-".to_owned(), |bytes| format!("{:.1}", per(bytes, records))),
         ]);
     }
-    facts
+    table
 }
 
 /// What can be done with each, and how fast.
-pub(crate) fn prices(weights: &[MemoryUsage], records: u64, raw: u64, rates: &[Measured; 3]) -> Facts {
+pub(crate) fn prices(
+    weights: &[MemoryUsage],
+    records: u64,
+    raw: u64,
+    rates: &[ComparisonResult; 3],
+) -> Table {
     let header = ["encoding", "bytes", "x raw", "field?", "reads/s", "changes/s", "records/s"];
-    let mut facts = Facts::new("The price", &header);
+    let mut table = Table::new("The price", &header);
     for weight in weights {
         let label = weight.encoding.label();
-        let rate = |measured: &Measured| {
+        let rate = |measured: &ComparisonResult| {
             let row = measured.rows.iter().find(|row| row.label == label);
             row.map_or_else(|| "-".to_owned(), |row| thousands(row.rate.median))
         };
         let [reads, changes, records_read] = rates;
-        facts = facts.row([
+        table = table.row([
             label.to_owned(),
             format!("{:.0}", per(weight.bytes, records)),
             format!("{:.2}", per(weight.bytes, raw)),
@@ -44,15 +49,15 @@ pub(crate) fn prices(weights: &[MemoryUsage], records: u64, raw: u64, rates: &[M
             rate(records_read),
         ]);
     }
-    facts
+    table
 }
 
 /// What indexes add.
-pub(crate) fn indexes(weights: &[IndexWeight], records: u64, documented: u64) -> Facts {
+pub(crate) fn indexes(weights: &[IndexWeight], records: u64, documented: u64) -> Table {
     let header = ["stored", "kept as", "keys", "bytes"];
-    let mut facts = Facts::new("Indexes, bytes per record", &header);
+    let mut table = Table::new("Indexes, bytes per record", &header);
     for weight in weights {
-        facts = facts.row([
+        table = table.row([
             weight.label.to_owned(),
             weight.kept_as.join(", "),
             weight.keys.to_string(),
@@ -60,7 +65,7 @@ pub(crate) fn indexes(weights: &[IndexWeight], records: u64, documented: u64) ->
         ]);
     }
     let added: u64 = weights.iter().map(|weight| weight.bytes).sum();
-    facts
+    table
         .row(["all indexes".into(), String::new(), String::new(), format!("{:.1}", per(added, records))])
         .row([
             "the Hash without them".into(),

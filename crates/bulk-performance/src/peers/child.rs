@@ -46,7 +46,7 @@ pub(crate) async fn run(mut command: Command, feed: Feed) -> Result<Printed, Str
         // A program that ends early breaks the pipe; its exit code then says more than that.
         let _written = spawn_blocking(move || writer(stdin)).await;
     }
-    let (output, complaint) = (heard(output).await, heard(complaint).await);
+    let (output, complaint) = (read_to_end(output).await, read_to_end(complaint).await);
     // Both of its outputs are closed, so it has ended or is about to.
     let status = running.0.wait().map_err(|error| format!("{name}: {error}"))?;
     if status.success() {
@@ -90,7 +90,7 @@ fn listen(source: Option<impl Read + Send + 'static>) -> JoinHandle<String> {
     })
 }
 
-async fn heard(words: JoinHandle<String>) -> String {
+async fn read_to_end(words: JoinHandle<String>) -> String {
     words.await.unwrap_or_default()
 }
 

@@ -4,29 +4,29 @@ use lab_connection::transcript::for_terminal;
 use lab_runner::caveat::Caveat;
 use lab_runner::environment::environment;
 use lab_runner::statistics::Summary;
-use lab_runner::table::{Facts, thousands};
-use lab_runner::{Outcome, Page};
+use lab_runner::table::{Table, thousands};
+use lab_runner::{LessonContext, Outcome};
 
 use crate::peers::lineup::Lineup;
 use crate::peers::peer::{Found, Peer};
-use crate::peers::rounds::{Row, Turn};
+use crate::peers::rounds::{Row, RunLock};
 
 /// A command that takes a smaller share of what all commands took gets no line.
 const WORTH_A_LINE: f64 = 0.05;
 
 /// Writes the tables and the foot, then claims that nobody wrote anything else.
-pub(crate) fn write(page: &mut Page, lineup: &Lineup, rows: &[Row], rounds: u32) -> Outcome {
-    page.facts(speed(lineup, rows));
+pub(crate) fn write(ctx: &mut LessonContext, lineup: &Lineup, rows: &[Row], rounds: u32) -> Outcome {
+    ctx.table(speed(lineup, rows));
     for row in rows {
         if let Some(why) = &row.failed {
-            page.say(format!("'{}' failed: {}", row.peer, for_terminal(why)));
+            ctx.say(format!("'{}' failed: {}", row.peer, for_terminal(why)));
         }
     }
-    foot(page, lineup, rows, rounds);
+    foot(ctx, lineup, rows, rounds);
     let costs = costs(lineup, rows);
     if !costs.rows.is_empty() {
-        page.facts(costs);
-        page.say(
+        ctx.table(costs);
+        ctx.say(
         "'in it' is what the command itself took, by the server's own clock; 'CPU' is all processor time of the server \
          process. What lies between is reading from the socket, parsing, and writing the reply: there a loader can \
          still save something. Inside the command it can only ask for another command.",
@@ -39,16 +39,16 @@ pub(crate) fn write(page: &mut Page, lineup: &Lineup, rows: &[Row], rounds: u32)
         lineup.fixtures.expected.digest
     );
     if wrong.is_empty() {
-        return page.check(claim, true);
+        return ctx.check(claim, true);
     }
-    page.check(format!("{claim}; not so: {}", wrong.join("; ")), false)
+    ctx.check(format!("{claim}; not so: {}", wrong.join("; ")), false)
 }
 
-fn speed(lineup: &Lineup, rows: &[Row]) -> Facts {
+fn speed(lineup: &Lineup, rows: &[Row]) -> Table {
     let reference = reference(rows).and_then(|row| rate(lineup, row)).map(|rate| rate.median);
     let title = format!("Writing {} users", thousands(lineup.fixtures.records as f64));
     let header = ["peer", "records/s", "spread", "ratio", "client", "server", "verified"];
-    let mut table = Facts::new(title, &header);
+    let mut table = Table::new(title, &header);
     for row in rows {
         let Some(rate) = rate(lineup, row) else {
             let verdict = if row.wrong { "wrong" } else { "failed" };
@@ -72,13 +72,13 @@ fn speed(lineup: &Lineup, rows: &[Row]) -> Facts {
     table
 }
 
-fn costs(lineup: &Lineup, rows: &[Row]) -> Facts {
+fn costs(lineup: &Lineup, rows: &[Row]) -> Table {
     let header = ["peer", "command", "calls", "µs a call", "in it", "CPU"];
-    let mut table = Facts::new("Where the server's time went, per record", &header);
+    let mut table = Table::new("Where the server's time went, per record", &header);
     for row in rows.iter().filter(|row| row.failed.is_none()) {
         let Some(turn) = row.turns.last() else { continue };
         let all: u64 = turn.commands.iter().map(|(_, counted)| counted.micros).sum();
-        let cpu = per_record(lineup, row, |turn| turn.spent.server_cpu_seconds);
+        let cpu = per_record(lineup, row, |turn| turn.usage.server_cpu_seconds);
         let worth = turn.commands.iter().filter(|(_, c)| c.micros as f64 >= WORTH_A_LINE * all as f64);
         for (index, (name, counted)) in worth.enumerate() {
             let records = lineup.fixtures.records as f64;
@@ -95,9 +95,9 @@ fn costs(lineup: &Lineup, rows: &[Row]) -> Facts {
     table
 }
 
-fn foot(page: &Page, lineup: &Lineup, rows: &[Row], rounds: u32) {
+fn foot(ctx: &LessonContext, lineup: &Lineup, rows: &[Row], rounds: u32) {
     let of = reference(rows).map_or("no row".into(), |row| format!("'{}'", row.peer));
-    page.say(format!(
+    ctx.say(format!(
         "{} Ratio to {of}. Pipelines of 10 to 10,000 commands wait for their answers; overlap means that the next is \
          sent before the last is answered. Client is processor time of all client programs per record{}. Server is how \
          much of the time its main thread was busy: at 100 % the client cannot make it faster. {}.",
@@ -119,16 +119,16 @@ fn foot(page: &Page, lineup: &Lineup, rows: &[Row], rounds: u32) {
     } else {
         format!(" (by its own clock, first byte to last reply: {})", own.join(", "))
     };
-    page.say(format!(
+    ctx.say(format!(
         "What is timed: the loader{by_its_own_clock} and redis-rs from connecting to the last reply, making the records \
          included. The programs from start to exit: redis-cli with reading the file, or with this program making the \
          commands; redis-py with starting Python and reading values that were made before. The RDB file: a server of \
          its own reads it when it starts, by its log; the baseline, because no client and no command takes part. \
          Removing, verifying and writing the files is in no figure."
     ));
-    page.say(format!("{}{}", about_benchmark(lineup, rows), left_out(lineup)).trim());
+    ctx.say(format!("{}{}", about_benchmark(lineup, rows), left_out(lineup)).trim());
     for caveat in caveats(lineup, rows) {
-        page.say(caveat.advice());
+        ctx.say(caveat.advice());
     }
 }
 
@@ -179,7 +179,7 @@ fn rate(lineup: &Lineup, row: &Row) -> Option<Summary> {
         return None;
     }
     let rates: Vec<f64> =
-        row.turns.iter().map(|turn| lineup.fixtures.records as f64 / turn.spent.seconds.max(1e-9)).collect();
+        row.turns.iter().map(|turn| lineup.fixtures.records as f64 / turn.usage.seconds.max(1e-9)).collect();
     Some(Summary::of(&rates))
 }
 
@@ -191,7 +191,7 @@ fn label(row: &Row) -> String {
 }
 
 /// Microseconds a record, the mean over all turns: what the system counts in steps comes out right on average.
-fn per_record(lineup: &Lineup, row: &Row, seconds: impl Fn(&Turn) -> Option<f64>) -> String {
+fn per_record(lineup: &Lineup, row: &Row, seconds: impl Fn(&RunLock) -> Option<f64>) -> String {
     let told: Option<Vec<f64>> = row.turns.iter().map(seconds).collect();
     match told {
         Some(told) if !told.is_empty() => {
@@ -209,7 +209,7 @@ fn with_unit(micros: &str) -> String {
 }
 
 fn share(row: &Row) -> String {
-    let shares: Vec<f64> = row.turns.iter().filter_map(|turn| turn.spent.server_cpu_share).collect();
+    let shares: Vec<f64> = row.turns.iter().filter_map(|turn| turn.usage.server_cpu_share).collect();
     if shares.is_empty() { "-".into() } else { format!("{:.0} %", Summary::of(&shares).median * 100.0) }
 }
 

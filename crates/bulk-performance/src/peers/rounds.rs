@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lab_runner::harness::{self, Rounds, Rows};
-use lab_runner::spent::{Spent, Stopwatch};
+use lab_runner::resource_usage::{ResourceUsage, Stopwatch};
 use lab_runner::{LessonError, Terminal};
 use redis::RedisResult;
 
@@ -26,7 +26,7 @@ pub struct Row {
     /// Who.
     pub peer: Peer,
     /// Its turns that ended well.
-    pub turns: Vec<Turn>,
+    pub turns: Vec<RunLock>,
     /// Why it has no further turns.
     pub failed: Option<String>,
     /// Whether what it wrote was found wrong, which no peer may do.
@@ -35,9 +35,9 @@ pub struct Row {
 
 /// One turn that ended well.
 #[derive(Clone, Debug)]
-pub struct Turn {
+pub struct RunLock {
     /// Time on the wall clock, processor time of this process, and the server's.
-    pub spent: Spent,
+    pub usage: ResourceUsage,
     /// Processor seconds of this process and of the programs that it started, where the system tells.
     pub client_cpu_seconds: Option<f64>,
     /// What was read back.
@@ -69,13 +69,13 @@ struct Peers<'a> {
 }
 
 impl Rows for Peers<'_> {
-    type Sample = Turn;
+    type Sample = RunLock;
 
     fn count(&self) -> usize {
         self.rows.len()
     }
 
-    async fn measure(&mut self, row: usize) -> Result<Option<Turn>, LessonError> {
+    async fn measure(&mut self, row: usize) -> Result<Option<RunLock>, LessonError> {
         let (round, first) = (self.turns / self.rows.len() + 1, self.turns.is_multiple_of(self.rows.len()));
         if first && round <= self.rounds as usize {
             Terminal.note(&format!("Round {round} of {}: {} peers.", self.rounds, self.rows.len()));
@@ -88,13 +88,13 @@ impl Rows for Peers<'_> {
         }
     }
 
-    fn figure(&self, _: usize, turn: &Turn) -> f64 {
-        turn.spent.seconds
+    fn figure(&self, _: usize, turn: &RunLock) -> f64 {
+        turn.usage.seconds
     }
 }
 
 /// What fails here is the peer's failure, unless the server does not answer to us either.
-async fn take_turn(fixtures: &Fixtures, row: &mut Row) -> Result<Option<Turn>, LessonError> {
+async fn take_turn(fixtures: &Fixtures, row: &mut Row) -> Result<Option<RunLock>, LessonError> {
     let timed = time(fixtures, &row.peer).await?;
     let found = match &timed {
         Ok(_) => Some(row.peer.found(fixtures).await?),
@@ -114,17 +114,17 @@ async fn take_turn(fixtures: &Fixtures, row: &mut Row) -> Result<Option<Turn>, L
         row.wrong = true;
         return Ok(None);
     }
-    Ok(Some(Turn { found, ..timed }))
+    Ok(Some(RunLock { found, ..timed }))
 }
 
 /// A turn, not yet verified.
-async fn time(fixtures: &Fixtures, peer: &Peer) -> RedisResult<Result<Turn, String>> {
+async fn time(fixtures: &Fixtures, peer: &Peer) -> RedisResult<Result<RunLock, String>> {
     let mut connection = fixtures.target.connection();
     let before = CommandStats::ask(&mut connection).await;
     let children = child::cpu_of_children();
     let watch = Stopwatch::start(&fixtures.target).await;
     let account = peer.run(fixtures).await;
-    let mut spent = watch.stop().await;
+    let mut usage = watch.stop().await;
     let after = CommandStats::ask(&mut connection).await;
     let account = match account {
         Ok(account) => account,
@@ -132,17 +132,17 @@ async fn time(fixtures: &Fixtures, peer: &Peer) -> RedisResult<Result<Turn, Stri
     };
     let of_children = child::cpu_of_children_since(children);
     let mut client_cpu_seconds = if peer.is_a_program() {
-        of_children.map(|children| children.as_secs_f64() + spent.client_cpu_seconds)
+        of_children.map(|children| children.as_secs_f64() + usage.client_cpu_seconds)
     } else {
-        Some(spent.client_cpu_seconds)
+        Some(usage.client_cpu_seconds)
     };
     if let Some(seconds) = account.seconds {
         // Another server than the one that the stopwatch asked.
-        spent = Spent { seconds, ..Spent::default() };
+        usage = ResourceUsage { seconds, ..ResourceUsage::default() };
         client_cpu_seconds = None;
     }
     let commands = if matches!(peer, Peer::RdbFile(_)) { Vec::new() } else { after.since(&before) };
-    Ok(Ok(Turn { spent, client_cpu_seconds, found: Found::Others(0), account, commands }))
+    Ok(Ok(RunLock { usage, client_cpu_seconds, found: Found::Others(0), account, commands }))
 }
 
 fn verify(fixtures: &Fixtures, found: Found) -> Result<(), String> {

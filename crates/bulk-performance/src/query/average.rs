@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use lab_runner::{Approach, Wire};
+use lab_runner::{AnyConnection, Approach};
 use redis::{RedisResult, Script};
 
 use super::search;
@@ -45,9 +45,9 @@ impl Way for AverageSalary {
 }
 
 impl Approach for AverageSalary {
-    type Subject = Users;
+    type Input = Users;
     /// Cents, rounded half up; 0 where nobody lives there.
-    type Observed = u64;
+    type Output = u64;
 
     fn label(self) -> String {
         match self {
@@ -64,7 +64,7 @@ impl Approach for AverageSalary {
         1
     }
 
-    async fn reset<C: Wire>(self, _users: &Users, connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, _users: &Users, connection: &mut C) -> RedisResult<()> {
         if self == Self::Script {
             // A service does this once when it starts.
             SUM_SALARIES.load_async(connection).await?;
@@ -72,7 +72,7 @@ impl Approach for AverageSalary {
         Ok(())
     }
 
-    async fn run<C: Wire>(self, users: &Users, connection: &mut C) -> RedisResult<u64> {
+    async fn run<C: AnyConnection>(self, users: &Users, connection: &mut C) -> RedisResult<u64> {
         let keys = users.keys();
         let (sum, count) = match self {
             Self::Transfer => {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use lab_runner::{Approach, Wire};
+use lab_runner::{AnyConnection, Approach};
 use redis::{RedisResult, Script};
 
 use super::users::{Users, Values, from_json};
@@ -40,9 +40,9 @@ impl Way for ByNumber {
 }
 
 impl Approach for ByNumber {
-    type Subject = Users;
+    type Input = Users;
     /// Their values, in the order of [`FIELDS`]; empty ones for who is missing.
-    type Observed = Vec<Values>;
+    type Output = Vec<Values>;
 
     fn label(self) -> String {
         match self {
@@ -59,7 +59,7 @@ impl Approach for ByNumber {
         users.asked().len() as u64
     }
 
-    async fn reset<C: Wire>(self, _users: &Users, connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, _users: &Users, connection: &mut C) -> RedisResult<()> {
         if self == Self::Script {
             // A service does this once when it starts.
             READ_USERS.load_async(connection).await?;
@@ -67,7 +67,7 @@ impl Approach for ByNumber {
         Ok(())
     }
 
-    async fn run<C: Wire>(self, users: &Users, connection: &mut C) -> RedisResult<Vec<Values>> {
+    async fn run<C: AnyConnection>(self, users: &Users, connection: &mut C) -> RedisResult<Vec<Values>> {
         let (keys, numbers) = (users.keys(), users.asked());
         match self {
             Self::OneByOne => {

@@ -1,6 +1,6 @@
 //! Who lives in a city?
 
-use lab_runner::{Approach, Wire};
+use lab_runner::{AnyConnection, Approach};
 use redis::RedisResult;
 
 use super::transfer;
@@ -37,9 +37,9 @@ impl Way for UsersOfCity {
 }
 
 impl Approach for UsersOfCity {
-    type Subject = Users;
+    type Input = Users;
     /// Their numbers, ascending.
-    type Observed = Vec<u64>;
+    type Output = Vec<u64>;
 
     fn label(self) -> String {
         match self {
@@ -55,11 +55,11 @@ impl Approach for UsersOfCity {
         1
     }
 
-    async fn reset<C: Wire>(self, _users: &Users, _connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, _users: &Users, _connection: &mut C) -> RedisResult<()> {
         Ok(())
     }
 
-    async fn run<C: Wire>(self, users: &Users, connection: &mut C) -> RedisResult<Vec<u64>> {
+    async fn run<C: AnyConnection>(self, users: &Users, connection: &mut C) -> RedisResult<Vec<u64>> {
         let numbers = match self {
             Self::IndexSet => {
                 let mut found: Vec<u64> = redis::cmd("SMEMBERS")
@@ -81,7 +81,7 @@ impl Approach for UsersOfCity {
     }
 }
 
-async fn scan<C: Wire>(users: &Users, connection: &mut C) -> RedisResult<Vec<u64>> {
+async fn scan<C: AnyConnection>(users: &Users, connection: &mut C) -> RedisResult<Vec<u64>> {
     let mut numbers = Vec::new();
     let mut cursor = 0_u64;
     loop {

@@ -1,6 +1,6 @@
 //! Who lives in one city and works in one department, and how many are they?
 
-use lab_runner::{Approach, Wire};
+use lab_runner::{AnyConnection, Approach};
 use redis::RedisResult;
 use redis::aio::ConnectionLike;
 
@@ -45,9 +45,9 @@ const TWO_SETS: &str = "the two sets lie in different slots, and one command may
 const NODES: &str = "the index of a node knows only the users of that node";
 
 impl Approach for InBoth {
-    type Subject = Users;
+    type Input = Users;
     /// Their numbers, ascending.
-    type Observed = Vec<u64>;
+    type Output = Vec<u64>;
 
     fn label(self) -> String {
         match self {
@@ -64,14 +64,14 @@ impl Approach for InBoth {
         1
     }
 
-    async fn reset<C: Wire>(self, users: &Users, connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, users: &Users, connection: &mut C) -> RedisResult<()> {
         if self == Self::Stored {
             store(users, connection).await?;
         }
         Ok(())
     }
 
-    async fn run<C: Wire>(self, users: &Users, connection: &mut C) -> RedisResult<Vec<u64>> {
+    async fn run<C: AnyConnection>(self, users: &Users, connection: &mut C) -> RedisResult<Vec<u64>> {
         let mut found: Vec<u64> = match self {
             Self::FilterHere => return filter_here(users, connection).await,
             Self::IntersectHere => {
@@ -126,9 +126,9 @@ impl Way for CountBoth {
 }
 
 impl Approach for CountBoth {
-    type Subject = Users;
+    type Input = Users;
     /// How many.
-    type Observed = u64;
+    type Output = u64;
 
     fn label(self) -> String {
         match self {
@@ -144,11 +144,11 @@ impl Approach for CountBoth {
         1
     }
 
-    async fn reset<C: Wire>(self, _users: &Users, _connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, _users: &Users, _connection: &mut C) -> RedisResult<()> {
         Ok(())
     }
 
-    async fn run<C: Wire>(self, users: &Users, connection: &mut C) -> RedisResult<u64> {
+    async fn run<C: AnyConnection>(self, users: &Users, connection: &mut C) -> RedisResult<u64> {
         match self {
             Self::FilterHere => Ok(filter_here(users, connection).await?.len() as u64),
             Self::Sinter => Ok(InBoth::Sinter.run(users, connection).await?.len() as u64),

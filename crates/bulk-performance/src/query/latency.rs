@@ -9,8 +9,8 @@ use lab_runner::environment::environment;
 use lab_runner::harness::{self, Rounds, Rows};
 use lab_runner::measurement::Traffic;
 use lab_runner::statistics::Summary;
-use lab_runner::table::{Facts, bytes, thousands};
-use lab_runner::{Approach, Comparison, LessonError, Page};
+use lab_runner::table::{Table, bytes, thousands};
+use lab_runner::{Approach, Comparison, LessonContext, LessonError};
 
 /// Of fewer answers than this, one in a hundred is none.
 const FEWEST_FOR_P99: u64 = 100;
@@ -64,11 +64,11 @@ impl Timed {
 pub async fn time<A: Approach>(
     target: &Target,
     ways: &[A],
-    subject: &A::Subject,
+    input: &A::Input,
     plan: Plan,
 ) -> Result<Vec<Timed>, LessonError> {
     let connection = target.connection();
-    let traffic = Comparison { title: "", approaches: ways, subject }.verify(&connection).await?;
+    let traffic = Comparison { title: "", approaches: ways, input }.verify(&connection).await?;
     let mut answers: Vec<Timed> = Vec::with_capacity(ways.len());
     for (way, traffic) in ways.iter().zip(traffic) {
         let times = Histogram::new_with_max(LONGEST, DIGITS)
@@ -77,7 +77,7 @@ pub async fn time<A: Approach>(
     }
     let rounds = Rounds { rounds: plan.rounds as usize, budget: Duration::MAX, repeat_budget: REPEAT_BUDGET };
     let slice = plan.slice;
-    let mut answering = Answering { ways, subject, connection, slice, answers };
+    let mut answering = Answering { ways, input, connection, slice, answers };
     let medians = harness::measure(&mut answering, rounds).await?;
     let mut answers = answering.answers;
     for (answer, medians) in answers.iter_mut().zip(medians) {
@@ -89,7 +89,7 @@ pub async fn time<A: Approach>(
 /// The ways as rows: the sample is the median of the answers of one turn, in nanoseconds.
 struct Answering<'a, A: Approach> {
     ways: &'a [A],
-    subject: &'a A::Subject,
+    input: &'a A::Input,
     connection: Connection,
     slice: Duration,
     answers: Vec<Timed>,
@@ -104,12 +104,12 @@ impl<A: Approach> Rows for Answering<'_, A> {
 
     async fn measure(&mut self, row: usize) -> Result<Option<f64>, LessonError> {
         let way = self.ways[row];
-        way.reset(self.subject, &mut self.connection).await?;
+        way.reset(self.input, &mut self.connection).await?;
         let mut turn = Vec::new();
         let begun = Instant::now();
         loop {
             let started = Instant::now();
-            let answer = way.run(self.subject, &mut self.connection).await?;
+            let answer = way.run(self.input, &mut self.connection).await?;
             let took = started.elapsed();
             // Freeing a long answer is not part of getting it.
             drop(answer);
@@ -129,11 +129,11 @@ impl<A: Approach> Rows for Answering<'_, A> {
 
 /// As a table.
 #[must_use]
-pub fn table(title: &str, timed: &[Timed]) -> Facts {
+pub fn table(title: &str, timed: &[Timed]) -> Table {
     let header = ["way", "p50", "spread", "p99", "p99.9", "answers", "trips", "bytes"];
-    timed.iter().fold(Facts::new(title, &header), |facts, one| {
+    timed.iter().fold(Table::new(title, &header), |table, one| {
         let within = |share| one.within(share).map_or_else(|| "-".to_owned(), in_words);
-        facts.row([
+        table.row([
             one.label.clone(),
             within(0.5),
             format!("{:.0} %", one.medians.spread * 100.0),
@@ -147,14 +147,14 @@ pub fn table(title: &str, timed: &[Timed]) -> Facts {
 }
 
 /// What the numbers hold for, and the noisiest of them.
-pub(super) fn foot(page: &Page, timed: &[Timed]) {
-    page.say(format!("{}.", environment(page.target()).join(", ")));
+pub(super) fn foot(ctx: &LessonContext, timed: &[Timed]) {
+    ctx.say(format!("{}.", environment(ctx.target()).join(", ")));
     let medians: Vec<_> = timed.iter().map(|one| (one.label.clone(), one.medians)).collect();
     // The others are said once for all tables.
     let noisy =
         Caveat::about(&medians, false).into_iter().find(|caveat| matches!(caveat, Caveat::Noisy { .. }));
     if let Some(noisy) = noisy {
-        page.say(noisy.advice());
+        ctx.say(noisy.advice());
     }
 }
 

@@ -1,6 +1,6 @@
 //! The page behind nine tenths of a long list, and all of a set.
 
-use lab_runner::{Approach, Wire};
+use lab_runner::{AnyConnection, Approach};
 use redis::RedisResult;
 use redis::aio::ConnectionLike;
 
@@ -31,9 +31,9 @@ impl Way for DeepPage {
 }
 
 impl Approach for DeepPage {
-    type Subject = Users;
+    type Input = Users;
     /// The page, lowest salary first.
-    type Observed = Vec<Place>;
+    type Output = Vec<Place>;
 
     fn label(self) -> String {
         match self {
@@ -49,11 +49,11 @@ impl Approach for DeepPage {
         1
     }
 
-    async fn reset<C: Wire>(self, _users: &Users, _connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, _users: &Users, _connection: &mut C) -> RedisResult<()> {
         Ok(())
     }
 
-    async fn run<C: Wire>(self, users: &Users, connection: &mut C) -> RedisResult<Vec<Place>> {
+    async fn run<C: AnyConnection>(self, users: &Users, connection: &mut C) -> RedisResult<Vec<Place>> {
         let start = users.deep_start();
         match self {
             Self::Everything => {
@@ -131,9 +131,9 @@ impl Way for WholeSet {
 }
 
 impl Approach for WholeSet {
-    type Subject = Users;
+    type Input = Users;
     /// The members, ascending.
-    type Observed = Vec<u64>;
+    type Output = Vec<u64>;
 
     fn label(self) -> String {
         match self {
@@ -147,11 +147,11 @@ impl Approach for WholeSet {
         1
     }
 
-    async fn reset<C: Wire>(self, _users: &Users, _connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, _users: &Users, _connection: &mut C) -> RedisResult<()> {
         Ok(())
     }
 
-    async fn run<C: Wire>(self, users: &Users, connection: &mut C) -> RedisResult<Vec<u64>> {
+    async fn run<C: AnyConnection>(self, users: &Users, connection: &mut C) -> RedisResult<Vec<u64>> {
         let key = users.keys().city(CITIES[CITY]);
         let mut members: Vec<u64> = Vec::new();
         if self == Self::Smembers {

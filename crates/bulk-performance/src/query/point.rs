@@ -1,6 +1,6 @@
 //! One value of one user: what a single question costs.
 
-use lab_runner::{Approach, Wire};
+use lab_runner::{AnyConnection, Approach};
 use redis::RedisResult;
 
 use super::users::{Users, from_json};
@@ -27,9 +27,9 @@ impl Way for Point {
 }
 
 impl Approach for Point {
-    type Subject = Users;
+    type Input = Users;
     /// The address.
-    type Observed = String;
+    type Output = String;
 
     fn label(self) -> String {
         match self {
@@ -43,11 +43,11 @@ impl Approach for Point {
         1
     }
 
-    async fn reset<C: Wire>(self, _users: &Users, _connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, _users: &Users, _connection: &mut C) -> RedisResult<()> {
         Ok(())
     }
 
-    async fn run<C: Wire>(self, users: &Users, connection: &mut C) -> RedisResult<String> {
+    async fn run<C: AnyConnection>(self, users: &Users, connection: &mut C) -> RedisResult<String> {
         match self {
             Self::Get => {
                 let text: String =

@@ -1,6 +1,6 @@
 //! Who earns the most?
 
-use lab_runner::{Approach, Wire};
+use lab_runner::{AnyConnection, Approach};
 use redis::RedisResult;
 
 use super::transfer;
@@ -35,9 +35,9 @@ impl Way for TopSalaries {
 }
 
 impl Approach for TopSalaries {
-    type Subject = Users;
+    type Input = Users;
     /// Ten places, the highest first.
-    type Observed = Vec<Place>;
+    type Output = Vec<Place>;
 
     fn label(self) -> String {
         match self {
@@ -52,11 +52,11 @@ impl Approach for TopSalaries {
         1
     }
 
-    async fn reset<C: Wire>(self, _users: &Users, _connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, _users: &Users, _connection: &mut C) -> RedisResult<()> {
         Ok(())
     }
 
-    async fn run<C: Wire>(self, users: &Users, connection: &mut C) -> RedisResult<Vec<Place>> {
+    async fn run<C: AnyConnection>(self, users: &Users, connection: &mut C) -> RedisResult<Vec<Place>> {
         let keys = users.keys();
         match self {
             Self::SortHere => {

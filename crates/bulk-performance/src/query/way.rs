@@ -6,7 +6,7 @@ use lab_runner::Approach;
 use super::users::Users;
 
 /// A way to answer a question about the users. All ways of one question give the same answer.
-pub trait Way: Approach<Subject = Users> + 'static {
+pub trait Way: Approach<Input = Users> + 'static {
     /// All ways, the naive one first.
     const ALL: &'static [Self];
 
@@ -41,7 +41,7 @@ impl Obstacle {
                 "KEYS stops every other client while it looks at every key; it is sent only to a private server".into()
             }
             Self::Slots(why) => why.into(),
-            Self::Missing(command, had_by) => format!("this server has no {command}; to see it, use {had_by}"),
+            Self::Missing(command, available_in) => format!("this server has no {command}; to see it, use {available_in}"),
             Self::NoIndex => "this server has search but refused to build the index".into(),
         }
     }

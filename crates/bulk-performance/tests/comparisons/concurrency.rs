@@ -9,7 +9,7 @@ use bulk_performance::concurrency::open::Schedule;
 use bulk_performance::concurrency::stall::Stall;
 use bulk_performance::keys::Keys;
 use lab_connection::{Target, TargetArgs};
-use lab_runner::{Patience, course};
+use lab_runner::{Retry, course};
 use lab_server::Server;
 
 use lab_testing::lessons::{stored_keys, table, take};
@@ -77,7 +77,7 @@ async fn replies_that_do_not_fit_are_counted() {
         }
     });
     // In the time of one crowd the intruder may not get a turn.
-    let mut patience = Patience::of(Duration::from_mins(1));
+    let mut retry = Retry::within(Duration::from_mins(1));
     loop {
         let tally = Crowd { in_flight: 4, connections: 1, time: SHORT }.run(&target).await.unwrap();
         assert_eq!((tally.errors, tally.sent), (0, tally.answered), "{tally:?}");
@@ -85,7 +85,7 @@ async fn replies_that_do_not_fit_are_counted() {
         if tally.wrong > 0 {
             break;
         }
-        patience.look_again("a crowd finds what an intruder wrote").await.unwrap();
+        retry.again("a crowd finds what an intruder wrote").await.unwrap();
     }
     intruder.abort();
 }

@@ -3,7 +3,7 @@
 use std::process::{Command, Output};
 
 use bulk_performance::BulkLesson;
-use bulk_performance::insert::{self, InsertMany, Kind, Options, Subject, time, verify};
+use bulk_performance::insert::{self, Input, InsertMany, Kind, Options, time, verify};
 use bulk_performance::keys::Keys;
 use bulk_performance::stored::Content;
 use lab_connection::{Target, TargetArgs};
@@ -29,14 +29,14 @@ async fn targets() -> Vec<Target> {
     targets
 }
 
-async fn subject(target: &Target, kind: Kind, records: u64, approaches: &[InsertMany]) -> Subject {
-    Subject::open(target, kind, records, InsertMany::pool_of(approaches)).await.unwrap()
+async fn input(target: &Target, kind: Kind, records: u64, approaches: &[InsertMany]) -> Input {
+    Input::open(target, kind, records, InsertMany::pool_of(approaches)).await.unwrap()
 }
 
 async fn assert_all_leave_the_same(target: &Target, kind: Kind, records: u64) {
     let approaches = InsertMany::all(kind, records, target.is_cluster());
-    let subject = subject(target, kind, records, &approaches).await;
-    let verified = verify(&subject, &approaches).await.unwrap();
+    let input = input(target, kind, records, &approaches).await;
+    let verified = verify(&input, &approaches).await.unwrap();
     assert_eq!(verified.len(), approaches.len());
     for row in verified {
         let (label, server) = (row.approach.label(), target.describe());
@@ -77,8 +77,8 @@ async fn sizes_beyond_the_records_and_of_zero_write_every_record_once() {
             InsertMany::Script { size },
             InsertMany::Variadic { size },
         ];
-        let subject = subject(&target, Kind::Users, 7, &approaches).await;
-        for row in verify(&subject, &approaches).await.unwrap() {
+        let input = input(&target, Kind::Users, 7, &approaches).await;
+        for row in verify(&input, &approaches).await.unwrap() {
             assert_eq!(row.found, row.expected, "{} with size {size}", row.approach.label());
         }
     }
@@ -95,15 +95,15 @@ async fn a_damaged_record_changes_the_digest() {
         Kind::Indexes => vec!["ZINCRBY".to_owned(), keys.users_by_salary(), "1".into(), "5".into()],
     };
     for kind in Kind::ALL {
-        let subject = subject(&target, kind, 20, &[]).await;
-        InsertMany::Pipelined { depth: 10 }.run(&subject).await.unwrap();
-        assert_eq!(subject.content().await.unwrap(), subject.expected(20));
+        let input = input(&target, kind, 20, &[]).await;
+        InsertMany::Pipelined { depth: 10 }.run(&input).await.unwrap();
+        assert_eq!(input.content().await.unwrap(), input.expected(20));
         let words = damage(kind);
         let mut command = redis::cmd(&words[0]);
         command.arg(&words[1..]).exec_async(&mut target.connection()).await.unwrap();
-        let found = subject.content().await.unwrap();
-        assert_eq!(found.records, subject.expected(20).records);
-        assert_ne!(found.digest, subject.expected(20).digest, "{kind:?}");
+        let found = input.content().await.unwrap();
+        assert_eq!(found.records, input.expected(20).records);
+        assert_ne!(found.digest, input.expected(20).digest, "{kind:?}");
     }
 }
 
@@ -112,9 +112,9 @@ async fn a_run_removes_what_a_bigger_or_a_killed_run_left() {
     for target in targets().await {
         for kind in Kind::ALL {
             // As a killed run does: it says what it is going to write, writes some of it, and never cleans up.
-            let killed = subject(&target, kind, 2_500, &[]).await;
+            let killed = input(&target, kind, 2_500, &[]).await;
             InsertMany::Pipelined { depth: 500 }.run(&killed).await.unwrap();
-            let small = subject(&target, kind, 5, &[]).await;
+            let small = input(&target, kind, 5, &[]).await;
             assert_eq!(killed.content().await.unwrap(), Content::default(), "{kind:?}");
             InsertMany::OneByOne.run(&small).await.unwrap();
             assert_eq!(killed.content().await.unwrap(), small.expected(5), "{kind:?}");
@@ -150,8 +150,8 @@ async fn keys_that_no_run_noted_are_left_alone() {
 async fn what_is_sent_is_counted() {
     let target = TargetArgs::private().open().await.unwrap();
     let approaches = InsertMany::all(Kind::Users, RECORDS, false);
-    let subject = subject(&target, Kind::Users, RECORDS, &approaches).await;
-    let verified = verify(&subject, &approaches).await.unwrap();
+    let input = input(&target, Kind::Users, RECORDS, &approaches).await;
+    let verified = verify(&input, &approaches).await.unwrap();
     let of = |approach| &verified.iter().find(|row| row.approach == approach).unwrap().traffic;
     let one_by_one = of(InsertMany::OneByOne);
     assert_eq!(one_by_one.round_trips, 237);
@@ -191,19 +191,19 @@ async fn every_approach_has_a_row_of_its_own() {
 async fn every_round_is_timed_and_leaves_the_records() {
     let target = TargetArgs::private().open().await.unwrap();
     let approaches = InsertMany::all(Kind::Strings, RECORDS, false);
-    let subject = subject(&target, Kind::Strings, RECORDS, &approaches).await;
-    let costs = time(&subject, &approaches, 2).await.unwrap();
+    let input = input(&target, Kind::Strings, RECORDS, &approaches).await;
+    let costs = time(&input, &approaches, 2).await.unwrap();
     assert_eq!(costs.len(), approaches.len());
     assert!(costs.iter().all(|cost| cost.rates.min > 0.0 && cost.client_micros > 0.0), "{costs:?}");
-    assert_eq!(subject.content().await.unwrap(), subject.expected(RECORDS));
+    assert_eq!(input.content().await.unwrap(), input.expected(RECORDS));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pool_that_is_not_open_and_a_script_for_another_kind_are_refused() {
     let target = TargetArgs::private().open().await.unwrap();
-    let users = subject(&target, Kind::Users, 5, &[]).await;
+    let users = input(&target, Kind::Users, 5, &[]).await;
     assert!(InsertMany::Pool { connections: 2 }.run(&users).await.is_err());
-    let list = subject(&target, Kind::List, 5, &[]).await;
+    let list = input(&target, Kind::List, 5, &[]).await;
     assert!(InsertMany::Script { size: 2 }.run(&list).await.is_err());
     assert_eq!(list.content().await.unwrap().records, 0);
 }
@@ -211,8 +211,8 @@ async fn a_pool_that_is_not_open_and_a_script_for_another_kind_are_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lesson_passes() {
     let target = TargetArgs::private().open().await.unwrap();
-    let taught = take(&target, BulkLesson::Insert).await;
-    assert_eq!(course::keys_of(&[taught]), ["user:1", "user:2000", "bulk:loaded:users"]);
+    let reports = take(&target, BulkLesson::Insert).await;
+    assert_eq!(course::keys_of(&[reports]), ["user:1", "user:2000", "bulk:loaded:users"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -221,12 +221,12 @@ async fn every_kind_is_taught_twice_in_a_row_and_leaves_the_keys_it_names() {
         for kind in Kind::ALL {
             for _ in 0..2 {
                 let options = Options { records: 60, rounds: 1, kind };
-                let teach = course::take_with(&target, &insert::LESSON, |page| {
-                    Box::pin(insert::teach(page, options))
+                let teach = course::record_with(&target, &insert::LESSON, |page| {
+                    Box::pin(insert::run(page, options))
                 });
-                let taught = [held(&target, teach.await)];
-                assert_stored(&target, &taught).await;
-                let named = course::keys_of(&taught);
+                let reports = [held(&target, teach.await)];
+                assert_stored(&target, &reports).await;
+                let named = course::keys_of(&reports);
                 assert!(named.iter().all(|name| name.starts_with(target.prefix())), "{named:?}");
             }
         }
@@ -250,8 +250,8 @@ fn json_has_a_row_for_every_approach() {
         assert!(output.status.success(), "{output:?}");
         let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         let blocks = document["lessons"][0]["page"].as_array().unwrap();
-        let facts: Vec<_> = blocks.iter().filter(|block| block["kind"] == "facts").collect();
-        let rows = facts.last().unwrap()["rows"].as_array().unwrap();
+        let table: Vec<_> = blocks.iter().filter(|block| block["kind"] == "facts").collect();
+        let rows = table.last().unwrap()["rows"].as_array().unwrap();
         assert_eq!(rows.len(), InsertMany::all(kind, 7, false).len());
         assert_eq!(rows[0][0], "one by one");
         assert_eq!(rows[0][4], (7 * kind.commands_per_record()).to_string(), "round trips");

@@ -118,7 +118,7 @@ async fn every_turn_is_verified_and_no_record_is_left() {
                 Found::Records(content) => assert_eq!(content, expected),
                 Found::Others(records) => assert!((500..=RECORDS).contains(&records), "{records}"),
             }
-            assert!(turn.spent.seconds > 0.0, "{row:?}");
+            assert!(turn.usage.seconds > 0.0, "{row:?}");
         }
     }
     let left = own_keys::matching(&mut target.connection(), "user*", 1).await.unwrap();

@@ -14,7 +14,7 @@ use bulk_performance::query::{
 use lab_connection::{Target, TargetArgs};
 use lab_runner::Comparison;
 use lab_runner::block::Block;
-use lab_runner::course::{self, Taught};
+use lab_runner::course::{self, LessonReport};
 use lab_server::{Release, Server};
 use redis::AsyncTypedCommands;
 
@@ -52,9 +52,9 @@ async fn prepare(target: &Target, records: u64) -> (Users, Able) {
 }
 
 /// Every way that is open gives `right`; so many of them are open.
-async fn assert_all<W: Way>(target: &Target, (users, able): &(Users, Able), right: W::Observed) -> usize {
+async fn assert_all<W: Way>(target: &Target, (users, able): &(Users, Able), right: W::Output) -> usize {
     let ways = W::open_to(*able);
-    let comparison = Comparison { title: "", approaches: &ways, subject: users };
+    let comparison = Comparison { title: "", approaches: &ways, input: users };
     let traffic = comparison.verify(&target.connection()).await.unwrap();
     assert_eq!(traffic.len(), ways.len());
     for &way in &ways {
@@ -182,19 +182,19 @@ fn small() -> Options {
     Options { records: 500, repeat: 2, slice: Duration::ZERO }
 }
 
-async fn take(target: &Target, options: Options) -> Taught {
-    let taught = course::take_with(target, &query::LESSON, |page| Box::pin(query::teach(page, options)));
-    held(target, taught.await)
+async fn take(target: &Target, options: Options) -> LessonReport {
+    let reports = course::record_with(target, &query::LESSON, |ctx| Box::pin(query::run(ctx, options)));
+    held(target, reports.await)
 }
 
 /// The ways in the table with this title.
-fn ways<'a>(taught: &'a Taught, title: &str) -> Vec<&'a str> {
-    table(taught, title).iter().map(|row| row[0].as_str()).collect()
+fn ways<'a>(reports: &'a LessonReport, title: &str) -> Vec<&'a str> {
+    table(reports, title).iter().map(|row| row[0].as_str()).collect()
 }
 
-fn said(taught: &Taught) -> String {
-    taught
-        .page
+fn said(reports: &LessonReport) -> String {
+    reports
+        .blocks
         .iter()
         .filter_map(|block| if let Block::Say { text } = block { Some(text.as_str()) } else { None })
         .collect()
@@ -366,7 +366,7 @@ async fn the_page_shows_the_commands_that_it_teaches() {
     let target = TargetArgs::private().open().await.unwrap();
     let page = take(&target, small()).await;
     let shown = commands(&page);
-    for command in query::LESSON.teaches {
+    for command in query::LESSON.commands {
         let begins = format!("{command} ");
         assert!(shown.iter().any(|line| line.starts_with(&begins)), "{command} is taught and not shown");
     }

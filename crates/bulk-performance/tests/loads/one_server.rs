@@ -248,7 +248,7 @@ async fn a_server_that_evicts_is_named_and_takes_the_next_load() {
 #[tokio::test]
 async fn a_server_that_hangs_is_given_up_after_a_while_and_the_load_can_go_on() {
     let server = Server::start().unwrap();
-    let patient = Plan { patience: Duration::from_secs(2), ..plan(60_000) };
+    let patient = Plan { retry: Duration::from_secs(2), ..plan(60_000) };
     let loading = Underway::held(&server, patient).await;
     loading.until(20_000).await;
     server.pause().unwrap();

@@ -23,14 +23,14 @@ pub struct Look {
 
 /// Two looks at a key, one step apart, between which its encoding changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Turn {
+pub struct RunLock {
     /// The last in the old encoding.
     pub before: Look,
     /// The first in the new one.
     pub after: Look,
 }
 
-impl Turn {
+impl RunLock {
     /// Runs `write(from)`, `write(from + 1)` and so on, each of which makes the key one larger, and looks after each; some
     /// steps beyond the moment when the encoding changes, it stops. `None` if it has not changed at `most`, or if it is a
     /// hash table from the beginning, which it then stays.

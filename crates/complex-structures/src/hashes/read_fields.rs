@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use lab_runner::{Approach, Wire};
+use lab_runner::{AnyConnection, Approach};
 use redis::{Pipeline, RedisResult};
 
 use super::profiles::{Profiles, WANTED};
@@ -26,9 +26,9 @@ impl ReadFields {
 }
 
 impl Approach for ReadFields {
-    type Subject = Profiles;
+    type Input = Profiles;
     /// The wanted properties, profile by profile; `None` for a missing one.
-    type Observed = Vec<Vec<Option<String>>>;
+    type Output = Vec<Vec<Option<String>>>;
 
     fn label(self) -> String {
         match self {
@@ -44,14 +44,18 @@ impl Approach for ReadFields {
         profiles.count() as u64
     }
 
-    async fn reset<C: Wire>(self, profiles: &Profiles, connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, profiles: &Profiles, connection: &mut C) -> RedisResult<()> {
         match self {
             Self::KeyEach => profiles.fill_property_keys(connection).await,
             Self::WholeHash | Self::NamedFields | Self::Pipeline => profiles.fill_hashes(connection).await,
         }
     }
 
-    async fn run<C: Wire>(self, profiles: &Profiles, connection: &mut C) -> RedisResult<Self::Observed> {
+    async fn run<C: AnyConnection>(
+        self,
+        profiles: &Profiles,
+        connection: &mut C,
+    ) -> RedisResult<Self::Output> {
         let mut read = Vec::with_capacity(profiles.count());
         match self {
             Self::WholeHash => {

@@ -1,6 +1,6 @@
 //! Ways to push many items to a list.
 
-use lab_runner::{Approach, Wire};
+use lab_runner::{AnyConnection, Approach};
 use redis::{Pipeline, RedisResult};
 
 use crate::keys::Keys;
@@ -52,9 +52,9 @@ impl Items {
 }
 
 impl Approach for PushMany {
-    type Subject = Items;
+    type Input = Items;
     /// How long the list is afterwards, as the last LPUSH says.
-    type Observed = usize;
+    type Output = usize;
 
     fn label(self) -> String {
         match self {
@@ -69,11 +69,11 @@ impl Approach for PushMany {
         items.items.len() as u64
     }
 
-    async fn reset<C: Wire>(self, items: &Items, connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, items: &Items, connection: &mut C) -> RedisResult<()> {
         redis::cmd("UNLINK").arg(&items.key).exec_async(connection).await
     }
 
-    async fn run<C: Wire>(self, items: &Items, connection: &mut C) -> RedisResult<usize> {
+    async fn run<C: AnyConnection>(self, items: &Items, connection: &mut C) -> RedisResult<usize> {
         match self {
             Self::OneByOne => {
                 let mut length = 0;

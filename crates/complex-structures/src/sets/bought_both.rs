@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use lab_runner::{Approach, Wire};
+use lab_runner::{AnyConnection, Approach};
 use redis::{Pipeline, RedisResult};
 
 use crate::keys::Keys;
@@ -61,9 +61,9 @@ impl Purchases {
 }
 
 impl Approach for BoughtBoth {
-    type Subject = Purchases;
+    type Input = Purchases;
     /// How many bought the first product and the second, the first and the third, and so on.
-    type Observed = Vec<usize>;
+    type Output = Vec<usize>;
 
     fn label(self) -> String {
         match self {
@@ -78,7 +78,7 @@ impl Approach for BoughtBoth {
         purchases.pairs().count() as u64
     }
 
-    async fn reset<C: Wire>(self, purchases: &Purchases, connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, purchases: &Purchases, connection: &mut C) -> RedisResult<()> {
         let mut pipeline = Pipeline::new();
         for (key, shift) in purchases.keys.iter().zip(0..) {
             let first = shift * purchases.step;
@@ -89,7 +89,11 @@ impl Approach for BoughtBoth {
         pipeline.exec_async(connection).await
     }
 
-    async fn run<C: Wire>(self, purchases: &Purchases, connection: &mut C) -> RedisResult<Vec<usize>> {
+    async fn run<C: AnyConnection>(
+        self,
+        purchases: &Purchases,
+        connection: &mut C,
+    ) -> RedisResult<Vec<usize>> {
         let mut both = Vec::new();
         for pair in purchases.pairs() {
             both.push(match self {

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use lab_connection::Connection;
-use lab_runner::table::Facts;
-use lab_runner::{LessonError, Outcome, Page};
+use lab_runner::table::Table;
+use lab_runner::{LessonContext, LessonError, Outcome};
 use redis::RedisResult;
 use redis::aio::ConnectionLike;
 
@@ -158,7 +158,7 @@ pub(super) async fn page_after(
     Ok(next)
 }
 
-/// Every member of a board from the top, page by page of `size`, each page asked for by the last member of the one
+/// Every member of a board from the top, ctx by page of `size`, each page asked for by the last member of the one
 /// before.
 pub async fn all_pages(
     connection: &mut impl ConnectionLike,
@@ -188,17 +188,17 @@ fn marks(players: Vec<(String, f64)>) -> Vec<Mark> {
     players.into_iter().map(|(member, score)| Mark { member, score: whole(score) }).collect()
 }
 
-pub(super) async fn turn_pages(page: &Page, keys: &Keys) -> Outcome {
+pub(super) async fn turn_pages(ctx: &LessonContext, keys: &Keys) -> Outcome {
     let board = keys.busy_board();
-    let mut quietly = page.quietly();
+    let mut quietly = ctx.untraced("TODO");
 
-    page.say(format!(
+    ctx.step(format!(
         "Break it: turn the pages of a board by rank, places 0 to 9, then 10 to 19. If somebody enters above meanwhile, \
          everybody moves down one place, and the last one of this page is the first one of the next. If somebody \
          leaves above, one player moves up onto the page already read, and is never seen. Here are {PLAYERS} \
          players, {PAGE} on a page, and one change after each page.",
-    ));
-    let mut facts = Facts::new("Turning all pages", &["next page", "meanwhile", "shown", "twice", "missed"]);
+    )).await?;
+    let mut table = Table::new("Turning all pages", &["next page", "meanwhile", "shown", "twice", "missed"]);
     let mut seen = Vec::new();
     for walk in [Walk::ByRank, Walk::ByCursor] {
         for (disturbance, name) in
@@ -206,36 +206,36 @@ pub(super) async fn turn_pages(page: &Page, keys: &Keys) -> Outcome {
         {
             let pages = walk.turn_all(&mut quietly, &board, disturbance).await?;
             let numbers = [pages.shown, pages.twice, pages.missed].map(|number| number.to_string());
-            facts = facts.row([walk.label(), name].map(str::to_owned).into_iter().chain(numbers));
+            table = table.row([walk.label(), name].map(str::to_owned).into_iter().chain(numbers));
             seen.push(pages);
         }
     }
-    page.facts(facts);
+    ctx.table(table);
     let [entering, leaving, entering_cursor, leaving_cursor] = seen[..] else {
         return Ok(());
     };
-    page.check(
+    ctx.check(
         format!("by rank, {} players came twice, and {} were missed", entering.twice, leaving.missed),
         entering.twice > 0 && leaving.missed > 0,
     )?;
-    page.say(
+    ctx.step(
         "Fix it: remember score and member of the last player, and ask what comes after. Whatever happens above no longer \
          matters. The question includes that score, because somebody else may have it too, and the client drops \
          whoever came before:",
-    );
+    ).await?;
     let last = page_after(&mut quietly, &board, None, PAGE).await?.pop();
-    let next = page_after(&mut page.redis(), &board, last.as_ref(), PAGE).await?;
-    page.check(
+    let next = page_after(&mut ctx.redis(), &board, last.as_ref(), PAGE).await?;
+    ctx.check(
         "a page of ten that does not repeat the last one",
         next.len() == PAGE && !next.iter().any(|player| Some(player) == last.as_ref()),
     )?;
-    page.check(
+    ctx.check(
         "by score and member, nobody came twice and nobody was missed",
         [entering_cursor, leaving_cursor].iter().all(|pages| (pages.twice, pages.missed) == (0, 0)),
     )?;
-    page.say(
+    ctx.step(
         "One thing it does not hide: a player whose own score changes while you read moves past the mark, and is seen \
          again or not at all. A board that must stand still is copied first, with ZRANGESTORE.",
-    );
+    ).await?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Thousands of players with their points, as a Sorted Set and as a plain Hash.
 
-use lab_runner::Wire;
+use lab_runner::AnyConnection;
 use redis::RedisResult;
 
 use crate::keys::Keys;
@@ -55,7 +55,7 @@ impl Season {
     }
 
     /// Writes the Sorted Set, unless it is there already.
-    pub async fn write_board<C: Wire>(&self, connection: &mut C) -> RedisResult<()> {
+    pub async fn write_board<C: AnyConnection>(&self, connection: &mut C) -> RedisResult<()> {
         let ranked: usize = redis::cmd("ZCARD").arg(&self.board).query_async(connection).await?;
         if ranked == self.players.len() {
             return Ok(());
@@ -72,7 +72,7 @@ impl Season {
     }
 
     /// Writes the Hash, unless it is there already.
-    pub async fn write_points<C: Wire>(&self, connection: &mut C) -> RedisResult<()> {
+    pub async fn write_points<C: AnyConnection>(&self, connection: &mut C) -> RedisResult<()> {
         let listed: usize = redis::cmd("HLEN").arg(&self.points_by_player).query_async(connection).await?;
         if listed == self.players.len() {
             return Ok(());

@@ -1,7 +1,7 @@
 //! Top ten and one's own rank: sorted by the client, or by the structure.
 
 use lab_runner::table::thousands;
-use lab_runner::{Approach, Comparison, Outcome, Page, Wire};
+use lab_runner::{AnyConnection, Approach, Comparison, LessonContext, Outcome};
 use redis::RedisResult;
 
 use super::season::{Season, best_first, whole};
@@ -35,8 +35,8 @@ impl AskStanding {
 }
 
 impl Approach for AskStanding {
-    type Subject = Season;
-    type Observed = Standing;
+    type Input = Season;
+    type Output = Standing;
 
     fn label(self) -> String {
         match self {
@@ -51,12 +51,12 @@ impl Approach for AskStanding {
         1
     }
 
-    async fn reset<C: Wire>(self, season: &Season, connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, season: &Season, connection: &mut C) -> RedisResult<()> {
         season.write_board(connection).await?;
         season.write_points(connection).await
     }
 
-    async fn run<C: Wire>(self, season: &Season, connection: &mut C) -> RedisResult<Standing> {
+    async fn run<C: AnyConnection>(self, season: &Season, connection: &mut C) -> RedisResult<Standing> {
         let me = season.players().first().map_or("", |(player, _)| player.as_str());
         match self {
             Self::SortHash => {
@@ -97,13 +97,13 @@ fn found_in(mut players: Vec<(String, i64)>, me: &str) -> Standing {
     Standing { top: players, rank }
 }
 
-pub(super) async fn compare(page: &Page, season: &Season) -> Outcome {
-    page.say(format!(
+pub(super) async fn compare(ctx: &LessonContext, season: &Season) -> Outcome {
+    ctx.step(format!(
         "What does the order save? A player of {} wants the top ten and the own rank. With the points in a Hash everything \
          travels and is sorted here; a Sorted Set that is read as a whole travels too. Look at the bytes received.",
         thousands(season.players().len() as f64),
-    ));
+    )).await?;
     let comparison =
-        Comparison { title: "Top ten and one's own rank", approaches: &AskStanding::ALL, subject: season };
-    page.compare(comparison).await
+        Comparison { title: "Top ten and one's own rank", approaches: &AskStanding::ALL, input: season };
+    ctx.compare(comparison).await
 }

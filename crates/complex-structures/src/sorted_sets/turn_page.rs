@@ -1,7 +1,7 @@
 //! A page from deep down a board: by rank, by offset within scores, by the score where the last page ended.
 
 use lab_runner::table::thousands;
-use lab_runner::{Approach, Comparison, Outcome, Page, Wire};
+use lab_runner::{AnyConnection, Approach, Comparison, LessonContext, Outcome};
 use redis::RedisResult;
 
 use super::paging::{Mark, page_after};
@@ -28,9 +28,9 @@ impl DeepPage {
 }
 
 impl Approach for DeepPage {
-    type Subject = Season;
+    type Input = Season;
     /// The players on the page.
-    type Observed = Vec<String>;
+    type Output = Vec<String>;
 
     fn label(self) -> String {
         match self {
@@ -45,11 +45,11 @@ impl Approach for DeepPage {
         starts(season).len() as u64
     }
 
-    async fn reset<C: Wire>(self, season: &Season, connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, season: &Season, connection: &mut C) -> RedisResult<()> {
         season.write_board(connection).await
     }
 
-    async fn run<C: Wire>(self, season: &Season, connection: &mut C) -> RedisResult<Vec<String>> {
+    async fn run<C: AnyConnection>(self, season: &Season, connection: &mut C) -> RedisResult<Vec<String>> {
         let mut seen = Vec::new();
         let mut mark = self.mark_before(season);
         for start in starts(season) {
@@ -102,22 +102,21 @@ fn starts(season: &Season) -> Vec<usize> {
     (deep..season.players().len()).step_by(PAGE).take(10).collect()
 }
 
-pub(super) async fn compare(page: &Page, season: &Season) -> Outcome {
+pub(super) async fn compare(ctx: &LessonContext, season: &Season) -> Outcome {
     let first = starts(season).first().copied().unwrap_or_default();
-    page.say(format!(
+    ctx.step(format!(
         "And what does a page from deep down cost? Ten pages from place {} on, of {} players. By rank and by score the server \
          goes there directly. An offset within scores is different: before Redis 7.4 and Valkey 8 the server walks over all \
          that it skips, and is many times slower; newer ones go there directly too. The table shows which kind yours is. So \
          on a new server it is not for speed that one turns pages by score, but because of what you have just counted.",
         thousands(first as f64),
         thousands(season.players().len() as f64),
-    ));
-    let comparison =
-        Comparison { title: "Pages from deep down", approaches: &DeepPage::ALL, subject: season };
-    page.compare(comparison).await?;
-    page.say(
+    )).await?;
+    let comparison = Comparison { title: "Pages from deep down", approaches: &DeepPage::ALL, input: season };
+    ctx.compare(comparison).await?;
+    ctx.step(
         "Rule: ranks for the place of one player and for boards that stand still, the score and member of the last one \
          seen for turning pages. An offset within scores repeats and misses players as ranks do, and may be slow besides.",
-    );
+    ).await?;
     Ok(())
 }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lab_connection::{Connection, Target};
-use lab_runner::table::{Facts, thousands};
-use lab_runner::{LessonError, Outcome, Page, Patience};
+use lab_runner::table::{Table, thousands};
+use lab_runner::{LessonContext, LessonError, Outcome, Retry};
 use redis::RedisResult;
 use tokio::task::JoinSet;
 
@@ -99,16 +99,16 @@ async fn read_until(ended: Arc<AtomicBool>, mut reader: Connection, pair: [Strin
     Ok(reads)
 }
 
-pub(super) async fn stop_between(page: &Page, keys: &Keys) -> Outcome {
+pub(super) async fn stop_between(ctx: &LessonContext, keys: &Keys) -> Outcome {
     let (first, second, gate) = (keys.pair_first(), keys.pair_second(), keys.pair_gate());
-    let (mut writer, mut reader) = (page.own_redis().await?, page.own_redis().await?);
+    let (mut writer, mut reader) = (ctx.dedicated_redis().await?, ctx.dedicated_redis().await?);
 
-    page.say(
+    ctx.step(
         "A pipeline is a way of sending: many commands in one go, without waiting for each reply. It does not make them one \
          step. Between any two of them the server may serve others. To catch it in the act, a writer sends SET, BLPOP \
          and SET in one pipeline: BLPOP waits until somebody pushes, and so stops the pipeline in its middle. \
          Meanwhile a reader looks:",
-    );
+    ).await?;
     let commands = |together: Together, value: u8| {
         let mut commands = together.pipe();
         commands.set(&first, value).ignore();
@@ -116,59 +116,60 @@ pub(super) async fn stop_between(page: &Page, keys: &Keys) -> Outcome {
         commands.set(&second, value).ignore();
         commands
     };
-    redis::cmd("MSET").arg(&first).arg(1).arg(&second).arg(1).exec_async(&mut page.quietly()).await?;
+    redis::cmd("MSET").arg(&first).arg(1).arg(&second).arg(1).exec_async(&mut ctx.untraced("TODO")).await?;
     let stopped = commands(Together::Pipeline, 2);
     let writing = async {
         Ok::<_, LessonError>(stopped.query_async::<(Option<(String, String)>,)>(&mut writer).await?)
     };
     let reading = async {
-        until_written(page, &first, 2).await?;
+        until_written(ctx, &first, 2).await?;
         let seen: (u8, u8) = redis::cmd("MGET").arg(&first).arg(&second).query_async(&mut reader).await?;
         redis::cmd("RPUSH").arg(&gate).arg("go on").exec_async(&mut reader).await?;
         Ok(seen)
     };
     let ((popped,), seen) = tokio::try_join!(writing, reading)?;
-    page.check("the reader saw the first write without the second", seen == (2, 1) && popped.is_some())?;
+    ctx.check("the reader saw the first write without the second", seen == (2, 1) && popped.is_some())?;
 
-    page.say(
+    ctx.step(
         "Fix it: MULTI and EXEC around the same commands. Now the server keeps them until EXEC and then runs them with nobody \
          in between. Nothing can wait within it, so BLPOP finds nothing and answers nil at once:",
-    );
+    ).await?;
     let whole = commands(Together::Transaction, 3);
     let (popped,): (Option<(String, String)>,) = whole.query_async(&mut writer).await?;
-    let seen: (u8, u8) = redis::cmd("MGET").arg(&first).arg(&second).query_async(&mut page.quietly()).await?;
-    page.check("both were written, and BLPOP did not wait", popped.is_none() && seen == (3, 3))
+    let seen: (u8, u8) =
+        redis::cmd("MGET").arg(&first).arg(&second).query_async(&mut ctx.untraced("TODO")).await?;
+    ctx.check("both were written, and BLPOP did not wait", popped.is_none() && seen == (3, 3))
 }
 
 /// Waits, off the page, until another client has written a value.
-async fn until_written(page: &Page, key: &str, value: u8) -> Outcome {
-    let (mut redis, mut patience) = (page.quietly(), Patience::of(Duration::from_secs(PATIENCE_SECONDS)));
+async fn until_written(ctx: &LessonContext, key: &str, value: u8) -> Outcome {
+    let (mut redis, mut retry) = (ctx.untraced("TODO"), Retry::within(Duration::from_secs(PATIENCE_SECONDS)));
     let claim = format!("{key} is written by the other client");
     loop {
         let seen: Option<u8> = redis::cmd("GET").arg(key).query_async(&mut redis).await?;
         if seen == Some(value) {
             return Ok(());
         }
-        patience.look_again(&claim).await?;
+        retry.again(&claim).await?;
     }
 }
 
-pub(super) async fn race(page: &Page, keys: &Keys) -> Outcome {
-    page.say(format!(
+pub(super) async fn race(ctx: &LessonContext, keys: &Keys) -> Outcome {
+    ctx.step(format!(
         "Nobody needs BLPOP for that. The server reads what a client sends in pieces, 16 kB at first, and serves others \
          between two of them. Here a writer sends {PIPELINES} pipelines of {} pairs each, while a reader asks for both \
          keys with MGET, which is one step. A read is torn when the two are not the same. How many are depends on \
          the machine:",
         thousands(f64::from(PAIRS)),
-    ));
-    let mut facts = Facts::new("Torn reads", &["written with", "reads", "torn"]);
+    )).await?;
+    let mut table = Table::new("Torn reads", &["written with", "reads", "torn"]);
     let mut torn = Vec::new();
     for together in [Together::Pipeline, Together::Transaction] {
-        let reads = together.race(page.target(), keys).await?;
+        let reads = together.race(ctx.target(), keys).await?;
         let numbers = [reads.all, reads.torn].map(|number| thousands(number as f64));
-        facts = facts.row(std::iter::once(together.label().to_owned()).chain(numbers));
+        table = table.row(std::iter::once(together.label().to_owned()).chain(numbers));
         torn.push(reads.torn);
     }
-    page.facts(facts);
-    page.check("with MULTI and EXEC no read was torn", torn.last() == Some(&0))
+    ctx.table(table);
+    ctx.check("with MULTI and EXEC no read was torn", torn.last() == Some(&0))
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lab_connection::{Connection, Target};
-use lab_runner::table::{Facts, thousands};
-use lab_runner::{Approach, Outcome, Page};
+use lab_runner::table::{Table, thousands};
+use lab_runner::{Approach, LessonContext, Outcome};
 use redis::RedisResult;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -181,28 +181,28 @@ impl Customer {
     }
 }
 
-pub(super) async fn race(page: &Page, keys: &Keys, functions: bool) -> Outcome {
-    page.say(format!(
+pub(super) async fn race(ctx: &LessonContext, keys: &Keys, functions: bool) -> Outcome {
+    ctx.step(format!(
         "Now with a crowd: {CUSTOMERS} customers, each on a connection of its own, fetch 100 euros from the shop's account, \
          {TIMES_EACH} times. Whatever happens, the sum of all accounts must stay the same. An auditor adds them up all the \
          while, with one MGET. First the naive way, which reads both balances and writes both: for the worst case every \
          customer reads before any of them writes; then as it happens.",
-    ));
+    )).await?;
     let header = ["approach", "euros too many", "audits", "wrong", "tried again"];
-    let mut facts = Facts::new("The sum of all accounts", &header);
+    let mut table = Table::new("The sum of all accounts", &header);
     let mut seen = Vec::new();
     for payment in Payment::all(functions) {
-        let audit = payment.crowd(page.target(), keys, CUSTOMERS, TIMES_EACH).await?;
+        let audit = payment.crowd(ctx.target(), keys, CUSTOMERS, TIMES_EACH).await?;
         let euros = thousands((audit.made / 100) as f64);
         let numbers = [audit.audits, audit.wrong, audit.retries].map(|number| thousands(number as f64));
-        facts = facts.row([payment.label(), euros].into_iter().chain(numbers));
+        table = table.row([payment.label(), euros].into_iter().chain(numbers));
         seen.push((payment, audit));
     }
-    page.facts(facts);
+    ctx.table(table);
 
     let made_at_worst = (CUSTOMERS - 1) * TIMES_EACH * 100;
     let worst = seen.iter().find(|(payment, _)| *payment == Payment::ReadWriteAtWorst);
-    page.check(
+    ctx.check(
         format!(
             "at worst the shop pays once for {CUSTOMERS} customers: {} euros from nothing",
             thousands(made_at_worst as f64)
@@ -210,22 +210,22 @@ pub(super) async fn race(page: &Page, keys: &Keys, functions: bool) -> Outcome {
         worst.is_some_and(|(_, audit)| usize::try_from(audit.made) == Ok(made_at_worst * 100)),
     )?;
     let mut transfers = seen.iter().filter(|(payment, _)| matches!(payment, Payment::By(_)));
-    page.check(
+    ctx.check(
         "with every other way there is not a cent too much or too little",
         transfers.all(|(_, audit)| audit.made == 0),
     )?;
     let mut steps = seen
         .iter()
         .filter(|(payment, _)| matches!(payment, Payment::By(transfer) if *transfer != Transfer::Pipeline));
-    page.check(
+    ctx.check(
         "and where it is one step, no audit ever saw a wrong sum",
         steps.all(|(_, audit)| audit.wrong == 0),
     )?;
-    page.say(
+    ctx.step(
         "Everybody changes the shop's account, so WATCH has to try again and again; script and function never do. \
          The pipeline lost nothing, because DECRBY and INCRBY are each one step. Its two commands are so short that \
          they nearly always arrive together, and then no auditor comes between. But nothing promises it: you have seen \
          a pipeline stopped half-way.",
-    );
+    ).await?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use lab_runner::{Approach, Wire};
+use lab_runner::{AnyConnection, Approach};
 use redis::aio::ConnectionLike;
 use redis::{RedisResult, Script};
 
@@ -116,9 +116,9 @@ fn both(from: &str, to: &str, cents: i64) -> redis::Pipeline {
 }
 
 impl Approach for Transfer {
-    type Subject = Accounts;
+    type Input = Accounts;
     /// Both balances in cents.
-    type Observed = (i64, i64);
+    type Output = (i64, i64);
 
     fn label(self) -> String {
         match self {
@@ -135,7 +135,7 @@ impl Approach for Transfer {
         accounts.times() as u64
     }
 
-    async fn reset<C: Wire>(self, accounts: &Accounts, connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, accounts: &Accounts, connection: &mut C) -> RedisResult<()> {
         match self {
             // So that no run pays for a server that forgot it.
             Self::Script => TRANSFER.load_async(connection).await.map(drop)?,
@@ -147,7 +147,7 @@ impl Approach for Transfer {
         opening.exec_async(connection).await
     }
 
-    async fn run<C: Wire>(self, accounts: &Accounts, connection: &mut C) -> RedisResult<(i64, i64)> {
+    async fn run<C: AnyConnection>(self, accounts: &Accounts, connection: &mut C) -> RedisResult<(i64, i64)> {
         // Nobody else uses the connection of a comparison, so WATCH is safe on it.
         for _ in 0..accounts.times() {
             self.until_settled(connection, accounts.from(), accounts.to(), accounts.cents()).await?;

@@ -1,6 +1,6 @@
 //! Ways to add the visits of a day.
 
-use lab_runner::{Approach, Wire};
+use lab_runner::{AnyConnection, Approach};
 use redis::RedisResult;
 
 use super::count::Counting;
@@ -38,9 +38,9 @@ impl AddVisitors {
 }
 
 impl Approach for AddVisitors {
-    type Subject = Visitors;
+    type Input = Visitors;
     /// Whether the count afterwards is what the structure promises: exact, or within three standard errors.
-    type Observed = bool;
+    type Output = bool;
 
     fn label(self) -> String {
         match self {
@@ -57,11 +57,11 @@ impl Approach for AddVisitors {
         visitors.visits().len() as u64
     }
 
-    async fn reset<C: Wire>(self, visitors: &Visitors, connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, visitors: &Visitors, connection: &mut C) -> RedisResult<()> {
         redis::cmd("UNLINK").arg(&visitors.keys()).exec_async(connection).await
     }
 
-    async fn run<C: Wire>(self, visitors: &Visitors, connection: &mut C) -> RedisResult<bool> {
+    async fn run<C: AnyConnection>(self, visitors: &Visitors, connection: &mut C) -> RedisResult<bool> {
         let mut commands = redis::pipe();
         match self {
             Self::SetAtOnce => commands.cmd("SADD").arg(visitors.set()).arg(visitors.visits()).ignore(),

@@ -1,8 +1,8 @@
 //! The same visitors in a Set, a bitmap and a HyperLogLog: counted, and weighed.
 
 use lab_connection::Connection;
-use lab_runner::table::{Facts, bytes, thousands};
-use lab_runner::{LessonError, Outcome, Page};
+use lab_runner::table::{Table, bytes, thousands};
+use lab_runner::{LessonContext, LessonError, Outcome};
 use redis::RedisResult;
 
 use super::MONDAY;
@@ -103,28 +103,28 @@ pub(super) fn error_of(counted: u64, real: u64) -> f64 {
     (counted as f64 - real as f64) / (real.max(1) as f64)
 }
 
-pub(super) async fn count_visits(page: &Page, keys: &Keys) -> Outcome {
-    let mut redis = page.redis();
+pub(super) async fn count_visits(ctx: &LessonContext, keys: &Keys) -> Outcome {
+    let mut redis = ctx.redis();
     let visitors = keys.visitor_set(MONDAY);
 
-    page.say(
+    ctx.step(
         "Five visits, but how many visitors? A Set holds each member once. SADD answers how many were new, SCARD how many \
          there are, and nothing is counted twice.",
-    );
+    ).await?;
     let new: usize =
         redis::cmd("SADD").arg(&visitors).arg(&[7, 12, 7, 3, 12]).query_async(&mut redis).await?;
     let all: usize = redis::cmd("SCARD").arg(&visitors).query_async(&mut redis).await?;
-    page.check("five visits by three visitors", (new, all) == (3, 3))
+    ctx.check("five visits by three visitors", (new, all) == (3, 3))
 }
 
-pub(super) async fn compare_sizes(page: &Page, keys: &Keys) -> Outcome {
-    let mut redis = page.quietly();
-    page.say(
+pub(super) async fn compare_sizes(ctx: &LessonContext, keys: &Keys) -> Outcome {
+    let mut redis = ctx.untraced("TODO");
+    ctx.step(
         "All three side by side, with visitors 1 to N in each. The bytes are those of MEMORY USAGE with SAMPLES 0, which \
          counts every element, the key's name and the server's overhead. (A bitmap that grows bit by bit reserves room \
          ahead, so it takes up to twice its N / 8 bytes.)",
-    );
-    let mut facts = Facts::new("Different visitors", &["visitors", "kept in", "counted", "error", "bytes"]);
+    ).await?;
+    let mut table = Table::new("Different visitors", &["visitors", "kept in", "counted", "error", "bytes"]);
     let (mut exact, mut near, mut small) = (true, true, true);
     for size in SIZES {
         let day = size.to_string();
@@ -135,7 +135,7 @@ pub(super) async fn compare_sizes(page: &Page, keys: &Keys) -> Outcome {
             let usage = memory_usage(&mut redis, &key).await?;
             let error = format!("{:.2} %", 100.0 * error_of(counted, real));
             let cells = [thousands(f64::from(size)), counting.label().into(), thousands(counted as f64)];
-            facts = facts.row(cells.into_iter().chain([error, bytes(usage)]));
+            table = table.row(cells.into_iter().chain([error, bytes(usage)]));
             if counting == Counting::HyperLogLog {
                 let length: usize = redis::cmd("STRLEN").arg(&key).query_async(&mut redis).await?;
                 near &= counting.is_right(counted, real);
@@ -145,13 +145,13 @@ pub(super) async fn compare_sizes(page: &Page, keys: &Keys) -> Outcome {
             }
         }
     }
-    page.facts(facts);
-    page.check("Set and bitmap are exact", exact)?;
-    page.check("the HyperLogLog is within three standard errors, 2.4 %", near)?;
-    page.check("and its value never exceeds 12,304 bytes (STRLEN)", small)?;
+    ctx.table(table);
+    ctx.check("Set and bitmap are exact", exact)?;
+    ctx.check("the HyperLogLog is within three standard errors, 2.4 %", near)?;
+    ctx.check("and its value never exceeds 12,304 bytes (STRLEN)", small)?;
     for size in SIZES {
         let day = size.to_string();
-        page.start_clean(&Counting::ALL.map(|counting| counting.key(keys, &day))).await?;
+        ctx.start_clean(&Counting::ALL.map(|counting| counting.key(keys, &day))).await?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What the lesson on hashes builds on.
 
-use complex_structures::hashes::encoding::Turn;
+use complex_structures::hashes::encoding::RunLock;
 use complex_structures::hashes::{Claim, Profiles, ReadFields, WANTED, profile};
 use complex_structures::keys::Keys;
 use lab_connection::TargetArgs;
@@ -14,7 +14,7 @@ async fn all_ways_of_reading_fields_see_the_same_profiles() {
     for cluster in [false, true] {
         let target = open(cluster).await;
         let profiles = Profiles::with(20, &Keys::new("lab:"));
-        let comparison = Comparison { title: "", approaches: &ReadFields::ALL, subject: &profiles };
+        let comparison = Comparison { title: "", approaches: &ReadFields::ALL, input: &profiles };
         let traffic = comparison.verify(&target.connection()).await.unwrap();
         let trips: Vec<usize> = traffic.iter().map(|traffic| traffic.round_trips).collect();
         assert_eq!(trips, [20, 20, 20 * WANTED.len(), 1]);
@@ -70,14 +70,14 @@ async fn a_field_is_claimed_once_only_by_hsetnx() {
 }
 
 /// Our own server, so its configuration may be changed.
-async fn turn_of_a_server_that_packs(fields: &str) -> Option<Turn> {
+async fn turn_of_a_server_that_packs(fields: &str) -> Option<RunLock> {
     let server = Server::start().unwrap();
     let target = TargetArgs::at(server.url()).open().await.unwrap();
     let mut connection = target.connection();
     let limit = ["SET", "hash-max-listpack-entries", fields];
     redis::cmd("CONFIG").arg(&limit).exec_async(&mut connection).await.unwrap();
     let add = |size: usize| redis::cmd("HSET").arg("growing").arg(size).arg("on").take();
-    Turn::wait(&mut connection, "growing", 1, 300, add).await.unwrap()
+    RunLock::wait(&mut connection, "growing", 1, 300, add).await.unwrap()
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ async fn all_ways_of_pushing_leave_the_same_list() {
     for cluster in [false, true] {
         let target = open(cluster).await;
         let items = Items::first(200, &Keys::new("lab:"));
-        let comparison = Comparison { title: "", approaches: &PushMany::ALL, subject: &items };
+        let comparison = Comparison { title: "", approaches: &PushMany::ALL, input: &items };
         let traffic = comparison.verify(&target.connection()).await.unwrap();
         let trips: Vec<usize> = traffic.iter().map(|traffic| traffic.round_trips).collect();
         assert_eq!(trips, [200, 1, 1]);

@@ -12,7 +12,7 @@ async fn all_ways_of_asking_who_bought_both_agree() {
         let target = open(cluster).await;
         let approaches = BoughtBoth::all(target.can("SINTERCARD").await);
         let purchases = Purchases::of(200, 3, &Keys::new("lab:"));
-        let comparison = Comparison { title: "", approaches: &approaches, subject: &purchases };
+        let comparison = Comparison { title: "", approaches: &approaches, input: &purchases };
         let traffic = comparison.verify(&target.connection()).await.unwrap();
         let trips: Vec<usize> = traffic.iter().map(|traffic| traffic.round_trips).collect();
         assert_eq!(trips[..2], [6, 3]);

@@ -9,8 +9,8 @@ use lab_testing::lessons::{open, table, take};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lesson_counts_what_paging_by_rank_loses() {
-    let taught = take(&open(false).await, StructureLesson::SortedSets).await;
-    let rows = table(&taught, "Turning all pages");
+    let reports = take(&open(false).await, StructureLesson::SortedSets).await;
+    let rows = table(&reports, "Turning all pages");
     let numbers: Vec<&[String]> = rows.iter().map(|row| &row[2..]).collect();
     assert_eq!(numbers, [["111", "11", "0"], ["91", "0", "9"], ["100", "0", "0"], ["100", "0", "0"]]);
 }
@@ -20,9 +20,9 @@ async fn all_ways_of_asking_see_the_same_standing_and_the_same_pages() {
     for target in [open(false).await, open(true).await] {
         let season = Season::of(500, &Keys::new(""));
         let connection = target.connection();
-        let standings = Comparison { title: "", approaches: &AskStanding::ALL, subject: &season };
+        let standings = Comparison { title: "", approaches: &AskStanding::ALL, input: &season };
         standings.verify(&connection).await.unwrap();
-        let pages = Comparison { title: "", approaches: &DeepPage::ALL, subject: &season };
+        let pages = Comparison { title: "", approaches: &DeepPage::ALL, input: &season };
         pages.verify(&connection).await.unwrap();
     }
 }

@@ -54,7 +54,7 @@ async fn all_ways_of_transferring_leave_the_same_balances() {
     for target in [open(false).await, open(true).await] {
         let accounts = Accounts::new(20, 10_000, &Keys::new(""));
         let approaches = Transfer::all(true);
-        let comparison = Comparison { title: "", approaches: &approaches, subject: &accounts };
+        let comparison = Comparison { title: "", approaches: &approaches, input: &accounts };
         let traffic = comparison.verify(&target.connection()).await.unwrap();
         let trips: Vec<usize> = traffic.iter().map(|traffic| traffic.round_trips).collect();
         // The last one reads both balances.

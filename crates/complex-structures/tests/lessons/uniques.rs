@@ -9,8 +9,8 @@ use lab_testing::lessons::{open, table, take};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lesson_shows_the_price_of_exactness() {
-    let taught = take(&open(false).await, StructureLesson::Uniques).await;
-    let rows = table(&taught, "Different visitors");
+    let reports = take(&open(false).await, StructureLesson::Uniques).await;
+    let rows = table(&reports, "Different visitors");
     assert_eq!(rows.len(), 9);
     assert_eq!(rows[6][..4], ["100,000", "Set", "100,000", "0.00 %"]);
     assert_eq!(rows[7][..4], ["100,000", "bitmap", "100,000", "0.00 %"]);
@@ -20,7 +20,7 @@ async fn the_lesson_shows_the_price_of_exactness() {
 async fn all_ways_of_adding_leave_a_count_that_keeps_its_promise() {
     for target in [open(false).await, open(true).await] {
         let visitors = Visitors::on("today", 3_000, &Keys::new(""));
-        let comparison = Comparison { title: "", approaches: &AddVisitors::ALL, subject: &visitors };
+        let comparison = Comparison { title: "", approaches: &AddVisitors::ALL, input: &visitors };
         comparison.verify(&target.connection()).await.unwrap();
         for approach in AddVisitors::ALL {
             let mut connection = target.connection();

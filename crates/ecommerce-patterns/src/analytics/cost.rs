@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
-use lab_runner::{Approach, Comparison, Outcome, Page, Wire};
+use lab_runner::{AnyConnection, Approach, Comparison, LessonContext, Outcome};
 use patterns::analytics::Analytics;
 use patterns::key::{Key, KeyError};
 use patterns::money::Cents;
@@ -73,9 +73,9 @@ impl Traffic {
 }
 
 impl Approach for RecordEvents {
-    type Subject = Traffic;
+    type Input = Traffic;
     /// How many events were answered.
-    type Observed = usize;
+    type Output = usize;
 
     fn label(self) -> String {
         match self {
@@ -92,7 +92,7 @@ impl Approach for RecordEvents {
         traffic.events as u64
     }
 
-    async fn reset<C: Wire>(self, traffic: &Traffic, connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, traffic: &Traffic, connection: &mut C) -> RedisResult<()> {
         for key in traffic.keys().map_err(|error| failed(error.into()))? {
             redis::cmd("UNLINK").arg(key).exec_async(connection).await?;
         }
@@ -100,7 +100,7 @@ impl Approach for RecordEvents {
         self.record(traffic, connection, 0).await
     }
 
-    async fn run<C: Wire>(self, traffic: &Traffic, connection: &mut C) -> RedisResult<usize> {
+    async fn run<C: AnyConnection>(self, traffic: &Traffic, connection: &mut C) -> RedisResult<usize> {
         let connection: &C = connection;
         let record = |number| self.record(traffic, connection, number).boxed();
         let all: Vec<_> = (1..=traffic.events).map(record).collect();
@@ -110,7 +110,12 @@ impl Approach for RecordEvents {
 }
 
 impl RecordEvents {
-    async fn record<C: Wire>(self, traffic: &Traffic, connection: &C, number: usize) -> RedisResult<()> {
+    async fn record<C: AnyConnection>(
+        self,
+        traffic: &Traffic,
+        connection: &C,
+        number: usize,
+    ) -> RedisResult<()> {
         let mut connection = connection.clone();
         let (visitor, id) = (format!("user{}", number % 100), format!("event-{number}"));
         let analytics = Analytics::new(connection.clone(), &traffic.prefix);
@@ -140,25 +145,25 @@ impl RecordEvents {
     }
 }
 
-pub(super) async fn compare(page: &Page, shop: &Shop) -> Outcome {
+pub(super) async fn compare(ctx: &LessonContext, shop: &Shop) -> Outcome {
     let traffic = Traffic::of(EVENTS, &shop.prefix);
-    page.say(format!(
+    ctx.step(format!(
         "And the price? {EVENTS} events, {AT_ONCE} at a time over one connection. The first row is the floor, one INCR each; \
          then a script that does nothing, the naive way in a pipeline for each event, and the script that counts each once.",
-    ));
+    )).await?;
     let comparison =
-        Comparison { title: "Recording events", approaches: &RecordEvents::ALL, subject: &traffic };
-    page.compare(comparison).await?;
-    page.start_clean(&traffic.keys().map_err(|error| failed(error.into()))?).await?;
-    page.say(
+        Comparison { title: "Recording events", approaches: &RecordEvents::ALL, input: &traffic };
+    ctx.compare(comparison).await?;
+    ctx.start_clean(&traffic.keys().map_err(|error| failed(error.into()))?).await?;
+    ctx.step(
         "What holds it back: a server with one thread does the work of all clients. A script that does nothing costs half as \
          much again as INCR. The script for a page view passes three keys and eight values, and runs eight commands: five that \
          read (TIME, HMGET, SCARD, STRLEN, SISMEMBER), and PFADD, SADD, and HINCRBY. An order runs a second script for its \
          products. That is the price of counting once.",
-    );
-    page.say(
+    ).await?;
+    ctx.step(
         "Rule: name every event where it happens, count it on the day it happened, in one step with looking its name up; count \
          people by HyperLogLog or bitmap, not by page loads; close a day before you report it.",
-    );
+    ).await?;
     Ok(())
 }

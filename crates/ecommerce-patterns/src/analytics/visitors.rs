@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use lab_connection::Connection;
-use lab_runner::table::{Facts, bytes, thousands};
-use lab_runner::{Outcome, Page};
+use lab_runner::table::{Table, bytes, thousands};
+use lab_runner::{LessonContext, Outcome};
 use redis::{AsyncTypedCommands, RedisResult};
 
 use super::{DAY, Shop};
@@ -67,22 +67,22 @@ impl Counting {
     }
 }
 
-pub(super) async fn count_in_three_ways(page: &Page, shop: &Shop) -> Outcome {
-    page.say(format!(
+pub(super) async fn count_in_three_ways(ctx: &LessonContext, shop: &Shop) -> Outcome {
+    ctx.step(format!(
         "How many different people made {} visits? A Set (SADD) knows exactly, and knows who. A bitmap (SETBIT) has a bit for \
          each number: exact, and small if the numbers of users are dense. A HyperLogLog (PFADD) only estimates, with an error of \
          about 0.8 %, and takes some 12 kB, however many come.",
         thousands(VISITS as f64),
-    ));
+    )).await?;
     // A stride visits the numbers in no order, and begins again when all had their turn.
     let visits: Vec<u64> = (0..VISITS).map(|visit| visit * 7_919 % NUMBERS + 1).collect();
     let distinct = visits.iter().collect::<BTreeSet<_>>().len() as u64;
-    let mut redis = page.redis();
-    let mut facts = Facts::new("Unique visitors", &["counted by", "visitors", "counted", "error", "bytes"]);
+    let mut redis = ctx.redis();
+    let mut table = Table::new("Unique visitors", &["counted by", "visitors", "counted", "error", "bytes"]);
     let mut errors = Vec::new();
     for counting in Counting::ALL {
         let key = counting.key(&shop.prefix);
-        counting.add(page.quietly(), &key, &visits).await?;
+        counting.add(ctx.untraced("TODO"), &key, &visits).await?;
         let counted = match counting {
             Counting::Set => redis.scard(&key).await? as u64,
             Counting::Bitmap => redis.bitcount(&key).await? as u64,
@@ -93,10 +93,10 @@ pub(super) async fn count_in_three_ways(page: &Page, shop: &Shop) -> Outcome {
             .arg(&key)
             .arg("SAMPLES")
             .arg(0)
-            .query_async(&mut page.quietly())
+            .query_async(&mut ctx.untraced("TODO"))
             .await?;
         let error = counted.abs_diff(distinct) as f64 / distinct as f64;
-        facts = facts.row([
+        table = table.row([
             counting.label().to_owned(),
             thousands(distinct as f64),
             thousands(counted as f64),
@@ -105,8 +105,8 @@ pub(super) async fn count_in_three_ways(page: &Page, shop: &Shop) -> Outcome {
         ]);
         errors.push(error);
     }
-    page.facts(facts);
-    page.check(
+    ctx.table(table);
+    ctx.check(
         "Set and bitmap are exact, the HyperLogLog within 3 %",
         errors[0] + errors[1] == 0.0 && errors[2] < 0.03,
     )

@@ -1,7 +1,7 @@
 //! Days become a week.
 
-use lab_runner::table::{Facts, thousands};
-use lab_runner::{Outcome, Page};
+use lab_runner::table::{Table, thousands};
+use lab_runner::{LessonContext, Outcome};
 use patterns::analytics::Metrics;
 use patterns::money::Cents;
 
@@ -9,31 +9,31 @@ use super::morning::Event;
 use super::{DAY, Shop, WEEK, days, explained, failed};
 use crate::at_once::at_once;
 
-pub(super) async fn add_up(page: &Page, shop: &Shop) -> Outcome {
+pub(super) async fn add_up(ctx: &LessonContext, shop: &Shop) -> Outcome {
     let events = events(shop);
     at_once(50, events.len(), async |number| {
         let (day, event) = &events[number];
         event.record(&shop.analytics, day).await
     })
     .await?;
-    page.say(
+    ctx.step(
         "An order also adds to a Sorted Set of that day, product by cents, so the bestsellers are one ZREVRANGE away. That is \
          another key, in another slot of a cluster, and so a second step with IDs of its own. Scores are doubles, exact up to \
          2^53 cents; the script refuses what would go beyond.",
-    );
-    let mut redis = page.redis();
+    ).await?;
+    let mut redis = ctx.redis();
     let mut best = redis::cmd("ZREVRANGE");
     let products = shop.analytics.products_key(DAY).map_err(failed)?;
     best.arg(products.as_str()).arg(&["0", "2", "WITHSCORES"]);
     let best: Vec<(String, f64)> = best.query_async(&mut redis).await?;
-    page.check("three products, the highest first", best.len() == 3 && best.is_sorted_by(|a, b| a.1 >= b.1))?;
+    ctx.check("three products, the highest first", best.len() == 3 && best.is_sorted_by(|a, b| a.1 >= b.1))?;
 
-    page.say(format!(
+    ctx.step(format!(
         "A week is seven days added up: metrics and products summed, HyperLogLogs by PFMERGE. Visitors can't be summed: somebody \
          who came on three days would be three. Weeks here are those of ISO 8601: {WEEK} began on {DAY}. Each day is in a slot of \
          its own, so each is read at one moment, and one script writes what they add up to into the slot of the week. While a day \
          is open, that is the week of this moment; once all seven are closed, it is final.",
-    ));
+    )).await?;
     let days: Vec<String> = days().take(7).collect();
     let days: Vec<&str> = days.iter().map(String::as_str).collect();
     let open = explained(shop.weekly.roll_up(WEEK, &days).await)?;
@@ -50,35 +50,35 @@ pub(super) async fn add_up(page: &Page, shop: &Shop) -> Outcome {
         let [views, orders] = numbers;
         [name, views, orders, revenue, thousands(visitors as f64)]
     };
-    let mut facts = Facts::new("A week", &header);
+    let mut table = Table::new("A week", &header);
     for (day, metrics) in days.iter().zip(&daily) {
-        facts = facts.row(row((*day).to_owned(), metrics, metrics.visitors));
+        table = table.row(row((*day).to_owned(), metrics, metrics.visitors));
     }
     let summed: u64 = daily.iter().map(|metrics| metrics.visitors).sum();
-    facts = facts.row(row(WEEK.to_owned(), &week, week.visitors));
-    page.facts(facts);
+    table = table.row(row(WEEK.to_owned(), &week, week.visitors));
+    ctx.table(table);
     let sum = |metric: &str| daily.iter().map(|day| day.get(metric)).sum::<i64>();
-    page.check(
+    ctx.check(
         "the week has the sums of its days, also when it is added up again",
         open == Metrics { closed: false, ..week.clone() }
             && ["page_views", "orders", "revenue"].iter().all(|metric| week.get(metric) == sum(metric)),
     )?;
-    page.check("and it is final once all days are closed", !open.closed && week.closed && week.exact)?;
-    page.check(
+    ctx.check("and it is final once all days are closed", !open.closed && week.closed && week.exact)?;
+    ctx.check(
         format!("but not the sum of its visitors: {} and not {summed}", week.visitors),
         week.visitors < summed,
     )?;
-    if page.target().is_cluster() {
+    if ctx.target().is_cluster() {
         return Ok(());
     }
-    page.say("The union of two days in one command:");
+    ctx.step("The union of two days in one command:").await?;
     let visitors = |day: &str| shop.analytics.key(day).map(|key| key.companion("visitors")).map_err(failed);
     let (first, second) = (visitors(days[0])?, visitors(days[1])?);
     let scratch = format!("{}daily_visitors:{DAY}", shop.naive);
     redis::cmd("PFMERGE").arg(&scratch).arg(&first).arg(&second).exec_async(&mut redis).await?;
     let both: u64 = redis::cmd("PFCOUNT").arg(&scratch).query_async(&mut redis).await?;
-    page.start_clean(&[scratch]).await?;
-    page.check("at least as many as on either, at most as many as on both", {
+    ctx.start_clean(&[scratch]).await?;
+    ctx.check("at least as many as on either, at most as many as on both", {
         let [one, other] = [daily[0].visitors, daily[1].visitors];
         both >= one.max(other) && both <= one + other
     })

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use lab_runner::{Approach, LessonError, Wire};
+use lab_runner::{AnyConnection, Approach, LessonError};
 use patterns::cache::Cache;
 use redis::{RedisError, RedisResult};
 use serde_json::Value;
@@ -51,15 +51,15 @@ impl Documents {
         &self.keys
     }
 
-    fn cache<C: Wire>(&self, connection: &C) -> Cache<C> {
+    fn cache<C: AnyConnection>(&self, connection: &C) -> Cache<C> {
         Cache::new(connection.clone(), &self.prefix, "product")
     }
 }
 
 impl Approach for CacheHit {
-    type Subject = Documents;
+    type Input = Documents;
     /// How many documents were there.
-    type Observed = usize;
+    type Output = usize;
 
     fn label(self) -> String {
         match self {
@@ -74,14 +74,14 @@ impl Approach for CacheHit {
         documents.ids.len() as u64
     }
 
-    async fn reset<C: Wire>(self, documents: &Documents, connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, documents: &Documents, connection: &mut C) -> RedisResult<()> {
         let cache = documents.cache(connection);
         let work = documents.ids.iter().map(|id| put(cache.clone(), id.clone()));
         let work: Vec<_> = work.collect();
         stream::iter(work).buffer_unordered(documents.at_a_time).try_collect().await
     }
 
-    async fn run<C: Wire>(self, documents: &Documents, connection: &mut C) -> RedisResult<usize> {
+    async fn run<C: AnyConnection>(self, documents: &Documents, connection: &mut C) -> RedisResult<usize> {
         let cache = documents.cache(connection);
         let work = documents
             .ids
@@ -95,7 +95,7 @@ impl Approach for CacheHit {
 }
 
 impl CacheHit {
-    async fn read<C: Wire>(
+    async fn read<C: AnyConnection>(
         self,
         cache: Cache<C>,
         id: String,
@@ -121,7 +121,7 @@ impl CacheHit {
     }
 }
 
-async fn put<C: Wire>(cache: Cache<C>, id: String) -> RedisResult<()> {
+async fn put<C: AnyConnection>(cache: Cache<C>, id: String) -> RedisResult<()> {
     let document = serde_json::json!({ "id": id, "name": "Coffee mug", "price_cents": 1999 });
     cache.put(&[&id], Some(&document)).await.map_err(other)
 }

@@ -2,8 +2,8 @@
 
 use std::convert::Infallible;
 
-use lab_runner::table::Facts;
-use lab_runner::{LessonError, Outcome, Page};
+use lab_runner::table::Table;
+use lab_runner::{LessonContext, LessonError, Outcome};
 
 use super::{failed, keys_of_cache, new_cache};
 
@@ -17,17 +17,17 @@ fn raced(number: usize) -> String {
     format!("raced-{number}")
 }
 
-pub(super) fn keys(page: &Page) -> Result<Vec<String>, LessonError> {
-    keys_of_cache(page, (0..WRITES).map(raced))
+pub(super) fn keys(ctx: &LessonContext) -> Result<Vec<String>, LessonError> {
+    keys_of_cache(ctx, (0..WRITES).map(raced))
 }
 
-pub(super) async fn count(page: &Page) -> Outcome {
-    page.say(format!(
+pub(super) async fn count(ctx: &LessonContext) -> Outcome {
+    ctx.step(format!(
         "Break it: one client reads the row at the old price. Another writes the new price and deletes the entry, as it should. \
          Then the first stores what it has read. {WRITES} times, the old price is shown until its TTL ends. Fix it: a client may \
          store only while it has the lease that it took when it missed, and the deletion has taken the lease away.",
-    ));
-    let (mut redis, cache) = (page.quietly(), new_cache(page.quietly(), page));
+    )).await?;
+    let (mut redis, cache) = (ctx.untraced("TODO"), new_cache(ctx.untraced("TODO"), ctx));
     let mut naive = 0;
     for number in 0..WRITES {
         let key = cache.key(&[&raced(number)]).map_err(failed)?.as_str().to_owned();
@@ -39,7 +39,7 @@ pub(super) async fn count(page: &Page) -> Outcome {
         let served: Option<String> = redis::cmd("GET").arg(&key).query_async(&mut redis).await?;
         naive += usize::from(served.as_deref() != Some(NEW));
     }
-    page.start_clean(&keys(page)?).await?;
+    ctx.start_clean(&keys(ctx)?).await?;
 
     let mut ours = 0;
     for number in 0..WRITES {
@@ -55,12 +55,12 @@ pub(super) async fn count(page: &Page) -> Outcome {
         ours += usize::from(served.as_deref() != Some(NEW));
     }
     let late = usize::try_from(cache.statistics().late).unwrap_or(usize::MAX);
-    page.facts(
-        Facts::new("A write comes between reading and storing", &["approach", "writes", "old price served"])
+    ctx.table(
+        Table::new("A write comes between reading and storing", &["approach", "writes", "old price served"])
             .row(["GET, load, SET; DEL after a write".to_owned(), WRITES.to_string(), naive.to_string()])
             .row(["store only with the lease".to_owned(), WRITES.to_string(), ours.to_string()]),
     );
-    page.check_eq(
+    ctx.check_eq(
         "the old price every time; or never, because every such load was refused",
         &(naive, ours, late),
         &(WRITES, 0, WRITES),

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use lab_connection::Connection;
-use lab_runner::table::Facts;
-use lab_runner::{LessonError, Outcome, Page};
+use lab_runner::table::Table;
+use lab_runner::{LessonContext, LessonError, Outcome};
 use redis::RedisResult;
 use tokio::sync::Barrier;
 
@@ -27,24 +27,24 @@ fn unknown(number: usize) -> String {
     format!("unknown-{number}")
 }
 
-pub(super) fn keys(page: &Page) -> Result<Vec<String>, LessonError> {
-    keys_of_cache(page, (0..UNKNOWN).map(unknown).chain([HOT.to_owned()]))
+pub(super) fn keys(ctx: &LessonContext) -> Result<Vec<String>, LessonError> {
+    keys_of_cache(ctx, (0..UNKNOWN).map(unknown).chain([HOT.to_owned()]))
 }
 
-pub(super) async fn count(page: &Page) -> Outcome {
-    page.say(format!(
+pub(super) async fn count(ctx: &LessonContext) -> Outcome {
+    ctx.step(format!(
         "Break it: the entry of a hot product expires, and {CLIENTS} requests find nothing in the same moment. With GET, load, \
          SET each of them asks the database, and that is how shops go down. Fix it: the first client that misses gets the \
          lease. The others of its process wait for its result, and the other processes ask again after pauses of 4 ms, 8, 16, \
          and so on. The lease ends after two seconds unless the loader renews it, so if the loader dies, another takes over.",
-    ));
+    )).await?;
     // Each process has a cache of its own; its clients share it. The load below lasts as long as it takes the others to come.
     let caches: Vec<_> = (0..PROCESSES)
-        .map(|_| new_cache(page.quietly(), page).with_load_time(Duration::from_mins(10)))
+        .map(|_| new_cache(ctx.untraced("TODO"), ctx).with_load_time(Duration::from_mins(10)))
         .collect();
     let key = caches[0].key(&[HOT]).map_err(failed)?;
-    let naive = stampede(page.quietly(), key.as_str()).await?;
-    page.start_clean(&keys(page)?).await?;
+    let naive = stampede(ctx.untraced("TODO"), key.as_str()).await?;
+    ctx.start_clean(&keys(ctx)?).await?;
     let loads = Arc::new(AtomicUsize::new(0));
     let waiting = || caches.iter().map(|cache| cache.statistics().waits).sum::<u64>();
     let load = || async {
@@ -58,12 +58,12 @@ pub(super) async fn count(page: &Page) -> Outcome {
     let requests = (0..CLIENTS).map(|client| caches[client % PROCESSES].get_or_load(&[HOT], load));
     let found = try_join_all(requests).await.map_err(failed)?;
     let ours = loads.load(Ordering::Relaxed);
-    page.facts(
-        Facts::new("A hot entry expires", &["approach", "requests", "loads"])
+    ctx.table(
+        Table::new("A hot entry expires", &["approach", "requests", "loads"])
             .row(["GET, load, SET".to_owned(), CLIENTS.to_string(), naive.to_string()])
             .row(["one loads, the others wait".to_owned(), found.len().to_string(), ours.to_string()]),
     );
-    page.check_eq("each asks the database; or one of them does", &(naive, ours), &(CLIENTS, 1))
+    ctx.check_eq("each asks the database; or one of them does", &(naive, ours), &(CLIENTS, 1))
 }
 
 /// All look before any of them stores.
@@ -83,13 +83,13 @@ async fn stampede(redis: Connection, key: &str) -> RedisResult<usize> {
     Ok(loads.into_inner())
 }
 
-pub(super) async fn ask_for_nothing(page: &Page) -> Outcome {
-    page.say(format!(
+pub(super) async fn ask_for_nothing(ctx: &LessonContext) -> Outcome {
+    ctx.step(format!(
         "A crawler asks for {UNKNOWN} products that do not exist, {ROUNDS} times. A cache that stores only what was found misses \
          every time. Store that there is nothing, too, as null, for a shorter time: half a minute here.",
-    ));
-    let mut redis = page.quietly();
-    let cache = new_cache(page.quietly(), page);
+    )).await?;
+    let mut redis = ctx.untraced("TODO");
+    let cache = new_cache(ctx.untraced("TODO"), ctx);
     let (mut naive, mut ours) = (0, 0);
     for _ in 0..ROUNDS {
         for number in 0..UNKNOWN {
@@ -110,8 +110,8 @@ pub(super) async fn ask_for_nothing(page: &Page) -> Outcome {
             }
         }
     }
-    page.facts(
-        Facts::new("A crawler asks for what is not there", &["approach", "requests", "loads"])
+    ctx.table(
+        Table::new("A crawler asks for what is not there", &["approach", "requests", "loads"])
             .row([
                 "only what was found is stored".to_owned(),
                 (ROUNDS * UNKNOWN).to_string(),
@@ -119,7 +119,7 @@ pub(super) async fn ask_for_nothing(page: &Page) -> Outcome {
             ])
             .row(["null is stored as well".to_owned(), (ROUNDS * UNKNOWN).to_string(), ours.to_string()]),
     );
-    page.check_eq(
+    ctx.check_eq(
         "all requests reach the database; or one for each id",
         &(naive, ours),
         &(ROUNDS * UNKNOWN, UNKNOWN),

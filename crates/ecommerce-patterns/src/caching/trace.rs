@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use futures_util::future::try_join_all;
-use lab_runner::table::Facts;
-use lab_runner::{LessonError, Outcome, Page};
+use lab_runner::table::Table;
+use lab_runner::{LessonContext, LessonError, Outcome};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -20,32 +20,32 @@ fn entry(number: usize) -> String {
     format!("entry-{number}")
 }
 
-pub(super) fn keys(page: &Page) -> Result<Vec<String>, LessonError> {
-    keys_of_cache(page, (0..ENTRIES).map(entry))
+pub(super) fn keys(ctx: &LessonContext) -> Result<Vec<String>, LessonError> {
+    keys_of_cache(ctx, (0..ENTRIES).map(entry))
 }
 
-pub(super) async fn spread(page: &Page) -> Outcome {
-    page.say(format!(
+pub(super) async fn spread(ctx: &LessonContext) -> Outcome {
+    ctx.step(format!(
         "What is stored together expires together: after a deployment, an import, a restart, {ENTRIES} entries of ten minutes are \
          gone in the same second, and all their loads come in that second. A TTL that is shortened at random by up to a tenth \
          spreads them over a minute.",
-    ));
-    let without = most_in_a_second(page, 0.0).await?;
-    let with = most_in_a_second(page, 0.1).await?;
-    page.facts(
-        Facts::new("Entries that expire in the same second", &["jitter", "entries", "most in one second"])
+    )).await?;
+    let without = most_in_a_second(ctx, 0.0).await?;
+    let with = most_in_a_second(ctx, 0.1).await?;
+    ctx.table(
+        Table::new("Entries that expire in the same second", &["jitter", "entries", "most in one second"])
             .row(["none".to_owned(), ENTRIES.to_string(), without.to_string()])
             .row(["a tenth".to_owned(), ENTRIES.to_string(), with.to_string()]),
     );
-    page.check(
+    ctx.check(
         "without it a third or more in one second, with it less than a tenth",
         without > ENTRIES / 3 && with < ENTRIES / 10,
     )
 }
 
-async fn most_in_a_second(page: &Page, jitter: f64) -> Result<usize, LessonError> {
-    let mut redis = page.quietly();
-    let cache = new_cache(page.quietly(), page).with_jitter(jitter);
+async fn most_in_a_second(ctx: &LessonContext, jitter: f64) -> Result<usize, LessonError> {
+    let mut redis = ctx.untraced("TODO");
+    let cache = new_cache(ctx.untraced("TODO"), ctx).with_jitter(jitter);
     let all: Vec<String> = (0..ENTRIES).map(entry).collect();
     try_join_all(all.iter().map(async |id| cache.put(&[id], Some(&1)).await)).await.map_err(failed)?;
     let mut lives = redis::pipe();
@@ -57,17 +57,17 @@ async fn most_in_a_second(page: &Page, jitter: f64) -> Result<usize, LessonError
     for life in lives {
         *seconds.entry(life / 1000).or_default() += 1;
     }
-    page.start_clean(&keys(page)?).await?;
+    ctx.start_clean(&keys(ctx)?).await?;
     Ok(seconds.into_values().max().unwrap_or(0))
 }
 
-pub(super) async fn hit_rate(page: &Page) -> Outcome {
-    page.say(format!(
+pub(super) async fn hit_rate(ctx: &LessonContext) -> Outcome {
+    ctx.step(format!(
         "How much does a cache save? Requests for {PRODUCTS} products, of which the second is wanted half as often as the \
          first, the third a third as often, and so on (Zipf). A few products are most of the traffic, so the cache is soon \
          worth its memory. Measure it in your shop: a cache that is never hit only makes everything slower.",
-    ));
-    let cache = new_cache(page.quietly(), page);
+    )).await?;
+    let cache = new_cache(ctx.untraced("TODO"), ctx);
     let mut rng = StdRng::seed_from_u64(7);
     let sums: Vec<f64> = (1..=PRODUCTS)
         .scan(0.0, |sum, rank| {
@@ -76,7 +76,7 @@ pub(super) async fn hit_rate(page: &Page) -> Outcome {
         })
         .collect();
     let total = sums.last().copied().unwrap_or(1.0);
-    let mut facts = Facts::new("Hit rate", &["requests so far", "loads", "hit rate"]);
+    let mut table = Table::new("Hit rate", &["requests so far", "loads", "hit rate"]);
     let mut asked = 0;
     for until in REQUESTS {
         // Some at a time, as in a shop.
@@ -93,12 +93,12 @@ pub(super) async fn hit_rate(page: &Page) -> Outcome {
                 .map_err(failed)?;
         }
         let seen = cache.statistics();
-        facts = facts.row([
+        table = table.row([
             asked.to_string(),
             seen.loads.to_string(),
             format!("{:.0} %", seen.hit_rate() * 100.0),
         ]);
     }
-    page.facts(facts);
-    page.check("most requests never reach the database", cache.statistics().hit_rate() > 0.6)
+    ctx.table(table);
+    ctx.check("most requests never reach the database", cache.statistics().hit_rate() > 0.6)
 }

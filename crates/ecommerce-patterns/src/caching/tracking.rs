@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use lab_connection::Connection;
-use lab_runner::table::Facts;
-use lab_runner::{LessonError, Outcome, Page};
+use lab_runner::table::Table;
+use lab_runner::{LessonContext, LessonError, Outcome};
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ProtocolVersion, PushInfo, PushKind, RedisResult,
@@ -19,37 +19,43 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 const FOLLOWED: &str = "followed";
 
-pub(super) fn keys(page: &Page) -> Result<Vec<String>, LessonError> {
-    keys_of_cache(page, [FOLLOWED.to_owned()])
+pub(super) fn keys(ctx: &LessonContext) -> Result<Vec<String>, LessonError> {
+    keys_of_cache(ctx, [FOLLOWED.to_owned()])
 }
 
-pub(super) async fn follow(page: &Page) -> Outcome {
-    page.say(format!(
+pub(super) async fn follow(ctx: &LessonContext) -> Outcome {
+    ctx.step(format!(
         "What if even the round trip of a hit is too much? Keep the value in the client. With a TTL alone, it may be old until \
          the TTL ends. With CLIENT TRACKING ON (RESP3), the server remembers what this connection has read and sends a message \
          when it changes. {READS} reads of one product, which somebody changes after half of them:",
-    ));
-    if page.target().is_cluster() {
-        page.say("(Skipped on a cluster: each node would need a connection of its own.)");
+    )).await?;
+    if ctx.target().is_cluster() {
+        ctx.step("(Skipped on a cluster: each node would need a connection of its own.)").await?;
         return Ok(());
     }
-    if matches!(page.target().connection_info().addr(), ConnectionAddr::TcpTls { .. }) {
-        page.say("(Skipped over TLS: this part opens a plain connection of its own.)");
+    if matches!(ctx.target().connection_info().addr(), ConnectionAddr::TcpTls { .. }) {
+        ctx.step("(Skipped over TLS: this part opens a plain connection of its own.)").await?;
         return Ok(());
     }
-    let key = keys(page)?.swap_remove(0);
+    let key = keys(ctx)?.swap_remove(0);
     let rows = [
-        ("GET each time", Reader::new(page, &key, Memory::None).await?.read_all(&page.quietly()).await?),
-        ("kept for a while", Reader::new(page, &key, Memory::Kept).await?.read_all(&page.quietly()).await?),
-        ("kept until told", Reader::new(page, &key, Memory::Told).await?.read_all(&page.quietly()).await?),
+        ("GET each time", Reader::new(ctx, &key, Memory::None).await?.read_all(&ctx.untraced("TODO")).await?),
+        (
+            "kept for a while",
+            Reader::new(ctx, &key, Memory::Kept).await?.read_all(&ctx.untraced("TODO")).await?,
+        ),
+        (
+            "kept until told",
+            Reader::new(ctx, &key, Memory::Told).await?.read_all(&ctx.untraced("TODO")).await?,
+        ),
     ];
-    let mut facts =
-        Facts::new("Client-side caching", &["approach", "reads", "round trips", "old price read"]);
+    let mut table =
+        Table::new("Client-side caching", &["approach", "reads", "round trips", "old price read"]);
     for (approach, (trips, old)) in rows {
-        facts = facts.row([approach.to_owned(), READS.to_string(), trips.to_string(), old.to_string()]);
+        table = table.row([approach.to_owned(), READS.to_string(), trips.to_string(), old.to_string()]);
     }
-    page.facts(facts);
-    page.check_eq(
+    ctx.table(table);
+    ctx.check_eq(
         "always right at the price of a trip each; one trip and half of them wrong; two trips and right",
         &rows.map(|(_, counted)| counted),
         &[(READS, 0), (1, READS / 2), (2, 0)],
@@ -71,8 +77,8 @@ struct Reader {
 }
 
 impl Reader {
-    async fn new(page: &Page, key: &str, memory: Memory) -> Result<Self, LessonError> {
-        let info = page.target().connection_info().clone();
+    async fn new(ctx: &LessonContext, key: &str, memory: Memory) -> Result<Self, LessonError> {
+        let info = ctx.target().connection_info().clone();
         let resp3 = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         let (tell, told) = unbounded_channel();
         let config = AsyncConnectionConfig::new()

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use lab_connection::Connection;
-use lab_runner::table::Facts;
-use lab_runner::{LessonError, Outcome, Page};
+use lab_runner::table::Table;
+use lab_runner::{LessonContext, LessonError, Outcome};
 use patterns::cart::Cart;
 use patterns::catalog::{Catalog, Product};
 use patterns::checkout::{Checkout, CheckoutError, Line, Order, State};
@@ -27,16 +27,16 @@ const KETTLE: &str = "KETTLE-1";
 const MOMENT: Duration = Duration::from_millis(80);
 
 /// The Hashes of the orders.
-pub(super) fn orders_of(page: &Page) -> Result<Vec<String>, LessonError> {
-    let checkout = Checkout::new(page.quietly(), page.target().prefix(), quiet(page));
+pub(super) fn orders_of(ctx: &LessonContext) -> Result<Vec<String>, LessonError> {
+    let checkout = Checkout::new(ctx.untraced("TODO"), ctx.target().prefix(), quiet(ctx));
     let keys = [FIRST, SECOND].map(|order| checkout.key(order).map(|key| key.as_str().to_owned()));
     keys.into_iter().collect::<Result<_, _>>().map_err(|error| failed(&error))
 }
 
-pub(super) fn keys_of(page: &Page) -> Result<Vec<String>, LessonError> {
-    let prefix = page.target().prefix();
-    let (inventory, cart) = (quiet(page), Cart::new(page.quietly(), prefix));
-    let mut all = orders_of(page)?;
+pub(super) fn keys_of(ctx: &LessonContext) -> Result<Vec<String>, LessonError> {
+    let prefix = ctx.target().prefix();
+    let (inventory, cart) = (quiet(ctx), Cart::new(ctx.untraced("TODO"), prefix));
+    let mut all = orders_of(ctx)?;
     let mut add = || -> Result<(), StoreError> {
         for product in [MUG, KETTLE] {
             all.extend(inventory.keys(product)?);
@@ -60,21 +60,21 @@ struct Desk {
 }
 
 impl Desk {
-    async fn open(page: &Page) -> Result<Self, LessonError> {
-        let prefix = page.target().prefix();
-        let users = Users::new(page.quietly(), prefix);
-        let catalog = Catalog::new(page.quietly(), prefix);
-        page.start_clean(&[users.key(BUYER).map_err(|error| failed(&error))?.as_str().to_owned()]).await?;
+    async fn open(ctx: &LessonContext) -> Result<Self, LessonError> {
+        let prefix = ctx.target().prefix();
+        let users = Users::new(ctx.untraced("TODO"), prefix);
+        let catalog = Catalog::new(ctx.untraced("TODO"), prefix);
+        ctx.start_clean(&[users.key(BUYER).map_err(|error| failed(&error))?.as_str().to_owned()]).await?;
         users.create_with_id(BUYER, "Parker", "Perry").await.map_err(|error| failed(&error))?;
-        let inventory = quiet(page);
+        let inventory = quiet(ctx);
         for (sku, name, cents) in [(MUG, "Travel mug MUG-1", "19.99"), (KETTLE, "Kettle KETTLE-1", "45.50")] {
             let price = cents.parse().map_err(|error| failed(&error))?;
             let product = Product { sku: sku.to_owned(), name: name.to_owned(), price };
             catalog.put(&product).await.map_err(|error| failed(&error))?;
             inventory.set_up(sku, 10, None).await.map_err(|error| failed(&error))?;
         }
-        let cart = Cart::new(page.quietly(), prefix);
-        let checkout = Checkout::new(page.quietly(), prefix, inventory.clone());
+        let cart = Cart::new(ctx.untraced("TODO"), prefix);
+        let checkout = Checkout::new(ctx.untraced("TODO"), prefix, inventory.clone());
         Ok(Self { checkout, inventory, bank: Bank::new(cart.clone()), cart })
     }
 
@@ -104,34 +104,34 @@ impl Desk {
 /// A table of an order's states.
 struct States<'a> {
     desk: &'a Desk,
-    facts: Facts,
+    table: Table,
 }
 
 impl States<'_> {
     async fn after(&mut self, step: &str, order: &Order) -> Outcome {
         let [mugs, charged, cart] = self.desk.seen(&order.id).await?;
-        let facts = std::mem::take(&mut self.facts);
-        self.facts = facts.row([step.to_owned(), order.state.to_string(), mugs, charged, cart]);
+        let table = std::mem::take(&mut self.table);
+        self.table = table.row([step.to_owned(), order.state.to_string(), mugs, charged, cart]);
         Ok(())
     }
 }
 
 const HEADER: [&str; 5] = ["step", "order is", "mugs free + held + sold", "charged", "in cart"];
 
-pub(super) async fn teach(page: &Page) -> Outcome {
-    let desk = Desk::open(page).await?;
-    alive(page, &desk).await?;
-    dead(page, &desk).await
+pub(super) async fn run(ctx: &LessonContext) -> Outcome {
+    let desk = Desk::open(ctx).await?;
+    alive(ctx, &desk).await?;
+    dead(ctx, &desk).await
 }
 
-async fn alive(page: &Page, desk: &Desk) -> Outcome {
-    page.say(
+async fn alive(ctx: &LessonContext, desk: &Desk) -> Outcome {
+    ctx.step(
         "An order touches many keys: the stock of each product, the cart, and the bank, which is not in Redis at all. No \
          script has them all. So the order is written down first, and each step can be repeated: the next client carries on \
          where the last one stopped. Two mugs and a kettle:",
-    );
+    ).await?;
     let lines = desk.fill_cart().await?;
-    let mut states = States { desk, facts: Facts::new("An order", &HEADER) };
+    let mut states = States { desk, table: Table::new("An order", &HEADER) };
     let failure = |error: CheckoutError<StoreError>| failed(&error);
     let order = desk.checkout.open(FIRST, BUYER, &lines).await.map_err(failure)?;
     states.after("open", &order).await?;
@@ -148,26 +148,26 @@ async fn alive(page: &Page, desk: &Desk) -> Outcome {
     let again = desk.checkout.place(FIRST, BUYER, &lines, &desk.bank).await;
     let again = again.map_err(failure)?;
     states.after("place again, same id", &again).await?;
-    page.facts(states.facts);
+    ctx.table(states.table);
     let [mugs, charged, cart] = desk.seen(FIRST).await?;
-    page.check_eq(
+    ctx.check_eq(
         "charged once, sold, and out of the cart, also when the buyer clicks twice",
         &[mugs.as_str(), charged.as_str(), cart.as_str()],
         &["8 + 0 + 2", "85.48", "0"],
     )?;
     let stored =
-        page.redis().hgetall(desk.checkout.key(FIRST).map_err(|error| failed(&error))?.as_str()).await?;
-    page.check("the order is a Hash", stored.get("state").is_some_and(|state| state == "done"))
+        ctx.redis().hgetall(desk.checkout.key(FIRST).map_err(|error| failed(&error))?.as_str()).await?;
+    ctx.check("the order is a Hash", stored.get("state").is_some_and(|state| state == "done"))
 }
 
-async fn dead(page: &Page, desk: &Desk) -> Outcome {
-    page.say(
+async fn dead(ctx: &LessonContext, desk: &Desk) -> Outcome {
+    ctx.step(
         "The next buyer dies after the payment: charged, and nothing sold. When the buyer's time is up, the recovery finds the \
          order in a list of unfinished ones and takes the steps that are missing. (After a death before the payment, it would \
          release the holds. Whether an order is charged, the bank knows.)",
-    );
+    ).await?;
     let lines = desk.fill_cart().await?;
-    let mut states = States { desk, facts: Facts::new("A buyer who dies", &HEADER) };
+    let mut states = States { desk, table: Table::new("A buyer who dies", &HEADER) };
     let failure = |error: CheckoutError<StoreError>| failed(&error);
     // The buyer's time is short, so that the lesson need not wait. The holds last two minutes.
     let hurried = desk.checkout.clone().with_times(MOMENT, MOMENT);
@@ -188,11 +188,11 @@ async fn dead(page: &Page, desk: &Desk) -> Outcome {
     for order in &finished {
         states.after("recover", order).await?;
     }
-    page.facts(states.facts);
+    ctx.table(states.table);
     let ends: Vec<State> = finished.iter().map(|order| order.state).collect();
-    page.check_eq("the recovery finished it, once", &ends, &vec![State::Done])?;
+    ctx.check_eq("the recovery finished it, once", &ends, &vec![State::Done])?;
     let [mugs, charged, cart] = desk.seen(SECOND).await?;
-    page.check_eq(
+    ctx.check_eq(
         "charged once, sold, and out of the cart",
         &[mugs.as_str(), charged.as_str(), cart.as_str()],
         &["6 + 0 + 4", "85.48", "0"],

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use lab_runner::table::Facts;
-use lab_runner::{LessonError, Outcome, Page, Patience};
+use lab_runner::table::Table;
+use lab_runner::{LessonContext, LessonError, Outcome, Retry};
 use patterns::inventory::Inventory;
 use redis::AsyncTypedCommands;
 
@@ -19,15 +19,15 @@ const TEN_MINUTES: Duration = Duration::from_mins(10);
 /// What the unlucky buy.
 pub(super) const PRODUCT: &str = "UNLUCKY";
 
-pub(super) async fn teach(page: &Page) -> Outcome {
-    page.say(format!(
+pub(super) async fn run(ctx: &LessonContext) -> Outcome {
+    ctx.step(format!(
         "Connections break, also after the server has done what was asked and before the answer comes. Each of {UNLUCKY} buyers \
          sends a request, loses the connection, and asks again. With DECR, that takes a second unit. With a reservation, the \
          buyer asks with the same ID and finds the unit that is held already.",
-    ));
-    let by_decr = STOCK.saturating_sub(decr_twice(page).await?);
-    let by_id = STOCK.saturating_sub(reserve_twice(page).await?);
-    let facts = Facts::new("Lost answers", &["approach", "buyers", "units taken", "too many"])
+    )).await?;
+    let by_decr = STOCK.saturating_sub(decr_twice(ctx).await?);
+    let by_id = STOCK.saturating_sub(reserve_twice(ctx).await?);
+    let table = Table::new("Lost answers", &["approach", "buyers", "units taken", "too many"])
         .row([
             "DECR, and again".to_owned(),
             UNLUCKY.to_string(),
@@ -40,8 +40,8 @@ pub(super) async fn teach(page: &Page) -> Outcome {
             by_id.to_string(),
             by_id.saturating_sub(UNLUCKY).to_string(),
         ]);
-    page.facts(facts);
-    page.check_eq(
+    ctx.table(table);
+    ctx.check_eq(
         "DECR took two units for each buyer, the reservation one",
         &[by_decr, by_id],
         &[2 * UNLUCKY, UNLUCKY],
@@ -49,37 +49,37 @@ pub(super) async fn teach(page: &Page) -> Outcome {
 }
 
 /// The units left.
-async fn decr_twice(page: &Page) -> Result<u32, LessonError> {
-    let mut redis = page.quietly();
-    let key = count_of(page)?;
+async fn decr_twice(ctx: &LessonContext) -> Result<u32, LessonError> {
+    let mut redis = ctx.untraced("TODO");
+    let key = count_of(ctx)?;
     redis.set(&key, STOCK).await?;
     for buyer in 1..=UNLUCKY {
-        let mut own = page.target().dedicated().await?;
+        let mut own = ctx.target().dedicated().await?;
         tokio::select! {
             biased;
-            done = until_left(page, &key, STOCK + 1 - 2 * buyer) => done?,
+            done = until_left(ctx, &key, STOCK + 1 - 2 * buyer) => done?,
             _unread = own.decr(&key, 1) => {}
         }
         drop(own);
         redis.decr(&key, 1).await?;
     }
-    left(page, &key).await
+    left(ctx, &key).await
 }
 
 /// The units left.
-async fn reserve_twice(page: &Page) -> Result<u32, LessonError> {
-    let inventory = quiet(page);
-    let key = count_of(page)?;
+async fn reserve_twice(ctx: &LessonContext) -> Result<u32, LessonError> {
+    let inventory = quiet(ctx);
+    let key = count_of(ctx)?;
     // Nothing is left of the count that DECR took from.
-    page.start_clean(std::slice::from_ref(&key)).await?;
+    ctx.start_clean(std::slice::from_ref(&key)).await?;
     inventory.set_up(PRODUCT, STOCK.into(), None).await.map_err(|error| failed(&error))?;
     for buyer in 1..=UNLUCKY {
         let id = format!("unlucky-{buyer}");
-        let own = page.target().dedicated().await?;
-        let lost = Inventory::new(own.clone(), page.target().prefix());
+        let own = ctx.target().dedicated().await?;
+        let lost = Inventory::new(own.clone(), ctx.target().prefix());
         tokio::select! {
             biased;
-            done = until_left(page, &key, STOCK - buyer) => done?,
+            done = until_left(ctx, &key, STOCK - buyer) => done?,
             _unread = lost.reserve(PRODUCT, &id, 1, TEN_MINUTES) => {}
         }
         drop((lost, own));
@@ -88,26 +88,26 @@ async fn reserve_twice(page: &Page) -> Result<u32, LessonError> {
             return Ok(0);
         }
     }
-    left(page, &key).await
+    left(ctx, &key).await
 }
 
 /// The key of the plain count.
-fn count_of(page: &Page) -> Result<String, LessonError> {
-    let key = quiet(page).key(PRODUCT).map_err(|error| failed(&error))?;
+fn count_of(ctx: &LessonContext) -> Result<String, LessonError> {
+    let key = quiet(ctx).key(PRODUCT).map_err(|error| failed(&error))?;
     Ok(key.as_str().to_owned())
 }
 
-async fn left(page: &Page, key: &str) -> Result<u32, LessonError> {
-    let count = page.quietly().get(key).await?;
+async fn left(ctx: &LessonContext, key: &str) -> Result<u32, LessonError> {
+    let count = ctx.untraced("TODO").get(key).await?;
     Ok(count.and_then(|count| count.parse().ok()).unwrap_or_default())
 }
 
 /// Until the server has done it: only then is the connection dropped, and its answer with it.
-async fn until_left(page: &Page, key: &str, expected: u32) -> Outcome {
-    let mut patience = Patience::of(PATIENCE);
+async fn until_left(ctx: &LessonContext, key: &str, expected: u32) -> Outcome {
+    let mut retry = Retry::within(PATIENCE);
     let claim = format!("of {key}, {expected} are left: nobody else takes any");
-    while left(page, key).await? != expected {
-        patience.look_again(&claim).await?;
+    while left(ctx, key).await? != expected {
+        retry.again(&claim).await?;
     }
     Ok(())
 }

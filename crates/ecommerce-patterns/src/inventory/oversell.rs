@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lab_connection::{Connection, Target};
-use lab_runner::table::Facts;
-use lab_runner::{LessonError, Outcome, Page};
+use lab_runner::table::Table;
+use lab_runner::{LessonContext, LessonError, Outcome};
 use patterns::inventory::{Inventory, InventoryError};
 use redis::AsyncTypedCommands;
 use tokio::sync::Barrier;
@@ -110,19 +110,19 @@ impl SellLast {
 /// Where the rush takes place.
 pub(super) const PRODUCT: &str = "RUSH";
 
-pub(super) async fn teach(page: &Page) -> Outcome {
-    page.say(format!(
+pub(super) async fn run(ctx: &LessonContext) -> Outcome {
+    ctx.step(format!(
         "A count of units, inventory:PROD123, is easy to keep and easy to get wrong. Break it: ask whether there is one, and \
          if so, take it. {BUYERS} buyers want one of the last {UNITS} units at the same moment, and all of them ask before \
          any of them takes. Fix it: let the server ask and take in one step, a script.",
-    ));
-    let mut facts = Facts::new("The last units", &["approach", "units", "promised", "count", "oversold"]);
+    )).await?;
+    let mut table = Table::new("The last units", &["approach", "units", "promised", "count", "oversold"]);
     let mut oversold = Vec::new();
     for sell in SellLast::ALL {
-        let rush = sell.rush(page.target(), BUYERS, UNITS).await?;
+        let rush = sell.rush(ctx.target(), BUYERS, UNITS).await?;
         let too_many = rush.promised.saturating_sub(UNITS);
         oversold.push(too_many);
-        facts = facts.row([
+        table = table.row([
             sell.label().to_owned(),
             UNITS.to_string(),
             rush.promised.to_string(),
@@ -130,8 +130,8 @@ pub(super) async fn teach(page: &Page) -> Outcome {
             too_many.to_string(),
         ]);
     }
-    page.facts(facts);
-    page.check_eq(
+    ctx.table(table);
+    ctx.check_eq(
         "asking first promises a unit to everybody; the script sells exactly what there is",
         &oversold,
         &vec![BUYERS - UNITS, BUYERS - UNITS, 0],

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use lab_runner::{Approach, Wire};
+use lab_runner::{AnyConnection, Approach};
 use patterns::inventory::Inventory;
 use redis::RedisResult;
 
 use super::as_redis;
 
 /// How many requests are under way at a time.
-pub const AT_A_TIME: usize = 50;
+pub const MAX_IN_FLIGHT: usize = 50;
 
 /// How a unit is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,9 +53,9 @@ impl Stock {
 pub(super) const PRODUCT: &str = "BULK";
 
 impl Approach for TakeStock {
-    type Subject = Stock;
+    type Input = Stock;
     /// The units taken.
-    type Observed = usize;
+    type Output = usize;
 
     fn label(self) -> String {
         match self {
@@ -72,7 +72,7 @@ impl Approach for TakeStock {
         u64::from(stock.units)
     }
 
-    async fn reset<C: Wire>(self, stock: &Stock, connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, stock: &Stock, connection: &mut C) -> RedisResult<()> {
         let inventory = Inventory::new(connection.clone(), &stock.prefix);
         for key in inventory.keys(PRODUCT).map_err(|error| as_redis(&error))? {
             redis::cmd("UNLINK").arg(key).exec_async(connection).await?;
@@ -84,11 +84,11 @@ impl Approach for TakeStock {
         Ok(())
     }
 
-    async fn run<C: Wire>(self, stock: &Stock, connection: &mut C) -> RedisResult<usize> {
+    async fn run<C: AnyConnection>(self, stock: &Stock, connection: &mut C) -> RedisResult<usize> {
         let client = Client { connection: connection.clone(), stock: Arc::new(stock.clone()) };
         // Each request owns what it needs: futures that borrow could not move between threads, as `Approach` wants.
         let requests = stream::iter(0..stock.units).map(move |number| self.take(client.clone(), number));
-        let taken: Vec<bool> = requests.buffer_unordered(AT_A_TIME).try_collect().await?;
+        let taken: Vec<bool> = requests.buffer_unordered(MAX_IN_FLIGHT).try_collect().await?;
         Ok(taken.into_iter().filter(|taken| *taken).count())
     }
 }
@@ -100,7 +100,7 @@ struct Client<C> {
 }
 
 impl TakeStock {
-    async fn take<C: Wire>(self, client: Client<C>, number: u32) -> RedisResult<bool> {
+    async fn take<C: AnyConnection>(self, client: Client<C>, number: u32) -> RedisResult<bool> {
         let Client { mut connection, stock } = client;
         let inventory = Inventory::new(connection.clone(), &stock.prefix);
         let key = inventory.key(PRODUCT).map_err(|error| as_redis(&error))?;

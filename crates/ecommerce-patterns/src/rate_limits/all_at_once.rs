@@ -2,8 +2,8 @@
 
 use futures_util::future::try_join_all;
 use lab_connection::{Connection, Target};
-use lab_runner::table::Facts;
-use lab_runner::{LessonError, Outcome, Page};
+use lab_runner::table::Table;
+use lab_runner::{LessonContext, LessonError, Outcome};
 use patterns::fixed_window::{FixedWindow, FixedWindowAlgorithm};
 use patterns::limit::Limit;
 use redis::AsyncTypedCommands;
@@ -90,17 +90,17 @@ pub(super) fn keys_of(target: &Target) -> Vec<String> {
     CountRequests::ALL.map(|count| key_of(target.prefix(), count.caller(), "minute")).to_vec()
 }
 
-pub(super) async fn ask_together(page: &Page, target: &Target) -> Outcome {
-    page.say(format!(
+pub(super) async fn ask_together(ctx: &LessonContext, target: &Target) -> Outcome {
+    ctx.step(format!(
         "How often may somebody call us? Break it: GET the caller's counter, compare, and INCR if it is below the limit. {CLIENTS} \
          requests arrive together where {QUOTA} are allowed, and all of them ask before any of them counts.",
-    ));
-    let mut facts = Facts::new("Asked together", &["approach", "limit", "admitted", "too many"]);
+    )).await?;
+    let mut table = Table::new("Recording together", &["approach", "limit", "admitted", "too many"]);
     let mut results = Vec::new();
     for count in CountRequests::ALL {
         let admitted = count.crowd(target, CLIENTS, QUOTA).await?;
         let too_many = admitted.saturating_sub(QUOTA as usize);
-        facts = facts.row([
+        table = table.row([
             count.label().to_owned(),
             QUOTA.to_string(),
             admitted.to_string(),
@@ -108,11 +108,11 @@ pub(super) async fn ask_together(page: &Page, target: &Target) -> Outcome {
         ]);
         results.push(admitted);
     }
-    page.facts(facts);
-    page.check_eq(
+    ctx.table(table);
+    ctx.check_eq(
         "a limiter that looks first lets everybody in; one that looks and counts in one step lets five in",
         &results,
         &vec![CLIENTS, QUOTA as usize],
     )?;
-    page.start_clean(&keys_of(target)).await
+    ctx.start_clean(&keys_of(target)).await
 }

@@ -1,8 +1,8 @@
 //! Ways to begin a window, and what is left when clients die meanwhile.
 
 use lab_connection::Target;
-use lab_runner::table::Facts;
-use lab_runner::{LessonError, Outcome, Page};
+use lab_runner::table::Table;
+use lab_runner::{LessonContext, LessonError, Outcome};
 use patterns::fixed_window::FixedWindowAlgorithm;
 use patterns::limit::Limit;
 use redis::AsyncTypedCommands;
@@ -80,37 +80,37 @@ pub(super) fn keys_of(target: &Target) -> Vec<String> {
     StartWindow::ALL.map(|start| start.keys(target)).concat()
 }
 
-pub(super) async fn die_between(page: &Page, target: &Target) -> Outcome {
-    let mut redis = page.redis();
-    page.say(
+pub(super) async fn die_between(ctx: &LessonContext, target: &Target) -> Outcome {
+    let mut redis = ctx.redis();
+    ctx.step(
         "INCR by itself asks and counts in one step: it answers with the count. But the window needs an end, and often the \
          client gives it one in a second step, if it was the first. When all goes well, that looks like this:",
-    );
+    ).await?;
     let key = key_of(target.prefix(), &StartWindow::IncrThenExpire.caller(0), "minute");
     let count: u32 = redis::cmd("INCR").arg(&key).query_async(&mut redis).await?;
     let set = redis.expire(&key, 60).await?;
-    page.check("the first one starts the window", count == 1 && set)?;
-    page.start_clean(&[key]).await?;
-    page.say(format!(
+    ctx.check("the first one starts the window", count == 1 && set)?;
+    ctx.start_clean(&[key]).await?;
+    ctx.step(format!(
         "Break it: clients of {CALLERS} callers make a first request, and every {DIES}th of them is killed after its first \
          round trip, between INCR and EXPIRE. Its counter has no end. Nobody notices until that caller reaches the limit, \
          months later, and is refused forever.",
-    ));
+    )).await?;
     let died = CALLERS / DIES;
-    let mut facts =
-        Facts::new("Clients that die", &["approach", "callers", "clients that died", "counters without end"]);
+    let mut table =
+        Table::new("Clients that die", &["approach", "callers", "clients that died", "counters without end"]);
     let mut results = Vec::new();
     for start in StartWindow::ALL {
         let endless = start.clients(target).await?;
         let numbers = [CALLERS, died, endless].map(|number| number.to_string());
-        facts = facts.row(std::iter::once(start.label().to_owned()).chain(numbers));
+        table = table.row(std::iter::once(start.label().to_owned()).chain(numbers));
         results.push(endless);
     }
-    page.facts(facts);
-    page.check_eq(
+    ctx.table(table);
+    ctx.check_eq(
         "each client that died between two steps left a counter without end; there is nothing between one step",
         &results,
         &vec![died, 0],
     )?;
-    page.start_clean(&keys_of(target)).await
+    ctx.start_clean(&keys_of(target)).await
 }

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use lab_runner::{Approach, Wire};
+use lab_runner::{AnyConnection, Approach};
 use patterns::fixed_window::FixedWindowAlgorithm;
 use patterns::limit::{Algorithm, IfUnreachable, Limit, Limiter};
 use patterns::script::StoreError;
@@ -54,7 +54,12 @@ impl Limiting {
     }
 
     /// Sends these requests, each of one caller, and returns how many were admitted.
-    async fn send<C: Wire>(self, requests: &Requests, connection: &C, number: usize) -> RedisResult<usize> {
+    async fn send<C: AnyConnection>(
+        self,
+        requests: &Requests,
+        connection: &C,
+        number: usize,
+    ) -> RedisResult<usize> {
         match self {
             Self::Increment | Self::IncrementInScript | Self::Increx => {
                 let keys = requests.keys();
@@ -68,7 +73,7 @@ impl Limiting {
         }
     }
 
-    async fn count<C: Wire>(self, connection: &C, key: &str) -> RedisResult<bool> {
+    async fn count<C: AnyConnection>(self, connection: &C, key: &str) -> RedisResult<bool> {
         let mut connection = connection.clone();
         if self == Self::Increx {
             let mut increx = redis::cmd("INCREX");
@@ -85,7 +90,7 @@ impl Limiting {
     }
 }
 
-async fn limited<A: Algorithm, C: Wire>(
+async fn limited<A: Algorithm, C: AnyConnection>(
     requests: &Requests,
     connection: &C,
     number: usize,
@@ -122,9 +127,9 @@ impl Requests {
 }
 
 impl Approach for Limiting {
-    type Subject = Requests;
+    type Input = Requests;
     /// How many requests were admitted.
-    type Observed = usize;
+    type Output = usize;
 
     fn label(self) -> String {
         match self {
@@ -143,7 +148,7 @@ impl Approach for Limiting {
         requests.number as u64
     }
 
-    async fn reset<C: Wire>(self, requests: &Requests, connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, requests: &Requests, connection: &mut C) -> RedisResult<()> {
         let mut unlink = redis::pipe();
         for key in requests.keys() {
             unlink.cmd("UNLINK").arg(key).ignore();
@@ -154,12 +159,12 @@ impl Approach for Limiting {
         unlink.exec_async(connection).await
     }
 
-    async fn run<C: Wire>(self, requests: &Requests, connection: &mut C) -> RedisResult<usize> {
+    async fn run<C: AnyConnection>(self, requests: &Requests, connection: &mut C) -> RedisResult<usize> {
         self.send(requests, connection, requests.number).await
     }
 }
 
-async fn admit<C: Wire, A: Algorithm>(limiter: &Limiter<C, A>, caller: &str) -> RedisResult<bool> {
+async fn admit<C: AnyConnection, A: Algorithm>(limiter: &Limiter<C, A>, caller: &str) -> RedisResult<bool> {
     let decision = limiter.admit(caller).await.map_err(of_store)?;
     match decision.unreachable {
         Some(error) => Err(error),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use lab_connection::{Connection, Target, own_keys};
-use lab_runner::table::{Facts, bytes};
-use lab_runner::{LessonError, Outcome, Page};
+use lab_runner::table::{Table, bytes};
+use lab_runner::{LessonContext, LessonError, Outcome};
 use patterns::fixed_window::FixedWindowAlgorithm;
 use patterns::limit::{Algorithm, Limit};
 use patterns::sliding_counter::SlidingCounterAlgorithm;
@@ -148,9 +148,9 @@ pub(super) fn keys_of(target: &Target) -> Vec<String> {
     vec![key_of(target.prefix(), CALLER, "minute")]
 }
 
-pub(super) async fn through_all(page: &Page, target: &Target) -> Outcome {
+pub(super) async fn through_all(ctx: &LessonContext, target: &Target) -> Outcome {
     let traffic = Traffic::at_window_edges();
-    page.say(format!(
+    ctx.step(format!(
         "A fixed window forgets everything when it ends: the whole limit just before, and the whole limit just after. Others \
          remember more. A sliding log keeps the time of each request until it is a window old. A sliding counter keeps two \
          counts, and weights the window before by the part of it that a window ending now would cover. A token bucket holds \
@@ -159,9 +159,9 @@ pub(super) async fn through_all(page: &Page, target: &Target) -> Outcome {
          minutes: a few lines before each script answer TIME with the recorded time of each request, and let keys expire by \
          it. The scripts stay as they are.",
         traffic.requests(),
-    ));
+    )).await?;
     let header = ["limiter", "admitted", "worst minute", "worst 6 s", "kept", "trips"];
-    let mut facts = Facts::new("The same traffic", &header);
+    let mut table = Table::new("The same traffic", &header);
     let mut measured = Vec::new();
     for limiter in Replayed::ALL {
         let measure = Measure::of(&traffic, limiter, target).await?;
@@ -169,46 +169,46 @@ pub(super) async fn through_all(page: &Page, target: &Target) -> Outcome {
         let cells = std::iter::once(limiter.label())
             .chain(numbers.map(|number| number.to_string()))
             .chain([bytes(measure.bytes), measure.round_trips.to_string()]);
-        facts = facts.row(cells);
+        table = table.row(cells);
         measured.push(measure);
     }
-    page.facts(facts);
-    page.start_clean(&keys_of(target)).await?;
-    check(page, traffic.requests(), &measured)
+    ctx.table(table);
+    ctx.start_clean(&keys_of(target)).await?;
+    check(ctx, traffic.requests(), &measured)
 }
 
-fn check(page: &Page, requests: usize, measured: &[Measure]) -> Outcome {
+fn check(ctx: &LessonContext, requests: usize, measured: &[Measure]) -> Outcome {
     let most = QUOTA as usize;
     let [fixed, log, counter, large, small] = measured else {
         return Err(LessonError::Check("five limiters were measured".to_owned()));
     };
-    page.check(
+    ctx.check(
         "one round trip for each request",
         measured.iter().all(|measure| measure.round_trips == requests),
     )?;
     let minutes = [fixed, log, counter, large, small].map(|measure| measure.worst_minute);
-    page.check(
+    ctx.check(
         "fixed window: more than the limit within six seconds, up to twice as many",
         (most + 1..=2 * most).contains(&fixed.worst_six_seconds) && minutes[0] <= 2 * most,
     )?;
-    page.check_eq("sliding log: never more than the limit in any minute", &minutes[1], &most)?;
+    ctx.check_eq("sliding log: never more than the limit in any minute", &minutes[1], &most)?;
     // In a tenth of the window a tenth of what it counts of the one before falls out of it.
     let in_six_seconds = most + most / 10;
-    page.check(
+    ctx.check(
         format!(
             "sliding counter: at most {in_six_seconds} in any six seconds, fewer than {} in any minute",
             2 * most
         ),
         counter.worst_six_seconds <= in_six_seconds && minutes[2] < 2 * most,
     )?;
-    page.check(
+    ctx.check(
         "token bucket: its burst, and what comes back meanwhile",
         large.worst_six_seconds <= most + 2
             && minutes[3] < 2 * most
             && small.worst_six_seconds <= 10 + 2
             && minutes[4] < 10 + most,
     )?;
-    page.say(
+    ctx.say(
         "The worst minute is what a backend must bear over time, the worst six seconds what hits it at once. Only the log keeps \
          the limit in every minute, and it pays with an entry for each request. The sliding counter assumes that the requests \
          of the window before were spread evenly; they were not. A small bucket makes the traffic smooth.",

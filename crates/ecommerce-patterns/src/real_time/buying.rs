@@ -1,6 +1,6 @@
 //! What a purchase costs, compared with the cheapest thing to ask for.
 
-use lab_runner::{Approach, Comparison, LessonError, Outcome, Page, Wire};
+use lab_runner::{AnyConnection, Approach, Comparison, LessonContext, LessonError, Outcome};
 use patterns::flash_sale::{FlashSale, MAX_CAP, Plan, Purchase};
 use redis::{RedisError, RedisResult};
 
@@ -8,7 +8,7 @@ use super::{PRODUCT, SALE, unexpected};
 use crate::at_once::at_once;
 
 /// How many operations are under way at a time, over one connection.
-const AT_A_TIME: usize = 50;
+const MAX_IN_FLIGHT: usize = 50;
 const PURCHASES: usize = 500;
 
 /// Ways to buy, and the floor below them.
@@ -48,9 +48,9 @@ impl Purchases {
 }
 
 impl Approach for BuyAtOnce {
-    type Subject = Purchases;
+    type Input = Purchases;
     /// How many have succeeded.
-    type Observed = usize;
+    type Output = usize;
 
     fn label(self) -> String {
         match self {
@@ -65,7 +65,7 @@ impl Approach for BuyAtOnce {
         purchases.count as u64
     }
 
-    async fn reset<C: Wire>(self, purchases: &Purchases, connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, purchases: &Purchases, connection: &mut C) -> RedisResult<()> {
         redis::cmd("UNLINK").arg(purchases.counter()).exec_async(connection).await?;
         let sales = FlashSale::new(connection.clone(), &purchases.prefix);
         sales.close(SALE).await.map_err(failed)?;
@@ -82,36 +82,42 @@ impl Approach for BuyAtOnce {
         sales.open(SALE, &plan).await.map_err(failed)
     }
 
-    async fn run<C: Wire>(self, purchases: &Purchases, connection: &mut C) -> RedisResult<usize> {
+    async fn run<C: AnyConnection>(self, purchases: &Purchases, connection: &mut C) -> RedisResult<usize> {
         let count = purchases.count;
         let sales = FlashSale::new(connection.clone(), &purchases.prefix);
         let [sale, bought, _] = sales.keys(SALE).map_err(failed)?;
         let bought = match self {
             Self::Incr => {
-                at_once(AT_A_TIME, count, |_| incr(purchases.counter(), connection.clone())).await?
+                at_once(MAX_IN_FLIGHT, count, |_| incr(purchases.counter(), connection.clone())).await?
             }
             Self::InTwoSteps => {
-                at_once(AT_A_TIME, count, |number| in_two_steps([&sale, &bought], number, connection.clone()))
-                    .await?
+                at_once(MAX_IN_FLIGHT, count, |number| {
+                    in_two_steps([&sale, &bought], number, connection.clone())
+                })
+                .await?
             }
-            Self::Script => at_once(AT_A_TIME, count, |number| by_script(sales.clone(), number)).await?,
+            Self::Script => at_once(MAX_IN_FLIGHT, count, |number| by_script(sales.clone(), number)).await?,
         };
         Ok(bought.into_iter().filter(|bought| *bought).count())
     }
 }
 
-async fn incr<C: Wire>(counter: String, mut redis: C) -> RedisResult<bool> {
+async fn incr<C: AnyConnection>(counter: String, mut redis: C) -> RedisResult<bool> {
     let number: usize = redis::cmd("INCR").arg(counter).query_async(&mut redis).await?;
     Ok(number > 0)
 }
 
-async fn by_script<C: Wire>(sales: FlashSale<C>, number: usize) -> RedisResult<bool> {
+async fn by_script<C: AnyConnection>(sales: FlashSale<C>, number: usize) -> RedisResult<bool> {
     let purchase = sales.buy(SALE, &format!("user{number}"), 1, "order-1").await.map_err(failed)?;
     Ok(matches!(purchase, Purchase::Bought(_)))
 }
 
 /// The fewest commands that look and then write: both halves are a pipeline.
-async fn in_two_steps<C: Wire>([sale, bought]: [&str; 2], number: usize, mut redis: C) -> RedisResult<bool> {
+async fn in_two_steps<C: AnyConnection>(
+    [sale, bought]: [&str; 2],
+    number: usize,
+    mut redis: C,
+) -> RedisResult<bool> {
     let customer = format!("user{number}");
     let mut look = redis::pipe();
     look.cmd("HGET").arg(sale).arg("left").cmd("HGET").arg(bought).arg(&customer);
@@ -139,22 +145,22 @@ pub(super) fn keys_of(prefix: &str) -> Result<Vec<String>, LessonError> {
     Ok([vec![sale.as_str().to_owned(), counter.as_str().to_owned()], companions.to_vec()].concat())
 }
 
-pub(super) async fn compare(page: &Page, prefix: &str) -> Outcome {
-    page.say(format!(
-        "Does that cost much? {PURCHASES} purchases, {AT_A_TIME} at a time over one connection, in a sale with enough for all, so \
+pub(super) async fn compare(ctx: &LessonContext, prefix: &str) -> Outcome {
+    ctx.step(format!(
+        "Does that cost much? {PURCHASES} purchases, {MAX_IN_FLIGHT} at a time over one connection, in a sale with enough for all, so \
          that looking first does no damage. The floor is as many INCR: a round trip that decides nothing.",
-    ));
+    )).await?;
     let purchases = Purchases::new(prefix, PURCHASES);
-    page.compare(Comparison {
+    ctx.compare(Comparison {
         title: "Buying in a flash sale",
         approaches: &BuyAtOnce::ALL,
-        subject: &purchases,
+        input: &purchases,
     })
     .await?;
-    page.say(
+    ctx.step(
         "The script is far from the floor: in its one round trip, the server runs six commands in Lua for each purchase. On \
          one machine, round trips are nearly free, so even two of them can be as fast. Over a network, each of them costs more \
          than the script. And only the script is right. Tens of thousands of purchases a second are more than most shops need.",
-    );
+    ).await?;
     Ok(())
 }

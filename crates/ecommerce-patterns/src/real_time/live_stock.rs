@@ -1,8 +1,8 @@
 //! The stock of a product, live, on three screens.
 
 use lab_connection::Target;
-use lab_runner::table::Facts;
-use lab_runner::{LessonError, Outcome, Page};
+use lab_runner::table::Table;
+use lab_runner::{LessonContext, LessonError, Outcome};
 use patterns::stock_feed::{Hearing, StockFeed, StockUpdate, StockView};
 use redis::AsyncTypedCommands;
 use redis::aio::PubSub;
@@ -64,19 +64,19 @@ async fn subscription(target: &Target, channel: &str) -> Result<PubSub, LessonEr
     Ok(messages)
 }
 
-pub(super) async fn teach(page: &Page) -> Outcome {
-    let quiet = StockFeed::new(page.quietly(), page.prefix());
+pub(super) async fn run(ctx: &LessonContext) -> Outcome {
+    let quiet = StockFeed::new(ctx.untraced("TODO"), ctx.prefix());
     let channel = quiet.channel(PRODUCT).map_err(unexpected)?;
-    page.say(format!(
+    ctx.step(format!(
         "Three screens show a product's stock while it changes {CHANGES} times. The third loses its connection before the last \
          {MISSED}. Each change is one script: it sets the level, numbers the change, and publishes it with the number before. A \
          screen subscribes first and then reads the present, so it misses nothing in between. When a message does not follow \
          what it shows, or when its connection is lost, it reads again.",
-    ));
+    )).await?;
     quiet.set(PRODUCT, 2 * CHANGES).await.map_err(unexpected)?;
     let mut watchers = Vec::new();
     for name in ["first", "second", "third"] {
-        let mut watcher = Watcher::new(name, page.target(), &channel).await?;
+        let mut watcher = Watcher::new(name, ctx.target(), &channel).await?;
         watcher.read(&quiet).await?;
         watchers.push(watcher);
     }
@@ -98,56 +98,58 @@ pub(super) async fn teach(page: &Page) -> Outcome {
     for watcher in &mut watchers {
         watcher.hear(MISSED).await?;
     }
-    page.say("The third is back: it subscribes, and reads, because its view wants a snapshot.");
-    let messages = subscription(page.target(), &channel).await?;
+    ctx.step("The third is back: it subscribes, and reads, because its view wants a snapshot.").await?;
+    let messages = subscription(ctx.target(), &channel).await?;
     let mut third = Watcher { name, messages, view, heard, last, snapshots };
-    third.read(&StockFeed::new(page.redis(), page.prefix())).await?;
+    third.read(&StockFeed::new(ctx.redis(), ctx.prefix())).await?;
     watchers.push(third);
 
     let header = ["screen", "messages", "missed", "snapshots", "by the last message", "by its view"];
-    let mut facts = Facts::new("Three screens", &header);
+    let mut table = Table::new("Three screens", &header);
     for watcher in &watchers {
         let numbers = [watcher.heard, CHANGES - watcher.heard, watcher.snapshots, watcher.last];
         let shown = watcher.view.level().map_or_else(String::new, |level| level.to_string());
         let cells = std::iter::once(watcher.name.to_owned()).chain(numbers.map(|number| number.to_string()));
-        facts = facts.row(cells.chain([shown]));
+        table = table.row(cells.chain([shown]));
     }
-    page.facts(facts);
+    ctx.table(table);
     let by_message: Vec<u32> = watchers.iter().map(|watcher| watcher.last).collect();
     let by_view: Vec<Option<u32>> = watchers.iter().map(|watcher| watcher.view.level()).collect();
-    page.check_eq(
+    ctx.check_eq(
         "a screen that believes the last message shows what is long sold",
         &by_message,
         &vec![CHANGES, CHANGES, CHANGES + MISSED],
     )?;
-    page.check_eq("all views are right", &by_view, &vec![Some(CHANGES); 3])?;
-    one_more(page).await
+    ctx.check_eq("all views are right", &by_view, &vec![Some(CHANGES); 3])?;
+    one_more(ctx).await
 }
 
 /// What goes over the wire: the level with its number, and a message that looks the same.
-async fn one_more(page: &Page) -> Outcome {
-    let mut redis = page.redis();
-    let feed = StockFeed::new(redis.clone(), page.prefix());
+async fn one_more(ctx: &LessonContext) -> Outcome {
+    let mut redis = ctx.redis();
+    let feed = StockFeed::new(redis.clone(), ctx.prefix());
     let channel = feed.channel(PRODUCT).map_err(unexpected)?;
-    page.say(
+    ctx.step(
         "One more change, as the server sees it. The number of the change is in the Hash and in the message:",
-    );
-    let mut subscription = subscription(page.target(), &channel).await?;
+    )
+    .await?;
+    let mut subscription = subscription(ctx.target(), &channel).await?;
     let mut messages = subscription.on_message();
     let set = feed.set(PRODUCT, 7).await.map_err(unexpected)?;
     let stored = redis.hgetall(feed.key(PRODUCT).map_err(unexpected)?.as_str()).await?;
     let said = StockUpdate::parse(&next_message(&mut messages).await?).map_err(unexpected)?;
     let in_hash = |field: &str| stored.get(field).and_then(|number| number.parse::<u64>().ok());
-    page.check_eq(
+    ctx.check_eq(
         "Hash and message have level and number",
         &[(in_hash("level"), in_hash("version")), (Some(said.level.into()), Some(said.version))],
         &[(Some(7), Some(set.version)); 2],
     )?;
-    page.say(
+    ctx.step(
         "A client that may publish can publish anything, so a screen checks a message before it believes it:",
-    );
+    )
+    .await?;
     redis.publish(&channel, "7 or so").await?;
-    page.check(
+    ctx.check(
         "that is not a change of stock",
         StockUpdate::parse(&next_message(&mut messages).await?).is_err(),
     )

@@ -1,7 +1,7 @@
 //! Stores near me, and whether they are open.
 
-use lab_runner::table::Facts;
-use lab_runner::{LessonError, Outcome, Page};
+use lab_runner::table::Table;
+use lab_runner::{LessonContext, LessonError, Outcome};
 use patterns::stores::{Area, Hours, LocalTime, NearStore, Opening, Place, Store, Stores};
 use redis::AsyncTypedCommands;
 
@@ -17,8 +17,8 @@ const STORES: [(&str, &str, f64, f64, [&str; 3]); 6] = [
     ("berlin", "Berlin", 13.3695, 52.5251, ["09:00-20:00", "09:00-20:00", ""]),
 ];
 
-pub(super) async fn teach(page: &Page) -> Outcome {
-    let quiet = Stores::new(page.quietly(), page.prefix());
+pub(super) async fn run(ctx: &LessonContext) -> Outcome {
+    let quiet = Stores::new(ctx.untraced("TODO"), ctx.prefix());
     let [map, details] = quiet.keys().map_err(unexpected)?;
     for (id, name, longitude, latitude, [weekday, saturday, sunday]) in STORES {
         let hours = [weekday, weekday, weekday, weekday, weekday, saturday, sunday];
@@ -27,10 +27,10 @@ pub(super) async fn teach(page: &Page) -> Outcome {
         let store = Store { id: id.to_owned(), name: name.to_owned(), place, hours };
         quiet.put(&store).await.map_err(unexpected)?;
     }
-    page.say(
+    ctx.step(
         "Stores near me. GEOADD keeps places in a Sorted Set: the score is a geohash, so near places have near scores, and \
          GEOSEARCH looks at a few ranges instead of every store. It answers nearest first, with meters:",
-    );
+    ).await?;
     let here = Place::new(9.993_7, 53.551_1).map_err(unexpected)?;
     let found: Vec<(String, f64)> = redis::cmd("GEOSEARCH")
         .arg(&map)
@@ -38,63 +38,63 @@ pub(super) async fn teach(page: &Page) -> Outcome {
         .arg(here.longitude())
         .arg(here.latitude())
         .arg(&["BYRADIUS", "10000", "m", "ASC", "COUNT", "2", "WITHDIST"])
-        .query_async(&mut page.redis())
+        .query_async(&mut ctx.redis())
         .await?;
-    page.say(
+    ctx.step(
         "A script does the same and reads, in the same round trip, the names and opening hours of those that it finds. Here are \
          the two nearest, and then a table of all within 10 km, at 01:00 on Sunday:",
-    );
-    let stores = Stores::new(page.redis(), page.prefix());
+    ).await?;
+    let stores = Stores::new(ctx.redis(), ctx.prefix());
     let night = time(6, 1, 0)?;
     let area = Area::Circle { radius: 10_000.0 };
     let near = quiet.near(here, area, 10, night).await.map_err(unexpected)?;
     let two = stores.near(here, area, 2, night).await.map_err(unexpected)?;
     let ids = |stores: &[NearStore]| stores.iter().map(|store| store.id.clone()).collect::<Vec<_>>();
     let searched: Vec<String> = found.into_iter().map(|(id, _)| id).collect();
-    page.check("both find the same two", two.len() == 2 && ids(&two) == searched)?;
-    page.check("the two nearest are the first two of all", near.starts_with(&two))?;
-    show(page, &near);
+    ctx.check("both find the same two", two.len() == 2 && ids(&two) == searched)?;
+    ctx.check("the two nearest are the first two of all", near.starts_with(&two))?;
+    show(ctx, &near);
     let open: Vec<&str> = near
         .iter()
         .filter(|store| matches!(store.opening, Opening::Open { .. }))
         .map(|store| store.id.as_str())
         .collect();
-    page.check_eq("Saturday's evening goes on in the night shop", &open, &vec!["reeperbahn", "airport"])?;
+    ctx.check_eq("Saturday's evening goes on in the night shop", &open, &vec!["reeperbahn", "airport"])?;
     let order: Vec<&str> = near.iter().map(|store| store.id.as_str()).collect();
-    page.check_eq(
+    ctx.check_eq(
         "nearest first, and Berlin is too far",
         &order,
         &vec!["station", "harbour", "reeperbahn", "altona", "airport"],
     )?;
 
-    page.say(
-        "The server takes the Earth for a sphere, and keeps a place to less than a meter. Measured here by the same formula:",
-    );
+    ctx.step(
+        "The server takes the Earth for a sphere, and keeps a place to less than a meter. ComparisonResult here by the same formula:",
+    ).await?;
     let meters: f64 = redis::cmd("GEODIST")
         .arg(&map)
         .arg(&["station", "berlin", "m"])
-        .query_async(&mut page.redis())
+        .query_async(&mut ctx.redis())
         .await?;
     let [(.., station), (.., berlin)] = [1, 5].map(|index| {
         let (id, _, longitude, latitude, _) = STORES[index];
         (id, Place::new(longitude, latitude))
     });
     let by_hand = station.map_err(unexpected)?.meters_to(berlin.map_err(unexpected)?);
-    page.check(
+    ctx.check(
         format!("{:.0} km to Berlin, and the same by hand to half a meter", by_hand / 1000.0),
         (meters - by_hand).abs() < 0.5,
     )?;
 
     quiet.relocate("berlin", here).await.map_err(unexpected)?;
     let moved = quiet.near(here, area, 1, night).await.map_err(unexpected)?;
-    page.check(
+    ctx.check(
         "a store that moves is found at its new place",
         moved.iter().any(|store| store.id.as_str() == "berlin"),
     )?;
     quiet.remove("berlin").await.map_err(unexpected)?;
     let removed = quiet.near(here, Area::Circle { radius: 2e7 }, 10, night).await.map_err(unexpected)?;
-    let detailed = page.quietly().hexists(&details, "berlin").await?;
-    page.check(
+    let detailed = ctx.untraced("TODO").hexists(&details, "berlin").await?;
+    ctx.check(
         "one that is removed leaves no ghost: map and Hash change in one script",
         !detailed
             && removed.len() == STORES.len() - 1
@@ -102,12 +102,12 @@ pub(super) async fn teach(page: &Page) -> Outcome {
     )
 }
 
-fn show(page: &Page, near: &[NearStore]) {
-    let mut facts = Facts::new("Stores near me", &["store", "meters", "on Sunday at 01:00"]);
+fn show(ctx: &LessonContext, near: &[NearStore]) {
+    let mut table = Table::new("Stores near me", &["store", "meters", "on Sunday at 01:00"]);
     for NearStore { name, meters, opening, .. } in near {
-        facts = facts.row([name.clone(), format!("{meters:.0}"), in_words(*opening)]);
+        table = table.row([name.clone(), format!("{meters:.0}"), in_words(*opening)]);
     }
-    page.facts(facts);
+    ctx.table(table);
 }
 
 fn in_words(opening: Opening) -> String {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use lab_connection::{Connection, Target};
-use lab_runner::table::Facts;
-use lab_runner::{LessonError, Outcome, Page};
+use lab_runner::table::Table;
+use lab_runner::{LessonContext, LessonError, Outcome};
 use patterns::notifications::{Counts, Notification, Notifications, Sent};
 use redis::AsyncTypedCommands;
 
@@ -18,29 +18,29 @@ const THIRD: usize = MESSAGES / 3;
 pub const IN_HANDS: usize = 5;
 const LONG: Duration = Duration::from_mins(1);
 
-pub(super) async fn teach(page: &Page) -> Outcome {
-    count_the_lost(page).await?;
-    take_and_acknowledge(page).await
+pub(super) async fn run(ctx: &LessonContext) -> Outcome {
+    count_the_lost(ctx).await?;
+    take_and_acknowledge(ctx).await
 }
 
-async fn count_the_lost(page: &Page) -> Outcome {
-    page.say(format!(
+async fn count_the_lost(ctx: &LessonContext) -> Outcome {
+    ctx.step(format!(
         "A customer is sent {MESSAGES} notifications. The phone listens, is in a tunnel for the second third of them, and comes \
          back. PUBLISH reaches only those who listen at that moment. The other way is a queue: send puts each notification into \
          a List; the phone takes some, shows them, and acknowledges them. Once it dies with {IN_HANDS} in its hands, before it \
          shows them.",
-    ));
-    let published = publish(page.target()).await?;
-    let (queued, deliveries) = queue(page).await?;
+    )).await?;
+    let published = publish(ctx.target()).await?;
+    let (queued, deliveries) = queue(ctx).await?;
     let row = |label: &str, shown: usize, deliveries: usize| {
         let numbers = [MESSAGES, deliveries, shown, MESSAGES - shown].map(|number| number.to_string());
         std::iter::once(label.to_owned()).chain(numbers)
     };
-    let facts = Facts::new("A phone in a tunnel", &["told by", "sent", "delivered", "shown", "lost"]);
-    let facts = facts.row(row("PUBLISH", published, published));
-    page.facts(facts.row(row("a queue with acknowledgement", queued, deliveries)));
-    page.check_eq("what was published into the tunnel is lost", &published, &(MESSAGES - THIRD))?;
-    page.check(
+    let table = Table::new("A phone in a tunnel", &["told by", "sent", "delivered", "shown", "lost"]);
+    let table = table.row(row("PUBLISH", published, published));
+    ctx.table(table.row(row("a queue with acknowledgement", queued, deliveries)));
+    ctx.check_eq("what was published into the tunnel is lost", &published, &(MESSAGES - THIRD))?;
+    ctx.check(
         format!("the queue lost none; {IN_HANDS} were delivered twice, as the first time nobody saw them"),
         (queued, deliveries) == (MESSAGES, MESSAGES + IN_HANDS),
     )
@@ -73,8 +73,8 @@ async fn publish(target: &Target) -> Result<usize, LessonError> {
 }
 
 /// How many of the messages were shown, and how often one was delivered.
-async fn queue(page: &Page) -> Result<(usize, usize), LessonError> {
-    let notifications = Notifications::new(page.quietly(), page.prefix());
+async fn queue(ctx: &LessonContext) -> Result<(usize, usize), LessonError> {
+    let notifications = Notifications::new(ctx.untraced("TODO"), ctx.prefix());
     let (mut shown, mut deliveries) = (BTreeSet::new(), 0);
     for third in 0..3 {
         for number in third * THIRD..(third + 1) * THIRD {
@@ -122,18 +122,18 @@ fn ids(taken: Vec<Notification>) -> Vec<String> {
     taken.into_iter().map(|notification| notification.id).collect()
 }
 
-async fn take_and_acknowledge(page: &Page) -> Outcome {
-    let mut redis = page.redis();
-    let notifications = Notifications::new(redis.clone(), page.prefix());
+async fn take_and_acknowledge(ctx: &LessonContext) -> Outcome {
+    let mut redis = ctx.redis();
+    let notifications = Notifications::new(redis.clone(), ctx.prefix());
     let keys = notifications.keys(CUSTOMER).map_err(unexpected)?;
-    page.start_clean(&keys).await?;
+    ctx.start_clean(&keys).await?;
     let [waiting, _, deadlines, ..] = keys;
 
-    page.say(
+    ctx.step(
         "Now slowly. Three are sent, one of them twice, because its answer was lost. The sender picks the ID, so it waits once. \
          The List is the queue: the newest on the left, the next to take on the right.",
-    );
-    let quiet = Notifications::new(page.quietly(), page.prefix());
+    ).await?;
+    let quiet = Notifications::new(ctx.untraced("TODO"), ctx.prefix());
     for (id, text) in
         [("order-1-paid", "Your payment has arrived"), ("order-1-shipped", "Your order is on its way")]
     {
@@ -143,34 +143,34 @@ async fn take_and_acknowledge(page: &Page) -> Outcome {
     let first = notifications.send(CUSTOMER, "kettle-back", text).await.map_err(unexpected)?;
     let again = notifications.send(CUSTOMER, "kettle-back", text).await.map_err(unexpected)?;
     let unread = 3;
-    page.check(
+    ctx.check(
         "three are unread, even after sending again",
         first == Sent::New { unread, dropped: 0 } && again == Sent::Again { unread },
     )?;
     let waiting = redis.lrange(&waiting, 0, -1).await?;
-    page.check("the list has three", waiting.len() == 3)?;
+    ctx.check("the list has three", waiting.len() == 3)?;
 
-    page.say(
+    ctx.step(
         "The phone takes one for a minute. It is still unread: it is in a Hash now, with its deadline in a Sorted Set, and \
          only acknowledging removes it. When the minute is over, the next device that asks gets it first.",
-    );
+    ).await?;
     let taken = notifications.take(CUSTOMER, 1, LONG).await.map_err(unexpected)?;
     let deadlines: Vec<String> =
         redis::cmd("ZRANGE").arg(&deadlines).arg(&["0", "-1"]).query_async(&mut redis).await?;
-    page.check_eq("the oldest is with the phone", &deadlines, &vec!["order-1-paid".to_owned()])?;
+    ctx.check_eq("the oldest is with the phone", &deadlines, &vec!["order-1-paid".to_owned()])?;
     let ids = ids(taken);
     let read = notifications.acknowledge(CUSTOMER, &ids).await.map_err(unexpected)?;
     let again = quiet.acknowledge(CUSTOMER, &ids).await.map_err(unexpected)?;
-    page.check("acknowledging twice counts once", (read, again) == (1, 0))?;
+    ctx.check("acknowledging twice counts once", (read, again) == (1, 0))?;
     let counts = quiet.counts(CUSTOMER).await.map_err(unexpected)?;
-    page.check_eq(
+    ctx.check_eq(
         "three sent: two unread, one read, none dropped",
         &counts,
         &Counts { sent: 3, unread: 2, read: 1, dropped: 0 },
     )?;
-    page.say(
+    ctx.step(
         "This is at least once: if a phone is slow but alive, another device may show the same notification. Both know it by its \
          ID. Publish as well, as a signal to come and take; then it is quick, and nothing is lost.",
-    );
+    ).await?;
     Ok(())
 }

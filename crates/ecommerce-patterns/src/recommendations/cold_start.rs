@@ -1,22 +1,22 @@
 //! A customer of whom nothing is known.
 
-use lab_runner::table::Facts;
-use lab_runner::{LessonError, Outcome, Page};
+use lab_runner::table::Table;
+use lab_runner::{LessonContext, LessonError, Outcome};
 use patterns::recommendations::{Reason, Recommendations};
 
 use super::trial::failed;
 use super::{NEWCOMER, Shop};
 
-pub(super) async fn show_something_to_everybody(page: &Page, shop: &Shop) -> Outcome {
-    page.say(
+pub(super) async fn show_something_to_everybody(ctx: &LessonContext, shop: &Shop) -> Outcome {
+    ctx.step(
         "And a customer who comes for the first time? `Recommendations` asks in this order: what goes with what they bought or \
          looked at; what is popular in the categories they like; what is popular; and what you pass in, such as a few products \
          on sale. So the page is never empty.",
-    );
-    let recommender = Recommendations::new(page.quietly(), &shop.prefix);
+    ).await?;
+    let recommender = Recommendations::new(ctx.untraced("TODO"), &shop.prefix);
     let on_sale = shop.skus(&(0..10).collect::<Vec<_>>());
     let header = ["known of the customer", "first", "why", "second", "why"];
-    let mut facts = Facts::new("What four visits show", &header);
+    let mut table = Table::new("What four visits show", &header);
     let mut reasons = Vec::new();
     let mut visit = async |known: &str| -> Result<(), LessonError> {
         let shown = recommender.recommend(NEWCOMER, 10, &on_sale).await.map_err(failed)?;
@@ -24,7 +24,7 @@ pub(super) async fn show_something_to_everybody(page: &Page, shop: &Shop) -> Out
             return Err(LessonError::Check("there is something to show".into()));
         };
         let cells = [first.sku.clone(), why(first.reason), second.sku.clone(), why(second.reason)];
-        facts = std::mem::take(&mut facts).row(std::iter::once(known.to_owned()).chain(cells));
+        table = std::mem::take(&mut table).row(std::iter::once(known.to_owned()).chain(cells));
         reasons.push((shown.len(), first.reason));
         Ok(())
     };
@@ -38,8 +38,8 @@ pub(super) async fn show_something_to_everybody(page: &Page, shop: &Shop) -> Out
     visit("looked at a product").await?;
     recommender.ordered(NEWCOMER, "ORD-new", &shop.skus(&order.products)).await.map_err(failed)?;
     visit("bought some").await?;
-    page.facts(facts);
-    page.check_eq(
+    ctx.table(table);
+    ctx.check_eq(
         "ten products each time, for a better reason the more is known",
         &reasons,
         &vec![

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
-use lab_runner::{Approach, Comparison, Outcome, Page, Wire};
+use lab_runner::{AnyConnection, Approach, Comparison, LessonContext, Outcome};
 use patterns::bought_together::BoughtTogether;
 use patterns::key::{Key, KeyError};
 use patterns::popular_products::PopularProducts;
@@ -84,9 +84,9 @@ fn sku(number: usize) -> String {
 }
 
 impl Approach for Report {
-    type Subject = Reports;
+    type Input = Reports;
     /// How many reports were answered.
-    type Observed = usize;
+    type Output = usize;
 
     fn label(self) -> String {
         match self {
@@ -104,7 +104,7 @@ impl Approach for Report {
         reports.operations as u64
     }
 
-    async fn reset<C: Wire>(self, reports: &Reports, connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, reports: &Reports, connection: &mut C) -> RedisResult<()> {
         for key in reports.keys().map_err(|error| failed(error.into()))? {
             redis::cmd("UNLINK").arg(key).exec_async(connection).await?;
         }
@@ -112,7 +112,7 @@ impl Approach for Report {
         self.report(reports, connection, 0).await
     }
 
-    async fn run<C: Wire>(self, reports: &Reports, connection: &mut C) -> RedisResult<usize> {
+    async fn run<C: AnyConnection>(self, reports: &Reports, connection: &mut C) -> RedisResult<usize> {
         let connection: &C = connection;
         let reports_of = |number| self.report(reports, connection, number).boxed();
         let all: Vec<_> = (1..=reports.operations).map(reports_of).collect();
@@ -122,7 +122,12 @@ impl Approach for Report {
 }
 
 impl Report {
-    async fn report<C: Wire>(self, reports: &Reports, connection: &C, number: usize) -> RedisResult<()> {
+    async fn report<C: AnyConnection>(
+        self,
+        reports: &Reports,
+        connection: &C,
+        number: usize,
+    ) -> RedisResult<()> {
         let (connection, prefix) = (connection.clone(), &reports.prefix);
         let (customer, sku) = (customer(number), sku(number));
         match self {
@@ -153,25 +158,25 @@ impl Report {
     }
 }
 
-pub(super) async fn compare(page: &Page, shop: &Shop) -> Outcome {
+pub(super) async fn compare(ctx: &LessonContext, shop: &Shop) -> Outcome {
     let reports = Reports::of(REPORTS, &shop.prefix);
-    page.say(format!(
+    ctx.step(format!(
         "What does it cost to report? {REPORTS} reports, {AT_ONCE} at a time over one connection; the first row is the floor, one \
          INCR each. An order of three products is three calls in flight at once: for each product a Sorted Set of pairs, and the \
          orders that were counted.",
-    ));
+    )).await?;
     let comparison =
-        Comparison { title: "Reporting what customers do", approaches: &Report::ALL, subject: &reports };
-    page.compare(comparison).await?;
-    page.start_clean(&reports.keys().map_err(|error| failed(error.into()))?).await?;
-    page.say(
+        Comparison { title: "Reporting what customers do", approaches: &Report::ALL, input: &reports };
+    ctx.compare(comparison).await?;
+    ctx.start_clean(&reports.keys().map_err(|error| failed(error.into()))?).await?;
+    ctx.step(
         "What holds them back: a server with one thread does the work of all clients. A script that does nothing costs more \
          than INCR already; then every command in it takes its time: four for a recent view, five where LREM takes the product \
          out of its old place, as it mostly did here; ten for each of the three products of an order.",
-    );
-    page.say(
+    ).await?;
+    ctx.step(
         "Rule: begin with what the customer bought, fall back on what they like, then on what is popular; let popularity fade; \
          divide by how common a thing is, for taste and variety; and measure against orders that you held back.",
-    );
+    ).await?;
     Ok(())
 }

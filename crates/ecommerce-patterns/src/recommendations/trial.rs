@@ -6,7 +6,7 @@ use std::time::Instant;
 use futures_util::future::try_join;
 use lab_connection::Connection;
 use lab_connection::own_keys;
-use lab_runner::Wire;
+use lab_runner::AnyConnection;
 use patterns::bought_together::BoughtTogether;
 use patterns::interests::Interests;
 use patterns::popular_products::PopularProducts;
@@ -203,7 +203,7 @@ impl Trial {
     }
 
     /// Ten products that the customer has not bought.
-    async fn recommend<C: Wire>(
+    async fn recommend<C: AnyConnection>(
         &self,
         redis: C,
         method: Method,
@@ -242,7 +242,7 @@ impl Trial {
     }
 
     /// What many do who stop half-way: the counts as they are.
-    async fn most_shared<C: Wire>(&self, mut redis: C, bought: &[&str]) -> RedisResult<Vec<String>> {
+    async fn most_shared<C: AnyConnection>(&self, mut redis: C, bought: &[&str]) -> RedisResult<Vec<String>> {
         let mut shared = BTreeMap::<String, f64>::new();
         let mut neighbors = Pipeline::new();
         let together = BoughtTogether::new(redis.clone(), &self.prefix);

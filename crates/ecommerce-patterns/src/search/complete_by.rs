@@ -1,7 +1,7 @@
 //! Ways to complete a prefix.
 
 use lab_runner::table::thousands;
-use lab_runner::{Approach, Comparison, Outcome, Page, Wire};
+use lab_runner::{AnyConnection, Approach, Comparison, LessonContext, Outcome};
 use patterns::autocomplete::{MAX_HITS, MAX_LISTED_CHARACTERS, normalized, terms};
 use redis::{Pipeline, RedisResult};
 
@@ -53,9 +53,9 @@ impl Typed {
 }
 
 impl Approach for CompleteBy {
-    type Subject = Typed;
+    type Input = Typed;
     /// The SKUs suggested for each prefix.
-    type Observed = Vec<Vec<String>>;
+    type Output = Vec<Vec<String>>;
 
     fn label(self) -> String {
         match self {
@@ -71,7 +71,7 @@ impl Approach for CompleteBy {
         PREFIXES.len() as u64
     }
 
-    async fn reset<C: Wire>(self, typed: &Typed, connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, typed: &Typed, connection: &mut C) -> RedisResult<()> {
         let shop = &typed.shop;
         let mut pipeline = Pipeline::new();
         match self {
@@ -106,7 +106,7 @@ impl Approach for CompleteBy {
         pipeline.exec_async(connection).await
     }
 
-    async fn run<C: Wire>(self, typed: &Typed, connection: &mut C) -> RedisResult<Vec<Vec<String>>> {
+    async fn run<C: AnyConnection>(self, typed: &Typed, connection: &mut C) -> RedisResult<Vec<Vec<String>>> {
         let shop = &typed.shop;
         let mut found = Vec::with_capacity(PREFIXES.len());
         for prefix in PREFIXES {
@@ -125,7 +125,7 @@ impl Approach for CompleteBy {
     }
 }
 
-async fn suggested<C: Wire>(
+async fn suggested<C: AnyConnection>(
     shop: &Shop,
     listed: usize,
     prefix: &str,
@@ -136,7 +136,11 @@ async fn suggested<C: Wire>(
     Ok(found.into_iter().map(|suggestion| suggestion.id).collect())
 }
 
-async fn by_dictionary<C: Wire>(shop: &Shop, prefix: &str, connection: &mut C) -> RedisResult<Vec<String>> {
+async fn by_dictionary<C: AnyConnection>(
+    shop: &Shop,
+    prefix: &str,
+    connection: &mut C,
+) -> RedisResult<Vec<String>> {
     let mut ask = redis::cmd("FT.SUGGET");
     ask.arg(shop.names.suggestions()).arg(normalized(prefix)).arg("WITHPAYLOADS").arg("MAX").arg(ENOUGH);
     let found: Vec<(String, String)> = ask.query_async(connection).await?;
@@ -152,19 +156,19 @@ async fn by_dictionary<C: Wire>(shop: &Shop, prefix: &str, connection: &mut C) -
     Ok(ranked.into_iter().take(COUNT).map(|(_, sku)| sku).collect())
 }
 
-pub(super) async fn compare(page: &Page, shop: &Shop, full_text: bool) -> Outcome {
-    page.say(format!(
+pub(super) async fn compare(ctx: &LessonContext, shop: &Shop, full_text: bool) -> Outcome {
+    ctx.step(format!(
         "What about completing? Ten prefixes, the best five for each. If each prefix of up to {MAX_LISTED_CHARACTERS} characters \
          has lines of its own, they only have to be read. A longer prefix, one of the ten, goes through the terms. There a script \
          looks at every hit to find the most popular ones, but at no more than the first {}. An index of terms alone is a fifth \
          as large, and cheaper to change.",
         thousands(MAX_HITS as f64),
-    ));
+    )).await?;
     let typed = Typed::of(shop.clone());
-    page.compare(Comparison {
+    ctx.compare(Comparison {
         title: "Five suggestions",
         approaches: &CompleteBy::all(full_text),
-        subject: &typed,
+        input: &typed,
     })
     .await
 }

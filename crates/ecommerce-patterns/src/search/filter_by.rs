@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use lab_runner::{Approach, Comparison, Outcome, Page, Wire};
+use lab_runner::{AnyConnection, Approach, Comparison, LessonContext, Outcome};
 use patterns::facets::{Order, PageOf, PriceRange, Selection};
 use patterns::money::Cents;
 use redis::RedisResult;
@@ -41,7 +41,7 @@ pub struct Ticked {
 }
 
 impl Ticked {
-    /// The products per page.
+    /// The products per ctx.
     pub const PAGE: PageOf = PageOf::first(20);
 
     /// Five selections, from one category to all facets at once. The shop must be open ([`Shop::open`]).
@@ -76,8 +76,8 @@ impl Ticked {
 }
 
 impl Approach for FilterBy {
-    type Subject = Ticked;
-    type Observed = Vec<Answer>;
+    type Input = Ticked;
+    type Output = Vec<Answer>;
 
     fn label(self) -> String {
         match self {
@@ -93,7 +93,7 @@ impl Approach for FilterBy {
         ticked.selections.len() as u64
     }
 
-    async fn reset<C: Wire>(self, ticked: &Ticked, connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, ticked: &Ticked, connection: &mut C) -> RedisResult<()> {
         let Ticked { shop, selections } = ticked;
         match self {
             Self::ReadyMade => {
@@ -120,7 +120,7 @@ impl Approach for FilterBy {
         }
     }
 
-    async fn run<C: Wire>(self, ticked: &Ticked, connection: &mut C) -> RedisResult<Vec<Answer>> {
+    async fn run<C: AnyConnection>(self, ticked: &Ticked, connection: &mut C) -> RedisResult<Vec<Answer>> {
         let Ticked { shop, selections } = ticked;
         let mut answers = Vec::with_capacity(selections.len());
         for (number, selection) in selections.iter().enumerate() {
@@ -191,18 +191,18 @@ pub(super) fn filtered(documents: &[Document], selection: &Selection, order: Ord
     answer
 }
 
-pub(super) async fn compare(page: &Page, shop: &Shop, full_text: bool) -> Outcome {
-    page.say(
+pub(super) async fn compare(ctx: &LessonContext, shop: &Shop, full_text: bool) -> Outcome {
+    ctx.step(
         "What is it worth? Five selections, each a page of 20 with all counts, one after the other. The baseline is a GET of the \
          page as a cache would have it. A client that filters reads the whole catalog for each page: look at the bytes received, \
          which grow with the catalog. On one machine, and with a catalog this small, that may be as quick as the script. Over \
          100 Mbit/s, the 280 kB of one page take 22 ms before anything is filtered.",
-    );
+    ).await?;
     let ticked = Ticked::of(shop.clone());
-    page.compare(Comparison {
+    ctx.compare(Comparison {
         title: "A page with its counts",
         approaches: &FilterBy::all(full_text),
-        subject: &ticked,
+        input: &ticked,
     })
     .await
 }

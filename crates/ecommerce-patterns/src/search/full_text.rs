@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use lab_runner::{Need, Outcome, Page, Wire};
+use lab_runner::{AnyConnection, LessonContext, Need, Outcome};
 use patterns::facets::{PageOf, PriceRange, Selection};
 use redis::{FromRedisValue, Pipeline, RedisResult, Value};
 
@@ -12,7 +12,7 @@ use super::keys::Names;
 use super::shop::Shop;
 
 const SEARCH: Need =
-    Need { command: "FT.SEARCH", had_by: "--server redis-8.2-modules (Redis has it since 8.0)" };
+    Need { command: "FT.SEARCH", available_in: "--server redis-8.2-modules (Redis has it since 8.0)" };
 /// What FT.AGGREGATE calls the number of products in a group.
 const COUNTED: &str = "products";
 /// Far beyond what indexing the products of the lesson takes.
@@ -20,83 +20,87 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// On a cluster somebody has to ask every node and put the answers together. Not every server with FT.SEARCH can do that,
 /// and none was tried here.
-async fn is_there(page: &Page) -> bool {
-    page.can(SEARCH.command).await && !page.target().is_cluster()
+async fn is_there(ctx: &LessonContext) -> bool {
+    ctx.can(SEARCH.command).await && !ctx.target().is_cluster()
 }
 
 /// Drops the index that an earlier run left; its documents are removed with the other keys.
-pub(super) async fn drop(page: &Page) -> Outcome {
-    if is_there(page).await {
-        let index = Names::new(page.prefix()).index();
-        let known: Vec<String> = redis::cmd("FT._LIST").query_async(&mut page.quietly()).await?;
+pub(super) async fn drop(ctx: &LessonContext) -> Outcome {
+    if is_there(ctx).await {
+        let index = Names::new(ctx.prefix()).index();
+        let known: Vec<String> = redis::cmd("FT._LIST").query_async(&mut ctx.untraced("TODO")).await?;
         if known.contains(&index) {
-            redis::cmd("FT.DROPINDEX").arg(index).exec_async(&mut page.quietly()).await?;
+            redis::cmd("FT.DROPINDEX").arg(index).exec_async(&mut ctx.untraced("TODO")).await?;
         }
     }
     Ok(())
 }
 
 /// Creates the index and shows what one asks it; false where the server cannot.
-pub(super) async fn show(page: &Page, shop: &Shop) -> Result<bool, lab_runner::LessonError> {
-    page.say("Some servers bring an index of their own for all this:");
-    if page.target().is_cluster() && page.can(SEARCH.command).await {
-        page.say(
+pub(super) async fn show(ctx: &LessonContext, shop: &Shop) -> Result<bool, lab_runner::LessonError> {
+    ctx.step("Some servers bring an index of their own for all this:").await?;
+    if ctx.target().is_cluster() && ctx.can(SEARCH.command).await {
+        ctx.step(
             "Left out on a cluster: there a part of the index is on each node, and a search has to ask all of them. Not every \
              server with FT.SEARCH does that, and this lesson has not tried it.",
-        );
+        ).await?;
         return Ok(false);
     }
-    if !is_there(page).await {
-        page.skip(SEARCH);
+    if !is_there(ctx).await {
+        ctx.skip(SEARCH);
         return Ok(false);
     }
-    let mut redis = page.redis();
+    let mut redis = ctx.redis();
     create(shop, &mut redis).await?;
-    write_documents(shop, &mut page.quietly()).await?;
-    page.say(
+    write_documents(shop, &mut ctx.untraced("TODO")).await?;
+    ctx.step(
         "It follows every Hash whose name begins so, and does that in the background: who asks too early misses some. FT.INFO \
          tells when it is done.",
-    );
-    wait_until_indexed(shop, &mut page.quietly()).await?;
+    ).await?;
+    wait_until_indexed(shop, &mut ctx.untraced("TODO")).await?;
 
-    page.say(
+    ctx.step(
         "A query is a text of its own language, so values must be escaped: in a TAG signs such as & or . need a backslash. \
          Spaces need one here too: without it the words count as lower case, and our brands are CASESENSITIVE. \
          '@brand:{Bolt & Co.}' finds nothing, '@brand:{Rolls-Smith}' is a syntax error.",
-    );
+    ).await?;
     let bolt = shop.products[shop.products.len() - 3].brand.as_str();
     let query = format!("@brand:{{{}}}", escaped(bolt));
     let mut search = redis::cmd("FT.SEARCH");
     search.arg(shop.names.index()).arg(&query).arg(&["SORTBY", "popularity", "DESC", "RETURN", "1", "sku"]);
     let found = listed(search.query_async(&mut redis).await?);
-    page.check("two products of Bolt & Co.", found.first() == Some(&Value::Int(2)))?;
+    ctx.check("two products of Bolt & Co.", found.first() == Some(&Value::Int(2)))?;
     let rolls = shop.products[shop.products.len() - 1].brand.as_str();
     let missed = [
         is_missed_unescaped(shop, bolt, &mut redis).await?,
-        is_missed_unescaped(shop, rolls, &mut page.quietly()).await?,
+        is_missed_unescaped(shop, rolls, &mut ctx.untraced("TODO")).await?,
     ];
-    page.check("without backslashes neither brand is found", missed == [true; 2])?;
+    ctx.check("without backslashes neither brand is found", missed == [true; 2])?;
     let mut group = redis::cmd("FT.AGGREGATE");
     group.arg(shop.names.index()).arg(query);
     group.arg(&["GROUPBY", "1", "@category", "REDUCE", "COUNT", "0", "AS", COUNTED]);
     let counted = groups(&listed(group.query_async(&mut redis).await?), "category")?;
-    page.check_eq("both are for the kitchen", &counted, &BTreeMap::from([("Kitchen".to_owned(), 2)]))?;
+    ctx.check_eq("both are for the kitchen", &counted, &BTreeMap::from([("Kitchen".to_owned(), 2)]))?;
 
-    page.say("FT.SUGADD and FT.SUGGET complete what is typed, from a dictionary that is filled by hand as ours was:");
+    ctx.step("FT.SUGADD and FT.SUGGET complete what is typed, from a dictionary that is filled by hand as ours was:").await?;
     let dictionary = shop.names.suggestions();
     for (text, score) in [("cafe creme machine", 3), ("cafeteria tray", 2)] {
         redis::cmd("FT.SUGADD").arg(&dictionary).arg(text).arg(score).exec_async(&mut redis).await?;
     }
     let completed: Vec<String> =
         redis::cmd("FT.SUGGET").arg(&dictionary).arg("cafe").query_async(&mut redis).await?;
-    page.check("both begin with cafe", completed.len() == 2)?;
-    page.start_clean(&[dictionary]).await?;
+    ctx.check("both begin with cafe", completed.len() == 2)?;
+    ctx.start_clean(&[dictionary]).await?;
     Ok(true)
 }
 
 /// Whether a brand that is put into a query as it is finds nothing, or breaks the query: which of the two depends on its
 /// signs and on the dialect.
-async fn is_missed_unescaped<C: Wire>(shop: &Shop, brand: &str, connection: &mut C) -> RedisResult<bool> {
+async fn is_missed_unescaped<C: AnyConnection>(
+    shop: &Shop,
+    brand: &str,
+    connection: &mut C,
+) -> RedisResult<bool> {
     let mut search = redis::cmd("FT.SEARCH");
     search.arg(shop.names.index()).arg(format!("@brand:{{{brand}}}"));
     match search.query_async::<Value>(connection).await {
@@ -108,7 +112,7 @@ async fn is_missed_unescaped<C: Wire>(shop: &Shop, brand: &str, connection: &mut
 }
 
 /// Creates the index and waits until every product is in it; nothing if it is there.
-pub(super) async fn index<C: Wire>(shop: &Shop, connection: &mut C) -> RedisResult<()> {
+pub(super) async fn index<C: AnyConnection>(shop: &Shop, connection: &mut C) -> RedisResult<()> {
     let known: Vec<String> = redis::cmd("FT._LIST").query_async(connection).await?;
     if !known.contains(&shop.names.index()) {
         create(shop, connection).await?;
@@ -118,7 +122,7 @@ pub(super) async fn index<C: Wire>(shop: &Shop, connection: &mut C) -> RedisResu
 }
 
 /// Creates the index of the lesson.
-async fn create<C: Wire>(shop: &Shop, connection: &mut C) -> RedisResult<()> {
+async fn create<C: AnyConnection>(shop: &Shop, connection: &mut C) -> RedisResult<()> {
     let mut create = redis::cmd("FT.CREATE");
     create.arg(shop.names.index()).arg(&["ON", "HASH", "PREFIX", "1"]).arg(shop.names.document(""));
     create.arg(&["SCHEMA", "sku", "TAG"]);
@@ -131,7 +135,7 @@ async fn create<C: Wire>(shop: &Shop, connection: &mut C) -> RedisResult<()> {
     create.exec_async(connection).await
 }
 
-async fn write_documents<C: Wire>(shop: &Shop, connection: &mut C) -> RedisResult<()> {
+async fn write_documents<C: AnyConnection>(shop: &Shop, connection: &mut C) -> RedisResult<()> {
     let mut pipeline = Pipeline::new();
     for document in shop.documents() {
         let set = pipeline.cmd("HSET").arg(shop.names.document(&document.sku));
@@ -143,7 +147,7 @@ async fn write_documents<C: Wire>(shop: &Shop, connection: &mut C) -> RedisResul
 }
 
 /// Waits until every product is indexed.
-async fn wait_until_indexed<C: Wire>(shop: &Shop, connection: &mut C) -> RedisResult<()> {
+async fn wait_until_indexed<C: AnyConnection>(shop: &Shop, connection: &mut C) -> RedisResult<()> {
     let start = Instant::now();
     loop {
         let info = listed(redis::cmd("FT.INFO").arg(shop.names.index()).query_async(connection).await?);
@@ -163,7 +167,7 @@ async fn wait_until_indexed<C: Wire>(shop: &Shop, connection: &mut C) -> RedisRe
 }
 
 /// Everything in one pipeline: the page, and the counts of each facet without what is ticked in it.
-pub(super) async fn answer<C: Wire>(
+pub(super) async fn answer<C: AnyConnection>(
     shop: &Shop,
     selection: &Selection,
     page: PageOf,

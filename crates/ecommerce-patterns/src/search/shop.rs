@@ -5,7 +5,7 @@ use super::{facets_failed, failed};
 use crate::data::Data;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use lab_connection::{Connection, own_keys};
-use lab_runner::{Outcome, Page};
+use lab_runner::{LessonContext, Outcome};
 use patterns::autocomplete::{Autocomplete, normalized, terms};
 use patterns::facets::{Facets, Product};
 use patterns::money::Cents;
@@ -93,9 +93,9 @@ impl Shop {
     }
 
     /// Removes what an earlier run left.
-    pub(super) async fn start_clean(&self, page: &Page) -> Outcome {
+    pub(super) async fn start_clean(&self, ctx: &LessonContext) -> Outcome {
         for ours in ["autocomplete", "facets", "shop_search"] {
-            let mut redis = page.quietly();
+            let mut redis = ctx.untraced("TODO");
             let pattern = patterns::key::scan_pattern(&self.prefix, ours);
             let left = own_keys::matching(&mut redis, &pattern, MOST_KEYS).await?;
             own_keys::unlink(&mut redis, &left).await?;
@@ -117,7 +117,10 @@ impl Shop {
     }
 
     /// Puts every document into one Hash.
-    pub(super) async fn write_catalogue<C: lab_runner::Wire>(&self, connection: &mut C) -> RedisResult<()> {
+    pub(super) async fn write_catalogue<C: lab_runner::AnyConnection>(
+        &self,
+        connection: &mut C,
+    ) -> RedisResult<()> {
         let mut pipeline = Pipeline::new();
         for documents in self.documents().chunks(200) {
             let set = pipeline.cmd("HSET").arg(self.names.catalogue());
@@ -130,7 +133,10 @@ impl Shop {
     }
 
     /// Puts every product into a Set for its brand and one for its category, and into a Sorted Set of prices.
-    pub(super) async fn write_sets<C: lab_runner::Wire>(&self, connection: &mut C) -> RedisResult<()> {
+    pub(super) async fn write_sets<C: lab_runner::AnyConnection>(
+        &self,
+        connection: &mut C,
+    ) -> RedisResult<()> {
         let mut pipeline = Pipeline::new();
         for product in &self.products {
             pipeline.sadd(self.names.brand(&product.brand), &product.id).ignore();
@@ -153,16 +159,19 @@ impl Shop {
         found.take(count).map(|product| product.id.as_str()).collect()
     }
 
-    pub(super) fn facets<C: lab_runner::Wire>(&self, connection: &C) -> Facets<C> {
+    pub(super) fn facets<C: lab_runner::AnyConnection>(&self, connection: &C) -> Facets<C> {
         Facets::new(connection.clone(), &self.prefix)
     }
 
-    pub(super) fn autocomplete<C: lab_runner::Wire>(&self, connection: &C) -> Autocomplete<C> {
+    pub(super) fn autocomplete<C: lab_runner::AnyConnection>(&self, connection: &C) -> Autocomplete<C> {
         Autocomplete::new(connection.clone(), &self.prefix)
     }
 
     /// The keys of both patterns.
-    pub(super) fn keys_of_patterns<C: lab_runner::Wire>(&self, connection: &C) -> RedisResult<Vec<String>> {
+    pub(super) fn keys_of_patterns<C: lab_runner::AnyConnection>(
+        &self,
+        connection: &C,
+    ) -> RedisResult<Vec<String>> {
         let mut keys = vec![self.autocomplete(connection).key().map_err(failed)?];
         // The last ones are there only while a script runs.
         keys.extend(self.facets(connection).keys().map_err(failed)?.into_iter().take(6));

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use lab_runner::table::{Facts, thousands};
-use lab_runner::{Outcome, Page};
+use lab_runner::table::{Table, thousands};
+use lab_runner::{LessonContext, Outcome};
 use patterns::autocomplete::{MAX_LISTED_CHARACTERS, normalized, scripts, terms};
 use redis::{AsyncTypedCommands, Pipeline};
 
@@ -17,15 +17,15 @@ const TYPED: [&str; 2] = ["c", "cof"];
 const REMOVED: usize = 40;
 const RENAMED: usize = 60;
 
-pub(super) async fn words(page: &Page) -> Outcome {
-    let mut redis = page.redis();
-    let words = Names::new(page.prefix()).words();
+pub(super) async fn words(ctx: &LessonContext) -> Outcome {
+    let mut redis = ctx.redis();
+    let words = Names::new(ctx.prefix()).words();
 
-    page.say(
+    ctx.step(
         "Members of a Sorted Set that have the same score are in the order of their bytes, like words in a dictionary. So all \
          that begin with 'caf' are side by side, from 'caf' itself to below 'caf' and a byte 255, which no UTF-8 text has. A range \
          that ends at 'cafz' misses letters outside the English alphabet.",
-    );
+    ).await?;
     redis
         .zadd_multiple(
             &words,
@@ -36,75 +36,76 @@ pub(super) async fn words(page: &Page) -> Outcome {
         |from: &str, to: &[u8]| redis::cmd("ZRANGE").arg(&words).arg(from).arg(to).arg("BYLEX").take();
     let all: Vec<String> = range("[caf", b"(caf\xff").query_async(&mut redis).await?;
     let fewer: Vec<String> = range("[caf", b"[cafz").query_async(&mut redis).await?;
-    page.check_eq("byte 255 finds all three, 'z' only two", &[all.len(), fewer.len()], &[3, 2])?;
+    ctx.check_eq("byte 255 finds all three, 'z' only two", &[all.len(), fewer.len()], &[3, 2])?;
 
-    page.say(format!(
+    ctx.step(format!(
         "'caff' finds 'caffè', but what if a customer types 'CAFE' for 'Café'? Both the name and what is typed are normalized: \
          decomposed (NFKD), without accents, quotes, and invisible characters, in lower case, with one space between words. And \
          each word of a name should be found, so a product has several terms. '“Café”  CRÈME' has these: {}.",
         terms("“Café”  CRÈME").join(" | "),
-    ));
-    page.check(
+    )).await?;
+    ctx.check(
         "in every spelling it is the same",
         ["CAFÉ", "cafe\u{301}", " Café ", "“Café”"].iter().all(|spelling| normalized(spelling) == "cafe"),
     )?;
     Ok(())
 }
 
-pub(super) async fn letter_by_letter(page: &Page, shop: &Shop) -> Outcome {
-    let autocomplete = shop.autocomplete(&page.redis());
-    let quiet = shop.autocomplete(&page.quietly());
+pub(super) async fn letter_by_letter(ctx: &LessonContext, shop: &Shop) -> Outcome {
+    let autocomplete = shop.autocomplete(&ctx.redis());
+    let quiet = shop.autocomplete(&ctx.untraced("TODO"));
 
-    page.say(format!(
+    ctx.step(format!(
         "Our shop has {} products. A dictionary puts 'Coffee' before 'Compact', but customers want the most popular product first. \
          So the index has a line for each prefix of a term, of up to {MAX_LISTED_CHARACTERS} characters, and the product's rank \
          follows the prefix in the line. The rank is 2^64 - 1 - popularity in hexadecimal digits, so the most popular product for \
          'coff' is the first line that begins with 'coff' and a line break. A suggestion is one short ZRANGE:",
         thousands(shop.products.len() as f64),
-    ));
+    )).await?;
     let found = autocomplete.suggest("coff", 3).await.map_err(failed)?;
-    page.check("three that have a word with 'coff'", found.len() == 3)?;
+    ctx.check("three that have a word with 'coff'", found.len() == 3)?;
 
-    let mut facts = Facts::new("Letter by letter", &["typed", "suggested", "popularity"]);
+    let mut table = Table::new("Letter by letter", &["typed", "suggested", "popularity"]);
     let mut right = true;
     for typed in TYPED.into_iter().chain(["CAFÉ cr", "pinata", "☕"]) {
         let found = quiet.suggest(typed, 3).await.map_err(failed)?;
         right &= found.iter().map(|it| it.id.as_str()).eq(shop.completing(typed, 3));
         for (number, suggestion) in found.iter().enumerate() {
             let typed = if number == 0 { typed } else { "" };
-            facts = facts.row([
+            table = table.row([
                 typed.to_owned(),
                 suggestion.name.clone(),
                 thousands(suggestion.popularity as f64),
             ]);
         }
     }
-    page.facts(facts);
-    page.check("each is what a search through all names finds, the most popular first", right)?;
+    ctx.table(table);
+    ctx.check("each is what a search through all names finds, the most popular first", right)?;
 
-    page.say(
+    ctx.step(
         "The shop advertises the third of them. Its popularity changes, and with it every line that it has:",
-    );
+    )
+    .await?;
     let third = &found[2];
     quiet.put(&third.id, &third.name, 1_000_000).await.map_err(failed)?;
     let again = autocomplete.suggest("coff", 1).await.map_err(failed)?;
-    page.check("now it is the first", again[0].id == third.id)?;
+    ctx.check("now it is the first", again[0].id == third.id)?;
     quiet.put(&third.id, &third.name, third.popularity).await.map_err(failed)?;
     Ok(())
 }
 
 /// Products that are renamed and removed, in an index that only adds and in ours.
-pub(super) async fn ghosts(page: &Page, shop: &Shop) -> Outcome {
-    let mut quietly = page.quietly();
+pub(super) async fn ghosts(ctx: &LessonContext, shop: &Shop) -> Outcome {
+    let mut quietly = ctx.untraced("TODO");
     let naive = shop.names.naive_terms();
     let autocomplete = shop.autocomplete(&quietly);
 
-    page.say(format!(
+    ctx.step(format!(
         "Break it: add the terms of a product, and after a change add the new ones. {RENAMED} products get another name, and \
          {REMOVED} are removed from the catalog. Now nothing says which terms to remove. Fix it: the index also has a record of each \
          product, a line that begins with 'ID:'. One script replaces the lines of the old record with those of the new one:",
-    ));
-    page.listing(scripts()[0].1.source());
+    )).await?;
+    ctx.listing(scripts()[0].1.source());
     let mut add = Pipeline::new();
     let mut wanted = BTreeSet::new();
     for (number, product) in shop.products.iter().enumerate() {
@@ -135,7 +136,7 @@ pub(super) async fn ghosts(page: &Page, shop: &Shop) -> Outcome {
     }
     add.exec_async(&mut quietly).await?;
 
-    let mut facts = Facts::new("Ghosts", &["index", "entries", "of products as they are", "ghosts"]);
+    let mut table = Table::new("Ghosts", &["index", "entries", "of products as they are", "ghosts"]);
     let mut counted = Vec::new();
     let of_pattern: Vec<String> = quietly.zrange(autocomplete.key().map_err(failed)?, 0, -1).await?;
     let of_naive: Vec<String> = quietly.zrange(&naive, 0, -1).await?;
@@ -146,27 +147,28 @@ pub(super) async fn ghosts(page: &Page, shop: &Shop) -> Outcome {
         let ghosts = entries.difference(&wanted).count();
         let missing = wanted.difference(&entries).count();
         let numbers = [entries.len(), wanted.len(), ghosts].map(|number| thousands(number as f64));
-        facts = facts.row(std::iter::once(label.to_owned()).chain(numbers));
+        table = table.row(std::iter::once(label.to_owned()).chain(numbers));
         counted.push((ghosts > 0, missing));
     }
-    page.facts(facts);
-    page.check_eq(
+    ctx.table(table);
+    ctx.check_eq(
         "the naive index suggests what is not there; ours has no ghost and misses nothing",
         &counted,
         &vec![(true, 0), (false, 0)],
     )?;
 
-    page.say(
+    ctx.step(
         "A customer types the old name of the least popular product, in our index and in the naive one:",
-    );
+    )
+    .await?;
     let gone = normalized(&shop.products[0].name);
     // The server learns the script, so that the page shows the one call that is usual.
     autocomplete.suggest(&gone, 3).await.map_err(failed)?;
-    let found = shop.autocomplete(&page.redis()).suggest(&gone, 3).await.map_err(failed)?;
+    let found = shop.autocomplete(&ctx.redis()).suggest(&gone, 3).await.map_err(failed)?;
     let mut range = redis::cmd("ZRANGE");
     range.arg(&naive).arg(format!("[{gone}")).arg([b"(", gone.as_bytes(), b"\xff"].concat()).arg("BYLEX");
-    let ghost: Vec<String> = range.query_async(&mut page.redis()).await?;
-    page.check("ours has nothing, the naive one a ghost", found.is_empty() && ghost.len() == 1)?;
+    let ghost: Vec<String> = range.query_async(&mut ctx.redis()).await?;
+    ctx.check("ours has nothing, the naive one a ghost", found.is_empty() && ghost.len() == 1)?;
 
     for product in &shop.products[..REMOVED + RENAMED] {
         autocomplete.put(&product.id, &product.name, product.popularity).await.map_err(failed)?;

@@ -1,8 +1,8 @@
 //! What the obvious ways do, counted, beside what the library does in the same moment.
 
 use lab_connection::Connection;
-use lab_runner::table::Facts;
-use lab_runner::{LessonError, Outcome, Page};
+use lab_runner::table::Table;
+use lab_runner::{LessonContext, LessonError, Outcome};
 use patterns::sessions::{SessionError, Sessions};
 use redis::RedisResult;
 
@@ -15,8 +15,8 @@ pub const TIMES: usize = 20;
 const NOBODY: &str = "nobody";
 
 /// The keys of this part that are not sessions of the library, which go by themselves.
-pub(super) fn keys(page: &Page) -> Result<Vec<String>, LessonError> {
-    let sessions = Sessions::new(page.quietly(), page.prefix());
+pub(super) fn keys(ctx: &LessonContext) -> Result<Vec<String>, LessonError> {
+    let sessions = Sessions::new(ctx.untraced("TODO"), ctx.prefix());
     let user = sessions.user_key(NOBODY).map_err(failed)?;
     let mut all = vec![user.as_str().to_owned(), user.companion("devices"), user.companion("naive")];
     for number in 0..TIMES {
@@ -31,31 +31,31 @@ fn token(name: &str, number: usize) -> String {
     format!("{name}_{number}")
 }
 
-pub(super) async fn count(page: &Page) -> Outcome {
-    let sessions = Sessions::new(page.quietly(), page.prefix());
+pub(super) async fn count(ctx: &LessonContext) -> Outcome {
+    let sessions = Sessions::new(ctx.untraced("TODO"), ctx.prefix());
     let naive_list = sessions.user_key(NOBODY).map_err(failed)?.companion("naive");
-    let shop = Shop { redis: page.quietly(), sessions, naive_list };
-    page.say(format!(
+    let shop = Shop { redis: ctx.untraced("TODO"), sessions, naive_list };
+    ctx.step(format!(
         "Break it: four things that are often done, {TIMES} times each, and counted. 1. The client's token is kept at login. An \
          attacker who planted it is logged in, too. 2. HSET, then EXPIRE, and the client dies in between: a session that never \
          ends. 3. An update looks with EXISTS and then writes with HSET. The session ended in between, and HSET makes a new one, \
          of nobody, forever. 4. 'Log out everywhere' reads a Set of tokens and deletes those sessions. In between, a session got \
          a new token.",
-    ));
+    )).await?;
     let counted = [
         ("logged in by a planted token", shop.keep_tokens().await?, shop.replace_tokens().await?),
         ("without a TTL after a crash", shop.crash_between().await?, shop.crash_after().await?),
         ("brought back by an update", shop.look_then_write().await?, shop.update().await?),
         ("missed by 'log out everywhere'", shop.end_those_read().await?, shop.end_all().await?),
     ];
-    let mut facts =
-        Facts::new("Sessions that should not be there", &["how", "tried", "obvious way", "library"]);
+    let mut table =
+        Table::new("Sessions that should not be there", &["how", "tried", "obvious way", "library"]);
     for (how, naive, ours) in &counted {
-        facts = facts.row([(*how).to_owned(), TIMES.to_string(), naive.to_string(), ours.to_string()]);
+        table = table.row([(*how).to_owned(), TIMES.to_string(), naive.to_string(), ours.to_string()]);
     }
-    page.facts(facts);
-    page.start_clean(&keys(page)?).await?;
-    page.check(
+    ctx.table(table);
+    ctx.start_clean(&keys(ctx)?).await?;
+    ctx.check(
         "each of the obvious ways fails every time, given the moment; the library never",
         counted.iter().all(|(_, naive, ours)| (*naive, *ours) == (TIMES, 0)),
     )

@@ -1,7 +1,7 @@
 //! Ways to read a session.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use lab_runner::{Approach, LessonError, Wire};
+use lab_runner::{AnyConnection, Approach, LessonError};
 use patterns::key::Key;
 use patterns::sessions::Sessions;
 use redis::{RedisError, RedisResult};
@@ -58,9 +58,9 @@ impl Visitors {
 }
 
 impl Approach for ReadSession {
-    type Subject = Visitors;
+    type Input = Visitors;
     /// How many sessions were found.
-    type Observed = usize;
+    type Output = usize;
 
     fn label(self) -> String {
         match self {
@@ -76,7 +76,7 @@ impl Approach for ReadSession {
         visitors.tokens.len() as u64
     }
 
-    async fn reset<C: Wire>(self, visitors: &Visitors, connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, visitors: &Visitors, connection: &mut C) -> RedisResult<()> {
         let sessions = Sessions::new(connection.clone(), &visitors.prefix);
         let work =
             visitors.each().map(|(token, key)| self.begin(sessions.clone(), token, key, connection.clone()));
@@ -84,7 +84,7 @@ impl Approach for ReadSession {
         stream::iter(work).buffer_unordered(visitors.at_a_time).try_collect().await
     }
 
-    async fn run<C: Wire>(self, visitors: &Visitors, connection: &mut C) -> RedisResult<usize> {
+    async fn run<C: AnyConnection>(self, visitors: &Visitors, connection: &mut C) -> RedisResult<usize> {
         let sessions = Sessions::new(connection.clone(), &visitors.prefix);
         let work =
             visitors.each().map(|(token, key)| self.read(sessions.clone(), token, key, connection.clone()));
@@ -95,7 +95,7 @@ impl Approach for ReadSession {
 }
 
 impl ReadSession {
-    async fn begin<C: Wire>(
+    async fn begin<C: AnyConnection>(
         self,
         sessions: Sessions<C>,
         token: String,
@@ -111,7 +111,7 @@ impl ReadSession {
         Ok(())
     }
 
-    async fn read<C: Wire>(
+    async fn read<C: AnyConnection>(
         self,
         sessions: Sessions<C>,
         token: String,

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use ecommerce_patterns::PatternLesson;
-use lab_runner::register;
+use lab_runner::registry;
 use patterns::catalog::{Catalog, Product};
 use patterns::users::Users;
 
@@ -46,8 +46,8 @@ async fn every_lesson_shows_the_commands_it_teaches() {
 #[test]
 fn a_lesson_without_a_file_is_a_fault() {
     let elsewhere = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    let faults = register::faults::<PatternLesson>(&elsewhere).unwrap();
-    assert!(faults.iter().any(|fault| fault.contains("'sessions' has no file")), "{faults:#?}");
+    let problems = registry::problems::<PatternLesson>(&elsewhere).unwrap();
+    assert!(problems.iter().any(|fault| fault.contains("'sessions' has no file")), "{problems:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

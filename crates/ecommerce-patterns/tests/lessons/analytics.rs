@@ -30,14 +30,15 @@ async fn a_morning_is_counted_wrong_twice_and_right_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_shows_each_visitor_once_and_leaves_the_keys_of_the_day() {
     let target = open(false).await;
-    let taught = take(&target, PatternLesson::Analytics).await;
-    let morning = table(&taught, "A morning, counted");
+    let reports = take(&target, PatternLesson::Analytics).await;
+    let morning = table(&reports, "A morning, counted");
     assert_eq!(morning[0][1..], morning[3][1..]);
-    let funnel: Vec<&str> = table(&taught, "The funnel of today").iter().map(|row| row[2].as_str()).collect();
+    let funnel: Vec<&str> =
+        table(&reports, "The funnel of today").iter().map(|row| row[2].as_str()).collect();
     assert_eq!(funnel, ["200", "80", "50", "30"]);
-    let unique = table(&taught, "Unique visitors");
+    let unique = table(&reports, "Unique visitors");
     assert_eq!((unique[0][2].as_str(), unique[1][2].as_str()), ("16,000", "16,000"));
-    assert_eq!(table(&taught, "A week").len(), 8);
+    assert_eq!(table(&reports, "A week").len(), 8);
 
     let mut redis = target.connection();
     let types =

@@ -9,9 +9,9 @@ use lab_testing::lessons::{open, table, take};
 async fn the_obvious_cache_floods_the_database_and_the_library_does_not() {
     for cluster in [false, true] {
         let target = open(cluster).await;
-        let taught = take(&target, PatternLesson::Caching).await;
+        let reports = take(&target, PatternLesson::Caching).await;
         let last = |title: &str| -> Vec<u32> {
-            let column = table(&taught, title).iter().map(|row| row.last().unwrap().parse().unwrap());
+            let column = table(&reports, title).iter().map(|row| row.last().unwrap().parse().unwrap());
             column.collect()
         };
         assert_eq!(last("A hot entry expires"), [100, 1]);
@@ -22,7 +22,7 @@ async fn the_obvious_cache_floods_the_database_and_the_library_does_not() {
         if !cluster {
             assert_eq!(last("Client-side caching"), [0, 100, 0]);
         }
-        let rates = table(&taught, "Hit rate");
+        let rates = table(&reports, "Hit rate");
         assert!(rates.last().unwrap()[2].trim_end_matches(" %").parse::<u32>().unwrap() > 60);
 
         let mut redis = target.connection();

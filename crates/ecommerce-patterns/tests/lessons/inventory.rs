@@ -26,16 +26,16 @@ async fn asking_first_oversells_to_everybody_and_the_script_to_nobody() {
 async fn the_page_shows_what_was_counted_and_leaves_the_keys_it_names() {
     for cluster in [false, true] {
         let target = open(cluster).await;
-        let taught = take(&target, PatternLesson::Inventory).await;
+        let reports = take(&target, PatternLesson::Inventory).await;
         let oversold: Vec<&str> =
-            table(&taught, "The last units").iter().map(|row| row[4].as_str()).collect();
+            table(&reports, "The last units").iter().map(|row| row[4].as_str()).collect();
         assert_eq!(oversold, ["15", "15", "0"]);
-        let too_many: Vec<&str> = table(&taught, "Lost answers").iter().map(|row| row[3].as_str()).collect();
+        let too_many: Vec<&str> = table(&reports, "Lost answers").iter().map(|row| row[3].as_str()).collect();
         assert_eq!(too_many, ["12", "0"]);
-        let states: Vec<&str> = table(&taught, "An order").iter().map(|row| row[1].as_str()).collect();
+        let states: Vec<&str> = table(&reports, "An order").iter().map(|row| row[1].as_str()).collect();
         assert_eq!(states, ["open", "open", "paying", "paid", "sold", "done", "done"]);
         let states: Vec<&str> =
-            table(&taught, "A buyer who dies").iter().map(|row| row[1].as_str()).collect();
+            table(&reports, "A buyer who dies").iter().map(|row| row[1].as_str()).collect();
         assert_eq!(states, ["paid", "done"]);
 
         let stored = stored_keys(&target).await;
@@ -59,7 +59,7 @@ async fn the_page_shows_what_was_counted_and_leaves_the_keys_it_names() {
 async fn every_way_of_taking_stock_takes_all_of_it() {
     let target = open(false).await;
     let stock = Stock::new(120, target.prefix());
-    let comparison = Comparison { title: "Taking units", approaches: &TakeStock::ALL, subject: &stock };
+    let comparison = Comparison { title: "Taking units", approaches: &TakeStock::ALL, input: &stock };
     let traffic = comparison.verify(&target.connection()).await.unwrap();
     let trips: Vec<usize> = traffic.iter().map(|traffic| traffic.round_trips).collect();
     let operations = usize::try_from(TakeStock::Incr.operations(&stock)).unwrap();

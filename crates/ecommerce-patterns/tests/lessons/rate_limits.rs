@@ -11,9 +11,9 @@ use lab_testing::lessons::{commands, open, skipped, stored_keys, table, take};
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_counts_the_damage_of_the_naive_ways_and_none_of_the_right_ones() {
     for cluster in [false, true] {
-        let taught = take(&open(cluster).await, PatternLesson::RateLimits).await;
+        let reports = take(&open(cluster).await, PatternLesson::RateLimits).await;
         let cells =
-            |title| -> Vec<String> { table(&taught, title).iter().map(|row| row.join(" | ")).collect() };
+            |title| -> Vec<String> { table(&reports, title).iter().map(|row| row.join(" | ")).collect() };
         assert_eq!(cells("Asked together"), ["GET, compare, INCR | 5 | 20 | 15", "one step | 5 | 5 | 0"]);
         assert_eq!(cells("Clients that die"), ["INCR, then EXPIRE | 20 | 5 | 5", "one step | 20 | 5 | 0"]);
         assert_eq!(
@@ -23,7 +23,7 @@ async fn the_page_counts_the_damage_of_the_naive_ways_and_none_of_the_right_ones
         assert_eq!(cells("Pauses"), ["pause in s | 1 | 2 | 4 | 8 | 16 | 32 | 64 | 128 | 256"]);
         // The bytes depend on the server.
         let traffic: Vec<String> =
-            table(&taught, "The same traffic").iter().map(|row| row[..4].join(" | ")).collect();
+            table(&reports, "The same traffic").iter().map(|row| row[..4].join(" | ")).collect();
         assert_eq!(
             traffic,
             [
@@ -40,14 +40,14 @@ async fn the_page_counts_the_damage_of_the_naive_ways_and_none_of_the_right_ones
 #[tokio::test(flavor = "multi_thread")]
 async fn the_keys_of_the_seeds_are_left_for_an_hour() {
     let target = open(false).await;
-    let taught = take(&target, PatternLesson::RateLimits).await;
+    let reports = take(&target, PatternLesson::RateLimits).await;
     let names = [
         "rate_limit:api_key:minute",
         "failed_login:203.0.113.7",
         "failed_login:{failed_login:203.0.113.7}:block",
         "blocked_ip:203.0.113.7",
     ];
-    assert_eq!(course::keys_of(&[taught]), names);
+    assert_eq!(course::keys_of(&[reports]), names);
     let mut redis = target.connection();
     for (name, least) in names.into_iter().zip([3_000_000, 80_000_000, 3_000_000, 3_000_000]) {
         let kind: String = redis::cmd("TYPE").arg(name).query_async(&mut redis).await.unwrap();
@@ -69,16 +69,16 @@ async fn the_keys_of_the_seeds_are_left_for_an_hour() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_shows_what_it_teaches_and_skips_what_the_server_lacks() {
     let target = open(false).await;
-    let taught = take(&target, PatternLesson::RateLimits).await;
-    let shown = commands(&taught);
-    for command in LESSON.teaches {
+    let reports = take(&target, PatternLesson::RateLimits).await;
+    let shown = commands(&reports);
+    for command in LESSON.commands {
         assert!(shown.iter().any(|line| line.starts_with(&format!("{command} "))), "{command}: {shown:?}");
     }
     let mut ask = redis::cmd("COMMAND");
     ask.arg("INFO").arg("INCREX");
     let known: Vec<redis::Value> = ask.query_async(&mut target.connection()).await.unwrap();
     let expected = usize::from(known[0] == redis::Value::Nil);
-    assert_eq!(skipped(&taught).len(), expected);
+    assert_eq!(skipped(&reports).len(), expected);
 }
 
 /// With other numbers than those of the page.

@@ -10,32 +10,32 @@ use lab_testing::lessons::{commands, open, skipped, stored_keys, table, take};
 async fn the_damage_is_counted_and_the_right_way_has_none() {
     for cluster in [false, true] {
         let target = open(cluster).await;
-        let taught = take(&target, PatternLesson::RealTime).await;
+        let reports = take(&target, PatternLesson::RealTime).await;
         assert_eq!(
-            table(&taught, "A rush"),
+            table(&reports, "A rush"),
             [
                 ["HGET, then HINCRBY", "10", "40", "40", "30", "20"],
                 ["one script", "10", "10", "10", "0", "0"]
             ]
         );
         assert_eq!(
-            table(&taught, "A phone in a tunnel"),
+            table(&reports, "A phone in a tunnel"),
             [["PUBLISH", "30", "20", "20", "10"], ["a queue with acknowledgement", "30", "35", "30", "0"]]
         );
         assert_eq!(
-            table(&taught, "Three screens"),
+            table(&reports, "Three screens"),
             [
                 ["first", "20", "0", "1", "20", "20"],
                 ["second", "20", "0", "1", "20", "20"],
                 ["third", "12", "8", "2", "28", "20"]
             ]
         );
-        let stores = table(&taught, "Stores near me");
+        let stores = table(&reports, "Stores near me");
         assert_eq!(stores[0][0], "Central station");
         assert_eq!(stores[2], ["Night shop", "2226", "open for 4:00 h"]);
         assert_eq!(stores[4], ["Airport", "8828", "always open"]);
-        assert!(skipped(&taught).is_empty());
-        assert!(commands(&taught).iter().any(|line| line.starts_with("GEOSEARCH ")));
+        assert!(skipped(&reports).is_empty());
+        assert!(commands(&reports).iter().any(|line| line.starts_with("GEOSEARCH ")));
     }
 }
 
@@ -79,7 +79,7 @@ async fn all_ways_of_buying_observe_the_same_and_the_script_takes_one_round_trip
     for cluster in [false, true] {
         let target = open(cluster).await;
         let purchases = Purchases::new(target.prefix(), 120);
-        let comparison = Comparison { title: "", approaches: &BuyAtOnce::ALL, subject: &purchases };
+        let comparison = Comparison { title: "", approaches: &BuyAtOnce::ALL, input: &purchases };
         comparison.verify(&target.connection()).await.unwrap();
         // Again, as the server knows the script now.
         let traffic = comparison.verify(&target.connection()).await.unwrap();

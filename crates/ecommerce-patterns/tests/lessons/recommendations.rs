@@ -25,7 +25,7 @@ async fn purchases_foretell_the_next_ones_far_better_than_popularity() {
                 assert_eq!((again.precision, again.to_taste), (quality.precision, quality.to_taste));
             }
         }
-        // Measured over seeds 1 to 4: popularity 2.8 to 3.2 %, cosine 10.3 to 11.9 %, buyers 10.5 to 13.3 %, vectors 5.3 to
+        // ComparisonResult over seeds 1 to 4: popularity 2.8 to 3.2 %, cosine 10.3 to 11.9 %, buyers 10.5 to 13.3 %, vectors 5.3 to
         // 6.8 %, interests 5.1 to 6.9 %.
         let popular = precision[Method::Popular.label()];
         assert!(precision[Method::BoughtTogether.label()] >= 2.2 * popular, "seed {seed}: {precision:?}");
@@ -42,18 +42,18 @@ async fn purchases_foretell_the_next_ones_far_better_than_popularity() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_shows_what_is_wasted_and_what_is_not() {
     let target = open(false).await;
-    let taught = take(&target, PatternLesson::Recommendations).await;
-    let wasted: Vec<&str> = table(&taught, "Recent views").iter().map(|row| row[3].as_str()).collect();
+    let reports = take(&target, PatternLesson::Recommendations).await;
+    let wasted: Vec<&str> = table(&reports, "Recent views").iter().map(|row| row[3].as_str()).collect();
     assert_eq!(wasted, ["4", "0"]);
-    assert_eq!(table(&taught, "Views as they count now")[1][3], "1");
+    assert_eq!(table(&reports, "Views as they count now")[1][3], "1");
     let calls: Vec<&str> =
-        table(&taught, "Foretelling the fourth week").iter().map(|row| row[5].as_str()).collect();
+        table(&reports, "Foretelling the fourth week").iter().map(|row| row[5].as_str()).collect();
     let vectors = target.can("VSIM").await;
     assert_eq!(calls.len(), if vectors { 6 } else { 5 });
     // Popularity and the pipeline of pairs are one call; the others depend on what the first customer bought.
     assert_eq!(calls[..2], ["1", "1"]);
     assert!(calls[2..5].iter().all(|calls| calls.parse::<u32>().unwrap() <= 400), "{calls:?}");
-    assert_eq!(skipped(&taught).len(), usize::from(!vectors));
+    assert_eq!(skipped(&reports).len(), usize::from(!vectors));
 
     let left = stored_keys(&target).await;
     assert!(left.iter().all(|key| !key.starts_with("naive:")), "{left:?}");

@@ -24,15 +24,15 @@ async fn open_shop(target: &Target, seed: u64) -> Shop {
 async fn the_naive_index_keeps_ghosts_and_ours_has_none() {
     for cluster in [false, true] {
         let target = open(cluster).await;
-        let taught = take(&target, PatternLesson::Search).await;
-        let rows = table(&taught, "Ghosts");
+        let reports = take(&target, PatternLesson::Search).await;
+        let rows = table(&reports, "Ghosts");
         let ghosts: Vec<u64> = rows.iter().map(|row| row[3].replace(',', "").parse().unwrap()).collect();
         // A removed product leaves the terms of its name, a renamed one those of the former: at least one each.
         assert!(ghosts[0] >= 100, "{rows:?}");
         assert_eq!(ghosts[1], 0, "{rows:?}");
         assert_eq!(rows[1][1], rows[1][2], "every entry is of a product as it is: {rows:?}");
 
-        let shelf = table(&taught, "The shelf");
+        let shelf = table(&reports, "The shelf");
         let sum = |facet: &str| -> u64 {
             let rows = shelf.iter().filter(|row| row[0] == facet && (row[3] == "x" || facet == "stars"));
             rows.map(|row| row[2].parse::<u64>().unwrap()).sum()
@@ -41,7 +41,7 @@ async fn the_naive_index_keeps_ghosts_and_ours_has_none() {
         assert_eq!(sum("brand"), sum("category"), "{shelf:?}");
         assert_eq!(sum("brand"), sum("price"), "{shelf:?}");
         assert_eq!(sum("brand"), sum("stars"), "{shelf:?}");
-        assert_eq!(skipped(&taught).len(), usize::from(!target.can("FT.SEARCH").await));
+        assert_eq!(skipped(&reports).len(), usize::from(!target.can("FT.SEARCH").await));
     }
 }
 
@@ -74,7 +74,7 @@ async fn all_ways_of_filtering_see_the_same_pages() {
         let target = open(cluster).await;
         let ticked = Ticked::of(open_shop(&target, seed).await);
         let approaches = FilterBy::all(has_full_text(&target).await);
-        let comparison = Comparison { title: "", approaches: &approaches, subject: &ticked };
+        let comparison = Comparison { title: "", approaches: &approaches, input: &ticked };
         // The server learns the scripts.
         comparison.verify(&target.connection()).await.unwrap();
         let traffic = comparison.verify(&target.connection()).await.unwrap();
@@ -92,7 +92,7 @@ async fn all_ways_of_completing_suggest_the_same() {
         let target = open(cluster).await;
         let typed = Typed::of(open_shop(&target, 1).await);
         let approaches = CompleteBy::all(has_full_text(&target).await);
-        let comparison = Comparison { title: "", approaches: &approaches, subject: &typed };
+        let comparison = Comparison { title: "", approaches: &approaches, input: &typed };
         // The server learns the scripts.
         comparison.verify(&target.connection()).await.unwrap();
         let traffic = comparison.verify(&target.connection()).await.unwrap();

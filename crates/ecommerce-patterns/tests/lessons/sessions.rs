@@ -9,8 +9,8 @@ use lab_testing::lessons::{open, stored_keys, table, take};
 async fn every_obvious_way_does_damage_and_the_library_none() {
     for cluster in [false, true] {
         let target = open(cluster).await;
-        let taught = take(&target, PatternLesson::Sessions).await;
-        let rows = table(&taught, "Sessions that should not be there");
+        let reports = take(&target, PatternLesson::Sessions).await;
+        let rows = table(&reports, "Sessions that should not be there");
         assert_eq!(rows.len(), 4);
         for row in rows {
             assert_eq!(row[1..], ["20", "20", "0"], "{}", row[0]);

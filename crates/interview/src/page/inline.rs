@@ -12,7 +12,7 @@ const BOLD: Style = Style::new().bold();
 /// With colour where there is some: code is coloured, bold is bold. Where there is none, code keeps its marks, because
 /// without them nobody sees where it ends.
 pub(super) fn styled(text: &str) -> String {
-    rendered(text, Terminal.coloured())
+    rendered(text, Terminal.colored())
 }
 
 /// Without colour: for cells of a table.

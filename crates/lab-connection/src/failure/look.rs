@@ -1,6 +1,6 @@
 //! A look at what listens on a port, for when a failed connection leaves nothing but "closed" or "timed out".
 //!
-//! It asks and takes what comes, so a server that answers is not waited for. One that hangs up may have spoken before
+//! It asks and takes what comes, so a server that answers is not waited for. One that hangs up may have exchange before
 //! it was asked: to greet, or to say that it takes no more clients. A question that reaches it after that can make the
 //! system drop what it said. So whoever hangs up on two questions is listened to without a word.
 

@@ -12,7 +12,7 @@ pub fn reply_text(value: &Value) -> String {
     text_within(value, SHOWN)
 }
 
-/// The same with nothing cut: for comparing replies, not for showing them.
+/// The same with nothing cut: for comparing replies, not for output them.
 #[must_use]
 pub fn whole_reply_text(value: &Value) -> String {
     text_within(value, WHOLE)
@@ -33,7 +33,7 @@ const SHOWN: Room = Room { chars: SHOWN_CHARS, items: SHOWN_ITEMS, items_in_all:
 const WHOLE: Room = Room { chars: usize::MAX, items: usize::MAX, items_in_all: usize::MAX };
 
 fn text_within(value: &Value, room: Room) -> String {
-    let mut page = Page { text: String::new(), room, items_left: room.items_in_all };
+    let mut page = LessonContext { text: String::new(), room, items_left: room.items_in_all };
     page.write(value, 0);
     page.text
 }
@@ -59,14 +59,14 @@ fn error_within(error: &ServerError, chars: usize) -> String {
     format!("(error) {}", quote::text(message.as_bytes(), false, chars))
 }
 
-struct Page {
+struct LessonContext {
     text: String,
     room: Room,
     /// Across all depths, so that an array of arrays of arrays stays a page.
     items_left: usize,
 }
 
-impl Page {
+impl LessonContext {
     /// `indent` is the column at which the lines of an aggregate begin.
     fn write(&mut self, value: &Value, indent: usize) {
         match value {

@@ -1,6 +1,6 @@
 //! One connection to a cluster, 400 callers, and slots that move meanwhile: nobody hears of an error, nothing is counted twice.
 //!
-//! What redis-rs 1.8.1 would do without `InTurn`, or with tokio 1.54, `ARCHITECTURE.md` says.
+//! What redis-rs 1.8.1 would do without `LimitedClusterConnection`, or with tokio 1.54, `ARCHITECTURE.md` says.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;

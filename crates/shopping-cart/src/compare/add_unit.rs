@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use lab_runner::{Approach, Wire};
+use lab_runner::{AnyConnection, Approach};
 use redis::{AsyncCommands, RedisResult};
 
 use super::read_cart::ReadCart;
@@ -12,8 +12,8 @@ use super::{CartShape, Carts, LINES, OPERATIONS, decode, encode, sku};
 pub struct AddUnit(pub CartShape);
 
 impl Approach for AddUnit {
-    type Subject = Carts;
-    type Observed = BTreeMap<String, u32>;
+    type Input = Carts;
+    type Output = BTreeMap<String, u32>;
 
     fn label(self) -> String {
         match self.0 {
@@ -28,11 +28,11 @@ impl Approach for AddUnit {
         OPERATIONS
     }
 
-    async fn reset<C: Wire>(self, carts: &Carts, connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, carts: &Carts, connection: &mut C) -> RedisResult<()> {
         carts.fill(LINES, connection).await
     }
 
-    async fn run<C: Wire>(self, carts: &Carts, connection: &mut C) -> RedisResult<Self::Observed> {
+    async fn run<C: AnyConnection>(self, carts: &Carts, connection: &mut C) -> RedisResult<Self::Output> {
         for operation in 0..OPERATIONS {
             let line = sku(usize::try_from(operation).unwrap_or(0) % LINES);
             match self.0 {

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use lab_runner::{Approach, Wire};
+use lab_runner::{AnyConnection, Approach};
 use redis::{AsyncCommands, RedisResult};
 
 use super::{CartShape, Carts, LINES, OPERATIONS, decode};
@@ -10,8 +10,8 @@ use super::{CartShape, Carts, LINES, OPERATIONS, decode};
 pub struct ReadCart(pub CartShape);
 
 impl Approach for ReadCart {
-    type Subject = Carts;
-    type Observed = BTreeMap<String, u32>;
+    type Input = Carts;
+    type Output = BTreeMap<String, u32>;
 
     fn label(self) -> String {
         match self.0 {
@@ -26,11 +26,11 @@ impl Approach for ReadCart {
         OPERATIONS
     }
 
-    async fn reset<C: Wire>(self, carts: &Carts, connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, carts: &Carts, connection: &mut C) -> RedisResult<()> {
         carts.fill(LINES, connection).await
     }
 
-    async fn run<C: Wire>(self, carts: &Carts, connection: &mut C) -> RedisResult<Self::Observed> {
+    async fn run<C: AnyConnection>(self, carts: &Carts, connection: &mut C) -> RedisResult<Self::Output> {
         let mut cart = BTreeMap::new();
         for _ in 0..OPERATIONS {
             cart = self.once(carts, connection).await?;
@@ -41,7 +41,7 @@ impl Approach for ReadCart {
 
 impl ReadCart {
     /// Reads the cart once.
-    pub(super) async fn once<C: Wire>(
+    pub(super) async fn once<C: AnyConnection>(
         self,
         carts: &Carts,
         connection: &mut C,

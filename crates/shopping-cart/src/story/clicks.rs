@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use lab_runner::table::Facts;
-use lab_runner::{Outcome, Page};
+use lab_runner::table::Table;
+use lab_runner::{LessonContext, Outcome};
 use patterns::cart::Owner;
 use redis::AsyncCommands;
 use tokio::sync::Barrier;
@@ -17,21 +17,21 @@ const TABS: u32 = 16;
 const RACER: Owner<'_> = Owner::Guest("tabs");
 
 /// Runs the naive way, counts the damage, then runs the right way and counts none.
-pub(super) async fn race(page: &Page, cart: &QuietCart) -> Outcome {
-    page.say(format!(
+pub(super) async fn race(ctx: &LessonContext, cart: &QuietCart) -> Outcome {
+    ctx.step(format!(
         "Now {TABS} browser tabs click 'add' at the same moment. The naive way reads the quantity, adds one, and writes \
          it back. The right way is the script."
-    ));
+    )).await?;
     let own = cart.keys(RACER).map_err(|error| unexpected(&error))?;
-    page.start_clean(&own).await?;
-    let naive = read_then_write(page, &own[0]).await?;
-    page.start_clean(&own).await?;
-    let atomic = one_script(page, cart, &own[0]).await?;
-    page.start_clean(&own).await?;
+    ctx.start_clean(&own).await?;
+    let naive = read_then_write(ctx, &own[0]).await?;
+    ctx.start_clean(&own).await?;
+    let atomic = one_script(ctx, cart, &own[0]).await?;
+    ctx.start_clean(&own).await?;
 
     let lost = TABS - naive;
-    page.facts(
-        Facts::new("Units in the cart", &["way", "clicks", "units", "lost"])
+    ctx.table(
+        Table::new("Units in the cart", &["way", "clicks", "units", "lost"])
             .row(["HGET, add one, HSET".to_owned(), TABS.to_string(), naive.to_string(), lost.to_string()])
             .row([
                 "one script".to_owned(),
@@ -40,16 +40,17 @@ pub(super) async fn race(page: &Page, cart: &QuietCart) -> Outcome {
                 (TABS - atomic).to_string(),
             ]),
     );
-    page.check(format!("reading and writing back lost {lost} of {TABS} clicks"), lost > 0)?;
-    page.check_eq("the script lost none", &atomic, &TABS)
+    ctx.check(format!("reading and writing back lost {lost} of {TABS} clicks"), lost > 0)?;
+    ctx.check_eq("the script lost none", &atomic, &TABS)
 }
 
 /// Every tab reads before any writes: the schedule that a busy server produces sooner or later, here every time.
-async fn read_then_write(page: &Page, cart: &str) -> Result<u32, redis::RedisError> {
+async fn read_then_write(ctx: &LessonContext, cart: &str) -> Result<u32, redis::RedisError> {
     let all_have_read = Arc::new(Barrier::new(TABS as usize));
     let mut tabs = JoinSet::new();
     for _ in 0..TABS {
-        let (mut connection, cart, barrier) = (page.quietly(), cart.to_owned(), Arc::clone(&all_have_read));
+        let (mut connection, cart, barrier) =
+            (ctx.untraced("TODO"), cart.to_owned(), Arc::clone(&all_have_read));
         tabs.spawn(async move {
             let units = connection.hget::<_, _, Option<u32>>(&cart, "sku123").await;
             barrier.wait().await;
@@ -59,10 +60,10 @@ async fn read_then_write(page: &Page, cart: &str) -> Result<u32, redis::RedisErr
     while let Some(tab) = tabs.join_next().await {
         tab.map_err(|error| unexpected(&error))??;
     }
-    page.quietly().hget(cart, "sku123").await
+    ctx.untraced("TODO").hget(cart, "sku123").await
 }
 
-async fn one_script(page: &Page, cart: &QuietCart, key: &str) -> Result<u32, redis::RedisError> {
+async fn one_script(ctx: &LessonContext, cart: &QuietCart, key: &str) -> Result<u32, redis::RedisError> {
     let mut tabs = JoinSet::new();
     for _ in 0..TABS {
         let (cart, mouse) = (cart.clone(), price("sku123")?);
@@ -71,5 +72,5 @@ async fn one_script(page: &Page, cart: &QuietCart, key: &str) -> Result<u32, red
     while let Some(tab) = tabs.join_next().await {
         tab.map_err(|error| unexpected(&error))?.map_err(|error| unexpected(&error))?;
     }
-    page.quietly().hget(key, "sku123").await
+    ctx.untraced("TODO").hget(key, "sku123").await
 }

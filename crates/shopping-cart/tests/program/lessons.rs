@@ -57,12 +57,12 @@ async fn agree(args: TargetArgs) {
     let connection = target.connection();
     let carts = Carts::new("").unwrap();
     let approaches = CartShape::ALL.map(AddUnit);
-    let comparison = Comparison { title: "add", approaches: &approaches, subject: &carts };
+    let comparison = Comparison { title: "add", approaches: &approaches, input: &carts };
     let traffic = comparison.verify(&connection).await.unwrap();
     assert_eq!(traffic.len(), 3);
     assert!(traffic[0].round_trips > traffic[1].round_trips, "{traffic:?}");
     let approaches = CartShape::ALL.map(ReadCart);
-    let comparison = Comparison { title: "read", approaches: &approaches, subject: &carts };
+    let comparison = Comparison { title: "read", approaches: &approaches, input: &carts };
     comparison.verify(&connection).await.unwrap();
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use lab_runner::{Approach, Wire};
+use lab_runner::{AnyConnection, Approach};
 use redis::aio::ConnectionLike;
 use redis::{RedisResult, Script};
 
@@ -85,9 +85,9 @@ impl ChangeField {
 }
 
 impl Approach for ChangeField {
-    type Subject = Assortment;
+    type Input = Assortment;
     /// Units left of each product after one was sold.
-    type Observed = Vec<i64>;
+    type Output = Vec<i64>;
 
     fn label(self) -> String {
         match self {
@@ -103,7 +103,7 @@ impl Approach for ChangeField {
         assortment.products().len() as u64
     }
 
-    async fn reset<C: Wire>(self, assortment: &Assortment, connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, assortment: &Assortment, connection: &mut C) -> RedisResult<()> {
         if self == Self::Script {
             // A service does this once when it starts.
             ADD_TO_NUMBER.load_async(connection).await?;
@@ -111,7 +111,11 @@ impl Approach for ChangeField {
         assortment.fill(self.shape(), connection).await
     }
 
-    async fn run<C: Wire>(self, assortment: &Assortment, connection: &mut C) -> RedisResult<Vec<i64>> {
+    async fn run<C: AnyConnection>(
+        self,
+        assortment: &Assortment,
+        connection: &mut C,
+    ) -> RedisResult<Vec<i64>> {
         let mut left = Vec::with_capacity(assortment.products().len());
         for key in assortment.keys(self.shape()) {
             left.push(self.add(connection, &key, NumberField::Stock, -1).await?);

@@ -1,7 +1,7 @@
 //! What each way costs: time, bytes on the wire, bytes in memory.
 
-use lab_runner::table::Facts;
-use lab_runner::{Comparison, Outcome, Page};
+use lab_runner::table::Table;
+use lab_runner::{Comparison, LessonContext, Outcome};
 use redis::AsyncTypedCommands;
 
 use super::assortment::Assortment;
@@ -9,35 +9,34 @@ use super::change_field::ChangeField;
 use super::read_field::ReadField;
 use super::shape::Shape;
 
-pub(super) async fn compare(page: &Page, assortment: &Assortment, json_commands: bool) -> Outcome {
+pub(super) async fn compare(ctx: &LessonContext, assortment: &Assortment, json_commands: bool) -> Outcome {
     let products = assortment.products().len();
-    page.say(format!(
+    ctx.step(format!(
         "What does it cost? First reading the price of {products} products, one by one. The whole text travels for one \
          number; look at the bytes received.",
-    ));
+    )).await?;
     let approaches = ReadField::all(json_commands);
-    page.compare(Comparison { title: "Reading one field", approaches: &approaches, subject: assortment })
+    ctx.compare(Comparison { title: "Reading one field", approaches: &approaches, input: assortment })
         .await?;
 
-    page.say(
+    ctx.step(
         "Then selling one unit of each. GET and SET is here to compare with; you have seen what it loses. The script \
          saves a round trip, but the server parses and writes the whole text.",
-    );
+    ).await?;
     let approaches = ChangeField::all(json_commands);
-    page.compare(Comparison { title: "Changing one field", approaches: &approaches, subject: assortment })
-        .await
+    ctx.compare(Comparison { title: "Changing one field", approaches: &approaches, input: assortment }).await
 }
 
-pub(super) async fn weigh(page: &Page, assortment: &Assortment, json_commands: bool) -> Outcome {
-    let mut redis = page.quietly();
+pub(super) async fn weigh(ctx: &LessonContext, assortment: &Assortment, json_commands: bool) -> Outcome {
+    let mut redis = ctx.untraced("TODO");
     let shapes = [("JSON string", Shape::Text), ("Hash", Shape::Hash), ("JSON value", Shape::Json)];
 
-    page.say(
+    ctx.step(
         "And memory: MEMORY USAGE with SAMPLES 0 counts every element, the key's name and the server's own overhead. A Hash \
          whose values are all short (64 bytes by default) is packed as a listpack; the description here is longer, \
          so each Hash is a real hash table and pays for its pointers.",
-    );
-    let mut facts = Facts::new("Bytes in memory per product", &["stored as", "type", "encoding", "bytes"]);
+    ).await?;
+    let mut table = Table::new("Bytes in memory per product", &["stored as", "type", "encoding", "bytes"]);
     for (name, shape) in shapes {
         if shape == Shape::Json && !json_commands {
             continue;
@@ -60,13 +59,13 @@ pub(super) async fn weigh(page: &Page, assortment: &Assortment, json_commands: b
             Shape::Json => "tree".to_owned(),
             _ => redis.object_encoding(first).await?.unwrap_or_default(),
         };
-        facts = facts.row([name.to_owned(), kind, encoding, (total / keys.len()).to_string()]);
+        table = table.row([name.to_owned(), kind, encoding, (total / keys.len()).to_string()]);
     }
-    page.facts(facts);
+    ctx.table(table);
 
-    page.say(
+    ctx.step(
         "Rule: read and written as a whole, a JSON string; single fields changed by many, a Hash; nested and changed in \
          places, a JSON value, or a script where the server has none.",
-    );
+    ).await?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Ways to read one field of a document.
 
-use lab_runner::{Approach, Wire};
+use lab_runner::{AnyConnection, Approach};
 use redis::RedisResult;
 
 use super::assortment::Assortment;
@@ -38,9 +38,9 @@ impl ReadField {
 }
 
 impl Approach for ReadField {
-    type Subject = Assortment;
+    type Input = Assortment;
     /// The prices in cents, in the order of the products.
-    type Observed = Vec<i64>;
+    type Output = Vec<i64>;
 
     fn label(self) -> String {
         match self {
@@ -55,11 +55,15 @@ impl Approach for ReadField {
         assortment.products().len() as u64
     }
 
-    async fn reset<C: Wire>(self, assortment: &Assortment, connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, assortment: &Assortment, connection: &mut C) -> RedisResult<()> {
         assortment.fill(self.shape(), connection).await
     }
 
-    async fn run<C: Wire>(self, assortment: &Assortment, connection: &mut C) -> RedisResult<Vec<i64>> {
+    async fn run<C: AnyConnection>(
+        self,
+        assortment: &Assortment,
+        connection: &mut C,
+    ) -> RedisResult<Vec<i64>> {
         let mut prices = Vec::with_capacity(assortment.products().len());
         for key in assortment.keys(self.shape()) {
             prices.push(match self {

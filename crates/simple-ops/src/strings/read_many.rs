@@ -1,6 +1,6 @@
 //! Ways to read many strings.
 
-use lab_runner::{Approach, Wire};
+use lab_runner::{AnyConnection, Approach};
 use redis::RedisResult;
 
 use crate::keys::Keys;
@@ -39,9 +39,9 @@ impl Prices {
 }
 
 impl Approach for ReadMany {
-    type Subject = Prices;
+    type Input = Prices;
     /// The prices in cents, in the order of the keys; `None` for a missing one.
-    type Observed = Vec<Option<i64>>;
+    type Output = Vec<Option<i64>>;
 
     fn label(self) -> String {
         match self {
@@ -56,7 +56,7 @@ impl Approach for ReadMany {
         prices.keys.len() as u64
     }
 
-    async fn reset<C: Wire>(self, prices: &Prices, connection: &mut C) -> RedisResult<()> {
+    async fn reset<C: AnyConnection>(self, prices: &Prices, connection: &mut C) -> RedisResult<()> {
         let mut mset = redis::cmd("MSET");
         for (key, cents) in prices.keys.iter().zip(&prices.cents) {
             mset.arg(key).arg(cents);
@@ -64,7 +64,7 @@ impl Approach for ReadMany {
         mset.exec_async(connection).await
     }
 
-    async fn run<C: Wire>(self, prices: &Prices, connection: &mut C) -> RedisResult<Self::Observed> {
+    async fn run<C: AnyConnection>(self, prices: &Prices, connection: &mut C) -> RedisResult<Self::Output> {
         match self {
             Self::OneByOne => {
                 let mut read = Vec::with_capacity(prices.keys.len());

@@ -18,8 +18,8 @@ async fn targets() -> Vec<Target> {
     targets
 }
 
-async fn assert_equal<A: Approach>(target: &Target, approaches: &[A], subject: &A::Subject) {
-    let comparison = Comparison { title: "", approaches, subject };
+async fn assert_equal<A: Approach>(target: &Target, approaches: &[A], input: &A::Input) {
+    let comparison = Comparison { title: "", approaches, input };
     let traffic = comparison.verify(&target.connection()).await.unwrap();
     assert_eq!(traffic.len(), approaches.len());
 }

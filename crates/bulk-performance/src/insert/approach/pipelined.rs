@@ -2,25 +2,25 @@
 
 use std::ops::RangeInclusive;
 
-use lab_runner::Wire;
+use lab_runner::AnyConnection;
 use redis::{Pipeline, RedisResult};
 
 use super::stretches;
-use crate::insert::subject::Subject;
+use crate::insert::input::Input;
 
-pub(super) async fn write<C: Wire>(subject: &Subject<C>, depth: u64) -> RedisResult<()> {
-    let mut connection = subject.shared.clone();
-    for numbers in stretches(subject.records, depth) {
-        pipeline(subject, numbers).exec_async(&mut connection).await?;
+pub(super) async fn write<C: AnyConnection>(input: &Input<C>, depth: u64) -> RedisResult<()> {
+    let mut connection = input.shared.clone();
+    for numbers in stretches(input.records, depth) {
+        pipeline(input, numbers).exec_async(&mut connection).await?;
     }
     Ok(())
 }
 
 /// The commands of a stretch of records.
-pub(super) fn pipeline<C: Wire>(subject: &Subject<C>, numbers: RangeInclusive<u64>) -> Pipeline {
+pub(super) fn pipeline<C: AnyConnection>(input: &Input<C>, numbers: RangeInclusive<u64>) -> Pipeline {
     let mut pipeline = redis::pipe();
     for number in numbers {
-        for command in subject.kind.commands(&subject.keys, &subject.people, number) {
+        for command in input.kind.commands(&input.keys, &input.people, number) {
             pipeline.add_command(command);
         }
     }

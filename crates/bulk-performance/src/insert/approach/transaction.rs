@@ -1,16 +1,16 @@
 //! MULTI, the commands, EXEC: nobody sees half of them. The server queues each command before it runs it.
 
-use lab_runner::Wire;
+use lab_runner::AnyConnection;
 use redis::RedisResult;
 
 use super::pipelined::pipeline;
 use super::stretches;
-use crate::insert::subject::Subject;
+use crate::insert::input::Input;
 
-pub(super) async fn write<C: Wire>(subject: &Subject<C>, size: u64) -> RedisResult<()> {
-    let mut connection = subject.shared.clone();
-    for numbers in stretches(subject.records, size) {
-        pipeline(subject, numbers).atomic().exec_async(&mut connection).await?;
+pub(super) async fn write<C: AnyConnection>(input: &Input<C>, size: u64) -> RedisResult<()> {
+    let mut connection = input.shared.clone();
+    for numbers in stretches(input.records, size) {
+        pipeline(input, numbers).atomic().exec_async(&mut connection).await?;
     }
     Ok(())
 }

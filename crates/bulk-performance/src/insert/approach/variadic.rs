@@ -1,15 +1,15 @@
 //! Commands that take many values: the server reads one command instead of a hundred.
 
-use lab_runner::Wire;
+use lab_runner::AnyConnection;
 use redis::RedisResult;
 
 use super::stretches;
-use crate::insert::subject::Subject;
+use crate::insert::input::Input;
 
-pub(super) async fn write<C: Wire>(subject: &Subject<C>, size: u64) -> RedisResult<()> {
-    let mut connection = subject.shared.clone();
-    for numbers in stretches(subject.records, size) {
-        let commands = subject.kind.commands_of_many(&subject.keys, &subject.people, numbers);
+pub(super) async fn write<C: AnyConnection>(input: &Input<C>, size: u64) -> RedisResult<()> {
+    let mut connection = input.shared.clone();
+    for numbers in stretches(input.records, size) {
+        let commands = input.kind.commands_of_many(&input.keys, &input.people, numbers);
         commands.exec_async(&mut connection).await?;
     }
     Ok(())

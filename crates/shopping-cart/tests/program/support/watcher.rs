@@ -37,8 +37,8 @@ impl Watcher {
     }
 
     /// Whether such a change is told within this time.
-    pub fn tells_within(&mut self, patience: Duration, part: &str) -> bool {
-        self.changes.expect_within(patience, part).is_some()
+    pub fn tells_within(&mut self, retry: Duration, part: &str) -> bool {
+        self.changes.expect_within(retry, part).is_some()
     }
 
     /// The next note with this in it.
@@ -99,8 +99,8 @@ impl Lines {
             .unwrap_or_else(|| panic!("waited for {part:?} in vain: {:#?}", self.heard))
     }
 
-    fn expect_within(&mut self, patience: Duration, part: &str) -> Option<String> {
-        let until = Instant::now() + patience;
+    fn expect_within(&mut self, retry: Duration, part: &str) -> Option<String> {
+        let until = Instant::now() + retry;
         while let Ok(line) = self.coming.recv_timeout(until.saturating_duration_since(Instant::now())) {
             assert_presentable(&line);
             self.heard.push(line.clone());

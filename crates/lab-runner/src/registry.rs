@@ -9,29 +9,29 @@ use crate::lesson::Course;
 
 /// What is wrong with a register, in words; nothing if all is well. `source` is the folder in which each lesson has a file
 /// that bears its name, `sorted_sets.rs` for `sorted-sets`.
-pub fn faults<L: Course>(source: &Path) -> io::Result<Vec<String>> {
-    let mut faults = Vec::new();
+pub fn problems<L: Course>(source: &Path) -> io::Result<Vec<String>> {
+    let mut problems = Vec::new();
     let lessons = L::lessons();
     let registered: BTreeSet<String> = lessons.iter().map(|lesson| lesson.name.to_owned()).collect();
     let written = files_with_a_lesson(source)?;
     for missing in written.difference(&registered) {
-        faults.push(format!("the lesson '{missing}' is in no register"));
+        problems.push(format!("the lesson '{missing}' is in no register"));
     }
     for missing in registered.difference(&written) {
-        faults.push(format!("the lesson '{missing}' has no file of its name"));
+        problems.push(format!("the lesson '{missing}' has no file of its name"));
     }
     let titles: BTreeSet<&str> = lessons.iter().map(|lesson| lesson.title).collect();
     if registered.len() < lessons.len() || titles.len() < lessons.len() {
-        faults.push("two lessons have the same name or title".to_owned());
+        problems.push("two lessons have the same name or title".to_owned());
     }
     for entry in L::value_variants() {
         let called = entry.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
         let name = entry.lesson().name;
         if called != name {
-            faults.push(format!("the command line calls the lesson '{name}' '{called}'"));
+            problems.push(format!("the command line calls the lesson '{name}' '{called}'"));
         }
     }
-    Ok(faults)
+    Ok(problems)
 }
 
 fn files_with_a_lesson(source: &Path) -> io::Result<BTreeSet<String>> {

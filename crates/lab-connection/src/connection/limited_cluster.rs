@@ -15,19 +15,19 @@ use tokio::sync::Semaphore;
 
 /// A connection to a cluster, of which clones share the sockets and the turns.
 #[derive(Clone)]
-pub struct InTurn {
+pub struct LimitedClusterConnection {
     connection: ClusterConnection,
     turns: Arc<Semaphore>,
 }
 
-impl InTurn {
+impl LimitedClusterConnection {
     /// Requests under way; the others wait their turn.
-    pub const AT_A_TIME: usize = 45;
+    pub const MAX_IN_FLIGHT: usize = 45;
 
     /// Turns for the callers of a connection, and of all clones of what is returned.
     #[must_use]
     pub fn new(connection: ClusterConnection) -> Self {
-        Self { connection, turns: Arc::new(Semaphore::new(Self::AT_A_TIME)) }
+        Self { connection, turns: Arc::new(Semaphore::new(Self::MAX_IN_FLIGHT)) }
     }
 
     /// Sends a command where the caller says, instead of by its keys.
@@ -37,7 +37,7 @@ impl InTurn {
     }
 }
 
-impl ConnectionLike for InTurn {
+impl ConnectionLike for LimitedClusterConnection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
             // It is never closed.

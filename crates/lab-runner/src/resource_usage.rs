@@ -9,7 +9,7 @@ use serde::Serialize;
 
 /// What a piece of work cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Spent {
+pub struct ResourceUsage {
     /// Seconds on the wall clock.
     pub seconds: f64,
     /// Processor seconds of this process, all threads.
@@ -38,7 +38,7 @@ impl Stopwatch {
     }
 
     /// Stops, then asks again.
-    pub async fn stop(mut self) -> Spent {
+    pub async fn stop(mut self) -> ResourceUsage {
         let seconds = self.begun.elapsed().as_secs_f64();
         let client_cpu_seconds = client_cpu().saturating_sub(self.client).as_secs_f64();
         let after = ServerCpu::of_all(&mut self.connection).await;
@@ -47,7 +47,7 @@ impl Stopwatch {
         let process = pairs().map(|(before, after)| after.process - before.process).sum::<f64>();
         let busiest =
             pairs().map(|(before, after)| after.main_thread - before.main_thread).fold(0.0, f64::max);
-        Spent {
+        ResourceUsage {
             seconds,
             client_cpu_seconds,
             server_cpu_seconds: told.then_some(process),

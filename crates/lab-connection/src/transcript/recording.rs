@@ -21,7 +21,7 @@ pub enum Question<'a> {
 
 /// A question under way. When it is dropped without an answer, because the caller gave up waiting, the listener
 /// still hears that it was asked: the server may well carry it out.
-pub struct Asked<'a> {
+pub struct Recording<'a> {
     listener: &'a dyn Listener,
     question: Question<'a>,
     since: Instant,
@@ -42,7 +42,7 @@ impl<'a> Question<'a> {
     }
 }
 
-impl<'a> Asked<'a> {
+impl<'a> Recording<'a> {
     /// Starts the clock.
     pub fn now(listener: &'a dyn Listener, question: Question<'a>) -> Self {
         Self { listener, question, since: Instant::now(), told: false }
@@ -52,14 +52,14 @@ impl<'a> Asked<'a> {
     pub fn answered(mut self, answer: Answer<'_>) {
         let elapsed = self.since.elapsed();
         self.told = true;
-        self.listener.heard(exchange(self.question, Some(answer), elapsed));
+        self.listener.on_exchange(exchange(self.question, Some(answer), elapsed));
     }
 }
 
-impl Drop for Asked<'_> {
+impl Drop for Recording<'_> {
     fn drop(&mut self) {
         if !self.told {
-            self.listener.heard(exchange(self.question, None, self.since.elapsed()));
+            self.listener.on_exchange(exchange(self.question, None, self.since.elapsed()));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lab_connection::transcript::Listener;
 use lab_connection::{Connection, Failure, Target, Transcript, own_keys};
-use lab_runner::{LessonError, Wire};
+use lab_runner::{AnyConnection, LessonError};
 use redis::RedisResult;
 
 use super::content;
@@ -18,7 +18,7 @@ const BATCH: u64 = 1_000;
 
 /// Records to be written, and the connections to write them over. Clones share the sockets.
 #[derive(Clone)]
-pub struct Subject<C: Wire = Connection> {
+pub struct Input<C: AnyConnection = Connection> {
     /// The server, for approaches that bring connections of their own.
     pub target: Target,
     /// The names of the keys.
@@ -35,7 +35,7 @@ pub struct Subject<C: Wire = Connection> {
     pub pool: Vec<C>,
 }
 
-impl Subject {
+impl Input {
     /// Connects, opens a pool of `pool` connections, removes what an earlier run left and notes what this one is going
     /// to write. The note comes first, so that even a killed run is cleaned up by the next.
     pub async fn open(target: &Target, kind: Kind, records: u64, pool: usize) -> Result<Self, Failure> {
@@ -44,7 +44,7 @@ impl Subject {
         for _ in 0..pool {
             connections.push(target.dedicated().await.map_err(explain)?);
         }
-        let subject = Self {
+        let input = Self {
             target: target.clone(),
             keys: Keys::new(target.prefix()),
             people: Arc::new(People::new()),
@@ -53,15 +53,15 @@ impl Subject {
             shared: target.connection(),
             pool: connections,
         };
-        subject.claim().await.map_err(explain)?;
-        Ok(subject)
+        input.claim().await.map_err(explain)?;
+        Ok(input)
     }
 
     /// The same records over connections that tell `listener` what is said.
     #[must_use]
-    pub fn traced(&self, listener: &Arc<dyn Listener>) -> Subject<Transcript<Connection>> {
+    pub fn traced(&self, listener: &Arc<dyn Listener>) -> Input<Transcript<Connection>> {
         let trace = |connection: &Connection| Transcript::new(connection.clone(), Arc::clone(listener));
-        Subject {
+        Input {
             target: self.target.clone(),
             keys: self.keys.clone(),
             people: Arc::clone(&self.people),

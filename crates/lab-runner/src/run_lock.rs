@@ -1,11 +1,10 @@
-//! One run of the lessons at a time on a database: lessons share their key names, and two runs would break each
-//! other's claims.
+//! One run of the lessons at a time on a database: lessons share their key names, and two runs would break each other's claims.
 //!
-//! A turn is a key with a short TTL and a token. The holder renews it; when the holder dies, it expires by itself.
-//! Renewing and giving back compare the token first, so that nobody extends or ends another's turn.
+//! The lock is a key with a short TTL that holds a token. The holder renews it. If the holder dies, the key expires. Renewing and
+//! releasing compare the token first, so nobody extends or releases another run's lock.
 //!
-//! A holder that stood still for longer (Ctrl-Z, a laptop asleep) takes its turn again if nobody has it. If somebody
-//! has, it learns that when it renews, and ends where it is, in the middle of a lesson too.
+//! A run that was suspended for longer than the TTL (Ctrl-Z, a laptop asleep) takes the lock again if it is free. If another run
+//! holds it, this one notices when it renews, and ends where it is, even in the middle of a lesson.
 
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -17,14 +16,14 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::lesson::Teaching;
+use crate::lesson::LessonFuture;
 use crate::terminal::Terminal;
 
-/// How long a turn lasts without being renewed.
+/// How long the lock lasts without being renewed.
 const TTL: Duration = Duration::from_secs(5);
 const RENEWED_EVERY: Duration = Duration::from_secs(1);
-/// A little longer than the turn of a holder that died.
-const PATIENCE: Duration = Duration::from_secs(6);
+/// A little longer than the lock of a run that died.
+const WAIT_AT_MOST: Duration = Duration::from_secs(6);
 const BETWEEN_TRIES: Duration = Duration::from_millis(200);
 
 static RENEW: LazyLock<Script> = LazyLock::new(|| {
@@ -35,12 +34,12 @@ static RENEW: LazyLock<Script> = LazyLock::new(|| {
         return 1",
     )
 });
-static GIVE_BACK: LazyLock<Script> = LazyLock::new(|| {
+static RELEASE: LazyLock<Script> = LazyLock::new(|| {
     Script::new("return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0")
 });
 
-/// The turn of this run; it ends with [`Turn::end`], or by itself a few seconds after the run.
-pub(crate) struct Turn {
+/// The lock of this run. It ends with [`RunLock::end`], or a few seconds after the run.
+pub(crate) struct RunLock {
     key: String,
     token: String,
     connection: Connection,
@@ -49,55 +48,57 @@ pub(crate) struct Turn {
     when_lost: Failure,
 }
 
-impl Turn {
-    /// Takes the turn, waiting a moment for a run that has just ended.
+impl RunLock {
+    /// Takes the lock, and waits a few seconds for a run that has just ended.
     pub(crate) async fn take(target: &Target) -> Result<Self, Failure> {
-        let key = format!("{}redis-lab:turn", target.prefix());
+        let key = format!("{}redis-lab:run-lock", target.prefix());
         let token = token();
         let mut connection = target.connection();
-        let deadline = Instant::now() + PATIENCE;
-        let mut told = false;
+        let deadline = Instant::now() + WAIT_AT_MOST;
+        let mut announced = false;
         while !is_ours(&key, &token, &mut connection).await.map_err(|error| target.explain(&error))? {
             if Instant::now() > deadline {
                 return Err(taken(target));
             }
-            if !told {
-                Terminal.note("Another run of the lessons uses this database; waiting a moment for its end.");
-                told = true;
+            if !announced {
+                Terminal.note(
+                    "Another run of the lessons uses this database. Waiting a few seconds for it to end.",
+                );
+                announced = true;
             }
             sleep(BETWEEN_TRIES).await;
         }
-        let (tell, lost) = watch::channel(false);
-        let renewal = tokio::spawn(renew(key.clone(), token.clone(), connection.clone(), tell));
+        let (report, lost) = watch::channel(false);
+        let renewal = tokio::spawn(renew(key.clone(), token.clone(), connection.clone(), report));
         Ok(Self { key, token, connection, renewal, lost, when_lost: overtaken(target) })
     }
 
-    /// A lesson that ends when the turn is lost, or does not begin.
-    pub(crate) fn hold<'a>(&self, teaching: Teaching<'a>) -> Teaching<'a> {
+    /// The lesson, which ends when the lock is lost.
+    pub(crate) fn hold<'a>(&self, lesson: LessonFuture<'a>) -> LessonFuture<'a> {
         let mut lost = self.lost.clone();
         let when_lost = self.when_lost.clone();
         Box::pin(async move {
             tokio::select! {
                 biased;
                 Ok(_) = lost.wait_for(|lost| *lost) => Err(when_lost.into()),
-                outcome = teaching => outcome,
+                outcome = lesson => outcome,
             }
         })
     }
 
-    /// Gives the turn back. A lost connection needs no telling here and no waiting for: the turn then ends by itself.
+    /// Releases the lock. If the connection is lost, the lock expires instead.
     pub(crate) async fn end(mut self) {
         self.renewal.abort();
-        // Until it has stopped, it could take the turn again behind our back.
+        // Until the renewal has stopped, it could take the lock again.
         let _stopped = (&mut self.renewal).await;
-        let mut call = GIVE_BACK.key(&self.key);
+        let mut call = RELEASE.key(&self.key);
         call.arg(&self.token);
-        let giving_back = call.invoke_async::<i64>(&mut self.connection);
-        let _given_back = timeout(BETWEEN_TRIES, giving_back).await;
+        let releasing = call.invoke_async::<i64>(&mut self.connection);
+        let _released = timeout(BETWEEN_TRIES, releasing).await;
     }
 }
 
-impl Drop for Turn {
+impl Drop for RunLock {
     fn drop(&mut self) {
         self.renewal.abort();
     }
@@ -109,7 +110,7 @@ async fn is_ours(key: &str, token: &str, connection: &mut Connection) -> Result<
     Ok(set.query_async::<Option<String>>(connection).await?.is_some())
 }
 
-/// Renews until somebody else has the turn, and tells that.
+/// Renews until another run holds the lock, and then says so.
 async fn renew(key: String, token: String, mut connection: Connection, lost: watch::Sender<bool>) {
     loop {
         sleep(RENEWED_EVERY).await;
@@ -124,21 +125,21 @@ async fn renew(key: String, token: String, mut connection: Connection, lost: wat
 fn taken(target: &Target) -> Failure {
     busy(
         format!("Another run of the lessons is using database {} of {}.", target.db(), target.address()),
-        "Lessons share their key names; two runs at once would break each other's claims.",
+        "Lessons share their key names. Two runs at once would break each other's claims.",
     )
 }
 
 fn overtaken(target: &Target) -> Failure {
     busy(
         format!("Another run of the lessons has begun in database {} of {}.", target.db(), target.address()),
-        "This one stood still, or had lost its server, for so long that its turn ended (Ctrl-Z, a laptop asleep).",
+        "This one was suspended or cut off for so long that its lock expired (Ctrl-Z, a laptop asleep).",
     )
 }
 
 fn busy(what: String, why: &str) -> Failure {
     Failure::new(Class::Busy, what, why)
-        .try_next("wait for its end")
-        .try_next("--db N or --prefix NAME: for a place of one's own")
+        .try_next("wait for it to end")
+        .try_next("--db N or --prefix NAME: for a place of your own")
         .try_next("--server valkey-9.1 for a private server")
 }
 

@@ -15,10 +15,13 @@ use redis::aio::ConnectionLike;
 use redis::cluster_routing::Slot;
 use redis::{Arg, Cmd, Pipeline, RedisError, RedisResult, Value};
 
-use super::InTurn;
+use super::LimitedClusterConnection;
 
 /// Sends a pipeline that is no transaction; one reply for each command, errors included.
-pub(super) async fn send(connection: &InTurn, pipeline: &Pipeline) -> RedisResult<Vec<Value>> {
+pub(super) async fn send(
+    connection: &LimitedClusterConnection,
+    pipeline: &Pipeline,
+) -> RedisResult<Vec<Value>> {
     let commands: Vec<(Option<Slot>, &Cmd)> = pipeline.cmd_iter().map(|cmd| (slot_of(cmd), cmd)).collect();
     let mut replies = Vec::with_capacity(commands.len());
     for stretch in commands.chunk_by(|(one, _), (next, _)| one.is_some() && next.is_some()) {
@@ -40,7 +43,10 @@ struct Part {
     places: Vec<usize>,
 }
 
-async fn by_slot(connection: &InTurn, commands: &[(Option<Slot>, &Cmd)]) -> RedisResult<Vec<Value>> {
+async fn by_slot(
+    connection: &LimitedClusterConnection,
+    commands: &[(Option<Slot>, &Cmd)],
+) -> RedisResult<Vec<Value>> {
     let mut parts: HashMap<Option<Slot>, Part> = HashMap::new();
     for (place, (slot, command)) in commands.iter().enumerate() {
         let part = parts.entry(*slot).or_default();

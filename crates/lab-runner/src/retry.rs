@@ -6,23 +6,23 @@ use crate::error::{LessonError, Outcome};
 
 const BETWEEN_LOOKS: Duration = Duration::from_millis(2);
 
-/// How long a lesson looks again and again, off the page: `while it is not so { patience.look_again(…).await? }`.
-pub struct Patience {
+/// How long a lesson looks again and again, off the page: `while it is not so { retry.again(…).await? }`.
+pub struct Retry {
     begun: Instant,
     time: Duration,
     at_its_end: bool,
 }
 
-impl Patience {
-    /// Patience for this long from now.
+impl Retry {
+    /// Retry for this long from now.
     #[must_use]
-    pub fn of(time: Duration) -> Self {
+    pub fn within(time: Duration) -> Self {
         Self { begun: Instant::now(), time, at_its_end: false }
     }
 
     /// Waits a moment before the next look. After the last one the lesson ends with `claim`, which says what should have come
     /// true.
-    pub async fn look_again(&mut self, claim: &str) -> Outcome {
+    pub async fn again(&mut self, claim: &str) -> Outcome {
         if self.at_its_end {
             return Err(LessonError::Check(claim.to_owned()));
         }

@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use lab_connection::{Failure, TargetArgs};
-use lab_runner::course::{self, Showing};
+use lab_runner::course::{self, OutputArgs};
 use lab_runner::{Course, Lesson};
 
 use crate::{biglist, concurrency, insert, memory, query};
@@ -37,11 +37,11 @@ impl Course for BulkLesson {
 }
 
 /// Lists the lessons, or teaches all of them.
-pub(crate) async fn teach_all(args: &TargetArgs, showing: Showing) -> Result<(), Failure> {
-    if showing.list {
-        course::list(&BulkLesson::lessons(), showing.json);
+pub(crate) async fn teach_all(args: &TargetArgs, output: OutputArgs) -> Result<(), Failure> {
+    if output.list {
+        course::list(&BulkLesson::lessons(), output.json);
         return Ok(());
     }
     let target = course::open(args).await?;
-    course::teach(&target, &BulkLesson::lessons(), showing).await.map(|_taught| ())
+    course::run(&target, &BulkLesson::lessons(), &[], output).await.map(|_taught| ())
 }

@@ -1,0 +1,256 @@
+//! What a lesson speaks and sends through.
+
+use std::fmt::Debug;
+use std::panic::Location;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use lab_connection::transcript::{Exchange, Listener};
+use lab_connection::{Connection, Target, Transcript, own_keys};
+use redis::RedisResult;
+
+use crate::block::{Block, Code, ShownExchange};
+use crate::comparison::{Approach, Comparison};
+use crate::error::{LessonError, Outcome};
+use crate::lua::{LuaScript, Scripts};
+use crate::need::Need;
+use crate::presenter::{Presenter, Show};
+use crate::source::{Excerpt, Source};
+use crate::table::Table;
+
+/// What [`LessonContext::fit`] plans for one part of a lesson on a slow network.
+const NETWORK_BUDGET: Duration = Duration::from_secs(2);
+
+/// What a lesson speaks and sends through. Paragraphs, code, commands, and checks appear in the order in which they happen.
+pub struct LessonContext {
+    target: Target,
+    sources: &'static [Source],
+    screen: Arc<Screen>,
+    round_trip: Duration,
+}
+
+/// Where blocks go; transcripts write here too.
+struct Screen {
+    presenter: Presenter,
+    scripts: Mutex<Scripts>,
+}
+
+impl LessonContext {
+    /// A context over a server. Measures the round trip with a few PINGs.
+    pub(crate) async fn new(
+        target: Target,
+        sources: &'static [Source],
+        presenter: Presenter,
+    ) -> RedisResult<Self> {
+        let round_trip = round_trip(&target).await?;
+        let screen = Arc::new(Screen { presenter, scripts: Mutex::default() });
+        Ok(Self { target, sources, screen, round_trip })
+    }
+
+    /// A context that shows nothing, for tests of parts of a lesson.
+    pub async fn silent(target: Target) -> RedisResult<Self> {
+        Self::new(target, &[], Presenter::new(Vec::new(), Show::Nothing)).await
+    }
+
+    /// The server.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// What every key begins with.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        self.target.prefix()
+    }
+
+    /// The connection of the lesson. What is sent over it is shown.
+    #[must_use]
+    pub fn redis(&self) -> Transcript<Connection> {
+        self.traced(self.target.connection())
+    }
+
+    /// A connection of its own, for WATCH and blocking commands. What is sent over it is shown.
+    pub async fn dedicated_redis(&self) -> RedisResult<Transcript<Connection>> {
+        Ok(self.traced(self.target.dedicated().await?))
+    }
+
+    /// A connection whose commands are not shown, such as those of many clients or of preparations. `what` announces them: who
+    /// sends which commands, by name, and why.
+    #[must_use]
+    pub fn untraced(&self, what: impl Into<String>) -> Connection {
+        self.announce(what);
+        self.target.connection()
+    }
+
+    /// Announces commands that the lesson sends without output them: who sends which, by name, and why.
+    pub fn announce(&self, what: impl Into<String>) {
+        self.write(Block::Announcement { text: what.into() });
+    }
+
+    /// Whether the server knows this command.
+    pub async fn can(&self, command: &str) -> bool {
+        self.target.can(command).await
+    }
+
+    /// Begins a step: what happens next and why, in a few lines. The lines of Rust that follow in the source are shown, up to the
+    /// next call of `ctx`. In a terminal the last step stays on the screen until Enter, so nothing that depends on time may
+    /// cross a step.
+    #[track_caller]
+    pub fn step(&self, text: impl Into<String>) -> impl Future<Output = Outcome> + Send + '_ {
+        let here = Location::caller();
+        let source = self.sources.iter().find(|source| here.file().ends_with(source.path));
+        let excerpt = source.and_then(|source| source.step(here));
+        let text = text.into();
+        async move {
+            self.screen.presenter.begin_step().await?;
+            self.say(text);
+            if let Some(excerpt) = excerpt {
+                self.code(excerpt);
+            }
+            Ok(())
+        }
+    }
+
+    /// One more paragraph in the same step.
+    pub fn say(&self, text: impl Into<String>) {
+        self.write(Block::Say { text: text.into() });
+    }
+
+    /// Lines of Rust that run in this step, from another place than the step itself: `source.function("by_watch")`.
+    pub fn code(&self, excerpt: Excerpt) {
+        self.write(Block::Code(excerpt.into()));
+    }
+
+    /// Prints a script once, with its comments, and loads it with SCRIPT LOAD. After this, its calls are shown with its name and
+    /// with the names of their arguments and replies.
+    pub async fn script(&self, script: &LuaScript<'_>) -> Outcome {
+        if self.screen.scripts().add(script) {
+            let LuaScript { name, path, line, text, source, .. } = script;
+            let text = (*text).trim_end().to_owned();
+            self.write(Block::Code(Code { name: (*name).into(), path: (*path).into(), line: *line, text }));
+            self.announce("SCRIPT LOAD sends the script once; from now on EVALSHA calls it by its hash.");
+            let mut load = redis::cmd("SCRIPT");
+            load.arg("LOAD").arg(*source).exec_async(&mut self.target.connection()).await?;
+        }
+        Ok(())
+    }
+
+    /// Text that is shown line by line as it is, such as a configuration.
+    pub fn listing(&self, text: impl Into<String>) {
+        self.write(Block::Listing { text: text.into() });
+    }
+
+    /// A claim. If it is broken, the lesson ends here, and the run with exit code 1.
+    pub fn check(&self, claim: impl Into<String>, held: bool) -> Outcome {
+        let claim = claim.into();
+        self.write(Block::Check { claim: claim.clone(), held });
+        if held { Ok(()) } else { Err(LessonError::Check(claim)) }
+    }
+
+    /// A claim about a value. If it is broken, both values are shown.
+    pub fn check_eq<T: PartialEq + Debug>(&self, claim: &str, actual: &T, expected: &T) -> Outcome {
+        if actual == expected {
+            self.check(claim, true)
+        } else {
+            self.check(format!("{claim} (expected {expected:?}, got {actual:?})"), false)
+        }
+    }
+
+    /// Says that this server cannot show a part, and which one can.
+    pub fn skip(&self, need: Need) {
+        self.write(Block::skipped(need));
+    }
+
+    /// A table.
+    pub fn table(&self, table: Table) {
+        self.write(Block::Table(table));
+    }
+
+    /// Verifies that the approaches do the same, times them, and shows them side by side.
+    pub async fn compare<A: Approach>(&self, comparison: Comparison<'_, A>) -> Outcome {
+        let result = comparison.measure(&self.target).await?;
+        self.write(Block::Comparison(result));
+        Ok(())
+    }
+
+    /// Removes keys that an earlier run left, so the lesson starts from clean ones.
+    pub async fn start_clean(&self, keys: &[String]) -> Outcome {
+        let mut names: Vec<&str> = keys.iter().take(8).map(String::as_str).collect();
+        if names.len() < keys.len() {
+            names.push("…");
+        }
+        let mut connection = self.untraced(format!("Start clean: UNLINK {}", names.join(" ")));
+        own_keys::unlink(&mut connection, keys).await?;
+        Ok(())
+    }
+
+    /// The keys to open in Redis Insight afterward.
+    pub fn keys<K: Into<String>>(&self, names: impl IntoIterator<Item = K>) {
+        self.write(Block::Keys { names: names.into_iter().map(Into::into).collect() });
+    }
+
+    /// The median round trip to the server, measured when the lesson began.
+    #[must_use]
+    pub fn round_trip(&self) -> Duration {
+        self.round_trip
+    }
+
+    /// `count`, or on a slow network as many as take about two seconds there, if each costs `round_trips`, one after the other;
+    /// never fewer than `at_least`. Says so if it is fewer than `count`.
+    #[must_use]
+    pub fn fit(&self, what: &str, count: usize, at_least: usize, round_trips: f64) -> usize {
+        let seconds_each = self.round_trip.as_secs_f64() * round_trips;
+        let affordable = NETWORK_BUDGET.as_secs_f64() / seconds_each.max(1e-9);
+        if affordable >= count as f64 {
+            return count;
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is positive and below count"
+        )]
+        let fitting = (affordable as usize).max(at_least).min(count);
+        if fitting < count {
+            let milliseconds = self.round_trip.as_secs_f64() * 1e3;
+            self.say(format!(
+                "This network takes {milliseconds:.0} ms for a round trip, so this part uses {fitting} {what} instead of {count}."
+            ));
+        }
+        fitting
+    }
+
+    fn traced(&self, connection: Connection) -> Transcript<Connection> {
+        Transcript::new(connection, Arc::clone(&self.screen) as Arc<dyn Listener>)
+    }
+
+    fn write(&self, block: Block) {
+        self.screen.presenter.show(block);
+    }
+}
+
+impl Screen {
+    fn scripts(&self) -> std::sync::MutexGuard<'_, Scripts> {
+        self.scripts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a transcript records is shown.
+impl Listener for Screen {
+    fn on_exchange(&self, mut exchange: Exchange) {
+        let notes = self.scripts().annotate(&mut exchange);
+        self.presenter.show(Block::Exchange(ShownExchange::new(exchange, notes)));
+    }
+}
+
+async fn round_trip(target: &Target) -> RedisResult<Duration> {
+    let mut connection = target.connection();
+    let mut times = Vec::new();
+    for _ in 0..3 {
+        let begun = Instant::now();
+        redis::cmd("PING").exec_async(&mut connection).await?;
+        times.push(begun.elapsed());
+    }
+    times.sort();
+    Ok(times[1])
+}

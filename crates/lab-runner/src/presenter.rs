@@ -1,0 +1,97 @@
+//! Keeps what a lesson shows, and shows it: all at once, or one step at a time.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::activity;
+use crate::block::Block;
+use crate::error::{LessonError, Outcome};
+use crate::render;
+use crate::stepper::{Go, Stepper};
+use crate::terminal::Terminal;
+
+/// What is shown of a lesson.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Show {
+    /// Nothing: it is only kept.
+    Nothing,
+    /// Everything as it comes.
+    Everything,
+    /// One step, and then the next when a person asks for it.
+    OneStepAtATime,
+}
+
+/// Keeps what a lesson shows, and shows it.
+#[derive(Clone)]
+pub(crate) struct Presenter {
+    blocks: Arc<Mutex<Vec<Block>>>,
+    /// `None` if nothing is shown.
+    stepper: Option<Arc<Mutex<Stepper>>>,
+}
+
+impl Presenter {
+    pub(crate) fn new(names: Vec<&'static str>, show: Show) -> Self {
+        let stepper = Stepper::new(names, show == Show::OneStepAtATime);
+        Self {
+            blocks: Arc::default(),
+            stepper: (show != Show::Nothing).then(|| Arc::new(Mutex::new(stepper))),
+        }
+    }
+
+    /// Shows a part of the lesson.
+    pub(crate) fn show(&self, block: Block) {
+        if let Some(stepper) = &self.stepper {
+            activity::interrupt();
+            lock(stepper)
+                .show(&render::block(&block, Terminal.text_width()), matches!(block, Block::Say { .. }));
+        }
+        lock(&self.blocks).push(block);
+    }
+
+    /// Begins a step; in a terminal, when the last one has been read.
+    pub(crate) async fn begin_step(&self) -> Outcome {
+        if let Some(stepper) = &self.stepper {
+            if lock(stepper).has_step_to_read() {
+                self.pause("the next step").await?;
+            }
+            lock(stepper).begin_step();
+        }
+        lock(&self.blocks).push(Block::Step);
+        Ok(())
+    }
+
+    /// Waits until the end of a lesson has been read.
+    pub(crate) async fn pause_at_the_end(&self, following: &str) -> Outcome {
+        let waits = self.stepper.as_ref().is_some_and(|stepper| {
+            let mut stepper = lock(stepper);
+            stepper.wait_again();
+            stepper.has_step_to_read()
+        });
+        if waits { self.pause(following).await } else { Ok(()) }
+    }
+
+    /// Whether something is shown.
+    pub(crate) fn shows(&self) -> bool {
+        self.stepper.is_some()
+    }
+
+    /// All that the lesson showed.
+    pub(crate) fn take_blocks(&self) -> Vec<Block> {
+        std::mem::take(&mut *lock(&self.blocks))
+    }
+
+    async fn pause(&self, next: &str) -> Outcome {
+        let Some(stepper) = &self.stepper else { return Ok(()) };
+        activity::pause();
+        let go = Stepper::pause(stepper, next).await;
+        activity::resume();
+        match go {
+            Go::On => Ok(()),
+            elsewhere => Err(LessonError::Left(elsewhere)),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Who panicked while holding it has already said so.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,138 @@
+//! Source lines for the screen, taken from the file itself when the program is compiled, so they cannot drift.
+
+use std::panic::Location;
+
+/// A source file of a lesson. Make it with [`source!`](crate::source!).
+#[derive(Debug)]
+pub struct Source {
+    /// Its path from the root of the workspace.
+    pub path: &'static str,
+    /// Its text.
+    pub text: &'static str,
+}
+
+/// The file at this path inside the crate that calls the macro, such as `source!("src/counters.rs")`.
+#[macro_export]
+macro_rules! source {
+    ($path:literal) => {
+        $crate::source::Source {
+            path: concat!("crates/", env!("CARGO_PKG_NAME"), "/", $path),
+            text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $path)),
+        }
+    };
+}
+
+/// Consecutive lines of a source file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excerpt {
+    /// The file's path from the root of the workspace.
+    pub path: String,
+    /// The number of the first line, from 1.
+    pub line: usize,
+    /// The lines, without the indentation that they share.
+    pub text: String,
+}
+
+impl Source {
+    /// The function of this name, from its `fn` to its closing brace.
+    ///
+    /// # Panics
+    ///
+    /// If the file has no such function: the test of every lesson shows all that it shows.
+    #[must_use]
+    pub fn function(&self, name: &str) -> Excerpt {
+        let lines: Vec<&str> = self.text.lines().collect();
+        let needles = [format!("fn {name}("), format!("fn {name}<")];
+        let is_start = |line: &&str| needles.iter().any(|needle| line.contains(needle.as_str()));
+        let Some(first) = lines.iter().position(is_start) else {
+            panic!("{} has no function {name:?}", self.path)
+        };
+        let closing = format!("{}}}", " ".repeat(indent(lines[first])));
+        let count = lines[first..].iter().position(|line| *line == closing).map_or(1, |last| last + 1);
+        self.excerpt(first, &lines[first..first + count])
+    }
+
+    /// What a lesson does in the step that begins at `step`: the statements after it, up to the next one that speaks to the
+    /// learner. Nothing if they wait for nothing, for then they send nothing either.
+    pub(crate) fn step(&self, step: &Location<'_>) -> Option<Excerpt> {
+        let (first_line, column) = (step.line() as usize, step.column() as usize);
+        let start =
+            self.text.split_inclusive('\n').take(first_line.checked_sub(1)?).map(str::len).sum::<usize>();
+        let start = start + column.checked_sub(1)?;
+        let end = start + statement_length(self.text.get(start..)?)?;
+        let first = self.text[..end].lines().count();
+        let lines: Vec<&str> = self.text.lines().skip(first).collect();
+        let depth = indent(self.text.lines().nth(first_line - 1)?);
+        let speaks = |line: &&str| {
+            let text = line.trim_start();
+            let speaks =
+                text.starts_with("ctx.") || text.starts_with("return ctx.") || text.starts_with("Ok(())");
+            !text.is_empty() && (speaks || indent(line) < depth)
+        };
+        let count = lines.iter().position(speaks).unwrap_or(lines.len());
+        let shown = &lines[..count];
+        shown.iter().any(|line| line.contains(".await")).then(|| self.excerpt(first, shown))
+    }
+
+    /// `lines` begin with the line of index `first`.
+    fn excerpt(&self, first: usize, lines: &[&str]) -> Excerpt {
+        let blank = lines.iter().take_while(|line| line.trim().is_empty()).count();
+        let lines = &lines[blank..];
+        let shared = lines.iter().filter(|line| !line.trim().is_empty()).map(|line| indent(line)).min();
+        let dedented: Vec<&str> =
+            lines.iter().map(|line| line.get(shared.unwrap_or(0)..).unwrap_or_default()).collect();
+        let text = dedented.join("\n").trim_end().to_owned();
+        Excerpt { path: self.path.to_owned(), line: first + blank + 1, text }
+    }
+}
+
+fn indent(line: &str) -> usize {
+    line.len() - line.trim_start().len()
+}
+
+/// The bytes up to and including the semicolon that ends the statement, which may hold strings with anything in them.
+fn statement_length(text: &str) -> Option<usize> {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if in_string => escaped = true,
+            '"' => in_string = !in_string,
+            _ if in_string => {}
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.checked_sub(1)?,
+            ';' if depth == 0 => return Some(at + 1),
+            _ => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LESSON: Source = source!("src/source/example.rs.txt");
+
+    /// Where `step` stands for the `count`th time; a [`Location`] cannot be made, so the test asks the scanner itself.
+    fn after(count: usize) -> usize {
+        let (start, _) = LESSON.text.match_indices("ctx.step(").nth(count).unwrap();
+        start + statement_length(&LESSON.text[start..]).unwrap()
+    }
+
+    #[test]
+    fn a_statement_ends_behind_its_strings() {
+        assert!(LESSON.text[..after(0)].ends_with("(or \\\"three\\\"); it cannot.\")?;"));
+    }
+
+    #[test]
+    fn a_function_is_shown_whole_and_without_its_indentation() {
+        let shown = LESSON.function("by_incr");
+        assert_eq!(shown.line, 14);
+        assert_eq!(
+            shown.text,
+            "async fn by_incr(key: &str) -> i64 {\n    // One step on the server.\n    incr(key).await\n}"
+        );
+        assert_eq!(shown.path, "crates/lab-runner/src/source/example.rs.txt");
+    }
+}

@@ -1,0 +1,210 @@
+//! One step at a time, in a terminal: shows a step, waits for a key, and knows where to go.
+
+use crate::keyboard::{Key, key};
+use crate::terminal::Terminal;
+
+/// Where to go from a prompt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Go {
+    /// To the next step, or the next lesson.
+    On,
+    /// To the lesson with this index in the course.
+    To(usize),
+    /// To the end of the program.
+    Quit,
+}
+
+/// The lines of the screen that a prompt needs.
+const PROMPT_LINES: usize = 2;
+
+/// Shows the steps of one lesson.
+pub(crate) struct Stepper {
+    /// The names of the course's lessons, in order.
+    names: Vec<&'static str>,
+    /// Whether a person is there to wait for.
+    may_wait: bool,
+    /// Whether it waits now. If not, all is printed at once.
+    waits: bool,
+    /// How many lines of the screen are used since the last prompt.
+    used: usize,
+    /// Lines of this step that did not fit the screen, shown at its end.
+    rest: Vec<String>,
+    /// The steps of this lesson so far, as they were shown.
+    steps: Vec<String>,
+    /// Whether something happened in this step besides paragraphs.
+    active: bool,
+}
+
+impl Stepper {
+    pub(crate) fn new(names: Vec<&'static str>, waits: bool) -> Self {
+        Self {
+            names,
+            may_wait: waits,
+            waits,
+            used: 0,
+            rest: Vec::new(),
+            steps: vec![String::new()],
+            active: false,
+        }
+    }
+
+    /// Shows a part of the current step, as far as the screen has room for it.
+    pub(crate) fn show(&mut self, text: &str, is_paragraph: bool) {
+        self.active |= !is_paragraph;
+        if let Some(step) = self.steps.last_mut() {
+            step.push_str(text);
+            step.push('\n');
+        }
+        if !self.waits {
+            Terminal.line(text);
+            return;
+        }
+        for line in text.split('\n') {
+            if self.rest.is_empty() && self.used + PROMPT_LINES < Terminal.height() {
+                Terminal.line(line);
+                self.used += 1;
+            } else {
+                self.rest.push(line.to_owned());
+            }
+        }
+    }
+
+    /// Whether the next step has to wait for a key. Steps that only talk run on into the next.
+    pub(crate) fn has_step_to_read(&self) -> bool {
+        self.waits && self.active
+    }
+
+    /// At the end of a lesson it waits again, even if the rest of the lesson ran on.
+    pub(crate) fn wait_again(&mut self) {
+        self.waits = self.may_wait;
+    }
+
+    /// A step begins.
+    pub(crate) fn begin_step(&mut self) {
+        if self.active {
+            self.steps.push(String::new());
+            self.active = false;
+        }
+    }
+
+    /// Everything from here on is shown without waiting.
+    fn run_on(&mut self) {
+        self.waits = false;
+        for line in std::mem::take(&mut self.rest) {
+            Terminal.line(&line);
+        }
+    }
+
+    /// What does not fit the screen, one screen at a time; `false` at its end.
+    fn show_next_page(&mut self) -> bool {
+        if self.rest.is_empty() {
+            return false;
+        }
+        let room = Terminal.height().saturating_sub(PROMPT_LINES).max(1);
+        let page: Vec<String> = self.rest.drain(..room.min(self.rest.len())).collect();
+        for line in page {
+            Terminal.line(&line);
+        }
+        true
+    }
+
+    fn lesson_called(&self, entry: &str) -> Option<usize> {
+        let entry = entry.strip_prefix(':').unwrap_or(entry).trim().to_lowercase();
+        let number = entry.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+        let index = number.or_else(|| self.names.iter().position(|name| *name == entry))?;
+        (index < self.names.len()).then_some(index)
+    }
+
+    /// Waits at the end of a step (`next` says what Enter does) until it is clear where to go.
+    pub(crate) async fn pause(stepper: &std::sync::Mutex<Self>, next: &str) -> Go {
+        let lock = || stepper.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut back = 0;
+        loop {
+            let more = !lock().rest.is_empty();
+            let enter = if more { "more" } else { next };
+            Terminal.prompt(&format!("\nEnter: {enter} · a: all · b: back · q: quit · ? "));
+            let pressed = key().await;
+            // The prompt gives way to what comes next.
+            Terminal.prompt(&format!("\r{:60}\r", ""));
+            let mut stepper = lock();
+            stepper.used = 0;
+            match pressed {
+                Key::Enter if stepper.show_next_page() => {}
+                Key::Enter => return Go::On,
+                Key::Char(' ' | 'a') => {
+                    stepper.run_on();
+                    return Go::On;
+                }
+                Key::Char('q') | Key::End => return Go::Quit,
+                Key::Char('b') => {
+                    let steps = stepper.steps.len();
+                    back = (back + 1).min(steps - 1);
+                    let shown = steps - 1 - back;
+                    Terminal.line(&format!("── step {} of this lesson, again", shown + 1));
+                    let again: Vec<String> = stepper.steps[shown].lines().map(str::to_owned).collect();
+                    stepper.rest.splice(..0, again);
+                    stepper.show_next_page();
+                }
+                Key::Char(_) => Terminal.line(&stepper.help(next)),
+                Key::Line(entry) if matches!(entry.as_str(), "quit" | "exit") => return Go::Quit,
+                Key::Line(entry) => match stepper.lesson_called(&entry) {
+                    Some(index) => return Go::To(index),
+                    None => {
+                        let all = format!("There is no lesson {entry:?}. There are: {}", stepper.numbered());
+                        Terminal.paragraph(&all);
+                    }
+                },
+            }
+        }
+    }
+
+    fn help(&self, next: &str) -> String {
+        let lines = [
+            format!("Enter       {next}"),
+            "space or a  the rest of this lesson at once".into(),
+            "b           the step before, again".into(),
+            ":7          lesson 7; its number alone will do".into(),
+            ":counters   the lesson of this name".into(),
+            "q           quit; you continue here the next time".into(),
+        ];
+        let lessons = textwrap::fill(
+            &format!("Lessons: {}", self.numbered()),
+            textwrap::Options::new(Terminal.text_width()),
+        );
+        format!("{}\n{lessons}", lines.join("\n"))
+    }
+
+    fn numbered(&self) -> String {
+        let numbered: Vec<String> =
+            self.names.iter().enumerate().map(|(index, name)| format!("{}. {name}", index + 1)).collect();
+        numbered.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lesson_is_called_by_number_or_name_in_any_case() {
+        let stepper = Stepper::new(vec!["strings", "expiry", "counters"], true);
+        for (entry, index) in [("3", 2), (":3", 2), (":Counters", 2), ("STRINGS", 0), (": expiry", 1)] {
+            assert_eq!(stepper.lesson_called(entry), Some(index), "{entry}");
+        }
+        for bad in [":0", ":4", "-1", "99999999999999999999", "string", "2 3", ":"] {
+            assert_eq!(stepper.lesson_called(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn steps_that_only_talk_are_read_with_the_next() {
+        let mut stepper = Stepper::new(vec!["strings"], true);
+        stepper.begin_step();
+        stepper.show("An introduction.", true);
+        assert!(!stepper.has_step_to_read());
+        stepper.begin_step();
+        stepper.show("> GET x", false);
+        assert!(stepper.has_step_to_read());
+        assert_eq!(stepper.steps, ["An introduction.\n> GET x\n"]);
+    }
+}
