@@ -87,7 +87,7 @@ fn faults(shown: &str) -> Vec<String> {
         let used = code.split(&format!("{array}[")).skip(1).filter_map(index).max().unwrap_or_default();
         if used > count {
             faults.push(format!("{array}[{used}] has no name in: {names}"));
-        } else if used + 1 < named
+        } else if used + 1 < count
             && !names.contains("for each")
             && !code.contains(&format!("unpack({array}"))
         {
