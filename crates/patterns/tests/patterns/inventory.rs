@@ -747,9 +747,13 @@ async fn a_user_who_lacks_one_command_changes_nothing() {
             let refused = limited.reserve(PRODUCT, "new", 1, LONG).await.unwrap_err();
             assert!(refused.to_string().contains("may run"), "{refused}");
         }
-        for refused in [limited.confirm(PRODUCT, "held").await, limited.release(PRODUCT, "held").await] {
-            assert!(refused.unwrap_err().to_string().contains("may run"), "{command}");
+        // Selling what is held does not change the free units, so it needs no SET.
+        if command != "set" {
+            let refused = limited.confirm(PRODUCT, "held").await.unwrap_err();
+            assert!(refused.to_string().contains("may run"), "{refused}");
         }
+        let refused = limited.release(PRODUCT, "held").await.unwrap_err();
+        assert!(refused.to_string().contains("may run"), "{refused}");
         assert_eq!(state().await, before, "{command}");
     }
 }
