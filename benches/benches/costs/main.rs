@@ -31,8 +31,8 @@ fn main() {
     runtime.block_on(async {
         let client = redis::Client::open(server.url()).unwrap();
         // A busy machine must not end the run.
-        let patient = AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(30)));
-        let connection = client.get_multiplexed_async_connection_with_config(&patient).await.unwrap();
+        let config = AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(30)));
+        let connection = client.get_multiplexed_async_connection_with_config(&config).await.unwrap();
         let mut rows: Vec<Row> = Vec::new();
         for name in MODULES {
             if only.is_empty() || only.iter().any(|only| only == name) {

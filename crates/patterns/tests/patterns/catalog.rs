@@ -235,12 +235,9 @@ async fn a_change_that_is_sent_twice_and_round_trips() {
         assert_eq!(catalog.list().await.unwrap(), std::slice::from_ref(&mug));
         catalog.remove("sku123").await.unwrap();
         assert_eq!(catalog.list().await.unwrap(), []);
-        // A node that a slot moves to has to learn the scripts.
-        if !lab_testing::slots::move_in_all_tests() {
-            assert_eq!(connection.round_trips_of(catalog.get("sku123")).await, 1);
-            assert_eq!(connection.round_trips_of(catalog.put(&mug)).await, 3);
-            assert_eq!(connection.round_trips_of(catalog.remove("sku123")).await, 4);
-        }
+        assert_eq!(connection.round_trips_of(catalog.get("sku123")).await, 1);
+        assert_eq!(connection.round_trips_of(catalog.put(&mug)).await, 3);
+        assert_eq!(connection.round_trips_of(catalog.remove("sku123")).await, 4);
     })
     .await;
 }
