@@ -1,22 +1,24 @@
 //! Bought together: customers who bought this also bought that.
 //!
-//! The naive way shows what shared the most orders with a product. That is nearly always the bestseller, which shares orders
-//! with everything. Here the count is divided by how many orders each of the two was in: n(a,b) / √(n(a) · n(b)), the cosine
+//! The naive way recommends the product that shared the most orders. That is nearly always the bestseller, which shares orders
+//! with everything. Here the count is divided by the number of orders of each of the two: n(a,b) / √(n(a) · n(b)), the cosine
 //! of the two columns of orders, 0 to 1.
 //!
 //! | key | type | holds |
 //! |---|---|---|
-//! | `also_bought:PROD123` | Sorted Set | SKU, scored by the orders it shared with this one; itself, by all of its orders |
+//! | `also_bought:PROD123` | Sorted Set | SKU, scored by the orders it shared with this one; the product itself, by all its
+//! orders |
 //! | `also_bought:{also_bought:PROD123}:orders` | Sorted Set | the last 1,000 orders counted, scored by a number that counts up |
 //!
 //! - **Promise**: an order counts once for each of its products, however often you send it, until 1,000 other orders of that
 //!   product were counted. A pair that shared fewer orders than the minimum (2) is not recommended.
-//! - **Cost**: counting takes one call for each product, all in flight at once; O(products of the order), at most 20. Asking
+//! - **Cost**: counting takes one call for each product, all in flight at once; O(products of the order), at most 20. Reading
 //!   takes two round trips, with one call for each product and then for each neighbor in flight at once.
 //! - **Memory**: at most 200 neighbors and 1,000 orders for each product, gone a year after its last order.
-//! - **Faults**: if you die between two products, send the order again: only what is missing is counted. If a product's Sorted
-//!   Set is evicted, its neighbors are forgotten, and new orders fill it again. If its orders are evicted, an order that is sent
-//!   again counts again. A failover forgets the last orders; send those again whose reply you did not get. No time is stored.
+//! - **Faults**: if you crash between two products, send the order again: only what is missing is counted. If a product's
+//!   Sorted Set is evicted, its neighbors are forgotten, and new orders fill it again. If its orders are evicted, an order that
+//!   is sent again counts again. A failover forgets the last orders; send those again whose reply you did not get. It stores no
+//!   times.
 //!
 //! ```
 //! use patterns::bought_together::BoughtTogether;

@@ -193,7 +193,7 @@ impl Subject for Visitors {
                     "if a session or a user's generation is evicted or lost, the session has ended",
                 ),
                 Fault::ClockForward if missed > 0 => {
-                    Verdict::Contract("a session that has less time left than the clock jumps forward ends")
+                    Verdict::Contract("a session that has less time left than that ends")
                 }
                 _ if missed > 0 => {
                     return Err(format!("expected {} sessions; found {missed} ended by nobody", alive.len()));
