@@ -16,8 +16,8 @@
 //!   O(length of the bitmaps), 0.02 ms at 100,000 users.
 //! - **Memory**: the highest number, divided by 8, in bytes for each day, at most 16 MiB; kept for 90 days. All days are in one
 //!   slot, so on a cluster one node holds them.
-//! - **Faults**: every call can be sent again. If a day is evicted, nobody was there; if a failover loses the last users, add them
-//!   again. No time is stored.
+//! - **Faults**: every call can be sent again. If a day is evicted, it has no users; if a failover loses the last users, add
+//!   them again. No time is stored.
 //!
 //! ```
 //! use patterns::active_users::ActiveUsers;

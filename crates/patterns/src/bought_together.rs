@@ -46,7 +46,7 @@ use redis::aio::ConnectionLike;
 use crate::key::{Key, check_id};
 use crate::script::{Reply, Script, StoreError, join_all, milliseconds, send};
 
-/// The most products of an order that are paired: 20 make 380 pairs. Somebody who buys more at once has a reason that says
+/// The most products of an order that are paired: 20 make 380 pairs. A customer who buys more at once has a reason that says
 /// little about what goes together.
 pub const MAX_PAIRED: usize = 20;
 /// The most products that [`BoughtTogether::with_all`] starts from.

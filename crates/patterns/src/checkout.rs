@@ -19,7 +19,7 @@
 //! 2. [`Checkout::reserve`] holds every line under the order's ID.
 //! 3. [`Checkout::begin_payment`] makes the holds outlive the charge.
 //! 4. [`Checkout::pay`] takes the money. One atomic write on the order's Hash decides whether it is paid or given up, so a slow
-//! buyer and the recovery cannot decide differently.
+//!    buyer and the recovery cannot decide differently.
 //! 5. [`Checkout::sell`] confirms every hold, or takes free units if a hold was lost. If there are none, the money goes back.
 //! 6. [`Checkout::finish`] calls [`Payments::sold`], which empties the cart, and ends the order.
 //!
@@ -41,10 +41,10 @@
 //!   waits for replicas before the next step, so no order is charged that only one server has. If the Hash of an order is lost,
 //!   the recovery and [`Checkout::resume`] refund the order, as its lines are unknown ([`CheckoutError::OrderLost`]); if its
 //!   buyer places it again with the same ID first, it continues and is not charged again. If a shard of `unfinished_orders` is
-//!   lost, its orders are recovered by nobody: call `resume` for those that the payment provider knows. The stock must remember
-//!   an ID for longer than an order can pause while it is sold ([`Inventory::with_retry_window`]). Otherwise an order that
-//!   crashes between its sales and is recovered later takes units a second time. If the clock jumps forward, unpaid orders are
-//!   given up. If it is set back, the recovery comes later, by at most twice the buyer's time.
+//!   lost, its orders are not recovered: call `resume` for those that the payment provider knows. The stock must remember an ID
+//!   for longer than an order can pause while it is sold ([`Inventory::with_retry_window`]). Otherwise an order that crashes
+//!   between its sales and is recovered later takes units a second time. If the clock jumps forward, unpaid orders are given
+//!   up. If it is set back, the recovery comes later, by at most twice the buyer's time.
 //!
 //! ```
 //! use std::convert::Infallible;
@@ -53,7 +53,7 @@
 //! use patterns::inventory::Inventory;
 //! use patterns::money::Cents;
 //!
-//! /// Everybody pays. A real one calls its provider, with the order's ID as the idempotency key.
+//! /// Every charge succeeds. Yours calls a payment provider, with the order's ID as the idempotency key.
 //! struct Generous;
 //!
 //! impl Payments for Generous {

@@ -15,9 +15,9 @@
 //! | `flash_sale:{flash_sale:current}:bought` | Hash | what each customer has, and the receipt of each order |
 //! | `flash_sale:{flash_sale:current}:waitlist` | Sorted Set | who waits, by number |
 //!
-//! - **Promise**: `left + sold` is the number of units, nobody has more than the cap, and an order is answered the same way
-//!   every time. Waiting customers are served in order; a customer who waits for more units than are left keeps everyone behind
-//!   waiting.
+//! - **Promise**: `left + sold` is the number of units, no customer has more than the cap, and an order is answered the same
+//!   way every time. Waiting customers are served in order; a customer who waits for more units than are left keeps everyone
+//!   behind waiting.
 //! - **Cost**: one round trip for each call. A purchase takes six commands in its script, whatever the size of the sale. Giving
 //!   back takes longer with each customer it serves: at most one for each unit that is free then.
 //! - **Memory**: about 150 bytes for each order, at most [`MAX_ORDERS`] orders for each customer. All keys are gone a day after the
@@ -144,9 +144,9 @@ pub struct Plan {
 pub struct Sale {
     /// As it was opened.
     pub plan: Plan,
-    /// Units that nobody has.
+    /// Units left to sell.
     pub left: u32,
-    /// Units that somebody has.
+    /// Units sold.
     pub sold: u32,
     /// Customers on the waitlist.
     pub waiting: u32,
@@ -505,7 +505,7 @@ pub enum Lost {
     /// The sale itself.
     #[error("its first key; open it again with the same plan, which restores it")]
     Sale,
-    /// What everybody bought.
+    /// What all customers bought.
     #[error("what its customers bought; close it, and open another with the units that are left")]
     Purchases,
     /// The waitlist.

@@ -15,8 +15,8 @@
 //!   gone a year after the last one chose it.
 //! - **Faults**: every call can be sent again. If you crash between its two steps, the customer is missing from the index, or
 //!   still in it. The same call again repairs that. A lost index fills with those who choose the interest from then on. If a
-//!   Set is evicted, the interests of that customer are lost: use `noeviction` if nobody else knows them. A failover may lose
-//!   the last changes. No time is stored.
+//!   Set is evicted, the interests of that customer are lost: use `noeviction` if they are stored nowhere else. A failover may
+//!   lose the last changes. No time is stored.
 //!
 //! ```
 //! use patterns::interests::Interests;

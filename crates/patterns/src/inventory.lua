@@ -146,8 +146,8 @@ end
 sold = sold + units
 
 ---- release
--- Returns what is held to stock, once. An ID that holds nothing can never hold anything afterward: a reservation that arrives
--- late would take units that nobody releases.
+-- Returns what is held to stock, once. An ID that holds nothing can never hold anything afterward: a reservation
+-- that arrives late would take units that no client releases.
 -- KEYS: stock, ledger, deadlines, settled, outbox
 -- ARGV: field, record TTL (ms), 'sold' to return sold units too or ''
 -- Replies: RELEASED, tasks, version, free, held, sold, units; or BEFORE, units; or ENDED, state, units; or UNKNOWN_PRODUCT

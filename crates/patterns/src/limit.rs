@@ -480,7 +480,7 @@ impl<C: ConnectionLike + Clone, A: Algorithm> Limiter<C, A> {
 }
 
 /// Whether Redis cannot be reached, or cannot write at the moment. Everything else, such as a missing permission or another
-/// type of key, is an error that somebody has to repair.
+/// type of key, is an error that you have to fix.
 fn is_unreachable(error: &RedisError) -> bool {
     use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, ReadOnly, TryAgain};
     match error.kind() {
