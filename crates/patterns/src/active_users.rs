@@ -42,7 +42,7 @@ use std::time::Duration;
 use redis::aio::ConnectionLike;
 
 use crate::key::{Key, check_id, escape};
-use crate::script::{Reply, Script, StoreError, join_all, milliseconds, send};
+use crate::script::{Reply, Script, StoreError, by_operation, join_all, milliseconds, send};
 
 /// The highest number of a user, 2^27 - 1. Its bitmap is 16 MiB long; a number of 2^32 would take half a gigabyte at once.
 pub const MAX_USER: u64 = (1 << 27) - 1;
@@ -60,7 +60,7 @@ pub static RETURNED: Script = Script::new("active_users.lua: returned", FILE, &[
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("add", &ADD), ("returned", &RETURNED)]
+    by_operation(&[&ADD, &RETURNED])
 }
 
 /// The users of all days under a prefix.

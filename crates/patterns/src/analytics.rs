@@ -58,7 +58,7 @@ use redis::aio::ConnectionLike;
 
 use crate::key::{Key, check_id};
 use crate::money::Cents;
-use crate::script::{Reply, Script, StoreError, join_all, milliseconds, quote, send};
+use crate::script::{Reply, Script, StoreError, by_operation, join_all, milliseconds, quote, send};
 
 /// The most different products of one order.
 pub const MAX_ORDER_LINES: usize = 100;
@@ -80,7 +80,7 @@ pub static DAY: Script = Script::new("analytics.lua: day", FILE, &["day"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("record", &RECORD), ("close", &CLOSE), ("products", &PRODUCTS), ("day", &DAY)]
+    by_operation(&[&RECORD, &CLOSE, &PRODUCTS, &DAY])
 }
 
 /// The days under a prefix.

@@ -54,7 +54,7 @@ use icu_normalizer::DecomposingNormalizerBorrowed;
 use redis::aio::ConnectionLike;
 
 use crate::key::{Key, check_id};
-use crate::script::{Reply, Script, StoreError, quote, send};
+use crate::script::{Reply, Script, StoreError, by_operation, quote, send};
 
 /// The most suggestions that one call returns.
 pub const MAX_SUGGESTIONS: usize = 20;
@@ -83,7 +83,7 @@ pub static SUGGEST: Script = Script::new("autocomplete.lua: suggest", FILE, &["s
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("put", &PUT), ("remove", &REMOVE), ("suggest", &SUGGEST)]
+    by_operation(&[&PUT, &REMOVE, &SUGGEST])
 }
 
 /// A product that completes what was typed.
@@ -126,7 +126,7 @@ impl<C: ConnectionLike + Clone> Autocomplete<C> {
         check_id(name)?;
         let begins = record_of(id);
         let mut record =
-            format!("{begins}{}\n{:016x} {}", self.listed, u64::MAX - popularity, on_a_line(name));
+            format!("{begins}{}\n{:016x} {}", self.listed, u64::MAX - popularity, escape_line_breaks(name));
         for term in terms(name) {
             record.push('\n');
             record.push_str(&term);
@@ -183,7 +183,7 @@ impl<C: ConnectionLike + Clone> Autocomplete<C> {
 
 /// How the record of a product begins.
 fn record_of(id: &str) -> String {
-    format!("ID:{}\n", on_a_line(id))
+    format!("ID:{}\n", escape_line_breaks(id))
 }
 
 /// Reads `ffffffffffffffd7 Café mug\nmug1`, after the prefix if there is one.
@@ -194,7 +194,7 @@ fn suggestion(line: &str) -> Option<Suggestion> {
     Some(Suggestion { id: from_a_line(id), name: from_a_line(name), popularity })
 }
 
-fn on_a_line(text: &str) -> String {
+fn escape_line_breaks(text: &str) -> String {
     text.replace('\\', "\\\\").replace('\n', "\\n")
 }
 
@@ -246,7 +246,7 @@ pub fn terms(name: &str) -> Vec<String> {
 pub fn normalized(text: &str) -> String {
     let nfkd = DecomposingNormalizerBorrowed::new_nfkd();
     let folded = nfkd
-        .normalize_iter(text.chars().take(MAX_READ).filter(|character| !is_left_out(*character)))
+        .normalize_iter(text.chars().take(MAX_READ).filter(|character| !is_removed(*character)))
         // Upper case unifies ß and ss, ς and σ, and ı and i. It does not change ẞ, so that becomes ß first.
         .flat_map(char::to_lowercase)
         .flat_map(char::to_uppercase)
@@ -255,7 +255,7 @@ pub fn normalized(text: &str) -> String {
     let mut length = 0;
     let mut gap = false;
     // Changing the case may compose characters again.
-    for character in nfkd.normalize_iter(folded).filter(|character| !is_left_out(*character)) {
+    for character in nfkd.normalize_iter(folded).filter(|character| !is_removed(*character)) {
         if character.is_whitespace() || character.is_control() || is_punctuation(character) {
             gap = length > 0;
             continue;
@@ -325,7 +325,7 @@ fn is_punctuation(character: char) -> bool {
 }
 
 /// What makes no difference, wherever it is.
-fn is_left_out(character: char) -> bool {
+fn is_removed(character: char) -> bool {
     matches!(character,
         // Apostrophes, inch marks, and what people type for them; the Catalan dot; trademark signs.
         '\'' | '`' | '"' | '´' | '·' | '©' | '®' | '™' | '℠' | '\u{2b9}'..='\u{2bf}' | '\u{2c8}'

@@ -44,7 +44,7 @@ use std::time::Duration;
 use redis::aio::ConnectionLike;
 
 use crate::key::{Key, check_id};
-use crate::script::{Reply, Script, StoreError, join_all, milliseconds, send};
+use crate::script::{Reply, Script, StoreError, by_operation, join_all, milliseconds, send};
 
 /// The most products of an order that are paired: 20 make 380 pairs. A customer who buys more at once has a reason that says
 /// little about what goes together.
@@ -53,7 +53,7 @@ pub const MAX_PAIRED: usize = 20;
 pub const MAX_SEEDS: usize = 20;
 /// How many neighbors of each product are kept (up to twice as many in between), and how many are looked at.
 const MAX_NEIGHBORS: usize = 100;
-const LOOKED_AT: usize = 30;
+const NEIGHBORS_READ: usize = 30;
 /// How many orders of each product are remembered.
 const MAX_ORDERS: usize = 1_000;
 const TTL: Duration = Duration::from_hours(365 * 24);
@@ -65,7 +65,7 @@ pub static COUNT: Script = Script::new("bought_together.lua", FILE, &[]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("count", &COUNT)]
+    by_operation(&[&COUNT])
 }
 
 /// The products under a prefix, with what is bought together with them.
@@ -176,7 +176,7 @@ impl<C: ConnectionLike + Clone> BoughtTogether<C> {
     async fn neighbors(&self, sku: &str) -> Result<Vec<(String, f64)>, StoreError> {
         let key = self.key(sku)?;
         let mut range = redis::cmd("ZREVRANGE");
-        range.arg(key.as_str()).arg(0).arg(LOOKED_AT).arg("WITHSCORES");
+        range.arg(key.as_str()).arg(0).arg(NEIGHBORS_READ).arg("WITHSCORES");
         send(&self.connection, &range).await
     }
 

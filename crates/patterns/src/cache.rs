@@ -68,7 +68,9 @@ use tokio::sync::{Mutex as TurnLock, OwnedMutexGuard};
 use tokio::time::{sleep, timeout};
 
 use crate::key::Key;
-use crate::script::{Reply, Script, StoreError, first_refusal, join_all, milliseconds, quote, send};
+use crate::script::{
+    Reply, Script, StoreError, by_operation, first_refusal, join_all, milliseconds, quote, send,
+};
 
 /// How long a lease lasts. The loader renews it three times in that time.
 pub const LEASE: Duration = Duration::from_secs(2);
@@ -76,7 +78,7 @@ pub const LEASE: Duration = Duration::from_secs(2);
 const FIRST_PAUSE_MS: u64 = 4;
 const LONGEST_PAUSE_MS: u64 = 128;
 /// When there are this many turns, unused ones are removed.
-const MANY_TURNS: usize = 1_000;
+const MAX_IDLE_TURNS: usize = 1_000;
 
 const FILE: &str = include_str!("cache.lua");
 
@@ -93,7 +95,7 @@ pub static PUT: Script = Script::new("cache.lua: put", FILE, &["put"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("ask", &ASK), ("renew", &RENEW), ("store", &STORE), ("release", &RELEASE), ("put", &PUT)]
+    by_operation(&[&ASK, &RENEW, &STORE, &RELEASE, &PUT])
 }
 
 /// How values become bytes. You can use any serde format that tells `None` from `Some`.
@@ -229,8 +231,8 @@ impl<C: ConnectionLike + Clone, F: Codec> Cache<C, F> {
         R: Future<Output = Result<Option<T>, E>>,
     {
         let mut fetch = Fetch::new(self, vec![self.key(ids)?]);
-        if !fetch.until_it_is_our_turn().await?.is_empty() {
-            let loaded = fetch.renewing(load()).await;
+        if !fetch.wait_for_turn().await?.is_empty() {
+            let loaded = fetch.load_and_renew(load()).await;
             fetch.settle(loaded.map(|value| vec![value])).await?;
         }
         Ok(fetch.answers().pop().flatten())
@@ -253,12 +255,12 @@ impl<C: ConnectionLike + Clone, F: Codec> Cache<C, F> {
         let keys: Result<Vec<Key>, StoreError> = ids.iter().map(|id| self.key(&[id])).collect();
         let mut fetch = Fetch::new(self, keys?);
         loop {
-            let ours = fetch.until_it_is_our_turn().await?;
+            let ours = fetch.wait_for_turn().await?;
             if ours.is_empty() {
                 return Ok(fetch.answers());
             }
             let wanted: Vec<String> = ours.into_iter().map(|at| ids[at].to_owned()).collect();
-            let loaded = fetch.renewing(load(wanted.clone())).await;
+            let loaded = fetch.load_and_renew(load(wanted.clone())).await;
             fetch.settle(loaded.map(|mut found| wanted.iter().map(|id| found.remove(id)).collect())).await?;
         }
     }
@@ -281,7 +283,7 @@ impl<C: ConnectionLike + Clone, F: Codec> Cache<C, F> {
     ) -> Result<(), CacheError<std::convert::Infallible>> {
         let key = self.key(ids)?;
         let bytes = self.codec.encode(&value).map_err(CacheError::Codec)?;
-        let life = self.life_ms(value.is_some());
+        let life = self.ttl_ms(value.is_some());
         let call = PUT.call(&[key.as_str(), &key.companion("load")]).arg(bytes).arg(life);
         let reply: Reply = call.run(&self.connection).await?;
         if reply.outcome == "PUT" { Ok(()) } else { Err(reply.unexpected().into()) }
@@ -299,7 +301,7 @@ impl<C: ConnectionLike + Clone, F: Codec> Cache<C, F> {
     }
 
     /// What is stored, and whether it is fresh.
-    async fn look(&self, key: &Key) -> Result<Option<(Vec<u8>, bool)>, StoreError> {
+    async fn read(&self, key: &Key) -> Result<Option<(Vec<u8>, bool)>, StoreError> {
         let get = redis::cmd("GET").arg(key.as_str()).clone();
         let mut connection = self.connection.clone();
         let refused = |error| first_refusal(error, key.as_str());
@@ -325,23 +327,23 @@ impl<C: ConnectionLike + Clone, F: Codec> Cache<C, F> {
 
     /// How long a value lives in Redis.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most a year, at least 0")]
-    fn life_ms(&self, is_there: bool) -> u64 {
+    fn ttl_ms(&self, is_there: bool) -> u64 {
         let ttl = milliseconds(if is_there { self.ttl } else { self.absent_ttl });
-        let less = (ttl as f64 * self.jitter * self.shared.chance()) as u64;
+        let less = (ttl as f64 * self.jitter * self.shared.random_fraction()) as u64;
         (ttl - less).max(1) + self.stale_ms()
     }
 }
 
-/// One call's way to its values.
+/// One call, from its keys to its values.
 struct Fetch<'a, C, F, T> {
     cache: &'a Cache<C, F>,
     began: Instant,
     pause_ms: u64,
-    wants: Vec<Want<T>>,
+    wants: Vec<Wanted<T>>,
 }
 
 /// A value that a call wants.
-struct Want<T> {
+struct Wanted<T> {
     key: Key,
     state: State<T>,
     stale: Option<Stored<T>>,
@@ -370,26 +372,26 @@ enum State<T> {
 impl<'a, C: ConnectionLike + Clone, F: Codec, T: Serialize + DeserializeOwned> Fetch<'a, C, F, T> {
     fn new(cache: &'a Cache<C, F>, keys: Vec<Key>) -> Self {
         let want =
-            |key| Want { key, state: State::New, stale: None, unreadable: Vec::new(), has_waited: false };
+            |key| Wanted { key, state: State::New, stale: None, unreadable: Vec::new(), has_waited: false };
         let wants = keys.into_iter().map(want).collect();
         Self { cache, began: Instant::now(), pause_ms: FIRST_PAUSE_MS, wants }
     }
 
     fn answers(self) -> Vec<Option<T>> {
-        let answer = |want: Want<T>| if let State::Answered(answer) = want.state { answer } else { None };
+        let answer = |want: Wanted<T>| if let State::Answered(answer) = want.state { answer } else { None };
         self.wants.into_iter().map(answer).collect()
     }
 
     /// Reads and waits until all values are found, and returns nothing. Or until this caller has to load values, and returns
     /// their positions.
-    async fn until_it_is_our_turn<E>(&mut self) -> Result<Vec<usize>, CacheError<E>> {
+    async fn wait_for_turn<E>(&mut self) -> Result<Vec<usize>, CacheError<E>> {
         loop {
-            self.look().await?;
-            self.wait_or_take_turns()?;
-            self.ask().await?;
+            self.read_new().await?;
+            self.join_turns()?;
+            self.ask_who_loads().await?;
             let is_ours = |at: &usize| matches!(self.wants[*at].state, State::Loading(_));
             let ours: Vec<usize> = (0..self.wants.len()).filter(is_ours).collect();
-            if !ours.is_empty() || self.wants.iter().all(Want::is_answered) {
+            if !ours.is_empty() || self.wants.iter().all(Wanted::is_answered) {
                 return Ok(ours);
             }
             if self.began.elapsed() >= self.cache.wait {
@@ -400,14 +402,14 @@ impl<'a, C: ConnectionLike + Clone, F: Codec, T: Serialize + DeserializeOwned> F
         }
     }
 
-    async fn look(&mut self) -> Result<(), StoreError> {
-        let new = |want: &&mut Want<T>| matches!(want.state, State::New);
-        let wants: Vec<&mut Want<T>> = self.wants.iter_mut().filter(new).collect();
-        let found = join_all(wants.iter().map(|want| self.cache.look(&want.key))).await;
+    async fn read_new(&mut self) -> Result<(), StoreError> {
+        let new = |want: &&mut Wanted<T>| matches!(want.state, State::New);
+        let wants: Vec<&mut Wanted<T>> = self.wants.iter_mut().filter(new).collect();
+        let found = join_all(wants.iter().map(|want| self.cache.read(&want.key))).await;
         for (want, found) in wants.into_iter().zip(found) {
             want.state = State::Missing;
             match found? {
-                Some((bytes, true)) => want.take(self.cache, &bytes, false)?,
+                Some((bytes, true)) => want.answer_with(self.cache, &bytes, false)?,
                 Some((bytes, false)) => want.stale = want.decode(self.cache, &bytes)?,
                 None => {}
             }
@@ -416,26 +418,26 @@ impl<'a, C: ConnectionLike + Clone, F: Codec, T: Serialize + DeserializeOwned> F
     }
 
     /// One caller in this process asks for each value, and the others wait for it or serve a stale value.
-    fn wait_or_take_turns(&mut self) -> Result<(), StoreError> {
+    fn join_turns(&mut self) -> Result<(), StoreError> {
         for want in &mut self.wants {
             if matches!(want.state, State::Missing) {
                 want.state = State::Waiting(self.cache.shared.wait(want.key.as_str()));
             }
             let State::Waiting(waiting) = &want.state else { continue };
             if let Ok(turn) = Arc::clone(&waiting.turn).try_lock_owned() {
-                want.enter(self.cache, turn)?;
+                want.take_turn(self.cache, turn)?;
             } else if let Some(Stored(value)) = want.stale.take() {
                 self.cache.count(|seen| seen.stale += 1);
                 want.state = State::Answered(value);
             } else {
-                want.waits(self.cache);
+                want.count_wait(self.cache);
             }
         }
         Ok(())
     }
 
     /// Asks Redis which caller loads.
-    async fn ask(&mut self) -> Result<(), StoreError> {
+    async fn ask_who_loads(&mut self) -> Result<(), StoreError> {
         let cache = self.cache;
         let asked = self.wants.iter().enumerate().filter_map(|(at, want)| match &want.state {
             State::Asking(turn) => Some(async move {
@@ -455,7 +457,7 @@ impl<'a, C: ConnectionLike + Clone, F: Codec, T: Serialize + DeserializeOwned> F
             match (reply.outcome.as_str(), found) {
                 ("FRESH", Some(bytes)) => {
                     cache.shared.end(want.key.as_str(), turn, Some((sent, &bytes)));
-                    want.take(cache, &bytes, false)?;
+                    want.answer_with(cache, &bytes, false)?;
                 }
                 ("LOAD", found) => {
                     if let Some(bytes) = found {
@@ -466,10 +468,10 @@ impl<'a, C: ConnectionLike + Clone, F: Codec, T: Serialize + DeserializeOwned> F
                 }
                 ("WAIT", Some(bytes)) => {
                     cache.shared.end(want.key.as_str(), turn, None);
-                    want.take(cache, &bytes, true)?;
+                    want.answer_with(cache, &bytes, true)?;
                 }
                 ("WAIT", None) => {
-                    want.waits(cache);
+                    want.count_wait(cache);
                     want.state = State::Asking(turn);
                 }
                 _ => return Err(reply.unexpected()),
@@ -487,7 +489,7 @@ impl<'a, C: ConnectionLike + Clone, F: Codec, T: Serialize + DeserializeOwned> F
             let rest = self.cache.wait.saturating_sub(self.began.elapsed());
             let turn = Arc::clone(&waiting.turn).lock_owned();
             if let Ok(turn) = timeout(rest.min(self.cache.load_time), turn).await {
-                return want.enter(self.cache, turn);
+                return want.take_turn(self.cache, turn);
             }
             if rest > self.cache.load_time {
                 // The load takes longer than allowed.
@@ -495,14 +497,14 @@ impl<'a, C: ConnectionLike + Clone, F: Codec, T: Serialize + DeserializeOwned> F
                 want.state = State::New;
             }
         } else {
-            sleep(self.cache.shared.some_of(self.pause_ms)).await;
+            sleep(self.cache.shared.jittered(self.pause_ms)).await;
             self.pause_ms = (2 * self.pause_ms).min(LONGEST_PAUSE_MS);
         }
         Ok(())
     }
 
     /// Awaits the load, and renews the leases until the load time is over.
-    async fn renewing<O>(&self, load: impl Future<Output = O>) -> O {
+    async fn load_and_renew<O>(&self, load: impl Future<Output = O>) -> O {
         let (mut load, began, lease) = (pin!(load), Instant::now(), self.cache.lease());
         loop {
             match timeout(lease / 3, load.as_mut()).await {
@@ -561,7 +563,7 @@ impl<'a, C: ConnectionLike + Clone, F: Codec, T: Serialize + DeserializeOwned> F
             }
         };
         let stores = turns.iter().zip(&encoded).zip(&values).map(|(((want, turn), bytes), value)| {
-            cache.store(&want.key, turn, bytes, cache.life_ms(value.is_some()))
+            cache.store(&want.key, turn, bytes, cache.ttl_ms(value.is_some()))
         });
         let outcomes = join_all(stores).await;
         for ((((want, turn), bytes), value), is_stored) in
@@ -577,10 +579,10 @@ impl<'a, C: ConnectionLike + Clone, F: Codec, T: Serialize + DeserializeOwned> F
 
 impl<C: ConnectionLike + Clone, F: Codec> Cache<C, F> {
     /// Which command stored the value, if any did.
-    async fn store(&self, key: &Key, turn: &Turn, bytes: &[u8], life_ms: u64) -> Option<u64> {
+    async fn store(&self, key: &Key, turn: &Turn, bytes: &[u8], ttl_ms: u64) -> Option<u64> {
         let sent = self.shared.next();
         let call = STORE.call(&[key.as_str(), &key.companion("load")]).arg(&turn.token);
-        match call.arg(bytes).arg(life_ms).run::<Reply>(&self.connection).await {
+        match call.arg(bytes).arg(ttl_ms).run::<Reply>(&self.connection).await {
             Ok(reply) if reply.outcome == "STORED" => Some(sent),
             Ok(_) => {
                 self.count(|seen| seen.late += 1);
@@ -606,13 +608,13 @@ impl<C: ConnectionLike + Clone, F: Codec> Cache<C, F> {
     }
 }
 
-impl<T: DeserializeOwned> Want<T> {
+impl<T: DeserializeOwned> Wanted<T> {
     fn is_answered(&self) -> bool {
         matches!(self.state, State::Answered(_))
     }
 
     /// Answers with stored bytes. If they cannot be decoded, the value counts as missing.
-    fn take<C: ConnectionLike + Clone, F: Codec>(
+    fn answer_with<C: ConnectionLike + Clone, F: Codec>(
         &mut self,
         cache: &Cache<C, F>,
         bytes: &[u8],
@@ -650,24 +652,24 @@ impl<T: DeserializeOwned> Want<T> {
     }
 
     /// It is our turn in this process. The caller before us may have found the value.
-    fn enter<C: ConnectionLike + Clone, F: Codec>(
+    fn take_turn<C: ConnectionLike + Clone, F: Codec>(
         &mut self,
         cache: &Cache<C, F>,
         mut turn: OwnedMutexGuard<Turn>,
     ) -> Result<(), StoreError> {
         let State::Waiting(waiting) = std::mem::replace(&mut self.state, State::New) else { return Ok(()) };
-        let brought = turn.loaded.clone().filter(|(sent, _)| *sent > waiting.since);
+        let found = turn.loaded.clone().filter(|(sent, _)| *sent > waiting.since);
         drop(waiting);
-        if let Some((_, bytes)) = brought {
+        if let Some((_, bytes)) = found {
             cache.shared.leave(self.key.as_str(), turn);
-            return self.take(cache, &bytes, false);
+            return self.answer_with(cache, &bytes, false);
         }
         turn.canceled = std::mem::replace(&mut turn.token, cache.shared.token());
         self.state = State::Asking(turn);
         Ok(())
     }
 
-    fn waits<C: ConnectionLike + Clone, F: Codec>(&mut self, cache: &Cache<C, F>) {
+    fn count_wait<C: ConnectionLike + Clone, F: Codec>(&mut self, cache: &Cache<C, F>) {
         if !self.has_waited {
             self.has_waited = true;
             cache.count(|seen| seen.waits += 1);
@@ -710,7 +712,7 @@ struct Waiting {
 impl Shared {
     fn wait(&self, key: &str) -> Waiting {
         let mut turns = self.turns();
-        if turns.len() >= MANY_TURNS {
+        if turns.len() >= MAX_IDLE_TURNS {
             // Turns that canceled callers left.
             turns.retain(|_, turn| Arc::strong_count(turn) > 1);
         }
@@ -765,13 +767,13 @@ impl Shared {
     }
 
     /// A random number from 0 to 1.
-    fn chance(&self) -> f64 {
+    fn random_fraction(&self) -> f64 {
         self.random() as f64 / u64::MAX as f64
     }
 
     /// Half of a time to all of it, so that callers who began to wait together do not retry together.
-    fn some_of(&self, ms: u64) -> Duration {
-        Duration::from_millis(ms).mul_f64(1.0 - self.chance() / 2.0)
+    fn jittered(&self, ms: u64) -> Duration {
+        Duration::from_millis(ms).mul_f64(1.0 - self.random_fraction() / 2.0)
     }
 }
 

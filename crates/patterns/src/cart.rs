@@ -68,7 +68,7 @@ use serde::Deserialize;
 
 use crate::key::{Key, KeyError, check_id, escape};
 use crate::money::Cents;
-use crate::script::{Call, Reply, Script, StoreError, milliseconds, quote, send};
+use crate::script::{Call, Reply, Script, StoreError, by_operation, milliseconds, quote, send};
 
 /// The most units of a line.
 pub const MAX_UNITS: u32 = 99;
@@ -96,8 +96,8 @@ macro_rules! scripts {
                 Self { $($name: Script::new(concat!("cart.lua: ", stringify!($name)), file, $sections),)+ }
             }
 
-            fn all(&self) -> Vec<(&'static str, &Script)> {
-                vec![$((stringify!($name), &self.$name),)+]
+            fn all(&'static self) -> Vec<(&'static str, &'static Script)> {
+                by_operation(&[$(&self.$name,)+])
             }
         }
     };

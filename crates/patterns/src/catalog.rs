@@ -41,7 +41,7 @@ use redis::aio::ConnectionLike;
 
 use crate::key::{Key, KeyError, check_id};
 use crate::money::Cents;
-use crate::script::{Reply, Script, StoreError, join_all, quote, send};
+use crate::script::{Reply, Script, StoreError, by_operation, join_all, quote, send};
 
 /// How many fields of the index, and products, one step of [`Catalog::list`] reads.
 const PAGE: usize = 500;
@@ -55,7 +55,7 @@ pub static REMOVE: Script = Script::new("catalog.lua: remove", FILE, &["remove"]
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("put", &PUT), ("remove", &REMOVE)]
+    by_operation(&[&PUT, &REMOVE])
 }
 
 /// A product on sale.

@@ -94,17 +94,17 @@ use redis::aio::ConnectionLike;
 use crate::inventory::{Inventory, InventoryError, SHARDS, shard};
 use crate::key::{Key, check_id};
 use crate::money::Cents;
-use crate::script::{Call, Reply, Script, StoreError, join_all, milliseconds, quote, send};
+use crate::script::{Call, Reply, Script, StoreError, by_operation, join_all, milliseconds, quote, send};
 
 /// The most lines of an order.
 pub const MAX_LINES: usize = 1_000;
 
 /// How long an order is kept after it is finished, or after it was opened if it went no further.
-const KEPT: Duration = Duration::from_hours(30 * 24);
+const ORDER_TTL: Duration = Duration::from_hours(30 * 24);
 /// How many orders of a shard one call of [`Checkout::recover`] handles.
-const AT_A_TIME: usize = 64;
+const BATCH: usize = 64;
 /// How long an order that could not be recovered waits for the next try.
-const NEXT_TRY: Duration = Duration::from_secs(1);
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 const FILE: &str = include_str!("checkout.lua");
 
@@ -121,13 +121,7 @@ pub static OVERDUE: Script = Script::new("checkout.lua: overdue", FILE, &["overd
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![
-        ("open", &OPEN),
-        ("move", &ADVANCE),
-        ("schedule", &SCHEDULE),
-        ("unschedule", &UNSCHEDULE),
-        ("overdue", &OVERDUE),
-    ]
+    by_operation(&[&OPEN, &ADVANCE, &SCHEDULE, &UNSCHEDULE, &OVERDUE])
 }
 
 /// Your payment provider, called with idempotency keys. Also, what happens when an order is sold.
@@ -388,7 +382,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
                     Ok(()) => {}
                     Err(error) => {
                         // Put it behind the others. If even that fails, this order is due first again, and nothing is lost.
-                        let _ = self.schedule(&id, NEXT_TRY).await;
+                        let _ = self.schedule(&id, RETRY_DELAY).await;
                         recovered.failed.push((id, error));
                     }
                 }
@@ -444,7 +438,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
             // The list of unfinished orders is in another slot. Write it first: the recovery skips an ID without an order, but
             // would never find an order without an entry. So no order is opened once its entry is due.
             let due = self.schedule(id, time).await?;
-            let mut call = OPEN.call(&[key.as_str()]).arg(milliseconds(KEPT)).arg(due);
+            let mut call = OPEN.call(&[key.as_str()]).arg(milliseconds(ORDER_TTL)).arg(due);
             call =
                 call.arg(&["state", State::Open.name(), "owner", owner]).arg("total_cents").arg(total.get());
             for line in lines {
@@ -467,7 +461,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
             .map(|line| self.inventory.reserve(&line.sku, &order.id, line.quantity, self.to_reserve));
         for (line, held) in order.lines.iter().zip(join_all(holds).await) {
             if let Err(error) = still_ours(held, line) {
-                let reason = refusal(error, &line.sku)?;
+                let reason = cancel_reason(error, &line.sku)?;
                 return self.give_up(order, reason).await;
             }
         }
@@ -486,7 +480,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
         let mut lost = None;
         for (line, extended) in order.lines.iter().zip(join_all(holds).await) {
             if let Err(error) = still_ours(extended, line) {
-                refusal(error, &line.sku)?;
+                cancel_reason(error, &line.sku)?;
                 lost = Some(Reason::LostHold { sku: line.sku.clone() });
             }
         }
@@ -526,7 +520,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
         // One after the other: if one cannot be sold, the others need not be sold and returned.
         for line in &order.lines {
             if let Err(error) = self.inventory.confirm_late(&line.sku, &order.id, line.quantity).await {
-                refusal(error, &line.sku)?;
+                cancel_reason(error, &line.sku)?;
                 return self.give_up(order, Reason::LostHold { sku: line.sku.clone() }).await;
             }
         }
@@ -557,8 +551,8 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
         let released = order.lines.iter().map(|line| self.inventory.take_back(&line.sku, &order.id));
         for (line, released) in order.lines.iter().zip(join_all(released).await) {
             if let Err(error) = released {
-                // A refusal means that nothing is held: there is no such stock, or the ID has another use.
-                refusal(error, &line.sku)?;
+                // A cancel_reason means that nothing is held: there is no such stock, or the ID has another use.
+                cancel_reason(error, &line.sku)?;
             }
         }
         let order = self.step(order, State::Cancelled, None).await?;
@@ -622,7 +616,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
         reason: Option<Reason>,
     ) -> Result<Order, CheckoutError<P>> {
         let key = self.key(&order.id)?;
-        let kept = if to.is_finished() { milliseconds(KEPT).to_string() } else { String::new() };
+        let kept = if to.is_finished() { milliseconds(ORDER_TTL).to_string() } else { String::new() };
         let mut call = ADVANCE.call(&[key.as_str()]).arg(&[order.state.name(), to.name(), &kept]);
         if let Some(reason) = reason {
             call = call.arg(&["reason", &reason.stored()]);
@@ -671,7 +665,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
 
     async fn overdue(&self, shard: usize) -> Result<Vec<Vec<u8>>, StoreError> {
         let key = self.shard_key(shard)?;
-        let call = OVERDUE.call(&[key.as_str()]).arg(AT_A_TIME).arg(self.latest());
+        let call = OVERDUE.call(&[key.as_str()]).arg(BATCH).arg(self.latest());
         call.run::<Reply>(&self.connection).await?.next()
     }
 }
@@ -710,7 +704,7 @@ fn still_ours<T>(result: Result<T, InventoryError>, line: &Line) -> Result<(), I
 }
 
 /// The reason to cancel, if the error says that there are no units. Other errors say nothing about the stock.
-fn refusal<P: std::error::Error>(error: InventoryError, sku: &str) -> Result<Reason, CheckoutError<P>> {
+fn cancel_reason<P: std::error::Error>(error: InventoryError, sku: &str) -> Result<Reason, CheckoutError<P>> {
     let sku = sku.to_owned();
     match error {
         InventoryError::OutOfStock { available } => Ok(Reason::OutOfStock { sku, available }),

@@ -74,7 +74,7 @@ use redis::aio::ConnectionLike;
 
 use crate::key::{Key, check_id};
 use crate::money::Cents;
-use crate::script::{Call, Reply, Script, StoreError, quote, send};
+use crate::script::{Call, Reply, Script, StoreError, by_operation, quote, send};
 
 /// The most products of one catalog.
 pub const MAX_PRODUCTS: usize = 32_768;
@@ -117,7 +117,7 @@ pub static PAGE: Script = Script::new("facets.lua: page", FILE, &["table", "page
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("put", &PUT), ("remove", &REMOVE), ("repair", &REPAIR), ("page", &PAGE)]
+    by_operation(&[&PUT, &REMOVE, &REPAIR, &PAGE])
 }
 
 /// A product, with what it is filtered and sorted by. ID, name, brand, and category are any text of 1 to 512 bytes.
@@ -311,7 +311,7 @@ impl<C: ConnectionLike + Clone> Facets<C> {
         if !(1..=5).contains(rating) {
             return Err(FacetsError::Rating { given: *rating });
         }
-        let [id, name, brand, category] = [id, name, brand, category].map(|text| on_a_line(text));
+        let [id, name, brand, category] = [id, name, brand, category].map(|text| escape_line_breaks(text));
         let record = format!("{brand}\n{category}\n{}\n{rating}\n{popularity}\n{added}\n{name}", price.get());
         let call = PUT.call(&self.keys()?[..6]).arg(id).arg(brand).arg(category);
         let reply = self.answer(&call.arg(rows_of(product)).arg(record)).await?;
@@ -327,7 +327,7 @@ impl<C: ConnectionLike + Clone> Facets<C> {
     /// Removes a product from the catalog; `false` if it is not in the catalog. One round trip.
     pub async fn remove(&self, id: &str) -> Result<bool, FacetsError> {
         check_id(id).map_err(StoreError::from)?;
-        let reply = self.answer(&REMOVE.call(&self.keys()?[..6]).arg(on_a_line(id))).await?;
+        let reply = self.answer(&REMOVE.call(&self.keys()?[..6]).arg(escape_line_breaks(id))).await?;
         match reply.outcome.as_str() {
             "REMOVED" => Ok(true),
             "UNKNOWN" => Ok(false),
@@ -338,7 +338,7 @@ impl<C: ConnectionLike + Clone> Facets<C> {
     /// The product with this ID, `None` if it is not in the catalog. One round trip.
     pub async fn get(&self, id: &str) -> Result<Option<Product>, StoreError> {
         check_id(id)?;
-        let (key, id) = (&self.keys()?[0], on_a_line(id));
+        let (key, id) = (&self.keys()?[0], escape_line_breaks(id));
         let record: Option<Vec<u8>> = send(&self.connection, redis::cmd("HGET").arg(key).arg(&id)).await?;
         record.map(|record| Ok(read(key, id.as_bytes(), &record)?.1)).transpose()
     }
@@ -424,7 +424,8 @@ impl<C: ConnectionLike + Clone> Facets<C> {
             call = if values.is_empty() {
                 call.arg(-1)
             } else {
-                call.arg(values.len()).arg(values.iter().map(|value| on_a_line(value)).collect::<Vec<_>>())
+                call.arg(values.len())
+                    .arg(values.iter().map(|value| escape_line_breaks(value)).collect::<Vec<_>>())
             };
         }
         let ranges = selection.disjoint_prices();
@@ -538,7 +539,7 @@ fn counted(counts: Vec<(Vec<u8>, u64)>) -> BTreeMap<String, u64> {
         .collect()
 }
 
-fn on_a_line(text: &str) -> String {
+fn escape_line_breaks(text: &str) -> String {
     text.replace('\\', "\\\\").replace('\n', "\\n")
 }
 

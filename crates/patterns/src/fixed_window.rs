@@ -50,7 +50,7 @@
 use std::time::Duration;
 
 use crate::limit::{Algorithm, Limit, LimitState, Limiter};
-use crate::script::Script;
+use crate::script::{Script, by_operation};
 
 const FILE: &str = include_str!("fixed_window.lua");
 
@@ -61,7 +61,7 @@ pub static REFUND: Script = Script::new("fixed_window.lua: refund", FILE, &["ref
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("decide", &DECIDE), ("refund", &REFUND)]
+    by_operation(&[&DECIDE, &REFUND])
 }
 
 /// Limits counted in fixed windows.

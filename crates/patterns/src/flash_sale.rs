@@ -68,7 +68,7 @@ use std::time::Duration;
 use redis::aio::ConnectionLike;
 
 use crate::key::{Key, KeyError, check_id, escape, unescape};
-use crate::script::{Reply, Script, StoreError, milliseconds, quote, send};
+use crate::script::{Reply, Script, StoreError, by_operation, milliseconds, quote, send};
 
 /// The most units one customer can be allowed.
 pub const MAX_CAP: u32 = 1_000;
@@ -109,15 +109,7 @@ pub static CLOSE: Script = Script::new("flash_sale.lua: close", FILE, &["close"]
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![
-        ("open", &OPEN),
-        ("buy", &BUY),
-        ("give_back", &GIVE_BACK),
-        ("leave", &LEAVE),
-        ("place", &PLACE),
-        ("refill", &REFILL),
-        ("close", &CLOSE),
-    ]
+    by_operation(&[&OPEN, &BUY, &GIVE_BACK, &LEAVE, &PLACE, &REFILL, &CLOSE])
 }
 
 /// What is sold, when, and to whom.

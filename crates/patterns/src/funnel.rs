@@ -43,7 +43,7 @@ use std::time::Duration;
 use redis::aio::ConnectionLike;
 
 use crate::key::{Key, check_id};
-use crate::script::{Reply, Script, StoreError, milliseconds, quote, send};
+use crate::script::{Reply, Script, StoreError, by_operation, milliseconds, quote, send};
 
 /// The most steps of a funnel.
 pub const MAX_STEPS: usize = 16;
@@ -57,7 +57,7 @@ pub static RESTART: Script = Script::new("funnel.lua: restart", FILE, &["restart
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("reach", &REACH), ("restart", &RESTART)]
+    by_operation(&[&REACH, &RESTART])
 }
 
 /// A funnel.

@@ -41,7 +41,7 @@ use std::time::Duration;
 use redis::aio::ConnectionLike;
 
 use crate::key::{Key, check_id};
-use crate::script::{Reply, Script, StoreError, join_all, milliseconds, send};
+use crate::script::{Reply, Script, StoreError, by_operation, join_all, milliseconds, send};
 
 /// The most interests of one customer.
 pub const MAX_INTERESTS: usize = 50;
@@ -58,7 +58,7 @@ pub static INDEX: Script = Script::new("interests.lua: index", FILE, &["index"])
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("like", &LIKE), ("index", &INDEX)]
+    by_operation(&[&LIKE, &INDEX])
 }
 
 /// The interests of all customers under a prefix.

@@ -80,7 +80,7 @@ use redis::aio::ConnectionLike;
 use serde::{Deserialize, Serialize};
 
 use crate::key::{Key, KeyError, check_id};
-use crate::script::{Call, Reply, Script, StoreError, join_all, milliseconds, send};
+use crate::script::{Call, Reply, Script, StoreError, by_operation, join_all, milliseconds, send};
 
 /// How many changes the feed keeps.
 pub const UPDATES_KEPT: usize = 1_000;
@@ -92,9 +92,9 @@ pub const MAX_UNITS: u64 = 10_000_000_000_000;
 /// How long a delivery is remembered, so that it counts once.
 const DELIVERY_WINDOW: Duration = Duration::from_hours(24);
 /// The longest time between two visits of the sweeper to a product.
-const VISITED_EVERY: Duration = Duration::from_mins(10);
+const VISIT_INTERVAL: Duration = Duration::from_mins(10);
 /// How many products of a shard the sweeper visits at a time.
-const AT_A_TIME: usize = 32;
+const BATCH: usize = 32;
 
 const FILE: &str = include_str!("inventory.lua");
 
@@ -135,23 +135,23 @@ pub static PLAN: Script = Script::new("inventory.lua: plan", FILE, &["plan"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![
-        ("set_up", &SET_UP),
-        ("restock", &RESTOCK),
-        ("reserve", &RESERVE),
-        ("confirm", &CONFIRM),
-        ("release", &RELEASE),
-        ("extend", &EXTEND),
-        ("level", &LEVEL),
-        ("expire", &EXPIRE),
-        ("visit", &VISIT),
-        ("forget_times", &FORGET_TIMES),
-        ("repair", &REPAIR),
-        ("deliver", &DELIVER),
-        ("alert", &ALERT),
-        ("due", &DUE),
-        ("plan", &PLAN),
-    ]
+    by_operation(&[
+        &SET_UP,
+        &RESTOCK,
+        &RESERVE,
+        &CONFIRM,
+        &RELEASE,
+        &EXTEND,
+        &LEVEL,
+        &EXPIRE,
+        &VISIT,
+        &FORGET_TIMES,
+        &REPAIR,
+        &DELIVER,
+        &ALERT,
+        &DUE,
+        &PLAN,
+    ])
 }
 
 /// The units of a product at one moment.
@@ -446,7 +446,7 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
     /// The units of a product now. Expired holds are returned first. One round trip.
     pub async fn level(&self, product: &str) -> Result<Level, InventoryError> {
         loop {
-            let mut reply = self.once(&LEVEL, product, "", None::<&str>).await?;
+            let mut reply = self.run_once(&LEVEL, product, "", None::<&str>).await?;
             if reply.outcome != "DUE" {
                 return Ok(Level::next(&mut reply)?);
             }
@@ -615,7 +615,7 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
         let key = self.due_key(shard)?;
         let (mut all, mut failed) = (Swept::default(), None);
         loop {
-            let call = DUE.call(&[key.as_str()]).arg(AT_A_TIME).arg(milliseconds(VISITED_EVERY));
+            let call = DUE.call(&[key.as_str()]).arg(BATCH).arg(milliseconds(VISIT_INTERVAL));
             let mut reply: Reply = call.run(&self.connection).await?;
             let now: u64 = reply.next()?;
             // A member that another program wrote need not be text.
@@ -637,7 +637,7 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
                     Err(error) if error.is_lost_connection() => return Err(error),
                     Err(error) => {
                         failed = failed.or(Some(error));
-                        (now + milliseconds(VISITED_EVERY)).to_string()
+                        (now + milliseconds(VISIT_INTERVAL)).to_string()
                     }
                 };
                 plan = plan.arg(product).arg(seen).arg(again);
@@ -645,7 +645,7 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
             if !due.is_empty() {
                 plan.run::<Reply>(&self.connection).await?;
             }
-            if due.len() < AT_A_TIME {
+            if due.len() < BATCH {
                 return Ok((all, failed));
             }
         }
@@ -656,8 +656,8 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
         let mut all = Swept { products: 1, ..Swept::default() };
         let (mut delivered, mut repaired) = (String::new(), false);
         loop {
-            let arguments = (&delivered, milliseconds(VISITED_EVERY));
-            let mut reply = self.once(&VISIT, product, "", arguments).await?;
+            let arguments = (&delivered, milliseconds(VISIT_INTERVAL));
+            let mut reply = self.run_once(&VISIT, product, "", arguments).await?;
             let (version, low): (u64, String) = (reply.next()?, reply.next()?);
             let level = Level::next(&mut reply)?;
             let (again, due, repair): (u64, bool, bool) = (reply.next()?, reply.next()?, reply.next()?);
@@ -682,7 +682,7 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
         let mut all = Swept::default();
         loop {
             let window = milliseconds(self.retry_window);
-            let mut reply = self.once(&EXPIRE, product, "", window).await?;
+            let mut reply = self.run_once(&EXPIRE, product, "", window).await?;
             let (cleared, version): (bool, u64) = (reply.next()?, reply.next()?);
             if cleared {
                 let _late = self.set_alert(product, version, "").await;
@@ -697,10 +697,10 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
 
     /// Writes the deadlines and the times of settled IDs again, from the ledger's records.
     async fn repair(&self, product: &str) -> Result<(), InventoryError> {
-        let mut cursor: String = self.once(&FORGET_TIMES, product, "", None::<&str>).await?.next()?;
+        let mut cursor: String = self.run_once(&FORGET_TIMES, product, "", None::<&str>).await?.next()?;
         loop {
             let arguments = (&cursor, milliseconds(self.retry_window), milliseconds(DELIVERY_WINDOW));
-            cursor = self.once(&REPAIR, product, "", arguments).await?.next()?;
+            cursor = self.run_once(&REPAIR, product, "", arguments).await?.next()?;
             if cursor == "0" {
                 return Ok(());
             }
@@ -730,7 +730,7 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
     }
 
     /// Runs a script on one product once.
-    async fn once(
+    async fn run_once(
         &self,
         script: &Script,
         product: &str,

@@ -510,7 +510,7 @@ impl LocalWindows {
         limits: &[(u32, Duration)],
     ) -> (bool, Vec<LimitState>) {
         let now = Instant::now();
-        self.make_room(now, limits);
+        self.forget_idle_callers(now, limits);
         let is_full = self.callers.len() >= MAX_LOCAL_CALLERS && !self.callers.contains_key(caller);
         // No caller is called "".
         let caller = if is_full { "" } else { caller };
@@ -540,7 +540,7 @@ impl LocalWindows {
     }
 
     /// Forgets callers whose windows are over, at most once a second, because it goes through all callers.
-    fn make_room(&mut self, now: Instant, limits: &[(u32, Duration)]) {
+    fn forget_idle_callers(&mut self, now: Instant, limits: &[(u32, Duration)]) {
         let recently = |at: Instant| now.duration_since(at) < Duration::from_secs(1);
         if self.callers.len() < MAX_LOCAL_CALLERS || self.last_cleared.is_some_and(recently) {
             return;

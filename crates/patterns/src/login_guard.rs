@@ -56,7 +56,7 @@ use std::time::Duration;
 use redis::aio::ConnectionLike;
 
 use crate::key::Key;
-use crate::script::{Reply, Script, StoreError, milliseconds, send};
+use crate::script::{Reply, Script, StoreError, by_operation, milliseconds, send};
 
 const FILE: &str = include_str!("login_guard.lua");
 
@@ -69,7 +69,7 @@ pub static FORGET: Script = Script::new("login_guard.lua: forget", FILE, &["forg
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("attempt", &ATTEMPT), ("published", &PUBLISHED), ("forget", &FORGET)]
+    by_operation(&[&ATTEMPT, &PUBLISHED, &FORGET])
 }
 
 /// How many logins may fail, and what follows.

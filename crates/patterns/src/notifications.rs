@@ -54,7 +54,7 @@ use redis::aio::ConnectionLike;
 use serde::{Deserialize, Serialize};
 
 use crate::key::{Key, check_id};
-use crate::script::{Reply, Script, StoreError, milliseconds, quote};
+use crate::script::{Reply, Script, StoreError, by_operation, milliseconds, quote};
 
 /// The most bytes of a text.
 pub const MAX_TEXT_BYTES: usize = 2_000;
@@ -68,7 +68,7 @@ pub const IDS_REMEMBERED: u32 = 1_000;
 /// The longest hold.
 const MAX_HOLD: Duration = Duration::from_hours(24);
 /// How many IDs one script call brings.
-const IDS_AT_ONCE: usize = 500;
+const IDS_PER_CALL: usize = 500;
 
 const FILE: &str = include_str!("notifications.lua");
 
@@ -87,13 +87,7 @@ pub static COUNTS: Script = Script::new("notifications.lua: counts", FILE, &["re
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![
-        ("send", &SEND),
-        ("take", &TAKE),
-        ("acknowledge", &ACKNOWLEDGE),
-        ("mark_all_read", &MARK_ALL_READ),
-        ("counts", &COUNTS),
-    ]
+    by_operation(&[&SEND, &TAKE, &ACKNOWLEDGE, &MARK_ALL_READ, &COUNTS])
 }
 
 /// A message for a customer.
@@ -220,7 +214,7 @@ impl<C: ConnectionLike + Clone> Notifications<C> {
     /// device may still acknowledge them, even if another device has them now. One round trip for every 500 IDs.
     pub async fn acknowledge(&self, customer: &str, ids: &[impl AsRef<str>]) -> Result<u64, StoreError> {
         let (keys, mut read) = (self.keys(customer)?, 0);
-        for ids in ids.chunks(IDS_AT_ONCE) {
+        for ids in ids.chunks(IDS_PER_CALL) {
             let mut call = ACKNOWLEDGE.call(&keys).arg(milliseconds(self.ttl));
             for id in ids {
                 check_id(id.as_ref())?;

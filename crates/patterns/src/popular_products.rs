@@ -43,7 +43,7 @@ use std::time::Duration;
 use redis::aio::ConnectionLike;
 
 use crate::key::{Key, check_id};
-use crate::script::{Reply, Script, StoreError, join_all, milliseconds};
+use crate::script::{Reply, Script, StoreError, by_operation, join_all, milliseconds};
 
 /// The most products that [`PopularProducts::top`] returns.
 pub const MAX_TOP: usize = 1_000;
@@ -57,7 +57,7 @@ pub static TOP: Script = Script::new("popular_products.lua: top", FILE, &["top"]
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("view", &VIEW), ("top", &TOP)]
+    by_operation(&[&VIEW, &TOP])
 }
 
 /// The popular products under a prefix, of the whole shop and of each category.

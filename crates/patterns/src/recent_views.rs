@@ -36,7 +36,7 @@ use std::time::Duration;
 use redis::aio::ConnectionLike;
 
 use crate::key::{Key, check_id};
-use crate::script::{Reply, Script, StoreError, milliseconds, send};
+use crate::script::{Reply, Script, StoreError, by_operation, milliseconds, send};
 
 /// The most products that a list can be configured to hold, since each view reads the whole list.
 pub const MAX_PRODUCTS: usize = 1_000;
@@ -48,7 +48,7 @@ pub static RECORD: Script = Script::new("recent_views.lua", FILE, &[]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("record", &RECORD)]
+    by_operation(&[&RECORD])
 }
 
 /// The recent views of all customers under a prefix.

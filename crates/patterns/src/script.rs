@@ -128,6 +128,13 @@ impl Script {
     }
 }
 
+/// Each script with its operation: what follows `.lua: ` in its name, or the whole name if its file has no sections.
+#[must_use]
+pub fn by_operation(scripts: &[&'static Script]) -> Vec<(&'static str, &'static Script)> {
+    let operation = |name: &'static str| name.split_once(": ").map_or(name, |(_, operation)| operation);
+    scripts.iter().map(|script| (operation(script.name), *script)).collect()
+}
+
 /// The section from the line `---- name` to the next such line.
 fn section<'a>(file: &'a str, name: &str) -> &'a str {
     let heading = format!("---- {name}\n");

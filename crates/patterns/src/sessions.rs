@@ -19,7 +19,7 @@
 //!
 //! - **Promise**: no existing session survives [`Sessions::end_everywhere`], and no late save brings one back. A token is 130
 //!   random bits made here, never by a client. A login and a rotation replace it, and the old token is dead in the same step. A
-//!   read renews the session for the idle time, up to the longest life. If two requests change two fields, both changes stay.
+//!   read renews the session for the idle time, up to the maximum age. If two requests change two fields, both changes stay.
 //!   Of many logins from one guest's session, one begins a session and the others get the same one.
 //! - **Cost**: a read is one round trip of plain commands: for a user GET, then PEXPIRE and HGETALL. Each other call is one
 //!   round trip, except login (three), the list (two), and ending everywhere (two). Every ten seconds, a read also asks for the
@@ -69,7 +69,7 @@ use redis::aio::ConnectionLike;
 use redis::{FromRedisValue, Pipeline, Value};
 
 use crate::key::{Key, check_id};
-use crate::script::{Reply, Script, StoreError, first_refusal, milliseconds, quote, send};
+use crate::script::{Reply, Script, StoreError, by_operation, first_refusal, milliseconds, quote, send};
 
 /// The most fields of a session.
 pub const MAX_FIELDS: usize = 32;
@@ -79,13 +79,13 @@ pub const MAX_VALUE_BYTES: usize = 1024;
 pub const MAX_SESSIONS: usize = 100;
 
 /// How long the old ID remembers which session replaced it.
-const REMEMBERED: Duration = Duration::from_mins(5);
+const OLD_ID_TTL: Duration = Duration::from_mins(5);
 /// How long a prepared session waits for the other steps of its login.
-const PREPARED: Duration = Duration::from_mins(1);
+const PREPARATION_TTL: Duration = Duration::from_mins(1);
 /// How often a login or an end starts over, because another client or a failover came in between.
 const TRIES: usize = 5;
 /// How long a reading of the server's clock is used before it is asked again.
-const CLOCK_CHECKED: Duration = Duration::from_secs(10);
+const CLOCK_REFRESH: Duration = Duration::from_secs(10);
 /// How many characters a random ID has.
 const RANDOM_LENGTH: usize = 22;
 
@@ -112,17 +112,7 @@ pub static END_ALL: Script = Script::new("sessions.lua: end_all", FILE, &["end_a
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![
-        ("begin_guest", &BEGIN_GUEST),
-        ("begin_user", &BEGIN_USER),
-        ("prepare", &PREPARE),
-        ("claim", &CLAIM),
-        ("fill", &FILL),
-        ("rotate", &ROTATE),
-        ("change", &CHANGE),
-        ("end", &END),
-        ("end_all", &END_ALL),
-    ]
+    by_operation(&[&BEGIN_GUEST, &BEGIN_USER, &PREPARE, &CLAIM, &FILL, &ROTATE, &CHANGE, &END, &END_ALL])
 }
 
 /// A session as it was read.
@@ -179,7 +169,7 @@ impl<C: ConnectionLike + Clone> Sessions<C> {
         Self { idle, ..self }
     }
 
-    /// The longest life of a session, even if it is read all the time: a millisecond to a year.
+    /// The maximum age of a session, even if it is read all the time: a millisecond to a year.
     #[must_use]
     pub fn with_highest_age(self, highest_age: Duration) -> Self {
         Self { highest_age, ..self }
@@ -216,12 +206,12 @@ impl<C: ConnectionLike + Clone> Sessions<C> {
     /// Reads a session and renews its idle time; `None` if it has ended, never existed, or the text is not a token. One round
     /// trip.
     pub async fn read(&self, token: &str) -> Result<Option<Session>, StoreError> {
-        self.look(token, true).await
+        self.read_with(token, true).await
     }
 
     /// Reads a session without renewing it. One round trip.
     pub async fn peek(&self, token: &str) -> Result<Option<Session>, StoreError> {
-        self.look(token, false).await
+        self.read_with(token, false).await
     }
 
     /// Sets fields, only if the session is alive. Other fields and the idle time stay. One round trip; none without fields.
@@ -256,11 +246,11 @@ impl<C: ConnectionLike + Clone> Sessions<C> {
     /// session returns the same session while it is alive, so after a lost reply, call again. Three round trips.
     pub async fn login(&self, old: &str, user: &str) -> Result<Login, SessionError> {
         check_id(user).map_err(StoreError::from)?;
-        let Some(old) = Token::parse(old) else { return self.login_afresh(user).await };
+        let Some(old) = Token::parse(old) else { return self.login_without_session(user).await };
         if let Some(other) = old.user.as_deref().filter(|other| *other != user) {
             return match self.peek(&old.to_string()).await? {
                 Some(_) => Err(SessionError::OtherUser { user: other.to_owned() }),
-                None => self.login_afresh(user).await,
+                None => self.login_without_session(user).await,
             };
         }
         let new = Token::new(user)?;
@@ -304,7 +294,7 @@ impl<C: ConnectionLike + Clone> Sessions<C> {
         let reply: Reply = call.arg(&old.id).arg(&new.id).run(&self.connection).await?;
         match reply.outcome.as_str() {
             "ROTATED" => {
-                let replicated = self.until_replicated(&old).await?;
+                let replicated = self.wait_for_replicas(&old).await?;
                 if replicated { Ok(new.to_string()) } else { Err(SessionError::EndedMeanwhile) }
             }
             "NONE" => Err(SessionError::NoSession),
@@ -323,7 +313,7 @@ impl<C: ConnectionLike + Clone> Sessions<C> {
                 "NONE" => false,
                 _ => return Err(reply.unexpected().into()),
             };
-            if self.until_replicated(&token).await? {
+            if self.wait_for_replicas(&token).await? {
                 return Ok(ended);
             }
         }
@@ -429,14 +419,14 @@ impl<C: ConnectionLike + Clone> Sessions<C> {
         }
     }
 
-    async fn login_afresh(&self, user: &str) -> Result<Login, SessionError> {
+    async fn login_without_session(&self, user: &str) -> Result<Login, SessionError> {
         let token = Token::new(user)?;
         self.begin_token(&token, &[]).await?;
         Ok(Login { session: self.begun(&token, Vec::new()), resumed: false })
     }
 
     async fn prepare(&self, new: &Token) -> Result<(), SessionError> {
-        let call = PREPARE.call(&self.keys(new)?[..2]).arg(milliseconds(PREPARED));
+        let call = PREPARE.call(&self.keys(new)?[..2]).arg(milliseconds(PREPARATION_TTL));
         let call = call.arg(milliseconds(self.highest_age)).arg(random_id()?);
         let reply: Reply = call.run(&self.connection).await?;
         // Taken: this call was sent twice.
@@ -455,7 +445,7 @@ impl<C: ConnectionLike + Clone> Sessions<C> {
         dead: &str,
     ) -> Result<(Option<String>, Vec<(String, String)>), SessionError> {
         let call = CLAIM.call(&self.keys(old)?).arg(new.to_string()).arg(dead);
-        let call = call.arg(milliseconds(REMEMBERED)).arg(&old.id);
+        let call = call.arg(milliseconds(OLD_ID_TTL)).arg(&old.id);
         let mut reply: Reply = call.run(&self.connection).await?;
         let moved_to = match reply.outcome.as_str() {
             "CLAIMED" => None,
@@ -519,11 +509,11 @@ impl<C: ConnectionLike + Clone> Sessions<C> {
         }
     }
 
-    async fn look(&self, token: &str, slide: bool) -> Result<Option<Session>, StoreError> {
+    async fn read_with(&self, token: &str, slide: bool) -> Result<Option<Session>, StoreError> {
         let Some(token) = Token::parse(token) else { return Ok(None) };
         let keys = self.keys(&token)?;
         let (mut pipeline, ask_clock) =
-            (redis::pipe(), self.clock().is_none_or(|(asked, _)| asked.elapsed() >= CLOCK_CHECKED));
+            (redis::pipe(), self.clock().is_none_or(|(asked, _)| asked.elapsed() >= CLOCK_REFRESH));
         // In this order, it costs the server about a tenth less than with HGETALL first.
         if let Some(generation) = keys.get(1) {
             pipeline.cmd("GET").arg(generation);
@@ -548,7 +538,7 @@ impl<C: ConnectionLike + Clone> Sessions<C> {
         let ttl = if slide { i64::try_from(self.idle_ms()).unwrap_or(i64::MAX) } else { time };
         let session = self.session(&token, fields, ttl, generation.as_deref())?;
         if session.is_none() && ours && slide {
-            // It ended with its generation or its longest life. Reading must not keep it in memory.
+            // It ended with its generation or its maximum age. Reading must not keep it in memory.
             let mut unlink = redis::pipe();
             unlink.cmd("UNLINK").arg(&keys[0]);
             self.pipeline(unlink, &keys[0], None).await?;
@@ -605,7 +595,7 @@ impl<C: ConnectionLike + Clone> Sessions<C> {
 
     /// Waits for the replicas, if configured. False if the session is still there: the server has taken over and does not know
     /// that the session ended.
-    async fn until_replicated(&self, ended: &Token) -> Result<bool, SessionError> {
+    async fn wait_for_replicas(&self, ended: &Token) -> Result<bool, SessionError> {
         if self.replicas.is_none() {
             return Ok(true);
         }

@@ -41,7 +41,7 @@ use redis::aio::ConnectionLike;
 
 use crate::interests::Interests;
 use crate::key::{Key, check_id};
-use crate::script::{Reply, Script, StoreError, join_all, milliseconds, send};
+use crate::script::{Reply, Script, StoreError, by_operation, join_all, milliseconds, send};
 
 /// How many products are remembered for each customer.
 pub const MAX_PURCHASES: usize = 200;
@@ -51,11 +51,11 @@ pub const MAX_BUYERS: usize = 500;
 pub const MAX_RECORDED: usize = 100;
 /// How much a query reads: things of the customer, customers of each thing, and customers to compare.
 const MAX_THINGS: usize = 20;
-const PEOPLE_OF_EACH: usize = 100;
-const MAX_COMPARED: usize = 100;
-const PURCHASES_OF_EACH: usize = 50;
+const CUSTOMERS_PER_THING: usize = 100;
+const MAX_CANDIDATES: usize = 100;
+const PURCHASES_PER_CUSTOMER: usize = 50;
 /// From how many similar customers products are recommended.
-const MAX_ADVISERS: usize = 30;
+const MAX_NEIGHBORS: usize = 30;
 const TTL: Duration = Duration::from_hours(365 * 24);
 
 const FILE: &str = include_str!("similar_customers.lua");
@@ -65,7 +65,7 @@ pub static REMEMBER: Script = Script::new("similar_customers.lua", FILE, &[]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("remember", &REMEMBER)]
+    by_operation(&[&REMEMBER])
 }
 
 /// The customers under a prefix, and what they bought.
@@ -167,10 +167,11 @@ impl<C: ConnectionLike + Clone> SimilarCustomers<C> {
         basis: Basis,
         count: usize,
     ) -> Result<Vec<Suggestion>, StoreError> {
-        let advisers = self.to(customer, basis, MAX_ADVISERS).await?;
+        let advisers = self.to(customer, basis, MAX_NEIGHBORS).await?;
         let own = self.purchases(customer, MAX_PURCHASES).await?;
         let bought =
-            join_all(advisers.iter().map(|other| self.purchases(&other.customer, PURCHASES_OF_EACH))).await;
+            join_all(advisers.iter().map(|other| self.purchases(&other.customer, PURCHASES_PER_CUSTOMER)))
+                .await;
         let mut scores = BTreeMap::<String, f64>::new();
         for (adviser, bought) in advisers.iter().zip(bought) {
             for sku in bought?.into_iter().filter(|sku| !own.contains(sku)) {
@@ -192,8 +193,8 @@ impl<C: ConnectionLike + Clone> SimilarCustomers<C> {
         own: &BTreeSet<String>,
     ) -> Result<Vec<String>, StoreError> {
         let people_of = async |thing: &String| match basis {
-            Basis::Interests => self.interests.who_like(thing, PEOPLE_OF_EACH).await,
-            Basis::Purchases => self.buyers(thing, PEOPLE_OF_EACH).await,
+            Basis::Interests => self.interests.who_like(thing, CUSTOMERS_PER_THING).await,
+            Basis::Purchases => self.buyers(thing, CUSTOMERS_PER_THING).await,
         };
         let mut shared = BTreeMap::<String, usize>::new();
         for people in join_all(own.iter().take(MAX_THINGS).map(people_of)).await {
@@ -204,14 +205,16 @@ impl<C: ConnectionLike + Clone> SimilarCustomers<C> {
         shared.remove(customer);
         let mut candidates: Vec<(String, usize)> = shared.into_iter().collect();
         candidates.sort_by(|(a, few), (b, many)| many.cmp(few).then_with(|| a.cmp(b)));
-        Ok(candidates.into_iter().take(MAX_COMPARED).map(|(person, _)| person).collect())
+        Ok(candidates.into_iter().take(MAX_CANDIDATES).map(|(person, _)| person).collect())
     }
 
     /// What a customer likes or bought.
     async fn things_of(&self, customer: &str, basis: Basis) -> Result<BTreeSet<String>, StoreError> {
         match basis {
             Basis::Interests => self.interests.of(customer).await,
-            Basis::Purchases => Ok(self.purchases(customer, PURCHASES_OF_EACH).await?.into_iter().collect()),
+            Basis::Purchases => {
+                Ok(self.purchases(customer, PURCHASES_PER_CUSTOMER).await?.into_iter().collect())
+            }
         }
     }
 

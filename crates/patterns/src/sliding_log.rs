@@ -45,7 +45,7 @@
 use std::time::Duration;
 
 use crate::limit::{Algorithm, Limit, LimitState, Limiter};
-use crate::script::Script;
+use crate::script::{Script, by_operation};
 
 const FILE: &str = include_str!("sliding_log.lua");
 
@@ -56,7 +56,7 @@ pub static REFUND: Script = Script::new("sliding_log.lua: refund", FILE, &["sear
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("decide", &DECIDE), ("refund", &REFUND)]
+    by_operation(&[&DECIDE, &REFUND])
 }
 
 /// Limits kept as logs of requests.

@@ -64,12 +64,12 @@ use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 
 use crate::key::Key;
-use crate::script::{Reply, Script, StoreError};
+use crate::script::{Reply, Script, StoreError, by_operation};
 
 /// How many changes a view keeps while it waits for a snapshot. With more, it drops the oldest and reads another snapshot.
-const MAX_AHEAD: usize = 1_000;
+const MAX_PENDING: usize = 1_000;
 /// How long a watch waits before it reconnects: the first pause and the longest one.
-const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(5)];
+const RECONNECT_PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(5)];
 
 const FILE: &str = include_str!("stock_feed.lua");
 
@@ -80,7 +80,7 @@ pub static SNAPSHOT: Script = Script::new("stock_feed.lua: snapshot", FILE, &["s
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("set", &SET), ("snapshot", &SNAPSHOT)]
+    by_operation(&[&SET, &SNAPSHOT])
 }
 
 /// The level of a product, and the number of the change that set it.
@@ -168,14 +168,14 @@ impl<C: ConnectionLike + Clone> StockFeed<C> {
         F: FnMut(String, Inbox) -> R,
         R: Future<Output = RedisResult<S>>,
     {
-        let heard = Heard { view: StockView::new(sku), connection: 0, lost: true, waker: None };
+        let received = Received { view: StockView::new(sku), connection: 0, lost: true, waker: None };
         Ok(StockWatch {
             feed: self.clone(),
             sku: sku.to_owned(),
             channel: self.channel(sku)?,
             connect,
             subscription: None,
-            heard: Arc::new(Mutex::new(heard)),
+            received: Arc::new(Mutex::new(received)),
             shown: None,
             failures: 0,
         })
@@ -201,7 +201,7 @@ pub struct StockWatch<C, F, S> {
     connect: F,
     /// Kept, because dropping it ends the subscription.
     subscription: Option<S>,
-    heard: Arc<Mutex<Heard>>,
+    received: Arc<Mutex<Received>>,
     shown: Option<Stock>,
     failures: u32,
 }
@@ -217,7 +217,7 @@ where
     /// If its future is dropped, nothing is lost.
     pub async fn next(&mut self) -> Result<Stock, StoreError> {
         if self.failures > 0 {
-            sleep((PAUSES[0] * (1 << self.failures.min(10))).min(PAUSES[1])).await;
+            sleep((RECONNECT_PAUSES[0] * (1 << self.failures.min(10))).min(RECONNECT_PAUSES[1])).await;
         }
         let next = self.follow().await;
         self.failures = if next.is_ok() { 0 } else { self.failures + 1 };
@@ -227,30 +227,30 @@ where
     /// Drops the connection; the next [`StockWatch::next`] opens another. For a caller who knows that it is dead.
     pub fn reconnect(&mut self) {
         self.subscription = None;
-        lock(&self.heard).lost = true;
+        lock(&self.received).lost = true;
     }
 
     async fn follow(&mut self) -> Result<Stock, StoreError> {
         loop {
-            if lock(&self.heard).lost {
+            if lock(&self.received).lost {
                 let inbox = self.new_inbox();
                 self.subscription = Some((self.connect)(self.channel.clone(), inbox).await?);
-                lock(&self.heard).connected();
+                lock(&self.received).connected();
             }
-            if lock(&self.heard).view.wants_snapshot() {
+            if lock(&self.received).view.wants_snapshot() {
                 let snapshot = self.feed.snapshot(&self.sku).await?;
-                lock(&self.heard).view.read(snapshot);
+                lock(&self.received).view.read(snapshot);
             }
-            let shown = lock(&self.heard).view.stock();
+            let shown = lock(&self.received).view.stock();
             if let Some(stock) = shown
                 && self.shown != shown
             {
                 self.shown = shown;
                 return Ok(stock);
             }
-            let news = poll_fn(|context| lock(&self.heard).poll(shown, context.waker()));
+            let news = poll_fn(|context| lock(&self.received).poll(shown, context.waker()));
             if timeout(self.feed.refresh, news).await.is_err() {
-                lock(&self.heard).view.refresh();
+                lock(&self.received).view.refresh();
             }
         }
     }
@@ -258,15 +258,15 @@ where
     /// For a new connection. Messages of an earlier one are ignored.
     fn new_inbox(&mut self) -> Inbox {
         self.subscription = None;
-        let mut heard = lock(&self.heard);
-        heard.connection += 1;
-        Inbox { heard: Arc::clone(&self.heard), connection: heard.connection }
+        let mut received = lock(&self.received);
+        received.connection += 1;
+        Inbox { received: Arc::clone(&self.received), connection: received.connection }
     }
 }
 
 /// The messages of a watch, shared with its connection.
 #[derive(Debug)]
-struct Heard {
+struct Received {
     view: StockView,
     /// The number of the connection that counts.
     connection: u64,
@@ -275,7 +275,7 @@ struct Heard {
     waker: Option<Waker>,
 }
 
-impl Heard {
+impl Received {
     fn connected(&mut self) {
         self.lost = false;
         self.view.refresh();
@@ -290,37 +290,37 @@ impl Heard {
     }
 }
 
-fn lock(heard: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
-    heard.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(received: &Mutex<Received>) -> MutexGuard<'_, Received> {
+    received.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Where a watch's connection puts its messages: pass it to `AsyncConnectionConfig::set_push_sender` (RESP3). A connection that
 /// gets messages in another way calls [`Inbox::message`] and [`Inbox::lost`].
 #[derive(Clone, Debug)]
 pub struct Inbox {
-    heard: Arc<Mutex<Heard>>,
+    received: Arc<Mutex<Received>>,
     connection: u64,
 }
 
 impl Inbox {
     /// A message arrived on the channel. If it cannot be read, the watch reads a snapshot, because it may be a change.
     pub fn message(&self, payload: &[u8]) {
-        self.tell(|heard| match StockUpdate::parse(payload) {
-            Ok(update) => drop(heard.view.hear(&update)),
-            Err(_) => heard.view.refresh(),
+        self.update(|received| match StockUpdate::parse(payload) {
+            Ok(update) => drop(received.view.hear(&update)),
+            Err(_) => received.view.refresh(),
         });
     }
 
     /// The connection was lost.
     pub fn lost(&self) {
-        self.tell(|heard| heard.lost = true);
+        self.update(|received| received.lost = true);
     }
 
-    fn tell(&self, what: impl FnOnce(&mut Heard)) {
-        let mut heard = lock(&self.heard);
-        if heard.connection == self.connection {
-            what(&mut heard);
-            if let Some(waker) = heard.waker.take() {
+    fn update(&self, what: impl FnOnce(&mut Received)) {
+        let mut received = lock(&self.received);
+        if received.connection == self.connection {
+            what(&mut received);
+            if let Some(waker) = received.waker.take() {
                 waker.wake();
             }
         }
@@ -414,7 +414,7 @@ impl StockView {
             self.gaps += 1;
             self.wants_snapshot = true;
         }
-        if self.ahead.len() == MAX_AHEAD {
+        if self.ahead.len() == MAX_PENDING {
             self.ahead.remove(0);
         }
         self.ahead.push(update.clone());

@@ -49,7 +49,7 @@ use redis::aio::ConnectionLike;
 use serde::{Deserialize, Serialize};
 
 use crate::key::{Key, check_id};
-use crate::script::{Reply, Script, StoreError, quote};
+use crate::script::{Reply, Script, StoreError, by_operation, quote};
 
 /// The most stores that one [`Stores::near`] finds.
 pub const MAX_NEAR: usize = 100;
@@ -82,7 +82,7 @@ pub static NEAR: Script = Script::new("stores.lua: near", FILE, &["near"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("put", &PUT), ("relocate", &RELOCATE), ("remove", &REMOVE), ("clear", &CLEAR), ("near", &NEAR)]
+    by_operation(&[&PUT, &RELOCATE, &REMOVE, &CLEAR, &NEAR])
 }
 
 /// A store.

@@ -49,7 +49,7 @@
 use std::time::Duration;
 
 use crate::limit::{Algorithm, Limit, LimitError, LimitState, Limiter};
-use crate::script::Script;
+use crate::script::{Script, by_operation};
 
 const FILE: &str = include_str!("token_bucket.lua");
 
@@ -60,7 +60,7 @@ pub static REFUND: Script = Script::new("token_bucket.lua: refund", FILE, &["ref
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("decide", &DECIDE), ("refund", &REFUND)]
+    by_operation(&[&DECIDE, &REFUND])
 }
 
 /// Limits kept as buckets of tokens.

@@ -45,7 +45,7 @@ use std::time::Duration;
 use redis::aio::ConnectionLike;
 
 use crate::key::{Key, KeyError};
-use crate::script::{Reply, Script, StoreError, join_all, milliseconds, quote, send};
+use crate::script::{Reply, Script, StoreError, by_operation, join_all, milliseconds, quote, send};
 
 /// How long a step may be sent again.
 const RETRY_WINDOW: Duration = Duration::from_mins(10);
@@ -61,7 +61,7 @@ pub static CREATE: Script = Script::new("users.lua: create", FILE, &["create"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("next", &NEXT), ("create", &CREATE)]
+    by_operation(&[&NEXT, &CREATE])
 }
 
 /// A user.

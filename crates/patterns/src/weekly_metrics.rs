@@ -49,7 +49,7 @@ use redis::aio::ConnectionLike;
 use crate::analytics::{Analytics, MAX_TOP, Metrics, to_cents, to_metrics};
 use crate::key::Key;
 use crate::money::Cents;
-use crate::script::{Reply, Script, StoreError, join_all, send, send_all};
+use crate::script::{Reply, Script, StoreError, by_operation, join_all, send, send_all};
 
 /// The most days of one week.
 pub const MAX_DAYS: usize = 366;
@@ -67,7 +67,7 @@ pub static PRODUCTS: Script = Script::new("weekly_metrics.lua: products", FILE, 
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("metrics", &METRICS), ("products", &PRODUCTS)]
+    by_operation(&[&METRICS, &PRODUCTS])
 }
 
 /// The weeks under a prefix.

@@ -186,8 +186,7 @@ impl Subject for Visitors {
             }
             Ok(match fault {
                 Fault::WritesLost if back + missed > 0 => Verdict::Contract(
-                    "a new session is gone, and an ended session may be alive again until somebody ends it again or its time is \
-                     over",
+                    "a new session is gone, and an ended session may be alive again until it is ended again or its time is over",
                 ),
                 Fault::KeyLost(_) if missed > 0 => Verdict::Contract(
                     "if a session or a user's generation is evicted or lost, the session has ended",
