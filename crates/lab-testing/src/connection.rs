@@ -180,8 +180,8 @@ async fn scan(connection: &mut impl ConnectionLike, pattern: &str) -> Vec<String
 }
 
 impl TestConnection {
-    fn forget_unknown_script(&self, error: Option<RedisError>) {
-        if error.as_ref().is_some_and(is_unknown_script) {
+    fn forget_unknown_script(&self, error: Option<&RedisError>) {
+        if error.is_some_and(is_unknown_script) {
             self.round_trips.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -210,7 +210,7 @@ impl ConnectionLike for TestConnection {
                 refusals.after(before, error_in(&reply)).await;
             }
             slots::count_failed_scripts(&reply);
-            self.forget_unknown_script(error_in(&reply));
+            self.forget_unknown_script(error_in(&reply).as_ref());
             reply
         })
     }
@@ -238,7 +238,7 @@ impl ConnectionLike for TestConnection {
             let replies = send_all(&mut self.to, pipeline, offset, count).await;
             let mut errors = replies.iter().flatten().filter_map(|value| error_in(&Ok(value.clone())));
             let unknown = errors.find(is_unknown_script).or_else(|| replies.as_ref().err().cloned());
-            self.forget_unknown_script(unknown);
+            self.forget_unknown_script(unknown.as_ref());
             if let Some(refusals) = &self.refusals {
                 let values = replies.as_ref().map_or(&[][..], Vec::as_slice);
                 let first = values.iter().find_map(|value| error_in(&Ok(value.clone())));

@@ -89,7 +89,7 @@ async fn lost_keys_end_in_a_clear_error_or_a_repair() {
         let _: i64 = connection.send(&["DEL", catalog.key("sku123").unwrap().as_str()]).await;
         assert_eq!((catalog.find("Mug").await.unwrap(), catalog.list().await.unwrap()), (None, vec![]));
         let error = catalog.put(&cup).await.unwrap_err();
-        assert_eq!(error.to_string(), "the name Mug belongs to sku123 already");
+        assert_eq!(error.to_string(), "the name Mug already belongs to sku123");
         assert_eq!(catalog.put(&mug).await.unwrap(), Put::Changed);
         assert_eq!(catalog.find("Mug").await.unwrap(), Some(mug.clone()));
         let _: i64 = connection.send(&["DEL", catalog.key("sku123").unwrap().as_str()]).await;
