@@ -67,7 +67,7 @@ struct Text {
 
 impl Script {
     /// A script of the whole file, or of the sections with these names in this order. The functions of `script.lua` that it calls
-    /// come first. The name is for people, such as `cart.lua: add`.
+    /// come first, and then the comment with KEYS, ARGV, and replies. The name is for people, such as `cart.lua: add`.
     ///
     /// A section that is missing panics at the first use. A test goes through all scripts.
     #[must_use]
@@ -107,6 +107,7 @@ impl Script {
                 sections => sections.iter().map(|name| section(self.file, name)).collect(),
             };
             let shared = ["whole", "now_ms", "require_commands", "require_channel"];
+            let own = header_first(&own);
             let called = shared.into_iter().filter(|name| own.contains(&format!("{name}(")));
             let mut source: String = called.map(|name| section(SHARED, name)).collect();
             let shown_from = source.len();
@@ -140,6 +141,18 @@ fn section<'a>(file: &'a str, name: &str) -> &'a str {
     let heading = format!("---- {name}\n");
     let Some((_, from)) = file.split_once(&heading) else { panic!("the script has no section {name:?}") };
     from.find("\n---- ").map_or(from, |end| &from[..=end])
+}
+
+/// The text with the comment that ends with `-- Replies:` first, so that you learn what ARGV holds before a section uses it.
+fn header_first(text: &str) -> String {
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let is_code = |line: &&str| !line.starts_with("--");
+    let replies = lines.iter().position(|line| line.starts_with("-- Replies:"));
+    let code_before = lines[..replies.unwrap_or(0)].iter().rposition(is_code);
+    let (Some(replies), Some(code_before)) = (replies, code_before) else { return text.to_owned() };
+    let continued = lines[replies + 1..].iter().take_while(|line| line.starts_with("--   ")).count();
+    let (start, end) = (code_before + 1, replies + 1 + continued);
+    [&lines[start..end], &["\n"], &lines[..start], &lines[end..]].concat().concat()
 }
 
 /// A script with its keys and arguments.
@@ -366,11 +379,13 @@ mod tests {
 
     #[test]
     fn a_script_has_its_sections_and_the_functions_they_name() {
-        let file = "-- Comment.\n\n---- read\nlocal n = whole('1')\n\n---- write\nreturn n\n";
-        let script = Script::new("stock.lua: write", file, &["read", "write"]);
+        let header = "-- Adds.\n-- KEYS: a\n-- Replies: ADDED, number;\n--   or FULL\n";
+        let file =
+            format!("-- Comment.\n\n---- read\nlocal n = whole('1')\n\n---- write\n{header}return n\n");
+        let script = Script::new("stock.lua: write", file.leak(), &["read", "write"]);
         assert!(script.source().contains("local function whole("));
         assert!(!script.source().contains("local function now_ms("));
-        assert_eq!(script.shown(), "local n = whole('1')\n\nreturn n\n");
+        assert_eq!(script.shown(), format!("{header}\nlocal n = whole('1')\n\nreturn n\n"));
         assert!(script.source().ends_with(script.shown()), "{}", script.source());
         assert_eq!(script.hash().len(), 40);
     }
