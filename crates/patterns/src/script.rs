@@ -1,19 +1,17 @@
-//! Scripts and commands: sent so that they run wherever they arrive, with errors that say what to do.
+//! Scripts and commands: runs a script on any server, whether the server knows it or not, with errors that say what to do.
 //!
 //! A pattern's `.lua` file is one script, or several sections that begin with a line `---- name`. A [`Script`] is made of the
 //! sections it needs:
 //!
 //! ```
-//! use std::sync::LazyLock;
-//!
 //! use patterns::script::{Reply, Script};
 //!
-//! static ADD: LazyLock<Script> = LazyLock::new(|| {
-//!     Script::new("---- read\nlocal had = redis.call('GET', KEYS[1])\n---- add\nreturn {'ADDED', had}\n", &["read", "add"])
-//! });
+//! const FILE: &str = "---- read\nlocal had = redis.call('GET', KEYS[1])\n---- add\nreturn {'ADDED', had}\n";
+//! static ADD: Script = Script::new("stock.lua: add", FILE, &["read", "add"]);
 //!
 //! # tokio::runtime::Runtime::new()?.block_on(async {
 //! # let server = lab_server::Server::start()?;
+//! assert_eq!(ADD.name(), "stock.lua: add");
 //! let connection = redis::Client::open(server.url())?.get_multiplexed_async_connection().await?;
 //! let mut reply: Reply = ADD.call(&["stock"]).arg(2).run(&connection).await?;
 //! assert_eq!(reply.outcome, "ADDED");
@@ -22,9 +20,22 @@
 //! # })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! In its comments, each script says what it gets and what it replies, once:
+//!
+//! ```lua
+//! -- KEYS: cart, prices, deadlines
+//! -- ARGV: cart TTL (ms), order ID, then for each line: SKU, units
+//! -- Replies: TAKEN, units; or TIDY
+//! ```
+//!
+//! Names are separated by commas, and a unit is in parentheses. `then for each ...:` begins a group that repeats to the end, or as
+//! often as an argument before it says. A script without `ARGV` takes no arguments. A line that continues the one before begins
+//! with three spaces after the dashes.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::sync::OnceLock;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -39,53 +50,78 @@ const SHARED: &str = include_str!("script.lua");
 /// A Lua script, sent by its hash.
 #[derive(Debug)]
 pub struct Script {
+    name: &'static str,
+    file: &'static str,
+    sections: &'static [&'static str],
+    text: OnceLock<Text>,
+}
+
+/// Put together when it is first needed.
+#[derive(Debug)]
+struct Text {
     source: String,
+    /// Where the pattern's own text begins.
+    shown_from: usize,
     hash: String,
 }
 
 impl Script {
-    /// The whole file, or its sections of these names in this order, after the functions of `script.lua` that they name.
+    /// A script of the whole file, or of the sections with these names in this order. The functions of `script.lua` that it calls
+    /// come first, and then the comment with KEYS, ARGV, and replies. The name is for people, such as `cart.lua: add`.
     ///
-    /// # Panics
-    ///
-    /// If there is no such section: each pattern has a test that makes all its scripts.
+    /// A section that is missing panics at the first use. A test goes through all scripts.
     #[must_use]
-    pub fn new(file: &str, sections: &[&str]) -> Self {
-        let mut body = String::new();
-        if sections.is_empty() {
-            body.push_str(file);
-        }
-        for name in sections {
-            body.push_str(section(file, name));
-        }
-        let mut source = String::new();
-        for name in ["whole", "now_ms", "require_commands", "require_channel"] {
-            if body.contains(&format!("{name}(")) {
-                source.push_str(section(SHARED, name));
-            }
-        }
-        source.push_str(&body);
-        let hash = redis::Script::new(&source).get_hash().to_owned();
-        Self { source, hash }
+    pub const fn new(name: &'static str, file: &'static str, sections: &'static [&'static str]) -> Self {
+        Self { name, file, sections, text: OnceLock::new() }
+    }
+
+    /// The name for people: the file and the operation.
+    #[must_use]
+    pub const fn name(&self) -> &str {
+        self.name
     }
 
     /// The text that the server runs.
     #[must_use]
     pub fn source(&self) -> &str {
-        &self.source
+        &self.text().source
     }
 
-    /// The SHA-1 of the source, 40 hexadecimal digits: the name by which the server knows the script.
+    /// The pattern's own part of the text, without the functions that all patterns share.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        let text = self.text();
+        &text.source[text.shown_from..]
+    }
+
+    /// The SHA-1 of the source, 40 hexadecimal digits, by which EVALSHA names the script.
     #[must_use]
     pub fn hash(&self) -> &str {
-        &self.hash
+        &self.text().hash
+    }
+
+    fn text(&self) -> &Text {
+        self.text.get_or_init(|| {
+            let own: String = match self.sections {
+                [] => self.file.to_owned(),
+                sections => sections.iter().map(|name| section(self.file, name)).collect(),
+            };
+            let shared = ["whole", "now_ms", "require_commands", "require_channel"];
+            let own = header_first(&own);
+            let called = shared.into_iter().filter(|name| own.contains(&format!("{name}(")));
+            let mut source: String = called.map(|name| section(SHARED, name)).collect();
+            let shown_from = source.len();
+            source.push_str(&own);
+            let hash = redis::Script::new(&source).get_hash().to_owned();
+            Text { source, shown_from, hash }
+        })
     }
 
     /// A call with these keys, which must share a slot. Arguments follow with [`Call::arg`].
     #[must_use]
     pub fn call(&self, keys: &[impl AsRef<str>]) -> Call<'_> {
         let mut evalsha = redis::cmd("EVALSHA");
-        evalsha.arg(&self.hash).arg(keys.len());
+        evalsha.arg(self.hash()).arg(keys.len());
         for key in keys {
             evalsha.arg(key.as_ref());
         }
@@ -93,11 +129,30 @@ impl Script {
     }
 }
 
+/// Each script with its operation: what follows `.lua: ` in its name, or the whole name if its file has no sections.
+#[must_use]
+pub fn by_operation(scripts: &[&'static Script]) -> Vec<(&'static str, &'static Script)> {
+    let operation = |name: &'static str| name.split_once(": ").map_or(name, |(_, operation)| operation);
+    scripts.iter().map(|script| (operation(script.name), *script)).collect()
+}
+
 /// The section from the line `---- name` to the next such line.
 fn section<'a>(file: &'a str, name: &str) -> &'a str {
     let heading = format!("---- {name}\n");
     let Some((_, from)) = file.split_once(&heading) else { panic!("the script has no section {name:?}") };
     from.find("\n---- ").map_or(from, |end| &from[..=end])
+}
+
+/// The text with the comment that ends with `-- Replies:` first, so that you learn what ARGV holds before a section uses it.
+fn header_first(text: &str) -> String {
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let is_code = |line: &&str| !line.starts_with("--");
+    let replies = lines.iter().position(|line| line.starts_with("-- Replies:"));
+    let code_before = lines[..replies.unwrap_or(0)].iter().rposition(is_code);
+    let (Some(replies), Some(code_before)) = (replies, code_before) else { return text.to_owned() };
+    let continued = lines[replies + 1..].iter().take_while(|line| line.starts_with("--   ")).count();
+    let (start, end) = (code_before + 1, replies + 1 + continued);
+    [&lines[start..end], &["\n"], &lines[..start], &lines[end..]].concat().concat()
 }
 
 /// A script with its keys and arguments.
@@ -117,8 +172,8 @@ impl Call<'_> {
     }
 
     /// Runs the script by its hash, and by its source if the server does not know it: after a restart, on another node, after
-    /// SCRIPT FLUSH. The source is sent again instead of loaded, so there is no moment in which it can be lost, and no other
-    /// node of a cluster is asked. One round trip, the first time two.
+    /// SCRIPT FLUSH. It sends the source with EVAL instead of SCRIPT LOAD, so the script cannot be lost in between, and no
+    /// other node of a cluster is involved. One round trip; two the first time.
     pub async fn run<T: FromRedisValue>(
         &self,
         connection: &(impl ConnectionLike + Clone),
@@ -134,9 +189,9 @@ impl Call<'_> {
         result.map_err(|error| self.explain(error))
     }
 
-    /// [`Call::run`], and then WAIT on the same connection, in the same pipeline: on another connection, or later, its answer
-    /// would say nothing about this script. Returns the reply, and how many replicas had the script's writes within `timeout` (a
-    /// millisecond to a year). One round trip. The connection's response timeout must be longer than `timeout`.
+    /// [`Call::run`], and then WAIT in the same pipeline. On another connection, or later, WAIT would say nothing about this
+    /// script. Returns the reply, and how many replicas had the script's writes within `timeout` (a millisecond to a year). One
+    /// round trip. The connection's response timeout must be longer than `timeout`.
     pub async fn run_and_wait<T: FromRedisValue>(
         &self,
         connection: &(impl ConnectionLike + Clone),
@@ -167,7 +222,7 @@ impl Call<'_> {
     /// The same call with the source in place of the hash.
     fn eval(&self) -> Cmd {
         let mut eval = redis::cmd("EVAL");
-        eval.arg(&self.script.source);
+        eval.arg(self.script.source());
         for argument in self.evalsha.args_iter().skip(2) {
             if let Arg::Simple(bytes) = argument {
                 eval.arg(bytes);
@@ -180,7 +235,7 @@ impl Call<'_> {
         match error.code() {
             Some("MALFORMED") => {
                 let detail = error.detail().unwrap_or_default();
-                // The server adds which script raised the error, and where.
+                // The server adds the script and the line of the error.
                 StoreError::Malformed(quote(detail.split(" script: ").next().unwrap_or(detail)))
             }
             Some("WRONGTYPE") => StoreError::WrongType(quote(&self.keys.join(", "))),
@@ -189,14 +244,14 @@ impl Call<'_> {
     }
 }
 
-/// While its slot moves, a key that expired after the server had looked for the script's keys counts as moved, and the
-/// script ends before it has written anything. The error has no code; the second text is that of Redis 8.
+/// While a slot moves, a key that expires between the server's check and the script's first access counts as moved. The script
+/// then ends before it has written anything. The error has no code. The second text is Redis 8's.
 fn missed_a_key(error: &RedisError) -> bool {
     const TEXTS: [&str; 2] = ["non local key in a cluster node", "accessed during rehashing of the slot"];
     error.detail().is_some_and(|detail| TEXTS.iter().any(|text| detail.contains(text)))
 }
 
-/// What a script answers: a word for the outcome, then the values that belong to it.
+/// The reply of a script: a word for the outcome, then its values.
 #[derive(Debug)]
 pub struct Reply {
     /// The word.
@@ -211,7 +266,7 @@ impl Reply {
         Ok(T::from_redis_value(self.values.next().unwrap_or(Value::Nil))?)
     }
 
-    /// The error for an outcome that the caller does not know.
+    /// The error for an unknown outcome.
     #[must_use]
     pub fn unexpected(&self) -> StoreError {
         let outcome = quote(&self.outcome);
@@ -245,7 +300,8 @@ pub async fn send_all<T: FromRedisValue>(
     Ok(pipeline.query_async(&mut connection.clone()).await?)
 }
 
-/// What the server refused first, in place of a list of all that it refused in a pipeline. `key` is named if its type is wrong.
+/// The first command of a pipeline that the server refused, instead of a list of all. The error names `key` if its type is
+/// wrong.
 #[must_use]
 pub fn first_refusal(error: RedisError, key: &str) -> StoreError {
     match error.clone().into_server_errors().as_deref() {
@@ -267,7 +323,7 @@ pub enum StoreError {
         "one of these keys holds another type of value than the pattern writes, and nothing was changed: {0}"
     )]
     WrongType(String),
-    /// A key has a value that somebody else must have written.
+    /// A key holds a value that another program must have written.
     #[error("a key holds a value that the pattern never writes, and nothing was changed: {0}")]
     Malformed(String),
     /// The server's or the connection's error. After a timeout or a lost connection, the outcome of a change is unknown: ask
@@ -282,7 +338,7 @@ impl From<ParsingError> for StoreError {
     }
 }
 
-/// Somebody else's text inside a message of ours: escaped and cut.
+/// Foreign text for an error message: escaped and shortened.
 #[must_use]
 pub fn quote(text: &str) -> String {
     let cut: String = text.chars().take(200).collect();
@@ -297,7 +353,7 @@ pub fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis().clamp(1, YEAR)).unwrap_or(u64::MAX)
 }
 
-/// Awaits all of them at once, in the caller's task, and returns their outputs in order.
+/// Awaits all futures at once, in the caller's task, and returns their outputs in order.
 pub async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
     type Slot<F> = (Pin<Box<F>>, Option<<F as Future>::Output>);
     let mut slots: Vec<Slot<F>> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
@@ -323,11 +379,14 @@ mod tests {
 
     #[test]
     fn a_script_has_its_sections_and_the_functions_they_name() {
-        let file = "-- Comment.\n\n---- read\nlocal n = whole('1')\n\n---- write\nreturn n\n";
-        let script = Script::new(file, &["read", "write"]);
+        let header = "-- Adds.\n-- KEYS: a\n-- Replies: ADDED, number;\n--   or FULL\n";
+        let file =
+            format!("-- Comment.\n\n---- read\nlocal n = whole('1')\n\n---- write\n{header}return n\n");
+        let script = Script::new("stock.lua: write", file.leak(), &["read", "write"]);
         assert!(script.source().contains("local function whole("));
         assert!(!script.source().contains("local function now_ms("));
-        assert!(script.source().ends_with("local n = whole('1')\n\nreturn n\n"), "{}", script.source());
+        assert_eq!(script.shown(), format!("{header}\nlocal n = whole('1')\n\nreturn n\n"));
+        assert!(script.source().ends_with(script.shown()), "{}", script.source());
         assert_eq!(script.hash().len(), 40);
     }
 }
