@@ -55,7 +55,7 @@ async fn every_approach_leaves_the_same_cart_on_a_cluster() {
 async fn agree(args: TargetArgs) {
     let target = args.open().await.unwrap();
     let connection = target.connection();
-    let carts = Carts::new("").unwrap();
+    let carts = Carts::new("", 20).unwrap();
     let approaches = CartShape::ALL.map(AddUnit);
     let comparison = Comparison { title: "add", approaches: &approaches, input: &carts };
     let traffic = comparison.verify(&connection).await.unwrap();
