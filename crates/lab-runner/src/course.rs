@@ -85,15 +85,16 @@ impl<L: Course> Cli for LessonArgs<L> {
     }
 }
 
-/// Opens the server, and says which one it is and what is sent before the first lesson.
+/// What every run sends that no lesson shows.
+const OPENING: &str = "Not shown below: the handshake of each connection (HELLO or AUTH, SELECT, CLIENT), questions about the server \
+                       (INFO, COMMAND INFO, PING, TYPE, SCAN, CLUSTER), and the two keys that guard the database (GET and SET of \
+                       redis-lab:marker and redis-lab:run-lock, and EVALSHA, which renews the lock).";
+
+/// Opens the server, and says which one it is and what is sent besides the lessons.
 pub async fn open(args: &TargetArgs) -> Result<Target, Failure> {
     let target = args.open().await?;
     Terminal.note(&format!("Server: {}", target.describe()));
-    Terminal.note(
-        "Not shown below: the handshake of each connection (HELLO or AUTH, SELECT, CLIENT), questions about the server (INFO, \
-         COMMAND INFO, PING, TYPE, SCAN, CLUSTER), and the keys that guard the database: GET and SET of redis-lab:marker and \
-         of redis-lab:run-lock, which EVALSHA renews.",
-    );
+    Terminal.note(&render::wrap(OPENING, Terminal.text_width(), "", ""));
     Ok(target)
 }
 

@@ -41,8 +41,10 @@ impl Presenter {
     pub(crate) fn show(&self, block: Block) {
         if let Some(stepper) = &self.stepper {
             activity::interrupt();
-            lock(stepper)
-                .show(&render::block(&block, Terminal.text_width()), matches!(block, Block::Say { .. }));
+            lock(stepper).show(
+                &render::block(&block, Terminal.text_width()),
+                matches!(block, Block::Say { .. } | Block::Announcement { .. }),
+            );
         }
         lock(&self.blocks).push(block);
     }

@@ -31,7 +31,7 @@ pub(crate) struct Stepper {
     rest: Vec<String>,
     /// The steps of this lesson so far, as they were shown.
     steps: Vec<String>,
-    /// Whether something happened in this step besides paragraphs.
+    /// Whether something happened in this step besides paragraphs and announcements.
     active: bool,
 }
 
@@ -49,8 +49,8 @@ impl Stepper {
     }
 
     /// Shows a part of the current step, as far as the screen has room for it.
-    pub(crate) fn show(&mut self, text: &str, is_paragraph: bool) {
-        self.active |= !is_paragraph;
+    pub(crate) fn show(&mut self, text: &str, only_talks: bool) {
+        self.active |= !only_talks;
         if let Some(step) = self.steps.last_mut() {
             step.push_str(text);
             step.push('\n');

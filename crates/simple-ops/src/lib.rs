@@ -11,8 +11,8 @@
 //! [`register`] lists the lessons, [`keys`] spells every key, [`catalogue`] makes the sample products.
 
 pub mod catalogue;
+mod clients;
 pub mod counters;
-mod crowd;
 pub mod expiry;
 pub mod json;
 pub mod keys;

@@ -77,10 +77,10 @@ async fn all_ways_of_changing_a_field_leave_the_same_products() {
 async fn only_the_naive_increment_loses_counts() {
     for target in targets().await {
         for approach in Increment::ALL {
-            let key = Keys::new("").crowded_counter(approach.name());
-            let tally = approach.crowd(&target, &key, 6, 10).await.unwrap();
+            let key = Keys::new("").counter(approach.name());
+            let tally = approach.count(&target, &key, 6, 10).await.unwrap();
             match approach {
-                Increment::GetSetAtWorst => assert_eq!((tally.counted, tally.lost()), (10, 50)),
+                Increment::GetSetWorstCase => assert_eq!((tally.counted, tally.lost()), (10, 50)),
                 Increment::GetSet => assert_eq!(tally.counted + tally.lost(), 60),
                 Increment::Watch | Increment::Incr => assert_eq!((tally.counted, tally.lost()), (60, 0)),
             }
@@ -95,9 +95,9 @@ async fn only_the_naive_rewrite_loses_changes() {
     for target in targets().await {
         for sale in Sale::all(target.can("JSON.SET").await) {
             let key = sale.shape().key(&Keys::new(""), sample.id);
-            let kept = sale.hold(&target, &key, &sample).await.unwrap();
+            let kept = sale.hold(&target, &key, &sample, 25).await.unwrap();
             assert_eq!(kept.made, 225);
-            if sale == Sale::RewriteAtWorst {
+            if sale == Sale::RewriteWorstCase {
                 assert!(kept.kept <= 25 * 8, "one of nine is lost in each of 25 rounds at least: {kept:?}");
             } else {
                 assert_eq!(kept.kept, kept.made, "{}", sale.label());
