@@ -1,12 +1,13 @@
 //! The commands about one cart.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lab_connection::Failure;
 use lab_runner::Terminal;
 use lab_runner::table::Table;
-use patterns::cart::{Cart, CartError, Changed, Contents, Item, LeftBehind, LineState, Merged, PricedLine};
+use patterns::cart::{
+    Cart, CartError, Changed, Contents, Item, LeftBehind, LineState, Merged, PricedCart, PricedLine,
+};
 use patterns::catalog::{Catalog, Product};
 use patterns::money::Cents;
 use redis::aio::ConnectionLike;
@@ -127,21 +128,16 @@ impl CartDetails {
     ) -> Result<Self, CartError> {
         let view = cart.view(owner).await?;
         let skus: Vec<&str> = view.lines.iter().map(|line| line.sku.as_str()).collect();
-        let products: BTreeMap<String, Product> = catalog
-            .get_many(&skus)
-            .await?
-            .into_iter()
-            .flatten()
-            .map(|product| (product.sku.clone(), product))
-            .collect();
+        let products = catalog.get_many(&skus).await?;
+        let find = |sku: &str| products.iter().flatten().find(|product| product.sku == sku);
         let expires_in = view.expires_in;
-        let priced = view.at_prices(|sku| products.get(sku).map(|product| product.price))?;
-        let name = |line: &PricedLine| products.get(&line.line.sku).map(|product| product.name.clone());
-        let lines = priced.lines.into_iter().map(|line| {
-            let name = name(&line);
+        let PricedCart { lines, total } = view.at_prices(|sku| find(sku).map(|product| product.price))?;
+        let with_name = |line: PricedLine| {
+            let name = find(&line.line.sku).map(|product| product.name.clone());
             (line, name)
-        });
-        Ok(Self { owner: owner.clone(), lines: lines.collect(), total: priced.total, expires_in })
+        };
+        let lines = lines.into_iter().map(with_name).collect();
+        Ok(Self { owner: owner.clone(), lines, total, expires_in })
     }
 
     /// The document that `--json` prints.
