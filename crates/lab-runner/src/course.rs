@@ -92,9 +92,16 @@ const OPENING: &str = "Not shown below: the handshake of each connection (HELLO 
 
 /// Opens the server, and says which one it is and what is sent besides the lessons.
 pub async fn open(args: &TargetArgs) -> Result<Target, Failure> {
-    let target = args.open().await?;
-    Terminal.note(&format!("Server: {}", target.describe()));
+    let target = connect(args).await?;
     Terminal.note(&render::wrap(OPENING, Terminal.text_width(), "", ""));
+    Ok(target)
+}
+
+/// Opens the server for commands that are no lessons, and says which one it is.
+pub async fn connect(args: &TargetArgs) -> Result<Target, Failure> {
+    let target = args.open().await?;
+    let server = format!("Server: {}", target.describe());
+    Terminal.note(&render::wrap(&server, Terminal.text_width(), "", "  "));
     Ok(target)
 }
 

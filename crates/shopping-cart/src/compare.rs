@@ -20,7 +20,7 @@ pub static LESSON: Lesson = Lesson {
     sources: &[COMPARE, APPROACHES],
     rule: "Store a cart as a Hash, unless you want Redis to rank or count its lines by units.",
     takeaways: &[
-        "A JSON string is the smallest, and adding a unit to it takes two round trips and is not atomic.",
+        "As a JSON string, a cart takes the most memory, and adding a unit takes two round trips that are not atomic.",
         "HINCRBY and ZINCRBY change one line in one round trip, however many lines there are.",
         "None of the three checks a limit by itself: the cart's script does, in one round trip.",
     ],
@@ -55,7 +55,7 @@ async fn compare(ctx: &LessonContext) -> Part {
             .row(["Hash", "each line (HINCRBY)", "the cart, and each line where the server has HPEXPIRE"])
             .row(["Sorted Set", "each line (ZINCRBY)", "the cart, and lines by a second Sorted Set"]),
     );
-    ctx.start_clean(&carts.keys()).await?;
+    ctx.untraced("UNLINK removes the three carts.").unlink(carts.keys()).await?;
     Ok(())
 }
 
@@ -65,7 +65,8 @@ async fn store_and_read(ctx: &LessonContext, carts: &Carts) -> Part {
 
     ctx.step("A cart maps SKUs to units. These are two mice and a keyboard in three shapes.").await?;
     redis.set(json, r#"{"sku123":2,"sku456":1}"#).await?;
-    redis.hset_multiple(hash, &[("sku123", 2), ("sku456", 1)]).await?;
+    redis.hset(hash, "sku123", 2).await?;
+    redis.hset(hash, "sku456", 1).await?;
     redis.zadd_multiple(sorted_set, &[(2, "sku123"), (1, "sku456")]).await?;
 
     ctx.step(
@@ -106,7 +107,8 @@ async fn time_adding(ctx: &LessonContext) -> Part {
 }
 
 async fn time_reading(ctx: &LessonContext) -> Part {
-    ctx.step("Reading costs about the same in each shape.").await?;
+    ctx.step("Reading takes one round trip in each shape. A Hash and a Sorted Set send each SKU and its units as values of their own, \
+         and JSON sends one text.").await?;
     ctx.code(APPROACHES.function("read_cart"));
     let operations = ctx.fit("reads a run", OPERATIONS, 2, RUNS * 3.0);
     let input = Carts::new(ctx.prefix(), operations)?;
@@ -120,24 +122,31 @@ async fn measure_memory(ctx: &LessonContext, carts: &Carts) -> Part {
     let mut redis = ctx.redis();
 
     ctx.step(format!("MEMORY USAGE counts the bytes of a key. The carts have {LINES} lines now.")).await?;
+    ctx.code(COMPARE.function("memory_usage"));
     for shape in CartShape::ALL {
         memory_usage(carts.key(shape), &mut redis).await?;
     }
-    ctx.code(COMPARE.function("memory_usage"));
     let mut redis = ctx.untraced(
-        "UNLINK, SET, HSET, and ZADD fill carts of 1, 10, and 100 lines, and MEMORY USAGE measures them.",
+        "UNLINK, SET, HMSET, and ZADD fill carts of 1, 10, and 100 lines, and MEMORY USAGE measures them.",
     );
     let mut rows = [vec!["JSON string".to_owned()], vec!["Hash".to_owned()], vec!["Sorted Set".to_owned()]];
+    let mut largest = Vec::new();
     for lines in [1, 10, 100] {
         carts.fill(lines, &mut redis).await?;
         for (row, shape) in rows.iter_mut().zip(CartShape::ALL) {
             let bytes = memory_usage(carts.key(shape), &mut redis).await?;
+            if lines == 100 {
+                largest.extend(bytes);
+            }
             row.push(bytes.map_or_else(|| "-".to_owned(), |bytes| thousands(bytes.into())));
         }
     }
     let header = ["shape", "1", "10", "100"];
     let table = Table::new("Bytes in memory, by lines in the cart", &header);
     ctx.table(rows.into_iter().fold(table, Table::row));
+    if let [json, hash, sorted_set] = largest[..] {
+        ctx.check("with 100 lines, JSON takes the most memory", json > hash && json > sorted_set)?;
+    }
     Ok(())
 }
 

@@ -43,16 +43,17 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
             return Err(failures::no_command());
         }
     }
-    let target = course::open(&arguments.target).await?;
     let lesson = match &arguments.command {
         Some(Command::Demo) => Some(CartLesson::Cart),
         Some(Command::Compare) => Some(CartLesson::CartShapes),
         _ => None,
     };
     if let Some(lesson) = lesson {
+        let target = course::open(&arguments.target).await?;
         let chosen = [lesson.lesson()];
         return course::run(&target, &CartLesson::lessons(), &chosen, arguments.output()).await.map(|_| ());
     }
+    let target = course::connect(&arguments.target).await?;
     let shop = Shop::on(&target, &arguments);
     match &arguments.command {
         None | Some(Command::Menu) => menu::run(&shop).await,
