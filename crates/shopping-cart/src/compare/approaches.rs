@@ -101,7 +101,7 @@ fn decode(document: &str) -> RedisResult<BTreeMap<String, u32>> {
     Ok(lines.into_iter().map(|line| (line.sku, line.quantity)).collect())
 }
 
-fn bad_document(error: serde_json::Error) -> RedisError {
+fn bad_document(error: impl std::fmt::Display) -> RedisError {
     RedisError::from((ErrorKind::Client, "a cart that is no JSON document of ours", error.to_string()))
 }
 
