@@ -1,4 +1,4 @@
-//! What a server said, sorted into classes: the first word of an error is its code, the rest is for people.
+//! Sorts a server's error into a class. The first word of an error is its code. The rest is for people.
 
 use super::class::Class;
 
@@ -26,8 +26,7 @@ pub fn class_of(code: &str, message: &str) -> Class {
     }
 }
 
-/// What is told apart by its text alone: plain `ERR`, and errors whose code redis-rs replaced by its own while it
-/// was setting a connection up.
+/// For errors that only their text tells apart: plain `ERR`, and errors whose code redis-rs replaced while it was setting up a connection.
 fn class_of_message(message: &str) -> Class {
     let message = message.to_ascii_lowercase();
     let has = |words: &str| message.contains(words);
@@ -63,8 +62,8 @@ fn class_of_message(message: &str) -> Class {
     }
 }
 
-/// The server's words without what a person sent and might not want to see again: an unknown command comes back
-/// with its arguments, and a refused ACL rule may be a password.
+/// The server's words without what a person sent, which may be secret: an unknown command comes back with its arguments, and a refused ACL
+/// rule may be a password.
 pub fn without_arguments(message: &str) -> &str {
     for end in [", with args beginning with", " modifier '"] {
         if let Some((head, _)) = message.split_once(end) {
