@@ -70,7 +70,7 @@ impl LessonContext {
         self.traced(self.target.connection())
     }
 
-    /// A connection of its own, for WATCH and blocking commands. What is sent over it is shown.
+    /// A new connection, for WATCH and blocking commands. What is sent over it is shown.
     pub async fn dedicated_redis(&self) -> RedisResult<Transcript<Connection>> {
         Ok(self.traced(self.target.dedicated().await?))
     }

@@ -32,7 +32,7 @@ const LONGEST_LINE: usize = 100;
 /// How the terminal was before a key was awaited.
 static ORIGINAL: Mutex<Option<Termios>> = Mutex::new(None);
 
-/// Waits for a key on a thread of its own, so that Ctrl-C is still noticed.
+/// Waits for a key on its own thread, so Ctrl-C still works.
 pub(crate) async fn key() -> Key {
     let key = tokio::task::spawn_blocking(read_key).await.unwrap_or(Key::End);
     restore();

@@ -83,7 +83,7 @@ impl Terminal {
     /// A line of narration, on standard error: what was started, what went wrong.
     pub fn note(self, text: &str) {
         activity::interrupt();
-        // Whoever closed standard error does not want to know, and the exit code still tells.
+        // If standard error is closed, the exit code still says what happened.
         let _ = put(AutoStream::new(stderr().lock(), choice(&stderr())), text, "\n");
     }
 }
@@ -93,7 +93,7 @@ fn choice(stream: &impl RawStream) -> ColorChoice {
     AutoStream::choice(stream)
 }
 
-/// Results that nobody gets end the run. A private server ends with its owner, whichever way that ends.
+/// If the results cannot be written, the run ends. Its private server ends with it.
 fn deliver(text: &str, end: &str) {
     match put(AutoStream::new(stdout().lock(), choice(&stdout())), text, end) {
         Ok(()) => {}

@@ -228,7 +228,7 @@ fn shown_and_announced(report: &LessonReport) -> BTreeSet<String> {
     known
 }
 
-/// Listens with MONITOR, on a connection and a thread of its own.
+/// Listens with MONITOR, on its own connection and thread.
 struct Monitor {
     listening: std::thread::JoinHandle<BTreeSet<String>>,
     mark: String,

@@ -22,7 +22,7 @@ use self::number::only_number;
 pub use self::read_field::ReadField;
 pub use self::sale::{Kept, Sale};
 pub use self::shape::{Shape, from_json, to_json};
-use crate::catalogue::{Product, product};
+use crate::catalog::{Product, product};
 use crate::keys::Keys;
 
 /// Documents as JSON strings, Hashes, and JSON values, and changes that do not get lost.

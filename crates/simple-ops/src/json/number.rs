@@ -3,7 +3,7 @@
 use redis::{RedisResult, Value, from_redis_value};
 
 use super::shape::unreadable;
-use crate::catalogue::Product;
+use crate::catalog::Product;
 
 /// A field that holds a whole number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

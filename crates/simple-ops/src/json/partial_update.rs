@@ -6,7 +6,7 @@ use redis::{AsyncTypedCommands, RedisResult};
 
 use super::change_field::{ADD_TO_NUMBER, ADD_TO_NUMBER_SOURCE};
 use super::shape::{from_json, to_json};
-use crate::catalogue::Product;
+use crate::catalog::Product;
 
 pub(super) async fn lose_a_change(ctx: &LessonContext, key: &str, sample: &Product) -> Outcome {
     let (mut office, mut checkout) = (ctx.dedicated_redis().await?, ctx.dedicated_redis().await?);

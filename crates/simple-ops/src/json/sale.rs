@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::change_field::ChangeField;
 use super::number::NumberField;
 use super::shape::{Shape, from_json, to_json};
-use crate::catalogue::Product;
+use crate::catalog::Product;
 use crate::clients::{Tries, join_all};
 
 /// This file, whose functions the lesson shows.

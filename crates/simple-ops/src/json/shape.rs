@@ -6,7 +6,7 @@ use std::fmt::Display;
 use redis::aio::ConnectionLike;
 use redis::{RedisError, RedisResult};
 
-use crate::catalogue::Product;
+use crate::catalog::Product;
 use crate::keys::Keys;
 
 /// How a product is stored.

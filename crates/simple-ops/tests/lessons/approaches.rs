@@ -3,7 +3,7 @@
 use lab_connection::{Target, TargetArgs};
 use lab_runner::{Approach, Comparison};
 use lab_server::Release;
-use simple_ops::catalogue::product;
+use simple_ops::catalog::product;
 use simple_ops::counters::Increment;
 use simple_ops::json::{Assortment, ChangeField, NumberField, ReadField, Sale, Shape};
 use simple_ops::keys::Keys;

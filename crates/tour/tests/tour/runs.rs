@@ -27,7 +27,7 @@ fn piped_it_runs_through_and_passes() {
     for heading in ["Strings", "Counters", "cart"] {
         assert!(output.to_lowercase().contains(&heading.to_lowercase()), "{heading} is missing:\n{output}");
     }
-    assert!(!output.contains('\u{1b}'), "no colour in a file");
+    assert!(!output.contains('\u{1b}'), "no color in a file");
     for key in ["user:1", "cart:1", "sku:sku123", "sku:sku456"] {
         assert!(output.contains(key), "{key} is among the keys to look at:\n{output}");
     }

@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-/// The first number in the sequence of the generator; another one makes another catalogue.
+/// The first number in the sequence of the generator; another one makes another catalog.
 const SEED: u64 = 123;
 
 const LOOKS: [&str; 8] = ["Blue", "Classic", "Compact", "Green", "Light", "Quiet", "Red", "Sturdy"];
@@ -26,7 +26,7 @@ const TAGS: [&str; 6] = ["bestseller", "gift", "new", "outlet", "sale", "vegan"]
 /// A product of the shop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Product {
-    /// Number in the catalogue.
+    /// Number in the catalog.
     pub id: u64,
     /// What the customer reads first.
     pub name: String,

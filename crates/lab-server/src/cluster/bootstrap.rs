@@ -13,13 +13,13 @@ use crate::Error;
 const SLOTS: usize = 16_384;
 
 /// What a primary is born with.
-pub(super) struct Birth {
+pub(super) struct Bootstrap {
     slots: RangeInclusive<usize>,
     /// Distinct for each primary, so that no two claim their slots with equal right.
     epoch: usize,
 }
 
-impl Birth {
+impl Bootstrap {
     /// The share of the `index`th of `primaries` primaries, counted from 0; shares differ by one slot at most.
     pub(super) fn of_primary(index: usize, primaries: usize) -> Self {
         let start = |index| index * SLOTS / primaries;
@@ -30,7 +30,7 @@ impl Birth {
     pub(super) fn nodes_conf(&self) -> String {
         let (node, placeholder) = (node_id(), node_id());
         let (first, last, epoch) = (self.slots.start(), self.slots.end(), self.epoch);
-        // Nothing listens on port 1, and nobody is waited for: the takeover asks for no consent.
+        // Nothing listens on port 1. The takeover asks for no consent, so it waits for no node.
         format!(
             "{node} 127.0.0.1:0@0 myself,slave {placeholder} 0 0 0 connected\n\
              {placeholder} 127.0.0.1:1@2 master - 0 0 {epoch} disconnected {first}-{last}\n\
@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn every_slot_has_exactly_one_primary() {
         for primaries in [1, 2, 3, 5, 7, 1000] {
-            let shares = (0..primaries).flat_map(|index| Birth::of_primary(index, primaries).slots);
+            let shares = (0..primaries).flat_map(|index| Bootstrap::of_primary(index, primaries).slots);
             assert!(shares.eq(0..SLOTS), "{primaries} primaries");
         }
     }
