@@ -18,6 +18,7 @@ pub mod at_once;
 pub mod caching;
 pub mod data;
 pub mod inventory;
+pub mod lua;
 pub mod rate_limits;
 pub mod real_time;
 pub mod recommendations;

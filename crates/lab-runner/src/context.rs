@@ -226,6 +226,7 @@ impl LessonContext {
         )]
         let fitting = (affordable as usize).max(at_least).min(count);
         if fitting < count {
+            let what = if fitting == 1 { what.strip_suffix('s').unwrap_or(what) } else { what };
             let milliseconds = self.round_trip.as_secs_f64() * 1e3;
             self.say(format!(
                 "This network takes {milliseconds:.0} ms for a round trip, so this part uses {fitting} {what} instead of {count}."

@@ -71,6 +71,13 @@ impl Presenter {
         if waits { self.pause(following).await } else { Ok(()) }
     }
 
+    /// Shows what still waits for room on the screen, because the lesson has failed and nothing follows.
+    pub(crate) fn show_rest(&self) {
+        if let Some(stepper) = &self.stepper {
+            lock(stepper).run_on();
+        }
+    }
+
     /// Whether something is shown.
     pub(crate) fn shows(&self) -> bool {
         self.stepper.is_some()

@@ -1,4 +1,4 @@
-//! What people type: numbers, sessions, SKUs, names, and quantities. The patterns take any text as an ID; this program is
+//! Checks what people type: numbers, sessions, SKUs, names, and quantities. The patterns take any text as an ID. This program is
 //! stricter, so that a typing error is found at once.
 
 use std::fmt;
@@ -14,26 +14,28 @@ const LONGEST_NAME: usize = 100;
 /// The highest number of a user, 2^53 - 1: the integers that JSON keeps exact.
 const LAST_USER: u64 = (1 << 53) - 1;
 
-/// Why a text is not what was asked for. What it quotes is escaped and cut.
+/// Why an entry is not valid. It quotes the entry escaped and cut.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Mistyped(String);
+pub struct InvalidInput(String);
 
-impl fmt::Display for Mistyped {
+impl fmt::Display for InvalidInput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-/// Quotes a text: `escape_debug` escapes every control and formatting character, so it can neither move a terminal's cursor
-/// nor turn a line around.
-fn shown(text: &str) -> String {
+impl std::error::Error for InvalidInput {}
+
+/// Quotes an entry. `escape_debug` escapes every control and formatting character, so the entry can neither move a terminal's
+/// cursor nor reverse the direction of a line.
+fn quoted(text: &str) -> String {
     const MOST: usize = 40;
     let cut = text.char_indices().nth(MOST).map_or(text, |(at, _)| &text[..at]);
     let bytes = if cut.len() < text.len() { format!("… ({} bytes)", text.len()) } else { String::new() };
     format!("\"{}\"{bytes}", cut.escape_debug())
 }
 
-macro_rules! typed {
+macro_rules! checked_text {
     ($(#[$documentation:meta])* $name:ident, $check:expr) => {
         $(#[$documentation])*
         #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -48,10 +50,10 @@ macro_rules! typed {
         }
 
         impl FromStr for $name {
-            type Err = Mistyped;
+            type Err = InvalidInput;
 
-            fn from_str(text: &str) -> Result<Self, Mistyped> {
-                let check: fn(&str) -> Result<&str, Mistyped> = $check;
+            fn from_str(text: &str) -> Result<Self, InvalidInput> {
+                let check: fn(&str) -> Result<&str, InvalidInput> = $check;
                 check(text).map(|text| Self(text.to_owned()))
             }
         }
@@ -64,47 +66,47 @@ macro_rules! typed {
     };
 }
 
-typed! {
-    /// A guest's session: 1 to 64 of `A-Z a-z 0-9 _ -`, and not digits alone, which are a user.
+checked_text! {
+    /// A guest's session: 1 to 64 of `A-Z a-z 0-9 _ -`, but not only digits, which are a user.
     SessionId, |text| {
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         if !digits && consists_of(text, b"_-") {
             return Ok(text);
         }
-        Err(Mistyped(format!(
-            "{} is not a session: it must be 1 to 64 letters, digits, _ or -, and not digits alone",
-            shown(text)
+        Err(InvalidInput(format!(
+            "{} is not a session: it must be 1 to 64 letters, digits, _ or -, and not only digits",
+            quoted(text)
         )))
     }
 }
 
-typed! {
+checked_text! {
     /// A stock keeping unit: 1 to 64 of `A-Z a-z 0-9 . _ -`.
     Sku, |text| if consists_of(text, b"._-") {
         Ok(text)
     } else {
-        Err(Mistyped(format!("{} is not a SKU: it must be 1 to 64 letters, digits, dots, _ or -", shown(text))))
+        Err(InvalidInput(format!("{} is not a SKU: it must be 1 to 64 letters, digits, dots, _ or -", quoted(text))))
     }
 }
 
-typed! {
-    /// A first, last, or product name: 1 to 100 characters of any language, white space around it removed, and nothing that
-    /// hides or rearranges text.
+checked_text! {
+    /// A first, last, or product name: 1 to 100 characters of any language, without white space at either end, and without
+    /// characters that hide or reorder text.
     Name, |text| {
-        // Looked at before anything is trimmed: a CR LF at the end is a mistake to report, not white space.
+        // Before it is trimmed, because a CR LF at the end is a mistake to report, not white space.
         for (index, character) in text.chars().enumerate().take(4 * LONGEST_NAME) {
             if let Some(why) = forbidden(character) {
                 let code = u32::from(character);
-                return Err(Mistyped(format!("a name cannot hold U+{code:04X}, {why} (character {})", index + 1)));
+                return Err(InvalidInput(format!("a name cannot hold U+{code:04X}, {why} (character {})", index + 1)));
             }
         }
         let name = text.trim();
         if name.chars().nth(LONGEST_NAME).is_some() || text.chars().nth(4 * LONGEST_NAME).is_some() {
             let bytes = text.len();
-            return Err(Mistyped(format!("a name has at most {LONGEST_NAME} characters; this one has {bytes} bytes")));
+            return Err(InvalidInput(format!("a name has at most {LONGEST_NAME} characters; this one has {bytes} bytes")));
         }
         if name.chars().all(joins) {
-            return Err(Mistyped("a name cannot be empty".to_owned()));
+            return Err(InvalidInput("a name cannot be empty".to_owned()));
         }
         Ok(name)
     }
@@ -123,15 +125,17 @@ impl UserId {
 }
 
 impl FromStr for UserId {
-    type Err = Mistyped;
+    type Err = InvalidInput;
 
-    fn from_str(text: &str) -> Result<Self, Mistyped> {
+    fn from_str(text: &str) -> Result<Self, InvalidInput> {
         let number = text.parse().ok().filter(|number: &u64| number.to_string() == text);
         if number.is_some_and(|number| (1..=LAST_USER).contains(&number)) {
             Ok(Self(text.to_owned()))
         } else {
-            let text = shown(text);
-            Err(Mistyped(format!("{text} is not a user id: it must be a whole number from 1 to {LAST_USER}")))
+            let text = quoted(text);
+            Err(InvalidInput(format!(
+                "{text} is not a user id: it must be a whole number from 1 to {LAST_USER}"
+            )))
         }
     }
 }
@@ -154,7 +158,7 @@ pub fn user_id(id: &str) -> serde_json::Value {
     id.parse().ok().filter(|number: &u64| number.to_string() == id).map_or_else(|| id.into(), Into::into)
 }
 
-/// Whose cart it is: digits are a user, everything else a guest's session.
+/// Whose cart it is: digits are a user, anything else is a guest's session.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CartOwner {
@@ -174,9 +178,9 @@ impl<'a> From<&'a CartOwner> for Owner<'a> {
 }
 
 impl FromStr for CartOwner {
-    type Err = Mistyped;
+    type Err = InvalidInput;
 
-    fn from_str(text: &str) -> Result<Self, Mistyped> {
+    fn from_str(text: &str) -> Result<Self, InvalidInput> {
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
             text.parse().map(Self::User)
         } else {
@@ -185,7 +189,7 @@ impl FromStr for CartOwner {
     }
 }
 
-/// How many units one add or remove is about: 1 to 99.
+/// How many units to add or remove: 1 to 99.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 pub struct Quantity(u32);
 
@@ -198,15 +202,15 @@ impl Quantity {
 }
 
 impl FromStr for Quantity {
-    type Err = Mistyped;
+    type Err = InvalidInput;
 
-    fn from_str(text: &str) -> Result<Self, Mistyped> {
+    fn from_str(text: &str) -> Result<Self, InvalidInput> {
         // `u32::from_str` would take "+3".
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         let units = text.parse().ok().filter(|units| digits && (1..=MAX_UNITS).contains(units));
         units.map(Self).ok_or_else(|| {
-            let text = shown(text);
-            Mistyped(format!("{text} is not a quantity: it must be a whole number from 1 to {MAX_UNITS}"))
+            let text = quoted(text);
+            InvalidInput(format!("{text} is not a quantity: it must be a whole number from 1 to {MAX_UNITS}"))
         })
     }
 }
@@ -228,7 +232,7 @@ fn forbidden(character: char) -> Option<&'static str> {
         '\r' | '\n' | '\u{85}' | '\u{2028}' | '\u{2029}' => Some("which ends a line"),
         _ if character.is_control() => Some("a control character"),
         '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-            Some("which turns text around")
+            Some("which reverses text")
         }
         '\u{ad}'
         | '\u{180e}'
@@ -236,12 +240,12 @@ fn forbidden(character: char) -> Option<&'static str> {
         | '\u{2060}'..='\u{2065}'
         | '\u{206a}'..='\u{206f}'
         | '\u{feff}'
-        | '\u{fff9}'..='\u{fffb}' => Some("which cannot be seen"),
+        | '\u{fff9}'..='\u{fffb}' => Some("which is invisible"),
         _ => None,
     }
 }
 
-/// What Persian words and emoji families are joined by: welcome inside a name, no name on its own.
+/// Joins Persian words and emoji families: fine inside a name, but not a name on its own.
 fn joins(character: char) -> bool {
     matches!(character, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}') || character.is_whitespace()
 }
@@ -250,37 +254,37 @@ fn joins(character: char) -> bool {
 mod tests {
     use super::*;
 
-    fn refusal<T: FromStr<Err = Mistyped>>(text: &str) -> Option<String> {
+    fn error_of<T: FromStr<Err = InvalidInput>>(text: &str) -> Option<String> {
         text.parse::<T>().err().map(|error| error.to_string())
     }
 
     #[test]
-    fn names_of_every_language_are_taken() {
+    fn names_of_every_language_are_valid() {
         for name in
             ["Parker", "Zoë", "李小龍", "محمد", "شب‌نم", "👨‍👩‍👧‍👦 mug", "O'Neil-Smith", "100% \"cotton\" {M}"]
         {
-            assert_eq!(refusal::<Name>(name), None);
+            assert_eq!(error_of::<Name>(name), None);
         }
         assert_eq!("\u{3000} mug ".parse::<Name>().unwrap().as_str(), "mug");
-        assert_eq!(refusal::<Name>(&"é".repeat(100)), None);
+        assert_eq!(error_of::<Name>(&"é".repeat(100)), None);
     }
 
     #[test]
-    fn names_that_hide_or_rearrange_text_are_refused_with_the_place() {
+    fn names_that_hide_or_reorder_text_are_refused_with_the_position() {
         for (name, says) in [
             ("a\0b", "U+0000, the NUL character (character 2)"),
             ("ab\r\n", "U+000D, which ends a line (character 3)"),
             ("\x1b[2J", "U+001B, a control character (character 1)"),
-            ("abc\u{202e}gpj", "U+202E, which turns text around (character 4)"),
-            ("a\u{200b}b", "U+200B, which cannot be seen (character 2)"),
-            ("\u{feff}a", "U+FEFF, which cannot be seen (character 1)"),
+            ("abc\u{202e}gpj", "U+202E, which reverses text (character 4)"),
+            ("a\u{200b}b", "U+200B, which is invisible (character 2)"),
+            ("\u{feff}a", "U+FEFF, which is invisible (character 1)"),
             ("", "cannot be empty"),
             ("\u{200d}", "cannot be empty"),
             ("\u{3000}", "cannot be empty"),
             (&"x".repeat(1 << 20), "this one has 1048576 bytes"),
             (&" ".repeat(1 << 20), "this one has 1048576 bytes"),
         ] {
-            let refused = refusal::<Name>(name).unwrap();
+            let refused = error_of::<Name>(name).unwrap();
             assert!(refused.contains(says) && refused.len() < 100, "{refused}");
         }
     }
@@ -290,12 +294,12 @@ mod tests {
         let long = "1".repeat(1 << 20);
         for id in ["", ":", "a:b", "{a}", "*", "a b", "a\nb", "a\0", "é", "\u{202e}", &long] {
             let refused = [
-                refusal::<UserId>(id),
-                refusal::<SessionId>(id),
-                refusal::<CartOwner>(id),
-                refusal::<Quantity>(id),
+                error_of::<UserId>(id),
+                error_of::<SessionId>(id),
+                error_of::<CartOwner>(id),
+                error_of::<Quantity>(id),
             ];
-            for refused in refused.into_iter().chain([refusal::<Sku>(id)]) {
+            for refused in refused.into_iter().chain([error_of::<Sku>(id)]) {
                 let refused = refused.unwrap();
                 assert!(refused.len() < 200 && !refused.contains(char::is_control), "{refused}");
                 assert!(!refused.contains('\u{202e}'), "{refused}");
@@ -304,7 +308,7 @@ mod tests {
         assert!(matches!("1".parse(), Ok(CartOwner::User(_))));
         assert!(matches!("1a".parse(), Ok(CartOwner::Guest(_))));
         for refused in ["0", "01", "9007199254740992"] {
-            assert!(refusal::<CartOwner>(refused).is_some(), "{refused} must not become a guest");
+            assert!(error_of::<CartOwner>(refused).is_some(), "{refused} must not become a guest");
         }
         assert_eq!(user_id("9007199254740991"), 9_007_199_254_740_991_u64);
         assert_eq!(user_id("007"), "007");

@@ -1,4 +1,4 @@
-//! What the shop says no to, as an error that says what to do next.
+//! Errors of the shop, each with what to do next.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -10,23 +10,23 @@ use patterns::catalog::Product;
 use patterns::script::StoreError;
 use patterns::users::CreateError;
 
-use crate::typed::UserId;
+use crate::input::UserId;
 
 const UNCHANGED: &str = "Nothing was changed.";
-/// The longest SKU and most names are shown whole.
+/// Longer texts are cut. Every SKU and most names are shorter.
 const LONGEST_SHOWN: usize = 64;
 
-/// A value that a person typed. What is wrong with it is said by the type that refuses it.
+/// Parses a value that a person typed. Its type says what is wrong with it.
 pub fn parse<T: FromStr<Err: Display>>(text: &str) -> Result<T, Failure> {
     text.parse().map_err(|error: T::Err| Failure::new(Class::Usage, sentence(&error), UNCHANGED))
 }
 
-/// [`parse`] for the value of a flag, where several flags take the same kind of value.
+/// [`parse`] for the value of a flag. It names the flag.
 pub fn parse_flag<T: FromStr<Err: Display>>(flag: &str, text: &str) -> Result<T, Failure> {
     text.parse().map_err(|error: T::Err| Failure::new(Class::Usage, format!("{flag}: {error}."), UNCHANGED))
 }
 
-/// The shop is well, and says no. `what` is a sentence.
+/// The shop works, and declines. `what` is a sentence.
 pub fn declined(what: impl AsRef<str>) -> Failure {
     Failure::new(Class::Declined, what, UNCHANGED)
 }
@@ -36,7 +36,7 @@ pub fn unknown_user(id: &UserId, target: &Target) -> Failure {
     let failure = declined(format!("There is no user {id}."))
         .try_next("cargo cart user list")
         .try_next(format!("cargo cart user add --id {id} --first-name Parker --last-name Perry"));
-    starting_empty(failure, target)
+    with_private_server_hint(failure, target)
 }
 
 /// The number is taken.
@@ -52,55 +52,51 @@ pub fn unknown_product(sku_or_name: &str, target: &Target) -> Failure {
     }
     let failure = declined(format!("No product has the SKU or the exact name '{shown}'."))
         .try_next("cargo cart sku list");
-    starting_empty(failure, target)
+    with_private_server_hint(failure, target)
 }
 
-/// Whoever has no server of their own looks in vain for what the last command wrote.
-fn starting_empty(failure: Failure, target: &Target) -> Failure {
+/// A private server starts empty, so what the last command wrote is gone.
+fn with_private_server_hint(failure: Failure, target: &Target) -> Failure {
     if target.private().is_none() {
         return failure;
     }
     failure.try_next("keep a server up with `cargo server`: a private one starts empty at each command")
 }
 
-/// No command, and nobody to show a menu to.
+/// No command, and no terminal for the menu.
 #[must_use]
 pub fn no_command() -> Failure {
-    Failure::new(Class::Usage, "No command was given.", "The menu needs a terminal, and this is none.")
+    Failure::new(Class::Usage, "No command was given.", "The menu needs a terminal.")
         .try_next("cargo cart --help")
-        .try_next("cargo cart menu, which also reads its entries from a pipe")
+        .try_next("cargo cart menu, which also reads entries from a pipe")
 }
 
-/// A menu asks and tells in words.
+/// The menu prints text only.
 #[must_use]
 pub fn no_menu_in_json() -> Failure {
-    Failure::new(
-        Class::Usage,
-        "The menu has no JSON.",
-        "It talks with a person; the commands answer in JSON.",
-    )
-    .try_next("cargo cart --help, for the commands")
-    .try_next("leave --json out, for the menu")
+    Failure::new(Class::Usage, "The menu has no JSON.", "The commands print JSON; the menu is for people.")
+        .try_next("cargo cart --help, for the commands")
+        .try_next("leave --json out, for the menu")
 }
 
-/// A result that cannot be written as JSON; ours always can.
+/// A result that cannot be written as JSON. All of ours can.
 #[must_use]
 pub fn unprintable(error: &serde_json::Error) -> Failure {
     Failure::new(Class::Other, "The result cannot be written as JSON.", error.to_string())
 }
 
-/// Redis said no, or a key holds what it should not.
+/// Redis returned an error, or a key holds a value that the shop never writes.
 pub fn store(error: &StoreError, target: &Target) -> Failure {
     match error {
         StoreError::Redis(error) => target.explain(error),
         StoreError::WrongType(_) => {
-            Failure::new(Class::WrongType, sentence(error), "Somebody else wrote this key.")
+            Failure::new(Class::WrongType, sentence(error), "Another program wrote this key.")
                 .try_next("look at it in Redis Insight, or with TYPE in redis-cli; rename or remove it")
                 .try_next("--prefix NAME: keeps our keys apart from other data")
         }
         StoreError::Key(error) => Failure::new(Class::Usage, sentence(error), UNCHANGED),
-        other => Failure::new(Class::BadValue, sentence(other), "Somebody else wrote into this key.")
-            .try_next("look at it in Redis Insight; remove what does not belong there"),
+        other => Failure::new(Class::BadValue, sentence(other), "Another program wrote this key.")
+            .try_next("look at it in Redis Insight, and remove what does not belong there"),
     }
 }
 
@@ -140,17 +136,17 @@ pub fn view(error: &CartError, target: &Target) -> Failure {
     }
 }
 
-/// What any operation on a cart can meet.
+/// An error of any cart operation.
 pub fn cart(error: &StoreError, target: &Target) -> Failure {
     match error {
         StoreError::Malformed(_) => {
-            store(error, target).try_next("cargo cart clear USER, which gives up the cart as it is")
+            store(error, target).try_next("cargo cart clear USER, which removes the cart")
         }
         other => store(other, target),
     }
 }
 
-/// What a pattern or a type says, as a sentence. It never begins with what a person typed or called something.
+/// An error message as a sentence.
 pub fn sentence(error: &impl Display) -> String {
     let text = error.to_string();
     let mut rest = text.chars();
