@@ -25,7 +25,7 @@ pub static LESSON: Lesson = Lesson {
     name: "inventory",
     title: "Inventory",
     question: "How do you hold, sell, and return stock so that no unit is sold twice and none is lost?",
-    commands: &["GET", "DECR", "EVALSHA", "HGETALL", "ZRANGE", "LRANGE"],
+    commands: &["GET", "DECRBY", "EVALSHA", "HGETALL", "ZRANGE", "LRANGE"],
     needs: &[],
     sources: &[
         source!("src/inventory.rs"),
@@ -35,7 +35,7 @@ pub static LESSON: Lesson = Lesson {
     rule: "Let one script check and take the units, hold them for a limited time, and name each hold with an ID that the client \
            picks.",
     takeaways: &[
-        "GET, compare, DECR sells the last unit to everyone who reads before the first one writes.",
+        "GET, compare, DECRBY sells the last unit to everyone who reads before the first one writes.",
         "With an ID, a client can repeat a call whose reply was lost. The second call changes nothing.",
         "A step that spans several slots, or a bank, is written down first, so that another client can finish it.",
     ],
@@ -168,7 +168,8 @@ async fn let_a_hold_expire(ctx: &LessonContext, inventory: &Inventory<Connection
     let alerts = &inventory.alerts_key()?.as_str().to_owned();
     ctx.step(
         "Eve's units must come back. A hold is not a key, so Redis does not expire it. The ends of all holds are scores in a Sorted \
-         Set. XX have to wait for an hour: ZADD sets the end of Eve's hold into the past.",
+         Set. The next script that finds an end in the past returns those units first. (A service also runs a sweeper, so that this \
+         takes a second at most.) You don't have to wait for an hour: ZADD sets the end of Eve's hold into the past.",
     )
     .await?;
     redis.zadd(deadlines, "r:eve-1", 1).await?;
@@ -219,7 +220,7 @@ async fn race(ctx: &LessonContext) -> Result<(), BoxError> {
     .await?;
     ctx.code(sell_last::SOURCE.function("by_get_and_decr"));
     ctx.announce(format!(
-        "{BUYERS} buyers send GET and SET; then GET and DECR; then EVALSHA. Before each race, UNLINK, ZADD, and EVALSHA set up the \
+        "{BUYERS} buyers send GET and SET; then GET and DECRBY; then EVALSHA. Before each race, UNLINK, ZADD, and EVALSHA set up the \
          units. After it, GET reads the count.",
     ));
     let mut table = Table::new("The last units", &["approach", "units", "promised", "count", "oversold"]);
@@ -244,12 +245,12 @@ async fn race(ctx: &LessonContext) -> Result<(), BoxError> {
 async fn lose_replies(ctx: &LessonContext, stock: &Inventory<Connection>) -> Result<(), BoxError> {
     ctx.step(format!(
         "A connection can break after the server has done its work and before the reply arrives. The client can't know, so it tries \
-         again. DECR takes a second unit. {UNLUCKY} buyers do this, and the lesson drops each first reply:",
+         again. DECRBY takes a second unit. {UNLUCKY} buyers do this, and the lesson drops each first reply:",
     ))
     .await?;
     ctx.code(SOURCE.function("decr_again"));
     ctx.code(SOURCE.function("reserve_again"));
-    ctx.announce("SET, twice DECR for each buyer, GET. Then UNLINK, ZADD, and EVALSHA set up the stock; twice EVALSHA, and GET.");
+    ctx.announce("SET, twice DECRBY for each buyer, GET. Then UNLINK, ZADD, and EVALSHA set up the stock; twice EVALSHA, and GET.");
     let mut redis = ctx.target().connection();
     let key = stock.key(LOST_REPLIES)?.as_str().to_owned();
     redis.set(&key, UNLUCKY_STOCK).await?;
@@ -269,10 +270,10 @@ async fn lose_replies(ctx: &LessonContext, stock: &Inventory<Connection>) -> Res
     };
     ctx.table(
         Table::new("Lost replies", &["approach", "buyers", "units taken", "too many"])
-            .row(row("DECR, and again", by_decr))
+            .row(row("DECRBY, and again", by_decr))
             .row(row("reserve, and again with the same ID", by_id)),
     );
-    ctx.check_eq("DECR took two units for each buyer", &by_decr, &(2 * UNLUCKY))?;
+    ctx.check_eq("DECRBY took two units for each buyer", &by_decr, &(2 * UNLUCKY))?;
     ctx.check_eq("the reservations took one", &by_id, &UNLUCKY)?;
     Ok(())
 }
@@ -297,8 +298,8 @@ async fn taken(redis: &mut Connection, stock: &str) -> Result<u32, BoxError> {
 
 async fn compare(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.step(
-        "What does it cost? 50 requests at a time go over one connection. The first row is INCR, which limits nobody. DECR goes below \
-         zero. GET and then DECR is two round trips, and oversells. A reservation is one round trip, and buying is two: reserve, \
+        "What does it cost? 50 requests at a time go over one connection. The first row is INCRBY, which limits nobody. DECRBY goes below \
+         zero. GET and then DECRBY is two round trips, and oversells. A reservation is one round trip, and buying is two: reserve, \
          then confirm. A script with eight commands takes the server some ten microseconds, and meanwhile it serves nobody else. \
          Other products can be on other nodes of a cluster.",
     )

@@ -58,9 +58,10 @@ async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
     let last = log_out_everywhere(ctx, &keys.devices).await?;
     count_mistakes(ctx).await?;
     compare(ctx).await?;
-    keep(ctx, &keys.abc123).await?;
+    let last = sessions.key(&last)?.unwrap_or_default();
+    keep(ctx, &keys.abc123, &keys.cart, &last).await?;
 
-    ctx.keys([keys.abc123, keys.cart, sessions.key(&last)?.unwrap_or_default()]);
+    ctx.keys([keys.abc123, keys.cart, last]);
     Ok(())
 }
 
@@ -273,13 +274,19 @@ async fn compare(ctx: &LessonContext) -> Result<(), BoxError> {
     Ok(())
 }
 
-async fn keep(ctx: &LessonContext, session: &str) -> Result<(), BoxError> {
+async fn keep(ctx: &LessonContext, session: &str, cart: &str, last: &str) -> Result<(), BoxError> {
     let mut redis = ctx.redis();
     let sessions = Sessions::new(ctx.redis(), ctx.prefix());
-    ctx.step("The session abc123 would be gone in half an hour. It gets 12 hours, so that you find it in Redis Insight.").await?;
+    ctx.step(
+        "These keys would be gone in half an hour. They get 12 hours, so that you find them in Redis Insight. (If you have read for \
+         longer, the script begins the session again.)",
+    )
+    .await?;
     sessions.begin_as("abc123", &[("currency", "EUR"), ("theme", "dark")]).await?;
     let kept = redis.expire(session, 12 * 3_600).await?;
-    ctx.check("it is there", kept)?;
+    redis.expire(cart, 12 * 3_600).await?;
+    redis.expire(last, 12 * 3_600).await?;
+    ctx.check("the session is there", kept)?;
     Ok(())
 }
 

@@ -23,7 +23,7 @@ pub(super) const PRODUCT: &str = "LAST_UNITS";
 pub enum SellLast {
     /// GET the count, and SET it one lower.
     GetAndSet,
-    /// GET the count, and DECR.
+    /// GET the count, and DECRBY.
     GetAndDecr,
     /// [`Inventory::reserve`].
     Reserve,
@@ -47,7 +47,7 @@ impl SellLast {
     pub fn label(self) -> &'static str {
         match self {
             Self::GetAndSet => "GET, compare, SET",
-            Self::GetAndDecr => "GET, compare, DECR",
+            Self::GetAndDecr => "GET, compare, DECRBY",
             Self::Reserve => "reserve (one script)",
         }
     }

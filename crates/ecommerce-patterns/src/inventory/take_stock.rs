@@ -17,11 +17,11 @@ const HOLD: Duration = Duration::from_mins(10);
 /// How a unit is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TakeStock {
-    /// INCR of a counter, which limits nobody: the baseline.
+    /// INCRBY of a counter, which limits nobody: the baseline.
     Incr,
-    /// DECR, which goes below zero.
+    /// DECRBY, which goes below zero.
     Decr,
-    /// GET, compare, DECR, which oversells.
+    /// GET, compare, DECRBY, which oversells.
     GetAndDecr,
     /// [`Inventory::reserve`].
     Reserve,
@@ -64,9 +64,9 @@ impl Approach for TakeStock {
 
     fn label(self) -> String {
         match self {
-            Self::Incr => "INCR (the baseline)",
-            Self::Decr => "DECR, unchecked",
-            Self::GetAndDecr => "GET, compare, DECR",
+            Self::Incr => "INCRBY (the baseline)",
+            Self::Decr => "DECRBY, unchecked",
+            Self::GetAndDecr => "GET, compare, DECRBY",
             Self::Reserve => "reserve",
             Self::ReserveAndConfirm => "reserve, confirm",
         }
