@@ -1,7 +1,5 @@
 //! Flash sale, stock feed, and stores, beside the shortest scripts that do the same with fewer promises.
 
-use std::sync::LazyLock;
-
 use patterns::flash_sale::{FlashSale, MAX_CAP, Plan, Purchase};
 use patterns::script::{Reply, Script};
 use patterns::stock_feed::StockFeed;
@@ -12,9 +10,9 @@ use crate::measure::{Row, Side, compare};
 
 /// It sells within the time and the cap and gives the same answer again. It has no waitlist, does not notice a lost key, and does
 /// not ask for its user's rights.
-static BUY_BY_HAND: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        "local answered = redis.call('HMGET', KEYS[2], ARGV[1], ARGV[2])
+static BUY_BY_HAND: Script = Script::new(
+    "buy by hand",
+    "local answered = redis.call('HMGET', KEYS[2], ARGV[1], ARGV[2])
 if answered[2] then
   return {'ANSWERED', answered[2]}
 end
@@ -33,21 +31,19 @@ redis.call('HSET', KEYS[1], 'left', left, 'sold', sale[2] + units)
 redis.call('HSET', KEYS[2], ARGV[1], have + units, ARGV[2], units .. ':' .. left .. ':' .. have + units)
 return {'BOUGHT', left, have + units}
 ",
-        &[],
-    )
-});
+    &[],
+);
 
 /// It counts instead of noticing a server that forgot, and does not ask for its user's rights.
-static SET_BY_HAND: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        "local version = redis.call('HINCRBY', KEYS[1], 'version', 1)
+static SET_BY_HAND: Script = Script::new(
+    "set by hand",
+    "local version = redis.call('HINCRBY', KEYS[1], 'version', 1)
 redis.call('HSET', KEYS[1], 'level', ARGV[1])
 redis.call('PUBLISH', ARGV[2], '{\"sku\":' .. ARGV[3] .. ',\"level\":' .. ARGV[1] .. ',\"version\":' .. version .. '}')
 return {'SET', version}
 ",
-        &[],
-    )
-});
+    &[],
+);
 
 pub async fn rows(connection: &MultiplexedConnection) -> Vec<Row> {
     vec![buy(connection).await, set(connection).await, near(connection).await]

@@ -1,8 +1,10 @@
--- Who was there on which day: one bit for each user and day. All days share a slot, because BITOP needs that.
+-- Who was active on which day: one bit per user and day. All days share a slot, because BITOP needs that.
 
 ---- add
--- KEYS[1]: the bitmap of the day
--- ARGV: ms it is kept, the numbers of users
+-- Marks users as active on a day.
+-- KEYS: bitmap of the day
+-- ARGV: TTL (ms), then for each user: number
+-- Replies: ADDED
 redis.call('STRLEN', KEYS[1])
 require_commands('SETBIT', 'PEXPIRE')
 for i = 2, #ARGV do
@@ -12,9 +14,9 @@ redis.call('PEXPIRE', KEYS[1], ARGV[1], 'NX')
 return {'ADDED'}
 
 ---- returned
--- How many users of one day were there on another day.
---
--- KEYS: one day, the other day, a place for the intersection
+-- Counts the users of one day who were also active on another day.
+-- KEYS: one day, other day, scratch key for the intersection
+-- Replies: RETURNED, users
 redis.call('STRLEN', KEYS[3])
 require_commands('BITOP', 'BITCOUNT', 'UNLINK')
 if redis.call('BITOP', 'AND', KEYS[3], KEYS[1], KEYS[2]) == 0 then

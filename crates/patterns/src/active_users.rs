@@ -37,7 +37,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
@@ -53,8 +52,11 @@ pub const MAX_DAYS: usize = 100;
 const BATCH: usize = 1_000;
 
 const FILE: &str = include_str!("active_users.lua");
-static ADD: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["add"]));
-static RETURNED: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["returned"]));
+
+/// Marks users as active on a day.
+pub static ADD: Script = Script::new("active_users.lua: add", FILE, &["add"]);
+/// Counts the users of one day who were also active on another day.
+pub static RETURNED: Script = Script::new("active_users.lua: returned", FILE, &["returned"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {

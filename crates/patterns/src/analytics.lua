@@ -8,8 +8,11 @@
 -- orders that were counted there.
 
 ---- record
--- KEYS: metrics, IDs, visitors
--- ARGV: event ID, visitor or '', ms a day is open, ms it is kept, most IDs, number of metrics, metrics, amount of each
+-- Counts one event on its day, once.
+-- KEYS: metrics, ids, visitors
+-- ARGV: event ID, visitor or '', time the day stays open (ms), TTL (ms), most IDs, number of metrics, then for each metric: name,
+--   then for each metric: amount
+-- Replies: COUNTED; or DUPLICATE; or TOO_LATE; or FULL; or OVERFLOW, metric
 local now, open_for, metrics = now_ms(), tonumber(ARGV[3]), tonumber(ARGV[6])
 local stored = redis.call('HMGET', KEYS[1], ':closes', unpack(ARGV, 7, 6 + metrics))
 local ids = redis.call('SCARD', KEYS[2])
@@ -63,8 +66,10 @@ end
 return {'COUNTED'}
 
 ---- close
--- KEYS: metrics, IDs
--- ARGV: ms the day is kept
+-- Closes a day: no more events are counted.
+-- KEYS: metrics, ids
+-- ARGV: TTL (ms)
+-- Replies: CLOSED
 redis.call('HLEN', KEYS[1])
 redis.call('SCARD', KEYS[2])
 require_commands('UNLINK', 'HSET', 'PEXPIRE')
@@ -75,8 +80,10 @@ redis.call('PEXPIRE', KEYS[1], ARGV[1], 'NX')
 return {'CLOSED'}
 
 ---- products
--- KEYS: products by revenue, IDs of the orders
--- ARGV: event ID, ms the IDs are kept, ms the products are kept, then SKU and cents of each, each SKU once
+-- Adds one order to the revenue of its products, once. Each SKU comes once.
+-- KEYS: products by revenue, orders
+-- ARGV: event ID, TTL of the orders (ms), TTL of the products (ms), then for each product: SKU, cents
+-- Replies: COUNTED; or DUPLICATE; or OVERFLOW, SKU
 if redis.call('SISMEMBER', KEYS[2], ARGV[1]) == 1 then
   return {'DUPLICATE'}
 end
@@ -99,8 +106,10 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3], 'NX')
 return {'COUNTED'}
 
 ---- day
+-- Reads a day.
 -- KEYS: metrics, visitors
--- ARGV: 1 to answer with the HyperLogLog, too
+-- ARGV: 1 to reply with the HyperLogLog too
+-- Replies: DAY, time now (ms), fields and values (list), visitors, HyperLogLog
 local now = now_ms()
 local fields = redis.call('HGETALL', KEYS[1])
 local visitors = redis.call('PFCOUNT', KEYS[2])

@@ -52,7 +52,6 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
@@ -69,10 +68,15 @@ pub const MAX_TOP: usize = 1_000;
 const MAX_EXACT: i64 = (1 << 53) - 1;
 
 const FILE: &str = include_str!("analytics.lua");
-static RECORD: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["record"]));
-static CLOSE: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["close"]));
-static PRODUCTS: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["products"]));
-static DAY: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["day"]));
+
+/// Counts one event on its day, once.
+pub static RECORD: Script = Script::new("analytics.lua: record", FILE, &["record"]);
+/// Closes a day: no more events are counted.
+pub static CLOSE: Script = Script::new("analytics.lua: close", FILE, &["close"]);
+/// Adds one order to the revenue of its products, once.
+pub static PRODUCTS: Script = Script::new("analytics.lua: products", FILE, &["products"]);
+/// Reads a day.
+pub static DAY: Script = Script::new("analytics.lua: day", FILE, &["day"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {

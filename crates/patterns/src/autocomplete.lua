@@ -11,7 +11,7 @@
 -- line breaks and no capital letters. In names and IDs, a line break is \n, and a backslash is \\.
 
 ---- members
--- All members of a product, from its record.
+-- Makes all members of a product from its record.
 local function members_of(record)
   local id, listed, product, terms = string.match(record, '^ID:([^\n]+)\n(%d+)\n(%x+ [^\n]+)(.*)$')
   if not id then
@@ -27,7 +27,7 @@ local function members_of(record)
         break
       end
       prefix, left = prefix .. character, left - 1
-      -- Nobody asks for a prefix that ends with a space.
+      -- No query ends with a space.
       if character ~= ' ' then
         members[#members + 1] = prefix .. product
       end
@@ -37,10 +37,10 @@ local function members_of(record)
 end
 
 ---- put
--- Replaces all members of a product by those of a new record.
---
--- KEYS[1]: the Sorted Set
--- ARGV: how the record begins (`ID:mug1/`), the record
+-- Replaces all members of a product with those of a new record.
+-- KEYS: index
+-- ARGV: start of the record (`ID:mug1/`), record
+-- Replies: ADDED; or CHANGED
 local begins = '[' .. ARGV[1]
 local ends = '(' .. ARGV[1] .. '\255'
 local former = redis.call('ZRANGE', KEYS[1], begins, ends, 'BYLEX', 'LIMIT', 0, 1)[1]
@@ -69,9 +69,9 @@ return {'CHANGED'}
 
 ---- remove
 -- Removes all members of a product.
---
--- KEYS[1]: the Sorted Set
--- ARGV: how the record begins
+-- KEYS: index
+-- ARGV: start of the record (`ID:mug1/`)
+-- Replies: REMOVED; or UNKNOWN
 local begins = '[' .. ARGV[1]
 local ends = '(' .. ARGV[1] .. '\255'
 local former = redis.call('ZRANGE', KEYS[1], begins, ends, 'BYLEX', 'LIMIT', 0, 1)[1]
@@ -84,12 +84,12 @@ redis.call('ZREM', KEYS[1], unpack(members))
 return {'REMOVED'}
 
 ---- suggest
--- The most popular products with a term that begins with a prefix. Changes nothing.
---
--- KEYS[1]: the Sorted Set
--- ARGV: the prefix, how many products to answer with, how many terms to look at
+-- Finds the most popular products with a term that begins with a prefix. Writes nothing.
+-- KEYS: index
+-- ARGV: prefix, most products in the reply, most terms to read
+-- Replies: products (list)
 
--- By rank, then by bytes. (Lua's own < follows the language of the server's environment.)
+-- Compares ranks, then bytes. (Lua's own < follows the locale of the server.)
 local function comes_before(a, b)
   for first = 1, 9, 8 do
     local x, y = tonumber(string.sub(a, first, first + 7), 16), tonumber(string.sub(b, first, first + 7), 16)

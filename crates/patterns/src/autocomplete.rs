@@ -47,8 +47,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::sync::LazyLock;
-
 use icu_normalizer::DecomposingNormalizerBorrowed;
 use redis::aio::ConnectionLike;
 
@@ -71,10 +69,14 @@ const MAX_READ: usize = 512;
 /// A name is found by its first words.
 const MAX_WORDS: usize = 8;
 
-const LUA: &str = include_str!("autocomplete.lua");
-static PUT: LazyLock<Script> = LazyLock::new(|| Script::new(LUA, &["members", "put"]));
-static REMOVE: LazyLock<Script> = LazyLock::new(|| Script::new(LUA, &["members", "remove"]));
-static SUGGEST: LazyLock<Script> = LazyLock::new(|| Script::new(LUA, &["suggest"]));
+const FILE: &str = include_str!("autocomplete.lua");
+
+/// Replaces all members of a product with those of a new record.
+pub static PUT: Script = Script::new("autocomplete.lua: put", FILE, &["members", "put"]);
+/// Removes all members of a product.
+pub static REMOVE: Script = Script::new("autocomplete.lua: remove", FILE, &["members", "remove"]);
+/// Finds the most popular products with a term that begins with a prefix.
+pub static SUGGEST: Script = Script::new("autocomplete.lua: suggest", FILE, &["suggest"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {

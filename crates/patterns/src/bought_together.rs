@@ -37,7 +37,6 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
@@ -57,7 +56,10 @@ const LOOKED_AT: usize = 30;
 const MAX_ORDERS: usize = 1_000;
 const TTL: Duration = Duration::from_hours(365 * 24);
 
-static COUNT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("bought_together.lua"), &[]));
+const FILE: &str = include_str!("bought_together.lua");
+
+/// Counts an order for one of its products, unless it was counted for that product before.
+pub static COUNT: Script = Script::new("bought_together.lua", FILE, &[]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {

@@ -56,7 +56,7 @@ use std::future::Future;
 use std::hash::BuildHasher;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::aio::ConnectionLike;
@@ -77,11 +77,17 @@ const LONGEST_PAUSE_MS: u64 = 128;
 const MANY_TURNS: usize = 1_000;
 
 const FILE: &str = include_str!("cache.lua");
-static ASK: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["ask"]));
-static RENEW: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["renew"]));
-static STORE: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["store"]));
-static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["release"]));
-static PUT: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["put"]));
+
+/// Decides who loads a value that is missing or stale.
+pub static ASK: Script = Script::new("cache.lua: ask", FILE, &["ask"]);
+/// Renews the lease while the loader is still at work.
+pub static RENEW: Script = Script::new("cache.lua: renew", FILE, &["renew"]);
+/// Stores what was loaded, if this client still holds the lease.
+pub static STORE: Script = Script::new("cache.lua: store", FILE, &["store"]);
+/// Gives the lease back, so that another client can load.
+pub static RELEASE: Script = Script::new("cache.lua: release", FILE, &["release"]);
+/// Stores a value, and takes the lease from a client that is loading an older one.
+pub static PUT: Script = Script::new("cache.lua: put", FILE, &["put"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {

@@ -1,18 +1,17 @@
 -- A cart: units of products, the prices seen, and deadlines. No change of a line reads the others.
 --
--- KEYS[1] cart       Hash: SKU -> units. In the other form it is a Sorted Set, scored by units: cart.rs swaps seven phrases.
--- KEYS[2] prices     Hash: SKU -> cents seen. The empty field, which is no SKU, sums up the cart:
---                    'lines units cents unpriced deadline change', where deadline is the first one, or empty, and change is
---                    the ID of the last change
--- KEYS[3] deadlines  Sorted Set: SKU, scored by the millisecond at which the line leaves by itself
+--   cart       Hash: SKU -> units. As a Sorted Set, it is scored by units: cart.rs replaces seven phrases.
+--   prices     Hash: SKU -> price seen in cents. The empty field, which is no SKU, holds the sums of the cart:
+--              'lines units cents unpriced deadline change', where deadline is the first deadline, or empty, and change is
+--              the ID of the last change
+--   deadlines  Sorted Set: SKU, scored by the millisecond at which the line expires
+--   request    String: the units that one change moved. It lives while the change may be sent again.
 --
--- A script trusts the sums while they fit the number of lines and no deadline has passed. Otherwise it changes nothing and
--- answers TIDY; the client runs `tidy` and asks again.
+-- A script trusts the sums while they match the number of lines and no deadline has passed. Otherwise it changes nothing and
+-- replies TIDY. The client runs `tidy` and tries again.
 
 ---- line
--- What the changes of one line share.
--- KEYS[4] request    String: the units that this change moved, while it may be sent again
--- ARGV: cart TTL in ms, channel, message, ID of the change, ms for which it may be sent again, SKU
+-- Every change of a line starts here.
 local cart, prices, deadlines, sku = KEYS[1], KEYS[2], KEYS[3], ARGV[6]
 local stored, seen = redis.call('HGET', cart, sku), redis.call('HMGET', prices, '', sku)
 local lines, units, cents, unpriced, deadline =
@@ -30,7 +29,11 @@ local had, had_price = whole(stored or '0', cart, sku), whole(seen[2] or '0', pr
 
 ---- add
 -- Adds units of one product, all or none.
--- ARGV: as above, then units, cents, ms until the line leaves or '', most units of a line, most lines
+-- KEYS: cart, prices, deadlines, request
+-- ARGV: cart TTL (ms), channel, message, change ID, request TTL (ms), SKU, units, price (cents), line TTL or '' (ms),
+--   most units per line, most lines
+-- Replies: CHANGED, units moved, units of the line, lines, units, total (cents) or nil; or LINE_LIMIT, units of the line;
+--   or CART_FULL, units of the line; or TIDY
 local quantity, before, allowed = had + ARGV[7], nil, redis.acl_check_cmd
 local leaves = ARGV[9] ~= '' and redis.call('ZCARD', deadlines) and now_ms() + ARGV[9]
 if quantity > ARGV[10] + 0 or not stored and lines + 0 >= ARGV[11] + 0 then
@@ -76,7 +79,10 @@ return {'CHANGED', ARGV[7], quantity, lines, units, total}
 
 ---- remove
 -- Removes units of one product.
--- ARGV: as above, then units or '' for all of them
+-- KEYS: cart, prices, deadlines, request
+-- ARGV: cart TTL (ms), channel, message, change ID, request TTL (ms), SKU, units or '' for all
+-- Replies: CHANGED, units moved, units of the line, lines, units, total (cents) or nil; or NOT_IN_CART, units of the line;
+--   or ONLY_IN_CART, units of the line; or TIDY
 local quantity, refusal = ARGV[7] == '' and 0 or had - ARGV[7], nil
 if not stored then
   refusal = 'NOT_IN_CART'
@@ -86,14 +92,17 @@ end
 
 ---- set
 -- Sets the units of a line; 0 removes it.
--- ARGV: as above, then units
+-- KEYS: cart, prices, deadlines, request
+-- ARGV: cart TTL (ms), channel, message, change ID, request TTL (ms), SKU, units
+-- Replies: CHANGED, units moved, units of the line, lines, units, total (cents) or nil; or NOT_IN_CART, units of the line;
+--   or TIDY
 local quantity, refusal = ARGV[7] + 0, nil
 if not stored then
   refusal = quantity == 0 and 'CHANGED' or 'NOT_IN_CART'
 end
 
 ---- change
--- Gives a line another quantity, or removes it if that is 0.
+-- Writes the new quantity of a line, or removes the line if it is 0.
 local before
 if refusal then
   before = redis.call('GET', KEYS[4])
@@ -154,8 +163,10 @@ local stored, seen, leaving =
 local found = {#stored > 0, #seen > 0, #leaving > 0}
 
 ---- view
--- Lets the cart live on.
--- ARGV: cart TTL in ms
+-- Replies with the cart and renews its TTL.
+-- KEYS: cart, prices, deadlines
+-- ARGV: cart TTL (ms)
+-- Replies: LINES, SKUs and units (list), SKUs and prices (list), SKUs and deadlines (list), time now (ms)
 for i = 1, 3 do
   if found[i] then
     redis.call('PEXPIRE', KEYS[i], ARGV[1])
@@ -164,6 +175,7 @@ end
 return {'LINES', stored, seen, leaving, now}
 
 ---- tables
+-- Price and deadline of each SKU.
 local price, leaves = {}, {}
 for i = 1, #seen, 2 do
   price[seen[i]] = seen[i + 1]
@@ -173,8 +185,10 @@ for i = 1, #leaving, 2 do
 end
 
 ---- tidy
--- Takes out the lines whose deadline has passed and what belongs to no line, and counts the rest.
--- ARGV: cart TTL in ms, ID of this change
+-- Removes lines whose deadline has passed and entries without a line, and counts the rest.
+-- KEYS: cart, prices, deadlines
+-- ARGV: cart TTL (ms), change ID
+-- Replies: TIDIED
 local lines, units, cents, unpriced, deadline, kept, gone = 0, 0, 0, 0, math.huge, {}, {}
 for i = 1, #stored, 2 do
   local sku, quantity = stored[i], whole(stored[i + 1], cart, stored[i])
@@ -227,8 +241,10 @@ end
 return {'TIDIED'}
 
 ---- clear
--- Empties the cart, also one that cannot be read.
--- ARGV: cart TTL in ms, channel, message
+-- Empties the cart, even one that cannot be read.
+-- KEYS: cart, prices, deadlines
+-- ARGV: cart TTL (ms), channel, message
+-- Replies: CLEARED, lines, units
 local lines, units = 0, 0
 for i = 1, #stored, 2 do
   if not leaves[stored[i]] or leaves[stored[i]] > now then
@@ -249,7 +265,7 @@ end
 return {'CLEARED', lines, units}
 
 ---- sums
--- What the steps for a whole cart share.
+-- Reads the sums of the cart.
 local cart, prices, deadlines = KEYS[1], KEYS[2], KEYS[3]
 local counted, sums = redis.call('HLEN', cart), redis.call('HGET', prices, '')
 local lines, units, cents, unpriced, deadline =
@@ -264,19 +280,24 @@ end
 lines, units, cents, unpriced = lines + 0, units + 0, cents + 0, unpriced + 0
 
 ---- contents
+-- Replies with the sums of the cart.
+-- KEYS: cart, prices, deadlines
+-- Replies: CONTENTS, lines, units, total (cents) or nil; or TIDY
 return {'CONTENTS', lines, units, unpriced == 0 and cents}
 
 ---- claimed
--- KEYS[4] claim      Hash: 'id', 'into' -> the cart to merge into, 'line:' and SKU -> 'units cents deadline', - for none
+-- A claim is a Hash: 'id', 'into' -> the cart to merge into, 'line:' and SKU -> 'units cents deadline', - for none.
 local claim = redis.call('HGETALL', KEYS[4])
 if #claim > 0 then
   return {'FOUND', claim}
 end
 
 ---- claim
--- First step of a merge: the lines move from the guest's cart into a claim, out of everybody's reach. A claim that is there
--- already is answered as it is, so that the next caller can finish it.
--- ARGV: cart TTL in ms, channel, message, the cart to merge into
+-- First step of a merge: moves the lines from the guest's cart into a claim, which only a merge reads. If there is a claim
+-- already, replies with it, so that the caller can finish it.
+-- KEYS: cart, prices, deadlines, claim
+-- ARGV: cart TTL (ms), channel, message, cart to merge into
+-- Replies: CLAIMED, claim (list); or FOUND, claim (list); or NOTHING; or TIDY
 if not found[1] then
   return {'NOTHING'}
 end
@@ -302,23 +323,21 @@ end
 return {'CLAIMED', claim}
 
 ---- recorded
--- KEYS[4] record     String: what came of this step. Every later attempt gets the same answer.
+-- The record is a String with the reply to this step. Every later attempt gets the same reply.
 local recorded = redis.call('GET', KEYS[4])
 if recorded then
   return cjson.decode(recorded)
 end
 
 ---- returned
--- KEYS[4] claim. ARGV[4]: its ID
+-- If the claim is gone, another client has finished the merge.
 if redis.call('HGET', KEYS[4], 'id') ~= ARGV[4] then
   return {'FINISHED'}
 end
 
 ---- put
--- Puts lines into the cart, as many units as fit. A line that is there keeps the price seen. Of two deadlines it gets the later
--- one, and none is later than any, so that nothing leaves earlier than was promised.
--- ARGV: cart TTL in ms, channel, message, ID of the claim, most units of a line, most lines, ms to remember the outcome, then
--- SKU, units, cents or '-', and deadline or '-' of each line
+-- Puts lines into the cart, as many units as fit. A line that exists keeps the price seen. Of two deadlines it gets the later
+-- one, and no deadline counts as the latest, so no line expires earlier than promised.
 local now, moved, left, puts, undated, change = now_ms(), {}, {}, {}, {}, 0
 for i = 8, #ARGV, 4 do
   local sku, quantity, cents_seen, leaves = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
@@ -368,7 +387,11 @@ if change > 0 then
 end
 
 ---- apply
--- Second step: the claimed lines enter the other cart, once.
+-- Second step of a merge: adds the claimed lines to the other cart, once.
+-- KEYS: cart, prices, deadlines, record
+-- ARGV: cart TTL (ms), channel, message, claim ID, most units per line, most lines, record TTL (ms), then for each line: SKU,
+--   units, price (cents) or '-', deadline (ms) or '-'
+-- Replies: MERGED, SKUs and units moved (list), SKUs and units and reasons left (list); or TIDY
 redis.call('SET', KEYS[4], cjson.encode({'MERGED', moved, left}), 'PX', ARGV[7])
 if #undated > 0 then
   redis.call('ZREM', deadlines, unpack(undated))
@@ -376,8 +399,12 @@ end
 return {'MERGED', moved, left}
 
 ---- finish
--- Last step: what did not fit returns to the guest's cart, and the claim is gone. What the guest has added meanwhile stays; a
--- line can so exceed its limit, which is better than to drop units.
+-- Last step of a merge: returns what did not fit to the guest's cart, and deletes the claim. What the guest has added meanwhile
+-- stays. So a line can exceed its limit, which is better than dropping units.
+-- KEYS: cart, prices, deadlines, claim
+-- ARGV: cart TTL (ms), channel, message, claim ID, most units per line, most lines, record TTL (ms), then for each line: SKU,
+--   units, price (cents) or '-', deadline (ms) or '-'
+-- Replies: FINISHED; or TIDY
 if #undated > 0 then
   redis.call('ZREM', deadlines, unpack(undated))
 end
@@ -385,8 +412,10 @@ redis.call('UNLINK', KEYS[4])
 return {'FINISHED'}
 
 ---- take
--- Takes out what was bought, as far as it is still there, once.
--- ARGV: cart TTL in ms, channel, message, ID of the order, ms to remember it, then SKU and units of each line
+-- Removes what was bought, as far as it is still in the cart, once.
+-- KEYS: cart, prices, deadlines, record
+-- ARGV: cart TTL (ms), channel, message, order ID, record TTL (ms), then for each line: SKU, units
+-- Replies: TAKEN, units; or TIDY
 local takes, change = {}, 0
 for i = 6, #ARGV, 2 do
   local sku = ARGV[i]

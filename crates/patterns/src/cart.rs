@@ -81,28 +81,76 @@ const STEP_WINDOW: Duration = Duration::from_hours(24);
 /// How often a cart is tidied in one call. Each time, somebody else was faster.
 const TRIES: usize = 10;
 
-/// Each script, and the sections of `cart.lua` that it is made of.
-const SCRIPTS: [(&str, &[&str]); 11] = [
-    ("add", &["line", "add"]),
-    ("remove", &["line", "remove", "change"]),
-    ("set", &["line", "set", "change"]),
-    ("view", &["everything", "view"]),
-    ("contents", &["sums", "contents"]),
-    ("tidy", &["everything", "tables", "tidy"]),
-    ("clear", &["everything", "tables", "clear"]),
-    ("claim", &["claimed", "sums", "everything", "tables", "claim"]),
-    ("apply", &["recorded", "sums", "put", "apply"]),
-    ("finish", &["returned", "sums", "put", "finish"]),
-    ("take", &["recorded", "sums", "take"]),
-];
+const FILE: &str = include_str!("cart.lua");
 
-type Scripts = Vec<(&'static str, Script)>;
+/// The scripts of a cart, made of `cart.lua`.
+#[derive(Debug)]
+pub struct Scripts {
+    /// Adds units of one product.
+    pub add: Script,
+    /// Removes units of one product.
+    pub remove: Script,
+    /// Sets the units of a line.
+    pub set: Script,
+    /// Reads all lines.
+    pub view: Script,
+    /// Reads the sums.
+    pub contents: Script,
+    /// Removes lines whose deadline has passed, and counts the rest.
+    pub tidy: Script,
+    /// Empties the cart.
+    pub clear: Script,
+    /// First step of a merge: moves the guest's lines into a claim.
+    pub claim: Script,
+    /// Second step of a merge: adds the claimed lines to the user's cart.
+    pub apply: Script,
+    /// Last step of a merge: returns what did not fit, and deletes the claim.
+    pub finish: Script,
+    /// Removes what was bought.
+    pub take: Script,
+}
 
-static HASH: LazyLock<Scripts> = LazyLock::new(|| made_of(include_str!("cart.lua")));
-static SORTED_SET: LazyLock<Scripts> = LazyLock::new(|| made_of(&for_sorted_set(include_str!("cart.lua"))));
+/// The scripts for carts that are Hashes.
+pub static HASH: Scripts = Scripts::new(FILE);
+/// The scripts for carts that are Sorted Sets.
+pub static SORTED_SET: LazyLock<Scripts> = LazyLock::new(|| Scripts::new(for_sorted_set(FILE).leak()));
 
-fn made_of(file: &str) -> Scripts {
-    SCRIPTS.iter().map(|(name, sections)| (*name, Script::new(file, sections))).collect()
+impl Scripts {
+    const fn new(file: &'static str) -> Self {
+        Self {
+            add: Script::new("cart.lua: add", file, &["line", "add"]),
+            remove: Script::new("cart.lua: remove", file, &["line", "remove", "change"]),
+            set: Script::new("cart.lua: set", file, &["line", "set", "change"]),
+            view: Script::new("cart.lua: view", file, &["everything", "view"]),
+            contents: Script::new("cart.lua: contents", file, &["sums", "contents"]),
+            tidy: Script::new("cart.lua: tidy", file, &["everything", "tables", "tidy"]),
+            clear: Script::new("cart.lua: clear", file, &["everything", "tables", "clear"]),
+            claim: Script::new(
+                "cart.lua: claim",
+                file,
+                &["claimed", "sums", "everything", "tables", "claim"],
+            ),
+            apply: Script::new("cart.lua: apply", file, &["recorded", "sums", "put", "apply"]),
+            finish: Script::new("cart.lua: finish", file, &["returned", "sums", "put", "finish"]),
+            take: Script::new("cart.lua: take", file, &["recorded", "sums", "take"]),
+        }
+    }
+
+    fn all(&self) -> [(&'static str, &Script); 11] {
+        [
+            ("add", &self.add),
+            ("remove", &self.remove),
+            ("set", &self.set),
+            ("view", &self.view),
+            ("contents", &self.contents),
+            ("tidy", &self.tidy),
+            ("clear", &self.clear),
+            ("claim", &self.claim),
+            ("apply", &self.apply),
+            ("finish", &self.finish),
+            ("take", &self.take),
+        ]
+    }
 }
 
 /// The same scripts for a Sorted Set, whose commands take their arguments in another order. A test makes sure that none is
@@ -122,7 +170,7 @@ fn for_sorted_set(hash: &str) -> String {
 
 /// The scripts of this pattern, by name; those for a Sorted Set come second.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    HASH.iter().chain(SORTED_SET.iter()).map(|(name, script)| (*name, script)).collect()
+    HASH.all().into_iter().chain(SORTED_SET.all()).collect()
 }
 
 /// Whose cart it is. A user and a guest of the same name have different carts: `cart:1` and `cart:guest:1`. Do not let a client
@@ -407,7 +455,7 @@ impl<C: ConnectionLike + Clone> Cart<C> {
         }
         let keys = self.keys_of(owner.into())?;
         let ttl = ttl.map_or_else(String::new, |ttl| milliseconds(ttl).to_string());
-        let call = self.change(self.script("add"), &keys, "added", sku, request_id)?;
+        let call = self.change(&self.scripts().add, &keys, "added", sku, request_id)?;
         let call = call.arg(quantity).arg(unit_price.get()).arg(ttl).arg(MAX_UNITS).arg(MAX_LINES);
         let mut reply = self.run(&call, &keys).await?;
         match reply.outcome.as_str() {
@@ -430,7 +478,7 @@ impl<C: ConnectionLike + Clone> Cart<C> {
     ) -> Result<Changed, CartError> {
         check_units(quantity.max(1))?;
         let keys = self.keys_of(owner.into())?;
-        let call = self.change(self.script("set"), &keys, "set", sku, None)?.arg(quantity);
+        let call = self.change(&self.scripts().set, &keys, "set", sku, None)?.arg(quantity);
         let mut reply = self.run(&call, &keys).await?;
         match reply.outcome.as_str() {
             "CHANGED" => Ok(Changed::from_reply(&mut reply)?),
@@ -450,7 +498,7 @@ impl<C: ConnectionLike + Clone> Cart<C> {
         check_units(quantity.unwrap_or(1))?;
         let keys = self.keys_of(owner.into())?;
         let units = quantity.map_or_else(String::new, |units| units.to_string());
-        let call = self.change(self.script("remove"), &keys, "removed", sku, None)?.arg(units);
+        let call = self.change(&self.scripts().remove, &keys, "removed", sku, None)?.arg(units);
         let mut reply = self.run(&call, &keys).await?;
         match reply.outcome.as_str() {
             "CHANGED" => Ok(Changed::from_reply(&mut reply)?),
@@ -468,7 +516,7 @@ impl<C: ConnectionLike + Clone> Cart<C> {
     pub async fn view<'a>(&self, owner: impl Into<Owner<'a>>) -> Result<CartView, StoreError> {
         let keys = self.keys_of(owner.into())?;
         let ttl = milliseconds(self.ttl);
-        let mut reply: Reply = self.script("view").call(&keys.all).arg(ttl).run(&self.connection).await?;
+        let mut reply: Reply = self.scripts().view.call(&keys.all).arg(ttl).run(&self.connection).await?;
         if reply.outcome != "LINES" {
             return Err(reply.unexpected());
         }
@@ -500,14 +548,14 @@ impl<C: ConnectionLike + Clone> Cart<C> {
     /// Counts what is in the cart, and does not let it live on. One round trip.
     pub async fn contents<'a>(&self, owner: impl Into<Owner<'a>>) -> Result<Contents, StoreError> {
         let keys = self.keys_of(owner.into())?;
-        let mut reply = self.run(&self.script("contents").call(&keys.all), &keys).await?;
+        let mut reply = self.run(&self.scripts().contents.call(&keys.all), &keys).await?;
         if reply.outcome == "CONTENTS" { Contents::from_reply(&mut reply) } else { Err(reply.unexpected()) }
     }
 
     /// Empties the cart, also one that cannot be read. One round trip.
     pub async fn clear<'a>(&self, owner: impl Into<Owner<'a>>) -> Result<Cleared, StoreError> {
         let keys = self.keys_of(owner.into())?;
-        let call = self.call(self.script("clear"), &keys.all, &keys, "cleared", None);
+        let call = self.call(&self.scripts().clear, &keys.all, &keys, "cleared", None);
         let mut reply: Reply = call.run(&self.connection).await?;
         match reply.outcome.as_str() {
             "CLEARED" => Ok(Cleared { lines: reply.next()?, units: reply.next()? }),
@@ -547,7 +595,7 @@ impl<C: ConnectionLike + Clone> Cart<C> {
         self.key(Owner::User(user))?;
         let keys = self.keys_of(Owner::Guest(guest))?;
         let all = keys.with(self.companion(&keys, "merging"));
-        let call = self.call(self.script("claim"), &all, &keys, "merged", None).arg(user);
+        let call = self.call(&self.scripts().claim, &all, &keys, "merged", None).arg(user);
         let mut reply = self.run(&call, &keys).await?;
         match reply.outcome.as_str() {
             "NOTHING" => return Ok(None),
@@ -573,7 +621,7 @@ impl<C: ConnectionLike + Clone> Cart<C> {
         let keys = self.keys_of(Owner::User(&claim.user))?;
         let all = keys.with(keys.root.companion(&format!("merged:{}", claim.id)));
         let remember = milliseconds(self.ttl.saturating_add(STEP_WINDOW));
-        let mut call = self.call(self.script("apply"), &all, &keys, "merged", None);
+        let mut call = self.call(&self.scripts().apply, &all, &keys, "merged", None);
         call = call.arg(&claim.id).arg(MAX_UNITS).arg(MAX_LINES).arg(remember);
         for (sku, line) in &claim.lines {
             call = call.arg(sku).arg(line);
@@ -611,7 +659,7 @@ impl<C: ConnectionLike + Clone> Cart<C> {
     pub async fn finish(&self, claim: &Claim, applied: &Applied) -> Result<(), StoreError> {
         let keys = self.keys_of(Owner::Guest(&claim.guest))?;
         let all = keys.with(self.companion(&keys, "merging"));
-        let mut call = self.call(self.script("finish"), &all, &keys, "merged", None);
+        let mut call = self.call(&self.scripts().finish, &all, &keys, "merged", None);
         // The guest may have added more meanwhile. A line or a cart above its limit is better than lost units.
         call = call.arg(&claim.id).arg(u32::MAX).arg(u32::MAX).arg("");
         for (sku, [units, cents, deadline]) in &claim.lines {
@@ -641,7 +689,7 @@ impl<C: ConnectionLike + Clone> Cart<C> {
         let all = keys.with(self.companion(&keys, &format!("taken:{}", escape(order_id))));
         let remember = milliseconds(self.ttl.saturating_add(STEP_WINDOW));
         let mut call =
-            self.call(self.script("take"), &all, &keys, "ordered", None).arg(order_id).arg(remember);
+            self.call(&self.scripts().take, &all, &keys, "ordered", None).arg(order_id).arg(remember);
         let mut units: BTreeMap<&str, u64> = BTreeMap::new();
         for (sku, quantity) in lines {
             *units.entry(sku).or_default() += u64::from(*quantity);
@@ -696,14 +744,11 @@ impl<C: ConnectionLike + Clone> Cart<C> {
         }
     }
 
-    /// One of [`SCRIPTS`].
-    fn script(&self, name: &str) -> &'static Script {
-        let scripts = match self.representation {
-            Representation::Hash => &*HASH,
-            Representation::SortedSet => &*SORTED_SET,
-        };
-        let position = SCRIPTS.iter().position(|(other, _)| *other == name);
-        &scripts[position.unwrap_or_default()].1
+    fn scripts(&self) -> &'static Scripts {
+        match self.representation {
+            Representation::Hash => &HASH,
+            Representation::SortedSet => &SORTED_SET,
+        }
     }
 
     /// A call with TTL, channel, and the beginning of the message.
@@ -757,7 +802,7 @@ impl<C: ConnectionLike + Clone> Cart<C> {
     }
 
     async fn tidy(&self, keys: &Keys) -> Result<(), StoreError> {
-        let call = self.script("tidy").call(&keys.all).arg(milliseconds(self.ttl)).arg(random_id());
+        let call = self.scripts().tidy.call(&keys.all).arg(milliseconds(self.ttl)).arg(random_id());
         let _: Reply = call.run(&self.connection).await?;
         Ok(())
     }

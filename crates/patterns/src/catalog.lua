@@ -1,10 +1,11 @@
--- The index of the catalog: one Hash, so that no half of it can be lost without the other.
---
--- KEYS[1] skus: 'sku:' and SKU -> 'price name'; 'name:' and name -> SKU
+-- The index of the catalog is one Hash, so that neither half can be lost alone: 'sku:' and SKU -> 'price name', and 'name:' and
+-- name -> SKU.
 
 ---- put
--- Enters a product, unless its name belongs to another one.
+-- Adds or changes a product, unless another product has its name.
+-- KEYS: skus
 -- ARGV: SKU, name, price
+-- Replies: ADDED; or CHANGED; or NAME_TAKEN, SKU
 local entry, owner = redis.call('HGET', KEYS[1], 'sku:' .. ARGV[1]), redis.call('HGET', KEYS[1], 'name:' .. ARGV[2])
 if owner and owner ~= ARGV[1] then
   return {'NAME_TAKEN', owner}
@@ -18,7 +19,10 @@ end
 return {entry and 'CHANGED' or 'ADDED'}
 
 ---- remove
+-- Removes a product from the index.
+-- KEYS: skus
 -- ARGV: SKU
+-- Replies: REMOVED; or UNKNOWN
 local entry = redis.call('HGET', KEYS[1], 'sku:' .. ARGV[1])
 if not entry then
   return {'UNKNOWN'}

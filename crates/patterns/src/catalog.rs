@@ -35,7 +35,6 @@
 //! ```
 
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
 
 use icu_normalizer::ComposingNormalizerBorrowed;
 use redis::aio::ConnectionLike;
@@ -47,8 +46,12 @@ use crate::script::{Reply, Script, StoreError, join_all, quote, send};
 /// How many fields of the index, and products, one step of [`Catalog::list`] reads.
 const PAGE: usize = 500;
 
-static PUT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("catalog.lua"), &["put"]));
-static REMOVE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("catalog.lua"), &["remove"]));
+const FILE: &str = include_str!("catalog.lua");
+
+/// Adds or changes a product, unless another product has its name.
+pub static PUT: Script = Script::new("catalog.lua: put", FILE, &["put"]);
+/// Removes a product from the index.
+pub static REMOVE: Script = Script::new("catalog.lua: remove", FILE, &["remove"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {

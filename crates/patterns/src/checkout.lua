@@ -1,11 +1,13 @@
--- An order, and the list of unfinished orders. They are in different slots, so no script has both.
+-- An order, and the list of unfinished orders. They are in different slots, so no script uses both.
 --
 --   order       Hash: state, owner, total_cents, 'line:SKU' with units and cents each; later reason
---   unfinished  Sorted Set: IDs of orders, by when somebody else must look after them, in ms
+--   unfinished  Sorted Set: order IDs, scored by the millisecond from which `recover` takes over
 
 ---- open
--- Opens an order, unless it is there. If its time is over, a recovery may have passed over its ID and would never find it.
--- KEYS: order. ARGV: ms for which an order that gets no further is kept, when the recovery looks after it, then fields and values
+-- Opens an order, unless it exists. If its deadline has passed, a recovery may have skipped its ID and would never find it.
+-- KEYS: order
+-- ARGV: order TTL (ms), deadline (ms), then for each field: field, value
+-- Replies: ORDER, fields and values (list); or LATE
 local now, stored = now_ms(), redis.call('HGETALL', KEYS[1])
 if #stored > 0 then
   return {'ORDER', stored}
@@ -18,8 +20,10 @@ redis.call('PEXPIRE', KEYS[1], ARGV[1])
 return {'ORDER', redis.call('HGETALL', KEYS[1])}
 
 ---- move
--- Moves an order from one state to another: if several want to decide, one does.
--- KEYS: order. ARGV: from, to, ms for which the order is kept from now on or '' if until it is finished, then fields and values
+-- Moves an order from one state to the next. If several clients try, one succeeds, and all get the order as it is then.
+-- KEYS: order
+-- ARGV: state before, state after, order TTL or '' for none (ms), then for each field: field, value
+-- Replies: ORDER, fields and values (list); or UNKNOWN
 local state = redis.call('HGET', KEYS[1], 'state')
 if not state then
   return {'UNKNOWN'}
@@ -35,8 +39,11 @@ end
 return {'ORDER', redis.call('HGETALL', KEYS[1])}
 
 ---- schedule
--- Notes when somebody else must look after an order. Never earlier than before, unless that was noted by a clock that was set back.
--- KEYS: unfinished. ARGV: order, ms from now, the most ms from now that are possible
+-- Sets when `recover` takes over an order: never earlier than before, unless that time is too far ahead, because the clock was
+-- set back.
+-- KEYS: unfinished
+-- ARGV: order ID, time from now (ms), longest time from now (ms)
+-- Replies: SCHEDULED, deadline (ms)
 local now = now_ms()
 local before = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1])) or 0
 local at = now + ARGV[2]
@@ -48,8 +55,10 @@ redis.call('ZADD', KEYS[1], at, ARGV[1])
 return {'SCHEDULED', at}
 
 ---- unschedule
--- Takes an order off the list. With 'overdue' only if it is due: its buyer may just have noted a later time.
--- KEYS: unfinished. ARGV: order, 'overdue' or ''
+-- Takes an order off the list. With 'overdue', only if it is due: its buyer may just have set a later time.
+-- KEYS: unfinished
+-- ARGV: order ID, 'overdue' or ''
+-- Replies: DONE
 local now = now_ms()
 local at = redis.call('ZSCORE', KEYS[1], ARGV[1])
 require_commands('ZREM')
@@ -59,9 +68,11 @@ end
 return {'DONE'}
 
 ---- overdue
--- The orders that somebody else must look after. One that is noted for later than it can be has seen another clock: it is due as
--- late as it can be.
--- KEYS: unfinished. ARGV: how many, the most ms from now that are possible
+-- Lists the orders that `recover` must take over. If a deadline is too far ahead, the clock was set back: the deadline becomes
+-- the latest possible one.
+-- KEYS: unfinished
+-- ARGV: most orders, longest time from now (ms)
+-- Replies: ORDERS, order IDs (list)
 local now = now_ms()
 local limit = now + ARGV[2]
 local due = redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[1])

@@ -87,7 +87,6 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::future::Future;
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
@@ -107,34 +106,27 @@ const AT_A_TIME: usize = 64;
 /// How long an order that could not be recovered waits for the next try.
 const NEXT_TRY: Duration = Duration::from_secs(1);
 
-struct Scripts {
-    open: Script,
-    advance: Script,
-    schedule: Script,
-    unschedule: Script,
-    overdue: Script,
-}
+const FILE: &str = include_str!("checkout.lua");
 
-static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| {
-    let script = |section: &str| Script::new(include_str!("checkout.lua"), &[section]);
-    Scripts {
-        open: script("open"),
-        advance: script("move"),
-        schedule: script("schedule"),
-        unschedule: script("unschedule"),
-        overdue: script("overdue"),
-    }
-});
+/// Opens an order, unless it exists.
+pub static OPEN: Script = Script::new("checkout.lua: open", FILE, &["open"]);
+/// Moves an order from one state to the next.
+pub static ADVANCE: Script = Script::new("checkout.lua: move", FILE, &["move"]);
+/// Sets when `recover` takes over an order: never earlier than before, unless that time is too far ahead, because the clock was set back.
+pub static SCHEDULE: Script = Script::new("checkout.lua: schedule", FILE, &["schedule"]);
+/// Takes an order off the list.
+pub static UNSCHEDULE: Script = Script::new("checkout.lua: unschedule", FILE, &["unschedule"]);
+/// Lists the orders that `recover` must take over.
+pub static OVERDUE: Script = Script::new("checkout.lua: overdue", FILE, &["overdue"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    let all = &*SCRIPTS;
     vec![
-        ("open", &all.open),
-        ("move", &all.advance),
-        ("schedule", &all.schedule),
-        ("unschedule", &all.unschedule),
-        ("overdue", &all.overdue),
+        ("open", &OPEN),
+        ("move", &ADVANCE),
+        ("schedule", &SCHEDULE),
+        ("unschedule", &UNSCHEDULE),
+        ("overdue", &OVERDUE),
     ]
 }
 
@@ -451,7 +443,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
             // The list of unfinished orders is in another slot. It comes first: an ID in it without an order is passed over, and an
             // order without its entry would never be recovered. So once the entry is due, no order is opened for it.
             let due = self.schedule(id, time).await?;
-            let mut call = SCRIPTS.open.call(&[key.as_str()]).arg(milliseconds(KEPT)).arg(due);
+            let mut call = OPEN.call(&[key.as_str()]).arg(milliseconds(KEPT)).arg(due);
             call =
                 call.arg(&["state", State::Open.name(), "owner", owner]).arg("total_cents").arg(total.get());
             for line in lines {
@@ -629,7 +621,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
     ) -> Result<Order, CheckoutError<P>> {
         let key = self.key(&order.id)?;
         let kept = if to.is_finished() { milliseconds(KEPT).to_string() } else { String::new() };
-        let mut call = SCRIPTS.advance.call(&[key.as_str()]).arg(&[order.state.name(), to.name(), &kept]);
+        let mut call = ADVANCE.call(&[key.as_str()]).arg(&[order.state.name(), to.name(), &kept]);
         if let Some(reason) = reason {
             call = call.arg(&["reason", &reason.stored()]);
         }
@@ -659,7 +651,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
     /// milliseconds of the server's clock.
     async fn schedule(&self, id: &str, time: Duration) -> Result<u64, StoreError> {
         let key = self.unfinished_key(id)?;
-        let call = SCRIPTS.schedule.call(&[key.as_str()]).arg(id).arg(milliseconds(time));
+        let call = SCHEDULE.call(&[key.as_str()]).arg(id).arg(milliseconds(time));
         let mut reply: Reply = call.arg(self.latest().max(milliseconds(time))).run(&self.connection).await?;
         reply.next()
     }
@@ -671,13 +663,13 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
 
     async fn unschedule(&self, id: &str, only: &str) -> Result<(), StoreError> {
         let key = self.unfinished_key(id)?;
-        let call = SCRIPTS.unschedule.call(&[key.as_str()]).arg(id).arg(only);
+        let call = UNSCHEDULE.call(&[key.as_str()]).arg(id).arg(only);
         call.run::<Reply>(&self.connection).await.map(drop)
     }
 
     async fn overdue(&self, shard: usize) -> Result<Vec<Vec<u8>>, StoreError> {
         let key = self.shard_key(shard)?;
-        let call = SCRIPTS.overdue.call(&[key.as_str()]).arg(AT_A_TIME).arg(self.latest());
+        let call = OVERDUE.call(&[key.as_str()]).arg(AT_A_TIME).arg(self.latest());
         call.run::<Reply>(&self.connection).await?.next()
     }
 }

@@ -20,6 +20,7 @@ local whole_table = redis.call('HLEN', ids) == total and redis.call('BITCOUNT', 
   and (total == 0) == (brand_count == 0) and (total == 0) == (category_count == 0)
 
 ---- change
+-- Helpers for a change of one product.
 if not whole_table then
   return {'LOST'}
 end
@@ -66,10 +67,10 @@ local function is_last_of(values, value, taken, row)
 end
 
 ---- put
--- Replaces all bits of a product by those of a new state.
---
+-- Replaces all bits of a product with those of a new state.
 -- KEYS: products, ids, brands, categories, rows, bits
--- ARGV: ID, brand, category, the rows below 358, the record from the brand to the name
+-- ARGV: product ID, brand, category, rows below 358, record from brand to name
+-- Replies: ADDED; or CHANGED; or FULL; or TOO_MANY_VALUES; or LOST
 local brand, category = ARGV[2], ARGV[3]
 
 -- The row of a brand or category, or one that is free.
@@ -148,9 +149,9 @@ return {'CHANGED'}
 
 ---- remove
 -- Clears all bits of a product.
---
 -- KEYS: products, ids, brands, categories, rows, bits
--- ARGV: ID
+-- ARGV: product ID
+-- Replies: REMOVED; or UNKNOWN; or LOST
 if not record then
   return {'UNKNOWN'}
 end
@@ -187,9 +188,9 @@ end
 return {'REMOVED'}
 
 ---- repair
--- Removes what is left if one of the keys was lost.
---
+-- Removes the other keys if one was lost.
 -- KEYS: products, ids, brands, categories, rows, bits
+-- Replies: EMPTIED; or WHOLE
 if whole_table then
   return {'WHOLE'}
 end
@@ -198,14 +199,16 @@ redis.call('UNLINK', unpack(KEYS))
 return {'EMPTIED'}
 
 ---- page
--- A page of the products that fit a selection, and the counts of every facet, each without what is selected in it.
---
--- KEYS: products, ids, brands, categories, rows, bits, three keys for intermediate results, which are not replicated and are
---   deleted in the end
--- ARGV: offset, limit, 'ascending' or 'descending', the rows of the order from the most significant bit on, the row of one star,
---   the row of a price's lowest bit and how many follow, how many brands and categories are counted, then five lists, each
---   after its length: selected brands, categories, stars, pairs of prices (from the first to below the second), the prices at
---   which bands begin. If nothing is selected in a facet, its length is -1.
+-- Finds one page of the products that match a selection, and counts every facet without its own selection. The scratch keys are
+-- not replicated and are deleted at the end.
+-- KEYS: products, ids, brands, categories, rows, bits, scratch 1, scratch 2, scratch 3
+-- ARGV: offset, limit, direction (ascending or descending), rows to sort by (most significant bit first), row of one star, row of
+--   the lowest price bit, number of price bits, most brands and categories to count, number of selected brands or -1 for no
+--   selection, then for each brand: brand, number of selected categories or -1, then for each category: category, number of
+--   selected stars or -1, then for each: stars, number of price bounds or -1, then for each price range: first price (cents),
+--   first price above it (cents), number of price bands, then for each band: first price (cents)
+-- Replies: PAGE, products found, products to skip, IDs and records (list), counts of brands (list), counts of categories (list),
+--   counts of price bands (list), counts of stars (list); or EMPTY; or LOST
 if not whole_table then
   return {'LOST'}
 end

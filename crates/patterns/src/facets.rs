@@ -69,7 +69,6 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::LazyLock;
 
 use redis::aio::ConnectionLike;
 
@@ -105,11 +104,16 @@ const POPULARITY: Range<u32> = 38..102;
 const ADDED: Range<u32> = 102..166;
 const NAME: Range<u32> = 166..358;
 
-const LUA: &str = include_str!("facets.lua");
-static PUT: LazyLock<Script> = LazyLock::new(|| Script::new(LUA, &["table", "change", "put"]));
-static REMOVE: LazyLock<Script> = LazyLock::new(|| Script::new(LUA, &["table", "change", "remove"]));
-static REPAIR: LazyLock<Script> = LazyLock::new(|| Script::new(LUA, &["table", "repair"]));
-static PAGE: LazyLock<Script> = LazyLock::new(|| Script::new(LUA, &["table", "page"]));
+const FILE: &str = include_str!("facets.lua");
+
+/// Replaces all bits of a product with those of a new state.
+pub static PUT: Script = Script::new("facets.lua: put", FILE, &["table", "change", "put"]);
+/// Clears all bits of a product.
+pub static REMOVE: Script = Script::new("facets.lua: remove", FILE, &["table", "change", "remove"]);
+/// Removes the other keys if one was lost.
+pub static REPAIR: Script = Script::new("facets.lua: repair", FILE, &["table", "repair"]);
+/// Finds one page of the products that match a selection, and counts every facet without its own selection.
+pub static PAGE: Script = Script::new("facets.lua: page", FILE, &["table", "page"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {

@@ -1,10 +1,10 @@
--- Counts requests in windows. A window begins with a request and ends when its key expires.
---
--- KEYS: for each limit, a String with the count
+-- Counts requests in windows. A window begins with a request and ends when its key expires. Each limit has a String: the count.
 
 ---- decide
--- ARGV: cost, 'take' or 'peek', then for each limit its quota and its window in ms
--- Replies ADMITTED or REFUSED, then for each limit the count, and the ms that are left of the window (0: none has begun).
+-- Admits or refuses a request under all its limits at once.
+-- KEYS: for each limit: count
+-- ARGV: cost, take or peek, then for each limit: quota, window (ms)
+-- Replies: ADMITTED or REFUSED, then for each limit: count, time left in the window or 0 if none has begun (ms)
 local cost, reply = tonumber(ARGV[1]), {'ADMITTED'}
 for i = 1, #KEYS do
   local key = KEYS[i]
@@ -50,9 +50,10 @@ end
 return reply
 
 ---- refund
--- KEYS: a String that remembers the refund, then as above
--- ARGV: ms for which the refund is remembered, then for each limit: what to give back; the most ms that can be left of the window
--- that counted it (a window that has more left is another one); nothing
+-- Gives back what a request has taken, once. A window with more time left than the request's window can have is another window.
+-- KEYS: refund, then for each limit: count
+-- ARGV: refund TTL (ms), then for each limit: amount, most time left in the window (ms), unused
+-- Replies: REFUNDED; or ALREADY
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return {'ALREADY'}
 end

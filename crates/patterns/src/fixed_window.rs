@@ -47,16 +47,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::limit::{Algorithm, Limit, LimitState, Limiter};
 use crate::script::Script;
 
-static DECIDE: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("fixed_window.lua"), &["decide"]));
-static REFUND: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("fixed_window.lua"), &["refund"]));
+const FILE: &str = include_str!("fixed_window.lua");
+
+/// Admits or refuses a request under all its limits at once.
+pub static DECIDE: Script = Script::new("fixed_window.lua: decide", FILE, &["decide"]);
+/// Gives back what a request has taken, once.
+pub static REFUND: Script = Script::new("fixed_window.lua: refund", FILE, &["refund"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {

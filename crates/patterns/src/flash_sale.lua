@@ -1,23 +1,24 @@
--- A flash sale. Every script has the same keys:
+-- A flash sale:
 --
--- KEYS[1]: the sale, a Hash: the plan's fields, and left, sold, waiting, numbers
--- KEYS[2]: what was bought, a Hash:
---   customer        have:orders, and while the customer waits, have:orders:number:units:order
---   customer:order  the receipt, units:left:yours, or back:units and who was served, each as customer:order:number:units
---   :plan           the plan as text; it begins with the end of the sale
---   :totals         left:sold:waiting:numbers, the same as in the sale. If they differ, one of the two keys was lost.
--- KEYS[3]: the waitlist, a Sorted Set of customers by number. It has as many members as the sale says.
+--   sale       Hash: the plan's fields, and left, sold, waiting, numbers
+--   purchases  Hash:
+--     customer        have:orders, and while the customer waits, have:orders:number:units:order
+--     customer:order  the receipt, units:left:yours, or back:units and who was served, each as customer:order:number:units
+--     :plan           the plan as text; it begins with the end of the sale
+--     :totals         left:sold:waiting:numbers, the same as in the sale. If they differ, one of the two keys was lost.
+--   waitlist   Sorted Set of customers by number. It has as many members as the sale says.
 --
 -- Customers and orders are escaped, so they have no colon.
 
 ---- read
--- ARGV[1], ARGV[2]: customer, customer:order
+-- Reads the sale and what is stored of the customer.
 local sale = redis.call('HMGET', KEYS[1], 'left', 'sold', 'waiting', 'numbers', 'starts', 'ends', 'cap', 'places',
   'kept_until')
 local bought = redis.call('HMGET', KEYS[2], ARGV[1], ARGV[2], ':totals')
 local on_waitlist = redis.call('ZCARD', KEYS[3])
 
 ---- agree
+-- Stops if the keys disagree, because one was lost.
 if not sale[1] then
   return {bought[3] and 'SALE_LOST' or 'NO_SALE'}
 elseif bought[3] ~= sale[1] .. ':' .. (sale[2] or '') .. ':' .. (sale[3] or '') .. ':' .. (sale[4] or '') then
@@ -35,13 +36,18 @@ have = tonumber(have)
 local now = now_ms()
 
 ---- receipt
--- The order was answered before. The answer stays the same, whatever happened to the sale.
+-- An order that was answered before gets the same answer, whatever happened to the sale.
 if bought[2] then
   return {'ANSWERED', bought[2]}
 end
 
 ---- buy
--- ARGV: customer, customer:order, order, units, the most orders of one customer
+-- Sells units to a customer, or puts the customer on the waitlist.
+-- KEYS: sale, purchases, waitlist
+-- ARGV: customer, customer:order, order, units, most orders per customer
+-- Replies: BOUGHT, units left, units of the customer; or ANSWERED, receipt; or WAITING, ticket, customers ahead; or SOLD_OUT,
+--   units left; or NOT_STARTED, time until the start (ms); or OVER; or OVER_CAP, units of the customer, cap;
+--   or TOO_MANY_ORDERS; or NO_SALE; or SALE_LOST; or PURCHASES_LOST; or WAITLIST_LOST
 local starts, cap = whole(sale[5] or '', KEYS[1], 'starts'), whole(sale[7] or '', KEYS[1], 'cap')
 local places, units = whole(sale[8] or '', KEYS[1], 'places'), tonumber(ARGV[4])
 if now < starts then
@@ -56,7 +62,7 @@ elseif tonumber(orders) >= tonumber(ARGV[5]) then
   return {'TOO_MANY_ORDERS'}
 end
 
--- A later customer waits behind those who wait already, whatever is left.
+-- Customers who wait already come first, even if units are left.
 if waiting > 0 or left < units then
   if waiting >= places then
     return {'SOLD_OUT', left}
@@ -80,7 +86,10 @@ redis.call('HSET', KEYS[2], ARGV[1], have .. ':' .. orders + 1, ARGV[2], units .
 return {'BOUGHT', left, have}
 
 ---- give_back
+-- Takes back the units of an order, and sells them to the waitlist.
+-- KEYS: sale, purchases, waitlist
 -- ARGV: customer, customer:order
+-- Replies: GIVEN_BACK, receipt; or UNKNOWN; or NO_SALE; or SALE_LOST; or PURCHASES_LOST; or WAITLIST_LOST
 local units = tonumber(string.match(bought[2] or '', '^(%d+):'))
 if not bought[2] then
   return {'UNKNOWN'}
@@ -92,13 +101,16 @@ local leaving = nil
 local entries = {[ARGV[1]] = have .. ':' .. orders .. (ticket ~= '' and ':' .. ticket or '')}
 
 ---- given_back
--- Asked again, because the answer was lost.
+-- A retry gets the same answer.
 if bought[2] and string.sub(bought[2], 1, 5) == 'back:' then
   return {'GIVEN_BACK', bought[2]}
 end
 
 ---- leave
--- ARGV: customer, customer
+-- Takes a customer off the waitlist.
+-- KEYS: sale, purchases, waitlist
+-- ARGV: customer, customer again
+-- Replies: LEFT, customers served; or NOT_WAITING; or NO_SALE; or SALE_LOST; or PURCHASES_LOST; or WAITLIST_LOST
 if ticket == '' then
   return {'NOT_WAITING'}
 end
@@ -106,9 +118,9 @@ local leaving = ARGV[1]
 local entries = {[ARGV[1]] = have .. ':' .. orders}
 
 ---- serve
--- Sells what is left to those who wait, the first first, until there is not enough for the next. Nobody is served after the
--- end. `leaving` waits no longer; `entries` has the customers whose fields change. All is read and decided before the first
--- write.
+-- Sells what is left to the waitlist in order, until the next customer wants more than is left. Nobody is served after the end
+-- of the sale. `leaving` is the customer who waits no longer. `entries` has the customers whose fields change. Everything is
+-- read and decided before the first write.
 local served, gone, fields = {}, {leaving}, {}
 if now < ends and left > 0 and waiting > 0 then
   -- Each customer takes at least one unit, and the one who leaves may be among them.
@@ -136,7 +148,7 @@ for customer, entry in pairs(entries) do
   fields[#fields + 1] = entry
 end
 require_commands('PEXPIREAT', 'ZREM', 'HSET')
--- First a command that is allowed when memory is full: nobody must keep units or a place for that reason.
+-- Start with a command that is allowed when memory is full. Then the rest of the script is allowed too.
 redis.call('PEXPIREAT', KEYS[2], kept_until)
 -- The waitlist may be empty now, and is not touched again.
 for first = 1, #gone, 1000 do
@@ -149,16 +161,21 @@ end
 local totals = left .. ':' .. sold .. ':' .. waiting .. ':' .. numbers
 
 ---- finish_give_back
+-- Stores the answer.
 local answer = 'back:' .. units .. (#served > 0 and ':' .. table.concat(served, ':') or '')
 redis.call('HSET', KEYS[2], ARGV[2], answer, ':totals', totals)
 return {'GIVEN_BACK', answer}
 
 ---- finish_leave
+-- Stores the new totals.
 redis.call('HSET', KEYS[2], ':totals', totals)
 return {'LEFT', table.concat(served, ':')}
 
 ---- place
+-- Tells a customer's place on the waitlist.
+-- KEYS: sale, purchases, waitlist
 -- ARGV: customer
+-- Replies: WAITING, ticket, customers ahead; or NOT_WAITING; or WAITLIST_LOST
 local entry = redis.call('HGET', KEYS[2], ARGV[1])
 local ahead = redis.call('ZRANK', KEYS[3], ARGV[1])
 local ticket = string.match(entry or '', '^%d+:%d+:(.+)$')
@@ -170,7 +187,10 @@ end
 return {'WAITING', ticket, ahead}
 
 ---- open
--- ARGV: the plan as text, then the fields of the plan
+-- Opens a sale, or restores it if its key was lost.
+-- KEYS: sale, purchases, waitlist
+-- ARGV: plan as text, name, product, start (ms), end (ms), units, cap, places on the waitlist, kept until (ms)
+-- Replies: OPENED; or CLEARED; or ANOTHER, time until it ends (ms); or OVER; or PURCHASES_LOST
 local names = {'name', 'product', 'starts', 'ends', 'units', 'cap', 'places', 'kept_until'}
 local sale = redis.call('HMGET', KEYS[1], unpack(names))
 local exists = redis.call('EXISTS', KEYS[1]) == 1
@@ -201,7 +221,7 @@ elseif ends > now then
 elseif tonumber(ARGV[5]) <= now then
   return {'OVER'}
 elseif exists or bought[1] or on_waitlist > 0 then
-  -- What is left of a sale that is over. The client asks again: a script must not write a key again that it has deleted.
+  -- An earlier sale is over. Delete it and let the client call again: a script must not write a key that it has deleted.
   require_commands('UNLINK')
   for i = 1, 3 do
     redis.call('UNLINK', KEYS[i])
@@ -220,8 +240,9 @@ return {'OPENED'}
 
 ---- refill
 -- Puts customers back on a waitlist that was lost.
---
--- ARGV: customers who may be waiting
+-- KEYS: sale, purchases, waitlist
+-- ARGV: for each customer who may be waiting: customer
+-- Replies: REFILLED; or SALE_LOST
 local kept_until = redis.call('HGET', KEYS[1], 'kept_until')
 local entries = redis.call('HMGET', KEYS[2], unpack(ARGV))
 redis.call('ZCARD', KEYS[3])
@@ -243,6 +264,9 @@ end
 return {'REFILLED'}
 
 ---- close
+-- Deletes a sale.
+-- KEYS: sale, purchases, waitlist
+-- Replies: CLOSED; or NO_SALE
 local exists = redis.call('HLEN', KEYS[1]) + redis.call('HLEN', KEYS[2]) + redis.call('ZCARD', KEYS[3])
 if exists == 0 then
   return {'NO_SALE'}

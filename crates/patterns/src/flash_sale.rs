@@ -62,7 +62,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
@@ -85,16 +84,26 @@ const LATEST: u64 = (1 << 53) - 1;
 const PLAN_BYTES: usize = 65;
 
 const FILE: &str = include_str!("flash_sale.lua");
-static OPEN: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["open"]));
-static BUY: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["read", "receipt", "agree", "buy"]));
-static GIVE_BACK: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(FILE, &["read", "given_back", "agree", "give_back", "serve", "finish_give_back"])
-});
-static LEAVE: LazyLock<Script> =
-    LazyLock::new(|| Script::new(FILE, &["read", "agree", "leave", "serve", "finish_leave"]));
-static PLACE: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["place"]));
-static REFILL: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["refill"]));
-static CLOSE: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["close"]));
+
+/// Opens a sale, or restores it if its key was lost.
+pub static OPEN: Script = Script::new("flash_sale.lua: open", FILE, &["open"]);
+/// Sells units to a customer, or puts the customer on the waitlist.
+pub static BUY: Script = Script::new("flash_sale.lua: buy", FILE, &["read", "receipt", "agree", "buy"]);
+/// Takes back the units of an order, and sells them to the waitlist.
+pub static GIVE_BACK: Script = Script::new(
+    "flash_sale.lua: give_back",
+    FILE,
+    &["read", "given_back", "agree", "give_back", "serve", "finish_give_back"],
+);
+/// Takes a customer off the waitlist.
+pub static LEAVE: Script =
+    Script::new("flash_sale.lua: leave", FILE, &["read", "agree", "leave", "serve", "finish_leave"]);
+/// Tells a customer's place on the waitlist.
+pub static PLACE: Script = Script::new("flash_sale.lua: place", FILE, &["place"]);
+/// Puts customers back on a waitlist that was lost.
+pub static REFILL: Script = Script::new("flash_sale.lua: refill", FILE, &["refill"]);
+/// Deletes a sale.
+pub static CLOSE: Script = Script::new("flash_sale.lua: close", FILE, &["close"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {

@@ -1,11 +1,11 @@
--- How far the visitors of a funnel come. funnel:today is a Hash: step to visitors. The visitors companion is a Hash, too:
--- visitor to the number of the deepest step. Both always say the same.
+-- How far the visitors of a funnel get. funnel:today is a Hash: step -> visitors. The visitors companion is a Hash too:
+-- visitor -> number of the deepest step. The two always agree.
 
 ---- reach
--- A visitor has reached a step. It counts for that step, and for every step before it where the visitor is not counted yet.
---
+-- Counts a visitor for the step reached, and for every step before it that the visitor was not counted for.
 -- KEYS: funnel, visitors
--- ARGV: visitor, number of the step, ms the funnel is kept or '' until midnight, the steps up to that one
+-- ARGV: visitor, number of the step, TTL or '' for until midnight (ms), then for each step up to that one: name
+-- Replies: REACHED, new steps; or KNOWN; or RESTART
 local now = now_ms()
 local both = redis.call('EXISTS', KEYS[1], KEYS[2])
 local stored = redis.call('HGET', KEYS[2], ARGV[1])
@@ -39,9 +39,9 @@ end
 return {'REACHED', reached - before}
 
 ---- restart
--- Begins again if one of the two keys was lost: the other alone would count visitors twice, or never again.
---
+-- Starts over if one of the two keys was lost: the other one alone would count visitors twice, or never again.
 -- KEYS: funnel, visitors
+-- Replies: RESTARTED
 if redis.call('EXISTS', KEYS[1], KEYS[2]) == 1 then
   redis.call('UNLINK', KEYS[1], KEYS[2])
 end

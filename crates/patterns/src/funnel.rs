@@ -38,7 +38,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
@@ -50,8 +49,11 @@ use crate::script::{Reply, Script, StoreError, milliseconds, quote, send};
 pub const MAX_STEPS: usize = 16;
 
 const FILE: &str = include_str!("funnel.lua");
-static REACH: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["reach"]));
-static RESTART: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["restart"]));
+
+/// Counts a visitor for the step reached, and for every step before it that the visitor was not counted for.
+pub static REACH: Script = Script::new("funnel.lua: reach", FILE, &["reach"]);
+/// Starts over if one of the two keys was lost: the other one alone would count visitors twice, or never again.
+pub static RESTART: Script = Script::new("funnel.lua: restart", FILE, &["restart"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {

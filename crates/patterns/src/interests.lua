@@ -1,11 +1,13 @@
--- What each customer likes, and, the other way round, who likes a thing.
+-- What each customer likes, and who likes a thing.
 --
--- interests:user123 is a Set: the truth. interested:Books is a Sorted Set of the customers who said so last. Their scores
--- count up by one, so no clock decides who has to leave.
+-- interests:user123 is a Set, and the source of truth. interested:Books is a Sorted Set of the last customers who liked Books.
+-- Their scores count up by one, so no clock decides which customers are dropped.
 
 ---- like
--- KEYS[1]: the Set of the customer
--- ARGV: the most interests there may be, interests
+-- Adds interests to a customer, all or none.
+-- KEYS: interests of the customer
+-- ARGV: most interests, then for each interest: name
+-- Replies: LIKED, new interests; or TOO_MANY
 local new = 0
 for _, known in ipairs(redis.call('SMISMEMBER', KEYS[1], unpack(ARGV, 2))) do
   new = new + 1 - known
@@ -20,10 +22,10 @@ end
 return {'LIKED', new}
 
 ---- index
--- Makes a customer the newest who likes a thing. Doing it again changes nothing else.
---
--- KEYS[1]: the Sorted Set of the thing
--- ARGV: customer, how many customers stay, ms until the Sorted Set expires
+-- Makes a customer the newest who likes a thing. A second call changes nothing else.
+-- KEYS: customers who like the thing
+-- ARGV: customer, most customers, TTL (ms)
+-- Replies: INDEXED
 local newest = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 require_commands('ZADD', 'ZREMRANGEBYRANK', 'PEXPIRE')
 redis.call('ZADD', KEYS[1], (tonumber(newest[2]) or 0) + 1, ARGV[1])

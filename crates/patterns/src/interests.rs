@@ -36,7 +36,6 @@
 //! ```
 
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
@@ -51,8 +50,11 @@ pub const MAX_CUSTOMERS: usize = 1_000;
 const INDEX_TTL: Duration = Duration::from_hours(365 * 24);
 
 const FILE: &str = include_str!("interests.lua");
-static LIKE: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["like"]));
-static INDEX: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["index"]));
+
+/// Adds interests to a customer, all or none.
+pub static LIKE: Script = Script::new("interests.lua: like", FILE, &["like"]);
+/// Makes a customer the newest who likes a thing.
+pub static INDEX: Script = Script::new("interests.lua: index", FILE, &["index"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {

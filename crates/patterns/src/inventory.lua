@@ -1,20 +1,20 @@
 -- The stock of one product, all of it in one slot:
 --
---   KEYS[1] stock      String: units free to sell, a copy for plain readers
---   KEYS[2] ledger     Hash: free, held, sold; version (of the last change, in microseconds since 1970, always growing); low_at
---                      (stock is low at so many units free, or ''); visit (when the sweeper means to come, in ms); and a record
---                      of each reservation 'r:ID' and delivery 'd:ID':
---                      'held 2 1700000000000 600000' (units, end in ms, ms for which they were held), 'sold 2', 'released 2',
---                      'expired 2', 'restocked 2'
---   KEYS[3] deadlines  Sorted Set: the fields of the holds, by when they end
---   KEYS[4] settled    Sorted Set: the fields of the other records, by when they are forgotten
---   KEYS[5] outbox     List: changes on their way to the feed of all products, oldest first:
---                      'version previous-version event units alert field'
+--   stock      String: units free to sell, a copy for plain readers
+--   ledger     Hash: free, held, sold; version (of the last change, in microseconds since 1970, always growing); low_at
+--              (stock is low at this many free units, or ''); visit (when the sweeper plans to come, in ms); and one record
+--              for each reservation 'r:ID' and delivery 'd:ID':
+--              'held 2 1700000000000 600000' (units, end in ms, length of the hold in ms), 'sold 2', 'released 2',
+--              'expired 2', 'restocked 2'
+--   deadlines  Sorted Set: the fields of the holds, scored by their end
+--   settled    Sorted Set: the fields of the other records, scored by when they are forgotten
+--   outbox     List: changes on their way to the feed of all products, oldest first:
+--              'version previous-version event units alert field'
 --
--- Free, held, and sold units are always those that were ever put in. The ledger decides; the copy is written, never trusted.
--- ARGV: the record's field, then the script's own
+-- Free, held, and sold units always add up to all units ever added. The ledger decides. The copy is written, but never trusted.
 
 ---- read
+-- Reads the ledger and the record that the script is about.
 local call, field = redis.call, ARGV[1]
 local stock, ledger, deadlines, settled, outbox = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local time = call('TIME')
@@ -41,7 +41,7 @@ call('ZCARD', deadlines)
 call('ZCARD', settled)
 
 ---- feed
--- When memory is full, a change is left out of the feed. An outbox of another type ends the script.
+-- Puts the change into the outbox. When memory is full, the feed misses the change. An outbox of another type ends the script.
 local low = free <= low_at
 local alert = low == was_low and ' - ' or low and ' raised ' or ' cleared '
 local waiting = redis.pcall('RPUSH', outbox, version .. ' ' .. row[4] .. event .. units .. alert .. field)
@@ -56,8 +56,8 @@ if type(waiting) == 'table' then
 end
 
 ---- answer
--- What the caller must do after a change: 1 raise the alert, 2 clear it, 4 tell the sweeper to come sooner, 8 sweep, as nobody has
--- come for a minute, 16 cut the outbox, as nobody empties it.
+-- `tasks` tells the caller what to do after a change: 1 raise the alert, 2 clear it, 4 let the sweeper come sooner, 8 sweep now,
+-- because no sweeper came for a minute, 16 trim the outbox, because no sweeper empties it.
 local tasks = alert == ' - ' and 0 or low and 1 or 2
 if visit > 1000 or visit < -60000 then
   call('HSET', ledger, 'visit', now + 1000)
@@ -69,8 +69,11 @@ end
 return {outcome, tasks, version, free, held, sold, detail}
 
 ---- reserve
--- Takes units out of those free to sell and holds them for a time, all or none, once per ID.
--- ARGV: units, ms to hold them
+-- Holds units for a time, all or none, once per reservation ID.
+-- KEYS: stock, ledger, deadlines, settled, outbox
+-- ARGV: field, units, hold (ms)
+-- Replies: HELD, tasks, version, free, held, sold, end (ms); or HELD_BEFORE, free, units, end (ms); or OUT_OF_STOCK, free, sweep;
+--   or ENDED, state, units; or DUE; or UNKNOWN_PRODUCT
 local outcome, event, units, detail = 'HELD', ' held ', ARGV[2], now + ARGV[3]
 local first = call('ZRANGE', deadlines, 0, 0, 'WITHSCORES')[2]
 if record then
@@ -101,8 +104,11 @@ call('HSET', ledger, 'free', free, 'held', held, 'version', version, field, 'hel
 call('ZADD', deadlines, detail, field)
 
 ---- confirm
--- Sells what is held, once. A hold can be confirmed until a script returns its units.
--- ARGV: ms to remember it; the units to take from the free ones if none are held, or 0
+-- Sells what is held, once. A hold can be confirmed until a script returns its units to stock.
+-- KEYS: stock, ledger, deadlines, settled, outbox
+-- ARGV: field, record TTL (ms), units to take from the free ones if none are held or 0
+-- Replies: SOLD, tasks, version, free, held, sold, units; or BEFORE, units; or OUT_OF_STOCK, free, sweep;
+--   or ENDED, state, units; or UNKNOWN_PRODUCT
 local outcome, event, settled_as, detail = 'SOLD', ' sold ', 'sold ', ARGV[3]
 local state, units = string.match(record or '', '^(%a+) (%d+)')
 if state == 'held' then
@@ -128,9 +134,11 @@ end
 sold = sold + units
 
 ---- release
--- Returns what is held to sale, once. An ID that holds nothing is spent: a reservation that arrives late must not take units that
--- nobody will ever release.
--- ARGV: ms to remember it, 'sold' if units that were sold come back too
+-- Returns what is held to stock, once. An ID that holds nothing can never hold anything afterward: a reservation that arrives
+-- late would take units that nobody releases.
+-- KEYS: stock, ledger, deadlines, settled, outbox
+-- ARGV: field, record TTL (ms), 'sold' to return sold units too or ''
+-- Replies: RELEASED, tasks, version, free, held, sold, units; or BEFORE, units; or ENDED, state, units; or UNKNOWN_PRODUCT
 local outcome, event, settled_as = 'RELEASED', ' released ', 'released '
 local state, units = string.match(record or '', '^(%a+) (%d+)')
 if not state then
@@ -155,8 +163,10 @@ free = free + units
 local detail = units
 
 ---- restock
--- Adds units, once per delivery.
--- ARGV: ms to remember the delivery, units
+-- Adds units, once per delivery ID.
+-- KEYS: stock, ledger, deadlines, settled, outbox
+-- ARGV: field, record TTL (ms), units
+-- Replies: RESTOCKED, tasks, version, free, held, sold, 0; or TOO_MANY; or UNKNOWN_PRODUCT
 local outcome, event, settled_as, units, detail = 'RESTOCKED', ' restocked ', 'restocked ', ARGV[3], 0
 if record then
   require_commands('SET')
@@ -170,7 +180,7 @@ require_commands('RPUSH', 'ZREM', 'HSET', 'ZADD', 'SET')
 free = free + units
 
 ---- settle
--- Writes how an ID has ended. It begins with ZREM, which a full memory allows; and then the rest is allowed, too.
+-- Writes how a reservation ended. It starts with ZREM, which is allowed when memory is full. Then the rest is allowed too.
 call('ZREM', deadlines, field)
 call('HSET', ledger, 'held', held, 'sold', sold, 'version', version, field, settled_as .. units)
 call('ZADD', settled, now + ARGV[2], field)
@@ -180,8 +190,10 @@ if event ~= ' sold ' then
 end
 
 ---- extend
--- Holds what is held for longer, never for less.
--- ARGV: ms from now
+-- Extends a hold. It never shortens one.
+-- KEYS: stock, ledger, deadlines, settled, outbox
+-- ARGV: field, time from now (ms)
+-- Replies: EXTENDED, end (ms), units; or ENDED, state, units; or UNKNOWN_PRODUCT
 local state, units, till = string.match(record or '', '^(%a+) (%d+) ?(%d*)')
 if state ~= 'held' then
   return {'ENDED', state or 'unknown', units or 0}
@@ -193,6 +205,10 @@ call('ZADD', deadlines, later, field)
 return {'EXTENDED', later, units}
 
 ---- level
+-- Reads the stock, and repairs the copy.
+-- KEYS: stock, ledger, deadlines, settled, outbox
+-- ARGV: unused
+-- Replies: LEVEL, free, held, sold; or DUE; or UNKNOWN_PRODUCT
 local first = call('ZRANGE', deadlines, 0, 0, 'WITHSCORES')[2]
 if first and tonumber(first) <= now then
   return {'DUE'}
@@ -203,9 +219,12 @@ end
 return {'LEVEL', free, held, sold}
 
 ---- set_up
--- Puts a product under stock keeping. If it is there, only the threshold changes. If its ledger was lost, the copy says what is
--- free; what was held or sold is forgotten.
--- ARGV: units free to sell, units at which stock is low or ''
+-- Creates the stock of a product. If it exists, only the threshold changes. If the ledger was lost, the copy says what is free,
+-- and what was held or sold is forgotten.
+-- KEYS: stock, ledger, deadlines, settled, outbox
+-- ARGV: unused, units free to sell, units at which stock is low or ''
+-- Replies: CREATED, tasks, version, free, held, sold; or THERE, tasks, version, free, held, sold; or RESTORED, tasks, version,
+--   free, held, sold
 local stock, ledger, deadlines, settled, outbox = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local time = redis.call('TIME')
 local micros, copy = time[1] * 1000000 + time[2], redis.call('GET', stock)
@@ -233,8 +252,10 @@ end
 return {outcome, low and 1 or 2, version, free, held, sold}
 
 ---- expire
--- Returns at most 100 holds whose time is over, and forgets at most 200 records that were remembered long enough.
--- ARGV: ms to remember what has expired
+-- Returns the units of at most 100 holds that are over, and forgets at most 200 records whose TTL is over.
+-- KEYS: stock, ledger, deadlines, settled, outbox
+-- ARGV: unused, record TTL (ms)
+-- Replies: EXPIRED, tasks, version, units returned, records forgotten, 1 if there are more; or UNKNOWN_PRODUCT
 local due = call('ZRANGE', deadlines, '-inf', now, 'BYSCORE', 'LIMIT', 0, 100)
 local old = call('ZRANGE', settled, '-inf', now, 'BYSCORE', 'LIMIT', 0, 200)
 local records = #due > 0 and call('HMGET', ledger, unpack(due)) or {}
@@ -275,8 +296,11 @@ local cleared = was_low and free > low_at and 1 or 0
 return {'EXPIRED', cleared, version, returned, #old, more}
 
 ---- visit
--- What the sweeper wants to know of a product, and when it comes again. Takes out of the outbox what it has delivered.
--- ARGV: the version of the last change that was delivered or '', ms until it comes again at the latest
+-- Tells the sweeper what to do for a product and when to come again. Removes what was delivered from the outbox.
+-- KEYS: stock, ledger, deadlines, settled, outbox
+-- ARGV: unused, last delivered version or '', longest time until the next visit (ms)
+-- Replies: VISIT, version, free if low or '', free, held, sold, next visit (ms), 1 if records are due, 1 if a repair is needed,
+--   changes (list); or UNKNOWN_PRODUCT
 local first = call('ZRANGE', deadlines, 0, 0, 'WITHSCORES')[2]
 local oldest = call('ZRANGE', settled, 0, 0, 'WITHSCORES')[2]
 local entries, done = call('LRANGE', outbox, 0, 1199), 0
@@ -299,7 +323,10 @@ call('HSET', ledger, 'visit', again)
 return {'VISIT', row[4], low_at >= free and row[1] or '', free, held, sold, again, due <= now and 1 or 0, repair and 1 or 0, {unpack(entries, done + 1)}}
 
 ---- forget_times
--- First step of a repair: forgets the times, so that what has no record is gone. The next steps write those of the records.
+-- First step of a repair: deletes all times, including those without a record. The next steps write those of the records again.
+-- KEYS: stock, ledger, deadlines, settled, outbox
+-- ARGV: unused
+-- Replies: REPAIR, cursor; or UNKNOWN_PRODUCT
 call('ZCARD', deadlines)
 call('ZCARD', settled)
 require_commands('UNLINK')
@@ -307,9 +334,11 @@ call('UNLINK', deadlines, settled)
 return {'REPAIR', '0'}
 
 ---- repair
--- Gives each record its time again, a page at a time. No hold lasts longer from now than it was made for, so a clock that was set
--- back does not make it last.
--- ARGV: cursor, ms to remember what has ended, ms to remember a delivery
+-- Gives each record its time again, one page at a time. No hold lasts longer from now than it was made for, even if the clock
+-- was set back.
+-- KEYS: stock, ledger, deadlines, settled, outbox
+-- ARGV: unused, cursor, record TTL of a reservation (ms), record TTL of a delivery (ms)
+-- Replies: REPAIR, cursor; or UNKNOWN_PRODUCT
 local page = call('HSCAN', ledger, ARGV[2], 'MATCH', '[rd]:*', 'COUNT', 100)
 call('ZCARD', deadlines)
 call('ZCARD', settled)
@@ -321,7 +350,7 @@ for i = 1, #page[2], 2 do
     fields[#fields + 1], fields[#fields + 2] = name, 'held ' .. units .. ' ' .. at_most .. ' ' .. ms
     holds[#holds + 1], holds[#holds + 2] = at_most, name
   else
-    ends[#ends + 1], ends[#ends + 2] = now + ARGV[string.sub(name, 1, 1) == 'd' and 4 or 3], name
+    ends[#ends + 1], ends[#ends + 2] = now + (string.sub(name, 1, 1) == 'd' and ARGV[4] or ARGV[3]), name
   end
 end
 require_commands('HSET', 'ZADD')
@@ -338,9 +367,10 @@ end
 return {'REPAIR', page[1]}
 
 ---- deliver
--- Writes changes of one product into the feed of all, each once and in order, however many deliver them.
--- KEYS: the feed, the last version of each product in it
--- ARGV: product, changes that the feed keeps, the version before the first change, then version and change
+-- Writes changes of one product into the feed of all products, each once and in order, even if several clients deliver them.
+-- KEYS: feed, versions (last version of each product in the feed)
+-- ARGV: product, most changes in the feed, version before the first change, then for each change: version, change
+-- Replies: DELIVERED, changes
 local time = redis.call('TIME')
 local limit = time[1] * 1000000 + time[2] + 60000000
 local last = redis.call('HGET', KEYS[2], ARGV[1]) or '0'
@@ -371,8 +401,10 @@ end
 return {'DELIVERED', #news}
 
 ---- alert
--- Which products are low. What is older than what was written changes nothing.
--- KEYS: products by units free, the version of each product in it. ARGV: product, version, units free or '', and so on
+-- Updates which products are low on stock. Older news changes nothing.
+-- KEYS: low products by free units, versions (last version of each product in them)
+-- ARGV: for each product: product, version, free or ''
+-- Replies: ALERTED
 local time = redis.call('TIME')
 local limit = time[1] * 1000000 + time[2] + 60000000
 redis.call('ZCARD', KEYS[1])
@@ -402,9 +434,10 @@ end
 return {'ALERTED'}
 
 ---- due
--- The products that the sweeper must visit, and when it meant to. One that is planned for later than it can be has seen another
--- clock.
--- KEYS: products by when. ARGV: how many, ms until a visit at the latest
+-- Lists the products that the sweeper must visit, with their times. If a visit is planned too far ahead, the clock was set back.
+-- KEYS: products by next visit
+-- ARGV: most products, longest time until the next visit (ms)
+-- Replies: PRODUCTS, time now (ms), products and times (list)
 local now = now_ms()
 local due = redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[1], 'WITHSCORES')
 if #due == 0 then
@@ -413,8 +446,10 @@ end
 return {'PRODUCTS', now, due}
 
 ---- plan
--- Plans the next visit of each, unless somebody has asked for another meanwhile.
--- KEYS: products by when. ARGV: product, when it was planned, when to come again or '' for never, and so on
+-- Plans the next visit of each product, unless another client has changed it meanwhile.
+-- KEYS: products by next visit
+-- ARGV: for each product: product, time of this visit (ms), time of the next visit or '' for never (ms)
+-- Replies: PLANNED
 local scores = {}
 for i = 1, #ARGV, 3 do
   scores[i] = redis.call('ZSCORE', KEYS[1], ARGV[i])

@@ -72,7 +72,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use redis::ToRedisArgs;
@@ -96,64 +95,61 @@ const VISITED_EVERY: Duration = Duration::from_mins(10);
 /// How many products of a shard are visited at a time.
 const AT_A_TIME: usize = 32;
 
-struct Scripts {
-    set_up: Script,
-    restock: Script,
-    reserve: Script,
-    confirm: Script,
-    release: Script,
-    extend: Script,
-    level: Script,
-    expire: Script,
-    visit: Script,
-    forget_times: Script,
-    repair: Script,
-    deliver: Script,
-    alert: Script,
-    due: Script,
-    plan: Script,
-}
+const FILE: &str = include_str!("inventory.lua");
 
-static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| {
-    let script = |sections: &[&str]| Script::new(include_str!("inventory.lua"), sections);
-    Scripts {
-        set_up: script(&["set_up"]),
-        restock: script(&["read", "types", "restock", "feed", "settle", "answer"]),
-        reserve: script(&["read", "reserve", "feed", "reserve_write", "answer"]),
-        confirm: script(&["read", "types", "confirm", "feed", "settle", "answer"]),
-        release: script(&["read", "types", "release", "feed", "settle", "answer"]),
-        extend: script(&["read", "types", "extend"]),
-        level: script(&["read", "level"]),
-        expire: script(&["read", "expire"]),
-        visit: script(&["read", "visit"]),
-        forget_times: script(&["read", "forget_times"]),
-        repair: script(&["read", "repair"]),
-        deliver: script(&["deliver"]),
-        alert: script(&["alert"]),
-        due: script(&["due"]),
-        plan: script(&["plan"]),
-    }
-});
+/// Creates the stock of a product.
+pub static SET_UP: Script = Script::new("inventory.lua: set_up", FILE, &["set_up"]);
+/// Adds units, once per delivery ID.
+pub static RESTOCK: Script =
+    Script::new("inventory.lua: restock", FILE, &["read", "types", "restock", "feed", "settle", "answer"]);
+/// Holds units for a time, all or none, once per reservation ID.
+pub static RESERVE: Script =
+    Script::new("inventory.lua: reserve", FILE, &["read", "reserve", "feed", "reserve_write", "answer"]);
+/// Sells what is held, once.
+pub static CONFIRM: Script =
+    Script::new("inventory.lua: confirm", FILE, &["read", "types", "confirm", "feed", "settle", "answer"]);
+/// Returns what is held to stock, once.
+pub static RELEASE: Script =
+    Script::new("inventory.lua: release", FILE, &["read", "types", "release", "feed", "settle", "answer"]);
+/// Extends a hold.
+pub static EXTEND: Script = Script::new("inventory.lua: extend", FILE, &["read", "types", "extend"]);
+/// Reads the stock, and repairs the copy.
+pub static LEVEL: Script = Script::new("inventory.lua: level", FILE, &["read", "level"]);
+/// Returns the units of at most 100 holds that are over, and forgets at most 200 records whose TTL is over.
+pub static EXPIRE: Script = Script::new("inventory.lua: expire", FILE, &["read", "expire"]);
+/// Tells the sweeper what to do for a product and when to come again.
+pub static VISIT: Script = Script::new("inventory.lua: visit", FILE, &["read", "visit"]);
+/// First step of a repair: deletes all times, including those without a record.
+pub static FORGET_TIMES: Script = Script::new("inventory.lua: forget_times", FILE, &["read", "forget_times"]);
+/// Gives each record its time again, one page at a time.
+pub static REPAIR: Script = Script::new("inventory.lua: repair", FILE, &["read", "repair"]);
+/// Writes changes of one product into the feed of all products, each once and in order, even if several clients deliver them.
+pub static DELIVER: Script = Script::new("inventory.lua: deliver", FILE, &["deliver"]);
+/// Updates which products are low on stock.
+pub static ALERT: Script = Script::new("inventory.lua: alert", FILE, &["alert"]);
+/// Lists the products that the sweeper must visit, with their times.
+pub static DUE: Script = Script::new("inventory.lua: due", FILE, &["due"]);
+/// Plans the next visit of each product, unless another client has changed it meanwhile.
+pub static PLAN: Script = Script::new("inventory.lua: plan", FILE, &["plan"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    let all = &*SCRIPTS;
     vec![
-        ("set_up", &all.set_up),
-        ("restock", &all.restock),
-        ("reserve", &all.reserve),
-        ("confirm", &all.confirm),
-        ("release", &all.release),
-        ("extend", &all.extend),
-        ("level", &all.level),
-        ("expire", &all.expire),
-        ("visit", &all.visit),
-        ("forget_times", &all.forget_times),
-        ("repair", &all.repair),
-        ("deliver", &all.deliver),
-        ("alert", &all.alert),
-        ("due", &all.due),
-        ("plan", &all.plan),
+        ("set_up", &SET_UP),
+        ("restock", &RESTOCK),
+        ("reserve", &RESERVE),
+        ("confirm", &CONFIRM),
+        ("release", &RELEASE),
+        ("extend", &EXTEND),
+        ("level", &LEVEL),
+        ("expire", &EXPIRE),
+        ("visit", &VISIT),
+        ("forget_times", &FORGET_TIMES),
+        ("repair", &REPAIR),
+        ("deliver", &DELIVER),
+        ("alert", &ALERT),
+        ("due", &DUE),
+        ("plan", &PLAN),
     ]
 }
 
@@ -364,7 +360,7 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
         // The sweeper's plan comes first: it passes over a product without stock, and never misses stock without its plan.
         self.call_sweeper(product, 0).await?;
         let low_at = low_at.map_or_else(String::new, |units| units.to_string());
-        let (reply, level) = self.run(&SCRIPTS.set_up, product, "", (units, low_at)).await?;
+        let (reply, level) = self.run(&SET_UP, product, "", (units, low_at)).await?;
         match reply.outcome.as_str() {
             "CREATED" => Ok(SetUp::Created(level)),
             "THERE" => Ok(SetUp::There(level)),
@@ -377,8 +373,7 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
     pub async fn restock(&self, product: &str, delivery: &str, units: u32) -> Result<Level, InventoryError> {
         check_id(delivery)?;
         let arguments = (milliseconds(DELIVERY_WINDOW), units);
-        let (mut reply, level) =
-            self.run(&SCRIPTS.restock, product, &format!("d:{delivery}"), arguments).await?;
+        let (mut reply, level) = self.run(&RESTOCK, product, &format!("d:{delivery}"), arguments).await?;
         if reply.outcome == "RESTOCKED" { Ok(level) } else { Err(InventoryError::refused(&mut reply)) }
     }
 
@@ -396,7 +391,7 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
             return Err(InventoryError::NoUnits);
         }
         let arguments = (units, milliseconds(time));
-        let (mut reply, level) = self.run(&SCRIPTS.reserve, product, &format!("r:{id}"), arguments).await?;
+        let (mut reply, level) = self.run(&RESERVE, product, &format!("r:{id}"), arguments).await?;
         match reply.outcome.as_str() {
             "HELD" => Ok(Held { free: level.free, until_ms: reply.next()?, again: false }),
             "HELD_BEFORE" => {
@@ -413,32 +408,32 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
 
     /// Sells what is held. A hold whose time is over can be confirmed as long as no script has returned its units. One round trip.
     pub async fn confirm(&self, product: &str, id: &str) -> Result<Settled, InventoryError> {
-        self.settle(&SCRIPTS.confirm, product, id, "0").await
+        self.settle(&CONFIRM, product, id, "0").await
     }
 
     /// [`Inventory::confirm`] for a buyer who has paid: it takes `units` of the free ones if the hold has expired, or is unknown
     /// because a failover or a lost key has forgotten it. Don't use it for an ID that may have been sold before the retry window.
     /// One round trip.
     pub async fn confirm_late(&self, product: &str, id: &str, units: u32) -> Result<Settled, InventoryError> {
-        self.settle(&SCRIPTS.confirm, product, id, &units.to_string()).await
+        self.settle(&CONFIRM, product, id, &units.to_string()).await
     }
 
     /// Makes what is held free to sell again. An ID that holds nothing is spent: a reservation that is still on its way is refused.
     /// One round trip.
     pub async fn release(&self, product: &str, id: &str) -> Result<Settled, InventoryError> {
-        self.settle(&SCRIPTS.release, product, id, "").await
+        self.settle(&RELEASE, product, id, "").await
     }
 
     /// [`Inventory::release`] of units that may have been sold, within the retry window. One round trip.
     pub async fn take_back(&self, product: &str, id: &str) -> Result<Settled, InventoryError> {
-        self.settle(&SCRIPTS.release, product, id, "sold").await
+        self.settle(&RELEASE, product, id, "sold").await
     }
 
     /// Holds what is held until `time` from now (a millisecond to a year), if that is later than before. One round trip.
     pub async fn extend(&self, product: &str, id: &str, time: Duration) -> Result<Extended, InventoryError> {
         check_id(id)?;
         let field = format!("r:{id}");
-        let (mut reply, _) = self.run(&SCRIPTS.extend, product, &field, milliseconds(time)).await?;
+        let (mut reply, _) = self.run(&EXTEND, product, &field, milliseconds(time)).await?;
         if reply.outcome == "EXTENDED" {
             Ok(Extended { until_ms: reply.next()?, units: reply.next()? })
         } else {
@@ -449,7 +444,7 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
     /// The units of a product at this moment, after what has expired was returned. One round trip.
     pub async fn level(&self, product: &str) -> Result<Level, InventoryError> {
         loop {
-            let mut reply = self.once(&SCRIPTS.level, product, "", "").await?;
+            let mut reply = self.once(&LEVEL, product, "", None::<&str>).await?;
             if reply.outcome != "DUE" {
                 return Ok(Level::next(&mut reply)?);
             }
@@ -617,7 +612,7 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
         let key = self.due_key(shard)?;
         let (mut all, mut failed) = (Swept::default(), None);
         loop {
-            let call = SCRIPTS.due.call(&[key.as_str()]).arg(AT_A_TIME).arg(milliseconds(VISITED_EVERY));
+            let call = DUE.call(&[key.as_str()]).arg(AT_A_TIME).arg(milliseconds(VISITED_EVERY));
             let mut reply: Reply = call.run(&self.connection).await?;
             let now: u64 = reply.next()?;
             // Somebody else's member need not be text.
@@ -628,7 +623,7 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
                     StoreError::Malformed(format!("{} has a member that is no text", key.as_str())).into(),
                 ),
             }));
-            let mut plan = SCRIPTS.plan.call(&[key.as_str()]);
+            let mut plan = PLAN.call(&[key.as_str()]);
             for ((product, seen), visited) in due.iter().zip(visits.await) {
                 let again = match visited {
                     Ok((swept, again)) => {
@@ -659,7 +654,7 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
         let (mut delivered, mut repaired) = (String::new(), false);
         loop {
             let arguments = (&delivered, milliseconds(VISITED_EVERY));
-            let mut reply = self.once(&SCRIPTS.visit, product, "", arguments).await?;
+            let mut reply = self.once(&VISIT, product, "", arguments).await?;
             let (version, low): (u64, String) = (reply.next()?, reply.next()?);
             let level = Level::next(&mut reply)?;
             let (again, due, repair): (u64, bool, bool) = (reply.next()?, reply.next()?, reply.next()?);
@@ -684,7 +679,7 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
         let mut all = Swept::default();
         loop {
             let window = milliseconds(self.retry_window);
-            let mut reply = self.once(&SCRIPTS.expire, product, "", window).await?;
+            let mut reply = self.once(&EXPIRE, product, "", window).await?;
             let (cleared, version): (bool, u64) = (reply.next()?, reply.next()?);
             if cleared {
                 let _late = self.set_alert(product, version, "").await;
@@ -699,10 +694,10 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
 
     /// Writes the deadlines and the times of settled IDs again, from the ledger's records.
     async fn repair(&self, product: &str) -> Result<(), InventoryError> {
-        let mut cursor: String = self.once(&SCRIPTS.forget_times, product, "", "").await?.next()?;
+        let mut cursor: String = self.once(&FORGET_TIMES, product, "", None::<&str>).await?.next()?;
         loop {
             let arguments = (&cursor, milliseconds(self.retry_window), milliseconds(DELIVERY_WINDOW));
-            cursor = self.once(&SCRIPTS.repair, product, "", arguments).await?.next()?;
+            cursor = self.once(&REPAIR, product, "", arguments).await?.next()?;
             if cursor == "0" {
                 return Ok(());
             }
@@ -714,7 +709,7 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
         let updates = updates(product, entries, level);
         let Some(first) = updates.first() else { return Ok(0) };
         let feed = self.updates_key()?;
-        let mut call = SCRIPTS.deliver.call(&[feed.as_str(), &feed.companion("versions")]);
+        let mut call = DELIVER.call(&[feed.as_str(), &feed.companion("versions")]);
         call = call.arg(product).arg(UPDATES_KEPT).arg(first.previous);
         for update in &updates {
             // It has only texts and numbers, which can always be written.
@@ -726,7 +721,7 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
     /// Writes whether a product is low: its units free, or nothing.
     async fn set_alert(&self, product: &str, version: u64, low: &str) -> Result<(), StoreError> {
         let alerts = self.alerts_key()?;
-        let call = SCRIPTS.alert.call(&[alerts.as_str(), &alerts.companion("versions")]);
+        let call = ALERT.call(&[alerts.as_str(), &alerts.companion("versions")]);
         call.arg(product).arg(version).arg(low).run::<Reply>(&self.connection).await.map(drop)
     }
 

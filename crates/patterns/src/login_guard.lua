@@ -1,20 +1,20 @@
 -- Pauses that grow with failed logins.
 --
--- KEYS[1]: the number of attempts, a String; expires some time after the last attempt
--- KEYS[2]: the block, a String that expires with the pause: its ms, and ' new' until another key says the same. Without a TTL, or
--- with other text, somebody else has made it.
+--   attempts  String: the number of attempts; expires some time after the last attempt
+--   block     String that expires with the pause: its ms, and ' new' until the public key says the same. A block without a TTL,
+--             or with other text, was set by an operator.
 
 ---- attempt
--- Takes one attempt, before it is known whether it fails.
---
--- ARGV: attempts before the first pause, first pause in ms, longest pause in ms, ms for which attempts are remembered
--- Replies ALLOWED, attempts that are left, pause in ms; or BLOCKED, ms that are left (-1: no end), 1 if the block is new.
+-- Counts one attempt, before the password is checked.
+-- KEYS: attempts, block
+-- ARGV: attempts before the first pause, first pause (ms), longest pause (ms), attempts TTL (ms)
+-- Replies: ALLOWED, attempts left, pause (ms); or BLOCKED, time left or -1 for no end (ms), 1 if the block is new
 local stored, block = redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2])
 if block then
   local left = redis.call('PTTL', KEYS[2])
   local pause, new = string.match(block, '^(%d+)( ?n?e?w?)$')
   if pause and left > tonumber(pause) then
-    -- The clock was set back. The pause starts over, and the other key has to follow.
+    -- The clock was set back. The pause starts over, and the public key has to follow.
     left, new = tonumber(pause), ' new'
     redis.call('SET', KEYS[2], pause .. new, 'PX', pause)
   end
@@ -22,20 +22,22 @@ if block then
 end
 
 local free, first, longest = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
--- No more are told apart, and a power of two beyond them would not be finite.
+-- More attempts than this make no difference.
 local attempts = math.min(stored and whole(stored, KEYS[1], 'is no count') + 1 or 1, 1000000)
 -- SET is the only command that writes, so a user who may not run it leaves no half of an attempt.
 redis.call('SET', KEYS[1], string.format('%d', attempts), 'PX', ARGV[4])
 if attempts < free then
   return {'ALLOWED', free - attempts, 0}
 end
--- The pause begins now, so that an attempt that comes while this one is checked is stopped.
+-- The pause begins now, so that it also stops attempts that come while this one is checked.
 local pause = string.format('%.0f', math.min(longest, first * 2 ^ math.min(attempts - free, 60)))
 redis.call('SET', KEYS[2], pause .. ' new', 'PX', pause)
 return {'ALLOWED', 0, tonumber(pause)}
 
 ---- published
--- The other key says the same now.
+-- Notes that the public key says the same now.
+-- KEYS: attempts, block
+-- Replies: PUBLISHED
 local block = redis.call('GET', KEYS[2])
 local pause = block and string.match(block, '^(%d+) new$')
 if pause then
@@ -44,10 +46,10 @@ end
 return {'PUBLISHED'}
 
 ---- forget
--- Forgets the attempts, and ends the pause that the last of them began.
---
--- ARGV: 'success' or 'unblock', which also ends a block that somebody has made
--- Replies FORGOTTEN, 1 if there was a block.
+-- Forgets the attempts and ends their pause.
+-- KEYS: attempts, block
+-- ARGV: 'success' or 'unblock' to end an operator's block too
+-- Replies: FORGOTTEN, 1 if there was a block
 local block = redis.call('GET', KEYS[2])
 redis.call('GET', KEYS[1])
 if not block then

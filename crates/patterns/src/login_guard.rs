@@ -49,7 +49,6 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
@@ -57,11 +56,14 @@ use redis::aio::ConnectionLike;
 use crate::key::Key;
 use crate::script::{Reply, Script, StoreError, milliseconds, send};
 
-static ATTEMPT: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("login_guard.lua"), &["attempt"]));
-static PUBLISHED: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("login_guard.lua"), &["published"]));
-static FORGET: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("login_guard.lua"), &["forget"]));
+const FILE: &str = include_str!("login_guard.lua");
+
+/// Counts one attempt, before the password is checked.
+pub static ATTEMPT: Script = Script::new("login_guard.lua: attempt", FILE, &["attempt"]);
+/// Notes that the public key says the same now.
+pub static PUBLISHED: Script = Script::new("login_guard.lua: published", FILE, &["published"]);
+/// Forgets the attempts and ends their pause.
+pub static FORGET: Script = Script::new("login_guard.lua: forget", FILE, &["forget"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {

@@ -1,12 +1,13 @@
--- The notifications of one customer. Every script has the same keys:
+-- The notifications of one customer:
 --
--- KEYS[1]: waiting, a List of notifications as JSON, the newest first
--- KEYS[2]: taken, a Hash: ID to the notification that a device took and nobody acknowledged
--- KEYS[3]: deadlines, a Sorted Set: ID, scored by the ms at which it is delivered again
--- KEYS[4]: sent, a Sorted Set: the last IDs, scored by their order and not by a clock, which can be set back
--- KEYS[5]: counts, a Hash: sent, read
+--   waiting    List of notifications as JSON, the newest first
+--   taken      Hash: ID -> a notification that a device took and has not acknowledged
+--   deadlines  Sorted Set: ID, scored by the millisecond at which it is delivered again
+--   sent       Sorted Set: the last IDs, scored by their order, because a clock can be set back
+--   counts     Hash: sent, read
 
 ---- read
+-- Reads the sizes of all keys. A key of another type ends the script here.
 local waiting, taken, dated = redis.call('LLEN', KEYS[1]), redis.call('HLEN', KEYS[2]), redis.call('ZCARD', KEYS[3])
 redis.call('ZCARD', KEYS[4])
 redis.call('HLEN', KEYS[5])
@@ -14,7 +15,10 @@ redis.call('HLEN', KEYS[5])
 local unread = waiting + taken
 
 ---- send
--- ARGV: ID, notification, the most unread, IDs to remember, TTL in ms
+-- Adds a notification, once per ID.
+-- KEYS: waiting, taken, deadlines, sent, counts
+-- ARGV: ID, notification, most unread, most IDs to remember, TTL (ms)
+-- Replies: NEW, unread, dropped; or AGAIN, unread
 local cap, ttl = tonumber(ARGV[3]), ARGV[5]
 if redis.call('ZSCORE', KEYS[4], ARGV[1]) then
   return {'AGAIN', unread}
@@ -51,7 +55,10 @@ end
 return {'NEW', unread - dropped + 1, dropped}
 
 ---- take
--- ARGV: the most to take, hold in ms, TTL in ms
+-- Hands notifications to a device, the oldest first, and holds them for it until it acknowledges them.
+-- KEYS: waiting, taken, deadlines, sent, counts
+-- ARGV: most notifications, hold (ms), TTL (ms)
+-- Replies: TAKEN, then for each notification: notification
 local most, hold, ttl = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 if unread == 0 or most == 0 then
   return {'TAKEN'}
@@ -123,7 +130,10 @@ end
 return answer
 
 ---- acknowledge
--- ARGV: TTL in ms, IDs
+-- Marks notifications that a device took as read.
+-- KEYS: waiting, taken, deadlines, sent, counts
+-- ARGV: TTL (ms), then for each notification: ID
+-- Replies: READ, notifications
 local known = 0
 local entries = redis.call('HMGET', KEYS[2], unpack(ARGV, 2))
 for i = 1, #entries do
@@ -141,7 +151,10 @@ redis.call('PEXPIRE', KEYS[5], ARGV[1])
 return {'READ', read}
 
 ---- mark_all_read
--- ARGV: TTL in ms
+-- Marks all notifications as read, waiting or taken.
+-- KEYS: waiting, taken, deadlines, sent, counts
+-- ARGV: TTL (ms)
+-- Replies: READ, notifications
 if unread > 0 then
   require_commands('UNLINK', 'HINCRBY', 'PEXPIRE')
   -- One by one: where a slot arrives, a command with several keys fails if one of them is not there.
@@ -154,5 +167,8 @@ end
 return {'READ', unread}
 
 ---- counts
+-- Counts sent, unread, and read notifications.
+-- KEYS: waiting, taken, deadlines, sent, counts
+-- Replies: COUNTS, sent, unread, read
 local counts = redis.call('HMGET', KEYS[5], 'sent', 'read')
 return {'COUNTS', counts[1] or 0, unread, counts[2] or 0}

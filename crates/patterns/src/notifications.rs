@@ -49,7 +49,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
@@ -73,11 +72,19 @@ const MAX_HOLD: Duration = Duration::from_hours(24);
 const IDS_AT_ONCE: usize = 500;
 
 const FILE: &str = include_str!("notifications.lua");
-static SEND: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["read", "send"]));
-static TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["read", "take"]));
-static ACKNOWLEDGE: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["read", "acknowledge"]));
-static MARK_ALL_READ: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["read", "mark_all_read"]));
-static COUNTS: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["read", "counts"]));
+
+/// Adds a notification, once per ID.
+pub static SEND: Script = Script::new("notifications.lua: send", FILE, &["read", "send"]);
+/// Hands notifications to a device, the oldest first, and holds them for it until it acknowledges them.
+pub static TAKE: Script = Script::new("notifications.lua: take", FILE, &["read", "take"]);
+/// Marks notifications that a device took as read.
+pub static ACKNOWLEDGE: Script =
+    Script::new("notifications.lua: acknowledge", FILE, &["read", "acknowledge"]);
+/// Marks all notifications as read, waiting or taken.
+pub static MARK_ALL_READ: Script =
+    Script::new("notifications.lua: mark_all_read", FILE, &["read", "mark_all_read"]);
+/// Counts sent, unread, and read notifications.
+pub static COUNTS: Script = Script::new("notifications.lua: counts", FILE, &["read", "counts"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {

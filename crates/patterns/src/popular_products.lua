@@ -8,8 +8,10 @@
 -- would beat all others until the clock is there again.
 
 ---- view
--- KEYS: the Sorted Set of products, its clock
--- ARGV: SKU, log2 of the weight, half-life in ms, the most products
+-- Counts one view of a product.
+-- KEYS: products, clock
+-- ARGV: SKU, log2 of the weight, half-life (ms), most products
+-- Replies: VIEWED
 local now, half_life, most = now_ms(), tonumber(ARGV[3]), tonumber(ARGV[4])
 local stored = redis.call('HMGET', KEYS[2], 'at', 'ahead')
 local size = redis.call('ZCARD', KEYS[1])
@@ -47,8 +49,10 @@ end
 return {'VIEWED'}
 
 ---- top
--- KEYS: the Sorted Set of products, its clock
--- ARGV: rank of the last, half-life in ms
+-- Lists the most popular products.
+-- KEYS: products, clock
+-- ARGV: last rank, half-life (ms)
+-- Replies: TOP, time now in half-lives, SKUs and scores (list)
 local now = now_ms()
 local stored = redis.call('HMGET', KEYS[2], 'at', 'ahead')
 local at, ahead = tonumber(stored[1] or nil), tonumber(stored[2] or nil)

@@ -39,7 +39,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
@@ -51,8 +50,11 @@ use crate::script::{Reply, Script, StoreError, join_all, milliseconds};
 pub const MAX_TOP: usize = 1_000;
 
 const FILE: &str = include_str!("popular_products.lua");
-static VIEW: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["view"]));
-static TOP: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["top"]));
+
+/// Counts one view of a product.
+pub static VIEW: Script = Script::new("popular_products.lua: view", FILE, &["view"]);
+/// Lists the most popular products.
+pub static TOP: Script = Script::new("popular_products.lua: top", FILE, &["top"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {

@@ -1,7 +1,9 @@
--- Puts a product in front of what a customer looked at, where it is once, and cuts off the rest.
+-- Puts a product at the head of the List of what a customer viewed, removes its earlier entry, and trims the List.
 --
--- KEYS[1]: the List of SKUs
--- ARGV: SKU, index of the last product that stays, ms until the list expires
+-- KEYS: views
+-- ARGV: SKU, last index to keep, TTL (ms)
+-- Replies: RECORDED
+
 local before = #redis.call('LPOS', KEYS[1], ARGV[1], 'COUNT', 0)
 require_commands('LPUSH', 'LREM', 'LTRIM', 'PEXPIRE')
 -- Push before removing: an empty list is gone, and while its slot moves, a script that touches a key it has emptied fails.

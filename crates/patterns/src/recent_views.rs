@@ -31,7 +31,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
@@ -42,7 +41,10 @@ use crate::script::{Reply, Script, StoreError, milliseconds, send};
 /// The most products that a list can be configured to hold, since each view reads the whole list.
 pub const MAX_PRODUCTS: usize = 1_000;
 
-static RECORD: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("recent_views.lua"), &[]));
+const FILE: &str = include_str!("recent_views.lua");
+
+/// Puts a product at the head of the List of what a customer viewed, removes its earlier entry, and trims the List.
+pub static RECORD: Script = Script::new("recent_views.lua", FILE, &[]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {

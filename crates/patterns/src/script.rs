@@ -4,16 +4,14 @@
 //! sections it needs:
 //!
 //! ```
-//! use std::sync::LazyLock;
-//!
 //! use patterns::script::{Reply, Script};
 //!
-//! static ADD: LazyLock<Script> = LazyLock::new(|| {
-//!     Script::new("---- read\nlocal had = redis.call('GET', KEYS[1])\n---- add\nreturn {'ADDED', had}\n", &["read", "add"])
-//! });
+//! const FILE: &str = "---- read\nlocal had = redis.call('GET', KEYS[1])\n---- add\nreturn {'ADDED', had}\n";
+//! static ADD: Script = Script::new("stock.lua: add", FILE, &["read", "add"]);
 //!
 //! # tokio::runtime::Runtime::new()?.block_on(async {
 //! # let server = lab_server::Server::start()?;
+//! assert_eq!(ADD.name(), "stock.lua: add");
 //! let connection = redis::Client::open(server.url())?.get_multiplexed_async_connection().await?;
 //! let mut reply: Reply = ADD.call(&["stock"]).arg(2).run(&connection).await?;
 //! assert_eq!(reply.outcome, "ADDED");
@@ -22,9 +20,22 @@
 //! # })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! In its comments, each script says what it gets and what it replies, once:
+//!
+//! ```lua
+//! -- KEYS: cart, prices, deadlines
+//! -- ARGV: cart TTL (ms), order ID, then for each line: SKU, units
+//! -- Replies: TAKEN, units; or TIDY
+//! ```
+//!
+//! Names are separated by commas, and a unit is in parentheses. `then for each ...:` begins a group that repeats to the end, or as
+//! often as an argument before it says. A script without `ARGV` takes no arguments. A line that continues the one before begins
+//! with three spaces after the dashes.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::sync::OnceLock;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -39,53 +50,77 @@ const SHARED: &str = include_str!("script.lua");
 /// A Lua script, sent by its hash.
 #[derive(Debug)]
 pub struct Script {
+    name: &'static str,
+    file: &'static str,
+    sections: &'static [&'static str],
+    text: OnceLock<Text>,
+}
+
+/// Put together when it is first needed.
+#[derive(Debug)]
+struct Text {
     source: String,
+    /// Where the pattern's own text begins.
+    shown_from: usize,
     hash: String,
 }
 
 impl Script {
-    /// The whole file, or its sections of these names in this order, after the functions of `script.lua` that they name.
+    /// A script of the whole file, or of the sections with these names in this order. The functions of `script.lua` that it calls
+    /// come first. The name is for people, such as `cart.lua: add`.
     ///
-    /// # Panics
-    ///
-    /// If there is no such section: each pattern has a test that makes all its scripts.
+    /// A section that is missing panics at the first use. A test goes through all scripts.
     #[must_use]
-    pub fn new(file: &str, sections: &[&str]) -> Self {
-        let mut body = String::new();
-        if sections.is_empty() {
-            body.push_str(file);
-        }
-        for name in sections {
-            body.push_str(section(file, name));
-        }
-        let mut source = String::new();
-        for name in ["whole", "now_ms", "require_commands", "require_channel"] {
-            if body.contains(&format!("{name}(")) {
-                source.push_str(section(SHARED, name));
-            }
-        }
-        source.push_str(&body);
-        let hash = redis::Script::new(&source).get_hash().to_owned();
-        Self { source, hash }
+    pub const fn new(name: &'static str, file: &'static str, sections: &'static [&'static str]) -> Self {
+        Self { name, file, sections, text: OnceLock::new() }
+    }
+
+    /// The name for people: the file and the operation.
+    #[must_use]
+    pub const fn name(&self) -> &str {
+        self.name
     }
 
     /// The text that the server runs.
     #[must_use]
     pub fn source(&self) -> &str {
-        &self.source
+        &self.text().source
     }
 
-    /// The SHA-1 of the source, 40 hexadecimal digits: the name by which the server knows the script.
+    /// The pattern's own part of the text, without the functions that all patterns share.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        let text = self.text();
+        &text.source[text.shown_from..]
+    }
+
+    /// The SHA-1 of the source, 40 hexadecimal digits, by which EVALSHA names the script.
     #[must_use]
     pub fn hash(&self) -> &str {
-        &self.hash
+        &self.text().hash
+    }
+
+    fn text(&self) -> &Text {
+        self.text.get_or_init(|| {
+            let own: String = match self.sections {
+                [] => self.file.to_owned(),
+                sections => sections.iter().map(|name| section(self.file, name)).collect(),
+            };
+            let shared = ["whole", "now_ms", "require_commands", "require_channel"];
+            let called = shared.into_iter().filter(|name| own.contains(&format!("{name}(")));
+            let mut source: String = called.map(|name| section(SHARED, name)).collect();
+            let shown_from = source.len();
+            source.push_str(&own);
+            let hash = redis::Script::new(&source).get_hash().to_owned();
+            Text { source, shown_from, hash }
+        })
     }
 
     /// A call with these keys, which must share a slot. Arguments follow with [`Call::arg`].
     #[must_use]
     pub fn call(&self, keys: &[impl AsRef<str>]) -> Call<'_> {
         let mut evalsha = redis::cmd("EVALSHA");
-        evalsha.arg(&self.hash).arg(keys.len());
+        evalsha.arg(self.hash()).arg(keys.len());
         for key in keys {
             evalsha.arg(key.as_ref());
         }
@@ -167,7 +202,7 @@ impl Call<'_> {
     /// The same call with the source in place of the hash.
     fn eval(&self) -> Cmd {
         let mut eval = redis::cmd("EVAL");
-        eval.arg(&self.script.source);
+        eval.arg(self.script.source());
         for argument in self.evalsha.args_iter().skip(2) {
             if let Arg::Simple(bytes) = argument {
                 eval.arg(bytes);
@@ -324,10 +359,11 @@ mod tests {
     #[test]
     fn a_script_has_its_sections_and_the_functions_they_name() {
         let file = "-- Comment.\n\n---- read\nlocal n = whole('1')\n\n---- write\nreturn n\n";
-        let script = Script::new(file, &["read", "write"]);
+        let script = Script::new("stock.lua: write", file, &["read", "write"]);
         assert!(script.source().contains("local function whole("));
         assert!(!script.source().contains("local function now_ms("));
-        assert!(script.source().ends_with("local n = whole('1')\n\nreturn n\n"), "{}", script.source());
+        assert_eq!(script.shown(), "local n = whole('1')\n\nreturn n\n");
+        assert!(script.source().ends_with(script.shown()), "{}", script.source());
         assert_eq!(script.hash().len(), 40);
     }
 }

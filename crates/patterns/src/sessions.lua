@@ -7,10 +7,10 @@
 --   :moved_to  the Hash is no longer a session: the token of the session that a login put in its place
 
 ---- begin_guest
--- Begins a guest's session, with its TTL in the same step.
---
--- KEYS[1]: the session
--- ARGV: idle time in ms, highest age in ms, then fields and values
+-- Begins a guest's session and sets its TTL in the same step.
+-- KEYS: session
+-- ARGV: idle time (ms), longest life (ms), then for each field: field, value
+-- Replies: BEGUN; or TAKEN
 if redis.call('HLEN', KEYS[1]) > 0 then
   return {'TAKEN'}
 end
@@ -21,17 +21,21 @@ redis.call('PEXPIRE', KEYS[1], ARGV[1])
 return {'BEGUN'}
 
 ---- begin_user
--- Begins a user's session: see `enter`, which follows.
+-- Begins a user's session. A key that exists is another session.
+-- KEYS: session, generation, devices
+-- ARGV: idle time (ms), longest life (ms), generation if the user has none, session ID, most devices, then for each field: field,
+--   value
+-- Replies: BEGUN, session IDs over the limit (list); or TAKEN
 if redis.call('HLEN', KEYS[1]) > 0 then
   return {'TAKEN'}
 end
 local generation = redis.call('GET', KEYS[2])
 
 ---- prepare
--- First step of a login: a Hash that is not yet a session. If no step follows, it expires.
---
--- KEYS[1]: the new session; KEYS[2]: the user's generation
--- ARGV: ms that it waits, highest age in ms, the generation if the user has none
+-- First step of a login: prepares a Hash that is not a session yet. If no step follows, it expires.
+-- KEYS: new session, generation
+-- ARGV: preparation TTL (ms), longest life (ms), generation if the user has none
+-- Replies: PREPARED; or TAKEN
 if redis.call('HLEN', KEYS[1]) > 0 then
   return {'TAKEN'}
 end
@@ -47,18 +51,21 @@ end
 return {'PREPARED'}
 
 ---- fill
--- Last step of a login: what was prepared becomes a session, see `enter`, which follows. Anybody may do this, any number of
--- times. What was ended meanwhile stays ended, because only the first step prepares anything.
+-- Last step of a login: what was prepared becomes a session. Any client may repeat this step. A session that was ended meanwhile
+-- stays ended, because only the first step prepares one.
+-- KEYS: session, generation, devices
+-- ARGV: idle time (ms), longest life (ms), generation if the user has none, session ID, most devices, then for each field: field,
+--   value
+-- Replies: BEGUN, session IDs over the limit (list); or NONE
 local begins = redis.call('HGET', KEYS[1], ':begins')
 local generation = redis.call('GET', KEYS[2])
 if not begins or begins ~= generation then
-  return {redis.call('HEXISTS', KEYS[1], ':ends') == 1 and 'BEGUN' or 'NONE'}
+  local exists = redis.call('HEXISTS', KEYS[1], ':ends') == 1
+  return {exists and 'BEGUN' or 'NONE'}
 end
 
 ---- enter
--- KEYS[1]: the session; KEYS[2]: the user's generation; KEYS[3]: the user's devices
--- ARGV: idle time in ms, highest age in ms, the generation if the user has none, the session's ID, most devices,
---       then fields and values
+-- Writes the session, the user's generation, and the list of the user's devices.
 local devices, oldest = redis.call('ZCARD', KEYS[3]), {}
 if devices >= tonumber(ARGV[5]) then
   oldest = redis.call('ZRANGE', KEYS[3], 0, devices - ARGV[5])
@@ -84,7 +91,7 @@ end
 return {'BEGUN', oldest}
 
 ---- alive
--- KEYS[1]: the session; KEYS[2], if it is a user's: the user's generation
+-- Decides whether the session is alive. A guest's session has one key only.
 local own, now = redis.call('HGET', KEYS[1], ':ends'), now_ms()
 local ends, generation
 if own then
@@ -98,8 +105,8 @@ local current = KEYS[2] and (redis.call('GET', KEYS[2]) or '-') or ''
 local alive = own and now < tonumber(ends) and generation == current
 
 ---- carried
--- What a new ID takes along from the old one: the visitor's fields, without those that are over before the session is,
--- because such a field says what the holder of the old ID has just proven.
+-- Splits the fields into those that move to a new ID and those that do not. A field with a deadline of its own does not move: it
+-- says what the holder of the old ID has just proven.
 local moved_to = redis.call('HGET', KEYS[1], ':moved_to')
 local flat, early, carried, dropped = redis.call('HGETALL', KEYS[1]), {}, {}, {}
 for i = 1, #flat, 2 do
@@ -116,11 +123,11 @@ for i = 1, #flat, 2 do
 end
 
 ---- claim
--- Second step of a login, the one that decides who logs in: the old ID is dead from here on, and remembers which token took
--- its place.
---
--- KEYS[1]: the old session; KEYS[2] and KEYS[3], if it is a user's: the user's generation and devices
--- ARGV: the new token, a token in its place that is known to be dead or '', ms to remember it, the old ID
+-- Second step of a login, which decides between several logins: the old ID is dead from here on, and remembers which token
+-- replaced it.
+-- KEYS: old session, and for a user: generation, devices
+-- ARGV: new token, dead token to replace or '', TTL of the old key (ms), old ID
+-- Replies: CLAIMED, fields and values (list); or MOVED, token, fields and values (list)
 if moved_to and moved_to ~= ARGV[1] and moved_to ~= ARGV[2] then
   return {'MOVED', moved_to, carried}
 elseif #flat > 0 and not own and not moved_to then
@@ -141,12 +148,12 @@ end
 return {'CLAIMED', carried}
 
 ---- rotate
--- Gives a user's session a new ID: the old one is dead in the same step.
---
--- KEYS[1]: the old session; KEYS[2]: the user's generation; KEYS[3]: the user's devices; KEYS[4]: the new session
--- ARGV: idle time in ms, highest age in ms, the old ID, the new ID
+-- Gives a user's session a new ID. The old ID is dead in the same step.
+-- KEYS: old session, generation, devices, new session
+-- ARGV: idle time (ms), longest life (ms), old ID, new ID
+-- Replies: ROTATED; or NONE
 if redis.call('HEXISTS', KEYS[4], ':ends') == 1 then
-  -- This very call was sent twice: nobody else knows the new ID.
+  -- This call was sent twice. Only this call knows the new ID.
   return {'ROTATED'}
 elseif not alive then
   return {'NONE'}
@@ -163,11 +170,11 @@ return {'ROTATED'}
 
 ---- change
 -- Sets and removes fields, only if the session is alive: a late save must not bring back a session that has ended. Writes only
--- what is different from what is stored.
---
--- KEYS: see `alive`
--- ARGV: most fields, how many fields are set, ms after which these are over or '', these fields and values, then fields that
---       are removed
+-- what differs from what is stored.
+-- KEYS: session, and for a user: generation
+-- ARGV: most fields, number of fields to set, time until these expire or '' (ms), then for each field to set: field, value,
+--   then for each field to remove: field
+-- Replies: CHANGED, fields removed; or NONE; or FULL
 if not alive then
   return {'NONE'}
 end
@@ -236,9 +243,9 @@ return {'CHANGED', removed}
 
 ---- end
 -- Ends one session.
---
--- KEYS: see `alive`; KEYS[3], if it is a user's: the user's devices
--- ARGV: its ID
+-- KEYS: session, and for a user: generation, devices
+-- ARGV: session ID
+-- Replies: ENDED; or NONE
 if not own then
   return {'NONE'}
 end
@@ -253,9 +260,9 @@ redis.call('UNLINK', KEYS[1])
 return {alive and 'ENDED' or 'NONE'}
 
 ---- end_all
--- Ends all sessions of a user, known or not: without the generation, none of them is alive. The list only frees memory.
---
--- KEYS[1]: the user's generation; KEYS[2]: the user's devices
+-- Ends all sessions of a user, listed or not: without the generation, none of them is alive. The list only frees memory.
+-- KEYS: generation, devices
+-- Replies: ENDED, generation, session IDs (list)
 local generation, ids = redis.call('GET', KEYS[1]), redis.call('ZRANGE', KEYS[2], 0, -1)
 require_commands('UNLINK')
 redis.call('UNLINK', KEYS[1], KEYS[2])

@@ -61,7 +61,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::aio::ConnectionLike;
@@ -89,15 +89,25 @@ const CLOCK_CHECKED: Duration = Duration::from_secs(10);
 const RANDOM_LENGTH: usize = 22;
 
 const FILE: &str = include_str!("sessions.lua");
-static BEGIN_GUEST: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["begin_guest"]));
-static BEGIN_USER: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["begin_user", "enter"]));
-static PREPARE: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["prepare"]));
-static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["alive", "carried", "claim"]));
-static FILL: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["fill", "enter"]));
-static ROTATE: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["alive", "carried", "rotate"]));
-static CHANGE: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["alive", "change"]));
-static END: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["alive", "end"]));
-static END_ALL: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["end_all"]));
+
+/// Begins a guest's session and sets its TTL in the same step.
+pub static BEGIN_GUEST: Script = Script::new("sessions.lua: begin_guest", FILE, &["begin_guest"]);
+/// Writes the session, the user's generation, and the list of the user's devices.
+pub static BEGIN_USER: Script = Script::new("sessions.lua: begin_user", FILE, &["begin_user", "enter"]);
+/// First step of a login: prepares a Hash that is not a session yet.
+pub static PREPARE: Script = Script::new("sessions.lua: prepare", FILE, &["prepare"]);
+/// Second step of a login, which decides between several logins: the old ID is dead from here on, and remembers which token replaced it.
+pub static CLAIM: Script = Script::new("sessions.lua: claim", FILE, &["alive", "carried", "claim"]);
+/// Writes the session, the user's generation, and the list of the user's devices.
+pub static FILL: Script = Script::new("sessions.lua: fill", FILE, &["fill", "enter"]);
+/// Gives a user's session a new ID.
+pub static ROTATE: Script = Script::new("sessions.lua: rotate", FILE, &["alive", "carried", "rotate"]);
+/// Sets and removes fields, only if the session is alive: a late save must not bring back a session that has ended.
+pub static CHANGE: Script = Script::new("sessions.lua: change", FILE, &["alive", "change"]);
+/// Ends one session.
+pub static END: Script = Script::new("sessions.lua: end", FILE, &["alive", "end"]);
+/// Ends all sessions of a user, listed or not: without the generation, none of them is alive.
+pub static END_ALL: Script = Script::new("sessions.lua: end_all", FILE, &["end_all"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {

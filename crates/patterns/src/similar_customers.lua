@@ -1,10 +1,11 @@
--- Makes members the newest of a Sorted Set, and lets the oldest go. Doing it again changes nothing else.
+-- Makes members the newest of a Sorted Set, and drops the oldest. A second call changes nothing else.
 --
 -- purchases:user123 holds the SKUs that a customer bought, buyers:PROD123 the customers who bought a product. The scores count
--- up by one with each call, so no clock decides who has to leave.
+-- up by one with each call, so no clock decides which members are dropped.
 --
--- KEYS[1]: the Sorted Set
--- ARGV: how many members stay, ms until the Sorted Set expires, members
+-- KEYS: members
+-- ARGV: most members, TTL (ms), then for each member: member
+-- Replies: REMEMBERED
 local newest = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 require_commands('ZADD', 'ZREMRANGEBYRANK', 'PEXPIRE')
 local score = (tonumber(newest[2]) or 0) + 1

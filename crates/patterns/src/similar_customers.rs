@@ -35,7 +35,6 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
@@ -59,7 +58,10 @@ const PURCHASES_OF_EACH: usize = 50;
 const MAX_ADVISERS: usize = 30;
 const TTL: Duration = Duration::from_hours(365 * 24);
 
-static REMEMBER: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("similar_customers.lua"), &[]));
+const FILE: &str = include_str!("similar_customers.lua");
+
+/// Makes members the newest of a Sorted Set, and drops the oldest.
+pub static REMEMBER: Script = Script::new("similar_customers.lua", FILE, &[]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {

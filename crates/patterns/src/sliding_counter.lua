@@ -1,10 +1,12 @@
--- Counts in windows of the wall clock. The window before counts by the part of it that a window ending now would still cover.
+-- Counts in windows of the wall clock. The previous window counts by the part of it that a window ending now would still cover.
 --
--- KEYS: for each limit, a String: when the present window began in ms since 1970, the count of the one before, its own count
+-- Each limit has a String: when the current window began in ms since 1970, the count of the previous window, and its own count.
 
 ---- decide
--- ARGV: cost, 'take' or 'peek', then for each limit its quota and its window in ms
--- Replies ADMITTED or REFUSED, then for each limit the count of the window before, that of this one, and the ms since it began.
+-- Admits or refuses a request under all its limits at once.
+-- KEYS: for each limit: counts
+-- ARGV: cost, take or peek, then for each limit: quota, window (ms)
+-- Replies: ADMITTED or REFUSED, then for each limit: count of the previous window, count of this one, time since it began (ms)
 local cost, now = tonumber(ARGV[1]), now_ms()
 local reply, healed = {'ADMITTED'}, false
 for i = 1, #KEYS do
@@ -49,8 +51,10 @@ end
 return reply
 
 ---- refund
--- KEYS: a String that remembers the refund, then as above
--- ARGV: ms for which the refund is remembered, then for each limit: what to give back, ms since it was taken, its window in ms
+-- Gives back what a request has taken, once.
+-- KEYS: refund, then for each limit: counts
+-- ARGV: refund TTL (ms), then for each limit: amount, time since the request (ms), window (ms)
+-- Replies: REFUNDED; or ALREADY
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return {'ALREADY'}
 end

@@ -41,16 +41,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::limit::{Algorithm, Limit, LimitState, Limiter};
 use crate::script::Script;
 
-static DECIDE: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("sliding_counter.lua"), &["decide"]));
-static REFUND: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("sliding_counter.lua"), &["refund"]));
+const FILE: &str = include_str!("sliding_counter.lua");
+
+/// Admits or refuses a request under all its limits at once.
+pub static DECIDE: Script = Script::new("sliding_counter.lua: decide", FILE, &["decide"]);
+/// Gives back what a request has taken, once.
+pub static REFUND: Script = Script::new("sliding_counter.lua: refund", FILE, &["refund"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {

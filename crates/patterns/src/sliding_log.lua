@@ -1,10 +1,11 @@
 -- Remembers each admitted request until it is a window old.
 --
--- KEYS: for each limit, a List of requests, the latest last. An entry is a time in microseconds since 1970, and the total of all
--- costs up to and including that request. Both only grow, so the script finds an entry by halving. The first entry is always
+-- Each limit has a List of requests, the latest last. An entry is a time in microseconds since 1970, and the total of all costs
+-- up to and including that request. Both only grow, so the script finds an entry by binary search. The first entry is always
 -- older than the window: all later ones together cost the last total minus the first.
 
 ---- search
+-- Finds entries by time and total.
 local function entry(key, index)
   local time, total = string.match(redis.call('LINDEX', key, index), '^(%d+) (%d+)$')
   if not time then
@@ -33,9 +34,11 @@ local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 
 ---- decide
--- ARGV: cost, 'take' or 'peek', then for each limit its quota and its window in microseconds
--- Replies ADMITTED or REFUSED, then for each limit how much of it is used, and the microseconds until this request would be
--- admitted and until nothing is used.
+-- Admits or refuses a request under all its limits at once.
+-- KEYS: for each limit: requests
+-- ARGV: cost, take or peek, then for each limit: quota, window (us)
+-- Replies: ADMITTED or REFUSED, then for each limit: amount used, time until such a request is admitted (us), time until nothing
+--   is used (us)
 local cost, reply, logs = tonumber(ARGV[1]), {'ADMITTED'}, {}
 for i = 1, #KEYS do
   local key, quota, window = KEYS[i], tonumber(ARGV[2 * i + 1]), tonumber(ARGV[2 * i + 2])
@@ -77,7 +80,7 @@ if ARGV[2] == 'take' then
       redis.call('RPUSH', key, new .. string.format('%.0f', log.total + cost))
       reply[3 * i - 1], reply[3 * i + 1] = reply[3 * i - 1] + cost, tonumber(window)
       if log.first > 0 then
-        -- Not all at once, should very many be too old; each request adds only one.
+        -- At most 1,000 at once, so that no call takes long. Each request adds only one.
         redis.call('LTRIM', key, math.min(log.first, 1000), -1)
       end
     end
@@ -90,8 +93,10 @@ end
 return reply
 
 ---- refund
--- KEYS: a String that remembers the refund, then as above
--- ARGV: ms for which the refund is remembered, then for each limit: what to give back, its window in microseconds, nothing
+-- Gives back what a request has taken, once.
+-- KEYS: refund, then for each limit: requests
+-- ARGV: refund TTL (ms), then for each limit: amount, window (us), unused
+-- Replies: REFUNDED; or ALREADY
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return {'ALREADY'}
 end

@@ -42,16 +42,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::limit::{Algorithm, Limit, LimitState, Limiter};
 use crate::script::Script;
 
-static DECIDE: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("sliding_log.lua"), &["search", "decide"]));
-static REFUND: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("sliding_log.lua"), &["search", "refund"]));
+const FILE: &str = include_str!("sliding_log.lua");
+
+/// Admits or refuses a request under all its limits at once.
+pub static DECIDE: Script = Script::new("sliding_log.lua: decide", FILE, &["search", "decide"]);
+/// Gives back what a request has taken, once.
+pub static REFUND: Script = Script::new("sliding_log.lua: refund", FILE, &["search", "refund"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {

@@ -1,9 +1,10 @@
--- KEYS[1]: the stock of a product as screens show it, a Hash: level, version
+-- The stock of a product as screens show it is a Hash: level, version.
 
 ---- set
 -- Sets the level, numbers the change, and publishes it.
---
+-- KEYS: stock
 -- ARGV: level, channel, SKU as JSON
+-- Replies: SET, version
 local stored = redis.call('HGET', KEYS[1], 'version')
 local previous = stored and whole(stored, KEYS[1], 'version') or 0
 -- The microsecond makes the number new even if the server has lost the last versions that it published, and counting on makes it
@@ -18,7 +19,9 @@ redis.call('PUBLISH', ARGV[2], string.format('{"sku":%s,"level":%s,"version":%.0
 return {'SET', string.format('%.0f', version)}
 
 ---- snapshot
--- A script because a client may send plain reads to a replica, which may not know the last change.
+-- Reads level and version. It is a script because a client may send plain reads to a replica, which may lag behind.
+-- KEYS: stock
+-- Replies: STOCK, level, version; or NONE
 local stock = redis.call('HMGET', KEYS[1], 'level', 'version')
 if not stock[1] and not stock[2] then
   return {'NONE'}

@@ -53,7 +53,7 @@
 //! ```
 
 use std::future::poll_fn;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -71,8 +71,11 @@ const MAX_AHEAD: usize = 1_000;
 const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(5)];
 
 const FILE: &str = include_str!("stock_feed.lua");
-static SET: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["set"]));
-static SNAPSHOT: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["snapshot"]));
+
+/// Sets the level, numbers the change, and publishes it.
+pub static SET: Script = Script::new("stock_feed.lua: set", FILE, &["set"]);
+/// Reads level and version.
+pub static SNAPSHOT: Script = Script::new("stock_feed.lua: snapshot", FILE, &["snapshot"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {

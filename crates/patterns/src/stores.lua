@@ -1,12 +1,15 @@
--- The stores of a shop. Every script has the same keys:
+-- The stores of a shop:
 --
--- KEYS[1]: the map, a Sorted Set of store IDs by geohash
--- KEYS[2]: the details, a Hash: store ID to name and hours as JSON
+--   map      Sorted Set of store IDs by geohash
+--   details  Hash: store ID -> name and hours as JSON
 --
 -- A store is in both or in neither. If their sizes differ, one of them was lost.
 
 ---- put
--- ARGV: ID, longitude, latitude, details
+-- Adds or replaces a store.
+-- KEYS: map, details
+-- ARGV: store ID, longitude, latitude, details
+-- Replies: ADDED; or REPLACED
 local there = redis.call('HEXISTS', KEYS[2], ARGV[1])
 redis.call('ZCARD', KEYS[1])
 require_commands('GEOADD', 'HSET')
@@ -15,7 +18,10 @@ redis.call('HSET', KEYS[2], ARGV[1], ARGV[4])
 return {there == 1 and 'REPLACED' or 'ADDED'}
 
 ---- relocate
--- ARGV: ID, longitude, latitude
+-- Moves a store on the map.
+-- KEYS: map, details
+-- ARGV: store ID, longitude, latitude
+-- Replies: MOVED; or UNKNOWN
 local there = redis.call('HEXISTS', KEYS[2], ARGV[1])
 redis.call('ZCARD', KEYS[1])
 if there == 0 then
@@ -26,7 +32,10 @@ redis.call('GEOADD', KEYS[1], ARGV[2], ARGV[3], ARGV[1])
 return {'MOVED'}
 
 ---- remove
--- ARGV: ID
+-- Removes a store.
+-- KEYS: map, details
+-- ARGV: store ID
+-- Replies: REMOVED; or UNKNOWN
 local there = redis.call('HEXISTS', KEYS[2], ARGV[1]) == 1
 local on_map = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not there and not on_map then
@@ -38,6 +47,9 @@ redis.call('HDEL', KEYS[2], ARGV[1])
 return {'REMOVED'}
 
 ---- clear
+-- Removes all stores.
+-- KEYS: map, details
+-- Replies: CLEARED
 if redis.call('ZCARD', KEYS[1]) + redis.call('HLEN', KEYS[2]) > 0 then
   require_commands('UNLINK')
   redis.call('UNLINK', KEYS[1])
@@ -46,7 +58,10 @@ end
 return {'CLEARED'}
 
 ---- near
--- ARGV: what follows the key in GEOSEARCH, with WITHDIST
+-- Finds stores, with their distances and details.
+-- KEYS: map, details
+-- ARGV: for each argument of GEOSEARCH: argument
+-- Replies: FOUND, IDs and distances (list), details (list); or DAMAGED
 if redis.call('ZCARD', KEYS[1]) ~= redis.call('HLEN', KEYS[2]) then
   return {'DAMAGED'}
 end

@@ -45,8 +45,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::sync::LazyLock;
-
 use redis::aio::ConnectionLike;
 use serde::{Deserialize, Serialize};
 
@@ -70,11 +68,17 @@ const WEEK: u32 = 7 * DAY;
 const MAX_SPANS: usize = 4;
 
 const FILE: &str = include_str!("stores.lua");
-static PUT: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["put"]));
-static RELOCATE: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["relocate"]));
-static REMOVE: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["remove"]));
-static CLEAR: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["clear"]));
-static NEAR: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["near"]));
+
+/// Adds or replaces a store.
+pub static PUT: Script = Script::new("stores.lua: put", FILE, &["put"]);
+/// Moves a store on the map.
+pub static RELOCATE: Script = Script::new("stores.lua: relocate", FILE, &["relocate"]);
+/// Removes a store.
+pub static REMOVE: Script = Script::new("stores.lua: remove", FILE, &["remove"]);
+/// Removes all stores.
+pub static CLEAR: Script = Script::new("stores.lua: clear", FILE, &["clear"]);
+/// Finds stores, with their distances and details.
+pub static NEAR: Script = Script::new("stores.lua: near", FILE, &["near"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {

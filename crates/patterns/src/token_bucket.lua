@@ -1,12 +1,13 @@
 -- A bucket that gets tokens one at a time, kept as one time: when it is full again if nothing more is taken. (This is the generic
 -- cell rate algorithm; the time is its "theoretical arrival time".)
 --
--- KEYS: for each limit, a String: that time in microseconds since 1970
+-- Each limit has a String: that time in microseconds since 1970.
 
 ---- decide
--- ARGV: cost, 'take' or 'peek', then for each limit the microseconds in which the cost comes back, and those in which an empty
--- bucket fills
--- Replies ADMITTED or REFUSED, then for each limit the microseconds until the bucket is full.
+-- Admits or refuses a request under all its limits at once.
+-- KEYS: for each limit: time when full
+-- ARGV: cost, take or peek, then for each limit: time in which the cost refills (us), time in which an empty bucket fills (us)
+-- Replies: ADMITTED or REFUSED, then for each limit: time until the bucket is full (us)
 local time = redis.call('TIME')
 local now, reply, healed = time[1] * 1000000 + time[2], {'ADMITTED'}, false
 for i = 1, #KEYS do
@@ -44,9 +45,10 @@ end
 return reply
 
 ---- refund
--- KEYS: a String that remembers the refund, then as above
--- ARGV: ms for which the refund is remembered, then for each limit the microseconds in which what is given back would come back;
--- nothing; nothing
+-- Gives back what a request has taken, once.
+-- KEYS: refund, then for each limit: time when full
+-- ARGV: refund TTL (ms), then for each limit: time in which the amount refills (us), unused, unused
+-- Replies: REFUNDED; or ALREADY
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return {'ALREADY'}
 end

@@ -46,16 +46,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::limit::{Algorithm, Limit, LimitError, LimitState, Limiter};
 use crate::script::Script;
 
-static DECIDE: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("token_bucket.lua"), &["decide"]));
-static REFUND: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("token_bucket.lua"), &["refund"]));
+const FILE: &str = include_str!("token_bucket.lua");
+
+/// Admits or refuses a request under all its limits at once.
+pub static DECIDE: Script = Script::new("token_bucket.lua: decide", FILE, &["decide"]);
+/// Gives back what a request has taken, once.
+pub static REFUND: Script = Script::new("token_bucket.lua: refund", FILE, &["refund"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {

@@ -1,10 +1,10 @@
--- Users: a Hash for each, and the list of all of them in another slot.
+-- Users: one Hash each, and the list of all users in another slot.
 
 ---- next
--- The next number that no user has. It is not taken yet.
---
--- KEYS[1] users      Sorted Set of all IDs, all with score 0, so by text
--- KEYS[2] last       String: the number that was given out last
+-- Finds the next number that no user has. It does not reserve the number. `users` is a Sorted Set of all IDs, all with score 0,
+-- so in the order of their text. `last` is a String: the last number that was given out.
+-- KEYS: users, last
+-- Replies: NEXT, number
 local number = whole(redis.call('GET', KEYS[2]) or '0', KEYS[2], '')
 for try = 1, 1000 do
   number = number + 1
@@ -19,11 +19,11 @@ redis.call('SET', KEYS[2], string.format('%.0f', number))
 return {'NEXT', string.format('%.0f', number)}
 
 ---- create
--- Writes a user who is not there yet.
---
--- KEYS[1] user       Hash: firstname, lastname
--- KEYS[2] creator    String: the request that created the user, while it may be sent again
--- ARGV: request, first name, last name, ms for which the request may be sent again, whether the same names will do
+-- Writes a user who does not exist yet. `user` is a Hash: firstname, lastname. `creator` is a String: the request that created the
+-- user. It lives while the request may be sent again.
+-- KEYS: user, creator
+-- ARGV: request ID, first name, last name, request TTL (ms), 1 to accept a user with the same names
+-- Replies: CREATED; or TAKEN
 local there, creator = redis.call('HMGET', KEYS[1], 'firstname', 'lastname'), redis.call('GET', KEYS[2])
 if redis.call('EXISTS', KEYS[1]) == 1 then
   local same = there[1] == ARGV[2] and there[2] == ARGV[3]

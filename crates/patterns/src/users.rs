@@ -40,7 +40,6 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
@@ -53,8 +52,12 @@ const RETRY_WINDOW: Duration = Duration::from_mins(10);
 /// How many users one step of [`Users::list`] reads.
 const PAGE: usize = 500;
 
-static NEXT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("users.lua"), &["next"]));
-static CREATE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("users.lua"), &["create"]));
+const FILE: &str = include_str!("users.lua");
+
+/// Finds the next number that no user has.
+pub static NEXT: Script = Script::new("users.lua: next", FILE, &["next"]);
+/// Writes a user who does not exist yet.
+pub static CREATE: Script = Script::new("users.lua: create", FILE, &["create"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {

@@ -1,9 +1,11 @@
--- Replaces a week by what its days add up to. The days are in other slots, so their sums come as arguments.
+-- Replaces a week with the sums of its days. The days are in other slots, so their sums come as arguments.
 
 ---- metrics
--- KEYS: metrics of the week, its visitors, a place for the visitors of one day. It is never there when a script begins. So
--- while the slot moves, the server lets this script wait (TRYAGAIN).
--- ARGV: ms the week is kept, how many fields, field and number of each, then the HyperLogLogs of the days
+-- Replaces the metrics and the visitors of a week. The scratch key does not exist when a script begins. So while the slot moves,
+-- the server lets this script wait (TRYAGAIN).
+-- KEYS: metrics, visitors, scratch key for the visitors of one day
+-- ARGV: TTL (ms), number of fields, then for each field: field, number, then for each day: HyperLogLog
+-- Replies: REPLACED, visitors
 local last = 2 + 2 * ARGV[2]
 local stale, copies = {}, #ARGV - last
 for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
@@ -36,8 +38,10 @@ end
 return {'REPLACED', visitors}
 
 ---- products
--- KEYS[1]: the products of the week
--- ARGV: ms they are kept, then cents and SKU of each
+-- Replaces the products of a week.
+-- KEYS: products
+-- ARGV: TTL (ms), then for each product: revenue (cents), SKU
+-- Replies: REPLACED
 local stale = {}
 for _, sku in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   stale[sku] = true

@@ -42,7 +42,6 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
 use redis::Cmd;
 use redis::aio::ConnectionLike;
@@ -60,8 +59,11 @@ const BATCH: usize = 500;
 const MAX_EXACT: i64 = (1 << 53) - 1;
 
 const FILE: &str = include_str!("weekly_metrics.lua");
-static METRICS: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["metrics"]));
-static PRODUCTS: LazyLock<Script> = LazyLock::new(|| Script::new(FILE, &["products"]));
+
+/// Replaces the metrics and the visitors of a week.
+pub static METRICS: Script = Script::new("weekly_metrics.lua: metrics", FILE, &["metrics"]);
+/// Replaces the products of a week.
+pub static PRODUCTS: Script = Script::new("weekly_metrics.lua: products", FILE, &["products"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {

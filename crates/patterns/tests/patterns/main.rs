@@ -26,6 +26,7 @@ mod popular_products;
 mod product_vectors;
 mod recent_views;
 mod recommendations;
+mod scripts;
 mod sessions;
 mod similar_customers;
 mod stock_feed;
