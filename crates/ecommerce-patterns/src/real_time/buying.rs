@@ -5,7 +5,7 @@ use patterns::flash_sale::{FlashSale, MAX_CAP, Plan, Purchase};
 use redis::{RedisError, RedisResult};
 
 use super::{PRODUCT, SALE, unexpected};
-use crate::at_once::at_once;
+use crate::concurrent::concurrently;
 
 /// How many operations are under way at a time, over one connection.
 const MAX_IN_FLIGHT: usize = 50;
@@ -88,15 +88,17 @@ impl Approach for BuyAtOnce {
         let [sale, bought, _] = sales.keys(SALE).map_err(failed)?;
         let bought = match self {
             Self::Incr => {
-                at_once(MAX_IN_FLIGHT, count, |_| incr(purchases.counter(), connection.clone())).await?
+                concurrently(MAX_IN_FLIGHT, count, |_| incr(purchases.counter(), connection.clone())).await?
             }
             Self::InTwoSteps => {
-                at_once(MAX_IN_FLIGHT, count, |number| {
+                concurrently(MAX_IN_FLIGHT, count, |number| {
                     in_two_steps([&sale, &bought], number, connection.clone())
                 })
                 .await?
             }
-            Self::Script => at_once(MAX_IN_FLIGHT, count, |number| by_script(sales.clone(), number)).await?,
+            Self::Script => {
+                concurrently(MAX_IN_FLIGHT, count, |number| by_script(sales.clone(), number)).await?
+            }
         };
         Ok(bought.into_iter().filter(|bought| *bought).count())
     }

@@ -7,7 +7,7 @@ use redis::AsyncTypedCommands;
 
 use super::Shop;
 use super::trial::failed;
-use crate::at_once::at_once;
+use crate::concurrent::concurrently;
 
 /// Views of last winter's bestseller, a hundred days ago, and of the new one this week.
 const OLD: usize = 300;
@@ -33,7 +33,7 @@ pub(super) async fn let_views_fade(ctx: &LessonContext, shop: &Shop) -> Outcome 
         views.extend(order.products.iter().map(|product| (*product, days)));
     }
     let naive = shop.naive_popular.key().map_err(failed)?;
-    at_once(50, views.len(), async |number| {
+    concurrently(50, views.len(), async |number| {
         let (product, days) = views[number];
         let product = &shop.data.products[product];
         ctx.untraced("TODO").zincr(naive.as_str(), product.sku.as_str(), 1).await?;

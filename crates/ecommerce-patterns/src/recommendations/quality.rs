@@ -8,7 +8,7 @@ use patterns::product_vectors::ProductVectors;
 use super::Shop;
 use super::embedding::Embedding;
 use super::trial::{CUSTOMERS, Method, Quality, SHOWN, Trial, failed};
-use crate::at_once::at_once;
+use crate::concurrent::concurrently;
 
 /// Since Redis 8.0.
 const VECTORS: Need = Need { command: "VSIM", available_in: "--server redis-8.2 (Redis has it since 8.0)" };
@@ -95,7 +95,7 @@ fn judge(ctx: &LessonContext, qualities: &[(Method, Quality)]) -> Outcome {
 
 /// The lesson's own shop learns its orders.
 async fn also_bought(ctx: &LessonContext, shop: &Shop) -> Outcome {
-    at_once(50, shop.data.orders.len(), async |number| {
+    concurrently(50, shop.data.orders.len(), async |number| {
         let order = &shop.data.orders[number];
         shop.together.count(order.id.as_str(), &shop.skus(&order.products)).await.map_err(failed)
     })
@@ -150,7 +150,7 @@ async fn near(ctx: &LessonContext, shop: &Shop) -> Outcome {
         ctx.skip(VECTORS);
         return Ok(());
     }
-    at_once(50, shop.data.products.len(), async |number| {
+    concurrently(50, shop.data.products.len(), async |number| {
         let product = &shop.data.products[number];
         let with = shop.together.with(product.sku.as_str(), 20).await.map_err(failed)?;
         match Embedding::of_product(product.sku.as_str(), product.category.as_str(), &with) {

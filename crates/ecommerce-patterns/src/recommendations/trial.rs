@@ -16,7 +16,7 @@ use patterns::similar_customers::{Basis, SimilarCustomers};
 use redis::{Pipeline, RedisError, RedisResult};
 
 use super::embedding::Embedding;
-use crate::at_once::at_once;
+use crate::concurrent::concurrently;
 use crate::data::{Data, Size};
 use crate::round_trips::RoundTrips;
 
@@ -265,7 +265,7 @@ impl Trial {
         let together = BoughtTogether::new(self.redis.clone(), &self.prefix);
         let customers = SimilarCustomers::new(self.redis.clone(), &self.prefix);
         let started = Instant::now();
-        at_once(AT_ONCE, orders.len(), async |number| {
+        concurrently(AT_ONCE, orders.len(), async |number| {
             let order = orders[number];
             let customer = self.data.customers[order.customer].id.as_str();
             let skus = skus_of(&self.data, order.products.iter());
@@ -280,7 +280,7 @@ impl Trial {
             .iter()
             .flat_map(|order| order.products.iter().map(|product| (*product, order.day)))
             .collect();
-        at_once(AT_ONCE, bought.len(), async |number| {
+        concurrently(AT_ONCE, bought.len(), async |number| {
             let (product, day) = bought[number];
             // With a half-life of a week, this is what is left of a view.
             let weight = (-f64::from(HELD_OUT - day) / 7.0).exp2();
@@ -289,7 +289,7 @@ impl Trial {
         .await
         .map_err(failed)?;
         let interests = Interests::new(self.redis.clone(), &self.prefix);
-        at_once(AT_ONCE, self.data.customers.len(), async |number| {
+        concurrently(AT_ONCE, self.data.customers.len(), async |number| {
             let customer = &self.data.customers[number];
             let mut likes = Vec::new();
             for interest in &customer.interests {
@@ -306,7 +306,7 @@ impl Trial {
     async fn embed(&mut self) -> RedisResult<()> {
         let together = BoughtTogether::new(self.redis.clone(), &self.prefix);
         let vectors = ProductVectors::new(self.redis.clone(), &self.prefix);
-        let embedded = at_once(AT_ONCE, self.data.products.len(), async |number| {
+        let embedded = concurrently(AT_ONCE, self.data.products.len(), async |number| {
             let product = &self.data.products[number];
             let sku = product.sku.as_str();
             let with = together.with(sku, TRAITS).await?;
