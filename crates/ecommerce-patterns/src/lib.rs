@@ -18,7 +18,7 @@ pub mod caching;
 mod concurrent;
 pub mod data;
 pub mod inventory;
-mod lua;
+pub mod lua;
 pub mod rate_limits;
 pub mod real_time;
 pub mod recommendations;

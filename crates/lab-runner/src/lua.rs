@@ -38,9 +38,17 @@ pub(crate) struct Scripts(Vec<Known>);
 struct Known {
     hash: String,
     name: String,
-    arguments: Vec<String>,
-    /// For each outcome: its word, and the labels of what follows.
-    replies: Vec<Vec<String>>,
+    arguments: Labels,
+    /// For each outcome: its words, and the labels of what follows.
+    replies: Vec<(Vec<String>, Labels)>,
+}
+
+/// What values are called, one after the other.
+#[derive(Debug, Default)]
+struct Labels {
+    fixed: Vec<String>,
+    /// Labels that repeat: `then for each line: SKU, units`.
+    groups: Vec<Vec<String>>,
 }
 
 impl Scripts {
@@ -48,16 +56,13 @@ impl Scripts {
     pub(crate) fn add(&mut self, script: &LuaScript<'_>) -> bool {
         let new = self.0.iter().all(|known| known.hash != script.hash);
         if new {
-            let list = |text: &str| text.split(',').map(|label| label.trim().to_owned()).collect::<Vec<_>>();
+            let arguments = comment(script.text, "ARGV:").unwrap_or_default();
+            let replies = comment(script.text, "Replies:").unwrap_or_default();
             self.0.push(Known {
                 hash: script.hash.to_owned(),
                 name: script.name.to_owned(),
-                arguments: comment(script.text, "ARGV:").map(|text| list(&text)).unwrap_or_default(),
-                replies: comment(script.text, "Replies:")
-                    .map(|text| {
-                        text.split(';').map(|one| list(one.trim().trim_start_matches("or "))).collect()
-                    })
-                    .unwrap_or_default(),
+                arguments: Labels::parse(&arguments),
+                replies: replies.split(';').map(|reply| outcome(reply.trim())).collect(),
             });
         }
         new
@@ -72,8 +77,7 @@ impl Scripts {
             let ["EVALSHA", hash, keys, rest @ ..] = &words[..] else { continue };
             let Some(script) = self.0.iter().find(|known| known.hash == *hash) else { continue };
             let arguments = rest.get(keys.parse().unwrap_or(0)..).unwrap_or_default();
-            let labeled: Vec<String> =
-                script.arguments.iter().zip(arguments).map(|(label, value)| labeled(label, value)).collect();
+            let labeled = script.arguments.label(arguments);
             note.call = if labeled.is_empty() {
                 script.name.clone()
             } else {
@@ -90,21 +94,52 @@ impl Scripts {
 }
 
 impl Known {
-    /// The labels of a reply such as `1) "ADMITTED"` and so on, one part on each line.
+    /// The labels of a reply such as `1) "ADMITTED"` and so on, one part on each line. The lines of a list inside it are indented.
     fn label(&self, reply: &str) -> String {
-        let parts: Vec<&str> =
-            reply.lines().filter_map(|line| line.split_once(") ").map(|(_, part)| part)).collect();
+        let lines = reply.lines().filter(|line| !line.starts_with(' '));
+        let parts: Vec<&str> = lines.filter_map(|line| line.split_once(") ").map(|(_, part)| part)).collect();
         let Some((outcome, values)) = parts.split_first() else { return String::new() };
         let outcome = outcome.trim_matches('"');
-        let Some(labels) =
-            self.replies.iter().find(|labels| labels.first().is_some_and(|first| first == outcome))
-        else {
-            return String::new();
-        };
-        let labeled: Vec<String> =
-            labels[1..].iter().zip(values).map(|(label, value)| labeled(label, value)).collect();
-        labeled.join(", ")
+        let labels = self.replies.iter().find(|(words, _)| words.iter().any(|word| word == outcome));
+        labels.map(|(_, labels)| labels.label(values).join(", ")).unwrap_or_default()
     }
+}
+
+impl Labels {
+    fn parse(text: &str) -> Self {
+        let mut labels = Self::default();
+        for label in text.split(',').map(str::trim).filter(|label| !label.is_empty()) {
+            let group = label.trim_start_matches("then ").strip_prefix("for each ");
+            if let Some((_, first)) = group.and_then(|group| group.split_once(": ")) {
+                labels.groups.push(vec![first.to_owned()]);
+            } else if let Some(group) = labels.groups.last_mut() {
+                group.push(label.to_owned());
+            } else {
+                labels.fixed.push(label.to_owned());
+            }
+        }
+        labels
+    }
+
+    /// A group repeats to the end. If another one follows, it repeats as often as the last `number of ...` says.
+    fn label(&self, values: &[&str]) -> Vec<String> {
+        let mut labels: Vec<&str> = self.fixed.iter().map(String::as_str).collect();
+        let counts = labels.iter().zip(values).filter(|(label, _)| label.starts_with("number of "));
+        let count = counts.last().and_then(|(_, value)| number(value).parse().ok()).unwrap_or(values.len());
+        for (index, group) in self.groups.iter().enumerate() {
+            let times = if index + 1 < self.groups.len() { count } else { values.len() };
+            let repeated = (0..times).flat_map(|_| group.iter().map(String::as_str));
+            labels.extend(repeated.take(values.len()));
+        }
+        labels.iter().zip(values).map(|(label, value)| labeled(label, value)).collect()
+    }
+}
+
+/// `ADMITTED or REFUSED, count`: the words, and the labels of what follows.
+fn outcome(reply: &str) -> (Vec<String>, Labels) {
+    let (words, labels) = reply.trim_start_matches("or ").split_once(',').unwrap_or((reply, ""));
+    let words = words.trim_start_matches("or ").split(" or ").map(|word| word.trim().to_owned()).collect();
+    (words, Labels::parse(labels))
 }
 
 /// What follows `-- ARGV:` in the comments, to the end of the sentence: on this line and on those that continue it.
@@ -124,7 +159,11 @@ fn comment(script: &str, heading: &str) -> Option<String> {
 
 /// `name = value`; the value of a time also as people read it.
 fn labeled(label: &str, value: &str) -> String {
-    let number = value.trim_start_matches("(integer) ").trim_matches('"');
+    // The reply itself shows a list.
+    if value.starts_with("1) ") {
+        return label.to_owned();
+    }
+    let number = number(value);
     let seconds_each = if label.contains("(ms)") {
         Some(1e-3)
     } else if label.contains("(µs)") || label.contains("(us)") {
@@ -136,6 +175,10 @@ fn labeled(label: &str, value: &str) -> String {
         (Some(each), Ok(count)) => format!("{label} = {number} ({})", time(count * each)),
         _ => format!("{label} = {number}"),
     }
+}
+
+fn number(value: &str) -> &str {
+    value.trim_start_matches("(integer) ").trim_matches('"')
 }
 
 /// A time in seconds as people read it: `59.999 s`, `14 days`.
@@ -220,6 +263,24 @@ mod tests {
             "bucket.lua: take: cost = 1, 'take' or 'peek' = take, window (ms) = 60000 (60 s)"
         );
         assert_eq!(notes[0].reply, "full in (µs) = 59999000 (59.999 s)");
+    }
+
+    #[test]
+    fn labels_of_a_group_repeat() {
+        let labels = Labels::parse(
+            "TTL (ms), number of fields, then for each field: name, value, then for each day: day",
+        );
+        let labeled = labels.label(&["1500", "1", "color", "red", "mon", "tue"]);
+        assert_eq!(
+            labeled.join(", "),
+            "TTL (ms) = 1500 (1.5 s), number of fields = 1, name = color, value = red, day = mon, day = tue"
+        );
+        let (words, labels) = outcome("or ADMITTED or REFUSED, then for each limit: count, time left (ms)");
+        assert_eq!(words, ["ADMITTED", "REFUSED"]);
+        assert_eq!(
+            labels.label(&["(integer) 3", "(integer) 59999"]).join(", "),
+            "count = 3, time left (ms) = 59999 (59.999 s)"
+        );
     }
 
     #[test]

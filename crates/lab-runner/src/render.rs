@@ -78,11 +78,41 @@ fn code_text(code: &Code, width: usize) -> String {
     let mut lines = vec![format!("\n{DIM}{}{DIM:#}", wrap(&heading, width, "", "  "))];
     for line in text.lines() {
         let line = for_terminal(line);
-        let indent = " ".repeat(2 + line.len() - line.trim_start().len());
-        let wrapped = wrap(line.trim_start(), width, &indent, &format!("{indent}    "));
-        lines.push(format!("{CODE}{}{CODE:#}", wrapped.trim_end()));
+        let indent = 2 + line.len() - line.trim_start().len();
+        lines.extend(
+            wrap_code(line.trim_start(), width, indent).iter().map(|line| format!("{CODE}{line}{CODE:#}")),
+        );
     }
     lines.join("\n")
+}
+
+/// Breaks a line of code before a method or at a space, as rustfmt would.
+fn wrap_code(code: &str, width: usize, indent: usize) -> Vec<String> {
+    let first = format!("{:indent$}", "");
+    let mut lines = vec![first.clone()];
+    for part in code.split_inclusive(' ').flat_map(before_methods) {
+        let line = lines.last_mut().map_or(0, |line| display_width(line));
+        if line > indent && line + display_width(part.trim_end()) > width {
+            lines.push(format!("{first}    {part}"));
+        } else if let Some(line) = lines.last_mut() {
+            line.push_str(part);
+        }
+    }
+    lines.iter().map(|line| line.trim_end().to_owned()).collect()
+}
+
+/// `first().second().await` as `first()`, `.second().await`.
+fn before_methods(word: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut start = 0;
+    for (at, _) in word.match_indices(").") {
+        if !word[at + 2..].starts_with("await") {
+            parts.push(&word[start..=at]);
+            start = at + 1;
+        }
+    }
+    parts.push(&word[start..]);
+    parts
 }
 
 fn summary_text(summary: &Summary, width: usize) -> String {
@@ -183,4 +213,20 @@ pub fn wrap(text: &str, width: usize, first: &str, rest: &str) -> String {
         .word_splitter(textwrap::WordSplitter::NoHyphenation)
         .break_words(false);
     textwrap::fill(text, options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_breaks_before_a_method() {
+        let code = "let sum: i64 = redis::cmd(\"INCR\").arg(&views).query_async(&mut redis).await?;";
+        let lines = wrap_code(code, 60, 2);
+        assert_eq!(
+            lines,
+            ["  let sum: i64 = redis::cmd(\"INCR\").arg(&views)", "      .query_async(&mut redis).await?;"]
+        );
+        assert_eq!(wrap_code("redis.incr(&views, 1).await?;", 60, 2), ["  redis.incr(&views, 1).await?;"]);
+    }
 }

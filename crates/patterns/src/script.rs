@@ -81,6 +81,12 @@ impl Script {
         self.name
     }
 
+    /// The whole text of the pattern's file.
+    #[must_use]
+    pub const fn file(&self) -> &str {
+        self.file
+    }
+
     /// The text that the server runs.
     #[must_use]
     pub fn source(&self) -> &str {

@@ -1,11 +1,11 @@
-//! How does one count, and what does GET and SET lose?
+//! How do you count with Redis, and what do GET and SET lose?
 //!
 //! `cargo simple counters`
 
 mod increment;
 
 use lab_runner::table::{Table, thousands};
-use lab_runner::{Lesson, LessonContext, Outcome};
+use lab_runner::{Lesson, LessonContext, Outcome, source};
 use redis::AsyncTypedCommands;
 
 pub use self::increment::{Increment, Tally};
@@ -18,10 +18,15 @@ pub static LESSON: Lesson = Lesson {
     question: "How do many clients count together without losing one?",
     commands: &["INCR", "DECR", "INCRBY", "DECRBY", "INCRBYFLOAT"],
     needs: &[],
-    sources: &[lab_runner::source!("src/counters.rs")],
-    rule: "",
-    takeaways: &[],
-    quiz: &[],
+    sources: &[source!("src/counters.rs"), source!("src/counters/increment.rs")],
+    rule: "Let the server change a value that other clients change too: in one command, or not at all if one of them was \
+           faster.",
+    takeaways: &[
+        "INCR is one step on the server. GET, add, SET is three, and other clients come in between.",
+        "WATCH makes EXEC fail if the key changed. Then you try again, so it costs more the busier the key is.",
+        "Count money in cents. Fractions such as 0.1 have no exact double.",
+    ],
+    quiz: &[3],
     run: |ctx| Box::pin(run(ctx)),
 };
 
@@ -29,21 +34,23 @@ pub static LESSON: Lesson = Lesson {
 pub const CLIENTS: usize = 32;
 /// How often each of them counts.
 pub const TIMES_EACH: usize = 50;
+/// Round trips in a row of one increment, over all approaches: two for GET and SET, twice, three for WATCH and its retries, one for
+/// INCR.
+const ROUND_TRIPS: f64 = 16.0;
 
 async fn run(ctx: &mut LessonContext) -> Outcome {
     let keys = Keys::new(ctx.prefix());
     ctx.start_clean(&[keys.page_views(), keys.units(), keys.till(), keys.float_till(), keys.score_till()])
         .await?;
-    ctx.start_clean(&Increment::ALL.map(|approach| keys.crowded_counter(approach.name()))).await?;
 
     count_up_and_down(ctx, &keys).await?;
     meet_the_limits(ctx, &keys).await?;
     count_money(ctx, &keys).await?;
-    break_it(ctx, &keys).await?;
-    fix_it(ctx, &keys).await?;
+    lose_an_update(ctx, &keys).await?;
+    lose_none(ctx, &keys).await?;
 
-    let crowded = Increment::ALL.map(|approach| keys.crowded_counter(approach.name()));
-    ctx.keys([keys.page_views(), keys.units(), keys.till()].into_iter().chain(crowded));
+    let counters = Increment::ALL.map(|approach| keys.counter(approach.name()));
+    ctx.keys([keys.page_views(), keys.units(), keys.till()].into_iter().chain(counters));
     Ok(())
 }
 
@@ -51,115 +58,109 @@ async fn count_up_and_down(ctx: &LessonContext, keys: &Keys) -> Outcome {
     let mut redis = ctx.redis();
     let (views, units) = (keys.page_views(), keys.units());
 
-    ctx.step("A counter is a string of digits. INCR adds one and returns the new value; a missing key counts from 0.").await?;
-    let first: i64 = redis::cmd("INCR").arg(&views).query_async(&mut redis).await?;
-    let second: i64 = redis::cmd("INCR").arg(&views).query_async(&mut redis).await?;
+    ctx.step("A counter is a string of digits. INCR adds one and returns the new value. A key that doesn't exist counts as 0.")
+        .await?;
+    let first = redis.incr(&views, 1).await?;
+    let second = redis.incr(&views, 1).await?;
     ctx.check("two views were counted", (first, second) == (1, 2))?;
 
-    ctx.step("INCRBY and DECRBY take a step. DECR does not stop at zero: whether stock may become negative is for you to check.").await?;
+    ctx.step("INCRBY and DECRBY change it by more. They do not stop at zero: check yourself whether stock may be negative.")
+        .await?;
     redis.set(&units, 3).await?;
     redis.incr(&units, 10).await?;
-    let left: i64 = redis::cmd("DECRBY").arg(&units).arg(13).query_async(&mut redis).await?;
-    let below: i64 = redis::cmd("DECR").arg(&units).query_async(&mut redis).await?;
-    ctx.check("3 + 10 - 13 - 1 is -1, also for Redis", (left, below) == (0, -1))
+    let left = redis.decr(&units, 14).await?;
+    ctx.check("3 + 10 - 14 is -1 for Redis, too", left == -1)
 }
 
 async fn meet_the_limits(ctx: &LessonContext, keys: &Keys) -> Outcome {
     let mut redis = ctx.redis();
     let units = keys.units();
 
-    ctx.step("What is not a whole number cannot be counted. Redis refuses, and the value stays as it was.")
-        .await?;
+    ctx.step("Redis can't count what is not a whole number. It refuses, and the value stays as it was.").await?;
     redis.set(&units, "three").await?;
-    let refused = redis::cmd("INCR").arg(&units).exec_async(&mut redis).await.is_err();
+    let refused = redis.incr(&units, 1).await.is_err();
     let kept = redis.get(&units).await?;
-    ctx.check("INCR refused, and the text is still there", refused && kept.as_deref() == Some("three"))?;
+    ctx.check("INCR failed, and the text is still there", refused && kept.as_deref() == Some("three"))?;
 
-    ctx.step("The range is that of i64. At its end INCR refuses too; it does not wrap around.").await?;
+    ctx.step("The range is that of an i64. At its end INCR fails, too. It does not wrap around.").await?;
     redis.set(&units, i64::MAX).await?;
-    let overflow = redis::cmd("INCR").arg(&units).exec_async(&mut redis).await.is_err();
-    let kept = redis.get(&units).await?;
-    ctx.check("9223372036854775807 was not exceeded", overflow && kept == Some(i64::MAX.to_string()))?;
-    redis.set(&units, 3).await?;
-    Ok(())
+    let refused = redis.incr(&units, 1).await.is_err();
+    let kept = redis.getset(&units, 3).await?;
+    ctx.check("the counter stayed at its maximum", refused && kept == Some(i64::MAX.to_string()))
 }
 
 async fn count_money(ctx: &LessonContext, keys: &Keys) -> Outcome {
     let mut redis = ctx.redis();
     let (till, float_till, score_till) = (keys.till(), keys.float_till(), keys.score_till());
 
-    ctx.step("INCRBYFLOAT adds fractions. It is meant for measurements, and it looks fit for money:").await?;
+    ctx.step("INCRBYFLOAT adds fractions. It is for measurements, but it looks right for money:").await?;
     redis::cmd("INCRBYFLOAT").arg(&float_till).arg("0.1").exec_async(&mut redis).await?;
     let sum: String = redis::cmd("INCRBYFLOAT").arg(&float_till).arg("0.2").query_async(&mut redis).await?;
     ctx.check("0.1 + 0.2 seems to be 0.3", sum.starts_with("0.3"))?;
 
     ctx.step(
-        "It is not. Binary fractions cannot hold 0.1. On most machines Redis computes this sum with more digits than it \
-         prints, and rounding hides the error. Where numbers are doubles, as the scores of a Sorted Set are, or an f64 in \
-         Rust, it shows:",
-    ).await?;
-    redis::cmd("ZINCRBY").arg(&score_till).arg("0.1").arg("cash").exec_async(&mut redis).await?;
-    let sum: f64 =
-        redis::cmd("ZINCRBY").arg(&score_till).arg("0.2").arg("cash").query_async(&mut redis).await?;
-    let exact = |sum: f64| (sum - 0.3).abs() == 0.0;
-    ctx.check(
-        "as doubles, 0.1 + 0.2 is not 0.3: neither in Redis nor in Rust",
-        !exact(sum) && !exact(0.1 + 0.2),
-    )?;
+        "It is not. No double is exactly 0.1. INCRBYFLOAT hides this, because Redis computes with more digits than it prints. \
+         The scores of a Sorted Set are doubles, like an f64 in Rust, and there it shows:",
+    )
+    .await?;
+    redis.zincr(&score_till, "cash", 0.1).await?;
+    let sum = redis.zincr(&score_till, "cash", 0.2).await?;
+    ctx.check("as doubles, 0.1 + 0.2 is more than 0.3, in Redis and in Rust", sum > 0.3 && 0.1 + 0.2 > 0.3)?;
 
-    ctx.step("So money is counted in cents, as whole numbers. INCRBY is exact.").await?;
+    ctx.step("So count money in cents, as whole numbers. INCRBY is exact.").await?;
     redis.incr(&till, 10).await?;
-    let cents: i64 = redis::cmd("INCRBY").arg(&till).arg(20).query_async(&mut redis).await?;
+    let cents = redis.incr(&till, 20).await?;
     ctx.check("10 cents and 20 cents are 30 cents", cents == 30)
 }
 
-async fn break_it(ctx: &LessonContext, keys: &Keys) -> Outcome {
-    ctx.step(
-        "Break it: count with GET, add one here, and SET. Two clients can read the same number; then both write the same \
-         sum, and one count is lost. Here are two clients, A and B:",
-    ).await?;
-    let (mut a, mut b) = (ctx.dedicated_redis().await?, ctx.dedicated_redis().await?);
+async fn lose_an_update(ctx: &LessonContext, keys: &Keys) -> Outcome {
     let views = keys.page_views();
-    let seen_by_a: i64 = redis::cmd("GET").arg(&views).query_async(&mut a).await?;
-    let seen_by_b: i64 = redis::cmd("GET").arg(&views).query_async(&mut b).await?;
+    let (mut a, mut b) = (ctx.dedicated_redis().await?, ctx.dedicated_redis().await?);
+
+    ctx.step(
+        "Now count in a way that breaks: GET the number, add one here, SET the sum. If clients A and B read the same number, both \
+         write the same sum, and one view is lost.",
+    )
+    .await?;
+    let seen_by_a = a.get_int(&views).await?.unwrap_or(0);
+    let seen_by_b = b.get_int(&views).await?.unwrap_or(0);
     a.set(&views, seen_by_a + 1).await?;
     b.set(&views, seen_by_b + 1).await?;
-    let views: i64 = redis::cmd("GET").arg(&views).query_async(&mut a).await?;
-    ctx.check("two counted, the counter rose by one", views == seen_by_a + 1)
+    let counted = a.get_int(&views).await?;
+    ctx.check("two views, and the counter rose by one", counted == Some(seen_by_a + 1))
 }
 
-async fn fix_it(ctx: &LessonContext, keys: &Keys) -> Outcome {
+async fn lose_none(ctx: &LessonContext, keys: &Keys) -> Outcome {
+    let code = |name| ctx.code(increment::SOURCE.function(name));
     ctx.step(format!(
-        "Now with a crowd: {CLIENTS} clients, each on a connection of its own, count {TIMES_EACH} times each. For the worst \
-         case every client reads before any of them writes; then as it happens; then two ways to fix it. WATCH makes \
-         EXEC refuse when somebody else has written the key since, so the client tries again; INCR reads, adds and \
-         writes in one step on the server.",
-    )).await?;
+        "{CLIENTS} clients do the same at once, each on its own connection. There are two ways to lose nothing. WATCH makes EXEC \
+         fail if another client has written the key since, and the client tries again:",
+    ))
+    .await?;
+    code("by_watch");
+    ctx.say("INCR reads, adds, and writes in one step on the server:");
+    code("by_incr");
+
+    let times = ctx.fit("increments by each client", TIMES_EACH, 3, ROUND_TRIPS);
+    ctx.announce(format!(
+        "{CLIENTS} clients, each {times} times: GET and SET, all in the same rhythm (the worst case); GET and SET, in any order; \
+         WATCH, GET, MULTI, SET, EXEC; INCR. Before each, UNLINK."
+    ));
     let mut table = Table::new("Lost updates", &["approach", "expected", "counted", "lost", "tried again"]);
     let mut tallies = Vec::new();
     for approach in Increment::ALL {
-        let key = keys.crowded_counter(approach.name());
-        let tally = approach.crowd(ctx.target(), &key, CLIENTS, TIMES_EACH).await?;
-        let Tally { expected, counted, retries } = tally;
-        let numbers = [expected, counted, tally.lost(), retries].map(|number| thousands(number as f64));
-        table = table.row(std::iter::once(approach.label().to_owned()).chain(numbers));
+        let tally = approach.count(ctx.target(), &keys.counter(approach.name()), CLIENTS, times).await?;
+        let numbers = [tally.expected, tally.counted, tally.lost(), tally.retries];
+        let cells = numbers.map(|number| thousands(number as f64));
+        table = table.row(std::iter::once(approach.label().to_owned()).chain(cells));
         tallies.push(tally);
     }
     ctx.table(table);
-    let [worst, _, watched, incr] = tallies[..] else {
-        return Ok(());
-    };
-    let rounds = TIMES_EACH as u64;
+    let [worst, _, watch, incr] = tallies[..] else { return Ok(()) };
     ctx.check(
-        format!("at worst each round counts once: {} counts lost", thousands(worst.lost() as f64)),
-        worst.counted == rounds,
+        format!("in the worst case each round counts once: {} counts lost", thousands(worst.lost() as f64)),
+        worst.counted == times as u64,
     )?;
-    ctx.check("WATCH lost none, at the price of trying again", watched.lost() == 0)?;
-    ctx.check("INCR lost none, and never had to", incr.lost() == 0 && incr.retries == 0)?;
-
-    ctx.step(
-        "Rule: a value that others change too is changed by the server, in one command, or not at all if somebody was \
-         faster. Read, compute, write is neither.",
-    ).await?;
-    Ok(())
+    ctx.check("WATCH lost none, but had to try again", watch.lost() == 0)?;
+    ctx.check("INCR lost none, and never had to", incr.lost() == 0 && incr.retries == 0)
 }

@@ -118,9 +118,9 @@ impl Keys {
         self.named("till:1:scores")
     }
 
-    /// String: a counter that many clients raise, each approach with one of its own.
+    /// String: a counter that many clients raise, one for each approach.
     #[must_use]
-    pub fn crowded_counter(&self, approach: &str) -> String {
+    pub fn counter(&self, approach: &str) -> String {
         self.named(&format!("counter:{approach}"))
     }
 

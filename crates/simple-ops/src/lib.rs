@@ -12,7 +12,7 @@
 
 pub mod catalogue;
 pub mod counters;
-mod crowd;
+mod clients;
 pub mod expiry;
 pub mod json;
 pub mod keys;

@@ -12,7 +12,7 @@ use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 pub use self::read_many::{Prices, ReadMany};
-use crate::crowd::all_end;
+use crate::clients::join_all;
 use crate::keys::Keys;
 
 /// SET, GET and their options; many keys at once.
@@ -145,7 +145,7 @@ async fn all_take_at_once(ctx: &LessonContext, coupon: &str) -> Result<usize, Le
             redis.get_del(coupon).await
         });
     }
-    let taken: Vec<Option<String>> = all_end(customers).await?;
+    let taken: Vec<Option<String>> = join_all(customers).await?;
     Ok(taken.iter().flatten().count())
 }
 

@@ -1,42 +1,44 @@
-//! Ways to add one to a counter that others raise too.
+//! Ways to add one to a counter that other clients raise, too.
 
 use std::sync::Arc;
 
 use lab_connection::{Connection, Target};
-use lab_runner::LessonError;
-use redis::RedisResult;
-use redis::aio::ConnectionLike;
+use lab_runner::{LessonError, Source, source};
+use redis::{AsyncTypedCommands, RedisResult};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use crate::crowd::{Tries, all_end};
+use crate::clients::{Tries, join_all};
 
-/// How each client of a crowd adds one.
+/// This file, whose functions the lesson shows.
+pub(super) static SOURCE: Source = source!("src/counters/increment.rs");
+
+/// How each client adds one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Increment {
-    /// GET and SET; every client has read before any of them writes.
-    GetSetAtWorst,
+    /// GET and SET. Every client has read before any of them writes: the worst case.
+    GetSetWorstCase,
     /// GET and SET, in whatever order the clients come.
     GetSet,
-    /// WATCH, GET, and SET within MULTI and EXEC; again if somebody was faster.
+    /// WATCH, GET, and SET between MULTI and EXEC. Tried again if another client was faster.
     Watch,
     /// INCR.
     Incr,
 }
 
-/// What a crowd counted.
+/// What the clients counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tally {
-    /// Increments that the clients were told had been done.
+    /// Increments that the clients believe were done.
     pub expected: u64,
-    /// What the counter says.
+    /// The value of the counter.
     pub counted: u64,
     /// How often a client had to try an increment again.
     pub retries: u64,
 }
 
 impl Tally {
-    /// Increments that were done and cannot be seen.
+    /// Increments that were done and do not show.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.expected.saturating_sub(self.counted)
@@ -45,13 +47,13 @@ impl Tally {
 
 impl Increment {
     /// All of them, the wrong ones first.
-    pub const ALL: [Self; 4] = [Self::GetSetAtWorst, Self::GetSet, Self::Watch, Self::Incr];
+    pub const ALL: [Self; 4] = [Self::GetSetWorstCase, Self::GetSet, Self::Watch, Self::Incr];
 
     /// Its name within a key.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::GetSetAtWorst => "get-set-at-worst",
+            Self::GetSetWorstCase => "get-set-worst-case",
             Self::GetSet => "get-set",
             Self::Watch => "watch",
             Self::Incr => "incr",
@@ -62,100 +64,89 @@ impl Increment {
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
-            Self::GetSetAtWorst => "GET, SET: all read, then all write",
-            Self::GetSet => "GET, SET: as it happens",
+            Self::GetSetWorstCase => "GET, SET: all read, then all write",
+            Self::GetSet => "GET, SET: in any order",
             Self::Watch => "WATCH, GET, MULTI, SET, EXEC",
             Self::Incr => "INCR",
         }
     }
 
-    /// Lets `clients` clients, each on a connection of its own, add one `times_each` times to the counter at `key`,
-    /// which starts from nothing.
-    pub async fn crowd(
+    /// Lets `clients` clients, each on its own connection, add one to the counter at `key`, `times_each` times. The counter starts
+    /// at 0.
+    pub async fn count(
         self,
         target: &Target,
         key: &str,
         clients: usize,
         times_each: usize,
     ) -> Result<Tally, LessonError> {
-        let mut connection = target.connection();
-        redis::cmd("UNLINK").arg(key).exec_async(&mut connection).await?;
-        let in_step = Arc::new(Barrier::new(clients));
-        let mut crowd = JoinSet::new();
+        let mut redis = target.connection();
+        redis.unlink(key).await?;
+        let barrier = Arc::new(Barrier::new(clients));
+        let mut running = JoinSet::new();
         for _ in 0..clients {
-            let connection = target.dedicated().await?;
-            let client =
-                Client { approach: self, connection, key: key.to_owned(), in_step: Arc::clone(&in_step) };
-            crowd.spawn(client.count(times_each));
+            let redis = target.dedicated().await?;
+            running.spawn(self.run_client(redis, key.to_owned(), times_each, Arc::clone(&barrier)));
         }
-        let retries = all_end(crowd).await?.into_iter().sum();
-        let counted = redis::cmd("GET").arg(key).query_async(&mut connection).await?;
+        let retries = join_all(running).await?.into_iter().sum();
+        let counted = redis.get_int(key).await?.unwrap_or_default().unsigned_abs() as u64;
         Ok(Tally { expected: (clients * times_each) as u64, counted, retries })
     }
-}
 
-struct Client {
-    approach: Increment,
-    connection: Connection,
-    key: String,
-    in_step: Arc<Barrier>,
-}
-
-impl Client {
-    /// Returns how often an increment had to be tried again.
-    async fn count(mut self, times: usize) -> Result<u64, LessonError> {
+    /// One client. Returns how often it had to try again.
+    async fn run_client(
+        self,
+        mut redis: Connection,
+        key: String,
+        times: usize,
+        barrier: Arc<Barrier>,
+    ) -> Result<u64, LessonError> {
         let mut retries = 0;
-        self.in_step.wait().await;
+        barrier.wait().await;
         for _ in 0..times {
-            match self.approach {
-                Increment::GetSetAtWorst => self.get_set_at_worst().await?,
-                Increment::GetSet => get_set(&mut self.connection, &self.key).await?,
-                Increment::Watch => retries += self.watch().await?,
-                Increment::Incr => {
-                    redis::cmd("INCR").arg(&self.key).exec_async(&mut self.connection).await?;
-                }
+            match self {
+                Self::GetSetWorstCase => by_get_and_set_together(&mut redis, &key, &barrier).await?,
+                Self::GetSet => by_get_and_set(&mut redis, &key).await?,
+                Self::Watch => retries += until_watch_succeeds(&mut redis, &key).await?,
+                Self::Incr => by_incr(&mut redis, &key).await?,
             }
         }
         Ok(retries)
     }
-
-    async fn get_set_at_worst(&mut self) -> RedisResult<()> {
-        let seen = get(&mut self.connection, &self.key).await?;
-        self.in_step.wait().await;
-        set(&mut self.connection, &self.key, seen + 1).await?;
-        self.in_step.wait().await;
-        Ok(())
-    }
-
-    async fn watch(&mut self) -> Result<u64, LessonError> {
-        let mut tries = Tries::default();
-        while !watch_once(&mut self.connection, &self.key).await? {
-            tries.pause().await?;
-        }
-        Ok(tries.retries())
-    }
 }
 
-async fn get_set(connection: &mut Connection, key: &str) -> RedisResult<()> {
-    let seen = get(connection, key).await?;
-    set(connection, key, seen + 1).await
+async fn by_get_and_set(redis: &mut Connection, key: &str) -> RedisResult<()> {
+    let count = redis.get_int(key).await?.unwrap_or(0);
+    redis.set(key, count + 1).await
 }
 
-/// True if the increment was done, false if somebody else wrote the key in between. The connection must not be
-/// shared: WATCH belongs to a connection, and another user's EXEC would end it.
-async fn watch_once(connection: &mut Connection, key: &str) -> RedisResult<bool> {
-    redis::cmd("WATCH").arg(key).exec_async(connection).await?;
-    let seen = get(connection, key).await?;
-    let done: Option<()> = redis::pipe().atomic().set(key, seen + 1).ignore().query_async(connection).await?;
+async fn by_get_and_set_together(redis: &mut Connection, key: &str, barrier: &Barrier) -> RedisResult<()> {
+    let count = redis.get_int(key).await?.unwrap_or(0);
+    barrier.wait().await;
+    redis.set(key, count + 1).await?;
+    barrier.wait().await;
+    Ok(())
+}
+
+/// False if another client wrote the key in between. The connection must not be shared: WATCH belongs to a connection, and any
+/// EXEC on it ends the watch.
+async fn by_watch(redis: &mut Connection, key: &str) -> RedisResult<bool> {
+    redis::cmd("WATCH").arg(key).exec_async(redis).await?;
+    let count = redis.get_int(key).await?.unwrap_or(0);
+    let transaction = redis::pipe().atomic().set(key, count + 1).ignore().to_owned();
+    let done: Option<()> = transaction.query_async(redis).await?;
     Ok(done.is_some())
 }
 
-/// A missing counter is 0.
-async fn get(connection: &mut impl ConnectionLike, key: &str) -> RedisResult<u64> {
-    let seen: Option<u64> = redis::cmd("GET").arg(key).query_async(connection).await?;
-    Ok(seen.unwrap_or_default())
+async fn until_watch_succeeds(redis: &mut Connection, key: &str) -> Result<u64, LessonError> {
+    let mut tries = Tries::default();
+    while !by_watch(redis, key).await? {
+        tries.pause().await?;
+    }
+    Ok(tries.retries())
 }
 
-async fn set(connection: &mut impl ConnectionLike, key: &str, value: u64) -> RedisResult<()> {
-    redis::cmd("SET").arg(key).arg(value).exec_async(connection).await
+async fn by_incr(redis: &mut Connection, key: &str) -> RedisResult<()> {
+    redis.incr(key, 1).await?;
+    Ok(())
 }

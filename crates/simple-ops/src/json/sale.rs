@@ -12,7 +12,7 @@ use super::change_field::ChangeField;
 use super::number::NumberField;
 use super::shape::{Shape, from_json, to_json};
 use crate::catalogue::Product;
-use crate::crowd::{Tries, all_end};
+use crate::clients::{Tries, join_all};
 
 /// Clients that sell; one more changes the price.
 const SELLERS: usize = 8;
@@ -76,17 +76,17 @@ impl Sale {
         let mut connection = target.connection();
         self.shape().store(&mut connection, key, product).await?;
         let in_step = Arc::new(Barrier::new(SELLERS + 1));
-        let mut crowd = JoinSet::new();
+        let mut running = JoinSet::new();
         for number in 0..=SELLERS {
             let (field, delta) =
                 if number == SELLERS { (NumberField::PriceCents, 1) } else { (NumberField::Stock, -1) };
             let connection = target.dedicated().await?;
             let in_step = Arc::clone(&in_step);
-            crowd.spawn(
+            running.spawn(
                 Client { sale: self, connection, key: key.to_owned(), field, delta, in_step }.change(),
             );
         }
-        let retries = all_end(crowd).await?.into_iter().sum();
+        let retries = join_all(running).await?.into_iter().sum();
         let after = self.shape().load(&mut connection, key).await?;
         let kept = (product.stock - after.stock) + (after.price_cents - product.price_cents);
         Ok(Kept { made: i64::try_from((SELLERS + 1) * CHANGES_EACH).unwrap_or(i64::MAX), kept, retries })

@@ -77,10 +77,10 @@ async fn all_ways_of_changing_a_field_leave_the_same_products() {
 async fn only_the_naive_increment_loses_counts() {
     for target in targets().await {
         for approach in Increment::ALL {
-            let key = Keys::new("").crowded_counter(approach.name());
-            let tally = approach.crowd(&target, &key, 6, 10).await.unwrap();
+            let key = Keys::new("").counter(approach.name());
+            let tally = approach.count(&target, &key, 6, 10).await.unwrap();
             match approach {
-                Increment::GetSetAtWorst => assert_eq!((tally.counted, tally.lost()), (10, 50)),
+                Increment::GetSetWorstCase => assert_eq!((tally.counted, tally.lost()), (10, 50)),
                 Increment::GetSet => assert_eq!(tally.counted + tally.lost(), 60),
                 Increment::Watch | Increment::Incr => assert_eq!((tally.counted, tally.lost()), (60, 0)),
             }
