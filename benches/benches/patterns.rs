@@ -1,16 +1,16 @@
 //! What the patterns of a shop keep of a plain command's throughput: `cargo bench --bench patterns`. The first of each group
-//! is the floor, as in the lessons.
+//! is the baseline, as in the lessons.
 
 use std::process::ExitCode;
 
 use benches::Bench;
 use criterion::Criterion;
-use ecommerce_patterns::analytics::{RecordEvents, Traffic};
+use ecommerce_patterns::analytics::{Events, RecordEvents};
 use ecommerce_patterns::caching::{CacheHit, Documents};
 use ecommerce_patterns::data::{Data, Size};
 use ecommerce_patterns::inventory::{Stock, TakeStock};
 use ecommerce_patterns::rate_limits::{Limiting, Requests};
-use ecommerce_patterns::real_time::{BuyAtOnce, Purchases};
+use ecommerce_patterns::real_time::{BuyOne, Purchases};
 use ecommerce_patterns::recommendations::{Report, Reports};
 use ecommerce_patterns::search::{CompleteBy, FilterBy, Shop, Ticked, Typed};
 use ecommerce_patterns::sessions::{ReadSession, Visitors};
@@ -36,9 +36,9 @@ fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
     let requests = Requests::new("", 10, OPERATIONS);
     compare(bench, criterion, "Limiters", &Limiting::all(false), &requests)?;
     let purchases = Purchases::new("", OPERATIONS);
-    compare(bench, criterion, "Buying in a flash sale", &BuyAtOnce::ALL, &purchases)?;
-    let traffic = Traffic::of(OPERATIONS, "");
-    compare(bench, criterion, "Recording events", &RecordEvents::ALL, &traffic)?;
+    compare(bench, criterion, "Buying in a flash sale", &BuyOne::ALL, &purchases)?;
+    let events = Events::new(OPERATIONS, "");
+    compare(bench, criterion, "Recording events", &RecordEvents::ALL, &events)?;
 
     let shop = Shop::of(&Data::new(1, Size::LESSON), bench.target().prefix());
     bench.wait_for(async { Ok(shop.open(&bench.target().connection()).await?) })?;

@@ -16,6 +16,12 @@ pub fn lua_section(script: &'static Script) -> LuaScript<'static> {
     part(script, text.split("\n\n").next().unwrap_or(text))
 }
 
+/// Of a script with several sections, only its own, if that is the last one: from the comment that says what it does to the end.
+#[must_use]
+pub fn lua_last_section(script: &'static Script) -> LuaScript<'static> {
+    part(script, &script.shown()[contract_start(script.shown())..])
+}
+
 /// Only the comment that says what a script does, gets, and replies. For scripts that are called but do not carry the idea.
 #[must_use]
 pub fn lua_contract(script: &'static Script) -> LuaScript<'static> {
