@@ -31,7 +31,7 @@ fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
     let documents = bench.wait_for(async { Documents::of(OPERATIONS, MAX_IN_FLIGHT, "") })?;
     compare(bench, criterion, "Cache hits", &CacheHit::ALL, &documents)?;
     compare(bench, criterion, "Taking stock", &TakeStock::ALL, &Stock::new(200, ""))?;
-    let reports = Reports::of(OPERATIONS, "");
+    let reports = Reports::new(OPERATIONS, "");
     compare(bench, criterion, "Reporting what customers do", &Report::ALL, &reports)?;
     let requests = Requests::new("", 10, OPERATIONS);
     compare(bench, criterion, "Limiters", &Limiting::all(false), &requests)?;

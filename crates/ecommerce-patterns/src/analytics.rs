@@ -1,4 +1,4 @@
-//! How do you count what happened today, each event once, in little memory?
+//! What happened today, counted once, in how much memory?
 //!
 //! `cargo ecommerce analytics`
 
@@ -30,7 +30,7 @@ use crate::lua::{lua, lua_contract};
 pub static LESSON: Lesson = Lesson {
     name: "analytics",
     title: "Analytics",
-    question: "How do you count what happened today, each event once, in little memory?",
+    question: "What happened today, counted once, in how much memory?",
     commands: &[
         "HINCRBY",
         "HGETALL",
