@@ -12,7 +12,7 @@ use ecommerce_patterns::inventory::{Stock, TakeStock};
 use ecommerce_patterns::rate_limits::{Limiting, Requests};
 use ecommerce_patterns::real_time::{BuyOne, Purchases};
 use ecommerce_patterns::recommendations::{Report, Reports};
-use ecommerce_patterns::search::{CompleteBy, FilterBy, Shop, Ticked, Typed};
+use ecommerce_patterns::search::{CompleteBy, FilterBy, FilterQueries, PrefixQueries, Shop};
 use ecommerce_patterns::sessions::{ReadSession, Visitors};
 use lab_connection::Failure;
 use lab_runner::{Approach, Comparison};
@@ -40,12 +40,13 @@ fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
     let events = Events::new(OPERATIONS, "");
     compare(bench, criterion, "Recording events", &RecordEvents::ALL, &events)?;
 
-    let shop = Shop::of(&Data::new(1, Size::LESSON), bench.target().prefix());
-    bench.wait_for(async { Ok(shop.open(&bench.target().connection()).await?) })?;
+    let shop = Shop::new(&Data::new(1, Size::LESSON), bench.target().prefix());
+    bench.wait_for(async { Ok(shop.fill(&bench.target().connection()).await?) })?;
     let full_text = bench.can("FT.SEARCH");
-    let ticked = Ticked::of(shop.clone());
-    compare(bench, criterion, "A page of a shop with counts", &FilterBy::all(full_text), &ticked)?;
-    compare(bench, criterion, "Completing a prefix", &CompleteBy::all(full_text), &Typed::of(shop))
+    let selections = FilterQueries::new(shop.clone(), 5);
+    compare(bench, criterion, "A page of a shop with counts", &FilterBy::all(full_text), &selections)?;
+    let prefixes = PrefixQueries::new(shop, 10);
+    compare(bench, criterion, "Completing a prefix", &CompleteBy::all(full_text), &prefixes)
 }
 
 fn compare<A: Approach + 'static>(
