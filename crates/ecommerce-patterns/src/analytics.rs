@@ -378,7 +378,10 @@ async fn roll_up_a_week(ctx: &LessonContext) -> Outcome {
     try_join_all(days.iter().map(|day| analytics.close(day))).await.map_err(failed)?;
     let week = weekly.roll_up(WEEK, &days).await.map_err(failed)?;
     let daily = analytics.of_days(&days).await.map_err(failed)?;
-    ctx.announce("One client: EVALSHA reads and closes the days, and writes the week. The first time, EVAL sends each script.");
+    ctx.announce(
+        "One client: EVALSHA reads and closes the days, ZCARD and ZSCAN read their products, and EVALSHA writes the week. The first \
+         time, EVAL sends each script.",
+    );
     let mut table = Table::new("A week", &["day", "page views", "orders", "revenue", "visitors"]);
     for (day, metrics) in days.iter().chain([&WEEK]).zip(daily.iter().chain([&week])) {
         table = table.row(metrics_cells(day, metrics));

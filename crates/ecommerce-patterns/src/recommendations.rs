@@ -159,8 +159,7 @@ async fn record_views(ctx: &LessonContext, data: &Data, wasteful: &[String]) -> 
     views.record(customer, last).await.map_err(failed)?;
     let shown = views.latest(customer, 10).await.map_err(failed)?;
     ctx.check("five products, each once, the latest first", shown.len() == 5 && shown[0] == last)?;
-    let mut table =
-        Table::new("Recent views", &["approach", "places", "different products", "wasted"]);
+    let mut table = Table::new("Recent views", &["approach", "places", "different products", "wasted"]);
     for (label, shown) in [("LPUSH and LTRIM", wasteful), ("one script", &shown)] {
         let counts = [shown.len(), different(shown), shown.len() - different(shown)];
         table = table.row([label.to_owned()].into_iter().chain(counts.map(|count| count.to_string())));

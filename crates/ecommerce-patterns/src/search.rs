@@ -293,11 +293,11 @@ async fn filter_with_sets(ctx: &LessonContext, shop: &Shop) -> Outcome {
     let mut silent = ctx.untraced("One client: SADD puts each product into the Set of its brand and of its category, and ZADD into a Sorted Set of prices, in a pipeline.");
     shop.write_sets(&mut silent).await?;
 
+    let expected = shop.products.iter().filter(|product| product.price.get() <= 2_000).count();
     ctx.step("Customers also filter: by brand, category, price, and rating. A Set for each value and a Sorted Set of prices can tell:")
         .await?;
     let both = redis.sinter(&[&brand, &category]).await?;
     let up_to_20 = redis.zcount(&prices, 0, 2_000).await?;
-    let expected = shop.products.iter().filter(|product| product.price.get() <= 2_000).count();
     ctx.check("two kitchen products of Bolt & Co.", both.len() == 2)?;
     ctx.check("every product up to 20.00 is counted", up_to_20 == expected)?;
 
@@ -311,7 +311,8 @@ async fn filter_with_sets(ctx: &LessonContext, shop: &Shop) -> Outcome {
     redis.sadd(&former, &moved.id).await?;
     redis.sadd(&new, &moved.id).await?;
     let in_both = redis.sinter(&[&former, &new]).await;
-    redis.srem(&former, &moved.id).await?;
+    let removed = redis.srem(&former, &moved.id).await?;
+    ctx.check("SREM removed it from its former brand", removed == 1)?;
     if ctx.target().is_cluster() {
         // The two names are fixed and in different slots. Of all prefixes, one in 16,384 would bring them together.
         let crossed =
@@ -363,7 +364,10 @@ async fn show_a_page(ctx: &LessonContext, shop: &Shop) -> Outcome {
     )
     .await?;
     ctx.script(&lua_lines(&facets::PAGE, "-- What each facet lets through", "-- Counts what passes")).await?;
-    ctx.say("This script changes a product. It sets and clears its bits:");
+    ctx.say(
+        "The rows of digits also sort: of the products that are left, those with a 1 in the highest digit come first, and so on. \
+         Another script changes a product, and sets and clears its bits:",
+    );
     ctx.script(&lua_contract(&facets::PUT)).await?;
     let silent = ctx.untraced("500 in flight over one connection: EVALSHA puts all products.");
     shop.put_facets(&silent).await?;

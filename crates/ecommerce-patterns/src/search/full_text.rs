@@ -40,16 +40,18 @@ pub(super) async fn drop_index(ctx: &LessonContext, shop: &Shop) -> Outcome {
 
 /// Creates the index and searches it. `false` if the server cannot.
 pub(super) async fn show(ctx: &LessonContext, shop: &Shop) -> Result<bool, LessonError> {
+    let available = is_available(ctx).await;
     if ctx.target().is_cluster() && ctx.can(SEARCH.command).await {
         ctx.step("This server has full-text search. The lesson leaves it out on a cluster, where a search has to ask every node.")
             .await?;
         return Ok(false);
     }
     ctx.step(
-        "Some servers have an index of their own for all this. It follows every Hash whose key begins with its prefix, in the          background. If you search too early, you miss products.",
+        "Some servers have an index of their own for all this. It follows every Hash whose key begins with its prefix, in the \
+         background. If you search too early, you miss products.",
     )
     .await?;
-    if !is_available(ctx).await {
+    if !available {
         ctx.skip(SEARCH);
         return Ok(false);
     }
@@ -64,7 +66,8 @@ pub(super) async fn show(ctx: &LessonContext, shop: &Shop) -> Result<bool, Lesso
 
     let index = shop.index_name();
     ctx.step(
-        "A query is text, so escape the values: in a TAG, characters such as & or . need a backslash. A space needs one, too, because          our brands are CASESENSITIVE. Without backslashes, '@brand:{Bolt & Co.}' finds nothing:",
+        "A query is text, so escape the values: in a TAG, characters such as & or . need a backslash. A space needs one, too, because \
+         our brands are CASESENSITIVE. Without backslashes, '@brand:{Bolt & Co.}' finds nothing:",
     )
     .await?;
     let query = format!("@brand:{{{}}}", escaped("Bolt & Co."));
