@@ -5,13 +5,11 @@ use std::process::ExitCode;
 
 use benches::Bench;
 use criterion::Criterion;
-use ecommerce_patterns::analytics::{Events, RecordEvents};
 use ecommerce_patterns::caching::{CacheHit, Documents};
+use ecommerce_patterns::call_cost::{Call, Calls};
 use ecommerce_patterns::data::{Data, Size};
 use ecommerce_patterns::inventory::{Stock, TakeStock};
 use ecommerce_patterns::rate_limits::{Limiting, Requests};
-use ecommerce_patterns::real_time::{BuyOne, Purchases};
-use ecommerce_patterns::recommendations::{Report, Reports};
 use ecommerce_patterns::search::{CompleteBy, FilterBy, FilterQueries, PrefixQueries, Shop};
 use ecommerce_patterns::sessions::{ReadSession, Visitors};
 use lab_connection::Failure;
@@ -31,14 +29,12 @@ fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
     let documents = bench.wait_for(async { Documents::of(OPERATIONS, MAX_IN_FLIGHT, "") })?;
     compare(bench, criterion, "Cache hits", &CacheHit::ALL, &documents)?;
     compare(bench, criterion, "Taking stock", &TakeStock::ALL, &Stock::new(200, ""))?;
-    let reports = Reports::new(OPERATIONS, "");
-    compare(bench, criterion, "Reporting what customers do", &Report::ALL, &reports)?;
+    let calls = Calls::new(OPERATIONS, "");
+    compare(bench, criterion, "Reporting what customers do", &Call::RECOMMENDATIONS, &calls)?;
     let requests = Requests::new("", 10, OPERATIONS);
     compare(bench, criterion, "Limiters", &Limiting::all(false), &requests)?;
-    let purchases = Purchases::new("", OPERATIONS);
-    compare(bench, criterion, "Buying in a flash sale", &BuyOne::ALL, &purchases)?;
-    let events = Events::new(OPERATIONS, "");
-    compare(bench, criterion, "Recording events", &RecordEvents::ALL, &events)?;
+    compare(bench, criterion, "Buying in a flash sale", &Call::REAL_TIME, &calls)?;
+    compare(bench, criterion, "Recording events", &Call::ANALYTICS, &calls)?;
 
     let shop = Shop::new(&Data::new(1, Size::LESSON), bench.target().prefix());
     bench.wait_for(async { Ok(shop.fill(&bench.target().connection()).await?) })?;

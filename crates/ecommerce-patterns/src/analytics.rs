@@ -2,7 +2,6 @@
 //!
 //! `cargo ecommerce analytics`
 
-mod record_events;
 pub mod workload;
 
 use std::collections::BTreeSet;
@@ -10,7 +9,7 @@ use std::collections::BTreeSet;
 use futures_util::future::try_join_all;
 use lab_connection::Connection;
 use lab_runner::table::{Table, bytes, thousands};
-use lab_runner::{Comparison, Lesson, LessonContext, LessonError, Outcome, Source, source};
+use lab_runner::{Lesson, LessonContext, LessonError, Outcome, Source, source};
 use patterns::active_users::{self, ActiveUsers};
 use patterns::analytics::{self, Analytics, Metrics, Recorded};
 use patterns::funnel::{self, Funnel, Reached};
@@ -19,8 +18,8 @@ use patterns::money::Cents;
 use patterns::weekly_metrics::WeeklyMetrics;
 use redis::{AsyncTypedCommands, RedisResult};
 
-pub use self::record_events::{Events, RecordEvents};
 use self::workload::{CLIENTS, Count, Counted, Event, LOADS, ONE_LOST_IN, ORDERS, VISITORS};
+use crate::call_cost::{self, Call};
 use crate::concurrent::concurrently;
 use crate::data::{Data, Size};
 use crate::failed;
@@ -46,7 +45,7 @@ pub static LESSON: Lesson = Lesson {
     sources: &[
         source!("src/analytics.rs"),
         source!("src/analytics/workload.rs"),
-        source!("src/analytics/record_events.rs"),
+        source!("src/call_cost.rs"),
     ],
     rule: "Give every event an ID where it happens, and let one script look up the ID and count.",
     takeaways: &[
@@ -266,8 +265,9 @@ async fn follow_a_funnel(ctx: &LessonContext) -> Outcome {
     )
     .await?;
     redis.hincr(&counts, "view", 1).await?;
-    let views = redis.hincr(&counts, "view", 1).await?;
-    ctx.check("one visitor, two views", views == 2.0)?;
+    redis.hincr(&counts, "view", 1).await?;
+    let views = redis.hget(&counts, "view").await?;
+    ctx.check("one visitor, two views", views.as_deref() == Some("2"))?;
 
     ctx.step(
         "The pattern stores the deepest step of each visitor. A visitor counts once for each step, in whatever order the events \
@@ -328,7 +328,7 @@ async fn follow_a_funnel(ctx: &LessonContext) -> Outcome {
 fn funnel_events() -> Vec<(usize, usize)> {
     let mut events: Vec<(usize, usize)> = (0..REACH[0]).map(|visitor| (0, visitor)).collect();
     for (step, reach) in REACH.iter().enumerate() {
-        let is_lost = |visitor: usize| step == 1 && visitor < REACH[3] && visitor % 5 == 0;
+        let is_lost = |visitor: usize| step == 1 && visitor < REACH[3] && visitor.is_multiple_of(5);
         events.extend((0..*reach).filter(|visitor| !is_lost(*visitor)).map(|visitor| (step, visitor)));
     }
     events.retain(|(step, visitor)| (*step, *visitor) != (0, 1));
@@ -489,19 +489,14 @@ async fn measure_retention(ctx: &LessonContext) -> Outcome {
     )
 }
 
-const EVENTS: usize = 500;
-
 async fn compare(ctx: &LessonContext) -> Outcome {
-    let in_flight = record_events::IN_FLIGHT;
     ctx.step(format!(
-        "What does it cost to count once? Record events with {in_flight} in flight over one connection. The baseline is one INCR for \
-         each. A script that does nothing shows what every script costs."
+        "What does it cost to count once? Record events with {} in flight over one connection. The baseline is one INCR for each. A \
+         script that does nothing shows what every script costs.",
+        call_cost::IN_FLIGHT
     ))
     .await?;
-    let events = Events::new(ctx.fit("events", EVENTS, in_flight, 20.0 / in_flight as f64), ctx.prefix());
-    let comparison = Comparison { title: "Recording events", approaches: &RecordEvents::ALL, input: &events };
-    ctx.compare(comparison).await?;
-    ctx.start_clean(&events.keys()?).await?;
+    call_cost::compare(ctx, "Recording events", &Call::ANALYTICS).await?;
     ctx.say(
         "One thread of the server works for all clients. The script of a page view runs eight commands: TIME, HMGET, SCARD, STRLEN, \
          and SISMEMBER read; PFADD, SADD, and HINCRBY write. An order runs a second script for its products.",

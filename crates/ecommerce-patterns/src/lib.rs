@@ -15,6 +15,7 @@
 
 pub mod analytics;
 pub mod caching;
+pub mod call_cost;
 mod concurrent;
 pub mod data;
 pub mod inventory;

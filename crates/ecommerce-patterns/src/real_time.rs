@@ -3,7 +3,6 @@
 //! `cargo ecommerce real-time`
 
 mod buyers;
-mod purchases;
 mod screens;
 
 use std::collections::BTreeSet;
@@ -13,7 +12,7 @@ use futures_util::future::try_join_all;
 use futures_util::{Stream, StreamExt};
 use lab_connection::{Connection, Target};
 use lab_runner::table::Table;
-use lab_runner::{Comparison, Lesson, LessonContext, LessonError, Outcome, Source, source};
+use lab_runner::{Lesson, LessonContext, LessonError, Outcome, Source, source};
 use patterns::flash_sale::{self, FlashSale, FlashSaleError, Purchase};
 use patterns::notifications::{self, Notifications, Sent};
 use patterns::stock_feed::{self, StockFeed, StockUpdate};
@@ -22,8 +21,8 @@ use redis::{AsyncTypedCommands, Msg, RedisResult};
 use tokio::time::timeout;
 
 pub use self::buyers::{Buy, CUSTOMERS, SaleResult, UNITS};
-pub use self::purchases::{BuyOne, Purchases};
 use self::screens::Screen;
+use crate::call_cost::{self, Call};
 use crate::failed;
 use crate::lua::{lua, lua_contract, lua_last_section};
 
@@ -37,8 +36,8 @@ pub static LESSON: Lesson = Lesson {
     sources: &[
         source!("src/real_time.rs"),
         source!("src/real_time/buyers.rs"),
-        source!("src/real_time/purchases.rs"),
         source!("src/real_time/screens.rs"),
+        source!("src/call_cost.rs"),
     ],
     rule: "Let one script decide and write, and give every request an ID, so that a retry gets the same answer.",
     takeaways: &[
@@ -149,11 +148,11 @@ async fn sell(ctx: &LessonContext, wrong: SaleResult) -> Outcome {
     let other = sales.buy(SALE, CUSTOMER, 1, "order-2").await;
     let left_and_sold = redis.hmget(sale, &["left", "sold"]).await?;
     ctx.check("one unit is left, one is sold", left_and_sold == ["1", "1"])?;
-    let same = match (first, again) {
+    let repeated = match (first, again) {
         (Purchase::Bought(first), Purchase::AlreadyBought(again)) => first == again,
         _ => false,
     };
-    ctx.check("the second answer is the first one's receipt", same)?;
+    ctx.check("the second answer is the first one's receipt", repeated)?;
     ctx.check("each customer gets one", matches!(other, Err(FlashSaleError::OverCap { have: 1, cap: 1 })))
 }
 
@@ -195,17 +194,13 @@ async fn serve_the_waitlist(ctx: &LessonContext) -> Outcome {
 }
 
 async fn compare(ctx: &LessonContext) -> Outcome {
-    let in_flight = purchases::IN_FLIGHT;
     ctx.step(format!(
-        "What does the script cost? Purchases with {in_flight} in flight over one connection, in a sale with enough for all. The \
-         baseline is one INCR for each, which decides nothing."
+        "What does the script cost? Purchases with {} in flight over one connection, in a sale with enough for all. The baseline is \
+         one INCR for each, which decides nothing.",
+        call_cost::IN_FLIGHT
     ))
     .await?;
-    let count = ctx.fit("purchases", 500, in_flight, 16.0 / in_flight as f64);
-    let purchases = Purchases::new(ctx.prefix(), count);
-    ctx.compare(Comparison { title: "Buying in a flash sale", approaches: &BuyOne::ALL, input: &purchases })
-        .await?;
-    ctx.start_clean(&purchases.keys()?).await?;
+    call_cost::compare(ctx, "Buying in a flash sale", &Call::REAL_TIME).await?;
     ctx.say(
         "The script runs six commands for each purchase, so it is far from the baseline. On one machine, a round trip is nearly \
          free, and two of them can be as fast. Over a network each of them costs more than the script. And only the script is right.",

@@ -4,13 +4,12 @@
 
 mod embedding;
 pub mod evaluation;
-mod reports;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::try_join_all;
 use lab_runner::table::{Table, thousands};
-use lab_runner::{Comparison, Lesson, LessonContext, LessonError, Need, Outcome, Source, source};
+use lab_runner::{Lesson, LessonContext, LessonError, Need, Outcome, Source, source};
 use patterns::bought_together::{self, BoughtTogether};
 use patterns::interests::{self, Interests};
 use patterns::key::Key;
@@ -23,7 +22,7 @@ use redis::{AsyncTypedCommands, RedisResult};
 
 use self::embedding::Embedding;
 use self::evaluation::{AT_A_TIME, Evaluation, Method, Quality, RECOMMENDED};
-pub use self::reports::{Report, Reports};
+use crate::call_cost::{self, Call};
 use crate::concurrent::concurrently;
 use crate::data::{Data, Size};
 use crate::failed;
@@ -39,8 +38,8 @@ pub static LESSON: Lesson = Lesson {
     sources: &[
         source!("src/recommendations.rs"),
         source!("src/recommendations/evaluation.rs"),
-        source!("src/recommendations/reports.rs"),
         source!("src/recommendations/embedding.rs"),
+        source!("src/call_cost.rs"),
     ],
     rule: "Start with what the customer bought, then use their interests, then what is popular, and let popularity fade.",
     takeaways: &[
@@ -191,11 +190,11 @@ async fn index_interests(ctx: &LessonContext, data: &Data) -> Outcome {
     let (set, index) = (set?, index?);
     ctx.step("user_12345 chooses one more:").await?;
     interests.add(second, &[likes]).await.map_err(failed)?;
-    let liked = redis.smembers(set.as_str()).await?;
+    let interests = redis.smembers(set.as_str()).await?;
     let liked_by = redis.zrange(index.as_str(), 0, -1).await?;
     ctx.check(
         format!("four interests, and {likes} leads back to the customer"),
-        liked.len() == 4 && liked_by == [second],
+        interests.len() == 4 && liked_by == [second],
     )
 }
 
@@ -273,10 +272,10 @@ async fn pair_products(ctx: &LessonContext, data: &Data) -> Outcome {
     .await?;
     ctx.script(&lua(&bought_together::COUNT)).await?;
     let silent = ctx.untraced("500 in flight over one connection: EVALSHA counts the orders of the shop.");
-    let counter = BoughtTogether::new(silent, ctx.prefix());
+    let pairs_of = BoughtTogether::new(silent, ctx.prefix());
     concurrently(IN_FLIGHT, data.orders.len(), async |number| {
         let order = &data.orders[number];
-        counter.count(&order.id, &skus(data, &order.products)).await
+        pairs_of.count(&order.id, &skus(data, &order.products)).await
     })
     .await
     .map_err(failed)?;
@@ -300,7 +299,7 @@ async fn pair_products(ctx: &LessonContext, data: &Data) -> Outcome {
     let counted: Vec<(String, f64)> = read.query_async(&mut redis).await?;
     ctx.check("the product leads its own list", counted[0].0 == sku)?;
     ctx.announce("ZREVRANGE and ZMSCORE or ZSCORE read the pairs for the cosine: count / √(orders of one × orders of the other).");
-    let best = counter.with(sku, 4).await.map_err(failed)?;
+    let best = pairs_of.with(sku, 4).await.map_err(failed)?;
     let mut table =
         Table::new(format!("What goes with {sku}"), &["by count", "orders", "by cosine", "0 to 1"]);
     for ((other, count), best) in counted.iter().skip(1).zip(&best) {
@@ -489,21 +488,13 @@ fn why(reason: Reason) -> &'static str {
 }
 
 async fn compare(ctx: &LessonContext) -> Outcome {
-    let in_flight = reports::IN_FLIGHT;
     ctx.step(format!(
-        "What does it cost to report what customers do? Each row reports with {in_flight} in flight over one connection. The baseline \
-         is one INCR for each. An order of three products is three calls."
+        "What does it cost to report what customers do? Each row reports with {} in flight over one connection. The baseline is one \
+         INCR for each. An order of three products is three calls.",
+        call_cost::IN_FLIGHT
     ))
     .await?;
-    let count = ctx.fit("reports", 300, in_flight, 20.0 / in_flight as f64);
-    let reports = Reports::new(count, ctx.prefix());
-    ctx.compare(Comparison {
-        title: "Reporting what customers do",
-        approaches: &Report::ALL,
-        input: &reports,
-    })
-    .await?;
-    ctx.start_clean(&reports.keys()?).await?;
+    call_cost::compare(ctx, "Reporting what customers do", &Call::RECOMMENDATIONS).await?;
     ctx.say(
         "One thread of the server works for all clients, and each command of a script takes its time: four for a recent view, five if \
          LREM removes the product from its old place, as it mostly did here, and ten for each product of an order.",

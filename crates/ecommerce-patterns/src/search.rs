@@ -88,7 +88,7 @@ async fn run(ctx: &mut LessonContext) -> Outcome {
     compare(ctx, &shop, full_text).await?;
 
     let brand = shop.brand_key("Bolt & Co.");
-    ctx.keys(pattern_keys.into_iter().chain([brand, shop.prices_key(), shop.key("naive_terms")]));
+    ctx.keys(pattern_keys.into_iter().chain([brand, shop.tagged_key("prices"), shop.key("naive_terms")]));
     Ok(())
 }
 
@@ -289,7 +289,7 @@ fn entry_of_member(member: &str) -> Option<String> {
 async fn filter_with_sets(ctx: &LessonContext, shop: &Shop) -> Outcome {
     let mut redis = ctx.redis();
     let (brand, category, prices) =
-        (shop.brand_key("Bolt & Co."), shop.category_key("Kitchen"), shop.prices_key());
+        (shop.brand_key("Bolt & Co."), shop.tagged_key("category:Kitchen"), shop.tagged_key("prices"));
     let mut silent = ctx.untraced("One client: SADD puts each product into the Set of its brand and of its category, and ZADD into a Sorted Set of prices, in a pipeline.");
     shop.write_sets(&mut silent).await?;
 
@@ -302,7 +302,7 @@ async fn filter_with_sets(ctx: &LessonContext, shop: &Shop) -> Outcome {
     ctx.check("every product up to 20.00 is counted", up_to_20 == expected)?;
 
     let (moved, to) = moved_product(shop);
-    let [former, new] = [&moved.brand, to].map(|brand| shop.naive_brand_key(brand));
+    let [former, new] = [&moved.brand, to].map(|brand| shop.key(format_args!("naive_brand:{brand}")));
     ctx.step(format!(
         "The {} changes from {} to {to}. SREM is easily forgotten, and between SADD and SREM, everybody sees the product twice:",
         moved.name, moved.brand
@@ -333,7 +333,8 @@ fn moved_product(shop: &Shop) -> (&Product, &str) {
 
 async fn combine_bits(ctx: &LessonContext, shop: &Shop) -> Outcome {
     let mut redis = ctx.redis();
-    let [acme, kitchen, both] = ["Acme", "Kitchen", "both"].map(|name| shop.bits_key(name));
+    let [acme, kitchen, both] =
+        ["Acme", "Kitchen", "both"].map(|name| shop.tagged_key(format_args!("bits:{name}")));
 
     ctx.step(
         "SINTER looks at one product after the other, and a page with its counts needs dozens of such answers. A bit is enough: each \

@@ -81,14 +81,14 @@ impl Approach for CompleteBy {
         match self {
             Self::Stored => {
                 let store = queries.prefixes().iter().map(|prefix| {
-                    let (mut redis, key) = (connection.clone(), shop.completed_key(prefix));
+                    let (mut redis, key) = (connection.clone(), shop.key(format_args!("completed:{prefix}")));
                     let skus = shop.expected_suggestions(prefix, COUNT).join(" ");
                     async move { redis::cmd("SET").arg(key).arg(skus).exec_async(&mut redis).await }
                 });
                 try_join_all(store).await.map(|_| ())
             }
             Self::Dictionary => {
-                let key = shop.dictionary_key();
+                let key = shop.key("suggestions");
                 if redis::cmd("EXISTS").arg(&key).query_async::<bool>(connection).await? {
                     return Ok(());
                 }
@@ -118,8 +118,8 @@ impl Approach for CompleteBy {
         for prefix in queries.prefixes() {
             found.push(match self {
                 Self::Stored => {
-                    let mut get = redis::cmd("GET");
-                    let skus: String = get.arg(shop.completed_key(prefix)).query_async(connection).await?;
+                    let key = shop.key(format_args!("completed:{prefix}"));
+                    let skus: String = redis::cmd("GET").arg(key).query_async(connection).await?;
                     skus.split(' ').map(str::to_owned).collect()
                 }
                 Self::PrefixLines => suggested(shop, MAX_LISTED_CHARACTERS, prefix, connection).await?,
@@ -148,7 +148,7 @@ async fn by_dictionary<C: AnyConnection>(
     connection: &mut C,
 ) -> RedisResult<Vec<String>> {
     let mut ask = redis::cmd("FT.SUGGET");
-    ask.arg(shop.dictionary_key()).arg(normalized(prefix)).arg("WITHPAYLOADS").arg("MAX").arg(ENOUGH);
+    ask.arg(shop.key("suggestions")).arg(normalized(prefix)).arg("WITHPAYLOADS").arg("MAX").arg(ENOUGH);
     let found: Vec<(String, String)> = ask.query_async(connection).await?;
     let mut ranked: Vec<(u64, String)> = found
         .into_iter()

@@ -137,7 +137,7 @@ impl Approach for FilterBy {
                 let store = selections.iter().enumerate().map(|(number, selection)| {
                     let page = filter_documents(&documents, selection, Order::Popularity, FIRST_PAGE);
                     let text = serde_json::to_string(&page).unwrap_or_default();
-                    let (mut redis, key) = (connection.clone(), shop.page_key(number));
+                    let (mut redis, key) = (connection.clone(), shop.key(format_args!("page:{number}")));
                     async move { redis::cmd("SET").arg(key).arg(text).exec_async(&mut redis).await }
                 });
                 try_join_all(store).await.map(|_| ())
@@ -159,8 +159,8 @@ impl Approach for FilterBy {
         for (number, selection) in selections.iter().enumerate() {
             pages.push(match self {
                 Self::Stored => {
-                    let mut get = redis::cmd("GET");
-                    let text: String = get.arg(shop.page_key(number)).query_async(connection).await?;
+                    let key = shop.key(format_args!("page:{number}"));
+                    let text: String = redis::cmd("GET").arg(key).query_async(connection).await?;
                     serde_json::from_str(&text).unwrap_or_default()
                 }
                 Self::Facets => {
@@ -170,7 +170,7 @@ impl Approach for FilterBy {
                 Self::FullText => full_text::page(shop, selection, FIRST_PAGE, connection).await?,
                 Self::InTheClient => {
                     let mut all = redis::cmd("HVALS");
-                    let all: Vec<String> = all.arg(shop.catalog_key()).query_async(connection).await?;
+                    let all: Vec<String> = all.arg(shop.key("catalog")).query_async(connection).await?;
                     let documents: Vec<Document> =
                         all.iter().filter_map(|text| serde_json::from_str(text).ok()).collect();
                     filter_documents(&documents, selection, Order::Popularity, FIRST_PAGE)

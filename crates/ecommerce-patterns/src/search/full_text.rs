@@ -31,8 +31,8 @@ pub(super) async fn drop_index(ctx: &LessonContext, shop: &Shop) -> Outcome {
         let mut redis =
             ctx.untraced("FT._LIST tells whether an earlier run left the index, and FT.DROPINDEX drops it.");
         let indexes: Vec<String> = redis::cmd("FT._LIST").query_async(&mut redis).await?;
-        if indexes.contains(&shop.index_name()) {
-            redis::cmd("FT.DROPINDEX").arg(shop.index_name()).exec_async(&mut redis).await?;
+        if indexes.contains(&shop.key("index")) {
+            redis::cmd("FT.DROPINDEX").arg(shop.key("index")).exec_async(&mut redis).await?;
         }
     }
     Ok(())
@@ -64,7 +64,7 @@ pub(super) async fn show(ctx: &LessonContext, shop: &Shop) -> Result<bool, Lesso
     write_documents(shop, &mut silent).await?;
     wait_until_indexed(shop, &mut silent).await?;
 
-    let index = shop.index_name();
+    let index = shop.key("index");
     ctx.step(
         "A query is text, so escape the values: in a TAG, characters such as & or . need a backslash. A space needs one, too, because \
          our brands are CASESENSITIVE. Without backslashes, '@brand:{Bolt & Co.}' finds nothing:",
@@ -90,7 +90,7 @@ pub(super) async fn show(ctx: &LessonContext, shop: &Shop) -> Result<bool, Lesso
     let counts = groups(&listed(counts), "category")?;
     ctx.check_eq("both are for the kitchen", &counts, &BTreeMap::from([("Kitchen".to_owned(), 2)]))?;
 
-    let dictionary = shop.dictionary_key();
+    let dictionary = shop.key("suggestions");
     ctx.step("FT.SUGADD fills a dictionary, and FT.SUGGET completes a prefix:").await?;
     let mut add = redis::cmd("FT.SUGADD");
     add.arg(&dictionary).arg("cafe creme machine").arg(3).exec_async(&mut redis).await?;
@@ -109,7 +109,7 @@ async fn finds_nothing_unescaped<C: AnyConnection>(
     redis: &mut C,
 ) -> RedisResult<bool> {
     let mut search = redis::cmd("FT.SEARCH");
-    search.arg(shop.index_name()).arg(format!("@brand:{{{brand}}}"));
+    search.arg(shop.key("index")).arg(format!("@brand:{{{brand}}}"));
     match search.query_async::<Value>(redis).await {
         Ok(found) => Ok(listed(found).first() == Some(&Value::Int(0))),
         // "Syntax error at offset …": its first word is the code of the error.
@@ -121,7 +121,7 @@ async fn finds_nothing_unescaped<C: AnyConnection>(
 /// Creates the index, if it is not there, and waits until every product is in it.
 pub(super) async fn index<C: AnyConnection>(shop: &Shop, redis: &mut C) -> RedisResult<()> {
     let indexes: Vec<String> = redis::cmd("FT._LIST").query_async(redis).await?;
-    if !indexes.contains(&shop.index_name()) {
+    if !indexes.contains(&shop.key("index")) {
         create_index(shop, redis).await?;
         write_documents(shop, redis).await?;
     }
@@ -130,8 +130,8 @@ pub(super) async fn index<C: AnyConnection>(shop: &Shop, redis: &mut C) -> Redis
 
 async fn create_index<C: AnyConnection>(shop: &Shop, redis: &mut C) -> RedisResult<()> {
     let mut create = redis::cmd("FT.CREATE");
-    create.arg(shop.index_name());
-    create.arg(&["ON", "HASH", "PREFIX", "1"]).arg(shop.document_key(""));
+    create.arg(shop.key("index"));
+    create.arg(&["ON", "HASH", "PREFIX", "1"]).arg(shop.key("product:"));
     create.arg(&["SCHEMA", "sku", "TAG"]);
     for tag in ["brand", "category"] {
         create.arg(tag).arg(&["TAG", "CASESENSITIVE", "SORTABLE", "UNF"]);
@@ -145,7 +145,7 @@ async fn create_index<C: AnyConnection>(shop: &Shop, redis: &mut C) -> RedisResu
 async fn write_documents<C: AnyConnection>(shop: &Shop, connection: &mut C) -> RedisResult<()> {
     let mut pipeline = Pipeline::new();
     for document in shop.documents() {
-        let set = pipeline.cmd("HSET").arg(shop.document_key(&document.sku));
+        let set = pipeline.cmd("HSET").arg(shop.key(format_args!("product:{}", document.sku)));
         set.arg("sku").arg(document.sku).arg("brand").arg(document.brand);
         set.arg("category").arg(document.category).arg("cents").arg(document.cents);
         set.arg("stars").arg(document.stars).arg("popularity").arg(document.popularity).ignore();
@@ -157,7 +157,7 @@ async fn write_documents<C: AnyConnection>(shop: &Shop, connection: &mut C) -> R
 async fn wait_until_indexed<C: AnyConnection>(shop: &Shop, connection: &mut C) -> RedisResult<()> {
     let start = Instant::now();
     loop {
-        let info = listed(redis::cmd("FT.INFO").arg(shop.index_name()).query_async(connection).await?);
+        let info = listed(redis::cmd("FT.INFO").arg(shop.key("index")).query_async(connection).await?);
         let field = |name: &str| {
             let at =
                 info.iter().position(|value| String::from_redis_value_ref(value).is_ok_and(|it| it == name));
@@ -180,7 +180,7 @@ pub(super) async fn page<C: AnyConnection>(
     of: PageOf,
     connection: &mut C,
 ) -> RedisResult<ResultPage> {
-    let index = shop.index_name();
+    let index = shop.key("index");
     let mut pipeline = Pipeline::new();
     pipeline.cmd("FT.SEARCH").arg(&index).arg(query(selection, None)).arg(&["RETURN", "1", "sku"]);
     pipeline.arg(&["SORTBY", "popularity", "DESC", "LIMIT"]).arg(of.offset).arg(of.limit);
@@ -201,7 +201,7 @@ pub(super) async fn page<C: AnyConnection>(
             *counted = count;
         }
     }
-    let documents = shop.document_key("");
+    let documents = shop.key("product:");
     let mut skus = Vec::new();
     for key in found.iter().skip(1).step_by(2) {
         let key = String::from_redis_value_ref(key)?;

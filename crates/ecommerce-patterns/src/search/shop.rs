@@ -1,6 +1,7 @@
 //! The products of the lesson, their keys, and putting them into each index.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 use lab_connection::Connection;
 use lab_runner::AnyConnection;
@@ -120,8 +121,10 @@ impl Shop {
         let mut pipeline = Pipeline::new();
         for product in &self.products {
             pipeline.sadd(self.brand_key(&product.brand), &product.id).ignore();
-            pipeline.sadd(self.category_key(&product.category), &product.id).ignore();
-            pipeline.zadd(self.prices_key(), &product.id, product.price.get()).ignore();
+            pipeline
+                .sadd(self.tagged_key(format_args!("category:{}", product.category)), &product.id)
+                .ignore();
+            pipeline.zadd(self.tagged_key("prices"), &product.id, product.price.get()).ignore();
         }
         pipeline.exec_async(redis).await
     }
@@ -129,7 +132,7 @@ impl Shop {
     /// Puts every document into one Hash.
     pub(super) async fn write_catalog<C: AnyConnection>(&self, redis: &mut C) -> RedisResult<()> {
         let mut set = redis::cmd("HSET");
-        set.arg(self.catalog_key());
+        set.arg(self.key("catalog"));
         for document in self.documents() {
             set.arg(&document.sku).arg(serde_json::to_string(&document).unwrap_or_default());
         }
@@ -174,77 +177,34 @@ impl Shop {
 
     /// Every key that the lesson itself writes.
     pub(super) fn own_keys(&self) -> Vec<String> {
-        let mut keys = vec![self.key("words"), self.key("naive_terms"), self.dictionary_key()];
-        keys.extend([self.prices_key(), self.catalog_key()]);
+        let mut keys = vec![self.key("words"), self.key("naive_terms"), self.key("suggestions")];
+        keys.extend([self.tagged_key("prices"), self.key("catalog")]);
         let brands: BTreeSet<&str> = self.products.iter().map(|product| product.brand.as_str()).collect();
         let categories: BTreeSet<&str> =
             self.products.iter().map(|product| product.category.as_str()).collect();
         for brand in brands {
-            keys.extend([self.brand_key(brand), self.naive_brand_key(brand)]);
+            keys.extend([self.brand_key(brand), self.key(format_args!("naive_brand:{brand}"))]);
         }
-        keys.extend(categories.into_iter().map(|category| self.category_key(category)));
-        keys.extend(["Acme", "Kitchen", "both"].map(|name| self.bits_key(name)));
-        keys.extend((0..SELECTIONS).map(|number| self.page_key(number)));
-        keys.extend(PREFIXES.map(|prefix| self.completed_key(prefix)));
-        keys.extend(self.products.iter().map(|product| self.document_key(&product.id)));
+        keys.extend(
+            categories.into_iter().map(|category| self.tagged_key(format_args!("category:{category}"))),
+        );
+        keys.extend(["Acme", "Kitchen", "both"].map(|name| self.tagged_key(format_args!("bits:{name}"))));
+        keys.extend((0..SELECTIONS).map(|number| self.key(format_args!("page:{number}"))));
+        keys.extend(PREFIXES.map(|prefix| self.key(format_args!("completed:{prefix}"))));
+        keys.extend(self.products.iter().map(|product| self.key(format_args!("product:{}", product.id))));
         keys
     }
 
     pub(super) fn brand_key(&self, brand: &str) -> String {
-        self.key_in_one_slot(&format!("brand:{brand}"))
+        self.tagged_key(format_args!("brand:{brand}"))
     }
 
-    pub(super) fn category_key(&self, category: &str) -> String {
-        self.key_in_one_slot(&format!("category:{category}"))
-    }
-
-    pub(super) fn prices_key(&self) -> String {
-        self.key_in_one_slot("prices")
-    }
-
-    pub(super) fn bits_key(&self, name: &str) -> String {
-        self.key_in_one_slot(&format!("bits:{name}"))
-    }
-
-    /// The Set of a brand that nobody removes products from.
-    pub(super) fn naive_brand_key(&self, brand: &str) -> String {
-        self.key(&format!("naive_brand:{brand}"))
-    }
-
-    /// The Hash from SKU to JSON document.
-    pub(super) fn catalog_key(&self) -> String {
-        self.key("catalog")
-    }
-
-    /// The stored result of a selection.
-    pub(super) fn page_key(&self, selection: usize) -> String {
-        self.key(&format!("page:{selection}"))
-    }
-
-    /// The stored result of a prefix.
-    pub(super) fn completed_key(&self, prefix: &str) -> String {
-        self.key(&format!("completed:{prefix}"))
-    }
-
-    /// The Hash of a product, for full-text search.
-    pub(super) fn document_key(&self, sku: &str) -> String {
-        self.key(&format!("product:{sku}"))
-    }
-
-    pub(super) fn index_name(&self) -> String {
-        self.key("index")
-    }
-
-    pub(super) fn dictionary_key(&self) -> String {
-        self.key("suggestions")
-    }
-
-    pub(super) fn key(&self, name: &str) -> String {
+    pub(super) fn key(&self, name: impl Display) -> String {
         format!("{}shop_search:{name}", self.prefix)
     }
 
-    /// Keys with one hash tag, so that a cluster can combine them.
-    fn key_in_one_slot(&self, name: &str) -> String {
+    /// These keys have the same hash tag, so that a cluster can combine them.
+    pub(super) fn tagged_key(&self, name: impl Display) -> String {
         format!("{0}shop_search:{{{0}shop_search}}:{name}", self.prefix)
     }
 }

@@ -1,7 +1,8 @@
 //! What the lesson on real time counts, and the keys it leaves.
 
 use ecommerce_patterns::PatternLesson;
-use ecommerce_patterns::real_time::{Buy, BuyOne, Purchases};
+use ecommerce_patterns::call_cost::{Call, Calls};
+use ecommerce_patterns::real_time::Buy;
 use lab_runner::Comparison;
 
 use lab_testing::lessons::{open, stored_keys, table, take};
@@ -65,16 +66,23 @@ async fn a_sale_to_many_at_once_ends_the_same_every_time() {
     }
 }
 
-#[tokio::test]
-async fn all_ways_of_buying_sell_the_same_and_the_script_takes_one_round_trip() {
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_of_patterns_take_as_many_round_trips_as_they_say() {
     for cluster in [false, true] {
         let target = open(cluster).await;
-        let purchases = Purchases::new(target.prefix(), 120);
-        let comparison = Comparison { title: "", approaches: &BuyOne::ALL, input: &purchases };
-        comparison.verify(&target.connection()).await.unwrap();
-        // Now the server knows the script.
-        let traffic = comparison.verify(&target.connection()).await.unwrap();
-        let trips: Vec<usize> = traffic.iter().map(|traffic| traffic.round_trips).collect();
-        assert_eq!(trips, [120, 240, 120]);
+        let calls = Calls::new(120, target.prefix());
+        let expected = [
+            (&Call::REAL_TIME[..], &[120, 240, 120][..]),
+            (&Call::ANALYTICS[..], &[120, 120, 120, 120, 240]),
+            (&Call::RECOMMENDATIONS[..], &[120, 120, 120, 120, 360]),
+        ];
+        for (approaches, expected) in expected {
+            let comparison = Comparison { title: "", approaches, input: &calls };
+            comparison.verify(&target.connection()).await.unwrap();
+            // Now the server knows the scripts.
+            let traffic = comparison.verify(&target.connection()).await.unwrap();
+            let trips: Vec<usize> = traffic.iter().map(|traffic| traffic.round_trips).collect();
+            assert_eq!(trips, expected);
+        }
     }
 }
