@@ -35,6 +35,8 @@ pub(crate) struct Link {
     /// Where in `input` the next reply begins, and where what was received ends.
     read: usize,
     received: usize,
+    /// Whether the server parses all that it has read before it executes the first command.
+    parses_ahead: bool,
     /// Bytes handed to the system so far.
     pub bytes: u64,
 }
@@ -47,11 +49,21 @@ pub(crate) enum Lost {
 }
 
 impl Link {
-    pub(crate) fn over(stream: Stream) -> io::Result<Self> {
+    pub(crate) fn over(stream: Stream, parses_ahead: bool) -> io::Result<Self> {
         stream.never_block()?;
         let out = Vec::with_capacity(AHEAD + PIECE);
         let input = vec![0; PIECE];
-        Ok(Self { stream, out, gone: 0, sent: VecDeque::new(), input, read: 0, received: 0, bytes: 0 })
+        Ok(Self {
+            stream,
+            out,
+            gone: 0,
+            sent: VecDeque::new(),
+            input,
+            read: 0,
+            received: 0,
+            parses_ahead,
+            bytes: 0,
+        })
     }
 
     pub(crate) fn stream(&self) -> &Stream {
@@ -77,6 +89,14 @@ impl Link {
     pub(crate) fn queue(&mut self, command: Sent) -> &mut Vec<u8> {
         self.sent.push_back(command);
         &mut self.out
+    }
+
+    /// Keeps a server from parsing more than it can hold in its caches. Valkey 9 parses ahead, up to a thousand commands,
+    /// and their arguments make its allocator slow. It stops at an empty line, which no server answers.
+    pub(crate) fn end_batch(&mut self) {
+        if self.parses_ahead {
+            self.out.extend_from_slice(b"\r\n");
+        }
     }
 
     /// Sends as much as the socket takes; true if that was everything.

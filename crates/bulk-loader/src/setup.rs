@@ -8,6 +8,10 @@ use crate::reply::{self, Refusal};
 use crate::source::push_command;
 use crate::stream::Stream;
 
+/// Larger than what the server reads at once by default, 16 kB, and small enough that other clients do not notice the time
+/// that it takes to execute so many commands.
+const READ_BUFFER: usize = 256 * 1024;
+
 /// Why a connection could not be set up.
 #[derive(Debug)]
 pub(crate) enum SetupError {
@@ -31,9 +35,19 @@ impl From<io::Error> for SetupError {
     }
 }
 
+/// What the server calls itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Software {
+    #[default]
+    Unknown,
+    Redis,
+    Valkey,
+}
+
 /// Who answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Greeting {
+    pub software: Software,
     /// How long a question and its answer took.
     pub round_trip: Duration,
     /// Changes when the server starts anew; none if the server does not tell.
@@ -78,9 +92,16 @@ pub(crate) fn open(
     if info.starts_with(b"-") && !info.starts_with(b"-NOPERM") {
         return Err(SetupError::Later(String::from_utf8_lossy(&info[1..]).trim_end().to_owned()));
     }
-    let run_id = String::from_utf8_lossy(&info)
-        .lines()
-        .find_map(|line| line.strip_prefix("run_id:").map(|id| id.trim().to_owned()));
+    let info = String::from_utf8_lossy(&info);
+    // Valkey has both lines.
+    let software = if info.contains("valkey_version:") {
+        Software::Valkey
+    } else if info.contains("redis_version:") {
+        Software::Redis
+    } else {
+        Software::Unknown
+    };
+    let run_id = info.lines().find_map(|line| line.strip_prefix("run_id:").map(|id| id.trim().to_owned()));
     let mut client_id = None;
     if let Some(Fence { previous }) = fence {
         client_id = conversation.number(&["CLIENT", "ID"])?;
@@ -100,7 +121,17 @@ pub(crate) fn open(
         }
         answers.push(answer);
     }
-    Ok((stream, Greeting { round_trip, run_id, client_id, answers }))
+    Ok((stream, Greeting { software, round_trip, run_id, client_id, answers }))
+}
+
+/// Makes the server read more at a time, so that it spends less time on reading and on sending replies. After an argument
+/// of this size, Redis and Valkey keep a read buffer of the same size for the connection, and fill it with each read.
+pub(crate) fn enlarge_reads(stream: &mut Stream) -> Result<(), SetupError> {
+    let mut command = Vec::new();
+    push_command(&mut command, &[&b"ECHO"[..], &[0; READ_BUFFER]]);
+    // A user who may not ECHO gets an error, and the buffer all the same.
+    Conversation { stream, input: Vec::new() }.ask(&command)?;
+    Ok(())
 }
 
 struct Conversation<'a> {

@@ -10,9 +10,12 @@ use crate::journal::Journal;
 use crate::ledger::Ledger;
 use crate::link::{Link, Lost, Sent};
 use crate::node::{Node, Opened};
-use crate::setup::{Fence, SetupError};
+use crate::setup::{self, Fence, SetupError, Software};
 use crate::source::{Repetition, Source};
 use crate::topology::Topology;
+
+/// A server further away than this has time enough between two commands.
+const NEAR: Duration = Duration::from_millis(5);
 
 impl<S: Source> Run<'_, S> {
     /// Finds the nodes, connects to each, and finds out where to go on.
@@ -182,7 +185,10 @@ impl<S: Source> Run<'_, S> {
         }
         let previous = self.nodes.get(node).and_then(Node::client_id);
         let fence = self.counted_slot.map(|_| Fence { previous });
-        let (stream, greeting) = crate::setup::open(address, &self.loader.endpoint, fence, &questions)?;
+        let (mut stream, greeting) = setup::open(address, &self.loader.endpoint, fence, &questions)?;
+        if greeting.software != Software::Unknown && greeting.round_trip < NEAR {
+            setup::enlarge_reads(&mut stream)?;
+        }
         let mut answers = greeting.answers.iter();
         let asked = self.loader.journal.as_ref().filter(|_| key.is_some());
         let mark = asked.and_then(|journal| answers.next().map(|reply| journal.mark(reply)));
@@ -198,7 +204,7 @@ impl<S: Source> Run<'_, S> {
         }
         let round_trip = greeting.round_trip;
         Ok(Opened {
-            link: Link::over(stream)?,
+            link: Link::over(stream, greeting.software == Software::Valkey)?,
             round_trip,
             run_id: greeting.run_id,
             client_id: greeting.client_id,

@@ -8,6 +8,8 @@ use crate::source::{Source, push_command};
 
 /// How far the first open command may lie behind the newest one.
 const SPREAD: u64 = 1_000_000;
+/// Commands in a batch, where the server parses ahead: as many keys as Valkey fetches into its caches at once.
+const BATCH: u64 = 16;
 
 impl<S: Source> Run<'_, S> {
     /// Hands commands to the links while these have room: first what has to be sent again, then new ones.
@@ -24,6 +26,9 @@ impl<S: Source> Run<'_, S> {
             let Some(link) = self.nodes[node].roomy_link(self.window) else {
                 return;
             };
+            if self.next.is_multiple_of(BATCH) {
+                link.end_batch();
+            }
             self.source.write(self.next, self.resumed, link.queue(Sent::Command(self.next)));
             self.next += 1;
         }
