@@ -108,13 +108,13 @@ pub(crate) fn loader(target: &Target, plan: &Plan) -> Result<Loader, LoadError> 
         .ok_or_else(|| refused("this kind of address is not known".into()))?;
     #[cfg(feature = "tls")]
     if let Some(config) = target.tls_config().map_err(|failure| refused(failure.to_string()))? {
-        endpoint.expect_certificate(config, target.real_host());
+        endpoint.use_tls(config, target.real_host());
     }
     Ok(Loader {
         connections: plan.connections,
         resume: plan.resume,
-        patience: plan.patience,
-        ..Loader::to(endpoint)
+        max_downtime: plan.patience,
+        ..Loader::new(endpoint)
     })
 }
 
