@@ -42,7 +42,7 @@ fn main() -> ExitCode {
 fn encode(criterion: &mut Criterion) -> Result<(), Failure> {
     let (keys, people) = (Keys::new(""), People::new());
     let mut by_hset = Users::new(keys.clone(), RECORDS, None);
-    let mut by_restore = Users::new(keys.clone(), RECORDS, Some(Dump::of_version(DUMP_VERSION)));
+    let mut by_restore = Users::new(keys.clone(), RECORDS, Some(Dump::new(DUMP_VERSION)));
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     write(&mut by_hset, &mut ours);
     pack(&keys, &people, &mut theirs);

@@ -27,7 +27,8 @@ fn main() -> ExitCode {
 fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
     let visitors = bench.wait_for(async { Visitors::of(OPERATIONS, MAX_IN_FLIGHT, "").map_err(refused) })?;
     compare(bench, criterion, "Reading sessions", &ReadSession::ALL, &visitors)?;
-    let documents = bench.wait_for(async { Documents::of(OPERATIONS, MAX_IN_FLIGHT, "").map_err(refused) })?;
+    let documents =
+        bench.wait_for(async { Documents::of(OPERATIONS, MAX_IN_FLIGHT, "").map_err(refused) })?;
     compare(bench, criterion, "Cache hits", &CacheHit::ALL, &documents)?;
     compare(bench, criterion, "Taking stock", &TakeStock::ALL, &Stock::new(200, ""))?;
     let calls = Calls::new(OPERATIONS, "");

@@ -255,11 +255,11 @@ impl Source for Elements {
     }
 
     fn repetition(&self) -> Repetition {
-        let mut ask = Vec::new();
-        push_command(&mut ask, &["LLEN", &self.key]);
+        let mut count = Vec::new();
+        push_command(&mut count, &["LLEN", &self.key]);
         let mut newest = Vec::new();
         push_command(&mut newest, &["LINDEX", &self.key, "0"]);
-        Repetition::Counted { ask, newest }
+        Repetition::Counted { count, newest }
     }
 }
 
