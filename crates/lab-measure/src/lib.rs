@@ -11,8 +11,13 @@
 //!
 //! 1. [`people`]: the data set, users made from their number. [`keys`] has every key name; [`stored`] writes users and reads them
 //!    back.
+//! 2. [`insert`]: the ways to write many records. [`load`]: what the loader sends. [`peers`]: the records
+//!    for other programs.
 
+pub mod insert;
 pub mod keys;
+pub mod load;
+pub mod peers;
 pub mod people;
 pub mod stored;
 
