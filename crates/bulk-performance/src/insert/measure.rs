@@ -87,7 +87,7 @@ pub async fn time(
     rounds: usize,
 ) -> Result<Vec<Cost>, LessonError> {
     let plan = Rounds { rounds, budget: Duration::MAX, repeat_budget: REPEAT_BUDGET };
-    let usage = harness::measure(&mut Writers { target, input, writers }, plan).await?;
+    let usage = harness::measure(&mut Writers { target, input, all: writers }, plan).await?;
     let costs = writers.iter().zip(&usage);
     Ok(costs.map(|(writer, usage)| cost(writer.records(input.records), usage)).collect())
 }
@@ -95,21 +95,21 @@ pub async fn time(
 struct Writers<'a> {
     target: &'a Target,
     input: &'a Input,
-    writers: &'a [Writer],
+    all: &'a [Writer],
 }
 
 impl Rows for Writers<'_> {
     type Sample = ResourceUsage;
 
     fn count(&self) -> usize {
-        self.writers.len()
+        self.all.len()
     }
 
     async fn measure(&mut self, row: usize) -> Result<Option<ResourceUsage>, LessonError> {
-        activity::set(format!("timing: {}", self.writers[row].label()));
+        activity::set(format!("timing: {}", self.all[row].label()));
         self.input.reset().await?;
         let watch = Stopwatch::start(self.target).await;
-        let report = self.writers[row].run(self.target, self.input).await?;
+        let report = self.all[row].run(self.target, self.input).await?;
         let usage = watch.stop().await;
         // The loader's own clock leaves out connecting, and removing what it loaded before.
         Ok(Some(report.map_or(usage, |report| ResourceUsage {

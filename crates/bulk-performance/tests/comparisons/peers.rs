@@ -28,7 +28,7 @@ async fn lineup(target: &Target, tools: Option<&Fakes>) -> Lineup {
 
 async fn content(target: &Target) -> Content {
     let keys = Keys::new(target.prefix());
-    Content::of_users(&keys, 2 * RECORDS, &mut target.connection()).await.unwrap()
+    Content::of_users(&keys, 2 * RECORDS, &target.connection()).await.unwrap()
 }
 
 /// Runs each of these peers on a clean server and requires exactly the users.
