@@ -122,6 +122,9 @@ fn server_b_says_what_is_wrong_with_a_list() {
     let read =
         |more: &[&str]| failed(&bulk(&[&["biglist", "server-b", "--url", &server.url()], more].concat()));
 
+    // After this, the database is ours.
+    assert!(bulk(&["biglist", "server-a", "--count", "1", "--url", &server.url()]).status.success());
+    ask::<()>(&server, &["DEL", "biglist", "biglist:count"]);
     ask::<()>(&server, &["SET", "biglist", "text"]);
     let (code, said) = read(&[]);
     assert!(code == Some(1) && said.contains("'biglist' is a string, not a list"), "{said}");
