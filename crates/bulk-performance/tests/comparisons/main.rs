@@ -17,3 +17,31 @@ mod query;
 fn every_lesson_is_in_the_register_under_its_own_name() {
     lab_testing::lessons::assert_all_in_register::<bulk_performance::BulkLesson>(env!("CARGO_MANIFEST_DIR"));
 }
+
+/// The lessons that are written in steps.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Stepped {
+    Insert,
+    Biglist,
+}
+
+impl lab_runner::Course for Stepped {
+    const TITLE: &'static str = "Lessons in steps";
+
+    fn lesson(self) -> &'static lab_runner::Lesson {
+        match self {
+            Self::Insert => &bulk_performance::insert::LESSON,
+            Self::Biglist => &bulk_performance::biglist::LESSON,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_step_shows_the_rust_that_sends_its_commands() {
+    lab_testing::lessons::assert_read_well::<Stepped>().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_that_is_sent_is_shown_or_announced() {
+    lab_testing::lessons::assert_show_or_announce_what_they_send::<Stepped>().await;
+}
