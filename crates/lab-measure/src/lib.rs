@@ -12,8 +12,11 @@
 //! 1. [`people`]: the data set, users made from their number. [`keys`] has every key name; [`stored`] writes users and reads them
 //!    back.
 
+pub mod concurrency;
 pub mod keys;
+pub mod memory;
 pub mod people;
+pub mod query;
 pub mod stored;
 
 use std::pin::Pin;

@@ -13,7 +13,46 @@ mod memory;
 mod peers;
 mod query;
 
+use bulk_performance::BulkLesson;
+use lab_runner::{Course, Lesson};
+use lab_testing::lessons;
+
 #[test]
 fn every_lesson_is_in_the_register_under_its_own_name() {
     lab_testing::lessons::assert_all_in_register::<bulk_performance::BulkLesson>(env!("CARGO_MANIFEST_DIR"));
+}
+
+/// The lessons on reading.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum ReadingLesson {
+    Query,
+    Memory,
+    Concurrency,
+}
+
+impl Course for ReadingLesson {
+    const TITLE: &'static str = "Reading";
+
+    fn lesson(self) -> &'static Lesson {
+        match self {
+            Self::Query => BulkLesson::Query.lesson(),
+            Self::Memory => BulkLesson::Memory.lesson(),
+            Self::Concurrency => BulkLesson::Concurrency.lesson(),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lessons_read_well() {
+    lessons::assert_read_well::<ReadingLesson>().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lessons_show_or_announce_what_they_send() {
+    lessons::assert_show_or_announce_what_they_send::<ReadingLesson>().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lessons_show_what_they_teach() {
+    lessons::assert_show_what_they_teach::<ReadingLesson>().await;
 }
