@@ -1,10 +1,14 @@
 //! A column holds one field of a whole bucket of users: short values side by side, without the field's name.
 
+use lab_runner::{Source, source};
 use redis::{Cmd, Pipeline, RedisResult, ToRedisArgs, Value};
 
 use super::document::{Values, unreadable};
 use crate::keys::Keys;
 use crate::people::{CITIES, DEPARTMENTS, FIELDS};
+
+/// This file, for the screen.
+pub static SOURCE: Source = source!("src/memory/columns.rs");
 
 /// Buckets of this many users each.
 #[derive(Clone, Debug)]

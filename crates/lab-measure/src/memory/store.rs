@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lab_connection::Connection;
-use lab_runner::{AnyConnection, Source, source};
+use lab_runner::AnyConnection;
 use redis::{Cmd, Pipeline, RedisResult, Value};
 
 use super::columns::{Buckets, Cell, Code, text};
@@ -14,9 +14,6 @@ use crate::Timed;
 use crate::keys::Keys;
 use crate::people::{FIELDS, People};
 use crate::stored::Content;
-
-/// This file, for the screen.
-pub static SOURCE: Source = source!("src/memory/store.rs");
 
 /// Users in one pipeline, or all of a bucket if that is more.
 const BATCH: u64 = 1_000;
@@ -259,7 +256,7 @@ impl Store {
             Layout::Hashes(names) => {
                 for (number, values) in users {
                     let fields: Vec<_> = names.iter().zip(values).collect();
-                    pipeline.hset_multiple(keys.memory_user(name, *number), &fields).ignore();
+                    pipeline.cmd("HSET").arg(keys.memory_user(name, *number)).arg(&fields).ignore();
                 }
             }
             Layout::Columns(columns) => columns.write_bucket(&self.buckets, name, users, pipeline)?,

@@ -139,7 +139,7 @@ impl Question {
                 approach!("FT.SEARCH", Search("FT.SEARCH"), search::in_city_and_department, numbers),
             ],
             Self::CountCityAndDepartment => &[
-                approach!("HMGET of everybody, count", Nothing, intersection::by_reading_everyone, count),
+                approach!("SMEMBERS of both, count here", Nothing, intersection::by_intersecting_here, count),
                 approach!("SINTER, count here", TWO_SETS, intersection::by_sinter, count),
                 approach!("SINTERCARD", Sintercard, intersection::by_sintercard, Count),
                 approach!("FT.SEARCH LIMIT 0 0", Search("FT.SEARCH"), search::count_matches, Count),
@@ -195,7 +195,7 @@ fn numbers(mut numbers: Vec<u64>) -> Answer {
 }
 
 fn count(numbers: Vec<u64>) -> Answer {
-    Answer::Count(numbers.len() as u64)
+    Answer::Count(numbers.into_iter().count() as u64)
 }
 
 fn cents((dollars, count): (u64, u64)) -> Answer {

@@ -46,24 +46,29 @@ pub(super) async fn by_sinter(users: &Users, redis: &mut QueryConnection) -> Red
 /// For one server only.
 pub(super) async fn by_stored_set(users: &Users, redis: &mut QueryConnection) -> RedisResult<Vec<u64>> {
     let found: Vec<u64> = redis.smembers(stored_key(users)).await?;
-    // Expired, or nobody matches. Storing it again is right either way.
-    if found.is_empty() { store(users, redis).await } else { Ok(found) }
+    // Empty means that it expired, or that nobody matches.
+    if found.is_empty() && store(users, redis).await? > 0 {
+        return redis.smembers(stored_key(users)).await;
+    }
+    Ok(found)
 }
 
-/// Stores the intersection with a TTL and reads it, in one transaction. So it never exists without its TTL.
-pub async fn store(users: &Users, redis: &mut QueryConnection) -> RedisResult<Vec<u64>> {
+/// Stores the intersection, and returns how many members it has. In a transaction, it never exists without its TTL.
+pub async fn store(users: &Users, redis: &mut QueryConnection) -> RedisResult<usize> {
+    let (key, sets) = (stored_key(users), index_sets(users));
     let mut transaction = redis::pipe();
     transaction.atomic();
-    transaction.sinterstore(stored_key(users), index_sets(users).to_vec()).ignore();
-    transaction.expire(stored_key(users), STORED_TTL).ignore();
-    transaction.smembers(stored_key(users));
-    let (found,) = transaction.query_async(redis).await?;
-    Ok(found)
+    transaction.sinterstore(&key, &sets[..]);
+    transaction.expire(&key, STORED_TTL).ignore();
+    let (members,) = transaction.query_async(redis).await?;
+    Ok(members)
 }
 
 /// Counts on the server. No member travels.
 pub(super) async fn by_sintercard(users: &Users, redis: &mut QueryConnection) -> RedisResult<u64> {
-    redis::cmd("SINTERCARD").arg(2).arg(&index_sets(users)).query_async(redis).await
+    let mut sintercard = redis::cmd("SINTERCARD");
+    sintercard.arg(2).arg(&index_sets(users));
+    sintercard.query_async(redis).await
 }
 
 /// The key of the stored intersection.

@@ -89,10 +89,11 @@ pub(super) async fn members_at_once(users: &Users, redis: &mut QueryConnection) 
 }
 
 pub(super) async fn members_by_sscan(users: &Users, redis: &mut QueryConnection) -> RedisResult<Vec<u64>> {
+    let city = users.keys().city(CITIES[CITY]);
     let (mut members, mut cursor) = (Vec::new(), 0_u64);
     loop {
         let mut scan = redis::cmd("SSCAN");
-        scan.arg(users.keys().city(CITIES[CITY])).arg(cursor).arg("COUNT").arg(PAGE);
+        scan.arg(&city).arg(cursor).arg("COUNT").arg(PAGE);
         let (next, step): (u64, Vec<u64>) = scan.query_async(redis).await?;
         members.extend(step);
         if next == 0 {
