@@ -11,10 +11,17 @@
 //!
 //! 1. [`people`]: the data set, users made from their number. [`keys`] has every key name; [`stored`] writes users and reads them
 //!    back.
+//! 2. [`insert`]: the ways to write many records. [`load`]: what the loader sends. [`peers`]: the records
+//!    for other programs.
+//! 3. [`query`]: questions about the users, and approaches to each. [`concurrency`]: many operations in flight. [`memory`]: ways
+//!    to store a user.
 
 pub mod concurrency;
+pub mod insert;
 pub mod keys;
+pub mod load;
 pub mod memory;
+pub mod peers;
 pub mod people;
 pub mod query;
 pub mod stored;

@@ -185,6 +185,16 @@ impl Record {
         })
     }
 
+    /// Appends the values to `text`, separated by commas, which no value contains.
+    pub fn push_text(&self, text: &mut Vec<u8>) {
+        for (index, value) in self.values().into_iter().enumerate() {
+            if index > 0 {
+                text.push(b',');
+            }
+            text.extend_from_slice(value);
+        }
+    }
+
     /// Bytes of all values together: the data itself, without names, keys or framing.
     #[must_use]
     pub fn raw_bytes(&self) -> usize {

@@ -1,16 +1,18 @@
 //! Users as they stand in Redis: written plainly, read back, and summed up so that two ways of writing can be compared.
 
-use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use futures_util::{StreamExt, TryStreamExt, stream};
+use lab_connection::Connection;
 use redis::aio::ConnectionLike;
-use redis::{Cmd, RedisResult};
+use redis::{Cmd, RedisError, RedisResult, Value};
 
+use crate::Timed;
 use crate::keys::Keys;
-use crate::people::{CITIES, DEPARTMENTS, FIELDS, People};
+use crate::people::{CITIES, DEPARTMENTS, FIELDS, People, Record};
 
 /// Records read or removed in one pipeline.
-const BATCH: u64 = 1_000;
+const BATCH: usize = 1_000;
 
 /// How many records there are, and what is in them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -38,7 +40,7 @@ impl Content {
     #[must_use]
     pub fn expected(people: &People, records: u64) -> Self {
         let mut content = Self::default();
-        let mut record = crate::people::Record::default();
+        let mut record = Record::default();
         for number in 1..=records {
             record.write(&people.user(number));
             content.add(number, &record.values());
@@ -46,37 +48,69 @@ impl Content {
         content
     }
 
-    /// What the Hashes of users 1 to `records` really hold. A missing field counts as empty, a missing user not at all;
-    /// a field that does not belong there changes the digest too.
-    pub async fn of_users(
-        keys: &Keys,
+    /// What the Hashes of users 1 to `records` hold. A missing field counts as empty, a missing user not at all; a field that
+    /// does not belong there changes the digest too. One pipeline is on its way while the last one is added up.
+    #[must_use]
+    pub fn of_users<'a>(
+        keys: &'a Keys,
         records: u64,
-        connection: &mut (impl ConnectionLike + Send),
-    ) -> RedisResult<Self> {
-        let mut content = Self::default();
-        let mut first = 1;
-        while first <= records {
-            let last = records.min(first + BATCH - 1);
-            let mut pipeline = redis::pipe();
-            for number in first..=last {
-                pipeline.cmd("HGETALL").arg(keys.user(number));
-            }
-            let users: Vec<HashMap<String, Vec<u8>>> = pipeline.query_async(connection).await?;
-            for (number, mut user) in (first..=last).zip(users) {
-                if user.is_empty() {
-                    continue;
+        connection: &'a Connection,
+    ) -> Timed<'a, RedisResult<Self>> {
+        Box::pin(async move {
+            let batches = (1..=records).step_by(BATCH).map(|first| {
+                let numbers = first..=records.min(first + BATCH as u64 - 1);
+                let mut pipeline = redis::pipe();
+                for number in numbers.clone() {
+                    pipeline.cmd("HGETALL").arg(keys.user(number));
                 }
-                let mut values: Vec<Vec<u8>> =
-                    FIELDS.iter().map(|field| user.remove(*field).unwrap_or_default()).collect();
-                let mut foreign: Vec<_> = user.into_iter().collect();
-                foreign.sort();
-                values.extend(foreign.into_iter().flat_map(|(field, value)| [field.into_bytes(), value]));
-                content.add(number, &values);
+                let mut connection = connection.clone();
+                async move {
+                    let users: Vec<Value> = pipeline.query_async(&mut connection).await?;
+                    Ok::<_, RedisError>((numbers, users))
+                }
+            });
+            let mut batches = stream::iter(batches).buffered(2);
+            let mut content = Self::default();
+            while let Some((numbers, users)) = batches.try_next().await? {
+                for (number, user) in numbers.zip(&users) {
+                    let fields = fields_of(user);
+                    if !fields.is_empty() {
+                        content.add(number, &in_order(&fields));
+                    }
+                }
             }
-            first = last + 1;
-        }
-        Ok(content)
+            Ok(content)
+        })
     }
+}
+
+/// HGETALL's reply is a list in RESP2 and a map in RESP3.
+fn fields_of(user: &Value) -> Vec<(&[u8], &[u8])> {
+    match user {
+        Value::Array(items) => items.chunks_exact(2).map(|pair| (bytes(&pair[0]), bytes(&pair[1]))).collect(),
+        Value::Map(pairs) => pairs.iter().map(|(name, value)| (bytes(name), bytes(value))).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn bytes(value: &Value) -> &[u8] {
+    if let Value::BulkString(bytes) = value { bytes } else { b"" }
+}
+
+/// The values in the order of [`FIELDS`], then fields that do not belong there.
+fn in_order<'a>(fields: &[(&'a [u8], &'a [u8])]) -> Vec<&'a [u8]> {
+    if fields.iter().map(|(name, _)| *name).eq(FIELDS.iter().map(|field| field.as_bytes())) {
+        return fields.iter().map(|(_, value)| *value).collect();
+    }
+    let value = |field: &&str| {
+        fields.iter().find(|(name, _)| *name == field.as_bytes()).map_or(&b""[..], |pair| pair.1)
+    };
+    let mut values: Vec<&[u8]> = FIELDS.iter().map(value).collect();
+    let is_ours = |name: &[u8]| FIELDS.iter().any(|field| name == field.as_bytes());
+    let mut others: Vec<_> = fields.iter().filter(|(name, _)| !is_ours(name)).collect();
+    others.sort();
+    values.extend(others.into_iter().flat_map(|(name, value)| [*name, *value]));
+    values
 }
 
 /// The command that writes a user as a Hash.
@@ -84,7 +118,9 @@ impl Content {
 pub fn hset(keys: &Keys, people: &People, number: u64) -> Cmd {
     let mut command = redis::cmd("HSET");
     command.arg(keys.user(number));
-    for (field, value) in FIELDS.iter().zip(people.user(number).values()) {
+    let mut record = Record::default();
+    record.write(&people.user(number));
+    for (field, value) in FIELDS.iter().zip(record.values()) {
         command.arg(field).arg(value);
     }
     command
@@ -169,7 +205,7 @@ async fn in_batches(
 ) -> RedisResult<()> {
     let mut first = 1;
     while first <= records {
-        let last = records.min(first + BATCH - 1);
+        let last = records.min(first + BATCH as u64 - 1);
         let mut pipeline = redis::pipe();
         for number in first..=last {
             add(number, &mut pipeline);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bulk_loader::{Endpoint, Journal, LoadError, Loaded, Loader, Source};
 use lab_connection::{Failure, Target};
+use lab_measure::load::{Elements, IndexCommands, Strings, Users, UsersAndIndexes};
 use lab_runner::Terminal;
 use lab_runner::progress::Bar;
 use lab_runner::resource_usage::Stopwatch;
@@ -16,7 +17,6 @@ use super::encoding::Encoding;
 use super::failures;
 use super::plan::{Kind, Plan, Writing};
 use super::report::Report;
-use super::sources::{Elements, IndexCommands, Strings, Users, UsersAndIndexes};
 use crate::keys::Keys;
 
 /// Writes the records of a plan.
@@ -132,7 +132,7 @@ pub(crate) async fn run<S: Source + Send + 'static>(
     let mut underway = Underway { stop, told, can_be_resumed, done: false };
     let bar = bar.clone();
     let loading = spawn_blocking(move || {
-        let ended = loader.load(&mut source, &mut |progress| bar.set(progress.records));
+        let ended = lab_measure::load::run(&loader, &mut source, &mut |progress| bar.set(progress.records));
         if let Err(LoadError::Stopped { acknowledged }) = &ended {
             // Nobody may be listening any more.
             let _ = tell.send(source.records_before(*acknowledged));

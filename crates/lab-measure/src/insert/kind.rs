@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use redis::{Cmd, Pipeline};
 
 use crate::keys::Keys;
-use crate::people::{CITIES, DEPARTMENTS, People};
+use crate::people::{CITIES, DEPARTMENTS, People, Record};
 use crate::stored::hset;
 
 /// What is written for each user.
@@ -122,7 +122,11 @@ fn add_indexes(keys: &Keys, people: &People, numbers: RangeInclusive<u64>, pipel
 /// A user in a string: the values between commas, which no value contains.
 #[must_use]
 pub(super) fn text(people: &People, number: u64) -> String {
-    people.user(number).values().join(",")
+    let mut record = Record::default();
+    record.write(&people.user(number));
+    let mut text = Vec::new();
+    record.push_text(&mut text);
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 fn command<V: redis::ToRedisArgs>(name: &str, key: &str, values: impl IntoIterator<Item = V>) -> Cmd {

@@ -1,13 +1,11 @@
 //! The commands of a load, each made from its number.
 
-mod indexes;
-
 use bulk_loader::dump::Dump;
 use bulk_loader::source::{push_argument, push_command, push_header};
 use bulk_loader::topology::slot_of;
 use bulk_loader::{Repetition, Source};
 
-pub use self::indexes::{IndexCommands, IndexOf, PER_CHUNK};
+use super::indexes::IndexCommands;
 use crate::keys::Keys;
 use crate::people::{FIELDS, People, Record, push_number};
 
@@ -172,7 +170,8 @@ impl Source for Strings {
             self.keys.push_user_text(&mut self.key, number);
             push_argument(out, &self.key);
             self.record.write(&self.people.user(number));
-            text_of(&self.record, &mut self.value);
+            self.value.clear();
+            self.record.push_text(&mut self.value);
             push_argument(out, &self.value);
         }
     }
@@ -186,17 +185,6 @@ impl Source for Strings {
 
     fn describe(&self, command: u64) -> String {
         self.keys.user_text(self.records_before(command) + 1)
-    }
-}
-
-/// The values of a user as one text: separated by commas.
-pub fn text_of(record: &Record, text: &mut Vec<u8>) {
-    text.clear();
-    for (index, value) in record.values().into_iter().enumerate() {
-        if index > 0 {
-            text.push(b',');
-        }
-        text.extend_from_slice(value);
     }
 }
 

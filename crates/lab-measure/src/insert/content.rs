@@ -1,5 +1,6 @@
 //! What was written, read back: how many records, and a digest that is the same only for the same content.
 
+use lab_connection::Connection;
 use redis::RedisResult;
 use redis::aio::ConnectionLike;
 
@@ -40,7 +41,7 @@ pub(super) async fn found(
     kind: Kind,
     keys: &Keys,
     records: u64,
-    connection: &mut (impl ConnectionLike + Send),
+    connection: &mut Connection,
 ) -> RedisResult<Content> {
     match kind {
         Kind::Users => Content::of_users(keys, records, connection).await,
