@@ -21,7 +21,7 @@ pub mod search;
 pub mod top;
 pub mod users;
 
-pub use self::approach::{Answer, QueryApproach, Question, SearchIndex, ServerFeatures, prepare};
-pub use self::connection::QueryConnection;
+pub use self::approach::{Answer, QueryApproach, Question, ServerFeatures, prepare};
+pub use self::connection::Redis;
 pub use self::latency::{Latency, Plan, measure};
 pub use self::users::{UserSalary, Users};

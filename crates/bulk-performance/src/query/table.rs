@@ -1,15 +1,12 @@
 //! Latencies as tables.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use lab_measure::query::Latency;
 use lab_runner::LessonContext;
 use lab_runner::caveat::Caveat;
 use lab_runner::environment::environment;
 use lab_runner::table::{Table, bytes, duration, thousands};
-
-const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// Shows one row per approach, and below what was sent, what the numbers hold for, and which row is noisy.
 pub(super) fn show(ctx: &LessonContext, title: &str, latencies: &[Latency]) {
@@ -36,21 +33,6 @@ pub(super) fn show(ctx: &LessonContext, title: &str, latencies: &[Latency]) {
     if let Some(noisy) = caveats.iter().find(|caveat| matches!(caveat, Caveat::Noisy { .. })) {
         ctx.say(noisy.advice());
     }
-}
-
-/// How many answers came within a millisecond.
-pub(super) fn below_a_millisecond(latencies: &[Latency]) -> Table {
-    let table = Table::new("Within a millisecond", &["query", "p50", "p99", "below 1 ms"]);
-    latencies.iter().fold(table, |table, latency| {
-        let below = |share| latency.quantile(share).is_some_and(|time| time < MILLISECOND);
-        let seen = match (below(0.99), below(0.5)) {
-            (true, _) => "in 99 of 100",
-            (false, true) => "in one of two",
-            (false, false) => "not on this machine now",
-        };
-        let (p50, p99) = (quantile(latency, 0.5), quantile(latency, 0.99));
-        table.row([latency.label.to_owned(), p50, p99, seen.to_owned()])
-    })
 }
 
 fn quantile(latency: &Latency, share: f64) -> String {

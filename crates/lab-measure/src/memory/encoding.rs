@@ -7,39 +7,60 @@ use crate::people::FIELDS;
 /// One letter for each of [`FIELDS`].
 const SHORT_FIELDS: [&str; 8] = ["f", "l", "e", "a", "c", "d", "s", "u"];
 
-/// A way to store a user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-pub enum Encoding {
+/// Defines [`Encoding`]: for each variant its row in a table, its part of a key's name, and where the values are.
+macro_rules! encodings {
+    ($($(#[$doc:meta])* $variant:ident: $label:literal, $name:literal, $layout:expr;)*) => {
+        /// A way to store a user.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+        pub enum Encoding {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Encoding {
+            /// All of them, in the order of the tables.
+            pub const ALL: [Self; [$($name),*].len()] = [$(Self::$variant),*];
+
+            fn about(self) -> (&'static str, &'static str, Layout) {
+                match self {
+                    $(Self::$variant => ($label, $name, $layout),)*
+                }
+            }
+        }
+    };
+}
+
+// Keys of single users and of buckets differ in the rest of the name, so they may share this part.
+encodings! {
     /// A JSON text in a String.
-    JsonString,
+    JsonString: "JSON", "json", Layout::Strings(Codec::Json);
     /// A MessagePack array, without field names, in a String.
-    MessagePackString,
+    MessagePackString: "MessagePack", "pack", Layout::Strings(Codec::MessagePack);
     /// The JSON text, compressed alone by zstd, in a String.
-    ZstdString,
+    ZstdString: "JSON, zstd", "zstd", Layout::Strings(Codec::Zstd);
     /// The JSON text, compressed by zstd with a trained dictionary, in a String.
-    DictionaryString,
+    DictionaryString: "JSON, zstd, dictionary", "dict", Layout::Strings(Codec::ZstdWithDictionary);
     /// A Hash with the documented field names.
-    Hash,
+    Hash: "Hash", "hash", Layout::Hashes(&FIELDS);
     /// The same Hash, forced into a hash table.
-    HashTable,
+    HashTable: "Hash, as hash table", "htab", Layout::Hashes(&FIELDS);
     /// A Hash with field names of one letter.
-    ShortHash,
+    ShortHash: "Hash, short names", "abbr", Layout::Hashes(&SHORT_FIELDS);
     /// JSON texts in a Hash for each bucket of users.
-    JsonBuckets,
+    JsonBuckets: "buckets: JSON", "json", Layout::Buckets(Codec::Json);
     /// MessagePack arrays in a Hash for each bucket.
-    MessagePackBuckets,
+    MessagePackBuckets: "buckets: MessagePack", "msgpack", Layout::Buckets(Codec::MessagePack);
     /// The same, on a server that is set to pack longer values.
-    MessagePackPacked,
+    MessagePackPacked: "the same, packed", "packed", Layout::Buckets(Codec::MessagePack);
     /// Texts compressed with the dictionary in a Hash for each bucket.
-    DictionaryBuckets,
+    DictionaryBuckets: "buckets: zstd, dictionary", "zstd", Layout::Buckets(Codec::ZstdWithDictionary);
     /// A Hash for each bucket and field, values as they are.
-    Columns,
+    Columns: "columns: Hashes", "columns", Layout::Columns(Columns::Plain);
     /// A Hash for each bucket and field; cities, departments, and dates as numbers.
-    CodedColumns,
+    CodedColumns: "columns: Hashes, codes", "codes", Layout::Columns(Columns::Coded);
     /// A List for each bucket and field, a user by its position; the same numbers.
-    Lists,
+    Lists: "columns: Lists, codes", "lists", Layout::Columns(Columns::Listed);
     /// Numbers side by side in the bits of one String for each bucket, names in Lists.
-    Bits,
+    Bits: "columns: bits and Lists", "bits", Layout::Columns(Columns::Packed);
 }
 
 /// Where a user's values are.
@@ -56,50 +77,6 @@ pub(super) enum Layout {
 }
 
 impl Encoding {
-    /// All of them, in the order of the tables.
-    pub const ALL: [Self; 15] = [
-        Self::JsonString,
-        Self::MessagePackString,
-        Self::ZstdString,
-        Self::DictionaryString,
-        Self::Hash,
-        Self::HashTable,
-        Self::ShortHash,
-        Self::JsonBuckets,
-        Self::MessagePackBuckets,
-        Self::MessagePackPacked,
-        Self::DictionaryBuckets,
-        Self::Columns,
-        Self::CodedColumns,
-        Self::Lists,
-        Self::Bits,
-    ];
-
-    /// Its row in a table, its part of a key's name, and where the values are. Keys of single users and of buckets differ in
-    /// the rest of the name, so they may share this part.
-    fn about(self) -> (&'static str, &'static str, Layout) {
-        use Layout::{Buckets, Hashes, Strings};
-        match self {
-            Self::JsonString => ("JSON", "json", Strings(Codec::Json)),
-            Self::MessagePackString => ("MessagePack", "pack", Strings(Codec::MessagePack)),
-            Self::ZstdString => ("JSON, zstd", "zstd", Strings(Codec::Zstd)),
-            Self::DictionaryString => ("JSON, zstd, dictionary", "dict", Strings(Codec::ZstdWithDictionary)),
-            Self::Hash => ("Hash", "hash", Hashes(&FIELDS)),
-            Self::HashTable => ("Hash, as hash table", "htab", Hashes(&FIELDS)),
-            Self::ShortHash => ("Hash, short names", "abbr", Hashes(&SHORT_FIELDS)),
-            Self::JsonBuckets => ("buckets: JSON", "json", Buckets(Codec::Json)),
-            Self::MessagePackBuckets => ("buckets: MessagePack", "msgpack", Buckets(Codec::MessagePack)),
-            Self::MessagePackPacked => ("the same, packed", "packed", Buckets(Codec::MessagePack)),
-            Self::DictionaryBuckets => {
-                ("buckets: zstd, dictionary", "zstd", Buckets(Codec::ZstdWithDictionary))
-            }
-            Self::Columns => ("columns: Hashes", "columns", Layout::Columns(Columns::Plain)),
-            Self::CodedColumns => ("columns: Hashes, codes", "codes", Layout::Columns(Columns::Coded)),
-            Self::Lists => ("columns: Lists, codes", "lists", Layout::Columns(Columns::Listed)),
-            Self::Bits => ("columns: bits and Lists", "bits", Layout::Columns(Columns::Packed)),
-        }
-    }
-
     /// Its row in a table.
     #[must_use]
     pub fn label(self) -> &'static str {

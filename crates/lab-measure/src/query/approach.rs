@@ -3,7 +3,7 @@
 use lab_connection::Target;
 use redis::RedisResult;
 
-use super::connection::QueryConnection;
+use super::connection::Redis;
 use super::users::{PAGE, UserSalary, Users, Values, average_in_cents};
 use super::{average, by_key, city, intersection, pages, search, top};
 use crate::Timed;
@@ -55,7 +55,7 @@ pub struct QueryApproach {
     pub label: &'static str,
     needs: Needs,
     /// Answers the question.
-    pub answer: for<'a> fn(&'a Users, &'a mut QueryConnection) -> Timed<'a, RedisResult<Answer>>,
+    pub answer: for<'a> fn(&'a Users, &'a mut Redis) -> Timed<'a, RedisResult<Answer>>,
 }
 
 /// What an approach needs of a server.
@@ -172,13 +172,13 @@ impl Question {
                 let [_, _, email, ..] = users.all().next().map(|user| user.values()).unwrap_or_default();
                 Answer::Text(email)
             }
-            Self::UsersOfCity | Self::WholeSet => Answer::Numbers(users.in_city()),
+            Self::UsersOfCity | Self::WholeSet => Answer::Numbers(users.in_city(false)),
             Self::UsersByNumber => Answer::Users(users.selected_values()),
             Self::TopSalaries => {
                 Answer::Salaries(users.by_salary().into_iter().rev().take(top::TOP).collect())
             }
-            Self::CityAndDepartment => Answer::Numbers(users.in_city_and_department()),
-            Self::CountCityAndDepartment => Answer::Count(users.in_city_and_department().len() as u64),
+            Self::CityAndDepartment => Answer::Numbers(users.in_city(true)),
+            Self::CountCityAndDepartment => Answer::Count(users.in_city(true).len() as u64),
             Self::DeepPage => {
                 Answer::Salaries(users.by_salary().into_iter().skip(users.deep_start()).take(PAGE).collect())
             }
@@ -218,15 +218,8 @@ impl QueryApproach {
             Needs::Search(_) if server.cluster => {
                 Some("the index of a node has only the users of that node".into())
             }
-            Needs::Search(command) => match server.search {
-                SearchIndex::Ready => None,
-                SearchIndex::Refused => {
-                    Some("this server has the search module but did not build the index".into())
-                }
-                SearchIndex::Unsupported => {
-                    Some(format!("this server has no {command}; to see it, use --server redis-8.2-modules"))
-                }
-            },
+            Needs::Search(command) => (!server.search)
+                .then(|| format!("this server has no {command}; to see it, use --server redis-8.2-modules")),
         }
     }
 }
@@ -240,32 +233,17 @@ pub struct ServerFeatures {
     pub cluster: bool,
     /// It has SINTERCARD, added in Redis 7.0.
     pub sintercard: bool,
-    /// The index over the users.
-    pub search: SearchIndex,
-}
-
-/// Whether FT.SEARCH can answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SearchIndex {
-    /// The server has no such command, or is a cluster.
-    Unsupported,
-    /// The server did not build the index.
-    Refused,
-    /// The index is complete.
-    Ready,
+    /// It has the search module, and an index over the users.
+    pub search: bool,
 }
 
 /// Asks what the server can do. Where it has the search module, indexes the users, which must have been written.
 pub async fn prepare(target: &Target, users: &Users) -> ServerFeatures {
     let cluster = target.is_cluster();
-    let search = if cluster || !target.can("FT.SEARCH").await {
-        SearchIndex::Unsupported
-    } else {
-        match search::create_index(users, &mut QueryConnection::Plain(target.connection())).await {
-            Ok(()) => SearchIndex::Ready,
-            Err(_) => SearchIndex::Refused,
-        }
-    };
+    let mut redis = Redis::Plain(target.connection());
+    // If the server does not build the index, the lesson goes on without it.
+    let search =
+        !cluster && target.can("FT.SEARCH").await && search::create_index(users, &mut redis).await.is_ok();
     let sintercard = target.can("SINTERCARD").await;
     ServerFeatures { private: target.private().is_some(), cluster, sintercard, search }
 }

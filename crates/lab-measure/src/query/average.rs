@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use lab_runner::{LuaScript, Source, source};
 use redis::{AsyncCommands, RedisResult, Script};
 
-use super::connection::QueryConnection;
+use super::connection::Redis;
 use super::everyone::read_fields;
 use super::users::{CITY, Users};
 use crate::people::CITIES;
@@ -26,10 +26,7 @@ pub fn sum_salaries_script() -> LuaScript<'static> {
 /// Dollars, and how many users they are of.
 type SumAndCount = (u64, u64);
 
-pub(super) async fn by_reading_everyone(
-    users: &Users,
-    redis: &mut QueryConnection,
-) -> RedisResult<SumAndCount> {
+pub(super) async fn by_reading_everyone(users: &Users, redis: &mut Redis) -> RedisResult<SumAndCount> {
     let (mut sum, mut count) = (0, 0);
     let add = |_number, [city, salary]: [String; 2]| {
         if city == CITIES[CITY] {
@@ -41,10 +38,7 @@ pub(super) async fn by_reading_everyone(
     Ok((sum, count))
 }
 
-pub(super) async fn by_reading_the_city(
-    users: &Users,
-    redis: &mut QueryConnection,
-) -> RedisResult<SumAndCount> {
+pub(super) async fn by_reading_the_city(users: &Users, redis: &mut Redis) -> RedisResult<SumAndCount> {
     let numbers: Vec<u64> = redis.smembers(users.keys().city(CITIES[CITY])).await?;
     let (mut sum, mut count) = (0, 0);
     let add = |_number, [salary]: [String; 1]| {
@@ -56,13 +50,13 @@ pub(super) async fn by_reading_the_city(
 }
 
 /// For one server only: the two indexes are in different slots.
-pub(super) async fn by_script(users: &Users, redis: &mut QueryConnection) -> RedisResult<SumAndCount> {
+pub(super) async fn by_script(users: &Users, redis: &mut Redis) -> RedisResult<SumAndCount> {
     let mut call = SUM_SALARIES.key(users.keys().city(CITIES[CITY]));
     call.key(users.keys().users_by_salary()).invoke_async(redis).await
 }
 
 /// Reads a sum and a count that every write kept up to date.
-pub async fn by_kept_sum(users: &Users, redis: &mut QueryConnection) -> RedisResult<SumAndCount> {
+pub async fn by_kept_sum(users: &Users, redis: &mut Redis) -> RedisResult<SumAndCount> {
     let salaries = users.keys().city_salaries(CITIES[CITY]);
     let (sum, count): (Option<u64>, Option<u64>) = redis.hmget(salaries, &["sum", "count"]).await?;
     Ok((sum.unwrap_or(0), count.unwrap_or(0)))

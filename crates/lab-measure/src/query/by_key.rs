@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use lab_runner::{LuaScript, Source, source};
 use redis::{AsyncCommands, RedisResult, Script};
 
-use super::connection::QueryConnection;
+use super::connection::Redis;
 use super::users::{Users, Values, from_json};
 use crate::people::FIELDS;
 
@@ -23,20 +23,17 @@ pub fn read_users_script() -> LuaScript<'static> {
     LuaScript { name: "read_users.lua", path, line: 1, text, source, hash }
 }
 
-pub(super) async fn email_from_json(users: &Users, redis: &mut QueryConnection) -> RedisResult<String> {
+pub(super) async fn email_from_json(users: &Users, redis: &mut Redis) -> RedisResult<String> {
     let text: String = redis.get(users.keys().user_json(1)).await?;
     let [_, _, email, ..] = from_json(&text);
     Ok(email)
 }
 
-pub(super) async fn email_field(users: &Users, redis: &mut QueryConnection) -> RedisResult<String> {
+pub(super) async fn email_field(users: &Users, redis: &mut Redis) -> RedisResult<String> {
     redis.hget(users.keys().user(1), "email").await
 }
 
-pub(super) async fn hgetall_one_by_one(
-    users: &Users,
-    redis: &mut QueryConnection,
-) -> RedisResult<Vec<Values>> {
+pub(super) async fn hgetall_one_by_one(users: &Users, redis: &mut Redis) -> RedisResult<Vec<Values>> {
     let mut read = Vec::new();
     for &number in users.selected() {
         // Waits for a whole round trip, again and again.
@@ -45,10 +42,7 @@ pub(super) async fn hgetall_one_by_one(
     Ok(read)
 }
 
-pub(super) async fn hgetall_in_a_pipeline(
-    users: &Users,
-    redis: &mut QueryConnection,
-) -> RedisResult<Vec<Values>> {
+pub(super) async fn hgetall_in_a_pipeline(users: &Users, redis: &mut Redis) -> RedisResult<Vec<Values>> {
     let mut pipeline = redis::pipe();
     for &number in users.selected() {
         pipeline.hgetall(users.keys().user(number));
@@ -57,10 +51,7 @@ pub(super) async fn hgetall_in_a_pipeline(
     Ok(read.into_iter().map(in_order).collect())
 }
 
-pub(super) async fn hgetall_in_a_script(
-    users: &Users,
-    redis: &mut QueryConnection,
-) -> RedisResult<Vec<Values>> {
+pub(super) async fn hgetall_in_a_script(users: &Users, redis: &mut Redis) -> RedisResult<Vec<Values>> {
     let mut call = READ_USERS.prepare_invoke();
     for &number in users.selected() {
         call.key(users.keys().user(number));
@@ -69,7 +60,7 @@ pub(super) async fn hgetall_in_a_script(
     Ok(read.into_iter().map(in_order).collect())
 }
 
-pub(super) async fn get_one_by_one(users: &Users, redis: &mut QueryConnection) -> RedisResult<Vec<Values>> {
+pub(super) async fn get_one_by_one(users: &Users, redis: &mut Redis) -> RedisResult<Vec<Values>> {
     let mut read = Vec::new();
     for &number in users.selected() {
         let text: Option<String> = redis.get(users.keys().user_json(number)).await?;
@@ -79,7 +70,7 @@ pub(super) async fn get_one_by_one(users: &Users, redis: &mut QueryConnection) -
 }
 
 /// On a cluster, redis-rs sends each node its share.
-pub(super) async fn mget(users: &Users, redis: &mut QueryConnection) -> RedisResult<Vec<Values>> {
+pub(super) async fn mget(users: &Users, redis: &mut Redis) -> RedisResult<Vec<Values>> {
     let names: Vec<String> = users.selected().iter().map(|&number| users.keys().user_json(number)).collect();
     let texts: Vec<Option<String>> = redis.mget(names).await?;
     Ok(texts.into_iter().map(|text| from_json(&text.unwrap_or_default())).collect())

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use lab_runner::{Source, source};
 use redis::{AsyncCommands, RedisResult};
 
-use super::connection::QueryConnection;
+use super::connection::Redis;
 use super::everyone::read_fields;
 use super::users::{CITY, Users};
 use crate::people::CITIES;
@@ -17,13 +17,13 @@ pub static SOURCE: Source = source!("src/query/city.rs");
 const SCAN_COUNT: usize = 1_000;
 
 /// For a private server only: KEYS blocks all other clients.
-pub(super) async fn by_keys(users: &Users, redis: &mut QueryConnection) -> RedisResult<Vec<u64>> {
+pub(super) async fn by_keys(users: &Users, redis: &mut Redis) -> RedisResult<Vec<u64>> {
     let keys: Vec<Vec<u8>> = redis.keys(users.keys().users_pattern()).await?;
     filter_by_city(users, &users.numbers_in(&keys), redis).await
 }
 
 /// For one server only: a cluster is scanned node by node.
-pub(super) async fn by_scan(users: &Users, redis: &mut QueryConnection) -> RedisResult<Vec<u64>> {
+pub(super) async fn by_scan(users: &Users, redis: &mut Redis) -> RedisResult<Vec<u64>> {
     // SCAN may return a key twice.
     let (mut numbers, mut cursor) = (BTreeSet::new(), 0_u64);
     loop {
@@ -40,19 +40,15 @@ pub(super) async fn by_scan(users: &Users, redis: &mut QueryConnection) -> Redis
     filter_by_city(users, &numbers, redis).await
 }
 
-pub(super) async fn by_reading_everyone(users: &Users, redis: &mut QueryConnection) -> RedisResult<Vec<u64>> {
+pub(super) async fn by_reading_everyone(users: &Users, redis: &mut Redis) -> RedisResult<Vec<u64>> {
     filter_by_city(users, &users.numbers(), redis).await
 }
 
-pub(super) async fn by_index(users: &Users, redis: &mut QueryConnection) -> RedisResult<Vec<u64>> {
+pub(super) async fn by_index(users: &Users, redis: &mut Redis) -> RedisResult<Vec<u64>> {
     redis.smembers(users.keys().city(CITIES[CITY])).await
 }
 
-async fn filter_by_city(
-    users: &Users,
-    numbers: &[u64],
-    redis: &mut QueryConnection,
-) -> RedisResult<Vec<u64>> {
+async fn filter_by_city(users: &Users, numbers: &[u64], redis: &mut Redis) -> RedisResult<Vec<u64>> {
     let mut found = Vec::new();
     let keep = |number, [city]: [String; 1]| {
         if city == CITIES[CITY] {

@@ -6,14 +6,14 @@ use redis::{Cmd, Pipeline, RedisFuture, Value};
 
 /// A connection, with or without a transcript of what is sent.
 #[derive(Clone)]
-pub enum QueryConnection {
+pub enum Redis {
     /// For timing.
     Plain(Connection),
     /// For the screen, and to count what is sent.
     Traced(Transcript<Connection>),
 }
 
-impl ConnectionLike for QueryConnection {
+impl ConnectionLike for Redis {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         match self {
             Self::Plain(connection) => connection.req_packed_command(command),

@@ -2,7 +2,7 @@
 
 use redis::RedisResult;
 
-use super::connection::QueryConnection;
+use super::connection::Redis;
 use super::users::Users;
 
 /// Users per pipeline. More would only fill buffers.
@@ -13,7 +13,7 @@ pub(super) async fn read_fields<const N: usize>(
     users: &Users,
     numbers: &[u64],
     fields: [&str; N],
-    redis: &mut QueryConnection,
+    redis: &mut Redis,
     mut each: impl FnMut(u64, [String; N]) + Send,
 ) -> RedisResult<()> {
     for batch in numbers.chunks(BATCH) {

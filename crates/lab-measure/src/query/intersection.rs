@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use lab_runner::{Source, source};
 use redis::{AsyncCommands, RedisResult};
 
-use super::connection::QueryConnection;
+use super::connection::Redis;
 use super::everyone::read_fields;
 use super::users::{CITY, DEPARTMENT, Users};
 use crate::people::{CITIES, DEPARTMENTS};
@@ -16,7 +16,7 @@ pub static SOURCE: Source = source!("src/query/intersection.rs");
 /// Seconds that a stored intersection lives.
 pub const STORED_TTL: i64 = 60;
 
-pub(super) async fn by_reading_everyone(users: &Users, redis: &mut QueryConnection) -> RedisResult<Vec<u64>> {
+pub(super) async fn by_reading_everyone(users: &Users, redis: &mut Redis) -> RedisResult<Vec<u64>> {
     let mut found = Vec::new();
     let keep = |number, [city, department]: [String; 2]| {
         if city == CITIES[CITY] && department == DEPARTMENTS[DEPARTMENT] {
@@ -27,10 +27,7 @@ pub(super) async fn by_reading_everyone(users: &Users, redis: &mut QueryConnecti
     Ok(found)
 }
 
-pub(super) async fn by_intersecting_here(
-    users: &Users,
-    redis: &mut QueryConnection,
-) -> RedisResult<Vec<u64>> {
+pub(super) async fn by_intersecting_here(users: &Users, redis: &mut Redis) -> RedisResult<Vec<u64>> {
     let [city, department] = index_sets(users);
     let mut pipeline = redis::pipe();
     pipeline.smembers(city).smembers(department);
@@ -39,12 +36,12 @@ pub(super) async fn by_intersecting_here(
 }
 
 /// For one server only: the sets are in different slots.
-pub(super) async fn by_sinter(users: &Users, redis: &mut QueryConnection) -> RedisResult<Vec<u64>> {
+pub(super) async fn by_sinter(users: &Users, redis: &mut Redis) -> RedisResult<Vec<u64>> {
     redis.sinter(index_sets(users).to_vec()).await
 }
 
 /// For one server only.
-pub(super) async fn by_stored_set(users: &Users, redis: &mut QueryConnection) -> RedisResult<Vec<u64>> {
+pub(super) async fn by_stored_set(users: &Users, redis: &mut Redis) -> RedisResult<Vec<u64>> {
     let found: Vec<u64> = redis.smembers(stored_key(users)).await?;
     // Empty means that it expired, or that nobody matches.
     if found.is_empty() && store(users, redis).await? > 0 {
@@ -54,7 +51,7 @@ pub(super) async fn by_stored_set(users: &Users, redis: &mut QueryConnection) ->
 }
 
 /// Stores the intersection, and returns how many members it has. In a transaction, it never exists without its TTL.
-pub async fn store(users: &Users, redis: &mut QueryConnection) -> RedisResult<usize> {
+pub async fn store(users: &Users, redis: &mut Redis) -> RedisResult<usize> {
     let (key, sets) = (stored_key(users), index_sets(users));
     let mut transaction = redis::pipe();
     transaction.atomic();
@@ -65,7 +62,7 @@ pub async fn store(users: &Users, redis: &mut QueryConnection) -> RedisResult<us
 }
 
 /// Counts on the server. No member travels.
-pub(super) async fn by_sintercard(users: &Users, redis: &mut QueryConnection) -> RedisResult<u64> {
+pub(super) async fn by_sintercard(users: &Users, redis: &mut Redis) -> RedisResult<u64> {
     let mut sintercard = redis::cmd("SINTERCARD");
     sintercard.arg(2).arg(&index_sets(users));
     sintercard.query_async(redis).await

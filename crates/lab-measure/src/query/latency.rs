@@ -14,7 +14,7 @@ use lab_runner::statistics::Summary;
 use lab_runner::{LessonError, activity};
 
 use super::approach::{Answer, QueryApproach, Question, ServerFeatures};
-use super::connection::QueryConnection;
+use super::connection::Redis;
 use super::users::Users;
 use crate::Timed;
 
@@ -91,7 +91,7 @@ pub fn measure<'a>(
             approaches.drain(skipped.clone());
             latencies.drain(skipped);
         }
-        let connection = QueryConnection::Plain(target.connection());
+        let connection = Redis::Plain(target.connection());
         let repeat_budget = REPEAT_BUDGET.min(plan.slice * u32::try_from(plan.rounds).unwrap_or(u32::MAX));
         let rounds = Rounds { rounds: plan.rounds, budget: Duration::MAX, repeat_budget };
         let mut answering = Answering { approaches, users, connection, slice: plan.slice, latencies };
@@ -112,7 +112,7 @@ async fn verify(
 ) -> Result<Latency, LessonError> {
     let (label, meter) = (approach.label, Arc::new(TrafficMeter::default()));
     let traced = Transcript::new(connection, Arc::clone(&meter) as Arc<dyn Listener>);
-    let answer = (approach.answer)(users, &mut QueryConnection::Traced(traced)).await?;
+    let answer = (approach.answer)(users, &mut Redis::Traced(traced)).await?;
     if answer != *right {
         return Err(LessonError::Check(format!("'{label}' answers {right:?} (it answered {answer:?})")));
     }
@@ -126,7 +126,7 @@ async fn verify(
 struct Answering<'a> {
     approaches: Vec<QueryApproach>,
     users: &'a Users,
-    connection: QueryConnection,
+    connection: Redis,
     slice: Duration,
     latencies: Vec<Latency>,
 }

@@ -3,7 +3,7 @@
 use lab_runner::{Source, source};
 use redis::{AsyncCommands, RedisResult};
 
-use super::connection::QueryConnection;
+use super::connection::Redis;
 use super::top::salaries;
 use super::users::{CITY, PAGE, UserSalary, Users};
 use crate::people::CITIES;
@@ -13,27 +13,21 @@ pub static SOURCE: Source = source!("src/query/pages.rs");
 
 pub(super) async fn deep_from_the_whole_list(
     users: &Users,
-    redis: &mut QueryConnection,
+    redis: &mut Redis,
 ) -> RedisResult<Vec<UserSalary>> {
     let all = salaries(redis.zrange_withscores(users.keys().users_by_salary(), 0, -1).await?);
     Ok(all.into_iter().skip(users.deep_start()).take(PAGE).collect())
 }
 
-pub(super) async fn deep_by_score_offset(
-    users: &Users,
-    redis: &mut QueryConnection,
-) -> RedisResult<Vec<UserSalary>> {
+pub(super) async fn deep_by_score_offset(users: &Users, redis: &mut Redis) -> RedisResult<Vec<UserSalary>> {
     range_by_score(users, "-inf", users.deep_start(), PAGE, redis).await
 }
 
-pub(super) async fn deep_by_rank(users: &Users, redis: &mut QueryConnection) -> RedisResult<Vec<UserSalary>> {
+pub(super) async fn deep_by_rank(users: &Users, redis: &mut Redis) -> RedisResult<Vec<UserSalary>> {
     by_rank(users, users.deep_start(), PAGE, redis).await
 }
 
-pub(super) async fn deep_by_cursor(
-    users: &Users,
-    redis: &mut QueryConnection,
-) -> RedisResult<Vec<UserSalary>> {
+pub(super) async fn deep_by_cursor(users: &Users, redis: &mut Redis) -> RedisResult<Vec<UserSalary>> {
     after(users, users.cursor(), PAGE, redis).await
 }
 
@@ -42,7 +36,7 @@ pub async fn by_rank(
     users: &Users,
     start: usize,
     count: usize,
-    redis: &mut QueryConnection,
+    redis: &mut Redis,
 ) -> RedisResult<Vec<UserSalary>> {
     let last = (start + count).cast_signed() - 1;
     Ok(salaries(redis.zrange_withscores(users.keys().users_by_salary(), start.cast_signed(), last).await?))
@@ -54,7 +48,7 @@ pub async fn after(
     users: &Users,
     seen: Option<UserSalary>,
     count: usize,
-    redis: &mut QueryConnection,
+    redis: &mut Redis,
 ) -> RedisResult<Vec<UserSalary>> {
     let from = seen.map_or_else(|| "-inf".to_owned(), |seen| seen.salary.to_string());
     let (mut page, mut offset) = (Vec::new(), 0);
@@ -76,7 +70,7 @@ async fn range_by_score(
     from: &str,
     offset: usize,
     count: usize,
-    redis: &mut QueryConnection,
+    redis: &mut Redis,
 ) -> RedisResult<Vec<UserSalary>> {
     let mut range = redis::cmd("ZRANGE");
     range.arg(users.keys().users_by_salary()).arg(from).arg("+inf").arg("BYSCORE");
@@ -84,11 +78,11 @@ async fn range_by_score(
     Ok(salaries(range.query_async(redis).await?))
 }
 
-pub(super) async fn members_at_once(users: &Users, redis: &mut QueryConnection) -> RedisResult<Vec<u64>> {
+pub(super) async fn members_at_once(users: &Users, redis: &mut Redis) -> RedisResult<Vec<u64>> {
     redis.smembers(users.keys().city(CITIES[CITY])).await
 }
 
-pub(super) async fn members_by_sscan(users: &Users, redis: &mut QueryConnection) -> RedisResult<Vec<u64>> {
+pub(super) async fn members_by_sscan(users: &Users, redis: &mut Redis) -> RedisResult<Vec<u64>> {
     let city = users.keys().city(CITIES[CITY]);
     let (mut members, mut cursor) = (Vec::new(), 0_u64);
     loop {

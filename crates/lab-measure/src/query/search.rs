@@ -7,7 +7,7 @@ use std::time::Duration;
 use redis::{RedisError, RedisResult, Value, from_redis_value_ref};
 use tokio::time::{Instant, sleep};
 
-use super::connection::QueryConnection;
+use super::connection::Redis;
 use super::users::{CITY, DEPARTMENT, Users};
 use crate::people::{CITIES, DEPARTMENTS};
 
@@ -18,7 +18,7 @@ const INDEXING: Duration = Duration::from_mins(2);
 const BETWEEN_POLLS: Duration = Duration::from_millis(5);
 
 /// Creates the index over these users, and waits until it is complete. Replaces one that an interrupted run left.
-pub async fn create_index(users: &Users, redis: &mut QueryConnection) -> RedisResult<()> {
+pub async fn create_index(users: &Users, redis: &mut Redis) -> RedisResult<()> {
     drop_index(users, redis).await?;
     let prefix = users.keys().user_prefix();
     // A load may have left more users. The filter keeps them out: no number has more than 20 digits or begins with 0, and a
@@ -42,7 +42,7 @@ pub async fn create_index(users: &Users, redis: &mut QueryConnection) -> RedisRe
 }
 
 /// Drops the index, if there is one. The users stay.
-pub async fn drop_index(users: &Users, redis: &mut QueryConnection) -> RedisResult<()> {
+pub async fn drop_index(users: &Users, redis: &mut Redis) -> RedisResult<()> {
     let indexes: Vec<String> = redis::cmd("FT._LIST").query_async(redis).await?;
     if indexes.contains(&users.keys().users_index()) {
         redis::cmd("FT.DROPINDEX").arg(users.keys().users_index()).exec_async(redis).await?;
@@ -51,10 +51,7 @@ pub async fn drop_index(users: &Users, redis: &mut QueryConnection) -> RedisResu
 }
 
 /// In no order.
-pub(super) async fn in_city_and_department(
-    users: &Users,
-    redis: &mut QueryConnection,
-) -> RedisResult<Vec<u64>> {
+pub(super) async fn in_city_and_department(users: &Users, redis: &mut Redis) -> RedisResult<Vec<u64>> {
     let reply = search(users, users.records(), redis).await?;
     let names: Vec<String> = match (field(&reply, "results"), &reply) {
         (Some(Value::Array(found)), _) => {
@@ -70,7 +67,7 @@ pub(super) async fn in_city_and_department(
 }
 
 /// Only the number travels.
-pub(super) async fn count_matches(users: &Users, redis: &mut QueryConnection) -> RedisResult<u64> {
+pub(super) async fn count_matches(users: &Users, redis: &mut Redis) -> RedisResult<u64> {
     let reply = search(users, 0, redis).await?;
     let total = match &reply {
         Value::Array(items) => items.first(),
@@ -79,7 +76,7 @@ pub(super) async fn count_matches(users: &Users, redis: &mut QueryConnection) ->
     Ok(from_redis_value_ref(total.ok_or_else(|| unreadable("FT.SEARCH returned no total"))?)?)
 }
 
-async fn search(users: &Users, limit: u64, redis: &mut QueryConnection) -> RedisResult<Value> {
+async fn search(users: &Users, limit: u64, redis: &mut Redis) -> RedisResult<Value> {
     let query = format!("{} @department:{{{}}}", in_city(), escaped(DEPARTMENTS[DEPARTMENT]));
     let mut command = redis::cmd("FT.SEARCH");
     command.arg(users.keys().users_index()).arg(query).arg("NOCONTENT");
@@ -88,7 +85,7 @@ async fn search(users: &Users, limit: u64, redis: &mut QueryConnection) -> Redis
 }
 
 /// Whole dollars, and how many users they are of.
-pub(super) async fn sum_city_salaries(users: &Users, redis: &mut QueryConnection) -> RedisResult<(u64, u64)> {
+pub(super) async fn sum_city_salaries(users: &Users, redis: &mut Redis) -> RedisResult<(u64, u64)> {
     let mut command = redis::cmd("FT.AGGREGATE");
     command.arg(users.keys().users_index()).arg(in_city()).arg("TIMEOUT").arg(TIMEOUT);
     command.arg("GROUPBY").arg(0).arg("REDUCE").arg("SUM").arg(1).arg("@salary").arg("AS").arg("sum");
@@ -111,7 +108,7 @@ pub(super) async fn sum_city_salaries(users: &Users, redis: &mut QueryConnection
     Ok((whole(number("sum")?), whole(number("count")?)))
 }
 
-async fn is_complete(users: &Users, redis: &mut QueryConnection) -> RedisResult<bool> {
+async fn is_complete(users: &Users, redis: &mut Redis) -> RedisResult<bool> {
     let info: Value = redis::cmd("FT.INFO").arg(users.keys().users_index()).query_async(redis).await?;
     let number = |name| field(&info, name).map_or(Ok(0.0), from_redis_value_ref::<f64>);
     Ok(number("indexing")? < 0.5 && number("percent_indexed")? >= 1.0)

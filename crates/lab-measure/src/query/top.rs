@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use lab_runner::{Source, source};
 use redis::{AsyncCommands, RedisResult};
 
-use super::connection::QueryConnection;
+use super::connection::Redis;
 use super::everyone::read_fields;
 use super::users::{UserSalary, Users};
 
@@ -17,7 +17,7 @@ pub(super) const TOP: usize = 10;
 
 pub(super) async fn by_sorting_in_the_client(
     users: &Users,
-    redis: &mut QueryConnection,
+    redis: &mut Redis,
 ) -> RedisResult<Vec<UserSalary>> {
     let mut all = Vec::new();
     let add = |number, [salary]: [String; 1]| all.push(UserSalary { number, salary: dollars(&salary) });
@@ -28,7 +28,7 @@ pub(super) async fn by_sorting_in_the_client(
 }
 
 /// For one server only: the Hashes are in many slots.
-pub(super) async fn by_sort(users: &Users, redis: &mut QueryConnection) -> RedisResult<Vec<UserSalary>> {
+pub(super) async fn by_sort(users: &Users, redis: &mut Redis) -> RedisResult<Vec<UserSalary>> {
     let keys = users.keys();
     let mut sort = redis::cmd("SORT");
     sort.arg(keys.all_users()).arg("BY").arg(keys.salary_pattern()).arg("DESC");
@@ -38,7 +38,7 @@ pub(super) async fn by_sort(users: &Users, redis: &mut QueryConnection) -> Redis
 }
 
 /// Reads the end of a Sorted Set.
-pub async fn by_sorted_set(users: &Users, redis: &mut QueryConnection) -> RedisResult<Vec<UserSalary>> {
+pub async fn by_sorted_set(users: &Users, redis: &mut Redis) -> RedisResult<Vec<UserSalary>> {
     let last = TOP.cast_signed() - 1;
     Ok(salaries(redis.zrevrange_withscores(users.keys().users_by_salary(), 0, last).await?))
 }

@@ -118,26 +118,20 @@ impl Users {
         (1..=self.records).map(|number| self.people.user(number))
     }
 
-    /// Right answer: the numbers of the users in the city, ascending.
+    /// The numbers of the users in the city, ascending; with `department`, only those who work in the department.
     #[must_use]
-    pub fn in_city(&self) -> Vec<u64> {
-        self.all().filter(|user| user.city == CITY).map(|user| user.number).collect()
+    pub fn in_city(&self, department: bool) -> Vec<u64> {
+        let matches = |user: &User<'_>| user.city == CITY && (!department || user.department == DEPARTMENT);
+        self.all().filter(matches).map(|user| user.number).collect()
     }
 
-    /// Right answer: the numbers of the users in the city and the department, ascending.
-    #[must_use]
-    pub fn in_city_and_department(&self) -> Vec<u64> {
-        let both = |user: &User<'_>| user.city == CITY && user.department == DEPARTMENT;
-        self.all().filter(both).map(|user| user.number).collect()
-    }
-
-    /// Right answer: the values of the selected users.
+    /// The values of the selected users.
     #[must_use]
     pub fn selected_values(&self) -> Vec<Values> {
         self.selected.iter().map(|&number| self.people.user(number).values()).collect()
     }
 
-    /// Right answer: every user, the lowest salary first.
+    /// Every user, the lowest salary first.
     #[must_use]
     pub fn by_salary(&self) -> Vec<UserSalary> {
         let mut salaries: Vec<UserSalary> =
@@ -146,7 +140,7 @@ impl Users {
         salaries
     }
 
-    /// Right answer: the average salary in the city, in cents.
+    /// The average salary in the city, in cents.
     #[must_use]
     pub fn average_cents(&self) -> u64 {
         let salaries = self.all().filter(|user| user.city == CITY).map(|user| u64::from(user.salary));
