@@ -123,7 +123,7 @@ async fn run(ctx: &mut LessonContext, options: Options) -> Outcome {
 /// Notes how many users there will be, before the first one is written.
 async fn note_run(store: &Store, redis: &mut Connection) -> RedisResult<()> {
     let mut command = redis::cmd("HSET");
-    command.arg(store.keys().memory_written()).arg("records").arg(store.records());
+    command.arg(store.keys().memory_written()).arg("records").arg(store.records);
     command.arg("bucket").arg(store.bucket()).exec_async(redis).await
 }
 
@@ -146,7 +146,7 @@ async fn remove_last_run(store: &Store, redis: &mut Connection) -> Outcome {
 async fn one_record(ctx: &LessonContext, store: &Store, limits: Limits) -> Outcome {
     let mut redis = ctx.redis();
     let key = store.keys().memory_user(Encoding::Hash.name(), 1);
-    let values = store.people().user(1).values();
+    let values = store.people.user(1).values();
 
     ctx.step(
         "Memory is what a Redis server costs. The same eight values can take six times their own size, or less than it, by the \
@@ -233,7 +233,7 @@ async fn weigh(
          bucket. Columns keep one Hash or List for each bucket and field, so names are stored once. With codes, cities, \
          departments, and dates are numbers, whose meaning the application knows. Bits puts all numbers of a user into 56 bits. \
          This is how one value is read, by where it is:",
-        thousands(store.records() as f64),
+        thousands(store.records as f64),
         store.bucket(),
         2 * store.bucket() - 1,
     ))
@@ -253,7 +253,7 @@ async fn weigh(
         Some(_) => Some(Growth::from_now(&mut connection).await?),
         None => None,
     };
-    let expected = &Content::expected(store.people(), store.records());
+    let expected = &Content::expected(&store.people, store.records);
     let weighing = stream::iter(encodings.to_vec()).map(|encoding| {
         let (mut worker, mut connection) = (connection.clone(), connection.clone());
         async move {
@@ -269,7 +269,7 @@ async fn weigh(
 }
 
 async fn show_usage(ctx: &LessonContext, store: &Store, usages: &[MemoryUsage]) -> Outcome {
-    let (records, raw) = (store.records(), raw_bytes(store));
+    let (records, raw) = (store.records, raw_bytes(store));
     ctx.step("Here is what they take.").await?;
     ctx.table(tables::usages(usages, records, raw));
     ctx.say(format!(
@@ -306,7 +306,7 @@ async fn show_usage(ctx: &LessonContext, store: &Store, usages: &[MemoryUsage]) 
 
 /// Bytes of the values alone: no field names, no keys, no framing.
 fn raw_bytes(store: &Store) -> u64 {
-    let users = (1..=store.records()).map(|number| store.people().user(number).values());
+    let users = (1..=store.records).map(|number| store.people.user(number).values());
     users.flatten().map(|value| value.len() as u64).sum()
 }
 
@@ -324,11 +324,11 @@ async fn time(
     )
     .await?;
     ctx.code(COLUMNS.function("change"));
-    let store = store.with_records(TIMED.min(store.records()));
+    let store = store.with_records(TIMED.min(store.records));
     let mut connection = ctx.untraced(format!(
         "Again SET, HSET, RPUSH, and BITFIELD write users, {} in each encoding. The same commands, GET, HGET, HMGET, LINDEX, \
          LSET, and BITFIELD_RO then read and change their fields, which is timed.",
-        thousands(store.records() as f64)
+        thousands(store.records as f64)
     ));
     let unpacked = encodings.iter().copied().filter(|encoding| *encoding != PACKED);
     write_all(ctx, &store, limits, unpacked, &connection).await?;
@@ -379,7 +379,7 @@ fn show_rates(ctx: &LessonContext, store: &Store, usages: &[MemoryUsage], rates:
         "A read is of `city`, a change of `salary`, and a record is all eight values, decoded. {operations} operations a run, in \
          one pipeline, over {} users; medians of {rounds} interleaved rounds. Spread is the widest of the three rates: the width \
          of the middle half of the rounds. {}.",
-        thousands(store.records() as f64),
+        thousands(store.records as f64),
         environment(ctx.target()).join(", "),
     ));
     let mut advice: Vec<String> =
@@ -400,7 +400,7 @@ async fn weigh_indexes(ctx: &LessonContext, store: &Store, usages: &[MemoryUsage
     );
     let indexes = memory_usage::weigh_indexes(store, &mut ctx.target().connection()).await?;
     let hash = usages.iter().find(|usage| usage.encoding == Encoding::Hash);
-    ctx.table(tables::indexes(&indexes, store.records(), hash.map_or(0, |usage| usage.bytes)));
+    ctx.table(tables::indexes(&indexes, store.records, hash.map_or(0, |usage| usage.bytes)));
     ctx.say(format!("{}.", environment(ctx.target()).join(", ")));
     Ok(())
 }
@@ -416,7 +416,7 @@ async fn look_afterward(ctx: &LessonContext, left: &Store, encodings: &[Encoding
 
     ctx.announce(format!(
         "Users 1 to {} were written again in each encoding, and all others removed.",
-        left.records()
+        left.records
     ));
     ctx.step(
         "User 1 is still there in each encoding. Here is its city, by one command each, where there is one.",

@@ -130,27 +130,27 @@ async fn write_users(ctx: &LessonContext, users: &Users) -> Outcome {
     let mut redis = ctx.untraced(format!(
         "Start clean: HGET {} tells how many users the last run wrote, and UNLINK removes them. HSET, SADD, ZADD, HINCRBY, \
          and SET write {} new users, their indexes, and a few as JSON texts.",
-        users.keys().loaded("users"),
-        thousands(users.records() as f64),
+        users.keys.loaded("users"),
+        thousands(users.records as f64),
     ));
     activity::set("removing the last run's users");
-    let last_run = stored::noted(users.keys(), "users", &mut redis).await?;
-    Users::new(users.keys(), last_run, SELECTED).remove(&mut redis).await?;
+    let last_run = stored::noted(&users.keys, "users", &mut redis).await?;
+    Users::new(&users.keys, last_run, SELECTED).remove(&mut redis).await?;
     // Before the first write, so that an interrupted run is cleaned up too.
-    stored::note(users.keys(), "users", users.records(), &mut redis).await?;
-    activity::set(format!("writing {} users", thousands(users.records() as f64)));
+    stored::note(&users.keys, "users", users.records, &mut redis).await?;
+    activity::set(format!("writing {} users", thousands(users.records as f64)));
     Ok(users.write(&mut redis).await?)
 }
 
 async fn introduce(ctx: &LessonContext, users: &Users) -> Outcome {
     let mut redis = ctx.redis();
-    let key = users.keys().user(1);
+    let key = users.keys.user(1);
 
     ctx.step(format!(
         "{} users are Hashes. Redis finds a key by its name and by nothing else, so every other question needs a key that was \
          made for it: a Set of user numbers for each city and department, a Sorted Set of all users by salary, and for each \
          city a Hash with the sum and the count of its salaries. They were written together with the users.",
-        thousands(users.records() as f64),
+        thousands(users.records as f64),
     ))
     .await?;
     let user = redis.hgetall(&key).await?;
@@ -206,7 +206,7 @@ async fn ask_everything(asking: &Asking<'_>) -> Outcome {
 
 async fn one_value(asking: &Asking<'_>) -> Outcome {
     let (ctx, users) = (asking.ctx, asking.users);
-    let (mut redis, key) = (ctx.redis(), users.keys().user(1));
+    let (mut redis, key) = (ctx.redis(), users.keys.user(1));
 
     ctx.step(
         "1. One value of one user. This is what Redis is made for: one key, one round trip, hardly any work.",
@@ -228,7 +228,7 @@ async fn one_value(asking: &Asking<'_>) -> Outcome {
 
 async fn users_of_city(asking: &Asking<'_>) -> Outcome {
     let (ctx, users) = (asking.ctx, asking.users);
-    let (mut redis, index) = (ctx.redis(), users.keys().city(CITIES[CITY]));
+    let (mut redis, index) = (ctx.redis(), users.keys.city(CITIES[CITY]));
 
     ctx.step(format!(
         "2. Who lives in {}? KEYS looks at every key while all other clients wait, and then you read every user to learn the \
@@ -248,7 +248,7 @@ async fn users_of_city(asking: &Asking<'_>) -> Outcome {
 }
 
 async fn users_by_number(asking: &Asking<'_>) -> Outcome {
-    let (ctx, count) = (asking.ctx, asking.users.selected().len());
+    let (ctx, count) = (asking.ctx, asking.users.selected.len());
 
     ctx.step(format!(
         "3. {count} users whose numbers you know. One after the other takes {count} round trips, and nearly all of that time is \
@@ -347,12 +347,12 @@ async fn deep_page(asking: &Asking<'_>) -> Outcome {
 async fn change_between_pages(ctx: &LessonContext, users: &Users) -> Outcome {
     /// Nobody: hired between two pages at the lowest salary, and removed afterward.
     const NEW_HIRE: u64 = 0;
-    let rows = usize::try_from(users.records() / 2).unwrap_or(3).min(3);
+    let rows = usize::try_from(users.records / 2).unwrap_or(3).min(3);
     if rows == 0 {
         ctx.say("With one user, there is no second page.");
         return Ok(());
     }
-    let (mut redis, by_salary) = (Redis::Traced(ctx.redis()), users.keys().users_by_salary());
+    let (mut redis, by_salary) = (Redis::Traced(ctx.redis()), users.keys.users_by_salary());
 
     ctx.step("An offset is wrong as soon as the list changes between two pages. Here a user is hired at the lowest salary of all.")
         .await?;
@@ -390,7 +390,7 @@ async fn whole_set(asking: &Asking<'_>) -> Outcome {
 
 async fn average_salary(asking: &Asking<'_>) -> Outcome {
     let (ctx, users) = (asking.ctx, asking.users);
-    let (mut redis, salaries) = (ctx.redis(), users.keys().city_salaries(CITIES[CITY]));
+    let (mut redis, salaries) = (ctx.redis(), users.keys.city_salaries(CITIES[CITY]));
 
     ctx.step(format!(
         "7. What is the average salary in {}? Nothing is cheaper than a sum and a count that every write keeps up to date, with \
@@ -417,13 +417,13 @@ async fn average_salary(asking: &Asking<'_>) -> Outcome {
 }
 
 async fn look_afterward(ctx: &LessonContext, users: &Users) -> Outcome {
-    let (mut redis, keys) = (ctx.redis(), users.keys());
+    let (mut redis, keys) = (ctx.redis(), &users.keys);
     let (city, by_salary) = (keys.city(CITIES[CITY]), keys.users_by_salary());
 
     ctx.step("The users stay, for you to look at. The next run removes exactly these.").await?;
     let in_city = redis.scard(&city).await?;
     let in_order = redis.zcard(&by_salary).await?;
-    ctx.check("the indexes hold data", in_city > 0 && in_order as u64 == users.records())?;
+    ctx.check("the indexes hold data", in_city > 0 && in_order as u64 == users.records)?;
     ctx.listing(format!(
         "HGETALL {}\nSMEMBERS \"{city}\"\nZREVRANGE {by_salary} 0 9 WITHSCORES",
         keys.user(1)

@@ -72,7 +72,7 @@ pub(super) struct IndexUsage {
 /// Writes the indexes of all users, weighs them, and removes them.
 pub(super) async fn weigh_indexes(store: &Store, redis: &mut Connection) -> RedisResult<Vec<IndexUsage>> {
     let names = store.keys().memory_indexes();
-    write_indexes(&names, store.people(), store.records(), redis).await?;
+    write_indexes(&names, &store.people, store.records, redis).await?;
     let kinds = [
         ("Sets by city", CITIES.map(|city| names.city(city)).to_vec()),
         ("Sets by department", DEPARTMENTS.map(|department| names.department(department)).to_vec()),

@@ -50,7 +50,7 @@ async fn stored_keys(target: &Target) -> BTreeSet<String> {
 
 async fn round_trip(args: TargetArgs) {
     let fixture = Fixture::new(args, 500).await;
-    let expected = Content::expected(fixture.store.people(), 500);
+    let expected = Content::expected(&fixture.store.people, 500);
     let mut connection = fixture.target.connection();
     for encoding in fixture.encodings() {
         fixture.write(encoding).await;
@@ -84,8 +84,7 @@ async fn one_field_changes_and_the_others_stay() {
     let mut connection = fixture.target.connection();
     for encoding in fixture.encodings() {
         fixture.write(encoding).await;
-        let mut users: Vec<_> =
-            (1..=250).map(|number| fixture.store.people().user(number).values()).collect();
+        let mut users: Vec<_> = (1..=250).map(|number| fixture.store.people.user(number).values()).collect();
         // The first and the last of a bucket, the first and the last of all.
         for (number, index) in [(1_u64, 0), (99, 98), (100, 99), (250, 249)] {
             for (field, value) in new.iter().enumerate() {
@@ -130,16 +129,16 @@ async fn a_number_too_large_for_its_bits_is_refused_and_not_cut() {
     let too_large = [(3, "2000000".to_owned())];
     assert!(fixture.store.change_field(Encoding::Bits, 6, &too_large, &mut connection).await.is_err());
     let content = fixture.store.content(Encoding::Bits, &mut connection).await.unwrap();
-    assert_eq!(content, Content::expected(fixture.store.people(), 5));
+    assert_eq!(content, Content::expected(&fixture.store.people, 5));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sizes_are_as_claimed() {
     let records = 2_000;
     let fixture = Fixture::new(TargetArgs::private(), records).await;
-    let expected = Content::expected(fixture.store.people(), records);
+    let expected = Content::expected(&fixture.store.people, records);
     let raw: usize =
-        (1..=records).map(|number| fixture.store.people().user(number).values().concat().len()).sum();
+        (1..=records).map(|number| fixture.store.people.user(number).values().concat().len()).sum();
     let mut sizes = Vec::new();
     for encoding in fixture.encodings() {
         let mut connection = fixture.target.connection();

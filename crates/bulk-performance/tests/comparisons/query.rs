@@ -138,7 +138,7 @@ async fn the_stored_intersection_is_stored_again_when_it_has_expired() {
 async fn a_cursor_passes_equal_salaries_that_fill_several_pages() {
     let target = TargetArgs::private().open().await.unwrap();
     let (users, _) = prepare(&target, RECORDS).await;
-    let cursor = users.cursor().unwrap();
+    let cursor = users.cursor.unwrap();
     // 250 more with the salary of the last user seen, all of them before that user by name.
     let key = Keys::new("").users_by_salary();
     for number in 1_000_000..1_000_250 {

@@ -83,7 +83,7 @@ impl Approach for EncodingAccess {
 
 /// The users of a run, spread over all: not the same bucket again and again.
 fn numbers(store: &Store) -> Vec<u64> {
-    let records = store.records().max(1);
+    let records = store.records.max(1);
     (0..OPERATIONS).map(|index| index.wrapping_mul(7_919) % records + 1).collect()
 }
 
@@ -97,8 +97,8 @@ pub fn changes_are_kept<'a>(
         EncodingAccess(Access::ChangeField, encoding).run(store, redis).await?;
         let changed = numbers(store);
         let mut expected = Content::default();
-        for number in 1..=store.records() {
-            let mut values = store.people().user(number).values();
+        for number in 1..=store.records {
+            let mut values = store.people.user(number).values();
             if changed.contains(&number) {
                 NEW_SALARY.clone_into(&mut values[CHANGED]);
             }

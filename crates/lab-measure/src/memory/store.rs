@@ -21,9 +21,11 @@ const BATCH: u64 = 1_000;
 /// Users 1 to `records`, and where each encoding keeps them.
 #[derive(Clone, Debug)]
 pub struct Store {
+    /// How many users there are.
+    pub records: u64,
+    /// The data set.
+    pub people: People,
     buckets: Buckets,
-    people: People,
-    records: u64,
     zstd: Option<Arc<Zstd>>,
 }
 
@@ -40,12 +42,6 @@ impl Store {
         Self { records, ..self.clone() }
     }
 
-    /// How many users there are.
-    #[must_use]
-    pub fn records(&self) -> u64 {
-        self.records
-    }
-
     /// How many users are in a bucket.
     #[must_use]
     pub fn bucket(&self) -> u64 {
@@ -56,12 +52,6 @@ impl Store {
     #[must_use]
     pub fn keys(&self) -> &Keys {
         &self.buckets.keys
-    }
-
-    /// The data set.
-    #[must_use]
-    pub fn people(&self) -> &People {
-        &self.people
     }
 
     /// Every key of an encoding, a dictionary included.

@@ -133,19 +133,19 @@ impl Question {
             ],
             Self::CityAndDepartment => &[
                 approach!("HMGET of everybody", Nothing, intersection::by_reading_everyone, numbers),
-                approach!("SMEMBERS of both, here", Nothing, intersection::by_intersecting_here, numbers),
+                approach!("SMEMBERS both, intersect", Nothing, intersection::in_client, numbers),
                 approach!("SINTER", TWO_SETS, intersection::by_sinter, numbers),
                 approach!("stored before: SMEMBERS", TWO_SETS, intersection::by_stored_set, numbers),
                 approach!("FT.SEARCH", Search("FT.SEARCH"), search::in_city_and_department, numbers),
             ],
             Self::CountCityAndDepartment => &[
-                approach!("SMEMBERS of both, count here", Nothing, intersection::by_intersecting_here, count),
-                approach!("SINTER, count here", TWO_SETS, intersection::by_sinter, count),
+                approach!("SMEMBERS of both, count", Nothing, intersection::in_client, count),
+                approach!("SINTER, count in client", TWO_SETS, intersection::by_sinter, count),
                 approach!("SINTERCARD", Sintercard, intersection::by_sintercard, Count),
                 approach!("FT.SEARCH LIMIT 0 0", Search("FT.SEARCH"), search::count_matches, Count),
             ],
             Self::DeepPage => &[
-                approach!("ZRANGE 0 -1, cut here", Nothing, pages::deep_from_the_whole_list, Salaries),
+                approach!("ZRANGE 0 -1, cut in client", Nothing, pages::deep_from_the_whole_list, Salaries),
                 approach!("offset: BYSCORE LIMIT", Nothing, pages::deep_by_score_offset, Salaries),
                 approach!("offset: by rank", Nothing, pages::deep_by_rank, Salaries),
                 approach!("cursor: score and member", Nothing, pages::deep_by_cursor, Salaries),

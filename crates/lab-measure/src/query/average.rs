@@ -39,7 +39,7 @@ pub(super) async fn by_reading_everyone(users: &Users, redis: &mut Redis) -> Red
 }
 
 pub(super) async fn by_reading_the_city(users: &Users, redis: &mut Redis) -> RedisResult<SumAndCount> {
-    let numbers: Vec<u64> = redis.smembers(users.keys().city(CITIES[CITY])).await?;
+    let numbers: Vec<u64> = redis.smembers(users.keys.city(CITIES[CITY])).await?;
     let (mut sum, mut count) = (0, 0);
     let add = |_number, [salary]: [String; 1]| {
         sum += salary.parse().unwrap_or(0);
@@ -51,13 +51,13 @@ pub(super) async fn by_reading_the_city(users: &Users, redis: &mut Redis) -> Red
 
 /// For one server only: the two indexes are in different slots.
 pub(super) async fn by_script(users: &Users, redis: &mut Redis) -> RedisResult<SumAndCount> {
-    let mut call = SUM_SALARIES.key(users.keys().city(CITIES[CITY]));
-    call.key(users.keys().users_by_salary()).invoke_async(redis).await
+    let mut call = SUM_SALARIES.key(users.keys.city(CITIES[CITY]));
+    call.key(users.keys.users_by_salary()).invoke_async(redis).await
 }
 
 /// Reads a sum and a count that every write kept up to date.
 pub async fn by_kept_sum(users: &Users, redis: &mut Redis) -> RedisResult<SumAndCount> {
-    let salaries = users.keys().city_salaries(CITIES[CITY]);
+    let salaries = users.keys.city_salaries(CITIES[CITY]);
     let (sum, count): (Option<u64>, Option<u64>) = redis.hmget(salaries, &["sum", "count"]).await?;
     Ok((sum.unwrap_or(0), count.unwrap_or(0)))
 }

@@ -18,7 +18,7 @@ const SCAN_COUNT: usize = 1_000;
 
 /// For a private server only: KEYS blocks all other clients.
 pub(super) async fn by_keys(users: &Users, redis: &mut Redis) -> RedisResult<Vec<u64>> {
-    let keys: Vec<Vec<u8>> = redis.keys(users.keys().users_pattern()).await?;
+    let keys: Vec<Vec<u8>> = redis.keys(users.keys.users_pattern()).await?;
     filter_by_city(users, &users.numbers_in(&keys), redis).await
 }
 
@@ -28,7 +28,7 @@ pub(super) async fn by_scan(users: &Users, redis: &mut Redis) -> RedisResult<Vec
     let (mut numbers, mut cursor) = (BTreeSet::new(), 0_u64);
     loop {
         let mut scan = redis::cmd("SCAN");
-        scan.arg(cursor).arg("MATCH").arg(users.keys().users_pattern()).arg("COUNT").arg(SCAN_COUNT);
+        scan.arg(cursor).arg("MATCH").arg(users.keys.users_pattern()).arg("COUNT").arg(SCAN_COUNT);
         let (next, keys): (u64, Vec<Vec<u8>>) = scan.query_async(redis).await?;
         numbers.extend(users.numbers_in(&keys));
         if next == 0 {
@@ -45,7 +45,7 @@ pub(super) async fn by_reading_everyone(users: &Users, redis: &mut Redis) -> Red
 }
 
 pub(super) async fn by_index(users: &Users, redis: &mut Redis) -> RedisResult<Vec<u64>> {
-    redis.smembers(users.keys().city(CITIES[CITY])).await
+    redis.smembers(users.keys.city(CITIES[CITY])).await
 }
 
 async fn filter_by_city(users: &Users, numbers: &[u64], redis: &mut Redis) -> RedisResult<Vec<u64>> {

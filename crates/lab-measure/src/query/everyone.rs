@@ -19,7 +19,7 @@ pub(super) async fn read_fields<const N: usize>(
     for batch in numbers.chunks(BATCH) {
         let mut pipeline = redis::pipe();
         for &number in batch {
-            pipeline.hmget(users.keys().user(number), &fields);
+            pipeline.hmget(users.keys.user(number), &fields);
         }
         let read: Vec<[Option<String>; N]> = pipeline.query_async(redis).await?;
         for (&number, values) in batch.iter().zip(read) {

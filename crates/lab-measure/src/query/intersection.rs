@@ -27,7 +27,7 @@ pub(super) async fn by_reading_everyone(users: &Users, redis: &mut Redis) -> Red
     Ok(found)
 }
 
-pub(super) async fn by_intersecting_here(users: &Users, redis: &mut Redis) -> RedisResult<Vec<u64>> {
+pub(super) async fn in_client(users: &Users, redis: &mut Redis) -> RedisResult<Vec<u64>> {
     let [city, department] = index_sets(users);
     let mut pipeline = redis::pipe();
     pipeline.smembers(city).smembers(department);
@@ -70,9 +70,9 @@ pub(super) async fn by_sintercard(users: &Users, redis: &mut Redis) -> RedisResu
 
 /// The key of the stored intersection.
 pub fn stored_key(users: &Users) -> String {
-    users.keys().city_and_department(CITIES[CITY], DEPARTMENTS[DEPARTMENT])
+    users.keys.city_and_department(CITIES[CITY], DEPARTMENTS[DEPARTMENT])
 }
 
 fn index_sets(users: &Users) -> [String; 2] {
-    [users.keys().city(CITIES[CITY]), users.keys().department(DEPARTMENTS[DEPARTMENT])]
+    [users.keys.city(CITIES[CITY]), users.keys.department(DEPARTMENTS[DEPARTMENT])]
 }

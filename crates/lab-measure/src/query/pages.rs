@@ -15,7 +15,7 @@ pub(super) async fn deep_from_the_whole_list(
     users: &Users,
     redis: &mut Redis,
 ) -> RedisResult<Vec<UserSalary>> {
-    let all = salaries(redis.zrange_withscores(users.keys().users_by_salary(), 0, -1).await?);
+    let all = salaries(redis.zrange_withscores(users.keys.users_by_salary(), 0, -1).await?);
     Ok(all.into_iter().skip(users.deep_start()).take(PAGE).collect())
 }
 
@@ -28,7 +28,7 @@ pub(super) async fn deep_by_rank(users: &Users, redis: &mut Redis) -> RedisResul
 }
 
 pub(super) async fn deep_by_cursor(users: &Users, redis: &mut Redis) -> RedisResult<Vec<UserSalary>> {
-    after(users, users.cursor(), PAGE, redis).await
+    after(users, users.cursor, PAGE, redis).await
 }
 
 /// The page that begins at this rank.
@@ -39,7 +39,7 @@ pub async fn by_rank(
     redis: &mut Redis,
 ) -> RedisResult<Vec<UserSalary>> {
     let last = (start + count).cast_signed() - 1;
-    Ok(salaries(redis.zrange_withscores(users.keys().users_by_salary(), start.cast_signed(), last).await?))
+    Ok(salaries(redis.zrange_withscores(users.keys.users_by_salary(), start.cast_signed(), last).await?))
 }
 
 /// The page after the last user that the client has seen, whatever was added or removed since. Equal salaries are read again,
@@ -73,17 +73,17 @@ async fn range_by_score(
     redis: &mut Redis,
 ) -> RedisResult<Vec<UserSalary>> {
     let mut range = redis::cmd("ZRANGE");
-    range.arg(users.keys().users_by_salary()).arg(from).arg("+inf").arg("BYSCORE");
+    range.arg(users.keys.users_by_salary()).arg(from).arg("+inf").arg("BYSCORE");
     range.arg("LIMIT").arg(offset).arg(count).arg("WITHSCORES");
     Ok(salaries(range.query_async(redis).await?))
 }
 
 pub(super) async fn members_at_once(users: &Users, redis: &mut Redis) -> RedisResult<Vec<u64>> {
-    redis.smembers(users.keys().city(CITIES[CITY])).await
+    redis.smembers(users.keys.city(CITIES[CITY])).await
 }
 
 pub(super) async fn members_by_sscan(users: &Users, redis: &mut Redis) -> RedisResult<Vec<u64>> {
-    let city = users.keys().city(CITIES[CITY]);
+    let city = users.keys.city(CITIES[CITY]);
     let (mut members, mut cursor) = (Vec::new(), 0_u64);
     loop {
         let mut scan = redis::cmd("SSCAN");

@@ -20,14 +20,14 @@ const BETWEEN_POLLS: Duration = Duration::from_millis(5);
 /// Creates the index over these users, and waits until it is complete. Replaces one that an interrupted run left.
 pub async fn create_index(users: &Users, redis: &mut Redis) -> RedisResult<()> {
     drop_index(users, redis).await?;
-    let prefix = users.keys().user_prefix();
+    let prefix = users.keys.user_prefix();
     // A load may have left more users. The filter keeps them out: no number has more than 20 digits or begins with 0, and a
     // name without a number does not match.
-    let (digits, last) = (prefix.len(), users.records());
+    let (digits, last) = (prefix.len(), users.records);
     let filter =
         format!("to_number(substr(@__key, {digits}, 20)) <= {last} && substr(@__key, {digits}, 1) != \"0\"");
     let mut create = redis::cmd("FT.CREATE");
-    create.arg(users.keys().users_index()).arg("ON").arg("HASH").arg("PREFIX").arg(1).arg(prefix);
+    create.arg(users.keys.users_index()).arg("ON").arg("HASH").arg("PREFIX").arg(1).arg(prefix);
     create.arg("FILTER").arg(filter).arg("SCHEMA").arg("city").arg("TAG").arg("department").arg("TAG");
     create.arg("salary").arg("NUMERIC").exec_async(redis).await?;
     let deadline = Instant::now() + INDEXING;
@@ -44,15 +44,15 @@ pub async fn create_index(users: &Users, redis: &mut Redis) -> RedisResult<()> {
 /// Drops the index, if there is one. The users stay.
 pub async fn drop_index(users: &Users, redis: &mut Redis) -> RedisResult<()> {
     let indexes: Vec<String> = redis::cmd("FT._LIST").query_async(redis).await?;
-    if indexes.contains(&users.keys().users_index()) {
-        redis::cmd("FT.DROPINDEX").arg(users.keys().users_index()).exec_async(redis).await?;
+    if indexes.contains(&users.keys.users_index()) {
+        redis::cmd("FT.DROPINDEX").arg(users.keys.users_index()).exec_async(redis).await?;
     }
     Ok(())
 }
 
 /// In no order.
 pub(super) async fn in_city_and_department(users: &Users, redis: &mut Redis) -> RedisResult<Vec<u64>> {
-    let reply = search(users, users.records(), redis).await?;
+    let reply = search(users, users.records, redis).await?;
     let names: Vec<String> = match (field(&reply, "results"), &reply) {
         (Some(Value::Array(found)), _) => {
             let ids = found.iter().filter_map(|one| field(one, "id"));
@@ -79,7 +79,7 @@ pub(super) async fn count_matches(users: &Users, redis: &mut Redis) -> RedisResu
 async fn search(users: &Users, limit: u64, redis: &mut Redis) -> RedisResult<Value> {
     let query = format!("{} @department:{{{}}}", in_city(), escaped(DEPARTMENTS[DEPARTMENT]));
     let mut command = redis::cmd("FT.SEARCH");
-    command.arg(users.keys().users_index()).arg(query).arg("NOCONTENT");
+    command.arg(users.keys.users_index()).arg(query).arg("NOCONTENT");
     command.arg("LIMIT").arg(0).arg(limit).arg("TIMEOUT").arg(TIMEOUT);
     command.query_async(redis).await
 }
@@ -87,7 +87,7 @@ async fn search(users: &Users, limit: u64, redis: &mut Redis) -> RedisResult<Val
 /// Whole dollars, and how many users they are of.
 pub(super) async fn sum_city_salaries(users: &Users, redis: &mut Redis) -> RedisResult<(u64, u64)> {
     let mut command = redis::cmd("FT.AGGREGATE");
-    command.arg(users.keys().users_index()).arg(in_city()).arg("TIMEOUT").arg(TIMEOUT);
+    command.arg(users.keys.users_index()).arg(in_city()).arg("TIMEOUT").arg(TIMEOUT);
     command.arg("GROUPBY").arg(0).arg("REDUCE").arg("SUM").arg(1).arg("@salary").arg("AS").arg("sum");
     command.arg("REDUCE").arg("COUNT").arg(0).arg("AS").arg("count");
     let reply: Value = command.query_async(redis).await?;
@@ -109,7 +109,7 @@ pub(super) async fn sum_city_salaries(users: &Users, redis: &mut Redis) -> Redis
 }
 
 async fn is_complete(users: &Users, redis: &mut Redis) -> RedisResult<bool> {
-    let info: Value = redis::cmd("FT.INFO").arg(users.keys().users_index()).query_async(redis).await?;
+    let info: Value = redis::cmd("FT.INFO").arg(users.keys.users_index()).query_async(redis).await?;
     let number = |name| field(&info, name).map_or(Ok(0.0), from_redis_value_ref::<f64>);
     Ok(number("indexing")? < 0.5 && number("percent_indexed")? >= 1.0)
 }

@@ -29,7 +29,7 @@ pub(super) async fn by_sorting_in_the_client(
 
 /// For one server only: the Hashes are in many slots.
 pub(super) async fn by_sort(users: &Users, redis: &mut Redis) -> RedisResult<Vec<UserSalary>> {
-    let keys = users.keys();
+    let keys = &users.keys;
     let mut sort = redis::cmd("SORT");
     sort.arg(keys.all_users()).arg("BY").arg(keys.salary_pattern()).arg("DESC");
     sort.arg("LIMIT").arg(0).arg(TOP).arg("GET").arg("#").arg("GET").arg(keys.salary_pattern());
@@ -40,7 +40,7 @@ pub(super) async fn by_sort(users: &Users, redis: &mut Redis) -> RedisResult<Vec
 /// Reads the end of a Sorted Set.
 pub async fn by_sorted_set(users: &Users, redis: &mut Redis) -> RedisResult<Vec<UserSalary>> {
     let last = TOP.cast_signed() - 1;
-    Ok(salaries(redis.zrevrange_withscores(users.keys().users_by_salary(), 0, last).await?))
+    Ok(salaries(redis.zrevrange_withscores(users.keys.users_by_salary(), 0, last).await?))
 }
 
 fn dollars(text: &str) -> u32 {

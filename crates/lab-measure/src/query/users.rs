@@ -46,11 +46,15 @@ pub type Values = [String; 8];
 /// Users 1 to `records`, their indexes, and the right answers.
 #[derive(Clone, Debug)]
 pub struct Users {
-    keys: Keys,
+    /// Their key names.
+    pub keys: Keys,
+    /// How many users there are.
+    pub records: u64,
+    /// The numbers of the users that are read by number.
+    pub selected: Vec<u64>,
+    /// The last user before the deep page. A client that read the page before remembers it.
+    pub cursor: Option<UserSalary>,
     people: People,
-    records: u64,
-    selected: Vec<u64>,
-    cursor: Option<UserSalary>,
 }
 
 impl Users {
@@ -65,40 +69,16 @@ impl Users {
         users
     }
 
-    /// Their key names.
-    #[must_use]
-    pub fn keys(&self) -> &Keys {
-        &self.keys
-    }
-
-    /// How many users there are.
-    #[must_use]
-    pub fn records(&self) -> u64 {
-        self.records
-    }
-
     /// The numbers of all users.
     #[must_use]
     pub fn numbers(&self) -> Vec<u64> {
         (1..=self.records).collect()
     }
 
-    /// The numbers of the users that are read by number.
-    #[must_use]
-    pub fn selected(&self) -> &[u64] {
-        &self.selected
-    }
-
     /// The index of the deep page's first user, behind nine tenths of all.
     #[must_use]
     pub fn deep_start(&self) -> usize {
         usize::try_from(self.records * 9 / 10).unwrap_or(usize::MAX)
-    }
-
-    /// The last user before the deep page. A client that read the page before remembers it.
-    #[must_use]
-    pub fn cursor(&self) -> Option<UserSalary> {
-        self.cursor
     }
 
     /// The numbers in those keys that belong to these users. Other clients may keep keys with similar names.
