@@ -13,12 +13,17 @@
 //!    back.
 //! 2. [`insert`]: the ways to write many records. [`load`]: what the loader sends. [`peers`]: the records
 //!    for other programs.
+//! 3. [`query`]: questions about the users, and approaches to each. [`concurrency`]: many operations in flight. [`memory`]: ways
+//!    to store a user.
 
+pub mod concurrency;
 pub mod insert;
 pub mod keys;
 pub mod load;
+pub mod memory;
 pub mod peers;
 pub mod people;
+pub mod query;
 pub mod stored;
 
 use std::pin::Pin;
