@@ -56,6 +56,10 @@ fn transfers(bench: &Bench, criterion: &mut Criterion, keys: &Keys) -> Result<()
     let functions = bench.can("FCALL");
     let approaches = Transfer::all(functions);
     let title = "100 transfers";
+    if functions {
+        let mut connection = bench.target().connection();
+        bench.wait_for(async { Ok(Library::load(&mut connection).await?) })?;
+    }
     let ended = bench.approaches(criterion, &Comparison { title, approaches: &approaches, input: &accounts });
     if functions {
         let mut connection = bench.target().connection();

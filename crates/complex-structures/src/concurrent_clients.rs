@@ -1,12 +1,10 @@
 //! Many clients at the same time, and what a client does when another one was faster.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use lab_connection::{Connection, Target};
 use rand::RngExt;
 use redis::{ErrorKind, RedisError, RedisResult};
-use tokio::sync::Barrier;
 use tokio::task::{JoinError, JoinSet};
 
 /// How often a client tries the same transaction before it gives up.
@@ -14,33 +12,35 @@ const MOST_ATTEMPTS: u64 = 1_000;
 /// The longest pause before another attempt.
 const LONGEST_PAUSE: Duration = Duration::from_millis(4);
 
-/// Runs `work` for the clients 0 to `count` - 1 at the same time, each on its own connection, and returns what they
-/// returned. At the barrier they can wait for each other. The first error ends all of them, because the others may be waiting
-/// for the one that failed.
-pub(crate) async fn run_clients<T, W>(
-    target: &Target,
-    count: usize,
-    work: impl Fn(usize, Connection, Arc<Barrier>) -> W,
-) -> RedisResult<Vec<T>>
-where
-    T: Send + 'static,
-    W: Future<Output = RedisResult<T>> + Send + 'static,
-{
+/// A connection for each client, opened at the same time.
+pub(crate) async fn connect(target: &Target, count: usize) -> RedisResult<Vec<Connection>> {
     let mut opening = JoinSet::new();
     for _ in 0..count {
         let target = target.clone();
         opening.spawn(async move { target.dedicated().await });
     }
-    let barrier = Arc::new(Barrier::new(count));
-    let mut clients = JoinSet::new();
-    for (client, connection) in join_all(opening).await?.into_iter().enumerate() {
-        clients.spawn(work(client, connection, Arc::clone(&barrier)));
+    join_all(opening).await
+}
+
+/// Runs `work` for each client at the same time, with its number from 0, and returns what they returned, in the order in which
+/// they ended. The first error ends all of them, because the others may be waiting for the one that failed.
+pub(crate) async fn run_clients<T, W>(
+    clients: &[Connection],
+    work: impl Fn(usize, Connection) -> W,
+) -> RedisResult<Vec<T>>
+where
+    T: Send + 'static,
+    W: Future<Output = RedisResult<T>> + Send + 'static,
+{
+    let mut running = JoinSet::new();
+    for (client, connection) in clients.iter().enumerate() {
+        running.spawn(work(client, connection.clone()));
     }
-    join_all(clients).await
+    join_all(running).await
 }
 
 /// What all tasks returned, in the order in which they ended. Dropping the set stops those that are still running.
-pub(crate) async fn join_all<T: 'static>(mut tasks: JoinSet<RedisResult<T>>) -> RedisResult<Vec<T>> {
+async fn join_all<T: 'static>(mut tasks: JoinSet<RedisResult<T>>) -> RedisResult<Vec<T>> {
     let mut results = Vec::with_capacity(tasks.len());
     while let Some(joined) = tasks.join_next().await {
         results.push(flatten(joined)?);

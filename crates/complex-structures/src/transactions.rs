@@ -78,18 +78,27 @@ async fn run(ctx: &mut LessonContext) -> Outcome {
     let used = [&first, &second, &gate, &notice, &ada, &ben].map(String::clone);
     ctx.start_clean(&[&used[..], &order, &payments::accounts(&keys, CUSTOMERS)].concat()).await?;
 
-    stop_between(ctx, &first, &gate, &second).await?;
+    // Two clients, each with a connection of its own.
+    let (one, two) = tokio::try_join!(ctx.dedicated_redis(), ctx.dedicated_redis())?;
+    stop_between(ctx, (one.clone(), two.clone()), &first, &gate, &second).await?;
     count_torn_reads(ctx, [&first, &second]).await?;
     fail_inside(ctx, &order).await?;
-    discard(ctx, &order[0]).await?;
-    overdraw(ctx, &ada, &ben).await?;
-    watch(ctx, &ada, &ben).await?;
-    share_a_connection(ctx, &ada, &ben, &notice).await?;
+    discard(ctx, one.clone(), &order[0]).await?;
+    overdraw(ctx, (one.clone(), two), &ada, &ben).await?;
+    watch(ctx, one.clone(), &ada, &ben).await?;
+    share_a_connection(ctx, one, &ada, &ben, &notice).await?;
     run_a_script(ctx, &ada, &ben).await?;
 
     let functions = may_load_functions(ctx).await;
     // The library is removed even if a claim is broken.
-    let result = call_functions_and_compare(ctx, &ada, &ben, &keys, functions).await;
+    let result = async {
+        if functions {
+            call_a_function(ctx, &ada, &ben).await?;
+        }
+        count_money(ctx, &keys, functions).await?;
+        compare(ctx, &keys, functions).await
+    }
+    .await;
     if functions {
         ctx.step("Last, the function library is removed from the server.").await?;
         Library::delete(&mut ctx.redis()).await?;
@@ -103,9 +112,14 @@ async fn run(ctx: &mut LessonContext) -> Outcome {
 
 type Redis = Transcript<Connection>;
 
-async fn stop_between(ctx: &LessonContext, first: &str, gate: &str, second: &str) -> Outcome {
-    let mut redis = ctx.redis();
-    let (mut writer, mut reader) = (ctx.dedicated_redis().await?, ctx.dedicated_redis().await?);
+async fn stop_between(
+    ctx: &LessonContext,
+    clients: (Redis, Redis),
+    first: &str,
+    gate: &str,
+    second: &str,
+) -> Outcome {
+    let (mut redis, (mut writer, mut reader)) = (ctx.redis(), clients);
 
     ctx.step("A pipeline is a way to send: many commands at once, without waiting for each reply. It does not make them one \
               step. Between any two of them the server may serve other clients. To see that, both keys start with 1, and a \
@@ -163,7 +177,7 @@ async fn count_torn_reads(ctx: &LessonContext, pair: [&String; 2]) -> Outcome {
               machine.").await?;
     ctx.function("write_pairs");
     ctx.function("count_reads");
-    let pipelines = ctx.fit("pipelines", PIPELINES, 3, 2.0);
+    let pipelines = ctx.fit("pipelines", PIPELINES, 3, 5.0);
     ctx.announce(format!(
         "A writer sends {pipelines} pipelines of SET, first without and then with MULTI and EXEC. A reader sends MGET."
     ));
@@ -208,12 +222,11 @@ async fn fail_inside(ctx: &LessonContext, [status, total, changes]: &[String; 3]
     )
 }
 
-async fn discard(ctx: &LessonContext, status: &str) -> Outcome {
+async fn discard(ctx: &LessonContext, mut own: Redis, status: &str) -> Outcome {
     if ctx.target().is_cluster() {
         ctx.skip(ONE_NODE);
         return Ok(());
     }
-    let mut own = ctx.dedicated_redis().await?;
 
     ctx.step("You can also send MULTI by itself, on a connection of your own. The reply to every command is then QUEUED. \
               DISCARD drops them. Note that GET returns QUEUED too: inside MULTI you cannot read and then decide.").await?;
@@ -226,9 +239,8 @@ async fn discard(ctx: &LessonContext, status: &str) -> Outcome {
     ctx.check("nothing was written", after.as_deref() == Some("paid"))
 }
 
-async fn overdraw(ctx: &LessonContext, ada: &str, ben: &str) -> Outcome {
-    let mut redis = ctx.redis();
-    let (mut one, mut two) = (ctx.dedicated_redis().await?, ctx.dedicated_redis().await?);
+async fn overdraw(ctx: &LessonContext, clients: (Redis, Redis), ada: &str, ben: &str) -> Outcome {
+    let (mut redis, (mut one, mut two)) = (ctx.redis(), clients);
 
     ctx.step("Break it: Ada has 100 dollars, stored as 10,000 cents, and two clients each move 100 dollars from her to Ben. \
               Each client reads the balance first and finds enough. Then each moves the money, with MULTI and EXEC.").await?;
@@ -250,9 +262,8 @@ async fn move_money(redis: &mut Redis, from: &str, to: &str) -> RedisResult<bool
     Ok(done.is_some())
 }
 
-async fn watch(ctx: &LessonContext, ada: &str, ben: &str) -> Outcome {
+async fn watch(ctx: &LessonContext, mut own: Redis, ada: &str, ben: &str) -> Outcome {
     let mut redis = ctx.redis();
-    let mut own = ctx.dedicated_redis().await?;
 
     ctx.step("Fix it with WATCH: the client watches the account and reads it. If another client writes the account before \
               EXEC, EXEC returns nil and does nothing. Here Ada has 200 dollars. A client sees them, but before it moves 100 \
@@ -277,9 +288,14 @@ async fn watch(ctx: &LessonContext, ada: &str, ben: &str) -> Outcome {
     )
 }
 
-async fn share_a_connection(ctx: &LessonContext, ada: &str, ben: &str, notice: &str) -> Outcome {
+async fn share_a_connection(
+    ctx: &LessonContext,
+    shared: Redis,
+    ada: &str,
+    ben: &str,
+    notice: &str,
+) -> Outcome {
     let mut redis = ctx.redis();
-    let shared = ctx.dedicated_redis().await?;
     let (mut task_a, mut task_b) = (shared.clone(), shared);
 
     ctx.step("A trap: WATCH belongs to the connection, and any EXEC on it ends the WATCH. Clones of a connection are one \
@@ -334,20 +350,6 @@ async fn may_load_functions(ctx: &LessonContext) -> bool {
     is_private
 }
 
-async fn call_functions_and_compare(
-    ctx: &LessonContext,
-    ada: &str,
-    ben: &str,
-    keys: &Keys,
-    functions: bool,
-) -> Outcome {
-    if functions {
-        call_a_function(ctx, ada, ben).await?;
-    }
-    count_money(ctx, keys, functions).await?;
-    compare(ctx, keys, functions).await
-}
-
 async fn call_a_function(ctx: &LessonContext, ada: &str, ben: &str) -> Outcome {
     let mut redis = ctx.redis();
 
@@ -374,7 +376,7 @@ async fn call_a_function(ctx: &LessonContext, ada: &str, ben: &str) -> Outcome {
 
 async fn count_money(ctx: &LessonContext, keys: &Keys, functions: bool) -> Outcome {
     let customers = ctx.fit("customers", CUSTOMERS, 4, 8.0);
-    let times = ctx.fit("payments each", TIMES_EACH, 2, 16.0);
+    let times = ctx.fit("payments each", TIMES_EACH, 1, 20.0);
     ctx.step(format!("Now {customers} customers, each on a connection of its own, fetch 100 dollars from the shop's account, \
                       {times} times. The sum of all accounts must not change. An auditor adds them up all the time, with one \
                       MGET. The naive way reads both balances and writes both: first the worst case, in which every customer \
@@ -385,8 +387,9 @@ async fn count_money(ctx: &LessonContext, keys: &Keys, functions: bool) -> Outco
     let header = ["approach", "dollars too many", "audits", "wrong", "retries"];
     let mut table = Table::new("The sum of all accounts", &header);
     let mut audits = Vec::new();
+    let clients = Payment::clients(ctx.target(), customers).await?;
     for payment in Payment::all(functions) {
-        let audit = payment.race(ctx.target(), keys, customers, times).await?;
+        let audit = payment.race(&clients, keys, times).await?;
         let dollars = thousands((audit.made / 100) as f64);
         let numbers = [audit.audits, audit.wrong, audit.retries].map(|number| thousands(number as f64));
         table = table.row([payment.label(), dollars].into_iter().chain(numbers));
@@ -425,7 +428,7 @@ async fn count_money(ctx: &LessonContext, keys: &Keys, functions: bool) -> Outco
 async fn compare(ctx: &LessonContext, keys: &Keys, functions: bool) -> Outcome {
     ctx.step("And the cost? Many transfers, one after the other, with the same balances afterward. WATCH needs two round \
               trips, all others one. Only WATCH, the script, and the function check that the money is there.").await?;
-    let accounts = Accounts::new(ctx.fit("transfers", TRANSFERS, 2, 24.0), CENTS, keys);
+    let accounts = Accounts::new(ctx.fit("transfers", TRANSFERS, 1, 24.0), CENTS, keys);
     let approaches = Transfer::all(functions);
     ctx.compare(Comparison { title: "Transfers", approaches: &approaches, input: &accounts }).await
 }

@@ -97,7 +97,7 @@ impl Change {
     async fn happen(self, redis: &mut Connection, board: &str, number: usize) -> RedisResult<()> {
         match self {
             Self::Enters => redis.zadd(board, format!("new:{number}"), 1_000_000 + number).await.map(drop),
-            Self::Leaves => redis.zpopmax(board, 1).await.map(drop),
+            Self::Leaves => redis::cmd("ZPOPMAX").arg(board).exec_async(redis).await,
         }
     }
 }

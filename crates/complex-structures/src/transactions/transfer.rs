@@ -197,12 +197,6 @@ impl Approach for Transfer {
     }
 
     async fn reset<C: AnyConnection>(self, accounts: &Accounts, redis: &mut C) -> RedisResult<()> {
-        match self {
-            // So that no run pays for loading it.
-            Self::Script => SCRIPT.load_async(redis).await.map(drop)?,
-            Self::Function => Library::load(redis).await?,
-            Self::Pipeline | Self::Multi | Self::Watch => {}
-        }
         let all = i64::try_from(accounts.times).unwrap_or(i64::MAX).saturating_mul(accounts.cents);
         redis::pipe().set(&accounts.from, all).ignore().set(&accounts.to, 0).ignore().exec_async(redis).await
     }

@@ -55,6 +55,9 @@ async fn all_ways_of_transferring_leave_the_same_balances() {
         let accounts = Accounts::new(20, 10_000, &Keys::new(""));
         let approaches = Transfer::all(true);
         let comparison = Comparison { title: "", approaches: &approaches, input: &accounts };
+        // The script is loaded by its first call.
+        Library::load(&mut target.connection()).await.unwrap();
+        comparison.verify(&target.connection()).await.unwrap();
         let traffic = comparison.verify(&target.connection()).await.unwrap();
         let trips: Vec<usize> = traffic.iter().map(|traffic| traffic.round_trips).collect();
         // The last one reads both balances.
@@ -108,8 +111,9 @@ async fn too_little_money_leaves_no_watch_behind() {
 async fn only_reading_and_writing_makes_money() {
     for target in [open(false).await, open(true).await] {
         Library::load(&mut target.connection()).await.unwrap();
+        let clients = Payment::clients(&target, 8).await.unwrap();
         for payment in Payment::all(true) {
-            let audit = payment.race(&target, &Keys::new(""), 8, 10).await.unwrap();
+            let audit = payment.race(&clients, &Keys::new(""), 10).await.unwrap();
             assert!(audit.wrong <= audit.audits);
             match payment {
                 Payment::ReadWriteAtWorst => assert_eq!(audit.made, 7 * 10 * 10_000),
