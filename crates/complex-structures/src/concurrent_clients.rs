@@ -53,28 +53,14 @@ pub(crate) fn flatten<T>(joined: Result<RedisResult<T>, JoinError>) -> RedisResu
     joined.map_err(|stopped| RedisError::from(std::io::Error::other(stopped)))?
 }
 
-/// Counts the attempts of a client at one transaction.
-#[derive(Debug, Default)]
-pub(crate) struct Attempts {
-    failed: u64,
-}
-
-impl Attempts {
-    /// How often it had to try again.
-    pub(crate) fn retries(&self) -> u64 {
-        self.failed
+/// Pauses before another attempt at a transaction, after `failed` attempts; an error after too many. The pause is random, so that
+/// two clients that met once do not meet again.
+pub(crate) async fn pause_before_retry(failed: u64) -> RedisResult<()> {
+    if failed >= MOST_ATTEMPTS {
+        let why = format!("another client was faster {MOST_ATTEMPTS} times");
+        return Err(RedisError::from((ErrorKind::Client, "gave up", why)));
     }
-
-    /// Pauses after an attempt that failed; an error after too many. The pause is random, so that two clients that met once
-    /// do not meet again.
-    pub(crate) async fn pause(&mut self) -> RedisResult<()> {
-        self.failed += 1;
-        if self.failed >= MOST_ATTEMPTS {
-            let why = format!("another client was faster {MOST_ATTEMPTS} times");
-            return Err(RedisError::from((ErrorKind::Client, "gave up", why)));
-        }
-        let share: f64 = rand::rng().random();
-        tokio::time::sleep(LONGEST_PAUSE.mul_f64(share)).await;
-        Ok(())
-    }
+    let share: f64 = rand::rng().random();
+    tokio::time::sleep(LONGEST_PAUSE.mul_f64(share)).await;
+    Ok(())
 }

@@ -311,7 +311,7 @@ async fn fill(redis: &mut impl ConnectionLike, key: &str, fields: usize) -> Redi
 }
 
 async fn memory_usage(redis: &mut impl ConnectionLike, key: &str) -> RedisResult<usize> {
-    redis::cmd("MEMORY").arg("USAGE").arg(key).arg("SAMPLES").arg(0).query_async(redis).await
+    redis::cmd("MEMORY").arg(&["USAGE", key, "SAMPLES", "0"]).query_async(redis).await
 }
 
 async fn compare_reads(ctx: &LessonContext, keys: &Keys) -> Outcome {
@@ -363,7 +363,8 @@ async fn compare_memory(ctx: &LessonContext, profiles: &Profiles) -> Outcome {
 async fn total_bytes(redis: &mut impl ConnectionLike, keys: &[String]) -> RedisResult<usize> {
     let mut pipeline = redis::pipe();
     for key in keys {
-        pipeline.cmd("MEMORY").arg("USAGE").arg(key).arg("SAMPLES").arg(0);
+        pipeline.cmd("MEMORY").arg(&["USAGE", key, "SAMPLES", "0"]);
     }
-    Ok(pipeline.query_async::<Vec<usize>>(redis).await?.into_iter().sum())
+    let bytes: Vec<usize> = pipeline.query_async(redis).await?;
+    Ok(bytes.iter().sum())
 }

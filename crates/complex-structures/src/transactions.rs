@@ -80,13 +80,13 @@ async fn run(ctx: &mut LessonContext) -> Outcome {
 
     // Two clients, each with a connection of its own.
     let (one, two) = tokio::try_join!(ctx.dedicated_redis(), ctx.dedicated_redis())?;
-    stop_between(ctx, (one.clone(), two.clone()), &first, &gate, &second).await?;
+    stop_between(ctx, (one.clone(), two.clone()), [&first, &gate, &second]).await?;
     count_torn_reads(ctx, [&first, &second]).await?;
     fail_inside(ctx, &order).await?;
     discard(ctx, one.clone(), &order[0]).await?;
     overdraw(ctx, (one.clone(), two), &ada, &ben).await?;
     watch(ctx, one.clone(), &ada, &ben).await?;
-    share_a_connection(ctx, one, &ada, &ben, &notice).await?;
+    share_a_connection(ctx, one, [&ada, &ben, &notice]).await?;
     run_a_script(ctx, &ada, &ben).await?;
 
     let functions = may_load_functions(ctx).await;
@@ -100,7 +100,8 @@ async fn run(ctx: &mut LessonContext) -> Outcome {
     }
     .await;
     if functions {
-        ctx.step("Last, the function library is removed from the server.").await?;
+        ctx.say("Last, the lesson removes its function library from the server.");
+        ctx.function("delete");
         Library::delete(&mut ctx.redis()).await?;
     }
     result?;
@@ -112,14 +113,9 @@ async fn run(ctx: &mut LessonContext) -> Outcome {
 
 type Redis = Transcript<Connection>;
 
-async fn stop_between(
-    ctx: &LessonContext,
-    clients: (Redis, Redis),
-    first: &str,
-    gate: &str,
-    second: &str,
-) -> Outcome {
+async fn stop_between(ctx: &LessonContext, clients: (Redis, Redis), pair: [&str; 3]) -> Outcome {
     let (mut redis, (mut writer, mut reader)) = (ctx.redis(), clients);
+    let [first, gate, second] = pair;
 
     ctx.step("A pipeline is a way to send: many commands at once, without waiting for each reply. It does not make them one \
               step. Between any two of them the server may serve other clients. To see that, both keys start with 1, and a \
@@ -215,7 +211,7 @@ async fn fail_inside(ctx: &LessonContext, [status, total, changes]: &[String; 3]
     transaction.cmd("INCR").arg(changes).arg("too many").ignore();
     let aborted = transaction.exec_async(&mut redis).await;
     let after = redis.mget(&[status, changes]).await?;
-    let code = aborted.as_ref().err().and_then(redis::RedisError::code);
+    let code = aborted.as_ref().map_or_else(|error| error.code(), |()| None);
     ctx.check(
         "EXEC refused, and nothing was written",
         code == Some("EXECABORT") && are(&after, ["paid", "1"]),
@@ -288,13 +284,8 @@ async fn watch(ctx: &LessonContext, mut own: Redis, ada: &str, ben: &str) -> Out
     )
 }
 
-async fn share_a_connection(
-    ctx: &LessonContext,
-    shared: Redis,
-    ada: &str,
-    ben: &str,
-    notice: &str,
-) -> Outcome {
+async fn share_a_connection(ctx: &LessonContext, shared: Redis, keys: [&str; 3]) -> Outcome {
+    let [ada, ben, notice] = keys;
     let mut redis = ctx.redis();
     let (mut task_a, mut task_b) = (shared.clone(), shared);
 

@@ -188,7 +188,7 @@ fn all_keys(keys: &Keys) -> Vec<String> {
 }
 
 async fn memory_usage(redis: &mut impl redis::aio::ConnectionLike, key: &str) -> RedisResult<usize> {
-    redis::cmd("MEMORY").arg("USAGE").arg(key).arg("SAMPLES").arg(0).query_async(redis).await
+    redis::cmd("MEMORY").arg(&["USAGE", key, "SAMPLES", "0"]).query_async(redis).await
 }
 
 async fn set_a_far_bit(ctx: &LessonContext, sparse: &str) -> Outcome {

@@ -47,43 +47,32 @@ impl CountNew {
         clients: usize,
         visitors: usize,
     ) -> RedisResult<usize> {
-        let [set, new] = self.keys(keys);
-        let all = Arc::new(Barrier::new(clients));
-        let work = |_, mut redis| {
-            let (set, new, all) = (set.clone(), new.clone(), Arc::clone(&all));
-            async move {
-                for number in 1..=visitors {
-                    self.report(&mut redis, &set, &new, &format!("visitor:{number}"), &all).await?;
-                }
-                Ok(())
-            }
-        };
+        let (keys, all) = (self.keys(keys), Arc::new(Barrier::new(clients)));
+        let work = |_, redis| self.report(redis, keys.clone(), visitors, Arc::clone(&all));
         run_clients(&connect(target, clients).await?, work).await?;
-        Ok(target.connection().get_int(&new).await?.unwrap_or_default().unsigned_abs())
+        Ok(target.connection().get_int(&keys[1]).await?.unwrap_or_default().unsigned_abs())
     }
 
     async fn report(
         self,
-        redis: &mut Connection,
-        set: &str,
-        new: &str,
-        visitor: &str,
-        all: &Barrier,
+        mut redis: Connection,
+        [set, counter]: [String; 2],
+        visitors: usize,
+        all: Arc<Barrier>,
     ) -> RedisResult<()> {
-        match self {
-            Self::AskThenAdd => {
-                let known = redis.sismember(set, visitor).await?;
-                all.wait().await; // the worst case: all have asked, and no one has added
-                if !known {
-                    redis.sadd(set, visitor).await?;
-                    redis.incr(new, 1).await?;
+        for number in 1..=visitors {
+            let visitor = format!("visitor:{number}");
+            let is_new = match self {
+                Self::AskThenAdd => {
+                    let known = redis.sismember(&set, &visitor).await?;
+                    all.wait().await; // the worst case: all have asked, and no one has added
+                    redis.sadd(&set, &visitor).await?;
+                    !known
                 }
-                all.wait().await;
-            }
-            Self::Add => {
-                if redis.sadd(set, visitor).await? == 1 {
-                    redis.incr(new, 1).await?;
-                }
+                Self::Add => redis.sadd(&set, &visitor).await? == 1,
+            };
+            if is_new {
+                redis.incr(&counter, 1).await?;
             }
         }
         Ok(())

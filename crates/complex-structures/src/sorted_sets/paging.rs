@@ -137,8 +137,8 @@ pub async fn page_after(
     let mut next = Vec::new();
     for offset in (0..).step_by(limit) {
         let mut zrange = redis::cmd("ZRANGE");
-        zrange.arg(board).arg(&highest).arg("-inf").arg("BYSCORE").arg("REV");
-        zrange.arg("LIMIT").arg(offset).arg(limit).arg("WITHSCORES");
+        zrange.arg(&[board, &highest, "-inf", "BYSCORE", "REV"]);
+        zrange.arg("LIMIT").arg(&[offset, limit]).arg("WITHSCORES");
         let found = players(zrange.query_async(redis).await?);
         let is_end = found.len() < limit;
         next.extend(found.into_iter().filter(|player| last.is_none_or(|last| player.comes_after(last))));

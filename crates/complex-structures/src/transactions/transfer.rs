@@ -7,7 +7,7 @@ use lab_runner::{AnyConnection, Approach, LuaScript, Source, source};
 use redis::aio::ConnectionLike;
 use redis::{Pipeline, RedisResult, Script};
 
-use crate::concurrent_clients::Attempts;
+use crate::concurrent_clients::pause_before_retry;
 use crate::keys::Keys;
 
 static SCRIPT_SOURCE: Source = source!("src/transactions/transfer.lua");
@@ -74,11 +74,12 @@ impl Transfer {
         to: &str,
         cents: i64,
     ) -> RedisResult<u64> {
-        let mut attempts = Attempts::default();
+        let mut retries = 0;
         while self.once(redis, from, to, cents).await? == Moved::Conflict {
-            attempts.pause().await?;
+            retries += 1;
+            pause_before_retry(retries).await?;
         }
-        Ok(attempts.retries())
+        Ok(retries)
     }
 }
 

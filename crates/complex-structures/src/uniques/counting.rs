@@ -90,7 +90,7 @@ impl Counting {
     pub async fn count_and_memory(self, redis: &mut Connection, key: &str) -> RedisResult<(usize, usize)> {
         let mut pipeline = redis::pipe();
         self.add_count(&mut pipeline, key);
-        pipeline.cmd("MEMORY").arg("USAGE").arg(key).arg("SAMPLES").arg(0);
+        pipeline.cmd("MEMORY").arg(&["USAGE", key, "SAMPLES", "0"]);
         pipeline.query_async(redis).await
     }
 
