@@ -15,7 +15,7 @@ use redis::{AsyncTypedCommands, Pipeline, RedisResult, Value};
 
 pub use self::payments::{Audit, Payment};
 pub use self::torn_reads::{Reads, WriteTogether};
-pub use self::transfer::{Accounts, Library, Moved, Transfer};
+pub use self::transfer::{Library, Moved, Order, Orders, Transfer};
 use crate::keys::Keys;
 
 /// Pipelines, MULTI, WATCH, scripts, and functions, and what each of them promises.
@@ -258,8 +258,13 @@ async fn move_money(redis: &mut Redis, from: &str, to: &str) -> RedisResult<bool
     Ok(done.is_some())
 }
 
+fn order(from: &str, to: &str) -> Order {
+    Order { from: from.to_owned(), to: to.to_owned(), cents: CENTS }
+}
+
 async fn watch(ctx: &LessonContext, mut own: Redis, ada: &str, ben: &str) -> Outcome {
     let mut redis = ctx.redis();
+    let order = order(ada, ben);
 
     ctx.step("Fix it with WATCH: the client watches the account and reads it. If another client writes the account before \
               EXEC, EXEC returns nil and does nothing. Here Ada has 200 dollars. A client sees them, but before it moves 100 \
@@ -274,8 +279,8 @@ async fn watch(ctx: &LessonContext, mut own: Redis, ada: &str, ben: &str) -> Out
     ctx.step("So the client starts again from the read, and now sees what is there. Under load it may have to do so many \
               times. It must pause for a random moment, and give up at some point.").await?;
     ctx.function("by_watch");
-    let second = transfer::by_watch(&mut own, ada, ben, CENTS).await?;
-    let third = transfer::by_watch(&mut own, ada, ben, CENTS).await?;
+    let second = transfer::by_watch(&mut own, &order).await?;
+    let third = transfer::by_watch(&mut own, &order).await?;
     let after = redis.mget(&[ada, ben]).await?;
     ctx.check("the second attempt moved 100 dollars", second == Moved::Done)?;
     ctx.check(
@@ -307,6 +312,7 @@ async fn share_a_connection(ctx: &LessonContext, shared: Redis, keys: [&str; 3])
 
 async fn run_a_script(ctx: &LessonContext, ada: &str, ben: &str) -> Outcome {
     let mut redis = ctx.redis();
+    let order = order(ada, ben);
 
     ctx.step("Or fix it with a script. The server runs it as one step: it reads, decides, and writes, and no other client \
               comes between. There is nothing to watch and nothing to try again.").await?;
@@ -316,8 +322,8 @@ async fn run_a_script(ctx: &LessonContext, ada: &str, ben: &str) -> Outcome {
               again. Ada has 100 dollars, and two transfers ask for them.").await?;
     ctx.function("by_script");
     redis.mset(&[(ada, 10_000), (ben, 0)]).await?;
-    let first = transfer::by_script(&mut redis, ada, ben, CENTS).await?;
-    let second = transfer::by_script(&mut redis, ada, ben, CENTS).await?;
+    let first = transfer::by_script(&mut redis, &order).await?;
+    let second = transfer::by_script(&mut redis, &order).await?;
     let after = redis.mget(&[ada, ben]).await?;
     ctx.check(
         "the first moved 100 dollars, the second found too little and wrote nothing",
@@ -343,6 +349,7 @@ async fn may_load_functions(ctx: &LessonContext) -> bool {
 
 async fn call_a_function(ctx: &LessonContext, ada: &str, ben: &str) -> Outcome {
     let mut redis = ctx.redis();
+    let order = order(ada, ben);
 
     ctx.step("Since Redis 7.0 the same code can be a function. A script belongs to the client that brings it. A library of \
               functions belongs to the server, which saves it with the data and copies it to its replicas. Clients call a \
@@ -353,8 +360,8 @@ async fn call_a_function(ctx: &LessonContext, ada: &str, ben: &str) -> Outcome {
     ctx.step("FCALL calls the function, with the same arguments as the script.").await?;
     ctx.function("by_function");
     redis.mset(&[(ada, 10_000), (ben, 0)]).await?;
-    let first = transfer::by_function(&mut redis, ada, ben, CENTS).await?;
-    let second = transfer::by_function(&mut redis, ada, ben, CENTS).await?;
+    let first = transfer::by_function(&mut redis, &order).await?;
+    let second = transfer::by_function(&mut redis, &order).await?;
     let after = redis.mget(&[ada, ben]).await?;
     ctx.check(
         "the same decisions, the same balances",
@@ -419,7 +426,7 @@ async fn count_money(ctx: &LessonContext, keys: &Keys, functions: bool) -> Outco
 async fn compare(ctx: &LessonContext, keys: &Keys, functions: bool) -> Outcome {
     ctx.step("And the cost? Many transfers, one after the other, with the same balances afterward. WATCH needs two round \
               trips, all others one. Only WATCH, the script, and the function check that the money is there.").await?;
-    let accounts = Accounts::new(ctx.fit("transfers", TRANSFERS, 1, 24.0), CENTS, keys);
+    let orders = Orders::new(ctx.fit("transfers", TRANSFERS, 1, 24.0), CENTS, keys);
     let approaches = Transfer::all(functions);
-    ctx.compare(Comparison { title: "Transfers", approaches: &approaches, input: &accounts }).await
+    ctx.compare(Comparison { title: "Transfers", approaches: &approaches, input: &orders }).await
 }

@@ -9,7 +9,7 @@ use redis::RedisResult;
 use tokio::sync::Barrier;
 
 use super::CENTS;
-use super::transfer::{Transfer, account};
+use super::transfer::{Order, Transfer, account};
 use crate::concurrent_clients::{connect, run_clients};
 use crate::keys::Keys;
 
@@ -79,8 +79,9 @@ impl Payment {
                     return audit(redis, &accounts, before, || paid.load(Ordering::Relaxed) == customers)
                         .await;
                 }
-                let [shop, own] = [0, client + 1].map(|index| accounts[index].clone());
-                let retries = Customer { payment: self, redis, own, shop, all }.fetch(times).await?;
+                let [from, to] = [0, client + 1].map(|index| accounts[index].clone());
+                let order = Order { from, to, cents: CENTS };
+                let retries = Customer { payment: self, redis, order, all }.fetch(times).await?;
                 paid.fetch_add(1, Ordering::Relaxed);
                 Ok(Audit { retries, ..Audit::default() })
             }
@@ -129,8 +130,7 @@ async fn audit(
 struct Customer {
     payment: Payment,
     redis: Connection,
-    own: String,
-    shop: String,
+    order: Order,
     all: Arc<Barrier>,
 }
 
@@ -143,7 +143,7 @@ impl Customer {
             match self.payment {
                 Payment::ReadWriteAtWorst | Payment::ReadWrite => self.read_then_write().await?,
                 Payment::By(transfer) => {
-                    retries += transfer.with_retries(&mut self.redis, &self.shop, &self.own, CENTS).await?;
+                    retries += transfer.with_retries(&mut self.redis, &self.order).await?;
                 }
             }
         }
@@ -152,7 +152,7 @@ impl Customer {
 
     async fn read_then_write(&mut self) -> RedisResult<()> {
         let at_worst = self.payment == Payment::ReadWriteAtWorst;
-        let (own, shop) = (&self.own, &self.shop);
+        let (own, shop) = (&self.order.to, &self.order.from);
         let mget = redis::cmd("MGET").arg(own).arg(shop).take();
         let (own_cents, shop_cents): (i64, i64) = mget.query_async(&mut self.redis).await?;
         if at_worst {
