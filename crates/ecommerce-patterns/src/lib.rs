@@ -17,6 +17,7 @@ pub mod analytics;
 pub mod at_once;
 pub mod caching;
 pub mod data;
+mod failure;
 pub mod inventory;
 pub mod lua;
 pub mod rate_limits;

@@ -122,6 +122,20 @@ impl LessonContext {
         self.write(Block::Code(excerpt.into()));
     }
 
+    /// A function of the lesson's sources that runs in this step, such as the approach that a race calls.
+    ///
+    /// # Panics
+    ///
+    /// If none of them has it: the test of every lesson shows all that it shows.
+    pub fn function(&self, name: &str) {
+        let declared = [format!("fn {name}("), format!("fn {name}<")];
+        let has_it = |source: &&Source| declared.iter().any(|text| source.text.contains(text));
+        match self.sources.iter().find(has_it) {
+            Some(source) => self.code(source.function(name)),
+            None => assert!(self.sources.is_empty(), "no source of this lesson has a function {name:?}"),
+        }
+    }
+
     /// Prints a script once, with its comments, and loads it with SCRIPT LOAD. After this, its calls are shown with its name and
     /// with the names of their arguments and replies.
     pub async fn script(&self, script: &LuaScript<'_>) -> Outcome {

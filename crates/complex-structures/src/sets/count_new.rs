@@ -1,105 +1,91 @@
-//! Ways to count those who come for the first time.
+//! Ways to count the visitors who come for the first time.
 
 use std::sync::Arc;
 
 use lab_connection::{Connection, Target};
-use lab_runner::LessonError;
-use redis::RedisResult;
+use redis::{AsyncTypedCommands, RedisResult};
 use tokio::sync::Barrier;
 
-use crate::hashes::crowd::at_once;
+use crate::concurrent_clients::run_clients;
 use crate::keys::Keys;
 
 /// How a client counts a visitor who was not there before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CountNew {
-    /// SISMEMBER, and SADD and INCR if the answer was 0; every client has asked before any of them writes.
+    /// SISMEMBER, then SADD and INCR if the member is missing. All clients ask before any of them writes.
     AskThenAdd,
-    /// SADD, and INCR if it answers that the member is new.
-    AddAndLook,
+    /// SADD, then INCR if the member is new.
+    Add,
 }
 
 impl CountNew {
     /// Both, the wrong one first.
-    pub const ALL: [Self; 2] = [Self::AskThenAdd, Self::AddAndLook];
-
-    /// Its name within a key.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::AskThenAdd => "ask-then-add",
-            Self::AddAndLook => "add-and-look",
-        }
-    }
+    pub const ALL: [Self; 2] = [Self::AskThenAdd, Self::Add];
 
     /// Its row in the table.
-    #[must_use]
     pub fn label(self) -> &'static str {
         match self {
             Self::AskThenAdd => "SISMEMBER, then SADD and INCR",
-            Self::AddAndLook => "SADD, INCR if it answers 1",
+            Self::Add => "SADD, and INCR if it returns 1",
         }
     }
 
-    /// Where it writes.
-    #[must_use]
+    /// The Set of visitors, and the counter of new ones.
     pub fn keys(self, keys: &Keys) -> [String; 2] {
-        [keys.reported_visitors(self.name()), keys.new_visitors(self.name())]
+        let name = match self {
+            Self::AskThenAdd => "ask-then-add",
+            Self::Add => "add-and-look",
+        };
+        [keys.key(format!("visitors:{name}")), keys.key(format!("visitors:{name}:new"))]
     }
 
-    /// Lets `clients` clients report the same `visitors` visitors, and returns how many were counted as new.
-    pub async fn crowd(
+    /// Lets `clients` clients report the same visitors. Returns how many visitors were counted as new.
+    pub async fn race(
         self,
         target: &Target,
         keys: &Keys,
         clients: usize,
         visitors: usize,
-    ) -> Result<u64, LessonError> {
+    ) -> RedisResult<usize> {
         let [set, counter] = self.keys(keys);
-        let mut redis = target.connection();
-        redis::cmd("UNLINK").arg(&set).arg(&counter).exec_async(&mut redis).await?;
-        let work = |connection, together| {
-            let report = Report { count: self, connection, set: set.clone(), counter: counter.clone() };
-            report.all(visitors, together)
-        };
-        at_once(target, clients, work).await?;
-        let new: Option<u64> = redis::cmd("GET").arg(&counter).query_async(&mut redis).await?;
-        Ok(new.unwrap_or_default())
-    }
-}
-
-/// What one client has to report.
-struct Report {
-    count: CountNew,
-    connection: Connection,
-    set: String,
-    counter: String,
-}
-
-impl Report {
-    async fn all(mut self, visitors: usize, together: Arc<Barrier>) -> RedisResult<()> {
-        for number in 1..=visitors {
-            let visitor = format!("visitor:{number}");
-            let new = match self.count {
-                CountNew::AskThenAdd => {
-                    let known: bool = self.about("SISMEMBER", &visitor).await?;
-                    together.wait().await;
-                    if !known {
-                        self.about::<u64>("SADD", &visitor).await?;
-                    }
-                    together.wait().await;
-                    !known
+        let (set, new) = (&set, &counter);
+        let work = |_, mut redis: Connection, all: Arc<Barrier>| {
+            let (set, new) = (set.clone(), new.clone());
+            async move {
+                for number in 1..=visitors {
+                    self.report(&mut redis, &set, &new, &format!("visitor:{number}"), &all).await?;
                 }
-                CountNew::AddAndLook => self.about("SADD", &visitor).await?,
-            };
-            if new {
-                redis::cmd("INCR").arg(&self.counter).exec_async(&mut self.connection).await?;
+                Ok(())
+            }
+        };
+        run_clients(target, clients, work).await?;
+        Ok(target.connection().get_int(&counter).await?.unwrap_or_default().unsigned_abs())
+    }
+
+    async fn report(
+        self,
+        redis: &mut Connection,
+        set: &str,
+        new: &str,
+        visitor: &str,
+        all: &Barrier,
+    ) -> RedisResult<()> {
+        match self {
+            Self::AskThenAdd => {
+                let known = redis.sismember(set, visitor).await?;
+                all.wait().await; // the worst case: all have asked, and no one has added
+                if !known {
+                    redis.sadd(set, visitor).await?;
+                    redis.incr(new, 1).await?;
+                }
+                all.wait().await;
+            }
+            Self::Add => {
+                if redis.sadd(set, visitor).await? == 1 {
+                    redis.incr(new, 1).await?;
+                }
             }
         }
         Ok(())
-    }
-
-    async fn about<T: redis::FromRedisValue>(&mut self, command: &str, visitor: &str) -> RedisResult<T> {
-        redis::cmd(command).arg(&self.set).arg(visitor).query_async(&mut self.connection).await
     }
 }

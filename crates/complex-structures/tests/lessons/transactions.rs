@@ -2,7 +2,7 @@
 
 use complex_structures::StructureLesson;
 use complex_structures::keys::Keys;
-use complex_structures::transactions::{Accounts, Library, Moved, Payment, Together, Transfer};
+use complex_structures::transactions::{Accounts, Library, Moved, Payment, Transfer, WriteTogether};
 use lab_connection::{Target, TargetArgs};
 use lab_runner::{Approach, Comparison};
 
@@ -17,21 +17,21 @@ async fn libraries(target: &Target) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lesson_counts_what_is_torn_and_leaves_no_library() {
     let target = open(false).await;
-    let page = take(&target, StructureLesson::Transactions).await;
-    let sums = table(&page, "The sum of all accounts");
-    let euros: Vec<&str> = sums.iter().map(|row| row[1].as_str()).collect();
-    assert_eq!(euros.len(), 7);
-    assert_eq!(euros[0], "37,500");
-    assert_eq!(euros[2..], ["0"; 5]);
-    assert_eq!(table(&page, "Torn reads")[1][2], "0");
+    let report = take(&target, StructureLesson::Transactions).await;
+    let sums = table(&report, "The sum of all accounts");
+    let dollars: Vec<&str> = sums.iter().map(|row| row[1].as_str()).collect();
+    assert_eq!(dollars.len(), 7);
+    assert_eq!(dollars[0], "37,500");
+    assert_eq!(dollars[2..], ["0"; 5]);
+    assert_eq!(table(&report, "Torn reads")[1][2], "0");
     assert_eq!(libraries(&target).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_cluster_one_part_is_skipped() {
     let target = open(true).await;
-    let page = take(&target, StructureLesson::Transactions).await;
-    assert_eq!(skipped(&page).len(), 1, "only MULTI and DISCARD step by step");
+    let report = take(&target, StructureLesson::Transactions).await;
+    assert_eq!(skipped(&report).len(), 1, "only MULTI and DISCARD step by step");
     assert_eq!(libraries(&target).await, 0);
 }
 
@@ -40,8 +40,8 @@ async fn on_a_server_of_others_no_library_is_loaded() {
     let server = lab_server::Server::start().unwrap();
     let args = TargetArgs { url: Some(server.url()), ..TargetArgs::default() };
     let target = args.open().await.unwrap();
-    let page = take(&target, StructureLesson::Transactions).await;
-    let reasons = skipped(&page);
+    let report = take(&target, StructureLesson::Transactions).await;
+    let reasons = skipped(&report);
     assert!(reasons.len() == 1 && reasons[0].contains("FUNCTION library"), "{reasons:?}");
     let stats: String =
         redis::cmd("INFO").arg("commandstats").query_async(&mut target.connection()).await.unwrap();
@@ -109,7 +109,7 @@ async fn only_reading_and_writing_makes_money() {
     for target in [open(false).await, open(true).await] {
         Library::load(&mut target.connection()).await.unwrap();
         for payment in Payment::all(true) {
-            let audit = payment.crowd(&target, &Keys::new(""), 8, 10).await.unwrap();
+            let audit = payment.race(&target, &Keys::new(""), 8, 10).await.unwrap();
             assert!(audit.wrong <= audit.audits);
             match payment {
                 Payment::ReadWriteAtWorst => assert_eq!(audit.made, 7 * 10 * 10_000),
@@ -125,8 +125,9 @@ async fn only_reading_and_writing_makes_money() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pair_written_in_a_transaction_is_never_torn() {
+    let [first, second] = ["{pair}:first", "{pair}:second"].map(str::to_owned);
     for target in [open(false).await, open(true).await] {
-        let reads = Together::Transaction.race(&target, &Keys::new("")).await.unwrap();
+        let reads = WriteTogether::Transaction.race(&target, [&first, &second], 20).await.unwrap();
         assert!(reads.all > 0 && reads.torn == 0, "{reads:?}");
     }
 }

@@ -1,5 +1,5 @@
 #!lua name=redislab_bank
--- Moves money, if it is there, in one step.
+-- Moves money if the payer has enough, in one step.
 local function transfer(keys, args)
   local balance = redis.call('GET', keys[1]) or 0
   if tonumber(balance) < tonumber(args[1]) then
