@@ -26,6 +26,8 @@ pub(crate) enum Key {
 const SINGLE: &[u8] = b" abq?";
 /// An Enter that follows a single key so soon belongs to it.
 const BELONGS: Duration = Duration::from_millis(50);
+/// What a key that sends several bytes begins with.
+const ESCAPE: u8 = 27;
 /// A longer line is no lesson's name.
 const LONGEST_LINE: usize = 100;
 
@@ -71,9 +73,16 @@ fn read_key(prompt: &str) -> Key {
                 return Key::Char(byte.into());
             }
             Some(byte) if byte.is_ascii_graphic() => return read_line(byte),
-            // An arrow, for example, sends several bytes.
-            Some(_) => skip_the_rest(),
+            Some(ESCAPE) => skip_escape_sequence(),
+            Some(_) => {}
         }
+    }
+}
+
+/// Skips the rest of what an arrow, for example, sends: `ESC [ A`, or `ESC [ 5 ~`.
+fn skip_escape_sequence() {
+    if arrives_within(BELONGS) && matches!(read_byte(), Some(b'[' | b'O')) {
+        while arrives_within(BELONGS) && read_byte().is_some_and(|byte| !(b'@'..=b'~').contains(&byte)) {}
     }
 }
 

@@ -102,23 +102,6 @@ fn killed_at_any_moment_it_leaves_no_server_and_no_directory() {
     }
 }
 
-#[test]
-fn in_a_terminal_it_waits_jumps_and_quits() {
-    use expectrl::{Eof, Expect};
-    let mut command = support::on_a_private_server();
-    command.args(["strings", "expiry", "counters"]).env("TERM", "xterm-256color");
-    let mut terminal = expectrl::Session::spawn(command).unwrap();
-    terminal.set_expect_timeout(Some(Duration::from_mins(1)));
-    terminal.expect("Enter for 2.").unwrap();
-    terminal.send_line("nonsense").unwrap();
-    terminal.expect("There are lessons 1 to 3").unwrap();
-    terminal.send_line("counters").unwrap();
-    terminal.expect("3. ").unwrap();
-    terminal.expect("Enter ends it").unwrap();
-    terminal.send_line("").unwrap();
-    terminal.expect(Eof).unwrap();
-}
-
 fn wait_for_server(temporary: &Path, tour: &mut Child) -> u32 {
     let mut pid = None;
     wait_until("the private server is up", || {
