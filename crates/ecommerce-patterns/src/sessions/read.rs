@@ -30,6 +30,7 @@ impl ReadSession {
 #[derive(Clone, Debug)]
 pub struct Visitors {
     prefix: String,
+    /// The sessions, and then for each a String.
     keys: Vec<String>,
     at_a_time: usize,
 }
@@ -39,7 +40,9 @@ impl Visitors {
     pub fn of(sessions: usize, at_a_time: usize, prefix: &str) -> Result<Self, StoreError> {
         let key = |visitor| patterns::key::Key::new(prefix, "session", &[&token(visitor)]);
         let keys: Result<Vec<_>, _> = (0..sessions).map(key).collect();
-        let keys = keys?.iter().map(|key| key.as_str().to_owned()).collect();
+        let keys = keys?;
+        let strings = keys.iter().map(|key| key.companion("string"));
+        let keys = keys.iter().map(|key| key.as_str().to_owned()).chain(strings).collect();
         Ok(Self { prefix: prefix.to_owned(), keys, at_a_time })
     }
 
@@ -47,6 +50,16 @@ impl Visitors {
     #[must_use]
     pub fn keys(&self) -> &[String] {
         &self.keys
+    }
+
+    fn count(&self) -> usize {
+        self.keys.len() / 2
+    }
+
+    /// The keys that an approach reads.
+    fn read_by(&self, approach: ReadSession) -> Vec<String> {
+        let (sessions, strings) = self.keys.split_at(self.count());
+        if approach == ReadSession::Get { strings.to_vec() } else { sessions.to_vec() }
     }
 }
 
@@ -70,26 +83,27 @@ impl Approach for ReadSession {
     }
 
     fn operations(self, visitors: &Visitors) -> u64 {
-        visitors.keys.len() as u64
+        visitors.count() as u64
     }
 
     async fn reset<C: AnyConnection>(self, visitors: &Visitors, connection: &mut C) -> RedisResult<()> {
-        let (keys, prefix, connection) = (visitors.keys.clone(), visitors.prefix.clone(), connection.clone());
+        let (keys, prefix, connection) =
+            (visitors.read_by(self), visitors.prefix.clone(), connection.clone());
         let begin = move |visitor: usize| {
             let (key, connection) = (keys[visitor].clone(), connection.clone());
             self.begin(visitor, key, Sessions::new(connection.clone(), &prefix), connection)
         };
-        at_once(visitors.at_a_time, visitors.keys.len(), begin).await?;
+        at_once(visitors.at_a_time, visitors.count(), begin).await?;
         Ok(())
     }
 
     async fn run<C: AnyConnection>(self, visitors: &Visitors, connection: &mut C) -> RedisResult<usize> {
-        let (keys, connection) = (visitors.keys.clone(), connection.clone());
+        let (keys, connection) = (visitors.read_by(self), connection.clone());
         let sessions = Sessions::new(connection.clone(), &visitors.prefix);
         let read = move |visitor: usize| {
             self.read(visitor, keys[visitor].clone(), sessions.clone(), connection.clone())
         };
-        let found = at_once(visitors.at_a_time, visitors.keys.len(), read).await?;
+        let found = at_once(visitors.at_a_time, visitors.count(), read).await?;
         Ok(found.into_iter().filter(|found| *found).count())
     }
 }
@@ -102,10 +116,10 @@ impl ReadSession {
         sessions: Sessions<C>,
         mut redis: C,
     ) -> RedisResult<()> {
-        let () = redis.unlink(&key).await?;
         if self == Self::Get {
             return redis.set(&key, "EUR").await;
         }
+        // If it exists, this changes nothing.
         let fields = [("currency", "EUR"), ("theme", "dark")];
         sessions.begin_as(&token(visitor), &fields).await.map(drop).map_err(into_redis_error)
     }
