@@ -22,7 +22,7 @@ use redis::AsyncTypedCommands;
 
 pub use self::limiting::{Limiting, Requests};
 pub use self::mistakes::{Way, admitted_at_once, counters_without_end, guesses_at_once};
-pub use self::traffic::{Measure, Replayed, Traffic};
+use self::traffic::Measure;
 use crate::failure::{BoxError, outcome};
 use crate::lua::{load, lua, lua_contract};
 
@@ -70,7 +70,6 @@ async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
     let mut keys = vec![window.clone(), guard.attempts.clone(), guard.block.clone(), guard.published.clone()];
     keys.extend(mistakes::keys(&target)?);
     keys.push(key_of(prefix, "api_key", "bucket"));
-    keys.extend(traffic::keys(prefix));
     keys.extend(Requests::new(prefix, COMPARED_CALLERS, COMPARED_REQUESTS).keys());
     ctx.start_clean(&keys).await?;
     let limiters = [fixed_window::scripts(), sliding_log::scripts(), sliding_counter::scripts()];
@@ -239,22 +238,21 @@ async fn replay(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.check("two tokens were left, and then one", (first.remaining, second.remaining) == (2, 1))?;
     ctx.start_clean(&[key_of(ctx.prefix(), "api_key", "bucket")]).await?;
 
-    let traffic = Traffic::at_window_edges();
-    let requests = traffic.requests();
+    let times = traffic::at_window_edges();
     ctx.step(format!(
-        "The same {requests} requests of seven minutes go through each limiter, with {} a minute allowed. You don't wait seven \
-         minutes: a few lines before each script give it the time of the recorded request.",
+        "The same {} requests of seven minutes go through each limiter, with {} a minute allowed. You don't wait seven minutes: a few \
+         lines before each script give it the time of the recorded request.",
+        times.len(),
         traffic::QUOTA,
     ))
     .await?;
     ctx.announce("Each request is an EVALSHA (the first one an EVAL). UNLINK cleans up, and MEMORY USAGE reads what a caller takes.");
     let header = ["limiter", "admitted", "worst minute", "worst 6 s", "kept", "trips each"];
     let mut table = Table::new("The same traffic", &header);
-    let measured = Replayed::ALL.map(|limiter| Measure::of(&traffic, limiter, ctx.target()));
-    let measured = try_join_all(measured).await?;
-    for (limiter, measure) in Replayed::ALL.into_iter().zip(&measured) {
+    let measured = traffic::replay(ctx.target(), &times).await?;
+    for measure in &measured {
         let numbers = [measure.admitted, measure.worst_minute, measure.worst_six_seconds];
-        let cells = row(limiter.label(), &numbers);
+        let cells = row(measure.limiter.to_owned(), &numbers);
         table = table.row(cells.into_iter().chain([bytes(measure.bytes), measure.round_trips.to_string()]));
     }
     ctx.table(table);
@@ -265,10 +263,8 @@ async fn replay(ctx: &LessonContext) -> Result<(), BoxError> {
     check_traffic(ctx, &measured)
 }
 
-fn check_traffic(ctx: &LessonContext, measured: &[Measure]) -> Result<(), BoxError> {
-    let [fixed, log, counter, large, small] = measured else {
-        return Err("five limiters were measured".into());
-    };
+fn check_traffic(ctx: &LessonContext, measured: &[Measure; 5]) -> Result<(), BoxError> {
+    let [fixed, log, counter, large, small] = measured;
     let most = traffic::QUOTA as usize;
     let in_six_seconds = most + most / 10;
     ctx.check("each decision is one round trip", measured.iter().all(|measure| measure.round_trips == 1))?;

@@ -271,7 +271,7 @@ async fn compare(ctx: &LessonContext) -> Result<(), BoxError> {
     let visitors = Visitors::of(reads, MAX_IN_FLIGHT, ctx.prefix())?;
     let title = format!("Reading {reads} sessions, {MAX_IN_FLIGHT} at a time");
     ctx.compare(Comparison { title: &title, approaches: &ReadSession::ALL, input: &visitors }).await?;
-    ctx.start_clean(visitors.keys()).await?;
+    ctx.start_clean(&visitors.keys()).await?;
     Ok(())
 }
 
@@ -325,7 +325,7 @@ impl Keys {
         }
         keys.extend([self.crashed.clone(), self.late.clone()]);
         keys.extend(mistakes::keys(ctx.target())?);
-        keys.extend(Visitors::of(READS, MAX_IN_FLIGHT, ctx.prefix())?.keys().to_vec());
+        keys.extend(Visitors::of(READS, MAX_IN_FLIGHT, ctx.prefix())?.keys());
         Ok(keys)
     }
 }
