@@ -12,13 +12,13 @@ use std::time::Duration;
 use lab_connection::Connection;
 use lab_runner::table::Table;
 use lab_runner::{Comparison, Lesson, LessonContext, source};
-use patterns::cache::{ASK, Cache, STORE};
+use patterns::cache::{self, ASK, Cache, STORE};
 use redis::AsyncTypedCommands;
 use serde_json::{Value, json};
 
 pub use self::hit::{CacheHit, Documents};
 use crate::failure::{BoxError, outcome};
-use crate::lua::lua;
+use crate::lua::{load as load_scripts, lua};
 
 /// Cache-aside, stampedes, and one loader for all.
 pub static LESSON: Lesson = Lesson {
@@ -57,6 +57,7 @@ async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
     keys.extend(tracking::keys(ctx)?);
     keys.extend(Documents::of(HITS, MAX_IN_FLIGHT, prefix)?.keys().to_vec());
     ctx.start_clean(&keys).await?;
+    load_scripts(ctx, &[cache::scripts()]).await?;
 
     cache_by_hand(ctx, &product).await?;
     let loads = stampede_by_hand(ctx).await?;
@@ -202,8 +203,8 @@ async fn late_stores(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.announce(
         "By hand: GET, UNLINK, SETEX, GET. By the pattern: GET, EVALSHA, UNLINK, and again GET and EVALSHA.",
     );
-    let by_hand = misses::late_stores_by_hand(ctx.target()).await?;
-    let (pattern, refused) = misses::late_stores(ctx.target()).await?;
+    let (by_hand, (pattern, refused)) =
+        tokio::try_join!(misses::late_stores_by_hand(ctx.target()), misses::late_stores(ctx.target()))?;
     ctx.table(
         Table::new("A write comes between load and store", &["approach", "writes", "old price served"])
             .row(["GET, load, SETEX".to_owned(), writes.to_string(), by_hand.to_string()])
@@ -223,8 +224,8 @@ async fn absent_rows(ctx: &LessonContext) -> Result<(), BoxError> {
     ))
     .await?;
     ctx.announce("The clients send GET, and for the pattern EVALSHA. Then UNLINK removes the entries.");
-    let by_hand = misses::absent_by_hand(ctx.target()).await?;
-    let pattern = misses::absent(ctx.target()).await?;
+    let (by_hand, pattern) =
+        tokio::try_join!(misses::absent_by_hand(ctx.target()), misses::absent(ctx.target()))?;
     ctx.table(
         Table::new("A crawler asks for what does not exist", &["approach", "requests", "loads"])
             .row(["store only what exists".to_owned(), requests.to_string(), by_hand.to_string()])
@@ -243,9 +244,7 @@ async fn jitter(ctx: &LessonContext) -> Result<(), BoxError> {
          minute.",
     ))
     .await?;
-    ctx.announce(
-        "The entries are stored with EVALSHA (EVAL the first time), read with PTTL, and removed with UNLINK.",
-    );
+    ctx.announce("The entries are stored with EVALSHA, read with PTTL, and removed with UNLINK.");
     let without = misses::most_in_a_second(ctx.target(), 0.0).await?;
     let with = misses::most_in_a_second(ctx.target(), 0.1).await?;
     ctx.table(
@@ -265,7 +264,7 @@ async fn hit_rate(ctx: &LessonContext) -> Result<(), BoxError> {
          the first, the third a third as often, and so on (Zipf's law, which shops come close to). The cache starts empty.",
     ))
     .await?;
-    ctx.announce("200 clients at a time send GET, and EVALSHA on a miss. Then UNLINK removes the entries.");
+    ctx.announce("400 clients at a time send GET, and EVALSHA on a miss. Then UNLINK removes the entries.");
     let mut table = Table::new("Hit rate", &["requests so far", "loads", "hit rate"]);
     let mut rate = 0.0;
     for (requests, seen) in misses::hit_rates(ctx.target()).await? {
@@ -308,13 +307,13 @@ async fn keep(ctx: &LessonContext, product: &str, search: &str) -> Result<(), Bo
 }
 
 /// The cache of products, with a TTL of ten minutes.
-fn cache(connection: Connection, prefix: &str) -> Cache<Connection> {
+fn new_cache(connection: Connection, prefix: &str) -> Cache<Connection> {
     Cache::new(connection, prefix, "product").with_ttl(Duration::from_mins(10))
 }
 
 /// The keys of cached products, and of their leases.
 fn keys_of(ctx: &LessonContext, ids: impl IntoIterator<Item = String>) -> Result<Vec<String>, BoxError> {
-    let cache = cache(ctx.target().connection(), ctx.prefix());
+    let cache = new_cache(ctx.target().connection(), ctx.prefix());
     let mut keys = Vec::new();
     for id in ids {
         let key = cache.key(&[&id])?;

@@ -12,13 +12,14 @@ use futures_util::future::try_join_all;
 use lab_connection::Connection;
 use lab_runner::table::Table;
 use lab_runner::{Comparison, Lesson, LessonContext, Source, source};
-use patterns::inventory::{CONFIRM, Inventory, InventoryError, RESERVE, StockUpdate};
+use patterns::inventory::{self, CONFIRM, Inventory, InventoryError, RESERVE, StockUpdate};
+use patterns::{cart, checkout};
 use redis::{AsyncTypedCommands, RedisResult};
 
-pub use self::sell_last::{Race, SellLast};
+pub use self::sell_last::{Race, SellLast, connect};
 pub use self::take_stock::{Stock, TakeStock};
 use crate::failure::{BoxError, outcome};
-use crate::lua::{lua_contract, lua_section};
+use crate::lua::{load, lua_contract, lua_section};
 
 /// Stock that is held, sold, and returned, and checkout.
 pub static LESSON: Lesson = Lesson {
@@ -60,10 +61,12 @@ const HOUR: Duration = Duration::from_hours(1);
 /// The product of the lesson, and products of single parts.
 const PRODUCT: &str = "PROD123";
 const LOST_REPLIES: &str = "LOST_REPLIES";
+const COUNTED_REPLIES: &str = "LOST_REPLIES_COUNT";
 
 async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
     let stock = Inventory::new(ctx.target().connection(), ctx.prefix());
     ctx.start_clean(&all_keys(ctx, &stock)?).await?;
+    load(ctx, &[inventory::scripts(), checkout::scripts(), cart::scripts()]).await?;
 
     sell_twice(ctx, stock.key(PRODUCT)?.as_str()).await?;
     hold(ctx, &stock).await?;
@@ -83,7 +86,7 @@ async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
 }
 
 async fn sell_twice(ctx: &LessonContext, stock: &str) -> Result<(), BoxError> {
-    let (mut ann, mut bob) = (ctx.dedicated_redis().await?, ctx.dedicated_redis().await?);
+    let (mut ann, mut bob) = (ctx.redis(), ctx.redis());
     ctx.step(
         "One unit is left, and Ann and Bob both want it. The obvious code reads the count, compares it, and takes one. If both read \
          before either of them takes, both get it:",
@@ -152,7 +155,7 @@ async fn run_low(ctx: &LessonContext, inventory: &Inventory<Connection>) -> Resu
     let zoe = inventory.reserve("PROD123", "zoe-1", 5, HOUR).await;
     let counts = redis.hmget(ledger, &["free", "held", "sold"]).await?;
     let low = redis.zrange_withscores(alerts, 0, -1).await?;
-    ctx.announce("The calls send EVALSHA (EVAL the first time), and ZADD to tell a sweeper that the product has changed.");
+    ctx.announce("The calls send EVALSHA, and ZADD to tell a sweeper that the product has changed.");
     ctx.check_eq("Bob's units are free again, and Eve's are held", &counts.join(" "), &"4 4 2".to_owned())?;
     ctx.check(
         "Zoe gets none, and learns that there are four",
@@ -220,13 +223,14 @@ async fn race(ctx: &LessonContext) -> Result<(), BoxError> {
     .await?;
     ctx.code(sell_last::SOURCE.function("by_get_and_decr"));
     ctx.announce(format!(
-        "{BUYERS} buyers send GET and SET; then GET and DECRBY; then EVALSHA. Before each race, UNLINK, ZADD, and EVALSHA set up the \
-         units. After it, GET reads the count.",
+        "{BUYERS} buyers send GET and SET; then GET and DECRBY; then EVALSHA. SET, or UNLINK, ZADD, and EVALSHA, set up the units. GET \
+         reads the count.",
     ));
     let mut table = Table::new("The last units", &["approach", "units", "promised", "count", "oversold"]);
     let mut oversold = Vec::new();
-    for sell in SellLast::ALL {
-        let race = sell.race(ctx.target(), BUYERS, UNITS).await?;
+    let buyers = connect(ctx.target(), BUYERS).await?;
+    let races = SellLast::ALL.map(|sell| sell.race(ctx.target(), &buyers, UNITS));
+    for (sell, race) in SellLast::ALL.into_iter().zip(try_join_all(races).await?) {
         let too_many = race.promised.saturating_sub(UNITS);
         let numbers = [UNITS.into(), race.promised.into(), race.count, too_many.into()];
         let numbers = numbers.map(|number: i64| number.to_string());
@@ -250,19 +254,24 @@ async fn lose_replies(ctx: &LessonContext, stock: &Inventory<Connection>) -> Res
     .await?;
     ctx.code(SOURCE.function("decr_again"));
     ctx.code(SOURCE.function("reserve_again"));
-    ctx.announce("SET, twice DECRBY for each buyer, GET. Then UNLINK, ZADD, and EVALSHA set up the stock; twice EVALSHA, and GET.");
-    let mut redis = ctx.target().connection();
-    let key = stock.key(LOST_REPLIES)?.as_str().to_owned();
-    redis.set(&key, UNLUCKY_STOCK).await?;
-    let buyers = (0..UNLUCKY).map(|_| decr_again(redis.clone(), &key));
-    try_join_all(buyers.collect::<Vec<_>>()).await?;
-    let by_decr = taken(&mut redis, &key).await?;
-
-    redis.unlink(&key).await?;
-    stock.set_up(LOST_REPLIES, UNLUCKY_STOCK.into(), None).await?;
-    let buyers = (0..UNLUCKY).map(|buyer| reserve_again(stock, buyer));
-    try_join_all(buyers.collect::<Vec<_>>()).await?;
-    let by_id = taken(&mut redis, &key).await?;
+    ctx.announce(
+        "SET, twice DECRBY for each buyer, GET. And ZADD and EVALSHA to set up a stock, twice EVALSHA, GET.",
+    );
+    let redis = ctx.target().connection();
+    let by_decr = async || -> Result<u32, BoxError> {
+        let (mut redis, key) = (redis.clone(), stock.key(COUNTED_REPLIES)?);
+        redis.set(key.as_str(), UNLUCKY_STOCK).await?;
+        let buyers = (0..UNLUCKY).map(|_| decr_again(redis.clone(), key.as_str()));
+        try_join_all(buyers.collect::<Vec<_>>()).await?;
+        taken(redis, key.as_str()).await
+    };
+    let by_id = async || -> Result<u32, BoxError> {
+        stock.set_up(LOST_REPLIES, UNLUCKY_STOCK.into(), None).await?;
+        let buyers = (0..UNLUCKY).map(|buyer| reserve_again(stock, buyer));
+        try_join_all(buyers.collect::<Vec<_>>()).await?;
+        taken(redis.clone(), stock.key(LOST_REPLIES)?.as_str()).await
+    };
+    let (by_decr, by_id) = tokio::try_join!(by_decr(), by_id())?;
 
     let row = |approach: &str, taken: u32| {
         let numbers = [UNLUCKY, taken, taken.saturating_sub(UNLUCKY)].map(|number| number.to_string());
@@ -291,15 +300,15 @@ async fn reserve_again(stock: &Inventory<Connection>, buyer: u32) -> Result<(), 
     Ok(())
 }
 
-async fn taken(redis: &mut Connection, stock: &str) -> Result<u32, BoxError> {
+async fn taken(mut redis: Connection, stock: &str) -> Result<u32, BoxError> {
     let left = u32::try_from(redis.get_int(stock).await?.unwrap_or_default())?;
     Ok(UNLUCKY_STOCK.saturating_sub(left))
 }
 
 async fn compare(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.step(
-        "What does it cost? 50 requests at a time go over one connection. The first row is INCRBY, which limits nobody. DECRBY goes below \
-         zero. GET and then DECRBY is two round trips, and oversells. A reservation is one round trip, and buying is two: reserve, \
+        "What does it cost? 50 requests at a time go over one connection. The first row is INCRBY, which limits nobody. GET and then \
+         DECRBY is two round trips, and oversells. A reservation is one round trip, and buying is two: reserve, \
          then confirm. A script with eight commands takes the server some ten microseconds, and meanwhile it serves nobody else. \
          Other products can be on other nodes of a cluster.",
     )
@@ -317,9 +326,8 @@ async fn keep(ctx: &LessonContext, inventory: &Inventory<Connection>) -> Result<
     ctx.step("For Redis Insight, Fay holds five units for a day. Then three are free, so the stock is low.")
         .await?;
     inventory.reserve("PROD123", "fay-1", 5, 24 * HOUR).await?;
-    inventory.sweep("PROD123").await?;
     let counts = redis.hmget(ledger, &["free", "held", "sold"]).await?;
-    ctx.announce("The calls send EVALSHA, and ZADD for the sweeper.");
+    ctx.announce("reserve sends EVALSHA, and ZADD for the sweeper.");
     ctx.check_eq("three are free, five are held, two are sold", &counts.join(" "), &"3 5 2".to_owned())?;
     Ok(())
 }
@@ -327,7 +335,8 @@ async fn keep(ctx: &LessonContext, inventory: &Inventory<Connection>) -> Result<
 /// All that an earlier run may have left.
 fn all_keys(ctx: &LessonContext, stock: &Inventory<Connection>) -> Result<Vec<String>, BoxError> {
     let mut keys = Vec::new();
-    for product in [PRODUCT, LOST_REPLIES, sell_last::PRODUCT, take_stock::PRODUCT] {
+    let products = [PRODUCT, LOST_REPLIES, COUNTED_REPLIES, take_stock::PRODUCT, take_stock::COUNTED];
+    for product in products.into_iter().chain(SellLast::ALL.map(SellLast::product)) {
         keys.extend(stock.keys(product)?);
     }
     for key in [stock.alerts_key()?, stock.updates_key()?] {

@@ -1,7 +1,9 @@
 //! Scripts of `patterns`, as lessons print them.
 
-use lab_runner::LuaScript;
+use futures_util::future::try_join_all;
+use lab_runner::{LessonContext, LuaScript};
 use patterns::script::Script;
+use redis::RedisResult;
 
 /// The whole script, without the functions that all patterns share.
 #[must_use]
@@ -38,21 +40,40 @@ pub fn lua_contract(script: &'static Script) -> LuaScript<'static> {
     part(script, &text[..end])
 }
 
+/// Loads all scripts of some patterns, so that each call is one EVALSHA and one round trip.
+pub async fn load(ctx: &LessonContext, patterns: &[Vec<(&str, &'static Script)>]) -> RedisResult<()> {
+    let mut files: Vec<&str> = patterns.iter().filter_map(|scripts| Some(file(scripts.first()?.1))).collect();
+    files.dedup();
+    ctx.announce(format!(
+        "SCRIPT LOAD sends the scripts of {}, for calls that are not shown.",
+        files.join(", ")
+    ));
+    let redis = ctx.target().connection();
+    let loads = patterns.iter().flatten().map(|(_, script)| {
+        let mut redis = redis.clone();
+        async move { redis::cmd("SCRIPT").arg("LOAD").arg(script.source()).exec_async(&mut redis).await }
+    });
+    try_join_all(loads.collect::<Vec<_>>()).await.map(drop)
+}
+
 fn part(script: &'static Script, text: &'static str) -> LuaScript<'static> {
-    let name = script.name();
-    let file = name.split(": ").next().unwrap_or(name);
     // Sections that follow each other in a script need not do so in the file.
     let paragraph = text.split("\n\n").next().unwrap_or(text);
     let start = script.file().find(paragraph).unwrap_or(0);
     LuaScript {
-        name,
+        name: script.name(),
         // Leaked, because a lesson prints a script once.
-        path: format!("crates/patterns/src/{file}").leak(),
+        path: format!("crates/patterns/src/{}", file(script)).leak(),
         line: script.file()[..start].matches('\n').count() + 1,
         text,
         source: script.source(),
         hash: script.hash(),
     }
+}
+
+/// The file of a script, such as `cache.lua`.
+fn file(script: &'static Script) -> &'static str {
+    script.name().split(": ").next().unwrap_or_default()
 }
 
 /// Where the comment begins that has the line `-- KEYS:`.

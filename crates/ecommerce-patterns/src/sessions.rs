@@ -11,13 +11,13 @@ use futures_util::future::try_join_all;
 use lab_connection::Connection;
 use lab_runner::table::Table;
 use lab_runner::{Comparison, Lesson, LessonContext, Source, source};
-use patterns::cart::{Cart, Owner};
-use patterns::sessions::{BEGIN_GUEST, CHANGE, END_ALL, Login, Sessions};
+use patterns::cart::{self, Cart, Owner};
+use patterns::sessions::{self, BEGIN_GUEST, CHANGE, END_ALL, Login, Sessions};
 use redis::AsyncTypedCommands;
 
 pub use self::read::{ReadSession, Visitors};
 use crate::failure::{BoxError, outcome};
-use crate::lua::{lua, lua_contract};
+use crate::lua::{load, lua, lua_contract};
 
 /// Sessions that slide, get a new token at login, and end everywhere.
 pub static LESSON: Lesson = Lesson {
@@ -51,6 +51,7 @@ async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
     let sessions = Sessions::new(ctx.redis(), ctx.prefix());
     let keys = Keys::new(ctx)?;
     ctx.start_clean(&keys.all(ctx)?).await?;
+    load(ctx, &[sessions::scripts(), cart::scripts()]).await?;
 
     lose_the_ttl(ctx, &keys).await?;
     begin(ctx, &keys.abc123).await?;
@@ -161,7 +162,7 @@ async fn log_in(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.code(SOURCE.function("log_in_from_a_tab"));
     ctx.announce(format!(
         "Before this, EVALSHA put a mug into two carts and began the guest's session. Now {TABS} tabs call scripts of sessions.lua \
-         and cart.lua with EVALSHA (EVAL the first time). Then the lesson reads the results with HGETALL, PEXPIRE, TIME, PTTL, GET, \
+         and cart.lua with EVALSHA. Then the lesson reads the results with HGETALL, PEXPIRE, TIME, PTTL, GET, \
          ZRANGE, and EVALSHA.",
     ));
     let tabs = (0..TABS).map(|_| log_in_from_a_tab(&sessions, &cart, &guest));
@@ -242,7 +243,7 @@ async fn count_mistakes(ctx: &LessonContext) -> Result<(), BoxError> {
     .await?;
     ctx.code(mistakes::SOURCE.function("end_listed"));
     ctx.announce(
-        "By hand: HSET, HGET, EXISTS, TTL, SADD, SMEMBERS, UNLINK. By the pattern: EVALSHA (EVAL the first time), HGETALL, \
+        "By hand: HSET, HGET, EXISTS, TTL, SADD, SMEMBERS, UNLINK. By the pattern: EVALSHA, HGETALL, \
          PEXPIRE, GET, TIME, UNLINK, and TTL to check.",
     );
     let mut table = Table::new("Sessions that should not exist", &["mistake", "tried", "by hand", "pattern"]);
@@ -270,7 +271,7 @@ async fn compare(ctx: &LessonContext) -> Result<(), BoxError> {
     let visitors = Visitors::of(reads, MAX_IN_FLIGHT, ctx.prefix())?;
     let title = format!("Reading {reads} sessions, {MAX_IN_FLIGHT} at a time");
     ctx.compare(Comparison { title: &title, approaches: &ReadSession::ALL, input: &visitors }).await?;
-    ctx.start_clean(visitors.keys()).await?;
+    ctx.start_clean(&visitors.keys()).await?;
     Ok(())
 }
 
@@ -324,7 +325,7 @@ impl Keys {
         }
         keys.extend([self.crashed.clone(), self.late.clone()]);
         keys.extend(mistakes::keys(ctx.target())?);
-        keys.extend(Visitors::of(READS, MAX_IN_FLIGHT, ctx.prefix())?.keys().to_vec());
+        keys.extend(Visitors::of(READS, MAX_IN_FLIGHT, ctx.prefix())?.keys());
         Ok(keys)
     }
 }

@@ -15,7 +15,7 @@ use rand::{RngExt, SeedableRng};
 use redis::{AsyncTypedCommands, RedisResult};
 use tokio::sync::Barrier;
 
-use super::{cache, keys_of};
+use super::{keys_of, new_cache};
 use crate::failure::BoxError;
 
 /// This file, whose functions the lesson shows.
@@ -27,13 +27,13 @@ pub(super) const PROCESSES: usize = 4;
 /// Entries that are changed while they are loaded.
 pub(super) const WRITES: usize = 20;
 /// Products that do not exist, and how often a crawler asks for each.
-pub(super) const UNKNOWN: usize = 30;
-pub(super) const ROUNDS: usize = 10;
+pub(super) const UNKNOWN: usize = 60;
+pub(super) const ROUNDS: usize = 5;
 /// Entries that are stored at the same moment, and products that customers ask for.
 pub(super) const ENTRIES: usize = 500;
 /// Requests after which the hit rate is read, and how many are made at a time.
-const REQUESTS: [usize; 3] = [200, 600, 2_000];
-const AT_A_TIME: usize = 200;
+const REQUESTS: [usize; 3] = [400, 1_200, 2_400];
+const AT_A_TIME: usize = 400;
 
 /// The price before the write, and after it.
 const OLD: &str = "19.99";
@@ -41,8 +41,14 @@ const NEW: &str = "17.99";
 
 /// Every key that this file writes.
 pub(super) fn keys(ctx: &LessonContext) -> Result<Vec<String>, BoxError> {
-    let ids =
-        [ids("changed", WRITES), ids("unknown", UNKNOWN), ids("entry", ENTRIES), vec!["popular".to_owned()]];
+    let ids = [
+        ids("changed", WRITES),
+        ids("changed-by-hand", WRITES),
+        ids("unknown-by-hand", UNKNOWN),
+        ids("unknown", UNKNOWN),
+        ids("entry", ENTRIES),
+        vec!["popular".to_owned()],
+    ];
     keys_of(ctx, ids.concat())
 }
 
@@ -53,7 +59,7 @@ fn ids(name: &str, count: usize) -> Vec<String> {
 /// Returns how often the database is asked when all clients miss at the same moment.
 pub(super) async fn stampede_by_hand(target: &Target) -> Result<usize, BoxError> {
     let mut redis = target.connection();
-    let key = cache(redis.clone(), target.prefix()).key(&["popular"])?;
+    let key = new_cache(redis.clone(), target.prefix()).key(&["popular"])?;
     let (barrier, loads) = (Barrier::new(CLIENTS), AtomicUsize::new(0));
     let clients = (0..CLIENTS).map(|_| read_by_hand(redis.clone(), key.as_str(), &barrier, &loads));
     try_join_all(clients.collect::<Vec<_>>()).await?;
@@ -80,7 +86,7 @@ async fn read_by_hand(
 /// The same with the pattern. The load takes as long as it takes all others to wait for it.
 pub(super) async fn stampede(target: &Target) -> Result<usize, BoxError> {
     // The callers of one process share its cache.
-    let caches = [(); PROCESSES].map(|()| cache(target.connection(), target.prefix()));
+    let caches = [(); PROCESSES].map(|()| new_cache(target.connection(), target.prefix()));
     let loads = AtomicUsize::new(0);
     let waiting = || caches.iter().map(|cache| cache.statistics().waits).sum::<u64>();
     let load = async || {
@@ -99,8 +105,8 @@ pub(super) async fn stampede(target: &Target) -> Result<usize, BoxError> {
 /// Returns how often the old price is served.
 pub(super) async fn late_stores_by_hand(target: &Target) -> Result<usize, BoxError> {
     let (mut redis, mut keys) = (target.connection(), Vec::new());
-    for id in ids("changed", WRITES) {
-        keys.push(cache(redis.clone(), target.prefix()).key(&[&id])?.as_str().to_owned());
+    for id in ids("changed-by-hand", WRITES) {
+        keys.push(new_cache(redis.clone(), target.prefix()).key(&[&id])?.as_str().to_owned());
     }
     let stores = keys.iter().map(|product| store_late(redis.clone(), product));
     let served = try_join_all(stores.collect::<Vec<_>>()).await?;
@@ -121,7 +127,7 @@ async fn store_late(mut redis: Connection, product: &str) -> RedisResult<String>
 
 /// Returns how often the old price is served, and how often the pattern refused to store it.
 pub(super) async fn late_stores(target: &Target) -> Result<(usize, u64), BoxError> {
-    let cache = cache(target.connection(), target.prefix());
+    let cache = new_cache(target.connection(), target.prefix());
     let served = ids("changed", WRITES).into_iter().map(|id| served_after_write(cache.clone(), id));
     let served = try_join_all(served.collect::<Vec<_>>()).await?;
     own_keys::unlink(&mut target.connection(), &all_keys(&cache, &ids("changed", WRITES))?).await?;
@@ -143,7 +149,7 @@ async fn served_after_write(cache: Cache<Connection>, id: String) -> Result<Opti
 /// Returns the loads.
 pub(super) async fn absent_by_hand(target: &Target) -> Result<usize, BoxError> {
     let redis = target.connection();
-    let keys = all_keys(&cache(redis.clone(), target.prefix()), &ids("unknown", UNKNOWN))?;
+    let keys = all_keys(&new_cache(redis.clone(), target.prefix()), &ids("unknown-by-hand", UNKNOWN))?;
     let mut loads = 0;
     for _ in 0..ROUNDS {
         let found = try_join_all(keys.iter().map(async |key| redis.clone().get(key).await)).await?;
@@ -154,7 +160,7 @@ pub(super) async fn absent_by_hand(target: &Target) -> Result<usize, BoxError> {
 
 /// Returns the loads.
 pub(super) async fn absent(target: &Target) -> Result<usize, BoxError> {
-    let cache = cache(target.connection(), target.prefix());
+    let cache = new_cache(target.connection(), target.prefix());
     let ids = ids("unknown", UNKNOWN);
     let load = async || Ok::<Option<String>, Infallible>(None);
     for _ in 0..ROUNDS {
@@ -167,7 +173,7 @@ pub(super) async fn absent(target: &Target) -> Result<usize, BoxError> {
 /// Stores entries at the same moment, and returns how many of them expire in one second at most.
 pub(super) async fn most_in_a_second(target: &Target, jitter: f64) -> Result<usize, BoxError> {
     let mut redis = target.connection();
-    let cache = cache(redis.clone(), target.prefix()).with_jitter(jitter);
+    let cache = new_cache(redis.clone(), target.prefix()).with_jitter(jitter);
     let ids = ids("entry", ENTRIES);
     try_join_all(ids.iter().map(async |id| cache.put(&[id], Some(&1)).await)).await?;
     let keys = all_keys(&cache, &ids)?;
@@ -186,7 +192,7 @@ pub(super) async fn most_in_a_second(target: &Target, jitter: f64) -> Result<usi
 
 /// After so many requests, what the cache has seen.
 pub(super) async fn hit_rates(target: &Target) -> Result<Vec<(usize, Statistics)>, BoxError> {
-    let cache = cache(target.connection(), target.prefix());
+    let cache = new_cache(target.connection(), target.prefix());
     let (mut rng, ids) = (StdRng::seed_from_u64(7), ids("entry", ENTRIES));
     let mut popularity = Vec::with_capacity(ENTRIES);
     let mut total = 0.0;

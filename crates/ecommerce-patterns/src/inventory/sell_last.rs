@@ -1,6 +1,5 @@
 //! Many buyers who want the last units at the same moment.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
@@ -14,9 +13,6 @@ use crate::failure::BoxError;
 
 /// This file, whose functions the lesson shows.
 pub(super) static SOURCE: Source = source!("src/inventory/sell_last.rs");
-
-/// What the buyers want.
-pub(super) const PRODUCT: &str = "LAST_UNITS";
 
 /// How each buyer takes a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,31 +48,44 @@ impl SellLast {
         }
     }
 
-    /// Lets `buyers` buyers, each on its own connection, want one of `units` units at the same moment.
-    pub async fn race(self, target: &Target, buyers: u32, units: u32) -> Result<Race, BoxError> {
+    /// The product that the buyers want.
+    pub(super) fn product(self) -> &'static str {
+        match self {
+            Self::GetAndSet => "LAST_BY_SET",
+            Self::GetAndDecr => "LAST_BY_DECRBY",
+            Self::Reserve => "LAST_BY_RESERVE",
+        }
+    }
+
+    /// Lets these buyers want one of `units` units at the same moment.
+    pub async fn race(self, target: &Target, buyers: &[Connection], units: u32) -> Result<Race, BoxError> {
         let mut redis = target.connection();
         let inventory = Inventory::new(redis.clone(), target.prefix());
-        let keys = inventory.keys(PRODUCT)?;
-        redis.unlink(&keys[..]).await?;
-        inventory.set_up(PRODUCT, units.into(), None).await?;
+        let keys = inventory.keys(self.product())?;
         let stock = &keys[0];
-        let barrier = Arc::new(Barrier::new(buyers as usize));
-        let connections = try_join_all((0..buyers).map(async |_| target.dedicated().await)).await?;
-        let mut running = Vec::new();
-        for (buyer, mut redis) in connections.into_iter().enumerate() {
-            let (barrier, prefix) = (Arc::clone(&barrier), target.prefix());
-            running.push(async move {
-                match self {
-                    Self::GetAndSet => Ok(by_get_and_set(&mut redis, stock, &barrier).await?),
-                    Self::GetAndDecr => Ok(by_get_and_decr(&mut redis, stock, &barrier).await?),
-                    Self::Reserve => by_reserve(Inventory::new(redis, prefix), buyer, &barrier).await,
-                }
-            });
+        if self == Self::Reserve {
+            redis.unlink(&keys[..]).await?;
+            inventory.set_up(self.product(), units.into(), None).await?;
+        } else {
+            redis.set(stock, units).await?;
         }
-        let bought: Vec<bool> = try_join_all(running).await?;
+        let barrier = &Barrier::new(buyers.len());
+        let buy = async |(buyer, mut redis): (usize, Connection)| -> Result<bool, BoxError> {
+            Ok(match self {
+                Self::GetAndSet => by_get_and_set(&mut redis, stock, barrier).await?,
+                Self::GetAndDecr => by_get_and_decr(&mut redis, stock, barrier).await?,
+                Self::Reserve => by_reserve(Inventory::new(redis, target.prefix()), buyer, barrier).await?,
+            })
+        };
+        let bought = try_join_all(buyers.iter().cloned().enumerate().map(buy).collect::<Vec<_>>()).await?;
         let promised = bought.into_iter().map(u32::from).sum();
         Ok(Race { promised, count: redis.get_int(stock).await?.unwrap_or_default() as i64 })
     }
+}
+
+/// A connection for each buyer.
+pub async fn connect(target: &Target, buyers: u32) -> RedisResult<Vec<Connection>> {
+    try_join_all((0..buyers).map(|_| target.dedicated()).collect::<Vec<_>>()).await
 }
 
 async fn by_get_and_set(redis: &mut Connection, stock: &str, barrier: &Barrier) -> RedisResult<bool> {
@@ -104,7 +113,10 @@ async fn by_reserve(
     barrier: &Barrier,
 ) -> Result<bool, BoxError> {
     barrier.wait().await;
-    match inventory.reserve(PRODUCT, &format!("buyer-{buyer}"), 1, Duration::from_mins(10)).await {
+    match inventory
+        .reserve(SellLast::Reserve.product(), &format!("buyer-{buyer}"), 1, Duration::from_mins(10))
+        .await
+    {
         Ok(_) => Ok(true),
         Err(InventoryError::OutOfStock { .. }) => Ok(false),
         Err(error) => Err(error.into()),

@@ -1,9 +1,10 @@
 //! Ways to take units out of a stock, for comparison.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use lab_runner::{AnyConnection, Approach};
-use patterns::inventory::Inventory;
+use patterns::inventory::{Inventory, InventoryError};
 use redis::{AsyncCommands, RedisResult};
 
 use crate::concurrent::concurrently;
@@ -19,8 +20,6 @@ const HOLD: Duration = Duration::from_mins(10);
 pub enum TakeStock {
     /// INCRBY of a counter, which limits nobody: the baseline.
     Incr,
-    /// DECRBY, which goes below zero.
-    Decr,
     /// GET, compare, DECRBY, which oversells.
     GetAndDecr,
     /// [`Inventory::reserve`].
@@ -31,8 +30,7 @@ pub enum TakeStock {
 
 impl TakeStock {
     /// All of them, the baseline first.
-    pub const ALL: [Self; 5] =
-        [Self::Incr, Self::Decr, Self::GetAndDecr, Self::Reserve, Self::ReserveAndConfirm];
+    pub const ALL: [Self; 4] = [Self::Incr, Self::GetAndDecr, Self::Reserve, Self::ReserveAndConfirm];
 
     fn reserves(self) -> bool {
         matches!(self, Self::Reserve | Self::ReserveAndConfirm)
@@ -40,22 +38,25 @@ impl TakeStock {
 }
 
 /// A stock, and how many units are taken.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Stock {
     units: u32,
     prefix: String,
+    /// Counts the runs, so that each has its own IDs.
+    runs: AtomicUsize,
 }
 
 impl Stock {
     /// This many units, all of which are taken.
     #[must_use]
     pub fn new(units: u32, prefix: &str) -> Self {
-        Self { units, prefix: prefix.to_owned() }
+        Self { units, prefix: prefix.to_owned(), runs: AtomicUsize::new(0) }
     }
 }
 
-/// The product that is taken.
+/// The product that is reserved, and the one that is only counted.
 pub(super) const PRODUCT: &str = "BULK";
+pub(super) const COUNTED: &str = "BULK_COUNT";
 
 impl Approach for TakeStock {
     type Input = Stock;
@@ -65,7 +66,6 @@ impl Approach for TakeStock {
     fn label(self) -> String {
         match self {
             Self::Incr => "INCRBY (the baseline)",
-            Self::Decr => "DECRBY, unchecked",
             Self::GetAndDecr => "GET, compare, DECRBY",
             Self::Reserve => "reserve",
             Self::ReserveAndConfirm => "reserve, confirm",
@@ -79,14 +79,18 @@ impl Approach for TakeStock {
 
     async fn reset<C: AnyConnection>(self, stock: &Stock, connection: &mut C) -> RedisResult<()> {
         let inventory = Inventory::new(connection.clone(), &stock.prefix);
-        let keys = inventory.keys(PRODUCT).map_err(into_redis_error)?;
-        let () = connection.unlink(&keys[..]).await?;
         if !self.reserves() {
-            return connection.set(&keys[0], stock.units).await;
+            let count = inventory.key(COUNTED).map_err(into_redis_error)?;
+            return connection.set(count.as_str(), stock.units).await;
         }
-        // There is no stock of NOTHING. These calls only let the server learn the scripts before the time is taken.
+        let run = stock.runs.fetch_add(1, Ordering::Relaxed);
+        match inventory.restock(PRODUCT, &format!("delivery-{run}"), stock.units).await {
+            Err(InventoryError::UnknownProduct(_)) => {}
+            restocked => return restocked.map(drop).map_err(into_redis_error),
+        }
         let (set_up, ..) = tokio::join!(
             inventory.set_up(PRODUCT, stock.units.into(), None),
+            // NOTHING has no stock: these calls only let the server learn the scripts before the time is taken.
             inventory.reserve("NOTHING", "nobody", 1, HOLD),
             inventory.confirm("NOTHING", "nobody"),
         );
@@ -95,9 +99,11 @@ impl Approach for TakeStock {
 
     async fn run<C: AnyConnection>(self, stock: &Stock, connection: &mut C) -> RedisResult<usize> {
         let inventory = Inventory::new(connection.clone(), &stock.prefix);
-        let key = inventory.key(PRODUCT).map_err(into_redis_error)?.as_str().to_owned();
-        let connection = connection.clone();
-        let take = move |unit| self.take(inventory.clone(), connection.clone(), key.clone(), unit);
+        let count = inventory.key(COUNTED).map_err(into_redis_error)?.as_str().to_owned();
+        let (run, connection) = (stock.runs.load(Ordering::Relaxed), connection.clone());
+        let take = move |unit| {
+            self.take(inventory.clone(), connection.clone(), count.clone(), format!("buyer-{run}-{unit}"))
+        };
         let taken = concurrently(MAX_IN_FLIGHT, stock.units as usize, take).await?;
         Ok(taken.into_iter().filter(|taken| *taken).count())
     }
@@ -108,21 +114,19 @@ impl TakeStock {
         self,
         inventory: Inventory<C>,
         mut redis: C,
-        key: String,
-        unit: usize,
+        count: String,
+        id: String,
     ) -> RedisResult<bool> {
         match self {
-            Self::Incr => redis.incr(&key, 1).await.map(|_: i64| true),
-            Self::Decr => redis.decr(&key, 1).await.map(|_: i64| true),
+            Self::Incr => redis.incr(&count, 1).await.map(|_: i64| true),
             Self::GetAndDecr => {
-                let left: i64 = redis.get(&key).await?;
+                let left: i64 = redis.get(&count).await?;
                 if left < 1 {
                     return Ok(false);
                 }
-                redis.decr(&key, 1).await.map(|_: i64| true)
+                redis.decr(&count, 1).await.map(|_: i64| true)
             }
             Self::Reserve | Self::ReserveAndConfirm => {
-                let id = format!("buyer-{unit}");
                 inventory.reserve(PRODUCT, &id, 1, HOLD).await.map_err(into_redis_error)?;
                 if self == Self::ReserveAndConfirm {
                     inventory.confirm(PRODUCT, &id).await.map_err(into_redis_error)?;

@@ -74,6 +74,18 @@ impl Limiting {
         }
     }
 
+    /// Lets the server learn the script before the time is taken. To peek writes nothing.
+    async fn warm_up<C: AnyConnection>(self, requests: &Requests, mut redis: C) -> RedisResult<()> {
+        match self {
+            Self::Incr | Self::Increx => Ok(()),
+            Self::IncrInScript => INCREMENT.key("").load_async(&mut redis).await.map(drop),
+            Self::FixedWindow => peek::<FixedWindowAlgorithm, C>(requests, &redis).await,
+            Self::SlidingLog => peek::<SlidingLogAlgorithm, C>(requests, &redis).await,
+            Self::SlidingCounter => peek::<SlidingCounterAlgorithm, C>(requests, &redis).await,
+            Self::TokenBucket => peek::<TokenBucketAlgorithm, C>(requests, &redis).await,
+        }
+    }
+
     async fn count<C: AnyConnection>(self, mut redis: C, key: String) -> RedisResult<bool> {
         if self == Self::Increx {
             let mut increx = redis::cmd("INCREX");
@@ -103,7 +115,7 @@ async fn limited<A: Algorithm, C: AnyConnection>(
 
 async fn peek<A: Algorithm, C: AnyConnection>(requests: &Requests, redis: &C) -> RedisResult<()> {
     let limiter = limiter::<A, C>(requests, redis)?;
-    limiter.peek(&requests.callers[0], 1).await.map(drop).map_err(into_redis_error)
+    limiter.peek("warm-up", 1).await.map(drop).map_err(into_redis_error)
 }
 
 fn limiter<A: Algorithm, C: AnyConnection>(requests: &Requests, redis: &C) -> RedisResult<Limiter<C, A>> {
@@ -170,16 +182,10 @@ impl Approach for Limiting {
         for key in requests.keys() {
             unlink.unlink(key).ignore();
         }
-        let () = unlink.exec_async(connection).await?;
-        // The server learns the script before the time is taken. To peek writes nothing.
-        match self {
-            Self::Incr | Self::Increx => Ok(()),
-            Self::IncrInScript => INCREMENT.key("").load_async(connection).await.map(drop),
-            Self::FixedWindow => peek::<FixedWindowAlgorithm, C>(requests, connection).await,
-            Self::SlidingLog => peek::<SlidingLogAlgorithm, C>(requests, connection).await,
-            Self::SlidingCounter => peek::<SlidingCounterAlgorithm, C>(requests, connection).await,
-            Self::TokenBucket => peek::<TokenBucketAlgorithm, C>(requests, connection).await,
-        }
+        let redis = connection.clone();
+        let (unlinked, warmed_up) =
+            tokio::join!(biased; unlink.exec_async(connection), self.warm_up(requests, redis));
+        unlinked.and(warmed_up)
     }
 
     async fn run<C: AnyConnection>(self, requests: &Requests, connection: &mut C) -> RedisResult<usize> {

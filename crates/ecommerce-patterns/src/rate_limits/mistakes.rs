@@ -43,12 +43,13 @@ impl Way {
 
 /// Every key that this file writes.
 pub(super) fn keys(target: &Target) -> Result<Vec<String>, BoxError> {
-    let mut keys: Vec<String> = (0..super::CALLERS).map(|caller| counter(target, caller)).collect();
+    let mut keys: Vec<String> = (0..=super::CALLERS).map(|caller| counter(target, caller)).collect();
     let guard = LoginGuard::new(target.connection(), target.prefix()).keys(Guarded::Address(ADDRESS))?;
     keys.extend([guard.attempts, guard.block, guard.published]);
     Ok(keys)
 }
 
+/// The counter of a caller. Caller 0 makes many requests, each other one its first.
 fn counter(target: &Target, caller: usize) -> String {
     key_of(target.prefix(), &format!("caller-{caller}"), "minute")
 }
@@ -97,12 +98,12 @@ async fn by_get_and_incr(
 /// Counts the first request of each caller. Returns how many counters have no end.
 pub async fn counters_without_end(way: Way, target: &Target, callers: usize) -> Result<usize, BoxError> {
     let (mut redis, limiter) = (target.connection(), limiter(target, 100)?);
-    let keys: Vec<String> = (0..callers).map(|caller| counter(target, caller)).collect();
+    let keys: Vec<String> = (1..=callers).map(|caller| counter(target, caller)).collect();
     let requests = keys.iter().enumerate().map(async |(caller, key)| -> Result<bool, BoxError> {
         match way {
             Way::ByHand => by_incr_and_expire(redis.clone(), key, caller.is_multiple_of(DIES)).await?,
             // The client's first round trip is its only one.
-            Way::Script => drop(limiter.admit(&format!("caller-{caller}")).await?),
+            Way::Script => drop(limiter.admit(&format!("caller-{}", caller + 1)).await?),
         }
         Ok(redis.clone().pttl(key).await?.raw() == -1)
     });

@@ -20,107 +20,56 @@ pub(super) const QUOTA: u32 = 30;
 const EPOCH_MS: u64 = 1_700_000_040_000;
 const MINUTE_MS: u64 = 60_000;
 
-/// A limiter that the traffic goes through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Replayed {
-    /// A counter that ends with its window.
-    FixedWindow,
-    /// The time of each request.
-    SlidingLog,
-    /// Two weighted windows.
-    SlidingCounter,
-    /// A bucket whose tokens come back one at a time.
-    TokenBucket {
-        /// How many tokens it holds.
-        burst: u32,
-    },
-}
-
-impl Replayed {
-    /// All, in the order of the table.
-    pub const ALL: [Self; 5] = [
-        Self::FixedWindow,
-        Self::SlidingLog,
-        Self::SlidingCounter,
-        Self::TokenBucket { burst: QUOTA },
-        Self::TokenBucket { burst: 10 },
-    ];
-
-    /// Its row in the table.
-    pub(super) fn label(self) -> String {
-        match self {
-            Self::FixedWindow => "fixed window".to_owned(),
-            Self::SlidingLog => "sliding log".to_owned(),
-            Self::SlidingCounter => "sliding counter".to_owned(),
-            Self::TokenBucket { burst } => format!("token bucket of {burst}"),
-        }
-    }
-}
-
-/// When requests come, in milliseconds, in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Traffic(Vec<u64>);
-
-impl Traffic {
-    /// Seven minutes: a quiet one with a burst at its end, another burst right after it, two steady minutes a little above the limit,
-    /// an idle one, two more bursts at the edge of a minute, and a quiet end.
-    #[must_use]
-    pub fn at_window_edges() -> Self {
-        let burst = |at: u64, requests: u64| (0..requests).map(move |number| at + 20 * number);
-        let steady = |from: u64, to: u64, every: usize| (from..to).step_by(every);
-        let times = steady(2_000, 40_000, 10_000)
-            .chain(burst(58_000, 40))
-            .chain(burst(62_500, 40))
-            .chain(steady(2 * MINUTE_MS, 4 * MINUTE_MS, 1_500))
-            // The fifth minute is idle.
-            .chain(burst(6 * MINUTE_MS - 2_000, 40))
-            .chain(burst(6 * MINUTE_MS, 40))
-            .chain(steady(6 * MINUTE_MS + 10_000, 7 * MINUTE_MS, 2_500));
-        Self(times.collect())
-    }
-
-    /// How many requests there are.
-    #[must_use]
-    pub fn requests(&self) -> usize {
-        self.0.len()
-    }
+/// When requests come, in milliseconds. Seven minutes: a quiet one with a burst at its end, another burst right after it, two steady
+/// minutes a little above the limit, an idle one, two more bursts at the edge of a minute, and a quiet end.
+pub(super) fn at_window_edges() -> Vec<u64> {
+    let burst = |at: u64| (0..40).map(move |number| at + 20 * number);
+    let steady = |from: u64, to: u64, every: usize| (from..to).step_by(every);
+    steady(2_000, 40_000, 10_000)
+        .chain(burst(58_000))
+        .chain(burst(62_500))
+        .chain(steady(2 * MINUTE_MS, 4 * MINUTE_MS, 1_500))
+        // The fifth minute is idle.
+        .chain(burst(6 * MINUTE_MS - 2_000))
+        .chain(burst(6 * MINUTE_MS))
+        .chain(steady(6 * MINUTE_MS + 10_000, 7 * MINUTE_MS, 2_500))
+        .collect()
 }
 
 /// What a limiter made of the traffic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Measure {
+pub(super) struct Measure {
+    pub(super) limiter: &'static str,
     /// Requests that were admitted.
-    pub admitted: usize,
+    pub(super) admitted: usize,
     /// The most of them in any minute.
-    pub worst_minute: usize,
+    pub(super) worst_minute: usize,
     /// The most of them in any six seconds.
-    pub worst_six_seconds: usize,
+    pub(super) worst_six_seconds: usize,
     /// What the server keeps for this caller: `MEMORY USAGE`.
-    pub bytes: usize,
+    pub(super) bytes: usize,
     /// Round trips of one request.
-    pub round_trips: usize,
+    pub(super) round_trips: usize,
 }
 
-impl Measure {
-    /// Sends the traffic of one caller through a limiter of 30 a minute, at the recorded times.
-    pub async fn of(traffic: &Traffic, limiter: Replayed, target: &Target) -> Result<Self, BoxError> {
-        let key = key(target.prefix(), limiter);
-        match limiter {
-            Replayed::FixedWindow => by::<FixedWindowAlgorithm>(traffic, QUOTA, target, key).await,
-            Replayed::SlidingLog => by::<SlidingLogAlgorithm>(traffic, QUOTA, target, key).await,
-            Replayed::SlidingCounter => by::<SlidingCounterAlgorithm>(traffic, QUOTA, target, key).await,
-            Replayed::TokenBucket { burst } => by::<TokenBucketAlgorithm>(traffic, burst, target, key).await,
-        }
-    }
+/// Sends the traffic of one caller through limiters of 30 a minute, at the recorded times.
+pub(super) async fn replay(target: &Target, times: &[u64]) -> Result<[Measure; 5], BoxError> {
+    let (fixed, log, counter, large, small) = tokio::try_join!(
+        by::<FixedWindowAlgorithm>("fixed window", QUOTA, target, times),
+        by::<SlidingLogAlgorithm>("sliding log", QUOTA, target, times),
+        by::<SlidingCounterAlgorithm>("sliding counter", QUOTA, target, times),
+        by::<TokenBucketAlgorithm>("token bucket of 30", QUOTA, target, times),
+        by::<TokenBucketAlgorithm>("token bucket of 10", 10, target, times),
+    )?;
+    Ok([fixed, log, counter, large, small])
 }
 
 async fn by<A: Algorithm>(
-    Traffic(times): &Traffic,
+    limiter: &'static str,
     burst: u32,
     target: &Target,
-    key: String,
+    times: &[u64],
 ) -> Result<Measure, BoxError> {
-    let mut redis = target.connection();
+    let (mut redis, key) = (target.connection(), key(target.prefix(), limiter));
     let limit = Limit::new("minute", QUOTA, MINUTE).with_burst(burst);
     own_keys::unlink(&mut redis, &[&key]).await?;
 
@@ -149,12 +98,13 @@ async fn by<A: Algorithm>(
     own_keys::unlink(&mut redis, &[&key]).await?;
     let trips = RoundTrips::default();
     let counted = trips.counted(redis.clone());
-    let limiter = Limiter::<_, A>::new(counted, target.prefix(), &[limit], IfUnreachable::Refuse)?;
+    let admitting = Limiter::<_, A>::new(counted, target.prefix(), &[limit], IfUnreachable::Refuse)?;
     // The first time, the server may have to learn the script. To peek writes nothing.
-    let _ = limiter.peek("replayed", 1).await?;
+    let _ = admitting.peek("replayed", 1).await?;
     trips.take();
-    let _ = limiter.peek("replayed", 1).await?;
+    let _ = admitting.peek("replayed", 1).await?;
     Ok(Measure {
+        limiter,
         admitted: admitted.len(),
         worst_minute: worst(&admitted, MINUTE_MS),
         worst_six_seconds: worst(&admitted, MINUTE_MS / 10),
@@ -169,11 +119,7 @@ fn worst(times: &[u64], stretch: u64) -> usize {
     (0..times.len()).map(from).max().unwrap_or(0)
 }
 
-/// The keys that this file writes.
-pub(super) fn keys(prefix: &str) -> Vec<String> {
-    Replayed::ALL.map(|limiter| key(prefix, limiter)).to_vec()
-}
-
-fn key(prefix: &str, limiter: Replayed) -> String {
-    key_of(prefix, &format!("replayed-{}", limiter.label().replace(' ', "-")), "minute")
+/// The key of the caller whose traffic goes through this limiter.
+pub(super) fn key(prefix: &str, limiter: &str) -> String {
+    key_of(prefix, &format!("replayed-{}", limiter.replace(' ', "-")), "minute")
 }

@@ -16,43 +16,40 @@ pub const TIMES: usize = 20;
 
 /// For each mistake, how many sessions exist that should not: by hand, and by the pattern.
 pub(super) async fn count(target: &Target) -> Result<[(&'static str, usize, usize); 4], BoxError> {
-    let (redis, prefix) = (target.connection(), target.prefix());
-    let shop = &Shop { redis: redis.clone(), sessions: Sessions::new(redis, prefix) };
+    let shop = &Shop::new(target);
+    // All at once, because each client waits for the server several times.
+    let by_hand = tokio::try_join!(
+        times(|client| keep_token(shop, client)),
+        times(|client| crash_before_expire(shop, client)),
+        times(|client| save_late(shop, client)),
+        times(|client| end_listed(shop, client)),
+    )?;
+    let pattern = tokio::try_join!(
+        times(|client| replace_token(shop, client)),
+        times(|client| crash_after_begin(shop, client)),
+        times(|client| set_late(shop, client)),
+        times(|client| end_everywhere(shop, client)),
+    )?;
     Ok([
-        (
-            "token kept at login",
-            times(|client| keep_token(shop, client)).await?,
-            times(|client| replace_token(shop, client)).await?,
-        ),
-        (
-            "no TTL after a crash",
-            times(|client| crash_before_expire(shop, client)).await?,
-            times(|client| crash_after_begin(shop, client)).await?,
-        ),
-        (
-            "brought back by a late save",
-            times(|client| save_late(shop, client)).await?,
-            times(|client| set_late(shop, client)).await?,
-        ),
-        (
-            "missed by 'log out everywhere'",
-            times(|client| end_listed(shop, client)).await?,
-            times(|client| end_everywhere(shop, client)).await?,
-        ),
+        ("token kept at login", by_hand.0, pattern.0),
+        ("no TTL after a crash", by_hand.1, pattern.1),
+        ("brought back by a late save", by_hand.2, pattern.2),
+        ("missed by 'log out everywhere'", by_hand.3, pattern.3),
     ])
 }
 
 /// The keys that [`count`] writes, without those of random tokens, which it ends.
 pub(super) fn keys(target: &Target) -> Result<Vec<String>, BoxError> {
-    let shop =
-        Shop { redis: target.connection(), sessions: Sessions::new(target.connection(), target.prefix()) };
+    let shop = Shop::new(target);
     let mut keys = Vec::new();
     for client in 0..TIMES {
         for name in ["planted", "crashed", "late", "device", "rotated"] {
             keys.push(shop.key(name, client)?);
         }
-        let user = shop.sessions.user_key(&format!("user-{client}"))?;
-        keys.extend([user.as_str().to_owned(), user.companion("devices"), user.companion("tokens")]);
+        for name in ["login", "user"] {
+            let user = shop.sessions.user_key(&format!("{name}-{client}"))?;
+            keys.extend([user.as_str().to_owned(), user.companion("devices"), user.companion("tokens")]);
+        }
     }
     Ok(keys)
 }
@@ -71,6 +68,11 @@ struct Shop {
 }
 
 impl Shop {
+    fn new(target: &Target) -> Self {
+        let redis = target.connection();
+        Self { sessions: Sessions::new(redis.clone(), target.prefix()), redis }
+    }
+
     fn key(&self, name: &str, client: usize) -> Result<String, BoxError> {
         Ok(self.sessions.key(&format!("{name}_{client}"))?.unwrap_or_default())
     }
@@ -86,7 +88,7 @@ async fn keep_token(shop: &Shop, client: usize) -> Result<bool, BoxError> {
 }
 
 async fn replace_token(shop: &Shop, client: usize) -> Result<bool, BoxError> {
-    let (planted, user) = (format!("planted_{client}"), format!("user-{client}"));
+    let (planted, user) = (format!("planted_{client}"), format!("login-{client}"));
     shop.sessions.login(&planted, &user).await?;
     let stolen = shop.sessions.read(&planted).await?.is_some();
     if shop.sessions.end_everywhere(&user).await? != 1 {

@@ -1,6 +1,7 @@
 //! Ways to read a session.
 
 use lab_runner::{AnyConnection, Approach};
+use patterns::key::Key;
 use patterns::script::StoreError;
 use patterns::sessions::Sessions;
 use redis::{AsyncCommands, RedisResult};
@@ -37,21 +38,49 @@ pub struct Visitors {
 impl Visitors {
     /// This many sessions under a prefix, and how many of them are read at a time.
     pub fn of(sessions: usize, at_a_time: usize, prefix: &str) -> Result<Self, StoreError> {
-        let key = |visitor| patterns::key::Key::new(prefix, "session", &[&token(visitor)]);
-        let keys: Result<Vec<_>, _> = (0..sessions).map(key).collect();
-        let keys = keys?.iter().map(|key| key.as_str().to_owned()).collect();
+        let key = |visitor| Ok(Key::new(prefix, "session", &[&token(visitor)])?.as_str().to_owned());
+        let keys = (0..sessions).map(key).collect::<Result<_, StoreError>>()?;
         Ok(Self { prefix: prefix.to_owned(), keys, at_a_time })
     }
 
     /// Every key that a run writes.
     #[must_use]
-    pub fn keys(&self) -> &[String] {
-        &self.keys
+    pub fn keys(&self) -> Vec<String> {
+        self.keys.iter().flat_map(|key| [key.clone(), string(key)]).collect()
+    }
+
+    /// Lets all visitors do something, some at a time. Returns how many say that it was there.
+    async fn each<C: AnyConnection, F: Future<Output = RedisResult<bool>> + Send>(
+        &self,
+        redis: &C,
+        act: impl Fn(Visitor<C>) -> F + Send,
+    ) -> RedisResult<usize> {
+        let (keys, redis) = (self.keys.clone(), redis.clone());
+        let sessions = Sessions::new(redis.clone(), &self.prefix);
+        let each = move |number: usize| {
+            let (redis, sessions, key) = (redis.clone(), sessions.clone(), keys[number].clone());
+            act(Visitor { redis, sessions, key, token: token(number) })
+        };
+        let there = concurrently(self.at_a_time, self.keys.len(), each).await?;
+        Ok(there.into_iter().filter(|there| *there).count())
     }
 }
 
 fn token(visitor: usize) -> String {
     format!("visitor_{visitor}")
+}
+
+/// The key of the String that is read instead of a session.
+fn string(session: &str) -> String {
+    format!("{session}:string")
+}
+
+/// One of them, with what it takes to read its session.
+struct Visitor<C> {
+    redis: C,
+    sessions: Sessions<C>,
+    key: String,
+    token: String,
 }
 
 impl Approach for ReadSession {
@@ -74,65 +103,40 @@ impl Approach for ReadSession {
     }
 
     async fn reset<C: AnyConnection>(self, visitors: &Visitors, connection: &mut C) -> RedisResult<()> {
-        let (keys, prefix, connection) = (visitors.keys.clone(), visitors.prefix.clone(), connection.clone());
-        let begin = move |visitor: usize| {
-            let (key, connection) = (keys[visitor].clone(), connection.clone());
-            self.begin(visitor, key, Sessions::new(connection.clone(), &prefix), connection)
-        };
-        concurrently(visitors.at_a_time, visitors.keys.len(), begin).await?;
-        Ok(())
+        visitors.each(connection, move |visitor| self.begin(visitor)).await.map(drop)
     }
 
     async fn run<C: AnyConnection>(self, visitors: &Visitors, connection: &mut C) -> RedisResult<usize> {
-        let (keys, connection) = (visitors.keys.clone(), connection.clone());
-        let sessions = Sessions::new(connection.clone(), &visitors.prefix);
-        let read = move |visitor: usize| {
-            self.read(visitor, keys[visitor].clone(), sessions.clone(), connection.clone())
-        };
-        let found = concurrently(visitors.at_a_time, visitors.keys.len(), read).await?;
-        Ok(found.into_iter().filter(|found| *found).count())
+        visitors.each(connection, move |visitor| self.read(visitor)).await
     }
 }
 
 impl ReadSession {
-    async fn begin<C: AnyConnection>(
-        self,
-        visitor: usize,
-        key: String,
-        sessions: Sessions<C>,
-        mut redis: C,
-    ) -> RedisResult<()> {
-        let () = redis.unlink(&key).await?;
+    async fn begin<C: AnyConnection>(self, visitor: Visitor<C>) -> RedisResult<bool> {
+        let Visitor { mut redis, sessions, key, token } = visitor;
         if self == Self::Get {
-            return redis.set(&key, "EUR").await;
+            return redis.set(string(&key), "EUR").await;
         }
-        let fields = [("currency", "EUR"), ("theme", "dark")];
-        sessions.begin_as(&token(visitor), &fields).await.map(drop).map_err(into_redis_error)
+        // If it exists, this changes nothing.
+        sessions.begin_as(&token, &[("currency", "EUR"), ("theme", "dark")]).await.map_err(into_redis_error)
     }
 
-    async fn read<C: AnyConnection>(
-        self,
-        visitor: usize,
-        key: String,
-        sessions: Sessions<C>,
-        mut redis: C,
-    ) -> RedisResult<bool> {
+    async fn read<C: AnyConnection>(self, visitor: Visitor<C>) -> RedisResult<bool> {
+        let Visitor { mut redis, sessions, key, token } = visitor;
         match self {
-            Self::Get => redis.get::<_, Option<String>>(&key).await.map(|value| value.is_some()),
-            Self::Hgetall => {
-                redis.hgetall::<_, Vec<(String, String)>>(&key).await.map(|fields| !fields.is_empty())
-            }
+            Self::Get => redis.get(string(&key)).await.map(|value: Option<String>| value.is_some()),
+            Self::Hgetall => redis.hgetall(&key).await.map(|fields: Fields| !fields.is_empty()),
             Self::HgetallAndPexpire => {
                 let mut both = redis::pipe();
                 both.hgetall(&key).pexpire(&key, 1_800_000);
-                let (fields, slid): (Vec<(String, String)>, bool) = both.query_async(&mut redis).await?;
+                let (fields, slid): (Fields, bool) = both.query_async(&mut redis).await?;
                 Ok(!fields.is_empty() && slid)
             }
-            Self::Pattern => sessions
-                .read(&token(visitor))
-                .await
-                .map(|session| session.is_some())
-                .map_err(into_redis_error),
+            Self::Pattern => {
+                sessions.read(&token).await.map(|session| session.is_some()).map_err(into_redis_error)
+            }
         }
     }
 }
+
+type Fields = Vec<(String, String)>;
