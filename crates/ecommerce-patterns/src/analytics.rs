@@ -65,6 +65,9 @@ const WEEK: &str = "2024-W01";
 /// A day that the lesson closes.
 const CLOSED_DAY: &str = "2023-12-31";
 
+/// Events in flight over one connection.
+const IN_FLIGHT: usize = 500;
+
 const FUNNEL_STEPS: [&str; 4] = ["view", "cart", "checkout", "purchase"];
 /// Visitors who reach each step of the funnel.
 const REACH: [usize; 4] = [200, 80, 50, 30];
@@ -111,7 +114,7 @@ async fn count_wrong(ctx: &LessonContext) -> Result<[Counted; 2], LessonError> {
     ctx.say("The second way lets Redis add. It counts every page load as a visitor:");
     ctx.code(workload::SOURCE.function("increment"));
     let redis = ctx.untraced(format!(
-        "{CLIENTS} clients over one connection: HGET and HSET, all in the same rhythm (the worst case), without repeats; then \
+        "{CLIENTS} clients over one connection: HMGET and HSET, all in the same rhythm (the worst case), without repeats; then \
          HINCRBY, with repeats. HMGET reads the result. UNLINK before each."
     ));
     redis.clone().unlink(&day).await?;
@@ -291,12 +294,12 @@ async fn follow_a_funnel(ctx: &LessonContext) -> Outcome {
     )?;
 
     let silent = ctx.untraced(
-        "50 events in flight over one connection: HINCRBY and EVALSHA. Every visitor views twice, and one cart event in five is \
+        "500 events in flight over one connection: HINCRBY and EVALSHA. Every visitor views twice, and one cart event in five is \
          lost.",
     );
     let recorder = Funnel::named(silent.clone(), ctx.prefix(), "today", &FUNNEL_STEPS).map_err(failed)?;
     let events = funnel_events();
-    concurrently(50, events.len(), async |number| {
+    concurrently(IN_FLIGHT, events.len(), async |number| {
         let (step, visitor) = events[number];
         silent.clone().hincr(&counts, FUNNEL_STEPS[step], 1).await?;
         recorder.reached(&format!("user{visitor}"), FUNNEL_STEPS[step]).await.map_err(failed)
@@ -345,7 +348,7 @@ async fn roll_up_a_week(ctx: &LessonContext) -> Outcome {
     let (analytics, weekly) =
         (Analytics::new(silent.clone(), ctx.prefix()), WeeklyMetrics::new(silent, ctx.prefix()));
     let events = week_of_events();
-    concurrently(50, events.len(), async |number| {
+    concurrently(IN_FLIGHT, events.len(), async |number| {
         let (day, event) = &events[number];
         event.record(&analytics, day).await
     })
@@ -466,7 +469,7 @@ async fn measure_retention(ctx: &LessonContext) -> Outcome {
     let returning = |ahead: u64| if ahead == 0 { COHORT } else { COHORT * 10 / (10 + 4 * ahead) };
     let users = |ahead| (1..=returning(ahead)).chain(COHORT + 1..=COHORT + 20 * ahead).collect::<Vec<_>>();
     let add = async |ahead: usize| active.add(&days[ahead], &users(ahead as u64)).await;
-    concurrently(50, days.len(), add).await.map_err(failed)?;
+    concurrently(IN_FLIGHT, days.len(), add).await.map_err(failed)?;
 
     ctx.step("How many of Monday's users came back on Tuesday?").await?;
     let tuesday = shown.retention(DAY, &later[..1]).await.map_err(failed)?;
