@@ -1,189 +1,324 @@
-//! What does a cache save, and what happens in the moment in which it knows nothing?
+//! What does a cache save, and what happens at the moment when it is empty?
 //!
 //! `cargo ecommerce caching`
 
 mod hit;
-mod race;
-mod stampede;
-mod trace;
+mod misses;
 mod tracking;
 
 use std::convert::Infallible;
-use std::fmt::Display;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lab_connection::Connection;
-use lab_runner::{Comparison, Lesson, LessonContext, LessonError, Outcome};
-use patterns::cache::{self, Cache};
-use serde::{Deserialize, Serialize};
+use lab_runner::table::Table;
+use lab_runner::{Comparison, Lesson, LessonContext, source};
+use patterns::cache::{ASK, Cache, STORE};
+use redis::AsyncTypedCommands;
+use serde_json::{Value, json};
 
 pub use self::hit::{CacheHit, Documents};
-use crate::data::{Data, Size};
+use crate::failure::{BoxError, outcome};
+use crate::lua::lua;
 
 /// Cache-aside, stampedes, and one loader for all.
 pub static LESSON: Lesson = Lesson {
     name: "caching",
     title: "Caching",
-    question: "What does a cache save, and what happens in the moment in which it knows nothing?",
-    commands: &["EVALSHA", "GET", "TTL", "UNLINK"],
+    question: "What does a cache save, and what happens at the moment when it is empty?",
+    commands: &["GET", "SETEX", "EVALSHA", "TTL", "UNLINK"],
     needs: &[],
-    sources: &[lab_runner::source!("src/caching.rs")],
-    rule: "",
-    takeaways: &[],
-    quiz: &[],
-    run: |ctx| Box::pin(run(ctx)),
+    sources: &[
+        source!("src/caching.rs"),
+        source!("src/caching/misses.rs"),
+        source!("src/caching/tracking.rs"),
+    ],
+    rule: "Let one client load what is missing, and let it store the value only if nobody deleted the entry meanwhile.",
+    takeaways: &[
+        "After a write to the database, delete the cached entry. Do not update it.",
+        "Cache for a short time that something does not exist, and shorten each TTL at random.",
+        "Measure the hit rate. A cache that is rarely hit makes every request slower.",
+    ],
+    quiz: &[17, 23, 51, 63, 64, 66, 67, 68, 69, 105],
+    run: |ctx| Box::pin(outcome(run(ctx))),
 };
 
-/// How many hits the comparison makes, and how many at a time.
+/// The hits that the comparison makes, and how many at a time.
 const HITS: usize = 200;
 const MAX_IN_FLIGHT: usize = 50;
+/// How long the keys stay that you can look at, in seconds: a day.
+const KEPT: i64 = 86_400;
 
-/// A product as its ctx shows it, and as the cache stores it.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-struct ProductPage {
-    id: String,
-    name: String,
-    price_cents: i64,
-    brand: String,
-    category: String,
-}
+async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
+    let (redis, prefix) = (ctx.target().connection(), ctx.prefix());
+    let product = Cache::new(redis.clone(), prefix, "product").key(&["123"])?.as_str().to_owned();
+    let search = Cache::new(redis, prefix, "search").key(&["query", "page", "1"])?.as_str().to_owned();
+    let mut keys = vec![product.clone(), search.clone()];
+    keys.extend(misses::keys(ctx)?);
+    keys.extend(tracking::keys(ctx)?);
+    keys.extend(Documents::of(HITS, MAX_IN_FLIGHT, prefix)?.keys().to_vec());
+    ctx.start_clean(&keys).await?;
 
-async fn run(ctx: &mut LessonContext) -> Outcome {
-    let documents = Documents::of(HITS, MAX_IN_FLIGHT, ctx.prefix())?;
-    let search = Cache::new(ctx.untraced("TODO"), ctx.prefix(), "search");
-    let search_page = search.key(&["query", "page", "1"]).map_err(failed)?.as_str().to_owned();
-    let mut product = keys_of_cache(ctx, ["123".to_owned()])?;
-    ctx.start_clean(&product).await?;
-    ctx.start_clean(std::slice::from_ref(&search_page)).await?;
-    let used = [
-        documents.keys().to_vec(),
-        race::keys(ctx)?,
-        stampede::keys(ctx)?,
-        trace::keys(ctx)?,
-        tracking::keys(ctx)?,
-    ]
-    .concat();
-    ctx.start_clean(&used).await?;
-
-    look_aside(ctx).await?;
-    search_results(ctx, &search).await?;
-    stampede::count(ctx).await?;
-    race::count(ctx).await?;
-    stampede::ask_for_nothing(ctx).await?;
-    trace::spread(ctx).await?;
-    trace::hit_rate(ctx).await?;
+    cache_by_hand(ctx, &product).await?;
+    let loads = stampede_by_hand(ctx).await?;
+    cache_with_a_lease(ctx, &product).await?;
+    cache_search_results(ctx).await?;
+    stampede(ctx, loads).await?;
+    late_stores(ctx).await?;
+    absent_rows(ctx).await?;
+    jitter(ctx).await?;
+    hit_rate(ctx).await?;
     tracking::follow(ctx).await?;
-    compare(ctx, &documents).await?;
+    compare(ctx).await?;
+    keep(ctx, &product, &search).await?;
 
-    ctx.start_clean(&used).await?;
-    ctx.keys([product.swap_remove(0), search_page]);
+    ctx.keys([product, search]);
     Ok(())
 }
 
-async fn look_aside(ctx: &LessonContext) -> Outcome {
+/// The row of product 123 in the database.
+fn row() -> Value {
+    json!({"id": "123", "name": "Travel mug", "price_cents": 1999, "category": "Kitchen"})
+}
+
+/// Asks the database, which is slow.
+async fn load() -> Result<Option<Value>, Infallible> {
+    Ok(Some(row()))
+}
+
+/// Searches the database, which is slow, too.
+async fn search_products() -> Result<Option<[String; 3]>, Infallible> {
+    Ok(Some(["PROD1", "PROD2", "PROD3"].map(str::to_owned)))
+}
+
+async fn cache_by_hand(ctx: &LessonContext, product: &str) -> Result<(), BoxError> {
     let mut redis = ctx.redis();
-    let data = Data::new(1, Size { products: 200, customers: 0, orders: 0 });
-    let found = &data.products[123];
-    let row = ProductPage {
-        id: "123".into(),
-        name: found.name.clone(),
-        price_cents: found.price.get(),
-        brand: found.brand.clone(),
-        category: found.category.clone(),
-    };
-    // So that the page shows what a call costs every day, not the first one, in which the server learns the scripts.
-    let quiet = new_cache(ctx.untraced("TODO"), ctx);
-    quiet.get_or_load(&["123"], || loaded(row.clone())).await.map_err(failed)?;
-    quiet.invalidate(&["123"]).await.map_err(failed)?;
-
     ctx.step(
-        "Cache-aside: look into Redis. If the product is not there, ask the database, and store its answer with a TTL. When \
-         many clients miss at once, one of them should ask the database. This script decides which one. It runs only after a \
-         miss, and gives the client a lease: a key with a random token and a short TTL.",
-    ).await?;
-    if let Some((_, ask)) = cache::scripts().into_iter().find(|(name, _)| *name == "ask") {
-        ctx.listing(ask.source());
-    }
-    ctx.step(
-        "A miss is three round trips and the load: look, take the lease, store. The last script stores only if the lease still \
-         holds our token.",
-    ).await?;
-    let cache = Cache::new(ctx.redis(), ctx.prefix(), "product");
-    let before = Instant::now();
-    cache.get_or_load(&["123"], || loaded(row.clone())).await.map_err(failed)?;
-    ctx.step("The value is plain JSON, so that everybody can read it. The TTL is five minutes, less up to a tenth.").await?;
-    let key = cache.key(&["123"]).map_err(failed)?;
-    let stored: String = redis::cmd("GET").arg(key.as_str()).query_async(&mut redis).await?;
-    let readable = serde_json::from_str::<ProductPage>(&stored).is_ok_and(|stored| stored == row);
-    let left: i64 = redis::cmd("TTL").arg(key.as_str()).query_async(&mut redis).await?;
-    let left = u64::try_from(left).unwrap_or(0);
-    // It was no less than what is left, and no more than that and the time since; TTL rounds to seconds.
-    let most = left + before.elapsed().as_secs() + 1;
-    ctx.check("it is stored as it was loaded, for 270 to 300 s", readable && left <= 300 && most >= 270)?;
-
-    ctx.step("A hit is one round trip: a plain GET.").await?;
-    let hit = cache.get_or_load(&["123"], || loaded(row.clone())).await.map_err(failed)?;
-    let seen = cache.statistics();
-    ctx.check("one load, one hit", hit.as_ref() == Some(&row) && (seen.loads, seen.hits) == (1, 1))?;
-
-    ctx.step(
-        "When the row has changed, delete the entry: after the write, not before. That deletes the lease, too, so a client that \
-         is loading the old row may no longer store it.",
-    ).await?;
-    cache.invalidate(&["123"]).await.map_err(failed)?;
-    let again = cache.get_or_load(&["123"], || loaded(row.clone())).await.map_err(failed)?;
-    ctx.check("the next call loads again", again.is_some() && cache.statistics().loads == 2)
-}
-
-async fn search_results(ctx: &LessonContext, search: &Cache<Connection>) -> Outcome {
-    ctx.step(
-        "A page of search results is cached the same way. What people type goes into the name of the key. The few characters \
-         that would change its slot or what a SCAN matches are escaped: { becomes %7B. So nobody can search for a key of their \
-         choice.",
-    ).await?;
-    let data = Data::new(1, Size { products: 200, customers: 0, orders: 0 });
-    let ids: Vec<String> = (0..10).map(|number| data.products[number].sku.clone()).collect();
-    search.get_or_load(&["query", "page", "1"], || loaded(ids)).await.map_err(failed)?;
-    let strange = search.key(&["a {*}", "page", "1"]).map_err(failed)?;
-    ctx.check(
-        format!("searching for 'a {{*}}' asks for {}", strange.as_str()),
-        strange.as_str().ends_with("search:a %7B%2A%7D:page:1"),
+        "The database is slow, and most requests ask it for the same few rows. Cache-aside keeps them in Redis: GET the row. On a \
+         miss, ask the database, and store the answer with a TTL.",
     )
+    .await?;
+    if redis.get(product).await?.is_none() {
+        redis.set_ex(product, row().to_string(), 300).await?;
+    }
+    let cached = redis.get(product).await?;
+    ctx.check("the first GET misses, the second one hits", cached == Some(row().to_string()))?;
+    Ok(())
 }
 
-async fn compare(ctx: &LessonContext, documents: &Documents) -> Outcome {
+/// Returns the loads.
+async fn stampede_by_hand(ctx: &LessonContext) -> Result<usize, BoxError> {
+    let clients = misses::CLIENTS;
     ctx.step(format!(
-        "What does a hit cost? {HITS} of them, {MAX_IN_FLIGHT} at a time over one connection. The baseline is a GET whose reply \
-         nobody reads. Cache-aside by hand is a GET and the parsing of its JSON, and the library sends the same command.",
-    )).await?;
-    let title = format!("{HITS} hits, {MAX_IN_FLIGHT} at a time");
-    ctx.compare(Comparison { title: &title, approaches: &CacheHit::ALL, input: documents }).await
+        "These lines can bring a shop down. When the entry of a popular product expires, all its readers miss at the same moment, \
+         and each of them asks the database. That is a stampede. Here {clients} clients read one entry that is missing:",
+    ))
+    .await?;
+    ctx.code(misses::SOURCE.function("read_by_hand"));
+    ctx.announce(format!("{clients} clients send GET and SETEX. Then UNLINK removes the entry."));
+    let loads = misses::stampede_by_hand(ctx.target()).await?;
+    ctx.check_eq("the database was asked 100 times for one row", &loads, &clients)?;
+    Ok(loads)
 }
 
-/// A cache as the lessons use it, which does not appear on the page.
-fn new_cache(connection: Connection, ctx: &LessonContext) -> Cache<Connection> {
-    Cache::new(connection, ctx.prefix(), "product").with_ttl(Duration::from_mins(10))
+async fn cache_with_a_lease(ctx: &LessonContext, product: &str) -> Result<(), BoxError> {
+    ctx.step(
+        "Only one client should ask. So a client that misses asks Redis for a lease: a key with its own random token and a short \
+         TTL. This script grants it to one client, and tells the others to wait:",
+    )
+    .await?;
+    ctx.script(&lua(&ASK)).await?;
+    ctx.step("This one stores what was loaded, but only for the client that still has the lease:").await?;
+    ctx.script(&lua(&STORE)).await?;
+
+    let mut redis = ctx.redis();
+    ctx.step(
+        "First the entry from above is deleted. Then Cache::get_or_load misses: it takes the lease, loads, and stores. The second \
+         call is a hit, one round trip with a plain GET. The value is plain JSON, so every other program can read it, too.",
+    )
+    .await?;
+    redis.unlink(product).await?;
+    let products = Cache::new(ctx.redis(), ctx.prefix(), "product");
+    let loaded = products.get_or_load(&["123"], load).await?;
+    let found = products.get_or_load(&["123"], load).await?;
+    let ttl = redis.ttl(product).await?.raw();
+    let seen = products.statistics();
+    ctx.check("one load, one hit", loaded == found && (seen.loads, seen.hits) == (1, 1))?;
+    ctx.check("the TTL is five minutes, less up to a tenth", (265..=300).contains(&ttl))?;
+
+    ctx.step(
+        "When the row changes, write it to the database first, and then delete the entry. Cache::invalidate deletes the lease, too, \
+         so a client that is just loading the old row can't store it.",
+    )
+    .await?;
+    products.invalidate(&["123"]).await?;
+    products.get_or_load(&["123"], load).await?;
+    ctx.check_eq("the next read loads again", &products.statistics().loads, &2)?;
+    Ok(())
+}
+
+async fn cache_search_results(ctx: &LessonContext) -> Result<(), BoxError> {
+    let search = Cache::new(ctx.redis(), ctx.prefix(), "search");
+    ctx.step(
+        "A page of search results is cached the same way. What people type becomes part of the key. The pattern escapes the few \
+         characters that would change the key's slot or match other keys in a SCAN.",
+    )
+    .await?;
+    search.get_or_load(&["query", "page", "1"], search_products).await?;
+    let strange = search.key(&["a {*}", "page", "1"])?;
+    ctx.check(
+        "the search for 'a {*}' has the key search:a %7B%2A%7D:page:1",
+        strange.as_str().ends_with("search:a %7B%2A%7D:page:1"),
+    )?;
+    Ok(())
+}
+
+async fn stampede(ctx: &LessonContext, by_hand: usize) -> Result<(), BoxError> {
+    let (clients, processes) = (misses::CLIENTS, misses::PROCESSES);
+    ctx.step(format!(
+        "Now the same {clients} requests with the pattern, in {processes} processes. In each process, one caller asks Redis and the \
+         others wait for it. Processes without the lease ask again after 4 ms, then 8, 16, and so on. If the client that loads \
+         dies, its lease expires after two seconds, and another one loads.",
+    ))
+    .await?;
+    ctx.announce("The clients send GET and EVALSHA. Then UNLINK removes the entry.");
+    let pattern = misses::stampede(ctx.target()).await?;
+    ctx.table(
+        Table::new("A popular entry expires", &["approach", "requests", "loads"])
+            .row(["GET, load, SETEX".to_owned(), clients.to_string(), by_hand.to_string()])
+            .row(["one loads, the others wait".to_owned(), clients.to_string(), pattern.to_string()]),
+    );
+    ctx.check_eq("one client asked the database", &pattern, &1)?;
+    Ok(())
+}
+
+async fn late_stores(ctx: &LessonContext) -> Result<(), BoxError> {
+    let writes = misses::WRITES;
+    ctx.step(format!(
+        "Another bug of the lines above: one client loads the row at the old price. Meanwhile another one writes the new price and \
+         deletes the entry, as it should. Then the first client stores the old price. {writes} products at the same time:",
+    ))
+    .await?;
+    ctx.code(misses::SOURCE.function("store_late"));
+    ctx.announce(
+        "By hand: GET, UNLINK, SETEX, GET. By the pattern: GET, EVALSHA, UNLINK, and again GET and EVALSHA.",
+    );
+    let by_hand = misses::late_stores_by_hand(ctx.target()).await?;
+    let (pattern, refused) = misses::late_stores(ctx.target()).await?;
+    ctx.table(
+        Table::new("A write comes between load and store", &["approach", "writes", "old price served"])
+            .row(["GET, load, SETEX".to_owned(), writes.to_string(), by_hand.to_string()])
+            .row(["store only with the lease".to_owned(), writes.to_string(), pattern.to_string()]),
+    );
+    ctx.check_eq("by hand, the old price was served every time", &by_hand, &writes)?;
+    ctx.check("the pattern refused to store it every time", (pattern, refused) == (0, writes as u64))?;
+    Ok(())
+}
+
+async fn absent_rows(ctx: &LessonContext) -> Result<(), BoxError> {
+    let (ids, rounds) = (misses::UNKNOWN, misses::ROUNDS);
+    let requests = ids * rounds;
+    ctx.step(format!(
+        "A crawler asks for {ids} products that do not exist, {rounds} times. A cache that stores only what exists misses every \
+         time. The pattern also stores that there is nothing, as null, for half a minute.",
+    ))
+    .await?;
+    ctx.announce("The clients send GET, and for the pattern EVALSHA. Then UNLINK removes the entries.");
+    let by_hand = misses::absent_by_hand(ctx.target()).await?;
+    let pattern = misses::absent(ctx.target()).await?;
+    ctx.table(
+        Table::new("A crawler asks for what does not exist", &["approach", "requests", "loads"])
+            .row(["store only what exists".to_owned(), requests.to_string(), by_hand.to_string()])
+            .row(["store null, too".to_owned(), requests.to_string(), pattern.to_string()]),
+    );
+    ctx.check_eq("by hand, every request reaches the database", &by_hand, &requests)?;
+    ctx.check_eq("with null, one request for each product", &pattern, &ids)?;
+    Ok(())
+}
+
+async fn jitter(ctx: &LessonContext) -> Result<(), BoxError> {
+    let entries = misses::ENTRIES;
+    ctx.step(format!(
+        "Entries that are stored together expire together. After a deployment or an import, {entries} entries with a TTL of ten \
+         minutes expire in the same second. The pattern shortens each TTL at random by up to a tenth, which spreads them over a \
+         minute.",
+    ))
+    .await?;
+    ctx.announce(
+        "The entries are stored with EVALSHA (EVAL the first time), read with PTTL, and removed with UNLINK.",
+    );
+    let without = misses::most_in_a_second(ctx.target(), 0.0).await?;
+    let with = misses::most_in_a_second(ctx.target(), 0.1).await?;
+    ctx.table(
+        Table::new("Entries that expire in the same second", &["jitter", "entries", "most in one second"])
+            .row(["none".to_owned(), entries.to_string(), without.to_string()])
+            .row(["a tenth".to_owned(), entries.to_string(), with.to_string()]),
+    );
+    ctx.check("without jitter, a third or more expire in one second", without > entries / 3)?;
+    ctx.check("with jitter, less than a tenth", with < entries / 10)?;
+    Ok(())
+}
+
+async fn hit_rate(ctx: &LessonContext) -> Result<(), BoxError> {
+    let products = misses::ENTRIES;
+    ctx.step(format!(
+        "How much does a cache save? These are requests for {products} products. The second product is asked for half as often as \
+         the first, the third a third as often, and so on (Zipf's law, which shops come close to). The cache starts empty.",
+    ))
+    .await?;
+    ctx.announce("200 clients at a time send GET, and EVALSHA on a miss. Then UNLINK removes the entries.");
+    let mut table = Table::new("Hit rate", &["requests so far", "loads", "hit rate"]);
+    let mut rate = 0.0;
+    for (requests, seen) in misses::hit_rates(ctx.target()).await? {
+        rate = seen.hit_rate();
+        table = table.row([requests.to_string(), seen.loads.to_string(), format!("{:.0} %", rate * 100.0)]);
+    }
+    ctx.table(table);
+    ctx.check("most requests never reach the database", rate > 0.6)?;
+    Ok(())
+}
+
+async fn compare(ctx: &LessonContext) -> Result<(), BoxError> {
+    ctx.step(format!(
+        "What does a hit cost? {MAX_IN_FLIGHT} at a time go over one connection. The first row is a GET whose reply nobody reads. \
+         Cache-aside by hand also parses the JSON. The pattern sends the same command.",
+    ))
+    .await?;
+    let hits = ctx.fit("hits", HITS, MAX_IN_FLIGHT, 0.5);
+    let documents = Documents::of(hits, MAX_IN_FLIGHT, ctx.prefix())?;
+    let title = format!("{hits} hits, {MAX_IN_FLIGHT} at a time");
+    ctx.compare(Comparison { title: &title, approaches: &CacheHit::ALL, input: &documents }).await?;
+    ctx.start_clean(documents.keys()).await?;
+    Ok(())
+}
+
+async fn keep(ctx: &LessonContext, product: &str, search: &str) -> Result<(), BoxError> {
+    let mut redis = ctx.redis();
+    let products = Cache::new(ctx.redis(), ctx.prefix(), "product");
+    let search_pages = Cache::new(ctx.redis(), ctx.prefix(), "search");
+    ctx.step(
+        "These two entries would expire in minutes. They get a day, so that you find them in Redis Insight.",
+    )
+    .await?;
+    products.get_or_load(&["123"], load).await?;
+    redis.expire(product, KEPT).await?;
+    search_pages.get_or_load(&["query", "page", "1"], search_products).await?;
+    let kept = redis.expire(search, KEPT).await?;
+    ctx.check("both are cached", kept)?;
+    Ok(())
+}
+
+/// The cache of products, with a TTL of ten minutes.
+fn cache(connection: Connection, prefix: &str) -> Cache<Connection> {
+    Cache::new(connection, prefix, "product").with_ttl(Duration::from_mins(10))
 }
 
 /// The keys of cached products, and of their leases.
-fn keys_of_cache(
-    ctx: &LessonContext,
-    ids: impl IntoIterator<Item = String>,
-) -> Result<Vec<String>, LessonError> {
-    let cache = new_cache(ctx.untraced("TODO"), ctx);
+fn keys_of(ctx: &LessonContext, ids: impl IntoIterator<Item = String>) -> Result<Vec<String>, BoxError> {
+    let cache = cache(ctx.target().connection(), ctx.prefix());
     let mut keys = Vec::new();
     for id in ids {
-        let key = cache.key(&[&id]).map_err(failed)?;
+        let key = cache.key(&[&id])?;
         keys.extend([key.as_str().to_owned(), key.companion("load")]);
     }
     Ok(keys)
-}
-
-async fn loaded<T>(document: T) -> Result<Option<T>, Infallible> {
-    Ok(Some(document))
-}
-
-/// What went wrong, as the end of the lesson.
-fn failed(error: impl Display) -> LessonError {
-    LessonError::Check(error.to_string())
 }

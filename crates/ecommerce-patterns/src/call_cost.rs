@@ -15,7 +15,7 @@ use patterns::recent_views::RecentViews;
 use redis::{RedisResult, Script};
 
 use crate::concurrent::concurrently;
-use crate::failed;
+use crate::failure::into_redis_error;
 
 /// Calls in flight over one connection.
 pub const IN_FLIGHT: usize = 50;
@@ -114,7 +114,7 @@ impl Calls {
     }
 
     fn key(&self, name: &str, ids: &[&str]) -> RedisResult<Key> {
-        Key::new(&self.prefix, name, ids).map_err(failed)
+        Key::new(&self.prefix, name, ids).map_err(into_redis_error)
     }
 
     fn counter(&self) -> String {
@@ -164,7 +164,7 @@ impl Approach for Call {
             let plan =
                 Plan { name, product, starts: 0, ends: SALE_ENDS, units: u32::MAX, cap: MAX_CAP, places: 0 };
             let sales = FlashSale::new(connection.clone(), &calls.prefix);
-            let open = sales.open(SALE, &plan).map(|opened| opened.map_err(failed));
+            let open = sales.open(SALE, &plan).map(|opened| opened.map_err(into_redis_error));
             return try_join(unlink.exec_async(connection), open).await.map(|_| ());
         }
         // The first call also sends the script, if the server does not know it.
@@ -221,19 +221,23 @@ impl Call {
             }
             Self::Buy => {
                 let sales = FlashSale::new(redis, prefix);
-                return sales.buy(SALE, &id, 1, "order-1").await.map(|_| ()).map_err(failed);
+                return sales.buy(SALE, &id, 1, "order-1").await.map(|_| ()).map_err(into_redis_error);
             }
             Self::RecordView => {
                 let analytics = Analytics::new(redis, prefix);
-                return analytics.page_view(&id, DAY, &customer).await.map(|_| ()).map_err(failed);
+                return analytics.page_view(&id, DAY, &customer).await.map(|_| ()).map_err(into_redis_error);
             }
             Self::RecordOrder => {
                 let price = Cents::new(1_999).unwrap_or_default();
                 let analytics = Analytics::new(redis, prefix);
                 let lines = [(sku, price), (second, price)];
-                return analytics.order(&id, DAY, &customer, &lines).await.map(|_| ()).map_err(failed);
+                return analytics
+                    .order(&id, DAY, &customer, &lines)
+                    .await
+                    .map(|_| ())
+                    .map_err(into_redis_error);
             }
         }
-        .map_err(failed)
+        .map_err(into_redis_error)
     }
 }

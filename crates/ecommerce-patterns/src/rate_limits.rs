@@ -2,153 +2,402 @@
 //!
 //! `cargo ecommerce rate-limits`
 
-mod all_at_once;
-mod endless;
-mod first_window;
-mod guess;
 mod limiting;
-mod logins;
-mod recorded_clock;
+mod mistakes;
 mod traffic;
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use lab_connection::Target;
-use lab_runner::{Comparison, Lesson, LessonContext, LessonError, Outcome};
-use patterns::limit::{Algorithm, Decision, IfUnreachable, Limit, LimitError, Limiter};
-use patterns::script::StoreError;
-use redis::aio::ConnectionLike;
-use redis::{AsyncTypedCommands, RedisResult, Value};
+use futures_util::future::{try_join, try_join_all};
+use lab_connection::own_keys;
+use lab_runner::table::{Table, bytes};
+use lab_runner::{Comparison, Lesson, LessonContext, Need, source};
+use patterns::fixed_window::{self, FixedWindow};
+use patterns::limit::{IfUnreachable, Limit};
+use patterns::login_guard::{ATTEMPT, Attempt, Guarded, LoginGuard, PUBLISHED};
+use patterns::token_bucket::{self, TokenBucket};
+use redis::AsyncTypedCommands;
 
-pub use self::all_at_once::CountRequests;
-pub use self::endless::StartWindow;
-pub use self::guess::GuardLogin;
 pub use self::limiting::{Limiting, Requests};
+pub use self::mistakes::{Way, admitted_at_once, counters_without_end, guesses_at_once};
 pub use self::traffic::{Measure, Replayed, Traffic};
+use crate::failure::{BoxError, outcome};
+use crate::lua::{lua, lua_contract};
 
 /// Four limiters on the same traffic, and failed logins.
 pub static LESSON: Lesson = Lesson {
     name: "rate-limits",
     title: "Rate limits",
     question: "How often may somebody do something, and what does each limiter let through?",
-    commands: &["INCR", "EXPIRE", "PTTL", "EVALSHA"],
+    commands: &["INCR", "PTTL", "GET", "EVALSHA"],
     needs: &[],
-    sources: &[lab_runner::source!("src/rate_limits.rs")],
-    rule: "",
-    takeaways: &[],
-    quiz: &[],
-    run: |ctx| Box::pin(run(ctx)),
+    sources: &[
+        source!("src/rate_limits.rs"),
+        source!("src/rate_limits/mistakes.rs"),
+        source!("src/rate_limits/traffic.rs"),
+    ],
+    rule: "Decide, count, and set the TTL in one script, by the clock of the server.",
+    takeaways: &[
+        "A fixed window is enough where twice the limit at an edge does no harm.",
+        "A token bucket is as small and lets you choose the burst. Take it for most other limits.",
+        "Take the log where you promise 'never more than N in any minute', and N is small.",
+    ],
+    quiz: &[76, 78, 79, 80],
+    run: |ctx| Box::pin(outcome(run(ctx))),
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
-/// Callers and requests of the comparison, so ten requests each.
-const CALLERS: usize = 50;
-const REQUESTS: usize = 500;
-/// Seconds for which keys are left that would soon be gone.
-const A_WHILE: i64 = 3_600;
+/// Requests at the same moment, and how many the limit allows.
+const CLIENTS: usize = 20;
+const QUOTA: u32 = 5;
+/// Callers whose first request is counted. Every fourth client dies after its first round trip.
+const CALLERS: usize = 20;
+/// Callers and requests of the comparison.
+const COMPARED_CALLERS: usize = 50;
+const COMPARED_REQUESTS: usize = 500;
+/// How long the keys stay that you can look at, in seconds: a day.
+const KEPT: i64 = 86_400;
+/// The address that guesses passwords.
+const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7));
+const INCREX: Need = Need { command: "INCREX", available_in: "Redis 8.8 or Valkey 9.2" };
 
-async fn run(ctx: &mut LessonContext) -> Outcome {
-    let target = ctx.target().clone();
-    let requests = Requests::new(target.prefix(), CALLERS, REQUESTS);
-    ctx.start_clean(&requests.keys()).await?;
-    ctx.start_clean(&first_window::keys_of(&target)).await?;
-    ctx.start_clean(&all_at_once::keys_of(&target)).await?;
-    ctx.start_clean(&endless::keys_of(&target)).await?;
-    ctx.start_clean(&traffic::keys_of(&target)).await?;
-    ctx.start_clean(&logins::keys_of(&target)?).await?;
+async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
+    let (target, prefix) = (ctx.target().clone(), ctx.prefix());
+    let window = key_of(prefix, "api_key", "minute");
+    let guard = LoginGuard::new(target.connection(), prefix).keys(Guarded::Address(ADDRESS))?;
+    let mut keys = vec![window.clone(), guard.attempts.clone(), guard.block.clone(), guard.published.clone()];
+    keys.extend(mistakes::keys(&target)?);
+    keys.push(key_of(prefix, "api_key", "bucket"));
+    keys.extend(traffic::keys(prefix));
+    keys.extend(Requests::new(prefix, COMPARED_CALLERS, COMPARED_REQUESTS).keys());
+    ctx.start_clean(&keys).await?;
 
-    all_at_once::ask_together(ctx, &target).await?;
-    endless::die_between(ctx, &target).await?;
-    first_window::use_up(ctx, &target).await?;
-    traffic::through_all(ctx, &target).await?;
-    compare(ctx, &requests).await?;
-    logins::guess_passwords(ctx, &target).await?;
-    leave_for_insight(ctx, &target).await
-}
+    count_afterward(ctx).await?;
+    lose_the_ttl(ctx, &window).await?;
+    limit_in_one_step(ctx, &window).await?;
+    count_mistakes(ctx).await?;
+    replay(ctx).await?;
+    compare(ctx).await?;
+    guess_passwords(ctx).await?;
+    block_an_address(ctx).await?;
 
-async fn leave_for_insight(ctx: &LessonContext, target: &Target) -> Outcome {
-    let window = key_of(target.prefix(), first_window::CALLER, "minute");
-    let guard = logins::keys_of_address(target)?;
-    ctx.step(
-        "A minute's window and a pause of four minutes end before you have opened Redis Insight. So that you find them there, \
-         they get an hour.",
-    ).await?;
-    let mut redis = ctx.redis();
-    // Again, should the machine be so slow that it is over already.
-    ctx.untraced("TODO").set_nx(&window, 3).await?;
-    let mut given = true;
-    for key in [&window, &guard.block, &guard.published] {
-        given &= redis.expire(key, A_WHILE).await?;
-    }
     ctx.keys([window, guard.attempts, guard.block, guard.published]);
-    ctx.check("all are there for an hour", given)
-}
-
-async fn compare(ctx: &LessonContext, requests: &Requests) -> Outcome {
-    let increx = has_increx(&mut ctx.untraced("TODO")).await?;
-    ctx.step(format!(
-        "What does it cost? {REQUESTS} requests of {CALLERS} callers, 50 at a time on one connection, all admitted, so that each \
-         of them writes. The first row only counts: the least that any limiter has to do. The second counts in a script of one \
-         line: what it loses, every script loses before it has decided anything.",
-    )).await?;
-    let approaches = Limiting::all(increx);
-    ctx.compare(Comparison { title: "Limiters", approaches: &approaches, input: requests }).await?;
-    ctx.start_clean(&requests.keys()).await?;
-    ctx.step(
-        "So many at a time keep the server busy, and show what it works. INCR is cheaper than even an empty script, and each \
-         command in a script costs about as much as INCR. A fixed window, a counter, and a bucket call three, the log some \
-         more. A single request spends most of its time on the way, and there they are all alike: one round trip.",
-    ).await?;
-    ctx.step(
-        "Rule: a fixed window where twice the limit at an edge does no harm; a token bucket for most else, as it is as small \
-         and lets you choose the burst; the log where the promise is 'never more than N in any minute', and N is small.",
-    ).await?;
     Ok(())
 }
 
-/// Whether the server has INCREX. One round trip.
-async fn has_increx(redis: &mut impl ConnectionLike) -> RedisResult<bool> {
-    let known: Vec<Value> = redis::cmd("COMMAND").arg("INFO").arg("INCREX").query_async(redis).await?;
-    Ok(known.first().is_some_and(|info| !matches!(info, Value::Nil)))
+async fn count_afterward(ctx: &LessonContext) -> Result<(), BoxError> {
+    ctx.step(format!(
+        "An API allows {QUOTA} requests a minute. The obvious code reads the caller's counter, compares it, and counts. {CLIENTS} \
+         requests come at the same moment, and in the worst case all of them read before the first one counts:",
+    ))
+    .await?;
+    ctx.code(mistakes::SOURCE.function("by_get_and_incr"));
+    ctx.announce(format!("{CLIENTS} clients send GET and INCR. Then UNLINK removes the counter."));
+    let admitted = admitted_at_once(Way::ByHand, ctx.target(), CLIENTS, QUOTA).await?;
+    ctx.check_eq("all 20 requests were admitted", &admitted, &CLIENTS)?;
+    Ok(())
 }
 
-/// The key of a limit that is its limiter's first.
+async fn lose_the_ttl(ctx: &LessonContext, window: &str) -> Result<(), BoxError> {
+    let mut redis = ctx.redis();
+    ctx.step(
+        "INCR alone counts and reads in one step. But the counter must end with its minute, so the client that gets 1 also sends \
+         EXPIRE. Here that client dies before:",
+    )
+    .await?;
+    let count: u32 = redis::cmd("INCR").arg(window).query_async(&mut redis).await?;
+    // The client dies here. EXPIRE is never sent.
+    let ttl = redis.pttl(window).await?;
+    ctx.check(
+        "the counter has no end: one day this caller reaches the limit, and is refused forever",
+        count == 1 && ttl.raw() == -1,
+    )?;
+    ctx.start_clean(&[window.to_owned()]).await?;
+    Ok(())
+}
+
+async fn limit_in_one_step(ctx: &LessonContext, window: &str) -> Result<(), BoxError> {
+    ctx.step(
+        "So a limiter is one script. A window begins with the first request, and ends when its key expires. One call can check \
+         several limits, such as 10 a second and 1,000 a day, and counts in all of them or in none.",
+    )
+    .await?;
+    ctx.script(&lua(&fixed_window::DECIDE)).await?;
+
+    let mut redis = ctx.redis();
+    let limits = [Limit::new("minute", 3, MINUTE)];
+    let limiter = FixedWindow::new(ctx.redis(), ctx.prefix(), &limits, IfUnreachable::Refuse)?;
+    ctx.step(
+        "The limiter is FixedWindow, with Limit::new(\"minute\", 3, MINUTE). A caller makes four requests. At the end, the counter gets \
+         a day, so that you find it in Redis Insight.",
+    )
+    .await?;
+    let mut decisions = Vec::new();
+    for _ in 0..4 {
+        decisions.push(limiter.admit("api_key").await?);
+    }
+    let count = redis.get_int(window).await?;
+    let left = redis.pttl(window).await?.raw();
+    redis.expire(window, KEPT).await?;
+    ctx.check(
+        "three were counted, and the minute goes on",
+        count == Some(3) && (1..=60_000).contains(&left),
+    )?;
+    let remaining: Vec<u32> = decisions.iter().map(|decision| decision.remaining).collect();
+    let refused: Vec<bool> = decisions.iter().map(|decision| !decision.admitted).collect();
+    ctx.check_eq("two more are left, one, none, and none", &remaining, &vec![2, 1, 0, 0])?;
+    ctx.check_eq(
+        "the fourth request is refused, and wrote nothing",
+        &refused,
+        &vec![false, false, false, true],
+    )?;
+    ctx.check(
+        "it learns when to try again: Retry-After is the time that is left, in whole seconds",
+        decisions.last().is_some_and(|last| last.retry_after.is_some()),
+    )?;
+    ctx.check(
+        "the refusal wrote nothing, and the minute goes on",
+        count == Some(3) && (1..=60_000).contains(&left),
+    )?;
+    use_increx(ctx).await
+}
+
+/// The same in one command, on servers that have it.
+async fn use_increx(ctx: &LessonContext) -> Result<(), BoxError> {
+    let mut redis = ctx.redis();
+    let key = key_of(ctx.prefix(), "other_key", "minute");
+    let what = "Newer servers do this for a single limit in one command. INCREX counts up to a bound, and gives a TTL to a key \
+                that has none.";
+    if !ctx.can("INCREX").await {
+        ctx.step(what).await?;
+        ctx.skip(INCREX);
+        return Ok(());
+    }
+    ctx.step(what).await?;
+    let mut increx = redis::cmd("INCREX");
+    increx.arg(&key).arg("BYINT").arg(1).arg("UBOUND").arg(3).arg("PX").arg(60_000).arg("ENX");
+    let [count, added]: [u32; 2] = increx.query_async(&mut redis).await?;
+    ctx.check("INCREX admits the first request, as the script does", (count, added) == (1, 1))?;
+    ctx.start_clean(&[key]).await?;
+    Ok(())
+}
+
+async fn count_mistakes(ctx: &LessonContext) -> Result<(), BoxError> {
+    let died = CALLERS.div_ceil(mistakes::DIES);
+    ctx.step(format!(
+        "Now both mistakes beside the script. First {CLIENTS} requests at the same moment. Then the first requests of {CALLERS} \
+         callers, where every fourth client dies after its first round trip.",
+    ))
+    .await?;
+    ctx.announce("By hand: GET, INCR, EXPIRE. With the script: EVALSHA. Then PTTL reads the counters, and UNLINK removes them.");
+    let mut requests =
+        Table::new("Requests at the same moment", &["approach", "limit", "admitted", "too many"]);
+    let mut clients =
+        Table::new("Clients that die", &["approach", "callers", "died", "counters without end"]);
+    let mut results = Vec::new();
+    for way in [Way::ByHand, Way::Script] {
+        let admitted = admitted_at_once(way, ctx.target(), CLIENTS, QUOTA).await?;
+        let endless = counters_without_end(way, ctx.target(), CALLERS).await?;
+        let numbers = [QUOTA as usize, admitted, admitted.saturating_sub(QUOTA as usize)];
+        requests = requests.row(row(way.label("GET, compare, INCR"), &numbers));
+        clients = clients.row(row(way.label("INCR, then EXPIRE"), &[CALLERS, died, endless]));
+        results.push((admitted, endless));
+    }
+    ctx.table(requests);
+    ctx.table(clients);
+    ctx.check_eq(
+        "by hand, all were admitted, and each death left a counter without end",
+        &results[0],
+        &(CLIENTS, died),
+    )?;
+    ctx.check_eq("the script admitted five, and left none", &results[1], &(QUOTA as usize, 0))?;
+    Ok(())
+}
+
+async fn replay(ctx: &LessonContext) -> Result<(), BoxError> {
+    ctx.step(
+        "A fixed window forgets everything at its end. A caller can use the whole limit just before the end, and again just after it. \
+         Three other limiters remember more. A sliding log keeps the time of each request for a minute. A sliding counter keeps the \
+         counts of two windows and weights the older one. A token bucket holds tokens, which come back one at a time, and each \
+         request takes one. This is its script. It keeps only one time: when the bucket is full again.",
+    )
+    .await?;
+    ctx.script(&lua(&token_bucket::DECIDE)).await?;
+
+    let limits = [Limit::new("bucket", 3, MINUTE)];
+    let limiter = TokenBucket::new(ctx.redis(), ctx.prefix(), &limits, IfUnreachable::Refuse)?;
+    ctx.step("This bucket holds three tokens, so one comes back every 20 seconds. A caller takes two:")
+        .await?;
+    let first = limiter.admit("api_key").await?;
+    let second = limiter.admit("api_key").await?;
+    ctx.check("two tokens were left, and then one", (first.remaining, second.remaining) == (2, 1))?;
+    ctx.start_clean(&[key_of(ctx.prefix(), "api_key", "bucket")]).await?;
+
+    let traffic = Traffic::at_window_edges();
+    let requests = traffic.requests();
+    ctx.step(format!(
+        "The same {requests} requests of seven minutes go through each limiter, with {} a minute allowed. You don't wait seven \
+         minutes: a few lines before each script give it the time of the recorded request.",
+        traffic::QUOTA,
+    ))
+    .await?;
+    ctx.announce("Each request is an EVALSHA (the first one an EVAL). UNLINK cleans up, and MEMORY USAGE reads what a caller takes.");
+    let header = ["limiter", "admitted", "worst minute", "worst 6 s", "kept", "trips each"];
+    let mut table = Table::new("The same traffic", &header);
+    let measured = Replayed::ALL.map(|limiter| Measure::of(&traffic, limiter, ctx.target()));
+    let measured = try_join_all(measured).await?;
+    for (limiter, measure) in Replayed::ALL.into_iter().zip(&measured) {
+        let numbers = [measure.admitted, measure.worst_minute, measure.worst_six_seconds];
+        let cells = row(limiter.label(), &numbers);
+        table = table.row(cells.into_iter().chain([bytes(measure.bytes), measure.round_trips.to_string()]));
+    }
+    ctx.table(table);
+    ctx.say(
+        "The worst minute is what a backend has to stand over time. The worst six seconds are what hits it at once. Only the log \
+         keeps the limit in every minute, and it pays with an entry for each request.",
+    );
+    check_traffic(ctx, &measured)
+}
+
+fn check_traffic(ctx: &LessonContext, measured: &[Measure]) -> Result<(), BoxError> {
+    let [fixed, log, counter, large, small] = measured else {
+        return Err("five limiters were measured".into());
+    };
+    let most = traffic::QUOTA as usize;
+    let in_six_seconds = most + most / 10;
+    ctx.check("each decision is one round trip", measured.iter().all(|measure| measure.round_trips == 1))?;
+    ctx.check(
+        "fixed window: up to twice the limit, within six seconds",
+        (most + 1..=2 * most).contains(&fixed.worst_six_seconds) && fixed.worst_minute <= 2 * most,
+    )?;
+    ctx.check_eq("sliding log: never more than the limit in any minute", &log.worst_minute, &most)?;
+    // Of the older window, a tenth falls out in a tenth of the time.
+    ctx.check(
+        format!(
+            "sliding counter: at most {in_six_seconds} in six seconds, fewer than {} in a minute",
+            2 * most
+        ),
+        counter.worst_six_seconds <= in_six_seconds && counter.worst_minute < 2 * most,
+    )?;
+    ctx.check(
+        "token bucket: at most its tokens, and those that come back meanwhile",
+        large.worst_six_seconds <= most + 2
+            && large.worst_minute < 2 * most
+            && small.worst_six_seconds <= 10 + 2
+            && small.worst_minute < 10 + most,
+    )?;
+    Ok(())
+}
+
+async fn compare(ctx: &LessonContext) -> Result<(), BoxError> {
+    let approaches = Limiting::all(ctx.can("INCREX").await);
+    ctx.step(format!(
+        "What does it cost? The requests of {COMPARED_CALLERS} callers, 50 at a time over one connection, are all admitted, so each \
+         of them writes. The first row only counts. The second one counts in a script of one line: that is the price of any script. \
+         Each command inside a script costs about as much as INCR. A single request spends most of its time on the way, and there \
+         all are alike: one round trip.",
+    ))
+    .await?;
+    let requests = ctx.fit("requests", COMPARED_REQUESTS, limiting::AT_A_TIME, 0.9);
+    let requests = Requests::new(ctx.prefix(), COMPARED_CALLERS, requests);
+    ctx.compare(Comparison { title: "Limiters", approaches: &approaches, input: &requests }).await?;
+    ctx.start_clean(&requests.keys()).await?;
+    Ok(())
+}
+
+async fn guess_passwords(ctx: &LessonContext) -> Result<(), BoxError> {
+    let free = mistakes::FREE.get() as usize;
+    ctx.step(format!(
+        "A login is a request, too, that may fail only so often. The obvious code looks whether the address is blocked, checks the \
+         password, and counts the failure. {CLIENTS} guesses come at the same moment, and {free} may fail:",
+    ))
+    .await?;
+    ctx.code(mistakes::SOURCE.function("guess_by_hand"));
+    ctx.announce("By hand: EXISTS, INCR, SETEX. With the script: EVALSHA (EVAL the first time) and SET. Then UNLINK cleans up.");
+    let mut table =
+        Table::new("Guesses at the same moment", &["attempts", "may fail", "passwords checked", "too many"]);
+    let mut results = Vec::new();
+    for way in [Way::ByHand, Way::Script] {
+        let checked = guesses_at_once(way, ctx.target(), CLIENTS).await?;
+        let label = if way == Way::ByHand { "counted when they fail" } else { "counted when they begin" };
+        table = table.row(row(label.to_owned(), &[free, checked, checked.saturating_sub(free)]));
+        results.push(checked);
+    }
+    ctx.table(table);
+    ctx.check_eq("counted afterward, every guess gets through", &results[0], &CLIENTS)?;
+    ctx.check_eq("counted before, five do", &results[1], &free)?;
+    Ok(())
+}
+
+async fn block_an_address(ctx: &LessonContext) -> Result<(), BoxError> {
+    ctx.step("This script counts an attempt before the password is checked. A success takes it back.")
+        .await?;
+    ctx.script(&lua(&ATTEMPT)).await?;
+    ctx.say("It decides with keys in one slot. Firewalls read another key, blocked_ip, so when a pause begins, the client writes that key, and then tells the guard:");
+    ctx.script(&lua_contract(&PUBLISHED)).await?;
+
+    let (mut redis, mut untraced) = (ctx.redis(), ctx.target().connection());
+    let quiet = LoginGuard::new(untraced.clone(), ctx.prefix());
+    let guard = LoginGuard::new(ctx.redis(), ctx.prefix());
+    let keys = guard.keys(Guarded::Address(ADDRESS))?;
+    own_keys::unlink(&mut untraced, &[&keys.attempts, &keys.block, &keys.published]).await?;
+    for _ in 1..mistakes::FREE.get() {
+        let _ = quiet.attempt(ADDRESS, None).await?;
+    }
+    ctx.step("One address has failed four times. Here are its fifth attempt, and the sixth, which comes right after it:").await?;
+    let (fifth, sixth) = try_join(guard.attempt(ADDRESS, None), guard.attempt(ADDRESS, None)).await?;
+    ctx.announce("Before this, UNLINK cleaned up, and EVALSHA counted four attempts.");
+    let second = Duration::from_secs(1);
+    ctx.check_eq(
+        "the fifth is allowed, and begins a pause of a second",
+        &fifth,
+        &Attempt::Allowed { left: 0, pause: second },
+    )?;
+    ctx.check(
+        "the sixth is blocked before its password is checked",
+        matches!(sixth, Attempt::Blocked { .. }),
+    )?;
+
+    ctx.step(
+        "Each further failure doubles the pause, up to a quarter of an hour. You don't wait: the lesson deletes the block, as the \
+         server does when the pause is over. The last pause then gets a day, so that you find it in Redis Insight.",
+    )
+    .await?;
+    let mut pauses = Vec::new();
+    for _ in 0..8 {
+        untraced.unlink(&keys.block).await?;
+        if let Attempt::Allowed { pause, .. } = quiet.attempt(ADDRESS, None).await? {
+            pauses.push(pause.as_secs());
+        }
+    }
+    let failures = redis.get(&keys.attempts).await?;
+    let left = redis.pttl(&keys.published).await?.raw();
+    redis.expire(&keys.block, KEPT).await?;
+    redis.expire(&keys.published, KEPT).await?;
+    ctx.announce("The loop sends UNLINK, EVALSHA, and SET.");
+    let attempts: Vec<String> = (6..=13).map(|attempt: u32| attempt.to_string()).collect();
+    let header: Vec<&str> = std::iter::once("failure").chain(attempts.iter().map(String::as_str)).collect();
+    let cells = std::iter::once("pause in s".to_owned()).chain(pauses.iter().map(u64::to_string));
+    ctx.table(Table::new("Pauses", &header).row(cells));
+    ctx.check_eq("twice as long each time", &pauses, &vec![2, 4, 8, 16, 32, 64, 128, 256])?;
+    ctx.check("thirteen failures, and a pause of four minutes", failures.as_deref() == Some("13"))?;
+    ctx.check("most of the pause is left", (240_000..=256_000).contains(&left))?;
+    ctx.say(
+        "An address alone is not enough. A thousand addresses can try one account, and an attacker with an account of their own can \
+         log in between two guesses to take failures back. So pass the account, too, and the guard counts both. Its rules for \
+         accounts are milder, because anyone can fail in another person's name.",
+    );
+    Ok(())
+}
+
+fn row(label: String, numbers: &[usize]) -> Vec<String> {
+    std::iter::once(label).chain(numbers.iter().map(usize::to_string)).collect()
+}
+
+/// The key of a limit that is the first one of its limiter.
 fn key_of(prefix: &str, caller: &str, limit: &str) -> String {
     let key = patterns::key::Key::new(prefix, "rate_limit", &[caller, limit]);
-    // The command line takes no prefix with braces, and all callers and limits are written in this lesson.
+    // A prefix from the command line has no braces, and this file writes all callers and limits.
     key.map_or_else(|error| unreachable!("{error}"), |key| key.as_str().to_owned())
-}
-
-/// A limiter with one limit. The lesson needs Redis, so nothing is admitted without it.
-fn limiter<C: ConnectionLike + Clone, A: Algorithm>(
-    connection: C,
-    prefix: &str,
-    limit: Limit,
-) -> Result<Limiter<C, A>, LessonError> {
-    Limiter::new(connection, prefix, &[limit], IfUnreachable::Refuse).map_err(|error| refused(&error))
-}
-
-/// A request of this caller.
-async fn admit<C: ConnectionLike + Clone, A: Algorithm>(
-    limiter: &Limiter<C, A>,
-    caller: &str,
-) -> Result<Decision, LessonError> {
-    let decision = limiter.admit(caller).await.map_err(failed)?;
-    match decision.unreachable {
-        Some(error) => Err(error.into()),
-        None => Ok(decision),
-    }
-}
-
-/// What a lesson ends with when a pattern could not do its work.
-fn failed(error: StoreError) -> LessonError {
-    match error {
-        StoreError::Redis(error) => error.into(),
-        other => LessonError::Check(other.to_string()),
-    }
-}
-
-/// A limit that cannot be, which none of this lesson's is.
-fn refused(error: &LimitError) -> LessonError {
-    LessonError::Check(error.to_string())
 }

@@ -124,8 +124,8 @@ impl Labels {
     /// A group repeats to the end. If another one follows, it repeats as often as the last `number of ...` says.
     fn label(&self, values: &[&str]) -> Vec<String> {
         let mut labels: Vec<&str> = self.fixed.iter().map(String::as_str).collect();
-        let counts = labels.iter().zip(values).filter(|(label, _)| label.starts_with("number of "));
-        let count = counts.last().and_then(|(_, value)| number(value).parse().ok()).unwrap_or(values.len());
+        let counted = labels.iter().zip(values).rfind(|(label, _)| label.starts_with("number of "));
+        let count = counted.and_then(|(_, value)| number(value).parse().ok()).unwrap_or(values.len());
         for (index, group) in self.groups.iter().enumerate() {
             let times = if index + 1 < self.groups.len() { count } else { values.len() };
             let repeated = (0..times).flat_map(|_| group.iter().map(String::as_str));
@@ -159,11 +159,17 @@ fn comment(script: &str, heading: &str) -> Option<String> {
 
 /// `name = value`; the value of a time also as people read it.
 fn labeled(label: &str, value: &str) -> String {
-    // The reply itself shows a list.
+    // The command or the reply shows a list, and a long text, in full.
     if value.starts_with("1) ") {
         return label.to_owned();
     }
-    let number = number(value);
+    let number = match number(value) {
+        "" => "''",
+        long if long.chars().count() > 40 => {
+            return format!("{label} = {}…", long.chars().take(24).collect::<String>());
+        }
+        number => number,
+    };
     let seconds_each = if label.contains("(ms)") {
         Some(1e-3)
     } else if label.contains("(µs)") || label.contains("(us)") {

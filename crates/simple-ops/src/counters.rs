@@ -76,7 +76,8 @@ async fn meet_the_limits(ctx: &LessonContext, keys: &Keys) -> Outcome {
     let mut redis = ctx.redis();
     let units = keys.units();
 
-    ctx.step("Redis can't count what is not a whole number. It refuses, and the value stays as it was.").await?;
+    ctx.step("Redis can't count what is not a whole number. It refuses, and the value stays as it was.")
+        .await?;
     redis.set(&units, "three").await?;
     let refused = redis.incr(&units, 1).await.is_err();
     let kept = redis.get(&units).await?;

@@ -11,8 +11,8 @@
 //! [`register`] lists the lessons, [`keys`] spells every key, [`catalogue`] makes the sample products.
 
 pub mod catalogue;
-pub mod counters;
 mod clients;
+pub mod counters;
 pub mod expiry;
 pub mod json;
 pub mod keys;

@@ -10,7 +10,7 @@ use patterns::money::Cents;
 use redis::RedisResult;
 use tokio::sync::Barrier;
 
-use crate::failed;
+use crate::failure::into_redis_error;
 
 /// This file, whose functions the lesson shows.
 pub(super) static SOURCE: Source = source!("src/analytics/workload.rs");
@@ -77,7 +77,7 @@ impl Count {
     /// Lets the clients report the workload, and returns what was counted on this day.
     pub async fn run_workload(self, redis: &Connection, prefix: &str, day: &str) -> RedisResult<Counted> {
         let analytics = Analytics::new(redis.clone(), prefix);
-        let key = analytics.key(day).map_err(failed)?.as_str().to_owned();
+        let key = analytics.key(day).map_err(into_redis_error)?.as_str().to_owned();
         let (events, barrier) = (events(), Arc::new(Barrier::new(CLIENTS)));
         let clients = (0..CLIENTS).map(|client| {
             let (redis, analytics, barrier) = (redis.clone(), analytics.clone(), Arc::clone(&barrier));
@@ -86,7 +86,7 @@ impl Count {
         });
         try_join_all(clients).await?;
         if self == Self::Record {
-            let metrics = analytics.of(day).await.map_err(failed)?;
+            let metrics = analytics.of(day).await.map_err(into_redis_error)?;
             let [page_views, orders, revenue] =
                 ["page_views", "orders", "revenue"].map(|metric| metrics.get(metric));
             return Ok(Counted { page_views, visitors: metrics.visitors.cast_signed(), orders, revenue });
@@ -115,7 +115,7 @@ impl Event {
         } else {
             analytics.order(&self.id, day, &self.visitor, &lines).await
         };
-        recorded.map_err(failed)
+        recorded.map_err(into_redis_error)
     }
 
     /// What it adds to the metrics if every page load counts as a visitor.

@@ -1,140 +1,160 @@
-//! A cache inside the client, which the server tells what has changed (RESP3 tracking).
+//! A cache inside the client. The server tells it what has changed (CLIENT TRACKING).
 
 use std::time::Duration;
 
-use lab_connection::Connection;
+use lab_connection::Target;
 use lab_runner::table::Table;
-use lab_runner::{LessonContext, LessonError, Outcome};
+use lab_runner::{LessonContext, LessonError, Source, source};
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ProtocolVersion, PushInfo, PushKind, RedisResult,
+    AsyncConnectionConfig, AsyncTypedCommands, Client, ConnectionAddr, ProtocolVersion, PushInfo, PushKind,
+    RedisResult,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::keys_of_cache;
+use super::keys_of;
+use crate::failure::BoxError;
 
-/// How often the product is read; half of the way somebody changes it.
-pub const READS: usize = 200;
-const PATIENCE: Duration = Duration::from_secs(10);
+static SOURCE: Source = source!("src/caching/tracking.rs");
 
-const FOLLOWED: &str = "followed";
+/// How often the product is read. Another client changes it after half of the reads.
+const READS: usize = 200;
+/// How long a message or a reply may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-pub(super) fn keys(ctx: &LessonContext) -> Result<Vec<String>, LessonError> {
-    keys_of_cache(ctx, [FOLLOWED.to_owned()])
+pub(super) fn keys(ctx: &LessonContext) -> Result<Vec<String>, BoxError> {
+    keys_of(ctx, ["tracked".to_owned()])
 }
 
-pub(super) async fn follow(ctx: &LessonContext) -> Outcome {
-    ctx.step(format!(
-        "What if even the round trip of a hit is too much? Keep the value in the client. With a TTL alone, it may be old until \
-         the TTL ends. With CLIENT TRACKING ON (RESP3), the server remembers what this connection has read and sends a message \
-         when it changes. {READS} reads of one product, which somebody changes after half of them:",
-    )).await?;
+pub(super) async fn follow(ctx: &LessonContext) -> Result<(), BoxError> {
+    ctx.step(
+        "What if one round trip is still too slow? Then keep the value inside the client. With only a TTL, it may be old until the \
+         TTL ends. With CLIENT TRACKING ON, the server remembers what this connection has read, and pushes a message when it \
+         changes (RESP3). One product is read many times, and another client changes its price after half of the reads.",
+    )
+    .await?;
     if ctx.target().is_cluster() {
-        ctx.step("(Skipped on a cluster: each node would need a connection of its own.)").await?;
+        ctx.say("Skipped on a cluster: each node would need a connection of its own.");
         return Ok(());
     }
     if matches!(ctx.target().connection_info().addr(), ConnectionAddr::TcpTls { .. }) {
-        ctx.step("(Skipped over TLS: this part opens a plain connection of its own.)").await?;
+        ctx.say("Skipped over TLS: this part opens a plain connection of its own.");
         return Ok(());
     }
-    let key = keys(ctx)?.swap_remove(0);
-    let rows = [
-        ("GET each time", Reader::new(ctx, &key, Memory::None).await?.read_all(&ctx.untraced("TODO")).await?),
-        (
-            "kept for a while",
-            Reader::new(ctx, &key, Memory::Kept).await?.read_all(&ctx.untraced("TODO")).await?,
-        ),
-        (
-            "kept until told",
-            Reader::new(ctx, &key, Memory::Told).await?.read_all(&ctx.untraced("TODO")).await?,
-        ),
-    ];
+    ctx.code(SOURCE.function("read"));
+    let reads = ctx.fit("reads", READS, 10, 1.1);
+    ctx.announce("Three clients send GET; the last one sends CLIENT TRACKING ON first. Another client sends SETEX, and UNLINK.");
     let mut table =
         Table::new("Client-side caching", &["approach", "reads", "round trips", "old price read"]);
-    for (approach, (trips, old)) in rows {
-        table = table.row([approach.to_owned(), READS.to_string(), trips.to_string(), old.to_string()]);
+    let mut counts = Vec::new();
+    for keeps in [Keeps::Nothing, Keeps::UntilTtl, Keeps::UntilPushed] {
+        let client = TrackingClient::connect(ctx.target(), &keys(ctx)?[0], keeps).await?;
+        let (trips, old) = client.read_many(ctx.target(), reads).await?;
+        let numbers = [reads, trips, old].map(|number| number.to_string());
+        table = table.row(std::iter::once(keeps.label().to_owned()).chain(numbers));
+        counts.push((trips, old));
     }
     ctx.table(table);
+    ctx.check_eq("GET each time: never old, and a round trip for each read", &counts[0], &(reads, 0))?;
     ctx.check_eq(
-        "always right at the price of a trip each; one trip and half of them wrong; two trips and right",
-        &rows.map(|(_, counted)| counted),
-        &[(READS, 0), (1, READS / 2), (2, 0)],
-    )
+        "kept until the TTL ends: one round trip, and half of the reads are old",
+        &counts[1],
+        &(1, reads / 2),
+    )?;
+    ctx.check_eq("kept until the message: two round trips, and never old", &counts[2], &(2, 0))?;
+    Ok(())
 }
 
+/// How long a client keeps what it has read.
 #[derive(Clone, Copy, PartialEq)]
-enum Memory {
-    None,
-    Kept,
-    Told,
+enum Keeps {
+    Nothing,
+    UntilTtl,
+    UntilPushed,
 }
 
-struct Reader {
+impl Keeps {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Nothing => "GET each time",
+            Self::UntilTtl => "kept until the TTL ends",
+            Self::UntilPushed => "kept until the message",
+        }
+    }
+}
+
+struct TrackingClient {
     redis: MultiplexedConnection,
-    told: UnboundedReceiver<PushInfo>,
-    memory: Memory,
+    pushed: UnboundedReceiver<PushInfo>,
+    keeps: Keeps,
     key: String,
+    kept: Option<String>,
+    round_trips: usize,
 }
 
-impl Reader {
-    async fn new(ctx: &LessonContext, key: &str, memory: Memory) -> Result<Self, LessonError> {
-        let info = ctx.target().connection_info().clone();
+impl TrackingClient {
+    async fn connect(target: &Target, key: &str, keeps: Keeps) -> Result<Self, BoxError> {
+        let info = target.connection_info().clone();
         let resp3 = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let (tell, told) = unbounded_channel();
+        let (sender, pushed) = unbounded_channel();
         let config = AsyncConnectionConfig::new()
-            .set_push_sender(tell)
-            .set_response_timeout(Some(PATIENCE))
-            .set_connection_timeout(Some(PATIENCE));
+            .set_push_sender(sender)
+            .set_response_timeout(Some(TIMEOUT))
+            .set_connection_timeout(Some(TIMEOUT));
         let client = Client::open(info.set_redis_settings(resp3))?;
         let mut redis = client.get_multiplexed_async_connection_with_config(&config).await?;
-        if memory == Memory::Told {
+        if keeps == Keeps::UntilPushed {
             redis::cmd("CLIENT").arg("TRACKING").arg("ON").exec_async(&mut redis).await?;
         }
-        Ok(Self { redis, told, memory, key: key.to_owned() })
+        Ok(Self { redis, pushed, keeps, key: key.to_owned(), kept: None, round_trips: 0 })
     }
 
-    /// The round trips made, and how often the old price was read after the change.
-    async fn read_all(mut self, other: &Connection) -> Result<(usize, usize), LessonError> {
-        let (mut kept, mut trips, mut old) = (None, 0, 0);
-        self.change(other, "19.99").await?;
-        for number in 0..READS {
-            if number == READS / 2 {
-                self.change(other, "17.99").await?;
-                if self.memory == Memory::Told {
-                    self.hear().await?;
-                    kept = None;
+    /// Returns the round trips, and how often the old price was read after the change.
+    async fn read_many(mut self, target: &Target, reads: usize) -> Result<(usize, usize), BoxError> {
+        let mut other_client = target.connection();
+        other_client.set_ex(&self.key, "19.99", 60).await?;
+        let mut old = 0;
+        for number in 0..reads {
+            if number == reads / 2 {
+                other_client.set_ex(&self.key, "17.99", 60).await?;
+                if self.keeps == Keeps::UntilPushed {
+                    self.wait_for_the_message().await?;
                 }
             }
-            let price = match kept.clone() {
-                Some(price) if self.memory != Memory::None => price,
-                _ => {
-                    trips += 1;
-                    let price: String = redis::cmd("GET").arg(&self.key).query_async(&mut self.redis).await?;
-                    kept = Some(price.clone());
-                    price
-                }
-            };
-            old += usize::from(number >= READS / 2 && price == "19.99");
+            let price = self.read().await?;
+            old += usize::from(number >= reads / 2 && price == "19.99");
         }
-        Ok((trips, old))
+        other_client.unlink(&self.key).await?;
+        Ok((self.round_trips, old))
     }
 
-    /// Waits for the message that our key has changed.
-    async fn hear(&mut self) -> Outcome {
-        let silence = || LessonError::Check("the server says that the product has changed".into());
+    async fn read(&mut self) -> RedisResult<String> {
+        if self.keeps != Keeps::Nothing
+            && let Some(price) = &self.kept
+        {
+            return Ok(price.clone());
+        }
+        let price = self.redis.get(&self.key).await?.unwrap_or_default();
+        self.round_trips += 1;
+        self.kept = Some(price.clone());
+        Ok(price)
+    }
+
+    /// Forgets what it has kept when the server says that the key has changed.
+    async fn wait_for_the_message(&mut self) -> Result<(), BoxError> {
         loop {
-            let message = tokio::time::timeout(PATIENCE, self.told.recv()).await;
-            match message.map_err(|_| silence())? {
-                Some(PushInfo { kind: PushKind::Invalidate, .. }) => return Ok(()),
-                Some(_) => {}
-                None => return Err(silence()),
+            match tokio::time::timeout(TIMEOUT, self.pushed.recv()).await {
+                Ok(Some(PushInfo { kind: PushKind::Invalidate, .. })) => {
+                    self.kept = None;
+                    return Ok(());
+                }
+                Ok(Some(_)) => {}
+                _ => {
+                    return Err(
+                        LessonError::Check("the server says that the product has changed".into()).into()
+                    );
+                }
             }
         }
-    }
-
-    async fn change(&self, other: &Connection, price: &str) -> RedisResult<()> {
-        let mut set = redis::cmd("SET");
-        set.arg(&self.key).arg(price).arg("EX").arg(60);
-        set.exec_async(&mut other.clone()).await
     }
 }

@@ -1,27 +1,28 @@
 //! Ways to take units out of a stock, for comparison.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
 use lab_runner::{AnyConnection, Approach};
 use patterns::inventory::Inventory;
-use redis::RedisResult;
+use redis::{AsyncCommands, RedisResult};
 
-use super::as_redis;
+use crate::concurrent::concurrently;
+use crate::failure::into_redis_error;
 
-/// How many requests are under way at a time.
+/// How many requests are sent at a time.
 pub const MAX_IN_FLIGHT: usize = 50;
+/// How long each unit is held.
+const HOLD: Duration = Duration::from_mins(10);
 
 /// How a unit is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TakeStock {
-    /// INCR of a counter: the floor, one plain round trip.
+    /// INCRBY of a counter, which limits nobody: the baseline.
     Incr,
-    /// DECR without a look: goes below zero.
+    /// DECRBY, which goes below zero.
     Decr,
-    /// GET, compare, DECR: oversells.
-    GetThenDecr,
+    /// GET, compare, DECRBY, which oversells.
+    GetAndDecr,
     /// [`Inventory::reserve`].
     Reserve,
     /// [`Inventory::reserve`] and [`Inventory::confirm`].
@@ -29,12 +30,16 @@ pub enum TakeStock {
 }
 
 impl TakeStock {
-    /// All of them, the floor first.
+    /// All of them, the baseline first.
     pub const ALL: [Self; 5] =
-        [Self::Incr, Self::Decr, Self::GetThenDecr, Self::Reserve, Self::ReserveAndConfirm];
+        [Self::Incr, Self::Decr, Self::GetAndDecr, Self::Reserve, Self::ReserveAndConfirm];
+
+    fn reserves(self) -> bool {
+        matches!(self, Self::Reserve | Self::ReserveAndConfirm)
+    }
 }
 
-/// A stock, and how much is taken of it.
+/// A stock, and how many units are taken.
 #[derive(Clone, Debug)]
 pub struct Stock {
     units: u32,
@@ -42,14 +47,14 @@ pub struct Stock {
 }
 
 impl Stock {
-    /// So many units, all of which are taken.
+    /// This many units, all of which are taken.
     #[must_use]
     pub fn new(units: u32, prefix: &str) -> Self {
         Self { units, prefix: prefix.to_owned() }
     }
 }
 
-/// What is taken.
+/// The product that is taken.
 pub(super) const PRODUCT: &str = "BULK";
 
 impl Approach for TakeStock {
@@ -59,9 +64,9 @@ impl Approach for TakeStock {
 
     fn label(self) -> String {
         match self {
-            Self::Incr => "INCR (the floor)",
-            Self::Decr => "DECR, no look",
-            Self::GetThenDecr => "GET, compare, DECR",
+            Self::Incr => "INCRBY (the baseline)",
+            Self::Decr => "DECRBY, unchecked",
+            Self::GetAndDecr => "GET, compare, DECRBY",
             Self::Reserve => "reserve",
             Self::ReserveAndConfirm => "reserve, confirm",
         }
@@ -74,55 +79,56 @@ impl Approach for TakeStock {
 
     async fn reset<C: AnyConnection>(self, stock: &Stock, connection: &mut C) -> RedisResult<()> {
         let inventory = Inventory::new(connection.clone(), &stock.prefix);
-        for key in inventory.keys(PRODUCT).map_err(|error| as_redis(&error))? {
-            redis::cmd("UNLINK").arg(key).exec_async(connection).await?;
+        let keys = inventory.keys(PRODUCT).map_err(into_redis_error)?;
+        let () = connection.unlink(&keys[..]).await?;
+        if !self.reserves() {
+            return connection.set(&keys[0], stock.units).await;
         }
-        inventory.set_up(PRODUCT, stock.units.into(), None).await.map_err(|error| as_redis(&error))?;
-        // The server learns the scripts; there is no stock of this product.
-        drop(inventory.reserve("NOTHING", "nobody", 1, Duration::from_mins(1)).await);
-        drop(inventory.confirm("NOTHING", "nobody").await);
-        Ok(())
+        // There is no stock of NOTHING. These calls only let the server learn the scripts before the time is taken.
+        let (set_up, ..) = tokio::join!(
+            inventory.set_up(PRODUCT, stock.units.into(), None),
+            inventory.reserve("NOTHING", "nobody", 1, HOLD),
+            inventory.confirm("NOTHING", "nobody"),
+        );
+        set_up.map(drop).map_err(into_redis_error)
     }
 
     async fn run<C: AnyConnection>(self, stock: &Stock, connection: &mut C) -> RedisResult<usize> {
-        let client = Client { connection: connection.clone(), stock: Arc::new(stock.clone()) };
-        // Each request owns what it needs: futures that borrow could not move between threads, as `Approach` wants.
-        let requests = stream::iter(0..stock.units).map(move |number| self.take(client.clone(), number));
-        let taken: Vec<bool> = requests.buffer_unordered(MAX_IN_FLIGHT).try_collect().await?;
+        let inventory = Inventory::new(connection.clone(), &stock.prefix);
+        let key = inventory.key(PRODUCT).map_err(into_redis_error)?.as_str().to_owned();
+        let connection = connection.clone();
+        let take = move |unit| self.take(inventory.clone(), connection.clone(), key.clone(), unit);
+        let taken = concurrently(MAX_IN_FLIGHT, stock.units as usize, take).await?;
         Ok(taken.into_iter().filter(|taken| *taken).count())
     }
 }
 
-#[derive(Clone)]
-struct Client<C> {
-    connection: C,
-    stock: Arc<Stock>,
-}
-
 impl TakeStock {
-    async fn take<C: AnyConnection>(self, client: Client<C>, number: u32) -> RedisResult<bool> {
-        let Client { mut connection, stock } = client;
-        let inventory = Inventory::new(connection.clone(), &stock.prefix);
-        let key = inventory.key(PRODUCT).map_err(|error| as_redis(&error))?;
-        let key = key.as_str();
+    async fn take<C: AnyConnection>(
+        self,
+        inventory: Inventory<C>,
+        mut redis: C,
+        key: String,
+        unit: usize,
+    ) -> RedisResult<bool> {
         match self {
-            Self::Incr => redis::cmd("INCR").arg(key).exec_async(&mut connection).await?,
-            Self::Decr => redis::cmd("DECR").arg(key).exec_async(&mut connection).await?,
-            Self::GetThenDecr => {
-                let left: i64 = redis::cmd("GET").arg(key).query_async(&mut connection).await?;
+            Self::Incr => redis.incr(&key, 1).await.map(|_: i64| true),
+            Self::Decr => redis.decr(&key, 1).await.map(|_: i64| true),
+            Self::GetAndDecr => {
+                let left: i64 = redis.get(&key).await?;
                 if left < 1 {
                     return Ok(false);
                 }
-                redis::cmd("DECR").arg(key).exec_async(&mut connection).await?;
+                redis.decr(&key, 1).await.map(|_: i64| true)
             }
             Self::Reserve | Self::ReserveAndConfirm => {
-                let (id, time) = (format!("b{number}"), Duration::from_mins(10));
-                inventory.reserve(PRODUCT, &id, 1, time).await.map_err(|error| as_redis(&error))?;
+                let id = format!("buyer-{unit}");
+                inventory.reserve(PRODUCT, &id, 1, HOLD).await.map_err(into_redis_error)?;
                 if self == Self::ReserveAndConfirm {
-                    inventory.confirm(PRODUCT, &id).await.map_err(|error| as_redis(&error))?;
+                    inventory.confirm(PRODUCT, &id).await.map_err(into_redis_error)?;
                 }
+                Ok(true)
             }
         }
-        Ok(true)
     }
 }

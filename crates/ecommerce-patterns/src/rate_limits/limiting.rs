@@ -3,20 +3,20 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
 use lab_runner::{AnyConnection, Approach};
 use patterns::fixed_window::FixedWindowAlgorithm;
 use patterns::limit::{Algorithm, IfUnreachable, Limit, Limiter};
-use patterns::script::StoreError;
 use patterns::sliding_counter::SlidingCounterAlgorithm;
 use patterns::sliding_log::SlidingLogAlgorithm;
 use patterns::token_bucket::TokenBucketAlgorithm;
-use redis::{RedisError, RedisResult, Script};
+use redis::{AsyncCommands, RedisResult, Script};
 
 use super::key_of;
+use crate::concurrent::concurrently;
+use crate::failure::into_redis_error;
 
-/// So many requests are under way at a time.
-const AT_ONCE: usize = 50;
+/// How many requests are sent at a time.
+pub(super) const AT_A_TIME: usize = 50;
 /// More than there will be, so that all are admitted.
 const QUOTA: u32 = 10_000;
 const DAY: Duration = Duration::from_hours(24);
@@ -26,10 +26,10 @@ static INCREMENT: LazyLock<Script> = LazyLock::new(|| Script::new("return redis.
 /// How requests are limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limiting {
-    /// INCR and nothing else: the floor. It limits nobody, and its counters have no end.
-    Increment,
-    /// The same in a script: what being a script costs by itself.
-    IncrementInScript,
+    /// INCR, which limits nobody: the baseline.
+    Incr,
+    /// INCR in a script: the price of any script.
+    IncrInScript,
     /// A counter that ends with its window.
     FixedWindow,
     /// The same by a single command, where the server has it.
@@ -43,48 +43,48 @@ pub enum Limiting {
 }
 
 impl Limiting {
-    /// All, the floor first; that by INCREX where the server has it.
+    /// All, the baseline first; INCREX where the server has it.
     #[must_use]
     pub fn all(increx: bool) -> Vec<Self> {
-        [Self::Increment, Self::IncrementInScript, Self::FixedWindow]
+        [Self::Incr, Self::IncrInScript, Self::FixedWindow]
             .into_iter()
             .chain(increx.then_some(Self::Increx))
             .chain([Self::SlidingLog, Self::SlidingCounter, Self::TokenBucket])
             .collect()
     }
 
-    /// Sends these requests, each of one caller, and returns how many were admitted.
+    /// Sends so many of the requests, and returns how many were admitted.
     async fn send<C: AnyConnection>(
         self,
         requests: &Requests,
-        connection: &C,
-        number: usize,
+        redis: &C,
+        count: usize,
     ) -> RedisResult<usize> {
         match self {
-            Self::Increment | Self::IncrementInScript | Self::Increx => {
-                let keys = requests.keys();
-                let all = (0..number).map(|number| self.count(connection, &keys[number % keys.len()]));
-                admitted(all.collect()).await
+            Self::Incr | Self::IncrInScript | Self::Increx => {
+                let (keys, redis) = (requests.keys(), redis.clone());
+                let count_one =
+                    move |number: usize| self.count(redis.clone(), keys[number % keys.len()].clone());
+                Ok(admitted(concurrently(AT_A_TIME, count, count_one).await?))
             }
-            Self::FixedWindow => limited::<FixedWindowAlgorithm, C>(requests, connection, number).await,
-            Self::SlidingLog => limited::<SlidingLogAlgorithm, C>(requests, connection, number).await,
-            Self::SlidingCounter => limited::<SlidingCounterAlgorithm, C>(requests, connection, number).await,
-            Self::TokenBucket => limited::<TokenBucketAlgorithm, C>(requests, connection, number).await,
+            Self::FixedWindow => limited::<FixedWindowAlgorithm, C>(requests, redis, count).await,
+            Self::SlidingLog => limited::<SlidingLogAlgorithm, C>(requests, redis, count).await,
+            Self::SlidingCounter => limited::<SlidingCounterAlgorithm, C>(requests, redis, count).await,
+            Self::TokenBucket => limited::<TokenBucketAlgorithm, C>(requests, redis, count).await,
         }
     }
 
-    async fn count<C: AnyConnection>(self, connection: &C, key: &str) -> RedisResult<bool> {
-        let mut connection = connection.clone();
+    async fn count<C: AnyConnection>(self, mut redis: C, key: String) -> RedisResult<bool> {
         if self == Self::Increx {
             let mut increx = redis::cmd("INCREX");
             increx.arg(key).arg("BYINT").arg(1).arg("UBOUND").arg(QUOTA);
             increx.arg("PX").arg(DAY.as_secs() * 1_000).arg("ENX");
-            let [_, added]: [u32; 2] = increx.query_async(&mut connection).await?;
+            let [_, added]: [u32; 2] = increx.query_async(&mut redis).await?;
             return Ok(added == 1);
         }
         let count: u32 = match self {
-            Self::IncrementInScript => INCREMENT.key(key).invoke_async(&mut connection).await?,
-            _ => redis::cmd("INCR").arg(key).query_async(&mut connection).await?,
+            Self::IncrInScript => INCREMENT.key(key).invoke_async(&mut redis).await?,
+            _ => redis.incr(key, 1).await?,
         };
         Ok(count <= QUOTA)
     }
@@ -92,18 +92,35 @@ impl Limiting {
 
 async fn limited<A: Algorithm, C: AnyConnection>(
     requests: &Requests,
-    connection: &C,
-    number: usize,
+    redis: &C,
+    count: usize,
 ) -> RedisResult<usize> {
-    let limits = [Limit::new("day", QUOTA, DAY)];
-    let limiter = Limiter::<C, A>::new(connection.clone(), &requests.prefix, &limits, IfUnreachable::Refuse)
-        .map_err(std::io::Error::other)?;
-    let callers = &requests.callers;
-    let all = (0..number).map(|number| admit(&limiter, &callers[number % callers.len()]));
-    admitted(all.collect()).await
+    let limiter = limiter::<A, C>(requests, redis)?;
+    let callers = requests.callers.clone();
+    let admit_one = move |number: usize| admit(limiter.clone(), callers[number % callers.len()].clone());
+    Ok(admitted(concurrently(AT_A_TIME, count, admit_one).await?))
 }
 
-/// Requests of some callers, in turn.
+async fn peek<A: Algorithm, C: AnyConnection>(requests: &Requests, redis: &C) -> RedisResult<()> {
+    let limiter = limiter::<A, C>(requests, redis)?;
+    limiter.peek(&requests.callers[0], 1).await.map(drop).map_err(into_redis_error)
+}
+
+fn limiter<A: Algorithm, C: AnyConnection>(requests: &Requests, redis: &C) -> RedisResult<Limiter<C, A>> {
+    let limits = [Limit::new("day", QUOTA, DAY)];
+    Limiter::new(redis.clone(), &requests.prefix, &limits, IfUnreachable::Refuse).map_err(into_redis_error)
+}
+
+async fn admit<A: Algorithm, C: AnyConnection>(limiter: Limiter<C, A>, caller: String) -> RedisResult<bool> {
+    let decision = limiter.admit(&caller).await.map_err(into_redis_error)?;
+    decision.unreachable.map_or(Ok(decision.admitted), Err)
+}
+
+fn admitted(admitted: Vec<bool>) -> usize {
+    admitted.into_iter().filter(|admitted| *admitted).count()
+}
+
+/// Requests of several callers, one after the other.
 #[derive(Clone, Debug)]
 pub struct Requests {
     prefix: String,
@@ -112,7 +129,7 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// So many callers, at least one, and so many requests of all of them together.
+    /// This many callers, at least one, and this many requests of all of them together.
     #[must_use]
     pub fn new(prefix: &str, callers: usize, requests: usize) -> Self {
         let callers = (0..callers.max(1)).map(|number| format!("caller-{number}")).collect();
@@ -133,8 +150,8 @@ impl Approach for Limiting {
 
     fn label(self) -> String {
         match self {
-            Self::Increment => "INCR, no limit",
-            Self::IncrementInScript => "the same in a script",
+            Self::Incr => "INCR (the baseline)",
+            Self::IncrInScript => "INCR in a script",
             Self::FixedWindow => "fixed window",
             Self::Increx => "fixed window by INCREX",
             Self::SlidingLog => "sliding log",
@@ -151,36 +168,21 @@ impl Approach for Limiting {
     async fn reset<C: AnyConnection>(self, requests: &Requests, connection: &mut C) -> RedisResult<()> {
         let mut unlink = redis::pipe();
         for key in requests.keys() {
-            unlink.cmd("UNLINK").arg(key).ignore();
+            unlink.unlink(key).ignore();
         }
-        unlink.exec_async(connection).await?;
-        // The server learns the script before it counts.
-        self.send(requests, connection, 1).await?;
-        unlink.exec_async(connection).await
+        let () = unlink.exec_async(connection).await?;
+        // The server learns the script before the time is taken. To peek writes nothing.
+        match self {
+            Self::Incr | Self::Increx => Ok(()),
+            Self::IncrInScript => INCREMENT.key("").load_async(connection).await.map(drop),
+            Self::FixedWindow => peek::<FixedWindowAlgorithm, C>(requests, connection).await,
+            Self::SlidingLog => peek::<SlidingLogAlgorithm, C>(requests, connection).await,
+            Self::SlidingCounter => peek::<SlidingCounterAlgorithm, C>(requests, connection).await,
+            Self::TokenBucket => peek::<TokenBucketAlgorithm, C>(requests, connection).await,
+        }
     }
 
     async fn run<C: AnyConnection>(self, requests: &Requests, connection: &mut C) -> RedisResult<usize> {
         self.send(requests, connection, requests.number).await
-    }
-}
-
-async fn admit<C: AnyConnection, A: Algorithm>(limiter: &Limiter<C, A>, caller: &str) -> RedisResult<bool> {
-    let decision = limiter.admit(caller).await.map_err(of_store)?;
-    match decision.unreachable {
-        Some(error) => Err(error),
-        None => Ok(decision.admitted),
-    }
-}
-
-/// How many of these requests are admitted.
-async fn admitted(requests: Vec<impl Future<Output = RedisResult<bool>>>) -> RedisResult<usize> {
-    let admitted: Vec<bool> = stream::iter(requests).buffer_unordered(AT_ONCE).try_collect().await?;
-    Ok(admitted.into_iter().filter(|admitted| *admitted).count())
-}
-
-fn of_store(error: StoreError) -> RedisError {
-    match error {
-        StoreError::Redis(error) => error,
-        other => std::io::Error::other(other).into(),
     }
 }

@@ -1,28 +1,26 @@
-//! The same traffic through all limiters.
+//! The same traffic through all limiters, at the times at which it was recorded.
 
-use std::time::Duration;
-
-use lab_connection::{Connection, Target, own_keys};
-use lab_runner::table::{Table, bytes};
-use lab_runner::{LessonContext, LessonError, Outcome};
+use lab_connection::{Target, own_keys};
 use patterns::fixed_window::FixedWindowAlgorithm;
-use patterns::limit::{Algorithm, Limit};
+use patterns::limit::{Algorithm, IfUnreachable, Limit, Limiter};
 use patterns::sliding_counter::SlidingCounterAlgorithm;
 use patterns::sliding_log::SlidingLogAlgorithm;
 use patterns::token_bucket::TokenBucketAlgorithm;
 
-use super::recorded_clock::RecordedClock;
-use super::{MINUTE, admit, key_of, limiter};
+use super::{MINUTE, key_of};
+use crate::failure::BoxError;
 use crate::round_trips::RoundTrips;
 
+/// Lua that stands before a limiter's script and gives it the time of the recorded request.
+const CLOCK: &str = include_str!("recorded_clock.lua");
+
 /// Requests that a caller may make in a minute.
-const QUOTA: u32 = 30;
-/// A full minute of the wall clock: 2023-11-14 22:14:00 UTC.
+pub(super) const QUOTA: u32 = 30;
+/// A full minute: 2023-11-14 22:14:00 UTC.
 const EPOCH_MS: u64 = 1_700_000_040_000;
 const MINUTE_MS: u64 = 60_000;
-const CALLER: &str = "replayed";
 
-/// A limiter through which the traffic goes.
+/// A limiter that the traffic goes through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replayed {
     /// A counter that ends with its window.
@@ -31,9 +29,9 @@ pub enum Replayed {
     SlidingLog,
     /// Two weighted windows.
     SlidingCounter,
-    /// GCRA.
+    /// A bucket whose tokens come back one at a time.
     TokenBucket {
-        /// How many tokens the bucket holds.
+        /// How many tokens it holds.
         burst: u32,
     },
 }
@@ -48,7 +46,8 @@ impl Replayed {
         Self::TokenBucket { burst: 10 },
     ];
 
-    fn label(self) -> String {
+    /// Its row in the table.
+    pub(super) fn label(self) -> String {
         match self {
             Self::FixedWindow => "fixed window".to_owned(),
             Self::SlidingLog => "sliding log".to_owned(),
@@ -58,17 +57,17 @@ impl Replayed {
     }
 }
 
-/// When requests come: milliseconds, in order.
+/// When requests come, in milliseconds, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Traffic(Vec<u64>);
 
 impl Traffic {
-    /// Seven minutes. One that begins quietly, with a burst before the end of the window that began with it, and one after it;
-    /// two steady ones, a little above the limit; an idle one; again two bursts, at an edge of the wall clock; a quiet end.
+    /// Seven minutes: a quiet one with a burst at its end, another burst right after it, two steady minutes a little above the limit,
+    /// an idle one, two more bursts at the edge of a minute, and a quiet end.
     #[must_use]
     pub fn at_window_edges() -> Self {
         let burst = |at: u64, requests: u64| (0..requests).map(move |number| at + 20 * number);
-        let steady = |from: u64, to: u64, every: u64| (from..to).step_by(usize::try_from(every).unwrap_or(1));
+        let steady = |from: u64, to: u64, every: usize| (from..to).step_by(every);
         let times = steady(2_000, 40_000, 10_000)
             .chain(burst(58_000, 40))
             .chain(burst(62_500, 40))
@@ -98,43 +97,70 @@ pub struct Measure {
     pub worst_six_seconds: usize,
     /// What the server keeps for this caller: `MEMORY USAGE`.
     pub bytes: usize,
-    /// Round trips of all the requests.
+    /// Round trips of one request.
     pub round_trips: usize,
 }
 
 impl Measure {
-    /// Sends the traffic of one caller through a limiter of 30 a minute, at the recorded time.
-    pub async fn of(traffic: &Traffic, limiter: Replayed, target: &Target) -> Result<Self, LessonError> {
+    /// Sends the traffic of one caller through a limiter of 30 a minute, at the recorded times.
+    pub async fn of(traffic: &Traffic, limiter: Replayed, target: &Target) -> Result<Self, BoxError> {
+        let key = key(target.prefix(), limiter);
         match limiter {
-            Replayed::FixedWindow => Self::by::<FixedWindowAlgorithm>(traffic, QUOTA, target).await,
-            Replayed::SlidingLog => Self::by::<SlidingLogAlgorithm>(traffic, QUOTA, target).await,
-            Replayed::SlidingCounter => Self::by::<SlidingCounterAlgorithm>(traffic, QUOTA, target).await,
-            Replayed::TokenBucket { burst } => Self::by::<TokenBucketAlgorithm>(traffic, burst, target).await,
+            Replayed::FixedWindow => by::<FixedWindowAlgorithm>(traffic, QUOTA, target, key).await,
+            Replayed::SlidingLog => by::<SlidingLogAlgorithm>(traffic, QUOTA, target, key).await,
+            Replayed::SlidingCounter => by::<SlidingCounterAlgorithm>(traffic, QUOTA, target, key).await,
+            Replayed::TokenBucket { burst } => by::<TokenBucketAlgorithm>(traffic, burst, target, key).await,
         }
     }
+}
 
-    async fn by<A: Algorithm>(traffic: &Traffic, burst: u32, target: &Target) -> Result<Self, LessonError> {
-        let (mut redis, trips): (Connection, _) = (target.connection(), RoundTrips::default());
-        own_keys::unlink(&mut redis, &keys_of(target)).await?;
-        let clock = RecordedClock::new(trips.counted(redis.clone()), A::decide());
-        let limit = Limit::new("minute", QUOTA, MINUTE).with_burst(burst);
-        let limiter = limiter::<_, A>(clock.clone(), target.prefix(), limit)?;
-        let mut admitted = Vec::new();
-        for at in &traffic.0 {
-            clock.set(Duration::from_millis(EPOCH_MS + at));
-            if admit(&limiter, CALLER).await?.admitted {
-                admitted.push(*at);
-            }
-        }
-        let used = redis::cmd("MEMORY").arg("USAGE").arg(keys_of(target)).to_owned();
-        Ok(Self {
-            admitted: admitted.len(),
-            worst_minute: worst(&admitted, MINUTE_MS),
-            worst_six_seconds: worst(&admitted, MINUTE_MS / 10),
-            bytes: used.query_async::<Option<usize>>(&mut redis).await?.unwrap_or(0),
-            round_trips: trips.take(),
-        })
+async fn by<A: Algorithm>(
+    Traffic(times): &Traffic,
+    burst: u32,
+    target: &Target,
+    key: String,
+) -> Result<Measure, BoxError> {
+    let mut redis = target.connection();
+    let limit = Limit::new("minute", QUOTA, MINUTE).with_burst(burst);
+    own_keys::unlink(&mut redis, &[&key]).await?;
+
+    // All requests go out in order on one connection, without waiting for the replies. Their times are recorded.
+    let script = format!("{CLOCK}{}", A::decide().source());
+    let hash = redis::Script::new(&script).get_hash().to_owned();
+    let mut admitted = Vec::new();
+    let mut pipeline = redis::pipe();
+    for (index, at) in times.iter().enumerate() {
+        match index {
+            0 => pipeline.cmd("EVAL").arg(&script),
+            _ => pipeline.cmd("EVALSHA").arg(&hash),
+        };
+        let arguments = A::arguments(&limit, 1);
+        pipeline.arg(1).arg(&key).arg(1).arg("take").arg(&arguments[..]).arg((EPOCH_MS + at) * 1_000);
     }
+    let replies: Vec<Vec<redis::Value>> = pipeline.query_async(&mut redis).await?;
+    for (at, reply) in times.iter().zip(replies) {
+        let outcome = reply.into_iter().next().unwrap_or(redis::Value::Nil);
+        if redis::from_redis_value::<String>(outcome)? == "ADMITTED" {
+            admitted.push(*at);
+        }
+    }
+    let used: Option<usize> = redis::cmd("MEMORY").arg("USAGE").arg(&key).query_async(&mut redis).await?;
+
+    own_keys::unlink(&mut redis, &[&key]).await?;
+    let trips = RoundTrips::default();
+    let counted = trips.counted(redis.clone());
+    let limiter = Limiter::<_, A>::new(counted, target.prefix(), &[limit], IfUnreachable::Refuse)?;
+    // The first time, the server may have to learn the script. To peek writes nothing.
+    let _ = limiter.peek("replayed", 1).await?;
+    trips.take();
+    let _ = limiter.peek("replayed", 1).await?;
+    Ok(Measure {
+        admitted: admitted.len(),
+        worst_minute: worst(&admitted, MINUTE_MS),
+        worst_six_seconds: worst(&admitted, MINUTE_MS / 10),
+        bytes: used.unwrap_or(0),
+        round_trips: trips.take(),
+    })
 }
 
 /// The most of these times in any stretch of so many milliseconds.
@@ -143,75 +169,11 @@ fn worst(times: &[u64], stretch: u64) -> usize {
     (0..times.len()).map(from).max().unwrap_or(0)
 }
 
-/// The keys that this part writes.
-pub(super) fn keys_of(target: &Target) -> Vec<String> {
-    vec![key_of(target.prefix(), CALLER, "minute")]
+/// The keys that this file writes.
+pub(super) fn keys(prefix: &str) -> Vec<String> {
+    Replayed::ALL.map(|limiter| key(prefix, limiter)).to_vec()
 }
 
-pub(super) async fn through_all(ctx: &LessonContext, target: &Target) -> Outcome {
-    let traffic = Traffic::at_window_edges();
-    ctx.step(format!(
-        "A fixed window forgets everything when it ends: the whole limit just before, and the whole limit just after. Others \
-         remember more. A sliding log keeps the time of each request until it is a window old. A sliding counter keeps two \
-         counts, and weights the window before by the part of it that a window ending now would cover. A token bucket holds \
-         so many tokens. Each request takes one, and they come back one by one. It only needs to remember when it is full \
-         again. The same {} requests of seven minutes go through each, with {QUOTA} a minute allowed. You need not wait seven \
-         minutes: a few lines before each script answer TIME with the recorded time of each request, and let keys expire by \
-         it. The scripts stay as they are.",
-        traffic.requests(),
-    )).await?;
-    let header = ["limiter", "admitted", "worst minute", "worst 6 s", "kept", "trips"];
-    let mut table = Table::new("The same traffic", &header);
-    let mut measured = Vec::new();
-    for limiter in Replayed::ALL {
-        let measure = Measure::of(&traffic, limiter, target).await?;
-        let numbers = [measure.admitted, measure.worst_minute, measure.worst_six_seconds];
-        let cells = std::iter::once(limiter.label())
-            .chain(numbers.map(|number| number.to_string()))
-            .chain([bytes(measure.bytes), measure.round_trips.to_string()]);
-        table = table.row(cells);
-        measured.push(measure);
-    }
-    ctx.table(table);
-    ctx.start_clean(&keys_of(target)).await?;
-    check(ctx, traffic.requests(), &measured)
-}
-
-fn check(ctx: &LessonContext, requests: usize, measured: &[Measure]) -> Outcome {
-    let most = QUOTA as usize;
-    let [fixed, log, counter, large, small] = measured else {
-        return Err(LessonError::Check("five limiters were measured".to_owned()));
-    };
-    ctx.check(
-        "one round trip for each request",
-        measured.iter().all(|measure| measure.round_trips == requests),
-    )?;
-    let minutes = [fixed, log, counter, large, small].map(|measure| measure.worst_minute);
-    ctx.check(
-        "fixed window: more than the limit within six seconds, up to twice as many",
-        (most + 1..=2 * most).contains(&fixed.worst_six_seconds) && minutes[0] <= 2 * most,
-    )?;
-    ctx.check_eq("sliding log: never more than the limit in any minute", &minutes[1], &most)?;
-    // In a tenth of the window a tenth of what it counts of the one before falls out of it.
-    let in_six_seconds = most + most / 10;
-    ctx.check(
-        format!(
-            "sliding counter: at most {in_six_seconds} in any six seconds, fewer than {} in any minute",
-            2 * most
-        ),
-        counter.worst_six_seconds <= in_six_seconds && minutes[2] < 2 * most,
-    )?;
-    ctx.check(
-        "token bucket: its burst, and what comes back meanwhile",
-        large.worst_six_seconds <= most + 2
-            && minutes[3] < 2 * most
-            && small.worst_six_seconds <= 10 + 2
-            && minutes[4] < 10 + most,
-    )?;
-    ctx.say(
-        "The worst minute is what a backend must bear over time, the worst six seconds what hits it at once. Only the log keeps \
-         the limit in every minute, and it pays with an entry for each request. The sliding counter assumes that the requests \
-         of the window before were spread evenly; they were not. A small bucket makes the traffic smooth.",
-    );
-    Ok(())
+fn key(prefix: &str, limiter: Replayed) -> String {
+    key_of(prefix, &format!("replayed-{}", limiter.label().replace(' ', "-")), "minute")
 }

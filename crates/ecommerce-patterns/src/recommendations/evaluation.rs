@@ -18,7 +18,7 @@ use redis::{Pipeline, RedisResult};
 use super::embedding::Embedding;
 use crate::concurrent::concurrently;
 use crate::data::{Data, Size};
-use crate::failed;
+use crate::failure::into_redis_error;
 use crate::round_trips::RoundTrips;
 
 /// The shop of the evaluation.
@@ -142,7 +142,7 @@ impl Evaluation {
     }
 
     fn keys(&self) -> RedisResult<Vec<String>> {
-        let key = |name, ids: &[&str]| Key::new(&self.prefix, name, ids).map_err(failed);
+        let key = |name, ids: &[&str]| Key::new(&self.prefix, name, ids).map_err(into_redis_error);
         let mut roots = vec![key("popular_products", &[])?, key("product_vectors", &[])?];
         let mut keys = vec![roots[0].companion("clock")];
         for customer in &self.data.customers {
@@ -204,13 +204,13 @@ impl Evaluation {
         let enough = RECOMMENDED + bought.len();
         let skus: Vec<String> = match method {
             Method::Popular => {
-                let top = PopularProducts::new(redis, prefix).top(enough).await.map_err(failed)?;
+                let top = PopularProducts::new(redis, prefix).top(enough).await.map_err(into_redis_error)?;
                 top.into_iter().map(|popular| popular.sku).collect()
             }
             Method::PairsByCount => self.pairs_by_count(redis, &bought).await?,
             Method::PairsByCosine => {
                 let pairs = BoughtTogether::new(redis, prefix);
-                let related = pairs.with_all(&bought, enough).await.map_err(failed)?;
+                let related = pairs.with_all(&bought, enough).await.map_err(into_redis_error)?;
                 related.into_iter().map(|related| related.sku).collect()
             }
             Method::SimilarBuyers | Method::SimilarInterests => {
@@ -218,14 +218,14 @@ impl Evaluation {
                 let basis = if buyers { Basis::Purchases } else { Basis::Interests };
                 let (similar, customer) =
                     (SimilarCustomers::new(redis, prefix), &self.data.customers[case.customer].id);
-                let suggested = similar.recommend(customer, basis, enough).await.map_err(failed)?;
+                let suggested = similar.recommend(customer, basis, enough).await.map_err(into_redis_error)?;
                 suggested.into_iter().map(|suggestion| suggestion.sku).collect()
             }
             Method::Vectors => {
                 let liked = bought.iter().filter_map(|sku| self.embeddings.get(*sku));
                 let Some(taste) = Embedding::between(liked) else { return Ok(Vec::new()) };
                 let vectors = ProductVectors::new(redis, prefix).with_exact_search();
-                let near = vectors.near(taste.numbers(), enough).await.map_err(failed)?;
+                let near = vectors.near(taste.numbers(), enough).await.map_err(into_redis_error)?;
                 near.into_iter().map(|near| near.sku).collect()
             }
         };
@@ -240,7 +240,7 @@ impl Evaluation {
     ) -> RedisResult<Vec<String>> {
         let (pairs, mut read) = (BoughtTogether::new(redis.clone(), &self.prefix), Pipeline::new());
         for sku in bought {
-            read.zrevrange_withscores(pairs.key(sku).map_err(failed)?.as_str(), 0, 30);
+            read.zrevrange_withscores(pairs.key(sku).map_err(into_redis_error)?.as_str(), 0, 30);
         }
         let neighbors: Vec<Vec<(String, f64)>> = read.query_async(&mut redis).await?;
         let mut sums = BTreeMap::<String, f64>::new();
@@ -264,7 +264,7 @@ impl Evaluation {
             try_join(pairs.count(&order.id, &skus), customers.bought(customer, &skus)).await
         })
         .await
-        .map_err(failed)?;
+        .map_err(into_redis_error)?;
         let micros_per_order = started.elapsed().as_secs_f64() * 1e6 / orders.len().max(1) as f64;
 
         let popular = PopularProducts::new(redis(), prefix);
@@ -281,7 +281,7 @@ impl Evaluation {
             popular.add(&self.data.products[product].sku, None, weight).await
         })
         .await
-        .map_err(failed)?;
+        .map_err(into_redis_error)?;
         let interests = Interests::new(redis(), prefix);
         concurrently(IN_FLIGHT, self.data.customers.len(), async |number| {
             let customer = &self.data.customers[number];
@@ -289,7 +289,7 @@ impl Evaluation {
             interests.add(&customer.id, &likes).await
         })
         .await
-        .map_err(failed)?;
+        .map_err(into_redis_error)?;
         self.micros_per_order = micros_per_order;
         Ok(())
     }
@@ -309,7 +309,7 @@ impl Evaluation {
             }
             Ok::<_, StoreError>(embedding.map(|embedding| (product.sku.clone(), embedding)))
         });
-        self.embeddings = embedded.await.map_err(failed)?.into_iter().flatten().collect();
+        self.embeddings = embedded.await.map_err(into_redis_error)?.into_iter().flatten().collect();
         Ok(())
     }
 

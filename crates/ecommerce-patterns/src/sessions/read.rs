@@ -1,48 +1,46 @@
 //! Ways to read a session.
 
-use futures_util::{StreamExt, TryStreamExt, stream};
-use lab_runner::{AnyConnection, Approach, LessonError};
-use patterns::key::Key;
+use lab_runner::{AnyConnection, Approach};
+use patterns::script::StoreError;
 use patterns::sessions::Sessions;
-use redis::{RedisError, RedisResult};
+use redis::{AsyncCommands, RedisResult};
 
-use super::failed;
+use crate::concurrent::concurrently;
+use crate::failure::into_redis_error;
 
 /// How to read a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadSession {
     /// GET of a String: the baseline.
-    Floor,
-    /// HGETALL, which does not slide.
-    Fields,
-    /// HGETALL and PEXPIRE in one pipeline, which slide without end.
-    FieldsAndExpire,
+    Get,
+    /// HGETALL, which does not let it slide.
+    Hgetall,
+    /// HGETALL and PEXPIRE in one pipeline, which let it slide without end.
+    HgetallAndPexpire,
     /// [`Sessions::read`].
-    Library,
+    Pattern,
 }
 
 impl ReadSession {
     /// All of them, the baseline first.
-    pub const ALL: [Self; 4] = [Self::Floor, Self::Fields, Self::FieldsAndExpire, Self::Library];
+    pub const ALL: [Self; 4] = [Self::Get, Self::Hgetall, Self::HgetallAndPexpire, Self::Pattern];
 }
 
-/// Sessions to read.
+/// Guests whose sessions are read.
 #[derive(Clone, Debug)]
 pub struct Visitors {
     prefix: String,
-    tokens: Vec<String>,
     keys: Vec<String>,
     at_a_time: usize,
 }
 
 impl Visitors {
-    /// So many sessions of guests behind a prefix, and how many are read at a time.
-    pub fn of(sessions: usize, at_a_time: usize, prefix: &str) -> Result<Self, LessonError> {
-        let tokens: Vec<String> = (0..sessions).map(|number| format!("visitor_{number}")).collect();
-        let keys: Result<Vec<Key>, _> =
-            tokens.iter().map(|token| Key::new(prefix, "session", &[token])).collect();
-        let keys = keys.map_err(failed)?.iter().map(|key| key.as_str().to_owned()).collect();
-        Ok(Self { prefix: prefix.to_owned(), tokens, keys, at_a_time })
+    /// This many sessions under a prefix, and how many of them are read at a time.
+    pub fn of(sessions: usize, at_a_time: usize, prefix: &str) -> Result<Self, StoreError> {
+        let key = |visitor| patterns::key::Key::new(prefix, "session", &[&token(visitor)]);
+        let keys: Result<Vec<_>, _> = (0..sessions).map(key).collect();
+        let keys = keys?.iter().map(|key| key.as_str().to_owned()).collect();
+        Ok(Self { prefix: prefix.to_owned(), keys, at_a_time })
     }
 
     /// Every key that a run writes.
@@ -50,11 +48,10 @@ impl Visitors {
     pub fn keys(&self) -> &[String] {
         &self.keys
     }
+}
 
-    /// A session, and its key.
-    fn each(&self) -> impl Iterator<Item = (String, String)> {
-        self.tokens.iter().cloned().zip(self.keys.iter().cloned())
-    }
+fn token(visitor: usize) -> String {
+    format!("visitor_{visitor}")
 }
 
 impl Approach for ReadSession {
@@ -64,32 +61,35 @@ impl Approach for ReadSession {
 
     fn label(self) -> String {
         match self {
-            Self::Floor => "GET (the baseline)",
-            Self::Fields => "HGETALL, no sliding",
-            Self::FieldsAndExpire => "HGETALL and PEXPIRE",
-            Self::Library => "Sessions::read",
+            Self::Get => "GET (the baseline)",
+            Self::Hgetall => "HGETALL, no sliding",
+            Self::HgetallAndPexpire => "HGETALL and PEXPIRE",
+            Self::Pattern => "Sessions::read",
         }
         .to_owned()
     }
 
     fn operations(self, visitors: &Visitors) -> u64 {
-        visitors.tokens.len() as u64
+        visitors.keys.len() as u64
     }
 
     async fn reset<C: AnyConnection>(self, visitors: &Visitors, connection: &mut C) -> RedisResult<()> {
-        let sessions = Sessions::new(connection.clone(), &visitors.prefix);
-        let work =
-            visitors.each().map(|(token, key)| self.begin(sessions.clone(), token, key, connection.clone()));
-        let work: Vec<_> = work.collect();
-        stream::iter(work).buffer_unordered(visitors.at_a_time).try_collect().await
+        let (keys, prefix, connection) = (visitors.keys.clone(), visitors.prefix.clone(), connection.clone());
+        let begin = move |visitor: usize| {
+            let (key, connection) = (keys[visitor].clone(), connection.clone());
+            self.begin(visitor, key, Sessions::new(connection.clone(), &prefix), connection)
+        };
+        concurrently(visitors.at_a_time, visitors.keys.len(), begin).await?;
+        Ok(())
     }
 
     async fn run<C: AnyConnection>(self, visitors: &Visitors, connection: &mut C) -> RedisResult<usize> {
+        let (keys, connection) = (visitors.keys.clone(), connection.clone());
         let sessions = Sessions::new(connection.clone(), &visitors.prefix);
-        let work =
-            visitors.each().map(|(token, key)| self.read(sessions.clone(), token, key, connection.clone()));
-        let work: Vec<_> = work.collect();
-        let found: Vec<bool> = stream::iter(work).buffer_unordered(visitors.at_a_time).try_collect().await?;
+        let read = move |visitor: usize| {
+            self.read(visitor, keys[visitor].clone(), sessions.clone(), connection.clone())
+        };
+        let found = concurrently(visitors.at_a_time, visitors.keys.len(), read).await?;
         Ok(found.into_iter().filter(|found| *found).count())
     }
 }
@@ -97,48 +97,42 @@ impl Approach for ReadSession {
 impl ReadSession {
     async fn begin<C: AnyConnection>(
         self,
-        sessions: Sessions<C>,
-        token: String,
+        visitor: usize,
         key: String,
-        mut connection: C,
+        sessions: Sessions<C>,
+        mut redis: C,
     ) -> RedisResult<()> {
-        redis::cmd("UNLINK").arg(&key).exec_async(&mut connection).await?;
-        if self == Self::Floor {
-            return redis::cmd("SET").arg(&key).arg("EUR").exec_async(&mut connection).await;
+        let () = redis.unlink(&key).await?;
+        if self == Self::Get {
+            return redis.set(&key, "EUR").await;
         }
         let fields = [("currency", "EUR"), ("theme", "dark")];
-        sessions.begin_as(&token, &fields).await.map_err(other)?;
-        Ok(())
+        sessions.begin_as(&token(visitor), &fields).await.map(drop).map_err(into_redis_error)
     }
 
     async fn read<C: AnyConnection>(
         self,
-        sessions: Sessions<C>,
-        token: String,
+        visitor: usize,
         key: String,
-        mut connection: C,
+        sessions: Sessions<C>,
+        mut redis: C,
     ) -> RedisResult<bool> {
         match self {
-            Self::Floor => {
-                let value: Option<String> = redis::cmd("GET").arg(&key).query_async(&mut connection).await?;
-                Ok(value.is_some())
+            Self::Get => redis.get::<_, Option<String>>(&key).await.map(|value| value.is_some()),
+            Self::Hgetall => {
+                redis.hgetall::<_, Vec<(String, String)>>(&key).await.map(|fields| !fields.is_empty())
             }
-            Self::Fields => {
-                let fields: Vec<(String, String)> =
-                    redis::cmd("HGETALL").arg(&key).query_async(&mut connection).await?;
-                Ok(!fields.is_empty())
-            }
-            Self::FieldsAndExpire => {
+            Self::HgetallAndPexpire => {
                 let mut both = redis::pipe();
-                both.cmd("HGETALL").arg(&key).cmd("PEXPIRE").arg(&key).arg(1_800_000);
-                let (fields, slid): (Vec<(String, String)>, bool) = both.query_async(&mut connection).await?;
+                both.hgetall(&key).pexpire(&key, 1_800_000);
+                let (fields, slid): (Vec<(String, String)>, bool) = both.query_async(&mut redis).await?;
                 Ok(!fields.is_empty() && slid)
             }
-            Self::Library => sessions.read(&token).await.map(|session| session.is_some()).map_err(other),
+            Self::Pattern => sessions
+                .read(&token(visitor))
+                .await
+                .map(|session| session.is_some())
+                .map_err(into_redis_error),
         }
     }
-}
-
-fn other(error: impl std::error::Error + Send + Sync + 'static) -> RedisError {
-    std::io::Error::other(error).into()
 }

@@ -10,7 +10,8 @@ use patterns::users::Users;
 
 use lab_testing::lessons::{
     assert_all_in_register, assert_pass_on_a_cluster, assert_pass_over_resp3, assert_pass_twice,
-    assert_show_what_they_teach, assert_write_only_behind_their_prefix, open, take_all,
+    assert_read_well, assert_show_or_announce_what_they_send, assert_show_what_they_teach,
+    assert_write_only_behind_their_prefix, open, take_all,
 };
 
 #[test]
@@ -43,19 +44,29 @@ async fn every_lesson_shows_the_commands_it_teaches() {
     assert_show_what_they_teach::<PatternLesson>().await;
 }
 
-#[test]
-fn a_lesson_without_a_file_is_a_fault() {
-    let elsewhere = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    let problems = registry::problems::<PatternLesson>(&elsewhere).unwrap();
-    assert!(problems.iter().any(|fault| fault.contains("'sessions' has no file")), "{problems:#?}");
+#[tokio::test(flavor = "multi_thread")]
+async fn lessons_read_well() {
+    assert_read_well::<PatternLesson>().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn customers_and_products_of_ones_own_stay_in_the_shop() {
+async fn lessons_show_or_announce_what_they_send() {
+    assert_show_or_announce_what_they_send::<PatternLesson>().await;
+}
+
+#[test]
+fn a_lesson_without_a_file_is_a_problem() {
+    let elsewhere = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let problems = registry::problems::<PatternLesson>(&elsewhere).unwrap();
+    assert!(problems.iter().any(|problem| problem.contains("'sessions' has no file")), "{problems:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn your_own_customers_and_products_stay_in_the_shop() {
     let target = open(false).await;
     let users = Users::new(target.connection(), "");
     let catalog = Catalog::new(target.connection(), "");
-    // Names that lessons might take, too.
+    // Lessons might use the same names.
     let mut products = Vec::new();
     for (number, name) in (1..).zip(["Coffee mug", "Travel mug", "Kettle"]) {
         let product =

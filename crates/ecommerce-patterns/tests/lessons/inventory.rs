@@ -7,35 +7,35 @@ use lab_runner::{Approach, Comparison};
 use lab_testing::lessons::{open, stored_keys, table, take};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn asking_first_oversells_to_everybody_and_the_script_to_nobody() {
+async fn reading_first_oversells_to_everyone_and_the_script_to_nobody() {
     for cluster in [false, true] {
         let target = open(cluster).await;
         for sell in SellLast::ALL {
-            let rush = sell.rush(&target, BUYERS, UNITS).await.unwrap();
+            let race = sell.race(&target, BUYERS, UNITS).await.unwrap();
             let (promised, count) = match sell {
-                SellLast::GetThenSet => (BUYERS, i64::from(UNITS) - 1),
-                SellLast::GetThenDecr => (BUYERS, i64::from(UNITS) - i64::from(BUYERS)),
+                SellLast::GetAndSet => (BUYERS, i64::from(UNITS) - 1),
+                SellLast::GetAndDecr => (BUYERS, i64::from(UNITS) - i64::from(BUYERS)),
                 SellLast::Reserve => (UNITS, 0),
             };
-            assert_eq!((rush.promised, rush.count), (promised, count), "{}", sell.label());
+            assert_eq!((race.promised, race.count), (promised, count), "{}", sell.label());
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_shows_what_was_counted_and_leaves_the_keys_it_names() {
+async fn the_lesson_counts_the_damage_and_leaves_the_keys_it_names() {
     for cluster in [false, true] {
         let target = open(cluster).await;
-        let reports = take(&target, PatternLesson::Inventory).await;
+        let report = take(&target, PatternLesson::Inventory).await;
         let oversold: Vec<&str> =
-            table(&reports, "The last units").iter().map(|row| row[4].as_str()).collect();
+            table(&report, "The last units").iter().map(|row| row[4].as_str()).collect();
         assert_eq!(oversold, ["15", "15", "0"]);
-        let too_many: Vec<&str> = table(&reports, "Lost answers").iter().map(|row| row[3].as_str()).collect();
+        let too_many: Vec<&str> = table(&report, "Lost replies").iter().map(|row| row[3].as_str()).collect();
         assert_eq!(too_many, ["12", "0"]);
-        let states: Vec<&str> = table(&reports, "An order").iter().map(|row| row[1].as_str()).collect();
+        let states: Vec<&str> = table(&report, "An order").iter().map(|row| row[1].as_str()).collect();
         assert_eq!(states, ["open", "open", "paying", "paid", "sold", "done", "done"]);
         let states: Vec<&str> =
-            table(&reports, "A buyer who dies").iter().map(|row| row[1].as_str()).collect();
+            table(&report, "A buyer who disappears").iter().map(|row| row[1].as_str()).collect();
         assert_eq!(states, ["paid", "done"]);
 
         let stored = stored_keys(&target).await;

@@ -1,0 +1,112 @@
+//! Many buyers who want the last units at the same moment.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use lab_connection::{Connection, Target};
+use lab_runner::{Source, source};
+use patterns::inventory::{Inventory, InventoryError};
+use redis::{AsyncTypedCommands, RedisResult};
+use tokio::sync::Barrier;
+
+use crate::failure::BoxError;
+
+/// This file, whose functions the lesson shows.
+pub(super) static SOURCE: Source = source!("src/inventory/sell_last.rs");
+
+/// What the buyers want.
+pub(super) const PRODUCT: &str = "LAST_UNITS";
+
+/// How each buyer takes a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SellLast {
+    /// GET the count, and SET it one lower.
+    GetAndSet,
+    /// GET the count, and DECRBY.
+    GetAndDecr,
+    /// [`Inventory::reserve`].
+    Reserve,
+}
+
+/// How a race ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Race {
+    /// Buyers who believe that they have a unit.
+    pub promised: u32,
+    /// The count afterward.
+    pub count: i64,
+}
+
+impl SellLast {
+    /// All, the wrong ones first.
+    pub const ALL: [Self; 3] = [Self::GetAndSet, Self::GetAndDecr, Self::Reserve];
+
+    /// Its row in the table.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::GetAndSet => "GET, compare, SET",
+            Self::GetAndDecr => "GET, compare, DECRBY",
+            Self::Reserve => "reserve (one script)",
+        }
+    }
+
+    /// Lets `buyers` buyers, each on its own connection, want one of `units` units at the same moment.
+    pub async fn race(self, target: &Target, buyers: u32, units: u32) -> Result<Race, BoxError> {
+        let mut redis = target.connection();
+        let inventory = Inventory::new(redis.clone(), target.prefix());
+        let keys = inventory.keys(PRODUCT)?;
+        redis.unlink(&keys[..]).await?;
+        inventory.set_up(PRODUCT, units.into(), None).await?;
+        let stock = &keys[0];
+        let barrier = Arc::new(Barrier::new(buyers as usize));
+        let connections = try_join_all((0..buyers).map(async |_| target.dedicated().await)).await?;
+        let mut running = Vec::new();
+        for (buyer, mut redis) in connections.into_iter().enumerate() {
+            let (barrier, prefix) = (Arc::clone(&barrier), target.prefix());
+            running.push(async move {
+                match self {
+                    Self::GetAndSet => Ok(by_get_and_set(&mut redis, stock, &barrier).await?),
+                    Self::GetAndDecr => Ok(by_get_and_decr(&mut redis, stock, &barrier).await?),
+                    Self::Reserve => by_reserve(Inventory::new(redis, prefix), buyer, &barrier).await,
+                }
+            });
+        }
+        let bought: Vec<bool> = try_join_all(running).await?;
+        let promised = bought.into_iter().map(u32::from).sum();
+        Ok(Race { promised, count: redis.get_int(stock).await?.unwrap_or_default() as i64 })
+    }
+}
+
+async fn by_get_and_set(redis: &mut Connection, stock: &str, barrier: &Barrier) -> RedisResult<bool> {
+    let count = redis.get_int(stock).await?.unwrap_or(0);
+    barrier.wait().await;
+    if count >= 1 {
+        redis.set(stock, count - 1).await?;
+    }
+    Ok(count >= 1)
+}
+
+async fn by_get_and_decr(redis: &mut Connection, stock: &str, barrier: &Barrier) -> RedisResult<bool> {
+    let count = redis.get_int(stock).await?.unwrap_or(0);
+    // All buyers have read when the barrier opens.
+    barrier.wait().await;
+    if count >= 1 {
+        redis.decr(stock, 1).await?;
+    }
+    Ok(count >= 1)
+}
+
+async fn by_reserve(
+    inventory: Inventory<Connection>,
+    buyer: usize,
+    barrier: &Barrier,
+) -> Result<bool, BoxError> {
+    barrier.wait().await;
+    match inventory.reserve(PRODUCT, &format!("buyer-{buyer}"), 1, Duration::from_mins(10)).await {
+        Ok(_) => Ok(true),
+        Err(InventoryError::OutOfStock { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
