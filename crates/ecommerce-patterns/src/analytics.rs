@@ -499,13 +499,12 @@ async fn measure_retention(ctx: &LessonContext) -> Result<(), BoxError> {
 }
 
 async fn compare(ctx: &LessonContext) -> Result<(), BoxError> {
-    ctx.step(format!(
+    let question = format!(
         "What does it cost to count once? Record events with {} in flight over one connection. The baseline is one INCR for each. A \
          script that does nothing shows what every script costs.",
         call_cost::IN_FLIGHT
-    ))
-    .await?;
-    call_cost::compare(ctx, "Recording events", &Call::ANALYTICS).await?;
+    );
+    call_cost::compare(ctx, question, "Recording events", &Call::ANALYTICS).await?;
     ctx.say(
         "One thread of the server works for all clients. The script of a page view runs eight commands: TIME, HMGET, SCARD, STRLEN, \
          and SISMEMBER read; PFADD, SADD, and HINCRBY write. An order runs a second script for its products.",

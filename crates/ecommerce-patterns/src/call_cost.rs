@@ -73,8 +73,9 @@ pub struct Calls {
     count: usize,
 }
 
-/// Shows these calls side by side. Fewer of them on a slow network.
-pub async fn compare(ctx: &LessonContext, title: &str, approaches: &[Call]) -> Outcome {
+/// A step that asks the question and shows these calls side by side. Fewer of them on a slow network.
+pub async fn compare(ctx: &LessonContext, question: String, title: &str, approaches: &[Call]) -> Outcome {
+    ctx.step(question).await?;
     // All approaches are verified, and measured three times or more. Each time, a reset and its calls take round trips.
     let round_trips = 16 * approaches.len();
     let count = ctx.fit("calls", 10 * IN_FLIGHT, IN_FLIGHT, round_trips as f64 / IN_FLIGHT as f64);
@@ -164,8 +165,9 @@ impl Approach for Call {
             let plan =
                 Plan { name, product, starts: 0, ends: SALE_ENDS, units: u32::MAX, cap: MAX_CAP, places: 0 };
             let sales = FlashSale::new(connection.clone(), &calls.prefix);
-            let open = sales.open(SALE, &plan).map(|opened| opened.map_err(into_redis_error));
-            return try_join(unlink.exec_async(connection), open).await.map(|_| ());
+            // One after the other: on a cluster, UNLINK is split and may come late.
+            unlink.exec_async(connection).await?;
+            return sales.open(SALE, &plan).await.map_err(into_redis_error);
         }
         // The first call also sends the script, if the server does not know it.
         let first_call = connection.clone();

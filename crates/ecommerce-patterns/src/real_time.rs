@@ -196,13 +196,12 @@ async fn serve_the_waitlist(ctx: &LessonContext) -> Result<(), BoxError> {
 }
 
 async fn compare(ctx: &LessonContext) -> Result<(), BoxError> {
-    ctx.step(format!(
+    let question = format!(
         "What does the script cost? Purchases with {} in flight over one connection, in a sale with enough for all. The baseline is \
          one INCR for each, which decides nothing.",
         call_cost::IN_FLIGHT
-    ))
-    .await?;
-    call_cost::compare(ctx, "Buying in a flash sale", &Call::REAL_TIME).await?;
+    );
+    call_cost::compare(ctx, question, "Buying in a flash sale", &Call::REAL_TIME).await?;
     ctx.say(
         "The script runs six commands for each purchase, so it is far from the baseline. On one machine, a round trip is nearly \
          free, and two of them can be as fast. Over a network each of them costs more than the script. And only the script is right.",

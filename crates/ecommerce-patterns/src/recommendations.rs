@@ -486,13 +486,12 @@ fn why(reason: Reason) -> &'static str {
 }
 
 async fn compare(ctx: &LessonContext) -> Result<(), BoxError> {
-    ctx.step(format!(
+    let question = format!(
         "What does it cost to report what customers do? Each row reports with {} in flight over one connection. The baseline is one \
          INCR for each. An order of three products is three calls.",
         call_cost::IN_FLIGHT
-    ))
-    .await?;
-    call_cost::compare(ctx, "Reporting what customers do", &Call::RECOMMENDATIONS).await?;
+    );
+    call_cost::compare(ctx, question, "Reporting what customers do", &Call::RECOMMENDATIONS).await?;
     ctx.say(
         "One thread of the server works for all clients, and each command of a script takes its time: four for a recent view, five if \
          LREM removes the product from its old place, as it mostly did here, and ten for each product of an order.",
