@@ -10,7 +10,7 @@ use lab_connection::{Failure, Target};
 use lab_measure::load::{Elements, IndexCommands, Strings, Users, UsersAndIndexes};
 use lab_runner::Terminal;
 use lab_runner::progress::Bar;
-use lab_runner::spent::Stopwatch;
+use lab_runner::resource_usage::Stopwatch;
 use tokio::task::spawn_blocking;
 
 use super::encoding::Encoding;
@@ -62,7 +62,7 @@ async fn users(target: &Target, plan: &Plan, journal: Journal, bar: &Bar) -> Res
             timed(target, plan, Some(journal), source, bar, "HSET").await
         }
         Err(error) => Err(failures::explain(&error, target, plan).await),
-        Ok((loaded, spent)) => Ok(Report::new(&loaded, spent, command)),
+        Ok((loaded, usage)) => Ok(Report::new(&loaded, usage, command)),
     }
 }
 
@@ -82,7 +82,7 @@ async fn timed<S: Source + Send + 'static>(
     command: &'static str,
 ) -> Result<Report, Failure> {
     match timed_raw(target, plan, journal, source, bar).await {
-        Ok((loaded, spent)) => Ok(Report::new(&loaded, spent, command)),
+        Ok((loaded, usage)) => Ok(Report::new(&loaded, usage, command)),
         Err(error) => Err(failures::explain(&error, target, plan).await),
     }
 }
@@ -93,7 +93,7 @@ async fn timed_raw<S: Source + Send + 'static>(
     journal: Option<Journal>,
     source: S,
     bar: &Bar,
-) -> Result<(Loaded, lab_runner::spent::Spent), LoadError> {
+) -> Result<(Loaded, lab_runner::resource_usage::ResourceUsage), LoadError> {
     let with_journal = Loader { journal, ..loader(target, plan)? };
     let watch = Stopwatch::start(target).await;
     let (loaded, _source) = run(with_journal, source, bar, target.private().is_none()).await?;
@@ -113,7 +113,7 @@ pub(crate) fn loader(target: &Target, plan: &Plan) -> Result<Loader, LoadError> 
     Ok(Loader {
         connections: plan.connections,
         resume: plan.resume,
-        max_downtime: plan.patience,
+        max_downtime: plan.retry,
         ..Loader::new(endpoint)
     })
 }
