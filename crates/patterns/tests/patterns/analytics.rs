@@ -122,7 +122,7 @@ async fn a_lost_key_is_noticed_and_nothing_is_too_late_because_of_it() {
         analytics.order("o2", MONDAY, "ann", &lines).await.unwrap();
         assert_eq!(analytics.top(MONDAY, 9).await.unwrap(), [("A".to_owned(), cents(5))]);
 
-        // Everything is lost: the day begins anew, and is exact as far as anybody can know.
+        // Everything is lost: the day starts over, and is exact as far as is known.
         lose(key.as_str()).await;
         lose(&key.companion("ids")).await;
         assert_eq!(view("e1").await, Recorded::Counted);
@@ -208,7 +208,7 @@ async fn numbers_at_their_limits_are_refused_and_nothing_changes() {
 }
 
 #[tokio::test]
-async fn a_key_of_somebody_else_stops_an_event_before_anything_changes() {
+async fn a_foreign_key_stops_an_event_before_anything_changes() {
     everywhere(async |connection, prefix| {
         let analytics = Analytics::new(connection.clone(), &prefix);
         let key: Key = analytics.key(MONDAY).unwrap();

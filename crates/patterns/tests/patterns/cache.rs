@@ -92,7 +92,7 @@ async fn the_callers_of_one_process_share_one_load_and_its_result() {
                 }
             })
             .await;
-        // However long the load takes, nobody asks again, and one lease is renewed.
+        // However long the load takes, no caller asks again, and one lease is renewed.
         let renewals = trips - 52;
         assert!(renewals < 40, "50 looks, one question, one store, and {renewals} more");
         assert_eq!((cache.statistics().loads, cache.statistics().shared), (2, 49));
@@ -243,7 +243,7 @@ async fn one_loads_over_connections_that_break() {
 
 #[tokio::test]
 async fn a_loader_that_cannot_store_lets_the_next_one_load_at_once() {
-    // Its memory runs out while somebody loads, so it is a server of its own.
+    // Its memory runs out during a load, so the test needs its own server.
     let server = Server::start().unwrap();
     let connection = TestConnection::to_server(&server).await;
     let cache = Cache::new(connection.clone(), "", "product").with_wait(Duration::ZERO);
@@ -254,7 +254,7 @@ async fn a_loader_that_cannot_store_lets_the_next_one_load_at_once() {
     assert_eq!(cache.get_or_load(&["123"], load).await.unwrap(), Some(1));
     assert_eq!(cache.statistics().not_stored, 1);
     let _: () = connection.send(&["CONFIG", "SET", "maxmemory", "0"]).await;
-    assert_eq!(cache.get_or_load(&["123"], || number(2)).await.unwrap(), Some(2), "nobody holds it up");
+    assert_eq!(cache.get_or_load(&["123"], || number(2)).await.unwrap(), Some(2), "nothing blocks it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -367,13 +367,13 @@ async fn no_value_is_served_that_is_older_than_an_invalidation_before_the_call()
             let seen = loads.load(Ordering::SeqCst);
             shop.invalidate(&["123"]).await.unwrap();
             certain.store(write, Ordering::SeqCst);
-            // The next write comes while somebody loads, or a moment later.
+            // The next write comes during a load, or a moment later.
             let begun = async {
                 while loads.load(Ordering::SeqCst) == seen && write < writes {
                     tokio::task::yield_now().await;
                 }
             };
-            // If something stale were stored, nobody would load any more: the readers count that.
+            // If something stale were stored, no caller would load again. The readers count that.
             let _ = tokio::time::timeout(Duration::from_millis(200), begun).await;
             sleep(Duration::from_millis(write % 3)).await;
         }
@@ -493,7 +493,7 @@ async fn many_values_are_loaded_together_and_only_those_that_are_missing() {
         let error = cache.get_or_load_many(&["a", "d"], nothing).await.unwrap_err();
         assert!(matches!(error, CacheError::Load(wanted) if wanted == "[\"d\"]"));
 
-        // Two callers want the same in another order, and a third begins to load one of them: nobody waits forever, and each is
+        // Two callers want the same in another order, and a third begins to load one of them: no caller waits forever, and each is
         // loaded once, but for the one whose loader fails.
         let (begun, fail) = (Notify::new(), Notify::new());
         let third = cache.get_or_load(&["y"], || async {
@@ -544,7 +544,7 @@ async fn a_value_that_cannot_be_read_is_loaded_again_and_another_type_is_an_erro
         }
         assert_eq!(connection.send::<i64>(&["HLEN", &key]).await, 1);
 
-        // It comes while somebody loads.
+        // It comes during a load.
         let key = value_key(&cache, "456");
         let load = async || {
             let _: i64 = connection.send(&["HSET", &key, "name", "mug"]).await;
@@ -554,7 +554,7 @@ async fn a_value_that_cannot_be_read_is_loaded_again_and_another_type_is_an_erro
         assert_eq!(cache.statistics().not_stored, 1);
         assert_eq!(connection.send::<i64>(&["HLEN", &key]).await, 1);
 
-        // A lease that never ends is nobody's.
+        // A lease that never ends belongs to no loader.
         let _: () = connection.send(&["SET", &lease_key(&cache, "789"), "mine"]).await;
         assert_eq!(cache.get_or_load(&["789"], || number(1)).await.unwrap(), Some(1));
     })

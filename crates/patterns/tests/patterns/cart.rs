@@ -44,7 +44,7 @@ async fn total(cart: &TestCart, owner: Owner<'_>) -> Option<String> {
     cart.contents(owner).await.unwrap().seen_total.map(|total| total.to_string())
 }
 
-/// As somebody else would write it.
+/// As another program would write it.
 async fn write_line(cart: &TestCart, connection: &TestConnection, sku: &str, quantity: &str) {
     let [key, ..] = cart.keys("1").unwrap();
     let _: i64 = if is_hash(cart) {
@@ -322,7 +322,7 @@ async fn a_change_and_a_view_let_the_cart_live_on() {
         let cart = cart.with_ttl(Duration::from_mins(10));
         let keys = cart.keys("1").unwrap();
         cart.add_item("1", &Item::new("a", 5, cents("1")).with_ttl(Duration::from_hours(1))).await.unwrap();
-        // Something older with little time left, set by hand so that nobody has to wait for it.
+        // Something older with little time left, set by hand so that the test need not wait for it.
         let age = async || {
             for key in &keys[..3] {
                 let _: i64 = connection.send(&["PEXPIRE", key, "60000"]).await;
@@ -673,7 +673,7 @@ async fn a_lost_key_corrupts_no_total_and_makes_no_cart_immortal() {
 }
 
 #[tokio::test]
-async fn a_cart_that_somebody_else_wrote_works_and_gets_a_ttl() {
+async fn a_cart_that_another_program_wrote_works_and_gets_a_ttl() {
     in_every_cart(async |cart, connection| {
         write_line(&cart, &connection, "sku123", "2").await;
         let view = cart.view("1").await.unwrap().at_prices(|_| Some(cents("19.99"))).unwrap();

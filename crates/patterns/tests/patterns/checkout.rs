@@ -381,7 +381,7 @@ async fn what_was_paid_and_can_no_longer_be_sold_is_refunded_and_what_was_sold_c
         let sale = Sale::new(&connection, &prefix).await;
         sale.steps(3).await;
         assert_eq!(sale.bank.has(ID), (Some(TOTAL), false));
-        // One line is sold; the other hold has expired, and somebody else has its units.
+        // One line is sold; the other hold has expired, and another buyer has its units.
         sale.inventory.confirm("a:1", ID).await.unwrap();
         sale.hold_expires("b").await;
         sale.inventory.reserve("b", "other", 5, LONG).await.unwrap();
@@ -506,7 +506,7 @@ async fn orders_that_keep_failing_do_not_hold_up_the_others() {
         let broken: Vec<String> =
             (0..10_000).map(|n| format!("BROKEN-{n}")).filter(same_shard).take(70).collect();
         join_all(broken.iter().map(async |id| {
-            connection.send::<()>(&["SET", sale.checkout.key(id).unwrap().as_str(), "somebody's"]).await;
+            connection.send::<()>(&["SET", sale.checkout.key(id).unwrap().as_str(), "foreign"]).await;
             connection.send::<()>(&["ZADD", list.as_str(), "0", id]).await;
         }))
         .await;

@@ -348,7 +348,7 @@ async fn what_cannot_be_is_refused_and_changes_nothing() {
 
         facets.put(&good).await.unwrap();
         let products = &facets.keys().unwrap()[0];
-        let _: () = connection.send(&["HSET", products, "p0", "somebody's"]).await;
+        let _: () = connection.send(&["HSET", products, "p0", "foreign"]).await;
         let malformed = |error: &FacetsError| matches!(error, FacetsError::Store(StoreError::Malformed(_)));
         assert!(malformed(&page(Selection::default()).await.unwrap_err()));
         assert!(malformed(&facets.put(&good).await.unwrap_err()));

@@ -254,7 +254,7 @@ async fn a_customer_cannot_fill_the_memory_with_orders() {
 }
 
 #[tokio::test]
-async fn keys_of_somebody_else_are_refused_and_nothing_changes() {
+async fn foreign_keys_are_refused_and_nothing_changes() {
     everywhere(async |connection, prefix| {
         let sales = FlashSale::new(connection.clone(), &prefix);
         let keys = sales.keys(SALE).unwrap();
@@ -263,7 +263,7 @@ async fn keys_of_somebody_else_are_refused_and_nothing_changes() {
             let plan = opened(&sales, 2, 2, 9).await;
             sales.buy(SALE, "ann", 2, "a").await.unwrap();
             sales.buy(SALE, "bob", 2, "b").await.unwrap();
-            let _: () = connection.send(&["SET", foreign, "somebody's"]).await;
+            let _: () = connection.send(&["SET", foreign, "foreign"]).await;
             let before = contents(&connection, &keys).await;
             sales.buy(SALE, "cas", 2, "c").await.unwrap_err();
             sales.give_back(SALE, "ann", "a").await.unwrap_err();
@@ -483,7 +483,7 @@ async fn wait_and_be_served(connections: &[TestConnection], direct: &TestConnect
         assert_eq!(*backs.entry(number).or_insert_with(|| back.clone()), back, "the same answer again");
     }
     let served: Vec<u64> = backs.values().flat_map(|back| &back.served).map(|served| served.number).collect();
-    assert_eq!(served.len(), 10, "each unit went to somebody, once");
+    assert_eq!(served.len(), 10, "each unit went to one customer");
     assert_eq!(served.into_iter().collect::<BTreeSet<_>>(), (1..=10).collect(), "to the first");
     let shares = shares(&sales, direct).await;
     for (number, place) in places {

@@ -16,7 +16,7 @@ async fn visitors(funnel: &Funnel<TestConnection>) -> Vec<u64> {
 async fn a_funnel_counts_each_visitor_once_for_each_step_whatever_order_events_come_in() {
     everywhere(async |connection, prefix| {
         let funnel = Funnel::named(connection, &prefix, "2024-01-01", &STEPS).unwrap();
-        // Visitor n reaches step n % 4. Eight clients report everybody's steps at once, each in another order.
+        // Visitor n reaches step n % 4. Eight clients report the steps of all visitors at once, each in another order.
         let mut clients = tokio::task::JoinSet::new();
         for client in 0..8 {
             let funnel = funnel.clone();

@@ -416,7 +416,7 @@ async fn outbox_and_feed_stay_capped_without_a_sweeper() {
             join_all(changes).await;
         }
         assert!(connection.send::<usize>(&["LLEN", &key(&inventory, "outbox")]).await <= 1_200);
-        // What somebody else has put there is passed over.
+        // Entries of another program are skipped.
         connection.send::<()>(&["RPUSH", &key(&inventory, "outbox"), "junk"]).await;
         let updates = feed(&connection, &inventory).await;
         assert_eq!(connection.send::<usize>(&["LLEN", &key(&inventory, "outbox")]).await, 0);
@@ -577,7 +577,7 @@ async fn a_product_that_cannot_be_swept_does_not_keep_others_from_it() {
         let other = (0..1_000).map(|n| n.to_string()).find(|name| shard(name) == shard(PRODUCT)).unwrap();
         inventory.set_up(&other, 5, None).await.unwrap();
         inventory.reserve(&other, "ann", 2, SHORT).await.unwrap();
-        connection.send::<()>(&["HSET", &key(&inventory, "ledger"), "free", "somebody else's"]).await;
+        connection.send::<()>(&["HSET", &key(&inventory, "ledger"), "free", "foreign"]).await;
         let plan = inventory.due_key(shard(PRODUCT)).unwrap();
         let mut no_text = redis::cmd("ZADD");
         no_text.arg(plan.as_str()).arg(0).arg(b"\xff").exec_async(&mut connection.clone()).await.unwrap();

@@ -89,7 +89,7 @@ impl Model {
         }
     }
 
-    /// How long until a request of this cost is admitted: by halving, as a limiter only gets freer while nobody comes.
+    /// How long until a request of this cost is admitted: by halving, because a limiter only gets freer while there are no requests.
     fn wait(&self, now: u64, cost: u32) -> u64 {
         let step = if self.kind == Kind::SlidingCounter { 1_000 } else { 1 };
         let longest = match self.kind {

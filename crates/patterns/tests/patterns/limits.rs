@@ -333,7 +333,7 @@ async fn a_refund_gives_back_once_what_was_taken() {
         for (id, decision, given_back, remaining) in [
             ("{1}:*", &second, [true, false], [3, 6]),
             ("2", &first, [true, false], [5, 8]),
-            // However often somebody asks, a caller never has more than the limit.
+            // However many requests come, a caller never has more than the limit.
             ("3", &first, [true, false], [5, 8]),
         ] {
             for expected in given_back {
@@ -378,7 +378,7 @@ async fn a_request_that_no_longer_counts_gives_nothing_back() {
 }
 
 #[tokio::test]
-async fn somebody_elses_value_is_named_and_left_alone() {
+async fn a_foreign_value_is_named_and_left_alone() {
     async fn check<A: Algorithm>(connection: &TestConnection, prefix: &str) {
         let limits = [Limit::new("hour", 5, HOUR), Limit::new("day", 8, DAY)];
         let (limiter, caller) = (limiter::<A, _>(connection, prefix, &limits), caller::<A>());
@@ -416,7 +416,7 @@ async fn somebody_elses_value_is_named_and_left_alone() {
 }
 
 #[tokio::test]
-async fn a_counter_that_somebody_left_without_a_ttl_does_not_refuse_forever() {
+async fn a_counter_without_a_ttl_does_not_refuse_forever() {
     everywhere(async |connection, prefix| {
         let limiter: FixedWindow<_> = limiter(&connection, &prefix, &[Limit::new("minute", 5, MINUTE)]);
         let key = limiter.keys("7").unwrap().remove(0);
@@ -498,7 +498,7 @@ async fn when_answers_are_lost_the_server_still_admits_exactly_the_limit() {
             [0, 1, 2].map(|kind| counts.iter().map(|count| count[kind]).sum::<usize>());
         let shown = format!("{admitted} admitted, {refused} refused, {unknown} unknown");
         assert!(proxy.cuts() > 0 && unknown > 0, "{shown}");
-        // A client without an answer may have been counted; nobody was admitted beyond the limit.
+        // A client without an answer may have been counted. No request was admitted beyond the limit.
         let state = observer.peek("api_key", 1).await.unwrap();
         assert_eq!([0, 1].map(|limit: usize| state.limits[limit].remaining), [0, 100], "{shown}");
         assert!(admitted <= 100 && admitted + unknown >= 100, "{shown}");
@@ -509,7 +509,7 @@ async fn when_answers_are_lost_the_server_still_admits_exactly_the_limit() {
 }
 
 #[tokio::test]
-async fn a_clock_set_back_an_hour_keeps_nobody_out_for_longer_than_the_window() {
+async fn a_clock_set_back_an_hour_refuses_no_caller_for_longer_than_the_window() {
     async fn check<A: Algorithm>(clock: &VirtualClock, prefix: &str) {
         let limits = [Limit::new("minute", 5, MINUTE), Limit::new("ten", 8, 10 * MINUTE)];
         let (limiter, caller) = (limiter::<A, _>(clock, prefix, &limits), caller::<A>());

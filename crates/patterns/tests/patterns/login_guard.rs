@@ -189,7 +189,7 @@ async fn an_account_is_guarded_against_many_addresses() {
             allowed += u32::from(is_allowed(guard.attempt(address, Some(ACCOUNT)).await.unwrap()));
         }
         assert_eq!(allowed, 10);
-        // Without the account nobody stops them, and other accounts are open.
+        // Without the account, nothing stops them, and other accounts are open.
         let attempt = guard.attempt(address(), None).await.unwrap();
         assert!(matches!(attempt, Attempt::Allowed { left: 4, .. }), "{attempt:?}");
         let attempt = guard.attempt(address(), Some("bob@example.com")).await.unwrap();
@@ -199,7 +199,7 @@ async fn an_account_is_guarded_against_many_addresses() {
 }
 
 #[tokio::test]
-async fn somebody_who_resets_their_address_does_not_reset_the_account_they_guess_at() {
+async fn an_attacker_who_resets_their_address_does_not_reset_the_account() {
     everywhere(async |connection, prefix| {
         let guard = strict(&connection, &prefix, 5, 10);
         let mut guesses = 0;
@@ -317,7 +317,7 @@ async fn a_pause_that_ends_while_its_slot_moves_is_over() {
 }
 
 #[tokio::test]
-async fn somebody_elses_value_is_named_and_left_alone() {
+async fn a_foreign_value_is_named_and_left_alone() {
     everywhere(async |connection, prefix| {
         let guard = LoginGuard::new(connection.clone(), &prefix);
         let keys = keys(&guard);

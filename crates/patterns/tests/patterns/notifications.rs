@@ -254,7 +254,7 @@ async fn hostile_input_is_refused_and_foreign_keys_stay_as_they_are() {
             send(&notifications, 0).await;
             send(&notifications, 1).await;
             take(&notifications, 1).await;
-            let _: () = connection.send(&["SET", foreign, "somebody's"]).await;
+            let _: () = connection.send(&["SET", foreign, "foreign"]).await;
             let before = dumps(&connection, &keys).await;
             notifications.send(ANN, "new", "").await.unwrap_err();
             notifications.take(ANN, 1, LONG).await.unwrap_err();
@@ -327,7 +327,7 @@ async fn each_call_is_one_round_trip() {
 }
 
 /// Two senders send every notification twice. Four devices take, die before they acknowledge every third time, and take again.
-/// Meanwhile somebody looks at the counts.
+/// Meanwhile another client reads the counts.
 async fn run(connections: &[TestConnection], observer: &TestConnection, prefix: &str) {
     const EVENTS: usize = 60;
     let of = |number: usize| {

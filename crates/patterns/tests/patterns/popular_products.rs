@@ -79,7 +79,7 @@ async fn a_clock_that_was_set_back_neither_stops_views_nor_lets_those_of_the_fut
 }
 
 #[tokio::test]
-async fn junk_in_the_clock_is_replaced_and_hostile_weights_harm_nobody() {
+async fn junk_in_the_clock_is_replaced_and_hostile_weights_do_no_harm() {
     everywhere(async |connection, prefix| {
         let popular = PopularProducts::new(connection.clone(), &prefix);
         let clock = popular.key().unwrap().companion("clock");

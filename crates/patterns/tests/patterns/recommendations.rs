@@ -8,7 +8,7 @@ fn reasons(shown: &[Recommendation]) -> Vec<(&str, Reason)> {
 }
 
 #[tokio::test]
-async fn nobody_is_shown_an_empty_page_or_what_they_have() {
+async fn no_customer_is_shown_an_empty_page_or_what_they_have() {
     everywhere(async |connection, prefix| {
         let shop = Recommendations::new(connection.clone(), &prefix);
         assert_eq!(shop.recommend("ann", 5, &[]).await.unwrap(), [], "there is no product");

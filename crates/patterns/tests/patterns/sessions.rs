@@ -283,7 +283,7 @@ async fn a_login_replaces_the_token_and_can_be_repeated_by_the_same_user_only() 
         let listed = sessions.list(ANN).await.unwrap();
         assert_eq!(listed.iter().map(|session| &session.token).collect::<Vec<_>>(), [&later.session.token]);
 
-        // Nobody logs in over somebody else's session, but a cookie of one that has ended is no obstacle.
+        // You cannot log in over another user's session, but the cookie of an ended session does no harm.
         let over = sessions.login(&later.session.token, BOB).await;
         assert!(matches!(over, Err(SessionError::OtherUser { user }) if user == ANN));
         let own = sessions.login(&later.session.token, ANN).await.unwrap().session;
@@ -297,7 +297,7 @@ async fn a_login_replaces_the_token_and_can_be_repeated_by_the_same_user_only() 
 }
 
 #[tokio::test]
-async fn a_token_that_a_client_made_up_becomes_nobodys_session() {
+async fn a_token_that_a_client_made_up_becomes_no_session() {
     everywhere(async |connection, prefix| {
         let sessions = Sessions::new(connection.clone(), &prefix);
         for planted in ["planted_by_an_attacker", "nonsense: \0"] {

@@ -12,7 +12,7 @@ fn refs(texts: &BTreeSet<String>) -> Vec<&str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn similar_customers_are_those_a_comparison_with_everybody_finds() {
+async fn similar_customers_are_those_that_a_comparison_with_all_customers_finds() {
     everywhere(async |connection, prefix| {
         let mut numbers = StdRng::seed_from_u64(21);
         let interests = Interests::new(connection.clone(), &prefix);

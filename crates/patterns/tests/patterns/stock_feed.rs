@@ -80,7 +80,7 @@ fn a_server_that_has_forgotten_is_believed() {
 }
 
 #[test]
-fn whatever_somebody_else_publishes_costs_a_snapshot_at_most() {
+fn a_foreign_message_costs_a_snapshot_at_most() {
     let mut view = StockView::new(SKU);
     view.read(stock(1, 10));
     assert_eq!(view.hear(&update(7, u64::MAX, 1)), Hearing::Kept);
@@ -180,9 +180,9 @@ async fn each_change_is_numbered_and_published_in_one_round_trip() {
         assert!(matches!(feed.snapshot(sku).await, Err(StoreError::Malformed(_))));
         let _: () = connection.send(&["HSET", key, "version", "many"]).await;
         assert!(matches!(feed.set(sku, 1).await, Err(StoreError::Malformed(_))));
-        let _: () = connection.send(&["SET", key, "somebody's"]).await;
+        let _: () = connection.send(&["SET", key, "foreign"]).await;
         assert!(matches!(feed.set(sku, 1).await, Err(StoreError::WrongType(_))));
-        assert_eq!(connection.send::<String>(&["GET", key]).await, "somebody's");
+        assert_eq!(connection.send::<String>(&["GET", key]).await, "foreign");
     })
     .await;
 }

@@ -107,7 +107,7 @@ async fn lost_keys_give_no_number_twice_and_can_be_repaired() {
 }
 
 #[tokio::test]
-async fn what_somebody_else_wrote_is_an_error_that_names_the_key() {
+async fn what_another_program_wrote_is_an_error_that_names_the_key() {
     everywhere(async |connection, prefix| {
         let users = Users::new(connection.clone(), &prefix);
         let key = users.key("1").unwrap();

@@ -140,7 +140,7 @@ async fn a_week_that_cannot_be_added_up_stays_as_it_was() {
         let refused = weekly.roll_up(WEEK, &DAYS).await.unwrap_err();
         assert!(refused.to_string().contains("WRONGTYPE"), "{refused}");
         assert_eq!(weekly.of(WEEK).await.unwrap().get("returns"), (1 << 53) - 1);
-        // Not even a String of somebody else is written over.
+        // Even a foreign String is not overwritten.
         let _: i64 = connection.send(&["DEL", analytics.products_key(DAYS[1]).unwrap().as_str()]).await;
         let visitors = weekly.key(WEEK).unwrap().companion("visitors");
         let _: i64 = connection.send(&["DEL", &visitors]).await;
@@ -176,7 +176,7 @@ async fn weeks_are_added_up_and_read_while_their_slots_move() {
         let (weekly, whole, top) = (weekly.clone(), whole.clone(), top.clone());
         callers.spawn(async move {
             for _ in 0..10 {
-                // Half of them add up, half of them read meanwhile; nobody sees half of a week.
+                // Half of them add up, half of them read meanwhile. No reader sees half of a week.
                 let seen = if caller % 2 == 0 {
                     weekly.roll_up(WEEK, &DAYS).await.unwrap()
                 } else {

@@ -5,11 +5,11 @@ use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::active_users::{self, ActiveUsers};
 
-use crate::subject::{Failure, Fault, Pattern, Subject, Verdict};
+use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
 
 pub const PATTERN: Pattern = Pattern {
     name: "active_users",
-    subject: |prefix| Box::new(Users { prefix: prefix.to_owned(), answered: Mutex::default() }),
+    workload: |prefix| Box::new(Users { prefix: prefix.to_owned(), answered: Mutex::default() }),
     plain_commands: &["BITCOUNT"],
     scripts: active_users::scripts,
 };
@@ -20,7 +20,7 @@ struct Users {
     answered: Mutex<BTreeSet<(usize, usize)>>,
 }
 
-impl Subject for Users {
+impl Workload for Users {
     fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async { Ok(()) })
     }

@@ -6,13 +6,13 @@ use lab_testing::TestConnection;
 use patterns::analytics::{self, Analytics, Recorded};
 use patterns::money::Cents;
 
-use crate::subject::{Failure, Fault, Pattern, Subject, Verdict};
+use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
 
 const DAY: &str = "2024-01-01";
 
 pub const PATTERN: Pattern = Pattern {
     name: "analytics",
-    subject: |prefix| Box::new(Events { prefix: prefix.to_owned(), answered: Mutex::default() }),
+    workload: |prefix| Box::new(Events { prefix: prefix.to_owned(), answered: Mutex::default() }),
     plain_commands: &["ZREVRANGE"],
     scripts: analytics::scripts,
 };
@@ -23,7 +23,7 @@ struct Events {
     answered: Mutex<BTreeSet<(usize, usize)>>,
 }
 
-impl Subject for Events {
+impl Workload for Events {
     fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async { Ok(()) })
     }

@@ -5,14 +5,14 @@ use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::autocomplete::{self, Autocomplete, MAX_SUGGESTIONS};
 
-use crate::subject::{Failure, Fault, Pattern, Subject, Verdict};
+use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
 
 /// Few enough to be suggested all at once.
 const SHARED: usize = 8;
 
 pub const PATTERN: Pattern = Pattern {
     name: "autocomplete",
-    subject: |prefix| Box::new(Shop { prefix: prefix.to_owned(), own: Mutex::default() }),
+    workload: |prefix| Box::new(Shop { prefix: prefix.to_owned(), own: Mutex::default() }),
     plain_commands: &["ZRANGE"],
     scripts: autocomplete::scripts,
 };
@@ -29,7 +29,7 @@ impl Shop {
     }
 }
 
-impl Subject for Shop {
+impl Workload for Shop {
     fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async { Ok(()) })
     }

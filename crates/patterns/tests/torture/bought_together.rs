@@ -5,11 +5,11 @@ use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::bought_together::{self, BoughtTogether};
 
-use crate::subject::{Failure, Fault, Pattern, Subject, Verdict};
+use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
 
 pub const PATTERN: Pattern = Pattern {
     name: "bought_together",
-    subject: |prefix| Box::new(Orders { prefix: prefix.to_owned(), answered: Mutex::default() }),
+    workload: |prefix| Box::new(Orders { prefix: prefix.to_owned(), answered: Mutex::default() }),
     plain_commands: &["ZREVRANGE", "ZSCORE"],
     scripts: bought_together::scripts,
 };
@@ -20,7 +20,7 @@ struct Orders {
     answered: Mutex<BTreeSet<(usize, usize)>>,
 }
 
-impl Subject for Orders {
+impl Workload for Orders {
     fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async { Ok(()) })
     }

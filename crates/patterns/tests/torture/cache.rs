@@ -9,14 +9,14 @@ use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::cache::{self, Cache};
 
-use crate::subject::{Failure, Fault, Pattern, Subject, Verdict};
+use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
 
 const ROWS: usize = 3;
 const TTL: Duration = Duration::from_mins(5);
 
 pub const PATTERN: Pattern = Pattern {
     name: "cache",
-    subject: |prefix| {
+    workload: |prefix| {
         Box::new(Database { prefix: prefix.to_owned(), rows: Default::default(), stale: Mutex::default() })
     },
     plain_commands: &["GET", "UNLINK"],
@@ -55,7 +55,7 @@ impl Database {
     }
 }
 
-impl Subject for Database {
+impl Workload for Database {
     fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async { Ok(()) })
     }

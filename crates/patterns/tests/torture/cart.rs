@@ -7,7 +7,7 @@ use lab_testing::TestConnection;
 use patterns::cart::{self, Cart, Item, Owner, Representation};
 use patterns::money::Cents;
 
-use crate::subject::{Failure, Fault, Pattern, Subject, Verdict};
+use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
 
 const PRICE: Cents = Cents::new(250).unwrap();
 /// So many clients share a cart, in which each has a product of its own.
@@ -15,7 +15,7 @@ const IN_A_CART: usize = 5;
 
 pub const PATTERN: Pattern = Pattern {
     name: "cart",
-    subject: |prefix| Box::new(Carts { prefix: prefix.to_owned(), acknowledged: Mutex::default() }),
+    workload: |prefix| Box::new(Carts { prefix: prefix.to_owned(), acknowledged: Mutex::default() }),
     plain_commands: &["SET"],
     scripts: cart::scripts,
 };
@@ -42,7 +42,7 @@ fn user_of(client: usize) -> String {
     format!("user{}", client / IN_A_CART)
 }
 
-impl Subject for Carts {
+impl Workload for Carts {
     fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async { Ok(()) })
     }

@@ -5,13 +5,13 @@ use lab_testing::TestConnection;
 use patterns::catalog::{self, Catalog, Product, PutError};
 use patterns::money::Cents;
 
-use crate::subject::{Failure, Fault, Pattern, Subject, Verdict};
+use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
 
 const PRODUCTS: usize = 12;
 
 pub const PATTERN: Pattern = Pattern {
     name: "catalog",
-    subject: |prefix| Box::new(Products { prefix: prefix.to_owned() }),
+    workload: |prefix| Box::new(Products { prefix: prefix.to_owned() }),
     plain_commands: &["HSET", "HGET", "HMGET", "UNLINK", "HLEN", "HSCAN"],
     scripts: catalog::scripts,
 };
@@ -27,7 +27,7 @@ fn product(sku: usize, name: usize, price: i64) -> Product {
     Product { sku: format!("sku{}", sku % PRODUCTS), name, price: Cents::new(price).unwrap() }
 }
 
-impl Subject for Products {
+impl Workload for Products {
     fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async { Ok(()) })
     }

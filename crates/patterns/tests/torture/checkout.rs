@@ -8,7 +8,7 @@ use patterns::checkout::{self, Charge, Checkout, CheckoutError, Line, Order, Pay
 use patterns::inventory::Inventory;
 use patterns::money::Cents;
 
-use crate::subject::{Failure, Fault, Pattern, Subject, Verdict};
+use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
 
 const PRODUCTS: [&str; 2] = ["A", "B"];
 const UNITS: u64 = 150;
@@ -16,7 +16,7 @@ const TEN_MINUTES: Duration = Duration::from_mins(10);
 
 pub const PATTERN: Pattern = Pattern {
     name: "checkout",
-    subject: |prefix| Box::new(Orders { prefix: prefix.to_owned(), bank: Bank::default() }),
+    workload: |prefix| Box::new(Orders { prefix: prefix.to_owned(), bank: Bank::default() }),
     plain_commands: &["HGETALL"],
     scripts: checkout::scripts,
 };
@@ -142,7 +142,7 @@ impl Orders {
         if matches!(fault, Fault::WritesLost | Fault::KeyLost(_)) {
             for id in &asked {
                 match checkout.resume(id, &self.bank).await {
-                    // A finished order that was lost is in nobody's list: that it is asked for here refunds it.
+                    // A finished order that was lost is on no list. Asking for it here refunds it.
                     Ok(_)
                     | Err(
                         CheckoutError::Cancelled(_)
@@ -201,7 +201,7 @@ impl Orders {
     }
 }
 
-impl Subject for Orders {
+impl Workload for Orders {
     fn set_up(&self, connection: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async move {
             let (checkout, inventory) = self.checkout(connection);

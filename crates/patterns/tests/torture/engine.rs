@@ -1,4 +1,4 @@
-//! One run: a pattern at work, a fault in the middle, and the count in the end.
+//! One run: a workload, a fault in the middle, and the check at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, poll_fn};
@@ -12,9 +12,9 @@ use futures_util::stream::FuturesUnordered;
 use lab_server::{Error, Proxy, Replicated, Server};
 use lab_testing::TestConnection;
 
-use crate::subject::{Failure, Fault, Pattern, Subject, Verdict};
+use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
 
-/// How many clients work at once, how many calls each makes, and after how many the fault comes.
+/// How many clients run at once, how many calls each makes, and after how many the fault comes.
 const CLIENTS: usize = 10;
 const CALLS: usize = 6;
 const BEFORE: Range<usize> = 0..2;
@@ -24,11 +24,11 @@ const AFTER: Range<usize> = 4..CALLS;
 /// How many more clients make all their calls while a command is refused.
 const REFUSED_CLIENTS: usize = 3;
 
-/// The same when there is nothing but clients.
+/// The same for the run without a fault.
 const MANY_CLIENTS: usize = 50;
 const CALLS_OF_MANY: usize = 4;
 
-/// How long a call may take, with all its retries, when nothing goes wrong any more.
+/// How long a call may take, with all its retries, after the fault is over.
 const TIMEOUT: Duration = Duration::from_secs(30);
 const RETRY_PAUSE: Duration = Duration::from_millis(10);
 
@@ -37,7 +37,7 @@ const HOUR: i64 = 60 * 60;
 /// A command that is refused by name, and not by its key: the one in which PUBLISH names its channel.
 const CHANNELS: &str = "all channels";
 
-/// What came of a run.
+/// The outcome of a run.
 pub enum Outcome {
     /// As promised.
     Kept(Verdict),
@@ -81,7 +81,7 @@ pub async fn faults(pattern: &Pattern) -> Result<Vec<Fault>, Outcome> {
     let connection = TestConnection::server().await;
     let mut keys = BTreeMap::new();
     probe.set_up(&connection).await.map_err(Outcome::Violated)?;
-    if let Some(missing) = probe.subject.missing() {
+    if let Some(missing) = probe.workload.missing() {
         return Err(Outcome::Skipped(missing.to_owned()));
     }
     keys.extend(probe.key_kinds(&connection).await);
@@ -103,7 +103,7 @@ fn commands_of(source: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// Lets the pattern work under this fault, which [`faults`] named.
+/// Runs the workload under this fault, one of [`faults`].
 pub async fn run(pattern: &Pattern, fault: &Fault) -> Outcome {
     let result = match fault {
         Fault::ManyClients => many_clients(pattern).await,
@@ -199,7 +199,7 @@ async fn canceled(pattern: &Pattern) -> Result<Verdict, String> {
         async move {
             for call in 0..CALLS {
                 let polls = 1 + (client + 3 * call) % 6;
-                let ended = poll_at_most(polls, run.subject.call(connection.clone(), client, call)).await;
+                let ended = poll_at_most(polls, run.workload.call(connection.clone(), client, call)).await;
                 if ended.is_none() {
                     run.call(connection, client, call).await?;
                 }
@@ -211,7 +211,7 @@ async fn canceled(pattern: &Pattern) -> Result<Verdict, String> {
     run.check(&connection, &Fault::Canceled).await
 }
 
-/// Polls so many times, and drops the future if it has not ended by then.
+/// Polls at most this many times, and then drops the future.
 async fn poll_at_most<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
     let (mut future, mut polled) = (pin!(future), 0);
     poll_fn(|context| {
@@ -370,20 +370,20 @@ async fn key_lost(pattern: &Pattern, key: &str) -> Result<Verdict, String> {
     Ok(verdict)
 }
 
-/// A subject at work behind its prefix.
+/// A workload and its prefix.
 struct Run {
     prefix: String,
-    subject: Box<dyn Subject>,
+    workload: Box<dyn Workload>,
 }
 
 impl Run {
     fn of(pattern: &Pattern) -> Self {
         let prefix = lab_testing::prefix();
-        Self { subject: (pattern.subject)(&prefix), prefix }
+        Self { workload: (pattern.workload)(&prefix), prefix }
     }
 
     async fn set_up(&self, connection: &TestConnection) -> Result<(), String> {
-        self.subject.set_up(connection.clone()).await.map_err(|error| format!("setting it up: {error}"))
+        self.workload.set_up(connection.clone()).await.map_err(|error| format!("setting it up: {error}"))
     }
 
     /// One call that must end well.
@@ -394,7 +394,7 @@ impl Run {
     }
 
     async fn try_call(&self, connection: &TestConnection, client: usize, call: usize) -> Result<(), Failure> {
-        tokio::time::timeout(TIMEOUT, self.subject.call(connection.clone(), client, call))
+        tokio::time::timeout(TIMEOUT, self.workload.call(connection.clone(), client, call))
             .await
             .unwrap_or_else(|_| Err(format!("no end within {} s", TIMEOUT.as_secs()).into()))
     }
@@ -470,7 +470,7 @@ impl Run {
     }
 
     async fn check(&self, connection: &TestConnection, fault: &Fault) -> Result<Verdict, String> {
-        tokio::time::timeout(2 * TIMEOUT, self.subject.check(connection.clone(), fault))
+        tokio::time::timeout(2 * TIMEOUT, self.workload.check(connection.clone(), fault))
             .await
             .unwrap_or_else(|_| Err(format!("expected the check to end; found no end in {:?}", 2 * TIMEOUT)))
     }

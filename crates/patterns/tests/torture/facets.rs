@@ -6,14 +6,14 @@ use lab_testing::TestConnection;
 use patterns::facets::{self, Facets, FacetsError, Order, PageOf, Product, Selection};
 use patterns::money::Cents;
 
-use crate::subject::{Failure, Fault, Pattern, Subject, Verdict};
+use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
 
 const PRODUCTS: usize = 12;
 const BRANDS: [&str; 3] = ["Acme", "Bolt & Co.", "Corp"];
 
 pub const PATTERN: Pattern = Pattern {
     name: "facets",
-    subject: |prefix| Box::new(Shop { prefix: prefix.to_owned(), own: Mutex::default() }),
+    workload: |prefix| Box::new(Shop { prefix: prefix.to_owned(), own: Mutex::default() }),
     plain_commands: &["HGET"],
     scripts: facets::scripts,
 };
@@ -82,7 +82,7 @@ impl Shop {
     }
 }
 
-impl Subject for Shop {
+impl Workload for Shop {
     fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async { Ok(()) })
     }

@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::flash_sale::{self, FlashSale, FlashSaleError, Lost, Plan, Purchase};
 
-use crate::subject::{Failure, Fault, Pattern, Subject, Verdict};
+use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
 
 const SALE: &str = "current";
 const UNITS: u32 = 24;
@@ -14,7 +14,7 @@ const HOUR: u64 = 3_600_000;
 
 pub const PATTERN: Pattern = Pattern {
     name: "flash_sale",
-    subject: |prefix| {
+    workload: |prefix| {
         Box::new(Sales { prefix: prefix.to_owned(), plan: Mutex::default(), bought: Mutex::default() })
     },
     plain_commands: &["HMGET", "HSCAN", "TIME"],
@@ -138,7 +138,7 @@ impl Sales {
     }
 }
 
-impl Subject for Sales {
+impl Workload for Sales {
     fn set_up(&self, connection: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async move {
             let sales = self.sales(connection);
@@ -154,7 +154,7 @@ impl Subject for Sales {
                 places: 1_000,
             };
             sales.open(SALE, &plan).await?;
-            // Somebody has bought, and somebody waits.
+            // One customer has bought, and another waits.
             for customer in 0..UNITS {
                 sales.buy(SALE, &format!("early{customer}"), 1, "early").await?;
             }

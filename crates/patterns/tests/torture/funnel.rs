@@ -5,13 +5,13 @@ use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::funnel::{self, Funnel};
 
-use crate::subject::{Failure, Fault, Pattern, Subject, Verdict};
+use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
 
 const STEPS: [&str; 3] = ["view", "cart", "purchase"];
 
 pub const PATTERN: Pattern = Pattern {
     name: "funnel",
-    subject: |prefix| Box::new(Steps { prefix: prefix.to_owned(), answered: Mutex::default() }),
+    workload: |prefix| Box::new(Steps { prefix: prefix.to_owned(), answered: Mutex::default() }),
     plain_commands: &["HMGET"],
     scripts: funnel::scripts,
 };
@@ -22,7 +22,7 @@ struct Steps {
     answered: Mutex<BTreeSet<(usize, usize)>>,
 }
 
-impl Subject for Steps {
+impl Workload for Steps {
     fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async { Ok(()) })
     }

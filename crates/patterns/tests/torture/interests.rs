@@ -5,11 +5,11 @@ use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::interests::{self, Interests};
 
-use crate::subject::{Failure, Fault, Pattern, Subject, Verdict};
+use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
 
 pub const PATTERN: Pattern = Pattern {
     name: "interests",
-    subject: |prefix| Box::new(LikedThings { prefix: prefix.to_owned(), answered: Mutex::default() }),
+    workload: |prefix| Box::new(LikedThings { prefix: prefix.to_owned(), answered: Mutex::default() }),
     plain_commands: &["SREM", "ZREM", "SMEMBERS", "ZREVRANGE"],
     scripts: interests::scripts,
 };
@@ -20,7 +20,7 @@ struct LikedThings {
     answered: Mutex<BTreeSet<(usize, usize)>>,
 }
 
-impl Subject for LikedThings {
+impl Workload for LikedThings {
     fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async { Ok(()) })
     }

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::inventory::{self, Inventory, InventoryError, StockUpdate};
 
-use crate::subject::{Failure, Fault, Pattern, Subject, Verdict};
+use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
 
 const PRODUCT: &str = "PROD123";
 const UNITS: u32 = 60;
@@ -15,7 +15,7 @@ const TEN_MINUTES: Duration = Duration::from_mins(10);
 
 pub const PATTERN: Pattern = Pattern {
     name: "inventory",
-    subject: |prefix| Box::new(Stock { prefix: prefix.to_owned(), sold: Mutex::default() }),
+    workload: |prefix| Box::new(Stock { prefix: prefix.to_owned(), sold: Mutex::default() }),
     plain_commands: &["ZADD", "LTRIM"],
     scripts: inventory::scripts,
 };
@@ -163,7 +163,7 @@ impl Stock {
     }
 }
 
-impl Subject for Stock {
+impl Workload for Stock {
     fn set_up(&self, connection: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async move {
             let inventory = self.inventory(connection);

@@ -13,7 +13,7 @@ use patterns::sliding_counter::{self, SlidingCounterAlgorithm};
 use patterns::sliding_log::{self, SlidingLogAlgorithm};
 use patterns::token_bucket::{self, TokenBucketAlgorithm};
 
-use crate::subject::{Failure, Fault, Pattern, Subject, Verdict};
+use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
 
 const CALLER: &str = "api_key";
 const QUOTA: u32 = 50;
@@ -22,7 +22,7 @@ const FORGOTTEN: &str = "those requests are forgotten, and a caller can have as 
 
 pub const FIXED_WINDOW: Pattern = Pattern {
     name: "fixed_window",
-    subject: |prefix| {
+    workload: |prefix| {
         let (lost, forward) = (FORGOTTEN, "if it is set forward, windows end early");
         Box::new(Requests::<FixedWindowAlgorithm>::new(prefix, lost, forward))
     },
@@ -32,7 +32,7 @@ pub const FIXED_WINDOW: Pattern = Pattern {
 
 pub const SLIDING_LOG: Pattern = Pattern {
     name: "sliding_log",
-    subject: |prefix| {
+    workload: |prefix| {
         let (lost, forward) = (FORGOTTEN, "if it is set forward, it is over");
         Box::new(Requests::<SlidingLogAlgorithm>::new(prefix, lost, forward))
     },
@@ -42,7 +42,7 @@ pub const SLIDING_LOG: Pattern = Pattern {
 
 pub const SLIDING_COUNTER: Pattern = Pattern {
     name: "sliding_counter",
-    subject: |prefix| {
+    workload: |prefix| {
         let (lost, forward) = (FORGOTTEN, "if it is set forward, it is over");
         Box::new(Requests::<SlidingCounterAlgorithm>::new(prefix, lost, forward))
     },
@@ -52,7 +52,7 @@ pub const SLIDING_COUNTER: Pattern = Pattern {
 
 pub const TOKEN_BUCKET: Pattern = Pattern {
     name: "token_bucket",
-    subject: |prefix| {
+    workload: |prefix| {
         let lost = "the bucket is full again or has those tokens back";
         Box::new(Requests::<TokenBucketAlgorithm>::new(
             prefix,
@@ -103,7 +103,7 @@ impl<A: Algorithm> Requests<A> {
     }
 }
 
-impl<A: Algorithm> Subject for Requests<A> {
+impl<A: Algorithm> Workload for Requests<A> {
     fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async { Ok(()) })
     }

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::login_guard::{self, Attempt, Guarded, LoginGuard, LoginRules};
 
-use crate::subject::{Failure, Fault, Pattern, Subject, Verdict};
+use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
 
 const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 7));
 const ACCOUNT: &str = "ann@example.com";
@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_mins(20);
 
 pub const PATTERN: Pattern = Pattern {
     name: "login_guard",
-    subject: |prefix| Box::new(Logins { prefix: prefix.to_owned(), allowed: Mutex::default() }),
+    workload: |prefix| Box::new(Logins { prefix: prefix.to_owned(), allowed: Mutex::default() }),
     plain_commands: &["SET", "UNLINK"],
     scripts: login_guard::scripts,
 };
@@ -38,7 +38,7 @@ impl Logins {
     }
 }
 
-impl Subject for Logins {
+impl Workload for Logins {
     fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async { Ok(()) })
     }
@@ -96,7 +96,7 @@ impl Subject for Logins {
             let published: i64 = connection.send(&["PTTL", &keys.published]).await;
             let is_published =
                 published > 0 && i128::from(published) <= i128::try_from(PAUSE.as_millis()).unwrap();
-            // It is for others to read, and nobody writes it again before the next pause.
+            // It is for other programs to read, and is not written again before the next pause.
             let is_lost = matches!(fault, Fault::KeyLost(_) | Fault::WritesLost);
             if !is_published && !is_lost {
                 return Err(format!("{} for as long as the pause; found PTTL {published}", keys.published));

@@ -1,7 +1,7 @@
 //! Every pattern, under every fault: `cargo test -p patterns --test torture`.
 //!
-//! It prints a row for each: that every promise was kept, or the sentence of the contract that says what happened instead.
-//! Words select rows: the name of a pattern, or part of the row.
+//! It prints a row for each: every promise was kept, or the sentence of the docs that says what happens instead. Words select
+//! rows: the name of a pattern, or part of the row. All words must match.
 //!
 //! ```sh
 //! cargo test -p patterns --test torture -- recent_views 'clock back'
@@ -34,16 +34,16 @@ mod sessions;
 mod similar_customers;
 mod stock_feed;
 mod stores;
-mod subject;
 mod users;
 mod weekly_metrics;
+mod workload;
 
 use std::process::ExitCode;
 use std::time::Instant;
 
 use engine::Outcome;
 use futures_util::{StreamExt, stream};
-use subject::{Fault, Pattern, Verdict};
+use workload::{Fault, Pattern, Verdict};
 
 /// All patterns, in the order of the README's table.
 const PATTERNS: &[Pattern] = &[
@@ -78,10 +78,10 @@ const PATTERNS: &[Pattern] = &[
     active_users::PATTERN,
 ];
 
-/// How many faults of one pattern go on at once.
+/// How many faults of one pattern run at once.
 const AT_ONCE: usize = 4;
 
-/// What the patterns share. It is no pattern.
+/// Modules that the patterns share.
 const SHARED: [&str; 4] = ["key", "limit", "money", "script"];
 
 #[tokio::main]
@@ -95,7 +95,7 @@ async fn main() -> ExitCode {
         table.add(
             &name,
             "any",
-            Outcome::Violated("expected a subject in tests/torture; found none".to_owned()),
+            Outcome::Violated("expected a workload in tests/torture; found none".to_owned()),
         );
     }
     for pattern in PATTERNS {
@@ -184,7 +184,7 @@ impl Table {
     }
 }
 
-/// In a task of its own. A panic of a subject ends that, and is a violation like any other.
+/// Runs in its own task, so a panic of a workload is a violation like any other.
 async fn caught<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, String> {
     tokio::spawn(work).await.map_err(|error| {
         let panic = error.into_panic();

@@ -6,13 +6,13 @@ use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::notifications::{self, Notifications};
 
-use crate::subject::{Failure, Fault, Pattern, Subject, Verdict};
+use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
 
 const CUSTOMER: &str = "user123";
 
 pub const PATTERN: Pattern = Pattern {
     name: "notifications",
-    subject: |prefix| {
+    workload: |prefix| {
         Box::new(Told { prefix: prefix.to_owned(), sent: Mutex::default(), shown: Mutex::default() })
     },
     plain_commands: &[],
@@ -95,7 +95,7 @@ impl Told {
     }
 }
 
-impl Subject for Told {
+impl Workload for Told {
     fn set_up(&self, connection: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async move {
             let notifications = self.notifications(connection);

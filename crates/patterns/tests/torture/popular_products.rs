@@ -5,11 +5,11 @@ use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::popular_products::{self, PopularProducts};
 
-use crate::subject::{Failure, Fault, Pattern, Subject, Verdict};
+use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
 
 pub const PATTERN: Pattern = Pattern {
     name: "popular_products",
-    subject: |prefix| Box::new(Views { prefix: prefix.to_owned(), answered: Mutex::default() }),
+    workload: |prefix| Box::new(Views { prefix: prefix.to_owned(), answered: Mutex::default() }),
     plain_commands: &[],
     scripts: popular_products::scripts,
 };
@@ -20,7 +20,7 @@ struct Views {
     answered: Mutex<BTreeSet<(usize, usize)>>,
 }
 
-impl Subject for Views {
+impl Workload for Views {
     fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async { Ok(()) })
     }

@@ -7,11 +7,11 @@ use lab_testing::TestConnection;
 use patterns::product_vectors::ProductVectors;
 use redis::Value;
 
-use crate::subject::{Failure, Fault, Pattern, Subject, Verdict};
+use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
 
 pub const PATTERN: Pattern = Pattern {
     name: "product_vectors",
-    subject: |prefix| {
+    workload: |prefix| {
         Box::new(Products {
             prefix: prefix.to_owned(),
             put: Mutex::default(),
@@ -34,7 +34,7 @@ impl Products {
     }
 }
 
-impl Subject for Products {
+impl Workload for Products {
     fn set_up(&self, connection: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async move {
             let known: Vec<Value> = connection.send(&["COMMAND", "INFO", "VSIM"]).await;

@@ -4,13 +4,13 @@ use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::recent_views::{self, RecentViews};
 
-use crate::subject::{Failure, Fault, Pattern, Subject, Verdict};
+use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
 
 const MAX_PRODUCTS: usize = 20;
 
 pub const PATTERN: Pattern = Pattern {
     name: "recent_views",
-    subject: |prefix| Box::new(Views { prefix: prefix.to_owned() }),
+    workload: |prefix| Box::new(Views { prefix: prefix.to_owned() }),
     plain_commands: &["LRANGE"],
     scripts: recent_views::scripts,
 };
@@ -25,7 +25,7 @@ impl Views {
     }
 }
 
-impl Subject for Views {
+impl Workload for Views {
     fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async { Ok(()) })
     }

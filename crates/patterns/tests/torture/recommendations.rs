@@ -4,11 +4,11 @@ use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::recommendations::Recommendations;
 
-use crate::subject::{Failure, Fault, Pattern, Subject, Verdict};
+use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
 
 pub const PATTERN: Pattern = Pattern {
     name: "recommendations",
-    subject: |prefix| Box::new(Shop { prefix: prefix.to_owned() }),
+    workload: |prefix| Box::new(Shop { prefix: prefix.to_owned() }),
     plain_commands: &["LRANGE", "ZREVRANGE", "ZSCORE", "SMEMBERS"],
     // Those of the patterns that it is built of.
     scripts: Vec::new,
@@ -18,7 +18,7 @@ struct Shop {
     prefix: String,
 }
 
-impl Subject for Shop {
+impl Workload for Shop {
     fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async { Ok(()) })
     }

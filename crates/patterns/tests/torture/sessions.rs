@@ -7,14 +7,14 @@ use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::sessions::{self, SessionError, Sessions};
 
-use crate::subject::{Failure, Fault, Pattern, Subject, Verdict};
+use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
 
 /// The call with which a client ends all sessions of its user so far.
 const ENDS_ALL: usize = 1;
 
 pub const PATTERN: Pattern = Pattern {
     name: "sessions",
-    subject: |prefix| Box::new(Visitors { prefix: prefix.to_owned(), known: Mutex::default() }),
+    workload: |prefix| Box::new(Visitors { prefix: prefix.to_owned(), known: Mutex::default() }),
     plain_commands: &["HGETALL", "PEXPIRE", "PTTL", "GET", "TIME", "ZRANGE", "UNLINK"],
     scripts: sessions::scripts,
 };
@@ -32,7 +32,7 @@ struct Known {
     ended: BTreeSet<String>,
     /// The token that each call has got.
     cookies: BTreeMap<(usize, usize), String>,
-    /// Sessions that ended although nobody had ended them.
+    /// Sessions that ended although no call had ended them.
     missed: usize,
 }
 
@@ -113,7 +113,7 @@ impl Visitors {
     }
 }
 
-impl Subject for Visitors {
+impl Workload for Visitors {
     fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async { Ok(()) })
     }
@@ -195,7 +195,10 @@ impl Subject for Visitors {
                     Verdict::Contract("a session that has less time left than that ends")
                 }
                 _ if missed > 0 => {
-                    return Err(format!("expected {} sessions; found {missed} ended by nobody", alive.len()));
+                    return Err(format!(
+                        "expected {} sessions; found {missed} ended by no call",
+                        alive.len()
+                    ));
                 }
                 _ => Verdict::Held,
             })

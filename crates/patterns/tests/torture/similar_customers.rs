@@ -5,11 +5,11 @@ use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::similar_customers::{self, Basis, SimilarCustomers};
 
-use crate::subject::{Failure, Fault, Pattern, Subject, Verdict};
+use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
 
 pub const PATTERN: Pattern = Pattern {
     name: "similar_customers",
-    subject: |prefix| Box::new(Buyers { prefix: prefix.to_owned(), answered: Mutex::default() }),
+    workload: |prefix| Box::new(Buyers { prefix: prefix.to_owned(), answered: Mutex::default() }),
     plain_commands: &["ZREVRANGE"],
     scripts: similar_customers::scripts,
 };
@@ -20,7 +20,7 @@ struct Buyers {
     answered: Mutex<BTreeSet<(usize, usize)>>,
 }
 
-impl Subject for Buyers {
+impl Workload for Buyers {
     fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async { Ok(()) })
     }

@@ -5,13 +5,13 @@ use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::stock_feed::{self, Hearing, Stock, StockFeed, StockUpdate, StockView};
 
-use crate::subject::{Failure, Fault, Pattern, Subject, Verdict};
+use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
 
 const SKU: &str = "PROD123";
 
 pub const PATTERN: Pattern = Pattern {
     name: "stock_feed",
-    subject: |prefix| {
+    workload: |prefix| {
         let screen = Mutex::new(StockView::new(SKU));
         Box::new(Feed { prefix: prefix.to_owned(), set: Mutex::default(), screen })
     },
@@ -23,7 +23,7 @@ struct Feed {
     prefix: String,
     /// Number to level of each acknowledged change.
     set: Mutex<BTreeMap<u64, Vec<u32>>>,
-    /// It shows the latest change that anybody was told of.
+    /// It shows the latest change that was acknowledged.
     screen: Mutex<StockView>,
 }
 
@@ -70,7 +70,7 @@ impl Feed {
     }
 }
 
-impl Subject for Feed {
+impl Workload for Feed {
     fn set_up(&self, connection: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async move {
             StockFeed::new(connection, &self.prefix).set(SKU, 1).await?;

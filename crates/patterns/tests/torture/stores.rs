@@ -5,11 +5,11 @@ use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::stores::{self, Area, Hours, LocalTime, Place, Store, Stores, StoresError};
 
-use crate::subject::{Failure, Fault, Pattern, Subject, Verdict};
+use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
 
 pub const PATTERN: Pattern = Pattern {
     name: "stores",
-    subject: |prefix| Box::new(Map { prefix: prefix.to_owned(), acknowledged: Mutex::default() }),
+    workload: |prefix| Box::new(Map { prefix: prefix.to_owned(), acknowledged: Mutex::default() }),
     plain_commands: &[],
     scripts: stores::scripts,
 };
@@ -68,7 +68,7 @@ impl Map {
     }
 }
 
-impl Subject for Map {
+impl Workload for Map {
     fn set_up(&self, connection: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async move {
             let place = Place::new(9.0, 9.0)?;

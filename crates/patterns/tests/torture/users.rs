@@ -5,11 +5,11 @@ use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::users::{self, User, Users};
 
-use crate::subject::{Failure, Fault, Pattern, Subject, Verdict};
+use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
 
 pub const PATTERN: Pattern = Pattern {
     name: "users",
-    subject: |prefix| Box::new(Registrations { prefix: prefix.to_owned(), acknowledged: Mutex::default() }),
+    workload: |prefix| Box::new(Registrations { prefix: prefix.to_owned(), acknowledged: Mutex::default() }),
     plain_commands: &["ZADD", "HMGET", "ZRANGE"],
     scripts: users::scripts,
 };
@@ -19,7 +19,7 @@ struct Registrations {
     acknowledged: Mutex<Vec<User>>,
 }
 
-impl Subject for Registrations {
+impl Workload for Registrations {
     fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async { Ok(()) })
     }

@@ -7,13 +7,13 @@ use patterns::analytics::Analytics;
 use patterns::money::Cents;
 use patterns::weekly_metrics::{self, WeeklyMetrics};
 
-use crate::subject::{Failure, Fault, Pattern, Subject, Verdict};
+use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
 
 const DAYS: [&str; 2] = ["2024-01-01", "2024-01-02"];
 
 pub const PATTERN: Pattern = Pattern {
     name: "weekly_metrics",
-    subject: |prefix| Box::new(Weeks { prefix: prefix.to_owned(), answered: Mutex::default() }),
+    workload: |prefix| Box::new(Weeks { prefix: prefix.to_owned(), answered: Mutex::default() }),
     plain_commands: &["ZSCAN", "ZCARD", "ZREVRANGE", "HGETALL", "PFCOUNT"],
     scripts: weekly_metrics::scripts,
 };
@@ -24,7 +24,7 @@ struct Weeks {
     answered: Mutex<BTreeSet<(usize, usize)>>,
 }
 
-impl Subject for Weeks {
+impl Workload for Weeks {
     fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async { Ok(()) })
     }

@@ -1,18 +1,18 @@
-//! What a pattern says of itself so that it can be tortured.
+//! What the torture test needs from each pattern: a workload, and the check of its promises.
 
 use std::fmt;
 
 use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 
-/// What is done to the server or the client while the pattern works.
+/// What goes wrong while the workload runs.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Fault {
     /// 50 clients at once, and nothing else.
     ManyClients,
-    /// The user may not run this command, in the middle of the work. The others of all scripts follow in turn.
+    /// In the middle of the run, the user loses the right to run this command. Each command of each script gets its turn.
     CommandRefused(String),
-    /// This key is deleted in the middle of the work. The others follow in turn.
+    /// This key is deleted in the middle of the run. Each key gets its turn.
     KeyLost(String),
     /// The last acknowledged writes are lost: a replica that was cut off earlier is promoted.
     WritesLost,
@@ -20,45 +20,45 @@ pub enum Fault {
     ClockBack,
     /// The server's clock is set forward a day.
     ClockForward,
-    /// SCRIPT FLUSH, again and again.
+    /// SCRIPT FLUSH runs again and again.
     ScriptsFlushed,
     /// Each command is sent twice, and the second reply counts.
     SentTwice,
-    /// Each call's future is dropped after it was polled a few times, and the call is made again.
+    /// Each call's future is dropped after a few polls, and the call is made again.
     Canceled,
-    /// The connection is cut after a command was sent; the call is made again.
+    /// The connection is cut after a command is sent, and the call is made again.
     ConnectionCut,
     /// The protocol is RESP3 instead of RESP2.
     Resp3,
-    /// The slots of a cluster move while the work goes on.
+    /// The slots of a cluster move during the run.
     SlotsMove,
 }
 
-/// What came of it.
+/// The outcome of a run.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Verdict {
     /// Every promise was kept.
     Held,
-    /// What the pattern's contract says happened, and no more: the sentence of the contract.
+    /// What the pattern's docs say about this fault happened, and no more. It quotes the docs.
     Contract(&'static str),
 }
 
-/// Why a call ended without an outcome of business. The call is made again when the fault is over.
+/// Why a call failed. The call is made again when the fault is over.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// A pattern at work. Each fault gets a new one, behind a prefix that nobody else uses. It remembers what was acknowledged, in a
-/// `Mutex`, and counts it against the data in the end.
-pub trait Subject: Send + Sync {
-    /// Puts the data in place that the work needs. Nothing goes wrong yet.
+/// A pattern's workload. Each fault gets a new one with its own prefix. It remembers what was acknowledged, in a `Mutex`, and
+/// compares that with the data at the end.
+pub trait Workload: Send + Sync {
+    /// Writes the data that the workload needs. Nothing goes wrong yet.
     fn set_up(&self, connection: TestConnection) -> BoxFuture<'_, Result<(), Failure>>;
 
-    /// What this server lacks for the pattern, known after [`set_up`](Self::set_up). Then the pattern is skipped.
+    /// What this server lacks for the pattern, after [`set_up`](Self::set_up). Then the pattern is skipped.
     fn missing(&self) -> Option<&'static str> {
         None
     }
 
-    /// Client `client` makes its call number `call`, and asserts nothing. The same two numbers again are a retry of the same
-    /// call: it uses the same IDs. An outcome of business, such as "out of stock", is `Ok`.
+    /// Client `client` makes its call number `call`, and asserts nothing. The same two numbers are a retry of the same call, with
+    /// the same IDs. A refusal such as "out of stock" is `Ok`.
     fn call(
         &self,
         connection: TestConnection,
@@ -66,8 +66,8 @@ pub trait Subject: Send + Sync {
         call: usize,
     ) -> BoxFuture<'_, Result<(), Failure>>;
 
-    /// Counts the invariant when all calls have ended with `Ok`, with a connection on which nothing goes wrong. An error is a
-    /// violation: what was expected, and what was found. It also makes a few calls, so that a pattern that is stuck is found.
+    /// Checks the invariant after all calls have ended with `Ok`, on a connection without faults. An error is a violation: what was
+    /// expected, and what was found. It also makes a few calls, to find a pattern that is stuck.
     fn check<'a>(
         &'a self,
         connection: TestConnection,
@@ -75,13 +75,13 @@ pub trait Subject: Send + Sync {
     ) -> BoxFuture<'a, Result<Verdict, String>>;
 }
 
-/// How a pattern is tortured.
+/// A pattern in the torture test.
 pub struct Pattern {
     /// Its module.
     pub name: &'static str,
-    /// Makes a [`Subject`] that works behind this prefix.
-    pub subject: fn(prefix: &str) -> Box<dyn Subject>,
-    /// The commands that it sends: those of its scripts are added by reading them.
+    /// Makes a [`Workload`] with this prefix.
+    pub workload: fn(prefix: &str) -> Box<dyn Workload>,
+    /// The commands that it sends itself. Those of its scripts are read from their sources.
     pub plain_commands: &'static [&'static str],
     /// The sources of its scripts.
     pub scripts: fn() -> Vec<(&'static str, &'static patterns::script::Script)>,
