@@ -8,7 +8,7 @@ use complex_structures::keys::Keys;
 use complex_structures::lists::{Items, PushMany};
 use complex_structures::sets::{BoughtBoth, Purchases};
 use complex_structures::sorted_sets::{AskStanding, DEEP, DeepPage, DeepPages, PLAYERS, Season};
-use complex_structures::transactions::{Accounts, Library, Transfer};
+use complex_structures::transactions::{Library, Orders, Transfer};
 use complex_structures::uniques::{AddVisits, Visits};
 use criterion::Criterion;
 use lab_connection::Failure;
@@ -52,11 +52,15 @@ fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
 
 /// The server is private, so a library of functions may be loaded. It is removed even if a bench fails.
 fn transfers(bench: &Bench, criterion: &mut Criterion, keys: &Keys) -> Result<(), Failure> {
-    let accounts = Accounts::new(100, 10_000, keys);
+    let orders = Orders::new(100, 10_000, keys);
     let functions = bench.can("FCALL");
     let approaches = Transfer::all(functions);
     let title = "100 transfers";
-    let ended = bench.approaches(criterion, &Comparison { title, approaches: &approaches, input: &accounts });
+    if functions {
+        let mut connection = bench.target().connection();
+        bench.wait_for(async { Ok(Library::load(&mut connection).await?) })?;
+    }
+    let ended = bench.approaches(criterion, &Comparison { title, approaches: &approaches, input: &orders });
     if functions {
         let mut connection = bench.target().connection();
         // The error of a bench matters more than a library that is not there.

@@ -77,7 +77,7 @@ fn grow_and_look(key: &str, sizes: &[usize], grow: impl Fn(usize) -> Cmd) -> Pip
     for &size in sizes {
         pipeline.add_command(grow(size)).ignore();
         pipeline.object_encoding(key);
-        pipeline.cmd("MEMORY").arg("USAGE").arg(key).arg("SAMPLES").arg(0);
+        pipeline.cmd("MEMORY").arg(&["USAGE", key, "SAMPLES", "0"]);
     }
     pipeline
 }

@@ -267,13 +267,16 @@ async fn watch_the_encoding(ctx: &LessonContext, growing: &str, lengthening: &st
                      hash-max-listpack-entries and hash-max-listpack-value. Releases and operators change both, so look \
                      instead of assuming."));
 
+    ctx.announce(format!(
+        "For the next step, UNLINK {growing}, and a pipeline of HSET writes {most} fields."
+    ));
+    fill(&mut other, growing, most).await?;
+
     let mut redis = ctx.redis();
     ctx.step(format!(
-        "Once more, slowly. Here is a Hash with {most} fields, as many as fit. One more is too many."
+        "Once more, slowly. This Hash has {most} fields, as many as fit. One more is too many."
     ))
     .await?;
-    ctx.announce(format!("UNLINK {growing}, and a pipeline of HSET writes {most} fields."));
-    fill(&mut other, growing, most).await?;
     let before: String = redis.object_encoding(growing).await?;
     let packed = memory_usage(&mut redis, growing).await?;
     let _: usize = set_field(growing, most + 1).query_async(&mut redis).await?;
@@ -308,7 +311,7 @@ async fn fill(redis: &mut impl ConnectionLike, key: &str, fields: usize) -> Redi
 }
 
 async fn memory_usage(redis: &mut impl ConnectionLike, key: &str) -> RedisResult<usize> {
-    redis::cmd("MEMORY").arg("USAGE").arg(key).arg("SAMPLES").arg(0).query_async(redis).await
+    redis::cmd("MEMORY").arg(&["USAGE", key, "SAMPLES", "0"]).query_async(redis).await
 }
 
 async fn compare_reads(ctx: &LessonContext, keys: &Keys) -> Outcome {
@@ -335,7 +338,7 @@ async fn compare_memory(ctx: &LessonContext, profiles: &Profiles) -> Outcome {
                                           per property."));
     profiles.write_hashes(&mut other).await?;
     profiles.write_properties(&mut other).await?;
-    let properties = profiles.all_property_keys();
+    let properties = profiles.property_keys(&profile(0).iter().map(|(name, _)| *name).collect::<Vec<_>>());
     let in_hashes = total_bytes(&mut other, &profiles.hashes()).await?;
     let in_keys = total_bytes(&mut other, &properties).await?;
     own_keys::unlink(&mut other, &properties).await?;
@@ -360,7 +363,8 @@ async fn compare_memory(ctx: &LessonContext, profiles: &Profiles) -> Outcome {
 async fn total_bytes(redis: &mut impl ConnectionLike, keys: &[String]) -> RedisResult<usize> {
     let mut pipeline = redis::pipe();
     for key in keys {
-        pipeline.cmd("MEMORY").arg("USAGE").arg(key).arg("SAMPLES").arg(0);
+        pipeline.cmd("MEMORY").arg(&["USAGE", key, "SAMPLES", "0"]);
     }
-    Ok(pipeline.query_async::<Vec<usize>>(redis).await?.into_iter().sum())
+    let bytes: Vec<usize> = pipeline.query_async(redis).await?;
+    Ok(bytes.iter().sum())
 }

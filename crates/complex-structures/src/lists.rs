@@ -323,13 +323,13 @@ async fn give_back(ctx: &LessonContext, queue: &Queue) -> Outcome {
 }
 
 async fn count_lost_jobs(ctx: &LessonContext, keys: &Keys) -> Result<[String; 2], LessonError> {
-    let jobs = ctx.fit("jobs", JOBS / 10, 1, 8.0) * 10;
+    let jobs = ctx.fit("batches of ten jobs", JOBS / 10, 1, 20.0) * 10;
     ctx.step(format!("Now {jobs} jobs and four workers. Of every ten jobs, one kills its worker before the work is done, and \
                       one after the work but before it is reported. A new worker replaces each dead one. To count, a worker \
-                      does two things for each job: HSETNX writes a receipt with the job's name, and INCR raises a counter.")).await?;
+                      does two things for each job: HSETNX writes a receipt with the job's name, and INCRBY raises a counter.")).await?;
     ctx.function("work");
-    ctx.announce("Four workers send RPOP, or SADD, SET, BLMOVE, and LREM, and for each job INCR and HSETNX in MULTI and \
-                  EXEC. The program sends SMEMBERS, UNLINK, SCRIPT LOAD, LPUSH, EVALSHA, LLEN, HLEN, and GET to set up, to \
+    ctx.announce("Four workers send RPOP, or SADD, PSETEX, BLMOVE, and LREM, and for each job MULTI, INCRBY, HSETNX, \
+                  EXEC. The program sends SMEMBERS, UNLINK, LPUSH, SCRIPT LOAD, EVALSHA, LLEN, HLEN, and GET to set up, to \
                   give jobs back, and to count.");
     let header = ["approach", "sent", "deaths", "done", "lost", "done again"];
     let mut table = Table::new("When workers die", &header);
@@ -362,7 +362,7 @@ async fn count_lost_jobs(ctx: &LessonContext, keys: &Keys) -> Result<[String; 2]
     }
     ctx.say("No queue avoids this: between doing a job and reporting it, there is always a moment to die in. You get \
              at-least-once delivery, so make the handler idempotent: doing it again changes nothing. HSETNX with the job's \
-             name is idempotent, INCR is not. A heartbeat must outlast the longest job or be renewed; a slow worker counts \
+             name is idempotent, INCRBY is not. A heartbeat must outlast the longest job or be renewed; a slow worker counts \
              as dead. The lists are as safe as the server: what it had not saved or replicated is lost when it dies. For \
              consumer groups, counted retries, or a history, use Streams.");
     Ok(QueueStrategy::ALL.map(|strategy| Queue::new(strategy.name(), keys).receipts()))
@@ -373,7 +373,7 @@ async fn compare(ctx: &LessonContext, keys: &Keys) -> Outcome {
               LPUSH with all items. The last two take one round trip, but a single command is less to send, to read, and to \
               answer. (With millions of items, send a few thousand at a time, because a huge command makes other clients \
               wait.)").await?;
-    let items = Items::new(ctx.fit("items", ITEMS, 5, 4.0), keys);
+    let items = Items::new(ctx.fit("items", ITEMS, 2, 10.0), keys);
     ctx.function("push_all");
     let title = format!("Pushing {} items", items.items.len());
     ctx.compare(Comparison { title: &title, approaches: &PushMany::ALL, input: &items }).await

@@ -119,7 +119,7 @@ async fn count_visitors(ctx: &LessonContext, keys: &Keys) -> Outcome {
     ctx.function("report");
     let visitors = ctx.fit("visitors", VISITORS, 2, 6.0);
     ctx.announce(format!(
-        "{CLIENTS} clients send SISMEMBER, SADD, and INCR to report the same {visitors} visitors. GET reads the counters."
+        "{CLIENTS} clients send SISMEMBER, SADD, and INCRBY to report the same {visitors} visitors. GET reads the counters."
     ));
     let mut table = Table::new("New visitors", &["approach", "visitors", "counted", "too many"]);
     let mut counted = Vec::new();

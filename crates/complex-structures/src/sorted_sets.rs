@@ -57,15 +57,10 @@ pub const DEEP: usize = 100_000;
 const RANK_WITH_SCORE: Need =
     Need { command: "ZREVRANK with WITHSCORE", available_in: "--server valkey-9.1" };
 /// The players at the start.
+#[rustfmt::skip]
 const WEEK: [(u32, &str); 8] = [
-    (1_200, "ada"),
-    (950, "ben"),
-    (1_430, "cleo"),
-    (700, "dan"),
-    (1_050, "eva"),
-    (880, "finn"),
-    (1_310, "gita"),
-    (400, "hugo"),
+    (1_200, "ada"), (950, "ben"), (1_430, "cleo"), (700, "dan"),
+    (1_050, "eva"), (880, "finn"), (1_310, "gita"), (400, "hugo"),
 ];
 /// Players with 500 points, and when they reached them: milliseconds after the season began.
 const TIED: [(&str, u64); 3] = [("zoe", 60_000), ("Zed", 180_000), ("anna", 120_000)];
@@ -273,7 +268,7 @@ async fn read_pages(ctx: &LessonContext, board: &str) -> Outcome {
     ctx.step("Break it: read a board page by page, by rank: 0 to 9, then 10 to 19. If a player enters above in the meantime, \
               all others move down one place, and the last player of this page is the first one of the next. If a player \
               above leaves, one player moves up onto the page that you have already read, and you never see that player.").await?;
-    let players = ctx.fit("pages", 10, 3, 8.0) * paging::PAGE;
+    let players = ctx.fit("pages", 10, 3, 12.0) * paging::PAGE;
     ctx.say(format!("Here are {players} players, ten on a page, and one change after each page."));
     ctx.function("read_all");
     let mut other = ctx.untraced(
@@ -380,6 +375,6 @@ async fn compare(ctx: &LessonContext, keys: &Keys) -> Outcome {
     )).await?;
     ctx.function("by_offset");
     ctx.function("by_rank");
-    let pages = DeepPages::new(Season::new(DEEP, keys), ctx.fit("pages", 10, 2, 12.0));
+    let pages = DeepPages::new(Season::new(DEEP, keys), ctx.fit("pages", 10, 1, 12.0));
     ctx.compare(Comparison { title: "Pages far down", approaches: &DeepPage::ALL, input: &pages }).await
 }

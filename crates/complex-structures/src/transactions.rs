@@ -15,7 +15,7 @@ use redis::{AsyncTypedCommands, Pipeline, RedisResult, Value};
 
 pub use self::payments::{Audit, Payment};
 pub use self::torn_reads::{Reads, WriteTogether};
-pub use self::transfer::{Accounts, Library, Moved, Transfer};
+pub use self::transfer::{Library, Moved, Order, Orders, Transfer};
 use crate::keys::Keys;
 
 /// Pipelines, MULTI, WATCH, scripts, and functions, and what each of them promises.
@@ -78,20 +78,30 @@ async fn run(ctx: &mut LessonContext) -> Outcome {
     let used = [&first, &second, &gate, &notice, &ada, &ben].map(String::clone);
     ctx.start_clean(&[&used[..], &order, &payments::accounts(&keys, CUSTOMERS)].concat()).await?;
 
-    stop_between(ctx, &first, &gate, &second).await?;
+    // Two clients, each with a connection of its own.
+    let (one, two) = tokio::try_join!(ctx.dedicated_redis(), ctx.dedicated_redis())?;
+    stop_between(ctx, (one.clone(), two.clone()), [&first, &gate, &second]).await?;
     count_torn_reads(ctx, [&first, &second]).await?;
     fail_inside(ctx, &order).await?;
-    discard(ctx, &order[0]).await?;
-    overdraw(ctx, &ada, &ben).await?;
-    watch(ctx, &ada, &ben).await?;
-    share_a_connection(ctx, &ada, &ben, &notice).await?;
+    discard(ctx, one.clone(), &order[0]).await?;
+    overdraw(ctx, (one.clone(), two), &ada, &ben).await?;
+    watch(ctx, one.clone(), &ada, &ben).await?;
+    share_a_connection(ctx, one, [&ada, &ben, &notice]).await?;
     run_a_script(ctx, &ada, &ben).await?;
 
     let functions = may_load_functions(ctx).await;
     // The library is removed even if a claim is broken.
-    let result = call_functions_and_compare(ctx, &ada, &ben, &keys, functions).await;
+    let result = async {
+        if functions {
+            call_a_function(ctx, &ada, &ben).await?;
+        }
+        count_money(ctx, &keys, functions).await?;
+        compare(ctx, &keys, functions).await
+    }
+    .await;
     if functions {
-        ctx.step("Last, the function library is removed from the server.").await?;
+        ctx.say("Last, the lesson removes its function library from the server.");
+        ctx.function("delete");
         Library::delete(&mut ctx.redis()).await?;
     }
     result?;
@@ -103,9 +113,9 @@ async fn run(ctx: &mut LessonContext) -> Outcome {
 
 type Redis = Transcript<Connection>;
 
-async fn stop_between(ctx: &LessonContext, first: &str, gate: &str, second: &str) -> Outcome {
-    let mut redis = ctx.redis();
-    let (mut writer, mut reader) = (ctx.dedicated_redis().await?, ctx.dedicated_redis().await?);
+async fn stop_between(ctx: &LessonContext, clients: (Redis, Redis), pair: [&str; 3]) -> Outcome {
+    let (mut redis, (mut writer, mut reader)) = (ctx.redis(), clients);
+    let [first, gate, second] = pair;
 
     ctx.step("A pipeline is a way to send: many commands at once, without waiting for each reply. It does not make them one \
               step. Between any two of them the server may serve other clients. To see that, both keys start with 1, and a \
@@ -163,7 +173,7 @@ async fn count_torn_reads(ctx: &LessonContext, pair: [&String; 2]) -> Outcome {
               machine.").await?;
     ctx.function("write_pairs");
     ctx.function("count_reads");
-    let pipelines = ctx.fit("pipelines", PIPELINES, 3, 2.0);
+    let pipelines = ctx.fit("pipelines", PIPELINES, 3, 5.0);
     ctx.announce(format!(
         "A writer sends {pipelines} pipelines of SET, first without and then with MULTI and EXEC. A reader sends MGET."
     ));
@@ -201,19 +211,18 @@ async fn fail_inside(ctx: &LessonContext, [status, total, changes]: &[String; 3]
     transaction.cmd("INCR").arg(changes).arg("too many").ignore();
     let aborted = transaction.exec_async(&mut redis).await;
     let after = redis.mget(&[status, changes]).await?;
-    let code = aborted.as_ref().err().and_then(redis::RedisError::code);
+    let code = aborted.as_ref().map_or_else(|error| error.code(), |()| None);
     ctx.check(
         "EXEC refused, and nothing was written",
         code == Some("EXECABORT") && are(&after, ["paid", "1"]),
     )
 }
 
-async fn discard(ctx: &LessonContext, status: &str) -> Outcome {
+async fn discard(ctx: &LessonContext, mut own: Redis, status: &str) -> Outcome {
     if ctx.target().is_cluster() {
         ctx.skip(ONE_NODE);
         return Ok(());
     }
-    let mut own = ctx.dedicated_redis().await?;
 
     ctx.step("You can also send MULTI by itself, on a connection of your own. The reply to every command is then QUEUED. \
               DISCARD drops them. Note that GET returns QUEUED too: inside MULTI you cannot read and then decide.").await?;
@@ -226,9 +235,8 @@ async fn discard(ctx: &LessonContext, status: &str) -> Outcome {
     ctx.check("nothing was written", after.as_deref() == Some("paid"))
 }
 
-async fn overdraw(ctx: &LessonContext, ada: &str, ben: &str) -> Outcome {
-    let mut redis = ctx.redis();
-    let (mut one, mut two) = (ctx.dedicated_redis().await?, ctx.dedicated_redis().await?);
+async fn overdraw(ctx: &LessonContext, clients: (Redis, Redis), ada: &str, ben: &str) -> Outcome {
+    let (mut redis, (mut one, mut two)) = (ctx.redis(), clients);
 
     ctx.step("Break it: Ada has 100 dollars, stored as 10,000 cents, and two clients each move 100 dollars from her to Ben. \
               Each client reads the balance first and finds enough. Then each moves the money, with MULTI and EXEC.").await?;
@@ -250,9 +258,13 @@ async fn move_money(redis: &mut Redis, from: &str, to: &str) -> RedisResult<bool
     Ok(done.is_some())
 }
 
-async fn watch(ctx: &LessonContext, ada: &str, ben: &str) -> Outcome {
+fn order(from: &str, to: &str) -> Order {
+    Order { from: from.to_owned(), to: to.to_owned(), cents: CENTS }
+}
+
+async fn watch(ctx: &LessonContext, mut own: Redis, ada: &str, ben: &str) -> Outcome {
     let mut redis = ctx.redis();
-    let mut own = ctx.dedicated_redis().await?;
+    let order = order(ada, ben);
 
     ctx.step("Fix it with WATCH: the client watches the account and reads it. If another client writes the account before \
               EXEC, EXEC returns nil and does nothing. Here Ada has 200 dollars. A client sees them, but before it moves 100 \
@@ -267,8 +279,8 @@ async fn watch(ctx: &LessonContext, ada: &str, ben: &str) -> Outcome {
     ctx.step("So the client starts again from the read, and now sees what is there. Under load it may have to do so many \
               times. It must pause for a random moment, and give up at some point.").await?;
     ctx.function("by_watch");
-    let second = transfer::by_watch(&mut own, ada, ben, CENTS).await?;
-    let third = transfer::by_watch(&mut own, ada, ben, CENTS).await?;
+    let second = transfer::by_watch(&mut own, &order).await?;
+    let third = transfer::by_watch(&mut own, &order).await?;
     let after = redis.mget(&[ada, ben]).await?;
     ctx.check("the second attempt moved 100 dollars", second == Moved::Done)?;
     ctx.check(
@@ -277,9 +289,9 @@ async fn watch(ctx: &LessonContext, ada: &str, ben: &str) -> Outcome {
     )
 }
 
-async fn share_a_connection(ctx: &LessonContext, ada: &str, ben: &str, notice: &str) -> Outcome {
+async fn share_a_connection(ctx: &LessonContext, shared: Redis, keys: [&str; 3]) -> Outcome {
+    let [ada, ben, notice] = keys;
     let mut redis = ctx.redis();
-    let shared = ctx.dedicated_redis().await?;
     let (mut task_a, mut task_b) = (shared.clone(), shared);
 
     ctx.step("A trap: WATCH belongs to the connection, and any EXEC on it ends the WATCH. Clones of a connection are one \
@@ -300,6 +312,7 @@ async fn share_a_connection(ctx: &LessonContext, ada: &str, ben: &str, notice: &
 
 async fn run_a_script(ctx: &LessonContext, ada: &str, ben: &str) -> Outcome {
     let mut redis = ctx.redis();
+    let order = order(ada, ben);
 
     ctx.step("Or fix it with a script. The server runs it as one step: it reads, decides, and writes, and no other client \
               comes between. There is nothing to watch and nothing to try again.").await?;
@@ -309,8 +322,8 @@ async fn run_a_script(ctx: &LessonContext, ada: &str, ben: &str) -> Outcome {
               again. Ada has 100 dollars, and two transfers ask for them.").await?;
     ctx.function("by_script");
     redis.mset(&[(ada, 10_000), (ben, 0)]).await?;
-    let first = transfer::by_script(&mut redis, ada, ben, CENTS).await?;
-    let second = transfer::by_script(&mut redis, ada, ben, CENTS).await?;
+    let first = transfer::by_script(&mut redis, &order).await?;
+    let second = transfer::by_script(&mut redis, &order).await?;
     let after = redis.mget(&[ada, ben]).await?;
     ctx.check(
         "the first moved 100 dollars, the second found too little and wrote nothing",
@@ -334,22 +347,9 @@ async fn may_load_functions(ctx: &LessonContext) -> bool {
     is_private
 }
 
-async fn call_functions_and_compare(
-    ctx: &LessonContext,
-    ada: &str,
-    ben: &str,
-    keys: &Keys,
-    functions: bool,
-) -> Outcome {
-    if functions {
-        call_a_function(ctx, ada, ben).await?;
-    }
-    count_money(ctx, keys, functions).await?;
-    compare(ctx, keys, functions).await
-}
-
 async fn call_a_function(ctx: &LessonContext, ada: &str, ben: &str) -> Outcome {
     let mut redis = ctx.redis();
+    let order = order(ada, ben);
 
     ctx.step("Since Redis 7.0 the same code can be a function. A script belongs to the client that brings it. A library of \
               functions belongs to the server, which saves it with the data and copies it to its replicas. Clients call a \
@@ -360,8 +360,8 @@ async fn call_a_function(ctx: &LessonContext, ada: &str, ben: &str) -> Outcome {
     ctx.step("FCALL calls the function, with the same arguments as the script.").await?;
     ctx.function("by_function");
     redis.mset(&[(ada, 10_000), (ben, 0)]).await?;
-    let first = transfer::by_function(&mut redis, ada, ben, CENTS).await?;
-    let second = transfer::by_function(&mut redis, ada, ben, CENTS).await?;
+    let first = transfer::by_function(&mut redis, &order).await?;
+    let second = transfer::by_function(&mut redis, &order).await?;
     let after = redis.mget(&[ada, ben]).await?;
     ctx.check(
         "the same decisions, the same balances",
@@ -374,7 +374,7 @@ async fn call_a_function(ctx: &LessonContext, ada: &str, ben: &str) -> Outcome {
 
 async fn count_money(ctx: &LessonContext, keys: &Keys, functions: bool) -> Outcome {
     let customers = ctx.fit("customers", CUSTOMERS, 4, 8.0);
-    let times = ctx.fit("payments each", TIMES_EACH, 2, 16.0);
+    let times = ctx.fit("payments each", TIMES_EACH, 1, 20.0);
     ctx.step(format!("Now {customers} customers, each on a connection of its own, fetch 100 dollars from the shop's account, \
                       {times} times. The sum of all accounts must not change. An auditor adds them up all the time, with one \
                       MGET. The naive way reads both balances and writes both: first the worst case, in which every customer \
@@ -385,8 +385,9 @@ async fn count_money(ctx: &LessonContext, keys: &Keys, functions: bool) -> Outco
     let header = ["approach", "dollars too many", "audits", "wrong", "retries"];
     let mut table = Table::new("The sum of all accounts", &header);
     let mut audits = Vec::new();
+    let clients = Payment::clients(ctx.target(), customers).await?;
     for payment in Payment::all(functions) {
-        let audit = payment.race(ctx.target(), keys, customers, times).await?;
+        let audit = payment.race(&clients, keys, times).await?;
         let dollars = thousands((audit.made / 100) as f64);
         let numbers = [audit.audits, audit.wrong, audit.retries].map(|number| thousands(number as f64));
         table = table.row([payment.label(), dollars].into_iter().chain(numbers));
@@ -425,7 +426,7 @@ async fn count_money(ctx: &LessonContext, keys: &Keys, functions: bool) -> Outco
 async fn compare(ctx: &LessonContext, keys: &Keys, functions: bool) -> Outcome {
     ctx.step("And the cost? Many transfers, one after the other, with the same balances afterward. WATCH needs two round \
               trips, all others one. Only WATCH, the script, and the function check that the money is there.").await?;
-    let accounts = Accounts::new(ctx.fit("transfers", TRANSFERS, 2, 24.0), CENTS, keys);
+    let orders = Orders::new(ctx.fit("transfers", TRANSFERS, 1, 24.0), CENTS, keys);
     let approaches = Transfer::all(functions);
-    ctx.compare(Comparison { title: "Transfers", approaches: &approaches, input: &accounts }).await
+    ctx.compare(Comparison { title: "Transfers", approaches: &approaches, input: &orders }).await
 }

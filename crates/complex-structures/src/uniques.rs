@@ -161,8 +161,7 @@ async fn compare_sizes(ctx: &LessonContext, keys: &Keys) -> Outcome {
         for counting in Counting::ALL {
             let key = counting.key(keys, &size.to_string());
             counting.add(&mut other, &key, 1..=size).await?;
-            let count = counting.count(&mut other, &key).await?;
-            let memory = memory_usage(&mut other, &key).await?;
+            let (count, memory) = counting.count_and_memory(&mut other, &key).await?;
             let error = format!("{:.2}%", 100.0 * counting::error_of(count, size as usize));
             let cells = [thousands(size.into()), counting.label().into(), thousands(count as f64)];
             table = table.row(cells.into_iter().chain([error, bytes(memory)]));
@@ -189,7 +188,7 @@ fn all_keys(keys: &Keys) -> Vec<String> {
 }
 
 async fn memory_usage(redis: &mut impl redis::aio::ConnectionLike, key: &str) -> RedisResult<usize> {
-    redis::cmd("MEMORY").arg("USAGE").arg(key).arg("SAMPLES").arg(0).query_async(redis).await
+    redis::cmd("MEMORY").arg(&["USAGE", key, "SAMPLES", "0"]).query_async(redis).await
 }
 
 async fn set_a_far_bit(ctx: &LessonContext, sparse: &str) -> Outcome {

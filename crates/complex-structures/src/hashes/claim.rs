@@ -6,7 +6,7 @@ use lab_connection::{Connection, Target};
 use redis::{AsyncTypedCommands, RedisResult};
 use tokio::sync::Barrier;
 
-use crate::concurrent_clients::run_clients;
+use crate::concurrent_clients::{connect, run_clients};
 use crate::keys::Keys;
 
 /// How a client claims the field `nickname`.
@@ -40,8 +40,9 @@ impl Claim {
 
     /// Lets `clients` clients claim the field of the same Hash. Returns how many of them believe that they got it.
     pub async fn race(self, target: &Target, key: &str, clients: usize) -> RedisResult<usize> {
-        let work = |_, redis, all| self.claim(redis, key.to_owned(), all);
-        let winners = run_clients(target, clients, work).await?;
+        let all = Arc::new(Barrier::new(clients));
+        let work = |_, redis| self.claim(redis, key.to_owned(), Arc::clone(&all));
+        let winners = run_clients(&connect(target, clients).await?, work).await?;
         Ok(winners.into_iter().filter(|&won| won).count())
     }
 

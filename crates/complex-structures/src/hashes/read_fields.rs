@@ -107,50 +107,37 @@ async fn get_each<C: AnyConnection>(redis: &mut C, keys: &[String]) -> RedisResu
 /// Field and value, in the order in which they are written.
 type Fields = Vec<(&'static str, String)>;
 
-/// Made-up customers, numbered from 1001, and where their profiles are stored.
+/// Made-up customers, numbered from 1001: the key of the Hash of each, and its fields.
 #[derive(Clone, Debug)]
-pub struct Profiles {
-    customers: Vec<(usize, Fields)>,
-    keys: Keys,
-}
+pub struct Profiles(Vec<(String, Fields)>);
 
 impl Profiles {
     /// This many customers.
     pub fn new(count: usize, keys: &Keys) -> Self {
-        Self { customers: (1_001..).take(count).map(|id| (id, profile(id))).collect(), keys: keys.clone() }
+        Self((1_001..).take(count).map(|id| (keys.key(format!("profile:{id}")), profile(id))).collect())
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.customers.len()
+        self.0.len()
     }
 
     /// Their Hashes, in order.
     pub fn hashes(&self) -> Vec<String> {
-        self.customers.iter().map(|(id, _)| self.keys.key(format!("profile:{id}"))).collect()
+        self.0.iter().map(|(hash, _)| hash.clone()).collect()
     }
 
     /// The keys of these properties, customer by customer.
     pub fn property_keys(&self, properties: &[&str]) -> Vec<String> {
-        let of = |id| properties.iter().map(move |property| self.property_key(id, property));
-        self.customers.iter().flat_map(|(id, _)| of(*id)).collect()
-    }
-
-    /// The keys of all properties.
-    pub fn all_property_keys(&self) -> Vec<String> {
-        let properties: Vec<&str> = profile(0).into_iter().map(|(property, _)| property).collect();
-        self.property_keys(&properties)
-    }
-
-    fn property_key(&self, id: usize, property: &str) -> String {
-        self.keys.key(format!("profile:{id}:{property}"))
+        let of = |hash| properties.iter().map(move |property| format!("{hash}:{property}"));
+        self.0.iter().flat_map(|(hash, _)| of(hash)).collect()
     }
 
     /// Writes each profile as one Hash.
     pub async fn write_hashes(&self, redis: &mut impl ConnectionLike) -> RedisResult<()> {
         let mut pipeline = redis::pipe();
-        for (key, (_, fields)) in self.hashes().iter().zip(&self.customers) {
-            pipeline.cmd("HSET").arg(key).arg(fields).ignore();
+        for (hash, fields) in &self.0 {
+            pipeline.cmd("HSET").arg(hash).arg(fields).ignore();
         }
         pipeline.exec_async(redis).await
     }
@@ -158,9 +145,9 @@ impl Profiles {
     /// Writes each property of each profile as a key.
     pub async fn write_properties(&self, redis: &mut impl ConnectionLike) -> RedisResult<()> {
         let mut pipeline = redis::pipe();
-        for (id, fields) in &self.customers {
+        for (hash, fields) in &self.0 {
             for (property, value) in fields {
-                pipeline.set(self.property_key(*id, property), value).ignore();
+                pipeline.set(format!("{hash}:{property}"), value).ignore();
             }
         }
         pipeline.exec_async(redis).await

@@ -59,18 +59,14 @@ impl Approach for PushMany {
         redis.unlink(&input.key).await.map(drop)
     }
 
-    async fn run<C: AnyConnection>(self, Items { key, items }: &Items, redis: &mut C) -> RedisResult<usize> {
-        self.push_all(redis, key, items).await
+    async fn run<C: AnyConnection>(self, items: &Items, redis: &mut C) -> RedisResult<usize> {
+        self.push_all(redis, items).await
     }
 }
 
 impl PushMany {
-    async fn push_all<C: AnyConnection>(
-        self,
-        redis: &mut C,
-        key: &str,
-        items: &[String],
-    ) -> RedisResult<usize> {
+    async fn push_all<C: AnyConnection>(self, redis: &mut C, all: &Items) -> RedisResult<usize> {
+        let Items { key, items } = all;
         match self {
             Self::OneByOne => {
                 let mut length = 0;

@@ -5,25 +5,18 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use lab_connection::Connection;
-use lab_runner::LuaScript;
-use redis::aio::ConnectionLike;
-use redis::{AsyncTypedCommands, Pipeline, RedisResult, Script, ScriptInvocation};
+use lab_runner::{LuaScript, Source, source};
+use redis::{AsyncTypedCommands, RedisResult, Script, ScriptInvocation};
 
 use crate::keys::Keys;
 
-const GIVE_BACK_SOURCE: &str = include_str!("give_back.lua");
-static GIVE_BACK: LazyLock<Script> = LazyLock::new(|| Script::new(GIVE_BACK_SOURCE));
+static SOURCE: Source = source!("src/lists/give_back.lua");
+static GIVE_BACK: LazyLock<Script> = LazyLock::new(|| Script::new(SOURCE.text));
 
 /// The script that gives jobs back, as the lesson shows it.
 pub(super) fn give_back_script() -> LuaScript<'static> {
-    LuaScript {
-        name: "give_back.lua",
-        path: "crates/complex-structures/src/lists/give_back.lua",
-        line: 1,
-        text: GIVE_BACK_SOURCE,
-        source: GIVE_BACK_SOURCE,
-        hash: GIVE_BACK.get_hash(),
-    }
+    let Source { path, text } = SOURCE;
+    LuaScript { name: "give_back.lua", path, line: 1, text, source: text, hash: GIVE_BACK.get_hash() }
 }
 
 /// The keys of one queue.
@@ -95,12 +88,7 @@ impl Queue {
     }
 
     /// A worker says that it exists and is alive.
-    pub(super) async fn beat(
-        &self,
-        worker: &str,
-        ttl: Duration,
-        redis: &mut impl ConnectionLike,
-    ) -> RedisResult<()> {
+    pub(super) async fn beat(&self, worker: &str, ttl: Duration, redis: &mut Connection) -> RedisResult<()> {
         let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
         let mut both = redis::pipe();
         both.atomic().sadd(self.workers(), worker).ignore();
@@ -109,33 +97,28 @@ impl Queue {
     }
 
     /// Does a job. One effect counts every time that it is done, and one happens only once.
-    pub(super) async fn handle(
-        &self,
-        job: &str,
-        worker: &str,
-        redis: &mut impl ConnectionLike,
-    ) -> RedisResult<()> {
+    pub(super) async fn handle(&self, job: &str, worker: &str, redis: &mut Connection) -> RedisResult<()> {
         let mut both = redis::pipe();
         both.atomic().incr(self.key("work_done"), 1).ignore();
         both.hset_nx(self.receipts(), job, worker).ignore();
         both.exec_async(redis).await
     }
 
-    /// Gives the jobs of all dead workers back. Returns how many it gave back, and how many jobs are still waiting or taken.
+    /// Gives the jobs of all dead workers back. Returns how many it gave back, and how many jobs are still waiting or taken. One
+    /// transaction, so that no job moves from list to list while they are counted.
     pub(super) async fn reap(&self, redis: &mut Connection) -> RedisResult<(usize, usize)> {
         let workers = redis.smembers(self.workers()).await?;
-        let mut calls = redis::pipe();
+        let mut transaction = redis::pipe();
+        transaction.atomic();
         for worker in &workers {
-            calls.invoke_script(&self.give_back(worker));
+            transaction.invoke_script(&self.give_back(worker));
         }
-        let given_back: Vec<usize> = calls.query_async(redis).await?;
-        // In a transaction, so that no job moves from list to list while they are counted.
-        let mut lengths = Pipeline::new();
-        lengths.atomic().llen(self.jobs());
+        transaction.llen(self.jobs());
         for worker in &workers {
-            lengths.llen(self.taken_by(worker));
+            transaction.llen(self.taken_by(worker));
         }
-        let open: Vec<usize> = lengths.query_async(redis).await?;
+        let mut given_back: Vec<usize> = transaction.query_async(redis).await?;
+        let open = given_back.split_off(workers.len());
         Ok((given_back.into_iter().sum(), open.into_iter().sum()))
     }
 }

@@ -66,7 +66,7 @@ impl QueueStrategy {
         let names: Vec<String> = (1..=jobs).map(|number| format!("job:{number}")).collect();
         queue.start(&names, &mut redis).await?;
 
-        let heartbeat = HEARTBEAT.max(round_trip * 10);
+        let heartbeat = HEARTBEAT.max(round_trip * 5);
         let (killers, closing) = (Mutex::default(), AtomicBool::default());
         let pool =
             Arc::new(Pool { strategy: self, target: target.clone(), queue, heartbeat, killers, closing });

@@ -6,15 +6,15 @@ use lab_connection::{Connection, Target};
 use redis::{AsyncTypedCommands, RedisResult};
 use tokio::sync::Barrier;
 
-use crate::concurrent_clients::run_clients;
+use crate::concurrent_clients::{connect, run_clients};
 use crate::keys::Keys;
 
 /// How a client counts a visitor who was not there before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CountNew {
-    /// SISMEMBER, then SADD and INCR if the member is missing. All clients ask before any of them writes.
+    /// SISMEMBER, then SADD and INCRBY if the member is missing. All clients ask before any of them writes.
     AskThenAdd,
-    /// SADD, then INCR if the member is new.
+    /// SADD, then INCRBY if the member is new.
     Add,
 }
 
@@ -25,8 +25,8 @@ impl CountNew {
     /// Its row in the table.
     pub fn label(self) -> &'static str {
         match self {
-            Self::AskThenAdd => "SISMEMBER, then SADD and INCR",
-            Self::Add => "SADD, and INCR if it returns 1",
+            Self::AskThenAdd => "SISMEMBER, then SADD and INCRBY",
+            Self::Add => "SADD, and INCRBY if it returns 1",
         }
     }
 
@@ -47,43 +47,32 @@ impl CountNew {
         clients: usize,
         visitors: usize,
     ) -> RedisResult<usize> {
-        let [set, counter] = self.keys(keys);
-        let (set, new) = (&set, &counter);
-        let work = |_, mut redis: Connection, all: Arc<Barrier>| {
-            let (set, new) = (set.clone(), new.clone());
-            async move {
-                for number in 1..=visitors {
-                    self.report(&mut redis, &set, &new, &format!("visitor:{number}"), &all).await?;
-                }
-                Ok(())
-            }
-        };
-        run_clients(target, clients, work).await?;
-        Ok(target.connection().get_int(&counter).await?.unwrap_or_default().unsigned_abs())
+        let (keys, all) = (self.keys(keys), Arc::new(Barrier::new(clients)));
+        let work = |_, redis| self.report(redis, keys.clone(), visitors, Arc::clone(&all));
+        run_clients(&connect(target, clients).await?, work).await?;
+        Ok(target.connection().get_int(&keys[1]).await?.unwrap_or_default().unsigned_abs())
     }
 
     async fn report(
         self,
-        redis: &mut Connection,
-        set: &str,
-        new: &str,
-        visitor: &str,
-        all: &Barrier,
+        mut redis: Connection,
+        [set, counter]: [String; 2],
+        visitors: usize,
+        all: Arc<Barrier>,
     ) -> RedisResult<()> {
-        match self {
-            Self::AskThenAdd => {
-                let known = redis.sismember(set, visitor).await?;
-                all.wait().await; // the worst case: all have asked, and no one has added
-                if !known {
-                    redis.sadd(set, visitor).await?;
-                    redis.incr(new, 1).await?;
+        for number in 1..=visitors {
+            let visitor = format!("visitor:{number}");
+            let is_new = match self {
+                Self::AskThenAdd => {
+                    let known = redis.sismember(&set, &visitor).await?;
+                    all.wait().await; // the worst case: all have asked, and no one has added
+                    redis.sadd(&set, &visitor).await?;
+                    !known
                 }
-                all.wait().await;
-            }
-            Self::Add => {
-                if redis.sadd(set, visitor).await? == 1 {
-                    redis.incr(new, 1).await?;
-                }
+                Self::Add => redis.sadd(&set, &visitor).await? == 1,
+            };
+            if is_new {
+                redis.incr(&counter, 1).await?;
             }
         }
         Ok(())

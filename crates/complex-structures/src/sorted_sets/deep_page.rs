@@ -88,7 +88,7 @@ impl Approach for DeepPage {
 
 async fn by_offset<C: AnyConnection>(redis: &mut C, board: &str, start: usize) -> RedisResult<Vec<String>> {
     let mut zrange = redis::cmd("ZRANGE");
-    zrange.arg(board).arg("+inf").arg("-inf").arg("BYSCORE").arg("REV");
+    zrange.arg(board).arg(&["+inf", "-inf", "BYSCORE", "REV"]);
     zrange.arg("LIMIT").arg(start).arg(PAGE);
     zrange.query_async(redis).await
 }

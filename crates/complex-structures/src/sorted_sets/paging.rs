@@ -97,7 +97,7 @@ impl Change {
     async fn happen(self, redis: &mut Connection, board: &str, number: usize) -> RedisResult<()> {
         match self {
             Self::Enters => redis.zadd(board, format!("new:{number}"), 1_000_000 + number).await.map(drop),
-            Self::Leaves => redis.zpopmax(board, 1).await.map(drop),
+            Self::Leaves => redis::cmd("ZPOPMAX").arg(board).exec_async(redis).await,
         }
     }
 }
@@ -137,8 +137,8 @@ pub async fn page_after(
     let mut next = Vec::new();
     for offset in (0..).step_by(limit) {
         let mut zrange = redis::cmd("ZRANGE");
-        zrange.arg(board).arg(&highest).arg("-inf").arg("BYSCORE").arg("REV");
-        zrange.arg("LIMIT").arg(offset).arg(limit).arg("WITHSCORES");
+        zrange.arg(&[board, &highest, "-inf", "BYSCORE", "REV"]);
+        zrange.arg("LIMIT").arg(&[offset, limit]).arg("WITHSCORES");
         let found = players(zrange.query_async(redis).await?);
         let is_end = found.len() < limit;
         next.extend(found.into_iter().filter(|player| last.is_none_or(|last| player.comes_after(last))));

@@ -7,7 +7,7 @@ use crate::keys::Keys;
 
 /// Members in one ZADD or HSET, and commands in one pipeline.
 const CHUNK: usize = 1_000;
-const BATCH: usize = 20;
+const BATCH: usize = 50;
 
 /// The players of a season. Their points look random and are always the same. Of 100,000 players, three share each score.
 #[derive(Clone, Debug)]

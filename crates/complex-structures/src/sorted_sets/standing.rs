@@ -51,8 +51,10 @@ impl Approach for AskStanding {
     }
 
     async fn reset<C: AnyConnection>(self, season: &Season, redis: &mut C) -> RedisResult<()> {
-        season.write_board(redis).await?;
-        season.write_hash(redis).await
+        match self {
+            Self::SortHash => season.write_hash(redis).await,
+            Self::ReadAll | Self::AskForRank => season.write_board(redis).await,
+        }
     }
 
     async fn run<C: AnyConnection>(self, season: &Season, redis: &mut C) -> RedisResult<Standing> {

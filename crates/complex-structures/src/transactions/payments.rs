@@ -1,17 +1,16 @@
 //! Many clients are paid from one account, and an auditor checks that the money stays the same.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lab_connection::{Connection, Target};
 use lab_runner::Approach;
 use redis::RedisResult;
 use tokio::sync::Barrier;
-use tokio::task::JoinSet;
 
 use super::CENTS;
-use super::transfer::{Transfer, account};
-use crate::concurrent_clients::{join_all, run_clients};
+use super::transfer::{Order, Transfer, account};
+use crate::concurrent_clients::{connect, run_clients};
 use crate::keys::Keys;
 
 /// How a client moves money from the shop's account to its own.
@@ -26,7 +25,7 @@ pub enum Payment {
 }
 
 /// What became of the money.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Audit {
     /// Cents that are there now and were not before; negative if there are fewer.
     pub made: i64,
@@ -60,30 +59,40 @@ impl Payment {
         }
     }
 
+    /// The connections of the customers, and one for the auditor.
+    pub async fn clients(target: &Target, customers: usize) -> RedisResult<Vec<Connection>> {
+        connect(target, customers + 1).await
+    }
+
     /// Lets customers fetch money, `times` times each, while an auditor adds up all accounts in one step.
-    pub async fn race(
-        self,
-        target: &Target,
-        keys: &Keys,
-        customers: usize,
-        times: usize,
-    ) -> RedisResult<Audit> {
+    pub async fn race(self, clients: &[Connection], keys: &Keys, times: usize) -> RedisResult<Audit> {
+        let Some((auditor, customers)) = clients.split_last() else { return Ok(Audit::default()) };
+        let (mut redis, customers) = (auditor.clone(), customers.len());
         let accounts = accounts(keys, customers);
-        let mut redis = target.connection();
         let before = open(&mut redis, &accounts, customers * times).await?;
 
-        let ended = Arc::new(AtomicBool::new(false));
-        let mut auditors = JoinSet::new();
-        auditors.spawn(audit(target.dedicated().await?, accounts.clone(), before, Arc::clone(&ended)));
-        let work = |customer: usize, redis, all| {
-            let (own, shop) = (accounts[customer + 1].clone(), accounts[0].clone());
-            Customer { payment: self, redis, own, shop, all }.fetch(times)
+        let (all, paid) = (Arc::new(Barrier::new(customers)), Arc::new(AtomicUsize::new(0)));
+        let work = |client: usize, redis| {
+            let (accounts, all, paid) = (accounts.clone(), Arc::clone(&all), Arc::clone(&paid));
+            async move {
+                if client == customers {
+                    return audit(redis, &accounts, before, || paid.load(Ordering::Relaxed) == customers)
+                        .await;
+                }
+                let [from, to] = [0, client + 1].map(|index| accounts[index].clone());
+                let order = Order { from, to, cents: CENTS };
+                let retries = Customer { payment: self, redis, order, all }.fetch(times).await?;
+                paid.fetch_add(1, Ordering::Relaxed);
+                Ok(Audit { retries, ..Audit::default() })
+            }
         };
-        let retries = run_clients(target, customers, work).await?.into_iter().sum();
-        ended.store(true, Ordering::Relaxed);
-        let (audits, wrong) = join_all(auditors).await?.first().copied().unwrap_or_default();
-        let made = sum(&mut redis, &accounts).await? - before;
-        Ok(Audit { made, audits, wrong, retries })
+        let mut audit = Audit::default();
+        for Audit { audits, wrong, retries, .. } in run_clients(clients, work).await? {
+            audit.audits += audits;
+            audit.wrong += wrong;
+            audit.retries += retries;
+        }
+        Ok(Audit { made: sum(&mut redis, &accounts).await? - before, ..audit })
     }
 }
 
@@ -104,26 +113,24 @@ async fn sum(redis: &mut Connection, accounts: &[String]) -> RedisResult<i64> {
     Ok(balances.iter().sum())
 }
 
-/// How often it added up, and how often the sum was wrong.
 async fn audit(
     mut redis: Connection,
-    accounts: Vec<String>,
+    accounts: &[String],
     right: i64,
-    ended: Arc<AtomicBool>,
-) -> RedisResult<(u64, u64)> {
-    let (mut audits, mut wrong) = (0, 0);
-    while !ended.load(Ordering::Relaxed) {
-        wrong += u64::from(sum(&mut redis, &accounts).await? != right);
-        audits += 1;
+    is_over: impl Fn() -> bool,
+) -> RedisResult<Audit> {
+    let mut audit = Audit::default();
+    while !is_over() {
+        audit.wrong += u64::from(sum(&mut redis, accounts).await? != right);
+        audit.audits += 1;
     }
-    Ok((audits, wrong))
+    Ok(audit)
 }
 
 struct Customer {
     payment: Payment,
     redis: Connection,
-    own: String,
-    shop: String,
+    order: Order,
     all: Arc<Barrier>,
 }
 
@@ -136,7 +143,7 @@ impl Customer {
             match self.payment {
                 Payment::ReadWriteAtWorst | Payment::ReadWrite => self.read_then_write().await?,
                 Payment::By(transfer) => {
-                    retries += transfer.with_retries(&mut self.redis, &self.shop, &self.own, CENTS).await?;
+                    retries += transfer.with_retries(&mut self.redis, &self.order).await?;
                 }
             }
         }
@@ -145,7 +152,7 @@ impl Customer {
 
     async fn read_then_write(&mut self) -> RedisResult<()> {
         let at_worst = self.payment == Payment::ReadWriteAtWorst;
-        let (own, shop) = (&self.own, &self.shop);
+        let (own, shop) = (&self.order.to, &self.order.from);
         let mget = redis::cmd("MGET").arg(own).arg(shop).take();
         let (own_cents, shop_cents): (i64, i64) = mget.query_async(&mut self.redis).await?;
         if at_worst {

@@ -1,13 +1,9 @@
 //! One client writes pairs, and another one counts how often it sees half of a pair.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lab_connection::{Connection, Target};
 use redis::RedisResult;
-use tokio::task::JoinSet;
-
-use crate::concurrent_clients::join_all;
 
 /// Pairs in each pipeline.
 const PAIRS: usize = 1_000;
@@ -44,17 +40,18 @@ impl WriteTogether {
 
     /// Writes pairs in this many pipelines, while another client reads both keys.
     pub async fn race(self, target: &Target, pair: [&String; 2], pipelines: usize) -> RedisResult<Reads> {
-        let (mut writer, reader) = (target.dedicated().await?, target.dedicated().await?);
+        let (mut writer, reader) = tokio::try_join!(target.dedicated(), target.dedicated())?;
         self.write_pairs(&mut writer, pair).await?;
-        let ended = Arc::new(AtomicBool::new(false));
-        let mut readers = JoinSet::new();
-        readers.spawn(count_reads(reader, pair.map(String::clone), Arc::clone(&ended)));
-        for _ in 0..pipelines {
-            self.write_pairs(&mut writer, pair).await?;
-        }
-        ended.store(true, Ordering::Relaxed);
-        let reads = join_all(readers).await?;
-        Ok(reads.first().copied().unwrap_or(Reads { all: 0, torn: 0 }))
+        let ended = AtomicBool::new(false);
+        let writing = async {
+            for _ in 0..pipelines {
+                self.write_pairs(&mut writer, pair).await?;
+            }
+            ended.store(true, Ordering::Relaxed);
+            Ok(())
+        };
+        let ((), reads) = tokio::try_join!(writing, count_reads(reader, pair, &ended))?;
+        Ok(reads)
     }
 
     async fn write_pairs(self, writer: &mut Connection, [first, second]: [&String; 2]) -> RedisResult<()> {
@@ -69,11 +66,7 @@ impl WriteTogether {
     }
 }
 
-async fn count_reads(
-    mut reader: Connection,
-    pair: [String; 2],
-    ended: Arc<AtomicBool>,
-) -> RedisResult<Reads> {
+async fn count_reads(mut reader: Connection, pair: [&String; 2], ended: &AtomicBool) -> RedisResult<Reads> {
     let mut reads = Reads { all: 0, torn: 0 };
     while !ended.load(Ordering::Relaxed) {
         let (first, second): (u32, u32) = redis::cmd("MGET").arg(&pair).query_async(&mut reader).await?;

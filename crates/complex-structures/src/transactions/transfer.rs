@@ -7,7 +7,7 @@ use lab_runner::{AnyConnection, Approach, LuaScript, Source, source};
 use redis::aio::ConnectionLike;
 use redis::{Pipeline, RedisResult, Script};
 
-use crate::concurrent_clients::Attempts;
+use crate::concurrent_clients::pause_before_retry;
 use crate::keys::Keys;
 
 static SCRIPT_SOURCE: Source = source!("src/transactions/transfer.lua");
@@ -48,80 +48,59 @@ impl Transfer {
         all
     }
 
-    /// Moves `cents`; one attempt. Both keys share a slot.
-    pub async fn once(
-        self,
-        redis: &mut impl ConnectionLike,
-        from: &str,
-        to: &str,
-        cents: i64,
-    ) -> RedisResult<Moved> {
+    /// One attempt.
+    pub async fn once(self, redis: &mut impl ConnectionLike, order: &Order) -> RedisResult<Moved> {
         match self {
-            Self::Pipeline => both(from, to, cents).exec_async(redis).await.map(|()| Moved::Done),
-            Self::Multi => both(from, to, cents).atomic().exec_async(redis).await.map(|()| Moved::Done),
-            Self::Watch => by_watch(redis, from, to, cents).await,
-            Self::Script => by_script(redis, from, to, cents).await,
-            Self::Function => by_function(redis, from, to, cents).await,
+            Self::Pipeline => both(order).exec_async(redis).await.map(|()| Moved::Done),
+            Self::Multi => both(order).atomic().exec_async(redis).await.map(|()| Moved::Done),
+            Self::Watch => by_watch(redis, order).await,
+            Self::Script => by_script(redis, order).await,
+            Self::Function => by_function(redis, order).await,
         }
     }
 
-    /// Moves `cents` and tries again after each conflict. Returns the number of retries. Too little money is not an error and
+    /// Tries again after each conflict. Returns the number of retries. Too little money is not an error and
     /// moves nothing.
     pub async fn with_retries(
         self,
         redis: &mut (impl ConnectionLike + Send),
-        from: &str,
-        to: &str,
-        cents: i64,
+        order: &Order,
     ) -> RedisResult<u64> {
-        let mut attempts = Attempts::default();
-        while self.once(redis, from, to, cents).await? == Moved::Conflict {
-            attempts.pause().await?;
+        let mut retries = 0;
+        while self.once(redis, order).await? == Moved::Conflict {
+            retries += 1;
+            pause_before_retry(retries).await?;
         }
-        Ok(attempts.retries())
+        Ok(retries)
     }
 }
 
-fn both(from: &str, to: &str, cents: i64) -> Pipeline {
+fn both(Order { from, to, cents }: &Order) -> Pipeline {
     let mut both = redis::pipe();
-    both.decr(from, cents).ignore().incr(to, cents).ignore();
+    both.decr(from, *cents).ignore().incr(to, *cents).ignore();
     both
 }
 
-pub(super) async fn by_watch(
-    redis: &mut impl ConnectionLike,
-    from: &str,
-    to: &str,
-    cents: i64,
-) -> RedisResult<Moved> {
+pub(super) async fn by_watch(redis: &mut impl ConnectionLike, order: &Order) -> RedisResult<Moved> {
     let mut read = redis::pipe();
-    read.cmd("WATCH").arg(from).ignore().get(from);
+    read.cmd("WATCH").arg(&order.from).ignore().get(&order.from);
     let (balance,): (Option<i64>,) = read.query_async(redis).await?;
-    if balance.unwrap_or_default() < cents {
+    if balance.unwrap_or_default() < order.cents {
         redis::cmd("UNWATCH").exec_async(redis).await?;
         return Ok(Moved::NotEnough);
     }
-    let done: Option<()> = both(from, to, cents).atomic().query_async(redis).await?;
+    let done: Option<()> = both(order).atomic().query_async(redis).await?;
     Ok(done.map_or(Moved::Conflict, |()| Moved::Done))
 }
 
-pub(super) async fn by_script(
-    redis: &mut impl ConnectionLike,
-    from: &str,
-    to: &str,
-    cents: i64,
-) -> RedisResult<Moved> {
+pub(super) async fn by_script(redis: &mut impl ConnectionLike, order: &Order) -> RedisResult<Moved> {
+    let Order { from, to, cents } = order;
     let done: bool = SCRIPT.key(from).key(to).arg(cents).invoke_async(redis).await?;
     Ok(if done { Moved::Done } else { Moved::NotEnough })
 }
 
-pub(super) async fn by_function(
-    redis: &mut impl ConnectionLike,
-    from: &str,
-    to: &str,
-    cents: i64,
-) -> RedisResult<Moved> {
-    let mut fcall = redis::cmd("FCALL");
+pub(super) async fn by_function(redis: &mut impl ConnectionLike, order: &Order) -> RedisResult<Moved> {
+    let (mut fcall, Order { from, to, cents }) = (redis::cmd("FCALL"), order);
     fcall.arg("redislab_transfer").arg(2).arg(from).arg(to).arg(cents);
     let done: bool = fcall.query_async(redis).await?;
     Ok(if done { Moved::Done } else { Moved::NotEnough })
@@ -160,24 +139,33 @@ pub(super) fn account(keys: &Keys, owner: &str) -> String {
     keys.key(format!("{{bank}}:account:{owner}"))
 }
 
-/// Two accounts, and how often the same amount is moved from one to the other. The first starts with exactly enough.
+/// What to move: cents from one account to another. Both keys share a slot.
 #[derive(Clone, Debug)]
-pub struct Accounts {
-    from: String,
-    to: String,
-    times: usize,
-    cents: i64,
+pub struct Order {
+    /// The account that pays.
+    pub from: String,
+    /// The account that is paid.
+    pub to: String,
+    /// How much, in cents.
+    pub cents: i64,
 }
 
-impl Accounts {
+/// An order that is repeated. The account that pays starts with exactly enough.
+#[derive(Clone, Debug)]
+pub struct Orders {
+    order: Order,
+    times: usize,
+}
+
+impl Orders {
     /// Moves `cents` from Ada to Ben, `times` times.
     pub fn new(times: usize, cents: i64, keys: &Keys) -> Self {
-        Self { from: account(keys, "ada"), to: account(keys, "ben"), times, cents }
+        Self { order: Order { from: account(keys, "ada"), to: account(keys, "ben"), cents }, times }
     }
 }
 
 impl Approach for Transfer {
-    type Input = Accounts;
+    type Input = Orders;
     /// Both balances in cents.
     type Output = (i64, i64);
 
@@ -192,27 +180,21 @@ impl Approach for Transfer {
         .to_owned()
     }
 
-    fn operations(self, accounts: &Accounts) -> u64 {
-        accounts.times as u64
+    fn operations(self, orders: &Orders) -> u64 {
+        orders.times as u64
     }
 
-    async fn reset<C: AnyConnection>(self, accounts: &Accounts, redis: &mut C) -> RedisResult<()> {
-        match self {
-            // So that no run pays for loading it.
-            Self::Script => SCRIPT.load_async(redis).await.map(drop)?,
-            Self::Function => Library::load(redis).await?,
-            Self::Pipeline | Self::Multi | Self::Watch => {}
-        }
-        let all = i64::try_from(accounts.times).unwrap_or(i64::MAX).saturating_mul(accounts.cents);
-        redis::pipe().set(&accounts.from, all).ignore().set(&accounts.to, 0).ignore().exec_async(redis).await
+    async fn reset<C: AnyConnection>(self, orders: &Orders, redis: &mut C) -> RedisResult<()> {
+        let all = i64::try_from(orders.times).unwrap_or(i64::MAX).saturating_mul(orders.order.cents);
+        let Order { from, to, .. } = &orders.order;
+        redis::pipe().set(from, all).ignore().set(to, 0).ignore().exec_async(redis).await
     }
 
-    async fn run<C: AnyConnection>(self, accounts: &Accounts, redis: &mut C) -> RedisResult<(i64, i64)> {
-        let Accounts { from, to, times, cents } = accounts;
+    async fn run<C: AnyConnection>(self, orders: &Orders, redis: &mut C) -> RedisResult<(i64, i64)> {
         // No other client uses the connection of a comparison, so WATCH is safe on it.
-        for _ in 0..*times {
-            self.with_retries(redis, from, to, *cents).await?;
+        for _ in 0..orders.times {
+            self.with_retries(redis, &orders.order).await?;
         }
-        redis::cmd("MGET").arg(from).arg(to).query_async(redis).await
+        redis::cmd("MGET").arg(&orders.order.from).arg(&orders.order.to).query_async(redis).await
     }
 }

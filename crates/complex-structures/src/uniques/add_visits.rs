@@ -86,14 +86,9 @@ impl Approach for AddVisits {
             Self::Pipeline(_) => add_each(counting, &mut pipeline, &key, &visits.visitors),
             Self::AtOnce(_) => counting.add_chunk(&mut pipeline, &key, &visits.visitors),
         }
-        match counting {
-            Counting::Set => pipeline.scard(&key),
-            Counting::Bitmap => pipeline.bitcount(&key),
-            Counting::HyperLogLog => pipeline.pfcount(&key),
-        };
-        let replies: Vec<usize> = pipeline.query_async(redis).await?;
-        let different = visits.visitors.len().div_ceil(2);
-        Ok(replies.last().is_some_and(|&count| counting.is_right(count, different)))
+        counting.add_count(&mut pipeline, &key);
+        let (count,): (usize,) = pipeline.query_async(redis).await?;
+        Ok(counting.is_right(count, visits.visitors.len().div_ceil(2)))
     }
 }
 

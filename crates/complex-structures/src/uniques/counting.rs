@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use lab_connection::Connection;
-use redis::{AsyncTypedCommands, Pipeline, RedisResult};
+use redis::{Pipeline, RedisResult};
 
 use crate::keys::Keys;
 
@@ -78,13 +78,20 @@ impl Counting {
         };
     }
 
-    /// How many different visitors there were; with a HyperLogLog an estimate.
-    pub async fn count(self, redis: &mut Connection, key: &str) -> RedisResult<usize> {
+    pub(super) fn add_count(self, pipeline: &mut Pipeline, key: &str) {
         match self {
-            Self::Set => redis.scard(key).await,
-            Self::Bitmap => redis.bitcount(key).await,
-            Self::HyperLogLog => redis.pfcount(key).await,
-        }
+            Self::Set => pipeline.scard(key),
+            Self::Bitmap => pipeline.bitcount(key),
+            Self::HyperLogLog => pipeline.pfcount(key),
+        };
+    }
+
+    /// How many different visitors there were (with a HyperLogLog an estimate), and the bytes in memory.
+    pub async fn count_and_memory(self, redis: &mut Connection, key: &str) -> RedisResult<(usize, usize)> {
+        let mut pipeline = redis::pipe();
+        self.add_count(&mut pipeline, key);
+        pipeline.cmd("MEMORY").arg(&["USAGE", key, "SAMPLES", "0"]);
+        pipeline.query_async(redis).await
     }
 
     /// Whether a count is as close to `real` as it must be: exact, or within three standard errors.

@@ -6,7 +6,7 @@ use lab_runner::{AnyConnection, Approach};
 use patterns::inventory::Inventory;
 use redis::{AsyncCommands, RedisResult};
 
-use crate::at_once::at_once;
+use crate::concurrent::concurrently;
 use crate::failure::into_redis_error;
 
 /// How many requests are sent at a time.
@@ -98,7 +98,7 @@ impl Approach for TakeStock {
         let key = inventory.key(PRODUCT).map_err(into_redis_error)?.as_str().to_owned();
         let connection = connection.clone();
         let take = move |unit| self.take(inventory.clone(), connection.clone(), key.clone(), unit);
-        let taken = at_once(MAX_IN_FLIGHT, stock.units as usize, take).await?;
+        let taken = concurrently(MAX_IN_FLIGHT, stock.units as usize, take).await?;
         Ok(taken.into_iter().filter(|taken| *taken).count())
     }
 }

@@ -5,7 +5,7 @@ use patterns::script::StoreError;
 use patterns::sessions::Sessions;
 use redis::{AsyncCommands, RedisResult};
 
-use crate::at_once::at_once;
+use crate::concurrent::concurrently;
 use crate::failure::into_redis_error;
 
 /// How to read a session.
@@ -79,7 +79,7 @@ impl Approach for ReadSession {
             let (key, connection) = (keys[visitor].clone(), connection.clone());
             self.begin(visitor, key, Sessions::new(connection.clone(), &prefix), connection)
         };
-        at_once(visitors.at_a_time, visitors.keys.len(), begin).await?;
+        concurrently(visitors.at_a_time, visitors.keys.len(), begin).await?;
         Ok(())
     }
 
@@ -89,7 +89,7 @@ impl Approach for ReadSession {
         let read = move |visitor: usize| {
             self.read(visitor, keys[visitor].clone(), sessions.clone(), connection.clone())
         };
-        let found = at_once(visitors.at_a_time, visitors.keys.len(), read).await?;
+        let found = concurrently(visitors.at_a_time, visitors.keys.len(), read).await?;
         Ok(found.into_iter().filter(|found| *found).count())
     }
 }
