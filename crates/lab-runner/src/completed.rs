@@ -39,7 +39,7 @@ impl Completed {
         if let Some(folder) = file.parent() {
             fs::create_dir_all(folder)?;
         }
-        let text: String = self.names.iter().map(|name| format!("{name}\n")).collect();
+        let text: String = self.names.iter().flat_map(|name| [name.as_str(), "\n"]).collect();
         // A reader sees the old file or the new one, never half of it.
         let new = file.with_extension(format!("{}.new", std::process::id()));
         fs::write(&new, text)?;

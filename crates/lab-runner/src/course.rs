@@ -166,7 +166,7 @@ where
     let (report, outcome) = run_one(target, lesson, |ctx| lock.hold(run(ctx)), &presenter).await;
     lock.end().await;
     let ended = match outcome {
-        Ok(()) => presenter.pause_at_the_end("the end").await.map(|_| ()),
+        Ok(()) => presenter.pause_at_the_end("the end").await,
         Err(error) => Err(error),
     };
     let ended = ended.or_else(|error| explained(error, lesson, target));

@@ -161,17 +161,11 @@ fn comment(script: &str, heading: &str) -> Option<String> {
 
 /// `name = value`; the value of a time also as people read it.
 fn labeled(label: &str, value: &str) -> String {
-    // The command or the reply shows a list, and a long text, in full.
+    // The reply itself shows a list.
     if value.starts_with("1) ") {
         return label.to_owned();
     }
-    let number = match number(value) {
-        "" => "''",
-        long if long.chars().count() > 40 => {
-            return format!("{label} = {}…", long.chars().take(24).collect::<String>());
-        }
-        number => number,
-    };
+    let number = number(value);
     let seconds_each = if label.contains("(ms)") {
         Some(1e-3)
     } else if label.contains("(µs)") || label.contains("(us)") {

@@ -154,9 +154,10 @@ fn exchange_text(exchange: &ShownExchange, width: usize) -> String {
     }
     for (index, command) in exchange.commands.iter().enumerate() {
         let command = command_text(command, width);
-        lines.push(match alone {
-            true => with_time(&command, COMMAND, &time, width),
-            false => format!("{COMMAND}{command}{COMMAND:#}"),
+        lines.push(if alone {
+            with_time(&command, COMMAND, &time, width)
+        } else {
+            format!("{COMMAND}{command}{COMMAND:#}")
         });
         let note = exchange.notes.get(index);
         lines.extend(note.and_then(|note| note_text(&note.call, width)));

@@ -1,7 +1,7 @@
 //! One step at a time, in a terminal: shows a step, waits for a key, and knows where to go.
 
 use crate::keyboard::{Key, key};
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, filled_rows, forget_rows, rows_of};
 
 /// Where to go from a prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +118,7 @@ impl Stepper {
             // The prompt gives way to what comes next.
             Terminal.prompt(&format!("\r{:60}\r", ""));
             let mut stepper = lock();
-            Terminal.forget_rows();
+            forget_rows();
             match pressed {
                 Key::Enter if stepper.show_next_page() => {}
                 Key::Enter => return Go::On,
@@ -138,13 +138,13 @@ impl Stepper {
                 }
                 Key::Char(_) => Terminal.line(&stepper.help(next)),
                 Key::Line(entry) if matches!(entry.as_str(), "quit" | "exit") => return Go::Quit,
-                Key::Line(entry) => match stepper.lesson_called(&entry) {
-                    Some(index) => return Go::To(index),
-                    None => {
-                        let all = format!("There is no lesson {entry:?}. There are: {}", stepper.numbered());
-                        Terminal.paragraph(&all);
+                Key::Line(entry) => {
+                    if let Some(index) = stepper.lesson_called(&entry) {
+                        return Go::To(index);
                     }
-                },
+                    let all = format!("There is no lesson {entry:?}. There are: {}", stepper.numbered());
+                    Terminal.paragraph(&all);
+                }
             }
         }
     }
@@ -174,7 +174,7 @@ impl Stepper {
 
 /// Whether the line fits on the screen above the prompt.
 fn has_room_for(line: &str) -> bool {
-    Terminal.filled_rows() + Terminal.rows_of(line) + PROMPT_ROWS <= Terminal.height()
+    filled_rows() + rows_of(line) + PROMPT_ROWS <= Terminal.height()
 }
 
 #[cfg(test)]

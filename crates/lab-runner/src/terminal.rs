@@ -49,23 +49,6 @@ impl Terminal {
         height.unwrap_or(24).max(10)
     }
 
-    /// How many rows of the screen a text fills: more than one a line where a line is too wide.
-    pub(crate) fn rows_of(self, text: &str) -> usize {
-        let real = terminal_size::terminal_size_of(stdout()).map(|(width, _)| usize::from(width.0));
-        let columns = real.unwrap_or(USUAL).max(1);
-        text.split('\n').map(|line| display_width(line).div_ceil(columns).max(1)).sum()
-    }
-
-    /// How many rows of the screen were filled since [`Terminal::forget_rows`].
-    pub(crate) fn filled_rows(self) -> usize {
-        FILLED_ROWS.load(Ordering::Relaxed)
-    }
-
-    /// The person has pressed a key, and so has seen all rows.
-    pub(crate) fn forget_rows(self) {
-        FILLED_ROWS.store(0, Ordering::Relaxed);
-    }
-
     /// Whether a person is there to be asked: input and output are both a terminal.
     #[must_use]
     pub fn interactive(self) -> bool {
@@ -81,7 +64,7 @@ impl Terminal {
     /// A line of results, on standard output.
     pub fn line(self, text: &str) {
         activity::interrupt();
-        FILLED_ROWS.fetch_add(self.rows_of(text), Ordering::Relaxed);
+        FILLED_ROWS.fetch_add(rows_of(text), Ordering::Relaxed);
         deliver(text, "\n");
     }
 
@@ -106,11 +89,28 @@ impl Terminal {
     pub fn note(self, text: &str) {
         activity::interrupt();
         if stderr().is_terminal() {
-            FILLED_ROWS.fetch_add(self.rows_of(text), Ordering::Relaxed);
+            FILLED_ROWS.fetch_add(rows_of(text), Ordering::Relaxed);
         }
         // If standard error is closed, the exit code still says what happened.
         let _ = put(AutoStream::new(stderr().lock(), choice(&stderr())), text, "\n");
     }
+}
+
+/// How many rows of the screen a text fills: more than one a line where a line is too wide.
+pub(crate) fn rows_of(text: &str) -> usize {
+    let real = terminal_size::terminal_size_of(stdout()).map(|(width, _)| usize::from(width.0));
+    let columns = real.unwrap_or(USUAL).max(1);
+    text.split('\n').map(|line| display_width(line).div_ceil(columns).max(1)).sum()
+}
+
+/// How many rows of the screen were filled since [`forget_rows`].
+pub(crate) fn filled_rows() -> usize {
+    FILLED_ROWS.load(Ordering::Relaxed)
+}
+
+/// The person has pressed a key, and so has seen all rows.
+pub(crate) fn forget_rows() {
+    FILLED_ROWS.store(0, Ordering::Relaxed);
 }
 
 /// anstream reads `NO_COLOR`, `CLICOLOR`, `TERM` and whether this is a terminal.
