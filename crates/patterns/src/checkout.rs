@@ -112,7 +112,7 @@ const FILE: &str = include_str!("checkout.lua");
 pub static OPEN: Script = Script::new("checkout.lua: open", FILE, &["open"]);
 /// Moves an order from one state to the next.
 pub static ADVANCE: Script = Script::new("checkout.lua: move", FILE, &["move"]);
-/// Sets when `recover` takes over an order: never earlier than before, unless that time is too far ahead, because the clock was set back.
+/// Sets when `recover` takes over an order.
 pub static SCHEDULE: Script = Script::new("checkout.lua: schedule", FILE, &["schedule"]);
 /// Takes an order off the list.
 pub static UNSCHEDULE: Script = Script::new("checkout.lua: unschedule", FILE, &["unschedule"]);

@@ -93,13 +93,13 @@ const FILE: &str = include_str!("sessions.lua");
 
 /// Begins a guest's session and sets its TTL in the same step.
 pub static BEGIN_GUEST: Script = Script::new("sessions.lua: begin_guest", FILE, &["begin_guest"]);
-/// Writes the session, the user's generation, and the list of the user's devices.
+/// Begins a user's session.
 pub static BEGIN_USER: Script = Script::new("sessions.lua: begin_user", FILE, &["begin_user", "enter"]);
 /// First step of a login: prepares a Hash that is not a session yet.
 pub static PREPARE: Script = Script::new("sessions.lua: prepare", FILE, &["prepare"]);
-/// Second step of a login, which decides between several logins: the old ID is dead from here on, and remembers which token replaced it.
+/// Second step of a login: the old ID is dead from here on, and remembers which token replaced it.
 pub static CLAIM: Script = Script::new("sessions.lua: claim", FILE, &["alive", "carried", "claim"]);
-/// Writes the session, the user's generation, and the list of the user's devices.
+/// Last step of a login: what was prepared becomes a session.
 pub static FILL: Script = Script::new("sessions.lua: fill", FILE, &["fill", "enter"]);
 /// Gives a user's session a new ID.
 pub static ROTATE: Script = Script::new("sessions.lua: rotate", FILE, &["alive", "carried", "rotate"]);
