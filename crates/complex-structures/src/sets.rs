@@ -36,7 +36,7 @@ pub static LESSON: Lesson = Lesson {
     ],
     rule: "Let the server combine Sets, and ask for no more than you need: the members, or only how many.",
     takeaways: &[
-        "SADD says how many members are new, so asking first is not needed, and wrong.",
+        "SADD tells you whether a member is new; asking first is a race.",
         "SPOP draws and removes in one step; SRANDMEMBER followed by SREM gives one prize to two clients.",
         "On a cluster, Sets that you combine need a hash tag in common.",
     ],

@@ -354,7 +354,7 @@ async fn count_the_last_hour(ctx: &LessonContext, logins: &str, collided: &str) 
 
 async fn compare(ctx: &LessonContext, keys: &Keys) -> Outcome {
     ctx.step(format!(
-        "What does the order save? A player of {} wants the top ten and the player's own rank. If the points are in a Hash, \
+        "What does the order save? One of {} players wants to see the top ten and their own rank. If the points are in a Hash, \
          all of them travel and the client sorts them. A Sorted Set that you read as a whole travels too. Look at the bytes \
          received.",
         thousands(PLAYERS as f64),

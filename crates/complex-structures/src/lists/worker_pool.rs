@@ -124,10 +124,7 @@ async fn run_workers(pool: &Arc<Pool>, redis: &mut Connection) -> Result<(usize,
     while begun.elapsed() < TIMEOUT {
         while started < WORKERS + deaths {
             started += 1;
-            let name = format!("w{started}");
-            // From here on the reaper knows it, so its list is counted before it takes anything.
-            pool.beat(&name, redis).await?;
-            workers.spawn(work(Arc::clone(pool), name));
+            workers.spawn(work(Arc::clone(pool), format!("w{started}")));
         }
         tokio::select! {
             joined = workers.join_next() => match joined {
@@ -169,22 +166,14 @@ async fn work(pool: Arc<Pool>, worker: String) -> RedisResult<bool> {
 }
 
 impl Pool {
-    async fn beat(&self, worker: &str, redis: &mut Connection) -> RedisResult<()> {
-        match self.strategy {
-            QueueStrategy::Pop => Ok(()),
-            QueueStrategy::Move => self.queue.beat(worker, self.heartbeat, redis).await,
-        }
-    }
-
     async fn take(&self, worker: &str, redis: &mut Connection) -> RedisResult<Option<String>> {
-        let (jobs, mine) = (self.queue.jobs(), self.queue.taken_by(worker));
-        self.beat(worker, redis).await?;
-        match self.strategy {
-            QueueStrategy::Pop => redis.rpop(jobs, None).await,
-            QueueStrategy::Move => {
-                redis.blmove(jobs, mine, Direction::Right, Direction::Left, WAIT.as_secs_f64()).await
-            }
+        if self.strategy == QueueStrategy::Pop {
+            return redis.rpop(self.queue.jobs(), None).await;
         }
+        // From here on the reaper knows the worker, so its list is counted before it takes anything.
+        self.queue.beat(worker, self.heartbeat, redis).await?;
+        let (jobs, mine) = (self.queue.jobs(), self.queue.taken_by(worker));
+        redis.blmove(jobs, mine, Direction::Right, Direction::Left, WAIT.as_secs_f64()).await
     }
 
     fn kills(&self, job: &str, last_digit: usize) -> bool {

@@ -1,7 +1,10 @@
 //! Thousands of players and their points, in a Sorted Set and in a Hash.
 
+use std::sync::Arc;
+
 use lab_runner::AnyConnection;
 use redis::{AsyncTypedCommands, RedisResult};
+use tokio::sync::OnceCell;
 
 use crate::keys::Keys;
 
@@ -20,6 +23,8 @@ pub struct Season {
     pub players: Vec<(i64, String)>,
     /// The same, the best first.
     pub ranked: Vec<(i64, String)>,
+    board_written: Arc<OnceCell<()>>,
+    hash_written: Arc<OnceCell<()>>,
 }
 
 impl Season {
@@ -30,42 +35,40 @@ impl Season {
         let players: Vec<_> = points.zip((1..=count).map(|player| format!("player:{player:06}"))).collect();
         let mut ranked = players.clone();
         sort_best_first(&mut ranked);
-        Self {
-            board: keys.key("leaderboard:season"),
-            hash: keys.key("leaderboard:season:hash"),
-            players,
-            ranked,
-        }
+        let [board, hash] = ["leaderboard:season", "leaderboard:season:hash"].map(|name| keys.key(name));
+        let (board_written, hash_written) = (Arc::default(), Arc::default());
+        Self { board, hash, players, ranked, board_written, hash_written }
     }
 
-    /// Writes the Sorted Set, unless it is already there.
+    /// Writes the Sorted Set, once.
     pub async fn write_board<C: AnyConnection>(&self, redis: &mut C) -> RedisResult<()> {
-        if redis.zcard(&self.board).await? == self.players.len() {
-            return Ok(());
-        }
-        redis.unlink(&self.board).await?;
-        for batch in self.players.chunks(CHUNK * BATCH) {
-            let mut pipeline = redis::pipe();
-            for chunk in batch.chunks(CHUNK) {
-                pipeline.zadd_multiple(&self.board, chunk).ignore();
+        let write = || async move {
+            redis.unlink(&self.board).await?;
+            for batch in self.players.chunks(CHUNK * BATCH) {
+                let mut pipeline = redis::pipe();
+                for chunk in batch.chunks(CHUNK) {
+                    pipeline.zadd_multiple(&self.board, chunk).ignore();
+                }
+                pipeline.exec_async(redis).await?;
             }
-            pipeline.exec_async(redis).await?;
-        }
-        Ok(())
+            Ok(())
+        };
+        self.board_written.get_or_try_init(write).await.copied()
     }
 
-    /// Writes the Hash, unless it is already there.
+    /// Writes the Hash, once.
     pub async fn write_hash<C: AnyConnection>(&self, redis: &mut C) -> RedisResult<()> {
-        if redis.hlen(&self.hash).await? == self.players.len() {
-            return Ok(());
-        }
-        redis.unlink(&self.hash).await?;
-        let mut pipeline = redis::pipe();
-        for chunk in self.players.chunks(CHUNK) {
-            let fields: Vec<(&String, i64)> = chunk.iter().map(|(points, name)| (name, *points)).collect();
-            pipeline.cmd("HSET").arg(&self.hash).arg(&fields).ignore();
-        }
-        pipeline.exec_async(redis).await
+        let write = || async move {
+            let mut pipeline = redis::pipe();
+            pipeline.unlink(&self.hash).ignore();
+            for chunk in self.players.chunks(CHUNK) {
+                let fields: Vec<(&String, i64)> =
+                    chunk.iter().map(|(points, name)| (name, *points)).collect();
+                pipeline.cmd("HSET").arg(&self.hash).arg(&fields).ignore();
+            }
+            pipeline.exec_async(redis).await
+        };
+        self.hash_written.get_or_try_init(write).await.copied()
     }
 }
 

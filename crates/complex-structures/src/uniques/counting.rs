@@ -9,7 +9,7 @@ use crate::keys::Keys;
 
 /// Visitors in one command, and in one pipeline.
 const CHUNK: usize = 5_000;
-const BATCH: usize = 25_000;
+const BATCH: usize = 50_000;
 /// The standard error of Redis's HyperLogLog: 1.04 / sqrt(16,384), which is 0.81%.
 const STANDARD_ERROR: f64 = 0.008_125;
 

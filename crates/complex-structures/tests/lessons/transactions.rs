@@ -32,7 +32,7 @@ async fn the_lesson_counts_what_is_torn_and_leaves_no_library() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_a_cluster_one_part_is_skipped() {
+async fn a_cluster_skips_one_part() {
     let target = open(true).await;
     let report = take(&target, StructureLesson::Transactions).await;
     assert_eq!(skipped(&report).len(), 1, "only MULTI and DISCARD step by step");
@@ -40,7 +40,7 @@ async fn on_a_cluster_one_part_is_skipped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_a_server_of_others_no_library_is_loaded() {
+async fn no_library_is_loaded_on_a_server_that_is_not_private() {
     let server = lab_server::Server::start().unwrap();
     let args = TargetArgs { url: Some(server.url()), ..TargetArgs::default() };
     let target = args.open().await.unwrap();
@@ -76,7 +76,7 @@ async fn all_ways_of_transferring_leave_the_same_balances() {
 }
 
 #[tokio::test]
-async fn where_the_money_is_not_there_nothing_is_written() {
+async fn too_little_money_writes_nothing() {
     for target in [open(false).await, open(true).await] {
         let mut connection = target.dedicated().await.unwrap();
         Library::load(&mut connection).await.unwrap();
@@ -115,7 +115,7 @@ async fn too_little_money_leaves_no_watch_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_reading_and_writing_makes_money() {
+async fn only_read_then_write_makes_money() {
     for target in [open(false).await, open(true).await] {
         Library::load(&mut target.connection()).await.unwrap();
         let clients = Payment::clients(&target, 8).await.unwrap();
