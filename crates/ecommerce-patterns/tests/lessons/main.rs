@@ -10,7 +10,6 @@ mod analytics;
 mod caching;
 mod data;
 mod inventory;
-mod mine;
 mod rate_limits;
 mod real_time;
 mod recommendations;
