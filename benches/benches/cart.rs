@@ -14,7 +14,7 @@ fn main() -> ExitCode {
 }
 
 fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
-    let carts = Carts::new("")
+    let carts = Carts::new("", 100)
         .map_err(|error| Failure::new(Class::Other, "The carts have no names.", error.to_string()))?;
 
     let approaches = CartShape::ALL.map(AddUnit);

@@ -11,13 +11,13 @@ use bulk_loader::Source;
 use bulk_loader::dump::Dump;
 use bulk_loader::source::{push_argument, push_command};
 use bulk_performance::keys::Keys;
-use bulk_performance::load::sources::Users;
 use bulk_performance::people::{People, Record};
 use bulk_performance::stored::hset;
 use criterion::{Bencher, Criterion, Throughput};
 use lab_connection::failure::Class;
 use lab_connection::transcript::Exchange;
 use lab_connection::{Failure, Transcript};
+use lab_measure::load::Users;
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisFuture, Value};
 use tokio::runtime::{Builder, Runtime};
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
 fn encode(criterion: &mut Criterion) -> Result<(), Failure> {
     let (keys, people) = (Keys::new(""), People::new());
     let mut by_hset = Users::new(keys.clone(), RECORDS, None);
-    let mut by_restore = Users::new(keys.clone(), RECORDS, Some(Dump::of_version(DUMP_VERSION)));
+    let mut by_restore = Users::new(keys.clone(), RECORDS, Some(Dump::new(DUMP_VERSION)));
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     write(&mut by_hset, &mut ours);
     pack(&keys, &people, &mut theirs);

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use benches::Bench;
-use bulk_performance::insert::{Input, InsertMany, Kind, verify};
+use bulk_performance::insert::{Input, InsertMany, Kind, Writer, verify};
 use bulk_performance::load::Writing;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, SamplingMode, Throughput};
@@ -23,11 +23,11 @@ fn main() -> ExitCode {
 fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
     let input = open(bench, RECORDS)?;
     let approaches = [
-        InsertMany::OneByOne,
-        InsertMany::Pipelined { depth: 100 },
-        InsertMany::Pipelined { depth: 1_000 },
-        InsertMany::Loader { writing: Writing::Hset },
-        InsertMany::Loader { writing: Writing::Auto },
+        Writer::Client(InsertMany::OneByOne { at_most: RECORDS }),
+        Writer::Client(InsertMany::Pipelined { depth: 100 }),
+        Writer::Client(InsertMany::Pipelined { depth: 1_000 }),
+        Writer::Loader(Writing::Hset),
+        Writer::Loader(Writing::Auto),
     ];
     check(bench, &input, &approaches)?;
     let mut group = short(criterion, "Writing 2,000 users");
@@ -37,14 +37,14 @@ fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
     group.finish();
 
     let input = open(bench, DEEPEST)?;
-    let approaches = [1, 10, 100, 1_000, 10_000].map(|depth| InsertMany::Pipelined { depth });
+    let approaches = [1, 10, 100, 1_000, 10_000].map(|depth| Writer::Client(InsertMany::Pipelined { depth }));
     check(bench, &input, &approaches)?;
     let mut group = short(criterion, "Writing 10,000 users by the depth of the pipeline");
     for approach in approaches {
         insert(bench, &mut group, approach, &input)?;
     }
     group.finish();
-    bench.wait_for(input.reset())
+    bench.wait_for(async { Ok(input.reset().await?) })
 }
 
 fn open(bench: &Bench, records: u64) -> Result<Input, Failure> {
@@ -52,11 +52,11 @@ fn open(bench: &Bench, records: u64) -> Result<Input, Failure> {
 }
 
 /// An approach that loses a record must not look fast: each is run once, and what it wrote is read back.
-fn check(bench: &Bench, input: &Input, approaches: &[InsertMany]) -> Result<(), Failure> {
+fn check(bench: &Bench, input: &Input, approaches: &[Writer]) -> Result<(), Failure> {
     bench.wait_for(async {
-        for row in verify(input, approaches).await? {
+        for row in verify(bench.target(), input, approaches).await? {
             if row.found != row.expected {
-                let claim = format!("'{}' leaves the records it was given", row.approach.label());
+                let claim = format!("'{}' leaves the records it was given", row.writer.label());
                 return Err(LessonError::Check(claim));
             }
         }
@@ -76,15 +76,15 @@ fn short<'a>(criterion: &'a mut Criterion, title: &str) -> BenchmarkGroup<'a, Wa
 fn insert(
     bench: &Bench,
     group: &mut BenchmarkGroup<'_, WallTime>,
-    approach: InsertMany,
+    approach: Writer,
     input: &Input,
 ) -> Result<(), Failure> {
     // The next function reports the throughput that was set before it.
-    group.throughput(Throughput::Elements(approach.records(input)));
+    group.throughput(Throughput::Elements(approach.records(input.records)));
     let mut passes = bench.passes(async || {
-        approach.reset(input).await?;
+        input.reset().await?;
         let begun = Instant::now();
-        let report = approach.run(input).await?;
+        let report = approach.run(bench.target(), input).await?;
         let took = begun.elapsed();
         // The loader stops its own clock: connecting and asking what the server takes are no part of writing.
         Ok(report.map_or(took, |report| Duration::from_secs_f64(report.seconds)))

@@ -1,21 +1,20 @@
 //! What the patterns of a shop keep of a plain command's throughput: `cargo bench --bench patterns`. The first of each group
-//! is the floor, as in the lessons.
+//! is the baseline, as in the lessons.
 
 use std::process::ExitCode;
 
 use benches::Bench;
 use criterion::Criterion;
-use ecommerce_patterns::analytics::{RecordEvents, Traffic};
 use ecommerce_patterns::caching::{CacheHit, Documents};
+use ecommerce_patterns::call_cost::{Call, Calls};
 use ecommerce_patterns::data::{Data, Size};
 use ecommerce_patterns::inventory::{Stock, TakeStock};
 use ecommerce_patterns::rate_limits::{Limiting, Requests};
-use ecommerce_patterns::real_time::{BuyAtOnce, Purchases};
-use ecommerce_patterns::recommendations::{Report, Reports};
-use ecommerce_patterns::search::{CompleteBy, FilterBy, Shop, Ticked, Typed};
+use ecommerce_patterns::search::{CompleteBy, FilterBy, FilterQueries, PrefixQueries, Shop};
 use ecommerce_patterns::sessions::{ReadSession, Visitors};
 use lab_connection::Failure;
-use lab_runner::{Approach, Comparison};
+use lab_runner::{Approach, Comparison, LessonError};
+use patterns::script::StoreError;
 
 /// Operations of one pass, and how many of them are under way at a time.
 const OPERATIONS: usize = 200;
@@ -26,26 +25,30 @@ fn main() -> ExitCode {
 }
 
 fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
-    let visitors = bench.wait_for(async { Visitors::of(OPERATIONS, MAX_IN_FLIGHT, "") })?;
+    let visitors = bench.wait_for(async { Visitors::of(OPERATIONS, MAX_IN_FLIGHT, "").map_err(refused) })?;
     compare(bench, criterion, "Reading sessions", &ReadSession::ALL, &visitors)?;
-    let documents = bench.wait_for(async { Documents::of(OPERATIONS, MAX_IN_FLIGHT, "") })?;
+    let documents =
+        bench.wait_for(async { Documents::of(OPERATIONS, MAX_IN_FLIGHT, "").map_err(refused) })?;
     compare(bench, criterion, "Cache hits", &CacheHit::ALL, &documents)?;
     compare(bench, criterion, "Taking stock", &TakeStock::ALL, &Stock::new(200, ""))?;
-    let reports = Reports::of(OPERATIONS, "");
-    compare(bench, criterion, "Reporting what customers do", &Report::ALL, &reports)?;
+    let calls = Calls::new(OPERATIONS, "");
+    compare(bench, criterion, "Reporting what customers do", &Call::RECOMMENDATIONS, &calls)?;
     let requests = Requests::new("", 10, OPERATIONS);
     compare(bench, criterion, "Limiters", &Limiting::all(false), &requests)?;
-    let purchases = Purchases::new("", OPERATIONS);
-    compare(bench, criterion, "Buying in a flash sale", &BuyAtOnce::ALL, &purchases)?;
-    let traffic = Traffic::of(OPERATIONS, "");
-    compare(bench, criterion, "Recording events", &RecordEvents::ALL, &traffic)?;
+    compare(bench, criterion, "Buying in a flash sale", &Call::REAL_TIME, &calls)?;
+    compare(bench, criterion, "Recording events", &Call::ANALYTICS, &calls)?;
 
-    let shop = Shop::of(&Data::new(1, Size::LESSON), bench.target().prefix());
-    bench.wait_for(async { Ok(shop.open(&bench.target().connection()).await?) })?;
+    let shop = Shop::new(&Data::new(1, Size::LESSON), bench.target().prefix());
+    bench.wait_for(async { Ok(shop.fill(&bench.target().connection()).await?) })?;
     let full_text = bench.can("FT.SEARCH");
-    let ticked = Ticked::of(shop.clone());
-    compare(bench, criterion, "A page of a shop with counts", &FilterBy::all(full_text), &ticked)?;
-    compare(bench, criterion, "Completing a prefix", &CompleteBy::all(full_text), &Typed::of(shop))
+    let selections = FilterQueries::new(shop.clone(), 5);
+    compare(bench, criterion, "A page of a shop with counts", &FilterBy::all(full_text), &selections)?;
+    let prefixes = PrefixQueries::new(shop, 10);
+    compare(bench, criterion, "Completing a prefix", &CompleteBy::all(full_text), &prefixes)
+}
+
+fn refused(error: StoreError) -> LessonError {
+    LessonError::Redis(std::io::Error::other(error).into())
 }
 
 fn compare<A: Approach + 'static>(

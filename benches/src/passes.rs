@@ -26,7 +26,7 @@ impl<F: AsyncFnMut() -> Result<Duration, LessonError>> Passes<'_, F> {
                 let mut took = Duration::ZERO;
                 for _ in 0..passes {
                     // Seen by the optimiser as a thing that may change, or the passes that are left out would take no
-                    // time at all, and criterion would warm up for ever.
+                    // time at all, and criterion would warm up forever.
                     if black_box(&*failed).is_some() {
                         continue;
                     }

@@ -13,8 +13,11 @@ mod measure;
 mod search;
 mod sessions;
 
+use std::time::Duration;
+
 use lab_server::Server;
 use measure::Row;
+use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 
 const MODULES: [&str; 8] =
@@ -27,7 +30,9 @@ fn main() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let client = redis::Client::open(server.url()).unwrap();
-        let connection = client.get_multiplexed_async_connection().await.unwrap();
+        // A busy machine must not end the run.
+        let config = AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(30)));
+        let connection = client.get_multiplexed_async_connection_with_config(&config).await.unwrap();
         let mut rows: Vec<Row> = Vec::new();
         for name in MODULES {
             if only.is_empty() || only.iter().any(|only| only == name) {

@@ -1,36 +1,34 @@
-//! Values as the server stores them, for RESTORE: the server copies such a value instead of taking a Hash apart and
-//! building it field by field.
+//! Values in the server's own format, for RESTORE. The server copies such a value instead of building a Hash field by field.
 //!
-//! The format is that of DUMP: a type, the value, the version of the format, a checksum. It is not promised to stay as
-//! it is, so nobody should send it without having asked the server first: write one value plainly, DUMP it for the
-//! version, RESTORE another made here, and compare.
+//! The format is that of DUMP: a type, the value, a version, and a checksum. Servers may change it. So before you use it, write
+//! one value with an ordinary command, DUMP it for the version, RESTORE a value made here, and compare the two.
 //!
-//! Sources: `rdb.h`, `rdb.c` and `listpack.c` of Redis 7.0 and Valkey 9.1.
+//! Sources: `rdb.h`, `rdb.c`, and `listpack.c` of Redis 7.0 and Valkey 9.1.
 
 #![expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "numbers are cut into the bytes and bits of the format; the length decides which"
+    reason = "the format stores numbers in pieces"
 )]
 
 use crc::{CRC_64_REDIS, Crc, Table};
 
 static CRC64: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
 
-/// A Hash kept in a listpack, as RDB calls it.
+/// RDB's type for a Hash in a listpack.
 const HASH_LISTPACK: u8 = 16;
 
-/// Bytes after the value: version and checksum.
+/// The length of the version and the checksum, which follow the value.
 const FOOTER: usize = 2 + 8;
 
-/// The version of the format in a dumped value; none if that is too short to be one.
+/// The version of the format in a dumped value, or None if the value is too short.
 #[must_use]
 pub fn version(dumped: &[u8]) -> Option<u16> {
     let footer = dumped.len().checked_sub(FOOTER)?;
     Some(u16::from_le_bytes([dumped[footer], dumped[footer + 1]]))
 }
 
-/// Makes dumped values, in memory that is used again for the next one.
+/// Makes dumped values. Its memory is reused for each value.
 #[derive(Clone, Debug)]
 pub struct Dump {
     version: u16,
@@ -39,14 +37,14 @@ pub struct Dump {
 }
 
 impl Dump {
-    /// For servers that write this version.
+    /// Makes values of this version.
     #[must_use]
-    pub fn of_version(version: u16) -> Self {
+    pub fn new(version: u16) -> Self {
         Self { version, listpack: Vec::new(), value: Vec::new() }
     }
 
-    /// A small Hash, fields in this order. Whether it is small enough for a listpack is for the server to say: it
-    /// converts what exceeds its limits on the number of fields, but not every version looks at their length.
+    /// Makes a small Hash with its fields in this order. The server converts it if it has too many fields for a listpack, but
+    /// not every version checks how long they are.
     pub fn hash<F: AsRef<[u8]>, V: AsRef<[u8]>>(
         &mut self,
         fields: impl IntoIterator<Item = (F, V)>,
@@ -77,7 +75,7 @@ impl Dump {
     }
 }
 
-/// The length of a string in RDB.
+/// Appends the length of a string in RDB.
 fn push_length(out: &mut Vec<u8>, length: usize) {
     match length {
         0..64 => out.push(length as u8),
@@ -89,8 +87,8 @@ fn push_length(out: &mut Vec<u8>, length: usize) {
     }
 }
 
-/// An element of a listpack: its encoding, its data, and its length once more, to be read from behind. What looks like
-/// a whole number is stored as one.
+/// Appends an element of a listpack: its encoding, its data, and its length again, for reading backward. An integer is stored
+/// as a number.
 fn push_element(out: &mut Vec<u8>, element: &[u8]) {
     let start = out.len();
     match as_integer(element) {
@@ -148,7 +146,7 @@ fn push_backwards_length(out: &mut Vec<u8>, length: usize) {
     }
 }
 
-/// A whole number as Redis itself would print it: no sign but `-`, no leading zero, at most 64 bits.
+/// Parses an integer of at most 64 bits in the only form that Redis prints: no plus sign and no leading zero.
 fn as_integer(element: &[u8]) -> Option<i64> {
     let digits = element.strip_prefix(b"-").unwrap_or(element);
     let canonical = match digits {
@@ -163,7 +161,7 @@ fn as_integer(element: &[u8]) -> Option<i64> {
     digits.iter().try_fold(0_i64, |number, byte| {
         let digit = i64::from(byte.checked_sub(b'0').filter(|digit| *digit < 10)?);
         let number = number.checked_mul(10)?;
-        // Downwards, because the lowest number has no positive counterpart.
+        // Subtract, because the lowest number has no positive counterpart.
         if negative { number.checked_sub(digit) } else { number.checked_add(digit) }
     })
 }

@@ -1,4 +1,4 @@
-//! Where a server is and how to log in.
+//! Where the server is, and how to log in.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use redis::{ConnectionAddr, ConnectionInfo};
 
-/// One node.
+/// The address of a server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Address {
     /// A TCP port, with or without TLS.
@@ -17,7 +17,7 @@ pub enum Address {
         /// 1 to 65,535.
         port: u16,
     },
-    /// A unix socket.
+    /// The path of a Unix socket.
     Unix(PathBuf),
 }
 
@@ -31,36 +31,36 @@ impl fmt::Display for Address {
     }
 }
 
-/// A server, or the first node of a cluster, and how to log in to each node.
+/// A server, or one node of a cluster, and how to log in. All nodes take the same login.
 #[derive(Clone)]
 pub struct Endpoint {
-    /// Where it is.
+    /// The server's address.
     pub address: Address,
-    /// User name, when it is not `default`.
+    /// User name, unless it is `default`.
     pub user: Option<String>,
     /// Password.
     pub password: Option<String>,
     /// Database number.
     pub db: i64,
-    /// Whether it is a node of a cluster whose other nodes are to be found.
+    /// Whether this is a cluster node, so that the loader finds the other nodes.
     pub cluster: bool,
-    /// Speak TLS.
+    /// TLS settings, if the server speaks TLS.
     #[cfg(feature = "tls")]
     pub tls: Option<Tls>,
 }
 
-/// How to speak TLS.
+/// TLS settings.
 #[cfg(feature = "tls")]
 #[derive(Clone)]
 pub struct Tls {
-    /// Authorities and client certificate.
+    /// The trusted authorities and the client certificate.
     pub config: Arc<rustls::ClientConfig>,
-    /// The name to expect in the certificate, when it is not the host's.
+    /// The name to expect in the certificate, if it is not the host.
     pub server_name: Option<String>,
 }
 
 impl Endpoint {
-    /// From redis-rs's description of a server, without TLS, which [`Endpoint`] wants to be told about in rustls's terms.
+    /// Converts a redis-rs address. TLS settings are not included: call [`Endpoint::use_tls`] for those.
     #[must_use]
     pub fn from_info(info: &ConnectionInfo, cluster: bool) -> Option<Self> {
         let address = match info.addr() {
@@ -82,10 +82,10 @@ impl Endpoint {
         })
     }
 
-    /// Speaks TLS. The name in the certificate is that of the address; where that is only the name to expect, `real_host` is
-    /// where to connect to.
+    /// Turns on TLS. If the address has the name in the certificate but is not reachable under it, `real_host` is where to
+    /// connect.
     #[cfg(feature = "tls")]
-    pub fn expect_certificate(&mut self, config: rustls::ClientConfig, real_host: Option<&str>) {
+    pub fn use_tls(&mut self, config: rustls::ClientConfig, real_host: Option<&str>) {
         let mut server_name = None;
         if let (Some(real_host), Address::Tcp { host, .. }) = (real_host, &mut self.address) {
             server_name = Some(std::mem::replace(host, real_host.to_owned()));
@@ -93,7 +93,7 @@ impl Endpoint {
         self.tls = Some(Tls { config: Arc::new(config), server_name });
     }
 
-    /// The address in a redirection, `host:port`; an empty host means the one that was asked.
+    /// Parses the address in a redirection, `host:port`. An empty host means the host that sent it.
     pub(crate) fn redirected(asked: &Address, to: &str) -> Option<Address> {
         let (host, port) = to.rsplit_once(':')?;
         let port = port.parse().ok()?;

@@ -2,29 +2,28 @@
 //!
 //! In reading order:
 //!
-//! 1. [`source`]: what is sent: commands made from their number.
-//! 2. [`endpoint`]: where to: one server or a cluster, over TCP, TLS or a unix socket.
-//! 3. [`loader`]: how to load. `run` is the stream: a bounded number of open commands, every reply checked, lost
-//!    connections made again.
-//! 4. [`journal`]: how far a load has come, so that it can go on after a crash.
-//! 5. [`topology`]: which node of a cluster serves which slot; `node` and `link` are one of them and one of its
-//!    connections, `setup` and `stream` make it, `reply` finds the end of an answer, `ledger` counts what is
-//!    acknowledged.
-//! 6. [`dump`]: values as the server stores them, for RESTORE.
+//! 1. [`source`]: what to send. A source makes each command from its number.
+//! 2. [`endpoint`]: where to send it: one server or a cluster, over TCP, TLS, or a Unix socket.
+//! 3. [`loader`]: the settings and the result. `run` is the load itself: it limits the commands in flight, checks every
+//!    reply, and reconnects.
+//! 4. [`journal`]: how far a load got, stored on the servers, so that it can resume after a crash.
+//! 5. [`topology`]: which node of a cluster serves which slot. A `node` has `connection`s. A `handshake` opens each one
+//!    over a `socket`. `reply` finds the end of a reply, and `acknowledged` tracks which commands succeeded.
+//! 6. [`dump`]: values in the server's own format, for RESTORE.
 
+mod acknowledged;
+mod connection;
 pub mod dump;
 pub mod endpoint;
 pub mod error;
+mod handshake;
 pub mod journal;
-mod ledger;
-mod link;
 pub mod loader;
 mod node;
 mod reply;
 mod run;
-mod setup;
+mod socket;
 pub mod source;
-mod stream;
 pub mod topology;
 
 pub use endpoint::{Address, Endpoint};

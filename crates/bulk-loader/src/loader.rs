@@ -1,4 +1,4 @@
-//! How to load, and how a load went.
+//! The settings of a load, and its result.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -7,33 +7,33 @@ use std::time::Duration;
 use crate::endpoint::Endpoint;
 use crate::journal::Journal;
 
-/// How to load.
+/// The settings of a load.
 #[derive(Clone, Debug)]
 pub struct Loader {
-    /// Where to.
+    /// The server, or one node of the cluster.
     pub endpoint: Endpoint,
-    /// Connections to a single server, 1 or more; a cluster gets one for each node.
+    /// Connections to a single server, at least 1. A cluster gets one connection per node.
     pub connections: usize,
-    /// Where to keep how far the load has come. Without it, a server that loses data stays without them.
+    /// Where to store how far the load got. Without a journal, records that a server loses are not sent again.
     pub journal: Option<Journal>,
-    /// Go on where the journal ends instead of at the beginning.
+    /// Start where the journal ends instead of at the first command.
     pub resume: bool,
-    /// How long a server may be away, or silent.
-    pub retry: Duration,
-    /// Set to stop early.
+    /// How long a server may be down or silent before the load gives up.
+    pub max_downtime: Duration,
+    /// Set this to stop early.
     pub stop: Arc<AtomicBool>,
 }
 
-/// How far a load has come.
+/// How far a load got.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Records acknowledged, those of an earlier run included.
+    /// Records acknowledged, including those of an earlier run.
     pub records: u64,
-    /// Records in all.
-    pub of: u64,
+    /// All records of the load.
+    pub total: u64,
 }
 
-/// How a load went.
+/// The result of a load.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Loaded {
     /// Records acknowledged in this run.
@@ -42,28 +42,28 @@ pub struct Loaded {
     pub resumed_after: u64,
     /// Bytes of all commands sent.
     pub bytes_sent: u64,
-    /// Times that there was nothing to do but wait for the server.
+    /// How often the load had nothing to do but wait for the server.
     pub waits: u64,
     /// From the first byte sent to the last reply.
     pub time: Duration,
-    /// Connections that were lost and made again.
+    /// Connections that broke and were opened again.
     pub reconnections: u64,
-    /// Commands that a node of a cluster sent elsewhere (MOVED, ASK).
+    /// Commands that a cluster node redirected (MOVED, ASK).
     pub redirections: u64,
-    /// Records sent again because a server had lost what it acknowledged.
+    /// Records sent again because a server had lost them after it acknowledged them.
     pub replayed: u64,
 }
 
 impl Loader {
-    /// A loader for this server: one connection, no journal, a minute of retry.
+    /// One connection, no journal, and up to a minute of downtime.
     #[must_use]
-    pub fn to(endpoint: Endpoint) -> Self {
+    pub fn new(endpoint: Endpoint) -> Self {
         Self {
             endpoint,
             connections: 1,
             journal: None,
             resume: false,
-            retry: Duration::from_mins(1),
+            max_downtime: Duration::from_mins(1),
             stop: Arc::default(),
         }
     }

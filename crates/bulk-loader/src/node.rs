@@ -1,157 +1,141 @@
-//! One server, and its connections.
+//! A server and its connections.
 
 use std::time::{Duration, Instant};
 
-use crate::link::Link;
+use crate::connection::Connection;
 
-/// Between two attempts to reach a node that is away.
-const RETRY: Duration = Duration::from_millis(50);
+/// The pause between two attempts to reach a node that is down.
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// A server that the load writes to.
 #[derive(Default)]
 pub(crate) struct Node {
-    /// Its connections.
-    pub links: Vec<Link>,
-    /// The connection that is being fed.
-    feeding: usize,
-    /// Whether it may no longer serve its slots.
-    pub doubtful: bool,
-    /// Changes when the server starts anew.
+    pub connections: Vec<Connection>,
+    /// The index of the connection that gets the next command.
+    current: usize,
+    /// Whether to ask the cluster which slots this node still serves.
+    pub check_slots: bool,
+    /// Whether slots moved to this node during the load. Its journal does not cover their keys.
+    pub imported_slots: bool,
     run_id: Option<String>,
-    /// Whether it was ever connected.
-    known: bool,
+    was_connected: bool,
     journal_key: Option<String>,
-    /// What its journal says.
-    mark: u64,
-    /// Whether it was given slots meanwhile, with keys that its journal knows nothing of.
-    pub gained: bool,
-    /// The server's number of the connection, so that it can be ended for certain.
+    /// What the journal on the server says.
+    journalled: u64,
+    /// The server's ID of the connection, to kill it before another one replaces it.
     client_id: Option<u64>,
-    away: Option<Away>,
+    outage: Option<Outage>,
 }
 
-struct Away {
+struct Outage {
     since: Instant,
     next_try: Instant,
 }
 
-/// A connection that was set up, and what the server said.
-pub(crate) struct Opened {
-    pub link: Link,
-    /// How long a question and its answer took.
+/// A new connection, and what the server said in the handshake.
+pub(crate) struct Connected {
+    pub connection: Connection,
     pub round_trip: Duration,
     pub run_id: Option<String>,
     pub client_id: Option<u64>,
-    /// What the journal says.
-    pub mark: Option<u64>,
-    /// How many records there are, where the source asks.
+    /// The acknowledged commands in the journal.
+    pub journalled: Option<u64>,
+    /// How many records the server has, if the source counts them.
     pub counted: Option<u64>,
     pub journal_key: Option<String>,
 }
 
 impl Node {
-    pub(crate) fn take(&mut self, opened: Opened) {
-        self.run_id = opened.run_id;
-        self.journal_key = opened.journal_key;
-        self.client_id = opened.client_id;
-        self.known = true;
-        self.links.push(opened.link);
+    pub(crate) fn add(&mut self, connected: Connected) {
+        self.run_id = connected.run_id;
+        self.journal_key = connected.journal_key;
+        self.client_id = connected.client_id;
+        self.was_connected = true;
+        self.connections.push(connected.connection);
     }
 
-    /// A server that does not tell whether it started anew is taken for one that did.
-    pub(crate) fn may_have_lost(&self, opened: &Opened) -> bool {
-        !self.known || opened.run_id.is_none() || opened.run_id != self.run_id
+    /// A server that restarted may have lost data. So may one that does not tell its run ID.
+    pub(crate) fn may_have_lost_data(&self, connected: &Connected) -> bool {
+        !self.was_connected || connected.run_id.is_none() || connected.run_id != self.run_id
     }
 
-    /// A link that has room for one more command: the last one that had, else the next one.
-    pub(crate) fn roomy_link(&mut self, window: usize) -> Option<&mut Link> {
-        let links = self.links.len();
-        let roomy = |link: &Link| link.in_flight() < window && !link.is_ahead();
-        let index = (self.feeding..self.feeding + links)
-            .map(|index| index % links)
-            .find(|&index| roomy(&self.links[index]))?;
-        self.feeding = index;
-        self.links.get_mut(index)
-    }
-
-    /// Whether replies are awaited.
-    pub(crate) fn is_waiting(&self) -> bool {
-        self.links.iter().any(|link| link.in_flight() > 0)
-    }
-
-    /// The journal's key and a link for it, unless the journal already says `mark`.
-    pub(crate) fn journal_link(&mut self, mark: u64) -> Option<(&str, &mut Link)> {
-        if self.mark == mark {
-            return None;
-        }
-        let key = self.journal_key.as_deref()?;
-        let link = self.links.first_mut()?;
-        self.mark = mark;
-        Some((key, link))
-    }
-
-    pub(crate) fn bytes(&self) -> u64 {
-        self.links.iter().map(|link| link.bytes).sum()
-    }
-
-    /// A connection was lost: the first time it is made again at once. How long the server has been away in all.
-    pub(crate) fn lost(&mut self) -> Duration {
-        let now = Instant::now();
-        let away = match self.away.take() {
-            None => Away { since: now, next_try: now },
-            Some(away) => Away { next_try: now + RETRY, ..away },
-        };
-        let since = away.since;
-        self.away = Some(away);
-        // Whatever the journal said may be lost too.
-        self.mark = u64::MAX;
-        now - since
-    }
-
-    /// It executes commands.
-    pub(crate) fn is_back(&mut self) {
-        self.away = None;
-    }
-
-    /// Whether it cannot be reached now.
-    pub(crate) fn is_away(&self) -> bool {
-        self.away.is_some() && self.links.is_empty()
-    }
-
-    pub(crate) fn is_known(&self) -> bool {
-        self.known
+    pub(crate) fn was_connected(&self) -> bool {
+        self.was_connected
     }
 
     pub(crate) fn client_id(&self) -> Option<u64> {
         self.client_id
     }
 
-    /// The journal's key, when the slot of the old one has moved.
-    pub(crate) fn keep_journal_at(&mut self, key: Option<String>) {
+    /// A connection with room for one more command: the current one, or the next one that has room.
+    pub(crate) fn connection_with_room(&mut self, window: usize) -> Option<&mut Connection> {
+        let count = self.connections.len();
+        let index = (self.current..self.current + count)
+            .map(|index| index % count)
+            .find(|&index| self.connections[index].has_room(window))?;
+        self.current = index;
+        self.connections.get_mut(index)
+    }
+
+    pub(crate) fn has_requests_in_flight(&self) -> bool {
+        self.connections.iter().any(|connection| connection.in_flight() > 0)
+    }
+
+    pub(crate) fn bytes_sent(&self) -> u64 {
+        self.connections.iter().map(|connection| connection.bytes_sent).sum()
+    }
+
+    /// The journal's key and a connection to write it, unless the journal already says `acknowledged`.
+    pub(crate) fn update_journal(&mut self, acknowledged: u64) -> Option<(&str, &mut Connection)> {
+        if self.journalled == acknowledged {
+            return None;
+        }
+        let key = self.journal_key.as_deref()?;
+        let connection = self.connections.first_mut()?;
+        self.journalled = acknowledged;
+        Some((key, connection))
+    }
+
+    /// Uses another key, because the slot of the old one moved away.
+    pub(crate) fn set_journal_key(&mut self, key: Option<String>) {
         self.journal_key = key;
-        self.mark = u64::MAX;
+        self.journalled = u64::MAX;
     }
 
-    pub(crate) fn wants_link(&self, connections: usize, now: Instant) -> bool {
-        self.links.len() < connections && self.away.as_ref().is_none_or(|away| away.next_try <= now)
-    }
-
-    /// How long it has been away.
-    pub(crate) fn try_later(&mut self) -> Duration {
+    /// Records a broken connection. The first reconnection happens at once. Returns how long the server has been down.
+    pub(crate) fn connection_lost(&mut self) -> Duration {
         let now = Instant::now();
-        let away = self.away.get_or_insert(Away { since: now, next_try: now });
-        away.next_try = now + RETRY;
-        now - away.since
+        let outage = match self.outage.take() {
+            None => Outage { since: now, next_try: now },
+            Some(outage) => Outage { next_try: now + RETRY_PAUSE, ..outage },
+        };
+        let since = outage.since;
+        self.outage = Some(outage);
+        // The last write of the journal may be lost, too.
+        self.journalled = u64::MAX;
+        now - since
     }
-}
 
-impl std::fmt::Debug for Node {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let open: usize = self.links.iter().map(Link::in_flight).sum();
-        formatter
-            .debug_struct("Node")
-            .field("links", &self.links.len())
-            .field("open", &open)
-            .finish_non_exhaustive()
+    /// Records a failed attempt to connect. Returns how long the server has been down.
+    pub(crate) fn connect_failed(&mut self) -> Duration {
+        let now = Instant::now();
+        let outage = self.outage.get_or_insert(Outage { since: now, next_try: now });
+        outage.next_try = now + RETRY_PAUSE;
+        now - outage.since
+    }
+
+    /// Records that the server executes commands.
+    pub(crate) fn recovered(&mut self) {
+        self.outage = None;
+    }
+
+    pub(crate) fn is_down(&self) -> bool {
+        self.outage.is_some() && self.connections.is_empty()
+    }
+
+    /// Whether a connection is missing and it is time to try.
+    pub(crate) fn should_connect(&self, connections: usize, now: Instant) -> bool {
+        self.connections.len() < connections
+            && self.outage.as_ref().is_none_or(|outage| outage.next_try <= now)
     }
 }

@@ -1,9 +1,9 @@
-//! Where a reply ends, and which kind of refusal an error is. Replies are not parsed further: nearly all of them are
-//! five bytes, and there are millions.
+//! Finds the end of a reply and classifies errors. Replies are not parsed further: there are millions, and nearly all are
+//! five bytes long.
 
-/// The bytes of the first reply in `input`, or nothing while it is incomplete.
+/// The length of the first reply in `input`, or None if the reply is incomplete.
 pub(crate) fn length(input: &[u8]) -> Result<Option<usize>, Malformed> {
-    // The reply of SET, MSET and RESTORE.
+    // The reply to SET, MSET, and RESTORE.
     if input.starts_with(b"+OK\r\n") {
         return Ok(Some(5));
     }
@@ -21,7 +21,7 @@ pub(crate) fn length(input: &[u8]) -> Result<Option<usize>, Malformed> {
         match kind {
             b'+' | b'-' | b':' => {}
             b'$' => {
-                // $-1 is nil.
+                // `$-1` is nil.
                 if let Some(bytes) = size(header)? {
                     at += bytes + 2;
                 }
@@ -36,17 +36,17 @@ pub(crate) fn length(input: &[u8]) -> Result<Option<usize>, Malformed> {
     Ok(Some(at))
 }
 
-/// No server sends a line that long.
+/// No server sends a longer line.
 const LONGEST_LINE: usize = 64 * 1024;
 
-/// A string is at most 512 MB, and so many elements nobody asks for.
+/// A string has at most 512 MB, and no request gets more elements than that.
 const LARGEST: usize = 512 * 1024 * 1024;
 
-/// Not the beginning of a reply.
+/// The bytes are not RESP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
-/// Where the line's `\n` is.
+/// The position of the first `\n`.
 fn line_end(input: &[u8]) -> Option<usize> {
     input.iter().position(|&byte| byte == b'\n')
 }
@@ -59,22 +59,22 @@ fn size(header: &[u8]) -> Result<Option<usize>, Malformed> {
     number.filter(|size| *size <= LARGEST).map(Some).ok_or(Malformed)
 }
 
-/// What an error asks the sender to do.
+/// What an error reply means for the sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// The slot lives elsewhere now.
+pub(crate) enum ServerError {
+    /// Another node owns the slot now.
     Moved { slot: u16, address: String },
-    /// This one command belongs elsewhere, while its slot is on the way.
+    /// The slot is migrating. Only this command goes to the other node.
     Ask { address: String },
-    /// Later.
-    NotNow,
-    /// Never.
-    Never(String),
+    /// The same command may succeed later.
+    TryAgain,
+    /// The same command will always fail.
+    Permanent(String),
 }
 
-impl Refusal {
-    /// Reads an error reply, `-` included.
-    pub(crate) fn read(reply: &[u8]) -> Self {
+impl ServerError {
+    /// Parses an error reply, including its `-`.
+    pub(crate) fn parse(reply: &[u8]) -> Self {
         let text = String::from_utf8_lossy(reply).trim_start_matches('-').trim_end().to_owned();
         let mut words = text.split(' ');
         let (code, slot, address) = (words.next(), words.next(), words.next());
@@ -87,8 +87,8 @@ impl Refusal {
                     | "BUSY",
                 ),
                 ..,
-            ) => Self::NotNow,
-            _ => Self::Never(text),
+            ) => Self::TryAgain,
+            _ => Self::Permanent(text),
         }
     }
 }
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reply_ends_where_resp_says() {
+    fn the_end_of_a_reply_is_found() {
         let whole: [&[u8]; 8] = [
             b"+OK\r\n",
             b":8\r\n",
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_is_told() {
+    fn garbage_is_malformed() {
         for garbage in [&b"HTTP/1.1 400\r\n"[..], b"$x\r\n", b"*-7\r\n", b"\r\n"] {
             assert_eq!(length(garbage), Err(Malformed), "{garbage:?}");
         }
@@ -128,15 +128,15 @@ mod tests {
     }
 
     #[test]
-    fn errors_say_what_to_do() {
-        let moved = Refusal::Moved { slot: 7, address: "10.0.0.1:7001".into() };
-        assert_eq!(Refusal::read(b"-MOVED 7 10.0.0.1:7001\r\n"), moved);
-        assert_eq!(Refusal::read(b"-ASK 7 :7001\r\n"), Refusal::Ask { address: ":7001".into() });
-        assert_eq!(Refusal::read(b"-LOADING Redis is loading\r\n"), Refusal::NotNow);
+    fn errors_are_classified() {
+        let moved = ServerError::Moved { slot: 7, address: "10.0.0.1:7001".into() };
+        assert_eq!(ServerError::parse(b"-MOVED 7 10.0.0.1:7001\r\n"), moved);
+        assert_eq!(ServerError::parse(b"-ASK 7 :7001\r\n"), ServerError::Ask { address: ":7001".into() });
+        assert_eq!(ServerError::parse(b"-LOADING Redis is loading\r\n"), ServerError::TryAgain);
         assert_eq!(
-            Refusal::read(b"-OOM command not allowed\r\n"),
-            Refusal::Never("OOM command not allowed".into())
+            ServerError::parse(b"-OOM command not allowed\r\n"),
+            ServerError::Permanent("OOM command not allowed".into())
         );
-        assert_eq!(Refusal::read(b"-MOVED\r\n"), Refusal::Never("MOVED".into()));
+        assert_eq!(ServerError::parse(b"-MOVED\r\n"), ServerError::Permanent("MOVED".into()));
     }
 }

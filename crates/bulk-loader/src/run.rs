@@ -1,15 +1,13 @@
-//! The stream itself: one thread, one generator, any number of connections, a bounded number of open commands.
+//! The load itself: one thread makes the commands for all connections and limits how many are in flight.
 //!
-//! A command is made when there is room for it, and forgotten when its reply has come; what is kept meanwhile is its
-//! number. Nothing waits for a batch to be answered: the server always has the next commands before it has finished the
-//! last ones, and that is what makes it as fast as it can be.
+//! A command is made when there is room for it. Until its reply comes, only its number is kept. Nothing waits for a whole
+//! batch to be answered: the server gets the next commands before it has finished the last ones, so it never idles.
 //!
-//! `feed` hands commands to the connections, `replies` takes in what comes back, `connections` makes them and makes them
-//! again, `journals` writes down how far it all has come.
+//! `feed` hands commands to the connections, `replies` handles what comes back and writes the journal, `connections`
+//! connects and reconnects.
 
 mod connections;
 mod feed;
-mod journals;
 mod replies;
 
 use std::collections::VecDeque;
@@ -19,30 +17,28 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::acknowledged::Acknowledged;
+use crate::connection::{Connection, Request};
 use crate::error::LoadError;
-use crate::ledger::Ledger;
-use crate::link::{Link, Sent};
 use crate::loader::{Loaded, Loader, Progress};
 use crate::node::Node;
 use crate::source::Source;
 use crate::topology::Topology;
 
-/// Open commands of one connection to a server close by. More would fill the socket's buffers, and what waits there
-/// costs the server time: its processor caches forget what they hold.
+/// Commands in flight on a connection to a server nearby. More would only fill the socket's buffers and push other data
+/// out of the server's processor caches.
 const WINDOW: usize = 4_096;
-/// The same for a server far away, where most of them are under way.
+/// The most commands in flight on a connection to a server far away.
 const WIDEST_WINDOW: usize = 65_536;
-/// What a fast server takes for a command, microseconds.
-const COMMAND_MICROS: u128 = 2;
-/// The same where replies are long, so that they fill no buffer.
+/// The window where replies are long, so that they don't fill the socket's buffers.
 const WINDOW_OF_LONG_REPLIES: usize = 2_048;
-/// Between two looks at what is not a socket: the wish to stop, a node that is away.
+/// How often to report progress and to look at what is not a socket: the stop flag, and nodes that are down.
 const TICK: Duration = Duration::from_millis(50);
-/// A sleep while at least this many commands are open.
+/// With at least this many commands in flight, the load sleeps instead of waiting for the next reply.
 const ENOUGH_TO_SLEEP: usize = 256;
 const SLEEP: Duration = Duration::from_micros(300);
-/// How long replies may keep us waiting when asked to stop.
-const LEAVING: Duration = Duration::from_secs(5);
+/// How long to wait for outstanding replies at the end.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Loader {
     /// Sends everything, and returns when the last command is acknowledged. Blocks the thread.
@@ -51,180 +47,177 @@ impl Loader {
         source: &mut S,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Loaded, LoadError> {
-        Run::new(self, source)?.run(progress)
+        Run::connect(self, source)?.run(progress)
     }
 }
 
-/// A load under way.
+/// A load in progress.
 struct Run<'a, S> {
     loader: &'a Loader,
     source: &'a mut S,
+    commands: u64,
     topology: Topology,
     /// In the order of the topology's nodes.
     nodes: Vec<Node>,
-    ledger: Ledger,
+    connections_per_node: usize,
+    /// The most commands in flight on a connection.
+    window: usize,
+    /// The slot of the key that the source counts, if it counts one.
+    counted_slot: Option<u16>,
+    /// Send a command only after the one before it is acknowledged.
+    one_at_a_time: bool,
+
+    acknowledged: Acknowledged,
     /// The first command that was never sent.
     next: u64,
-    commands: u64,
-    /// The slot of the one key that a source counts.
-    counted_slot: Option<u16>,
-    /// Connections to a node.
-    connections: usize,
-    /// Open commands of one connection.
-    window: usize,
-    /// Whether an earlier run may have sent any of these commands.
-    resumed: bool,
-    /// One command at a time: the next one has to come after it.
-    strict: bool,
-    /// Commands to send again.
-    again: VecDeque<Sent>,
-    not_before: Instant,
-    /// Commands to send to a node that is no owner yet.
-    asked: VecDeque<(usize, Sent)>,
-    /// Whether nothing has come since the last sleep.
-    slept_in_vain: bool,
-    /// Acknowledged commands that a server may have lost, and that have not been sent again.
+    /// Commands to send again, but not before `resend_after`.
+    resend: VecDeque<Request>,
+    resend_after: Instant,
+    /// Commands that got ASK, and the node to send them to.
+    asked: VecDeque<(usize, Request)>,
+    /// Acknowledged commands that a server may have lost and that are not sent again yet.
     replay: Range<u64>,
-    /// Acknowledged commands that are on their way once more.
-    replays_open: u64,
-    /// Whether a command was executed since the last look.
-    accepted: bool,
+    replays_in_flight: u64,
+    /// Whether to reconnect and count the records of the one key before anything else is sent.
+    recount: bool,
+
+    /// Whether a command was executed since this was last checked.
+    executed: bool,
+    last_executed: Instant,
     /// Redirections since a command was executed.
     redirected: usize,
-    /// What the server last said instead of executing a command.
-    refusal: Option<String>,
-    /// Whether the one key has to be counted again before anything else is sent.
-    recount: bool,
-    /// When a reply last came.
-    heard: Instant,
-    /// When the journal was last written, and at how many acknowledged commands.
-    journalled: (Instant, u64),
+    /// The server's last error.
+    last_error: Option<String>,
+    /// Whether nothing has arrived since the last sleep.
+    slept_in_vain: bool,
+    /// When the journal was last written, and what it said.
+    journal_written: (Instant, u64),
     loaded: Loaded,
 }
 
 impl<'a, S: Source> Run<'a, S> {
-    pub(crate) fn new(loader: &'a Loader, source: &'a mut S) -> Result<Self, LoadError> {
-        let commands = source.commands();
+    fn connect(loader: &'a Loader, source: &'a mut S) -> Result<Self, LoadError> {
         let now = Instant::now();
         let mut run = Self {
             loader,
+            commands: source.commands(),
             topology: Topology::single(loader.endpoint.address.clone()),
             nodes: Vec::new(),
-            ledger: Ledger::default(),
-            next: 0,
-            commands,
-            counted_slot: None,
-            connections: 1,
+            connections_per_node: 1,
             window: if source.long_replies() { WINDOW_OF_LONG_REPLIES } else { WINDOW },
-            resumed: loader.resume,
-            strict: false,
-            again: VecDeque::new(),
-            not_before: now,
+            counted_slot: None,
+            one_at_a_time: false,
+            acknowledged: Acknowledged::default(),
+            next: 0,
+            resend: VecDeque::new(),
+            resend_after: now,
             asked: VecDeque::new(),
-            slept_in_vain: false,
             replay: 0..0,
-            replays_open: 0,
-            accepted: false,
-            redirected: 0,
-            refusal: None,
+            replays_in_flight: 0,
             recount: false,
-            heard: now,
-            journalled: (now, 0),
+            executed: false,
+            last_executed: now,
+            redirected: 0,
+            last_error: None,
+            slept_in_vain: false,
+            journal_written: (now, 0),
             loaded: Loaded::default(),
             source,
         };
-        run.begin()?;
+        run.connect_all()?;
         Ok(run)
     }
 
-    pub(crate) fn run(mut self, progress: &mut dyn FnMut(Progress)) -> Result<Loaded, LoadError> {
-        let of = self.source.records_before(self.commands);
-        let begun = Instant::now();
-        self.heard = begun;
-        let mut told = begun;
-        while self.is_unfinished() {
+    fn run(mut self, progress: &mut dyn FnMut(Progress)) -> Result<Loaded, LoadError> {
+        let total = self.source.records_before(self.commands);
+        let started = Instant::now();
+        self.last_executed = started;
+        let mut reported = started;
+        while !self.is_finished() {
             self.feed();
             let busy = self.exchange()?;
             let now = Instant::now();
             if self.loader.stop.load(Ordering::Relaxed) {
-                return self.leave();
+                return self.stop_early();
             }
-            if now - told > TICK {
-                told = now;
+            if now - reported > TICK {
+                reported = now;
                 let records = self.loaded.resumed_after + self.loaded.records;
-                progress(Progress { records: records.min(of), of });
+                progress(Progress { records: records.min(total), total });
             }
-            self.keep_journal(now);
+            self.write_journals_when_due(now);
             self.reconnect(now)?;
             if !busy {
                 self.wait()?;
             }
         }
-        self.loaded.time = begun.elapsed();
-        self.remove_journals();
-        self.drain(LEAVING)?;
-        progress(Progress { records: of, of });
-        self.loaded.bytes_sent += self.nodes.iter().map(Node::bytes).sum::<u64>();
+        self.loaded.time = started.elapsed();
+        self.delete_journals();
+        self.drain()?;
+        progress(Progress { records: total, total });
+        self.loaded.bytes_sent += self.nodes.iter().map(Node::bytes_sent).sum::<u64>();
         Ok(self.loaded)
     }
 
-    /// A server that is away may come back without what it acknowledged.
-    fn is_unfinished(&self) -> bool {
-        let away = |(index, node): (usize, &Node)| node.is_away() && self.topology.serves(index);
-        self.ledger.mark() < self.commands
-            || self.replays_open > 0
-            || !self.replay.is_empty()
-            || self.nodes.iter().enumerate().any(away)
+    /// A load is not finished while a server is down, because it may come back without what it acknowledged.
+    fn is_finished(&self) -> bool {
+        let is_down = |(index, node): (usize, &Node)| node.is_down() && self.topology.serves(index);
+        self.acknowledged.first_open() >= self.commands
+            && self.replays_in_flight == 0
+            && self.replay.is_empty()
+            && !self.nodes.iter().enumerate().any(is_down)
     }
 
-    /// Waits until it is worth while to go on.
+    /// Waits until there is something to do.
     ///
-    /// While many commands are open that is a short sleep, not the next reply: whoever waits for a reply is woken by each,
-    /// and it is the server that spends its time on waking. When a sleep has brought nothing, the sockets tell.
+    /// With many commands in flight, this is a short sleep. A poll would return with each reply, and waking up a client costs
+    /// the server time. After a sleep in which nothing arrived, this is a poll.
     fn wait(&mut self) -> Result<(), LoadError> {
         self.loaded.waits += 1;
-        let open = self.nodes.iter().flat_map(|node| &node.links).map(Link::in_flight).max().unwrap_or(0);
-        if open >= ENOUGH_TO_SLEEP && !self.slept_in_vain && !self.source.long_replies() {
+        let in_flight = self.connections().map(Connection::in_flight).max().unwrap_or(0);
+        if in_flight >= ENOUGH_TO_SLEEP && !self.slept_in_vain && !self.source.long_replies() {
             self.slept_in_vain = true;
             std::thread::sleep(SLEEP);
             return Ok(());
         }
-        self.poll()
-    }
-
-    /// Waits until a socket can go on, or for a tick.
-    fn poll(&mut self) -> Result<(), LoadError> {
-        let timeout = Timespec { tv_sec: 0, tv_nsec: TICK.subsec_nanos().into() };
-        let mut sockets: Vec<PollFd<'_>> = Vec::new();
-        for link in self.nodes.iter().flat_map(|node| &node.links) {
-            // Waiting for room to write is enough while there is something to write: every reply would wake us else.
-            let events = match (link.has_unsent(), self.source.long_replies()) {
+        let long_replies = self.source.long_replies();
+        let socket_to_poll = |connection: &'_ Connection| {
+            // With something to send, wait only for room to send it: replies would wake us up too often.
+            match (connection.has_unsent(), long_replies) {
                 (true, false) => PollFlags::OUT,
                 (true, true) => PollFlags::IN | PollFlags::OUT,
                 (false, _) => PollFlags::IN,
-            };
-            sockets.push(PollFd::new(link.stream(), events));
-        }
+            }
+        };
+        let mut sockets: Vec<PollFd<'_>> = self
+            .connections()
+            .map(|connection| PollFd::new(connection.socket(), socket_to_poll(connection)))
+            .collect();
+        let timeout = Timespec { tv_sec: 0, tv_nsec: TICK.subsec_nanos().into() };
         match poll(&mut sockets, Some(&timeout)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(LoadError::System(error.into())),
         }
     }
 
-    /// Stops early, but not before what is on its way has been answered, so that the journal says as much as possible.
-    fn leave(mut self) -> Result<Loaded, LoadError> {
-        self.again.clear();
-        self.asked.clear();
-        self.drain(LEAVING)?;
-        self.write_journals();
-        self.drain(LEAVING)?;
-        Err(LoadError::Stopped { acknowledged: self.ledger.mark() })
+    fn connections(&self) -> impl Iterator<Item = &Connection> {
+        self.nodes.iter().flat_map(|node| &node.connections)
     }
 
-    /// Sends nothing new, and waits for the replies to what was sent.
-    fn drain(&mut self, at_most: Duration) -> Result<(), LoadError> {
-        let until = Instant::now() + at_most;
-        while self.nodes.iter().any(Node::is_waiting) && Instant::now() < until {
+    /// Waits for the replies to what was sent, so that the journal gets as far as possible.
+    fn stop_early(mut self) -> Result<Loaded, LoadError> {
+        self.resend.clear();
+        self.asked.clear();
+        self.drain()?;
+        self.write_journals();
+        self.drain()?;
+        Err(LoadError::Stopped { acknowledged: self.acknowledged.first_open() })
+    }
+
+    /// Sends no new commands, and waits for outstanding replies.
+    fn drain(&mut self) -> Result<(), LoadError> {
+        let deadline = Instant::now() + DRAIN_TIMEOUT;
+        while self.nodes.iter().any(Node::has_requests_in_flight) && Instant::now() < deadline {
             if !self.exchange()? {
                 self.wait()?;
             }

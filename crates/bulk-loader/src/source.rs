@@ -1,69 +1,68 @@
-//! What is sent: commands made one by one from their number.
+//! What to send: commands, each made from its number.
 
-/// Commands numbered from 0, each made when it is its turn, and again when it has to be sent again.
+/// Commands numbered from 0. A command is made when it is sent, and made again when it is sent again.
 ///
-/// The number stands for the command: whoever asks twice gets the same keys and values. That is why a load needs no
-/// memory of what it sent, and can go on after a lost connection, or in another process.
+/// The same number must always give the same keys and values. That is why a load does not remember what it sent, and can
+/// continue after a lost connection or in another process.
 pub trait Source {
     /// How many commands there are.
     fn commands(&self) -> u64;
 
-    /// How many records the commands before this one write; for progress, and to find one's place again. One record
-    /// for each command, unless the source says otherwise.
+    /// How many records the commands before this one write. By default, each command writes one.
     fn records_before(&self, command: u64) -> u64 {
         command
     }
 
-    /// Appends one command in RESP to `out`. With `again` the server may have executed it before, and executing it once
-    /// more must not change anything.
+    /// Appends one command in RESP to `out`. With `again`, the server may have executed it before, and executing it once more
+    /// must not change anything.
     fn write(&mut self, command: u64, again: bool, out: &mut Vec<u8>);
 
-    /// The slot of the command's key, 0 to 16,383. Only asked for on a cluster.
+    /// The slot of the command's key, 0 to 16,383. Used only on a cluster.
     fn slot(&mut self, command: u64) -> u16;
 
-    /// What the command is about, for a message: its key.
+    /// The command's key, for messages.
     fn describe(&self, command: u64) -> String;
 
-    /// Whether a reply that is no error is the right one. The reply is complete RESP, with its last line break.
+    /// Whether a reply that is no error is the expected one. The reply is complete RESP with its last line break.
     fn accepts(&mut self, _command: u64, _reply: &[u8]) -> bool {
         true
     }
 
-    /// Whether a command may be sent twice, or must not.
+    /// What happens if a command is executed twice.
     fn repetition(&self) -> Repetition {
-        Repetition::Harmless
+        Repetition::Idempotent
     }
 
-    /// Whether replies are long, so that they have to be read while sending goes on, and fewer are awaited at a time.
+    /// Whether replies are long. Then the loader reads them while it sends, and has fewer commands in flight.
     fn long_replies(&self) -> bool {
         false
     }
 }
 
-/// What happens when a command is executed twice.
+/// What happens if a command is executed twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Repetition {
-    /// Nothing: it sets a state. Order does not matter either.
-    Harmless,
-    /// Too much is written, as by LPUSH. After a lost connection the server is asked how many records it has, and sending
-    /// goes on from there: so all commands go to one key, in order, over one connection.
+    /// Nothing changes, and the order of the commands doesn't matter.
+    Idempotent,
+    /// The key gets records twice, as with LPUSH. So all commands go to one key, in order, over one connection. After a lost
+    /// connection, the loader asks the server how many records it has, and continues from there.
     Counted {
-        /// The command that asks, in RESP; its reply is the number of records, for example LLEN.
-        ask: Vec<u8>,
-        /// The command that asks for the newest record, in RESP, for example LINDEX. Records are their own numbers here,
-        /// from 1, so the reply has to be the same number: else something is missing, or there twice.
+        /// The command in RESP that returns the number of records, for example LLEN.
+        count: Vec<u8>,
+        /// The command in RESP that returns the newest record, for example LINDEX. Records must be their own numbers, from 1:
+        /// if the newest one isn't the count, some are missing or duplicated.
         newest: Vec<u8>,
     },
 }
 
-/// Appends `*<count>`, the beginning of a command of `count` arguments.
+/// Appends `*<count>`, the header of a command. The command's name is an argument, too.
 pub fn push_header(out: &mut Vec<u8>, count: usize) {
     out.push(b'*');
     push_decimal(out, count);
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends an argument.
+/// Appends one argument.
 pub fn push_argument(out: &mut Vec<u8>, argument: &[u8]) {
     out.push(b'$');
     push_decimal(out, argument.len());
@@ -72,7 +71,7 @@ pub fn push_argument(out: &mut Vec<u8>, argument: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends a whole command.
+/// Appends a complete command.
 pub fn push_command<A: AsRef<[u8]>>(out: &mut Vec<u8>, arguments: &[A]) {
     push_header(out, arguments.len());
     for argument in arguments {
@@ -81,7 +80,7 @@ pub fn push_command<A: AsRef<[u8]>>(out: &mut Vec<u8>, arguments: &[A]) {
 }
 
 fn push_decimal(out: &mut Vec<u8>, number: usize) {
-    // Shorter than a thousand bytes is nearly everything.
+    // Nearly all arguments are shorter than a thousand bytes.
     match number {
         0..10 => out.push(digit(number)),
         10..100 => out.extend_from_slice(&[digit(number / 10), digit(number % 10)]),

@@ -1,4 +1,4 @@
-//! A value made for RESTORE is, byte by byte, what the server makes of the same fields.
+//! A value made for RESTORE equals, byte by byte, what the server makes of the same fields.
 #![allow(
     clippy::unwrap_used,
     reason = "clippy's exemption for tests does not reach the functions they share"
@@ -16,7 +16,7 @@ use proptest::sample::select;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use redis::{Commands, Connection, RedisResult, cmd};
 
-/// Shown as text, as far as it is one: a failure has to be readable.
+/// Fields and values. Debug shows them as text, so that a failure is readable.
 #[derive(Clone, PartialEq, Eq)]
 struct Fields(Vec<(Vec<u8>, Vec<u8>)>);
 
@@ -32,7 +32,7 @@ fn text(bytes: &[u8]) -> String {
     format!("{shown} ({} bytes)", bytes.len())
 }
 
-/// What is a number for a listpack, at both ends of each of its encodings and one beyond.
+/// Numbers at both ends of each of listpack's encodings, and one beyond.
 const NUMBERS: [i64; 29] = [
     0,
     -1,
@@ -65,7 +65,7 @@ const NUMBERS: [i64; 29] = [
     i64::MAX,
 ];
 
-/// What looks like a number, and is a text for Redis.
+/// Texts that look like numbers.
 const TEXTS: [&str; 20] = [
     "",
     "-",
@@ -89,11 +89,12 @@ const TEXTS: [&str; 20] = [
     "-99999999999999999999",
 ];
 
-/// Where the header of a text, the length that stands behind an element, or the length of the whole value grows by a byte.
+/// Around the lengths at which a header or a trailing length grows by a byte.
 const LENGTHS: [usize; 17] =
     [0, 1, 62, 63, 64, 65, 124, 125, 126, 127, 128, 4_095, 4_096, 4_097, 16_377, 16_379, 20_000];
 
-/// Such a text takes 16,383 bytes with its header, and the releases do not agree whether two or three bytes say so.
+/// A text of this length takes 16,383 bytes with its header. Server versions disagree whether that length takes two or three
+/// bytes.
 const DISPUTED: usize = 16_378;
 
 #[test]
@@ -118,7 +119,7 @@ fn any_small_hash_is_what_the_server_makes() {
 }
 
 #[test]
-fn a_length_that_the_releases_disagree_about_is_stored_right_or_refused() {
+fn a_length_that_versions_encode_differently_is_stored_right_or_refused() {
     let mut server = Dumping::start();
     let fields = Fields(vec![(b"field".to_vec(), vec![b'x'; DISPUTED])]);
     if let Err(difference) = server.compare(&fields) {
@@ -131,12 +132,12 @@ fn a_length_that_the_releases_disagree_about_is_stored_right_or_refused() {
 fn edges() -> Vec<Vec<u8>> {
     let numbers = NUMBERS.iter().map(|number| number.to_string().into_bytes());
     let texts = TEXTS.iter().map(|text| text.as_bytes().to_vec());
-    // Every byte there is, the terminator of a listpack among them, and never a number.
+    // All byte values, including listpack's terminator.
     let lengths = LENGTHS.iter().map(|&length| (0..=255_u8).rev().cycle().take(length).collect());
     numbers.chain(texts).chain(lengths).collect()
 }
 
-/// One to twenty fields, none of them twice.
+/// One to twenty distinct fields.
 fn hashes() -> impl Strategy<Value = Fields> {
     vec((elements(), elements()), 1..=20).prop_map(|mut fields| {
         let mut seen = HashSet::new();
@@ -146,7 +147,7 @@ fn hashes() -> impl Strategy<Value = Fields> {
 }
 
 fn elements() -> impl Strategy<Value = Vec<u8>> {
-    // Numbers of every width, not just the widest, which nearly all of 2^64 have.
+    // Shift, because nearly all 64-bit numbers have the greatest width.
     let numbers =
         (any::<i64>(), 0_u32..64).prop_map(|(number, shift)| (number >> shift).to_string().into_bytes());
     let length = prop_oneof![0_usize..300, select(&LENGTHS[..]), 0_usize..5_000];
@@ -155,7 +156,7 @@ fn elements() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![select(edges()), numbers, binary, digits]
 }
 
-/// A server that keeps small Hashes in a listpack however long their values are, and dumps them as they are.
+/// A server that keeps long values in listpacks and does not compress dumps.
 struct Dumping {
     connection: Connection,
     dump: Dump,
@@ -165,17 +166,17 @@ struct Dumping {
 impl Dumping {
     fn start() -> Self {
         let limit = ("hash-max-listpack-value", "1000000");
-        // Whether DUMP compresses is the server's own affair, and RESTORE takes both.
+        // RESTORE takes compressed values, too, but the loader does not make them.
         let plain = ("rdbcompression", "no");
         let server = Server::builder().config(limit.0, limit.1).config(plain.0, plain.1).start().unwrap();
         let mut connection = server.client().get_connection().unwrap();
         let () = connection.set("any", "value").unwrap();
         let dumped: Vec<u8> = cmd("DUMP").arg("any").query(&mut connection).unwrap();
-        let dump = Dump::of_version(version(&dumped).unwrap());
+        let dump = Dump::new(version(&dumped).unwrap());
         Self { connection, dump, _server: server }
     }
 
-    /// Writes the fields plainly, restores ours beside them, and asks the server for both.
+    /// Writes the fields with HSET, restores the value made here under another key, and compares the two.
     fn compare(&mut self, fields: &Fields) -> Result<(), TestCaseError> {
         let ours = self.dump.hash(fields.0.iter().map(|(field, value)| (field, value))).to_vec();
         let (plain, made) =
@@ -206,7 +207,7 @@ impl Dumping {
     }
 }
 
-/// What the server says of a key.
+/// What the server says about a key.
 struct Stored {
     fields: Fields,
     dumped: Vec<u8>,

@@ -1,4 +1,4 @@
-//! What the stream promises to a source of one's own, and what it makes of servers that are none.
+//! What the loader promises to any source, and how it treats servers that are broken or are not Redis.
 #![allow(
     clippy::unwrap_used,
     reason = "clippy's exemption for tests does not reach the functions they share"
@@ -18,7 +18,7 @@ use bulk_loader::{Endpoint, LoadError, Loaded, Loader, Progress, Source};
 use lab_server::{Cluster, Server};
 use redis::{Commands, ConnectionInfo, IntoConnectionInfo, cmd};
 
-/// `SET key:<n> <n>`; one of them without its value, if so asked.
+/// `SET key:<n> <n>`. The command `broken` lacks its value.
 struct Sets {
     commands: u64,
     broken: Option<u64>,
@@ -57,7 +57,7 @@ impl Source for Sets {
     }
 }
 
-/// `ECHO <n>, with line breaks`, and nothing else is the right answer.
+/// `ECHO` of a text with line breaks. Only that text is accepted as the reply.
 struct Echoes(u64);
 
 impl Source for Echoes {
@@ -84,45 +84,45 @@ impl Source for Echoes {
 }
 
 #[test]
-fn every_command_of_a_source_is_executed() {
+fn every_command_is_executed() {
     let server = Server::start().unwrap();
     for connections in [1, 4] {
         let mut source = Sets::of(20_000);
-        let loader = Loader { connections, ..to(&server) };
-        let mut told = Vec::new();
-        let report = loader.load(&mut source, &mut |progress| told.push(progress)).unwrap();
+        let loader = Loader { connections, ..loader_for(&server) };
+        let mut reported = Vec::new();
+        let report = loader.load(&mut source, &mut |progress| reported.push(progress)).unwrap();
         assert_eq!((report.records, report.resumed_after, report.replayed), (20_000, 0, 0));
-        assert_eq!(told.last(), Some(&Progress { records: 20_000, of: 20_000 }));
+        assert_eq!(reported.last(), Some(&Progress { records: 20_000, total: 20_000 }));
         assert_eq!(stored_on(&server), source.expected());
         let () = server.client().get_connection().unwrap().flushall().unwrap();
     }
 }
 
 #[test]
-fn a_cluster_has_every_key_where_it_belongs() {
+fn on_a_cluster_each_key_goes_to_its_node() {
     let cluster = Cluster::start(3).unwrap();
     let mut source = Sets::of(20_000);
     let info = cluster.urls()[0].as_str().into_connection_info().unwrap();
-    let loaded = load(&to_info(&info, true), &mut source).unwrap();
+    let loaded = load(&loader_at(&info, true), &mut source).unwrap();
     assert_eq!((loaded.records, loaded.redirections), (20_000, 0));
     let parts: Vec<_> = cluster.primaries().iter().map(stored_on).collect();
-    assert!(parts.iter().all(|part| !part.is_empty()), "every node has its part");
+    assert!(parts.iter().all(|part| !part.is_empty()), "every node has keys");
     let everything: BTreeMap<_, _> = parts.into_iter().flatten().collect();
     assert_eq!(everything, source.expected());
 }
 
 #[test]
-fn nothing_to_send_is_no_failure() {
+fn an_empty_source_succeeds() {
     let server = Server::start().unwrap();
-    let loaded = load(&to(&server), &mut Sets::of(0)).unwrap();
+    let loaded = load(&loader_for(&server), &mut Sets::of(0)).unwrap();
     assert_eq!((loaded.records, loaded.bytes_sent), (0, 0));
 }
 
 #[test]
-fn a_command_that_is_refused_is_named() {
+fn a_rejected_command_is_named() {
     let server = Server::start().unwrap();
     let mut source = Sets { broken: Some(7_777), ..Sets::of(20_000) };
-    match load(&to(&server), &mut source).unwrap_err() {
+    match load(&loader_for(&server), &mut source).unwrap_err() {
         LoadError::Rejected { record, error } => {
             assert_eq!(record, "key:7777");
             assert!(error.contains("wrong number of arguments"), "{error}");
@@ -134,9 +134,9 @@ fn a_command_that_is_refused_is_named() {
 }
 
 #[test]
-fn an_answer_that_the_source_does_not_want_is_named() {
+fn an_unexpected_reply_is_named() {
     let server = Server::start().unwrap();
-    match load(&to(&server), &mut Doubting(Sets::of(10))).unwrap_err() {
+    match load(&loader_for(&server), &mut AcceptsNothing(Sets::of(10))).unwrap_err() {
         LoadError::Unexpected { record, reply } => {
             assert_eq!(record, "key:0");
             assert!(reply.contains("OK"), "{reply}");
@@ -146,9 +146,9 @@ fn an_answer_that_the_source_does_not_want_is_named() {
 }
 
 #[test]
-fn a_wrong_password_is_refused_and_not_repeated() {
+fn a_wrong_password_is_refused_and_not_shown() {
     let server = Server::start().unwrap();
-    let mut loader = to(&server);
+    let mut loader = loader_for(&server);
     loader.endpoint.password = Some("s3cret".into());
     let error = load(&loader, &mut Sets::of(10)).unwrap_err();
     assert!(matches!(&error, LoadError::Refused { error, .. } if error.contains("WRONGPASS")), "{error}");
@@ -158,38 +158,38 @@ fn a_wrong_password_is_refused_and_not_repeated() {
 }
 
 #[test]
-fn who_answers_http_is_not_redis() {
+fn an_http_server_is_not_redis() {
     let at_once = Fake::start(|mut stream| {
-        hear(&mut stream);
+        read_some(&mut stream);
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
     });
     let error = load(&at_once.patient_loader(), &mut Sets::of(10)).unwrap_err();
     assert!(matches!(&error, LoadError::Refused { error, .. } if error.contains("not Redis")), "{error}");
 
     let afterwards = Fake::start(|mut stream| {
-        greet(&mut stream);
-        hear(&mut stream);
+        answer_info(&mut stream);
+        read_some(&mut stream);
         let _ = stream.write_all(b"+OK\r\n+OK\r\nHTTP/1.1 400 Bad Request\r\n\r\n");
-        hear(&mut stream);
+        read_some(&mut stream);
     });
     let error = load(&afterwards.patient_loader(), &mut Sets::of(10)).unwrap_err();
-    assert!(matches!(error, LoadError::Garbage { .. }), "{error}");
+    assert!(matches!(error, LoadError::NotRedis { .. }), "{error}");
 }
 
 #[test]
-fn more_answers_than_questions_are_not_redis() {
+fn more_replies_than_commands_are_not_redis() {
     let fake = Fake::start(|mut stream| {
-        greet(&mut stream);
-        hear(&mut stream);
+        answer_info(&mut stream);
+        read_some(&mut stream);
         let _ = stream.write_all(&b"+OK\r\n".repeat(11));
-        hear(&mut stream);
+        read_some(&mut stream);
     });
     let ended = load(&fake.patient_loader(), &mut Sets::of(10));
-    assert!(matches!(ended, Err(LoadError::Garbage { .. })), "{ended:?}");
+    assert!(matches!(ended, Err(LoadError::NotRedis { .. })), "{ended:?}");
 }
 
 #[test]
-fn who_closes_every_connection_is_given_up() {
+fn a_server_that_closes_every_connection_is_given_up() {
     let from_the_start = Fake::start(drop);
     let error = load(&from_the_start.loader(), &mut Sets::of(10)).unwrap_err();
     assert!(matches!(error, LoadError::Unreachable { .. }), "{error}");
@@ -197,13 +197,13 @@ fn who_closes_every_connection_is_given_up() {
     let mut first = true;
     let after_a_while = Fake::start(move |mut stream| {
         if std::mem::take(&mut first) {
-            greet(&mut stream);
-            hear(&mut stream);
+            answer_info(&mut stream);
+            read_some(&mut stream);
         }
     });
     match load(&after_a_while.loader(), &mut Sets::of(10)).unwrap_err() {
         LoadError::Unreachable { waited, why, .. } => {
-            assert!(waited >= PATIENCE, "{waited:?}");
+            assert!(waited >= MAX_DOWNTIME, "{waited:?}");
             assert!(!why.is_empty());
         }
         other => panic!("{other}"),
@@ -211,29 +211,29 @@ fn who_closes_every_connection_is_given_up() {
 }
 
 #[test]
-fn who_lets_everybody_in_and_closes_at_the_first_record_is_given_up() {
+fn a_server_that_closes_at_the_first_command_is_given_up() {
     let fake = Fake::start(|mut stream| {
-        greet(&mut stream);
-        hear(&mut stream);
+        answer_info(&mut stream);
+        read_some(&mut stream);
     });
     let loader = fake.loader();
     let stop = loader.stop.clone();
-    // A load that does not end by itself is ended, so that the test fails instead of hanging.
+    // Stops a load that does not end by itself, so that the test fails instead of hanging.
     let (ended, over) = channel::<()>();
     let watch = thread::spawn(move || {
-        let in_time = over.recv_timeout(PATIENCE * 30).is_ok();
+        let in_time = over.recv_timeout(MAX_DOWNTIME * 30).is_ok();
         stop.store(true, Ordering::Relaxed);
         in_time
     });
     let error = load(&loader, &mut Sets::of(10)).unwrap_err();
     let _ = ended.send(());
-    assert!(watch.join().unwrap(), "no record arrives, and the load goes on for ever: {error}");
+    assert!(watch.join().unwrap(), "the load did not end by itself: {error}");
     assert!(matches!(error, LoadError::Unreachable { .. }), "{error}");
 }
 
 #[test]
-fn who_takes_connections_and_never_answers_is_given_up() {
-    let fake = Fake::start(|mut stream| while hear(&mut stream) > 0 {});
+fn a_server_that_accepts_and_never_answers_is_given_up() {
+    let fake = Fake::start(|mut stream| while read_some(&mut stream) > 0 {});
     match load(&fake.loader(), &mut Sets::of(10)).unwrap_err() {
         LoadError::Unreachable { why, .. } => assert_eq!(why, "no answer in time"),
         other => panic!("{other}"),
@@ -241,19 +241,50 @@ fn who_takes_connections_and_never_answers_is_given_up() {
 }
 
 #[test]
-fn who_answers_no_record_is_given_up() {
+fn a_server_that_answers_no_command_is_given_up() {
     let fake = Fake::start(|mut stream| {
-        greet(&mut stream);
-        while hear(&mut stream) > 0 {}
+        answer_info(&mut stream);
+        while read_some(&mut stream) > 0 {}
     });
     match load(&fake.loader(), &mut Sets::of(10)).unwrap_err() {
-        LoadError::Unreachable { waited, .. } => assert!(waited >= PATIENCE, "{waited:?}"),
+        LoadError::Unreachable { waited, .. } => assert!(waited >= MAX_DOWNTIME, "{waited:?}"),
         other => panic!("{other}"),
     }
 }
 
 #[test]
-fn replies_in_pieces_of_one_byte_are_understood() {
+fn a_server_gets_larger_reads_and_valkey_gets_batches() {
+    let redis = ["redis_version:7.2.4\r\n", ""];
+    let valkey = ["redis_version:7.2.4\r\nvalkey_version:9.1.0\r\n", "\r\n"];
+    for [info, separator] in [redis, valkey] {
+        let (sender, received) = channel();
+        let fake = Fake::start(move |mut stream| {
+            read_some(&mut stream);
+            let _ = write!(stream, "${}\r\n{info}\r\n", info.len());
+            let echo = read_until(&mut stream, b"-\r\n");
+            let _ = stream.write_all(b"-NOPERM no permission for ECHO\r\n");
+            let commands = read_until(&mut stream, b"$2\r\n39\r\n");
+            let _ = stream.write_all(&b"+OK\r\n".repeat(40));
+            let _ = sender.send((echo, commands));
+            read_some(&mut stream);
+        });
+        let mut source = Sets::of(40);
+        assert_eq!(load(&fake.patient_loader(), &mut source).unwrap().records, 40);
+        let (echo, commands) = received.recv().unwrap();
+        assert!(echo.starts_with(b"*2\r\n$4\r\nECHO\r\n$262144\r\n") && echo.len() > 262_144);
+        let mut expected = Vec::new();
+        for command in 0..40 {
+            if command % 16 == 0 {
+                expected.extend_from_slice(separator.as_bytes());
+            }
+            source.write(command, false, &mut expected);
+        }
+        assert_eq!(text(&commands), text(&expected));
+    }
+}
+
+#[test]
+fn replies_that_arrive_byte_by_byte_are_read() {
     let server = Server::start().unwrap();
     let port = server.port();
     let proxy = Fake::start(move |stream| {
@@ -275,10 +306,10 @@ fn replies_in_pieces_of_one_byte_are_understood() {
     assert_eq!((echoed.records, echoed.reconnections), (2_000, 0));
 }
 
-/// Like [`Sets`], but no answer is good enough.
-struct Doubting(Sets);
+/// [`Sets`], but no reply is accepted.
+struct AcceptsNothing(Sets);
 
-impl Source for Doubting {
+impl Source for AcceptsNothing {
     fn commands(&self) -> u64 {
         self.0.commands()
     }
@@ -300,21 +331,21 @@ impl Source for Doubting {
     }
 }
 
-const PATIENCE: Duration = Duration::from_millis(300);
+const MAX_DOWNTIME: Duration = Duration::from_millis(300);
 
-fn to(server: &Server) -> Loader {
-    to_info(server.client().get_connection_info(), false)
+fn loader_for(server: &Server) -> Loader {
+    loader_at(server.client().get_connection_info(), false)
 }
 
-fn to_info(info: &ConnectionInfo, cluster: bool) -> Loader {
-    Loader::to(Endpoint::from_info(info, cluster).unwrap())
+fn loader_at(info: &ConnectionInfo, cluster: bool) -> Loader {
+    Loader::new(Endpoint::from_info(info, cluster).unwrap())
 }
 
 fn load<S: Source>(loader: &Loader, source: &mut S) -> Result<Loaded, LoadError> {
     loader.load(source, &mut |_| {})
 }
 
-/// Every key of a server of our own, and its value.
+/// Every key of a server, and its value.
 fn stored_on(server: &Server) -> BTreeMap<String, u64> {
     let mut own = server.client().get_connection().unwrap();
     let keys: Vec<String> = cmd("KEYS").arg("*").query(&mut own).unwrap();
@@ -322,12 +353,12 @@ fn stored_on(server: &Server) -> BTreeMap<String, u64> {
     for key in &keys {
         asked.get(key);
     }
-    // A pipeline without a command is a mistake for redis-rs.
+    // redis-rs fails on an empty pipeline.
     let values: Vec<u64> = if keys.is_empty() { Vec::new() } else { asked.query(&mut own).unwrap() };
     keys.into_iter().zip(values).collect()
 }
 
-/// Something that listens, and serves one connection after the other as it likes. Its thread ends with the test's process.
+/// Listens, and serves one connection after another. Its thread ends with the test's process.
 struct Fake {
     port: u16,
 }
@@ -342,23 +373,43 @@ impl Fake {
 
     fn loader(&self) -> Loader {
         let url = format!("redis://127.0.0.1:{}", self.port);
-        Loader { retry: PATIENCE, ..to_info(&url.as_str().into_connection_info().unwrap(), false) }
+        Loader {
+            max_downtime: MAX_DOWNTIME,
+            ..loader_at(&url.as_str().into_connection_info().unwrap(), false)
+        }
     }
 
-    /// For one that answers: nothing is late then, however slow the machine.
+    /// For a fake that answers, so that a slow machine does not fail the test.
     fn patient_loader(&self) -> Loader {
-        Loader { retry: Duration::from_mins(1), ..self.loader() }
+        Loader { max_downtime: Duration::from_mins(1), ..self.loader() }
     }
 }
 
-/// Answers the question that every connection begins with, as a server does that says little.
-fn greet(stream: &mut TcpStream) {
-    hear(stream);
+/// Answers INFO as a server that does not tell its version.
+fn answer_info(stream: &mut TcpStream) {
+    read_some(stream);
     let _ = stream.write_all(b"$12\r\n# Server\r\n\r\n\r\n");
 }
 
-/// Reads something; 0 at the end.
-fn hear(stream: &mut TcpStream) -> usize {
+/// Reads until the bytes end like this.
+fn read_until(stream: &mut TcpStream, end: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut part = [0; 4_096];
+    while !bytes.ends_with(end) {
+        match stream.read(&mut part) {
+            Ok(count @ 1..) => bytes.extend_from_slice(&part[..count]),
+            _ => break,
+        }
+    }
+    bytes
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Reads something. Returns 0 at the end.
+fn read_some(stream: &mut TcpStream) -> usize {
     stream.read(&mut [0; 4_096]).unwrap_or(0)
 }
 

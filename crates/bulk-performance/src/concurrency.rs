@@ -1,30 +1,21 @@
-//! How many operations at once does a server need, and what do they wait for? `cargo bulk concurrency`
+//! How many operations at once does a server need, and what do they wait for?
 //!
-//! In reading order: `lane` is what a client says and whether the reply is right, [`tally`] what was counted.
-//! [`closed`] and [`open`] are two ways to make load, and they see different things; [`stall`] shows it.
-
-pub mod closed;
-mod lane;
-pub mod open;
-mod own_thread;
-pub mod stall;
-pub mod tally;
+//! `cargo bulk concurrency`
 
 use std::time::Duration;
 
 use clap::Args;
 use lab_connection::connection::LimitedClusterConnection;
 use lab_connection::{Failure, TargetArgs};
+use lab_measure::concurrency::{CLOSED_LOOP, Load, LoadStats, OPEN_LOOP, Plan, Stall, measure};
+use lab_runner::caveat::Caveat;
 use lab_runner::course::{self, OutputArgs};
-use lab_runner::table::{Table, thousands};
-use lab_runner::{Lesson, LessonContext, LessonError, Outcome};
-use redis::{RedisError, RedisResult};
-use tokio::time::sleep;
+use lab_runner::environment::environment;
+use lab_runner::statistics::Summary;
+use lab_runner::table::{Table, duration, thousands};
+use lab_runner::{Lesson, LessonContext, Outcome, source};
+use redis::AsyncTypedCommands;
 
-use self::closed::Crowd;
-use self::open::Schedule;
-use self::stall::Stall;
-use self::tally::Tally;
 use crate::keys::Keys;
 
 /// The lesson: the command in small sizes.
@@ -34,36 +25,44 @@ pub static LESSON: Lesson = Lesson {
     question: "How many operations at once does a server need, and what do they wait for?",
     commands: &["GET", "SET"],
     needs: &[],
-    sources: &[lab_runner::source!("src/concurrency.rs")],
-    rule: "",
-    takeaways: &[],
-    quiz: &[],
+    sources: &[source!("src/concurrency.rs")],
+    rule: "Keep enough operations in flight that the server never waits for you, and no more.",
+    takeaways: &[
+        "One connection carries thousands of operations: redis-rs sends them as they come and hands out the replies in order.",
+        "A busy server gets no faster with more in flight: latency is operations in flight divided by operations a second.",
+        "A closed loop measures what a server can do at most; an open loop measures what users feel. Say which one it was.",
+    ],
+    quiz: &[10, 53, 54, 55, 88, 90],
     run: |ctx| Box::pin(run(ctx, Options::short())),
 };
 
-/// Operations in flight, and over how many connections: never more connections than operations.
-pub const CROWDS: [(usize, usize); 12] = [
+/// Operations in flight, and over how many connections, the most important first.
+const LOADS: [(usize, usize); 12] = [
     (1, 1),
-    (10, 1),
-    (10, 4),
-    (100, 1),
-    (100, 4),
-    (100, 50),
     (1_000, 1),
-    (1_000, 4),
-    (1_000, 50),
     (5_000, 1),
     (5_000, 4),
     (5_000, 50),
+    (100, 1),
+    (10, 1),
+    (1_000, 50),
+    (1_000, 4),
+    (100, 50),
+    (100, 4),
+    (10, 4),
 ];
+/// On a slow network, this many of them.
+const FEWEST_LOADS: usize = 5;
 const MOST_IN_FLIGHT: usize = 5_000;
-/// Keys that stay to be looked at.
+/// Keys that stay for you to look at.
 const KEPT: usize = 10;
-/// Operations in flight of the closed loop that meets a stall.
+/// Operations in flight in the closed loop that meets a stall.
 const FEW: usize = 10;
-/// The share of the time that goes to the table of [`CROWDS`]; the two loops with a stall share the rest.
-const TABLE_SHARE: f64 = 0.6;
-const SHORTEST_STALL: Duration = Duration::from_millis(100);
+/// Rounds of each table.
+const ROUNDS: u32 = 3;
+/// The share of the time that goes into the table of [`LOADS`]. The two loops with a stall share the rest.
+const TABLE_SHARE: f64 = 0.7;
+const STALL: Duration = Duration::from_millis(100);
 
 /// What the command line can set.
 #[derive(Args, Clone, Debug)]
@@ -80,7 +79,7 @@ pub struct Options {
 impl Options {
     /// Sizes for the lesson.
     fn short() -> Self {
-        Self { seconds: 4, rate: 2_000 }
+        Self { seconds: 5, rate: 2_000 }
     }
 }
 
@@ -96,165 +95,170 @@ async fn run(ctx: &mut LessonContext, options: Options) -> Outcome {
     ctx.start_clean(&every_key).await?;
     let seconds = f64::from(options.seconds);
 
-    one_by_one(ctx, &keys).await?;
-    crowds(ctx, Duration::from_secs_f64(seconds * TABLE_SHARE / CROWDS.len() as f64)).await?;
-    let each = Duration::from_secs_f64(seconds * (1.0 - TABLE_SHARE) / 2.0);
-    loops(ctx, each, options.rate).await?;
+    one_client(ctx, &keys).await?;
+    let turns = f64::from(ROUNDS) * LOADS.len() as f64;
+    many_in_flight(ctx, turn(ctx, seconds * TABLE_SHARE / turns)).await?;
+    let turns = f64::from(ROUNDS) * 2.0;
+    stall_both_loops(ctx, turn(ctx, seconds * (1.0 - TABLE_SHARE) / turns), options.rate).await?;
 
     ctx.start_clean(&every_key[KEPT..]).await?;
     ctx.keys(every_key.into_iter().take(KEPT));
     Ok(())
 }
 
-async fn one_by_one(ctx: &LessonContext, keys: &Keys) -> Outcome {
-    ctx.step(
-        "One client that waits for every reply uses a server badly: most of the time the question or the answer is on \
-         its way, and the server has nothing to do. Two commands, one after the other:",
-    ).await?;
-    let (mut redis, key) = (ctx.redis(), keys.concurrency(0));
-    redis::cmd("SET").arg(&key).arg("first").exec_async(&mut redis).await?;
-    let value: String = redis::cmd("GET").arg(&key).query_async(&mut redis).await?;
-    ctx.check("GET returns what SET wrote", value == "first")
+/// How long a turn is: two round trips, at least.
+fn turn(ctx: &LessonContext, seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds).max(2 * ctx.round_trip())
 }
 
-async fn crowds(ctx: &LessonContext, each: Duration) -> Outcome {
+async fn one_client(ctx: &LessonContext, keys: &Keys) -> Outcome {
+    let (mut redis, key) = (ctx.redis(), keys.concurrency(0));
+
     ctx.step(
-        "So let more operations be in flight. Below, many clients each do one SET and three GETs on a key of their own, \
-         again and again, and check every reply. They share connections: redis-rs sends the commands of all clients of a \
-         connection as they come and hands out the replies in order, so one socket carries thousands of operations.",
-    ).await?;
+        "One client that waits for every reply uses a server badly. Most of the time, a command or a reply is on its way, and \
+         the server has nothing to do. Here are two commands, one after the other.",
+    )
+    .await?;
+    redis.set(&key, "first").await?;
+    let value = redis.get(&key).await?;
+    ctx.check("GET returns what SET wrote", value.as_deref() == Some("first"))
+}
+
+async fn many_in_flight(ctx: &LessonContext, turn: Duration) -> Outcome {
+    ctx.step(
+        "So keep more operations in flight. Many clients each do one SET and three GETs on a key of their own, again and again, \
+         and check every reply. They share connections: redis-rs sends the commands of all clients as they come and hands out \
+         the replies in order, so one socket carries thousands of operations.",
+    )
+    .await?;
+    ctx.code(CLOSED_LOOP.function("send_and_wait"));
     if ctx.target().is_cluster() {
-        ctx.step(format!(
-            "To a cluster, each connection lets {} of them in at a time; the others wait their turn, and that counts.",
+        ctx.say(format!(
+            "To a cluster, each connection lets {} of them in at a time. The others wait for their turn, and that counts.",
             LimitedClusterConnection::MAX_IN_FLIGHT
-        )).await?;
+        ));
     }
-    let mut table = Table::new(
-        "Operations in flight (closed loop)",
-        &["in flight", "connections", "ops/s", "p50", "p99", "p99.9", "errors", "wrong"],
-    );
-    let (mut all, mut rates) = (Tally::default(), Vec::new());
-    for (in_flight, connections) in CROWDS {
-        let tally = Crowd { in_flight, connections, time: each }.run(ctx.target()).await?;
-        let counts = [in_flight, connections].map(|number| thousands(number as f64));
-        table = table.row(counts.into_iter().chain([thousands(tally.rate())]).chain(tally.cells()));
-        rates.push(tally.rate());
-        all.add_counts(&tally);
+
+    ctx.step(
+        "This is a closed loop: each client sends the next operation when it has the reply to the last one.",
+    )
+    .await?;
+    ctx.announce("Up to 5,000 clients send SET and GET over up to 50 connections, to measure how many the server answers.");
+    let mut loads = LOADS.to_vec();
+    loads.truncate(ctx.fit("loads", LOADS.len(), FEWEST_LOADS, f64::from(ROUNDS) * 3.0));
+    loads.sort_unstable();
+    let closed = loads.iter().map(|&(in_flight, connections)| Load::Closed { in_flight, connections });
+    let plan = Plan { rounds: ROUNDS as usize, turn, stall: None };
+    let measured = measure(ctx.target(), closed.collect(), plan).await?;
+    let header = ["in flight", "connections", "ops/s", "spread", "p50", "p99", "p99.9", "errors", "wrong"];
+    let (mut table, mut all) =
+        (Table::new("Operations in flight (closed loop)", &header), LoadStats::default());
+    for ((in_flight, connections), (stats, rate)) in loads.iter().zip(&measured) {
+        let load = [in_flight, connections].map(|number| thousands(*number as f64));
+        let counts = [stats.errors, stats.wrong].map(|count| count.to_string());
+        table = table.row(load.into_iter().chain(rate_and_latency(stats, rate)).chain(counts));
+        all.add(stats);
     }
     ctx.table(table);
-    ctx.step(foot(ctx)).await?;
-    let right = format!(
-        "all {} replies were right, also with 5,000 operations in flight",
-        thousands(all.answered as f64)
-    );
-    ctx.check(all.blamed(right), all.is_right())?;
-    ctx.step(
-        "The documents that this workspace follows claim 'thousands of concurrent operations', without a number. Ours: \
-         5,000 in flight over 1, 4 and 50 connections, errors 0.",
-    ).await?;
-    let alone = rates.first().copied().unwrap_or_default().max(1.0);
-    let best = rates.iter().copied().fold(0.0, f64::max);
+    let labels = loads.iter().map(|(in_flight, connections)| format!("{in_flight} over {connections}"));
+    foot(ctx, labels, &measured);
+    let answered = thousands(all.answered as f64);
+    let right = format!("all {answered} replies were right, with 5,000 operations in flight, too");
+    ctx.check(all.claim(right), all.is_right())?;
+
+    let rates = measured.iter().map(|(_, rate)| rate.median);
+    let (alone, best) = (measured[0].1.median.max(1.0), rates.fold(0.0, f64::max));
     ctx.step(format!(
-        "Here the best crowd did {:.0} times as much as one client. When the server is busy all the time, more in flight \
-         does not make it faster; the operations only wait longer. Latency is then operations in flight divided by ops/s \
-         (Little's law): compare p50 of 1,000 and 5,000. Whether more connections help on this machine, the rows with the \
-         same number in flight tell.",
+        "This project was asked for 'thousands of concurrent operations', without a number. Ours: 5,000 in flight over 1, 4 and \
+         50 connections, errors {}. The best load did {:.0} times as much as one client.",
+        all.errors,
         best / alone,
-    )).await?;
+    ))
+    .await?;
+    ctx.say(
+        "Once the server is always busy, more in flight does not make it faster. The operations only wait longer: latency is \
+         operations in flight divided by operations a second (Little's law). Compare p50 at 1,000 and at 5,000. Whether more \
+         connections help on this machine, the rows with the same number in flight tell.",
+    );
     Ok(())
 }
 
-/// What the numbers hold for.
-fn foot(ctx: &LessonContext) -> String {
-    let info = ctx.target().info();
-    let build = if cfg!(debug_assertions) {
-        "debug build: several times slower than --release"
-    } else {
-        "release build"
-    };
-    format!(
-        "One client thread, {}; {} {}; {build}. The first tenth of each run is not counted. Latency is from sending to \
-         the whole reply, time in the client's own queue included.",
-        ctx.target().transport(),
-        info.name,
-        info.version,
-    )
-}
-
-async fn loops(ctx: &LessonContext, time: Duration, rate: u32) -> Outcome {
+async fn stall_both_loops(ctx: &LessonContext, turn: Duration, rate: u32) -> Outcome {
     ctx.step(
-        "These clients are a closed loop: each asks again when it has its answer. If the server stalls, they stop asking, \
-         so a stall of any length costs one slow operation per client. Real users do not wait for each other: they come \
-         at their own rate. An open loop sends at a fixed rate, and counts latency from the moment at which an operation \
-         should have started.",
-    ).await?;
+        "If the server stalls, the clients of a closed loop stop sending. So a stall of any length costs one slow operation \
+         per client. Real users do not wait for each other. An open loop sends at a fixed rate, and counts latency from the \
+         moment at which an operation should have begun.",
+    )
+    .await?;
+    ctx.code(OPEN_LOOP.function("operate"));
+
     let target = ctx.target();
-    let length = SHORTEST_STALL.max(time / 20);
-    let stall = Stall::prepare(target, length).await?;
-    let slow = length / 2;
-    let crowd = Crowd { in_flight: FEW, connections: 1, time };
-    let (closed, stalled) = tokio::join!(crowd.run(target), make(stall.as_ref(), time / 3));
-    let (closed, ()) = (closed?, stalled?);
-    let open = Schedule { rate, connections: 1, time }.run(target, stall.as_ref()).await?;
-    show_loops(ctx, &closed, &open, slow);
+    // The stall begins after a third of a turn and must end before the turn does.
+    let turn = if target.private().is_some() { turn.max(STALL * 2) } else { turn };
+    let stall = Stall::prepare(target, STALL).await?;
+    ctx.step("Here are both loops, and the same stall in each.").await?;
+    ctx.announce(format!(
+        "{FEW} clients send SET and GET in a closed loop, then {rate} operations a second begin in an open loop. CLIENT PAUSE \
+         stalls the server, if it is private, to show which loop sees it.",
+    ));
+    let loads = vec![Load::Closed { in_flight: FEW, connections: 1 }, Load::Open { rate, connections: 1 }];
+    let is_private = stall.is_some();
+    let measured = measure(target, loads, Plan { rounds: ROUNDS as usize, turn, stall }).await?;
+    let slow = STALL / 2;
+    let waited = format!("over {} ms", slow.as_millis());
+    let header = ["loop", "operations", "ops/s", "spread", "p50", "p99", "p99.9", waited.as_str()];
+    let mut table = Table::new("The same stall in two loops", &header);
+    for (name, (stats, rate)) in ["closed", "open"].into_iter().zip(&measured) {
+        let row = [name.to_owned(), thousands(stats.measured() as f64)].into_iter();
+        let row = row.chain(rate_and_latency(stats, rate));
+        table = table.row(row.chain([thousands(stats.slower_than(slow) as f64)]));
+    }
+    ctx.table(table);
+    foot(ctx, ["closed", "open"].map(str::to_owned).into_iter(), &measured);
+    let [(closed, _), (open, _)] = &measured[..] else { return Ok(()) };
     let mut both = closed.clone();
-    both.add_counts(&open);
+    both.add(open);
     let right = "every operation of both loops was answered, and rightly".to_owned();
-    ctx.check(both.blamed(right), both.is_right())?;
-    if stall.is_none() {
-        ctx.step("On a private server (--server valkey-9.1) this lesson stalls the server as well, to show the difference.").await?;
+    ctx.check(both.claim(right), both.is_right())?;
+    if !is_private {
+        ctx.say("On a private server (--server valkey-9.1), this lesson also stalls the server, to show the difference.");
         return Ok(());
     }
-    verdict(ctx, &closed, &open, length, rate)
-}
-
-/// Stalls the server after a while, if it may be stalled: in the middle of a closed loop, which sees little of it
-/// anyway.
-async fn make(stall: Option<&Stall>, after: Duration) -> RedisResult<()> {
-    sleep(after).await;
-    match stall {
-        Some(stall) => stall.make().await,
-        None => Ok(()),
-    }
-}
-
-fn show_loops(ctx: &LessonContext, closed: &Tally, open: &Tally, slow: Duration) {
-    let waited = format!("over {} ms", slow.as_millis());
-    let header = ["loop", "operations", "ops/s", "p50", "p99", "p99.9", waited.as_str()];
-    let mut table = Table::new("The same stall in two loops", &header);
-    for (word, tally) in [("closed", closed), ("open", open)] {
-        let [p50, p99, p999, ..] = tally.cells();
-        let (count, rate) = (thousands(tally.measured() as f64), thousands(tally.rate()));
-        let over = thousands(tally.slower_than(slow) as f64);
-        table = table.row([word.to_owned(), count, rate, p50, p99, p999, over]);
-    }
-    ctx.table(table);
-}
-
-fn verdict(ctx: &LessonContext, closed: &Tally, open: &Tally, length: Duration, rate: u32) -> Outcome {
-    let slow = length / 2;
     let (hidden, seen) = (closed.slower_than(slow), open.slower_than(slow));
     ctx.say(format!(
-        "In both runs the server answered nobody for {} ms (CLIENT PAUSE, as a slow script, a fork or a full disk would). \
-         Whoever came in the first half of that time waited for more than {} ms.",
-        length.as_millis(),
+        "In each turn the server answered nobody for {} ms (CLIENT PAUSE), as with a slow script, a fork, or a full disk. What \
+         arrived in the first half of that time waited for more than {} ms.",
+        STALL.as_millis(),
         slow.as_millis(),
     ));
-    // Half of the stall's arrivals; one may fall on the border.
+    // In each round, half of the stall's arrivals, and one may be on the border.
     let arrivals = u128::from(rate) * slow.as_micros() / 1_000_000;
+    let at_least = u128::from(ROUNDS) * arrivals.saturating_sub(1);
     ctx.check(
         format!("the open loop saw it: {} operations waited that long", thousands(seen as f64)),
-        u128::from(seen) + 1 >= arrivals,
+        u128::from(seen) >= at_least,
     )?;
     ctx.check(format!("the closed loop hid it: only {} did", thousands(hidden as f64)), hidden < seen)?;
-    ctx.say(
-        "So measure what users feel with an open loop, and what a server can do at most with a closed one; and say which it \
-         was. (The effect is known as coordinated omission.)",
-    );
+    ctx.say("The effect is known as coordinated omission.");
     Ok(())
 }
 
-/// A thread or a system call that failed, as an error of a lesson.
-fn stopped(error: &impl ToString) -> LessonError {
-    RedisError::from(std::io::Error::other(error.to_string())).into()
+/// Operations a second, their spread, p50, p99, and p99.9, as cells of a table.
+fn rate_and_latency(stats: &LoadStats, rate: &Summary) -> [String; 5] {
+    let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|share| duration(stats.quantile(share)));
+    [thousands(rate.median), format!("{:.0} %", rate.spread * 100.0), p50, p99, p999]
+}
+
+/// What the numbers hold for, and which row is noisy.
+fn foot(ctx: &LessonContext, labels: impl Iterator<Item = String>, measured: &[(LoadStats, Summary)]) {
+    ctx.say(format!(
+        "One client thread; {ROUNDS} interleaved rounds; median. The first tenth of each turn of a closed loop is not counted. \
+         Latency is from sending to the whole reply, with the time in the client's own queue. {}.",
+        environment(ctx.target()).join(", "),
+    ));
+    let rates: Vec<(String, Summary)> = labels.zip(measured.iter().map(|(_, rate)| *rate)).collect();
+    let caveats = Caveat::about(&rates, false);
+    if let Some(noisy) = caveats.iter().find(|caveat| matches!(caveat, Caveat::Noisy { .. })) {
+        ctx.say(noisy.advice());
+    }
 }

@@ -1,38 +1,47 @@
-//! How fast can records be written, and what is the time usage on? `cargo bulk insert`
+//! How fast can you write many records, and where does the time go?
+//!
+//! `cargo bulk insert`
 
-mod approach;
-mod content;
-mod input;
-mod kind;
 mod measure;
-mod reading;
 mod table;
+mod writer;
+
+use std::time::Duration;
 
 use clap::Args;
 use lab_connection::{Failure, TargetArgs};
 use lab_runner::course::{self, OutputArgs};
 use lab_runner::table::thousands;
-use lab_runner::{Lesson, LessonContext, Outcome};
+use lab_runner::{Lesson, LessonContext, LuaScript, Outcome, Source};
 
-pub use self::approach::InsertMany;
-pub use self::input::Input;
-pub use self::kind::Kind;
 pub use self::measure::{Cost, Verified, time, verify};
-use crate::keys::Keys;
-use crate::people::{CITIES, DEPARTMENTS};
+pub use self::writer::Writer;
+use crate::people::CITIES;
+pub use lab_measure::insert::{Input, InsertMany, Kind};
 
-/// The lesson: the command in small sizes.
+/// The approaches.
+static APPROACHES: Source =
+    Source { path: "crates/lab-measure/src/insert.rs", text: lab_measure::insert::SOURCE };
+
+/// A round trip that takes longer makes every approach slow.
+const SLOW: Duration = Duration::from_millis(5);
+
+/// The lesson: the command with few records.
 pub static LESSON: Lesson = Lesson {
     name: "insert",
     title: "Writing many records",
-    question: "How fast can records be written, and what is the time spent on?",
-    commands: &["HSET", "MULTI", "EXEC", "EVALSHA"],
+    question: "How fast can you write many records, and where does the time go?",
+    commands: &["HSET", "EVALSHA"],
     needs: &[],
     sources: &[lab_runner::source!("src/insert.rs")],
-    rule: "",
-    takeaways: &[],
-    quiz: &[],
-    run: |ctx| Box::pin(run(ctx, Options::short())),
+    rule: "Send many commands before you wait for the first reply.",
+    takeaways: &[
+        "A pipeline sends the same bytes as single commands; it only waits less.",
+        "A pipeline is not a transaction: other clients' commands run between its commands.",
+        "A pipeline of 100 to 1,000 is deep enough; a deeper one mostly fills memory on both sides.",
+    ],
+    quiz: &[20, 43, 113],
+    run: |ctx| Box::pin(run(ctx, Options { records: 2_000, rounds: 3, kind: Kind::Users })),
 };
 
 /// What the command line can set.
@@ -51,124 +60,171 @@ pub struct Options {
     pub kind: Kind,
 }
 
-impl Options {
-    /// Sizes for the lesson.
-    fn short() -> Self {
-        Self { records: 2_000, rounds: 3, kind: Kind::Users }
-    }
-}
-
 /// Opens the server and runs the command.
 pub(crate) async fn command(args: &TargetArgs, options: Options, output: OutputArgs) -> Result<(), Failure> {
     let target = course::open(args).await?;
     course::run_with(&target, &LESSON, output, |ctx| Box::pin(run(ctx, options))).await
 }
 
-/// The lesson in any size.
+/// The lesson with any number of records.
 pub async fn run(ctx: &mut LessonContext, options: Options) -> Outcome {
     let Options { records, rounds, kind } = options;
-    let approaches = InsertMany::all(kind, records, ctx.target().is_cluster());
-    ctx.step(
-        "Programs that write many records are often slow for one reason: they send a command, wait until the answer is \
-         here, and only then send the next. The server has long finished and waits too. Every approach below writes the \
-         same records; they differ in how often somebody waits, and in what client and server do for each record.",
-    ).await?;
-    let input = Input::open(ctx.target(), kind, records, InsertMany::pool_of(&approaches)).await?;
-    show(ctx, &input).await?;
-    if ctx.target().is_cluster() {
-        about_clusters(ctx, kind);
-    }
+    let cluster = ctx.target().is_cluster();
+    let (records, writers) = if ctx.round_trip() < SLOW {
+        (records, Writer::all(kind, records, cluster))
+    } else {
+        // The pipeline of 10 waits once for ten records, in every round and when it is verified.
+        let round_trips = f64::from(rounds + 1) / 6.0;
+        let records =
+            ctx.fit("records", usize::try_from(records).unwrap_or(usize::MAX), 50, round_trips) as u64;
+        ctx.say("On a network this slow, the table has fewer approaches.");
+        (records, Writer::few(kind, records, cluster))
+    };
+    ctx.announce(
+        "Start clean: HGET reads how many records the last run wrote, UNLINK removes them, and HSET notes how many follow. \
+         SCRIPT LOAD loads a script.",
+    );
+    let connections = Writer::connections(&writers);
+    let input = Input::open(ctx.target(), kind, records, connections).await?;
 
-    ctx.table(table::approaches(&approaches));
+    one_and_many(ctx, &input).await?;
+    approaches(ctx, &input, &writers).await?;
     ctx.step(format!(
-        "Now {} {}, by every approach. First each of them runs once, without a clock, and what it left is read back: \
-         an approach that loses a record must not look fast.",
+        "Now every approach writes {} {}. Each runs once without a clock, and what it left is read back: an approach that \
+         loses a record must not look fast. Then they are timed in turns.",
         thousands(records as f64),
         kind.records(),
-    )).await?;
-    let verified = verify(&input, &approaches).await?;
-    reading::check_content(ctx, &verified)?;
-
-    let costs = time(&input, &approaches, rounds.into()).await?;
+    ))
+    .await?;
+    ctx.announce(announcement(kind));
+    let verified = verify(ctx.target(), &input, &writers).await?;
+    table::check_content(ctx, &verified)?;
+    let costs = time(ctx.target(), &input, &writers, rounds.into()).await?;
     let title = format!("Writing {} {}", thousands(records as f64), kind.records());
-    ctx.table(table::table(&title, &verified, &costs));
+    ctx.table(table::costs(&title, &verified, &costs));
     table::foot(ctx, &verified, &costs, rounds.into());
-    reading::check_traffic(ctx, kind, &verified)?;
-    reading::explain(ctx, kind, &verified, &costs);
+
+    ctx.step("Where does the time go?").await?;
+    table::explain(ctx, kind, &verified, &costs);
+    table::check_traffic(ctx, kind, &verified)?;
     if kind == Kind::Users {
-        ctx.step(
-            "No command writes two Hashes. Other types have commands that take many values, which leaves less to send, to \
-             read and to answer: see --kind strings for MSET, --kind list for LPUSH, --kind indexes for SADD and ZADD.",
-        ).await?;
+        ctx.say(
+            "No command writes two Hashes. Other types have commands that take many values, so there is less to send, to \
+             parse, and to answer. Try --kind strings for MSET, --kind list for LPUSH, --kind indexes for SADD and ZADD.",
+        );
     }
     leave(ctx, &input).await
 }
 
-/// One record, and a few in a pipeline, as they travel.
-async fn show(ctx: &LessonContext, input: &Input) -> Outcome {
-    let Input { keys, people, kind, records, .. } = input;
+/// One record, and a few in a pipeline, as they are sent.
+async fn one_and_many(ctx: &LessonContext, input: &Input) -> Outcome {
     let mut redis = ctx.redis();
-    ctx.step("This is what one record takes:").await?;
-    for command in kind.commands(keys, people, 1) {
+    ctx.step(
+        "Many programs write slowly for one reason. They send a command, wait for the reply, and only then send the next. \
+         The server finished long ago and waits too. This is one record:",
+    )
+    .await?;
+    for command in input.commands(1) {
         command.exec_async(&mut redis).await?;
     }
-    if *records >= 3 {
-        ctx.step("The next two in a pipeline: both leave together, and both answers are awaited together.")
-            .await?;
+    if input.records >= 3 {
+        ctx.step(
+            "The next two go in a pipeline: both commands are sent together, then both replies are read together.",
+        )
+        .await?;
         let mut pipeline = redis::pipe();
-        for command in (2..=3).flat_map(|number| kind.commands(keys, people, number)) {
+        for command in (2..=3).flat_map(|number| input.commands(number)) {
             pipeline.add_command(command);
         }
         pipeline.exec_async(&mut redis).await?;
     }
-    if *records >= 6 && *kind != Kind::Users {
-        ctx.step(
-            "Three more, with commands that take many values: fewer commands to send, to read and to answer.",
-        )
+    if input.records >= 6 && input.kind != Kind::Users {
+        ctx.step("Three more, with commands that take many values:").await?;
+        input.commands_of_many(4..=6).exec_async(&mut redis).await?;
+    }
+    Ok(())
+}
+
+/// The source of the ones that matter, and what each does.
+async fn approaches(ctx: &LessonContext, input: &Input, writers: &[Writer]) -> Outcome {
+    ctx.step("Two of the approaches, as they are timed below. `batches` splits 1 to N.").await?;
+    ctx.code(APPROACHES.function("one_by_one"));
+    ctx.code(APPROACHES.function("pipelined"));
+    if writers.iter().any(|writer| matches!(writer, Writer::Client(InsertMany::Script { .. }))) {
+        ctx.step("A script writes many users in one call. The field names are sent once for all of them.")
+            .await?;
+        let source = lab_measure::insert::INSERT_USERS;
+        ctx.script(&LuaScript {
+            name: "insert_users.lua",
+            path: "crates/lab-measure/src/insert/insert_users.lua",
+            line: 1,
+            text: source,
+            source,
+            hash: redis::Script::new(source).get_hash(),
+        })
         .await?;
-        kind.commands_of_many(keys, people, 4..=6).exec_async(&mut redis).await?;
+        ctx.code(APPROACHES.function("script"));
+        let two = Input { records: 2, ..input.with(ctx.redis()) };
+        InsertMany::Script { size: 2 }.run_traced(&two).await?;
+    }
+    ctx.step("All approaches write the same records. They differ in how often they wait.").await?;
+    ctx.table(table::approaches(writers));
+    if ctx.target().is_cluster() {
+        ctx.say(
+            "On a cluster, redis-rs splits a pipeline into one pipeline per slot, sends all of them at once, and waits for \
+             the last reply.",
+        );
+        match input.kind {
+            Kind::Users => ctx.say(
+                "Left out on a cluster: MULTI/EXEC and the script. All their keys must be in one slot, and users are in all slots.",
+            ),
+            Kind::Strings => ctx.say("MSET is split as well, so on a cluster it is not atomic."),
+            Kind::List | Kind::Indexes => {}
+        }
     }
     Ok(())
 }
 
-fn about_clusters(ctx: &LessonContext, kind: Kind) {
-    ctx.say(
-        "On a cluster, redis-rs cannot send one pipeline to many slots. So each pipeline here travels as one small \
-         pipeline for each slot in it, all at once, and is answered when the last of them is.",
-    );
+fn announcement(kind: Kind) -> &'static str {
     match kind {
-        Kind::Users => ctx.say(
-            "Left out on a cluster: MULTI/EXEC and the script. The keys of a transaction or a script must lie in one slot, \
-             and users lie in all of them.",
-        ),
-        Kind::Strings => ctx.say("MSET is taken apart as well, so there it is no longer a single step."),
-        Kind::List | Kind::Indexes => {}
+        Kind::Users => {
+            "HSET, MULTI, EXEC, EVALSHA, and RESTORE write the users, UNLINK removes them before each run, and HGETALL reads \
+             them back. INFO asks the server how busy it is. The loader also sends SCAN, HGETALL, HMSET, GET, SET, DEL, DUMP, \
+             OBJECT, and EVAL to find the fastest command and to be able to resume."
+        }
+        Kind::Strings => {
+            "SET and MSET write the strings, UNLINK removes them before each run, MGET reads back, INFO asks the \
+             server how busy it is."
+        }
+        Kind::List => {
+            "LPUSH writes the list, UNLINK removes them before each run, LLEN and LRANGE read back, INFO asks the \
+             server how busy it is."
+        }
+        Kind::Indexes => {
+            "SADD and ZADD write the indexes, UNLINK removes them before each run, SCARD, SMEMBERS, ZCARD, and \
+             ZRANGE read back, INFO asks the server how busy it is."
+        }
     }
 }
 
-/// The records stay, to be looked at.
+/// The records stay for you to open.
 async fn leave(ctx: &LessonContext, input: &Input) -> Outcome {
-    let approach = InsertMany::Pipelined { depth: 1_000 };
-    approach.reset(input).await?;
-    approach.run(input).await?;
+    ctx.announce(
+        "The last approach that ran may have written only part: a pipeline writes all records again.",
+    );
+    input.reset().await?;
+    InsertMany::Pipelined { depth: 1_000 }.run(input).await?;
     let (found, expected) = (input.content().await?, input.expected(input.records));
-    ctx.check_eq("the records are there to be looked at", &found, &expected)?;
-    ctx.keys(left(&input.keys, input.kind, input.records));
-    Ok(())
-}
-
-fn left(keys: &Keys, kind: Kind, records: u64) -> Vec<String> {
-    let mut names = match kind {
-        Kind::Users => vec![keys.user(1), keys.user(records)],
-        Kind::Strings => vec![keys.user_text(1), keys.user_text(records)],
+    ctx.check_eq("all records are there for you to open", &found, &expected)?;
+    let keys = &input.keys;
+    let mut names = match input.kind {
+        Kind::Users => vec![keys.user(1), keys.user(input.records)],
+        Kind::Strings => vec![keys.user_text(1), keys.user_text(input.records)],
         Kind::List => vec![keys.biglist()],
-        // User 1 lives in New York; everybody has a salary.
         Kind::Indexes => vec![keys.city(CITIES[0]), keys.users_by_salary()],
     };
-    if kind == Kind::Indexes && records >= 1_000 {
-        names.push(keys.department(DEPARTMENTS[0]));
-    }
     names.dedup();
-    names.push(keys.loaded(kind.name()));
-    names
+    names.push(keys.loaded(input.kind.name()));
+    ctx.keys(names);
+    Ok(())
 }

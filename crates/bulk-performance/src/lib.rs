@@ -15,16 +15,14 @@ pub mod arguments;
 pub mod biglist;
 pub mod concurrency;
 pub mod insert;
-pub mod keys;
 pub mod load;
 pub mod memory;
 pub mod peers;
-pub mod people;
 pub mod query;
 pub mod registry;
-pub mod stored;
 
 use lab_connection::Failure;
+pub use lab_measure::{keys, people, stored};
 
 use crate::arguments::{Arguments, Command};
 pub use crate::registry::BulkLesson;

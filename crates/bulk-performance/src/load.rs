@@ -1,6 +1,6 @@
 //! How are a hundred million records written? `cargo bulk load --records 1000000`
 //!
-//! [`plan`] is what to load, [`sources`] makes the commands, `encoding` finds the fastest ones that the server takes,
+//! [`plan`] is what to load, `encoding` finds the fastest ones that the server takes,
 //! `load_state` remembers what was loaded, [`check`] reads everything back, [`report`] says how it went.
 
 pub mod check;
@@ -11,7 +11,6 @@ mod load_state;
 pub mod plan;
 pub mod report;
 mod retry;
-pub mod sources;
 mod stream;
 
 use lab_connection::failure::Class;

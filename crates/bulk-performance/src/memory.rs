@@ -1,46 +1,31 @@
-//! What does a record take in memory, by the way it is stored? `cargo bulk memory`
+//! What does a record take in memory, by the way it is stored?
+//!
+//! `cargo bulk memory`
 
-mod access_cost;
-mod buckets;
-mod codec;
-mod codes;
-mod columns;
-mod compression;
-mod document;
-mod encoding;
-mod indexes;
-mod lifetime;
 mod limits;
 mod memory_usage;
-mod report;
-mod store;
 mod tables;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use clap::Args;
-use lab_connection::{Connection, Failure, TargetArgs};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use lab_connection::{Connection, Failure, TargetArgs, own_keys};
+use lab_measure::memory::{self, Access, COLUMNS, Encoding, Store, Zstd, changes_are_kept};
 use lab_runner::course::{self, OutputArgs};
+use lab_runner::environment::environment;
 use lab_runner::measurement::ComparisonResult;
-use lab_runner::{Approach, Comparison, Lesson, LessonContext, LessonError, Outcome};
+use lab_runner::table::thousands;
+use lab_runner::{Lesson, LessonContext, LessonError, Outcome, Source, activity, source};
+use redis::{AsyncTypedCommands, RedisResult};
 
-pub use self::access_cost::{ChangeOne, ReadOne, ReadWhole, check_changes};
-pub use self::compression::Zstd;
-pub use self::document::Values;
-pub use self::encoding::Encoding;
-pub use self::limits::{Limit, Limits};
-pub use self::memory_usage::{Growth, MemoryUsage, kept_as, usage};
-pub use self::store::Store;
+pub use self::limits::Limits;
+pub use self::memory_usage::{Growth, MemoryUsage};
+use self::tables::per;
 use crate::keys::Keys;
-use crate::people::{People, Record};
-use crate::stored::Content;
-
-/// Users that stay in each encoding, to be looked at.
-const LEFT: u64 = 10;
-/// Users of which some are read and changed when time is measured.
-const TIMED: u64 = 1_000;
-/// Which encoding is only timed under its setting.
-const PACKED: Encoding = Encoding::MessagePackPacked;
+use crate::people::{FIELDS, People};
+use crate::stored::{Content, index_keys};
 
 /// The lesson: the command in small sizes.
 pub static LESSON: Lesson = Lesson {
@@ -49,25 +34,55 @@ pub static LESSON: Lesson = Lesson {
     question: "What does a record take in memory, by the way it is stored?",
     commands: &["OBJECT ENCODING", "MEMORY USAGE", "HGET", "LINDEX", "BITFIELD_RO"],
     needs: &[],
-    sources: &[lab_runner::source!("src/memory.rs")],
-    rule: "",
-    takeaways: &[],
-    quiz: &[],
+    sources: &[source!("src/memory.rs"), source!("src/memory/memory_usage.rs")],
+    rule: "Use one Hash for each record until memory is what you pay for.",
+    takeaways: &[
+        "Short field names cost nothing but readability. Try them first.",
+        "Columns in buckets keep HGET and HSET, but a single user has no TTL and no DEL anymore.",
+        "MessagePack or compressed values in buckets suit what you read and write whole.",
+    ],
+    quiz: &[7, 16, 21, 47, 48, 110],
     run: |ctx| Box::pin(run(ctx, Options::short())),
 };
+
+static USAGE: Source = source!("src/memory/memory_usage.rs");
+
+/// Users that stay in each encoding, for you to look at.
+const LEFT: u64 = 10;
+/// Users of which some are read and changed when time is measured.
+const TIMED: u64 = 1_000;
+/// Users in each encoding without `--records`.
+const RECORDS: u64 = 20_000;
+const SHORT_RECORDS: u64 = 2_000;
+/// With fewer users, too few share the cost of a bucket. On a slow network, this many.
+const FEWEST_TO_JUDGE: u32 = 1_000;
+/// The encoding whose setting must hold while it is timed.
+const PACKED: Encoding = Encoding::MessagePackPacked;
+/// The encodings to time first, if there is no time for all.
+const TIMED_FIRST: [Encoding; 3] = [Encoding::JsonString, Encoding::Hash, Encoding::CodedColumns];
+/// What this project was asked to reach: 2.18 MB for 2,000 users.
+const TARGET_BYTES: f64 = 2_180_000.0 / 2_000.0;
+/// The smallest encoding with field access takes at most this many times the raw bytes.
+const MOST_TIMES_RAW: f64 = 1.5;
+/// No value of a user is longer. A server that packs values of this length packs every Hash of a user.
+const LONGEST_VALUE: u64 = 64;
 
 /// What the command line can set.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
-    /// Users to weigh in each encoding
-    #[arg(long, default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub records: u64,
+    /// Users to weigh in each encoding [default: 20000, or fewer on a slow network]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub records: Option<u64>,
+
+    /// Users if `records` is not given
+    #[arg(skip = RECORDS)]
+    pub default_records: u64,
 }
 
 impl Options {
     /// Sizes for the lesson.
     fn short() -> Self {
-        Self { records: 2_000 }
+        Self { records: None, default_records: SHORT_RECORDS }
     }
 }
 
@@ -78,136 +93,346 @@ pub(crate) async fn command(args: &TargetArgs, options: Options, output: OutputA
 }
 
 async fn run(ctx: &mut LessonContext, options: Options) -> Outcome {
-    let mut connection = ctx.untraced("TODO");
+    let mut connection = ctx.untraced(
+        "CONFIG GET tells which Hashes the server packs. HGETALL memory:written tells what the last run wrote, UNLINK removes \
+         it, and HSET notes what this run is going to write.",
+    );
     let limits = Limits::ask(&mut connection).await?;
-    let zstd = Zstd::train(&People::new())?.map(Arc::new);
-    let store = Store::new(Keys::new(ctx.prefix()), options.records, limits.bucket(), zstd.clone());
-    lifetime::forget(&store, &mut connection).await?;
-    lifetime::note(&store, &mut connection).await?;
-
-    let encodings = available(ctx, limits, zstd.is_some());
-    report::introduce(ctx, &store, limits).await?;
-    let weights = weigh(ctx, &store, limits, &encodings).await?;
-    let raw = raw_bytes(&store);
-    report::show_bytes(ctx, &store, &weights, raw)?;
-    let rates = time(ctx, &store, limits, &encodings).await?;
-    report::show_prices(ctx, &store, &weights, raw, &rates);
-    let indexes = indexes::weigh(&store, &mut connection).await?;
-    report::show_indexes(ctx, &store, &weights, &indexes);
-
-    lifetime::forget(&store, &mut connection).await?;
-    let left = store.with_records(LEFT.min(options.records));
-    lifetime::note(&left, &mut connection).await?;
-    for &encoding in &encodings {
-        write(&left, limits, encoding, &mut connection).await?;
-    }
-    report::look(ctx, &left, &encodings).await
-}
-
-/// Bytes of the values alone: no field names, no keys, no framing.
-fn raw_bytes(store: &Store) -> u64 {
-    let mut record = Record::default();
-    let bytes = (1..=store.records()).map(|number| {
-        record.write(&store.people().user(number));
-        record.raw_bytes() as u64
+    let records = options.records.unwrap_or_else(|| {
+        let wanted = usize::try_from(options.default_records).unwrap_or(usize::MAX);
+        ctx.fit("users", wanted, FEWEST_TO_JUDGE as usize, 0.02) as u64
     });
-    bytes.sum()
+    let zstd = Zstd::train(&People::new())?.map(Arc::new);
+    let store = Store::new(Keys::new(ctx.prefix()), records, limits.bucket(), zstd);
+    remove_last_run(&store, &mut connection).await?;
+    note_run(&store, &mut connection).await?;
+
+    one_record(ctx, &store, limits).await?;
+    let encodings = possible_encodings(ctx, limits);
+    let usages = weigh(ctx, &store, limits, &encodings).await?;
+    time(ctx, &store, limits, &encodings, &usages).await?;
+    weigh_indexes(ctx, &store, &usages).await?;
+
+    remove_last_run(&store, &mut connection).await?;
+    let left = store.with_records(LEFT.min(records));
+    note_run(&left, &mut connection).await?;
+    write_all(ctx, &left, limits, encodings.iter().copied(), &connection).await?;
+    look_afterward(ctx, &left, &encodings).await
 }
 
-/// The encodings that can be had here; says which are left out, and why.
-fn available(ctx: &LessonContext, limits: Limits, zstd: bool) -> Vec<Encoding> {
-    let (possible, refused): (Vec<Encoding>, Vec<Encoding>) =
-        Encoding::ALL.into_iter().partition(|encoding| limits.possible(*encoding, ctx.target()));
-    if !refused.is_empty() {
-        let labels: Vec<&str> = refused.iter().map(|encoding| encoding.label()).collect();
+/// Notes how many users there will be, before the first one is written.
+async fn note_run(store: &Store, redis: &mut Connection) -> RedisResult<()> {
+    let mut command = redis::cmd("HSET");
+    command.arg(store.keys().memory_written()).arg("records").arg(store.records);
+    command.arg("bucket").arg(store.bucket()).exec_async(redis).await
+}
+
+/// Removes exactly what the last run noted, even if it was interrupted.
+async fn remove_last_run(store: &Store, redis: &mut Connection) -> Outcome {
+    let note = store.keys().memory_written();
+    let noted: HashMap<String, String> = redis.hgetall(&note).await?;
+    let number = |name: &str| noted.get(name).and_then(|number| number.parse().ok());
+    let (Some(records), Some(bucket)) = (number("records"), number("bucket")) else { return Ok(()) };
+    activity::set("removing the last run's users");
+    let last_run = Store::new(store.keys().clone(), records, bucket, None);
+    let mut keys: Vec<String> =
+        Encoding::ALL.into_iter().flat_map(|encoding| last_run.keys_of(encoding)).collect();
+    keys.extend(index_keys(&store.keys().memory_indexes()));
+    keys.push(note);
+    own_keys::unlink(redis, &keys).await?;
+    Ok(())
+}
+
+async fn one_record(ctx: &LessonContext, store: &Store, limits: Limits) -> Outcome {
+    let mut redis = ctx.redis();
+    let key = store.keys().memory_user(Encoding::Hash.name(), 1);
+    let values = store.people.user(1).values();
+
+    ctx.step(
+        "Memory is what a Redis server costs. The same eight values can take six times their own size, or less than it, by the \
+         way you store them. The usual record is a Hash. OBJECT ENCODING tells how the server keeps it, and MEMORY USAGE how \
+         many bytes it takes, with the key's name and the server's own overhead.",
+    )
+    .await?;
+    let fields: Vec<_> = FIELDS.iter().zip(&values).collect();
+    redis::cmd("HSET").arg(&key).arg(&fields).exec_async(&mut redis).await?;
+    let encoding = redis.object_encoding(&key).await?;
+    let mut usage = redis::cmd("MEMORY");
+    usage.arg("USAGE").arg(&key).arg("SAMPLES").arg(0);
+    let bytes: Option<u64> = usage.query_async(&mut redis).await?;
+    redis.unlink(&key).await?;
+    ctx.check("the Hash has a size", bytes.is_some_and(|bytes| bytes > 0))?;
+    if limits.pack(FIELDS.len() as u64, LONGEST_VALUE) {
+        ctx.check_eq("eight short fields are packed as a listpack", &encoding.as_deref(), &Some("listpack"))?;
+    }
+    let number = |limit: Option<u64>| limit.map_or_else(|| "some".to_owned(), |number| number.to_string());
+    ctx.say(format!(
+        "A listpack is one piece of memory in which fields and values stand side by side. This server packs Hashes of up to {} \
+         fields, with values of up to {} bytes. A larger one becomes a hash table, with a pointer and a header for each part.",
+        number(limits.entries),
+        number(limits.value_bytes),
+    ));
+    Ok(())
+}
+
+/// The encodings that can be had here. Says which are left out, and why.
+fn possible_encodings(ctx: &LessonContext, limits: Limits) -> Vec<Encoding> {
+    let possible = |encoding: &Encoding| limits.possible(*encoding, ctx.target());
+    let (mut possible, impossible): (Vec<Encoding>, Vec<Encoding>) =
+        Encoding::ALL.into_iter().partition(possible);
+    if !impossible.is_empty() {
+        let labels: Vec<&str> = impossible.iter().map(|encoding| encoding.label()).collect();
         ctx.say(format!(
-            "Left out: {}. They need another setting of the server, and a setting is changed only on a server that was \
-             started for this run: --server valkey-9.1.",
+            "Left out: {}. They need another setting of the server, and this program changes a setting only on a server that it \
+             started: --server valkey-9.1.",
             labels.join("; ")
         ));
     }
-    if !zstd {
+    if !cfg!(feature = "zstd") {
+        possible.retain(|encoding| !encoding.needs_zstd());
         ctx.say(
-            "Left out: everything with zstd. This program was built without it; build with --features zstd to see it.",
+            "Left out: everything with zstd, because this program was built without it. To see it: cargo run --release \
+             --package bulk-performance --features zstd -- memory",
         );
     }
-    possible.into_iter().filter(|encoding| zstd || !encoding.needs_zstd()).collect()
+    possible
 }
 
-async fn write(
+/// How many encodings to write at once. On a private server their growth and settings count, so one after the other.
+/// Elsewhere, all together take a few round trips.
+fn at_once(ctx: &LessonContext) -> usize {
+    if ctx.target().private().is_some() { 1 } else { Encoding::ALL.len() }
+}
+
+async fn write_all(
+    ctx: &LessonContext,
     store: &Store,
     limits: Limits,
-    encoding: Encoding,
-    connection: &mut Connection,
-) -> Result<(), LessonError> {
-    let writer = &mut connection.clone();
-    let work = async { Ok(store.write(encoding, writer).await?) };
-    limits.held_for(encoding, connection, work).await
+    encodings: impl Iterator<Item = Encoding> + Send,
+    redis: &Connection,
+) -> Outcome {
+    let writing = stream::iter(encodings).map(|encoding| {
+        let (mut writer, mut redis) = (redis.clone(), redis.clone());
+        async move {
+            let work = async { Ok(store.write(encoding, &mut writer).await?) };
+            limits.hold_setting(encoding, &mut redis, work).await
+        }
+    });
+    writing.buffered(at_once(ctx)).try_collect().await
 }
 
+/// Writes all users in every encoding, and shows what they take.
 async fn weigh(
     ctx: &LessonContext,
     store: &Store,
     limits: Limits,
     encodings: &[Encoding],
 ) -> Result<Vec<MemoryUsage>, LessonError> {
-    let mut connection = ctx.untraced("TODO");
-    let expected = Content::expected(store.people(), store.records());
+    ctx.step(format!(
+        "Now {} users in each encoding. Buckets keep users {} to {} in one Hash, each as one value under its place in the \
+         bucket. Columns keep one Hash or List for each bucket and field, so names are stored once. With codes, cities, \
+         departments, and dates are numbers, whose meaning the application knows. Bits puts all numbers of a user into 56 bits. \
+         This is how one value is read, by where it is:",
+        thousands(store.records as f64),
+        store.bucket(),
+        2 * store.bucket() - 1,
+    ))
+    .await?;
+    ctx.code(COLUMNS.function("read"));
+
+    ctx.step("MEMORY USAGE is summed over all keys of an encoding. Without SAMPLES 0, it would guess from five elements of each.")
+        .await?;
+    ctx.code(USAGE.function("usage"));
+    ctx.announce(
+        "For each encoding: SET, HSET, RPUSH, and BITFIELD write the users. GET, HGET, HMGET, LINDEX, and BITFIELD_RO read them \
+         back. MEMORY USAGE and OBJECT ENCODING weigh their keys. UNLINK removes them. On a private server, INFO and CLIENT LIST \
+         tell how much it grew, and CONFIG SET changes what it packs, for two encodings, and back.",
+    );
+    let mut connection = ctx.target().connection();
     let growth = match ctx.target().private() {
         Some(_) => Some(Growth::from_now(&mut connection).await?),
         None => None,
     };
-    let mut weights = Vec::new();
-    for &encoding in encodings {
-        let worker = &mut connection.clone();
-        let work = MemoryUsage::of(encoding, store, &expected, growth, worker);
-        weights.push(limits.held_for(encoding, &mut connection, work).await?);
-    }
-    ctx.check("each encoding gave back every user as it was", weights.len() == encodings.len())?;
-    Ok(weights)
+    let expected = &Content::expected(&store.people, store.records);
+    let weighing = stream::iter(encodings.to_vec()).map(|encoding| {
+        let (mut worker, mut connection) = (connection.clone(), connection.clone());
+        async move {
+            activity::set(format!("weighing: {}", encoding.label()));
+            let work = MemoryUsage::measure(encoding, store, expected, growth, &mut worker);
+            limits.hold_setting(encoding, &mut connection, work).await
+        }
+    });
+    let usages: Vec<MemoryUsage> = weighing.buffered(at_once(ctx)).try_collect().await?;
+    ctx.check("each encoding gave back every user as it was", usages.len() == encodings.len())?;
+    show_usage(ctx, store, &usages).await?;
+    Ok(usages)
 }
 
-/// Reading one field, changing one, reading whole users: by every encoding in turn.
+async fn show_usage(ctx: &LessonContext, store: &Store, usages: &[MemoryUsage]) -> Outcome {
+    let (records, raw) = (store.records, raw_bytes(store));
+    ctx.step("Here is what they take.").await?;
+    ctx.table(tables::usages(usages, records, raw));
+    ctx.say(format!(
+        "Raw is the values alone, as text: {:.1} bytes a record. used_memory is how much the whole server grew, with its table of \
+         keys, measured only on a private server. Names come from lists of 128, so zstd saves more here than in most data. Its \
+         dictionary was trained on other users and is counted. {}.",
+        per(raw, records),
+        environment(ctx.target()).join(", "),
+    ));
+    let of = |encoding: Encoding| usages.iter().find(|usage| usage.encoding == encoding);
+    if let Some(hash) = of(Encoding::Hash) {
+        let bytes = per(hash.bytes, records);
+        ctx.say(format!(
+            "This project was asked to store 2,000 users in 2.18 MB, which is 1,090 bytes each. The Hash takes {bytes:.0} bytes \
+             here, {:.2} of that.",
+            bytes / TARGET_BYTES
+        ));
+    }
+    if let (Some(buckets), Some(packed)) = (of(Encoding::MessagePackBuckets), of(PACKED)) {
+        ctx.check("users in buckets take less if their values are packed too", packed.bytes < buckets.bytes)?;
+    }
+    let with_access = usages.iter().filter(|usage| usage.encoding.has_field_access());
+    let Some(smallest) = with_access.min_by_key(|usage| usage.bytes) else { return Ok(()) };
+    if records < FEWEST_TO_JUDGE.into() {
+        ctx.say("So few users fill no bucket. With 1,000 and more, the figures can be compared.");
+        return Ok(());
+    }
+    let (label, times) = (smallest.encoding.label(), per(smallest.bytes, raw));
+    ctx.check(
+        format!("the smallest encoding with field access, '{label}', takes {times:.2} times the raw bytes"),
+        times <= MOST_TIMES_RAW,
+    )
+}
+
+/// Bytes of the values alone: no field names, no keys, no framing.
+fn raw_bytes(store: &Store) -> u64 {
+    let users = (1..=store.records).map(|number| store.people.user(number).values());
+    users.flatten().map(|value| value.len() as u64).sum()
+}
+
+/// Reads one field, changes one, and reads whole users, in every encoding.
 async fn time(
     ctx: &LessonContext,
     store: &Store,
     limits: Limits,
     encodings: &[Encoding],
-) -> Result<[ComparisonResult; 3], LessonError> {
-    let mut connection = ctx.untraced("TODO");
-    let store = store.with_records(TIMED.min(store.records()));
-    for &encoding in encodings.iter().filter(|encoding| **encoding != PACKED) {
-        write(&store, limits, encoding, &mut connection).await?;
-    }
-    let mut holder = connection.clone();
+    usages: &[MemoryUsage],
+) -> Outcome {
+    ctx.step(
+        "Smaller is not free. Where the column `field?` says no, a change reads the whole record and writes it back. With two \
+         clients, one would undo the other's change.",
+    )
+    .await?;
+    ctx.code(COLUMNS.function("change"));
+    let store = store.with_records(TIMED.min(store.records));
+    let mut connection = ctx.untraced(format!(
+        "Again SET, HSET, RPUSH, and BITFIELD write users, {} in each encoding. The same commands, GET, HGET, HMGET, LINDEX, \
+         LSET, and BITFIELD_RO then read and change their fields, which is timed.",
+        thousands(store.records as f64)
+    ));
+    let unpacked = encodings.iter().copied().filter(|encoding| *encoding != PACKED);
+    write_all(ctx, &store, limits, unpacked, &connection).await?;
+    let mut writer = connection.clone();
     let work = async {
         if encodings.contains(&PACKED) {
-            store.write(PACKED, &mut connection).await?;
+            store.write(PACKED, &mut writer).await?;
         }
-        for &encoding in encodings {
-            let kept = check_changes(&store, encoding, &mut connection).await?;
-            if !kept {
-                let claim = format!("'{}' changes one field and leaves the others", encoding.label());
-                return Err(LessonError::Check(claim));
-            }
+        let changes = stream::iter(encodings.to_vec()).map(|encoding| {
+            let (store, mut redis) = (&store, writer.clone());
+            async move { changes_are_kept(store, encoding, &mut redis).await }
+        });
+        let kept: Vec<bool> = changes.buffered(encodings.len()).try_collect().await?;
+        ctx.check(
+            "each encoding changed one field and left the others as they were",
+            !kept.contains(&false),
+        )?;
+        let timed = most_telling(ctx, encodings);
+        let mut rates = Vec::new();
+        for access in [Access::ReadField, Access::ChangeField, Access::ReadUser] {
+            rates.push(memory::measure(ctx.target(), &store, &timed, access).await?);
         }
-        ctx.check("each encoding changed one field and left the others as they were", true)?;
-        Ok([
-            compare(ctx, &store, encodings, ReadOne).await?,
-            compare(ctx, &store, encodings, ChangeOne).await?,
-            compare(ctx, &store, encodings, ReadWhole).await?,
-        ])
+        show_rates(ctx, &store, usages, &rates);
+        Ok(())
     };
-    // A longer value written under the usual setting would unpack what is to be timed packed.
-    if encodings.contains(&PACKED) { limits.held_for(PACKED, &mut holder, work).await } else { work.await }
+    // A longer value that is written under the usual setting would unpack what is to be timed packed.
+    if encodings.contains(&PACKED) {
+        limits.hold_setting(PACKED, &mut connection, work).await
+    } else {
+        work.await
+    }
 }
 
-async fn compare<A: Approach<Input = Store>>(
-    ctx: &LessonContext,
-    store: &Store,
-    encodings: &[Encoding],
-    approach: fn(Encoding) -> A,
-) -> Result<ComparisonResult, LessonError> {
-    let approaches: Vec<A> = encodings.iter().map(|&encoding| approach(encoding)).collect();
-    Comparison { title: "", approaches: &approaches, input: store }.measure(ctx.target()).await
+/// On a slow network, only the most telling encodings.
+fn most_telling(ctx: &LessonContext, encodings: &[Encoding]) -> Vec<Encoding> {
+    let mut timed: Vec<Encoding> = encodings.to_vec();
+    timed.sort_by_key(|encoding| !TIMED_FIRST.contains(encoding));
+    timed.truncate(ctx.fit("encodings", timed.len(), TIMED_FIRST.len(), 16.0));
+    timed.sort_by_key(|encoding| encodings.iter().position(|one| one == encoding));
+    timed
+}
+
+fn show_rates(ctx: &LessonContext, store: &Store, usages: &[MemoryUsage], rates: &[ComparisonResult]) {
+    ctx.table(tables::rates(usages, rates));
+    let operations = rates.first().map_or(0, |rate| rate.operations);
+    let rounds = rates.iter().map(|rate| rate.rounds).min().unwrap_or(0);
+    ctx.say(format!(
+        "A read is of `city`, a change of `salary`, and a record is all eight values, decoded. {operations} operations a run, in \
+         one pipeline, over {} users; medians of {rounds} interleaved rounds. Spread is the widest of the three rates: the width \
+         of the middle half of the rounds. {}.",
+        thousands(store.records as f64),
+        environment(ctx.target()).join(", "),
+    ));
+    let mut advice: Vec<String> =
+        rates.iter().flat_map(|rate| &rate.caveats).map(lab_runner::caveat::Caveat::advice).collect();
+    advice.sort();
+    advice.dedup();
+    ctx.say(advice.join(" "));
+}
+
+async fn weigh_indexes(ctx: &LessonContext, store: &Store, usages: &[MemoryUsage]) -> Outcome {
+    ctx.step(
+        "To find users by city, department, or salary, you need indexes, and they take memory too. A small Set of numbers is \
+         packed as an `intset`. A larger one is a hash table, in which a member costs many times as much.",
+    )
+    .await?;
+    ctx.announce(
+        "SADD and ZADD write the indexes of all users. MEMORY USAGE and OBJECT ENCODING weigh them. UNLINK removes them.",
+    );
+    let indexes = memory_usage::weigh_indexes(store, &mut ctx.target().connection()).await?;
+    let hash = usages.iter().find(|usage| usage.encoding == Encoding::Hash);
+    ctx.table(tables::indexes(&indexes, store.records, hash.map_or(0, |usage| usage.bytes)));
+    ctx.say(format!("{}.", environment(ctx.target()).join(", ")));
+    Ok(())
+}
+
+async fn look_afterward(ctx: &LessonContext, left: &Store, encodings: &[Encoding]) -> Outcome {
+    let (mut redis, (bucket, place)) = (ctx.redis(), left.place(1));
+    let keys = left.keys();
+    let column = |encoding: Encoding| keys.memory_column(encoding.name(), bucket, "city");
+    let hash = keys.memory_user(Encoding::Hash.name(), 1);
+    let (columns, codes) = (column(Encoding::Columns), column(Encoding::CodedColumns));
+    let (list, bits) = (column(Encoding::Lists), keys.memory_bucket(Encoding::Bits.name(), bucket));
+    let (index, first_bit) = (isize::try_from(place).unwrap_or_default(), place * 56 + 7);
+
+    ctx.announce(format!(
+        "Users 1 to {} were written again in each encoding, and all others removed.",
+        left.records
+    ));
+    ctx.step(
+        "User 1 is still there in each encoding. Here is its city, by one command each, where there is one.",
+    )
+    .await?;
+    let city = redis.hget(&hash, "city").await?;
+    let city_in_column = redis.hget(&columns, place).await?;
+    let code = redis.hget(&codes, place).await?;
+    let code_in_list = redis.lindex(&list, index).await?;
+    let mut bitfield = redis::cmd("BITFIELD_RO");
+    bitfield.arg(&bits).arg("GET").arg("u8").arg(first_bit);
+    let code_in_bits: [u64; 1] = bitfield.query_async(&mut redis).await?;
+    let values = [city, city_in_column, code, code_in_list];
+    let expected = ["New York", "New York", "0", "0"].map(|value| Some(value.to_owned()));
+    ctx.check_eq("each command read New York, or its code, 0", &values, &expected)?;
+    ctx.check("so do the bits", code_in_bits == [0])?;
+    ctx.keys(encodings.iter().filter_map(|&encoding| left.keys_of(encoding).into_iter().next()));
+    Ok(())
 }

@@ -7,16 +7,13 @@
 mod baseline;
 mod benchmark;
 mod child;
-mod commands;
 mod commandstats;
 pub mod fixtures;
 pub mod lineup;
 pub mod peer;
 mod pipe;
 pub mod place;
-mod readback;
 mod redis_py;
-mod redis_rs;
 mod report;
 pub mod rounds;
 pub mod tools;
@@ -84,7 +81,7 @@ async fn run(ctx: &mut LessonContext, options: Options, place: Result<Place, Str
          that come with Redis, and two client libraries. What a peer wrote is read back and compared before its time \
          counts.",
     ).await?;
-    let lineup = Lineup::prepare(ctx.target(), &options, place).await?;
+    let lineup = Lineup::prepare(ctx.target(), options.records, options.tools.as_deref(), place).await?;
     let rows = rounds::run(&lineup, options.rounds).await?;
     report::write(ctx, &lineup, &rows, options.rounds)
 }

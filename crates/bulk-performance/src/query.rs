@@ -1,45 +1,27 @@
-//! How is a record found among many, and what does the wrong way cost? `cargo bulk query --records 100000`
+//! How is a record found among many, and what does the wrong way cost?
 //!
-//! Each question is an enum of ways to answer it ([`Way`]); all ways of one must give the same answer before one of
-//! them is timed ([`latency`]).
+//! `cargo bulk query --records 100000`
 
-mod average;
-mod by_number;
-mod city;
-mod intersection;
-pub mod latency;
-mod pagination_drift;
-mod paging;
-mod point;
-mod questions;
-pub mod search;
-mod top;
-mod transfer;
-mod users;
-mod way;
+mod table;
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use clap::Args;
 use lab_connection::{Failure, TargetArgs};
+use lab_measure::query::users::{CITY, DEPARTMENT, PAGE, SELECTED};
+use lab_measure::query::{
+    self, Latency, Plan, Question, Redis, ServerFeatures, Users, average, by_key, city, intersection, pages,
+    search, top,
+};
 use lab_runner::caveat::Caveat;
 use lab_runner::course::{self, OutputArgs};
-use lab_runner::{Lesson, LessonContext, Outcome};
+use lab_runner::table::thousands;
+use lab_runner::{Lesson, LessonContext, LessonError, Outcome, activity, source};
 use redis::AsyncTypedCommands;
 
-pub use self::average::AverageSalary;
-pub use self::by_number::ByNumber;
-pub use self::city::UsersOfCity;
-pub use self::intersection::{CountBoth, InBoth};
-use self::latency::Plan;
-pub use self::paging::{DeepPage, WholeSet};
-pub use self::point::Point;
-use self::questions::Asking;
-pub use self::top::TopSalaries;
-pub use self::users::{CITY, DEPARTMENT, Place, Users, Values};
-pub use self::way::{Able, Obstacle, Search, Way};
 use crate::keys::Keys;
-use crate::people::CITIES;
+use crate::people::{CITIES, DEPARTMENTS};
 use crate::stored;
 
 /// The lesson: the command in small sizes.
@@ -49,31 +31,49 @@ pub static LESSON: Lesson = Lesson {
     question: "How is a record found among many, and what does the wrong way cost?",
     commands: &["HGETALL", "HGET", "SISMEMBER", "ZREVRANGE", "ZRANGE", "ZADD", "SINTERSTORE", "TTL", "HMGET"],
     needs: &[],
-    sources: &[lab_runner::source!("src/query.rs")],
-    rule: "",
-    takeaways: &[],
-    quiz: &[],
+    sources: &[source!("src/query.rs")],
+    rule: "Give every question a key that holds its answer, because Redis finds records by key and by nothing else.",
+    takeaways: &[
+        "An index is work done once per write instead of once per question; keep it in the transaction of the write.",
+        "N+1 reads cost N+1 round trips: use a pipeline, MGET, or HMGET.",
+        "KEYS, SORT, and long scripts make every other client wait; SCAN and SSCAN do not, but they are no less work.",
+    ],
+    quiz: &[11, 52, 54],
     run: |ctx| Box::pin(run(ctx, Options::short())),
 };
 
-/// The most users that one can ask for: naive ways hold all of them in memory.
+/// The most users you can ask for: naive approaches hold all of them in memory.
 const MOST_RECORDS: u64 = 10_000_000;
-/// In each round, a quick way answers for this long.
+/// Users without `--records`.
+const RECORDS: u64 = 100_000;
+const SHORT_RECORDS: u64 = 5_000;
+/// On a slow network, this many users, at least: one pipeline reads all of them.
+const ONE_PIPELINE: usize = 1_000;
+/// The most approaches to a question, and what each one takes, in round trips of all questions.
+const APPROACHES: (usize, f64) = (5, 27.0);
+/// What all approaches together take, in round trips: per user of a larger data set, per user that is read by number, and per
+/// round.
+const ROUND_TRIPS: [f64; 3] = [0.03, 8.0, 40.0];
+/// In each round, a quick approach answers for this long.
 const SLICE: Duration = Duration::from_millis(30);
 const SHORT_SLICE: Duration = Duration::from_millis(6);
 
 /// What the command line can set.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
-    /// Users to search among
-    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=MOST_RECORDS))]
-    pub records: u64,
+    /// Users to search among [default: 100000, or fewer on a slow network]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST_RECORDS))]
+    pub records: Option<u64>,
 
-    /// Rounds; in each, every way answers once, and quick ones for 30 ms
+    /// Rounds; in each, every approach answers once, and quick ones for 30 ms
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub repeat: u32,
 
-    /// How long quick ways go on in each round
+    /// Users if `records` is not given
+    #[arg(skip = RECORDS)]
+    pub default_records: u64,
+
+    /// How long quick approaches go on in each round
     #[arg(skip = SLICE)]
     pub slice: Duration,
 }
@@ -81,7 +81,7 @@ pub struct Options {
 impl Options {
     /// Sizes for the lesson.
     fn short() -> Self {
-        Self { records: 5_000, repeat: 10, slice: SHORT_SLICE }
+        Self { records: None, repeat: 10, default_records: SHORT_RECORDS, slice: SHORT_SLICE }
     }
 }
 
@@ -91,84 +91,343 @@ pub(crate) async fn command(args: &TargetArgs, options: Options, output: OutputA
     course::run_with(&target, &LESSON, output, |ctx| Box::pin(run(ctx, options))).await
 }
 
-/// The lesson in any size: writes the users, asks every question, and leaves the users to be looked at.
+/// The lesson in any size: writes the users, asks every question, and leaves the users for you to look at.
 pub async fn run(ctx: &mut LessonContext, options: Options) -> Outcome {
-    let users = Users::new(&Keys::new(ctx.prefix()), options.records);
-    start_clean(ctx, &users).await?;
-    users.write(&mut ctx.untraced("TODO")).await?;
+    let (users, plan) = size(ctx, &options);
+    write_users(ctx, &users).await?;
     introduce(ctx, &users).await?;
-
-    let mut able = Able::of(ctx.target()).await;
-    if !able.cluster && ctx.can("FT.SEARCH").await {
-        able.search = match search::create_index(&users, &mut ctx.untraced("TODO")).await {
-            Ok(()) => Search::Ready,
-            Err(_) => Search::Refused,
-        };
+    let server = query::prepare(ctx.target(), &users).await;
+    if server.search {
+        ctx.announce(
+            "FT.CREATE builds an index over the users, FT._LIST and FT.INFO watch it, and FT.DROPINDEX drops it at the end.",
+        );
     }
-    let plan = Plan { rounds: options.repeat, slice: options.slice };
-    let asked = questions::ask_all(&Asking { ctx, users: &users, able, plan }).await;
-    if able.search == Search::Ready {
-        search::drop_index(&users, &mut ctx.untraced("TODO")).await?;
+    let asking = Asking { ctx, users: &users, server, plan };
+    let outcome = ask_everything(&asking).await;
+    if server.search {
+        search::drop_index(&users, &mut Redis::Plain(ctx.target().connection())).await?;
     }
-    asked?;
-    leave(ctx, &users).await
+    outcome?;
+    look_afterward(ctx, &users).await
 }
 
-/// Removes what the last run left, and nothing else: it wrote down how many users it was going to write.
-async fn start_clean(ctx: &LessonContext, users: &Users) -> Outcome {
-    let mut redis = ctx.untraced("TODO");
-    let left = stored::noted(users.keys(), "users", &mut redis).await?;
-    Users::new(users.keys(), left).remove(&mut redis).await?;
+/// What the network allows.
+fn size(ctx: &LessonContext, options: &Options) -> (Users, Plan) {
+    let [per_user, per_selected, per_round] = ROUND_TRIPS;
+    let records = options.records.unwrap_or_else(|| {
+        let wanted = usize::try_from(options.default_records).unwrap_or(usize::MAX);
+        ctx.fit("users", wanted, ONE_PIPELINE, per_user) as u64
+    });
+    let selected = ctx.fit("users by number", SELECTED, 2, per_selected);
+    let rounds = ctx.fit("rounds", options.repeat as usize, 3, per_round);
+    let approaches = ctx.fit("approaches to each question", APPROACHES.0, 2, APPROACHES.1);
+    let users = Users::new(&Keys::new(ctx.prefix()), records, selected);
+    (users, Plan { rounds, slice: options.slice, approaches })
+}
+
+/// Removes what the last run left, and nothing else: it noted how many users it was going to write.
+async fn write_users(ctx: &LessonContext, users: &Users) -> Outcome {
+    let mut redis = ctx.untraced(format!(
+        "Start clean: HGET {} tells how many users the last run wrote, and UNLINK removes them. HSET, SADD, ZADD, HINCRBY, \
+         and SET write {} new users, their indexes, and a few as JSON texts.",
+        users.keys.loaded("users"),
+        thousands(users.records as f64),
+    ));
+    activity::set("removing the last run's users");
+    let last_run = stored::noted(&users.keys, "users", &mut redis).await?;
+    Users::new(&users.keys, last_run, SELECTED).remove(&mut redis).await?;
     // Before the first write, so that an interrupted run is cleaned up too.
-    Ok(stored::note(users.keys(), "users", users.records(), &mut redis).await?)
+    stored::note(&users.keys, "users", users.records, &mut redis).await?;
+    activity::set(format!("writing {} users", thousands(users.records as f64)));
+    Ok(users.write(&mut redis).await?)
 }
 
 async fn introduce(ctx: &LessonContext, users: &Users) -> Outcome {
     let mut redis = ctx.redis();
+    let key = users.keys.user(1);
+
     ctx.step(format!(
-        "{} users stand in Hashes. Beside them stand indexes, written together with them: a Set of numbers for each city and \
-         each department, a Sorted Set of all by salary, and for each city a Hash with sum and count of its salaries. \
-         Redis answers by key and by nothing else; whatever else one wants to ask needs a key that was made for it.",
-        lab_runner::table::thousands(users.records() as f64),
-    )).await?;
-    let first = redis.hgetall(users.keys().user(1)).await?;
-    ctx.check("user 1 is Parker Perry", name(&first) == "Parker Perry")?;
+        "{} users are Hashes. Redis finds a key by its name and by nothing else, so every other question needs a key that was \
+         made for it: a Set of user numbers for each city and department, a Sorted Set of all users by salary, and for each \
+         city a Hash with the sum and the count of its salaries. They were written together with the users.",
+        thousands(users.records as f64),
+    ))
+    .await?;
+    let user = redis.hgetall(&key).await?;
+    ctx.check("user 1 is Parker Perry", user["firstname"] == "Parker" && user["lastname"] == "Perry")?;
 
     ctx.step(
-        "How to read the tables: every way gave the same answer before it was timed. Half of the answers came within p50, \
-         99 of 100 within p99, 999 of 1,000 within p99.9; a dash where there were too few answers to tell. Trips and \
-         bytes (both directions) are those of one answer. Rounds are interleaved.",
-    ).await?;
+        "How to read the tables: every approach gave the right answer before it was timed. Half of its answers came within \
+         p50, 99 of 100 within p99, and 999 of 1,000 within p99.9; a dash means too few answers to tell. Spread is the width of \
+         the middle half of the rounds. Trips and bytes (both directions) are those of one answer.",
+    )
+    .await?;
     for caveat in Caveat::about(&[], ctx.target().is_near()) {
-        ctx.step(caveat.advice()).await?;
+        ctx.say(caveat.advice());
     }
     Ok(())
 }
 
-async fn leave(ctx: &LessonContext, users: &Users) -> Outcome {
-    let (mut redis, keys) = (ctx.untraced("TODO"), users.keys());
-    let city = keys.city(CITIES[CITY]);
+/// What it takes to ask a question.
+struct Asking<'a> {
+    ctx: &'a LessonContext,
+    users: &'a Users,
+    server: ServerFeatures,
+    plan: Plan,
+}
+
+impl Asking<'_> {
+    /// Times every approach that this server allows, and says which ones are left out.
+    async fn table(&self, question: Question, title: &str, claim: &str) -> Result<Vec<Latency>, LessonError> {
+        let Self { ctx, users, server, plan } = *self;
+        let latencies = query::measure(ctx.target(), question, users, server, plan).await?;
+        table::show(ctx, title, &latencies);
+        // A wrong answer would have ended the lesson, and so would one of an approach that is not timed.
+        ctx.check(claim, true)?;
+        for approach in question.approaches() {
+            if let Some(obstacle) = approach.obstacle(server) {
+                ctx.say(format!("Left out: '{}', because {obstacle}.", approach.label));
+            }
+        }
+        Ok(latencies)
+    }
+}
+
+async fn ask_everything(asking: &Asking<'_>) -> Outcome {
+    one_value(asking).await?;
+    users_of_city(asking).await?;
+    users_by_number(asking).await?;
+    top_salaries(asking).await?;
+    city_and_department(asking).await?;
+    deep_page(asking).await?;
+    whole_set(asking).await?;
+    average_salary(asking).await
+}
+
+async fn one_value(asking: &Asking<'_>) -> Outcome {
+    let (ctx, users) = (asking.ctx, asking.users);
+    let (mut redis, key) = (ctx.redis(), users.keys.user(1));
+
     ctx.step(
-        "The users stay, to be looked at in redis-cli or Redis Insight; the next run removes exactly these:",
+        "1. One value of one user. This is what Redis is made for: one key, one round trip, hardly any work.",
     )
     .await?;
-    ctx.listing(format!(
-        "HGETALL {}\nSMEMBERS \"{city}\"\nZREVRANGE {} 0 9 WITHSCORES",
-        keys.user(1),
-        keys.users_by_salary()
-    ));
-    let first = redis.hgetall(keys.user(1)).await?;
-    let there = redis.scard(&city).await?;
-    let listed = redis.zcard(keys.users_by_salary()).await?;
-    ctx.check(
-        "each of these finds data",
-        name(&first) == "Parker Perry" && there > 0 && listed as u64 == users.records(),
-    )?;
-    ctx.keys([keys.user(1), city, keys.users_by_salary(), keys.city_salaries(CITIES[CITY])]);
+    let email = redis.hget(&key, "email").await?;
+    ctx.check("it is Parker's address", email.is_some_and(|email| email.starts_with("parker.perry.")))?;
+    let claim = "both approaches read the same address";
+    let latencies = asking.table(Question::OneValue, "One value of one user", claim).await?;
+    let slowest = latencies.iter().filter_map(|latency| latency.quantile(0.99)).max();
+    let verdict = match slowest {
+        Some(p99) if p99 < Duration::from_millis(1) => "Here, 99 of 100 take less.",
+        Some(_) => "On this machine and network, now, more than 1 of 100 takes longer.",
+        None => "Here were too few answers to tell.",
+    };
+    ctx.say(format!("This project was asked for 'sub-millisecond response times'. {verdict}"));
     Ok(())
 }
 
-fn name(user: &std::collections::HashMap<String, String>) -> String {
-    let field = |name| user.get(name).map(String::as_str).unwrap_or_default();
-    format!("{} {}", field("firstname"), field("lastname"))
+async fn users_of_city(asking: &Asking<'_>) -> Outcome {
+    let (ctx, users) = (asking.ctx, asking.users);
+    let (mut redis, index) = (ctx.redis(), users.keys.city(CITIES[CITY]));
+
+    ctx.step(format!(
+        "2. Who lives in {}? KEYS looks at every key while all other clients wait, and then you read every user to learn the \
+         city. SCAN takes steps, so other clients get their turn, but it is no less work. A Set of numbers answers at once: the \
+         work was done when the user was written.",
+        CITIES[CITY]
+    ))
+    .await?;
+    let is_member = redis.sismember(&index, 1).await?;
+    ctx.check("user 1 is in the index", is_member)?;
+    ctx.code(city::SOURCE.function("by_keys"));
+    ctx.code(city::SOURCE.function("by_index"));
+    let claim =
+        format!("all approaches found the same {} users", thousands(users.in_city(false).len() as f64));
+    asking.table(Question::UsersOfCity, "Users of a city", &claim).await?;
+    Ok(())
+}
+
+async fn users_by_number(asking: &Asking<'_>) -> Outcome {
+    let (ctx, count) = (asking.ctx, asking.users.selected.len());
+
+    ctx.step(format!(
+        "3. {count} users whose numbers you know. One after the other takes {count} round trips, and nearly all of that time is \
+         spent waiting. This is the N+1 problem: any loop around a query has it. A pipeline sends all commands before it waits \
+         for the first reply.",
+    ))
+    .await?;
+    ctx.code(by_key::SOURCE.function("hgetall_one_by_one"));
+    ctx.code(by_key::SOURCE.function("hgetall_in_a_pipeline"));
+
+    ctx.step("MGET and a script read many keys with one command. While a long script runs, all other clients wait.")
+        .await?;
+    if !asking.server.cluster {
+        ctx.script(&by_key::read_users_script()).await?;
+    }
+    let title = format!("{count} users by number");
+    asking.table(Question::UsersByNumber, &title, "all approaches read the same users").await?;
+    Ok(())
+}
+
+async fn top_salaries(asking: &Asking<'_>) -> Outcome {
+    let (ctx, users) = (asking.ctx, asking.users);
+    let mut redis = Redis::Traced(ctx.redis());
+
+    ctx.step("4. Who earns the most? A Sorted Set is always in order, so you just read its end.").await?;
+    let top = top::by_sorted_set(users, &mut redis).await?;
+    ctx.check("the highest salary comes first", top.is_sorted_by_key(|user| Reverse(user.salary)))?;
+    ctx.code(top::SOURCE.function("by_sorted_set"));
+
+    ctx.step(
+        "Without it, everybody travels to the client and all but ten are thrown away. SORT avoids the transfer, but all \
+         other clients wait while it looks up and sorts the salaries.",
+    )
+    .await?;
+    ctx.code(top::SOURCE.function("by_sorting_in_the_client"));
+    let claim = "all approaches name the same ten, in the same order";
+    asking.table(Question::TopSalaries, "The ten highest salaries", claim).await?;
+    Ok(())
+}
+
+async fn city_and_department(asking: &Asking<'_>) -> Outcome {
+    let (ctx, users) = (asking.ctx, asking.users);
+    let (city, department) = (CITIES[CITY], DEPARTMENTS[DEPARTMENT]);
+
+    ctx.step(format!(
+        "5. Who works in {department} and lives in {city}? Two index Sets hold the answer: SINTER walks the smaller one and \
+         looks each member up in the other. If the question is frequent, store the answer with a TTL. It is then up to that \
+         old.",
+    ))
+    .await?;
+    if !asking.server.cluster {
+        ctx.code(intersection::SOURCE.function("store"));
+        let mut redis = Redis::Traced(ctx.redis());
+        let stored = intersection::store(users, &mut redis).await?;
+        let ttl = redis.ttl(intersection::stored_key(users)).await?.raw() as i64;
+        ctx.check(
+            "the stored answer will expire by itself (an empty one is not stored at all)",
+            if stored == 0 { ttl == -2 } else { (0..=intersection::STORED_TTL).contains(&ttl) },
+        )?;
+    }
+
+    let count = thousands(users.in_city(true).len() as f64);
+    ctx.step("Here are all approaches. Filtering in the client moves everybody to find a few.").await?;
+    ctx.code(intersection::SOURCE.function("by_reading_everyone"));
+    ctx.code(intersection::SOURCE.function("by_sinter"));
+    let title = format!("Users of {department} in {city}");
+    let claim = format!("all approaches found the same {count} users");
+    asking.table(Question::CityAndDepartment, &title, &claim).await?;
+
+    ctx.step(
+        "How many are they? To count members in the client, you move them first. SINTERCARD counts on the server, and with LIMIT \
+         it stops when there are enough.",
+    )
+    .await?;
+    ctx.code(intersection::SOURCE.function("by_sintercard"));
+    let title = format!("How many of {department} in {city}");
+    let claim = format!("all approaches counted {count}");
+    asking.table(Question::CountCityAndDepartment, &title, &claim).await?;
+    Ok(())
+}
+
+async fn deep_page(asking: &Asking<'_>) -> Outcome {
+    let (ctx, users) = (asking.ctx, asking.users);
+    ctx.step(format!(
+        "6. The list by salary in pages of {PAGE}, and a client wants the page after nine tenths of it. By offset, the server \
+         skips what comes before; by rank, a Sorted Set finds it directly. A cursor is the last score and member that the client \
+         has seen. It needs both, because salaries are often equal.",
+    ))
+    .await?;
+    ctx.code(pages::SOURCE.function("after"));
+    asking.table(Question::DeepPage, "A page deep in the list", "all approaches read the same page").await?;
+    change_between_pages(ctx, users).await
+}
+
+/// Reads two small pages while a user is added in front of both.
+async fn change_between_pages(ctx: &LessonContext, users: &Users) -> Outcome {
+    /// Nobody: hired between two pages at the lowest salary, and removed afterward.
+    const NEW_HIRE: u64 = 0;
+    let rows = usize::try_from(users.records / 2).unwrap_or(3).min(3);
+    if rows == 0 {
+        ctx.say("With one user, there is no second page.");
+        return Ok(());
+    }
+    let (mut redis, by_salary) = (Redis::Traced(ctx.redis()), users.keys.users_by_salary());
+
+    ctx.step("An offset is wrong as soon as the list changes between two pages. Here a user is hired at the lowest salary of all.")
+        .await?;
+    let first = pages::by_rank(users, 0, rows, &mut redis).await?;
+    redis.zadd(&by_salary, NEW_HIRE, 1).await?;
+    let by_offset = pages::by_rank(users, rows, rows, &mut redis).await;
+    let by_cursor = pages::after(users, first.last().copied(), rows, &mut redis).await;
+    redis.zrem(&by_salary, NEW_HIRE).await?;
+    ctx.check_eq(
+        "the offset shows the last user of the first page again",
+        &by_offset?.first(),
+        &first.last(),
+    )?;
+    let order = users.by_salary();
+    ctx.check_eq(
+        "the cursor continues where the first page ended",
+        &by_cursor?.as_slice(),
+        &order.get(rows..2 * rows).unwrap_or_default(),
+    )
+}
+
+async fn whole_set(asking: &Asking<'_>) -> Outcome {
+    let ctx = asking.ctx;
+    ctx.step(
+        "A Set has no order, so it has no offset and no pages. SMEMBERS of a huge one makes every other client wait. SSCAN has a \
+         cursor of its own and lets them in between, for more round trips. It returns a member that is there all the time at \
+         least once, perhaps twice.",
+    )
+    .await?;
+    ctx.code(pages::SOURCE.function("members_by_sscan"));
+    let claim = "both approaches read the same members";
+    asking.table(Question::WholeSet, "All members of a Set", claim).await?;
+    Ok(())
+}
+
+async fn average_salary(asking: &Asking<'_>) -> Outcome {
+    let (ctx, users) = (asking.ctx, asking.users);
+    let (mut redis, salaries) = (ctx.redis(), users.keys.city_salaries(CITIES[CITY]));
+
+    ctx.step(format!(
+        "7. What is the average salary in {}? Nothing is cheaper than a sum and a count that every write keeps up to date, with \
+         HINCRBY in the transaction that writes the user. But they answer only what you thought of in advance.",
+        CITIES[CITY]
+    ))
+    .await?;
+    let sum_and_count = redis.hmget(&salaries, &["sum", "count"]).await?;
+    ctx.check(
+        "it counts every user of the city",
+        sum_and_count[1] == users.in_city(false).len().to_string(),
+    )?;
+
+    ctx.step("To add up in the client, all the numbers must travel. A script adds them up on the server, and all other clients wait.")
+        .await?;
+    if !asking.server.cluster {
+        ctx.script(&average::sum_salaries_script()).await?;
+    }
+    let right = users.average_cents();
+    let claim =
+        format!("all approaches say ${}.{:02}, to the cent", thousands((right / 100) as f64), right % 100);
+    asking.table(Question::AverageSalary, "Average salary of a city", &claim).await?;
+    Ok(())
+}
+
+async fn look_afterward(ctx: &LessonContext, users: &Users) -> Outcome {
+    let (mut redis, keys) = (ctx.redis(), &users.keys);
+    let (city, by_salary) = (keys.city(CITIES[CITY]), keys.users_by_salary());
+
+    ctx.step("The users stay, for you to look at. The next run removes exactly these.").await?;
+    let in_city = redis.scard(&city).await?;
+    let in_order = redis.zcard(&by_salary).await?;
+    ctx.check("the indexes hold data", in_city > 0 && in_order as u64 == users.records)?;
+    ctx.listing(format!(
+        "HGETALL {}\nSMEMBERS \"{city}\"\nZREVRANGE {by_salary} 0 9 WITHSCORES",
+        keys.user(1)
+    ));
+    ctx.keys([keys.user(1), city, by_salary, keys.city_salaries(CITIES[CITY])]);
+    Ok(())
 }

@@ -1,26 +1,21 @@
-//! The only place where the key names of this crate are spelled, lesson by lesson.
+//! Key names behind the prefix of the server.
 
-mod hashes;
-mod lists;
-mod sets;
-mod sorted_sets;
-mod transactions;
-mod uniques;
+use std::fmt::Display;
 
-/// Builds key names, each behind the prefix of the target.
+/// Puts the prefix before key names.
 #[derive(Clone, Debug)]
 pub struct Keys {
     prefix: String,
 }
 
 impl Keys {
-    /// Names behind `prefix`, which may be empty.
-    #[must_use]
+    /// Keys behind `prefix`, which may be empty.
     pub fn new(prefix: &str) -> Self {
         Self { prefix: prefix.to_owned() }
     }
 
-    fn named(&self, name: &str) -> String {
+    /// The key of this name, such as `user:1`.
+    pub fn key(&self, name: impl Display) -> String {
         format!("{}{name}", self.prefix)
     }
 }

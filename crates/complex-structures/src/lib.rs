@@ -1,16 +1,19 @@
-//! Lessons on the structures: hashes, lists, sets, sorted sets, uniques, and what makes several commands one.
+//! Lessons on the data structures of Redis, and on what makes several commands one step.
 //!
 //! In reading order:
 //!
-//! 1. [`hashes`]: profiles, partial reads, counters in fields, fields that expire, and what a small Hash saves.
+//! 1. [`hashes`]: objects, partial reads, counters and deadlines in fields, and what a small Hash saves.
 //! 2. [`lists`]: feeds, queues, and a queue that loses nothing when a worker dies.
-//! 3. [`sets`]: tags, unique visitors, intersections and samples.
-//! 4. [`sorted_sets`]: leaderboards, ranks, ranges and time windows.
-//! 5. [`uniques`]: counting the different with a Set, a bitmap or a HyperLogLog.
-//! 6. [`transactions`]: pipelines, MULTI, WATCH, scripts and functions, and what each of them promises.
+//! 3. [`sets`]: tags, unique visitors, intersections, and random members.
+//! 4. [`sorted_sets`]: leaderboards, ranks, ranges, and time windows.
+//! 5. [`uniques`]: counting different visitors with a Set, a bitmap, or a HyperLogLog.
+//! 6. [`transactions`]: pipelines, MULTI, WATCH, scripts, and functions, and what each of them promises.
 //!
-//! [`register`] lists the lessons, [`keys`] spells every key.
+//! [`registry`] lists the lessons, [`keys`] puts the prefix before key names, and [`encoding`] finds the size at which the server
+//! stores a key differently.
 
+mod concurrent_clients;
+pub mod encoding;
 pub mod hashes;
 pub mod keys;
 pub mod lists;

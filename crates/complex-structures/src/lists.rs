@@ -1,142 +1,380 @@
-//! How does one keep what is latest, and hand out work without losing any?
+//! How do you keep the latest entries, and hand out work without losing any?
 //!
 //! `cargo complex lists`
 
-mod delivery;
 mod push_many;
 mod queue;
-mod queue_strategy;
-mod reliable;
-mod waiting;
 mod worker_pool;
 
-use lab_runner::{Comparison, Lesson, LessonContext, Need, Outcome};
-use redis::AsyncTypedCommands;
+use std::num::NonZeroUsize;
+use std::time::Duration;
 
-pub use self::delivery::Delivered;
+use lab_connection::{Connection, Transcript};
+use lab_runner::table::Table;
+use lab_runner::{Comparison, Lesson, LessonContext, LessonError, Need, Outcome, Retry, source};
+use redis::{AsyncTypedCommands, Direction, RedisResult, Value};
+use tokio::task::JoinHandle;
+
 pub use self::push_many::{Items, PushMany};
-pub use self::queue_strategy::QueueStrategy;
+pub use self::queue::Queue;
+pub use self::worker_pool::{Delivery, QueueStrategy};
+use crate::concurrent_clients::flatten;
 use crate::keys::Keys;
 
-/// Feeds, queues and stacks; waiting for work, and a queue that loses none.
+/// Feeds, queues, and stacks; waiting for work, and a queue that loses none.
 pub static LESSON: Lesson = Lesson {
     name: "lists",
     title: "Lists",
-    question: "How does one keep what is latest, and hand out work without losing any?",
+    question: "How do you keep the latest entries, and hand out work without losing any?",
     commands: &["LPUSH", "LRANGE", "LTRIM", "LLEN", "RPOP", "LPOP", "BLPOP", "BLMOVE", "LREM", "EVALSHA"],
     // BLMOVE and LMOVE came with Redis 6.2.
     needs: &[Need { command: "BLMOVE", available_in: "--server valkey-9.1" }],
-    sources: &[lab_runner::source!("src/lists.rs")],
-    rule: "",
-    takeaways: &[],
-    quiz: &[],
+    sources: &[
+        source!("src/lists.rs"),
+        source!("src/lists/queue.rs"),
+        source!("src/lists/give_back.lua"),
+        source!("src/lists/worker_pool.rs"),
+        source!("src/lists/push_many.rs"),
+    ],
+    rule: "Move a job to the worker's own list, remove it when it is done, and make doing it twice harmless.",
+    takeaways: &[
+        "LTRIM after each LPUSH keeps a feed short.",
+        "A blocking command needs a connection of its own, and you must not cancel it early.",
+        "Between doing a job and reporting it, a worker can die, so every safe queue may deliver twice.",
+    ],
+    quiz: &[5, 9, 59, 62, 92],
     run: |ctx| Box::pin(run(ctx)),
 };
 
 /// How many entries the feed keeps.
-const CAP: usize = 20;
-/// How many things happen.
+const KEPT: usize = 20;
+/// How many events happen.
 const EVENTS: usize = 75;
 /// How many items the comparison pushes.
 const ITEMS: usize = 300;
+/// How many jobs go to workers that die.
+const JOBS: usize = 100;
+/// How long a worker waits for a job, in seconds: far longer than until one comes.
+const LONG: f64 = 8.0;
+/// How long the server may take to notice something, on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 async fn run(ctx: &mut LessonContext) -> Outcome {
     let keys = Keys::new(ctx.prefix());
-    ctx.start_clean(&[keys.feed(), keys.untrimmed_feed(), keys.support_queue(), keys.undo_stack()]).await?;
-    ctx.start_clean(&waiting::keys_of(&keys)).await?;
+    let names = ["feed:user123", "feed:user123:untrimmed", "queue:support", "stack:undo"];
+    let [feed, untrimmed, support, undo] = names.map(|name| keys.key(name));
+    let (mails, orders) = (Queue::new("mails", &keys), Queue::new("orders", &keys));
+    let urgent = keys.key("{queue:mails}:urgent");
+    let time = keys.key("{queue:mails}:time");
+    let used = [&feed, &untrimmed, &support, &undo, &urgent, &time, &mails.jobs()].map(String::clone);
+    ctx.start_clean(&[&used[..], &orders.keys(&["w1"])].concat()).await?;
 
-    keep_a_feed(ctx, &keys).await?;
-    queue_and_stack(ctx, &keys).await?;
-    waiting::run(ctx, &keys).await?;
-    reliable::run(ctx, &keys).await?;
+    keep_a_feed(ctx, &feed, &untrimmed).await?;
+    queue_and_stack(ctx, &support, &undo).await?;
+    wait_for_a_job(ctx, &mails.jobs(), &urgent, &time).await?;
+    share_a_connection(ctx, &mails.jobs(), &time).await?;
+    cancel_the_wait(ctx, &mails.jobs()).await?;
+    take_and_finish(ctx, &orders).await?;
+    give_back(ctx, &orders).await?;
+    let receipts = count_lost_jobs(ctx, &keys).await?;
     compare(ctx, &keys).await?;
 
-    let queues = QueueStrategy::ALL.map(|strategy| keys.receipts(strategy.name()));
-    ctx.keys(
-        [keys.feed(), keys.support_queue(), keys.jobs("orders"), keys.bulk_queue()].into_iter().chain(queues),
+    ctx.keys([feed, support, orders.jobs(), keys.key("queue:bulk")].into_iter().chain(receipts));
+    Ok(())
+}
+
+async fn keep_a_feed(ctx: &LessonContext, feed: &str, untrimmed: &str) -> Outcome {
+    let mut redis = ctx.redis();
+
+    ctx.step("A list is a row of texts with two ends. LPUSH adds on the left and RPUSH on the right, and both are fast \
+              however long the list is. LRANGE reads from one position to another: 0 is the first, -1 the last. So a feed is \
+              a list. Push the latest event on the left; its first page is positions 0 to 9.").await?;
+    redis.lpush(feed, "Ann liked a tent").await?;
+    redis.lpush(feed, "Bob bought a kettle").await?;
+    let page = redis.lrange(feed, 0, 9).await?;
+    ctx.check("the latest event comes first", page == ["Bob bought a kettle", "Ann liked a tent"])?;
+
+    ctx.step(format!("A feed that you only push to grows forever. LTRIM keeps a range and drops the rest: LTRIM 0 19 after \
+                      each LPUSH keeps {KEPT} entries. Send both as one transaction, so that no reader sees more. {EVENTS} \
+                      more events happen; here is the last one.")).await?;
+    ctx.function("push_and_trim");
+    let mut other = ctx.untraced(
+        "A client sends LPUSH and LTRIM for the events before the last one, and one LPUSH of all \
+                                  events to a feed without LTRIM.",
     );
+    let events: Vec<String> = (1..=EVENTS).map(|number| format!("event {number}")).collect();
+    push_and_trim(feed, &events[..EVENTS - 1]).exec_async(&mut other).await?;
+    other.lpush(untrimmed, &events).await?;
+    push_and_trim(feed, &events[EVENTS - 1..]).exec_async(&mut redis).await?;
+    let (kept, grown) = (redis.llen(feed).await?, redis.llen(untrimmed).await?);
+    ctx.check(format!("{KEPT} are kept; without LTRIM there are {EVENTS}"), (kept, grown) == (KEPT, EVENTS))?;
+    let oldest = redis.lrange(feed, -1, -1).await?;
+    let expected = &events[EVENTS - KEPT];
+    ctx.check(format!("the oldest entry is '{expected}'"), oldest == [expected.clone()])?;
+    ctx.say("Removing one entry at the end each time is cheap. Reading or writing in the middle of a long list (LINDEX, \
+             LSET, LINSERT) is not, because the server walks there from the nearer end.");
     Ok(())
 }
 
-async fn keep_a_feed(ctx: &LessonContext, keys: &Keys) -> Outcome {
-    let mut redis = ctx.redis();
-    let (feed, untrimmed) = (keys.feed(), keys.untrimmed_feed());
-
-    ctx.step(
-        "A list is a row of texts with two ends. LPUSH adds on the left, RPUSH on the right, and both ends are equally \
-         quick, however long it is. LRANGE reads from one place to another, the first is 0, and -1 means the last. So a \
-         feed is a list: the latest is pushed on the left, a page of it is the first ten.",
-    ).await?;
-    redis.lpush(&feed, "Ann liked a tent").await?;
-    redis.lpush(&feed, "Bob bought a kettle").await?;
-    let page_one = redis.lrange(&feed, 0, 9).await?;
-    ctx.check("the latest comes first", page_one == ["Bob bought a kettle", "Ann liked a tent"])?;
-
-    ctx.step(format!(
-        "A feed that is only pushed to grows for ever. LTRIM keeps what lies between two places and drops the rest, so \
-         LTRIM 0 {} after each LPUSH keeps {CAP}. Both go in one transaction: no reader sees more, and no crash comes \
-         between them. {EVENTS} more things happen; the last of them:",
-        CAP - 1,
-    )).await?;
-    let last = isize::try_from(CAP - 1).unwrap_or(isize::MAX);
-    for number in 1..=EVENTS {
-        let event = format!("event {number}");
-        ctx.untraced("TODO").lpush(&untrimmed, &event).await?;
-        let mut both = redis::pipe();
-        both.atomic().lpush(&feed, &event).ltrim(&feed, 0, last).ignore();
-        if number < EVENTS {
-            both.exec_async(&mut ctx.untraced("TODO")).await?;
-        } else {
-            both.exec_async(&mut redis).await?;
-        }
+fn push_and_trim(feed: &str, events: &[String]) -> redis::Pipeline {
+    let mut transaction = redis::pipe();
+    transaction.atomic();
+    for event in events {
+        transaction.lpush(feed, event).ltrim(feed, 0, 19).ignore();
     }
-    let (kept, grown) = (redis.llen(&feed).await?, redis.llen(&untrimmed).await?);
-    ctx.check(format!("{CAP} are kept; without LTRIM there are {EVENTS}"), (kept, grown) == (CAP, EVENTS))?;
-    let oldest = redis.lrange(&feed, -1, -1).await?;
-    let expected = format!("event {}", EVENTS + 1 - CAP);
-    ctx.check(format!("the oldest that is left is '{expected}'"), oldest == [expected.clone()])?;
-
-    ctx.step(
-        "Trimming one entry each time is cheap. What is not: reading or writing in the middle of a long list (LINDEX, \
-         LSET, LINSERT), because the server walks there from the nearer end.",
-    ).await?;
-    Ok(())
+    transaction
 }
 
-async fn queue_and_stack(ctx: &LessonContext, keys: &Keys) -> Outcome {
+async fn queue_and_stack(ctx: &LessonContext, queue: &str, stack: &str) -> Outcome {
     let mut redis = ctx.redis();
-    let (queue, stack) = (keys.support_queue(), keys.undo_stack());
 
-    ctx.step(
-        "Push on the left and pop on the right: first in, first out, a queue. One LPUSH can take several items, which \
-         go in one after the other.",
-    ).await?;
-    redis.lpush(&queue, &["Ann", "Bob", "Cem", "Dee"]).await?;
-    let first: Option<String> = redis::cmd("RPOP").arg(&queue).query_async(&mut redis).await?;
-    let next: Vec<String> = redis::cmd("RPOP").arg(&queue).arg(2).query_async(&mut redis).await?;
+    ctx.step("Push on the left and pop on the right: first in, first out, a queue. LPUSH and RPOP can take several items.")
+        .await?;
+    redis.lpush(queue, &["Ann", "Bob", "Cem", "Dee"]).await?;
+    let first: Option<String> = redis.rpop(queue, None).await?;
+    let next: Vec<String> = redis.rpop(queue, NonZeroUsize::new(2)).await?;
     ctx.check(
         "Ann came first and is served first, then Bob and Cem",
         first.as_deref() == Some("Ann") && next == ["Bob", "Cem"],
     )?;
 
-    ctx.step("Push and pop at the same end: last in, first out, a stack.").await?;
-    redis.lpush(&stack, &["typed a", "typed b", "deleted all"]).await?;
-    let undone: Vec<String> = redis::cmd("LPOP").arg(&stack).arg(2).query_async(&mut redis).await?;
-    ctx.check("what was done last is undone first", undone == ["deleted all", "typed b"])?;
+    ctx.step(
+        "Push and pop on the same side: last in, first out, a stack. A list that does not exist gives nil.",
+    )
+    .await?;
+    redis.lpush(stack, &["typed a", "typed b", "deleted all"]).await?;
+    let undone: Vec<String> = redis.lpop(stack, NonZeroUsize::new(2)).await?;
+    let last: Option<String> = redis.lpop(stack, None).await?;
+    let nothing: Option<String> = redis.lpop(stack, None).await?;
+    let exists = redis.exists(stack).await?;
+    ctx.check("what you did last is undone first", undone == ["deleted all", "typed b"])?;
+    ctx.check("with the last item, the key is gone", last.is_some() && nothing.is_none() && !exists)
+}
 
-    ctx.step("Who pops from a list that does not exist gets nil. With the last item, the key goes.").await?;
-    redis::cmd("LPOP").arg(&stack).exec_async(&mut redis).await?;
-    let nothing: Option<String> = redis::cmd("LPOP").arg(&stack).query_async(&mut redis).await?;
-    ctx.check("nothing left to undo", nothing.is_none() && !redis.exists(&stack).await?)
+async fn wait_for_a_job(ctx: &LessonContext, jobs: &str, urgent: &str, time: &str) -> Outcome {
+    let mut redis = ctx.redis();
+    let mut own = ctx.dedicated_redis().await?;
+
+    ctx.step("A worker that asks again and again for a job wastes round trips and still reacts late. BLPOP waits on the \
+              server until there is an item, or until its timeout in seconds ends (0 means never). It takes several lists \
+              and looks at them in order, so the first one can hold urgent jobs. A timeout is not an error but nil.").await?;
+    let nothing = own.blpop(&[urgent, jobs], 0.1).await?;
+    ctx.check("there was no job: nil", nothing.is_none())?;
+
+    ctx.step("Now the worker waits for up to 8 seconds on a connection of its own. Meanwhile the program uses another \
+              connection. BLPOP is sent first, and shown when its reply comes.").await?;
+    ctx.function("start_blpop");
+    let mut other =
+        ctx.untraced("A third client asks INFO clients until the server knows that the worker waits.");
+    let worker = start_blpop(own, &[urgent, jobs], &mut other).await?;
+    redis.set(time, "before the job").await?;
+    let read = redis.get(time).await?;
+    ctx.check("commands are answered while the worker waits", read.is_some() && !worker.is_finished())?;
+    redis.lpush(jobs, "mail:1").await?;
+    let served = flatten(worker.await)?;
+    ctx.check_eq(
+        "the job woke the worker, and the reply names its list",
+        &served,
+        &Some([jobs.to_owned(), "mail:1".to_owned()]),
+    )
+}
+
+type Redis = Transcript<Connection>;
+type Worker = JoinHandle<RedisResult<Option<[String; 2]>>>;
+
+/// Returns when the server knows that the worker waits.
+async fn start_blpop(
+    mut redis: Redis,
+    lists: &[&str],
+    other: &mut Connection,
+) -> Result<Worker, LessonError> {
+    let lists: Vec<String> = lists.iter().map(|&list| list.to_owned()).collect();
+    let blocked = blocked_clients(other).await?;
+    let worker = tokio::spawn(async move { redis.blpop(&lists, LONG).await });
+    let mut retry = Retry::within(TIMEOUT);
+    while blocked_clients(other).await? <= blocked {
+        retry.again("the server knows that a client waits").await?;
+    }
+    Ok(worker)
+}
+
+/// As the server counts them; on a cluster, on all nodes together.
+async fn blocked_clients(redis: &mut Connection) -> RedisResult<u64> {
+    fn count(clients: Value) -> RedisResult<u64> {
+        // One server answers with a text, a cluster with a map from node to text.
+        if let Value::Map(nodes) = clients {
+            return nodes.into_iter().map(|(_, text)| count(text)).sum();
+        }
+        let text: String = redis::from_redis_value(clients)?;
+        let digits = text.lines().find_map(|line| line.trim_end().strip_prefix("blocked_clients:"));
+        Ok(digits.and_then(|digits| digits.parse().ok()).unwrap_or_default())
+    }
+    count(redis::cmd("INFO").arg("clients").query_async(redis).await?)
+}
+
+async fn share_a_connection(ctx: &LessonContext, jobs: &str, time: &str) -> Outcome {
+    let mut redis = ctx.redis();
+    let shared = ctx.dedicated_redis().await?;
+
+    ctx.step("Break it: the worker shares its connection with another task. In redis-rs, a clone of a connection uses the \
+              same socket, and the server answers the commands of one socket in order. So the GET of the other task waits \
+              behind BLPOP. We read the same key on our own connection, change it, and only then send a job.").await?;
+    ctx.function("read_behind_blpop");
+    let mut other =
+        ctx.untraced("Another client asks INFO clients until the server knows that the worker waits.");
+    let (read, ours) = read_behind_blpop(&mut redis, shared, jobs, time, &mut other).await?;
+    ctx.check("we read the old text at once", ours.as_deref() == Some("before the job"))?;
+    ctx.check(
+        "the other task was answered only after the job came",
+        read.as_deref() == Some("after the job"),
+    )?;
+    ctx.say("So give each worker that blocks a connection of its own. Set its response timeout longer than the wait, or the \
+             client gives up before the server does.");
+    Ok(())
+}
+
+async fn read_behind_blpop(
+    redis: &mut Redis,
+    shared: Redis,
+    jobs: &str,
+    time: &str,
+    other: &mut Connection,
+) -> Result<(Option<String>, Option<String>), LessonError> {
+    let worker = start_blpop(shared.clone(), &[jobs], other).await?;
+    let (mut task, key) = (shared, time.to_owned());
+    let task = tokio::spawn(async move { task.get(key).await });
+    let ours = redis.get(time).await?;
+    redis.set(time, "after the job").await?;
+    redis.lpush(jobs, "mail:2").await?;
+    flatten(worker.await)?;
+    Ok((flatten(task.await)?, ours))
+}
+
+async fn cancel_the_wait(ctx: &LessonContext, jobs: &str) -> Outcome {
+    let mut redis = ctx.redis();
+    let own = ctx.dedicated_redis().await?;
+
+    ctx.step("What if a client stops waiting first? In Rust you can drop a future, for example with a timeout around it or \
+              with select!. That ends the wait in your program, but the server does not know. Our worker sends BLPOP, drops \
+              the future, and keeps its connection. Then a job comes.").await?;
+    ctx.function("drop_blpop");
+    let mut other = ctx.untraced(format!(
+        "The worker sends BLPOP {jobs} 8, whose reply nobody sees. Another client asks INFO clients until the server knows."
+    ));
+    let dropped = drop_blpop(own.clone(), jobs, &mut other).await?;
+    redis.lpush(jobs, "mail:3").await?;
+    let left = redis.llen(jobs).await?;
+    // The connection stays open until here, so that the server can send the job to the worker.
+    drop(own);
+    ctx.check("the job is not in the list, and no one has it: it is lost", dropped && left == 0)?;
+    ctx.say("So never put a timeout around a blocking pop that is shorter than its own.");
+    Ok(())
+}
+
+async fn drop_blpop(redis: Redis, jobs: &str, other: &mut Connection) -> Result<bool, LessonError> {
+    let worker = start_blpop(redis, &[jobs], other).await?;
+    worker.abort();
+    Ok(worker.await.is_err_and(|error| error.is_cancelled()))
+}
+
+async fn take_and_finish(ctx: &LessonContext, queue: &Queue) -> Outcome {
+    let mut redis = ctx.redis();
+    let mut own = ctx.dedicated_redis().await?;
+    let (jobs, mine) = (queue.jobs(), queue.taken_by("w1"));
+    let heartbeat = queue.heartbeat("w1");
+
+    ctx.step("A process can also die at any moment. RPOP removes a job and then gives it to the worker. If the worker dies \
+              before the work is done, the job is lost. BLMOVE (Redis 6.2) waits like BLPOP but moves the job in one step to \
+              another list: the list of this worker, with the jobs that it has taken and not finished. (LMOVE does not \
+              wait.) Worker w1 sets a heartbeat, a key with a TTL. It takes a job, does it, and removes it with LREM.").await?;
+    redis.lpush(&jobs, &["order:1", "order:2", "order:3"]).await?;
+    own.set_ex(&heartbeat, "alive", 60).await?;
+    let job = own.blmove(&jobs, &mine, Direction::Right, Direction::Left, 1.0).await?;
+    let taken = redis.lrange(&mine, 0, -1).await?;
+    ctx.check("the job is in the worker's list", job.as_deref() == Some("order:1") && taken == ["order:1"])?;
+    let removed = redis.lrem(&mine, 1, "order:1").await?;
+    ctx.check("done, and off the list", removed == 1)?;
+    if ctx.target().is_cluster() {
+        ctx.say("On a cluster both lists must be in one slot. The hash tag, the part of the names in braces, ensures that.");
+    }
+
+    ctx.step("The worker takes the next job and dies.").await?;
+    let job = own.blmove(&jobs, &mine, Direction::Right, Direction::Left, 1.0).await?;
+    ctx.check("it had order:2", job.as_deref() == Some("order:2"))
+}
+
+async fn give_back(ctx: &LessonContext, queue: &Queue) -> Outcome {
+    let mut redis = ctx.redis();
+    let heartbeat = queue.heartbeat("w1");
+
+    ctx.step("The job still exists, in the list of w1. A reaper looks at all workers from time to time. A worker without a \
+              heartbeat is dead, and a script gives its jobs back. It asks and moves in one step, so the worker cannot come \
+              back to life in between.").await?;
+    ctx.script(&queue::give_back_script()).await?;
+
+    ctx.step("First the worker is alive, and nothing happens. Then its heartbeat is gone.").await?;
+    redis.set(&heartbeat, "alive").await?;
+    let spared: u64 = queue.give_back("w1").invoke_async(&mut redis).await?;
+    redis.unlink(&heartbeat).await?;
+    let moved: u64 = queue.give_back("w1").invoke_async(&mut redis).await?;
+    let jobs = redis.lrange(queue.jobs(), 0, -1).await?;
+    ctx.check("a live worker keeps its jobs; a dead one loses one", (spared, moved) == (0, 1))?;
+    ctx.check("and that one is next, on the right", jobs == ["order:3", "order:2"])
+}
+
+async fn count_lost_jobs(ctx: &LessonContext, keys: &Keys) -> Result<[String; 2], LessonError> {
+    let jobs = ctx.fit("batches of ten jobs", JOBS / 10, 1, 20.0) * 10;
+    ctx.step(format!("Now {jobs} jobs and four workers. Of every ten jobs, one kills its worker before the work is done, and \
+                      one after the work but before it is reported. A new worker replaces each dead one. To count, a worker \
+                      does two things for each job: HSETNX writes a receipt with the job's name, and INCRBY raises a counter.")).await?;
+    ctx.function("work");
+    ctx.announce("Four workers send RPOP, or SADD, PSETEX, BLMOVE, and LREM, and for each job MULTI, INCRBY, HSETNX, \
+                  EXEC. The program sends SMEMBERS, UNLINK, LPUSH, SCRIPT LOAD, EVALSHA, LLEN, HLEN, and GET to set up, to \
+                  give jobs back, and to count.");
+    let header = ["approach", "sent", "deaths", "done", "lost", "done again"];
+    let mut table = Table::new("When workers die", &header);
+    let mut deliveries = Vec::new();
+    for strategy in QueueStrategy::ALL {
+        let delivery = strategy.deliver(ctx.target(), keys, jobs, ctx.round_trip()).await?;
+        let Delivery { sent, finished, deaths, .. } = delivery;
+        let numbers = [sent, deaths, finished, delivery.lost(), delivery.repeated()];
+        let numbers = numbers.map(|number| number.to_string());
+        table = table.row(std::iter::once(strategy.label().to_owned()).chain(numbers));
+        deliveries.push(delivery);
+    }
+    ctx.table(table);
+    if let [popped, moved] = deliveries[..] {
+        let per_kind = jobs / 10;
+        ctx.check(
+            format!("RPOP lost {} jobs: all whose worker died before the work", popped.lost()),
+            popped.lost() == per_kind,
+        )?;
+        ctx.check("BLMOVE and the reaper lost none", moved.lost() == 0)?;
+        ctx.check(
+            "the price: if a worker died after the work, another one did the job again",
+            popped.repeated() == 0 && moved.repeated() >= per_kind,
+        )?;
+        let Delivery { work_done, finished, .. } = moved;
+        ctx.check(
+            format!("the counter rose {work_done} times, but there are {finished} receipts"),
+            work_done > finished && finished == jobs,
+        )?;
+    }
+    ctx.say("No queue avoids this: between doing a job and reporting it, there is always a moment to die in. You get \
+             at-least-once delivery, so make the handler idempotent: doing it again changes nothing. HSETNX with the job's \
+             name is idempotent, INCRBY is not. A heartbeat must outlast the longest job or be renewed; a slow worker counts \
+             as dead. The lists are as safe as the server: what it had not saved or replicated is lost when it dies. For \
+             consumer groups, counted retries, or a history, use Streams.");
+    Ok(QueueStrategy::ALL.map(|strategy| Queue::new(strategy.name(), keys).receipts()))
 }
 
 async fn compare(ctx: &LessonContext, keys: &Keys) -> Outcome {
-    let items = Items::first(ITEMS, keys);
-    ctx.step(format!(
-        "Last, filling a queue with {ITEMS} items: an LPUSH for each and waiting for its answer; the same in a pipeline; \
-         one LPUSH with all items. The last two take one round trip, but one command is less to send, to read and to \
-         answer. (With millions, send some thousands at a time: one huge command keeps the other clients waiting.)",
-    )).await?;
-    let title = format!("Pushing {ITEMS} items");
+    ctx.step("Last, three ways to fill a queue: one LPUSH per item, waiting for each reply; the same in a pipeline; one \
+              LPUSH with all items. The last two take one round trip, but a single command is less to send, to read, and to \
+              answer. (With millions of items, send a few thousand at a time, because a huge command makes other clients \
+              wait.)").await?;
+    let items = Items::new(ctx.fit("items", ITEMS, 2, 10.0), keys);
+    ctx.function("push_all");
+    let title = format!("Pushing {} items", items.items.len());
     ctx.compare(Comparison { title: &title, approaches: &PushMany::ALL, input: &items }).await
 }

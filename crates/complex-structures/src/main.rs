@@ -1,4 +1,4 @@
-//! `complex-structures [LESSON]…`: lessons on hashes, lists, sets, sorted sets, uniques and transactions.
+//! `complex-structures [LESSON]...`: lessons on hashes, lists, sets, sorted sets, uniques, and transactions.
 
 use std::process::ExitCode;
 

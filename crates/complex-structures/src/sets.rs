@@ -1,135 +1,278 @@
-//! Who belongs to a group, who to both of two, and how many are they?
+//! Who belongs to a group, and who belongs to two?
 //!
 //! `cargo complex sets`
 
 mod bought_both;
-mod combine;
 mod count_new;
-mod packed;
-mod sample;
+
+use std::collections::HashSet;
 
 use lab_runner::table::{Table, thousands};
-use lab_runner::{Lesson, LessonContext, Need, Outcome};
+use lab_runner::{Comparison, Lesson, LessonContext, Need, Outcome, source};
 use redis::AsyncTypedCommands;
 
 pub use self::bought_both::{BoughtBoth, Purchases};
 pub use self::count_new::CountNew;
+use crate::encoding::{EncodingChange, LARGEST};
 use crate::keys::Keys;
 
-/// Tags, unique visitors, intersections and samples.
+/// Tags, unique visitors, intersections, and random members.
 pub static LESSON: Lesson = Lesson {
     name: "sets",
     title: "Sets",
-    question: "Who belongs to a group, who to both of two, and how many are they?",
+    question: "Who belongs to a group, who belongs to two, and how many are there?",
+    #[rustfmt::skip]
     commands: &[
-        "SADD",
-        "SREM",
-        "SISMEMBER",
-        "SMISMEMBER",
-        "SMEMBERS",
-        "SCARD",
-        "SINTER",
-        "SUNION",
-        "SDIFF",
-        "SUNIONSTORE",
-        "SINTERCARD",
-        "SRANDMEMBER",
-        "SPOP",
-        "OBJECT ENCODING",
+        "SADD", "SREM", "SISMEMBER", "SMISMEMBER", "SMEMBERS", "SCARD", "SINTER", "SUNION", "SDIFF",
+        "SUNIONSTORE", "SINTERCARD", "SRANDMEMBER", "SPOP", "OBJECT ENCODING",
     ],
     // SMISMEMBER came with Redis 6.2.
     needs: &[Need { command: "SMISMEMBER", available_in: "--server valkey-9.1" }],
-    sources: &[lab_runner::source!("src/sets.rs")],
-    rule: "",
-    takeaways: &[],
-    quiz: &[],
+    sources: &[
+        source!("src/sets.rs"),
+        source!("src/sets/count_new.rs"),
+        source!("src/sets/bought_both.rs"),
+        source!("src/encoding.rs"),
+    ],
+    rule: "Let the server combine Sets, and ask for no more than you need: the members, or only how many.",
+    takeaways: &[
+        "SADD says how many members are new, so asking first is not needed, and wrong.",
+        "SPOP draws and removes in one step; SRANDMEMBER followed by SREM gives one prize to two clients.",
+        "On a cluster, Sets that you combine need a hash tag in common.",
+    ],
+    quiz: &[1, 6],
     run: |ctx| Box::pin(run(ctx)),
 };
 
-/// Clients that report the same visitors, and how many of those there are.
-pub const CLIENTS: usize = 8;
-/// Visitors that each of the clients reports.
-pub const VISITORS: usize = 25;
-/// Customers of each product in the comparison, and with how many others the first product is compared.
+/// How many clients report the same visitors, and how many of those there are.
+const CLIENTS: usize = 8;
+const VISITORS: usize = 25;
+/// How many buyers each product has, and with how many others the first product is compared.
 const BUYERS: u64 = 1_000;
-const OTHERS: u64 = 5;
-/// A product of the lesson; the next numbers are others.
-const PRODUCT: u64 = 101;
+const OTHERS: usize = 5;
+const TICKETS: [&str; 6] = ["ann", "bob", "cem", "dee", "eve", "fay"];
+const SINTERCARD: Need =
+    Need { command: "SINTERCARD", available_in: "--server valkey-9.1 (Redis has it since 7.0)" };
 
 async fn run(ctx: &mut LessonContext) -> Outcome {
     let keys = Keys::new(ctx.prefix());
-    let purchases = Purchases::of(BUYERS, OTHERS, &keys);
-    ctx.start_clean(&[keys.tags_of(PRODUCT), keys.tagged("sale"), keys.tagged("outdoor"), keys.raffle()])
-        .await?;
-    ctx.start_clean(&[keys.growing_numbers(), keys.growing_words()]).await?;
-    ctx.start_clean(&CountNew::ALL.map(|count| count.keys(&keys)).concat()).await?;
-    ctx.start_clean(&combine::keys_of(&keys)).await?;
-    ctx.start_clean(purchases.keys()).await?;
+    let names = ["product:101:tags", "{tag}:sale:products", "{tag}:outdoor:products", "raffle:tickets"];
+    let [tags, sale, outdoor, raffle] = names.map(|name| keys.key(name));
+    let days =
+        ["{visitors}:2024-01-01", "{visitors}:2024-01-02", "{visitors}:both-days"].map(|day| keys.key(day));
+    let [numbers, words] = ["growing:numbers", "growing:words"].map(|name| keys.key(name));
+    let purchases = Purchases::new(BUYERS, OTHERS, &keys);
+    let counts = CountNew::ALL.map(|count| count.keys(&keys)).concat();
+    let used = [&tags, &sale, &outdoor, &raffle, &numbers, &words].map(String::clone);
+    ctx.start_clean(&[&used[..], &days, &counts, &purchases.keys].concat()).await?;
 
-    tag_products(ctx, &keys).await?;
+    tag_products(ctx, &tags, &sale, &outdoor).await?;
     count_visitors(ctx, &keys).await?;
-    combine::visitors(ctx, &keys).await?;
-    combine::only_how_many(ctx, &keys).await?;
-    sample::draw(ctx, &keys).await?;
-    packed::watch(ctx, &keys).await?;
-    combine::compare(ctx, &purchases).await?;
+    combine_days(ctx, &days, &keys).await?;
+    count_only(ctx, &days).await?;
+    draw(ctx, &raffle).await?;
+    watch_the_encoding(ctx, &numbers, &words).await?;
+    compare(ctx, &keys).await?;
 
-    let days = combine::keys_of(&keys);
-    let others = [keys.growing_numbers(), keys.buyers(PRODUCT)];
-    ctx.keys([keys.tags_of(PRODUCT), keys.tagged("sale")].into_iter().chain(days).chain(others));
+    let first_product = purchases.keys[..1].iter().cloned();
+    ctx.keys([tags, sale].into_iter().chain(days).chain([numbers]).chain(first_product));
     Ok(())
 }
 
-async fn tag_products(ctx: &LessonContext, keys: &Keys) -> Outcome {
+async fn tag_products(ctx: &LessonContext, tags: &str, sale: &str, outdoor: &str) -> Outcome {
     let mut redis = ctx.redis();
-    let (tags, sale, outdoor) = (keys.tags_of(PRODUCT), keys.tagged("sale"), keys.tagged("outdoor"));
 
-    ctx.step(
-        "A Set holds members, each once and in no order. SADD answers how many were new, so adding again does no harm. \
-         SISMEMBER tells whether somebody belongs to it, as quickly for a million members as for ten; SMISMEMBER (since \
-         Redis 6.2) tells it for several.",
-    ).await?;
-    let new = redis.sadd(&tags, &["sale", "outdoor"]).await?;
-    let again = redis.sadd(&tags, &["sale", "new"]).await?;
-    ctx.check("two were new, then one: 'sale' was there already", (new, again) == (2, 1))?;
-    let on_sale = redis.sismember(&tags, "sale").await?;
-    let several = redis.smismember(&tags, &["outdoor", "vegan"]).await?;
+    ctx.step("A Set holds members, each once and in no order. SADD returns how many are new, so adding a member again does \
+              no harm. SISMEMBER says whether a member is in the Set, as fast for a million members as for ten. SMISMEMBER \
+              (Redis 6.2) does so for several. SCARD counts the members.").await?;
+    let new = redis.sadd(tags, &["sale", "outdoor"]).await?;
+    let new_again = redis.sadd(tags, &["sale", "new"]).await?;
+    let on_sale = redis.sismember(tags, "sale").await?;
+    let several = redis.smismember(tags, &["outdoor", "vegan"]).await?;
+    let removed = redis.srem(tags, &["new", "vegan"]).await?;
+    let count = redis.scard(tags).await?;
+    ctx.check("two were new, then one: 'sale' was there already", (new, new_again) == (2, 1))?;
     ctx.check("on sale, outdoor, not vegan", on_sale && several == [true, false])?;
-    let removed = redis.srem(&tags, &["new", "vegan"]).await?;
-    ctx.check("SREM removed the one that was there", removed == 1 && redis.scard(&tags).await? == 2)?;
+    ctx.check("SREM removed the one that was there", (removed, count) == (1, 2))?;
 
-    ctx.step(
-        "That answers which tags a product has. To find the products of a tag, keep it the other way round too: a Set for \
-         each tag. Then a filter on the screen is an intersection.",
-    ).await?;
-    redis.sadd(&sale, &[101, 102, 103]).await?;
-    redis.sadd(&outdoor, &[101, 103, 104]).await?;
-    let mut both: Vec<String> = redis.sinter(&[&sale, &outdoor]).await?.into_iter().collect();
-    both.sort_unstable();
-    ctx.check("101 and 103 are outdoor and on sale", both == ["101", "103"])?;
-    let all = redis.smembers(&sale).await?;
-    ctx.check("SMEMBERS reads a whole Set; large ones are walked with SSCAN", all.len() == 3)
+    ctx.step("This tells you the tags of a product. To find the products of a tag, keep a Set for each tag too. Then a \
+              filter on the screen is an intersection. SMEMBERS reads a whole Set; read large ones in parts, with SSCAN.").await?;
+    redis.sadd(sale, &[101, 102, 103]).await?;
+    redis.sadd(outdoor, &[101, 103, 104]).await?;
+    let both = redis.sinter(&[sale, outdoor]).await?;
+    let all = redis.smembers(sale).await?;
+    ctx.check("101 and 103 are outdoor and on sale", sorted(both) == "101 103")?;
+    ctx.check("three products are on sale", all.len() == 3)
+}
+
+fn sorted(members: HashSet<String>) -> String {
+    let mut members: Vec<String> = members.into_iter().collect();
+    members.sort_unstable();
+    members.join(" ")
 }
 
 async fn count_visitors(ctx: &LessonContext, keys: &Keys) -> Outcome {
-    ctx.step(format!(
-        "How many different visitors? Break it: ask with SISMEMBER, and if the visitor is not there, SADD and raise a \
-         counter. {CLIENTS} clients report the same {VISITORS} visitors, and all of them ask before any of them adds. Fix it: \
-         let SADD answer whether the member is new; to one client only it says 1. (Or need no counter: SCARD knows.)",
-    )).await?;
+    ctx.step(format!("How many different visitors came? Break it: ask with SISMEMBER, and if the visitor is not there, add \
+                      it and raise a counter. {CLIENTS} clients report the same visitors, and all of them ask before any of \
+                      them adds. Fix it: SADD says whether the member is new, and it says so to one client only. (Or use no \
+                      counter, because SCARD knows.)")).await?;
+    ctx.function("report");
+    let visitors = ctx.fit("visitors", VISITORS, 2, 6.0);
+    ctx.announce(format!(
+        "{CLIENTS} clients send SISMEMBER, SADD, and INCRBY to report the same {visitors} visitors. GET reads the counters."
+    ));
     let mut table = Table::new("New visitors", &["approach", "visitors", "counted", "too many"]);
-    let mut results = Vec::new();
-    for count in CountNew::ALL {
-        let counted = count.crowd(ctx.target(), keys, CLIENTS, VISITORS).await?;
-        let too_many = counted.saturating_sub(VISITORS as u64);
-        let numbers = [VISITORS as u64, counted, too_many].map(|number| thousands(number as f64));
-        table = table.row(std::iter::once(count.label().to_owned()).chain(numbers));
-        results.push(counted);
+    let mut counted = Vec::new();
+    for approach in CountNew::ALL {
+        let count = approach.race(ctx.target(), keys, CLIENTS, visitors).await?;
+        let numbers = [visitors, count, count.saturating_sub(visitors)].map(|number| number.to_string());
+        table = table.row(std::iter::once(approach.label().to_owned()).chain(numbers));
+        counted.push(count);
     }
     ctx.table(table);
     ctx.check_eq(
-        "who asks first counts each visitor once for every client; who adds and looks counts right",
-        &results,
-        &vec![(CLIENTS * VISITORS) as u64, VISITORS as u64],
+        "asking first counts each visitor once per client; SADD counts each once",
+        &counted,
+        &vec![CLIENTS * visitors, visitors],
     )
+}
+
+async fn combine_days(ctx: &LessonContext, days: &[String; 3], keys: &Keys) -> Outcome {
+    let mut redis = ctx.redis();
+    let [monday, tuesday, both_days] = days;
+
+    ctx.step("Who came on which day? A Set per day answers more than a counter. SINTER returns the members that are in all \
+              Sets: who came back. SUNION returns the members that are in any, each once. SDIFF returns the members of the \
+              first Set that are in none of the others: who is new on the second day.").await?;
+    redis.sadd(monday, &["ann", "bob", "cem", "dee"]).await?;
+    redis.sadd(tuesday, &["cem", "dee", "eve"]).await?;
+    let returned = redis.sinter(&[monday, tuesday]).await?;
+    let all = redis.sunion(&[monday, tuesday]).await?;
+    let new = redis.sdiff(&[tuesday, monday]).await?;
+    ctx.check_eq(
+        "Cem and Dee came back, five people came in all, and Eve is new",
+        &[returned, all, new].map(sorted),
+        &["cem dee", "ann bob cem dee eve", "eve"].map(str::to_owned),
+    )?;
+
+    ctx.step("SINTERSTORE, SUNIONSTORE, and SDIFFSTORE store the result instead of sending it. They return its size.").await?;
+    let stored = redis.sunionstore(both_days, &[monday, tuesday]).await?;
+    ctx.check("five visitors on two days", stored == 5)?;
+    ctx.say("Combining two Sets of a hundred thousand members takes time, and all other clients wait meanwhile. SINTER looks \
+             up each member of the smallest Set in the others; SUNION and SDIFF read more. On a cluster, all Sets must be in \
+             one slot. That is what {visitors} in these names is for: the server computes the slot from the part in braces, \
+             the hash tag.");
+
+    if ctx.target().is_cluster() {
+        ctx.step("The cluster refuses Sets without a common hash tag.").await?;
+        let apart: Vec<String> = (101..105).map(|id| keys.key(format!("product:{id}:tags"))).collect();
+        let refused = redis.sinter(&apart).await;
+        ctx.check("it does not intersect across slots", refused.is_err())?;
+    }
+    Ok(())
+}
+
+async fn count_only(ctx: &LessonContext, days: &[String; 3]) -> Outcome {
+    let mut redis = ctx.redis();
+    let [monday, tuesday, _] = days;
+    let counts = ctx.can(SINTERCARD.command).await;
+
+    ctx.step("Often you need to know how many, not who.").await?;
+    if !counts {
+        ctx.skip(SINTERCARD);
+        return Ok(());
+    }
+    ctx.step("SINTERCARD (Redis 7.0) sends only the size of an intersection. With LIMIT it stops as soon as it has found \
+              that many. That is a fast way to ask whether there is any, or at least ten.").await?;
+    let sintercard = || redis::cmd("SINTERCARD").arg(2).arg(&[monday, tuesday]).take();
+    let count: u64 = sintercard().query_async(&mut redis).await?;
+    let limited: u64 = sintercard().arg("LIMIT").arg(1).query_async(&mut redis).await?;
+    ctx.check("two came back, so at least one did", (count, limited) == (2, 1))
+}
+
+async fn draw(ctx: &LessonContext, raffle: &str) -> Outcome {
+    let mut redis = ctx.redis();
+
+    ctx.step("SRANDMEMBER draws random members and leaves the Set as it is. With a positive count all of them are different, \
+              so you get at most as many as the Set has. With a negative count each draw is independent, and a member may \
+              repeat.").await?;
+    redis.sadd(raffle, &TICKETS).await?;
+    let few = redis.srandmember_multiple(raffle, 3).await?;
+    let all = redis.srandmember_multiple(raffle, 10).await?;
+    let repeated = redis.srandmember_multiple(raffle, -10).await?;
+    let different = |drawn: &[String]| drawn.iter().collect::<HashSet<_>>().len();
+    ctx.check("three different ones", few.len() == 3 && different(&few) == 3)?;
+    ctx.check("10 out of 6 are 6", all.len() == 6 && different(&all) == 6)?;
+    ctx.check("-10 out of 6 are 10, some of them twice", repeated.len() == 10 && different(&repeated) <= 6)?;
+
+    ctx.step("In a raffle you draw each ticket once. SPOP draws and removes in one step.").await?;
+    let winners: Vec<String> = redis::cmd("SPOP").arg(raffle).arg(5).query_async(&mut redis).await?;
+    let left = redis.smembers(raffle).await?;
+    ctx.check(
+        "five different winners, and none of them is left",
+        different(&winners) == 5 && left.len() == 1 && winners.iter().all(|winner| !left.contains(winner)),
+    )?;
+
+    let (mut a, mut b) = (ctx.dedicated_redis().await?, ctx.dedicated_redis().await?);
+    ctx.step(
+        "Break it: draw with SRANDMEMBER, then remove with SREM. Clients A and B draw for the last prize.",
+    )
+    .await?;
+    let drawn = (a.srandmember(raffle).await?, b.srandmember(raffle).await?);
+    let removed = (a.srem(raffle, &drawn.0).await?, b.srem(raffle, &drawn.1).await?);
+    ctx.check("both clients drew the same ticket", drawn.0.is_some() && drawn.0 == drawn.1)?;
+    ctx.check("only the replies to SREM tell who won: 1 and 0", removed == (1, 0))?;
+
+    ctx.step("Fix it: both draw with SPOP.").await?;
+    redis.sadd(raffle, "gus").await?;
+    let won: Option<String> = a.spop(raffle).await?;
+    let nothing: Option<String> = b.spop(raffle).await?;
+    ctx.check("A has the ticket, B has nil", won.as_deref() == Some("gus") && nothing.is_none())
+}
+
+async fn watch_the_encoding(ctx: &LessonContext, numbers: &str, words: &str) -> Outcome {
+    let mut redis = ctx.redis();
+
+    ctx.step("How much memory does a Set take? That depends on its members. The server keeps whole numbers as an intset: \
+              sorted, side by side, 2, 4, or 8 bytes each. The first member that is not a number ends that.").await?;
+    redis.sadd(numbers, &[3, 1, 2]).await?;
+    let before = redis.object_encoding(numbers).await?.unwrap_or_default();
+    redis.sadd(numbers, "four").await?;
+    let after = redis.object_encoding(numbers).await?.unwrap_or_default();
+    ctx.check(format!("one word, and {before} became {after}"), before == "intset" && after != before)?;
+
+    ctx.step("Other members are packed as a listpack while there are few and they are short (since Redis 7.2). A larger Set \
+              is a hash table. We add one member at a time and look until the encoding changes.").await?;
+    ctx.function("grow_and_look");
+    let mut other = ctx
+        .untraced(format!("UNLINK {numbers}; then SADD, OBJECT ENCODING, and MEMORY USAGE for each size."));
+    other.unlink(numbers).await?;
+    let add = |key: &str, member: String| redis::cmd("SADD").arg(key).arg(member).take();
+    let add_number = |size: usize| add(numbers, size.to_string());
+    let number = EncodingChange::find(&mut other, numbers, LARGEST, add_number).await?;
+    let add_word = |size: usize| add(words, format!("word:{size}"));
+    let word = EncodingChange::find(&mut other, words, LARGEST, add_word).await?;
+    ctx.table(EncodingChange::table(&[("numbers", &number), ("words", &word)]));
+    if word.is_none() {
+        ctx.say("On this server, a Set of words is a hash table from the first word, or it is configured differently.");
+    }
+    if let Some(EncodingChange { before, after }) = number {
+        ctx.check(
+            format!("one number more than {}, and the Set takes more memory", thousands(before.size as f64)),
+            before.encoding == "intset" && after.bytes > before.bytes,
+        )?;
+    }
+    ctx.say("The limits are set-max-intset-entries and, since Redis 7.2, set-max-listpack-entries. So 123 is a better member \
+             than 'customer:123': it is smaller, and in a small Set much smaller.");
+    Ok(())
+}
+
+async fn compare(ctx: &LessonContext, keys: &Keys) -> Outcome {
+    ctx.step("What does that save? \"Customers who bought this also bought\": one product is compared with others, and each \
+              has a thousand buyers. The first way sends both Sets to the client, which intersects them. Look at the bytes \
+              received. SINTER sends only the members in both, and SINTERCARD one number.").await?;
+    let purchases = Purchases::new(BUYERS, ctx.fit("other products", OTHERS, 1, 16.0), keys);
+    ctx.function("count");
+    let approaches = BoughtBoth::all(ctx.can(SINTERCARD.command).await);
+    ctx.compare(Comparison { title: "Who bought both?", approaches: &approaches, input: &purchases }).await
 }

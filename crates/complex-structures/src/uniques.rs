@@ -1,23 +1,20 @@
-//! How many different visitors were there, how exactly, and in how many bytes?
+//! How many different visitors came, how exactly do you know, and in how many bytes?
 //!
 //! `cargo complex uniques`
 
-mod add_visitors;
-mod bitmap;
-mod count;
-mod estimate;
-mod limits;
-mod visitors;
+mod add_visits;
+mod counting;
 
-use lab_runner::table::thousands;
-use lab_runner::{Comparison, Lesson, LessonContext, Outcome};
+use lab_connection::{Connection, own_keys};
+use lab_runner::table::{Table, bytes, thousands};
+use lab_runner::{Comparison, Lesson, LessonContext, Outcome, source};
+use redis::{AsyncTypedCommands, RedisResult};
 
-pub use self::add_visitors::AddVisitors;
-pub use self::count::Counting;
-pub use self::visitors::Visitors;
+pub use self::add_visits::{AddVisits, Visits};
+pub use self::counting::Counting;
 use crate::keys::Keys;
 
-/// Set, bitmap and HyperLogLog side by side.
+/// Set, bitmap, and HyperLogLog side by side.
 pub static LESSON: Lesson = Lesson {
     name: "uniques",
     title: "Uniques",
@@ -26,61 +23,245 @@ pub static LESSON: Lesson = Lesson {
         "SADD", "SCARD", "SETBIT", "GETBIT", "BITCOUNT", "BITOP", "BITPOS", "PFADD", "PFCOUNT", "PFMERGE",
     ],
     needs: &[],
-    sources: &[lab_runner::source!("src/uniques.rs")],
-    rule: "",
-    takeaways: &[],
-    quiz: &[],
+    sources: &[
+        source!("src/uniques.rs"),
+        source!("src/uniques/counting.rs"),
+        source!("src/uniques/add_visits.rs"),
+    ],
+    rule: "Use a Set while it is small or you must know who came, a bitmap for dense numbers, and a HyperLogLog when the \
+           count is enough and one percent is close enough.",
+    takeaways: &[
+        "A HyperLogLog takes at most about 12 kB, however many visitors there are.",
+        "A bitmap is as long as its highest number, so IDs from outside do not belong in it.",
+        "A HyperLogLog cannot say who came, remove a visitor, or count an intersection.",
+    ],
+    quiz: &[8, 104],
     run: |ctx| Box::pin(run(ctx)),
 };
 
-/// The days of the lesson.
-pub const MONDAY: &str = "2024-01-01";
-/// The day after it.
-pub const TUESDAY: &str = "2024-01-02";
-/// Both days together.
-const BOTH: &str = "both";
-/// Those who came on both days.
-const RETURNING: &str = "returning";
+const MONDAY: &str = "2024-01-01";
+const TUESDAY: &str = "2024-01-02";
+/// How many visitors are in the rows of the table.
+const SIZES: [u32; 3] = [100, 10_000, 100_000];
 /// How many visits the comparison adds.
 const VISITS: u32 = 2_000;
+/// The length of the longest HyperLogLog: 16,384 registers of 6 bits, and a header of 16 bytes.
+const LONGEST_HYPERLOGLOG: usize = 16_384 * 6 / 8 + 16;
 
 async fn run(ctx: &mut LessonContext) -> Outcome {
     let keys = Keys::new(ctx.prefix());
-    let sizes = count::SIZES.map(|size| size.to_string());
-    for day in [MONDAY, TUESDAY, BOTH, RETURNING].into_iter().chain(sizes.iter().map(String::as_str)) {
-        ctx.start_clean(&[keys.visitor_set(day), keys.visitor_bits(day), keys.visitor_estimate(day)]).await?;
+    let set = Counting::Set.key(&keys, MONDAY);
+    let bits = [MONDAY, TUESDAY, "either", "returning"].map(|day| Counting::Bitmap.key(&keys, day));
+    let estimates = [MONDAY, TUESDAY, "both"].map(|day| Counting::HyperLogLog.key(&keys, day));
+    let sparse = keys.key("{visitors}:sparse:bitmap");
+    let visits = Visits::new("bench", VISITS, &keys);
+    let sizes = all_keys(&keys);
+    let used =
+        [vec![set.clone(), sparse.clone()], bits.to_vec(), estimates.to_vec(), sizes, visits.keys().to_vec()];
+    ctx.start_clean(&used.concat()).await?;
+
+    count_exactly(ctx, &set).await?;
+    count_bits(ctx, &bits).await?;
+    estimate(ctx, &estimates).await?;
+    compare_sizes(ctx, &keys).await?;
+    set_a_far_bit(ctx, &sparse).await?;
+    ask_too_much(ctx, &estimates).await?;
+    compare(ctx, &visits).await?;
+
+    let [monday_bits, _, _, returning] = bits;
+    let [monday, _, both] = estimates;
+    ctx.keys([set, monday_bits, returning, monday, both]);
+    Ok(())
+}
+
+async fn count_exactly(ctx: &LessonContext, visitors: &str) -> Outcome {
+    let mut redis = ctx.redis();
+
+    ctx.step("There were five visits, but how many visitors? A Set holds each member once. SADD returns how many were new, \
+              and SCARD how many there are.").await?;
+    let new = redis.sadd(visitors, &[7, 12, 7, 3, 12]).await?;
+    let all = redis.scard(visitors).await?;
+    ctx.check("five visits by three visitors", (new, all) == (3, 3))
+}
+
+async fn count_bits(ctx: &LessonContext, [monday, tuesday, either, returning]: &[String; 4]) -> Outcome {
+    let mut redis = ctx.redis();
+
+    ctx.step("If visitors have numbers, one bit each is enough. SETBIT sets the bit with the visitor's number and returns \
+              the bit before: 0 means a first visit. BITCOUNT counts the bits, and GETBIT reads one.").await?;
+    let mut visits = redis::pipe();
+    for visitor in [7, 12, 7, 3] {
+        visits.setbit(monday, visitor, true);
     }
-    ctx.start_clean(&[keys.sparse_bits()]).await?;
+    let before: [u8; 4] = visits.query_async(&mut redis).await?;
+    let visitors = redis.bitcount(monday).await?;
+    let (twelve, four) = (redis.getbit(monday, 12).await?, redis.getbit(monday, 4).await?);
+    ctx.check("7 came twice and counts once", before == [0, 0, 1, 0] && visitors == 3)?;
+    ctx.check("12 was there, 4 was not", twelve && !four)?;
 
-    count::count_visits(ctx, &keys).await?;
-    bitmap::count_bits(ctx, &keys).await?;
-    estimate::count_roughly(ctx, &keys).await?;
-    count::compare_sizes(ctx, &keys).await?;
-    limits::set_a_far_bit(ctx, &keys).await?;
-    limits::ask_too_much(ctx, &keys).await?;
+    ctx.step("BITPOS finds the first bit that is 1, or the first that is 0.").await?;
+    let first: u64 = redis::cmd("BITPOS").arg(monday).arg(1).query_async(&mut redis).await?;
+    let absent: u64 = redis::cmd("BITPOS").arg(monday).arg(0).query_async(&mut redis).await?;
+    ctx.check("the lowest number that came is 3; the lowest that did not is 0", (first, absent) == (3, 0))?;
 
-    let visitors = Visitors::on("bench", VISITS, &keys);
-    ctx.start_clean(&visitors.keys()).await?;
+    ctx.step("BITOP combines whole days on the server: OR for visitors who came at least once, AND for those who came back.")
+        .await?;
+    let mut visits = redis::pipe();
+    for visitor in [12, 20, 3] {
+        visits.setbit(tuesday, visitor, true);
+    }
+    visits.exec_async(&mut redis).await?;
+    redis.bit_or(either, &[monday, tuesday]).await?;
+    redis.bit_and(returning, &[monday, tuesday]).await?;
+    let (any, both) = (redis.bitcount(either).await?, redis.bitcount(returning).await?);
+    ctx.check("four visitors in all, and two came back", (any, both) == (4, 2))?;
+    ctx.say("On a cluster, the keys of one BITOP or PFMERGE must be in one slot. The {visitors} in their names ensures that, \
+             because the slot is computed from the part in braces.");
+    Ok(())
+}
+
+async fn estimate(ctx: &LessonContext, [monday, tuesday, both]: &[String; 3]) -> Outcome {
+    let mut redis = ctx.redis();
+
+    ctx.step("A HyperLogLog does not store the visitors. It hashes each one and remembers, in 16,384 small registers, how \
+              rare the rarest hash was. From that PFCOUNT estimates how many different visitors there were, with a standard \
+              error of 0.81%. PFADD returns 1 if a register changed.").await?;
+    let changed = redis.pfadd(monday, &[7, 12, 3]).await?;
+    let changed_again = redis.pfadd(monday, 7).await?;
+    let count = redis.pfcount(monday).await?;
+    ctx.check("7 came twice and counts once", changed && !changed_again && count == 3)?;
+
+    let mut other = ctx
+        .untraced("A client sends PFADD with visitors 1 to 6,000 on Monday and 5,001 to 11,000 on Tuesday.");
+    Counting::HyperLogLog.add(&mut other, monday, 1..=6_000).await?;
+    Counting::HyperLogLog.add(&mut other, tuesday, 5_001..=11_000).await?;
+    ctx.step("Now two days with 6,000 visitors each, 1,000 of whom came on both. PFMERGE makes one estimate of several and \
+              counts visitors of both days once. PFCOUNT of several keys does the same without storing the result.").await?;
+    redis.pfmerge(both, &[monday, tuesday]).await?;
+    let merged = redis.pfcount(both).await?;
+    let unstored = redis.pfcount(&[monday, tuesday]).await?;
+    ctx.check(
+        "11,000 different visitors, within three standard errors",
+        Counting::HyperLogLog.is_right(merged, 11_000) && merged == unstored,
+    )
+}
+
+async fn compare_sizes(ctx: &LessonContext, keys: &Keys) -> Outcome {
+    ctx.step("All three side by side, with visitors 1 to N in each. The bytes are those of MEMORY USAGE with SAMPLES 0, \
+              which counts every element, the key's name, and the server's overhead. (A bitmap that grows bit by bit \
+              reserves memory ahead, so it takes up to twice its N / 8 bytes.)").await?;
+    ctx.function("add_chunk");
+    let mut other = ctx.untraced(
+        "A client sends SADD, SETBIT, and PFADD in pipelines, then SCARD, BITCOUNT, or PFCOUNT, \
+                                  MEMORY USAGE, and STRLEN for each row. At the end UNLINK removes the keys.",
+    );
+    let mut table = Table::new("Different visitors", &["visitors", "kept in", "counted", "error", "bytes"]);
+    let (mut exact, mut near, mut short) = (true, true, true);
+    for size in SIZES {
+        for counting in Counting::ALL {
+            let key = counting.key(keys, &size.to_string());
+            counting.add(&mut other, &key, 1..=size).await?;
+            let (count, memory) = counting.count_and_memory(&mut other, &key).await?;
+            let error = format!("{:.2}%", 100.0 * counting::error_of(count, size as usize));
+            let cells = [thousands(size.into()), counting.label().into(), thousands(count as f64)];
+            table = table.row(cells.into_iter().chain([error, bytes(memory)]));
+            let right = counting.is_right(count, size as usize);
+            if counting == Counting::HyperLogLog {
+                near &= right;
+                short &= other.strlen(&key).await? <= LONGEST_HYPERLOGLOG;
+            } else {
+                exact &= right;
+            }
+        }
+    }
+    ctx.table(table);
+    ctx.check("Set and bitmap are exact", exact)?;
+    ctx.check("the HyperLogLog is within three standard errors, 2.4%", near)?;
+    ctx.check("and its value is never longer than 12,304 bytes (STRLEN)", short)?;
+    own_keys::unlink(&mut other, &all_keys(keys)).await?;
+    Ok(())
+}
+
+fn all_keys(keys: &Keys) -> Vec<String> {
+    let of_size = |size: u32| Counting::ALL.map(|counting| counting.key(keys, &size.to_string()));
+    SIZES.into_iter().flat_map(of_size).collect()
+}
+
+async fn memory_usage(redis: &mut impl redis::aio::ConnectionLike, key: &str) -> RedisResult<usize> {
+    redis::cmd("MEMORY").arg(&["USAGE", key, "SAMPLES", "0"]).query_async(redis).await
+}
+
+async fn set_a_far_bit(ctx: &LessonContext, sparse: &str) -> Outcome {
+    let mut redis = ctx.redis();
+
+    ctx.step("The trap of a bitmap: it is as long as its highest number, and all zeros before that take memory too. Here is \
+              one visitor, number 1,000,000.").await?;
+    redis.setbit(sparse, 1_000_000, true).await?;
+    let length = redis.strlen(sparse).await?;
+    let memory = memory_usage(&mut redis, sparse).await?;
+    redis.unlink(sparse).await?;
+    ctx.check("one visitor takes 125,001 bytes", length == 125_001)?;
+    ctx.check(format!("and MEMORY USAGE says {}", bytes(memory)), memory >= length)?;
+    ctx.say(format!(
+        "The length is number / 8 + 1. Visitor 100,000,000 alone would take {}, and the server allocates and clears it while \
+         all clients wait. So the numbers must be dense, for example from INCR. IDs that are random or come from outside do \
+         not belong in a bitmap.",
+        bytes(100_000_000 / 8 + 1),
+    ));
+    Ok(())
+}
+
+async fn ask_too_much(ctx: &LessonContext, [monday, tuesday, _]: &[String; 3]) -> Outcome {
+    ctx.step("What a HyperLogLog cannot do. It cannot say who came: when PFADD returns 0, no register changed, but the \
+              visitor may be new. It cannot remove a visitor. And it cannot intersect: the visitors who came back are Monday \
+              + Tuesday - both, and the errors of three large numbers end up in a small one.").await?;
+    ctx.function("strangers_that_look_known");
+    ctx.function("returning_by_subtraction");
+    let mut other = ctx.untraced("A client sends PFADD with 1,000 strangers to see what it returns, then UNLINK and PFADD to \
+                                  write Monday again without them, and PFCOUNT of Monday, of Tuesday, and of both.");
+    let known = strangers_that_look_known(&mut other, monday).await?;
+    other.unlink(monday).await?;
+    Counting::HyperLogLog.add(&mut other, monday, 1..=6_000).await?;
+    let (returning, both) = returning_by_subtraction(&mut other, monday, tuesday).await?;
+    let error = format!("{:.1}%", 100.0 * counting::error_of(returning, 1_000));
+    ctx.table(
+        Table::new("What a HyperLogLog answers", &["question", "right", "answer", "error"])
+            .row(["strangers, of 1,000, taken for known", "0", &known.to_string(), ""])
+            .row(["visitors on both days, by subtraction", "1,000", &thousands(returning as f64), &error]),
+    );
+    ctx.check(format!("{known} of 1,000 strangers look known"), known > 0)?;
+    ctx.check("the count of both days together is still right", Counting::HyperLogLog.is_right(both, 11_000))
+}
+
+async fn strangers_that_look_known(redis: &mut Connection, monday: &str) -> RedisResult<usize> {
+    let mut pipeline = redis::pipe();
+    for stranger in 900_001..=901_000 {
+        pipeline.pfadd(monday, stranger);
+    }
+    let changed: Vec<bool> = pipeline.query_async(redis).await?;
+    Ok(changed.iter().filter(|changed| !**changed).count())
+}
+
+async fn returning_by_subtraction(
+    redis: &mut Connection,
+    monday: &str,
+    tuesday: &str,
+) -> RedisResult<(usize, usize)> {
+    let both = redis.pfcount(&[monday, tuesday]).await?;
+    let sum = redis.pfcount(monday).await? + redis.pfcount(tuesday).await?;
+    Ok((sum.saturating_sub(both), both))
+}
+
+async fn compare(ctx: &LessonContext, visits: &Visits) -> Outcome {
     ctx.step(format!(
-        "And the time? {} visits, every second of them somebody's second visit. SADD and PFADD take many members in \
-         one command; SETBIT takes one bit, so a pipeline carries them.",
-        thousands(f64::from(VISITS)),
+        "And how long does it take? {} visits, every second one by a visitor who was there before. SADD and PFADD take many \
+         members in one command. SETBIT sets one bit, so a pipeline sends many.",
+        thousands(VISITS.into()),
     )).await?;
-    let comparison =
-        Comparison { title: "Adding visits to a day", approaches: &AddVisitors::ALL, input: &visitors };
+    ctx.function("add_each");
+    let comparison = Comparison { title: "Adding visits", approaches: &AddVisits::ALL, input: visits };
     ctx.compare(comparison).await?;
-    ctx.start_clean(&visitors.keys()).await?;
-
-    ctx.step(
-        "Rule: a Set while it is small, or when you must know who it was; a bitmap for dense numbers; a HyperLogLog when \
-         only the count matters and one percent is near enough.",
-    ).await?;
-    ctx.keys([
-        keys.visitor_set(MONDAY),
-        keys.visitor_bits(MONDAY),
-        keys.visitor_bits(RETURNING),
-        keys.visitor_estimate(MONDAY),
-        keys.visitor_estimate(BOTH),
-    ]);
+    own_keys::unlink(&mut ctx.untraced("UNLINK removes the visits of the comparison."), &visits.keys())
+        .await?;
     Ok(())
 }

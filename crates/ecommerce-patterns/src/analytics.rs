@@ -2,26 +2,28 @@
 //!
 //! `cargo ecommerce analytics`
 
-mod active;
-mod cost;
-mod funnel;
-pub mod morning;
-mod once;
-mod visitors;
-mod week;
+pub mod workload;
 
+use std::collections::BTreeSet;
+
+use futures_util::future::try_join_all;
 use lab_connection::Connection;
-use lab_runner::{Lesson, LessonContext, Outcome};
-use patterns::active_users::ActiveUsers;
-use patterns::analytics::{Analytics, RecordError};
-use patterns::funnel::Funnel;
-use patterns::script::StoreError;
+use lab_runner::table::{Table, bytes, thousands};
+use lab_runner::{Lesson, LessonContext, LessonError, Outcome, Source, source};
+use patterns::active_users::{self, ActiveUsers};
+use patterns::analytics::{self, Analytics, Metrics, Recorded};
+use patterns::funnel::{self, Funnel, Reached};
+use patterns::key::Key;
+use patterns::money::Cents;
 use patterns::weekly_metrics::WeeklyMetrics;
-use redis::{RedisError, RedisResult};
+use redis::{AsyncTypedCommands, RedisResult};
 
-pub use self::cost::{RecordEvents, Traffic};
-use self::visitors::Counting;
+use self::workload::{CLIENTS, Count, Counted, Event, LOADS, ONE_LOST_IN, ORDERS, VISITORS};
+use crate::call_cost::{self, Call};
+use crate::concurrent::concurrently;
 use crate::data::{Data, Size};
+use crate::failed;
+use crate::lua::{lua, lua_contract};
 
 /// Metrics, visitors, revenue, funnels, retention.
 pub static LESSON: Lesson = Lesson {
@@ -40,86 +42,466 @@ pub static LESSON: Lesson = Lesson {
         "ZREVRANGE",
     ],
     needs: &[],
-    sources: &[lab_runner::source!("src/analytics.rs")],
-    rule: "",
-    takeaways: &[],
-    quiz: &[],
+    sources: &[
+        source!("src/analytics.rs"),
+        source!("src/analytics/workload.rs"),
+        source!("src/call_cost.rs"),
+    ],
+    rule: "Give every event an ID where it happens, and let one script look up the ID and count.",
+    takeaways: &[
+        "HINCRBY loses nothing, but it counts a repeated report twice. Only an ID can tell.",
+        "Count people with a HyperLogLog or a bitmap. Page loads are not people.",
+        "You can sum page views and revenue of days. You can't sum visitors: merge their HyperLogLogs.",
+    ],
+    quiz: &[8, 104],
     run: |ctx| Box::pin(run(ctx)),
 };
 
-const SIZE: Size = Size { products: 200, customers: 300, orders: 280 };
-const SEED: u64 = 7;
+static SOURCE: Source = source!("src/analytics.rs");
 
 /// The first day of the lesson, a Monday, and its week.
 const DAY: &str = "2024-01-01";
 const WEEK: &str = "2024-W01";
+/// A day that the lesson closes.
+const CLOSED_DAY: &str = "2023-12-31";
+
+const FUNNEL_STEPS: [&str; 4] = ["view", "cart", "checkout", "purchase"];
+/// Visitors who reach each step of the funnel.
+const REACH: [usize; 4] = [200, 80, 50, 30];
 
 async fn run(ctx: &mut LessonContext) -> Outcome {
-    let shop = Shop::new(ctx);
-    ctx.start_clean(&explained(shop.all_keys(ctx))?).await?;
-    once::count_a_morning(ctx, &shop).await?;
-    visitors::count_in_three_ways(ctx, &shop).await?;
-    funnel::follow_visitors(ctx, &shop).await?;
-    week::add_up(ctx, &shop).await?;
-    active::who_comes_back(ctx, &shop).await?;
-    cost::compare(ctx, &shop).await?;
-    let keys = [shop.analytics.key(DAY), shop.analytics.products_key(DAY)];
-    let [metrics, products] = keys.map(|key| key.map_err(failed));
-    let (week, week_products) = (shop.weekly.key(WEEK).map_err(failed)?, shop.weekly.products_key(WEEK));
-    let funnel = explained(Funnel::today(ctx.untraced("TODO"), &shop.prefix, &funnel::STEPS))?;
-    ctx.keys([
-        metrics?.as_str(),
-        products?.as_str(),
-        funnel.key().as_str(),
-        week.as_str(),
-        week_products.map_err(failed)?.as_str(),
-    ]);
+    ctx.start_clean(&all_keys(ctx)?).await?;
+    let wrong = count_wrong(ctx).await?;
+    count_once(ctx, wrong).await?;
+    close_a_day(ctx).await?;
+    count_visitors(ctx).await?;
+    follow_a_funnel(ctx).await?;
+    roll_up_a_week(ctx).await?;
+    measure_retention(ctx).await?;
+    compare(ctx).await?;
+
+    let days = ["daily_metrics", "top_products"].map(|name| key(ctx.prefix(), name, DAY));
+    let weeks = ["weekly_metrics", "top_products"].map(|name| key(ctx.prefix(), name, WEEK));
+    let funnel = key(ctx.prefix(), "funnel", "today");
+    let keys: RedisResult<Vec<Key>> = days.into_iter().chain([funnel]).chain(weeks).collect();
+    ctx.keys(keys?.iter().map(Key::as_str));
     Ok(())
 }
 
-/// The patterns on a connection that is not shown, and the data of the lesson.
-struct Shop {
-    prefix: String,
-    /// For the names of what is done the obvious way.
-    naive: String,
-    analytics: Analytics<Connection>,
-    weekly: WeeklyMetrics<Connection>,
-    active: ActiveUsers<Connection>,
-    data: Data,
+async fn count_wrong(ctx: &LessonContext) -> Result<[Counted; 2], LessonError> {
+    let mut redis = ctx.redis();
+    let day = key(&wrong_prefix(ctx), "daily_metrics", DAY)?.as_str().to_owned();
+
+    ctx.step(
+        "A shop counts page views, visitors, orders, and revenue. A Hash holds the numbers of a day, and HINCRBY adds to one of \
+         them in one step. Count revenue in cents, because floats drift.",
+    )
+    .await?;
+    redis.hincr(&day, "page_views", 1).await?;
+    redis.hincr(&day, "revenue", 1_999).await?;
+    let numbers = redis.hgetall(&day).await?;
+    ctx.check("one page view and 1,999 cents", numbers.get("revenue").is_some_and(|cents| cents == "1999"))?;
+
+    ctx.step(format!(
+        "Now {CLIENTS} web servers report one morning: {VISITORS} visitors load {LOADS} pages each, and {ORDERS} of them order once. \
+         One reply in {ONE_LOST_IN} is lost, so the server sends that report again. The first way to count reads, adds, and writes:"
+    ))
+    .await?;
+    ctx.code(workload::SOURCE.function("read_add_write"));
+    ctx.say("The second way lets Redis add. It counts every page load as a visitor:");
+    ctx.code(workload::SOURCE.function("increment"));
+    let redis = ctx.untraced(format!(
+        "{CLIENTS} clients over one connection: HGET and HSET, all in the same rhythm (the worst case), without repeats; then \
+         HINCRBY, with repeats. HMGET reads the result. UNLINK before each."
+    ));
+    redis.clone().unlink(&day).await?;
+    let lost = Count::ReadAddWrite.run_workload(&redis, &wrong_prefix(ctx), DAY).await?;
+    redis.clone().unlink(&day).await?;
+    let doubled = Count::Increment.run_workload(&redis, &wrong_prefix(ctx), DAY).await?;
+    redis.clone().unlink(&day).await?;
+    let truth = Counted::TRUTH;
+    ctx.check(
+        format!("HSET lost {} of {} page views", truth.page_views - lost.page_views, truth.page_views),
+        lost.page_views * CLIENTS.cast_signed() as i64 == truth.page_views,
+    )?;
+    ctx.check(
+        format!(
+            "HINCRBY counted {} page views instead of {}, and {} orders instead of {}",
+            doubled.page_views, truth.page_views, doubled.orders, truth.orders
+        ),
+        doubled.page_views > truth.page_views && doubled.orders > truth.orders,
+    )?;
+    Ok([lost, doubled])
 }
 
-impl Shop {
-    fn new(ctx: &LessonContext) -> Self {
-        let (prefix, redis) = (ctx.target().prefix(), ctx.untraced("TODO"));
-        Self {
-            prefix: prefix.to_owned(),
-            naive: format!("{prefix}naive:"),
-            analytics: Analytics::new(redis.clone(), prefix),
-            weekly: WeeklyMetrics::new(redis.clone(), prefix),
-            active: ActiveUsers::new(redis, prefix),
-            data: Data::new(SEED, SIZE),
-        }
+async fn count_once(ctx: &LessonContext, [lost, doubled]: [Counted; 2]) -> Outcome {
+    let analytics = Analytics::new(ctx.redis(), ctx.prefix());
+
+    ctx.step(
+        "To count once, give each event an ID. One script looks up the ID in a Set of the day, adds to the metrics, and puts the \
+         visitor into a HyperLogLog, which counts each visitor once.",
+    )
+    .await?;
+    ctx.script(&lua(&analytics::RECORD)).await?;
+
+    ctx.step("user1 loads a page. The reply is lost, so the web server reports it again, with the same ID:")
+        .await?;
+    let first = analytics.page_view("view-0", DAY, "user1").await.map_err(failed)?;
+    let again = analytics.page_view("view-0", DAY, "user1").await.map_err(failed)?;
+    ctx.check_eq("counted once", &[first, again], &[Recorded::Counted, Recorded::Duplicate])?;
+
+    ctx.step("The whole morning again, this time with the script:").await?;
+    let redis = ctx.untraced(format!(
+        "{CLIENTS} clients over one connection: EVALSHA, with repeats. It also counts the products of orders and reads the day; the \
+         first time, EVAL sends those scripts."
+    ));
+    let counted = Count::Record.run_workload(&redis, ctx.prefix(), DAY).await?;
+    let mut table =
+        Table::new("One morning, counted", &["approach", "page views", "visitors", "orders", "revenue"]);
+    let labels = std::iter::once("what happened").chain(Count::ALL.map(Count::label));
+    for (label, result) in labels.zip([Counted::TRUTH, lost, doubled, counted]) {
+        let Counted { page_views, visitors, orders, revenue } = result;
+        let numbers = [page_views, visitors, orders].map(|count| thousands(count as f64));
+        table = table.row([label.to_owned()].into_iter().chain(numbers).chain([dollars(revenue)]));
+    }
+    ctx.table(table);
+    ctx.check_eq("every event counts once, and every visitor", &counted, &Counted::TRUTH)
+}
+
+fn dollars(cents: i64) -> String {
+    Cents::new(cents).unwrap_or_default().to_string()
+}
+
+async fn close_a_day(ctx: &LessonContext) -> Outcome {
+    let analytics = Analytics::new(ctx.redis(), ctx.prefix());
+
+    ctx.step(
+        "A late event counts on the day it happened, as long as that day is open. A day closes three days after its first event, or \
+         when you close it. Then its IDs are deleted and nothing counts for it anymore, so your report stays true.",
+    )
+    .await?;
+    ctx.script(&lua_contract(&analytics::CLOSE)).await?;
+
+    ctx.step("The same page view before and after the day is closed:").await?;
+    let first = analytics.page_view("view-0", CLOSED_DAY, "user9").await.map_err(failed)?;
+    analytics.close(CLOSED_DAY).await.map_err(failed)?;
+    let late = analytics.page_view("view-0", CLOSED_DAY, "user9").await.map_err(failed)?;
+    ctx.check_eq("counted, then too late", &[first, late], &[Recorded::Counted, Recorded::TooLate])
+}
+
+/// Visits, and the number of visitors who make them.
+const VISITS: u64 = 20_000;
+const NUMBERS: u64 = 16_000;
+
+async fn count_visitors(ctx: &LessonContext) -> Outcome {
+    let [set, bitmap, hyperloglog] = visitor_keys(ctx.prefix());
+
+    ctx.step(format!(
+        "How many different people made {} visits? Three types can tell. A Set stores every user number: exact, and it knows who. \
+         A bitmap stores one bit for each number: exact, and small if the numbers are dense. A HyperLogLog estimates in about \
+         12 kB, however many come, with an error of about 0.8%.",
+        thousands(VISITS as f64),
+    ))
+    .await?;
+    ctx.code(SOURCE.function("add_visits"));
+    let mut redis = ctx.untraced(
+        "One client: SADD, PFADD, and SETBIT in a pipeline. MEMORY USAGE fills a column of the table.",
+    );
+    // A stride that shares no factor with NUMBERS: it meets every number before it repeats one.
+    let visits: Vec<u64> = (0..VISITS).map(|visit| visit * 7_919 % NUMBERS + 1).collect();
+    let visitors = visits.iter().collect::<BTreeSet<_>>().len();
+    add_visits(&mut redis, [&set, &bitmap, &hyperloglog], &visits).await?;
+    let mut sizes = Vec::new();
+    for key in [&set, &bitmap, &hyperloglog] {
+        let mut usage = redis::cmd("MEMORY");
+        usage.arg("USAGE").arg(key).arg("SAMPLES").arg(0);
+        sizes.push(usage.query_async::<usize>(&mut redis).await?);
     }
 
-    fn all_keys(&self, ctx: &LessonContext) -> Result<Vec<String>, Box<dyn std::error::Error + Send + Sync>> {
-        let mut all = Vec::new();
-        for prefix in [&self.prefix, &self.naive] {
-            let redis = ctx.untraced("TODO");
-            let funnel = Funnel::today(redis.clone(), prefix, &funnel::STEPS)?;
-            all.extend([funnel.key().companion("visitors"), funnel.key().as_str().to_owned()]);
-            let (analytics, active) =
-                (Analytics::new(redis.clone(), prefix), ActiveUsers::new(redis, prefix));
-            for day in days() {
-                let (key, products) = (analytics.key(&day)?, analytics.products_key(&day)?);
-                all.extend([key.companion("ids"), key.companion("visitors"), key.as_str().to_owned()]);
-                all.extend([products.companion("orders"), products.as_str().to_owned(), active.key(&day)?]);
-                all.extend(Counting::ALL.map(|counting| counting.key(prefix)));
-            }
-        }
-        let (week, products) = (self.weekly.key(WEEK)?, self.weekly.products_key(WEEK)?);
-        all.extend([week.companion("visitors"), week.as_str().to_owned(), products.as_str().to_owned()]);
-        Ok(all)
+    let mut redis = ctx.redis();
+    ctx.step("Ask each of them for the number of visitors:").await?;
+    let by_set = redis.scard(&set).await?;
+    let by_bitmap = redis.bitcount(&bitmap).await?;
+    let by_hyperloglog = redis.pfcount(&hyperloglog).await?;
+    ctx.check("Set and bitmap are exact", by_set == visitors && by_bitmap == visitors)?;
+    let mut table = Table::new("Different visitors", &["type", "visitors", "counted", "error", "bytes"]);
+    let error = |counted: usize| counted.abs_diff(visitors) as f64 / visitors as f64;
+    let rows = [("Set", by_set), ("bitmap", by_bitmap), ("HyperLogLog", by_hyperloglog)];
+    for ((name, counted), size) in rows.into_iter().zip(sizes) {
+        let numbers = [visitors, counted].map(|number| thousands(number as f64));
+        let error = format!("{:.2} %", error(counted) * 100.0);
+        table = table.row([name.to_owned()].into_iter().chain(numbers).chain([error, bytes(size)]));
     }
+    ctx.table(table);
+    ctx.check("the HyperLogLog is within 3%", error(by_hyperloglog) < 0.03)
+}
+
+async fn add_visits(
+    redis: &mut Connection,
+    [set, bitmap, hyperloglog]: [&str; 3],
+    visits: &[u64],
+) -> RedisResult<()> {
+    for batch in visits.chunks(10_000) {
+        redis.sadd(set, batch).await?;
+        redis.pfadd(hyperloglog, batch).await?;
+        let mut bits = redis::pipe();
+        for visitor in batch {
+            bits.cmd("SETBIT").arg(bitmap).arg(visitor).arg(1).ignore();
+        }
+        bits.exec_async(redis).await?;
+    }
+    Ok(())
+}
+
+async fn follow_a_funnel(ctx: &LessonContext) -> Outcome {
+    let mut redis = ctx.redis();
+    let counts = key(&wrong_prefix(ctx), "funnel", "today")?.as_str().to_owned();
+    // `Funnel::today` uses the same key, and lets it expire at midnight. This one stays, whenever you take the lesson.
+    let funnel = Funnel::named(ctx.redis(), ctx.prefix(), "today", &FUNNEL_STEPS).map_err(failed)?;
+
+    ctx.step(
+        "Of those who view a product, how many buy? HINCRBY counts events for each step: a visitor who reloads the page counts as \
+         two, and the share of buyers comes out too small.",
+    )
+    .await?;
+    redis.hincr(&counts, "view", 1).await?;
+    redis.hincr(&counts, "view", 1).await?;
+    let views = redis.hget(&counts, "view").await?;
+    ctx.check("one visitor, two views", views.as_deref() == Some("2"))?;
+
+    ctx.step(
+        "The pattern stores the deepest step of each visitor. A visitor counts once for each step, in whatever order the events \
+         come. A visitor who reaches a step also counts for the steps before it: nobody buys without viewing, so that event was \
+         lost or is late.",
+    )
+    .await?;
+    ctx.script(&lua(&funnel::REACH)).await?;
+
+    ctx.step(
+        "user1 views a product, reloads the page, and goes to checkout. The event of the cart was lost:",
+    )
+    .await?;
+    let viewed = funnel.reached("user1", "view").await.map_err(failed)?;
+    let reloaded = funnel.reached("user1", "view").await.map_err(failed)?;
+    let checkout = funnel.reached("user1", "checkout").await.map_err(failed)?;
+    ctx.check_eq(
+        "one new step, none, then two",
+        &[viewed, reloaded, checkout],
+        &[Reached::Counted { steps: 1 }, Reached::Known, Reached::Counted { steps: 2 }],
+    )?;
+
+    let silent = ctx.untraced(
+        "50 events in flight over one connection: HINCRBY and EVALSHA. Every visitor views twice, and one cart event in five is \
+         lost.",
+    );
+    let recorder = Funnel::named(silent.clone(), ctx.prefix(), "today", &FUNNEL_STEPS).map_err(failed)?;
+    let events = funnel_events();
+    concurrently(50, events.len(), async |number| {
+        let (step, visitor) = events[number];
+        silent.clone().hincr(&counts, FUNNEL_STEPS[step], 1).await?;
+        recorder.reached(&format!("user{visitor}"), FUNNEL_STEPS[step]).await.map_err(failed)
+    })
+    .await?;
+    ctx.step(format!(
+        "All {} visitors of the day have come. Compare the events with the visitors:",
+        REACH[0]
+    ))
+    .await?;
+    let events: Vec<String> = redis.hmget(&counts, &FUNNEL_STEPS).await?;
+    let report = funnel.report().await.map_err(failed)?;
+    ctx.check(
+        "each visitor counts once for each step",
+        report.iter().map(|step| step.visitors).eq(REACH.map(|visitors| visitors as u64)),
+    )?;
+    let header = ["step", "events", "visitors", "of the step before", "of the first"];
+    let mut table = Table::new("The funnel of today", &header);
+    let percent = |share: f64| format!("{:.0} %", share * 100.0);
+    for (step, events) in report.iter().zip(events) {
+        let [of_previous, of_first] = [step.of_previous, step.of_first].map(percent);
+        table = table.row([step.step.clone(), events, step.visitors.to_string(), of_previous, of_first]);
+    }
+    ctx.table(table);
+    ctx.start_clean(&[counts]).await
+}
+
+/// Step and visitor of each event but those of user1, who was shown. Everybody views twice. Of every fifth buyer the cart is lost.
+fn funnel_events() -> Vec<(usize, usize)> {
+    let mut events: Vec<(usize, usize)> = (0..REACH[0]).map(|visitor| (0, visitor)).collect();
+    for (step, reach) in REACH.iter().enumerate() {
+        let is_lost = |visitor: usize| step == 1 && visitor < REACH[3] && visitor.is_multiple_of(5);
+        events.extend((0..*reach).filter(|visitor| !is_lost(*visitor)).map(|visitor| (step, visitor)));
+    }
+    events.retain(|(step, visitor)| (*step, *visitor) != (0, 1));
+    events
+}
+
+const SIZE: Size = Size { products: 200, customers: 300, orders: 140 };
+const SEED: u64 = 7;
+
+async fn roll_up_a_week(ctx: &LessonContext) -> Outcome {
+    let silent = ctx.untraced(
+        "50 orders and page views in flight over one connection: EVALSHA records a week of the shop.",
+    );
+    let (analytics, weekly) =
+        (Analytics::new(silent.clone(), ctx.prefix()), WeeklyMetrics::new(silent, ctx.prefix()));
+    let events = week_of_events();
+    concurrently(50, events.len(), async |number| {
+        let (day, event) = &events[number];
+        event.record(&analytics, day).await
+    })
+    .await?;
+    let mut redis = ctx.redis();
+    let products = key(ctx.prefix(), "top_products", DAY)?.as_str().to_owned();
+    ctx.step(
+        "An order also adds to a Sorted Set: products by cents. So ZREVRANGE finds the bestsellers of the day. Scores are doubles, \
+         exact up to 2^53 cents, and the script refuses to go beyond.",
+    )
+    .await?;
+    let mut top = redis::cmd("ZREVRANGE");
+    top.arg(&products).arg(&["0", "2", "WITHSCORES"]);
+    let top: Vec<(String, f64)> = top.query_async(&mut redis).await?;
+    ctx.check(
+        "three products, the highest revenue first",
+        top.len() == 3 && top.is_sorted_by(|a, b| a.1 >= b.1),
+    )?;
+
+    ctx.step(format!(
+        "A week is the sum of its days, except for visitors: a person who came on three days would count three times. Their \
+         HyperLogLogs are merged instead. Weeks are those of ISO 8601, so {WEEK} began on {DAY}. On a cluster each day is in its own \
+         slot. So each day is read, and one script writes the sums into the slot of the week. The week is final when all its days \
+         are closed."
+    ))
+    .await?;
+    let days: Vec<String> = days().take(7).collect();
+    let days: Vec<&str> = days.iter().map(String::as_str).collect();
+    let open = weekly.roll_up(WEEK, &days).await.map_err(failed)?;
+    try_join_all(days.iter().map(|day| analytics.close(day))).await.map_err(failed)?;
+    let week = weekly.roll_up(WEEK, &days).await.map_err(failed)?;
+    let daily = analytics.of_days(&days).await.map_err(failed)?;
+    ctx.announce(
+        "One client: EVALSHA reads and closes the days, ZCARD and ZSCAN read their products, and EVALSHA writes the week. The first \
+         time, EVAL sends each script.",
+    );
+    let mut table = Table::new("A week", &["day", "page views", "orders", "revenue", "visitors"]);
+    for (day, metrics) in days.iter().chain([&WEEK]).zip(daily.iter().chain([&week])) {
+        table = table.row(metrics_cells(day, metrics));
+    }
+    ctx.table(table);
+    let sum = |metric: &str| daily.iter().map(|day| day.get(metric)).sum::<i64>();
+    ctx.check(
+        "the week is the sum of its days, also when it is added up again",
+        open == Metrics { closed: false, ..week.clone() }
+            && ["page_views", "orders", "revenue"].iter().all(|metric| week.get(metric) == sum(metric)),
+    )?;
+    ctx.check("it is final once all days are closed", !open.closed && week.closed && week.exact)?;
+    let summed: u64 = daily.iter().map(|metrics| metrics.visitors).sum();
+    ctx.check(
+        format!("its visitors are {}, not the sum of {summed}", week.visitors),
+        week.visitors < summed,
+    )?;
+    // On a cluster, two days are in two slots.
+    if ctx.target().is_cluster() { Ok(()) } else { merge_two_days(ctx, &daily).await }
+}
+
+async fn merge_two_days(ctx: &LessonContext, daily: &[Metrics]) -> Outcome {
+    let mut redis = ctx.redis();
+    let [monday, tuesday] = [DAY, "2024-01-02"].map(|day| key(ctx.prefix(), "daily_metrics", day));
+    let (monday, tuesday) = (monday?.companion("visitors"), tuesday?.companion("visitors"));
+    let both_days = format!("{}both_days", wrong_prefix(ctx));
+
+    ctx.step("PFMERGE does the same for two days whose keys share a server:").await?;
+    redis.pfmerge(&both_days, &[&monday, &tuesday]).await?;
+    let visitors = redis.pfcount(&both_days).await? as u64;
+    redis.unlink(&both_days).await?;
+    let [one, other] = [daily[0].visitors, daily[1].visitors];
+    ctx.check(
+        format!("{visitors} visitors: more than on either day ({one}, {other}), less than the sum"),
+        visitors >= one.max(other) && visitors <= one + other,
+    )
+}
+
+fn metrics_cells(name: &str, metrics: &Metrics) -> [String; 5] {
+    let [views, orders] = ["page_views", "orders"].map(|metric| thousands(metrics.get(metric) as f64));
+    let visitors = thousands(metrics.visitors as f64);
+    [name.to_owned(), views, orders, dollars(metrics.get("revenue")), visitors]
+}
+
+/// The orders of the generated shop, each after a view of its products, all in one week.
+fn week_of_events() -> Vec<(String, Event)> {
+    let (shop, days) = (Data::new(SEED, SIZE), days().collect::<Vec<_>>());
+    let mut events = Vec::new();
+    for order in &shop.orders {
+        let day = &days[order.day as usize % 7];
+        let visitor = &shop.customers[order.customer].id;
+        let event = |id: String, lines| (day.clone(), Event { id, visitor: visitor.clone(), lines });
+        for product in &order.products {
+            events.push(event(format!("{}-view-{product}", order.id), Vec::new()));
+        }
+        let lines = order.products.iter().map(|product| &shop.products[*product]);
+        let lines = lines.map(|product| (product.sku.clone(), product.price)).collect();
+        events.push(event(order.id.clone(), lines));
+    }
+    events
+}
+
+/// Users of the first day.
+const COHORT: u64 = 1_000;
+
+async fn measure_retention(ctx: &LessonContext) -> Outcome {
+    let days: Vec<String> = days().collect();
+    let later: Vec<&str> = days[1..].iter().map(String::as_str).collect();
+    let (active, shown) = (
+        ActiveUsers::new(ctx.target().connection(), ctx.prefix()),
+        ActiveUsers::new(ctx.redis(), ctx.prefix()),
+    );
+
+    ctx.step(
+        "How many users of the first day come back? Each day has a bitmap with one bit for each user. BITOP AND keeps the users of \
+         both days, and BITCOUNT counts them. All days share a hash tag, because BITOP needs its keys in one slot.",
+    )
+    .await?;
+    ctx.script(&lua(&active_users::RETURNED)).await?;
+    ctx.announce("One client: EVALSHA adds the users of 28 days; the first time, EVAL sends the script.");
+    // Fewer return each day. New users come, too, and must not count.
+    let returning = |ahead: u64| if ahead == 0 { COHORT } else { COHORT * 10 / (10 + 4 * ahead) };
+    let users = |ahead| (1..=returning(ahead)).chain(COHORT + 1..=COHORT + 20 * ahead).collect::<Vec<_>>();
+    let add = async |ahead: usize| active.add(&days[ahead], &users(ahead as u64)).await;
+    concurrently(50, days.len(), add).await.map_err(failed)?;
+
+    ctx.step("How many of Monday's users came back on Tuesday?").await?;
+    let tuesday = shown.retention(DAY, &later[..1]).await.map_err(failed)?;
+    ctx.check_eq("some of the cohort", &(tuesday.cohort, tuesday.returned[0]), &(COHORT, returning(1)))?;
+
+    ctx.announce(
+        "One client: the same EVALSHA for all 27 days, all in flight at once; BITCOUNT of the first.",
+    );
+    let retention = active.retention(DAY, &later).await.map_err(failed)?;
+    let mut table = Table::new("Retention", &["days later", "users", "came back", "share"]);
+    for ahead in [1, 2, 7, 14, 27] {
+        let share = format!("{:.0} %", retention.share(ahead).unwrap_or_default() * 100.0);
+        let numbers = [ahead as u64, retention.cohort, retention.returned[ahead - 1]];
+        table = table.row(numbers.map(|number| number.to_string()).into_iter().chain([share]));
+    }
+    ctx.table(table);
+    ctx.check(
+        "every returning user counts, and no new one",
+        retention.cohort == COHORT && retention.returned.iter().copied().eq((1..=27).map(returning)),
+    )
+}
+
+async fn compare(ctx: &LessonContext) -> Outcome {
+    ctx.step(format!(
+        "What does it cost to count once? Record events with {} in flight over one connection. The baseline is one INCR for each. A \
+         script that does nothing shows what every script costs.",
+        call_cost::IN_FLIGHT
+    ))
+    .await?;
+    call_cost::compare(ctx, "Recording events", &Call::ANALYTICS).await?;
+    ctx.say(
+        "One thread of the server works for all clients. The script of a page view runs eight commands: TIME, HMGET, SCARD, STRLEN, \
+         and SISMEMBER read; PFADD, SADD, and HINCRBY write. An order runs a second script for its products.",
+    );
+    Ok(())
 }
 
 /// The days of the lesson: four weeks.
@@ -127,23 +509,38 @@ fn days() -> impl Iterator<Item = String> {
     (1..=28).map(|day| format!("2024-01-{day:02}"))
 }
 
-/// The error of Redis, or what the pattern says.
-fn failed(error: StoreError) -> RedisError {
-    match error {
-        StoreError::Redis(error) => error,
-        other => RedisError::from(std::io::Error::other(other)),
-    }
+/// What the wrong ways write has this prefix.
+fn wrong_prefix(ctx: &LessonContext) -> String {
+    format!("{}naive:", ctx.prefix())
 }
 
-/// The same of an event that was not recorded.
-fn not_recorded(error: RecordError) -> RedisError {
-    match error {
-        RecordError::Store(error) => failed(error),
-        other => RedisError::from(std::io::Error::other(other)),
-    }
+fn key(prefix: &str, name: &str, id: &str) -> RedisResult<Key> {
+    Key::new(prefix, name, &[id]).map_err(failed)
 }
 
-/// An error that a pattern gives a name of its own.
-fn explained<T>(result: Result<T, impl Into<Box<dyn std::error::Error + Send + Sync>>>) -> RedisResult<T> {
-    result.map_err(|error| RedisError::from(std::io::Error::other(error)))
+/// Where visitors are counted as a Set, a bitmap, and a HyperLogLog.
+fn visitor_keys(prefix: &str) -> [String; 3] {
+    ["set", "bitmap", "hyperloglog"].map(|kind| format!("{prefix}unique_visitors:{kind}:{DAY}"))
+}
+
+fn all_keys(ctx: &LessonContext) -> RedisResult<Vec<String>> {
+    let active = ActiveUsers::new(ctx.target().connection(), ctx.prefix());
+    let mut keys = visitor_keys(ctx.prefix()).to_vec();
+    let mut add = |root: Key, companions: &[&str]| {
+        keys.push(root.as_str().to_owned());
+        keys.extend(companions.iter().map(|name| root.companion(name)));
+    };
+    for prefix in [ctx.prefix(), &wrong_prefix(ctx)] {
+        add(key(prefix, "funnel", "today")?, &["visitors"]);
+        for day in days().chain([CLOSED_DAY.to_owned()]) {
+            add(key(prefix, "daily_metrics", &day)?, &["ids", "visitors"]);
+            add(key(prefix, "top_products", &day)?, &["orders"]);
+        }
+    }
+    add(key(ctx.prefix(), "weekly_metrics", WEEK)?, &["visitors"]);
+    add(key(ctx.prefix(), "top_products", WEEK)?, &[]);
+    for day in days() {
+        keys.push(active.key(&day).map_err(failed)?);
+    }
+    Ok(keys)
 }

@@ -1,7 +1,7 @@
-//! The shop that the lessons share: products, customers and orders, made anew from a seed, always the same.
+//! The shop that the lessons share: products, customers, and orders, generated from a seed, always the same.
 //!
-//! Customers have a taste: most of what they look at and buy is from one category, the rest is what everybody buys. So
-//! there is a right answer to "what goes with this?", and a recommendation can be measured against it.
+//! Each customer has a taste: most of what they buy is of one category. So there is a right answer to "what goes with this?", and
+//! recommendations can be measured against it.
 
 use fake::Fake;
 use fake::faker::company::en::CompanyName;
@@ -10,7 +10,7 @@ use patterns::money::Cents;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-/// What the shop sells: a category, and what things in it are called.
+/// Categories, and the products in each.
 const CATEGORIES: [(&str, [&str; 8]); 8] = [
     (
         "Audio",
@@ -36,22 +36,22 @@ const CATEGORIES: [(&str, [&str; 8]); 8] = [
 const QUALITIES: [&str; 10] =
     ["Classic", "Compact", "Deluxe", "Eco", "Foldable", "Giant", "Mini", "Pocket", "Silent", "Ultra"];
 const BRANDS: usize = 24;
-/// Of ten things that a customer buys, how many are to his taste.
+/// The share of purchases that are to the customer's taste.
 const TO_TASTE: f64 = 0.8;
 
 /// How much there is of everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
-    /// Products, spread over eight categories.
+    /// Products in eight categories.
     pub products: usize,
-    /// Customers, `user1` and up.
+    /// Customers, from `user1`.
     pub customers: usize,
     /// Orders of one to five different products.
     pub orders: usize,
 }
 
 impl Size {
-    /// What the lessons play with.
+    /// The size in lessons.
     pub const LESSON: Self = Self { products: 2_000, customers: 5_000, orders: 10_000 };
 }
 
@@ -60,9 +60,9 @@ impl Size {
 pub struct Product {
     /// `PROD123`.
     pub sku: String,
-    /// Brand, quality and thing: no two are the same.
+    /// Brand, quality, and thing. No two are the same.
     pub name: String,
-    /// Who makes it.
+    /// The maker.
     pub brand: String,
     /// One of eight.
     pub category: String,
@@ -70,24 +70,24 @@ pub struct Product {
     pub price: Cents,
     /// One to five stars.
     pub rating: u8,
-    /// How much more often than others it is looked at and bought; larger is more.
+    /// How likely it is viewed and bought, compared with others.
     pub popularity: f64,
 }
 
-/// Somebody with an account.
+/// A customer with an account.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Customer {
     /// `user123`.
     pub id: String,
     /// First and last name.
     pub name: String,
-    /// Index of the category he likes best.
+    /// Index of the favorite category.
     pub taste: usize,
-    /// What he says he likes: his taste, and one or two other categories.
+    /// The favorite category, and one or two others.
     pub interests: Vec<String>,
 }
 
-/// What somebody bought at a time.
+/// What a customer bought at once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Order {
     /// `ORD-1`.
@@ -103,16 +103,16 @@ pub struct Order {
 /// The whole shop.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Data {
-    /// In the order of their numbers; product `n` is of category `n % 8`.
+    /// By number. Product `n` is of category `n % 8`.
     pub products: Vec<Product>,
-    /// In the order of their numbers.
+    /// By number.
     pub customers: Vec<Customer>,
     /// In the order in which they were placed.
     pub orders: Vec<Order>,
 }
 
 impl Data {
-    /// The shop of this seed; some milliseconds.
+    /// The shop of this seed.
     #[must_use]
     pub fn new(seed: u64, size: Size) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
@@ -122,7 +122,7 @@ impl Data {
         Self { products, customers, orders }
     }
 
-    /// The category of the product with this index, from 0 to 7: the taste it is for.
+    /// The category of the product with this index, from 0 to 7.
     #[must_use]
     pub fn taste_of(product: usize) -> usize {
         product % CATEGORIES.len()
@@ -189,7 +189,6 @@ fn customers(rng: &mut StdRng, count: usize) -> Vec<Customer> {
 }
 
 fn orders(rng: &mut StdRng, products: &[Product], customers: &[Customer], count: usize) -> Vec<Order> {
-    let chance = Chances::of(products);
     (1..=count)
         .filter(|_| !products.is_empty() && !customers.is_empty())
         .map(|number| {
@@ -199,7 +198,7 @@ fn orders(rng: &mut StdRng, products: &[Product], customers: &[Customer], count:
             for _ in 0..rng.random_range(1..=5_u32) {
                 // Most of an order is of one kind, and now and then something else comes along.
                 let taste = if rng.random_bool(TO_TASTE) { taste } else { None };
-                let product = chance.product(rng, taste);
+                let product = draw(rng, products, taste);
                 if !bought.contains(&product) {
                     bought.push(product);
                 }
@@ -210,39 +209,15 @@ fn orders(rng: &mut StdRng, products: &[Product], customers: &[Customer], count:
         .collect()
 }
 
-/// Draws products by their popularity, of one category or of all.
-struct Chances {
-    /// For each category, and at the end for all: indexes, and the sum of the popularity up to each.
-    lists: Vec<(Vec<usize>, Vec<f64>)>,
-}
-
-impl Chances {
-    fn of(products: &[Product]) -> Self {
-        let list = |belongs: &dyn Fn(usize) -> bool| {
-            let indexes: Vec<usize> = (0..products.len()).filter(|index| belongs(*index)).collect();
-            let mut sum = 0.0;
-            let sums = indexes
-                .iter()
-                .map(|index| {
-                    sum += products[*index].popularity;
-                    sum
-                })
-                .collect();
-            (indexes, sums)
-        };
-        let mut lists: Vec<_> =
-            (0..CATEGORIES.len()).map(|taste| list(&|index| Data::taste_of(index) == taste)).collect();
-        lists.push(list(&|_| true));
-        Self { lists }
-    }
-
-    fn product(&self, rng: &mut StdRng, taste: Option<usize>) -> usize {
-        let (all, sums) = &self.lists[CATEGORIES.len()];
-        let (indexes, sums) = match taste.map(|taste| &self.lists[taste]) {
-            Some((indexes, sums)) if !indexes.is_empty() => (indexes, sums),
-            _ => (all, sums),
-        };
-        let drawn = rng.random::<f64>() * sums.last().copied().unwrap_or(0.0);
-        indexes[sums.partition_point(|sum| *sum <= drawn).min(indexes.len() - 1)]
-    }
+/// Draws a product by its popularity, of one category or of all.
+fn draw(rng: &mut StdRng, products: &[Product], taste: Option<usize>) -> usize {
+    let fits = |index: &usize| taste.is_none_or(|taste| Data::taste_of(*index) == taste);
+    let candidates = || (0..products.len()).filter(fits);
+    let total: f64 = candidates().map(|index| products[index].popularity).sum();
+    let mut left = rng.random::<f64>() * total;
+    let found = candidates().find(|index| {
+        left -= products[*index].popularity;
+        left < 0.0
+    });
+    found.or_else(|| candidates().next_back()).unwrap_or(0)
 }

@@ -2,20 +2,21 @@
 //!
 //! In reading order:
 //!
-//! 1. [`sessions`]: sessions that slide, rotate and end everywhere.
+//! 1. [`sessions`]: sessions that slide, rotate, and end everywhere.
 //! 2. [`caching`]: cache-aside, stampedes, and one loader for all.
-//! 3. [`inventory`]: stock that is held, sold and returned, and checkout.
+//! 3. [`inventory`]: stock that is held, sold, and returned, and checkout.
 //! 4. [`recommendations`]: recent views, popularity, bought together.
 //! 5. [`rate_limits`]: four limiters on the same traffic, and failed logins.
 //! 6. [`real_time`]: flash sale, notifications, stores nearby, live stock.
 //! 7. [`search`]: autocomplete and facets.
 //! 8. [`analytics`]: metrics, visitors, revenue, funnels, retention.
 //!
-//! [`register`] lists the lessons; [`data`] makes the shop that they share; [`at_once`] lets many clients work at a time.
+//! [`PatternLesson`] lists the lessons. [`data`] makes the shop that they share.
 
 pub mod analytics;
-pub mod at_once;
 pub mod caching;
+pub mod call_cost;
+mod concurrent;
 pub mod data;
 mod failure;
 pub mod inventory;
@@ -23,9 +24,19 @@ pub mod lua;
 pub mod rate_limits;
 pub mod real_time;
 pub mod recommendations;
-pub mod registry;
+mod registry;
 mod round_trips;
 pub mod search;
 pub mod sessions;
 
+use redis::RedisError;
+
 pub use registry::PatternLesson;
+
+/// The error of Redis inside a pattern's error. If there is none, what the pattern says.
+fn failed(error: impl std::error::Error + Send + Sync + 'static) -> RedisError {
+    match error.source().and_then(|source| source.downcast_ref::<RedisError>()) {
+        Some(redis) => redis.clone(),
+        None => RedisError::from(std::io::Error::other(error)),
+    }
+}

@@ -18,6 +18,20 @@ pub fn lua_section(script: &'static Script) -> LuaScript<'static> {
     part(script, text.split("\n\n").next().unwrap_or(text))
 }
 
+/// Of a script with several sections, only its own, if that is the last one: from the comment that says what it does to the end.
+#[must_use]
+pub fn lua_last_section(script: &'static Script) -> LuaScript<'static> {
+    part(script, &script.shown()[contract_start(script.shown())..])
+}
+
+/// From the line that begins with `first` to before the one that begins with `end`: the lines that carry the idea of a long script.
+#[must_use]
+pub fn lua_lines(script: &'static Script, first: &str, end: &str) -> LuaScript<'static> {
+    let shown = script.shown();
+    let line = |begin: &str| shown.find(&format!("\n{begin}")).map(|at| at + 1);
+    part(script, &shown[line(first).unwrap_or(0)..line(end).unwrap_or(shown.len())])
+}
+
 /// Only the comment that says what a script does, gets, and replies. For scripts that are called but do not carry the idea.
 #[must_use]
 pub fn lua_contract(script: &'static Script) -> LuaScript<'static> {

@@ -223,12 +223,18 @@ fn start_private(args: &TargetArgs) -> Result<Address, Failure> {
     Ok(Address { info, origin: Origin::Private, private: Some(private) })
 }
 
-/// The first line of the error is why; where more lines follow, they are the ways on.
+/// The first line of the error is why. The lines after it, if any, are what to try.
 fn no_server(error: &lab_server::Error) -> Failure {
     let text = error.to_string();
     let mut lines = text.lines();
     let why = lines.next().unwrap_or_default();
     let failure = Failure::new(Class::NoServer, "No private server could be started.", why);
-    // A line that announces the ways on is none of them.
-    lines.map(str::trim).filter(|line| !line.ends_with(':')).fold(failure, Failure::try_next)
+    // A line that announces what to try is not one of them.
+    let failure = lines.map(str::trim).filter(|line| !line.ends_with(':')).fold(failure, Failure::try_next);
+    match error {
+        lab_server::Error::Io { .. } => {
+            failure.try_next("TMPDIR=FOLDER in front of the command: another folder for the server's files")
+        }
+        _ => failure,
+    }
 }

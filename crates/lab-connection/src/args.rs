@@ -118,11 +118,43 @@ impl fmt::Debug for TargetArgs {
     }
 }
 
-/// Only characters that mean nothing to SCAN patterns and hash tags: a prefix must not move keys to other slots.
+/// Only characters that mean nothing in a SCAN pattern. Braces may surround its beginning: `{shop}:` puts all keys into one slot of
+/// a cluster. The end separates it from the names that follow.
 fn parse_prefix(text: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
-    if text.is_empty() || text.len() > 64 || !text.chars().all(allowed) {
+    let (tag, rest) = match text.strip_prefix('{') {
+        Some(inner) => inner.split_once('}').filter(|(tag, _)| !tag.is_empty()).unwrap_or(("", "{")),
+        None => ("", text),
+    };
+    if text.is_empty() || text.len() > 64 || !tag.chars().chain(rest.chars()).all(allowed) {
         return Err("a prefix is 1 to 64 letters, digits, '.', '_', '-' or ':', for example lab:".into());
     }
+    if !text.ends_with([':', '.', '_', '-']) {
+        return Err(format!(
+            "the keys would be called {text}greeting and so on; end the prefix with a separator: --prefix {text}:"
+        ));
+    }
     Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_ends_with_a_separator_and_holds_nothing_that_scan_would_read() {
+        for good in ["lab:", "my.app:", "shop-1-", "a_", ":", "{shop}:", "{shop}:eu:"] {
+            assert_eq!(parse_prefix(good), Ok(good.to_owned()));
+        }
+        for bad in ["bad", "lab:1", "{shop}"] {
+            let error = parse_prefix(bad).unwrap_err();
+            assert!(error.ends_with(&format!("--prefix {bad}:")), "{error}");
+        }
+        for bad in
+            ["", "a*:", "a?:", "[a]:", "a b:", "é:", "{}:", "{a:", "a}:", "a{b}:", "{{a}}:", &"x:".repeat(33)]
+        {
+            let error = parse_prefix(bad).unwrap_err();
+            assert!(error.contains("for example lab:"), "{bad}: {error}");
+        }
+    }
 }

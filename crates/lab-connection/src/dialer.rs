@@ -13,7 +13,7 @@ use redis::{
 
 use crate::args::TargetArgs;
 use crate::connection::{CONNECT_TIMEOUT, Connection, LimitedClusterConnection, RESPONSE_TIMEOUT};
-use crate::failure::{Failure, Place, explain};
+use crate::failure::{Endpoint, Failure, explain};
 
 /// One address, and how to connect to it.
 pub(crate) struct Dialer {
@@ -27,10 +27,10 @@ pub(crate) struct Dialer {
 }
 
 impl Dialer {
-    pub(crate) fn new(info: ConnectionInfo, args: &TargetArgs, place: &Place) -> Result<Self, Failure> {
+    pub(crate) fn new(info: ConnectionInfo, args: &TargetArgs, endpoint: &Endpoint) -> Result<Self, Failure> {
         let (info, real_host) = asking_for(args.sni.as_deref(), info);
         Ok(Self {
-            client: Client::open(info).map_err(|error| explain(&error, place))?,
+            client: Client::open(info).map_err(|error| explain(&error, endpoint))?,
             cluster: args.cluster,
             #[cfg(feature = "tls")]
             certificates: crate::tls::certificates(args)?,

@@ -6,22 +6,22 @@
 //! |---|---|---|
 //! | 0 | done | |
 //! | 1 | a check failed, or a command did | WRONGTYPE, OOM, a full disk, a lost update in a lesson |
-//! | 2 | used wrongly | a bad flag, a database that does not exist, a cluster without `--cluster` |
+//! | 2 | wrong usage | a bad flag, a database that does not exist, a cluster without `--cluster` |
 //! | 3 | cannot connect | refused, DNS, timeout, TLS, another protocol, LOADING, CLUSTERDOWN |
-//! | 4 | not allowed | NOAUTH, WRONGPASS, NOPERM, READONLY, other people's data |
+//! | 4 | not allowed | NOAUTH, WRONGPASS, NOPERM, READONLY, other data in the database |
 //! | 5 | the server lacks a feature | unknown command |
 //! | 130 | interrupted | Ctrl-C |
 //!
-//! No text holds a password: explanations are made from the error and a [`Place`], never from a URL. Whatever a
-//! server sent is made safe to print, like everything in the [transcript](crate::transcript).
+//! No text holds a password: explanations come from the error and an [`Endpoint`], never from a URL. What a server sent is made safe to
+//! print, like everything in the [transcript](crate::transcript).
 
 mod class;
 mod classify;
 mod commands;
 mod login;
-mod look;
+mod probe;
 mod reach;
-mod said;
+mod server_reply;
 mod server_state;
 mod tls;
 
@@ -35,9 +35,9 @@ use self::class::Cause;
 pub use self::class::{Class, TlsFault};
 use crate::transcript::for_terminal;
 
-/// Where the error happened.
+/// The server that an error came from.
 #[derive(Clone, Debug, Default)]
-pub struct Place {
+pub struct Endpoint {
     /// `host:port` or the path of a socket. Never a URL; if one is given all the same, its login is left out.
     pub address: String,
     /// Whether the connection uses TLS.
@@ -46,17 +46,19 @@ pub struct Place {
     pub user: Option<String>,
     /// Whether the connection follows the slots of a cluster.
     pub cluster: bool,
+    /// Whether the server is a private one of this run.
+    pub private: bool,
 }
 
-impl Place {
-    /// The address as it may be shown.
+impl Endpoint {
+    /// The address without a login.
     fn shown(&self) -> &str {
         self.address.rsplit_once('@').map_or(self.address.as_str(), |(_, address)| address)
     }
 }
 
-/// A failure as it is told to a person: [`Display`](fmt::Display) gives what, why and what to try, a line each;
-/// serialized, it is an object with `class`, `exit_code`, `what`, `why` and `next`.
+/// A failure, for people: [`Display`](fmt::Display) prints what, why, and what to try, one line each. Serialized, it is an object with
+/// `class`, `exit_code`, `what`, `why`, and `next`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     class: Class,
@@ -72,7 +74,7 @@ impl Failure {
         Self { class, what: safe(what.as_ref()), why: safe(why.as_ref()), next: Vec::new() }
     }
 
-    /// Adds something to try: a flag or a command first, then what it is good for.
+    /// Adds something to try: a flag or a command, then what it does.
     #[must_use]
     pub fn try_next(mut self, step: impl AsRef<str>) -> Self {
         self.next.push(for_terminal(step.as_ref()).into_owned());
@@ -85,7 +87,7 @@ impl Failure {
         self.class
     }
 
-    /// What a process that ends with this failure returns; see the table of this module.
+    /// The exit code of a process that ends with this failure: see the table of this module.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         self.class.exit_code()
@@ -110,31 +112,32 @@ impl Failure {
     }
 }
 
-/// What this error means at this place.
+/// What this error of this server means.
 #[must_use]
-pub fn explain(error: &RedisError, place: &Place) -> Failure {
-    explain_cause(&classify::cause(error, place), place)
+pub fn explain(error: &RedisError, endpoint: &Endpoint) -> Failure {
+    explain_cause(&classify::cause(error, endpoint), endpoint)
 }
 
-/// Like [`explain`], for an error on the way to a first connection. Some of them say nothing but "closed" or
-/// "timed out", because redis-rs drops what the server said; then this looks for itself what listens there, which
-/// takes no longer than connecting may: [`CONNECT_TIMEOUT`](crate::connection::CONNECT_TIMEOUT).
-pub async fn explain_connecting(error: &RedisError, place: &Place) -> Failure {
-    let mut cause = classify::cause(error, place);
+/// Like [`explain`], for an error of a first connection. Some of these say only "closed" or "timed out", because redis-rs drops what the
+/// server said. Then a probe asks what listens there, for at most [`CONNECT_TIMEOUT`](crate::connection::CONNECT_TIMEOUT).
+pub async fn explain_connecting(error: &RedisError, endpoint: &Endpoint) -> Failure {
+    let mut cause = classify::cause(error, endpoint);
     if matches!(cause.class, Class::Closed | Class::Timeout | Class::NotRedis | Class::Tls(TlsFault::Other))
-        && let Some(seen) = look::at(place).await
+        && let Some(found) = probe::run(endpoint).await
     {
-        cause = seen;
+        cause = found;
     }
-    explain_cause(&cause, place)
+    explain_cause(&cause, endpoint)
 }
 
-fn explain_cause(cause: &Cause, place: &Place) -> Failure {
+fn explain_cause(cause: &Cause, endpoint: &Endpoint) -> Failure {
     match cause.class {
-        Class::Tls(fault) => tls::text(fault, cause, place),
-        Class::NoAuth | Class::WrongPass | Class::NoPerm | Class::ProtectedMode => login::text(cause, place),
-        class if class.exit_code() == 3 => reach::text(cause, place),
-        _ => server_state::text(cause, place).unwrap_or_else(|| commands::text(cause, place)),
+        Class::Tls(fault) => tls::text(fault, cause, endpoint),
+        Class::NoAuth | Class::WrongPass | Class::NoPerm | Class::ProtectedMode => {
+            login::text(cause, endpoint)
+        }
+        class if class.exit_code() == 3 => reach::text(cause, endpoint),
+        _ => server_state::text(cause, endpoint).unwrap_or_else(|| commands::text(cause, endpoint)),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::args::TargetArgs;
 use crate::capabilities::Capabilities;
 use crate::connection::{Connection, RESPONSE_TIMEOUT};
 use crate::dialer::Dialer;
-use crate::failure::{Class, Failure, Place, explain, explain_connecting};
+use crate::failure::{Class, Endpoint, Failure, explain, explain_connecting};
 use crate::guard;
 use crate::server_info::{ServerInfo, UNKNOWN_VERSION};
 
@@ -26,7 +26,7 @@ struct Inner {
     shared: Connection,
     info: ServerInfo,
     capabilities: Capabilities,
-    place: Place,
+    endpoint: Endpoint,
     prefix: String,
     origin: Origin,
     // Last, so that the connections are closed before the server ends.
@@ -43,30 +43,31 @@ impl TargetArgs {
 impl Target {
     /// Finds the server the flags mean, connects, and refuses a database that holds other people's data.
     pub async fn open(args: &TargetArgs) -> Result<Self, Failure> {
-        // Asking for a password, fetching and starting a server all block; elsewhere, so that Ctrl-C is still heard.
+        // Asking for a password, fetching, and starting a server block. On another thread, they leave Ctrl-C alive.
         let flags = args.clone();
         let found = tokio::task::spawn_blocking(move || Address::find(&flags)).await;
         let Address { info, origin, private } = found
             .map_err(|error| Failure::new(Class::Other, "No server was found.", error.to_string()))??;
-        let place = place_of(&info, args);
-        let dialer = Dialer::new(info, args, &place)?;
+        let endpoint = endpoint(&info, args, private.is_some());
+        let dialer = Dialer::new(info, args, &endpoint)?;
 
-        // The first connection does not retry, so that a wrong address is told at once.
+        // The first connection does not retry, so a wrong address is reported at once.
         let mut first = match dialer.single(RESPONSE_TIMEOUT).await {
             Ok(connection) => connection,
-            Err(error) => return Err(explain_connecting(&error, &place).await),
+            Err(error) => return Err(explain_connecting(&error, &endpoint).await),
         };
-        let server = ServerInfo::ask(&mut first).await.map_err(|error| explain(&error, &place))?;
-        agree_on_cluster(&server, args, &place)?;
-        let mut shared = dialer.shared(first).await.map_err(|error| explain(&error, &place))?;
+        let server = ServerInfo::ask(&mut first).await.map_err(|error| explain(&error, &endpoint))?;
+        agree_on_cluster(&server, args, &endpoint)?;
+        let mut shared = dialer.shared(first).await.map_err(|error| explain(&error, &endpoint))?;
 
         let prefix = args.prefix.clone().unwrap_or_default();
-        let ours = guard::may_write(&mut shared, &prefix).await.map_err(|error| explain(&error, &place))?;
+        let ours =
+            guard::may_write(&mut shared, &prefix).await.map_err(|error| explain(&error, &endpoint))?;
         if !ours {
-            return Err(guard::refusal(&place.address, dialer.info().redis_settings().db(), &prefix));
+            return Err(guard::refusal(&endpoint.address, dialer.info().redis_settings().db(), &prefix));
         }
         let capabilities = Capabilities::default();
-        let inner = Inner { dialer, shared, info: server, capabilities, place, prefix, origin, private };
+        let inner = Inner { dialer, shared, info: server, capabilities, endpoint, prefix, origin, private };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -152,7 +153,7 @@ impl Target {
     /// Where the server is: host and port or socket path, never a password.
     #[must_use]
     pub fn address(&self) -> &str {
-        &self.inner.place.address
+        &self.inner.endpoint.address
     }
 
     /// How bytes get there, for the foot of a table: "TCP, nodelay, RESP2".
@@ -211,11 +212,11 @@ impl Target {
     /// What this error means on this server, and what to do next.
     #[must_use]
     pub fn explain(&self, error: &RedisError) -> Failure {
-        explain(error, &self.inner.place)
+        explain(error, &self.inner.endpoint)
     }
 }
 
-fn place_of(info: &ConnectionInfo, args: &TargetArgs) -> Place {
+fn endpoint(info: &ConnectionInfo, args: &TargetArgs, private: bool) -> Endpoint {
     // An IPv6 address in brackets, as in a URL, so that its end is told from the port.
     let address = match info.addr() {
         ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } if host.contains(':') => {
@@ -223,30 +224,31 @@ fn place_of(info: &ConnectionInfo, args: &TargetArgs) -> Place {
         }
         addr => addr.to_string(),
     };
-    Place {
+    Endpoint {
         address,
         tls: matches!(info.addr(), ConnectionAddr::TcpTls { .. }),
         user: info.redis_settings().username().map(str::to_owned),
         cluster: args.cluster,
+        private,
     }
 }
 
 /// A node of a cluster without `--cluster` would answer MOVED half-way through; a lone server with it, an error
 /// about slots. Better said before anything is written.
-fn agree_on_cluster(server: &ServerInfo, args: &TargetArgs, place: &Place) -> Result<(), Failure> {
+fn agree_on_cluster(server: &ServerInfo, args: &TargetArgs, endpoint: &Endpoint) -> Result<(), Failure> {
     if server.version == UNKNOWN_VERSION {
         return Ok(());
     }
     match (server.cluster, args.cluster) {
         (true, false) => Err(Failure::new(
             Class::Moved,
-            format!("{} is a node of a cluster.", place.address),
+            format!("{} is a node of a cluster.", endpoint.address),
             "Keys live on several nodes there, and a plain connection sees only those of one.",
         )
         .try_next("add --cluster")),
         (false, true) => Err(Failure::new(
             Class::NotCluster,
-            format!("{} is not a node of a cluster.", place.address),
+            format!("{} is not a node of a cluster.", endpoint.address),
             "It answers as a single server.",
         )
         .try_next("leave --cluster out")

@@ -1,11 +1,10 @@
-//! What was said: every command as one would type it in `redis-cli`, its reply as `redis-cli` prints it.
+//! Every command as you type it in `redis-cli`, with its reply as `redis-cli` prints it.
 //!
-//! A [`Transcript`] wraps a connection and formats the very bytes that pass through it, so what is shown cannot
-//! differ from what was sent. It differs from `redis-cli` in three ways, each on purpose:
+//! A [`Transcript`] wraps a connection and formats the bytes that pass through it, so what is shown can't differ from what was sent. It
+//! differs from `redis-cli` in three ways, on purpose:
 //!
-//! - Nothing reaches the terminal raw: whatever a terminal would act upon or hide is shown as `\xHH`, also where
-//!   `redis-cli` would print it as it is (see [`for_terminal`]).
-//! - Long values, replies and pipelines are cut, and say how much is missing.
+//! - Control characters are shown as `\xHH`, even where `redis-cli` prints them raw (see [`for_terminal`]).
+//! - Long values, replies, and pipelines are cut, and say how much is missing.
 //! - Passwords are shown as `(redacted)`.
 //!
 //! ```
@@ -40,11 +39,13 @@ use redis::{Cmd, Pipeline, RedisFuture, Value};
 
 pub use self::command::command_line;
 pub use self::printable::for_terminal;
-use self::recording::{Question, Recording};
+use self::recording::{Recording, Request};
 pub use self::reply::{reply_text, whole_reply_text};
 
 /// How many characters of one argument, or of one string in a reply, are shown.
 pub const SHOWN_CHARS: usize = 120;
+/// How many characters of an error are shown: in practice, all of them.
+pub const SHOWN_ERROR_CHARS: usize = 1_000;
 /// How many arguments of one command are shown, its name included.
 pub const SHOWN_ARGUMENTS: usize = 20;
 /// How many items of one array, set or map are shown.
@@ -66,7 +67,7 @@ pub enum Shape {
     Transaction,
 }
 
-/// Something said and the answer to it. All texts are safe to print; only `\n` separates lines.
+/// Commands that were sent together, and their replies. All texts are safe to print, and only `\n` separates lines.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Exchange {
     /// How the commands went to the server.
@@ -91,8 +92,7 @@ pub struct Exchange {
     pub round_trips: usize,
 }
 
-/// Whoever wants to know what was said. Called once per exchange, on the task that sent it, before the caller gets
-/// the reply: so it should be quick.
+/// Takes note of exchanges. It is called once for each, on the task that sent it, before the caller gets the reply, so it should be quick.
 pub trait Listener: Send + Sync {
     /// Takes note of one exchange.
     fn on_exchange(&self, exchange: Exchange);
@@ -104,7 +104,7 @@ impl<F: Fn(Exchange) + Send + Sync> Listener for F {
     }
 }
 
-/// A connection that tells a [`Listener`] everything said on it. Clones share the listener.
+/// A connection that reports every exchange to a [`Listener`]. Clones share the listener.
 #[derive(Clone)]
 pub struct Transcript<C> {
     connection: C,
@@ -112,17 +112,17 @@ pub struct Transcript<C> {
 }
 
 impl<C> Transcript<C> {
-    /// Wraps `connection`; from now on `listener` hears all that goes through this value.
+    /// Wraps `connection`. `listener` gets all that goes through this value.
     pub fn new(connection: C, listener: Arc<dyn Listener>) -> Self {
         Self { connection, listener }
     }
 
-    /// The connection itself, for what should not be heard.
+    /// The connection itself, for commands that are not recorded.
     pub fn untraced(self) -> C {
         self.connection
     }
 
-    /// The connection itself, for a look at it.
+    /// The connection itself, by reference.
     pub fn inner(&self) -> &C {
         &self.connection
     }
@@ -131,9 +131,9 @@ impl<C> Transcript<C> {
 impl<C: ConnectionLike + Send> ConnectionLike for Transcript<C> {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
-            let asked = Recording::now(self.listener.as_ref(), Question::Command(cmd));
+            let recording = Recording::start(self.listener.as_ref(), Request::Command(cmd));
             let answer = self.connection.req_packed_command(cmd).await;
-            asked.answered(answer.as_ref().map(std::slice::from_ref));
+            recording.finish(answer.as_ref().map(std::slice::from_ref));
             answer
         })
     }
@@ -145,9 +145,9 @@ impl<C: ConnectionLike + Send> ConnectionLike for Transcript<C> {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
-            let asked = Recording::now(self.listener.as_ref(), Question::of(pipeline));
+            let recording = Recording::start(self.listener.as_ref(), Request::of(pipeline));
             let answer = self.connection.req_packed_commands(pipeline, offset, count).await;
-            asked.answered(answer.as_ref().map(Vec::as_slice));
+            recording.finish(answer.as_ref().map(Vec::as_slice));
             answer
         })
     }

@@ -198,3 +198,15 @@ async fn without_tls_an_encrypted_address_is_refused_and_not_reached_in_plain_te
         assert!(failure.to_string().contains("built without TLS"), "{failure}");
     }
 }
+
+#[tokio::test]
+async fn a_private_server_that_died_is_not_taken_for_one_that_somebody_named() {
+    let target = open(TargetArgs::private()).await;
+    let mut connection = target.connection();
+    // It ends without a reply.
+    let _ended: Result<(), _> = redis::cmd("SHUTDOWN").arg("NOSAVE").exec_async(&mut connection).await;
+    let error = redis::cmd("PING").exec_async(&mut connection).await.unwrap_err();
+    let failure = target.explain(&error);
+    assert!(failure.what().starts_with("The private server at"), "{failure}");
+    assert!(!failure.to_string().contains("leave the address out"), "{failure}");
+}

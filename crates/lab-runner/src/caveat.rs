@@ -11,7 +11,7 @@ pub(crate) const NOISY_SPREAD: f64 = 0.25;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "caveat", rename_all = "snake_case")]
 pub enum Caveat {
-    /// The client was compiled without optimisation.
+    /// The client was compiled without optimization.
     DebugBuild,
     /// Some approach varied a lot between rounds.
     Noisy {

@@ -85,15 +85,28 @@ impl<L: Course> Cli for LessonArgs<L> {
     }
 }
 
-/// Opens the server, and says which one it is and what is sent before the first lesson.
+/// What every run sends that no lesson shows.
+const OPENING: &str = "Not shown below: the handshake of each connection (HELLO or AUTH, SELECT, CLIENT), questions about the server \
+                       (INFO, COMMAND INFO, PING, TYPE, SCAN, CLUSTER), and the two keys that guard the database (GET and SET of \
+                       redis-lab:marker and redis-lab:run-lock, and EVALSHA, which renews the lock).";
+
+/// Opens the server, and says which one it is and what is sent besides the lessons.
 pub async fn open(args: &TargetArgs) -> Result<Target, Failure> {
+    if args.cluster && args.prefix.as_ref().is_some_and(|prefix| prefix.contains('{')) {
+        let why = "On a cluster, the lessons show keys in several slots.";
+        let failure = Failure::new(Class::Usage, "This prefix puts all keys into one slot.", why);
+        return Err(failure.try_next("leave the braces out of --prefix"));
+    }
+    let target = connect(args).await?;
+    Terminal.note(&render::wrap(OPENING, Terminal.text_width(), "", ""));
+    Ok(target)
+}
+
+/// Opens the server for commands that are no lessons, and says which one it is.
+pub async fn connect(args: &TargetArgs) -> Result<Target, Failure> {
     let target = args.open().await?;
-    Terminal.note(&format!("Server: {}", target.describe()));
-    Terminal.note(
-        "Not shown below: the handshake of each connection (HELLO or AUTH, SELECT, CLIENT), questions about the server (INFO, \
-         COMMAND INFO, PING, TYPE, SCAN, CLUSTER), and the keys that guard the database: GET and SET of redis-lab:marker and \
-         of redis-lab:run-lock, which EVALSHA renews.",
-    );
+    let server = format!("Server: {}", target.describe());
+    Terminal.note(&render::wrap(&server, Terminal.text_width(), "", "  "));
     Ok(target)
 }
 
@@ -195,8 +208,9 @@ pub async fn run(
         next = queue.iter().position(|&index| !completed.has(course[index].name)).unwrap_or(0);
         if next > 0 {
             let name = course[queue[next]].name;
+            let lessons = if next == 1 { "lesson" } else { "lessons" };
             Terminal.paragraph(&format!(
-                "\nYou have completed {next} lessons and continue with {}. {name}. To start over, type :1.",
+                "\nYou have completed {next} {lessons} and continue with {}. {name}. To start over, type :1.",
                 next + 1
             ));
         }
@@ -294,7 +308,10 @@ where
     let (word, outcome) = match outcome {
         Ok(word) => (word, Ok(())),
         Err(LessonError::Left(go)) => ("left", Err(LessonError::Left(go))),
-        Err(error) => ("failed", Err(error)),
+        Err(error) => {
+            presenter.show_rest();
+            ("failed", Err(error))
+        }
     };
     let blocks = presenter.take_blocks();
     let Lesson { name, title, question, .. } = lesson;

@@ -23,7 +23,7 @@ pub fn environment(target: &Target) -> Vec<String> {
     parts
 }
 
-/// The version that this workspace is built with. (CLIENT INFO tells it, too, but only on some servers.)
+/// The version that this workspace is built with. (CLIENT INFO has it, too, but only on some servers.)
 fn redis_rs_version() -> &'static str {
     let lock = include_str!("../../../Cargo.lock");
     let package = lock.split_once("name = \"redis\"\nversion = \"").map_or("", |(_, rest)| rest);

@@ -10,9 +10,9 @@ const LONGEST: u64 = 2 * 1024 * 1024;
 /// Asks, and returns one trimmed entry; `None` at the end of input.
 pub async fn ask(question: &str) -> Option<String> {
     Terminal.prompt(question);
-    // It waits on a thread of its own, so that Ctrl-C is still heard.
+    // On its own thread, so Ctrl-C still works.
     let entry = tokio::task::spawn_blocking(read).await.ok().flatten();
-    // Where nobody pressed Enter, the answer would stand on the line of the question.
+    // Without an Enter, the answer would begin on the line of the question.
     if entry.is_none() || !stdin().is_terminal() {
         Terminal.line("");
     }

@@ -26,15 +26,17 @@ pub(crate) enum Key {
 const SINGLE: &[u8] = b" abq?";
 /// An Enter that follows a single key so soon belongs to it.
 const BELONGS: Duration = Duration::from_millis(50);
+/// What a key that sends several bytes begins with.
+const ESCAPE: u8 = 27;
 /// A longer line is no lesson's name.
 const LONGEST_LINE: usize = 100;
 
 /// How the terminal was before a key was awaited.
 static ORIGINAL: Mutex<Option<Termios>> = Mutex::new(None);
 
-/// Waits for a key on a thread of its own, so that Ctrl-C is still noticed.
-pub(crate) async fn key() -> Key {
-    let key = tokio::task::spawn_blocking(read_key).await.unwrap_or(Key::End);
+/// Shows a prompt and waits for a key, on its own thread, so Ctrl-C still works.
+pub(crate) async fn key(prompt: String) -> Key {
+    let key = tokio::task::spawn_blocking(move || read_key(&prompt)).await.unwrap_or(Key::End);
     restore();
     key
 }
@@ -49,7 +51,7 @@ pub(crate) fn restore() {
     }
 }
 
-fn read_key() -> Key {
+fn read_key(prompt: &str) -> Key {
     let Ok(original) = tcgetattr(stdin()) else { return Key::End };
     let mut single_keys = original.clone();
     single_keys.local_modes -= LocalModes::ICANON | LocalModes::ECHO;
@@ -59,16 +61,34 @@ fn read_key() -> Key {
     if tcsetattr(stdin(), OptionalActions::Now, &single_keys).is_err() {
         return Key::End;
     }
-    match read_byte() {
-        Some(b'\n' | b'\r') => Key::Enter,
-        // Ctrl-D, which is a byte like any other in this mode.
-        None | Some(4) => Key::End,
-        Some(byte) if SINGLE.contains(&byte) => {
-            while arrives_within(BELONGS) && read_byte().is_some_and(|byte| byte != b'\n') {}
-            Key::Char(byte.into())
+    // From here on, the terminal itself shows no key that is pressed.
+    Terminal.prompt(prompt);
+    loop {
+        match read_byte() {
+            Some(b'\n' | b'\r') => return Key::Enter,
+            // Ctrl-D, which is a byte like any other in this mode.
+            None | Some(4) => return Key::End,
+            Some(byte) if SINGLE.contains(&byte) => {
+                skip_the_rest();
+                return Key::Char(byte.into());
+            }
+            Some(byte) if byte.is_ascii_graphic() => return read_line(byte),
+            Some(ESCAPE) => skip_escape_sequence(),
+            Some(_) => {}
         }
-        Some(byte) => read_line(byte),
     }
+}
+
+/// Skips the rest of what an arrow, for example, sends: `ESC [ A`, or `ESC [ 5 ~`.
+fn skip_escape_sequence() {
+    if arrives_within(BELONGS) && matches!(read_byte(), Some(b'[' | b'O')) {
+        while arrives_within(BELONGS) && read_byte().is_some_and(|byte| !(b'@'..=b'~').contains(&byte)) {}
+    }
+}
+
+/// Skips what belongs to a key: the bytes that arrive with it, and an Enter right after it.
+fn skip_the_rest() {
+    while arrives_within(BELONGS) && read_byte().is_some_and(|byte| byte != b'\n') {}
 }
 
 /// The rest of a line, shown as it is typed.

@@ -131,6 +131,8 @@ impl Labels {
             let repeated = (0..times).flat_map(|_| group.iter().map(String::as_str));
             labels.extend(repeated.take(values.len()));
         }
+        // The transcript cuts a long command: `… 2 more arguments`.
+        let values = values.iter().take_while(|value| **value != "…");
         labels.iter().zip(values).map(|(label, value)| labeled(label, value)).collect()
     }
 }
@@ -179,12 +181,24 @@ fn labeled(label: &str, value: &str) -> String {
     };
     match (seconds_each, number.parse::<f64>()) {
         (Some(each), Ok(count)) => format!("{label} = {number} ({})", time(count * each)),
-        _ => format!("{label} = {number}"),
+        _ => format!("{label} = {}", short(number)),
     }
 }
 
 fn number(value: &str) -> &str {
-    value.trim_start_matches("(integer) ").trim_matches('"')
+    let value = value.trim_start_matches("(integer) ");
+    value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value)
+}
+
+/// A text of at most 32 characters: the line above has all of it.
+fn short(value: &str) -> String {
+    const LONGEST: usize = 32;
+    let value = value.replace("\\\"", "\"");
+    match value.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &value[..end]),
+        None if value.is_empty() => "''".to_owned(),
+        None => value,
+    }
 }
 
 /// A time in seconds as people read it: `59.999 s`, `14 days`.
@@ -287,6 +301,16 @@ mod tests {
             labels.label(&["(integer) 3", "(integer) 59999"]).join(", "),
             "count = 3, time left (ms) = 59999 (59.999 s)"
         );
+    }
+
+    #[test]
+    fn long_values_are_cut_and_those_that_the_transcript_left_out_have_no_label() {
+        let labels = Labels::parse("message, deadline or '', then for each line: SKU, units");
+        let values =
+            [r#""{\"event\":\"added\",\"owner\":\"guest:abc123\"""#, "\"\"", "sku123", "…", "1", "more"];
+        let labeled = labels.label(&values).join(", ");
+        let message = r#"message = {"event":"added","owner":"guest:…"#;
+        assert_eq!(labeled, format!("{message}, deadline or '' = '', SKU = sku123"));
     }
 
     #[test]

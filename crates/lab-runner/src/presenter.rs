@@ -41,8 +41,10 @@ impl Presenter {
     pub(crate) fn show(&self, block: Block) {
         if let Some(stepper) = &self.stepper {
             activity::interrupt();
-            lock(stepper)
-                .show(&render::block(&block, Terminal.text_width()), matches!(block, Block::Say { .. }));
+            lock(stepper).show(
+                &render::block(&block, Terminal.text_width()),
+                matches!(block, Block::Say { .. } | Block::Announcement { .. }),
+            );
         }
         lock(&self.blocks).push(block);
     }
@@ -67,6 +69,13 @@ impl Presenter {
             stepper.has_step_to_read()
         });
         if waits { self.pause(following).await } else { Ok(()) }
+    }
+
+    /// Shows what still waits for room on the screen, because the lesson has failed and nothing follows.
+    pub(crate) fn show_rest(&self) {
+        if let Some(stepper) = &self.stepper {
+            lock(stepper).run_on();
+        }
     }
 
     /// Whether something is shown.

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 #[derive(Clone, Debug)]
 pub struct Bar {
     bar: ProgressBar,
-    // Read by whoever wants to know without a terminal.
+    // For callers without a terminal.
     done: Arc<AtomicU64>,
 }
 
@@ -47,7 +47,7 @@ impl Bar {
         self.bar.set_position(done);
     }
 
-    /// So many pieces were done when somebody last told.
+    /// The number of pieces that the last call of [`Bar::set`] named.
     #[must_use]
     pub fn done(&self) -> u64 {
         self.done.load(Ordering::Relaxed)

@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::lesson::Course;
 
 /// What is wrong with a register, in words; nothing if all is well. `source` is the folder in which each lesson has a file
-/// that bears its name, `sorted_sets.rs` for `sorted-sets`.
+/// of its name, `sorted_sets.rs` for `sorted-sets`.
 pub fn problems<L: Course>(source: &Path) -> io::Result<Vec<String>> {
     let mut problems = Vec::new();
     let lessons = L::lessons();

@@ -90,7 +90,9 @@ fn code_text(code: &Code, width: usize) -> String {
 fn wrap_code(code: &str, width: usize, indent: usize) -> Vec<String> {
     let first = format!("{:indent$}", "");
     let mut lines = vec![first.clone()];
-    for part in code.split_inclusive(' ').flat_map(before_methods) {
+    // A reference stays with what it refers to.
+    let words = code.replace("&mut ", "&mut\u{a0}");
+    for part in words.split_inclusive(' ').flat_map(before_methods) {
         let line = lines.last_mut().map_or(0, |line| display_width(line));
         if line > indent && line + display_width(part.trim_end()) > width {
             lines.push(format!("{first}    {part}"));
@@ -98,7 +100,7 @@ fn wrap_code(code: &str, width: usize, indent: usize) -> Vec<String> {
             line.push_str(part);
         }
     }
-    lines.iter().map(|line| line.trim_end().to_owned()).collect()
+    lines.iter().map(|line| line.trim_end().replace('\u{a0}', " ")).collect()
 }
 
 /// `first().second().await` as `first()`, `.second().await`.

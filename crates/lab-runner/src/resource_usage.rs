@@ -14,7 +14,7 @@ pub struct ResourceUsage {
     pub seconds: f64,
     /// Processor seconds of this process, all threads.
     pub client_cpu_seconds: f64,
-    /// Processor seconds of the server process, of all nodes of a cluster together; none if it does not tell.
+    /// Processor seconds of the server process, of all nodes of a cluster together; none if it does not say.
     pub server_cpu_seconds: Option<f64>,
     /// How much of the time the server's main thread was busy, 0 to 1 (and a little more, because the server's own clocks are
     /// coarse); the busiest node's of a cluster. A server at 1 is the limit, whatever the client does.

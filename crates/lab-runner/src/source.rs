@@ -70,8 +70,10 @@ impl Source {
             !text.is_empty() && (speaks || indent(line) < depth)
         };
         let count = lines.iter().position(speaks).unwrap_or(lines.len());
-        let shown = &lines[..count];
-        shown.iter().any(|line| line.contains(".await")).then(|| self.excerpt(first, shown))
+        let last = lines[..count].iter().rposition(|line| line.contains(".await"))?;
+        // To the end of the statement; what follows it only prepares a check.
+        let end = lines[last..count].iter().position(|line| line.ends_with([';', '}'])).unwrap_or(0);
+        Some(self.excerpt(first, &lines[..=last + end]))
     }
 
     /// `lines` begin with the line of index `first`.

@@ -9,10 +9,11 @@ use lab_connection::transcript::for_terminal;
 use serde_json::json;
 
 use crate::terminal::Terminal;
+use crate::{activity, keyboard};
 
-/// What the start needs to know of a command line.
+/// What [`start`] needs to know of a command line.
 pub trait Cli {
-    /// Whether results are one JSON document; then a failure is one too.
+    /// Whether the output is one JSON document. Then a failure is one, too.
     fn json(&self) -> bool;
 }
 
@@ -32,20 +33,22 @@ where
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
-            Terminal.note(&format!("error: the system gives no threads: {error}"));
+            Terminal.note(&format!("error: the system cannot start threads: {error}"));
             return ExitCode::FAILURE;
         }
     };
     let ended = runtime.block_on(async {
         tokio::select! {
-            // In this order: before anything is begun, Ctrl-C is listened for.
+            // In this order, so Ctrl-C is noticed before anything begins.
             biased;
             _ = tokio::signal::ctrl_c() => Err(interrupted()),
             ended = run(cli) => ended,
         }
     });
-    // A thread may still wait for a line of input; nobody is going to need it.
+    // A thread may still wait for input that nobody needs.
     runtime.shutdown_background();
+    keyboard::restore();
+    activity::pause();
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => report(&failure, json),
@@ -53,8 +56,7 @@ where
 }
 
 fn interrupted() -> Failure {
-    let why = "Ctrl-C; what was already written stays, a private server is gone.";
-    Failure::new(Class::Interrupted, "Interrupted.", why)
+    Failure::new(Class::Interrupted, "Interrupted.", "You pressed Ctrl-C. What was already written stays.")
 }
 
 /// Says what went wrong and returns the exit code for it.
@@ -67,8 +69,7 @@ fn report(failure: &Failure, json: bool) -> ExitCode {
     ExitCode::from(failure.exit_code())
 }
 
-/// As clap does it, but what people typed is shown without the passwords in it and without what a terminal would
-/// act upon.
+/// As clap does it, but what people typed is shown without passwords and without control characters.
 fn parse<C: CommandFactory + FromArgMatches>() -> Result<C, ExitCode> {
     let parsed = C::command().try_get_matches().and_then(|matches| C::from_arg_matches(&matches));
     parsed.map_err(|error| {
@@ -88,8 +89,8 @@ fn parse<C: CommandFactory + FromArgMatches>() -> Result<C, ExitCode> {
     })
 }
 
-/// Replaces what stands between the first `://` and the last `@`, and what follows `pass=`: a password may hold spaces,
-/// quotes and line breaks.
+/// Replaces what is between the first `://` and the last `@`, and what follows `pass=`. A password may hold spaces, quotes, and line
+/// breaks.
 fn without_passwords(text: &str) -> String {
     let mut shown = text.to_owned();
     if let (Some(from), Some(to)) = (shown.find("://"), shown.rfind('@'))

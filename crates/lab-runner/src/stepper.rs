@@ -14,8 +14,8 @@ pub enum Go {
     Quit,
 }
 
-/// The lines of the screen that a prompt needs.
-const PROMPT_LINES: usize = 2;
+/// The rows of the screen that a prompt needs.
+const PROMPT_ROWS: usize = 2;
 
 /// Shows the steps of one lesson.
 pub(crate) struct Stepper {
@@ -25,32 +25,22 @@ pub(crate) struct Stepper {
     may_wait: bool,
     /// Whether it waits now. If not, all is printed at once.
     waits: bool,
-    /// How many lines of the screen are used since the last prompt.
-    used: usize,
     /// Lines of this step that did not fit the screen, shown at its end.
     rest: Vec<String>,
     /// The steps of this lesson so far, as they were shown.
     steps: Vec<String>,
-    /// Whether something happened in this step besides paragraphs.
+    /// Whether something happened in this step besides paragraphs and announcements.
     active: bool,
 }
 
 impl Stepper {
     pub(crate) fn new(names: Vec<&'static str>, waits: bool) -> Self {
-        Self {
-            names,
-            may_wait: waits,
-            waits,
-            used: 0,
-            rest: Vec::new(),
-            steps: vec![String::new()],
-            active: false,
-        }
+        Self { names, may_wait: waits, waits, rest: Vec::new(), steps: vec![String::new()], active: false }
     }
 
     /// Shows a part of the current step, as far as the screen has room for it.
-    pub(crate) fn show(&mut self, text: &str, is_paragraph: bool) {
-        self.active |= !is_paragraph;
+    pub(crate) fn show(&mut self, text: &str, only_talks: bool) {
+        self.active |= !only_talks;
         if let Some(step) = self.steps.last_mut() {
             step.push_str(text);
             step.push('\n');
@@ -60,9 +50,8 @@ impl Stepper {
             return;
         }
         for line in text.split('\n') {
-            if self.rest.is_empty() && self.used + PROMPT_LINES < Terminal.height() {
+            if self.rest.is_empty() && has_room_for(line) {
                 Terminal.line(line);
-                self.used += 1;
             } else {
                 self.rest.push(line.to_owned());
             }
@@ -88,7 +77,7 @@ impl Stepper {
     }
 
     /// Everything from here on is shown without waiting.
-    fn run_on(&mut self) {
+    pub(crate) fn run_on(&mut self) {
         self.waits = false;
         for line in std::mem::take(&mut self.rest) {
             Terminal.line(&line);
@@ -100,11 +89,12 @@ impl Stepper {
         if self.rest.is_empty() {
             return false;
         }
-        let room = Terminal.height().saturating_sub(PROMPT_LINES).max(1);
-        let page: Vec<String> = self.rest.drain(..room.min(self.rest.len())).collect();
-        for line in page {
-            Terminal.line(&line);
+        let mut shown = 0;
+        while let Some(line) = self.rest.get(shown).filter(|line| shown == 0 || has_room_for(line)) {
+            Terminal.line(line);
+            shown += 1;
         }
+        self.rest.drain(..shown);
         true
     }
 
@@ -122,12 +112,13 @@ impl Stepper {
         loop {
             let more = !lock().rest.is_empty();
             let enter = if more { "more" } else { next };
-            Terminal.prompt(&format!("\nEnter: {enter} · a: all · b: back · q: quit · ? "));
-            let pressed = key().await;
+            // A color may have begun in a line above whose end is on the next page.
+            let prompt = format!("{}\nEnter: {enter} · a: all · b: back · q: quit · ? ", anstyle::Reset);
+            let pressed = key(prompt).await;
             // The prompt gives way to what comes next.
             Terminal.prompt(&format!("\r{:60}\r", ""));
             let mut stepper = lock();
-            stepper.used = 0;
+            Terminal.forget_rows();
             match pressed {
                 Key::Enter if stepper.show_next_page() => {}
                 Key::Enter => return Go::On,
@@ -179,6 +170,11 @@ impl Stepper {
             self.names.iter().enumerate().map(|(index, name)| format!("{}. {name}", index + 1)).collect();
         numbered.join(", ")
     }
+}
+
+/// Whether the line fits on the screen above the prompt.
+fn has_room_for(line: &str) -> bool {
+    Terminal.filled_rows() + Terminal.rows_of(line) + PROMPT_ROWS <= Terminal.height()
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Tables: of table, and of measured approaches.
 
+use std::time::Duration;
+
 use lab_connection::transcript::for_terminal;
 use serde::Serialize;
 use tabled::builder::Builder;
@@ -162,6 +164,20 @@ pub fn bytes(count: usize) -> String {
     }
 }
 
+/// A time as people read it: `1.2 µs`, `85 µs`, `1.23 ms`, `12.3 ms`, `1.23 s`.
+#[must_use]
+pub fn duration(time: Duration) -> String {
+    let micros = time.as_secs_f64() * 1e6;
+    match micros {
+        micros if micros < 9.95 => format!("{micros:.1} µs"),
+        micros if micros < 999.5 => format!("{micros:.0} µs"),
+        micros if micros < 9_995.0 => format!("{:.2} ms", micros / 1e3),
+        micros if micros < 99_950.0 => format!("{:.1} ms", micros / 1e3),
+        micros if micros < 999_500.0 => format!("{:.0} ms", micros / 1e3),
+        micros => format!("{:.2} s", micros / 1e6),
+    }
+}
+
 /// A ratio with the digits that carry information: `0.037`, `1.00`, `12.3`.
 fn ratio(value: f64) -> String {
     match value {
@@ -186,6 +202,10 @@ mod tests {
         assert_eq!(bytes(999), "999 B");
         assert_eq!(bytes(1_500), "1.5 kB");
         assert_eq!(bytes(2_180_000), "2.2 MB");
+        let duration = |nanos| duration(Duration::from_nanos(nanos));
+        assert_eq!([duration(1_200), duration(85_400), duration(999_400)], ["1.2 µs", "85 µs", "999 µs"]);
+        assert_eq!([duration(999_600), duration(9_996_000)], ["1.00 ms", "10.0 ms"]);
+        assert_eq!([duration(123_456_000), duration(1_234_000_000)], ["123 ms", "1.23 s"]);
         assert_eq!(ratio(0.0371), "0.037");
         assert_eq!(ratio(12.34), "12.3");
     }

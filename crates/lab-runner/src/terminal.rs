@@ -1,10 +1,12 @@
 //! The one place that writes to the terminal.
 
 use std::io::{ErrorKind, IsTerminal, Write, stderr, stdin, stdout};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anstream::stream::{AsLockedWrite, RawStream};
 use anstream::{AutoStream, ColorChoice};
+
+use textwrap::core::display_width;
 
 use crate::activity;
 
@@ -17,6 +19,8 @@ const USUAL: usize = 80;
 
 /// Whether the run has printed its document.
 static DOCUMENT_PRINTED: AtomicBool = AtomicBool::new(false);
+/// Rows of the screen that were filled since somebody last pressed a key.
+static FILLED_ROWS: AtomicUsize = AtomicUsize::new(0);
 
 /// Standard output and standard error: color only where it is wanted (a terminal, no `NO_COLOR`, no `TERM=dumb`),
 /// and no panic when the reader has gone.
@@ -45,6 +49,23 @@ impl Terminal {
         height.unwrap_or(24).max(10)
     }
 
+    /// How many rows of the screen a text fills: more than one a line where a line is too wide.
+    pub(crate) fn rows_of(self, text: &str) -> usize {
+        let real = terminal_size::terminal_size_of(stdout()).map(|(width, _)| usize::from(width.0));
+        let columns = real.unwrap_or(USUAL).max(1);
+        text.split('\n').map(|line| display_width(line).div_ceil(columns).max(1)).sum()
+    }
+
+    /// How many rows of the screen were filled since [`Terminal::forget_rows`].
+    pub(crate) fn filled_rows(self) -> usize {
+        FILLED_ROWS.load(Ordering::Relaxed)
+    }
+
+    /// The person has pressed a key, and so has seen all rows.
+    pub(crate) fn forget_rows(self) {
+        FILLED_ROWS.store(0, Ordering::Relaxed);
+    }
+
     /// Whether a person is there to be asked: input and output are both a terminal.
     #[must_use]
     pub fn interactive(self) -> bool {
@@ -60,6 +81,7 @@ impl Terminal {
     /// A line of results, on standard output.
     pub fn line(self, text: &str) {
         activity::interrupt();
+        FILLED_ROWS.fetch_add(self.rows_of(text), Ordering::Relaxed);
         deliver(text, "\n");
     }
 
@@ -83,7 +105,10 @@ impl Terminal {
     /// A line of narration, on standard error: what was started, what went wrong.
     pub fn note(self, text: &str) {
         activity::interrupt();
-        // Whoever closed standard error does not want to know, and the exit code still tells.
+        if stderr().is_terminal() {
+            FILLED_ROWS.fetch_add(self.rows_of(text), Ordering::Relaxed);
+        }
+        // If standard error is closed, the exit code still says what happened.
         let _ = put(AutoStream::new(stderr().lock(), choice(&stderr())), text, "\n");
     }
 }
@@ -93,7 +118,7 @@ fn choice(stream: &impl RawStream) -> ColorChoice {
     AutoStream::choice(stream)
 }
 
-/// Results that nobody gets end the run. A private server ends with its owner, whichever way that ends.
+/// If the results cannot be written, the run ends. Its private server ends with it.
 fn deliver(text: &str, end: &str) {
     match put(AutoStream::new(stdout().lock(), choice(&stdout())), text, end) {
         Ok(()) => {}

@@ -63,7 +63,7 @@ impl Builder {
         self
     }
 
-    /// Lets every process of this machine in, whoever runs it.
+    /// No password: every process of this machine may connect.
     #[must_use]
     pub fn no_password(mut self) -> Self {
         self.password = Password::None;

@@ -35,7 +35,7 @@ pub(crate) fn set(directory: &Path, seconds: i64) -> Result<(), Error> {
     fs::rename(&new, &path).map_err(Error::io(format!("write {}", path.display())))
 }
 
-/// Waits until scripts run by this clock: Valkey 9.1 tells them a time that it looks up only now and then.
+/// Waits until scripts see this clock: Valkey 9.1 gives them a time that it reads only now and then.
 pub(crate) fn wait_until_seen(client: &redis::Client, seconds: i64) -> Result<(), Error> {
     const TIME: &str = "return tonumber(redis.call('TIME')[1])";
     let failed = || Error::redis("asking the private server for its time");

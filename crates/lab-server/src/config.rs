@@ -52,7 +52,7 @@ impl Config<'_> {
             text.push_str("repl-diskless-load on-empty-db\n");
         }
         if version >= Version::new(6, 2, 0) {
-            // `ps` then shows which server is which; elsewhere than on Linux the sweep recognises its own by it.
+            // `ps` then shows which server is which; elsewhere than on Linux the sweep recognizes its own by it.
             text.push_str("proc-title-template \"{title} {config-file} {listen-addr} {server-mode}\"\n");
         }
         if version >= Version::new(7, 0, 0) {

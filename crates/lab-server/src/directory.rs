@@ -37,7 +37,7 @@ impl Directory {
         let parent = parent();
         let (keeper, path) = Keeper::spawn(program, &parent.join(format!("{PREFIX}XXXXXX")))
             .map_err(Error::io(format!("create a directory in {}", parent.display())))?;
-        // The lock file gets its name only once it is locked: whoever finds it free may take the directory for stale.
+        // The lock file gets its name once it is locked, because a sweep that finds it free takes the directory for stale.
         let unnamed = path.join("owner.lock.new");
         let lock = File::create_new(&unnamed)
             .and_then(|file| file.lock().map(|()| file))
@@ -129,7 +129,7 @@ fn lives_in(pid: Pid, directory: &Path) -> bool {
     if cfg!(target_os = "linux") {
         return fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == directory);
     }
-    // Elsewhere the command line tells: it names the configuration file.
+    // Elsewhere the command line says so: it names the configuration file.
     let output = std::process::Command::new("ps").args(["-o", "command=", "-p", &pid.to_string()]).output();
     output.is_ok_and(|output| {
         String::from_utf8_lossy(&output.stdout).contains(&directory.to_string_lossy().into_owned())

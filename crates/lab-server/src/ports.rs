@@ -1,4 +1,4 @@
-//! Choosing ports that nobody else uses.
+//! Chooses free ports.
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};

@@ -46,7 +46,7 @@ const ON_THE_WAY: usize = 64;
 /// A TCP proxy on 127.0.0.1 in front of one server. At first it passes everything on. Each setting holds for all connections,
 /// those that are open too, from now on. Dropping the proxy cuts all connections.
 ///
-/// It does not suit a cluster, whose nodes tell clients their own ports.
+/// It does not work for a cluster, whose nodes send clients to their own ports.
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
@@ -84,7 +84,7 @@ impl Proxy {
             dropping: watch::Sender::new(false),
             cut_all: watch::Sender::new(0),
         });
-        // A runtime of its own: callers may have none, or one that is busy.
+        // Its own runtime, because callers may have none, or a busy one.
         let start = || -> io::Result<_> {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
@@ -152,7 +152,7 @@ impl Proxy {
         self.settings.bytes_per_second.store(limit, Ordering::Relaxed);
     }
 
-    /// Lets nothing through in either direction and tells nobody, like a cable that was pulled: connections stay open, and
+    /// Lets nothing through in either direction, without closing anything, like a pulled cable: connections stay open, and
     /// clients run into their timeouts. With `false`, what was sent meanwhile arrives, as TCP would send it again.
     pub fn set_dropping(&self, dropping: bool) {
         self.settings.dropping.send_replace(dropping);

@@ -57,7 +57,7 @@ impl Server {
         Self::builder().start()
     }
 
-    /// A server with settings of one's own.
+    /// A server with your own settings.
     #[must_use]
     pub fn builder() -> Builder {
         Builder::default()

@@ -21,7 +21,7 @@ pub struct ConnectionKiller {
 }
 
 impl ConnectionKiller {
-    /// Starts, with this pause between two rounds. It cuts everybody, so the test needs a cluster of its own.
+    /// Starts, with this pause between two rounds. It cuts all connections, so the test needs its own cluster.
     pub fn connections_of(cluster: &Cluster, pause: Duration) -> Self {
         let clients: Vec<_> = cluster.nodes().iter().map(Server::client).collect();
         let stop = Arc::new(AtomicBool::new(false));

@@ -1,4 +1,4 @@
-//! Taking lessons and reading their pages, and what every crate with lessons promises.
+//! Running lessons and reading what they show, and what every crate with lessons promises.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -27,12 +27,12 @@ pub async fn open_release(release: Release, prefix: Option<String>) -> Option<Ta
     }
 }
 
-/// Takes one lesson; a broken claim fails the test. One that needs what the server lacks is skipped, and says so.
+/// Runs one lesson. A broken claim fails the test. A lesson that needs what the server lacks is skipped, and says so.
 pub async fn take<L: Course>(target: &Target, lesson: L) -> LessonReport {
     take_lesson(target, lesson.lesson()).await
 }
 
-/// Takes every lesson of a register, in order.
+/// Runs every lesson of a crate, in order.
 pub async fn take_all<L: Course>(target: &Target) -> Vec<LessonReport> {
     let mut reports = Vec::new();
     for lesson in L::lessons() {
@@ -228,7 +228,7 @@ fn shown_and_announced(report: &LessonReport) -> BTreeSet<String> {
     known
 }
 
-/// Listens with MONITOR, on a connection and a thread of its own.
+/// Listens with MONITOR, on its own connection and thread.
 struct Monitor {
     listening: std::thread::JoinHandle<BTreeSet<String>>,
     mark: String,

@@ -1,23 +1,23 @@
-//! Active users: who was there on which day, and who comes back (retention).
+//! Active users: who was active on which day, and who comes back (retention).
 //!
 //! The naive way keeps a Set of users for each day and intersects them: at a million users, about 50 MB a day. Here a day is a
-//! bitmap, one bit for each user: 125 kB. BITOP AND keeps those who were there on both days, and BITCOUNT counts them.
+//! bitmap with one bit for each user: 125 kB. BITOP AND keeps the users of both days, and BITCOUNT counts them.
 //!
-//! A user is a number here, the smaller the better: a bitmap is as long as its highest number. Use the row number of your user
-//! table. For any other visitor IDs, [`crate::analytics`] counts within 1 %.
+//! A user is a number here, and small numbers are best: a bitmap is as long as its highest number. Use the row number of your
+//! user table. For any other visitor IDs, [`crate::analytics`] counts within 1 %.
 //!
 //! | key | type | holds |
 //! |---|---|---|
-//! | `active_users:{active_users}:day:2024-01-01` | String | a bit for each user who was there |
-//! | `active_users:{active_users}:returned` | String | an intersection, within one script |
+//! | `active_users:{active_users}:day:2024-01-01` | String | a bit for each user who was active |
+//! | `active_users:{active_users}:returned` | String | an intersection, only while a script runs |
 //!
 //! - **Promise**: the numbers are exact. Adding a user again changes nothing.
 //! - **Cost**: one round trip for each thousand users added. Retention takes one call for each day, all in flight at once;
 //!   O(length of the bitmaps), 0.02 ms at 100,000 users.
 //! - **Memory**: the highest number, divided by 8, in bytes for each day, at most 16 MiB; kept for 90 days. All days are in one
 //!   slot, so on a cluster one node holds them.
-//! - **Faults**: every call can be sent again. If a day is evicted, nobody was there; if a failover loses the last users, add them
-//!   again. No time is stored.
+//! - **Faults**: every call can be sent again. If a day is evicted, it has no users; if a failover loses the last users, add
+//!   them again. No time is stored.
 //!
 //! ```
 //! use patterns::active_users::ActiveUsers;
@@ -42,7 +42,7 @@ use std::time::Duration;
 use redis::aio::ConnectionLike;
 
 use crate::key::{Key, check_id, escape};
-use crate::script::{Reply, Script, StoreError, join_all, milliseconds, send};
+use crate::script::{Reply, Script, StoreError, by_operation, join_all, milliseconds, send};
 
 /// The highest number of a user, 2^27 - 1. Its bitmap is 16 MiB long; a number of 2^32 would take half a gigabyte at once.
 pub const MAX_USER: u64 = (1 << 27) - 1;
@@ -60,7 +60,7 @@ pub static RETURNED: Script = Script::new("active_users.lua: returned", FILE, &[
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("add", &ADD), ("returned", &RETURNED)]
+    by_operation(&[&ADD, &RETURNED])
 }
 
 /// The users of all days under a prefix.
@@ -76,13 +76,13 @@ pub struct ActiveUsers<C> {
 pub struct Retention {
     /// How many were there on the first day.
     pub cohort: u64,
-    /// How many of them were there on each of the other days, in the order of your question.
+    /// How many of them were active on each of the other days, in the order of your call.
     pub returned: Vec<u64>,
 }
 
 impl Retention {
-    /// The share of the cohort that was there on the other day of this position, from 1: 0 to 1. `None` if you did not ask for
-    /// it.
+    /// The share of the cohort that was active on the other day at this position, counted from 1: 0 to 1. `None` if you did not
+    /// ask for it.
     #[must_use]
     pub fn share(&self, position: usize) -> Option<f64> {
         let returned = *self.returned.get(position.checked_sub(1)?)?;
@@ -102,7 +102,7 @@ impl<C: ConnectionLike + Clone> ActiveUsers<C> {
         Self { keep, ..self }
     }
 
-    /// Records that these users were there on this day. A day is any name you pick. One round trip for each thousand.
+    /// Records that these users were active on this day. A day is any name you pick. One round trip for each thousand.
     pub async fn add(&self, day: &str, users: &[u64]) -> Result<(), ActiveUsersError> {
         if let Some(user) = users.iter().find(|user| **user > MAX_USER) {
             return Err(ActiveUsersError::NumberTooHigh { user: *user });
@@ -123,8 +123,8 @@ impl<C: ConnectionLike + Clone> ActiveUsers<C> {
         send(&self.connection, redis::cmd("BITCOUNT").arg(self.key(day)?)).await
     }
 
-    /// Of those who were there on `first`, how many were there on each of the `later` days, at most [`MAX_DAYS`]. One call for
-    /// each day, all in flight at once.
+    /// Of the users who were active on `first`, how many were active on each of the `later` days, at most [`MAX_DAYS`]. One
+    /// call for each day, all in flight at once.
     pub async fn retention(&self, first: &str, later: &[&str]) -> Result<Retention, ActiveUsersError> {
         if later.len() > MAX_DAYS {
             return Err(ActiveUsersError::TooManyDays { days: later.len() });
@@ -149,7 +149,7 @@ impl<C: ConnectionLike + Clone> ActiveUsers<C> {
     /// The name of a day's bitmap.
     pub fn key(&self, day: &str) -> Result<String, StoreError> {
         check_id(day)?;
-        // A day called "returned" is not where the intersections are.
+        // The prefix keeps a day called "returned" apart from the intersections.
         Ok(self.root()?.companion(&format!("day:{}", escape(day))))
     }
 

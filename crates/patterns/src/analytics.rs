@@ -1,24 +1,24 @@
 //! Analytics: what happened on each day, every event once.
 //!
-//! The naive way is a counter that you raise when something happens. It is wrong three times. An event whose reply was lost is
-//! sent again, and counts twice. A page that somebody reloads is taken for another visitor. And what happened at 23:59 and
-//! arrives at 00:01 counts for the wrong day. Here the client picks an ID for each event and says on which day it happened. One
-//! script looks up the ID and counts, in one step.
+//! The naive way is a counter that you increment when something happens. It is wrong in three ways. An event whose reply was
+//! lost is sent again and counts twice. A reloaded page counts as another visitor. An event of 23:59 that arrives at 00:01
+//! counts for the wrong day. Here the client picks an ID for each event and says on which day it happened. One script looks up
+//! the ID and counts, in one step.
 //!
 //! | key | type | holds |
 //! |---|---|---|
 //! | `daily_metrics:2024-01-01` | Hash | metric to number (`revenue` is in cents), `:closes`, `:inexact` |
 //! | `daily_metrics:{daily_metrics:2024-01-01}:ids` | Set | the IDs of the events counted, while the day is open |
-//! | `daily_metrics:{daily_metrics:2024-01-01}:visitors` | HyperLogLog | who came |
+//! | `daily_metrics:{daily_metrics:2024-01-01}:visitors` | HyperLogLog | the visitors |
 //! | `top_products:2024-01-01` | Sorted Set | SKU, scored by revenue in cents |
 //! | `top_products:{top_products:2024-01-01}:orders` | Set | the IDs of the orders counted here, while the day is open |
 //!
 //! A day is open for three days after its first event, or until you close it. It is any name you pick: `2024-01-01` of the
 //! time zone of your shop, or an hour.
 //!
-//! - **Promise**: an event counts once on its day, however often you send it, as long as the day is open. Then it is too late,
-//!   and the numbers don't change anymore. Metrics and visitors of a day change in one step. The products are another key, so an
-//!   order counts there in a second step, once as well: if you die in between, send the order again.
+//! - **Promise**: an event counts once on its day, however often you send it, as long as the day is open. After that, it is too
+//!   late, and the numbers are final. Metrics and visitors of a day change in one step. The products are in another slot, so an
+//!   order counts there in a second step, also once. If you crash in between, send the order again.
 //! - **Cost**: one round trip for a page view, two for an order; O(products of the order), at most 100.
 //! - **Memory**: about 80 bytes for each event while its day is open, for at most 10,000,000 events; then the metrics, 12 kB of
 //!   visitors, and the products of a day, for 400 days. If a day has millions of events, set `lazyfree-lazy-expire` (Valkey's
@@ -58,7 +58,7 @@ use redis::aio::ConnectionLike;
 
 use crate::key::{Key, check_id};
 use crate::money::Cents;
-use crate::script::{Reply, Script, StoreError, join_all, milliseconds, quote, send};
+use crate::script::{Reply, Script, StoreError, by_operation, join_all, milliseconds, quote, send};
 
 /// The most different products of one order.
 pub const MAX_ORDER_LINES: usize = 100;
@@ -80,7 +80,7 @@ pub static DAY: Script = Script::new("analytics.lua: day", FILE, &["day"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("record", &RECORD), ("close", &CLOSE), ("products", &PRODUCTS), ("day", &DAY)]
+    by_operation(&[&RECORD, &CLOSE, &PRODUCTS, &DAY])
 }
 
 /// The days under a prefix.
@@ -111,9 +111,9 @@ pub struct Metrics {
     pub values: BTreeMap<String, i64>,
     /// How many different visitors came, with a standard error of 0.81 % (a HyperLogLog).
     pub visitors: u64,
-    /// The numbers are final: no event is counted anymore. Otherwise they are of the moment in which they were read.
+    /// Whether the numbers are final: no more events are counted. Otherwise they may still grow.
     pub closed: bool,
-    /// None of the keys that make the numbers exact was lost, as far as that is known.
+    /// Whether the numbers are exact: as far as is known, no key of the day was lost.
     pub exact: bool,
 }
 
@@ -138,7 +138,7 @@ impl<C: ConnectionLike + Clone> Analytics<C> {
         }
     }
 
-    /// How long a day counts events, after the first of them: a millisecond to a year. So long you can send an event again.
+    /// How long a day counts events after the first one: a millisecond to a year. For that time, you can send an event again.
     #[must_use]
     pub fn with_open_for(self, open_for: Duration) -> Self {
         Self { open_for, ..self }
@@ -151,20 +151,20 @@ impl<C: ConnectionLike + Clone> Analytics<C> {
         Self { keep, ..self }
     }
 
-    /// The most events of one day, at least 1. Beyond them, [`RecordError::TooManyEvents`] is better than to forget IDs and to
+    /// The most events of one day, at least 1. After that, [`RecordError::TooManyEvents`] is better than to forget IDs and to
     /// count twice.
     #[must_use]
     pub fn with_max_events(self, max_events: u64) -> Self {
         Self { max_events: max_events.max(1), ..self }
     }
 
-    /// Somebody looked at a page: `page_views` grows by one. If you don't know who, pass an empty visitor. One round trip.
+    /// Counts a page view: `page_views` grows by one. If you don't know the visitor, pass an empty text. One round trip.
     pub async fn page_view(&self, event: &str, day: &str, visitor: &str) -> Result<Recorded, RecordError> {
         self.record(event, day, visitor, &[("page_views", 1)]).await
     }
 
-    /// Somebody ordered: `orders` grows by one, `revenue` by the sum of the lines, and the revenue of each product by its own.
-    /// At most [`MAX_ORDER_LINES`] different products. Two round trips.
+    /// Counts an order: `orders` grows by one, `revenue` by the sum of the lines, and the revenue of each product by its own
+    /// lines. At most [`MAX_ORDER_LINES`] different products. Two round trips.
     pub async fn order(
         &self,
         event: &str,
@@ -186,14 +186,14 @@ impl<C: ConnectionLike + Clone> Analytics<C> {
         }
         let metrics = [("revenue", revenue.get()), ("orders", 1)];
         let recorded = self.record(event, day, visitor, &metrics).await?;
-        // Also for a duplicate: its sender may have died between the two steps.
+        // Even for a duplicate: its sender may have crashed between the two steps.
         if recorded != Recorded::TooLate && !products.is_empty() {
             self.count_products(event, day, &products).await?;
         }
         Ok(recorded)
     }
 
-    /// Anything else that you count: `metric` grows by `amount`, or becomes less if that is negative. One round trip.
+    /// Counts anything else: adds `amount`, which may be negative, to `metric`. One round trip.
     pub async fn add(
         &self,
         event: &str,
@@ -207,8 +207,8 @@ impl<C: ConnectionLike + Clone> Analytics<C> {
         self.record(event, day, "", &[(&field, amount)]).await
     }
 
-    /// Closes a day: from now on its events are too late, and the memory of their IDs is free. Closing it again changes nothing.
-    /// One round trip.
+    /// Closes a day: from now on its events are too late, and the memory of their IDs is freed. Closing it again changes
+    /// nothing. One round trip.
     pub async fn close(&self, day: &str) -> Result<(), StoreError> {
         let key = self.key(day)?;
         let call = CLOSE.call(&[key.as_str(), &key.companion("ids")]).arg(self.keep_ms());
@@ -277,7 +277,7 @@ impl<C: ConnectionLike + Clone> Analytics<C> {
         }
     }
 
-    /// The second step of an order. It has IDs of its own, so it can be repeated, too.
+    /// The second step of an order. It remembers its own IDs, so you can repeat it too.
     async fn count_products(
         &self,
         event: &str,
@@ -286,7 +286,7 @@ impl<C: ConnectionLike + Clone> Analytics<C> {
     ) -> Result<(), RecordError> {
         let key = self.products_key(day)?;
         let mut call = PRODUCTS.call(&[key.as_str(), &key.companion("orders")]);
-        // As long as the day is open: it opened no later than now. A minute more, as for the other IDs.
+        // As long as the day can be open: it opened no later than now. One more minute, as for the other IDs.
         call = call.arg(event).arg(milliseconds(self.open_for) + 60_000).arg(self.keep_ms());
         for (sku, cents) in products {
             call = call.arg(*sku).arg(cents.get());
@@ -368,7 +368,7 @@ pub(crate) fn to_cents(key: &Key, score: f64) -> Result<Cents, StoreError> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
-    /// A metric or the revenue of a product would reach 2^53 (or a metric -2^53), from where numbers are not exact.
+    /// A metric or the revenue of a product would reach 2^53 (or a metric -2^53), where numbers are no longer exact.
     #[error("{metric} would grow beyond what can be counted exactly")]
     Overflow {
         /// The metric or the product.
@@ -381,7 +381,7 @@ pub enum RecordError {
         lines: usize,
     },
     /// The day has as many events as are remembered.
-    #[error("the day already has {limit} events, the most that are remembered")]
+    #[error("the day already has {limit} events, which is the limit")]
     TooManyEvents {
         /// The most events of a day.
         limit: u64,

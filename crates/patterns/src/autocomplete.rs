@@ -1,29 +1,32 @@
 //! Autocomplete: suggests products while a customer types.
 //!
-//! A product is found by the beginning of any of its words, whatever the case, the accents, and the punctuation: `cafe`,
-//! `CAFÉ` and `“Café”` are the same ([`normalized`]). The most popular products come first.
+//! A product is found by the beginning of any of its words. Case, accents, and punctuation don't matter: `cafe`, `CAFÉ` and
+//! `“Café”` are the same ([`normalized`]). The most popular products come first.
 //!
-//! `KEYS co*` or SCAN goes through all keys for each letter typed. A list of the best products for each prefix answers at
-//! once, but if it is cut short, somebody must fill it again when its products leave, and for a short prefix that means looking
-//! at the whole catalog. And an index that only adds suggests products that are gone. Here one Sorted Set in the order of its
-//! bytes holds a line for each prefix of each word, with the rank inside the line. So the best products for a prefix are side by
-//! side, nothing is ever refilled, and the record of each product tells which lines to remove.
+//! `KEYS co*` or SCAN goes through all keys for each letter typed. A list of the best products for each prefix is fast to read.
+//! But when its products leave, it must be filled again, and for a short prefix that means reading the whole catalog. And an
+//! index that only adds suggests products that are gone. Here one Sorted Set, ordered by its bytes, holds a member for each
+//! prefix of each word, with the rank inside the member. So the best products for a prefix are side by side, nothing is ever
+//! refilled, and the record of each product says which members to remove.
 //!
 //! | key | type | holds |
 //! |---|---|---|
-//! | `autocomplete:{autocomplete}:index` | Sorted Set, all scores 0 | a line for each prefix and each term of each product, and its record |
+//! | `autocomplete:{autocomplete}:index` | Sorted Set, all scores 0 | a member for each prefix and each term of each product,
+//! and its record |
 //!
-//! - **Promise**: a suggestion is a product that is in the index, with its present name. For prefixes of up to 8 characters (see
-//!   [`Autocomplete::with_listed_characters`]), the suggestions are the most popular of all products. A longer prefix looks at
-//!   [`MAX_HITS`] terms in alphabetical order, so of more hits than that, it may miss a popular one.
-//! - **Cost**: one round trip for each call. A change writes at most 74 lines and removes as many, each O(log lines), however
-//!   large the catalog is. A suggestion is one ZRANGE of what is shown; a longer prefix is a script over at most 1,000 terms.
-//! - **Memory**: for a name of three words, about 25 lines and 3 kB. With [`Autocomplete::with_listed_characters`] 0, it is a
+//! - **Promise**: each suggestion is a product in the index, with its current name. For prefixes of up to 8 characters (see
+//!   [`Autocomplete::with_listed_characters`]), the suggestions are the most popular of all products. For a longer prefix, it
+//!   reads [`MAX_HITS`] terms in alphabetical order, so with more hits than that, it may miss a popular product.
+//! - **Cost**: one round trip for each call. A change writes at most 74 members and removes as many, each O(log members),
+//!   however large the catalog is. A suggestion is one ZRANGE of what is shown. A longer prefix is a script over at most 1,000
+//!   terms.
+//! - **Memory**: for a name of three words, about 25 members and 3 kB. With [`Autocomplete::with_listed_characters`] 0, it is a
 //!   fifth. Nothing expires.
-//! - **Faults**: a change that is sent twice changes nothing else. If the key is evicted (use `noeviction`), or if a failover
+//! - **Faults**: a change that is sent twice has no further effect. If the key is evicted (use `noeviction`), or if a failover
 //!   loses the last changes, the index is as it was before them: put those products again. Nothing else goes wrong, because
 //!   everything about a product is in this one key. Removing works when memory is full. Redis Cluster moves a key in one piece,
-//!   which takes a large catalog long: make an index for each category or language, each with its own prefix. No time is stored.
+//!   which takes long for a large catalog, so make an index for each category or language, each with its own prefix. It stores
+//!   no times.
 //!
 //! ```
 //! use patterns::autocomplete::Autocomplete;
@@ -51,20 +54,20 @@ use icu_normalizer::DecomposingNormalizerBorrowed;
 use redis::aio::ConnectionLike;
 
 use crate::key::{Key, check_id};
-use crate::script::{Reply, Script, StoreError, quote, send};
+use crate::script::{Reply, Script, StoreError, by_operation, quote, send};
 
 /// The most suggestions that one call returns.
 pub const MAX_SUGGESTIONS: usize = 20;
 
-/// How many terms a prefix that is not listed looks at. It bounds the time of the script.
+/// How many terms a script reads for a prefix that is not listed. This bounds its time.
 pub const MAX_HITS: usize = 1_000;
 
 /// The longest prefix, in characters, that can be configured to be listed.
 pub const MAX_LISTED_CHARACTERS: usize = 8;
 
-/// How many characters of a name and of a prefix are compared. Both are cut there.
+/// How many characters of a name and of a prefix are compared. The rest is ignored.
 const MAX_CHARACTERS: usize = 100;
-/// How many characters of a text are read at all: every name fits.
+/// How many characters of a text are read at all. Every name fits.
 const MAX_READ: usize = 512;
 /// A name is found by its first words.
 const MAX_WORDS: usize = 8;
@@ -80,7 +83,7 @@ pub static SUGGEST: Script = Script::new("autocomplete.lua: suggest", FILE, &["s
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("put", &PUT), ("remove", &REMOVE), ("suggest", &SUGGEST)]
+    by_operation(&[&PUT, &REMOVE, &SUGGEST])
 }
 
 /// A product that completes what was typed.
@@ -108,22 +111,22 @@ impl<C: ConnectionLike + Clone> Autocomplete<C> {
         Self { connection, prefix: prefix.to_owned(), listed: MAX_LISTED_CHARACTERS }
     }
 
-    /// How long the prefixes are that have lines of their own: 0 to [`MAX_LISTED_CHARACTERS`]; a larger number becomes that.
-    /// Fewer need less memory, and longer prefixes look at all their terms, at most [`MAX_HITS`]. To change it, put every
-    /// product again.
+    /// The longest prefixes that have members of their own: 0 to [`MAX_LISTED_CHARACTERS`]; a larger number becomes that. A
+    /// smaller number needs less memory, but then longer prefixes read all their terms, at most [`MAX_HITS`]. To change it, put
+    /// every product again.
     #[must_use]
     pub fn with_listed_characters(self, characters: usize) -> Self {
         Self { listed: characters.min(MAX_LISTED_CHARACTERS), ..self }
     }
 
-    /// Puts a product into the index, or gives it this name and popularity. `true` if it is new. ID and name have 1 to 512 bytes.
+    /// Adds a product to the index, or changes its name and popularity. `true` if it is new. ID and name have 1 to 512 bytes.
     /// One round trip.
     pub async fn put(&self, id: &str, name: &str, popularity: u64) -> Result<bool, StoreError> {
         check_id(id)?;
         check_id(name)?;
         let begins = record_of(id);
         let mut record =
-            format!("{begins}{}\n{:016x} {}", self.listed, u64::MAX - popularity, on_a_line(name));
+            format!("{begins}{}\n{:016x} {}", self.listed, u64::MAX - popularity, escape_line_breaks(name));
         for term in terms(name) {
             record.push('\n');
             record.push_str(&term);
@@ -136,7 +139,7 @@ impl<C: ConnectionLike + Clone> Autocomplete<C> {
         }
     }
 
-    /// Removes a product from the index. `false` if it is not there. One round trip.
+    /// Removes a product from the index; `false` if it is not in the index. One round trip.
     pub async fn remove(&self, id: &str) -> Result<bool, StoreError> {
         check_id(id)?;
         let reply: Reply = REMOVE.call(&[self.key()?]).arg(record_of(id)).run(&self.connection).await?;
@@ -147,9 +150,9 @@ impl<C: ConnectionLike + Clone> Autocomplete<C> {
         }
     }
 
-    /// The most popular products that have a word which begins like this, at most `count` and at most [`MAX_SUGGESTIONS`].
-    /// Equally popular ones come in the order of their names, then of their IDs, by bytes. An empty prefix, before the first
-    /// letter is typed, gets the most popular products of all. One round trip.
+    /// The most popular products with a word that begins with this text, at most `count` and at most [`MAX_SUGGESTIONS`].
+    /// Products of equal popularity are in the order of their names, then of their IDs, by bytes. An empty prefix, before the
+    /// first letter is typed, finds the most popular products of all. One round trip.
     pub async fn suggest(&self, prefix: &str, count: usize) -> Result<Vec<Suggestion>, StoreError> {
         let count = count.min(MAX_SUGGESTIONS);
         let key = self.key()?;
@@ -180,7 +183,7 @@ impl<C: ConnectionLike + Clone> Autocomplete<C> {
 
 /// How the record of a product begins.
 fn record_of(id: &str) -> String {
-    format!("ID:{}\n", on_a_line(id))
+    format!("ID:{}\n", escape_line_breaks(id))
 }
 
 /// Reads `ffffffffffffffd7 Café mug\nmug1`, after the prefix if there is one.
@@ -191,7 +194,7 @@ fn suggestion(line: &str) -> Option<Suggestion> {
     Some(Suggestion { id: from_a_line(id), name: from_a_line(name), popularity })
 }
 
-fn on_a_line(text: &str) -> String {
+fn escape_line_breaks(text: &str) -> String {
     text.replace('\\', "\\\\").replace('\n', "\\n")
 }
 
@@ -222,12 +225,14 @@ pub fn terms(name: &str) -> Vec<String> {
     words.filter(|at| *at < text.len()).take(MAX_WORDS).map(|at| text[at..].to_owned()).collect()
 }
 
-/// A text without what people type differently: case, accents, ligatures, compatibility forms (`ﬁ`, full-width letters),
-/// apostrophes, and invisible characters. Punctuation and white space become one space between two words. At most 100 characters.
+/// A text without the differences in how people type it: case, accents, ligatures, compatibility forms (`ﬁ`, full-width
+/// letters), apostrophes, and invisible characters. Punctuation and white space become one space between two words. At most 100
+/// characters.
 ///
-/// It is decomposed (NFKD), so the composed and the decomposed form of a name are the same, and an accent is a character of its
-/// own that can be left out. Accents of Latin, Greek, and Cyrillic letters are left out, and so are the optional vowel points of
-/// Arabic and Hebrew. The vowel signs of Hindi or Thai and the voicing marks of Japanese make another word, and stay.
+/// It is decomposed (NFKD), so the composed and the decomposed form of a name are the same, and an accent is a separate
+/// character that can be removed. Accents of Latin, Greek, and Cyrillic letters are removed, and so are the optional vowel
+/// points of Arabic and Hebrew. The vowel signs of Hindi or Thai and the voicing marks of Japanese change the word, so they
+/// stay.
 ///
 /// ```
 /// use patterns::autocomplete::normalized;
@@ -241,8 +246,8 @@ pub fn terms(name: &str) -> Vec<String> {
 pub fn normalized(text: &str) -> String {
     let nfkd = DecomposingNormalizerBorrowed::new_nfkd();
     let folded = nfkd
-        .normalize_iter(text.chars().take(MAX_READ).filter(|character| !is_left_out(*character)))
-        // Upper case makes one of ß and ss, of ς and σ, and of ı and i. It leaves ẞ alone, so that becomes ß first.
+        .normalize_iter(text.chars().take(MAX_READ).filter(|character| !is_removed(*character)))
+        // Upper case unifies ß and ss, ς and σ, and ı and i. It does not change ẞ, so that becomes ß first.
         .flat_map(char::to_lowercase)
         .flat_map(char::to_uppercase)
         .flat_map(char::to_lowercase);
@@ -250,7 +255,7 @@ pub fn normalized(text: &str) -> String {
     let mut length = 0;
     let mut gap = false;
     // Changing the case may compose characters again.
-    for character in nfkd.normalize_iter(folded).filter(|character| !is_left_out(*character)) {
+    for character in nfkd.normalize_iter(folded).filter(|character| !is_removed(*character)) {
         if character.is_whitespace() || character.is_control() || is_punctuation(character) {
             gap = length > 0;
             continue;
@@ -320,19 +325,19 @@ fn is_punctuation(character: char) -> bool {
 }
 
 /// What makes no difference, wherever it is.
-fn is_left_out(character: char) -> bool {
+fn is_removed(character: char) -> bool {
     matches!(character,
-        // Apostrophes, inches, and what people type for them; the dot of Catalan; marks of trade.
+        // Apostrophes, inch marks, and what people type for them; the Catalan dot; trademark signs.
         '\'' | '`' | '"' | '´' | '·' | '©' | '®' | '™' | '℠' | '\u{2b9}'..='\u{2bf}' | '\u{2c8}'
             | '\u{5f3}' | '\u{5f4}' | '\u{2018}'..='\u{201b}' | '\u{2032}'..='\u{2037}'
         // Accents.
             | '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}'
             | '\u{20d0}'..='\u{20ff}' | '\u{fe20}'..='\u{fe2f}'
-        // Hebrew points, and Arabic ones with the stroke that stretches a word.
+        // Hebrew points, and Arabic ones with the stroke that lengthens a word.
             | '\u{591}'..='\u{5bd}' | '\u{5bf}' | '\u{5c1}' | '\u{5c2}' | '\u{5c4}' | '\u{5c5}' | '\u{5c7}' | '\u{fb1e}'
             | '\u{610}'..='\u{61a}' | '\u{640}' | '\u{64b}'..='\u{65f}' | '\u{670}' | '\u{6d6}'..='\u{6dc}'
             | '\u{6df}'..='\u{6e4}' | '\u{6e7}' | '\u{6e8}' | '\u{6ea}'..='\u{6ed}' | '\u{8ca}'..='\u{8ff}'
-        // Invisible: soft hyphen, joiners, direction, word joiner, byte order mark, fillers, and what chooses a shape.
+        // Invisible: soft hyphen, joiners, direction marks, word joiner, byte order mark, fillers, and variation selectors.
             | '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
             | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{ffa0}'
             | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'

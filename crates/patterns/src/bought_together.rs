@@ -1,22 +1,24 @@
 //! Bought together: customers who bought this also bought that.
 //!
-//! The naive way shows what shared the most orders with a product. That is nearly always the bestseller, which shares orders
-//! with everything. Here the count is divided by how many orders each of the two was in: n(a,b) / √(n(a) · n(b)), the cosine
+//! The naive way recommends the product that shared the most orders. That is nearly always the bestseller, which shares orders
+//! with everything. Here the count is divided by the number of orders of each of the two: n(a,b) / √(n(a) · n(b)), the cosine
 //! of the two columns of orders, 0 to 1.
 //!
 //! | key | type | holds |
 //! |---|---|---|
-//! | `also_bought:PROD123` | Sorted Set | SKU, scored by the orders it shared with this one; itself, by all of its orders |
+//! | `also_bought:PROD123` | Sorted Set | SKU, scored by the orders it shared with this one; the product itself, by all its
+//! orders |
 //! | `also_bought:{also_bought:PROD123}:orders` | Sorted Set | the last 1,000 orders counted, scored by a number that counts up |
 //!
 //! - **Promise**: an order counts once for each of its products, however often you send it, until 1,000 other orders of that
 //!   product were counted. A pair that shared fewer orders than the minimum (2) is not recommended.
-//! - **Cost**: counting takes one call for each product, all in flight at once; O(products of the order), at most 20. Asking
+//! - **Cost**: counting takes one call for each product, all in flight at once; O(products of the order), at most 20. Reading
 //!   takes two round trips, with one call for each product and then for each neighbor in flight at once.
 //! - **Memory**: at most 200 neighbors and 1,000 orders for each product, gone a year after its last order.
-//! - **Faults**: if you die between two products, send the order again: only what is missing is counted. If a product's Sorted
-//!   Set is evicted, its neighbors are forgotten, and new orders fill it again. If its orders are evicted, an order that is sent
-//!   again counts again. A failover forgets the last orders; send those again whose reply you did not get. No time is stored.
+//! - **Faults**: if you crash between two products, send the order again: only what is missing is counted. If a product's
+//!   Sorted Set is evicted, its neighbors are forgotten, and new orders fill it again. If its orders are evicted, an order that
+//!   is sent again counts again. A failover forgets the last orders; send those again whose reply you did not get. It stores no
+//!   times.
 //!
 //! ```
 //! use patterns::bought_together::BoughtTogether;
@@ -42,16 +44,16 @@ use std::time::Duration;
 use redis::aio::ConnectionLike;
 
 use crate::key::{Key, check_id};
-use crate::script::{Reply, Script, StoreError, join_all, milliseconds, send};
+use crate::script::{Reply, Script, StoreError, by_operation, join_all, milliseconds, send};
 
-/// The most products of an order that are paired: 20 make 380 pairs. Somebody who buys more at once has a reason that says
+/// The most products of an order that are paired: 20 make 380 pairs. A customer who buys more at once has a reason that says
 /// little about what goes together.
 pub const MAX_PAIRED: usize = 20;
 /// The most products that [`BoughtTogether::with_all`] starts from.
 pub const MAX_SEEDS: usize = 20;
 /// How many neighbors of each product are kept (up to twice as many in between), and how many are looked at.
 const MAX_NEIGHBORS: usize = 100;
-const LOOKED_AT: usize = 30;
+const NEIGHBORS_READ: usize = 30;
 /// How many orders of each product are remembered.
 const MAX_ORDERS: usize = 1_000;
 const TTL: Duration = Duration::from_hours(365 * 24);
@@ -63,7 +65,7 @@ pub static COUNT: Script = Script::new("bought_together.lua", FILE, &[]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("count", &COUNT)]
+    by_operation(&[&COUNT])
 }
 
 /// The products under a prefix, with what is bought together with them.
@@ -174,7 +176,7 @@ impl<C: ConnectionLike + Clone> BoughtTogether<C> {
     async fn neighbors(&self, sku: &str) -> Result<Vec<(String, f64)>, StoreError> {
         let key = self.key(sku)?;
         let mut range = redis::cmd("ZREVRANGE");
-        range.arg(key.as_str()).arg(0).arg(LOOKED_AT).arg("WITHSCORES");
+        range.arg(key.as_str()).arg(0).arg(NEIGHBORS_READ).arg("WITHSCORES");
         send(&self.connection, &range).await
     }
 

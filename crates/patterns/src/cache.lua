@@ -15,7 +15,7 @@ if value and (ARGV[4] == '0' or redis.call('PTTL', KEYS[1]) >= tonumber(ARGV[4])
   return {'FRESH', value}
 end
 local loader, left = redis.call('GET', KEYS[2]), redis.call('PTTL', KEYS[2])
--- A TTL longer than any lease means that the clock was set back. Such a lease blocks nobody.
+-- A TTL longer than any lease means that the clock was set back. Such a lease blocks no client.
 if loader and loader ~= ARGV[1] and loader ~= ARGV[2] and left > 0 and left <= tonumber(ARGV[3]) then
   return {'WAIT', value}
 end

@@ -1,31 +1,33 @@
 //! Caching: cache-aside with one loader at a time, among all processes and within each.
 //!
-//! Cache-aside is three lines: GET; if there is nothing, ask the database; SET with a TTL. These three lines bring shops down:
+//! Cache-aside is three lines: GET; if there is nothing, ask the database; SET with a TTL. These three lines can take a shop
+//! down:
 //!
-//! - *Stampede.* When a hot entry expires, everybody misses at once and asks the database. Here a miss takes a lease, so one
-//!   caller loads. The others of its process wait for its result, and other processes ask again after growing pauses.
-//! - *A load that comes too late.* A row is read, then changed and its entry deleted, and then the old row is stored and stays.
-//!   Here only the holder of the lease's token may store, and [`Cache::invalidate`] deletes the lease together with the entry.
-//! - *All entries expire at once* because they were stored at once. Here TTLs are shortened at random.
-//! - *What does not exist* is asked for again and again. Here that is cached too, for a shorter time.
-//! - *Each refresh is felt.* With [`Cache::with_stale_for`], an old entry is served while one caller refreshes it.
-//! - *A loader that disappears* holds up all others until its lock expires. Here the lease lasts two seconds, and the loader
-//!   renews it. If a caller is canceled while it loads, another of its process takes over at once.
+//! - *Stampede.* When a hot entry expires, all callers miss at once and query the database. Here a miss takes a lease, so one
+//!   caller loads. The other callers in its process wait for its result, and other processes check again after growing pauses.
+//! - *A late load.* A row is read. Then the row is changed and its entry deleted. Then the old row is stored and stays. Here
+//!   only the holder of the lease may store, and [`Cache::invalidate`] deletes the lease together with the entry.
+//! - *Entries that were stored together expire together.* Here TTLs are shortened at random.
+//! - *A row that does not exist* is queried again and again. Here that is cached too, for a shorter time.
+//! - *Each refresh is slow for its caller.* With [`Cache::with_stale_for`], an old entry is served while one caller refreshes
+//!   it.
+//! - *A loader that crashes* blocks all others until its lock expires. Here the lease lasts two seconds, and the loader renews
+//!   it. If a caller is canceled while it loads, another caller in its process takes over at once.
 //!
 //! | key | type | holds |
 //! |---|---|---|
 //! | `product:123` | String | the value, in the codec's format: JSON, and `null` for what does not exist |
-//! | `product:{product:123}:load` | String | the token of the caller that loads it now |
+//! | `product:{product:123}:load` | String | the lease: the token of the caller that loads it now |
 //!
-//! - **Promise**: a call never returns what was loaded before an [`Cache::invalidate`] that had returned when the call began. One
-//!   caller loads an entry at a time, unless a process or the lease is lost, or a load takes longer than its
-//!   [load time](Cache::with_load_time).
-//! - **Cost**: a hit is one round trip: GET, and with a stale time PTTL in the same pipeline. A load takes three.
-//! - **Memory**: what the entries take until their TTL, and a token for each load that is under way.
-//! - **Faults**: everything here may be lost at any time, so the server may evict (`allkeys-lru`); a lost entry is loaded again,
-//!   and a lost lease means that its load is not stored. If a failover loses an invalidation, the old entry is back until its TTL:
-//!   keep TTLs short. If the clock is set back, entries live longer by as much. If Redis cannot be reached, the caller gets the
-//!   error, because otherwise the database would get all its traffic at once.
+//! - **Promise**: after [`Cache::invalidate`] has returned, no new call returns what was loaded before it. One caller loads an
+//!   entry at a time, unless a process or the lease is lost, or a load takes longer than its [load
+//!   time](Cache::with_load_time).
+//! - **Cost**: a hit is one round trip: GET, and with a stale time, PTTL in the same pipeline. A load takes three.
+//! - **Memory**: the entries until their TTL, and a token for each load in progress.
+//! - **Faults**: everything here may be lost at any time, so the server may evict (`allkeys-lru`). A lost entry is loaded
+//!   again, and with a lost lease, the load is not stored. If a failover loses an invalidation, the old entry is back until its
+//!   TTL: keep TTLs short. If the clock is set back, entries live longer by as much. If Redis cannot be reached, the caller
+//!   gets the error. Otherwise, the database would get all the traffic at once.
 //!
 //! ```
 //! use std::convert::Infallible;
@@ -66,15 +68,17 @@ use tokio::sync::{Mutex as TurnLock, OwnedMutexGuard};
 use tokio::time::{sleep, timeout};
 
 use crate::key::Key;
-use crate::script::{Reply, Script, StoreError, first_refusal, join_all, milliseconds, quote, send};
+use crate::script::{
+    Reply, Script, StoreError, by_operation, first_refusal, join_all, milliseconds, quote, send,
+};
 
-/// How long a lease lasts. A loader renews it three times in that time.
+/// How long a lease lasts. The loader renews it three times in that time.
 pub const LEASE: Duration = Duration::from_secs(2);
-/// The first pause of a process that waits for another one's load, and the longest; each is twice the one before.
+/// The first and the longest pause of a process that waits for another one's load. Each pause is twice the one before.
 const FIRST_PAUSE_MS: u64 = 4;
 const LONGEST_PAUSE_MS: u64 = 128;
-/// With so many turns, those that nobody takes any more are cleared away.
-const MANY_TURNS: usize = 1_000;
+/// When there are this many turns, unused ones are removed.
+const MAX_IDLE_TURNS: usize = 1_000;
 
 const FILE: &str = include_str!("cache.lua");
 
@@ -91,10 +95,10 @@ pub static PUT: Script = Script::new("cache.lua: put", FILE, &["put"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("ask", &ASK), ("renew", &RENEW), ("store", &STORE), ("release", &RELEASE), ("put", &PUT)]
+    by_operation(&[&ASK, &RENEW, &STORE, &RELEASE, &PUT])
 }
 
-/// How values become bytes. Any format of serde's will do that tells `None` from `Some`.
+/// How values become bytes. You can use any serde format that tells `None` from `Some`.
 pub trait Codec {
     /// The bytes of a value.
     fn encode<T: Serialize>(&self, value: &T) -> Result<Vec<u8>, CodecError>;
@@ -102,10 +106,10 @@ pub trait Codec {
     fn decode<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, CodecError>;
 }
 
-/// What a codec's own error becomes.
+/// The error of a codec.
 pub type CodecError = Box<dyn std::error::Error + Send + Sync>;
 
-/// JSON, so that everybody can read what is cached. A type whose own JSON is `null`, as that of `()`, reads as `None`.
+/// JSON, so that any program can read what is cached. A type whose own JSON is `null`, such as `()`, reads as `None`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Json;
 
@@ -119,8 +123,8 @@ impl Codec for Json {
     }
 }
 
-/// A cache of one kind of values, such as products. Clones share their [`Statistics`] and their loads, so clone one cache
-/// instead of making a second one. All clients must use the same [`Cache::with_stale_for`].
+/// A cache of one kind of value, such as products. Clones share their [`Statistics`] and their loads, so clone a cache instead
+/// of making a second one. All clients must use the same [`Cache::with_stale_for`].
 #[derive(Clone, Debug)]
 pub struct Cache<C, F = Json> {
     connection: C,
@@ -175,50 +179,50 @@ impl<C: ConnectionLike + Clone, F: Codec> Cache<C, F> {
         Cache { connection, prefix, name, codec, ttl, absent_ttl, stale_for, jitter, load_time, wait, shared }
     }
 
-    /// How long a value is fresh: a millisecond to a year, 5 minutes if not set.
+    /// How long a value is fresh: a millisecond to a year, 5 minutes by default.
     #[must_use]
     pub fn with_ttl(self, ttl: Duration) -> Self {
         Self { ttl, ..self }
     }
 
-    /// How long it is known that there is nothing: a millisecond to a year, 30 seconds if not set. Keep it short: code that
-    /// creates the row may forget the cache.
+    /// How long a missing row is cached: a millisecond to a year, 30 seconds by default. Keep it short: code that creates the
+    /// row may not invalidate it.
     #[must_use]
     pub fn with_absent_ttl(self, absent_ttl: Duration) -> Self {
         Self { absent_ttl, ..self }
     }
 
-    /// By what share of itself a TTL is shortened at random: 0 to 0.9, a tenth if not set. A TTL of 100 s with 0.1 becomes 90 to
-    /// 100 s.
+    /// The part by which a TTL is shortened at random: 0 to 0.9, a tenth by default. With 0.1, a TTL of 100 s becomes 90 to 100
+    /// s.
     #[must_use]
     pub fn with_jitter(self, share: f64) -> Self {
         Self { jitter: if share.is_nan() { 0.0 } else { share.clamp(0.0, 0.9) }, ..self }
     }
 
-    /// How long after its TTL a value may still be served while one caller loads it again: up to a year, not at all if not set. If
-    /// that load fails, its caller gets the stale value too.
+    /// How long after its TTL a stale value may be served while one caller loads it again: up to a year, 0 by default. If that
+    /// load fails, its caller gets the stale value too.
     #[must_use]
     pub fn with_stale_for(self, stale_for: Duration) -> Self {
         Self { stale_for, ..self }
     }
 
-    /// How long a load may take, 10 seconds if not set. After that, another caller loads, and what the slow one brings is given to
-    /// its own caller only.
+    /// How long a load may take, 10 seconds by default. After that, another caller loads, and only the slow loader's own caller
+    /// gets its result.
     #[must_use]
     pub fn with_load_time(self, load_time: Duration) -> Self {
         Self { load_time, ..self }
     }
 
-    /// How long a call waits for somebody else's load before it ends with [`CacheError::GaveUp`]: 15 seconds if not set. Make it
-    /// longer than the load time, so that a caller that waits can take over.
+    /// How long a call waits for another caller's load before it returns [`CacheError::GaveUp`]: 15 seconds by default. Make it
+    /// longer than the load time, so that a waiting caller can take over.
     #[must_use]
     pub fn with_wait(self, wait: Duration) -> Self {
         Self { wait, ..self }
     }
 
-    /// The value; `None` if there is none. It is read from Redis, or else loaded.
+    /// The value, read from Redis or else loaded; `None` if there is none.
     ///
-    /// A loader that fails, panics, or is canceled lets the next caller try. What was loaded is returned even if it could not be
+    /// If a loader fails, panics, or is canceled, the next caller tries. What was loaded is returned even if it could not be
     /// stored. One round trip for a hit, three and the load for a miss.
     pub async fn get_or_load<T, E, L, R>(&self, ids: &[&str], load: L) -> Result<Option<T>, CacheError<E>>
     where
@@ -227,17 +231,17 @@ impl<C: ConnectionLike + Clone, F: Codec> Cache<C, F> {
         R: Future<Output = Result<Option<T>, E>>,
     {
         let mut fetch = Fetch::new(self, vec![self.key(ids)?]);
-        if !fetch.until_it_is_our_turn().await?.is_empty() {
-            let loaded = fetch.renewing(load()).await;
+        if !fetch.wait_for_turn().await?.is_empty() {
+            let loaded = fetch.load_and_renew(load()).await;
             fetch.settle(loaded.map(|value| vec![value])).await?;
         }
         Ok(fetch.answers().pop().flatten())
     }
 
-    /// The values with these IDs, in the same order. Those that are missing are loaded together: `load` gets their IDs and returns
-    /// what exists, by ID. It is called again only for those that another caller began to load and did not bring.
+    /// The values with these IDs, in the same order. Missing values are loaded together: `load` gets their IDs and returns the
+    /// values that exist, by ID. It is called again only for values that another caller began to load but did not store.
     ///
-    /// One round trip for hits, whose commands are under way at once, and three and the load for misses.
+    /// One round trip for hits, all at once, and three and the load for misses.
     pub async fn get_or_load_many<T, E, L, R>(
         &self,
         ids: &[&str],
@@ -251,18 +255,18 @@ impl<C: ConnectionLike + Clone, F: Codec> Cache<C, F> {
         let keys: Result<Vec<Key>, StoreError> = ids.iter().map(|id| self.key(&[id])).collect();
         let mut fetch = Fetch::new(self, keys?);
         loop {
-            let ours = fetch.until_it_is_our_turn().await?;
+            let ours = fetch.wait_for_turn().await?;
             if ours.is_empty() {
                 return Ok(fetch.answers());
             }
             let wanted: Vec<String> = ours.into_iter().map(|at| ids[at].to_owned()).collect();
-            let loaded = fetch.renewing(load(wanted.clone())).await;
+            let loaded = fetch.load_and_renew(load(wanted.clone())).await;
             fetch.settle(loaded.map(|mut found| wanted.iter().map(|id| found.remove(id)).collect())).await?;
         }
     }
 
-    /// Forgets a value. Call it *after* the row has been written: a load that begins later reads the new row, and one that began
-    /// earlier can no longer store the old one. One round trip.
+    /// Deletes a value. Call it *after* you have written the row: a load that begins later reads the new row, and a load that
+    /// began earlier can no longer store the old row. One round trip.
     ///
     /// If it fails, the old value may be served until its TTL ends: try again.
     pub async fn invalidate(&self, ids: &[&str]) -> Result<(), StoreError> {
@@ -270,8 +274,8 @@ impl<C: ConnectionLike + Clone, F: Codec> Cache<C, F> {
         send(&self.connection, redis::cmd("UNLINK").arg(key.as_str()).arg(key.companion("load"))).await
     }
 
-    /// Stores a value that the caller has just written elsewhere; `None` for a row that was deleted. Two writers at a time may store
-    /// in another order than they wrote the row; where that matters, use [`Cache::invalidate`]. One round trip.
+    /// Stores a value that the caller has just written to the database; `None` for a deleted row. Two writers at once may store
+    /// in another order than they wrote the row. If that matters, use [`Cache::invalidate`]. One round trip.
     pub async fn put<T: Serialize>(
         &self,
         ids: &[&str],
@@ -279,7 +283,7 @@ impl<C: ConnectionLike + Clone, F: Codec> Cache<C, F> {
     ) -> Result<(), CacheError<std::convert::Infallible>> {
         let key = self.key(ids)?;
         let bytes = self.codec.encode(&value).map_err(CacheError::Codec)?;
-        let life = self.life_ms(value.is_some());
+        let life = self.ttl_ms(value.is_some());
         let call = PUT.call(&[key.as_str(), &key.companion("load")]).arg(bytes).arg(life);
         let reply: Reply = call.run(&self.connection).await?;
         if reply.outcome == "PUT" { Ok(()) } else { Err(reply.unexpected().into()) }
@@ -290,14 +294,14 @@ impl<C: ConnectionLike + Clone, F: Codec> Cache<C, F> {
         Ok(Key::new(&self.prefix, &self.name, ids)?)
     }
 
-    /// What has happened so far, in this cache and its clones.
+    /// The counters of this cache and its clones.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         *self.shared.statistics()
     }
 
     /// What is stored, and whether it is fresh.
-    async fn look(&self, key: &Key) -> Result<Option<(Vec<u8>, bool)>, StoreError> {
+    async fn read(&self, key: &Key) -> Result<Option<(Vec<u8>, bool)>, StoreError> {
         let get = redis::cmd("GET").arg(key.as_str()).clone();
         let mut connection = self.connection.clone();
         let refused = |error| first_refusal(error, key.as_str());
@@ -323,27 +327,27 @@ impl<C: ConnectionLike + Clone, F: Codec> Cache<C, F> {
 
     /// How long a value lives in Redis.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most a year, at least 0")]
-    fn life_ms(&self, is_there: bool) -> u64 {
+    fn ttl_ms(&self, is_there: bool) -> u64 {
         let ttl = milliseconds(if is_there { self.ttl } else { self.absent_ttl });
-        let less = (ttl as f64 * self.jitter * self.shared.chance()) as u64;
+        let less = (ttl as f64 * self.jitter * self.shared.random_fraction()) as u64;
         (ttl - less).max(1) + self.stale_ms()
     }
 }
 
-/// One call's way to its values.
+/// One call, from its keys to its values.
 struct Fetch<'a, C, F, T> {
     cache: &'a Cache<C, F>,
     began: Instant,
     pause_ms: u64,
-    wants: Vec<Want<T>>,
+    wants: Vec<Wanted<T>>,
 }
 
 /// A value that a call wants.
-struct Want<T> {
+struct Wanted<T> {
     key: Key,
     state: State<T>,
     stale: Option<Stored<T>>,
-    /// Stored bytes that are no value of ours; none of ours is empty.
+    /// Stored bytes that could not be decoded. No encoded value is empty.
     unreadable: Vec<u8>,
     has_waited: bool,
 }
@@ -356,9 +360,9 @@ enum State<T> {
     New,
     /// Not in Redis, or stale.
     Missing,
-    /// Another caller of this process asks for it or loads it.
+    /// Another caller in this process asks for it or loads it.
     Waiting(Waiting),
-    /// It is our turn in this process, and another process loads it, or nobody.
+    /// It is our turn in this process. Another process may load it.
     Asking(OwnedMutexGuard<Turn>),
     /// We load it.
     Loading(OwnedMutexGuard<Turn>),
@@ -368,26 +372,26 @@ enum State<T> {
 impl<'a, C: ConnectionLike + Clone, F: Codec, T: Serialize + DeserializeOwned> Fetch<'a, C, F, T> {
     fn new(cache: &'a Cache<C, F>, keys: Vec<Key>) -> Self {
         let want =
-            |key| Want { key, state: State::New, stale: None, unreadable: Vec::new(), has_waited: false };
+            |key| Wanted { key, state: State::New, stale: None, unreadable: Vec::new(), has_waited: false };
         let wants = keys.into_iter().map(want).collect();
         Self { cache, began: Instant::now(), pause_ms: FIRST_PAUSE_MS, wants }
     }
 
     fn answers(self) -> Vec<Option<T>> {
-        let answer = |want: Want<T>| if let State::Answered(answer) = want.state { answer } else { None };
+        let answer = |want: Wanted<T>| if let State::Answered(answer) = want.state { answer } else { None };
         self.wants.into_iter().map(answer).collect()
     }
 
-    /// Looks and waits until all is answered, and returns nothing; or until there are values that we have to load, and returns
-    /// where they are.
-    async fn until_it_is_our_turn<E>(&mut self) -> Result<Vec<usize>, CacheError<E>> {
+    /// Reads and waits until all values are found, and returns nothing. Or until this caller has to load values, and returns
+    /// their positions.
+    async fn wait_for_turn<E>(&mut self) -> Result<Vec<usize>, CacheError<E>> {
         loop {
-            self.look().await?;
-            self.wait_or_take_turns()?;
-            self.ask().await?;
+            self.read_new().await?;
+            self.join_turns()?;
+            self.ask_who_loads().await?;
             let is_ours = |at: &usize| matches!(self.wants[*at].state, State::Loading(_));
             let ours: Vec<usize> = (0..self.wants.len()).filter(is_ours).collect();
-            if !ours.is_empty() || self.wants.iter().all(Want::is_answered) {
+            if !ours.is_empty() || self.wants.iter().all(Wanted::is_answered) {
                 return Ok(ours);
             }
             if self.began.elapsed() >= self.cache.wait {
@@ -398,14 +402,14 @@ impl<'a, C: ConnectionLike + Clone, F: Codec, T: Serialize + DeserializeOwned> F
         }
     }
 
-    async fn look(&mut self) -> Result<(), StoreError> {
-        let new = |want: &&mut Want<T>| matches!(want.state, State::New);
-        let wants: Vec<&mut Want<T>> = self.wants.iter_mut().filter(new).collect();
-        let found = join_all(wants.iter().map(|want| self.cache.look(&want.key))).await;
+    async fn read_new(&mut self) -> Result<(), StoreError> {
+        let new = |want: &&mut Wanted<T>| matches!(want.state, State::New);
+        let wants: Vec<&mut Wanted<T>> = self.wants.iter_mut().filter(new).collect();
+        let found = join_all(wants.iter().map(|want| self.cache.read(&want.key))).await;
         for (want, found) in wants.into_iter().zip(found) {
             want.state = State::Missing;
             match found? {
-                Some((bytes, true)) => want.take(self.cache, &bytes, false)?,
+                Some((bytes, true)) => want.answer_with(self.cache, &bytes, false)?,
                 Some((bytes, false)) => want.stale = want.decode(self.cache, &bytes)?,
                 None => {}
             }
@@ -413,27 +417,27 @@ impl<'a, C: ConnectionLike + Clone, F: Codec, T: Serialize + DeserializeOwned> F
         Ok(())
     }
 
-    /// One caller of this process asks for each value, and the others wait for it. A stale value is served instead.
-    fn wait_or_take_turns(&mut self) -> Result<(), StoreError> {
+    /// One caller in this process asks for each value, and the others wait for it or serve a stale value.
+    fn join_turns(&mut self) -> Result<(), StoreError> {
         for want in &mut self.wants {
             if matches!(want.state, State::Missing) {
                 want.state = State::Waiting(self.cache.shared.wait(want.key.as_str()));
             }
             let State::Waiting(waiting) = &want.state else { continue };
             if let Ok(turn) = Arc::clone(&waiting.turn).try_lock_owned() {
-                want.enter(self.cache, turn)?;
+                want.take_turn(self.cache, turn)?;
             } else if let Some(Stored(value)) = want.stale.take() {
                 self.cache.count(|seen| seen.stale += 1);
                 want.state = State::Answered(value);
             } else {
-                want.waits(self.cache);
+                want.count_wait(self.cache);
             }
         }
         Ok(())
     }
 
-    /// Asks Redis who loads.
-    async fn ask(&mut self) -> Result<(), StoreError> {
+    /// Asks Redis which caller loads.
+    async fn ask_who_loads(&mut self) -> Result<(), StoreError> {
         let cache = self.cache;
         let asked = self.wants.iter().enumerate().filter_map(|(at, want)| match &want.state {
             State::Asking(turn) => Some(async move {
@@ -453,7 +457,7 @@ impl<'a, C: ConnectionLike + Clone, F: Codec, T: Serialize + DeserializeOwned> F
             match (reply.outcome.as_str(), found) {
                 ("FRESH", Some(bytes)) => {
                     cache.shared.end(want.key.as_str(), turn, Some((sent, &bytes)));
-                    want.take(cache, &bytes, false)?;
+                    want.answer_with(cache, &bytes, false)?;
                 }
                 ("LOAD", found) => {
                     if let Some(bytes) = found {
@@ -464,10 +468,10 @@ impl<'a, C: ConnectionLike + Clone, F: Codec, T: Serialize + DeserializeOwned> F
                 }
                 ("WAIT", Some(bytes)) => {
                     cache.shared.end(want.key.as_str(), turn, None);
-                    want.take(cache, &bytes, true)?;
+                    want.answer_with(cache, &bytes, true)?;
                 }
                 ("WAIT", None) => {
-                    want.waits(cache);
+                    want.count_wait(cache);
                     want.state = State::Asking(turn);
                 }
                 _ => return Err(reply.unexpected()),
@@ -476,7 +480,7 @@ impl<'a, C: ConnectionLike + Clone, F: Codec, T: Serialize + DeserializeOwned> F
         Ok(())
     }
 
-    /// Waits for our turn in this process, or a while for another process.
+    /// Waits for our turn in this process, or a pause for another process.
     async fn pause(&mut self) -> Result<(), StoreError> {
         let mut open = self.wants.iter_mut().filter(|want| !want.is_answered());
         if let (Some(want), None) = (open.next(), open.next())
@@ -485,22 +489,22 @@ impl<'a, C: ConnectionLike + Clone, F: Codec, T: Serialize + DeserializeOwned> F
             let rest = self.cache.wait.saturating_sub(self.began.elapsed());
             let turn = Arc::clone(&waiting.turn).lock_owned();
             if let Ok(turn) = timeout(rest.min(self.cache.load_time), turn).await {
-                return want.enter(self.cache, turn);
+                return want.take_turn(self.cache, turn);
             }
             if rest > self.cache.load_time {
-                // The caller that loads takes longer than a load may take.
+                // The load takes longer than allowed.
                 self.cache.shared.forget(want.key.as_str(), &waiting.turn);
                 want.state = State::New;
             }
         } else {
-            sleep(self.cache.shared.some_of(self.pause_ms)).await;
+            sleep(self.cache.shared.jittered(self.pause_ms)).await;
             self.pause_ms = (2 * self.pause_ms).min(LONGEST_PAUSE_MS);
         }
         Ok(())
     }
 
-    /// Awaits the load, and renews the leases meanwhile until the load time is over.
-    async fn renewing<O>(&self, load: impl Future<Output = O>) -> O {
+    /// Awaits the load, and renews the leases until the load time is over.
+    async fn load_and_renew<O>(&self, load: impl Future<Output = O>) -> O {
         let (mut load, began, lease) = (pin!(load), Instant::now(), self.cache.lease());
         loop {
             match timeout(lease / 3, load.as_mut()).await {
@@ -516,14 +520,14 @@ impl<'a, C: ConnectionLike + Clone, F: Codec, T: Serialize + DeserializeOwned> F
                     });
                     let renewals = renewals
                         .map(async |(call, ms)| call.arg(ms).run::<Reply>(&self.cache.connection).await);
-                    // If it does not arrive, somebody else loads, and this load is late.
+                    // If this does not arrive, another caller loads, and this load is too late.
                     let _ = timeout(lease / 3, join_all(renewals)).await;
                 }
             }
         }
     }
 
-    /// Stores what was loaded; if that failed, lets somebody else load.
+    /// Stores what was loaded. If the load failed, lets another caller load.
     async fn settle<E>(&mut self, loaded: Result<Vec<Option<T>>, E>) -> Result<(), CacheError<E>> {
         let cache = self.cache;
         let ours = self.wants.iter_mut().filter(|want| matches!(want.state, State::Loading(_)));
@@ -541,7 +545,7 @@ impl<'a, C: ConnectionLike + Clone, F: Codec, T: Serialize + DeserializeOwned> F
                 for (want, turn) in turns {
                     cache.shared.end(want.key.as_str(), turn, None);
                     match want.stale.take() {
-                        // Old is better than nothing.
+                        // A stale value is better than none.
                         Some(Stored(value)) => want.state = State::Answered(value),
                         None => all_stale = false,
                     }
@@ -559,13 +563,13 @@ impl<'a, C: ConnectionLike + Clone, F: Codec, T: Serialize + DeserializeOwned> F
             }
         };
         let stores = turns.iter().zip(&encoded).zip(&values).map(|(((want, turn), bytes), value)| {
-            cache.store(&want.key, turn, bytes, cache.life_ms(value.is_some()))
+            cache.store(&want.key, turn, bytes, cache.ttl_ms(value.is_some()))
         });
         let outcomes = join_all(stores).await;
         for ((((want, turn), bytes), value), is_stored) in
             turns.into_iter().zip(&encoded).zip(values).zip(outcomes)
         {
-            // Nobody else gets what was not stored: an invalidation may have come in between.
+            // No other caller gets what was not stored: an invalidation may have come in between.
             cache.shared.end(want.key.as_str(), turn, is_stored.map(|sent| (sent, bytes)));
             want.state = State::Answered(value);
         }
@@ -575,10 +579,10 @@ impl<'a, C: ConnectionLike + Clone, F: Codec, T: Serialize + DeserializeOwned> F
 
 impl<C: ConnectionLike + Clone, F: Codec> Cache<C, F> {
     /// Which command stored the value, if any did.
-    async fn store(&self, key: &Key, turn: &Turn, bytes: &[u8], life_ms: u64) -> Option<u64> {
+    async fn store(&self, key: &Key, turn: &Turn, bytes: &[u8], ttl_ms: u64) -> Option<u64> {
         let sent = self.shared.next();
         let call = STORE.call(&[key.as_str(), &key.companion("load")]).arg(&turn.token);
-        match call.arg(bytes).arg(life_ms).run::<Reply>(&self.connection).await {
+        match call.arg(bytes).arg(ttl_ms).run::<Reply>(&self.connection).await {
             Ok(reply) if reply.outcome == "STORED" => Some(sent),
             Ok(_) => {
                 self.count(|seen| seen.late += 1);
@@ -586,14 +590,14 @@ impl<C: ConnectionLike + Clone, F: Codec> Cache<C, F> {
             }
             Err(_) => {
                 self.count(|seen| seen.not_stored += 1);
-                // There may be no room for the value, and yet for this: the others need not wait in vain.
+                // Even if there is no room for the value, this may work, and the others need not wait.
                 self.release(key, turn).await;
                 None
             }
         }
     }
 
-    /// Lets somebody else load. If this does not arrive, the lease ends by itself.
+    /// Lets another caller load. If this does not arrive, the lease expires.
     async fn release(&self, key: &Key, turn: &Turn) {
         let call = RELEASE.call(&[key.companion("load")]).arg(&turn.token);
         let _: Result<Reply, _> = call.run(&self.connection).await;
@@ -604,13 +608,13 @@ impl<C: ConnectionLike + Clone, F: Codec> Cache<C, F> {
     }
 }
 
-impl<T: DeserializeOwned> Want<T> {
+impl<T: DeserializeOwned> Wanted<T> {
     fn is_answered(&self) -> bool {
         matches!(self.state, State::Answered(_))
     }
 
-    /// Answers with stored bytes. If they cannot be read, the value counts as missing.
-    fn take<C: ConnectionLike + Clone, F: Codec>(
+    /// Answers with stored bytes. If they cannot be decoded, the value counts as missing.
+    fn answer_with<C: ConnectionLike + Clone, F: Codec>(
         &mut self,
         cache: &Cache<C, F>,
         bytes: &[u8],
@@ -639,7 +643,7 @@ impl<T: DeserializeOwned> Want<T> {
         if self.unreadable != bytes {
             cache.count(|seen| seen.unreadable += 1);
             if !self.unreadable.is_empty() {
-                // Somebody keeps writing what we cannot read.
+                // Another program keeps writing what we cannot decode.
                 return Err(StoreError::Malformed(quote(self.key.as_str())));
             }
             self.unreadable = bytes.to_vec();
@@ -647,25 +651,25 @@ impl<T: DeserializeOwned> Want<T> {
         Ok(None)
     }
 
-    /// It is our turn in this process. What the one before us brought may be all we need.
-    fn enter<C: ConnectionLike + Clone, F: Codec>(
+    /// It is our turn in this process. The caller before us may have found the value.
+    fn take_turn<C: ConnectionLike + Clone, F: Codec>(
         &mut self,
         cache: &Cache<C, F>,
         mut turn: OwnedMutexGuard<Turn>,
     ) -> Result<(), StoreError> {
         let State::Waiting(waiting) = std::mem::replace(&mut self.state, State::New) else { return Ok(()) };
-        let brought = turn.loaded.clone().filter(|(sent, _)| *sent > waiting.since);
+        let found = turn.loaded.clone().filter(|(sent, _)| *sent > waiting.since);
         drop(waiting);
-        if let Some((_, bytes)) = brought {
+        if let Some((_, bytes)) = found {
             cache.shared.leave(self.key.as_str(), turn);
-            return self.take(cache, &bytes, false);
+            return self.answer_with(cache, &bytes, false);
         }
         turn.canceled = std::mem::replace(&mut turn.token, cache.shared.token());
         self.state = State::Asking(turn);
         Ok(())
     }
 
-    fn waits<C: ConnectionLike + Clone, F: Codec>(&mut self, cache: &Cache<C, F>) {
+    fn count_wait<C: ConnectionLike + Clone, F: Codec>(&mut self, cache: &Cache<C, F>) {
         if !self.has_waited {
             self.has_waited = true;
             cache.count(|seen| seen.waits += 1);
@@ -673,48 +677,50 @@ impl<T: DeserializeOwned> Want<T> {
     }
 }
 
-/// What the clones of a cache have in common.
+/// What the clones of a cache share.
 #[derive(Debug, Default)]
 struct Shared {
     statistics: Mutex<Statistics>,
     numbers: AtomicU64,
-    /// Seeded by the system, differently in each process and for each cache.
+    /// Seeded by the system, differently for each process and cache.
     random: RandomState,
-    /// For each value that a caller of this process asks for, whose turn it is.
+    /// The turns of the values that callers in this process are asking for.
     turns: Mutex<HashMap<String, Arc<TurnLock<Turn>>>>,
 }
 
-/// One caller of this process at a time asks for a value and loads it. If that caller is canceled, the next one has its token.
+/// One caller in this process at a time asks for a value and loads it. If that caller is canceled, the next caller takes over
+/// its token.
 #[derive(Debug, Default)]
 struct Turn {
-    /// Of the caller whose turn it is, or of one that was canceled. It has to differ from all others, not to be secret:
-    /// a client that can read it can delete the lease as well.
+    /// The token of the caller whose turn it is, or of a canceled one. It must be unique, but it is no secret: a client that
+    /// can read it can also delete the lease.
     token: String,
-    /// Of a canceled caller whose lease we take over, or empty.
+    /// The token of a canceled caller whose lease we take over, or empty.
     canceled: String,
     /// The bytes that the last command stored or found, and the number of that command.
     loaded: Option<(u64, Arc<[u8]>)>,
 }
 
-/// A place among those who wait for their turn.
+/// A place in the queue for a turn.
 struct Waiting {
     turn: Arc<TurnLock<Turn>>,
-    /// What a command with a higher number stored or found is new enough for us: an invalidation that we know of came before it.
+    /// The number of the last command when this caller joined. What a later command found is new enough: no invalidation that
+    /// this caller knows of came after it.
     since: u64,
 }
 
 impl Shared {
     fn wait(&self, key: &str) -> Waiting {
         let mut turns = self.turns();
-        if turns.len() >= MANY_TURNS {
-            // Those that canceled callers left.
+        if turns.len() >= MAX_IDLE_TURNS {
+            // Turns that canceled callers left.
             turns.retain(|_, turn| Arc::strong_count(turn) > 1);
         }
         let turn = Arc::clone(turns.entry(key.to_owned()).or_default());
         Waiting { turn, since: self.next() }
     }
 
-    /// Ends a turn, with what is in Redis for those who wait, or to let them try.
+    /// Ends a turn, with the value in Redis for the waiting callers, or without one so that the next caller tries.
     fn end(&self, key: &str, mut turn: OwnedMutexGuard<Turn>, loaded: Option<(u64, &Vec<u8>)>) {
         turn.token.clear();
         if let Some((sent, bytes)) = loaded {
@@ -723,7 +729,7 @@ impl Shared {
         self.leave(key, turn);
     }
 
-    /// The last one to leave clears up.
+    /// The last caller removes the turn.
     fn leave(&self, key: &str, turn: OwnedMutexGuard<Turn>) {
         let mut turns = self.turns();
         drop(turn);
@@ -732,7 +738,7 @@ impl Shared {
         }
     }
 
-    /// Lets the next callers begin anew.
+    /// Lets the next callers start over.
     fn forget(&self, key: &str, turn: &Arc<TurnLock<Turn>>) {
         let mut turns = self.turns();
         if turns.get(key).is_some_and(|current| Arc::ptr_eq(current, turn)) {
@@ -760,45 +766,45 @@ impl Shared {
         format!("{:016x}{:016x}", self.random(), self.random())
     }
 
-    /// From 0 to 1.
-    fn chance(&self) -> f64 {
+    /// A random number from 0 to 1.
+    fn random_fraction(&self) -> f64 {
         self.random() as f64 / u64::MAX as f64
     }
 
-    /// Half of a time to all of it, so that those who began to wait together do not ask again together.
-    fn some_of(&self, ms: u64) -> Duration {
-        Duration::from_millis(ms).mul_f64(1.0 - self.chance() / 2.0)
+    /// Half of a time to all of it, so that callers who began to wait together do not retry together.
+    fn jittered(&self, ms: u64) -> Duration {
+        Duration::from_millis(ms).mul_f64(1.0 - self.random_fraction() / 2.0)
     }
 }
 
-/// What has happened since a cache was made, in this process.
+/// Counters since the cache was made, in this process.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Statistics {
-    /// Values that were there and fresh, or known not to exist.
+    /// Values found fresh, or cached as missing.
     pub hits: u64,
-    /// Stale values that were served while somebody else refreshed them.
+    /// Stale values served while another caller refreshed them.
     pub stale: u64,
-    /// Values that somebody else loaded while the call waited.
+    /// Values that another caller loaded while the call waited.
     pub shared: u64,
-    /// Values that a call of this process began to load.
+    /// Values that a call in this process began to load.
     pub loads: u64,
     /// Calls whose loader failed.
     pub failed: u64,
-    /// Loaded values that were not stored: too slow, or invalidated meanwhile.
+    /// Loaded values that were not stored, because the load was too slow or the value was invalidated.
     pub late: u64,
-    /// Loaded values that were not stored because Redis refused or could not be reached.
+    /// Loaded values that were not stored, because Redis refused or could not be reached.
     pub not_stored: u64,
-    /// Stored values that could not be read, and were loaded again.
+    /// Stored values that could not be decoded, and were loaded again.
     pub unreadable: u64,
-    /// Values that a call had to wait for, because another call or another process loads them.
+    /// Values that a call had to wait for, because another call or process loaded them.
     pub waits: u64,
     /// Calls that gave up waiting.
     pub gave_up: u64,
 }
 
 impl Statistics {
-    /// The share of values that were answered at once, 0 to 1; 0 before the first call.
+    /// The fraction of values answered at once, 0 to 1; 0 before the first call.
     #[must_use]
     pub fn hit_rate(&self) -> f64 {
         let at_once = self.hits + self.stale;
@@ -807,20 +813,20 @@ impl Statistics {
     }
 }
 
-/// Why there is no answer. `E` is the loader's own error.
+/// Why there is no value. `E` is the loader's own error.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CacheError<E> {
-    /// The loader failed, and there was no stale value to serve. Those who wait try in turn.
+    /// The loader failed, and there was no stale value to serve. The next waiting caller tries.
     #[error("the load failed: {0}")]
     Load(E),
-    /// Somebody else has been loading for all the time that this call would wait.
-    #[error("somebody else has been loading for {} ms", waited.as_millis())]
+    /// Another caller has been loading for longer than this call waits.
+    #[error("another caller has been loading for {} ms", waited.as_millis())]
     GaveUp {
         /// How long the call waited.
         waited: Duration,
     },
-    /// What was loaded cannot be written in the codec's format.
+    /// What was loaded cannot be encoded.
     #[error("what was loaded cannot be encoded: {0}")]
     Codec(CodecError),
     /// Redis, or the data in it.

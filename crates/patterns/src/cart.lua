@@ -210,7 +210,7 @@ if lines == 0 then
   end
   return {'TIDIED'}
 end
--- A cart that somebody else has written may have no TTL; it gets one.
+-- A cart that another program has written may have no TTL. It gets one.
 local left = redis.call('PTTL', cart)
 left = left > 0 and left or ARGV[1]
 for i = 1, 3 do

@@ -1,37 +1,37 @@
 //! Carts: what a customer or a guest wants to buy, with the prices they saw.
 //!
-//! The naive way reads the quantity, adds one, and writes it back, so two tabs of one customer lose clicks. HINCRBY loses none,
-//! but it knows no limits, and a client that repeats it after a lost reply adds twice. Here each change is one script. It costs
-//! the same for any number of lines, counts once, and is published on `cart_updates:1`.
+//! The naive way reads the quantity, adds one, and writes it back, so two tabs of one customer lose clicks. HINCRBY
+//! loses none, but it has no limits, and a client that repeats it after a lost reply adds twice. Here each change is
+//! one script. It costs the same for any number of lines, counts once, and is published on `cart_updates:1`.
 //!
 //! | key | type | holds |
 //! |---|---|---|
 //! | `cart:1` | Hash | SKU to units |
 //! | `cart:{cart:1}:prices` | Hash | SKU to the cents seen; an empty field to the sums of the cart |
-//! | `cart:{cart:1}:deadlines` | Sorted Set | SKU, scored by the millisecond at which its line leaves |
+//! | `cart:{cart:1}:deadlines` | Sorted Set | SKU, scored by the millisecond at which its line expires |
 //! | `cart:{cart:1}:request:ID` | String | that a change was made, for ten minutes |
 //! | `cart:guest:abc123` | Hash | the same for a guest |
 //! | `cart:{cart:guest:abc123}:merging` | Hash | a guest's lines on their way into another cart |
-//! | `cart:{cart:1}:merged:ID` | String | what came of a merge |
-//! | `cart:{cart:1}:taken:ORDER` | String | that an order was taken out |
+//! | `cart:{cart:1}:merged:ID` | String | the outcome of a merge |
+//! | `cart:{cart:1}:taken:ORDER` | String | that the lines of an order were removed |
 //!
 //! [`Representation::SortedSet`] keeps the units in a Sorted Set, `cart:{cart:1}:by_quantity`, with companions of its own.
 //!
-//! - **Promise**: a cart has at most [`MAX_LINES`] lines of at most [`MAX_UNITS`] units. A change that is refused changes
-//!   nothing. A change that the client library sends twice counts once. If you retry one yourself, pick an ID with
-//!   [`Item::with_request_id`]; it counts once in ten minutes. [`Cart::set_quantity`] and [`Cart::clear`] can be repeated at any
-//!   time. [`Cart::merge`] and [`Cart::take`] count once for a day longer than a cart lives.
+//! - **Promise**: a cart has at most [`MAX_LINES`] lines of at most [`MAX_UNITS`] units. A refused change changes
+//!   nothing. A change that the client library sends twice counts once. To retry a change yourself, pick an ID with
+//!   [`Item::with_request_id`]: within ten minutes, it counts once. You can repeat [`Cart::set_quantity`] and
+//!   [`Cart::clear`] at any time. [`Cart::merge`] and [`Cart::take`] count once until a day after the cart's TTL.
 //! - **Cost**: one round trip, O(1) for any number of lines; [`Cart::view`] and [`Cart::clear`] are O(lines). The first change
 //!   after a line has expired takes two more. A merge takes three, or one if there is nothing to move.
-//! - **Memory**: the lines, until nobody has touched the cart for its TTL; about 150 bytes for each change of the last ten
-//!   minutes; and for a day longer than the TTL, each merge with its lines, and each order.
-//! - **Faults**: an acknowledged change is lost if the server fails over before it has reached the replica; the cart is then as
-//!   it was a moment before. If `cart:1` is evicted, the cart is empty. Without `prices`, its lines have no price seen, and its
-//!   total is unknown until they are added again. Without `deadlines`, lines stay as long as the cart. Without `request`,
-//!   `merged`, or `taken`, a step that is repeated counts again, and without `merging`, the lines in it are lost: use
-//!   `noeviction`. A merge that was cut off is finished by the next one. On a cluster, if the user's node then loses its last
-//!   writes, those units are lost; they are never in both carts. A clock that is set back or forward moves deadlines and TTLs
-//!   by as much.
+//! - **Memory**: the lines, until nobody has used the cart for its TTL; about 150 bytes for each change of the last ten
+//!   minutes; and each merge and each order, for a day longer than the TTL.
+//! - **Faults**: an acknowledged change is lost if the server fails over before it has reached the replica; the cart is
+//!   then as it was a moment before. Use `noeviction`. If `cart:1` is evicted, the cart is empty. Without `prices`, its
+//!   lines have no price seen, and its total is unknown until they are added again. Without `deadlines`, lines live as
+//!   long as the cart. Without `request`, `merged`, or `taken`, a repeated step counts again. Without `merging`, the
+//!   lines in it are lost. The next merge finishes one that was cut off. On a cluster, if the user's node then loses
+//!   its last writes, those units are lost. They are never in both carts. A clock that is set back or forward moves
+//!   deadlines and TTLs by as much.
 //!
 //! ```
 //! use patterns::cart::{Cart, Owner};
@@ -68,46 +68,64 @@ use serde::Deserialize;
 
 use crate::key::{Key, KeyError, check_id, escape};
 use crate::money::Cents;
-use crate::script::{Call, Reply, Script, StoreError, milliseconds, quote, send};
+use crate::script::{Call, Reply, Script, StoreError, by_operation, milliseconds, quote, send};
 
 /// The most units of a line.
 pub const MAX_UNITS: u32 = 99;
 /// The most lines of a cart.
 pub const MAX_LINES: usize = 100;
-/// How long a change of a line is remembered.
+/// How long a change of a line is remembered, so that it counts once.
 const CHANGE_WINDOW: Duration = Duration::from_mins(10);
 /// How much longer than a cart a merge or an order is remembered.
 const STEP_WINDOW: Duration = Duration::from_hours(24);
-/// How often a cart is tidied in one call. Each time, somebody else was faster.
+/// How often one call tidies a cart. Each try means that another client was faster.
 const TRIES: usize = 10;
 
 const FILE: &str = include_str!("cart.lua");
 
-/// The scripts of a cart, made of `cart.lua`.
-#[derive(Debug)]
-pub struct Scripts {
+macro_rules! scripts {
+    ($($(#[$doc:meta])+ $name:ident: $sections:expr,)+) => {
+        /// The scripts of a cart, made of `cart.lua`.
+        #[derive(Debug)]
+        pub struct Scripts {
+            $($(#[$doc])+ pub $name: Script,)+
+        }
+
+        impl Scripts {
+            const fn new(file: &'static str) -> Self {
+                Self { $($name: Script::new(concat!("cart.lua: ", stringify!($name)), file, $sections),)+ }
+            }
+
+            fn all(&'static self) -> Vec<(&'static str, &'static Script)> {
+                by_operation(&[$(&self.$name,)+])
+            }
+        }
+    };
+}
+
+scripts! {
     /// Adds units of one product.
-    pub add: Script,
+    add: &["line", "add"],
     /// Removes units of one product.
-    pub remove: Script,
+    remove: &["line", "remove", "change"],
     /// Sets the units of a line.
-    pub set: Script,
+    set: &["line", "set", "change"],
     /// Reads all lines.
-    pub view: Script,
+    view: &["everything", "view"],
     /// Reads the sums.
-    pub contents: Script,
-    /// Removes lines whose deadline has passed, and counts the rest.
-    pub tidy: Script,
+    contents: &["sums", "contents"],
+    /// Removes expired lines, and counts the rest.
+    tidy: &["everything", "tables", "tidy"],
     /// Empties the cart.
-    pub clear: Script,
+    clear: &["everything", "tables", "clear"],
     /// First step of a merge: moves the guest's lines into a claim.
-    pub claim: Script,
+    claim: &["claimed", "sums", "everything", "tables", "claim"],
     /// Second step of a merge: adds the claimed lines to the user's cart.
-    pub apply: Script,
+    apply: &["recorded", "sums", "put", "apply"],
     /// Last step of a merge: returns what did not fit, and deletes the claim.
-    pub finish: Script,
+    finish: &["returned", "sums", "put", "finish"],
     /// Removes what was bought.
-    pub take: Script,
+    take: &["recorded", "sums", "take"],
 }
 
 /// The scripts for carts that are Hashes.
@@ -115,46 +133,8 @@ pub static HASH: Scripts = Scripts::new(FILE);
 /// The scripts for carts that are Sorted Sets.
 pub static SORTED_SET: LazyLock<Scripts> = LazyLock::new(|| Scripts::new(for_sorted_set(FILE).leak()));
 
-impl Scripts {
-    const fn new(file: &'static str) -> Self {
-        Self {
-            add: Script::new("cart.lua: add", file, &["line", "add"]),
-            remove: Script::new("cart.lua: remove", file, &["line", "remove", "change"]),
-            set: Script::new("cart.lua: set", file, &["line", "set", "change"]),
-            view: Script::new("cart.lua: view", file, &["everything", "view"]),
-            contents: Script::new("cart.lua: contents", file, &["sums", "contents"]),
-            tidy: Script::new("cart.lua: tidy", file, &["everything", "tables", "tidy"]),
-            clear: Script::new("cart.lua: clear", file, &["everything", "tables", "clear"]),
-            claim: Script::new(
-                "cart.lua: claim",
-                file,
-                &["claimed", "sums", "everything", "tables", "claim"],
-            ),
-            apply: Script::new("cart.lua: apply", file, &["recorded", "sums", "put", "apply"]),
-            finish: Script::new("cart.lua: finish", file, &["returned", "sums", "put", "finish"]),
-            take: Script::new("cart.lua: take", file, &["recorded", "sums", "take"]),
-        }
-    }
-
-    fn all(&self) -> [(&'static str, &Script); 11] {
-        [
-            ("add", &self.add),
-            ("remove", &self.remove),
-            ("set", &self.set),
-            ("view", &self.view),
-            ("contents", &self.contents),
-            ("tidy", &self.tidy),
-            ("clear", &self.clear),
-            ("claim", &self.claim),
-            ("apply", &self.apply),
-            ("finish", &self.finish),
-            ("take", &self.take),
-        ]
-    }
-}
-
-/// The same scripts for a Sorted Set, whose commands take their arguments in another order. A test makes sure that none is
-/// left out.
+/// The same file for a Sorted Set, whose commands take their arguments in another order. A test checks that no Hash
+/// command is left.
 fn for_sorted_set(hash: &str) -> String {
     const SWAPS: [(&str, &str); 7] = [
         ("'HLEN', cart)", "'ZCARD', cart)"),
@@ -199,7 +179,7 @@ impl fmt::Display for Owner<'_> {
     }
 }
 
-/// How the units are stored. Both behave alike, and they are separate carts: all clients must use the same.
+/// How the units are stored. Both behave alike, but they are separate carts: all clients must use the same one.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Representation {
     /// A Hash at `cart:1`: field SKU, value units. The smaller one.
@@ -227,13 +207,14 @@ impl<'a> Item<'a> {
         Self { sku, quantity, unit_price, ttl: None, request_id: None }
     }
 
-    /// The line leaves the cart by itself that much later, a millisecond to a year. Otherwise it keeps the deadline that it has.
+    /// The line expires after this time, a millisecond to a year. Without a TTL, it keeps the deadline that it has.
     #[must_use]
     pub fn with_ttl(self, ttl: Duration) -> Self {
         Self { ttl: Some(ttl), ..self }
     }
 
-    /// An ID that you pick for this click, such as a UUID, so that you can repeat it after a timeout, within ten minutes.
+    /// An ID that you pick for this click, such as a UUID, so that you can repeat it after a timeout. It counts once in
+    /// ten minutes.
     #[must_use]
     pub fn with_request_id(self, request_id: &'a str) -> Self {
         Self { request_id: Some(request_id), ..self }
@@ -247,14 +228,15 @@ pub struct Contents {
     pub lines: usize,
     /// Units in all lines together.
     pub units: u64,
-    /// The total at the prices seen; `None` if a line has none, because its key was lost or somebody else wrote the line.
+    /// The total at the prices seen; `None` if a line has none, because its key was lost or another program wrote the
+    /// line.
     pub seen_total: Option<Cents>,
 }
 
-/// What a change has led to.
+/// The result of a change.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Changed {
-    /// The units that came (positive) or went (negative). A request that was counted before has the same answer again.
+    /// The units added (positive) or removed (negative). A repeated request gets the same answer.
     pub change: i32,
     /// The units now in the line; 0 if it is gone.
     pub quantity: u32,
@@ -267,7 +249,7 @@ pub struct Changed {
 pub struct CartView {
     /// One line for each product, ordered by SKU.
     pub lines: Vec<Line>,
-    /// When the cart expires unless somebody changes or views it; `None` if it is empty.
+    /// When the cart expires unless it is changed or viewed; `None` if it is empty.
     pub expires_in: Option<Duration>,
 }
 
@@ -278,9 +260,9 @@ pub struct Line {
     pub sku: String,
     /// The units.
     pub quantity: u32,
-    /// What one unit cost when it was last added; `None` if that was lost, or somebody else wrote the line.
+    /// What one unit cost when it was last added; `None` if that was lost, or another program wrote the line.
     pub seen_price: Option<Cents>,
-    /// When the line leaves by itself; `None` if it stays as long as the cart.
+    /// When the line expires; `None` if it lives as long as the cart.
     pub expires_in: Option<Duration>,
 }
 
@@ -352,7 +334,7 @@ pub struct Cleared {
     pub units: u64,
 }
 
-/// What a merge has led to. Both lists are empty if there was nothing to move.
+/// The result of a merge. Both lists are empty if there was nothing to move.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Merged {
     /// The SKU and units of what is now in the user's cart.
@@ -368,7 +350,7 @@ pub struct Left {
     pub sku: String,
     /// The units.
     pub quantity: u32,
-    /// Which limit they met.
+    /// Which limit they reached.
     pub why: LeftBehind,
 }
 
@@ -387,16 +369,16 @@ pub struct Claim {
     guest: String,
     user: String,
     id: String,
-    /// SKU, then units, cents, and deadline as the claim has them.
+    /// SKU, then units, cents, and deadline, as stored in the claim.
     lines: BTreeMap<String, [String; 3]>,
-    /// It was there already.
+    /// An earlier merge made it.
     found: bool,
 }
 
-/// What came of applying a claim, the first time that it was tried.
+/// The outcome of applying a claim the first time.
 #[derive(Debug)]
 pub enum Applied {
-    /// The lines are in the user's cart, as far as they fit.
+    /// The lines that fit are in the user's cart.
     Merged(Merged),
     /// The user's cart cannot be read. All lines go back.
     Refused(StoreError),
@@ -430,7 +412,7 @@ impl<C: ConnectionLike + Clone> Cart<C> {
         Self { ttl, ..self }
     }
 
-    /// Adds units at the price that the customer sees now, all or none. For a deadline, or to retry it yourself, see
+    /// Adds units at the price that the customer sees now, all or none. To set a deadline, or to retry it yourself, see
     /// [`Cart::add_item`]. One round trip.
     pub async fn add<'a>(
         &self,
@@ -468,8 +450,8 @@ impl<C: ConnectionLike + Clone> Cart<C> {
         }
     }
 
-    /// Sets the units of a line that is there, 0 to [`MAX_UNITS`]; 0 removes it. The price seen stays. You can repeat it: the
-    /// last one to arrive counts. One round trip.
+    /// Sets the units of an existing line, 0 to [`MAX_UNITS`]; 0 removes it. The price seen stays. You can repeat it:
+    /// the last call to arrive wins. One round trip.
     pub async fn set_quantity<'a>(
         &self,
         owner: impl Into<Owner<'a>>,
@@ -512,7 +494,8 @@ impl<C: ConnectionLike + Clone> Cart<C> {
         }
     }
 
-    /// Reads the cart and lets it live on. One round trip; two if a line has expired or somebody else has written the cart.
+    /// Reads the cart and renews its TTL. One round trip; two if a line has expired or another program has written the
+    /// cart.
     pub async fn view<'a>(&self, owner: impl Into<Owner<'a>>) -> Result<CartView, StoreError> {
         let keys = self.keys_of(owner.into())?;
         let ttl = milliseconds(self.ttl);
@@ -545,14 +528,14 @@ impl<C: ConnectionLike + Clone> Cart<C> {
         Ok(CartView { lines, expires_in })
     }
 
-    /// Counts what is in the cart, and does not let it live on. One round trip.
+    /// Counts what is in the cart. Its TTL stays. One round trip.
     pub async fn contents<'a>(&self, owner: impl Into<Owner<'a>>) -> Result<Contents, StoreError> {
         let keys = self.keys_of(owner.into())?;
         let mut reply = self.run(&self.scripts().contents.call(&keys.all), &keys).await?;
         if reply.outcome == "CONTENTS" { Contents::from_reply(&mut reply) } else { Err(reply.unexpected()) }
     }
 
-    /// Empties the cart, also one that cannot be read. One round trip.
+    /// Empties the cart, even one that cannot be read. One round trip.
     pub async fn clear<'a>(&self, owner: impl Into<Owner<'a>>) -> Result<Cleared, StoreError> {
         let keys = self.keys_of(owner.into())?;
         let call = self.call(&self.scripts().clear, &keys.all, &keys, "cleared", None);
@@ -563,17 +546,17 @@ impl<C: ConnectionLike + Clone> Cart<C> {
         }
     }
 
-    /// Moves a guest's cart into a user's at login, up to the limits of a cart, each unit once. What does not fit stays with the
-    /// guest. Prices seen and deadlines move along; a line that the user has keeps its price, and of two deadlines the later
-    /// one. A merge that was cut off is finished first. Three round trips, or one if
-    /// there is nothing to move.
+    /// Moves a guest's cart into a user's at login, up to the limits of a cart, each unit once. What does not fit stays
+    /// in the guest's cart. Prices seen and deadlines move along. If both have a line, the user's price stays, and the
+    /// later deadline wins. A merge that was cut off is finished first. Three round trips, or one if there is nothing
+    /// to move.
     pub async fn merge(&self, guest: &str, user: &str) -> Result<Merged, StoreError> {
         let mut merged = Merged::default();
         while let Some(claim) = self.claim(guest, user).await? {
             let applied = self.apply(&claim).await?;
             self.finish(&claim, &applied).await?;
             match applied {
-                // Another login of this guest, which was cut off.
+                // An earlier login of this guest that was cut off.
                 _ if claim.user != user => {}
                 Applied::Merged(Merged { moved, left }) => {
                     merged.moved.extend(moved);
@@ -581,7 +564,7 @@ impl<C: ConnectionLike + Clone> Cart<C> {
                 }
                 Applied::Refused(error) => return Err(error),
             }
-            // The guest may have added more after a claim that was found.
+            // After an earlier claim, the guest may have added more.
             if !claim.found {
                 break;
             }
@@ -589,8 +572,8 @@ impl<C: ConnectionLike + Clone> Cart<C> {
         Ok(merged)
     }
 
-    /// First step of a merge, for services that finish it in the background: takes the guest's lines, or finds those that an
-    /// earlier merge took. `None` if there is nothing to move. One round trip.
+    /// First step of a merge, for services that finish it in the background. Takes the guest's lines, or finds those
+    /// that an earlier merge took. `None` if there is nothing to move. One round trip.
     pub async fn claim(&self, guest: &str, user: &str) -> Result<Option<Claim>, StoreError> {
         self.key(Owner::User(user))?;
         let keys = self.keys_of(Owner::Guest(guest))?;
@@ -616,7 +599,7 @@ impl<C: ConnectionLike + Clone> Cart<C> {
         Ok(Some(Claim { guest: guest.to_owned(), user, id, lines, found: reply.outcome == "FOUND" }))
     }
 
-    /// Second step: brings the claimed lines into the user's cart, once. One round trip.
+    /// Second step: adds the claimed lines to the user's cart, once. One round trip.
     pub async fn apply(&self, claim: &Claim) -> Result<Applied, StoreError> {
         let keys = self.keys_of(Owner::User(&claim.user))?;
         let all = keys.with(keys.root.companion(&format!("merged:{}", claim.id)));
@@ -628,7 +611,8 @@ impl<C: ConnectionLike + Clone> Cart<C> {
         }
         let reply = match self.run(&call, &keys).await {
             Err(error @ (StoreError::Malformed(_) | StoreError::WrongType(_))) => {
-                // The refusal is recorded, unless the claim was applied meanwhile: lines that go back must not enter this cart.
+                // Record the refusal, unless the claim was applied meanwhile: lines that go back to the guest must not
+                // be added here too.
                 let mut refuse = redis::cmd("SET");
                 refuse.arg(&all[3]).arg(r#"["REFUSED"]"#).arg("NX").arg("PX").arg(remember);
                 let _: Option<String> = send(&self.connection, &refuse).await?;
@@ -655,7 +639,7 @@ impl<C: ConnectionLike + Clone> Cart<C> {
         }
     }
 
-    /// Last step: returns what did not fit to the guest, and ends the claim. One round trip.
+    /// Last step: returns what did not fit to the guest, and deletes the claim. One round trip.
     pub async fn finish(&self, claim: &Claim, applied: &Applied) -> Result<(), StoreError> {
         let keys = self.keys_of(Owner::Guest(&claim.guest))?;
         let all = keys.with(self.companion(&keys, "merging"));
@@ -676,8 +660,8 @@ impl<C: ConnectionLike + Clone> Cart<C> {
         if reply.outcome == "FINISHED" { Ok(()) } else { Err(reply.unexpected()) }
     }
 
-    /// Takes out what an order has bought, SKU and units, as far as it is still there: once for each order ID. What was added
-    /// since stays. Returns the units taken. One round trip.
+    /// Removes what an order has bought, as SKU and units, as far as it is still in the cart, once for each order ID.
+    /// Units added since then stay. Returns the units removed. One round trip.
     pub async fn take<'a>(
         &self,
         owner: impl Into<Owner<'a>>,
@@ -705,14 +689,15 @@ impl<C: ConnectionLike + Clone> Cart<C> {
     /// The root key of a cart, `cart:1`.
     pub fn key<'a>(&self, owner: impl Into<Owner<'a>>) -> Result<Key, StoreError> {
         Ok(match owner.into() {
-            // A user may call themselves `guest:abc123`, too: `cart:user:guest%3Aabc123`.
+            // A user's ID may be `guest:abc123`: then the key is `cart:user:guest%3Aabc123`.
             Owner::User(id) if id.starts_with("guest:") => Key::new(&self.prefix, "cart", &["user", id]),
             Owner::User(id) => Key::new(&self.prefix, "cart", &[id]),
             Owner::Guest(session) => Key::new(&self.prefix, "cart", &["guest", session]),
         }?)
     }
 
-    /// The keys of a cart's units, prices, and deadlines, and of a merge that is under way. The first is a Hash or a Sorted Set.
+    /// The keys of a cart's units, prices, and deadlines, and of a merge in progress. The first is a Hash or a Sorted
+    /// Set.
     pub fn keys<'a>(&self, owner: impl Into<Owner<'a>>) -> Result<[String; 4], StoreError> {
         let keys = self.keys_of(owner.into())?;
         Ok(keys.with(self.companion(&keys, "merging")))
@@ -751,7 +736,7 @@ impl<C: ConnectionLike + Clone> Cart<C> {
         }
     }
 
-    /// A call with TTL, channel, and the beginning of the message.
+    /// A call with the arguments that most scripts share: TTL, channel, and the start of the message.
     fn call<'s>(
         &self,
         script: &'s Script,
@@ -760,13 +745,14 @@ impl<C: ConnectionLike + Clone> Cart<C> {
         event: &str,
         sku: Option<&str>,
     ) -> Call<'s> {
-        // `json!` without its closing brace; the script goes on from there.
+        // Without the closing brace: the script adds its own fields.
         let mut message = serde_json::json!({ "event": event, "owner": keys.owner, "sku": sku }).to_string();
         message.pop();
         script.call(all).arg(milliseconds(self.ttl)).arg(&keys.channel).arg(message)
     }
 
-    /// A call that changes one line, once: without an ID of the caller, the client library may send it twice.
+    /// A call that changes one line, once. Without the caller's ID, it gets a random one, because the client library
+    /// may send it twice.
     fn change<'s>(
         &self,
         script: &'s Script,
@@ -788,7 +774,7 @@ impl<C: ConnectionLike + Clone> Cart<C> {
         Ok(call.arg(id).arg(milliseconds(CHANGE_WINDOW)).arg(sku))
     }
 
-    /// Runs a script, and tidies the cart where it asks for that.
+    /// Runs a script, and tidies the cart first if the script asks for that.
     async fn run(&self, call: &Call<'_>, keys: &Keys) -> Result<Reply, StoreError> {
         let mut reply: Reply = call.run(&self.connection).await?;
         for _ in 0..TRIES {
@@ -808,7 +794,7 @@ impl<C: ConnectionLike + Clone> Cart<C> {
     }
 }
 
-/// What the sums of a cart with these lines begin with.
+/// How the sums of a cart with these lines begin.
 fn sums_of(lines: &[Line]) -> String {
     let units: u64 = lines.iter().map(|line| u64::from(line.quantity)).sum();
     let cents =
@@ -832,7 +818,8 @@ impl Keys {
     }
 }
 
-/// 64 random bits, from the seed that the standard library gives every `HashMap`. They must differ from those of one cart lately.
+/// 64 random bits, from the seed that the standard library gives every `HashMap`. They only have to differ from the
+/// cart's recent IDs.
 fn random_id() -> String {
     format!("{:016x}", RandomState::new().build_hasher().finish())
 }
@@ -863,7 +850,7 @@ impl Changed {
     }
 }
 
-/// A change of a cart, as it is published. The script that made the change has published it.
+/// A change of a cart, as the script that makes it publishes it.
 ///
 /// Pub/sub delivers at most once: a subscriber who is away misses it. After a reconnect, view the cart. A line or a cart that
 /// expires is not published. While a cluster moves the cart's slot, an update may overtake the one before it.
@@ -886,7 +873,7 @@ pub struct CartUpdate {
     pub owner: String,
     /// The product, if the change is about one.
     pub sku: Option<String>,
-    /// The units that came (positive) or went (negative).
+    /// The units added (positive) or removed (negative).
     pub change: i64,
     /// The units now in the product's line; 0 if the line is gone, or the change is about the whole cart.
     pub quantity: u32,
@@ -903,7 +890,7 @@ pub struct CartUpdate {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
-    /// Units of a product came in.
+    /// Units of a product were added.
     Added,
     /// A line got another quantity.
     Set,
@@ -911,9 +898,9 @@ pub enum Change {
     Removed,
     /// The cart was emptied.
     Cleared,
-    /// A guest logged in: units left the guest's cart, or came into the user's.
+    /// A guest logged in: units left the guest's cart, or entered the user's.
     Merged,
-    /// An order took out what it had bought.
+    /// The lines of an order were removed.
     Ordered,
     /// An event of a later version.
     #[serde(other)]
@@ -921,18 +908,18 @@ pub enum Change {
 }
 
 impl CartUpdate {
-    /// Reads a message. Anybody who may publish on the channel can have sent it.
+    /// Reads a message. Any client that may publish on the channel can send one.
     pub fn parse(message: &[u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(message)
     }
 }
 
-/// Why nothing was changed. After an error of the connection, the outcome is unknown.
+/// Why nothing was changed. After a connection error, the outcome is unknown.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CartError {
-    /// A change is about too few or too many units.
-    #[error("a change is about 1 to {MAX_UNITS} units, not {0}")]
+    /// The units of a change are 0 or more than [`MAX_UNITS`].
+    #[error("a change has 1 to {MAX_UNITS} units, not {0}")]
     Quantity(u32),
     /// More than [`Cents::MAX_PRICE`].
     #[error("the price {0} is too high: the maximum is {max}", max = Cents::MAX_PRICE)]
@@ -966,7 +953,7 @@ pub enum CartError {
         /// The units to remove.
         asked: u32,
     },
-    /// The total is more than `i64::MAX` cents. Only a quantity that somebody else wrote can do that.
+    /// The total is more than `i64::MAX` cents. Only a quantity that another program wrote can cause that.
     #[error("the total of the cart is too large")]
     TotalTooLarge,
     /// Redis, or the data in it.

@@ -1,8 +1,8 @@
 //! The catalog: products by SKU, each with a name that no other product has.
 //!
-//! The naive way checks that a name is free and then writes the product. Two clients who do it at once both find it free. Here
-//! an index decides: one Hash, so one script. A product is in a slot of its own, so writing it is another step. Both steps can
-//! be repeated, and each client looks at the index again after it has written: the last one leaves what the index says.
+//! The naive way checks that a name is free and then writes the product. Two clients that do this at once both find it free.
+//! Here an index decides: one Hash, so one script. A product is in a slot of its own, so writing it is a second step. You can
+//! repeat both steps, and each client reads the index again after it has written, so the last one leaves what the index says.
 //!
 //! | key | type | holds |
 //! |---|---|---|
@@ -41,7 +41,7 @@ use redis::aio::ConnectionLike;
 
 use crate::key::{Key, KeyError, check_id};
 use crate::money::Cents;
-use crate::script::{Reply, Script, StoreError, join_all, quote, send};
+use crate::script::{Reply, Script, StoreError, by_operation, join_all, quote, send};
 
 /// How many fields of the index, and products, one step of [`Catalog::list`] reads.
 const PAGE: usize = 500;
@@ -55,7 +55,7 @@ pub static REMOVE: Script = Script::new("catalog.lua: remove", FILE, &["remove"]
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("put", &PUT), ("remove", &REMOVE)]
+    by_operation(&[&PUT, &REMOVE])
 }
 
 /// A product on sale.
@@ -63,7 +63,7 @@ pub fn scripts() -> Vec<(&'static str, &'static Script)> {
 pub struct Product {
     /// The code that the shop knows it by.
     pub sku: String,
-    /// What it is called: 1 to 512 bytes. The catalog stores it in the form NFC.
+    /// Its name: 1 to 512 bytes. The catalog stores it in Unicode's form NFC.
     pub name: String,
     /// What one unit costs, up to [`Cents::MAX_PRICE`]. It is stored as `19.99`.
     pub price: Cents,
@@ -74,7 +74,7 @@ pub struct Product {
 pub enum Put {
     /// The product is new.
     Added,
-    /// The product was on sale. It now has this name and price.
+    /// The product existed. It now has this name and price.
     Changed,
 }
 
@@ -129,7 +129,7 @@ impl<C: ConnectionLike + Clone> Catalog<C> {
         }
     }
 
-    /// The products with these SKUs, in the same order, each `None` if it is not on sale. All are asked for at once.
+    /// The products with these SKUs, in the same order, each `None` if it is not on sale. All are read at once.
     pub async fn get_many(&self, skus: &[impl AsRef<str>]) -> Result<Vec<Option<Product>>, StoreError> {
         join_all(skus.iter().map(|sku| self.get(sku.as_ref()))).await.into_iter().collect()
     }
@@ -151,11 +151,11 @@ impl<C: ConnectionLike + Clone> Catalog<C> {
         Ok(self.get(&sku).await?.filter(|product| product.name == name))
     }
 
-    /// Takes a product off sale; `false` if it was not on sale. Also frees the name of a product whose Hash was lost. Four
-    /// round trips.
+    /// Removes a product; `false` if it was not on sale. Also frees the name of a product whose Hash was lost. Four round
+    /// trips.
     pub async fn remove(&self, sku: &str) -> Result<bool, StoreError> {
         let key = self.key(sku)?;
-        // The product goes first. A client that stops here leaves a name that is taken, and no two products of one name.
+        // The product goes first. A client that stops here leaves a taken name, but never two products with one name.
         let unlinked: bool = send(&self.connection, redis::cmd("UNLINK").arg(key.as_str())).await?;
         let reply: Reply = REMOVE.call(&[self.index()?.as_str()]).arg(sku).run(&self.connection).await?;
         let listed = match reply.outcome.as_str() {
@@ -187,8 +187,8 @@ impl<C: ConnectionLike + Clone> Catalog<C> {
         Key::new(&self.prefix, "skus", &[])
     }
 
-    /// Writes a product as the index has it, or unlinks it, until the index has not changed meanwhile. So, of several clients
-    /// at once, the one that writes last leaves what the index says.
+    /// Writes or unlinks a product as the index says, until the index did not change meanwhile. So if several clients do it at
+    /// once, the last one leaves what the index says.
     async fn write(&self, sku: &str, mut entry: Option<String>) -> Result<(), StoreError> {
         let (key, index) = (self.key(sku)?, self.index()?);
         let mut look = redis::cmd("HGET");
@@ -208,8 +208,8 @@ impl<C: ConnectionLike + Clone> Catalog<C> {
         }
     }
 
-    /// A cursor of HSCAN leads nowhere if the Hash moves to another server between two pages. So the index is read again until
-    /// as many SKUs were found as there were when that began; each has two fields.
+    /// An HSCAN cursor is useless if the Hash moves to another server between two pages. So read the index again until all SKUs
+    /// that existed at the start are found; each has two fields.
     async fn skus(&self) -> Result<BTreeSet<String>, StoreError> {
         let index = self.index()?;
         let mut skus = BTreeSet::new();
@@ -235,7 +235,7 @@ impl<C: ConnectionLike + Clone> Catalog<C> {
     }
 }
 
-/// In the form NFC, in which a letter and its accents are one character where there is one.
+/// In the form NFC: a letter with its accents is one character where Unicode has one.
 fn normalize(name: &str) -> String {
     ComposingNormalizerBorrowed::new_nfc().normalize(name).into_owned()
 }
@@ -245,7 +245,7 @@ fn normalize(name: &str) -> String {
 #[non_exhaustive]
 pub enum PutError {
     /// Another product has this name. If that product is gone, [`Catalog::remove`] frees the name.
-    #[error("the name {} belongs to {} already", quote(.name), quote(.by))]
+    #[error("the name {} already belongs to {}", quote(.name), quote(.by))]
     NameTaken {
         /// The name.
         name: String,
@@ -253,7 +253,7 @@ pub enum PutError {
         by: String,
     },
     /// More than [`Cents::MAX_PRICE`].
-    #[error("the price {0} is too high: the most is {max}", max = Cents::MAX_PRICE)]
+    #[error("the price {0} is too high: the maximum is {max}", max = Cents::MAX_PRICE)]
     PriceTooHigh(Cents),
     /// Redis, or the data in it.
     #[error(transparent)]

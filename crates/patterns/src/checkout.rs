@@ -1,11 +1,12 @@
-//! Checkout: from the lines of a cart to an order that is charged and sold, or neither, whatever happens on the way.
+//! Checkout: turns the lines of a cart into an order that is charged and sold, or neither, whatever fails on the way.
 //!
-//! The stock of each product is in a slot of its own, the cart in another, and the money is not in Redis at all. No script has them
-//! all, so an order takes several steps. The naive way takes them one after the other and hopes: a buyer who dies between paying and
-//! selling has paid for nothing, and one who clicks twice pays twice.
+//! The stock of each product is in a slot of its own, the cart is in another, and the money is not in Redis at all. No script
+//! can change them all, so an order takes several steps. The naive way takes them one after the other and hopes: a buyer whose
+//! client crashes between paying and selling has paid for nothing, and a buyer who clicks twice pays twice.
 //!
-//! Here the order is written down first, under an ID that the buyer's client picks, and each step is idempotent by that ID. So anybody
-//! can carry on: the same client again, another one with the same ID, or [`Checkout::recover`] after the buyer's time is up.
+//! Here the order is stored first, under an ID that the buyer's client picks, and each step is idempotent by that ID. So any
+//! client can continue: the same client again, another one with the same ID, or [`Checkout::recover`] after the buyer's time is
+//! over.
 //!
 //! ```text
 //!  open ──────► paying ──────► paid ──────► sold ──────► done
@@ -14,37 +15,36 @@
 //!    └─────────────┴──────────────┴──► cancelling ──► cancelled
 //! ```
 //!
-//! 1. [`Checkout::open`] writes down the lines and their total.
+//! 1. [`Checkout::open`] stores the lines and their total.
 //! 2. [`Checkout::reserve`] holds every line under the order's ID.
 //! 3. [`Checkout::begin_payment`] makes the holds outlive the charge.
-//! 4. [`Checkout::pay`] takes the money. Whether the order is paid or given up is one atomic write on its Hash, so a slow buyer and the
-//!    recovery cannot decide differently.
+//! 4. [`Checkout::pay`] takes the money. One atomic write on the order's Hash decides whether it is paid or given up, so a slow
+//!    buyer and the recovery cannot decide differently.
 //! 5. [`Checkout::sell`] confirms every hold, or takes free units if a hold was lost. If there are none, the money goes back.
 //! 6. [`Checkout::finish`] calls [`Payments::sold`], which empties the cart, and ends the order.
 //!
-//! [`Checkout::cancel`] undoes an order from any state before `sold`. [`Checkout::place`] takes all the steps.
+//! [`Checkout::cancel`] cancels an order in any state before `sold`. [`Checkout::place`] takes all the steps.
 //!
 //! | key | type | holds |
 //! |---|---|---|
 //! | `order:ORD-1` | Hash | state, owner, lines, total |
-//! | `unfinished_orders:0` to `unfinished_orders:15` | Sorted Set | orders, by when the recovery looks after them |
+//! | `unfinished_orders:0` to `unfinished_orders:15` | Sorted Set | orders, scored by when the recovery takes over |
 //!
 //! and those of [`crate::inventory`].
 //!
-//! - **Promise**: an order is charged once and sold, or not charged (or refunded) and not sold. Two clients with one order ID make one
-//!   order.
-//! - **Cost**: 9 round trips and 3 for each line; those that hold and extend the lines are under way together. A recovery takes one
-//!   for each of 16 shards, and looks only at orders that are due, at most 64 of each shard at a time.
-//! - **Memory**: an order is kept for 30 days after it was finished, or after it was opened and got no further.
-//! - **Faults**: use `noeviction`. An acknowledged step may be lost when a replica takes over; [`Checkout::with_replicas`] waits for
-//!   replicas before it goes on, so that no order is charged that only one server knows.
-//!   If the Hash of an order is lost, the recovery and [`Checkout::resume`] refund the order, as its lines are unknown
-//!   ([`CheckoutError::OrderLost`]); if its buyer places it again with the same ID first, it is carried on, and not charged again. If a shard of
-//!   `unfinished_orders` is lost, its orders are recovered by nobody: call `resume` for those that the payment provider knows.
-//!   The stock must remember an ID for longer than an order can stand still while it is sold ([`Inventory::with_retry_window`]): an order
-//!   that crashes between its sales and is recovered later takes units a second time.
-//!   If the clock jumps forward, unpaid orders are given up. If it is set back, the recovery comes later, at most by twice the buyer's
-//!   time.
+//! - **Promise**: an order is charged once and sold, or it is not charged (or refunded) and not sold. Two clients with one
+//!   order ID make one order.
+//! - **Cost**: 9 round trips and 3 for each line. Those that hold and extend the lines run concurrently. A recovery takes one
+//!   for each of 16 shards, and reads only orders that are due, at most 64 of each shard at a time.
+//! - **Memory**: an order is kept for 30 days after it was finished, or after it was opened if it went no further.
+//! - **Faults**: use `noeviction`. An acknowledged step may be lost when a replica takes over; [`Checkout::with_replicas`]
+//!   waits for replicas before the next step, so no order is charged that only one server has. If the Hash of an order is lost,
+//!   the recovery and [`Checkout::resume`] refund the order, as its lines are unknown ([`CheckoutError::OrderLost`]); if its
+//!   buyer places it again with the same ID first, it continues and is not charged again. If a shard of `unfinished_orders` is
+//!   lost, its orders are not recovered: call `resume` for those that the payment provider knows. The stock must remember an ID
+//!   for longer than an order can pause while it is sold ([`Inventory::with_retry_window`]). Otherwise an order that crashes
+//!   between its sales and is recovered later takes units a second time. If the clock jumps forward, unpaid orders are given
+//!   up. If it is set back, the recovery comes later, by at most twice the buyer's time.
 //!
 //! ```
 //! use std::convert::Infallible;
@@ -53,7 +53,7 @@
 //! use patterns::inventory::Inventory;
 //! use patterns::money::Cents;
 //!
-//! /// Everybody pays. A real one calls its provider, with the order's ID as the idempotency key.
+//! /// Every charge succeeds. Yours calls a payment provider, with the order's ID as the idempotency key.
 //! struct Generous;
 //!
 //! impl Payments for Generous {
@@ -94,17 +94,17 @@ use redis::aio::ConnectionLike;
 use crate::inventory::{Inventory, InventoryError, SHARDS, shard};
 use crate::key::{Key, check_id};
 use crate::money::Cents;
-use crate::script::{Call, Reply, Script, StoreError, join_all, milliseconds, quote, send};
+use crate::script::{Call, Reply, Script, StoreError, by_operation, join_all, milliseconds, quote, send};
 
 /// The most lines of an order.
 pub const MAX_LINES: usize = 1_000;
 
-/// How long a finished order is kept, and one that was opened and got no further.
-const KEPT: Duration = Duration::from_hours(30 * 24);
-/// How many orders of a shard one call of [`Checkout::recover`] looks at.
-const AT_A_TIME: usize = 64;
+/// How long an order is kept after it is finished, or after it was opened if it went no further.
+const ORDER_TTL: Duration = Duration::from_hours(30 * 24);
+/// How many orders of a shard one call of [`Checkout::recover`] handles.
+const BATCH: usize = 64;
 /// How long an order that could not be recovered waits for the next try.
-const NEXT_TRY: Duration = Duration::from_secs(1);
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 const FILE: &str = include_str!("checkout.lua");
 
@@ -121,47 +121,41 @@ pub static OVERDUE: Script = Script::new("checkout.lua: overdue", FILE, &["overd
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![
-        ("open", &OPEN),
-        ("move", &ADVANCE),
-        ("schedule", &SCHEDULE),
-        ("unschedule", &UNSCHEDULE),
-        ("overdue", &OVERDUE),
-    ]
+    by_operation(&[&OPEN, &ADVANCE, &SCHEDULE, &UNSCHEDULE, &OVERDUE])
 }
 
-/// What takes the money: your payment provider, behind idempotency keys. And what happens when an order is sold.
+/// Your payment provider, called with idempotency keys. Also, what happens when an order is sold.
 ///
-/// All are asked again after a crash or a lost reply, so they must be idempotent by the order's ID. An error means that the outcome is
-/// unknown, never that nothing was done.
+/// Each method is called again after a crash or a lost reply, so it must be idempotent by the order's ID. An error means that
+/// the outcome is unknown, never that nothing was done.
 pub trait Payments {
     /// What can go wrong on the way.
     type Error: std::error::Error;
 
-    /// Charges the order, once; asked again, it answers as the first time. After [`Payments::refund`], it must decline: a charge that was
-    /// sent before its order was given up can arrive after it.
+    /// Charges the order once. A second call gets the first answer. After [`Payments::refund`], it must decline: a charge that
+    /// was sent before its order was given up can arrive late.
     fn charge(&self, order: &str, amount: Cents) -> impl Future<Output = Result<Charge, Self::Error>> + Send;
 
-    /// Ends the payment, whether or not it has begun: gives back what was charged, if anything was, and lets no later charge of this
-    /// order through. (Providers call the second part canceling or voiding a payment.)
+    /// Ends the payment, whether or not it has begun: gives back what was charged, if anything, and declines any later charge
+    /// of this order. (Providers call the second part canceling or voiding a payment.)
     fn refund(&self, order: &str) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// Whether the order is charged and not refunded.
     fn was_charged(&self, order: &str) -> impl Future<Output = Result<bool, Self::Error>> + Send;
 
-    /// The order is charged and sold: take its lines out of the cart, once for each order. Without this, the cart stays as it is.
+    /// The order is charged and sold: remove its lines from the cart, once for each order. By default, the cart stays as it is.
     fn sold(&self, order: &Order) -> impl Future<Output = Result<(), Self::Error>> + Send {
         let _ = order;
         async { Ok(()) }
     }
 }
 
-/// What a charge has led to.
+/// The outcome of a charge.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Charge {
-    /// The money is there.
+    /// The money was taken.
     Charged,
-    /// It is not, and will not be.
+    /// The money was not taken, and will not be.
     Declined,
 }
 
@@ -170,33 +164,33 @@ pub enum Charge {
 pub struct Line {
     /// The product.
     pub sku: String,
-    /// How many, at least one.
+    /// The units, at least one.
     pub quantity: u32,
-    /// What one costs: the price that the buyer has agreed to.
+    /// What one unit costs: the price that the buyer has agreed to.
     pub unit_price: Cents,
 }
 
 /// An order.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Order {
-    /// The ID that the buyer's client has picked.
+    /// The ID that the buyer's client picked.
     pub id: String,
     /// Whose it is.
     pub owner: String,
-    /// How far it is.
+    /// Its state.
     pub state: State,
     /// What is bought, by SKU.
     pub lines: Vec<Line>,
-    /// What it costs: written down once, when it was opened.
+    /// What it costs, stored once when it was opened.
     pub total: Cents,
     /// Why it is canceled, if it is.
     pub reason: Option<Reason>,
 }
 
-/// How far an order is. `Done` and `Cancelled` are the ends.
+/// The state of an order. `Done` and `Cancelled` are final.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum State {
-    /// Written down. Its lines are being held.
+    /// Stored. Its lines are being held.
     Open,
     /// Held, and about to be charged. From here on only [`Payments`] knows whether it is.
     Paying,
@@ -206,9 +200,9 @@ pub enum State {
     Sold,
     /// Bought.
     Done,
-    /// It is to be undone: the money refunded, the holds released.
+    /// It is being canceled: the money is refunded, and the holds are released.
     Cancelling,
-    /// Undone: nothing is charged, and nothing is held.
+    /// Canceled: nothing is charged, and nothing is held.
     Cancelled,
 }
 
@@ -229,7 +223,7 @@ pub enum Reason {
     },
     /// The payment was declined.
     Declined,
-    /// A product was no longer held when it was to be paid or sold, and no units were free. What was paid is refunded.
+    /// When it was time to pay or sell, a product was no longer held, and no units were free. What was paid is refunded.
     LostHold {
         /// The product.
         sku: String,
@@ -238,32 +232,32 @@ pub enum Reason {
     Abandoned,
 }
 
-/// What the recovery has done.
+/// The result of a recovery.
 #[derive(Debug)]
 pub struct Recovered<P: std::error::Error> {
     /// Orders that are done or canceled now.
     pub finished: Vec<Order>,
-    /// IDs of orders that were charged and whose Hash was lost. They are refunded.
+    /// IDs of charged orders whose Hash was lost. They are refunded.
     pub lost: Vec<String>,
-    /// Orders that could not be finished; a later recovery tries again.
+    /// Orders that could not be finished. A later recovery tries again.
     pub failed: Vec<(String, CheckoutError<P>)>,
 }
 
-/// Why an order is not done. `P` is the error of the [`Payments`].
+/// Why an order is not done. `P` is the error type of the [`Payments`].
 ///
-/// Only [`CheckoutError::Cancelled`] and [`CheckoutError::OrderLost`] end an order. After an error of Redis or of the payments, the order
-/// stays where it is: place it again with the same ID, or leave it to the recovery.
+/// Only [`CheckoutError::Cancelled`] and [`CheckoutError::OrderLost`] end an order. After an error of Redis or of the payments,
+/// the order keeps its state: place it again with the same ID, or leave it to the recovery.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckoutError<P: std::error::Error> {
-    /// An order has 1 to [`MAX_LINES`] lines, each with a product of its own and at least one unit, and a total of at most 10^13
+    /// An order has 1 to [`MAX_LINES`] lines, each with a different product and at least one unit, and a total of at most 10^13
     /// cents. No order was opened.
-    #[error("the lines make no order: {0}")]
+    #[error("the lines are not a valid order: {0}")]
     Lines(&'static str),
     /// The ID belongs to an order of another owner.
     #[error("the order {} belongs to another owner", quote(.0))]
     NotYours(String),
-    /// There is no such order, or no longer.
+    /// There is no such order, or it has expired.
     #[error("there is no order {}", quote(.0))]
     UnknownOrder(String),
     /// The order was charged, and its Hash was lost. The money is refunded.
@@ -272,13 +266,13 @@ pub enum CheckoutError<P: std::error::Error> {
     /// The order was canceled: nothing is charged, and nothing is held.
     #[error("the order was canceled: {0}")]
     Cancelled(Reason),
-    /// A step is done, but fewer replicas have it than [`Checkout::with_replicas`] asks for. The order stays where it is: place it again.
+    /// A step is done, but fewer replicas have it than [`Checkout::with_replicas`] requires. Place the order again.
     #[error("a step of the order is done, but only {replicas} replicas have it")]
     NotReplicated {
         /// The replicas that have it.
         replicas: usize,
     },
-    /// The payments failed, with an unknown outcome.
+    /// The payment failed, and its outcome is unknown.
     #[error(transparent)]
     Payment(P),
     /// The stock could not be read or changed.
@@ -289,7 +283,7 @@ pub enum CheckoutError<P: std::error::Error> {
     Store(#[from] StoreError),
 }
 
-/// Makes orders.
+/// Orders under a prefix.
 #[derive(Clone, Debug)]
 pub struct Checkout<C> {
     connection: C,
@@ -301,30 +295,30 @@ pub struct Checkout<C> {
 }
 
 impl<C: ConnectionLike + Clone> Checkout<C> {
-    /// Orders of what is in `inventory`. A buyer has two minutes to get to the payment, and five for it. The holds of an order are
-    /// under its ID, so don't use the ID of an order for another reservation.
+    /// Orders from the stock in `inventory`. A buyer has two minutes to reach the payment, and five minutes to pay. An order
+    /// holds its lines under its own ID, so don't use that ID for another reservation.
     pub fn new(connection: C, prefix: &str, inventory: Inventory<C>) -> Self {
         let (to_reserve, to_pay) = (Duration::from_mins(2), Duration::from_mins(5));
         Self { connection, prefix: prefix.to_owned(), inventory, to_reserve, to_pay, replicas: None }
     }
 
-    /// How long a buyer has from opening the order to the payment, and for the payment: each a millisecond to 100 days. Then the
-    /// recovery takes over. Holds live as long as the first, and twice as long as the second.
+    /// How long a buyer has to reach the payment, and then to pay: each a millisecond to 100 days. Then the recovery takes
+    /// over. Holds last as long as the first, and then twice as long as the second.
     #[must_use]
     pub fn with_times(self, to_reserve: Duration, to_pay: Duration) -> Self {
         Self { to_reserve, to_pay, ..self }
     }
 
-    /// Waits after each step, those of the stock included, until so many replicas have it, at most for `timeout`; then the step ends
-    /// with [`CheckoutError::NotReplicated`]. The connection's response timeout must be longer.
+    /// Waits after each step, including those of the stock, until this many replicas have it. After `timeout`, the step returns
+    /// [`CheckoutError::NotReplicated`]. The connection's response timeout must be longer.
     #[must_use]
     pub fn with_replicas(self, replicas: usize, timeout: Duration) -> Self {
         let inventory = self.inventory.with_replicas(replicas, timeout);
         Self { inventory, replicas: Some((replicas, timeout)), ..self }
     }
 
-    /// Makes an order, or carries on the one that has this ID, to its end: done, or canceled. If there is an order with this ID, its own
-    /// lines count. Two clients who do it at once make one order, charged once.
+    /// Makes an order, or continues the order with this ID, until it is done or canceled. An existing order keeps its own
+    /// lines. Two clients that call this at once make one order, charged once.
     pub async fn place<P: Payments>(
         &self,
         id: &str,
@@ -342,7 +336,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
         finished(self.advance(order, payments).await?)
     }
 
-    /// Carries an order on to its end, as its buyer who comes back. An order whose Hash was lost is refunded.
+    /// Continues an order until it is done or canceled, for a buyer who comes back. An order whose Hash was lost is refunded.
     pub async fn resume<P: Payments>(
         &self,
         id: &str,
@@ -369,11 +363,12 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
         if stored.is_empty() { Ok(None) } else { Order::parse(id, &key, stored).map(Some) }
     }
 
-    /// Finishes the orders whose buyers have let their time pass. A service calls it every few seconds, and several may at once.
+    /// Finishes orders whose buyers took too long. Call it every few seconds, from one or more processes.
     ///
-    /// An order that never got to the payment is canceled. One that did is done if it was charged, as the payments know, and canceled if
-    /// not. One whose Hash was lost is refunded. One that fails, because its payment cannot be asked about, say, is tried again later;
-    /// it does not keep the others from it. What is no order ID, and so somebody else's, is the error that is returned in the end.
+    /// An order that never reached the payment is canceled. An order that did is completed if the payment provider says that it
+    /// was charged, and canceled if not. An order whose Hash was lost is refunded. An order that fails, for example because the
+    /// provider cannot be reached, is tried again later, and the others go on. A list entry that is not an order ID, so another
+    /// program wrote it, is the error that is returned at the end.
     pub async fn recover<P: Payments>(&self, payments: &P) -> Result<Recovered<P::Error>, StoreError> {
         let mut recovered = Recovered { finished: Vec::new(), lost: Vec::new(), failed: Vec::new() };
         let mut malformed = None;
@@ -386,8 +381,8 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
                 match self.recover_one(&id, payments, &mut recovered).await {
                     Ok(()) => {}
                     Err(error) => {
-                        // Behind the others. Where even that fails, this order is due first again, and nothing is lost.
-                        let _ = self.schedule(&id, NEXT_TRY).await;
+                        // Put it behind the others. If even that fails, this order is due first again, and nothing is lost.
+                        let _ = self.schedule(&id, RETRY_DELAY).await;
                         recovered.failed.push((id, error));
                     }
                 }
@@ -403,7 +398,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
         recovered: &mut Recovered<P::Error>,
     ) -> Result<(), CheckoutError<P::Error>> {
         let Some(order) = self.get(id).await? else {
-            // Its buyer died before opening it, or it was lost. A charge may be on its way, so the payment is ended in any case.
+            // The client crashed before opening it, or it was lost. A charge may be on its way, so end the payment in any case.
             let charged = payments.was_charged(id).await.map_err(CheckoutError::Payment)?;
             payments.refund(id).await.map_err(CheckoutError::Payment)?;
             if charged {
@@ -427,8 +422,8 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
         Ok(())
     }
 
-    /// First step: writes the order down. If there is one with this ID, it is left as it is, and returned. Two round trips, and two more
-    /// each time that a buyer stands still for as long as the time to reserve.
+    /// First step: stores the order. An existing order with this ID stays as it is and is returned. Two round trips, and two
+    /// more each time that the client pauses for as long as the time to reserve.
     pub async fn open<P: std::error::Error>(
         &self,
         id: &str,
@@ -440,10 +435,10 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
         let total = total(lines).map_err(CheckoutError::Lines)?;
         let mut time = self.to_reserve;
         loop {
-            // The list of unfinished orders is in another slot. It comes first: an ID in it without an order is passed over, and an
-            // order without its entry would never be recovered. So once the entry is due, no order is opened for it.
+            // The list of unfinished orders is in another slot. Write it first: the recovery skips an ID without an order, but
+            // would never find an order without an entry. So no order is opened once its entry is due.
             let due = self.schedule(id, time).await?;
-            let mut call = OPEN.call(&[key.as_str()]).arg(milliseconds(KEPT)).arg(due);
+            let mut call = OPEN.call(&[key.as_str()]).arg(milliseconds(ORDER_TTL)).arg(due);
             call =
                 call.arg(&["state", State::Open.name(), "owner", owner]).arg("total_cents").arg(total.get());
             for line in lines {
@@ -458,7 +453,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
         }
     }
 
-    /// Second step: holds every line. If one is refused, the order is to be canceled. One round trip for each line, all at once.
+    /// Second step: holds every line. If one is refused, the order will be canceled. One round trip for each line, all at once.
     pub async fn reserve<P: std::error::Error>(&self, order: &Order) -> Result<Order, CheckoutError<P>> {
         let holds = order
             .lines
@@ -466,15 +461,15 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
             .map(|line| self.inventory.reserve(&line.sku, &order.id, line.quantity, self.to_reserve));
         for (line, held) in order.lines.iter().zip(join_all(holds).await) {
             if let Err(error) = still_ours(held, line) {
-                let reason = refusal(error, &line.sku)?;
+                let reason = cancel_reason(error, &line.sku)?;
                 return self.give_up(order, reason).await;
             }
         }
         Ok(order.clone())
     }
 
-    /// Third step: makes the holds outlive the charge, and says that money is about to be asked for. Two round trips and one for each
-    /// line, those all at once; one more if somebody else has finished the order meanwhile.
+    /// Third step: makes the holds outlive the charge, and notes that the charge is about to begin. Two round trips and one for
+    /// each line, the latter all at once; one more if another client has finished the order meanwhile.
     pub async fn begin_payment<P: std::error::Error>(
         &self,
         order: &Order,
@@ -485,7 +480,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
         let mut lost = None;
         for (line, extended) in order.lines.iter().zip(join_all(holds).await) {
             if let Err(error) = still_ours(extended, line) {
-                refusal(error, &line.sku)?;
+                cancel_reason(error, &line.sku)?;
                 lost = Some(Reason::LostHold { sku: line.sku.clone() });
             }
         }
@@ -494,14 +489,15 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
             None => self.step(order, State::Paying, None).await?,
         };
         if order.state.is_finished() {
-            // Somebody was faster, and had taken the order off the list when it was put there again.
+            // Another client was faster: it had taken the order off the list before this call put it back.
             self.unschedule(&order.id, "").await?;
         }
         Ok(order)
     }
 
-    /// Fourth step: asks for the money, and writes down what came of it. If the order was given up meanwhile, the charge does not count:
-    /// canceling refunds it. If the order was lost meanwhile, the money goes back at once. One round trip, and that of the payments.
+    /// Fourth step: charges the order and stores the outcome. If the order was given up meanwhile, canceling refunds the
+    /// charge. If the order was lost meanwhile, the money goes back at once. One round trip, and the call of the payment
+    /// provider.
     pub async fn pay<P: Payments>(
         &self,
         order: &Order,
@@ -518,20 +514,20 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
         paid
     }
 
-    /// Fifth step: sells every hold; if one was lost, it takes free units. If there are none, the order is to be canceled and the money
-    /// refunded. One round trip, and one for each line, one after the other.
+    /// Fifth step: sells every hold, or takes free units if a hold was lost. If there are none, the order will be canceled and
+    /// the money refunded. One round trip, and one for each line, one after the other.
     pub async fn sell<P: std::error::Error>(&self, order: &Order) -> Result<Order, CheckoutError<P>> {
-        // One after the other: once one cannot be sold, the others need not be sold and taken back.
+        // One after the other: if one cannot be sold, the others need not be sold and returned.
         for line in &order.lines {
             if let Err(error) = self.inventory.confirm_late(&line.sku, &order.id, line.quantity).await {
-                refusal(error, &line.sku)?;
+                cancel_reason(error, &line.sku)?;
                 return self.give_up(order, Reason::LostHold { sku: line.sku.clone() }).await;
             }
         }
         self.step(order, State::Sold, None).await
     }
 
-    /// Last step: calls [`Payments::sold`], and ends the order. Two round trips, and those of the call.
+    /// Last step: calls [`Payments::sold`], and completes the order. Two round trips, and those of the call.
     pub async fn finish<P: Payments>(
         &self,
         order: &Order,
@@ -543,20 +539,20 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
         Ok(order)
     }
 
-    /// Undoes an order that was given up: ends its payment, returns every line to sale, and ends the order. Two round trips, one for
-    /// each line, all at once, and that of the payments.
+    /// Cancels an order that was given up: ends its payment, returns every line to stock, and closes the order. Two round
+    /// trips, one for each line, all at once, and the call of the payment provider.
     pub async fn cancel<P: Payments>(
         &self,
         order: &Order,
         payments: &P,
     ) -> Result<Order, CheckoutError<P::Error>> {
-        // Also if it was never asked for money: an order with this ID may have been lost before.
+        // Even if this order was never charged: an earlier order with this ID may have been lost.
         payments.refund(&order.id).await.map_err(CheckoutError::Payment)?;
         let released = order.lines.iter().map(|line| self.inventory.take_back(&line.sku, &order.id));
         for (line, released) in order.lines.iter().zip(join_all(released).await) {
             if let Err(error) = released {
-                // A refusal says that nothing is held: there is no stock of it, or the ID is not ours.
-                refusal(error, &line.sku)?;
+                // A cancel_reason means that nothing is held: there is no such stock, or the ID has another use.
+                cancel_reason(error, &line.sku)?;
             }
         }
         let order = self.step(order, State::Cancelled, None).await?;
@@ -569,7 +565,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
         Ok(Key::new(&self.prefix, "order", &[id])?)
     }
 
-    /// The key of the unfinished orders among which the order with this ID is.
+    /// The key of the list of unfinished orders for this order ID.
     pub fn unfinished_key(&self, id: &str) -> Result<Key, StoreError> {
         self.shard_key(shard(id))
     }
@@ -585,7 +581,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
         payments: &P,
     ) -> Result<Order, CheckoutError<P::Error>> {
         if order.state.is_finished() {
-            // The one who finished it may have died before this.
+            // The client that finished it may have crashed before this.
             self.unschedule(&order.id, "").await?;
         }
         loop {
@@ -603,7 +599,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
         }
     }
 
-    /// Decides that the order is to be canceled, unless somebody has decided otherwise since it was read.
+    /// Decides to cancel the order, unless another client has decided otherwise since it was read.
     async fn give_up<P: std::error::Error>(
         &self,
         order: &Order,
@@ -612,7 +608,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
         self.step(order, State::Cancelling, Some(reason)).await
     }
 
-    /// Moves the order on, if it is still in the state in which it was read; returns it as it is now.
+    /// Moves the order to the next state, if its state is still what was read. Returns the order as it is now.
     async fn step<P: std::error::Error>(
         &self,
         order: &Order,
@@ -620,7 +616,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
         reason: Option<Reason>,
     ) -> Result<Order, CheckoutError<P>> {
         let key = self.key(&order.id)?;
-        let kept = if to.is_finished() { milliseconds(KEPT).to_string() } else { String::new() };
+        let kept = if to.is_finished() { milliseconds(ORDER_TTL).to_string() } else { String::new() };
         let mut call = ADVANCE.call(&[key.as_str()]).arg(&[order.state.name(), to.name(), &kept]);
         if let Some(reason) = reason {
             call = call.arg(&["reason", &reason.stored()]);
@@ -633,7 +629,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
         }
     }
 
-    /// An order that is carried on may be in a state that too few replicas know: writes it again and waits for them.
+    /// The state of an order that continues may be missing on replicas: writes it again and waits for them.
     async fn check_replicated<P: std::error::Error>(&self, order: Order) -> Result<Order, CheckoutError<P>> {
         if self.replicas.is_none() || order.state.is_finished() {
             return Ok(order);
@@ -647,7 +643,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
         if replicas < wanted { Err(CheckoutError::NotReplicated { replicas }) } else { Ok(reply) }
     }
 
-    /// Lets the recovery look after the order this much later, and not earlier than was said before. Returns when that is, in
+    /// Lets the recovery take over the order after this time, and never earlier than scheduled before. Returns that time, in
     /// milliseconds of the server's clock.
     async fn schedule(&self, id: &str, time: Duration) -> Result<u64, StoreError> {
         let key = self.unfinished_key(id)?;
@@ -656,7 +652,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
         reply.next()
     }
 
-    /// How much later an order can be due, in milliseconds.
+    /// The longest time until an order is due, in milliseconds.
     fn latest(&self) -> u64 {
         2 * milliseconds(self.to_reserve).max(milliseconds(self.to_pay))
     }
@@ -669,7 +665,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
 
     async fn overdue(&self, shard: usize) -> Result<Vec<Vec<u8>>, StoreError> {
         let key = self.shard_key(shard)?;
-        let call = OVERDUE.call(&[key.as_str()]).arg(AT_A_TIME).arg(self.latest());
+        let call = OVERDUE.call(&[key.as_str()]).arg(BATCH).arg(self.latest());
         call.run::<Reply>(&self.connection).await?.next()
     }
 }
@@ -681,7 +677,7 @@ fn finished<P: std::error::Error>(order: Order) -> Result<Order, CheckoutError<P
     }
 }
 
-/// What the lines cost; or why they make no order.
+/// The total of the lines, or why they are not a valid order.
 fn total(lines: &[Line]) -> Result<Cents, &'static str> {
     const MAX_TOTAL: i64 = 10_000_000_000_000;
     if lines.is_empty() || lines.len() > MAX_LINES {
@@ -699,7 +695,7 @@ fn total(lines: &[Line]) -> Result<Cents, &'static str> {
     Ok(total)
 }
 
-/// Units that are sold under the order's ID are its own, from before its Hash was lost.
+/// Units that are sold under the order's ID are its own: it sold them before its Hash was lost.
 fn still_ours<T>(result: Result<T, InventoryError>, line: &Line) -> Result<(), InventoryError> {
     match result {
         Err(InventoryError::Sold { units }) if units == u64::from(line.quantity) => Ok(()),
@@ -707,15 +703,15 @@ fn still_ours<T>(result: Result<T, InventoryError>, line: &Line) -> Result<(), I
     }
 }
 
-/// Why stock was refused, as opposed to an error that says nothing about it.
-fn refusal<P: std::error::Error>(error: InventoryError, sku: &str) -> Result<Reason, CheckoutError<P>> {
+/// The reason to cancel, if the error says that there are no units. Other errors say nothing about the stock.
+fn cancel_reason<P: std::error::Error>(error: InventoryError, sku: &str) -> Result<Reason, CheckoutError<P>> {
     let sku = sku.to_owned();
     match error {
         InventoryError::OutOfStock { available } => Ok(Reason::OutOfStock { sku, available }),
         InventoryError::UnknownProduct(_) => Ok(Reason::NotInStock { sku }),
         InventoryError::NotReplicated { replicas } => Err(CheckoutError::NotReplicated { replicas }),
         InventoryError::Store(_) => Err(CheckoutError::Inventory(error)),
-        // Released: somebody has given the order up. Expired: the buyer was too slow.
+        // Released: the order was given up. Expired: the buyer was too slow.
         _ => Ok(Reason::LostHold { sku }),
     }
 }

@@ -1,15 +1,15 @@
 //! Facets: a catalog that customers filter by brand, category, price, and rating.
 //!
-//! A shop page shows the products that fit what the customer selected, and beside each value how many products it would leave.
-//! The values of one facet widen (this brand or that one), and facets narrow (and at most 25.00). The counts of a facet ignore
-//! what is selected in it: with one brand selected, you still see what the others would add.
+//! A shop page shows the products that match the customer's selection, and beside each value how many products have it. Two
+//! values of one facet widen the selection (this brand or that one), and two facets narrow it (and at most 25.00). The counts
+//! of a facet ignore its own selection: with one brand selected, you still see how many products the other brands would add.
 //!
-//! Two naive ways: The client reads the whole catalog for each page. Or the server intersects a Set for each value, and looks
-//! at each product one by one: 40 to 90 ms at 20,000 products, while nobody else is served. And if a product changes its brand, a
-//! ghost stays in the old Set. Here each product is a column in a table of bits, with a row for each value and for each binary
-//! digit of what it is sorted by. BITOP and BITCOUNT look at thousands of columns in a microsecond. One script answers the whole
-//! page: it combines rows, counts bits, and finds the page by splitting at one digit after the other (a radix sort that only
-//! looks at the page). The record of each product says which bits to clear when it changes.
+//! There are two naive ways. Either the client reads the whole catalog for each page. Or the server intersects a Set for each
+//! value, product by product: 40 to 90 ms at 20,000 products, while it serves no other client. And if a product changes its
+//! brand, it stays in the old Set too. Here each product is a column in a table of bits, with a row for each value and for each
+//! binary digit of each sort key. BITOP and BITCOUNT handle thousands of columns in a microsecond. One script computes the
+//! whole page: it combines rows, counts bits, and finds the page by splitting at one digit after the other (a radix sort of
+//! only that page). The record of each product says which bits to clear when it changes.
 //!
 //! | key | type | holds |
 //! |---|---|---|
@@ -21,18 +21,18 @@
 //! | `facets:{facets}:bits` | String | the table, 4,096 bytes for each row |
 //! | `facets:{facets}:scratch:1` to `:3` | String | intermediate results, only while a script runs |
 //!
-//! - **Promise**: a page is of one moment: its products, its total, and all its counts. No page shows a product that was removed,
-//!   or a value that a product had before. In any order, pages of one moment neither repeat nor skip a product.
+//! - **Promise**: the products, the total, and all counts of a page are from one moment. No page shows a removed product or an
+//!   old value. If nothing changes in between, pages neither repeat nor skip a product.
 //! - **Cost**: one round trip for each call. A page takes a few steps for each value that is counted or selected and for each
-//!   bit of the order, up to 2,500 in all. A step looks at one row, 2.5 kB at 20,000 products. The offset costs nothing. A page
+//!   bit of the sort key, up to 2,500 in all. A step reads one row, 2.5 kB at 20,000 products. The offset costs nothing. A page
 //!   of 20,000 products with 180 values takes the server 1 to 4 ms. A change sets and clears about 150 bits.
 //! - **Memory**: 1.5 MB, 4 kB for each brand and category that has products, and about 700 bytes for each product. At most
 //!   [`MAX_PRODUCTS`] products, and 1,000 brands and 1,000 categories. Beyond that, split the catalog by its top categories, each
 //!   with its own prefix. Nothing expires.
-//! - **Faults**: a change that is sent twice changes nothing else. A failover may lose the last changes, all of each. If a key
-//!   is lost (use `noeviction`), every call but `get` ends with [`FacetsError::Lost`]: call [`Facets::repair`], then put every
+//! - **Faults**: a change that is sent twice has no further effect. A failover may lose the last changes, all of each. If a key
+//!   is lost (use `noeviction`), every call except `get` returns [`FacetsError::Lost`]: call [`Facets::repair`], then put every
 //!   product again. Pages and removals work when memory is full. A page writes intermediate results that are not replicated, so
-//!   it needs the primary, and while a cluster moves the slot, pages wait. No time is stored.
+//!   it needs the primary, and while a cluster moves the slot, pages wait. It stores no times.
 //!
 //! ```
 //! use patterns::facets::{Facets, Order, PageOf, Product, Selection};
@@ -74,7 +74,7 @@ use redis::aio::ConnectionLike;
 
 use crate::key::{Key, check_id};
 use crate::money::Cents;
-use crate::script::{Call, Reply, Script, StoreError, quote, send};
+use crate::script::{Call, Reply, Script, StoreError, by_operation, quote, send};
 
 /// The most products of one catalog.
 pub const MAX_PRODUCTS: usize = 32_768;
@@ -82,19 +82,19 @@ pub const MAX_PRODUCTS: usize = 32_768;
 /// The most brands, categories, or ratings in a [`Selection`].
 pub const MAX_SELECTED: usize = 50;
 
-/// The most ranges of prices in a [`Selection`], after those that overlap are joined.
+/// The most price ranges in a [`Selection`], after overlapping ones are joined.
 pub const MAX_PRICE_RANGES: usize = 4;
 
 /// The most products on a page.
 pub const MAX_PAGE: u32 = 100;
 
-/// How many brands and how many categories are counted: those with the most products.
+/// How many brands and categories a page counts: those with the most products.
 pub const MAX_COUNTED: usize = 100;
 
 /// The most prices at which a new band begins.
 pub const MAX_PRICE_BANDS: usize = 10;
 
-/// Where a new band of prices begins, in cents, unless [`Facets::with_price_bands`] says otherwise.
+/// Where each price band begins by default, in cents. See [`Facets::with_price_bands`].
 const PRICE_BANDS: [i64; 5] = [2_500, 5_000, 10_000, 25_000, 50_000];
 
 // The rows of the table that the client chooses. A number has its lowest bit in the first row, a name its highest.
@@ -117,17 +117,17 @@ pub static PAGE: Script = Script::new("facets.lua: page", FILE, &["table", "page
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("put", &PUT), ("remove", &REMOVE), ("repair", &REPAIR), ("page", &PAGE)]
+    by_operation(&[&PUT, &REMOVE, &REPAIR, &PAGE])
 }
 
-/// A product as it is filtered and sorted. ID, name, brand, and category are any texts of 1 to 512 bytes.
+/// A product, with what it is filtered and sorted by. ID, name, brand, and category are any text of 1 to 512 bytes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Product {
     /// Its ID.
     pub id: String,
-    /// What it is called.
+    /// Its name.
     pub name: String,
-    /// Who makes it.
+    /// Its brand.
     pub brand: String,
     /// What it belongs to.
     pub category: String,
@@ -137,12 +137,12 @@ pub struct Product {
     pub rating: u8,
     /// A larger number is more popular.
     pub popularity: u64,
-    /// When it came into the shop, in any unit that grows, such as seconds since 1970: for [`Order::Newest`].
+    /// When it was added to the shop, in any unit that grows, such as seconds since 1970. For [`Order::Newest`].
     pub added: u64,
 }
 
-/// What a customer selected. A product fits if it has one of the values of each facet that has any. An empty selection is the
-/// whole catalog.
+/// What a customer selected. A product matches if it has one of the selected values of each facet that has any. An empty
+/// selection is the whole catalog.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Selection {
     /// Brands, at most [`MAX_SELECTED`].
@@ -160,11 +160,11 @@ pub struct Selection {
 pub struct PriceRange {
     /// The lowest.
     pub from: Cents,
-    /// The highest. If it is below `from`, no price is in the range.
+    /// The highest price. If it is below `from`, the range is empty.
     pub to: Cents,
 }
 
-/// The order of the products. Products that are equal in it have a fixed order of their own.
+/// The order of the products. Products that are equal in it are in a fixed order too.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Order {
     /// The most popular first.
@@ -193,7 +193,7 @@ impl Order {
         Self::Name,
     ];
 
-    /// The rows that decide, the most important first, and whether a 1 comes before a 0.
+    /// The rows to sort by, the most significant first, and whether a 1 comes before a 0.
     fn rows(self) -> (Vec<u32>, bool) {
         match self {
             Self::Popularity => (POPULARITY.rev().collect(), true),
@@ -222,7 +222,7 @@ impl Order {
 pub struct PageOf {
     /// How many products come before the page.
     pub offset: u32,
-    /// How many products to show, at most [`MAX_PAGE`]; a larger number becomes that. With 0, you get the counts alone.
+    /// How many products to show, at most [`MAX_PAGE`]; a larger number becomes that. With 0, you get only the counts.
     pub limit: u32,
 }
 
@@ -251,14 +251,14 @@ pub struct FacetPage {
     pub total: u64,
     /// Those of this page.
     pub products: Vec<Product>,
-    /// For each brand, how many products have it and fit what is selected in the other facets. Brands without any are left out;
-    /// and so are those that are neither selected nor among the [`MAX_COUNTED`] largest.
+    /// For each brand, how many products have it and match the selection in the other facets. Brands without any are left out,
+    /// and so are brands that are neither selected nor among the [`MAX_COUNTED`] largest.
     pub brands: BTreeMap<String, u64>,
     /// The same for each category.
     pub categories: BTreeMap<String, u64>,
-    /// The same for each band of prices, also those without any.
+    /// The same for each price band, including empty ones.
     pub prices: Vec<PriceBand>,
-    /// The same for each number of stars. Those without any are left out.
+    /// The same for each number of stars, without empty ones.
     pub ratings: BTreeMap<u8, u64>,
 }
 
@@ -289,7 +289,7 @@ impl<C: ConnectionLike + Clone> Facets<C> {
         Self { connection, prefix: prefix.to_owned(), bands }
     }
 
-    /// Where a new band of prices begins: the first [`MAX_PRICE_BANDS`] of these, in ascending order. Nothing of it is stored.
+    /// Where each price band begins: the first [`MAX_PRICE_BANDS`] of these, in ascending order. They are not stored.
     #[must_use]
     pub fn with_price_bands(mut self, mut begins: Vec<Cents>) -> Self {
         begins.sort_unstable();
@@ -299,8 +299,7 @@ impl<C: ConnectionLike + Clone> Facets<C> {
         self
     }
 
-    /// Puts a product into the catalog, or changes it: `true` if it is new. A page shows it as it was or as it is. One round
-    /// trip.
+    /// Adds or changes a product; `true` if it is new. A page shows it as it was before or after. One round trip.
     pub async fn put(&self, product: &Product) -> Result<bool, FacetsError> {
         let Product { id, name, brand, category, price, rating, popularity, added } = product;
         for text in [id, name, brand, category] {
@@ -312,7 +311,7 @@ impl<C: ConnectionLike + Clone> Facets<C> {
         if !(1..=5).contains(rating) {
             return Err(FacetsError::Rating { given: *rating });
         }
-        let [id, name, brand, category] = [id, name, brand, category].map(|text| on_a_line(text));
+        let [id, name, brand, category] = [id, name, brand, category].map(|text| escape_line_breaks(text));
         let record = format!("{brand}\n{category}\n{}\n{rating}\n{popularity}\n{added}\n{name}", price.get());
         let call = PUT.call(&self.keys()?[..6]).arg(id).arg(brand).arg(category);
         let reply = self.answer(&call.arg(rows_of(product)).arg(record)).await?;
@@ -325,10 +324,10 @@ impl<C: ConnectionLike + Clone> Facets<C> {
         }
     }
 
-    /// Removes a product from the catalog. `false` if it is not there. One round trip.
+    /// Removes a product from the catalog; `false` if it is not in the catalog. One round trip.
     pub async fn remove(&self, id: &str) -> Result<bool, FacetsError> {
         check_id(id).map_err(StoreError::from)?;
-        let reply = self.answer(&REMOVE.call(&self.keys()?[..6]).arg(on_a_line(id))).await?;
+        let reply = self.answer(&REMOVE.call(&self.keys()?[..6]).arg(escape_line_breaks(id))).await?;
         match reply.outcome.as_str() {
             "REMOVED" => Ok(true),
             "UNKNOWN" => Ok(false),
@@ -339,12 +338,12 @@ impl<C: ConnectionLike + Clone> Facets<C> {
     /// The product with this ID, `None` if it is not in the catalog. One round trip.
     pub async fn get(&self, id: &str) -> Result<Option<Product>, StoreError> {
         check_id(id)?;
-        let (key, id) = (&self.keys()?[0], on_a_line(id));
+        let (key, id) = (&self.keys()?[0], escape_line_breaks(id));
         let record: Option<Vec<u8>> = send(&self.connection, redis::cmd("HGET").arg(key).arg(&id)).await?;
         record.map(|record| Ok(read(key, id.as_bytes(), &record)?.1)).transpose()
     }
 
-    /// A page of the products that fit a selection, with the counts. One round trip.
+    /// A page of the products that match a selection, with the counts. One round trip.
     pub async fn page(
         &self,
         selection: &Selection,
@@ -364,7 +363,7 @@ impl<C: ConnectionLike + Clone> Facets<C> {
         for (id, record) in &records {
             products.push(read(&keys[0], id, record)?);
         }
-        // The script sorts as far as it must to find the page: what it sends may begin before the page and end after it.
+        // The script sorts only as far as it must to find the page. So its reply may begin before the page and end after it.
         products.sort_by(|(one_column, one), (other_column, other)| {
             order.compare(one, other).then(one_column.cmp(other_column))
         });
@@ -383,8 +382,8 @@ impl<C: ConnectionLike + Clone> Facets<C> {
         })
     }
 
-    /// After [`FacetsError::Lost`], removes what is left, so that you can put every product again: `true`. If no key is lost, it
-    /// changes nothing: `false`. So several callers may do this at once.
+    /// After [`FacetsError::Lost`], deletes the other keys, so that you can put every product again, and returns `true`. If no
+    /// key is lost, it changes nothing and returns `false`, so several clients may call it at once.
     pub async fn repair(&self) -> Result<bool, StoreError> {
         let reply: Reply = REPAIR.call(&self.keys()?[..6]).run(&self.connection).await?;
         match reply.outcome.as_str() {
@@ -425,7 +424,8 @@ impl<C: ConnectionLike + Clone> Facets<C> {
             call = if values.is_empty() {
                 call.arg(-1)
             } else {
-                call.arg(values.len()).arg(values.iter().map(|value| on_a_line(value)).collect::<Vec<_>>())
+                call.arg(values.len())
+                    .arg(values.iter().map(|value| escape_line_breaks(value)).collect::<Vec<_>>())
             };
         }
         let ranges = selection.disjoint_prices();
@@ -435,7 +435,7 @@ impl<C: ConnectionLike + Clone> Facets<C> {
         if selection.prices.is_empty() {
             call = call.arg(-1);
         } else {
-            // Ranges without any price in them are selected all the same: nothing is left then.
+            // Empty ranges count as selected too: then no product matches.
             call = call.arg(2 * ranges.len());
             for [from, below] in ranges {
                 call = call.arg(from).arg(below);
@@ -453,7 +453,7 @@ impl<C: ConnectionLike + Clone> Facets<C> {
         if reply.outcome == "LOST" { Err(FacetsError::Lost) } else { Ok(reply) }
     }
 
-    /// `at_least`: how many products cost anything, and how many cost at least where each band begins.
+    /// `at_least`: how many products there are, and how many cost at least the first price of each band.
     fn price_bands(&self, at_least: &[u64]) -> Vec<PriceBand> {
         let products = |band: usize| at_least.get(band).copied().unwrap_or(0);
         let begins = std::iter::once(Cents::ZERO).chain(self.bands.iter().copied());
@@ -469,7 +469,7 @@ impl<C: ConnectionLike + Clone> Facets<C> {
 }
 
 impl Selection {
-    /// The ranges of prices as the first cent and the first above, joined where they overlap.
+    /// The price ranges as the first cent and the first cent above, joined where they overlap.
     fn disjoint_prices(&self) -> Vec<[i64; 2]> {
         let mut ranges: Vec<[i64; 2]> = self
             .prices
@@ -489,7 +489,7 @@ impl Selection {
     }
 }
 
-/// The rows in which a product has a 1, brand and category apart, with spaces between them.
+/// The rows in which a product has a 1, except brand and category, separated by spaces.
 fn rows_of(product: &Product) -> String {
     let mut rows = vec![0, STARS.start + u32::from(product.rating) - 1];
     // Not negative, as all amounts.
@@ -508,7 +508,7 @@ fn sorted_name(name: &str) -> &[u8] {
     &name.as_bytes()[..name.len().min(NAME.len() / 8)]
 }
 
-/// A column and its product. In a page, records come without their rows.
+/// A column and its product, from a record. Pages have records without their rows.
 fn read(key: &str, id: &[u8], record: &[u8]) -> Result<(u32, Product), StoreError> {
     let id = String::from_utf8_lossy(id);
     let record = String::from_utf8_lossy(record);
@@ -539,7 +539,7 @@ fn counted(counts: Vec<(Vec<u8>, u64)>) -> BTreeMap<String, u64> {
         .collect()
 }
 
-fn on_a_line(text: &str) -> String {
+fn escape_line_breaks(text: &str) -> String {
     text.replace('\\', "\\\\").replace('\n', "\\n")
 }
 

@@ -41,8 +41,8 @@ for i = 1, #KEYS do
       redis.call('INCRBY', KEYS[i], ARGV[1])
     end
   elseif admitted or left ~= 0 then
-    -- The window begins. Or it has no end, since somebody made the key without a TTL. Or it ends too late, since the clock was
-    -- set back. Then it starts over and keeps its count, even if the request is refused.
+    -- The window begins. Or it has no end, because another program wrote the key without a TTL. Or it ends too late, because
+    -- the clock was set back. Then it starts over and keeps its count, even if the request is refused.
     reply[2 * i + 1] = window
     redis.call('SET', KEYS[i], count, 'PX', window)
   end

@@ -1,7 +1,7 @@
 //! Fixed window: a counter that expires with its window.
 //!
-//! A window begins with the first request and forgets everything when it ends. So the last moment of one window and the first
-//! moment of the next can have the whole limit each. In return, it keeps only a number that you can read with GET. See
+//! A window begins with the first request and forgets everything when it ends. So a caller can use the whole limit at the end
+//! of one window, and again at the start of the next. In return, it stores only a number that you can read with GET. See
 //! [`limit`](crate::limit) for the other limiters.
 //!
 //! | key | type | holds |
@@ -10,8 +10,8 @@
 //! | `rate_limit:{rate_limit:api_key:minute}:day` | String | the same for the second limit |
 //! | `rate_limit:{rate_limit:api_key:minute}:refund:ID` | String | that this refund was made; expires after 10 minutes |
 //!
-//! - **Promise**: a window never admits more than the quota, however many ask at once. Of several limits, all count a request or
-//!   none does. A refused request changes nothing.
+//! - **Promise**: a window never admits more than the quota, however many callers ask at once. Of several limits, all count a
+//!   request or none does. A refused request changes nothing.
 //! - **Cost**: one round trip; O(1) for each limit.
 //! - **Memory**: one number for each caller and limit until the window ends, and one short key for each refund, for 10 minutes.
 //! - **Faults**: if a key is evicted or a failover loses the last writes, those requests are forgotten, and a caller can have as
@@ -50,7 +50,7 @@
 use std::time::Duration;
 
 use crate::limit::{Algorithm, Limit, LimitState, Limiter};
-use crate::script::Script;
+use crate::script::{Script, by_operation};
 
 const FILE: &str = include_str!("fixed_window.lua");
 
@@ -61,7 +61,7 @@ pub static REFUND: Script = Script::new("fixed_window.lua: refund", FILE, &["ref
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("decide", &DECIDE), ("refund", &REFUND)]
+    by_operation(&[&DECIDE, &REFUND])
 }
 
 /// Limits counted in fixed windows.
@@ -87,7 +87,7 @@ impl Algorithm for FixedWindowAlgorithm {
     }
 
     fn state(limit: &Limit, cost: u32, numbers: &[u64]) -> LimitState {
-        // A window that ends later, or never, starts over with the next request.
+        // A window that ends later than possible, or never, starts over with the next request.
         let (count, reset_after) = (numbers[0], Duration::from_millis(numbers[1].min(limit.window_ms())));
         let remaining = u64::from(limit.quota()).saturating_sub(count);
         LimitState {
@@ -99,7 +99,7 @@ impl Algorithm for FixedWindowAlgorithm {
     }
 
     fn refund_arguments(_: &Limit, cost: u32, state: &LimitState, age: [Duration; 2]) -> [u64; 3] {
-        // What was left of the window then, less what has passed. A part of a millisecond more, as PTTL gives whole ones.
+        // The time left in the window then, minus the time since. Plus up to a millisecond, because PTTL returns whole ones.
         match state.reset_after.checked_sub(age[0]) {
             Some(left) => [cost.into(), u64::try_from(left.as_millis() + 1).unwrap_or(0), 0],
             None => [0, 0, 0],

@@ -118,9 +118,9 @@ local leaving = ARGV[1]
 local entries = {[ARGV[1]] = have .. ':' .. orders}
 
 ---- serve
--- Sells what is left to the waitlist in order, until the next customer wants more than is left. Nobody is served after the end
--- of the sale. `leaving` is the customer who waits no longer. `entries` has the customers whose fields change. Everything is
--- read and decided before the first write.
+-- Sells what is left to the waitlist in order, until the next customer wants more than is left. After the end of the
+-- sale, no customer is served. `leaving` is the customer who waits no longer. `entries` has the customers whose fields change.
+-- Everything is read and decided before the first write.
 local served, gone, fields = {}, {leaving}, {}
 if now < ends and left > 0 and waiting > 0 then
   -- Each customer takes at least one unit, and the one who leaves may be among them.

@@ -1,13 +1,13 @@
-//! Flash sale: few units, many buyers, and a cap for each of them.
+//! Flash sale: few units, many buyers, and a cap for each buyer.
 //!
-//! The naive way reads what is left and what the customer has, decides in the program, and writes. In between, others do the
-//! same: the shop sells more than it has, and two clicks of one customer pass the cap together. Here each purchase is one short
-//! script, which decides and writes in one step. It asks the server's clock, so a sale begins and ends at the same moment for
-//! everyone.
+//! The naive way reads what is left and what the customer has, decides in the program, and writes. In between, other clients do
+//! the same: the shop sells more than it has, and two clicks of one customer together exceed the cap. Here each purchase is one
+//! short script that decides and writes in one step. It reads the server's clock, so a sale begins and ends at the same moment
+//! for everyone.
 //!
-//! The customer's client names each order before it buys. If the answer is lost, it asks again with the same name, gets the same
-//! answer, and has bought once. When nothing is left, the sale says so or, with [`Plan::places`], keeps a waitlist: numbers
-//! without gaps in the order of arrival. Units that come back go to the first on it.
+//! The customer's client picks a name for each order before it buys. If the answer is lost, it calls again with the same name,
+//! gets the same answer, and has bought once. When nothing is left, the sale refuses or, with [`Plan::places`], keeps a
+//! waitlist: numbers without gaps in the order of arrival. Units that come back go to the first customer on it.
 //!
 //! | key | type | holds |
 //! |---|---|---|
@@ -15,18 +15,19 @@
 //! | `flash_sale:{flash_sale:current}:bought` | Hash | what each customer has, and the receipt of each order |
 //! | `flash_sale:{flash_sale:current}:waitlist` | Sorted Set | who waits, by number |
 //!
-//! - **Promise**: `left + sold` is the number of units, nobody has more than the cap, and an order is answered the same way every
-//!   time. Waiting customers are served in order; one who waits for more than there is keeps everybody behind waiting.
+//! - **Promise**: `left + sold` is the number of units, no customer has more than the cap, and an order is answered the same
+//!   way every time. Waiting customers are served in order; a customer who waits for more units than are left keeps everyone
+//!   behind waiting.
 //! - **Cost**: one round trip for each call. A purchase takes six commands in its script, whatever the size of the sale. Giving
-//!   back takes longer with each customer it serves, at most as many as units came back and were left.
+//!   back takes longer with each customer it serves: at most one for each unit that is free then.
 //! - **Memory**: about 150 bytes for each order, at most [`MAX_ORDERS`] orders for each customer. All keys are gone a day after the
 //!   end ([`FlashSale::with_kept`]).
 //! - **Faults**: use `noeviction`. If one of the keys is lost, the others show it, and the error says what to do. If it is the
-//!   sale's, nothing is sold until the sale is opened again with the same plan, which restores it ([`Lost::Sale`]). If it is the
-//!   waitlist, nothing is sold until [`FlashSale::repair`] restores it ([`Lost::Waitlist`]). If the purchases are lost, nothing
-//!   more is sold; close the sale, and open another with what is left ([`Lost::Purchases`]). A failover may forget the last
-//!   purchases that were acknowledged, as a whole: their units are for sale again, and the same order buys them again. If the
-//!   server's clock is set back or forward, the sale is on whenever that clock is between start and end.
+//!   sale itself, nothing is sold until the sale is opened again with the same plan, which restores it ([`Lost::Sale`]). If it
+//!   is the waitlist, nothing is sold until [`FlashSale::repair`] restores it ([`Lost::Waitlist`]). If the purchases are lost,
+//!   nothing more is sold; close the sale, and open another with what is left ([`Lost::Purchases`]). A failover may forget the
+//!   last purchases that were acknowledged, as a whole: their units are for sale again, and the same order buys them again. If
+//!   the server's clock is set back or forward, the sale is open whenever that clock is between start and end.
 //!
 //! ```
 //! use patterns::flash_sale::{FlashSale, FlashSaleError, Plan, Purchase};
@@ -67,11 +68,11 @@ use std::time::Duration;
 use redis::aio::ConnectionLike;
 
 use crate::key::{Key, KeyError, check_id, escape, unescape};
-use crate::script::{Reply, Script, StoreError, milliseconds, quote, send};
+use crate::script::{Reply, Script, StoreError, by_operation, milliseconds, quote, send};
 
 /// The most units one customer can be allowed.
 pub const MAX_CAP: u32 = 1_000;
-/// The most orders one customer makes in a sale, with those that were given back.
+/// The most orders of one customer in a sale, including those that were given back.
 pub const MAX_ORDERS: u32 = 1_000;
 /// The most places on a waitlist.
 pub const MAX_PLACES: u32 = 1_000_000;
@@ -80,7 +81,8 @@ pub const MAX_NAME_BYTES: usize = 200;
 
 /// The latest time that Lua keeps exact, in milliseconds.
 const LATEST: u64 = (1 << 53) - 1;
-/// A value of more than 64 bytes makes the Hash a table for good. The server searches a small Hash without one from end to end.
+/// A value of more than 64 bytes turns the Hash into a hash table for good. In a small Hash without one, the server searches
+/// from end to end.
 const PLAN_BYTES: usize = 65;
 
 const FILE: &str = include_str!("flash_sale.lua");
@@ -107,15 +109,7 @@ pub static CLOSE: Script = Script::new("flash_sale.lua: close", FILE, &["close"]
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![
-        ("open", &OPEN),
-        ("buy", &BUY),
-        ("give_back", &GIVE_BACK),
-        ("leave", &LEAVE),
-        ("place", &PLACE),
-        ("refill", &REFILL),
-        ("close", &CLOSE),
-    ]
+    by_operation(&[&OPEN, &BUY, &GIVE_BACK, &LEAVE, &PLACE, &REFILL, &CLOSE])
 }
 
 /// What is sold, when, and to whom.
@@ -127,7 +121,7 @@ pub struct Plan {
     pub product: String,
     /// When the sale begins, in milliseconds since 1970 by the server's clock ([`FlashSale::now`]).
     pub starts: u64,
-    /// When it ends: the first millisecond in which nothing is sold.
+    /// When it ends: the first millisecond at which nothing is sold.
     pub ends: u64,
     /// How many units there are.
     pub units: u32,
@@ -142,13 +136,13 @@ pub struct Plan {
 pub struct Sale {
     /// As it was opened.
     pub plan: Plan,
-    /// Units that nobody has.
+    /// Units left to sell.
     pub left: u32,
-    /// Units that somebody has.
+    /// Units sold.
     pub sold: u32,
     /// Customers on the waitlist.
     pub waiting: u32,
-    /// The number of the last customer who had to wait; 0 if nobody had to.
+    /// The number of the last customer who had to wait; 0 if there is none.
     pub numbers: u64,
 }
 
@@ -157,13 +151,14 @@ pub struct Sale {
 pub enum Purchase {
     /// The units are the customer's.
     Bought(Receipt),
-    /// They were already: this order was answered before, or was served from the waitlist.
+    /// Whether they were bought before: this order was answered already, or was served from the waitlist.
     AlreadyBought(Receipt),
-    /// The customer waits. Until then, this is the answer to every order: one place for each customer.
+    /// The customer is on the waitlist. While waiting, every order of this customer gets this answer: there is one place for
+    /// each customer.
     Waiting(Place),
 }
 
-/// What the first answer to an order said. Every later one says the same.
+/// The first answer to an order. Every later answer is the same.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Receipt {
     /// The units of this order.
@@ -181,13 +176,13 @@ pub struct Place {
     pub number: u64,
     /// How many customers are ahead now.
     pub ahead: u64,
-    /// The order that is bought when it is the customer's turn.
+    /// The order that will be bought when it is the customer's turn.
     pub order: String,
     /// Its units.
     pub units: u32,
 }
 
-/// A customer who waited and got the units: somebody to notify.
+/// A customer who waited and now has the units. Notify them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Served {
     /// Who.
@@ -223,8 +218,8 @@ impl<C: ConnectionLike + Clone> FlashSale<C> {
         Self { connection, prefix: prefix.to_owned(), kept: Duration::from_hours(24) }
     }
 
-    /// How long the keys of a sale that is opened from now on stay after its end: a millisecond to a year. Make it longer than
-    /// any retry, and than any correction of the server's clock.
+    /// How long the keys of a sale stay after its end, for sales opened from now on: a millisecond to a year. Make it longer
+    /// than any retry and any correction of the server's clock.
     #[must_use]
     pub fn with_kept(self, kept: Duration) -> Self {
         Self { kept, ..self }
@@ -236,8 +231,8 @@ impl<C: ConnectionLike + Clone> FlashSale<C> {
         Ok(seconds.saturating_mul(1000).saturating_add(micros / 1000))
     }
 
-    /// Opens a sale. Opening the same one again changes nothing, or restores its first key if that was lost. Another sale can be
-    /// opened under this ID when the former is over; nothing is left of that one then, and it takes a second round trip.
+    /// Opens a sale. Opening the same sale again changes nothing, or restores its first key if that was lost. When a sale is
+    /// over, you can open another one under its ID: this deletes the former sale and takes a second round trip.
     pub async fn open(&self, sale: &str, plan: &Plan) -> Result<(), FlashSaleError> {
         let Plan { name, product, starts, ends, units, cap, places } = plan;
         check_id(product).map_err(StoreError::from)?;
@@ -267,8 +262,8 @@ impl<C: ConnectionLike + Clone> FlashSale<C> {
         }
     }
 
-    /// Buys 1 to [`MAX_CAP`] units for a customer, under an order that the client named. An order belongs to its customer:
-    /// another customer's order of the same name is another one. After a lost answer, ask again with the same order.
+    /// Buys 1 to [`MAX_CAP`] units for a customer, under an order name that the client picked. Two customers may use the same
+    /// name for different orders. After a lost answer, call again with the same order.
     pub async fn buy(
         &self,
         sale: &str,
@@ -294,8 +289,8 @@ impl<C: ConnectionLike + Clone> FlashSale<C> {
         }
     }
 
-    /// Takes an order back. While the sale is on, its units go to those who wait, the first first; the rest is for sale again.
-    /// Giving back twice returns the same answer, and the units come back once.
+    /// Takes an order back. While the sale is open, its units go to the waitlist in order, and the rest is for sale again. A
+    /// second call returns the same answer, and the units come back once.
     pub async fn give_back(
         &self,
         sale: &str,
@@ -314,7 +309,7 @@ impl<C: ConnectionLike + Clone> FlashSale<C> {
         }
     }
 
-    /// Where the customer stands on the waitlist; `None` if the customer does not wait.
+    /// The customer's place on the waitlist; `None` if the customer does not wait.
     pub async fn place(&self, sale: &str, customer: &str) -> Result<Option<Place>, FlashSaleError> {
         check_id(customer).map_err(StoreError::from)?;
         let keys = self.keys(sale)?;
@@ -326,7 +321,7 @@ impl<C: ConnectionLike + Clone> FlashSale<C> {
         }
     }
 
-    /// Gives up the customer's place. If those behind can be served with what is left, they are, and are returned.
+    /// Gives up the customer's place. Returns the customers behind who are served with what is left.
     pub async fn leave(&self, sale: &str, customer: &str) -> Result<Vec<Served>, FlashSaleError> {
         check_id(customer).map_err(StoreError::from)?;
         let (keys, customer) = (self.keys(sale)?, escape(customer));
@@ -374,8 +369,8 @@ impl<C: ConnectionLike + Clone> FlashSale<C> {
         }))
     }
 
-    /// Makes a waitlist again that was lost ([`Lost::Waitlist`]): it is read from what was bought, 500 fields at a time. Nothing
-    /// is sold until all who wait are back in their places. It can be called again, and at any time.
+    /// Restores a lost waitlist ([`Lost::Waitlist`]) from the purchases, 500 fields at a time. Nothing is sold until all
+    /// waiting customers are back in their places. You can repeat it at any time.
     pub async fn repair(&self, sale: &str) -> Result<(), FlashSaleError> {
         let keys = self.keys(sale)?;
         let mut cursor = 0_u64;
@@ -398,7 +393,7 @@ impl<C: ConnectionLike + Clone> FlashSale<C> {
         }
     }
 
-    /// Ends a sale at once and removes all that is known of it, receipts too; false if there is none.
+    /// Ends a sale at once and deletes everything about it, including receipts; false if there is none.
     pub async fn close(&self, sale: &str) -> Result<bool, FlashSaleError> {
         let reply: Reply = CLOSE.call(&self.keys(sale)?).run(&self.connection).await?;
         match reply.outcome.as_str() {
@@ -496,13 +491,13 @@ fn refused(mut reply: Reply) -> FlashSaleError {
     parse().unwrap_or_else(FlashSaleError::from)
 }
 
-/// Which key of a sale was lost: evicted, or deleted by somebody.
+/// Which key of a sale was lost, by eviction or deletion.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Lost {
     /// The sale itself.
     #[error("its first key; open it again with the same plan, which restores it")]
     Sale,
-    /// What everybody bought.
+    /// What all customers bought.
     #[error("what its customers bought; close it, and open another with the units that are left")]
     Purchases,
     /// The waitlist.
@@ -526,7 +521,7 @@ pub enum FlashSaleError {
     /// The sale has ended, or would have.
     #[error("the sale is over")]
     Over,
-    /// Less is left than the customer wants; and if there is a waitlist, it is full.
+    /// Fewer units are left than the customer wants, and the waitlist, if any, is full.
     #[error("not enough is left of the sale: {left}")]
     SoldOut {
         /// What is left.
@@ -549,7 +544,7 @@ pub enum FlashSaleError {
         /// The units it had.
         units: u32,
     },
-    /// The customer bought nothing under this order, but may be waiting with it.
+    /// The customer bought nothing under this order, but may be waiting for it.
     #[error("nothing was bought under this order")]
     UnknownOrder,
     /// The customer was not on the waitlist, or was served.
@@ -584,7 +579,7 @@ pub enum FlashSaleError {
     /// One of the sale's keys was lost. Nothing more is sold until it is repaired.
     #[error("the sale is damaged: it lost {0}")]
     Damaged(Lost),
-    /// Redis, or the data in it. If it was the connection, ask again with the same order.
+    /// Redis, or the data in it. After a connection error, call again with the same order.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -1,9 +1,9 @@
 //! Funnel: how many visitors reach each step, such as `view`, `cart`, `checkout`, and `purchase`.
 //!
-//! The naive way raises a counter with every event. It takes reloads for people: a visitor who looks at three products is three,
-//! and the share of those who go on is too small. Here only the deepest step of each visitor is stored. A visitor who reaches a
-//! step counts for every step before it, too: nobody buys without looking, so that event was lost, or is late. So no step ever
-//! has more visitors than the one before it, and neither order nor repetition of the events matters.
+//! The naive way increments a counter with every event. It counts events, not people: a visitor who views three products counts
+//! as three, and the share of those who go on is too small. Here only the deepest step of each visitor is stored. A visitor who
+//! reaches a step also counts for every step before it: a purchase without a view means that the view was lost or is late. So
+//! no step ever has more visitors than the one before it, and the order and repetition of events don't matter.
 //!
 //! | key | type | holds |
 //! |---|---|---|
@@ -43,7 +43,7 @@ use std::time::Duration;
 use redis::aio::ConnectionLike;
 
 use crate::key::{Key, check_id};
-use crate::script::{Reply, Script, StoreError, milliseconds, quote, send};
+use crate::script::{Reply, Script, StoreError, by_operation, milliseconds, quote, send};
 
 /// The most steps of a funnel.
 pub const MAX_STEPS: usize = 16;
@@ -57,7 +57,7 @@ pub static RESTART: Script = Script::new("funnel.lua: restart", FILE, &["restart
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("reach", &REACH), ("restart", &RESTART)]
+    by_operation(&[&REACH, &RESTART])
 }
 
 /// A funnel.
@@ -73,7 +73,7 @@ pub struct Funnel<C> {
 /// What became of a visitor's step.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Reached {
-    /// The visitor was counted for so many steps: 1, or more if events of earlier steps did not arrive.
+    /// The visitor was counted for this many steps: 1, or more if events of earlier steps did not arrive.
     Counted {
         /// The steps.
         steps: usize,
@@ -89,7 +89,7 @@ pub struct StepCount {
     pub step: String,
     /// How many different visitors reached it.
     pub visitors: u64,
-    /// Their share of those of the step before, 0 to 1: 1 for the first step, 0 where nobody was.
+    /// Their share of the visitors of the step before, 0 to 1: 1 for the first step, 0 if there are none.
     pub of_previous: f64,
     /// Their share of those of the first step, 0 to 1.
     pub of_first: f64,

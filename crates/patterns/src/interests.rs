@@ -1,7 +1,7 @@
 //! Interests: what each customer likes, and who likes a thing.
 //!
-//! A bare SADD answers the first question. For the second you would have to look at every customer. So each interest has an
-//! index of the customers who chose it last. With it you find similar people without asking everybody.
+//! A plain SADD answers the first question. For the second, you would have to read every customer. So each interest has an
+//! index of the last customers who chose it. With it, you find similar customers without reading all of them.
 //!
 //! | key | type | holds |
 //! |---|---|---|
@@ -13,9 +13,9 @@
 //! - **Cost**: two round trips to add or remove, one to read; O(interests), at most 50.
 //! - **Memory**: at most 50 interests for each customer, kept until you remove them, and 1,000 customers for each interest,
 //!   gone a year after the last one chose it.
-//! - **Faults**: every call can be sent again. If you die between its two steps, the customer is missing in the index, or is
-//!   still there; the same call again puts it right. A lost index fills with those who choose the interest from then on.
-//!   If a Set is evicted, the interests of that customer are lost: use `noeviction` if nobody else knows them. A failover may
+//! - **Faults**: every call can be sent again. If you crash between its two steps, the customer is missing from the index, or
+//!   still in it. The same call again repairs that. A lost index fills with those who choose the interest from then on. If a
+//!   Set is evicted, the interests of that customer are lost: use `noeviction` if they are stored nowhere else. A failover may
 //!   lose the last changes. No time is stored.
 //!
 //! ```
@@ -41,7 +41,7 @@ use std::time::Duration;
 use redis::aio::ConnectionLike;
 
 use crate::key::{Key, check_id};
-use crate::script::{Reply, Script, StoreError, join_all, milliseconds, send};
+use crate::script::{Reply, Script, StoreError, by_operation, join_all, milliseconds, send};
 
 /// The most interests of one customer.
 pub const MAX_INTERESTS: usize = 50;
@@ -58,7 +58,7 @@ pub static INDEX: Script = Script::new("interests.lua: index", FILE, &["index"])
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("like", &LIKE), ("index", &INDEX)]
+    by_operation(&[&LIKE, &INDEX])
 }
 
 /// The interests of all customers under a prefix.
@@ -97,14 +97,14 @@ impl<C: ConnectionLike + Clone> Interests<C> {
             "TOO_MANY" => return Err(InterestError::TooMany),
             _ => return Err(reply.unexpected().into()),
         };
-        // Also those that were not new: an earlier call may have been cut off here.
+        // Even those that were not new: an earlier call may have been cut off here.
         for indexed in join_all(index.iter().map(|key| self.index(key, customer))).await {
             indexed?;
         }
         Ok(new)
     }
 
-    /// Removes an interest of a customer; `false` if it was not there. Two round trips.
+    /// Removes an interest of a customer; `false` if the customer did not have it. Two round trips.
     pub async fn remove(&self, customer: &str, interest: &str) -> Result<bool, StoreError> {
         check_id(customer)?;
         let index = self.index_key(interest)?;

@@ -29,11 +29,15 @@ if not (free and held and sold and before) then
   error({err = 'MALFORMED ' .. ledger .. ' free, held, sold, or version'})
 end
 local low_at, visit, record = tonumber(row[5]) or -1, (tonumber(row[6]) or 0) - now, row[7]
-local was_low, copy = free <= low_at, nil
-if micros <= before then
+local was_low, copy_written = free <= low_at, false
+-- Larger than the version before, even if the clock was set back.
+local version
+if micros > before then
+  version = time[1] .. string.sub('00000' .. time[2], -6)
+else
   micros = before + 1
+  version = string.format('%.0f', micros)
 end
-local version = string.format('%.0f', micros)
 
 ---- types
 -- A key of another type ends the script here, before it has written.
@@ -41,15 +45,17 @@ call('ZCARD', deadlines)
 call('ZCARD', settled)
 
 ---- feed
--- Puts the change into the outbox. When memory is full, the feed misses the change. An outbox of another type ends the script.
+-- Puts the change into the outbox. When memory is full, the feed misses the change. Any other error ends the script before the
+-- ledger changes.
 local low = free <= low_at
 local alert = low == was_low and ' - ' or low and ' raised ' or ' cleared '
 local waiting = redis.pcall('RPUSH', outbox, version .. ' ' .. row[4] .. event .. units .. alert .. field)
 if type(waiting) == 'table' then
   if not string.find(waiting.err, 'OOM', 1, true) then
-    if copy then
-      call('SET', stock, copy)
+    if copy_written then
+      call('SET', stock, row[1])
     end
+    require_commands('RPUSH')
     return waiting
   end
   waiting = 0
@@ -74,8 +80,8 @@ return {outcome, tasks, version, free, held, sold, detail}
 -- ARGV: field, units, hold (ms)
 -- Replies: HELD, tasks, version, free, held, sold, end (ms); or HELD_BEFORE, free, units, end (ms); or OUT_OF_STOCK, free, sweep;
 --   or ENDED, state, units; or DUE; or UNKNOWN_PRODUCT
-local outcome, event, units, detail = 'HELD', ' held ', ARGV[2], now + ARGV[3]
-local first = call('ZRANGE', deadlines, 0, 0, 'WITHSCORES')[2]
+local outcome, event, units, detail = 'HELD', ' held ', ARGV[2], string.format('%d', now + ARGV[3])
+local due = call('ZCOUNT', deadlines, '-inf', now)
 if record then
   local state, had, ends = string.match(record, '^(%a+) (%d+) ?(%d*)')
   if state ~= 'held' then
@@ -85,19 +91,25 @@ if record then
   -- A write that changes nothing, so that a caller who waits for replicas waits for the first call.
   call('SET', stock, row[1], 'GET')
   return {'HELD_BEFORE', free, had, ends}
-elseif first and tonumber(first) <= now then
+elseif due > 0 then
   return {'DUE'}
 elseif tonumber(units) > free then
   return {'OUT_OF_STOCK', free, visit < -60000 and 1 or 0}
 end
--- With as many arguments as the commands need, since Redis 8.10 counts them.
+-- SET and RPUSH come first: if one of them is refused, nothing has to be undone but the copy. So only the others are checked, with
+-- as many arguments as they need, since Redis 8.10 counts them.
 local may = redis.acl_check_cmd
-if not (may('SET', stock, 0) and may('RPUSH', stock, 0) and may('HSET', stock, 0, 0) and may('ZADD', stock, 0, 0)) then
-  require_commands('SET', 'RPUSH', 'HSET', 'ZADD')
+if not (may('HSET', stock, 0, 0) and may('ZADD', stock, 0, 0)) then
+  require_commands('HSET', 'ZADD')
 end
 free, held = free - units, held + units
--- The first write, which another type of value refuses.
-copy = call('SET', stock, free, 'GET')
+-- GET lets SET refuse a key of another type.
+local before_set = redis.pcall('SET', stock, free, 'GET')
+if type(before_set) == 'table' then
+  require_commands('SET')
+  return before_set
+end
+copy_written = true
 
 ---- reserve_write
 call('HSET', ledger, 'free', free, 'held', held, 'version', version, field, 'held ' .. units .. ' ' .. detail .. ' ' .. ARGV[3])
@@ -122,20 +134,20 @@ elseif detail ~= '0' and (not state or state == 'expired') then
     return {'OUT_OF_STOCK', free, 0}
   end
   call('GET', stock)
+  require_commands('SET')
   free, units, event = free - detail, detail, ' sold_late '
 else
   return {'ENDED', state or 'unknown', units or 0}
 end
 local may = redis.acl_check_cmd
-if not (may('RPUSH', stock, 0) and may('ZREM', stock, 0) and may('HSET', stock, 0, 0) and may('ZADD', stock, 0, 0)
-    and may('SET', stock, 0)) then
-  require_commands('RPUSH', 'ZREM', 'HSET', 'ZADD', 'SET')
+if not (may('ZREM', stock, 0) and may('HSET', stock, 0, 0) and may('ZADD', stock, 0, 0)) then
+  require_commands('ZREM', 'HSET', 'ZADD')
 end
 sold = sold + units
 
 ---- release
--- Returns what is held to stock, once. An ID that holds nothing can never hold anything afterward: a reservation that arrives
--- late would take units that nobody releases.
+-- Returns what is held to stock, once. An ID that holds nothing can never hold anything afterward: a reservation
+-- that arrives late would take units that no client releases.
 -- KEYS: stock, ledger, deadlines, settled, outbox
 -- ARGV: field, record TTL (ms), 'sold' to return sold units too or ''
 -- Replies: RELEASED, tasks, version, free, held, sold, units; or BEFORE, units; or ENDED, state, units; or UNKNOWN_PRODUCT
@@ -158,7 +170,7 @@ else
   return {'BEFORE', units}
 end
 call('GET', stock)
-require_commands('RPUSH', 'ZREM', 'HSET', 'ZADD', 'SET')
+require_commands('ZREM', 'HSET', 'ZADD', 'SET')
 free = free + units
 local detail = units
 
@@ -176,7 +188,7 @@ elseif free + held + sold + units > 1e13 then
   return {'TOO_MANY'}
 end
 call('GET', stock)
-require_commands('RPUSH', 'ZREM', 'HSET', 'ZADD', 'SET')
+require_commands('ZREM', 'HSET', 'ZADD', 'SET')
 free = free + units
 
 ---- settle
@@ -209,8 +221,7 @@ return {'EXTENDED', later, units}
 -- KEYS: stock, ledger, deadlines, settled, outbox
 -- ARGV: unused
 -- Replies: LEVEL, free, held, sold; or DUE; or UNKNOWN_PRODUCT
-local first = call('ZRANGE', deadlines, 0, 0, 'WITHSCORES')[2]
-if first and tonumber(first) <= now then
+if call('ZCOUNT', deadlines, '-inf', now) > 0 then
   return {'DUE'}
 elseif call('GET', stock) ~= row[1] then
   require_commands('SET')

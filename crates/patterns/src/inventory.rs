@@ -1,50 +1,51 @@
 //! Stock that is held, sold, and returned: no unit is sold twice, and none is lost.
 //!
-//! The naive way reads the count, compares, and writes it back. Two buyers who both read before either writes get the same last unit.
-//! DECR oversells nothing, but a buyer who leaves before paying keeps the unit forever, and one whose connection breaks before the
-//! reply cannot know whether to try again.
+//! The naive way reads the count, compares, and writes it back. Two buyers who both read before either writes get the same last
+//! unit. DECR never oversells. But a buyer who leaves before paying keeps the unit forever, and a buyer whose connection breaks
+//! before the reply cannot know whether to try again.
 //!
-//! Here a buyer *reserves*: units are held for a time under an ID that the buyer's client picks. The buyer then *confirms* (they are
-//! sold) or *releases* (they are free again). A hold that nobody settles in time returns by itself. Each of these is one script, and
-//! each may be repeated with the same ID: the second time it changes nothing and answers the same.
+//! Here a buyer *reserves*: units are held for a time under an ID that the buyer's client picks. Then the buyer *confirms* (the
+//! units are sold) or *releases* (they are free again). A hold that is not settled in time expires, and its units are free
+//! again. Each step is one script. You can repeat it with the same ID: the second time it changes nothing and gets the same
+//! answer.
 //!
 //! | key | type | holds |
 //! |---|---|---|
 //! | `inventory:PROD123` | String | units free to sell, a copy for plain readers |
 //! | `inventory:{inventory:PROD123}:ledger` | Hash | units free, held, and sold; a record of each reservation |
-//! | `inventory:{inventory:PROD123}:deadlines` | Sorted Set | holds, by when they end |
-//! | `inventory:{inventory:PROD123}:settled` | Sorted Set | IDs of the retry window, by when they are forgotten |
+//! | `inventory:{inventory:PROD123}:deadlines` | Sorted Set | holds, scored by their end |
+//! | `inventory:{inventory:PROD123}:settled` | Sorted Set | settled IDs, scored by when they are forgotten |
 //! | `inventory:{inventory:PROD123}:outbox` | List | changes on their way to the feed |
 //! | `inventory_updates` | List | the feed: the latest changes of all products as JSON ([`StockUpdate`]), latest first |
 //! | `inventory_updates:{inventory_updates}:versions` | Hash | the last version of each product in the feed |
-//! | `low_stock_alerts` | Sorted Set | products that are low, by units free |
+//! | `low_stock_alerts` | Sorted Set | products that are low on stock, scored by free units |
 //! | `low_stock_alerts:{low_stock_alerts}:versions` | Hash | the version of each product in the alerts |
-//! | `inventory_due:0` to `inventory_due:15` | Sorted Set | products, by when the sweeper visits them |
+//! | `inventory_due:0` to `inventory_due:15` | Sorted Set | products, scored by the sweeper's next visit |
 //!
-//! The last five are in other slots than a product. A product's script numbers its changes and leaves them in the product's outbox.
-//! The sweeper ([`Inventory::run_sweeper`]) visits the products of which something is due, returns expired holds, and delivers the
-//! changes, usually within two seconds. A client that makes a product low, or no longer low, delivers that alert at once.
+//! The last five keys are in other slots than the product. A product's script numbers its changes and puts them into the
+//! product's outbox. The sweeper ([`Inventory::run_sweeper`]) visits products that are due, returns the units of expired holds,
+//! and delivers the changes, usually within two seconds. A client whose change raises or clears the low-stock alert writes the
+//! alert at once.
 //!
-//! - **Promise**: free + held + sold units are always those that were ever put in. An ID holds, sells, and returns its units once.
-//!   Each change is in the feed once, unless more than 1,000 of one product wait for a sweeper.
-//! - **Cost**: one round trip each; a second to call the sweeper when a product that was quiet changes, and one to raise or clear an
-//!   alert. O(log holds). A sweep reads only what is due, at most 32 products of each shard at a time; a product without holds or
-//!   changes is due every ten minutes. No script takes more than 1,200 entries at a time.
-//! - **Memory**: about 150 bytes for each hold, and 120 for each ID that ended within the retry window (10 minutes), unknown IDs that
-//!   were released included; a delivery for a day. Confirming an unknown ID leaves nothing. The sweeper forgets them; without a
-//!   sweeper, a change does so once a minute.
-//! - **Faults**: use `noeviction` for this data, or a server of its own.
-//!   An acknowledged change may be lost when a replica takes over: then the reservation is unknown, and [`Inventory::confirm_late`]
-//!   takes free units instead. [`Inventory::with_replicas`] waits for replicas.
-//!   If the copy `inventory:PROD123` is lost, the next change writes it again. If the ledger is lost, everything answers
-//!   [`InventoryError::UnknownProduct`] until [`Inventory::set_up`] restores the free units from the copy: nothing is oversold, but what
-//!   was held or sold is forgotten, so count the shelf and [`Inventory::restock`] what is missing. If both are lost, `set_up` believes the
-//!   number that it is given: leave out what was sold. If the deadlines or the settled IDs are lost, the sweeper writes them again from
-//!   the ledger, and holds end in their time. If the outbox or the feed is lost, so are those changes; the `previous` version of the next
-//!   one does not match. If a shard of `inventory_due` is lost, the next change of each product puts it back.
-//!   If the clock jumps forward, holds end early and IDs are forgotten early. If it is set back by more than a minute, the sweeper
-//!   shortens holds to the time for which they were made.
-//!   A user who may not run one of the commands changes nothing.
+//! - **Promise**: free, held, and sold units always add up to all units ever added. An ID holds, sells, and returns its units
+//!   once. Each change is in the feed once, unless more than 1,000 changes of one product wait for a sweeper.
+//! - **Cost**: one round trip each, one more to call the sweeper when a quiet product changes, and one more to raise or clear
+//!   an alert. O(log holds). A sweep reads only what is due, at most 32 products of each shard at a time. A product without
+//!   holds or changes is due every ten minutes. No script handles more than 1,200 entries at a time.
+//! - **Memory**: about 150 bytes for each hold, and 120 for each ID that was settled within the retry window (10 minutes), even
+//!   an unknown ID that was released. A delivery is remembered for a day. Confirming an unknown ID leaves nothing. The sweeper
+//!   removes old records. Without a sweeper, a change does so once a minute.
+//! - **Faults**: use `noeviction` for this data, or a server of its own. An acknowledged change may be lost when a replica
+//!   takes over: then the reservation is unknown, and [`Inventory::confirm_late`] takes free units instead.
+//!   [`Inventory::with_replicas`] waits for replicas. If the copy `inventory:PROD123` is lost, the next change writes it again.
+//!   If the ledger is lost, every call returns [`InventoryError::UnknownProduct`] until [`Inventory::set_up`] restores the free
+//!   units from the copy: nothing is oversold, but what was held or sold is forgotten, so count the shelf and
+//!   [`Inventory::restock`] what is missing. If both are lost, `set_up` takes the number that you give it, so leave out what
+//!   was sold. If the deadlines or the settled IDs are lost, the sweeper writes them again from the ledger, and holds end on
+//!   time. If the outbox or the feed is lost, so are those changes, and the `previous` version of the next change does not
+//!   match. If a shard of `inventory_due` is lost, the next change of each product puts it back. If the clock jumps forward,
+//!   holds end early and IDs are forgotten early. If it is set back by more than a minute, the sweeper shortens holds to their
+//!   original length. A Redis user who may not run one of the commands changes nothing.
 //!
 //! ```
 //! use std::time::Duration;
@@ -79,11 +80,11 @@ use redis::aio::ConnectionLike;
 use serde::{Deserialize, Serialize};
 
 use crate::key::{Key, KeyError, check_id};
-use crate::script::{Call, Reply, Script, StoreError, join_all, milliseconds, send};
+use crate::script::{Call, Reply, Script, StoreError, by_operation, join_all, milliseconds, send};
 
 /// How many changes the feed keeps.
 pub const UPDATES_KEPT: usize = 1_000;
-/// How many keys share the products that the sweeper looks after.
+/// How many keys share the list of products that the sweeper visits.
 pub const SHARDS: usize = 16;
 /// The most units of one product, free, held, and sold together.
 pub const MAX_UNITS: u64 = 10_000_000_000_000;
@@ -91,9 +92,9 @@ pub const MAX_UNITS: u64 = 10_000_000_000_000;
 /// How long a delivery is remembered, so that it counts once.
 const DELIVERY_WINDOW: Duration = Duration::from_hours(24);
 /// The longest time between two visits of the sweeper to a product.
-const VISITED_EVERY: Duration = Duration::from_mins(10);
-/// How many products of a shard are visited at a time.
-const AT_A_TIME: usize = 32;
+const VISIT_INTERVAL: Duration = Duration::from_mins(10);
+/// How many products of a shard the sweeper visits at a time.
+const BATCH: usize = 32;
 
 const FILE: &str = include_str!("inventory.lua");
 
@@ -134,23 +135,23 @@ pub static PLAN: Script = Script::new("inventory.lua: plan", FILE, &["plan"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![
-        ("set_up", &SET_UP),
-        ("restock", &RESTOCK),
-        ("reserve", &RESERVE),
-        ("confirm", &CONFIRM),
-        ("release", &RELEASE),
-        ("extend", &EXTEND),
-        ("level", &LEVEL),
-        ("expire", &EXPIRE),
-        ("visit", &VISIT),
-        ("forget_times", &FORGET_TIMES),
-        ("repair", &REPAIR),
-        ("deliver", &DELIVER),
-        ("alert", &ALERT),
-        ("due", &DUE),
-        ("plan", &PLAN),
-    ]
+    by_operation(&[
+        &SET_UP,
+        &RESTOCK,
+        &RESERVE,
+        &CONFIRM,
+        &RELEASE,
+        &EXTEND,
+        &LEVEL,
+        &EXPIRE,
+        &VISIT,
+        &FORGET_TIMES,
+        &REPAIR,
+        &DELIVER,
+        &ALERT,
+        &DUE,
+        &PLAN,
+    ])
 }
 
 /// The units of a product at one moment.
@@ -164,14 +165,14 @@ pub struct Level {
     pub sold: u64,
 }
 
-/// What setting up has found.
+/// What [`Inventory::set_up`] has found.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SetUp {
     /// The product has its first units.
     Created(Level),
-    /// It was there; only its threshold was set.
+    /// The product existed. Only its threshold was set.
     There(Level),
-    /// The ledger was lost. The copy `inventory:PROD123` says what is free; what was held or sold is forgotten.
+    /// The ledger was lost. The copy `inventory:PROD123` says what is free. What was held or sold is forgotten.
     Restored(Level),
 }
 
@@ -182,20 +183,20 @@ pub struct Held {
     pub free: u64,
     /// When the hold ends: milliseconds since 1970 by the server's clock.
     pub until_ms: u64,
-    /// Whether they were held before under this ID, so that nothing was taken this time.
+    /// Whether this ID held them before, so that this call changed nothing.
     pub again: bool,
 }
 
 /// How a hold ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Settled {
-    /// How many units; 0 if the ID that was released never held any.
+    /// The units; 0 if an ID was released that never held any.
     pub units: u64,
-    /// Whether it had ended so before.
+    /// Whether it had ended this way before, so that this call changed nothing.
     pub again: bool,
 }
 
-/// A hold that ends later.
+/// A hold that was extended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Extended {
     /// How many units are held.
@@ -204,37 +205,37 @@ pub struct Extended {
     pub until_ms: u64,
 }
 
-/// What a sweep has done.
+/// The result of a sweep.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Swept {
-    /// The products that were visited.
+    /// The products visited.
     pub products: usize,
-    /// The units that are free again.
+    /// The units of expired holds, which are free again.
     pub returned: u64,
-    /// The IDs that were forgotten.
+    /// The IDs forgotten.
     pub forgotten: u64,
-    /// The changes that are in the feed now.
+    /// The changes delivered to the feed.
     pub delivered: u64,
 }
 
-/// One change of a product's stock, as the feed `inventory_updates` has it in JSON.
+/// One change of a product's stock, stored as JSON in the feed `inventory_updates`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct StockUpdate {
     /// The product.
     pub product: String,
-    /// When, in microseconds since 1970 by the server's clock. Each change of a product has a higher one than the last, unless the
-    /// clock was set back or acknowledged writes were lost.
+    /// The time of the change, in microseconds since 1970 by the server's clock. It is higher than that of the change before,
+    /// unless the clock was set back or acknowledged writes were lost.
     pub version: u64,
     /// The version of the change before. If you have not seen it, you have missed changes: read [`Inventory::level`].
     pub previous: u64,
-    /// `set_up`, `restocked`, `held`, `sold`, `sold_late` (from the free units), `released`, `expired`, `returned` (sold, and taken
-    /// back), or `threshold`.
+    /// `set_up`, `restocked`, `held`, `sold`, `sold_late` (from the free units), `released`, `expired`, `returned` (after it
+    /// was sold), or `threshold`.
     pub event: String,
     /// The reservation or delivery; empty if there is none.
     pub id: String,
     /// The units that moved.
     pub units: u64,
-    /// The units after it.
+    /// The free units after it.
     pub free: u64,
     /// The units held after it.
     pub held: u64,
@@ -244,7 +245,7 @@ pub struct StockUpdate {
     pub alert: Option<Alert>,
 }
 
-/// What a change has done to the low-stock alert.
+/// Whether a change has raised or cleared the low-stock alert.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Alert {
@@ -254,26 +255,26 @@ pub enum Alert {
     Cleared,
 }
 
-/// Why nothing was changed; except for [`InventoryError::NotReplicated`], and a lost connection, where you cannot know: ask again
+/// Why nothing was changed. After [`InventoryError::NotReplicated`] or a lost connection, the change may be made: call again
 /// with the same ID.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InventoryError {
-    /// Nobody has set up stock of this product, or its ledger was lost: [`Inventory::set_up`] restores it.
-    #[error("there is no stock of {0}; set it up")]
+    /// The product has no stock, or its ledger was lost: call [`Inventory::set_up`].
+    #[error("there is no stock of {0}: set it up first")]
     UnknownProduct(String),
-    /// Fewer units are free than were asked for. Holds that expire or are released may free some.
+    /// Too few units are free. Holds that expire or are released free more.
     #[error("only {available} are available")]
     OutOfStock {
         /// The units free at this moment.
         available: u64,
     },
-    /// The ID holds another number of units: it was used for something else.
-    #[error("the reservation holds {held} units already, not {asked}")]
+    /// The ID holds another number of units, so it was used for something else.
+    #[error("the reservation already holds {held} units, not {asked}")]
     OtherQuantity {
         /// The units held.
         held: u64,
-        /// The units asked for.
+        /// The units requested.
         asked: u32,
     },
     /// The hold has expired, and its units are free. [`Inventory::confirm_late`] may still get them.
@@ -283,7 +284,7 @@ pub enum InventoryError {
     #[error("the hold was released")]
     Released,
     /// The units are sold.
-    #[error("{units} units were sold already")]
+    #[error("{units} units are already sold")]
     Sold {
         /// How many.
         units: u64,
@@ -297,8 +298,8 @@ pub enum InventoryError {
     /// The product would have more than [`MAX_UNITS`].
     #[error("a product has at most {MAX_UNITS} units")]
     TooMany,
-    /// The change is made, but fewer replicas have it than [`Inventory::with_replicas`] asks for. Asking again with the same ID
-    /// changes nothing and waits again.
+    /// The change is made, but fewer replicas have it than [`Inventory::with_replicas`] requires. Calling again with the same
+    /// ID changes nothing and waits again.
     #[error("the change is made, but only {replicas} replicas have it")]
     NotReplicated {
         /// The replicas that have it.
@@ -325,28 +326,28 @@ pub struct Inventory<C> {
 }
 
 impl<C: ConnectionLike + Clone> Inventory<C> {
-    /// Stock that remembers an ID for ten minutes after it has ended.
+    /// Stock that remembers an ID for ten minutes after it was settled.
     pub fn new(connection: C, prefix: &str) -> Self {
         let retry_window = Duration::from_mins(10);
         Self { connection, prefix: prefix.to_owned(), retry_window, replicas: None }
     }
 
-    /// How long an ID is remembered after it has ended: a millisecond to a year. It must be longer than any retry, and than a
-    /// checkout needs to recover from a crash: an ID that was forgotten can be used again.
+    /// How long an ID is remembered after it was settled: a millisecond to a year. Choose longer than any retry, and longer
+    /// than a checkout needs to recover from a crash: a forgotten ID can be used again.
     #[must_use]
     pub fn with_retry_window(self, retry_window: Duration) -> Self {
         Self { retry_window, ..self }
     }
 
-    /// Waits after each change until so many replicas have it, at most for `timeout`; then the change ends with
+    /// Waits after each change until this many replicas have it. After `timeout`, the call returns
     /// [`InventoryError::NotReplicated`]. The connection's response timeout must be longer.
     #[must_use]
     pub fn with_replicas(self, replicas: usize, timeout: Duration) -> Self {
         Self { replicas: Some((replicas, timeout)), ..self }
     }
 
-    /// Puts a product under stock keeping with its first units. With `low_at`, the alert is raised when no more than so many units
-    /// are free, and cleared when there are more. A product that is there keeps its units and gets the new threshold. Also repairs a
+    /// Creates the stock of a product with its first units. With `low_at`, the alert is raised when at most this many units are
+    /// free, and cleared when there are more. An existing product keeps its units and gets the new threshold. Also repairs a
     /// product that has lost its ledger: see [`SetUp::Restored`]. Three round trips.
     pub async fn set_up(
         &self,
@@ -357,7 +358,8 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
         if units > MAX_UNITS {
             return Err(InventoryError::TooMany);
         }
-        // The sweeper's plan comes first: it passes over a product without stock, and never misses stock without its plan.
+        // First plan the sweeper's visit: the sweeper skips a product without stock, but it would never find stock without a
+        // plan.
         self.call_sweeper(product, 0).await?;
         let low_at = low_at.map_or_else(String::new, |units| units.to_string());
         let (reply, level) = self.run(&SET_UP, product, "", (units, low_at)).await?;
@@ -369,7 +371,7 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
         }
     }
 
-    /// Adds units that were delivered. The same delivery ID again within a day changes nothing. One round trip.
+    /// Adds units that were delivered. Within a day, the same delivery ID counts once. One round trip.
     pub async fn restock(&self, product: &str, delivery: &str, units: u32) -> Result<Level, InventoryError> {
         check_id(delivery)?;
         let arguments = (milliseconds(DELIVERY_WINDOW), units);
@@ -377,8 +379,8 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
         if reply.outcome == "RESTOCKED" { Ok(level) } else { Err(InventoryError::refused(&mut reply)) }
     }
 
-    /// Holds units for `time` (a millisecond to a year), all or none, once for each ID. An ID belongs to one product; the same ID for
-    /// another product is another hold. One round trip.
+    /// Holds units for `time` (a millisecond to a year), all or none, once for each ID. The same ID for another product is
+    /// another hold. One round trip.
     pub async fn reserve(
         &self,
         product: &str,
@@ -406,30 +408,30 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
         }
     }
 
-    /// Sells what is held. A hold whose time is over can be confirmed as long as no script has returned its units. One round trip.
+    /// Sells what is held. A hold whose time is over can still be confirmed until a script has returned its units. One round
+    /// trip.
     pub async fn confirm(&self, product: &str, id: &str) -> Result<Settled, InventoryError> {
         self.settle(&CONFIRM, product, id, "0").await
     }
 
-    /// [`Inventory::confirm`] for a buyer who has paid: it takes `units` of the free ones if the hold has expired, or is unknown
-    /// because a failover or a lost key has forgotten it. Don't use it for an ID that may have been sold before the retry window.
-    /// One round trip.
+    /// [`Inventory::confirm`] for a buyer who has paid. If the hold has expired, or a failover or a lost key has forgotten it,
+    /// it takes free units. Don't use it for an ID that may have been sold before the retry window. One round trip.
     pub async fn confirm_late(&self, product: &str, id: &str, units: u32) -> Result<Settled, InventoryError> {
         self.settle(&CONFIRM, product, id, &units.to_string()).await
     }
 
-    /// Makes what is held free to sell again. An ID that holds nothing is spent: a reservation that is still on its way is refused.
-    /// One round trip.
+    /// Makes what is held free to sell again. An ID that holds nothing cannot be used afterward, so a reservation that is still
+    /// on its way is refused. One round trip.
     pub async fn release(&self, product: &str, id: &str) -> Result<Settled, InventoryError> {
         self.settle(&RELEASE, product, id, "").await
     }
 
-    /// [`Inventory::release`] of units that may have been sold, within the retry window. One round trip.
+    /// [`Inventory::release`], even if the units were sold within the retry window. One round trip.
     pub async fn take_back(&self, product: &str, id: &str) -> Result<Settled, InventoryError> {
         self.settle(&RELEASE, product, id, "sold").await
     }
 
-    /// Holds what is held until `time` from now (a millisecond to a year), if that is later than before. One round trip.
+    /// Extends a hold to `time` from now (a millisecond to a year). It never shortens one. One round trip.
     pub async fn extend(&self, product: &str, id: &str, time: Duration) -> Result<Extended, InventoryError> {
         check_id(id)?;
         let field = format!("r:{id}");
@@ -441,10 +443,10 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
         }
     }
 
-    /// The units of a product at this moment, after what has expired was returned. One round trip.
+    /// The units of a product now. Expired holds are returned first. One round trip.
     pub async fn level(&self, product: &str) -> Result<Level, InventoryError> {
         loop {
-            let mut reply = self.once(&LEVEL, product, "", None::<&str>).await?;
+            let mut reply = self.run_once(&LEVEL, product, "", None::<&str>).await?;
             if reply.outcome != "DUE" {
                 return Ok(Level::next(&mut reply)?);
             }
@@ -452,17 +454,17 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
         }
     }
 
-    /// Visits one product: returns expired holds, forgets IDs, repairs what has lost a key, and delivers changes and the alert. Two
-    /// round trips if nothing is due.
+    /// Visits one product: returns expired holds, forgets IDs, repairs lost keys, and delivers changes and the alert. Two round
+    /// trips if nothing is due.
     pub async fn sweep(&self, product: &str) -> Result<Swept, InventoryError> {
         Ok(self.visit(product).await?.0)
     }
 
-    /// Visits every product of which something is due. One round trip for each shard, and those of the visits, 32 products of a shard
-    /// at a time.
+    /// Visits every product that is due, 32 products of a shard at a time. One round trip for each shard, and those of the
+    /// visits.
     ///
-    /// A product that cannot be swept, because somebody else wrote to its keys, does not keep the others from it. The first error is
-    /// returned after them. Only a lost connection ends the sweep at once.
+    /// If a product cannot be swept, because another program wrote to its keys, the sweep goes on with the others and then
+    /// returns the first error. Only a lost connection ends the sweep at once.
     pub async fn sweep_all(&self) -> Result<Swept, InventoryError> {
         let (mut all, mut failed) = (Swept::default(), None);
         for shard in join_all((0..SHARDS).map(|shard| self.sweep_shard(shard))).await {
@@ -473,9 +475,9 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
         failed.map_or(Ok(all), Err)
     }
 
-    /// Sweeps until the future is dropped, with a pause in between; half a second is a good one. A service runs this in the
-    /// background, once or in several processes: they do not get in each other's way. `report` gets the result of each sweep. An
-    /// error ends that sweep only.
+    /// Sweeps until the future is dropped, with a pause between sweeps; half a second is a good choice. Run it in the
+    /// background of one or more processes: several sweepers do not disturb each other. `report` gets the result of each sweep.
+    /// An error ends that sweep only.
     pub async fn run_sweeper(&self, pause: Duration, mut report: impl FnMut(Result<Swept, InventoryError>)) {
         loop {
             report(self.sweep_all().await);
@@ -528,8 +530,8 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
         }
     }
 
-    /// Runs a script that changes a product, after expired holds have returned, and does what it asks for. Returns the rest of its
-    /// reply, and the level if it has changed it.
+    /// Runs a script that changes a product, returns expired holds first if needed, and does the tasks that the script asks
+    /// for. Returns the rest of the reply, and the level if the script has changed it.
     async fn run(
         &self,
         script: &Script,
@@ -556,7 +558,7 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
                     if !unattended || visited {
                         return Err(InventoryError::OutOfStock { available });
                     }
-                    // Nobody sweeps this product. If it has lost its deadlines, nothing else would return its holds.
+                    // No sweeper visits this product. If its deadlines are lost, nothing else would return its holds.
                     self.visit(product).await?;
                     visited = true;
                     continue;
@@ -578,7 +580,8 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
         }
     }
 
-    /// What a change asks for. The change is made, so an error here is none of the caller's: the sweeper makes up for it.
+    /// Does the tasks that a change asks for. The change is made, so an error here is not the caller's: the sweeper does the
+    /// task later.
     async fn do_tasks(&self, product: &str, tasks: u8, version: u64, free: u64) {
         if tasks & 3 != 0 {
             let low = if tasks & 1 == 1 { free.to_string() } else { String::new() };
@@ -612,10 +615,10 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
         let key = self.due_key(shard)?;
         let (mut all, mut failed) = (Swept::default(), None);
         loop {
-            let call = DUE.call(&[key.as_str()]).arg(AT_A_TIME).arg(milliseconds(VISITED_EVERY));
+            let call = DUE.call(&[key.as_str()]).arg(BATCH).arg(milliseconds(VISIT_INTERVAL));
             let mut reply: Reply = call.run(&self.connection).await?;
             let now: u64 = reply.next()?;
-            // Somebody else's member need not be text.
+            // A member that another program wrote need not be text.
             let due: Vec<(Vec<u8>, String)> = reply.next()?;
             let visits = join_all(due.iter().map(async |(product, _)| match std::str::from_utf8(product) {
                 Ok(product) => self.visit(product).await,
@@ -634,7 +637,7 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
                     Err(error) if error.is_lost_connection() => return Err(error),
                     Err(error) => {
                         failed = failed.or(Some(error));
-                        (now + milliseconds(VISITED_EVERY)).to_string()
+                        (now + milliseconds(VISIT_INTERVAL)).to_string()
                     }
                 };
                 plan = plan.arg(product).arg(seen).arg(again);
@@ -642,19 +645,19 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
             if !due.is_empty() {
                 plan.run::<Reply>(&self.connection).await?;
             }
-            if due.len() < AT_A_TIME {
+            if due.len() < BATCH {
                 return Ok((all, failed));
             }
         }
     }
 
-    /// Sweeps a product; returns when to visit it again, in milliseconds of the server's clock.
+    /// Sweeps a product, and returns when to visit it again, in milliseconds of the server's clock.
     async fn visit(&self, product: &str) -> Result<(Swept, u64), InventoryError> {
         let mut all = Swept { products: 1, ..Swept::default() };
         let (mut delivered, mut repaired) = (String::new(), false);
         loop {
-            let arguments = (&delivered, milliseconds(VISITED_EVERY));
-            let mut reply = self.once(&VISIT, product, "", arguments).await?;
+            let arguments = (&delivered, milliseconds(VISIT_INTERVAL));
+            let mut reply = self.run_once(&VISIT, product, "", arguments).await?;
             let (version, low): (u64, String) = (reply.next()?, reply.next()?);
             let level = Level::next(&mut reply)?;
             let (again, due, repair): (u64, bool, bool) = (reply.next()?, reply.next()?, reply.next()?);
@@ -674,12 +677,12 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
         }
     }
 
-    /// Returns all expired holds, and forgets what was remembered long enough.
+    /// Returns all expired holds, and forgets old records.
     async fn expire(&self, product: &str) -> Result<Swept, InventoryError> {
         let mut all = Swept::default();
         loop {
             let window = milliseconds(self.retry_window);
-            let mut reply = self.once(&EXPIRE, product, "", window).await?;
+            let mut reply = self.run_once(&EXPIRE, product, "", window).await?;
             let (cleared, version): (bool, u64) = (reply.next()?, reply.next()?);
             if cleared {
                 let _late = self.set_alert(product, version, "").await;
@@ -694,17 +697,18 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
 
     /// Writes the deadlines and the times of settled IDs again, from the ledger's records.
     async fn repair(&self, product: &str) -> Result<(), InventoryError> {
-        let mut cursor: String = self.once(&FORGET_TIMES, product, "", None::<&str>).await?.next()?;
+        let mut cursor: String = self.run_once(&FORGET_TIMES, product, "", None::<&str>).await?.next()?;
         loop {
             let arguments = (&cursor, milliseconds(self.retry_window), milliseconds(DELIVERY_WINDOW));
-            cursor = self.once(&REPAIR, product, "", arguments).await?.next()?;
+            cursor = self.run_once(&REPAIR, product, "", arguments).await?.next()?;
             if cursor == "0" {
                 return Ok(());
             }
         }
     }
 
-    /// Writes what waits in an outbox into the feed; returns how much of it was not there. `level` is the one after the last change.
+    /// Writes the changes in an outbox into the feed, and returns how many were new. `level` is the level after the last
+    /// change.
     async fn deliver(&self, product: &str, entries: &[String], level: Level) -> Result<u64, StoreError> {
         let updates = updates(product, entries, level);
         let Some(first) = updates.first() else { return Ok(0) };
@@ -712,13 +716,13 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
         let mut call = DELIVER.call(&[feed.as_str(), &feed.companion("versions")]);
         call = call.arg(product).arg(UPDATES_KEPT).arg(first.previous);
         for update in &updates {
-            // It has only texts and numbers, which can always be written.
+            // Text and numbers can always be serialized.
             call = call.arg(update.version).arg(serde_json::to_string(update).unwrap_or_default());
         }
         call.run::<Reply>(&self.connection).await?.next()
     }
 
-    /// Writes whether a product is low: its units free, or nothing.
+    /// Writes whether a product is low on stock: its free units, or `None`.
     async fn set_alert(&self, product: &str, version: u64, low: &str) -> Result<(), StoreError> {
         let alerts = self.alerts_key()?;
         let call = ALERT.call(&[alerts.as_str(), &alerts.companion("versions")]);
@@ -726,7 +730,7 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
     }
 
     /// Runs a script on one product once.
-    async fn once(
+    async fn run_once(
         &self,
         script: &Script,
         product: &str,
@@ -751,7 +755,7 @@ impl<C: ConnectionLike + Clone> Inventory<C> {
     }
 }
 
-/// Which of [`SHARDS`] an ID belongs to, the same in every process: FNV-1a, whose bits are then mixed.
+/// Which of the [`SHARDS`] an ID belongs to, the same in every process: FNV-1a, then its bits are mixed.
 #[must_use]
 pub fn shard(id: &str) -> usize {
     let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
@@ -794,19 +798,20 @@ impl InventoryError {
         read().unwrap_or_else(Self::Store)
     }
 
-    /// Whether the connection failed, which would fail for the next product, too.
+    /// Whether the connection failed: then the next product would fail too.
     fn is_lost_connection(&self) -> bool {
         let Self::Store(StoreError::Redis(error)) = self else { return false };
         error.is_io_error() || error.is_timeout() || error.is_connection_dropped()
     }
 }
 
-/// The changes that wait in an outbox, oldest first. An entry says only what has moved; the levels follow from the one after the last.
+/// The changes in an outbox, oldest first. An entry says only what has moved. The levels are computed back from the level after
+/// the last change.
 fn updates(product: &str, entries: &[String], mut level: Level) -> Vec<StockUpdate> {
     let mut updates = Vec::new();
     for entry in entries.iter().rev() {
         let words: Vec<&str> = entry.splitn(6, ' ').collect();
-        // What somebody else has put there is passed over.
+        // Entries that another program wrote are skipped.
         let [version, previous, event, units, alert, field] = words[..] else { continue };
         let (Ok(version), Ok(previous), Ok(units)) = (version.parse(), previous.parse(), units.parse())
         else {

@@ -1,8 +1,8 @@
-//! Key names: how a pattern's keys are called, and why they share a slot.
+//! Key names: how a pattern names its keys, and why they share a slot.
 //!
-//! A pattern has one root key for each thing it keeps, such as `cart:1`. Redis Cluster hashes a name without braces whole, and
-//! a name with braces by what is inside the first pair. So a companion that carries the whole root in braces is in the root's
-//! slot, and one layout serves a single server and a cluster:
+//! A pattern has one root key for each thing it keeps, such as `cart:1`. Redis Cluster hashes the whole name if it has no
+//! braces, and otherwise only what is inside the first pair. So a companion with the whole root in braces is in the root's
+//! slot, and one layout works on a single server and on a cluster:
 //!
 //! ```
 //! use patterns::key::Key;
@@ -72,7 +72,7 @@ pub fn escape(id: &str) -> String {
     escaped
 }
 
-/// The ID that was escaped; `None` if the text is no output of [`escape`] or of [`Key::new`].
+/// The original ID; `None` if the text does not come from [`escape`] or [`Key::new`].
 #[must_use]
 pub fn unescape(text: &str) -> Option<String> {
     let mut parts = text.split('%');
@@ -88,7 +88,7 @@ pub fn unescape(text: &str) -> Option<String> {
     Some(id)
 }
 
-/// What `SCAN … MATCH` and an ACL's `~` take to find the root keys and companions of one pattern: `cart:*`.
+/// The glob for `SCAN … MATCH` and an ACL's `~` that matches all keys of one pattern: `cart:*`.
 #[must_use]
 pub fn scan_pattern(prefix: &str, name: &str) -> String {
     let mut pattern = String::new();
@@ -121,7 +121,7 @@ pub enum KeyError {
     },
 }
 
-/// An ID of 1 to 512 bytes, also where it becomes a field or a member instead of a name.
+/// Checks that an ID has 1 to 512 bytes, even if it becomes a field or a member instead of a name.
 pub fn check_id(id: &str) -> Result<(), KeyError> {
     if id.is_empty() || id.len() > MAX_ID_BYTES {
         Err(KeyError::IdLength { bytes: id.len() })
@@ -130,7 +130,7 @@ pub fn check_id(id: &str) -> Result<(), KeyError> {
     }
 }
 
-/// Either no braces, or a hash tag: otherwise a root and its companions would be in different slots.
+/// Either no braces, or a hash tag. Otherwise a root and its companions would be in different slots.
 fn check_prefix(prefix: &str) -> Result<(), KeyError> {
     let has_tag = || {
         let (_, after) = prefix.split_once('{')?;

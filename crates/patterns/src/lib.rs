@@ -7,13 +7,13 @@
 //! In reading order:
 //!
 //! 1. [`key`] and [`script`]: how keys are named and scripts are run. [`money`]: whole cents.
-//! 2. [`recent_views`]: the simplest pattern, and the shape of all others.
-//! 3. [`users`], [`catalog`], [`cart`]: who buys, what there is, and what is about to be bought.
+//! 2. [`recent_views`]: the simplest pattern. All others have the same shape.
+//! 3. [`users`], [`catalog`], [`cart`]: who buys, what is on sale, and what is about to be bought.
 //! 4. [`sessions`], [`cache`].
-//! 5. [`inventory`] holds stock, and [`checkout`] makes an order of lines with it.
+//! 5. [`inventory`] holds stock, and [`checkout`] turns a cart into an order.
 //! 6. [`limit`]: what the limiters share. [`fixed_window`], [`sliding_log`], [`sliding_counter`], [`token_bucket`], and
 //!    [`login_guard`].
-//! 7. [`flash_sale`], [`notifications`], [`stock_feed`], [`stores`]: what happens now.
+//! 7. [`flash_sale`], [`notifications`], [`stock_feed`], [`stores`]: real-time data.
 //! 8. [`autocomplete`] and [`facets`]: finding products.
 //! 9. [`interests`], [`popular_products`], [`bought_together`], [`similar_customers`], [`product_vectors`]; [`recommendations`] mixes
 //!    them.

@@ -1,15 +1,17 @@
 //! What the limiters share: limits, decisions, header values, and what happens when Redis cannot be reached.
 //!
-//! How often may somebody do something? The naive ways fail:
+//! How often may a caller do something? The naive ways fail:
 //!
-//! - `GET`, compare, `INCR`: everybody who asks before the first has counted gets in. Asking and counting must be one step.
+//! - `GET`, compare, `INCR`: every request that arrives before the first one has counted gets in. Check and count must be one
+//!   step.
 //! - `INCR`, then `EXPIRE` if it answered 1: a client that dies between the two leaves a counter that never expires, and a
 //!   caller who is refused forever.
-//! - windows by the clients' clocks: a client that is an hour ahead starts everybody's next window. The server's clock counts.
+//! - windows by the clients' clocks: a client whose clock is an hour ahead starts the next window for all. Use the server's
+//!   clock.
 //!
 //! Four limiters do it in one script and one round trip. With a limit of N in a window:
 //!
-//! | limiter | most in any window-long time | most at once | keeps | cost of a request |
+//! | limiter | most in any window-long time | most at once | stores | cost of a request |
 //! |---|---|---|---|---|
 //! | [`FixedWindow`](crate::fixed_window::FixedWindow) | 2 N | 2 N, at the edge of two windows | a number | O(1) |
 //! | [`SlidingLog`](crate::sliding_log::SlidingLog) | N | N | an entry for each request | O(log N) |
@@ -55,13 +57,13 @@ pub const MAX_LIMITS: usize = 8;
 /// How long a refund is remembered, so that the same one again gives nothing back.
 pub const REFUND_REMEMBERED: Duration = Duration::from_mins(10);
 
-/// How long a caller is asked to wait if Redis cannot be reached and the limiter refuses.
+/// The `Retry-After` of a limiter that refuses because Redis cannot be reached.
 pub const RETRY_UNREACHABLE: Duration = Duration::from_secs(1);
 
-/// The most callers that one process counts by itself while Redis cannot be reached. Those beyond share one counter.
+/// The most callers that one process counts while Redis cannot be reached. Further callers share one counter.
 pub const MAX_LOCAL_CALLERS: usize = 10_000;
 
-/// So much in a window: `Limit::new("minute", 100, Duration::from_mins(1))`. It is checked by [`Limiter::new`].
+/// A quota in a window: `Limit::new("minute", 100, Duration::from_mins(1))`. [`Limiter::new`] checks it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Limit {
     name: String,
@@ -130,13 +132,13 @@ impl Limit {
     }
 }
 
-/// What a limiter does when Redis cannot be reached, or cannot write at the moment (it is loading, failing over, out of memory).
+/// What a limiter does when Redis cannot be reached or cannot write (it is loading, failing over, or out of memory).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum IfUnreachable {
-    /// Closed: refuses every request. For what must never be exceeded, such as guesses at a code.
+    /// Closed: refuses every request. For limits that must never be exceeded, such as guesses at a code.
     Refuse,
-    /// Open: each process counts by itself, in fixed windows, and admits its share of each quota: the quota divided by
-    /// `processes`, rounded up. For what must go on, such as an API.
+    /// Open: each process counts on its own, in fixed windows, and admits its share of each quota: the quota divided by
+    /// `processes`, rounded up. For services that must go on, such as an API.
     Admit {
         /// How many processes use this limiter; 0 counts as 1.
         processes: u32,
@@ -147,16 +149,16 @@ pub enum IfUnreachable {
 #[must_use = "a request that was refused has to be turned away"]
 #[derive(Clone, Debug)]
 pub struct Decision {
-    /// Whether the request may go on. If not, no limit has counted it.
+    /// Whether the request is admitted. If not, no limit has counted it.
     pub admitted: bool,
-    /// How much more would be admitted now: of all limits, the least.
+    /// How much more would be admitted now: the lowest of all limits.
     pub remaining: u32,
-    /// After how long a refused request of this cost would be admitted if nobody else comes before it, at least a millisecond.
-    /// `None` if it was admitted, and if no wait helps because it costs more than a whole limit.
+    /// After how long a refused request of this cost would be admitted if no other request comes first, at least a millisecond.
+    /// `None` if it was admitted, or if no wait helps because it costs more than a whole limit.
     pub retry_after: Option<Duration>,
-    /// Each limit, in the order in which the limiter has them. Empty if the limiter refuses because Redis cannot be reached.
+    /// Each limit, in the order of the limiter. Empty if the limiter refuses because Redis cannot be reached.
     pub limits: Vec<LimitState>,
-    /// Why Redis could not be asked; [`IfUnreachable`] decided then.
+    /// Why Redis could not decide. Then [`IfUnreachable`] decided.
     pub unreachable: Option<RedisError>,
     policies: Arc<[Limit]>,
     cost: u32,
@@ -169,7 +171,7 @@ pub struct Decision {
 pub struct LimitState {
     /// How much more this limit would admit now.
     pub remaining: u32,
-    /// After how long the whole limit is available again if nobody else comes.
+    /// After how long the whole limit is available again if there are no more requests.
     pub reset_after: Duration,
     /// After how long this limit would admit a request that it refused; `None` as in [`Decision::retry_after`].
     pub retry_after: Option<Duration>,
@@ -208,14 +210,14 @@ impl Decision {
         items.collect::<Vec<_>>().join(", ")
     }
 
-    /// The value of `Retry-After`, if there is a wait that helps: seconds, rounded up.
+    /// The value of `Retry-After`, if waiting helps: seconds, rounded up.
     #[must_use]
     pub fn retry_after_header(&self) -> Option<String> {
         self.retry_after.map(|wait| whole_seconds(wait).to_string())
     }
 }
 
-/// A String of RFC 9651. It has printable ASCII only; everything else is percent-encoded.
+/// A String of RFC 9651: printable ASCII. Everything else is percent-encoded.
 fn header_string(name: &str) -> String {
     let mut text = String::from("\"");
     for byte in name.bytes() {
@@ -233,9 +235,9 @@ fn whole_seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
-/// What one algorithm adds to [`Limiter`]: its scripts, and what their numbers mean.
+/// An algorithm for [`Limiter`]: its scripts, and the meaning of their numbers.
 pub trait Algorithm: Copy + std::fmt::Debug + Send + Sync + 'static {
-    /// How many numbers the script `decide` answers for each limit.
+    /// How many numbers the script `decide` replies for each limit.
     const NUMBERS: usize;
 
     /// Decides about a request, and takes its cost.
@@ -252,7 +254,7 @@ pub trait Algorithm: Copy + std::fmt::Debug + Send + Sync + 'static {
     /// - reply: `REFUNDED` or `ALREADY`
     fn refund() -> &'static Script;
 
-    /// An error if the algorithm cannot keep this limit.
+    /// An error if the algorithm does not support this limit.
     fn check(_limit: &Limit) -> Result<(), LimitError> {
         Ok(())
     }
@@ -260,7 +262,8 @@ pub trait Algorithm: Copy + std::fmt::Debug + Send + Sync + 'static {
     /// What `decide` needs to know of a limit.
     fn arguments(limit: &Limit, cost: u32) -> [u64; 2];
 
-    /// What a limit's numbers say. `retry_after` is the wait if this limit refuses the cost, and `None` if it does not.
+    /// The state of a limit, from its numbers. `retry_after` is the wait if this limit refuses the cost, and `None` if it does
+    /// not.
     fn state(limit: &Limit, cost: u32, numbers: &[u64]) -> LimitState;
 
     /// The highest cost that this limit ever admits.
@@ -268,12 +271,12 @@ pub trait Algorithm: Copy + std::fmt::Debug + Send + Sync + 'static {
         limit.quota
     }
 
-    /// What `refund` needs to know of a limit. The cost comes first, and is 0 if this limit no longer counts the request. `age` is
-    /// how long ago the request was made: at least, and at most.
+    /// The arguments of `refund` for one limit. The cost comes first, and is 0 if this limit no longer counts the request.
+    /// `age` is the least and the most time since the request.
     fn refund_arguments(limit: &Limit, cost: u32, state: &LimitState, age: [Duration; 2]) -> [u64; 3];
 }
 
-/// Lets callers do something as often as the limits allow, each caller separately.
+/// Admits requests up to the limits, for each caller separately.
 #[derive(Clone, Debug)]
 pub struct Limiter<C, A> {
     connection: C,
@@ -285,8 +288,8 @@ pub struct Limiter<C, A> {
 }
 
 impl<C: ConnectionLike + Clone, A: Algorithm> Limiter<C, A> {
-    /// A limiter with 1 to [`MAX_LIMITS`] limits of different names, and what it does if Redis cannot be reached. It finds that
-    /// out when the connection's response timeout ends, so set a short one.
+    /// A limiter with 1 to [`MAX_LIMITS`] limits of different names, and what it does if Redis cannot be reached. It notices
+    /// that after the connection's response timeout, so set a short one.
     pub fn new(
         connection: C,
         prefix: &str,
@@ -318,21 +321,21 @@ impl<C: ConnectionLike + Clone, A: Algorithm> Limiter<C, A> {
         self.admit_many(caller, 1).await
     }
 
-    /// Admits a request that counts as several, as a whole or not at all. One round trip. A cost of 0 takes nothing.
+    /// Admits a request that counts as several, all or none. One round trip. A cost of 0 takes nothing.
     ///
-    /// If the reply is lost, it is unknown whether the request was counted. Asking again may count it twice, and never admits
+    /// If the reply is lost, it is unknown whether the request was counted. A second call may count it twice, but never admits
     /// more than the limits allow.
     pub async fn admit_many(&self, caller: &str, cost: u32) -> Result<Decision, StoreError> {
         self.decide(caller, cost, if cost == 0 { "peek" } else { "take" }).await
     }
 
-    /// What a request of this cost would be told, without taking anything. One round trip.
+    /// The decision for a request of this cost, without taking anything. One round trip.
     pub async fn peek(&self, caller: &str, cost: u32) -> Result<Decision, StoreError> {
         self.decide(caller, cost, "peek").await
     }
 
-    /// Gives back what an admitted request took, for example because the work failed through no fault of the caller. Pick an ID for
-    /// each refund: the same ID again gives nothing back, for [`REFUND_REMEMBERED`]. One round trip.
+    /// Gives back what an admitted request took, for example because the work failed through no fault of the caller. Pick an ID
+    /// for each refund: within [`REFUND_REMEMBERED`], the same ID counts once. One round trip.
     ///
     /// Returns whether this call was the refund. A request is not given back if it was refused, if the limits no longer count it, if
     /// it was admitted without Redis, or if another limiter admitted it.
@@ -471,13 +474,13 @@ impl<C: ConnectionLike + Clone, A: Algorithm> Limiter<C, A> {
     }
 
     fn lock_local(&self) -> std::sync::MutexGuard<'_, LocalWindows> {
-        // Counts are whole after every statement, so a panic elsewhere leaves nothing half done.
+        // The counts are consistent after every statement, so a poisoned lock is fine.
         self.local.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whether Redis cannot be asked, or cannot write at the moment. Everything else, such as a missing permission or another type of
-/// key, is an error that somebody has to repair.
+/// Whether Redis cannot be reached, or cannot write at the moment. Everything else, such as a missing permission or another
+/// type of key, is an error that you have to fix.
 fn is_unreachable(error: &RedisError) -> bool {
     use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, ReadOnly, TryAgain};
     match error.kind() {
@@ -493,7 +496,7 @@ fn is_unreachable(error: &RedisError) -> bool {
 /// Fixed windows in the memory of this process, by its monotonic clock.
 #[derive(Debug, Default)]
 struct LocalWindows {
-    /// For each limit, when its window began, and what it has counted.
+    /// For each limit, when its window began, and its count.
     callers: HashMap<String, Vec<(Instant, u32)>>,
     last_cleared: Option<Instant>,
 }
@@ -507,7 +510,7 @@ impl LocalWindows {
         limits: &[(u32, Duration)],
     ) -> (bool, Vec<LimitState>) {
         let now = Instant::now();
-        self.make_room(now, limits);
+        self.forget_idle_callers(now, limits);
         let is_full = self.callers.len() >= MAX_LOCAL_CALLERS && !self.callers.contains_key(caller);
         // No caller is called "".
         let caller = if is_full { "" } else { caller };
@@ -536,8 +539,8 @@ impl LocalWindows {
         (admitted, states)
     }
 
-    /// Forgets callers whose windows are over, at most once a second: it looks at all of them.
-    fn make_room(&mut self, now: Instant, limits: &[(u32, Duration)]) {
+    /// Forgets callers whose windows are over, at most once a second, because it goes through all callers.
+    fn forget_idle_callers(&mut self, now: Instant, limits: &[(u32, Duration)]) {
         let recently = |at: Instant| now.duration_since(at) < Duration::from_secs(1);
         if self.callers.len() < MAX_LOCAL_CALLERS || self.last_cleared.is_some_and(recently) {
             return;
@@ -574,7 +577,7 @@ pub enum LimitError {
         /// What was given.
         quota: u32,
     },
-    /// No window in whole milliseconds, or too long a one.
+    /// The window is not in whole milliseconds, or it is too long.
     #[error("a window lasts 1 ms to 31 days, in whole milliseconds, not {window:?}")]
     Window {
         /// What was given.

@@ -1,31 +1,33 @@
 //! Login guard: pauses that grow with failed logins, for addresses and accounts.
 //!
-//! The naive way asks "is this address blocked?", checks the password, and counts the failure afterwards. Everybody who asks at the
-//! same time gets in. Here an attempt counts before the password is looked at, in the step that looks at the block, and a success
-//! takes it back. The attempt that uses up the last one begins the pause at once. So of any number at a time, exactly as many as
-//! the rules allow get through. A client that dies in between has used an attempt.
+//! The naive way asks "is this address blocked?", checks the password, and then counts the failure. All attempts that arrive at
+//! the same time pass. Here an attempt counts before the password is checked, in the same step that reads the block, and a
+//! success takes it back. The last allowed attempt begins the pause at once. So of any number of attempts at once, exactly as
+//! many as the rules allow pass. A client that crashes in between has used an attempt.
 //!
-//! By address alone, a botnet tries one account from thousands of addresses, and somebody with an account of their own resets their
-//! address by logging in between two guesses. By account alone, anybody locks out anybody, and one address tries one password on
-//! thousands of accounts. So name the account too: both are counted, the account by milder rules.
+//! If you limit only addresses, a botnet tries one account from thousands of addresses, and an attacker with an account resets
+//! their address by logging in between two guesses. If you limit only accounts, an attacker locks out any user, and one address
+//! tries one password on thousands of accounts. So pass the account too: both are counted, the account by milder rules.
 //!
 //! | key | type | holds |
 //! |---|---|---|
 //! | `failed_login:203.0.113.7` | String | the number of attempts; expires a day after the last one |
-//! | `failed_login:{failed_login:203.0.113.7}:block` | String | the pause in ms; expires with it. The guard decides by this key |
+//! | `failed_login:{failed_login:203.0.113.7}:block` | String | the pause in ms; expires with it. The guard uses this key to
+//! decide |
 //! | `blocked_ip:203.0.113.7` | String | the same for others to read, such as a firewall; the guard never reads it |
 //! | `failed_login:account:user123`, its `:block`, `blocked_account:user123` | String | the same for an account |
 //!
-//! The addresses of one IPv6 network (/64) are one address, `2001:db8:1:2::/64`.
+//! All addresses of one IPv6 network (/64) count as one address, `2001:db8:1:2::/64`.
 //!
-//! - **Promise**: the rules hold however many ask at once. An attempt while blocked counts nowhere and makes no pause longer.
+//! - **Promise**: the rules hold for any number of attempts at once. An attempt while blocked does not count and does not
+//!   extend the pause.
 //! - **Cost**: one round trip for an address, one more for an account, and two more when a pause begins.
 //! - **Memory**: two or three short keys for each address and account with a failure in the last day.
-//! - **Faults**: if `failed_login` is evicted or a failover loses the last writes, those attempts are forgotten. If only the block
-//!   is lost, the pause ends early, and the next failure begins a longer one. If a client dies when a pause begins, `blocked_ip`
-//!   follows at the next attempt. If the clock is set back, a pause starts over at the next attempt; if it is set forward, pauses
-//!   and memories end early. An attempt that is sent twice counts twice. If Redis cannot be reached, every call is an error: refuse
-//!   the login then, or guesses are free.
+//! - **Faults**: if `failed_login` is evicted or a failover loses the last writes, those attempts are forgotten. If only the
+//!   block is lost, the pause ends early, and the next failure begins a longer one. If a client crashes when a pause begins,
+//!   the next attempt writes `blocked_ip`. If the clock is set back, a pause starts over at the next attempt; if it is set
+//!   forward, pauses and memories end early. An attempt that is sent twice counts twice. If Redis cannot be reached, every call
+//!   is an error: refuse the login then, or guesses are free.
 //!
 //! ```
 //! use patterns::login_guard::{Attempt, LoginGuard};
@@ -54,7 +56,7 @@ use std::time::Duration;
 use redis::aio::ConnectionLike;
 
 use crate::key::Key;
-use crate::script::{Reply, Script, StoreError, milliseconds, send};
+use crate::script::{Reply, Script, StoreError, by_operation, milliseconds, send};
 
 const FILE: &str = include_str!("login_guard.lua");
 
@@ -67,7 +69,7 @@ pub static FORGET: Script = Script::new("login_guard.lua: forget", FILE, &["forg
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("attempt", &ATTEMPT), ("published", &PUBLISHED), ("forget", &FORGET)]
+    by_operation(&[&ATTEMPT, &PUBLISHED, &FORGET])
 }
 
 /// How many logins may fail, and what follows.
@@ -89,8 +91,8 @@ impl LoginRules {
         remembered: Duration::from_hours(24),
     };
 
-    /// For accounts: a pause after the 10th failure, at most a minute. Anybody can fail in somebody else's name, so what a botnet
-    /// can do to the owner is kept short. It still gets no more than some 1,500 passwords a day.
+    /// For accounts: a pause after the 10th failure, at most a minute. An attacker can fail with another user's name, so the
+    /// pause is short for the owner's sake. A botnet still gets no more than about 1,500 guesses a day.
     pub const OF_ACCOUNTS: Self = Self {
         attempts: NonZeroU32::new(10).unwrap(),
         first_pause: Duration::from_secs(1),
@@ -98,8 +100,9 @@ impl LoginRules {
         remembered: Duration::from_hours(24),
     };
 
-    /// Rules: attempts before the first pause; the first pause, from a millisecond; the longest, not shorter than the first; and how
-    /// long attempts are remembered, which is longer than any pause and at most a year. Parts of a millisecond are cut off.
+    /// Rules: the attempts before the first pause; the first pause, at least a millisecond; the longest pause, not shorter than
+    /// the first; and how long attempts are remembered, which is longer than any pause and at most a year. Fractions of a
+    /// millisecond are dropped.
     pub fn new(
         attempts: NonZeroU32,
         first_pause: Duration,
@@ -121,16 +124,16 @@ impl LoginRules {
 #[must_use = "a blocked attempt has to be turned away, before the password is looked at"]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Attempt {
-    /// Look at the password. If it is right, call [`LoginGuard::succeeded`]; if not, there is nothing left to do.
+    /// Check the password. If it is right, call [`LoginGuard::succeeded`]. If not, there is nothing more to do.
     Allowed {
-        /// How many more attempts may fail before a pause; of address and account, the lower number.
+        /// How many more attempts may fail before a pause: the lower number of address and account.
         left: u32,
-        /// The pause that began with this attempt, zero if none did; of address and account, the longer.
+        /// The pause that began with this attempt, or zero: the longer one of address and account.
         pause: Duration,
     },
-    /// Do not look at the password. The answer must not depend on it.
+    /// Do not check the password. The response must not depend on it.
     Blocked {
-        /// How long the pause still lasts, to the millisecond; `None` if it has no end.
+        /// How long the pause still lasts; `None` if it has no end.
         retry_after: Option<Duration>,
     },
 }
@@ -177,10 +180,10 @@ impl<C: ConnectionLike + Clone> LoginGuard<C> {
         Self { of_addresses, of_accounts, ..self }
     }
 
-    /// Takes an attempt, or refuses it. Call it before you look at the password.
+    /// Counts an attempt, or refuses it. Call it before you check the password.
     ///
-    /// One round trip; with an account a second one, unless the address is blocked. If then the account is blocked, the attempt
-    /// still counts for the address. When a pause begins, two more publish it.
+    /// One round trip; with an account a second one, unless the address is blocked. If the account is blocked, the attempt
+    /// still counts for the address. When a pause begins, two more round trips publish it.
     pub async fn attempt(&self, address: IpAddr, account: Option<&str>) -> Result<Attempt, StoreError> {
         let of_address = self.take(Guarded::Address(address), self.of_addresses).await?;
         let (Attempt::Allowed { left, pause }, Some(account)) = (of_address, account) else {
@@ -270,8 +273,8 @@ impl<C: ConnectionLike + Clone> LoginGuard<C> {
         }
     }
 
-    /// Says the block where others read it, in another slot. If the client dies before it has noted that, the next attempt repeats
-    /// it.
+    /// Writes the block to the public key, in another slot. If the client crashes before it has noted that, the next attempt
+    /// repeats it.
     async fn publish(&self, keys: &GuardKeys, left: u64) -> Result<(), StoreError> {
         let mut set = redis::cmd("SET");
         send::<()>(&self.connection, set.arg(&keys.published).arg(left).arg("PX").arg(left)).await?;
@@ -287,7 +290,7 @@ impl<C: ConnectionLike + Clone> LoginGuard<C> {
         if reply.outcome != "FORGOTTEN" {
             return Err(reply.unexpected());
         }
-        // What somebody unblocks may have been blocked in the other key alone.
+        // An operator may have set only the public key.
         if reply.next()? || why == "unblock" {
             send::<()>(&self.connection, redis::cmd("UNLINK").arg(&keys.published)).await?;
         }
@@ -310,7 +313,7 @@ fn network(address: IpAddr) -> String {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RulesError {
-    /// A pause of nothing, or a longest one that is shorter than the first.
+    /// The first pause is zero, or the longest pause is shorter than the first.
     #[error(
         "the first pause, {first_pause:?}, is at least a millisecond, and the longest, {longest_pause:?}, is not shorter"
     )]

@@ -43,7 +43,7 @@ impl Cents {
         self.0.checked_add(other.0).map(Self)
     }
 
-    /// This amount `times` times, `None` beyond `i64::MAX` cents.
+    /// This amount multiplied by `times`; `None` above `i64::MAX` cents.
     #[must_use]
     pub fn checked_mul(self, times: u32) -> Option<Self> {
         self.0.checked_mul(i64::from(times)).map(Self)
@@ -87,11 +87,11 @@ impl FromStr for Cents {
     }
 }
 
-/// Why a text is no price. It quotes the text, escaped and cut.
+/// Why a text is not a price. It quotes the text, escaped and shortened.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PriceError {
-    /// Not digits with a point; also negative amounts.
+    /// The text is not digits with a point, for example a negative amount.
     #[error("{0} is not a price: write it like 19.99, without a sign or a currency")]
     NotAPrice(String),
     /// More precise than a cent.

@@ -95,7 +95,7 @@ for i = #oldest, 1, -1 do
   local readable, content = pcall(cjson.decode, oldest[i])
   local id = readable and type(content) == 'table' and content.id
   if type(id) ~= 'string' then
-    -- Somebody else wrote it. What was taken before it goes to the device.
+    -- Another program wrote it. What was taken before it goes to the device.
     if #answer == 1 then
       error({err = 'MALFORMED ' .. KEYS[1] .. ' ' .. oldest[i]})
     end

@@ -1,29 +1,28 @@
-//! Notifications: what a customer must be told, delivered at least once to one of the customer's devices.
+//! Notifications: messages for a customer, delivered at least once to one of the customer's devices.
 //!
-//! PUBLISH reaches those who listen at that moment: a phone in a tunnel never hears of it. A device that pops from a queue loses
-//! what it popped if it dies before it shows it. Here a notification waits in a List. [`Notifications::take`] puts it aside for a
-//! while, and only [`Notifications::acknowledge`] removes it. If no device acknowledges it in time, the next device that asks
-//! gets it. The sender picks the ID, so a retry after a lost answer is no second notification.
+//! PUBLISH reaches only clients that are subscribed at that moment: a phone in a tunnel misses it. A device that pops from a
+//! queue loses the message if it crashes before it shows it. Here a notification waits in a List. [`Notifications::take`] holds
+//! it for one device for a while, and only [`Notifications::acknowledge`] removes it. If no device acknowledges it in time, the
+//! next device that asks gets it. The sender picks the ID, so a retry after a lost answer is not a second notification.
 //!
 //! | key | type | holds |
 //! |---|---|---|
-//! | `notifications:user123` | List | what waits, as JSON, the newest first |
-//! | `notifications:{notifications:user123}:taken` | Hash | ID to what a device has taken |
-//! | `notifications:{notifications:user123}:deadlines` | Sorted Set | ID, by when it is delivered again |
+//! | `notifications:user123` | List | waiting notifications as JSON, the newest first |
+//! | `notifications:{notifications:user123}:taken` | Hash | ID to a notification that a device has taken |
+//! | `notifications:{notifications:user123}:deadlines` | Sorted Set | ID, scored by when it is delivered again |
 //! | `notifications:{notifications:user123}:sent` | Sorted Set | the last IDs, in order |
-//! | `notifications:{notifications:user123}:counts` | Hash | how many were sent and read |
+//! | `notifications:{notifications:user123}:counts` | Hash | counts of sent and read |
 //!
-//! - **Promise**: each notification is delivered until it is acknowledged. A slow device may show one that another device shows
-//!   too; both know it by its ID. At every moment, `sent = unread + read + dropped`.
+//! - **Promise**: each notification is delivered until it is acknowledged. Two devices may show the same notification if one is
+//!   slow; both see the same ID. At every moment, `sent = unread + read + dropped`.
 //! - **Cost**: one round trip for each call, except for more than 500 IDs at once. Each script is O(notifications moved).
-//! - **Memory**: at most 100 unread notifications for each customer ([`Notifications::with_cap`]), beyond which the oldest is
-//!   dropped, and the last 1,000 IDs. All expires 30 days after the last notification was sent or taken.
-//! - **Faults**: if the List or the Hash of what is taken is lost, what it held is lost, and counted as dropped. If the deadlines are
-//!   lost, what devices have is delivered again. If the IDs are lost, a retry of an older notification is a new one. If the counts
-//!   are lost, they begin again. A failover may lose the last notifications that were acknowledged to their sender, and deliver
-//!   again the last that were read. After a reset, the next notification begins anew; devices have nothing to register. If the
-//!   clock is set back, what a device holds is delivered again after one hold of the device that asks; so give all devices of a
-//!   customer the same hold.
+//! - **Memory**: at most 100 unread notifications for each customer ([`Notifications::with_cap`]), after which the oldest is
+//!   dropped, and the last 1,000 IDs. Everything expires 30 days after the last notification was sent or taken.
+//! - **Faults**: if the List or the Hash of taken notifications is lost, what it held is lost, and counted as dropped. If the
+//!   deadlines are lost, what devices hold is delivered again. If the IDs are lost, a retry of an older notification is a new
+//!   one. If the counts are lost, they begin again. A failover may lose the last notifications that were acknowledged to their
+//!   sender, and deliver again those that were read last. If the clock is set back, what a device holds is delivered again
+//!   after one hold of the device that asks, so give all devices of a customer the same hold.
 //!
 //! ```
 //! use std::time::Duration;
@@ -36,7 +35,7 @@
 //! let notifications = Notifications::new(connection, "");
 //! let (id, text) = ("order-1-shipped", "Your order is on its way");
 //! assert_eq!(notifications.send("user123", id, text).await?, Sent::New { unread: 1, dropped: 0 });
-//! // The answer was lost, so the sender sends again.
+//! // The answer was lost, so the sender tries again.
 //! assert_eq!(notifications.send("user123", id, text).await?, Sent::Again { unread: 1 });
 //!
 //! let taken = notifications.take("user123", 10, Duration::from_secs(30)).await?;
@@ -55,21 +54,21 @@ use redis::aio::ConnectionLike;
 use serde::{Deserialize, Serialize};
 
 use crate::key::{Key, check_id};
-use crate::script::{Reply, Script, StoreError, milliseconds, quote};
+use crate::script::{Reply, Script, StoreError, by_operation, milliseconds, quote};
 
 /// The most bytes of a text.
 pub const MAX_TEXT_BYTES: usize = 2_000;
-/// The most that one [`Notifications::take`] takes.
+/// The most notifications that one [`Notifications::take`] takes.
 pub const MAX_TAKEN: usize = 100;
-/// The most unread notifications that can be allowed.
+/// The highest cap of unread notifications.
 pub const MAX_CAP: u32 = 10_000;
 /// How many IDs of a customer are remembered (as many as the cap, if that is more).
 pub const IDS_REMEMBERED: u32 = 1_000;
 
-/// The longest time for which something is put aside.
+/// The longest hold.
 const MAX_HOLD: Duration = Duration::from_hours(24);
 /// How many IDs one script call brings.
-const IDS_AT_ONCE: usize = 500;
+const IDS_PER_CALL: usize = 500;
 
 const FILE: &str = include_str!("notifications.lua");
 
@@ -88,19 +87,13 @@ pub static COUNTS: Script = Script::new("notifications.lua: counts", FILE, &["re
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![
-        ("send", &SEND),
-        ("take", &TAKE),
-        ("acknowledge", &ACKNOWLEDGE),
-        ("mark_all_read", &MARK_ALL_READ),
-        ("counts", &COUNTS),
-    ]
+    by_operation(&[&SEND, &TAKE, &ACKNOWLEDGE, &MARK_ALL_READ, &COUNTS])
 }
 
-/// What a customer is told.
+/// A message for a customer.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Notification {
-    /// The sender's ID. A notification that is delivered twice has the same.
+    /// The sender's ID. A notification that is delivered twice has the same ID.
     pub id: String,
     /// For the customer to read.
     pub text: String,
@@ -116,7 +109,7 @@ pub enum Sent {
         /// How many of the oldest were dropped because the cap was reached.
         dropped: u64,
     },
-    /// It was sent before, whatever became of it since. Nothing changed.
+    /// It was sent before, and may be read by now. Nothing changed.
     Again {
         /// What is unread now.
         unread: u64,
@@ -128,15 +121,16 @@ pub enum Sent {
 pub struct Counts {
     /// Notifications that were sent.
     pub sent: u64,
-    /// Those that nobody acknowledged: waiting, or with a device.
+    /// Notifications that are not acknowledged: waiting, or with a device.
     pub unread: u64,
     /// Those that were acknowledged.
     pub read: u64,
-    /// Those that were dropped when the cap was reached, or were lost with a key.
+    /// Notifications that were dropped at the cap, or lost with a key.
     pub dropped: u64,
 }
 
-/// The notifications of all customers under a prefix. The devices of a customer share them: what one acknowledges is read.
+/// The notifications of all customers under a prefix. The devices of a customer share them: what one device acknowledges is
+/// read.
 #[derive(Clone, Debug)]
 pub struct Notifications<C> {
     connection: C,
@@ -180,12 +174,13 @@ impl<C: ConnectionLike + Clone> Notifications<C> {
         }
     }
 
-    /// Takes up to `most` notifications (at most [`MAX_TAKEN`]) for one device, the oldest first, and puts them aside for as long
-    /// as `hold`, a millisecond to a day. Until then, no other device gets them. Those come first whose time with another device
-    /// has run out.
+    /// Takes up to `most` notifications (at most [`MAX_TAKEN`]) for one device, the oldest first, and holds them for `hold`, a
+    /// millisecond to a day. Until then, no other device gets them. Those come first whose time with another device has run
+    /// out.
     ///
-    /// What somebody else wrote and cannot be read is an error only if nothing else is taken with it. If it has no ID, it cannot
-    /// be put aside, and what is behind it waits until it is removed by hand or with [`Notifications::mark_all_read`].
+    /// An entry that another program wrote and that cannot be read is an error only if nothing else is taken with it. Without
+    /// an ID, it cannot be held, and newer notifications wait until you remove it by hand or with
+    /// [`Notifications::mark_all_read`].
     pub async fn take(
         &self,
         customer: &str,
@@ -206,7 +201,7 @@ impl<C: ConnectionLike + Clone> Notifications<C> {
             }
         }
         match unreadable {
-            // The others are with this device already: nobody else would get them before their time is over.
+            // The others are with this device already. No other device would get them before their time is over.
             Some(json) if taken.is_empty() => {
                 let text = format!("{} {}", keys[0], String::from_utf8_lossy(&json));
                 Err(StoreError::Malformed(quote(&text)))
@@ -215,11 +210,11 @@ impl<C: ConnectionLike + Clone> Notifications<C> {
         }
     }
 
-    /// The customer has seen these: they are never delivered again. Returns how many of them were unread and with a device. A
-    /// device that was too slow may still acknowledge, even if another has them now. One round trip for every 500 IDs.
+    /// Marks these as read: they are never delivered again. Returns how many of them were unread and with a device. A slow
+    /// device may still acknowledge them, even if another device has them now. One round trip for every 500 IDs.
     pub async fn acknowledge(&self, customer: &str, ids: &[impl AsRef<str>]) -> Result<u64, StoreError> {
         let (keys, mut read) = (self.keys(customer)?, 0);
-        for ids in ids.chunks(IDS_AT_ONCE) {
+        for ids in ids.chunks(IDS_PER_CALL) {
             let mut call = ACKNOWLEDGE.call(&keys).arg(milliseconds(self.ttl));
             for id in ids {
                 check_id(id.as_ref())?;
@@ -234,21 +229,21 @@ impl<C: ConnectionLike + Clone> Notifications<C> {
         Ok(read)
     }
 
-    /// Everything sent so far is read, even what a device has at this moment. Returns how many that were.
+    /// Marks everything sent so far as read, even what a device holds now. Returns how many that were.
     pub async fn mark_all_read(&self, customer: &str) -> Result<u64, StoreError> {
         let call = MARK_ALL_READ.call(&self.keys(customer)?).arg(milliseconds(self.ttl));
         let mut reply: Reply = call.run(&self.connection).await?;
         if reply.outcome == "READ" { reply.next() } else { Err(reply.unexpected()) }
     }
 
-    /// How many there are and were. All are zero for a customer who was never sent anything.
+    /// The counts of a customer. All are zero for a customer without notifications.
     pub async fn counts(&self, customer: &str) -> Result<Counts, StoreError> {
         let mut reply: Reply = COUNTS.call(&self.keys(customer)?).run(&self.connection).await?;
         if reply.outcome != "COUNTS" {
             return Err(reply.unexpected());
         }
         let (sent, unread, read): (u64, u64, u64) = (reply.next()?, reply.next()?, reply.next()?);
-        // What is neither unread nor read was dropped. If the counts were lost, they begin with what is there.
+        // Whatever is neither unread nor read was dropped. If the counts were lost, they start with what exists.
         let dropped = sent.saturating_sub(unread + read);
         Ok(Counts { sent: unread + read + dropped, unread, read, dropped })
     }
@@ -272,7 +267,7 @@ pub enum SendError {
         /// Its length.
         bytes: usize,
     },
-    /// Redis, or the data in it. If it was the connection, send again with the same ID.
+    /// Redis, or the data in it. After a connection error, send again with the same ID.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

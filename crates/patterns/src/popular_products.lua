@@ -17,7 +17,7 @@ local stored = redis.call('HMGET', KEYS[2], 'at', 'ahead')
 local size = redis.call('ZCARD', KEYS[1])
 local score = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or nil)
 
--- What somebody else wrote there counts as nothing, and is replaced.
+-- What another program wrote there is ignored and replaced.
 local at, ahead = tonumber(stored[1] or nil), tonumber(stored[2] or nil)
 at, ahead = at and at < 2 ^ 52 and at, ahead and ahead >= 0 and ahead < 2 ^ 52 and ahead or 0
 if at and at > now then

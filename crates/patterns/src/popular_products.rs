@@ -1,9 +1,9 @@
-//! Popular products: what many look at now, with views that fade.
+//! Popular products: what customers view now, with views that fade over time.
 //!
-//! The naive way is to count forever, so last year's bestseller stays on top. Or you walk through all products every night and
-//! lower their counts. Forward decay (Cormode and others, 2009) writes one score for each view and nothing else: old views
-//! don't shrink, new ones weigh more. All scores of one moment have the same factor, so the ranking is right as it is stored,
-//! and `ZREVRANGE popular_products 0 9` shows it. The scores are logarithms, so they never grow too large.
+//! The naive way counts forever, so last year's bestseller stays on top. Or it goes through all products every night and lowers
+//! their counts. Forward decay (Cormode and others, 2009) writes only one score for each view: old views don't shrink, new ones
+//! weigh more. At any moment, all scores have the same factor, so the stored ranking is right, and `ZREVRANGE popular_products
+//! 0 9` shows it. The scores are logarithms, so they never grow too large.
 //!
 //! | key | type | holds |
 //! |---|---|---|
@@ -11,13 +11,12 @@
 //! | `popular_products:{popular_products}:clock` | Hash | when it was updated last, and how far the clock was set back |
 //! | `popular_products:Books` and its clock | the same | the ranking of one category |
 //!
-//! - **Promise**: a view counts 1 now, 1/2 after a half-life, 1/4 after two. The order is that of these sums.
+//! - **Promise**: a view counts 1 now, 1/2 after a half-life, and 1/4 after two. Products are ranked by the sum of their views.
 //! - **Cost**: one round trip; O(log products). With a category, two calls in flight at once.
 //! - **Memory**: at most the configured number of products and a tenth, in each ranking; gone 64 half-lives after the last view.
-//! - **Faults**: a view counts each time it is sent, since the views of millions need no IDs. If a ranking is evicted or a
-//!   failover loses the last writes, those views are forgotten, and the next view begins again. If the clock is set back, views
-//!   go on to count from the latest moment seen, within a minute. If the clock companion is lost, that is forgotten: nothing
-//!   else changes.
+//! - **Faults**: a view counts each time it is sent, because views have no IDs. If a ranking is evicted or a failover loses the
+//!   last writes, those views are forgotten, and the next view begins again. If the clock is set back, views go on to count
+//!   from the latest moment seen, within a minute. If the clock companion is lost, that is forgotten: nothing else changes.
 //!
 //! All clients must use the same half-life.
 //!
@@ -44,7 +43,7 @@ use std::time::Duration;
 use redis::aio::ConnectionLike;
 
 use crate::key::{Key, check_id};
-use crate::script::{Reply, Script, StoreError, join_all, milliseconds};
+use crate::script::{Reply, Script, StoreError, by_operation, join_all, milliseconds};
 
 /// The most products that [`PopularProducts::top`] returns.
 pub const MAX_TOP: usize = 1_000;
@@ -58,10 +57,10 @@ pub static TOP: Script = Script::new("popular_products.lua: top", FILE, &["top"]
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("view", &VIEW), ("top", &TOP)]
+    by_operation(&[&VIEW, &TOP])
 }
 
-/// The popular products under a prefix: of the whole shop, and of each category.
+/// The popular products under a prefix, of the whole shop and of each category.
 #[derive(Clone, Debug)]
 pub struct PopularProducts<C> {
     connection: C,
@@ -86,7 +85,7 @@ impl<C: ConnectionLike + Clone> PopularProducts<C> {
         Self { connection, prefix: prefix.to_owned(), half_life, max_products: 10_000 }
     }
 
-    /// After what time a view counts half: a second to a year. Other values become the nearest of these.
+    /// The time after which a view counts half: a second to a year. Other values become the nearest of these.
     #[must_use]
     pub fn with_half_life(self, half_life: Duration) -> Self {
         Self { half_life: half_life.max(Duration::from_secs(1)), ..self }
@@ -121,8 +120,8 @@ impl<C: ConnectionLike + Clone> PopularProducts<C> {
         join_all(keys.iter().map(count)).await.into_iter().collect()
     }
 
-    /// The products with the most views, at most [`MAX_TOP`], the highest first. Of equals, those with the greatest SKU. One
-    /// round trip.
+    /// The products with the most views, at most [`MAX_TOP`], the highest first. Of equal products, those with the greatest
+    /// SKU. One round trip.
     pub async fn top(&self, count: usize) -> Result<Vec<Popular>, StoreError> {
         self.read(&self.key()?, count).await
     }

@@ -1,15 +1,15 @@
-//! Product vectors: what is near to a product or to a taste, in a vector set.
+//! Product vectors: what is similar to a product or to a taste, in a vector set.
 //!
-//! Your model turns each product into a vector: numbers that point in a similar direction where products are similar. Comparing
-//! one with all others in your service means reading them all. A vector set (Redis 8.0 and later; ask `COMMAND INFO VSIM`
+//! Your model turns each product into a vector. Vectors of similar products point in a similar direction. To compare one with
+//! all others in your service, you would have to read them all. A vector set (Redis 8.0 and later; ask `COMMAND INFO VSIM`
 //! first) finds the nearest in one command.
 //!
 //! | key | type | holds |
 //! |---|---|---|
 //! | `product_vectors` | vector set | SKU and its vector |
 //!
-//! - **Promise**: with exact search, the nearest products in the order of their similarity. Otherwise as a rule: the graph
-//!   (HNSW) now and then misses one, and two servers may differ.
+//! - **Promise**: with exact search, you get the nearest products in the order of their similarity. Without it, mostly: the
+//!   graph (HNSW) may miss a product, and two servers may differ.
 //! - **Cost**: one round trip; O(log products), exact O(products).
 //! - **Memory**: 4 bytes for each number of each vector, and the graph. One key, so on a cluster one node holds it all.
 //! - **Faults**: every call can be sent again. Vectors that are evicted or lost by a failover are not found until you put them
@@ -68,13 +68,13 @@ impl<C: ConnectionLike + Clone> ProductVectors<C> {
         Self { connection, prefix: prefix.to_owned(), exact: false }
     }
 
-    /// Compares all products, one after the other (TRUTH): exact, the same everywhere, and slower the more there are.
+    /// Compares all products, one after the other (TRUTH): exact and the same on every server, but slower with more products.
     #[must_use]
     pub fn with_exact_search(self) -> Self {
         Self { exact: true, ..self }
     }
 
-    /// Puts a product where its vector says, or moves it there; `true` if it is new. All vectors have the same length. One round
+    /// Adds a product with its vector, or replaces its vector; `true` if it is new. All vectors have the same length. One round
     /// trip.
     pub async fn put(&self, sku: &str, vector: &[f32]) -> Result<bool, StoreError> {
         check_id(sku)?;
@@ -84,13 +84,13 @@ impl<C: ConnectionLike + Clone> ProductVectors<C> {
         send(&self.connection, add.arg("NOQUANT")).await
     }
 
-    /// Removes a product; `false` if it was not there. One round trip.
+    /// Removes a product; `false` if it had no vector. One round trip.
     pub async fn remove(&self, sku: &str) -> Result<bool, StoreError> {
         check_id(sku)?;
         send(&self.connection, redis::cmd("VREM").arg(self.key()?.as_str()).arg(sku)).await
     }
 
-    /// The products nearest to a vector, at most [`MAX_NEAR`]; equals by SKU. One round trip.
+    /// The products nearest to a vector, at most [`MAX_NEAR`]; equal ones by SKU. One round trip.
     pub async fn near(&self, vector: &[f32], count: usize) -> Result<Vec<Near>, StoreError> {
         let mut ask = redis::cmd("VSIM");
         ask.arg(self.key()?.as_str()).arg("FP32").arg(bytes(vector));

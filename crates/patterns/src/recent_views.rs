@@ -1,7 +1,7 @@
-//! Recent views: what each customer looked at, the latest first, each product once.
+//! Recent views: the products that each customer viewed, the latest first, each product once.
 //!
 //! The naive way is LPUSH and LTRIM. A customer who reloads a page ten times then has the same product in the list ten times,
-//! and nothing else. LREM before LPUSH cures that, but as separate commands, two tabs of one customer can interleave and leave
+//! and nothing else. LREM before LPUSH fixes that, but as separate commands, two tabs of one customer can interleave and leave
 //! a product twice. Here it is one script.
 //!
 //! | key | type | holds |
@@ -11,8 +11,8 @@
 //! - **Promise**: a list has each product once, in the order of the last views, and at most the configured number.
 //! - **Cost**: one round trip; O(products in the list), at most 1,000.
 //! - **Memory**: at most the configured number of SKUs for each customer; gone after the TTL without a view.
-//! - **Faults**: a view that is sent twice changes nothing else. If the key is evicted or a failover loses the last writes, those
-//!   views are forgotten, and the next view begins again; nothing else depends on them. No time is stored.
+//! - **Faults**: a view that is sent twice has no further effect. If the key is evicted or a failover loses the last writes,
+//!   those views are forgotten, and the next view begins again; nothing else depends on them. It stores no times.
 //!
 //! ```
 //! use patterns::recent_views::RecentViews;
@@ -36,7 +36,7 @@ use std::time::Duration;
 use redis::aio::ConnectionLike;
 
 use crate::key::{Key, check_id};
-use crate::script::{Reply, Script, StoreError, milliseconds, send};
+use crate::script::{Reply, Script, StoreError, by_operation, milliseconds, send};
 
 /// The most products that a list can be configured to hold, since each view reads the whole list.
 pub const MAX_PRODUCTS: usize = 1_000;
@@ -48,7 +48,7 @@ pub static RECORD: Script = Script::new("recent_views.lua", FILE, &[]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("record", &RECORD)]
+    by_operation(&[&RECORD])
 }
 
 /// The recent views of all customers under a prefix.
@@ -78,7 +78,7 @@ impl<C: ConnectionLike + Clone> RecentViews<C> {
         Self { ttl, ..self }
     }
 
-    /// Records that a customer looked at a product. One round trip.
+    /// Records that a customer viewed a product. One round trip.
     pub async fn record(&self, customer: &str, sku: &str) -> Result<(), StoreError> {
         check_id(sku)?;
         let key = self.key(customer)?;

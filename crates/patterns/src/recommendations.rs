@@ -1,17 +1,18 @@
-//! Recommendations: something to show to everybody, also to a customer who comes for the first time.
+//! Recommendations: products to show to every customer, even a new one.
 //!
-//! The naive way shows the bestsellers to everybody. They fit nobody in particular, and they stay bestsellers because they are
-//! shown. This pattern asks four others in order: what goes with what the customer bought or looked at; what is popular among
-//! the customer's interests; what is popular; and what you pass in. So the page is empty only if the shop is.
+//! The naive way shows the bestsellers to all customers. They suit no customer in particular, and they stay bestsellers because
+//! they are shown. This pattern uses four sources in order: what is bought together with what the customer bought or viewed;
+//! what is popular in the customer's interests; what is popular; and what you pass in. So the page is empty only if the shop
+//! is.
 //!
-//! It is built of [`crate::recent_views`], [`crate::interests`], [`crate::popular_products`], [`crate::bought_together`], and
+//! It uses [`crate::recent_views`], [`crate::interests`], [`crate::popular_products`], [`crate::bought_together`], and
 //! [`crate::similar_customers`] (for the purchases), and has no keys of its own.
 //!
 //! - **Promise**: at most the number you ask for, each product once, and none of the customer's last 200 purchases, unless there
 //!   is nothing else.
 //! - **Cost**: two round trips for the customer and what goes together; up to three more if that is not enough. In each, many
 //!   calls are in flight at once.
-//! - **Memory**, **Faults**: those of the patterns it is built of. Whatever is lost, a later source fills the page.
+//! - **Memory**, **Faults**: those of the patterns it uses. Whatever is lost, a later source fills the page.
 //!
 //! ```
 //! use patterns::recommendations::{Reason, Recommendations};
@@ -80,9 +81,9 @@ pub struct Recommendation {
 /// Why a product is recommended.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Reason {
-    /// It is often bought together with what the customer bought or looked at.
+    /// It is often bought together with what the customer bought or viewed.
     BoughtTogether,
-    /// Many look at it, in a category that the customer likes.
+    /// It is popular in a category that the customer likes.
     PopularInInterests,
     /// Many look at it.
     Popular,
@@ -102,7 +103,7 @@ impl<C: ConnectionLike + Clone> Recommendations<C> {
         }
     }
 
-    /// Records that a customer looked at a product. Two calls in flight at once; with a category, three.
+    /// Records that a customer viewed a product. Two calls in flight at once; with a category, three.
     pub async fn viewed(&self, customer: &str, sku: &str, category: Option<&str>) -> Result<(), StoreError> {
         let (viewed, counted) =
             both(self.views.record(customer, sku), self.popular.viewed(sku, category)).await;
@@ -130,7 +131,7 @@ impl<C: ConnectionLike + Clone> Recommendations<C> {
         let (bought, viewed) = (bought?, viewed?);
         let count = count.min(MAX_RECOMMENDATIONS);
         let mut page = Page { count, hidden: bought.iter().cloned().collect(), shown: Vec::new() };
-        // The customer's purchases are among the best, and hidden only here.
+        // The customer's purchases are among the best. They are removed here.
         let wanted = count + bought.len();
         let seeds = bought.iter().take(SEEDS - viewed.len()).chain(&viewed).map(String::as_str);
         let together = self.bought_together.with_all(&seeds.collect::<Vec<_>>(), wanted).await?;

@@ -1,8 +1,8 @@
 -- Functions for the scripts of all patterns. A script gets those that it names: see script.rs.
 
 ---- whole
--- The whole number that a text stands for, up to 2^53. Anything else was written by somebody else and ends the script, which
--- must not have written yet.
+-- Parses a whole number up to 2^53. Any other text comes from another program and ends the script, which must not have
+-- written yet.
 local function whole(text, key, field)
   local number = string.find(text, '^%d+$') and tonumber(text)
   if not number or number > 9007199254740992 then
@@ -12,15 +12,15 @@ local function whole(text, key, field)
 end
 
 ---- now_ms
--- Milliseconds since 1970 by the server's clock, which an operator may set back.
+-- The server's clock in milliseconds since 1970. An operator may set it back.
 local function now_ms()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
 ---- require_commands
--- Ends the script, before its first write, if the user may not run one of these commands on the first key. A refusal in the
--- middle of a script would leave half of its writes.
+-- Ends the script before its first write if the user may not run one of these commands on the first key. A
+-- refusal in the middle of a script would leave half of its writes.
 local function require_commands(...)
   local key, check = KEYS[1], redis.acl_check_cmd
   for _, command in ipairs({...}) do

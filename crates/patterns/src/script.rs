@@ -1,4 +1,4 @@
-//! Scripts and commands: sent so that they run wherever they arrive, with errors that say what to do.
+//! Scripts and commands: runs a script on any server, whether the server knows it or not, with errors that say what to do.
 //!
 //! A pattern's `.lua` file is one script, or several sections that begin with a line `---- name`. A [`Script`] is made of the
 //! sections it needs:
@@ -67,7 +67,7 @@ struct Text {
 
 impl Script {
     /// A script of the whole file, or of the sections with these names in this order. The functions of `script.lua` that it calls
-    /// come first. The name is for people, such as `cart.lua: add`.
+    /// come first, and then the comment with KEYS, ARGV, and replies. The name is for people, such as `cart.lua: add`.
     ///
     /// A section that is missing panics at the first use. A test goes through all scripts.
     #[must_use]
@@ -113,6 +113,7 @@ impl Script {
                 sections => sections.iter().map(|name| section(self.file, name)).collect(),
             };
             let shared = ["whole", "now_ms", "require_commands", "require_channel"];
+            let own = header_first(&own);
             let called = shared.into_iter().filter(|name| own.contains(&format!("{name}(")));
             let mut source: String = called.map(|name| section(SHARED, name)).collect();
             let shown_from = source.len();
@@ -134,11 +135,30 @@ impl Script {
     }
 }
 
+/// Each script with its operation: what follows `.lua: ` in its name, or the whole name if its file has no sections.
+#[must_use]
+pub fn by_operation(scripts: &[&'static Script]) -> Vec<(&'static str, &'static Script)> {
+    let operation = |name: &'static str| name.split_once(": ").map_or(name, |(_, operation)| operation);
+    scripts.iter().map(|script| (operation(script.name), *script)).collect()
+}
+
 /// The section from the line `---- name` to the next such line.
 fn section<'a>(file: &'a str, name: &str) -> &'a str {
     let heading = format!("---- {name}\n");
     let Some((_, from)) = file.split_once(&heading) else { panic!("the script has no section {name:?}") };
     from.find("\n---- ").map_or(from, |end| &from[..=end])
+}
+
+/// The text with the comment that ends with `-- Replies:` first, so that you learn what ARGV holds before a section uses it.
+fn header_first(text: &str) -> String {
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let is_code = |line: &&str| !line.starts_with("--");
+    let replies = lines.iter().position(|line| line.starts_with("-- Replies:"));
+    let code_before = lines[..replies.unwrap_or(0)].iter().rposition(is_code);
+    let (Some(replies), Some(code_before)) = (replies, code_before) else { return text.to_owned() };
+    let continued = lines[replies + 1..].iter().take_while(|line| line.starts_with("--   ")).count();
+    let (start, end) = (code_before + 1, replies + 1 + continued);
+    [&lines[start..end], &["\n"], &lines[..start], &lines[end..]].concat().concat()
 }
 
 /// A script with its keys and arguments.
@@ -158,8 +178,8 @@ impl Call<'_> {
     }
 
     /// Runs the script by its hash, and by its source if the server does not know it: after a restart, on another node, after
-    /// SCRIPT FLUSH. The source is sent again instead of loaded, so there is no moment in which it can be lost, and no other
-    /// node of a cluster is asked. One round trip, the first time two.
+    /// SCRIPT FLUSH. It sends the source with EVAL instead of SCRIPT LOAD, so the script cannot be lost in between, and no
+    /// other node of a cluster is involved. One round trip; two the first time.
     pub async fn run<T: FromRedisValue>(
         &self,
         connection: &(impl ConnectionLike + Clone),
@@ -175,9 +195,9 @@ impl Call<'_> {
         result.map_err(|error| self.explain(error))
     }
 
-    /// [`Call::run`], and then WAIT on the same connection, in the same pipeline: on another connection, or later, its answer
-    /// would say nothing about this script. Returns the reply, and how many replicas had the script's writes within `timeout` (a
-    /// millisecond to a year). One round trip. The connection's response timeout must be longer than `timeout`.
+    /// [`Call::run`], and then WAIT in the same pipeline. On another connection, or later, WAIT would say nothing about this
+    /// script. Returns the reply, and how many replicas had the script's writes within `timeout` (a millisecond to a year). One
+    /// round trip. The connection's response timeout must be longer than `timeout`.
     pub async fn run_and_wait<T: FromRedisValue>(
         &self,
         connection: &(impl ConnectionLike + Clone),
@@ -221,7 +241,7 @@ impl Call<'_> {
         match error.code() {
             Some("MALFORMED") => {
                 let detail = error.detail().unwrap_or_default();
-                // The server adds which script raised the error, and where.
+                // The server adds the script and the line of the error.
                 StoreError::Malformed(quote(detail.split(" script: ").next().unwrap_or(detail)))
             }
             Some("WRONGTYPE") => StoreError::WrongType(quote(&self.keys.join(", "))),
@@ -230,14 +250,14 @@ impl Call<'_> {
     }
 }
 
-/// While its slot moves, a key that expired after the server had looked for the script's keys counts as moved, and the
-/// script ends before it has written anything. The error has no code; the second text is that of Redis 8.
+/// While a slot moves, a key that expires between the server's check and the script's first access counts as moved. The script
+/// then ends before it has written anything. The error has no code. The second text is Redis 8's.
 fn missed_a_key(error: &RedisError) -> bool {
     const TEXTS: [&str; 2] = ["non local key in a cluster node", "accessed during rehashing of the slot"];
     error.detail().is_some_and(|detail| TEXTS.iter().any(|text| detail.contains(text)))
 }
 
-/// What a script answers: a word for the outcome, then the values that belong to it.
+/// The reply of a script: a word for the outcome, then its values.
 #[derive(Debug)]
 pub struct Reply {
     /// The word.
@@ -252,7 +272,7 @@ impl Reply {
         Ok(T::from_redis_value(self.values.next().unwrap_or(Value::Nil))?)
     }
 
-    /// The error for an outcome that the caller does not know.
+    /// The error for an unknown outcome.
     #[must_use]
     pub fn unexpected(&self) -> StoreError {
         let outcome = quote(&self.outcome);
@@ -286,7 +306,8 @@ pub async fn send_all<T: FromRedisValue>(
     Ok(pipeline.query_async(&mut connection.clone()).await?)
 }
 
-/// What the server refused first, in place of a list of all that it refused in a pipeline. `key` is named if its type is wrong.
+/// The first command of a pipeline that the server refused, instead of a list of all. The error names `key` if its type is
+/// wrong.
 #[must_use]
 pub fn first_refusal(error: RedisError, key: &str) -> StoreError {
     match error.clone().into_server_errors().as_deref() {
@@ -308,7 +329,7 @@ pub enum StoreError {
         "one of these keys holds another type of value than the pattern writes, and nothing was changed: {0}"
     )]
     WrongType(String),
-    /// A key has a value that somebody else must have written.
+    /// A key holds a value that another program must have written.
     #[error("a key holds a value that the pattern never writes, and nothing was changed: {0}")]
     Malformed(String),
     /// The server's or the connection's error. After a timeout or a lost connection, the outcome of a change is unknown: ask
@@ -323,7 +344,7 @@ impl From<ParsingError> for StoreError {
     }
 }
 
-/// Somebody else's text inside a message of ours: escaped and cut.
+/// Foreign text for an error message: escaped and shortened.
 #[must_use]
 pub fn quote(text: &str) -> String {
     let cut: String = text.chars().take(200).collect();
@@ -338,7 +359,7 @@ pub fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis().clamp(1, YEAR)).unwrap_or(u64::MAX)
 }
 
-/// Awaits all of them at once, in the caller's task, and returns their outputs in order.
+/// Awaits all futures at once, in the caller's task, and returns their outputs in order.
 pub async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
     type Slot<F> = (Pin<Box<F>>, Option<<F as Future>::Output>);
     let mut slots: Vec<Slot<F>> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
@@ -364,11 +385,13 @@ mod tests {
 
     #[test]
     fn a_script_has_its_sections_and_the_functions_they_name() {
-        let file = "-- Comment.\n\n---- read\nlocal n = whole('1')\n\n---- write\nreturn n\n";
-        let script = Script::new("stock.lua: write", file, &["read", "write"]);
+        let header = "-- Adds.\n-- KEYS: a\n-- Replies: ADDED, number;\n--   or FULL\n";
+        let file =
+            format!("-- Comment.\n\n---- read\nlocal n = whole('1')\n\n---- write\n{header}return n\n");
+        let script = Script::new("stock.lua: write", file.leak(), &["read", "write"]);
         assert!(script.source().contains("local function whole("));
         assert!(!script.source().contains("local function now_ms("));
-        assert_eq!(script.shown(), "local n = whole('1')\n\nreturn n\n");
+        assert_eq!(script.shown(), format!("{header}\nlocal n = whole('1')\n\nreturn n\n"));
         assert!(script.source().ends_with(script.shown()), "{}", script.source());
         assert_eq!(script.hash().len(), 40);
     }

@@ -9,7 +9,7 @@
 ---- begin_guest
 -- Begins a guest's session and sets its TTL in the same step.
 -- KEYS: session
--- ARGV: idle time (ms), longest life (ms), then for each field: field, value
+-- ARGV: idle time (ms), maximum age (ms), then for each field: field, value
 -- Replies: BEGUN; or TAKEN
 if redis.call('HLEN', KEYS[1]) > 0 then
   return {'TAKEN'}
@@ -23,7 +23,7 @@ return {'BEGUN'}
 ---- begin_user
 -- Begins a user's session. A key that exists is another session.
 -- KEYS: session, generation, devices
--- ARGV: idle time (ms), longest life (ms), generation if the user has none, session ID, most devices, then for each field: field,
+-- ARGV: idle time (ms), maximum age (ms), generation if the user has none, session ID, most devices, then for each field: field,
 --   value
 -- Replies: BEGUN, session IDs over the limit (list); or TAKEN
 if redis.call('HLEN', KEYS[1]) > 0 then
@@ -34,7 +34,7 @@ local generation = redis.call('GET', KEYS[2])
 ---- prepare
 -- First step of a login: prepares a Hash that is not a session yet. If no step follows, it expires.
 -- KEYS: new session, generation
--- ARGV: preparation TTL (ms), longest life (ms), generation if the user has none
+-- ARGV: preparation TTL (ms), maximum age (ms), generation if the user has none
 -- Replies: PREPARED; or TAKEN
 if redis.call('HLEN', KEYS[1]) > 0 then
   return {'TAKEN'}
@@ -54,7 +54,7 @@ return {'PREPARED'}
 -- Last step of a login: what was prepared becomes a session. Any client may repeat this step. A session that was ended meanwhile
 -- stays ended, because only the first step prepares one.
 -- KEYS: session, generation, devices
--- ARGV: idle time (ms), longest life (ms), generation if the user has none, session ID, most devices, then for each field: field,
+-- ARGV: idle time (ms), maximum age (ms), generation if the user has none, session ID, most devices, then for each field: field,
 --   value
 -- Replies: BEGUN, session IDs over the limit (list); or NONE
 local begins = redis.call('HGET', KEYS[1], ':begins')
@@ -150,7 +150,7 @@ return {'CLAIMED', carried}
 ---- rotate
 -- Gives a user's session a new ID. The old ID is dead in the same step.
 -- KEYS: old session, generation, devices, new session
--- ARGV: idle time (ms), longest life (ms), old ID, new ID
+-- ARGV: idle time (ms), maximum age (ms), old ID, new ID
 -- Replies: ROTATED; or NONE
 if redis.call('HEXISTS', KEYS[4], ':ends') == 1 then
   -- This call was sent twice. Only this call knows the new ID.

@@ -1,8 +1,8 @@
-//! Similar customers: who is like this customer, and what do they buy? (Collaborative filtering.)
+//! Similar customers: who is similar to this customer, and what do they buy? (Collaborative filtering.)
 //!
 //! The naive way compares a customer with every other one. Here an index leads from each thing that a customer bought (or
-//! likes) to the newest people who bought it, too. Those who share most with the customer are compared by the Jaccard index:
-//! things in common divided by things of either, 0 to 1.
+//! likes) to the last customers who bought it too. Those who share the most with the customer are compared by the Jaccard
+//! index: the things in common divided by the things of either, 0 to 1.
 //!
 //! | key | type | holds |
 //! |---|---|---|
@@ -11,11 +11,11 @@
 //! | `interests:user123`, `interested:Books` | | see [`crate::interests`] |
 //!
 //! - **Promise**: the same data gives the same answer. Nothing is recommended that is among the customer's last 200 purchases.
-//! - **Cost**: recording takes one call for each product and one more, all in flight at once. Asking takes three round trips
+//! - **Cost**: recording takes one call for each product and one more, all in flight at once. Reading takes three round trips
 //!   (five to recommend), with at most 100 calls in flight in each, whatever the size of the shop.
 //! - **Memory**: at most 200 products for each customer and 500 customers for each product, gone a year after the last purchase.
 //! - **Faults**: every call can be sent again. What is evicted or lost by a failover is not found until it is recorded again.
-//!   Nothing else depends on it. No time is stored.
+//!   Nothing else depends on it. It stores no times.
 //!
 //! ```
 //! use patterns::similar_customers::{Basis, SimilarCustomers};
@@ -41,7 +41,7 @@ use redis::aio::ConnectionLike;
 
 use crate::interests::Interests;
 use crate::key::{Key, check_id};
-use crate::script::{Reply, Script, StoreError, join_all, milliseconds, send};
+use crate::script::{Reply, Script, StoreError, by_operation, join_all, milliseconds, send};
 
 /// How many products are remembered for each customer.
 pub const MAX_PURCHASES: usize = 200;
@@ -49,13 +49,13 @@ pub const MAX_PURCHASES: usize = 200;
 pub const MAX_BUYERS: usize = 500;
 /// The most products that are recorded in one call.
 pub const MAX_RECORDED: usize = 100;
-/// How much a question looks at: things of the customer, people of each thing, people compared in the end.
+/// How much a query reads: things of the customer, customers of each thing, and customers to compare.
 const MAX_THINGS: usize = 20;
-const PEOPLE_OF_EACH: usize = 100;
-const MAX_COMPARED: usize = 100;
-const PURCHASES_OF_EACH: usize = 50;
+const CUSTOMERS_PER_THING: usize = 100;
+const MAX_CANDIDATES: usize = 100;
+const PURCHASES_PER_CUSTOMER: usize = 50;
 /// From how many similar customers products are recommended.
-const MAX_ADVISERS: usize = 30;
+const MAX_NEIGHBORS: usize = 30;
 const TTL: Duration = Duration::from_hours(365 * 24);
 
 const FILE: &str = include_str!("similar_customers.lua");
@@ -65,7 +65,7 @@ pub static REMEMBER: Script = Script::new("similar_customers.lua", FILE, &[]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("remember", &REMEMBER)]
+    by_operation(&[&REMEMBER])
 }
 
 /// The customers under a prefix, and what they bought.
@@ -85,7 +85,7 @@ pub enum Basis {
     Purchases,
 }
 
-/// Somebody like the customer.
+/// A similar customer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Similar {
     /// The other customer.
@@ -141,7 +141,7 @@ impl<C: ConnectionLike + Clone> SimilarCustomers<C> {
         self.newest(&self.buyers_key(sku)?, count.min(MAX_BUYERS)).await
     }
 
-    /// Who is most like this customer, at most `count` and at most 100; equals by ID. Three round trips.
+    /// The customers most similar to this one, at most `count` and at most 100; equal ones by ID. Three round trips.
     pub async fn to(&self, customer: &str, basis: Basis, count: usize) -> Result<Vec<Similar>, StoreError> {
         let own = self.things_of(customer, basis).await?;
         let candidates = self.candidates(customer, basis, &own).await?;
@@ -159,18 +159,19 @@ impl<C: ConnectionLike + Clone> SimilarCustomers<C> {
         Ok(similar)
     }
 
-    /// What the 30 customers most like this one bought and this one did not. Each vote weighs as much as the voter is similar.
-    /// At most `count`, the best first; equals by SKU. Five round trips.
+    /// What the 30 most similar customers bought and this one did not, each weighted by similarity. At most `count`, the best
+    /// first; equal ones by SKU. Five round trips.
     pub async fn recommend(
         &self,
         customer: &str,
         basis: Basis,
         count: usize,
     ) -> Result<Vec<Suggestion>, StoreError> {
-        let advisers = self.to(customer, basis, MAX_ADVISERS).await?;
+        let advisers = self.to(customer, basis, MAX_NEIGHBORS).await?;
         let own = self.purchases(customer, MAX_PURCHASES).await?;
         let bought =
-            join_all(advisers.iter().map(|other| self.purchases(&other.customer, PURCHASES_OF_EACH))).await;
+            join_all(advisers.iter().map(|other| self.purchases(&other.customer, PURCHASES_PER_CUSTOMER)))
+                .await;
         let mut scores = BTreeMap::<String, f64>::new();
         for (adviser, bought) in advisers.iter().zip(bought) {
             for sku in bought?.into_iter().filter(|sku| !own.contains(sku)) {
@@ -184,7 +185,7 @@ impl<C: ConnectionLike + Clone> SimilarCustomers<C> {
         Ok(best)
     }
 
-    /// Those who share the most things with the customer, as the indexes say.
+    /// The customers who share the most things with this one, by the indexes.
     async fn candidates(
         &self,
         customer: &str,
@@ -192,8 +193,8 @@ impl<C: ConnectionLike + Clone> SimilarCustomers<C> {
         own: &BTreeSet<String>,
     ) -> Result<Vec<String>, StoreError> {
         let people_of = async |thing: &String| match basis {
-            Basis::Interests => self.interests.who_like(thing, PEOPLE_OF_EACH).await,
-            Basis::Purchases => self.buyers(thing, PEOPLE_OF_EACH).await,
+            Basis::Interests => self.interests.who_like(thing, CUSTOMERS_PER_THING).await,
+            Basis::Purchases => self.buyers(thing, CUSTOMERS_PER_THING).await,
         };
         let mut shared = BTreeMap::<String, usize>::new();
         for people in join_all(own.iter().take(MAX_THINGS).map(people_of)).await {
@@ -204,14 +205,16 @@ impl<C: ConnectionLike + Clone> SimilarCustomers<C> {
         shared.remove(customer);
         let mut candidates: Vec<(String, usize)> = shared.into_iter().collect();
         candidates.sort_by(|(a, few), (b, many)| many.cmp(few).then_with(|| a.cmp(b)));
-        Ok(candidates.into_iter().take(MAX_COMPARED).map(|(person, _)| person).collect())
+        Ok(candidates.into_iter().take(MAX_CANDIDATES).map(|(person, _)| person).collect())
     }
 
     /// What a customer likes or bought.
     async fn things_of(&self, customer: &str, basis: Basis) -> Result<BTreeSet<String>, StoreError> {
         match basis {
             Basis::Interests => self.interests.of(customer).await,
-            Basis::Purchases => Ok(self.purchases(customer, PURCHASES_OF_EACH).await?.into_iter().collect()),
+            Basis::Purchases => {
+                Ok(self.purchases(customer, PURCHASES_PER_CUSTOMER).await?.into_iter().collect())
+            }
         }
     }
 

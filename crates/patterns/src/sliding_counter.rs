@@ -1,12 +1,13 @@
 //! Sliding counter: two windows of the wall clock, the older one weighted.
 //!
-//! It counts the requests of this window in full, and those of the window before by the part of it that a window ending now would
-//! still cover, as if they had been spread evenly. Where they were not, it admits too many or too few: in a stretch of time that
-//! is the part d of a window, at most N (1 + d). See [`limit`](crate::limit) for the other limiters.
+//! It counts the requests of this window in full, and those of the previous window by the part that a window ending now would
+//! still cover, as if they were spread evenly. If they were not, it admits too many or too few: in a time that is the part d of
+//! a window, at most N (1 + d). See [`limit`](crate::limit) for the other limiters.
 //!
 //! | key | type | holds |
 //! |---|---|---|
-//! | `rate_limit:api_key:minute` | String | `1764410040000 12 7`: when this window began (ms), the count of the one before, its own |
+//! | `rate_limit:api_key:minute` | String | `1764410040000 12 7`: when this window began (ms), the count of the previous
+//! window, its own count |
 //! | `rate_limit:{rate_limit:api_key:minute}:day` | String | the same for the second limit |
 //! | `rate_limit:{rate_limit:api_key:minute}:refund:ID` | String | that this refund was made; expires after 10 minutes |
 //!
@@ -44,7 +45,7 @@
 use std::time::Duration;
 
 use crate::limit::{Algorithm, Limit, LimitState, Limiter};
-use crate::script::Script;
+use crate::script::{Script, by_operation};
 
 const FILE: &str = include_str!("sliding_counter.lua");
 
@@ -55,7 +56,7 @@ pub static REFUND: Script = Script::new("sliding_counter.lua: refund", FILE, &["
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("decide", &DECIDE), ("refund", &REFUND)]
+    by_operation(&[&DECIDE, &REFUND])
 }
 
 /// Limits counted in two weighted windows.
@@ -89,7 +90,7 @@ impl Algorithm for SlidingCounterAlgorithm {
         let used = current * window + previous * left;
         let remaining = (quota * window).saturating_sub(used) / window;
         let reset = if current > 0 { left + window } else { left * previous.min(1) };
-        // How long the weight of `count` requests takes to fall from a whole window to what this request leaves of the quota.
+        // How long the weight of `count` requests takes to fall until this request fits into the quota.
         let fall = |count: u128, others: u128| {
             let spare = quota.saturating_sub(others + cost) * window;
             window.saturating_sub(spare / count.max(1))
@@ -97,7 +98,7 @@ impl Algorithm for SlidingCounterAlgorithm {
         let wait = if current + cost <= quota {
             fall(previous, current).saturating_sub(elapsed)
         } else {
-            // Not in this window. In the next one, this is the window before.
+            // Not in this window. In the next one, this is the previous window.
             left + fall(current, 0)
         };
         let time = |ms: u128| Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX));

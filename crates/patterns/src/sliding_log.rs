@@ -1,8 +1,8 @@
 //! Sliding log: the time of each request, so that no window ever has too many.
 //!
-//! The naive log is a Sorted Set with the time as member: two requests of one moment collide and count as one. Here it is a List.
-//! Each entry has a time and the total of all costs so far, so the script finds any of them by halving, a request of any cost is
-//! one entry, and no two entries can collide. See [`limit`](crate::limit) for the other limiters.
+//! The naive log is a Sorted Set with the time as member: two requests at the same time collide and count as one. Here it is a
+//! List. Each entry has a time and the total of all costs so far. So the script finds an entry by binary search, a request of
+//! any cost is one entry, and no two entries can collide. See [`limit`](crate::limit) for the other limiters.
 //!
 //! | key | type | holds |
 //! |---|---|---|
@@ -34,7 +34,7 @@
 //! let limiter = SlidingLog::new(connection, "", &limits, IfUnreachable::Refuse)?;
 //!
 //! assert!(limiter.admit_many("ann@example.com", 10).await?.admitted);
-//! // Ten more would fit into the next second, but not into the day, so neither limit counts them.
+//! // Ten more would fit into the next second, but not into the day. So neither limit counts them.
 //! assert!(!limiter.admit_many("ann@example.com", 10).await?.admitted);
 //! assert_eq!(limiter.peek("ann@example.com", 1).await?.limits[1].remaining, 2);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -45,7 +45,7 @@
 use std::time::Duration;
 
 use crate::limit::{Algorithm, Limit, LimitState, Limiter};
-use crate::script::Script;
+use crate::script::{Script, by_operation};
 
 const FILE: &str = include_str!("sliding_log.lua");
 
@@ -56,7 +56,7 @@ pub static REFUND: Script = Script::new("sliding_log.lua: refund", FILE, &["sear
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("decide", &DECIDE), ("refund", &REFUND)]
+    by_operation(&[&DECIDE, &REFUND])
 }
 
 /// Limits kept as logs of requests.

@@ -1,11 +1,11 @@
-//! Stock feed: the stock of a product, live, on every screen that shows it.
+//! Stock feed: the live stock of a product on every screen that shows it.
 //!
-//! Pub/sub alone loses messages: a screen that was away never hears what was published meanwhile, and goes on showing stock that
-//! is not there. A screen that reads the level and then subscribes misses what happens in between. Here the script that changes
-//! the level also numbers and publishes the change, with the number of the change before it. A screen
+//! Pub/sub alone loses messages: a screen that was offline misses what was published, and goes on showing stock that is gone. A
+//! screen that reads the level and then subscribes misses what happens in between. Here the script that changes the level also
+//! numbers the change and publishes it, with the number of the change before. A screen
 //!
 //! 1. subscribes, and gives each message to a [`StockView`] ([`StockView::hear`]);
-//! 2. then reads the present ([`StockFeed::snapshot`], [`StockView::read`]);
+//! 2. then reads the current level ([`StockFeed::snapshot`], [`StockView::read`]);
 //! 3. reads again whenever [`StockView::wants_snapshot`]: after a message that does not follow what it shows, and after a lost
 //!    connection ([`StockView::refresh`]).
 //!
@@ -16,14 +16,15 @@
 //! | `stock:PROD123` | Hash | the level, and the number of the last change |
 //! | `stock_updates:PROD123` | channel | each change as JSON |
 //!
-//! - **Promise**: a screen never goes back to an older level, notices each gap, and ends with the present level. A slow screen may
-//!   skip levels.
+//! - **Promise**: a screen never goes back to an older level, notices each gap, and ends with the current level. A slow screen
+//!   may skip levels.
 //! - **Cost**: one round trip for each change and each snapshot. On a cluster, PUBLISH reaches the subscribers of every node.
 //! - **Memory**: about 100 bytes for each product, until its key is removed.
-//! - **Faults**: setting a level twice, after a lost answer, is two changes to the same level. A server that comes back without its
-//!   last changes, a reset, and a lost key are noticed: the next change does not follow what screens show, so they read the
-//!   present and show it. Until then, a screen whose own connection was not lost may show a level that was forgotten, for at most as long
-//!   as [`StockFeed::with_refresh`] says. Set the level again after a failover if it must be right at once. The clock may jump.
+//! - **Faults**: setting a level twice, after a lost answer, is two changes to the same level. A server that comes back without
+//!   its last changes, a reset, and a lost key are noticed: the next change does not follow what screens show, so they read the
+//!   current level and show it. Until then, a screen that kept its connection may show a lost level, for at most the time of
+//!   [`StockFeed::with_refresh`]. Set the level again after a failover if it must be right at once. A clock that jumps does no
+//!   harm.
 //!
 //! ```
 //! use patterns::stock_feed::StockFeed;
@@ -63,12 +64,12 @@ use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 
 use crate::key::Key;
-use crate::script::{Reply, Script, StoreError};
+use crate::script::{Reply, Script, StoreError, by_operation};
 
-/// How many changes a view keeps while it waits for a snapshot. Of more, the oldest go, and another snapshot brings them.
-const MAX_AHEAD: usize = 1_000;
-/// How long a watch waits before it connects again, the first time and at most.
-const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(5)];
+/// How many changes a view keeps while it waits for a snapshot. With more, it drops the oldest and reads another snapshot.
+const MAX_PENDING: usize = 1_000;
+/// How long a watch waits before it reconnects: the first pause and the longest one.
+const RECONNECT_PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(5)];
 
 const FILE: &str = include_str!("stock_feed.lua");
 
@@ -79,10 +80,10 @@ pub static SNAPSHOT: Script = Script::new("stock_feed.lua: snapshot", FILE, &["s
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("set", &SET), ("snapshot", &SNAPSHOT)]
+    by_operation(&[&SET, &SNAPSHOT])
 }
 
-/// How much there is of a product, and which change made it so.
+/// The level of a product, and the number of the change that set it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Stock {
     /// Units.
@@ -106,7 +107,7 @@ pub struct StockUpdate {
 }
 
 impl StockUpdate {
-    /// Reads a message. Everybody who may publish on the channel can publish anything.
+    /// Reads a message. Any client that may publish on the channel can send one.
     pub fn parse(message: &[u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(message)
     }
@@ -132,7 +133,7 @@ impl<C: ConnectionLike + Clone> StockFeed<C> {
         Self { connection, prefix: prefix.to_owned(), refresh: Duration::from_secs(30) }
     }
 
-    /// How often a watch reads a snapshot when it hears nothing: 30 seconds unless set.
+    /// How often a watch reads a snapshot when it gets no message: 30 seconds by default.
     #[must_use]
     pub fn with_refresh(self, refresh: Duration) -> Self {
         Self { refresh: refresh.max(Duration::from_millis(1)), ..self }
@@ -150,7 +151,7 @@ impl<C: ConnectionLike + Clone> StockFeed<C> {
         }
     }
 
-    /// The present; [`Stock::default`] if nothing was ever set.
+    /// The current level; [`Stock::default`] if it was never set.
     pub async fn snapshot(&self, sku: &str) -> Result<Stock, StoreError> {
         let mut reply: Reply = SNAPSHOT.call(&[self.key(sku)?.as_str()]).run(&self.connection).await?;
         match reply.outcome.as_str() {
@@ -160,21 +161,21 @@ impl<C: ConnectionLike + Clone> StockFeed<C> {
         }
     }
 
-    /// Watches a product. `connect` opens a connection of its own that gives what it hears to the [`Inbox`], subscribes it to the
-    /// channel, and returns it; it is called again when that connection is lost.
+    /// Watches a product. `connect` opens a separate connection that passes its messages to the [`Inbox`], subscribes it to the
+    /// channel, and returns it. It is called again when that connection is lost.
     pub fn watch<F, R, S>(&self, sku: &str, connect: F) -> Result<StockWatch<C, F, S>, StoreError>
     where
         F: FnMut(String, Inbox) -> R,
         R: Future<Output = RedisResult<S>>,
     {
-        let heard = Heard { view: StockView::new(sku), connection: 0, lost: true, waker: None };
+        let received = Received { view: StockView::new(sku), connection: 0, lost: true, waker: None };
         Ok(StockWatch {
             feed: self.clone(),
             sku: sku.to_owned(),
             channel: self.channel(sku)?,
             connect,
             subscription: None,
-            heard: Arc::new(Mutex::new(heard)),
+            received: Arc::new(Mutex::new(received)),
             shown: None,
             failures: 0,
         })
@@ -200,7 +201,7 @@ pub struct StockWatch<C, F, S> {
     connect: F,
     /// Kept, because dropping it ends the subscription.
     subscription: Option<S>,
-    heard: Arc<Mutex<Heard>>,
+    received: Arc<Mutex<Received>>,
     shown: Option<Stock>,
     failures: u32,
 }
@@ -211,61 +212,61 @@ where
     F: FnMut(String, Inbox) -> R,
     R: Future<Output = RedisResult<S>>,
 {
-    /// Waits for the next state to show: the first time the present, later one that differs from the last. After an error, show
-    /// that the level may be old, and call it again: it waits a little longer each time, up to 5 seconds, and then connects again.
+    /// Waits for the next state to show: first the current one, then each one that differs from the last. After an error, show
+    /// that the level may be old, and call it again: it waits a little longer each time, up to 5 seconds, and then reconnects.
     /// If its future is dropped, nothing is lost.
     pub async fn next(&mut self) -> Result<Stock, StoreError> {
         if self.failures > 0 {
-            sleep((PAUSES[0] * (1 << self.failures.min(10))).min(PAUSES[1])).await;
+            sleep((RECONNECT_PAUSES[0] * (1 << self.failures.min(10))).min(RECONNECT_PAUSES[1])).await;
         }
         let next = self.follow().await;
         self.failures = if next.is_ok() { 0 } else { self.failures + 1 };
         next
     }
 
-    /// Gives the connection up and makes another with the next [`StockWatch::next`]: for a caller who knows that it is dead.
+    /// Drops the connection; the next [`StockWatch::next`] opens another. For a caller who knows that it is dead.
     pub fn reconnect(&mut self) {
         self.subscription = None;
-        lock(&self.heard).lost = true;
+        lock(&self.received).lost = true;
     }
 
     async fn follow(&mut self) -> Result<Stock, StoreError> {
         loop {
-            if lock(&self.heard).lost {
+            if lock(&self.received).lost {
                 let inbox = self.new_inbox();
                 self.subscription = Some((self.connect)(self.channel.clone(), inbox).await?);
-                lock(&self.heard).connected();
+                lock(&self.received).connected();
             }
-            if lock(&self.heard).view.wants_snapshot() {
+            if lock(&self.received).view.wants_snapshot() {
                 let snapshot = self.feed.snapshot(&self.sku).await?;
-                lock(&self.heard).view.read(snapshot);
+                lock(&self.received).view.read(snapshot);
             }
-            let shown = lock(&self.heard).view.stock();
+            let shown = lock(&self.received).view.stock();
             if let Some(stock) = shown
                 && self.shown != shown
             {
                 self.shown = shown;
                 return Ok(stock);
             }
-            let news = poll_fn(|context| lock(&self.heard).poll(shown, context.waker()));
+            let news = poll_fn(|context| lock(&self.received).poll(shown, context.waker()));
             if timeout(self.feed.refresh, news).await.is_err() {
-                lock(&self.heard).view.refresh();
+                lock(&self.received).view.refresh();
             }
         }
     }
 
-    /// For a new connection. What a former one still hears is ignored.
+    /// For a new connection. Messages of an earlier one are ignored.
     fn new_inbox(&mut self) -> Inbox {
         self.subscription = None;
-        let mut heard = lock(&self.heard);
-        heard.connection += 1;
-        Inbox { heard: Arc::clone(&self.heard), connection: heard.connection }
+        let mut received = lock(&self.received);
+        received.connection += 1;
+        Inbox { received: Arc::clone(&self.received), connection: received.connection }
     }
 }
 
-/// What a watch has heard, shared with its connection.
+/// The messages of a watch, shared with its connection.
 #[derive(Debug)]
-struct Heard {
+struct Received {
     view: StockView,
     /// The number of the connection that counts.
     connection: u64,
@@ -274,7 +275,7 @@ struct Heard {
     waker: Option<Waker>,
 }
 
-impl Heard {
+impl Received {
     fn connected(&mut self) {
         self.lost = false;
         self.view.refresh();
@@ -289,37 +290,37 @@ impl Heard {
     }
 }
 
-fn lock(heard: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
-    heard.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(received: &Mutex<Received>) -> MutexGuard<'_, Received> {
+    received.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Where a watch's connection puts what it hears: give it to `AsyncConnectionConfig::set_push_sender` (RESP3). A connection that
-/// hears messages in another way calls [`Inbox::message`] and [`Inbox::lost`].
+/// Where a watch's connection puts its messages: pass it to `AsyncConnectionConfig::set_push_sender` (RESP3). A connection that
+/// gets messages in another way calls [`Inbox::message`] and [`Inbox::lost`].
 #[derive(Clone, Debug)]
 pub struct Inbox {
-    heard: Arc<Mutex<Heard>>,
+    received: Arc<Mutex<Received>>,
     connection: u64,
 }
 
 impl Inbox {
-    /// A message came on the channel. One that cannot be read may stand for a change, so the watch reads a snapshot.
+    /// A message arrived on the channel. If it cannot be read, the watch reads a snapshot, because it may be a change.
     pub fn message(&self, payload: &[u8]) {
-        self.tell(|heard| match StockUpdate::parse(payload) {
-            Ok(update) => drop(heard.view.hear(&update)),
-            Err(_) => heard.view.refresh(),
+        self.update(|received| match StockUpdate::parse(payload) {
+            Ok(update) => drop(received.view.hear(&update)),
+            Err(_) => received.view.refresh(),
         });
     }
 
     /// The connection was lost.
     pub fn lost(&self) {
-        self.tell(|heard| heard.lost = true);
+        self.update(|received| received.lost = true);
     }
 
-    fn tell(&self, what: impl FnOnce(&mut Heard)) {
-        let mut heard = lock(&self.heard);
-        if heard.connection == self.connection {
-            what(&mut heard);
-            if let Some(waker) = heard.waker.take() {
+    fn update(&self, what: impl FnOnce(&mut Received)) {
+        let mut received = lock(&self.received);
+        if received.connection == self.connection {
+            what(&mut received);
+            if let Some(waker) = received.waker.take() {
                 waker.wake();
             }
         }
@@ -344,7 +345,7 @@ impl AsyncPushSender for Inbox {
 pub struct StockView {
     sku: String,
     shown: Option<Stock>,
-    /// Changes heard since a snapshot was wanted, in order.
+    /// Changes received since a snapshot was wanted, in order.
     ahead: Vec<StockUpdate>,
     wants_snapshot: bool,
     gaps: u64,
@@ -355,14 +356,14 @@ pub struct StockView {
 pub enum Hearing {
     /// It is the next change: this is the level now.
     Shown(u32),
-    /// It is what the view shows already, or of another product.
+    /// The view shows it already, or it is of another product.
     Old,
     /// It is kept until a snapshot is read.
     Kept,
 }
 
 impl StockView {
-    /// A view of this product that knows nothing yet.
+    /// An empty view of this product.
     #[must_use]
     pub fn new(sku: &str) -> Self {
         Self { sku: sku.to_owned(), shown: None, ahead: Vec::new(), wants_snapshot: true, gaps: 0 }
@@ -380,19 +381,19 @@ impl StockView {
         self.shown
     }
 
-    /// Whether there may be more to know: then read a snapshot from the primary, with the subscription in place, and one at a time.
+    /// Whether to read a snapshot: from the primary, after subscribing, and one at a time.
     #[must_use]
     pub fn wants_snapshot(&self) -> bool {
         self.wants_snapshot
     }
 
-    /// How often a message did not follow what was shown.
+    /// How many messages did not follow what was shown.
     #[must_use]
     pub fn gaps(&self) -> u64 {
         self.gaps
     }
 
-    /// Changes may have been missed: the connection was lost, or nothing was heard for a while. What is shown stays until a
+    /// Changes may have been missed: the connection was lost, or no message came for a while. What is shown stays until a
     /// snapshot is read.
     pub fn refresh(&mut self) {
         self.wants_snapshot = true;
@@ -409,19 +410,19 @@ impl StockView {
                 self.shown = Some(update.stock());
                 return Hearing::Shown(update.level);
             }
-            // A change was missed, or came late. Or the server forgot what is shown, and this is the present.
+            // A change was missed, or came late. Or the server has lost what is shown, and this is the current level.
             self.gaps += 1;
             self.wants_snapshot = true;
         }
-        if self.ahead.len() == MAX_AHEAD {
+        if self.ahead.len() == MAX_PENDING {
             self.ahead.remove(0);
         }
         self.ahead.push(update.clone());
         Hearing::Kept
     }
 
-    /// A snapshot was read. If the view wanted one, it is the present, even if it is older than what is shown: then the server has
-    /// forgotten that. Kept changes that follow it are shown. If others are newer, the view wants one more snapshot.
+    /// A snapshot was read. If the view wanted one, it is the current level, even if it is older than what is shown: then the
+    /// server has lost that. Kept changes that follow it are shown. If others are newer, the view wants one more snapshot.
     pub fn read(&mut self, snapshot: Stock) {
         let is_older = self.shown.is_some_and(|shown| snapshot.version < shown.version);
         if is_older && !self.wants_snapshot {

@@ -1,22 +1,22 @@
-//! Stores: the ones near a place, and whether they are open.
+//! Stores: which are near a place, and whether they are open.
 //!
-//! The naive way keeps coordinates with each store, reads all of them, and measures in the program: a thousand reads for the
-//! three that are near. A Sorted Set scored by a geohash (GEOADD) finds them by looking at a few ranges (GEOSEARCH), nearest
-//! first. A store's place is on the map and nowhere else, and every change of the map and of the details is one script. So a
-//! store that moved is never in two places, and one that closed leaves no ghost.
+//! The naive way keeps coordinates with each store, reads all of them, and computes distances in the program: a thousand reads
+//! to find three stores. A Sorted Set scored by a geohash (GEOADD) finds them in a few ranges (GEOSEARCH), nearest first. A
+//! store's place is only on the map, and every change of the map and of the details is one script. So a store that moved is
+//! never in two places, and a removed store is gone from both.
 //!
 //! | key | type | holds |
 //! |---|---|---|
 //! | `stores` | Sorted Set | store IDs by place |
 //! | `stores:{stores}:details` | Hash | store ID to name and opening hours, as JSON |
 //!
-//! - **Promise**: a store is found where it was last put, once, or not at all after it was removed.
-//! - **Cost**: one round trip for each call. A search is O(n + log m) for n stores in the squares around the area and m in all. A
-//!   circle that reaches over a pole looks at all stores. All stores are on one node of a cluster.
+//! - **Promise**: a store is found once, where it was last put. A removed store is not found.
+//! - **Cost**: one round trip for each call. A search is O(n + log m) for n stores in the squares around the area and m in all.
+//!   A circle that reaches over a pole reads all stores. All stores are on one node of a cluster.
 //! - **Memory**: about 300 bytes for each store, until it is removed.
-//! - **Faults**: use `noeviction`. If one of the two keys is lost, a search ends in [`StoresError::Damaged`] until the stores are
-//!   cleared ([`Stores::clear`]) and all are put again. A failover may lose the last changes; put those stores again. No time is
-//!   stored.
+//! - **Faults**: use `noeviction`. If one of the two keys is lost, a search returns [`StoresError::Damaged`] until you clear
+//!   the stores ([`Stores::clear`]) and put all of them again. A failover may lose the last changes; put those stores again. No
+//!   time is stored.
 //!
 //! ```
 //! use patterns::stores::{Area, Hours, LocalTime, Opening, Place, Store, Stores};
@@ -49,18 +49,18 @@ use redis::aio::ConnectionLike;
 use serde::{Deserialize, Serialize};
 
 use crate::key::{Key, check_id};
-use crate::script::{Reply, Script, StoreError, quote};
+use crate::script::{Reply, Script, StoreError, by_operation, quote};
 
 /// The most stores that one [`Stores::near`] finds.
 pub const MAX_NEAR: usize = 100;
 /// The longest name of a store, in bytes.
 pub const MAX_NAME_BYTES: usize = 200;
-/// The latitude beyond which Redis keeps no place, north and south: that of the square web map, EPSG:3857.
+/// The highest latitude that Redis stores, north and south: that of the square web map, EPSG:3857.
 pub const MAX_LATITUDE: f64 = 85.051_128_78;
-/// The radius of the sphere on which Redis measures, in meters. The Earth is no sphere, so a distance can be 0.5% off.
+/// The radius of the sphere that Redis uses, in meters. The Earth is not quite a sphere, so a distance can be off by 0.5%.
 pub const EARTH_RADIUS: f64 = 6_372_797.560_856;
 
-/// The longest search, in meters. Beyond it, everything on the sphere is near.
+/// The longest search radius, in meters: half the circumference of the sphere.
 const MAX_METERS: f64 = 20_100_000.0;
 const DAY: u32 = 24 * 60;
 const WEEK: u32 = 7 * DAY;
@@ -82,7 +82,7 @@ pub static NEAR: Script = Script::new("stores.lua: near", FILE, &["near"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("put", &PUT), ("relocate", &RELOCATE), ("remove", &REMOVE), ("clear", &CLEAR), ("near", &NEAR)]
+    by_operation(&[&PUT, &RELOCATE, &REMOVE, &CLEAR, &NEAR])
 }
 
 /// A store.
@@ -105,9 +105,9 @@ pub struct NearStore {
     pub id: String,
     /// Its name for people.
     pub name: String,
-    /// Meters along a great circle. The map keeps places to about 0.3 m, and takes the Earth for a sphere.
+    /// Meters along a great circle. The map stores places to about 0.3 m, and treats the Earth as a sphere.
     pub meters: f64,
-    /// Whether it is open at the time that was asked for.
+    /// Whether it is open at the given time.
     pub opening: Opening,
 }
 
@@ -131,7 +131,7 @@ impl<C: ConnectionLike + Clone> Stores<C> {
         Self { connection, prefix: prefix.to_owned() }
     }
 
-    /// Adds a store, or replaces the one with its ID: true if it is new.
+    /// Adds a store, or replaces the store with its ID; true if it is new.
     pub async fn put(&self, store: &Store) -> Result<bool, StoresError> {
         let Store { id, name, place, hours } = store;
         check_id(id).map_err(StoreError::from)?;
@@ -148,7 +148,7 @@ impl<C: ConnectionLike + Clone> Stores<C> {
         }
     }
 
-    /// Moves a store: false if there is none with this ID.
+    /// Moves a store; false if there is none with this ID.
     pub async fn relocate(&self, id: &str, to: Place) -> Result<bool, StoreError> {
         check_id(id)?;
         let call = RELOCATE.call(&self.keys()?).arg(id).arg(to.longitude).arg(to.latitude);
@@ -160,7 +160,7 @@ impl<C: ConnectionLike + Clone> Stores<C> {
         }
     }
 
-    /// Removes a store: false if there is none with this ID.
+    /// Removes a store; false if there is none with this ID.
     pub async fn remove(&self, id: &str) -> Result<bool, StoreError> {
         check_id(id)?;
         let reply: Reply = REMOVE.call(&self.keys()?).arg(id).run(&self.connection).await?;
@@ -282,7 +282,7 @@ pub enum Area {
 }
 
 impl Area {
-    /// Lengths are more than nothing, and not beyond the Earth.
+    /// Checks that lengths are positive and not beyond the Earth.
     fn check(self) -> Result<(), PlaceError> {
         let possible = |meters: f64| meters > 0.0 && meters <= MAX_METERS;
         let valid = match self {
@@ -292,8 +292,8 @@ impl Area {
         if valid { Ok(()) } else { Err(PlaceError::Area(self)) }
     }
 
-    /// The area to ask the server for. It misses a part of a circle that reaches over a pole (Redis 7.0 to 8.2, Valkey 9.1). So it
-    /// is asked for the whole Earth, and what is beyond [`Area::reach`] is left out.
+    /// The area to ask the server for. The server misses a part of a circle that reaches over a pole (Redis 7.0 to 8.2, Valkey
+    /// 9.1). So for such a circle, the search is over the whole Earth, and results beyond [`Area::reach`] are dropped.
     fn to_search(self, here: Place) -> Self {
         let over_a_pole = |radius: f64| here.latitude.abs() + (radius / EARTH_RADIUS).to_degrees() >= 90.0;
         match self {
@@ -302,7 +302,7 @@ impl Area {
         }
     }
 
-    /// The most meters at which something can be in the area.
+    /// The longest distance in the area, in meters.
     fn reach(self) -> f64 {
         match self {
             Self::Circle { radius } => radius,
@@ -319,14 +319,14 @@ pub struct LocalTime {
 }
 
 impl LocalTime {
-    /// A day (0 is Monday), an hour, and a minute; `None` if there is no such time.
+    /// A day (0 is Monday), an hour, and a minute; `None` if the time is not valid.
     #[must_use]
     pub fn new(day: u32, hour: u32, minute: u32) -> Option<Self> {
         (day < 7 && hour < 24 && minute < 60).then(|| Self { minute_of_week: day * DAY + hour * 60 + minute })
     }
 
-    /// The local time at a moment (milliseconds since 1970), this many minutes east of Greenwich's time. The offset is the store's
-    /// at that moment, with its daylight saving time.
+    /// The local time at a moment (milliseconds since 1970), at this offset from UTC in minutes. Pass the store's offset at
+    /// that moment, including daylight saving time.
     #[must_use]
     pub fn at(unix_ms: u64, minutes_east: i32) -> Self {
         // 1970 began on a Thursday.
@@ -341,12 +341,12 @@ impl LocalTime {
 pub enum Opening {
     /// It is, at this moment.
     Open {
-        /// Minutes until it closes; `None` if it never does.
+        /// Minutes until it closes; `None` if it never closes.
         closes_in: Option<u32>,
     },
     /// It is not.
     Closed {
-        /// Minutes until it opens; `None` if it never does.
+        /// Minutes until it opens; `None` if it never opens.
         opens_in: Option<u32>,
     },
 }
@@ -361,8 +361,8 @@ pub struct Hours {
 }
 
 impl Hours {
-    /// The hours of each day from Monday on: `09:00-18:00`, or `09:00-12:30,14:00-18:00`, or nothing for a day on which it is
-    /// closed. In the minute of closing it is closed. `18:00-02:00` ends on the next day; `00:00-24:00` is the whole day.
+    /// The hours of each day from Monday on: `09:00-18:00`, or `09:00-12:30,14:00-18:00`, or empty for a closed day. At the
+    /// closing minute, it is closed. `18:00-02:00` ends on the next day; `00:00-24:00` is the whole day.
     ///
     /// ```
     /// use patterns::stores::{Hours, LocalTime, Opening};
@@ -415,7 +415,7 @@ impl Hours {
         Opening::Closed { opens_in }
     }
 
-    /// The most minutes for which a span that holds this minute goes on.
+    /// The longest time in minutes that a span with this minute goes on.
     fn left_at(&self, minute: u32) -> Option<u32> {
         let left = |at: u32| {
             let holding = self.spans.iter().filter(move |(opens, closes)| (*opens..*closes).contains(&at));
@@ -456,11 +456,11 @@ pub enum PlaceError {
         /// Degrees.
         latitude: f64,
     },
-    /// Nothing, less than nothing, more than the Earth, or not a number.
-    #[error("{0:?} is no area to search: its lengths must be more than 0 and up to {MAX_METERS} meters")]
+    /// A length is zero, negative, beyond the Earth, or not a number.
+    #[error("{0:?} is not a search area: lengths must be more than 0 and up to {MAX_METERS} meters")]
     Area(Area),
     /// Not the hours of a day.
-    #[error("{text} are no opening hours: write 09:00-18:00, and a comma between two spans")]
+    #[error("{text} are not opening hours: write 09:00-18:00, with a comma between two spans")]
     Hours {
         /// What was given, escaped and cut.
         text: String,

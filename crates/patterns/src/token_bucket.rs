@@ -1,8 +1,8 @@
 //! Token bucket: a burst at once, then a steady rate.
 //!
-//! A bucket holds so many tokens. Each request takes one, and they come back one at a time: the quota in a window. It is kept as a
-//! single time, when the bucket is full again (the generic cell rate algorithm, GCRA). See [`limit`](crate::limit) for the other
-//! limiters.
+//! A bucket holds a number of tokens. Each request takes one, and they come back one at a time, as many as the quota in a
+//! window. It is stored as a single time: when the bucket is full again (the generic cell rate algorithm, GCRA). See
+//! [`limit`](crate::limit) for the other limiters.
 //!
 //! | key | type | holds |
 //! |---|---|---|
@@ -38,7 +38,7 @@
 //! let last = limiter.admit_many("api_key", 3).await?;
 //! assert!(last.admitted);
 //! assert!(limiter.admit("api_key").await?.retry_after <= Some(Duration::from_secs(36)));
-//! // The work failed, and the caller is not to blame.
+//! // The work failed through no fault of the caller.
 //! assert!(limiter.refund("api_key", &last, "request-7").await?);
 //! assert!(limiter.admit("api_key").await?.admitted);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -49,7 +49,7 @@
 use std::time::Duration;
 
 use crate::limit::{Algorithm, Limit, LimitError, LimitState, Limiter};
-use crate::script::Script;
+use crate::script::{Script, by_operation};
 
 const FILE: &str = include_str!("token_bucket.lua");
 
@@ -60,7 +60,7 @@ pub static REFUND: Script = Script::new("token_bucket.lua: refund", FILE, &["ref
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("decide", &DECIDE), ("refund", &REFUND)]
+    by_operation(&[&DECIDE, &REFUND])
 }
 
 /// Limits kept as buckets of tokens.
@@ -117,7 +117,7 @@ impl Algorithm for TokenBucketAlgorithm {
     }
 
     fn refund_arguments(limit: &Limit, cost: u32, state: &LimitState, age: [Duration; 2]) -> [u64; 3] {
-        // When the bucket would be full by itself, there is nothing to put back.
+        // Once the bucket would be full anyway, there is nothing to give back.
         let cost = if age[1] < state.reset_after { cost } else { 0 };
         [interval(limit) * u64::from(cost), 0, 0]
     }

@@ -1,25 +1,25 @@
-//! Users: a Hash for each, and a list of all of them that never misses one.
+//! Users: a Hash for each user, and a complete list of all users.
 //!
 //! The naive way takes a number with INCR, writes the user, and adds the number to a list. If the client stops in between, the
-//! user is on no list; if the client library sends a step again after a lost reply, the user is there twice. Here the list comes
-//! first, and a step that is sent twice is recognized.
+//! user is not on the list. If the client library sends a step again after a lost reply, there are two users. Here the list
+//! comes first, and a step that is sent twice is recognized.
 //!
 //! | key | type | holds |
 //! |---|---|---|
 //! | `user:1` | Hash | `firstname`, `lastname` |
 //! | `user:{user:1}:creator` | String | the request that created the user, for ten minutes |
 //! | `users` | Sorted Set | the IDs of all users, with score 0 |
-//! | `users:{users}:last` | String | the number that was given out last |
+//! | `users:{users}:last` | String | the last number given out |
 //!
-//! - **Promise**: a user is never overwritten. A number is given to one user. Each user is on the list.
+//! - **Promise**: a user is never overwritten. Each number is given to one user. Each user is on the list.
 //! - **Cost**: [`Users::get`] takes one round trip, [`Users::create_with_id`] two, and [`Users::create`] three.
 //! - **Memory**: the users, and about 100 bytes for ten minutes after each is created.
-//! - **Faults**: if `user:1` is evicted, that user is gone. [`Users::create_with_id`] can be repeated at any time: the same user again is no error. [`Users::create`] is
-//!   recognized when the client library sends a step twice; if you repeat it yourself, you get another user, so pick the ID if
-//!   you need that. If a client stops in between, its number is skipped. If
-//!   `creator` is lost, a step that is sent twice makes a second user. If `users` is evicted or a failover loses the last
+//! - **Faults**: if `user:1` is evicted, that user is gone. You can repeat [`Users::create_with_id`] at any time: the same user
+//!   again is not an error. [`Users::create`] is recognized if the client library sends a step twice. If you repeat it
+//!   yourself, you get another user, so pick the ID if you need retries. If a client stops in between, its number is skipped.
+//!   If `creator` is lost, a step that is sent twice makes a second user. If `users` is evicted or a failover loses the last
 //!   writes, a user may be missing from the list: create the same user with the same ID again to repair that. If
-//!   `users:{users}:last` is lost, numbers go on behind the users on the list. Use `noeviction`.
+//!   `users:{users}:last` is lost, numbers continue after the users on the list. Use `noeviction`.
 //!
 //! ```
 //! use patterns::users::Users;
@@ -45,7 +45,7 @@ use std::time::Duration;
 use redis::aio::ConnectionLike;
 
 use crate::key::{Key, KeyError};
-use crate::script::{Reply, Script, StoreError, join_all, milliseconds, quote, send};
+use crate::script::{Reply, Script, StoreError, by_operation, join_all, milliseconds, quote, send};
 
 /// How long a step may be sent again.
 const RETRY_WINDOW: Duration = Duration::from_mins(10);
@@ -61,7 +61,7 @@ pub static CREATE: Script = Script::new("users.lua: create", FILE, &["create"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("next", &NEXT), ("create", &CREATE)]
+    by_operation(&[&NEXT, &CREATE])
 }
 
 /// A user.
@@ -105,7 +105,7 @@ impl<C: ConnectionLike + Clone> Users<C> {
         }
     }
 
-    /// Creates a user with an ID that you pick. The same user again, ID and names, is no error. Two round trips.
+    /// Creates a user with an ID that you pick. The same ID with the same names again is not an error. Two round trips.
     pub async fn create_with_id(
         &self,
         id: &str,
@@ -119,7 +119,7 @@ impl<C: ConnectionLike + Clone> Users<C> {
         }
     }
 
-    /// The list comes first: an ID on it without a user is passed over, and a user who is not on it would never be found.
+    /// The list comes first: an ID on it without a user is skipped, but a user who is not on it would never be found.
     async fn write(
         &self,
         id: &str,

@@ -1,20 +1,20 @@
 //! Weekly metrics: the days of [`crate::analytics`], added up.
 //!
-//! Sums are easy, but visitors can't be summed: somebody who came on three days would be three. And adding up while events
-//! arrive gives a number that was never true. Here each day is read in one step, the visitors of a week are the union of its
-//! days, and the result says whether it is final.
+//! Sums are easy, but visitors can't be summed: a visitor who came on three days would count three times. And summing while
+//! events arrive gives a number that was never true. Here each day is read in one step, the visitors of a week are the union of
+//! its days, and the result says whether it is final.
 //!
 //! | key | type | holds |
 //! |---|---|---|
 //! | `weekly_metrics:2024-W01` | Hash | the sums of the days, `:closes` (0 if they are final), `:inexact` |
-//! | `weekly_metrics:{weekly_metrics:2024-W01}:visitors` | HyperLogLog | who came on any of these days |
+//! | `weekly_metrics:{weekly_metrics:2024-W01}:visitors` | HyperLogLog | the visitors of any of these days |
 //! | `top_products:2024-W01` | Sorted Set | the 1,000 products with the most revenue, scored by cents |
 //!
-//! A week is any name you pick, and any days: a month works as well. Don't call it like a day: `top_products` has both.
+//! A week is any name you pick, and any days: a month works as well. Don't give it the name of a day: `top_products` has both.
 //!
-//! - **Promise**: if all days were closed, the numbers are exact and final ([`Metrics::closed`]). Otherwise each day is as it was
-//!   at a moment during the call: every event that was acknowledged before the call is in it, once. The metrics and visitors of
-//!   a week are replaced in one step, and so are its products: nobody sees half of a week.
+//! - **Promise**: if all days were closed, the numbers are exact and final ([`Metrics::closed`]). Otherwise each day is as it
+//!   was at a moment during the call: every event that was acknowledged before the call is in it, once. The metrics and
+//!   visitors of a week are replaced in one step, and so are its products. No reader sees half of a week.
 //! - **Cost**: four round trips, and one more for each further 500 products of a day. No step reads or writes more than 1,000 products.
 //! - **Memory**: one Hash, 12 kB of visitors, and 1,000 products for each week, for 400 days after it was added up.
 //! - **Faults**: add it up again at any time; a week is what its days are when it is added up. If it is lost, do it again, as long as
@@ -49,7 +49,7 @@ use redis::aio::ConnectionLike;
 use crate::analytics::{Analytics, MAX_TOP, Metrics, to_cents, to_metrics};
 use crate::key::Key;
 use crate::money::Cents;
-use crate::script::{Reply, Script, StoreError, join_all, send, send_all};
+use crate::script::{Reply, Script, StoreError, by_operation, join_all, send, send_all};
 
 /// The most days of one week.
 pub const MAX_DAYS: usize = 366;
@@ -67,7 +67,7 @@ pub static PRODUCTS: Script = Script::new("weekly_metrics.lua: products", FILE, 
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    vec![("metrics", &METRICS), ("products", &PRODUCTS)]
+    by_operation(&[&METRICS, &PRODUCTS])
 }
 
 /// The weeks under a prefix.
@@ -114,7 +114,7 @@ impl<C: ConnectionLike + Clone> WeeklyMetrics<C> {
         if reply.outcome == "REPLACED" { Ok(sum) } else { Err(reply.unexpected().into()) }
     }
 
-    /// The numbers of a week when it was added up last; all 0 if it never was. One round trip.
+    /// The numbers of a week when it was last added up; all 0 if it never was. One round trip.
     pub async fn of(&self, week: &str) -> Result<Metrics, StoreError> {
         let key = self.key(week)?;
         let mut read = redis::pipe();
@@ -147,8 +147,8 @@ impl<C: ConnectionLike + Clone> WeeklyMetrics<C> {
         Ok(top)
     }
 
-    /// All products of a day, in batches. Products never leave a day, so fewer than there were before mean that the key has moved
-    /// to another node, where the cursor means something else: then it is read again.
+    /// All products of a day, in batches. Products never leave a day. So if there are fewer than before, the key has moved to
+    /// another node, where the cursor is useless, and it is read again.
     async fn products_of(&self, day: &str) -> Result<BTreeMap<String, Cents>, StoreError> {
         let key = self.days.products_key(day)?;
         loop {
@@ -180,7 +180,7 @@ impl<C: ConnectionLike + Clone> WeeklyMetrics<C> {
     ) -> Result<u64, StoreError> {
         let keys = [key.as_str(), &key.companion("visitors"), &key.companion("day")];
         let mut call = METRICS.call(&keys).arg(self.days.keep_ms()).arg(sum.values.len() + 2);
-        // Closed since the beginning of time, or until its end: read with the moment 0.
+        // `:closes` is 0 if all days are final.
         call = call.arg(":closes").arg(u8::from(!sum.closed)).arg(":inexact").arg(u8::from(!sum.exact));
         for (metric, number) in &sum.values {
             let field = if metric.starts_with(':') { format!(":{metric}") } else { metric.clone() };
@@ -215,7 +215,7 @@ fn scan(key: &Key, cursor: u64) -> Cmd {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RollUpError {
-    /// A sum would reach 2^53, from where numbers are not exact.
+    /// A sum would reach 2^53, where numbers are no longer exact.
     #[error("{metric} adds up to more than can be counted exactly")]
     Overflow {
         /// The metric or the product.

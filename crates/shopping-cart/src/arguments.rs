@@ -6,17 +6,17 @@ use lab_runner::course::OutputArgs;
 use lab_runner::start::Cli;
 use patterns::cart::Representation;
 
-/// A shopping cart on Redis: users, products, carts that lose nothing, and updates as they happen.
+/// A shopping cart on Redis: users, products, carts that lose nothing, and live updates.
 ///
-/// Without a command it opens the menu. Options stand before or after the command.
+/// Without a command, it opens the menu. Options can come before or after the command.
 #[derive(Parser, Debug)]
 #[command(name = "shopping-cart", version, disable_help_flag = true)]
 pub struct Arguments {
-    /// How carts are kept in Redis
+    /// How Redis stores carts
     #[arg(long, global = true, value_enum, default_value_t, value_name = "SHAPE")]
     pub cart: Shape,
 
-    /// Seconds after which an untouched cart is gone
+    /// Seconds after its last change or view at which a cart expires
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 1800, value_parser = clap::value_parser!(u32).range(1..))]
     pub cart_ttl: u32,
 
@@ -24,7 +24,7 @@ pub struct Arguments {
     #[arg(long, global = true)]
     pub json: bool,
 
-    /// Do not wait for Enter
+    /// Show a lesson at once instead of one step at a time
     #[arg(long, global = true)]
     pub no_pause: bool,
 
@@ -37,7 +37,7 @@ pub struct Arguments {
     pub command: Option<Command>,
 }
 
-/// How carts are kept in Redis.
+/// How Redis stores carts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Shape {
     /// A Hash: field SKU, value quantity
@@ -56,7 +56,7 @@ impl From<Shape> for Representation {
     }
 }
 
-/// What to do. Values stay text here: the types in `typed` say what is wrong with them better than a flag parser can.
+/// What to do. Values are text here, because the types in `input` explain a wrong one better than clap can.
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Customers
@@ -67,7 +67,7 @@ pub enum Command {
     #[command(subcommand)]
     Sku(SkuCommand),
 
-    /// Put units of a product into a cart
+    /// Add units of a product to a cart
     Add {
         /// A user's number, or a guest's session such as abc123
         #[arg(value_name = "USER")]
@@ -78,12 +78,12 @@ pub enum Command {
         /// 1 to 99
         #[arg(value_name = "QTY", default_value = "1", allow_negative_numbers = true)]
         quantity: String,
-        /// Let these units go after this many seconds unless they are added again
+        /// Remove these units after this many seconds, unless they are added again
         #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
         expires_in: Option<u32>,
     },
 
-    /// Take units of a product out of a cart
+    /// Remove units of a product from a cart
     Remove {
         /// A user's number, or a guest's session
         #[arg(value_name = "USER")]
@@ -110,34 +110,34 @@ pub enum Command {
         owner: String,
     },
 
-    /// Move a guest's cart into a user's, as at login
+    /// Move a guest's cart into a user's cart, as at login
     Merge {
         /// The guest's session
         #[arg(value_name = "GUEST")]
         guest: String,
         /// The user's number
-        // Not called `user`: that is the flag of the connection, and clap would take one for the other.
+        // Not called `user`: clap would confuse it with the flag of the connection.
         #[arg(value_name = "USER")]
         customer: String,
     },
 
     /// Show the changes of a cart as they happen, until Ctrl-C
     ///
-    /// Another terminal changes the cart, on the same server. Totals are at the prices the lines were added at; view
-    /// has today's.
+    /// Change the cart in another terminal, on the same server. Totals use the prices at which lines were added; `view` uses
+    /// today's.
     Watch {
         /// A user's number, or a guest's session
         #[arg(value_name = "USER")]
         owner: String,
     },
 
-    /// Compare Hash, Sorted Set and JSON string as carts
+    /// Lesson: carts as Hash, Sorted Set, and JSON string, compared
     Compare,
 
-    /// The interactive menu
+    /// Open the menu
     Menu,
 
-    /// The story of a cart, told with every command shown
+    /// Lesson: a cart from the first click to the login, with every command shown
     Demo,
 }
 
@@ -186,7 +186,7 @@ pub enum SkuCommand {
         #[arg(value_name = "SKU")]
         product: String,
     },
-    /// Take a product off sale; carts that hold it say so
+    /// Take a product off sale; carts that have it say so
     Remove {
         /// A SKU, or the exact name of a product
         #[arg(value_name = "SKU")]

@@ -1,21 +1,22 @@
 //! The commands about one cart.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lab_connection::Failure;
 use lab_runner::Terminal;
 use lab_runner::table::Table;
-use patterns::cart::{Cart, CartError, Changed, Contents, Item, LeftBehind, LineState, Merged, PricedLine};
+use patterns::cart::{
+    Cart, CartError, Changed, Contents, Item, LeftBehind, LineState, Merged, PricedCart, PricedLine,
+};
 use patterns::catalog::{Catalog, Product};
 use patterns::money::Cents;
 use redis::aio::ConnectionLike;
 use serde_json::{Value, json};
 
 use crate::arguments::Command;
-use crate::refusal::{self, parse};
+use crate::failures::{self, parse};
+use crate::input::{CartOwner, Quantity, SessionId, Sku, UserId};
 use crate::shop::{Shop, amount_json, counted};
-use crate::typed::{CartOwner, Quantity, SessionId, Sku, UserId};
 
 /// Runs one command about a cart.
 pub async fn run(shop: &Shop, command: &Command) -> Result<(), Failure> {
@@ -30,12 +31,12 @@ pub async fn run(shop: &Shop, command: &Command) -> Result<(), Failure> {
         Command::View { owner } => view(shop, &parse(owner)?).await,
         Command::Clear { owner } => clear(shop, &parse(owner)?).await,
         Command::Merge { guest, customer } => merge(shop, guest, customer).await,
-        // The caller has taken all others.
-        _ => Err(refusal::no_command()),
+        // The caller runs all others.
+        _ => Err(failures::no_command()),
     }
 }
 
-/// Puts units into a cart.
+/// Adds units to a cart.
 pub async fn add(
     shop: &Shop,
     owner: &CartOwner,
@@ -44,27 +45,24 @@ pub async fn add(
     item_ttl: Option<Duration>,
 ) -> Result<(), Failure> {
     let quantity: Quantity = parse(quantity)?;
-    // Both at once. The cart takes any product at any price; what there is and what it costs is the catalog's.
+    // Both at once. The cart accepts any product at any price, so the catalog says what there is and what it costs.
     let (name, product) = tokio::join!(shop.name_of(owner), shop.product(product));
     let (name, product) = (name?, product?);
     let item = Item::new(&product.sku, quantity.get(), product.price);
     let item = item_ttl.map_or(item.clone(), |ttl| item.with_ttl(ttl));
     let added = shop.cart.add_item(owner, &item).await;
-    let added = added.map_err(|error| refusal::add(&error, &name, &product, &shop.target))?;
+    let added = added.map_err(|error| failures::add(&error, &name, &product, &shop.target))?;
     let Product { name: what, sku, price } = &product;
     let document = json!({
         "owner": owner, "sku": sku, "name": what, "added": quantity, "quantity": added.quantity,
         "unit_price": amount_json(*price), "cart": contents_json(added.cart),
     });
     shop.show(&document, || {
-        format!(
-            "Added {quantity} x {what} ({sku}) to the cart of {name}; {} of it in there now.",
-            added.quantity
-        )
+        format!("Added {quantity} x {what} ({sku}) to the cart of {name}. It has {} now.", added.quantity)
     })
 }
 
-/// Takes units out of a cart; a product that is no longer sold can be named by its SKU.
+/// Removes units from a cart. A product that is no longer sold is named by its SKU.
 pub async fn remove(
     shop: &Shop,
     owner: &CartOwner,
@@ -73,23 +71,23 @@ pub async fn remove(
 ) -> Result<(), Failure> {
     let quantity: Option<Quantity> = quantity.map(parse).transpose()?;
     let (name, found) = tokio::join!(shop.name_of(owner), shop.catalog.find(product));
-    let (name, found) = (name?, found.map_err(|error| refusal::store(&error, &shop.target))?);
+    let (name, found) = (name?, found.map_err(|error| failures::store(&error, &shop.target))?);
     let (sku, what) = if let Some(Product { sku, name, .. }) = found {
         (sku.clone(), format!("{name} ({sku})"))
     } else {
-        let sku: Sku = product.parse().map_err(|_| refusal::unknown_product(product, &shop.target))?;
+        let sku: Sku = product.parse().map_err(|_| failures::unknown_product(product, &shop.target))?;
         (sku.as_str().to_owned(), product.to_owned())
     };
     let removed = shop.cart.remove(owner, &sku, quantity.map(Quantity::get)).await;
-    let removed = removed.map_err(|error| refusal::remove(&error, &name, &what, &shop.target))?;
+    let removed = removed.map_err(|error| failures::remove(&error, &name, &what, &shop.target))?;
     let Changed { change, quantity, cart } = removed;
     let units = change.unsigned_abs();
     let document = json!({
         "owner": owner, "sku": sku, "removed": units, "quantity": quantity, "cart": contents_json(cart),
     });
     shop.show(&document, || match quantity {
-        0 => format!("Removed {units} x {what} from the cart of {name}; none of it is left there."),
-        left => format!("Removed {units} x {what} from the cart of {name}; {left} of it in there now."),
+        0 => format!("Removed {units} x {what} from the cart of {name}. None is left."),
+        left => format!("Removed {units} x {what} from the cart of {name}. It has {left} now."),
     })
 }
 
@@ -101,28 +99,28 @@ fn contents_json(contents: Contents) -> Value {
 
 /// Shows a cart.
 pub async fn view(shop: &Shop, owner: &CartOwner) -> Result<(), Failure> {
-    let (name, view) = read(shop, owner).await?;
+    let (name, view) = name_and_details(shop, owner).await?;
     shop.show(&view.to_json(), || view_text(&name, &view))
 }
 
 /// The name of the owner, and the cart as it is now.
-pub async fn read(shop: &Shop, owner: &CartOwner) -> Result<(String, NamedCart), Failure> {
-    let (name, view) = tokio::join!(shop.name_of(owner), NamedCart::read(&shop.cart, &shop.catalog, owner));
-    Ok((name?, view.map_err(|error| refusal::view(&error, &shop.target))?))
+pub async fn name_and_details(shop: &Shop, owner: &CartOwner) -> Result<(String, CartDetails), Failure> {
+    let (name, view) = tokio::join!(shop.name_of(owner), CartDetails::read(&shop.cart, &shop.catalog, owner));
+    Ok((name?, view.map_err(|error| failures::view(&error, &shop.target))?))
 }
 
-/// A cart beside the catalog of today.
-pub struct NamedCart {
+/// A cart with the names and today's prices of its products.
+pub struct CartDetails {
     owner: CartOwner,
-    /// The lines by SKU, each with the name of its product, if that is still sold.
+    /// The lines by SKU, each with the name of its product if that is still sold.
     pub lines: Vec<(PricedLine, Option<String>)>,
     /// The total at today's prices.
     pub total: Cents,
     expires_in: Option<Duration>,
 }
 
-impl NamedCart {
-    /// Reads the cart as it is at one moment, then its products, all at once.
+impl CartDetails {
+    /// Reads the cart at one moment, and then its products, all at once.
     pub async fn read<C: ConnectionLike + Clone>(
         cart: &Cart<C>,
         catalog: &Catalog<C>,
@@ -130,21 +128,16 @@ impl NamedCart {
     ) -> Result<Self, CartError> {
         let view = cart.view(owner).await?;
         let skus: Vec<&str> = view.lines.iter().map(|line| line.sku.as_str()).collect();
-        let products: BTreeMap<String, Product> = catalog
-            .get_many(&skus)
-            .await?
-            .into_iter()
-            .flatten()
-            .map(|product| (product.sku.clone(), product))
-            .collect();
+        let products = catalog.get_many(&skus).await?;
+        let find = |sku: &str| products.iter().flatten().find(|product| product.sku == sku);
         let expires_in = view.expires_in;
-        let priced = view.at_prices(|sku| products.get(sku).map(|product| product.price))?;
-        let name = |line: &PricedLine| products.get(&line.line.sku).map(|product| product.name.clone());
-        let lines = priced.lines.into_iter().map(|line| {
-            let name = name(&line);
+        let PricedCart { lines, total } = view.at_prices(|sku| find(sku).map(|product| product.price))?;
+        let with_name = |line: PricedLine| {
+            let name = find(&line.line.sku).map(|product| product.name.clone());
             (line, name)
-        });
-        Ok(Self { owner: owner.clone(), lines: lines.collect(), total: priced.total, expires_in })
+        };
+        let lines = lines.into_iter().map(with_name).collect();
+        Ok(Self { owner: owner.clone(), lines, total, expires_in })
     }
 
     /// The document that `--json` prints.
@@ -174,10 +167,10 @@ impl NamedCart {
 /// Empties a cart.
 pub async fn clear(shop: &Shop, owner: &CartOwner) -> Result<(), Failure> {
     let name = shop.name_of(owner).await?;
-    let cleared = shop.cart.clear(owner).await.map_err(|error| refusal::cart(&error, &shop.target))?;
+    let cleared = shop.cart.clear(owner).await.map_err(|error| failures::cart(&error, &shop.target))?;
     let document = json!({ "owner": owner, "lines": cleared.lines, "units": cleared.units });
     shop.show(&document, || match cleared.lines {
-        0 => format!("The cart of {name} is empty; there was nothing in it to take out."),
+        0 => format!("The cart of {name} was empty already."),
         _ => format!(
             "Emptied the cart of {name}: {}, {}.",
             counted(cleared.lines as u64, "line"),
@@ -186,12 +179,12 @@ pub async fn clear(shop: &Shop, owner: &CartOwner) -> Result<(), Failure> {
     })
 }
 
-/// Moves a guest's cart into a user's.
+/// Moves a guest's cart into a user's cart.
 pub async fn merge(shop: &Shop, guest: &str, user: &str) -> Result<(), Failure> {
     let (guest, user): (SessionId, UserId) = (parse(guest)?, parse(user)?);
     let name = shop.user_name(&user).await?;
     let merged = shop.cart.merge(guest.as_str(), user.as_str()).await;
-    let merged = merged.map_err(|error| refusal::cart(&error, &shop.target))?;
+    let merged = merged.map_err(|error| failures::cart(&error, &shop.target))?;
     let moved = merged.moved.iter().map(|(sku, units)| json!({ "sku": sku, "quantity": units }));
     let left = merged.left.iter().map(|left| {
         let why = match left.why {
@@ -207,7 +200,7 @@ pub async fn merge(shop: &Shop, guest: &str, user: &str) -> Result<(), Failure> 
 
 fn merged_text(guest: &str, name: &str, merged: &Merged) -> String {
     if merged.moved.is_empty() && merged.left.is_empty() {
-        return format!("Nothing was moved from {guest} to {name}: the cart of {guest} is empty.");
+        return format!("The cart of {guest} is empty, so nothing was moved to {name}.");
     }
     let moved =
         merged.moved.iter().map(|(sku, units)| format!("Moved {units} x {sku} from {guest} to {name}."));
@@ -227,7 +220,7 @@ fn why(why: LeftBehind) -> &'static str {
 
 /// The cart as a table with its total.
 #[must_use]
-pub fn view_text(name: &str, view: &NamedCart) -> String {
+pub fn view_text(name: &str, view: &CartDetails) -> String {
     if view.lines.is_empty() {
         return format!("The cart of {name} is empty.");
     }
@@ -241,18 +234,17 @@ pub fn view_text(name: &str, view: &NamedCart) -> String {
             amount(priced.line_total),
         ]);
     }
-    let lasts = view
-        .expires_in
-        .map_or_else(String::new, |time| format!("; the cart is kept for {} more", span(time)));
+    let expires =
+        view.expires_in.map_or_else(String::new, |time| format!(". The cart expires in {}.", duration(time)));
     let table = table.to_text(Terminal.width());
-    // Below the table, whose columns have no room for words where the terminal is narrow.
-    let total = format!("Total: {}{lasts}", view.total);
+    // Below the table, because its columns have no room for words in a narrow terminal.
+    let total = format!("Total: {}{expires}", view.total);
     let foot: Vec<String> =
         std::iter::once(total).chain(view.lines.iter().filter_map(|(line, _)| remark(line))).collect();
     format!("Cart of {name}\n\n{table}\n\n{}", foot.join("\n"))
 }
 
-/// A price or a total; a dash for what has none because it is no longer sold.
+/// A price or a total, or a dash if the product is no longer sold.
 pub fn amount(cents: Option<Cents>) -> String {
     cents.map_or_else(|| "-".to_owned(), |cents| cents.to_string())
 }
@@ -263,13 +255,13 @@ fn remark(priced: &PricedLine) -> Option<String> {
         LineState::PriceChanged { was } => Some(format!("was {was} when added")),
         LineState::NoLongerSold => Some("no longer sold, not counted".to_owned()),
     };
-    let leaves = priced.line.expires_in.map(|time| format!("leaves the cart in {}", span(time)));
-    let remarks: Vec<String> = state.into_iter().chain(leaves).collect();
+    let expires = priced.line.expires_in.map(|time| format!("expires in {}", duration(time)));
+    let remarks: Vec<String> = state.into_iter().chain(expires).collect();
     (!remarks.is_empty()).then(|| format!("{}: {}", priced.line.sku, remarks.join(", ")))
 }
 
-/// A time as people say it: `45 s`, `30 min`.
-fn span(time: Duration) -> String {
+/// A duration as people say it: `45 s`, `30 min`.
+fn duration(time: Duration) -> String {
     match time.as_secs() {
         seconds @ 0..120 => format!("{seconds} s"),
         seconds => format!("{} min", seconds.div_ceil(60)),

@@ -1,184 +1,160 @@
-//! What does a cart cost as a Hash, as a Sorted Set, as a JSON string? `cargo cart compare`
+//! What does a cart cost as a Hash, as a Sorted Set, and as a JSON string? `cargo cart compare`
 
-mod add_unit;
-mod read_cart;
+mod approaches;
 
+use futures_util::future::try_join_all;
 use lab_runner::table::{Table, thousands};
-use lab_runner::{AnyConnection, Comparison, Lesson, LessonContext, Outcome};
-use patterns::key::Key;
-use redis::aio::ConnectionLike;
-use redis::{AsyncCommands, RedisResult};
-use serde::{Deserialize, Serialize};
+use lab_runner::{AnyConnection, Comparison, Lesson, LessonContext, Outcome, Source, source};
+use redis::{AsyncTypedCommands, RedisResult};
 
-pub use self::add_unit::AddUnit;
-pub use self::read_cart::ReadCart;
-use crate::story::unexpected;
+use self::approaches::LINES;
+pub use self::approaches::{AddUnit, CartShape, Carts, ReadCart};
+use crate::lesson_error::Part;
 
 /// The lesson.
 pub static LESSON: Lesson = Lesson {
     name: "cart-shapes",
     title: "A cart in three shapes",
     question: "Hash, Sorted Set or JSON string: what does a cart cost in each, and what can each do?",
-    commands: &["HINCRBY", "ZINCRBY", "GET", "SET", "HGETALL", "ZRANGE", "MEMORY USAGE"],
+    commands: &["SET", "GET", "HSET", "HINCRBY", "HGETALL", "ZADD", "ZINCRBY", "ZRANGE", "MEMORY USAGE"],
     needs: &[],
-    sources: &[lab_runner::source!("src/compare.rs")],
-    rule: "",
-    takeaways: &[],
-    quiz: &[],
+    sources: &[COMPARE, APPROACHES],
+    rule: "Store a cart as a Hash, unless you want Redis to rank or count its lines by units.",
+    takeaways: &[
+        "As a JSON string, a cart takes the most memory, and adding a unit takes two round trips that are not atomic.",
+        "HINCRBY and ZINCRBY change one line in one round trip, however many lines there are.",
+        "None of the three checks a limit by itself: the cart's script does, in one round trip.",
+    ],
+    quiz: &[96],
     run: |ctx| Box::pin(run(ctx)),
 };
 
-/// Lines of the cart that is timed.
-const LINES: usize = 10;
-/// Operations in one run.
-const OPERATIONS: u64 = 100;
-/// The session whose carts are compared; they are removed afterwards.
-const SHOPPER: &str = "compare";
+const COMPARE: Source = source!("src/compare.rs");
+const APPROACHES: Source = source!("src/compare/approaches.rs");
 
-/// The carts that are compared: one of each shape.
-pub struct Carts {
-    key: Key,
-}
-
-/// What a cart is kept in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CartShape {
-    /// A string with a JSON document: read and written as a whole.
-    Json,
-    /// A Hash: field SKU, value quantity.
-    Hash,
-    /// A Sorted Set: member SKU, score quantity.
-    SortedSet,
-}
-
-impl CartShape {
-    /// All shapes, the reference first.
-    pub const ALL: [Self; 3] = [Self::Json, Self::Hash, Self::SortedSet];
-}
-
-/// One line of the JSON document.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-pub struct JsonLine {
-    /// The product.
-    pub sku: String,
-    /// The units.
-    pub quantity: u32,
-}
-
-impl Carts {
-    /// Carts under a prefix.
-    pub fn new(prefix: &str) -> RedisResult<Self> {
-        let key = Key::new(prefix, "cart", &["guest", SHOPPER]);
-        Ok(Self { key: key.map_err(|error| unexpected(&error))? })
-    }
-
-    /// The Hash.
-    #[must_use]
-    pub fn hash(&self) -> String {
-        self.key.as_str().to_owned()
-    }
-
-    /// The Sorted Set.
-    #[must_use]
-    pub fn sorted_set(&self) -> String {
-        self.key.companion("by_quantity")
-    }
-
-    /// The string with the JSON document.
-    #[must_use]
-    pub fn json(&self) -> String {
-        self.key.companion("json")
-    }
-
-    /// All keys of the comparison.
-    #[must_use]
-    pub fn all(&self) -> Vec<String> {
-        vec![self.hash(), self.sorted_set(), self.json()]
-    }
-
-    /// Writes the same cart in all three shapes: `lines` lines of one to nine units.
-    pub async fn fill(
-        &self,
-        lines: usize,
-        connection: &mut (impl ConnectionLike + Send + Sync),
-    ) -> RedisResult<()> {
-        for key in self.all() {
-            let () = connection.unlink(key).await?;
-        }
-        let cart: Vec<JsonLine> = (0..lines)
-            .map(|line| JsonLine { sku: sku(line), quantity: u32::try_from(line % 9).unwrap_or(0) + 1 })
-            .collect();
-        let fields: Vec<(&str, u32)> = cart.iter().map(|line| (line.sku.as_str(), line.quantity)).collect();
-        let members: Vec<(u32, &str)> = cart.iter().map(|line| (line.quantity, line.sku.as_str())).collect();
-        let () = connection.hset_multiple(self.hash(), &fields).await?;
-        let () = connection.zadd_multiple(self.sorted_set(), &members).await?;
-        connection.set(self.json(), encode(&cart)?).await
-    }
-}
-
-/// The SKU of a line.
-#[must_use]
-pub fn sku(line: usize) -> String {
-    format!("sku{line:03}")
-}
-
-/// The JSON document of a cart.
-pub fn encode(cart: &[JsonLine]) -> RedisResult<String> {
-    serde_json::to_string(cart).map_err(|error| unexpected(&error))
-}
-
-/// The cart of a JSON document.
-pub fn decode(document: &str) -> RedisResult<Vec<JsonLine>> {
-    serde_json::from_str(document).map_err(|error| unexpected(&error))
-}
+/// How many operations one run performs, on a fast network.
+const OPERATIONS: usize = 100;
+/// The runs of each approach: one to verify it, and three at least to time it.
+const RUNS: f64 = 4.0;
 
 async fn run(ctx: &mut LessonContext) -> Outcome {
-    let carts = Carts::new(ctx.prefix())?;
-    ctx.step(
-        "A cart is a small map from SKU to quantity. Three types can hold it. All rows below leave the same cart behind. \
-         That was verified before anything was timed.",
-    ).await?;
-    let approaches = CartShape::ALL.map(AddUnit);
-    let title = "Adding one unit to a line of a ten-line cart";
-    ctx.compare(Comparison { title, approaches: &approaches, input: &carts }).await?;
-    let approaches = CartShape::ALL.map(ReadCart);
-    ctx.compare(Comparison { title: "Reading the ten-line cart", approaches: &approaches, input: &carts })
-        .await?;
-    ctx.table(memory(&carts, &mut ctx.untraced("TODO")).await?);
+    Ok(compare(ctx).await?)
+}
+
+async fn compare(ctx: &LessonContext) -> Part {
+    let carts = Carts::new(ctx.prefix(), OPERATIONS)?;
+    ctx.start_clean(&carts.keys()).await?;
+    store_and_read(ctx, &carts).await?;
+    time_adding(ctx).await?;
+    time_reading(ctx).await?;
+    measure_memory(ctx, &carts).await?;
+
+    ctx.step("What each shape can do without a script:").await?;
     ctx.table(
         Table::new("What each can do", &["shape", "atomic without a script", "what can expire"])
             .row(["JSON string", "nothing but replacing it all", "the cart"])
-            .row(["Hash", "each line (HINCRBY)", "the cart; each line where HPEXPIRE exists"])
-            .row(["Sorted Set", "each line (ZINCRBY)", "the cart; lines by a companion set"]),
+            .row(["Hash", "each line (HINCRBY)", "the cart, and each line where the server has HPEXPIRE"])
+            .row(["Sorted Set", "each line (ZINCRBY)", "the cart, and lines by a second Sorted Set"]),
     );
-    ctx.step(
-        "None of the three checks a limit by itself. The script of the cart does, in one round trip, for either the Hash or \
-         the Sorted Set. Take the Hash unless you want Redis to rank or count lines by quantity.",
-    ).await?;
-    ctx.start_clean(&carts.all()).await?;
+    ctx.untraced("UNLINK removes the three carts.").unlink(carts.keys()).await?;
     Ok(())
 }
 
-async fn memory<C: AnyConnection>(carts: &Carts, connection: &mut C) -> RedisResult<Table> {
-    let mut table = Table::new("Bytes in memory, by lines in the cart", &["shape", "1", "10", "100"]);
-    let shapes = [("JSON string", carts.json()), ("Hash", carts.hash()), ("Sorted Set", carts.sorted_set())];
-    let mut sizes = vec![Vec::new(); shapes.len()];
+async fn store_and_read(ctx: &LessonContext, carts: &Carts) -> Part {
+    let mut redis = ctx.redis();
+    let Carts { json, hash, sorted_set, .. } = carts;
+
+    ctx.step("A cart maps SKUs to units. These are two mice and a keyboard in three shapes.").await?;
+    redis.set(json, r#"{"sku123":2,"sku456":1}"#).await?;
+    redis.hset(hash, "sku123", 2).await?;
+    redis.hset(hash, "sku456", 1).await?;
+    redis.zadd_multiple(sorted_set, &[(2, "sku123"), (1, "sku456")]).await?;
+
+    ctx.step(
+        "Now one mouse more. As JSON, the client reads the document, changes it, and writes it back. If another client does \
+         the same in between, one of the two changes is lost.",
+    )
+    .await?;
+    redis.get(json).await?;
+    redis.set(json, r#"{"sku123":3,"sku456":1}"#).await?;
+    redis.hincr(hash, "sku123", 1).await?;
+    redis.zincr(sorted_set, "sku123", 1).await?;
+
+    ctx.step("Each shape is read with one command.").await?;
+    let document = redis.get(json).await?;
+    let fields = redis.hgetall(hash).await?;
+    let members = redis.zrange_withscores(sorted_set, 0, -1).await?;
+    let in_document = document.is_some_and(|document| document.contains(r#""sku123":3"#));
+    let in_hash = fields.get("sku123").is_some_and(|units| units == "3");
+    let in_sorted_set = members.contains(&("sku123".to_owned(), 3.0));
+    ctx.check("each has three mice", in_document && in_hash && in_sorted_set)?;
+    Ok(())
+}
+
+async fn time_adding(ctx: &LessonContext) -> Part {
+    ctx.step(format!(
+        "The same on a cart with {LINES} lines, timed. Before that, each shape ran once to verify that all three leave the \
+         same cart."
+    ))
+    .await?;
+    ctx.code(APPROACHES.function("add_unit"));
+    // One operation takes two round trips as JSON and one in each other shape.
+    let operations = ctx.fit("additions", OPERATIONS, 1, RUNS * 4.0);
+    let input = Carts::new(ctx.prefix(), operations)?;
+    let title = format!("Adding one unit to a line of a cart with {LINES} lines");
+    let approaches = CartShape::ALL.map(AddUnit);
+    ctx.compare(Comparison { title: &title, approaches: &approaches, input: &input }).await?;
+    Ok(())
+}
+
+async fn time_reading(ctx: &LessonContext) -> Part {
+    ctx.step("Reading takes one round trip in each shape. A Hash and a Sorted Set send each SKU and its units as values of their own, \
+         and JSON sends one text.").await?;
+    ctx.code(APPROACHES.function("read_cart"));
+    let operations = ctx.fit("reads", OPERATIONS, 1, RUNS * 3.0);
+    let input = Carts::new(ctx.prefix(), operations)?;
+    let title = format!("Reading a cart with {LINES} lines");
+    let approaches = CartShape::ALL.map(ReadCart);
+    ctx.compare(Comparison { title: &title, approaches: &approaches, input: &input }).await?;
+    Ok(())
+}
+
+async fn measure_memory(ctx: &LessonContext, carts: &Carts) -> Part {
+    let mut redis = ctx.redis();
+
+    ctx.step(format!("MEMORY USAGE counts the bytes of a key. The carts have {LINES} lines now.")).await?;
+    ctx.code(COMPARE.function("memory_usage"));
+    for shape in CartShape::ALL {
+        memory_usage(carts.key(shape), &mut redis).await?;
+    }
+    let mut redis = ctx.untraced(
+        "UNLINK, SET, HMSET, and ZADD fill carts of 1, 10, and 100 lines, and MEMORY USAGE measures them.",
+    );
+    let mut columns = Vec::new();
     for lines in [1, 10, 100] {
-        carts.fill(lines, connection).await?;
-        for ((_, key), sizes) in shapes.iter().zip(&mut sizes) {
-            let usage = redis::cmd("MEMORY")
-                .arg("USAGE")
-                .arg(key)
-                .arg("SAMPLES")
-                .arg(0)
-                .query_async(connection)
-                .await?;
-            let usage: Option<u32> = usage;
-            sizes.push(usage.map_or_else(|| "-".to_owned(), |bytes| thousands(bytes.into())));
-        }
+        carts.fill(lines, &mut redis).await?;
+        let measured = CartShape::ALL.map(|shape| {
+            let mut redis = redis.clone();
+            async move { memory_usage(carts.key(shape), &mut redis).await }
+        });
+        columns.push(try_join_all(measured).await?);
     }
-    for ((shape, _), sizes) in shapes.iter().zip(sizes) {
-        table = table.row(std::iter::once((*shape).to_owned()).chain(sizes));
+    let header = ["shape", "1", "10", "100"];
+    let mut table = Table::new("Bytes in memory, by lines in the cart", &header);
+    for (row, shape) in ["JSON string", "Hash", "Sorted Set"].into_iter().enumerate() {
+        let bytes = columns.iter().map(|column| column[row]);
+        let cells = bytes.map(|bytes| bytes.map_or_else(|| "-".to_owned(), |bytes| thousands(bytes.into())));
+        table = table.row(std::iter::once(shape.to_owned()).chain(cells));
     }
-    Ok(table)
+    ctx.table(table);
+    if let [.., Some(json), Some(hash), Some(sorted_set)] = columns.concat()[..] {
+        ctx.check("with 100 lines, JSON takes the most memory", json > hash && json > sorted_set)?;
+    }
+    Ok(())
+}
+
+async fn memory_usage<C: AnyConnection>(key: &str, redis: &mut C) -> RedisResult<Option<u32>> {
+    let mut command = redis::cmd("MEMORY");
+    command.arg("USAGE").arg(key).arg("SAMPLES").arg(0);
+    command.query_async(redis).await
 }

@@ -3,22 +3,24 @@
 //! In reading order:
 //!
 //! 1. `arguments`: the command line.
-//! 2. `typed`: what people type, checked. `shop`: the patterns on the server that was chosen.
-//! 3. `users`, `skus`, `carts`: the commands; `watch` and `menu` go on until one leaves.
-//! 4. `refusal`: what the shop says no to, as an error that says what to do next.
-//! 5. `story` and [`compare`]: the lessons, also part of the tour; `sample` is their data.
+//! 2. `input` checks what people type. `shop` has the patterns on the chosen server.
+//! 3. `users`, `skus`, `carts`: the commands. `watch` and `menu` run until the person quits.
+//! 4. `failures`: errors that say what to do next.
+//! 5. `story` and [`compare`]: the lessons. `sample` is their data, and `lua` prints the scripts.
 
 mod arguments;
 mod carts;
 pub mod compare;
+mod failures;
+mod input;
+mod lesson_error;
+mod lua;
 mod menu;
-mod refusal;
 mod registry;
 mod sample;
 mod shop;
 mod skus;
 mod story;
-mod typed;
 mod users;
 mod watch;
 
@@ -32,26 +34,26 @@ use crate::shop::Shop;
 
 /// Runs one command.
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
-    // Told before a server is looked for, or even started.
+    // Checked before a server is looked for or started.
     if let None | Some(Command::Menu) = &arguments.command {
         if arguments.json {
-            return Err(refusal::no_menu_in_json());
+            return Err(failures::no_menu_in_json());
         }
         if arguments.command.is_none() && !Terminal.interactive() {
-            return Err(refusal::no_command());
+            return Err(failures::no_command());
         }
     }
-    let target = course::open(&arguments.target).await?;
     let lesson = match &arguments.command {
         Some(Command::Demo) => Some(CartLesson::Cart),
         Some(Command::Compare) => Some(CartLesson::CartShapes),
         _ => None,
     };
     if let Some(lesson) = lesson {
-        return course::run(&target, &CartLesson::lessons(), &[lesson.lesson()], arguments.output())
-            .await
-            .map(|_taught| ());
+        let target = course::open(&arguments.target).await?;
+        let chosen = [lesson.lesson()];
+        return course::run(&target, &CartLesson::lessons(), &chosen, arguments.output()).await.map(|_| ());
     }
+    let target = course::connect(&arguments.target).await?;
     let shop = Shop::on(&target, &arguments);
     match &arguments.command {
         None | Some(Command::Menu) => menu::run(&shop).await,

@@ -1,85 +1,76 @@
-//! The interactive menu: what a bare `shopping-cart` opens.
-//!
-//! It also reads its entries from a pipe. A bad entry asks again; the end of input leaves.
+//! The interactive menu, which `shopping-cart` without a command opens. It also reads its entries from a pipe.
 
 use lab_connection::Failure;
 use lab_connection::failure::Class;
 use lab_runner::Terminal;
 use lab_runner::input::ask;
 
-use crate::refusal::parse;
+use crate::arguments::SkuCommand;
+use crate::failures::parse;
+use crate::input::{CartOwner, Quantity};
 use crate::sample::stock_an_empty_shop;
-use crate::shop::Shop;
-use crate::typed::{CartOwner, Quantity};
+use crate::shop::{Shop, wrapped};
 use crate::{carts, skus};
 
 const ENTRIES: &str = "
-  1  products           4  show the cart
+  1  list products      4  show the cart
   2  add to the cart    5  empty the cart
-  3  remove from it     6  another customer
-  q  leave";
+  3  remove from it     6  change the customer
+  q  quit";
 
-/// Shows the menu until somebody leaves. Only a server that is gone ends it with an error.
+/// Shows the menu until the person quits or the input ends. A bad entry asks again; only a lost server is an error.
 pub async fn run(shop: &Shop) -> Result<(), Failure> {
     if stock_an_empty_shop(shop).await? {
-        Terminal.line("The shop was empty; it has sample customers and products now.");
+        say("The shop was empty. It has sample customers and products now.");
     }
     let mut owner: CartOwner = parse("1")?;
     let mut name = match shop.name_of(&owner).await {
         Ok(name) => name,
-        Err(failure) if goes_on(&failure) => "user 1".to_owned(),
+        Err(failure) if is_recoverable(&failure) => "user 1".to_owned(),
         Err(failure) => return Err(failure),
     };
     loop {
-        Terminal.line(&format!("\nShopping as {name}{ENTRIES}"));
+        say(&format!("\nShopping as {name}"));
+        Terminal.line(ENTRIES.trim_start_matches('\n'));
         let Some(entry) = ask("> ").await else {
             return Ok(());
         };
         let done = match entry.as_str() {
-            "1" => show_products(shop).await,
+            "1" => skus::run(shop, &SkuCommand::List).await,
             "2" => add(shop, &owner).await,
             "3" => remove(shop, &owner).await,
             "4" => carts::view(shop, &owner).await,
-            "5" => carts::clear(shop, &owner).await,
-            "6" => match another_customer(shop).await {
-                Ok(Some(chosen)) => {
-                    (owner, name) = chosen;
-                    Ok(())
-                }
-                Ok(None) => Ok(()),
-                Err(failure) => Err(failure),
-            },
+            "5" => empty(shop, &owner, &name).await,
+            "6" => change_customer(shop, &mut owner, &mut name).await,
             "q" | "quit" | "exit" | "0" => return Ok(()),
             _ => {
-                Terminal.line("That is not on the menu.");
+                say("That is not on the menu.");
                 Ok(())
             }
         };
-        match done {
-            Ok(()) => {}
-            Err(failure) => complain(failure)?,
+        if let Err(failure) = done {
+            report(failure)?;
         }
     }
 }
 
-/// Says what was wrong and goes on, unless the server is gone.
-fn complain(failure: Failure) -> Result<(), Failure> {
+fn say(text: &str) {
+    Terminal.line(&wrapped(text));
+}
+
+/// Says what was wrong and goes on, unless the server is lost.
+fn report(failure: Failure) -> Result<(), Failure> {
     match failure.class() {
-        // The ways on that it names are commands; here one is in the menu.
-        Class::Usage | Class::Declined => Terminal.line(failure.what()),
-        _ if goes_on(&failure) => Terminal.line(&failure.to_string()),
+        // The advice of these names commands, and a person in the menu has entries instead.
+        Class::Usage | Class::Declined => say(failure.what()),
+        _ if is_recoverable(&failure) => say(&failure.to_string()),
         _ => return Err(failure),
     }
     Ok(())
 }
 
-/// A wrong entry or a shop that says no is no reason to leave; a server that cannot be reached is.
-fn goes_on(failure: &Failure) -> bool {
+fn is_recoverable(failure: &Failure) -> bool {
     matches!(failure.class(), Class::Usage | Class::Declined | Class::WrongType | Class::BadValue)
-}
-
-async fn show_products(shop: &Shop) -> Result<(), Failure> {
-    skus::run(shop, &crate::arguments::SkuCommand::List).await
 }
 
 async fn add(shop: &Shop, owner: &CartOwner) -> Result<(), Failure> {
@@ -92,7 +83,7 @@ async fn add(shop: &Shop, owner: &CartOwner) -> Result<(), Failure> {
     }
 }
 
-/// What is no longer sold can be taken out all the same, so the product is only looked for in the cart.
+/// The product may be off sale, so it is only looked up in the cart.
 async fn remove(shop: &Shop, owner: &CartOwner) -> Result<(), Failure> {
     let Some(product) = ask(PRODUCT).await.filter(|entry| !entry.is_empty()) else {
         return Ok(());
@@ -103,21 +94,32 @@ async fn remove(shop: &Shop, owner: &CartOwner) -> Result<(), Failure> {
     }
 }
 
-const PRODUCT: &str = "SKU or exact name (Enter alone goes back): ";
+/// Asks first. Anything but a yes keeps the cart, and so does the end of the input.
+async fn empty(shop: &Shop, owner: &CartOwner, name: &str) -> Result<(), Failure> {
+    say(&format!("This removes everything from the cart of {name}."));
+    let answer = ask("Empty it? [y/N]: ").await.unwrap_or_default();
+    if matches!(answer.to_lowercase().as_str(), "y" | "yes") {
+        carts::clear(shop, owner).await
+    } else {
+        say("Nothing was removed.");
+        Ok(())
+    }
+}
 
-/// A product that is on sale, as it was entered. Asks again until it is one; `None` for nothing, and at the end of input.
+const PRODUCT: &str = "SKU or exact name (Enter: back): ";
+
+/// A product that is on sale, as it was entered. `None` if the person goes back or the input ends.
 async fn ask_product(shop: &Shop) -> Result<Option<String>, Failure> {
     while let Some(entry) = ask(PRODUCT).await.filter(|entry| !entry.is_empty()) {
         match shop.product(&entry).await {
             Ok(_) => return Ok(Some(entry)),
-            Err(failure) => complain(failure)?,
+            Err(failure) => report(failure)?,
         }
     }
     Ok(None)
 }
 
-/// A quantity as it was entered, within `Some(None)` for Enter alone. Asks again until it is one; `None` at the end of
-/// input.
+/// A quantity as it was entered, or `Some(None)` for Enter alone. `None` if the input ends.
 async fn ask_quantity(question: &str) -> Result<Option<Option<String>>, Failure> {
     while let Some(entry) = ask(question).await {
         if entry.is_empty() {
@@ -125,24 +127,27 @@ async fn ask_quantity(question: &str) -> Result<Option<Option<String>>, Failure>
         }
         match parse::<Quantity>(&entry) {
             Ok(_) => return Ok(Some(Some(entry))),
-            Err(failure) => complain(failure)?,
+            Err(failure) => report(failure)?,
         }
     }
     Ok(None)
 }
 
-async fn another_customer(shop: &Shop) -> Result<Option<(CartOwner, String)>, Failure> {
-    let question = "User number, or a guest's session such as abc123 (Enter alone goes back): ";
-    while let Some(entry) = ask(question).await.filter(|entry| !entry.is_empty()) {
-        let chosen = async {
+async fn change_customer(shop: &Shop, owner: &mut CartOwner, name: &mut String) -> Result<(), Failure> {
+    const CUSTOMER: &str = "User number or guest session (Enter: back): ";
+    while let Some(entry) = ask(CUSTOMER).await.filter(|entry| !entry.is_empty()) {
+        let found = async {
             let owner: CartOwner = parse(&entry)?;
             let name = shop.name_of(&owner).await?;
             Ok((owner, name))
         };
-        match chosen.await {
-            Ok(chosen) => return Ok(Some(chosen)),
-            Err(failure) => complain(failure)?,
+        match found.await {
+            Ok(found) => {
+                (*owner, *name) = found;
+                break;
+            }
+            Err(failure) => report(failure)?,
         }
     }
-    Ok(None)
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! Sample customers and products: the ones of the documents first, then generated ones that are always the same.
+//! Sample customers and products. The generated ones are the same in every run.
 
 use fake::Fake;
 use fake::faker::name::en::{FirstName, LastName};
@@ -8,11 +8,11 @@ use patterns::users::User;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::refusal::{self, parse};
+use crate::failures::{self, parse};
 use crate::shop::Shop;
 
-/// SKU, name and price of what is on sale; the first two are the documents'.
-pub const PRODUCTS: [(&str, &str, &str); 6] = [
+/// SKU, name, and price.
+const PRODUCTS: [(&str, &str, &str); 6] = [
     ("sku123", "Wireless mouse", "19.99"),
     ("sku456", "Mechanical keyboard", "89.50"),
     ("sku789", "USB-C cable, 2 m", "7.95"),
@@ -21,9 +21,9 @@ pub const PRODUCTS: [(&str, &str, &str); 6] = [
     ("sku890", "Desk lamp", "24.75"),
 ];
 
-/// How many customers there are; user 1 is Parker Perry.
+/// How many customers there are. User 1 is Parker Perry.
 const CUSTOMERS: u64 = 3;
-/// Any fixed number: it makes the generated names the same in every run.
+/// Any fixed number makes the generated names the same in every run.
 const SEED: u64 = 6379;
 
 /// The customers, user 1 first.
@@ -47,21 +47,21 @@ pub fn products() -> Result<Vec<Product>, Failure> {
     PRODUCTS.iter().map(product).collect()
 }
 
-/// Opens a shop that has neither customers nor products; any other is left as it is.
+/// Adds the samples to a shop that has neither customers nor products. Returns whether it did.
 pub async fn stock_an_empty_shop(shop: &Shop) -> Result<bool, Failure> {
-    let users = shop.users.list().await.map_err(|error| refusal::store(&error, &shop.target))?;
-    let on_sale = shop.catalog.list().await.map_err(|error| refusal::store(&error, &shop.target))?;
+    let users = shop.users.list().await.map_err(|error| failures::store(&error, &shop.target))?;
+    let on_sale = shop.catalog.list().await.map_err(|error| failures::store(&error, &shop.target))?;
     if !users.is_empty() || !on_sale.is_empty() {
         return Ok(false);
     }
     for User { id, first_name, last_name } in customers() {
         let created = shop.users.create_with_id(&id, &first_name, &last_name).await;
-        created.map_err(|error| refusal::create(&error, &shop.target))?;
+        created.map_err(|error| failures::create(&error, &shop.target))?;
     }
     for product in products()? {
         shop.catalog.put(&product).await.map_err(|error| match error {
-            PutError::Store(error) => refusal::store(&error, &shop.target),
-            other => refusal::declined(refusal::sentence(&other)),
+            PutError::Store(error) => failures::store(&error, &shop.target),
+            other => failures::declined(failures::sentence(&other)),
         })?;
     }
     Ok(true)

@@ -1,9 +1,9 @@
-//! The patterns on the server that was chosen.
+//! The users, products, and carts on the chosen server.
 
 use std::time::Duration;
 
 use lab_connection::{Connection, Failure, Target};
-use lab_runner::Terminal;
+use lab_runner::{Terminal, render};
 use patterns::cart::Cart;
 use patterns::catalog::{Catalog, Product};
 use patterns::money::Cents;
@@ -13,10 +13,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::arguments::Arguments;
-use crate::refusal;
-use crate::typed::{CartOwner, UserId};
+use crate::failures;
+use crate::input::{CartOwner, UserId};
 
-/// Users, products and carts on one server, and how to show results.
+/// Users, products, and carts on one server, and how to print results.
 pub struct Shop {
     /// The server.
     pub target: Target,
@@ -30,7 +30,7 @@ pub struct Shop {
 }
 
 impl Shop {
-    /// Opens the shop with the options of the command line.
+    /// The shop with the options of the command line.
     pub fn on(target: &Target, arguments: &Arguments) -> Self {
         let (connection, prefix) = (target.connection(), target.prefix());
         Self {
@@ -44,13 +44,13 @@ impl Shop {
         }
     }
 
-    /// Prints a result: as JSON when that was asked for, else the text.
+    /// Prints a result: as JSON if `--json` was given, otherwise as text.
     pub fn show(&self, result: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
         if self.json {
-            let json = serde_json::to_string(result).map_err(|error| refusal::unprintable(&error))?;
+            let json = serde_json::to_string(result).map_err(|error| failures::unprintable(&error))?;
             Terminal.line(&json);
         } else {
-            Terminal.line(&text());
+            Terminal.line(&wrapped(&text()));
         }
         Ok(())
     }
@@ -58,8 +58,8 @@ impl Shop {
     /// The product with this SKU or exact name.
     pub async fn product(&self, sku_or_name: &str) -> Result<Product, Failure> {
         let found =
-            self.catalog.find(sku_or_name).await.map_err(|error| refusal::store(&error, &self.target))?;
-        found.ok_or_else(|| refusal::unknown_product(sku_or_name, &self.target))
+            self.catalog.find(sku_or_name).await.map_err(|error| failures::store(&error, &self.target))?;
+        found.ok_or_else(|| failures::unknown_product(sku_or_name, &self.target))
     }
 
     /// "Parker Perry (user 1)", or "guest abc123".
@@ -72,15 +72,22 @@ impl Shop {
 
     /// "Parker Perry (user 1)"; an unknown user is an error.
     pub async fn user_name(&self, id: &UserId) -> Result<String, Failure> {
-        let user = self.users.get(id.as_str()).await.map_err(|error| refusal::store(&error, &self.target))?;
-        let user = user.ok_or_else(|| refusal::unknown_user(id, &self.target))?;
+        let user =
+            self.users.get(id.as_str()).await.map_err(|error| failures::store(&error, &self.target))?;
+        let user = user.ok_or_else(|| failures::unknown_user(id, &self.target))?;
         Ok(format!("{} {} (user {id})", user.first_name, user.last_name))
     }
 
-    /// What this error means on this server.
+    /// Explains an error of this server.
     pub fn explain(&self, error: &RedisError) -> Failure {
         self.target.explain(error)
     }
+}
+
+/// Wrapped at spaces where a line is wider than the terminal. Tables fit already.
+#[must_use]
+pub fn wrapped(text: &str) -> String {
+    render::wrap(text, Terminal.width(), "", "")
 }
 
 /// `1 line`, `2 lines`.

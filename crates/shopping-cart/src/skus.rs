@@ -7,9 +7,9 @@ use patterns::catalog::{Product, Put, PutError};
 use serde_json::{Value, json};
 
 use crate::arguments::SkuCommand;
-use crate::refusal::{self, parse};
+use crate::failures::{self, parse};
+use crate::input::{Name, Sku};
 use crate::shop::{Shop, amount_json};
-use crate::typed::{Name, Sku};
 
 /// Runs one command.
 pub async fn run(shop: &Shop, command: &SkuCommand) -> Result<(), Failure> {
@@ -28,8 +28,8 @@ async fn add(shop: &Shop, sku: &str, name: &str, price: &str) -> Result<(), Fail
     let (sku, name) = (parse::<Sku>(sku)?, parse::<Name>(name)?);
     let product = Product { sku: sku.to_string(), name: name.to_string(), price: parse(price)? };
     let put = shop.catalog.put(&product).await.map_err(|error| match error {
-        PutError::Store(error) => refusal::store(&error, &shop.target),
-        other => refusal::declined(refusal::sentence(&other)),
+        PutError::Store(error) => failures::store(&error, &shop.target),
+        other => failures::declined(failures::sentence(&other)),
     })?;
     let word = match put {
         Put::Added => "is on sale",
@@ -41,17 +41,17 @@ async fn add(shop: &Shop, sku: &str, name: &str, price: &str) -> Result<(), Fail
 
 async fn remove(shop: &Shop, product: &str) -> Result<(), Failure> {
     let Product { sku, name, .. } = shop.product(product).await?;
-    let removed = shop.catalog.remove(&sku).await.map_err(|error| refusal::store(&error, &shop.target))?;
+    let removed = shop.catalog.remove(&sku).await.map_err(|error| failures::store(&error, &shop.target))?;
     if !removed {
-        return Err(refusal::unknown_product(&sku, &shop.target));
+        return Err(failures::unknown_product(&sku, &shop.target));
     }
     shop.show(&json!({ "removed": sku }), || {
-        format!("{name} ({sku}) is no longer sold. Carts that hold it say so and do not count it.")
+        format!("{name} ({sku}) is no longer sold. Carts that have it say so and do not count it.")
     })
 }
 
 async fn list(shop: &Shop) -> Result<(), Failure> {
-    let products = shop.catalog.list().await.map_err(|error| refusal::store(&error, &shop.target))?;
+    let products = shop.catalog.list().await.map_err(|error| failures::store(&error, &shop.target))?;
     shop.show(&products.iter().map(document).collect::<Vec<_>>(), || product_table(&products))
 }
 

@@ -6,9 +6,9 @@ use patterns::users::User;
 use serde_json::{Value, json};
 
 use crate::arguments::UserCommand;
-use crate::refusal::{self, parse, parse_flag};
+use crate::failures::{self, parse, parse_flag};
+use crate::input::{Name, UserId, user_id};
 use crate::shop::Shop;
-use crate::typed::{Name, UserId, user_id};
 
 /// Runs one command.
 pub async fn run(shop: &Shop, command: &UserCommand) -> Result<(), Failure> {
@@ -30,17 +30,17 @@ async fn add(shop: &Shop, first_name: &str, last_name: &str, id: Option<&str>) -
             .users
             .create(first_name, last_name)
             .await
-            .map_err(|error| refusal::store(&error, &shop.target))?,
+            .map_err(|error| failures::store(&error, &shop.target))?,
         Some(id) => {
             let id: UserId = parse(id)?;
-            // The pattern takes the same user again for a retry. A person who types it twice wants to know.
+            // The pattern accepts the same user again, for retries. A person who types it twice wants to know.
             let known =
-                shop.users.get(id.as_str()).await.map_err(|error| refusal::store(&error, &shop.target))?;
+                shop.users.get(id.as_str()).await.map_err(|error| failures::store(&error, &shop.target))?;
             if known.is_some() {
-                return Err(refusal::user_taken(id.as_str()));
+                return Err(failures::user_taken(id.as_str()));
             }
             let created = shop.users.create_with_id(id.as_str(), first_name, last_name).await;
-            created.map_err(|error| refusal::create(&error, &shop.target))?
+            created.map_err(|error| failures::create(&error, &shop.target))?
         }
     };
     shop.show(&document(&user), || format!("User {} is {} {}.", user.id, user.first_name, user.last_name))
@@ -48,13 +48,13 @@ async fn add(shop: &Shop, first_name: &str, last_name: &str, id: Option<&str>) -
 
 async fn show(shop: &Shop, id: &str) -> Result<(), Failure> {
     let id: UserId = parse(id)?;
-    let user = shop.users.get(id.as_str()).await.map_err(|error| refusal::store(&error, &shop.target))?;
-    let user = user.ok_or_else(|| refusal::unknown_user(&id, &shop.target))?;
+    let user = shop.users.get(id.as_str()).await.map_err(|error| failures::store(&error, &shop.target))?;
+    let user = user.ok_or_else(|| failures::unknown_user(&id, &shop.target))?;
     shop.show(&document(&user), || format!("User {id}: {} {}", user.first_name, user.last_name))
 }
 
 async fn list(shop: &Shop) -> Result<(), Failure> {
-    let users = shop.users.list().await.map_err(|error| refusal::store(&error, &shop.target))?;
+    let users = shop.users.list().await.map_err(|error| failures::store(&error, &shop.target))?;
     shop.show(&users.iter().map(document).collect::<Vec<_>>(), || {
         if users.is_empty() {
             return "No customers yet: cargo cart user add --first-name Parker --last-name Perry".into();

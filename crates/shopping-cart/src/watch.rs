@@ -12,52 +12,55 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::carts;
-use crate::refusal::{self, parse};
-use crate::shop::{Shop, amount_json, counted};
-use crate::typed::CartOwner;
+use crate::failures::{self, parse};
+use crate::input::CartOwner;
+use crate::shop::{Shop, amount_json, counted, wrapped};
 
-/// How long a lost server may stay away.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long to try to reconnect.
+const RECONNECT_FOR: Duration = Duration::from_mins(1);
 const BETWEEN_TRIES: Duration = Duration::from_millis(250);
-/// After this long without a message the server is asked whether it is still there: a host that hangs, or a cable that
-/// was cut, closes no connection.
+/// After this long without a message, PING asks whether the server is still there. A host that hangs and a cable that was cut close
+/// no connection.
 const SILENCE: Duration = Duration::from_secs(15);
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Shows every change until Ctrl-C. Pub/sub keeps nothing for those who are away: after a lost link it says so, and
-/// shows the cart as it is.
+/// Shows every change until Ctrl-C. Pub/sub does not keep messages for subscribers who are away, so after a lost connection it says
+/// so and shows the cart again.
 pub async fn run(shop: &Shop, owner: &str) -> Result<(), Failure> {
     let owner: CartOwner = parse(owner)?;
-    let mut link = subscribe(shop, &owner).await?;
-    // Subscribed first, read second: a change in between is then told twice rather than never.
-    let (name, view) = carts::read(shop, &owner).await?;
-    Terminal.note(&format!("Watching the cart of {name}; Ctrl-C ends it. This is the cart now:"));
+    let mut subscription = subscribe(shop, &owner).await?;
+    // Subscribe first and read second: a change in between is then shown twice rather than never.
+    let (name, view) = carts::name_and_details(shop, &owner).await?;
+    note(&format!("Watching the cart of {name}. Press Ctrl-C to stop. The cart now:"));
     shop.show(&view.to_json(), || carts::view_text(&name, &view))?;
     loop {
-        follow(shop, &owner, &mut link).await?;
-        Terminal.note("The link to the server is lost. Changes from now on are missed until it is back.");
-        link = come_back(shop, &owner).await?;
+        show_updates(shop, &owner, &mut subscription).await?;
+        note("The connection to the server is lost. Changes are missed until it is back.");
+        subscription = reconnect(shop, &owner).await?;
     }
 }
 
-/// A subscription: one half asks, the other listens.
-type Link = (PubSubSink, PubSubStream);
+type Subscription = (PubSubSink, PubSubStream);
 
-async fn subscribe(shop: &Shop, owner: &CartOwner) -> Result<Link, Failure> {
-    let channel = shop.cart.channel(owner).map_err(|error| refusal::store(&error, &shop.target))?;
+async fn subscribe(shop: &Shop, owner: &CartOwner) -> Result<Subscription, Failure> {
+    let channel = shop.cart.channel(owner).map_err(|error| failures::store(&error, &shop.target))?;
     let explain = |error| shop.explain(&error);
     let mut subscriber = shop.target.pubsub().await.map_err(explain)?;
     subscriber.subscribe(channel).await.map_err(explain)?;
     Ok(subscriber.split())
 }
 
-/// Tells every message until the link is lost.
-async fn follow(shop: &Shop, owner: &CartOwner, (asks, listens): &mut Link) -> Result<(), Failure> {
+/// Shows every message until the connection is lost.
+async fn show_updates(
+    shop: &Shop,
+    owner: &CartOwner,
+    (sink, stream): &mut Subscription,
+) -> Result<(), Failure> {
     loop {
-        match timeout(SILENCE, listens.next()).await {
-            Ok(Some(message)) => tell(shop, owner, &message)?,
+        match timeout(SILENCE, stream.next()).await {
+            Ok(Some(message)) => show_update(shop, owner, &message)?,
             Ok(None) => return Ok(()),
-            Err(_silence) => match timeout(ANSWER_WITHIN, asks.ping::<redis::Value>()).await {
+            Err(_silence) => match timeout(PING_TIMEOUT, sink.ping::<redis::Value>()).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(_)) | Err(_) => return Ok(()),
             },
@@ -65,37 +68,40 @@ async fn follow(shop: &Shop, owner: &CartOwner, (asks, listens): &mut Link) -> R
     }
 }
 
-/// Tries until the server is back and answers, for a minute at most; then shows the cart.
-async fn come_back(shop: &Shop, owner: &CartOwner) -> Result<Link, Failure> {
+/// Tries until the server answers again, for a minute at most, and shows the cart.
+async fn reconnect(shop: &Shop, owner: &CartOwner) -> Result<Subscription, Failure> {
+    const BACK: &str = "Back. Changes in between may have been missed.";
     let since = Instant::now();
     loop {
         let tried = async {
-            let link = subscribe(shop, owner).await?;
-            // A server that forgot the customer is a server that answers; the customer may be entered again.
-            match carts::read(shop, owner).await {
-                Ok(read) => Ok((link, Ok(read))),
-                Err(failure) if failure.class() == Class::Declined => Ok((link, Err(failure))),
+            let subscription = subscribe(shop, owner).await?;
+            // A server that has lost the customer answers, and somebody may add the customer again.
+            match carts::name_and_details(shop, owner).await {
+                Ok(read) => Ok((subscription, Ok(read))),
+                Err(failure) if failure.class() == Class::Declined => Ok((subscription, Err(failure))),
                 Err(failure) => Err(failure),
             }
         };
         match tried.await {
-            Ok((link, Ok((name, view)))) => {
-                Terminal.note("Back. Changes in between may have been missed; this is the cart now:");
+            Ok((subscription, Ok((name, view)))) => {
+                note(&format!("{BACK} The cart now:"));
                 shop.show(&view.to_json(), || carts::view_text(&name, &view))?;
-                return Ok(link);
+                return Ok(subscription);
             }
-            Ok((link, Err(failure))) => {
-                Terminal.note(&format!("Back. Changes in between may have been missed. {}", failure.what()));
-                return Ok(link);
+            Ok((subscription, Err(failure))) => {
+                note(&format!("{BACK} {}", failure.what()));
+                return Ok(subscription);
             }
-            Err(failure) if away(&failure) && since.elapsed() < PATIENCE => sleep(BETWEEN_TRIES).await,
+            Err(failure) if may_pass(&failure) && since.elapsed() < RECONNECT_FOR => {
+                sleep(BETWEEN_TRIES).await;
+            }
             Err(failure) => return Err(failure),
         }
     }
 }
 
-/// Whether waiting may help. What is wrong with a password or a permission does not pass.
-fn away(failure: &Failure) -> bool {
+/// Whether waiting may help. A wrong password or a missing permission stays.
+fn may_pass(failure: &Failure) -> bool {
     matches!(
         failure.class(),
         Class::Closed
@@ -111,20 +117,23 @@ fn away(failure: &Failure) -> bool {
     )
 }
 
-fn tell(shop: &Shop, owner: &CartOwner, message: &redis::Msg) -> Result<(), Failure> {
-    let payload: Vec<u8> = message.get_payload().unwrap_or_default();
-    match CartUpdate::parse(&payload) {
+fn show_update(shop: &Shop, owner: &CartOwner, message: &redis::Msg) -> Result<(), Failure> {
+    match CartUpdate::parse(message.get_payload_bytes()) {
         Ok(update) if update.owner == Owner::from(owner).to_string() => {
             shop.show(&document(owner, &update), || update_text(&update))
         }
         _ => {
-            Terminal.note("Somebody published something else on this channel; it was left out.");
+            note("Ignored a message on this channel that is no change of this cart.");
             Ok(())
         }
     }
 }
 
-/// Made from what was understood, so that nothing else a publisher wrote gets out.
+fn note(text: &str) {
+    Terminal.note(&wrapped(text));
+}
+
+/// Built from the parsed fields, so that nothing else that a publisher wrote is printed.
 fn document(owner: &CartOwner, update: &CartUpdate) -> Value {
     let event = match update.event {
         Change::Added => "added",

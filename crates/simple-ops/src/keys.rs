@@ -1,28 +1,28 @@
-//! The only place where the key names of this crate are spelled.
+//! The key names of this crate, and the only place that spells them.
 //!
 //! No script or transaction here touches more than one key, so none needs a hash tag: MGET, MSET, EXISTS, UNLINK and
 //! pipelines over several keys are split by slot when the server is a cluster.
 
-/// Builds key names, each behind the prefix of the target.
+/// Builds key names. Each begins with the prefix of the target.
 #[derive(Clone, Debug)]
 pub struct Keys {
     prefix: String,
 }
 
 impl Keys {
-    /// Names behind `prefix`, which may be empty.
+    /// Names that begin with `prefix`, which may be empty.
     #[must_use]
     pub fn new(prefix: &str) -> Self {
         Self { prefix: prefix.to_owned() }
     }
 
-    /// String: a text to play with.
+    /// String: a text.
     #[must_use]
     pub fn greeting(&self) -> String {
         self.named("greeting")
     }
 
-    /// String: where an order stands.
+    /// String: the status of an order.
     #[must_use]
     pub fn order_status(&self) -> String {
         self.named("order:1001:status")
@@ -40,13 +40,13 @@ impl Keys {
         self.named("thumbnail:123")
     }
 
-    /// String: in which currency the shop sells.
+    /// String: the shop's currency.
     #[must_use]
     pub fn currency(&self) -> String {
         self.named("shop:currency")
     }
 
-    /// String: from where the shop sends.
+    /// String: the country that the shop ships from.
     #[must_use]
     pub fn country(&self) -> String {
         self.named("shop:country")
@@ -76,7 +76,7 @@ impl Keys {
         self.named("cache:page:home")
     }
 
-    /// String: an advertisement that is gone in a moment.
+    /// String: an advertisement that expires in a moment.
     #[must_use]
     pub fn banner(&self) -> String {
         self.named("banner:flash")
@@ -88,13 +88,13 @@ impl Keys {
         self.named(&format!("idle:{number}"))
     }
 
-    /// String: how often the home page was seen.
+    /// String: views of the home page.
     #[must_use]
     pub fn page_views(&self) -> String {
         self.named("page:home:views")
     }
 
-    /// String: how many units are in stock.
+    /// String: units in stock.
     #[must_use]
     pub fn units(&self) -> String {
         self.named("units:123")
@@ -127,19 +127,19 @@ impl Keys {
     /// String: a product as JSON text.
     #[must_use]
     pub fn product(&self, id: u64) -> String {
-        self.named(&format!("product:{id}"))
+        self.named(&format!("document:{id}"))
     }
 
-    /// Hash: the same product, a field for each of its properties.
+    /// Hash: the same product, with a field for each property.
     #[must_use]
     pub fn product_hash(&self, id: u64) -> String {
-        self.named(&format!("product:{id}:hash"))
+        self.named(&format!("document:{id}:hash"))
     }
 
     /// JSON value: the same product, where the server has JSON.SET.
     #[must_use]
     pub fn product_json(&self, id: u64) -> String {
-        self.named(&format!("product:{id}:json"))
+        self.named(&format!("document:{id}:json"))
     }
 
     fn named(&self, name: &str) -> String {
@@ -152,10 +152,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_stands_behind_the_prefix() {
+    fn every_name_begins_with_the_prefix() {
         let keys = Keys::new("lab:");
         assert_eq!(keys.greeting(), "lab:greeting");
-        assert_eq!(keys.product(123), "lab:product:123");
-        assert_eq!(Keys::new("").product_hash(7), "product:7:hash");
+        assert_eq!(keys.product(123), "lab:document:123");
+        assert_eq!(Keys::new("").product_hash(7), "document:7:hash");
     }
 }

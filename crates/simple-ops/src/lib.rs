@@ -8,9 +8,9 @@
 //! 4. [`json`]: one document as a JSON string, a Hash or a JSON value; [`json::ReadField`] and
 //!    [`json::ChangeField`] compare them.
 //!
-//! [`register`] lists the lessons, [`keys`] spells every key, [`catalogue`] makes the sample products.
+//! [`registry`] lists the lessons, [`keys`] spells every key, [`catalog`] makes the sample products.
 
-pub mod catalogue;
+pub mod catalog;
 mod clients;
 pub mod counters;
 pub mod expiry;

@@ -1,4 +1,4 @@
-//! What can a string do? Store, read, change and remove; one key or many.
+//! What can a string do? Store, read, change, and remove: one key, or many.
 //!
 //! `cargo simple strings`
 
@@ -6,7 +6,7 @@ mod read_many;
 
 use std::sync::Arc;
 
-use lab_runner::{Comparison, Lesson, LessonContext, LessonError, Need, Outcome};
+use lab_runner::{Comparison, Lesson, LessonContext, LessonError, Need, Outcome, source};
 use redis::{AsyncTypedCommands, ExistenceCheck, SetExpiry, SetOptions};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -15,49 +15,46 @@ pub use self::read_many::{Prices, ReadMany};
 use crate::clients::join_all;
 use crate::keys::Keys;
 
-/// SET, GET and their options; many keys at once.
+/// SET, GET, and their options; many keys at once.
 pub static LESSON: Lesson = Lesson {
     name: "strings",
     title: "Strings",
-    question: "What can a string do, and how does one read a hundred of them?",
+    question: "What can a string do, and how do you read a hundred of them?",
     commands: &["SET", "GET", "APPEND", "STRLEN", "GETDEL", "MSET", "MGET"],
     // GETDEL came with Redis 6.2, and so did the GET option of SET.
     needs: &[Need { command: "GETDEL", available_in: "--server valkey-9.1" }],
-    sources: &[lab_runner::source!("src/strings.rs")],
-    rule: "",
-    takeaways: &[],
-    quiz: &[],
+    sources: &[source!("src/strings.rs"), source!("src/strings/read_many.rs")],
+    rule: "Ask for many keys in one round trip, with MGET or a pipeline.",
+    takeaways: &[
+        "A string holds any bytes, up to 512 MB. Small ones keep the server quick for everybody.",
+        "SET with NX, XX, or GET checks and writes in one step. GETDEL reads and removes in one step.",
+        "A missing key is nil, which is not the empty string.",
+    ],
+    quiz: &[1, 2],
     run: |ctx| Box::pin(run(ctx)),
 };
 
-/// How many customers try to use the same coupon at once.
+/// Customers who try to use the same coupon at once.
 const CUSTOMERS: usize = 8;
-/// How many prices the comparison reads.
+/// Prices that the comparison reads.
 const PRICES: usize = 100;
+/// Round trips in a row for one price: GET one by one, in the check and in three rounds.
+const ROUND_TRIPS: f64 = 4.0;
 
-/// The first bytes of every PNG file, with a newline and a carriage return, and a NUL after them.
+/// The first bytes of every PNG file. A newline, a carriage return, and NULs are among them.
 const PICTURE: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
 
 async fn run(ctx: &mut LessonContext) -> Outcome {
     let keys = Keys::new(ctx.prefix());
-    let prices = Prices::first(PRICES, &keys);
-    ctx.start_clean(&[
-        keys.greeting(),
-        keys.order_status(),
-        keys.coupon(),
-        keys.thumbnail(),
-        keys.currency(),
-        keys.country(),
-    ])
-    .await?;
-    ctx.start_clean(prices.keys()).await?;
+    ctx.start_clean(&[keys.greeting(), keys.order_status(), keys.coupon(), keys.thumbnail()]).await?;
+    ctx.start_clean(&[keys.currency(), keys.country()]).await?;
 
     set_and_get(ctx, &keys).await?;
-    set_under_conditions(ctx, &keys).await?;
+    set_on_a_condition(ctx, &keys).await?;
     take_once(ctx, &keys).await?;
     store_any_bytes(ctx, &keys).await?;
     read_several(ctx, &keys).await?;
-    compare(ctx, &prices).await?;
+    compare(ctx, &keys).await?;
 
     ctx.keys([keys.greeting(), keys.order_status(), keys.thumbnail(), keys.currency(), keys.price(1)]);
     Ok(())
@@ -67,50 +64,55 @@ async fn set_and_get(ctx: &LessonContext, keys: &Keys) -> Outcome {
     let mut redis = ctx.redis();
     let greeting = keys.greeting();
 
-    ctx.step(
-        "A key has a name and a value. The simplest value is a string: SET stores it, GET reads it back.",
-    )
-    .await?;
+    ctx.step("A key has a name and a value. The simplest value is a string: SET stores it, GET reads it.")
+        .await?;
     redis.set(&greeting, "hello").await?;
     let stored = redis.get(&greeting).await?;
     ctx.check("GET returns what SET stored", stored.as_deref() == Some("hello"))?;
 
-    ctx.step("APPEND adds to the end and returns the new length, in bytes. Nobody has to send the whole value again.").await?;
+    ctx.step(
+        "APPEND adds to the end and returns the new length in bytes. You don't send the whole value again.",
+    )
+    .await?;
     let length = redis.append(&greeting, ", world").await?;
-    ctx.check("'hello, world' is 12 bytes long", length == 12 && redis.strlen(&greeting).await? == 12)?;
+    let same = redis.strlen(&greeting).await?;
+    ctx.check("'hello, world' is 12 bytes long", (length, same) == (12, 12))?;
 
-    ctx.step("A key that does not exist reads as nil. That is not the same as an empty string.").await?;
+    ctx.step("A key that doesn't exist reads as nil. That is not the same as an empty string.").await?;
     let missing = redis.get(keys.never_written()).await?;
     ctx.check("a missing key is nil: None in Rust", missing.is_none())
 }
 
-async fn set_under_conditions(ctx: &LessonContext, keys: &Keys) -> Outcome {
+async fn set_on_a_condition(ctx: &LessonContext, keys: &Keys) -> Outcome {
     let mut redis = ctx.redis();
     let status = keys.order_status();
     let if_new = || SetOptions::default().conditional_set(ExistenceCheck::NX);
     let if_there = || SetOptions::default().conditional_set(ExistenceCheck::XX);
+    let for_an_hour = || SetOptions::default().with_expiration(SetExpiry::EX(3600));
+    let keeping_its_ttl = || SetOptions::default().with_expiration(SetExpiry::KEEPTTL);
 
     ctx.step(
-        "SET overwrites whatever was there, without asking. With XX it writes only if the key exists already, with NX \
-         only if it does not. nil means: nothing was written.",
-    ).await?;
+        "SET overwrites without asking. With XX it writes only if the key exists, with NX only if it doesn't. A nil means that \
+         nothing was written.",
+    )
+    .await?;
     let changed = redis.set_options(&status, "paid", if_there()).await?;
-    ctx.check("XX does not create a key", changed.is_none())?;
     let created = redis.set_options(&status, "new", if_new()).await?;
     let created_again = redis.set_options(&status, "new", if_new()).await?;
+    ctx.check("XX does not create a key", changed.is_none())?;
     ctx.check("of two SETs with NX, one wins", created.is_some() && created_again.is_none())?;
 
-    ctx.step("With GET (since Redis 6.2), SET returns the value that it replaced: a swap in one step.")
-        .await?;
+    ctx.step("With GET, SET returns the value that it replaced: a swap in one step.").await?;
     let before = redis.set_options(&status, "paid", if_there().get(true)).await?;
     ctx.check("the old status came back", before.as_deref() == Some("new"))?;
 
     ctx.step(
-        "EX gives the key a time to live in seconds. A later SET takes it away again, unless it says KEEPTTL (since \
-         Redis 6.0). The lesson 'expiry' has more of this.",
-    ).await?;
-    redis.set_options(&status, "packed", SetOptions::default().with_expiration(SetExpiry::EX(3600))).await?;
-    redis.set_options(&status, "sent", SetOptions::default().with_expiration(SetExpiry::KEEPTTL)).await?;
+        "EX gives the key a time to live in seconds. A later SET takes it away again, unless it says KEEPTTL. The lesson \
+         'expiry' has more of this.",
+    )
+    .await?;
+    redis.set_options(&status, "packed", for_an_hour()).await?;
+    redis.set_options(&status, "sent", keeping_its_ttl()).await?;
     let ttl = redis.ttl(&status).await?;
     ctx.check("the new value has kept the old time to live", ttl.raw() > 0)
 }
@@ -120,21 +122,27 @@ async fn take_once(ctx: &LessonContext, keys: &Keys) -> Outcome {
     let coupon = keys.coupon();
 
     ctx.step(
-        "GETDEL (since Redis 6.2) reads a key and removes it, in one step. Between a GET and a DEL another client \
-         could read the key too; here nobody can. That suits what may be used only once.",
-    ).await?;
+        "GETDEL reads a key and removes it in one step. Between a GET and a DEL, another client could read the key, too. So it \
+         suits what you may use only once, such as a coupon.",
+    )
+    .await?;
     redis.set(&coupon, "10 % off").await?;
     let first = redis.get_del(&coupon).await?;
     let second = redis.get_del(&coupon).await?;
     ctx.check("the coupon works once", first.is_some() && second.is_none())?;
 
+    ctx.step(format!(
+        "Here {CUSTOMERS} customers, each on their own connection, send GETDEL at the same moment."
+    ))
+    .await?;
     redis.set(&coupon, "10 % off").await?;
     let lucky = all_take_at_once(ctx, &coupon).await?;
-    ctx.check(format!("of {CUSTOMERS} customers who take it at the same moment, 1 gets it"), lucky == 1)
+    ctx.check(format!("{lucky} of {CUSTOMERS} customers got the coupon"), lucky == 1)
 }
 
-/// How many of the customers, each on a connection of their own, get the coupon.
+/// How many of the customers get the coupon.
 async fn all_take_at_once(ctx: &LessonContext, coupon: &str) -> Result<usize, LessonError> {
+    ctx.announce(format!("{CUSTOMERS} clients: GETDEL {coupon}, once each"));
     let start = Arc::new(Barrier::new(CUSTOMERS));
     let mut customers = JoinSet::new();
     for _ in 0..CUSTOMERS {
@@ -154,51 +162,52 @@ async fn store_any_bytes(ctx: &LessonContext, keys: &Keys) -> Outcome {
     let thumbnail = keys.thumbnail();
 
     ctx.step(
-        "A string holds bytes, not characters: text, numbers, JSON, a picture. Redis neither changes nor ends them at \
-         a NUL or a newline. One string can be up to 512 MB long (the default of proto-max-bulk-len); small ones are \
-         better, because one large reply keeps all other clients waiting.",
-    ).await?;
+        "A string holds bytes, not characters: text, numbers, JSON, a picture. A NUL or a newline doesn't end it. One string can be \
+         up to 512 MB long, but a large reply keeps all other clients waiting.",
+    )
+    .await?;
     redis.set(&thumbnail, PICTURE).await?;
     let stored: Vec<u8> = redis::cmd("GET").arg(&thumbnail).query_async(&mut redis).await?;
-    ctx.check("every byte came back, NUL and newlines included", stored == PICTURE)
+    ctx.check("every byte came back, NULs and newlines included", stored == PICTURE)
 }
 
 async fn read_several(ctx: &LessonContext, keys: &Keys) -> Outcome {
     let mut redis = ctx.redis();
+    let (currency, country, motto) = (keys.currency(), keys.country(), keys.never_written());
 
     ctx.step(
-        "MSET writes several keys, MGET reads several, in one round trip each. MGET answers in the order of the \
-         question, with nil for each key that is not there.",
-    ).await?;
-    redis.mset(&[(keys.currency(), "EUR"), (keys.country(), "DE")]).await?;
-    let read = redis.mget(&[keys.currency(), keys.never_written(), keys.country()]).await?;
+        "MSET writes several keys and MGET reads several, in one round trip each. MGET answers in the order in which you ask, with nil \
+         for each key that doesn't exist.",
+    )
+    .await?;
+    redis.mset(&[(&currency, "EUR"), (&country, "DE")]).await?;
+    let read = redis.mget(&[&currency, &motto, &country]).await?;
     let texts: Vec<Option<&str>> = read.iter().map(Option::as_deref).collect();
-    ctx.check_eq(
-        "the key that is not there is nil, at its place",
-        &texts,
-        &vec![Some("EUR"), None, Some("DE")],
-    )?;
-
-    ctx.step(
-        "On one server MSET is atomic: nobody sees half of it. In a cluster keys live on different nodes, and redis-rs \
-         sends each node its share: MGET and MSET still work, but no longer as one step.",
-    ).await?;
+    ctx.check_eq("the missing key is nil, in its place", &texts, &vec![Some("EUR"), None, Some("DE")])?;
+    ctx.say(
+        "On one server MSET is atomic: nobody sees half of it. On a cluster, keys live on different nodes, and redis-rs sends each node \
+         its share. MGET and MSET still work there, but no longer as one step.",
+    );
     Ok(())
 }
 
-async fn compare(ctx: &LessonContext, prices: &Prices) -> Outcome {
-    ctx.step(format!(
-        "Now {PRICES} prices. One GET each means {PRICES} times the way to the server and back. MGET asks for all in one \
-         command; a pipeline sends {PRICES} GETs without waiting in between. (Unlike MGET, a pipeline can mix any \
-         commands.) All three are checked to return the same prices before they are timed.",
-    )).await?;
+async fn compare(ctx: &LessonContext, keys: &Keys) -> Outcome {
+    let code = |name| ctx.code(read_many::SOURCE.function(name));
+    ctx.step(
+        "Which is faster? With one GET for each key, you wait for every reply. MGET asks for all keys in one command. A pipeline sends \
+         all GETs without waiting in between, and can mix any commands.",
+    )
+    .await?;
+    code("one_by_one");
+    code("by_mget");
+    code("by_pipeline");
     if ctx.target().is_cluster() {
-        ctx.step(
-            "On this cluster the prices are in many slots. MGET and the pipeline are split: each node gets its share, all \
-             at once, and the replies come back in order.",
-        ).await?;
+        ctx.say(
+            "On this cluster, redis-rs splits MGET and the pipeline: each node gets its share, all at once.",
+        );
     }
+    let prices = Prices::first(ctx.fit("prices", PRICES, 5, ROUND_TRIPS), keys);
     let approaches = [ReadMany::OneByOne, ReadMany::Mget, ReadMany::Pipeline];
-    let title = format!("Reading {PRICES} strings");
-    ctx.compare(Comparison { title: &title, approaches: &approaches, input: prices }).await
+    let title = format!("Reading {} strings", prices.keys().len());
+    ctx.compare(Comparison { title: &title, approaches: &approaches, input: &prices }).await
 }

@@ -13,7 +13,7 @@ const SHOWN_OF_A_FOLDER: usize = 2;
 
 /// Lists the keys; in a terminal on a private server, keeps it up until Enter.
 pub(crate) async fn say(target: &Target, keys: &[String], may_wait: bool) {
-    Terminal.line("\nThe keys to look at, one command a line. Paste any of them into redis-cli:");
+    Terminal.paragraph("\nThe keys to look at, one command a line. Paste any of them into redis-cli:");
     for (folder, commands) in commands_by_folder(target, keys).await {
         Terminal.line(&format!("\n# {folder}"));
         for command in commands {

@@ -1,72 +1,79 @@
-//! Hands commands to the connections while these have room.
+//! Hands commands to the connections while they have room.
 
 use std::time::Instant;
 
 use super::Run;
-use crate::link::Sent;
+use crate::connection::Request;
 use crate::source::{Source, push_command};
 
-/// How far the first open command may lie behind the newest one.
-const SPREAD: u64 = 1_000_000;
+/// The most commands between the first one that is not acknowledged and the newest one.
+const MOST_AFTER_FIRST_OPEN: u64 = 1_000_000;
+/// Commands in a batch if the server parses ahead. Valkey prefetches the keys of as many.
+const BATCH: u64 = 16;
 
 impl<S: Source> Run<'_, S> {
-    /// Hands commands to the links while these have room: first what has to be sent again, then new ones.
+    /// Queues commands that have to be sent again, then new ones.
     pub(super) fn feed(&mut self) {
         self.feed_asked();
-        self.feed_again();
+        self.feed_resends();
         self.feed_replays();
         while self.next < self.commands
-            && self.again.is_empty()
-            && self.ledger.spread(self.next) < SPREAD
-            && !(self.strict && self.ledger.spread(self.next) > 0)
+            && self.resend.is_empty()
+            && self.next - self.acknowledged.first_open() < MOST_AFTER_FIRST_OPEN
+            && !(self.one_at_a_time && self.next > self.acknowledged.first_open())
         {
             let node = self.owner_of(self.next);
-            let Some(link) = self.nodes[node].roomy_link(self.window) else {
+            let Some(connection) = self.nodes[node].connection_with_room(self.window) else {
                 return;
             };
-            self.source.write(self.next, self.resumed, link.queue(Sent::Command(self.next)));
+            if self.next.is_multiple_of(BATCH) {
+                connection.end_batch();
+            }
+            // After a resume, an earlier run may have sent any of these commands.
+            let again = self.loader.resume;
+            self.source.write(self.next, again, connection.queue(Request::Command(self.next)));
             self.next += 1;
         }
     }
 
     fn feed_asked(&mut self) {
         for _ in 0..self.asked.len() {
-            let Some((node, sent)) = self.asked.pop_front() else { return };
-            let (Sent::Command(command) | Sent::Replay(command)) = sent else { continue };
-            match self.nodes[node].roomy_link(self.window) {
-                Some(link) => {
-                    push_command(link.queue(Sent::Asking), &["ASKING"]);
-                    self.source.write(command, true, link.queue(sent));
+            let Some((node, request)) = self.asked.pop_front() else { return };
+            let (Request::Command(command) | Request::Replay(command)) = request else { continue };
+            match self.nodes[node].connection_with_room(self.window) {
+                Some(connection) => {
+                    push_command(connection.queue(Request::Asking), &["ASKING"]);
+                    self.source.write(command, true, connection.queue(request));
                 }
-                None => self.asked.push_back((node, sent)),
+                None => self.asked.push_back((node, request)),
             }
         }
     }
 
-    fn feed_again(&mut self) {
-        if self.again.is_empty() || Instant::now() < self.not_before {
+    fn feed_resends(&mut self) {
+        if self.resend.is_empty() || Instant::now() < self.resend_after {
             return;
         }
-        for _ in 0..self.again.len() {
-            let Some(sent) = self.again.pop_front() else { return };
-            let (Sent::Command(command) | Sent::Replay(command)) = sent else { continue };
+        for _ in 0..self.resend.len() {
+            let Some(request) = self.resend.pop_front() else { return };
+            let (Request::Command(command) | Request::Replay(command)) = request else { continue };
             let node = self.owner_of(command);
-            match self.nodes[node].roomy_link(self.window) {
-                Some(link) => self.source.write(command, true, link.queue(sent)),
-                None => self.again.push_back(sent),
+            match self.nodes[node].connection_with_room(self.window) {
+                Some(connection) => self.source.write(command, true, connection.queue(request)),
+                None => self.resend.push_back(request),
             }
         }
     }
 
-    /// Sends again what servers may have lost, to whoever serves the slot now.
+    /// Sends what servers may have lost to the nodes that own the slots now.
     fn feed_replays(&mut self) {
         while !self.replay.is_empty() {
             let command = self.replay.start;
             let node = self.owner_of(command);
-            let Some(link) = self.nodes[node].roomy_link(self.window) else { return };
-            self.source.write(command, true, link.queue(Sent::Replay(command)));
+            let Some(connection) = self.nodes[node].connection_with_room(self.window) else { return };
+            self.source.write(command, true, connection.queue(Request::Replay(command)));
             self.replay.start += 1;
-            self.replays_open += 1;
+            self.replays_in_flight += 1;
             self.loaded.replayed += self.records_of(command);
         }
     }

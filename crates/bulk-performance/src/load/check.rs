@@ -1,38 +1,32 @@
-//! Reads everything back: the same stream, with questions instead of records. A reply has to be what the record's number
-//! says, byte for byte, so nothing is parsed.
+//! Reads every record back and compares it with what was written.
 
-use std::collections::HashMap;
 use std::time::Instant;
 
-use bulk_loader::source::{push_argument, push_header};
-use bulk_loader::topology::slot_of;
 use bulk_loader::{LoadError, Source};
 use lab_connection::{Failure, Target};
+use lab_measure::load::{MemberQuestions, RecordQuestions, SizeQuestions};
 use lab_runner::progress::Bar;
 
-use super::plan::{Kind, Plan};
+use super::plan::Plan;
 use super::report::{Checked, Wrong};
-use super::sources::{ELEMENTS_PER_COMMAND, IndexCommands, IndexOf, STRINGS_PER_COMMAND, text_of};
 use super::{failures, stream};
 use crate::keys::Keys;
-use crate::people::{CITIES, DEPARTMENTS, FIELDS, People, Record, push_number};
 use crate::stored::Content;
 
 /// Reads every record of a plan, and its indexes.
 pub async fn everything(target: &Target, plan: &Plan, bar: &Bar) -> Result<Checked, Failure> {
     let begun = Instant::now();
     let keys = Keys::new(target.prefix());
-    let records = Questions::new(keys.clone(), plan, target.is_cluster());
+    let records = RecordQuestions::new(plan.kind, keys.clone(), plan.records, target.is_cluster());
     let (content, mut wrong) = match read(target, plan, records, bar).await? {
         Ok(records) => (records.content, None),
         Err(wrong) => (Content::default(), Some(wrong)),
     };
     if plan.indexes && wrong.is_none() {
-        let members =
-            Members { commands: IndexCommands::phrased(keys.clone(), plan.records, ask_for_members) };
+        let members = MemberQuestions::new(keys.clone(), plan.records);
         wrong = read(target, plan, members, bar).await?.err();
         if wrong.is_none() {
-            wrong = read(target, plan, Sizes::new(keys, plan.records), &Bar::hidden()).await?.err();
+            wrong = read(target, plan, SizeQuestions::new(keys, plan.records), &Bar::hidden()).await?.err();
         }
     }
     Ok(Checked { content, wrong, seconds: begun.elapsed().as_secs_f64() })
@@ -54,287 +48,5 @@ async fn read<S: Source + Send + 'static>(
             Ok(Err(Wrong { record, found: error }))
         }
         Err(error) => Err(explain(error)),
-    }
-}
-
-/// Asks for records and compares.
-struct Questions {
-    kind: Kind,
-    keys: Keys,
-    people: People,
-    records: u64,
-    per_command: u64,
-    content: Content,
-    record: Record,
-    expected: Vec<u8>,
-    text: Vec<u8>,
-}
-
-impl Questions {
-    fn new(keys: Keys, plan: &Plan, cluster: bool) -> Self {
-        let per_command = match plan.kind {
-            Kind::Users => 1,
-            Kind::Strings if cluster => 1,
-            Kind::Strings => STRINGS_PER_COMMAND,
-            Kind::List => ELEMENTS_PER_COMMAND,
-        };
-        Self {
-            kind: plan.kind,
-            keys,
-            people: People::new(),
-            records: plan.records,
-            per_command,
-            content: Content::default(),
-            record: Record::default(),
-            expected: Vec::new(),
-            text: Vec::new(),
-        }
-    }
-
-    fn numbers(&self, command: u64) -> std::ops::RangeInclusive<u64> {
-        self.records_before(command) + 1..=self.records_before(command + 1)
-    }
-
-    fn key(&self, command: u64) -> String {
-        let first = self.records_before(command) + 1;
-        match self.kind {
-            Kind::Users => self.keys.user(first),
-            Kind::Strings => self.keys.user_text(first),
-            Kind::List => self.keys.biglist(),
-        }
-    }
-
-    /// After the last element of a list: how many there are, so that there are no others.
-    fn asks_length(&self, command: u64) -> bool {
-        self.kind == Kind::List && command + 1 == self.commands()
-    }
-
-    fn expect_and_count(&mut self, command: u64) {
-        let numbers = self.numbers(command);
-        let count = numbers.clone().count();
-        self.expected.clear();
-        match self.kind {
-            Kind::Users => {
-                let number = *numbers.start();
-                self.record.write(&self.people.user(number));
-                let values = self.record.values();
-                push_header(&mut self.expected, 2 * values.len());
-                for (field, value) in FIELDS.iter().zip(values) {
-                    push_argument(&mut self.expected, field.as_bytes());
-                    push_argument(&mut self.expected, value);
-                }
-                self.content.add(number, &values);
-            }
-            Kind::Strings => {
-                push_header(&mut self.expected, count);
-                for number in numbers {
-                    self.record.write(&self.people.user(number));
-                    text_of(&self.record, &mut self.text);
-                    push_argument(&mut self.expected, &self.text);
-                    self.content.add(number, &[&self.text]);
-                }
-            }
-            Kind::List => {
-                push_header(&mut self.expected, count);
-                // The last number pushed stands first.
-                for number in numbers.rev() {
-                    self.text.clear();
-                    push_number(&mut self.text, number);
-                    push_argument(&mut self.expected, &self.text);
-                    self.content.add(number, &[&self.text]);
-                }
-            }
-        }
-    }
-}
-
-impl Source for Questions {
-    fn commands(&self) -> u64 {
-        self.records.div_ceil(self.per_command) + u64::from(self.kind == Kind::List)
-    }
-
-    fn records_before(&self, command: u64) -> u64 {
-        (command * self.per_command).min(self.records)
-    }
-
-    fn write(&mut self, command: u64, _again: bool, out: &mut Vec<u8>) {
-        if self.asks_length(command) {
-            push_header(out, 2);
-            push_argument(out, b"LLEN");
-            push_argument(out, self.keys.biglist().as_bytes());
-            return;
-        }
-        let numbers = self.numbers(command);
-        match self.kind {
-            Kind::Users => {
-                push_header(out, 2);
-                push_argument(out, b"HGETALL");
-                push_argument(out, self.key(command).as_bytes());
-            }
-            Kind::Strings => {
-                push_header(out, 1 + numbers.clone().count());
-                push_argument(out, b"MGET");
-                for number in numbers {
-                    push_argument(out, self.keys.user_text(number).as_bytes());
-                }
-            }
-            Kind::List => {
-                push_header(out, 4);
-                push_argument(out, b"LRANGE");
-                push_argument(out, self.keys.biglist().as_bytes());
-                // From the end, where the first numbers are.
-                push_argument(out, format!("-{}", numbers.end()).as_bytes());
-                push_argument(out, format!("-{}", numbers.start()).as_bytes());
-            }
-        }
-    }
-
-    fn slot(&mut self, command: u64) -> u16 {
-        slot_of(self.key(command).as_bytes())
-    }
-
-    fn describe(&self, command: u64) -> String {
-        self.key(command)
-    }
-
-    fn accepts(&mut self, command: u64, reply: &[u8]) -> bool {
-        if self.asks_length(command) {
-            return reply == format!(":{}\r\n", self.records).as_bytes();
-        }
-        self.expect_and_count(command);
-        reply == self.expected || self.kind == Kind::Users && same_fields(reply, &self.expected)
-    }
-
-    fn long_replies(&self) -> bool {
-        true
-    }
-}
-
-/// Whether two replies of HGETALL have the same fields and values: a large Hash tells them in any order.
-fn same_fields(one: &[u8], other: &[u8]) -> bool {
-    let fields = |reply: &[u8]| -> Option<HashMap<Vec<u8>, Vec<u8>>> {
-        redis::from_redis_value(redis::parse_redis_value(reply).ok()?).ok()
-    };
-    fields(one).is_some_and(|one| Some(one) == fields(other))
-}
-
-/// Asks for the members of indexes, as many at a time as were written.
-struct Members {
-    commands: IndexCommands,
-}
-
-/// SMISMEMBER answers 1 for each member, ZMSCORE the score.
-fn ask_for_members(index: IndexOf, key: &str, members: &[(u64, u32)], out: &mut Vec<u8>) {
-    let word: &[u8] = match (members.is_empty(), index) {
-        (true, _) => b"EXISTS",
-        (false, IndexOf::Salary) => b"ZMSCORE",
-        (false, _) => b"SMISMEMBER",
-    };
-    push_header(out, 2 + members.len());
-    push_argument(out, word);
-    push_argument(out, key.as_bytes());
-    let mut digits = Vec::with_capacity(20);
-    for &(number, _) in members {
-        digits.clear();
-        push_number(&mut digits, number);
-        push_argument(out, &digits);
-    }
-}
-
-impl Source for Members {
-    fn commands(&self) -> u64 {
-        self.commands.commands()
-    }
-
-    fn records_before(&self, command: u64) -> u64 {
-        self.commands.records_before(command)
-    }
-
-    fn write(&mut self, command: u64, again: bool, out: &mut Vec<u8>) {
-        self.commands.write(command, again, out);
-    }
-
-    fn slot(&mut self, command: u64) -> u16 {
-        self.commands.slot(command)
-    }
-
-    fn describe(&self, command: u64) -> String {
-        self.commands.describe(command)
-    }
-
-    fn accepts(&mut self, command: u64, reply: &[u8]) -> bool {
-        let (index, members) = self.commands.group(command);
-        if members.is_empty() {
-            return true;
-        }
-        let mut expected = Vec::with_capacity(reply.len());
-        push_header(&mut expected, members.len());
-        for (_, salary) in members {
-            match index {
-                IndexOf::Salary => push_argument(&mut expected, salary.to_string().as_bytes()),
-                _ => expected.extend_from_slice(b":1\r\n"),
-            }
-        }
-        reply == expected
-    }
-
-    fn long_replies(&self) -> bool {
-        true
-    }
-}
-
-/// Asks how many members each index has, so that there are no others.
-struct Sizes {
-    keys: Keys,
-    /// Cities, then departments, then salaries.
-    sizes: Vec<u64>,
-}
-
-impl Sizes {
-    fn new(keys: Keys, records: u64) -> Self {
-        let people = People::new();
-        let mut sizes = vec![0; CITIES.len() + DEPARTMENTS.len() + 1];
-        for number in 1..=records {
-            let user = people.user(number);
-            sizes[user.city] += 1;
-            sizes[CITIES.len() + user.department] += 1;
-        }
-        sizes[CITIES.len() + DEPARTMENTS.len()] = records;
-        Self { keys, sizes }
-    }
-
-    fn key(&self, command: u64) -> String {
-        let index = usize::try_from(command).unwrap_or(usize::MAX);
-        match (CITIES.get(index), DEPARTMENTS.get(index.saturating_sub(CITIES.len()))) {
-            (Some(city), _) => self.keys.city(city),
-            (None, Some(department)) => self.keys.department(department),
-            (None, None) => self.keys.users_by_salary(),
-        }
-    }
-}
-
-impl Source for Sizes {
-    fn commands(&self) -> u64 {
-        self.sizes.len() as u64
-    }
-
-    fn write(&mut self, command: u64, _again: bool, out: &mut Vec<u8>) {
-        let last = command + 1 == self.commands();
-        push_header(out, 2);
-        push_argument(out, if last { b"ZCARD" } else { b"SCARD" });
-        push_argument(out, self.key(command).as_bytes());
-    }
-
-    fn slot(&mut self, command: u64) -> u16 {
-        slot_of(self.key(command).as_bytes())
-    }
-
-    fn describe(&self, command: u64) -> String {
-        self.key(command)
-    }
-
-    fn accepts(&mut self, command: u64, reply: &[u8]) -> bool {
-        let index = usize::try_from(command).unwrap_or(usize::MAX);
-        self.sizes.get(index).is_some_and(|size| reply == format!(":{size}\r\n").as_bytes())
     }
 }

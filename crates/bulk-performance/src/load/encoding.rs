@@ -61,7 +61,7 @@ async fn prove(
         hset.exec_async(connection).await?;
         let by_server: Vec<u8> = cmd("DUMP").arg(plain).query_async(connection).await?;
         let Some(version) = dump::version(&by_server) else { return Ok(None) };
-        let mut dump = Dump::of_version(version);
+        let mut dump = Dump::new(version);
         let ours = dump.hash(FIELDS.iter().zip(record.values()));
         cmd("RESTORE").arg(made).arg(0).arg(ours).exec_async(connection).await?;
         let by_us: Vec<u8> = cmd("DUMP").arg(made).query_async(connection).await?;

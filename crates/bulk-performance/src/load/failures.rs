@@ -26,7 +26,7 @@ pub(crate) async fn explain(error: &LoadError, target: &Target, plan: &Plan) -> 
         }
         error => what_happened(error, plan),
     };
-    let spoilt = matches!(error, LoadError::Unexpected { .. } | LoadError::Disturbed(_));
+    let spoilt = matches!(error, LoadError::Unexpected { .. } | LoadError::Conflict(_));
     if target.private().is_some() || spoilt {
         return failure;
     }
@@ -73,9 +73,9 @@ fn what_happened(error: &LoadError, plan: &Plan) -> Failure {
             format!("The server refused {record}."),
             format!("{}. {kept}", error.trim_end_matches('.')),
         ),
-        LoadError::Garbage { .. } => Failure::new(Class::NotRedis, "This is not Redis.", text),
+        LoadError::NotRedis { .. } => Failure::new(Class::NotRedis, "This is not Redis.", text),
         LoadError::Stopped { .. } => Failure::new(Class::Interrupted, "Interrupted.", kept),
-        LoadError::Unexpected { .. } | LoadError::Disturbed(_) => {
+        LoadError::Unexpected { .. } | LoadError::Conflict(_) => {
             Failure::new(Class::CheckFailed, "Somebody else writes the same keys.", text)
                 .try_next("--prefix NAME: puts everything under a name of its own")
         }

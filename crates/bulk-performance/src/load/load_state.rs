@@ -7,11 +7,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bulk_loader::Journal;
 use lab_connection::failure::Class;
 use lab_connection::{Connection, Failure, Target, own_keys};
+use lab_measure::load::{PushKey, Unlink};
 use lab_runner::progress::Bar;
 use redis::AsyncCommands;
 
 use super::plan::{Kind, Plan};
-use super::sources::{PushKey, Unlink};
 use super::{failures, retry, stream};
 use crate::keys::Keys;
 use crate::stored::index_keys;

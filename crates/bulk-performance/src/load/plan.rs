@@ -5,30 +5,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use lab_connection::Failure;
 use lab_connection::failure::Class;
-
-/// What a record is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Kind {
-    /// A Hash of eight fields: `user:1`
-    #[default]
-    Users,
-    /// A String of the same values: `user_text:1`
-    Strings,
-    /// An element of one List: `biglist`
-    List,
-}
-
-impl Kind {
-    /// As the command line calls it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Users => "users",
-            Self::Strings => "strings",
-            Self::List => "list",
-        }
-    }
-}
+pub use lab_measure::load::Kind;
 
 /// The commands that a load of users sends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use bulk_loader::{Endpoint, Journal, LoadError, Loaded, Loader, Source};
 use lab_connection::{Failure, Target};
+use lab_measure::load::{Elements, IndexCommands, Strings, Users, UsersAndIndexes};
 use lab_runner::Terminal;
 use lab_runner::progress::Bar;
-use lab_runner::resource_usage::Stopwatch;
+use lab_runner::spent::Stopwatch;
 use tokio::task::spawn_blocking;
 
 use super::encoding::Encoding;
 use super::failures;
 use super::plan::{Kind, Plan, Writing};
 use super::report::Report;
-use super::sources::{Elements, IndexCommands, Strings, Users, UsersAndIndexes};
 use crate::keys::Keys;
 
 /// Writes the records of a plan.
@@ -62,7 +62,7 @@ async fn users(target: &Target, plan: &Plan, journal: Journal, bar: &Bar) -> Res
             timed(target, plan, Some(journal), source, bar, "HSET").await
         }
         Err(error) => Err(failures::explain(&error, target, plan).await),
-        Ok((loaded, usage)) => Ok(Report::new(&loaded, usage, command)),
+        Ok((loaded, spent)) => Ok(Report::new(&loaded, spent, command)),
     }
 }
 
@@ -82,7 +82,7 @@ async fn timed<S: Source + Send + 'static>(
     command: &'static str,
 ) -> Result<Report, Failure> {
     match timed_raw(target, plan, journal, source, bar).await {
-        Ok((loaded, usage)) => Ok(Report::new(&loaded, usage, command)),
+        Ok((loaded, spent)) => Ok(Report::new(&loaded, spent, command)),
         Err(error) => Err(failures::explain(&error, target, plan).await),
     }
 }
@@ -93,7 +93,7 @@ async fn timed_raw<S: Source + Send + 'static>(
     journal: Option<Journal>,
     source: S,
     bar: &Bar,
-) -> Result<(Loaded, lab_runner::resource_usage::ResourceUsage), LoadError> {
+) -> Result<(Loaded, lab_runner::spent::Spent), LoadError> {
     let with_journal = Loader { journal, ..loader(target, plan)? };
     let watch = Stopwatch::start(target).await;
     let (loaded, _source) = run(with_journal, source, bar, target.private().is_none()).await?;
@@ -108,13 +108,13 @@ pub(crate) fn loader(target: &Target, plan: &Plan) -> Result<Loader, LoadError> 
         .ok_or_else(|| refused("this kind of address is not known".into()))?;
     #[cfg(feature = "tls")]
     if let Some(config) = target.tls_config().map_err(|failure| refused(failure.to_string()))? {
-        endpoint.expect_certificate(config, target.real_host());
+        endpoint.use_tls(config, target.real_host());
     }
     Ok(Loader {
         connections: plan.connections,
         resume: plan.resume,
-        retry: plan.retry,
-        ..Loader::to(endpoint)
+        max_downtime: plan.patience,
+        ..Loader::new(endpoint)
     })
 }
 
@@ -132,7 +132,7 @@ pub(crate) async fn run<S: Source + Send + 'static>(
     let mut underway = Underway { stop, told, can_be_resumed, done: false };
     let bar = bar.clone();
     let loading = spawn_blocking(move || {
-        let ended = loader.load(&mut source, &mut |progress| bar.set(progress.records));
+        let ended = lab_measure::load::run(&loader, &mut source, &mut |progress| bar.set(progress.records));
         if let Err(LoadError::Stopped { acknowledged }) = &ended {
             // Nobody may be listening any more.
             let _ = tell.send(source.records_before(*acknowledged));

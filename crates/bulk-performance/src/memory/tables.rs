@@ -1,87 +1,59 @@
-//! What was found, as tables: every figure is a figure of one record.
+//! What was found, as tables. Every figure is that of one record.
 
-use lab_runner::measurement::ComparisonResult;
+use lab_runner::measurement::{ComparisonResult, Row};
 use lab_runner::table::{Table, thousands};
 
-use super::indexes::IndexWeight;
-use super::memory_usage::MemoryUsage;
+use super::memory_usage::{IndexUsage, MemoryUsage};
 
 /// Bytes by encoding.
-pub(crate) fn bytes(weights: &[MemoryUsage], records: u64, raw: u64) -> Table {
+pub(super) fn usages(usages: &[MemoryUsage], records: u64, raw: u64) -> Table {
     let header = ["encoding", "kept as", "keys", "bytes", "x raw", "used_memory"];
-    let mut table = Table::new("Bytes per record", &header);
-    for weight in weights {
-        table = table.row([
-            weight.encoding.label().to_owned(),
-            weight.kept_as.iter().take(2).cloned().collect::<Vec<_>>().join(", "),
-            thousands(weight.keys as f64),
-            format!("{:.1}", per(weight.bytes, records)),
-            format!("{:.2}", per(weight.bytes, raw)),
-            weight.grown.map_or_else(|| "-".to_owned(), |bytes| format!("{:.1}", per(bytes, records))),
-        ]);
-    }
-    table
+    usages.iter().fold(Table::new("Bytes per record", &header), |table, usage| {
+        table.row([
+            usage.encoding.label().to_owned(),
+            usage.kept_as.iter().take(2).cloned().collect::<Vec<_>>().join(", "),
+            thousands(usage.keys as f64),
+            format!("{:.1}", per(usage.bytes, records)),
+            format!("{:.2}", per(usage.bytes, raw)),
+            usage.growth.map_or_else(|| "-".to_owned(), |bytes| format!("{:.1}", per(bytes, records))),
+        ])
+    })
 }
 
-/// What can be done with each, and how fast.
-pub(crate) fn prices(
-    weights: &[MemoryUsage],
-    records: u64,
-    raw: u64,
-    rates: &[ComparisonResult; 3],
-) -> Table {
-    let header = ["encoding", "bytes", "x raw", "field?", "reads/s", "changes/s", "records/s"];
-    let mut table = Table::new("The price", &header);
-    for weight in weights {
-        let label = weight.encoding.label();
-        let rate = |measured: &ComparisonResult| {
-            let row = measured.rows.iter().find(|row| row.label == label);
-            row.map_or_else(|| "-".to_owned(), |row| thousands(row.rate.median))
-        };
-        let [reads, changes, records_read] = rates;
-        table = table.row([
-            label.to_owned(),
-            format!("{:.0}", per(weight.bytes, records)),
-            format!("{:.2}", per(weight.bytes, raw)),
-            if weight.encoding.field_access() { "yes" } else { "no" }.to_owned(),
-            rate(reads),
-            rate(changes),
-            rate(records_read),
-        ]);
-    }
-    table
+/// What you can do with each encoding, and how fast. `rates` are reads, changes, and records.
+pub(super) fn rates(usages: &[MemoryUsage], rates: &[ComparisonResult]) -> Table {
+    let header = ["encoding", "field?", "reads/s", "changes/s", "records/s", "spread"];
+    usages.iter().fold(Table::new("What it costs in time", &header), |table, usage| {
+        let label = usage.encoding.label();
+        let row = |rate: &'_ ComparisonResult| rate.rows.iter().find(|row| row.label == label).cloned();
+        let rows: Vec<Row> = rates.iter().filter_map(row).collect();
+        if rows.is_empty() {
+            return table;
+        }
+        let has_access = if usage.encoding.has_field_access() { "yes" } else { "no" };
+        let spread = rows.iter().map(|row| row.rate.spread).fold(0.0, f64::max);
+        let cells = rows.iter().map(|row| thousands(row.rate.median));
+        let spread = format!("{:.0} %", spread * 100.0);
+        table.row([label.to_owned(), has_access.to_owned()].into_iter().chain(cells).chain([spread]))
+    })
 }
 
-/// What indexes add.
-pub(crate) fn indexes(weights: &[IndexWeight], records: u64, documented: u64) -> Table {
+/// What indexes add to the bytes of a Hash.
+pub(super) fn indexes(indexes: &[IndexUsage], records: u64, hash: u64) -> Table {
     let header = ["stored", "kept as", "keys", "bytes"];
-    let mut table = Table::new("Indexes, bytes per record", &header);
-    for weight in weights {
-        table = table.row([
-            weight.label.to_owned(),
-            weight.kept_as.join(", "),
-            weight.keys.to_string(),
-            format!("{:.1}", per(weight.bytes, records)),
-        ]);
-    }
-    let added: u64 = weights.iter().map(|weight| weight.bytes).sum();
-    table
-        .row(["all indexes".into(), String::new(), String::new(), format!("{:.1}", per(added, records))])
-        .row([
-            "the Hash without them".into(),
-            String::new(),
-            String::new(),
-            format!("{:.1}", per(documented, records)),
-        ])
-        .row([
-            "the Hash with them".into(),
-            String::new(),
-            String::new(),
-            format!("{:.1}", per(documented + added, records)),
-        ])
+    let table = indexes.iter().fold(Table::new("Indexes, bytes per record", &header), |table, index| {
+        let (kept_as, keys) = (index.kept_as.join(", "), index.keys.to_string());
+        table.row([index.label.to_owned(), kept_as, keys, format!("{:.1}", per(index.bytes, records))])
+    });
+    let all: u64 = indexes.iter().map(|index| index.bytes).sum();
+    [("all indexes", all), ("the Hash without them", hash), ("the Hash with them", hash + all)]
+        .into_iter()
+        .fold(table, |table, (label, bytes)| {
+            table.row([label, "", "", format!("{:.1}", per(bytes, records)).as_str()])
+        })
 }
 
-/// A share; of nothing it is nothing.
-pub(crate) fn per(bytes: u64, of: u64) -> f64 {
+/// A share; of nothing, it is nothing.
+pub(super) fn per(bytes: u64, of: u64) -> f64 {
     if of == 0 { 0.0 } else { bytes as f64 / of as f64 }
 }

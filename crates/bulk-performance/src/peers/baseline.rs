@@ -5,6 +5,7 @@ use std::fs;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use lab_connection::Connection;
 use lab_connection::address::PrivateServer;
 use lab_server::{Choice, Server};
 use redis::aio::MultiplexedConnection;
@@ -12,7 +13,6 @@ use redis::{AsyncConnectionConfig, RedisResult};
 use tokio::task::spawn_blocking;
 
 use crate::peers::fixtures::Fixtures;
-use crate::peers::readback;
 use crate::stored::{self, Content};
 
 /// What the server writes into its log when it has read the file.
@@ -65,7 +65,8 @@ impl Baseline {
 
     /// What it read.
     pub(crate) async fn content(&self, fixtures: &Fixtures) -> RedisResult<Content> {
-        readback::content(&fixtures.keys, fixtures.records, &self.connect().await?).await
+        let connection = Connection::Single(self.connect().await?);
+        Content::of_users(&fixtures.keys, fixtures.records, &connection).await
     }
 
     /// Stops it as a power cut would; the file stays.

@@ -1,8 +1,11 @@
 //! Which peers take part: those whose programs are found here, each with what it needs.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use lab_connection::Target;
+use lab_measure::insert::InsertMany;
+use lab_measure::peers::{write_hsets, write_values};
 use lab_runner::LessonError;
 
 use crate::peers::baseline::Baseline;
@@ -10,8 +13,8 @@ use crate::peers::benchmark::Benchmark;
 use crate::peers::fixtures::{Fixtures, no_file, write_file};
 use crate::peers::peer::Peer;
 use crate::peers::place::Place;
+use crate::peers::redis_py;
 use crate::peers::tools::{Tool, Tools};
-use crate::peers::{Options, commands, redis_py};
 
 /// The peers that can write the records here, and what they share.
 pub struct Lineup {
@@ -27,15 +30,16 @@ impl Lineup {
     /// Finds the programs, writes the files, tries `redis-benchmark` for its best setting, and prepares the RDB file.
     pub async fn prepare(
         target: &Target,
-        options: &Options,
+        records: u64,
+        tools: Option<&Path>,
         place: Result<Place, String>,
     ) -> Result<Self, LessonError> {
-        let fixtures = Fixtures::prepare(target, options.records).await?;
+        let fixtures = Fixtures::prepare(target, records).await?;
         let peers = vec![Peer::LoaderHset, Peer::Loader];
         let mut lineup = Self { fixtures, peers, versions: Vec::new(), left_out: Vec::new() };
         match place {
             Ok(place) => {
-                let tools = Tools::find(options.tools.as_deref(), target);
+                let tools = Tools::find(tools, target);
                 lineup.add_cli(tools.cli, &place).await?;
                 lineup.add_benchmark(tools.benchmark, &place).await?;
                 lineup.add_redis_rs();
@@ -68,12 +72,9 @@ impl Lineup {
     async fn add_cli(&mut self, cli: Result<Tool, String>, place: &Place) -> Result<(), LessonError> {
         match cli {
             Ok(tool) => {
-                let (keys, people, records) =
-                    (self.fixtures.keys.clone(), Arc::clone(&self.fixtures.people), self.fixtures.records);
-                write_file(self.fixtures.commands_file(), move |file| {
-                    commands::write_hsets(&keys, &people, records, file)
-                })
-                .await?;
+                let (keys, records) = (self.fixtures.keys.clone(), self.fixtures.records);
+                let path = self.fixtures.commands_file();
+                write_file(path, move |file| write_hsets(&keys, records, file)).await?;
                 self.versions.push(tool.version);
                 self.peers.push(Peer::PipeFile { program: tool.path.clone(), place: place.clone() });
                 self.peers.push(Peer::PipeGenerator { program: tool.path, place: place.clone() });
@@ -110,18 +111,17 @@ impl Lineup {
     }
 
     fn add_redis_rs(&mut self) {
-        self.peers.extend([10, 100, 1_000, 10_000].map(|depth| Peer::Pipelines { depth }));
-        self.peers.push(Peer::Overlapped { depth: 1_000 });
+        let depths = [10, 100, 1_000, 10_000];
+        self.peers.extend(depths.map(|depth| Peer::RedisRs(InsertMany::Pipelined { depth })));
+        self.peers.push(Peer::RedisRs(InsertMany::Overlapped { depth: 1_000 }));
     }
 
     async fn add_redis_py(&mut self, python: Result<Tool, String>, place: &Place) -> Result<(), LessonError> {
         match python {
             Ok(tool) => {
                 let (people, records) = (Arc::clone(&self.fixtures.people), self.fixtures.records);
-                write_file(self.fixtures.values_file(), move |file| {
-                    commands::write_values(&people, records, file)
-                })
-                .await?;
+                let path = self.fixtures.values_file();
+                write_file(path, move |file| write_values(&people, records, file)).await?;
                 std::fs::write(self.fixtures.script_file(), redis_py::SCRIPT)
                     .map_err(|error| no_file(&error))?;
                 self.versions.push(tool.version);

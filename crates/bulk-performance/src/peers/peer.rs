@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use lab_measure::insert::{Input, InsertMany, Kind};
 use lab_runner::table::thousands;
 use redis::RedisResult;
 
@@ -11,7 +13,7 @@ use crate::peers::baseline::Baseline;
 use crate::peers::benchmark::Benchmark;
 use crate::peers::fixtures::Fixtures;
 use crate::peers::place::Place;
-use crate::peers::{pipe, readback, redis_py, redis_rs};
+use crate::peers::{pipe, redis_py};
 use crate::stored::Content;
 
 /// A way to write the records.
@@ -37,16 +39,8 @@ pub enum Peer {
     },
     /// `redis-benchmark`.
     Benchmark(Benchmark),
-    /// redis-rs, one pipeline after the other.
-    Pipelines {
-        /// Commands in each.
-        depth: u64,
-    },
-    /// redis-rs, two pipelines on the way.
-    Overlapped {
-        /// Commands in each.
-        depth: u64,
-    },
+    /// redis-rs, with pipelines.
+    RedisRs(InsertMany),
     /// redis-py, one pipeline after the other.
     RedisPy {
         /// `python3`
@@ -92,8 +86,7 @@ impl Peer {
                 pipe::from_generator(fixtures, program, place).await.map(|()| done)
             }
             Self::Benchmark(benchmark) => benchmark.run(fixtures).await.map(|()| done),
-            Self::Pipelines { depth } => told(fixtures, redis_rs::pipelines(fixtures, *depth).await),
-            Self::Overlapped { depth } => told(fixtures, redis_rs::overlapped(fixtures, *depth).await),
+            Self::RedisRs(approach) => redis_rs(fixtures, *approach).await.map(|()| done),
             Self::RedisPy { program, place } => redis_py::run(fixtures, program, place).await.map(|()| done),
             Self::RdbFile(baseline) => Ok(Account { seconds: Some(baseline.load().await?), ..done }),
         }
@@ -106,7 +99,7 @@ impl Peer {
             Self::RdbFile(baseline) => baseline.content(fixtures).await.map(Found::Records),
             _ => {
                 let connection = fixtures.target.connection();
-                readback::content(&fixtures.keys, fixtures.records, &connection).await.map(Found::Records)
+                Content::of_users(&fixtures.keys, fixtures.records, &connection).await.map(Found::Records)
             }
         }
     }
@@ -129,8 +122,13 @@ impl fmt::Display for Peer {
             Self::PipeFile { .. } => f.write_str("redis-cli --pipe < file"),
             Self::PipeGenerator { .. } => f.write_str("generator | redis-cli"),
             Self::Benchmark(_) => f.write_str("redis-benchmark"),
-            Self::Pipelines { depth } => write!(f, "redis-rs pipeline {}", thousands(*depth as f64)),
-            Self::Overlapped { depth } => write!(f, "redis-rs overlap {}", thousands(*depth as f64)),
+            Self::RedisRs(InsertMany::Overlapped { depth }) => {
+                write!(f, "redis-rs overlap {}", thousands(*depth as f64))
+            }
+            Self::RedisRs(InsertMany::Pipelined { depth }) => {
+                write!(f, "redis-rs pipeline {}", thousands(*depth as f64))
+            }
+            Self::RedisRs(approach) => write!(f, "redis-rs {approach:?}"),
             Self::RedisPy { .. } => write!(f, "redis-py pipeline {}", thousands(redis_py::DEPTH as f64)),
             Self::RdbFile(_) => f.write_str("RDB file read: baseline"),
         }
@@ -143,6 +141,15 @@ async fn loader(fixtures: &Fixtures, writing: Writing) -> Result<Account, String
     Ok(Account { seconds: None, own_rate: Some(report.records_per_second), command: Some(report.command) })
 }
 
-fn told(fixtures: &Fixtures, done: RedisResult<()>) -> Result<Account, String> {
-    done.map(|()| Account::default()).map_err(|error| fixtures.target.explain(&error).what().to_owned())
+async fn redis_rs(fixtures: &Fixtures, approach: InsertMany) -> Result<(), String> {
+    let explain = |error| fixtures.target.explain(&error).what().to_owned();
+    let input = Input {
+        keys: fixtures.keys.clone(),
+        people: Arc::clone(&fixtures.people),
+        kind: Kind::Users,
+        records: fixtures.records,
+        redis: fixtures.target.dedicated().await.map_err(explain)?,
+        pool: Vec::new(),
+    };
+    approach.run(&input).await.map_err(explain)
 }

@@ -2,10 +2,8 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
 
 use crate::peers::child::{self, Feed};
-use crate::peers::commands;
 use crate::peers::fixtures::Fixtures;
 use crate::peers::place::Place;
 
@@ -18,8 +16,8 @@ pub(crate) async fn from_file(fixtures: &Fixtures, program: &Path, place: &Place
 
 /// Fed by a thread of this process that makes the commands meanwhile.
 pub(crate) async fn from_generator(fixtures: &Fixtures, program: &Path, place: &Place) -> Result<(), String> {
-    let (keys, people, records) = (fixtures.keys.clone(), Arc::clone(&fixtures.people), fixtures.records);
-    let writer = Box::new(move |mut stdin| commands::write_hsets(&keys, &people, records, &mut stdin));
+    let (keys, records) = (fixtures.keys.clone(), fixtures.records);
+    let writer = Box::new(move |mut stdin| lab_measure::peers::write_hsets(&keys, records, &mut stdin));
     pipe(fixtures, program, place, Feed::Writer(writer)).await
 }
 

@@ -169,7 +169,7 @@ fn caveats(lineup: &Lineup, rows: &[Row]) -> Vec<Caveat> {
 fn reference(rows: &[Row]) -> Option<&Row> {
     let works = |row: &&Row| row.failed.is_none() && !row.turns.is_empty();
     let is = |row: &&Row| matches!(row.peer, Peer::PipeFile { .. });
-    let else_is = |row: &&Row| matches!(row.peer, Peer::Pipelines { .. });
+    let else_is = |row: &&Row| matches!(row.peer, Peer::RedisRs(_));
     rows.iter().filter(works).find(is).or_else(|| rows.iter().filter(works).find(else_is))
 }
 

@@ -4,17 +4,21 @@ use std::process::Command;
 use std::time::Duration;
 
 use bulk_performance::BulkLesson;
-use bulk_performance::concurrency::closed::Crowd;
-use bulk_performance::concurrency::open::Schedule;
-use bulk_performance::concurrency::stall::Stall;
 use bulk_performance::keys::Keys;
 use lab_connection::{Target, TargetArgs};
+use lab_measure::concurrency::{Load, LoadStats, Plan, Stall, measure};
 use lab_runner::{Retry, course};
 use lab_server::Server;
 
 use lab_testing::lessons::{stored_keys, table, take};
 
 const SHORT: Duration = Duration::from_millis(150);
+
+/// One turn of a load.
+async fn run(target: &Target, load: Load, turn: Duration, stall: Option<Stall>) -> LoadStats {
+    let plan = Plan { rounds: 1, turn, stall };
+    measure(target, vec![load], plan).await.unwrap().remove(0).0
+}
 
 /// GET and SET that the server has carried out.
 async fn carried_out(target: &Target) -> u64 {
@@ -28,44 +32,44 @@ async fn carried_out(target: &Target) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crowd_is_answered_exactly_once_each() {
+async fn every_operation_of_many_clients_is_answered_exactly_once() {
     let target = TargetArgs::private().open().await.unwrap();
     for (in_flight, connections) in [(1, 1), (10, 4), (500, 1), (500, 50)] {
         let before = carried_out(&target).await;
-        let tally = Crowd { in_flight, connections, time: SHORT }.run(&target).await.unwrap();
-        assert!(tally.is_right(), "{tally:?}");
-        assert!(tally.sent >= in_flight as u64, "each client did at least one");
-        assert_eq!(carried_out(&target).await - before, tally.answered, "as the server counts");
-        assert!(tally.measured() > 0 && tally.measured() <= tally.answered);
+        let stats = run(&target, Load::Closed { in_flight, connections }, SHORT, None).await;
+        assert!(stats.is_right(), "{stats:?}");
+        assert!(stats.sent >= in_flight as u64, "each client did at least one");
+        assert_eq!(carried_out(&target).await - before, stats.answered, "as the server counts");
+        assert!(stats.measured() > 0 && stats.measured() <= stats.answered);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_schedule_begins_as_many_operations_as_its_rate_says() {
+async fn an_open_loop_begins_as_many_operations_as_its_rate_says() {
     let target = TargetArgs::private().open().await.unwrap();
     let before = carried_out(&target).await;
-    let schedule = Schedule { rate: 2_000, connections: 2, time: Duration::from_millis(250) };
-    let tally = schedule.run(&target, None).await.unwrap();
-    assert!(tally.is_right(), "{tally:?}");
-    assert_eq!((tally.sent, tally.measured()), (500, 500));
-    // A hundred keys were given their value first.
+    let load = Load::Open { rate: 2_000, connections: 2 };
+    let stats = run(&target, load, Duration::from_millis(250), None).await;
+    assert!(stats.is_right(), "{stats:?}");
+    assert_eq!((stats.sent, stats.measured()), (500, 500));
+    // A hundred keys got their value first.
     assert_eq!(carried_out(&target).await - before, 600);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stall_is_waited_for_by_all_who_should_have_come() {
+async fn an_open_loop_sees_a_stall_in_every_operation_that_should_have_begun() {
     let target = TargetArgs::private().open().await.unwrap();
     let stall = Stall::prepare(&target, Duration::from_millis(200)).await.unwrap();
     assert!(stall.is_some());
-    let schedule = Schedule { rate: 1_000, connections: 1, time: Duration::from_millis(600) };
-    let tally = schedule.run(&target, stall.as_ref()).await.unwrap();
-    assert!(tally.is_right() && tally.sent == 600, "{tally:?}");
-    // 100 of them came in the first half of the stall; the histogram keeps three digits.
-    assert!(tally.slower_than(Duration::from_millis(100)) >= 98, "{:?}", tally.quantile(0.9));
+    let load = Load::Open { rate: 1_000, connections: 1 };
+    let stats = run(&target, load, Duration::from_millis(600), stall).await;
+    assert!(stats.is_right() && stats.sent == 600, "{stats:?}");
+    // 100 of them began in the first half of the stall; the histogram keeps three digits.
+    assert!(stats.slower_than(Duration::from_millis(100)) >= 98, "{:?}", stats.quantile(0.9));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn replies_that_do_not_fit_are_counted() {
+async fn wrong_replies_are_counted() {
     let target = TargetArgs::private().open().await.unwrap();
     let key = Keys::new("").concurrency(0);
     let intruder = tokio::spawn({
@@ -76,16 +80,16 @@ async fn replies_that_do_not_fit_are_counted() {
             }
         }
     });
-    // In the time of one crowd the intruder may not get a turn.
+    // In the time of one load, the intruder may not get a turn.
     let mut retry = Retry::within(Duration::from_mins(1));
     loop {
-        let tally = Crowd { in_flight: 4, connections: 1, time: SHORT }.run(&target).await.unwrap();
-        assert_eq!((tally.errors, tally.sent), (0, tally.answered), "{tally:?}");
-        assert_eq!(tally.is_right(), tally.wrong == 0, "{tally:?}");
-        if tally.wrong > 0 {
+        let stats = run(&target, Load::Closed { in_flight: 4, connections: 1 }, SHORT, None).await;
+        assert_eq!((stats.errors, stats.sent), (0, stats.answered), "{stats:?}");
+        assert_eq!(stats.is_right(), stats.wrong == 0, "{stats:?}");
+        if stats.wrong > 0 {
             break;
         }
-        retry.again("a crowd finds what an intruder wrote").await.unwrap();
+        retry.again("a client finds what an intruder wrote").await.unwrap();
     }
     intruder.abort();
 }
@@ -97,13 +101,11 @@ async fn errors_of_the_server_are_counted_and_do_not_end_the_clients() {
     for setting in [["maxmemory-policy", "noeviction"], ["maxmemory", "1"]] {
         redis::cmd("CONFIG").arg("SET").arg(&setting).exec_async(&mut target.connection()).await.unwrap();
     }
-    let tally = Crowd { in_flight: 5, connections: 1, time: SHORT }.run(&target).await.unwrap();
+    let stats = run(&target, Load::Closed { in_flight: 5, connections: 1 }, SHORT, None).await;
     // One SET, three GETs: a quarter is refused (OOM), and the GETs find nothing.
-    assert!(tally.errors >= tally.answered / 4 && tally.errors <= tally.answered / 4 + 5, "{tally:?}");
-    assert!(
-        tally.wrong == 0 && tally.sent == tally.answered && tally.blamed("x".into()).contains("OOM"),
-        "{tally:?}"
-    );
+    assert!(stats.errors >= stats.answered / 4 && stats.errors <= stats.answered / 4 + 5, "{stats:?}");
+    assert!(stats.wrong == 0 && stats.sent == stats.answered, "{stats:?}");
+    assert!(stats.claim("x".into()).contains("OOM"), "{stats:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,24 +114,25 @@ async fn a_server_that_dies_is_an_error_for_each_operation_in_flight() {
     let target = TargetArgs::at(server.url()).open().await.unwrap();
     let running = tokio::spawn({
         let target = target.clone();
-        async move { Crowd { in_flight: 50, connections: 5, time: Duration::from_secs(30) }.run(&target).await }
+        let load = Load::Closed { in_flight: 50, connections: 5 };
+        async move { run(&target, load, Duration::from_secs(30), None).await }
     });
     let before = carried_out(&target).await;
     while carried_out(&target).await < before + 100 {}
     server.kill();
-    let tally = running.await.unwrap().unwrap();
-    assert_eq!((tally.sent, tally.errors), (tally.answered, 50), "{tally:?}");
-    assert_eq!(tally.wrong, 0);
+    let stats = running.await.unwrap();
+    assert_eq!((stats.sent, stats.errors), (stats.answered, 50), "{stats:?}");
+    assert_eq!(stats.wrong, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_lesson_passes_on_a_cluster_behind_a_prefix_and_tidies_up() {
+async fn the_lesson_passes_on_a_cluster_with_a_prefix_and_leaves_only_the_keys_it_names() {
     let args = TargetArgs { cluster: true, prefix: Some("lab:".into()), ..TargetArgs::private() };
     let target = args.open().await.unwrap();
     let page = take(&target, BulkLesson::Concurrency).await;
     let rows = table(&page, "Operations in flight (closed loop)");
     assert_eq!(rows.len(), 12);
-    assert!(rows.iter().all(|row| row[6..] == ["0", "0"]), "{rows:?}");
+    assert!(rows.iter().all(|row| row[7..] == ["0", "0"]), "{rows:?}");
     let mut stored = stored_keys(&target).await;
     stored.retain(|key| !key.ends_with(":marker"));
     let named = course::keys_of(&[page]);

@@ -1,4 +1,4 @@
-//! Tables that compare: every row has done the same, and what is not so is said.
+//! Tables that compare: every row has done the same, and what is not the same is said.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,7 +13,25 @@ mod memory;
 mod peers;
 mod query;
 
+use bulk_performance::BulkLesson;
+use lab_testing::lessons;
+
 #[test]
 fn every_lesson_is_in_the_register_under_its_own_name() {
-    lab_testing::lessons::assert_all_in_register::<bulk_performance::BulkLesson>(env!("CARGO_MANIFEST_DIR"));
+    lessons::assert_all_in_register::<BulkLesson>(env!("CARGO_MANIFEST_DIR"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lessons_read_well() {
+    lessons::assert_read_well::<BulkLesson>().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lessons_show_or_announce_what_they_send() {
+    lessons::assert_show_or_announce_what_they_send::<BulkLesson>().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lessons_show_what_they_teach() {
+    lessons::assert_show_what_they_teach::<BulkLesson>().await;
 }

@@ -5,22 +5,23 @@ use std::sync::Arc;
 
 use bulk_performance::arguments::{Arguments, Command};
 use bulk_performance::keys::Keys;
-use bulk_performance::memory::{Encoding, Limits, MemoryUsage, Options, Store, Zstd};
+use bulk_performance::memory::{Limits, MemoryUsage, Options};
 use bulk_performance::people::{FIELDS, People};
 use bulk_performance::stored::Content;
 use clap::Parser;
 use lab_connection::{Target, TargetArgs, own_keys};
+use lab_measure::memory::{Encoding, Store, Zstd};
 use lab_server::Server;
 
-/// An opened private server and users to store there.
-struct Bench {
+/// A private server and users to store there.
+struct Fixture {
     target: Target,
     limits: Limits,
     store: Store,
 }
 
-impl Bench {
-    async fn with(args: TargetArgs, records: u64) -> Self {
+impl Fixture {
+    async fn new(args: TargetArgs, records: u64) -> Self {
         let target = args.open().await.unwrap();
         let limits = Limits::ask(&mut target.connection()).await.unwrap();
         let zstd = Zstd::train(&People::new()).unwrap().map(Arc::new);
@@ -36,15 +37,11 @@ impl Bench {
     async fn write(&self, encoding: Encoding) {
         let mut connection = self.target.connection();
         let work = async { Ok(self.store.write(encoding, &mut self.target.connection()).await?) };
-        self.limits.held_for(encoding, &mut connection, work).await.unwrap();
-    }
-
-    async fn stored_keys(&self) -> BTreeSet<String> {
-        stored_keys(&self.target).await
+        self.limits.hold_setting(encoding, &mut connection, work).await.unwrap();
     }
 }
 
-/// Every key but those that the connection itself keeps: the marker and the turn.
+/// Every key but those that guard the database: the marker and the run lock.
 async fn stored_keys(target: &Target) -> BTreeSet<String> {
     let keys = own_keys::matching(&mut target.connection(), "*", 100_000).await.unwrap();
     let keys = keys.into_iter().map(|key| String::from_utf8(key).unwrap());
@@ -52,15 +49,15 @@ async fn stored_keys(target: &Target) -> BTreeSet<String> {
 }
 
 async fn round_trip(args: TargetArgs) {
-    let bench = Bench::with(args, 500).await;
-    let expected = Content::expected(bench.store.people(), 500);
-    let mut connection = bench.target.connection();
-    for encoding in bench.encodings() {
-        bench.write(encoding).await;
-        assert_eq!(bench.store.content(encoding, &mut connection).await.unwrap(), expected, "{encoding:?}");
-        let keys = bench.store.keys_of(encoding);
-        assert!(keys.iter().all(|key| key.starts_with(bench.target.prefix())), "{keys:?}");
-        assert_eq!(bench.stored_keys().await, keys.iter().cloned().collect(), "{encoding:?}");
+    let fixture = Fixture::new(args, 500).await;
+    let expected = Content::expected(&fixture.store.people, 500);
+    let mut connection = fixture.target.connection();
+    for encoding in fixture.encodings() {
+        fixture.write(encoding).await;
+        assert_eq!(fixture.store.content(encoding, &mut connection).await.unwrap(), expected, "{encoding:?}");
+        let keys = fixture.store.keys_of(encoding);
+        assert!(keys.iter().all(|key| key.starts_with(fixture.target.prefix())), "{keys:?}");
+        assert_eq!(stored_keys(&fixture.target).await, keys.iter().cloned().collect(), "{encoding:?}");
         own_keys::unlink(&mut connection, &keys).await.unwrap();
     }
 }
@@ -83,22 +80,23 @@ async fn every_encoding_stays_behind_its_prefix() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_field_changes_and_the_others_stay() {
     let new = ["Ada", "Byron", "ada@example.com", "36", "Austin", "Legal", "99900", "2023-12-10"];
-    let bench = Bench::with(TargetArgs::private(), 250).await;
-    let mut connection = bench.target.connection();
-    for encoding in bench.encodings() {
-        bench.write(encoding).await;
-        let mut users: Vec<_> = (1..=250).map(|number| bench.store.people().user(number).values()).collect();
+    let fixture = Fixture::new(TargetArgs::private(), 250).await;
+    let mut connection = fixture.target.connection();
+    for encoding in fixture.encodings() {
+        fixture.write(encoding).await;
+        let mut users: Vec<_> = (1..=250).map(|number| fixture.store.people.user(number).values()).collect();
         // The first and the last of a bucket, the first and the last of all.
         for (number, index) in [(1_u64, 0), (99, 98), (100, 99), (250, 249)] {
             for (field, value) in new.iter().enumerate() {
                 let change = [(number, (*value).to_owned())];
-                bench.store.change_field(encoding, field, &change, &mut connection).await.unwrap();
-                let read = bench.store.read_field(encoding, field, &[number], &mut connection).await.unwrap();
+                fixture.store.change_field(encoding, field, &change, &mut connection).await.unwrap();
+                let read =
+                    fixture.store.read_field(encoding, field, &[number], &mut connection).await.unwrap();
                 assert_eq!(read, [*value], "{encoding:?} {}", FIELDS[field]);
                 users[index][field] = (*value).to_owned();
                 let mut expected = Content::default();
                 (1..).zip(&users).for_each(|(number, values)| expected.add(number, values));
-                let content = bench.store.content(encoding, &mut connection).await.unwrap();
+                let content = fixture.store.content(encoding, &mut connection).await.unwrap();
                 assert_eq!(content, expected, "{encoding:?} {} of {number}", FIELDS[field]);
             }
         }
@@ -107,17 +105,17 @@ async fn one_field_changes_and_the_others_stay() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn field_access_is_one_command_that_moves_one_value() {
-    let bench = Bench::with(TargetArgs::private(), 150).await;
-    let mut connection = bench.target.connection();
-    for encoding in bench.encodings() {
-        bench.write(encoding).await;
+    let fixture = Fixture::new(TargetArgs::private(), 150).await;
+    let mut connection = fixture.target.connection();
+    for encoding in fixture.encodings() {
+        fixture.write(encoding).await;
         redis::cmd("CONFIG").arg("RESETSTAT").exec_async(&mut connection).await.unwrap();
-        bench.store.change_field(encoding, 6, &[(120, "50000".into())], &mut connection).await.unwrap();
+        fixture.store.change_field(encoding, 6, &[(120, "50000".into())], &mut connection).await.unwrap();
         let stats: String =
             redis::cmd("INFO").arg("commandstats").query_async(&mut connection).await.unwrap();
         let calls = |name: &str| stats.contains(&format!("cmdstat_{name}:calls=1,"));
         let read_whole = calls("get") || calls("hget");
-        assert_eq!(read_whole, !encoding.field_access(), "{encoding:?}: {stats}");
+        assert_eq!(read_whole, !encoding.has_field_access(), "{encoding:?}: {stats}");
         let wrote_one = calls("hset") || calls("lset") || calls("bitfield") || calls("set");
         assert!(wrote_one, "{encoding:?}: {stats}");
     }
@@ -125,28 +123,28 @@ async fn field_access_is_one_command_that_moves_one_value() {
 
 #[tokio::test]
 async fn a_number_too_large_for_its_bits_is_refused_and_not_cut() {
-    let bench = Bench::with(TargetArgs::private(), 5).await;
-    let mut connection = bench.target.connection();
-    bench.write(Encoding::Bits).await;
+    let fixture = Fixture::new(TargetArgs::private(), 5).await;
+    let mut connection = fixture.target.connection();
+    fixture.write(Encoding::Bits).await;
     let too_large = [(3, "2000000".to_owned())];
-    assert!(bench.store.change_field(Encoding::Bits, 6, &too_large, &mut connection).await.is_err());
-    let content = bench.store.content(Encoding::Bits, &mut connection).await.unwrap();
-    assert_eq!(content, Content::expected(bench.store.people(), 5));
+    assert!(fixture.store.change_field(Encoding::Bits, 6, &too_large, &mut connection).await.is_err());
+    let content = fixture.store.content(Encoding::Bits, &mut connection).await.unwrap();
+    assert_eq!(content, Content::expected(&fixture.store.people, 5));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sizes_are_as_claimed() {
     let records = 2_000;
-    let bench = Bench::with(TargetArgs::private(), records).await;
-    let expected = Content::expected(bench.store.people(), records);
+    let fixture = Fixture::new(TargetArgs::private(), records).await;
+    let expected = Content::expected(&fixture.store.people, records);
     let raw: usize =
-        (1..=records).map(|number| bench.store.people().user(number).values().concat().len()).sum();
+        (1..=records).map(|number| fixture.store.people.user(number).values().concat().len()).sum();
     let mut sizes = Vec::new();
-    for encoding in bench.encodings() {
-        let mut connection = bench.target.connection();
+    for encoding in fixture.encodings() {
+        let mut connection = fixture.target.connection();
         let mut worker = connection.clone();
-        let work = MemoryUsage::of(encoding, &bench.store, &expected, None, &mut worker);
-        let weight = bench.limits.held_for(encoding, &mut connection, work).await.unwrap();
+        let work = MemoryUsage::measure(encoding, &fixture.store, &expected, None, &mut worker);
+        let usage = fixture.limits.hold_setting(encoding, &mut connection, work).await.unwrap();
         let packed = match encoding {
             Encoding::Hash
             | Encoding::ShortHash
@@ -154,19 +152,19 @@ async fn the_sizes_are_as_claimed() {
             | Encoding::Columns
             | Encoding::CodedColumns => vec!["listpack"],
             Encoding::HashTable => vec!["hashtable"],
-            _ => weight.kept_as.iter().map(String::as_str).collect(),
+            _ => usage.kept_as.iter().map(String::as_str).collect(),
         };
-        assert_eq!(weight.kept_as, packed, "{encoding:?}");
-        sizes.push((encoding, weight.bytes as f64));
+        assert_eq!(usage.kept_as, packed, "{encoding:?}");
+        sizes.push((encoding, usage.bytes as f64));
     }
     let of = |encoding| sizes.iter().find(|(one, _)| *one == encoding).unwrap().1 / records as f64;
     // A fifth of 1,090 bytes. Redis 7.0 rounds a listpack of 165 bytes up to 192 and keeps a pointer more for each key.
-    let most = if bench.target.info().version.starts_with("7.0.") { 245.0 } else { 218.0 };
+    let most = if fixture.target.info().version.starts_with("7.0.") { 245.0 } else { 218.0 };
     assert!(of(Encoding::Hash) <= most, "{} bytes", of(Encoding::Hash));
     assert!(of(Encoding::HashTable) > 2.0 * of(Encoding::Hash));
     let smallest = sizes
         .iter()
-        .filter(|(one, _)| one.field_access())
+        .filter(|(one, _)| one.has_field_access())
         .min_by(|(_, one), (_, other)| one.total_cmp(other))
         .unwrap();
     assert_eq!(smallest.0, Encoding::Bits);
@@ -185,7 +183,7 @@ async fn a_run_leaves_ten_users_and_meets_no_foreign_keys() {
         redis::cmd("SET").arg(key).arg("foreign").exec_async(&mut connection).await.unwrap();
     }
     for records in [1, 300, 30] {
-        let command = Some(Command::Memory(Options { records }));
+        let command = Some(Command::Memory(Options { records: Some(records), default_records: 0 }));
         let arguments = Arguments { list: false, json: false, no_pause: true, target: args.clone(), command };
         bulk_performance::run(arguments).await.unwrap();
         let keys = stored_keys(&target).await;

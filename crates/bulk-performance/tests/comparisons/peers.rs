@@ -9,7 +9,6 @@
 use std::process::{Command, Output};
 
 use bulk_performance::keys::Keys;
-use bulk_performance::peers::Options;
 use bulk_performance::peers::lineup::Lineup;
 use bulk_performance::peers::peer::{Found, Peer};
 use bulk_performance::peers::place::Place;
@@ -23,17 +22,13 @@ use crate::fakes::Fakes;
 
 const RECORDS: u64 = 1_000;
 
-fn options(tools: Option<&Fakes>) -> Options {
-    Options { records: RECORDS, rounds: 1, tools: tools.map(|fakes| fakes.directory().to_owned()) }
-}
-
 async fn lineup(target: &Target, tools: Option<&Fakes>) -> Lineup {
-    Lineup::prepare(target, &options(tools), Place::of(target, None)).await.unwrap()
+    Lineup::prepare(target, RECORDS, tools.map(Fakes::directory), Place::of(target, None)).await.unwrap()
 }
 
 async fn content(target: &Target) -> Content {
     let keys = Keys::new(target.prefix());
-    Content::of_users(&keys, 2 * RECORDS, &mut target.connection()).await.unwrap()
+    Content::of_users(&keys, 2 * RECORDS, &target.connection()).await.unwrap()
 }
 
 /// Runs each of these peers on a clean server and requires exactly the users.
@@ -84,7 +79,7 @@ async fn redis_cli_leaves_exactly_the_users() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_rs_leaves_exactly_the_users_on_a_cluster_too() {
-    let by_redis_rs = |peer: &Peer| matches!(peer, Peer::Pipelines { .. } | Peer::Overlapped { .. });
+    let by_redis_rs = |peer: &Peer| matches!(peer, Peer::RedisRs(_));
     for args in [TargetArgs::private(), TargetArgs { cluster: true, ..TargetArgs::private() }] {
         let target = args.open().await.unwrap();
         assert_eq!(lineup(&target, None).await.peers().iter().filter(|peer| by_redis_rs(peer)).count(), 5);

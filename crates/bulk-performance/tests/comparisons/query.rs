@@ -1,5 +1,5 @@
-//! All ways to answer a question give the same answer, which follows from who the users are; nothing but our own data
-//! is touched; KEYS is for private servers.
+//! All approaches to a question give the same answer, which follows from who the users are. Nothing but our own data is
+//! touched. KEYS is for private servers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Output};
@@ -7,18 +7,15 @@ use std::time::Duration;
 
 use bulk_performance::keys::Keys;
 use bulk_performance::people::{CITIES, DEPARTMENTS, People};
-use bulk_performance::query::{
-    self, Able, AverageSalary, ByNumber, CountBoth, DeepPage, InBoth, Options, Point, Search, TopSalaries,
-    Users, UsersOfCity, Way, WholeSet, search,
-};
+use bulk_performance::query::{LESSON, Options, run};
 use lab_connection::{Target, TargetArgs};
-use lab_runner::Comparison;
+use lab_measure::query::{self, Answer, QueryApproach, Question, Redis, ServerFeatures, Users};
 use lab_runner::block::Block;
 use lab_runner::course::{self, LessonReport};
 use lab_server::{Release, Server};
 use redis::AsyncTypedCommands;
 
-use lab_testing::lessons::{assert_stored, commands, held, open_release, stored_keys, table};
+use lab_testing::lessons::{assert_stored, held, open_release, stored_keys, table};
 
 /// Enough for ties in salary, several pipelines, and sets beyond their small encodings.
 const RECORDS: u64 = 6_000;
@@ -40,28 +37,20 @@ async fn targets() -> Vec<Target> {
 }
 
 /// Writes the users, and the search index where the server has one.
-async fn prepare(target: &Target, records: u64) -> (Users, Able) {
-    let users = Users::new(&Keys::new(target.prefix()), records);
+async fn prepare(target: &Target, records: u64) -> (Users, ServerFeatures) {
+    let users = Users::new(&Keys::new(target.prefix()), records, 100);
     users.write(&mut target.connection()).await.unwrap();
-    let mut able = Able::of(target).await;
-    if !able.cluster && target.can("FT.SEARCH").await {
-        search::create_index(&users, &mut target.connection()).await.unwrap();
-        able.search = Search::Ready;
-    }
-    (users, able)
+    let server = query::prepare(target, &users).await;
+    (users, server)
 }
 
-/// Every way that is open gives `right`; so many of them are open.
-async fn assert_all<W: Way>(target: &Target, (users, able): &(Users, Able), right: W::Output) -> usize {
-    let ways = W::open_to(*able);
-    let comparison = Comparison { title: "", approaches: &ways, input: users };
-    let traffic = comparison.verify(&target.connection()).await.unwrap();
-    assert_eq!(traffic.len(), ways.len());
-    for &way in &ways {
-        let answer = way.run(users, &mut target.connection()).await.unwrap();
-        assert_eq!(answer, right, "{} on {}", way.label(), target.describe());
-    }
-    ways.len()
+async fn answer(approach: &QueryApproach, users: &Users, target: &Target) -> Answer {
+    (approach.answer)(users, &mut Redis::Plain(target.connection())).await.unwrap()
+}
+
+/// The approach to a question with this label.
+fn approach(question: Question, label: &str) -> &'static QueryApproach {
+    question.approaches().iter().find(|approach| approach.label == label).unwrap()
 }
 
 /// The answers, computed from the generator alone.
@@ -90,51 +79,37 @@ impl Right {
     }
 }
 
-fn pairs(places: Vec<query::Place>) -> Vec<(u64, u32)> {
-    places.into_iter().map(|place| (place.number, place.salary)).collect()
-}
-
 #[tokio::test(flavor = "multi_thread")]
-async fn all_ways_give_the_answer_that_follows_from_the_users() {
+async fn all_approaches_give_the_answer_that_follows_from_the_users() {
     for target in targets().await {
         for records in [1, 2, 99, RECORDS] {
-            let prepared = prepare(&target, records).await;
-            let (users, able) = &prepared;
+            let (users, server) = prepare(&target, records).await;
             let right = Right::of(records);
             // What the lesson takes for right is right.
-            assert_eq!(users.in_city(), right.in_city);
-            assert_eq!(users.in_both(), right.in_both);
-            assert_eq!(pairs(users.by_salary()), right.by_salary);
+            assert_eq!(users.in_city(false), right.in_city);
+            assert_eq!(users.in_city(true), right.in_both);
+            let by_salary: Vec<_> =
+                users.by_salary().into_iter().map(|user| (user.number, user.salary)).collect();
+            assert_eq!(by_salary, right.by_salary);
             assert_eq!(users.average_cents(), right.average_cents);
 
-            let searching = usize::from(able.search == Search::Ready);
-            let open = [
-                assert_all::<UsersOfCity>(&target, &prepared, right.in_city.clone()).await,
-                assert_all::<ByNumber>(&target, &prepared, users.asked_values()).await,
-                assert_all::<TopSalaries>(
-                    &target,
-                    &prepared,
-                    users.by_salary().into_iter().rev().take(10).collect(),
-                )
-                .await,
-                assert_all::<InBoth>(&target, &prepared, right.in_both.clone()).await,
-                assert_all::<CountBoth>(&target, &prepared, right.in_both.len() as u64).await,
-                assert_all::<DeepPage>(
-                    &target,
-                    &prepared,
-                    users.by_salary().into_iter().skip(users.deep_start()).take(100).collect(),
-                )
-                .await,
-                assert_all::<WholeSet>(&target, &prepared, right.in_city.clone()).await,
-                assert_all::<AverageSalary>(&target, &prepared, right.average_cents).await,
-                assert_all::<Point>(&target, &prepared, "parker.perry.1@example.com".to_owned()).await,
-            ];
-            let expected = if able.cluster {
-                [3, 4, 2, 2, 1, 4, 2, 3, 2]
+            let mut open = Vec::new();
+            for question in Question::ALL {
+                let allowed = question.approaches().iter().filter(|one| one.obstacle(server).is_none());
+                for approach in allowed.clone() {
+                    let answer = answer(approach, &users, &target).await;
+                    let place = format!("{} on {}", approach.label, target.describe());
+                    assert_eq!(answer, question.right_answer(&users), "{place}");
+                }
+                open.push(allowed.count());
+            }
+            let search = usize::from(server.search);
+            let expected = if server.cluster {
+                [2, 3, 4, 2, 2, 1, 4, 2, 3]
             } else {
-                [4, 5, 3, 4 + searching, 3 + searching, 4, 2, 4 + searching, 2]
+                [2, 4, 5, 3, 4 + search, 3 + search, 4, 2, 4 + search]
             };
-            assert_eq!(open, expected, "ways on {}", target.describe());
+            assert_eq!(open, expected, "approaches on {}", target.describe());
             users.remove(&mut target.connection()).await.unwrap();
         }
         let left = stored_keys(&target).await;
@@ -144,51 +119,54 @@ async fn all_ways_give_the_answer_that_follows_from_the_users() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_stored_intersection_is_made_again_when_it_has_expired() {
+async fn the_stored_intersection_is_stored_again_when_it_has_expired() {
     let target = TargetArgs::private().open().await.unwrap();
     let (users, _) = prepare(&target, RECORDS).await;
     let mut redis = target.connection();
     let key = Keys::new("").city_and_department("New York", "Engineering");
+    let stored = approach(Question::CityAndDepartment, "stored before: SMEMBERS");
     assert!(!redis.exists(&key).await.unwrap());
     for _ in 0..2 {
-        use lab_runner::Approach;
-        assert_eq!(InBoth::Stored.run(&users, &mut redis).await.unwrap(), users.in_both());
-        let ttl: i64 = redis::cmd("TTL").arg(&key).query_async(&mut redis).await.unwrap();
+        assert_eq!(answer(stored, &users, &target).await, Answer::Numbers(users.in_city(true)));
+        let ttl = redis.ttl(&key).await.unwrap().raw();
         assert!((1..=60).contains(&ttl), "{ttl}");
         redis.del(&key).await.unwrap();
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cursor_passes_ties_that_fill_several_pages() {
-    use lab_runner::Approach;
+async fn a_cursor_passes_equal_salaries_that_fill_several_pages() {
     let target = TargetArgs::private().open().await.unwrap();
     let (users, _) = prepare(&target, RECORDS).await;
-    let mut redis = target.connection();
-    let cursor = users.cursor().unwrap();
-    // 250 strangers with the same salary as the last one seen, all in front of it by name.
+    let cursor = users.cursor.unwrap();
+    // 250 more with the salary of the last user seen, all of them before that user by name.
     let key = Keys::new("").users_by_salary();
     for number in 1_000_000..1_000_250 {
         assert!(number.to_string() < cursor.number.to_string());
-        redis.zadd(&key, number, cursor.salary).await.unwrap();
+        target.connection().zadd(&key, number, cursor.salary).await.unwrap();
     }
-    let page = DeepPage::Cursor.run(&users, &mut redis).await.unwrap();
-    let expected: Vec<_> = users.by_salary().into_iter().skip(users.deep_start()).take(100).collect();
-    assert_eq!(page, expected);
-    assert_ne!(DeepPage::Rank.run(&users, &mut redis).await.unwrap(), expected, "an offset is misled");
+    let expected = Question::DeepPage.right_answer(&users);
+    let by_cursor = approach(Question::DeepPage, "cursor: score and member");
+    assert_eq!(answer(by_cursor, &users, &target).await, expected);
+    let by_rank = approach(Question::DeepPage, "offset: by rank");
+    assert_ne!(answer(by_rank, &users, &target).await, expected, "an offset is misled");
 }
 
 fn small() -> Options {
-    Options { records: 500, repeat: 2, slice: Duration::ZERO }
+    sized(500)
+}
+
+fn sized(records: u64) -> Options {
+    Options { records: Some(records), repeat: 2, default_records: 0, slice: Duration::ZERO }
 }
 
 async fn take(target: &Target, options: Options) -> LessonReport {
-    let reports = course::record_with(target, &query::LESSON, |ctx| Box::pin(query::run(ctx, options)));
+    let reports = course::record_with(target, &LESSON, |ctx| Box::pin(run(ctx, options)));
     held(target, reports.await)
 }
 
-/// The ways in the table with this title.
-fn ways<'a>(reports: &'a LessonReport, title: &str) -> Vec<&'a str> {
+/// The approaches in the table with this title.
+fn rows<'a>(reports: &'a LessonReport, title: &str) -> Vec<&'a str> {
     table(reports, title).iter().map(|row| row[0].as_str()).collect()
 }
 
@@ -204,7 +182,7 @@ fn said(reports: &LessonReport) -> String {
 async fn the_lesson_passes_twice_and_the_documented_queries_find_data() {
     for target in targets().await {
         let prefix = target.prefix();
-        take(&target, Options { records: 700, ..small() }).await;
+        take(&target, sized(700)).await;
         let before = stored_keys(&target).await;
         assert!(before.contains(&format!("{prefix}user:700")));
         let page = take(&target, small()).await;
@@ -245,16 +223,16 @@ async fn the_lesson_passes_twice_and_the_documented_queries_find_data() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_user_is_enough() {
     for target in targets().await {
-        take(&target, Options { records: 1, ..small() }).await;
-        take(&target, Options { records: 2, ..small() }).await;
+        take(&target, sized(1)).await;
+        take(&target, sized(2)).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_is_told_what_it_cannot_do() {
+async fn on_a_cluster_the_lesson_says_what_it_leaves_out() {
     let target = TargetArgs { cluster: true, ..TargetArgs::private() }.open().await.unwrap();
     let page = take(&target, small()).await;
-    assert_eq!(ways(&page, "Average salary of a city").len(), 3);
+    assert_eq!(rows(&page, "Average salary of a city").len(), 3);
     for left_out in
         ["SINTER", "SINTERCARD", "SORT BY user:*->salary", "Hash: one script", "SCAN MATCH, HMGET each"]
     {
@@ -282,7 +260,7 @@ async fn keys_is_sent_to_private_servers_only() {
     let private = TargetArgs::private().open().await.unwrap();
     let page = take(&private, small()).await;
     assert!(calls(&private).await["keys"] > 0);
-    assert_eq!(ways(&page, "Users of a city").len(), 4);
+    assert_eq!(rows(&page, "Users of a city").len(), 4);
 
     let server = Server::start().unwrap();
     let shared = TargetArgs::at(server.url()).open().await.unwrap();
@@ -292,7 +270,7 @@ async fn keys_is_sent_to_private_servers_only() {
         assert!(!calls.contains_key(forbidden), "{forbidden}: {calls:?}");
     }
     assert!(calls["scan"] > 0 && calls["smembers"] > 0, "{calls:?}");
-    assert_eq!(ways(&page, "Users of a city").len(), 3);
+    assert_eq!(rows(&page, "Users of a city").len(), 3);
     assert!(said(&page).contains("it is sent only to a private server"), "{}", said(&page));
 }
 
@@ -311,7 +289,7 @@ async fn what_others_keep_beside_the_users_is_neither_found_nor_touched() {
         redis.set("city:Berlin:users", "none").await.unwrap();
         redis.set("query:note", "mine").await.unwrap();
         take(&target, small()).await;
-        take(&target, Options { records: 300, ..small() }).await;
+        take(&target, sized(300)).await;
         for key in ["user:501", "user:100000", "user:07", "user:x"] {
             let left = redis.hgetall(key).await.unwrap();
             assert_eq!(left.len(), 3, "{key}: {left:?}");
@@ -340,7 +318,7 @@ async fn where_there_is_search_it_answers_and_leaves_no_index() {
             ("How many of Engineering in New York", "FT.SEARCH LIMIT 0 0"),
             ("Average salary of a city", "FT.AGGREGATE"),
         ] {
-            assert!(ways(&page, title).contains(&way), "{title}");
+            assert!(rows(&page, title).contains(&way), "{title}");
         }
         let indexes: Vec<String> = redis::cmd("FT._LIST").query_async(&mut redis).await.unwrap();
         assert_eq!(indexes, ["foreign"]);
@@ -358,18 +336,7 @@ async fn answers_are_read_in_both_protocols() {
     let resp3 = TargetArgs::at(url).open().await.unwrap();
     assert!(resp3.transport().contains("RESP3"), "{}", resp3.transport());
     let page = take(&resp3, small()).await;
-    assert_eq!(ways(&page, "Average salary of a city").len(), 5);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_page_shows_the_commands_that_it_teaches() {
-    let target = TargetArgs::private().open().await.unwrap();
-    let page = take(&target, small()).await;
-    let shown = commands(&page);
-    for command in query::LESSON.commands {
-        let begins = format!("{command} ");
-        assert!(shown.iter().any(|line| line.starts_with(&begins)), "{command} is taught and not shown");
-    }
+    assert_eq!(rows(&page, "Average salary of a city").len(), 5);
 }
 
 fn bulk(arguments: &[&str]) -> Output {
@@ -378,7 +345,7 @@ fn bulk(arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn nobody_and_too_many_are_refused_before_any_server_is_asked() {
+fn no_users_and_too_many_are_refused_before_a_connection_is_opened() {
     for records in ["0", "10000001", "-1", "many"] {
         let argument = format!("--records={records}");
         let output = bulk(&["query", &argument, "-h", "127.0.0.1", "-p", "1"]);
@@ -400,7 +367,7 @@ fn the_command_prints_its_tables_in_eighty_columns() {
         .unwrap();
     let page = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{page}\n{}", String::from_utf8_lossy(&output.stderr));
-    assert!(page.contains("sub-millisecond response times"), "{page}");
+    assert!(page.contains("asked for 'sub-millisecond response times'"), "{page}");
     assert!(page.lines().all(|line| line.chars().count() <= 80), "{page}");
     assert!(!page.contains('✗'), "{page}");
 }

@@ -53,7 +53,7 @@ async fn restored_values_are_what_hset_makes_of_the_fields() {
     let mut seen = Vec::new();
     for writing in [Writing::Hset, Writing::Auto] {
         let report = load::run(&target, &Plan { writing, ..plan(2_000) }, &Bar::hidden()).await.unwrap();
-        let content = Content::of_users(&keys, 2_000, &mut target.connection()).await.unwrap();
+        let content = Content::of_users(&keys, 2_000, &target.connection()).await.unwrap();
         assert_eq!(content, Content::expected(&people, 2_000));
         let mut own = target.connection();
         let mut dumps: Vec<Vec<u8>> = Vec::new();

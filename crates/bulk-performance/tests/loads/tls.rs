@@ -41,7 +41,7 @@ async fn every_kind_arrives_over_tls() {
     // Not what the load says of itself: read over the port without TLS.
     let plain = TargetArgs::at(at.server.url()).open().await.unwrap();
     let keys = bulk_performance::keys::Keys::new("");
-    let content = Content::of_users(&keys, 20_000, &mut plain.connection()).await.unwrap();
+    let content = Content::of_users(&keys, 20_000, &plain.connection()).await.unwrap();
     assert_eq!(content, Content::expected(&People::new(), 20_000));
 }
 

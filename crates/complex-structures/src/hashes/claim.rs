@@ -1,20 +1,18 @@
-//! Ways to set a field only if nobody has set it yet.
+//! Ways to set a field only if no other client has set it yet.
 
 use std::sync::Arc;
 
 use lab_connection::{Connection, Target};
-use lab_runner::LessonError;
-use redis::RedisResult;
+use redis::{AsyncTypedCommands, RedisResult};
 use tokio::sync::Barrier;
 
-use super::crowd::at_once;
+use crate::concurrent_clients::{connect, run_clients};
+use crate::keys::Keys;
 
-const FIELD: &str = "nickname";
-
-/// How a client claims a field that is not there yet.
+/// How a client claims the field `nickname`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// HEXISTS, and HSET if the answer was 0; every client has asked before any of them writes.
+    /// HEXISTS, and HSET if the field is missing. All clients ask before any of them writes.
     AskThenSet,
     /// HSETNX.
     SetIfNew,
@@ -24,17 +22,15 @@ impl Claim {
     /// Both, the wrong one first.
     pub const ALL: [Self; 2] = [Self::AskThenSet, Self::SetIfNew];
 
-    /// Its name within a key.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::AskThenSet => "ask-then-set",
-            Self::SetIfNew => "set-if-new",
-        }
+    /// Its Hash.
+    pub fn key(self, keys: &Keys) -> String {
+        keys.key(match self {
+            Self::AskThenSet => "profile:claimed:ask-then-set",
+            Self::SetIfNew => "profile:claimed:set-if-new",
+        })
     }
 
     /// Its row in the table.
-    #[must_use]
     pub fn label(self) -> &'static str {
         match self {
             Self::AskThenSet => "HEXISTS, then HSET",
@@ -42,35 +38,25 @@ impl Claim {
         }
     }
 
-    /// Lets `clients` clients claim the same field of the Hash at `key`, which starts from nothing, and returns how many
-    /// of them believe that they got it.
-    pub async fn crowd(self, target: &Target, key: &str, clients: usize) -> Result<usize, LessonError> {
-        redis::cmd("UNLINK").arg(key).exec_async(&mut target.connection()).await?;
-        let work = |connection, together| self.claim(connection, together, key.to_owned());
-        let got_it = at_once(target, clients, work).await?;
-        Ok(got_it.into_iter().filter(|&got_it| got_it).count())
+    /// Lets `clients` clients claim the field of the same Hash. Returns how many of them believe that they got it.
+    pub async fn race(self, target: &Target, key: &str, clients: usize) -> RedisResult<usize> {
+        let all = Arc::new(Barrier::new(clients));
+        let work = |_, redis| self.claim(redis, key.to_owned(), Arc::clone(&all));
+        let winners = run_clients(&connect(target, clients).await?, work).await?;
+        Ok(winners.into_iter().filter(|&won| won).count())
     }
 
-    async fn claim(
-        self,
-        mut connection: Connection,
-        together: Arc<Barrier>,
-        key: String,
-    ) -> RedisResult<bool> {
-        together.wait().await;
+    async fn claim(self, mut redis: Connection, key: String, all: Arc<Barrier>) -> RedisResult<bool> {
         match self {
             Self::AskThenSet => {
-                let taken: bool =
-                    redis::cmd("HEXISTS").arg(&key).arg(FIELD).query_async(&mut connection).await?;
-                together.wait().await;
+                let taken = redis.hexists(&key, "nickname").await?;
+                all.wait().await; // the worst case: all have asked, and no one has written
                 if !taken {
-                    redis::cmd("HSET").arg(&key).arg(FIELD).arg("ace").exec_async(&mut connection).await?;
+                    redis.hset(&key, "nickname", "ace").await?;
                 }
                 Ok(!taken)
             }
-            Self::SetIfNew => {
-                redis::cmd("HSETNX").arg(&key).arg(FIELD).arg("ace").query_async(&mut connection).await
-            }
+            Self::SetIfNew => redis.hset_nx(&key, "nickname", "ace").await,
         }
     }
 }

@@ -1,16 +1,16 @@
 //! Ways to push many items to a list.
 
 use lab_runner::{AnyConnection, Approach};
-use redis::{Pipeline, RedisResult};
+use redis::{AsyncTypedCommands, RedisResult};
 
 use crate::keys::Keys;
 
 /// How to push many items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PushMany {
-    /// LPUSH, wait for the answer, the next LPUSH.
+    /// One LPUSH per item, each after the reply to the last.
     OneByOne,
-    /// One LPUSH for each item, all sent before the first answer is awaited.
+    /// One LPUSH per item, all sent before the first reply is read.
     Pipeline,
     /// One LPUSH with all items.
     Variadic,
@@ -24,36 +24,22 @@ impl PushMany {
 /// Items, and the list they go to.
 #[derive(Clone, Debug)]
 pub struct Items {
-    key: String,
-    items: Vec<String>,
+    /// The list.
+    pub key: String,
+    /// The items, in the order in which they are pushed.
+    pub items: Vec<String>,
 }
 
 impl Items {
-    /// `item:1` to `item:count`; at least one.
-    #[must_use]
-    pub fn first(count: usize, keys: &Keys) -> Self {
-        Self {
-            key: keys.bulk_queue(),
-            items: (1..=count.max(1)).map(|item| format!("item:{item}")).collect(),
-        }
-    }
-
-    /// The list.
-    #[must_use]
-    pub fn key(&self) -> &str {
-        &self.key
-    }
-
-    /// The items, in the order in which they are pushed.
-    #[must_use]
-    pub fn items(&self) -> &[String] {
-        &self.items
+    /// `item:1` to `item:count`.
+    pub fn new(count: usize, keys: &Keys) -> Self {
+        Self { key: keys.key("queue:bulk"), items: (1..=count).map(|item| format!("item:{item}")).collect() }
     }
 }
 
 impl Approach for PushMany {
     type Input = Items;
-    /// How long the list is afterwards, as the last LPUSH says.
+    /// The length of the list afterward, as the last LPUSH returns it.
     type Output = usize;
 
     fn label(self) -> String {
@@ -65,34 +51,39 @@ impl Approach for PushMany {
         .to_owned()
     }
 
-    fn operations(self, items: &Items) -> u64 {
-        items.items.len() as u64
+    fn operations(self, input: &Items) -> u64 {
+        input.items.len() as u64
     }
 
-    async fn reset<C: AnyConnection>(self, items: &Items, connection: &mut C) -> RedisResult<()> {
-        redis::cmd("UNLINK").arg(&items.key).exec_async(connection).await
+    async fn reset<C: AnyConnection>(self, input: &Items, redis: &mut C) -> RedisResult<()> {
+        redis.unlink(&input.key).await.map(drop)
     }
 
-    async fn run<C: AnyConnection>(self, items: &Items, connection: &mut C) -> RedisResult<usize> {
+    async fn run<C: AnyConnection>(self, items: &Items, redis: &mut C) -> RedisResult<usize> {
+        self.push_all(redis, items).await
+    }
+}
+
+impl PushMany {
+    async fn push_all<C: AnyConnection>(self, redis: &mut C, all: &Items) -> RedisResult<usize> {
+        let Items { key, items } = all;
         match self {
             Self::OneByOne => {
                 let mut length = 0;
-                for item in &items.items {
-                    length = redis::cmd("LPUSH").arg(&items.key).arg(item).query_async(connection).await?;
+                for item in items {
+                    length = redis.lpush(key, item).await?;
                 }
                 Ok(length)
             }
             Self::Pipeline => {
-                let mut pipeline = Pipeline::with_capacity(items.items.len());
-                for item in &items.items {
-                    pipeline.cmd("LPUSH").arg(&items.key).arg(item);
+                let mut pipeline = redis::pipe();
+                for item in items {
+                    pipeline.lpush(key, item);
                 }
-                let lengths: Vec<usize> = pipeline.query_async(connection).await?;
+                let lengths: Vec<usize> = pipeline.query_async(redis).await?;
                 Ok(lengths.last().copied().unwrap_or_default())
             }
-            Self::Variadic => {
-                redis::cmd("LPUSH").arg(&items.key).arg(&items.items).query_async(connection).await
-            }
+            Self::Variadic => redis.lpush(key, items).await,
         }
     }
 }

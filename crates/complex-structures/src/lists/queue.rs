@@ -1,111 +1,124 @@
-//! The keys of one queue, and what its reaper does.
+//! A queue whose jobs move from list to list. All its names share a hash tag such as `{queue:orders}`, so on a cluster BLMOVE
+//! and the script find them in one slot.
 
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use redis::aio::ConnectionLike;
-use redis::{Pipeline, RedisResult, Script};
+use lab_connection::Connection;
+use lab_runner::{LuaScript, Source, source};
+use redis::{AsyncTypedCommands, RedisResult, Script, ScriptInvocation};
 
 use crate::keys::Keys;
 
-/// How the reaper gives back what a dead worker had taken.
-pub(super) const GIVE_BACK_SOURCE: &str = include_str!("scripts/give_back.lua");
-pub(super) static GIVE_BACK: LazyLock<Script> = LazyLock::new(|| Script::new(GIVE_BACK_SOURCE));
+static SOURCE: Source = source!("src/lists/give_back.lua");
+static GIVE_BACK: LazyLock<Script> = LazyLock::new(|| Script::new(SOURCE.text));
 
-/// A worker that has not been heard of for this long counts as dead.
-pub(super) const HEARTBEAT: Duration = Duration::from_millis(250);
+/// The script that gives jobs back, as the lesson shows it.
+pub(super) fn give_back_script() -> LuaScript<'static> {
+    let Source { path, text } = SOURCE;
+    LuaScript { name: "give_back.lua", path, line: 1, text, source: text, hash: GIVE_BACK.get_hash() }
+}
 
-/// A queue, by the name within its keys.
+/// The keys of one queue.
 #[derive(Clone, Debug)]
-pub(super) struct Queue {
-    name: &'static str,
+pub struct Queue {
+    name: String,
     keys: Keys,
 }
 
 impl Queue {
-    pub(super) fn new(name: &'static str, keys: &Keys) -> Self {
-        Self { name, keys: keys.clone() }
+    /// The queue of this name.
+    pub fn new(name: &str, keys: &Keys) -> Self {
+        Self { name: name.to_owned(), keys: keys.clone() }
     }
 
-    pub(super) fn jobs(&self) -> String {
-        self.keys.jobs(self.name)
+    /// One of its keys.
+    pub(super) fn key(&self, name: &str) -> String {
+        self.keys.key(format!("{{queue:{}}}:{name}", self.name))
     }
 
-    pub(super) fn processing(&self, worker: &str) -> String {
-        self.keys.processing(self.name, worker)
+    /// List: the jobs that no worker has taken yet.
+    pub fn jobs(&self) -> String {
+        self.key("jobs")
     }
 
-    pub(super) fn workers(&self) -> String {
-        self.keys.workers(self.name)
+    /// List: the jobs that a worker has taken and not finished.
+    pub fn taken_by(&self, worker: &str) -> String {
+        self.key(&format!("processing:{worker}"))
     }
 
-    pub(super) fn heartbeat(&self, worker: &str) -> String {
-        self.keys.heartbeat(self.name, worker)
+    /// String with a TTL: exists as long as the worker is alive.
+    pub fn heartbeat(&self, worker: &str) -> String {
+        self.key(&format!("alive:{worker}"))
     }
 
-    pub(super) fn work_done(&self) -> String {
-        self.keys.work_done(self.name)
+    /// Set: the names of all workers. A worker stays in it when it dies, so that none of its jobs is overlooked.
+    pub fn workers(&self) -> String {
+        self.key("workers")
     }
 
-    pub(super) fn receipts(&self) -> String {
-        self.keys.receipts(self.name)
+    /// Hash: from each job to the worker that finished it first.
+    pub fn receipts(&self) -> String {
+        self.key("receipts")
     }
 
-    /// Removes the keys of an earlier run, those of the workers it knew included.
-    pub(super) async fn start_clean(&self, redis: &mut impl ConnectionLike) -> RedisResult<()> {
-        let workers: Vec<String> = redis::cmd("SMEMBERS").arg(self.workers()).query_async(redis).await?;
-        let mut unlink = redis::cmd("UNLINK");
-        unlink.arg(&[self.jobs(), self.workers(), self.work_done(), self.receipts()]);
-        for worker in workers {
-            unlink.arg(self.processing(&worker)).arg(self.heartbeat(&worker));
-        }
-        unlink.exec_async(redis).await
+    /// All keys of the queue and of these workers.
+    pub(super) fn keys(&self, workers: &[impl AsRef<str>]) -> Vec<String> {
+        let of_worker = |worker: &str| [self.taken_by(worker), self.heartbeat(worker)];
+        let of_workers = workers.iter().flat_map(|worker| of_worker(worker.as_ref()));
+        [self.jobs(), self.workers(), self.key("work_done"), self.receipts()]
+            .into_iter()
+            .chain(of_workers)
+            .collect()
     }
 
-    /// A worker says that it is alive, and that it exists. It stays in the Set when it dies, so that none of its jobs is
-    /// ever out of sight.
-    pub(super) async fn beat(&self, worker: &str, redis: &mut impl ConnectionLike) -> RedisResult<()> {
-        let mut both = Pipeline::new();
-        both.atomic().cmd("SADD").arg(self.workers()).arg(worker).ignore();
-        both.cmd("SET").arg(self.heartbeat(worker)).arg("alive");
-        both.arg("PX").arg(u64::try_from(HEARTBEAT.as_millis()).unwrap_or(u64::MAX)).ignore();
+    /// A call of the script for one worker.
+    pub(super) fn give_back(&self, worker: &str) -> ScriptInvocation<'static> {
+        let mut call = GIVE_BACK.key(self.heartbeat(worker));
+        call.key(self.taken_by(worker)).key(self.jobs());
+        call
+    }
+
+    /// Removes the keys of an earlier run, fills the queue, and loads the script.
+    pub(super) async fn start(&self, jobs: &[String], redis: &mut Connection) -> RedisResult<()> {
+        let workers: Vec<String> = redis.smembers(self.workers()).await?.into_iter().collect();
+        redis.unlink(self.keys(&workers)).await?;
+        redis.lpush(self.jobs(), jobs).await?;
+        GIVE_BACK.load_async(redis).await.map(drop)
+    }
+
+    /// A worker says that it exists and is alive.
+    pub(super) async fn beat(&self, worker: &str, ttl: Duration, redis: &mut Connection) -> RedisResult<()> {
+        let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+        let mut both = redis::pipe();
+        both.atomic().sadd(self.workers(), worker).ignore();
+        both.pset_ex(self.heartbeat(worker), "alive", ttl).ignore();
         both.exec_async(redis).await
     }
 
-    /// Does one job. Two effects, on purpose: one that counts every time it is worked on, one that is there once.
-    pub(super) async fn handle(
-        &self,
-        job: &str,
-        worker: &str,
-        redis: &mut impl ConnectionLike,
-    ) -> RedisResult<()> {
-        let mut both = Pipeline::new();
-        both.atomic().cmd("INCR").arg(self.work_done()).ignore();
-        both.cmd("HSETNX").arg(self.receipts()).arg(job).arg(worker).ignore();
+    /// Does a job. One effect counts every time that it is done, and one happens only once.
+    pub(super) async fn handle(&self, job: &str, worker: &str, redis: &mut Connection) -> RedisResult<()> {
+        let mut both = redis::pipe();
+        both.atomic().incr(self.key("work_done"), 1).ignore();
+        both.hset_nx(self.receipts(), job, worker).ignore();
         both.exec_async(redis).await
     }
 
-    /// Gives back the jobs of all dead workers; returns how many.
-    pub(super) async fn reap(&self, redis: &mut impl ConnectionLike) -> RedisResult<u64> {
-        let workers: Vec<String> = redis::cmd("SMEMBERS").arg(self.workers()).query_async(redis).await?;
-        let mut given_back = 0;
-        for worker in workers {
-            let mut call = GIVE_BACK.key(self.heartbeat(&worker));
-            call.key(self.processing(&worker)).key(self.jobs());
-            given_back += call.invoke_async::<u64>(redis).await?;
+    /// Gives the jobs of all dead workers back. Returns how many it gave back, and how many jobs are still waiting or taken. One
+    /// transaction, so that no job moves from list to list while they are counted.
+    pub(super) async fn reap(&self, redis: &mut Connection) -> RedisResult<(usize, usize)> {
+        let workers = redis.smembers(self.workers()).await?;
+        let mut transaction = redis::pipe();
+        transaction.atomic();
+        for worker in &workers {
+            transaction.invoke_script(&self.give_back(worker));
         }
-        Ok(given_back)
-    }
-
-    /// Jobs that wait or that somebody, dead or alive, has taken.
-    pub(super) async fn open(&self, redis: &mut impl ConnectionLike) -> RedisResult<u64> {
-        let workers: Vec<String> = redis::cmd("SMEMBERS").arg(self.workers()).query_async(redis).await?;
-        // In a transaction, so that no job is between two lists when they are counted.
-        let mut lengths = Pipeline::new();
-        lengths.atomic().cmd("LLEN").arg(self.jobs());
-        for worker in workers {
-            lengths.cmd("LLEN").arg(self.processing(&worker));
+        transaction.llen(self.jobs());
+        for worker in &workers {
+            transaction.llen(self.taken_by(worker));
         }
-        Ok(lengths.query_async::<Vec<u64>>(redis).await?.into_iter().sum())
+        let mut given_back: Vec<usize> = transaction.query_async(redis).await?;
+        let open = given_back.split_off(workers.len());
+        Ok((given_back.into_iter().sum(), open.into_iter().sum()))
     }
 }

@@ -1,18 +1,16 @@
-//! Ways to ask how many customers bought both of two products.
-
-use std::collections::HashSet;
+//! Ways to count the customers who bought both of two products.
 
 use lab_runner::{AnyConnection, Approach};
-use redis::{Pipeline, RedisResult};
+use redis::{AsyncTypedCommands, RedisResult};
 
 use crate::keys::Keys;
 
-/// How to count those who are in both of two Sets.
+/// How to count the members that two Sets have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BoughtBoth {
-    /// SMEMBERS of both, intersected here.
+    /// SMEMBERS of both, intersected in the client.
     InTheClient,
-    /// SINTER, counted here.
+    /// SINTER, counted in the client.
     Intersection,
     /// SINTERCARD, since Redis 7.0.
     Cardinality,
@@ -20,49 +18,49 @@ pub enum BoughtBoth {
 
 impl BoughtBoth {
     /// Those that a server can do, with or without SINTERCARD.
-    #[must_use]
     pub fn all(sintercard: bool) -> Vec<Self> {
-        [Self::InTheClient, Self::Intersection]
-            .into_iter()
-            .chain(sintercard.then_some(Self::Cardinality))
-            .collect()
+        let mut all = vec![Self::InTheClient, Self::Intersection];
+        all.extend(sintercard.then_some(Self::Cardinality));
+        all
+    }
+
+    async fn count<C: AnyConnection>(self, redis: &mut C, pair: [&String; 2]) -> RedisResult<usize> {
+        match self {
+            Self::InTheClient => {
+                let one = redis.smembers(pair[0]).await?;
+                let other = redis.smembers(pair[1]).await?;
+                Ok(one.intersection(&other).count())
+            }
+            Self::Intersection => Ok(redis.sinter(&pair).await?.len()),
+            Self::Cardinality => redis::cmd("SINTERCARD").arg(2).arg(&pair).query_async(redis).await,
+        }
     }
 }
 
 /// One product, others, and who bought them.
 #[derive(Clone, Debug)]
 pub struct Purchases {
-    keys: Vec<String>,
+    /// A Set for each product, the first product first.
+    pub keys: Vec<String>,
     buyers: u64,
-    step: u64,
 }
 
 impl Purchases {
-    /// `others + 1` products with `buyers` customers each. Each product shares a tenth of them less with the first than
-    /// the one before.
-    #[must_use]
-    pub fn of(buyers: u64, others: u64, keys: &Keys) -> Self {
-        Self { keys: (0..=others).map(|other| keys.buyers(101 + other)).collect(), buyers, step: buyers / 10 }
+    /// `others + 1` products with `buyers` customers each. Each product shares a tenth of them less with the first product
+    /// than the one before.
+    pub fn new(buyers: u64, others: usize, keys: &Keys) -> Self {
+        Self { keys: (101..=101 + others).map(|id| keys.key(format!("{{buyers}}:{id}"))).collect(), buyers }
     }
 
-    /// The Sets, that of the first product first.
-    #[must_use]
-    pub fn keys(&self) -> &[String] {
-        &self.keys
-    }
-
-    /// The first product, and each of the others.
+    /// The first product with each of the others.
     fn pairs(&self) -> impl Iterator<Item = [&String; 2]> {
-        self.keys
-            .first()
-            .into_iter()
-            .flat_map(|first| self.keys.iter().skip(1).map(move |other| [first, other]))
+        self.keys.iter().skip(1).map(|other| [&self.keys[0], other])
     }
 }
 
 impl Approach for BoughtBoth {
     type Input = Purchases;
-    /// How many bought the first product and the second, the first and the third, and so on.
+    /// For each pair, how many customers bought both.
     type Output = Vec<usize>;
 
     fn label(self) -> String {
@@ -78,42 +76,22 @@ impl Approach for BoughtBoth {
         purchases.pairs().count() as u64
     }
 
-    async fn reset<C: AnyConnection>(self, purchases: &Purchases, connection: &mut C) -> RedisResult<()> {
-        let mut pipeline = Pipeline::new();
+    async fn reset<C: AnyConnection>(self, purchases: &Purchases, redis: &mut C) -> RedisResult<()> {
+        let mut pipeline = redis::pipe();
         for (key, shift) in purchases.keys.iter().zip(0..) {
-            let first = shift * purchases.step;
-            let customers: Vec<String> =
-                (first..first + purchases.buyers).map(|number| format!("customer:{number}")).collect();
-            pipeline.cmd("SADD").arg(key).arg(customers).ignore();
+            let first = shift * purchases.buyers / 10;
+            let customers = first..first + purchases.buyers;
+            let customers: Vec<String> = customers.map(|number| format!("customer:{number}")).collect();
+            pipeline.sadd(key, customers).ignore();
         }
-        pipeline.exec_async(connection).await
+        pipeline.exec_async(redis).await
     }
 
-    async fn run<C: AnyConnection>(
-        self,
-        purchases: &Purchases,
-        connection: &mut C,
-    ) -> RedisResult<Vec<usize>> {
-        let mut both = Vec::new();
+    async fn run<C: AnyConnection>(self, purchases: &Purchases, redis: &mut C) -> RedisResult<Vec<usize>> {
+        let mut counts = Vec::new();
         for pair in purchases.pairs() {
-            both.push(match self {
-                Self::InTheClient => {
-                    let [first, other] = pair;
-                    let first: HashSet<String> =
-                        redis::cmd("SMEMBERS").arg(first).query_async(connection).await?;
-                    let other: HashSet<String> =
-                        redis::cmd("SMEMBERS").arg(other).query_async(connection).await?;
-                    first.intersection(&other).count()
-                }
-                Self::Intersection => {
-                    let both: Vec<String> = redis::cmd("SINTER").arg(&pair).query_async(connection).await?;
-                    both.len()
-                }
-                Self::Cardinality => {
-                    redis::cmd("SINTERCARD").arg(2).arg(&pair).query_async(connection).await?
-                }
-            });
+            counts.push(self.count(redis, pair).await?);
         }
-        Ok(both)
+        Ok(counts)
     }
 }

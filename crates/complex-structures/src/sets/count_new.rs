@@ -1,105 +1,80 @@
-//! Ways to count those who come for the first time.
+//! Ways to count the visitors who come for the first time.
 
 use std::sync::Arc;
 
 use lab_connection::{Connection, Target};
-use lab_runner::LessonError;
-use redis::RedisResult;
+use redis::{AsyncTypedCommands, RedisResult};
 use tokio::sync::Barrier;
 
-use crate::hashes::crowd::at_once;
+use crate::concurrent_clients::{connect, run_clients};
 use crate::keys::Keys;
 
 /// How a client counts a visitor who was not there before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CountNew {
-    /// SISMEMBER, and SADD and INCR if the answer was 0; every client has asked before any of them writes.
+    /// SISMEMBER, then SADD and INCRBY if the member is missing. All clients ask before any of them writes.
     AskThenAdd,
-    /// SADD, and INCR if it answers that the member is new.
-    AddAndLook,
+    /// SADD, then INCRBY if the member is new.
+    Add,
 }
 
 impl CountNew {
     /// Both, the wrong one first.
-    pub const ALL: [Self; 2] = [Self::AskThenAdd, Self::AddAndLook];
-
-    /// Its name within a key.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::AskThenAdd => "ask-then-add",
-            Self::AddAndLook => "add-and-look",
-        }
-    }
+    pub const ALL: [Self; 2] = [Self::AskThenAdd, Self::Add];
 
     /// Its row in the table.
-    #[must_use]
     pub fn label(self) -> &'static str {
         match self {
-            Self::AskThenAdd => "SISMEMBER, then SADD and INCR",
-            Self::AddAndLook => "SADD, INCR if it answers 1",
+            Self::AskThenAdd => "SISMEMBER, then SADD and INCRBY",
+            Self::Add => "SADD, and INCRBY if it returns 1",
         }
     }
 
-    /// Where it writes.
-    #[must_use]
+    /// The Set of visitors, and the counter of new ones.
     pub fn keys(self, keys: &Keys) -> [String; 2] {
-        [keys.reported_visitors(self.name()), keys.new_visitors(self.name())]
+        let name = match self {
+            Self::AskThenAdd => "ask-then-add",
+            Self::Add => "add-and-look",
+        };
+        [keys.key(format!("visitors:{name}")), keys.key(format!("visitors:{name}:new"))]
     }
 
-    /// Lets `clients` clients report the same `visitors` visitors, and returns how many were counted as new.
-    pub async fn crowd(
+    /// Lets `clients` clients report the same visitors. Returns how many visitors were counted as new.
+    pub async fn race(
         self,
         target: &Target,
         keys: &Keys,
         clients: usize,
         visitors: usize,
-    ) -> Result<u64, LessonError> {
-        let [set, counter] = self.keys(keys);
-        let mut redis = target.connection();
-        redis::cmd("UNLINK").arg(&set).arg(&counter).exec_async(&mut redis).await?;
-        let work = |connection, together| {
-            let report = Report { count: self, connection, set: set.clone(), counter: counter.clone() };
-            report.all(visitors, together)
-        };
-        at_once(target, clients, work).await?;
-        let new: Option<u64> = redis::cmd("GET").arg(&counter).query_async(&mut redis).await?;
-        Ok(new.unwrap_or_default())
+    ) -> RedisResult<usize> {
+        let (keys, all) = (self.keys(keys), Arc::new(Barrier::new(clients)));
+        let work = |_, redis| self.report(redis, keys.clone(), visitors, Arc::clone(&all));
+        run_clients(&connect(target, clients).await?, work).await?;
+        Ok(target.connection().get_int(&keys[1]).await?.unwrap_or_default().unsigned_abs())
     }
-}
 
-/// What one client has to report.
-struct Report {
-    count: CountNew,
-    connection: Connection,
-    set: String,
-    counter: String,
-}
-
-impl Report {
-    async fn all(mut self, visitors: usize, together: Arc<Barrier>) -> RedisResult<()> {
+    async fn report(
+        self,
+        mut redis: Connection,
+        [set, counter]: [String; 2],
+        visitors: usize,
+        all: Arc<Barrier>,
+    ) -> RedisResult<()> {
         for number in 1..=visitors {
             let visitor = format!("visitor:{number}");
-            let new = match self.count {
-                CountNew::AskThenAdd => {
-                    let known: bool = self.about("SISMEMBER", &visitor).await?;
-                    together.wait().await;
-                    if !known {
-                        self.about::<u64>("SADD", &visitor).await?;
-                    }
-                    together.wait().await;
+            let is_new = match self {
+                Self::AskThenAdd => {
+                    let known = redis.sismember(&set, &visitor).await?;
+                    all.wait().await; // the worst case: all have asked, and no one has added
+                    redis.sadd(&set, &visitor).await?;
                     !known
                 }
-                CountNew::AddAndLook => self.about("SADD", &visitor).await?,
+                Self::Add => redis.sadd(&set, &visitor).await? == 1,
             };
-            if new {
-                redis::cmd("INCR").arg(&self.counter).exec_async(&mut self.connection).await?;
+            if is_new {
+                redis.incr(&counter, 1).await?;
             }
         }
         Ok(())
-    }
-
-    async fn about<T: redis::FromRedisValue>(&mut self, command: &str, visitor: &str) -> RedisResult<T> {
-        redis::cmd(command).arg(&self.set).arg(visitor).query_async(&mut self.connection).await
     }
 }

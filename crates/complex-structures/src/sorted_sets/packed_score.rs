@@ -1,31 +1,28 @@
 //! Points and time in one score.
 
-/// Bits of the score that hold the time.
+/// The bits of the score that hold the time.
 const TIME_BITS: u32 = 32;
 /// The last time that fits: 2^32 - 1 milliseconds, more than 49 days.
 const LAST_MILLIS: u64 = (1 << TIME_BITS) - 1;
 /// The most points that fit: 2^21 - 1. With the time that makes 53 bits, which a double holds exactly.
 const MOST_POINTS: u64 = (1 << (f64::MANTISSA_DIGITS - TIME_BITS)) - 1;
 
-/// A score that orders by points, and among equal points puts the earlier one higher: points x 2^32, plus the
-/// milliseconds that were left to the end of the season.
+/// A score that orders by points and, with equal points, puts the earlier player higher: points x 2^32, plus the milliseconds
+/// left in the season.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PackedScore(u64);
 
 impl PackedScore {
-    /// The highest of all.
+    /// The highest score: 2^53 - 1.
     pub const HIGHEST: Self = Self((MOST_POINTS << TIME_BITS) | LAST_MILLIS);
 
-    /// `None` for more than 2,097,151 points, or later than 4,294,967,295 milliseconds after the season began: such a
-    /// score would not be exact.
-    #[must_use]
+    /// `None` for more than 2,097,151 points or 4,294,967,295 milliseconds, because such a score would not be exact.
     pub fn new(points: u64, millis_into_season: u64) -> Option<Self> {
         let fits = points <= MOST_POINTS && millis_into_season <= LAST_MILLIS;
         fits.then(|| Self((points << TIME_BITS) | (LAST_MILLIS - millis_into_season)))
     }
 
-    /// From what Redis returned; `None` for a score that is no whole number of at most 53 bits.
-    #[must_use]
+    /// From a score that Redis returned; `None` if it is not a whole number of at most 53 bits.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -36,20 +33,17 @@ impl PackedScore {
         whole.then_some(Self(score as u64))
     }
 
-    /// As ZADD wants it: a whole number.
-    #[must_use]
+    /// As a number for ZADD.
     pub fn score(self) -> u64 {
         self.0
     }
 
     /// The points.
-    #[must_use]
     pub fn points(self) -> u64 {
         self.0 >> TIME_BITS
     }
 
-    /// When they were reached, in milliseconds after the season began.
-    #[must_use]
+    /// When the player reached them, in milliseconds after the season began.
     pub fn millis_into_season(self) -> u64 {
         LAST_MILLIS - (self.0 & LAST_MILLIS)
     }
@@ -60,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn more_points_win_and_among_equals_the_earlier() {
+    fn more_points_win_and_with_equal_points_the_earlier() {
         let score = |points, millis| PackedScore::new(points, millis).unwrap();
         assert!(score(501, LAST_MILLIS) > score(500, 0));
         assert!(score(500, 1_000) > score(500, 1_001));
@@ -68,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_comes_back_exactly_through_a_double() {
+    fn a_packed_score_survives_the_way_through_a_double() {
         for points in [0, 1, 500, MOST_POINTS] {
             for millis in [0, 1, 86_400_000, LAST_MILLIS] {
                 let packed = PackedScore::new(points, millis).unwrap();
@@ -79,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_lose_digits_is_refused() {
+    fn a_score_that_would_lose_digits_is_refused() {
         assert_eq!(PackedScore::new(MOST_POINTS + 1, 0), None);
         assert_eq!(PackedScore::new(1, LAST_MILLIS + 1), None);
         for score in [-1.0, 0.5, 9_007_199_254_740_992.0, f64::INFINITY, f64::NAN] {

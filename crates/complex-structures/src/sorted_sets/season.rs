@@ -1,101 +1,81 @@
-//! Thousands of players with their points, as a Sorted Set and as a plain Hash.
+//! Thousands of players and their points, in a Sorted Set and in a Hash.
 
 use lab_runner::AnyConnection;
-use redis::RedisResult;
+use redis::{AsyncTypedCommands, RedisResult};
 
 use crate::keys::Keys;
 
-/// Members in one ZADD or HSET.
+/// Members in one ZADD or HSET, and commands in one pipeline.
 const CHUNK: usize = 1_000;
+const BATCH: usize = 50;
 
-/// The players of a season. Their points look random and are always the same; of 100,000 players three share each
-/// score.
+/// The players of a season. Their points look random and are always the same. Of 100,000 players, three share each score.
 #[derive(Clone, Debug)]
 pub struct Season {
-    board: String,
-    points_by_player: String,
-    players: Vec<(String, i64)>,
-    ranked: Vec<(String, i64)>,
+    /// The Sorted Set.
+    pub board: String,
+    /// The Hash, from player to points.
+    pub hash: String,
+    /// Points and name of each player, in no order of rank.
+    pub players: Vec<(i64, String)>,
+    /// The same, the best first.
+    pub ranked: Vec<(i64, String)>,
 }
 
 impl Season {
     /// The players 1 to `count`.
-    #[must_use]
-    pub fn of(count: usize, keys: &Keys) -> Self {
-        // Steps of a prime, modulo another one, visit the points in no visible order.
+    pub fn new(count: usize, keys: &Keys) -> Self {
+        // Multiples of one prime modulo another visit the points in no visible order.
         let points = (1_i64..).map(|player| player * 7_919 % 33_331 * 10);
-        let players: Vec<_> = (1..=count).map(|player| format!("player:{player:06}")).zip(points).collect();
+        let players: Vec<_> = points.zip((1..=count).map(|player| format!("player:{player:06}"))).collect();
         let mut ranked = players.clone();
-        best_first(&mut ranked);
-        Self { board: keys.season_board(), points_by_player: keys.season_points(), players, ranked }
+        sort_best_first(&mut ranked);
+        Self {
+            board: keys.key("leaderboard:season"),
+            hash: keys.key("leaderboard:season:hash"),
+            players,
+            ranked,
+        }
     }
 
-    /// The key of the Sorted Set.
-    #[must_use]
-    pub fn board(&self) -> &str {
-        &self.board
-    }
-
-    /// The key of the Hash.
-    #[must_use]
-    pub fn points_by_player(&self) -> &str {
-        &self.points_by_player
-    }
-
-    /// Name and points of each player, in no order of rank.
-    #[must_use]
-    pub fn players(&self) -> &[(String, i64)] {
-        &self.players
-    }
-
-    /// The same, the best first.
-    #[must_use]
-    pub fn ranked(&self) -> &[(String, i64)] {
-        &self.ranked
-    }
-
-    /// Writes the Sorted Set, unless it is there already.
-    pub async fn write_board<C: AnyConnection>(&self, connection: &mut C) -> RedisResult<()> {
-        let ranked: usize = redis::cmd("ZCARD").arg(&self.board).query_async(connection).await?;
-        if ranked == self.players.len() {
+    /// Writes the Sorted Set, unless it is already there.
+    pub async fn write_board<C: AnyConnection>(&self, redis: &mut C) -> RedisResult<()> {
+        if redis.zcard(&self.board).await? == self.players.len() {
             return Ok(());
         }
-        redis::cmd("UNLINK").arg(&self.board).exec_async(connection).await?;
-        for chunk in self.players.chunks(CHUNK) {
-            let mut zadd = redis::cmd("ZADD").arg(&self.board).take();
-            for (player, points) in chunk {
-                zadd.arg(points).arg(player);
+        redis.unlink(&self.board).await?;
+        for batch in self.players.chunks(CHUNK * BATCH) {
+            let mut pipeline = redis::pipe();
+            for chunk in batch.chunks(CHUNK) {
+                pipeline.zadd_multiple(&self.board, chunk).ignore();
             }
-            zadd.exec_async(connection).await?;
+            pipeline.exec_async(redis).await?;
         }
         Ok(())
     }
 
-    /// Writes the Hash, unless it is there already.
-    pub async fn write_points<C: AnyConnection>(&self, connection: &mut C) -> RedisResult<()> {
-        let listed: usize = redis::cmd("HLEN").arg(&self.points_by_player).query_async(connection).await?;
-        if listed == self.players.len() {
+    /// Writes the Hash, unless it is already there.
+    pub async fn write_hash<C: AnyConnection>(&self, redis: &mut C) -> RedisResult<()> {
+        if redis.hlen(&self.hash).await? == self.players.len() {
             return Ok(());
         }
-        redis::cmd("UNLINK").arg(&self.points_by_player).exec_async(connection).await?;
+        redis.unlink(&self.hash).await?;
+        let mut pipeline = redis::pipe();
         for chunk in self.players.chunks(CHUNK) {
-            let mut hset = redis::cmd("HSET").arg(&self.points_by_player).take();
-            for (player, points) in chunk {
-                hset.arg(player).arg(points);
-            }
-            hset.exec_async(connection).await?;
+            let fields: Vec<(&String, i64)> = chunk.iter().map(|(points, name)| (name, *points)).collect();
+            pipeline.cmd("HSET").arg(&self.hash).arg(&fields).ignore();
         }
-        Ok(())
+        pipeline.exec_async(redis).await
     }
 }
 
-/// The points of a score. Points are whole numbers far below 2^53, so nothing is cut off.
+/// The points of a score: whole numbers far below 2^53, so nothing is cut off.
 #[expect(clippy::cast_possible_truncation, reason = "see above")]
 pub(super) fn whole(score: f64) -> i64 {
     score.round() as i64
 }
 
-/// The best first; among equals in reverse order of their bytes, as REV has them.
-pub(super) fn best_first(players: &mut [(String, i64)]) {
-    players.sort_unstable_by(|(one, points), (other, others)| (others, other).cmp(&(points, one)));
+/// The best first; with the same points in reverse order of their bytes, as REV returns them.
+pub(super) fn sort_best_first(players: &mut [(i64, String)]) {
+    players.sort_unstable_by(|one, other| other.cmp(one));
 }

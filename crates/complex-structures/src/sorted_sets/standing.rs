@@ -1,31 +1,30 @@
-//! Top ten and one's own rank: sorted by the client, or by the structure.
+//! The top ten and the own rank: sorted by the client, or by the server.
 
-use lab_runner::table::thousands;
-use lab_runner::{AnyConnection, Approach, Comparison, LessonContext, Outcome};
-use redis::RedisResult;
+use lab_runner::{AnyConnection, Approach};
+use redis::{AsyncCommands, RedisResult};
 
-use super::season::{Season, best_first, whole};
+use super::season::{Season, sort_best_first, whole};
 
 /// How many lead.
 const TOP: usize = 10;
 
-/// How to learn who leads and where one player stands.
+/// How to find out who leads and where one player stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AskStanding {
-    /// Points in a Hash: HGETALL, and sorting in the client.
+    /// Points in a Hash: HGETALL, and the client sorts.
     SortHash,
-    /// A Sorted Set read as a whole; the client looks for the player.
+    /// A Sorted Set read as a whole; the client searches it.
     ReadAll,
-    /// ZRANGE for the first ten, ZREVRANK for the player, in one pipeline.
+    /// ZRANGE for the first ten and ZREVRANK for the player, in one pipeline.
     AskForRank,
 }
 
 /// What a player sees of the board.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// The first ten with their points.
-    pub top: Vec<(String, i64)>,
-    /// The player's own place, from 0; `None` for somebody who does not play.
+    /// The first ten, with their points.
+    pub top: Vec<(i64, String)>,
+    /// The player's own rank, from 0; `None` if the player is not on the board.
     pub rank: Option<usize>,
 }
 
@@ -40,9 +39,9 @@ impl Approach for AskStanding {
 
     fn label(self) -> String {
         match self {
-            Self::SortHash => "HGETALL, sorted here",
-            Self::ReadAll => "ZRANGE 0 -1, searched here",
-            Self::AskForRank => "ZRANGE 0 9, ZREVRANK",
+            Self::SortHash => "HGETALL, sort in the client",
+            Self::ReadAll => "ZRANGE 0 -1, search in the client",
+            Self::AskForRank => "ZRANGE 0 9 and ZREVRANK",
         }
         .to_owned()
     }
@@ -51,59 +50,46 @@ impl Approach for AskStanding {
         1
     }
 
-    async fn reset<C: AnyConnection>(self, season: &Season, connection: &mut C) -> RedisResult<()> {
-        season.write_board(connection).await?;
-        season.write_points(connection).await
+    async fn reset<C: AnyConnection>(self, season: &Season, redis: &mut C) -> RedisResult<()> {
+        match self {
+            Self::SortHash => season.write_hash(redis).await,
+            Self::ReadAll | Self::AskForRank => season.write_board(redis).await,
+        }
     }
 
-    async fn run<C: AnyConnection>(self, season: &Season, connection: &mut C) -> RedisResult<Standing> {
-        let me = season.players().first().map_or("", |(player, _)| player.as_str());
+    async fn run<C: AnyConnection>(self, season: &Season, redis: &mut C) -> RedisResult<Standing> {
+        let me = season.players.first().map_or("", |(_, player)| player.as_str());
         match self {
             Self::SortHash => {
-                let mut players: Vec<(String, i64)> =
-                    redis::cmd("HGETALL").arg(season.points_by_player()).query_async(connection).await?;
-                best_first(&mut players);
-                Ok(found_in(players, me))
+                let all: Vec<(String, i64)> = redis.hgetall(&season.hash).await?;
+                let mut players: Vec<_> = all.into_iter().map(|(player, points)| (points, player)).collect();
+                sort_best_first(&mut players);
+                Ok(standing_of(me, players))
             }
             Self::ReadAll => {
-                let players: Vec<(String, f64)> = redis::cmd("ZRANGE")
-                    .arg(season.board())
-                    .arg(0)
-                    .arg(-1)
-                    .arg("REV")
-                    .arg("WITHSCORES")
-                    .query_async(connection)
-                    .await?;
-                Ok(found_in(in_points(players), me))
+                let mut zrange = redis::cmd("ZRANGE");
+                zrange.arg(&season.board).arg(&["0", "-1", "REV", "WITHSCORES"]);
+                Ok(standing_of(me, in_points(zrange.query_async(redis).await?)))
             }
-            Self::AskForRank => {
-                let mut both = redis::pipe();
-                both.cmd("ZRANGE").arg(season.board()).arg(0).arg(TOP - 1).arg("REV").arg("WITHSCORES");
-                both.cmd("ZREVRANK").arg(season.board()).arg(me);
-                let (top, rank): (Vec<(String, f64)>, Option<usize>) = both.query_async(connection).await?;
-                Ok(Standing { top: in_points(top), rank })
-            }
+            Self::AskForRank => ask_for_rank(redis, &season.board, me).await,
         }
     }
 }
 
-fn in_points(players: Vec<(String, f64)>) -> Vec<(String, i64)> {
-    players.into_iter().map(|(player, score)| (player, whole(score))).collect()
+async fn ask_for_rank<C: AnyConnection>(redis: &mut C, board: &str, me: &str) -> RedisResult<Standing> {
+    let mut pipeline = redis::pipe();
+    pipeline.cmd("ZRANGE").arg(board).arg(&["0", "9", "REV", "WITHSCORES"]);
+    pipeline.zrevrank(board, me);
+    let (top, rank): (Vec<(String, f64)>, _) = pipeline.query_async(redis).await?;
+    Ok(Standing { top: in_points(top), rank })
 }
 
-fn found_in(mut players: Vec<(String, i64)>, me: &str) -> Standing {
-    let rank = players.iter().position(|(player, _)| player == me);
+fn in_points(players: Vec<(String, f64)>) -> Vec<(i64, String)> {
+    players.into_iter().map(|(player, score)| (whole(score), player)).collect()
+}
+
+fn standing_of(me: &str, mut players: Vec<(i64, String)>) -> Standing {
+    let rank = players.iter().position(|(_, player)| player == me);
     players.truncate(TOP);
     Standing { top: players, rank }
-}
-
-pub(super) async fn compare(ctx: &LessonContext, season: &Season) -> Outcome {
-    ctx.step(format!(
-        "What does the order save? A player of {} wants the top ten and the own rank. With the points in a Hash everything \
-         travels and is sorted here; a Sorted Set that is read as a whole travels too. Look at the bytes received.",
-        thousands(season.players().len() as f64),
-    )).await?;
-    let comparison =
-        Comparison { title: "Top ten and one's own rank", approaches: &AskStanding::ALL, input: season };
-    ctx.compare(comparison).await
 }

@@ -2,29 +2,30 @@
 
 use std::sync::LazyLock;
 
-use lab_runner::{AnyConnection, Approach};
+use lab_runner::source::Excerpt;
+use lab_runner::{AnyConnection, Approach, LuaScript, Source, source};
 use redis::aio::ConnectionLike;
-use redis::{RedisResult, Script};
+use redis::{Pipeline, RedisResult, Script};
 
-use super::accounts::Accounts;
-use super::crowd::Tries;
-use super::function::Library;
+use crate::concurrent_clients::pause_before_retry;
+use crate::keys::Keys;
 
-pub(super) const TRANSFER_SOURCE: &str = include_str!("scripts/transfer.lua");
-pub(super) static TRANSFER: LazyLock<Script> = LazyLock::new(|| Script::new(TRANSFER_SOURCE));
+static SCRIPT_SOURCE: Source = source!("src/transactions/transfer.lua");
+static LIBRARY_SOURCE: Source = source!("src/transactions/library.lua");
+static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(SCRIPT_SOURCE.text));
 
 /// How to move money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transfer {
-    /// DECRBY and INCRBY, sent together; others may come between. Does not look whether the money is there.
+    /// DECRBY and INCRBY, sent together; other commands may come between. Does not check that the money is there.
     Pipeline,
-    /// DECRBY and INCRBY within MULTI and EXEC. Does not look either: the reads of a transaction answer at its end.
+    /// DECRBY and INCRBY inside MULTI and EXEC. Does not check either, because reads inside it return only at its end.
     Multi,
-    /// WATCH and GET, then MULTI, EXEC. Needs a connection that nobody shares.
+    /// WATCH and GET, then MULTI and EXEC. Needs a connection of its own.
     Watch,
-    /// A script, called by EVALSHA.
+    /// A script, called with EVALSHA.
     Script,
-    /// A function, called by FCALL.
+    /// A function, called with FCALL.
     Function,
 }
 
@@ -33,90 +34,138 @@ pub enum Transfer {
 pub enum Moved {
     /// The money was moved.
     Done,
-    /// There was not enough; nothing was written.
+    /// There was not enough, and nothing was written.
     NotEnough,
-    /// Somebody else wrote the account after it had been read; nothing was written.
-    Disturbed,
+    /// Another client wrote the account after it was read, and nothing was written.
+    Conflict,
 }
 
 impl Transfer {
-    /// Those that a server can do. With `functions`, a library is loaded, which changes the server for all its users.
-    #[must_use]
+    /// Those that a server can do. With `functions`, a library is loaded, which all users of the server see.
     pub fn all(functions: bool) -> Vec<Self> {
         let mut all = vec![Self::Pipeline, Self::Multi, Self::Watch, Self::Script];
         all.extend(functions.then_some(Self::Function));
         all
     }
 
-    /// Moves `cents` once; one try. Both keys share a slot.
-    pub async fn once(
-        self,
-        connection: &mut impl ConnectionLike,
-        from: &str,
-        to: &str,
-        cents: i64,
-    ) -> RedisResult<Moved> {
+    /// One attempt.
+    pub async fn once(self, redis: &mut impl ConnectionLike, order: &Order) -> RedisResult<Moved> {
         match self {
-            Self::Pipeline => {
-                both(from, to, cents).exec_async(connection).await?;
-                Ok(Moved::Done)
-            }
-            Self::Multi => {
-                both(from, to, cents).atomic().exec_async(connection).await?;
-                Ok(Moved::Done)
-            }
-            Self::Watch => {
-                let mut look = redis::pipe();
-                look.cmd("WATCH").arg(from).ignore().get(from);
-                let (balance,): (Option<i64>,) = look.query_async(connection).await?;
-                if balance.unwrap_or_default() < cents {
-                    redis::cmd("UNWATCH").exec_async(connection).await?;
-                    return Ok(Moved::NotEnough);
-                }
-                let done: Option<()> = both(from, to, cents).atomic().query_async(connection).await?;
-                Ok(done.map_or(Moved::Disturbed, |()| Moved::Done))
-            }
-            Self::Script => {
-                let done = TRANSFER.key(from).key(to).arg(cents).invoke_async(connection).await?;
-                Ok(Moved::if_done(done))
-            }
-            Self::Function => Ok(Moved::if_done(Library::transfer(connection, from, to, cents).await?)),
+            Self::Pipeline => both(order).exec_async(redis).await.map(|()| Moved::Done),
+            Self::Multi => both(order).atomic().exec_async(redis).await.map(|()| Moved::Done),
+            Self::Watch => by_watch(redis, order).await,
+            Self::Script => by_script(redis, order).await,
+            Self::Function => by_function(redis, order).await,
         }
     }
 
-    /// Moves `cents`, trying again as often as somebody else was faster, a thousand times at most. Returns how often
-    /// it tried again; too little money is not an error, and moves nothing.
-    pub async fn until_settled(
+    /// Tries again after each conflict. Returns the number of retries. Too little money is not an error and
+    /// moves nothing.
+    pub async fn with_retries(
         self,
-        connection: &mut (impl ConnectionLike + Send),
-        from: &str,
-        to: &str,
-        cents: i64,
+        redis: &mut (impl ConnectionLike + Send),
+        order: &Order,
     ) -> RedisResult<u64> {
-        let mut tries = Tries::default();
-        while self.once(connection, from, to, cents).await? == Moved::Disturbed {
-            tries.pause().await?;
+        let mut retries = 0;
+        while self.once(redis, order).await? == Moved::Conflict {
+            retries += 1;
+            pause_before_retry(retries).await?;
         }
-        Ok(tries.retries())
+        Ok(retries)
     }
 }
 
-impl Moved {
-    fn if_done(done: bool) -> Self {
-        if done { Self::Done } else { Self::NotEnough }
-    }
-}
-
-/// The two writes of every transfer that is no script.
-fn both(from: &str, to: &str, cents: i64) -> redis::Pipeline {
+fn both(Order { from, to, cents }: &Order) -> Pipeline {
     let mut both = redis::pipe();
-    both.cmd("DECRBY").arg(from).arg(cents).ignore();
-    both.cmd("INCRBY").arg(to).arg(cents).ignore();
+    both.decr(from, *cents).ignore().incr(to, *cents).ignore();
     both
 }
 
+pub(super) async fn by_watch(redis: &mut impl ConnectionLike, order: &Order) -> RedisResult<Moved> {
+    let mut read = redis::pipe();
+    read.cmd("WATCH").arg(&order.from).ignore().get(&order.from);
+    let (balance,): (Option<i64>,) = read.query_async(redis).await?;
+    if balance.unwrap_or_default() < order.cents {
+        redis::cmd("UNWATCH").exec_async(redis).await?;
+        return Ok(Moved::NotEnough);
+    }
+    let done: Option<()> = both(order).atomic().query_async(redis).await?;
+    Ok(done.map_or(Moved::Conflict, |()| Moved::Done))
+}
+
+pub(super) async fn by_script(redis: &mut impl ConnectionLike, order: &Order) -> RedisResult<Moved> {
+    let Order { from, to, cents } = order;
+    let done: bool = SCRIPT.key(from).key(to).arg(cents).invoke_async(redis).await?;
+    Ok(if done { Moved::Done } else { Moved::NotEnough })
+}
+
+pub(super) async fn by_function(redis: &mut impl ConnectionLike, order: &Order) -> RedisResult<Moved> {
+    let (mut fcall, Order { from, to, cents }) = (redis::cmd("FCALL"), order);
+    fcall.arg("redislab_transfer").arg(2).arg(from).arg(to).arg(cents);
+    let done: bool = fcall.query_async(redis).await?;
+    Ok(if done { Moved::Done } else { Moved::NotEnough })
+}
+
+/// The script, as the lesson shows it.
+pub(super) fn transfer_script() -> LuaScript<'static> {
+    let Source { path, text } = SCRIPT_SOURCE;
+    LuaScript { name: "transfer.lua", path, line: 1, text, source: text, hash: SCRIPT.get_hash() }
+}
+
+/// The library with the function. A library belongs to the whole server, not to one database, and all its users see it, so load
+/// it only on a private server. On a cluster every primary gets it.
+#[derive(Clone, Copy, Debug)]
+pub struct Library;
+
+impl Library {
+    /// Loads it, and replaces one with the same name.
+    pub async fn load(redis: &mut impl ConnectionLike) -> RedisResult<()> {
+        redis::cmd("FUNCTION").arg("LOAD").arg("REPLACE").arg(LIBRARY_SOURCE.text).exec_async(redis).await
+    }
+
+    /// Deletes it; an error if it is not there.
+    pub async fn delete(redis: &mut impl ConnectionLike) -> RedisResult<()> {
+        redis::cmd("FUNCTION").arg("DELETE").arg("redislab_bank").exec_async(redis).await
+    }
+
+    pub(super) fn excerpt() -> Excerpt {
+        let Source { path, text } = LIBRARY_SOURCE;
+        Excerpt { path: path.to_owned(), line: 1, text: text.trim_end().to_owned() }
+    }
+}
+
+/// The key of an owner's account, in cents. All accounts share a hash tag, because one transaction or script uses two.
+pub(super) fn account(keys: &Keys, owner: &str) -> String {
+    keys.key(format!("{{bank}}:account:{owner}"))
+}
+
+/// What to move: cents from one account to another. Both keys share a slot.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The account that pays.
+    pub from: String,
+    /// The account that is paid.
+    pub to: String,
+    /// How much, in cents.
+    pub cents: i64,
+}
+
+/// An order that is repeated. The account that pays starts with exactly enough.
+#[derive(Clone, Debug)]
+pub struct Orders {
+    order: Order,
+    times: usize,
+}
+
+impl Orders {
+    /// Moves `cents` from Ada to Ben, `times` times.
+    pub fn new(times: usize, cents: i64, keys: &Keys) -> Self {
+        Self { order: Order { from: account(keys, "ada"), to: account(keys, "ben"), cents }, times }
+    }
+}
+
 impl Approach for Transfer {
-    type Input = Accounts;
+    type Input = Orders;
     /// Both balances in cents.
     type Output = (i64, i64);
 
@@ -131,27 +180,21 @@ impl Approach for Transfer {
         .to_owned()
     }
 
-    fn operations(self, accounts: &Accounts) -> u64 {
-        accounts.times() as u64
+    fn operations(self, orders: &Orders) -> u64 {
+        orders.times as u64
     }
 
-    async fn reset<C: AnyConnection>(self, accounts: &Accounts, connection: &mut C) -> RedisResult<()> {
-        match self {
-            // So that no run pays for a server that forgot it.
-            Self::Script => TRANSFER.load_async(connection).await.map(drop)?,
-            Self::Function => Library::load(connection).await?,
-            Self::Pipeline | Self::Multi | Self::Watch => {}
-        }
-        let mut opening = redis::pipe();
-        opening.set(accounts.from(), accounts.all_cents()).ignore().set(accounts.to(), 0).ignore();
-        opening.exec_async(connection).await
+    async fn reset<C: AnyConnection>(self, orders: &Orders, redis: &mut C) -> RedisResult<()> {
+        let all = i64::try_from(orders.times).unwrap_or(i64::MAX).saturating_mul(orders.order.cents);
+        let Order { from, to, .. } = &orders.order;
+        redis::pipe().set(from, all).ignore().set(to, 0).ignore().exec_async(redis).await
     }
 
-    async fn run<C: AnyConnection>(self, accounts: &Accounts, connection: &mut C) -> RedisResult<(i64, i64)> {
-        // Nobody else uses the connection of a comparison, so WATCH is safe on it.
-        for _ in 0..accounts.times() {
-            self.until_settled(connection, accounts.from(), accounts.to(), accounts.cents()).await?;
+    async fn run<C: AnyConnection>(self, orders: &Orders, redis: &mut C) -> RedisResult<(i64, i64)> {
+        // No other client uses the connection of a comparison, so WATCH is safe on it.
+        for _ in 0..orders.times {
+            self.with_retries(redis, &orders.order).await?;
         }
-        redis::cmd("MGET").arg(accounts.from()).arg(accounts.to()).query_async(connection).await
+        redis::cmd("MGET").arg(&orders.order.from).arg(&orders.order.to).query_async(redis).await
     }
 }

@@ -6,8 +6,8 @@ use lab_server::Release;
 
 use lab_testing::lessons::{
     assert_all_in_register, assert_pass_on_a_cluster, assert_pass_over_resp3, assert_pass_twice,
-    assert_show_what_they_teach, assert_write_only_behind_their_prefix, open, open_release, skipped, table,
-    take,
+    assert_read_well, assert_show_or_announce_what_they_send, assert_show_what_they_teach,
+    assert_write_only_behind_their_prefix, open, open_release, skipped, table, take, take_all,
 };
 
 #[test]
@@ -41,10 +41,35 @@ async fn every_lesson_shows_the_commands_it_teaches() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_lists_lesson_shows_what_is_lost_and_what_is_done_again() {
+async fn lessons_show_or_announce_what_they_send() {
+    assert_show_or_announce_what_they_send::<StructureLesson>().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lessons_read_well() {
+    assert_read_well::<StructureLesson>().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_all_lessons_user_1_is_parker_perry() {
     let target = open(false).await;
-    let page = take(&target, StructureLesson::Lists).await;
-    let rows = table(&page, "When workers die");
+    take_all::<StructureLesson>(&target).await;
+    let fields = ["firstname", "lastname", "email", "age", "city", "department", "salary", "signup"];
+    let (values, count): (Vec<String>, usize) = redis::pipe()
+        .hmget("user:1", &fields)
+        .hlen("user:1")
+        .query_async(&mut target.connection())
+        .await
+        .unwrap();
+    let parker = "Parker Perry parker.perry.1@example.com 59 New York Finance 72300 2020-07-09";
+    assert_eq!((values.join(" ").as_str(), count), (parker, 8));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lists_lesson_shows_lost_and_repeated_jobs() {
+    let target = open(false).await;
+    let report = take(&target, StructureLesson::Lists).await;
+    let rows = table(&report, "When workers die");
     assert_eq!(rows[0][1..], ["100", "20", "90", "10", "0"]);
     assert_eq!(rows[1][1..5], ["100", "20", "100", "0"]);
 }
@@ -52,22 +77,22 @@ async fn the_lists_lesson_shows_what_is_lost_and_what_is_done_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lessons_show_the_damage_of_asking_first() {
     let target = open(false).await;
-    let page = take(&target, StructureLesson::Sets).await;
-    let rows = table(&page, "New visitors");
+    let report = take(&target, StructureLesson::Sets).await;
+    let rows = table(&report, "New visitors");
     assert_eq!(rows[0][1..], ["25", "200", "175"]);
     assert_eq!(rows[1][1..], ["25", "25", "0"]);
-    let page = take(&target, StructureLesson::Hashes).await;
-    let rows = table(&page, "Who got the nickname?");
+    let report = take(&target, StructureLesson::Hashes).await;
+    let rows = table(&report, "Who got the nickname?");
     assert_eq!((&rows[0][2][..], &rows[1][2][..]), ("16", "1"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_server_lacks_is_skipped_with_who_has_it() {
+async fn a_skipped_part_says_which_server_has_it() {
     let target = open(false).await;
     let parts = [(StructureLesson::Hashes, "HEXPIRE"), (StructureLesson::Sets, "SINTERCARD")];
     for (lesson, command) in parts {
-        let page = take(&target, lesson).await;
-        let reasons = skipped(&page);
+        let report = take(&target, lesson).await;
+        let reasons = skipped(&report);
         if target.can(command).await {
             assert!(reasons.is_empty(), "{reasons:?}");
         } else {
@@ -80,8 +105,8 @@ async fn what_a_server_lacks_is_skipped_with_who_has_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn field_deadlines_are_taught_on_redis_too() {
+async fn redis_8_2_expires_fields_too() {
     let Some(target) = open_release(Release::Redis82, None).await else { return };
-    let page = take(&target, StructureLesson::Hashes).await;
-    assert!(skipped(&page).is_empty(), "nothing is skipped on a server with HEXPIRE");
+    let report = take(&target, StructureLesson::Hashes).await;
+    assert!(skipped(&report).is_empty(), "nothing is skipped on a server with HEXPIRE");
 }

@@ -1,6 +1,6 @@
 //! What the lesson on hashes builds on.
 
-use complex_structures::hashes::encoding::RunLock;
+use complex_structures::encoding::EncodingChange;
 use complex_structures::hashes::{Claim, Profiles, ReadFields, WANTED, profile};
 use complex_structures::keys::Keys;
 use lab_connection::TargetArgs;
@@ -13,7 +13,7 @@ use lab_testing::lessons::open;
 async fn all_ways_of_reading_fields_see_the_same_profiles() {
     for cluster in [false, true] {
         let target = open(cluster).await;
-        let profiles = Profiles::with(20, &Keys::new("lab:"));
+        let profiles = Profiles::new(20, &Keys::new("lab:"));
         let comparison = Comparison { title: "", approaches: &ReadFields::ALL, input: &profiles };
         let traffic = comparison.verify(&target.connection()).await.unwrap();
         let trips: Vec<usize> = traffic.iter().map(|traffic| traffic.round_trips).collect();
@@ -27,7 +27,7 @@ async fn all_ways_of_reading_fields_see_the_same_profiles() {
 async fn what_is_read_is_what_the_profile_says() {
     let target = open(false).await;
     let mut connection = target.connection();
-    let profiles = Profiles::with(3, &Keys::new(""));
+    let profiles = Profiles::new(3, &Keys::new(""));
     for approach in ReadFields::ALL {
         approach.reset(&profiles, &mut connection).await.unwrap();
         let read = approach.run(&profiles, &mut connection).await.unwrap();
@@ -44,7 +44,7 @@ async fn what_is_read_is_what_the_profile_says() {
 async fn a_missing_property_is_none_in_every_way_of_reading() {
     let target = open(false).await;
     let mut connection = target.connection();
-    let profiles = Profiles::with(2, &Keys::new(""));
+    let profiles = Profiles::new(2, &Keys::new(""));
     for approach in ReadFields::ALL {
         approach.reset(&profiles, &mut connection).await.unwrap();
         redis::cmd("HDEL").arg("profile:1001").arg("city").exec_async(&mut connection).await.unwrap();
@@ -59,8 +59,8 @@ async fn a_field_is_claimed_once_only_by_hsetnx() {
     for cluster in [false, true] {
         let target = open(cluster).await;
         for claim in Claim::ALL {
-            let key = Keys::new("").claimed_profile(claim.name());
-            let winners = claim.crowd(&target, &key, 8).await.unwrap();
+            let key = claim.key(&Keys::new(""));
+            let winners = claim.race(&target, &key, 8).await.unwrap();
             match claim {
                 Claim::AskThenSet => assert_eq!(winners, 8),
                 Claim::SetIfNew => assert_eq!(winners, 1),
@@ -70,29 +70,32 @@ async fn a_field_is_claimed_once_only_by_hsetnx() {
 }
 
 /// Our own server, so its configuration may be changed.
-async fn turn_of_a_server_that_packs(fields: &str) -> Option<RunLock> {
+async fn change_on_a_server_that_packs(fields: &str) -> Option<EncodingChange> {
     let server = Server::start().unwrap();
     let target = TargetArgs::at(server.url()).open().await.unwrap();
     let mut connection = target.connection();
     let limit = ["SET", "hash-max-listpack-entries", fields];
     redis::cmd("CONFIG").arg(&limit).exec_async(&mut connection).await.unwrap();
     let add = |size: usize| redis::cmd("HSET").arg("growing").arg(size).arg("on").take();
-    RunLock::wait(&mut connection, "growing", 1, 300, add).await.unwrap()
+    EncodingChange::find(&mut connection, "growing", 300, add).await.unwrap()
 }
 
 #[tokio::test]
-async fn the_moment_is_found_wherever_the_limit_lies() {
+async fn the_change_is_found_at_any_limit() {
     for limit in [2, 7, 128] {
-        let turn = turn_of_a_server_that_packs(&limit.to_string()).await.unwrap();
-        assert_eq!((turn.before.size, turn.after.size), (limit, limit + 1));
-        assert_eq!((turn.before.encoding.as_str(), turn.after.encoding.as_str()), ("listpack", "hashtable"));
-        assert!(turn.after.bytes > turn.before.bytes, "{turn:?}");
+        let change = change_on_a_server_that_packs(&limit.to_string()).await.unwrap();
+        assert_eq!((change.before.size, change.after.size), (limit, limit + 1));
+        assert_eq!(
+            (change.before.encoding.as_str(), change.after.encoding.as_str()),
+            ("listpack", "hashtable")
+        );
+        assert!(change.after.bytes > change.before.bytes, "{change:?}");
     }
 }
 
 #[tokio::test]
-async fn a_server_that_never_packs_or_always_packs_has_no_such_moment() {
+async fn a_server_that_never_or_always_packs_has_no_change() {
     for limit in ["0", "1000"] {
-        assert_eq!(turn_of_a_server_that_packs(limit).await, None);
+        assert_eq!(change_on_a_server_that_packs(limit).await, None);
     }
 }

@@ -1,7 +1,9 @@
 //! What the lesson on lists builds on.
 
+use std::time::Duration;
+
 use complex_structures::keys::Keys;
-use complex_structures::lists::{Items, PushMany, QueueStrategy};
+use complex_structures::lists::{Items, PushMany, Queue, QueueStrategy};
 use lab_connection::Target;
 use lab_runner::{Approach, Comparison};
 
@@ -11,7 +13,7 @@ use lab_testing::lessons::open;
 async fn all_ways_of_pushing_leave_the_same_list() {
     for cluster in [false, true] {
         let target = open(cluster).await;
-        let items = Items::first(200, &Keys::new("lab:"));
+        let items = Items::new(200, &Keys::new("lab:"));
         let comparison = Comparison { title: "", approaches: &PushMany::ALL, input: &items };
         let traffic = comparison.verify(&target.connection()).await.unwrap();
         let trips: Vec<usize> = traffic.iter().map(|traffic| traffic.round_trips).collect();
@@ -21,10 +23,10 @@ async fn all_ways_of_pushing_leave_the_same_list() {
             approach.reset(&items, &mut connection).await.unwrap();
             approach.run(&items, &mut connection).await.unwrap();
             let mut range = redis::cmd("LRANGE");
-            range.arg(items.key()).arg(0).arg(-1);
+            range.arg(&items.key).arg(0).arg(-1);
             let mut stored: Vec<String> = range.query_async(&mut connection).await.unwrap();
             stored.reverse();
-            assert_eq!(stored, items.items(), "{}", approach.label());
+            assert_eq!(stored, items.items, "{}", approach.label());
         }
     }
 }
@@ -33,7 +35,8 @@ async fn all_ways_of_pushing_leave_the_same_list() {
 async fn popped_jobs_die_with_their_workers() {
     for cluster in [false, true] {
         let target = open(cluster).await;
-        let delivered = QueueStrategy::Pop.deliver(&target, &Keys::new(""), 60).await.unwrap();
+        let delivered =
+            QueueStrategy::Pop.deliver(&target, &Keys::new(""), 60, Duration::ZERO).await.unwrap();
         assert_eq!((delivered.sent, delivered.deaths), (60, 12));
         assert_eq!((delivered.finished, delivered.lost(), delivered.repeated()), (54, 6, 0));
     }
@@ -44,7 +47,7 @@ async fn moved_jobs_outlive_their_workers_and_some_are_done_again() {
     for cluster in [false, true] {
         let target = open(cluster).await;
         let keys = Keys::new("lab:");
-        let delivered = QueueStrategy::MoveAside.deliver(&target, &keys, 60).await.unwrap();
+        let delivered = QueueStrategy::Move.deliver(&target, &keys, 60, Duration::ZERO).await.unwrap();
         assert_eq!((delivered.sent, delivered.deaths), (60, 12));
         assert_eq!((delivered.finished, delivered.lost()), (60, 0));
         assert!(delivered.repeated() >= 6 && delivered.given_back >= 12, "{delivered:?}");
@@ -53,11 +56,11 @@ async fn moved_jobs_outlive_their_workers_and_some_are_done_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_accidents_every_job_is_done() {
+async fn if_no_worker_dies_every_job_is_done() {
     let target = open(false).await;
     for strategy in QueueStrategy::ALL {
-        // The first accident is that of the fifth job.
-        let delivered = strategy.deliver(&target, &Keys::new(""), 4).await.unwrap();
+        // The fifth job is the first that kills its worker.
+        let delivered = strategy.deliver(&target, &Keys::new(""), 4, Duration::ZERO).await.unwrap();
         assert_eq!((delivered.finished, delivered.lost(), delivered.deaths), (4, 0, 0), "{delivered:?}");
     }
 }
@@ -65,31 +68,32 @@ async fn without_accidents_every_job_is_done() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_starts_from_nothing_whatever_an_earlier_one_left() {
     let target = open(false).await;
-    let (keys, queue) = (Keys::new(""), QueueStrategy::MoveAside.name());
+    let keys = Keys::new("");
+    let queue = Queue::new(QueueStrategy::Move.name(), &keys);
     let mut connection = target.connection();
     let mut left = redis::pipe();
-    left.cmd("SADD").arg(keys.workers(queue)).arg("w77").ignore();
-    left.cmd("LPUSH").arg(keys.processing(queue, "w77")).arg("job:left").ignore();
-    left.cmd("HSET").arg(keys.receipts(queue)).arg("job:old").arg("w1").ignore();
+    left.cmd("SADD").arg(queue.workers()).arg("w77").ignore();
+    left.cmd("LPUSH").arg(queue.taken_by("w77")).arg("job:left").ignore();
+    left.cmd("HSET").arg(queue.receipts()).arg("job:old").arg("w1").ignore();
     left.exec_async(&mut connection).await.unwrap();
-    let delivered = QueueStrategy::MoveAside.deliver(&target, &keys, 4).await.unwrap();
+    let delivered = QueueStrategy::Move.deliver(&target, &keys, 4, Duration::ZERO).await.unwrap();
     assert_eq!(delivered.finished, 4, "{delivered:?}");
     let mut look = redis::pipe();
-    look.cmd("LLEN").arg(keys.processing(queue, "w77"));
-    look.cmd("HEXISTS").arg(keys.receipts(queue)).arg("job:left");
-    look.cmd("HEXISTS").arg(keys.receipts(queue)).arg("job:old");
+    look.cmd("LLEN").arg(queue.taken_by("w77"));
+    look.cmd("HEXISTS").arg(queue.receipts()).arg("job:left");
+    look.cmd("HEXISTS").arg(queue.receipts()).arg("job:old");
     let old: (u64, bool, bool) = look.query_async(&mut connection).await.unwrap();
     assert_eq!(old, (0, false, false), "what was left there is neither kept nor done");
 }
 
 /// Jobs in any list of the queue.
 async fn left_in_lists(target: &Target, keys: &Keys) -> u64 {
-    let queue = QueueStrategy::MoveAside.name();
+    let queue = Queue::new(QueueStrategy::Move.name(), keys);
     let mut connection = target.connection();
     let workers: Vec<String> =
-        redis::cmd("SMEMBERS").arg(keys.workers(queue)).query_async(&mut connection).await.unwrap();
+        redis::cmd("SMEMBERS").arg(queue.workers()).query_async(&mut connection).await.unwrap();
     assert!(workers.len() >= 4, "{workers:?}");
-    let lists = workers.iter().map(|worker| keys.processing(queue, worker)).chain([keys.jobs(queue)]);
+    let lists = workers.iter().map(|worker| queue.taken_by(worker)).chain([queue.jobs()]);
     let mut left = 0;
     for list in lists {
         left += redis::cmd("LLEN").arg(list).query_async::<u64>(&mut connection).await.unwrap();

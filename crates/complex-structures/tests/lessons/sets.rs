@@ -11,7 +11,7 @@ async fn all_ways_of_asking_who_bought_both_agree() {
     for cluster in [false, true] {
         let target = open(cluster).await;
         let approaches = BoughtBoth::all(target.can("SINTERCARD").await);
-        let purchases = Purchases::of(200, 3, &Keys::new("lab:"));
+        let purchases = Purchases::new(200, 3, &Keys::new("lab:"));
         let comparison = Comparison { title: "", approaches: &approaches, input: &purchases };
         let traffic = comparison.verify(&target.connection()).await.unwrap();
         let trips: Vec<usize> = traffic.iter().map(|traffic| traffic.round_trips).collect();
@@ -25,15 +25,15 @@ async fn all_ways_of_asking_who_bought_both_agree() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_asks_first_counts_too_many() {
+async fn asking_first_counts_too_many() {
     for cluster in [false, true] {
         let target = open(cluster).await;
         let keys = Keys::new("");
         for count in CountNew::ALL {
-            let counted = count.crowd(&target, &keys, 6, 10).await.unwrap();
+            let counted = count.race(&target, &keys, 6, 10).await.unwrap();
             match count {
                 CountNew::AskThenAdd => assert_eq!(counted, 60),
-                CountNew::AddAndLook => assert_eq!(counted, 10),
+                CountNew::Add => assert_eq!(counted, 10),
             }
             let members: u64 = redis::cmd("SCARD")
                 .arg(&count.keys(&keys)[0])

@@ -2,27 +2,28 @@
 
 use complex_structures::StructureLesson;
 use complex_structures::keys::Keys;
-use complex_structures::sorted_sets::{AskStanding, DeepPage, Disturbance, Season, Walk};
+use complex_structures::sorted_sets::{AskStanding, Change, DeepPage, DeepPages, Paging, Season, page_after};
 use lab_runner::{Approach, Comparison};
 
 use lab_testing::lessons::{open, table, take};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_lesson_counts_what_paging_by_rank_loses() {
+async fn the_lesson_counts_repeated_and_missed_players() {
     let reports = take(&open(false).await, StructureLesson::SortedSets).await;
-    let rows = table(&reports, "Turning all pages");
+    let rows = table(&reports, "Reading all pages");
     let numbers: Vec<&[String]> = rows.iter().map(|row| &row[2..]).collect();
     assert_eq!(numbers, [["111", "11", "0"], ["91", "0", "9"], ["100", "0", "0"], ["100", "0", "0"]]);
 }
 
 #[tokio::test]
-async fn all_ways_of_asking_see_the_same_standing_and_the_same_pages() {
+async fn all_approaches_see_the_same_standing_and_pages() {
     for target in [open(false).await, open(true).await] {
-        let season = Season::of(500, &Keys::new(""));
+        let season = Season::new(500, &Keys::new(""));
         let connection = target.connection();
         let standings = Comparison { title: "", approaches: &AskStanding::ALL, input: &season };
         standings.verify(&connection).await.unwrap();
-        let pages = Comparison { title: "", approaches: &DeepPage::ALL, input: &season };
+        let input = DeepPages::new(season.clone(), 10);
+        let pages = Comparison { title: "", approaches: &DeepPage::ALL, input: &input };
         pages.verify(&connection).await.unwrap();
     }
 }
@@ -31,17 +32,18 @@ async fn all_ways_of_asking_see_the_same_standing_and_the_same_pages() {
 async fn rank_and_deep_pages_are_those_of_the_sorted_players() {
     let target = open(false).await;
     let mut connection = target.connection();
-    let season = Season::of(500, &Keys::new(""));
+    let season = Season::new(500, &Keys::new(""));
     season.write_board(&mut connection).await.unwrap();
-    let me = &season.players()[0];
-    let place = season.ranked().iter().position(|player| player == me);
+    let me = &season.players[0];
+    let place = season.ranked.iter().position(|player| player == me);
     let standing = AskStanding::AskForRank.run(&season, &mut connection).await.unwrap();
     assert_eq!(standing.rank, place);
-    assert_eq!(standing.top, season.ranked()[..10]);
+    assert_eq!(standing.top, season.ranked[..10]);
 
-    let last_fifty: Vec<&str> = season.ranked()[450..].iter().map(|(player, _)| player.as_str()).collect();
+    let last_fifty: Vec<&str> = season.ranked[450..].iter().map(|(_, player)| player.as_str()).collect();
+    let pages = DeepPages::new(season.clone(), 10);
     for approach in DeepPage::ALL {
-        assert_eq!(approach.run(&season, &mut connection).await.unwrap(), last_fifty, "{}", approach.label());
+        assert_eq!(approach.run(&pages, &mut connection).await.unwrap(), last_fifty, "{}", approach.label());
     }
 }
 
@@ -49,32 +51,37 @@ async fn rank_and_deep_pages_are_those_of_the_sorted_players() {
 async fn only_paging_by_rank_repeats_and_misses_players() {
     for target in [open(false).await, open(true).await] {
         let mut connection = target.connection();
-        let mut turn = async |walk: Walk, disturbance| {
-            let pages = walk.turn_all(&mut connection, "board", disturbance).await.unwrap();
-            (pages.twice, pages.missed)
+        let mut read = async |paging: Paging, change| {
+            let result = paging.read_all(&mut connection, "board", 100, change).await.unwrap();
+            (result.twice, result.missed)
         };
-        assert_eq!(turn(Walk::ByRank, Disturbance::Enters).await, (11, 0));
-        assert_eq!(turn(Walk::ByRank, Disturbance::Leaves).await, (0, 9));
-        assert_eq!(turn(Walk::ByCursor, Disturbance::Enters).await, (0, 0));
-        assert_eq!(turn(Walk::ByCursor, Disturbance::Leaves).await, (0, 0));
+        assert_eq!(read(Paging::ByRank, Change::Enters).await, (11, 0));
+        assert_eq!(read(Paging::ByRank, Change::Leaves).await, (0, 9));
+        assert_eq!(read(Paging::ByCursor, Change::Enters).await, (0, 0));
+        assert_eq!(read(Paging::ByCursor, Change::Leaves).await, (0, 0));
     }
 }
 
 #[tokio::test]
 async fn a_page_by_cursor_walks_through_more_ties_than_fit_on_it() {
     let target = open(false).await;
-    let season = Season::of(300, &Keys::new(""));
+    let season = Season::new(300, &Keys::new(""));
     let mut connection = target.connection();
     // Everybody has the same score.
     let mut zadd = redis::cmd("ZADD");
-    zadd.arg(season.board());
-    for (player, _) in season.players() {
+    zadd.arg(&season.board);
+    for (_, player) in &season.players {
         zadd.arg(7).arg(player);
     }
     zadd.exec_async(&mut connection).await.unwrap();
-    let pages =
-        complex_structures::sorted_sets::all_pages(&mut connection, season.board(), 10).await.unwrap();
-    let mut expected: Vec<String> = season.players().iter().map(|(player, _)| player.clone()).collect();
+    let (mut names, mut last) = (Vec::new(), None);
+    loop {
+        let page = page_after(&mut connection, &season.board, last.as_ref(), 10).await.unwrap();
+        let Some(player) = page.last() else { break };
+        last = Some(player.clone());
+        names.extend(page.into_iter().map(|player| player.name));
+    }
+    let mut expected: Vec<String> = season.players.iter().map(|(_, player)| player.clone()).collect();
     expected.reverse();
-    assert_eq!(pages, expected);
+    assert_eq!(names, expected);
 }

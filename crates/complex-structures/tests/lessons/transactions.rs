@@ -2,11 +2,15 @@
 
 use complex_structures::StructureLesson;
 use complex_structures::keys::Keys;
-use complex_structures::transactions::{Accounts, Library, Moved, Payment, Together, Transfer};
+use complex_structures::transactions::{Library, Moved, Order, Orders, Payment, Transfer, WriteTogether};
 use lab_connection::{Target, TargetArgs};
 use lab_runner::{Approach, Comparison};
 
 use lab_testing::lessons::{open, skipped, table, take};
+
+fn order(from: &str, to: &str, cents: i64) -> Order {
+    Order { from: from.to_owned(), to: to.to_owned(), cents }
+}
 
 async fn libraries(target: &Target) -> usize {
     let list: Vec<redis::Value> =
@@ -17,21 +21,21 @@ async fn libraries(target: &Target) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lesson_counts_what_is_torn_and_leaves_no_library() {
     let target = open(false).await;
-    let page = take(&target, StructureLesson::Transactions).await;
-    let sums = table(&page, "The sum of all accounts");
-    let euros: Vec<&str> = sums.iter().map(|row| row[1].as_str()).collect();
-    assert_eq!(euros.len(), 7);
-    assert_eq!(euros[0], "37,500");
-    assert_eq!(euros[2..], ["0"; 5]);
-    assert_eq!(table(&page, "Torn reads")[1][2], "0");
+    let report = take(&target, StructureLesson::Transactions).await;
+    let sums = table(&report, "The sum of all accounts");
+    let dollars: Vec<&str> = sums.iter().map(|row| row[1].as_str()).collect();
+    assert_eq!(dollars.len(), 7);
+    assert_eq!(dollars[0], "37,500");
+    assert_eq!(dollars[2..], ["0"; 5]);
+    assert_eq!(table(&report, "Torn reads")[1][2], "0");
     assert_eq!(libraries(&target).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_cluster_one_part_is_skipped() {
     let target = open(true).await;
-    let page = take(&target, StructureLesson::Transactions).await;
-    assert_eq!(skipped(&page).len(), 1, "only MULTI and DISCARD step by step");
+    let report = take(&target, StructureLesson::Transactions).await;
+    assert_eq!(skipped(&report).len(), 1, "only MULTI and DISCARD step by step");
     assert_eq!(libraries(&target).await, 0);
 }
 
@@ -40,8 +44,8 @@ async fn on_a_server_of_others_no_library_is_loaded() {
     let server = lab_server::Server::start().unwrap();
     let args = TargetArgs { url: Some(server.url()), ..TargetArgs::default() };
     let target = args.open().await.unwrap();
-    let page = take(&target, StructureLesson::Transactions).await;
-    let reasons = skipped(&page);
+    let report = take(&target, StructureLesson::Transactions).await;
+    let reasons = skipped(&report);
     assert!(reasons.len() == 1 && reasons[0].contains("FUNCTION library"), "{reasons:?}");
     let stats: String =
         redis::cmd("INFO").arg("commandstats").query_async(&mut target.connection()).await.unwrap();
@@ -52,17 +56,20 @@ async fn on_a_server_of_others_no_library_is_loaded() {
 #[tokio::test]
 async fn all_ways_of_transferring_leave_the_same_balances() {
     for target in [open(false).await, open(true).await] {
-        let accounts = Accounts::new(20, 10_000, &Keys::new(""));
+        let orders = Orders::new(20, 10_000, &Keys::new(""));
         let approaches = Transfer::all(true);
-        let comparison = Comparison { title: "", approaches: &approaches, input: &accounts };
+        let comparison = Comparison { title: "", approaches: &approaches, input: &orders };
+        // The script is loaded by its first call.
+        Library::load(&mut target.connection()).await.unwrap();
+        comparison.verify(&target.connection()).await.unwrap();
         let traffic = comparison.verify(&target.connection()).await.unwrap();
         let trips: Vec<usize> = traffic.iter().map(|traffic| traffic.round_trips).collect();
         // The last one reads both balances.
         assert_eq!(trips, [21, 21, 41, 21, 21]);
         for approach in approaches {
             let mut connection = target.connection();
-            approach.reset(&accounts, &mut connection).await.unwrap();
-            let after = approach.run(&accounts, &mut connection).await.unwrap();
+            approach.reset(&orders, &mut connection).await.unwrap();
+            let after = approach.run(&orders, &mut connection).await.unwrap();
             assert_eq!(after, (0, 200_000), "{}", approach.label());
         }
     }
@@ -77,16 +84,19 @@ async fn where_the_money_is_not_there_nothing_is_written() {
         for transfer in [Transfer::Watch, Transfer::Script, Transfer::Function] {
             redis::cmd("SET").arg(from).arg(99).exec_async(&mut connection).await.unwrap();
             redis::cmd("DEL").arg(to).exec_async(&mut connection).await.unwrap();
-            assert_eq!(transfer.once(&mut connection, from, to, 100).await.unwrap(), Moved::NotEnough);
+            assert_eq!(
+                transfer.once(&mut connection, &order(from, to, 100)).await.unwrap(),
+                Moved::NotEnough
+            );
             let balances: (i64, Option<i64>) =
                 redis::cmd("MGET").arg(from).arg(to).query_async(&mut connection).await.unwrap();
             assert_eq!(balances, (99, None), "{}", transfer.label());
-            assert_eq!(transfer.once(&mut connection, from, to, 99).await.unwrap(), Moved::Done);
-            let nobody = transfer.once(&mut connection, "{bank}:nobody", to, 1).await.unwrap();
+            assert_eq!(transfer.once(&mut connection, &order(from, to, 99)).await.unwrap(), Moved::Done);
+            let nobody = transfer.once(&mut connection, &order("{bank}:nobody", to, 1)).await.unwrap();
             assert_eq!(nobody, Moved::NotEnough, "{}", transfer.label());
         }
         Library::delete(&mut connection).await.unwrap();
-        assert!(Transfer::Function.once(&mut connection, from, to, 1).await.is_err());
+        assert!(Transfer::Function.once(&mut connection, &order(from, to, 1)).await.is_err());
     }
 }
 
@@ -94,7 +104,7 @@ async fn where_the_money_is_not_there_nothing_is_written() {
 async fn too_little_money_leaves_no_watch_behind() {
     let target = open(false).await;
     let mut own = target.dedicated().await.unwrap();
-    let moved = Transfer::Watch.once(&mut own, "{bank}:poor", "{bank}:rich", 100).await.unwrap();
+    let moved = Transfer::Watch.once(&mut own, &order("{bank}:poor", "{bank}:rich", 100)).await.unwrap();
     assert_eq!(moved, Moved::NotEnough);
     redis::cmd("SET").arg("{bank}:poor").arg(100).exec_async(&mut target.connection()).await.unwrap();
     // A forgotten WATCH would make this EXEC refuse.
@@ -108,8 +118,9 @@ async fn too_little_money_leaves_no_watch_behind() {
 async fn only_reading_and_writing_makes_money() {
     for target in [open(false).await, open(true).await] {
         Library::load(&mut target.connection()).await.unwrap();
+        let clients = Payment::clients(&target, 8).await.unwrap();
         for payment in Payment::all(true) {
-            let audit = payment.crowd(&target, &Keys::new(""), 8, 10).await.unwrap();
+            let audit = payment.race(&clients, &Keys::new(""), 10).await.unwrap();
             assert!(audit.wrong <= audit.audits);
             match payment {
                 Payment::ReadWriteAtWorst => assert_eq!(audit.made, 7 * 10 * 10_000),
@@ -125,8 +136,9 @@ async fn only_reading_and_writing_makes_money() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pair_written_in_a_transaction_is_never_torn() {
+    let [first, second] = ["{pair}:first", "{pair}:second"].map(str::to_owned);
     for target in [open(false).await, open(true).await] {
-        let reads = Together::Transaction.race(&target, &Keys::new("")).await.unwrap();
+        let reads = WriteTogether::Transaction.race(&target, [&first, &second], 20).await.unwrap();
         assert!(reads.all > 0 && reads.torn == 0, "{reads:?}");
     }
 }

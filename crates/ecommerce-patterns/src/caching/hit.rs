@@ -8,7 +8,7 @@ use patterns::key::Key;
 use redis::{AsyncCommands, RedisResult};
 use serde_json::{Value, json};
 
-use crate::at_once::at_once;
+use crate::concurrent::concurrently;
 use crate::failure::into_redis_error;
 
 /// How to read what is cached.
@@ -80,7 +80,7 @@ impl Approach for CacheHit {
     async fn reset<C: AnyConnection>(self, documents: &Documents, connection: &mut C) -> RedisResult<()> {
         let cache = documents.cache(connection);
         let put = move |number| put(cache.clone(), number);
-        at_once(documents.at_a_time, documents.keys.len(), put).await.map(drop)
+        concurrently(documents.at_a_time, documents.keys.len(), put).await.map(drop)
     }
 
     async fn run<C: AnyConnection>(self, documents: &Documents, connection: &mut C) -> RedisResult<usize> {
@@ -88,7 +88,7 @@ impl Approach for CacheHit {
             (documents.cache(connection), documents.keys.clone(), connection.clone());
         let read =
             move |number: usize| self.read(cache.clone(), number, keys[number].clone(), connection.clone());
-        let found = at_once(documents.at_a_time, documents.keys.len(), read).await?;
+        let found = concurrently(documents.at_a_time, documents.keys.len(), read).await?;
         Ok(found.into_iter().filter(|found| *found).count())
     }
 }

@@ -7,7 +7,7 @@ use lab_runner::{AnyConnection, Approach};
 use patterns::inventory::{Inventory, InventoryError};
 use redis::{AsyncCommands, RedisResult};
 
-use crate::at_once::at_once;
+use crate::concurrent::concurrently;
 use crate::failure::into_redis_error;
 
 /// How many requests are sent at a time.
@@ -104,7 +104,7 @@ impl Approach for TakeStock {
         let take = move |unit| {
             self.take(inventory.clone(), connection.clone(), count.clone(), format!("buyer-{run}-{unit}"))
         };
-        let taken = at_once(MAX_IN_FLIGHT, stock.units as usize, take).await?;
+        let taken = concurrently(MAX_IN_FLIGHT, stock.units as usize, take).await?;
         Ok(taken.into_iter().filter(|taken| *taken).count())
     }
 }

@@ -12,7 +12,7 @@ use patterns::token_bucket::TokenBucketAlgorithm;
 use redis::{AsyncCommands, RedisResult, Script};
 
 use super::key_of;
-use crate::at_once::at_once;
+use crate::concurrent::concurrently;
 use crate::failure::into_redis_error;
 
 /// How many requests are sent at a time.
@@ -65,7 +65,7 @@ impl Limiting {
                 let (keys, redis) = (requests.keys(), redis.clone());
                 let count_one =
                     move |number: usize| self.count(redis.clone(), keys[number % keys.len()].clone());
-                Ok(admitted(at_once(AT_A_TIME, count, count_one).await?))
+                Ok(admitted(concurrently(AT_A_TIME, count, count_one).await?))
             }
             Self::FixedWindow => limited::<FixedWindowAlgorithm, C>(requests, redis, count).await,
             Self::SlidingLog => limited::<SlidingLogAlgorithm, C>(requests, redis, count).await,
@@ -110,7 +110,7 @@ async fn limited<A: Algorithm, C: AnyConnection>(
     let limiter = limiter::<A, C>(requests, redis)?;
     let callers = requests.callers.clone();
     let admit_one = move |number: usize| admit(limiter.clone(), callers[number % callers.len()].clone());
-    Ok(admitted(at_once(AT_A_TIME, count, admit_one).await?))
+    Ok(admitted(concurrently(AT_A_TIME, count, admit_one).await?))
 }
 
 async fn peek<A: Algorithm, C: AnyConnection>(requests: &Requests, redis: &C) -> RedisResult<()> {

@@ -1,15 +1,15 @@
-//! Vectors without a model: random indexing.
+//! Vectors without a model (random indexing).
 
 use patterns::bought_together::Related;
 
 /// Numbers of a vector.
 const DIMENSIONS: usize = 64;
 
-/// Where a product or a customer is among all others: a vector of 64 numbers and of length 1.
+/// A vector of 64 numbers and of length 1, for a product or a customer.
 ///
-/// Each trait, such as `category:Books` or `with:PROD7`, has a direction of its own: 64 signs from a hash of its name, so two
-/// traits are nearly at right angles. A vector is the sum of its traits' directions, each as long as its weight. So things that
-/// share traits point the same way, and the same traits make the same vector on every machine.
+/// Each trait, such as `category:Books` or `with:PROD7`, has its own direction: 64 signs from a hash of its name, so two traits are
+/// nearly at right angles. A vector is the weighted sum of its traits' directions. So products that share traits point the same
+/// way, and the same traits make the same vector on every machine.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Embedding([f32; DIMENSIONS]);
 
@@ -26,7 +26,7 @@ impl Embedding {
         Self::of_length_one(sum)
     }
 
-    /// The vector of a product: its category, itself, and its neighbors, as far as they go with it.
+    /// The vector of a product: its category, itself, and its neighbors with their scores.
     pub(crate) fn of_product(sku: &str, category: &str, neighbors: &[Related]) -> Option<Self> {
         let mut traits = vec![(format!("category:{category}"), 1.0), (format!("with:{sku}"), 1.0)];
         for neighbor in neighbors {
@@ -36,7 +36,7 @@ impl Embedding {
         Self::of(traits.iter().map(|(name, weight)| (name.as_str(), *weight)))
     }
 
-    /// The vector in the middle of others: what a customer likes, from what they bought. `None` if there are none.
+    /// The mean of others, such as that of what a customer bought. `None` if there are none.
     pub(crate) fn between<'a>(others: impl IntoIterator<Item = &'a Self>) -> Option<Self> {
         let mut sum = [0.0; DIMENSIONS];
         for other in others {

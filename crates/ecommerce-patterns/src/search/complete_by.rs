@@ -1,96 +1,98 @@
 //! Ways to complete a prefix.
 
-use lab_runner::table::thousands;
-use lab_runner::{AnyConnection, Approach, Comparison, LessonContext, Outcome};
-use patterns::autocomplete::{MAX_HITS, MAX_LISTED_CHARACTERS, normalized, terms};
+use futures_util::future::try_join_all;
+use lab_runner::{AnyConnection, Approach};
+use patterns::autocomplete::{MAX_LISTED_CHARACTERS, normalized, terms};
 use redis::{Pipeline, RedisResult};
 
-use super::failed;
 use super::shop::Shop;
+use crate::failed;
 
-/// How many are suggested.
+/// Suggestions for each prefix.
 const COUNT: usize = 5;
 /// More than any of the prefixes finds.
 const ENOUGH: usize = 1_000;
-/// What customers type.
-const PREFIXES: [&str; 10] =
-    ["cof", "COFF", "coffee", "café", "crê", "head", "headph", "mous", "yoga", "espresso m"];
+/// What customers type. The last is too long to have lines of its own.
+pub(super) const PREFIXES: [&str; 10] =
+    ["cof", "coffee", "café", "COFF", "crê", "head", "headph", "mous", "yoga", "espresso m"];
 
 /// How to find what completes a prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CompleteBy {
-    /// The floor: GET of the answer, ready-made.
-    ReadyMade,
-    /// ZRANGE of the lines of the prefix; for a prefix that is too long to have lines, as [`Self::Lexicographic`].
-    Weighted,
+    /// The baseline: GET of the stored result.
+    Stored,
+    /// ZRANGE of the lines of the prefix. For a prefix that is too long to have lines, like [`Self::AllTerms`].
+    PrefixLines,
     /// ZRANGE BYLEX over all terms, ranked by a script.
-    Lexicographic,
-    /// FT.SUGGET, ranked here: its own order takes the length into account too.
-    Suggestions,
+    AllTerms,
+    /// FT.SUGGET, ranked by the client, because its own order depends on the length, too.
+    Dictionary,
 }
 
 impl CompleteBy {
-    /// Those that a server can do, with or without full-text search; the floor first.
+    /// Those that a server can do, with or without full-text search, the baseline first.
     #[must_use]
     pub fn all(full_text: bool) -> Vec<Self> {
-        let suggestions = full_text.then_some(Self::Suggestions);
-        [Self::ReadyMade, Self::Weighted, Self::Lexicographic].into_iter().chain(suggestions).collect()
+        let dictionary = full_text.then_some(Self::Dictionary);
+        [Self::Stored, Self::PrefixLines, Self::AllTerms].into_iter().chain(dictionary).collect()
     }
 }
 
-/// A shop, and what its customers type one after the other.
+/// Prefixes to complete, one after the other.
 #[derive(Clone, Debug)]
-pub struct Typed {
+pub struct PrefixQueries {
     shop: Shop,
+    count: usize,
 }
 
-impl Typed {
-    /// Ten prefixes. The shop must be open ([`Shop::open`]).
+impl PrefixQueries {
+    /// `count` prefixes, at most ten, in a shop that is filled ([`Shop::fill`]).
     #[must_use]
-    pub fn of(shop: Shop) -> Self {
-        Self { shop }
+    pub fn new(shop: Shop, count: usize) -> Self {
+        Self { shop, count: count.min(PREFIXES.len()) }
+    }
+
+    fn prefixes(&self) -> &[&'static str] {
+        &PREFIXES[PREFIXES.len() - self.count..]
     }
 }
 
 impl Approach for CompleteBy {
-    type Input = Typed;
+    type Input = PrefixQueries;
     /// The SKUs suggested for each prefix.
     type Output = Vec<Vec<String>>;
 
     fn label(self) -> String {
         match self {
-            Self::ReadyMade => "GET of a ready-made list",
-            Self::Weighted => "lines for each short prefix",
-            Self::Lexicographic => "BYLEX, ranked by a script",
-            Self::Suggestions => "FT.SUGGET, ranked here",
+            Self::Stored => "GET of a stored result (baseline)",
+            Self::PrefixLines => "lines for each short prefix",
+            Self::AllTerms => "all terms, ranked by a script",
+            Self::Dictionary => "FT.SUGGET, ranked by the client",
         }
         .to_owned()
     }
 
-    fn operations(self, _: &Typed) -> u64 {
-        PREFIXES.len() as u64
+    fn operations(self, queries: &PrefixQueries) -> u64 {
+        queries.count as u64
     }
 
-    async fn reset<C: AnyConnection>(self, typed: &Typed, connection: &mut C) -> RedisResult<()> {
-        let shop = &typed.shop;
-        let mut pipeline = Pipeline::new();
+    async fn reset<C: AnyConnection>(self, queries: &PrefixQueries, connection: &mut C) -> RedisResult<()> {
+        let shop = &queries.shop;
         match self {
-            Self::ReadyMade => {
-                for prefix in PREFIXES {
-                    let key = shop.names.completed(prefix);
-                    redis::cmd("SET")
-                        .arg(key)
-                        .arg(shop.completing(prefix, COUNT).join(" "))
-                        .exec_async(connection)
-                        .await?;
-                }
-                return Ok(());
+            Self::Stored => {
+                let store = queries.prefixes().iter().map(|prefix| {
+                    let (mut redis, key) = (connection.clone(), shop.key(format_args!("completed:{prefix}")));
+                    let skus = shop.expected_suggestions(prefix, COUNT).join(" ");
+                    async move { redis::cmd("SET").arg(key).arg(skus).exec_async(&mut redis).await }
+                });
+                try_join_all(store).await.map(|_| ())
             }
-            Self::Suggestions => {
-                let key = shop.names.suggestions();
+            Self::Dictionary => {
+                let key = shop.key("suggestions");
                 if redis::cmd("EXISTS").arg(&key).query_async::<bool>(connection).await? {
                     return Ok(());
                 }
+                let mut pipeline = Pipeline::new();
                 for product in &shop.products {
                     for term in terms(&product.name) {
                         // A dictionary has each text once, and several products may have the same words.
@@ -99,26 +101,30 @@ impl Approach for CompleteBy {
                         add.arg(format!("{} {}", product.popularity, product.id)).ignore();
                     }
                 }
+                pipeline.exec_async(connection).await
             }
-            // The shop is open.
-            Self::Weighted | Self::Lexicographic => return Ok(()),
+            // The shop is filled.
+            Self::PrefixLines | Self::AllTerms => Ok(()),
         }
-        pipeline.exec_async(connection).await
     }
 
-    async fn run<C: AnyConnection>(self, typed: &Typed, connection: &mut C) -> RedisResult<Vec<Vec<String>>> {
-        let shop = &typed.shop;
-        let mut found = Vec::with_capacity(PREFIXES.len());
-        for prefix in PREFIXES {
+    async fn run<C: AnyConnection>(
+        self,
+        queries: &PrefixQueries,
+        connection: &mut C,
+    ) -> RedisResult<Vec<Vec<String>>> {
+        let shop = &queries.shop;
+        let mut found = Vec::with_capacity(queries.count);
+        for prefix in queries.prefixes() {
             found.push(match self {
-                Self::ReadyMade => {
-                    let text: String =
-                        redis::cmd("GET").arg(shop.names.completed(prefix)).query_async(connection).await?;
-                    text.split(' ').map(str::to_owned).collect()
+                Self::Stored => {
+                    let key = shop.key(format_args!("completed:{prefix}"));
+                    let skus: String = redis::cmd("GET").arg(key).query_async(connection).await?;
+                    skus.split(' ').map(str::to_owned).collect()
                 }
-                Self::Weighted => suggested(shop, MAX_LISTED_CHARACTERS, prefix, connection).await?,
-                Self::Lexicographic => suggested(shop, 0, prefix, connection).await?,
-                Self::Suggestions => by_dictionary(shop, prefix, connection).await?,
+                Self::PrefixLines => suggested(shop, MAX_LISTED_CHARACTERS, prefix, connection).await?,
+                Self::AllTerms => suggested(shop, 0, prefix, connection).await?,
+                Self::Dictionary => by_dictionary(shop, prefix, connection).await?,
             });
         }
         Ok(found)
@@ -142,7 +148,7 @@ async fn by_dictionary<C: AnyConnection>(
     connection: &mut C,
 ) -> RedisResult<Vec<String>> {
     let mut ask = redis::cmd("FT.SUGGET");
-    ask.arg(shop.names.suggestions()).arg(normalized(prefix)).arg("WITHPAYLOADS").arg("MAX").arg(ENOUGH);
+    ask.arg(shop.key("suggestions")).arg(normalized(prefix)).arg("WITHPAYLOADS").arg("MAX").arg(ENOUGH);
     let found: Vec<(String, String)> = ask.query_async(connection).await?;
     let mut ranked: Vec<(u64, String)> = found
         .into_iter()
@@ -154,21 +160,4 @@ async fn by_dictionary<C: AnyConnection>(
     ranked.sort_unstable_by(|one, other| other.cmp(one));
     ranked.dedup();
     Ok(ranked.into_iter().take(COUNT).map(|(_, sku)| sku).collect())
-}
-
-pub(super) async fn compare(ctx: &LessonContext, shop: &Shop, full_text: bool) -> Outcome {
-    ctx.step(format!(
-        "What about completing? Ten prefixes, the best five for each. If each prefix of up to {MAX_LISTED_CHARACTERS} characters \
-         has lines of its own, they only have to be read. A longer prefix, one of the ten, goes through the terms. There a script \
-         looks at every hit to find the most popular ones, but at no more than the first {}. An index of terms alone is a fifth \
-         as large, and cheaper to change.",
-        thousands(MAX_HITS as f64),
-    )).await?;
-    let typed = Typed::of(shop.clone());
-    ctx.compare(Comparison {
-        title: "Five suggestions",
-        approaches: &CompleteBy::all(full_text),
-        input: &typed,
-    })
-    .await
 }

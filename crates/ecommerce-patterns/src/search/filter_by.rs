@@ -1,58 +1,94 @@
-//! Ways to filter a catalogue.
+//! Ways to filter a catalog.
 
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
-use lab_runner::{AnyConnection, Approach, Comparison, LessonContext, Outcome};
-use patterns::facets::{Order, PageOf, PriceRange, Selection};
+use futures_util::future::try_join_all;
+use lab_runner::{AnyConnection, Approach};
+use patterns::facets::{FacetPage, Order, PageOf, PriceRange, Selection};
 use patterns::money::Cents;
 use redis::RedisResult;
+use serde::{Deserialize, Serialize};
 
-use super::answer::{Answer, BOUNDS};
+use super::full_text;
 use super::shop::{Document, Shop};
-use super::{facets_failed, full_text};
+use crate::failed;
+
+/// Where price bands begin: those of [`Facets`](patterns::facets::Facets).
+pub(super) const PRICE_BANDS: [i64; 5] = [2_500, 5_000, 10_000, 25_000, 50_000];
+
+/// A page and its counts, in the form in which the approaches are compared.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct ResultPage {
+    /// Products on all pages.
+    pub total: u64,
+    /// Those of the page.
+    pub skus: Vec<String>,
+    /// Products of each brand.
+    pub brands: BTreeMap<String, u64>,
+    /// Products of each category.
+    pub categories: BTreeMap<String, u64>,
+    /// Products in each price band.
+    pub prices: Vec<u64>,
+    /// Products of each number of stars.
+    pub ratings: BTreeMap<u8, u64>,
+}
+
+impl From<&FacetPage> for ResultPage {
+    fn from(page: &FacetPage) -> Self {
+        Self {
+            total: page.total,
+            skus: page.products.iter().map(|product| product.id.clone()).collect(),
+            brands: page.brands.clone(),
+            categories: page.categories.clone(),
+            prices: page.prices.iter().map(|band| band.products).collect(),
+            ratings: page.ratings.clone(),
+        }
+    }
+}
 
 /// How to get a page with its counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FilterBy {
-    /// The floor: GET of the answer, ready-made, as a cache would have it.
-    ReadyMade,
+    /// The baseline: GET of the stored result, as a cache would have it.
+    Stored,
     /// The script of the pattern over its table of bits.
     Facets,
     /// FT.SEARCH and an FT.AGGREGATE for each facet, in one pipeline.
     FullText,
-    /// HVALS of the whole catalogue, filtered here.
+    /// HVALS of the whole catalog, filtered by the client.
     InTheClient,
 }
 
 impl FilterBy {
-    /// Those that a server can do, with or without full-text search; the floor first.
+    /// Those that a server can do, with or without full-text search, the baseline first.
     #[must_use]
     pub fn all(full_text: bool) -> Vec<Self> {
         let full_text = full_text.then_some(Self::FullText);
-        [Self::ReadyMade, Self::Facets].into_iter().chain(full_text).chain([Self::InTheClient]).collect()
+        [Self::Stored, Self::Facets].into_iter().chain(full_text).chain([Self::InTheClient]).collect()
     }
 }
 
-/// A shop, and what its customers have ticked one after the other. Every page is the first, the most popular first.
+/// Selections, one after the other. Each result is the first page, the most popular products first.
 #[derive(Clone, Debug)]
-pub struct Ticked {
-    pub(super) shop: Shop,
-    pub(super) selections: Vec<Selection>,
+pub struct FilterQueries {
+    shop: Shop,
+    selections: Vec<Selection>,
 }
 
-impl Ticked {
-    /// The products per ctx.
-    pub const PAGE: PageOf = PageOf::first(20);
+/// How many selections there are.
+pub(super) const SELECTIONS: usize = 5;
+const FIRST_PAGE: PageOf = PageOf::first(20);
 
-    /// Five selections, from one category to all facets at once. The shop must be open ([`Shop::open`]).
+impl FilterQueries {
+    /// `count` selections, at most five, from one category to all facets at once, in a shop that is filled ([`Shop::fill`]).
     #[must_use]
-    pub fn of(shop: Shop) -> Self {
-        let labels = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    pub fn new(shop: Shop, count: usize) -> Self {
+        let labels = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<BTreeSet<_>>();
         let up_to = |from, to| {
             let cents = |amount| Cents::new(amount).unwrap_or(Cents::ZERO);
             vec![PriceRange { from: cents(from), to: cents(to) }]
         };
-        let good = (3..=5).collect();
         let brand = shop.products[0].brand.clone();
         let nothing = Selection::default();
         let selections = vec![
@@ -67,92 +103,93 @@ impl Ticked {
             Selection {
                 categories: labels(&["Audio", "Toys"]),
                 prices: up_to(5_000, 25_000),
-                ratings: good,
+                ratings: (3..=5).collect(),
                 ..nothing
             },
         ];
-        Self { shop, selections }
+        Self { shop, selections: selections.into_iter().take(count).collect() }
     }
 }
 
 impl Approach for FilterBy {
-    type Input = Ticked;
-    type Output = Vec<Answer>;
+    type Input = FilterQueries;
+    type Output = Vec<ResultPage>;
 
     fn label(self) -> String {
         match self {
-            Self::ReadyMade => "GET of a ready-made page",
+            Self::Stored => "GET of a stored page (baseline)",
             Self::Facets => "a table of bits, one script",
             Self::FullText => "FT.SEARCH and 4 FT.AGGREGATE",
-            Self::InTheClient => "HVALS of all, filtered here",
+            Self::InTheClient => "HVALS, filtered by the client",
         }
         .to_owned()
     }
 
-    fn operations(self, ticked: &Ticked) -> u64 {
-        ticked.selections.len() as u64
+    fn operations(self, queries: &FilterQueries) -> u64 {
+        queries.selections.len() as u64
     }
 
-    async fn reset<C: AnyConnection>(self, ticked: &Ticked, connection: &mut C) -> RedisResult<()> {
-        let Ticked { shop, selections } = ticked;
+    async fn reset<C: AnyConnection>(self, queries: &FilterQueries, connection: &mut C) -> RedisResult<()> {
+        let FilterQueries { shop, selections } = queries;
         match self {
-            Self::ReadyMade => {
-                for (number, key) in (0..selections.len()).map(|number| (number, shop.names.ready(number))) {
-                    if !redis::cmd("EXISTS").arg(&key).query_async::<bool>(connection).await? {
-                        let right =
-                            filtered(&shop.documents(), &selections[number], Order::Popularity, Ticked::PAGE);
-                        let text = serde_json::to_string(&right).unwrap_or_default();
-                        redis::cmd("SET").arg(key).arg(text).exec_async(connection).await?;
-                    }
-                }
-                Ok(())
+            Self::Stored => {
+                let documents = shop.documents();
+                let store = selections.iter().enumerate().map(|(number, selection)| {
+                    let page = filter_documents(&documents, selection, Order::Popularity, FIRST_PAGE);
+                    let text = serde_json::to_string(&page).unwrap_or_default();
+                    let (mut redis, key) = (connection.clone(), shop.key(format_args!("page:{number}")));
+                    async move { redis::cmd("SET").arg(key).arg(text).exec_async(&mut redis).await }
+                });
+                try_join_all(store).await.map(|_| ())
             }
-            Self::InTheClient => {
-                let key = shop.names.catalogue();
-                if redis::cmd("EXISTS").arg(&key).query_async::<bool>(connection).await? {
-                    return Ok(());
-                }
-                shop.write_catalogue(connection).await
-            }
+            Self::InTheClient => shop.write_catalog(connection).await,
             Self::FullText => full_text::index(shop, connection).await,
-            // The shop is open.
+            // The shop is filled.
             Self::Facets => Ok(()),
         }
     }
 
-    async fn run<C: AnyConnection>(self, ticked: &Ticked, connection: &mut C) -> RedisResult<Vec<Answer>> {
-        let Ticked { shop, selections } = ticked;
-        let mut answers = Vec::with_capacity(selections.len());
+    async fn run<C: AnyConnection>(
+        self,
+        queries: &FilterQueries,
+        connection: &mut C,
+    ) -> RedisResult<Vec<ResultPage>> {
+        let FilterQueries { shop, selections } = queries;
+        let mut pages = Vec::with_capacity(selections.len());
         for (number, selection) in selections.iter().enumerate() {
-            answers.push(match self {
-                Self::ReadyMade => {
-                    let text: String =
-                        redis::cmd("GET").arg(shop.names.ready(number)).query_async(connection).await?;
+            pages.push(match self {
+                Self::Stored => {
+                    let key = shop.key(format_args!("page:{number}"));
+                    let text: String = redis::cmd("GET").arg(key).query_async(connection).await?;
                     serde_json::from_str(&text).unwrap_or_default()
                 }
                 Self::Facets => {
-                    let page = shop.facets(connection).page(selection, Order::Popularity, Ticked::PAGE).await;
-                    Answer::of(&page.map_err(facets_failed)?)
+                    let page = shop.facets(connection).page(selection, Order::Popularity, FIRST_PAGE).await;
+                    ResultPage::from(&page.map_err(failed)?)
                 }
-                Self::FullText => full_text::answer(shop, selection, Ticked::PAGE, connection).await?,
+                Self::FullText => full_text::page(shop, selection, FIRST_PAGE, connection).await?,
                 Self::InTheClient => {
-                    let all: Vec<String> =
-                        redis::cmd("HVALS").arg(shop.names.catalogue()).query_async(connection).await?;
+                    let mut all = redis::cmd("HVALS");
+                    let all: Vec<String> = all.arg(shop.key("catalog")).query_async(connection).await?;
                     let documents: Vec<Document> =
                         all.iter().filter_map(|text| serde_json::from_str(text).ok()).collect();
-                    filtered(&documents, selection, Order::Popularity, Ticked::PAGE)
+                    filter_documents(&documents, selection, Order::Popularity, FIRST_PAGE)
                 }
             });
         }
-        Ok(answers)
+        Ok(pages)
     }
 }
 
-/// Goes through all documents.
-pub(super) fn filtered(documents: &[Document], selection: &Selection, order: Order, page: PageOf) -> Answer {
-    let among =
-        |labels: &std::collections::BTreeSet<String>, text: &str| labels.is_empty() || labels.contains(text);
-    let mut answer = Answer { prices: vec![0; BOUNDS.len() + 1], ..Answer::default() };
+/// The page as a loop over all documents finds it.
+pub(super) fn filter_documents(
+    documents: &[Document],
+    selection: &Selection,
+    order: Order,
+    page: PageOf,
+) -> ResultPage {
+    let among = |labels: &BTreeSet<String>, text: &str| labels.is_empty() || labels.contains(text);
+    let mut result = ResultPage { prices: vec![0; PRICE_BANDS.len() + 1], ..ResultPage::default() };
     let mut left: Vec<&Document> = Vec::new();
     for document in documents {
         let in_range =
@@ -166,16 +203,16 @@ pub(super) fn filtered(documents: &[Document], selection: &Selection, order: Ord
         let others_pass =
             |facet: usize| passes.iter().enumerate().all(|(number, passes)| *passes || number == facet);
         if others_pass(0) {
-            *answer.brands.entry(document.brand.clone()).or_insert(0) += 1;
+            *result.brands.entry(document.brand.clone()).or_insert(0) += 1;
         }
         if others_pass(1) {
-            *answer.categories.entry(document.category.clone()).or_insert(0) += 1;
+            *result.categories.entry(document.category.clone()).or_insert(0) += 1;
         }
         if others_pass(2) {
-            answer.prices[BOUNDS.iter().filter(|bound| **bound <= document.cents).count()] += 1;
+            result.prices[PRICE_BANDS.iter().filter(|bound| **bound <= document.cents).count()] += 1;
         }
         if others_pass(3) {
-            *answer.ratings.entry(document.stars).or_insert(0) += 1;
+            *result.ratings.entry(document.stars).or_insert(0) += 1;
         }
         if passes == [true; 4] {
             left.push(document);
@@ -185,24 +222,8 @@ pub(super) fn filtered(documents: &[Document], selection: &Selection, order: Ord
         Order::PriceAscending => left.sort_by_key(|document| (document.cents, document.sku.clone())),
         _ => left.sort_by_key(|document| (Reverse(document.popularity), Reverse(document.sku.clone()))),
     }
-    answer.total = left.len() as u64;
-    let shown = left.into_iter().skip(page.offset as usize).take(page.limit as usize);
-    answer.skus = shown.map(|document| document.sku.clone()).collect();
-    answer
-}
-
-pub(super) async fn compare(ctx: &LessonContext, shop: &Shop, full_text: bool) -> Outcome {
-    ctx.step(
-        "What is it worth? Five selections, each a page of 20 with all counts, one after the other. The baseline is a GET of the \
-         page as a cache would have it. A client that filters reads the whole catalog for each page: look at the bytes received, \
-         which grow with the catalog. On one machine, and with a catalog this small, that may be as quick as the script. Over \
-         100 Mbit/s, the 280 kB of one page take 22 ms before anything is filtered.",
-    ).await?;
-    let ticked = Ticked::of(shop.clone());
-    ctx.compare(Comparison {
-        title: "A page with its counts",
-        approaches: &FilterBy::all(full_text),
-        input: &ticked,
-    })
-    .await
+    result.total = left.len() as u64;
+    let on_page = left.into_iter().skip(page.offset as usize).take(page.limit as usize);
+    result.skus = on_page.map(|document| document.sku.clone()).collect();
+    result
 }

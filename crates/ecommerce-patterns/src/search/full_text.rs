@@ -1,109 +1,116 @@
-//! The same questions for a server that has full-text search: FT.SEARCH, FT.AGGREGATE, FT.SUGGET.
+//! The same with full-text search: FT.SEARCH, FT.AGGREGATE, FT.SUGGET.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use lab_runner::{AnyConnection, LessonContext, Need, Outcome};
+use lab_runner::{AnyConnection, LessonContext, LessonError, Need, Outcome, Source, source};
 use patterns::facets::{PageOf, PriceRange, Selection};
 use redis::{FromRedisValue, Pipeline, RedisResult, Value};
 
-use super::answer::{Answer, BOUNDS};
-use super::keys::Names;
+use super::filter_by::{PRICE_BANDS, ResultPage};
 use super::shop::Shop;
+
+static SOURCE: Source = source!("src/search/full_text.rs");
 
 const SEARCH: Need =
     Need { command: "FT.SEARCH", available_in: "--server redis-8.2-modules (Redis has it since 8.0)" };
 /// What FT.AGGREGATE calls the number of products in a group.
 const COUNTED: &str = "products";
-/// Far beyond what indexing the products of the lesson takes.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Longer than indexing takes.
+const INDEX_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// On a cluster somebody has to ask every node and put the answers together. Not every server with FT.SEARCH can do that,
-/// and none was tried here.
-async fn is_there(ctx: &LessonContext) -> bool {
+/// Whether the lesson can use it. On a cluster, a search has to ask every node. Not every server with FT.SEARCH does that, and none
+/// was tried here.
+async fn is_available(ctx: &LessonContext) -> bool {
     ctx.can(SEARCH.command).await && !ctx.target().is_cluster()
 }
 
-/// Drops the index that an earlier run left; its documents are removed with the other keys.
-pub(super) async fn drop(ctx: &LessonContext) -> Outcome {
-    if is_there(ctx).await {
-        let index = Names::new(ctx.prefix()).index();
-        let known: Vec<String> = redis::cmd("FT._LIST").query_async(&mut ctx.untraced("TODO")).await?;
-        if known.contains(&index) {
-            redis::cmd("FT.DROPINDEX").arg(index).exec_async(&mut ctx.untraced("TODO")).await?;
+/// Drops the index that an earlier run left. Its documents are removed with the other keys.
+pub(super) async fn drop_index(ctx: &LessonContext, shop: &Shop) -> Outcome {
+    if is_available(ctx).await {
+        let mut redis =
+            ctx.untraced("FT._LIST tells whether an earlier run left the index, and FT.DROPINDEX drops it.");
+        let indexes: Vec<String> = redis::cmd("FT._LIST").query_async(&mut redis).await?;
+        if indexes.contains(&shop.key("index")) {
+            redis::cmd("FT.DROPINDEX").arg(shop.key("index")).exec_async(&mut redis).await?;
         }
     }
     Ok(())
 }
 
-/// Creates the index and shows what one asks it; false where the server cannot.
-pub(super) async fn show(ctx: &LessonContext, shop: &Shop) -> Result<bool, lab_runner::LessonError> {
-    ctx.step("Some servers bring an index of their own for all this:").await?;
+/// Creates the index and searches it. `false` if the server cannot.
+pub(super) async fn show(ctx: &LessonContext, shop: &Shop) -> Result<bool, LessonError> {
+    let available = is_available(ctx).await;
     if ctx.target().is_cluster() && ctx.can(SEARCH.command).await {
-        ctx.step(
-            "Left out on a cluster: there a part of the index is on each node, and a search has to ask all of them. Not every \
-             server with FT.SEARCH does that, and this lesson has not tried it.",
-        ).await?;
+        ctx.step("This server has full-text search. The lesson leaves it out on a cluster, where a search has to ask every node.")
+            .await?;
         return Ok(false);
     }
-    if !is_there(ctx).await {
+    ctx.step(
+        "Some servers have an index of their own for all this. It follows every Hash whose key begins with its prefix, in the \
+         background. If you search too early, you miss products.",
+    )
+    .await?;
+    if !available {
         ctx.skip(SEARCH);
         return Ok(false);
     }
-    let mut redis = ctx.redis();
-    create(shop, &mut redis).await?;
-    write_documents(shop, &mut ctx.untraced("TODO")).await?;
-    ctx.step(
-        "It follows every Hash whose name begins so, and does that in the background: who asks too early misses some. FT.INFO \
-         tells when it is done.",
-    ).await?;
-    wait_until_indexed(shop, &mut ctx.untraced("TODO")).await?;
+    ctx.code(SOURCE.function("create_index"));
+    let (mut redis, mut silent) = (ctx.redis(), ctx.target().connection());
+    create_index(shop, &mut redis).await?;
+    ctx.announce(
+        "One client: HSET in a pipeline writes the products, and FT.INFO tells when they are indexed.",
+    );
+    write_documents(shop, &mut silent).await?;
+    wait_until_indexed(shop, &mut silent).await?;
 
+    let index = shop.key("index");
     ctx.step(
-        "A query is a text of its own language, so values must be escaped: in a TAG signs such as & or . need a backslash. \
-         Spaces need one here too: without it the words count as lower case, and our brands are CASESENSITIVE. \
-         '@brand:{Bolt & Co.}' finds nothing, '@brand:{Rolls-Smith}' is a syntax error.",
-    ).await?;
-    let bolt = shop.products[shop.products.len() - 3].brand.as_str();
-    let query = format!("@brand:{{{}}}", escaped(bolt));
+        "A query is text, so escape the values: in a TAG, characters such as & or . need a backslash. A space needs one, too, because \
+         our brands are CASESENSITIVE. Without backslashes, '@brand:{Bolt & Co.}' finds nothing:",
+    )
+    .await?;
+    let query = format!("@brand:{{{}}}", escaped("Bolt & Co."));
     let mut search = redis::cmd("FT.SEARCH");
-    search.arg(shop.names.index()).arg(&query).arg(&["SORTBY", "popularity", "DESC", "RETURN", "1", "sku"]);
-    let found = listed(search.query_async(&mut redis).await?);
-    ctx.check("two products of Bolt & Co.", found.first() == Some(&Value::Int(2)))?;
-    let rolls = shop.products[shop.products.len() - 1].brand.as_str();
-    let missed = [
-        is_missed_unescaped(shop, bolt, &mut redis).await?,
-        is_missed_unescaped(shop, rolls, &mut ctx.untraced("TODO")).await?,
-    ];
-    ctx.check("without backslashes neither brand is found", missed == [true; 2])?;
-    let mut group = redis::cmd("FT.AGGREGATE");
-    group.arg(shop.names.index()).arg(query);
-    group.arg(&["GROUPBY", "1", "@category", "REDUCE", "COUNT", "0", "AS", COUNTED]);
-    let counted = groups(&listed(group.query_async(&mut redis).await?), "category")?;
-    ctx.check_eq("both are for the kitchen", &counted, &BTreeMap::from([("Kitchen".to_owned(), 2)]))?;
+    search.arg(&index).arg(&query).arg(&["SORTBY", "popularity", "DESC", "RETURN", "1", "sku"]);
+    let found: Value = search.query_async(&mut redis).await?;
+    let missed = finds_nothing_unescaped(shop, "Bolt & Co.", &mut redis).await?;
+    ctx.check("escaped, it finds two products of Bolt & Co.", listed(found).first() == Some(&Value::Int(2)))?;
+    ctx.announce(
+        "FT.SEARCH of another brand, Rolls-Smith, without a backslash: a syntax error, or nothing found.",
+    );
+    let other_missed = finds_nothing_unescaped(shop, "Rolls-Smith", &mut silent).await?;
+    ctx.check("without backslashes neither brand is found", missed && other_missed)?;
 
-    ctx.step("FT.SUGADD and FT.SUGGET complete what is typed, from a dictionary that is filled by hand as ours was:").await?;
-    let dictionary = shop.names.suggestions();
-    for (text, score) in [("cafe creme machine", 3), ("cafeteria tray", 2)] {
-        redis::cmd("FT.SUGADD").arg(&dictionary).arg(text).arg(score).exec_async(&mut redis).await?;
-    }
-    let completed: Vec<String> =
-        redis::cmd("FT.SUGGET").arg(&dictionary).arg("cafe").query_async(&mut redis).await?;
-    ctx.check("both begin with cafe", completed.len() == 2)?;
+    ctx.step("FT.AGGREGATE counts facets:").await?;
+    let mut aggregate = redis::cmd("FT.AGGREGATE");
+    aggregate.arg(&index).arg(&query);
+    aggregate.arg(&["GROUPBY", "1", "@category", "REDUCE", "COUNT", "0", "AS", COUNTED]);
+    let counts: Value = aggregate.query_async(&mut redis).await?;
+    let counts = groups(&listed(counts), "category")?;
+    ctx.check_eq("both are for the kitchen", &counts, &BTreeMap::from([("Kitchen".to_owned(), 2)]))?;
+
+    let dictionary = shop.key("suggestions");
+    ctx.step("FT.SUGADD fills a dictionary, and FT.SUGGET completes a prefix:").await?;
+    let mut add = redis::cmd("FT.SUGADD");
+    add.arg(&dictionary).arg("cafe creme machine").arg(3).exec_async(&mut redis).await?;
+    let mut suggest = redis::cmd("FT.SUGGET");
+    let found: Vec<String> = suggest.arg(&dictionary).arg("cafe").query_async(&mut redis).await?;
+    ctx.check("the machine", found == ["cafe creme machine"])?;
     ctx.start_clean(&[dictionary]).await?;
     Ok(true)
 }
 
-/// Whether a brand that is put into a query as it is finds nothing, or breaks the query: which of the two depends on its
-/// signs and on the dialect.
-async fn is_missed_unescaped<C: AnyConnection>(
+/// Whether a brand finds nothing if it is put into a query as it is. Depending on its characters and on the dialect, that may also
+/// be a syntax error.
+async fn finds_nothing_unescaped<C: AnyConnection>(
     shop: &Shop,
     brand: &str,
-    connection: &mut C,
+    redis: &mut C,
 ) -> RedisResult<bool> {
     let mut search = redis::cmd("FT.SEARCH");
-    search.arg(shop.names.index()).arg(format!("@brand:{{{brand}}}"));
-    match search.query_async::<Value>(connection).await {
+    search.arg(shop.key("index")).arg(format!("@brand:{{{brand}}}"));
+    match search.query_async::<Value>(redis).await {
         Ok(found) => Ok(listed(found).first() == Some(&Value::Int(0))),
         // "Syntax error at offset …": its first word is the code of the error.
         Err(error) if error.code() == Some("Syntax") => Ok(true),
@@ -111,34 +118,34 @@ async fn is_missed_unescaped<C: AnyConnection>(
     }
 }
 
-/// Creates the index and waits until every product is in it; nothing if it is there.
-pub(super) async fn index<C: AnyConnection>(shop: &Shop, connection: &mut C) -> RedisResult<()> {
-    let known: Vec<String> = redis::cmd("FT._LIST").query_async(connection).await?;
-    if !known.contains(&shop.names.index()) {
-        create(shop, connection).await?;
-        write_documents(shop, connection).await?;
+/// Creates the index, if it is not there, and waits until every product is in it.
+pub(super) async fn index<C: AnyConnection>(shop: &Shop, redis: &mut C) -> RedisResult<()> {
+    let indexes: Vec<String> = redis::cmd("FT._LIST").query_async(redis).await?;
+    if !indexes.contains(&shop.key("index")) {
+        create_index(shop, redis).await?;
+        write_documents(shop, redis).await?;
     }
-    wait_until_indexed(shop, connection).await
+    wait_until_indexed(shop, redis).await
 }
 
-/// Creates the index of the lesson.
-async fn create<C: AnyConnection>(shop: &Shop, connection: &mut C) -> RedisResult<()> {
+async fn create_index<C: AnyConnection>(shop: &Shop, redis: &mut C) -> RedisResult<()> {
     let mut create = redis::cmd("FT.CREATE");
-    create.arg(shop.names.index()).arg(&["ON", "HASH", "PREFIX", "1"]).arg(shop.names.document(""));
+    create.arg(shop.key("index"));
+    create.arg(&["ON", "HASH", "PREFIX", "1"]).arg(shop.key("product:"));
     create.arg(&["SCHEMA", "sku", "TAG"]);
     for tag in ["brand", "category"] {
-        create.arg(tag).arg("TAG").arg("CASESENSITIVE").arg("SORTABLE").arg("UNF");
+        create.arg(tag).arg(&["TAG", "CASESENSITIVE", "SORTABLE", "UNF"]);
     }
     for number in ["cents", "stars", "popularity"] {
-        create.arg(number).arg("NUMERIC").arg("SORTABLE");
+        create.arg(number).arg(&["NUMERIC", "SORTABLE"]);
     }
-    create.exec_async(connection).await
+    create.exec_async(redis).await
 }
 
 async fn write_documents<C: AnyConnection>(shop: &Shop, connection: &mut C) -> RedisResult<()> {
     let mut pipeline = Pipeline::new();
     for document in shop.documents() {
-        let set = pipeline.cmd("HSET").arg(shop.names.document(&document.sku));
+        let set = pipeline.cmd("HSET").arg(shop.key(format_args!("product:{}", document.sku)));
         set.arg("sku").arg(document.sku).arg("brand").arg(document.brand);
         set.arg("category").arg(document.category).arg("cents").arg(document.cents);
         set.arg("stars").arg(document.stars).arg("popularity").arg(document.popularity).ignore();
@@ -150,7 +157,7 @@ async fn write_documents<C: AnyConnection>(shop: &Shop, connection: &mut C) -> R
 async fn wait_until_indexed<C: AnyConnection>(shop: &Shop, connection: &mut C) -> RedisResult<()> {
     let start = Instant::now();
     loop {
-        let info = listed(redis::cmd("FT.INFO").arg(shop.names.index()).query_async(connection).await?);
+        let info = listed(redis::cmd("FT.INFO").arg(shop.key("index")).query_async(connection).await?);
         let field = |name: &str| {
             let at =
                 info.iter().position(|value| String::from_redis_value_ref(value).is_ok_and(|it| it == name));
@@ -159,24 +166,24 @@ async fn wait_until_indexed<C: AnyConnection>(shop: &Shop, connection: &mut C) -
         if field("indexing") == Some(0.0) && field("num_docs") == Some(shop.products.len() as f64) {
             return Ok(());
         }
-        if start.elapsed() > PATIENCE {
+        if start.elapsed() > INDEX_TIMEOUT {
             return Err((redis::ErrorKind::Client, "the products were not indexed in time").into());
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
-/// Everything in one pipeline: the page, and the counts of each facet without what is ticked in it.
-pub(super) async fn answer<C: AnyConnection>(
+/// All in one pipeline: the page, and the counts of each facet without its own selection.
+pub(super) async fn page<C: AnyConnection>(
     shop: &Shop,
     selection: &Selection,
-    page: PageOf,
+    of: PageOf,
     connection: &mut C,
-) -> RedisResult<Answer> {
-    let index = shop.names.index();
+) -> RedisResult<ResultPage> {
+    let index = shop.key("index");
     let mut pipeline = Pipeline::new();
     pipeline.cmd("FT.SEARCH").arg(&index).arg(query(selection, None)).arg(&["RETURN", "1", "sku"]);
-    pipeline.arg(&["SORTBY", "popularity", "DESC", "LIMIT"]).arg(page.offset).arg(page.limit);
+    pipeline.arg(&["SORTBY", "popularity", "DESC", "LIMIT"]).arg(of.offset).arg(of.limit);
     for facet in ["brand", "category", "stars"] {
         pipeline.cmd("FT.AGGREGATE").arg(&index).arg(query(selection, Some(facet))).arg("GROUPBY").arg(1);
         pipeline.arg(format!("@{facet}")).arg(&["REDUCE", "COUNT", "0", "AS", COUNTED, "LIMIT", "0", "1000"]);
@@ -188,19 +195,19 @@ pub(super) async fn answer<C: AnyConnection>(
     let mut replies = pipeline.query_async::<Vec<Value>>(connection).await?.into_iter().map(listed);
     let mut next = || replies.next().unwrap_or_default();
     let [found, brands, categories, stars, prices_by_band] = [next(), next(), next(), next(), next()];
-    let mut prices = vec![0; BOUNDS.len() + 1];
+    let mut prices = vec![0; PRICE_BANDS.len() + 1];
     for (band, count) in groups(&prices_by_band, "band")? {
         if let Some(counted) = band.parse::<usize>().ok().and_then(|band| prices.get_mut(band)) {
             *counted = count;
         }
     }
-    let documents = shop.names.document("");
+    let documents = shop.key("product:");
     let mut skus = Vec::new();
     for key in found.iter().skip(1).step_by(2) {
         let key = String::from_redis_value_ref(key)?;
         skus.push(key.strip_prefix(&documents).unwrap_or(&key).to_owned());
     }
-    Ok(Answer {
+    Ok(ResultPage {
         total: found.first().map_or(Ok(0), u64::from_redis_value_ref)?,
         skus,
         brands: groups(&brands, "brand")?,
@@ -213,9 +220,9 @@ pub(super) async fn answer<C: AnyConnection>(
     })
 }
 
-/// The band of a price as an expression: how many of the bounds are not above it.
+/// The price band as an expression: how many bands begin at or below the price.
 fn band() -> String {
-    BOUNDS.map(|bound| format!("(@cents>={bound})")).join("+")
+    PRICE_BANDS.map(|bound| format!("(@cents>={bound})")).join("+")
 }
 
 /// A reply as RESP2 has it: the number of results, then each of them. Over RESP3, it is a map.
@@ -254,7 +261,7 @@ fn groups(reply: &[Value], by: &str) -> RedisResult<BTreeMap<String, u64>> {
     Ok(counts)
 }
 
-/// A selection in the language of queries, without what is ticked in one facet.
+/// A selection in the language of queries, without that of one facet.
 fn query(selection: &Selection, without: Option<&str>) -> String {
     let mut parts = Vec::new();
     for (field, labels) in [("brand", &selection.brands), ("category", &selection.categories)] {
@@ -279,7 +286,7 @@ fn query(selection: &Selection, without: Option<&str>) -> String {
     if parts.is_empty() { "*".to_owned() } else { parts.join(" ") }
 }
 
-/// A value of a TAG field as a query takes it: every sign that is no letter or digit behind a backslash.
+/// A value of a TAG field as a query takes it: a backslash before every character that is no letter or digit.
 fn escaped(value: &str) -> String {
     let mut text = String::with_capacity(value.len());
     for character in value.chars() {

@@ -1,30 +1,33 @@
-//! The products of the lesson, and putting them wherever they are looked for.
+//! The products of the lesson, their keys, and putting them into each index.
 
-use super::keys::Names;
-use super::{facets_failed, failed};
-use crate::data::Data;
-use futures_util::{StreamExt, TryStreamExt, stream};
-use lab_connection::{Connection, own_keys};
-use lab_runner::{LessonContext, Outcome};
+use std::collections::BTreeSet;
+use std::fmt::Display;
+
+use lab_connection::Connection;
+use lab_runner::AnyConnection;
 use patterns::autocomplete::{Autocomplete, normalized, terms};
 use patterns::facets::{Facets, Product};
 use patterns::money::Cents;
 use redis::{Pipeline, RedisResult};
 use serde::{Deserialize, Serialize};
 
-/// Puts at a time over one connection.
-const CLIENTS: usize = 50;
-/// More keys than a run leaves.
-const MOST_KEYS: usize = 200_000;
+use super::complete_by::PREFIXES;
+use super::filter_by::SELECTIONS;
+use crate::concurrent::concurrently;
+use crate::data::Data;
+use crate::failed;
 
-/// SKU, name, brand, category, cents, stars: what names and labels can be like.
-const SPECIAL: [(&str, &str, &str, &str, i64, u8); 3] = [
+/// Products that are put at a time, over one connection.
+pub(super) const IN_FLIGHT: usize = 500;
+
+/// SKU, name, brand, category, cents, and stars of products with unusual names and brands.
+const UNUSUAL: [(&str, &str, &str, &str, i64, u8); 3] = [
     ("CAFE1", "Café Crème machine", "Bolt & Co.", "Kitchen", 9_900, 5),
     ("CREPE1", "Crêpe pan", "Bolt & Co.", "Kitchen", 3_499, 4),
     ("PINATA1", "Piñata ☕ XL", "Rolls-Smith", "Toys", 1_250, 3),
 ];
 
-/// A product as a document, for a client that filters by itself.
+/// A product as a JSON document, for a client that filters by itself.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Document {
     /// `PROD123`.
@@ -43,145 +46,101 @@ pub struct Document {
     pub popularity: u64,
 }
 
-/// The catalogue of the lesson on one server.
+/// The catalog of the lesson on one server.
 #[derive(Clone, Debug)]
 pub struct Shop {
+    /// By popularity, which is their place in this list, from 1. The unusual ones come last.
     pub(super) products: Vec<Product>,
     prefix: String,
-    pub(super) names: Names,
 }
 
 impl Shop {
     /// The products of `data` and three with unusual names and brands, under `prefix`.
-    ///
-    /// A product's popularity is its place among all of them, so no two have the same.
     #[must_use]
-    pub fn of(data: &Data, prefix: &str) -> Self {
+    pub fn new(data: &Data, prefix: &str) -> Self {
         let mut by_popularity: Vec<usize> = (0..data.products.len()).collect();
         by_popularity.sort_by(|a, b| data.products[*a].popularity.total_cmp(&data.products[*b].popularity));
-        let mut products: Vec<Product> = by_popularity
-            .into_iter()
-            .zip(1..)
-            .filter_map(|(index, popularity)| {
-                let product = &data.products[index];
-                Some(Product {
-                    id: product.sku.as_str().to_owned(),
-                    name: product.name.as_str().to_owned(),
-                    brand: product.brand.as_str().to_owned(),
-                    category: product.category.as_str().to_owned(),
-                    price: Cents::new(product.price.get())?,
-                    rating: product.rating,
-                    popularity,
-                    added: index as u64,
-                })
-            })
-            .collect();
-        let special = SPECIAL.iter().zip(products.len() as u64 + 1..);
-        products.extend(special.filter_map(|((sku, name, brand, category, cents, stars), popularity)| {
-            Some(Product {
-                id: (*sku).to_owned(),
-                name: (*name).to_owned(),
-                brand: (*brand).to_owned(),
-                category: (*category).to_owned(),
-                price: Cents::new(*cents)?,
-                rating: *stars,
+        let mut products: Vec<Product> = Vec::new();
+        for index in by_popularity {
+            let product = &data.products[index];
+            products.push(Product {
+                id: product.sku.clone(),
+                name: product.name.clone(),
+                brand: product.brand.clone(),
+                category: product.category.clone(),
+                price: product.price,
+                rating: product.rating,
+                popularity: products.len() as u64 + 1,
+                added: index as u64,
+            });
+        }
+        for (sku, name, brand, category, cents, rating) in UNUSUAL {
+            let popularity = products.len() as u64 + 1;
+            let [id, name, brand, category] = [sku, name, brand, category].map(str::to_owned);
+            let price = Cents::new(cents).unwrap_or_default();
+            products.push(Product {
+                id,
+                name,
+                brand,
+                category,
+                price,
+                rating,
                 popularity,
                 added: popularity,
-            })
-        }));
-        Self { products, prefix: prefix.to_owned(), names: Names::new(prefix) }
-    }
-
-    /// Removes what an earlier run left.
-    pub(super) async fn start_clean(&self, ctx: &LessonContext) -> Outcome {
-        for ours in ["autocomplete", "facets", "shop_search"] {
-            let mut redis = ctx.untraced("TODO");
-            let pattern = patterns::key::scan_pattern(&self.prefix, ours);
-            let left = own_keys::matching(&mut redis, &pattern, MOST_KEYS).await?;
-            own_keys::unlink(&mut redis, &left).await?;
+            });
         }
-        Ok(())
+        Self { products, prefix: prefix.to_owned() }
     }
 
-    /// Puts every product into both indexes.
-    pub async fn open(&self, connection: &Connection) -> RedisResult<()> {
-        let (facets, autocomplete) = (self.facets(connection), self.autocomplete(connection));
-        let puts = stream::iter(self.products.clone()).map(move |product| {
-            let (facets, autocomplete) = (facets.clone(), autocomplete.clone());
-            async move {
-                facets.put(&product).await.map_err(facets_failed)?;
-                autocomplete.put(&product.id, &product.name, product.popularity).await.map_err(failed)
-            }
-        });
-        puts.buffer_unordered(CLIENTS).try_for_each(async |_| Ok(())).await
+    /// Puts every product into both patterns' indexes.
+    pub async fn fill(&self, redis: &Connection) -> RedisResult<()> {
+        self.put_names(redis).await?;
+        self.put_facets(redis).await
+    }
+
+    pub(super) async fn put_names(&self, redis: &Connection) -> RedisResult<()> {
+        let autocomplete = self.autocomplete(redis);
+        let put = async |number: usize| {
+            let product = &self.products[number];
+            autocomplete.put(&product.id, &product.name, product.popularity).await
+        };
+        // After the first, the server knows the script.
+        put(0).await.map_err(failed)?;
+        concurrently(IN_FLIGHT, self.products.len(), put).await.map(|_| ()).map_err(failed)
+    }
+
+    pub(super) async fn put_facets(&self, redis: &Connection) -> RedisResult<()> {
+        let facets = self.facets(redis);
+        facets.put(&self.products[0]).await.map_err(failed)?;
+        let put = async |number: usize| facets.put(&self.products[number]).await;
+        concurrently(IN_FLIGHT, self.products.len(), put).await.map(|_| ()).map_err(failed)
+    }
+
+    /// Puts every product into a Set of its brand and one of its category, and into a Sorted Set of prices.
+    pub(super) async fn write_sets<C: AnyConnection>(&self, redis: &mut C) -> RedisResult<()> {
+        let mut pipeline = Pipeline::new();
+        for product in &self.products {
+            pipeline.sadd(self.brand_key(&product.brand), &product.id).ignore();
+            pipeline
+                .sadd(self.tagged_key(format_args!("category:{}", product.category)), &product.id)
+                .ignore();
+            pipeline.zadd(self.tagged_key("prices"), &product.id, product.price.get()).ignore();
+        }
+        pipeline.exec_async(redis).await
     }
 
     /// Puts every document into one Hash.
-    pub(super) async fn write_catalogue<C: lab_runner::AnyConnection>(
-        &self,
-        connection: &mut C,
-    ) -> RedisResult<()> {
-        let mut pipeline = Pipeline::new();
-        for documents in self.documents().chunks(200) {
-            let set = pipeline.cmd("HSET").arg(self.names.catalogue());
-            for document in documents {
-                set.arg(&document.sku).arg(serde_json::to_string(document).unwrap_or_default());
-            }
-            set.ignore();
+    pub(super) async fn write_catalog<C: AnyConnection>(&self, redis: &mut C) -> RedisResult<()> {
+        let mut set = redis::cmd("HSET");
+        set.arg(self.key("catalog"));
+        for document in self.documents() {
+            set.arg(&document.sku).arg(serde_json::to_string(&document).unwrap_or_default());
         }
-        pipeline.exec_async(connection).await
-    }
-
-    /// Puts every product into a Set for its brand and one for its category, and into a Sorted Set of prices.
-    pub(super) async fn write_sets<C: lab_runner::AnyConnection>(
-        &self,
-        connection: &mut C,
-    ) -> RedisResult<()> {
-        let mut pipeline = Pipeline::new();
-        for product in &self.products {
-            pipeline.sadd(self.names.brand(&product.brand), &product.id).ignore();
-            pipeline.sadd(self.names.category(&product.category), &product.id).ignore();
-            pipeline.zadd(self.names.prices(), &product.id, product.price.get()).ignore();
-        }
-        pipeline.exec_async(connection).await
+        set.exec_async(redis).await
     }
 
     pub(super) fn documents(&self) -> Vec<Document> {
-        self.products.iter().map(Document::of).collect()
-    }
-
-    /// The SKUs of what completes `typed`, the most popular first: found by going through all names.
-    pub(super) fn completing(&self, typed: &str, count: usize) -> Vec<&str> {
-        let prefix = normalized(typed);
-        let fits = |name: &str| terms(name).iter().any(|term| term.starts_with(&prefix));
-        // The most popular stand at the end.
-        let found = self.products.iter().rev().filter(|product| fits(&product.name));
-        found.take(count).map(|product| product.id.as_str()).collect()
-    }
-
-    pub(super) fn facets<C: lab_runner::AnyConnection>(&self, connection: &C) -> Facets<C> {
-        Facets::new(connection.clone(), &self.prefix)
-    }
-
-    pub(super) fn autocomplete<C: lab_runner::AnyConnection>(&self, connection: &C) -> Autocomplete<C> {
-        Autocomplete::new(connection.clone(), &self.prefix)
-    }
-
-    /// The keys of both patterns.
-    pub(super) fn keys_of_patterns<C: lab_runner::AnyConnection>(
-        &self,
-        connection: &C,
-    ) -> RedisResult<Vec<String>> {
-        let mut keys = vec![self.autocomplete(connection).key().map_err(failed)?];
-        // The last ones are there only while a script runs.
-        keys.extend(self.facets(connection).keys().map_err(failed)?.into_iter().take(6));
-        Ok(keys)
-    }
-}
-
-impl Document {
-    fn of(product: &Product) -> Self {
-        Self {
+        let document = |product: &Product| Document {
             sku: product.id.clone(),
             name: product.name.clone(),
             brand: product.brand.clone(),
@@ -189,6 +148,63 @@ impl Document {
             cents: product.price.get(),
             stars: product.rating,
             popularity: product.popularity,
+        };
+        self.products.iter().map(document).collect()
+    }
+
+    /// The SKUs to suggest for what is typed, the most popular first, as a loop over all names finds them.
+    pub(super) fn expected_suggestions(&self, typed: &str, count: usize) -> Vec<&str> {
+        let prefix = normalized(typed);
+        let fits = |name: &str| terms(name).iter().any(|term| term.starts_with(&prefix));
+        let found = self.products.iter().rev().filter(|product| fits(&product.name));
+        found.take(count).map(|product| product.id.as_str()).collect()
+    }
+
+    pub(super) fn facets<C: AnyConnection>(&self, redis: &C) -> Facets<C> {
+        Facets::new(redis.clone(), &self.prefix)
+    }
+
+    pub(super) fn autocomplete<C: AnyConnection>(&self, redis: &C) -> Autocomplete<C> {
+        Autocomplete::new(redis.clone(), &self.prefix)
+    }
+
+    /// The keys of both patterns, without those that exist only while a script runs.
+    pub(super) fn pattern_keys<C: AnyConnection>(&self, redis: &C) -> RedisResult<Vec<String>> {
+        let facets = self.facets(redis).keys().map_err(failed)?;
+        let index = self.autocomplete(redis).key().map_err(failed)?;
+        Ok([index].into_iter().chain(facets.into_iter().take(6)).collect())
+    }
+
+    /// Every key that the lesson itself writes.
+    pub(super) fn own_keys(&self) -> Vec<String> {
+        let mut keys = vec![self.key("words"), self.key("naive_terms"), self.key("suggestions")];
+        keys.extend([self.tagged_key("prices"), self.key("catalog")]);
+        let brands: BTreeSet<&str> = self.products.iter().map(|product| product.brand.as_str()).collect();
+        let categories: BTreeSet<&str> =
+            self.products.iter().map(|product| product.category.as_str()).collect();
+        for brand in brands {
+            keys.extend([self.brand_key(brand), self.key(format_args!("naive_brand:{brand}"))]);
         }
+        keys.extend(
+            categories.into_iter().map(|category| self.tagged_key(format_args!("category:{category}"))),
+        );
+        keys.extend(["Acme", "Kitchen", "both"].map(|name| self.tagged_key(format_args!("bits:{name}"))));
+        keys.extend((0..SELECTIONS).map(|number| self.key(format_args!("page:{number}"))));
+        keys.extend(PREFIXES.map(|prefix| self.key(format_args!("completed:{prefix}"))));
+        keys.extend(self.products.iter().map(|product| self.key(format_args!("product:{}", product.id))));
+        keys
+    }
+
+    pub(super) fn brand_key(&self, brand: &str) -> String {
+        self.tagged_key(format_args!("brand:{brand}"))
+    }
+
+    pub(super) fn key(&self, name: impl Display) -> String {
+        format!("{}shop_search:{name}", self.prefix)
+    }
+
+    /// These keys have the same hash tag, so that a cluster can combine them.
+    pub(super) fn tagged_key(&self, name: impl Display) -> String {
+        format!("{0}shop_search:{{{0}shop_search}}:{name}", self.prefix)
     }
 }

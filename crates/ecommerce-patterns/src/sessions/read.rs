@@ -5,7 +5,7 @@ use patterns::key::Key;
 use patterns::sessions::Sessions;
 use redis::{AsyncCommands, RedisResult};
 
-use crate::at_once::at_once;
+use crate::concurrent::concurrently;
 use crate::failure::into_redis_error;
 
 /// How to read a session.
@@ -62,7 +62,7 @@ impl Visitors {
             let (redis, sessions, key) = (redis.clone(), sessions.clone(), keys[number].clone());
             act(Visitor { redis, sessions, key, token: token(number) })
         };
-        let there = at_once(self.at_a_time, self.keys.len(), each).await?;
+        let there = concurrently(self.at_a_time, self.keys.len(), each).await?;
         Ok(there.into_iter().filter(|there| *there).count())
     }
 }

@@ -10,7 +10,8 @@ use patterns::users::Users;
 
 use lab_testing::lessons::{
     assert_all_in_register, assert_pass_on_a_cluster, assert_pass_over_resp3, assert_pass_twice,
-    assert_show_what_they_teach, assert_write_only_behind_their_prefix, open, take_all,
+    assert_read_well, assert_show_or_announce_what_they_send, assert_show_what_they_teach,
+    assert_write_only_behind_their_prefix, open, take_all,
 };
 
 #[test]
@@ -41,6 +42,16 @@ async fn lessons_write_only_behind_their_prefix() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_lesson_shows_the_commands_it_teaches() {
     assert_show_what_they_teach::<PatternLesson>().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_lesson_reads_well() {
+    assert_read_well::<PatternLesson>().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_that_is_sent_is_shown_or_announced() {
+    assert_show_or_announce_what_they_send::<PatternLesson>().await;
 }
 
 #[test]

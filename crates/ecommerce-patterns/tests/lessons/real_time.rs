@@ -1,46 +1,38 @@
 //! What the lesson on real time counts, and the keys it leaves.
 
 use ecommerce_patterns::PatternLesson;
-use ecommerce_patterns::real_time::{BuyAtOnce, Purchases, Rush};
+use ecommerce_patterns::call_cost::{Call, Calls};
+use ecommerce_patterns::real_time::Buy;
 use lab_runner::Comparison;
 
-use lab_testing::lessons::{commands, open, skipped, stored_keys, table, take};
+use lab_testing::lessons::{open, stored_keys, table, take};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_damage_is_counted_and_the_right_way_has_none() {
     for cluster in [false, true] {
         let target = open(cluster).await;
-        let reports = take(&target, PatternLesson::RealTime).await;
+        let report = take(&target, PatternLesson::RealTime).await;
         assert_eq!(
-            table(&reports, "A rush"),
-            [
-                ["HGET, then HINCRBY", "10", "40", "40", "30", "20"],
-                ["one script", "10", "10", "10", "0", "0"]
-            ]
+            table(&report, "A phone in a tunnel"),
+            [["PUBLISH", "30", "20", "20", "10"], ["the queue", "30", "35", "30", "0"]]
         );
         assert_eq!(
-            table(&reports, "A phone in a tunnel"),
-            [["PUBLISH", "30", "20", "20", "10"], ["a queue with acknowledgement", "30", "35", "30", "0"]]
-        );
-        assert_eq!(
-            table(&reports, "Three screens"),
+            table(&report, "Three screens"),
             [
                 ["first", "20", "0", "1", "20", "20"],
                 ["second", "20", "0", "1", "20", "20"],
                 ["third", "12", "8", "2", "28", "20"]
             ]
         );
-        let stores = table(&reports, "Stores near me");
+        let stores = table(&report, "Stores near me");
         assert_eq!(stores[0][0], "Central station");
         assert_eq!(stores[2], ["Night shop", "2226", "open for 4:00 h"]);
         assert_eq!(stores[4], ["Airport", "8828", "always open"]);
-        assert!(skipped(&reports).is_empty());
-        assert!(commands(&reports).iter().any(|line| line.starts_with("GEOSEARCH ")));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_keys_of_the_lesson_are_there_with_their_types() {
+async fn the_keys_of_the_lesson_stay_with_their_types() {
     let target = open(false).await;
     take(&target, PatternLesson::RealTime).await;
     let mut redis = target.connection();
@@ -55,35 +47,42 @@ async fn the_keys_of_the_lesson_are_there_with_their_types() {
         let found: String = redis::cmd("TYPE").arg(key).query_async(&mut redis).await.unwrap();
         assert_eq!(found, expected, "{key}");
         let ttl: i64 = redis::cmd("TTL").arg(key).query_async(&mut redis).await.unwrap();
-        assert!(ttl == -1 || ttl > 30, "{key} lives for {ttl} s");
+        assert!(ttl == -1 || ttl > 30, "{key} expires in {ttl} s");
     }
     let stored = stored_keys(&target).await;
-    assert!(stored.iter().all(|key| !key.starts_with("compared:")), "{stored:?}");
+    assert!(stored.iter().all(|key| !key.starts_with("bench:")), "{stored:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rush_is_the_same_every_time() {
+async fn a_sale_to_many_at_once_ends_the_same_every_time() {
     for cluster in [false, true] {
         let target = open(cluster).await;
         for _ in 0..3 {
-            let naive = Rush::LookThenWrite.crowd(&target, target.prefix()).await.unwrap();
-            assert_eq!((naive.told, naive.sold, naive.oversold(), naive.over_cap), (40, 40, 30, 20));
-            let right = Rush::Script.crowd(&target, target.prefix()).await.unwrap();
-            assert_eq!((right.told, right.sold, right.oversold(), right.over_cap), (10, 10, 0, 0));
+            let wrong = Buy::ReadThenWrite.run(target.connection(), target.prefix()).await.unwrap();
+            assert_eq!((wrong.successes, wrong.sold, wrong.oversold(), wrong.over_cap), (40, 40, 30, 20));
+            let right = Buy::Script.run(target.connection(), target.prefix()).await.unwrap();
+            assert_eq!((right.successes, right.sold, right.oversold(), right.over_cap), (10, 10, 0, 0));
         }
     }
 }
 
-#[tokio::test]
-async fn all_ways_of_buying_observe_the_same_and_the_script_takes_one_round_trip() {
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_of_patterns_take_as_many_round_trips_as_they_say() {
     for cluster in [false, true] {
         let target = open(cluster).await;
-        let purchases = Purchases::new(target.prefix(), 120);
-        let comparison = Comparison { title: "", approaches: &BuyAtOnce::ALL, input: &purchases };
-        comparison.verify(&target.connection()).await.unwrap();
-        // Again, as the server knows the script now.
-        let traffic = comparison.verify(&target.connection()).await.unwrap();
-        let trips: Vec<usize> = traffic.iter().map(|traffic| traffic.round_trips).collect();
-        assert_eq!(trips, [120, 240, 120]);
+        let calls = Calls::new(120, target.prefix());
+        let expected = [
+            (&Call::REAL_TIME[..], &[120, 240, 120][..]),
+            (&Call::ANALYTICS[..], &[120, 120, 120, 120, 240]),
+            (&Call::RECOMMENDATIONS[..], &[120, 120, 120, 120, 360]),
+        ];
+        for (approaches, expected) in expected {
+            let comparison = Comparison { title: "", approaches, input: &calls };
+            comparison.verify(&target.connection()).await.unwrap();
+            // Now the server knows the scripts.
+            let traffic = comparison.verify(&target.connection()).await.unwrap();
+            let trips: Vec<usize> = traffic.iter().map(|traffic| traffic.round_trips).collect();
+            assert_eq!(trips, expected);
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use ecommerce_patterns::PatternLesson;
 use ecommerce_patterns::data::{Data, Size};
-use ecommerce_patterns::search::{CompleteBy, FilterBy, Shop, Ticked, Typed};
+use ecommerce_patterns::search::{CompleteBy, FilterBy, FilterQueries, PrefixQueries, Shop};
 use lab_connection::{Target, TargetArgs};
 use lab_runner::{Approach, Comparison};
 
@@ -14,39 +14,38 @@ async fn has_full_text(target: &Target) -> bool {
     target.can("FT.SEARCH").await && !target.is_cluster()
 }
 
-async fn open_shop(target: &Target, seed: u64) -> Shop {
-    let shop = Shop::of(&Data::new(seed, SMALL), target.prefix());
-    shop.open(&target.connection()).await.unwrap();
+async fn filled_shop(target: &Target, seed: u64) -> Shop {
+    let shop = Shop::new(&Data::new(seed, SMALL), target.prefix());
+    shop.fill(&target.connection()).await.unwrap();
     shop
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_naive_index_keeps_ghosts_and_ours_has_none() {
+async fn the_naive_index_keeps_stale_terms_and_the_counts_of_a_page_agree() {
     for cluster in [false, true] {
         let target = open(cluster).await;
-        let reports = take(&target, PatternLesson::Search).await;
-        let rows = table(&reports, "Ghosts");
-        let ghosts: Vec<u64> = rows.iter().map(|row| row[3].replace(',', "").parse().unwrap()).collect();
+        let report = take(&target, PatternLesson::Search).await;
+        let rows = table(&report, "Stale terms");
+        let stale: Vec<u64> = rows.iter().map(|row| row[3].replace(',', "").parse().unwrap()).collect();
         // A removed product leaves the terms of its name, a renamed one those of the former: at least one each.
-        assert!(ghosts[0] >= 100, "{rows:?}");
-        assert_eq!(ghosts[1], 0, "{rows:?}");
-        assert_eq!(rows[1][1], rows[1][2], "every entry is of a product as it is: {rows:?}");
+        assert!(stale[0] >= 100 && stale[1] == 0, "{rows:?}");
+        assert_eq!(rows[1][1], rows[1][2], "every term is of a current name: {rows:?}");
 
-        let shelf = table(&reports, "The shelf");
+        let counts = table(&report, "The counts of the page");
         let sum = |facet: &str| -> u64 {
-            let rows = shelf.iter().filter(|row| row[0] == facet && (row[3] == "x" || facet == "stars"));
+            let rows = counts.iter().filter(|row| row[0] == facet && (row[3] == "x" || facet == "stars"));
             rows.map(|row| row[2].parse::<u64>().unwrap()).sum()
         };
-        // What is left has one of the ticked brands, the ticked category, and so on.
-        assert_eq!(sum("brand"), sum("category"), "{shelf:?}");
-        assert_eq!(sum("brand"), sum("price"), "{shelf:?}");
-        assert_eq!(sum("brand"), sum("stars"), "{shelf:?}");
-        assert_eq!(skipped(&reports).len(), usize::from(!target.can("FT.SEARCH").await));
+        // Each product of the result has one of the selected brands, the selected category, and so on.
+        for facet in ["category", "price", "stars"] {
+            assert_eq!(sum("brand"), sum(facet), "{facet}: {counts:?}");
+        }
+        assert_eq!(skipped(&report).len(), usize::from(!target.can("FT.SEARCH").await));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_keys_of_both_indexes_are_left_with_their_types() {
+async fn the_keys_of_both_indexes_stay_with_their_types() {
     let target = open(false).await;
     take(&target, PatternLesson::Search).await;
     let stored = stored_keys(&target).await;
@@ -69,19 +68,19 @@ async fn the_keys_of_both_indexes_are_left_with_their_types() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_ways_of_filtering_see_the_same_pages() {
+async fn all_ways_of_filtering_find_the_same_pages() {
     for (cluster, seed) in [(false, 1), (false, 2), (true, 3)] {
         let target = open(cluster).await;
-        let ticked = Ticked::of(open_shop(&target, seed).await);
+        let queries = FilterQueries::new(filled_shop(&target, seed).await, 5);
         let approaches = FilterBy::all(has_full_text(&target).await);
-        let comparison = Comparison { title: "", approaches: &approaches, input: &ticked };
-        // The server learns the scripts.
+        let comparison = Comparison { title: "", approaches: &approaches, input: &queries };
         comparison.verify(&target.connection()).await.unwrap();
+        // Now the server knows the scripts.
         let traffic = comparison.verify(&target.connection()).await.unwrap();
         assert!(traffic.iter().all(|traffic| traffic.round_trips == 5), "{traffic:?}");
         let [least, most] = [&traffic[1], &traffic[traffic.len() - 1]];
         assert!(most.bytes_received > 10 * least.bytes_received, "{traffic:?}");
-        let pages = FilterBy::Facets.run(&ticked, &mut target.connection()).await.unwrap();
+        let pages = FilterBy::Facets.run(&queries, &mut target.connection()).await.unwrap();
         assert!(pages.iter().all(|page| page.total > 0), "{pages:?}");
     }
 }
@@ -90,14 +89,14 @@ async fn all_ways_of_filtering_see_the_same_pages() {
 async fn all_ways_of_completing_suggest_the_same() {
     for cluster in [false, true] {
         let target = open(cluster).await;
-        let typed = Typed::of(open_shop(&target, 1).await);
+        let queries = PrefixQueries::new(filled_shop(&target, 1).await, 10);
         let approaches = CompleteBy::all(has_full_text(&target).await);
-        let comparison = Comparison { title: "", approaches: &approaches, input: &typed };
-        // The server learns the scripts.
+        let comparison = Comparison { title: "", approaches: &approaches, input: &queries };
         comparison.verify(&target.connection()).await.unwrap();
+        // Now the server knows the scripts.
         let traffic = comparison.verify(&target.connection()).await.unwrap();
         assert!(traffic.iter().all(|traffic| traffic.round_trips == 10), "{traffic:?}");
-        let found = CompleteBy::Weighted.run(&typed, &mut target.connection()).await.unwrap();
+        let found = CompleteBy::PrefixLines.run(&queries, &mut target.connection()).await.unwrap();
         assert!(found.iter().all(|skus| !skus.is_empty()), "{found:?}");
     }
 }

@@ -9,18 +9,18 @@ use super::COMMAND;
 
 const BOLD: Style = Style::new().bold();
 
-/// With colour where there is some: code is coloured, bold is bold. Where there is none, code keeps its marks, because
+/// With color where there is some: code is colored, bold is bold. Where there is none, code keeps its marks, because
 /// without them nobody sees where it ends.
 pub(super) fn styled(text: &str) -> String {
     rendered(text, Terminal.colored())
 }
 
-/// Without colour: for cells of a table.
+/// Without color: for cells of a table.
 pub(super) fn plain(text: &str) -> String {
     rendered(text, false)
 }
 
-fn rendered(text: &str, coloured: bool) -> String {
+fn rendered(text: &str, colored: bool) -> String {
     let mut out = String::new();
     let mut bold = false;
     let mut rest = text;
@@ -28,7 +28,7 @@ fn rendered(text: &str, coloured: bool) -> String {
     while !rest.is_empty() {
         if let Some((code, after)) = rest.strip_prefix('`').and_then(|code| code.split_once('`')) {
             // The end of one style ends all of them, so bold begins anew.
-            let _ = match (coloured, bold) {
+            let _ = match (colored, bold) {
                 (true, false) => write!(out, "{COMMAND}{code}{COMMAND:#}"),
                 (true, true) => write!(out, "{COMMAND}{code}{COMMAND:#}{BOLD}"),
                 (false, _) => write!(out, "`{code}`"),
@@ -36,14 +36,14 @@ fn rendered(text: &str, coloured: bool) -> String {
             rest = after;
         } else if let Some(after) = rest.strip_prefix("**") {
             bold = !bold;
-            let _ = match (coloured, bold) {
+            let _ = match (colored, bold) {
                 (true, true) => write!(out, "{BOLD}"),
                 (true, false) => write!(out, "{BOLD:#}"),
                 (false, _) => Ok(()),
             };
             rest = after;
         } else if let Some((name, target, after)) = link(rest) {
-            let _ = write!(out, "{} ({target})", rendered(name, coloured));
+            let _ = write!(out, "{} ({target})", rendered(name, colored));
             rest = after;
         } else {
             let c = rest.chars().next().unwrap_or_default();

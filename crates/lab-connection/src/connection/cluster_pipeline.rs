@@ -40,7 +40,7 @@ pub(super) async fn send(
 #[derive(Default)]
 struct Part {
     pipeline: Pipeline,
-    places: Vec<usize>,
+    indices: Vec<usize>,
 }
 
 async fn by_slot(
@@ -48,23 +48,23 @@ async fn by_slot(
     commands: &[(Option<Slot>, &Cmd)],
 ) -> RedisResult<Vec<Value>> {
     let mut parts: HashMap<Option<Slot>, Part> = HashMap::new();
-    for (place, (slot, command)) in commands.iter().enumerate() {
+    for (endpoint, (slot, command)) in commands.iter().enumerate() {
         let part = parts.entry(*slot).or_default();
         part.pipeline.add_command((*command).clone());
-        part.places.push(place);
+        part.indices.push(endpoint);
     }
     let sent = parts.into_values().map(|part| {
         let mut connection = connection.clone();
         async move {
-            let count = part.places.len();
+            let count = part.indices.len();
             let answer = connection.req_packed_commands(&part.pipeline, 0, count).await;
-            (part.places, answer.or_else(|error| as_reply(error).map(|reply| vec![reply; count])))
+            (part.indices, answer.or_else(|error| as_reply(error).map(|reply| vec![reply; count])))
         }
     });
     let mut replies = vec![Value::Nil; commands.len()];
-    for (places, answer) in join_all(sent).await {
-        for (place, reply) in places.into_iter().zip(answer?) {
-            replies[place] = reply;
+    for (indices, answer) in join_all(sent).await {
+        for (index, reply) in indices.into_iter().zip(answer?) {
+            replies[index] = reply;
         }
     }
     Ok(replies)

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 pub struct Cause {
     pub class: Class,
     /// What the server or the system said; may be hostile.
-    pub said: String,
+    pub server_reply: String,
 }
 
 /// A class of failure.

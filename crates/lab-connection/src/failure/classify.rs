@@ -8,10 +8,10 @@ use std::sync::Arc;
 use redis::{ErrorKind, RedisError};
 
 use super::class::{Cause, Class, TlsFault};
-use super::{Place, said, tls};
+use super::{Endpoint, server_reply, tls};
 
 /// Sorts an error.
-pub fn cause(error: &RedisError, place: &Place) -> Cause {
+pub fn cause(error: &RedisError, endpoint: &Endpoint) -> Cause {
     if let Some(cause) = from_server(error) {
         return cause;
     }
@@ -27,10 +27,10 @@ pub fn cause(error: &RedisError, place: &Place) -> Cause {
         ErrorKind::RESP3NotSupported => Class::Unsupported,
         ErrorKind::ClusterConnectionNotFound => Class::ClusterDown,
         // The codes of errors from setting a connection up are redis-rs's own, so only the text tells.
-        ErrorKind::Server(_) => said::class_of(error.code().unwrap_or("ERR"), &said),
-        _ => from_system(error, place).unwrap_or_else(|| from_text(&said)),
+        ErrorKind::Server(_) => server_reply::class_of(error.code().unwrap_or("ERR"), &said),
+        _ => from_system(error, endpoint).unwrap_or_else(|| from_text(&said)),
     };
-    Cause { class, said }
+    Cause { class, server_reply: said }
 }
 
 /// The server's own error, or the first one of a pipeline or a transaction.
@@ -40,18 +40,20 @@ fn from_server(error: &RedisError) -> Option<Cause> {
     let message = first.details().unwrap_or_default();
     // A transaction that could not be queued fails as a whole; where the reason says more than that, it counts.
     let aborted = error.code() == Some("EXECABORT");
-    let class = match said::class_of(first.code(), message) {
+    let class = match server_reply::class_of(first.code(), message) {
         Class::Other if aborted => Class::ExecAbort,
         class => class,
     };
     Some(Cause {
         class,
-        said: format!("{} {}", first.code(), said::without_arguments(message)).trim_end().to_owned(),
+        server_reply: format!("{} {}", first.code(), server_reply::without_arguments(message))
+            .trim_end()
+            .to_owned(),
     })
 }
 
 /// redis-rs wraps what the system says in an `Arc`, through which the standard library does not look.
-fn from_system(error: &RedisError, place: &Place) -> Option<Class> {
+fn from_system(error: &RedisError, endpoint: &Endpoint) -> Option<Class> {
     let wrapped = error.source()?.downcast_ref::<Arc<dyn Error + Send + Sync>>()?;
     if let Some(fault) = tls::fault(wrapped.as_ref()) {
         return Some(Class::Tls(fault));
@@ -72,7 +74,7 @@ fn from_system(error: &RedisError, place: &Place) -> Option<Class> {
         | io::ErrorKind::ConnectionAborted
         | io::ErrorKind::UnexpectedEof
         | io::ErrorKind::NotConnected => Class::Closed,
-        io::ErrorKind::InvalidData if place.tls => Class::Tls(TlsFault::Other),
+        io::ErrorKind::InvalidData if endpoint.tls => Class::Tls(TlsFault::Other),
         _ => from_text(&error.to_string()),
     })
 }
@@ -99,6 +101,6 @@ fn from_text(text: &str) -> Class {
         // `"NOAUTH": Authentication required.`, as redis-rs prints a server's error.
         let code =
             text.strip_prefix('"').and_then(|rest| rest.split_once('"')).map_or("ERR", |(code, _)| code);
-        said::class_of(code, text)
+        server_reply::class_of(code, text)
     }
 }

@@ -1,12 +1,12 @@
 //! Texts for commands that cannot be carried out as they are.
 
 use super::class::{Cause, Class};
-use super::{Failure, Place};
+use super::{Endpoint, Failure};
 
 /// What to say.
-pub fn text(cause: &Cause, place: &Place) -> Failure {
-    let address = place.shown();
-    let said = cause.said.trim_end_matches('.');
+pub fn text(cause: &Cause, endpoint: &Endpoint) -> Failure {
+    let address = endpoint.shown();
+    let said = cause.server_reply.trim_end_matches('.');
     let new = |what: &str, why: &str| Failure::new(cause.class, what, why);
     match cause.class {
         Class::WrongType => new(

@@ -1,13 +1,13 @@
 //! Texts for users, passwords and permissions.
 
 use super::class::{Cause, Class};
-use super::{Failure, Place};
+use super::{Endpoint, Failure};
 
 const PASSWORD: &str = "--askpass, or the password in the environment variable REDISCLI_AUTH";
 
 /// What to say.
-pub fn text(cause: &Cause, place: &Place) -> Failure {
-    let address = place.shown();
+pub fn text(cause: &Cause, endpoint: &Endpoint) -> Failure {
+    let address = endpoint.shown();
     let new = |what: String, why: String| Failure::new(cause.class, what, why);
     match cause.class {
         Class::NoAuth => new(
@@ -17,7 +17,7 @@ pub fn text(cause: &Cause, place: &Place) -> Failure {
         .try_next(PASSWORD)
         .try_next("--user NAME as well, when the login is an ACL user's"),
         Class::WrongPass => {
-            let who = place
+            let who = endpoint
                 .user
                 .as_deref()
                 .map_or_else(|| "the default user".to_owned(), |user| format!("user {user}"));
@@ -37,7 +37,7 @@ pub fn text(cause: &Cause, place: &Place) -> Failure {
         .try_next("run this on the server's own machine, or through ssh -L 6379:127.0.0.1:6379 HOST")
         .try_next("set requirepass on the server, then use --askpass"),
         _ => {
-            let who = place.user.as_deref().unwrap_or("default");
+            let who = endpoint.user.as_deref().unwrap_or("default");
             new(format!("User {who} may not do this on {address}."), format!("The server's ACL forbids it: {}.", said(cause)))
                 .try_next("--user NAME --askpass with a user that may")
                 .try_next(format!("as an administrator: ACL SETUSER {who} with +COMMAND and ~PATTERN as needed; ACL GETUSER {who} shows the rules"))
@@ -47,5 +47,5 @@ pub fn text(cause: &Cause, place: &Place) -> Failure {
 }
 
 fn said(cause: &Cause) -> &str {
-    cause.said.trim_end_matches('.')
+    cause.server_reply.trim_end_matches('.')
 }

@@ -1,11 +1,11 @@
 //! Texts for writes that a server refuses in the state it is in.
 
 use super::class::{Cause, Class};
-use super::{Failure, Place};
+use super::{Endpoint, Failure};
 
 /// What to say, when the state of the server is the reason.
-pub fn text(cause: &Cause, place: &Place) -> Option<Failure> {
-    let address = place.shown();
+pub fn text(cause: &Cause, endpoint: &Endpoint) -> Option<Failure> {
+    let address = endpoint.shown();
     let failure = match cause.class {
         Class::ReadOnly => Failure::new(
             cause.class,

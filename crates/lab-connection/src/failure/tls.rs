@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use super::class::{Cause, Class, TlsFault};
-use super::{Failure, Place};
+use super::{Endpoint, Failure};
 
 /// The fault behind an error of the TLS library.
 #[cfg(feature = "tls")]
@@ -69,9 +69,9 @@ pub fn fault_in(text: &str) -> Option<TlsFault> {
 }
 
 /// What to say.
-pub fn text(fault: TlsFault, cause: &Cause, place: &Place) -> Failure {
-    let address = place.shown();
-    let said = &cause.said;
+pub fn text(fault: TlsFault, cause: &Cause, endpoint: &Endpoint) -> Failure {
+    let address = endpoint.shown();
+    let said = &cause.server_reply;
     let new = |what: String, why: &str| Failure::new(Class::Tls(fault), what, why);
     match fault {
         TlsFault::ServerIsPlain => new(

@@ -1,4 +1,4 @@
-//! From a question and its answer to an [`Exchange`].
+//! Turns a request and its reply into an [`Exchange`].
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
@@ -13,22 +13,21 @@ type Answer<'a> = Result<&'a [Value], &'a RedisError>;
 
 /// What is sent in one go.
 #[derive(Clone, Copy)]
-pub enum Question<'a> {
+pub enum Request<'a> {
     Command(&'a Cmd),
     Pipeline(&'a Pipeline),
     Transaction(&'a Pipeline),
 }
 
-/// A question under way. When it is dropped without an answer, because the caller gave up waiting, the listener
-/// still hears that it was asked: the server may well carry it out.
+/// A request in flight. If it is dropped without a reply, because the caller gave up, the listener still gets it: the server may execute it.
 pub struct Recording<'a> {
     listener: &'a dyn Listener,
-    question: Question<'a>,
+    request: Request<'a>,
     since: Instant,
-    told: bool,
+    reported: bool,
 }
 
-impl<'a> Question<'a> {
+impl<'a> Request<'a> {
     pub fn of(pipeline: &'a Pipeline) -> Self {
         if pipeline.is_transaction() {
             return Self::Transaction(pipeline);
@@ -44,63 +43,59 @@ impl<'a> Question<'a> {
 
 impl<'a> Recording<'a> {
     /// Starts the clock.
-    pub fn now(listener: &'a dyn Listener, question: Question<'a>) -> Self {
-        Self { listener, question, since: Instant::now(), told: false }
+    pub fn start(listener: &'a dyn Listener, request: Request<'a>) -> Self {
+        Self { listener, request, since: Instant::now(), reported: false }
     }
 
-    /// Tells the listener.
-    pub fn answered(mut self, answer: Answer<'_>) {
+    /// Reports to the listener.
+    pub fn finish(mut self, answer: Answer<'_>) {
         let elapsed = self.since.elapsed();
-        self.told = true;
-        self.listener.on_exchange(exchange(self.question, Some(answer), elapsed));
+        self.reported = true;
+        self.listener.on_exchange(exchange(self.request, Some(answer), elapsed));
     }
 }
 
 impl Drop for Recording<'_> {
     fn drop(&mut self) {
-        if !self.told {
-            self.listener.on_exchange(exchange(self.question, None, self.since.elapsed()));
+        if !self.reported {
+            self.listener.on_exchange(exchange(self.request, None, self.since.elapsed()));
         }
     }
 }
 
-fn exchange(question: Question<'_>, answer: Option<Answer<'_>>, elapsed: Duration) -> Exchange {
-    let waited_for = !matches!(question, Question::Command(cmd) if cmd.is_no_response());
+fn exchange(request: Request<'_>, answer: Option<Answer<'_>>, elapsed: Duration) -> Exchange {
+    let waited_for = !matches!(request, Request::Command(cmd) if cmd.is_no_response());
     let replies = match answer {
         None => vec!["(no reply) the caller stopped waiting".into()],
         Some(_) if !waited_for => vec!["(no reply asked for)".into()],
-        Some(answer) => replies(question, answer),
+        Some(answer) => replies(request, answer),
     };
-    let (shape, command_count, bytes_sent) = match question {
-        Question::Command(cmd) => (Shape::Command, 1, wire::command_len(cmd)),
-        Question::Pipeline(pipeline) => (Shape::Pipeline, pipeline.len(), wire::pipeline_len(pipeline)),
-        Question::Transaction(pipeline) => {
+    let (shape, command_count, bytes_sent) = match request {
+        Request::Command(cmd) => (Shape::Command, 1, wire::command_len(cmd)),
+        Request::Pipeline(pipeline) => (Shape::Pipeline, pipeline.len(), wire::pipeline_len(pipeline)),
+        Request::Transaction(pipeline) => {
             (Shape::Transaction, pipeline.len() + 2, wire::pipeline_len(pipeline))
         }
     };
     Exchange {
         shape,
-        commands: commands(question),
+        commands: commands(request),
         replies,
         command_count,
         elapsed,
         bytes_sent,
-        bytes_received: if waited_for {
-            answer.map_or(0, |answer| received_len(question, answer))
-        } else {
-            0
-        },
+        bytes_received: if waited_for { answer.map_or(0, |answer| received_len(request, answer)) } else { 0 },
         round_trips: usize::from(waited_for),
     }
 }
 
-fn commands(question: Question<'_>) -> Vec<String> {
-    match question {
-        Question::Command(cmd) => vec![command_line(cmd)],
-        Question::Pipeline(pipeline) => {
+fn commands(request: Request<'_>) -> Vec<String> {
+    match request {
+        Request::Command(cmd) => vec![command_line(cmd)],
+        Request::Pipeline(pipeline) => {
             first(pipeline.cmd_iter().map(command_line), pipeline.len(), "command")
         }
-        Question::Transaction(pipeline) => {
+        Request::Transaction(pipeline) => {
             let mut lines = vec!["MULTI".to_owned()];
             lines.extend(first(pipeline.cmd_iter().map(command_line), pipeline.len(), "command"));
             lines.push("EXEC".into());
@@ -109,27 +104,27 @@ fn commands(question: Question<'_>) -> Vec<String> {
     }
 }
 
-fn replies(question: Question<'_>, answer: Answer<'_>) -> Vec<String> {
-    match (question, answer) {
-        (Question::Command(cmd), Ok(values)) => {
+fn replies(request: Request<'_>, answer: Answer<'_>) -> Vec<String> {
+    match (request, answer) {
+        (Request::Command(cmd), Ok(values)) => {
             // A subscription is confirmed once per channel.
             let texts: Vec<_> = values.iter().map(|value| shown(cmd, value)).collect();
             vec![texts.join("\n")]
         }
-        (Question::Command(cmd), Err(error)) => {
+        (Request::Command(cmd), Err(error)) => {
             vec![secret::without_arguments(&first_arguments(cmd, usize::MAX), error_text(error))]
         }
-        (Question::Pipeline(pipeline), Ok(values)) => {
+        (Request::Pipeline(pipeline), Ok(values)) => {
             let texts = pipeline.cmd_iter().zip(values).map(|(cmd, value)| shown(cmd, value));
             first(texts, values.len(), "reply")
         }
-        (Question::Transaction(pipeline), Ok(values)) => {
+        (Request::Transaction(pipeline), Ok(values)) => {
             let queued = first(pipeline.cmd_iter().map(|_| "QUEUED".to_owned()), pipeline.len(), "reply");
             let result = values.last().map(|value| reply_text(&executed(pipeline, value)));
             std::iter::once("OK".to_owned()).chain(queued).chain(result).collect()
         }
-        (Question::Transaction(pipeline), Err(error)) => aborted(pipeline, error),
-        (Question::Pipeline(_), Err(error)) => vec![error_text(error)],
+        (Request::Transaction(pipeline), Err(error)) => aborted(pipeline, error),
+        (Request::Pipeline(_), Err(error)) => vec![error_text(error)],
     }
 }
 
@@ -187,7 +182,7 @@ fn first(texts: impl Iterator<Item = String>, count: usize, noun: &str) -> Vec<S
     lines
 }
 
-fn received_len(question: Question<'_>, answer: Answer<'_>) -> usize {
+fn received_len(request: Request<'_>, answer: Answer<'_>) -> usize {
     let values = match answer {
         Ok(values) => values.iter().map(wire::reply_len).sum(),
         Err(error) => {
@@ -195,8 +190,8 @@ fn received_len(question: Question<'_>, answer: Answer<'_>) -> usize {
             errors.iter().flat_map(|errors| errors.iter()).map(|(_, error)| wire::error_len(error)).sum()
         }
     };
-    match (question, answer) {
-        (Question::Transaction(pipeline), Ok(_)) => values + wire::queued_len(pipeline.len()),
+    match (request, answer) {
+        (Request::Transaction(pipeline), Ok(_)) => values + wire::queued_len(pipeline.len()),
         _ => values,
     }
 }

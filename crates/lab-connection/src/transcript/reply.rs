@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use redis::{RedisError, ServerError, Value};
 
-use super::{SHOWN_CHARS, SHOWN_ITEMS, SHOWN_ITEMS_IN_ALL, quote, wire};
+use super::{SHOWN_CHARS, SHOWN_ERROR_CHARS, SHOWN_ITEMS, SHOWN_ITEMS_IN_ALL, quote, wire};
 
 /// The reply as `redis-cli` prints it, without a line break at the end. Long strings and arrays are cut.
 #[must_use]
@@ -48,15 +48,15 @@ pub fn error_text(error: &RedisError) -> String {
 
 /// `(error) WRONGTYPE Operation against a key holding the wrong kind of value`.
 pub fn server_error_text(error: &ServerError) -> String {
-    error_within(error, SHOWN_CHARS)
+    error_within(error)
 }
 
-fn error_within(error: &ServerError, chars: usize) -> String {
+fn error_within(error: &ServerError) -> String {
     let message = match error.details() {
         Some(details) => format!("{} {details}", error.code()),
         None => error.code().to_owned(),
     };
-    format!("(error) {}", quote::text(message.as_bytes(), false, chars))
+    format!("(error) {}", quote::text(message.as_bytes(), false, SHOWN_ERROR_CHARS))
 }
 
 struct LessonContext {
@@ -139,7 +139,7 @@ fn scalar_text(value: &Value, chars: usize) -> String {
         Value::Boolean(false) => "(false)".into(),
         Value::VerbatimString { text, .. } => quote::text(text.as_bytes(), true, chars),
         Value::BigNumber(digits) => quote::text(digits, false, chars),
-        Value::ServerError(error) => error_within(error, chars),
+        Value::ServerError(error) => error_within(error),
         // `Value` may grow.
         _ => "(a reply of a kind not known here)".into(),
     }

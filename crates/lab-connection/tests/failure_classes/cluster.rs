@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 use lab_connection::connection::{CONNECT_TIMEOUT, RESPONSE_TIMEOUT};
-use lab_connection::failure::{Class, Place, explain, explain_connecting};
+use lab_connection::failure::{Class, Endpoint, explain, explain_connecting};
 use lab_server::{Cluster, Server};
 use redis::cluster::ClusterClient;
 
@@ -21,7 +21,7 @@ async fn a_node_without_the_cluster_flag_says_moved() {
             break;
         }
     }
-    let failure = explain(&moved.unwrap(), &scene.place);
+    let failure = explain(&moved.unwrap(), &scene.endpoint);
     assert_eq!(failure.class(), Class::Moved);
     assert_eq!(failure.exit_code(), 2);
     assert_eq!(failure.next(), ["--cluster"]);
@@ -47,28 +47,28 @@ async fn a_cluster_without_its_slots_is_down() {
 async fn a_lone_server_is_no_cluster() {
     let server = Server::builder().start().unwrap();
     let scene = Scene::at(&server.url());
-    assert_snapshot!(scene.told(&failure_as_cluster(&server.url(), &scene.place).await));
+    assert_snapshot!(scene.told(&failure_as_cluster(&server.url(), &scene.endpoint).await));
 }
 
 #[tokio::test]
 async fn a_cluster_client_hides_reasons_that_are_found_again() {
-    let refused = failure_as_cluster("redis://127.0.0.1:1", &Place::default()).await;
+    let refused = failure_as_cluster("redis://127.0.0.1:1", &Endpoint::default()).await;
     assert_eq!(refused.class(), Class::Refused);
 
     let server = Server::builder().start().unwrap();
-    let address = Scene::at(&server.url()).place.address;
-    let no_password = failure_as_cluster(&format!("redis://{address}"), &Place::default()).await;
+    let address = Scene::at(&server.url()).endpoint.address;
+    let no_password = failure_as_cluster(&format!("redis://{address}"), &Endpoint::default()).await;
     assert_eq!(no_password.class(), Class::NoAuth);
-    let wrong_password = failure_as_cluster(&format!("redis://:wrong@{address}"), &Place::default()).await;
+    let wrong_password = failure_as_cluster(&format!("redis://:wrong@{address}"), &Endpoint::default()).await;
     assert_eq!(wrong_password.class(), Class::WrongPass);
 }
 
-async fn failure_as_cluster(url: &str, place: &Place) -> lab_connection::Failure {
+async fn failure_as_cluster(url: &str, endpoint: &Endpoint) -> lab_connection::Failure {
     let client = ClusterClient::builder([url])
         .connection_timeout(CONNECT_TIMEOUT)
         .response_timeout(RESPONSE_TIMEOUT)
         .build()
         .unwrap();
     let Err(error) = client.get_async_connection().await else { panic!("{url} is a cluster") };
-    explain_connecting(&error, place).await
+    explain_connecting(&error, endpoint).await
 }

@@ -23,7 +23,7 @@ async fn a_key_of_another_type_is_wrongtype() {
     let mut pipeline = redis::pipe();
     pipeline.cmd("PING").cmd("HGETALL").arg("cart:1");
     let error = pipeline.exec_async(&mut connection).await.unwrap_err();
-    assert_eq!(explain(&error, &scene.place), failure, "in a pipeline too");
+    assert_eq!(explain(&error, &scene.endpoint), failure, "in a pipeline too");
 }
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn a_failed_save_stops_writes() {
     redis::cmd("CONFIG").arg("SET").arg("save").arg("3600 1").exec_async(&mut connection).await.unwrap();
     send(&mut connection, "BGSAVE").await.unwrap();
     let error = refusal(&mut connection, "SET k v").await;
-    assert_snapshot!(scene.told(&explain(&error, &scene.place)));
+    assert_snapshot!(scene.told(&explain(&error, &scene.endpoint)));
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn a_script_that_never_ends_keeps_the_server_busy() {
     let error = refusal(&mut other, "GET k").await;
     send(&mut other, "SCRIPT KILL").await.unwrap();
     endless.await.unwrap().unwrap_err();
-    assert_snapshot!(scene.told(&explain(&error, &scene.place)));
+    assert_snapshot!(scene.told(&explain(&error, &scene.endpoint)));
 }
 
 #[tokio::test]
@@ -103,7 +103,7 @@ async fn a_transaction_with_a_command_that_cannot_be_queued_names_it() {
     let mut transaction = redis::pipe();
     transaction.atomic().cmd("SET").arg("k").arg("v").cmd("INCR");
     let error = transaction.exec_async(&mut connection).await.unwrap_err();
-    assert_snapshot!(scene.told(&explain(&error, &scene.place)));
+    assert_snapshot!(scene.told(&explain(&error, &scene.endpoint)));
     assert_eq!(send(&mut connection, "EXISTS k").await.unwrap(), redis::Value::Int(0));
 }
 
@@ -112,7 +112,7 @@ async fn a_reply_of_another_kind_is_unexpected() {
     let (_server, scene, mut connection) = server().await;
     send(&mut connection, "SET k text").await.unwrap();
     let error = redis::cmd("GET").arg("k").query_async::<i64>(&mut connection).await.unwrap_err();
-    assert_eq!(explain(&error, &scene.place).class(), Class::UnexpectedReply);
+    assert_eq!(explain(&error, &scene.endpoint).class(), Class::UnexpectedReply);
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ async fn an_unknown_host_is_not_found() {
     let scene = Scene::at("redis://redis.invalid:6379");
     let failure = scene.failure_to_connect().await;
     assert_eq!(failure.class(), Class::NotFound);
-    assert_eq!(failure.what(), "The host of redis.invalid:6379 is not known.");
+    assert_eq!(failure.what(), "The host name of redis.invalid:6379 does not exist.");
 }
 
 #[tokio::test]
@@ -144,5 +144,5 @@ async fn a_server_that_loads_its_data_says_so() {
     let reload = tokio::spawn(async move { send(&mut connection, "DEBUG RELOAD").await });
     let error = refusal(&mut other, "GET key:1").await;
     reload.abort();
-    assert_snapshot!(scene.told(&explain(&error, &scene.place)));
+    assert_snapshot!(scene.told(&explain(&error, &scene.endpoint)));
 }

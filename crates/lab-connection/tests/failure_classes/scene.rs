@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lab_connection::failure::{Failure, Place, explain, explain_connecting};
+use lab_connection::failure::{Endpoint, Failure, explain, explain_connecting};
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, RedisError, RedisResult, Value,
@@ -11,10 +11,10 @@ use redis::{
 /// Far more than a healthy server needs.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A place to connect to, by URL.
+/// A endpoint to connect to, by URL.
 pub struct Scene {
     pub client: Client,
-    pub place: Place,
+    pub endpoint: Endpoint,
     pub answer_within: Duration,
 }
 
@@ -25,13 +25,14 @@ impl Scene {
 
     pub fn of(client: Client) -> Self {
         let info = client.get_connection_info();
-        let place = Place {
+        let endpoint = Endpoint {
             address: info.addr().to_string(),
             tls: matches!(info.addr(), ConnectionAddr::TcpTls { .. }),
             user: info.redis_settings().username().map(str::to_owned),
             cluster: false,
+            private: false,
         };
-        Self { client, place, answer_within: PATIENCE }
+        Self { client, endpoint, answer_within: PATIENCE }
     }
 
     pub async fn connect(&self) -> RedisResult<MultiplexedConnection> {
@@ -48,18 +49,18 @@ impl Scene {
     /// Why connecting, or the first command, fails.
     pub async fn failure_to_connect(&self) -> Failure {
         let first_command = async { redis::cmd("PING").exec_async(&mut self.connect().await?).await };
-        explain_connecting(&first_command.await.unwrap_err(), &self.place).await
+        explain_connecting(&first_command.await.unwrap_err(), &self.endpoint).await
     }
 
     /// Why this command fails.
     pub async fn failure_of(&self, connection: &mut MultiplexedConnection, command: &str) -> Failure {
-        explain(&send(connection, command).await.unwrap_err(), &self.place)
+        explain(&send(connection, command).await.unwrap_err(), &self.endpoint)
     }
 
     /// What a person reads, with what differs from run to run replaced.
     pub fn told(&self, failure: &Failure) -> String {
         let text = format!("{} (exit code {})\n{failure}", failure.class().name(), failure.exit_code());
-        text.replace(&self.place.address, "SERVER")
+        text.replace(&self.endpoint.address, "SERVER")
     }
 }
 

@@ -1,6 +1,6 @@
 //! No failure tells a password, and none prints what a terminal would act upon.
 
-use lab_connection::failure::{Class, Failure, Place, explain};
+use lab_connection::failure::{Class, Endpoint, Failure, explain};
 use lab_server::Server;
 use redis::make_extension_error;
 
@@ -24,7 +24,7 @@ async fn a_password_in_a_url_appears_nowhere() {
         let failure = scene.failure_to_connect().await;
         assert!(!everywhere(&failure).contains("sesame"), "{failure:?}");
         // Even when a URL is taken for an address.
-        scene.place.address = url;
+        scene.endpoint.address = url;
         let failure = scene.failure_to_connect().await;
         assert!(!everywhere(&failure).contains("sesame"), "{failure:?}");
     }
@@ -36,7 +36,7 @@ async fn a_password_in_a_refused_acl_rule_is_not_repeated() {
     let scene = Scene::at(&server.url());
     let mut connection = scene.connected().await;
     let error = send(&mut connection, "ACL SETUSER ali sesame").await.unwrap_err();
-    assert!(!everywhere(&explain(&error, &scene.place)).contains("sesame"));
+    assert!(!everywhere(&explain(&error, &scene.endpoint)).contains("sesame"));
 }
 
 #[test]
@@ -44,8 +44,9 @@ fn a_hostile_server_cannot_write_to_the_terminal() {
     let hostile = "\x1b]0;owned\x07\u{202e}\r\n(done)";
     for code in ["ERR", "NOPERM", "MOVED", "CLUSTERDOWN", "\x1b[2J"] {
         let error = make_extension_error(code.into(), Some(hostile.into()));
-        let place = Place { address: hostile.into(), user: Some(hostile.into()), ..Place::default() };
-        let text = explain(&error, &place).to_string();
+        let endpoint =
+            Endpoint { address: hostile.into(), user: Some(hostile.into()), ..Endpoint::default() };
+        let text = explain(&error, &endpoint).to_string();
         assert!(text.chars().all(|c| c == '\n' || !c.is_control() && c != '\u{202e}'), "{text:?}");
         assert!(!text.contains("\n(done)"), "{text:?}");
     }

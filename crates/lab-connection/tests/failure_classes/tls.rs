@@ -92,7 +92,7 @@ async fn plain_text_to_a_tls_port_is_told_apart_from_a_connection_just_closed() 
 async fn tls_to_a_plain_port_is_told_apart_from_a_timeout() {
     choose_provider();
     let server = Server::builder().start().unwrap();
-    let address = Scene::at(&server.url()).place.address;
+    let address = Scene::at(&server.url()).endpoint.address;
     let mut scene = Scene::at(&format!("rediss://{address}"));
     // A plain server waits for the end of what it takes for a command.
     scene.answer_within = Duration::from_millis(500);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use redis::Connection;
 
-use super::{Cluster, birth};
+use super::{Cluster, bootstrap};
 use crate::readiness::{PATIENCE, POLL};
 use crate::replicated::wait_for_link;
 use crate::{Error, Server};
@@ -20,7 +20,7 @@ pub(super) fn join(cluster: &Cluster) -> Result<(), Error> {
     let mut connections = connect(cluster)?;
     for primary in &mut connections[..cluster.primaries] {
         wait_for("the first view of the cluster", || has_a_view(primary))?;
-        birth::take_over(primary)?;
+        bootstrap::take_over(primary)?;
     }
     // By gossip alone it would take a second and more.
     for (at, connection) in connections.iter_mut().enumerate() {

@@ -1,6 +1,6 @@
 //! A Redis Cluster of private servers, formed without `redis-cli`.
 
-mod birth;
+mod bootstrap;
 mod formation;
 mod resharding;
 
@@ -8,7 +8,7 @@ use std::thread;
 
 use crate::builder::generate_password;
 use crate::{Builder, Choice, Error, Program, Server, directory};
-use birth::Birth;
+use bootstrap::Bootstrap;
 
 /// What holds, unless the builder says otherwise, once the cluster is formed; while it forms, other values do.
 const NODE_TIMEOUT: (&str, &str) = ("cluster-node-timeout", "5000");
@@ -29,7 +29,7 @@ impl Cluster {
         Self::builder().primaries(primaries).start()
     }
 
-    /// A cluster with settings of one's own; three primaries without replicas unless told otherwise.
+    /// A cluster with your own settings. By default, three primaries without replicas.
     #[must_use]
     pub fn builder() -> ClusterBuilder {
         ClusterBuilder {
@@ -95,7 +95,7 @@ impl ClusterBuilder {
         self
     }
 
-    /// How many replicas each primary has; none by default. Each is a process of its own.
+    /// How many replicas each primary has; none by default. Each is its own process.
     #[must_use]
     pub fn replicas_each(mut self, replicas: usize) -> Self {
         self.replicas_each = replicas;
@@ -116,7 +116,7 @@ impl ClusterBuilder {
         self
     }
 
-    /// Lets every process of this machine in, whoever runs it.
+    /// No password: every process of this machine may connect.
     #[must_use]
     pub fn no_password(mut self) -> Self {
         self.with_password = false;
@@ -152,8 +152,9 @@ impl ClusterBuilder {
         thread::scope(|scope| {
             let starting: Vec<_> = (0..count)
                 .map(|index| {
-                    let birth = (index < self.primaries).then(|| Birth::of_primary(index, self.primaries));
-                    let builder = self.node(&password, birth);
+                    let bootstrap =
+                        (index < self.primaries).then(|| Bootstrap::of_primary(index, self.primaries));
+                    let builder = self.node(&password, bootstrap);
                     scope.spawn(|| builder.start_program(program.clone()))
                 })
                 .collect();
@@ -164,9 +165,9 @@ impl ClusterBuilder {
         })
     }
 
-    fn node(&self, password: &str, birth: Option<Birth>) -> Builder {
-        let builder =
-            Server::builder().cluster_node(birth.map(|birth| birth.nodes_conf()).unwrap_or_default());
+    fn node(&self, password: &str, bootstrap: Option<Bootstrap>) -> Builder {
+        let builder = Server::builder()
+            .cluster_node(bootstrap.map(|bootstrap| bootstrap.nodes_conf()).unwrap_or_default());
         let builder = if self.with_password { builder.password(password) } else { builder.no_password() };
         let own = [
             ("cluster-enabled", "yes"),

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::{Error, Release, version};
 use wheel::Wheel;
 
-/// Downloads in progress; what bears this prefix while nobody holds the lock was left by a killed process.
+/// The prefix of downloads in progress. If the lock is free, one with this prefix was left by a killed process.
 const PARTIAL: &str = ".fetch-";
 
 /// A server in the cache and the modules to load into it.

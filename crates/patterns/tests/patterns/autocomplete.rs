@@ -241,13 +241,8 @@ async fn ids_and_names_are_any_texts() {
 
 #[tokio::test]
 async fn each_call_is_one_round_trip() {
-    // Slots at rest: a server that a slot has moved to does not know the script.
-    let cluster = TestConnection::to_cluster(lab_testing::cluster()).await;
-    for connection in [TestConnection::server().await, TestConnection::resp3().await, cluster] {
-        let autocomplete = Autocomplete::new(connection.clone(), &prefix());
-        autocomplete.put("x", "Coffee mug", 1).await.unwrap();
-        autocomplete.suggest("coffee mug", 5).await.unwrap();
-        autocomplete.remove("x").await.unwrap();
+    everywhere(async |connection, prefix| {
+        let autocomplete = Autocomplete::new(connection.clone(), &prefix);
         for popularity in [1, 2, 2] {
             assert_eq!(connection.round_trips_of(autocomplete.put("mug", "Coffee mug", popularity)).await, 1);
         }
@@ -255,7 +250,8 @@ async fn each_call_is_one_round_trip() {
             assert_eq!(connection.round_trips_of(autocomplete.suggest(typed, 5)).await, 1);
         }
         assert_eq!(connection.round_trips_of(autocomplete.remove("mug")).await, 1);
-    }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -300,9 +300,9 @@ async fn lines_that_make_no_order_and_orders_of_others_are_refused() {
 
 #[tokio::test]
 async fn an_order_takes_the_round_trips_it_states() {
-    crate::with_slots_at_rest(async |connection, prefix| {
+    lab_testing::everywhere(async |connection, prefix| {
         let sale = Sale::new(&connection, &prefix).await;
-        // The server learns the scripts; the shop is not swept, so nobody has to be called.
+        // The first change asks for a sweeper. The others do not.
         sale.place().await.unwrap();
         let lines = lines();
         let place = sale.checkout.place("ORD-2", OWNER, &lines, &sale.bank);

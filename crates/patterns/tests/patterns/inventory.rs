@@ -669,7 +669,7 @@ fn products_are_spread_over_the_shards() {
 
 #[tokio::test]
 async fn each_operation_is_one_round_trip() {
-    crate::with_slots_at_rest(async |connection, prefix| {
+    lab_testing::everywhere(async |connection, prefix| {
         let inventory = stock(&connection, &prefix, 50).await;
         let trips = async |name: &str| {
             let reserve = connection.round_trips_of(inventory.reserve(PRODUCT, name, 1, LONG)).await;
@@ -680,8 +680,7 @@ async fn each_operation_is_one_round_trip() {
             let restock = connection.round_trips_of(inventory.restock(PRODUCT, name, 1)).await;
             [reserve, extend, confirm, release, level, restock]
         };
-        trips("the server learns the scripts").await;
-        assert_eq!(trips("second").await, [1; 6]);
+        assert_eq!(trips("r1").await, [1; 6]);
     })
     .await;
 }
@@ -693,8 +692,7 @@ async fn a_change_that_too_few_replicas_have_is_made_and_reported() {
     let inventory = stock(&connection, &prefix(), 5).await;
     let safe = inventory.clone().with_replicas(1, lab_testing::TIMEOUT);
     assert_eq!(safe.reserve(PRODUCT, "ann", 1, LONG).await.unwrap().free, 4);
-    let trips = connection.round_trips_of(safe.confirm(PRODUCT, "ann")).await;
-    assert_eq!(trips, 2, "the server learns the script");
+    assert_eq!(connection.round_trips_of(safe.confirm(PRODUCT, "ann")).await, 1);
     let safer = inventory.with_replicas(2, SHORT);
     for _ in 0..2 {
         let unmet = safer.reserve(PRODUCT, "bob", 1, LONG).await;
@@ -747,9 +745,13 @@ async fn a_user_who_lacks_one_command_changes_nothing() {
             let refused = limited.reserve(PRODUCT, "new", 1, LONG).await.unwrap_err();
             assert!(refused.to_string().contains("may run"), "{refused}");
         }
-        for refused in [limited.confirm(PRODUCT, "held").await, limited.release(PRODUCT, "held").await] {
-            assert!(refused.unwrap_err().to_string().contains("may run"), "{command}");
+        // Selling what is held does not change the free units, so it needs no SET.
+        if command != "set" {
+            let refused = limited.confirm(PRODUCT, "held").await.unwrap_err();
+            assert!(refused.to_string().contains("may run"), "{refused}");
         }
+        let refused = limited.release(PRODUCT, "held").await.unwrap_err();
+        assert!(refused.to_string().contains("may run"), "{refused}");
         assert_eq!(state().await, before, "{command}");
     }
 }

@@ -34,15 +34,3 @@ mod stores;
 mod users;
 mod virtual_clock;
 mod weekly_metrics;
-
-use std::future::Future;
-
-use lab_testing::{TestConnection, prefix};
-
-/// Like `everywhere`, for tests that count round trips: a slot that has moved costs one more, since its new server does not know
-/// the script.
-async fn with_slots_at_rest<F: Future<Output = ()>>(test: impl Fn(TestConnection, String) -> F) {
-    test(TestConnection::server().await, prefix()).await;
-    test(TestConnection::resp3().await, prefix()).await;
-    test(TestConnection::to_cluster(lab_testing::cluster()).await, prefix()).await;
-}

@@ -3,7 +3,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use lab_testing::slots::move_in_all_tests;
 use lab_testing::{TestConnection, cases, everywhere, next_of, prefix, until};
 use patterns::script::StoreError;
 use patterns::stock_feed::{Hearing, Inbox, Stock, StockFeed, StockUpdate, StockView};
@@ -175,8 +174,7 @@ async fn each_change_is_numbered_and_published_in_one_round_trip() {
             connection.round_trips_of(feed.set(sku, 5)).await,
             connection.round_trips_of(feed.snapshot(sku)).await,
         ];
-        // A slot that moves may arrive at a node that does not know the script.
-        assert!(move_in_all_tests() || round_trips == [1; 2], "{round_trips:?}");
+        assert_eq!(round_trips, [1; 2]);
 
         let _: () = connection.send(&["HSET", key, "level", "many"]).await;
         assert!(matches!(feed.snapshot(sku).await, Err(StoreError::Malformed(_))));

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use lab_testing::slots::{HalfMovedSlots, MovingSlots, move_in_all_tests};
+use lab_testing::slots::{HalfMovedSlots, MovingSlots};
 use lab_testing::{TestConnection, cases, everywhere, prefix};
 use patterns::script::StoreError;
 use patterns::stores::{
@@ -124,19 +124,14 @@ async fn each_call_is_one_round_trip() {
     everywhere(async |connection, prefix| {
         let stores = Stores::new(connection.clone(), &prefix);
         let place = at(10.0, 53.55);
-        let work = async || {
-            stores.put(&store("b", place)).await.unwrap();
-            [
-                connection.round_trips_of(stores.put(&store("a", place))).await,
-                connection.round_trips_of(stores.relocate("a", place)).await,
-                connection.round_trips_of(stores.near(place, circle(10.0), 9, noon())).await,
-                connection.round_trips_of(stores.remove("a")).await,
-            ]
-        };
-        work().await;
-        let round_trips = work().await;
-        // A slot that moves may arrive at a node that does not know the script.
-        assert!(move_in_all_tests() || round_trips == [1; 4], "{round_trips:?}");
+        stores.put(&store("b", place)).await.unwrap();
+        let round_trips = [
+            connection.round_trips_of(stores.put(&store("a", place))).await,
+            connection.round_trips_of(stores.relocate("a", place)).await,
+            connection.round_trips_of(stores.near(place, circle(10.0), 9, noon())).await,
+            connection.round_trips_of(stores.remove("a")).await,
+        ];
+        assert_eq!(round_trips, [1; 4]);
     })
     .await;
 }

@@ -75,7 +75,7 @@ impl Users {
         let fewer = found.0 <= expected.0
             && found.1.iter().zip(&expected.1).all(|(found, expected)| found <= expected);
         Ok(match fault {
-            Fault::KeyLost(_) if fewer => Ok(Verdict::Contract("if a day is evicted, nobody was there")),
+            Fault::KeyLost(_) if fewer => Ok(Verdict::Contract("if a day is evicted, it has no users")),
             Fault::WritesLost if fewer => {
                 Ok(Verdict::Contract("if a failover loses the last users, add them again"))
             }

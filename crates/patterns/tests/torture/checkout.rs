@@ -194,7 +194,7 @@ impl Orders {
             Fault::ClockForward => {
                 Verdict::Contract("If the clock jumps forward, unpaid orders are given up")
             }
-            _ if lost("unfinished_orders") => Verdict::Contract("its orders are recovered by nobody"),
+            _ if lost("unfinished_orders") => Verdict::Contract("its orders are not recovered"),
             _ if lost("order:") => Verdict::Contract("refund the order, as its lines are unknown"),
             _ => Verdict::Held,
         })

@@ -186,14 +186,13 @@ impl Subject for Visitors {
             }
             Ok(match fault {
                 Fault::WritesLost if back + missed > 0 => Verdict::Contract(
-                    "a new session is gone, and an ended session may be alive again until somebody ends it again or its time is \
-                     over",
+                    "a new session is gone, and an ended session may be alive again until it is ended again or its time is over",
                 ),
                 Fault::KeyLost(_) if missed > 0 => Verdict::Contract(
                     "if a session or a user's generation is evicted or lost, the session has ended",
                 ),
                 Fault::ClockForward if missed > 0 => {
-                    Verdict::Contract("a session that has less time left than the clock jumps forward ends")
+                    Verdict::Contract("a session that has less time left than that ends")
                 }
                 _ if missed > 0 => {
                     return Err(format!("expected {} sessions; found {missed} ended by nobody", alive.len()));

@@ -61,7 +61,9 @@ impl Feed {
             return Err(format!("{next:?} on the screen; found {:?}", screen.stock()).into());
         }
         Ok(if forgets {
-            Verdict::Contract("the next change does not follow what screens show, so they read the present")
+            Verdict::Contract(
+                "the next change does not follow what screens show, so they read the current level",
+            )
         } else {
             Verdict::Held
         })

@@ -49,7 +49,7 @@ impl Map {
             }
             verdict = match fault {
                 Fault::KeyLost(_) => Verdict::Contract(
-                    "If one of the two keys is lost, a search ends in [StoresError::Damaged]",
+                    "If one of the two keys is lost, a search returns [StoresError::Damaged]",
                 ),
                 _ => Verdict::Contract("A failover may lose the last changes; put those stores again"),
             };

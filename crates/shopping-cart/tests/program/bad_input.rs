@@ -26,9 +26,9 @@ fn shops_with_a_cart() -> Vec<Shop> {
 
 /// Runs it and expects a refusal, short, with this in it.
 fn refused(shop: &Shop, code: i32, command: &[&str], says: &str) {
-    let complaint = shop.refused(code, command.iter().copied());
-    assert!(complaint.contains(says), "{command:?} should say {says:?}: {complaint}");
-    assert!(complaint.len() < 1000, "{} bytes for {:?}", complaint.len(), &command[..2]);
+    let error = shop.refused(code, command.iter().copied());
+    assert!(error.contains(says), "{command:?} should say {says:?}: {error}");
+    assert!(error.len() < 1000, "{} bytes for {:?}", error.len(), &command[..2]);
 }
 
 #[test]
@@ -83,16 +83,16 @@ fn owners_are_numbers_or_sessions_and_skus_are_codes() {
 }
 
 #[test]
-fn names_hold_nothing_that_hides_or_rearranges_text() {
+fn names_hold_nothing_that_hides_or_reorders_text() {
     let hostile = [
         ("", "cannot be empty"),
         ("   ", "cannot be empty"),
-        ("a\u{202e}b", "U+202E, which turns text around"),
-        ("a\u{200f}b", "U+200F, which turns text around"),
+        ("a\u{202e}b", "U+202E, which reverses text"),
+        ("a\u{200f}b", "U+200F, which reverses text"),
         ("a\r\nb", "U+000D, which ends a line"),
         ("mouse\n", "U+000A, which ends a line"),
         ("\u{1b}[31mred", "U+001B, a control character"),
-        ("\u{200b}", "U+200B, which cannot be seen"),
+        ("\u{200b}", "U+200B, which is invisible"),
     ];
     unharmed_by(|shop| {
         for (name, says) in hostile {
@@ -105,7 +105,7 @@ fn names_hold_nothing_that_hides_or_rearranges_text() {
 }
 
 #[test]
-fn long_texts_are_refused_with_a_short_complaint() {
+fn long_texts_are_refused_with_a_short_error() {
     let long = "x".repeat(100_000);
     unharmed_by(|shop| {
         refused(shop, 2, &["sku", "add", "new", "--name", &long, "--price", "1"], "at most 100 characters");
@@ -184,12 +184,9 @@ fn a_cart_key_of_another_type_is_named_and_left_alone_by_every_command() {
             &["watch", "1"],
         ];
         for command in commands {
-            let complaint = shop.refused(1, command.iter().copied());
-            assert!(
-                complaint.contains(&key) && complaint.contains("another type"),
-                "{command:?}: {complaint}"
-            );
-            assert!(complaint.contains("try:"), "{complaint}");
+            let error = shop.refused(1, command.iter().copied());
+            assert!(error.contains(&key) && error.contains("another type"), "{command:?}: {error}");
+            assert!(error.contains("try:"), "{error}");
             let document = shop.json(command.iter().copied());
             assert_eq!(document["error"]["class"], "wrong-type", "{document}");
         }
@@ -209,9 +206,9 @@ fn what_somebody_else_wrote_into_a_cart_is_an_error_and_not_a_total() {
             let _: i64 = shop.ask(redis::cmd("ZADD").arg(shop.cart_key("1")).arg("1.5").arg("sku123"));
         }
         for command in [&["view", "1"][..], &["add", "1", "sku123"], &["remove", "1", "sku123"]] {
-            let complaint = shop.refused(1, command.iter().copied());
-            assert!(complaint.contains(&shop.cart_key("1")) && complaint.contains("sku123"), "{complaint}");
-            assert!(complaint.contains("cargo cart clear"), "{complaint}");
+            let error = shop.refused(1, command.iter().copied());
+            assert!(error.contains(&shop.cart_key("1")) && error.contains("sku123"), "{error}");
+            assert!(error.contains("cargo cart clear"), "{error}");
         }
         shop.ok(["clear", "1"]);
         shop.ok(["add", "1", "sku123"]);

@@ -1,9 +1,9 @@
-//! What goes away by itself: a cart that nobody touches, and single lines before it.
+//! Carts and lines that expire.
 
 use crate::support::{self, every_shop, wait_until};
 
 #[test]
-fn a_cart_that_nobody_touches_is_gone() {
+fn an_unused_cart_expires() {
     let shops = every_shop();
     for shop in &shops {
         shop.ok(["add", "1", "sku123", "--cart-ttl", "1"]);
@@ -17,7 +17,7 @@ fn a_cart_that_nobody_touches_is_gone() {
 }
 
 #[test]
-fn every_touch_lets_the_cart_live_on() {
+fn a_change_and_a_view_renew_the_ttl() {
     for shop in every_shop() {
         shop.ok(["add", "1", "sku123", "--cart-ttl", "100"]);
         let left = |shop: &support::Shop| shop.ask::<i64>(redis::cmd("TTL").arg(shop.cart_key("1")));
@@ -28,14 +28,14 @@ fn every_touch_lets_the_cart_live_on() {
 }
 
 #[test]
-fn a_line_can_leave_before_the_cart() {
+fn a_line_can_expire_before_the_cart() {
     let shops = every_shop();
     for shop in &shops {
         shop.ok(["add", "1", "sku456"]);
         shop.ok(["add", "1", "sku123", "2", "--expires-in", "1"]);
     }
     for shop in &shops {
-        wait_until("the line has left", || shop.units("1").len() == 1);
+        wait_until("the line has expired", || shop.units("1").len() == 1);
         let view = shop.cart("1");
         assert_eq!(view["lines"][0]["sku"], "sku456");
         assert_eq!(view["total"]["cents"], 8950);
@@ -44,12 +44,12 @@ fn a_line_can_leave_before_the_cart() {
 }
 
 #[test]
-fn a_view_says_when_a_line_leaves() {
+fn a_view_says_when_a_line_expires() {
     for shop in every_shop() {
         shop.ok(["add", "1", "sku123", "--expires-in", "100"]);
         let left = shop.cart("1")["lines"][0]["expires_in_ms"].as_u64().unwrap();
         assert!((1..=100_000).contains(&left), "{left}");
         let text = shop.ok(["view", "1"]);
-        assert!(text.contains("sku123: leaves the cart in"), "{text}");
+        assert!(text.contains("sku123: expires in"), "{text}");
     }
 }

@@ -1,81 +1,89 @@
-//! The lessons of this crate: the story, and the comparison whose rows all leave the same cart.
+//! The lessons of this crate.
+
+use std::collections::BTreeMap;
 
 use lab_connection::TargetArgs;
 use lab_runner::Comparison;
+use lab_testing::lessons;
+use redis::AsyncCommands;
+use shopping_cart::CartLesson;
 use shopping_cart::compare::{AddUnit, CartShape, Carts, ReadCart};
 
-use crate::support::{self, clustered, every_shop, standalone};
+use crate::support::{clustered, standalone};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lessons_read_well() {
+    lessons::assert_read_well::<CartLesson>().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lessons_show_or_announce_what_they_send() {
+    lessons::assert_show_or_announce_what_they_send::<CartLesson>().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lessons_show_the_commands_they_teach() {
+    lessons::assert_show_what_they_teach::<CartLesson>().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lessons_pass_over_resp3() {
+    lessons::assert_pass_over_resp3::<CartLesson>().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lessons_pass_on_a_cluster() {
+    lessons::assert_pass_on_a_cluster::<CartLesson>().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lessons_write_only_behind_their_prefix() {
+    lessons::assert_write_only_behind_their_prefix::<CartLesson>().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lessons_pass_twice_and_keep_the_fields_of_user_1() {
+    let target = lessons::open(false).await;
+    let mut redis = target.connection();
+    let parker = [("firstname", "Parker"), ("lastname", "Perry"), ("city", "Boston"), ("visits", "42")];
+    let _: () = redis.hset_multiple("user:1", &parker).await.unwrap();
+    for _ in 0..2 {
+        let reports = lessons::take_all::<CartLesson>(&target).await;
+        lessons::assert_stored(&target, &reports).await;
+        let user: BTreeMap<String, String> = redis.hgetall("user:1").await.unwrap();
+        assert_eq!(user, parker.map(|(field, value)| (field.to_owned(), value.to_owned())).into());
+        let cart: BTreeMap<String, u32> = redis.hgetall("cart:1").await.unwrap();
+        assert_eq!(cart, [("sku123".to_owned(), 4), ("sku456".to_owned(), 3)].into());
+        let keyboard: BTreeMap<String, String> = redis.hgetall("sku:sku456").await.unwrap();
+        assert_eq!((&*keyboard["name"], &*keyboard["price"]), ("Mechanical keyboard", "89.50"));
+    }
+}
 
 #[test]
-fn the_story_and_the_comparison_pass_on_one_server_and_on_a_cluster() {
-    // They show both representations, whichever --cart names.
+fn the_demo_leaves_other_users_and_products_alone() {
     for shop in [standalone("hash"), clustered("sorted-set")] {
-        let story = shop.ok(["demo"]);
-        assert!(story.contains('✓') && !story.contains('✗'), "{story}");
-        let comparison = shop.ok(["compare"]);
-        for part in ["Hash", "Sorted Set", "JSON", "ops/s", "what can expire"] {
-            assert!(comparison.contains(part), "{part} is missing:\n{comparison}");
-        }
-    }
-}
-
-#[test]
-fn outputs_fit_60_columns() {
-    let shop = every_shop().remove(0);
-    shop.ok([
-        "sku",
-        "add",
-        "sku789",
-        "--name",
-        "A cable with a name that goes on and on, 2 m",
-        "--price",
-        "7.95",
-    ]);
-    shop.ok(["add", "1", "sku123", "99"]);
-    shop.ok(["add", "1", "sku789", "2", "--expires-in", "1000"]);
-    shop.ok(["sku", "add", "sku123", "--name", "Wireless mouse", "--price", "1299.99"]);
-    for command in [&["view", "1"][..], &["sku", "list"], &["user", "list"]] {
-        let run = support::run(shop.command(command.iter().copied()).env("COLUMNS", "60"));
-        for line in run.stdout.lines() {
-            assert!(line.chars().count() <= 60, "{} columns: {line}", line.chars().count());
-        }
-    }
-}
-
-#[tokio::test]
-async fn every_approach_leaves_the_same_cart_on_one_server() {
-    agree(TargetArgs::private()).await;
-}
-
-#[tokio::test]
-async fn every_approach_leaves_the_same_cart_on_a_cluster() {
-    agree(TargetArgs { cluster: true, ..TargetArgs::private() }).await;
-}
-
-async fn agree(args: TargetArgs) {
-    let target = args.open().await.unwrap();
-    let connection = target.connection();
-    let carts = Carts::new("").unwrap();
-    let approaches = CartShape::ALL.map(AddUnit);
-    let comparison = Comparison { title: "add", approaches: &approaches, input: &carts };
-    let traffic = comparison.verify(&connection).await.unwrap();
-    assert_eq!(traffic.len(), 3);
-    assert!(traffic[0].round_trips > traffic[1].round_trips, "{traffic:?}");
-    let approaches = CartShape::ALL.map(ReadCart);
-    let comparison = Comparison { title: "read", approaches: &approaches, input: &carts };
-    comparison.verify(&connection).await.unwrap();
-}
-
-#[test]
-fn the_story_leaves_users_and_products_of_ones_own_alone() {
-    for shop in [standalone("hash"), clustered("hash")] {
-        shop.ok(["user", "add", "--id", "7", "--first-name", "Ada", "--last-name", "Lovelace"]);
+        shop.ok(["user", "add", "--id", "1", "--first-name", "Ada", "--last-name", "Lovelace"]);
         shop.ok(["sku", "add", "abacus", "--name", "Abacus", "--price", "12.50"]);
-        for _ in 0..2 {
-            shop.ok(["demo", "--no-pause"]);
-        }
-        assert!(shop.ok(["user", "list"]).contains("Lovelace"), "{shop:?}");
-        assert!(shop.ok(["sku", "list"]).contains("Abacus"), "{shop:?}");
-        assert!(shop.ok(["sku", "show", "Abacus"]).contains("12.50"), "{shop:?}");
+        let demo = shop.ok(["demo"]);
+        assert!(demo.contains("✓ user 1 is Ada Lovelace") && !demo.contains('✗'), "{demo}");
+        assert!(shop.ok(["compare"]).contains("what can expire"));
+        assert_eq!(shop.ok(["user", "show", "1"]), "User 1: Ada Lovelace\n");
+        assert_eq!(shop.ok(["sku", "show", "Abacus"]), "abacus: Abacus, 12.50\n");
+    }
+}
+
+#[tokio::test]
+async fn every_approach_leaves_the_same_cart() {
+    for cluster in [false, true] {
+        let target = TargetArgs { cluster, ..TargetArgs::private() }.open().await.unwrap();
+        let connection = target.connection();
+        let carts = Carts::new("", 20).unwrap();
+        let approaches = CartShape::ALL.map(AddUnit);
+        let comparison = Comparison { title: "add", approaches: &approaches, input: &carts };
+        let traffic = comparison.verify(&connection).await.unwrap();
+        assert!(traffic[0].round_trips > traffic[1].round_trips, "{traffic:?}");
+        let approaches = CartShape::ALL.map(ReadCart);
+        let comparison = Comparison { title: "read", approaches: &approaches, input: &carts };
+        comparison.verify(&connection).await.unwrap();
     }
 }

@@ -1,5 +1,7 @@
 //! The menu: from a pipe and in a terminal.
 
+use std::io::Write;
+use std::process::Stdio;
 use std::time::Duration;
 
 use expectrl::{Eof, Expect};
@@ -9,8 +11,9 @@ use crate::support::{Shop, every_shop, standalone};
 #[test]
 fn every_entry_does_what_it_says() {
     for shop in every_shop() {
-        let run = shop
-            .menu(b"1\n2\nsku123\n3\n2\nMechanical keyboard\n\n3\nsku123\n1\n4\n6\nabc123\n4\n6\n1\n5\nq\n");
+        let run = shop.menu(
+            b"1\n2\nsku123\n3\n2\nMechanical keyboard\n\n3\nsku123\n1\n4\n6\nabc123\n4\n6\n1\n5\ny\nq\n",
+        );
         assert_eq!(run.code, 0, "{run:?}");
         for part in [
             "Shopping as Parker Perry (user 1)",
@@ -55,13 +58,65 @@ fn a_bad_entry_asks_again() {
 #[test]
 fn the_end_of_input_leaves_cleanly_wherever_it_comes() {
     for shop in every_shop() {
-        for input in [&b""[..], b"4", b"2\n", b"2\nsku123\n", b"3\n", b"3\nsku123\n", b"6\n", b"2\nnosuch\n"]
+        for input in
+            [&b""[..], b"4", b"2\n", b"2\nsku123\n", b"3\n", b"3\nsku123\n", b"5\n", b"6\n", b"2\nnosuch\n"]
         {
             let run = shop.menu(input);
             assert_eq!(run.code, 0, "{input:?}: {run:?}");
-            assert_eq!(run.complaint(), "", "{input:?}");
+            assert_eq!(run.error(), "", "{input:?}");
         }
         assert!(shop.units("1").is_empty());
+    }
+}
+
+#[test]
+fn emptying_a_cart_needs_a_yes() {
+    for shop in every_shop() {
+        shop.ok(["add", "1", "sku123", "2"]);
+        for input in [&b"5\n"[..], b"5\n\nq\n", b"5\nn\nq\n", b"5\n5\nq\n", b"5\nyet\nq\n"] {
+            let run = shop.menu(input);
+            assert_eq!(run.code, 0, "{run:?}");
+            for part in
+                ["This removes everything from the cart of Parker Perry (user 1).", "Nothing was removed."]
+            {
+                assert!(run.stdout.contains(part), "{part:?} is missing:\n{}", run.stdout);
+            }
+            assert_eq!(shop.units("1"), [("sku123".to_owned(), 2)]);
+        }
+        for yes in [&b"5\nY\nq\n"[..], b"2\nsku456\n\n5\nyes\nq\n"] {
+            assert_eq!(shop.menu(yes).code, 0);
+            assert!(shop.units("1").is_empty());
+        }
+    }
+}
+
+#[test]
+fn no_line_is_wider_than_sixty_columns() {
+    let shop = standalone("hash");
+    shop.open();
+    shop.ok([
+        "user",
+        "add",
+        "--id",
+        "7",
+        "--first-name",
+        "Bartholomew Montgomery",
+        "--last-name",
+        "Featherstonehaugh-Cholmondeley",
+    ]);
+    let entries = b"6\n7\n1\n2\nMechanical keyboard\n5\n3\nsku456\n9\n3\nsku456\n2\n4\n2\nno such thing\n\n9\n5\nn\n5\ny\n4\nq\n";
+    let mut child = shop
+        .command(["menu"])
+        .env("COLUMNS", "60")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(entries).unwrap();
+    let output = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+    assert!(output.contains("Featherstonehaugh-Cholmondeley"), "{output}");
+    for line in output.lines() {
+        assert!(line.chars().count() <= 60, "{} columns: {line}", line.chars().count());
     }
 }
 
@@ -78,7 +133,7 @@ fn hostile_bytes_are_bad_entries_too() {
             for before_it in entries {
                 let run = shop.menu(&[before_it, bytes, b"\n\nq\n"].concat());
                 assert_eq!(run.code, 0, "{:?}", run.stderr);
-                assert!(run.stdout.len() < 5000, "a short complaint: {} bytes", run.stdout.len());
+                assert!(run.stdout.len() < 5000, "a short error: {} bytes", run.stdout.len());
             }
             shop.ok(["remove", "1", "sku123"]);
             assert_eq!(shop.cart("1"), before);
@@ -128,7 +183,7 @@ fn a_bare_call_in_a_terminal_opens_it() {
         terminal.expect("How many [1]").unwrap();
         terminal.send_line("2").unwrap();
         terminal.expect("Added 2 x Wireless mouse (sku123)").unwrap();
-        terminal.expect("q  leave").unwrap();
+        terminal.expect("q  quit").unwrap();
         // The end of input, as a terminal sends it.
         terminal.send([4]).unwrap();
         terminal.expect(Eof).unwrap();
@@ -141,7 +196,7 @@ fn ctrl_c_leaves_it_with_130() {
     let shop = standalone("hash");
     shop.open();
     let mut terminal = in_a_terminal(&shop);
-    terminal.expect("q  leave").unwrap();
+    terminal.expect("q  quit").unwrap();
     terminal.send([3]).unwrap();
     terminal.expect(Eof).unwrap();
     assert_eq!(code(&terminal), 130);

@@ -12,17 +12,20 @@ fn every_change_is_told_with_the_new_total() {
     for shop in every_shop() {
         shop.ok(["add", "1", "sku456"]);
         let mut watcher = Watcher::start(&shop, "1", []);
-        watcher.tells("89.50");
+        watcher.prints("89.50");
         shop.ok(["add", "1", "sku123", "2"]);
-        assert_eq!(watcher.tells("+2"), "+2 sku123; now 2 lines, 3 units, total 129.48");
+        assert_eq!(watcher.prints("+2"), "+2 sku123; now 2 lines, 3 units, total 129.48");
         shop.ok(["remove", "1", "sku123", "1"]);
-        assert_eq!(watcher.tells("-1"), "-1 sku123; now 2 lines, 2 units, total 109.49");
+        assert_eq!(watcher.prints("-1"), "-1 sku123; now 2 lines, 2 units, total 109.49");
         shop.ok(["add", "abc123", "sku123", "3"]);
         shop.ok(["merge", "abc123", "1"]);
-        assert_eq!(watcher.tells("merged"), "+3 units, merged at login; now 2 lines, 5 units, total 169.46");
+        assert_eq!(watcher.prints("merged"), "+3 units, merged at login; now 2 lines, 5 units, total 169.46");
         shop.ok(["clear", "1"]);
-        assert_eq!(watcher.tells("emptied"), "emptied; now 0 lines, 0 units, total 0.00");
-        assert!(!watcher.told().iter().any(|line| line.contains("+3 sku123")), "another's cart is not told");
+        assert_eq!(watcher.prints("emptied"), "emptied; now 0 lines, 0 units, total 0.00");
+        assert!(
+            !watcher.printed().iter().any(|line| line.contains("+3 sku123")),
+            "another's cart is not told"
+        );
         assert_eq!(watcher.interrupt(), 130);
     }
 }
@@ -31,10 +34,10 @@ fn every_change_is_told_with_the_new_total() {
 fn in_json_every_change_is_one_line() {
     for shop in every_shop() {
         let mut watcher = Watcher::start(&shop, "abc123", ["--json"]);
-        let first: Value = serde_json::from_str(&watcher.tells("{")).unwrap();
+        let first: Value = serde_json::from_str(&watcher.prints("{")).unwrap();
         assert_eq!(first["lines"], json!([]), "the cart as it is comes first");
         shop.ok(["add", "abc123", "sku123", "2"]);
-        let told: Value = serde_json::from_str(&watcher.tells("{")).unwrap();
+        let told: Value = serde_json::from_str(&watcher.prints("{")).unwrap();
         assert_eq!(
             told,
             json!({
@@ -43,7 +46,7 @@ fn in_json_every_change_is_one_line() {
             })
         );
         shop.ok(["remove", "abc123", "sku123"]);
-        let told: Value = serde_json::from_str(&watcher.tells("{")).unwrap();
+        let told: Value = serde_json::from_str(&watcher.prints("{")).unwrap();
         assert_eq!(
             (&told["event"], &told["change"], &told["total"]["cents"]),
             (&json!("removed"), &json!(-2), &json!(0))
@@ -65,10 +68,10 @@ fn garbage_on_the_channel_is_reported_and_does_not_end_it() {
             [b"", b"\xff\x00\x1b[2J", b"{}", "\u{202e}{\"event\":1}".as_bytes(), stranger.as_bytes()];
         for payload in garbage {
             publish(&shop, "1", payload);
-            watcher.notes("published something else");
+            watcher.notes("is no change of this cart");
         }
         shop.ok(["add", "1", "sku123"]);
-        watcher.tells("\"added\"");
+        watcher.prints("\"added\"");
         assert_eq!(watcher.interrupt(), 130);
     }
 }
@@ -81,14 +84,14 @@ fn it_survives_a_server_that_was_killed_and_came_back() {
         shop.open();
         let mut watcher = Watcher::start(&shop, "1", []);
         shop.ok(["add", "1", "sku123"]);
-        watcher.tells("+1 sku123");
+        watcher.prints("+1 sku123");
         server.kill();
-        watcher.notes("The link to the server is lost");
+        watcher.notes("The connection to the server is lost");
         server.restart().unwrap();
         watcher.notes("may have been missed");
-        watcher.tells("Total: 19.99");
+        watcher.prints("Total: 19.99");
         shop.ok(["add", "1", "sku456"]);
-        assert_eq!(watcher.tells("+1"), "+1 sku456; now 2 lines, 2 units, total 109.49");
+        assert_eq!(watcher.prints("+1"), "+1 sku456; now 2 lines, 2 units, total 109.49");
         let lost = watcher.noted().iter().filter(|line| line.contains("is lost")).count();
         assert_eq!(lost, 1, "{:#?}", watcher.noted());
         assert_eq!(watcher.interrupt(), 130);
@@ -105,7 +108,7 @@ fn a_server_that_came_back_empty_is_followed_too() {
     watcher.notes("There is no user 1.");
     shop.open();
     shop.ok(["add", "1", "sku123"]);
-    watcher.tells("+1 sku123");
+    watcher.prints("+1 sku123");
     assert!(watcher.is_running());
 }
 
@@ -117,16 +120,16 @@ fn it_survives_a_node_of_the_cluster_that_was_killed_and_came_back() {
     shop.open();
     let mut watcher = Watcher::start(&shop, "1", []);
     shop.ok(["add", "1", "sku123"]);
-    watcher.tells("+1 sku123");
+    watcher.prints("+1 sku123");
     cluster.nodes_mut()[0].kill();
-    watcher.notes("The link to the server is lost");
+    watcher.notes("The connection to the server is lost");
     cluster.nodes_mut()[0].restart().unwrap();
     watcher.notes("may have been missed");
-    watcher.tells("Total: 19.99");
+    watcher.prints("Total: 19.99");
     // The nodes pass on what is published once they have found each other again; what comes earlier is missed.
     wait_until("a change is told again", || {
         let added = shop.run(["add", "1", "sku123"]);
-        added.code == 0 && watcher.tells_within(Duration::from_millis(500), "+1 sku123")
+        added.code == 0 && watcher.prints_within(Duration::from_millis(500), "+1 sku123")
     });
     assert_eq!(watcher.interrupt(), 130);
 }
@@ -136,8 +139,8 @@ fn two_watchers_hear_the_same() {
     for shop in every_shop() {
         let mut watchers = [Watcher::start(&shop, "1", []), Watcher::start(&shop, "1", ["--json"])];
         shop.ok(["add", "1", "sku123"]);
-        watchers[0].tells("+1 sku123");
-        watchers[1].tells("\"added\"");
+        watchers[0].prints("+1 sku123");
+        watchers[1].prints("\"added\"");
     }
 }
 

@@ -147,6 +147,5 @@ async fn until_watch_succeeds(redis: &mut Connection, key: &str) -> Result<u64, 
 }
 
 async fn by_incr(redis: &mut Connection, key: &str) -> RedisResult<()> {
-    redis.incr(key, 1).await?;
-    Ok(())
+    redis::cmd("INCR").arg(key).exec_async(redis).await
 }

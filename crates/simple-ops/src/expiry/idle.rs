@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use lab_runner::{Source, source};
 use redis::aio::ConnectionLike;
 use redis::{RedisResult, Value};
 
 use crate::keys::Keys;
+
+/// This file, whose functions the lesson shows.
+pub(super) static SOURCE: Source = source!("src/expiry/idle.rs");
 
 /// Many keys that nobody reads again.
 pub(super) struct IdleKeys {
@@ -25,28 +29,24 @@ impl IdleKeys {
         self.names.len() as u64
     }
 
-    /// Writes them all, each to live for this long.
-    pub(super) async fn write(
-        &self,
-        connection: &mut impl ConnectionLike,
-        live: Duration,
-    ) -> RedisResult<()> {
-        let millis = u64::try_from(live.as_millis()).unwrap_or(u64::MAX);
-        // One by one: on a cluster the keys are in many slots, and redis-rs refuses a pipeline across slots.
+    /// Writes them all. Each lives for this long.
+    pub(super) async fn write(&self, redis: &mut impl ConnectionLike, live: Duration) -> RedisResult<()> {
+        let milliseconds = u64::try_from(live.as_millis()).unwrap_or(u64::MAX);
+        // One by one, because on a cluster they are in many slots, and redis-rs refuses a pipeline across slots.
         for name in &self.names {
-            redis::cmd("SET").arg(name).arg("unread").arg("PX").arg(millis).exec_async(connection).await?;
+            redis::cmd("SET").arg(name).arg("unread").arg("PX").arg(milliseconds).exec_async(redis).await?;
         }
         Ok(())
     }
 }
 
-/// How many keys the server has removed because they expired; in a cluster, all primaries together.
+/// How many keys the server has removed because they expired. On a cluster, those of all primaries.
 pub(super) async fn expired_so_far(connection: &mut impl ConnectionLike) -> RedisResult<u64> {
     let stats: Value = redis::cmd("INFO").arg("stats").query_async(connection).await?;
     expired_in(stats)
 }
 
-/// One server answers with a text, a cluster with a map from node to text.
+/// One server replies with a text, a cluster with a map from node to text.
 fn expired_in(stats: Value) -> RedisResult<u64> {
     if let Value::Map(nodes) = stats {
         return nodes.into_iter().map(|(_, text)| expired_in(text)).sum();

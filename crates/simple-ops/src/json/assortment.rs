@@ -4,7 +4,7 @@ use redis::RedisResult;
 use redis::aio::ConnectionLike;
 
 use super::shape::Shape;
-use crate::catalogue::{Product, products};
+use crate::catalog::{Product, products};
 use crate::keys::Keys;
 
 /// The products of the comparisons have the numbers from here on.

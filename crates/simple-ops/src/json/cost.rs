@@ -12,30 +12,38 @@ use super::shape::Shape;
 pub(super) async fn compare(ctx: &LessonContext, assortment: &Assortment, json_commands: bool) -> Outcome {
     let products = assortment.products().len();
     ctx.step(format!(
-        "What does it cost? First reading the price of {products} products, one by one. The whole text travels for one \
-         number; look at the bytes received.",
-    )).await?;
+        "What does it cost? First, reading the price of {products} products, one by one. For a string, the whole text travels for one \
+         number: look at the bytes received.",
+    ))
+    .await?;
     let approaches = ReadField::all(json_commands);
     ctx.compare(Comparison { title: "Reading one field", approaches: &approaches, input: assortment })
         .await?;
 
     ctx.step(
-        "Then selling one unit of each. GET and SET is here to compare with; you have seen what it loses. The script \
-         saves a round trip, but the server parses and writes the whole text.",
-    ).await?;
+        "Then selling one unit of each. GET and SET is here to compare; you have seen what it loses. The script saves a round trip, but the \
+         server parses and writes the whole text.",
+    )
+    .await?;
     let approaches = ChangeField::all(json_commands);
     ctx.compare(Comparison { title: "Changing one field", approaches: &approaches, input: assortment }).await
 }
 
-pub(super) async fn weigh(ctx: &LessonContext, assortment: &Assortment, json_commands: bool) -> Outcome {
-    let mut redis = ctx.untraced("TODO");
+pub(super) async fn measure_memory(
+    ctx: &LessonContext,
+    assortment: &Assortment,
+    json_commands: bool,
+) -> Outcome {
     let shapes = [("JSON string", Shape::Text), ("Hash", Shape::Hash), ("JSON value", Shape::Json)];
 
     ctx.step(
-        "And memory: MEMORY USAGE with SAMPLES 0 counts every element, the key's name and the server's own overhead. A Hash \
-         whose values are all short (64 bytes by default) is packed as a listpack; the description here is longer, \
-         so each Hash is a real hash table and pays for its pointers.",
-    ).await?;
+        "And memory: MEMORY USAGE with SAMPLES 0 counts every element, the key's name, and the server's own overhead. A Hash with only short \
+         values (64 bytes by default) is packed as a listpack. The description here is longer, so each Hash is a real hash table and \
+         pays for its pointers.",
+    )
+    .await?;
+    let mut redis =
+        ctx.untraced("For each product: MEMORY USAGE key SAMPLES 0. For the first: TYPE, OBJECT ENCODING");
     let mut table = Table::new("Bytes in memory per product", &["stored as", "type", "encoding", "bytes"]);
     for (name, shape) in shapes {
         if shape == Shape::Json && !json_commands {
@@ -44,28 +52,18 @@ pub(super) async fn weigh(ctx: &LessonContext, assortment: &Assortment, json_com
         let mut total = 0;
         let keys = assortment.keys(shape);
         for key in &keys {
-            total += redis::cmd("MEMORY")
-                .arg("USAGE")
-                .arg(key)
-                .arg("SAMPLES")
-                .arg(0)
-                .query_async::<usize>(&mut redis)
-                .await?;
+            let usage = redis::cmd("MEMORY").arg("USAGE").arg(key).arg("SAMPLES").arg(0).to_owned();
+            total += usage.query_async::<usize>(&mut redis).await?;
         }
         let Some(first) = keys.first() else { continue };
         let kind: String = redis::cmd("TYPE").arg(first).query_async(&mut redis).await?;
         let encoding = match shape {
-            // Of a module's type the server knows no more than that it is one.
+            // The server knows no more of a module's type than that it is one.
             Shape::Json => "tree".to_owned(),
             _ => redis.object_encoding(first).await?.unwrap_or_default(),
         };
         table = table.row([name.to_owned(), kind, encoding, (total / keys.len()).to_string()]);
     }
     ctx.table(table);
-
-    ctx.step(
-        "Rule: read and written as a whole, a JSON string; single fields changed by many, a Hash; nested and changed in \
-         places, a JSON value, or a script where the server has none.",
-    ).await?;
     Ok(())
 }

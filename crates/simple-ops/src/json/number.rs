@@ -3,7 +3,7 @@
 use redis::{RedisResult, Value, from_redis_value};
 
 use super::shape::unreadable;
-use crate::catalogue::Product;
+use crate::catalog::Product;
 
 /// A field that holds a whole number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub enum NumberField {
 }
 
 impl NumberField {
-    /// As it is called in a document and in a Hash.
+    /// Its name in a document and in a Hash.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -33,8 +33,8 @@ impl NumberField {
     }
 }
 
-/// A path may match several places, so JSON.GET and JSON.NUMINCRBY answer with a list: as JSON text in RESP2,
-/// JSON.NUMINCRBY in RESP3 as an array.
+/// The number in a reply. A path may match several places, so JSON.GET and JSON.NUMINCRBY reply with a list: as JSON text, or as an
+/// array for JSON.NUMINCRBY over RESP3.
 pub(super) fn only_number(reply: Value) -> RedisResult<i64> {
     let numbers: Vec<i64> = match reply {
         Value::Array(_) => from_redis_value(reply)?,

@@ -1,9 +1,9 @@
-//! A busy sale: many change the same product at the same time, some its stock, one its price.
+//! A busy sale: many clients change the same product at the same time, most of them its stock, one its price.
 
 use std::sync::Arc;
 
 use lab_connection::{Connection, Target};
-use lab_runner::LessonError;
+use lab_runner::{LessonError, Source, source};
 use redis::RedisResult;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -11,20 +11,23 @@ use tokio::task::JoinSet;
 use super::change_field::ChangeField;
 use super::number::NumberField;
 use super::shape::{Shape, from_json, to_json};
-use crate::catalogue::Product;
+use crate::catalog::Product;
 use crate::clients::{Tries, join_all};
+
+/// This file, whose functions the lesson shows.
+pub(super) static SOURCE: Source = source!("src/json/sale.rs");
 
 /// Clients that sell; one more changes the price.
 const SELLERS: usize = 8;
-/// Changes that each client makes.
-const CHANGES_EACH: usize = 25;
+/// Changes that each client makes, if the network is fast.
+pub(super) const CHANGES_EACH: usize = 25;
 
 /// How the clients of a sale change the product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sale {
-    /// GET, change, SET; every client has read before any of them writes.
-    RewriteAtWorst,
-    /// WATCH, GET, change, and SET within MULTI and EXEC; again if somebody was faster.
+    /// GET, change, SET. Every client has read before any of them writes: the worst case.
+    RewriteWorstCase,
+    /// WATCH, GET, change, and SET between MULTI and EXEC. Tried again if another client was faster.
     Watch,
     /// One command or script on the server.
     OnServer(ChangeField),
@@ -33,9 +36,9 @@ pub enum Sale {
 /// What was left of the changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kept {
-    /// Changes that the clients were told had been made.
+    /// Changes that the clients believe were made.
     pub made: i64,
-    /// Changes that can be seen in the product afterwards.
+    /// Changes that show in the product afterward.
     pub kept: i64,
     /// How often a client had to try a change again.
     pub retries: u64,
@@ -47,14 +50,14 @@ impl Sale {
     pub fn all(json_commands: bool) -> Vec<Self> {
         let right =
             ChangeField::all(json_commands).into_iter().filter(|change| *change != ChangeField::Rewrite);
-        [Self::RewriteAtWorst, Self::Watch].into_iter().chain(right.map(Self::OnServer)).collect()
+        [Self::RewriteWorstCase, Self::Watch].into_iter().chain(right.map(Self::OnServer)).collect()
     }
 
     /// Its row in the table.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
-            Self::RewriteAtWorst | Self::OnServer(ChangeField::Rewrite) => "JSON string: GET, SET",
+            Self::RewriteWorstCase | Self::OnServer(ChangeField::Rewrite) => "JSON string: GET, SET",
             Self::Watch => "JSON string: WATCH",
             Self::OnServer(ChangeField::Script) => "JSON string: script",
             Self::OnServer(ChangeField::HashField) => "Hash: HINCRBY",
@@ -66,30 +69,37 @@ impl Sale {
     #[must_use]
     pub fn shape(self) -> Shape {
         match self {
-            Self::RewriteAtWorst | Self::Watch => Shape::Text,
+            Self::RewriteWorstCase | Self::Watch => Shape::Text,
             Self::OnServer(change) => change.shape(),
         }
     }
 
     /// Stores the product at `key`, lets all clients change it at the same time, and counts what was kept.
-    pub async fn hold(self, target: &Target, key: &str, product: &Product) -> Result<Kept, LessonError> {
+    pub async fn hold(
+        self,
+        target: &Target,
+        key: &str,
+        product: &Product,
+        changes_each: usize,
+    ) -> Result<Kept, LessonError> {
         let mut connection = target.connection();
         self.shape().store(&mut connection, key, product).await?;
-        let in_step = Arc::new(Barrier::new(SELLERS + 1));
+        let barrier = Arc::new(Barrier::new(SELLERS + 1));
         let mut running = JoinSet::new();
         for number in 0..=SELLERS {
             let (field, delta) =
                 if number == SELLERS { (NumberField::PriceCents, 1) } else { (NumberField::Stock, -1) };
             let connection = target.dedicated().await?;
-            let in_step = Arc::clone(&in_step);
+            let barrier = Arc::clone(&barrier);
             running.spawn(
-                Client { sale: self, connection, key: key.to_owned(), field, delta, in_step }.change(),
+                Client { sale: self, connection, key: key.to_owned(), field, delta, barrier }
+                    .change(changes_each),
             );
         }
         let retries = join_all(running).await?.into_iter().sum();
         let after = self.shape().load(&mut connection, key).await?;
         let kept = (product.stock - after.stock) + (after.price_cents - product.price_cents);
-        Ok(Kept { made: i64::try_from((SELLERS + 1) * CHANGES_EACH).unwrap_or(i64::MAX), kept, retries })
+        Ok(Kept { made: i64::try_from((SELLERS + 1) * changes_each).unwrap_or(i64::MAX), kept, retries })
     }
 }
 
@@ -99,17 +109,17 @@ struct Client {
     key: String,
     field: NumberField,
     delta: i64,
-    in_step: Arc<Barrier>,
+    barrier: Arc<Barrier>,
 }
 
 impl Client {
     /// Returns how often a change had to be tried again.
-    async fn change(mut self) -> Result<u64, LessonError> {
+    async fn change(mut self, times: usize) -> Result<u64, LessonError> {
         let mut retries = 0;
-        self.in_step.wait().await;
-        for _ in 0..CHANGES_EACH {
+        self.barrier.wait().await;
+        for _ in 0..times {
             match self.sale {
-                Sale::RewriteAtWorst => self.rewrite_at_worst().await?,
+                Sale::RewriteWorstCase => self.rewrite_worst_case().await?,
                 Sale::Watch => retries += self.watch().await?,
                 Sale::OnServer(change) => {
                     change.add(&mut self.connection, &self.key, self.field, self.delta).await?;
@@ -119,11 +129,11 @@ impl Client {
         Ok(retries)
     }
 
-    async fn rewrite_at_worst(&mut self) -> RedisResult<()> {
+    async fn rewrite_worst_case(&mut self) -> RedisResult<()> {
         let changed = self.changed().await?;
-        self.in_step.wait().await;
+        self.barrier.wait().await;
         redis::cmd("SET").arg(&self.key).arg(changed).exec_async(&mut self.connection).await?;
-        self.in_step.wait().await;
+        self.barrier.wait().await;
         Ok(())
     }
 
@@ -135,7 +145,7 @@ impl Client {
         Ok(tries.retries())
     }
 
-    /// True if the change was made, false if somebody else wrote the document in between.
+    /// False if another client wrote the document in between.
     async fn watch_once(&mut self) -> RedisResult<bool> {
         redis::cmd("WATCH").arg(&self.key).exec_async(&mut self.connection).await?;
         let changed = self.changed().await?;
@@ -144,7 +154,7 @@ impl Client {
         Ok(transaction.query_async::<Option<()>>(&mut self.connection).await?.is_some())
     }
 
-    /// The document as it should become, judging by how it looks now.
+    /// The document as it is now, with this client's change.
     async fn changed(&mut self) -> RedisResult<String> {
         let text: String = redis::cmd("GET").arg(&self.key).query_async(&mut self.connection).await?;
         let mut product = from_json(&text)?;

@@ -6,7 +6,7 @@ use std::fmt::Display;
 use redis::aio::ConnectionLike;
 use redis::{RedisError, RedisResult};
 
-use crate::catalogue::Product;
+use crate::catalog::Product;
 use crate::keys::Keys;
 
 /// How a product is stored.
@@ -14,14 +14,14 @@ use crate::keys::Keys;
 pub enum Shape {
     /// The whole document as JSON text in a string.
     Text,
-    /// A field of a Hash for each property; a list is JSON text within its field.
+    /// A Hash with a field for each property. A list is JSON text in its field.
     Hash,
     /// A JSON value, which the server understands. Needs JSON.SET.
     Json,
 }
 
 impl Shape {
-    /// Where the product with this number is stored in this shape.
+    /// The key of the product with this number.
     #[must_use]
     pub fn key(self, keys: &Keys, id: u64) -> String {
         match self {
@@ -48,7 +48,7 @@ impl Shape {
         }
     }
 
-    /// Reads the whole product back. Its absence is an error.
+    /// Reads the whole product. A missing one is an error.
     pub async fn load(self, connection: &mut impl ConnectionLike, key: &str) -> RedisResult<Product> {
         match self {
             Self::Text => from_json(&redis::cmd("GET").arg(key).query_async::<String>(connection).await?),
@@ -70,8 +70,8 @@ pub fn from_json(text: &str) -> RedisResult<Product> {
     serde_json::from_str(text).map_err(unreadable)
 }
 
-/// Fields and values of a Hash. Every value is a string there, a number too.
-fn fields(product: &Product) -> RedisResult<[(&'static str, String); 8]> {
+/// Fields and values of a Hash. Every value is a string there, even a number.
+pub(super) fn fields(product: &Product) -> RedisResult<[(&'static str, String); 8]> {
     Ok([
         ("id", product.id.to_string()),
         ("name", product.name.clone()),
@@ -99,7 +99,7 @@ fn from_fields(mut fields: HashMap<String, String>) -> RedisResult<Product> {
     })
 }
 
-/// Somebody has stored something that is no product.
+/// Another client has stored something that is no product.
 pub(super) fn unreadable(why: impl Display) -> RedisError {
     std::io::Error::new(std::io::ErrorKind::InvalidData, why.to_string()).into()
 }

@@ -1,22 +1,25 @@
 //! Ways to read many strings.
 
-use lab_runner::{AnyConnection, Approach};
+use lab_runner::{AnyConnection, Approach, Source, source};
 use redis::RedisResult;
 
 use crate::keys::Keys;
 
+/// This file, whose functions the lesson shows.
+pub(super) static SOURCE: Source = source!("src/strings/read_many.rs");
+
 /// How to read many strings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadMany {
-    /// GET, wait for the answer, the next GET: a round trip for each key.
+    /// GET, wait for the reply, the next GET: a round trip for each key.
     OneByOne,
     /// One command that names all keys.
     Mget,
-    /// One GET for each key, all sent before the first answer is awaited.
+    /// One GET for each key, all sent before the first reply is awaited.
     Pipeline,
 }
 
-/// Prices, each under a key of its own.
+/// Prices, each with its own key.
 #[derive(Clone, Debug)]
 pub struct Prices {
     keys: Vec<String>,
@@ -31,7 +34,7 @@ impl Prices {
         Self { keys: (1..=count).map(|product| keys.price(product)).collect(), cents }
     }
 
-    /// Where they are stored, in order.
+    /// Their keys, in order.
     #[must_use]
     pub fn keys(&self) -> &[String] {
         &self.keys
@@ -66,21 +69,31 @@ impl Approach for ReadMany {
 
     async fn run<C: AnyConnection>(self, prices: &Prices, connection: &mut C) -> RedisResult<Self::Output> {
         match self {
-            Self::OneByOne => {
-                let mut read = Vec::with_capacity(prices.keys.len());
-                for key in &prices.keys {
-                    read.push(redis::cmd("GET").arg(key).query_async(connection).await?);
-                }
-                Ok(read)
-            }
-            Self::Mget => redis::cmd("MGET").arg(&prices.keys).query_async(connection).await,
-            Self::Pipeline => {
-                let mut pipeline = redis::pipe();
-                for key in &prices.keys {
-                    pipeline.get(key);
-                }
-                pipeline.query_async(connection).await
-            }
+            Self::OneByOne => one_by_one(connection, &prices.keys).await,
+            Self::Mget => by_mget(connection, &prices.keys).await,
+            Self::Pipeline => by_pipeline(connection, &prices.keys).await,
         }
     }
+}
+
+type Cents = Option<i64>;
+
+async fn one_by_one(redis: &mut impl AnyConnection, keys: &[String]) -> RedisResult<Vec<Cents>> {
+    let mut prices = Vec::new();
+    for key in keys {
+        prices.push(redis::cmd("GET").arg(key).query_async(redis).await?);
+    }
+    Ok(prices)
+}
+
+async fn by_mget(redis: &mut impl AnyConnection, keys: &[String]) -> RedisResult<Vec<Cents>> {
+    redis::cmd("MGET").arg(keys).query_async(redis).await
+}
+
+async fn by_pipeline(redis: &mut impl AnyConnection, keys: &[String]) -> RedisResult<Vec<Cents>> {
+    let mut pipeline = redis::pipe();
+    for key in keys {
+        pipeline.get(key);
+    }
+    pipeline.query_async(redis).await
 }

@@ -3,7 +3,7 @@
 use lab_connection::{Target, TargetArgs};
 use lab_runner::{Approach, Comparison};
 use lab_server::Release;
-use simple_ops::catalogue::product;
+use simple_ops::catalog::product;
 use simple_ops::counters::Increment;
 use simple_ops::json::{Assortment, ChangeField, NumberField, ReadField, Sale, Shape};
 use simple_ops::keys::Keys;
@@ -95,9 +95,9 @@ async fn only_the_naive_rewrite_loses_changes() {
     for target in targets().await {
         for sale in Sale::all(target.can("JSON.SET").await) {
             let key = sale.shape().key(&Keys::new(""), sample.id);
-            let kept = sale.hold(&target, &key, &sample).await.unwrap();
+            let kept = sale.hold(&target, &key, &sample, 25).await.unwrap();
             assert_eq!(kept.made, 225);
-            if sale == Sale::RewriteAtWorst {
+            if sale == Sale::RewriteWorstCase {
                 assert!(kept.kept <= 25 * 8, "one of nine is lost in each of 25 rounds at least: {kept:?}");
             } else {
                 assert_eq!(kept.kept, kept.made, "{}", sale.label());

@@ -1,4 +1,4 @@
-//! The tour beside somebody else's data: nothing of it changes, and nothing dangerous is sent.
+//! The tour beside other people's data: none of it changes, and nothing dangerous is sent.
 
 use std::sync::{Arc, Mutex};
 

@@ -10,5 +10,6 @@ mod foreign_data;
 mod outputs;
 mod runs;
 mod sample_queries;
+mod steps;
 mod support;
 mod which_server;

@@ -27,7 +27,7 @@ fn piped_it_runs_through_and_passes() {
     for heading in ["Strings", "Counters", "cart"] {
         assert!(output.to_lowercase().contains(&heading.to_lowercase()), "{heading} is missing:\n{output}");
     }
-    assert!(!output.contains('\u{1b}'), "no colour in a file");
+    assert!(!output.contains('\u{1b}'), "no color in a file");
     for key in ["user:1", "cart:1", "sku:sku123", "sku:sku456"] {
         assert!(output.contains(key), "{key} is among the keys to look at:\n{output}");
     }
@@ -100,23 +100,6 @@ fn killed_at_any_moment_it_leaves_no_server_and_no_directory() {
             !Path::new(&format!("/proc/{pid}")).exists() && server_directories(temporary.path()).is_empty()
         });
     }
-}
-
-#[test]
-fn in_a_terminal_it_waits_jumps_and_quits() {
-    use expectrl::{Eof, Expect};
-    let mut command = support::on_a_private_server();
-    command.args(["strings", "expiry", "counters"]).env("TERM", "xterm-256color");
-    let mut terminal = expectrl::Session::spawn(command).unwrap();
-    terminal.set_expect_timeout(Some(Duration::from_mins(1)));
-    terminal.expect("Enter for 2.").unwrap();
-    terminal.send_line("nonsense").unwrap();
-    terminal.expect("There are lessons 1 to 3").unwrap();
-    terminal.send_line("counters").unwrap();
-    terminal.expect("3. ").unwrap();
-    terminal.expect("Enter ends it").unwrap();
-    terminal.send_line("").unwrap();
-    terminal.expect(Eof).unwrap();
 }
 
 fn wait_for_server(temporary: &Path, tour: &mut Child) -> u32 {

@@ -1,4 +1,4 @@
-//! Runs the cart's program as a person would, on servers of the tests' own. Each shop has a namespace of its own.
+//! Runs the program as a person would, on servers of the tests. Each shop has a key prefix of its own.
 
 mod output;
 mod watcher;
@@ -17,14 +17,14 @@ use serde_json::Value;
 pub use self::output::Run;
 pub use self::watcher::Watcher;
 
-/// Generous: two cores may be shared with other builds.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+/// Long enough on a busy machine.
+pub const TIMEOUT: Duration = Duration::from_mins(1);
 
 static SERVER: OnceLock<Server> = OnceLock::new();
 static CLUSTER: OnceLock<Cluster> = OnceLock::new();
 static SHOPS: AtomicU32 = AtomicU32::new(0);
 
-/// One shop: a server, a representation, and the names under which its keys are.
+/// One shop: a server, a shape of carts, and a key prefix.
 #[derive(Clone, Debug)]
 pub struct Shop {
     pub url: String,
@@ -41,13 +41,13 @@ pub fn every_shop() -> Vec<Shop> {
     shops
 }
 
-/// On one server, not yet stocked.
+/// On one server, empty.
 pub fn standalone(shape: &'static str) -> Shop {
     let server = SERVER.get_or_init(|| Server::start().unwrap());
     Shop { url: server.url(), cluster: false, shape, prefix: fresh_prefix() }
 }
 
-/// On three primaries, not yet stocked.
+/// On three primaries, empty.
 pub fn clustered(shape: &'static str) -> Shop {
     let cluster = CLUSTER.get_or_init(|| Cluster::start(3).unwrap());
     Shop { url: cluster.urls()[0].clone(), cluster: true, shape, prefix: fresh_prefix() }
@@ -58,7 +58,7 @@ fn fresh_prefix() -> String {
 }
 
 impl Shop {
-    /// On a server of the test's own, with the key names as they are.
+    /// On a server that only this test uses, without a prefix.
     pub fn alone_on(url: String, cluster: bool, shape: &'static str) -> Self {
         Self { url, cluster, shape, prefix: String::new() }
     }
@@ -89,19 +89,19 @@ impl Shop {
         run(&mut self.command(arguments))
     }
 
-    /// What it printed; it must have ended well.
+    /// What it printed. It must succeed.
     pub fn ok<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> String {
         let run = self.run(arguments);
         assert_eq!(run.code, 0, "{self:?}: {run:?}");
         run.stdout
     }
 
-    /// What it complained about, without the line that names the server.
+    /// Its error, without the line that names the server.
     pub fn refused<'a>(&self, code: i32, arguments: impl IntoIterator<Item = &'a str>) -> String {
         let run = self.run(arguments);
         assert_eq!(run.code, code, "{self:?}: {run:?}");
         assert_eq!(run.stdout, "", "{self:?}");
-        run.complaint()
+        run.error()
     }
 
     /// One JSON document, whatever the exit code.
@@ -110,7 +110,7 @@ impl Shop {
         serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run:?}"))
     }
 
-    /// The lines and the total of a cart, without the times, which pass.
+    /// The lines and the total of a cart, without its TTL.
     pub fn cart(&self, owner: &str) -> Value {
         let mut view = self.json(["view", owner]);
         view.as_object_mut().unwrap().remove("expires_in_ms");
@@ -137,18 +137,18 @@ impl Shop {
             .unwrap();
         let mut stdin = child.stdin.take().unwrap();
         let input = input.to_owned();
-        // On a thread, so that neither side waits for the other to read.
+        // On a thread, because each side may wait for the other to read.
         let writer = std::thread::spawn(move || stdin.write_all(&input));
         let run = Run::of(child.wait_with_output().unwrap());
-        // A menu that has left reads no more.
+        // A menu that has quit reads no more.
         let _ = writer.join().unwrap();
         run
     }
 
-    /// Asks the server itself.
+    /// Sends a command to the server.
     pub fn ask<T: FromRedisValue>(&self, command: &Cmd) -> T {
         if self.cluster {
-            let client = ClusterClient::builder([self.url.as_str()]).connection_timeout(PATIENCE).build();
+            let client = ClusterClient::builder([self.url.as_str()]).connection_timeout(TIMEOUT).build();
             command.query(&mut client.unwrap().get_connection().unwrap()).unwrap()
         } else {
             let client = redis::Client::open(self.url.as_str()).unwrap();
@@ -164,12 +164,14 @@ impl Shop {
     }
 }
 
-/// The program, apart from this machine's own servers and settings.
+/// The program, without the settings of this machine.
 pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_shopping-cart"));
-    for variable in ["REDIS_URL", "REDISCLI_AUTH", "COLUMNS", "NO_COLOR", "CLICOLOR_FORCE"] {
+    for variable in ["REDIS_URL", "REDISCLI_AUTH", "NO_COLOR", "CLICOLOR_FORCE"] {
         command.env_remove(variable);
     }
+    // Wide enough that no sentence is wrapped.
+    command.env("COLUMNS", "200");
     command
 }
 
@@ -182,7 +184,7 @@ pub fn run(command: &mut Command) -> Run {
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let started = Instant::now();
     while !condition() {
-        assert!(started.elapsed() < PATIENCE, "waited in vain: {what}");
+        assert!(started.elapsed() < TIMEOUT, "not within a minute: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

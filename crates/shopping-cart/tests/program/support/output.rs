@@ -1,8 +1,8 @@
-//! What a run printed, and what no run may print.
+//! What a run printed.
 
 use std::process::Output;
 
-/// The exit code and both outputs of a run. Making one checks that nothing raw got out.
+/// The exit code and both outputs of a run. `of` checks that they have no control characters.
 #[derive(Clone, Debug)]
 pub struct Run {
     pub code: i32,
@@ -23,13 +23,13 @@ impl Run {
         run
     }
 
-    /// The errors, without the line that names the server.
-    pub fn complaint(&self) -> String {
+    /// Its error, without the line that names the server.
+    pub fn error(&self) -> String {
         self.stderr.lines().filter(|line| !line.starts_with("Server: ")).collect::<Vec<_>>().join("\n")
     }
 }
 
-/// No control character, nothing that turns text around, no panic.
+/// No control character, nothing that reverses text, no panic.
 pub fn assert_presentable(text: &str) {
     let raw = |c: char| {
         (c.is_control() && c != '\n')

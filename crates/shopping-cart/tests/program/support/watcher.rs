@@ -7,19 +7,19 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::output::assert_presentable;
-use super::{PATIENCE, Shop};
+use super::{Shop, TIMEOUT};
 
-/// A running `watch`, whose outputs are read as they come.
+/// A running `watch`.
 pub struct Watcher {
     child: Child,
-    /// Standard output: the cart, and its changes.
+    /// Standard output: the cart and its changes.
     changes: Lines,
-    /// Standard error: how the watching itself goes.
+    /// Standard error: the connection.
     notes: Lines,
 }
 
 impl Watcher {
-    /// Starts it and waits until it listens.
+    /// Starts it, and waits until it is subscribed.
     pub fn start<'a>(shop: &Shop, owner: &'a str, flags: impl IntoIterator<Item = &'a str>) -> Self {
         let mut command = shop.command(["watch", owner].into_iter().chain(flags));
         let mut child =
@@ -31,14 +31,14 @@ impl Watcher {
         watcher
     }
 
-    /// The next change with this in it; lines before it are passed over.
-    pub fn tells(&mut self, part: &str) -> String {
+    /// The next line with this in it.
+    pub fn prints(&mut self, part: &str) -> String {
         self.changes.expect(part)
     }
 
-    /// Whether such a change is told within this time.
-    pub fn tells_within(&mut self, retry: Duration, part: &str) -> bool {
-        self.changes.expect_within(retry, part).is_some()
+    /// Whether such a line comes within this time.
+    pub fn prints_within(&mut self, time: Duration, part: &str) -> bool {
+        self.changes.expect_within(time, part).is_some()
     }
 
     /// The next note with this in it.
@@ -46,14 +46,14 @@ impl Watcher {
         self.notes.expect(part)
     }
 
-    /// Every change told so far.
-    pub fn told(&self) -> &[String] {
-        &self.changes.heard
+    /// Every line so far.
+    pub fn printed(&self) -> &[String] {
+        &self.changes.seen
     }
 
     /// Every note so far.
     pub fn noted(&self) -> &[String] {
-        &self.notes.heard
+        &self.notes.seen
     }
 
     pub fn is_running(&mut self) -> bool {
@@ -78,7 +78,7 @@ impl Drop for Watcher {
 /// The lines of one output.
 struct Lines {
     coming: Receiver<String>,
-    heard: Vec<String>,
+    seen: Vec<String>,
 }
 
 impl Lines {
@@ -91,19 +91,19 @@ impl Lines {
                 }
             }
         });
-        Self { coming, heard: Vec::new() }
+        Self { coming, seen: Vec::new() }
     }
 
     fn expect(&mut self, part: &str) -> String {
-        self.expect_within(PATIENCE, part)
-            .unwrap_or_else(|| panic!("waited for {part:?} in vain: {:#?}", self.heard))
+        self.expect_within(TIMEOUT, part)
+            .unwrap_or_else(|| panic!("no {part:?} within a minute: {:#?}", self.seen))
     }
 
-    fn expect_within(&mut self, retry: Duration, part: &str) -> Option<String> {
-        let until = Instant::now() + retry;
+    fn expect_within(&mut self, time: Duration, part: &str) -> Option<String> {
+        let until = Instant::now() + time;
         while let Ok(line) = self.coming.recv_timeout(until.saturating_duration_since(Instant::now())) {
             assert_presentable(&line);
-            self.heard.push(line.clone());
+            self.seen.push(line.clone());
             if line.contains(part) {
                 return Some(line);
             }

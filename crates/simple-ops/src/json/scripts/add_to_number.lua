@@ -1,7 +1,7 @@
--- Adds to a number inside a JSON string, in one step.
--- KEYS[1] the document; ARGV[1] the field;
--- ARGV[2] what to add, a whole number.
--- Returns the sum; one below zero is refused.
+-- Adds to a number inside a JSON string, in one step, and refuses to go below 0.
+-- KEYS: document
+-- ARGV: field, what to add
+-- Replies: the sum
 local text = redis.call('GET', KEYS[1])
 if not text then
   return redis.error_reply('NODOCUMENT nothing is there')

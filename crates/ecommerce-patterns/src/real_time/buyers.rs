@@ -1,0 +1,141 @@
+//! Customers who buy in a flash sale at the same moment, each in two browser tabs.
+
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+use lab_connection::Connection;
+use lab_runner::{Source, source};
+use patterns::flash_sale::{FlashSale, FlashSaleError, Plan, Purchase};
+use redis::{AsyncTypedCommands, RedisResult};
+use tokio::sync::Barrier;
+
+use super::{PRODUCT, SALE};
+use crate::failed;
+
+/// This file, whose functions the lesson shows.
+pub(super) static SOURCE: Source = source!("src/real_time/buyers.rs");
+
+/// Units of the sale; each customer may have one.
+pub const UNITS: u32 = 10;
+/// Customers, each with two tabs.
+pub const CUSTOMERS: usize = 20;
+/// In milliseconds: longer than anybody takes to read the lesson.
+const WEEK: u64 = 7 * 86_400_000;
+
+/// How a tab buys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Buy {
+    /// Reads, decides, then writes. All tabs read before any of them writes: the worst case.
+    ReadThenWrite,
+    /// The script of [`FlashSale::buy`].
+    Script,
+}
+
+/// How the sale ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SaleResult {
+    /// Tabs that said "bought".
+    pub successes: usize,
+    /// Units that somebody has.
+    pub sold: usize,
+    /// Customers with more than one unit.
+    pub over_cap: usize,
+}
+
+impl SaleResult {
+    /// Units sold that do not exist.
+    #[must_use]
+    pub fn oversold(self) -> usize {
+        self.sold.saturating_sub(UNITS as usize)
+    }
+}
+
+impl Buy {
+    /// Both, the wrong one first.
+    pub const ALL: [Self; 2] = [Self::ReadThenWrite, Self::Script];
+
+    /// Its row in the table.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::ReadThenWrite => "HGET, then HINCRBY",
+            Self::Script => "script: buy",
+        }
+    }
+
+    /// Opens the sale, and lets all tabs buy at the same moment.
+    pub async fn run(self, mut redis: Connection, prefix: &str) -> RedisResult<SaleResult> {
+        let sales = FlashSale::new(redis.clone(), prefix);
+        let [sale, bought, _] = sales.keys(SALE).map_err(failed)?;
+        open(&sales, UNITS, 0).await?;
+        let barrier = Arc::new(Barrier::new(2 * CUSTOMERS));
+        let tabs = (0..2 * CUSTOMERS).map(|number| {
+            let tab = Tab {
+                customer: format!("user{}", number / 2 + 1),
+                order: format!("tab-{number}"),
+                sale: sale.clone(),
+                bought: bought.clone(),
+                redis: redis.clone(),
+            };
+            let (sales, barrier) = (sales.clone(), Arc::clone(&barrier));
+            async move {
+                match self {
+                    Self::ReadThenWrite => tab.read_then_write(&barrier).await,
+                    Self::Script => tab.buy(&sales).await,
+                }
+            }
+        });
+        let answers = try_join_all(tabs).await?;
+
+        // The fields of customers; those with a colon are receipts. A value is units, colon, orders.
+        let bought = redis.hgetall(&bought).await?.into_iter().filter(|(field, _)| !field.contains(':'));
+        let units = bought.map(|(_, value)| value.split(':').next().and_then(|units| units.parse().ok()));
+        let units: Vec<usize> = units.map(Option::unwrap_or_default).collect();
+        Ok(SaleResult {
+            successes: answers.into_iter().filter(|bought| *bought).count(),
+            sold: units.iter().sum(),
+            over_cap: units.iter().filter(|units| **units > 1).count(),
+        })
+    }
+}
+
+/// One tab of a customer's browser.
+struct Tab {
+    customer: String,
+    order: String,
+    sale: String,
+    bought: String,
+    redis: Connection,
+}
+
+impl Tab {
+    /// Whether it bought a unit.
+    async fn read_then_write(mut self, barrier: &Barrier) -> RedisResult<bool> {
+        let left = self.redis.hget(&self.sale, "left").await?;
+        let has = self.redis.hget(&self.bought, &self.customer).await?;
+        barrier.wait().await; // All tabs have read.
+        if left.is_none_or(|left| left == "0") || has.is_some() {
+            return Ok(false);
+        }
+        self.redis.hincr(&self.sale, "left", -1).await?;
+        self.redis.hincr(&self.bought, &self.customer, 1).await?;
+        Ok(true)
+    }
+
+    async fn buy(self, sales: &FlashSale<Connection>) -> RedisResult<bool> {
+        match sales.buy(SALE, &self.customer, 1, &self.order).await {
+            Ok(purchase) => Ok(matches!(purchase, Purchase::Bought(_))),
+            Err(FlashSaleError::SoldOut { .. } | FlashSaleError::OverCap { .. }) => Ok(false),
+            Err(error) => Err(failed(error)),
+        }
+    }
+}
+
+/// Opens the sale again, with one unit for each customer and `places` on the waitlist.
+pub(super) async fn open(sales: &FlashSale<Connection>, units: u32, places: u32) -> RedisResult<()> {
+    sales.close(SALE).await.map_err(failed)?;
+    let now = sales.now().await.map_err(failed)?;
+    let (name, product) = ("Black Friday".to_owned(), PRODUCT.to_owned());
+    let plan = Plan { name, product, starts: now, ends: now + WEEK, units, cap: 1, places };
+    sales.open(SALE, &plan).await.map_err(failed)
+}

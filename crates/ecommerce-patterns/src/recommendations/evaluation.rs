@@ -1,0 +1,331 @@
+//! Recommendations evaluated on held-out orders: methods learn from three weeks and predict the fourth.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use futures_util::future::try_join;
+use lab_connection::{Connection, own_keys};
+use lab_runner::AnyConnection;
+use patterns::bought_together::BoughtTogether;
+use patterns::interests::Interests;
+use patterns::key::Key;
+use patterns::popular_products::PopularProducts;
+use patterns::product_vectors::ProductVectors;
+use patterns::script::StoreError;
+use patterns::similar_customers::{Basis, SimilarCustomers};
+use redis::{Pipeline, RedisResult};
+
+use super::embedding::Embedding;
+use crate::concurrent::concurrently;
+use crate::data::{Data, Size};
+use crate::failed;
+use crate::round_trips::RoundTrips;
+
+/// The shop of the evaluation.
+const SIZE: Size = Size { products: 600, customers: 800, orders: 3_600 };
+/// Products recommended to each customer.
+pub const RECOMMENDED: usize = 10;
+/// Customers in the lesson.
+pub const CUSTOMERS: usize = 60;
+/// Orders from this day on are held out.
+const HELD_OUT_FROM: u32 = 21;
+/// Customers for whom a method recommends at a time.
+pub const AT_A_TIME: usize = 30;
+/// Calls in flight while the methods learn.
+const IN_FLIGHT: usize = 500;
+/// Neighbors that make a product's vector.
+const NEIGHBORS: usize = 20;
+
+/// How to choose what to recommend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// The same to everybody: what was bought most.
+    Popular,
+    /// What shares the most orders with the customer's purchases.
+    PairsByCount,
+    /// What goes best with the customer's purchases, by cosine.
+    PairsByCosine,
+    /// What customers buy who bought the same.
+    SimilarBuyers,
+    /// What customers buy who like the same.
+    SimilarInterests,
+    /// What is near the customer's purchases in a vector set.
+    Vectors,
+}
+
+impl Method {
+    /// All of them, or those that need no vector set.
+    #[must_use]
+    pub fn all(vectors: bool) -> Vec<Self> {
+        let others = [
+            Self::Popular,
+            Self::PairsByCount,
+            Self::PairsByCosine,
+            Self::SimilarBuyers,
+            Self::SimilarInterests,
+        ];
+        others.into_iter().chain(vectors.then_some(Self::Vectors)).collect()
+    }
+
+    /// Its row in the table.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Popular => "popularity alone",
+            Self::PairsByCount => "pairs, by count",
+            Self::PairsByCosine => "pairs, by cosine",
+            Self::SimilarBuyers => "similar buyers",
+            Self::SimilarInterests => "similar interests",
+            Self::Vectors => "vector set, TRUTH",
+        }
+    }
+}
+
+/// How good the recommendations of a method were.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quality {
+    /// The share of recommended products that the customer bought in the fourth week.
+    pub precision: f64,
+    /// The share of recommended products in the category that the customer likes best.
+    pub to_taste: f64,
+    /// How many different products were recommended to anybody.
+    pub different: usize,
+    /// Microseconds for each customer, with 30 at a time.
+    pub micros: f64,
+    /// Commands for the first customer.
+    pub calls: usize,
+}
+
+/// A customer, and indexes of products: what was bought in three weeks, and what new was bought in the fourth.
+struct Case {
+    customer: usize,
+    before: BTreeSet<usize>,
+    after: BTreeSet<usize>,
+}
+
+/// A shop that has learned three weeks of orders.
+pub struct Evaluation {
+    data: Data,
+    redis: Connection,
+    prefix: String,
+    cases: Vec<Case>,
+    embeddings: BTreeMap<String, Embedding>,
+    /// Microseconds for each order that was learned, 500 at a time.
+    pub micros_per_order: f64,
+}
+
+impl Evaluation {
+    /// Generates the shop of this seed and learns its orders, to be evaluated on `customers` customers. Removes what an earlier
+    /// evaluation left.
+    pub async fn learn(
+        seed: u64,
+        customers: usize,
+        redis: Connection,
+        prefix: &str,
+        vectors: bool,
+    ) -> RedisResult<Self> {
+        let data = Data::new(seed, SIZE);
+        let (cases, embeddings, prefix) = (cases(&data, customers), BTreeMap::new(), prefix.to_owned());
+        let mut evaluation = Self { data, redis, prefix, cases, embeddings, micros_per_order: 0.0 };
+        evaluation.clean_up().await?;
+        evaluation.learn_orders().await?;
+        if vectors {
+            evaluation.embed().await?;
+        }
+        Ok(evaluation)
+    }
+
+    /// Removes all its keys.
+    pub async fn clean_up(&mut self) -> RedisResult<()> {
+        let keys = self.keys()?;
+        own_keys::unlink(&mut self.redis, &keys).await.map(|_| ())
+    }
+
+    fn keys(&self) -> RedisResult<Vec<String>> {
+        let key = |name, ids: &[&str]| Key::new(&self.prefix, name, ids).map_err(failed);
+        let mut roots = vec![key("popular_products", &[])?, key("product_vectors", &[])?];
+        let mut keys = vec![roots[0].companion("clock")];
+        for customer in &self.data.customers {
+            roots.extend([key("purchases", &[&customer.id])?, key("interests", &[&customer.id])?]);
+        }
+        for product in &self.data.products {
+            let pairs = key("also_bought", &[&product.sku])?;
+            keys.push(pairs.companion("orders"));
+            roots.extend([pairs, key("buyers", &[&product.sku])?, key("interested", &[&product.category])?]);
+        }
+        keys.extend(roots.iter().map(|key| key.as_str().to_owned()));
+        Ok(keys)
+    }
+
+    /// Lets a method recommend to every customer.
+    pub async fn evaluate(&self, method: Method) -> RedisResult<Quality> {
+        let started = Instant::now();
+        let recommended = concurrently(AT_A_TIME, self.cases.len(), async |number| {
+            let case = &self.cases[number];
+            self.recommend(self.redis.clone(), method, case).await.map(|skus| (case, skus))
+        });
+        let recommended = recommended.await?;
+        let micros = started.elapsed().as_secs_f64() * 1e6 / self.cases.len().max(1) as f64;
+
+        let index: BTreeMap<&str, usize> =
+            self.data.products.iter().zip(0..).map(|(product, index)| (&*product.sku, index)).collect();
+        let (mut hits, mut to_taste, mut different) = (0_usize, 0_usize, BTreeSet::new());
+        for (case, skus) in recommended {
+            for sku in skus {
+                let product = index.get(sku.as_str()).copied().unwrap_or_default();
+                hits += usize::from(case.after.contains(&product));
+                to_taste += usize::from(Data::taste_of(product) == self.data.customers[case.customer].taste);
+                different.insert(sku);
+            }
+        }
+        // A method that recommends too few products gains nothing by that.
+        let share = |part: usize| part as f64 / (RECOMMENDED * self.cases.len()).max(1) as f64;
+        let trips = RoundTrips::default();
+        if let Some(case) = self.cases.first() {
+            self.recommend(trips.counted(self.redis.clone()), method, case).await?;
+        }
+        Ok(Quality {
+            precision: share(hits),
+            to_taste: share(to_taste),
+            different: different.len(),
+            micros,
+            calls: trips.take(),
+        })
+    }
+
+    /// Ten products that the customer has not bought.
+    async fn recommend<C: AnyConnection>(
+        &self,
+        redis: C,
+        method: Method,
+        case: &Case,
+    ) -> RedisResult<Vec<String>> {
+        let (prefix, bought) = (&self.prefix, self.skus(&case.before));
+        let enough = RECOMMENDED + bought.len();
+        let skus: Vec<String> = match method {
+            Method::Popular => {
+                let top = PopularProducts::new(redis, prefix).top(enough).await.map_err(failed)?;
+                top.into_iter().map(|popular| popular.sku).collect()
+            }
+            Method::PairsByCount => self.pairs_by_count(redis, &bought).await?,
+            Method::PairsByCosine => {
+                let pairs = BoughtTogether::new(redis, prefix);
+                let related = pairs.with_all(&bought, enough).await.map_err(failed)?;
+                related.into_iter().map(|related| related.sku).collect()
+            }
+            Method::SimilarBuyers | Method::SimilarInterests => {
+                let buyers = method == Method::SimilarBuyers;
+                let basis = if buyers { Basis::Purchases } else { Basis::Interests };
+                let (similar, customer) =
+                    (SimilarCustomers::new(redis, prefix), &self.data.customers[case.customer].id);
+                let suggested = similar.recommend(customer, basis, enough).await.map_err(failed)?;
+                suggested.into_iter().map(|suggestion| suggestion.sku).collect()
+            }
+            Method::Vectors => {
+                let liked = bought.iter().filter_map(|sku| self.embeddings.get(*sku));
+                let Some(taste) = Embedding::between(liked) else { return Ok(Vec::new()) };
+                let vectors = ProductVectors::new(redis, prefix).with_exact_search();
+                let near = vectors.near(taste.numbers(), enough).await.map_err(failed)?;
+                near.into_iter().map(|near| near.sku).collect()
+            }
+        };
+        Ok(skus.into_iter().filter(|sku| !bought.contains(&sku.as_str())).take(RECOMMENDED).collect())
+    }
+
+    /// The sums of the shared orders as they are, not divided by how common the products are.
+    async fn pairs_by_count<C: AnyConnection>(
+        &self,
+        mut redis: C,
+        bought: &[&str],
+    ) -> RedisResult<Vec<String>> {
+        let (pairs, mut read) = (BoughtTogether::new(redis.clone(), &self.prefix), Pipeline::new());
+        for sku in bought {
+            read.zrevrange_withscores(pairs.key(sku).map_err(failed)?.as_str(), 0, 30);
+        }
+        let neighbors: Vec<Vec<(String, f64)>> = read.query_async(&mut redis).await?;
+        let mut sums = BTreeMap::<String, f64>::new();
+        for (sku, count) in neighbors.into_iter().flatten() {
+            *sums.entry(sku).or_default() += count;
+        }
+        let mut sums: Vec<(String, f64)> = sums.into_iter().collect();
+        sums.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        Ok(sums.into_iter().map(|(sku, _)| sku).collect())
+    }
+
+    async fn learn_orders(&mut self) -> RedisResult<()> {
+        let (redis, prefix) = (|| self.redis.clone(), &self.prefix);
+        let orders: Vec<_> = self.data.orders.iter().filter(|order| order.day < HELD_OUT_FROM).collect();
+        let (pairs, customers) =
+            (BoughtTogether::new(redis(), prefix), SimilarCustomers::new(redis(), prefix));
+        let started = Instant::now();
+        concurrently(IN_FLIGHT, orders.len(), async |number| {
+            let order = orders[number];
+            let (customer, skus) = (&self.data.customers[order.customer].id, self.skus(&order.products));
+            try_join(pairs.count(&order.id, &skus), customers.bought(customer, &skus)).await
+        })
+        .await
+        .map_err(failed)?;
+        let micros_per_order = started.elapsed().as_secs_f64() * 1e6 / orders.len().max(1) as f64;
+
+        let popular = PopularProducts::new(redis(), prefix);
+        let bought =
+            orders.iter().flat_map(|order| order.products.iter().map(|product| (*product, order.day)));
+        let bought: Vec<(usize, u32)> = bought.collect();
+        concurrently(IN_FLIGHT, bought.len(), async |number| {
+            let (product, day) = bought[number];
+            // What is left of it with a half-life of a week.
+            let weight = (-f64::from(HELD_OUT_FROM - day) / 7.0).exp2();
+            popular.add(&self.data.products[product].sku, None, weight).await
+        })
+        .await
+        .map_err(failed)?;
+        let interests = Interests::new(redis(), prefix);
+        concurrently(IN_FLIGHT, self.data.customers.len(), async |number| {
+            let customer = &self.data.customers[number];
+            let likes: Vec<&str> = customer.interests.iter().map(String::as_str).collect();
+            interests.add(&customer.id, &likes).await
+        })
+        .await
+        .map_err(failed)?;
+        self.micros_per_order = micros_per_order;
+        Ok(())
+    }
+
+    /// Puts a vector of every product into the vector set: its category, itself, and what goes with it.
+    async fn embed(&mut self) -> RedisResult<()> {
+        let (pairs, vectors) = (
+            BoughtTogether::new(self.redis.clone(), &self.prefix),
+            ProductVectors::new(self.redis.clone(), &self.prefix),
+        );
+        let embedded = concurrently(IN_FLIGHT, self.data.products.len(), async |number| {
+            let product = &self.data.products[number];
+            let neighbors = pairs.with(&product.sku, NEIGHBORS).await?;
+            let embedding = Embedding::of_product(&product.sku, &product.category, &neighbors);
+            if let Some(embedding) = &embedding {
+                vectors.put(&product.sku, embedding.numbers()).await?;
+            }
+            Ok::<_, StoreError>(embedding.map(|embedding| (product.sku.clone(), embedding)))
+        });
+        self.embeddings = embedded.await.map_err(failed)?.into_iter().flatten().collect();
+        Ok(())
+    }
+
+    fn skus<'a>(&'a self, products: impl IntoIterator<Item = &'a usize>) -> Vec<&'a str> {
+        products.into_iter().map(|index| self.data.products[*index].sku.as_str()).collect()
+    }
+}
+
+/// The first customers who bought something both before and after.
+fn cases(data: &Data, customers: usize) -> Vec<Case> {
+    let mut bought = vec![(BTreeSet::new(), BTreeSet::new()); data.customers.len()];
+    for order in &data.orders {
+        let (before, after) = &mut bought[order.customer];
+        if order.day < HELD_OUT_FROM { before } else { after }.extend(order.products.iter().copied());
+    }
+    let cases = bought.into_iter().enumerate().map(|(customer, (before, after))| {
+        // To predict what the customer has already is no art.
+        let after = after.difference(&before).copied().collect();
+        Case { customer, before, after }
+    });
+    cases.filter(|case| !case.before.is_empty() && !case.after.is_empty()).take(customers).collect()
+}

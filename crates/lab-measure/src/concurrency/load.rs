@@ -1,0 +1,139 @@
+//! Loads, timed in interleaved rounds on a thread of their own.
+
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use lab_connection::{Connection, Target};
+use lab_runner::harness::{self, Rounds, Rows};
+use lab_runner::statistics::Summary;
+use lab_runner::{LessonError, activity};
+use redis::RedisError;
+use tokio::runtime::Builder;
+use tokio::task::spawn_blocking;
+
+use super::stall::Stall;
+use super::stats::LoadStats;
+use super::{closed_loop, open_loop};
+use crate::Timed;
+use crate::keys::Keys;
+
+/// A load on the server, over connections that the operations share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Load {
+    /// Clients that send the next operation when they have the reply to the last one.
+    Closed {
+        /// Clients; each has one operation in flight.
+        in_flight: usize,
+        /// At least one.
+        connections: usize,
+    },
+    /// Operations that begin at a fixed rate, whether or not earlier ones were answered.
+    Open {
+        /// Operations a second, at least one.
+        rate: u32,
+        /// At least one.
+        connections: usize,
+    },
+}
+
+/// How long to measure.
+#[derive(Clone)]
+pub struct Plan {
+    /// Rounds in which every load has a turn.
+    pub rounds: usize,
+    /// How long a turn is. Each client does at least one operation.
+    pub turn: Duration,
+    /// The server stands still when a third of each turn is over.
+    pub stall: Option<Stall>,
+}
+
+/// Runs the loads and checks every reply. Returns what was counted, and the operations a second of the rounds.
+pub fn measure(
+    target: &Target,
+    loads: Vec<Load>,
+    plan: Plan,
+) -> Timed<'static, Result<Vec<(LoadStats, Summary)>, LessonError>> {
+    let target = target.clone();
+    Box::pin(async move {
+        // On one thread, the commands of all clients that are ready go out with one system call, and nobody wakes another
+        // thread. For so little work, that would be the larger part of the cost. A connection belongs to the runtime in
+        // which it was opened, so the load opens its own.
+        let running = spawn_blocking(move || {
+            let runtime =
+                Builder::new_current_thread().enable_all().build().map_err(|error| failed(&error))?;
+            runtime.block_on(measure_on_this_thread(&target, loads, plan))
+        });
+        running.await.map_err(|error| failed(&error))?
+    })
+}
+
+async fn measure_on_this_thread(
+    target: &Target,
+    loads: Vec<Load>,
+    plan: Plan,
+) -> Result<Vec<(LoadStats, Summary)>, LessonError> {
+    let most = loads.iter().map(|load| load.connections()).max().unwrap_or(1);
+    let connections = try_join_all((0..most).map(|_| target.dedicated())).await?;
+    let stats = vec![LoadStats::default(); loads.len()];
+    let rounds = Rounds { rounds: plan.rounds, budget: Duration::MAX, repeat_budget: plan.turn * 4 };
+    let mut running = RunningLoads { loads, keys: Keys::new(target.prefix()), connections, plan, stats };
+    let rates = harness::measure(&mut running, rounds).await?;
+    Ok(running.stats.into_iter().zip(rates.iter().map(|rates| Summary::of(rates))).collect())
+}
+
+/// The loads as rows. A sample is operations a second.
+struct RunningLoads {
+    loads: Vec<Load>,
+    keys: Keys,
+    connections: Vec<Connection>,
+    plan: Plan,
+    stats: Vec<LoadStats>,
+}
+
+impl Rows for RunningLoads {
+    type Sample = f64;
+
+    fn count(&self) -> usize {
+        self.loads.len()
+    }
+
+    async fn measure(&mut self, row: usize) -> Result<Option<f64>, LessonError> {
+        let (load, turn, stall) = (self.loads[row], self.plan.turn, self.plan.stall.as_ref());
+        activity::set(load.describe());
+        let connections = &self.connections[..load.connections()];
+        let stats = match load {
+            Load::Closed { in_flight, .. } => {
+                closed_loop::run(in_flight, connections, &self.keys, turn, stall).await?
+            }
+            Load::Open { rate, .. } => open_loop::run(rate, connections, &self.keys, turn, stall).await?,
+        };
+        let rate = stats.rate();
+        self.stats[row].add(&stats);
+        Ok(Some(rate))
+    }
+
+    fn figure(&self, _: usize, rate: &f64) -> f64 {
+        *rate
+    }
+}
+
+impl Load {
+    fn connections(self) -> usize {
+        let (Self::Closed { connections, .. } | Self::Open { connections, .. }) = self;
+        connections.max(1)
+    }
+
+    fn describe(self) -> String {
+        match self {
+            Self::Closed { in_flight, connections } => {
+                format!("{in_flight} in flight, {connections} connections")
+            }
+            Self::Open { rate, .. } => format!("{rate} operations a second"),
+        }
+    }
+}
+
+/// A thread or a task that failed, as an error of a lesson.
+pub(super) fn failed(error: &impl ToString) -> LessonError {
+    RedisError::from(std::io::Error::other(error.to_string())).into()
+}

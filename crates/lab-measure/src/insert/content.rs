@@ -1,0 +1,120 @@
+//! What was written, read back: how many records, and a digest that is the same only for the same content.
+
+use lab_connection::Connection;
+use redis::RedisResult;
+use redis::aio::ConnectionLike;
+
+use super::kind::{Kind, text};
+use crate::keys::Keys;
+use crate::people::{CITIES, DEPARTMENTS, People};
+use crate::stored::{Content, index_keys};
+
+/// Values read with one command.
+const BATCH: u64 = 1_000;
+
+/// What records 1 to `records` look like when nothing is wrong.
+#[must_use]
+pub(super) fn expected(kind: Kind, people: &People, keys: &Keys, records: u64) -> Content {
+    let mut content = Content::default();
+    match kind {
+        Kind::Users => return Content::expected(people, records),
+        Kind::Strings => (1..=records).for_each(|number| content.add(number, &[text(people, number)])),
+        // LPUSH puts the newest first.
+        Kind::List => {
+            (1..=records).for_each(|place| content.add(place, &[(records - place + 1).to_string()]));
+        }
+        Kind::Indexes => {
+            for number in 1..=records {
+                let user = people.user(number);
+                let (city, department) = (CITIES[user.city], DEPARTMENTS[user.department]);
+                content.add(number, &[keys.city(city)]);
+                content.add(number, &[keys.department(department)]);
+                content.add(number, &[keys.users_by_salary(), user.salary.to_string()]);
+            }
+        }
+    }
+    content
+}
+
+/// What really stands there: of users and strings those numbered 1 to `records`, of lists and indexes everything.
+pub(super) async fn found(
+    kind: Kind,
+    keys: &Keys,
+    records: u64,
+    connection: &mut Connection,
+) -> RedisResult<Content> {
+    match kind {
+        Kind::Users => Content::of_users(keys, records, connection).await,
+        Kind::Strings => strings(keys, records, connection).await,
+        Kind::List => list(&keys.biglist(), connection).await,
+        Kind::Indexes => indexes(keys, connection).await,
+    }
+}
+
+async fn strings(
+    keys: &Keys,
+    records: u64,
+    connection: &mut (impl ConnectionLike + Send),
+) -> RedisResult<Content> {
+    let mut content = Content::default();
+    let mut first = 1;
+    while first <= records {
+        let last = records.min(first + BATCH - 1);
+        let names: Vec<String> = (first..=last).map(|number| keys.user_text(number)).collect();
+        let texts: Vec<Option<Vec<u8>>> = redis::cmd("MGET").arg(names).query_async(connection).await?;
+        for (number, text) in (first..=last).zip(texts) {
+            if let Some(text) = text {
+                content.add(number, &[text]);
+            }
+        }
+        first = last + 1;
+    }
+    Ok(content)
+}
+
+/// Each value with its place in the List, from 1: another order is another digest.
+async fn list(key: &str, connection: &mut (impl ConnectionLike + Send)) -> RedisResult<Content> {
+    let mut content = Content::default();
+    let length: u64 = redis::cmd("LLEN").arg(key).query_async(connection).await?;
+    let mut start = 0;
+    while start < length {
+        let end = start + BATCH - 1;
+        let values: Vec<Vec<u8>> =
+            redis::cmd("LRANGE").arg(key).arg(start).arg(end).query_async(connection).await?;
+        for (place, value) in (start + 1..).zip(values) {
+            content.add(place, &[value]);
+        }
+        start += BATCH;
+    }
+    content.records = length;
+    Ok(content)
+}
+
+/// Each member with its key, and with its score where it has one. The records are the sum of the cardinalities, so
+/// that a member read twice would not go unnoticed.
+async fn indexes(keys: &Keys, connection: &mut (impl ConnectionLike + Send)) -> RedisResult<Content> {
+    let mut content = Content::default();
+    let mut cardinalities = 0;
+    let by_salary = keys.users_by_salary();
+    for key in index_keys(keys).into_iter().filter(|key| *key != by_salary) {
+        cardinalities += redis::cmd("SCARD").arg(&key).query_async::<u64>(connection).await?;
+        // SSCAN may give a member twice, which would count twice.
+        let members: Vec<u64> = redis::cmd("SMEMBERS").arg(&key).query_async(connection).await?;
+        for number in members {
+            content.add(number, &[&key]);
+        }
+    }
+    let ranked: u64 = redis::cmd("ZCARD").arg(&by_salary).query_async(connection).await?;
+    let mut start = 0;
+    while start < ranked {
+        let mut zrange = redis::cmd("ZRANGE");
+        zrange.arg(&by_salary).arg(start).arg(start + BATCH - 1).arg("WITHSCORES");
+        let scored: Vec<(u64, f64)> = zrange.query_async(connection).await?;
+        for (number, salary) in scored {
+            content.add(number, &[by_salary.clone(), salary.to_string()]);
+        }
+        start += BATCH;
+    }
+    content.records = cardinalities + ranked;
+    Ok(content)
+}

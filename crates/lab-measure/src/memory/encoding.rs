@@ -1,0 +1,112 @@
+//! The ways to store a user.
+
+use super::columns::Columns;
+use super::document::Codec;
+use crate::people::FIELDS;
+
+/// One letter for each of [`FIELDS`].
+const SHORT_FIELDS: [&str; 8] = ["f", "l", "e", "a", "c", "d", "s", "u"];
+
+/// Defines [`Encoding`]: for each variant its row in a table, its part of a key's name, and where the values are.
+macro_rules! encodings {
+    ($($(#[$doc:meta])* $variant:ident: $label:literal, $name:literal, $layout:expr;)*) => {
+        /// A way to store a user.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+        pub enum Encoding {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Encoding {
+            /// All of them, in the order of the tables.
+            pub const ALL: [Self; [$($name),*].len()] = [$(Self::$variant),*];
+
+            fn about(self) -> (&'static str, &'static str, Layout) {
+                match self {
+                    $(Self::$variant => ($label, $name, $layout),)*
+                }
+            }
+        }
+    };
+}
+
+// Keys of single users and of buckets differ in the rest of the name, so they may share this part.
+encodings! {
+    /// A JSON text in a String.
+    JsonString: "JSON", "json", Layout::Strings(Codec::Json);
+    /// A MessagePack array, without field names, in a String.
+    MessagePackString: "MessagePack", "pack", Layout::Strings(Codec::MessagePack);
+    /// The JSON text, compressed alone by zstd, in a String.
+    ZstdString: "JSON, zstd", "zstd", Layout::Strings(Codec::Zstd);
+    /// The JSON text, compressed by zstd with a trained dictionary, in a String.
+    DictionaryString: "JSON, zstd, dictionary", "dict", Layout::Strings(Codec::ZstdWithDictionary);
+    /// A Hash with the documented field names.
+    Hash: "Hash", "hash", Layout::Hashes(&FIELDS);
+    /// The same Hash, forced into a hash table.
+    HashTable: "Hash, as hash table", "htab", Layout::Hashes(&FIELDS);
+    /// A Hash with field names of one letter.
+    ShortHash: "Hash, short names", "abbr", Layout::Hashes(&SHORT_FIELDS);
+    /// JSON texts in a Hash for each bucket of users.
+    JsonBuckets: "buckets: JSON", "json", Layout::Buckets(Codec::Json);
+    /// MessagePack arrays in a Hash for each bucket.
+    MessagePackBuckets: "buckets: MessagePack", "msgpack", Layout::Buckets(Codec::MessagePack);
+    /// The same, on a server that is set to pack longer values.
+    MessagePackPacked: "the same, packed", "packed", Layout::Buckets(Codec::MessagePack);
+    /// Texts compressed with the dictionary in a Hash for each bucket.
+    DictionaryBuckets: "buckets: zstd, dictionary", "zstd", Layout::Buckets(Codec::ZstdWithDictionary);
+    /// A Hash for each bucket and field, values as they are.
+    Columns: "columns: Hashes", "columns", Layout::Columns(Columns::Plain);
+    /// A Hash for each bucket and field; cities, departments, and dates as numbers.
+    CodedColumns: "columns: Hashes, codes", "codes", Layout::Columns(Columns::Coded);
+    /// A List for each bucket and field, a user by its position; the same numbers.
+    Lists: "columns: Lists, codes", "lists", Layout::Columns(Columns::Listed);
+    /// Numbers side by side in the bits of one String for each bucket, names in Lists.
+    Bits: "columns: bits and Lists", "bits", Layout::Columns(Columns::Packed);
+}
+
+/// Where a user's values are.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Layout {
+    /// The whole user in a String.
+    Strings(Codec),
+    /// The whole user in a field of its bucket's Hash.
+    Buckets(Codec),
+    /// A Hash with these field names.
+    Hashes(&'static [&'static str; 8]),
+    /// Each value in a column of its bucket.
+    Columns(Columns),
+}
+
+impl Encoding {
+    /// Its row in a table.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        self.about().0
+    }
+
+    /// Its part of a key's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.about().1
+    }
+
+    pub(super) fn layout(self) -> Layout {
+        self.about().2
+    }
+
+    /// Whether one command reads or writes one field, and the rest of the user neither travels nor is decoded.
+    #[must_use]
+    pub fn has_field_access(self) -> bool {
+        matches!(self.layout(), Layout::Hashes(_) | Layout::Columns(_))
+    }
+
+    /// Whether it needs zstd.
+    #[must_use]
+    pub fn needs_zstd(self) -> bool {
+        self == Self::ZstdString || self.needs_dictionary()
+    }
+
+    /// Whether it cannot be read without the dictionary.
+    pub(super) fn needs_dictionary(self) -> bool {
+        matches!(self, Self::DictionaryString | Self::DictionaryBuckets)
+    }
+}

@@ -1,0 +1,217 @@
+//! Users as they stand in Redis: written plainly, read back, and summed up so that two ways of writing can be compared.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use lab_connection::Connection;
+use redis::aio::ConnectionLike;
+use redis::{Cmd, RedisError, RedisResult, Value};
+
+use crate::Timed;
+use crate::keys::Keys;
+use crate::people::{CITIES, DEPARTMENTS, FIELDS, People, Record};
+
+/// Records read or removed in one pipeline.
+const BATCH: usize = 1_000;
+
+/// How many records there are, and what is in them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Content {
+    /// Records found.
+    pub records: u64,
+    /// The sum of the hashes of all records: the same for the same content, in whatever order it was written. Only
+    /// comparable between runs of the same program.
+    pub digest: u64,
+}
+
+impl Content {
+    /// Adds a record: its number and its values in the order of [`FIELDS`].
+    pub fn add<V: AsRef<[u8]>>(&mut self, number: u64, values: &[V]) {
+        let mut hasher = DefaultHasher::new();
+        number.hash(&mut hasher);
+        for value in values {
+            value.as_ref().hash(&mut hasher);
+        }
+        self.records += 1;
+        self.digest = self.digest.wrapping_add(hasher.finish());
+    }
+
+    /// What users 1 to `records` look like when nothing is wrong.
+    #[must_use]
+    pub fn expected(people: &People, records: u64) -> Self {
+        let mut content = Self::default();
+        let mut record = Record::default();
+        for number in 1..=records {
+            record.write(&people.user(number));
+            content.add(number, &record.values());
+        }
+        content
+    }
+
+    /// What the Hashes of users 1 to `records` hold. A missing field counts as empty, a missing user not at all; a field that
+    /// does not belong there changes the digest too. One pipeline is on its way while the last one is added up.
+    #[must_use]
+    pub fn of_users<'a>(
+        keys: &'a Keys,
+        records: u64,
+        connection: &'a Connection,
+    ) -> Timed<'a, RedisResult<Self>> {
+        Box::pin(async move {
+            let batches = (1..=records).step_by(BATCH).map(|first| {
+                let numbers = first..=records.min(first + BATCH as u64 - 1);
+                let mut pipeline = redis::pipe();
+                for number in numbers.clone() {
+                    pipeline.cmd("HGETALL").arg(keys.user(number));
+                }
+                let mut connection = connection.clone();
+                async move {
+                    let users: Vec<Value> = pipeline.query_async(&mut connection).await?;
+                    Ok::<_, RedisError>((numbers, users))
+                }
+            });
+            let mut batches = stream::iter(batches).buffered(2);
+            let mut content = Self::default();
+            while let Some((numbers, users)) = batches.try_next().await? {
+                for (number, user) in numbers.zip(&users) {
+                    let fields = fields_of(user);
+                    if !fields.is_empty() {
+                        content.add(number, &in_order(&fields));
+                    }
+                }
+            }
+            Ok(content)
+        })
+    }
+}
+
+/// HGETALL's reply is a list in RESP2 and a map in RESP3.
+fn fields_of(user: &Value) -> Vec<(&[u8], &[u8])> {
+    match user {
+        Value::Array(items) => items.chunks_exact(2).map(|pair| (bytes(&pair[0]), bytes(&pair[1]))).collect(),
+        Value::Map(pairs) => pairs.iter().map(|(name, value)| (bytes(name), bytes(value))).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn bytes(value: &Value) -> &[u8] {
+    if let Value::BulkString(bytes) = value { bytes } else { b"" }
+}
+
+/// The values in the order of [`FIELDS`], then fields that do not belong there.
+fn in_order<'a>(fields: &[(&'a [u8], &'a [u8])]) -> Vec<&'a [u8]> {
+    if fields.iter().map(|(name, _)| *name).eq(FIELDS.iter().map(|field| field.as_bytes())) {
+        return fields.iter().map(|(_, value)| *value).collect();
+    }
+    let value = |field: &&str| {
+        fields.iter().find(|(name, _)| *name == field.as_bytes()).map_or(&b""[..], |pair| pair.1)
+    };
+    let mut values: Vec<&[u8]> = FIELDS.iter().map(value).collect();
+    let is_ours = |name: &[u8]| FIELDS.iter().any(|field| name == field.as_bytes());
+    let mut others: Vec<_> = fields.iter().filter(|(name, _)| !is_ours(name)).collect();
+    others.sort();
+    values.extend(others.into_iter().flat_map(|(name, value)| [*name, *value]));
+    values
+}
+
+/// The command that writes a user as a Hash.
+#[must_use]
+pub fn hset(keys: &Keys, people: &People, number: u64) -> Cmd {
+    let mut command = redis::cmd("HSET");
+    command.arg(keys.user(number));
+    let mut record = Record::default();
+    record.write(&people.user(number));
+    for (field, value) in FIELDS.iter().zip(record.values()) {
+        command.arg(field).arg(value);
+    }
+    command
+}
+
+/// Writes users 1 to `records` plainly, in pipelines.
+pub async fn write_users(
+    keys: &Keys,
+    people: &People,
+    records: u64,
+    connection: &mut (impl ConnectionLike + Send),
+) -> RedisResult<()> {
+    in_batches(records, connection, |number, pipeline| {
+        pipeline.add_command(hset(keys, people, number)).ignore();
+    })
+    .await
+}
+
+/// Writes the indexes of users 1 to `records`: cities, departments, salaries.
+pub async fn write_indexes(
+    keys: &Keys,
+    people: &People,
+    records: u64,
+    connection: &mut (impl ConnectionLike + Send),
+) -> RedisResult<()> {
+    in_batches(records, connection, |number, pipeline| {
+        let user = people.user(number);
+        pipeline.cmd("SADD").arg(keys.city(CITIES[user.city])).arg(number).ignore();
+        pipeline.cmd("SADD").arg(keys.department(DEPARTMENTS[user.department])).arg(number).ignore();
+        pipeline.cmd("ZADD").arg(keys.users_by_salary()).arg(user.salary).arg(number).ignore();
+    })
+    .await
+}
+
+/// Removes users 1 to `records`.
+pub async fn remove_users(
+    keys: &Keys,
+    records: u64,
+    connection: &mut (impl ConnectionLike + Send),
+) -> RedisResult<()> {
+    in_batches(records, connection, |number, pipeline| {
+        pipeline.cmd("UNLINK").arg(keys.user(number)).ignore();
+    })
+    .await
+}
+
+/// The keys of all indexes.
+#[must_use]
+pub fn index_keys(keys: &Keys) -> Vec<String> {
+    let cities = CITIES.iter().map(|city| keys.city(city));
+    let departments = DEPARTMENTS.iter().map(|department| keys.department(department));
+    cities.chain(departments).chain([keys.users_by_salary()]).collect()
+}
+
+/// How many records of a kind a command of this crate has written, or begun to write.
+pub async fn noted(
+    keys: &Keys,
+    kind: &str,
+    connection: &mut (impl ConnectionLike + Send),
+) -> RedisResult<u64> {
+    let noted: Option<u64> =
+        redis::cmd("HGET").arg(keys.loaded(kind)).arg("records").query_async(connection).await?;
+    Ok(noted.unwrap_or(0))
+}
+
+/// Notes how many are going to be written. An interrupted load of that kind cannot be gone on with any more.
+pub async fn note(
+    keys: &Keys,
+    kind: &str,
+    records: u64,
+    connection: &mut (impl ConnectionLike + Send),
+) -> RedisResult<()> {
+    let mut command = redis::cmd("HSET");
+    command.arg(keys.loaded(kind)).arg("records").arg(records).arg("state").arg("done");
+    command.exec_async(connection).await
+}
+
+async fn in_batches(
+    records: u64,
+    connection: &mut (impl ConnectionLike + Send),
+    add: impl Fn(u64, &mut redis::Pipeline),
+) -> RedisResult<()> {
+    let mut first = 1;
+    while first <= records {
+        let last = records.min(first + BATCH as u64 - 1);
+        let mut pipeline = redis::pipe();
+        for number in first..=last {
+            add(number, &mut pipeline);
+        }
+        pipeline.exec_async(connection).await?;
+        first = last + 1;
+    }
+    Ok(())
+}

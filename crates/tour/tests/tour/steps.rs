@@ -1,0 +1,203 @@
+//! Lessons in a terminal of 80 columns and 24 rows: one screen at a time, where each key leads, and progress that is kept.
+
+use std::path::Path;
+use std::time::Duration;
+
+use expectrl::process::unix::WaitStatus;
+use expectrl::session::OsSession;
+use expectrl::{Eof, Expect};
+use lab_server::Server;
+use serde_json::Value;
+
+use crate::support;
+
+const ROWS: usize = 24;
+const COLUMNS: usize = 80;
+/// What every prompt ends with.
+const PROMPT: &str = "b: back · q: quit · ? ";
+
+#[test]
+fn enter_shows_one_screen_after_the_other_and_leaves_nothing_out() {
+    let server = Server::start().unwrap();
+    let data = tempfile::tempdir().unwrap();
+    let (code, at_once, _) = support::run(support::at(&server.url()).args(["--no-pause", "strings"]));
+    assert_eq!(code, 0);
+
+    let mut terminal = Terminal::start(&server, data.path(), &["strings"]);
+    let mut screens = vec![terminal.screen()];
+    while !screens.last().unwrap().contains("Enter: the end") {
+        terminal.press("\n");
+        screens.push(terminal.screen());
+    }
+    for screen in &screens {
+        assert!(rows(screen) <= ROWS, "{} rows:\n{screen}", rows(screen));
+    }
+    assert!(screens.len() > 5, "{screens:#?}");
+    let shown = screens.concat();
+    for mark in ["✓", "> ", "strings.rs:"] {
+        assert_eq!(shown.matches(mark).count(), at_once.matches(mark).count(), "{mark:?}:\n{shown}");
+    }
+    terminal.press("\n");
+    assert_eq!(terminal.end(), 0);
+}
+
+#[test]
+fn b_shows_the_step_before_again() {
+    let server = Server::start().unwrap();
+    let data = tempfile::tempdir().unwrap();
+    let mut terminal = Terminal::start(&server, data.path(), &["strings"]);
+    let first_step = terminal.step();
+    let command = first_step.lines().find(|line| line.starts_with("> ")).unwrap().to_owned();
+    terminal.press("\n");
+    let second_step = terminal.step();
+    assert!(!second_step.contains(&command), "{second_step}");
+    terminal.press("b");
+    let again = terminal.step();
+    assert!(again.contains("step 1 of this lesson, again") && again.contains(&command), "{again}");
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+}
+
+#[test]
+fn a_lesson_is_named_by_its_number_or_name_at_every_prompt() {
+    let server = Server::start().unwrap();
+    let data = tempfile::tempdir().unwrap();
+    let mut terminal = Terminal::start(&server, data.path(), &[]);
+    assert!(terminal.screen().contains("1. Strings"));
+    for (entry, heading) in [(":3\n", "3. Counters"), ("2\n", "2. Expiry"), (":Counters\n", "3. Counters")] {
+        terminal.press(entry);
+        let screen = terminal.screen();
+        assert!(screen.contains(heading), "{entry:?}:\n{screen}");
+    }
+    terminal.press(":99\n");
+    assert!(terminal.screen().contains("There is no lesson"));
+    terminal.press("?");
+    let help = terminal.screen();
+    for part in ["space or a", ":counters", "1. strings, 2. expiry"] {
+        assert!(help.contains(part), "{part} is missing:\n{help}");
+    }
+    for all in ["a", " "] {
+        // An arrow is no entry.
+        terminal.press("\u{1b}[A:1\n");
+        terminal.screen();
+        terminal.press(all);
+        let rest = terminal.screen();
+        assert!(rest.contains("Rule: ") && rest.contains("Enter: 2. expiry"), "{rest}");
+    }
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+}
+
+#[test]
+fn the_next_run_continues_after_the_lessons_that_are_done() {
+    let server = Server::start().unwrap();
+    let data = tempfile::tempdir().unwrap();
+    let mut terminal = Terminal::start(&server, data.path(), &[]);
+    terminal.screen();
+    terminal.press("a");
+    assert!(terminal.screen().contains("Enter: 2. expiry"));
+    terminal.press("\n");
+    assert!(terminal.screen().contains("2. Expiry"));
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+
+    let mut list = support::anywhere();
+    list.env("XDG_DATA_HOME", data.path()).args(["--list", "strings", "expiry"]);
+    let (_, listed, _) = support::run(&mut list);
+    let line = |name: &str| listed.lines().find(|line| line.contains(name)).unwrap().to_owned();
+    assert!(line("strings").starts_with('✓') && !line("expiry").contains('✓'), "{listed}");
+    let (_, listed, _) = support::run(list.arg("--json"));
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!((&listed[0]["completed"], &listed[1]["completed"]), (&true.into(), &false.into()));
+
+    let mut terminal = Terminal::start(&server, data.path(), &[]);
+    let screen = terminal.screen();
+    for part in ["You have completed 1 lesson and continue with 2. expiry", "2. Expiry"] {
+        assert!(screen.contains(part), "{part:?} is missing:\n{screen}");
+    }
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+}
+
+#[test]
+fn without_pauses_a_terminal_shows_everything_at_once() {
+    let server = Server::start().unwrap();
+    let data = tempfile::tempdir().unwrap();
+    let mut terminal = Terminal::start(&server, data.path(), &["--no-pause", "strings", "expiry"]);
+    let shown = terminal.rest();
+    assert!(shown.contains("1. Strings") && shown.contains("2. Expiry"), "{shown}");
+    assert!(!shown.contains("Enter:"), "{shown}");
+    assert_eq!(terminal.code(), 0);
+}
+
+/// A tour in a terminal.
+struct Terminal(OsSession);
+
+impl Terminal {
+    fn start(server: &Server, data: &Path, arguments: &[&str]) -> Self {
+        let mut command = support::at(&server.url());
+        command.args(arguments).env("XDG_DATA_HOME", data).env("TERM", "xterm-256color");
+        let mut terminal = OsSession::spawn(command).unwrap();
+        terminal.set_expect_timeout(Some(Duration::from_mins(5)));
+        Self(terminal)
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.0.send(keys).unwrap();
+    }
+
+    /// What is shown up to the next prompt, and the prompt.
+    fn screen(&mut self) -> String {
+        let captures = self.0.expect(PROMPT).unwrap();
+        let shown = captures.before().to_vec();
+        plain(&shown) + PROMPT
+    }
+
+    /// A whole step, however many screens it has.
+    fn step(&mut self) -> String {
+        let mut step = String::new();
+        loop {
+            let screen = self.screen();
+            step.push_str(&screen);
+            if !screen.contains("Enter: more") {
+                return step;
+            }
+            self.press("\n");
+        }
+    }
+
+    /// What is shown up to the end of the program.
+    fn rest(&mut self) -> String {
+        let captures = self.0.expect(Eof).unwrap();
+        plain(captures.as_bytes())
+    }
+
+    fn end(&mut self) -> i32 {
+        self.rest();
+        self.code()
+    }
+
+    fn code(&self) -> i32 {
+        match self.0.get_process().wait().unwrap() {
+            WaitStatus::Exited(_, code) => code,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Without colors, and without what was overwritten after a carriage return.
+fn plain(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n");
+    let lines = text.split('\n').map(|line| {
+        let mut parts = line.split("\u{1b}[");
+        let first = parts.next().unwrap_or_default().to_owned();
+        let colorless =
+            parts.fold(first, |line, part| line + part.split_once('m').map_or("", |(_, text)| text));
+        colorless.rsplit('\r').next().unwrap_or_default().to_owned()
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn rows(screen: &str) -> usize {
+    screen.split('\n').map(|line| line.chars().count().div_ceil(COLUMNS).max(1)).sum()
+}
