@@ -124,7 +124,8 @@ async fn stampede_by_hand(ctx: &LessonContext) -> Result<usize, BoxError> {
 async fn cache_with_a_lease(ctx: &LessonContext, product: &str) -> Result<(), BoxError> {
     ctx.step(
         "Only one client should ask. So a client that misses asks Redis for a lease: a key with its own random token and a short \
-         TTL. This script grants it to one client, and tells the others to wait:",
+         TTL. This script grants it to one client, and tells the others to wait. (require_commands ends a script before its first \
+         write if the user may not run one of the commands.)",
     )
     .await?;
     ctx.script(&lua(&ASK)).await?;

@@ -77,6 +77,7 @@ async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
     lose_replies(ctx, &stock).await?;
     order::check_out(ctx).await?;
     compare(ctx).await?;
+    ctx.start_clean(&keys_of_parts(&stock)?).await?;
     keep(ctx, &stock).await?;
 
     let [copy, ledger, deadlines, ..] = stock.keys(PRODUCT)?;
@@ -109,9 +110,10 @@ async fn sell_twice(ctx: &LessonContext, stock: &str) -> Result<(), BoxError> {
 
 async fn hold(ctx: &LessonContext, stock: &Inventory<Connection>) -> Result<(), BoxError> {
     ctx.step(
-        "So one script has to check and take. There is more to it: a buyer with a unit in the cart has not paid yet. So a unit is \
-         free, held, or sold. This is the part that holds units. Lines before it read the product's ledger, a Hash. Lines after it \
-         write the ledger and a note for the feed of changes.",
+        "So one script has to check and take. And there is more to it: a buyer with a unit in the cart has not paid yet. So a unit is \
+         free, held, or sold. This is the part of the script that holds units. The lines before it read the product's ledger, a \
+         Hash. The lines after it write the ledger and a note for a feed of all changes. acl_check_cmd and require_commands check \
+         the user's rights before the first write.",
     )
     .await?;
     ctx.script(&lua_section(&RESERVE)).await?;
@@ -123,7 +125,7 @@ async fn hold(ctx: &LessonContext, stock: &Inventory<Connection>) -> Result<(), 
     let ledger = &stock.keys(PRODUCT)?[1];
     ctx.step(
         "PROD123 gets ten units, and is low at five. Ann holds two units for an hour, under an ID that her client picked. Her client \
-         asks again with the same ID. Then she pays.",
+         asks again with the same ID. Then she pays. In the replies, 'tasks' says what the client has to do next: 0 is nothing.",
     )
     .await?;
     stock.set_up("PROD123", 10, Some(5)).await?;
@@ -334,14 +336,21 @@ async fn keep(ctx: &LessonContext, inventory: &Inventory<Connection>) -> Result<
 
 /// All that an earlier run may have left.
 fn all_keys(ctx: &LessonContext, stock: &Inventory<Connection>) -> Result<Vec<String>, BoxError> {
-    let mut keys = Vec::new();
-    let products = [PRODUCT, LOST_REPLIES, COUNTED_REPLIES, take_stock::PRODUCT, take_stock::COUNTED];
-    for product in products.into_iter().chain(SellLast::ALL.map(SellLast::product)) {
-        keys.extend(stock.keys(product)?);
-    }
+    let mut keys = stock.keys(PRODUCT)?.to_vec();
+    keys.extend(keys_of_parts(stock)?);
     for key in [stock.alerts_key()?, stock.updates_key()?] {
         keys.extend([key.as_str().to_owned(), key.companion("versions")]);
     }
     keys.extend(order::keys(ctx, stock)?);
+    Ok(keys)
+}
+
+/// The stocks that only one part of the lesson needs.
+fn keys_of_parts(stock: &Inventory<Connection>) -> Result<Vec<String>, BoxError> {
+    let products = [LOST_REPLIES, COUNTED_REPLIES, take_stock::PRODUCT, take_stock::COUNTED];
+    let mut keys = Vec::new();
+    for product in products.into_iter().chain(SellLast::ALL.map(SellLast::product)) {
+        keys.extend(stock.keys(product)?);
+    }
     Ok(keys)
 }

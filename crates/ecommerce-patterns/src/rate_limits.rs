@@ -122,7 +122,8 @@ async fn lose_the_ttl(ctx: &LessonContext, window: &str) -> Result<(), BoxError>
 async fn limit_in_one_step(ctx: &LessonContext, window: &str) -> Result<(), BoxError> {
     ctx.step(
         "So a limiter is one script. A window begins with the first request, and ends when its key expires. One call can check \
-         several limits, such as 10 a second and 1,000 a day, and counts in all of them or in none.",
+         several limits, such as 10 a second and 1,000 a day, and counts in all of them or in none. With 'peek', \
+         it only looks.",
     )
     .await?;
     ctx.script(&lua(&fixed_window::DECIDE)).await?;

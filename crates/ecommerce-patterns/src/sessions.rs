@@ -98,7 +98,11 @@ async fn lose_the_ttl(ctx: &LessonContext, keys: &Keys) -> Result<(), BoxError> 
 }
 
 async fn begin(ctx: &LessonContext, session: &str) -> Result<(), BoxError> {
-    ctx.step("So a session begins in one step, with its TTL. This script does it:").await?;
+    ctx.step(
+        "So a session begins in one step, with its TTL. This script does it. (require_commands ends a script before its first write \
+         if the user may not run one of the commands.)",
+    )
+    .await?;
     ctx.script(&lua(&BEGIN_GUEST)).await?;
 
     let mut redis = ctx.redis();
@@ -253,6 +257,7 @@ async fn count_mistakes(ctx: &LessonContext) -> Result<(), BoxError> {
         counts.push((by_hand, pattern));
     }
     ctx.table(table);
+    ctx.start_clean(&mistakes::keys(ctx.target())?).await?;
     ctx.check(
         "by hand, each mistake leaves a session every time; the pattern leaves none",
         counts.iter().all(|count| *count == (times, 0)),

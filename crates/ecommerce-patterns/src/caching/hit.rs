@@ -2,10 +2,9 @@
 
 use std::convert::Infallible;
 
-use lab_runner::{AnyConnection, Approach};
+use lab_runner::{AnyConnection, Approach, LessonError};
 use patterns::cache::Cache;
 use patterns::key::Key;
-use patterns::script::StoreError;
 use redis::{AsyncCommands, RedisResult};
 use serde_json::{Value, json};
 
@@ -38,10 +37,10 @@ pub struct Documents {
 
 impl Documents {
     /// This many products under a prefix, and how many are read at a time.
-    pub fn of(documents: usize, at_a_time: usize, prefix: &str) -> Result<Self, StoreError> {
-        let keys: Result<Vec<Key>, _> =
-            (0..documents).map(|number| Key::new(prefix, "product", &[&id(number)])).collect();
-        let keys = keys?.iter().map(|key| key.as_str().to_owned()).collect();
+    pub fn of(documents: usize, at_a_time: usize, prefix: &str) -> Result<Self, LessonError> {
+        let key = |number| Key::new(prefix, "product", &[&id(number)]).map(|key| key.as_str().to_owned());
+        let keys = (0..documents).map(key).collect::<Result<_, _>>();
+        let keys = keys.map_err(|error| LessonError::Check(error.to_string()))?;
         Ok(Self { prefix: prefix.to_owned(), keys, at_a_time })
     }
 

@@ -1,8 +1,7 @@
 //! Ways to read a session.
 
-use lab_runner::{AnyConnection, Approach};
+use lab_runner::{AnyConnection, Approach, LessonError};
 use patterns::key::Key;
-use patterns::script::StoreError;
 use patterns::sessions::Sessions;
 use redis::{AsyncCommands, RedisResult};
 
@@ -37,9 +36,11 @@ pub struct Visitors {
 
 impl Visitors {
     /// This many sessions under a prefix, and how many of them are read at a time.
-    pub fn of(sessions: usize, at_a_time: usize, prefix: &str) -> Result<Self, StoreError> {
-        let key = |visitor| Ok(Key::new(prefix, "session", &[&token(visitor)])?.as_str().to_owned());
-        let keys = (0..sessions).map(key).collect::<Result<_, StoreError>>()?;
+    pub fn of(sessions: usize, at_a_time: usize, prefix: &str) -> Result<Self, LessonError> {
+        let key =
+            |visitor| Key::new(prefix, "session", &[&token(visitor)]).map(|key| key.as_str().to_owned());
+        let keys = (0..sessions).map(key).collect::<Result<_, _>>();
+        let keys = keys.map_err(|error| LessonError::Check(error.to_string()))?;
         Ok(Self { prefix: prefix.to_owned(), keys, at_a_time })
     }
 
