@@ -25,10 +25,9 @@ fn main() -> ExitCode {
 }
 
 fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
-    let visitors = bench.wait_for(async { Visitors::of(OPERATIONS, MAX_IN_FLIGHT, "").map_err(refused) })?;
+    let visitors = bench.wait_for(async { Visitors::of(OPERATIONS, MAX_IN_FLIGHT, "").map_err(no_key) })?;
     compare(bench, criterion, "Reading sessions", &ReadSession::ALL, &visitors)?;
-    let documents =
-        bench.wait_for(async { Documents::of(OPERATIONS, MAX_IN_FLIGHT, "").map_err(refused) })?;
+    let documents = bench.wait_for(async { Documents::of(OPERATIONS, MAX_IN_FLIGHT, "").map_err(no_key) })?;
     compare(bench, criterion, "Cache hits", &CacheHit::ALL, &documents)?;
     compare(bench, criterion, "Taking stock", &TakeStock::ALL, &Stock::new(200, ""))?;
     let calls = Calls::new(OPERATIONS, "");
@@ -47,8 +46,9 @@ fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
     compare(bench, criterion, "Completing a prefix", &CompleteBy::all(full_text), &prefixes)
 }
 
-fn refused(error: StoreError) -> LessonError {
-    LessonError::Redis(std::io::Error::other(error).into())
+/// A pattern that cannot name its keys.
+fn no_key(error: StoreError) -> LessonError {
+    LessonError::Check(error.to_string())
 }
 
 fn compare<A: Approach + 'static>(

@@ -106,7 +106,7 @@ async fn count_wrong(ctx: &LessonContext) -> Result<[Counted; 2], BoxError> {
     ctx.check("one page view and 1,999 cents", numbers.get("revenue").is_some_and(|cents| cents == "1999"))?;
 
     ctx.step(format!(
-        "Now {CLIENTS} web servers report one morning: {VISITORS} visitors load {LOADS} pages each, and {ORDERS} of them order once. \
+        "Now {CLIENTS} web servers report concurrently: {VISITORS} visitors load {LOADS} pages each, and {ORDERS} of them order once. \
          One reply in {ONE_LOST_IN} is lost, so the server sends that report again. The first way to count reads, adds, and writes:"
     ))
     .await?;
@@ -153,14 +153,14 @@ async fn count_once(ctx: &LessonContext, [lost, doubled]: [Counted; 2]) -> Resul
     let again = analytics.page_view("view-0", DAY, "user1").await?;
     ctx.check_eq("counted once", &[first, again], &[Recorded::Counted, Recorded::Duplicate])?;
 
-    ctx.step("The whole morning again, this time with the script:").await?;
+    ctx.step("The same workload, this time with the script:").await?;
     let redis = ctx.untraced(format!(
         "{CLIENTS} clients over one connection: EVALSHA, with repeats. It also counts the products of orders and reads the day; the \
          first time, EVAL sends those scripts."
     ));
     let counted = Count::Record.run_workload(&redis, ctx.prefix(), DAY).await?;
     let mut table =
-        Table::new("One morning, counted", &["approach", "page views", "visitors", "orders", "revenue"]);
+        Table::new("The workload, counted", &["approach", "page views", "visitors", "orders", "revenue"]);
     let labels = std::iter::once("what happened").chain(Count::ALL.map(Count::label));
     for (label, result) in labels.zip([Counted::TRUTH, lost, doubled, counted]) {
         let Counted { page_views, visitors, orders, revenue } = result;

@@ -121,7 +121,7 @@ async fn sell(ctx: &LessonContext, wrong: SaleResult) -> Result<(), BoxError> {
         2 * CUSTOMERS
     ));
     let right = Buy::Script.run(redis.clone(), ctx.prefix()).await?;
-    let header = ["approach", "units", "told \"bought\"", "sold", "oversold", "customers over the cap"];
+    let header = ["approach", "units", "successes", "sold", "oversold", "customers over the cap"];
     let mut table = Table::new("A flash sale", &header);
     for (buy, result) in Buy::ALL.into_iter().zip([wrong, right]) {
         let numbers = [UNITS as usize, result.successes, result.sold, result.oversold(), result.over_cap];
@@ -363,7 +363,7 @@ async fn deliver_notifications(ctx: &LessonContext) -> Result<(), BoxError> {
 
 /// ID, name, longitude, latitude, and the hours on weekdays, Saturday, and Sunday.
 const STORES: [(&str, &str, f64, f64, [&str; 3]); 6] = [
-    ("harbour", "At the harbour", 9.9669, 53.5459, ["09:00-18:00", "10:00-16:00", ""]),
+    ("harbor", "At the harbor", 9.9669, 53.5459, ["09:00-18:00", "10:00-16:00", ""]),
     ("station", "Central station", 10.0067, 53.5528, ["06:00-23:00", "06:00-23:00", "08:00-23:00"]),
     ("reeperbahn", "Night shop", 9.9601, 53.5496, ["18:00-02:00", "18:00-05:00", "18:00-02:00"]),
     ("altona", "Altona", 9.9352, 53.5503, ["09:00-12:30,14:00-18:00", "09:00-14:00", ""]),
@@ -412,7 +412,7 @@ async fn find_stores(ctx: &LessonContext) -> Result<(), BoxError> {
         near.iter().filter(|store| is_open(store.opening)).map(|store| store.id.as_str()).collect();
     ctx.check_eq("Saturday night goes on in the night shop", &open, &vec!["reeperbahn", "airport"])?;
     let order: Vec<&str> = near.iter().map(|store| store.id.as_str()).collect();
-    let expected = vec!["station", "harbour", "reeperbahn", "altona", "airport"];
+    let expected = vec!["station", "harbor", "reeperbahn", "altona", "airport"];
     ctx.check_eq("the nearest comes first, and Berlin is too far", &order, &expected)?;
 
     ctx.step("Redis takes the Earth for a sphere, and keeps a place to less than a meter:").await?;

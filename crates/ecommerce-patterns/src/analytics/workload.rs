@@ -1,4 +1,4 @@
-//! One morning in the shop, and three ways to count it.
+//! What web servers report, and three ways to count it.
 
 use std::sync::Arc;
 

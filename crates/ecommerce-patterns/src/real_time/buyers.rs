@@ -34,7 +34,7 @@ pub enum Buy {
 /// How the sale ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SaleResult {
-    /// Tabs that said "bought".
+    /// Tabs whose purchase succeeded.
     pub successes: usize,
     /// Units that somebody has.
     pub sold: usize,
