@@ -1,16 +1,15 @@
-//! How do two servers share a long list, and how does the reader know that it is complete? `cargo bulk biglist`
+//! How do two servers share a long list, and how does the reader know that it is complete?
 //!
-//! In reading order: [`writer`] is Server A's part and [`reader`] Server B's; `roles` are the two as commands.
-//! [`pair`] starts a primary and a replica, [`replication`] asks both how far they are. The rest are the sections of the
-//! lesson.
+//! `cargo bulk biglist`
+//!
+//! [`writer`] is Server A's part and [`reader`] Server B's; `roles` runs them as two commands. [`pair`] starts a primary and a
+//! replica. The sections of the lesson are `list`, `replica`, [`parts`], and [`stream`].
 
-mod chunks;
-mod complete;
+mod list;
 pub mod pair;
 pub mod parts;
 pub mod reader;
 mod replica;
-pub mod replication;
 mod roles;
 pub mod stream;
 pub mod writer;
@@ -20,37 +19,44 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use lab_connection::{Failure, Target, TargetArgs};
 use lab_runner::course::{self, OutputArgs};
-use lab_runner::{Lesson, LessonContext, Outcome};
+use lab_runner::{Lesson, LessonContext, Outcome, source};
 
 use self::pair::Pair;
 use crate::keys::Keys;
 
-/// The lesson: the command in small sizes.
+/// The lesson.
 pub static LESSON: Lesson = Lesson {
     name: "biglist",
     title: "Server A and Server B",
     question: "How do two servers share a long list, and how does the reader know that it is complete?",
-    commands: &["LPUSH", "LLEN", "LRANGE", "XADD", "XREADGROUP", "XACK", "XPENDING"],
+    commands: &["LPUSH", "LRANGE", "LLEN", "XADD", "XREADGROUP", "XACK", "XPENDING"],
     needs: &[],
-    sources: &[lab_runner::source!("src/biglist.rs")],
-    rule: "",
-    takeaways: &[],
-    quiz: &[],
-    run: |ctx| Box::pin(run(ctx, Plan { count: USUAL_COUNT, pair: None, told: false })),
+    sources: &[
+        source!("src/biglist/list.rs"),
+        source!("src/biglist/replica.rs"),
+        source!("src/biglist/parts.rs"),
+        source!("src/biglist/stream.rs"),
+    ],
+    rule: "The writer publishes how many elements there are, as its last write; the reader waits for that number.",
+    takeaways: &[
+        "Read a long list in chunks, counted from the end that does not move.",
+        "A replica lags behind; WAIT on the connection that wrote says how many replicas have the writes.",
+        "If several readers share the work, use a Stream with a consumer group.",
+    ],
+    quiz: &[24, 27, 49, 58, 112],
+    run: |ctx| Box::pin(run(ctx, Plan { count: USUAL_COUNT, pair: None, printed: false })),
 };
 
-/// How many numbers Server A inserts unless told otherwise.
-pub const USUAL_COUNT: u64 = 10_000;
-/// More would not fit into the memory of most machines.
+/// How many numbers Server A inserts without `--count`.
+const USUAL_COUNT: u64 = 10_000;
+/// More do not fit into the memory of most machines.
 const HIGHEST_COUNT: u64 = 1_000_000_000;
-/// How many numbers the sections use that write lists of their own, whatever the length of the big one.
-const SAMPLE: u64 = 10_000;
 
 /// What the command line can set.
 #[derive(Args, Clone, Debug)]
 #[command(subcommand_value_name = "ROLE", subcommand_help_heading = "Roles")]
 pub struct Options {
-    /// How many numbers: 1 to N. Server B expects as many [default: 10000; for server-b, what Server A said]
+    /// How many numbers: 1 to N. Server B expects as many [default: 10000; for server-b, what Server A wrote]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=HIGHEST_COUNT))]
     pub count: Option<u64>,
 
@@ -59,12 +65,12 @@ pub struct Options {
     pub role: Option<Role>,
 }
 
-/// One of the two servers, so that they can be two processes, each with a URL of its own.
+/// One of the two servers, so that they can be two processes, each with its own URL.
 #[derive(Subcommand, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Insert 1 to N, newest first, and say that the list is complete
+    /// Insert 1 to N, newest first, and write that the list is complete
     ServerA,
-    /// Read the list and check its length and order; a replica will do
+    /// Wait for the list, read it, and check its length and order; a replica will do
     ServerB,
 }
 
@@ -78,7 +84,7 @@ pub(crate) async fn command(args: &TargetArgs, options: Options, output: OutputA
     }
 }
 
-/// Both roles, then the lesson: on a private primary and its replica, or on the one server that was named.
+/// Both roles, then the lesson: on a private primary and its replica, or on the one server that the flags name.
 async fn both(args: &TargetArgs, count: u64, output: OutputArgs) -> Result<(), Failure> {
     let pair = if Pair::is_wanted(args) { Some(Arc::new(Pair::start(args).await?)) } else { None };
     let a = match &pair {
@@ -87,31 +93,36 @@ async fn both(args: &TargetArgs, count: u64, output: OutputArgs) -> Result<(), F
     };
     let b = pair.as_ref().map_or(&a, |pair| &pair.b);
     roles::both(&a, b, count, output).await?;
-    // The pair stays until the page is closed, which still speaks to it.
-    let plan = Plan { count, pair: pair.clone(), told: !output.json };
+    let plan = Plan { count, pair: pair.clone(), printed: !output.json };
     course::run_with(&a, &LESSON, output, |ctx| Box::pin(run(ctx, plan))).await
 }
 
-/// What a page is to show.
+/// What a run shows.
 struct Plan {
     count: u64,
-    /// A primary and a replica that are there already; the primary is the page's server.
+    /// A primary and a replica that run already; the primary is the lesson's server.
     pair: Option<Arc<Pair>>,
-    /// Whether the two lines of the roles have been printed.
-    told: bool,
+    /// Whether the lines of the two roles are on the screen already.
+    printed: bool,
 }
 
 async fn run(ctx: &mut LessonContext, plan: Plan) -> Outcome {
-    let Plan { count, pair, told } = plan;
+    let Plan { count, pair, printed } = plan;
     let keys = Keys::new(ctx.prefix());
-    ctx.start_clean(&every_key(&keys)).await?;
+    let names = every_key(&keys);
+    ctx.start_clean(&names).await?;
     let b: &Target = pair.as_ref().map_or(ctx.target(), |pair| &pair.b);
-    complete::run(ctx, &keys, b, count, told).await?;
+    let found = list::write_in_two_halves(ctx, &keys, b, count).await?;
+    if !printed {
+        ctx.say("As two commands, `cargo bulk biglist server-a` and `cargo bulk biglist server-b` print:");
+        ctx.listing(roles::lines(count, &keys.biglist(), &found));
+    }
+    list::read_in_chunks(ctx, &keys, count).await?;
+    list::read_while_it_grows(ctx, &keys).await?;
     replica::run(ctx, pair).await?;
-    chunks::run(ctx, &keys, count).await?;
-    parts::run(ctx, &keys, SAMPLE).await?;
-    stream::run(ctx, &keys, SAMPLE).await?;
-    ctx.keys(every_key(&keys).into_iter().filter(|key| *key != keys.biglist_late()));
+    parts::run(ctx, &keys).await?;
+    stream::run(ctx, &keys).await?;
+    ctx.keys(names.into_iter().filter(|key| *key != keys.biglist_late()));
     Ok(())
 }
 

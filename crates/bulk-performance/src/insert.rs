@@ -6,6 +6,8 @@ mod measure;
 mod table;
 mod writer;
 
+use std::time::Duration;
+
 use clap::Args;
 use lab_connection::{Failure, TargetArgs};
 use lab_runner::course::{self, OutputArgs};
@@ -20,6 +22,9 @@ pub use lab_measure::insert::{Input, InsertMany, Kind};
 /// The approaches.
 static APPROACHES: Source =
     Source { path: "crates/lab-measure/src/insert.rs", text: lab_measure::insert::SOURCE };
+
+/// A round trip that takes longer makes every approach slow.
+const SLOW: Duration = Duration::from_millis(5);
 
 /// The lesson: the command with few records.
 pub static LESSON: Lesson = Lesson {
@@ -65,21 +70,29 @@ pub(crate) async fn command(args: &TargetArgs, options: Options, output: OutputA
 pub async fn run(ctx: &mut LessonContext, options: Options) -> Outcome {
     let Options { records, rounds, kind } = options;
     let cluster = ctx.target().is_cluster();
-    // One by one waits once for each of its records, in every round.
-    let fitting = ctx.fit("records", usize::try_from(records).unwrap_or(usize::MAX), 50, 2.0) as u64;
-    let writers = Writer::all(kind, fitting, cluster);
+    let (records, writers) = if ctx.round_trip() < SLOW {
+        (records, Writer::all(kind, records, cluster))
+    } else {
+        // The pipeline of 10 waits once for ten records, in every round and when it is verified.
+        let round_trips = f64::from(rounds + 1) / 6.0;
+        let records =
+            ctx.fit("records", usize::try_from(records).unwrap_or(usize::MAX), 50, round_trips) as u64;
+        ctx.say("On a network this slow, the table has fewer approaches.");
+        (records, Writer::few(kind, records, cluster))
+    };
     ctx.announce(
-        "Start clean: HGET reads how many records the last run wrote, UNLINK removes them, and HSET notes how many follow.",
+        "Start clean: HGET reads how many records the last run wrote, UNLINK removes them, and HSET notes how many follow. \
+         SCRIPT LOAD loads a script.",
     );
     let connections = Writer::connections(&writers);
-    let input = Input::open(ctx.target(), kind, fitting, connections).await?;
+    let input = Input::open(ctx.target(), kind, records, connections).await?;
 
     one_and_many(ctx, &input).await?;
     approaches(ctx, &input, &writers).await?;
     ctx.step(format!(
         "Now every approach writes {} {}. Each runs once without a clock, and what it left is read back: an approach that \
          loses a record must not look fast. Then they are timed in turns.",
-        thousands(fitting as f64),
+        thousands(records as f64),
         kind.records(),
     ))
     .await?;
@@ -87,7 +100,7 @@ pub async fn run(ctx: &mut LessonContext, options: Options) -> Outcome {
     let verified = verify(ctx.target(), &input, &writers).await?;
     table::check_content(ctx, &verified)?;
     let costs = time(ctx.target(), &input, &writers, rounds.into()).await?;
-    let title = format!("Writing {} {}", thousands(fitting as f64), kind.records());
+    let title = format!("Writing {} {}", thousands(records as f64), kind.records());
     ctx.table(table::costs(&title, &verified, &costs));
     table::foot(ctx, &verified, &costs, rounds.into());
 
@@ -175,20 +188,20 @@ async fn approaches(ctx: &LessonContext, input: &Input, writers: &[Writer]) -> O
 fn announcement(kind: Kind) -> &'static str {
     match kind {
         Kind::Users => {
-            "HSET, MULTI, EXEC, EVALSHA, and RESTORE write the users; UNLINK and SCRIPT LOAD reset them before each run. \
-             HGETALL reads them back. INFO asks the server how busy it is. The loader also sends CLIENT, SCAN, HGET, GET, SET, \
-             DUMP, OBJECT, and EVAL to find the fastest command and to be able to resume."
+            "HSET, MULTI, EXEC, EVALSHA, and RESTORE write the users, UNLINK removes them before each run, and HGETALL reads \
+             them back. INFO asks the server how busy it is. The loader also sends SCAN, HGETALL, HMSET, GET, SET, DEL, DUMP, \
+             OBJECT, and EVAL to find the fastest command and to be able to resume."
         }
         Kind::Strings => {
-            "SET and MSET write the strings, UNLINK and SCRIPT LOAD reset before each run, MGET reads back, INFO asks the \
+            "SET and MSET write the strings, UNLINK removes them before each run, MGET reads back, INFO asks the \
              server how busy it is."
         }
         Kind::List => {
-            "LPUSH writes the list, UNLINK and SCRIPT LOAD reset before each run, LLEN and LRANGE read back, INFO asks the \
+            "LPUSH writes the list, UNLINK removes them before each run, LLEN and LRANGE read back, INFO asks the \
              server how busy it is."
         }
         Kind::Indexes => {
-            "SADD and ZADD write the indexes, UNLINK and SCRIPT LOAD reset before each run, SCARD, SMEMBERS, ZCARD, and \
+            "SADD and ZADD write the indexes, UNLINK removes them before each run, SCARD, SMEMBERS, ZCARD, and \
              ZRANGE read back, INFO asks the server how busy it is."
         }
     }

@@ -1,4 +1,4 @@
-//! A private primary and its replica: Server A writes to the one, Server B reads from the other.
+//! A private primary and its replica: Server A writes to the primary, Server B reads from the replica. And how far both are.
 
 use std::env;
 use std::time::Instant;
@@ -10,12 +10,13 @@ use lab_connection::{Failure, Target, TargetArgs};
 use lab_runner::{LessonError, Terminal};
 use lab_server::{Choice, Replicated, Server};
 use redis::aio::ConnectionLike;
+use redis::{RedisResult, Value};
 use tokio::task::spawn_blocking;
 use tokio::time::{Duration, sleep};
 
-use super::replication::{PATIENCE, Replication};
-
-/// Between two looks at a replica.
+/// How long a replica may take to catch up.
+pub const CATCH_UP: Duration = Duration::from_secs(10);
+/// Between two probes of a replica.
 const POLL: Duration = Duration::from_millis(5);
 
 /// A primary and its replica; both end with this value.
@@ -30,8 +31,8 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// Whether these flags leave it to us which server to use. A server that happens to listen on the usual port is
-    /// no pair, so here it does not count.
+    /// Whether these flags leave the choice of the server to us. A server that happens to listen on the usual port is not a pair,
+    /// so it does not count here.
     #[must_use]
     pub fn is_wanted(args: &TargetArgs) -> bool {
         if args.private || args.server.is_some() || args.server_program.is_some() {
@@ -52,7 +53,7 @@ impl Pair {
         let info = pair.a.info();
         let (a, b) = (pair.a.address(), pair.b.address());
         Terminal.note(&format!("Server A: a primary, {} {} at {a}", info.name, info.version));
-        Terminal.note(&format!("Server B: its replica at {b}; both are private, gone when this ends"));
+        Terminal.note(&format!("Server B: its replica at {b}; both are private and gone when this ends"));
         Ok(pair)
     }
 
@@ -73,7 +74,7 @@ impl Pair {
     }
 
     async fn start_with(choice: Choice, args: &TargetArgs) -> Result<Self, Failure> {
-        // Starting blocks; elsewhere, so that Ctrl-C is still heard.
+        // Starting blocks, so it happens on another thread, and Ctrl-C still works.
         let starting = spawn_blocking(move || Replicated::start_with(Server::builder().choice(choice), 1));
         let group = starting.await.map_err(|error| no_pair(&error))?.map_err(|error| no_pair(&error))?;
         let Some(replica) = group.replicas.first() else {
@@ -81,14 +82,14 @@ impl Pair {
         };
         let at = |url| TargetArgs { prefix: args.prefix.clone(), db: args.db, ..TargetArgs::at(url) };
         let a = at(group.primary.url()).open().await?;
-        // The primary now bears the marker of our data; the replica cannot be given one, so it has to arrive.
+        // The primary has the marker of our data now. The replica takes no writes, so the marker has to arrive there.
         let mut follower = unguarded(&replica.client()).await.map_err(|error| a.explain(&error))?;
         caught_up(&mut a.connection(), &mut follower).await.map_err(|error| explained(error, &a))?;
         let b = at(replica.url()).open().await?;
         Ok(Self { a, b, primary_port: group.primary.port(), _group: group })
     }
 
-    /// Cuts the replica off, as a network that fails does: it goes on answering with what it has.
+    /// Cuts the replica off, as a broken network does: it still answers with what it has.
     pub async fn cut(&self) -> Result<(), LessonError> {
         // Nothing listens on port 1.
         self.follow(1).await
@@ -117,8 +118,8 @@ pub async fn caught_up(
         if linked && offset >= written {
             return Ok(());
         }
-        if begun.elapsed() > PATIENCE {
-            let seconds = PATIENCE.as_secs();
+        if begun.elapsed() > CATCH_UP {
+            let seconds = CATCH_UP.as_secs();
             let why = format!(
                 "It has {offset} of {written} bytes of the primary's writes after {seconds} seconds."
             );
@@ -126,6 +127,51 @@ pub async fn caught_up(
         }
         sleep(POLL).await;
     }
+}
+
+/// What a server reports about its replication.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Replication {
+    /// Replicas that are connected to it.
+    pub replicas: u64,
+    /// Bytes of the stream of writes: written, on a primary; received and applied, on a replica.
+    pub offset: u64,
+    /// For a replica: whether it is connected to its primary.
+    pub linked: bool,
+}
+
+impl Replication {
+    /// Asks with INFO. A server that hides it seems to have no replicas.
+    pub async fn of(connection: &mut (impl ConnectionLike + Send)) -> RedisResult<Self> {
+        let reply: Value = redis::cmd("INFO").arg("replication").query_async(connection).await?;
+        Ok(redis::from_redis_value::<String>(reply).map(|info| Self::read(&info)).unwrap_or_default())
+    }
+
+    fn read(info: &str) -> Self {
+        let field = |name: &str| {
+            info.lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+                .unwrap_or_default()
+                .trim()
+        };
+        let number = |name: &str| field(name).parse::<u64>().ok();
+        Self {
+            replicas: number("connected_slaves").unwrap_or_default(),
+            // A replica has both: the offset that it applied, and the offset that it would pass on.
+            offset: number("slave_repl_offset").or_else(|| number("master_repl_offset")).unwrap_or_default(),
+            linked: field("master_link_status") == "up",
+        }
+    }
+}
+
+/// WAIT: how many replicas have all writes that were made **on this connection**, after at most `retry`.
+pub async fn wait(
+    replicas: u64,
+    retry: Duration,
+    connection: &mut (impl ConnectionLike + Send),
+) -> RedisResult<u64> {
+    let milliseconds = u64::try_from(retry.as_millis()).unwrap_or(u64::MAX);
+    redis::cmd("WAIT").arg(replicas).arg(milliseconds).query_async(connection).await
 }
 
 /// An error of a part of a lesson, as a failure of a command.
@@ -139,4 +185,18 @@ fn no_pair(error: &impl ToString) -> Failure {
     let why = lines.next().unwrap_or_default();
     let failure = Failure::new(Class::NoServer, "No private primary and replica could be started.", why);
     lines.map(str::trim).filter(|line| !line.ends_with(':')).fold(failure, Failure::try_next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_offset_of_a_replica_is_what_it_applied() {
+        let primary = "# Replication\r\nrole:master\r\nconnected_slaves:2\r\nmaster_repl_offset:120\r\n";
+        assert_eq!(Replication::read(primary), Replication { replicas: 2, offset: 120, linked: false });
+        let replica = "role:slave\r\nmaster_link_status:up\r\nslave_repl_offset:70\r\nconnected_slaves:0\r\nmaster_repl_offset:90\r\n";
+        assert_eq!(Replication::read(replica), Replication { replicas: 0, offset: 70, linked: true });
+        assert_eq!(Replication::read(""), Replication::default());
+    }
 }

@@ -1,4 +1,4 @@
-//! Server B: reads a list from its tail in chunks, checks every number, and never holds more than a chunk.
+//! Server B: reads a list from its tail in chunks, checks every number, and holds only one chunk at a time.
 
 use lab_connection::Failure;
 use lab_connection::failure::Class;
@@ -14,19 +14,19 @@ pub const CHUNK: u64 = 1_000;
 /// How many numbers Server B shows.
 const SHOWN: u64 = 10;
 
-/// What Server B found: a list of the numbers 1 to `length`, the newest first, each where it belongs.
+/// What Server B found: the numbers 1 to `length`, newest first, each in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     /// How many numbers there are.
     pub length: u64,
     /// The first ten, or fewer.
     pub first: Vec<u64>,
-    /// How many there will be, if Server A has said so.
+    /// How many Server A wrote, if it is done.
     pub promised: Option<u64>,
 }
 
 impl Found {
-    /// Whether Server A has said that the list is complete, and all of it is here.
+    /// Whether Server A is done, and all of the list is here.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.promised == Some(self.length)
@@ -40,21 +40,39 @@ impl Found {
     }
 }
 
-/// Reads the whole list and checks it. What was promised is read first: a replica receives the writes in their order,
-/// so whoever sees the promise has what was written before it.
-pub async fn read(keys: &Keys, connection: &mut (impl ConnectionLike + Send)) -> Result<Found, LessonError> {
+/// Whether there is enough to read: Server A is done, or the list is as long as `expected`, or the key holds something else.
+pub async fn is_ready(
+    keys: &Keys,
+    expected: Option<u64>,
+    redis: &mut (impl ConnectionLike + Send),
+) -> RedisResult<bool> {
+    let count: Option<String> = redis::cmd("GET").arg(keys.biglist_count()).query_async(redis).await?;
+    let kind: String = redis::cmd("TYPE").arg(keys.biglist()).query_async(redis).await?;
+    match kind.as_str() {
+        "none" => Ok(false),
+        "list" => {
+            let length: u64 = redis::cmd("LLEN").arg(keys.biglist()).query_async(redis).await?;
+            Ok(count.is_some() || expected.is_some_and(|expected| length >= expected))
+        }
+        _ => Ok(true),
+    }
+}
+
+/// Reads the whole list and checks it. It reads the count first: a replica receives the writes in order, so if the count is
+/// there, the list is.
+pub async fn read(keys: &Keys, redis: &mut (impl ConnectionLike + Send)) -> Result<Found, LessonError> {
     let key = keys.biglist();
-    let promised = redis::cmd("GET").arg(keys.biglist_count()).query_async(connection).await?;
-    let kind: String = redis::cmd("TYPE").arg(&key).query_async(connection).await?;
+    let promised = redis::cmd("GET").arg(keys.biglist_count()).query_async(redis).await?;
+    let kind: String = redis::cmd("TYPE").arg(&key).query_async(redis).await?;
     match kind.as_str() {
         "list" => {}
         "none" => return Err(missing(&key).into()),
         _ => return Err(no_list(&key, &kind).into()),
     }
-    let length: u64 = redis::cmd("LLEN").arg(&key).query_async(connection).await?;
+    let length: u64 = redis::cmd("LLEN").arg(&key).query_async(redis).await?;
     let mut done = 0;
     while done < length {
-        let numbers = from_tail(&key, done, CHUNK.min(length - done), connection).await?;
+        let numbers = from_tail(&key, done, CHUNK.min(length - done), redis).await?;
         let wrong = (done + 1..).zip(&numbers).find(|(place, number)| place != *number);
         if let Some((place, &number)) = wrong {
             return Err(out_of_order(&key, place, number).into());
@@ -64,30 +82,30 @@ pub async fn read(keys: &Keys, connection: &mut (impl ConnectionLike + Send)) ->
         }
         done += numbers.len() as u64;
     }
-    let first = redis::cmd("LRANGE").arg(&key).arg(0).arg(SHOWN - 1).query_async(connection).await?;
+    let first = redis::cmd("LRANGE").arg(&key).arg(0).arg(SHOWN - 1).query_async(redis).await?;
     Ok(Found { length, first, promised })
 }
 
-/// The next `size` numbers of a list of which `done` have been read from the tail, the oldest first. Places counted from
-/// the tail stay the same when somebody pushes to the head.
+/// The next `size` numbers after the `done` numbers that were read from the tail, oldest first. Indexes from the tail stay the
+/// same when somebody pushes to the head.
 pub async fn from_tail(
     key: &str,
     done: u64,
     size: u64,
-    connection: &mut (impl ConnectionLike + Send),
+    redis: &mut (impl ConnectionLike + Send),
 ) -> RedisResult<Vec<u64>> {
     let mut lrange = redis::cmd("LRANGE");
     lrange.arg(key).arg(format!("-{}", done + size)).arg(format!("-{}", done + 1));
-    let mut numbers: Vec<u64> = lrange.query_async(connection).await?;
+    let mut numbers: Vec<u64> = lrange.query_async(redis).await?;
     numbers.reverse();
     Ok(numbers)
 }
 
 /// All numbers of a list, the oldest first, read in chunks.
-pub async fn all(key: &str, connection: &mut (impl ConnectionLike + Send)) -> RedisResult<Vec<u64>> {
+pub async fn all(key: &str, redis: &mut (impl ConnectionLike + Send)) -> RedisResult<Vec<u64>> {
     let mut numbers = Vec::new();
     loop {
-        let chunk = from_tail(key, numbers.len() as u64, CHUNK, connection).await?;
+        let chunk = from_tail(key, numbers.len() as u64, CHUNK, redis).await?;
         if chunk.is_empty() {
             return Ok(numbers);
         }
@@ -95,7 +113,7 @@ pub async fn all(key: &str, connection: &mut (impl ConnectionLike + Send)) -> Re
     }
 }
 
-/// What Server B says of a list that is not all there; none if it is. `expected` is what a person said, if anything.
+/// The failure of a list that is not complete; none if it is. `expected` comes from `--count`.
 #[must_use]
 pub fn incomplete(key: &str, found: &Found, expected: Option<u64>) -> Option<Failure> {
     let length = thousands(found.length as f64);
@@ -107,7 +125,7 @@ pub fn incomplete(key: &str, found: &Found, expected: Option<u64>) -> Option<Fai
             format!("It holds {length} numbers, and {} are expected.", thousands(expected as f64))
         }
         (None, None) => {
-            format!("It holds {length} numbers so far, and Server A has not said that these are all.")
+            format!("It holds {length} numbers so far, and Server A is not done.")
         }
         _ => return None,
     };
@@ -117,13 +135,11 @@ pub fn incomplete(key: &str, found: &Found, expected: Option<u64>) -> Option<Fai
     Some(failure)
 }
 
-/// There is no list.
-#[must_use]
-pub fn missing(key: &str) -> Failure {
+fn missing(key: &str) -> Failure {
     Failure::new(
         Class::Declined,
         format!("There is no list '{key}' here."),
-        "Server A has not written it yet, or to another server, database or prefix; or a replica has not received it.",
+        "Server A has not written it yet, or it wrote to another server, database, or prefix, or the replica has not received it.",
     )
     .try_next("biglist server-a, with this URL or that of its primary")
 }
@@ -131,8 +147,8 @@ pub fn missing(key: &str) -> Failure {
 fn no_list(key: &str, kind: &str) -> Failure {
     Failure::new(
         Class::WrongType,
-        format!("'{key}' is no list but a {kind}."),
-        "LRANGE reads lists only (WRONGTYPE); somebody has put another value there.",
+        format!("'{key}' is a {kind}, not a list."),
+        "LRANGE reads only lists (WRONGTYPE). Somebody has put another value there.",
     )
     .try_next("biglist server-a, which removes it and writes the list")
     .try_next("another database with -n N, or --prefix NAME:")
@@ -145,5 +161,5 @@ fn out_of_order(key: &str, place: u64, number: u64) -> Failure {
         format!("'{key}' is out of order."),
         format!("Number {place} from the end is {number}; somebody else has written to the list."),
     )
-    .try_next("biglist server-a, which writes it anew")
+    .try_next("biglist server-a, which writes it again")
 }

@@ -1,4 +1,4 @@
-//! Server A: numbers go into a list by LPUSH, many to a command and many commands to a pipeline.
+//! Server A: numbers go into a list with LPUSH, many to a command and many commands to a pipeline.
 
 use lab_connection::Failure;
 use lab_connection::failure::Class;
@@ -10,43 +10,42 @@ use crate::keys::Keys;
 
 /// Numbers in one LPUSH.
 const VALUES: usize = 1_000;
-/// LPUSHes in one pipeline. With [`VALUES`] it bounds the memory of both sides, however long the list.
+/// LPUSHes in one pipeline. With [`VALUES`], it bounds the memory of both sides, however long the list.
 const COMMANDS: usize = 16;
 
-/// Removes the list of an earlier run, inserts 1 to `count`, and says last of all that the list is complete.
+/// Removes the list of an earlier run, inserts 1 to `count`, and last writes how many there are.
 pub async fn insert(
     keys: &Keys,
     count: u64,
-    connection: &mut (impl ConnectionLike + Send),
+    redis: &mut (impl ConnectionLike + Send),
 ) -> Result<(), LessonError> {
-    start_over(keys, connection).await?;
-    push(&keys.biglist(), 0, 1..=count, connection).await?;
-    Ok(say_complete(keys, count, connection).await?)
+    start_over(keys, redis).await?;
+    push(&keys.biglist(), 0, 1..=count, redis).await?;
+    redis::cmd("SET").arg(keys.biglist_count()).arg(count).exec_async(redis).await?;
+    Ok(())
 }
 
-/// Removes the list and, before it, the word that it is complete.
-pub async fn start_over(keys: &Keys, connection: &mut (impl ConnectionLike + Send)) -> RedisResult<()> {
+/// Removes the count, and then the list: a reader that sees a count must find the whole list.
+async fn start_over(keys: &Keys, redis: &mut (impl ConnectionLike + Send)) -> RedisResult<()> {
     for key in [keys.biglist_count(), keys.biglist()] {
-        redis::cmd("UNLINK").arg(key).exec_async(connection).await?;
+        redis::cmd("UNLINK").arg(key).exec_async(redis).await?;
     }
     Ok(())
 }
 
-/// Pushes numbers to the head of a list that has `length` of them. Every reply tells the new length; a wrong one means
-/// that somebody else writes to the list too, which is an error.
+/// Pushes numbers to the head of a list that has `length` elements. Every reply is the new length. A wrong one means that
+/// somebody else writes to the list too, which is an error.
 pub async fn push(
     key: &str,
     mut length: u64,
     mut numbers: impl Iterator<Item = u64> + Send,
-    connection: &mut (impl ConnectionLike + Send),
+    redis: &mut (impl ConnectionLike + Send),
 ) -> Result<(), LessonError> {
-    let mut values = Vec::with_capacity(VALUES);
     loop {
         let mut pipeline = redis::pipe();
         let mut expected = Vec::with_capacity(COMMANDS);
-        while expected.len() < COMMANDS {
-            values.clear();
-            values.extend(numbers.by_ref().take(VALUES));
+        for _ in 0..COMMANDS {
+            let values: Vec<u64> = numbers.by_ref().take(VALUES).collect();
             if values.is_empty() {
                 break;
             }
@@ -57,28 +56,19 @@ pub async fn push(
         if expected.is_empty() {
             return Ok(());
         }
-        let lengths: Vec<u64> = pipeline.query_async(connection).await?;
+        let lengths: Vec<u64> = pipeline.query_async(redis).await?;
         if lengths != expected {
             return Err(somebody_else_writes(key).into());
         }
     }
 }
 
-/// Writes down how many numbers the finished list has.
-pub async fn say_complete(
-    keys: &Keys,
-    count: u64,
-    connection: &mut (impl ConnectionLike + Send),
-) -> RedisResult<()> {
-    redis::cmd("SET").arg(keys.biglist_count()).arg(count).exec_async(connection).await
-}
-
 fn somebody_else_writes(key: &str) -> Failure {
     Failure::new(
         Class::CheckFailed,
         format!("Somebody else writes to '{key}'."),
-        "LPUSH answers with the new length, and that was not the sum of what Server A had pushed.",
+        "LPUSH returns the new length, and it is not the number of values that Server A has pushed.",
     )
     .try_next("run one Server A at a time")
-    .try_next("--db N or --prefix NAME: for a list of one's own")
+    .try_next("--db N or --prefix NAME: to have a list of your own")
 }

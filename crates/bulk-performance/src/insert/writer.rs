@@ -63,6 +63,26 @@ impl Writer {
         all
     }
 
+    /// The ones that differ most, for a slow network.
+    #[must_use]
+    pub fn few(kind: Kind, records: u64, cluster: bool) -> Vec<Self> {
+        let all = Self::all(kind, records, cluster).into_iter();
+        let few = all.filter_map(|writer| match writer {
+            Self::Client(InsertMany::OneByOne { .. }) => {
+                Some(Self::Client(InsertMany::OneByOne { at_most: (records / 10).max(5) }))
+            }
+            Self::Client(InsertMany::Pipelined { depth }) if depth > 100 && records > depth => None,
+            Self::Client(
+                InsertMany::Pipelined { .. }
+                | InsertMany::Concurrent { .. }
+                | InsertMany::Script { .. }
+                | InsertMany::Variadic { .. },
+            ) => Some(writer),
+            _ => None,
+        });
+        few.collect()
+    }
+
     /// How many connections of their own the workers need, at most.
     #[must_use]
     pub fn connections(all: &[Self]) -> usize {

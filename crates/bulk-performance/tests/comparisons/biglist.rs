@@ -1,10 +1,11 @@
 //! `biglist` as people run it: two processes, one, and what can go wrong between them.
 
-use std::process::{Command, Output};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use bulk_performance::biglist::pair::{Pair, caught_up};
-use bulk_performance::biglist::{parts, reader, replication, stream, writer};
+use bulk_performance::biglist::{pair, parts, reader, stream, writer};
 use bulk_performance::keys::Keys;
 use lab_connection::connection::unguarded;
 use lab_connection::{TargetArgs, guard};
@@ -121,16 +122,15 @@ fn server_b_says_what_is_wrong_with_a_list() {
     let read =
         |more: &[&str]| failed(&bulk(&[&["biglist", "server-b", "--url", &server.url()], more].concat()));
 
-    let (code, said) = read(&[]);
-    assert!(code == Some(1) && said.contains("There is no list 'biglist'"), "{said}");
+    // After this, the database is ours.
+    assert!(bulk(&["biglist", "server-a", "--count", "1", "--url", &server.url()]).status.success());
+    ask::<()>(&server, &["DEL", "biglist", "biglist:count"]);
     ask::<()>(&server, &["SET", "biglist", "text"]);
     let (code, said) = read(&[]);
-    assert!(code == Some(1) && said.contains("'biglist' is no list but a string"), "{said}");
+    assert!(code == Some(1) && said.contains("'biglist' is a string, not a list"), "{said}");
     ask::<()>(&server, &["DEL", "biglist"]);
 
     ask::<()>(&server, &["LPUSH", "biglist", "1", "2", "3"]);
-    let (code, said) = read(&[]);
-    assert!(code == Some(1) && said.contains("Server A has not said that these are all"), "{said}");
     ask::<()>(&server, &["SET", "biglist:count", "4"]);
     let (code, said) = read(&[]);
     assert!(code == Some(1) && said.contains("holds 3 numbers, and Server A wrote 4"), "{said}");
@@ -146,19 +146,67 @@ fn server_b_says_what_is_wrong_with_a_list() {
     assert!(bulk(&["biglist", "server-b", "--url", &server.url(), "--count", "4"]).status.success());
 }
 
+/// Server B, started first: it has said that it waits.
+struct WaitingB {
+    child: std::process::Child,
+    stderr: BufReader<std::process::ChildStderr>,
+}
+
+impl WaitingB {
+    fn start(url: &str) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bulk-performance"));
+        command.args(["biglist", "server-b", "--url", url]).env_remove("REDIS_URL");
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("Waiting until Server A has written 'biglist'") {
+            line.clear();
+            assert!(stderr.read_line(&mut line).unwrap() > 0, "it ended without waiting");
+        }
+        Self { child, stderr }
+    }
+
+    /// What it prints in the end.
+    fn output(mut self) -> String {
+        let mut errors = String::new();
+        self.stderr.read_to_string(&mut errors).unwrap();
+        let output = self.child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{errors}");
+        text(&output.stdout)
+    }
+}
+
+#[test]
+fn server_b_waits_until_server_a_is_done() {
+    let server = Server::start().unwrap();
+    let waiting = WaitingB::start(&server.url());
+    ask::<()>(&server, &["LPUSH", "biglist", "1", "2", "3"]);
+    ask::<()>(&server, &["SET", "biglist:count", "3"]);
+    assert!(waiting.output().ends_with("['3', '2', '1']\n"));
+}
+
+#[test]
+fn ctrl_c_ends_a_server_b_that_waits() {
+    let server = Server::start().unwrap();
+    let mut waiting = WaitingB::start(&server.url());
+    let kill = Command::new("kill").args(["-INT", &waiting.child.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    assert_eq!(waiting.child.wait().unwrap().code(), Some(130));
+}
+
 #[test]
 fn a_replica_takes_no_server_a_and_is_not_written_by_server_b() {
     let group = Replicated::start(1).unwrap();
     let replica = &group.replicas[0];
-    // Nothing there, not even the mark of our data.
-    let (code, said) = failed(&bulk(&["biglist", "server-b", "--url", &replica.url()]));
-    assert!(code == Some(1) && said.contains("There is no list 'biglist' here yet"), "{said}");
+    // Nothing is there, not even the marker of our data.
+    let waiting = WaitingB::start(&replica.url());
     let (code, said) = failed(&bulk(&["biglist", "server-a", "--url", &replica.url()]));
     assert!(code == Some(4) && said.contains("is a replica and takes no writes"), "{said}");
     assert_eq!(ask::<u64>(replica, &["DBSIZE"]), 0);
 
-    // With the mark, which came over from the primary.
+    // The marker comes from the primary, with the list.
     assert!(bulk(&["biglist", "server-a", "--url", &group.primary.url()]).status.success());
+    assert!(waiting.output().contains("['10000', "), "it waited for the list");
     let (code, said) = failed(&bulk(&["biglist", "server-a", "--url", &replica.url()]));
     assert!(code == Some(4) && said.contains("is a replica and takes no writes"), "{said}");
     assert_eq!(ask::<u64>(replica, &["LLEN", "biglist"]), 10_000);
@@ -230,7 +278,7 @@ async fn a_replica_that_shows_the_count_has_the_list() {
     let both = async { tokio::try_join!(written, reading) };
     let (mut writer, seen) = tokio::time::timeout(4 * GIVE_UP, both).await.unwrap().unwrap();
     assert_eq!(seen, COUNT);
-    assert_eq!(replication::wait(1, GIVE_UP, &mut writer).await.unwrap(), 1);
+    assert_eq!(pair::wait(1, GIVE_UP, &mut writer).await.unwrap(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -239,14 +287,14 @@ async fn a_replica_that_was_cut_off_lacks_what_was_acknowledged_until_wait_says_
     let keys = Keys::new("");
     let mut a = pair.a.blocking(GIVE_UP).await.unwrap();
     writer::insert(&keys, 1_000, &mut a).await.unwrap();
-    assert_eq!(replication::wait(1, GIVE_UP, &mut a).await.unwrap(), 1);
+    assert_eq!(pair::wait(1, GIVE_UP, &mut a).await.unwrap(), 1);
     pair.cut().await.unwrap();
     writer::insert(&keys, 3_000, &mut a).await.unwrap();
-    assert_eq!(replication::wait(1, Duration::from_millis(50), &mut a).await.unwrap(), 0);
+    assert_eq!(pair::wait(1, Duration::from_millis(50), &mut a).await.unwrap(), 0);
     let stale = reader::read(&keys, &mut pair.b.connection()).await.unwrap();
     assert_eq!(stale.length, 1_000, "it answers with what it has");
     pair.mend().await.unwrap();
-    assert_eq!(replication::wait(1, GIVE_UP, &mut a).await.unwrap(), 1);
+    assert_eq!(pair::wait(1, GIVE_UP, &mut a).await.unwrap(), 1);
     let found = reader::read(&keys, &mut pair.b.connection()).await.unwrap();
     assert!(found.is_complete() && found.length == 3_000, "{found:?}");
     let marker: bool =

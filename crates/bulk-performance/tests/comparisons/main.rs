@@ -1,4 +1,4 @@
-//! Tables that compare: every row has done the same, and what is not so is said.
+//! Tables that compare: every approach does the same work, and the lessons around them say so.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,45 +14,24 @@ mod peers;
 mod query;
 
 use bulk_performance::BulkLesson;
-use lab_runner::{Course, Lesson};
 use lab_testing::lessons;
 
 #[test]
 fn every_lesson_is_in_the_register_under_its_own_name() {
-    lab_testing::lessons::assert_all_in_register::<bulk_performance::BulkLesson>(env!("CARGO_MANIFEST_DIR"));
-}
-
-/// The lessons on reading.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum ReadingLesson {
-    Query,
-    Memory,
-    Concurrency,
-}
-
-impl Course for ReadingLesson {
-    const TITLE: &'static str = "Reading";
-
-    fn lesson(self) -> &'static Lesson {
-        match self {
-            Self::Query => BulkLesson::Query.lesson(),
-            Self::Memory => BulkLesson::Memory.lesson(),
-            Self::Concurrency => BulkLesson::Concurrency.lesson(),
-        }
-    }
+    lessons::assert_all_in_register::<BulkLesson>(env!("CARGO_MANIFEST_DIR"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lessons_read_well() {
-    lessons::assert_read_well::<ReadingLesson>().await;
+async fn every_step_shows_the_rust_that_sends_its_commands() {
+    lessons::assert_read_well::<BulkLesson>().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lessons_show_or_announce_what_they_send() {
-    lessons::assert_show_or_announce_what_they_send::<ReadingLesson>().await;
+async fn everything_that_is_sent_is_shown_or_announced() {
+    lessons::assert_show_or_announce_what_they_send::<BulkLesson>().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lessons_show_what_they_teach() {
-    lessons::assert_show_what_they_teach::<ReadingLesson>().await;
+    lessons::assert_show_what_they_teach::<BulkLesson>().await;
 }

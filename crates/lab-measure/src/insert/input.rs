@@ -70,7 +70,7 @@ impl Input {
         Input { pool: self.pool.iter().map(trace).collect(), ..self.with(trace(&self.redis)) }
     }
 
-    /// Opens a pool of `pool` connections, removes what an earlier run left, and notes what this one is about to write. The note
+    /// Opens a pool of `pool` connections, removes what an earlier run left, loads the script, and notes what this one is about to write. The note
     /// comes first, so that the next run cleans up even after a run that was killed.
     pub async fn open(target: &Target, kind: Kind, records: u64, pool: usize) -> RedisResult<Self> {
         let (keys, people) = (Keys::new(target.prefix()), Arc::new(People::new()));
@@ -80,13 +80,13 @@ impl Input {
         }
         let noted = stored::noted(&input.keys, kind.name(), &mut input.redis).await?;
         input.remove(noted.max(records)).await?;
+        Script::new(INSERT_USERS).load_async(&mut input.redis).await?;
         stored::note(&input.keys, kind.name(), records, &mut input.redis).await?;
         Ok(input)
     }
 
-    /// Untimed: removes the records, and loads the script, so that an approach starts from nothing.
+    /// Untimed: removes the records, so that an approach starts from nothing.
     pub async fn reset(&self) -> RedisResult<()> {
-        Script::new(INSERT_USERS).load_async(&mut self.redis.clone()).await?;
         self.remove(self.records).await
     }
 
