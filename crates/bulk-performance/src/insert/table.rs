@@ -160,7 +160,7 @@ fn shortened(verified: &[Verified]) -> String {
 /// Whether it says once for many records what a pipeline says for each. A handful of records saves nothing.
 fn sends_less(writer: Writer) -> bool {
     match writer {
-        Writer::Client(InsertMany::Script { size } | InsertMany::Variadic { size }) => size >= 50,
+        Writer::Client(InsertMany::Script { size } | InsertMany::Variadic { size }) => size >= 20,
         _ => false,
     }
 }
