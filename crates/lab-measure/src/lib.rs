@@ -20,8 +20,6 @@ pub mod load;
 pub mod peers;
 pub mod people;
 pub mod stored;
+mod timed;
 
-use std::pin::Pin;
-
-/// A future whose code is in this crate, whoever polls it.
-pub type Timed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub use timed::Timed;

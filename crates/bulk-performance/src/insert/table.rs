@@ -183,7 +183,7 @@ mod tests {
     use lab_runner::LessonError;
 
     use super::*;
-    use crate::insert::verify;
+    use crate::insert::measure::verify;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn an_approach_that_damages_a_record_or_sends_too_much_ends_the_lesson() {
