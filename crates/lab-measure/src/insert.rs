@@ -12,15 +12,13 @@ use lab_connection::{Connection, Transcript};
 use redis::aio::ConnectionLike;
 use redis::{ErrorKind, Pipeline, RedisError, RedisResult, Script};
 
-pub use self::input::Input;
+pub use self::input::{INSERT_USERS, Input};
 pub use self::kind::Kind;
-use crate::Timed;
 use crate::people::{FIELDS, Record};
+use crate::timed::Timed;
 
 /// This file, for the screen.
 pub const SOURCE: &str = include_str!("insert.rs");
-/// A script that writes many users.
-pub const INSERT_USERS: &str = include_str!("insert/insert_users.lua");
 /// Pipelines in flight when they overlap. A third would only wait in the server's buffers.
 const PIPELINES_IN_FLIGHT: usize = 2;
 

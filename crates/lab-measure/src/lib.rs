@@ -25,8 +25,6 @@ pub mod peers;
 pub mod people;
 pub mod query;
 pub mod stored;
+mod timed;
 
-use std::pin::Pin;
-
-/// A future whose code is in this crate, whoever polls it.
-pub type Timed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub use timed::Timed;

@@ -8,31 +8,7 @@ use bulk_loader::{LoadError, Loaded, Loader, Progress, Source};
 
 pub use self::indexes::{IndexCommands, PER_CHUNK};
 pub use self::read_back::{MemberQuestions, RecordQuestions, SizeQuestions};
-pub use self::sources::{Elements, PushKey, Strings, Unlink, Users, UsersAndIndexes};
-
-/// What a record is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Kind {
-    /// A Hash of eight fields: `user:1`
-    #[default]
-    Users,
-    /// A String of the same values: `user_text:1`
-    Strings,
-    /// An element of one List: `biglist`
-    List,
-}
-
-impl Kind {
-    /// Its name on the command line.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Users => "users",
-            Self::Strings => "strings",
-            Self::List => "list",
-        }
-    }
-}
+pub use self::sources::{Elements, Kind, PushKey, Strings, Unlink, Users, UsersAndIndexes};
 
 /// Timed: sends everything that `source` has. Blocks the thread.
 pub fn run(

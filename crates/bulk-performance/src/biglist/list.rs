@@ -14,6 +14,7 @@ use super::reader::{self, CHUNK, Found, from_tail};
 use super::{pair, writer};
 use crate::keys::Keys;
 
+static WRITER: Source = source!("src/biglist/writer.rs");
 static READER: Source = source!("src/biglist/reader.rs");
 /// Numbers pushed on the screen.
 const FIRST: u64 = 3;
@@ -46,15 +47,17 @@ pub(super) async fn write_in_two_halves(
 
     let half = (count / 2).max(first);
     let (so_far, all) = (thousands(half as f64), thousands(count as f64));
+    let mut untraced = ctx.target().connection();
     ctx.step(
         "Server A sends the other numbers the same way, but 1,000 to an LPUSH and 16 LPUSHes to a pipeline: few round \
          trips, and little memory on both sides, however long the list. Halfway through, Server B reads it:",
     )
     .await?;
-    let mut untraced = ctx.untraced(
+    ctx.announce(
         "Server A sends LPUSH in pipelines. Server B reads with GET, TYPE, LLEN, and LRANGE, in chunks of 1,000, and checks \
          every number. INFO says how far the replica is.",
     );
+    ctx.code(WRITER.function("push"));
     writer::push(&key, first, first + 1..=half, &mut untraced).await?;
     let early = reader::read(keys, &mut untraced).await?;
     let length = a.llen(&key).await?;
@@ -110,7 +113,7 @@ pub(super) async fn read_in_chunks(ctx: &LessonContext, keys: &Keys, count: u64)
 
 /// What pushes do to somebody who counts from the end where they happen.
 pub(super) async fn read_while_it_grows(ctx: &LessonContext, keys: &Keys) -> Outcome {
-    let chunks = ctx.fit("chunks", 10, 3, 4.0) as u64;
+    let chunks = ctx.fit("chunks", 10, 3, 8.0) as u64;
     let size = chunks * CHUNK;
     ctx.step(format!(
         "What if Server A pushes while Server B reads? Here Server B reads {} numbers in chunks of {}. After each chunk, \

@@ -1,5 +1,6 @@
 //! One list is one key, on one server. Several lists share the work.
 
+use futures_util::future::try_join_all;
 use lab_connection::Target;
 use lab_runner::table::{Table, thousands};
 use lab_runner::{LessonContext, LessonError, Outcome, Source, source};
@@ -31,9 +32,12 @@ pub(super) async fn run(ctx: &LessonContext, keys: &Keys) -> Outcome {
     write(ctx.target(), keys, SIZE).await?;
     let mut table = Table::new("The parts", &["list", "numbers", "newest", "oldest", "slot"]);
     let (mut total, mut in_order) = (0, true);
-    for part in 0..PARTS {
+    let lists = try_join_all(
+        (0..PARTS)
+            .map(async |part| reader::all(&keys.biglist_part(part), &mut ctx.target().connection()).await),
+    );
+    for (part, numbers) in (0..).zip(lists.await?) {
         let key = keys.biglist_part(part);
-        let numbers = reader::all(&key, &mut untraced).await?;
         let slot = if ctx.target().is_cluster() {
             let mut keyslot = redis::cmd("CLUSTER");
             keyslot.arg("KEYSLOT").arg(&key).query_async::<u64>(&mut untraced).await?.to_string()
@@ -60,8 +64,9 @@ pub(super) async fn run(ctx: &LessonContext, keys: &Keys) -> Outcome {
 pub async fn write(target: &Target, keys: &Keys, count: u64) -> Result<(), LessonError> {
     let mut writers = JoinSet::new();
     for part in 0..PARTS {
-        let (key, mut redis) = (keys.biglist_part(part), target.dedicated().await?);
+        let (key, target) = (keys.biglist_part(part), target.clone());
         writers.spawn(async move {
+            let mut redis = target.dedicated().await?;
             redis.unlink(&key).await?;
             let numbers = (1..=count).filter(|number| number % PARTS == part);
             writer::push(&key, 0, numbers, &mut redis).await

@@ -20,18 +20,20 @@ const SHORTLY: Duration = Duration::from_millis(100);
 
 /// Shows what a replica lacks while it is cut off, and that WAIT says so. Without a pair, starts one if the server is private.
 pub(super) async fn run(ctx: &LessonContext, pair: Option<Arc<Pair>>) -> Outcome {
+    let pair = if pair.is_some() { pair } else { Pair::beside(ctx.target()).await?.map(Arc::new) };
     ctx.step(
         "Server B can read from a replica of Server A's server. A primary answers its client first and sends the write to \
          its replicas afterward, so an acknowledged write may be missing there. Here the replica loses its primary halfway, \
          and Server A goes on writing:",
     )
     .await?;
-    let pair = if pair.is_some() { pair } else { Pair::beside(ctx.target()).await?.map(Arc::new) };
+    ctx.code(REPLICA.function("lose_the_primary"));
     let Some(pair) = pair else {
-        ctx.say("To see it, run `cargo bulk biglist --private`: it starts a primary and a replica.");
+        ctx.say(
+            "To see it, run `cargo bulk biglist --server valkey-9.1`: it starts a primary and a replica.",
+        );
         return Ok(());
     };
-    ctx.code(REPLICA.function("lose_the_primary"));
     ctx.announce(
         "On a private primary and its replica: UNLINK, LPUSH, LLEN, WAIT, and INFO on the primary; LRANGE and INFO on the \
          replica; REPLICAOF with port 1, where nothing listens, cuts the replica off.",

@@ -41,7 +41,7 @@ pub(super) async fn run(ctx: &LessonContext, keys: &Keys) -> Outcome {
     let waiting = pending(&key, &mut redis).await?;
     ctx.check("nothing is pending", waiting == 0)?;
 
-    let count = ctx.fit("entries", 10_000, 500, 0.01) as u64;
+    let count = ctx.fit("entries", 10_000, 500, 0.02) as u64;
     ctx.step(format!(
         "Server A adds the other numbers up to {}. Then both consumers read what there is, {READ} entries at a time, each on \
          its own connection:",
@@ -95,8 +95,11 @@ pub async fn add(
 pub async fn share(target: &Target, key: &str) -> Result<[Vec<u64>; 2], LessonError> {
     let mut consumers = JoinSet::new();
     for (index, name) in CONSUMERS.into_iter().enumerate() {
-        let (key, redis) = (key.to_owned(), target.dedicated().await?);
-        consumers.spawn(async move { consume(&key, name, redis).await.map(|numbers| (index, numbers)) });
+        let (key, target) = (key.to_owned(), target.clone());
+        consumers.spawn(async move {
+            let numbers = consume(&key, name, target.dedicated().await?).await?;
+            Ok::<_, RedisError>((index, numbers))
+        });
     }
     let mut shares = [Vec::new(), Vec::new()];
     while let Some(ended) = consumers.join_next().await {

@@ -38,29 +38,24 @@ async fn start_over(keys: &Keys, redis: &mut (impl ConnectionLike + Send)) -> Re
 pub async fn push(
     key: &str,
     mut length: u64,
-    mut numbers: impl Iterator<Item = u64> + Send,
+    numbers: impl Iterator<Item = u64> + Send,
     redis: &mut (impl ConnectionLike + Send),
 ) -> Result<(), LessonError> {
-    loop {
-        let mut pipeline = redis::pipe();
-        let mut expected = Vec::with_capacity(COMMANDS);
-        for _ in 0..COMMANDS {
+    let mut numbers = numbers.peekable();
+    while numbers.peek().is_some() {
+        let (mut pipeline, mut expected) = (redis::pipe(), Vec::new());
+        while expected.len() < COMMANDS && numbers.peek().is_some() {
             let values: Vec<u64> = numbers.by_ref().take(VALUES).collect();
-            if values.is_empty() {
-                break;
-            }
             length += values.len() as u64;
             expected.push(length);
-            pipeline.cmd("LPUSH").arg(key).arg(&values);
-        }
-        if expected.is_empty() {
-            return Ok(());
+            pipeline.cmd("LPUSH").arg(key).arg(values);
         }
         let lengths: Vec<u64> = pipeline.query_async(redis).await?;
         if lengths != expected {
             return Err(somebody_else_writes(key).into());
         }
     }
+    Ok(())
 }
 
 fn somebody_else_writes(key: &str) -> Failure {

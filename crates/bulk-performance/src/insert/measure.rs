@@ -16,9 +16,6 @@ use super::writer::Writer;
 use crate::load::Report;
 use crate::stored::Content;
 
-/// How long noisy writers are repeated, all together.
-const REPEAT_BUDGET: Duration = Duration::from_secs(5);
-
 /// What a writer left, and what it sent.
 #[derive(Clone, Debug)]
 pub struct Verified {
@@ -79,14 +76,15 @@ pub async fn verify(
     Ok(verified)
 }
 
-/// Times the writers in `rounds` interleaved rounds, and noisy ones again.
+/// Times the writers in `rounds` interleaved rounds, and noisy ones again for at most `repeat`.
 pub async fn time(
     target: &Target,
     input: &Input,
     writers: &[Writer],
     rounds: usize,
+    repeat: Duration,
 ) -> Result<Vec<Cost>, LessonError> {
-    let plan = Rounds { rounds, budget: Duration::MAX, repeat_budget: REPEAT_BUDGET };
+    let plan = Rounds { rounds, budget: Duration::MAX, repeat_budget: repeat };
     let usage = harness::measure(&mut Writers { target, input, all: writers }, plan).await?;
     let costs = writers.iter().zip(&usage);
     Ok(costs.map(|(writer, usage)| cost(writer.records(input.records), usage)).collect())

@@ -160,7 +160,7 @@ fn shortened(verified: &[Verified]) -> String {
 /// Whether it says once for many records what a pipeline says for each. A handful of records saves nothing.
 fn sends_less(writer: Writer) -> bool {
     match writer {
-        Writer::Client(InsertMany::Script { size } | InsertMany::Variadic { size }) => size >= 50,
+        Writer::Client(InsertMany::Script { size } | InsertMany::Variadic { size }) => size >= 20,
         _ => false,
     }
 }
@@ -183,7 +183,7 @@ mod tests {
     use lab_runner::LessonError;
 
     use super::*;
-    use crate::insert::verify;
+    use crate::insert::measure::verify;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn an_approach_that_damages_a_record_or_sends_too_much_ends_the_lesson() {

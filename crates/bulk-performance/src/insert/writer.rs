@@ -69,14 +69,11 @@ impl Writer {
         let all = Self::all(kind, records, cluster).into_iter();
         let few = all.filter_map(|writer| match writer {
             Self::Client(InsertMany::OneByOne { .. }) => {
-                Some(Self::Client(InsertMany::OneByOne { at_most: (records / 10).max(5) }))
+                Some(Self::Client(InsertMany::OneByOne { at_most: (records / 10).max(3) }))
             }
             Self::Client(InsertMany::Pipelined { depth }) if depth > 100 && records > depth => None,
             Self::Client(
-                InsertMany::Pipelined { .. }
-                | InsertMany::Concurrent { .. }
-                | InsertMany::Script { .. }
-                | InsertMany::Variadic { .. },
+                InsertMany::Pipelined { .. } | InsertMany::Script { .. } | InsertMany::Variadic { .. },
             ) => Some(writer),
             _ => None,
         });

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lab_connection::Target;
 use lab_measure::insert::InsertMany;
 use lab_measure::peers::{write_hsets, write_values};
-use lab_runner::LessonError;
+use lab_runner::{LessonError, activity};
 
 use crate::peers::baseline::Baseline;
 use crate::peers::benchmark::Benchmark;
@@ -50,6 +50,7 @@ impl Lineup {
                 lineup.add_redis_rs();
             }
         }
+        activity::set("peers: preparing the RDB file");
         match Baseline::prepare(&lineup.fixtures).await {
             Ok(baseline) => lineup.peers.push(Peer::RdbFile(baseline)),
             Err(why) => lineup.left_out.push(format!("the RDB file: {why}")),
@@ -74,6 +75,7 @@ impl Lineup {
             Ok(tool) => {
                 let (keys, records) = (self.fixtures.keys.clone(), self.fixtures.records);
                 let path = self.fixtures.commands_file();
+                activity::set("peers: writing the commands to a file");
                 write_file(path, move |file| write_hsets(&keys, records, file)).await?;
                 self.versions.push(tool.version);
                 self.peers.push(Peer::PipeFile { program: tool.path.clone(), place: place.clone() });
@@ -92,6 +94,7 @@ impl Lineup {
         let found = match benchmark {
             Ok(tool) => {
                 let version = tool.version.clone();
+                activity::set("peers: trying redis-benchmark");
                 Benchmark::at_its_best(&self.fixtures, tool.path, place)
                     .await
                     .map(|benchmark| (benchmark, version))
@@ -121,6 +124,7 @@ impl Lineup {
             Ok(tool) => {
                 let (people, records) = (Arc::clone(&self.fixtures.people), self.fixtures.records);
                 let path = self.fixtures.values_file();
+                activity::set("peers: writing the values to a file");
                 write_file(path, move |file| write_values(&people, records, file)).await?;
                 std::fs::write(self.fixtures.script_file(), redis_py::SCRIPT)
                     .map_err(|error| no_file(&error))?;

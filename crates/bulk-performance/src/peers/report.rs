@@ -9,7 +9,7 @@ use lab_runner::{LessonContext, Outcome};
 
 use crate::peers::lineup::Lineup;
 use crate::peers::peer::{Found, Peer};
-use crate::peers::rounds::{Row, RunLock};
+use crate::peers::rounds::{Row, Turn};
 
 /// A command that takes a smaller share of what all commands took gets no line.
 const WORTH_A_LINE: f64 = 0.05;
@@ -191,7 +191,7 @@ fn label(row: &Row) -> String {
 }
 
 /// Microseconds a record, the mean over all turns: what the system counts in steps comes out right on average.
-fn per_record(lineup: &Lineup, row: &Row, seconds: impl Fn(&RunLock) -> Option<f64>) -> String {
+fn per_record(lineup: &Lineup, row: &Row, seconds: impl Fn(&Turn) -> Option<f64>) -> String {
     let told: Option<Vec<f64>> = row.turns.iter().map(seconds).collect();
     match told {
         Some(told) if !told.is_empty() => {

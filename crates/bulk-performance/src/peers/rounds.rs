@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lab_runner::harness::{self, Rounds, Rows};
 use lab_runner::resource_usage::{ResourceUsage, Stopwatch};
-use lab_runner::{LessonError, Terminal};
+use lab_runner::{LessonError, Terminal, activity};
 use redis::RedisResult;
 
 use crate::peers::child;
@@ -26,7 +26,7 @@ pub struct Row {
     /// Who.
     pub peer: Peer,
     /// Its turns that ended well.
-    pub turns: Vec<RunLock>,
+    pub turns: Vec<Turn>,
     /// Why it has no further turns.
     pub failed: Option<String>,
     /// Whether what it wrote was found wrong, which no peer may do.
@@ -35,7 +35,7 @@ pub struct Row {
 
 /// One turn that ended well.
 #[derive(Clone, Debug)]
-pub struct RunLock {
+pub struct Turn {
     /// Time on the wall clock, processor time of this process, and the server's.
     pub usage: ResourceUsage,
     /// Processor seconds of this process and of the programs that it started, where the system tells.
@@ -69,18 +69,19 @@ struct Peers<'a> {
 }
 
 impl Rows for Peers<'_> {
-    type Sample = RunLock;
+    type Sample = Turn;
 
     fn count(&self) -> usize {
         self.rows.len()
     }
 
-    async fn measure(&mut self, row: usize) -> Result<Option<RunLock>, LessonError> {
+    async fn measure(&mut self, row: usize) -> Result<Option<Turn>, LessonError> {
         let (round, first) = (self.turns / self.rows.len() + 1, self.turns.is_multiple_of(self.rows.len()));
         if first && round <= self.rounds as usize {
             Terminal.note(&format!("Round {round} of {}: {} peers.", self.rounds, self.rows.len()));
         }
         self.turns += 1;
+        activity::set(format!("peers: {}", self.rows[row].peer));
         if self.rows[row].failed.is_some() {
             Ok(None)
         } else {
@@ -88,13 +89,13 @@ impl Rows for Peers<'_> {
         }
     }
 
-    fn figure(&self, _: usize, turn: &RunLock) -> f64 {
+    fn figure(&self, _: usize, turn: &Turn) -> f64 {
         turn.usage.seconds
     }
 }
 
 /// What fails here is the peer's failure, unless the server does not answer to us either.
-async fn take_turn(fixtures: &Fixtures, row: &mut Row) -> Result<Option<RunLock>, LessonError> {
+async fn take_turn(fixtures: &Fixtures, row: &mut Row) -> Result<Option<Turn>, LessonError> {
     let timed = time(fixtures, &row.peer).await?;
     let found = match &timed {
         Ok(_) => Some(row.peer.found(fixtures).await?),
@@ -114,11 +115,11 @@ async fn take_turn(fixtures: &Fixtures, row: &mut Row) -> Result<Option<RunLock>
         row.wrong = true;
         return Ok(None);
     }
-    Ok(Some(RunLock { found, ..timed }))
+    Ok(Some(Turn { found, ..timed }))
 }
 
 /// A turn, not yet verified.
-async fn time(fixtures: &Fixtures, peer: &Peer) -> RedisResult<Result<RunLock, String>> {
+async fn time(fixtures: &Fixtures, peer: &Peer) -> RedisResult<Result<Turn, String>> {
     let mut connection = fixtures.target.connection();
     let before = CommandStats::ask(&mut connection).await;
     let children = child::cpu_of_children();
@@ -142,7 +143,7 @@ async fn time(fixtures: &Fixtures, peer: &Peer) -> RedisResult<Result<RunLock, S
         client_cpu_seconds = None;
     }
     let commands = if matches!(peer, Peer::RdbFile(_)) { Vec::new() } else { after.since(&before) };
-    Ok(Ok(RunLock { usage, client_cpu_seconds, found: Found::Others(0), account, commands }))
+    Ok(Ok(Turn { usage, client_cpu_seconds, found: Found::Others(0), account, commands }))
 }
 
 fn verify(fixtures: &Fixtures, found: Found) -> Result<(), String> {

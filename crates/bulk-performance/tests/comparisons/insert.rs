@@ -1,6 +1,7 @@
 //! All ways to write many records leave the same, and a run removes exactly what runs like it wrote.
 
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use bulk_performance::BulkLesson;
 use bulk_performance::insert::{self, Input, InsertMany, Kind, Options, Writer, time, verify};
@@ -193,7 +194,7 @@ async fn every_round_is_timed_and_leaves_the_records() {
     let target = TargetArgs::private().open().await.unwrap();
     let approaches = Writer::all(Kind::Strings, RECORDS, false);
     let input = input(&target, Kind::Strings, RECORDS, &approaches).await;
-    let costs = time(&target, &input, &approaches, 2).await.unwrap();
+    let costs = time(&target, &input, &approaches, 2, Duration::ZERO).await.unwrap();
     assert_eq!(costs.len(), approaches.len());
     assert!(costs.iter().all(|cost| cost.rates.min > 0.0 && cost.client_micros > 0.0), "{costs:?}");
     assert_eq!(input.content().await.unwrap(), input.expected(RECORDS));

@@ -7,12 +7,14 @@ use lab_connection::transcript::Listener;
 use lab_connection::{Connection, Target, Transcript, own_keys};
 use redis::{Cmd, Pipeline, RedisResult, Script};
 
+use super::content;
 use super::kind::Kind;
-use super::{INSERT_USERS, content};
 use crate::keys::Keys;
 use crate::people::People;
 use crate::stored::{self, Content, index_keys, remove_users};
 
+/// A script that writes many users.
+pub const INSERT_USERS: &str = include_str!("insert_users.lua");
 /// Keys removed in one pipeline.
 const BATCH: usize = 1_000;
 

@@ -1,6 +1,6 @@
 -- Writes many users as Hashes.
 -- KEYS: one key for each user.
--- ARGV: the eight field names, once; then the eight values of each user, in the order of the keys.
+-- ARGV starts with the eight field names. The eight values of each user follow, in the order of the keys.
 local fields = 8
 for user, key in ipairs(KEYS) do
     local command = { 'HSET', key }

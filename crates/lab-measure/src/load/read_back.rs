@@ -7,9 +7,8 @@ use bulk_loader::Source;
 use bulk_loader::source::{push_argument, push_header};
 use bulk_loader::topology::slot_of;
 
-use super::Kind;
 use super::indexes::{IndexCommands, IndexOf};
-use super::sources::{ELEMENTS_PER_COMMAND, STRINGS_PER_COMMAND};
+use super::sources::{ELEMENTS_PER_COMMAND, Kind, STRINGS_PER_COMMAND};
 use crate::keys::Keys;
 use crate::people::{CITIES, DEPARTMENTS, FIELDS, People, Record, push_number};
 use crate::stored::Content;

@@ -16,6 +16,30 @@ pub const ELEMENTS_PER_COMMAND: u64 = 1_000;
 /// Keys in one UNLINK.
 const KEYS_PER_UNLINK: u64 = 100;
 
+/// What a record is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Kind {
+    /// A Hash of eight fields: `user:1`
+    #[default]
+    Users,
+    /// A String of the same values: `user_text:1`
+    Strings,
+    /// An element of one List: `biglist`
+    List,
+}
+
+impl Kind {
+    /// Its name on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Users => "users",
+            Self::Strings => "strings",
+            Self::List => "list",
+        }
+    }
+}
+
 /// Users as Hashes, one command each.
 pub struct Users {
     keys: Keys,
