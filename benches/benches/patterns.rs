@@ -14,7 +14,6 @@ use ecommerce_patterns::search::{CompleteBy, FilterBy, FilterQueries, PrefixQuer
 use ecommerce_patterns::sessions::{ReadSession, Visitors};
 use lab_connection::Failure;
 use lab_runner::{Approach, Comparison, LessonError};
-use patterns::script::StoreError;
 
 /// Operations of one pass, and how many of them are under way at a time.
 const OPERATIONS: usize = 200;
@@ -47,7 +46,7 @@ fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
 }
 
 /// A pattern that cannot name its keys.
-fn no_key(error: StoreError) -> LessonError {
+fn no_key(error: impl std::fmt::Display) -> LessonError {
     LessonError::Check(error.to_string())
 }
 
