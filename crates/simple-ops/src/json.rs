@@ -122,7 +122,7 @@ async fn store_as_hash(ctx: &LessonContext, keys: &Keys, sample: &Product) -> Ou
         .await?;
     redis::cmd("HSET").arg(&key).arg(&shape::fields(sample)?).exec_async(&mut redis).await?;
     let price = redis.hget(&key, "price_cents").await?;
-    let left = redis.hincr(&key, "stock", -1).await? as i64;
+    let left: i64 = redis::cmd("HINCRBY").arg(&key).arg("stock").arg(-1).query_async(&mut redis).await?;
     ctx.check("HGET read the price alone", price == Some(sample.price_cents.to_string()))?;
     ctx.check("HINCRBY sold one unit in one step", left == sample.stock - 1)?;
 

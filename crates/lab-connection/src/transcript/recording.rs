@@ -146,7 +146,8 @@ fn aborted(pipeline: &Pipeline, error: &RedisError) -> Vec<String> {
     });
     let mut lines = vec!["OK".to_owned()];
     lines.extend(first(texts, pipeline.len(), "reply"));
-    lines.push("(error) EXECABORT".into());
+    // In the words of Redis and Valkey, which redis-rs drops.
+    lines.push("(error) EXECABORT Transaction discarded because of previous errors.".into());
     lines
 }
 

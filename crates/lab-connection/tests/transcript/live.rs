@@ -58,7 +58,12 @@ async fn a_discarded_transaction_shows_which_command_was_refused() {
     assert_eq!(exchange.commands, ["MULTI", "SET k v", "INCR", "EXEC"]);
     assert_eq!(
         exchange.replies,
-        ["OK", "QUEUED", "(error) ERR wrong number of arguments for 'incr' command", "(error) EXECABORT"]
+        [
+            "OK",
+            "QUEUED",
+            "(error) ERR wrong number of arguments for 'incr' command",
+            "(error) EXECABORT Transaction discarded because of previous errors."
+        ]
     );
 }
 
