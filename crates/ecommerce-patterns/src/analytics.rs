@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use futures_util::future::try_join_all;
 use lab_connection::Connection;
 use lab_runner::table::{Table, bytes, thousands};
-use lab_runner::{Lesson, LessonContext, LessonError, Outcome, Source, source};
+use lab_runner::{Lesson, LessonContext, Source, source};
 use patterns::active_users::{self, ActiveUsers};
 use patterns::analytics::{self, Analytics, Metrics, Recorded};
 use patterns::funnel::{self, Funnel, Reached};
@@ -22,7 +22,7 @@ use self::workload::{CLIENTS, Count, Counted, Event, LOADS, ONE_LOST_IN, ORDERS,
 use crate::call_cost::{self, Call};
 use crate::concurrent::concurrently;
 use crate::data::{Data, Size};
-use crate::failed;
+use crate::failure::{BoxError, into_redis_error, outcome};
 use crate::lua::{lua, lua_contract};
 
 /// Metrics, visitors, revenue, funnels, retention.
@@ -54,7 +54,7 @@ pub static LESSON: Lesson = Lesson {
         "You can sum page views and revenue of days. You can't sum visitors: merge their HyperLogLogs.",
     ],
     quiz: &[8, 104],
-    run: |ctx| Box::pin(run(ctx)),
+    run: |ctx| Box::pin(outcome(run(ctx))),
 };
 
 static SOURCE: Source = source!("src/analytics.rs");
@@ -65,11 +65,14 @@ const WEEK: &str = "2024-W01";
 /// A day that the lesson closes.
 const CLOSED_DAY: &str = "2023-12-31";
 
+/// Events in flight over one connection.
+const IN_FLIGHT: usize = 500;
+
 const FUNNEL_STEPS: [&str; 4] = ["view", "cart", "checkout", "purchase"];
 /// Visitors who reach each step of the funnel.
 const REACH: [usize; 4] = [200, 80, 50, 30];
 
-async fn run(ctx: &mut LessonContext) -> Outcome {
+async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
     ctx.start_clean(&all_keys(ctx)?).await?;
     let wrong = count_wrong(ctx).await?;
     count_once(ctx, wrong).await?;
@@ -88,7 +91,7 @@ async fn run(ctx: &mut LessonContext) -> Outcome {
     Ok(())
 }
 
-async fn count_wrong(ctx: &LessonContext) -> Result<[Counted; 2], LessonError> {
+async fn count_wrong(ctx: &LessonContext) -> Result<[Counted; 2], BoxError> {
     let mut redis = ctx.redis();
     let day = key(&wrong_prefix(ctx), "daily_metrics", DAY)?.as_str().to_owned();
 
@@ -103,7 +106,7 @@ async fn count_wrong(ctx: &LessonContext) -> Result<[Counted; 2], LessonError> {
     ctx.check("one page view and 1,999 cents", numbers.get("revenue").is_some_and(|cents| cents == "1999"))?;
 
     ctx.step(format!(
-        "Now {CLIENTS} web servers report one morning: {VISITORS} visitors load {LOADS} pages each, and {ORDERS} of them order once. \
+        "Now {CLIENTS} web servers report concurrently: {VISITORS} visitors load {LOADS} pages each, and {ORDERS} of them order once. \
          One reply in {ONE_LOST_IN} is lost, so the server sends that report again. The first way to count reads, adds, and writes:"
     ))
     .await?;
@@ -111,7 +114,7 @@ async fn count_wrong(ctx: &LessonContext) -> Result<[Counted; 2], LessonError> {
     ctx.say("The second way lets Redis add. It counts every page load as a visitor:");
     ctx.code(workload::SOURCE.function("increment"));
     let redis = ctx.untraced(format!(
-        "{CLIENTS} clients over one connection: HGET and HSET, all in the same rhythm (the worst case), without repeats; then \
+        "{CLIENTS} clients over one connection: HMGET and HSET, all in the same rhythm (the worst case), without repeats; then \
          HINCRBY, with repeats. HMGET reads the result. UNLINK before each."
     ));
     redis.clone().unlink(&day).await?;
@@ -134,7 +137,7 @@ async fn count_wrong(ctx: &LessonContext) -> Result<[Counted; 2], LessonError> {
     Ok([lost, doubled])
 }
 
-async fn count_once(ctx: &LessonContext, [lost, doubled]: [Counted; 2]) -> Outcome {
+async fn count_once(ctx: &LessonContext, [lost, doubled]: [Counted; 2]) -> Result<(), BoxError> {
     let analytics = Analytics::new(ctx.redis(), ctx.prefix());
 
     ctx.step(
@@ -146,18 +149,18 @@ async fn count_once(ctx: &LessonContext, [lost, doubled]: [Counted; 2]) -> Outco
 
     ctx.step("user1 loads a page. The reply is lost, so the web server reports it again, with the same ID:")
         .await?;
-    let first = analytics.page_view("view-0", DAY, "user1").await.map_err(failed)?;
-    let again = analytics.page_view("view-0", DAY, "user1").await.map_err(failed)?;
+    let first = analytics.page_view("view-0", DAY, "user1").await?;
+    let again = analytics.page_view("view-0", DAY, "user1").await?;
     ctx.check_eq("counted once", &[first, again], &[Recorded::Counted, Recorded::Duplicate])?;
 
-    ctx.step("The whole morning again, this time with the script:").await?;
+    ctx.step("The same workload, this time with the script:").await?;
     let redis = ctx.untraced(format!(
         "{CLIENTS} clients over one connection: EVALSHA, with repeats. It also counts the products of orders and reads the day; the \
          first time, EVAL sends those scripts."
     ));
     let counted = Count::Record.run_workload(&redis, ctx.prefix(), DAY).await?;
     let mut table =
-        Table::new("One morning, counted", &["approach", "page views", "visitors", "orders", "revenue"]);
+        Table::new("The workload, counted", &["approach", "page views", "visitors", "orders", "revenue"]);
     let labels = std::iter::once("what happened").chain(Count::ALL.map(Count::label));
     for (label, result) in labels.zip([Counted::TRUTH, lost, doubled, counted]) {
         let Counted { page_views, visitors, orders, revenue } = result;
@@ -165,14 +168,15 @@ async fn count_once(ctx: &LessonContext, [lost, doubled]: [Counted; 2]) -> Outco
         table = table.row([label.to_owned()].into_iter().chain(numbers).chain([dollars(revenue)]));
     }
     ctx.table(table);
-    ctx.check_eq("every event counts once, and every visitor", &counted, &Counted::TRUTH)
+    ctx.check_eq("every event counts once, and every visitor", &counted, &Counted::TRUTH)?;
+    Ok(())
 }
 
 fn dollars(cents: i64) -> String {
     Cents::new(cents).unwrap_or_default().to_string()
 }
 
-async fn close_a_day(ctx: &LessonContext) -> Outcome {
+async fn close_a_day(ctx: &LessonContext) -> Result<(), BoxError> {
     let analytics = Analytics::new(ctx.redis(), ctx.prefix());
 
     ctx.step(
@@ -183,17 +187,18 @@ async fn close_a_day(ctx: &LessonContext) -> Outcome {
     ctx.script(&lua_contract(&analytics::CLOSE)).await?;
 
     ctx.step("The same page view before and after the day is closed:").await?;
-    let first = analytics.page_view("view-0", CLOSED_DAY, "user9").await.map_err(failed)?;
-    analytics.close(CLOSED_DAY).await.map_err(failed)?;
-    let late = analytics.page_view("view-0", CLOSED_DAY, "user9").await.map_err(failed)?;
-    ctx.check_eq("counted, then too late", &[first, late], &[Recorded::Counted, Recorded::TooLate])
+    let first = analytics.page_view("view-0", CLOSED_DAY, "user9").await?;
+    analytics.close(CLOSED_DAY).await?;
+    let late = analytics.page_view("view-0", CLOSED_DAY, "user9").await?;
+    ctx.check_eq("counted, then too late", &[first, late], &[Recorded::Counted, Recorded::TooLate])?;
+    Ok(())
 }
 
 /// Visits, and the number of visitors who make them.
 const VISITS: u64 = 20_000;
 const NUMBERS: u64 = 16_000;
 
-async fn count_visitors(ctx: &LessonContext) -> Outcome {
+async fn count_visitors(ctx: &LessonContext) -> Result<(), BoxError> {
     let [set, bitmap, hyperloglog] = visitor_keys(ctx.prefix());
 
     ctx.step(format!(
@@ -233,7 +238,8 @@ async fn count_visitors(ctx: &LessonContext) -> Outcome {
         table = table.row([name.to_owned()].into_iter().chain(numbers).chain([error, bytes(size)]));
     }
     ctx.table(table);
-    ctx.check("the HyperLogLog is within 3%", error(by_hyperloglog) < 0.03)
+    ctx.check("the HyperLogLog is within 3%", error(by_hyperloglog) < 0.03)?;
+    Ok(())
 }
 
 async fn add_visits(
@@ -253,11 +259,11 @@ async fn add_visits(
     Ok(())
 }
 
-async fn follow_a_funnel(ctx: &LessonContext) -> Outcome {
+async fn follow_a_funnel(ctx: &LessonContext) -> Result<(), BoxError> {
     let mut redis = ctx.redis();
     let counts = key(&wrong_prefix(ctx), "funnel", "today")?.as_str().to_owned();
     // `Funnel::today` uses the same key, and lets it expire at midnight. This one stays, whenever you take the lesson.
-    let funnel = Funnel::named(ctx.redis(), ctx.prefix(), "today", &FUNNEL_STEPS).map_err(failed)?;
+    let funnel = Funnel::named(ctx.redis(), ctx.prefix(), "today", &FUNNEL_STEPS)?;
 
     ctx.step(
         "Of those who view a product, how many buy? HINCRBY counts events for each step: a visitor who reloads the page counts as \
@@ -281,9 +287,9 @@ async fn follow_a_funnel(ctx: &LessonContext) -> Outcome {
         "user1 views a product, reloads the page, and goes to checkout. The event of the cart was lost:",
     )
     .await?;
-    let viewed = funnel.reached("user1", "view").await.map_err(failed)?;
-    let reloaded = funnel.reached("user1", "view").await.map_err(failed)?;
-    let checkout = funnel.reached("user1", "checkout").await.map_err(failed)?;
+    let viewed = funnel.reached("user1", "view").await?;
+    let reloaded = funnel.reached("user1", "view").await?;
+    let checkout = funnel.reached("user1", "checkout").await?;
     ctx.check_eq(
         "one new step, none, then two",
         &[viewed, reloaded, checkout],
@@ -291,15 +297,15 @@ async fn follow_a_funnel(ctx: &LessonContext) -> Outcome {
     )?;
 
     let silent = ctx.untraced(
-        "50 events in flight over one connection: HINCRBY and EVALSHA. Every visitor views twice, and one cart event in five is \
+        "500 events in flight over one connection: HINCRBY and EVALSHA. Every visitor views twice, and one cart event in five is \
          lost.",
     );
-    let recorder = Funnel::named(silent.clone(), ctx.prefix(), "today", &FUNNEL_STEPS).map_err(failed)?;
+    let recorder = Funnel::named(silent.clone(), ctx.prefix(), "today", &FUNNEL_STEPS)?;
     let events = funnel_events();
-    concurrently(50, events.len(), async |number| {
+    concurrently(IN_FLIGHT, events.len(), async |number| {
         let (step, visitor) = events[number];
         silent.clone().hincr(&counts, FUNNEL_STEPS[step], 1).await?;
-        recorder.reached(&format!("user{visitor}"), FUNNEL_STEPS[step]).await.map_err(failed)
+        recorder.reached(&format!("user{visitor}"), FUNNEL_STEPS[step]).await.map_err(into_redis_error)
     })
     .await?;
     ctx.step(format!(
@@ -308,7 +314,7 @@ async fn follow_a_funnel(ctx: &LessonContext) -> Outcome {
     ))
     .await?;
     let events: Vec<String> = redis.hmget(&counts, &FUNNEL_STEPS).await?;
-    let report = funnel.report().await.map_err(failed)?;
+    let report = funnel.report().await?;
     ctx.check(
         "each visitor counts once for each step",
         report.iter().map(|step| step.visitors).eq(REACH.map(|visitors| visitors as u64)),
@@ -321,7 +327,8 @@ async fn follow_a_funnel(ctx: &LessonContext) -> Outcome {
         table = table.row([step.step.clone(), events, step.visitors.to_string(), of_previous, of_first]);
     }
     ctx.table(table);
-    ctx.start_clean(&[counts]).await
+    ctx.start_clean(&[counts]).await?;
+    Ok(())
 }
 
 /// Step and visitor of each event but those of user1, who was shown. Everybody views twice. Of every fifth buyer the cart is lost.
@@ -338,14 +345,14 @@ fn funnel_events() -> Vec<(usize, usize)> {
 const SIZE: Size = Size { products: 200, customers: 300, orders: 140 };
 const SEED: u64 = 7;
 
-async fn roll_up_a_week(ctx: &LessonContext) -> Outcome {
+async fn roll_up_a_week(ctx: &LessonContext) -> Result<(), BoxError> {
     let silent = ctx.untraced(
         "50 orders and page views in flight over one connection: EVALSHA records a week of the shop.",
     );
     let (analytics, weekly) =
         (Analytics::new(silent.clone(), ctx.prefix()), WeeklyMetrics::new(silent, ctx.prefix()));
     let events = week_of_events();
-    concurrently(50, events.len(), async |number| {
+    concurrently(IN_FLIGHT, events.len(), async |number| {
         let (day, event) = &events[number];
         event.record(&analytics, day).await
     })
@@ -374,10 +381,10 @@ async fn roll_up_a_week(ctx: &LessonContext) -> Outcome {
     .await?;
     let days: Vec<String> = days().take(7).collect();
     let days: Vec<&str> = days.iter().map(String::as_str).collect();
-    let open = weekly.roll_up(WEEK, &days).await.map_err(failed)?;
-    try_join_all(days.iter().map(|day| analytics.close(day))).await.map_err(failed)?;
-    let week = weekly.roll_up(WEEK, &days).await.map_err(failed)?;
-    let daily = analytics.of_days(&days).await.map_err(failed)?;
+    let open = weekly.roll_up(WEEK, &days).await?;
+    try_join_all(days.iter().map(|day| analytics.close(day))).await?;
+    let week = weekly.roll_up(WEEK, &days).await?;
+    let daily = analytics.of_days(&days).await?;
     ctx.announce(
         "One client: EVALSHA reads and closes the days, ZCARD and ZSCAN read their products, and EVALSHA writes the week. The first \
          time, EVAL sends each script.",
@@ -403,7 +410,7 @@ async fn roll_up_a_week(ctx: &LessonContext) -> Outcome {
     if ctx.target().is_cluster() { Ok(()) } else { merge_two_days(ctx, &daily).await }
 }
 
-async fn merge_two_days(ctx: &LessonContext, daily: &[Metrics]) -> Outcome {
+async fn merge_two_days(ctx: &LessonContext, daily: &[Metrics]) -> Result<(), BoxError> {
     let mut redis = ctx.redis();
     let [monday, tuesday] = [DAY, "2024-01-02"].map(|day| key(ctx.prefix(), "daily_metrics", day));
     let (monday, tuesday) = (monday?.companion("visitors"), tuesday?.companion("visitors"));
@@ -417,7 +424,8 @@ async fn merge_two_days(ctx: &LessonContext, daily: &[Metrics]) -> Outcome {
     ctx.check(
         format!("{visitors} visitors: more than on either day ({one}, {other}), less than the sum"),
         visitors >= one.max(other) && visitors <= one + other,
-    )
+    )?;
+    Ok(())
 }
 
 fn metrics_cells(name: &str, metrics: &Metrics) -> [String; 5] {
@@ -447,7 +455,7 @@ fn week_of_events() -> Vec<(String, Event)> {
 /// Users of the first day.
 const COHORT: u64 = 1_000;
 
-async fn measure_retention(ctx: &LessonContext) -> Outcome {
+async fn measure_retention(ctx: &LessonContext) -> Result<(), BoxError> {
     let days: Vec<String> = days().collect();
     let later: Vec<&str> = days[1..].iter().map(String::as_str).collect();
     let (active, shown) = (
@@ -466,16 +474,16 @@ async fn measure_retention(ctx: &LessonContext) -> Outcome {
     let returning = |ahead: u64| if ahead == 0 { COHORT } else { COHORT * 10 / (10 + 4 * ahead) };
     let users = |ahead| (1..=returning(ahead)).chain(COHORT + 1..=COHORT + 20 * ahead).collect::<Vec<_>>();
     let add = async |ahead: usize| active.add(&days[ahead], &users(ahead as u64)).await;
-    concurrently(50, days.len(), add).await.map_err(failed)?;
+    concurrently(IN_FLIGHT, days.len(), add).await?;
 
     ctx.step("How many of Monday's users came back on Tuesday?").await?;
-    let tuesday = shown.retention(DAY, &later[..1]).await.map_err(failed)?;
+    let tuesday = shown.retention(DAY, &later[..1]).await?;
     ctx.check_eq("some of the cohort", &(tuesday.cohort, tuesday.returned[0]), &(COHORT, returning(1)))?;
 
     ctx.announce(
         "One client: the same EVALSHA for all 27 days, all in flight at once; BITCOUNT of the first.",
     );
-    let retention = active.retention(DAY, &later).await.map_err(failed)?;
+    let retention = active.retention(DAY, &later).await?;
     let mut table = Table::new("Retention", &["days later", "users", "came back", "share"]);
     for ahead in [1, 2, 7, 14, 27] {
         let share = format!("{:.0} %", retention.share(ahead).unwrap_or_default() * 100.0);
@@ -486,17 +494,17 @@ async fn measure_retention(ctx: &LessonContext) -> Outcome {
     ctx.check(
         "every returning user counts, and no new one",
         retention.cohort == COHORT && retention.returned.iter().copied().eq((1..=27).map(returning)),
-    )
+    )?;
+    Ok(())
 }
 
-async fn compare(ctx: &LessonContext) -> Outcome {
-    ctx.step(format!(
+async fn compare(ctx: &LessonContext) -> Result<(), BoxError> {
+    let question = format!(
         "What does it cost to count once? Record events with {} in flight over one connection. The baseline is one INCR for each. A \
          script that does nothing shows what every script costs.",
         call_cost::IN_FLIGHT
-    ))
-    .await?;
-    call_cost::compare(ctx, "Recording events", &Call::ANALYTICS).await?;
+    );
+    call_cost::compare(ctx, question, "Recording events", &Call::ANALYTICS).await?;
     ctx.say(
         "One thread of the server works for all clients. The script of a page view runs eight commands: TIME, HMGET, SCARD, STRLEN, \
          and SISMEMBER read; PFADD, SADD, and HINCRBY write. An order runs a second script for its products.",
@@ -515,7 +523,7 @@ fn wrong_prefix(ctx: &LessonContext) -> String {
 }
 
 fn key(prefix: &str, name: &str, id: &str) -> RedisResult<Key> {
-    Key::new(prefix, name, &[id]).map_err(failed)
+    Key::new(prefix, name, &[id]).map_err(into_redis_error)
 }
 
 /// Where visitors are counted as a Set, a bitmap, and a HyperLogLog.
@@ -523,7 +531,7 @@ fn visitor_keys(prefix: &str) -> [String; 3] {
     ["set", "bitmap", "hyperloglog"].map(|kind| format!("{prefix}unique_visitors:{kind}:{DAY}"))
 }
 
-fn all_keys(ctx: &LessonContext) -> RedisResult<Vec<String>> {
+fn all_keys(ctx: &LessonContext) -> Result<Vec<String>, BoxError> {
     let active = ActiveUsers::new(ctx.target().connection(), ctx.prefix());
     let mut keys = visitor_keys(ctx.prefix()).to_vec();
     let mut add = |root: Key, companions: &[&str]| {
@@ -540,7 +548,7 @@ fn all_keys(ctx: &LessonContext) -> RedisResult<Vec<String>> {
     add(key(ctx.prefix(), "weekly_metrics", WEEK)?, &["visitors"]);
     add(key(ctx.prefix(), "top_products", WEEK)?, &[]);
     for day in days() {
-        keys.push(active.key(&day).map_err(failed)?);
+        keys.push(active.key(&day)?);
     }
     Ok(keys)
 }

@@ -15,7 +15,7 @@ use patterns::recent_views::RecentViews;
 use redis::{RedisResult, Script};
 
 use crate::concurrent::concurrently;
-use crate::failed;
+use crate::failure::into_redis_error;
 
 /// Calls in flight over one connection.
 pub const IN_FLIGHT: usize = 50;
@@ -73,10 +73,11 @@ pub struct Calls {
     count: usize,
 }
 
-/// Shows these calls side by side. Fewer of them on a slow network.
-pub async fn compare(ctx: &LessonContext, title: &str, approaches: &[Call]) -> Outcome {
-    // Verified, then measured three times or more; a reset is a round trip, too.
-    let round_trips = 4 * approaches.len();
+/// A step that asks the question and shows these calls side by side. Fewer of them on a slow network.
+pub async fn compare(ctx: &LessonContext, question: String, title: &str, approaches: &[Call]) -> Outcome {
+    ctx.step(question).await?;
+    // All approaches are verified, and measured three times or more. Each time, a reset and its calls take round trips.
+    let round_trips = 16 * approaches.len();
     let count = ctx.fit("calls", 10 * IN_FLIGHT, IN_FLIGHT, round_trips as f64 / IN_FLIGHT as f64);
     let input = &Calls::new(count, ctx.prefix());
     ctx.compare(Comparison { title, approaches, input }).await?;
@@ -114,7 +115,7 @@ impl Calls {
     }
 
     fn key(&self, name: &str, ids: &[&str]) -> RedisResult<Key> {
-        Key::new(&self.prefix, name, ids).map_err(failed)
+        Key::new(&self.prefix, name, ids).map_err(into_redis_error)
     }
 
     fn counter(&self) -> String {
@@ -160,14 +161,16 @@ impl Approach for Call {
         let mut unlink = redis::cmd("UNLINK");
         unlink.arg(calls.keys()?);
         if matches!(self, Self::ReadThenBuy | Self::Buy) {
-            unlink.exec_async(connection).await?;
             let [name, product] = ["Compared", "PROD123"].map(str::to_owned);
             let plan =
                 Plan { name, product, starts: 0, ends: SALE_ENDS, units: u32::MAX, cap: MAX_CAP, places: 0 };
-            return FlashSale::new(connection.clone(), &calls.prefix).open(SALE, &plan).await.map_err(failed);
+            let sales = FlashSale::new(connection.clone(), &calls.prefix);
+            // One after the other: on a cluster, UNLINK is split and may come late.
+            unlink.exec_async(connection).await?;
+            return sales.open(SALE, &plan).await.map_err(into_redis_error);
         }
-        let first_call = connection.clone();
         // The first call also sends the script, if the server does not know it.
+        let first_call = connection.clone();
         try_join(unlink.exec_async(connection), self.send(calls, first_call, 0)).await.map(|_| ())
     }
 
@@ -220,19 +223,23 @@ impl Call {
             }
             Self::Buy => {
                 let sales = FlashSale::new(redis, prefix);
-                return sales.buy(SALE, &id, 1, "order-1").await.map(|_| ()).map_err(failed);
+                return sales.buy(SALE, &id, 1, "order-1").await.map(|_| ()).map_err(into_redis_error);
             }
             Self::RecordView => {
                 let analytics = Analytics::new(redis, prefix);
-                return analytics.page_view(&id, DAY, &customer).await.map(|_| ()).map_err(failed);
+                return analytics.page_view(&id, DAY, &customer).await.map(|_| ()).map_err(into_redis_error);
             }
             Self::RecordOrder => {
                 let price = Cents::new(1_999).unwrap_or_default();
                 let analytics = Analytics::new(redis, prefix);
                 let lines = [(sku, price), (second, price)];
-                return analytics.order(&id, DAY, &customer, &lines).await.map(|_| ()).map_err(failed);
+                return analytics
+                    .order(&id, DAY, &customer, &lines)
+                    .await
+                    .map(|_| ())
+                    .map_err(into_redis_error);
             }
         }
-        .map_err(failed)
+        .map_err(into_redis_error)
     }
 }

@@ -29,14 +29,4 @@ mod round_trips;
 pub mod search;
 pub mod sessions;
 
-use redis::RedisError;
-
 pub use registry::PatternLesson;
-
-/// The error of Redis inside a pattern's error. If there is none, what the pattern says.
-fn failed(error: impl std::error::Error + Send + Sync + 'static) -> RedisError {
-    match error.source().and_then(|source| source.downcast_ref::<RedisError>()) {
-        Some(redis) => redis.clone(),
-        None => RedisError::from(std::io::Error::other(error)),
-    }
-}

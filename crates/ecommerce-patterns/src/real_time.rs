@@ -12,18 +12,18 @@ use futures_util::future::try_join_all;
 use futures_util::{Stream, StreamExt};
 use lab_connection::{Connection, Target};
 use lab_runner::table::Table;
-use lab_runner::{Lesson, LessonContext, LessonError, Outcome, Source, source};
+use lab_runner::{Lesson, LessonContext, Source, source};
 use patterns::flash_sale::{self, FlashSale, FlashSaleError, Purchase};
 use patterns::notifications::{self, Notifications, Sent};
 use patterns::stock_feed::{self, StockFeed, StockUpdate};
 use patterns::stores::{self, Area, Hours, LocalTime, Opening, Place, Store, Stores};
-use redis::{AsyncTypedCommands, Msg, RedisResult};
+use redis::{AsyncTypedCommands, Msg};
 use tokio::time::timeout;
 
 pub use self::buyers::{Buy, CUSTOMERS, SaleResult, UNITS};
 use self::screens::Screen;
 use crate::call_cost::{self, Call};
-use crate::failed;
+use crate::failure::{BoxError, into_redis_error, outcome};
 use crate::lua::{lua, lua_contract, lua_last_section};
 
 /// Flash sale, notifications, stores nearby, live stock.
@@ -46,7 +46,7 @@ pub static LESSON: Lesson = Lesson {
         "Number the changes that you publish. A client that misses one sees the gap and reads the current state.",
     ],
     quiz: &[12, 56, 62, 99, 106],
-    run: |ctx| Box::pin(run(ctx)),
+    run: |ctx| Box::pin(outcome(run(ctx))),
 };
 
 static SOURCE: Source = source!("src/real_time.rs");
@@ -58,13 +58,13 @@ const CUSTOMER: &str = "user123";
 /// Longer than any message takes.
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
 
-async fn run(ctx: &mut LessonContext) -> Outcome {
+async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
     // Makes the names of keys, and sends nothing.
     let silent = ctx.target().connection();
-    let [sale, bought, waitlist] = FlashSale::new(silent.clone(), ctx.prefix()).keys(SALE).map_err(failed)?;
-    let notifications = Notifications::new(silent.clone(), ctx.prefix()).keys(CUSTOMER).map_err(failed)?;
-    let [map, details] = Stores::new(silent.clone(), ctx.prefix()).keys().map_err(failed)?;
-    let stock = StockFeed::new(silent, ctx.prefix()).key(PRODUCT).map_err(failed)?.as_str().to_owned();
+    let [sale, bought, waitlist] = FlashSale::new(silent.clone(), ctx.prefix()).keys(SALE)?;
+    let notifications = Notifications::new(silent.clone(), ctx.prefix()).keys(CUSTOMER)?;
+    let [map, details] = Stores::new(silent.clone(), ctx.prefix()).keys()?;
+    let stock = StockFeed::new(silent, ctx.prefix()).key(PRODUCT)?.as_str().to_owned();
     let left = [&sale, &waitlist, &notifications[0], &map, &details, &stock].map(String::clone);
     let others = [bought].into_iter().chain(notifications);
     ctx.start_clean(&left.iter().cloned().chain(others).collect::<Vec<_>>()).await?;
@@ -81,7 +81,7 @@ async fn run(ctx: &mut LessonContext) -> Outcome {
     Ok(())
 }
 
-async fn oversell(ctx: &LessonContext) -> Result<SaleResult, LessonError> {
+async fn oversell(ctx: &LessonContext) -> Result<SaleResult, BoxError> {
     ctx.step(format!(
         "A flash sale has {UNITS} units, and each customer may have one. {CUSTOMERS} customers click at the same moment, each in two \
          browser tabs. The obvious way reads what is left and what the customer has, decides in the program, and writes:"
@@ -104,7 +104,7 @@ async fn oversell(ctx: &LessonContext) -> Result<SaleResult, LessonError> {
     Ok(wrong)
 }
 
-async fn sell(ctx: &LessonContext, wrong: SaleResult) -> Outcome {
+async fn sell(ctx: &LessonContext, wrong: SaleResult) -> Result<(), BoxError> {
     ctx.step(
         "One script decides and writes in one step. The server's clock says whether the sale is on. Before these lines, the script \
          reads the keys, returns the receipt if this order was answered before, and checks that the keys agree:",
@@ -121,7 +121,7 @@ async fn sell(ctx: &LessonContext, wrong: SaleResult) -> Outcome {
         2 * CUSTOMERS
     ));
     let right = Buy::Script.run(redis.clone(), ctx.prefix()).await?;
-    let header = ["approach", "units", "told \"bought\"", "sold", "oversold", "customers over the cap"];
+    let header = ["approach", "units", "successes", "sold", "oversold", "customers over the cap"];
     let mut table = Table::new("A flash sale", &header);
     for (buy, result) in Buy::ALL.into_iter().zip([wrong, right]) {
         let numbers = [UNITS as usize, result.successes, result.sold, result.oversold(), result.over_cap];
@@ -137,14 +137,14 @@ async fn sell(ctx: &LessonContext, wrong: SaleResult) -> Outcome {
     ctx.announce("EVALSHA opens the sale once more, with two units and a waitlist.");
     buyers::open(&FlashSale::new(redis, ctx.prefix()), 2, 100).await?;
     let (mut redis, sales) = (ctx.redis(), FlashSale::new(ctx.redis(), ctx.prefix()));
-    let [sale, ..] = sales.keys(SALE).map_err(failed)?;
+    let [sale, ..] = sales.keys(SALE)?;
     ctx.step(
         "The client names its order before it buys. If the reply is lost, it asks again with the same name, gets the same answer, \
          and has bought once. Another order of the same customer is over the cap:",
     )
     .await?;
-    let first = sales.buy(SALE, CUSTOMER, 1, "order-1").await.map_err(failed)?;
-    let again = sales.buy(SALE, CUSTOMER, 1, "order-1").await.map_err(failed)?;
+    let first = sales.buy(SALE, CUSTOMER, 1, "order-1").await?;
+    let again = sales.buy(SALE, CUSTOMER, 1, "order-1").await?;
     let other = sales.buy(SALE, CUSTOMER, 1, "order-2").await;
     let left_and_sold = redis.hmget(sale, &["left", "sold"]).await?;
     ctx.check("one unit is left, one is sold", left_and_sold == ["1", "1"])?;
@@ -153,28 +153,29 @@ async fn sell(ctx: &LessonContext, wrong: SaleResult) -> Outcome {
         _ => false,
     };
     ctx.check("the second answer is the first one's receipt", repeated)?;
-    ctx.check("each customer gets one", matches!(other, Err(FlashSaleError::OverCap { have: 1, cap: 1 })))
+    ctx.check("each customer gets one", matches!(other, Err(FlashSaleError::OverCap { have: 1, cap: 1 })))?;
+    Ok(())
 }
 
-async fn serve_the_waitlist(ctx: &LessonContext) -> Outcome {
+async fn serve_the_waitlist(ctx: &LessonContext) -> Result<(), BoxError> {
     let (mut redis, sales) = (ctx.redis(), FlashSale::new(ctx.redis(), ctx.prefix()));
-    let [sale, _, waitlist] = sales.keys(SALE).map_err(failed)?;
+    let [sale, _, waitlist] = sales.keys(SALE)?;
 
     ctx.step(
         "When nothing is left, a customer gets a place on the waitlist instead of a refusal: numbers without gaps, one place for \
          each customer. user7 buys the last unit; user8 comes too late, and tries twice:",
     )
     .await?;
-    let last = sales.buy(SALE, "user7", 1, "order-1").await.map_err(failed)?;
-    let first = sales.buy(SALE, "user8", 1, "order-1").await.map_err(failed)?;
-    let again = sales.buy(SALE, "user8", 1, "order-2").await.map_err(failed)?;
+    let last = sales.buy(SALE, "user7", 1, "order-1").await?;
+    let first = sales.buy(SALE, "user8", 1, "order-1").await?;
+    let again = sales.buy(SALE, "user8", 1, "order-2").await?;
     ctx.check("user7 bought", matches!(last, Purchase::Bought(_)))?;
     let number = |purchase| if let Purchase::Waiting(place) = purchase { place.number } else { 0 };
     ctx.check_eq("user8 has one place", &[number(first), number(again)], &[1, 1])?;
 
     let silent = FlashSale::new(ctx.untraced("EVALSHA: user9 and user10 buy, too."), ctx.prefix());
     for late in ["user9", "user10"] {
-        silent.buy(SALE, late, 1, "order-1").await.map_err(failed)?;
+        silent.buy(SALE, late, 1, "order-1").await?;
     }
     ctx.step(
         "The waitlist is a Sorted Set of customers by number. user123 gives the unit back. In the same step, the first on the \
@@ -182,25 +183,25 @@ async fn serve_the_waitlist(ctx: &LessonContext) -> Outcome {
     )
     .await?;
     redis.zrange_withscores(&waitlist, 0, -1).await?;
-    let back = sales.give_back(SALE, CUSTOMER, "order-1").await.map_err(failed)?;
-    let again = sales.give_back(SALE, CUSTOMER, "order-1").await.map_err(failed)?;
+    let back = sales.give_back(SALE, CUSTOMER, "order-1").await?;
+    let again = sales.give_back(SALE, CUSTOMER, "order-1").await?;
     let waiting = redis.zrange(&waitlist, 0, -1).await?;
     let left_and_sold = redis.hmget(sale, &["left", "sold"]).await?;
     ctx.check("nothing is left, two are sold", left_and_sold == ["0", "2"])?;
     let served: Vec<(&str, u64)> =
         back.served.iter().map(|served| (served.customer.as_str(), served.number)).collect();
     ctx.check("user8, with number 1, has it, once", served == [("user8", 1)] && again == back)?;
-    ctx.check("user9 and user10 still wait", waiting == ["user9", "user10"])
+    ctx.check("user9 and user10 still wait", waiting == ["user9", "user10"])?;
+    Ok(())
 }
 
-async fn compare(ctx: &LessonContext) -> Outcome {
-    ctx.step(format!(
+async fn compare(ctx: &LessonContext) -> Result<(), BoxError> {
+    let question = format!(
         "What does the script cost? Purchases with {} in flight over one connection, in a sale with enough for all. The baseline is \
          one INCR for each, which decides nothing.",
         call_cost::IN_FLIGHT
-    ))
-    .await?;
-    call_cost::compare(ctx, "Buying in a flash sale", &Call::REAL_TIME).await?;
+    );
+    call_cost::compare(ctx, question, "Buying in a flash sale", &Call::REAL_TIME).await?;
     ctx.say(
         "The script runs six commands for each purchase, so it is far from the baseline. On one machine, a round trip is nearly \
          free, and two of them can be as fast. Over a network each of them costs more than the script. And only the script is right.",
@@ -215,7 +216,7 @@ const THIRD: usize = MESSAGES / 3;
 const TAKEN: usize = 5;
 const MINUTE: Duration = Duration::from_mins(1);
 
-async fn lose_notifications(ctx: &LessonContext) -> Outcome {
+async fn lose_notifications(ctx: &LessonContext) -> Result<(), BoxError> {
     let mut redis = ctx.redis();
     let channel = format!("{}notifications:{CUSTOMER}:live", ctx.prefix());
 
@@ -263,11 +264,12 @@ async fn lose_notifications(ctx: &LessonContext) -> Outcome {
     ctx.check(
         format!("the queue lost none, and delivered {TAKEN} twice, because nobody saw them the first time"),
         (shown, delivered) == (MESSAGES, MESSAGES + TAKEN),
-    )
+    )?;
+    Ok(())
 }
 
 /// How many of the messages the phone heard.
-async fn publish(target: &Target, channel: &str) -> Result<usize, LessonError> {
+async fn publish(target: &Target, channel: &str) -> Result<usize, BoxError> {
     let (redis, mut heard) = (target.connection(), 0);
     for third in 0..3 {
         let listens = third != 1;
@@ -290,18 +292,16 @@ async fn publish(target: &Target, channel: &str) -> Result<usize, LessonError> {
 }
 
 /// How many of the notifications were shown, and how many were delivered.
-async fn send_and_take(queue: &Notifications<Connection>) -> RedisResult<(usize, usize)> {
+async fn send_and_take(queue: &Notifications<Connection>) -> Result<(usize, usize), BoxError> {
     let (mut shown, mut delivered) = (BTreeSet::new(), 0);
     for third in 0..3 {
         let ids: Vec<String> =
             (third * THIRD..(third + 1) * THIRD).map(|number| format!("event-{number}")).collect();
-        try_join_all(ids.iter().map(|id| queue.send(CUSTOMER, id, "Something happened")))
-            .await
-            .map_err(failed)?;
+        try_join_all(ids.iter().map(|id| queue.send(CUSTOMER, id, "Something happened"))).await?;
         if third == 0 {
             // The phone that dies holds them for a millisecond only, so nobody has to wait for long.
             let hold = Duration::from_millis(1);
-            delivered += queue.take(CUSTOMER, TAKEN, hold).await.map_err(failed)?.len();
+            delivered += queue.take(CUSTOMER, TAKEN, hold).await?.len();
         }
         if third != 1 {
             delivered += show_all(queue, &mut shown).await?;
@@ -311,30 +311,33 @@ async fn send_and_take(queue: &Notifications<Connection>) -> RedisResult<(usize,
 }
 
 /// Until nothing is unread. Returns how many were delivered.
-async fn show_all(queue: &Notifications<Connection>, shown: &mut BTreeSet<String>) -> RedisResult<usize> {
+async fn show_all(
+    queue: &Notifications<Connection>,
+    shown: &mut BTreeSet<String>,
+) -> Result<usize, BoxError> {
     let mut delivered = 0;
     loop {
-        let taken = queue.take(CUSTOMER, 7, MINUTE).await.map_err(failed)?;
+        let taken = queue.take(CUSTOMER, 7, MINUTE).await?;
         let ids: Vec<String> = taken.into_iter().map(|notification| notification.id).collect();
-        if ids.is_empty() && queue.counts(CUSTOMER).await.map_err(failed)?.unread == 0 {
+        if ids.is_empty() && queue.counts(CUSTOMER).await?.unread == 0 {
             return Ok(delivered);
         }
         delivered += ids.len();
-        queue.acknowledge(CUSTOMER, &ids).await.map_err(failed)?;
+        queue.acknowledge(CUSTOMER, &ids).await?;
         shown.extend(ids);
     }
 }
 
-async fn deliver_notifications(ctx: &LessonContext) -> Outcome {
+async fn deliver_notifications(ctx: &LessonContext) -> Result<(), BoxError> {
     let (mut redis, queue) = (ctx.redis(), Notifications::new(ctx.redis(), ctx.prefix()));
-    let keys = queue.keys(CUSTOMER).map_err(failed)?;
+    let keys = queue.keys(CUSTOMER)?;
     ctx.start_clean(&keys).await?;
     let [waiting, _, deadlines, ..] = keys;
 
     ctx.step("Two notifications are sent. The reply to the second is lost, so the sender sends it again, with the same ID:").await?;
-    queue.send(CUSTOMER, "order-1-paid", "Thanks for your payment").await.map_err(failed)?;
-    let first = queue.send(CUSTOMER, "kettle-back", "The kettle is back").await.map_err(failed)?;
-    let again = queue.send(CUSTOMER, "kettle-back", "The kettle is back").await.map_err(failed)?;
+    queue.send(CUSTOMER, "order-1-paid", "Thanks for your payment").await?;
+    let first = queue.send(CUSTOMER, "kettle-back", "The kettle is back").await?;
+    let again = queue.send(CUSTOMER, "kettle-back", "The kettle is back").await?;
     let list = redis.lrange(&waiting, 0, -1).await?;
     ctx.check(
         "two are unread, even after sending again",
@@ -345,10 +348,10 @@ async fn deliver_notifications(ctx: &LessonContext) -> Outcome {
         "The phone takes one for a minute. It is still unread until the phone acknowledges it, and acknowledging twice counts once:",
     )
     .await?;
-    queue.take(CUSTOMER, 1, MINUTE).await.map_err(failed)?;
+    queue.take(CUSTOMER, 1, MINUTE).await?;
     let held = redis.zrange(&deadlines, 0, -1).await?;
-    let read = queue.acknowledge(CUSTOMER, &held).await.map_err(failed)?;
-    let again = queue.acknowledge(CUSTOMER, &held).await.map_err(failed)?;
+    let read = queue.acknowledge(CUSTOMER, &held).await?;
+    let again = queue.acknowledge(CUSTOMER, &held).await?;
     ctx.check_eq("the oldest came first", &held, &vec!["order-1-paid".to_owned()])?;
     ctx.check("it was read once", (read, again) == (1, 0))?;
     ctx.say(
@@ -360,7 +363,7 @@ async fn deliver_notifications(ctx: &LessonContext) -> Outcome {
 
 /// ID, name, longitude, latitude, and the hours on weekdays, Saturday, and Sunday.
 const STORES: [(&str, &str, f64, f64, [&str; 3]); 6] = [
-    ("harbour", "At the harbour", 9.9669, 53.5459, ["09:00-18:00", "10:00-16:00", ""]),
+    ("harbor", "At the harbor", 9.9669, 53.5459, ["09:00-18:00", "10:00-16:00", ""]),
     ("station", "Central station", 10.0067, 53.5528, ["06:00-23:00", "06:00-23:00", "08:00-23:00"]),
     ("reeperbahn", "Night shop", 9.9601, 53.5496, ["18:00-02:00", "18:00-05:00", "18:00-02:00"]),
     ("altona", "Altona", 9.9352, 53.5503, ["09:00-12:30,14:00-18:00", "09:00-14:00", ""]),
@@ -368,7 +371,7 @@ const STORES: [(&str, &str, f64, f64, [&str; 3]); 6] = [
     ("berlin", "Berlin", 13.3695, 52.5251, ["09:00-20:00", "09:00-20:00", ""]),
 ];
 
-async fn find_stores(ctx: &LessonContext) -> Outcome {
+async fn find_stores(ctx: &LessonContext) -> Result<(), BoxError> {
     let (mut redis, stores) = (ctx.redis(), Stores::new(ctx.redis(), ctx.prefix()));
     let silent = Stores::new(
         ctx.untraced(
@@ -376,7 +379,7 @@ async fn find_stores(ctx: &LessonContext) -> Outcome {
         ),
         ctx.prefix(),
     );
-    let [map, details] = stores.keys().map_err(failed)?;
+    let [map, details] = stores.keys()?;
     try_join_all(STORES.map(|store| put(&silent, store))).await?;
 
     ctx.step(
@@ -384,7 +387,7 @@ async fn find_stores(ctx: &LessonContext) -> Outcome {
          GEOSEARCH reads a few ranges instead of every store.",
     )
     .await?;
-    let here = Place::new(9.993_7, 53.551_1).map_err(failed)?;
+    let here = Place::new(9.993_7, 53.551_1)?;
     let mut search = redis::cmd("GEOSEARCH");
     search.arg(&map).arg("FROMLONLAT").arg(here.longitude()).arg(here.latitude());
     search.arg(&["BYRADIUS", "10000", "m", "ASC", "COUNT", "2", "WITHDIST"]);
@@ -393,13 +396,13 @@ async fn find_stores(ctx: &LessonContext) -> Outcome {
 
     ctx.step("A script does the same, and reads the names and opening hours of what it finds in the same round trip.").await?;
     ctx.script(&lua(&stores::NEAR)).await?;
-    let night = LocalTime::new(6, 1, 0).ok_or_else(|| LessonError::Check("01:00 is a time".into()))?;
+    let night = LocalTime::new(6, 1, 0).ok_or("01:00 is a time")?;
     let area = Area::Circle { radius: 10_000.0 };
     ctx.step("The two nearest, on Sunday at 01:00. (The caller passes the local time.)").await?;
-    let two = stores.near(here, area, 2, night).await.map_err(failed)?;
+    let two = stores.near(here, area, 2, night).await?;
     ctx.check("the same two", two.iter().map(|store| &store.id).eq(found.iter().map(|(id, _)| id)))?;
     ctx.announce("EVALSHA: all within 10 km.");
-    let near = silent.near(here, area, 10, night).await.map_err(failed)?;
+    let near = silent.near(here, area, 10, night).await?;
     let table = Table::new("Stores near me", &["store", "meters", "on Sunday at 01:00"]);
     ctx.table(near.iter().fold(table, |table, store| {
         table.row([store.name.clone(), format!("{:.0}", store.meters), in_words(store.opening)])
@@ -409,7 +412,7 @@ async fn find_stores(ctx: &LessonContext) -> Outcome {
         near.iter().filter(|store| is_open(store.opening)).map(|store| store.id.as_str()).collect();
     ctx.check_eq("Saturday night goes on in the night shop", &open, &vec!["reeperbahn", "airport"])?;
     let order: Vec<&str> = near.iter().map(|store| store.id.as_str()).collect();
-    let expected = vec!["station", "harbour", "reeperbahn", "altona", "airport"];
+    let expected = vec!["station", "harbor", "reeperbahn", "altona", "airport"];
     ctx.check_eq("the nearest comes first, and Berlin is too far", &order, &expected)?;
 
     ctx.step("Redis takes the Earth for a sphere, and keeps a place to less than a meter:").await?;
@@ -419,7 +422,7 @@ async fn find_stores(ctx: &LessonContext) -> Outcome {
     ctx.say("The haversine formula gives the same.");
     let [station, berlin] =
         [STORES[1], STORES[5]].map(|(_, _, longitude, latitude, _)| Place::new(longitude, latitude));
-    let computed = station.map_err(failed)?.meters_to(berlin.map_err(failed)?);
+    let computed = station?.meters_to(berlin?);
     ctx.check(
         format!("{:.0} km to Berlin, the same to half a meter", computed / 1000.0),
         (meters - computed).abs() < 0.5,
@@ -428,25 +431,26 @@ async fn find_stores(ctx: &LessonContext) -> Outcome {
     ctx.step("A store that closes leaves both keys in one script:").await?;
     ctx.script(&lua(&stores::REMOVE)).await?;
     ctx.announce("EVALSHA moves the store in Berlin here, and finds it.");
-    silent.relocate("berlin", here).await.map_err(failed)?;
-    let moved = silent.near(here, area, 1, night).await.map_err(failed)?;
+    silent.relocate("berlin", here).await?;
+    let moved = silent.near(here, area, 1, night).await?;
     ctx.check("the store that moved is the nearest now", moved.iter().any(|store| store.id == "berlin"))?;
     ctx.step("Then it closes:").await?;
-    stores.remove("berlin").await.map_err(failed)?;
+    stores.remove("berlin").await?;
     let on_map = redis.zscore(&map, "berlin").await?;
     let detailed = redis.hexists(&details, "berlin").await?;
-    ctx.check("it is neither on the map nor in the Hash", on_map.is_none() && !detailed)
+    ctx.check("it is neither on the map nor in the Hash", on_map.is_none() && !detailed)?;
+    Ok(())
 }
 
 async fn put(
     stores: &Stores<Connection>,
     (id, name, longitude, latitude, [weekday, saturday, sunday]): (&str, &str, f64, f64, [&str; 3]),
-) -> RedisResult<bool> {
+) -> Result<bool, BoxError> {
     let hours = [weekday, weekday, weekday, weekday, weekday, saturday, sunday];
     let (id, name) = (id.to_owned(), name.to_owned());
-    let place = Place::new(longitude, latitude).map_err(failed)?;
-    let store = Store { id, name, place, hours: Hours::new(hours).map_err(failed)? };
-    stores.put(&store).await.map_err(failed)
+    let place = Place::new(longitude, latitude)?;
+    let store = Store { id, name, place, hours: Hours::new(hours)? };
+    Ok(stores.put(&store).await?)
 }
 
 fn in_words(opening: Opening) -> String {
@@ -463,7 +467,7 @@ fn in_words(opening: Opening) -> String {
 const CHANGES: u32 = 20;
 const MISSED: u32 = 8;
 
-async fn show_live_stock(ctx: &LessonContext) -> Outcome {
+async fn show_live_stock(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.step(
         "Screens show the stock of a product, live. PUBLISH alone leaves a screen wrong when it misses a message. So a script sets the \
          level, numbers the change, and publishes both numbers: that of the change, and that of the one before.",
@@ -480,7 +484,9 @@ async fn show_live_stock(ctx: &LessonContext) -> Outcome {
     ));
     let feed = StockFeed::new(ctx.target().connection(), ctx.prefix());
     let set = async |changes: std::ops::RangeInclusive<u32>| {
-        try_join_all(changes.map(|change| feed.set(PRODUCT, 2 * CHANGES - change))).await.map_err(failed)
+        try_join_all(changes.map(|change| feed.set(PRODUCT, 2 * CHANGES - change)))
+            .await
+            .map_err(into_redis_error)
     };
     set(0..=0).await?;
     let mut screens = [Screen::new(), Screen::new(), Screen::new()];
@@ -520,7 +526,7 @@ async fn show_live_stock(ctx: &LessonContext) -> Outcome {
     let by_view = screens.each_ref().map(|screen| screen.view.level());
     ctx.check_eq("every view is right", &by_view, &[Some(CHANGES); 3])?;
 
-    let (channel, stock) = (traced.channel(PRODUCT).map_err(failed)?, traced.key(PRODUCT).map_err(failed)?);
+    let (channel, stock) = (traced.channel(PRODUCT)?, traced.key(PRODUCT)?);
     ctx.step(
         "One more change. A client that may publish can publish anything, so check every message before you believe it. Here is a \
          change, and then a message that is none:",
@@ -529,28 +535,29 @@ async fn show_live_stock(ctx: &LessonContext) -> Outcome {
     let mut subscription = ctx.target().pubsub().await?;
     subscription.subscribe(&channel).await?;
     let mut messages = subscription.on_message();
-    let set = traced.set(PRODUCT, 7).await.map_err(failed)?;
+    let set = traced.set(PRODUCT, 7).await?;
     let stored = redis.hgetall(stock.as_str()).await?;
     redis.publish(&channel, "7 or so").await?;
     let message = next_message(&mut messages).await?;
     let fake = next_message(&mut messages).await?;
     ctx.announce("SUBSCRIBE, on a connection of its own. It received:");
     ctx.listing(format!("{}\n{}", String::from_utf8_lossy(&message), String::from_utf8_lossy(&fake)));
-    let update = StockUpdate::parse(&message).map_err(failed)?;
+    let update = StockUpdate::parse(&message)?;
     let number = |field: &str| stored.get(field).and_then(|number| number.parse::<u64>().ok());
     ctx.check_eq(
         "Hash and message have the same level and number",
         &[(number("level"), number("version")), (Some(update.level.into()), Some(update.version))],
         &[(Some(7), Some(set.version)); 2],
     )?;
-    ctx.check("the second message is no change of stock", StockUpdate::parse(&fake).is_err())
+    ctx.check("the second message is no change of stock", StockUpdate::parse(&fake).is_err())?;
+    Ok(())
 }
 
 /// The next message. A lesson waits for none that does not come.
-async fn next_message(messages: &mut (impl Stream<Item = Msg> + Unpin)) -> Result<Vec<u8>, LessonError> {
+async fn next_message(messages: &mut (impl Stream<Item = Msg> + Unpin)) -> Result<Vec<u8>, BoxError> {
     match timeout(MESSAGE_TIMEOUT, messages.next()).await {
         Ok(Some(message)) => Ok(message.get_payload_bytes().to_vec()),
-        Ok(None) => Err(LessonError::Check("the subscription goes on".into())),
-        Err(_) => Err(LessonError::Check(format!("a message comes within {} s", MESSAGE_TIMEOUT.as_secs()))),
+        Ok(None) => Err("the subscription ended".into()),
+        Err(_) => Err(format!("no message came within {} s", MESSAGE_TIMEOUT.as_secs()).into()),
     }
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::try_join_all;
 use lab_runner::table::{Table, thousands};
-use lab_runner::{Lesson, LessonContext, LessonError, Need, Outcome, Source, source};
+use lab_runner::{Lesson, LessonContext, Need, Source, source};
 use patterns::bought_together::{self, BoughtTogether};
 use patterns::interests::{self, Interests};
 use patterns::key::Key;
@@ -17,15 +17,14 @@ use patterns::popular_products::{self, PopularProducts};
 use patterns::product_vectors::ProductVectors;
 use patterns::recent_views::{self, RecentViews};
 use patterns::recommendations::{Reason, Recommendation, Recommendations};
-use patterns::script::StoreError;
 use redis::{AsyncTypedCommands, RedisResult};
 
 use self::embedding::Embedding;
-use self::evaluation::{AT_A_TIME, Evaluation, Method, Quality, RECOMMENDED};
+use self::evaluation::{Evaluation, Method, Quality, RECOMMENDED};
 use crate::call_cost::{self, Call};
 use crate::concurrent::concurrently;
 use crate::data::{Data, Size};
-use crate::failed;
+use crate::failure::{BoxError, into_redis_error, outcome};
 use crate::lua::{lua, lua_contract};
 
 /// Recent views, popularity, bought together.
@@ -48,7 +47,7 @@ pub static LESSON: Lesson = Lesson {
         "Evaluate on orders that you held out, before you believe in a method.",
     ],
     quiz: &[103, 116],
-    run: |ctx| Box::pin(run(ctx)),
+    run: |ctx| Box::pin(outcome(run(ctx))),
 };
 
 static SOURCE: Source = source!("src/recommendations.rs");
@@ -65,7 +64,7 @@ const NEWCOMER: &str = "somebody-new";
 /// Calls in flight while the shop is filled.
 const IN_FLIGHT: usize = 500;
 
-async fn run(ctx: &mut LessonContext) -> Outcome {
+async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
     let data = Data::new(SEED, SIZE);
     ctx.start_clean(&all_keys(ctx.prefix(), &data)?).await?;
     let wasteful = waste_places(ctx, &data).await?;
@@ -96,7 +95,7 @@ const PLACES: usize = 6;
 const VIEWS: [usize; 12] = [5, 13, 21, 5, 5, 29, 5, 5, 37, 5, 5, 5];
 
 /// Returns what the obvious way shows.
-async fn waste_places(ctx: &LessonContext, data: &Data) -> Result<Vec<String>, LessonError> {
+async fn waste_places(ctx: &LessonContext, data: &Data) -> Result<Vec<String>, BoxError> {
     let mut redis = ctx.redis();
     let [views, other_views] = naive_views(ctx.prefix())?;
     let skus = VIEWS.map(|view| sku(data, view));
@@ -134,7 +133,7 @@ fn different(skus: &[String]) -> usize {
     skus.iter().collect::<BTreeSet<_>>().len()
 }
 
-async fn record_views(ctx: &LessonContext, data: &Data, wasteful: &[String]) -> Outcome {
+async fn record_views(ctx: &LessonContext, data: &Data, wasteful: &[String]) -> Result<(), BoxError> {
     let [customer, other] = CUSTOMERS;
     let views = RecentViews::new(ctx.redis(), ctx.prefix()).with_max_products(PLACES);
     ctx.step(
@@ -148,15 +147,13 @@ async fn record_views(ctx: &LessonContext, data: &Data, wasteful: &[String]) -> 
         "EVALSHA records the first eleven views of user123, and 24 views of user_12345 to look at later.",
     );
     let record = RecentViews::new(silent.clone(), ctx.prefix()).with_max_products(PLACES);
-    try_join_all(before.iter().map(|view| record.record(customer, sku(data, *view))))
-        .await
-        .map_err(failed)?;
+    try_join_all(before.iter().map(|view| record.record(customer, sku(data, *view)))).await?;
     let record = RecentViews::new(silent, ctx.prefix());
     let others = (0..24).map(|number| record.record(other, sku(data, number * 8 + number / 5)));
-    try_join_all(others).await.map_err(failed)?;
+    try_join_all(others).await?;
     ctx.step("The last of the twelve views, and the list:").await?;
-    views.record(customer, last).await.map_err(failed)?;
-    let shown = views.latest(customer, 10).await.map_err(failed)?;
+    views.record(customer, last).await?;
+    let shown = views.latest(customer, 10).await?;
     ctx.check("five products, each once, the latest first", shown.len() == 5 && shown[0] == last)?;
     let mut table = Table::new("Recent views", &["approach", "places", "different products", "wasted"]);
     for (label, shown) in [("LPUSH and LTRIM", wasteful), ("one script", &shown)] {
@@ -167,7 +164,7 @@ async fn record_views(ctx: &LessonContext, data: &Data, wasteful: &[String]) -> 
     Ok(())
 }
 
-async fn index_interests(ctx: &LessonContext, data: &Data) -> Outcome {
+async fn index_interests(ctx: &LessonContext, data: &Data) -> Result<(), BoxError> {
     let [first, second] = CUSTOMERS;
     let categories = categories(data);
     let (mut redis, interests) = (ctx.redis(), Interests::new(ctx.redis(), ctx.prefix()));
@@ -181,28 +178,29 @@ async fn index_interests(ctx: &LessonContext, data: &Data) -> Outcome {
     ctx.script(&lua_contract(&interests::INDEX)).await?;
     let silent =
         Interests::new(ctx.untraced("EVALSHA: user123 and user_12345 like some categories."), ctx.prefix());
-    silent.add(first, &categories[..2]).await.map_err(failed)?;
-    silent.add(second, &categories[1..4]).await.map_err(failed)?;
+    silent.add(first, &categories[..2]).await?;
+    silent.add(second, &categories[1..4]).await?;
 
     let likes = categories[4];
     let [set, index] =
         [("interests", second), ("interested", likes)].map(|(name, id)| key(ctx.prefix(), name, &[id]));
     let (set, index) = (set?, index?);
     ctx.step("user_12345 chooses one more:").await?;
-    interests.add(second, &[likes]).await.map_err(failed)?;
+    interests.add(second, &[likes]).await?;
     let interests = redis.smembers(set.as_str()).await?;
     let liked_by = redis.zrange(index.as_str(), 0, -1).await?;
     ctx.check(
         format!("four interests, and {likes} leads back to the customer"),
         interests.len() == 4 && liked_by == [second],
-    )
+    )?;
+    Ok(())
 }
 
 /// Views of last winter's bestseller, a hundred days ago, and of the new one this week.
 const OLD_VIEWS: usize = 300;
 const NEW_VIEWS: usize = 60;
 
-async fn rank_by_views(ctx: &LessonContext, data: &Data) -> Outcome {
+async fn rank_by_views(ctx: &LessonContext, data: &Data) -> Result<(), BoxError> {
     let (old, new) = (sku(data, 3), sku(data, 11));
     let naive = key(&naive_prefix(ctx.prefix()), "popular_products", &[])?.as_str().to_owned();
     let ranking = key(ctx.prefix(), "popular_products", &[])?.as_str().to_owned();
@@ -232,7 +230,7 @@ async fn rank_by_views(ctx: &LessonContext, data: &Data) -> Outcome {
         silent.clone().zincr(&naive, &product.sku, 1).await?;
         // What is left of the view with a half-life of a week.
         let weight = (-days / 7.0_f64).exp2();
-        counter.add(&product.sku, Some(&product.category), weight).await.map_err(failed)
+        counter.add(&product.sku, Some(&product.category), weight).await.map_err(into_redis_error)
     })
     .await?;
 
@@ -240,7 +238,7 @@ async fn rank_by_views(ctx: &LessonContext, data: &Data) -> Outcome {
     ctx.step(format!("One more view of {new}, counted in both ways, also in the ranking of its category. Then the top three of each:"))
         .await?;
     redis.zincr(&naive, new, 1).await?;
-    popular.viewed(new, category).await.map_err(failed)?;
+    popular.viewed(new, category).await?;
     let forever = redis.zrevrange(&naive, 0, 2).await?;
     let fading = redis.zrevrange(&ranking, 0, 2).await?;
     ctx.check(
@@ -248,7 +246,7 @@ async fn rank_by_views(ctx: &LessonContext, data: &Data) -> Outcome {
         forever[0] == old && fading[0] == new,
     )?;
     ctx.announce("EVALSHA reads the ranking; the first time, EVAL.");
-    let top = counter.top(1_000).await.map_err(failed)?;
+    let top = counter.top(1_000).await?;
     let mut table =
         Table::new("Views as they count now", &["product", "views ever", "views, fading", "rank"]);
     for (sku, ever) in [(old, OLD_VIEWS), (new, NEW_VIEWS + 1)] {
@@ -264,7 +262,7 @@ async fn rank_by_views(ctx: &LessonContext, data: &Data) -> Outcome {
     Ok(())
 }
 
-async fn pair_products(ctx: &LessonContext, data: &Data) -> Outcome {
+async fn pair_products(ctx: &LessonContext, data: &Data) -> Result<(), BoxError> {
     ctx.step(
         "Customers who bought this also bought that: each product has a Sorted Set of the others, scored by the orders they share. An \
          order counts once, even if it is sent again. This script runs once for each product of an order:",
@@ -277,14 +275,13 @@ async fn pair_products(ctx: &LessonContext, data: &Data) -> Outcome {
         let order = &data.orders[number];
         pairs_of.count(&order.id, &skus(data, &order.products)).await
     })
-    .await
-    .map_err(failed)?;
+    .await?;
 
     let (mut redis, together) = (ctx.redis(), BoughtTogether::new(ctx.redis(), ctx.prefix()));
     let order = data.orders.iter().find(|order| order.products.len() == 2).unwrap_or(&data.orders[0]);
     let products = skus(data, &order.products);
     ctx.step(format!("The order {} of two products is sent again:", order.id)).await?;
-    let again = together.count(&order.id, &products).await.map_err(failed)?;
+    let again = together.count(&order.id, &products).await?;
     ctx.check("it counts for none of its products", again == 0)?;
 
     let sku = most_ordered(data);
@@ -299,7 +296,7 @@ async fn pair_products(ctx: &LessonContext, data: &Data) -> Outcome {
     let counted: Vec<(String, f64)> = read.query_async(&mut redis).await?;
     ctx.check("the product leads its own list", counted[0].0 == sku)?;
     ctx.announce("ZREVRANGE and ZMSCORE or ZSCORE read the pairs for the cosine: count / √(orders of one × orders of the other).");
-    let best = pairs_of.with(sku, 4).await.map_err(failed)?;
+    let best = pairs_of.with(sku, 4).await?;
     let mut table =
         Table::new(format!("What goes with {sku}"), &["by count", "orders", "by cosine", "0 to 1"]);
     for ((other, count), best) in counted.iter().skip(1).zip(&best) {
@@ -318,7 +315,7 @@ fn most_ordered(data: &Data) -> &str {
     sku(data, most.map_or(0, |(product, _)| product))
 }
 
-async fn evaluate(ctx: &LessonContext) -> Outcome {
+async fn evaluate(ctx: &LessonContext) -> Result<(), BoxError> {
     let customers = evaluation::CUSTOMERS;
     ctx.step(format!(
         "Which method is best? Evaluate them on held-out orders. In another generated shop, most of what a customer buys is of one \
@@ -331,10 +328,10 @@ async fn evaluate(ctx: &LessonContext) -> Outcome {
          buyers and similar interests find customers by the Jaccard index, and recommend what those bought.",
     );
     let vectors = ctx.can(VECTOR_SETS.command).await;
-    let redis = ctx.untraced(format!(
-        "EVALSHA and EVAL learn the orders, 500 in flight. Then, for {AT_A_TIME} customers at a time: EVALSHA, ZREVRANGE, ZMSCORE, \
+    let redis = ctx.untraced(
+        "EVALSHA and EVAL learn the orders, 500 in flight. Then, for all customers at once: EVALSHA, ZREVRANGE, ZMSCORE, \
          ZSCORE, SMEMBERS, and, if the server has vector sets, VADD and VSIM. UNLINK before and after."
-    ));
+    );
     let prefix = format!("{}evaluation:", ctx.prefix());
     let mut evaluation = Evaluation::learn(EVALUATION_SEED, customers, redis, &prefix, vectors).await?;
     let header = ["recommended by", "precision@10", "to their taste", "different", "µs each", "commands"];
@@ -364,7 +361,7 @@ async fn evaluate(ctx: &LessonContext) -> Outcome {
 }
 
 /// What the table says, each claim checked.
-fn judge(ctx: &LessonContext, qualities: &[Quality]) -> Outcome {
+fn judge(ctx: &LessonContext, qualities: &[Quality]) -> Result<(), BoxError> {
     let [popular, by_count, by_cosine, buyers, interests, ..] = qualities else { return Ok(()) };
     ctx.check(
         "pairs by cosine predict at least twice as much as popularity",
@@ -390,7 +387,7 @@ fn judge(ctx: &LessonContext, qualities: &[Quality]) -> Outcome {
     Ok(())
 }
 
-async fn search_vectors(ctx: &LessonContext, data: &Data) -> Outcome {
+async fn search_vectors(ctx: &LessonContext, data: &Data) -> Result<(), BoxError> {
     let has_vector_sets = ctx.can(VECTOR_SETS.command).await;
     ctx.step(
         "A vector set finds neighbors in one command. Each product is a vector of 64 numbers: the sum of a direction for its category \
@@ -413,20 +410,20 @@ async fn search_vectors(ctx: &LessonContext, data: &Data) -> Outcome {
             None => Ok(false),
         }
     })
-    .await
-    .map_err(failed)?;
+    .await?;
 
     let vectors = ProductVectors::new(ctx.redis(), ctx.prefix()).with_exact_search();
     let product = &data.products[5];
     ctx.step(format!("What is nearest to {}, a product for {}?", product.sku, product.category)).await?;
-    let near = vectors.like(&product.sku, 3).await.map_err(failed)?;
+    let near = vectors.like(&product.sku, 3).await?;
     ctx.check("three products, without itself", near.len() == 3)?;
     let category = |sku: &str| data.products.iter().find(|it| it.sku == sku).map(|it| &it.category);
     let same = near.iter().filter(|near| category(&near.sku) == Some(&product.category)).count();
-    ctx.check(format!("{same} of these 3 are of its category"), same >= 2)
+    ctx.check(format!("{same} of these 3 are of its category"), same >= 2)?;
+    Ok(())
 }
 
-async fn recommend_to_a_newcomer(ctx: &LessonContext, data: &Data) -> Outcome {
+async fn recommend_to_a_newcomer(ctx: &LessonContext, data: &Data) -> Result<(), BoxError> {
     ctx.step(
         "And a customer who comes for the first time? `Recommendations` tries in this order: what goes with what they bought or \
          viewed; what is popular in the categories they like; what is popular; and what you pass in, such as products on sale. So the \
@@ -437,13 +434,13 @@ async fn recommend_to_a_newcomer(ctx: &LessonContext, data: &Data) -> Outcome {
     let redis = ctx.untraced("One client: EVALSHA, EVAL, LRANGE, SMEMBERS, ZREVRANGE, ZMSCORE, and ZSCORE.");
     let (shop, interests) =
         (Recommendations::new(redis.clone(), ctx.prefix()), Interests::new(redis, ctx.prefix()));
-    let visits = four_visits(&shop, &interests, data).await.map_err(failed)?;
+    let visits = four_visits(&shop, &interests, data).await?;
     let mut table =
         Table::new("What four visits show", &["known of the customer", "first", "why", "second", "why"]);
     let known = ["nothing", "likes a category", "viewed a product", "bought some"];
     for (known, page) in known.into_iter().zip(&visits) {
         let [first, second, ..] = &page[..] else {
-            return Err(LessonError::Check("there is something to show".into()));
+            return Err("nothing was recommended".into());
         };
         table = table.row([known, &first.sku, why(first.reason), &second.sku, why(second.reason)]);
     }
@@ -455,7 +452,8 @@ async fn recommend_to_a_newcomer(ctx: &LessonContext, data: &Data) -> Outcome {
     ctx.check(
         "ten products each time, for a better reason the more you know",
         reasons == expected.map(|reason| (10, Some(reason))),
-    )
+    )?;
+    Ok(())
 }
 
 /// What is recommended at each visit.
@@ -463,13 +461,13 @@ async fn four_visits(
     shop: &Recommendations<lab_connection::Connection>,
     interests: &Interests<lab_connection::Connection>,
     data: &Data,
-) -> Result<[Vec<Recommendation>; 4], StoreError> {
+) -> Result<[Vec<Recommendation>; 4], BoxError> {
     let on_sale = skus(data, &(0..10).collect::<Vec<_>>());
     let order = data.orders.iter().find(|order| order.products.len() > 3).unwrap_or(&data.orders[0]);
     let bought = skus(data, &order.products);
 
     let first = shop.recommend(NEWCOMER, 10, &on_sale).await?;
-    interests.add(NEWCOMER, &categories(data)[5..6]).await.map_err(failed)?;
+    interests.add(NEWCOMER, &categories(data)[5..6]).await?;
     let second = shop.recommend(NEWCOMER, 10, &on_sale).await?;
     shop.viewed(NEWCOMER, bought[0], None).await?;
     let third = shop.recommend(NEWCOMER, 10, &on_sale).await?;
@@ -487,14 +485,13 @@ fn why(reason: Reason) -> &'static str {
     }
 }
 
-async fn compare(ctx: &LessonContext) -> Outcome {
-    ctx.step(format!(
+async fn compare(ctx: &LessonContext) -> Result<(), BoxError> {
+    let question = format!(
         "What does it cost to report what customers do? Each row reports with {} in flight over one connection. The baseline is one \
          INCR for each. An order of three products is three calls.",
         call_cost::IN_FLIGHT
-    ))
-    .await?;
-    call_cost::compare(ctx, "Reporting what customers do", &Call::RECOMMENDATIONS).await?;
+    );
+    call_cost::compare(ctx, question, "Reporting what customers do", &Call::RECOMMENDATIONS).await?;
     ctx.say(
         "One thread of the server works for all clients, and each command of a script takes its time: four for a recent view, five if \
          LREM removes the product from its old place, as it mostly did here, and ten for each product of an order.",
@@ -520,7 +517,7 @@ fn categories(data: &Data) -> Vec<&str> {
 }
 
 fn key(prefix: &str, name: &str, ids: &[&str]) -> RedisResult<Key> {
-    Key::new(prefix, name, ids).map_err(failed)
+    Key::new(prefix, name, ids).map_err(into_redis_error)
 }
 
 /// What the wrong ways write has this prefix.

@@ -8,11 +8,11 @@ use crate::{analytics, caching, inventory, rate_limits, real_time, recommendatio
 /// A lesson, as the command line names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum PatternLesson {
-    /// Sessions that slide, rotate and end everywhere
+    /// Sessions that slide, rotate, and end everywhere
     Sessions,
     /// Cache-aside, stampedes, and one loader for all
     Caching,
-    /// Stock that is held, sold and returned, and checkout
+    /// Stock that is held, sold, and returned, and checkout
     Inventory,
     /// Recent views, popularity, bought together
     Recommendations,

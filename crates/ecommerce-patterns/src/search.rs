@@ -11,7 +11,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use lab_runner::table::{Table, thousands};
-use lab_runner::{Comparison, Lesson, LessonContext, LessonError, Outcome, source};
+use lab_runner::{Comparison, Lesson, LessonContext, source};
 use patterns::autocomplete::{self, MAX_HITS, MAX_LISTED_CHARACTERS, normalized, terms};
 use patterns::facets::{self, FacetPage, Order, PageOf, PriceRange, Product, Selection};
 use patterns::money::Cents;
@@ -24,7 +24,7 @@ use self::shop::Document;
 pub use self::shop::Shop;
 use crate::concurrent::concurrently;
 use crate::data::{Data, Size};
-use crate::failed;
+use crate::failure::{BoxError, outcome};
 use crate::lua::{lua_contract, lua_last_section, lua_lines};
 
 /// Autocomplete and facets.
@@ -63,14 +63,14 @@ pub static LESSON: Lesson = Lesson {
         "A bit for each product: BITOP combines thousands of them in a microsecond, and BITCOUNT counts them.",
     ],
     quiz: &[102, 116],
-    run: |ctx| Box::pin(run(ctx)),
+    run: |ctx| Box::pin(outcome(run(ctx))),
 };
 
 /// Products only: this lesson needs no customers.
 const SIZE: Size = Size { customers: 0, orders: 0, ..Size::LESSON };
 const SEED: u64 = 7;
 
-async fn run(ctx: &mut LessonContext) -> Outcome {
+async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
     let shop = Shop::new(&Data::new(SEED, SIZE), ctx.prefix());
     let pattern_keys = shop.pattern_keys(&ctx.target().connection())?;
     full_text::drop_index(ctx, &shop).await?;
@@ -92,7 +92,7 @@ async fn run(ctx: &mut LessonContext) -> Outcome {
     Ok(())
 }
 
-async fn find_words(ctx: &LessonContext, shop: &Shop) -> Outcome {
+async fn find_words(ctx: &LessonContext, shop: &Shop) -> Result<(), BoxError> {
     let (mut redis, words) = (ctx.redis(), shop.key("words"));
 
     ctx.step(
@@ -118,10 +118,11 @@ async fn find_words(ctx: &LessonContext, shop: &Shop) -> Outcome {
         terms("“Café”  CRÈME").join(" | "),
     ));
     let spellings = ["CAFÉ", "cafe\u{301}", " Café ", "“Café”"];
-    ctx.check("every spelling is the same", spellings.iter().all(|spelling| normalized(spelling) == "cafe"))
+    ctx.check("every spelling is the same", spellings.iter().all(|spelling| normalized(spelling) == "cafe"))?;
+    Ok(())
 }
 
-async fn suggest(ctx: &LessonContext, shop: &Shop) -> Outcome {
+async fn suggest(ctx: &LessonContext, shop: &Shop) -> Result<(), BoxError> {
     let silent = ctx.untraced(
         "500 in flight over one connection: EVALSHA puts the names of all products; the first time, EVAL.",
     );
@@ -136,7 +137,7 @@ async fn suggest(ctx: &LessonContext, shop: &Shop) -> Outcome {
         thousands(shop.products.len() as f64),
     ))
     .await?;
-    let found = autocomplete.suggest("coff", 3).await.map_err(failed)?;
+    let found = autocomplete.suggest("coff", 3).await?;
     ctx.check("three products with a word that begins with \"coff\"", found.len() == 3)?;
 
     ctx.announce("ZRANGE for each row of the table.");
@@ -144,7 +145,7 @@ async fn suggest(ctx: &LessonContext, shop: &Shop) -> Outcome {
     let mut table = Table::new("Letter by letter", &["typed", "suggested", "popularity"]);
     let mut right = true;
     for typed in ["c", "cof", "CAFÉ cr", "pinata", "☕"] {
-        let found = autocomplete.suggest(typed, 3).await.map_err(failed)?;
+        let found = autocomplete.suggest(typed, 3).await?;
         right &= found.iter().map(|it| it.id.as_str()).eq(shop.expected_suggestions(typed, 3));
         for (number, suggestion) in found.into_iter().enumerate() {
             let typed = if number == 0 { typed } else { "" };
@@ -153,7 +154,8 @@ async fn suggest(ctx: &LessonContext, shop: &Shop) -> Outcome {
         }
     }
     ctx.table(table);
-    ctx.check("each row is what a loop over all names finds, the most popular first", right)
+    ctx.check("each row is what a loop over all names finds, the most popular first", right)?;
+    Ok(())
 }
 
 /// Products that are removed, and products that get another name.
@@ -174,7 +176,7 @@ fn entries(product: &Product, name: &str) -> Vec<String> {
     terms(name).into_iter().map(|term| format!("{term}\n{name}\n{}", product.id)).collect()
 }
 
-async fn keep_stale_terms(ctx: &LessonContext, shop: &Shop) -> Outcome {
+async fn keep_stale_terms(ctx: &LessonContext, shop: &Shop) -> Result<(), BoxError> {
     let (mut redis, naive) = (ctx.redis(), shop.key("naive_terms"));
     let mut silent = ctx.untraced("One client: ZADD in a pipeline adds the terms of all names to another index, and after the change the new terms.");
     let mut add = Pipeline::new();
@@ -195,10 +197,11 @@ async fn keep_stale_terms(ctx: &LessonContext, shop: &Shop) -> Outcome {
     let mut range = redis::cmd("ZRANGE");
     range.arg(&naive).arg(format!("[{gone}")).arg([b"(", gone.as_bytes(), b"\xff"].concat()).arg("BYLEX");
     let found: Vec<String> = range.query_async(&mut redis).await?;
-    ctx.check("it is still suggested", found.len() == 1)
+    ctx.check("it is still suggested", found.len() == 1)?;
+    Ok(())
 }
 
-async fn replace_terms(ctx: &LessonContext, shop: &Shop) -> Outcome {
+async fn replace_terms(ctx: &LessonContext, shop: &Shop) -> Result<(), BoxError> {
     ctx.step(
         "The pattern also stores a record of each product: a member that begins with ID: and lists its terms. One script makes the \
          members of the old and of the new record (in members_of), and replaces them:",
@@ -219,20 +222,20 @@ async fn replace_terms(ctx: &LessonContext, shop: &Shop) -> Outcome {
         .rev()
         .filter(|product| terms(&product.name).iter().any(|term| term.starts_with("coff")))
         .nth(2);
-    let Some(third) = third else { return Err(LessonError::Check("three products begin with coff".into())) };
+    let Some(third) = third else { return Err("no third product begins with coff".into()) };
     ctx.step(format!(
         "The shop advertises {}. Its popularity changes, and so does every member that it has:",
         third.name
     ))
     .await?;
-    autocomplete.put(&third.id, &third.name, 1_000_000).await.map_err(failed)?;
-    let found = autocomplete.suggest("coff", 1).await.map_err(failed)?;
+    autocomplete.put(&third.id, &third.name, 1_000_000).await?;
+    let found = autocomplete.suggest("coff", 1).await?;
     ctx.check("it is the first suggestion now", found[0].id == third.id)?;
 
     let mut redis = ctx.untraced("500 in flight over one connection: EVALSHA changes the same products in the pattern's index. ZRANGE reads both indexes.");
     let quiet = shop.autocomplete(&redis);
-    quiet.put(&third.id, &third.name, third.popularity).await.map_err(failed)?;
-    quiet.remove(&shop.products[0].id).await.map_err(failed)?;
+    quiet.put(&third.id, &third.name, third.popularity).await?;
+    quiet.remove(&shop.products[0].id).await?;
     concurrently(shop::IN_FLIGHT, REMOVED + RENAMED, async |number| {
         let product = &shop.products[number];
         match new_name(number, product) {
@@ -240,15 +243,14 @@ async fn replace_terms(ctx: &LessonContext, shop: &Shop) -> Outcome {
             Some(name) => quiet.put(&product.id, &name, product.popularity).await,
         }
     })
-    .await
-    .map_err(failed)?;
+    .await?;
     let wanted: BTreeSet<String> = (0..)
         .zip(&shop.products)
         .filter_map(|(number, product)| Some(entries(product, &new_name(number, product)?)))
         .flatten()
         .collect();
     let naive = redis.zrange(shop.key("naive_terms"), 0, -1).await?;
-    let ours = redis.zrange(quiet.key().map_err(failed)?, 0, -1).await?;
+    let ours = redis.zrange(quiet.key()?, 0, -1).await?;
     let ours = ours.iter().filter_map(|member| entry_of_member(member)).collect();
     let mut table = Table::new("Stale terms", &["index", "terms", "of current names", "stale"]);
     let mut results = Vec::new();
@@ -268,15 +270,14 @@ async fn replace_terms(ctx: &LessonContext, shop: &Shop) -> Outcome {
 
     let gone = normalized(&shop.products[0].name);
     ctx.step("The same name as before:").await?;
-    let found = autocomplete.suggest(&gone, 3).await.map_err(failed)?;
+    let found = autocomplete.suggest(&gone, 3).await?;
     ctx.check("the pattern suggests nothing", found.is_empty())?;
     ctx.announce("EVALSHA puts the products back.");
     concurrently(shop::IN_FLIGHT, REMOVED + RENAMED, async |number| {
         let product = &shop.products[number];
         quiet.put(&product.id, &product.name, product.popularity).await
     })
-    .await
-    .map_err(failed)?;
+    .await?;
     Ok(())
 }
 
@@ -286,7 +287,7 @@ fn entry_of_member(member: &str) -> Option<String> {
     Some(format!("{term}\n{}", product.split_once(' ')?.1))
 }
 
-async fn filter_with_sets(ctx: &LessonContext, shop: &Shop) -> Outcome {
+async fn filter_with_sets(ctx: &LessonContext, shop: &Shop) -> Result<(), BoxError> {
     let mut redis = ctx.redis();
     let (brand, category, prices) =
         (shop.brand_key("Bolt & Co."), shop.tagged_key("category:Kitchen"), shop.tagged_key("prices"));
@@ -317,12 +318,14 @@ async fn filter_with_sets(ctx: &LessonContext, shop: &Shop) -> Outcome {
         // The two names are fixed and in different slots. Of all prefixes, one in 16,384 would bring them together.
         let crossed =
             |error: redis::RedisError| error.kind() == ErrorKind::Server(ServerErrorKind::CrossSlot);
-        return ctx.check(
+        ctx.check(
             "on a cluster, Sets in different slots cannot be intersected",
             in_both.is_err_and(crossed),
-        );
+        )?;
+        return Ok(());
     }
-    ctx.check("until SREM, it was a product of two brands", in_both?.len() == 1)
+    ctx.check("until SREM, it was a product of two brands", in_both?.len() == 1)?;
+    Ok(())
 }
 
 /// A product that gets another brand, and that brand.
@@ -331,7 +334,7 @@ fn moved_product(shop: &Shop) -> (&Product, &str) {
     (&shop.products[last - 1], &shop.products[last].brand)
 }
 
-async fn combine_bits(ctx: &LessonContext, shop: &Shop) -> Outcome {
+async fn combine_bits(ctx: &LessonContext, shop: &Shop) -> Result<(), BoxError> {
     let mut redis = ctx.redis();
     let [acme, kitchen, both] =
         ["Acme", "Kitchen", "both"].map(|name| shop.tagged_key(format_args!("bits:{name}")));
@@ -350,13 +353,14 @@ async fn combine_bits(ctx: &LessonContext, shop: &Shop) -> Outcome {
     }
     redis.bit_and(&both, &[&acme, &kitchen]).await?;
     let count = redis.bitcount(&both).await?;
-    ctx.check("two kitchen products of Acme", count == 2)
+    ctx.check("two kitchen products of Acme", count == 2)?;
+    Ok(())
 }
 
 /// Products on a page.
 const ON_A_PAGE: u32 = 3;
 
-async fn show_a_page(ctx: &LessonContext, shop: &Shop) -> Outcome {
+async fn show_a_page(ctx: &LessonContext, shop: &Shop) -> Result<(), BoxError> {
     ctx.step(
         "The pattern keeps a table of such rows in one String: a row for each brand, category, and number of stars, and one for each \
          binary digit of price, popularity, and name. One script finds a page and all its counts in one step. These lines carry the \
@@ -376,8 +380,8 @@ async fn show_a_page(ctx: &LessonContext, shop: &Shop) -> Outcome {
     let (selection, order, page) = (selection(shop), Order::PriceAscending, PageOf::first(ON_A_PAGE));
     let facets = shop.facets(&silent);
     ctx.step("A customer selected the kitchen, four brands, and prices from 25.00 to 499.99:").await?;
-    let first = facets.page(&selection, order, page).await.map_err(failed)?;
-    let second = facets.page(&selection, order, page.next()).await.map_err(failed)?;
+    let first = facets.page(&selection, order, page).await?;
+    let second = facets.page(&selection, order, page.next()).await?;
     ctx.announce("EVALSHA for each of two pages; each has about sixty arguments. Part of the first reply:");
     ctx.table(counts(&first, &selection));
     let documents = shop.documents();
@@ -405,7 +409,8 @@ async fn show_a_page(ctx: &LessonContext, shop: &Shop) -> Outcome {
         "the second page goes on where the first ended",
         prices_of(ResultPage::from(&second), &documents) == expected(page.next())
             && ids(&first).is_disjoint(&ids(&second)),
-    )
+    )?;
+    Ok(())
 }
 
 fn selection(shop: &Shop) -> Selection {
@@ -458,11 +463,11 @@ fn counts(page: &FacetPage, selection: &Selection) -> Table {
     table
 }
 
-async fn move_a_product(ctx: &LessonContext, shop: &Shop) -> Outcome {
+async fn move_a_product(ctx: &LessonContext, shop: &Shop) -> Result<(), BoxError> {
     let (moved, to) = moved_product(shop);
     let changed = Product { brand: to.to_owned(), ..moved.clone() };
     let (mut redis, facets) = (ctx.redis(), shop.facets(&ctx.redis()));
-    let brands = facets.keys().map_err(failed)?[2].clone();
+    let brands = facets.keys()?[2].clone();
 
     ctx.step(format!(
         "The {} changes its brand again, this time with the script. Before and after, count the products of both brands:",
@@ -470,7 +475,7 @@ async fn move_a_product(ctx: &LessonContext, shop: &Shop) -> Outcome {
     ))
     .await?;
     let before = redis.zscore_multiple(&brands, &[&moved.brand, to]).await?;
-    facets.put(&changed).await.map_err(failed)?;
+    facets.put(&changed).await?;
     let after = redis.zscore_multiple(&brands, &[&moved.brand, to]).await?;
     ctx.check(
         "one product less here, one more there",
@@ -481,19 +486,18 @@ async fn move_a_product(ctx: &LessonContext, shop: &Shop) -> Outcome {
     let mut found = Vec::new();
     for brand in [&moved.brand, to] {
         let of_brand = Selection { brands: [brand.to_owned()].into(), ..Selection::default() };
-        let page =
-            quiet.page(&of_brand, Order::Popularity, PageOf::first(ON_A_PAGE)).await.map_err(failed)?;
+        let page = quiet.page(&of_brand, Order::Popularity, PageOf::first(ON_A_PAGE)).await?;
         found.push(page.products.iter().any(|product| product.id == moved.id));
     }
     ctx.check("the product is found under its new brand only", found == [false, true])?;
-    quiet.put(moved).await.map(|_| ()).map_err(failed)?;
+    quiet.put(moved).await.map(|_| ())?;
     Ok(())
 }
 
 /// Round trips of one query in a comparison: three to four approaches, verified and measured at least three times.
 const ROUND_TRIPS: f64 = 16.0;
 
-async fn compare(ctx: &LessonContext, shop: &Shop, full_text: bool) -> Outcome {
+async fn compare(ctx: &LessonContext, shop: &Shop, full_text: bool) -> Result<(), BoxError> {
     ctx.step(
         "What does it save? Each selection gets a page of 20 products with all counts. The baseline is a GET of the stored page, as a \
          cache would have it. A client that filters reads the whole catalog for each page: look at the bytes received. Over \
@@ -519,5 +523,6 @@ async fn compare(ctx: &LessonContext, shop: &Shop, full_text: bool) -> Outcome {
         approaches: &CompleteBy::all(full_text),
         input: &PrefixQueries::new(shop.clone(), count),
     })
-    .await
+    .await?;
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! One morning in the shop, and three ways to count it.
+//! What web servers report, and three ways to count it.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use lab_connection::Connection;
 use lab_runner::{Source, source};
 use patterns::analytics::{Analytics, Recorded};
 use patterns::money::Cents;
-use redis::{AsyncTypedCommands, RedisResult};
+use redis::RedisResult;
 use tokio::sync::Barrier;
 
-use crate::failed;
+use crate::failure::into_redis_error;
 
 /// This file, whose functions the lesson shows.
 pub(super) static SOURCE: Source = source!("src/analytics/workload.rs");
@@ -29,7 +29,7 @@ pub const ONE_LOST_IN: usize = 7;
 /// How to count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Count {
-    /// HGET, add, HSET. All clients read before any of them writes: the worst case.
+    /// HMGET, add, HSET. All clients read before any of them writes: the worst case.
     ReadAddWrite,
     /// HINCRBY of each metric. A page load counts as a visitor.
     Increment,
@@ -68,7 +68,7 @@ impl Count {
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
-            Self::ReadAddWrite => "HGET, then HSET",
+            Self::ReadAddWrite => "HMGET, then HSET",
             Self::Increment => "HINCRBY",
             Self::Record => "script: record",
         }
@@ -77,7 +77,7 @@ impl Count {
     /// Lets the clients report the workload, and returns what was counted on this day.
     pub async fn run_workload(self, redis: &Connection, prefix: &str, day: &str) -> RedisResult<Counted> {
         let analytics = Analytics::new(redis.clone(), prefix);
-        let key = analytics.key(day).map_err(failed)?.as_str().to_owned();
+        let key = analytics.key(day).map_err(into_redis_error)?.as_str().to_owned();
         let (events, barrier) = (events(), Arc::new(Barrier::new(CLIENTS)));
         let clients = (0..CLIENTS).map(|client| {
             let (redis, analytics, barrier) = (redis.clone(), analytics.clone(), Arc::clone(&barrier));
@@ -86,7 +86,7 @@ impl Count {
         });
         try_join_all(clients).await?;
         if self == Self::Record {
-            let metrics = analytics.of(day).await.map_err(failed)?;
+            let metrics = analytics.of(day).await.map_err(into_redis_error)?;
             let [page_views, orders, revenue] =
                 ["page_views", "orders", "revenue"].map(|metric| metrics.get(metric));
             return Ok(Counted { page_views, visitors: metrics.visitors.cast_signed(), orders, revenue });
@@ -115,15 +115,15 @@ impl Event {
         } else {
             analytics.order(&self.id, day, &self.visitor, &lines).await
         };
-        recorded.map_err(failed)
+        recorded.map_err(into_redis_error)
     }
 
     /// What it adds to the metrics if every page load counts as a visitor.
-    fn metrics(&self) -> Vec<(&'static str, i64)> {
+    fn metrics(&self) -> [(&'static str, i64); 2] {
         if self.lines.is_empty() {
-            vec![("page_views", 1), ("visitors", 1)]
+            [("page_views", 1), ("visitors", 1)]
         } else {
-            vec![("orders", 1), ("revenue", self.lines.iter().map(|(_, price)| price.get()).sum())]
+            [("orders", 1), ("revenue", self.lines.iter().map(|(_, price)| price.get()).sum())]
         }
     }
 }
@@ -174,12 +174,12 @@ impl Reporter<'_> {
     }
 
     async fn read_add_write(&mut self, event: &Event) -> RedisResult<()> {
-        let mut sums = Vec::new();
-        for (metric, amount) in event.metrics() {
-            let had: Option<i64> =
-                redis::cmd("HGET").arg(self.key).arg(metric).query_async(&mut self.redis).await?;
-            sums.push((metric, had.unwrap_or(0) + amount));
-        }
+        let [(one, add_one), (other, add_other)] = event.metrics();
+        let mut read = redis::cmd("HMGET");
+        let had: [Option<i64>; 2] =
+            read.arg(self.key).arg(&[one, other]).query_async(&mut self.redis).await?;
+        let [had_one, had_other] = had.map(Option::unwrap_or_default);
+        let sums = [(one, had_one + add_one), (other, had_other + add_other)];
         self.barrier.wait().await; // All clients have read.
         redis::cmd("HSET").arg(self.key).arg(&sums).exec_async(&mut self.redis).await?;
         self.barrier.wait().await; // All clients have written.
@@ -187,9 +187,9 @@ impl Reporter<'_> {
     }
 
     async fn increment(&mut self, event: &Event) -> RedisResult<()> {
-        for (metric, amount) in event.metrics() {
-            self.redis.hincr(self.key, metric, amount).await?;
-        }
-        Ok(())
+        let [(one, add_one), (other, add_other)] = event.metrics();
+        let mut both = redis::pipe();
+        both.hincr(self.key, one, add_one).hincr(self.key, other, add_other);
+        both.exec_async(&mut self.redis).await
     }
 }

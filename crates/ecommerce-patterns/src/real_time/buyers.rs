@@ -10,7 +10,7 @@ use redis::{AsyncTypedCommands, RedisResult};
 use tokio::sync::Barrier;
 
 use super::{PRODUCT, SALE};
-use crate::failed;
+use crate::failure::into_redis_error;
 
 /// This file, whose functions the lesson shows.
 pub(super) static SOURCE: Source = source!("src/real_time/buyers.rs");
@@ -34,7 +34,7 @@ pub enum Buy {
 /// How the sale ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SaleResult {
-    /// Tabs that said "bought".
+    /// Tabs whose purchase succeeded.
     pub successes: usize,
     /// Units that somebody has.
     pub sold: usize,
@@ -66,7 +66,7 @@ impl Buy {
     /// Opens the sale, and lets all tabs buy at the same moment.
     pub async fn run(self, mut redis: Connection, prefix: &str) -> RedisResult<SaleResult> {
         let sales = FlashSale::new(redis.clone(), prefix);
-        let [sale, bought, _] = sales.keys(SALE).map_err(failed)?;
+        let [sale, bought, _] = sales.keys(SALE).map_err(into_redis_error)?;
         open(&sales, UNITS, 0).await?;
         let barrier = Arc::new(Barrier::new(2 * CUSTOMERS));
         let tabs = (0..2 * CUSTOMERS).map(|number| {
@@ -126,16 +126,16 @@ impl Tab {
         match sales.buy(SALE, &self.customer, 1, &self.order).await {
             Ok(purchase) => Ok(matches!(purchase, Purchase::Bought(_))),
             Err(FlashSaleError::SoldOut { .. } | FlashSaleError::OverCap { .. }) => Ok(false),
-            Err(error) => Err(failed(error)),
+            Err(error) => Err(into_redis_error(error)),
         }
     }
 }
 
 /// Opens the sale again, with one unit for each customer and `places` on the waitlist.
 pub(super) async fn open(sales: &FlashSale<Connection>, units: u32, places: u32) -> RedisResult<()> {
-    sales.close(SALE).await.map_err(failed)?;
-    let now = sales.now().await.map_err(failed)?;
+    sales.close(SALE).await.map_err(into_redis_error)?;
+    let now = sales.now().await.map_err(into_redis_error)?;
     let (name, product) = ("Black Friday".to_owned(), PRODUCT.to_owned());
     let plan = Plan { name, product, starts: now, ends: now + WEEK, units, cap: 1, places };
-    sales.open(SALE, &plan).await.map_err(failed)
+    sales.open(SALE, &plan).await.map_err(into_redis_error)
 }

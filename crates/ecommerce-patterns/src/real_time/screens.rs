@@ -1,12 +1,12 @@
 //! Screens that show the stock of a product, live.
 
 use lab_connection::Target;
-use lab_runner::{AnyConnection, Outcome};
+use lab_runner::AnyConnection;
 use patterns::stock_feed::{Hearing, StockFeed, StockUpdate, StockView};
 use redis::aio::PubSub;
 
 use super::{PRODUCT, next_message};
-use crate::failed;
+use crate::failure::BoxError;
 
 /// A screen with the pattern's view of the stock. It also remembers the last message, which a simpler screen would show.
 pub(super) struct Screen {
@@ -28,13 +28,13 @@ impl Screen {
         &mut self,
         target: &Target,
         feed: &StockFeed<C>,
-    ) -> Outcome {
-        let channel = feed.channel(PRODUCT).map_err(failed)?;
+    ) -> Result<(), BoxError> {
+        let channel = feed.channel(PRODUCT)?;
         let mut messages = target.pubsub().await?;
         messages.subscribe(&channel).await?;
         self.messages = Some(messages);
         if self.view.wants_snapshot() {
-            self.view.read(feed.snapshot(PRODUCT).await.map_err(failed)?);
+            self.view.read(feed.snapshot(PRODUCT).await?);
             self.snapshots += 1;
         }
         Ok(())
@@ -47,11 +47,11 @@ impl Screen {
     }
 
     /// Hears this many changes, if it is connected.
-    pub(super) async fn hear(&mut self, count: u32) -> Outcome {
+    pub(super) async fn hear(&mut self, count: u32) -> Result<(), BoxError> {
         let Some(messages) = &mut self.messages else { return Ok(()) };
         let (mut messages, until) = (messages.on_message(), self.heard + count);
         while self.heard < until {
-            let update = StockUpdate::parse(&next_message(&mut messages).await?).map_err(failed)?;
+            let update = StockUpdate::parse(&next_message(&mut messages).await?)?;
             // On a cluster, a message may arrive at another node after the subscription that followed it.
             if self.view.hear(&update) != Hearing::Old {
                 self.heard += 1;

@@ -6,7 +6,7 @@ use patterns::autocomplete::{MAX_LISTED_CHARACTERS, normalized, terms};
 use redis::{Pipeline, RedisResult};
 
 use super::shop::Shop;
-use crate::failed;
+use crate::failure::into_redis_error;
 
 /// Suggestions for each prefix.
 const COUNT: usize = 5;
@@ -138,7 +138,7 @@ async fn suggested<C: AnyConnection>(
     connection: &C,
 ) -> RedisResult<Vec<String>> {
     let autocomplete = shop.autocomplete(connection).with_listed_characters(listed);
-    let found = autocomplete.suggest(prefix, COUNT).await.map_err(failed)?;
+    let found = autocomplete.suggest(prefix, COUNT).await.map_err(into_redis_error)?;
     Ok(found.into_iter().map(|suggestion| suggestion.id).collect())
 }
 

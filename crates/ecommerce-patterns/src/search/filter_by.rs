@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::full_text;
 use super::shop::{Document, Shop};
-use crate::failed;
+use crate::failure::into_redis_error;
 
 /// Where price bands begin: those of [`Facets`](patterns::facets::Facets).
 pub(super) const PRICE_BANDS: [i64; 5] = [2_500, 5_000, 10_000, 25_000, 50_000];
@@ -165,7 +165,7 @@ impl Approach for FilterBy {
                 }
                 Self::Facets => {
                     let page = shop.facets(connection).page(selection, Order::Popularity, FIRST_PAGE).await;
-                    ResultPage::from(&page.map_err(failed)?)
+                    ResultPage::from(&page.map_err(into_redis_error)?)
                 }
                 Self::FullText => full_text::page(shop, selection, FIRST_PAGE, connection).await?,
                 Self::InTheClient => {

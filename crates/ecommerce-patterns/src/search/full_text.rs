@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use lab_runner::{AnyConnection, LessonContext, LessonError, Need, Outcome, Source, source};
+use lab_runner::{AnyConnection, LessonContext, Need, Source, source};
 use patterns::facets::{PageOf, PriceRange, Selection};
 use redis::{FromRedisValue, Pipeline, RedisResult, Value};
 
 use super::filter_by::{PRICE_BANDS, ResultPage};
 use super::shop::Shop;
+use crate::failure::BoxError;
 
 static SOURCE: Source = source!("src/search/full_text.rs");
 
@@ -26,7 +27,7 @@ async fn is_available(ctx: &LessonContext) -> bool {
 }
 
 /// Drops the index that an earlier run left. Its documents are removed with the other keys.
-pub(super) async fn drop_index(ctx: &LessonContext, shop: &Shop) -> Outcome {
+pub(super) async fn drop_index(ctx: &LessonContext, shop: &Shop) -> Result<(), BoxError> {
     if is_available(ctx).await {
         let mut redis =
             ctx.untraced("FT._LIST tells whether an earlier run left the index, and FT.DROPINDEX drops it.");
@@ -39,7 +40,7 @@ pub(super) async fn drop_index(ctx: &LessonContext, shop: &Shop) -> Outcome {
 }
 
 /// Creates the index and searches it. `false` if the server cannot.
-pub(super) async fn show(ctx: &LessonContext, shop: &Shop) -> Result<bool, LessonError> {
+pub(super) async fn show(ctx: &LessonContext, shop: &Shop) -> Result<bool, BoxError> {
     let available = is_available(ctx).await;
     if ctx.target().is_cluster() && ctx.can(SEARCH.command).await {
         ctx.step("This server has full-text search. The lesson leaves it out on a cluster, where a search has to ask every node.")

@@ -15,7 +15,7 @@ use super::complete_by::PREFIXES;
 use super::filter_by::SELECTIONS;
 use crate::concurrent::concurrently;
 use crate::data::Data;
-use crate::failed;
+use crate::failure::into_redis_error;
 
 /// Products that are put at a time, over one connection.
 pub(super) const IN_FLIGHT: usize = 500;
@@ -105,15 +105,15 @@ impl Shop {
             autocomplete.put(&product.id, &product.name, product.popularity).await
         };
         // After the first, the server knows the script.
-        put(0).await.map_err(failed)?;
-        concurrently(IN_FLIGHT, self.products.len(), put).await.map(|_| ()).map_err(failed)
+        put(0).await.map_err(into_redis_error)?;
+        concurrently(IN_FLIGHT, self.products.len(), put).await.map(|_| ()).map_err(into_redis_error)
     }
 
     pub(super) async fn put_facets(&self, redis: &Connection) -> RedisResult<()> {
         let facets = self.facets(redis);
-        facets.put(&self.products[0]).await.map_err(failed)?;
+        facets.put(&self.products[0]).await.map_err(into_redis_error)?;
         let put = async |number: usize| facets.put(&self.products[number]).await;
-        concurrently(IN_FLIGHT, self.products.len(), put).await.map(|_| ()).map_err(failed)
+        concurrently(IN_FLIGHT, self.products.len(), put).await.map(|_| ()).map_err(into_redis_error)
     }
 
     /// Puts every product into a Set of its brand and one of its category, and into a Sorted Set of prices.
@@ -170,8 +170,8 @@ impl Shop {
 
     /// The keys of both patterns, without those that exist only while a script runs.
     pub(super) fn pattern_keys<C: AnyConnection>(&self, redis: &C) -> RedisResult<Vec<String>> {
-        let facets = self.facets(redis).keys().map_err(failed)?;
-        let index = self.autocomplete(redis).key().map_err(failed)?;
+        let facets = self.facets(redis).keys().map_err(into_redis_error)?;
+        let index = self.autocomplete(redis).key().map_err(into_redis_error)?;
         Ok([index].into_iter().chain(facets.into_iter().take(6)).collect())
     }
 

@@ -45,28 +45,28 @@ async fn every_lesson_shows_the_commands_it_teaches() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_lesson_reads_well() {
+async fn lessons_read_well() {
     assert_read_well::<PatternLesson>().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn everything_that_is_sent_is_shown_or_announced() {
+async fn lessons_show_or_announce_what_they_send() {
     assert_show_or_announce_what_they_send::<PatternLesson>().await;
 }
 
 #[test]
-fn a_lesson_without_a_file_is_a_fault() {
+fn a_lesson_without_a_file_is_a_problem() {
     let elsewhere = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let problems = registry::problems::<PatternLesson>(&elsewhere).unwrap();
-    assert!(problems.iter().any(|fault| fault.contains("'sessions' has no file")), "{problems:#?}");
+    assert!(problems.iter().any(|problem| problem.contains("'sessions' has no file")), "{problems:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn customers_and_products_of_ones_own_stay_in_the_shop() {
+async fn your_own_customers_and_products_stay_in_the_shop() {
     let target = open(false).await;
     let users = Users::new(target.connection(), "");
     let catalog = Catalog::new(target.connection(), "");
-    // Names that lessons might take, too.
+    // Lessons might use the same names.
     let mut products = Vec::new();
     for (number, name) in (1..).zip(["Coffee mug", "Travel mug", "Kettle"]) {
         let product =

@@ -1,4 +1,4 @@
-//! What each lesson counts, shows and leaves.
+//! What each lesson counts, shows, and leaves.
 
 #![allow(
     clippy::unwrap_used,
