@@ -1,4 +1,4 @@
-//! How many operations at once does a server need, and what do they wait for?
+//! How many operations at once keep a server busy, and what do they wait for?
 //!
 //! `cargo bulk concurrency`
 
@@ -22,7 +22,7 @@ use crate::keys::Keys;
 pub static LESSON: Lesson = Lesson {
     name: "concurrency",
     title: "Many operations in flight",
-    question: "How many operations at once does a server need, and what do they wait for?",
+    question: "How many operations at once keep a server busy, and what do they wait for?",
     commands: &["GET", "SET"],
     needs: &[],
     sources: &[source!("src/concurrency.rs")],

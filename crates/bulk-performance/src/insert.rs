@@ -198,7 +198,7 @@ fn announcement(kind: Kind) -> &'static str {
     match kind {
         Kind::Users => {
             "HSET, MULTI, EXEC, EVALSHA, and RESTORE write the users, UNLINK removes them before each run, and HGETALL reads \
-             them back. INFO asks the server how busy it is. The loader also sends SCAN, HGETALL, HMSET, GET, SET, DEL, DUMP, \
+             them back. INFO asks the server how busy it is. The loader also sends ECHO, SCAN, HGETALL, HMSET, GET, SET, DEL, DUMP, \
              OBJECT, and EVAL to find the fastest command and to be able to resume."
         }
         Kind::Strings => {

@@ -1,4 +1,4 @@
-//! What does a record take in memory, by the way it is stored?
+//! How much memory does a record take, depending on how you store it?
 //!
 //! `cargo bulk memory`
 
@@ -31,7 +31,7 @@ use crate::stored::{Content, index_keys};
 pub static LESSON: Lesson = Lesson {
     name: "memory",
     title: "Bytes per record",
-    question: "What does a record take in memory, by the way it is stored?",
+    question: "How much memory does a record take, depending on how you store it?",
     commands: &["OBJECT ENCODING", "MEMORY USAGE", "HGET", "LINDEX", "BITFIELD_RO"],
     needs: &[],
     sources: &[source!("src/memory.rs"), source!("src/memory/memory_usage.rs")],

@@ -1,4 +1,4 @@
-//! How is a record found among many, and what does the wrong way cost?
+//! How do you find a record among many, and what does the wrong way cost?
 //!
 //! `cargo bulk query --records 100000`
 
@@ -28,7 +28,7 @@ use crate::stored;
 pub static LESSON: Lesson = Lesson {
     name: "query",
     title: "Finding records",
-    question: "How is a record found among many, and what does the wrong way cost?",
+    question: "How do you find a record among many, and what does the wrong way cost?",
     commands: &["HGETALL", "HGET", "SISMEMBER", "ZREVRANGE", "ZRANGE", "ZADD", "SINTERSTORE", "TTL", "HMGET"],
     needs: &[],
     sources: &[source!("src/query.rs")],

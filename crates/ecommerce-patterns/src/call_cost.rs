@@ -1,7 +1,6 @@
 //! What one call of a pattern costs, compared with INCR. Three lessons each show some of these rows.
 
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::try_join;
@@ -26,9 +25,6 @@ const DAY: &str = "2024-01-01";
 const SALE: &str = "current";
 /// In milliseconds since 1970: the year 2100. So the comparison needs no clock.
 const SALE_ENDS: u64 = 4_102_444_800_000;
-
-/// From this round trip on, a comparison has fewer rows.
-const SLOW: Duration = Duration::from_millis(50);
 
 static EMPTY: LazyLock<Script> = LazyLock::new(|| Script::new("return 1"));
 
@@ -80,17 +76,6 @@ pub struct Calls {
 /// A step that asks the question and shows these calls side by side. Fewer of them on a slow network.
 pub async fn compare(ctx: &LessonContext, question: String, title: &str, approaches: &[Call]) -> Outcome {
     ctx.step(question).await?;
-    let rows = [&approaches[..1], &approaches[approaches.len().saturating_sub(2)..]].concat();
-    let approaches = if ctx.round_trip() > SLOW && rows.len() < approaches.len() {
-        ctx.say(format!(
-            "This network is slow, so only {} of {} rows are measured.",
-            rows.len(),
-            approaches.len()
-        ));
-        &rows
-    } else {
-        approaches
-    };
     // All approaches are verified, and measured three times or more. Each time, a reset and its calls take round trips.
     let round_trips = 16 * approaches.len();
     let count = ctx.fit("calls", 10 * IN_FLIGHT, IN_FLIGHT, round_trips as f64 / IN_FLIGHT as f64);

@@ -11,17 +11,13 @@ pub fn lua(script: &'static Script) -> LuaScript<'static> {
     part(script, script.shown())
 }
 
-/// Of a script with several sections, only its own: from the comment that says what it does to the next blank line.
+/// Of a script with several sections, only its own, as it is in the file.
 #[must_use]
 pub fn lua_section(script: &'static Script) -> LuaScript<'static> {
-    let text = &script.shown()[contract_start(script.shown())..];
-    part(script, text.split("\n\n").next().unwrap_or(text))
-}
-
-/// Of a script with several sections, only its own, if that is the last one: from the comment that says what it does to the end.
-#[must_use]
-pub fn lua_last_section(script: &'static Script) -> LuaScript<'static> {
-    part(script, &script.shown()[contract_start(script.shown())..])
+    let operation = script.name().split(": ").nth(1).unwrap_or_default();
+    let heading = format!("---- {operation}\n");
+    let own = script.file().split_once(&heading).map_or(script.shown(), |(_, from)| from);
+    part(script, own.split("\n---- ").next().unwrap_or(own))
 }
 
 /// From the line that begins with `first` to before the one that begins with `end`: the lines that carry the idea of a long script.

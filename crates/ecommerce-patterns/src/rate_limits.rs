@@ -1,4 +1,4 @@
-//! How often may somebody do something, and what does each limiter let through?
+//! How often may a client do something, and what does each limiter let through?
 //!
 //! `cargo ecommerce rate-limits`
 
@@ -30,7 +30,7 @@ use crate::lua::{load, lua, lua_contract};
 pub static LESSON: Lesson = Lesson {
     name: "rate-limits",
     title: "Rate limits",
-    question: "How often may somebody do something, and what does each limiter let through?",
+    question: "How often may a client do something, and what does each limiter let through?",
     commands: &["INCR", "PTTL", "GET", "EVALSHA"],
     needs: &[],
     sources: &[

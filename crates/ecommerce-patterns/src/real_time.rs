@@ -24,7 +24,7 @@ pub use self::buyers::{Buy, CUSTOMERS, SaleResult, UNITS};
 use self::screens::Screen;
 use crate::call_cost::{self, Call};
 use crate::failure::{BoxError, into_redis_error, outcome};
-use crate::lua::{lua, lua_contract, lua_last_section};
+use crate::lua::{lua, lua_contract, lua_section};
 
 /// Flash sale, notifications, stores nearby, live stock.
 pub static LESSON: Lesson = Lesson {
@@ -110,7 +110,7 @@ async fn sell(ctx: &LessonContext, wrong: SaleResult) -> Result<(), BoxError> {
          reads the keys, returns the receipt if this order was answered before, and checks that the keys agree:",
     )
     .await?;
-    ctx.script(&lua_last_section(&flash_sale::BUY)).await?;
+    ctx.script(&lua_section(&flash_sale::BUY)).await?;
     ctx.say("The script that gives a purchase back:");
     ctx.script(&lua_contract(&flash_sale::GIVE_BACK)).await?;
 
@@ -245,7 +245,7 @@ async fn lose_notifications(ctx: &LessonContext) -> Result<(), BoxError> {
     .await?;
     ctx.script(&lua_contract(&notifications::SEND)).await?;
     ctx.script(&lua_contract(&notifications::TAKE)).await?;
-    ctx.script(&lua_last_section(&notifications::ACKNOWLEDGE)).await?;
+    ctx.script(&lua_section(&notifications::ACKNOWLEDGE)).await?;
 
     ctx.step(format!(
         "The same {MESSAGES} notifications through the queue. This time the phone also dies, with {TAKEN} of them that it has taken \

@@ -1,4 +1,4 @@
-//! What may this customer like, by views, purchases and similar people?
+//! What may this customer like, judged by views, purchases, and similar customers?
 //!
 //! `cargo ecommerce recommendations`
 
@@ -31,7 +31,7 @@ use crate::lua::{lua, lua_contract};
 pub static LESSON: Lesson = Lesson {
     name: "recommendations",
     title: "Recommendations",
-    question: "What may this customer like, by views, purchases and similar people?",
+    question: "What may this customer like, judged by views, purchases, and similar customers?",
     commands: &["LPUSH", "LTRIM", "LREM", "LRANGE", "EVALSHA", "SMEMBERS", "ZREVRANGE", "ZINCRBY", "VSIM"],
     needs: &[],
     sources: &[

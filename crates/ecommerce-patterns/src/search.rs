@@ -1,4 +1,4 @@
-//! How is a product found while somebody types, and by its brand, category and price?
+//! How do customers find a product while they type, and by brand, category, and price?
 //!
 //! `cargo ecommerce search`
 
@@ -25,13 +25,13 @@ pub use self::shop::Shop;
 use crate::concurrent::concurrently;
 use crate::data::{Data, Size};
 use crate::failure::{BoxError, outcome};
-use crate::lua::{lua_contract, lua_last_section, lua_lines};
+use crate::lua::{lua_contract, lua_lines, lua_section};
 
 /// Autocomplete and facets.
 pub static LESSON: Lesson = Lesson {
     name: "search",
     title: "Search",
-    question: "How is a product found while somebody types, and by its brand, category and price?",
+    question: "How do customers find a product while they type, and by brand, category, and price?",
     commands: &[
         "ZADD",
         "ZRANGE",
@@ -207,7 +207,7 @@ async fn replace_terms(ctx: &LessonContext, shop: &Shop) -> Result<(), BoxError>
          members of the old and of the new record (in members_of), and replaces them:",
     )
     .await?;
-    ctx.script(&lua_last_section(&autocomplete::PUT)).await?;
+    ctx.script(&lua_section(&autocomplete::PUT)).await?;
     ctx.say(format!(
         "A prefix of more than {MAX_LISTED_CHARACTERS} characters has no lines. There a second script reads the first {} terms and \
          ranks them:",

@@ -15,7 +15,7 @@ use crate::lesson_error::Part;
 pub static LESSON: Lesson = Lesson {
     name: "cart-shapes",
     title: "A cart in three shapes",
-    question: "Hash, Sorted Set or JSON string: what does a cart cost in each, and what can each do?",
+    question: "Hash, Sorted Set, or JSON string: what does a cart cost in each, and what can each do?",
     commands: &["SET", "GET", "HSET", "HINCRBY", "HGETALL", "ZADD", "ZINCRBY", "ZRANGE", "MEMORY USAGE"],
     needs: &[],
     sources: &[COMPARE, APPROACHES],

@@ -26,7 +26,7 @@ use crate::sample::products;
 pub static LESSON: Lesson = Lesson {
     name: "cart",
     title: "A shopping cart",
-    question: "How do Hashes, Sorted Sets, scripts, expiry and pub/sub make a cart that loses nothing?",
+    question: "How do Hashes, Sorted Sets, scripts, expiry, and pub/sub make a cart that loses nothing?",
     commands: &["HGETALL", "HGET", "HSET", "EVALSHA", "HMGET", "ZREVRANGE"],
     needs: &[],
     sources: &[STORY, CARTS],

@@ -43,7 +43,7 @@ pub(super) async fn follow(ctx: &LessonContext) -> Result<(), BoxError> {
         return Ok(());
     }
     ctx.code(SOURCE.function("read"));
-    let reads = ctx.fit("reads", READS, 10, 2.0) / 2 * 2;
+    let reads = ctx.fit("reads", READS, 10, 2.0);
     ctx.announce("Three clients send GET; the last one sends CLIENT TRACKING ON first. Another client sends SETEX, and UNLINK.");
     let keys = keys(ctx)?;
     let clients = [Keeps::Nothing, Keeps::UntilTtl, Keeps::UntilPushed];
