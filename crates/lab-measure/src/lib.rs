@@ -1,5 +1,5 @@
-//! Code that is timed; the only lesson code that is compiled with full optimization. The lessons themselves are compiled
-//! without, so that the first build is quick.
+//! What lessons time: the only lesson code that is compiled with optimization. The lessons themselves are compiled without, so the first
+//! build is quick.
 //!
 //! Two rules keep timed code inside this crate, because the compiler puts generic code, and the body of an `async fn`, into the
 //! crate that calls it:
