@@ -9,7 +9,7 @@
 //! 5. [`memory`]: what they take.
 //! 6. [`biglist`]: Server A writes a list, Server B reads it.
 //!
-//! [`arguments`] is the command line, [`register`] lists the lessons.
+//! [`arguments`] is the command line, [`registry`] lists the lessons.
 
 pub mod arguments;
 pub mod biglist;

@@ -5,6 +5,7 @@
 mod complete_by;
 mod filter_by;
 mod full_text;
+mod result_page;
 mod shop;
 
 use std::cmp::Reverse;
@@ -19,7 +20,8 @@ use redis::{AsyncTypedCommands, ErrorKind, Pipeline, ServerErrorKind};
 
 pub use self::complete_by::{CompleteBy, PrefixQueries};
 use self::filter_by::filter_documents;
-pub use self::filter_by::{FilterBy, FilterQueries, ResultPage};
+pub use self::filter_by::{FilterBy, FilterQueries};
+pub use self::result_page::ResultPage;
 use self::shop::Document;
 pub use self::shop::Shop;
 use crate::concurrent::concurrently;
@@ -504,7 +506,7 @@ async fn compare(ctx: &LessonContext, shop: &Shop, full_text: bool) -> Result<()
          100 Mbit/s, the 280 kB of one page take 22 ms.",
     )
     .await?;
-    let count = ctx.fit("selections", filter_by::SELECTIONS, 2, ROUND_TRIPS);
+    let count = ctx.fit("selections", shop::SELECTIONS, 2, ROUND_TRIPS);
     ctx.compare(Comparison {
         title: "A page with its counts",
         approaches: &FilterBy::all(full_text),
@@ -517,7 +519,7 @@ async fn compare(ctx: &LessonContext, shop: &Shop, full_text: bool) -> Result<()
          script ranks all terms that begin with it. An index of terms alone is a fifth as large, and cheaper to change.",
     )
     .await?;
-    let count = ctx.fit("prefixes", complete_by::PREFIXES.len(), 2, ROUND_TRIPS);
+    let count = ctx.fit("prefixes", shop::PREFIXES.len(), 2, ROUND_TRIPS);
     ctx.compare(Comparison {
         title: "Five suggestions",
         approaches: &CompleteBy::all(full_text),

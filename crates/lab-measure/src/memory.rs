@@ -2,12 +2,13 @@
 //!
 //! In reading order:
 //!
-//! 1. `encoding`: the ways. `document` turns a whole user into one value, with `compression` where it is built in;
+//! 1. `encoding`: the ways. `document` is a whole user, and `codec` turns it into bytes, with `compression` where it is built in;
 //!    `columns` keeps one field of many users side by side.
 //! 2. `store`: users written, read, and changed in every encoding.
 //! 3. `access`: what that takes in time.
 
 mod access;
+mod codec;
 mod columns;
 mod compression;
 mod document;

@@ -131,6 +131,11 @@ pub fn list(lessons: &[&Lesson], as_json: bool) {
     Terminal.line(&table.to_text(Terminal.text_width()));
 }
 
+fn heading(number: Option<usize>, lesson: &Lesson) -> String {
+    let Lesson { title, commands, question, .. } = lesson;
+    render::heading(number, title, commands, question, Terminal.text_width())
+}
+
 /// What happened in a lesson.
 #[derive(Clone, Debug, Serialize)]
 pub struct LessonReport {
@@ -160,7 +165,7 @@ where
 {
     let lock = RunLock::take(target).await?;
     if !output.json {
-        Terminal.line(&render::heading(None, lesson, Terminal.text_width()));
+        Terminal.line(&heading(None, lesson));
     }
     let presenter = Presenter::new(vec![lesson.name], output.show());
     let (report, outcome) = run_one(target, lesson, |ctx| lock.hold(run(ctx)), &presenter).await;
@@ -222,7 +227,7 @@ pub async fn run(
     while let Some(&index) = queue.get(next) {
         let lesson = course[index];
         if !output.json {
-            Terminal.line(&render::heading(Some(index + 1), lesson, Terminal.text_width()));
+            Terminal.line(&heading(Some(index + 1), lesson));
         }
         let presenter = Presenter::new(names.clone(), output.show());
         let (report, outcome) = run_one(target, lesson, |ctx| lock.hold((lesson.run)(ctx)), &presenter).await;

@@ -3,7 +3,7 @@
 //! In reading order:
 //!
 //! 1. [`lesson`]: what a lesson is, and the list of a crate's lessons; [`registry`] finds what is wrong with one.
-//! 2. [`context`]: what a lesson speaks and sends through: steps, traced commands, checks, tables. [`source`] takes the lines of
+//! 2. [`context`]: what a lesson speaks and sends through: steps, traced commands, checks, tables. [`source`](mod@source) takes the lines of
 //!    Rust from the file itself; [`lua`] labels the calls of scripts.
 //! 3. [`block`]: the parts of a lesson as plain data.
 //! 4. [`harness`]: the one loop that measures. [`comparison`]: approaches, verified before they are timed; [`measurement`] is

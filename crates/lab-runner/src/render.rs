@@ -5,7 +5,6 @@ use lab_connection::transcript::for_terminal;
 use textwrap::core::display_width;
 
 use crate::block::{Block, Code, ShownExchange, Summary};
-use crate::lesson::Lesson;
 use crate::measurement::ComparisonResult;
 
 const HEADING: Style = Style::new().bold();
@@ -19,12 +18,17 @@ const WARN: Style = AnsiColor::Yellow.on_default();
 
 /// The heading of a lesson: its number in the course, title, commands, question.
 #[must_use]
-pub fn heading(number: Option<usize>, lesson: &Lesson, width: usize) -> String {
-    let title =
-        number.map_or_else(|| lesson.title.to_owned(), |number| format!("{number}. {}", lesson.title));
+pub fn heading(
+    number: Option<usize>,
+    title: &str,
+    commands: &[&str],
+    question: &str,
+    width: usize,
+) -> String {
+    let title = number.map_or_else(|| title.to_owned(), |number| format!("{number}. {title}"));
     let rule = "─".repeat(width.saturating_sub(display_width(&title) + 4));
-    let commands = wrap(&lesson.commands.join(" "), width, "", "");
-    let question = wrap(lesson.question, width, "", "");
+    let commands = wrap(&commands.join(" "), width, "", "");
+    let question = wrap(question, width, "", "");
     format!(
         "\n{HEADING}── {title} {HEADING:#}{DIM}{rule}{DIM:#}\n{DIM}{commands}{DIM:#}\n\n{QUESTION}{question}{QUESTION:#}"
     )

@@ -5,16 +5,13 @@ use lab_runner::{AnyConnection, Approach};
 use patterns::autocomplete::{MAX_LISTED_CHARACTERS, normalized, terms};
 use redis::{Pipeline, RedisResult};
 
-use super::shop::Shop;
+use super::shop::{PREFIXES, Shop};
 use crate::failure::into_redis_error;
 
 /// Suggestions for each prefix.
 const COUNT: usize = 5;
 /// More than any of the prefixes finds.
 const ENOUGH: usize = 1_000;
-/// What customers type. The last is too long to have lines of its own.
-pub(super) const PREFIXES: [&str; 10] =
-    ["cof", "coffee", "café", "COFF", "crê", "head", "headph", "mous", "yoga", "espresso m"];
 
 /// How to find what completes a prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

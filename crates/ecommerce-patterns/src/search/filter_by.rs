@@ -1,51 +1,18 @@
 //! Ways to filter a catalog.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use futures_util::future::try_join_all;
 use lab_runner::{AnyConnection, Approach};
-use patterns::facets::{FacetPage, Order, PageOf, PriceRange, Selection};
+use patterns::facets::{Order, PageOf, PriceRange, Selection};
 use patterns::money::Cents;
 use redis::RedisResult;
-use serde::{Deserialize, Serialize};
 
 use super::full_text;
+use super::result_page::{PRICE_BANDS, ResultPage};
 use super::shop::{Document, Shop};
 use crate::failure::into_redis_error;
-
-/// Where price bands begin: those of [`Facets`](patterns::facets::Facets).
-pub(super) const PRICE_BANDS: [i64; 5] = [2_500, 5_000, 10_000, 25_000, 50_000];
-
-/// A page and its counts, in the form in which the approaches are compared.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub struct ResultPage {
-    /// Products on all pages.
-    pub total: u64,
-    /// Those of the page.
-    pub skus: Vec<String>,
-    /// Products of each brand.
-    pub brands: BTreeMap<String, u64>,
-    /// Products of each category.
-    pub categories: BTreeMap<String, u64>,
-    /// Products in each price band.
-    pub prices: Vec<u64>,
-    /// Products of each number of stars.
-    pub ratings: BTreeMap<u8, u64>,
-}
-
-impl From<&FacetPage> for ResultPage {
-    fn from(page: &FacetPage) -> Self {
-        Self {
-            total: page.total,
-            skus: page.products.iter().map(|product| product.id.clone()).collect(),
-            brands: page.brands.clone(),
-            categories: page.categories.clone(),
-            prices: page.prices.iter().map(|band| band.products).collect(),
-            ratings: page.ratings.clone(),
-        }
-    }
-}
 
 /// How to get a page with its counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,8 +43,6 @@ pub struct FilterQueries {
     selections: Vec<Selection>,
 }
 
-/// How many selections there are.
-pub(super) const SELECTIONS: usize = 5;
 const FIRST_PAGE: PageOf = PageOf::first(20);
 
 impl FilterQueries {

@@ -7,7 +7,7 @@ use lab_runner::{AnyConnection, LessonContext, Need, Source, source};
 use patterns::facets::{PageOf, PriceRange, Selection};
 use redis::{FromRedisValue, Pipeline, RedisResult, Value};
 
-use super::filter_by::{PRICE_BANDS, ResultPage};
+use super::result_page::{PRICE_BANDS, ResultPage};
 use super::shop::Shop;
 use crate::failure::BoxError;
 

@@ -11,14 +11,18 @@ use patterns::money::Cents;
 use redis::{Pipeline, RedisResult};
 use serde::{Deserialize, Serialize};
 
-use super::complete_by::PREFIXES;
-use super::filter_by::SELECTIONS;
 use crate::concurrent::concurrently;
 use crate::data::Data;
 use crate::failure::into_redis_error;
 
 /// Products that are put at a time, over one connection.
 pub(super) const IN_FLIGHT: usize = 500;
+
+/// Selections that the comparison makes.
+pub(super) const SELECTIONS: usize = 5;
+/// What customers type. The last is too long to have lines of its own.
+pub(super) const PREFIXES: [&str; 10] =
+    ["cof", "coffee", "café", "COFF", "crê", "head", "headph", "mous", "yoga", "espresso m"];
 
 /// SKU, name, brand, category, cents, and stars of products with unusual names and brands.
 const UNUSUAL: [(&str, &str, &str, &str, i64, u8); 3] = [

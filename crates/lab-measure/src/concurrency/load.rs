@@ -134,6 +134,6 @@ impl Load {
 }
 
 /// A thread or a task that failed, as an error of a lesson.
-pub(super) fn failed(error: &impl ToString) -> LessonError {
+fn failed(error: &impl ToString) -> LessonError {
     RedisError::from(std::io::Error::other(error.to_string())).into()
 }

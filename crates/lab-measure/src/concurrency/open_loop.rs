@@ -8,7 +8,6 @@ use lab_runner::{LessonError, Source, source};
 use redis::aio::ConnectionLike;
 use tokio::task::{JoinSet, yield_now};
 
-use super::load::failed;
 use super::stall::Stall;
 use super::stats::LoadStats;
 use super::workload::{ClientWorkload, Operation};
@@ -73,7 +72,7 @@ pub(super) async fn run(
         planned += interval;
     }
     while let Some(ended) = waiting.join_next().await {
-        ended.map_err(|error| failed(&error))?;
+        ended.map_err(|error| redis::RedisError::from(std::io::Error::other(error)))?;
     }
     let mut stats = std::mem::take(&mut *stats.lock().unwrap_or_else(PoisonError::into_inner));
     stats.ends_after(begun.elapsed());

@@ -1,7 +1,7 @@
 //! The ways to store a user.
 
+use super::codec::Codec;
 use super::columns::Columns;
-use super::document::Codec;
 use crate::people::FIELDS;
 
 /// One letter for each of [`FIELDS`].
