@@ -226,7 +226,7 @@ async fn stall_both_loops(ctx: &LessonContext, turn: Duration, rate: u32) -> Out
     }
     let (hidden, seen) = (closed.slower_than(slow), open.slower_than(slow));
     ctx.say(format!(
-        "In each turn the server answered nobody for {} ms (CLIENT PAUSE), as with a slow script, a fork, or a full disk. What \
+        "In each turn, the server did not answer for {} ms (CLIENT PAUSE), as with a slow script, a fork, or a full disk. What \
          arrived in the first half of that time waited for more than {} ms.",
         STALL.as_millis(),
         slow.as_millis(),

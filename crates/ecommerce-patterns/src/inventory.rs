@@ -311,7 +311,7 @@ async fn compare(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.step(
         "What does it cost? 50 requests at a time go over one connection. The first row is INCRBY, which limits nobody. GET and then \
          DECRBY is two round trips, and oversells. A reservation is one round trip, and buying is two: reserve, \
-         then confirm. A script with eight commands takes the server some ten microseconds, and meanwhile it serves nobody else. \
+         then confirm. A script with eight commands takes the server about ten microseconds, and other clients wait until it ends. \
          Other products can be on other nodes of a cluster.",
     )
     .await?;

@@ -90,13 +90,13 @@ pub enum Example {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// Whoever has used Redis for a week
+    /// For people who have used Redis for a week
     Beginner,
-    /// Whoever runs a service on it
+    /// For people who run a service on it
     Intermediate,
-    /// Whoever designs with it
+    /// For people who design systems with it
     Advanced,
-    /// Whoever is asked when it is on fire
+    /// For people who are called when it breaks
     Expert,
 }
 
@@ -117,7 +117,7 @@ impl Level {
 }
 
 impl Guide {
-    /// Reads a guide. Every deviation from the format is a fault; one is told for each question that has any.
+    /// Reads a guide. Every deviation from the format is a fault. Only one is reported per question.
     pub fn parse(text: &str) -> Result<Self, Faults> {
         sections::read(text)
     }

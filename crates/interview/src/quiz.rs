@@ -125,7 +125,7 @@ fn farewell(tally: &Tally, rest: &Queue) -> String {
     }
 }
 
-/// In the largest unit of which it is one or more, rounded: "1 minute", "2 days".
+/// A duration in its largest unit, rounded: "1 minute", "2 days".
 fn in_words(time: Duration) -> String {
     let units = [("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)];
     let rounded = |unit: u64| (time.as_secs() + unit / 2) / unit;

@@ -248,7 +248,7 @@ fn connect(scene: &Scene, met: &mut HashSet<u16>, port: u16) -> io::Result<Clien
     Ok(client)
 }
 
-/// Whoever asked the server whether it is up may still be on its way out; an example that counts clients would notice.
+/// Waits until the startup check has disconnected, because an example that counts clients would see it.
 fn wait_to_be_alone(client: &mut Client) -> io::Result<()> {
     let since = Instant::now();
     let list = ["CLIENT", "LIST", "TYPE", "normal"].map(|word| word.as_bytes().to_vec());
@@ -263,7 +263,7 @@ fn wait_to_be_alone(client: &mut Client) -> io::Result<()> {
     Err(io::Error::other("somebody else is connected to this server of the example's own"))
 }
 
-/// A redirection is told by redis-cli, but need not be by the guide.
+/// redis-cli prints a redirection, but the guide may leave it out.
 fn aligned(step: &Step, lines: &[String]) -> Alignment {
     let told = |lines: &[String]| lines.first().is_some_and(|line| line.starts_with("-> Redirected"));
     let skipped = if told(&step.expected) {

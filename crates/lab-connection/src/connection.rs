@@ -7,7 +7,7 @@
 //!   500 ms with an error, which is too early for a large pipeline or a busy machine.
 //! - The shared connection reconnects by itself: a lost link fails the commands in flight (whether they ran is
 //!   unknown, so they are not sent again) and is then repaired in the background.
-//! - A connection of one's own does not reconnect, because its WATCH or its transaction would be gone unnoticed.
+//! - A dedicated connection does not reconnect, because its WATCH or transaction would be lost unnoticed.
 //! - On a cluster it is different: redis-rs sends a command whose link was lost once more when the link is back, to
 //!   follow a failover, so a write may take effect twice there.
 //! - On a cluster, 45 requests are under way at a time; more wait their turn, because redis-rs stands still when slots move

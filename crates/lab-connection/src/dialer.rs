@@ -73,7 +73,7 @@ impl Dialer {
         self.client.get_multiplexed_async_connection_with_config(&config).await
     }
 
-    /// A connection of one's own.
+    /// A dedicated connection, which does not reconnect.
     pub(crate) async fn own(&self, response: Duration) -> RedisResult<Connection> {
         if self.cluster {
             return self.to_cluster(response).await;

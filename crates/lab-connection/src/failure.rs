@@ -81,7 +81,7 @@ impl Failure {
         self
     }
 
-    /// The class.
+    /// The kind of failure. It decides the exit code.
     #[must_use]
     pub fn class(&self) -> Class {
         self.class

@@ -1,7 +1,7 @@
 //! The guard of other people's data.
 //!
-//! Lessons write plain key names such as `user:1`, so they must never meet somebody else's. A database is ours when
-//! it is empty or bears our marker; anything else is refused, with the choices. With `--prefix` the same holds for
+//! Lessons write plain key names such as `user:1`, so they must never touch other people's. A database is ours when
+//! it is empty or has our marker. Anything else is refused, with the choices. With `--prefix` the same holds for
 //! the keys that begin with the prefix, and the rest of the database is left alone.
 
 use redis::RedisResult;
@@ -20,7 +20,7 @@ if redis.call('DBSIZE') > 0 then return 0 end
 redis.call('SET', KEYS[1], ARGV[1])
 return 1";
 
-/// What the marker says to whoever finds it in Redis Insight.
+/// The text of the marker, for people who find it in Redis Insight.
 const MARKER_TEXT: &str = "Lesson data of the Redis learning environment: delete at will.";
 
 /// Whether the keys under `prefix` (all keys, when it is empty) may be written, marking them ours if they may.
@@ -65,12 +65,12 @@ pub fn refusal(place: &str, db: i64, prefix: &str) -> Failure {
     let mut failure = Failure::new(
         Class::ForeignData,
         data,
-        "The lessons write keys such as user:1 and cart:1, and will not risk overwriting somebody's.",
+        "The lessons write keys such as user:1 and cart:1, and must not overwrite other people's.",
     );
     for choice in [
         "--db N for an empty database (a cluster has only database 0)",
         "--prefix NAME: to put the lessons' keys under a name of their own",
-        "--server valkey-9.1 for a private server that is gone afterwards",
+        "--server valkey-9.1 for a private server that is removed afterward",
     ] {
         failure = failure.try_next(choice);
     }

@@ -82,12 +82,12 @@ impl Target {
         guard::mark(&mut self.connection(), self.prefix()).await
     }
 
-    /// A connection of one's own, for WATCH, for transactions in steps, for a client that must not share a socket.
+    /// A dedicated connection: for WATCH, transactions in steps, and clients that must not share a socket.
     pub async fn dedicated(&self) -> RedisResult<Connection> {
         self.inner.dialer.own(RESPONSE_TIMEOUT).await
     }
 
-    /// A connection of one's own for commands that block up to `wait`, such as BLPOP; it answers no later than
+    /// A dedicated connection for commands that block up to `wait`, such as BLPOP. It answers no later than
     /// that and the usual time for a response.
     pub async fn blocking(&self, wait: Duration) -> RedisResult<Connection> {
         self.inner.dialer.own(wait + RESPONSE_TIMEOUT).await

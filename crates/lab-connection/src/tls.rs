@@ -42,7 +42,7 @@ pub(crate) fn client_config(
     insecure: bool,
 ) -> Result<ClientConfig, Failure> {
     if insecure {
-        let why = "The URL says #insecure: whoever answers would be believed.";
+        let why = "The URL says #insecure, so any server that answers would be trusted.";
         return Err(Failure::new(Class::Usage, "This takes no connection without a certificate.", why)
             .try_next("--cacert FILE with the authority that signed the server's certificate"));
     }
@@ -82,7 +82,7 @@ fn choose_provider() {
     let _already_chosen = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// A file that names no authority would only show later, as a server that nobody vouches for.
+/// Without this check, a file without an authority would show up only later, as an untrusted server.
 fn read_authorities(path: &Path) -> Result<Vec<u8>, Failure> {
     let pem = read(path)?;
     if !CertificateDer::pem_slice_iter(&pem).any(|certificate| certificate.is_ok()) {

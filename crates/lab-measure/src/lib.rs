@@ -1,4 +1,4 @@
-//! What lessons time: the only lesson code that is compiled with optimization. The lessons themselves are compiled without, so the first
+//! What bulk-performance times: the only lesson code that is compiled with optimization. The lessons themselves are compiled without, so the first
 //! build is quick.
 //!
 //! Two rules keep timed code inside this crate, because the compiler puts generic code, and the body of an `async fn`, into the

@@ -86,7 +86,7 @@ impl LessonContext {
         self.target.connection()
     }
 
-    /// Announces commands that the lesson sends without output them: who sends which, by name, and why.
+    /// Announces commands that the lesson sends without showing them: who sends which commands, and why.
     pub fn announce(&self, what: impl Into<String>) {
         self.write(Block::Announcement { text: what.into() });
     }

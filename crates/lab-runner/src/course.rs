@@ -179,7 +179,7 @@ where
     ended
 }
 
-/// Runs one lesson without output it, and returns what it would have shown: for tests.
+/// Runs one lesson without printing anything, and returns what it would have shown. For tests.
 pub async fn record(target: &Target, lesson: &'static Lesson) -> (LessonReport, Outcome) {
     record_with(target, lesson, lesson.run).await
 }

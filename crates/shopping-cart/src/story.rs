@@ -422,7 +422,7 @@ async fn rank_the_lines(ctx: &LessonContext, cart: &ShownCart) -> Part {
     let [by_quantity, ..] = cart.clone().with_representation(Representation::SortedSet).keys(PARKER)?;
 
     ctx.step(
-        "A cart can be a Sorted Set instead: each member is a SKU, scored by its units. The scripts are the same but for \
+        "A cart can be a Sorted Set instead: each member is a SKU, scored by its units. The scripts are the same except for \
          seven phrases. Then Redis itself lists the largest lines first, or counts those above ten units.",
     )
     .await?;

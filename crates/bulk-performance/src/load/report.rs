@@ -160,7 +160,7 @@ impl Report {
     }
 }
 
-/// Linux tells; elsewhere nobody asks.
+/// Known on Linux only.
 fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

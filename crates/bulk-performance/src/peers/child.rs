@@ -1,4 +1,4 @@
-//! Running a program of somebody else: fed, listened to, and never left behind.
+//! Runs another program: writes its input, reads its output, and never leaves it running.
 
 use std::fs::{self, File};
 use std::io::{self, Read};

@@ -11,7 +11,7 @@ use redis::{ConnectionAddr, ConnectionInfo};
 /// Every user of the machine can read the arguments of a process, but not its environment.
 const PASSWORD_VARIABLE: &str = "REDISCLI_AUTH";
 
-/// The server, as a program of somebody else has to be told.
+/// The address and login of the server, as other programs take them.
 #[derive(Clone)]
 pub struct Place {
     socket: Socket,

@@ -139,7 +139,7 @@ fn about_benchmark(lineup: &Lineup, rows: &[Row]) -> String {
     });
     found.map_or(String::new(), |(setting, found)| {
         format!(
-            "redis-benchmark ran with {setting}, the best of five settings in a short trial. It writes other records: \
+            "redis-benchmark ran with {setting}, the best of five settings in a short trial. Its records differ: \
              all with the same values, under random numbers, of which some come twice ({} keys from {} commands). So \
              only their count is verified. ",
             thousands(found as f64),

@@ -1,4 +1,4 @@
-//! One client of an example: a socket of its own, over which anything may be said and heard.
+//! One client of an example: its own socket, which can send any command and read any reply.
 //!
 //! redis-rs's connections are made for programs: a reply for each command, in time. An example also subscribes, blocks,
 //! and reads what comes later, so this one takes redis-rs's commands and parser, and has its own patience.

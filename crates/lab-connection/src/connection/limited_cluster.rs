@@ -1,9 +1,9 @@
 //! A cluster's connection that stays usable under many callers.
 //!
-//! redis-rs 1.8 polls no request while it asks a node for the slots. The question then waits behind those that wait for one of
-//! the 50 places of that node's queue, and that nobody sends: until the response timeout. So callers are let in before there
-//! are as many as places. (Its own `connection_concurrency_limit` makes a redirected command wait after its ASKING, which by
-//! then has let in the command of somebody else.)
+//! redis-rs 1.8 polls no request while it asks a node for the slots. That query then waits behind the requests that wait for one of
+//! the 50 places in that node's queue, which are not polled, so nothing moves until the response timeout. So only as many callers
+//! are let in as fit in the queue. (Its own `connection_concurrency_limit` makes a redirected command wait after its ASKING, which by
+//! then has let in another caller's command.)
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use redis::cluster_routing::RoutingInfo;
 use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value};
 use tokio::sync::Semaphore;
 
-/// A connection to a cluster, of which clones share the sockets and the turns.
+/// A connection to a cluster. Its clones share the sockets and the limit.
 #[derive(Clone)]
 pub struct LimitedClusterConnection {
     connection: ClusterConnection,

@@ -11,7 +11,7 @@ pub fn text(cause: &Cause, endpoint: &Endpoint) -> Failure {
     match cause.class {
         Class::WrongType => new(
             "The key holds a value of another type.",
-            "A command for one type met a key of another (WRONGTYPE); a string cannot be pushed to, a list has no fields.",
+            "The command works on another type (WRONGTYPE). For example, LPUSH fails on a string, and HGET fails on a list.",
         )
         .try_next("TYPE KEY, to see what it is")
         .try_next("another key, another database with -n N, or --prefix NAME:"),
@@ -49,7 +49,7 @@ pub fn text(cause: &Cause, endpoint: &Endpoint) -> Failure {
         Class::UnknownCommand => Failure::new(
             cause.class,
             format!("{address} does not know a command."),
-            format!("An older server, one without the module, or one whose operator renamed it: {said}."),
+            format!("The server is too old, lacks a module, or has renamed the command: {said}."),
         )
         .try_next("--server valkey-9.1, redis-8.2 or redis-8.2-modules for a private server that has it"),
         Class::NoScript => new(
@@ -68,13 +68,13 @@ pub fn text(cause: &Cause, endpoint: &Endpoint) -> Failure {
             format!("{address} sent a reply of an unexpected kind."),
             format!("The program cannot use it: {said}."),
         )
-        .try_next("TYPE KEY, in case the key is somebody else's")
+        .try_next("TYPE KEY, in case another program wrote the key")
         .try_next("--server valkey-9.1, for a private server that holds only this program's data"),
         Class::Usage => Failure::new(cause.class, "The connection settings cannot be used.", format!("{said}."))
             .try_next("--help, for the flags and what they take"),
         Class::Unsupported => Failure::new(cause.class, "Something that is needed is missing.", format!("{said}."))
             .try_next("--server redis-8.2 or valkey-9.1 for a private server of a current version"),
         _ => Failure::new(cause.class, format!("{address} refused a command."), format!("The server said: {said}."))
-            .try_next("--server valkey-9.1: the same on a private server tells whether it is this server's doing"),
+            .try_next("--server valkey-9.1, to see whether a private server refuses the command, too"),
     }
 }

@@ -19,7 +19,7 @@ pub fn text(cause: &Cause, endpoint: &Endpoint) -> Option<Failure> {
             "Its data is at the limit maxmemory, and its policy does not let it evict enough (OOM).",
         )
         .try_next("INFO memory, to see used_memory and maxmemory")
-        .try_next("as an administrator: raise maxmemory, or choose another maxmemory-policy than noeviction")
+        .try_next("as an administrator: raise maxmemory, or choose a maxmemory-policy other than noeviction")
         .try_next("--server valkey-9.1, for a private server without such a limit"),
         Class::Misconf => Failure::new(
             cause.class,
@@ -31,7 +31,7 @@ pub fn text(cause: &Cause, endpoint: &Endpoint) -> Option<Failure> {
         Class::NoReplicas => Failure::new(
             cause.class,
             format!("{address} refuses writes because too few replicas follow it."),
-            "It is told to protect against losing acknowledged writes (min-replicas-to-write).",
+            "It is configured not to lose acknowledged writes (min-replicas-to-write).",
         )
         .try_next("INFO replication, to see which replicas are connected"),
         Class::Busy => Failure::new(

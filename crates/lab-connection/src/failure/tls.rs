@@ -76,12 +76,12 @@ pub fn text(fault: TlsFault, cause: &Cause, endpoint: &Endpoint) -> Failure {
     match fault {
         TlsFault::ServerIsPlain => new(
             format!("{address} does not speak TLS."),
-            "The connection was to be encrypted, and the port answers in plain text.",
+            "You asked for TLS, but the port answers in plain text.",
         )
         .try_next(
             "leave --tls out (in a URL: redis:// instead of rediss://), if plain text is acceptable there",
         )
-        .try_next("-p PORT with the server's tls-port; it is a port of its own"),
+        .try_next("-p PORT with the server's tls-port; it is a separate port"),
         TlsFault::ServerWantsTls => new(
             format!("{address} speaks TLS, and this connection does not."),
             "The port only takes encrypted connections.",
@@ -96,9 +96,11 @@ pub fn text(fault: TlsFault, cause: &Cause, endpoint: &Endpoint) -> Failure {
         TlsFault::WrongName => Failure::new(
             Class::Tls(fault),
             format!("The certificate of {address} is for another name."),
-            format!("Somebody else may be answering, or the server is known by another name: {said}."),
+            format!(
+                "Another server may be answering, or the certificate uses another name for this one: {said}."
+            ),
         )
-        .try_next("-h NAME with a name that the certificate bears")
+        .try_next("-h NAME with a name that is in the certificate")
         .try_next("--sni NAME to keep the address and expect that name"),
         TlsFault::Expired => Failure::new(
             Class::Tls(fault),
@@ -108,7 +110,7 @@ pub fn text(fault: TlsFault, cause: &Cause, endpoint: &Endpoint) -> Failure {
         .try_next("date, to compare the clock; then renew the server's certificate"),
         TlsFault::ClientCertificate => new(
             format!("{address} wants a client certificate."),
-            "The server knows its clients by certificates (tls-auth-clients) and got none that it accepts.",
+            "The server identifies clients by certificate (tls-auth-clients) and got none that it accepts.",
         )
         .try_next("--tls --cert FILE --key FILE with a certificate that the server's authority signed"),
         TlsFault::Other => Failure::new(

@@ -12,7 +12,7 @@ pub fn reply_text(value: &Value) -> String {
     text_within(value, SHOWN)
 }
 
-/// The same with nothing cut: for comparing replies, not for output them.
+/// The same, with nothing cut. For comparing replies, not for showing them.
 #[must_use]
 pub fn whole_reply_text(value: &Value) -> String {
     text_within(value, WHOLE)

@@ -138,7 +138,7 @@ impl ClusterBuilder {
         Ok(cluster)
     }
 
-    /// Gives a setting that was another one meanwhile the value asked for, or the usual one.
+    /// Sets a temporarily changed setting to the requested value, or to the default.
     fn settle(&self, cluster: &Cluster, (key, usual): (&str, &str)) -> Result<(), Error> {
         let value = self.config.iter().rev().find(|(name, _)| name.eq_ignore_ascii_case(key));
         let value = value.map_or(usual, |(_, value)| value);

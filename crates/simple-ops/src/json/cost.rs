@@ -12,7 +12,7 @@ use super::shape::Shape;
 pub(super) async fn compare(ctx: &LessonContext, assortment: &Assortment, json_commands: bool) -> Outcome {
     let products = assortment.products().len();
     ctx.step(format!(
-        "What does it cost? First, reading the price of {products} products, one by one. For a string, the whole text travels for one \
+        "What does it cost? First, reading the price of {products} products, one by one. For a string, the server sends the whole text for one \
          number: look at the bytes received.",
     ))
     .await?;
