@@ -20,6 +20,9 @@ pub struct Loader {
     pub resume: bool,
     /// How long a server may be down or silent before the load gives up.
     pub max_downtime: Duration,
+    /// A server with a shorter round trip than this is made to read more at a time. For one further away, the network is the limit, and
+    /// the 256 kB that it takes to ask would only delay the first command.
+    pub larger_reads_below: Duration,
     /// Set this to stop early.
     pub stop: Arc<AtomicBool>,
 }
@@ -64,6 +67,7 @@ impl Loader {
             journal: None,
             resume: false,
             max_downtime: Duration::from_mins(1),
+            larger_reads_below: Duration::from_millis(5),
             stop: Arc::default(),
         }
     }

@@ -16,8 +16,6 @@ use crate::topology::Topology;
 
 /// How long a fast server takes for a command.
 const MICROS_PER_COMMAND: u128 = 2;
-/// If the server is further away than this, the network is the limit, and not how the server reads.
-const NEARBY: Duration = Duration::from_millis(5);
 
 impl<S: Source> Run<'_, S> {
     /// Finds the nodes, connects to each, and finds out where to start.
@@ -102,7 +100,7 @@ impl<S: Source> Run<'_, S> {
         let previous = self.nodes.get(node).and_then(Node::client_id);
         let fence = self.counted_slot.map(|_| Fence { previous });
         let (mut socket, greeting) = handshake::open(address, &self.loader.endpoint, fence, &questions)?;
-        if greeting.software != Software::Unknown && greeting.round_trip < NEARBY {
+        if greeting.software != Software::Unknown && greeting.round_trip < self.loader.larger_reads_below {
             socket = handshake::enlarge_reads(socket)?;
         }
         let mut replies = greeting.replies.iter();
