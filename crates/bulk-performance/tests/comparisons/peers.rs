@@ -166,7 +166,8 @@ fn a_peer_that_fails_is_a_row_with_its_reason() {
     let output = peers(&server, &[], &fakes).output().unwrap();
     let text = text(&output);
     assert_eq!(output.status.code(), Some(0));
-    assert!(words(&text).contains("redis-cli --pipe < file - - - - - failed"));
+    // The label goes on in the next line if the figures of the others are wide.
+    assert!(words(&text).contains("- - - - - failed"), "{text}");
     assert!(words(&text).contains("redis-cli ended with exit status: 139: Segmentation fault, imagine"));
 }
 
