@@ -62,7 +62,7 @@ const EVALUATION_SEED: u64 = 1;
 const CUSTOMERS: [&str; 2] = ["user123", "user_12345"];
 const NEWCOMER: &str = "somebody-new";
 /// Calls in flight while the shop is filled.
-const IN_FLIGHT: usize = 500;
+const IN_FLIGHT: usize = 200;
 
 async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
     let data = Data::new(SEED, SIZE);
@@ -215,7 +215,7 @@ async fn rank_by_views(ctx: &LessonContext, data: &Data) -> Result<(), BoxError>
     .await?;
     ctx.script(&lua(&popular_products::VIEW)).await?;
     let silent = ctx.untraced(
-        "500 in flight over one connection: ZINCRBY and EVALSHA count each view of a month in both ways.",
+        "200 in flight over one connection: ZINCRBY and EVALSHA count each view of a month in both ways.",
     );
     // Products, and how many days ago they were viewed.
     let mut views = vec![(3, 100.0); OLD_VIEWS];
@@ -269,7 +269,7 @@ async fn pair_products(ctx: &LessonContext, data: &Data) -> Result<(), BoxError>
     )
     .await?;
     ctx.script(&lua(&bought_together::COUNT)).await?;
-    let silent = ctx.untraced("500 in flight over one connection: EVALSHA counts the orders of the shop.");
+    let silent = ctx.untraced("200 in flight over one connection: EVALSHA counts the orders of the shop.");
     let pairs_of = BoughtTogether::new(silent, ctx.prefix());
     concurrently(IN_FLIGHT, data.orders.len(), async |number| {
         let order = &data.orders[number];
@@ -329,7 +329,7 @@ async fn evaluate(ctx: &LessonContext) -> Result<(), BoxError> {
     );
     let vectors = ctx.can(VECTOR_SETS.command).await;
     let redis = ctx.untraced(
-        "EVALSHA and EVAL learn the orders, 500 in flight. Then, for all customers at once: EVALSHA, ZREVRANGE, ZMSCORE, \
+        "EVALSHA and EVAL learn the orders, 200 in flight. Then, for all customers at once: EVALSHA, ZREVRANGE, ZMSCORE, \
          ZSCORE, SMEMBERS, and, if the server has vector sets, VADD and VSIM. UNLINK before and after."
     );
     let prefix = format!("{}evaluation:", ctx.prefix());
@@ -399,7 +399,7 @@ async fn search_vectors(ctx: &LessonContext, data: &Data) -> Result<(), BoxError
         ctx.skip(VECTOR_SETS);
         return Ok(());
     }
-    let silent = ctx.untraced("500 in flight over one connection: ZREVRANGE and ZMSCORE read the pairs, VADD adds a vector for each product.");
+    let silent = ctx.untraced("200 in flight over one connection: ZREVRANGE and ZMSCORE read the pairs, VADD adds a vector for each product.");
     let (pairs, writer) =
         (BoughtTogether::new(silent.clone(), ctx.prefix()), ProductVectors::new(silent, ctx.prefix()));
     concurrently(IN_FLIGHT, data.products.len(), async |number| {

@@ -32,7 +32,7 @@ const HELD_OUT_FROM: u32 = 21;
 /// Customers for whom a method recommends at a time.
 pub const AT_A_TIME: usize = 60;
 /// Calls in flight while the methods learn.
-const IN_FLIGHT: usize = 100;
+const IN_FLIGHT: usize = 200;
 /// Neighbors that make a product's vector.
 const NEIGHBORS: usize = 20;
 
@@ -110,7 +110,7 @@ pub struct Evaluation {
     prefix: String,
     cases: Vec<Case>,
     embeddings: BTreeMap<String, Embedding>,
-    /// Microseconds for each order that was learned, 100 at a time.
+    /// Microseconds for each order that was learned, 200 at a time.
     pub micros_per_order: f64,
 }
 
