@@ -40,7 +40,8 @@ async fn commands_by_folder(target: &Target, keys: &[String]) -> BTreeMap<String
         let kind: String =
             Cmd::new().arg("TYPE").arg(key).query_async(&mut target.connection()).await.unwrap_or_default();
         let name = key.strip_prefix(target.prefix()).unwrap_or(key);
-        let folder = name.split(':').next().unwrap_or(name);
+        // A hash tag in front is part of the name, not of the folder.
+        let folder = name.trim_start_matches('{').split([':', '}']).next().unwrap_or(name);
         let commands = folders.entry(folder.to_owned()).or_default();
         if commands.len() < SHOWN_OF_A_FOLDER {
             commands.extend(command_for(&kind, key));
