@@ -146,9 +146,9 @@ async fn all_take_at_once(ctx: &LessonContext, coupon: &str) -> Result<usize, Le
     let start = Arc::new(Barrier::new(CUSTOMERS));
     let mut customers = JoinSet::new();
     for _ in 0..CUSTOMERS {
-        let mut redis = ctx.target().dedicated().await?;
-        let (coupon, start) = (coupon.to_owned(), Arc::clone(&start));
+        let (target, coupon, start) = (ctx.target().clone(), coupon.to_owned(), Arc::clone(&start));
         customers.spawn(async move {
+            let mut redis = target.dedicated().await?;
             start.wait().await;
             redis.get_del(coupon).await
         });

@@ -85,8 +85,7 @@ impl Increment {
         let barrier = Arc::new(Barrier::new(clients));
         let mut running = JoinSet::new();
         for _ in 0..clients {
-            let redis = target.dedicated().await?;
-            running.spawn(self.run_client(redis, key.to_owned(), times_each, Arc::clone(&barrier)));
+            running.spawn(self.run_client(target.clone(), key.to_owned(), times_each, Arc::clone(&barrier)));
         }
         let retries = join_all(running).await?.into_iter().sum();
         let counted = redis.get_int(key).await?.unwrap_or_default().unsigned_abs() as u64;
@@ -96,11 +95,12 @@ impl Increment {
     /// One client. Returns how often it had to try again.
     async fn run_client(
         self,
-        mut redis: Connection,
+        target: Target,
         key: String,
         times: usize,
         barrier: Arc<Barrier>,
     ) -> Result<u64, LessonError> {
+        let mut redis = target.dedicated().await?;
         let mut retries = 0;
         barrier.wait().await;
         for _ in 0..times {

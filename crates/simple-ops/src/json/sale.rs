@@ -89,12 +89,12 @@ impl Sale {
         for number in 0..=SELLERS {
             let (field, delta) =
                 if number == SELLERS { (NumberField::PriceCents, 1) } else { (NumberField::Stock, -1) };
-            let connection = target.dedicated().await?;
-            let barrier = Arc::clone(&barrier);
-            running.spawn(
-                Client { sale: self, connection, key: key.to_owned(), field, delta, barrier }
-                    .change(changes_each),
-            );
+            let (target, key, barrier) = (target.clone(), key.to_owned(), Arc::clone(&barrier));
+            running.spawn(async move {
+                let connection = target.dedicated().await?;
+                let client = Client { sale: self, connection, key, field, delta, barrier };
+                client.change(changes_each).await
+            });
         }
         let retries = join_all(running).await?.into_iter().sum();
         let after = self.shape().load(&mut connection, key).await?;
