@@ -23,7 +23,7 @@ use crate::call_cost::{self, Call};
 use crate::concurrent::concurrently;
 use crate::data::{Data, Size};
 use crate::failure::{BoxError, into_redis_error, outcome};
-use crate::lua::{lua, lua_contract};
+use crate::lua::lua;
 
 /// Metrics, visitors, revenue, funnels, retention.
 pub static LESSON: Lesson = Lesson {
@@ -145,7 +145,7 @@ async fn count_once(ctx: &LessonContext, [lost, doubled]: [Counted; 2]) -> Resul
          visitor into a HyperLogLog, which counts each visitor once.",
     )
     .await?;
-    ctx.script(&lua(&analytics::RECORD)).await?;
+    ctx.script(&lua(&analytics::RECORD).whole()).await?;
 
     ctx.step("user1 loads a page. The reply is lost, so the web server reports it again, with the same ID:")
         .await?;
@@ -184,7 +184,7 @@ async fn close_a_day(ctx: &LessonContext) -> Result<(), BoxError> {
          when you close it. Then its IDs are deleted and nothing counts for it anymore, so your report stays true.",
     )
     .await?;
-    ctx.script(&lua_contract(&analytics::CLOSE)).await?;
+    ctx.script(&lua(&analytics::CLOSE).contract()).await?;
 
     ctx.step("The same page view before and after the day is closed:").await?;
     let first = analytics.page_view("view-0", CLOSED_DAY, "user9").await?;
@@ -281,7 +281,7 @@ async fn follow_a_funnel(ctx: &LessonContext) -> Result<(), BoxError> {
          lost or is late.",
     )
     .await?;
-    ctx.script(&lua(&funnel::REACH)).await?;
+    ctx.script(&lua(&funnel::REACH).whole()).await?;
 
     ctx.step(
         "user1 views a product, reloads the page, and goes to checkout. The event of the cart was lost:",
@@ -468,7 +468,7 @@ async fn measure_retention(ctx: &LessonContext) -> Result<(), BoxError> {
          both days, and BITCOUNT counts them. All days share a hash tag, because BITOP needs its keys in one slot.",
     )
     .await?;
-    ctx.script(&lua(&active_users::RETURNED)).await?;
+    ctx.script(&lua(&active_users::RETURNED).whole()).await?;
     ctx.announce("One client: EVALSHA adds the users of 28 days; the first time, EVAL sends the script.");
     // Fewer return each day. New users come, too, and must not count.
     let returning = |ahead: u64| if ahead == 0 { COHORT } else { COHORT * 10 / (10 + 4 * ahead) };

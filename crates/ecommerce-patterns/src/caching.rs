@@ -128,9 +128,9 @@ async fn cache_with_a_lease(ctx: &LessonContext, product: &str) -> Result<(), Bo
          write if the user may not run one of the commands.)",
     )
     .await?;
-    ctx.script(&lua(&ASK)).await?;
+    ctx.script(&lua(&ASK).whole()).await?;
     ctx.step("This one stores what was loaded, but only for the client that still has the lease:").await?;
-    ctx.script(&lua(&STORE)).await?;
+    ctx.script(&lua(&STORE).whole()).await?;
 
     let mut redis = ctx.redis();
     ctx.step(

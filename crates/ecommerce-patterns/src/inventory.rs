@@ -19,7 +19,7 @@ use redis::{AsyncTypedCommands, RedisResult};
 pub use self::sell_last::{Race, SellLast, connect};
 pub use self::take_stock::{Stock, TakeStock};
 use crate::failure::{BoxError, outcome};
-use crate::lua::{load, lua_contract, lua_section};
+use crate::lua::{load, lua};
 
 /// Stock that is held, sold, and returned, and checkout.
 pub static LESSON: Lesson = Lesson {
@@ -116,10 +116,10 @@ async fn hold(ctx: &LessonContext, stock: &Inventory<Connection>) -> Result<(), 
          the user's rights before the first write.",
     )
     .await?;
-    ctx.script(&lua_section(&RESERVE)).await?;
+    ctx.script(&lua(&RESERVE).section()).await?;
 
     ctx.say("This one sells what is held:");
-    ctx.script(&lua_contract(&CONFIRM)).await?;
+    ctx.script(&lua(&CONFIRM).contract()).await?;
 
     let (mut redis, inventory) = (ctx.redis(), Inventory::new(ctx.redis(), ctx.prefix()));
     let ledger = &stock.keys(PRODUCT)?[1];

@@ -14,6 +14,7 @@ use lab_connection::own_keys;
 use lab_runner::table::{Table, bytes};
 use lab_runner::{Comparison, Lesson, LessonContext, Need, source};
 use patterns::fixed_window::{self, FixedWindow};
+use patterns::key::{Key, KeyError};
 use patterns::limit::{IfUnreachable, Limit};
 use patterns::login_guard::{self, ATTEMPT, Attempt, Guarded, LoginGuard, PUBLISHED};
 use patterns::token_bucket::{self, TokenBucket};
@@ -24,7 +25,7 @@ pub use self::limiting::{Limiting, Requests};
 pub use self::mistakes::{Way, admitted_at_once, counters_without_end, guesses_at_once};
 use self::traffic::Measure;
 use crate::failure::{BoxError, outcome};
-use crate::lua::{load, lua, lua_contract};
+use crate::lua::{load, lua};
 
 /// Four limiters on the same traffic, and failed logins.
 pub static LESSON: Lesson = Lesson {
@@ -65,12 +66,12 @@ const INCREX: Need = Need { command: "INCREX", available_in: "Redis 8.8 or Valke
 
 async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
     let (target, prefix) = (ctx.target().clone(), ctx.prefix());
-    let window = key_of(prefix, "api_key", "minute");
+    let window = key_of(prefix, "api_key", "minute")?;
     let guard = LoginGuard::new(target.connection(), prefix).keys(Guarded::Address(ADDRESS))?;
     let mut keys = vec![window.clone(), guard.attempts.clone(), guard.block.clone(), guard.published.clone()];
     keys.extend(mistakes::keys(&target)?);
-    keys.push(key_of(prefix, "api_key", "bucket"));
-    keys.extend(Requests::new(prefix, COMPARED_CALLERS, COMPARED_REQUESTS).keys());
+    keys.push(key_of(prefix, "api_key", "bucket")?);
+    keys.extend(Requests::new(prefix, COMPARED_CALLERS, COMPARED_REQUESTS).keys()?);
     ctx.start_clean(&keys).await?;
     let limiters = [fixed_window::scripts(), sliding_log::scripts(), sliding_counter::scripts()];
     load(ctx, &[&limiters[..], &[token_bucket::scripts(), login_guard::scripts()]].concat()).await?;
@@ -126,7 +127,7 @@ async fn limit_in_one_step(ctx: &LessonContext, window: &str) -> Result<(), BoxE
          it only looks.",
     )
     .await?;
-    ctx.script(&lua(&fixed_window::DECIDE)).await?;
+    ctx.script(&lua(&fixed_window::DECIDE).whole()).await?;
 
     let mut redis = ctx.redis();
     let limits = [Limit::new("minute", 3, MINUTE)];
@@ -169,7 +170,7 @@ async fn limit_in_one_step(ctx: &LessonContext, window: &str) -> Result<(), BoxE
 /// The same in one command, on servers that have it.
 async fn use_increx(ctx: &LessonContext) -> Result<(), BoxError> {
     let mut redis = ctx.redis();
-    let key = key_of(ctx.prefix(), "other_key", "minute");
+    let key = key_of(ctx.prefix(), "other_key", "minute")?;
     let what = "Newer servers do this for a single limit in one command. INCREX counts up to a bound, and gives a TTL to a key \
                 that has none.";
     if !ctx.can("INCREX").await {
@@ -228,7 +229,7 @@ async fn replay(ctx: &LessonContext) -> Result<(), BoxError> {
          request takes one. This is its script. It keeps only one time: when the bucket is full again.",
     )
     .await?;
-    ctx.script(&lua(&token_bucket::DECIDE)).await?;
+    ctx.script(&lua(&token_bucket::DECIDE).whole()).await?;
 
     let limits = [Limit::new("bucket", 3, MINUTE)];
     let limiter = TokenBucket::new(ctx.redis(), ctx.prefix(), &limits, IfUnreachable::Refuse)?;
@@ -237,7 +238,7 @@ async fn replay(ctx: &LessonContext) -> Result<(), BoxError> {
     let first = limiter.admit("api_key").await?;
     let second = limiter.admit("api_key").await?;
     ctx.check("two tokens were left, and then one", (first.remaining, second.remaining) == (2, 1))?;
-    ctx.start_clean(&[key_of(ctx.prefix(), "api_key", "bucket")]).await?;
+    ctx.start_clean(&[key_of(ctx.prefix(), "api_key", "bucket")?]).await?;
 
     let times = traffic::at_window_edges();
     ctx.step(format!(
@@ -304,7 +305,7 @@ async fn compare(ctx: &LessonContext) -> Result<(), BoxError> {
     let requests = ctx.fit("requests", COMPARED_REQUESTS, limiting::AT_A_TIME, 0.9);
     let requests = Requests::new(ctx.prefix(), COMPARED_CALLERS, requests);
     ctx.compare(Comparison { title: "Limiters", approaches: &approaches, input: &requests }).await?;
-    ctx.start_clean(&requests.keys()).await?;
+    ctx.start_clean(&requests.keys()?).await?;
     Ok(())
 }
 
@@ -335,9 +336,9 @@ async fn guess_passwords(ctx: &LessonContext) -> Result<(), BoxError> {
 async fn block_an_address(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.step("This script counts an attempt before the password is checked. A success takes it back.")
         .await?;
-    ctx.script(&lua(&ATTEMPT)).await?;
+    ctx.script(&lua(&ATTEMPT).whole()).await?;
     ctx.say("It decides with keys in one slot. Firewalls read another key, blocked_ip, so when a pause begins, the client writes that key, and then tells the guard:");
-    ctx.script(&lua_contract(&PUBLISHED)).await?;
+    ctx.script(&lua(&PUBLISHED).contract()).await?;
 
     let (mut redis, mut untraced) = (ctx.redis(), ctx.target().connection());
     let quiet = LoginGuard::new(untraced.clone(), ctx.prefix());
@@ -399,8 +400,6 @@ fn row(label: String, numbers: &[usize]) -> Vec<String> {
 }
 
 /// The key of a limit that is the first one of its limiter.
-fn key_of(prefix: &str, caller: &str, limit: &str) -> String {
-    let key = patterns::key::Key::new(prefix, "rate_limit", &[caller, limit]);
-    // A prefix from the command line has no braces, and this file writes all callers and limits.
-    key.map_or_else(|error| unreachable!("{error}"), |key| key.as_str().to_owned())
+fn key_of(prefix: &str, caller: &str, limit: &str) -> Result<String, KeyError> {
+    Ok(Key::new(prefix, "rate_limit", &[caller, limit])?.as_str().to_owned())
 }

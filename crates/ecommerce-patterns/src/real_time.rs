@@ -24,7 +24,7 @@ pub use self::buyers::{Buy, CUSTOMERS, SaleResult, UNITS};
 use self::screens::Screen;
 use crate::call_cost::{self, Call};
 use crate::failure::{BoxError, into_redis_error, outcome};
-use crate::lua::{lua, lua_contract, lua_section};
+use crate::lua::lua;
 
 /// Flash sale, notifications, stores nearby, live stock.
 pub static LESSON: Lesson = Lesson {
@@ -110,9 +110,9 @@ async fn sell(ctx: &LessonContext, wrong: SaleResult) -> Result<(), BoxError> {
          reads the keys, returns the receipt if this order was answered before, and checks that the keys agree:",
     )
     .await?;
-    ctx.script(&lua_section(&flash_sale::BUY)).await?;
+    ctx.script(&lua(&flash_sale::BUY).section()).await?;
     ctx.say("The script that gives a purchase back:");
-    ctx.script(&lua_contract(&flash_sale::GIVE_BACK)).await?;
+    ctx.script(&lua(&flash_sale::GIVE_BACK).contract()).await?;
 
     ctx.step("The same tabs, this time with the script:").await?;
     ctx.code(buyers::SOURCE.function("buy"));
@@ -243,9 +243,9 @@ async fn lose_notifications(ctx: &LessonContext) -> Result<(), BoxError> {
          deadline in a Sorted Set. Acknowledging removes it. If the deadline passes first, the next device that asks gets it.",
     )
     .await?;
-    ctx.script(&lua_contract(&notifications::SEND)).await?;
-    ctx.script(&lua_contract(&notifications::TAKE)).await?;
-    ctx.script(&lua_section(&notifications::ACKNOWLEDGE)).await?;
+    ctx.script(&lua(&notifications::SEND).contract()).await?;
+    ctx.script(&lua(&notifications::TAKE).contract()).await?;
+    ctx.script(&lua(&notifications::ACKNOWLEDGE).section()).await?;
 
     ctx.step(format!(
         "The same {MESSAGES} notifications through the queue. This time the phone also dies, with {TAKEN} of them that it has taken \
@@ -395,7 +395,7 @@ async fn find_stores(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.check("the two nearest within 10 km", found.len() == 2 && found[0].1 < found[1].1)?;
 
     ctx.step("A script does the same, and reads the names and opening hours of what it finds in the same round trip.").await?;
-    ctx.script(&lua(&stores::NEAR)).await?;
+    ctx.script(&lua(&stores::NEAR).whole()).await?;
     let night = LocalTime::new(6, 1, 0).ok_or("01:00 is a time")?;
     let area = Area::Circle { radius: 10_000.0 };
     ctx.step("The two nearest, on Sunday at 01:00. (The caller passes the local time.)").await?;
@@ -429,7 +429,7 @@ async fn find_stores(ctx: &LessonContext) -> Result<(), BoxError> {
     )?;
 
     ctx.step("A store that closes leaves both keys in one script:").await?;
-    ctx.script(&lua(&stores::REMOVE)).await?;
+    ctx.script(&lua(&stores::REMOVE).whole()).await?;
     ctx.announce("EVALSHA moves the store in Berlin here, and finds it.");
     silent.relocate("berlin", here).await?;
     let moved = silent.near(here, area, 1, night).await?;
@@ -473,7 +473,7 @@ async fn show_live_stock(ctx: &LessonContext) -> Result<(), BoxError> {
          level, numbers the change, and publishes both numbers: that of the change, and that of the one before.",
     )
     .await?;
-    ctx.script(&lua(&stock_feed::SET)).await?;
+    ctx.script(&lua(&stock_feed::SET).whole()).await?;
     ctx.say(
         "A screen subscribes first and then reads the current level. When a message does not follow what it shows, or when its \
          connection was lost, it reads again.",
@@ -510,7 +510,7 @@ async fn show_live_stock(ctx: &LessonContext) -> Result<(), BoxError> {
     )?;
 
     let (mut redis, traced) = (ctx.redis(), StockFeed::new(ctx.redis(), ctx.prefix()));
-    ctx.script(&lua_contract(&stock_feed::SNAPSHOT)).await?;
+    ctx.script(&lua(&stock_feed::SNAPSHOT).contract()).await?;
     ctx.step("The third screen is back. It subscribes, and reads the level:").await?;
     screens[2].connect(ctx.target(), &traced).await?;
     ctx.announce("SUBSCRIBE, on a connection of the screen.");

@@ -25,7 +25,7 @@ use crate::call_cost::{self, Call};
 use crate::concurrent::concurrently;
 use crate::data::{Data, Size};
 use crate::failure::{BoxError, into_redis_error, outcome};
-use crate::lua::{lua, lua_contract};
+use crate::lua::lua;
 
 /// Recent views, popularity, bought together.
 pub static LESSON: Lesson = Lesson {
@@ -140,7 +140,7 @@ async fn record_views(ctx: &LessonContext, data: &Data, wasteful: &[String]) -> 
         "One script does it in one step. Its TTL lets the lists of customers who never come back expire.",
     )
     .await?;
-    ctx.script(&lua(&recent_views::RECORD)).await?;
+    ctx.script(&lua(&recent_views::RECORD).whole()).await?;
 
     let (last, before) = (sku(data, VIEWS[11]), &VIEWS[..11]);
     let silent = ctx.untraced(
@@ -174,8 +174,8 @@ async fn index_interests(ctx: &LessonContext, data: &Data) -> Result<(), BoxErro
          thousand who chose it. A bare SADD would leave that index behind, so two scripts write both:",
     )
     .await?;
-    ctx.script(&lua_contract(&interests::LIKE)).await?;
-    ctx.script(&lua_contract(&interests::INDEX)).await?;
+    ctx.script(&lua(&interests::LIKE).contract()).await?;
+    ctx.script(&lua(&interests::INDEX).contract()).await?;
     let silent =
         Interests::new(ctx.untraced("EVALSHA: user123 and user_12345 like some categories."), ctx.prefix());
     silent.add(first, &categories[..2]).await?;
@@ -213,7 +213,7 @@ async fn rank_by_views(ctx: &LessonContext, data: &Data) -> Result<(), BoxError>
          too large, so the Sorted Set holds their logarithms:"
     ))
     .await?;
-    ctx.script(&lua(&popular_products::VIEW)).await?;
+    ctx.script(&lua(&popular_products::VIEW).whole()).await?;
     let silent = ctx.untraced(
         "200 in flight over one connection: ZINCRBY and EVALSHA count each view of a month in both ways.",
     );
@@ -268,7 +268,7 @@ async fn pair_products(ctx: &LessonContext, data: &Data) -> Result<(), BoxError>
          order counts once, even if it is sent again. This script runs once for each product of an order:",
     )
     .await?;
-    ctx.script(&lua(&bought_together::COUNT)).await?;
+    ctx.script(&lua(&bought_together::COUNT).whole()).await?;
     let silent = ctx.untraced("200 in flight over one connection: EVALSHA counts the orders of the shop.");
     let pairs_of = BoughtTogether::new(silent, ctx.prefix());
     concurrently(IN_FLIGHT, data.orders.len(), async |number| {

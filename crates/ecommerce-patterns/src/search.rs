@@ -27,7 +27,7 @@ pub use self::shop::Shop;
 use crate::concurrent::concurrently;
 use crate::data::{Data, Size};
 use crate::failure::{BoxError, outcome};
-use crate::lua::{lua_contract, lua_lines, lua_section};
+use crate::lua::lua;
 
 /// Autocomplete and facets.
 pub static LESSON: Lesson = Lesson {
@@ -209,13 +209,13 @@ async fn replace_terms(ctx: &LessonContext, shop: &Shop) -> Result<(), BoxError>
          members of the old and of the new record (in members_of), and replaces them:",
     )
     .await?;
-    ctx.script(&lua_section(&autocomplete::PUT)).await?;
+    ctx.script(&lua(&autocomplete::PUT).section()).await?;
     ctx.say(format!(
         "A prefix of more than {MAX_LISTED_CHARACTERS} characters has no lines. There a second script reads the first {} terms and \
          ranks them:",
         thousands(MAX_HITS as f64),
     ));
-    ctx.script(&lua_contract(&autocomplete::SUGGEST)).await?;
+    ctx.script(&lua(&autocomplete::SUGGEST).contract()).await?;
 
     let autocomplete = shop.autocomplete(&ctx.redis());
     let third = &shop
@@ -370,12 +370,12 @@ async fn show_a_page(ctx: &LessonContext, shop: &Shop) -> Result<(), BoxError> {
          counts of a facet leave out its own selection, because you want to see what another brand would add:",
     )
     .await?;
-    ctx.script(&lua_lines(&facets::PAGE, "-- What each facet lets through", "-- Counts what passes")).await?;
+    ctx.script(&lua(&facets::PAGE).lines("-- What each facet lets through", "-- Counts what passes")).await?;
     ctx.say(
         "The rows of digits also sort: of the products that are left, those with a 1 in the highest digit come first, and so on. \
          Another script changes a product, and sets and clears its bits:",
     );
-    ctx.script(&lua_contract(&facets::PUT)).await?;
+    ctx.script(&lua(&facets::PUT).contract()).await?;
     let silent = ctx.untraced("500 in flight over one connection: EVALSHA puts all products.");
     shop.put_facets(&silent).await?;
 

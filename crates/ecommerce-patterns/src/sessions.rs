@@ -17,7 +17,7 @@ use redis::AsyncTypedCommands;
 
 pub use self::read::{ReadSession, Visitors};
 use crate::failure::{BoxError, outcome};
-use crate::lua::{load, lua, lua_contract};
+use crate::lua::{load, lua};
 
 /// Sessions that slide, get a new token at login, and end everywhere.
 pub static LESSON: Lesson = Lesson {
@@ -103,7 +103,7 @@ async fn begin(ctx: &LessonContext, session: &str) -> Result<(), BoxError> {
          if the user may not run one of the commands.)",
     )
     .await?;
-    ctx.script(&lua(&BEGIN_GUEST)).await?;
+    ctx.script(&lua(&BEGIN_GUEST).whole()).await?;
 
     let mut redis = ctx.redis();
     ctx.step(
@@ -135,7 +135,7 @@ async fn begin(ctx: &LessonContext, session: &str) -> Result<(), BoxError> {
          deadline of its own. The script checks first that the session is alive, so a late save changes nothing.",
     )
     .await?;
-    ctx.script(&lua_contract(&CHANGE)).await?;
+    ctx.script(&lua(&CHANGE).contract()).await?;
     ctx.step("The field lasts for 20 ms, and the program reads 40 ms later:").await?;
     sessions.set_for("abc123", "password_entered", "yes", Duration::from_millis(20)).await?;
     tokio::time::sleep(Duration::from_millis(40)).await;
@@ -218,7 +218,7 @@ async fn log_out_everywhere(ctx: &LessonContext, devices: &str) -> Result<String
          compares them. To end all sessions, delete the generation:",
     )
     .await?;
-    ctx.script(&lua(&END_ALL)).await?;
+    ctx.script(&lua(&END_ALL).whole()).await?;
     ctx.step("Now the user logs out everywhere. The client then frees the memory of the sessions that were listed.").await?;
     let ended = sessions.end_everywhere(USER).await?;
     let left = redis.zcard(devices).await?;

@@ -131,10 +131,8 @@ impl LessonContext {
     ///
     /// If none of them has it: the test of every lesson shows all that it shows.
     pub fn function(&self, name: &str) {
-        let declared = [format!("fn {name}("), format!("fn {name}<")];
-        let has_it = |source: &&Source| declared.iter().any(|text| source.text.contains(text));
-        match self.sources.iter().find(has_it) {
-            Some(source) => self.code(source.function(name)),
+        match self.sources.iter().find_map(|source| source.find_function(name)) {
+            Some(excerpt) => self.code(excerpt),
             None => assert!(self.sources.is_empty(), "no source of this lesson has a function {name:?}"),
         }
     }

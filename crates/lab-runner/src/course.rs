@@ -346,13 +346,12 @@ async fn missing(target: &Target, lesson: &Lesson) -> Result<Option<Need>, Lesso
 fn explained(error: LessonError, lesson: &Lesson, target: &Target) -> Result<(), Failure> {
     Err(match error {
         LessonError::Left(_) => return Ok(()),
-        LessonError::Redis(error) => target.explain(&error),
-        LessonError::Failure(failure) => failure,
         LessonError::Check(claim) => Failure::new(
             Class::CheckFailed,
             format!("A claim of lesson '{}' did not hold: {claim}", lesson.name),
             "Either the server behaves differently from what the lesson says, or another client wrote its keys.",
         )
         .try_next(format!("cargo tour {} --server valkey-9.1: this lesson alone, on a private server", lesson.name)),
+        error => error.explain(target, "A check failed."),
     })
 }

@@ -1,5 +1,7 @@
 //! How a lesson ends.
 
+use std::error::Error;
+
 use lab_connection::failure::Class;
 use lab_connection::{Failure, Target};
 use redis::RedisError;
@@ -24,6 +26,35 @@ pub enum LessonError {
     /// The learner left in the middle.
     #[error("the learner left the lesson")]
     Left(Go),
+}
+
+/// Any error, so that the code of a lesson reads `.await?` whatever a pattern can fail with.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// An error that Redis caused ends a lesson as such. Any other is a claim that did not hold.
+impl From<BoxError> for LessonError {
+    fn from(error: BoxError) -> Self {
+        match error.downcast::<Self>() {
+            Ok(error) => *error,
+            Err(error) => match redis_cause(error.as_ref()) {
+                Some(error) => error.into(),
+                None => Self::Check(error.to_string()),
+            },
+        }
+    }
+}
+
+/// The error of Redis that caused this one, or is this one.
+#[must_use]
+pub fn redis_cause(error: &(dyn Error + 'static)) -> Option<RedisError> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<RedisError>() {
+            return Some(error.clone());
+        }
+        cause = error.source();
+    }
+    None
 }
 
 impl LessonError {

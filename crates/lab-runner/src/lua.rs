@@ -21,6 +21,79 @@ pub struct LuaScript<'a> {
     pub hash: &'a str,
 }
 
+/// A script of a file that holds several, as those of a pattern do. A lesson shows all of it, or the part that carries the idea.
+#[derive(Clone, Copy, Debug)]
+pub struct ScriptInFile<'a> {
+    /// The file's folder from the root of the workspace.
+    pub folder: &'static str,
+    /// The text of the file.
+    pub file: &'a str,
+    /// The file's name and the script's: `cart.lua: add`.
+    pub name: &'a str,
+    /// The script without the functions that all files share.
+    pub shown: &'a str,
+    /// All that the server runs.
+    pub source: &'a str,
+    /// The SHA-1 of `source`: 40 hexadecimal digits.
+    pub hash: &'a str,
+}
+
+impl<'a> ScriptInFile<'a> {
+    /// The whole script, without the functions that all files share.
+    #[must_use]
+    pub fn whole(self) -> LuaScript<'a> {
+        self.part(self.shown)
+    }
+
+    /// Of a script with several sections, only its own, as it is in the file.
+    #[must_use]
+    pub fn section(self) -> LuaScript<'a> {
+        let operation = self.name.split(": ").nth(1).unwrap_or_default();
+        let heading = format!("---- {operation}\n");
+        let own = self.file.split_once(&heading).map_or(self.shown, |(_, from)| from);
+        self.part(own.split("\n---- ").next().unwrap_or(own))
+    }
+
+    /// From the line that begins with `first` to before the one that begins with `end`: the lines that carry the idea of a long
+    /// script.
+    #[must_use]
+    pub fn lines(self, first: &str, end: &str) -> LuaScript<'a> {
+        let line = |begin: &str| self.shown.find(&format!("\n{begin}")).map(|at| at + 1);
+        self.part(&self.shown[line(first).unwrap_or(0)..line(end).unwrap_or(self.shown.len())])
+    }
+
+    /// Only the comment that says what the script does, gets, and replies. For scripts that are called but do not carry the idea.
+    #[must_use]
+    pub fn contract(self) -> LuaScript<'a> {
+        let keys = self.shown.find("-- KEYS:").unwrap_or(0);
+        let above = self.shown[..keys].split_inclusive('\n').rev().take_while(|line| line.starts_with("-- "));
+        let text = &self.shown[keys - above.map(str::len).sum::<usize>()..];
+        let end = text.split_inclusive('\n').take_while(|line| line.starts_with("--")).map(str::len).sum();
+        self.part(&text[..end])
+    }
+
+    /// The name of the file, such as `cart.lua`.
+    #[must_use]
+    pub fn file_name(self) -> &'a str {
+        self.name.split(": ").next().unwrap_or_default()
+    }
+
+    fn part(self, text: &'a str) -> LuaScript<'a> {
+        // Sections that follow each other in a script need not do so in the file.
+        let paragraph = text.split("\n\n").next().unwrap_or(text);
+        let start = self.file.find(paragraph).unwrap_or(0);
+        LuaScript {
+            name: self.name,
+            // Leaked, because a lesson prints a script once.
+            path: format!("{}/{}", self.folder, self.file_name()).leak(),
+            line: self.file[..start].matches('\n').count() + 1,
+            text,
+            source: self.source,
+            hash: self.hash,
+        }
+    }
+}
+
 /// What one call of a script says in words.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Note {

@@ -41,15 +41,21 @@ impl Source {
     /// If the file has no such function: the test of every lesson shows all that it shows.
     #[must_use]
     pub fn function(&self, name: &str) -> Excerpt {
+        match self.find_function(name) {
+            Some(excerpt) => excerpt,
+            None => panic!("{} has no function {name:?}", self.path),
+        }
+    }
+
+    /// [`Source::function`], if the file has it.
+    pub(crate) fn find_function(&self, name: &str) -> Option<Excerpt> {
         let lines: Vec<&str> = self.text.lines().collect();
         let needles = [format!("fn {name}("), format!("fn {name}<")];
         let is_start = |line: &&str| needles.iter().any(|needle| line.contains(needle.as_str()));
-        let Some(first) = lines.iter().position(is_start) else {
-            panic!("{} has no function {name:?}", self.path)
-        };
+        let first = lines.iter().position(is_start)?;
         let closing = format!("{}}}", " ".repeat(indent(lines[first])));
         let count = lines[first..].iter().position(|line| *line == closing).map_or(1, |last| last + 1);
-        self.excerpt(first, &lines[first..first + count])
+        Some(self.excerpt(first, &lines[first..first + count]))
     }
 
     /// What a lesson does in the step that begins at `step`: the statements after it, up to the next one that speaks to the

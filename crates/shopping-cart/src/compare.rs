@@ -4,12 +4,11 @@ mod approaches;
 
 use futures_util::future::try_join_all;
 use lab_runner::table::{Table, thousands};
-use lab_runner::{AnyConnection, Comparison, Lesson, LessonContext, Outcome, Source, source};
+use lab_runner::{AnyConnection, BoxError, Comparison, Lesson, LessonContext, Outcome, Source, source};
 use redis::{AsyncTypedCommands, RedisResult};
 
 use self::approaches::LINES;
 pub use self::approaches::{AddUnit, CartShape, Carts, ReadCart};
-use crate::lesson_error::Part;
 
 /// The lesson.
 pub static LESSON: Lesson = Lesson {
@@ -41,7 +40,7 @@ async fn run(ctx: &mut LessonContext) -> Outcome {
     Ok(compare(ctx).await?)
 }
 
-async fn compare(ctx: &LessonContext) -> Part {
+async fn compare(ctx: &LessonContext) -> Result<(), BoxError> {
     let carts = Carts::new(ctx.prefix(), OPERATIONS)?;
     ctx.start_clean(&carts.keys()).await?;
     store_and_read(ctx, &carts).await?;
@@ -60,7 +59,7 @@ async fn compare(ctx: &LessonContext) -> Part {
     Ok(())
 }
 
-async fn store_and_read(ctx: &LessonContext, carts: &Carts) -> Part {
+async fn store_and_read(ctx: &LessonContext, carts: &Carts) -> Result<(), BoxError> {
     let mut redis = ctx.redis();
     let Carts { json, hash, sorted_set, .. } = carts;
 
@@ -91,7 +90,7 @@ async fn store_and_read(ctx: &LessonContext, carts: &Carts) -> Part {
     Ok(())
 }
 
-async fn time_adding(ctx: &LessonContext) -> Part {
+async fn time_adding(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.step(format!(
         "The same on a cart with {LINES} lines, timed. Before that, each shape ran once to verify that all three leave the \
          same cart."
@@ -107,7 +106,7 @@ async fn time_adding(ctx: &LessonContext) -> Part {
     Ok(())
 }
 
-async fn time_reading(ctx: &LessonContext) -> Part {
+async fn time_reading(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.step("Reading takes one round trip in each shape. A Hash and a Sorted Set send each SKU and its units as values of their own, \
          and JSON sends one text.").await?;
     ctx.code(APPROACHES.function("read_cart"));
@@ -119,7 +118,7 @@ async fn time_reading(ctx: &LessonContext) -> Part {
     Ok(())
 }
 
-async fn measure_memory(ctx: &LessonContext, carts: &Carts) -> Part {
+async fn measure_memory(ctx: &LessonContext, carts: &Carts) -> Result<(), BoxError> {
     let mut redis = ctx.redis();
 
     ctx.step(format!("MEMORY USAGE counts the bytes of a key. The carts have {LINES} lines now.")).await?;

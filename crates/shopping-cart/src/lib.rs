@@ -13,7 +13,6 @@ mod carts;
 pub mod compare;
 mod failures;
 mod input;
-mod lesson_error;
 mod lua;
 mod menu;
 mod registry;

@@ -8,7 +8,7 @@ use futures_util::future::try_join_all;
 use lab_connection::{Connection, Transcript};
 use lab_runner::source::Excerpt;
 use lab_runner::table::Table;
-use lab_runner::{Lesson, LessonContext, LessonError, Outcome, Retry, Source, source};
+use lab_runner::{BoxError, Lesson, LessonContext, LessonError, Outcome, Retry, Source, source};
 use patterns::cart::{Applied, Cart, CartError, CartUpdate, HASH, Item, LineState, Owner, Representation};
 use patterns::catalog::{Catalog, Product};
 use patterns::money::Cents;
@@ -18,8 +18,7 @@ use redis::{AsyncTypedCommands, Cmd, RedisResult};
 use tokio::time::timeout;
 
 use crate::carts::{CartDetails, amount};
-use crate::lesson_error::Part;
-use crate::lua::{lua, lua_contract, lua_section};
+use crate::lua::lua;
 use crate::sample::products;
 
 /// The lesson.
@@ -65,7 +64,7 @@ async fn run(ctx: &mut LessonContext) -> Outcome {
     Ok(tell(ctx).await?)
 }
 
-async fn tell(ctx: &LessonContext) -> Part {
+async fn tell(ctx: &LessonContext) -> Result<(), BoxError> {
     let cart = Cart::new(ctx.redis(), ctx.prefix()).with_ttl(WEEK);
     remove_old_carts(ctx, &cart).await?;
     open_the_shop(ctx).await?;
@@ -92,7 +91,7 @@ async fn tell(ctx: &LessonContext) -> Part {
 }
 
 /// Only carts: users and products may be the reader's own.
-async fn remove_old_carts(ctx: &LessonContext, cart: &ShownCart) -> Part {
+async fn remove_old_carts(ctx: &LessonContext, cart: &ShownCart) -> Result<(), BoxError> {
     let ranked = cart.clone().with_representation(Representation::SortedSet);
     let mut keys = Vec::new();
     for owner in [Owner::User(PARKER), ABC123, TABS] {
@@ -102,7 +101,7 @@ async fn remove_old_carts(ctx: &LessonContext, cart: &ShownCart) -> Part {
     Ok(ctx.start_clean(&keys).await?)
 }
 
-async fn open_the_shop(ctx: &LessonContext) -> Part {
+async fn open_the_shop(ctx: &LessonContext) -> Result<(), BoxError> {
     let redis = ctx.untraced(
         "The patterns for users and products write user 1 (Parker Perry), sku123 (Wireless mouse, 19.99), sku456 \
          (Mechanical keyboard, 89.50), and four more products: ZADD, HSET, HMGET, and scripts with EVALSHA and EVAL.",
@@ -118,7 +117,7 @@ async fn open_the_shop(ctx: &LessonContext) -> Part {
     Ok(())
 }
 
-async fn read_customer_and_product(ctx: &LessonContext) -> Part {
+async fn read_customer_and_product(ctx: &LessonContext) -> Result<(), BoxError> {
     let mut redis = ctx.redis();
     let user = Users::new(ctx.redis(), ctx.prefix()).key(PARKER)?;
     let product = Catalog::new(ctx.redis(), ctx.prefix()).key("sku123")?;
@@ -140,7 +139,7 @@ fn who(user: &HashMap<String, String>) -> String {
     format!("user 1 is {} {}", field("firstname"), field("lastname"))
 }
 
-async fn lose_a_click(ctx: &LessonContext, cart: &ShownCart) -> Part {
+async fn lose_a_click(ctx: &LessonContext, cart: &ShownCart) -> Result<(), BoxError> {
     let mut redis = ctx.redis();
     let (mut tab_a, mut tab_b) = (ctx.dedicated_redis().await?, ctx.dedicated_redis().await?);
     let key = cart.key(TABS)?;
@@ -165,7 +164,7 @@ fn one_more(units: Option<String>) -> u32 {
     units.and_then(|units| units.parse().ok()).unwrap_or(0) + 1
 }
 
-async fn add_with_a_script(ctx: &LessonContext, cart: &ShownCart) -> Part {
+async fn add_with_a_script(ctx: &LessonContext, cart: &ShownCart) -> Result<(), BoxError> {
     let mouse = price("sku123")?;
 
     ctx.step(
@@ -178,7 +177,7 @@ async fn add_with_a_script(ctx: &LessonContext, cart: &ShownCart) -> Part {
 
     ctx.step("Then `add` checks the limits, remembers the change by its ID, writes, renews the TTLs, and publishes.")
         .await?;
-    ctx.script(&lua_section(&HASH.add)).await?;
+    ctx.script(&lua(&HASH.add).section()).await?;
 
     ctx.step("Parker adds two mice. The note below the call names its arguments, and the one below the reply its parts.")
         .await?;
@@ -187,7 +186,7 @@ async fn add_with_a_script(ctx: &LessonContext, cart: &ShownCart) -> Part {
     Ok(())
 }
 
-async fn watch_a_change(ctx: &LessonContext, cart: &ShownCart) -> Part {
+async fn watch_a_change(ctx: &LessonContext, cart: &ShownCart) -> Result<(), BoxError> {
     let mouse = price("sku123")?;
 
     ctx.step(
@@ -216,18 +215,18 @@ async fn watch_a_change(ctx: &LessonContext, cart: &ShownCart) -> Part {
     Ok(())
 }
 
-async fn next_update(page: &mut PubSub) -> Part<CartUpdate> {
+async fn next_update(page: &mut PubSub) -> Result<CartUpdate, BoxError> {
     let message = timeout(LONGEST_WAIT, page.on_message().next()).await.ok().flatten();
     let message = message.ok_or_else(|| LessonError::Check("the change is published".into()))?;
     Ok(CartUpdate::parse(message.get_payload_bytes())?)
 }
 
-async fn view(ctx: &LessonContext, cart: &ShownCart) -> Part {
+async fn view(ctx: &LessonContext, cart: &ShownCart) -> Result<(), BoxError> {
     let catalog = Catalog::new(ctx.redis(), ctx.prefix());
     let parker = PARKER.parse()?;
 
     ctx.step("To show the cart, `view` reads its keys at one moment.").await?;
-    ctx.script(&lua(&HASH.view)).await?;
+    ctx.script(&lua(&HASH.view).whole()).await?;
 
     ctx.step(
         "The products are in other slots of a cluster, so they are a second step: one HMGET for each, all sent at once.",
@@ -239,7 +238,7 @@ async fn view(ctx: &LessonContext, cart: &ShownCart) -> Part {
     Ok(())
 }
 
-async fn refuse(ctx: &LessonContext, cart: &ShownCart) -> Part {
+async fn refuse(ctx: &LessonContext, cart: &ShownCart) -> Result<(), BoxError> {
     let mut redis = ctx.redis();
     let catalog = Catalog::new(ctx.redis(), ctx.prefix());
     let mouse = price("sku123")?;
@@ -248,7 +247,7 @@ async fn refuse(ctx: &LessonContext, cart: &ShownCart) -> Part {
 
     ctx.step("A script refuses before it writes anything. This is the part of `remove` that decides.")
         .await?;
-    ctx.script(&lua_section(&HASH.remove)).await?;
+    ctx.script(&lua(&HASH.remove).section()).await?;
 
     ctx.step("A line has at most 99 units, and only what is in the cart can be removed. Products are checked in the catalog.")
         .await?;
@@ -263,7 +262,7 @@ async fn refuse(ctx: &LessonContext, cart: &ShownCart) -> Part {
     Ok(())
 }
 
-async fn click_sixteen_times(ctx: &LessonContext, cart: &ShownCart) -> Part {
+async fn click_sixteen_times(ctx: &LessonContext, cart: &ShownCart) -> Result<(), BoxError> {
     let mouse = price("sku123")?;
     let keys = cart.keys(TABS)?;
 
@@ -318,7 +317,7 @@ async fn by_script(cart: &Cart<Connection>, price: Cents) -> Result<(), CartErro
     Ok(())
 }
 
-async fn log_in(ctx: &LessonContext, cart: &ShownCart) -> Part {
+async fn log_in(ctx: &LessonContext, cart: &ShownCart) -> Result<(), BoxError> {
     let mut redis = ctx.redis();
     let (guest_key, user_key) = (cart.key(ABC123)?, cart.key(PARKER)?);
     let (guest_key, user_key) = (guest_key.as_str(), user_key.as_str());
@@ -329,7 +328,7 @@ async fn log_in(ctx: &LessonContext, cart: &ShownCart) -> Part {
          three steps, and each can be repeated. The first moves the lines into a claim, which only a merge reads.",
     )
     .await?;
-    ctx.script(&lua_section(&HASH.claim)).await?;
+    ctx.script(&lua(&HASH.claim).section()).await?;
     let redis_of_guest = ctx.untraced("The guest adds 1 mouse and 2 keyboards with EVALSHA.");
     let carts = Cart::new(redis_of_guest, ctx.prefix()).with_ttl(WEEK);
     carts.add(ABC123, "sku123", 1, price("sku123")?).await?;
@@ -348,8 +347,8 @@ async fn log_in(ctx: &LessonContext, cart: &ShownCart) -> Part {
          claim's ID. A login that is sent twice gets the recorded reply. The last step deletes the claim.",
     )
     .await?;
-    ctx.script(&lua_section(&HASH.apply)).await?;
-    ctx.script(&lua_contract(&HASH.finish)).await?;
+    ctx.script(&lua(&HASH.apply).section()).await?;
+    ctx.script(&lua(&HASH.finish).contract()).await?;
 
     ctx.step("Both steps, then the same login once more with `merge`, which does all three.").await?;
     let applied = cart.apply(&claim).await?;
@@ -364,7 +363,7 @@ async fn log_in(ctx: &LessonContext, cart: &ShownCart) -> Part {
     Ok(())
 }
 
-async fn let_a_line_expire(ctx: &LessonContext, cart: &ShownCart) -> Part {
+async fn let_a_line_expire(ctx: &LessonContext, cart: &ShownCart) -> Result<(), BoxError> {
     let lamp = price("sku890")?;
 
     ctx.step(
@@ -387,7 +386,7 @@ async fn let_a_line_expire(ctx: &LessonContext, cart: &ShownCart) -> Part {
     Ok(())
 }
 
-async fn change_the_catalog(ctx: &LessonContext) -> Part {
+async fn change_the_catalog(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.step(
         "Prices change, and products go off sale while they are in carts. The cart keeps the price that the customer saw. A \
          view compares it with the catalog, and counts today's prices.",
@@ -414,7 +413,7 @@ async fn change_the_catalog(ctx: &LessonContext) -> Part {
     Ok(())
 }
 
-async fn rank_the_lines(ctx: &LessonContext, cart: &ShownCart) -> Part {
+async fn rank_the_lines(ctx: &LessonContext, cart: &ShownCart) -> Result<(), BoxError> {
     let mut redis = ctx.redis();
     let (mouse, keyboard) = (price("sku123")?, price("sku456")?);
     let ranked = Cart::new(ctx.target().connection(), ctx.prefix()).with_ttl(WEEK);
@@ -467,11 +466,11 @@ fn units<const N: usize>(lines: [(&str, u32); N]) -> HashMap<String, String> {
 }
 
 /// A sample product.
-fn product(sku: &str) -> Part<Product> {
+fn product(sku: &str) -> Result<Product, BoxError> {
     let product = products()?.into_iter().find(|product| product.sku == sku);
     Ok(product.ok_or_else(|| LessonError::Check(format!("{sku} is a sample product")))?)
 }
 
-fn price(sku: &str) -> Part<Cents> {
+fn price(sku: &str) -> Result<Cents, BoxError> {
     Ok(product(sku)?.price)
 }

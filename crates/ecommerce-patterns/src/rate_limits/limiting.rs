@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use lab_runner::{AnyConnection, Approach};
 use patterns::fixed_window::FixedWindowAlgorithm;
+use patterns::key::KeyError;
 use patterns::limit::{Algorithm, IfUnreachable, Limit, Limiter};
 use patterns::sliding_counter::SlidingCounterAlgorithm;
 use patterns::sliding_log::SlidingLogAlgorithm;
@@ -62,7 +63,7 @@ impl Limiting {
     ) -> RedisResult<usize> {
         match self {
             Self::Incr | Self::IncrInScript | Self::Increx => {
-                let (keys, redis) = (requests.keys(), redis.clone());
+                let (keys, redis) = (requests.keys().map_err(into_redis_error)?, redis.clone());
                 let count_one =
                     move |number: usize| self.count(redis.clone(), keys[number % keys.len()].clone());
                 Ok(admitted(concurrently(AT_A_TIME, count, count_one).await?))
@@ -149,8 +150,7 @@ impl Requests {
     }
 
     /// Every key that any of the approaches writes.
-    #[must_use]
-    pub fn keys(&self) -> Vec<String> {
+    pub fn keys(&self) -> Result<Vec<String>, KeyError> {
         self.callers.iter().map(|caller| key_of(&self.prefix, caller, "day")).collect()
     }
 }
@@ -179,7 +179,7 @@ impl Approach for Limiting {
 
     async fn reset<C: AnyConnection>(self, requests: &Requests, connection: &mut C) -> RedisResult<()> {
         let mut unlink = redis::pipe();
-        for key in requests.keys() {
+        for key in requests.keys().map_err(into_redis_error)? {
             unlink.unlink(key).ignore();
         }
         let redis = connection.clone();

@@ -8,6 +8,7 @@ use futures_util::future::try_join_all;
 use lab_connection::{Connection, Target, own_keys};
 use lab_runner::{Source, source};
 use patterns::fixed_window::FixedWindow;
+use patterns::key::KeyError;
 use patterns::limit::{IfUnreachable, Limit, LimitError};
 use patterns::login_guard::{Attempt, Guarded, LoginGuard, LoginRules};
 use redis::{AsyncTypedCommands, RedisResult};
@@ -43,14 +44,15 @@ impl Way {
 
 /// Every key that this file writes.
 pub(super) fn keys(target: &Target) -> Result<Vec<String>, BoxError> {
-    let mut keys: Vec<String> = (0..=super::CALLERS).map(|caller| counter(target, caller)).collect();
+    let mut keys: Vec<String> =
+        (0..=super::CALLERS).map(|caller| counter(target, caller)).collect::<Result<_, _>>()?;
     let guard = LoginGuard::new(target.connection(), target.prefix()).keys(Guarded::Address(ADDRESS))?;
     keys.extend([guard.attempts, guard.block, guard.published]);
     Ok(keys)
 }
 
 /// The counter of a caller. Caller 0 makes many requests, each other one its first.
-fn counter(target: &Target, caller: usize) -> String {
+fn counter(target: &Target, caller: usize) -> Result<String, KeyError> {
     key_of(target.prefix(), &format!("caller-{caller}"), "minute")
 }
 
@@ -66,7 +68,7 @@ pub async fn admitted_at_once(
     clients: usize,
     quota: u32,
 ) -> Result<usize, BoxError> {
-    let (mut redis, counter) = (target.connection(), counter(target, 0));
+    let (mut redis, counter) = (target.connection(), counter(target, 0)?);
     let (barrier, limiter, limit) = (Barrier::new(clients), limiter(target, quota)?, i64::from(quota));
     let requests = (0..clients).map(async |_| -> Result<bool, BoxError> {
         match way {
@@ -98,7 +100,7 @@ async fn by_get_and_incr(
 /// Counts the first request of each caller. Returns how many counters have no end.
 pub async fn counters_without_end(way: Way, target: &Target, callers: usize) -> Result<usize, BoxError> {
     let (mut redis, limiter) = (target.connection(), limiter(target, 100)?);
-    let keys: Vec<String> = (1..=callers).map(|caller| counter(target, caller)).collect();
+    let keys: Vec<String> = (1..=callers).map(|caller| counter(target, caller)).collect::<Result<_, _>>()?;
     let requests = keys.iter().enumerate().map(async |(caller, key)| -> Result<bool, BoxError> {
         match way {
             Way::ByHand => by_incr_and_expire(redis.clone(), key, caller.is_multiple_of(DIES)).await?,

@@ -2,6 +2,7 @@
 
 use lab_connection::{Target, own_keys};
 use patterns::fixed_window::FixedWindowAlgorithm;
+use patterns::key::KeyError;
 use patterns::limit::{Algorithm, IfUnreachable, Limit, Limiter};
 use patterns::sliding_counter::SlidingCounterAlgorithm;
 use patterns::sliding_log::SlidingLogAlgorithm;
@@ -69,7 +70,7 @@ async fn by<A: Algorithm>(
     target: &Target,
     times: &[u64],
 ) -> Result<Measure, BoxError> {
-    let (mut redis, key) = (target.connection(), key(target.prefix(), limiter));
+    let (mut redis, key) = (target.connection(), key(target.prefix(), limiter)?);
     let limit = Limit::new("minute", QUOTA, MINUTE).with_burst(burst);
     own_keys::unlink(&mut redis, &[&key]).await?;
 
@@ -120,6 +121,6 @@ fn worst(times: &[u64], stretch: u64) -> usize {
 }
 
 /// The key of the caller whose traffic goes through this limiter.
-pub(super) fn key(prefix: &str, limiter: &str) -> String {
+pub(super) fn key(prefix: &str, limiter: &str) -> Result<String, KeyError> {
     key_of(prefix, &format!("replayed-{}", limiter.replace(' ', "-")), "minute")
 }
