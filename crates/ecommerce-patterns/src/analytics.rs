@@ -20,10 +20,10 @@ use redis::{AsyncTypedCommands, RedisResult};
 
 use self::workload::{CLIENTS, Count, Counted, Event, LOADS, ONE_LOST_IN, ORDERS, VISITORS};
 use crate::call_cost::{self, Call};
-use crate::concurrent::concurrently;
 use crate::data::{Data, Size};
-use crate::failure::{BoxError, into_redis_error, outcome};
-use crate::lua::lua;
+use lab_runner::concurrent::concurrently;
+use lab_runner::pattern_scripts::lua;
+use lab_runner::{BoxError, into_redis_error, outcome};
 
 /// Metrics, visitors, revenue, funnels, retention.
 pub static LESSON: Lesson = Lesson {

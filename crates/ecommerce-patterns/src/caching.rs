@@ -17,8 +17,8 @@ use redis::AsyncTypedCommands;
 use serde_json::{Value, json};
 
 pub use self::hit::{CacheHit, Documents};
-use crate::failure::{BoxError, outcome};
-use crate::lua::{load as load_scripts, lua};
+use lab_runner::pattern_scripts::{load as load_scripts, lua};
+use lab_runner::{BoxError, outcome};
 
 /// Cache-aside, stampedes, and one loader for all.
 pub static LESSON: Lesson = Lesson {

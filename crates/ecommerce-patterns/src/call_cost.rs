@@ -14,8 +14,8 @@ use patterns::popular_products::PopularProducts;
 use patterns::recent_views::RecentViews;
 use redis::{RedisResult, Script};
 
-use crate::concurrent::concurrently;
-use crate::failure::into_redis_error;
+use lab_runner::concurrent::concurrently;
+use lab_runner::into_redis_error;
 
 /// Calls in flight over one connection.
 pub const IN_FLIGHT: usize = 50;

@@ -18,8 +18,8 @@ use redis::{AsyncTypedCommands, RedisResult};
 
 pub use self::sell_last::{Race, SellLast, connect};
 pub use self::take_stock::{Stock, TakeStock};
-use crate::failure::{BoxError, outcome};
-use crate::lua::{load, lua};
+use lab_runner::pattern_scripts::{load, lua};
+use lab_runner::{BoxError, outcome};
 
 /// Stock that is held, sold, and returned, and checkout.
 pub static LESSON: Lesson = Lesson {

@@ -16,16 +16,12 @@
 pub mod analytics;
 pub mod caching;
 pub mod call_cost;
-mod concurrent;
 pub mod data;
-mod failure;
 pub mod inventory;
-pub mod lua;
 pub mod rate_limits;
 pub mod real_time;
 pub mod recommendations;
 mod registry;
-mod round_trips;
 pub mod search;
 pub mod sessions;
 

@@ -24,8 +24,8 @@ use redis::AsyncTypedCommands;
 pub use self::limiting::{Limiting, Requests};
 pub use self::mistakes::{Way, admitted_at_once, counters_without_end, guesses_at_once};
 use self::traffic::Measure;
-use crate::failure::{BoxError, outcome};
-use crate::lua::{load, lua};
+use lab_runner::pattern_scripts::{load, lua};
+use lab_runner::{BoxError, outcome};
 
 /// Four limiters on the same traffic, and failed logins.
 pub static LESSON: Lesson = Lesson {

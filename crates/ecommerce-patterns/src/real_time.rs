@@ -23,8 +23,8 @@ use tokio::time::timeout;
 pub use self::buyers::{Buy, CUSTOMERS, SaleResult, UNITS};
 use self::screens::Screen;
 use crate::call_cost::{self, Call};
-use crate::failure::{BoxError, into_redis_error, outcome};
-use crate::lua::lua;
+use lab_runner::pattern_scripts::lua;
+use lab_runner::{BoxError, into_redis_error, outcome};
 
 /// Flash sale, notifications, stores nearby, live stock.
 pub static LESSON: Lesson = Lesson {

@@ -22,10 +22,10 @@ use redis::{AsyncTypedCommands, RedisResult};
 use self::embedding::Embedding;
 use self::evaluation::{Evaluation, Method, Quality, RECOMMENDED};
 use crate::call_cost::{self, Call};
-use crate::concurrent::concurrently;
 use crate::data::{Data, Size};
-use crate::failure::{BoxError, into_redis_error, outcome};
-use crate::lua::lua;
+use lab_runner::concurrent::concurrently;
+use lab_runner::pattern_scripts::lua;
+use lab_runner::{BoxError, into_redis_error, outcome};
 
 /// Recent views, popularity, bought together.
 pub static LESSON: Lesson = Lesson {

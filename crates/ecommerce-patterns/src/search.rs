@@ -24,10 +24,10 @@ pub use self::filter_by::{FilterBy, FilterQueries};
 pub use self::result_page::ResultPage;
 use self::shop::Document;
 pub use self::shop::Shop;
-use crate::concurrent::concurrently;
 use crate::data::{Data, Size};
-use crate::failure::{BoxError, outcome};
-use crate::lua::lua;
+use lab_runner::concurrent::concurrently;
+use lab_runner::pattern_scripts::lua;
+use lab_runner::{BoxError, outcome};
 
 /// Autocomplete and facets.
 pub static LESSON: Lesson = Lesson {

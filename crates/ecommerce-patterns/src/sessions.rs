@@ -16,8 +16,8 @@ use patterns::sessions::{self, BEGIN_GUEST, CHANGE, END_ALL, Login, Sessions};
 use redis::AsyncTypedCommands;
 
 pub use self::read::{ReadSession, Visitors};
-use crate::failure::{BoxError, outcome};
-use crate::lua::{load, lua};
+use lab_runner::pattern_scripts::{load, lua};
+use lab_runner::{BoxError, outcome};
 
 /// Sessions that slide, get a new token at login, and end everywhere.
 pub static LESSON: Lesson = Lesson {

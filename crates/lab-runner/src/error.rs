@@ -57,6 +57,17 @@ pub fn redis_cause(error: &(dyn Error + 'static)) -> Option<RedisError> {
     None
 }
 
+/// Runs a lesson whose code can fail with any error.
+pub async fn outcome(lesson: impl Future<Output = Result<(), BoxError>>) -> Outcome {
+    Ok(lesson.await?)
+}
+
+/// The error of an approach, which is one of Redis.
+pub fn into_redis_error(error: impl Into<BoxError>) -> RedisError {
+    let error = error.into();
+    redis_cause(error.as_ref()).unwrap_or_else(|| std::io::Error::other(error).into())
+}
+
 impl LessonError {
     /// As a failure of the whole program; `check_failed` says what it means that a check failed.
     #[must_use]

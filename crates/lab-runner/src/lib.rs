@@ -4,11 +4,11 @@
 //!
 //! 1. [`lesson`]: what a lesson is, and the list of a crate's lessons; [`registry`] finds what is wrong with one.
 //! 2. [`context`]: what a lesson speaks and sends through: steps, traced commands, checks, tables. [`source`](mod@source) takes the lines of
-//!    Rust from the file itself; [`lua`] labels the calls of scripts.
+//!    Rust from the file itself; [`lua`] labels the calls of scripts, and [`pattern_scripts`] takes those of `patterns`.
 //! 3. [`block`]: the parts of a lesson as plain data.
 //! 4. [`harness`]: the one loop that measures. [`comparison`]: approaches, verified before they are timed; [`measurement`] is
 //!    what it finds. [`statistics`] and [`caveat`] say how far to believe the numbers, [`environment`] what they hold for.
-//!    [`resource_usage`] tells what a piece of work cost both sides.
+//!    [`resource_usage`] tells what a piece of work cost both sides. [`concurrent`] and [`round_trips`] are for code that is measured.
 //! 5. [`render`] and [`table`]: data becomes text. `presenter` and `stepper` show it, all at once or one step at a time;
 //!    [`terminal`] writes, `keyboard` reads keys, [`input`] reads lines, [`progress`] and [`activity`] show that work goes on.
 //! 6. [`course`]: the command line of a demo, `--list`, `--json`, and the way from lesson to lesson. [`completed`] keeps which
@@ -20,6 +20,7 @@ pub mod block;
 pub mod caveat;
 pub mod comparison;
 pub mod completed;
+pub mod concurrent;
 pub mod context;
 pub mod course;
 pub mod environment;
@@ -31,12 +32,14 @@ pub mod lesson;
 pub mod lua;
 pub mod measurement;
 pub mod need;
+pub mod pattern_scripts;
 mod presenter;
 pub mod progress;
 pub mod registry;
 pub mod render;
 pub mod resource_usage;
 mod retry;
+pub mod round_trips;
 mod run_lock;
 pub mod source;
 pub mod start;
@@ -48,7 +51,7 @@ pub mod terminal;
 pub use comparison::{AnyConnection, Approach, Comparison};
 pub use context::LessonContext;
 pub use course::LessonArgs;
-pub use error::{BoxError, LessonError, Outcome};
+pub use error::{BoxError, LessonError, Outcome, into_redis_error, outcome};
 pub use lesson::{Course, Lesson, LessonFuture};
 pub use lua::{LuaScript, ScriptInFile};
 pub use need::Need;

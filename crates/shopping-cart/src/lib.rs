@@ -6,14 +6,13 @@
 //! 2. `input` checks what people type. `shop` has the patterns on the chosen server.
 //! 3. `users`, `skus`, `carts`: the commands. `watch` and `menu` run until the person quits.
 //! 4. `failures`: errors that say what to do next.
-//! 5. `story` and [`compare`]: the lessons. `sample` is their data, and `lua` prints the scripts.
+//! 5. `story` and [`compare`]: the lessons. `sample` is their data.
 
 mod arguments;
 mod carts;
 pub mod compare;
 mod failures;
 mod input;
-mod lua;
 mod menu;
 mod registry;
 mod sample;

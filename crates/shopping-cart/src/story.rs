@@ -18,8 +18,8 @@ use redis::{AsyncTypedCommands, Cmd, RedisResult};
 use tokio::time::timeout;
 
 use crate::carts::{CartDetails, amount};
-use crate::lua::lua;
 use crate::sample::products;
+use lab_runner::pattern_scripts::lua;
 
 /// The lesson.
 pub static LESSON: Lesson = Lesson {

@@ -10,7 +10,7 @@ use patterns::money::Cents;
 use redis::RedisResult;
 use tokio::sync::Barrier;
 
-use crate::failure::into_redis_error;
+use lab_runner::into_redis_error;
 
 /// This file, whose functions the lesson shows.
 pub(super) static SOURCE: Source = source!("src/analytics/workload.rs");

@@ -8,8 +8,8 @@ use patterns::key::Key;
 use redis::{AsyncCommands, RedisResult};
 use serde_json::{Value, json};
 
-use crate::concurrent::concurrently;
-use crate::failure::into_redis_error;
+use lab_runner::concurrent::concurrently;
+use lab_runner::into_redis_error;
 
 /// How to read what is cached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

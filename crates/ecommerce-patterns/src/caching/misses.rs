@@ -16,7 +16,7 @@ use redis::{AsyncTypedCommands, RedisResult};
 use tokio::sync::Barrier;
 
 use super::{keys_of, new_cache};
-use crate::failure::BoxError;
+use lab_runner::BoxError;
 
 /// This file, whose functions the lesson shows.
 pub(super) static SOURCE: Source = source!("src/caching/misses.rs");

@@ -14,7 +14,7 @@ use redis::{
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::keys_of;
-use crate::failure::BoxError;
+use lab_runner::BoxError;
 
 static SOURCE: Source = source!("src/caching/tracking.rs");
 

@@ -15,7 +15,7 @@ use patterns::money::Cents;
 use patterns::script::StoreError;
 use redis::AsyncTypedCommands;
 
-use crate::failure::BoxError;
+use lab_runner::BoxError;
 
 static CHECKOUT: Source = Source {
     path: "crates/patterns/src/checkout.rs",

@@ -9,7 +9,7 @@ use patterns::inventory::{Inventory, InventoryError};
 use redis::{AsyncTypedCommands, RedisResult};
 use tokio::sync::Barrier;
 
-use crate::failure::BoxError;
+use lab_runner::BoxError;
 
 /// This file, whose functions the lesson shows.
 pub(super) static SOURCE: Source = source!("src/inventory/sell_last.rs");

@@ -7,8 +7,8 @@ use lab_runner::{AnyConnection, Approach};
 use patterns::inventory::{Inventory, InventoryError};
 use redis::{AsyncCommands, RedisResult};
 
-use crate::concurrent::concurrently;
-use crate::failure::into_redis_error;
+use lab_runner::concurrent::concurrently;
+use lab_runner::into_redis_error;
 
 /// How many requests are sent at a time.
 pub const MAX_IN_FLIGHT: usize = 50;

@@ -13,8 +13,8 @@ use patterns::token_bucket::TokenBucketAlgorithm;
 use redis::{AsyncCommands, RedisResult, Script};
 
 use super::key_of;
-use crate::concurrent::concurrently;
-use crate::failure::into_redis_error;
+use lab_runner::concurrent::concurrently;
+use lab_runner::into_redis_error;
 
 /// How many requests are sent at a time.
 pub(super) const AT_A_TIME: usize = 50;

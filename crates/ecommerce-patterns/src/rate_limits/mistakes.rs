@@ -15,7 +15,7 @@ use redis::{AsyncTypedCommands, RedisResult};
 use tokio::sync::Barrier;
 
 use super::{MINUTE, key_of};
-use crate::failure::BoxError;
+use lab_runner::BoxError;
 
 /// This file, whose functions the lesson shows.
 pub(super) static SOURCE: Source = source!("src/rate_limits/mistakes.rs");

@@ -9,8 +9,8 @@ use patterns::sliding_log::SlidingLogAlgorithm;
 use patterns::token_bucket::TokenBucketAlgorithm;
 
 use super::{MINUTE, key_of};
-use crate::failure::BoxError;
-use crate::round_trips::RoundTrips;
+use lab_runner::BoxError;
+use lab_runner::round_trips::RoundTrips;
 
 /// Lua that stands before a limiter's script and gives it the time of the recorded request.
 const CLOCK: &str = include_str!("recorded_clock.lua");

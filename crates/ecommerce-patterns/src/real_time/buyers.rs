@@ -10,7 +10,7 @@ use redis::{AsyncTypedCommands, RedisResult};
 use tokio::sync::Barrier;
 
 use super::{PRODUCT, SALE};
-use crate::failure::into_redis_error;
+use lab_runner::into_redis_error;
 
 /// This file, whose functions the lesson shows.
 pub(super) static SOURCE: Source = source!("src/real_time/buyers.rs");

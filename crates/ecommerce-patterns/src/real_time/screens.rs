@@ -6,7 +6,7 @@ use patterns::stock_feed::{Hearing, StockFeed, StockUpdate, StockView};
 use redis::aio::PubSub;
 
 use super::{PRODUCT, next_message};
-use crate::failure::BoxError;
+use lab_runner::BoxError;
 
 /// A screen with the pattern's view of the stock. It also remembers the last message, which a simpler screen would show.
 pub(super) struct Screen {

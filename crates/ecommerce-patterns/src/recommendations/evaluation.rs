@@ -16,10 +16,10 @@ use patterns::similar_customers::{Basis, SimilarCustomers};
 use redis::{Pipeline, RedisResult};
 
 use super::embedding::Embedding;
-use crate::concurrent::concurrently;
 use crate::data::{Data, Size};
-use crate::failure::into_redis_error;
-use crate::round_trips::RoundTrips;
+use lab_runner::concurrent::concurrently;
+use lab_runner::into_redis_error;
+use lab_runner::round_trips::RoundTrips;
 
 /// The shop of the evaluation.
 const SIZE: Size = Size { products: 600, customers: 800, orders: 3_600 };

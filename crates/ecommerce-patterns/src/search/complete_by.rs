@@ -6,7 +6,7 @@ use patterns::autocomplete::{MAX_LISTED_CHARACTERS, normalized, terms};
 use redis::{Pipeline, RedisResult};
 
 use super::shop::{PREFIXES, Shop};
-use crate::failure::into_redis_error;
+use lab_runner::into_redis_error;
 
 /// Suggestions for each prefix.
 const COUNT: usize = 5;

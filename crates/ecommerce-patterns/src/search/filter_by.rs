@@ -12,7 +12,7 @@ use redis::RedisResult;
 use super::full_text;
 use super::result_page::{PRICE_BANDS, ResultPage};
 use super::shop::{Document, Shop};
-use crate::failure::into_redis_error;
+use lab_runner::into_redis_error;
 
 /// How to get a page with its counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use redis::{FromRedisValue, Pipeline, RedisResult, Value};
 
 use super::result_page::{PRICE_BANDS, ResultPage};
 use super::shop::Shop;
-use crate::failure::BoxError;
+use lab_runner::BoxError;
 
 static SOURCE: Source = source!("src/search/full_text.rs");
 

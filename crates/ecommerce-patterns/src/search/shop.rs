@@ -11,9 +11,9 @@ use patterns::money::Cents;
 use redis::{Pipeline, RedisResult};
 use serde::{Deserialize, Serialize};
 
-use crate::concurrent::concurrently;
 use crate::data::Data;
-use crate::failure::into_redis_error;
+use lab_runner::concurrent::concurrently;
+use lab_runner::into_redis_error;
 
 /// Products that are put at a time, over one connection.
 pub(super) const IN_FLIGHT: usize = 500;

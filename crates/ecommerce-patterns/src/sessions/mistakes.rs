@@ -6,7 +6,7 @@ use lab_runner::{LessonError, Source, source};
 use patterns::sessions::{SessionError, Sessions};
 use redis::AsyncTypedCommands;
 
-use crate::failure::BoxError;
+use lab_runner::BoxError;
 
 /// This file, whose functions the lesson shows.
 pub(super) static SOURCE: Source = source!("src/sessions/mistakes.rs");

@@ -5,8 +5,8 @@ use patterns::key::Key;
 use patterns::sessions::Sessions;
 use redis::{AsyncCommands, RedisResult};
 
-use crate::concurrent::concurrently;
-use crate::failure::into_redis_error;
+use lab_runner::concurrent::concurrently;
+use lab_runner::into_redis_error;
 
 /// How to read a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,11 @@
-//! Scripts of `patterns`, as lessons print them.
+//! Scripts of `patterns`, as lessons print and load them.
 
 use futures_util::future::try_join_all;
-use lab_runner::{LessonContext, ScriptInFile};
 use patterns::script::Script;
-use redis::RedisResult;
+
+use crate::context::LessonContext;
+use crate::error::Outcome;
+use crate::lua::ScriptInFile;
 
 /// The script as a lesson shows it.
 #[must_use]
@@ -19,7 +21,7 @@ pub fn lua(script: &'static Script) -> ScriptInFile<'static> {
 }
 
 /// Loads all scripts of some patterns, so that each call is one EVALSHA and one round trip.
-pub async fn load(ctx: &LessonContext, patterns: &[Vec<(&str, &'static Script)>]) -> RedisResult<()> {
+pub async fn load(ctx: &LessonContext, patterns: &[Vec<(&str, &'static Script)>]) -> Outcome {
     let mut files: Vec<&str> =
         patterns.iter().filter_map(|scripts| Some(lua(scripts.first()?.1).file_name())).collect();
     files.dedup();
@@ -32,5 +34,5 @@ pub async fn load(ctx: &LessonContext, patterns: &[Vec<(&str, &'static Script)>]
         let mut redis = redis.clone();
         async move { redis::cmd("SCRIPT").arg("LOAD").arg(script.source()).exec_async(&mut redis).await }
     });
-    try_join_all(loads.collect::<Vec<_>>()).await.map(drop)
+    Ok(try_join_all(loads.collect::<Vec<_>>()).await.map(drop)?)
 }

@@ -8,16 +8,16 @@ use lab_connection::{Connection, Transcript};
 
 /// Adds up the round trips of the connections made with it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct RoundTrips(Arc<AtomicUsize>);
+pub struct RoundTrips(Arc<AtomicUsize>);
 
 impl RoundTrips {
     /// The same connection, its round trips counted.
-    pub(crate) fn counted(&self, connection: Connection) -> Transcript<Connection> {
+    pub fn counted(&self, connection: Connection) -> Transcript<Connection> {
         Transcript::new(connection, Arc::new(self.clone()))
     }
 
     /// How many there were since this was asked last.
-    pub(crate) fn take(&self) -> usize {
+    pub fn take(&self) -> usize {
         self.0.swap(0, Ordering::Relaxed)
     }
 }
