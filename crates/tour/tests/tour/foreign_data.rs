@@ -6,6 +6,7 @@ use futures_util::StreamExt;
 use lab_connection::connection::unguarded;
 use lab_server::Server;
 use redis::aio::MultiplexedConnection;
+use serde_json::Value;
 
 use crate::support;
 
@@ -28,7 +29,7 @@ const FOREIGN: &[&[&str]] = &[
 const FORBIDDEN: &[&str] = &["flushall", "flushdb", "keys", "shutdown", "swapdb"];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn foreign_keys_keep_their_bytes_and_their_ttl() {
+async fn every_lesson_passes_beside_foreign_keys_and_changes_none_of_them() {
     let server = Server::start().unwrap();
     let mut connection = unguarded(&server.client()).await.unwrap();
     for command in FOREIGN.iter().filter(|command| command[1] != "lab:") {
@@ -45,12 +46,12 @@ async fn foreign_keys_keep_their_bytes_and_their_ttl() {
     assert_eq!(fingerprint(&mut connection).await, before, "a refused run writes nothing");
 
     // Every lesson behind a prefix; in a database of its own a few, which write the names that somebody has in the other.
-    let everything: [&str; 0] = [];
     let few = ["strings", "hashes", "biglist", "cart", "inventory", "real-time"];
-    for (beside, lessons) in [(["--prefix", "lab:"], &everything[..]), (["-n", "1"], &few[..])] {
+    for (beside, lessons) in [(["--prefix", "lab:"], &[][..]), (["-n", "1"], &few[..])] {
         let mut tour = support::at(&server.url());
-        let (code, output, error) = support::run(tour.args(beside).arg("--no-pause").args(lessons));
+        let (code, output, error) = support::run(tour.args(beside).arg("--json").args(lessons));
         assert_eq!(code, 0, "{beside:?}\n{output}\n{error}");
+        assert_one_document(&output, lessons);
         let mut after = fingerprint(&mut connection).await;
         after.retain(|(key, ..)| !key.starts_with(b"lab:"));
         assert_eq!(after, before, "{beside:?}");
@@ -62,6 +63,19 @@ async fn foreign_keys_keep_their_bytes_and_their_ttl() {
         let command = line.split('"').nth(1).unwrap_or_default().to_lowercase();
         let config_set = command == "config" && line.to_lowercase().contains("\"set\"");
         assert!(!FORBIDDEN.contains(&command.as_str()) && !config_set, "{line}");
+    }
+}
+
+/// The output is one JSON document with these lessons, or with all.
+fn assert_one_document(output: &str, lessons: &[&str]) {
+    let document: Value = serde_json::from_str(output).expect("one JSON document");
+    let (_, listed, _) = support::run(support::anywhere().args(["--list", "--json"]).args(lessons));
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let run = document["lessons"].as_array().expect("lessons");
+    assert_eq!(run.len(), listed.as_array().unwrap().len());
+    for lesson in run {
+        let outcome = lesson["outcome"].as_str().unwrap();
+        assert!(outcome == "passed" || outcome == "skipped", "{}: {outcome}", lesson["name"]);
     }
 }
 
