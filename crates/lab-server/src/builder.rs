@@ -1,4 +1,4 @@
-//! How a server is to be started.
+//! How to start a server.
 
 use std::fmt;
 
@@ -43,7 +43,7 @@ impl Builder {
     #[must_use]
     pub fn config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         let value = value.into();
-        // As an argument an empty value would vanish: `save ""` must stay `save ""`.
+        // An empty value must keep its quotes: `save ""`.
         let value = if value.is_empty() { "\"\"".to_owned() } else { value };
         self.config.push((key.into(), value));
         self
@@ -70,7 +70,7 @@ impl Builder {
         self
     }
 
-    /// Makes the server a replica of `primary`, with the same password, so that either can replace the other.
+    /// Makes the server a replica of `primary`, with the same password, so either can take over from the other.
     /// [`start`](Self::start) then returns when the replica is in sync.
     #[must_use]
     pub fn replica_of(mut self, primary: &Server) -> Self {
@@ -82,10 +82,9 @@ impl Builder {
         self
     }
 
-    /// Listens for TLS too, on a port of its own: see [`Server::tls_url`]. Takes the server's certificate, its key and
-    /// the authority's certificate, each as PEM; they are in [`Server::dir`] as `server.pem`, `server.key` and
-    /// `authority.pem`. Clients need no certificate unless `config("tls-auth-clients", "yes")` asks for one. No server
-    /// that is fetched has TLS; one from a package manager has.
+    /// Also listens for TLS, on a port of its own: [`Server::tls_url`]. Takes the server's certificate, its key, and the authority's
+    /// certificate, all as PEM. They are written to [`Server::dir`] as `server.pem`, `server.key`, and `authority.pem`. Clients need a
+    /// certificate only with `config("tls-auth-clients", "yes")`. The servers that are fetched have no TLS. Those of package managers do.
     #[must_use]
     pub fn tls(
         mut self,
@@ -97,16 +96,15 @@ impl Builder {
         self
     }
 
-    /// Lets [`Server::set_clock`] move the server's clock. It takes libfaketime (Debian and Ubuntu: `apt install faketime`);
-    /// without it, the start fails with [`Error::NoFaketime`]. The server is slower so: it reads a file for each look at the
-    /// time.
+    /// Lets [`Server::set_clock`] move the server's clock. This needs libfaketime (Debian and Ubuntu: `apt install faketime`). Without it,
+    /// the start fails with [`Error::NoFaketime`]. It makes the server slower, because each question for the time reads a file.
     #[must_use]
     pub fn movable_clock(mut self) -> Self {
         self.movable_clock = true;
         self
     }
 
-    /// Starts the server and returns once it answers. Before that, what killed owners left behind is swept.
+    /// Starts the server and returns when it answers. First it removes what killed owners left behind.
     pub fn start(self) -> Result<Server, Error> {
         let choice = self.choice.clone().map_or_else(Choice::from_env, Ok)?;
         let program = Program::find(&choice)?;
@@ -125,7 +123,7 @@ impl Builder {
         self
     }
 
-    /// Starts the server with a program that was found before: several servers of one group look for it once.
+    /// Starts the server with a program that was found before, so the servers of a group look for it once.
     pub(crate) fn start_program(self, program: Program) -> Result<Server, Error> {
         let follows = self.primary;
         let server = Server::launch(self.plan(program))?;
@@ -161,7 +159,7 @@ impl Builder {
     }
 }
 
-/// Says nothing of the configuration, which may hold passwords.
+/// Leaves out the configuration, which may hold passwords.
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
@@ -171,7 +169,7 @@ impl fmt::Debug for Builder {
     }
 }
 
-/// 32 letters and digits from a generator fit for secrets, about 190 bits; nothing in it needs escaping anywhere.
+/// 32 letters and digits from a cryptographic generator, about 190 bits. Nothing in it needs escaping.
 pub(crate) fn generate_password() -> String {
     rand::rng().sample_iter(Alphanumeric).take(32).map(char::from).collect()
 }

@@ -1,4 +1,4 @@
-//! Which server program to use, chosen by hand or left open.
+//! Which server program to use.
 
 use std::env;
 use std::ffi::OsString;
@@ -6,19 +6,19 @@ use std::path::PathBuf;
 
 use crate::{Error, Release};
 
-/// Names a release: `valkey-9.1`, `redis-7.0`, `redis-8.2`, `redis-8.2-modules` or `redis-8.10`.
+/// Names a release: `valkey-9.1`, `redis-7.0`, `redis-8.2`, `redis-8.2-modules`, or `redis-8.10`.
 pub const SERVER_VARIABLE: &str = "REDIS_LAB_SERVER";
-/// Names the program itself: a path to a `redis-server` or `valkey-server`.
+/// Names the program: a path to a `redis-server` or `valkey-server`.
 pub const PROGRAM_VARIABLE: &str = "REDIS_LAB_PROGRAM";
 /// Forbids fetching when set to anything but the empty string, `0` or `false`.
 pub const NO_FETCH_VARIABLE: &str = "REDIS_LAB_NO_FETCH";
 
-/// Which server program to use. The default leaves everything open: PATH, then the cache, then a fetch.
+/// Which server program to use. By default: from PATH, then from the cache, then fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
     /// The release asked for by name, if any.
     pub release: Option<Release>,
-    /// The program itself; goes before `release`.
+    /// The program. It has precedence over `release`.
     pub program: Option<PathBuf>,
     /// Whether a program that is not on this machine may be fetched.
     pub fetch: bool,
@@ -31,8 +31,7 @@ impl Default for Choice {
 }
 
 impl Choice {
-    /// The choice that `REDIS_LAB_SERVER`, `REDIS_LAB_PROGRAM` and `REDIS_LAB_NO_FETCH` make. An empty variable
-    /// counts as unset.
+    /// What `REDIS_LAB_SERVER`, `REDIS_LAB_PROGRAM`, and `REDIS_LAB_NO_FETCH` say. An empty variable counts as unset.
     pub fn from_env() -> Result<Self, Error> {
         let release = match set(SERVER_VARIABLE) {
             Some(name) => Some(name.to_string_lossy().parse()?),
@@ -41,8 +40,8 @@ impl Choice {
         Ok(Self { release, program: set(PROGRAM_VARIABLE).map(PathBuf::from), fetch: env_allows_fetch() })
     }
 
-    /// The choice that flags make, and the environment where they say nothing: a program or a release given by flag
-    /// hides both of their variables. Fetching is forbidden if either forbids it.
+    /// What the flags say, or the environment where they say nothing. A program or a release in a flag overrides both of their
+    /// variables. Fetching is forbidden if a flag or the environment forbids it.
     pub fn from_flags(
         release: Option<Release>,
         program: Option<PathBuf>,

@@ -1,4 +1,4 @@
-//! A server's clock that a test can move, so that TIME in a script and every TTL move with it.
+//! A server's clock that a test can move. TIME in scripts and every TTL move with it.
 //!
 //! libfaketime is loaded into the server and reads the offset from a file in the server's directory whenever the server asks
 //! for the time.
@@ -10,7 +10,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::Error;
 use crate::config;
-use crate::readiness::{PATIENCE, POLL};
+use crate::readiness::{POLL_INTERVAL, READY_TIMEOUT};
 
 const CLOCK_FILE: &str = "clock";
 const LIBRARY: &str = "libfaketimeMT.so.1";
@@ -19,11 +19,11 @@ const LIBRARY: &str = "libfaketimeMT.so.1";
 pub(crate) fn environment() -> Result<Vec<String>, Error> {
     let library = find_library().ok_or(Error::NoFaketime)?;
     Ok(vec![
-        // Servers that bring jemalloc would call libfaketime before it is ready; with libc's malloc in front, they do not.
+        // Servers with jemalloc call libfaketime before it is ready. With libc's malloc loaded first, they don't.
         format!("LD_PRELOAD={}:libc.so.6", library.display()),
         format!("FAKETIME_TIMESTAMP_FILE={CLOCK_FILE}"),
         "FAKETIME_NO_CACHE=1".to_owned(),
-        // The event loop and the timeouts of connections go on as if nothing had happened.
+        // The event loop and the timeouts of connections must not notice.
         "FAKETIME_DONT_FAKE_MONOTONIC=1".to_owned(),
     ])
 }
@@ -35,7 +35,7 @@ pub(crate) fn set(directory: &Path, seconds: i64) -> Result<(), Error> {
     fs::rename(&new, &path).map_err(Error::io(format!("write {}", path.display())))
 }
 
-/// Waits until scripts see this clock: Valkey 9.1 gives them a time that it reads only now and then.
+/// Waits until scripts see this clock. Valkey 9.1 gives them a time that it reads only from time to time.
 pub(crate) fn wait_until_seen(client: &redis::Client, seconds: i64) -> Result<(), Error> {
     const TIME: &str = "return tonumber(redis.call('TIME')[1])";
     let failed = || Error::redis("asking the private server for its time");
@@ -44,19 +44,19 @@ pub(crate) fn wait_until_seen(client: &redis::Client, seconds: i64) -> Result<()
     loop {
         let seen: i64 = redis::cmd("EVAL").arg(TIME).arg(0).query(&mut connection).map_err(failed())?;
         let real = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().cast_signed();
-        // Either may have just gone on to the next second, and what was seen is a moment old.
+        // Both clocks may have just advanced, and the reply is a moment old.
         if (seen - seconds - real).abs() <= 2 {
             return Ok(());
         }
-        if start.elapsed() > PATIENCE {
+        if start.elapsed() > READY_TIMEOUT {
             let last = format!("{} s ahead", seen - real);
             return Err(Error::NotReady {
                 what: format!("the clock, {seconds} s ahead"),
-                after: PATIENCE,
+                after: READY_TIMEOUT,
                 last,
             });
         }
-        thread::sleep(POLL);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The configuration file of one server.
 //!
-//! The password stands here, in a file only its owner can read, and never in an argument that `ps` would show.
+//! It holds the password, because only its owner can read it. `ps` would show an argument.
 
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
@@ -16,13 +16,13 @@ pub(crate) const CONFIG_FILE: &str = "server.conf";
 pub(crate) const SOCKET: &str = "redis.sock";
 pub(crate) const LOG_FILE: &str = "server.log";
 
-/// What the lines of the file are made of.
+/// What the file is made of.
 pub(crate) struct Config<'a> {
     pub(crate) directory: &'a Path,
     pub(crate) program: &'a Program,
     pub(crate) port: u16,
     pub(crate) password: Option<&'a str>,
-    /// Settings of the builder, in order; they come last, so that they win.
+    /// Settings of the builder, in order. They come last, so they override the others.
     pub(crate) extra: &'a [(String, String)],
 }
 
@@ -52,7 +52,7 @@ impl Config<'_> {
             text.push_str("repl-diskless-load on-empty-db\n");
         }
         if version >= Version::new(6, 2, 0) {
-            // `ps` then shows which server is which; elsewhere than on Linux the sweep recognizes its own by it.
+            // So `ps` shows which server is which. On macOS, the sweep recognizes its servers by it.
             text.push_str("proc-title-template \"{title} {config-file} {listen-addr} {server-mode}\"\n");
         }
         if version >= Version::new(7, 0, 0) {
@@ -75,7 +75,7 @@ impl Config<'_> {
     }
 }
 
-/// Writes a file that only its owner can read. A second attempt on another port writes it anew.
+/// Writes a file that only its owner can read. A second attempt on another port overwrites it.
 pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), Error> {
     OpenOptions::new()
         .write(true)
@@ -97,7 +97,7 @@ pub(crate) fn append(directory: &Path, key: &str, value: &str) -> Result<(), Err
         .map_err(Error::io(format!("write {}", path.display())))
 }
 
-/// An argument as the server's parser of configuration lines reads it back: in double quotes, odd bytes escaped.
+/// An argument in double quotes, with bytes escaped as the server's configuration parser expects it.
 pub(crate) fn quoted(argument: &str) -> String {
     let mut text = String::from("\"");
     for byte in argument.bytes() {

@@ -1,8 +1,7 @@
-//! The private directory of one server: made by its keeper with mode 0700, locked while its owner lives, swept when its
+//! The private directory of one server. Its keeper makes it with mode 0700, its owner locks it, and the next start removes it if its
 //! owner died.
 //!
-//! The lock is the kernel's (`flock`), so it is released however the owner ends. A directory whose lock is free has no
-//! owner any more.
+//! The lock is the kernel's (`flock`), so it is released however the owner ends. If the lock is free, the directory has no owner.
 
 use std::env;
 use std::fs::{self, File, TryLockError};
@@ -15,16 +14,16 @@ use rustix::process::{Pid, Signal};
 
 use crate::Error;
 use crate::keeper::Keeper;
-use crate::readiness::{PATIENCE, POLL};
+use crate::readiness::{POLL_INTERVAL, READY_TIMEOUT};
 
 const PREFIX: &str = "redis-lab-";
 const LOCK: &str = "owner.lock";
-/// Written by the server itself, so it names the server even when the program is a wrapper script.
+/// The server writes it, so it is right even if the program is a wrapper script.
 pub(crate) const PID_FILE: &str = "server.pid";
-/// The path of a unix socket has 104 bytes on macOS and 108 on Linux; the rest is for the socket's own name.
-const LONGEST: usize = 80;
+/// The path of a unix socket has at most 104 bytes on macOS and 108 on Linux. The rest is for the socket's name.
+const MAX_PATH_BYTES: usize = 80;
 
-/// The directory of one server. Dropping it removes it with all that is in it.
+/// The directory of one server. Dropping it removes it with everything in it.
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
@@ -32,12 +31,12 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    /// A new directory and its keeper, who is to run this program in it.
+    /// A new directory, and the keeper that will run this program in it.
     pub(crate) fn create(program: &Path) -> Result<(Self, Keeper), Error> {
         let parent = parent();
         let (keeper, path) = Keeper::spawn(program, &parent.join(format!("{PREFIX}XXXXXX")))
             .map_err(Error::io(format!("create a directory in {}", parent.display())))?;
-        // The lock file gets its name once it is locked, because a sweep that finds it free takes the directory for stale.
+        // The lock file gets its name after it is locked. A sweep that finds an unlocked one would take the directory for stale.
         let unnamed = path.join("owner.lock.new");
         let lock = File::create_new(&unnamed)
             .and_then(|file| file.lock().map(|()| file))
@@ -51,15 +50,15 @@ impl Directory {
     }
 }
 
-/// For a server without a keeper, because none could be started: a keeper has removed the directory by now.
+/// For a server whose next keeper could not be started. Otherwise a keeper has removed the directory by now.
 impl Drop for Directory {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.path);
     }
 }
 
-/// Removes what owners left behind that were killed before they could: the server if it still runs, then its
-/// directory. Directories of other users and of living owners are left alone, and so is what cannot be removed.
+/// Removes what killed owners left behind: the server, if it still runs, and its directory. Leaves directories of other users and of
+/// living owners alone, and what cannot be removed.
 pub(crate) fn sweep() {
     let mut parents = vec![temporary()];
     if parents[0] != parent() {
@@ -92,8 +91,8 @@ fn sweep_one(directory: &Path) {
     remove(directory);
 }
 
-/// Another sweep or the server's own keeper may be removing it too; whoever is last finds nothing. The lock goes last:
-/// without it, nobody would take the rest for stale.
+/// Another sweep or the server's keeper may be removing it too, so missing files are no error. The lock goes last, because a directory
+/// without it is not recognized as stale.
 fn remove(directory: &Path) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let path = entry.path();
@@ -106,15 +105,15 @@ fn remove(directory: &Path) {
     let _ = fs::remove_dir_all(directory);
 }
 
-/// Kills the server that the directory's pid file names, if that process really is it, and waits until it is gone.
+/// Kills the server that the directory's pid file names, if that process is the server, and waits until it is gone.
 fn end_server_of(directory: &Path) {
     let Some(pid) = recorded_pid(directory) else {
         return;
     };
     let start = Instant::now();
-    while lives_in(pid, directory) && start.elapsed() < PATIENCE {
+    while lives_in(pid, directory) && start.elapsed() < READY_TIMEOUT {
         let _ = rustix::process::kill_process(pid, Signal::KILL);
-        thread::sleep(POLL);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
@@ -123,27 +122,27 @@ pub(crate) fn recorded_pid(directory: &Path) -> Option<Pid> {
     Pid::from_raw(text.trim().parse().ok().filter(|pid| *pid > 1)?)
 }
 
-/// Pids are reused, so a recorded one proves nothing: the server is the process whose working directory is ours.
+/// Pids are reused, so the file alone proves nothing. The server is the process whose working directory is this one.
 fn lives_in(pid: Pid, directory: &Path) -> bool {
     let pid = pid.as_raw_nonzero();
     if cfg!(target_os = "linux") {
         return fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == directory);
     }
-    // Elsewhere the command line says so: it names the configuration file.
+    // On macOS, the command line names the configuration file.
     let output = std::process::Command::new("ps").args(["-o", "command=", "-p", &pid.to_string()]).output();
     output.is_ok_and(|output| {
         String::from_utf8_lossy(&output.stdout).contains(&directory.to_string_lossy().into_owned())
     })
 }
 
-/// The temporary directory, unless a unix socket in it would have too long a name.
+/// The temporary directory, or /tmp if the path of a unix socket in it would be too long.
 fn parent() -> PathBuf {
-    let usual = temporary();
-    if usual.as_os_str().len() <= LONGEST { usual } else { PathBuf::from("/tmp") }
+    let directory = temporary();
+    if directory.as_os_str().len() <= MAX_PATH_BYTES { directory } else { PathBuf::from("/tmp") }
 }
 
-/// By its real path, as the kernel names the working directory of a server.
+/// Its real path, because the kernel reports a server's working directory that way.
 fn temporary() -> PathBuf {
-    let usual = env::temp_dir();
-    usual.canonicalize().unwrap_or(usual)
+    let directory = env::temp_dir();
+    directory.canonicalize().unwrap_or(directory)
 }

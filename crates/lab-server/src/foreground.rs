@@ -1,4 +1,4 @@
-//! The `lab-server` program: keeps servers up in the foreground, says how to reach them, removes everything at the end.
+//! The `lab-server` program: keeps servers up in the foreground, prints how to reach them, and removes everything at the end.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -11,11 +11,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{Choice, Cluster, Error, Release, Replicated, Server};
 
-/// Starts a private Redis or Valkey and keeps it up until Ctrl-C. Then nothing of it is left.
+/// Starts a private Redis or Valkey and keeps it up until Ctrl-C. Then it removes everything.
 #[derive(Debug, Clone, clap::Parser)]
 #[command(name = "lab-server", version)]
 pub struct Arguments {
-    /// The server to start [env: `REDIS_LAB_SERVER`]. Without it: one on PATH, else Valkey, fetched if need be
+    /// The server to start [env: `REDIS_LAB_SERVER`]. Without it: one on PATH, or else Valkey, which is fetched if needed
     #[arg(long = "server", value_name = "NAME")]
     pub release: Option<Release>,
 
@@ -23,7 +23,7 @@ pub struct Arguments {
     #[arg(long = "server-program", value_name = "PATH", conflicts_with = "release")]
     pub program: Option<PathBuf>,
 
-    /// Fetch nothing, use what is on this machine [env: `REDIS_LAB_NO_FETCH`]
+    /// Fetch nothing, and use what is on this machine [env: `REDIS_LAB_NO_FETCH`]
     #[arg(long)]
     pub no_fetch: bool,
 
@@ -43,18 +43,18 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 0, requires = "cluster", value_parser = count(0))]
     pub replicas_each: u16,
 
-    /// Ask for no password: every process of this machine gets in
+    /// Use no password: every process on this machine can connect
     #[arg(long)]
     pub no_password: bool,
 }
 
-/// How often to see whether the servers still run.
-const LOOK_AFTER: Duration = Duration::from_millis(500);
-/// More servers than this on one machine are a slip of the finger.
-const MOST: i64 = 100;
+/// How often to check whether the servers still run.
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
+/// More servers than this on one machine are a typing mistake.
+const MAX_SERVERS: i64 = 100;
 
 fn count(least: i64) -> clap::builder::RangedI64ValueParser<u16> {
-    clap::value_parser!(u16).range(least..=MOST)
+    clap::value_parser!(u16).range(least..=MAX_SERVERS)
 }
 
 /// What was started; dropping it ends it.
@@ -75,21 +75,21 @@ impl Running {
     }
 }
 
-/// Starts what the arguments ask for, prints its addresses on stdout and waits. Exit codes: 0 ended by Ctrl-C, SIGTERM or
-/// SIGHUP; 1 a server died meanwhile; 3 none could be started; 130 interrupted before it was up.
+/// Starts what the arguments ask for, prints its addresses on stdout, and waits. Exit codes: 0 if Ctrl-C, SIGTERM, or SIGHUP ended it, 1 if a
+/// server died, 3 if none could be started, 130 if it was interrupted before it was up.
 #[must_use]
 pub fn run(arguments: Arguments) -> ExitCode {
-    let (tell, told) = mpsc::channel();
-    if let Err(error) = watch_signals(tell.clone()) {
+    let (sender, events) = mpsc::channel();
+    if let Err(error) = watch_signals(sender.clone()) {
         return fail(&Error::io("wait for signals")(error), 1);
     }
-    thread::spawn(move || tell.send(Event::Started(Box::new(start(&arguments)))));
-    match told.recv() {
+    thread::spawn(move || sender.send(Event::Started(Box::new(start(&arguments)))));
+    match events.recv() {
         Ok(Event::Started(started)) => match *started {
-            Ok(running) => serve(&running, &told),
+            Ok(running) => serve(&running, &events),
             Err(error) => fail(&error, 3),
         },
-        // What was being started ends with this process, as after any death of an owner.
+        // What was being started ends with this process, as after any other end of an owner.
         Ok(Event::Signal) | Err(mpsc::RecvError) => ExitCode::from(130),
     }
 }
@@ -99,7 +99,7 @@ enum Event {
     Signal,
 }
 
-fn watch_signals(tell: mpsc::Sender<Event>) -> io::Result<()> {
+fn watch_signals(sender: mpsc::Sender<Event>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let entered = runtime.enter();
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -114,7 +114,7 @@ fn watch_signals(tell: mpsc::Sender<Event>) -> io::Result<()> {
                 _ = hangup.recv() => {}
             }
         });
-        tell.send(Event::Signal)
+        sender.send(Event::Signal)
     });
     Ok(())
 }
@@ -137,15 +137,15 @@ fn start(arguments: &Arguments) -> Result<Running, Error> {
     }
 }
 
-/// Prints the addresses, then waits for a signal or the end of a server. Whatever comes, the servers end here.
-fn serve(running: &Running, told: &mpsc::Receiver<Event>) -> ExitCode {
-    // Nobody may be reading, and the servers are up all the same.
+/// Prints the addresses, then waits for a signal or the end of a server. The servers end with it.
+fn serve(running: &Running, events: &mpsc::Receiver<Event>) -> ExitCode {
+    // If nobody reads this, the servers are up all the same.
     let _ = writeln!(io::stdout(), "{}", describe(running));
-    while let Err(mpsc::RecvTimeoutError::Timeout) = told.recv_timeout(LOOK_AFTER) {
+    while let Err(mpsc::RecvTimeoutError::Timeout) = events.recv_timeout(CHECK_INTERVAL) {
         if let Some(dead) = running.servers().find(|server| !server.is_running()) {
             let _ = writeln!(
                 io::stderr(),
-                "lab-server: the server on port {} has ended, so this ends too",
+                "lab-server: the server on port {} has ended, so this program ends too",
                 dead.port()
             );
             return ExitCode::from(1);

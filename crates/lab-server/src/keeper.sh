@@ -1,9 +1,8 @@
-# Runs a server for as long as its owner lives: $1 is the program, $2 its directory, or a template to make one from.
+# Runs a server as long as its owner lives. $1 is the program. $2 is its directory, or a template for mktemp.
 #
-# Standard input is a pipe that only the owner holds open. However the owner ends, SIGKILL included, the pipe closes,
-# and that is the signal to kill the server and remove its directory. So that no directory is ever without one who
-# removes it, it is made here. The first line on the pipe starts the server, with the variables that
-# it names; a second one keeps the directory.
+# Standard input is a pipe that only the owner holds open. However the owner ends, even by SIGKILL, the pipe closes. Then the
+# server is killed and its directory removed. The directory is made here, so nothing can happen between making it and watching
+# over it. The first line on the pipe starts the server, with the variables that it names. A second line keeps the directory.
 trap '' HUP INT PIPE QUIT TERM
 PATH="${PATH:+$PATH:}/usr/bin:/bin"
 directory=$2
@@ -14,11 +13,11 @@ printf '%s\0' "$directory"
 keep=
 if read -r run variables && cd "$directory"; then
     set -- "$1" "$directory/server.conf"
-    # Several words, none of which has white space in it.
+    # Several words without white space.
     [ -z "$variables" ] || set -- env $variables "$@"
     "$@" </dev/null 2>&1 &
     server=$!
-    # From here on the server alone holds the pipe of its output, so the owner sees at once when it dies.
+    # From here on, only the server holds the pipe of its output, so the owner notices at once when it dies.
     exec >/dev/null 2>&1
     read -r keep
     kill -KILL "$server"

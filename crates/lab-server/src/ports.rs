@@ -6,14 +6,13 @@ use std::ops::RangeInclusive;
 
 use rand::RngExt as _;
 
-/// Below the range from which the kernel takes the ports of outgoing connections (32768 and up on Linux), so that no
-/// connection of this machine lands on a port between the check and the server's start.
+/// Below the ports that the kernel gives to outgoing connections (32768 and up on Linux), so no connection takes a port between the
+/// check and the server's start.
 const PORTS: RangeInclusive<u16> = 10_000..=32_767;
-/// Before version 7.0 a cluster node talks to the others on its port plus this.
+/// Before version 7.0, the port of the cluster bus is the server's port plus this.
 pub(crate) const BUS_OFFSET: u16 = 10_000;
 
-/// A port that is free right now, chosen at random so that two runs at once seldom try the same. Whoever starts a
-/// server on it must still be ready to choose again.
+/// A port that is free now. It is random, so two runs at once rarely try the same one. The caller must be ready to choose again.
 pub(crate) fn free() -> u16 {
     let mut rng = rand::rng();
     loop {
@@ -24,8 +23,7 @@ pub(crate) fn free() -> u16 {
     }
 }
 
-/// Whether a server could listen on the port. A port that is forbidden rather than taken counts as free: the server
-/// itself then says what is wrong.
+/// Whether a server can listen on the port. A port that is forbidden, not taken, counts as free. Then the server says what is wrong.
 pub(crate) fn is_free(port: u16) -> bool {
     match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
         Ok(_) => true,

@@ -1,4 +1,4 @@
-//! Finding a server program: the one named by hand, on PATH, in the cache, or fetched.
+//! Finds a server program: the one that was named, one on PATH, one in the cache, or a fetched one.
 
 use std::env;
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +8,7 @@ use crate::fetch;
 use crate::version::{self, Product, Version};
 use crate::{Choice, Error, Release};
 
-/// A server program that runs on this machine, and the modules it is to load.
+/// A server program that runs on this machine, and the modules it loads.
 #[derive(Debug, Clone)]
 pub struct Program {
     path: PathBuf,
@@ -21,19 +21,18 @@ pub struct Program {
 /// Where a program came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Origin {
-    ByHand,
+    Named,
     Path,
     Cache,
 }
 
 impl Program {
-    /// The program that `choice` asks for. Order: the path named by hand; the release by name (PATH, cache, fetch);
-    /// with nothing chosen `redis-server`, then `valkey-server` on PATH, then the cached Valkey, which is fetched
-    /// when it is not there yet.
+    /// The program that `choice` asks for: the program it names, or the release it names (from PATH, the cache, or a fetch). If it
+    /// names neither: `redis-server` on PATH, then `valkey-server` on PATH, then the cached Valkey, which is fetched if it isn't there.
     pub fn find(choice: &Choice) -> Result<Self, Error> {
         if let Some(path) = &choice.program {
             let path = resolve(path);
-            return Self::ask(&path, Origin::ByHand).map_err(|reason| Error::Unusable { path, reason });
+            return Self::ask(&path, Origin::Named).map_err(|reason| Error::Unusable { path, reason });
         }
         match choice.release {
             Some(release) => on_path()
@@ -49,7 +48,7 @@ impl Program {
         &self.path
     }
 
-    /// The modules it is started with: JSON, Search and Bloom for [`Release::Redis82Modules`], else none.
+    /// The modules it is started with: JSON, Search, and Bloom for [`Release::Redis82Modules`], else none.
     #[must_use]
     pub fn modules(&self) -> &[PathBuf] {
         &self.modules
@@ -63,9 +62,9 @@ impl Program {
             Product::Valkey => "valkey-server",
         };
         let version = self.version;
-        let modules = if self.modules.is_empty() { "" } else { " with JSON, Search and Bloom" };
+        let modules = if self.modules.is_empty() { "" } else { " with JSON, Search, and Bloom" };
         match self.origin {
-            Origin::ByHand => format!("{name} {version}{modules} at {}", self.path.display()),
+            Origin::Named => format!("{name} {version}{modules} at {}", self.path.display()),
             Origin::Path => format!("{name} {version}{modules} from PATH"),
             Origin::Cache => format!("{name} {version}{modules} from the cache"),
         }
@@ -83,7 +82,7 @@ impl Program {
         }
     }
 
-    /// With nothing chosen, not the one release but any server at all was missing.
+    /// If nothing was chosen, the error must not name a release: any server would do.
     fn any_cached(may_fetch: bool) -> Result<Self, Error> {
         Self::cached(Release::Valkey91, may_fetch).map_err(|error| match error {
             Error::FetchForbidden { .. } => Error::NotFound {
@@ -104,7 +103,7 @@ impl Program {
     }
 }
 
-/// A bare name is looked up on PATH, as a shell would; a path is made absolute, because the server starts elsewhere.
+/// Looks a bare name up on PATH, as a shell does. Makes a path absolute, because the server starts in another directory.
 fn resolve(program: &Path) -> PathBuf {
     if program.components().count() == 1
         && !program.exists()
@@ -116,7 +115,7 @@ fn resolve(program: &Path) -> PathBuf {
     std::path::absolute(program).unwrap_or_else(|_| program.to_owned())
 }
 
-/// Every server on PATH that runs: all called `redis-server` first, because that is what people install.
+/// Every server on PATH that runs. Those called `redis-server` come first, because that is what people install.
 fn on_path() -> impl Iterator<Item = Program> {
     ["redis-server", "valkey-server"]
         .into_iter()
@@ -125,7 +124,7 @@ fn on_path() -> impl Iterator<Item = Program> {
         .filter_map(|path| Program::ask(&path, Origin::Path).ok())
 }
 
-/// The directories of PATH. An empty entry means the current directory to a shell; here it is left out.
+/// The directories of PATH. Leaves out empty entries, which mean the current directory to a shell.
 fn directories() -> impl Iterator<Item = PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path).filter(|directory| directory.is_absolute()).collect::<Vec<_>>().into_iter()

@@ -1,4 +1,4 @@
-//! A way to a server that can be made bad: it cuts, delays, throttles, and drops.
+//! A proxy that makes the way to a server bad: it cuts, delays, throttles, and drops.
 //!
 //! ```
 //! use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@
 //! redis::cmd("INCR").arg("visits").exec(&mut connection)?;
 //! assert!(start.elapsed() >= Duration::from_millis(40));
 //!
-//! // The server executes the command, and the client never hears of it.
+//! // The server executes the command, and the client never gets the reply.
 //! proxy.set_delay(Duration::ZERO);
 //! proxy.cut_replies(1);
 //! redis::cmd("INCR").arg("visits").exec(&mut connection).unwrap_err();
@@ -38,13 +38,13 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{Error, Server, url};
 
-/// The most bytes that are passed on at once. Throttled traffic goes in smaller pieces.
+/// The most bytes that are forwarded at once. Throttled traffic goes in smaller pieces.
 const PIECE: usize = 64 * 1024;
-/// How many pieces can be on their way in one direction.
-const ON_THE_WAY: usize = 64;
+/// How many pieces can be in flight in one direction.
+const PIECES_IN_FLIGHT: usize = 64;
 
-/// A TCP proxy on 127.0.0.1 in front of one server. At first it passes everything on. Each setting holds for all connections,
-/// those that are open too, from now on. Dropping the proxy cuts all connections.
+/// A TCP proxy on 127.0.0.1 in front of one server. At first it forwards everything. A setting takes effect at once, for
+/// open connections too. Dropping the proxy cuts all connections.
 ///
 /// It does not work for a cluster, whose nodes send clients to their own ports.
 #[derive(Debug)]
@@ -116,19 +116,19 @@ impl Proxy {
         url::tcp("redis", &self.password, self.port)
     }
 
-    /// The port on 127.0.0.1, for a replica perhaps that follows through the proxy.
+    /// The port on 127.0.0.1, for example for a replica that follows through the proxy.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Cuts all connections that are open now. New ones are let in.
+    /// Cuts all connections that are open now. New ones are accepted.
     pub fn cut_all(&self) {
         self.settings.cut_all.send_modify(|times| *times += 1);
     }
 
-    /// Throws away every n-th piece that the server sends, over all connections, and cuts its connection: the server has
-    /// done what was asked, and the client cannot know. A small reply is one piece. With 0, no more are cut.
+    /// Throws away every n-th piece that the server sends, over all connections, and cuts its connection. The server has executed the
+    /// command, and the client cannot know. A small reply is one piece. 0 turns it off.
     pub fn cut_replies(&self, every: u32) {
         self.settings.cut_replies.store(every, Ordering::Relaxed);
     }
@@ -139,21 +139,20 @@ impl Proxy {
         self.settings.cuts.load(Ordering::Relaxed)
     }
 
-    /// Delays everything by so much in each direction, so a round trip takes twice that. Nothing else slows down: what is sent
-    /// while something is on its way arrives just after it.
+    /// Delays everything by this time in each direction, so a round trip takes twice as long. The bandwidth stays the same.
     pub fn set_delay(&self, delay: Duration) {
         let micros = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
         self.settings.delay_us.store(micros, Ordering::Relaxed);
     }
 
-    /// Lets at most so many bytes per second through, in each direction of each connection; `None` lifts the limit.
+    /// Forwards at most this many bytes per second in each direction of each connection. `None` means no limit.
     pub fn set_throttle(&self, bytes_per_second: Option<u64>) {
         let limit = bytes_per_second.map_or(0, |limit| limit.max(1));
         self.settings.bytes_per_second.store(limit, Ordering::Relaxed);
     }
 
-    /// Lets nothing through in either direction, without closing anything, like a pulled cable: connections stay open, and
-    /// clients run into their timeouts. With `false`, what was sent meanwhile arrives, as TCP would send it again.
+    /// Forwards nothing in either direction and closes nothing, like a pulled cable. Connections stay open, and clients run into their
+    /// timeouts. With `false`, what was sent in the meantime arrives, as with TCP's retransmission.
     pub fn set_dropping(&self, dropping: bool) {
         self.settings.dropping.send_replace(dropping);
     }
@@ -174,13 +173,13 @@ async fn accept(listener: TcpListener, settings: Arc<Settings>) {
             Ok((client, _)) => {
                 tokio::spawn(serve(client, Arc::clone(&settings)));
             }
-            // Too many open files, perhaps: others may be closed by then.
+            // Perhaps there are too many open files. Some may be closed soon.
             Err(_) => sleep(Duration::from_millis(10)).await,
         }
     }
 }
 
-/// Passes on in both directions until one side ends or the connection is cut.
+/// Forwards in both directions until one side ends or the connection is cut.
 async fn serve(client: TcpStream, settings: Arc<Settings>) {
     let mut cut = settings.cut_all.subscribe();
     let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, settings.server_port)).await else { return };
@@ -188,25 +187,25 @@ async fn serve(client: TcpStream, settings: Arc<Settings>) {
     let _ = client.set_nodelay(true).and_then(|()| server.set_nodelay(true));
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    // Counted before it is done, so a client that notices the cut finds it counted.
+    // Counted first, so a client that notices the cut finds it counted.
     let cut_all = async {
         let _ = cut.changed().await;
         settings.count_cut();
     };
     tokio::select! {
-        () = pass_on(from_server, to_client, &settings, true) => {}
-        () = pass_on(from_client, to_server, &settings, false) => {}
+        () = forward(from_server, to_client, &settings, true) => {}
+        () = forward(from_client, to_server, &settings, false) => {}
         () = cut_all => {}
     }
 }
 
-async fn pass_on(
+async fn forward(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     settings: &Settings,
     replies: bool,
 ) {
-    let (send, mut pieces) = mpsc::channel::<(Instant, Vec<u8>)>(ON_THE_WAY);
+    let (send, mut pieces) = mpsc::channel::<(Instant, Vec<u8>)>(PIECES_IN_FLIGHT);
     let reading = async move {
         let mut buffer = vec![0; PIECE];
         while let Ok(length @ 1..) = from.read(&mut buffer).await {
@@ -219,7 +218,7 @@ async fn pass_on(
         let mut dropping = settings.dropping.subscribe();
         while let Some((arrived, piece)) = pieces.recv().await {
             sleep_until(arrived + Duration::from_micros(settings.delay_us.load(Ordering::Relaxed))).await;
-            // An error would mean that the proxy is gone, and then so is this.
+            // An error means that the proxy is gone, and this task ends with it.
             let _ = dropping.wait_for(|dropping| !dropping).await;
             if replies && settings.cuts_this_reply() {
                 settings.count_cut();
@@ -230,7 +229,7 @@ async fn pass_on(
             }
         }
     };
-    // Writing ends when it cannot go on, or has written what was read before reading ended.
+    // Writing ends if it fails, or after it has written everything that was read.
     tokio::pin!(writing);
     tokio::select! {
         () = &mut writing => return,
@@ -246,7 +245,7 @@ async fn write(to: &mut (impl AsyncWrite + Unpin), piece: &[u8], settings: &Sett
         if limit == 0 {
             return to.write_all(rest).await;
         }
-        // Fifty times a second, so that it flows.
+        // Fifty times a second, so it flows evenly.
         let length = usize::try_from(limit / 50).unwrap_or(PIECE).clamp(1, rest.len());
         to.write_all(&rest[..length]).await?;
         rest = &rest[length..];

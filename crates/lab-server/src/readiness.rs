@@ -1,4 +1,4 @@
-//! Knowing when a server answers, and noticing at once when it never will.
+//! Waits until a server answers, and notices at once when it never will.
 
 use std::time::{Duration, Instant};
 
@@ -7,22 +7,22 @@ use redis::{ErrorKind, ServerErrorKind};
 use crate::Error;
 use crate::keeper::Keeper;
 
-/// How long a server or a group may take; a server takes some 20 ms. Loading its data does not count.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-/// How often one that is starting is asked.
-pub(crate) const POLL: Duration = Duration::from_millis(3);
+/// How long a server or a group may take to become ready. A server takes about 20 ms. The time it takes to load data does not count.
+pub(crate) const READY_TIMEOUT: Duration = Duration::from_secs(30);
+/// The pause between two questions to a server that is starting.
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(3);
 
-/// Waits until the server answers to `client`. If it ends instead, `words` makes an explanation of its output.
+/// Waits until the server answers to `client`. If it ends instead, `explain` turns its output into the reason.
 pub(crate) fn wait(
     keeper: &Keeper,
     client: &redis::Client,
     program: &str,
-    words: impl FnOnce(String) -> String,
+    explain: impl FnOnce(String) -> String,
 ) -> Result<(), Error> {
     let mut start = Instant::now();
     loop {
-        if let Some(output) = keeper.ended_within(POLL) {
-            return Err(Error::Died { program: program.to_owned(), output: words(output) });
+        if let Some(output) = keeper.ended_within(POLL_INTERVAL) {
+            return Err(Error::Died { program: program.to_owned(), output: explain(output) });
         }
         let last = match ping(client) {
             Answer::Ready => return Ok(()),
@@ -32,13 +32,13 @@ pub(crate) fn wait(
             }
             Answer::Nothing(error) => error.to_string(),
         };
-        if start.elapsed() > PATIENCE {
-            return Err(Error::NotReady { what: program.to_owned(), after: PATIENCE, last });
+        if start.elapsed() > READY_TIMEOUT {
+            return Err(Error::NotReady { what: program.to_owned(), after: READY_TIMEOUT, last });
         }
     }
 }
 
-/// What a server that is starting says to a PING.
+/// How a server that is starting answers PING.
 enum Answer {
     Ready,
     Loading,
@@ -46,14 +46,14 @@ enum Answer {
 }
 
 fn ping(client: &redis::Client) -> Answer {
-    let answer = client.get_connection_with_timeout(PATIENCE).and_then(|mut connection| {
-        connection.set_read_timeout(Some(PATIENCE))?;
+    let answer = client.get_connection_with_timeout(READY_TIMEOUT).and_then(|mut connection| {
+        connection.set_read_timeout(Some(READY_TIMEOUT))?;
         redis::cmd("PING").exec(&mut connection)
     });
     match answer {
         Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::BusyLoading) => Answer::Loading,
         Err(error) if error.is_io_error() => Answer::Nothing(error),
-        // A refusal, to a user whom the configuration switched off perhaps, is an answer too.
+        // An error reply is an answer too. The configuration may have turned the user off.
         Ok(()) | Err(_) => Answer::Ready,
     }
 }

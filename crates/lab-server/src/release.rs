@@ -1,4 +1,4 @@
-//! The servers one can ask for by name.
+//! The servers that you can ask for by name.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,21 +6,19 @@ use std::str::FromStr;
 use crate::Error;
 use crate::version::{Product, Version};
 
-/// A server that can be asked for by name.
-///
-/// The same lessons run on each of them, so that a learner sees what a newer or a different server changes.
+/// A server that you can ask for by name. The lessons run on each of them, so you see what a newer or a different server changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
 pub enum Release {
-    /// Valkey 9.1, the BSD-licensed fork; what is fetched when nothing is installed.
+    /// Valkey 9.1, the BSD-licensed fork. It is fetched if nothing is installed.
     #[value(name = "valkey-9.1")]
     Valkey91,
-    /// Redis 7.0, the one Debian 12 packages; never fetched, only found.
+    /// Redis 7.0, as Debian 12 packages it. It is never fetched.
     #[value(name = "redis-7.0")]
     Redis70,
     /// Redis 8.2: `HSETEX`, vector sets.
     #[value(name = "redis-8.2")]
     Redis82,
-    /// Redis 8.2 with JSON, Search and Bloom loaded as modules.
+    /// Redis 8.2 with JSON, Search, and Bloom loaded as modules.
     #[value(name = "redis-8.2-modules")]
     Redis82Modules,
     /// Redis 8.10: `INCREX`, `DELEX`, `MSETEX`, arrays. It needs glibc 2.38.
@@ -45,8 +43,8 @@ impl Release {
         }
     }
 
-    /// Whether an installed program is this release. One with modules is never taken from PATH, because a bare
-    /// `redis-server` does not say which modules its package would load.
+    /// Whether an installed program is this release. The one with modules is never taken from PATH, because `redis-server` does not say
+    /// which modules its package would load.
     pub(crate) fn is(self, product: Product, version: Version) -> bool {
         let line = (version.major, version.minor);
         match self {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::readiness::{PATIENCE, POLL};
+use crate::readiness::{POLL_INTERVAL, READY_TIMEOUT};
 use crate::{Builder, Choice, Error, Server};
 
 /// A primary and its replicas, all with one password. Dropping it ends them all.
@@ -10,7 +10,7 @@ use crate::{Builder, Choice, Error, Server};
 pub struct Replicated {
     /// Takes the writes.
     pub primary: Server,
-    /// Follow it; each was in sync when [`start`](Self::start) returned.
+    /// Follow it. Each was in sync when [`start`](Self::start) returned.
     pub replicas: Vec<Server>,
 }
 
@@ -20,11 +20,11 @@ impl Replicated {
         Self::start_with(Server::builder().choice(Choice::from_env()?), replicas)
     }
 
-    /// The same from a builder, whose settings hold for every one of them; a port given holds for the primary only.
+    /// The same with the settings of a builder for all of them. A port is for the primary only.
     pub fn start_with(builder: Builder, replicas: usize) -> Result<Self, Error> {
         let primary = builder.clone().start()?;
         let builder = builder.any_port();
-        // One after the other: a replica that asks while another is being served waits a second for its turn.
+        // One after the other. A replica that asks while another is being served waits for a second.
         let replicas = (0..replicas)
             .map(|_| builder.clone().any_port().replica_of(&primary).start_program(primary.program().clone()))
             .collect::<Result<_, _>>()?;
@@ -42,10 +42,10 @@ pub(crate) fn wait_for_link(replica: &Server) -> Result<(), Error> {
         if info.lines().any(|line| line == "master_link_status:up") {
             return Ok(());
         }
-        if start.elapsed() > PATIENCE {
+        if start.elapsed() > READY_TIMEOUT {
             let last = info.lines().filter(|line| line.starts_with("master_")).collect::<Vec<_>>().join(", ");
-            return Err(Error::NotReady { what: "the replica".to_owned(), after: PATIENCE, last });
+            return Err(Error::NotReady { what: "the replica".to_owned(), after: READY_TIMEOUT, last });
         }
-        std::thread::sleep(POLL);
+        std::thread::sleep(POLL_INTERVAL);
     }
 }

@@ -13,19 +13,19 @@ use crate::keeper::Keeper;
 use crate::ports;
 use crate::url;
 use crate::version::Version;
-use crate::{Builder, Error, Program, clock, last_words, readiness};
+use crate::{Builder, Error, Program, clock, crash_log, readiness};
 
-/// How often another port is chosen when a stranger was quicker.
+/// How many ports are tried if other processes take them first.
 const PORT_ATTEMPTS: u32 = 20;
 
-/// The settings of TLS, and the files that they name.
+/// The TLS settings, and the files they name.
 const TLS_FILES: [(&str, &str); 3] =
     [("tls-cert-file", "server.pem"), ("tls-key-file", "server.key"), ("tls-ca-cert-file", "authority.pem")];
 
 /// A private server: it listens on 127.0.0.1 and on a unix socket, and lives as long as this value.
 ///
-/// Dropping it kills the process and removes its directory, and has done both when it returns. When the owner is
-/// killed or panics instead, the same happens by itself.
+/// Dropping it kills the process, removes its directory, and returns when both are gone. If the owner is killed or panics, the same
+/// happens.
 pub struct Server {
     // Dropped in this order: the process ends before its directory goes.
     keeper: Option<Keeper>,
@@ -38,14 +38,14 @@ pub struct Server {
     pid: Option<Pid>,
 }
 
-/// What a builder settled on before the server was started.
+/// What a builder decided before the server was started.
 pub(crate) struct Plan {
     pub(crate) program: Program,
     pub(crate) port: Option<u16>,
     pub(crate) password: Option<String>,
     /// Certificate, key and the authority's certificate, as PEM.
     pub(crate) tls: Option<[String; 3]>,
-    /// For a node of a cluster the `nodes.conf` it starts with, empty for none.
+    /// For a cluster node, the `nodes.conf` that it starts with; empty for none.
     pub(crate) cluster: Option<String>,
     pub(crate) config: Vec<(String, String)>,
     pub(crate) movable_clock: bool,
@@ -105,7 +105,7 @@ impl Server {
         self.directory.path()
     }
 
-    /// The process id of the server; of the last one while it is killed.
+    /// The process ID of the server, or of the last one after [`kill`](Self::kill).
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.pid.map_or(0, |pid| pid.as_raw_nonzero().get().unsigned_abs())
@@ -117,13 +117,13 @@ impl Server {
         &self.plan.program
     }
 
-    /// A client for [`url`](Self::url), good for blocking and async connections.
+    /// A client for [`url`](Self::url), for blocking and async connections.
     #[must_use]
     pub fn client(&self) -> redis::Client {
         self.client.clone()
     }
 
-    /// Whether the process is there: false after [`kill`](Self::kill), a `SHUTDOWN` or a crash.
+    /// Whether the process runs: false after [`kill`](Self::kill), a `SHUTDOWN` or a crash.
     #[must_use]
     pub fn is_running(&self) -> bool {
         let keeper = self.keeper.as_ref().filter(|keeper| !keeper.is_idle());
@@ -133,14 +133,14 @@ impl Server {
     /// Kills the process with SIGKILL, as a power cut would, and keeps the directory for [`restart`](Self::restart).
     /// The process is gone when this returns.
     pub fn kill(&mut self) {
-        // At once: until the next keeper is there, some milliseconds pass.
+        // First, because starting the next keeper takes some milliseconds.
         let _ = self.signal(Signal::KILL, "kill the server");
         if let Some(keeper) = self.keeper.take_if(|keeper| !keeper.is_idle()) {
             self.replace(keeper);
         }
     }
 
-    /// Ends a keeper and its server. The directory has its next keeper by then, so that it is never without one.
+    /// Ends a keeper and its server. The next keeper is started first, so the directory always has one.
     fn replace(&mut self, keeper: Keeper) {
         self.keeper = self.next_keeper().ok();
         keeper.kill();
@@ -152,8 +152,8 @@ impl Server {
             .map_err(Error::io(format!("use the server's directory {}", self.dir().display())))
     }
 
-    /// Starts the server again, after killing it if it still runs: same port, directory and password, so that what
-    /// it had saved comes back. Returns once the data is loaded.
+    /// Starts the server again, on the same port, with the same directory and password, so what it saved comes back. If it still
+    /// runs, it is killed first. Returns when the data is loaded.
     pub fn restart(&mut self) -> Result<(), Error> {
         self.kill();
         if !ports::is_free(self.port) {
@@ -172,8 +172,8 @@ impl Server {
         self.signal(Signal::CONT, "resume the server")
     }
 
-    /// Sets the server's clock so many seconds ahead of the real one, or behind it if negative, and returns when scripts see
-    /// the new time. Keys expire by it. The server must have been started with [`Builder::movable_clock`].
+    /// Sets the server's clock this many seconds ahead of the real one (negative: behind it), and returns when scripts see the new
+    /// time. Keys expire by this clock, too. The server must have been started with [`Builder::movable_clock`].
     pub fn set_clock(&self, seconds: i64) -> Result<(), Error> {
         if !self.plan.movable_clock {
             return Err(Error::ClockNotMovable);
@@ -193,7 +193,7 @@ impl Server {
     }
 
     /// Changes a setting now and for every restart.
-    pub(crate) fn settle(&self, key: &str, value: &str) -> Result<(), Error> {
+    pub(crate) fn set_config(&self, key: &str, value: &str) -> Result<(), Error> {
         let mut connection =
             self.client.get_connection().map_err(Error::redis("connecting to the private server"))?;
         let mut command = redis::cmd("CONFIG");
@@ -208,7 +208,7 @@ impl Server {
 
     pub(crate) fn launch(plan: Plan) -> Result<Self, Error> {
         let (directory, keeper) = Directory::create(plan.program.path())?;
-        // The socket is the way in that is certainly ours; the port of the client follows when it is known.
+        // The unix socket is certainly ours. The client gets its port when that is known.
         let client = open(&url::tcp("redis", plan.password.as_deref().unwrap_or_default(), 0))?;
         let mut server = Self {
             keeper: Some(keeper),
@@ -228,9 +228,9 @@ impl Server {
             match server.run() {
                 Ok(()) => break,
                 Err(Error::Died { output, .. })
-                    if last_words::blame_the_port(&output) && attempt < PORT_ATTEMPTS => {}
+                    if crash_log::names_the_port(&output) && attempt < PORT_ATTEMPTS => {}
                 Err(Error::Died { program, output })
-                    if server.plan.tls.is_some() && last_words::blame_tls(&output) =>
+                    if server.plan.tls.is_some() && crash_log::names_missing_tls(&output) =>
                 {
                     return Err(Error::NoTls { program, output });
                 }
@@ -290,17 +290,17 @@ impl Server {
     /// Runs the program with the configuration as written, and waits until it answers.
     fn run(&mut self) -> Result<(), Error> {
         let directory = self.directory.path();
-        // The log of an earlier run must not explain this one.
+        // The log of an earlier run must not be taken for this one's.
         let _ = fs::remove_file(directory.join(LOG_FILE));
         let environment = if self.plan.movable_clock { clock::environment()? } else { Vec::new() };
         let mut keeper = match self.keeper.take() {
             Some(idle) => idle,
-            // There was none to be had when the last one ended; why, is said now.
+            // It could not be started when the last one ended. If that fails again, this error says why.
             None => self.next_keeper()?,
         };
         keeper.run(&environment)?;
-        let words = |output: String| last_words::of(&output, directory, self.plan.password.as_deref());
-        match readiness::wait(&keeper, &open(&self.unix_url())?, &self.plan.program.describe(), words) {
+        let explain = |output: String| crash_log::of(&output, directory, self.plan.password.as_deref());
+        match readiness::wait(&keeper, &open(&self.unix_url())?, &self.plan.program.describe(), explain) {
             Ok(()) => {
                 self.pid = directory::recorded_pid(directory);
                 self.keeper = Some(keeper);
@@ -314,7 +314,7 @@ impl Server {
     }
 
     fn signal(&self, signal: Signal, action: &str) -> Result<(), Error> {
-        // While the keeper lives it has not reaped the server, so the pid is not another process's.
+        // While the keeper runs, it has not reaped the server, so the pid still belongs to the server.
         let pid = self.pid.filter(|_| self.is_running()).ok_or(rustix::io::Errno::SRCH);
         pid.and_then(|pid| rustix::process::kill_process(pid, signal))
             .map_err(|errno| Error::io(action)(errno.into()))

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Names the default user, because `redis-cli` 7.0 takes an empty user name for one that is called so.
+/// Names the default user, because `redis-cli` 7.0 sends an empty user name as a name.
 pub(crate) fn tcp(scheme: &str, password: &str, port: u16) -> String {
     match password {
         "" => format!("{scheme}://127.0.0.1:{port}/"),
@@ -21,7 +21,7 @@ pub(crate) fn unix(socket: &Path, password: &str) -> String {
     }
 }
 
-/// Percent-encodes all but the characters that mean nothing special anywhere in a URL.
+/// Percent-encodes everything but the characters that have no special meaning anywhere in a URL.
 fn encoded(bytes: &[u8]) -> String {
     let mut text = String::new();
     for byte in bytes {

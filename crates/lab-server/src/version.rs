@@ -1,4 +1,4 @@
-//! What a server program says about itself with `--version`.
+//! The product and version of a server program, from `--version`.
 
 use std::fmt;
 use std::path::Path;
@@ -11,7 +11,7 @@ pub(crate) enum Product {
     Valkey,
 }
 
-/// A server's version; ordered, so that an option can ask whether the server is new enough for it.
+/// A server's version. It is ordered, so the configuration can ask whether the server is new enough for an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Version {
     pub(crate) major: u16,
@@ -31,24 +31,24 @@ impl fmt::Display for Version {
     }
 }
 
-/// Runs `program --version`; the error is one line that says why the program is of no use.
+/// Runs `program --version`. The error is one line that says why the program cannot be used.
 pub(crate) fn ask(program: &Path) -> Result<(Product, Version), String> {
     let output = Command::new(program)
         .arg("--version")
         .stdin(Stdio::null())
         .output()
         .map_err(|error| format!("it does not start: {error}"))?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    parse(&said).ok_or_else(|| {
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    parse(&stdout).ok_or_else(|| {
         let errors = String::from_utf8_lossy(&output.stderr);
-        let words = errors.lines().chain(said.lines()).map(str::trim).find(|line| !line.is_empty());
-        format!("it does not answer `--version` as a server does: {}", words.unwrap_or("no output"))
+        let first_line = errors.lines().chain(stdout.lines()).map(str::trim).find(|line| !line.is_empty());
+        format!("it does not answer `--version` as a server does: {}", first_line.unwrap_or("no output"))
     })
 }
 
-/// Understands `Redis server v=7.0.15 sha=...` and `Valkey server v=9.1.2 sha=...`.
-fn parse(said: &str) -> Option<(Product, Version)> {
-    let (product, rest) = said.lines().find_map(|line| {
+/// Parses `Redis server v=7.0.15 sha=...` and `Valkey server v=9.1.2 sha=...`.
+fn parse(output: &str) -> Option<(Product, Version)> {
+    let (product, rest) = output.lines().find_map(|line| {
         let product = if line.starts_with("Valkey") {
             Product::Valkey
         } else if line.starts_with("Redis") {
@@ -59,7 +59,7 @@ fn parse(said: &str) -> Option<(Product, Version)> {
         Some((product, line.split_once(" v=")?.1))
     })?;
     let number = rest.split_whitespace().next()?;
-    // A release candidate such as `8.0-rc1` or a build such as `7.2.4-debian` counts as the version it leads to.
+    // A release candidate such as `8.0-rc1` or a build such as `7.2.4-debian` counts as that version.
     let mut parts = number.split(['.', '-']).map(|part| part.parse::<u16>().unwrap_or(0));
     let major = parts.next().filter(|major| *major > 0)?;
     Some((product, Version::new(major, parts.next().unwrap_or(0), parts.next().unwrap_or(0))))

@@ -9,7 +9,7 @@ use lab_server::{Choice, Cluster, Error, Program, Release, Replicated, Server};
 use redis::cluster::ClusterClient;
 
 /// Whatever takes longer does not come.
-const PATIENCE: Duration = Duration::from_secs(30);
+const READY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Every release that this machine can have; the others are named with the reason.
 fn releases() -> Vec<Choice> {
@@ -54,7 +54,8 @@ fn a_cluster_serves_every_slot() {
         let start = Instant::now();
         let cluster = Cluster::builder().primaries(3).choice(choice).start().unwrap();
         println!("{}: {:?}", cluster.nodes()[0].program().describe(), start.elapsed());
-        let client = ClusterClient::builder(cluster.urls()).connection_timeout(PATIENCE).build().unwrap();
+        let client =
+            ClusterClient::builder(cluster.urls()).connection_timeout(READY_TIMEOUT).build().unwrap();
         let mut connection = client.get_connection().unwrap();
         let keys: Vec<_> = (0..300).map(|n| format!("key:{n}")).collect();
         for key in &keys {
@@ -90,7 +91,7 @@ fn a_cluster_replica_takes_over_from_a_killed_primary() {
         if role[0] == redis::Value::BulkString(b"master".to_vec()) {
             break;
         }
-        assert!(start.elapsed() < PATIENCE, "{role:?}");
+        assert!(start.elapsed() < READY_TIMEOUT, "{role:?}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -1,9 +1,9 @@
-//! How a primary of a new cluster comes to serve its slots at once.
+//! How a primary of a new cluster serves its slots at once.
 //!
 //! A cluster node that starts as a primary refuses commands for two seconds (`CLUSTER_WRITABLE_DELAY` in the server's
-//! `cluster_legacy.c`), lest a rebooted one accept writes that its successor has long replaced. A new cluster has no such
-//! past. So each primary is born as the replica of a placeholder that owns its slots, which the server believes at
-//! once, takes the slots over (`CLUSTER FAILOVER TAKEOVER`), and forgets the placeholder before it meets anybody.
+//! `cluster_legacy.c`), in case another node has taken over from it. In a new cluster, that cannot be. So each primary starts as the
+//! replica of a placeholder that owns its slots, takes them over (`CLUSTER FAILOVER TAKEOVER`), and forgets the placeholder before it
+//! meets other nodes.
 
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
@@ -12,25 +12,25 @@ use crate::Error;
 
 const SLOTS: usize = 16_384;
 
-/// What a primary is born with.
+/// What a primary starts with.
 pub(super) struct Bootstrap {
     slots: RangeInclusive<usize>,
-    /// Distinct for each primary, so that no two claim their slots with equal right.
+    /// Different for each primary, so no two claims are equal.
     epoch: usize,
 }
 
 impl Bootstrap {
-    /// The share of the `index`th of `primaries` primaries, counted from 0; shares differ by one slot at most.
+    /// The share of primary number `index`, from 0. Shares differ by at most one slot.
     pub(super) fn of_primary(index: usize, primaries: usize) -> Self {
         let start = |index| index * SLOTS / primaries;
         Self { slots: start(index)..=start(index + 1) - 1, epoch: index + 1 }
     }
 
-    /// The node's `nodes.conf`. The server replaces its own address by the one it is configured with.
+    /// The node's `nodes.conf`. The server replaces its own address with the configured one.
     pub(super) fn nodes_conf(&self) -> String {
         let (node, placeholder) = (node_id(), node_id());
         let (first, last, epoch) = (self.slots.start(), self.slots.end(), self.epoch);
-        // Nothing listens on port 1. The takeover asks for no consent, so it waits for no node.
+        // Nothing listens on port 1. The takeover needs no votes, so it waits for no node.
         format!(
             "{node} 127.0.0.1:0@0 myself,slave {placeholder} 0 0 0 connected\n\
              {placeholder} 127.0.0.1:1@2 master - 0 0 {epoch} disconnected {first}-{last}\n\

@@ -1,4 +1,4 @@
-//! Joining started nodes into one cluster, and knowing when it is one.
+//! Joins started nodes into one cluster, and waits until it is one.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -6,23 +6,23 @@ use std::time::{Duration, Instant};
 use redis::Connection;
 
 use super::{Cluster, bootstrap};
-use crate::readiness::{PATIENCE, POLL};
+use crate::readiness::{POLL_INTERVAL, READY_TIMEOUT};
 use crate::replicated::wait_for_link;
 use crate::{Error, Server};
 
-/// In milliseconds. Nodes ping those they have not heard of for half of this, so news spreads fast while it is low.
+/// In milliseconds. A node pings the nodes that it has not heard from for half of this time, so a low value spreads news fast.
 pub(super) const NODE_TIMEOUT: &str = "500";
-/// Between two introductions: a handshake that takes longer than a second is forgotten by the server.
-const INTRODUCED_AGAIN: Duration = Duration::from_millis(1200);
+/// The pause between two introductions. A server forgets a handshake that takes longer than a second.
+const INTRODUCTION_PAUSE: Duration = Duration::from_millis(1200);
 
-/// Joins all nodes: the primaries take their slots, everyone meets everyone, the replicas follow.
+/// Joins all nodes: the primaries take their slots, all nodes meet, and the replicas follow.
 pub(super) fn join(cluster: &Cluster) -> Result<(), Error> {
     let mut connections = connect(cluster)?;
     for primary in &mut connections[..cluster.primaries] {
-        wait_for("the first view of the cluster", || has_a_view(primary))?;
+        wait_for("a primary to check the cluster's state", || has_checked_state(primary))?;
         bootstrap::take_over(primary)?;
     }
-    // By gossip alone it would take a second and more.
+    // With gossip alone, it would take more than a second.
     for (at, connection) in connections.iter_mut().enumerate() {
         introduce(connection, &cluster.nodes[at + 1..])
             .map_err(Error::redis("introducing cluster nodes to each other"))?;
@@ -33,12 +33,12 @@ pub(super) fn join(cluster: &Cluster) -> Result<(), Error> {
     follow(cluster, &mut connections)
 }
 
-/// Waits until every node serves, knows every slot's primary and every replica's.
+/// Waits until every node serves, and knows the primary of every slot and of every replica.
 pub(super) fn wait_until_ok(cluster: &Cluster) -> Result<(), Error> {
     for connection in &mut connect(cluster)? {
         wait_for("the cluster to serve all slots", || state_is_ok(connection))?;
         let replicas = cluster.nodes.len() - cluster.primaries;
-        wait_for("the nodes to learn who follows whom", || knows_replicas(connection, replicas))?;
+        wait_for("the nodes to know the primary of each replica", || knows_replicas(connection, replicas))?;
     }
     Ok(())
 }
@@ -53,13 +53,13 @@ fn connect(cluster: &Cluster) -> Result<Vec<Connection>, Error> {
         .map_err(Error::redis("connecting to a cluster node"))
 }
 
-/// Waits until a node knows all others; while it does not, it is introduced to them again.
+/// Waits until a node knows all others. Until then, it is introduced to them again and again.
 fn wait_until_known(cluster: &Cluster, at: usize, connection: &mut Connection) -> Result<(), Error> {
     let nodes = &cluster.nodes;
     let mut introduced = Instant::now();
     wait_for("the nodes of the cluster to know each other", || {
         let seen = knows_all(connection, nodes.len())?;
-        if !seen.done && introduced.elapsed() > INTRODUCED_AGAIN {
+        if !seen.done && introduced.elapsed() > INTRODUCTION_PAUSE {
             introduced = Instant::now();
             introduce(connection, nodes[..at].iter().chain(&nodes[at + 1..]))?;
         }
@@ -79,7 +79,7 @@ fn introduce<'a>(
     Ok(())
 }
 
-/// Gives the replicas to their primaries, one each per round: a primary that serves two at once keeps one waiting.
+/// Gives the replicas to their primaries, one to each in a round, because a primary that synchronizes two keeps one waiting.
 fn follow(cluster: &Cluster, connections: &mut [Connection]) -> Result<(), Error> {
     let failed = || Error::redis("giving a cluster node its primary");
     let (primaries, replicas) = connections.split_at_mut(cluster.primaries);
@@ -94,30 +94,30 @@ fn follow(cluster: &Cluster, connections: &mut [Connection]) -> Result<(), Error
     Ok(())
 }
 
-fn state_is_ok(connection: &mut Connection) -> redis::RedisResult<Seen> {
+fn state_is_ok(connection: &mut Connection) -> redis::RedisResult<Observation> {
     let info: String = redis::cmd("CLUSTER").arg("INFO").query(connection)?;
     let ok = info.lines().any(|line| line.trim_end() == "cluster_state:ok");
-    Ok(Seen { done: ok, last: info })
+    Ok(Observation { done: ok, last: info })
 }
 
-/// Whether a newborn primary has looked at its cluster. It finds all well, unless it was so slow that it misses the
-/// placeholder by now; the takeover mends that too, only the node then waits a moment before it serves.
-fn has_a_view(connection: &mut Connection) -> redis::RedisResult<Seen> {
+/// Whether a new primary has checked the state of its cluster. The state is ok, or, if the start was slow, the placeholder counts as
+/// failed by now. The takeover repairs that too, but the node then waits a moment before it serves.
+fn has_checked_state(connection: &mut Connection) -> redis::RedisResult<Observation> {
     let seen = state_is_ok(connection)?;
-    let missed = ["cluster_slots_pfail:", "cluster_slots_fail:"]
+    let failed = ["cluster_slots_pfail:", "cluster_slots_fail:"]
         .iter()
         .filter_map(|field| seen.last.lines().find_map(|line| line.strip_prefix(field)))
         .any(|slots| slots.trim_end() != "0");
-    Ok(Seen { done: seen.done || missed, ..seen })
+    Ok(Observation { done: seen.done || failed, ..seen })
 }
 
 /// Whether a node has live links to all others and sees every slot served.
-fn knows_all(connection: &mut Connection, nodes: usize) -> redis::RedisResult<Seen> {
+fn knows_all(connection: &mut Connection, nodes: usize) -> redis::RedisResult<Observation> {
     let view: String = redis::cmd("CLUSTER").arg("NODES").query(connection)?;
     let all = view.lines().count() == nodes && view.lines().all(is_linked);
     let info: String = redis::cmd("CLUSTER").arg("INFO").query(connection)?;
     let served = info.lines().any(|line| line.trim_end() == "cluster_slots_ok:16384");
-    Ok(Seen { done: all && served, last: view })
+    Ok(Observation { done: all && served, last: view })
 }
 
 /// Of a line of `CLUSTER NODES`: id, address, flags, primary, ping, pong, epoch, link, slots.
@@ -127,26 +127,30 @@ fn is_linked(node: &str) -> bool {
     link == "connected" && !flags.split(',').any(|flag| ["handshake", "fail", "fail?"].contains(&flag))
 }
 
-fn knows_replicas(connection: &mut Connection, replicas: usize) -> redis::RedisResult<Seen> {
+fn knows_replicas(connection: &mut Connection, replicas: usize) -> redis::RedisResult<Observation> {
     let view: String = redis::cmd("CLUSTER").arg("NODES").query(connection)?;
-    Ok(Seen { done: view.lines().filter(|line| line.contains("slave")).count() == replicas, last: view })
+    Ok(Observation {
+        done: view.lines().filter(|line| line.contains("slave")).count() == replicas,
+        last: view,
+    })
 }
 
-struct Seen {
+/// What a node said, and whether it is what we wait for.
+struct Observation {
     done: bool,
     last: String,
 }
 
-fn wait_for(what: &str, mut look: impl FnMut() -> redis::RedisResult<Seen>) -> Result<(), Error> {
+fn wait_for(what: &str, mut observe: impl FnMut() -> redis::RedisResult<Observation>) -> Result<(), Error> {
     let start = Instant::now();
     loop {
-        let seen = look().map_err(Error::redis(what))?;
+        let seen = observe().map_err(Error::redis(what))?;
         if seen.done {
             return Ok(());
         }
-        if start.elapsed() > PATIENCE {
-            return Err(Error::NotReady { what: what.to_owned(), after: PATIENCE, last: seen.last });
+        if start.elapsed() > READY_TIMEOUT {
+            return Err(Error::NotReady { what: what.to_owned(), after: READY_TIMEOUT, last: seen.last });
         }
-        thread::sleep(POLL);
+        thread::sleep(POLL_INTERVAL);
     }
 }

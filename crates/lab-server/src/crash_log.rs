@@ -1,11 +1,11 @@
-//! What a server that died said about it.
+//! Why a server died, from its output and its log.
 
 use std::fs;
 use std::path::Path;
 
 use crate::config::LOG_FILE;
 
-/// The server's own words: what it wrote to its output, then the warnings of its log, without the password.
+/// What the server wrote to its output, then the warnings in its log, without the password.
 pub(crate) fn of(output: &str, directory: &Path, password: Option<&str>) -> String {
     let log = fs::read(directory.join(LOG_FILE)).unwrap_or_default();
     let log = String::from_utf8_lossy(&log);
@@ -28,12 +28,12 @@ fn is_cause(line: &str) -> bool {
     line.contains(" # ") && !line.contains("Memory overcommit") && !line.contains("Transparent Huge Pages")
 }
 
-/// Whether these words say that another process had the port.
-pub(crate) fn blame_the_port(words: &str) -> bool {
-    words.contains("Address already in use") || words.contains("Failed listening on port")
+/// Whether this says that another process had the port.
+pub(crate) fn names_the_port(log: &str) -> bool {
+    log.contains("Address already in use") || log.contains("Failed listening on port")
 }
 
-/// Whether these words say that the program was built without TLS: a directive unknown to it, or a missing module.
-pub(crate) fn blame_tls(words: &str) -> bool {
-    words.contains("TLS support") || (words.contains("tls-") && words.contains("Bad directive"))
+/// Whether this says that the program was built without TLS: it doesn't know the directive, or a module is missing.
+pub(crate) fn names_missing_tls(log: &str) -> bool {
+    log.contains("TLS support") || (log.contains("tls-") && log.contains("Bad directive"))
 }
