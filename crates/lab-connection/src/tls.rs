@@ -77,7 +77,7 @@ pub(crate) fn client_config(
     }
 }
 
-/// rustls wants to be told which cryptography to use; a second call changes nothing.
+/// Tells rustls which cryptography to use. A second call changes nothing.
 fn choose_provider() {
     let _already_chosen = rustls::crypto::ring::default_provider().install_default();
 }

@@ -1,4 +1,4 @@
-//! TLS as people ask for it: the flags of every binary, from the certificate files to the server that answers.
+//! TLS as people ask for it: the flags of every program, with certificate files and a real server.
 #![cfg(feature = "tls")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 

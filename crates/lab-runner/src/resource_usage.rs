@@ -42,7 +42,7 @@ impl Stopwatch {
         let seconds = self.begun.elapsed().as_secs_f64();
         let client_cpu_seconds = client_cpu().saturating_sub(self.client).as_secs_f64();
         let after = ServerCpu::of_all(&mut self.connection).await;
-        let told = !after.is_empty() && after.len() == self.server.len();
+        let complete = !after.is_empty() && after.len() == self.server.len();
         let pairs = || self.server.iter().zip(&after);
         let process = pairs().map(|(before, after)| after.process - before.process).sum::<f64>();
         let busiest =
@@ -50,8 +50,8 @@ impl Stopwatch {
         ResourceUsage {
             seconds,
             client_cpu_seconds,
-            server_cpu_seconds: told.then_some(process),
-            server_cpu_share: told.then_some(busiest / seconds.max(1e-9)),
+            server_cpu_seconds: complete.then_some(process),
+            server_cpu_share: complete.then_some(busiest / seconds.max(1e-9)),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One connection to a cluster, 400 callers, and slots that move meanwhile: nobody hears of an error, nothing is counted twice.
+//! One connection to a cluster, 400 callers, and slots that move meanwhile: no caller sees an error, and nothing is counted twice.
 //!
 //! What redis-rs 1.8.1 would do without `LimitedClusterConnection`, or with tokio 1.54, `ARCHITECTURE.md` says.
 
@@ -37,7 +37,7 @@ async fn callers_of_one_slot_are_answered_while_it_moves() {
     everybody_counts(CALLERS, &[slot..=slot], |caller| vec![format!("{{hot}}:{caller}")]).await;
 }
 
-/// Moves slots round and round while callers count, each under its own keys, and none hears of an error.
+/// Moves slots round and round while callers count, each under its own keys, and none sees an error.
 async fn everybody_counts(
     callers: usize,
     slots: &[RangeInclusive<u16>],

@@ -1,4 +1,4 @@
-//! A cluster: without `--cluster`, across slots, incomplete; and `--cluster` on what is none.
+//! A cluster: without `--cluster`, across slots, incomplete; and `--cluster` on a server that is no cluster.
 
 use insta::assert_snapshot;
 use lab_connection::connection::{CONNECT_TIMEOUT, RESPONSE_TIMEOUT};
@@ -6,13 +6,13 @@ use lab_connection::failure::{Class, Endpoint, explain, explain_connecting};
 use lab_server::{Cluster, Server};
 use redis::cluster::ClusterClient;
 
-use crate::scene::{Scene, send};
+use crate::setup::{Setup, send};
 
 #[tokio::test]
 async fn a_node_without_the_cluster_flag_says_moved() {
     let cluster = Cluster::builder().primaries(3).start().unwrap();
-    let scene = Scene::at(&cluster.urls()[0]);
-    let mut connection = scene.connected().await;
+    let setup = Setup::at(&cluster.urls()[0]);
+    let mut connection = setup.connected().await;
     // Three keys of one primary's slots would be a coincidence among so many.
     let mut moved = None;
     for n in 0..100 {
@@ -21,7 +21,7 @@ async fn a_node_without_the_cluster_flag_says_moved() {
             break;
         }
     }
-    let failure = explain(&moved.unwrap(), &scene.endpoint);
+    let failure = explain(&moved.unwrap(), &setup.endpoint);
     assert_eq!(failure.class(), Class::Moved);
     assert_eq!(failure.exit_code(), 2);
     assert_eq!(failure.next(), ["--cluster"]);
@@ -30,24 +30,24 @@ async fn a_node_without_the_cluster_flag_says_moved() {
 #[tokio::test]
 async fn keys_of_several_slots_are_crossslot() {
     let cluster = Cluster::builder().primaries(3).start().unwrap();
-    let scene = Scene::at(&cluster.urls()[0]);
-    let mut connection = scene.connected().await;
-    assert_snapshot!(scene.told(&scene.failure_of(&mut connection, "SINTER tags:1 tags:2").await));
+    let setup = Setup::at(&cluster.urls()[0]);
+    let mut connection = setup.connected().await;
+    assert_snapshot!(setup.message(&setup.failure_of(&mut connection, "SINTER tags:1 tags:2").await));
 }
 
 #[tokio::test]
 async fn a_cluster_without_its_slots_is_down() {
     let node = Server::builder().config("cluster-enabled", "yes").start().unwrap();
-    let scene = Scene::at(&node.url());
-    let mut connection = scene.connected().await;
-    assert_snapshot!(scene.told(&scene.failure_of(&mut connection, "SET k v").await));
+    let setup = Setup::at(&node.url());
+    let mut connection = setup.connected().await;
+    assert_snapshot!(setup.message(&setup.failure_of(&mut connection, "SET k v").await));
 }
 
 #[tokio::test]
 async fn a_lone_server_is_no_cluster() {
     let server = Server::builder().start().unwrap();
-    let scene = Scene::at(&server.url());
-    assert_snapshot!(scene.told(&failure_as_cluster(&server.url(), &scene.endpoint).await));
+    let setup = Setup::at(&server.url());
+    assert_snapshot!(setup.message(&failure_as_cluster(&server.url(), &setup.endpoint).await));
 }
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn a_cluster_client_hides_reasons_that_are_found_again() {
     assert_eq!(refused.class(), Class::Refused);
 
     let server = Server::builder().start().unwrap();
-    let address = Scene::at(&server.url()).endpoint.address;
+    let address = Setup::at(&server.url()).endpoint.address;
     let no_password = failure_as_cluster(&format!("redis://{address}"), &Endpoint::default()).await;
     assert_eq!(no_password.class(), Class::NoAuth);
     let wrong_password = failure_as_cluster(&format!("redis://:wrong@{address}"), &Endpoint::default()).await;

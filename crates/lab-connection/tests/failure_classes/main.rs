@@ -1,4 +1,4 @@
-//! Every class of failure that a local server can produce, provoked, and the text that a person reads.
+//! Causes every class of failure that a local server can produce, and checks the text that a person reads.
 
 #![expect(clippy::unwrap_used, reason = "functions of a test, which clippy does not take for one")]
 
@@ -6,6 +6,6 @@ mod cluster;
 mod commands;
 mod connecting;
 mod login;
-mod scene;
 mod secrecy;
+mod setup;
 mod tls;

@@ -1,10 +1,10 @@
-//! No failure tells a password, and none prints what a terminal would act upon.
+//! No failure shows a password, and none prints what a terminal would execute.
 
 use lab_connection::failure::{Class, Endpoint, Failure, explain};
 use lab_server::Server;
 use redis::make_extension_error;
 
-use crate::scene::{Scene, logged_in_as, send};
+use crate::setup::{Setup, logged_in_as, send};
 
 fn everywhere(failure: &Failure) -> String {
     format!("{failure}\n{failure:?}\n{failure:#?}\n{}", serde_json::to_string(failure).unwrap())
@@ -20,12 +20,12 @@ async fn a_password_in_a_url_appears_nowhere() {
         format!("redis://ali:sesame@{closed}"),
         "redis://ali:sesame@redis.invalid".into(),
     ] {
-        let mut scene = Scene::at(&url);
-        let failure = scene.failure_to_connect().await;
+        let mut setup = Setup::at(&url);
+        let failure = setup.failure_to_connect().await;
         assert!(!everywhere(&failure).contains("sesame"), "{failure:?}");
         // Even when a URL is taken for an address.
-        scene.endpoint.address = url;
-        let failure = scene.failure_to_connect().await;
+        setup.endpoint.address = url;
+        let failure = setup.failure_to_connect().await;
         assert!(!everywhere(&failure).contains("sesame"), "{failure:?}");
     }
 }
@@ -33,10 +33,10 @@ async fn a_password_in_a_url_appears_nowhere() {
 #[tokio::test]
 async fn a_password_in_a_refused_acl_rule_is_not_repeated() {
     let server = Server::builder().start().unwrap();
-    let scene = Scene::at(&server.url());
-    let mut connection = scene.connected().await;
+    let setup = Setup::at(&server.url());
+    let mut connection = setup.connected().await;
     let error = send(&mut connection, "ACL SETUSER ali sesame").await.unwrap_err();
-    assert!(!everywhere(&explain(&error, &scene.endpoint)).contains("sesame"));
+    assert!(!everywhere(&explain(&error, &setup.endpoint)).contains("sesame"));
 }
 
 #[test]

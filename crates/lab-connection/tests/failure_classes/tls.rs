@@ -10,7 +10,7 @@ use lab_connection::failure::Class;
 use lab_server::Server;
 use redis::{Client, ClientTlsConfig, TlsCertificates};
 
-use crate::scene::Scene;
+use crate::setup::Setup;
 use lab_testing::tls_server::{NAME, TlsServer, authority};
 
 /// A server to be reached with other certificates than it expects.
@@ -23,14 +23,14 @@ impl Vault {
     }
 
     /// Over TLS, trusting `authority`.
-    fn scene(&self, host: &str, authority: &str) -> Scene {
+    fn setup(&self, host: &str, authority: &str) -> Setup {
         self.scene_with(host, authority, None)
     }
 
-    fn scene_with(&self, host: &str, authority: &str, client_tls: Option<ClientTlsConfig>) -> Scene {
+    fn scene_with(&self, host: &str, authority: &str, client_tls: Option<ClientTlsConfig>) -> Setup {
         let certificates = TlsCertificates { client_tls, root_cert: Some(authority.as_bytes().to_vec()) };
         let url = format!("rediss://{host}:{}", self.0.port());
-        Scene::of(Client::build_with_tls(url, certificates).unwrap())
+        Setup::of(Client::build_with_tls(url, certificates).unwrap())
     }
 }
 
@@ -45,7 +45,7 @@ async fn a_trusted_certificate_for_the_right_name_works() {
         return;
     };
     // NOAUTH: TLS came about, and the server was asked.
-    assert_eq!(vault.scene(NAME, &vault.0.authority).failure_to_connect().await.class(), Class::NoAuth);
+    assert_eq!(vault.setup(NAME, &vault.0.authority).failure_to_connect().await.class(), Class::NoAuth);
 }
 
 #[tokio::test]
@@ -53,10 +53,10 @@ async fn an_authority_of_ones_own_is_unknown() {
     let Some(vault) = Vault::open("no") else {
         return;
     };
-    let scene = vault.scene(NAME, &authority("another").pem());
-    assert_snapshot!("unknown_authority", scene.told(&scene.failure_to_connect().await));
-    let namesake = vault.scene(NAME, &authority("ours").pem());
-    assert_snapshot!("unknown_authority", namesake.told(&namesake.failure_to_connect().await));
+    let setup = vault.setup(NAME, &authority("another").pem());
+    assert_snapshot!("unknown_authority", setup.message(&setup.failure_to_connect().await));
+    let namesake = vault.setup(NAME, &authority("ours").pem());
+    assert_snapshot!("unknown_authority", namesake.message(&namesake.failure_to_connect().await));
 }
 
 #[tokio::test]
@@ -64,8 +64,8 @@ async fn a_certificate_for_another_name_is_refused() {
     let Some(vault) = Vault::open("no") else {
         return;
     };
-    let scene = vault.scene("127.0.0.1", &vault.0.authority);
-    assert_snapshot!(scene.told(&scene.failure_to_connect().await));
+    let setup = vault.setup("127.0.0.1", &vault.0.authority);
+    assert_snapshot!(setup.message(&setup.failure_to_connect().await));
 }
 
 #[tokio::test]
@@ -73,8 +73,8 @@ async fn a_server_may_want_a_client_certificate() {
     let Some(vault) = Vault::open("yes") else {
         return;
     };
-    let scene = vault.scene(NAME, &vault.0.authority);
-    assert_snapshot!(scene.told(&scene.failure_to_connect().await));
+    let setup = vault.setup(NAME, &vault.0.authority);
+    assert_snapshot!(setup.message(&setup.failure_to_connect().await));
     let identified = vault.scene_with(NAME, &vault.0.authority, Some(vault.0.client_certificate.clone()));
     assert_eq!(identified.failure_to_connect().await.class(), Class::NoAuth);
 }
@@ -84,19 +84,19 @@ async fn plain_text_to_a_tls_port_is_told_apart_from_a_connection_just_closed() 
     let Some(vault) = Vault::open("no") else {
         return;
     };
-    let scene = Scene::at(&format!("redis://127.0.0.1:{}", vault.0.port()));
-    assert_snapshot!(scene.told(&scene.failure_to_connect().await));
+    let setup = Setup::at(&format!("redis://127.0.0.1:{}", vault.0.port()));
+    assert_snapshot!(setup.message(&setup.failure_to_connect().await));
 }
 
 #[tokio::test]
 async fn tls_to_a_plain_port_is_told_apart_from_a_timeout() {
     choose_provider();
     let server = Server::builder().start().unwrap();
-    let address = Scene::at(&server.url()).endpoint.address;
-    let mut scene = Scene::at(&format!("rediss://{address}"));
+    let address = Setup::at(&server.url()).endpoint.address;
+    let mut setup = Setup::at(&format!("rediss://{address}"));
     // A plain server waits for the end of what it takes for a command.
-    scene.answer_within = Duration::from_millis(500);
-    assert_snapshot!(scene.told(&scene.failure_to_connect().await));
+    setup.timeout = Duration::from_millis(500);
+    assert_snapshot!(setup.message(&setup.failure_to_connect().await));
 }
 
 #[tokio::test]
@@ -106,11 +106,11 @@ async fn tls_to_a_web_server_is_told_apart() {
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for mut stream in listener.incoming().map_while(Result::ok) {
-            // Whoever asks may have hung up first.
+            // The client may have hung up first.
             let _ = stream.read(&mut [0; 512]);
             let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
         }
     });
-    let scene = Scene::at(&format!("rediss://{address}"));
-    assert_eq!(scene.failure_to_connect().await.exit_code(), 3);
+    let setup = Setup::at(&format!("rediss://{address}"));
+    assert_eq!(setup.failure_to_connect().await.exit_code(), 3);
 }

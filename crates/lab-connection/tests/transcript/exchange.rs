@@ -1,4 +1,4 @@
-//! What a listener hears, on a connection whose answers are written down in the test.
+//! What a listener gets on a connection whose replies the test defines.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -41,15 +41,15 @@ impl ConnectionLike for Scripted {
     }
 }
 
-type Heard = Arc<Mutex<Vec<Exchange>>>;
+type Recorded = Arc<Mutex<Vec<Exchange>>>;
 
 fn transcript(
     answers: impl IntoIterator<Item = Result<Vec<Value>, RedisError>>,
-) -> (Transcript<Scripted>, Heard) {
-    let heard = Heard::default();
-    let ear = Arc::clone(&heard);
-    let listener = move |exchange| ear.lock().unwrap().push(exchange);
-    (Transcript::new(Scripted(answers.into_iter().collect()), Arc::new(listener)), heard)
+) -> (Transcript<Scripted>, Recorded) {
+    let recorded = Recorded::default();
+    let sink = Arc::clone(&recorded);
+    let listener = move |exchange| sink.lock().unwrap().push(exchange);
+    (Transcript::new(Scripted(answers.into_iter().collect()), Arc::new(listener)), recorded)
 }
 
 fn resp(reply: &str) -> Value {
@@ -57,9 +57,9 @@ fn resp(reply: &str) -> Value {
 }
 
 async fn one(cmd: &Cmd, reply: &str) -> Exchange {
-    let (mut connection, heard) = transcript([Ok(vec![resp(reply)])]);
+    let (mut connection, recorded) = transcript([Ok(vec![resp(reply)])]);
     let _ = cmd.query_async::<Value>(&mut connection).await;
-    heard.lock().unwrap().remove(0)
+    recorded.lock().unwrap().remove(0)
 }
 
 #[tokio::test]
@@ -79,9 +79,9 @@ async fn a_long_pipeline_shows_its_first_commands_and_a_count() {
     (0..100).for_each(|n| {
         pipeline.cmd("INCRBY").arg("n").arg(n);
     });
-    let (mut connection, heard) = transcript([Ok((0..100).map(Value::Int).collect())]);
+    let (mut connection, recorded) = transcript([Ok((0..100).map(Value::Int).collect())]);
     pipeline.query_async::<Vec<i64>>(&mut connection).await.unwrap();
-    let exchange = heard.lock().unwrap().remove(0);
+    let exchange = recorded.lock().unwrap().remove(0);
     assert_eq!(exchange.shape, Shape::Pipeline);
     assert_eq!(exchange.command_count, 100);
     assert_eq!(exchange.commands.len(), SHOWN_COMMANDS + 1);
@@ -95,9 +95,9 @@ async fn a_long_pipeline_shows_its_first_commands_and_a_count() {
 async fn a_transaction_is_shown_between_multi_and_exec() {
     let mut pipeline = redis::pipe();
     pipeline.atomic().cmd("SET").arg("k").arg(1).cmd("INCR").arg("k");
-    let (mut connection, heard) = transcript([Ok(vec![resp("*2\r\n+OK\r\n:2\r\n")])]);
+    let (mut connection, recorded) = transcript([Ok(vec![resp("*2\r\n+OK\r\n:2\r\n")])]);
     pipeline.query_async::<(String, i64)>(&mut connection).await.unwrap();
-    let exchange = heard.lock().unwrap().remove(0);
+    let exchange = recorded.lock().unwrap().remove(0);
     assert_eq!(exchange.shape, Shape::Transaction);
     assert_eq!(exchange.commands, ["MULTI", "SET k 1", "INCR k", "EXEC"]);
     assert_eq!(exchange.replies, ["OK", "QUEUED", "QUEUED", "1) OK\n2) (integer) 2"]);
@@ -109,9 +109,9 @@ async fn a_transaction_is_shown_between_multi_and_exec() {
 async fn a_transaction_that_lost_its_race_shows_nil() {
     let mut pipeline = redis::pipe();
     pipeline.atomic().cmd("INCR").arg("k");
-    let (mut connection, heard) = transcript([Ok(vec![Value::Nil])]);
+    let (mut connection, recorded) = transcript([Ok(vec![Value::Nil])]);
     pipeline.query_async::<Option<(i64,)>>(&mut connection).await.unwrap();
-    assert_eq!(heard.lock().unwrap()[0].replies, ["OK", "QUEUED", "(nil)"]);
+    assert_eq!(recorded.lock().unwrap()[0].replies, ["OK", "QUEUED", "(nil)"]);
 }
 
 #[tokio::test]
@@ -131,21 +131,21 @@ async fn errors_are_shown_as_redis_cli_shows_them() {
 #[tokio::test]
 async fn a_broken_connection_says_so() {
     let broken = std::io::Error::from(std::io::ErrorKind::TimedOut);
-    let (mut connection, heard) = transcript([Err(broken.into())]);
+    let (mut connection, recorded) = transcript([Err(broken.into())]);
     redis::cmd("PING").exec_async(&mut connection).await.unwrap_err();
-    let exchange = heard.lock().unwrap().remove(0);
+    let exchange = recorded.lock().unwrap().remove(0);
     assert_eq!(exchange.replies, ["(no reply) timed out"]);
     assert_eq!(exchange.bytes_received, 0);
 }
 
 #[tokio::test]
 async fn a_command_given_up_on_is_heard_too() {
-    let (mut connection, heard) = transcript([]);
+    let (mut connection, recorded) = transcript([]);
     let mut blpop = redis::cmd("BLPOP");
     blpop.arg("queue").arg(0);
     let waiting = blpop.exec_async(&mut connection);
     tokio::time::timeout(Duration::from_millis(1), waiting).await.unwrap_err();
-    let exchange = heard.lock().unwrap().remove(0);
+    let exchange = recorded.lock().unwrap().remove(0);
     assert_eq!(exchange.commands, ["BLPOP queue 0"]);
     assert_eq!(exchange.replies, ["(no reply) the caller stopped waiting"]);
 }

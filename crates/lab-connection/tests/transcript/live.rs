@@ -1,4 +1,4 @@
-//! What a listener hears on a connection to a real server.
+//! What a listener gets on a connection to a real server.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,11 +8,11 @@ use lab_server::Server;
 use redis::aio::MultiplexedConnection;
 use redis::{Client, Value};
 
-type Heard = Arc<Mutex<Vec<Exchange>>>;
+type Recorded = Arc<Mutex<Vec<Exchange>>>;
 
 struct Stage {
     connection: Transcript<MultiplexedConnection>,
-    heard: Heard,
+    recorded: Recorded,
     _server: Server,
 }
 
@@ -22,14 +22,14 @@ impl Stage {
         let client =
             Client::open(format!("{}{}", server.url(), if resp3 { "?protocol=resp3" } else { "" })).unwrap();
         let connection = unguarded(&client).await.unwrap();
-        let heard = Heard::default();
-        let ear = Arc::clone(&heard);
-        let listener = move |exchange| ear.lock().unwrap().push(exchange);
-        Self { connection: Transcript::new(connection, Arc::new(listener)), heard, _server: server }
+        let recorded = Recorded::default();
+        let sink = Arc::clone(&recorded);
+        let listener = move |exchange| sink.lock().unwrap().push(exchange);
+        Self { connection: Transcript::new(connection, Arc::new(listener)), recorded, _server: server }
     }
 
     fn last(&self) -> Exchange {
-        self.heard.lock().unwrap().pop().unwrap()
+        self.recorded.lock().unwrap().pop().unwrap()
     }
 }
 
@@ -102,13 +102,13 @@ async fn a_refused_password_is_not_shown() {
 async fn a_server_that_hangs_up_is_told_as_no_reply() {
     let server = Server::start().unwrap();
     let connection = unguarded(&server.client()).await.unwrap();
-    let heard = Heard::default();
-    let ear = Arc::clone(&heard);
+    let recorded = Recorded::default();
+    let sink = Arc::clone(&recorded);
     let mut connection =
-        Transcript::new(connection, Arc::new(move |exchange| ear.lock().unwrap().push(exchange)));
+        Transcript::new(connection, Arc::new(move |exchange| sink.lock().unwrap().push(exchange)));
     drop(server);
     redis::cmd("PING").exec_async(&mut connection).await.unwrap_err();
-    let exchange = heard.lock().unwrap().pop().unwrap();
+    let exchange = recorded.lock().unwrap().pop().unwrap();
     assert!(exchange.replies[0].starts_with("(no reply) "), "{exchange:?}");
 }
 

@@ -1,4 +1,4 @@
-//! The transcript: what is heard, and how it is shown.
+//! The transcript: what is recorded, and how it is shown.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Reaching a server the way the programs do, and telling what went wrong the way they do.
+//! Connects to a server as the programs do, and explains what went wrong as they do.
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, RedisError, RedisResult, Value,
 };
 
-/// Far more than a healthy server needs.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Much more than a healthy server needs.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A endpoint to connect to, by URL.
-pub struct Scene {
+/// A client of a server that fails, or is made to fail.
+pub struct Setup {
     pub client: Client,
     pub endpoint: Endpoint,
-    pub answer_within: Duration,
+    pub timeout: Duration,
 }
 
-impl Scene {
+impl Setup {
     pub fn at(url: &str) -> Self {
         Self::of(Client::open(url).unwrap())
     }
@@ -32,13 +32,13 @@ impl Scene {
             cluster: false,
             private: false,
         };
-        Self { client, endpoint, answer_within: PATIENCE }
+        Self { client, endpoint, timeout: TIMEOUT }
     }
 
     pub async fn connect(&self) -> RedisResult<MultiplexedConnection> {
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.answer_within))
-            .set_response_timeout(Some(self.answer_within));
+            .set_connection_timeout(Some(self.timeout))
+            .set_response_timeout(Some(self.timeout));
         self.client.get_multiplexed_async_connection_with_config(&config).await
     }
 
@@ -57,8 +57,8 @@ impl Scene {
         explain(&send(connection, command).await.unwrap_err(), &self.endpoint)
     }
 
-    /// What a person reads, with what differs from run to run replaced.
-    pub fn told(&self, failure: &Failure) -> String {
+    /// What a person reads. What differs from run to run is replaced.
+    pub fn message(&self, failure: &Failure) -> String {
         let text = format!("{} (exit code {})\n{failure}", failure.class().name(), failure.exit_code());
         text.replace(&self.endpoint.address, "SERVER")
     }
@@ -79,7 +79,7 @@ pub async fn refusal(connection: &mut MultiplexedConnection, command: &str) -> R
             }
         }
     };
-    tokio::time::timeout(PATIENCE, refused).await.unwrap()
+    tokio::time::timeout(TIMEOUT, refused).await.unwrap()
 }
 
 /// The URL with another login: `""`, or `user:password@`.
