@@ -20,6 +20,7 @@ pub struct Builder {
     tls: Option<[String; 3]>,
     cluster: Option<String>,
     movable_clock: bool,
+    sentinel: bool,
 }
 
 #[derive(Clone, Default)]
@@ -118,6 +119,12 @@ impl Builder {
         self
     }
 
+    /// A Sentinel instead of a server.
+    pub(crate) fn sentinel(mut self) -> Self {
+        self.sentinel = true;
+        self
+    }
+
     pub(crate) fn any_port(mut self) -> Self {
         self.port = None;
         self
@@ -155,6 +162,7 @@ impl Builder {
             cluster: self.cluster,
             config,
             movable_clock: self.movable_clock,
+            sentinel: self.sentinel,
         }
     }
 }

@@ -22,6 +22,7 @@ pub(crate) struct Config<'a> {
     pub(crate) program: &'a Program,
     pub(crate) port: u16,
     pub(crate) password: Option<&'a str>,
+    pub(crate) sentinel: bool,
     /// Settings of the builder, in order. They come last, so they override the others.
     pub(crate) extra: &'a [(String, String)],
 }
@@ -39,15 +40,19 @@ impl Config<'_> {
         let version = self.program.version();
         let mut text = format!(
             "bind 127.0.0.1\nprotected-mode yes\nport {}\nunixsocket {}\nunixsocketperm 700\ndaemonize no\n\
-             dir {}\nlogfile {}\npidfile {}\ndatabases 16\nsave \"\"\nappendonly no\n\
-             repl-diskless-sync yes\nrepl-diskless-sync-delay 0\n",
+             dir {}\nlogfile {}\npidfile {}\n",
             self.port,
             inside(SOCKET),
             quoted(&self.directory.to_string_lossy()),
             inside(LOG_FILE),
             inside(PID_FILE),
         );
-        if version >= Version::new(6, 0, 0) {
+        if !self.sentinel {
+            text.push_str(
+                "databases 16\nsave \"\"\nappendonly no\nrepl-diskless-sync yes\nrepl-diskless-sync-delay 0\n",
+            );
+        }
+        if version >= Version::new(6, 0, 0) && !self.sentinel {
             // Valkey 9.1 looks only once a second whether a replica's download to disk is complete.
             text.push_str("repl-diskless-load on-empty-db\n");
         }
@@ -60,9 +65,12 @@ impl Config<'_> {
         }
         if let Some(password) = self.password {
             let password = quoted(password);
-            let _ = writeln!(text, "requirepass {password}\nmasterauth {password}");
+            let _ = writeln!(text, "requirepass {password}");
+            if !self.sentinel {
+                let _ = writeln!(text, "masterauth {password}");
+            }
         }
-        for module in self.program.modules() {
+        for module in self.program.modules().iter().filter(|_| !self.sentinel) {
             let _ = writeln!(text, "loadmodule {}", quoted(&module.to_string_lossy()));
         }
         for (key, value) in self.extra {

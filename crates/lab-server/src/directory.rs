@@ -32,9 +32,9 @@ pub(crate) struct Directory {
 
 impl Directory {
     /// A new directory, and the keeper that will run this program in it.
-    pub(crate) fn create(program: &Path) -> Result<(Self, Keeper), Error> {
+    pub(crate) fn create(program: &Path, flag: &str) -> Result<(Self, Keeper), Error> {
         let parent = parent();
-        let (keeper, path) = Keeper::spawn(program, &parent.join(format!("{PREFIX}XXXXXX")))
+        let (keeper, path) = Keeper::spawn(program, &parent.join(format!("{PREFIX}XXXXXX")), flag)
             .map_err(Error::io(format!("create a directory in {}", parent.display())))?;
         // The lock file gets its name after it is locked. A sweep that finds an unlocked one would take the directory for stale.
         let unnamed = path.join("owner.lock.new");

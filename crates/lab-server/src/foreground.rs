@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{Choice, Cluster, Error, Release, Replicated, Server};
+use crate::{Choice, Cluster, Error, PRIMARY_NAME, Release, Replicated, Sentinels, Server};
 
 /// Starts a private Redis or Valkey and keeps it up until Ctrl-C. Then it removes everything.
 #[derive(Debug, Clone, clap::Parser)]
@@ -35,6 +35,10 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "cluster", value_parser = count(0))]
     pub replicas: u16,
 
+    /// Start this many Sentinels too, which watch the primary [default with --sentinel alone: 3]
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "3", conflicts_with = "cluster", value_parser = count(1))]
+    pub sentinel: Option<u16>,
+
     /// Start a cluster of this many primaries
     #[arg(long, value_name = "N", value_parser = count(1))]
     pub cluster: Option<u16>,
@@ -50,6 +54,8 @@ pub struct Arguments {
 
 /// How often to check whether the servers still run.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
+/// After how long without a reply Sentinels take the primary for down.
+const DOWN_AFTER: Duration = Duration::from_secs(5);
 /// More servers than this on one machine are a typing mistake.
 const MAX_SERVERS: i64 = 100;
 
@@ -61,17 +67,21 @@ fn count(least: i64) -> clap::builder::RangedI64ValueParser<u16> {
 enum Running {
     One(Server),
     Replicated(Replicated),
+    Sentinels(Sentinels),
     Cluster(Cluster),
 }
 
 impl Running {
     fn servers(&self) -> impl Iterator<Item = &Server> {
-        let (first, others) = match self {
-            Self::One(server) => (server, [].as_slice()),
-            Self::Replicated(group) => (&group.primary, group.replicas.as_slice()),
-            Self::Cluster(cluster) => (&cluster.nodes()[0], &cluster.nodes()[1..]),
+        let (first, others, sentinels) = match self {
+            Self::One(server) => (server, [].as_slice(), [].as_slice()),
+            Self::Replicated(group) => (&group.primary, group.replicas.as_slice(), [].as_slice()),
+            Self::Sentinels(group) => {
+                (&group.data.primary, group.data.replicas.as_slice(), group.sentinels.as_slice())
+            }
+            Self::Cluster(cluster) => (&cluster.nodes()[0], &cluster.nodes()[1..], [].as_slice()),
         };
-        std::iter::once(first).chain(others)
+        std::iter::once(first).chain(others).chain(sentinels)
     }
 }
 
@@ -130,6 +140,13 @@ fn start(arguments: &Arguments) -> Result<Running, Error> {
     let builder = Server::builder().choice(choice);
     let builder = if arguments.no_password { builder.no_password() } else { builder };
     let builder = if let Some(port) = arguments.port { builder.port(port) } else { builder };
+    if let Some(sentinels) = arguments.sentinel {
+        // A failover needs a replica to promote.
+        let replicas = arguments.replicas.max(1).into();
+        let sentinels = usize::from(sentinels);
+        let group = Sentinels::start_with(builder, replicas, sentinels, sentinels / 2 + 1, DOWN_AFTER)?;
+        return Ok(Running::Sentinels(group));
+    }
     if arguments.replicas > 0 {
         Replicated::start_with(builder, arguments.replicas.into()).map(Running::Replicated)
     } else {
@@ -161,8 +178,21 @@ fn describe(running: &Running) -> String {
     };
     let mut lines =
         vec![format!("# {}", first.program().describe()), format!("export REDIS_URL={}", first.url())];
-    let other = if matches!(running, Running::Cluster(_)) { "another node" } else { "replica" };
-    lines.extend(servers.map(|server| format!("# {other}: {}", server.url())));
+    let is_sentinel = |server: &Server| match running {
+        Running::Sentinels(group) => group.sentinels.iter().any(|sentinel| sentinel.port() == server.port()),
+        _ => false,
+    };
+    lines.extend(servers.map(|server| {
+        let role = match running {
+            Running::Cluster(_) => "another node",
+            _ if is_sentinel(server) => "Sentinel",
+            _ => "replica",
+        };
+        format!("# {role}: {}", server.url())
+    }));
+    if matches!(running, Running::Sentinels(_)) {
+        lines.push(format!("# The Sentinels call the primary \"{PRIMARY_NAME}\"."));
+    }
     if matches!(running, Running::Cluster(_)) {
         lines.push("# This is a cluster: add --cluster to the commands that use it.".to_owned());
     }

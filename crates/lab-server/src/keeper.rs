@@ -35,12 +35,13 @@ static SPAWN: Mutex<()> = Mutex::new(());
 
 impl Keeper {
     /// A keeper for a server of this program, and the directory. `directory` is that directory, or a template for `mktemp`. Then the
-    /// keeper makes it, in case the owner is killed right after it is made.
-    pub(crate) fn spawn(program: &Path, directory: &Path) -> io::Result<(Self, PathBuf)> {
+    /// keeper makes it, in case the owner is killed right after it is made. `flag` is one more argument of the program, or empty.
+    pub(crate) fn spawn(program: &Path, directory: &Path, flag: &str) -> io::Result<(Self, PathBuf)> {
         let one_at_a_time = SPAWN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut shell = Command::new("/bin/sh")
             .args(["-c", include_str!("keeper.sh"), "lab-server"])
             .args([program, directory])
+            .arg(flag)
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

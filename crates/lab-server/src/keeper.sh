@@ -1,4 +1,5 @@
-# Runs a server as long as its owner lives. $1 is the program. $2 is its directory, or a template for mktemp.
+# Runs a server as long as its owner lives. $1 is the program. $2 is its directory, or a template for mktemp. $3 is a flag of the
+# program, such as --sentinel, or empty.
 #
 # Standard input is a pipe that only the owner holds open. However the owner ends, even by SIGKILL, the pipe closes. Then the
 # server is killed and its directory removed. The directory is made here, so nothing can happen between making it and watching
@@ -12,7 +13,7 @@ esac
 printf '%s\0' "$directory"
 keep=
 if read -r run variables && cd "$directory"; then
-    set -- "$1" "$directory/server.conf"
+    set -- "$1" "$directory/server.conf" ${3:+"$3"}
     # Several words without white space.
     [ -z "$variables" ] || set -- env $variables "$@"
     "$@" </dev/null 2>&1 &

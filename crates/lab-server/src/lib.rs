@@ -50,8 +50,8 @@
 //!
 //! # Reading order
 //!
-//! [`Server`] and its `keeper`, which ends it with its owner; `directory` and `config`; [`Program`] and `fetch`; [`Replicated`] and
-//! [`Cluster`]; [`Proxy`] and `clock`, for faults. `foreground` is the `lab-server` program.
+//! [`Server`] and its `keeper`, which ends it with its owner; `directory` and `config`; [`Program`] and `fetch`; [`Replicated`], [`Sentinels`],
+//! and [`Cluster`]; [`Proxy`] and `clock`, for faults. `foreground` is the `lab-server` program.
 //!
 //! It runs on Linux and macOS.
 
@@ -72,6 +72,7 @@ mod proxy;
 mod readiness;
 mod release;
 mod replicated;
+mod sentinels;
 mod server;
 mod url;
 mod version;
@@ -84,4 +85,5 @@ pub use program::Program;
 pub use proxy::Proxy;
 pub use release::Release;
 pub use replicated::Replicated;
+pub use sentinels::{PRIMARY_NAME, Sentinels};
 pub use server::Server;

@@ -49,6 +49,15 @@ pub(crate) struct Plan {
     pub(crate) cluster: Option<String>,
     pub(crate) config: Vec<(String, String)>,
     pub(crate) movable_clock: bool,
+    /// Whether it is a Sentinel, which stores no data.
+    pub(crate) sentinel: bool,
+}
+
+impl Plan {
+    /// The flag of the program, if it needs one.
+    fn flag(&self) -> &'static str {
+        if self.sentinel { "--sentinel" } else { "" }
+    }
 }
 
 impl Server {
@@ -147,7 +156,7 @@ impl Server {
     }
 
     fn next_keeper(&self) -> Result<Keeper, Error> {
-        Keeper::spawn(self.plan.program.path(), self.dir())
+        Keeper::spawn(self.plan.program.path(), self.dir(), self.plan.flag())
             .map(|(keeper, _directory)| keeper)
             .map_err(Error::io(format!("use the server's directory {}", self.dir().display())))
     }
@@ -207,7 +216,7 @@ impl Server {
     }
 
     pub(crate) fn launch(plan: Plan) -> Result<Self, Error> {
-        let (directory, keeper) = Directory::create(plan.program.path())?;
+        let (directory, keeper) = Directory::create(plan.program.path(), plan.flag())?;
         // The unix socket is certainly ours. The client gets its port when that is known.
         let client = open(&url::tcp("redis", plan.password.as_deref().unwrap_or_default(), 0))?;
         let mut server = Self {
@@ -277,6 +286,7 @@ impl Server {
             program: &self.plan.program,
             port: self.port,
             password: self.plan.password.as_deref(),
+            sentinel: self.plan.sentinel,
             extra: &extra,
         };
         config.write()?;

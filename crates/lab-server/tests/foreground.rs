@@ -97,6 +97,23 @@ fn ctrl_c_ends_it_well_and_leaves_nothing() {
 }
 
 #[test]
+fn sentinels_come_with_a_primary_and_a_replica_and_leave_nothing() {
+    let mut owner = Owner::start(&["--sentinel"]);
+    let servers = owner.servers();
+    assert_eq!(servers.len(), 5, "{servers:?}");
+    assert_eq!(
+        owner.lines.iter().filter(|line| line.starts_with("# Sentinel: ")).count(),
+        3,
+        "{:?}",
+        owner.lines
+    );
+    owner.signal(Signal::KILL);
+    owner.process.wait().unwrap();
+    soon("the servers to end", || !alive(&servers));
+    soon("the directories to go", || owner.directories().is_empty());
+}
+
+#[test]
 fn it_ends_when_its_server_does() {
     let mut owner = Owner::start(&[]);
     let pid = Pid::from_raw(owner.servers()[0].parse().unwrap()).unwrap();

@@ -1,11 +1,11 @@
-//! A primary with replicas, and a cluster.
+//! A primary with replicas, Sentinels, and a cluster.
 
 #![expect(clippy::print_stdout, reason = "a release that is not tested is named")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where by panicking")]
 
 use std::time::{Duration, Instant};
 
-use lab_server::{Choice, Cluster, Error, Program, Release, Replicated, Server};
+use lab_server::{Choice, Cluster, Error, PRIMARY_NAME, Program, Release, Replicated, Sentinels, Server};
 use redis::cluster::ClusterClient;
 
 /// Whatever takes longer does not come.
@@ -105,4 +105,37 @@ fn a_cluster_leaves_nothing() {
         assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
         assert!(!dir.exists());
     }
+}
+
+#[test]
+fn sentinels_promote_a_replica_when_the_primary_dies() {
+    std::thread::scope(|scope| {
+        for choice in releases() {
+            scope.spawn(|| fail_over(choice));
+        }
+    });
+}
+
+fn fail_over(choice: Choice) {
+    let builder = Server::builder().choice(choice);
+    let mut group = Sentinels::start_with(builder, 2, 3, 2, Duration::from_millis(500)).unwrap();
+    let mut sentinel = group.sentinels[0].client().get_connection().unwrap();
+    let mut ask = || -> u16 {
+        let mut command = redis::cmd("SENTINEL");
+        command.arg("GET-MASTER-ADDR-BY-NAME").arg(PRIMARY_NAME);
+        let (_, port): (String, u16) = command.query(&mut sentinel).unwrap();
+        port
+    };
+    let old = ask();
+    assert_eq!(old, group.data.primary.port());
+    group.data.primary.kill();
+    let killed = Instant::now();
+    while ask() == old {
+        assert!(killed.elapsed() < READY_TIMEOUT, "no failover");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    println!("{}: failover after {:?}", group.data.primary.program().describe(), killed.elapsed());
+    let promoted = group.server_with_port(ask()).unwrap();
+    let mut connection = promoted.client().get_connection().unwrap();
+    redis::cmd("SET").arg("k").arg("v").exec(&mut connection).unwrap();
 }
