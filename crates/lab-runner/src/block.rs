@@ -91,6 +91,9 @@ impl From<Excerpt> for Code {
 /// An [`Exchange`] as data.
 #[derive(Clone, Debug, Serialize)]
 pub struct ShownExchange {
+    /// The server's name in the lesson, if it is another one than the lesson's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
     /// "command", "pipeline" or "transaction".
     pub shape: &'static str,
     /// As you would type them in `redis-cli`.
@@ -107,7 +110,7 @@ pub struct ShownExchange {
 }
 
 impl ShownExchange {
-    pub(crate) fn new(exchange: Exchange, notes: Vec<Note>) -> Self {
+    pub(crate) fn new(server: Option<String>, exchange: Exchange, notes: Vec<Note>) -> Self {
         let shape = match exchange.shape {
             Shape::Command => "command",
             Shape::Pipeline => "pipeline",
@@ -115,6 +118,7 @@ impl ShownExchange {
         };
         let micros = u64::try_from(exchange.elapsed.as_micros()).unwrap_or(u64::MAX);
         Self {
+            server,
             shape,
             commands: exchange.commands,
             replies: exchange.replies,

@@ -78,6 +78,13 @@ impl LessonContext {
         Ok(self.traced(self.target.dedicated().await?))
     }
 
+    /// A connection to another server of the lesson, such as its replica. What is sent over it is shown behind the server's name:
+    /// `replica> GET greeting`.
+    pub fn redis_of<C>(&self, server: &str, connection: C) -> Transcript<C> {
+        let screen = Arc::clone(&self.screen);
+        Transcript::new(connection, Arc::new(OtherServer { name: server.to_owned(), screen }))
+    }
+
     /// A connection whose commands are not shown, such as those of many clients or of preparations. `what` announces them: who
     /// sends which commands, by name, and why.
     #[must_use]
@@ -249,13 +256,29 @@ impl Screen {
     fn scripts(&self) -> std::sync::MutexGuard<'_, Scripts> {
         self.scripts.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn show(&self, server: Option<String>, mut exchange: Exchange) {
+        let notes = self.scripts().annotate(&mut exchange);
+        self.presenter.show(Block::Exchange(ShownExchange::new(server, exchange, notes)));
+    }
 }
 
 /// What a transcript records is shown.
 impl Listener for Screen {
-    fn on_exchange(&self, mut exchange: Exchange) {
-        let notes = self.scripts().annotate(&mut exchange);
-        self.presenter.show(Block::Exchange(ShownExchange::new(exchange, notes)));
+    fn on_exchange(&self, exchange: Exchange) {
+        self.show(None, exchange);
+    }
+}
+
+/// The same, with the name of the server.
+struct OtherServer {
+    name: String,
+    screen: Arc<Screen>,
+}
+
+impl Listener for OtherServer {
+    fn on_exchange(&self, exchange: Exchange) {
+        self.screen.show(Some(self.name.clone()), exchange);
     }
 }
 

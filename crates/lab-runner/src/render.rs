@@ -157,7 +157,8 @@ fn exchange_text(exchange: &ShownExchange, width: usize) -> String {
         lines.push(with_time(&announced, DIM, &time, width));
     }
     for (index, command) in exchange.commands.iter().enumerate() {
-        let command = command_text(command, width);
+        let server = exchange.server.as_deref().unwrap_or_default();
+        let command = wrap(command, width, &format!("{server}> "), "    ");
         lines.push(if alone {
             with_time(&command, COMMAND, &time, width)
         } else {
@@ -174,10 +175,6 @@ fn exchange_text(exchange: &ShownExchange, width: usize) -> String {
 /// What a call of a script, or its reply, means.
 fn note_text(note: &str, width: usize) -> Option<String> {
     (!note.is_empty()).then(|| format!("{DIM}{}{DIM:#}", wrap(&for_terminal(note), width, "  ^ ", "    ")))
-}
-
-fn command_text(command: &str, width: usize) -> String {
-    wrap(command, width, "> ", "    ")
 }
 
 fn reply_text(reply: &str, width: usize) -> String {
