@@ -30,7 +30,7 @@ pub(super) async fn write_in_two_halves(
     b: &Target,
     count: u64,
 ) -> Result<Found, LessonError> {
-    let (mut a, key) = (ctx.dedicated_redis().await?, keys.biglist());
+    let (mut a, key) = (ctx.redis(), keys.biglist());
     let first = FIRST.min(count);
     ctx.step(
         "Server A has numbers, Server B needs them, and they meet in a list. LPUSH puts each value at the head, so the last \
@@ -54,7 +54,7 @@ pub(super) async fn write_in_two_halves(
     )
     .await?;
     ctx.announce(
-        "Server A sends LPUSH in pipelines. Server B reads with GET, TYPE, LLEN, and LRANGE, in chunks of 1,000, and checks \
+        "Server A sends LPUSH in pipelines. Server B reads with GET, LLEN, and LRANGE, in chunks of 1,000, and checks \
          every number. INFO says how far the replica is.",
     );
     ctx.code(WRITER.function("push"));
