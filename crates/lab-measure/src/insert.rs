@@ -14,8 +14,8 @@ use redis::{ErrorKind, Pipeline, RedisError, RedisResult, Script};
 
 pub use self::input::{INSERT_USERS, Input};
 pub use self::kind::Kind;
+use crate::Timed;
 use crate::people::{FIELDS, Record};
-use crate::timed::Timed;
 
 /// This file, for the screen.
 pub const SOURCE: &str = include_str!("insert.rs");

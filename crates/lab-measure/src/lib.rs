@@ -25,6 +25,8 @@ pub mod peers;
 pub mod people;
 pub mod query;
 pub mod stored;
-mod timed;
 
-pub use timed::Timed;
+use std::pin::Pin;
+
+/// A future whose code is compiled in this crate, with optimization, no matter which crate polls it.
+pub type Timed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

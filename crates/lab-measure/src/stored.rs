@@ -7,9 +7,9 @@ use lab_connection::Connection;
 use redis::aio::ConnectionLike;
 use redis::{Cmd, RedisError, RedisResult, Value};
 
+use crate::Timed;
 use crate::keys::Keys;
 use crate::people::{CITIES, DEPARTMENTS, FIELDS, People, Record};
-use crate::timed::Timed;
 
 /// Records read or removed in one pipeline.
 const BATCH: usize = 1_000;

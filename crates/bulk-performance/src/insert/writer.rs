@@ -5,7 +5,7 @@ use lab_measure::insert::{Input, InsertMany, Kind};
 use lab_runner::LessonError;
 use lab_runner::table::thousands;
 
-use crate::load::{self, Plan, Report, Writing};
+use crate::load::{self, LoadPlan, Report, Writing};
 
 /// One by one is slow, so it writes only this many. The rate is the same.
 const ONE_BY_ONE: u64 = 5_000;
@@ -149,7 +149,7 @@ impl Writer {
         match self {
             Self::Client(approach) => approach.run(input).await.map(|()| None).map_err(LessonError::from),
             Self::Loader(writing) => {
-                let plan = Plan { records: input.records, writing, ..Plan::default() };
+                let plan = LoadPlan { records: input.records, writing, ..LoadPlan::default() };
                 Ok(Some(load::users(target, &plan).await?))
             }
         }

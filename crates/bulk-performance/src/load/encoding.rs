@@ -4,7 +4,7 @@ use bulk_loader::dump::{self, Dump};
 use lab_connection::{Connection, Target, own_keys};
 use redis::{RedisError, RedisResult, cmd};
 
-use super::plan::{Plan, Writing};
+use super::plan::{LoadPlan, Writing};
 use super::retry;
 use crate::keys::Keys;
 use crate::people::{FIELDS, People, Record};
@@ -20,15 +20,15 @@ pub(crate) struct Encoding {
 impl Encoding {
     /// Writes two users both ways, the first one and the longest possible one, and compares what DUMP says of them. Only
     /// when nothing differs, type, encoding and every byte, values are sent as the server stores them.
-    pub(crate) async fn choose(plan: &Plan, keys: &Keys, target: &Target) -> Self {
+    pub(crate) async fn choose(plan: &LoadPlan, keys: &Keys, target: &Target) -> Self {
         if plan.writing == Writing::Hset {
             return Self { dump: None, why_not: None };
         }
-        let probes = &keys.probes();
-        let proof = |connection| prove(&probes.0, &probes.1, plan.records, connection);
+        let (by_hset, by_restore) = (&keys.probe_by_hset(), &keys.probe_by_restore());
+        let proof = |connection| prove(by_hset, by_restore, plan.records, connection);
         let tried = retry::until_reachable(target, plan.retry, proof).await;
         // The probes are ours; a server that does not let them be removed does not let them be written either.
-        let _ = own_keys::unlink(&mut target.connection(), &[&probes.0, &probes.1]).await;
+        let _ = own_keys::unlink(&mut target.connection(), &[by_hset, by_restore]).await;
         match tried {
             Ok(Some(dump)) => Self { dump: Some(dump), why_not: None },
             Ok(None) => {

@@ -49,7 +49,7 @@ pub struct Options {
     pub no_verify: bool,
 
     /// How long a server may be away before the load gives up
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, alias = "patience", value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub retry: u64,
 }
 
@@ -58,7 +58,7 @@ const MOST: u64 = 1_000_000_000_000;
 
 /// What to load, and how.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct LoadPlan {
     /// Records to write, numbered from 1.
     pub records: u64,
     /// What a record is.
@@ -77,7 +77,7 @@ pub struct Plan {
     pub retry: Duration,
 }
 
-impl Default for Plan {
+impl Default for LoadPlan {
     fn default() -> Self {
         Self {
             records: 1_000_000,
@@ -92,7 +92,7 @@ impl Default for Plan {
     }
 }
 
-impl Plan {
+impl LoadPlan {
     /// What the command line asks for.
     pub fn of(options: &Options) -> Result<Self, Failure> {
         if options.indexes && options.kind != Kind::Users {

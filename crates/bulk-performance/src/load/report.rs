@@ -9,7 +9,7 @@ use lab_runner::table::{Table, bytes, thousands};
 use serde::Serialize;
 use serde_json::json;
 
-use super::plan::Plan;
+use super::plan::LoadPlan;
 use crate::stored::Content;
 
 /// How a load went.
@@ -96,7 +96,7 @@ impl Report {
     }
 
     /// Takes in what was read back; anything wrong fails the run.
-    pub(crate) fn verify(&mut self, checked: Checked, plan: &Plan) -> Result<(), Failure> {
+    pub(crate) fn verify(&mut self, checked: Checked, plan: &LoadPlan) -> Result<(), Failure> {
         self.verify_seconds = checked.seconds;
         self.verified = Some(checked.wrong.is_none());
         self.digest = Some(format!("{:016x}", checked.content.digest));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bulk_loader::{Endpoint, Journal, LoadError, Loaded, Loader, Source};
 use lab_connection::{Failure, Target};
-use lab_measure::load::{Elements, IndexCommands, Strings, Users, UsersAndIndexes};
+use lab_measure::load::{Indexes, ListElements, Strings, Users};
 use lab_runner::Terminal;
 use lab_runner::progress::Bar;
 use lab_runner::resource_usage::Stopwatch;
@@ -15,14 +15,14 @@ use tokio::task::spawn_blocking;
 
 use super::encoding::Encoding;
 use super::failures;
-use super::plan::{Kind, Plan, Writing};
+use super::plan::{Kind, LoadPlan, Writing};
 use super::report::Report;
 use crate::keys::Keys;
 
 /// Writes the records of a plan.
 pub(crate) async fn records(
     target: &Target,
-    plan: &Plan,
+    plan: &LoadPlan,
     journal: Journal,
     bar: &Bar,
 ) -> Result<Report, Failure> {
@@ -36,13 +36,13 @@ pub(crate) async fn records(
             timed(target, plan, Some(journal), source, bar, command).await
         }
         Kind::List => {
-            let source = Elements::new(&keys, plan.records);
+            let source = ListElements::new(&keys, plan.records);
             timed(target, plan, None, source, bar, "LPUSH").await
         }
     }
 }
 
-async fn users(target: &Target, plan: &Plan, journal: Journal, bar: &Bar) -> Result<Report, Failure> {
+async fn users(target: &Target, plan: &LoadPlan, journal: Journal, bar: &Bar) -> Result<Report, Failure> {
     let keys = Keys::new(target.prefix());
     let Encoding { dump, why_not } = Encoding::choose(plan, &keys, target).await;
     let command = if dump.is_some() { "RESTORE" } else { "HSET" };
@@ -50,15 +50,15 @@ async fn users(target: &Target, plan: &Plan, journal: Journal, bar: &Bar) -> Res
         Terminal.note(&format!("Users are written with HSET: {why_not}."));
     }
     let restores = dump.is_some();
-    let indexes = || plan.indexes.then(|| IndexCommands::new(keys.clone(), plan.records));
-    let source = UsersAndIndexes::new(Users::new(keys.clone(), plan.records, dump), indexes());
+    let indexes = || plan.indexes.then(|| Indexes::writes(keys.clone(), plan.records));
+    let source = Users::new(keys.clone(), plan.records, dump).with_indexes(indexes());
     let first = timed_raw(target, plan, Some(journal.clone()), source, bar).await;
     match first {
         // A cluster may have nodes of several versions; what one of them does not take, HSET does.
         Err(LoadError::Rejected { record, error }) if restores && is_about_restore(&error) => {
             Terminal.note(&format!("{record} was refused as RESTORE ({error}); going on with HSET."));
-            let plan = &Plan { resume: true, writing: Writing::Hset, ..plan.clone() };
-            let source = UsersAndIndexes::new(Users::new(keys.clone(), plan.records, None), indexes());
+            let plan = &LoadPlan { resume: true, writing: Writing::Hset, ..plan.clone() };
+            let source = Users::new(keys.clone(), plan.records, None).with_indexes(indexes());
             timed(target, plan, Some(journal), source, bar, "HSET").await
         }
         Err(error) => Err(failures::explain(&error, target, plan).await),
@@ -75,7 +75,7 @@ fn is_about_restore(error: &str) -> bool {
 
 async fn timed<S: Source + Send + 'static>(
     target: &Target,
-    plan: &Plan,
+    plan: &LoadPlan,
     journal: Option<Journal>,
     source: S,
     bar: &Bar,
@@ -89,7 +89,7 @@ async fn timed<S: Source + Send + 'static>(
 
 async fn timed_raw<S: Source + Send + 'static>(
     target: &Target,
-    plan: &Plan,
+    plan: &LoadPlan,
     journal: Option<Journal>,
     source: S,
     bar: &Bar,
@@ -101,7 +101,7 @@ async fn timed_raw<S: Source + Send + 'static>(
 }
 
 /// A loader for a target.
-pub(crate) fn loader(target: &Target, plan: &Plan) -> Result<Loader, LoadError> {
+pub(crate) fn loader(target: &Target, plan: &LoadPlan) -> Result<Loader, LoadError> {
     let refused = |error: String| LoadError::Refused { address: target.address().to_owned(), error };
     #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "TLS is added to it"))]
     let mut endpoint = Endpoint::from_info(target.connection_info(), target.is_cluster())

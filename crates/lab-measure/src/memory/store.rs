@@ -6,10 +6,9 @@ use lab_connection::Connection;
 use lab_runner::AnyConnection;
 use redis::{Cmd, Pipeline, RedisResult, Value};
 
+use super::codec::{Values, unreadable};
 use super::columns::{Buckets, Cell, Code, text};
-use super::compression::Zstd;
-use super::document::{Values, unreadable};
-use super::encoding::{Encoding, Layout};
+use super::{Encoding, Layout, Zstd};
 use crate::Timed;
 use crate::keys::Keys;
 use crate::people::{FIELDS, People};
