@@ -6,10 +6,8 @@ use std::time::Duration;
 
 use clap::Args;
 use lab_connection::connection::LimitedClusterConnection;
-use lab_connection::{Failure, TargetArgs};
 use lab_measure::concurrency::{LOOPS, Load, LoadStats, Stall, TimingPlan, measure};
 use lab_runner::caveat::Caveat;
-use lab_runner::course::{self, OutputArgs};
 use lab_runner::environment::environment;
 use lab_runner::statistics::Summary;
 use lab_runner::table::{Table, duration, thousands};
@@ -83,13 +81,7 @@ impl Options {
     }
 }
 
-/// Opens the server and runs the command.
-pub(crate) async fn command(args: &TargetArgs, options: Options, output: OutputArgs) -> Result<(), Failure> {
-    let target = course::open(args).await?;
-    course::run_with(&target, &LESSON, output, |ctx| Box::pin(run(ctx, options))).await
-}
-
-async fn run(ctx: &mut LessonContext, options: Options) -> Outcome {
+pub(crate) async fn run(ctx: &mut LessonContext, options: Options) -> Outcome {
     let keys = Keys::new(ctx.prefix());
     let every_key: Vec<String> = (0..MOST_IN_FLIGHT).map(|client| keys.concurrency(client)).collect();
     ctx.start_clean(&every_key).await?;

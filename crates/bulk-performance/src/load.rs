@@ -1,15 +1,16 @@
 //! How are a hundred million records written? `cargo bulk load --records 1000000`
 //!
-//! [`plan`] is what to load, `encoding` finds the fastest ones that the server takes,
-//! `load_state` remembers what was loaded, [`check`] reads everything back, [`report`] says how it went.
+//! [`plan`] is what to load, `restore` finds out whether the server takes the fastest command, `stream` runs the loader,
+//! `load_state` remembers what was loaded, [`check`] reads everything back, [`report`] says how it went. `failures` and
+//! `full_memory` explain what ended a load early.
 
 pub mod check;
-mod encoding;
 mod failures;
 mod full_memory;
 mod load_state;
 pub mod plan;
 pub mod report;
+mod restore;
 mod retry;
 mod stream;
 
@@ -20,12 +21,12 @@ use lab_runner::progress::Bar;
 
 use self::full_memory::Evictions;
 use self::load_state::LoadState;
-pub use self::plan::{Kind, LoadPlan, Options, Writing};
+pub use self::plan::{Kind, LoadPlan, Writing};
 pub use self::report::Report;
 
 /// Opens the server and runs the command.
-pub(crate) async fn command(args: &TargetArgs, options: Options, output: OutputArgs) -> Result<(), Failure> {
-    let plan = LoadPlan::of(&options)?;
+pub(crate) async fn command(args: &TargetArgs, plan: LoadPlan, output: OutputArgs) -> Result<(), Failure> {
+    plan.check()?;
     let target = course::open(args).await?;
     let bar = Bar::new(plan.records, "records");
     let report = run(&target, &plan, &bar).await;

@@ -9,10 +9,9 @@ use std::sync::Arc;
 
 use clap::Args;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use lab_connection::{Connection, Failure, TargetArgs, own_keys};
+use lab_connection::{Connection, own_keys};
 use lab_measure::memory::{self, Access, COLUMNS, Encoding, Store, Zstd, changes_are_kept};
 use lab_runner::caveat::Caveat;
-use lab_runner::course::{self, OutputArgs};
 use lab_runner::environment::environment;
 use lab_runner::measurement::{ComparisonResult, Row};
 use lab_runner::table::{Table, thousands};
@@ -86,13 +85,7 @@ impl Options {
     }
 }
 
-/// Opens the server and runs the command.
-pub(crate) async fn command(args: &TargetArgs, options: Options, output: OutputArgs) -> Result<(), Failure> {
-    let target = course::open(args).await?;
-    course::run_with(&target, &LESSON, output, |ctx| Box::pin(run(ctx, options))).await
-}
-
-async fn run(ctx: &mut LessonContext, options: Options) -> Outcome {
+pub(crate) async fn run(ctx: &mut LessonContext, options: Options) -> Outcome {
     let mut connection = ctx.untraced(
         "CONFIG GET tells which Hashes the server packs. HGETALL memory:written tells what the last run wrote, UNLINK removes \
          it, and HSET notes what this run is going to write.",
@@ -150,7 +143,6 @@ impl PackingLimits {
     }
 
     /// The largest round bucket that is still packed: 100 users, or fewer if the server packs fewer.
-    #[must_use]
     pub fn bucket_size(self) -> u64 {
         self.entries.unwrap_or(USUAL_ENTRIES).clamp(1, 100)
     }

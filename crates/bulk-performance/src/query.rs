@@ -7,13 +7,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clap::Args;
-use lab_connection::{Failure, TargetArgs};
 use lab_measure::query::users::{CITY, DEPARTMENT, PAGE, SELECTED};
 use lab_measure::query::{
     self, Latency, Question, Redis, ServerFeatures, TimingPlan, Users, approaches, search,
 };
 use lab_runner::caveat::Caveat;
-use lab_runner::course::{self, OutputArgs};
 use lab_runner::environment::environment;
 use lab_runner::table::{Table, bytes, duration, thousands};
 use lab_runner::{Lesson, LessonContext, LessonError, Outcome, activity, source};
@@ -82,12 +80,6 @@ impl Options {
     fn short() -> Self {
         Self { records: None, repeat: 10, default_records: SHORT_RECORDS, slice: SHORT_SLICE }
     }
-}
-
-/// Opens the server and runs the command.
-pub(crate) async fn command(args: &TargetArgs, options: Options, output: OutputArgs) -> Result<(), Failure> {
-    let target = course::open(args).await?;
-    course::run_with(&target, &LESSON, output, |ctx| Box::pin(run(ctx, options))).await
 }
 
 /// The lesson in any size: writes the users, asks every question, and leaves the users for you to look at.

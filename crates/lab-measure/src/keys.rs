@@ -14,7 +14,6 @@ macro_rules! names {
         impl Keys {
             $(
                 $(#[$doc])*
-                #[must_use]
                 pub fn $function(&self, $($argument: $type),*) -> String {
                     format!("{}{}", self.prefix, format_args!($name))
                 }
@@ -99,13 +98,11 @@ names! {
 
 impl Keys {
     /// Names behind `prefix`, which may be empty.
-    #[must_use]
     pub fn new(prefix: &str) -> Self {
         Self { prefix: prefix.to_owned() }
     }
 
     /// The names of the indexes that `memory` weighs: its own, so that they never meet the users of other commands.
-    #[must_use]
     pub fn memory_indexes(&self) -> Self {
         Self { prefix: format!("{}memory:", self.prefix) }
     }
@@ -125,7 +122,6 @@ impl Keys {
     }
 
     /// The number in the name of a user or a text.
-    #[must_use]
     pub fn number_in(&self, key: &[u8]) -> Option<u64> {
         let name = std::str::from_utf8(key).ok()?.strip_prefix(&self.prefix)?;
         let digits = name.strip_prefix("user:").or_else(|| name.strip_prefix("user_text:"))?;

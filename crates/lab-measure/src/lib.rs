@@ -16,6 +16,8 @@
 //! 3. [`query`]: questions about the users, and approaches to each. [`concurrency`]: many operations in flight. [`memory`]: ways
 //!    to store a user.
 
+#![expect(clippy::must_use_candidate, reason = "nobody outside this workspace calls it")]
+
 pub mod concurrency;
 pub mod insert;
 pub mod keys;

@@ -24,7 +24,6 @@ pub enum Kind {
 
 impl Kind {
     /// Its name on the command line.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Users => "users",

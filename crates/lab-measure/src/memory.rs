@@ -89,13 +89,11 @@ enum Layout {
 
 impl Encoding {
     /// Its row in a table.
-    #[must_use]
     pub fn label(self) -> &'static str {
         self.about().0
     }
 
     /// Its part of a key's name.
-    #[must_use]
     pub fn name(self) -> &'static str {
         self.about().1
     }
@@ -105,7 +103,6 @@ impl Encoding {
     }
 
     /// Whether one command reads or writes one field, and the rest of the user neither travels nor is decoded.
-    #[must_use]
     pub fn has_field_access(self) -> bool {
         matches!(self.layout(), Layout::Hashes(_) | Layout::Columns(_))
     }

@@ -30,13 +30,11 @@ pub struct Found {
 
 impl Found {
     /// Whether Server A is done, and all of the list is here.
-    #[must_use]
     pub fn is_complete(&self) -> bool {
         self.promised == Some(self.length)
     }
 
     /// The first numbers as Python prints a list of strings.
-    #[must_use]
     pub fn as_python(&self) -> String {
         let quoted: Vec<String> = self.first.iter().map(|number| format!("'{number}'")).collect();
         format!("[{}]", quoted.join(", "))
@@ -127,7 +125,6 @@ pub async fn all(key: &str, redis: &mut (impl ConnectionLike + Send)) -> RedisRe
 }
 
 /// The failure of a list that is not complete; none if it is. `expected` comes from `--count`.
-#[must_use]
 pub fn incomplete(key: &str, found: &Found, expected: Option<u64>) -> Option<Failure> {
     let length = thousands(found.length as f64);
     let why = match (found.promised, expected) {

@@ -67,13 +67,11 @@ impl Lineup {
     }
 
     /// The peers, in the order of the table.
-    #[must_use]
     pub fn peers(&self) -> &[Peer] {
         &self.peers
     }
 
     /// What was left out, and why, a sentence each.
-    #[must_use]
     pub fn left_out(&self) -> &[String] {
         &self.left_out
     }

@@ -43,7 +43,6 @@ pub struct Tools {
 
 impl Tools {
     /// Looks in `first`, then beside the server when it is ours, then on PATH. Starts what it finds to ask its version.
-    #[must_use]
     pub fn find(first: Option<&Path>, target: &Target) -> Self {
         let beside = match target.private() {
             Some(PrivateServer::Single(server)) => server.program().path().parent().map(Path::to_owned),

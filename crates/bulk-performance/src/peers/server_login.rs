@@ -61,7 +61,6 @@ impl ServerLogin {
     }
 
     /// The same server for a user who needs no password.
-    #[must_use]
     pub(crate) fn without_password(&self, user: &str) -> Self {
         Self { user: Some(user.to_owned()), password: None, ..self.clone() }
     }

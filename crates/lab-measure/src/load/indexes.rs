@@ -29,13 +29,11 @@ pub struct Indexes {
 
 impl Indexes {
     /// SADD and ZADD of users 1 to `records`.
-    #[must_use]
     pub fn writes(keys: Keys, records: u64) -> Self {
         Self { keys, people: People::new(), records, reads: false, chunk: None, groups: Vec::new() }
     }
 
     /// SMISMEMBER and ZMSCORE of the same members, whose replies are checked.
-    #[must_use]
     pub fn reads(keys: Keys, records: u64) -> Self {
         Self { reads: true, ..Self::writes(keys, records) }
     }
@@ -159,7 +157,6 @@ pub struct IndexSizes {
 
 impl IndexSizes {
     /// The indexes of users 1 to `records`.
-    #[must_use]
     pub fn new(keys: Keys, records: u64) -> Self {
         let people = People::new();
         let mut sizes = vec![0; CITIES.len() + DEPARTMENTS.len()];

@@ -26,7 +26,6 @@ pub struct RecordReads {
 
 impl RecordReads {
     /// Reads of records 1 to `records`.
-    #[must_use]
     pub fn new(kind: Kind, keys: Keys, records: u64, cluster: bool) -> Self {
         Self {
             kind,

@@ -26,14 +26,12 @@ pub struct Users {
 
 impl Users {
     /// Users 1 to `records` without indexes, as HSET, or as RESTORE of what `dump` makes.
-    #[must_use]
     pub fn new(keys: Keys, records: u64, dump: Option<Dump>) -> Self {
         let (people, record) = (People::new(), Record::default());
         Self { keys, people, records, dump, indexes: None, record, key: Vec::new() }
     }
 
     /// The same users, and then `indexes`.
-    #[must_use]
     pub fn with_indexes(self, indexes: Option<Indexes>) -> Self {
         Self { indexes, ..self }
     }
@@ -110,7 +108,6 @@ pub struct Strings {
 
 impl Strings {
     /// Strings 1 to `records`; on a cluster one at a time, because they live in different slots.
-    #[must_use]
     pub fn new(keys: Keys, records: u64, cluster: bool) -> Self {
         let per_command = Kind::Strings.per_command(cluster);
         let (people, record) = (People::new(), Record::default());
@@ -118,7 +115,6 @@ impl Strings {
     }
 
     /// The name of the command.
-    #[must_use]
     pub fn command(&self) -> &'static str {
         if self.per_command == 1 { "SET" } else { "MSET" }
     }
@@ -170,7 +166,6 @@ pub struct ListElements {
 
 impl ListElements {
     /// Numbers 1 to `records`.
-    #[must_use]
     pub fn new(keys: &Keys, records: u64) -> Self {
         Self { key: keys.biglist(), records, per_command: Kind::List.per_command(false), value: Vec::new() }
     }

@@ -30,31 +30,26 @@ pub struct Store {
 
 impl Store {
     /// Users 1 to `records`, in buckets of `bucket` users, at least one. Without `zstd`, the encodings that need it fail.
-    #[must_use]
     pub fn new(keys: Keys, records: u64, bucket: u64, zstd: Option<Arc<Zstd>>) -> Self {
         Self { buckets: Buckets { keys, size: bucket.max(1) }, people: People::new(), records, zstd }
     }
 
     /// The same places for other users: 1 to `records`.
-    #[must_use]
     pub fn with_records(&self, records: u64) -> Self {
         Self { records, ..self.clone() }
     }
 
     /// How many users are in a bucket.
-    #[must_use]
     pub fn bucket(&self) -> u64 {
         self.buckets.size
     }
 
     /// The key names.
-    #[must_use]
     pub fn keys(&self) -> &Keys {
         &self.buckets.keys
     }
 
     /// Every key of an encoding, a dictionary included.
-    #[must_use]
     pub fn keys_of(&self, encoding: Encoding) -> Vec<String> {
         let (keys, name) = (self.keys(), encoding.name());
         let buckets = self.buckets.place(1).0..=self.buckets.place(self.records).0;
@@ -208,7 +203,6 @@ impl Store {
     }
 
     /// The bucket of a user, and its place in it.
-    #[must_use]
     pub fn place(&self, number: u64) -> (u64, u64) {
         self.buckets.place(number)
     }

@@ -55,7 +55,6 @@ pub struct Latency {
 
 impl Latency {
     /// The time within which this share of the answers came, 0 to 1; `None` if there are too few answers to tell.
-    #[must_use]
     pub fn quantile(&self, share: f64) -> Option<Duration> {
         let fewest = match share {
             share if share > 0.99 => FEWEST_FOR_P999,

@@ -103,7 +103,6 @@ impl Question {
     ];
 
     /// Its approaches, a naive one first.
-    #[must_use]
     pub fn approaches(self) -> &'static [QueryApproach] {
         use Answer::{Count, Salaries, Text, Users};
         use Needs::{Nothing, PrivateServer, Search, Sintercard};
@@ -164,7 +163,6 @@ impl Question {
     }
 
     /// The right answer, computed from who the users are.
-    #[must_use]
     pub fn right_answer(self, users: &Users) -> Answer {
         match self {
             Self::OneValue => {
@@ -204,7 +202,6 @@ fn cents((dollars, count): (u64, u64)) -> Answer {
 
 impl QueryApproach {
     /// Why this server cannot, or must not, get this approach; `None` if it can.
-    #[must_use]
     pub fn obstacle(self, server: ServerFeatures) -> Option<String> {
         let keys =
             "KEYS blocks all other clients while it looks at every key; it is sent only to a private server";
