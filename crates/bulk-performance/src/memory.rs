@@ -198,6 +198,7 @@ async fn one_record(ctx: &LessonContext, store: &Store, limits: PackingLimits) -
     if packs {
         ctx.check_eq("eight short fields are packed as a listpack", &encoding.as_deref(), &Some("listpack"))?;
     }
+    let longer = "x".repeat(usize::try_from(value_bytes).unwrap_or(usize::MAX).min(LONGEST_DEMO) + 1);
 
     ctx.step(format!(
         "A listpack is one piece of memory in which fields and values stand side by side. This server packs Hashes of up to \
@@ -205,7 +206,6 @@ async fn one_record(ctx: &LessonContext, store: &Store, limits: PackingLimits) -
          with a pointer and a header for each part. It stays one, even when the value is gone:",
     ))
     .await?;
-    let longer = "x".repeat(usize::try_from(value_bytes).unwrap_or(usize::MAX).min(LONGEST_DEMO) + 1);
     redis.hset(&key, "note", &longer).await?;
     redis.hdel(&key, "note").await?;
     let encoding = redis.object_encoding(&key).await?;

@@ -26,7 +26,7 @@ use crate::peers::lineup::Lineup;
 use crate::peers::server_login::ServerLogin;
 
 /// Not part of the tour: it takes long, and needs other people's programs.
-static PAGE: Lesson = Lesson {
+static PEERS: Lesson = Lesson {
     name: "peers",
     title: "The loader and its peers",
     question: "How does the loader compare with redis-cli --pipe, redis-benchmark, redis-rs and redis-py?",
@@ -68,7 +68,7 @@ impl Options {
 pub(crate) async fn command(args: &TargetArgs, options: Options, output: OutputArgs) -> Result<(), Failure> {
     let target = course::open(args).await?;
     let login = ServerLogin::of(&target, Some(args));
-    course::run_with(&target, &PAGE, output, |ctx| Box::pin(run(ctx, options, login))).await
+    course::run_with(&target, &PEERS, output, |ctx| Box::pin(run(ctx, options, login))).await
 }
 
 async fn run(ctx: &mut LessonContext, options: Options, login: Result<ServerLogin, String>) -> Outcome {

@@ -122,7 +122,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
-/// A question and the topic it stands under.
+/// A question and its topic.
 type ChosenQuestion = (&'static Topic, &'static Question);
 
 /// Those that fit all flags, in the order of the guide; at least one.

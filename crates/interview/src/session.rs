@@ -216,7 +216,7 @@ impl Session {
         Some(flags.contains('b'))
     }
 
-    /// The servers' password is nobody's business, and differs in every run.
+    /// Passwords are not printed, and they differ in every run.
     fn without_password(&self, line: String) -> String {
         match self.servers.password() {
             "" => line,

@@ -168,7 +168,7 @@ impl Stall {
         Ok(Some(Self { connections, length }))
     }
 
-    /// From now on, every node answers nobody for that long (CLIENT PAUSE).
+    /// From now on, no node answers a client for that long (CLIENT PAUSE).
     async fn begin(&self) -> RedisResult<()> {
         let milliseconds = u64::try_from(self.length.as_millis()).unwrap_or(u64::MAX);
         for connection in &self.connections {

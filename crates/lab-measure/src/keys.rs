@@ -77,7 +77,7 @@ names! {
     /// Hash: how many users the last run wrote and how large its buckets were, so that the next one can remove exactly those.
     memory_written() = "memory:written";
 
-    /// What `redis-benchmark` is told to write: it replaces the end by a random number of twelve digits.
+    /// The key that `redis-benchmark` gets as an argument: it replaces the end by a random number of twelve digits.
     benchmark_users() = "user:__rand_int__";
     /// Hash: what `redis-benchmark` makes of it. No name of a user, because it is filled up with zeros.
     benchmark_user(number: u64) = "user:{number:012}";
@@ -86,7 +86,7 @@ names! {
     all_users() = "users:all";
     /// Hash: `sum` and `count` of the salaries of a city, in whole dollars.
     city_salaries(city: &str) = "city:{city}:salaries";
-    /// Set with a TTL: who lives in a city and works in a department, as far as somebody has asked lately.
+    /// Set with a TTL: who lives in a city and works in a department, stored when the question was asked.
     city_and_department(city: &str, department: &str) = "city:{city}:department:{department}:users";
     /// String: a user as JSON text.
     user_json(number: u64) = "query:user_json:{number}";
@@ -103,6 +103,7 @@ impl Keys {
     }
 
     /// The names of the indexes that `memory` weighs: its own, so that they never meet the users of other commands.
+    #[must_use]
     pub fn memory_indexes(&self) -> Self {
         Self { prefix: format!("{}memory:", self.prefix) }
     }

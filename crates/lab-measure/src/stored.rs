@@ -182,7 +182,7 @@ pub async fn noted(
     Ok(noted.unwrap_or(0))
 }
 
-/// Notes how many are going to be written. An interrupted load of that kind cannot be gone on with any more.
+/// Notes how many are going to be written. After this, an interrupted load of that kind cannot be resumed.
 pub async fn note(
     keys: &Keys,
     kind: &str,

@@ -117,10 +117,11 @@ pub async fn all(key: &str, redis: &mut (impl ConnectionLike + Send)) -> RedisRe
     let mut numbers = Vec::new();
     loop {
         let chunk = from_tail(key, numbers.len() as u64, CHUNK, redis).await?;
-        if chunk.is_empty() {
+        let is_last = (chunk.len() as u64) < CHUNK;
+        numbers.extend(chunk);
+        if is_last {
             return Ok(numbers);
         }
-        numbers.extend(chunk);
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) async fn explain(error: &LoadError, target: &Target, plan: &LoadPlan)
     failure.try_next("the same command with --resume: it goes on after the last record that the server has")
 }
 
-/// The same while everything is read back, when there is nothing to go on with.
+/// The same while everything is read back, when there is nothing to resume.
 pub(crate) fn explain_reading(error: &LoadError, plan: &LoadPlan) -> Failure {
     what_happened(error, plan).try_next(
         "the data may be complete: load again to have them checked, or with --no-verify to do without",
@@ -46,7 +46,7 @@ fn what_happened(error: &LoadError, plan: &LoadPlan) -> Failure {
     match error {
         LoadError::Unreachable { address, why, waited } => Failure::new(
             if why.contains("answer") { Class::Timeout } else { Class::Refused },
-            format!("{address} has been away for {} s.", waited.as_secs()),
+            format!("{address} has not answered for {} s.", waited.as_secs()),
             format!("{why}. {kept}"),
         )
         .try_next(format!("start the server again, or wait longer: --retry {}", plan.retry.as_secs() * 10)),
@@ -76,7 +76,7 @@ fn what_happened(error: &LoadError, plan: &LoadPlan) -> Failure {
             Failure::new(Class::CheckFailed, "Somebody else writes the same keys.", text)
                 .try_next("--prefix NAME: puts everything under a name of its own")
         }
-        LoadError::System(_) => Failure::new(Class::Other, "The load cannot go on.", text),
+        LoadError::System(_) => Failure::new(Class::Other, "The load cannot continue.", text),
     }
 }
 

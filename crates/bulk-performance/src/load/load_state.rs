@@ -61,7 +61,7 @@ impl StoredState {
     }
 }
 
-/// Removes what an earlier load left, or finds the one to go on with.
+/// Removes what an earlier load left, or finds the one to resume.
 pub(crate) async fn prepare(target: &Target, plan: &LoadPlan, bar: &Bar) -> Result<LoadState, Failure> {
     let keys = Keys::new(target.prefix());
     let key = keys.loaded(plan.kind.name());
@@ -91,8 +91,8 @@ pub(crate) async fn prepare(target: &Target, plan: &LoadPlan, bar: &Bar) -> Resu
 /// The load that `--resume` means, when it is the one that was interrupted.
 fn same_load(before: Option<StoredState>, plan: &LoadPlan, target: &Target) -> Result<String, Failure> {
     let refuse = |why: String| {
-        Failure::new(Class::Usage, "There is no such load to go on with.", why)
-            .try_next("leave --resume out: the load begins anew and removes what the last one wrote")
+        Failure::new(Class::Usage, "There is no such load to resume.", why)
+            .try_next("leave --resume out: a new load removes what the last one wrote")
     };
     let Some(before) = before else {
         let kind = plan.kind.name();
@@ -104,7 +104,7 @@ fn same_load(before: Option<StoredState>, plan: &LoadPlan, target: &Target) -> R
     if (before.records, before.indexes, before.cluster) != (plan.records, plan.indexes, target.is_cluster()) {
         let indexes = if before.indexes { " --indexes" } else { "" };
         return Err(refuse(format!(
-            "The one that was interrupted had other numbers: --records {}{indexes}.",
+            "The interrupted load had other numbers: --records {}{indexes}.",
             before.records
         )));
     }
@@ -157,7 +157,7 @@ impl LoadState {
         Journal { key: self.journal.clone(), load: self.load.clone() }
     }
 
-    /// Nothing has to be gone on with any more.
+    /// Notes that the load is finished.
     pub(crate) async fn finish(&self, target: &Target, plan: &LoadPlan) -> Result<(), Failure> {
         save(target, plan, &self.key, &[("state", "done".to_owned())]).await
     }

@@ -41,7 +41,7 @@ pub struct LoadPlan {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = RangedU64ValueParser::<usize>::new().range(1..=64))]
     pub connections: usize,
 
-    /// Go on with a load that was interrupted
+    /// Resume a load that was interrupted
     #[arg(long)]
     pub resume: bool,
 

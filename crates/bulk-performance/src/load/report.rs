@@ -25,7 +25,7 @@ pub struct Report {
     pub bytes_sent: u64,
     /// Times that there was nothing to do but wait for the server.
     pub waits: u64,
-    /// The most memory that this process ever had, where the system tells.
+    /// The most memory that this process ever had; known on Linux only.
     pub peak_rss_bytes: Option<u64>,
     /// Processor time of this process while loading.
     pub client_cpu_seconds: f64,
@@ -43,7 +43,7 @@ pub struct Report {
     pub replayed: u64,
     /// Which commands were sent.
     pub command: &'static str,
-    /// Whether every record was read back and found right; none if nobody looked.
+    /// Whether every record was read back and found right; `None` with `--no-verify`.
     pub verified: Option<bool>,
     /// Seconds that this took, not part of `seconds`.
     pub verify_seconds: f64,

@@ -141,7 +141,7 @@ pub(crate) async fn run(mut command: Command, feed: Feed) -> Result<String, Stri
     Err(format!("{name} ended with {status}: {words}"))
 }
 
-/// Processor seconds of all children that have ended and been waited for, theirs included; where the system tells.
+/// Processor seconds of all children that have ended and been waited for, theirs included; known on Linux only.
 pub(crate) fn cpu_of_children() -> Option<f64> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
     // The second field is the program's name in brackets, which may hold spaces; cutime and cstime are 16 and 17.

@@ -23,7 +23,7 @@ const ENOUGH_TO_COUNT: u64 = 100;
 /// A peer and its turns.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// Who.
+    /// The peer.
     pub peer: Peer,
     /// Its turns that ended well.
     pub turns: Vec<Turn>,
@@ -38,7 +38,7 @@ pub struct Row {
 pub struct Turn {
     /// Time on the wall clock, processor time of this process, and the server's.
     pub usage: ResourceUsage,
-    /// Processor seconds of this process and of the programs that it started, where the system tells.
+    /// Processor seconds of this process and of the programs that it started; known on Linux only.
     pub client_cpu_seconds: Option<f64>,
     /// What was read back.
     pub found: Found,

@@ -32,7 +32,7 @@ pub struct Environment {
     /// A release by name; else the one that the environment or the flags choose.
     pub release: Option<Release>,
     /// Why it is never executed.
-    pub never: Option<String>,
+    pub no_run: Option<String>,
 }
 
 impl Environment {
@@ -46,7 +46,7 @@ impl Environment {
         let alone = Self {
             same: true,
             needs: environment.needs.clone(),
-            never: environment.never.clone(),
+            no_run: environment.no_run.clone(),
             ..Self::default()
         };
         if environment.same && environment != alone {
@@ -80,7 +80,7 @@ impl Environment {
                 self.release = Some(release.parse().map_err(|error: lab_server::Error| error.to_string())?);
             }
             Some(("no-run", "")) => return Err("no-run= wants the reason, in quotes".into()),
-            Some(("no-run", reason)) => self.never = Some(reason.to_owned()),
+            Some(("no-run", reason)) => self.no_run = Some(reason.to_owned()),
             Some((key, value)) => {
                 let setting = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
                 if key.is_empty() || !key.chars().all(setting) {
@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(environment.needs, ["HEXPIRE", "FCALL"]);
         assert_eq!(environment.release, Some(Release::Redis82));
         assert_eq!(
-            Environment::parse("redis no-run=\"takes a day\"").unwrap().never.as_deref(),
+            Environment::parse("redis no-run=\"takes a day\"").unwrap().no_run.as_deref(),
             Some("takes a day")
         );
     }

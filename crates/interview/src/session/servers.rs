@@ -31,7 +31,7 @@ enum Running {
 impl Servers {
     /// Starts what the block asks for; where it names no release, `choice` decides.
     pub(super) fn start(environment: &Environment, choice: &Choice) -> Result<Self, NotExecuted> {
-        if let Some(reason) = &environment.never {
+        if let Some(reason) = &environment.no_run {
             return Err(NotExecuted::Skipped(reason.clone()));
         }
         #[cfg(feature = "tls")]
@@ -118,7 +118,7 @@ impl Servers {
         matches!(self.running, Running::Cluster(_)) && !["node1", "node2", "node3"].contains(&client)
     }
 
-    /// The password of every server; nobody has to know it.
+    /// The password of every server.
     pub(super) fn password(&self) -> &str {
         match &self.running {
             Running::One(server) => server.password(),

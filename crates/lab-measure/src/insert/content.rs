@@ -35,7 +35,7 @@ pub(super) fn expected(kind: Kind, people: &People, keys: &Keys, records: u64) -
     content
 }
 
-/// What really stands there: of users and strings those numbered 1 to `records`, of lists and indexes everything.
+/// What the server holds: of users and strings those numbered 1 to `records`, of lists and indexes everything.
 pub(super) async fn found(
     kind: Kind,
     keys: &Keys,

@@ -139,7 +139,7 @@ impl Source for RecordReads {
     }
 }
 
-/// Whether two replies of HGETALL have the same fields and values: a large Hash tells them in any order.
+/// Whether two replies of HGETALL have the same fields and values: a large Hash returns them in any order.
 fn same_fields(one: &[u8], other: &[u8]) -> bool {
     let fields = |reply: &[u8]| -> Option<HashMap<Vec<u8>, Vec<u8>>> {
         redis::from_redis_value(redis::parse_redis_value(reply).ok()?).ok()

@@ -32,6 +32,7 @@ impl Users {
     }
 
     /// The same users, and then `indexes`.
+    #[must_use]
     pub fn with_indexes(self, indexes: Option<Indexes>) -> Self {
         Self { indexes, ..self }
     }
@@ -196,7 +197,7 @@ impl Source for ListElements {
         self.key.clone()
     }
 
-    /// LPUSH replies with the new length: anything else means that somebody else pushes or pops.
+    /// LPUSH replies with the new length: anything else means that another client pushes or pops.
     fn accepts(&mut self, command: u64, reply: &[u8]) -> bool {
         let length = self.records_before(command + 1);
         self.value.clear();

@@ -35,6 +35,7 @@ impl Store {
     }
 
     /// The same places for other users: 1 to `records`.
+    #[must_use]
     pub fn with_records(&self, records: u64) -> Self {
         Self { records, ..self.clone() }
     }
