@@ -89,9 +89,9 @@ async fn timed<S: Source + Send + 'static>(
     bar: &Bar,
     command: &'static str,
 ) -> Result<Report, LoadError> {
-    let loader = Loader { journal, ..loader(target, plan)? };
+    let with_journal = Loader { journal, ..loader(target, plan)? };
     let watch = Stopwatch::start(target).await;
-    let (loaded, _source) = run(loader, source, bar, target.private().is_none()).await?;
+    let (loaded, _source) = run(with_journal, source, bar, target.private().is_none()).await?;
     Ok(Report::new(&loaded, watch.stop().await, command))
 }
 
