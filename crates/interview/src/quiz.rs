@@ -122,10 +122,10 @@ fn opening(queue: &Queue) -> String {
 fn farewell(grades: &GradeCounts, rest: &Queue) -> String {
     let GradeCounts { good, hard, again } = grades;
     let Queue { due, new, .. } = rest;
-    let graded = format!("\nGraded: {good} good, {hard} hard, {again} again. Left: {due} due, {new} new.");
+    let summary = format!("\nGraded: {good} good, {hard} hard, {again} again. Left: {due} due, {new} new.");
     match rest.next_due {
-        Some(next) => format!("{graded} The next one is due in {}.", in_words(next)),
-        None => graded,
+        Some(next) => format!("{summary} The next one is due in {}.", in_words(next)),
+        None => summary,
     }
 }
 
