@@ -22,6 +22,7 @@ pub mod loader;
 mod node;
 mod reply;
 mod run;
+mod slot;
 mod socket;
 pub mod source;
 pub mod topology;

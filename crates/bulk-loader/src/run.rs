@@ -42,7 +42,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Loader {
     /// Sends everything, and returns when the last command is acknowledged. Blocks the thread.
-    pub fn load<S: Source>(
+    pub fn load<S: Source + ?Sized>(
         &self,
         source: &mut S,
         progress: &mut dyn FnMut(Progress),
@@ -52,7 +52,7 @@ impl Loader {
 }
 
 /// A load in progress.
-struct Run<'a, S> {
+struct Run<'a, S: ?Sized> {
     loader: &'a Loader,
     source: &'a mut S,
     commands: u64,
@@ -95,7 +95,7 @@ struct Run<'a, S> {
     loaded: Loaded,
 }
 
-impl<'a, S: Source> Run<'a, S> {
+impl<'a, S: Source + ?Sized> Run<'a, S> {
     fn connect(loader: &'a Loader, source: &'a mut S) -> Result<Self, LoadError> {
         let now = Instant::now();
         let mut run = Self {

@@ -1,5 +1,9 @@
 //! What to send: commands, each made from its number.
 
+use std::ops::RangeInclusive;
+
+use crate::slot::slot_of;
+
 /// Commands numbered from 0. A command is made when it is sent, and made again when it is sent again.
 ///
 /// The same number must always give the same keys and values. That is why a load does not remember what it sent, and can
@@ -17,8 +21,15 @@ pub trait Source {
     /// must not change anything.
     fn write(&mut self, command: u64, again: bool, out: &mut Vec<u8>);
 
+    /// The numbers of the records that a command writes, from 1.
+    fn records_of(&self, command: u64) -> RangeInclusive<u64> {
+        self.records_before(command) + 1..=self.records_before(command + 1)
+    }
+
     /// The slot of the command's key, 0 to 16,383. Used only on a cluster.
-    fn slot(&mut self, command: u64) -> u16;
+    fn slot(&mut self, command: u64) -> u16 {
+        slot_of(self.describe(command).as_bytes())
+    }
 
     /// The command's key, for messages.
     fn describe(&self, command: u64) -> String;

@@ -42,7 +42,7 @@ pub enum Command {
     /// Ways to write many records, compared
     Insert(insert::Options),
     /// Load up to hundreds of millions of records
-    Load(load::Options),
+    Load(load::LoadPlan),
     /// The loader beside other tools, in one run
     Peers(peers::Options),
     /// Ways to find and read records, compared
@@ -57,7 +57,6 @@ pub enum Command {
 
 impl Arguments {
     /// How to show what is found.
-    #[must_use]
     pub fn output(&self) -> OutputArgs {
         OutputArgs { list: self.list, json: self.json, no_pause: self.no_pause }
     }

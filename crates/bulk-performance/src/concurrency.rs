@@ -6,10 +6,8 @@ use std::time::Duration;
 
 use clap::Args;
 use lab_connection::connection::LimitedClusterConnection;
-use lab_connection::{Failure, TargetArgs};
-use lab_measure::concurrency::{CLOSED_LOOP, Load, LoadStats, OPEN_LOOP, Plan, Stall, measure};
+use lab_measure::concurrency::{LOOPS, Load, LoadStats, Stall, TimingPlan, measure};
 use lab_runner::caveat::Caveat;
-use lab_runner::course::{self, OutputArgs};
 use lab_runner::environment::environment;
 use lab_runner::statistics::Summary;
 use lab_runner::table::{Table, duration, thousands};
@@ -83,13 +81,7 @@ impl Options {
     }
 }
 
-/// Opens the server and runs the command.
-pub(crate) async fn command(args: &TargetArgs, options: Options, output: OutputArgs) -> Result<(), Failure> {
-    let target = course::open(args).await?;
-    course::run_with(&target, &LESSON, output, |ctx| Box::pin(run(ctx, options))).await
-}
-
-async fn run(ctx: &mut LessonContext, options: Options) -> Outcome {
+pub(crate) async fn run(ctx: &mut LessonContext, options: Options) -> Outcome {
     let keys = Keys::new(ctx.prefix());
     let every_key: Vec<String> = (0..MOST_IN_FLIGHT).map(|client| keys.concurrency(client)).collect();
     ctx.start_clean(&every_key).await?;
@@ -131,7 +123,7 @@ async fn many_in_flight(ctx: &LessonContext, turn: Duration) -> Outcome {
          the replies in order, so one socket carries thousands of operations.",
     )
     .await?;
-    ctx.code(CLOSED_LOOP.function("send_and_wait"));
+    ctx.code(LOOPS.function("send_and_wait"));
     if ctx.target().is_cluster() {
         ctx.say(format!(
             "To a cluster, each connection lets {} of them in at a time. The others wait for their turn, and that counts.",
@@ -148,7 +140,7 @@ async fn many_in_flight(ctx: &LessonContext, turn: Duration) -> Outcome {
     loads.truncate(ctx.fit("loads", LOADS.len(), FEWEST_LOADS, f64::from(ROUNDS) * 3.0));
     loads.sort_unstable();
     let closed = loads.iter().map(|&(in_flight, connections)| Load::Closed { in_flight, connections });
-    let plan = Plan { rounds: ROUNDS as usize, turn, stall: None };
+    let plan = TimingPlan { rounds: ROUNDS as usize, turn, stall: None };
     let measured = measure(ctx.target(), closed.collect(), plan).await?;
     let header = ["in flight", "connections", "ops/s", "spread", "p50", "p99", "p99.9", "errors", "wrong"];
     let (mut table, mut all) =
@@ -190,7 +182,7 @@ async fn stall_both_loops(ctx: &LessonContext, turn: Duration, rate: u32) -> Out
          moment at which an operation should have begun.",
     )
     .await?;
-    ctx.code(OPEN_LOOP.function("operate"));
+    ctx.code(LOOPS.function("operate"));
 
     let target = ctx.target();
     // The stall begins after a third of a turn and must end before the turn does.
@@ -203,7 +195,7 @@ async fn stall_both_loops(ctx: &LessonContext, turn: Duration, rate: u32) -> Out
     ));
     let loads = vec![Load::Closed { in_flight: FEW, connections: 1 }, Load::Open { rate, connections: 1 }];
     let is_private = stall.is_some();
-    let measured = measure(target, loads, Plan { rounds: ROUNDS as usize, turn, stall }).await?;
+    let measured = measure(target, loads, TimingPlan { rounds: ROUNDS as usize, turn, stall }).await?;
     let slow = STALL / 2;
     let waited = format!("over {} ms", slow.as_millis());
     let header = ["loop", "operations", "ops/s", "spread", "p50", "p99", "p99.9", waited.as_str()];

@@ -9,8 +9,6 @@ mod writer;
 use std::time::Duration;
 
 use clap::Args;
-use lab_connection::{Failure, TargetArgs};
-use lab_runner::course::{self, OutputArgs};
 use lab_runner::table::thousands;
 use lab_runner::{Lesson, LessonContext, LuaScript, Outcome, Source};
 
@@ -60,12 +58,6 @@ pub struct Options {
     /// What is written for each record
     #[arg(long, value_enum, default_value_t)]
     pub kind: Kind,
-}
-
-/// Opens the server and runs the command.
-pub(crate) async fn command(args: &TargetArgs, options: Options, output: OutputArgs) -> Result<(), Failure> {
-    let target = course::open(args).await?;
-    course::run_with(&target, &LESSON, output, |ctx| Box::pin(run(ctx, options))).await
 }
 
 /// The lesson with any number of records.

@@ -9,7 +9,9 @@
 //! 5. [`memory`]: what they take.
 //! 6. [`biglist`]: Server A writes a list, Server B reads it.
 //!
-//! [`arguments`] is the command line, [`registry`] lists the lessons.
+//! [`arguments`] is the command line.
+
+#![expect(clippy::must_use_candidate, reason = "nobody outside this workspace calls it")]
 
 pub mod arguments;
 pub mod biglist;
@@ -19,26 +21,88 @@ pub mod load;
 pub mod memory;
 pub mod peers;
 pub mod query;
-pub mod registry;
 
-use lab_connection::Failure;
+use clap::ValueEnum;
+use lab_connection::{Failure, TargetArgs};
 pub use lab_measure::{keys, people, stored};
+use lab_runner::course::{self, OutputArgs};
+use lab_runner::{Course, Lesson, LessonContext, LessonFuture};
 
 use crate::arguments::{Arguments, Command};
-pub use crate::registry::BulkLesson;
 
 /// Runs one command.
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     let output = arguments.output();
-    let Arguments { command, target, .. } = arguments;
+    let Arguments { command, target: args, .. } = arguments;
     match command {
-        None | Some(Command::All) => registry::teach_all(&target, output).await,
-        Some(Command::Insert(options)) => insert::command(&target, options, output).await,
-        Some(Command::Load(options)) => load::command(&target, options, output).await,
-        Some(Command::Peers(options)) => peers::command(&target, options, output).await,
-        Some(Command::Query(options)) => query::command(&target, options, output).await,
-        Some(Command::Concurrency(options)) => concurrency::command(&target, options, output).await,
-        Some(Command::Memory(options)) => memory::command(&target, options, output).await,
-        Some(Command::Biglist(options)) => biglist::command(&target, options, output).await,
+        None | Some(Command::All) => run_all(&args, output).await,
+        Some(Command::Load(plan)) => load::command(&args, plan, output).await,
+        Some(Command::Biglist(options)) => biglist::command(&args, options, output).await,
+        Some(Command::Peers(options)) => peers::command(&args, options, output).await,
+        Some(Command::Insert(options)) => {
+            run_one(&args, &insert::LESSON, output, |ctx| Box::pin(insert::run(ctx, options))).await
+        }
+        Some(Command::Query(options)) => {
+            run_one(&args, &query::LESSON, output, |ctx| Box::pin(query::run(ctx, options))).await
+        }
+        Some(Command::Concurrency(options)) => {
+            run_one(&args, &concurrency::LESSON, output, |ctx| Box::pin(concurrency::run(ctx, options))).await
+        }
+        Some(Command::Memory(options)) => {
+            run_one(&args, &memory::LESSON, output, |ctx| Box::pin(memory::run(ctx, options))).await
+        }
+    }
+}
+
+/// A lesson in the sizes that the command line set.
+async fn run_one<F>(
+    args: &TargetArgs,
+    lesson: &'static Lesson,
+    output: OutputArgs,
+    run: F,
+) -> Result<(), Failure>
+where
+    F: for<'a> FnOnce(&'a mut LessonContext) -> LessonFuture<'a>,
+{
+    let target = course::open(args).await?;
+    course::run_with(&target, lesson, output, run).await
+}
+
+/// Lists the lessons, or runs all of them.
+async fn run_all(args: &TargetArgs, output: OutputArgs) -> Result<(), Failure> {
+    if output.list {
+        course::list(&BulkLesson::lessons(), output.json);
+        return Ok(());
+    }
+    let target = course::open(args).await?;
+    course::run(&target, &BulkLesson::lessons(), &[], output).await.map(|_reports| ())
+}
+
+/// The lessons in order, in sizes that a learner waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BulkLesson {
+    /// Ways to write many records
+    Insert,
+    /// Ways to find and read records
+    Query,
+    /// Throughput and latency by operations in flight
+    Concurrency,
+    /// Bytes per record by encoding
+    Memory,
+    /// Server A writes a list, Server B reads it
+    Biglist,
+}
+
+impl Course for BulkLesson {
+    const TITLE: &'static str = "Bulk performance";
+
+    fn lesson(self) -> &'static Lesson {
+        match self {
+            Self::Insert => &insert::LESSON,
+            Self::Query => &query::LESSON,
+            Self::Concurrency => &concurrency::LESSON,
+            Self::Memory => &memory::LESSON,
+            Self::Biglist => &biglist::LESSON,
+        }
     }
 }

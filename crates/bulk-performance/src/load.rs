@@ -1,15 +1,16 @@
 //! How are a hundred million records written? `cargo bulk load --records 1000000`
 //!
-//! [`plan`] is what to load, `encoding` finds the fastest ones that the server takes,
-//! `load_state` remembers what was loaded, [`check`] reads everything back, [`report`] says how it went.
+//! [`plan`] is what to load, `restore` finds out whether the server takes the fastest command, `stream` runs the loader,
+//! `load_state` remembers what was loaded, [`check`] reads everything back, [`report`] says how it went. `failures` and
+//! `full_memory` explain what ended a load early.
 
 pub mod check;
-mod encoding;
 mod failures;
 mod full_memory;
 mod load_state;
 pub mod plan;
 pub mod report;
+mod restore;
 mod retry;
 mod stream;
 
@@ -20,12 +21,12 @@ use lab_runner::progress::Bar;
 
 use self::full_memory::Evictions;
 use self::load_state::LoadState;
-pub use self::plan::{Kind, Options, Plan, Writing};
+pub use self::plan::{Kind, LoadPlan, Writing};
 pub use self::report::Report;
 
 /// Opens the server and runs the command.
-pub(crate) async fn command(args: &TargetArgs, options: Options, output: OutputArgs) -> Result<(), Failure> {
-    let plan = Plan::of(&options)?;
+pub(crate) async fn command(args: &TargetArgs, plan: LoadPlan, output: OutputArgs) -> Result<(), Failure> {
+    plan.check()?;
     let target = course::open(args).await?;
     let bar = Bar::new(plan.records, "records");
     let report = run(&target, &plan, &bar).await;
@@ -35,7 +36,7 @@ pub(crate) async fn command(args: &TargetArgs, options: Options, output: OutputA
 }
 
 /// Removes what an earlier load left, or goes on with it; then loads, and reads everything back.
-pub async fn run(target: &Target, plan: &Plan, bar: &Bar) -> Result<Report, Failure> {
+pub async fn run(target: &Target, plan: &LoadPlan, bar: &Bar) -> Result<Report, Failure> {
     let state = load_state::prepare(target, plan, bar).await?;
     let before = Evictions::count(target).await;
     let loaded = load_and_verify(target, plan, &state, bar).await;
@@ -54,7 +55,7 @@ pub async fn run(target: &Target, plan: &Plan, bar: &Bar) -> Result<Report, Fail
 
 async fn load_and_verify(
     target: &Target,
-    plan: &Plan,
+    plan: &LoadPlan,
     state: &LoadState,
     bar: &Bar,
 ) -> Result<Report, Failure> {
@@ -68,6 +69,6 @@ async fn load_and_verify(
 }
 
 /// Loads users, quietly and without reading them back: for comparisons, which do that themselves.
-pub async fn users(target: &Target, plan: &Plan) -> Result<Report, Failure> {
-    run(target, &Plan { verify: false, ..plan.clone() }, &Bar::hidden()).await
+pub async fn users(target: &Target, plan: &LoadPlan) -> Result<Report, Failure> {
+    run(target, &LoadPlan { verify: false, ..plan.clone() }, &Bar::hidden()).await
 }

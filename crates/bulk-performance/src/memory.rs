@@ -2,27 +2,24 @@
 //!
 //! `cargo bulk memory`
 
-mod limits;
-mod memory_usage;
-mod tables;
+mod weigh;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use clap::Args;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use lab_connection::{Connection, Failure, TargetArgs, own_keys};
+use lab_connection::{Connection, own_keys};
 use lab_measure::memory::{self, Access, COLUMNS, Encoding, Store, Zstd, changes_are_kept};
-use lab_runner::course::{self, OutputArgs};
+use lab_runner::caveat::Caveat;
 use lab_runner::environment::environment;
-use lab_runner::measurement::ComparisonResult;
-use lab_runner::table::thousands;
+use lab_runner::measurement::{ComparisonResult, Row};
+use lab_runner::table::{Table, thousands};
 use lab_runner::{Lesson, LessonContext, LessonError, Outcome, Source, activity, source};
 use redis::{AsyncTypedCommands, RedisResult};
 
-pub use self::limits::Limits;
-pub use self::memory_usage::{Growth, MemoryUsage};
-use self::tables::per;
+pub use self::weigh::{MemoryUsage, weigh};
+use self::weigh::{index_table, per, usage_table, weigh_indexes};
 use crate::keys::Keys;
 use crate::people::{FIELDS, People};
 use crate::stored::{Content, index_keys};
@@ -34,7 +31,7 @@ pub static LESSON: Lesson = Lesson {
     question: "How much memory does a record take, depending on how you store it?",
     commands: &["OBJECT ENCODING", "MEMORY USAGE", "HGET", "LINDEX", "BITFIELD_RO"],
     needs: &[],
-    sources: &[source!("src/memory.rs"), source!("src/memory/memory_usage.rs")],
+    sources: &[source!("src/memory.rs"), source!("src/memory/weigh.rs")],
     rule: "Use one Hash for each record until memory is what you pay for.",
     takeaways: &[
         "Short field names cost nothing but readability. Try them first.",
@@ -45,7 +42,7 @@ pub static LESSON: Lesson = Lesson {
     run: |ctx| Box::pin(run(ctx, Options::short())),
 };
 
-static USAGE: Source = source!("src/memory/memory_usage.rs");
+static WEIGH: Source = source!("src/memory/weigh.rs");
 
 /// Users that stay in each encoding, for you to look at.
 const LEFT: u64 = 10;
@@ -56,8 +53,6 @@ const RECORDS: u64 = 20_000;
 const SHORT_RECORDS: u64 = 2_000;
 /// With fewer users, too few share the cost of a bucket. On a slow network, this many.
 const FEWEST_TO_JUDGE: u32 = 1_000;
-/// The encoding whose setting must hold while it is timed.
-const PACKED: Encoding = Encoding::MessagePackPacked;
 /// The encodings to time first, if there is no time for all.
 const TIMED_FIRST: [Encoding; 3] = [Encoding::JsonString, Encoding::Hash, Encoding::CodedColumns];
 /// What this project was asked to reach: 2.18 MB for 2,000 users.
@@ -66,6 +61,10 @@ const TARGET_BYTES: f64 = 2_180_000.0 / 2_000.0;
 const MOST_TIMES_RAW: f64 = 1.5;
 /// No value of a user is longer. A server that packs values of this length packs every Hash of a user.
 const LONGEST_VALUE: u64 = 64;
+/// A longer value is not sent only to show what it does.
+const LONGEST_DEMO: usize = 1_000;
+/// Every release packs this many fields unless it is set otherwise.
+const USUAL_ENTRIES: u64 = 128;
 
 /// What the command line can set.
 #[derive(Args, Clone, Debug)]
@@ -86,38 +85,67 @@ impl Options {
     }
 }
 
-/// Opens the server and runs the command.
-pub(crate) async fn command(args: &TargetArgs, options: Options, output: OutputArgs) -> Result<(), Failure> {
-    let target = course::open(args).await?;
-    course::run_with(&target, &LESSON, output, |ctx| Box::pin(run(ctx, options))).await
-}
-
-async fn run(ctx: &mut LessonContext, options: Options) -> Outcome {
+pub(crate) async fn run(ctx: &mut LessonContext, options: Options) -> Outcome {
     let mut connection = ctx.untraced(
         "CONFIG GET tells which Hashes the server packs. HGETALL memory:written tells what the last run wrote, UNLINK removes \
          it, and HSET notes what this run is going to write.",
     );
-    let limits = Limits::ask(&mut connection).await?;
+    let limits = PackingLimits::ask(&mut connection).await?;
     let records = options.records.unwrap_or_else(|| {
         let wanted = usize::try_from(options.default_records).unwrap_or(usize::MAX);
         ctx.fit("users", wanted, FEWEST_TO_JUDGE as usize, 0.02) as u64
     });
     let zstd = Zstd::train(&People::new())?.map(Arc::new);
-    let store = Store::new(Keys::new(ctx.prefix()), records, limits.bucket(), zstd);
+    let store = Store::new(Keys::new(ctx.prefix()), records, limits.bucket_size(), zstd);
     remove_last_run(&store, &mut connection).await?;
     note_run(&store, &mut connection).await?;
 
     one_record(ctx, &store, limits).await?;
-    let encodings = possible_encodings(ctx, limits);
-    let usages = weigh(ctx, &store, limits, &encodings).await?;
-    time(ctx, &store, limits, &encodings, &usages).await?;
-    weigh_indexes(ctx, &store, &usages).await?;
+    let encodings: Vec<Encoding> = Encoding::built_in().collect();
+    if encodings.len() < Encoding::ALL.len() {
+        ctx.say(
+            "Left out: everything with zstd, because this program was built without it. To see it: cargo run --release \
+             --package bulk-performance --features zstd -- memory",
+        );
+    }
+    let usages = weigh_encodings(ctx, &store, &encodings).await?;
+    time(ctx, &store, &encodings).await?;
+    indexes(ctx, &store, &usages).await?;
 
     remove_last_run(&store, &mut connection).await?;
     let left = store.with_records(LEFT.min(records));
     note_run(&left, &mut connection).await?;
-    write_all(ctx, &left, limits, encodings.iter().copied(), &connection).await?;
+    write_all(&left, &encodings, &connection).await?;
     look_afterward(ctx, &left, &encodings).await
+}
+
+/// Up to which size the server packs a Hash as a listpack; `None` if it does not tell, as some managed ones do not.
+#[derive(Clone, Copy, Debug)]
+pub struct PackingLimits {
+    entries: Option<u64>,
+    value_bytes: Option<u64>,
+}
+
+impl PackingLimits {
+    /// Asks the server.
+    pub async fn ask(redis: &mut Connection) -> RedisResult<Self> {
+        let mut get = redis::cmd("CONFIG");
+        get.arg("GET").arg("hash-max-listpack-*");
+        let settings: HashMap<String, String> = match get.query_async(redis).await {
+            Err(error) if error.code().is_some() => HashMap::new(),
+            settings => settings?,
+        };
+        let number = |name: &str| settings.get(name).and_then(|value| value.parse().ok());
+        Ok(Self {
+            entries: number("hash-max-listpack-entries"),
+            value_bytes: number("hash-max-listpack-value"),
+        })
+    }
+
+    /// The largest round bucket that is still packed: 100 users, or fewer if the server packs fewer.
+    pub fn bucket_size(self) -> u64 {
+        self.entries.unwrap_or(USUAL_ENTRIES).clamp(1, 100)
+    }
 }
 
 /// Notes how many users there will be, before the first one is written.
@@ -143,15 +171,15 @@ async fn remove_last_run(store: &Store, redis: &mut Connection) -> Outcome {
     Ok(())
 }
 
-async fn one_record(ctx: &LessonContext, store: &Store, limits: Limits) -> Outcome {
+async fn one_record(ctx: &LessonContext, store: &Store, limits: PackingLimits) -> Outcome {
     let mut redis = ctx.redis();
     let key = store.keys().memory_user(Encoding::Hash.name(), 1);
     let values = store.people.user(1).values();
 
     ctx.step(
-        "Memory is what a Redis server costs. The same eight values can take six times their own size, or less than it, by the \
-         way you store them. The usual record is a Hash. OBJECT ENCODING tells how the server keeps it, and MEMORY USAGE how \
-         many bytes it takes, with the key's name and the server's own overhead.",
+        "Memory is what a Redis server costs. The same eight values can take several times their own size, or less than it, by \
+         the way you store them. The usual record is a Hash. OBJECT ENCODING tells how the server keeps it, and MEMORY USAGE \
+         how many bytes it takes, with the key's name and the server's own overhead.",
     )
     .await?;
     let fields: Vec<_> = FIELDS.iter().zip(&values).collect();
@@ -159,75 +187,51 @@ async fn one_record(ctx: &LessonContext, store: &Store, limits: Limits) -> Outco
     let encoding = redis.object_encoding(&key).await?;
     let mut usage = redis::cmd("MEMORY");
     usage.arg("USAGE").arg(&key).arg("SAMPLES").arg(0);
-    let bytes: Option<u64> = usage.query_async(&mut redis).await?;
-    redis.unlink(&key).await?;
-    ctx.check("the Hash has a size", bytes.is_some_and(|bytes| bytes > 0))?;
-    if limits.pack(FIELDS.len() as u64, LONGEST_VALUE) {
+    let packed: Option<u64> = usage.query_async(&mut redis).await?;
+    ctx.check("the Hash has a size", packed.is_some_and(|bytes| bytes > 0))?;
+    let PackingLimits { entries: Some(entries), value_bytes: Some(value_bytes) } = limits else {
+        redis.unlink(&key).await?;
+        ctx.say("This server does not tell which Hashes it packs, so its sizes may differ from those of other servers.");
+        return Ok(());
+    };
+    let packs = entries >= FIELDS.len() as u64 && value_bytes >= LONGEST_VALUE;
+    if packs {
         ctx.check_eq("eight short fields are packed as a listpack", &encoding.as_deref(), &Some("listpack"))?;
     }
-    let number = |limit: Option<u64>| limit.map_or_else(|| "some".to_owned(), |number| number.to_string());
-    ctx.say(format!(
-        "A listpack is one piece of memory in which fields and values stand side by side. This server packs Hashes of up to {} \
-         fields, with values of up to {} bytes. A larger one becomes a hash table, with a pointer and a header for each part.",
-        number(limits.entries),
-        number(limits.value_bytes),
-    ));
+    let longer = "x".repeat(usize::try_from(value_bytes).unwrap_or(usize::MAX).min(LONGEST_DEMO) + 1);
+
+    ctx.step(format!(
+        "A listpack is one piece of memory in which fields and values stand side by side. This server packs Hashes of up to \
+         {entries} fields, with values of up to {value_bytes} bytes. One longer value, and the whole Hash becomes a hash table, \
+         with a pointer and a header for each part. It stays one, even when the value is gone:",
+    ))
+    .await?;
+    redis.hset(&key, "note", &longer).await?;
+    redis.hdel(&key, "note").await?;
+    let encoding = redis.object_encoding(&key).await?;
+    let table: Option<u64> = usage.query_async(&mut redis).await?;
+    redis.unlink(&key).await?;
+    if packs && value_bytes < LONGEST_DEMO as u64 {
+        ctx.check_eq("one long value made a hash table of it", &encoding.as_deref(), &Some("hashtable"))?;
+        ctx.check("the same eight values take more memory now", table > packed)?;
+    }
     Ok(())
 }
 
-/// The encodings that can be had here. Says which are left out, and why.
-fn possible_encodings(ctx: &LessonContext, limits: Limits) -> Vec<Encoding> {
-    let possible = |encoding: &Encoding| limits.possible(*encoding, ctx.target());
-    let (mut possible, impossible): (Vec<Encoding>, Vec<Encoding>) =
-        Encoding::ALL.into_iter().partition(possible);
-    if !impossible.is_empty() {
-        let labels: Vec<&str> = impossible.iter().map(|encoding| encoding.label()).collect();
-        ctx.say(format!(
-            "Left out: {}. They need another setting of the server, and this program changes a setting only on a server that it \
-             started: --server valkey-9.1.",
-            labels.join("; ")
-        ));
-    }
-    if !cfg!(feature = "zstd") {
-        possible.retain(|encoding| !encoding.needs_zstd());
-        ctx.say(
-            "Left out: everything with zstd, because this program was built without it. To see it: cargo run --release \
-             --package bulk-performance --features zstd -- memory",
-        );
-    }
-    possible
-}
-
-/// How many encodings to write at once. On a private server their growth and settings count, so one after the other.
-/// Elsewhere, all together take a few round trips.
-fn at_once(ctx: &LessonContext) -> usize {
-    if ctx.target().private().is_some() { 1 } else { Encoding::ALL.len() }
-}
-
-async fn write_all(
-    ctx: &LessonContext,
-    store: &Store,
-    limits: Limits,
-    encodings: impl Iterator<Item = Encoding> + Send,
-    redis: &Connection,
-) -> Outcome {
-    let writing = stream::iter(encodings).map(|encoding| {
-        let (mut writer, mut redis) = (redis.clone(), redis.clone());
-        async move {
-            let work = async { Ok(store.write(encoding, &mut writer).await?) };
-            limits.hold_setting(encoding, &mut redis, work).await
-        }
+async fn write_all(store: &Store, encodings: &[Encoding], redis: &Connection) -> RedisResult<()> {
+    let writing = stream::iter(encodings.to_vec()).map(|encoding| {
+        let mut redis = redis.clone();
+        async move { store.write(encoding, &mut redis).await }
     });
-    writing.buffered(at_once(ctx)).try_collect().await
+    writing.buffered(encodings.len()).try_collect().await
 }
 
 /// Writes all users in every encoding, and shows what they take.
-async fn weigh(
+async fn weigh_encodings(
     ctx: &LessonContext,
     store: &Store,
-    limits: Limits,
     encodings: &[Encoding],
-) -> Result<Vec<MemoryUsage>, LessonError> {
+) -> Result<Vec<(Encoding, MemoryUsage)>, LessonError> {
     ctx.step(format!(
         "Now {} users in each encoding. Buckets keep users {} to {} in one Hash, each as one value under its place in the \
          bucket. Columns keep one Hash or List for each bucket and field, so names are stored once. With codes, cities, \
@@ -242,66 +246,56 @@ async fn weigh(
 
     ctx.step("MEMORY USAGE is summed over all keys of an encoding. Without SAMPLES 0, it would guess from five elements of each.")
         .await?;
-    ctx.code(USAGE.function("usage"));
+    ctx.code(WEIGH.function("usage"));
     ctx.announce(
         "For each encoding: SET, HSET, RPUSH, and BITFIELD write the users. GET, HGET, HMGET, LINDEX, and BITFIELD_RO read them \
-         back. MEMORY USAGE and OBJECT ENCODING weigh their keys. UNLINK removes them. On a private server, INFO and CLIENT LIST \
-         tell how much it grew, and CONFIG SET changes what it packs, for two encodings, and back.",
+         back. MEMORY USAGE and OBJECT ENCODING weigh their keys. UNLINK removes them.",
     );
-    let mut connection = ctx.target().connection();
-    let growth = match ctx.target().private() {
-        Some(_) => Some(Growth::from_now(&mut connection).await?),
-        None => None,
-    };
+    let connection = ctx.target().connection();
     let expected = &Content::expected(&store.people, store.records);
+    activity::set("weighing");
     let weighing = stream::iter(encodings.to_vec()).map(|encoding| {
-        let (mut worker, mut connection) = (connection.clone(), connection.clone());
-        async move {
-            activity::set(format!("weighing: {}", encoding.label()));
-            let work = MemoryUsage::measure(encoding, store, expected, growth, &mut worker);
-            limits.hold_setting(encoding, &mut connection, work).await
-        }
+        let mut redis = connection.clone();
+        async move { Ok::<_, LessonError>((encoding, weigh(encoding, store, expected, &mut redis).await?)) }
     });
-    let usages: Vec<MemoryUsage> = weighing.buffered(at_once(ctx)).try_collect().await?;
+    let usages: Vec<_> = weighing.buffered(encodings.len()).try_collect().await?;
     ctx.check("each encoding gave back every user as it was", usages.len() == encodings.len())?;
     show_usage(ctx, store, &usages).await?;
     Ok(usages)
 }
 
-async fn show_usage(ctx: &LessonContext, store: &Store, usages: &[MemoryUsage]) -> Outcome {
+async fn show_usage(ctx: &LessonContext, store: &Store, usages: &[(Encoding, MemoryUsage)]) -> Outcome {
     let (records, raw) = (store.records, raw_bytes(store));
     ctx.step("Here is what they take.").await?;
-    ctx.table(tables::usages(usages, records, raw));
+    ctx.table(usage_table(usages, records, raw));
     ctx.say(format!(
-        "Raw is the values alone, as text: {:.1} bytes a record. used_memory is how much the whole server grew, with its table of \
-         keys, measured only on a private server. Names come from lists of 128, so zstd saves more here than in most data. Its \
-         dictionary was trained on other users and is counted. {}.",
+        "Raw is the values alone, as text: {:.1} bytes a record. The server's table of keys comes on top. \
+         Names come from lists of 128, so zstd saves more here than in most data. Its dictionary was trained on other users and \
+         is counted. {}.",
         per(raw, records),
         environment(ctx.target()).join(", "),
     ));
-    let of = |encoding: Encoding| usages.iter().find(|usage| usage.encoding == encoding);
-    if let Some(hash) = of(Encoding::Hash) {
-        let bytes = per(hash.bytes, records);
-        ctx.say(format!(
-            "This project was asked to store 2,000 users in 2.18 MB, which is 1,090 bytes each. The Hash takes {bytes:.0} bytes \
-             here, {:.2} of that.",
-            bytes / TARGET_BYTES
-        ));
-    }
-    if let (Some(buckets), Some(packed)) = (of(Encoding::MessagePackBuckets), of(PACKED)) {
-        ctx.check("users in buckets take less if their values are packed too", packed.bytes < buckets.bytes)?;
-    }
-    let with_access = usages.iter().filter(|usage| usage.encoding.has_field_access());
-    let Some(smallest) = with_access.min_by_key(|usage| usage.bytes) else { return Ok(()) };
+    let bytes = per(hash_bytes(usages), records);
+    ctx.say(format!(
+        "This project was asked to store 2,000 users in 2.18 MB, which is 1,090 bytes each. The Hash takes {bytes:.0} bytes \
+         here, {:.2} of that.",
+        bytes / TARGET_BYTES
+    ));
+    let with_access = usages.iter().filter(|(encoding, _)| encoding.has_field_access());
+    let Some((encoding, smallest)) = with_access.min_by_key(|(_, usage)| usage.bytes) else { return Ok(()) };
     if records < FEWEST_TO_JUDGE.into() {
         ctx.say("So few users fill no bucket. With 1,000 and more, the figures can be compared.");
         return Ok(());
     }
-    let (label, times) = (smallest.encoding.label(), per(smallest.bytes, raw));
+    let (label, times) = (encoding.label(), per(smallest.bytes, raw));
     ctx.check(
         format!("the smallest encoding with field access, '{label}', takes {times:.2} times the raw bytes"),
         times <= MOST_TIMES_RAW,
     )
+}
+
+fn hash_bytes(usages: &[(Encoding, MemoryUsage)]) -> u64 {
+    usages.iter().find(|(encoding, _)| *encoding == Encoding::Hash).map_or(0, |(_, usage)| usage.bytes)
 }
 
 /// Bytes of the values alone: no field names, no keys, no framing.
@@ -311,13 +305,7 @@ fn raw_bytes(store: &Store) -> u64 {
 }
 
 /// Reads one field, changes one, and reads whole users, in every encoding.
-async fn time(
-    ctx: &LessonContext,
-    store: &Store,
-    limits: Limits,
-    encodings: &[Encoding],
-    usages: &[MemoryUsage],
-) -> Outcome {
+async fn time(ctx: &LessonContext, store: &Store, encodings: &[Encoding]) -> Outcome {
     ctx.step(
         "Smaller is not free. Where the column `field?` says no, a change reads the whole record and writes it back. With two \
          clients, one would undo the other's change.",
@@ -325,41 +313,25 @@ async fn time(
     .await?;
     ctx.code(COLUMNS.function("change"));
     let store = store.with_records(TIMED.min(store.records));
-    let mut connection = ctx.untraced(format!(
+    let connection = ctx.untraced(format!(
         "Again SET, HSET, RPUSH, and BITFIELD write users, {} in each encoding. The same commands, GET, HGET, HMGET, LINDEX, \
          LSET, and BITFIELD_RO then read and change their fields, which is timed.",
         thousands(store.records as f64)
     ));
-    let unpacked = encodings.iter().copied().filter(|encoding| *encoding != PACKED);
-    write_all(ctx, &store, limits, unpacked, &connection).await?;
-    let mut writer = connection.clone();
-    let work = async {
-        if encodings.contains(&PACKED) {
-            store.write(PACKED, &mut writer).await?;
-        }
-        let changes = stream::iter(encodings.to_vec()).map(|encoding| {
-            let (store, mut redis) = (&store, writer.clone());
-            async move { changes_are_kept(store, encoding, &mut redis).await }
-        });
-        let kept: Vec<bool> = changes.buffered(encodings.len()).try_collect().await?;
-        ctx.check(
-            "each encoding changed one field and left the others as they were",
-            !kept.contains(&false),
-        )?;
-        let timed = most_telling(ctx, encodings);
-        let mut rates = Vec::new();
-        for access in [Access::ReadField, Access::ChangeField, Access::ReadUser] {
-            rates.push(memory::measure(ctx.target(), &store, &timed, access).await?);
-        }
-        show_rates(ctx, &store, usages, &rates);
-        Ok(())
-    };
-    // A longer value that is written under the usual setting would unpack what is to be timed packed.
-    if encodings.contains(&PACKED) {
-        limits.hold_setting(PACKED, &mut connection, work).await
-    } else {
-        work.await
+    write_all(&store, encodings, &connection).await?;
+    let changes = stream::iter(encodings.to_vec()).map(|encoding| {
+        let (store, mut redis) = (&store, connection.clone());
+        async move { changes_are_kept(store, encoding, &mut redis).await }
+    });
+    let kept: Vec<bool> = changes.buffered(encodings.len()).try_collect().await?;
+    ctx.check("each encoding changed one field and left the others as they were", !kept.contains(&false))?;
+    let timed = most_telling(ctx, encodings);
+    let mut rates = Vec::new();
+    for access in [Access::ReadField, Access::ChangeField, Access::ReadUser] {
+        rates.push(memory::measure(ctx.target(), &store, &timed, access).await?);
     }
+    show_rates(ctx, &store, &timed, &rates);
+    Ok(())
 }
 
 /// On a slow network, only the most telling encodings.
@@ -371,8 +343,23 @@ fn most_telling(ctx: &LessonContext, encodings: &[Encoding]) -> Vec<Encoding> {
     timed
 }
 
-fn show_rates(ctx: &LessonContext, store: &Store, usages: &[MemoryUsage], rates: &[ComparisonResult]) {
-    ctx.table(tables::rates(usages, rates));
+/// What you can do with each encoding, and how fast. `rates` are reads, changes, and records.
+fn rate_table(encodings: &[Encoding], rates: &[ComparisonResult]) -> Table {
+    let header = ["encoding", "field?", "reads/s", "changes/s", "records/s", "spread"];
+    encodings.iter().fold(Table::new("What it costs in time", &header), |table, encoding| {
+        let label = encoding.label();
+        let rows: Vec<&Row> =
+            rates.iter().filter_map(|rate| rate.rows.iter().find(|row| row.label == label)).collect();
+        let has_access = if encoding.has_field_access() { "yes" } else { "no" };
+        let spread = rows.iter().map(|row| row.rate.spread).fold(0.0, f64::max);
+        let cells = rows.iter().map(|row| thousands(row.rate.median));
+        let spread = format!("{:.0} %", spread * 100.0);
+        table.row([label.to_owned(), has_access.to_owned()].into_iter().chain(cells).chain([spread]))
+    })
+}
+
+fn show_rates(ctx: &LessonContext, store: &Store, encodings: &[Encoding], rates: &[ComparisonResult]) {
+    ctx.table(rate_table(encodings, rates));
     let operations = rates.first().map_or(0, |rate| rate.operations);
     let rounds = rates.iter().map(|rate| rate.rounds).min().unwrap_or(0);
     ctx.say(format!(
@@ -382,14 +369,13 @@ fn show_rates(ctx: &LessonContext, store: &Store, usages: &[MemoryUsage], rates:
         thousands(store.records as f64),
         environment(ctx.target()).join(", "),
     ));
-    let mut advice: Vec<String> =
-        rates.iter().flat_map(|rate| &rate.caveats).map(lab_runner::caveat::Caveat::advice).collect();
+    let mut advice: Vec<String> = rates.iter().flat_map(|rate| &rate.caveats).map(Caveat::advice).collect();
     advice.sort();
     advice.dedup();
     ctx.say(advice.join(" "));
 }
 
-async fn weigh_indexes(ctx: &LessonContext, store: &Store, usages: &[MemoryUsage]) -> Outcome {
+async fn indexes(ctx: &LessonContext, store: &Store, usages: &[(Encoding, MemoryUsage)]) -> Outcome {
     ctx.step(
         "To find users by city, department, or salary, you need indexes, and they take memory too. A small Set of numbers is \
          packed as an `intset`. A larger one is a hash table, in which a member costs many times as much.",
@@ -398,9 +384,8 @@ async fn weigh_indexes(ctx: &LessonContext, store: &Store, usages: &[MemoryUsage
     ctx.announce(
         "SADD and ZADD write the indexes of all users. MEMORY USAGE and OBJECT ENCODING weigh them. UNLINK removes them.",
     );
-    let indexes = memory_usage::weigh_indexes(store, &mut ctx.target().connection()).await?;
-    let hash = usages.iter().find(|usage| usage.encoding == Encoding::Hash);
-    ctx.table(tables::indexes(&indexes, store.records, hash.map_or(0, |usage| usage.bytes)));
+    let indexes = weigh_indexes(store, &mut ctx.target().connection()).await?;
+    ctx.table(index_table(&indexes, store.records, hash_bytes(usages)));
     ctx.say(format!("{}.", environment(ctx.target()).join(", ")));
     Ok(())
 }

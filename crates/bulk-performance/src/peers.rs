@@ -1,22 +1,19 @@
 //! How does the loader compare with other tools? `cargo bulk peers`
 //!
-//! In reading order: [`place`] and [`tools`], where the server and the programs are; [`fixtures`], what is prepared once; [`lineup`], which peers take part;
-//! [`peer`], the ways to write, each of which has a file; [`rounds`], which takes turns, times and verifies;
-//! `report`, the tables.
+//! In reading order: [`server_login`] and [`programs`], how other programs reach the server, and where they are; [`fixtures`], what
+//! is prepared once; [`lineup`], which peers take part; [`peer`], the ways to write, of which `benchmark` and `baseline` have a file;
+//! [`rounds`], which takes turns, times, and verifies; `report`, the tables.
 
 mod baseline;
 mod benchmark;
-mod child;
-mod commandstats;
+mod command_stats;
 pub mod fixtures;
 pub mod lineup;
 pub mod peer;
-mod pipe;
-pub mod place;
-mod redis_py;
+pub mod programs;
 mod report;
 pub mod rounds;
-pub mod tools;
+pub mod server_login;
 
 use std::path::PathBuf;
 
@@ -26,10 +23,10 @@ use lab_runner::course::{self, OutputArgs};
 use lab_runner::{Lesson, LessonContext, Outcome};
 
 use crate::peers::lineup::Lineup;
-use crate::peers::place::Place;
+use crate::peers::server_login::ServerLogin;
 
 /// Not part of the tour: it takes long, and needs other people's programs.
-static PAGE: Lesson = Lesson {
+static PEERS: Lesson = Lesson {
     name: "peers",
     title: "The loader and its peers",
     question: "How does the loader compare with redis-cli --pipe, redis-benchmark, redis-rs and redis-py?",
@@ -40,8 +37,8 @@ static PAGE: Lesson = Lesson {
     takeaways: &[],
     quiz: &[],
     run: |ctx| {
-        let place = Place::of(ctx.target(), None);
-        Box::pin(run(ctx, Options::short(), place))
+        let login = ServerLogin::of(ctx.target(), None);
+        Box::pin(run(ctx, Options::short(), login))
     },
 };
 
@@ -70,18 +67,18 @@ impl Options {
 /// Opens the server and runs the command.
 pub(crate) async fn command(args: &TargetArgs, options: Options, output: OutputArgs) -> Result<(), Failure> {
     let target = course::open(args).await?;
-    let place = Place::of(&target, Some(args));
-    course::run_with(&target, &PAGE, output, |ctx| Box::pin(run(ctx, options, place))).await
+    let login = ServerLogin::of(&target, Some(args));
+    course::run_with(&target, &PEERS, output, |ctx| Box::pin(run(ctx, options, login))).await
 }
 
-async fn run(ctx: &mut LessonContext, options: Options, place: Result<Place, String>) -> Outcome {
+async fn run(ctx: &mut LessonContext, options: Options, login: Result<ServerLogin, String>) -> Outcome {
     ctx.step(
         "A figure such as '300,000 records/s' says little by itself: it depends on the machine, the server and the \
          records. So everything here runs on the same server with the same records, in turns: the loader, the tools \
          that come with Redis, and two client libraries. What a peer wrote is read back and compared before its time \
          counts.",
     ).await?;
-    let lineup = Lineup::prepare(ctx.target(), options.records, options.tools.as_deref(), place).await?;
+    let lineup = Lineup::prepare(ctx.target(), options.records, options.tools.as_deref(), login).await?;
     let rows = rounds::run(&lineup, options.rounds).await?;
     report::write(ctx, &lineup, &rows, options.rounds)
 }

@@ -2,21 +2,18 @@
 //!
 //! `cargo bulk query --records 100000`
 
-mod table;
-
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clap::Args;
-use lab_connection::{Failure, TargetArgs};
 use lab_measure::query::users::{CITY, DEPARTMENT, PAGE, SELECTED};
 use lab_measure::query::{
-    self, Latency, Plan, Question, Redis, ServerFeatures, Users, average, by_key, city, intersection, pages,
-    search, top,
+    self, Latency, Question, Redis, ServerFeatures, TimingPlan, Users, approaches, search,
 };
 use lab_runner::caveat::Caveat;
-use lab_runner::course::{self, OutputArgs};
-use lab_runner::table::thousands;
+use lab_runner::environment::environment;
+use lab_runner::table::{Table, bytes, duration, thousands};
 use lab_runner::{Lesson, LessonContext, LessonError, Outcome, activity, source};
 use redis::AsyncTypedCommands;
 
@@ -85,12 +82,6 @@ impl Options {
     }
 }
 
-/// Opens the server and runs the command.
-pub(crate) async fn command(args: &TargetArgs, options: Options, output: OutputArgs) -> Result<(), Failure> {
-    let target = course::open(args).await?;
-    course::run_with(&target, &LESSON, output, |ctx| Box::pin(run(ctx, options))).await
-}
-
 /// The lesson in any size: writes the users, asks every question, and leaves the users for you to look at.
 pub async fn run(ctx: &mut LessonContext, options: Options) -> Outcome {
     let (users, plan) = size(ctx, &options);
@@ -112,7 +103,7 @@ pub async fn run(ctx: &mut LessonContext, options: Options) -> Outcome {
 }
 
 /// What the network allows.
-fn size(ctx: &LessonContext, options: &Options) -> (Users, Plan) {
+fn size(ctx: &LessonContext, options: &Options) -> (Users, TimingPlan) {
     let [per_user, per_selected, per_round] = ROUND_TRIPS;
     let records = options.records.unwrap_or_else(|| {
         let wanted = usize::try_from(options.default_records).unwrap_or(usize::MAX);
@@ -122,7 +113,7 @@ fn size(ctx: &LessonContext, options: &Options) -> (Users, Plan) {
     let rounds = ctx.fit("rounds", options.repeat as usize, 3, per_round);
     let approaches = ctx.fit("approaches to each question", APPROACHES.0, 2, APPROACHES.1);
     let users = Users::new(&Keys::new(ctx.prefix()), records, selected);
-    (users, Plan { rounds, slice: options.slice, approaches })
+    (users, TimingPlan { rounds, slice: options.slice, approaches })
 }
 
 /// Removes what the last run left, and nothing else: it noted how many users it was going to write.
@@ -173,7 +164,7 @@ struct Asking<'a> {
     ctx: &'a LessonContext,
     users: &'a Users,
     server: ServerFeatures,
-    plan: Plan,
+    plan: TimingPlan,
 }
 
 impl Asking<'_> {
@@ -181,7 +172,7 @@ impl Asking<'_> {
     async fn table(&self, question: Question, title: &str, claim: &str) -> Result<Vec<Latency>, LessonError> {
         let Self { ctx, users, server, plan } = *self;
         let latencies = query::measure(ctx.target(), question, users, server, plan).await?;
-        table::show(ctx, title, &latencies);
+        show(ctx, title, &latencies);
         // A wrong answer would have ended the lesson, and so would one of an approach that is not timed.
         ctx.check(claim, true)?;
         for approach in question.approaches() {
@@ -239,8 +230,8 @@ async fn users_of_city(asking: &Asking<'_>) -> Outcome {
     .await?;
     let is_member = redis.sismember(&index, 1).await?;
     ctx.check("user 1 is in the index", is_member)?;
-    ctx.code(city::SOURCE.function("by_keys"));
-    ctx.code(city::SOURCE.function("by_index"));
+    ctx.code(approaches::SOURCE.function("city_by_keys"));
+    ctx.code(approaches::SOURCE.function("city_by_index"));
     let claim =
         format!("all approaches found the same {} users", thousands(users.in_city(false).len() as f64));
     asking.table(Question::UsersOfCity, "Users of a city", &claim).await?;
@@ -256,13 +247,13 @@ async fn users_by_number(asking: &Asking<'_>) -> Outcome {
          for the first reply.",
     ))
     .await?;
-    ctx.code(by_key::SOURCE.function("hgetall_one_by_one"));
-    ctx.code(by_key::SOURCE.function("hgetall_in_a_pipeline"));
+    ctx.code(approaches::SOURCE.function("hgetall_one_by_one"));
+    ctx.code(approaches::SOURCE.function("hgetall_in_a_pipeline"));
 
     ctx.step("MGET and a script read many keys with one command. While a long script runs, all other clients wait.")
         .await?;
     if !asking.server.cluster {
-        ctx.script(&by_key::read_users_script()).await?;
+        ctx.script(&approaches::read_users_script()).await?;
     }
     let title = format!("{count} users by number");
     asking.table(Question::UsersByNumber, &title, "all approaches read the same users").await?;
@@ -274,16 +265,16 @@ async fn top_salaries(asking: &Asking<'_>) -> Outcome {
     let mut redis = Redis::Traced(ctx.redis());
 
     ctx.step("4. Who earns the most? A Sorted Set is always in order, so you just read its end.").await?;
-    let top = top::by_sorted_set(users, &mut redis).await?;
+    let top = approaches::top_by_sorted_set(users, &mut redis).await?;
     ctx.check("the highest salary comes first", top.is_sorted_by_key(|user| Reverse(user.salary)))?;
-    ctx.code(top::SOURCE.function("by_sorted_set"));
+    ctx.code(approaches::SOURCE.function("top_by_sorted_set"));
 
     ctx.step(
         "Without it, everybody travels to the client and all but ten are thrown away. SORT avoids the transfer, but all \
          other clients wait while it looks up and sorts the salaries.",
     )
     .await?;
-    ctx.code(top::SOURCE.function("by_sorting_in_the_client"));
+    ctx.code(approaches::SOURCE.function("top_by_sorting_in_the_client"));
     let claim = "all approaches name the same ten, in the same order";
     asking.table(Question::TopSalaries, "The ten highest salaries", claim).await?;
     Ok(())
@@ -300,20 +291,20 @@ async fn city_and_department(asking: &Asking<'_>) -> Outcome {
     ))
     .await?;
     if !asking.server.cluster {
-        ctx.code(intersection::SOURCE.function("store"));
+        ctx.code(approaches::SOURCE.function("store_both"));
         let mut redis = Redis::Traced(ctx.redis());
-        let stored = intersection::store(users, &mut redis).await?;
-        let ttl = redis.ttl(intersection::stored_key(users)).await?.raw() as i64;
+        let stored = approaches::store_both(users, &mut redis).await?;
+        let ttl = redis.ttl(approaches::stored_both_key(users)).await?.raw() as i64;
         ctx.check(
             "the stored answer will expire by itself (an empty one is not stored at all)",
-            if stored == 0 { ttl == -2 } else { (0..=intersection::STORED_TTL).contains(&ttl) },
+            if stored == 0 { ttl == -2 } else { (0..=approaches::STORED_TTL).contains(&ttl) },
         )?;
     }
 
     let count = thousands(users.in_city(true).len() as f64);
     ctx.step("Here are all approaches. Filtering in the client moves everybody to find a few.").await?;
-    ctx.code(intersection::SOURCE.function("by_reading_everyone"));
-    ctx.code(intersection::SOURCE.function("by_sinter"));
+    ctx.code(approaches::SOURCE.function("both_by_reading_everyone"));
+    ctx.code(approaches::SOURCE.function("both_by_sinter"));
     let title = format!("Users of {department} in {city}");
     let claim = format!("all approaches found the same {count} users");
     asking.table(Question::CityAndDepartment, &title, &claim).await?;
@@ -323,7 +314,7 @@ async fn city_and_department(asking: &Asking<'_>) -> Outcome {
          it stops when there are enough.",
     )
     .await?;
-    ctx.code(intersection::SOURCE.function("by_sintercard"));
+    ctx.code(approaches::SOURCE.function("count_by_sintercard"));
     let title = format!("How many of {department} in {city}");
     let claim = format!("all approaches counted {count}");
     asking.table(Question::CountCityAndDepartment, &title, &claim).await?;
@@ -338,7 +329,7 @@ async fn deep_page(asking: &Asking<'_>) -> Outcome {
          has seen. It needs both, because salaries are often equal.",
     ))
     .await?;
-    ctx.code(pages::SOURCE.function("after"));
+    ctx.code(approaches::SOURCE.function("page_after"));
     asking.table(Question::DeepPage, "A page deep in the list", "all approaches read the same page").await?;
     change_between_pages(ctx, users).await
 }
@@ -356,10 +347,10 @@ async fn change_between_pages(ctx: &LessonContext, users: &Users) -> Outcome {
 
     ctx.step("An offset is wrong as soon as the list changes between two pages. Here a user is hired at the lowest salary of all.")
         .await?;
-    let first = pages::by_rank(users, 0, rows, &mut redis).await?;
+    let first = approaches::page_by_rank(users, 0, rows, &mut redis).await?;
     redis.zadd(&by_salary, NEW_HIRE, 1).await?;
-    let by_offset = pages::by_rank(users, rows, rows, &mut redis).await;
-    let by_cursor = pages::after(users, first.last().copied(), rows, &mut redis).await;
+    let by_offset = approaches::page_by_rank(users, rows, rows, &mut redis).await;
+    let by_cursor = approaches::page_after(users, first.last().copied(), rows, &mut redis).await;
     redis.zrem(&by_salary, NEW_HIRE).await?;
     ctx.check_eq(
         "the offset shows the last user of the first page again",
@@ -382,7 +373,7 @@ async fn whole_set(asking: &Asking<'_>) -> Outcome {
          least once, perhaps twice.",
     )
     .await?;
-    ctx.code(pages::SOURCE.function("members_by_sscan"));
+    ctx.code(approaches::SOURCE.function("members_by_sscan"));
     let claim = "both approaches read the same members";
     asking.table(Question::WholeSet, "All members of a Set", claim).await?;
     Ok(())
@@ -407,7 +398,7 @@ async fn average_salary(asking: &Asking<'_>) -> Outcome {
     ctx.step("To add up in the client, all the numbers must travel. A script adds them up on the server, and all other clients wait.")
         .await?;
     if !asking.server.cluster {
-        ctx.script(&average::sum_salaries_script()).await?;
+        ctx.script(&approaches::sum_salaries_script()).await?;
     }
     let right = users.average_cents();
     let claim =
@@ -430,4 +421,35 @@ async fn look_afterward(ctx: &LessonContext, users: &Users) -> Outcome {
     ));
     ctx.keys([keys.user(1), city, by_salary, keys.city_salaries(CITIES[CITY])]);
     Ok(())
+}
+
+/// Shows one row per approach, and below what was sent, what the numbers hold for, and which row is noisy.
+fn show(ctx: &LessonContext, title: &str, latencies: &[Latency]) {
+    let header = ["approach", "p50", "spread", "p99", "p99.9", "answers", "trips", "bytes"];
+    let table = latencies.iter().fold(Table::new(title, &header), |table, latency| {
+        table.row([
+            latency.label.to_owned(),
+            quantile(latency, 0.5),
+            format!("{:.0} %", latency.medians.spread * 100.0),
+            quantile(latency, 0.99),
+            quantile(latency, 0.999),
+            thousands(latency.times.len() as f64),
+            thousands(latency.traffic.round_trips as f64),
+            bytes(latency.traffic.bytes_sent + latency.traffic.bytes_received),
+        ])
+    });
+    ctx.table(table);
+    let commands: BTreeSet<&str> =
+        latencies.iter().flat_map(|latency| &latency.commands).map(String::as_str).collect();
+    let commands = commands.into_iter().collect::<Vec<_>>().join(", ");
+    ctx.announce(format!("Sent for this table: {commands}. {}.", environment(ctx.target()).join(", ")));
+    let medians: Vec<_> = latencies.iter().map(|one| (one.label.to_owned(), one.medians)).collect();
+    let caveats = Caveat::about(&medians, false);
+    if let Some(noisy) = caveats.iter().find(|caveat| matches!(caveat, Caveat::Noisy { .. })) {
+        ctx.say(noisy.advice());
+    }
+}
+
+fn quantile(latency: &Latency, share: f64) -> String {
+    latency.quantile(share).map_or_else(|| "-".to_owned(), duration)
 }

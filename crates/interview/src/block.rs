@@ -1,9 +1,11 @@
 //! An example: a `redis-cli` session, as the guide writes it.
 
-mod info;
-mod steps;
+mod environment;
 
-pub use info::{Layout, Place};
+pub use environment::{Environment, Layout};
+
+use crate::guide::FormatError;
+use crate::words;
 
 /// A fenced block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,7 +13,7 @@ pub struct Block {
     /// The line of the guide on which it begins.
     pub line: usize,
     /// Where it is executed.
-    pub place: Place,
+    pub environment: Environment,
     /// Comments and commands, in order.
     pub entries: Vec<Entry>,
 }
@@ -50,32 +52,21 @@ pub struct Command {
 }
 
 impl Command {
-    /// Whether the word at `index` is `word`, in any case.
-    #[must_use]
-    pub fn says(&self, index: usize, word: &str) -> bool {
-        self.words.get(index).is_some_and(|said| said.eq_ignore_ascii_case(word.as_bytes()))
-    }
-}
-
-impl Step {
-    /// The prompt with the command, as the guide writes it.
-    #[must_use]
-    pub fn line_of_session(&self) -> String {
-        let mark = if self.retried { "~" } else { "" };
-        let command = self.command.as_ref().map(|command| format!(" {}", command.text)).unwrap_or_default();
-        format!("{mark}{}>{command}", self.client)
+    /// Whether the word at `index` is one of these, in any case.
+    pub(crate) fn has_word(&self, index: usize, any_of: &[&str]) -> bool {
+        let word = self.words.get(index);
+        word.is_some_and(|word| any_of.iter().any(|one| word.eq_ignore_ascii_case(one.as_bytes())))
     }
 }
 
 impl Block {
     /// Reads a block: the info string of its fence, and the lines between the fences.
-    /// The error is the line of what is wrong, and what is expected there.
-    pub fn parse(line: usize, info: &str, lines: &[&str]) -> Result<Self, (usize, String)> {
-        let place = Place::parse(info).map_err(|problem| (line, problem))?;
-        let entries = steps::parse(line + 1, lines)?;
-        let block = Self { line, place, entries };
+    pub(crate) fn parse(line: usize, info: &str, lines: &[&str]) -> Result<Self, FormatError> {
+        let environment = Environment::parse(info).map_err(|problem| FormatError::at(line, problem))?;
+        let block = Self { line, environment, entries: entries(line + 1, lines)? };
         for step in block.steps() {
-            block.place.may_have(&step.client).map_err(|problem| (step.line, problem))?;
+            let allowed = block.environment.check_client(&step.client);
+            allowed.map_err(|problem| FormatError::at(step.line, problem))?;
         }
         Ok(block)
     }
@@ -86,5 +77,108 @@ impl Block {
             Entry::Step(step) => Some(step),
             Entry::Comment(_) => None,
         })
+    }
+}
+
+impl Step {
+    /// The prompt with the command, as the guide writes it.
+    pub fn line_of_session(&self) -> String {
+        let mark = if self.retried { "~" } else { "" };
+        let command = self.command.as_ref().map(|command| format!(" {}", command.text)).unwrap_or_default();
+        format!("{mark}{}>{command}", self.client)
+    }
+
+    /// A line that begins with a prompt: an optional `~`, letters and digits, `>`, and then a space or the end.
+    fn at_prompt(line: usize, text: &str) -> Result<Option<Self>, FormatError> {
+        let (retried, rest) = text.strip_prefix('~').map_or((false, text), |rest| (true, rest));
+        let Some((client, command)) = rest.split_once('>') else { return Ok(None) };
+        let is_name = client.chars().all(|c| c.is_ascii_alphanumeric());
+        if !is_name || !(command.is_empty() || command.starts_with(' ')) {
+            return Ok(None);
+        }
+        let text = command.trim();
+        let words = words::split(text).ok_or_else(|| {
+            FormatError::at(line, "the quotes of the command do not match, as redis-cli reads them")
+        })?;
+        let command = (!words.is_empty()).then(|| Command { text: text.to_owned(), words });
+        Ok(Some(Self { line, client: client.to_owned(), retried, command, expected: Vec::new() }))
+    }
+
+    /// What is wrong with it, now that its reply is known.
+    fn problem(&self) -> Option<&'static str> {
+        match (&self.command, self.expected.is_empty()) {
+            (None, true) => Some("a prompt without a command reads a reply, which has to follow"),
+            (command, no_reply) if self.retried && (command.is_none() || no_reply) => {
+                Some("`~> COMMAND` is repeated until its reply fits, which has to follow")
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Reads the lines of a block, the first of which is line `first` of the guide.
+fn entries(first: usize, lines: &[&str]) -> Result<Vec<Entry>, FormatError> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for (line, text) in (first..).zip(lines.iter().copied()) {
+        if let Some(comment) = text.strip_prefix("# ") {
+            entries.push(Entry::Comment(comment.to_owned()));
+        } else if let Some(step) = Step::at_prompt(line, text)? {
+            entries.push(Entry::Step(step));
+        } else if let Some(Entry::Step(step)) = entries.last_mut() {
+            step.expected.push(text.to_owned());
+        } else if !text.trim().is_empty() {
+            let expected =
+                "a block begins with a prompt, `> COMMAND` or `NAME> COMMAND`; a reply follows its command";
+            return Err(FormatError::at(line, expected));
+        }
+    }
+    let mut has_step = false;
+    for entry in &mut entries {
+        let Entry::Step(step) = entry else { continue };
+        has_step = true;
+        // Blank lines before the next prompt only separate.
+        while step.expected.pop_if(|line| line.trim().is_empty()).is_some() {}
+        if let Some(problem) = step.problem() {
+            return Err(FormatError::at(step.line, problem));
+        }
+    }
+    if has_step { Ok(entries) } else { Err(FormatError::at(first, "a block needs a command: `> COMMAND`")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prompts_replies_and_comments_are_told_apart() {
+        let text =
+            "> SET k \"a b\"\nOK\n\n# A comment.\nA1> BLPOP q 0\n~> GET k\n(nil)\nA1>\n1) \"q\"\n2) \"> x\"";
+        let found = entries(10, &text.lines().collect::<Vec<_>>()).unwrap();
+        let shown: Vec<_> = found
+            .iter()
+            .map(|entry| match entry {
+                Entry::Comment(text) => format!("# {text}"),
+                Entry::Step(step) => format!("{} {} {:?}", step.line, step.line_of_session(), step.expected),
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "10 > SET k \"a b\" [\"OK\"]",
+                "# A comment.",
+                "14 A1> BLPOP q 0 []",
+                "15 ~> GET k [\"(nil)\"]",
+                "17 A1> [\"1) \\\"q\\\"\", \"2) \\\"> x\\\"\"]",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_no_session_is_refused_with_its_line() {
+        for (text, line) in
+            [("OK", 5), ("> GET k\n\"v\"\n>", 7), ("~> GET k", 5), ("# only", 5), ("> SET k \"v", 5), ("", 5)]
+        {
+            assert_eq!(entries(5, &text.lines().collect::<Vec<_>>()).unwrap_err().line, line, "{text}");
+        }
     }
 }

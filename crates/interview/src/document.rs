@@ -3,39 +3,39 @@
 use lab_server::Choice;
 use serde_json::{Value, json};
 
+use crate::ChosenQuestion;
 use crate::block::Block;
-use crate::chosen::Asked;
-use crate::execution::{Examples, Execution, Outcome};
+use crate::execution::{ExampleRunner, Execution, Outcome};
 use crate::guide::{Example, Paragraph};
-use crate::session::{Answer, Unable};
+use crate::session::{Answer, NotExecuted};
 
 /// What there is, without the answers.
-pub(crate) fn list(chosen: &[Asked]) -> Value {
+pub(crate) fn list(chosen: &[ChosenQuestion]) -> Value {
     chosen.iter().map(head).collect()
 }
 
 /// Questions with their answers; the examples are executed.
-pub(crate) fn answers(chosen: &[Asked], choice: &Choice) -> Value {
+pub(crate) fn answers(chosen: &[ChosenQuestion], choice: &Choice) -> Value {
     let questions: Vec<Value> = chosen.iter().map(|asked| answer(asked, choice)).collect();
     json!({ "questions": questions })
 }
 
-fn head((topic, question): &Asked) -> Value {
+fn head((topic, question): &ChosenQuestion) -> Value {
     json!({
         "number": question.number, "title": question.title, "slug": question.slug, "topic": topic.title,
         "level": question.level, "links": question.links(),
     })
 }
 
-fn answer(asked: &Asked, choice: &Choice) -> Value {
+fn answer(asked: &ChosenQuestion, choice: &Choice) -> Value {
     let (_, question) = asked;
-    let mut examples = Examples::of(question, choice);
+    let mut examples = ExampleRunner::of(question, choice);
     let parts: Vec<Value> = question
         .examples
         .iter()
         .map(|part| match part {
             Example::Text(paragraph) => json!({ "text": paragraph.text() }),
-            Example::Block(block) => executed(block, &examples.execute(block, &mut |_heard| {})),
+            Example::Block(block) => executed(block, &examples.execute(block, &mut |_event| {})),
         })
         .collect();
     let texts = |part: &[Paragraph]| part.iter().map(Paragraph::text).collect::<Vec<_>>();
@@ -51,8 +51,12 @@ fn answer(asked: &Asked, choice: &Choice) -> Value {
 fn executed(block: &Block, execution: &Execution<'_>) -> Value {
     let steps = match &execution.outcome {
         Outcome::Executed(answers) => answers,
-        Outcome::Unable(Unable::Skipped(reason)) => return json!({ "line": block.line, "skipped": reason }),
-        Outcome::Unable(Unable::Failed(reason)) => return json!({ "line": block.line, "failed": reason }),
+        Outcome::NotExecuted(NotExecuted::Skipped(reason)) => {
+            return json!({ "line": block.line, "skipped": reason });
+        }
+        Outcome::NotExecuted(NotExecuted::Failed(reason)) => {
+            return json!({ "line": block.line, "failed": reason });
+        }
     };
     let steps: Vec<Value> = block
         .steps()

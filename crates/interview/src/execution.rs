@@ -6,7 +6,7 @@ use lab_server::Choice;
 
 use crate::block::Block;
 use crate::guide::Question;
-use crate::session::{Answer, Heard, Session, Unable};
+use crate::session::{Answer, Event, NotExecuted, Session};
 
 /// What became of a block.
 #[derive(Clone, Debug)]
@@ -14,7 +14,7 @@ pub enum Outcome<'a> {
     /// It was executed; the answers, right or wrong.
     Executed(Vec<Answer<'a>>),
     /// It was not, and why not.
-    Unable(Unable),
+    NotExecuted(NotExecuted),
 }
 
 /// A block and what became of it.
@@ -32,63 +32,59 @@ pub struct Execution<'a> {
 
 /// Executes the blocks of a question one after the other: each on fresh servers, a `same` block on those of the one
 /// before it.
-pub struct Examples<'a> {
+pub struct ExampleRunner<'a> {
     question: &'a Question,
     choice: Choice,
     number: usize,
-    session: Result<Session, Unable>,
+    session: Result<Session, NotExecuted>,
 }
 
-impl<'a> Examples<'a> {
+impl<'a> ExampleRunner<'a> {
     /// None of them executed yet.
-    #[must_use]
     pub fn of(question: &'a Question, choice: &Choice) -> Self {
-        let session = Err(Unable::Failed("there is no block before this one".into()));
+        let session = Err(NotExecuted::Failed("there is no block before this one".into()));
         Self { question, choice: choice.clone(), number: 0, session }
     }
 
     /// Executes the next block, which has to be the question's next one.
-    pub fn execute(&mut self, block: &'a Block, hear: &mut dyn FnMut(&Heard<'a>)) -> Execution<'a> {
+    pub fn execute(&mut self, block: &'a Block, listen: &mut dyn FnMut(&Event<'a>)) -> Execution<'a> {
         self.number += 1;
-        if !block.place.same {
+        if !block.environment.same {
             // The servers of the block before end here, before new ones start.
-            self.session = Err(Unable::Failed(String::new()));
-            self.session = Session::start(&block.place, &self.choice);
+            self.session = Err(NotExecuted::Failed(String::new()));
+            self.session = Session::start(&block.environment, &self.choice);
         }
         let outcome = match &mut self.session {
-            Ok(session) => Outcome::Executed(session.execute(block, hear)),
-            Err(unable) => Outcome::Unable(unable.clone()),
+            Ok(session) => Outcome::Executed(session.execute(block, listen)),
+            Err(unable) => Outcome::NotExecuted(unable.clone()),
         };
         Execution { question: self.question, number: self.number, block, outcome }
     }
 
     /// Executes all of them.
-    #[must_use]
     pub fn execute_all(mut self) -> Vec<Execution<'a>> {
         let blocks: Vec<_> = self.question.blocks().collect();
-        blocks.into_iter().map(|block| self.execute(block, &mut |_heard| {})).collect()
+        blocks.into_iter().map(|block| self.execute(block, &mut |_event| {})).collect()
     }
 }
 
 impl Execution<'_> {
     /// Why it was skipped, if it was.
-    #[must_use]
     pub fn skipped(&self) -> Option<&str> {
         match &self.outcome {
-            Outcome::Unable(Unable::Skipped(reason)) => Some(reason),
+            Outcome::NotExecuted(NotExecuted::Skipped(reason)) => Some(reason),
             _ => None,
         }
     }
 
     /// What is wrong, if anything: the question, the block, and each command with the expected and the real reply.
-    #[must_use]
     pub fn complaint(&self) -> Option<String> {
         let mut found = String::new();
         match &self.outcome {
-            Outcome::Unable(Unable::Failed(reason)) => {
+            Outcome::NotExecuted(NotExecuted::Failed(reason)) => {
                 let _ = writeln!(found, "  {reason}");
             }
-            Outcome::Unable(Unable::Skipped(_)) => {}
+            Outcome::NotExecuted(NotExecuted::Skipped(_)) => {}
             Outcome::Executed(answers) => {
                 for answer in answers.iter().filter(|answer| !answer.fits()) {
                     let step = answer.step;

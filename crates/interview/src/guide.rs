@@ -1,19 +1,15 @@
 //! The guide as data: topics, questions, answers, examples.
 
-mod anchor;
-mod fault;
+mod parse;
 mod prose;
-mod question;
-mod sections;
 
+use std::fmt;
 use std::sync::LazyLock;
 
 use serde::Serialize;
 
 use crate::block::Block;
 
-pub use anchor::anchor;
-pub use fault::{Fault, Faults};
 pub use prose::{Link, Paragraph, links};
 
 /// The text of the guide, as it was when this program was built.
@@ -23,16 +19,14 @@ pub const TEXT: &str = include_str!("../../../REDIS_GUIDE.md");
 #[derive(Clone, Debug)]
 pub struct Guide {
     /// What stands under `## Contents`.
-    pub contents: Vec<Listed>,
+    pub contents: Vec<ContentsLine>,
     /// The topics, in order.
     pub topics: Vec<Topic>,
 }
 
 /// A line of the contents: `- [Topic](#anchor): questions 1 to 9`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    /// The line of the guide.
-    pub line: usize,
+pub struct ContentsLine {
     /// The topic's title.
     pub title: String,
     /// Where the link leads, without `#`.
@@ -65,7 +59,7 @@ pub struct Question {
     pub slug: String,
     /// Who should know the answer.
     pub level: Level,
-    /// The short answer, as one would say it aloud.
+    /// The short answer, as you would say it aloud.
     pub say: Vec<Paragraph>,
     /// The reasons.
     pub why: Vec<Paragraph>,
@@ -101,11 +95,10 @@ pub enum Level {
 }
 
 impl Level {
-    /// All of them, the easiest first.
+    /// Every level, the easiest first.
     pub const ALL: [Self; 4] = [Self::Beginner, Self::Intermediate, Self::Advanced, Self::Expert];
 
     /// As the guide writes it.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Beginner => "beginner",
@@ -117,14 +110,14 @@ impl Level {
 }
 
 impl Guide {
-    /// Reads a guide. Every deviation from the format is a fault. Only one is reported per question.
-    pub fn parse(text: &str) -> Result<Self, Faults> {
-        sections::read(text)
+    /// Reads a guide. Every deviation from the format is an error. Only one is reported per question.
+    pub fn parse(text: &str) -> Result<Self, FormatErrors> {
+        parse::guide(text)
     }
 
     /// The guide that this program was built with.
-    pub fn built_in() -> Result<&'static Self, &'static Faults> {
-        static BUILT_IN: LazyLock<Result<Guide, Faults>> = LazyLock::new(|| Guide::parse(TEXT));
+    pub fn built_in() -> Result<&'static Self, &'static FormatErrors> {
+        static BUILT_IN: LazyLock<Result<Guide, FormatErrors>> = LazyLock::new(|| Guide::parse(TEXT));
         BUILT_IN.as_ref()
     }
 
@@ -144,7 +137,6 @@ impl Question {
     }
 
     /// Its links, those of `See` first.
-    #[must_use]
     pub fn links(&self) -> Vec<Link> {
         let between = self.examples.iter().filter_map(|part| match part {
             Example::Text(paragraph) => Some(paragraph),
@@ -153,4 +145,43 @@ impl Question {
         let all = self.see.iter().chain(&self.say).chain(&self.why).chain(&self.trap).chain(between);
         all.flat_map(|paragraph| links(&paragraph.text())).collect()
     }
+}
+
+/// One deviation from the format.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormatError {
+    /// The line of the guide.
+    pub line: usize,
+    /// What is expected there.
+    pub problem: String,
+}
+
+impl FormatError {
+    pub(crate) fn at(line: usize, problem: impl Into<String>) -> Self {
+        Self { line, problem: problem.into() }
+    }
+}
+
+/// Everything that is wrong, in the order of the lines; at least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormatErrors(pub Vec<FormatError>);
+
+impl fmt::Display for FormatErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines = self.0.iter().map(|error| format!("REDIS_GUIDE.md:{}: {}", error.line, error.problem));
+        f.write_str(&lines.collect::<Vec<_>>().join("\n"))
+    }
+}
+
+impl std::error::Error for FormatErrors {}
+
+/// Where a link to this heading leads on GitHub, without `#`: lower case, spaces become hyphens, letters, digits, hyphens, and
+/// underscores stay, everything else goes. (A second heading of the same text would get a number; the guide has none.)
+pub fn anchor(heading: &str) -> String {
+    let kept = heading.trim().chars().flat_map(char::to_lowercase).filter_map(|c| match c {
+        ' ' => Some('-'),
+        c if c.is_alphanumeric() || c == '-' || c == '_' => Some(c),
+        _ => None,
+    });
+    kept.collect()
 }

@@ -6,13 +6,12 @@
 //! 2. [`block`]: an example, a `redis-cli` session; [`words`] splits its command lines.
 //! 3. [`session`] executes a block on servers of its own, [`matching`] compares the replies with the expected ones,
 //!    [`execution`] does that for all examples of a question and says what is wrong.
-//! 4. `arguments`: the command line; `chosen`: the questions that it means.
-//! 5. `page`: questions and answers as text; `document`: as JSON.
-//! 6. [`progress`]: what is due when, kept in Redis. `quiz` asks.
+//! 4. `page`: questions and answers as text; `document`: as JSON.
+//! 5. [`progress`]: what is due when, kept in Redis. `quiz` asks.
 
-mod arguments;
+#![expect(clippy::must_use_candidate, reason = "nobody outside this workspace calls it")]
+
 pub mod block;
-mod chosen;
 mod document;
 pub mod execution;
 pub mod guide;
@@ -32,25 +31,77 @@ pub mod words;
 #[doc = include_str!("../../../REDIS_GUIDE.md")]
 struct RustOfTheGuide;
 
-use lab_connection::Failure;
+use clap::Parser;
+use lab_connection::address::no_server;
 use lab_connection::failure::Class;
+use lab_connection::{Failure, TargetArgs};
 use lab_runner::Terminal;
+use lab_runner::start::Cli;
 use lab_server::Choice;
 
-pub use crate::arguments::Arguments;
-use crate::guide::Guide;
+use crate::guide::{Guide, Level, Question, Topic};
+
+/// Asks the questions of REDIS_GUIDE.md: you think, Enter shows the answer and runs its example live, you grade yourself.
+/// What you missed comes back sooner.
+///
+/// Grades: again brings a question back in this run, and is due in a minute; hard is due in a day; good in a day, and from
+/// then on in twice the time of the last one. Where that is kept: on your server, when one is named (--url, -h, -p,
+/// REDIS_URL); else in a file of your own. Examples always run on a private server.
+///
+/// Where the output is not a terminal, questions and answers are printed and nothing is asked.
+#[derive(Parser, Debug)]
+#[command(name = "interview", version, disable_help_flag = true)]
+pub struct Arguments {
+    /// Only topics whose title contains this
+    #[arg(long, value_name = "TEXT")]
+    pub topic: Option<String>,
+
+    /// Only questions of this level
+    #[arg(long, value_name = "LEVEL")]
+    pub level: Option<Level>,
+
+    /// Only the question with this number, due or not
+    #[arg(long, value_name = "N")]
+    pub question: Option<usize>,
+
+    /// Only the questions that lead to this lesson of the tour
+    #[arg(long, value_name = "NAME")]
+    pub lesson: Option<String>,
+
+    /// Ask also what is not due yet
+    #[arg(long)]
+    pub all: bool,
+
+    /// List the questions and end
+    #[arg(long)]
+    pub list: bool,
+
+    /// Print one JSON document: questions, answers, and what the examples really gave
+    #[arg(long)]
+    pub json: bool,
+
+    /// Which server to use
+    #[command(flatten)]
+    pub target: TargetArgs,
+}
+
+impl Cli for Arguments {
+    fn json(&self) -> bool {
+        self.json
+    }
+}
 
 /// Lists, prints or asks the questions that were chosen.
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let guide = Guide::built_in().map_err(|faults| {
-        let why = faults
+    let guide = Guide::built_in().map_err(|errors| {
+        let why = errors
             .0
             .first()
-            .map_or_else(String::new, |fault| format!("line {}: {}", fault.line, fault.problem));
+            .map_or_else(String::new, |error| format!("line {}: {}", error.line, error.problem));
         Failure::new(Class::Other, "The guide that this program was built with is not in its format.", why)
             .try_next("cargo test -p interview: tells everything that is wrong with it")
     })?;
-    let chosen = chosen::questions(guide, &arguments)?;
+    let chosen = chosen_questions(guide, &arguments)?;
     if arguments.list {
         if arguments.json {
             Terminal.document(&document::list(&chosen));
@@ -71,12 +122,39 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
+/// A question and its topic.
+type ChosenQuestion = (&'static Topic, &'static Question);
+
+/// Those that fit all flags, in the order of the guide; at least one.
+fn chosen_questions(guide: &'static Guide, arguments: &Arguments) -> Result<Vec<ChosenQuestion>, Failure> {
+    let Arguments { topic, level, question: number, lesson, .. } = arguments;
+    let fits = |(of, question): &ChosenQuestion| {
+        topic.as_ref().is_none_or(|text| is_about(of, text))
+            && level.is_none_or(|level| question.level == level)
+            && number.is_none_or(|number| question.number == number)
+            && lesson.as_ref().is_none_or(|name| question.links().iter().any(|link| link.names(name)))
+    };
+    let chosen: Vec<ChosenQuestion> = guide.questions().filter(fits).collect();
+    if chosen.is_empty() {
+        let topics: Vec<_> = guide.topics.iter().map(|topic| topic.title.as_str()).collect();
+        let count = guide.questions().count();
+        let why = format!("There are {count} questions, about: {}.", topics.join("; "));
+        return Err(
+            Failure::new(Class::Usage, "No question fits these flags.", why).try_next("--list: all of them")
+        );
+    }
+    Ok(chosen)
+}
+
+fn is_about(topic: &Topic, text: &str) -> bool {
+    let text = text.trim_start_matches('#').to_lowercase();
+    topic.anchor == text || topic.title.to_lowercase().contains(&text)
+}
+
 /// The servers of the examples are always private: examples write any keys.
 fn examples_choice(arguments: &Arguments) -> Result<Choice, Failure> {
-    let target = &arguments.target;
-    Choice::from_flags(target.server, target.server_program.clone(), target.no_fetch).map_err(|error| {
-        Failure::new(Class::NoServer, "No private server could be started.", error.to_string())
-    })
+    let TargetArgs { server, server_program, no_fetch, .. } = &arguments.target;
+    Choice::from_flags(*server, server_program.clone(), *no_fetch).map_err(|error| no_server(&error))
 }
 
 /// Work that waits for servers, on a thread of its own: so that Ctrl-C is heard.

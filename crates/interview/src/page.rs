@@ -1,6 +1,5 @@
 //! Questions and answers as text.
 
-mod example;
 mod inline;
 
 use anstyle::{AnsiColor, Style};
@@ -10,8 +9,12 @@ use lab_runner::table::Table;
 use lab_server::Choice;
 use textwrap::core::display_width;
 
-use crate::chosen::Asked;
-use crate::guide::{Paragraph, Question};
+use crate::ChosenQuestion;
+use crate::block::{Block, Entry, Layout, Step};
+use crate::execution::{ExampleRunner, Outcome};
+use crate::guide::{Example, Paragraph, Question};
+use crate::matching::Row;
+use crate::session::{Answer, Event, NotExecuted};
 
 const HEADING: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -19,7 +22,7 @@ const COMMAND: Style = AnsiColor::Cyan.on_default();
 const WARN: Style = AnsiColor::Yellow.on_default();
 
 /// Prints questions and answers, one after the other; the examples are executed.
-pub(crate) fn print(chosen: &[Asked], choice: &Choice) {
+pub(crate) fn print(chosen: &[ChosenQuestion], choice: &Choice) {
     for asked in chosen {
         Terminal.line(&question(asked));
         answer(asked.1, choice);
@@ -27,7 +30,7 @@ pub(crate) fn print(chosen: &[Asked], choice: &Choice) {
 }
 
 /// What there is, topic by topic.
-pub(crate) fn list(chosen: &[Asked]) -> String {
+pub(crate) fn list(chosen: &[ChosenQuestion]) -> String {
     let width = Terminal.text_width();
     let mut lines = Vec::new();
     let mut before = None;
@@ -44,7 +47,7 @@ pub(crate) fn list(chosen: &[Asked]) -> String {
 }
 
 /// The question, with its number, its topic and its level.
-pub(crate) fn question((topic, question): &Asked) -> String {
+pub(crate) fn question((topic, question): &ChosenQuestion) -> String {
     let width = Terminal.text_width();
     let place = format!("{} · {}", topic.title, question.level.name());
     let rule = "─".repeat(width.saturating_sub(display_width(&place) + 4));
@@ -59,7 +62,7 @@ pub(crate) fn answer(asked: &'static Question, choice: &Choice) {
     for (label, paragraphs) in [("Say", &asked.say), ("Why", &asked.why), ("Trap", &asked.trap)] {
         Terminal.line(&part(label, paragraphs));
     }
-    example::execute(asked, choice);
+    execute(asked, choice);
     Terminal.line(&part("See", &asked.see));
 }
 
@@ -104,6 +107,111 @@ fn paragraph(shown: &Paragraph) -> String {
             let header: Vec<&str> = header.iter().map(String::as_str).collect();
             let table = rows.iter().skip(1).fold(Table::new("", &header), |table, row| table.row(plain(row)));
             table.to_text(width)
+        }
+    }
+}
+
+/// Of the lines that `…` stands for, so many are shown.
+const SHOWN_OF_ANY: usize = 2;
+
+/// Executes the examples of a question and prints what really comes, as it comes.
+fn execute(question: &'static Question, choice: &Choice) {
+    let mut examples = ExampleRunner::of(question, choice);
+    for part in &question.examples {
+        match part {
+            Example::Text(text) => Terminal.line(&format!("\n{}", paragraph(text))),
+            Example::Block(block) => {
+                Terminal.line(&announced(block));
+                let execution = examples.execute(block, &mut |event| match event {
+                    Event::Comment(text) => comment(text),
+                    Event::Sending(step) => command(step),
+                    Event::Replied(answer) => replied(answer),
+                });
+                if let Outcome::NotExecuted(why) = execution.outcome {
+                    as_written(block, &why);
+                }
+            }
+        }
+    }
+}
+
+/// An empty line, and where the example runs, when that is not just a server.
+fn announced(block: &Block) -> String {
+    let environment = &block.environment;
+    let mut words: Vec<String> = match environment.layout {
+        Layout::One => Vec::new(),
+        Layout::Replica => vec!["a primary with a replica".into()],
+        Layout::Cluster => vec!["a cluster of three primaries".into()],
+    };
+    words.extend(environment.release.map(|release| release.to_string()));
+    words.extend(environment.config.iter().map(|(key, value)| format!("{key} {value}")));
+    if words.is_empty() { String::new() } else { format!("\n{DIM}{}:{DIM:#}", words.join(", ")) }
+}
+
+fn comment(text: &str) {
+    Terminal.line(&format!("{DIM}{}{DIM:#}", wrap(text, Terminal.text_width(), "# ", "# ")));
+}
+
+fn command(step: &Step) {
+    let typed = step.line_of_session();
+    // The mark is the guide's own; redis-cli knows none.
+    let typed = typed.strip_prefix('~').unwrap_or(&typed);
+    let line = wrap(typed, Terminal.text_width(), "", "    ");
+    let repeated =
+        if step.retried { format!("{DIM}  (again and again, until it is so){DIM:#}") } else { String::new() };
+    Terminal.line(&format!("{COMMAND}{line}{COMMAND:#}{repeated}"));
+}
+
+fn replied(answer: &Answer<'_>) {
+    let redirections = answer.lines.iter().take_while(|line| line.starts_with("-> Redirected"));
+    let expects_them = answer.step.expected.first().is_some_and(|line| line.starts_with("-> Redirected"));
+    if !expects_them {
+        redirections.for_each(|line| reply(line));
+    }
+    let mut any = 0;
+    let rows = answer.alignment.rows();
+    for (index, row) in rows.iter().enumerate() {
+        match row {
+            Row::Same(line) | Row::Extra(line) => reply(line),
+            Row::Missing(_) => {}
+            Row::Any(line) => {
+                any += 1;
+                if any <= SHOWN_OF_ANY {
+                    reply(line);
+                }
+            }
+        }
+        if !matches!(rows.get(index + 1), Some(Row::Any(_))) {
+            if any > SHOWN_OF_ANY {
+                Terminal.line(&format!("{DIM}… {} more lines{DIM:#}", any - SHOWN_OF_ANY));
+            }
+            any = 0;
+        }
+    }
+    if !answer.fits() {
+        Terminal.line(&format!("{WARN}! The guide says otherwise:{WARN:#}"));
+        answer.step.expected.iter().for_each(|line| Terminal.line(&format!("{WARN}!{WARN:#} {line}")));
+    }
+}
+
+fn reply(line: &str) {
+    Terminal.line(&wrap(line, Terminal.text_width(), "", "   "));
+}
+
+/// The block as it stands in the guide, where it cannot be executed.
+fn as_written(block: &Block, why: &NotExecuted) {
+    let why = match why {
+        NotExecuted::Skipped(reason) => format!("Not executed: {reason}. This is what the guide has:"),
+        NotExecuted::Failed(reason) => format!("It failed: {reason} This is what the guide has:"),
+    };
+    Terminal.line(&format!("{WARN}{}{WARN:#}", wrap(&why, Terminal.text_width(), "", "  ")));
+    for entry in &block.entries {
+        match entry {
+            Entry::Comment(text) => comment(text),
+            Entry::Step(step) => {
+                command(step);
+                step.expected.iter().for_each(|line| reply(line));
+            }
         }
     }
 }

@@ -1,7 +1,11 @@
 //! What is due when: kept in Redis, on your server or in a file of your own.
 //!
-//! Two keys: a Sorted Set of the questions by the time at which each is due, and a Hash with what is known of each. A
-//! question is named by the [slug](crate::guide::Question::slug) of its title, so that a new number changes nothing.
+//! A question is named by the [slug](crate::guide::Question::slug) of its title, so that a new number changes nothing.
+//!
+//! | on one server | on a cluster | type | holds |
+//! |---|---|---|---|
+//! | `interview:due` | `{interview}:due` | Sorted Set | question -> when it is due, milliseconds since 1970 |
+//! | `interview:state` | `{interview}:state` | Hash | question -> JSON: interval, how often seen and missed, the last grade |
 //!
 //! The rule, by the server's clock:
 //!
@@ -11,44 +15,70 @@
 //! | hard | a day | two days |
 //! | good | a day the first time, then twice as long as the last time, half a year at most | twice that |
 
-mod grading;
-mod keys;
 mod saved;
 
 use std::collections::HashMap;
-use std::env;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use lab_connection::{Failure, Target, TargetArgs};
 use lab_runner::Terminal;
 use lab_server::Choice;
+use redis::{RedisResult, Script};
 
-pub use grading::Grade;
-use keys::Keys;
 use saved::Saved;
 
-/// The progress of one person.
-pub struct Progress {
-    target: Target,
-    keys: Keys,
-    // Last, so that the connections are closed before its server ends.
-    saved: Option<Saved>,
+static GRADE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("progress/scripts/grade.lua")));
+
+const AFTER_AGAIN: Duration = Duration::from_mins(1);
+const SHORTEST: Duration = Duration::from_hours(24);
+const LONGEST: Duration = Duration::from_hours(180 * 24);
+
+/// How well you knew the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Grade {
+    /// Not at all.
+    Again,
+    /// With effort.
+    Hard,
+    /// Well.
+    Good,
+}
+
+impl Grade {
+    /// As `grade.lua` takes it and the state keeps it: `again`, `hard`, or `good`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Again => "again",
+            Self::Hard => "hard",
+            Self::Good => "good",
+        }
+    }
 }
 
 /// What is due when.
 #[derive(Clone, Debug, Default)]
-pub struct Standing {
+pub struct DueTimes {
     /// The server's clock, milliseconds since 1970.
     pub now: i64,
     /// When each question that was ever graded is due, by its slug; milliseconds since 1970.
     pub due: HashMap<String, i64>,
 }
 
+/// The progress of one person.
+pub struct Progress {
+    target: Target,
+    due_key: String,
+    state_key: String,
+    // Last, so that the connections are closed before its server ends.
+    saved: Option<Saved>,
+}
+
 impl Progress {
     /// Opens it: on the server that was named (by flags or by `REDIS_URL`), else from the file. `choice` is the program
     /// that reads the file.
     pub async fn open(args: &TargetArgs, choice: &Choice) -> Result<Self, Failure> {
-        let (target, saved) = if names_a_server(args) {
+        let (target, saved) = if args.names_a_server() {
             let target = args.open().await?;
             Terminal.note(&format!("Progress: {}", target.describe()));
             (target, None)
@@ -59,37 +89,44 @@ impl Progress {
             Terminal.note(&format!("Progress: {}", saved.describe()));
             (here.open().await?, Some(saved))
         };
-        let keys = Keys::new(target.prefix(), target.is_cluster());
-        Ok(Self { target, keys, saved })
+        // One script touches both keys, so on a cluster they share a slot.
+        let name = if target.is_cluster() { "{interview}" } else { "interview" };
+        let key = |last: &str| format!("{}{name}:{last}", target.prefix());
+        Ok(Self { due_key: key("due"), state_key: key("state"), target, saved })
     }
 
     /// What is due when.
-    pub async fn standing(&self) -> Result<Standing, Failure> {
-        grading::standing(&mut self.target.connection(), &self.keys)
-            .await
-            .map_err(|error| self.target.explain(&error))
+    pub async fn due_times(&self) -> Result<DueTimes, Failure> {
+        self.read_due_times().await.map_err(|error| self.target.explain(&error))
+    }
+
+    async fn read_due_times(&self) -> RedisResult<DueTimes> {
+        let mut redis = self.target.connection();
+        let (seconds, micros): (i64, i64) = redis::cmd("TIME").query_async(&mut redis).await?;
+        let mut range = redis::cmd("ZRANGE");
+        range.arg(&self.due_key).arg(0).arg(-1).arg("WITHSCORES");
+        let due: Vec<(String, f64)> = range.query_async(&mut redis).await?;
+        #[expect(clippy::cast_possible_truncation, reason = "milliseconds since 1970 are exact in a double")]
+        let due = due.into_iter().map(|(slug, due)| (slug, due as i64)).collect();
+        Ok(DueTimes { now: seconds * 1000 + micros / 1000, due })
     }
 
     /// Notes a grade and returns after what time the question is due. It is kept when this returns.
     pub async fn grade(&self, slug: &str, grade: Grade) -> Result<Duration, Failure> {
-        let mut connection = self.target.connection();
-        let due = grading::grade(&mut connection, &self.keys, slug, grade).await;
-        let due = due.map_err(|error| self.target.explain(&error))?;
-        if self.saved.is_some() {
-            let saved = redis::cmd("SAVE").exec_async(&mut connection).await;
-            saved.map_err(|error| self.target.explain(&error))?;
-        }
-        Ok(due)
+        self.write_grade(slug, grade).await.map_err(|error| self.target.explain(&error))
     }
-}
 
-/// Whether a server was named. One that merely listens on 6379 was not: nobody asked for keys there.
-fn names_a_server(args: &TargetArgs) -> bool {
-    if args.private || args.server.is_some() || args.server_program.is_some() {
-        return false;
+    async fn write_grade(&self, slug: &str, grade: Grade) -> RedisResult<Duration> {
+        let mut redis = self.target.connection();
+        let mut call = GRADE.key(&self.due_key);
+        call.key(&self.state_key).arg(slug).arg(grade.name());
+        for time in [AFTER_AGAIN, SHORTEST, LONGEST] {
+            call.arg(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        }
+        let after: u64 = call.invoke_async(&mut redis).await?;
+        if self.saved.is_some() {
+            redis::cmd("SAVE").exec_async(&mut redis).await?;
+        }
+        Ok(Duration::from_millis(after))
     }
-    let address = args.url.is_some() || args.host.is_some() || args.port.is_some() || args.cluster;
-    let login = args.user.is_some() || args.askpass;
-    let tls = args.tls || args.cacert.is_some() || args.cert.is_some() || args.sni.is_some();
-    address || login || tls || env::var_os("REDIS_URL").is_some_and(|url| !url.is_empty())
 }

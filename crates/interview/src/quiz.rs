@@ -10,45 +10,49 @@ use lab_runner::input::ask;
 use lab_server::Choice;
 
 use self::queue::Queue;
-use crate::arguments::Arguments;
-use crate::chosen::Asked;
+use crate::Arguments;
+use crate::ChosenQuestion;
 use crate::page;
 use crate::progress::{Grade, Progress};
 
 const SHOW: &str = "\nEnter shows the answer, s skips it, q quits: ";
 const HOW_WAS_IT: &str = "\nHow was it? g good, h hard, a again, s skip, q quit [g]: ";
 
-/// Asks until nothing is due or somebody quits.
-pub(crate) async fn run(chosen: &[Asked], choice: &Choice, arguments: &Arguments) -> Result<(), Failure> {
+/// Asks until nothing is due or you quit.
+pub(crate) async fn run(
+    chosen: &[ChosenQuestion],
+    choice: &Choice,
+    arguments: &Arguments,
+) -> Result<(), Failure> {
     let progress = Progress::open(&arguments.target, choice).await?;
-    let standing = progress.standing().await?;
+    let due_times = progress.due_times().await?;
     let slugs: Vec<&str> = chosen.iter().map(|(_, question)| question.slug.as_str()).collect();
-    let mut queue = Queue::of(&slugs, &standing, arguments.all || arguments.question.is_some());
+    let mut queue = Queue::of(&slugs, &due_times, arguments.all || arguments.question.is_some());
     Terminal.line(&opening(&queue));
-    let mut tally = Tally::default();
+    let mut grades = GradeCounts::default();
     while let Some(index) = queue.next() {
         let asked = chosen[index];
         Terminal.line(&page::question(&asked));
         match entry(SHOW, &[("", Some(())), ("s", None)]).await {
-            Entered::Quit => break,
-            Entered::Chosen(None) => continue,
-            Entered::Chosen(Some(())) => {}
+            Entry::Quit => break,
+            Entry::Chosen(None) => continue,
+            Entry::Chosen(Some(())) => {}
         }
         let servers = choice.clone();
         crate::blocking(move || page::answer(asked.1, &servers)).await?;
-        let grades = [
+        let choices = [
             ("", Some(Grade::Good)),
             ("g", Some(Grade::Good)),
             ("h", Some(Grade::Hard)),
             ("a", Some(Grade::Again)),
             ("s", None),
         ];
-        match entry(HOW_WAS_IT, &grades).await {
-            Entered::Quit => break,
-            Entered::Chosen(None) => {}
-            Entered::Chosen(Some(grade)) => {
+        match entry(HOW_WAS_IT, &choices).await {
+            Entry::Quit => break,
+            Entry::Chosen(None) => {}
+            Entry::Chosen(Some(grade)) => {
                 let due = progress.grade(&asked.1.slug, grade).await?;
-                tally.count(grade);
+                grades.count(grade);
                 if grade == Grade::Again {
                     queue.again(index);
                     Terminal.line("It comes back in a moment.");
@@ -58,31 +62,31 @@ pub(crate) async fn run(chosen: &[Asked], choice: &Choice, arguments: &Arguments
             }
         }
     }
-    let standing = progress.standing().await?;
-    Terminal.line(&farewell(&tally, &Queue::of(&slugs, &standing, false)));
+    let due_times = progress.due_times().await?;
+    Terminal.line(&farewell(&grades, &Queue::of(&slugs, &due_times, false)));
     Ok(())
 }
 
-/// What somebody entered.
-enum Entered<T> {
+/// What you typed.
+enum Entry<T> {
     Chosen(T),
     Quit,
 }
 
 /// Asks until the entry is one of these, or `q`, which the end of input is, too. A whole word counts as its first letter.
-async fn entry<T: Copy>(question: &str, choices: &[(&str, T)]) -> Entered<T> {
+async fn entry<T: Copy>(question: &str, choices: &[(&str, T)]) -> Entry<T> {
     loop {
-        let Some(entered) = ask(question).await else { return Entered::Quit };
+        let Some(entered) = ask(question).await else { return Entry::Quit };
         let entered = entered.to_lowercase();
         let letter = match entered.as_str() {
             "good" | "hard" | "again" | "skip" | "quit" => &entered[..1],
             other => other,
         };
         if letter == "q" {
-            return Entered::Quit;
+            return Entry::Quit;
         }
         if let Some((_, chosen)) = choices.iter().find(|(name, _)| *name == letter) {
-            return Entered::Chosen(*chosen);
+            return Entry::Chosen(*chosen);
         }
         Terminal.line("That is none of them.");
     }
@@ -90,13 +94,13 @@ async fn entry<T: Copy>(question: &str, choices: &[(&str, T)]) -> Entered<T> {
 
 /// How often each grade was given.
 #[derive(Default)]
-struct Tally {
+struct GradeCounts {
     good: usize,
     hard: usize,
     again: usize,
 }
 
-impl Tally {
+impl GradeCounts {
     fn count(&mut self, grade: Grade) {
         match grade {
             Grade::Good => self.good += 1,
@@ -115,13 +119,13 @@ fn opening(queue: &Queue) -> String {
     }
 }
 
-fn farewell(tally: &Tally, rest: &Queue) -> String {
-    let Tally { good, hard, again } = tally;
+fn farewell(grades: &GradeCounts, rest: &Queue) -> String {
+    let GradeCounts { good, hard, again } = grades;
     let Queue { due, new, .. } = rest;
-    let graded = format!("\nGraded: {good} good, {hard} hard, {again} again. Left: {due} due, {new} new.");
+    let summary = format!("\nGraded: {good} good, {hard} hard, {again} again. Left: {due} due, {new} new.");
     match rest.next_due {
-        Some(next) => format!("{graded} The next one is due in {}.", in_words(next)),
-        None => graded,
+        Some(next) => format!("{summary} The next one is due in {}.", in_words(next)),
+        None => summary,
     }
 }
 

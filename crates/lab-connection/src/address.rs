@@ -223,8 +223,9 @@ fn start_private(args: &TargetArgs) -> Result<Address, Failure> {
     Ok(Address { info, origin: Origin::Private, private: Some(private) })
 }
 
-/// The first line of the error is why. The lines after it, if any, are what to try.
-fn no_server(error: &lab_server::Error) -> Failure {
+/// The failure of a private server. The first line of the error is why. The lines after it, if any, are what to try.
+#[must_use]
+pub fn no_server(error: &lab_server::Error) -> Failure {
     let text = error.to_string();
     let mut lines = text.lines();
     let why = lines.next().unwrap_or_default();

@@ -94,6 +94,18 @@ impl TargetArgs {
         Self { private: true, ..Self::default() }
     }
 
+    /// Whether these flags, or `REDIS_URL`, name a server. One that merely listens on the usual port is not named.
+    #[must_use]
+    pub fn names_a_server(&self) -> bool {
+        if self.private || self.server.is_some() || self.server_program.is_some() {
+            return false;
+        }
+        let address = self.url.is_some() || self.host.is_some() || self.port.is_some() || self.cluster;
+        let login = self.user.is_some() || self.askpass;
+        let tls = self.tls || self.cacert.is_some() || self.cert.is_some() || self.sni.is_some();
+        address || login || tls || std::env::var_os("REDIS_URL").is_some_and(|url| !url.is_empty())
+    }
+
     /// A server by its URL.
     #[must_use]
     pub fn at(url: impl Into<String>) -> Self {

@@ -14,8 +14,9 @@ use redis::{ErrorKind, Pipeline, RedisError, RedisResult, Script};
 
 pub use self::input::{INSERT_USERS, Input};
 pub use self::kind::Kind;
+use crate::Timed;
 use crate::people::{FIELDS, Record};
-use crate::timed::Timed;
+use crate::stored::batches;
 
 /// This file, for the screen.
 pub const SOURCE: &str = include_str!("insert.rs");
@@ -69,13 +70,11 @@ pub enum InsertMany {
 
 impl InsertMany {
     /// Whether it can write this kind.
-    #[must_use]
     pub fn writes(self, kind: Kind) -> bool {
         kind == Kind::Users || !matches!(self, Self::Script { .. })
     }
 
     /// How many records a run writes.
-    #[must_use]
     pub fn records(self, records: u64) -> u64 {
         match self {
             Self::OneByOne { at_most } => records.min(at_most),
@@ -84,13 +83,11 @@ impl InsertMany {
     }
 
     /// Timed: writes the records.
-    #[must_use]
     pub fn run(self, input: &Input) -> Timed<'_, RedisResult<()>> {
         Box::pin(self.write(input))
     }
 
     /// Writes the records over connections that record what they send.
-    #[must_use]
     pub fn run_traced(self, input: &Input<Transcript<Connection>>) -> Timed<'_, RedisResult<()>> {
         Box::pin(self.write(input))
     }
@@ -213,12 +210,6 @@ async fn variadic<C: AnyConnection>(input: &Input<C>, size: u64) -> RedisResult<
         input.commands_of_many(numbers).exec_async(&mut redis).await?;
     }
     Ok(())
-}
-
-/// The numbers 1 to `records` in batches of `size`; the last may be smaller.
-fn batches(records: u64, size: u64) -> impl Iterator<Item = RangeInclusive<u64>> {
-    let size = size.clamp(1, records.max(1));
-    (1..=records).step_by(self::size(size)).map(move |first| first..=records.min(first + size - 1))
 }
 
 fn size(number: u64) -> usize {

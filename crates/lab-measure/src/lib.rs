@@ -16,6 +16,8 @@
 //! 3. [`query`]: questions about the users, and approaches to each. [`concurrency`]: many operations in flight. [`memory`]: ways
 //!    to store a user.
 
+#![expect(clippy::must_use_candidate, reason = "nobody outside this workspace calls it")]
+
 pub mod concurrency;
 pub mod insert;
 pub mod keys;
@@ -25,6 +27,8 @@ pub mod peers;
 pub mod people;
 pub mod query;
 pub mod stored;
-mod timed;
 
-pub use timed::Timed;
+use std::pin::Pin;
+
+/// A future whose code is compiled in this crate, with optimization, no matter which crate polls it.
+pub type Timed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

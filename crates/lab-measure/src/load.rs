@@ -1,57 +1,53 @@
-//! What the loader sends, each command made from its number: records, indexes, questions about both, and removals.
+//! What the loader sends, each command made from its number: records, indexes, removals, and reads of all that was written.
 
 mod indexes;
-mod read_back;
-mod sources;
+mod reads;
+mod writes;
 
 use bulk_loader::{LoadError, Loaded, Loader, Progress, Source};
 
-pub use self::indexes::{IndexCommands, PER_CHUNK};
-pub use self::read_back::{MemberQuestions, RecordQuestions, SizeQuestions};
-pub use self::sources::{Elements, Kind, PushKey, Strings, Unlink, Users, UsersAndIndexes};
+pub use self::indexes::{IndexSizes, Indexes};
+pub use self::reads::RecordReads;
+pub use self::writes::{ListElements, Strings, Unlink, Users};
 
-/// Timed: sends everything that `source` has. Blocks the thread.
+/// What a record is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Kind {
+    /// A Hash of eight fields: `user:1`
+    #[default]
+    Users,
+    /// A String of the same values: `user_text:1`
+    Strings,
+    /// An element of one List: `biglist`
+    List,
+}
+
+impl Kind {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Users => "users",
+            Self::Strings => "strings",
+            Self::List => "list",
+        }
+    }
+
+    /// Records in one command that writes or reads them; on a cluster one key at a time, because they live in different slots.
+    fn per_command(self, cluster: bool) -> u64 {
+        match self {
+            Self::Users => 1,
+            Self::Strings if cluster => 1,
+            Self::Strings => 50,
+            Self::List => 1_000,
+        }
+    }
+}
+
+/// Timed: sends everything that `source` has. Blocks the thread. The loader is compiled once, for any source.
 pub fn run(
     loader: &Loader,
     source: &mut (dyn Source + Send),
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Loaded, LoadError> {
-    loader.load(&mut AnySource(source), progress)
-}
-
-/// The loader is compiled once, for this source, rather than once for each of them.
-struct AnySource<'a>(&'a mut (dyn Source + Send));
-
-impl Source for AnySource<'_> {
-    fn commands(&self) -> u64 {
-        self.0.commands()
-    }
-
-    fn records_before(&self, command: u64) -> u64 {
-        self.0.records_before(command)
-    }
-
-    fn write(&mut self, command: u64, again: bool, out: &mut Vec<u8>) {
-        self.0.write(command, again, out);
-    }
-
-    fn slot(&mut self, command: u64) -> u16 {
-        self.0.slot(command)
-    }
-
-    fn describe(&self, command: u64) -> String {
-        self.0.describe(command)
-    }
-
-    fn accepts(&mut self, command: u64, reply: &[u8]) -> bool {
-        self.0.accepts(command, reply)
-    }
-
-    fn repetition(&self) -> bulk_loader::Repetition {
-        self.0.repetition()
-    }
-
-    fn long_replies(&self) -> bool {
-        self.0.long_replies()
-    }
+    loader.load(source, progress)
 }

@@ -53,7 +53,6 @@ impl Default for People {
 
 impl People {
     /// Makes the name lists; a few milliseconds.
-    #[must_use]
     pub fn new() -> Self {
         let rng = &mut StdRng::seed_from_u64(SEED);
         let first_names = distinct(|| FirstName().fake_with_rng(rng));
@@ -62,7 +61,6 @@ impl People {
     }
 
     /// The traits of the user with this number, from 1. User 1 is Parker Perry of New York.
-    #[must_use]
     pub fn user(&self, number: u64) -> User<'_> {
         let mut dice = Dice::for_number(number);
         let mut user = User {
@@ -84,7 +82,6 @@ impl People {
 
 impl People {
     /// A user with the longest values that anybody up to this number can have.
-    #[must_use]
     pub fn longest(&self, number: u64) -> User<'_> {
         let longest = |texts: &mut dyn Iterator<Item = usize>| {
             texts.enumerate().max_by_key(|(_, length)| *length).map_or(0, |(index, _)| index)
@@ -126,7 +123,6 @@ pub struct User<'a> {
 
 impl User<'_> {
     /// The values, in the order of [`FIELDS`].
-    #[must_use]
     pub fn values(&self) -> [String; 8] {
         let mut record = Record::default();
         record.write(self);
@@ -175,7 +171,6 @@ impl Record {
     }
 
     /// The values, in the order of [`FIELDS`].
-    #[must_use]
     pub fn values(&self) -> [&[u8]; 8] {
         let mut start = 0;
         self.ends.map(|end| {
@@ -196,7 +191,6 @@ impl Record {
     }
 
     /// Bytes of all values together: the data itself, without names, keys or framing.
-    #[must_use]
     pub fn raw_bytes(&self) -> usize {
         self.bytes.len()
     }

@@ -1,18 +1,19 @@
 //! Users as they stand in Redis: written plainly, read back, and summed up so that two ways of writing can be compared.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::RangeInclusive;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use lab_connection::Connection;
 use redis::aio::ConnectionLike;
 use redis::{Cmd, RedisError, RedisResult, Value};
 
+use crate::Timed;
 use crate::keys::Keys;
 use crate::people::{CITIES, DEPARTMENTS, FIELDS, People, Record};
-use crate::timed::Timed;
 
 /// Records read or removed in one pipeline.
-const BATCH: usize = 1_000;
+const BATCH: u64 = 1_000;
 
 /// How many records there are, and what is in them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -37,7 +38,6 @@ impl Content {
     }
 
     /// What users 1 to `records` look like when nothing is wrong.
-    #[must_use]
     pub fn expected(people: &People, records: u64) -> Self {
         let mut content = Self::default();
         let mut record = Record::default();
@@ -50,15 +50,13 @@ impl Content {
 
     /// What the Hashes of users 1 to `records` hold. A missing field counts as empty, a missing user not at all; a field that
     /// does not belong there changes the digest too. One pipeline is on its way while the last one is added up.
-    #[must_use]
     pub fn of_users<'a>(
         keys: &'a Keys,
         records: u64,
         connection: &'a Connection,
     ) -> Timed<'a, RedisResult<Self>> {
         Box::pin(async move {
-            let batches = (1..=records).step_by(BATCH).map(|first| {
-                let numbers = first..=records.min(first + BATCH as u64 - 1);
+            let batches = batches(records, BATCH).map(|numbers| {
                 let mut pipeline = redis::pipe();
                 for number in numbers.clone() {
                     pipeline.cmd("HGETALL").arg(keys.user(number));
@@ -114,7 +112,6 @@ fn in_order<'a>(fields: &[(&'a [u8], &'a [u8])]) -> Vec<&'a [u8]> {
 }
 
 /// The command that writes a user as a Hash.
-#[must_use]
 pub fn hset(keys: &Keys, people: &People, number: u64) -> Cmd {
     let mut command = redis::cmd("HSET");
     command.arg(keys.user(number));
@@ -168,7 +165,6 @@ pub async fn remove_users(
 }
 
 /// The keys of all indexes.
-#[must_use]
 pub fn index_keys(keys: &Keys) -> Vec<String> {
     let cities = CITIES.iter().map(|city| keys.city(city));
     let departments = DEPARTMENTS.iter().map(|department| keys.department(department));
@@ -186,7 +182,7 @@ pub async fn noted(
     Ok(noted.unwrap_or(0))
 }
 
-/// Notes how many are going to be written. An interrupted load of that kind cannot be gone on with any more.
+/// Notes how many are going to be written. After this, an interrupted load of that kind cannot be resumed.
 pub async fn note(
     keys: &Keys,
     kind: &str,
@@ -203,15 +199,17 @@ async fn in_batches(
     connection: &mut (impl ConnectionLike + Send),
     add: impl Fn(u64, &mut redis::Pipeline),
 ) -> RedisResult<()> {
-    let mut first = 1;
-    while first <= records {
-        let last = records.min(first + BATCH as u64 - 1);
+    for numbers in batches(records, BATCH) {
         let mut pipeline = redis::pipe();
-        for number in first..=last {
-            add(number, &mut pipeline);
-        }
+        numbers.for_each(|number| add(number, &mut pipeline));
         pipeline.exec_async(connection).await?;
-        first = last + 1;
     }
     Ok(())
+}
+
+/// The numbers 1 to `records` in batches of `size`, at least one; the last may be smaller.
+pub(crate) fn batches(records: u64, size: u64) -> impl Iterator<Item = RangeInclusive<u64>> {
+    let size = size.clamp(1, records.max(1));
+    let step = usize::try_from(size).unwrap_or(usize::MAX);
+    (1..=records).step_by(step).map(move |first| first..=records.min(first + size - 1))
 }

@@ -17,7 +17,7 @@ use crate::topology::Topology;
 /// How long a fast server takes for a command.
 const MICROS_PER_COMMAND: u128 = 2;
 
-impl<S: Source> Run<'_, S> {
+impl<S: Source + ?Sized> Run<'_, S> {
     /// Finds the nodes, connects to each, and finds out where to start.
     pub(super) fn connect_all(&mut self) -> Result<(), LoadError> {
         let started = Instant::now();

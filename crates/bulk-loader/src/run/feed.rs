@@ -11,7 +11,7 @@ const MOST_AFTER_FIRST_OPEN: u64 = 1_000_000;
 /// Commands in a batch if the server parses ahead. Valkey prefetches the keys of as many.
 const BATCH: u64 = 16;
 
-impl<S: Source> Run<'_, S> {
+impl<S: Source + ?Sized> Run<'_, S> {
     /// Queues commands that have to be sent again, then new ones.
     pub(super) fn feed(&mut self) {
         self.feed_asked();

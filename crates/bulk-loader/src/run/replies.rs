@@ -15,7 +15,7 @@ const RESEND_PAUSE: Duration = Duration::from_millis(10);
 const JOURNAL_INTERVAL: Duration = Duration::from_millis(200);
 const JOURNAL_COMMANDS: u64 = 16_384;
 
-impl<S: Source> Run<'_, S> {
+impl<S: Source + ?Sized> Run<'_, S> {
     /// Sends and receives without blocking. Returns true if there may be more to send right away.
     pub(super) fn exchange(&mut self) -> Result<bool, LoadError> {
         let mut busy = false;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use futures_util::future::try_join;
 use lab_connection::transcript::Exchange;
 use lab_connection::{Connection, Target, Transcript};
 use lab_runner::table::{Table, bytes, thousands};
@@ -30,7 +31,7 @@ pub(super) async fn write_in_two_halves(
     b: &Target,
     count: u64,
 ) -> Result<Found, LessonError> {
-    let (mut a, key) = (ctx.dedicated_redis().await?, keys.biglist());
+    let (mut a, key) = (ctx.redis(), keys.biglist());
     let first = FIRST.min(count);
     ctx.step(
         "Server A has numbers, Server B needs them, and they meet in a list. LPUSH puts each value at the head, so the last \
@@ -54,7 +55,7 @@ pub(super) async fn write_in_two_halves(
     )
     .await?;
     ctx.announce(
-        "Server A sends LPUSH in pipelines. Server B reads with GET, TYPE, LLEN, and LRANGE, in chunks of 1,000, and checks \
+        "Server A sends LPUSH in pipelines. Server B reads with GET, LLEN, and LRANGE, in chunks of 1,000, and checks \
          every number. INFO says how far the replica is.",
     );
     ctx.code(WRITER.function("push"));
@@ -111,22 +112,21 @@ pub(super) async fn read_in_chunks(ctx: &LessonContext, keys: &Keys, count: u64)
     ctx.check(claim, numbers.len() as u64 == count && smaller)
 }
 
-/// What pushes do to somebody who counts from the end where they happen.
+/// What pushes do to a reader that counts from the end where they happen.
 pub(super) async fn read_while_it_grows(ctx: &LessonContext, keys: &Keys) -> Outcome {
     let chunks = ctx.fit("chunks", 10, 3, 8.0) as u64;
     let size = chunks * CHUNK;
     ctx.step(format!(
-        "What if Server A pushes while Server B reads? Here Server B reads {} numbers in chunks of {}. After each chunk, \
-         Server A pushes {NEW} more to the head. Indexes from the head (0, 1, 2) move with every push. Indexes from the \
-         tail (-1, -2, -3) do not.",
+        "What if Server A pushes while Server B reads? Here Server B reads {} numbers in chunks of {}, from both ends. After \
+         each chunk, Server A pushes {NEW} more to the head. Indexes from the head (0, 1, 2) move with every push. Indexes from \
+         the tail (-1, -2, -3) do not.",
         thousands(size as f64),
         thousands(CHUNK as f64),
     ))
     .await?;
     let mut untraced =
-        ctx.untraced("For each end, UNLINK and LPUSH make a new list; LRANGE and LPUSH take turns on it.");
-    let head = grow(keys, chunks, End::Head, &mut untraced).await?;
-    let tail = grow(keys, chunks, End::Tail, &mut untraced).await?;
+        ctx.untraced("UNLINK and LPUSH make a new list; LRANGE from both ends and LPUSH take turns on it.");
+    let [head, tail] = read_growing(keys, chunks, &mut untraced).await?;
     let header = ["counted from", "expected", "read twice", "never read"];
     let row = |end: &str, [twice, never]: [u64; 2]| {
         std::iter::once(end.to_owned()).chain([size, twice, never].map(|number| thousands(number as f64)))
@@ -146,31 +146,31 @@ pub(super) async fn read_while_it_grows(ctx: &LessonContext, keys: &Keys) -> Out
     Ok(())
 }
 
-#[derive(Clone, Copy)]
-enum End {
-    Head,
-    Tail,
-}
-
-/// How many numbers were read twice, and how many never.
-async fn grow(keys: &Keys, chunks: u64, end: End, redis: &mut Connection) -> Result<[u64; 2], LessonError> {
+/// How many numbers were read twice, and how many never: first from the head, then from the tail.
+async fn read_growing(
+    keys: &Keys,
+    chunks: u64,
+    redis: &mut Connection,
+) -> Result<[[u64; 2]; 2], LessonError> {
     let (key, size) = (keys.biglist_growing(), chunks * CHUNK);
     redis.unlink(&key).await?;
     writer::push(&key, 0, 1..=size, redis).await?;
-    let (mut seen, mut twice, mut length) = (BTreeSet::new(), 0, size);
+    let (mut seen, mut twice, mut length) = ([BTreeSet::new(), BTreeSet::new()], [0, 0], size);
     for done in (0..chunks).map(|chunk| chunk * CHUNK) {
-        let numbers: Vec<u64> = match end {
-            End::Head => {
-                let mut lrange = redis::cmd("LRANGE");
-                lrange.arg(&key).arg(done).arg(done + CHUNK - 1).query_async(redis).await?
-            }
-            End::Tail => from_tail(&key, done, CHUNK, redis).await?,
-        };
-        twice += numbers.into_iter().filter(|number| !seen.insert(*number)).count() as u64;
+        let mut lrange = redis::cmd("LRANGE");
+        lrange.arg(&key).arg(done).arg(done + CHUNK - 1);
+        let (mut one, mut other) = (redis.clone(), redis.clone());
+        let (from_head, from_tail): (Vec<u64>, _) =
+            try_join(lrange.query_async(&mut one), from_tail(&key, done, CHUNK, &mut other)).await?;
+        for (reader, numbers) in [from_head, from_tail].into_iter().enumerate() {
+            twice[reader] +=
+                numbers.into_iter().filter(|number| !seen[reader].insert(*number)).count() as u64;
+        }
         writer::push(&key, length, length + 1..=length + NEW, redis).await?;
         length += NEW;
     }
-    Ok([twice, (1..=size).filter(|number| !seen.contains(number)).count() as u64])
+    let never = seen.map(|seen| (1..=size).filter(|number| !seen.contains(number)).count() as u64);
+    Ok([[twice[0], never[0]], [twice[1], never[1]]])
 }
 
 /// Counts replies and remembers the largest.

@@ -1,9 +1,8 @@
 //! A private primary and its replica: Server A writes to the primary, Server B reads from the replica. And how far both are.
 
-use std::env;
 use std::time::Instant;
 
-use lab_connection::address::PrivateServer;
+use lab_connection::address::{PrivateServer, no_server};
 use lab_connection::connection::unguarded;
 use lab_connection::failure::Class;
 use lab_connection::{Failure, Target, TargetArgs};
@@ -31,24 +30,15 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// Whether these flags leave the choice of the server to us. A server that happens to listen on the usual port is not a pair,
-    /// so it does not count here.
-    #[must_use]
+    /// Whether these flags leave the choice of the server to us, and it may be a pair.
     pub fn is_wanted(args: &TargetArgs) -> bool {
-        if args.private || args.server.is_some() || args.server_program.is_some() {
-            return !args.cluster;
-        }
-        let named = args.url.is_some() || args.host.is_some() || args.port.is_some() || args.cluster;
-        let login = args.user.is_some() || args.askpass || args.tls;
-        let certificates = args.cacert.is_some() || args.cert.is_some() || args.sni.is_some();
-        let variable = env::var("REDIS_URL").is_ok_and(|url| !url.is_empty());
-        !(named || login || certificates || variable)
+        !args.cluster && !args.names_a_server()
     }
 
     /// Starts both, of the release that the flags or the environment name.
     pub async fn start(args: &TargetArgs) -> Result<Self, Failure> {
         let choice = Choice::from_flags(args.server, args.server_program.clone(), args.no_fetch)
-            .map_err(|error| no_pair(&error))?;
+            .map_err(|error| no_server(&error))?;
         let pair = Self::start_with(choice, args).await?;
         let info = pair.a.info();
         let (a, b) = (pair.a.address(), pair.b.address());
@@ -76,9 +66,10 @@ impl Pair {
     async fn start_with(choice: Choice, args: &TargetArgs) -> Result<Self, Failure> {
         // Starting blocks, so it happens on another thread, and Ctrl-C still works.
         let starting = spawn_blocking(move || Replicated::start_with(Server::builder().choice(choice), 1));
-        let group = starting.await.map_err(|error| no_pair(&error))?.map_err(|error| no_pair(&error))?;
+        let stopped = |error| Failure::new(Class::Other, "No server was started.", format!("{error}"));
+        let group = starting.await.map_err(stopped)?.map_err(|error| no_server(&error))?;
         let Some(replica) = group.replicas.first() else {
-            return Err(no_pair(&"no replica was started"));
+            return Err(Failure::new(Class::NoServer, "No replica was started.", "The primary has none."));
         };
         let at = |url| TargetArgs { prefix: args.prefix.clone(), db: args.db, ..TargetArgs::at(url) };
         let a = at(group.primary.url()).open().await?;
@@ -177,14 +168,6 @@ pub async fn wait(
 /// An error of a part of a lesson, as a failure of a command.
 pub(crate) fn explained(error: LessonError, target: &Target) -> Failure {
     error.explain(target, "A check failed.")
-}
-
-fn no_pair(error: &impl ToString) -> Failure {
-    let text = error.to_string();
-    let mut lines = text.lines();
-    let why = lines.next().unwrap_or_default();
-    let failure = Failure::new(Class::NoServer, "No private primary and replica could be started.", why);
-    lines.map(str::trim).filter(|line| !line.ends_with(':')).fold(failure, Failure::try_next)
 }
 
 #[cfg(test)]

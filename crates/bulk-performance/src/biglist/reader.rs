@@ -1,18 +1,21 @@
-//! Server B: reads a list from its tail in chunks, checks every number, and holds only one chunk at a time.
+//! Server B: reads a list from its tail in chunks, checks every number, and holds only a few chunks at a time.
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use lab_connection::Failure;
 use lab_connection::failure::Class;
 use lab_runner::LessonError;
 use lab_runner::table::thousands;
-use redis::RedisResult;
 use redis::aio::ConnectionLike;
+use redis::{RedisError, RedisResult};
 
 use crate::keys::Keys;
 
 /// Numbers in one reply.
 pub const CHUNK: u64 = 1_000;
+/// While one chunk is checked, the next ones are on their way.
+const CHUNKS_IN_FLIGHT: usize = 4;
 /// How many numbers Server B shows.
-const SHOWN: u64 = 10;
+const SHOWN: usize = 10;
 
 /// What Server B found: the numbers 1 to `length`, newest first, each in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,13 +30,11 @@ pub struct Found {
 
 impl Found {
     /// Whether Server A is done, and all of the list is here.
-    #[must_use]
     pub fn is_complete(&self) -> bool {
         self.promised == Some(self.length)
     }
 
     /// The first numbers as Python prints a list of strings.
-    #[must_use]
     pub fn as_python(&self) -> String {
         let quoted: Vec<String> = self.first.iter().map(|number| format!("'{number}'")).collect();
         format!("[{}]", quoted.join(", "))
@@ -47,43 +48,53 @@ pub async fn is_ready(
     redis: &mut (impl ConnectionLike + Send),
 ) -> RedisResult<bool> {
     let count: Option<String> = redis::cmd("GET").arg(keys.biglist_count()).query_async(redis).await?;
-    let kind: String = redis::cmd("TYPE").arg(keys.biglist()).query_async(redis).await?;
-    match kind.as_str() {
-        "none" => Ok(false),
-        "list" => {
-            let length: u64 = redis::cmd("LLEN").arg(keys.biglist()).query_async(redis).await?;
+    match redis::cmd("LLEN").arg(keys.biglist()).query_async::<u64>(redis).await {
+        Err(error) if error.code() == Some("WRONGTYPE") => Ok(true),
+        Ok(0) => Ok(false),
+        length => {
+            let length = length?;
             Ok(count.is_some() || expected.is_some_and(|expected| length >= expected))
         }
-        _ => Ok(true),
     }
 }
 
 /// Reads the whole list and checks it. It reads the count first: a replica receives the writes in order, so if the count is
 /// there, the list is.
-pub async fn read(keys: &Keys, redis: &mut (impl ConnectionLike + Send)) -> Result<Found, LessonError> {
+pub async fn read(
+    keys: &Keys,
+    redis: &mut (impl ConnectionLike + Clone + Send),
+) -> Result<Found, LessonError> {
     let key = keys.biglist();
     let promised = redis::cmd("GET").arg(keys.biglist_count()).query_async(redis).await?;
-    let kind: String = redis::cmd("TYPE").arg(&key).query_async(redis).await?;
-    match kind.as_str() {
-        "list" => {}
-        "none" => return Err(missing(&key).into()),
-        _ => return Err(no_list(&key, &kind).into()),
-    }
-    let length: u64 = redis::cmd("LLEN").arg(&key).query_async(redis).await?;
-    let mut done = 0;
-    while done < length {
-        let numbers = from_tail(&key, done, CHUNK.min(length - done), redis).await?;
-        let wrong = (done + 1..).zip(&numbers).find(|(place, number)| place != *number);
-        if let Some((place, &number)) = wrong {
+    let length: u64 = match redis::cmd("LLEN").arg(&key).query_async(redis).await {
+        Err(error) if error.code() == Some("WRONGTYPE") => {
+            let kind: String = redis::cmd("TYPE").arg(&key).query_async(redis).await?;
+            return Err(no_list(&key, &kind).into());
+        }
+        length => length?,
+    };
+    let chunks = (0..length.div_ceil(CHUNK)).map(|chunk| {
+        let (key, mut redis, done) = (key.clone(), redis.clone(), chunk * CHUNK);
+        async move {
+            let numbers = from_tail(&key, done, CHUNK.min(length - done), &mut redis).await?;
+            Ok::<_, RedisError>((done, numbers))
+        }
+    });
+    let mut chunks = stream::iter(chunks).buffered(CHUNKS_IN_FLIGHT);
+    let (mut found, mut newest) = (0, Vec::new());
+    while let Some((done, numbers)) = chunks.try_next().await? {
+        if let Some((place, &number)) = (done + 1..).zip(&numbers).find(|(place, number)| place != *number) {
             return Err(out_of_order(&key, place, number).into());
         }
-        if numbers.is_empty() {
-            return Err(missing(&key).into());
-        }
-        done += numbers.len() as u64;
+        found += numbers.len() as u64;
+        newest.extend(numbers);
+        newest.drain(..newest.len().saturating_sub(SHOWN));
     }
-    let first = redis::cmd("LRANGE").arg(&key).arg(0).arg(SHOWN - 1).query_async(redis).await?;
-    Ok(Found { length, first, promised })
+    if length == 0 || found < length {
+        return Err(missing(&key).into());
+    }
+    newest.reverse();
+    Ok(Found { length, first: newest, promised })
 }
 
 /// The next `size` numbers after the `done` numbers that were read from the tail, oldest first. Indexes from the tail stay the
@@ -106,15 +117,15 @@ pub async fn all(key: &str, redis: &mut (impl ConnectionLike + Send)) -> RedisRe
     let mut numbers = Vec::new();
     loop {
         let chunk = from_tail(key, numbers.len() as u64, CHUNK, redis).await?;
-        if chunk.is_empty() {
+        let is_last = (chunk.len() as u64) < CHUNK;
+        numbers.extend(chunk);
+        if is_last {
             return Ok(numbers);
         }
-        numbers.extend(chunk);
     }
 }
 
 /// The failure of a list that is not complete; none if it is. `expected` comes from `--count`.
-#[must_use]
 pub fn incomplete(key: &str, found: &Found, expected: Option<u64>) -> Option<Failure> {
     let length = thousands(found.length as f64);
     let why = match (found.promised, expected) {

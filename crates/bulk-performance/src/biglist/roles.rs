@@ -50,11 +50,11 @@ pub(super) async fn server_b(
     expected: Option<u64>,
     output: OutputArgs,
 ) -> Result<(), Failure> {
-    let mut waiting = Waiting { since_start: false };
+    let mut said = false;
     let target = loop {
         match args.open().await {
             // A replica takes no marker of our data; it arrives from the primary with the list.
-            Err(failure) if failure.class() == Class::ReadOnly => waiting.wait(args).await,
+            Err(failure) if failure.class() == Class::ReadOnly => wait_for_server_a(args, &mut said).await,
             opened => break opened?,
         }
     };
@@ -62,7 +62,7 @@ pub(super) async fn server_b(
     let keys = Keys::new(target.prefix());
     let explain = |error| target.explain(&error);
     while !reader::is_ready(&keys, expected, &mut target.connection()).await.map_err(explain)? {
-        waiting.wait(args).await;
+        wait_for_server_a(args, &mut said).await;
     }
     activity::set("reading the list");
     activity::resume();
@@ -108,29 +108,22 @@ fn first_values(found: &Found) -> String {
     format!("First 10 values in reverse (original) order:\n{}", found.as_python())
 }
 
-/// Server B was started first.
-struct Waiting {
-    since_start: bool,
-}
-
-impl Waiting {
-    /// Says once that it waits, and waits a moment.
-    async fn wait(&mut self, args: &TargetArgs) {
-        if !self.since_start {
-            self.since_start = true;
-            let key = Keys::new(args.prefix.as_deref().unwrap_or_default()).biglist();
-            Terminal.note(&format!(
-                "Waiting until Server A has written '{key}'. In another terminal: cargo bulk biglist server-a, with this URL \
-                 or the URL of its primary. Ctrl-C stops."
-            ));
-            activity::set("waiting for Server A");
-            activity::resume();
-        }
-        tokio::time::sleep(POLL).await;
+/// Server B was started first: says once that it waits, and waits a moment.
+async fn wait_for_server_a(args: &TargetArgs, said: &mut bool) {
+    if !*said {
+        *said = true;
+        let key = Keys::new(args.prefix.as_deref().unwrap_or_default()).biglist();
+        Terminal.note(&format!(
+            "Waiting until Server A has written '{key}'. In another terminal: cargo bulk biglist server-a, with this URL \
+             or the URL of its primary. Ctrl-C stops."
+        ));
+        activity::set("waiting for Server A");
+        activity::resume();
     }
+    tokio::time::sleep(POLL).await;
 }
 
-/// Who has a copy of what was written.
+/// Replicas, and how many of them have what was written.
 struct Copies {
     replicas: u64,
     have_it: u64,

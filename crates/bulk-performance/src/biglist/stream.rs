@@ -23,7 +23,7 @@ const READ: u64 = 100;
 type Entry = (String, Vec<String>);
 
 pub(super) async fn run(ctx: &LessonContext, keys: &Keys) -> Outcome {
-    let (key, mut redis) = (keys.biglist_stream(), ctx.dedicated_redis().await?);
+    let (key, mut redis) = (keys.biglist_stream(), ctx.redis());
     ctx.step(
         "If several readers share the work, a list either gives all of it to each of them or forgets what one of them has \
          popped. A Stream remembers who got what. The consumers of a group get different entries, and an entry stays pending \
@@ -41,7 +41,7 @@ pub(super) async fn run(ctx: &LessonContext, keys: &Keys) -> Outcome {
     let waiting = pending(&key, &mut redis).await?;
     ctx.check("nothing is pending", waiting == 0)?;
 
-    let count = ctx.fit("entries", 10_000, 500, 0.02) as u64;
+    let count = ctx.fit("entries", 10_000, 400, 0.05) as u64;
     ctx.step(format!(
         "Server A adds the other numbers up to {}. Then both consumers read what there is, {READ} entries at a time, each on \
          its own connection:",

@@ -34,7 +34,7 @@ async fn start_over(keys: &Keys, redis: &mut (impl ConnectionLike + Send)) -> Re
 }
 
 /// Pushes numbers to the head of a list that has `length` elements. Every reply is the new length. A wrong one means that
-/// somebody else writes to the list too, which is an error.
+/// another client writes to the list too, which is an error.
 pub async fn push(
     key: &str,
     mut length: u64,

@@ -19,7 +19,7 @@ use crate::stored::Content;
 /// What a writer left, and what it sent.
 #[derive(Clone, Debug)]
 pub struct Verified {
-    /// Who.
+    /// The writer.
     pub writer: Writer,
     /// How many records it had to write.
     pub records: u64,

@@ -5,7 +5,7 @@ use lab_measure::insert::{Input, InsertMany, Kind};
 use lab_runner::LessonError;
 use lab_runner::table::thousands;
 
-use crate::load::{self, Plan, Report, Writing};
+use crate::load::{self, LoadPlan, Report, Writing};
 
 /// One by one is slow, so it writes only this many. The rate is the same.
 const ONE_BY_ONE: u64 = 5_000;
@@ -24,7 +24,6 @@ pub enum Writer {
 impl Writer {
     /// Those that make sense for this kind and this many records, the reference first. No size exceeds the records, and no writer
     /// comes twice.
-    #[must_use]
     pub fn all(kind: Kind, records: u64, cluster: bool) -> Vec<Self> {
         let capped = |number: u64| number.min(records);
         let pipelined = |depth| InsertMany::Pipelined { depth: capped(depth) };
@@ -64,7 +63,6 @@ impl Writer {
     }
 
     /// The ones that differ most, for a slow network.
-    #[must_use]
     pub fn few(kind: Kind, records: u64, cluster: bool) -> Vec<Self> {
         let all = Self::all(kind, records, cluster).into_iter();
         let few = all.filter_map(|writer| match writer {
@@ -81,7 +79,6 @@ impl Writer {
     }
 
     /// How many connections of their own the workers need, at most.
-    #[must_use]
     pub fn connections(all: &[Self]) -> usize {
         let connections = all.iter().map(|writer| match writer {
             Self::Client(InsertMany::Pool { connections }) => *connections,
@@ -91,7 +88,6 @@ impl Writer {
     }
 
     /// Its row in the table.
-    #[must_use]
     pub fn label(self) -> String {
         let count = |number: u64| thousands(number as f64);
         match self {
@@ -109,7 +105,6 @@ impl Writer {
     }
 
     /// What it does; the number is in the label.
-    #[must_use]
     pub fn how(self) -> &'static str {
         match self {
             Self::Client(InsertMany::OneByOne { .. }) => "send a command, wait for its reply, send the next",
@@ -136,7 +131,6 @@ impl Writer {
     }
 
     /// How many of the records it writes.
-    #[must_use]
     pub fn records(self, records: u64) -> u64 {
         match self {
             Self::Client(approach) => approach.records(records),
@@ -149,7 +143,7 @@ impl Writer {
         match self {
             Self::Client(approach) => approach.run(input).await.map(|()| None).map_err(LessonError::from),
             Self::Loader(writing) => {
-                let plan = Plan { records: input.records, writing, ..Plan::default() };
+                let plan = LoadPlan { records: input.records, writing, ..LoadPlan::default() };
                 Ok(Some(load::users(target, &plan).await?))
             }
         }

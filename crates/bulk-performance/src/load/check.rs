@@ -4,29 +4,29 @@ use std::time::Instant;
 
 use bulk_loader::{LoadError, Source};
 use lab_connection::{Failure, Target};
-use lab_measure::load::{MemberQuestions, RecordQuestions, SizeQuestions};
+use lab_measure::load::{IndexSizes, Indexes, RecordReads};
 use lab_runner::progress::Bar;
 
-use super::plan::Plan;
+use super::plan::LoadPlan;
 use super::report::{Checked, Wrong};
 use super::{failures, stream};
 use crate::keys::Keys;
 use crate::stored::Content;
 
 /// Reads every record of a plan, and its indexes.
-pub async fn everything(target: &Target, plan: &Plan, bar: &Bar) -> Result<Checked, Failure> {
+pub async fn everything(target: &Target, plan: &LoadPlan, bar: &Bar) -> Result<Checked, Failure> {
     let begun = Instant::now();
     let keys = Keys::new(target.prefix());
-    let records = RecordQuestions::new(plan.kind, keys.clone(), plan.records, target.is_cluster());
+    let records = RecordReads::new(plan.kind, keys.clone(), plan.records, target.is_cluster());
     let (content, mut wrong) = match read(target, plan, records, bar).await? {
         Ok(records) => (records.content, None),
         Err(wrong) => (Content::default(), Some(wrong)),
     };
     if plan.indexes && wrong.is_none() {
-        let members = MemberQuestions::new(keys.clone(), plan.records);
+        let members = Indexes::reads(keys.clone(), plan.records);
         wrong = read(target, plan, members, bar).await?.err();
         if wrong.is_none() {
-            wrong = read(target, plan, SizeQuestions::new(keys, plan.records), &Bar::hidden()).await?.err();
+            wrong = read(target, plan, IndexSizes::new(keys, plan.records), &Bar::hidden()).await?.err();
         }
     }
     Ok(Checked { content, wrong, seconds: begun.elapsed().as_secs_f64() })
@@ -34,11 +34,11 @@ pub async fn everything(target: &Target, plan: &Plan, bar: &Bar) -> Result<Check
 
 async fn read<S: Source + Send + 'static>(
     target: &Target,
-    plan: &Plan,
+    plan: &LoadPlan,
     source: S,
     bar: &Bar,
 ) -> Result<Result<S, Wrong>, Failure> {
-    let plan = Plan { resume: false, ..plan.clone() };
+    let plan = LoadPlan { resume: false, ..plan.clone() };
     let explain = |error| failures::explain_reading(&error, &plan);
     let loader = stream::loader(target, &plan).map_err(explain)?;
     match stream::run(loader, source, bar, false).await {

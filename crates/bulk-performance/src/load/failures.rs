@@ -7,10 +7,10 @@ use lab_connection::{Failure, Target};
 use lab_runner::table::thousands;
 
 use super::full_memory;
-use super::plan::Plan;
+use super::plan::LoadPlan;
 
 /// In the words of every other failure of this workspace.
-pub(crate) async fn explain(error: &LoadError, target: &Target, plan: &Plan) -> Failure {
+pub(crate) async fn explain(error: &LoadError, target: &Target, plan: &LoadPlan) -> Failure {
     let failure = match error {
         LoadError::Rejected { record, error } if error.starts_with("OOM") => {
             let place = match full_memory::records_kept(target, plan).await {
@@ -33,26 +33,23 @@ pub(crate) async fn explain(error: &LoadError, target: &Target, plan: &Plan) -> 
     failure.try_next("the same command with --resume: it goes on after the last record that the server has")
 }
 
-/// The same while everything is read back, when there is nothing to go on with.
-pub(crate) fn explain_reading(error: &LoadError, plan: &Plan) -> Failure {
+/// The same while everything is read back, when there is nothing to resume.
+pub(crate) fn explain_reading(error: &LoadError, plan: &LoadPlan) -> Failure {
     what_happened(error, plan).try_next(
         "the data may be complete: load again to have them checked, or with --no-verify to do without",
     )
 }
 
-fn what_happened(error: &LoadError, plan: &Plan) -> Failure {
+fn what_happened(error: &LoadError, plan: &LoadPlan) -> Failure {
     let text = error.to_string();
     let kept = "Every record that was acknowledged is kept.";
     match error {
         LoadError::Unreachable { address, why, waited } => Failure::new(
             if why.contains("answer") { Class::Timeout } else { Class::Refused },
-            format!("{address} has been away for {} s.", waited.as_secs()),
+            format!("{address} has not answered for {} s.", waited.as_secs()),
             format!("{why}. {kept}"),
         )
-        .try_next(format!(
-            "start the server again, or wait longer: --patience {}",
-            plan.retry.as_secs() * 10
-        )),
+        .try_next(format!("start the server again, or wait longer: --retry {}", plan.retry.as_secs() * 10)),
         LoadError::Refused { address, error } => {
             let class = class_of_refusal(error);
             Failure::new(class, format!("{address} refused the connection."), error.clone())
@@ -79,7 +76,7 @@ fn what_happened(error: &LoadError, plan: &Plan) -> Failure {
             Failure::new(Class::CheckFailed, "Somebody else writes the same keys.", text)
                 .try_next("--prefix NAME: puts everything under a name of its own")
         }
-        LoadError::System(_) => Failure::new(Class::Other, "The load cannot go on.", text),
+        LoadError::System(_) => Failure::new(Class::Other, "The load cannot continue.", text),
     }
 }
 

@@ -6,7 +6,7 @@ use lab_connection::failure::Class;
 use lab_connection::{Failure, Target};
 use redis::{RedisResult, Value, cmd};
 
-use super::plan::{Kind, Plan};
+use super::plan::{Kind, LoadPlan};
 use crate::keys::Keys;
 
 /// How many keys one pipeline asks for.
@@ -55,7 +55,7 @@ impl Evictions {
     }
 
     /// The failure of a load during which the server evicted keys; none if it evicted none.
-    pub(crate) fn failure_since(&self, before: &Self, plan: &Plan) -> Option<Failure> {
+    pub(crate) fn failure_since(&self, before: &Self, plan: &LoadPlan) -> Option<Failure> {
         let evicted = self.keys.checked_sub(before.keys).filter(|evicted| *evicted > 0)?;
         let policies = self.policies.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         let failure = Failure::new(
@@ -75,7 +75,7 @@ impl Evictions {
 }
 
 /// How many records of this load the server has without a gap, if it can be asked.
-pub(crate) async fn records_kept(target: &Target, plan: &Plan) -> Option<u64> {
+pub(crate) async fn records_kept(target: &Target, plan: &LoadPlan) -> Option<u64> {
     let keys = Keys::new(target.prefix());
     let mut connection = target.connection();
     if plan.kind == Kind::List {

@@ -7,11 +7,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bulk_loader::Journal;
 use lab_connection::failure::Class;
 use lab_connection::{Connection, Failure, Target, own_keys};
-use lab_measure::load::{PushKey, Unlink};
+use lab_measure::load::Unlink;
 use lab_runner::progress::Bar;
 use redis::AsyncCommands;
 
-use super::plan::{Kind, Plan};
+use super::plan::{Kind, LoadPlan};
 use super::{failures, retry, stream};
 use crate::keys::Keys;
 use crate::stored::index_keys;
@@ -61,8 +61,8 @@ impl StoredState {
     }
 }
 
-/// Removes what an earlier load left, or finds the one to go on with.
-pub(crate) async fn prepare(target: &Target, plan: &Plan, bar: &Bar) -> Result<LoadState, Failure> {
+/// Removes what an earlier load left, or finds the one to resume.
+pub(crate) async fn prepare(target: &Target, plan: &LoadPlan, bar: &Bar) -> Result<LoadState, Failure> {
     let keys = Keys::new(target.prefix());
     let key = keys.loaded(plan.kind.name());
     let name = &key;
@@ -89,10 +89,10 @@ pub(crate) async fn prepare(target: &Target, plan: &Plan, bar: &Bar) -> Result<L
 }
 
 /// The load that `--resume` means, when it is the one that was interrupted.
-fn same_load(before: Option<StoredState>, plan: &Plan, target: &Target) -> Result<String, Failure> {
+fn same_load(before: Option<StoredState>, plan: &LoadPlan, target: &Target) -> Result<String, Failure> {
     let refuse = |why: String| {
-        Failure::new(Class::Usage, "There is no such load to go on with.", why)
-            .try_next("leave --resume out: the load begins anew and removes what the last one wrote")
+        Failure::new(Class::Usage, "There is no such load to resume.", why)
+            .try_next("leave --resume out: a new load removes what the last one wrote")
     };
     let Some(before) = before else {
         let kind = plan.kind.name();
@@ -104,7 +104,7 @@ fn same_load(before: Option<StoredState>, plan: &Plan, target: &Target) -> Resul
     if (before.records, before.indexes, before.cluster) != (plan.records, plan.indexes, target.is_cluster()) {
         let indexes = if before.indexes { " --indexes" } else { "" };
         return Err(refuse(format!(
-            "The one that was interrupted had other numbers: --records {}{indexes}.",
+            "The interrupted load had other numbers: --records {}{indexes}.",
             before.records
         )));
     }
@@ -114,24 +114,21 @@ fn same_load(before: Option<StoredState>, plan: &Plan, target: &Target) -> Resul
 /// Removes exactly what the remembered load may have written.
 async fn remove(
     target: &Target,
-    plan: &Plan,
+    plan: &LoadPlan,
     keys: &Keys,
     before: Option<&StoredState>,
     bar: &Bar,
 ) -> Result<(), Failure> {
-    let names = keys.clone();
-    let (pattern, push_key): (String, PushKey) = match plan.kind {
+    let pattern = match plan.kind {
         Kind::List => {
             unlink(target, plan, &[keys.biglist_count(), keys.biglist()]).await?;
             return Ok(());
         }
         Kind::Users => {
             unlink(target, plan, &index_keys(keys)).await?;
-            (keys.users_pattern(), Box::new(move |number, key| names.push_user(key, number)))
+            keys.users_pattern()
         }
-        Kind::Strings => {
-            (keys.user_texts_pattern(), Box::new(move |number, key| names.push_user_text(key, number)))
-        }
+        Kind::Strings => keys.user_texts_pattern(),
     };
     let records = before.map_or(0, |before| before.records);
     // What other lessons, or the shop, left under the same names.
@@ -141,9 +138,9 @@ async fn remove(
         retry::until_reachable(target, plan.retry, find).await.map_err(|error| target.explain(&error))?;
     stray.retain(|key| keys.number_in(key).is_some_and(|number| number <= plan.records && number > records));
     unlink(target, plan, &stray).await?;
-    let source = Unlink { push_key, records, cluster: target.is_cluster() };
+    let source = Unlink { keys: keys.clone(), kind: plan.kind, records, cluster: target.is_cluster() };
     bar.begin(records, "removed");
-    let plan = Plan { resume: false, ..plan.clone() };
+    let plan = LoadPlan { resume: false, ..plan.clone() };
     let removed = match stream::loader(target, &plan) {
         Ok(loader) => stream::run(loader, source, bar, false).await.map(|_| ()),
         Err(error) => Err(error),
@@ -160,15 +157,15 @@ impl LoadState {
         Journal { key: self.journal.clone(), load: self.load.clone() }
     }
 
-    /// Nothing has to be gone on with any more.
-    pub(crate) async fn finish(&self, target: &Target, plan: &Plan) -> Result<(), Failure> {
+    /// Notes that the load is finished.
+    pub(crate) async fn finish(&self, target: &Target, plan: &LoadPlan) -> Result<(), Failure> {
         save(target, plan, &self.key, &[("state", "done".to_owned())]).await
     }
 }
 
 async fn save(
     target: &Target,
-    plan: &Plan,
+    plan: &LoadPlan,
     key: &str,
     fields: &[(&'static str, String)],
 ) -> Result<(), Failure> {
@@ -176,7 +173,7 @@ async fn save(
     retry::until_reachable(target, plan.retry, write).await.map_err(|error| target.explain(&error))
 }
 
-async fn unlink(target: &Target, plan: &Plan, keys: &[impl AsRef<[u8]>]) -> Result<(), Failure> {
+async fn unlink(target: &Target, plan: &LoadPlan, keys: &[impl AsRef<[u8]>]) -> Result<(), Failure> {
     let remove = |mut connection| async move { own_keys::unlink(&mut connection, keys).await };
     retry::until_reachable(target, plan.retry, remove).await.map_err(|error| target.explain(&error))?;
     Ok(())

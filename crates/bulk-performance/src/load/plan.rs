@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::builder::RangedU64ValueParser;
+use clap::{ArgAction, Args, ValueEnum};
 use lab_connection::Failure;
 use lab_connection::failure::Class;
 pub use lab_measure::load::Kind;
@@ -17,9 +18,9 @@ pub enum Writing {
     Hset,
 }
 
-/// What the command line can set.
+/// What to load, and how: what the command line can set.
 #[derive(Args, Clone, Debug)]
-pub struct Options {
+pub struct LoadPlan {
     /// How many records
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=MOST))]
     pub records: u64,
@@ -37,47 +38,31 @@ pub struct Options {
     pub writing: Writing,
 
     /// Connections to a single server; a cluster gets one for each node
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub connections: u16,
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = RangedU64ValueParser::<usize>::new().range(1..=64))]
+    pub connections: usize,
 
-    /// Go on with a load that was interrupted
+    /// Resume a load that was interrupted
     #[arg(long)]
     pub resume: bool,
 
     /// Do not read everything back at the end
-    #[arg(long)]
-    pub no_verify: bool,
+    #[arg(long = "no-verify", action = ArgAction::SetFalse)]
+    pub verify: bool,
 
     /// How long a server may be away before the load gives up
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    pub retry: u64,
+    #[arg(long, alias = "patience", value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub retry: Duration,
 }
 
 /// Keys and list elements are numbered; this many fit everywhere.
 const MOST: u64 = 1_000_000_000_000;
 
-/// What to load, and how.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// Records to write, numbered from 1.
-    pub records: u64,
-    /// What a record is.
-    pub kind: Kind,
-    /// Write the indexes of the users too.
-    pub indexes: bool,
-    /// The commands to write users with.
-    pub writing: Writing,
-    /// Connections to a single server.
-    pub connections: usize,
-    /// Go on with a load that was interrupted.
-    pub resume: bool,
-    /// Read everything back at the end.
-    pub verify: bool,
-    /// How long a server may be away.
-    pub retry: Duration,
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| (1..=86_400).contains(seconds));
+    seconds.map(Duration::from_secs).ok_or_else(|| "it is not in 1..=86400".to_owned())
 }
 
-impl Default for Plan {
+impl Default for LoadPlan {
     fn default() -> Self {
         Self {
             records: 1_000_000,
@@ -92,26 +77,17 @@ impl Default for Plan {
     }
 }
 
-impl Plan {
-    /// What the command line asks for.
-    pub fn of(options: &Options) -> Result<Self, Failure> {
-        if options.indexes && options.kind != Kind::Users {
-            return Err(Failure::new(
-                Class::Usage,
-                format!("--indexes does not go with --kind {}.", options.kind.name()),
-                "Only users have cities, departments and salaries.",
-            )
-            .try_next("leave --indexes out, or load --kind users"));
+impl LoadPlan {
+    /// Refuses options that do not go together.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        if !self.indexes || self.kind == Kind::Users {
+            return Ok(());
         }
-        Ok(Self {
-            records: options.records,
-            kind: options.kind,
-            indexes: options.indexes,
-            writing: options.writing,
-            connections: options.connections.into(),
-            resume: options.resume,
-            verify: !options.no_verify,
-            retry: Duration::from_secs(options.retry),
-        })
+        Err(Failure::new(
+            Class::Usage,
+            format!("--indexes does not go with --kind {}.", self.kind.name()),
+            "Only users have cities, departments and salaries.",
+        )
+        .try_next("leave --indexes out, or load --kind users"))
     }
 }

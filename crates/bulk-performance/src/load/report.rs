@@ -9,7 +9,7 @@ use lab_runner::table::{Table, bytes, thousands};
 use serde::Serialize;
 use serde_json::json;
 
-use super::plan::Plan;
+use super::plan::LoadPlan;
 use crate::stored::Content;
 
 /// How a load went.
@@ -25,7 +25,7 @@ pub struct Report {
     pub bytes_sent: u64,
     /// Times that there was nothing to do but wait for the server.
     pub waits: u64,
-    /// The most memory that this process ever had, where the system tells.
+    /// The most memory that this process ever had; known on Linux only.
     pub peak_rss_bytes: Option<u64>,
     /// Processor time of this process while loading.
     pub client_cpu_seconds: f64,
@@ -43,7 +43,7 @@ pub struct Report {
     pub replayed: u64,
     /// Which commands were sent.
     pub command: &'static str,
-    /// Whether every record was read back and found right; none if nobody looked.
+    /// Whether every record was read back and found right; `None` with `--no-verify`.
     pub verified: Option<bool>,
     /// Seconds that this took, not part of `seconds`.
     pub verify_seconds: f64,
@@ -96,7 +96,7 @@ impl Report {
     }
 
     /// Takes in what was read back; anything wrong fails the run.
-    pub(crate) fn verify(&mut self, checked: Checked, plan: &Plan) -> Result<(), Failure> {
+    pub(crate) fn verify(&mut self, checked: Checked, plan: &LoadPlan) -> Result<(), Failure> {
         self.verify_seconds = checked.seconds;
         self.verified = Some(checked.wrong.is_none());
         self.digest = Some(format!("{:016x}", checked.content.digest));

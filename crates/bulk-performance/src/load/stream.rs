@@ -2,67 +2,75 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use bulk_loader::{Endpoint, Journal, LoadError, Loaded, Loader, Source};
 use lab_connection::{Failure, Target};
-use lab_measure::load::{Elements, IndexCommands, Strings, Users, UsersAndIndexes};
+use lab_measure::load::{Indexes, ListElements, Strings, Users};
 use lab_runner::Terminal;
 use lab_runner::progress::Bar;
 use lab_runner::resource_usage::Stopwatch;
+use lab_runner::table::thousands;
 use tokio::task::spawn_blocking;
 
-use super::encoding::Encoding;
 use super::failures;
-use super::plan::{Kind, Plan, Writing};
+use super::plan::{Kind, LoadPlan, Writing};
 use super::report::Report;
+use super::restore::prove_restore;
 use crate::keys::Keys;
 
 /// Writes the records of a plan.
 pub(crate) async fn records(
     target: &Target,
-    plan: &Plan,
+    plan: &LoadPlan,
     journal: Journal,
     bar: &Bar,
 ) -> Result<Report, Failure> {
     let keys = Keys::new(target.prefix());
     bar.begin(plan.records, plan.kind.name());
-    match plan.kind {
-        Kind::Users => users(target, plan, journal, bar).await,
+    let ended = match plan.kind {
+        Kind::Users => users(target, plan, &keys, journal, bar).await,
         Kind::Strings => {
             let source = Strings::new(keys, plan.records, target.is_cluster());
             let command = source.command();
             timed(target, plan, Some(journal), source, bar, command).await
         }
-        Kind::List => {
-            let source = Elements::new(&keys, plan.records);
-            timed(target, plan, None, source, bar, "LPUSH").await
-        }
+        Kind::List => timed(target, plan, None, ListElements::new(&keys, plan.records), bar, "LPUSH").await,
+    };
+    match ended {
+        Ok(report) => Ok(report),
+        Err(error) => Err(failures::explain(&error, target, plan).await),
     }
 }
 
-async fn users(target: &Target, plan: &Plan, journal: Journal, bar: &Bar) -> Result<Report, Failure> {
-    let keys = Keys::new(target.prefix());
-    let Encoding { dump, why_not } = Encoding::choose(plan, &keys, target).await;
-    let command = if dump.is_some() { "RESTORE" } else { "HSET" };
-    if let Some(why_not) = &why_not {
-        Terminal.note(&format!("Users are written with HSET: {why_not}."));
-    }
-    let restores = dump.is_some();
-    let indexes = || plan.indexes.then(|| IndexCommands::new(keys.clone(), plan.records));
-    let source = UsersAndIndexes::new(Users::new(keys.clone(), plan.records, dump), indexes());
-    let first = timed_raw(target, plan, Some(journal.clone()), source, bar).await;
-    match first {
+async fn users(
+    target: &Target,
+    plan: &LoadPlan,
+    keys: &Keys,
+    journal: Journal,
+    bar: &Bar,
+) -> Result<Report, LoadError> {
+    let dump = match plan.writing {
+        Writing::Hset => None,
+        Writing::Auto => prove_restore(plan, keys, target)
+            .await
+            .inspect_err(|why| Terminal.note(&format!("Users are written with HSET: {why}.")))
+            .ok(),
+    };
+    let source = |dump| {
+        let indexes = plan.indexes.then(|| Indexes::writes(keys.clone(), plan.records));
+        Users::new(keys.clone(), plan.records, dump).with_indexes(indexes)
+    };
+    let (restores, command) = (dump.is_some(), if dump.is_some() { "RESTORE" } else { "HSET" });
+    match timed(target, plan, Some(journal.clone()), source(dump), bar, command).await {
         // A cluster may have nodes of several versions; what one of them does not take, HSET does.
         Err(LoadError::Rejected { record, error }) if restores && is_about_restore(&error) => {
             Terminal.note(&format!("{record} was refused as RESTORE ({error}); going on with HSET."));
-            let plan = &Plan { resume: true, writing: Writing::Hset, ..plan.clone() };
-            let source = UsersAndIndexes::new(Users::new(keys.clone(), plan.records, None), indexes());
-            timed(target, plan, Some(journal), source, bar, "HSET").await
+            let again = LoadPlan { resume: true, ..plan.clone() };
+            timed(target, &again, Some(journal), source(None), bar, "HSET").await
         }
-        Err(error) => Err(failures::explain(&error, target, plan).await),
-        Ok((loaded, usage)) => Ok(Report::new(&loaded, usage, command)),
+        ended => ended,
     }
 }
 
@@ -75,33 +83,20 @@ fn is_about_restore(error: &str) -> bool {
 
 async fn timed<S: Source + Send + 'static>(
     target: &Target,
-    plan: &Plan,
+    plan: &LoadPlan,
     journal: Option<Journal>,
     source: S,
     bar: &Bar,
     command: &'static str,
-) -> Result<Report, Failure> {
-    match timed_raw(target, plan, journal, source, bar).await {
-        Ok((loaded, usage)) => Ok(Report::new(&loaded, usage, command)),
-        Err(error) => Err(failures::explain(&error, target, plan).await),
-    }
-}
-
-async fn timed_raw<S: Source + Send + 'static>(
-    target: &Target,
-    plan: &Plan,
-    journal: Option<Journal>,
-    source: S,
-    bar: &Bar,
-) -> Result<(Loaded, lab_runner::resource_usage::ResourceUsage), LoadError> {
+) -> Result<Report, LoadError> {
     let with_journal = Loader { journal, ..loader(target, plan)? };
     let watch = Stopwatch::start(target).await;
     let (loaded, _source) = run(with_journal, source, bar, target.private().is_none()).await?;
-    Ok((loaded, watch.stop().await))
+    Ok(Report::new(&loaded, watch.stop().await, command))
 }
 
 /// A loader for a target.
-pub(crate) fn loader(target: &Target, plan: &Plan) -> Result<Loader, LoadError> {
+pub(crate) fn loader(target: &Target, plan: &LoadPlan) -> Result<Loader, LoadError> {
     let refused = |error: String| LoadError::Refused { address: target.address().to_owned(), error };
     #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "TLS is added to it"))]
     let mut endpoint = Endpoint::from_info(target.connection_info(), target.is_cluster())
@@ -128,41 +123,42 @@ pub(crate) async fn run<S: Source + Send + 'static>(
 ) -> Result<(Loaded, S), LoadError> {
     let stop = Arc::new(AtomicBool::new(false));
     loader.stop = Arc::clone(&stop);
-    let (tell, told) = channel();
-    let mut underway = Underway { stop, told, can_be_resumed, done: false };
+    let (sender, acknowledged) = channel();
+    let mut stop_on_drop = StopOnDrop { stop, acknowledged, can_be_resumed, done: false };
     let bar = bar.clone();
     let loading = spawn_blocking(move || {
         let ended = lab_measure::load::run(&loader, &mut source, &mut |progress| bar.set(progress.records));
         if let Err(LoadError::Stopped { acknowledged }) = &ended {
             // Nobody may be listening any more.
-            let _ = tell.send(source.records_before(*acknowledged));
+            let _ = sender.send(source.records_before(*acknowledged));
         }
         ended.map(|loaded| (loaded, source))
     });
     let ended = loading.await;
-    underway.done = true;
+    stop_on_drop.done = true;
     ended.map_err(|error| LoadError::System(std::io::Error::other(error)))?
 }
 
-struct Underway {
+struct StopOnDrop {
     stop: Arc<AtomicBool>,
-    told: Receiver<u64>,
+    acknowledged: Receiver<u64>,
     can_be_resumed: bool,
     done: bool,
 }
 
-impl Drop for Underway {
+impl Drop for StopOnDrop {
     fn drop(&mut self) {
         if self.done {
             return;
         }
         self.stop.store(true, Ordering::Relaxed);
-        match self.told.recv_timeout(Duration::from_secs(12)) {
-            Ok(records) if self.can_be_resumed => Terminal.note(&format!(
+        if let Ok(records) = self.acknowledged.recv_timeout(Duration::from_secs(12))
+            && self.can_be_resumed
+        {
+            Terminal.note(&format!(
                 "{} records are acknowledged. The same command with --resume goes on from there.",
-                lab_runner::table::thousands(records as f64)
-            )),
-            Ok(_) | Err(RecvTimeoutError::Disconnected | RecvTimeoutError::Timeout) => {}
+                thousands(records as f64)
+            ));
         }
     }
 }

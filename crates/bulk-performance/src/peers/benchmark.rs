@@ -8,9 +8,9 @@ use lab_connection::Target;
 use redis::RedisResult;
 
 use crate::keys::Keys;
-use crate::peers::child::{self, Feed};
 use crate::peers::fixtures::{BATCH, Fixtures};
-use crate::peers::place::Place;
+use crate::peers::programs::{self, Feed};
+use crate::peers::server_login::ServerLogin;
 use crate::people::FIELDS;
 
 /// Commands in a trial.
@@ -33,7 +33,7 @@ const VALUES: [&str; 8] = [
 #[derive(Clone, Debug)]
 pub struct Benchmark {
     program: PathBuf,
-    place: Place,
+    login: ServerLogin,
     setting: Setting,
     /// Whether it goes as [`USER`].
     borrowed: bool,
@@ -68,16 +68,16 @@ impl Benchmark {
     pub(crate) async fn at_its_best(
         fixtures: &Fixtures,
         program: PathBuf,
-        place: &Place,
+        login: &ServerLogin,
     ) -> Result<Self, String> {
-        let borrowed = place.needs_login();
+        let borrowed = login.needs_login();
         if borrowed && fixtures.target.private().is_none() {
             return Err(
                 "redis-benchmark takes a password only as an argument, which everybody can read".into()
             );
         }
-        let place = if borrowed { place.without_password(USER) } else { place.clone() };
-        let mut benchmark = Self { program, place, setting: SETTINGS[0], borrowed };
+        let login = if borrowed { login.without_password(USER) } else { login.clone() };
+        let mut benchmark = Self { program, login, setting: SETTINGS[0], borrowed };
         let mut best: Option<(f64, Setting)> = None;
         for setting in SETTINGS {
             benchmark.setting = setting;
@@ -103,7 +103,7 @@ impl Benchmark {
     }
 
     async fn write(&self, fixtures: &Fixtures, commands: u64) -> Result<(), String> {
-        let mut command = self.place.redis_benchmark(&self.program);
+        let mut command = self.login.redis_benchmark(&self.program);
         let Setting { connections, pipeline, threads } = self.setting;
         command.args(["-q", "-c", &connections.to_string(), "-P", &pipeline.to_string()]);
         if threads > 1 {
@@ -115,10 +115,10 @@ impl Benchmark {
             command.args([*field, value]);
         }
         if !self.borrowed {
-            return child::run(command, Feed::Nothing).await.map(|_| ());
+            return programs::run(command, Feed::Nothing).await.map(|_| ());
         }
         lend_user(&fixtures.target, &fixtures.keys).await?;
-        let written = child::run(command, Feed::Nothing).await.map(|_| ());
+        let written = programs::run(command, Feed::Nothing).await.map(|_| ());
         take_user_back(&fixtures.target).await;
         written
     }

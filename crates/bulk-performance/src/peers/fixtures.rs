@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 
 use crate::keys::Keys;
-use crate::load::{self, Plan, Writing};
+use crate::load::{self, LoadPlan, Writing};
 use crate::people::People;
 use crate::stored::Content;
 
@@ -82,8 +82,11 @@ impl Fixtures {
     /// The loader begins by removing what its last run wrote, which must not cost it time here: loading one user leaves
     /// it but one to remove. A loader that fails shows that in its own row.
     pub(crate) async fn forget_loaded(&self) {
-        let _ =
-            load::users(&self.target, &Plan { records: 1, writing: Writing::Hset, ..Plan::default() }).await;
+        let _ = load::users(
+            &self.target,
+            &LoadPlan { records: 1, writing: Writing::Hset, ..LoadPlan::default() },
+        )
+        .await;
     }
 
     /// Afterwards no note is left of what the loader wrote either.

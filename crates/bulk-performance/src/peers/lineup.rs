@@ -11,10 +11,9 @@ use lab_runner::{LessonError, activity};
 use crate::peers::baseline::Baseline;
 use crate::peers::benchmark::Benchmark;
 use crate::peers::fixtures::{Fixtures, no_file, write_file};
-use crate::peers::peer::Peer;
-use crate::peers::place::Place;
-use crate::peers::redis_py;
-use crate::peers::tools::{Tool, Tools};
+use crate::peers::peer::{PYTHON_SCRIPT, Peer, Program};
+use crate::peers::programs::{Tool, Tools};
+use crate::peers::server_login::ServerLogin;
 
 /// The peers that can write the records here, and what they share.
 pub struct Lineup {
@@ -32,18 +31,27 @@ impl Lineup {
         target: &Target,
         records: u64,
         tools: Option<&Path>,
-        place: Result<Place, String>,
+        login: Result<ServerLogin, String>,
     ) -> Result<Self, LessonError> {
         let fixtures = Fixtures::prepare(target, records).await?;
         let peers = vec![Peer::LoaderHset, Peer::Loader];
         let mut lineup = Self { fixtures, peers, versions: Vec::new(), left_out: Vec::new() };
-        match place {
-            Ok(place) => {
+        match login {
+            Ok(login) => {
                 let tools = Tools::find(tools, target);
-                lineup.add_cli(tools.cli, &place).await?;
-                lineup.add_benchmark(tools.benchmark, &place).await?;
+                match tools.cli {
+                    Ok(tool) => lineup.add_cli(tool, &login).await?,
+                    Err(why) => lineup.left_out.push(why),
+                }
+                match tools.benchmark {
+                    Ok(tool) => lineup.add_benchmark(tool, &login).await?,
+                    Err(why) => lineup.left_out.push(why),
+                }
                 lineup.add_redis_rs();
-                lineup.add_redis_py(tools.python, &place).await?;
+                match tools.python {
+                    Ok(tool) => lineup.add_redis_py(tool, &login).await?,
+                    Err(why) => lineup.left_out.push(why),
+                }
             }
             Err(why) => {
                 lineup.left_out.push(format!("redis-cli, redis-benchmark and redis-py: {why}"));
@@ -59,51 +67,30 @@ impl Lineup {
     }
 
     /// The peers, in the order of the table.
-    #[must_use]
     pub fn peers(&self) -> &[Peer] {
         &self.peers
     }
 
     /// What was left out, and why, a sentence each.
-    #[must_use]
     pub fn left_out(&self) -> &[String] {
         &self.left_out
     }
 
-    async fn add_cli(&mut self, cli: Result<Tool, String>, place: &Place) -> Result<(), LessonError> {
-        match cli {
-            Ok(tool) => {
-                let (keys, records) = (self.fixtures.keys.clone(), self.fixtures.records);
-                let path = self.fixtures.commands_file();
-                activity::set("peers: writing the commands to a file");
-                write_file(path, move |file| write_hsets(&keys, records, file)).await?;
-                self.versions.push(tool.version);
-                self.peers.push(Peer::PipeFile { program: tool.path.clone(), place: place.clone() });
-                self.peers.push(Peer::PipeGenerator { program: tool.path, place: place.clone() });
-            }
-            Err(why) => self.left_out.push(why),
-        }
+    async fn add_cli(&mut self, tool: Tool, login: &ServerLogin) -> Result<(), LessonError> {
+        let (keys, records) = (self.fixtures.keys.clone(), self.fixtures.records);
+        activity::set("peers: writing the commands to a file");
+        write_file(self.fixtures.commands_file(), move |file| write_hsets(&keys, records, file)).await?;
+        self.versions.push(tool.version);
+        let program = Program { path: tool.path, login: login.clone() };
+        self.peers.extend([Peer::PipeFile(program.clone()), Peer::PipeGenerator(program)]);
         Ok(())
     }
 
-    async fn add_benchmark(
-        &mut self,
-        benchmark: Result<Tool, String>,
-        place: &Place,
-    ) -> Result<(), LessonError> {
-        let found = match benchmark {
-            Ok(tool) => {
-                let version = tool.version.clone();
-                activity::set("peers: trying redis-benchmark");
-                Benchmark::at_its_best(&self.fixtures, tool.path, place)
-                    .await
-                    .map(|benchmark| (benchmark, version))
-            }
-            Err(why) => Err(why),
-        };
-        match found {
-            Ok((benchmark, version)) => {
-                self.versions.push(version);
+    async fn add_benchmark(&mut self, tool: Tool, login: &ServerLogin) -> Result<(), LessonError> {
+        activity::set("peers: trying redis-benchmark");
+        match Benchmark::at_its_best(&self.fixtures, tool.path, login).await {
+            Ok(benchmark) => {
+                self.versions.push(tool.version);
                 self.peers.push(Peer::Benchmark(benchmark));
             }
             Err(why) => self.left_out.push(why),
@@ -119,20 +106,13 @@ impl Lineup {
         self.peers.push(Peer::RedisRs(InsertMany::Overlapped { depth: 1_000 }));
     }
 
-    async fn add_redis_py(&mut self, python: Result<Tool, String>, place: &Place) -> Result<(), LessonError> {
-        match python {
-            Ok(tool) => {
-                let (people, records) = (Arc::clone(&self.fixtures.people), self.fixtures.records);
-                let path = self.fixtures.values_file();
-                activity::set("peers: writing the values to a file");
-                write_file(path, move |file| write_values(&people, records, file)).await?;
-                std::fs::write(self.fixtures.script_file(), redis_py::SCRIPT)
-                    .map_err(|error| no_file(&error))?;
-                self.versions.push(tool.version);
-                self.peers.push(Peer::RedisPy { program: tool.path, place: place.clone() });
-            }
-            Err(why) => self.left_out.push(why),
-        }
+    async fn add_redis_py(&mut self, tool: Tool, login: &ServerLogin) -> Result<(), LessonError> {
+        let (people, records) = (Arc::clone(&self.fixtures.people), self.fixtures.records);
+        activity::set("peers: writing the values to a file");
+        write_file(self.fixtures.values_file(), move |file| write_values(&people, records, file)).await?;
+        std::fs::write(self.fixtures.script_file(), PYTHON_SCRIPT).map_err(|error| no_file(&error))?;
+        self.versions.push(tool.version);
+        self.peers.push(Peer::RedisPy(Program { path: tool.path, login: login.clone() }));
         Ok(())
     }
 }

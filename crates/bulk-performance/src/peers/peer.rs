@@ -1,6 +1,7 @@
 //! The ways to write the records that stand side by side.
 
 use std::fmt;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,13 +9,18 @@ use lab_measure::insert::{Input, InsertMany, Kind};
 use lab_runner::table::thousands;
 use redis::RedisResult;
 
-use crate::load::{self, Plan, Writing};
+use crate::load::{self, LoadPlan, Writing};
 use crate::peers::baseline::Baseline;
 use crate::peers::benchmark::Benchmark;
 use crate::peers::fixtures::Fixtures;
-use crate::peers::place::Place;
-use crate::peers::{pipe, redis_py};
+use crate::peers::programs::{self, Feed};
+use crate::peers::server_login::ServerLogin;
 use crate::stored::Content;
+
+/// Commands in a pipeline of redis-py, as many tutorials have it.
+const PYTHON_DEPTH: u64 = 1_000;
+/// What Python runs.
+pub(crate) const PYTHON_SCRIPT: &str = include_str!("scripts/pipeline.py");
 
 /// A way to write the records.
 #[derive(Clone, Debug)]
@@ -24,37 +30,31 @@ pub enum Peer {
     /// The loader as it comes.
     Loader,
     /// `redis-cli --pipe`, fed from a file of commands.
-    PipeFile {
-        /// `redis-cli`
-        program: PathBuf,
-        /// The server.
-        place: Place,
-    },
-    /// `redis-cli --pipe`, fed by a generator.
-    PipeGenerator {
-        /// `redis-cli`
-        program: PathBuf,
-        /// The server.
-        place: Place,
-    },
+    PipeFile(Program),
+    /// `redis-cli --pipe`, fed by a thread of this process that makes the commands meanwhile.
+    PipeGenerator(Program),
     /// `redis-benchmark`.
     Benchmark(Benchmark),
     /// redis-rs, with pipelines.
     RedisRs(InsertMany),
     /// redis-py, one pipeline after the other.
-    RedisPy {
-        /// `python3`
-        program: PathBuf,
-        /// The server.
-        place: Place,
-    },
+    RedisPy(Program),
     /// No client at all: a server reads the records from a file when it starts.
     RdbFile(Baseline),
 }
 
-/// How a turn went, by the peer's own account.
+/// Another program, and how it reaches the server.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The program's file.
+    pub path: PathBuf,
+    /// The server.
+    pub login: ServerLogin,
+}
+
+/// What the peer itself reports about its turn.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Account {
+pub struct PeerReport {
     /// Seconds, where the peer's own clock counts instead of ours.
     pub seconds: Option<f64>,
     /// Records a second by the loader's own clock, from its first byte to the last reply.
@@ -74,22 +74,33 @@ pub enum Found {
 
 impl Peer {
     /// Writes the records; an error is the reason for people.
-    pub async fn run(&self, fixtures: &Fixtures) -> Result<Account, String> {
-        let done = Account::default();
+    pub async fn run(&self, fixtures: &Fixtures) -> Result<PeerReport, String> {
         match self {
-            Self::LoaderHset => loader(fixtures, Writing::Hset).await,
-            Self::Loader => loader(fixtures, Writing::Auto).await,
-            Self::PipeFile { program, place } => {
-                pipe::from_file(fixtures, program, place).await.map(|()| done)
+            Self::LoaderHset => return loader(fixtures, Writing::Hset).await,
+            Self::Loader => return loader(fixtures, Writing::Auto).await,
+            Self::RdbFile(baseline) => {
+                return Ok(PeerReport { seconds: Some(baseline.load().await?), ..PeerReport::default() });
             }
-            Self::PipeGenerator { program, place } => {
-                pipe::from_generator(fixtures, program, place).await.map(|()| done)
+            Self::PipeFile(program) => {
+                let path = fixtures.commands_file();
+                let file = File::open(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+                pipe(fixtures, program, Feed::File(file)).await?;
             }
-            Self::Benchmark(benchmark) => benchmark.run(fixtures).await.map(|()| done),
-            Self::RedisRs(approach) => redis_rs(fixtures, *approach).await.map(|()| done),
-            Self::RedisPy { program, place } => redis_py::run(fixtures, program, place).await.map(|()| done),
-            Self::RdbFile(baseline) => Ok(Account { seconds: Some(baseline.load().await?), ..done }),
+            Self::PipeGenerator(program) => {
+                let (keys, records) = (fixtures.keys.clone(), fixtures.records);
+                let write = move |mut stdin| lab_measure::peers::write_hsets(&keys, records, &mut stdin);
+                pipe(fixtures, program, Feed::Writer(Box::new(write))).await?;
+            }
+            Self::Benchmark(benchmark) => benchmark.run(fixtures).await?,
+            Self::RedisRs(approach) => redis_rs(fixtures, *approach).await?,
+            Self::RedisPy(Program { path, login }) => {
+                let mut command = login.script(path);
+                command.arg(fixtures.script_file()).arg(fixtures.values_file());
+                command.arg(fixtures.target.prefix()).arg(PYTHON_DEPTH.to_string());
+                programs::run(command, Feed::Nothing).await?;
+            }
         }
+        Ok(PeerReport::default())
     }
 
     /// Reads back what it wrote.
@@ -106,10 +117,7 @@ impl Peer {
 
     /// Whether programs other than this one do the work, so that their processor time has to be asked for.
     pub(crate) fn is_a_program(&self) -> bool {
-        matches!(
-            self,
-            Self::PipeFile { .. } | Self::PipeGenerator { .. } | Self::Benchmark(_) | Self::RedisPy { .. }
-        )
+        matches!(self, Self::PipeFile(_) | Self::PipeGenerator(_) | Self::Benchmark(_) | Self::RedisPy(_))
     }
 }
 
@@ -119,8 +127,8 @@ impl fmt::Display for Peer {
         match self {
             Self::LoaderHset => f.write_str("loader, HSET"),
             Self::Loader => f.write_str("loader, default"),
-            Self::PipeFile { .. } => f.write_str("redis-cli --pipe < file"),
-            Self::PipeGenerator { .. } => f.write_str("generator | redis-cli"),
+            Self::PipeFile(_) => f.write_str("redis-cli --pipe < file"),
+            Self::PipeGenerator(_) => f.write_str("generator | redis-cli"),
             Self::Benchmark(_) => f.write_str("redis-benchmark"),
             Self::RedisRs(InsertMany::Overlapped { depth }) => {
                 write!(f, "redis-rs overlap {}", thousands(*depth as f64))
@@ -129,16 +137,16 @@ impl fmt::Display for Peer {
                 write!(f, "redis-rs pipeline {}", thousands(*depth as f64))
             }
             Self::RedisRs(approach) => write!(f, "redis-rs {approach:?}"),
-            Self::RedisPy { .. } => write!(f, "redis-py pipeline {}", thousands(redis_py::DEPTH as f64)),
+            Self::RedisPy(_) => write!(f, "redis-py pipeline {}", thousands(PYTHON_DEPTH as f64)),
             Self::RdbFile(_) => f.write_str("RDB file read: baseline"),
         }
     }
 }
 
-async fn loader(fixtures: &Fixtures, writing: Writing) -> Result<Account, String> {
-    let plan = Plan { records: fixtures.records, writing, ..Plan::default() };
+async fn loader(fixtures: &Fixtures, writing: Writing) -> Result<PeerReport, String> {
+    let plan = LoadPlan { records: fixtures.records, writing, ..LoadPlan::default() };
     let report = load::users(&fixtures.target, &plan).await.map_err(|failure| failure.what().to_owned())?;
-    Ok(Account { seconds: None, own_rate: Some(report.records_per_second), command: Some(report.command) })
+    Ok(PeerReport { seconds: None, own_rate: Some(report.records_per_second), command: Some(report.command) })
 }
 
 async fn redis_rs(fixtures: &Fixtures, approach: InsertMany) -> Result<(), String> {
@@ -152,4 +160,36 @@ async fn redis_rs(fixtures: &Fixtures, approach: InsertMany) -> Result<(), Strin
         pool: Vec::new(),
     };
     approach.run(&input).await.map_err(explain)
+}
+
+/// `redis-cli --pipe`: what Redis recommends for mass insertion.
+async fn pipe(fixtures: &Fixtures, program: &Program, feed: Feed) -> Result<(), String> {
+    let mut command = program.login.redis_cli(&program.path);
+    command.arg("--pipe");
+    let output = programs::run(command, feed).await?;
+    match replies(&output) {
+        Some((0, replies)) if replies == fixtures.records => Ok(()),
+        Some((errors, replies)) => Err(format!("redis-cli got {replies} replies, {errors} of them errors")),
+        None => Err(format!("redis-cli did not say how it went: {}", output.trim())),
+    }
+}
+
+/// Its last line: `errors: 0, replies: 1000`.
+fn replies(output: &str) -> Option<(u64, u64)> {
+    let line = output.lines().rev().find_map(|line| line.trim().strip_prefix("errors: "))?;
+    let (errors, replies) = line.split_once(", replies: ")?;
+    Some((errors.parse().ok()?, replies.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_tells_how_it_went() {
+        let output = "All data transferred. Waiting for the last reply...\nLast reply received from server.\n\
+                      errors: 2, replies: 1000\n";
+        assert_eq!(replies(output), Some((2, 1_000)));
+        assert_eq!(replies("Error writing to the server: Broken pipe\n"), None);
+    }
 }

@@ -110,7 +110,7 @@ fn foot(ctx: &LessonContext, lineup: &Lineup, rows: &[Row], rounds: u32) {
         all_of(lineup).join(", ")
     ));
     let own = rows.iter().filter_map(|row| {
-        let rates: Vec<f64> = row.turns.iter().filter_map(|turn| turn.account.own_rate).collect();
+        let rates: Vec<f64> = row.turns.iter().filter_map(|turn| turn.report.own_rate).collect();
         (!rates.is_empty()).then(|| format!("'{}' {}", row.peer, thousands(Summary::of(&rates).median)))
     });
     let own: Vec<String> = own.collect();
@@ -184,7 +184,7 @@ fn rate(lineup: &Lineup, row: &Row) -> Option<Summary> {
 }
 
 fn label(row: &Row) -> String {
-    match row.turns.first().and_then(|turn| turn.account.command) {
+    match row.turns.first().and_then(|turn| turn.report.command) {
         Some(command) if matches!(row.peer, Peer::Loader) => format!("{}: {command}", row.peer),
         _ => row.peer.to_string(),
     }

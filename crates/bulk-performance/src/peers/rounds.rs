@@ -7,11 +7,11 @@ use lab_runner::resource_usage::{ResourceUsage, Stopwatch};
 use lab_runner::{LessonError, Terminal, activity};
 use redis::RedisResult;
 
-use crate::peers::child;
-use crate::peers::commandstats::{CommandStats, Counted};
+use crate::peers::command_stats::{CommandCost, CommandStats};
 use crate::peers::fixtures::Fixtures;
 use crate::peers::lineup::Lineup;
-use crate::peers::peer::{Account, Found, Peer};
+use crate::peers::peer::{Found, Peer, PeerReport};
+use crate::peers::programs::cpu_of_children;
 
 /// How long noisy peers are repeated, all together.
 const REPEAT_BUDGET: Duration = Duration::from_secs(30);
@@ -23,7 +23,7 @@ const ENOUGH_TO_COUNT: u64 = 100;
 /// A peer and its turns.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// Who.
+    /// The peer.
     pub peer: Peer,
     /// Its turns that ended well.
     pub turns: Vec<Turn>,
@@ -38,13 +38,13 @@ pub struct Row {
 pub struct Turn {
     /// Time on the wall clock, processor time of this process, and the server's.
     pub usage: ResourceUsage,
-    /// Processor seconds of this process and of the programs that it started, where the system tells.
+    /// Processor seconds of this process and of the programs that it started; known on Linux only.
     pub client_cpu_seconds: Option<f64>,
     /// What was read back.
     pub found: Found,
-    /// The peer's own account.
-    pub account: Account,
-    pub(crate) commands: Vec<(String, Counted)>,
+    /// What the peer itself reports.
+    pub report: PeerReport,
+    pub(crate) commands: Vec<(String, CommandCost)>,
 }
 
 /// Gives every peer a turn in every round, and noisy ones more. Afterwards nothing of the records is left.
@@ -122,28 +122,27 @@ async fn take_turn(fixtures: &Fixtures, row: &mut Row) -> Result<Option<Turn>, L
 async fn time(fixtures: &Fixtures, peer: &Peer) -> RedisResult<Result<Turn, String>> {
     let mut connection = fixtures.target.connection();
     let before = CommandStats::ask(&mut connection).await;
-    let children = child::cpu_of_children();
+    let children_before = cpu_of_children();
     let watch = Stopwatch::start(&fixtures.target).await;
-    let account = peer.run(fixtures).await;
+    let report = peer.run(fixtures).await;
     let mut usage = watch.stop().await;
     let after = CommandStats::ask(&mut connection).await;
-    let account = match account {
-        Ok(account) => account,
+    let report = match report {
+        Ok(report) => report,
         Err(why) => return Ok(Err(why)),
     };
-    let of_children = child::cpu_of_children_since(children);
-    let mut client_cpu_seconds = if peer.is_a_program() {
-        of_children.map(|children| children.as_secs_f64() + usage.client_cpu_seconds)
-    } else {
-        Some(usage.client_cpu_seconds)
-    };
-    if let Some(seconds) = account.seconds {
+    let mut client_cpu_seconds = Some(usage.client_cpu_seconds);
+    if peer.is_a_program() {
+        let children = cpu_of_children().zip(children_before).map(|(now, before)| (now - before).max(0.0));
+        client_cpu_seconds = children.map(|seconds| seconds + usage.client_cpu_seconds);
+    }
+    if let Some(seconds) = report.seconds {
         // Another server than the one that the stopwatch asked.
         usage = ResourceUsage { seconds, ..ResourceUsage::default() };
         client_cpu_seconds = None;
     }
     let commands = if matches!(peer, Peer::RdbFile(_)) { Vec::new() } else { after.since(&before) };
-    Ok(Ok(Turn { usage, client_cpu_seconds, found: Found::Others(0), account, commands }))
+    Ok(Ok(Turn { usage, client_cpu_seconds, found: Found::Others(0), report, commands }))
 }
 
 fn verify(fixtures: &Fixtures, found: Found) -> Result<(), String> {

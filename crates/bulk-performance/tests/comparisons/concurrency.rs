@@ -6,7 +6,7 @@ use std::time::Duration;
 use bulk_performance::BulkLesson;
 use bulk_performance::keys::Keys;
 use lab_connection::{Target, TargetArgs};
-use lab_measure::concurrency::{Load, LoadStats, Plan, Stall, measure};
+use lab_measure::concurrency::{Load, LoadStats, Stall, TimingPlan, measure};
 use lab_runner::{Retry, course};
 use lab_server::Server;
 
@@ -16,7 +16,7 @@ const SHORT: Duration = Duration::from_millis(150);
 
 /// One turn of a load.
 async fn run(target: &Target, load: Load, turn: Duration, stall: Option<Stall>) -> LoadStats {
-    let plan = Plan { rounds: 1, turn, stall };
+    let plan = TimingPlan { rounds: 1, turn, stall };
     measure(target, vec![load], plan).await.unwrap().remove(0).0
 }
 

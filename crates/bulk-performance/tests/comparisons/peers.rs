@@ -11,8 +11,8 @@ use std::process::{Command, Output};
 use bulk_performance::keys::Keys;
 use bulk_performance::peers::lineup::Lineup;
 use bulk_performance::peers::peer::{Found, Peer};
-use bulk_performance::peers::place::Place;
 use bulk_performance::peers::rounds;
+use bulk_performance::peers::server_login::ServerLogin;
 use bulk_performance::people::People;
 use bulk_performance::stored::Content;
 use lab_connection::{Target, TargetArgs, own_keys};
@@ -23,7 +23,9 @@ use crate::fakes::Fakes;
 const RECORDS: u64 = 1_000;
 
 async fn lineup(target: &Target, tools: Option<&Fakes>) -> Lineup {
-    Lineup::prepare(target, RECORDS, tools.map(Fakes::directory), Place::of(target, None)).await.unwrap()
+    Lineup::prepare(target, RECORDS, tools.map(Fakes::directory), ServerLogin::of(target, None))
+        .await
+        .unwrap()
 }
 
 async fn content(target: &Target) -> Content {

@@ -1,6 +1,6 @@
 //! Loads on a cluster whose slots move, and whose nodes die.
 
-use bulk_performance::load::{Kind, Plan};
+use bulk_performance::load::{Kind, LoadPlan};
 use lab_connection::{Target, TargetArgs};
 use lab_server::Cluster;
 
@@ -15,7 +15,7 @@ async fn slots_that_move_meanwhile_lose_nothing() {
     let cluster = Cluster::start(3).unwrap();
     for kind in [Kind::Users, Kind::Strings] {
         let records = 240_000;
-        let loading = Underway::start(on(&cluster).await, Plan { kind, ..plan(records) });
+        let loading = Underway::start(on(&cluster).await, LoadPlan { kind, ..plan(records) });
         loading.until(records / 20).await;
         // To and fro, so that what moved is asked for again at the place it came from.
         cluster.move_slots(40..=59, 0, 1).unwrap();
@@ -32,7 +32,7 @@ async fn slots_that_move_meanwhile_lose_nothing() {
 async fn a_list_whose_slot_moves_keeps_its_order() {
     let cluster = Cluster::start(3).unwrap();
     let records = 3_000_000;
-    let loading = Underway::start(on(&cluster).await, Plan { kind: Kind::List, ..plan(records) });
+    let loading = Underway::start(on(&cluster).await, LoadPlan { kind: Kind::List, ..plan(records) });
     let slot = bulk_loader::topology::slot_of(b"biglist");
     let owner = usize::from(slot) * 3 / 16_384;
     for part in 1..=4 {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bulk_performance::load::{self, Plan, Report};
+use bulk_performance::load::{self, LoadPlan, Report};
 use lab_connection::{Failure, Target, TargetArgs};
 use lab_runner::progress::Bar;
 use lab_server::{Builder, Server};
@@ -16,8 +16,8 @@ pub async fn on(url: &str) -> Target {
 }
 
 /// Users, everything read back at the end.
-pub fn plan(records: u64) -> Plan {
-    Plan { records, ..Plan::default() }
+pub fn plan(records: u64) -> LoadPlan {
+    LoadPlan { records, ..LoadPlan::default() }
 }
 
 /// A server that has after a restart what it acknowledged before.
@@ -33,7 +33,7 @@ pub struct Underway {
 }
 
 impl Underway {
-    pub fn start(target: Target, plan: Plan) -> Self {
+    pub fn start(target: Target, plan: LoadPlan) -> Self {
         let bar = Bar::hidden();
         let shown = bar.clone();
         let task = tokio::spawn(async move { load::run(&target, &plan, &shown).await });
@@ -41,14 +41,14 @@ impl Underway {
     }
 
     /// A load that does nothing but what the test waits for, until it is to go on: it cannot be over too early.
-    pub async fn held(server: &Server, plan: Plan) -> Self {
+    pub async fn held(server: &Server, plan: LoadPlan) -> Self {
         let relay = Relay::to(server.port());
         let target = on(&format!("redis://:{}@127.0.0.1:{}", server.password(), relay.port())).await;
         Self::held_by(relay, target, plan)
     }
 
     /// The same for a target that was opened through this relay.
-    pub fn held_by(relay: Relay, target: Target, plan: Plan) -> Self {
+    pub fn held_by(relay: Relay, target: Target, plan: LoadPlan) -> Self {
         relay.hold();
         Self { relay: Some(relay), ..Self::start(target, plan) }
     }

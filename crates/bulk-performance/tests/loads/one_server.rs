@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bulk_performance::keys::Keys;
-use bulk_performance::load::{self, Kind, Plan, Writing};
+use bulk_performance::load::{self, Kind, LoadPlan, Writing};
 use bulk_performance::people::{FIELDS, People};
 use bulk_performance::stored::Content;
 use lab_connection::TargetArgs;
@@ -22,7 +22,7 @@ async fn every_kind_arrives_and_reads_back_over_every_way_in() {
         for kind in [Kind::Users, Kind::Strings, Kind::List] {
             for connections in [1, 3] {
                 let target = on(&url).await;
-                let plan = Plan { kind, connections, indexes: kind == Kind::Users, ..plan(4_321) };
+                let plan = LoadPlan { kind, connections, indexes: kind == Kind::Users, ..plan(4_321) };
                 let report = load::run(&target, &plan, &Bar::hidden()).await.unwrap();
                 assert_eq!((report.records, report.verified), (4_321, Some(true)), "{kind:?} {url}");
             }
@@ -37,7 +37,7 @@ async fn every_kind_arrives_on_a_cluster_behind_a_prefix() {
         TargetArgs { cluster: true, prefix: Some("lab:".into()), ..TargetArgs::at(&cluster.urls()[0]) };
     let target = args.open().await.unwrap();
     for kind in [Kind::Users, Kind::Strings, Kind::List] {
-        let plan = Plan { kind, indexes: kind == Kind::Users, ..plan(4_321) };
+        let plan = LoadPlan { kind, indexes: kind == Kind::Users, ..plan(4_321) };
         let report = load::run(&target, &plan, &Bar::hidden()).await.unwrap();
         assert_eq!(report.verified, Some(true), "{kind:?}");
     }
@@ -52,7 +52,7 @@ async fn restored_values_are_what_hset_makes_of_the_fields() {
     let (keys, people) = (Keys::new(""), People::new());
     let mut seen = Vec::new();
     for writing in [Writing::Hset, Writing::Auto] {
-        let report = load::run(&target, &Plan { writing, ..plan(2_000) }, &Bar::hidden()).await.unwrap();
+        let report = load::run(&target, &LoadPlan { writing, ..plan(2_000) }, &Bar::hidden()).await.unwrap();
         let content = Content::of_users(&keys, 2_000, &target.connection()).await.unwrap();
         assert_eq!(content, Content::expected(&people, 2_000));
         let mut own = target.connection();
@@ -87,7 +87,7 @@ async fn where_restore_would_not_mean_the_same_fields_are_sent() {
 async fn lost_connections_lose_nothing() {
     let server = Server::start().unwrap();
     for (kind, records) in [(Kind::Users, 60_000), (Kind::List, 2_000_000)] {
-        let loading = Underway::held(&server, Plan { kind, connections: 2, ..plan(records) }).await;
+        let loading = Underway::held(&server, LoadPlan { kind, connections: 2, ..plan(records) }).await;
         for part in 1..=3 {
             loading.until(records * part / 5).await;
             let mut admin = server.client().get_connection().unwrap();
@@ -104,7 +104,7 @@ async fn lost_connections_lose_nothing() {
 async fn connections_that_are_cut_again_and_again_lose_nothing() {
     for kind in [Kind::Users, Kind::Strings, Kind::List] {
         let server = Server::start().unwrap();
-        let plan = Plan { kind, indexes: kind == Kind::Users, ..plan(10_000) };
+        let plan = LoadPlan { kind, indexes: kind == Kind::Users, ..plan(10_000) };
         let report = Underway::start(on(&server.url()).await, plan.clone()).end().await.unwrap();
         assert_eq!(report.verified, Some(true));
 
@@ -129,7 +129,7 @@ async fn connections_that_are_cut_again_and_again_lose_nothing() {
 async fn a_server_that_is_killed_and_comes_back_has_everything() {
     for (kind, records) in [(Kind::Users, 60_000), (Kind::Strings, 200_000), (Kind::List, 2_000_000)] {
         let mut server = keeping_everything().start().unwrap();
-        let loading = Underway::held(&server, Plan { kind, ..plan(records) }).await;
+        let loading = Underway::held(&server, LoadPlan { kind, ..plan(records) }).await;
         loading.until(records / 5).await;
         server.kill();
         server.restart().unwrap();
@@ -143,7 +143,7 @@ async fn a_server_that_is_killed_and_comes_back_has_everything() {
 async fn a_server_that_comes_back_empty_is_filled_again() {
     for (kind, records) in [(Kind::Users, 60_000), (Kind::List, 2_000_000)] {
         let mut server = Server::start().unwrap();
-        let loading = Underway::held(&server, Plan { kind, ..plan(records) }).await;
+        let loading = Underway::held(&server, LoadPlan { kind, ..plan(records) }).await;
         loading.until(records / 5).await;
         server.kill();
         server.restart().unwrap();
@@ -157,7 +157,7 @@ async fn a_server_that_comes_back_empty_is_filled_again() {
 async fn a_record_that_is_refused_is_named() {
     for writing in [Writing::Hset, Writing::Auto] {
         let server = Server::start().unwrap();
-        let loading = Underway::held(&server, Plan { writing, ..plan(50_000) }).await;
+        let loading = Underway::held(&server, LoadPlan { writing, ..plan(50_000) }).await;
         loading.until(1_000).await;
         // Somebody else takes a name that is still to come.
         let mut other = server.client().get_connection().unwrap();
@@ -178,13 +178,13 @@ async fn what_other_lessons_left_under_the_same_names_is_no_obstacle() {
         let mut own = target.connection();
         let _: () = own.hset("user:1", "nickname", "P").await.unwrap();
         let _: () = own.set("user:2", "a text").await.unwrap();
-        let report = load::run(&target, &Plan { writing, ..plan(1_000) }, &Bar::hidden()).await.unwrap();
+        let report = load::run(&target, &LoadPlan { writing, ..plan(1_000) }, &Bar::hidden()).await.unwrap();
         assert_eq!(report.verified, Some(true), "{writing:?}");
         let fields: usize = own.hlen("user:1").await.unwrap();
         assert_eq!(fields, FIELDS.len(), "{writing:?}");
     }
     let _: () = target.connection().lpush("biglist", "left").await.unwrap();
-    let list = Plan { kind: Kind::List, ..plan(5_000) };
+    let list = LoadPlan { kind: Kind::List, ..plan(5_000) };
     let report = load::run(&target, &list, &Bar::hidden()).await.unwrap();
     assert_eq!(report.verified, Some(true));
 }
@@ -210,11 +210,12 @@ async fn full_memory_is_told_and_the_load_can_go_on_afterwards() {
     assert!(failure.to_string().contains(&records_without_a_gap(&mut admin)), "{failure}");
     // The server is still full, and the number is still true. (It may have grown: some memory was free again.)
     let again =
-        load::run(&target, &Plan { resume: true, ..plan(100_000) }, &Bar::hidden()).await.unwrap_err();
+        load::run(&target, &LoadPlan { resume: true, ..plan(100_000) }, &Bar::hidden()).await.unwrap_err();
     assert!(again.to_string().contains(&records_without_a_gap(&mut admin)), "{again}");
 
     redis::cmd("CONFIG").arg(&["SET", "maxmemory", "0"]).exec(&mut admin).unwrap();
-    let report = load::run(&target, &Plan { resume: true, ..plan(100_000) }, &Bar::hidden()).await.unwrap();
+    let report =
+        load::run(&target, &LoadPlan { resume: true, ..plan(100_000) }, &Bar::hidden()).await.unwrap();
     assert_eq!((report.records, report.resumed, report.verified), (100_000, true, Some(true)));
 }
 
@@ -248,7 +249,7 @@ async fn a_server_that_evicts_is_named_and_takes_the_next_load() {
 #[tokio::test]
 async fn a_server_that_hangs_is_given_up_after_a_while_and_the_load_can_go_on() {
     let server = Server::start().unwrap();
-    let patient = Plan { retry: Duration::from_secs(2), ..plan(60_000) };
+    let patient = LoadPlan { retry: Duration::from_secs(2), ..plan(60_000) };
     let loading = Underway::held(&server, patient).await;
     loading.until(20_000).await;
     server.pause().unwrap();
@@ -256,7 +257,8 @@ async fn a_server_that_hangs_is_given_up_after_a_while_and_the_load_can_go_on() 
     server.resume().unwrap();
     assert!(matches!(failure.class(), Class::Refused | Class::Timeout), "{failure}");
     let target = on(&server.url()).await;
-    let report = load::run(&target, &Plan { resume: true, ..plan(60_000) }, &Bar::hidden()).await.unwrap();
+    let report =
+        load::run(&target, &LoadPlan { resume: true, ..plan(60_000) }, &Bar::hidden()).await.unwrap();
     assert_eq!((report.resumed, report.verified), (true, Some(true)));
 }
 
@@ -264,7 +266,7 @@ async fn a_server_that_hangs_is_given_up_after_a_while_and_the_load_can_go_on() 
 async fn the_next_load_removes_exactly_what_the_last_one_wrote() {
     let server = Server::start().unwrap();
     let target = on(&server.url()).await;
-    load::run(&target, &Plan { indexes: true, ..plan(3_000) }, &Bar::hidden()).await.unwrap();
+    load::run(&target, &LoadPlan { indexes: true, ..plan(3_000) }, &Bar::hidden()).await.unwrap();
     let mut own = target.connection();
     let _: () = own.hset("user:5000", "firstname", "Somebody").await.unwrap();
     load::run(&target, &plan(10), &Bar::hidden()).await.unwrap();
@@ -283,7 +285,7 @@ async fn the_next_load_removes_exactly_what_the_last_one_wrote() {
 async fn there_has_to_be_something_to_resume() {
     let server = Server::start().unwrap();
     let target = on(&server.url()).await;
-    let resume = Plan { resume: true, ..plan(10) };
+    let resume = LoadPlan { resume: true, ..plan(10) };
     let nothing = load::run(&target, &resume, &Bar::hidden()).await.unwrap_err();
     assert_eq!(nothing.class(), Class::Usage, "{nothing}");
     load::run(&target, &plan(10), &Bar::hidden()).await.unwrap();
@@ -301,14 +303,14 @@ async fn what_is_not_as_it_was_written_fails_the_check() {
         (Kind::Strings, ["SETRANGE", "user_text:77", "0", "X"]),
         (Kind::List, ["LSET", "biglist", "7", "0"]),
     ] {
-        let plan = Plan { kind, ..plan(200) };
+        let plan = LoadPlan { kind, ..plan(200) };
         load::run(&target, &plan, &Bar::hidden()).await.unwrap();
         let mut admin = server.client().get_connection().unwrap();
         redis::cmd(spoil[0]).arg(&spoil[1..]).exec(&mut admin).unwrap();
         let checked = load::check::everything(&target, &plan, &Bar::hidden()).await.unwrap();
         assert!(checked.wrong.is_some(), "{kind:?}");
     }
-    let indexed = Plan { indexes: true, ..plan(200) };
+    let indexed = LoadPlan { indexes: true, ..plan(200) };
     load::run(&target, &indexed, &Bar::hidden()).await.unwrap();
     let mut admin = server.client().get_connection().unwrap();
     let _: () = admin.sadd("city:Dallas:users", 5_000).unwrap();

@@ -1,7 +1,7 @@
 //! Loads over TLS, as people ask for it.
 #![cfg(feature = "tls")]
 
-use bulk_performance::load::{self, Kind, Plan, Writing};
+use bulk_performance::load::{self, Kind, LoadPlan, Writing};
 use bulk_performance::people::People;
 use bulk_performance::stored::Content;
 use lab_connection::TargetArgs;
@@ -22,7 +22,7 @@ fn flags_by(at: &TlsServer, host: &str, port: u16) -> TargetArgs {
     TargetArgs { tls: true, cacert: Some(at.file("authority.pem")), ..TargetArgs::at(url) }
 }
 
-async fn loads(args: TargetArgs, plan: &Plan) {
+async fn loads(args: TargetArgs, plan: &LoadPlan) {
     let target = args.open().await.unwrap_or_else(|failure| panic!("{failure}"));
     assert!(target.transport().starts_with("TLS"), "{}", target.transport());
     let report = load::run(&target, plan, &Bar::hidden()).await.unwrap();
@@ -34,7 +34,7 @@ async fn every_kind_arrives_over_tls() {
     let Some(at) = TlsServer::start("no") else { return };
     for kind in [Kind::Users, Kind::Strings, Kind::List] {
         for connections in [1, 3] {
-            let plan = Plan { kind, connections, indexes: kind == Kind::Users, ..plan(20_000) };
+            let plan = LoadPlan { kind, connections, indexes: kind == Kind::Users, ..plan(20_000) };
             loads(flags(&at, NAME), &plan).await;
         }
     }
@@ -53,7 +53,7 @@ async fn a_server_that_wants_a_client_certificate_gets_it_from_every_connection(
         key: Some(at.file("server.key")),
         ..flags_by(&at, NAME, port)
     };
-    loads(certificate(at.port()), &Plan { connections: 2, ..plan(5_000) }).await;
+    loads(certificate(at.port()), &LoadPlan { connections: 2, ..plan(5_000) }).await;
 
     // What the loader's own connections show, and not only those before it. The 5,000 of before are removed first.
     let relay = Relay::to(at.port());
@@ -71,7 +71,7 @@ async fn sni_is_the_name_that_the_loader_expects_too() {
     let Some(at) = TlsServer::start("no") else { return };
     let args = TargetArgs { sni: Some(NAME.into()), ..flags(&at, "127.0.0.1") };
     for writing in [Writing::Auto, Writing::Hset] {
-        loads(args.clone(), &Plan { writing, ..plan(5_000) }).await;
+        loads(args.clone(), &LoadPlan { writing, ..plan(5_000) }).await;
     }
 }
 
@@ -81,7 +81,7 @@ async fn connections_that_are_killed_lose_nothing() {
     for (kind, records) in [(Kind::Users, 50_000), (Kind::List, 2_000_000)] {
         let relay = Relay::to(at.port());
         let target = flags_by(&at, NAME, relay.port()).open().await.unwrap();
-        let loading = Underway::held_by(relay, target, Plan { kind, connections: 2, ..plan(records) });
+        let loading = Underway::held_by(relay, target, LoadPlan { kind, connections: 2, ..plan(records) });
         for part in 1..=3 {
             // What the server has: over TLS it is the faster one, and its replies are read late.
             loading.until_so(|| stored(&at, kind) >= records * part / 5).await;

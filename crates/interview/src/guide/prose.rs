@@ -17,7 +17,6 @@ pub enum Paragraph {
 
 impl Paragraph {
     /// All of its text: in one line, unless it is a listing.
-    #[must_use]
     pub fn text(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
@@ -111,14 +110,12 @@ pub struct Link {
 
 impl Link {
     /// Whether its text names this lesson, alone or among others.
-    #[must_use]
     pub fn names(&self, lesson: &str) -> bool {
         self.text.split('`').any(|part| part == lesson)
     }
 }
 
 /// The links in a text.
-#[must_use]
 pub fn links(text: &str) -> Vec<Link> {
     let mut found = Vec::new();
     let mut rest = text;

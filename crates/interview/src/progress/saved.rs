@@ -10,6 +10,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use lab_connection::Failure;
+use lab_connection::address::no_server;
 use lab_connection::failure::Class;
 use lab_server::{Choice, Error, Program, Server};
 
@@ -124,15 +125,4 @@ fn unreadable(folder: &Path, program: &Program, output: &str) -> Failure {
     failure
         .try_next("--url redis://HOST:PORT/DB: keep it on a server of yours")
         .try_next(format!("mv {} elsewhere: begin anew", file.display()))
-}
-
-fn no_server(error: &Error) -> Failure {
-    let text = error.to_string();
-    let mut lines = text.lines();
-    let failure = Failure::new(
-        Class::NoServer,
-        "No private server could be started.",
-        lines.next().unwrap_or_default(),
-    );
-    lines.map(str::trim).filter(|line| !line.ends_with(':')).fold(failure, Failure::try_next)
 }

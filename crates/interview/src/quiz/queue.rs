@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::progress::Standing;
+use crate::progress::DueTimes;
 
 /// A question that was missed comes back behind so many others.
 const AGAIN_BEHIND: usize = 3;
@@ -25,14 +25,14 @@ pub(super) struct Queue {
 
 impl Queue {
     /// The questions by their place among `slugs`.
-    pub(super) fn of(slugs: &[&str], standing: &Standing, all: bool) -> Self {
-        let when = |index: &usize| standing.due.get(slugs[*index]).copied();
+    pub(super) fn of(slugs: &[&str], due_times: &DueTimes, all: bool) -> Self {
+        let when = |index: &usize| due_times.due.get(slugs[*index]).copied();
         let mut graded: Vec<usize> = (0..slugs.len()).filter(|index| when(index).is_some()).collect();
         graded.sort_by_key(when);
         let new: Vec<usize> = (0..slugs.len()).filter(|index| when(index).is_none()).collect();
-        let due = graded.partition_point(|index| when(index) <= Some(standing.now));
+        let due = graded.partition_point(|index| when(index) <= Some(due_times.now));
         let later = graded.split_off(due);
-        let wait = |due: i64| Duration::from_millis(u64::try_from(due - standing.now).unwrap_or(0));
+        let wait = |due: i64| Duration::from_millis(u64::try_from(due - due_times.now).unwrap_or(0));
         let next_due = later.first().and_then(when).map(wait);
         let (new_count, later_count) = (new.len(), later.len());
         let mut waiting = VecDeque::from(graded);
@@ -61,8 +61,8 @@ impl Queue {
 mod tests {
     use super::*;
 
-    fn standing(due: &[(&str, i64)]) -> Standing {
-        Standing { now: 1000, due: due.iter().map(|(slug, due)| ((*slug).to_owned(), *due)).collect() }
+    fn due_times(due: &[(&str, i64)]) -> DueTimes {
+        DueTimes { now: 1000, due: due.iter().map(|(slug, due)| ((*slug).to_owned(), *due)).collect() }
     }
 
     fn order(queue: &mut Queue) -> Vec<usize> {
@@ -72,18 +72,18 @@ mod tests {
     #[test]
     fn what_is_due_comes_before_what_is_new() {
         let slugs = ["new", "later", "due", "overdue", "sooner", "unasked"];
-        let standing =
-            standing(&[("later", 9000), ("due", 1000), ("overdue", 5), ("sooner", 2000), ("gone", 1)]);
-        let mut queue = Queue::of(&slugs, &standing, false);
+        let due_times =
+            due_times(&[("later", 9000), ("due", 1000), ("overdue", 5), ("sooner", 2000), ("gone", 1)]);
+        let mut queue = Queue::of(&slugs, &due_times, false);
         assert_eq!((queue.due, queue.new, queue.later), (2, 2, 2));
         assert_eq!(queue.next_due, Some(Duration::from_secs(1)));
         assert_eq!(order(&mut queue), [3, 2, 0, 5]);
-        assert_eq!(order(&mut Queue::of(&slugs, &standing, true)), [3, 2, 0, 5, 4, 1]);
+        assert_eq!(order(&mut Queue::of(&slugs, &due_times, true)), [3, 2, 0, 5, 4, 1]);
     }
 
     #[test]
     fn what_was_missed_comes_back_behind_three_others_or_at_the_end() {
-        let mut queue = Queue::of(&["a", "b", "c", "d", "e", "f"], &Standing::default(), false);
+        let mut queue = Queue::of(&["a", "b", "c", "d", "e", "f"], &DueTimes::default(), false);
         let missed = queue.next().unwrap();
         queue.again(missed);
         assert_eq!(order(&mut queue), [1, 2, 3, 0, 4, 5]);

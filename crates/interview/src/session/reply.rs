@@ -8,25 +8,18 @@ use crate::block::Command;
 /// The lines of a reply; `command` is what it answers, if anything.
 pub(super) fn lines(command: Option<&Command>, reply: &Value) -> Vec<String> {
     let raw = match reply {
-        Value::BulkString(bytes) if command.is_some_and(prints_raw) => {
-            Some(String::from_utf8_lossy(bytes).into_owned())
-        }
-        Value::VerbatimString { text, .. } => Some(text.clone()),
-        _ => None,
+        Value::BulkString(bytes) if command.is_some_and(prints_raw) => String::from_utf8_lossy(bytes),
+        Value::VerbatimString { text, .. } => text.into(),
+        reply => return whole_reply_text(reply).lines().map(str::to_owned).collect(),
     };
-    match raw {
-        Some(text) => text.trim_end().lines().map(|line| for_terminal(line).into_owned()).collect(),
-        None => whole_reply_text(reply).lines().map(str::to_owned).collect(),
-    }
+    raw.trim_end().lines().map(|line| for_terminal(line).into_owned()).collect()
 }
 
 /// The commands whose text redis-cli prints as it is, without quotes.
 fn prints_raw(command: &Command) -> bool {
-    let is = |first: &str, second: &[&str]| {
-        command.says(0, first) && (second.is_empty() || second.iter().any(|word| command.says(1, word)))
-    };
-    is("INFO", &[])
-        || is("LOLWUT", &[])
+    let is =
+        |name: &str, subcommands: &[&str]| command.has_word(0, &[name]) && command.has_word(1, subcommands);
+    command.has_word(0, &["INFO", "LOLWUT"])
         || is("DEBUG", &["HTSTATS", "HTSTATS-KEY"])
         || is("MEMORY", &["MALLOC-STATS", "DOCTOR"])
         || is("CLUSTER", &["NODES", "INFO"])
@@ -34,30 +27,29 @@ fn prints_raw(command: &Command) -> bool {
         || is("LATENCY", &["GRAPH", "DOCTOR"])
 }
 
-/// How many replies a command gets: SUBSCRIBE and its kin one for each channel.
+/// How many replies a command gets: SUBSCRIBE and the like get one for each channel.
 pub(super) fn count(command: &Command) -> usize {
     if subscribes(command) { (command.words.len() - 1).max(1) } else { 1 }
 }
 
 /// Whether the command's replies are push messages in RESP3.
 pub(super) fn subscribes(command: &Command) -> bool {
-    let kin = ["SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE"];
-    kin.iter().any(|name| command.says(0, name))
+    let names = ["SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE"];
+    command.has_word(0, &names)
 }
 
-/// Where MOVED and ASK send one: the slot, the address, its port, and whether it is ASK.
+/// Where MOVED or ASK redirects a client.
 pub(super) struct Redirection {
+    /// Whether it is ASK.
     pub(super) asks: bool,
-    pub(super) slot: String,
-    pub(super) address: String,
     pub(super) port: u16,
+    slot: String,
+    address: String,
 }
 
 impl Redirection {
     pub(super) fn of(reply: &Value) -> Option<Self> {
-        let Value::ServerError(error) = reply else {
-            return None;
-        };
+        let Value::ServerError(error) = reply else { return None };
         let asks = match error.code() {
             "MOVED" => false,
             "ASK" => true,

@@ -13,7 +13,7 @@ use shopping_cart::CartLesson;
 use simple_ops::SimpleLesson;
 
 fn built_in() -> &'static Guide {
-    Guide::built_in().unwrap_or_else(|faults| panic!("{faults}"))
+    Guide::built_in().unwrap_or_else(|errors| panic!("{errors}"))
 }
 
 /// A file of the workspace, by its path from the top.
@@ -160,4 +160,18 @@ fn the_learning_path_leads_from_every_lesson_to_its_questions() {
         }
     }
     assert!(wrong.is_empty(), "README.md:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn anchors_are_those_of_github() {
+    for (heading, expected) in [
+        ("Data types and encodings", "data-types-and-encodings"),
+        ("Pub/sub, streams", "pubsub-streams"),
+        ("Locks & why `fencing`", "locks--why-fencing"),
+        ("Clients: pools, time-outs", "clients-pools-time-outs"),
+        ("snake_case 2.0", "snake_case-20"),
+        ("Zürich", "zürich"),
+    ] {
+        assert_eq!(anchor(heading), expected);
+    }
 }

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use interview::execution::{Examples, Execution};
+use interview::execution::{ExampleRunner, Execution};
 use interview::guide::Guide;
 use lab_server::{Choice, Program};
 
@@ -15,7 +15,7 @@ const AT_A_TIME: usize = 4;
 
 #[test]
 fn every_reply_of_the_guide_is_the_real_one() {
-    let guide = Guide::built_in().unwrap_or_else(|faults| panic!("{faults}"));
+    let guide = Guide::built_in().unwrap_or_else(|errors| panic!("{errors}"));
     let choice = Choice::from_env().unwrap();
     let executions = execute_all(guide, &choice);
 
@@ -49,7 +49,7 @@ fn every_reply_of_the_guide_is_the_real_one() {
 
 #[test]
 fn there_are_at_least_eighty_questions() {
-    let guide = Guide::built_in().unwrap_or_else(|faults| panic!("{faults}"));
+    let guide = Guide::built_in().unwrap_or_else(|errors| panic!("{errors}"));
     let questions = guide.questions().count();
     assert!(questions >= 80, "{questions} questions");
 }
@@ -63,7 +63,7 @@ fn execute_all(guide: &'static Guide, choice: &Choice) -> Vec<Execution<'static>
         for _ in 0..AT_A_TIME {
             scope.spawn(|| {
                 while let Some(question) = questions.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let executions = Examples::of(question, choice).execute_all();
+                    let executions = ExampleRunner::of(question, choice).execute_all();
                     done.lock().unwrap_or_else(PoisonError::into_inner).extend(executions);
                 }
             });

@@ -44,7 +44,7 @@ And:
 
 #[test]
 fn the_parts_of_a_question_are_understood() {
-    let guide = Guide::parse(GOOD).unwrap_or_else(|faults| panic!("{faults}"));
+    let guide = Guide::parse(GOOD).unwrap_or_else(|errors| panic!("{errors}"));
     let (topic, question) = guide.questions().next().unwrap();
     assert_eq!((topic.title.as_str(), question.number, question.level), ("Types", 1, Level::Expert));
     assert_eq!((question.title.as_str(), question.slug.as_str()), ("What is a `key`?", "what-is-a-key"));
@@ -57,7 +57,7 @@ fn the_parts_of_a_question_are_understood() {
 
 #[test]
 fn the_guide_itself_is_well_formed() {
-    let guide = Guide::built_in().unwrap_or_else(|faults| panic!("{faults}"));
+    let guide = Guide::built_in().unwrap_or_else(|errors| panic!("{errors}"));
     assert!(guide::TEXT.starts_with("# "));
     assert!(guide.questions().count() > 0);
 }
@@ -98,8 +98,8 @@ fn every_deviation_is_told_with_its_line() {
     ] {
         let text = GOOD.replacen(from, to, 1);
         assert_ne!(text, GOOD, "{from}");
-        let faults = Guide::parse(&text).expect_err(to);
-        let told = faults.to_string();
+        let errors = Guide::parse(&text).expect_err(to);
+        let told = errors.to_string();
         assert!(told.contains(&format!("REDIS_GUIDE.md:{line}: ")), "line {line} for {to:?}: {told}");
         assert!(told.contains(expected), "{expected:?} for {to:?}: {told}");
     }
@@ -109,8 +109,8 @@ fn every_deviation_is_told_with_its_line() {
 fn one_fault_of_each_question_is_told() {
     let second = GOOD.split_once("### 1. ").unwrap().1.replace("What is", "Why is there");
     let text = format!("{GOOD}\n### 2. {second}").replace("Level: expert", "Level: guru");
-    let faults = Guide::parse(&text).unwrap_err();
-    assert_eq!(faults.0.len(), 2, "{faults}");
+    let errors = Guide::parse(&text).unwrap_err();
+    assert_eq!(errors.0.len(), 2, "{errors}");
     let twice = format!("{GOOD}\n### 2. {}", GOOD.split_once("### 1. ").unwrap().1);
     assert!(Guide::parse(&twice).unwrap_err().to_string().contains("the same title"));
 }

@@ -8,6 +8,7 @@
 mod document;
 mod examples;
 mod format;
+mod matching;
 mod quiz;
 mod stopped;
 mod support;

@@ -37,3 +37,37 @@ proptest! {
         let _ = words::split(&line);
     }
 }
+
+fn words_of(line: &str) -> Option<Vec<String>> {
+    let text = |word: Vec<u8>| String::from_utf8(word).unwrap();
+    words::split(line).map(|words| words.into_iter().map(text).collect())
+}
+
+#[test]
+fn quotes_and_escapes_mean_what_they_mean_in_redis_cli() {
+    for (line, expected) in [
+        ("SET  greeting\thello ", vec!["SET", "greeting", "hello"]),
+        (r#"SET k "two words""#, vec!["SET", "k", "two words"]),
+        (r#"SET k "a\n\t\x41\"\\""#, vec!["SET", "k", "a\n\tA\"\\"]),
+        (r"SET k 'it\'s \n'", vec!["SET", "k", r"it's \n"]),
+        (r#"SET k """#, vec!["SET", "k", ""]),
+        (r#"no-run="two words" x"#, vec!["no-run=two words", "x"]),
+        (r#"SET k {"a":1}"#, vec![]),
+        ("", vec![]),
+    ] {
+        // A JSON document without quotes around it is a mistake in redis-cli, too.
+        let expected = if line.contains('{') { None } else { Some(expected) };
+        assert_eq!(
+            words_of(line),
+            expected.map(|words| words.into_iter().map(str::to_owned).collect()),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn unbalanced_quotes_are_refused() {
+    for line in ["SET k \"open", "SET k 'open", "SET k \"a\"b", "SET k 'a'b", "SET k \"a\\"] {
+        assert_eq!(words::split(line), None, "{line}");
+    }
+}

@@ -1,6 +1,6 @@
 //! A guide that says what is not so does not pass.
 
-use interview::execution::{Examples, Execution};
+use interview::execution::{ExampleRunner, Execution};
 use interview::guide::Guide;
 use lab_server::Choice;
 
@@ -11,12 +11,12 @@ fn guide(examples: &str) -> Guide {
          Level: beginner\n\n**Say:** A name.\n\n**Why:** It has to be found.\n\n**Trap:** Spaces.\n\n{examples}\n\n\
          **See:** [`strings`](crates/simple-ops/src/strings.rs): keys.\n"
     );
-    Guide::parse(&text).unwrap_or_else(|faults| panic!("{faults}"))
+    Guide::parse(&text).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
 fn complaints(guide: &Guide) -> Vec<String> {
     let (_, question) = guide.questions().next().unwrap();
-    let executions = Examples::of(question, &Choice::from_env().unwrap()).execute_all();
+    let executions = ExampleRunner::of(question, &Choice::from_env().unwrap()).execute_all();
     executions.iter().filter_map(Execution::complaint).collect()
 }
 
@@ -65,7 +65,7 @@ fn what_this_server_lacks_is_skipped_with_the_reason() {
          ```redis no-run=\"takes a day\"\n> PING\nnever\n```",
     );
     let (_, question) = guide.questions().next().unwrap();
-    let executions = Examples::of(question, &Choice::from_env().unwrap()).execute_all();
+    let executions = ExampleRunner::of(question, &Choice::from_env().unwrap()).execute_all();
     let reasons: Vec<_> =
         executions.iter().map(|execution| execution.skipped().unwrap_or_default()).collect();
     assert_eq!(reasons, ["this server has no NO.SUCH", "this server has no NO.SUCH", "takes a day"]);
@@ -78,7 +78,7 @@ fn an_example_over_tls_is_executed_where_the_server_has_it() {
         "```redis tls\n> SET k v\nOK\nA> BLPOP q 0\n> RPUSH q x\n(integer) 1\nA>\n1) \"q\"\n2) \"x\"\n```",
     );
     let (_, question) = guide.questions().next().unwrap();
-    let executions = Examples::of(question, &Choice::from_env().unwrap()).execute_all();
+    let executions = ExampleRunner::of(question, &Choice::from_env().unwrap()).execute_all();
     assert_eq!(executions[0].complaint(), None);
     let skipped = executions[0].skipped().unwrap_or_default();
     if std::env::var("REDIS_LAB_SERVER").is_ok_and(|release| release == "redis-7.0") {

@@ -81,39 +81,33 @@ impl LoadStats {
     }
 
     /// Whether every operation was answered, and rightly.
-    #[must_use]
     pub fn is_right(&self) -> bool {
         self.errors == 0 && self.wrong == 0 && self.answered == self.sent
     }
 
     /// Operations whose latency was measured.
-    #[must_use]
     pub fn measured(&self) -> u64 {
         self.latencies.as_ref().map_or(0, Histogram::len)
     }
 
     /// Operations a second, while latencies were measured.
-    #[must_use]
     pub fn rate(&self) -> f64 {
         self.measured() as f64 / self.measured_for.as_secs_f64().max(1e-9)
     }
 
     /// The latency that `share` (0 to 1) of the operations did not exceed.
-    #[must_use]
     pub fn quantile(&self, share: f64) -> Duration {
         let nanoseconds = self.latencies.as_ref().map_or(0, |latencies| latencies.value_at_quantile(share));
         Duration::from_nanos(nanoseconds)
     }
 
     /// How many operations took longer than `time`.
-    #[must_use]
     pub fn slower_than(&self, time: Duration) -> u64 {
         let from = u64::try_from(time.as_nanos()).unwrap_or(LONGEST);
         self.latencies.as_ref().map_or(0, |latencies| latencies.count_between(from, LONGEST))
     }
 
     /// The claim, and the counts if they contradict it.
-    #[must_use]
     pub fn claim(&self, claim: String) -> String {
         if self.is_right() {
             return claim;

@@ -7,13 +7,12 @@ use redis::aio::ConnectionLike;
 use super::kind::{Kind, text};
 use crate::keys::Keys;
 use crate::people::{CITIES, DEPARTMENTS, People};
-use crate::stored::{Content, index_keys};
+use crate::stored::{Content, batches, index_keys};
 
 /// Values read with one command.
 const BATCH: u64 = 1_000;
 
 /// What records 1 to `records` look like when nothing is wrong.
-#[must_use]
 pub(super) fn expected(kind: Kind, people: &People, keys: &Keys, records: u64) -> Content {
     let mut content = Content::default();
     match kind {
@@ -36,7 +35,7 @@ pub(super) fn expected(kind: Kind, people: &People, keys: &Keys, records: u64) -
     content
 }
 
-/// What really stands there: of users and strings those numbered 1 to `records`, of lists and indexes everything.
+/// What the server holds: of users and strings those numbered 1 to `records`, of lists and indexes everything.
 pub(super) async fn found(
     kind: Kind,
     keys: &Keys,
@@ -57,17 +56,14 @@ async fn strings(
     connection: &mut (impl ConnectionLike + Send),
 ) -> RedisResult<Content> {
     let mut content = Content::default();
-    let mut first = 1;
-    while first <= records {
-        let last = records.min(first + BATCH - 1);
-        let names: Vec<String> = (first..=last).map(|number| keys.user_text(number)).collect();
+    for numbers in batches(records, BATCH) {
+        let names: Vec<String> = numbers.clone().map(|number| keys.user_text(number)).collect();
         let texts: Vec<Option<Vec<u8>>> = redis::cmd("MGET").arg(names).query_async(connection).await?;
-        for (number, text) in (first..=last).zip(texts) {
+        for (number, text) in numbers.zip(texts) {
             if let Some(text) = text {
                 content.add(number, &[text]);
             }
         }
-        first = last + 1;
     }
     Ok(content)
 }

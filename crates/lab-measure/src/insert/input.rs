@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use lab_connection::transcript::Listener;
 use lab_connection::{Connection, Target, Transcript, own_keys};
 use redis::{Cmd, Pipeline, RedisResult, Script};
@@ -11,12 +12,12 @@ use super::content;
 use super::kind::Kind;
 use crate::keys::Keys;
 use crate::people::People;
-use crate::stored::{self, Content, index_keys, remove_users};
+use crate::stored::{self, Content, batches, index_keys, remove_users};
 
 /// A script that writes many users.
 pub const INSERT_USERS: &str = include_str!("insert_users.lua");
 /// Keys removed in one pipeline.
-const BATCH: usize = 1_000;
+const BATCH: u64 = 1_000;
 
 /// Records to write, and the connections to write them over. Clones share the sockets.
 #[derive(Clone)]
@@ -37,19 +38,16 @@ pub struct Input<C = Connection> {
 
 impl<C> Input<C> {
     /// The commands that write one record.
-    #[must_use]
     pub fn commands(&self, number: u64) -> Vec<Cmd> {
         self.kind.commands(&self.keys, &self.people, number)
     }
 
     /// Commands that write many records with many values each.
-    #[must_use]
     pub fn commands_of_many(&self, numbers: RangeInclusive<u64>) -> Pipeline {
         self.kind.commands_of_many(&self.keys, &self.people, numbers)
     }
 
     /// What the first `records` records look like when nothing is wrong.
-    #[must_use]
     pub fn expected(&self, records: u64) -> Content {
         content::expected(self.kind, &self.people, &self.keys, records)
     }
@@ -57,7 +55,6 @@ impl<C> Input<C> {
 
 impl<C: Clone> Input<C> {
     /// The same records over this connection, without a pool.
-    #[must_use]
     pub fn with<D>(&self, redis: D) -> Input<D> {
         let (keys, people) = (self.keys.clone(), Arc::clone(&self.people));
         Input { keys, people, kind: self.kind, records: self.records, redis, pool: Vec::new() }
@@ -66,7 +63,6 @@ impl<C: Clone> Input<C> {
 
 impl Input {
     /// The same records over connections that report what they send to `listener`.
-    #[must_use]
     pub fn traced(&self, listener: &Arc<dyn Listener>) -> Input<Transcript<Connection>> {
         let trace = |connection: &Connection| Transcript::new(connection.clone(), Arc::clone(listener));
         Input { pool: self.pool.iter().map(trace).collect(), ..self.with(trace(&self.redis)) }
@@ -77,9 +73,7 @@ impl Input {
     pub async fn open(target: &Target, kind: Kind, records: u64, pool: usize) -> RedisResult<Self> {
         let (keys, people) = (Keys::new(target.prefix()), Arc::new(People::new()));
         let mut input = Self { keys, people, kind, records, redis: target.connection(), pool: Vec::new() };
-        for _ in 0..pool {
-            input.pool.push(target.dedicated().await?);
-        }
+        input.pool = try_join_all((0..pool).map(|_| target.dedicated())).await?;
         let noted = stored::noted(&input.keys, kind.name(), &mut input.redis).await?;
         input.remove(noted.max(records)).await?;
         Script::new(INSERT_USERS).load_async(&mut input.redis).await?;
@@ -108,8 +102,7 @@ impl Input {
                 own_keys::unlink(&mut redis, &index_keys(&self.keys)).await?;
             }
             Kind::Strings => {
-                for first in (1..=records).step_by(BATCH) {
-                    let numbers = first..=records.min(first + BATCH as u64 - 1);
+                for numbers in batches(records, BATCH) {
                     let names: Vec<String> = numbers.map(|number| self.keys.user_text(number)).collect();
                     own_keys::unlink(&mut redis, &names).await?;
                 }

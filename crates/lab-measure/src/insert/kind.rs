@@ -25,11 +25,10 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All of them.
+    /// Every kind.
     pub const ALL: [Self; 4] = [Self::Users, Self::Strings, Self::List, Self::Indexes];
 
     /// Its name on the command line, and in the note of what was written.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Users => "users",
@@ -40,7 +39,6 @@ impl Kind {
     }
 
     /// What a table calls its records.
-    #[must_use]
     pub fn records(self) -> &'static str {
         match self {
             Self::Users => "users as Hashes",
@@ -51,7 +49,6 @@ impl Kind {
     }
 
     /// Commands that write one record.
-    #[must_use]
     pub fn commands_per_record(self) -> u64 {
         match self {
             Self::Users | Self::Strings | Self::List => 1,
@@ -60,7 +57,6 @@ impl Kind {
     }
 
     /// The commands that write one record.
-    #[must_use]
     pub fn commands(self, keys: &Keys, people: &People, number: u64) -> Vec<Cmd> {
         match self {
             Self::Users => vec![hset(keys, people, number)],
@@ -79,7 +75,6 @@ impl Kind {
 
     /// The same for many records, in commands that take many values: MSET, and LPUSH, SADD and ZADD with more than one
     /// member. A Hash has no such command: there is none that writes two Hashes, so users get one HSET each.
-    #[must_use]
     pub fn commands_of_many(self, keys: &Keys, people: &People, numbers: RangeInclusive<u64>) -> Pipeline {
         let mut pipeline = redis::pipe();
         match self {
@@ -120,7 +115,6 @@ fn add_indexes(keys: &Keys, people: &People, numbers: RangeInclusive<u64>, pipel
 }
 
 /// A user in a string: the values between commas, which no value contains.
-#[must_use]
 pub(super) fn text(people: &People, number: u64) -> String {
     let mut record = Record::default();
     record.write(&people.user(number));

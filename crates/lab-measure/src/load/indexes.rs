@@ -1,9 +1,8 @@
-//! The indexes of the users, many members to a command: users are taken in chunks, and a chunk makes one command for
-//! each city, one for each department, and a few for the salaries.
+//! The indexes of the users, written and read with many members to a command: users are taken in chunks, and a chunk makes one
+//! command for each city, one for each department, and a few for the salaries.
 
 use bulk_loader::Source;
-use bulk_loader::source::{push_argument, push_header};
-use bulk_loader::topology::slot_of;
+use bulk_loader::source::{push_argument, push_command, push_header};
 
 use crate::keys::Keys;
 use crate::people::{CITIES, DEPARTMENTS, People, push_number};
@@ -13,53 +12,39 @@ const CHUNK: u64 = 4_000;
 /// Members in one command for salaries; a Sorted Set takes longer for a member than a Set.
 const SALARIES: u64 = 500;
 /// Commands of a chunk.
-pub const PER_CHUNK: u64 = CITIES.len() as u64 + DEPARTMENTS.len() as u64 + CHUNK.div_ceil(SALARIES);
-
-/// Which index a command is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IndexOf {
-    /// The Set of a city.
-    City(usize),
-    /// The Set of a department.
-    Department(usize),
-    /// The Sorted Set of all salaries.
-    Salary,
-}
-
-/// Writes the members of an index, or asks for them.
-type Phrase = fn(IndexOf, &str, &[(u64, u32)], &mut Vec<u8>);
+const PER_CHUNK: u64 = CITIES.len() as u64 + DEPARTMENTS.len() as u64 + CHUNK.div_ceil(SALARIES);
 
 /// One command for each index of each chunk.
-pub struct IndexCommands {
+pub struct Indexes {
     keys: Keys,
     people: People,
     records: u64,
-    phrase: Phrase,
+    /// Reads the members instead of writing them.
+    reads: bool,
     /// The chunk whose groups are known.
     chunk: Option<u64>,
     /// User numbers and salaries, in the order of the chunk's commands.
     groups: Vec<Vec<(u64, u32)>>,
 }
 
-impl IndexCommands {
+impl Indexes {
     /// SADD and ZADD of users 1 to `records`.
-    #[must_use]
-    pub fn new(keys: Keys, records: u64) -> Self {
-        Self::phrased(keys, records, add)
+    pub fn writes(keys: Keys, records: u64) -> Self {
+        Self { keys, people: People::new(), records, reads: false, chunk: None, groups: Vec::new() }
     }
 
-    /// The same groups in other commands.
-    pub(crate) fn phrased(keys: Keys, records: u64, phrase: Phrase) -> Self {
-        Self { keys, people: People::new(), records, phrase, chunk: None, groups: Vec::new() }
+    /// SMISMEMBER and ZMSCORE of the same members, whose replies are checked.
+    pub fn reads(keys: Keys, records: u64) -> Self {
+        Self { reads: true, ..Self::writes(keys, records) }
     }
 
-    /// Which index a command is about, and its users with their salaries.
-    pub fn group(&mut self, command: u64) -> (IndexOf, &[(u64, u32)]) {
+    /// The users of a command, with their salaries.
+    fn group(&mut self, command: u64) -> &[(u64, u32)] {
         let chunk = command / PER_CHUNK;
         if self.chunk != Some(chunk) {
             self.collect(chunk);
         }
-        (index_of(command), &self.groups[within(command)])
+        &self.groups[within(command)]
     }
 
     fn collect(&mut self, chunk: u64) {
@@ -76,17 +61,9 @@ impl IndexCommands {
         }
         self.chunk = Some(chunk);
     }
-
-    fn key(&self, index: IndexOf) -> String {
-        match index {
-            IndexOf::City(city) => self.keys.city(CITIES[city]),
-            IndexOf::Department(department) => self.keys.department(DEPARTMENTS[department]),
-            IndexOf::Salary => self.keys.users_by_salary(),
-        }
-    }
 }
 
-impl Source for IndexCommands {
+impl Source for Indexes {
     fn commands(&self) -> u64 {
         self.records.div_ceil(CHUNK) * PER_CHUNK
     }
@@ -97,18 +74,60 @@ impl Source for IndexCommands {
     }
 
     fn write(&mut self, command: u64, _again: bool, out: &mut Vec<u8>) {
-        let (index, phrase) = (index_of(command), self.phrase);
-        let key = self.key(index);
-        let (_, members) = self.group(command);
-        phrase(index, &key, members, out);
-    }
-
-    fn slot(&mut self, command: u64) -> u16 {
-        slot_of(self.key(index_of(command)).as_bytes())
+        let (key, scored, reads) = (self.describe(command), is_scored(command), self.reads);
+        let members = self.group(command);
+        if members.is_empty() {
+            // A group without members still needs a command, because every number has one: EXISTS changes nothing.
+            return push_command(out, &["EXISTS", &key]);
+        }
+        let name: &[u8] = match (reads, scored) {
+            (false, false) => b"SADD",
+            (false, true) => b"ZADD",
+            (true, false) => b"SMISMEMBER",
+            (true, true) => b"ZMSCORE",
+        };
+        let with_scores = scored && !reads;
+        push_header(out, 2 + members.len() * (1 + usize::from(with_scores)));
+        push_argument(out, name);
+        push_argument(out, key.as_bytes());
+        let mut digits = Vec::with_capacity(20);
+        for &(number, salary) in members {
+            if with_scores {
+                digits.clear();
+                push_number(&mut digits, salary.into());
+                push_argument(out, &digits);
+            }
+            digits.clear();
+            push_number(&mut digits, number);
+            push_argument(out, &digits);
+        }
     }
 
     fn describe(&self, command: u64) -> String {
-        self.key(index_of(command))
+        index_key(&self.keys, within(command))
+    }
+
+    /// SMISMEMBER replies 1 for each member, ZMSCORE the score.
+    fn accepts(&mut self, command: u64, reply: &[u8]) -> bool {
+        let (scored, reads) = (is_scored(command), self.reads);
+        let members = self.group(command);
+        if !reads || members.is_empty() {
+            return true;
+        }
+        let mut expected = Vec::with_capacity(reply.len());
+        push_header(&mut expected, members.len());
+        for (_, salary) in members {
+            if scored {
+                push_argument(&mut expected, salary.to_string().as_bytes());
+            } else {
+                expected.extend_from_slice(b":1\r\n");
+            }
+        }
+        reply == expected
+    }
+
+    fn long_replies(&self) -> bool {
+        self.reads
     }
 }
 
@@ -116,38 +135,56 @@ fn within(command: u64) -> usize {
     (command % PER_CHUNK) as usize
 }
 
-fn index_of(command: u64) -> IndexOf {
-    let within = within(command);
-    if within < CITIES.len() {
-        IndexOf::City(within)
-    } else if within < CITIES.len() + DEPARTMENTS.len() {
-        IndexOf::Department(within - CITIES.len())
-    } else {
-        IndexOf::Salary
+fn is_scored(command: u64) -> bool {
+    within(command) >= CITIES.len() + DEPARTMENTS.len()
+}
+
+/// Cities, then departments, then the Sorted Set of salaries.
+fn index_key(keys: &Keys, index: usize) -> String {
+    match (CITIES.get(index), DEPARTMENTS.get(index.saturating_sub(CITIES.len()))) {
+        (Some(city), _) => keys.city(city),
+        (None, Some(department)) => keys.department(department),
+        (None, None) => keys.users_by_salary(),
     }
 }
 
-/// A group without members still needs a command, because every number has one: EXISTS changes nothing.
-fn add(index: IndexOf, key: &str, members: &[(u64, u32)], out: &mut Vec<u8>) {
-    if members.is_empty() {
-        push_header(out, 2);
-        push_argument(out, b"EXISTS");
-        push_argument(out, key.as_bytes());
-        return;
-    }
-    let scored = index == IndexOf::Salary;
-    push_header(out, 2 + members.len() * (1 + usize::from(scored)));
-    push_argument(out, if scored { b"ZADD" } else { b"SADD" });
-    push_argument(out, key.as_bytes());
-    let mut digits = Vec::with_capacity(20);
-    for &(number, salary) in members {
-        if scored {
-            digits.clear();
-            push_number(&mut digits, salary.into());
-            push_argument(out, &digits);
+/// Asks how many members each index has, so that there are no others.
+pub struct IndexSizes {
+    keys: Keys,
+    /// Cities, then departments, then salaries.
+    sizes: Vec<u64>,
+}
+
+impl IndexSizes {
+    /// The indexes of users 1 to `records`.
+    pub fn new(keys: Keys, records: u64) -> Self {
+        let people = People::new();
+        let mut sizes = vec![0; CITIES.len() + DEPARTMENTS.len()];
+        for number in 1..=records {
+            let user = people.user(number);
+            sizes[user.city] += 1;
+            sizes[CITIES.len() + user.department] += 1;
         }
-        digits.clear();
-        push_number(&mut digits, number);
-        push_argument(out, &digits);
+        sizes.push(records);
+        Self { keys, sizes }
+    }
+}
+
+impl Source for IndexSizes {
+    fn commands(&self) -> u64 {
+        self.sizes.len() as u64
+    }
+
+    fn write(&mut self, command: u64, _again: bool, out: &mut Vec<u8>) {
+        let name = if is_scored(command) { "ZCARD" } else { "SCARD" };
+        push_command(out, &[name, &self.describe(command)]);
+    }
+
+    fn describe(&self, command: u64) -> String {
+        index_key(&self.keys, within(command))
+    }
+
+    fn accepts(&mut self, command: u64, reply: &[u8]) -> bool {
+        self.sizes.get(within(command)).is_some_and(|size| reply == format!(":{size}\r\n").as_bytes())
     }
 }

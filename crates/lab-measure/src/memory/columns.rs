@@ -3,7 +3,7 @@
 use lab_runner::{Source, source};
 use redis::{Cmd, Pipeline, RedisResult, ToRedisArgs, Value};
 
-use super::document::{Values, unreadable};
+use super::codec::{Values, unreadable};
 use crate::keys::Keys;
 use crate::people::{CITIES, DEPARTMENTS, FIELDS};
 
@@ -132,7 +132,7 @@ fn number_to_date(number: usize) -> String {
 
 /// The columns of an encoding.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Columns {
+pub(crate) enum Columns {
     /// Hashes, values as they are.
     Plain,
     /// Hashes; what can be a number is one.

@@ -6,10 +6,9 @@ use lab_connection::Connection;
 use lab_runner::AnyConnection;
 use redis::{Cmd, Pipeline, RedisResult, Value};
 
+use super::codec::{Values, unreadable};
 use super::columns::{Buckets, Cell, Code, text};
-use super::compression::Zstd;
-use super::document::{Values, unreadable};
-use super::encoding::{Encoding, Layout};
+use super::{Encoding, Layout, Zstd};
 use crate::Timed;
 use crate::keys::Keys;
 use crate::people::{FIELDS, People};
@@ -31,7 +30,6 @@ pub struct Store {
 
 impl Store {
     /// Users 1 to `records`, in buckets of `bucket` users, at least one. Without `zstd`, the encodings that need it fail.
-    #[must_use]
     pub fn new(keys: Keys, records: u64, bucket: u64, zstd: Option<Arc<Zstd>>) -> Self {
         Self { buckets: Buckets { keys, size: bucket.max(1) }, people: People::new(), records, zstd }
     }
@@ -43,19 +41,16 @@ impl Store {
     }
 
     /// How many users are in a bucket.
-    #[must_use]
     pub fn bucket(&self) -> u64 {
         self.buckets.size
     }
 
     /// The key names.
-    #[must_use]
     pub fn keys(&self) -> &Keys {
         &self.buckets.keys
     }
 
     /// Every key of an encoding, a dictionary included.
-    #[must_use]
     pub fn keys_of(&self, encoding: Encoding) -> Vec<String> {
         let (keys, name) = (self.keys(), encoding.name());
         let buckets = self.buckets.place(1).0..=self.buckets.place(self.records).0;
@@ -209,7 +204,6 @@ impl Store {
     }
 
     /// The bucket of a user, and its place in it.
-    #[must_use]
     pub fn place(&self, number: u64) -> (u64, u64) {
         self.buckets.place(number)
     }

@@ -13,9 +13,7 @@ use lab_runner::measurement::{Traffic, TrafficMeter};
 use lab_runner::statistics::Summary;
 use lab_runner::{LessonError, activity};
 
-use super::approach::{Answer, QueryApproach, Question, ServerFeatures};
-use super::connection::Redis;
-use super::users::Users;
+use super::{Answer, QueryApproach, Question, Redis, ServerFeatures, Users};
 use crate::Timed;
 
 /// With fewer answers than this, the slowest of a hundred is a guess.
@@ -31,7 +29,7 @@ const REPEAT_BUDGET: Duration = Duration::from_secs(1);
 
 /// How often to ask.
 #[derive(Clone, Copy, Debug)]
-pub struct Plan {
+pub struct TimingPlan {
     /// Rounds. Each approach answers at least once in each.
     pub rounds: usize,
     /// A quick approach goes on answering for this long in each round, so its rare slow answers are seen.
@@ -57,7 +55,6 @@ pub struct Latency {
 
 impl Latency {
     /// The time within which this share of the answers came, 0 to 1; `None` if there are too few answers to tell.
-    #[must_use]
     pub fn quantile(&self, share: f64) -> Option<Duration> {
         let fewest = match share {
             share if share > 0.99 => FEWEST_FOR_P999,
@@ -74,7 +71,7 @@ pub fn measure<'a>(
     question: Question,
     users: &'a Users,
     server: ServerFeatures,
-    plan: Plan,
+    plan: TimingPlan,
 ) -> Timed<'a, Result<Vec<Latency>, LessonError>> {
     Box::pin(async move {
         let allowed = |approach: &&QueryApproach| approach.obstacle(server).is_none();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use redis::{RedisError, RedisResult, Value, from_redis_value_ref};
 use tokio::time::{Instant, sleep};
 
-use super::connection::Redis;
+use super::Redis;
 use super::users::{CITY, DEPARTMENT, Users};
 use crate::people::{CITIES, DEPARTMENTS};
 

@@ -31,7 +31,6 @@ pub struct UserSalary {
 
 impl UserSalary {
     /// Sorts as a Sorted Set does: by score, then by the bytes of the member.
-    #[must_use]
     pub fn sort_key(self) -> (u32, u64, u32) {
         // Text compares digit by digit: 10, 100, 11, 2. So do numbers that are filled up with zeros on the right; of 1 and 10,
         // the shorter comes first.
@@ -59,7 +58,6 @@ pub struct Users {
 
 impl Users {
     /// Users 1 to `records`, of which `selected` are read by number, [`SELECTED`] at most. Nothing is written yet.
-    #[must_use]
     pub fn new(keys: &Keys, records: u64, selected: usize) -> Self {
         let count = records.min(SELECTED as u64);
         let selected = (0..count).map(|index| 1 + index * records / count).take(selected).collect();
@@ -70,19 +68,16 @@ impl Users {
     }
 
     /// The numbers of all users.
-    #[must_use]
     pub fn numbers(&self) -> Vec<u64> {
         (1..=self.records).collect()
     }
 
     /// The index of the deep page's first user, behind nine tenths of all.
-    #[must_use]
     pub fn deep_start(&self) -> usize {
         usize::try_from(self.records * 9 / 10).unwrap_or(usize::MAX)
     }
 
     /// The numbers in those keys that belong to these users. Other clients may keep keys with similar names.
-    #[must_use]
     pub fn numbers_in(&self, keys: &[impl AsRef<[u8]>]) -> Vec<u64> {
         let prefix = self.keys.user_prefix();
         let number = |key: &[u8]| {
@@ -99,20 +94,17 @@ impl Users {
     }
 
     /// The numbers of the users in the city, ascending; with `department`, only those who work in the department.
-    #[must_use]
     pub fn in_city(&self, department: bool) -> Vec<u64> {
         let matches = |user: &User<'_>| user.city == CITY && (!department || user.department == DEPARTMENT);
         self.all().filter(matches).map(|user| user.number).collect()
     }
 
     /// The values of the selected users.
-    #[must_use]
     pub fn selected_values(&self) -> Vec<Values> {
         self.selected.iter().map(|&number| self.people.user(number).values()).collect()
     }
 
     /// Every user, the lowest salary first.
-    #[must_use]
     pub fn by_salary(&self) -> Vec<UserSalary> {
         let mut salaries: Vec<UserSalary> =
             self.all().map(|user| UserSalary { number: user.number, salary: user.salary }).collect();
@@ -121,7 +113,6 @@ impl Users {
     }
 
     /// The average salary in the city, in cents.
-    #[must_use]
     pub fn average_cents(&self) -> u64 {
         let salaries = self.all().filter(|user| user.city == CITY).map(|user| u64::from(user.salary));
         let (sum, count) = salaries.fold((0, 0), |(sum, count), salary| (sum + salary, count + 1));

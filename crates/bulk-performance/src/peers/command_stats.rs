@@ -8,14 +8,14 @@ use redis::Value;
 
 /// How often a command ran, and for how long.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counted {
+pub(crate) struct CommandCost {
     pub(crate) calls: u64,
     pub(crate) micros: u64,
 }
 
 /// By command, as Redis names it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct CommandStats(BTreeMap<String, Counted>);
+pub(crate) struct CommandStats(BTreeMap<String, CommandCost>);
 
 impl CommandStats {
     /// Asks the server, or every node of a cluster. Empty where INFO is not allowed.
@@ -32,15 +32,15 @@ impl CommandStats {
     }
 
     /// What ran since `before`, without our own questions; the most costly first.
-    pub(crate) fn since(&self, before: &Self) -> Vec<(String, Counted)> {
-        let mut ran: Vec<(String, Counted)> = self
+    pub(crate) fn since(&self, before: &Self) -> Vec<(String, CommandCost)> {
+        let mut ran: Vec<(String, CommandCost)> = self
             .0
             .iter()
             .filter(|(name, _)| *name != "INFO")
             .map(|(name, now)| {
                 let then = before.0.get(name).copied().unwrap_or_default();
                 let calls = now.calls.saturating_sub(then.calls);
-                (name.clone(), Counted { calls, micros: now.micros.saturating_sub(then.micros) })
+                (name.clone(), CommandCost { calls, micros: now.micros.saturating_sub(then.micros) })
             })
             .filter(|(_, counted)| counted.calls > 0)
             .collect();
@@ -80,8 +80,10 @@ mod tests {
             "cmdstat_hset:calls=15,usec=40,usec_per_call=2.67\r\ncmdstat_info:calls=1,usec=99\r\n\
              cmdstat_restore:calls=1,usec=50\r\n",
         );
-        let expected =
-            [("RESTORE", Counted { calls: 1, micros: 50 }), ("HSET", Counted { calls: 10, micros: 30 })];
+        let expected = [
+            ("RESTORE", CommandCost { calls: 1, micros: 50 }),
+            ("HSET", CommandCost { calls: 10, micros: 30 }),
+        ];
         assert_eq!(after.since(&before), expected.map(|(name, counted)| (name.to_owned(), counted)));
     }
 }

@@ -1,70 +1,57 @@
-//! The commands of a load, each made from its number.
+//! The commands that write records, and that remove them.
 
 use bulk_loader::dump::Dump;
 use bulk_loader::source::{push_argument, push_command, push_header};
 use bulk_loader::topology::slot_of;
 use bulk_loader::{Repetition, Source};
 
-use super::indexes::IndexCommands;
+use super::{Indexes, Kind};
 use crate::keys::Keys;
 use crate::people::{FIELDS, People, Record, push_number};
 
-/// Strings in one MSET.
-pub const STRINGS_PER_COMMAND: u64 = 50;
-/// Elements in one LPUSH.
-pub const ELEMENTS_PER_COMMAND: u64 = 1_000;
 /// Keys in one UNLINK.
 const KEYS_PER_UNLINK: u64 = 100;
 
-/// What a record is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Kind {
-    /// A Hash of eight fields: `user:1`
-    #[default]
-    Users,
-    /// A String of the same values: `user_text:1`
-    Strings,
-    /// An element of one List: `biglist`
-    List,
-}
-
-impl Kind {
-    /// Its name on the command line.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Users => "users",
-            Self::Strings => "strings",
-            Self::List => "list",
-        }
-    }
-}
-
-/// Users as Hashes, one command each.
+/// Users as Hashes, one command each, and then their indexes: one load with one journal.
 pub struct Users {
     keys: Keys,
     people: People,
     records: u64,
     /// Makes values as the server stores them; without it, HSET sends the fields.
     dump: Option<Dump>,
+    indexes: Option<Indexes>,
     record: Record,
     key: Vec<u8>,
 }
 
 impl Users {
-    /// Users 1 to `records`, as HSET, or as RESTORE of what `dump` makes.
-    #[must_use]
+    /// Users 1 to `records` without indexes, as HSET, or as RESTORE of what `dump` makes.
     pub fn new(keys: Keys, records: u64, dump: Option<Dump>) -> Self {
-        Self { keys, people: People::new(), records, dump, record: Record::default(), key: Vec::new() }
+        let (people, record) = (People::new(), Record::default());
+        Self { keys, people, records, dump, indexes: None, record, key: Vec::new() }
+    }
+
+    /// The same users, and then `indexes`.
+    #[must_use]
+    pub fn with_indexes(self, indexes: Option<Indexes>) -> Self {
+        Self { indexes, ..self }
     }
 }
 
 impl Source for Users {
     fn commands(&self) -> u64 {
-        self.records
+        self.records + self.indexes.as_ref().map_or(0, Source::commands)
+    }
+
+    /// An index is no further record.
+    fn records_before(&self, command: u64) -> u64 {
+        command.min(self.records)
     }
 
     fn write(&mut self, command: u64, again: bool, out: &mut Vec<u8>) {
+        if let (Some(command), Some(indexes)) = (command.checked_sub(self.records), &mut self.indexes) {
+            return indexes.write(command, again, out);
+        }
         let number = command + 1;
         self.key.clear();
         self.keys.push_user(&mut self.key, number);
@@ -93,58 +80,18 @@ impl Source for Users {
     }
 
     fn slot(&mut self, command: u64) -> u16 {
+        if let (Some(command), Some(indexes)) = (command.checked_sub(self.records), &mut self.indexes) {
+            return indexes.slot(command);
+        }
         self.key.clear();
         self.keys.push_user(&mut self.key, command + 1);
         slot_of(&self.key)
     }
 
     fn describe(&self, command: u64) -> String {
-        self.keys.user(command + 1)
-    }
-}
-
-/// Users, and then their indexes: one load with one journal.
-pub struct UsersAndIndexes {
-    users: Users,
-    indexes: Option<IndexCommands>,
-}
-
-impl UsersAndIndexes {
-    /// Without indexes it is the users alone.
-    #[must_use]
-    pub fn new(users: Users, indexes: Option<IndexCommands>) -> Self {
-        Self { users, indexes }
-    }
-}
-
-impl Source for UsersAndIndexes {
-    fn commands(&self) -> u64 {
-        self.users.commands() + self.indexes.as_ref().map_or(0, Source::commands)
-    }
-
-    /// An index is no further record.
-    fn records_before(&self, command: u64) -> u64 {
-        command.min(self.users.commands())
-    }
-
-    fn write(&mut self, command: u64, again: bool, out: &mut Vec<u8>) {
-        match (command.checked_sub(self.users.commands()), &mut self.indexes) {
-            (Some(command), Some(indexes)) => indexes.write(command, again, out),
-            _ => self.users.write(command, again, out),
-        }
-    }
-
-    fn slot(&mut self, command: u64) -> u16 {
-        match (command.checked_sub(self.users.commands()), &mut self.indexes) {
-            (Some(command), Some(indexes)) => indexes.slot(command),
-            _ => self.users.slot(command),
-        }
-    }
-
-    fn describe(&self, command: u64) -> String {
-        match (command.checked_sub(self.users.commands()), &self.indexes) {
+        match (command.checked_sub(self.records), &self.indexes) {
             (Some(command), Some(indexes)) => indexes.describe(command),
-            _ => self.users.describe(command),
+            _ => self.keys.user(command + 1),
         }
     }
 }
@@ -162,15 +109,13 @@ pub struct Strings {
 
 impl Strings {
     /// Strings 1 to `records`; on a cluster one at a time, because they live in different slots.
-    #[must_use]
     pub fn new(keys: Keys, records: u64, cluster: bool) -> Self {
-        let per_command = if cluster { 1 } else { STRINGS_PER_COMMAND };
+        let per_command = Kind::Strings.per_command(cluster);
         let (people, record) = (People::new(), Record::default());
         Self { keys, people, records, per_command, record, key: Vec::new(), value: Vec::new() }
     }
 
     /// The name of the command.
-    #[must_use]
     pub fn command(&self) -> &'static str {
         if self.per_command == 1 { "SET" } else { "MSET" }
     }
@@ -186,7 +131,7 @@ impl Source for Strings {
     }
 
     fn write(&mut self, command: u64, _again: bool, out: &mut Vec<u8>) {
-        let numbers = self.records_before(command) + 1..=self.records_before(command + 1);
+        let numbers = self.records_of(command);
         push_header(out, 1 + 2 * numbers.clone().count());
         push_argument(out, self.command().as_bytes());
         for number in numbers {
@@ -213,31 +158,31 @@ impl Source for Strings {
 }
 
 /// The numbers from 1 on, pushed onto one List.
-pub struct Elements {
+pub struct ListElements {
     key: String,
     records: u64,
+    per_command: u64,
     value: Vec<u8>,
 }
 
-impl Elements {
+impl ListElements {
     /// Numbers 1 to `records`.
-    #[must_use]
     pub fn new(keys: &Keys, records: u64) -> Self {
-        Self { key: keys.biglist(), records, value: Vec::new() }
+        Self { key: keys.biglist(), records, per_command: Kind::List.per_command(false), value: Vec::new() }
     }
 }
 
-impl Source for Elements {
+impl Source for ListElements {
     fn commands(&self) -> u64 {
-        self.records.div_ceil(ELEMENTS_PER_COMMAND)
+        self.records.div_ceil(self.per_command)
     }
 
     fn records_before(&self, command: u64) -> u64 {
-        (command * ELEMENTS_PER_COMMAND).min(self.records)
+        (command * self.per_command).min(self.records)
     }
 
     fn write(&mut self, command: u64, _again: bool, out: &mut Vec<u8>) {
-        let numbers = self.records_before(command) + 1..=self.records_before(command + 1);
+        let numbers = self.records_of(command);
         push_header(out, 2 + numbers.clone().count());
         push_argument(out, b"LPUSH");
         push_argument(out, self.key.as_bytes());
@@ -248,15 +193,11 @@ impl Source for Elements {
         }
     }
 
-    fn slot(&mut self, _command: u64) -> u16 {
-        slot_of(self.key.as_bytes())
-    }
-
     fn describe(&self, _command: u64) -> String {
         self.key.clone()
     }
 
-    /// LPUSH replies with the new length: anything else means that somebody else pushes or pops.
+    /// LPUSH replies with the new length: anything else means that another client pushes or pops.
     fn accepts(&mut self, command: u64, reply: &[u8]) -> bool {
         let length = self.records_before(command + 1);
         self.value.clear();
@@ -275,13 +216,12 @@ impl Source for Elements {
     }
 }
 
-/// Appends the key of a record.
-pub type PushKey = Box<dyn Fn(u64, &mut Vec<u8>) + Send>;
-
-/// Removes records again.
+/// Removes users or strings again.
 pub struct Unlink {
-    /// Appends the key of a record.
-    pub push_key: PushKey,
+    /// The names of the keys.
+    pub keys: Keys,
+    /// Users or strings; a list is one key.
+    pub kind: Kind,
     /// How many records.
     pub records: u64,
     /// On a cluster one key at a time, because they live in different slots.
@@ -291,6 +231,13 @@ pub struct Unlink {
 impl Unlink {
     fn per_command(&self) -> u64 {
         if self.cluster { 1 } else { KEYS_PER_UNLINK }
+    }
+
+    fn push_key(&self, number: u64, key: &mut Vec<u8>) {
+        match self.kind {
+            Kind::Strings => self.keys.push_user_text(key, number),
+            Kind::Users | Kind::List => self.keys.push_user(key, number),
+        }
     }
 }
 
@@ -304,26 +251,20 @@ impl Source for Unlink {
     }
 
     fn write(&mut self, command: u64, _again: bool, out: &mut Vec<u8>) {
-        let numbers = self.records_before(command) + 1..=self.records_before(command + 1);
+        let numbers = self.records_of(command);
         push_header(out, 1 + numbers.clone().count());
         push_argument(out, b"UNLINK");
         let mut key = Vec::new();
         for number in numbers {
             key.clear();
-            (self.push_key)(number, &mut key);
+            self.push_key(number, &mut key);
             push_argument(out, &key);
         }
     }
 
-    fn slot(&mut self, command: u64) -> u16 {
-        let mut key = Vec::new();
-        (self.push_key)(self.records_before(command) + 1, &mut key);
-        slot_of(&key)
-    }
-
     fn describe(&self, command: u64) -> String {
         let mut key = Vec::new();
-        (self.push_key)(self.records_before(command) + 1, &mut key);
+        self.push_key(self.records_before(command) + 1, &mut key);
         String::from_utf8_lossy(&key).into_owned()
     }
 }

@@ -1,7 +1,7 @@
 //! Where other programs find the server, and how they log in without a password among their arguments.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use lab_connection::address::{Address, PrivateServer};
@@ -13,7 +13,7 @@ const PASSWORD_VARIABLE: &str = "REDISCLI_AUTH";
 
 /// The address and login of the server, as other programs take them.
 #[derive(Clone)]
-pub struct Place {
+pub struct ServerLogin {
     socket: Socket,
     user: Option<String>,
     password: Option<String>,
@@ -26,8 +26,8 @@ enum Socket {
     Unix(PathBuf),
 }
 
-impl Place {
-    /// The place of a target that was opened with `args`; or why no other program can be sent there.
+impl ServerLogin {
+    /// How to reach a target that was opened with `args`; or why no other program can.
     pub fn of(target: &Target, args: Option<&TargetArgs>) -> Result<Self, String> {
         if target.is_cluster() {
             return Err("on a cluster they do not send each key to its node".into());
@@ -61,18 +61,17 @@ impl Place {
     }
 
     /// The same server for a user who needs no password.
-    #[must_use]
     pub(crate) fn without_password(&self, user: &str) -> Self {
         Self { user: Some(user.to_owned()), password: None, ..self.clone() }
     }
 
-    /// Whether the server asks who comes.
+    /// Whether the server wants a password.
     pub(crate) fn needs_login(&self) -> bool {
         self.password.is_some()
     }
 
     /// `redis-cli`, logged in.
-    pub(crate) fn redis_cli(&self, program: &std::path::Path) -> Command {
+    pub(crate) fn redis_cli(&self, program: &Path) -> Command {
         let mut command = self.command(program);
         self.add_socket(&mut command);
         command.arg("-n").arg(self.db.to_string());
@@ -84,7 +83,7 @@ impl Place {
 
     /// `redis-benchmark`, which takes a password only as an argument and is therefore given none: a user who needs
     /// none is named with a word in the password's place, because the program otherwise does not log in at all.
-    pub(crate) fn redis_benchmark(&self, program: &std::path::Path) -> Command {
+    pub(crate) fn redis_benchmark(&self, program: &Path) -> Command {
         let mut command = self.command(program);
         self.add_socket(&mut command);
         command.arg("--dbnum").arg(self.db.to_string());
@@ -94,8 +93,8 @@ impl Place {
         command
     }
 
-    /// A script of ours, which reads its place from the environment.
-    pub(crate) fn script(&self, program: &std::path::Path) -> Command {
+    /// A script of ours, which reads the address from the environment.
+    pub(crate) fn script(&self, program: &Path) -> Command {
         let mut command = self.command(program);
         match &self.socket {
             Socket::Tcp { host, port } => command.env("PEER_HOST", host).env("PEER_PORT", port.to_string()),
@@ -108,7 +107,7 @@ impl Place {
         command
     }
 
-    fn command(&self, program: &std::path::Path) -> Command {
+    fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         // A URL in the environment may hold another password.
         command.env_remove("REDIS_URL");
@@ -128,9 +127,12 @@ impl Place {
 }
 
 /// Hides the password.
-impl fmt::Debug for Place {
+impl fmt::Debug for ServerLogin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Place").field("socket", &self.socket).field("db", &self.db).finish_non_exhaustive()
+        f.debug_struct("ServerLogin")
+            .field("socket", &self.socket)
+            .field("db", &self.db)
+            .finish_non_exhaustive()
     }
 }
 

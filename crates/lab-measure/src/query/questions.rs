@@ -1,11 +1,10 @@
-//! The questions, the approaches to each, and what an approach needs of a server.
+//! The questions, which approaches each has, and what an approach needs of a server.
 
 use lab_connection::Target;
 use redis::RedisResult;
 
-use super::connection::Redis;
 use super::users::{PAGE, UserSalary, Users, Values, average_in_cents};
-use super::{average, by_key, city, intersection, pages, search, top};
+use super::{Redis, approaches as ask, search};
 use crate::Timed;
 
 /// A question about the users.
@@ -104,68 +103,66 @@ impl Question {
     ];
 
     /// Its approaches, a naive one first.
-    #[must_use]
     pub fn approaches(self) -> &'static [QueryApproach] {
         use Answer::{Count, Salaries, Text, Users};
         use Needs::{Nothing, PrivateServer, Search, Sintercard};
         match self {
             Self::OneValue => &[
-                approach!("GET of a JSON text", Nothing, by_key::email_from_json, Text),
-                approach!("HGET of a field", Nothing, by_key::email_field, Text),
+                approach!("GET of a JSON text", Nothing, ask::email_from_json, Text),
+                approach!("HGET of a field", Nothing, ask::email_field, Text),
             ],
             Self::UsersOfCity => &[
-                approach!("KEYS user:*, HMGET each", PrivateServer, city::by_keys, numbers),
-                approach!("SCAN MATCH, HMGET each", SCAN, city::by_scan, numbers),
-                approach!("HMGET of everybody", Nothing, city::by_reading_everyone, numbers),
-                approach!("index: SMEMBERS", Nothing, city::by_index, numbers),
+                approach!("KEYS user:*, HMGET each", PrivateServer, ask::city_by_keys, numbers),
+                approach!("SCAN MATCH, HMGET each", SCAN, ask::city_by_scan, numbers),
+                approach!("HMGET of everybody", Nothing, ask::city_by_reading_everyone, numbers),
+                approach!("index: SMEMBERS", Nothing, ask::city_by_index, numbers),
             ],
             Self::UsersByNumber => &[
-                approach!("Hash: HGETALL, one by one", Nothing, by_key::hgetall_one_by_one, Users),
-                approach!("Hash: pipeline of HGETALLs", Nothing, by_key::hgetall_in_a_pipeline, Users),
-                approach!("Hash: one script", SCRIPT, by_key::hgetall_in_a_script, Users),
-                approach!("JSON text: GET, one by one", Nothing, by_key::get_one_by_one, Users),
-                approach!("JSON text: MGET", Nothing, by_key::mget, Users),
+                approach!("Hash: HGETALL, one by one", Nothing, ask::hgetall_one_by_one, Users),
+                approach!("Hash: pipeline of HGETALLs", Nothing, ask::hgetall_in_a_pipeline, Users),
+                approach!("Hash: one script", SCRIPT, ask::hgetall_in_a_script, Users),
+                approach!("JSON text: GET, one by one", Nothing, ask::get_one_by_one, Users),
+                approach!("JSON text: MGET", Nothing, ask::mget, Users),
             ],
             Self::TopSalaries => &[
-                approach!("HMGET of everybody, sort", Nothing, top::by_sorting_in_the_client, Salaries),
-                approach!("SORT BY user:*->salary", SORT, top::by_sort, Salaries),
-                approach!("Sorted Set: ZREVRANGE", Nothing, top::by_sorted_set, Salaries),
+                approach!("HMGET of everybody, sort", Nothing, ask::top_by_sorting_in_the_client, Salaries),
+                approach!("SORT BY user:*->salary", SORT, ask::top_by_sort, Salaries),
+                approach!("Sorted Set: ZREVRANGE", Nothing, ask::top_by_sorted_set, Salaries),
             ],
             Self::CityAndDepartment => &[
-                approach!("HMGET of everybody", Nothing, intersection::by_reading_everyone, numbers),
-                approach!("SMEMBERS both, intersect", Nothing, intersection::in_client, numbers),
-                approach!("SINTER", TWO_SETS, intersection::by_sinter, numbers),
-                approach!("stored before: SMEMBERS", TWO_SETS, intersection::by_stored_set, numbers),
+                approach!("HMGET of everybody", Nothing, ask::both_by_reading_everyone, numbers),
+                approach!("SMEMBERS both, intersect", Nothing, ask::both_in_client, numbers),
+                approach!("SINTER", TWO_SETS, ask::both_by_sinter, numbers),
+                approach!("stored before: SMEMBERS", TWO_SETS, ask::both_by_stored_set, numbers),
                 approach!("FT.SEARCH", Search("FT.SEARCH"), search::in_city_and_department, numbers),
             ],
             Self::CountCityAndDepartment => &[
-                approach!("SMEMBERS of both, count", Nothing, intersection::in_client, count),
-                approach!("SINTER, count in client", TWO_SETS, intersection::by_sinter, count),
-                approach!("SINTERCARD", Sintercard, intersection::by_sintercard, Count),
+                approach!("SMEMBERS of both, count", Nothing, ask::both_in_client, count),
+                approach!("SINTER, count in client", TWO_SETS, ask::both_by_sinter, count),
+                approach!("SINTERCARD", Sintercard, ask::count_by_sintercard, Count),
                 approach!("FT.SEARCH LIMIT 0 0", Search("FT.SEARCH"), search::count_matches, Count),
             ],
             Self::DeepPage => &[
-                approach!("ZRANGE 0 -1, cut in client", Nothing, pages::deep_from_the_whole_list, Salaries),
-                approach!("offset: BYSCORE LIMIT", Nothing, pages::deep_by_score_offset, Salaries),
-                approach!("offset: by rank", Nothing, pages::deep_by_rank, Salaries),
-                approach!("cursor: score and member", Nothing, pages::deep_by_cursor, Salaries),
+                approach!("ZRANGE 0 -1, cut in client", Nothing, ask::deep_from_the_whole_list, Salaries),
+                approach!("offset: BYSCORE LIMIT", Nothing, ask::deep_by_score_offset, Salaries),
+                approach!("offset: by rank", Nothing, ask::deep_by_rank, Salaries),
+                approach!("cursor: score and member", Nothing, ask::deep_by_cursor, Salaries),
             ],
             Self::WholeSet => &[
-                approach!("SMEMBERS, all at once", Nothing, pages::members_at_once, numbers),
-                approach!("SSCAN COUNT 100, in steps", Nothing, pages::members_by_sscan, numbers),
+                approach!("SMEMBERS, all at once", Nothing, ask::members_at_once, numbers),
+                approach!("SSCAN COUNT 100, in steps", Nothing, ask::members_by_sscan, numbers),
             ],
             Self::AverageSalary => &[
-                approach!("HMGET of everybody", Nothing, average::by_reading_everyone, cents),
-                approach!("SMEMBERS, HMGET each", Nothing, average::by_reading_the_city, cents),
-                approach!("script over both indexes", SCRIPT, average::by_script, cents),
+                approach!("HMGET of everybody", Nothing, ask::average_by_reading_everyone, cents),
+                approach!("SMEMBERS, HMGET each", Nothing, ask::average_by_reading_the_city, cents),
+                approach!("script over both indexes", SCRIPT, ask::average_by_script, cents),
                 approach!("FT.AGGREGATE", Search("FT.AGGREGATE"), search::sum_city_salaries, cents),
-                approach!("kept sum and count: HMGET", Nothing, average::by_kept_sum, cents),
+                approach!("kept sum and count: HMGET", Nothing, ask::average_by_kept_sum, cents),
             ],
         }
     }
 
     /// The right answer, computed from who the users are.
-    #[must_use]
     pub fn right_answer(self, users: &Users) -> Answer {
         match self {
             Self::OneValue => {
@@ -175,7 +172,7 @@ impl Question {
             Self::UsersOfCity | Self::WholeSet => Answer::Numbers(users.in_city(false)),
             Self::UsersByNumber => Answer::Users(users.selected_values()),
             Self::TopSalaries => {
-                Answer::Salaries(users.by_salary().into_iter().rev().take(top::TOP).collect())
+                Answer::Salaries(users.by_salary().into_iter().rev().take(ask::TOP).collect())
             }
             Self::CityAndDepartment => Answer::Numbers(users.in_city(true)),
             Self::CountCityAndDepartment => Answer::Count(users.in_city(true).len() as u64),
@@ -205,7 +202,6 @@ fn cents((dollars, count): (u64, u64)) -> Answer {
 
 impl QueryApproach {
     /// Why this server cannot, or must not, get this approach; `None` if it can.
-    #[must_use]
     pub fn obstacle(self, server: ServerFeatures) -> Option<String> {
         let keys =
             "KEYS blocks all other clients while it looks at every key; it is sent only to a private server";

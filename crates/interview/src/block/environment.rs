@@ -18,7 +18,7 @@ pub enum Layout {
 
 /// Where a block is executed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct Environment {
     /// What kind of server.
     pub layout: Layout,
     /// Goes on in the state of the block before it in the same question.
@@ -32,31 +32,35 @@ pub struct Place {
     /// A release by name; else the one that the environment or the flags choose.
     pub release: Option<Release>,
     /// Why it is never executed.
-    pub never: Option<String>,
+    pub no_run: Option<String>,
 }
 
-impl Place {
+impl Environment {
     /// Reads an info string that begins with `redis`.
     pub(super) fn parse(info: &str) -> Result<Self, String> {
         let split = words::split(info).ok_or("the quotes of the info string do not match")?;
-        let mut place = Self::default();
+        let mut environment = Self::default();
         for word in split.iter().skip(1) {
-            place.take(&String::from_utf8_lossy(word))?;
+            environment.add(&String::from_utf8_lossy(word))?;
         }
-        let alone =
-            Self { same: true, needs: place.needs.clone(), never: place.never.clone(), ..Self::default() };
-        if place.same && place != alone {
+        let alone = Self {
+            same: true,
+            needs: environment.needs.clone(),
+            no_run: environment.no_run.clone(),
+            ..Self::default()
+        };
+        if environment.same && environment != alone {
             return Err(
                 "a `same` block goes on where the one before it was; only needs= may stand with it".into()
             );
         }
-        if place.tls && place.layout != Layout::One {
+        if environment.tls && environment.layout != Layout::One {
             return Err("tls is for a single server".into());
         }
-        Ok(place)
+        Ok(environment)
     }
 
-    fn take(&mut self, word: &str) -> Result<(), String> {
+    fn add(&mut self, word: &str) -> Result<(), String> {
         match word.split_once('=') {
             None => match word {
                 "replica" => self.layout = Layout::Replica,
@@ -76,7 +80,7 @@ impl Place {
                 self.release = Some(release.parse().map_err(|error: lab_server::Error| error.to_string())?);
             }
             Some(("no-run", "")) => return Err("no-run= wants the reason, in quotes".into()),
-            Some(("no-run", reason)) => self.never = Some(reason.to_owned()),
+            Some(("no-run", reason)) => self.no_run = Some(reason.to_owned()),
             Some((key, value)) => {
                 let setting = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
                 if key.is_empty() || !key.chars().all(setting) {
@@ -88,9 +92,9 @@ impl Place {
         Ok(())
     }
 
-    /// Whether a client of this name can be had here. A `same` block has the place of the one before it, so there
-    /// every name is taken as it is.
-    pub(super) fn may_have(&self, client: &str) -> Result<(), String> {
+    /// Refuses a client that this environment cannot have. A `same` block has the environment of the one before it, so there every
+    /// name is taken as it is.
+    pub(super) fn check_client(&self, client: &str) -> Result<(), String> {
         let reserved = match self.layout {
             _ if self.same => false,
             Layout::One => ["primary", "replica", "node1", "node2", "node3"].contains(&client),
@@ -102,7 +106,7 @@ impl Place {
         };
         if reserved {
             return Err(format!(
-                "a client `{client}` is not to be had here: primary and replica are those of a `replica` block, node1 \
+                "there is no client `{client}` here: primary and replica are those of a `replica` block, node1 \
                  to node3 those of a `cluster` block"
             ));
         }
@@ -116,15 +120,15 @@ mod tests {
 
     #[test]
     fn every_word_means_something() {
-        let place =
-            Place::parse("redis replica maxmemory=3mb save=\"\" needs=HEXPIRE,FCALL server=redis-8.2")
+        let environment =
+            Environment::parse("redis replica maxmemory=3mb save=\"\" needs=HEXPIRE,FCALL server=redis-8.2")
                 .unwrap();
-        assert_eq!(place.layout, Layout::Replica);
-        assert_eq!(place.config, [("maxmemory".into(), "3mb".into()), ("save".into(), String::new())]);
-        assert_eq!(place.needs, ["HEXPIRE", "FCALL"]);
-        assert_eq!(place.release, Some(Release::Redis82));
+        assert_eq!(environment.layout, Layout::Replica);
+        assert_eq!(environment.config, [("maxmemory".into(), "3mb".into()), ("save".into(), String::new())]);
+        assert_eq!(environment.needs, ["HEXPIRE", "FCALL"]);
+        assert_eq!(environment.release, Some(Release::Redis82));
         assert_eq!(
-            Place::parse("redis no-run=\"takes a day\"").unwrap().never.as_deref(),
+            Environment::parse("redis no-run=\"takes a day\"").unwrap().no_run.as_deref(),
             Some("takes a day")
         );
     }
@@ -139,7 +143,7 @@ mod tests {
             "redis A=b",
             "redis \"x",
         ] {
-            assert!(Place::parse(info).is_err(), "{info}");
+            assert!(Environment::parse(info).is_err(), "{info}");
         }
     }
 }
