@@ -32,13 +32,13 @@ local function find(blob, size, id)
   return low * size, struct.unpack('>I4', blob, low * size + 1) == id
 end
 
--- The sum of two roll-ups, as tables of count, sum, minimum, maximum. Beyond 2^53, numbers are not exact.
+-- The sum of two roll-ups, as tables of count, sum, minimum, maximum. From 2^53 on, numbers are not exact.
 local function merge(a, b)
   if not a or not b then
     return a or b
   end
   local sum = a[2] + b[2]
-  overflow = overflow or math.abs(sum) > 9007199254740992
+  overflow = overflow or math.abs(sum) >= 9007199254740992
   return {a[1] + b[1], sum, math.min(a[3], b[3]), math.max(a[4], b[4])}
 end
 
@@ -69,7 +69,7 @@ local function scan(blob, first, after)
   for at = find(blob, 12, first) + 1, find(blob, 12, after), 12 do
     local _, value = struct.unpack(SAMPLE, blob, at)
     count, sum, least, greatest = count + 1, sum + value, math.min(least, value), math.max(greatest, value)
-    overflow = overflow or math.abs(sum) > 9007199254740992
+    overflow = overflow or math.abs(sum) >= 9007199254740992
   end
   return count > 0 and {count, sum, least, greatest} or nil
 end
@@ -280,9 +280,7 @@ end
 
 ---- empty
 if not total and not rebuilding then
-  for i = 2, 4 do
-    redis.call('UNLINK', KEYS[i])
-  end
+  redis.call('UNLINK', KEYS[2], KEYS[3], KEYS[4])
   redis.call('HDEL', KEYS[1], day)
 end
 
@@ -307,9 +305,7 @@ if stored[1] and stored[1] ~= ARGV[2] then
 end
 local count = stored[2] and #stored[2] == 32 and select(2, struct.unpack('>I4I4', stored[2])) or 0
 require_commands('HDEL', 'UNLINK')
-for i = 2, 4 do
-  redis.call('UNLINK', KEYS[i])
-end
+redis.call('UNLINK', KEYS[2], KEYS[3], KEYS[4])
 if fields == (stored[1] and 1 or 0) + (stored[2] and 1 or 0) then
   redis.call('UNLINK', KEYS[1])
 else
