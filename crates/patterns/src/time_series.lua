@@ -201,8 +201,8 @@ end
 local reply = {'REBUILT', 0}
 
 ---- roll_up
--- Where samples only came, they are added to the roll-ups. Where a value went, its minute is computed from the samples, and the
--- hour and the day from what they consist of.
+-- If samples only came, they are added to the roll-ups. If a value was replaced or deleted, its minute is computed from the
+-- samples, the hour from its minutes, and the day from its hours.
 local sum = nil
 for minute, roll_up in pairs(added) do
   if not anew[minute] then

@@ -52,6 +52,7 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
@@ -327,14 +328,12 @@ impl<C: ConnectionLike + Clone> TimeSeries<C> {
         Ok(all)
     }
 
-    /// The samples from one time to before another, at least `limit` if there are so many. Two round trips for each 16 hours with samples.
-    /// Each hour is read in one step.
+    /// The samples from one time to before another, at least `limit` if there are so many. Two round trips for
+    /// 16 hours, and one more for each 16 hours after them. Each hour is read in one step.
     pub async fn range(&self, series: &str, from: u64, to: u64, limit: usize) -> Result<Page, SeriesError> {
         let key = self.key(series)?;
         let days = self.days(&key, from, to).await?;
-        let hours: Vec<u64> = days.iter().flat_map(|day| day.start / HOUR..day.start / HOUR + 24).collect();
-        let hours: Vec<u64> =
-            hours.into_iter().filter(|hour| hour * HOUR < to && (hour + 1) * HOUR > from).collect();
+        let hours: Vec<u64> = days.iter().flat_map(|day| hours_of(day.start, from, to)).collect();
         let mut page = Page { samples: Vec::new(), next: None };
         for (position, hours_at_once) in hours.chunks(IN_FLIGHT).enumerate() {
             let mut reads = redis::pipe();
@@ -380,23 +379,23 @@ impl<C: ConnectionLike + Clone> TimeSeries<C> {
             return Ok(days);
         }
         let (tier, length) = if every == Every::Minute { ("minutes", MINUTE) } else { ("hours", HOUR) };
-        let hours: Vec<u64> = (0..24).collect();
         let mut found = Vec::new();
         for days in days.chunks(100) {
             let mut reads = redis::pipe();
             for day in days {
-                let read = reads.cmd("HMGET").arg(self.companion(&key, tier, day.start / DAY));
+                reads.cmd("HMGET").arg(self.companion(&key, tier, day.start / DAY));
                 if every == Every::Minute {
-                    read.arg(&hours)
+                    reads.arg(hours_of(day.start, from, to).map(|hour| hour % 24).collect::<Vec<u64>>());
                 } else {
-                    read.arg("all")
-                };
+                    reads.arg("all");
+                }
             }
             let read: Vec<Vec<Option<Vec<u8>>>> = send_all(&self.connection, &reads).await?;
             for (day, blobs) in days.iter().zip(read) {
-                for (hour, blob) in (0..).zip(blobs) {
+                for (hour, blob) in hours_of(day.start, from, to).zip(blobs) {
+                    let start = if every == Every::Minute { hour * HOUR } else { day.start };
                     for record in records::<32>(&key, &blob.unwrap_or_default())? {
-                        found.push(self.roll_up(record, day.start + hour * HOUR, length));
+                        found.push(self.roll_up(record, start, length));
                     }
                 }
             }
@@ -416,8 +415,7 @@ impl<C: ConnectionLike + Clone> TimeSeries<C> {
                 deleted += self.remove_day(&key, day.start / DAY).await?;
                 continue;
             }
-            let hours = day.start / HOUR..day.start / HOUR + 24;
-            for hour in hours.filter(|hour| hour * HOUR < to && (hour + 1) * HOUR > from) {
+            for hour in hours_of(day.start, from, to) {
                 let mut call = self.call(&DELETE, &key, hour);
                 for chunk in self.chunks_of(hour) {
                     let start = day.start + chunk * MINUTE;
@@ -651,6 +649,11 @@ fn check_times(from: u64, to: u64) -> Result<(), SeriesError> {
         days if days > MAX_DAYS => Err(SeriesError::TooLong { days }),
         _ => Ok(()),
     }
+}
+
+/// The hours since 1970 of a day, as far as they are in a range.
+fn hours_of(day: u64, from: u64, to: u64) -> Range<u64> {
+    (from / HOUR).max(day / HOUR)..to.div_ceil(HOUR).min(day / HOUR + 24)
 }
 
 /// The records of a blob.

@@ -1,12 +1,14 @@
 //! Ways to store samples, with what each loses and how much memory it takes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use lab_connection::{Connection, own_keys};
 use lab_runner::{BoxError, Source, source};
 use patterns::key::Key;
-use patterns::time_series::{Chunk, Retention, Sample, TimeSeries};
+use patterns::time_series::{Chunk, Every, Retention, RollUp, Sample, TimeSeries};
 use redis::{Pipeline, RedisResult};
+
+use super::reading::thousandths;
 
 /// This file, whose functions the lesson shows.
 pub(super) static SOURCE: Source = source!("src/time_series/storing.rs");
@@ -19,6 +21,10 @@ pub const BEGIN: u64 = 19_723 * DAY;
 pub const DAY: u64 = 86_400_000;
 /// Commands of a pipeline.
 const BATCH: usize = 500;
+/// No series here is longer.
+const MOST_DAYS: u64 = 100;
+const MINUTE: u64 = 60_000;
+const HOUR: u64 = 60 * MINUTE;
 
 /// How samples are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,13 +111,15 @@ impl Store {
         let (key, mut redis) = (self.keys(prefix, 0)?.swap_remove(0), redis.clone());
         let command = match self {
             Self::Pattern => {
-                let page = series(redis, prefix).range(SERIES, BEGIN, BEGIN + 2 * DAY, usize::MAX).await?;
+                let page =
+                    series(redis, prefix).range(SERIES, BEGIN, BEGIN + MOST_DAYS * DAY, usize::MAX).await?;
                 return Ok(page.samples.len() as u64);
             }
             Self::Module => {
-                let info: Vec<redis::Value> = redis::cmd("TS.INFO").arg(key).query_async(&mut redis).await?;
-                // The first field is totalSamples.
-                return Ok(info.into_iter().nth(1).map_or(Ok(0), redis::from_redis_value)?);
+                let mut info: HashMap<String, redis::Value> =
+                    redis::cmd("TS.INFO").arg(key).query_async(&mut redis).await?;
+                let samples = info.remove("totalSamples").unwrap_or(redis::Value::Nil);
+                return Ok(redis::from_redis_value(samples)?);
             }
             Self::Stream => "XLEN",
             _ => "ZCARD",
@@ -119,10 +127,10 @@ impl Store {
         Ok(redis::cmd(command).arg(key).query_async(&mut redis).await?)
     }
 
-    /// The bytes of all keys, all parts of them counted.
-    pub async fn bytes(self, redis: &Connection, prefix: &str) -> Result<u64, BoxError> {
+    /// The bytes of all keys for samples of these days, all parts of them counted.
+    pub async fn bytes(self, redis: &Connection, prefix: &str, days: u64) -> Result<u64, BoxError> {
         let mut sum = 0;
-        for key in self.keys(prefix, 2)? {
+        for key in self.keys(prefix, days)? {
             let mut usage = redis::cmd("MEMORY");
             usage.arg("USAGE").arg(key).arg("SAMPLES").arg(0);
             sum += usage.query_async::<Option<u64>>(&mut redis.clone()).await?.unwrap_or_default();
@@ -143,14 +151,14 @@ pub fn series<C: lab_runner::AnyConnection>(redis: C, prefix: &str) -> TimeSerie
     TimeSeries::new(redis, prefix).with_retention(Retention::FOREVER).with_chunk(Chunk::TenMinutes)
 }
 
-/// Events of a burst: three in each millisecond, 10 ms apart. Each has one of 20 values.
+/// Events of a burst: three in a millisecond, then 10 ms later the next three. Two of each three have the same value.
 #[must_use]
 pub fn burst(events: u64) -> Vec<Sample> {
     let event = |event: u64| Sample {
         at: BEGIN + event / 3 * 10,
         // The clients tell their events of one millisecond apart.
         number: (event % 3) as u16,
-        value: (event * 7 % 20) as f64,
+        value: (event / 2 * 7 % 20) as f64,
     };
     (0..events).map(event).collect()
 }
@@ -177,6 +185,35 @@ pub fn arrivals(samples: u64) -> Vec<Sample> {
 #[must_use]
 pub fn distinct(samples: &[Sample]) -> u64 {
     samples.iter().map(|sample| (sample.at, sample.number)).collect::<BTreeSet<_>>().len() as u64
+}
+
+/// Count, sum, minimum, and maximum, in thousandths, by start.
+pub type RollUps = BTreeMap<u64, (u64, i64, i64, i64)>;
+
+/// Those that are stored.
+pub async fn stored_roll_ups(redis: &Connection, prefix: &str, every: Every) -> Result<RollUps, BoxError> {
+    let series = series(redis.clone(), prefix);
+    let roll_ups = series.roll_ups(SERIES, every, BEGIN, BEGIN + MOST_DAYS * DAY).await?;
+    let numbers =
+        |it: &RollUp| (it.start, (it.count, thousandths(it.sum), thousandths(it.min), thousandths(it.max)));
+    Ok(roll_ups.iter().map(numbers).collect())
+}
+
+/// Those that the samples add up to.
+#[must_use]
+pub fn recomputed(samples: &[Sample], every: Every) -> RollUps {
+    let length = match every {
+        Every::Minute => MINUTE,
+        Every::Hour => HOUR,
+        Every::Day => DAY,
+    };
+    let distinct: BTreeMap<u64, i64> = samples.iter().map(|it| (it.at, thousandths(it.value))).collect();
+    let mut roll_ups = RollUps::new();
+    for (at, units) in distinct {
+        let it = roll_ups.entry(at / length * length).or_insert((0, 0, i64::MAX, i64::MIN));
+        *it = (it.0 + 1, it.1 + units, it.2.min(units), it.3.max(units));
+    }
+    roll_ups
 }
 
 /// The times and values of a Sorted Set of `time:value`, read from one time to before another.
