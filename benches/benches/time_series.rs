@@ -1,7 +1,7 @@
 //! A million samples, 5% late and 1% twice: `cargo bench --bench time_series`, or fewer: `cargo bench --bench time_series -- 50000`.
 //!
-//! It checks that all roll-ups equal a recomputation, and prints the memory of each sample, the samples a second, and the longest
-//! call by the server's own clock.
+//! It checks that all roll-ups equal a recomputation, and prints the memory of each sample, the samples a second, and what a call takes
+//! by the server's own clock (INFO latencystats).
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs, reason = "a benchmark")]
 
@@ -10,59 +10,68 @@ use std::time::Instant;
 use lab_connection::{Connection, TargetArgs};
 use lab_server::Server;
 use patterns::time_series::Every;
-use work_patterns::time_series::{Store, arrivals, distinct, recomputed, stored_roll_ups};
+use work_patterns::time_series::{SERIES, Store, arrivals, distinct, recomputed, series, stored_roll_ups};
+
+/// Samples that are appended one at a time.
+const SINGLE: usize = 20_000;
 
 #[tokio::main]
 async fn main() {
     let samples = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(1_000_000);
     let server = Server::start().unwrap();
     let target = TargetArgs::at(server.url()).open().await.unwrap();
-    let mut redis = target.connection();
+    let redis = target.connection();
     let arrivals = arrivals(samples);
     println!("{} samples arrive, {} of them different", arrivals.len(), distinct(&arrivals));
-    println!("{:<34} {:>12} {:>14} {:>16}", "stored as", "bytes each", "samples/s", "longest call (µs)");
+    println!("{:<32} {:>10} {:>10}  call in µs: p50, p99, p99.9", "stored as", "bytes each", "samples/s");
     for store in [Store::MemberIsBoth, Store::Module, Store::Pattern] {
-        if store == Store::Module && !target.can("TS.ADD").await {
-            println!("{:<34} this server has no TS.ADD", store.label());
+        let command = match store {
+            Store::MemberIsBoth => "zadd",
+            Store::Module => "ts.add",
+            _ => "evalsha",
+        };
+        if !target.can(command).await {
+            println!("{:<32} this server has no {command}", store.label());
             continue;
         }
-        watch(&mut redis).await;
+        reset_statistics(&redis).await;
         let start = Instant::now();
-        let stored = store.send(&redis, "", &arrivals).await.unwrap();
-        let seconds = start.elapsed().as_secs_f64();
-        assert_eq!(stored, samples);
-        let longest = longest(&mut redis).await;
+        assert_eq!(store.send(&redis, "", &arrivals).await.unwrap(), samples);
+        let rate = samples as f64 / start.elapsed().as_secs_f64();
         let days = samples.div_ceil(86_400);
-        let each = store.bytes(&redis, "", days).await.unwrap() as f64 / stored as f64;
-        println!("{:<34} {each:>12.2} {:>14.0} {longest:>16}", store.label(), samples as f64 / seconds);
+        let each = store.bytes(&redis, "", days).await.unwrap() as f64 / samples as f64;
+        let calls = percentiles(&redis, command).await;
+        println!("{:<32} {each:>10.2} {rate:>10.0}  {command}: {calls}", store.label());
     }
     for every in [Every::Minute, Every::Hour, Every::Day] {
         let stored = stored_roll_ups(&redis, "", every).await.unwrap();
         assert_eq!(stored, recomputed(&arrivals, every));
         println!("{} roll-ups of each {every:?} equal a recomputation", stored.len());
     }
+
+    reset_statistics(&redis).await;
+    let (single, start) = (series(redis.clone(), "single:"), Instant::now());
+    let arrivals = &arrivals[..arrivals.len().min(SINGLE)];
+    for sample in arrivals {
+        single.append(SERIES, *sample).await.unwrap();
+    }
+    let rate = arrivals.len() as f64 / start.elapsed().as_secs_f64();
+    let calls = percentiles(&redis, "evalsha").await;
+    println!("{:<32} {:>10} {rate:>10.0}  evalsha: {calls}", "packed, one at a time", "");
 }
 
-/// Logs all calls that take 200 µs or more.
-async fn watch(redis: &mut Connection) {
-    for (option, value) in [("slowlog-max-len", 100_000), ("slowlog-log-slower-than", 200)] {
-        redis::cmd("CONFIG").arg("SET").arg(option).arg(value).exec_async(redis).await.unwrap();
-    }
-    redis::cmd("SLOWLOG").arg("RESET").exec_async(redis).await.unwrap();
+async fn reset_statistics(redis: &Connection) {
+    redis::cmd("CONFIG").arg("RESETSTAT").exec_async(&mut redis.clone()).await.unwrap();
 }
 
-/// The longest logged call that changed samples, in microseconds; 0 if none was logged.
-async fn longest(redis: &mut Connection) -> u64 {
-    type Entry = (u64, u64, u64, Vec<String>);
-    let log: Vec<Vec<redis::Value>> =
-        redis::cmd("SLOWLOG").arg("GET").arg(-1).query_async(redis).await.unwrap();
-    let mut longest = 0;
-    for entry in log {
-        let (_, _, micros, words): Entry =
-            redis::from_redis_value(redis::Value::Array(entry[..4].to_vec())).unwrap();
-        if ["EVALSHA", "EVAL", "ZADD", "TS.ADD"].iter().any(|name| words[0].eq_ignore_ascii_case(name)) {
-            longest = longest.max(micros);
-        }
-    }
-    longest
+async fn percentiles(redis: &Connection, command: &str) -> String {
+    let mut info = redis::cmd("INFO");
+    let info: String = info.arg("latencystats").query_async(&mut redis.clone()).await.unwrap();
+    let name = format!("latency_percentiles_usec_{command}:");
+    let line = info.lines().find_map(|line| line.strip_prefix(&name)).unwrap_or_default();
+    line.split(',')
+        .filter_map(|part| part.split_once('='))
+        .map(|(_, micros)| micros)
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -9,7 +9,7 @@
 -- A sample is an ID (4 bytes: ms since the chunk began * 1024 + number) and a value (8 bytes, in units). A roll-up is an ID
 -- (4 bytes: minute of the hour, hour of the day, or the day), a count (4), a sum, a minimum, and a maximum (8 each).
 --
--- A script changes one hour. All sums are whole numbers, so they are exact in whatever order the samples come.
+-- A script changes one chunk. All sums are whole numbers, so they are exact in whatever order the samples come.
 
 ---- records
 local SAMPLE, ROLL_UP = '>I4i8', '>I4I4i8i8i8'
@@ -75,25 +75,18 @@ local function scan(blob, first, after)
 end
 
 ---- read
--- Reads the hour. `skip` and `step` say where ARGV names the chunks.
+-- Reads what the samples of one chunk are part of.
 local now = now_ms()
-local day, hour, settings, raw_until = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
-local names = {':n'}
-for i = 7 + skip, #ARGV, step do
-  names[#names + 1] = ARGV[i]
-end
-local raw = redis.call('HMGET', KEYS[2], unpack(names))
+local day, hour, settings, raw_until, chunk = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]), ARGV[7]
+local stored_raw = redis.call('HMGET', KEYS[2], ':n', chunk)
 local stored_minutes = redis.call('HMGET', KEYS[3], ':n', hour)
 local stored_hours = redis.call('HMGET', KEYS[4], ':n', 'all')
 local stored_days = redis.call('HMGET', KEYS[1], ':settings', day)
-local minutes, hours, day_roll_up = stored_minutes[2] or '', stored_hours[2] or '', stored_days[2] or ''
-for i = 2, #names do
-  raw[i] = raw[i] or ''
-  if #raw[i] % 12 ~= 0 then
-    error({err = 'MALFORMED ' .. KEYS[2] .. ' ' .. names[i]})
-  end
-end
-if #minutes % 32 ~= 0 or #minutes > 1920 then
+local raw, minutes, hours = stored_raw[2] or '', stored_minutes[2] or '', stored_hours[2] or ''
+local day_roll_up = stored_days[2] or ''
+if #raw % 12 ~= 0 then
+  error({err = 'MALFORMED ' .. KEYS[2] .. ' ' .. chunk})
+elseif #minutes % 32 ~= 0 or #minutes > 1920 then
   error({err = 'MALFORMED ' .. KEYS[3] .. ' ' .. hour})
 elseif #hours % 32 ~= 0 or #hours > 768 then
   error({err = 'MALFORMED ' .. KEYS[4] .. ' all'})
@@ -105,98 +98,83 @@ if stored_days[1] and stored_days[1] ~= settings then
 elseif raw_until and now >= raw_until then
   return {'TOO_OLD'}
 end
--- What changes: minute -> what is added; minute -> index of its chunk, if it must be computed anew.
+-- What changes: minute of the hour -> what is added, and the minutes that are computed anew.
 local added, anew = {}, {}
+local first_minute = chunk - hour * 60
 local total, rebuilding = fold(day_roll_up), false
 
 ---- agree
 -- Stops if the keys disagree, because one was lost.
 local n = total and settings .. ':' .. total[1] or false
-if raw[1] ~= n or stored_minutes[1] ~= n or stored_hours[1] ~= n then
+if stored_raw[1] ~= n or stored_minutes[1] ~= n or stored_hours[1] ~= n then
   return {'DAMAGED'}
 end
 
----- append_from
-local skip, step = 3, 2
 ---- append
--- Adds samples of one hour.
+-- Adds samples of one chunk.
 -- KEYS: days, raw, minutes, hours
--- ARGV: day, hour, settings, raw kept until (ms or ''), minutes kept until, hours kept until, last sample (ms), limit into the future (ms),
---   1 to keep the first of duplicates, then for each chunk: first minute, samples in order
+-- ARGV: day, hour, settings, raw kept until (ms or ''), minutes kept until, hours kept until, first minute of the chunk,
+--   samples in order, last sample (ms), limit into the future (ms), 1 to keep the first of duplicates
 -- Replies: APPENDED, samples that are new, replaced, unchanged; or TOO_OLD; or TOO_NEW, time ahead (ms); or FULL; or OVERFLOW;
 --   or OTHER_SETTINGS, those stored; or DAMAGED
-if ARGV[7] - now > tonumber(ARGV[8]) then
-  return {'TOO_NEW', string.format('%.0f', ARGV[7] - now)}
+if ARGV[9] - now > tonumber(ARGV[10]) then
+  return {'TOO_NEW', string.format('%.0f', ARGV[9] - now)}
 end
 local new, replaced, unchanged = 0, 0, 0
-for i = 2, #names do
-  local blob, samples, pieces, cursor = raw[i], ARGV[7 + 2 * i], {}, 0
-  for at = 1, #samples, 12 do
-    local id, value = struct.unpack(SAMPLE, samples, at)
-    local minute = names[i] - hour * 60 + math.floor(id / 61440000)
-    local place, there = find(blob, 12, id)
-    local before = there and select(2, struct.unpack(SAMPLE, blob, place + 1))
-    if there and (ARGV[9] == '1' or before == value) then
-      unchanged = unchanged + 1
+local pieces, cursor = {}, 0
+for at = 1, #ARGV[8], 12 do
+  local id, value = struct.unpack(SAMPLE, ARGV[8], at)
+  local minute = first_minute + math.floor(id / 61440000)
+  local place, there = find(raw, 12, id)
+  local before = there and select(2, struct.unpack(SAMPLE, raw, place + 1))
+  if there and (ARGV[11] == '1' or before == value) then
+    unchanged = unchanged + 1
+  else
+    pieces[#pieces + 1] = string.sub(raw, cursor + 1, place)
+    pieces[#pieces + 1] = string.sub(ARGV[8], at, at + 11)
+    cursor = there and place + 12 or place
+    if there then
+      replaced, anew[minute] = replaced + 1, true
     else
-      pieces[#pieces + 1] = string.sub(blob, cursor + 1, place)
-      pieces[#pieces + 1] = string.sub(samples, at, at + 11)
-      cursor = there and place + 12 or place
-      if there then
-        replaced, anew[minute] = replaced + 1, i
-      else
-        new, added[minute] = new + 1, merge(added[minute], {1, value, value, value})
-      end
+      new, added[minute] = new + 1, merge(added[minute], {1, value, value, value})
     end
   end
-  pieces[#pieces + 1] = string.sub(blob, cursor + 1)
-  raw[i] = table.concat(pieces)
-  if #raw[i] > 120000 then
-    return {'FULL'}
-  end
 end
-if new + replaced == 0 then
+pieces[#pieces + 1] = string.sub(raw, cursor + 1)
+raw = table.concat(pieces)
+if #raw > 120000 then
+  return {'FULL'}
+elseif new + replaced == 0 then
   return {'APPENDED', 0, 0, unchanged}
 end
 local reply = {'APPENDED', new, replaced, unchanged}
 
----- delete_from
-local skip, step = 0, 3
 ---- delete
--- Deletes the samples of one hour in a range.
+-- Deletes samples of one chunk.
 -- KEYS: days, raw, minutes, hours
--- ARGV: day, hour, settings, raw kept until (ms or ''), minutes kept until, hours kept until, then for each chunk: first minute,
+-- ARGV: day, hour, settings, raw kept until (ms or ''), minutes kept until, hours kept until, first minute of the chunk,
 --   first ID, ID after the last
 -- Replies: DELETED, samples; or TOO_OLD; or OVERFLOW; or OTHER_SETTINGS, those stored; or DAMAGED
-local deleted = 0
-for i = 2, #names do
-  local first, after = tonumber(ARGV[3 * i + 2]), tonumber(ARGV[3 * i + 3])
-  local from, to = find(raw[i], 12, first), find(raw[i], 12, after)
-  if from < to then
-    deleted = deleted + (to - from) / 12
-    raw[i] = string.sub(raw[i], 1, from) .. string.sub(raw[i], to + 1)
-    for minute = math.floor(first / 61440000), math.floor((after - 1) / 61440000) do
-      anew[names[i] - hour * 60 + minute] = i
-    end
-  end
-end
-if deleted == 0 then
+local from, to = find(raw, 12, tonumber(ARGV[8])), find(raw, 12, tonumber(ARGV[9]))
+if from >= to then
   return {'DELETED', 0}
 end
-local reply = {'DELETED', deleted}
+raw = string.sub(raw, 1, from) .. string.sub(raw, to + 1)
+for minute = math.floor(ARGV[8] / 61440000), math.floor((ARGV[9] - 1) / 61440000) do
+  anew[first_minute + minute] = true
+end
+local reply = {'DELETED', (to - from) / 12}
 
----- rebuild_from
-local skip, step = 2, 1
 ---- rebuild
 -- Computes the roll-ups of one chunk anew, and those of its hour and its day. Until the last chunk of the day, nobody else
 -- changes the day, because its keys disagree.
 -- KEYS: days, raw, minutes, hours
--- ARGV: day, hour, settings, raw kept until (ms or ''), minutes kept until, hours kept until, minutes of a chunk, 1 for the last chunk,
---   first minute of the chunk
+-- ARGV: day, hour, settings, raw kept until (ms or ''), minutes kept until, hours kept until, first minute of the chunk,
+--   minutes of a chunk, 1 for the last chunk
 -- Replies: REBUILT, samples of the day; or TOO_OLD; or OVERFLOW; or OTHER_SETTINGS, those stored
-rebuilding = ARGV[8] ~= '1'
-for minute = names[2] - hour * 60, names[2] - hour * 60 + ARGV[7] - 1 do
-  anew[minute] = 2
+rebuilding = ARGV[9] ~= '1'
+for minute = first_minute, first_minute + ARGV[8] - 1 do
+  anew[minute] = true
 end
 local reply = {'REBUILT', 0}
 
@@ -212,9 +190,9 @@ for minute, roll_up in pairs(added) do
   end
 end
 if next(anew) then
-  for minute, i in pairs(anew) do
-    local first = (minute + hour * 60 - names[i]) * 61440000
-    minutes = put(minutes, minute, scan(raw[i], first, first + 61440000))
+  for minute in pairs(anew) do
+    local first = (minute - first_minute) * 61440000
+    minutes = put(minutes, minute, scan(raw, first, first + 61440000))
   end
   hours = put(hours, hour, fold(minutes))
   total = fold(hours)
@@ -228,16 +206,7 @@ if overflow then
 end
 
 ---- write
--- Writes the hour. A day without samples leaves nothing behind.
-local fields, emptied = {}, {}
-for i = 2, #names do
-  if raw[i] == '' then
-    emptied[#emptied + 1] = names[i]
-  else
-    fields[#fields + 1] = names[i]
-    fields[#fields + 1] = raw[i]
-  end
-end
+-- Writes what changed. A day without samples leaves nothing behind.
 local function keep(key, kept_until)
   if kept_until == '' then
     redis.call('PERSIST', key)
@@ -253,7 +222,7 @@ local function keep_all()
 end
 local removes = next(anew) ~= nil
 require_commands('HSET')
-if removes or not raw[1] then
+if removes or not stored_raw[1] then
   require_commands('PERSIST', 'PEXPIREAT')
 end
 if removes then
@@ -263,15 +232,15 @@ if removes then
 end
 if total or rebuilding then
   local n = rebuilding and 'rebuilding' or settings .. ':' .. total[1]
-  redis.call('HSET', KEYS[2], ':n', n, unpack(fields))
+  redis.call('HSET', KEYS[2], ':n', n, chunk, raw)
   redis.call('HSET', KEYS[3], ':n', n, hour, minutes)
   redis.call('HSET', KEYS[4], ':n', n, 'all', hours)
   redis.call('HSET', KEYS[1], ':settings', settings, day, total and struct.pack(ROLL_UP, day, unpack(total)) or '')
-  if removes or not raw[1] then
+  if removes or not stored_raw[1] then
     keep_all()
   end
-  if #emptied > 0 then
-    redis.call('HDEL', KEYS[2], unpack(emptied))
+  if raw == '' then
+    redis.call('HDEL', KEYS[2], chunk)
   end
   if minutes == '' then
     redis.call('HDEL', KEYS[3], hour)

@@ -19,8 +19,8 @@
 //!
 //! - **Promise**: the roll-ups are what the samples add up to, at any time: after late samples, duplicates, and deletions. A sample of a
 //!   day whose samples are expired is refused, and so is the deletion of a part of such a day.
-//! - **Cost**: one round trip for one sample, nine commands in its script. For many, one call for each hour and each thousand
-//!   samples. A query takes two round trips. A call reads and writes the chunks that it touches, at most 120 kB each.
+//! - **Cost**: one round trip for one sample, nine commands in its script. For many, one call for each chunk and each 500
+//!   samples, 16 at a time. A query takes two round trips. A call reads and writes one chunk, at most 120 kB.
 //! - **Memory**: 12 bytes for each sample, about 100 for each chunk, and 32 for each minute, hour, and day with samples. With a sample
 //!   each second, about 16 bytes for each with all roll-ups. Samples, minutes, and hours of a day expire together
 //!   ([`Retention`]). Days go when you call [`TimeSeries::trim`].
@@ -76,7 +76,7 @@ pub const MAX_CHUNK_SAMPLES: usize = 10_000;
 pub const MAX_DAYS: u64 = 4_000;
 
 /// The most samples that one call of a script takes.
-const AT_ONCE: usize = 1_000;
+const AT_ONCE: usize = 500;
 /// How many calls are in flight at once.
 const IN_FLIGHT: usize = 16;
 const MINUTE: u64 = 60_000;
@@ -87,23 +87,23 @@ const IDS_PER_MS: u64 = 1_024;
 
 const FILE: &str = include_str!("time_series.lua");
 
-/// Adds samples of one hour.
+/// Adds samples of one chunk.
 pub static APPEND: Script = Script::new(
     "time_series.lua: append",
     FILE,
-    &["records", "append_from", "read", "agree", "append", "roll_up", "write", "reply"],
+    &["records", "read", "agree", "append", "roll_up", "write", "reply"],
 );
-/// Deletes the samples of one hour in a range.
+/// Deletes samples of one chunk.
 pub static DELETE: Script = Script::new(
     "time_series.lua: delete",
     FILE,
-    &["records", "delete_from", "read", "agree", "delete", "roll_up", "write", "empty", "reply"],
+    &["records", "read", "agree", "delete", "roll_up", "write", "empty", "reply"],
 );
 /// Computes the roll-ups of one chunk anew.
 pub static REBUILD: Script = Script::new(
     "time_series.lua: rebuild",
     FILE,
-    &["records", "rebuild_from", "read", "rebuild", "roll_up", "write", "empty", "reply"],
+    &["records", "read", "rebuild", "roll_up", "write", "empty", "reply"],
 );
 /// Deletes a day, with its roll-ups.
 pub static REMOVE: Script = Script::new("time_series.lua: remove", FILE, &["remove"]);
@@ -290,24 +290,23 @@ impl<C: ConnectionLike + Clone> TimeSeries<C> {
         self.append_many(series, &[sample]).await
     }
 
-    /// Appends samples in any order. Among those with the same time and number, the last or the first holds. One call for each
-    /// hour and each thousand samples, 16 at a time. If an error ends it halfway, append all of them again: each counts once.
+    /// Appends samples in any order. Among those with the same time and number, the last or the first holds. One call for each chunk and each 500 samples, 16 at a time. If an error ends it halfway, append all of them again: each counts once.
     pub async fn append_many(&self, series: &str, samples: &[Sample]) -> Result<Appended, SeriesError> {
         let key = self.key(series)?;
-        let mut by_hour = BTreeMap::<u64, BTreeMap<(u64, u16), i64>>::new();
+        let mut by_chunk = BTreeMap::<u64, BTreeMap<(u64, u16), i64>>::new();
         for sample in samples {
             let units = self.units(sample)?;
-            let hour = by_hour.entry(sample.at / HOUR).or_default();
-            let held = hour.entry((sample.at, sample.number)).or_insert(units);
+            let chunk = by_chunk.entry(sample.at / MINUTE / self.chunk_minutes()).or_default();
+            let held = chunk.entry((sample.at, sample.number)).or_insert(units);
             if self.duplicates == Duplicates::KeepLast {
                 *held = units;
             }
         }
         let mut calls = Vec::new();
-        for (hour, samples) in by_hour {
+        for (chunk, samples) in by_chunk {
             let samples: Vec<_> = samples.into_iter().collect();
             for part in samples.chunks(AT_ONCE) {
-                calls.push(self.append_call(&key, hour, part));
+                calls.push(self.append_call(&key, chunk * self.chunk_minutes(), part));
             }
         }
         let mut all = Appended::default();
@@ -339,7 +338,7 @@ impl<C: ConnectionLike + Clone> TimeSeries<C> {
             let mut reads = redis::pipe();
             for hour in hours_at_once {
                 let chunks: Vec<u64> = self.chunks_of(*hour).collect();
-                reads.cmd("HMGET").arg(self.companion(&key, "raw", hour / 24)).arg(chunks);
+                reads.cmd("HMGET").arg(companion(&key, "raw", hour / 24)).arg(chunks);
             }
             let read: Vec<Vec<Option<Vec<u8>>>> = send_all(&self.connection, &reads).await?;
             for (place, (hour, chunks)) in hours_at_once.iter().zip(read).enumerate() {
@@ -383,7 +382,7 @@ impl<C: ConnectionLike + Clone> TimeSeries<C> {
         for days in days.chunks(100) {
             let mut reads = redis::pipe();
             for day in days {
-                reads.cmd("HMGET").arg(self.companion(&key, tier, day.start / DAY));
+                reads.cmd("HMGET").arg(companion(&key, tier, day.start / DAY));
                 if every == Every::Minute {
                     reads.arg(hours_of(day.start, from, to).map(|hour| hour % 24).collect::<Vec<u64>>());
                 } else {
@@ -405,7 +404,7 @@ impl<C: ConnectionLike + Clone> TimeSeries<C> {
     }
 
     /// Deletes the samples from one time to before another, and returns how many there were. Whole days can be deleted at any
-    /// time; a part of a day only while its samples are there ([`SeriesError::TooOld`]). One call for each hour of the days at both ends,
+    /// time; a part of a day only while its samples are there ([`SeriesError::TooOld`]). One call for each chunk of the days at both ends,
     /// and one for each whole day, the oldest first. If an error ends it halfway, delete again.
     pub async fn delete(&self, series: &str, from: u64, to: u64) -> Result<u64, SeriesError> {
         let key = self.key(series)?;
@@ -415,18 +414,20 @@ impl<C: ConnectionLike + Clone> TimeSeries<C> {
                 deleted += self.remove_day(&key, day.start / DAY).await?;
                 continue;
             }
-            for hour in hours_of(day.start, from, to) {
-                let mut call = self.call(&DELETE, &key, hour);
-                for chunk in self.chunks_of(hour) {
-                    let start = day.start + chunk * MINUTE;
-                    let id = |time: u64| time.clamp(start, start + self.chunk_minutes() * MINUTE) - start;
-                    call = call.arg(chunk).arg(id(from) * IDS_PER_MS).arg(id(to) * IDS_PER_MS);
-                }
+            let length = self.chunk_minutes() * MINUTE;
+            let chunks: Vec<u64> =
+                (from.max(day.start) / length..to.min(day.start + DAY).div_ceil(length)).collect();
+            let delete = async |chunk: &u64| {
+                let start = chunk * length;
+                let id = |time: u64| (time.clamp(start, start + length) - start) * IDS_PER_MS;
+                let call = self.call(&DELETE, &key, start / MINUTE).arg(id(from)).arg(id(to));
                 let mut reply: Reply = call.run(&self.connection).await?;
-                if reply.outcome != "DELETED" {
-                    return Err(refused(reply));
+                if reply.outcome == "DELETED" { Ok(reply.next::<u64>()?) } else { Err(refused(reply)) }
+            };
+            for chunks in chunks.chunks(IN_FLIGHT) {
+                for count in join_all(chunks.iter().map(&delete)).await {
+                    deleted += count?;
                 }
-                deleted += reply.next::<u64>()?;
             }
         }
         Ok(deleted)
@@ -437,12 +438,11 @@ impl<C: ConnectionLike + Clone> TimeSeries<C> {
     pub async fn rebuild(&self, series: &str, at: u64) -> Result<u64, SeriesError> {
         let key = self.key(series)?;
         check_times(at, at)?;
-        let hours = at / DAY * 24..at / DAY * 24 + 24;
-        let chunks: Vec<_> =
-            hours.flat_map(|hour| self.chunks_of(hour).map(move |chunk| (hour, chunk))).collect();
-        let step = async |(hour, chunk): (u64, u64), last: bool| {
-            let call =
-                self.call(&REBUILD, &key, hour).arg(self.chunk_minutes()).arg(u8::from(last)).arg(chunk);
+        let day = at / DAY * 24 * 60;
+        let chunks: Vec<u64> =
+            (0..24 * 60 / self.chunk_minutes()).map(|chunk| day + chunk * self.chunk_minutes()).collect();
+        let step = async |minute: u64, last: bool| {
+            let call = self.call(&REBUILD, &key, minute).arg(self.chunk_minutes()).arg(u8::from(last));
             let mut reply: Reply = call.run(&self.connection).await?;
             if reply.outcome == "REBUILT" { Ok(reply.next::<u64>()?) } else { Err(refused(reply)) }
         };
@@ -489,48 +489,38 @@ impl<C: ConnectionLike + Clone> TimeSeries<C> {
     /// The keys with the samples, the minutes, and the hours of a day, by its number since 1970.
     pub fn day_keys(&self, series: &str, day: u64) -> Result<[String; 3], StoreError> {
         let key = self.key(series)?;
-        Ok(["raw", "minutes", "hours"].map(|tier| self.companion(&key, tier, day)))
+        Ok(companions(&key, day))
     }
 
-    fn companion(&self, key: &Key, tier: &str, day: u64) -> String {
-        key.companion(&format!("{tier}:{day}"))
-    }
-
-    /// The call of a script with what all of them need for an hour since 1970.
-    fn call(&self, script: &'static Script, key: &Key, hour: u64) -> Call<'static> {
-        let day = hour / 24;
-        let companions = ["raw", "minutes", "hours"].map(|tier| self.companion(key, tier, day));
-        let [raw, minutes, hours] = &companions;
-        let call = script.call(&[key.as_str(), raw, minutes, hours]);
-        let call = call.arg(day).arg(hour % 24).arg(self.settings());
-        let [raw, minutes, hours, _] =
-            self.kept().map(|kept| kept.map_or(String::new(), |kept| ((day + 1) * DAY + kept).to_string()));
-        call.arg(raw).arg(minutes).arg(hours)
-    }
-
-    fn append_call(&self, key: &Key, hour: u64, samples: &[((u64, u16), i64)]) -> Call<'static> {
-        let last = samples.last().map_or(0, |((at, _), _)| *at);
-        let first = u8::from(self.duplicates == Duplicates::KeepFirst);
-        let mut call = self.call(&APPEND, key, hour).arg(last).arg(milliseconds(self.future)).arg(first);
-        let chunk_of = |at: u64| at % DAY / MINUTE / self.chunk_minutes() * self.chunk_minutes();
-        for samples in samples.chunk_by(|((a, _), _), ((b, _), _)| chunk_of(*a) == chunk_of(*b)) {
-            let Some(((at, _), _)) = samples.first() else { continue };
-            let (chunk, mut blob) = (chunk_of(*at), Vec::with_capacity(12 * samples.len()));
-            for ((at, number), units) in samples {
-                let id = (at % DAY - chunk * MINUTE) * IDS_PER_MS + u64::from(*number);
-                // An hour has fewer than 2^32 IDs.
-                blob.extend_from_slice(&(id as u32).to_be_bytes());
-                blob.extend_from_slice(&units.to_be_bytes());
-            }
-            call = call.arg(chunk).arg(blob);
+    /// The call of a script with what all of them need for the chunk that begins with this minute since 1970.
+    fn call(&self, script: &'static Script, key: &Key, minute: u64) -> Call<'static> {
+        let day = minute / (24 * 60);
+        let [raw, minutes, hours] = companions(key, day);
+        let call = script.call(&[key.as_str(), &raw, &minutes, &hours]);
+        let mut call = call.arg(day).arg(minute / 60 % 24).arg(self.settings());
+        for kept in &self.kept()[..3] {
+            call = call.arg(kept.map_or(String::new(), |kept| ((day + 1) * DAY + kept).to_string()));
         }
-        call
+        call.arg(minute % (24 * 60))
+    }
+
+    /// Of samples in the chunk that begins with this minute since 1970.
+    fn append_call(&self, key: &Key, minute: u64, samples: &[((u64, u16), i64)]) -> Call<'static> {
+        let (mut packed, mut last) = (Vec::with_capacity(12 * samples.len()), 0);
+        for ((at, number), units) in samples {
+            let id = (at - minute * MINUTE) * IDS_PER_MS + u64::from(*number);
+            // An hour has fewer than 2^32 IDs.
+            packed.extend_from_slice(&u32::try_from(id).unwrap_or(u32::MAX).to_be_bytes());
+            packed.extend_from_slice(&units.to_be_bytes());
+            last = *at;
+        }
+        let first = u8::from(self.duplicates == Duplicates::KeepFirst);
+        self.call(&APPEND, key, minute).arg(packed).arg(last).arg(milliseconds(self.future)).arg(first)
     }
 
     async fn remove_day(&self, key: &Key, day: u64) -> Result<u64, SeriesError> {
-        let companions = ["raw", "minutes", "hours"].map(|tier| self.companion(key, tier, day));
-        let [raw, minutes, hours] = &companions;
-        let call = REMOVE.call(&[key.as_str(), raw, minutes, hours]).arg(day).arg(self.settings());
+        let [raw, minutes, hours] = companions(key, day);
+        let call = REMOVE.call(&[key.as_str(), &raw, &minutes, &hours]).arg(day).arg(self.settings());
         let mut reply: Reply = call.run(&self.connection).await?;
         if reply.outcome == "REMOVED" { Ok(reply.next()?) } else { Err(refused(reply)) }
     }
@@ -560,11 +550,12 @@ impl<C: ConnectionLike + Clone> TimeSeries<C> {
 
     /// The numbers of all days with samples, in order.
     async fn all_days(&self, key: &Key) -> Result<Vec<u64>, StoreError> {
+        type Fields = Vec<(Vec<u8>, Vec<u8>)>;
         let (mut cursor, mut days) = (0_u64, Vec::new());
         loop {
             let mut scan = redis::cmd("HSCAN");
             scan.arg(key.as_str()).arg(cursor).arg("COUNT").arg(500);
-            let (next, fields): (u64, Vec<(Vec<u8>, Vec<u8>)>) = send(&self.connection, &scan).await?;
+            let (next, fields): (u64, Fields) = send(&self.connection, &scan).await?;
             days.extend(
                 fields.iter().filter_map(|(field, _)| std::str::from_utf8(field).ok()?.parse::<u64>().ok()),
             );
@@ -585,7 +576,7 @@ impl<C: ConnectionLike + Clone> TimeSeries<C> {
         }
         let units = (sample.value * self.scale()).round();
         if units.is_finite() && units.abs() <= MAX_UNITS as f64 {
-            // A whole number in the range of an i64.
+            #[expect(clippy::cast_possible_truncation, reason = "a whole number up to 2^43")]
             Ok(units as i64)
         } else {
             Err(SeriesError::Value { value: sample.value })
@@ -639,6 +630,15 @@ impl<C: ConnectionLike + Clone> TimeSeries<C> {
             least
         })
     }
+}
+
+fn companion(key: &Key, tier: &str, day: u64) -> String {
+    key.companion(&format!("{tier}:{day}"))
+}
+
+/// The keys with the samples, the minutes, and the hours of a day.
+fn companions(key: &Key, day: u64) -> [String; 3] {
+    ["raw", "minutes", "hours"].map(|tier| companion(key, tier, day))
 }
 
 fn check_times(from: u64, to: u64) -> Result<(), SeriesError> {
