@@ -32,6 +32,12 @@ fn at(ms: u64, value: f64) -> Sample {
 /// The samples that a series should have: time and number to thousandths.
 type Model = BTreeMap<(u64, u16), i64>;
 
+#[expect(clippy::cast_possible_truncation, reason = "small numbers")]
+fn model_of(samples: &[Sample]) -> Model {
+    let units = |sample: &Sample| (sample.value * 1000.0).round() as i64;
+    samples.iter().map(|sample| ((sample.at, sample.number), units(sample))).collect()
+}
+
 /// The roll-ups computed from all samples.
 fn computed(model: &Model, length: u64) -> Vec<RollUp> {
     let mut buckets = BTreeMap::<u64, (u64, i64, i64, i64)>::new();
@@ -86,13 +92,9 @@ async fn samples_in_any_order_count_once_in_every_roll_up() {
             let again = series.append("s", *sample).await.unwrap();
             assert_eq!(again, Appended { new: 0, replaced: 0, unchanged: 1 });
         }
-        let model =
-            Model::from_iter(samples.map(|Sample { at, value, .. }| ((at, 0), (value * 1000.0) as i64)));
-        assert_equals(&series, &model, BEGIN, BEGIN + 2 * DAY).await;
-        assert_eq!(
-            series.roll_ups("s", Every::Day, BEGIN, BEGIN + DAY).await.unwrap()[0].mean(),
-            11.25 / 4.0
-        );
+        assert_equals(&series, &model_of(&samples), BEGIN, BEGIN + 2 * DAY).await;
+        let day = series.roll_ups("s", Every::Day, BEGIN, BEGIN + DAY).await.unwrap()[0];
+        assert_eq!(day.mean().to_bits(), (11.25_f64 / 4.0).to_bits());
         assert_eq!(
             series.range("other", BEGIN - DAY, BEGIN, 10).await.unwrap(),
             Page { samples: vec![], next: None }
@@ -326,9 +328,7 @@ async fn a_lost_key_is_noticed_and_the_roll_ups_are_rebuilt_from_what_is_left() 
     everywhere(async |connection, prefix| {
         let series = forever(&connection, &prefix);
         let samples: Vec<Sample> = (0..50).map(|i| at(i * 29 * MINUTE, i as f64)).collect();
-        let model = Model::from_iter(
-            (0..50).map(|i| ((BEGIN + i * 29 * MINUTE, 0), i64::try_from(i).unwrap() * 1_000)),
-        );
+        let model = model_of(&samples);
         let [raw, minutes, hours] = series.day_keys("s", BEGIN / DAY).unwrap();
         let root = series.key("s").unwrap().as_str().to_owned();
         for lost in [minutes, hours, root, raw.clone()] {
@@ -422,7 +422,7 @@ async fn with_late_samples_and_duplicates_the_roll_ups_equal_a_recomputation() {
     let mut sent: Vec<Sample> = (0..SAMPLES as u64)
         .map(|i| at(i * 1_731, f64::from(random.random_range(-50_000..50_000)) / 1000.0))
         .collect();
-    let model = Model::from_iter(sent.iter().map(|s| ((s.at, 0), (s.value * 1000.0).round() as i64)));
+    let model = model_of(&sent);
     let mut late: Vec<Sample> = (0..SAMPLES).step_by(20).map(|i| sent[i]).collect();
     let twice: Vec<Sample> = (0..SAMPLES).step_by(100).map(|i| sent[i]).collect();
     let mut i = 0;

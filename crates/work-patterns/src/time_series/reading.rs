@@ -82,6 +82,7 @@ impl Approach for Chart {
 }
 
 /// The whole thousandths of a value.
+#[expect(clippy::cast_possible_truncation, reason = "values of the lesson are small")]
 pub fn thousandths(value: f64) -> i64 {
     (value * 1_000.0).round() as i64
 }
