@@ -133,7 +133,8 @@ async fn append(ctx: &LessonContext) -> Result<(), BoxError> {
          part of it does that:",
     )
     .await?;
-    ctx.script(&lua(&time_series::APPEND).lines("-- If samples only came", "-- Writes the hour.")).await?;
+    ctx.script(&lua(&time_series::APPEND).lines("-- If samples only came", "-- Writes what changed."))
+        .await?;
 
     ctx.step("Three samples of two minutes. The reply is lost, so the client sends them again:").await?;
     let samples = [
