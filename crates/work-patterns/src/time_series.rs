@@ -48,7 +48,7 @@ const EVENTS: u64 = 900;
 const SAMPLES: usize = 28_800;
 /// Round trips for each of those, on a slow network.
 const ROUND_TRIPS: f64 = 0.01;
-const MODULE: Need = Need { command: "TS.ADD", available_in: "Redis 8 or the time-series module" };
+const MODULE: Need = Need { command: "TS.ADD", available_in: "the module RedisTimeSeries" };
 
 async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
     ctx.start_clean(&all_keys(ctx)?).await?;
