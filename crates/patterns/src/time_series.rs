@@ -22,8 +22,8 @@
 //! - **Cost**: one round trip for one sample, nine commands in its script. For many, one call for each chunk and each 500
 //!   samples, 16 at a time. A query takes two round trips. A call reads and writes one chunk, at most 120 kB.
 //! - **Memory**: 12 bytes for each sample, about 100 for each chunk, and 32 for each minute, hour, and day with samples. With a sample
-//!   each second, 13 to 15 bytes for each with all roll-ups, by allocator; a Sorted Set takes 80 to 95. Samples, minutes, and hours of a day expire together
-//!   ([`Retention`]). Days go when you call [`TimeSeries::trim`].
+//!   each second, 13 to 15 bytes for each with all roll-ups, by allocator; a Sorted Set takes 80 to 95. The samples,
+//!   minutes, and hours of a day have a TTL each ([`Retention`]). Days go when you call [`TimeSeries::trim`].
 //! - **Faults**: use `noeviction`. If one of a day's keys is lost, appends and deletions in that day are refused
 //!   ([`SeriesError::Damaged`]) until [`TimeSeries::rebuild`] computes the roll-ups from the samples that are left. A failover may lose
 //!   the last calls, each as a whole; appending the same samples again restores them. If the clock is set forward, samples may
