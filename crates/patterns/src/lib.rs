@@ -18,6 +18,7 @@
 //! 9. [`interests`], [`popular_products`], [`bought_together`], [`similar_customers`], [`product_vectors`]; [`recommendations`] mixes
 //!    them.
 //! 10. [`analytics`], [`weekly_metrics`], [`funnel`], [`active_users`].
+//! 11. [`time_series`]: samples and their roll-ups.
 //!
 //! Each module says what it promises, what a call costs, how much memory it takes, and what faults do to it. `cargo test -p patterns
 //! --test torture` runs every pattern through every fault.
@@ -55,6 +56,7 @@ pub mod sliding_counter;
 pub mod sliding_log;
 pub mod stock_feed;
 pub mod stores;
+pub mod time_series;
 pub mod token_bucket;
 pub mod users;
 pub mod weekly_metrics;

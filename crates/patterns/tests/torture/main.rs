@@ -34,6 +34,7 @@ mod sessions;
 mod similar_customers;
 mod stock_feed;
 mod stores;
+mod time_series;
 mod users;
 mod weekly_metrics;
 mod workload;
@@ -76,6 +77,7 @@ const PATTERNS: &[Pattern] = &[
     weekly_metrics::PATTERN,
     funnel::PATTERN,
     active_users::PATTERN,
+    time_series::PATTERN,
 ];
 
 /// How many faults of one pattern run at once.

@@ -6,3 +6,4 @@
 )]
 
 mod all;
+mod time_series;
