@@ -484,7 +484,7 @@ impl<C: ConnectionLike + Clone> Timeline<C> {
             }
             copy => copy,
         };
-        if let Some((mark, mut places)) = copy.filter(|(mark, _)| after.0 >= *mark) {
+        if let Some((mark, mut places)) = copy.filter(|(mark, _)| *after > (*mark, String::new())) {
             places.extend(self.of_authors(&followed.pulled, newest, after, count).await?);
             places.retain(|(at, _)| *at >= mark);
             in_order(&mut places, newest, count);
