@@ -117,7 +117,8 @@ impl<C: ConnectionLike + Clone> SocialGraph<C> {
     pub async fn repair(&self, user: &str) -> Result<usize, StoreError> {
         let pending = self.pending(user).await?;
         let pending = &pending[..pending.len().min(MAX_PAGE)];
-        for settled in in_batches(pending.iter().map(|other| self.finish(user, other, true))).await {
+        let finishes = pending.iter().map(|other| self.finish(user, other, true));
+        for settled in in_batches(finishes.collect()).await {
             settled?;
         }
         Ok(pending.len())
@@ -127,7 +128,8 @@ impl<C: ConnectionLike + Clone> SocialGraph<C> {
     /// that is `None`.
     pub async fn reindex(&self, user: &str, after: Option<u64>) -> Result<Option<u64>, StoreError> {
         let page = self.following(user, after, MAX_PAGE).await?;
-        for settled in in_batches(page.users.iter().map(|other| self.finish(user, other, true))).await {
+        let finishes = page.users.iter().map(|other| self.finish(user, other, true));
+        for settled in in_batches(finishes.collect()).await {
             settled?;
         }
         Ok(page.next)
@@ -137,7 +139,8 @@ impl<C: ConnectionLike + Clone> SocialGraph<C> {
     /// returns, until that is `None`.
     pub async fn recheck_followers(&self, user: &str, after: Option<u64>) -> Result<Option<u64>, StoreError> {
         let page = self.followers(user, after, MAX_PAGE).await?;
-        for settled in in_batches(page.users.iter().map(|follower| self.finish(follower, user, true))).await {
+        let finishes = page.users.iter().map(|follower| self.finish(follower, user, true));
+        for settled in in_batches(finishes.collect()).await {
             settled?;
         }
         Ok(page.next)
@@ -236,11 +239,9 @@ impl<C: ConnectionLike + Clone> SocialGraph<C> {
         count: usize,
     ) -> Result<Vec<(String, usize)>, StoreError> {
         let mut common = BTreeMap::<String, usize>::new();
-        for friends in in_batches(
-            self.sampled_friends(user).await?.iter().map(|friend| self.sampled_friends(friend)),
-        )
-        .await
-        {
+        let friends = self.sampled_friends(user).await?;
+        let reads = friends.iter().map(|friend| self.sampled_friends(friend));
+        for friends in in_batches(reads.collect()).await {
             for other in friends? {
                 *common.entry(other).or_default() += 1;
             }
@@ -374,7 +375,7 @@ pub(crate) fn numbered(key: &Key, members: Vec<(String, f64)>) -> Result<Vec<(St
 }
 
 /// Awaits all, not too many at once, and returns their outputs in order.
-pub(crate) async fn in_batches<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+pub(crate) async fn in_batches<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
     let (mut futures, mut outputs) = (futures.into_iter(), Vec::new());
     loop {
         let batch: Vec<F> = futures.by_ref().take(IN_FLIGHT).collect();

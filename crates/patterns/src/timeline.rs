@@ -233,7 +233,8 @@ impl<C: ConnectionLike + Clone> Timeline<C> {
     /// Finishes changes of this user that were cut off, and returns how many there were. Readers see them even before.
     pub async fn repair(&self, user: &str) -> Result<usize, StoreError> {
         let pending = self.graph.pending(user).await?;
-        for finished in in_batches(pending.iter().map(|other| self.finish(user, other, true))).await {
+        let finishes = pending.iter().map(|other| self.finish(user, other, true));
+        for finished in in_batches(finishes.collect()).await {
             finished?;
         }
         Ok(pending.len())
@@ -303,7 +304,7 @@ impl<C: ConnectionLike + Clone> Timeline<C> {
         };
         let entries = [(at, entry)];
         let calls = followers.iter().map(|(follower, _)| self.push_to(follower, &entries));
-        for pushed in in_batches(calls).await {
+        for pushed in in_batches(calls.collect()).await {
             pushed?;
         }
         let mut advance = redis::Cmd::new();
@@ -559,7 +560,7 @@ impl<C: ConnectionLike + Clone> Timeline<C> {
     ) -> Result<Vec<Place>, StoreError> {
         let reads = authors.into_iter().map(|author| self.entries(author, order, after, count));
         let mut places = Vec::new();
-        for entries in in_batches(reads).await {
+        for entries in in_batches(reads.collect()).await {
             places.extend(entries?);
         }
         Ok(places)
@@ -602,9 +603,9 @@ impl<C: ConnectionLike + Clone> Timeline<C> {
             asked.entry(entry.owner()).or_default().insert(entry.to_string());
             asked.entry(&entry.author).or_default().insert(text(&entry.id, &entry.author, None));
         }
-        let reads = asked.iter().map(async |(owner, entries)| self.times(owner, entries).await);
+        let reads = asked.iter().map(|(owner, entries)| self.times(owner, entries));
         let mut times = BTreeMap::new();
-        for read in in_batches(reads).await {
+        for read in in_batches(reads.collect()).await {
             times.extend(read?);
         }
         let posted = places.iter().zip(&entries).map(|((at, place), entry)| {
@@ -672,7 +673,7 @@ impl<C: ConnectionLike + Clone> Timeline<C> {
             let reads = authors
                 .iter()
                 .map(|(author, after)| self.entries(author, Order::NewestFirst, after, BUILD_BATCH));
-            for ((author, _), read) in authors.iter().zip(in_batches(reads).await) {
+            for ((author, _), read) in authors.iter().zip(in_batches(reads.collect()).await) {
                 let read = read?;
                 ends.remove(author);
                 if read.len() == BUILD_BATCH {

@@ -17,6 +17,10 @@ struct Sizes {
     follows: usize,
     changes: usize,
     posts: usize,
+    /// How many percent of the posts come from popular authors.
+    popular: u32,
+    /// After each phase, every so many users' timelines are checked.
+    check_every: usize,
     at_once: usize,
 }
 
@@ -119,7 +123,7 @@ fn phase(model: &mut Model, random: &mut StdRng, sizes: Sizes, phase: u64) -> Ve
         let old = (!entries.is_empty()).then(|| entries[random.random_range(0..entries.len())].clone());
         match (random.random_range(0..10), old) {
             (0 | 1, Some((_, Entry { id, author, .. }))) => {
-                let by = popular(random, sizes.users);
+                let by = if sizes.popular == 100 { popular(random, sizes.users) } else { random.random_range(0..sizes.users) };
                 let entry = Entry { id, author, reposted_by: Some(name(by)) };
                 if model.has(&entry.author, &entry.id)
                     && !model.lists.get(&by).is_some_and(|list| list.contains_key(&entry))
@@ -134,7 +138,11 @@ fn phase(model: &mut Model, random: &mut StdRng, sizes: Sizes, phase: u64) -> Ve
                 changes.push(Change::Remove(entry));
             }
             _ => {
-                let author = popular(random, sizes.users);
+                let author = if random.random_range(0..100) < sizes.popular {
+                    popular(random, sizes.users)
+                } else {
+                    random.random_range(0..sizes.users)
+                };
                 let entry = Entry { id: format!("p{phase}-{post}"), author: name(author), reposted_by: None };
                 model.lists.entry(author).or_default().insert(entry.clone(), time);
                 changes.push(Change::Add(author, entry, time));
@@ -181,7 +189,7 @@ async fn run(timeline: &Timeline<TestConnection>, connection: &TestConnection, s
             writers.buffer_unordered(sizes.at_once).collect::<Vec<()>>()
         );
         // Only some are checked, so that the timelines of others are not in use.
-        let shown = all_equal(timeline, &model, sizes, 2, page).await;
+        let shown = all_equal(timeline, &model, sizes, sizes.check_every, page).await;
         report(&format!("phase {number}: {} changes, {shown} entries equal", changes.len()), start);
     }
     let shown = all_equal(timeline, &model, sizes, 1, page).await;
@@ -237,7 +245,7 @@ async fn first_graph(
     }
 }
 
-const SMALL: Sizes = Sizes { users: 40, follows: 240, changes: 40, posts: 120, at_once: 12 };
+const SMALL: Sizes = Sizes { users: 40, follows: 240, changes: 40, posts: 120, popular: 100, check_every: 2, at_once: 12 };
 
 #[tokio::test]
 async fn pushed_timelines_equal_the_oracle() {
@@ -269,8 +277,8 @@ async fn hybrid_timelines_equal_the_oracle() {
 #[tokio::test]
 async fn timelines_of_hundreds_of_users_equal_the_oracle() {
     let connection = TestConnection::server().await;
-    let timeline = Timeline::new(connection.clone(), &prefix()).with_celebrities_at(80).with_max_entries(60);
-    let sizes = Sizes { users: 400, follows: 4_000, changes: 200, posts: 600, at_once: 50 };
+    let timeline = Timeline::new(connection.clone(), &prefix()).with_celebrities_at(60).with_max_entries(40);
+    let sizes = Sizes { users: 300, follows: 2_400, changes: 150, posts: 400, popular: 20, check_every: 4, at_once: 50 };
     run(&timeline, &connection, sizes, 20, 4).await;
 }
 
@@ -281,6 +289,14 @@ async fn timelines_of_a_hundred_thousand_users_equal_the_oracle() {
     let users = std::env::var("TIMELINE_USERS").ok().and_then(|users| users.parse().ok()).unwrap_or(100_000);
     let connection = TestConnection::server().await;
     let timeline = Timeline::new(connection.clone(), &prefix()).with_celebrities_at(users / 50);
-    let sizes = Sizes { users, follows: users * 10, changes: users / 10, posts: users / 4, at_once: 200 };
+    let sizes = Sizes {
+        users,
+        follows: users * 10,
+        changes: users / 10,
+        posts: users / 4,
+        popular: 2,
+        check_every: (users / 2_000).max(2),
+        at_once: 200,
+    };
     run(&timeline, &connection, sizes, 50, 5).await;
 }

@@ -32,8 +32,10 @@ mod recent_views;
 mod recommendations;
 mod sessions;
 mod similar_customers;
+mod social_graph;
 mod stock_feed;
 mod stores;
+mod timeline;
 mod users;
 mod weekly_metrics;
 mod workload;
@@ -76,6 +78,8 @@ const PATTERNS: &[Pattern] = &[
     weekly_metrics::PATTERN,
     funnel::PATTERN,
     active_users::PATTERN,
+    social_graph::PATTERN,
+    timeline::PATTERN,
 ];
 
 /// How many faults of one pattern run at once.
