@@ -163,22 +163,12 @@ impl<C: ConnectionLike + Clone> SocialGraph<C> {
     }
 
     /// Whom a user follows: `count` of them, at most [`MAX_PAGE`], the last one first. One round trip.
-    pub async fn following(
-        &self,
-        user: &str,
-        after: Option<u64>,
-        count: usize,
-    ) -> Result<Users, StoreError> {
+    pub async fn following(&self, user: &str, after: Option<u64>, count: usize) -> Result<Users, StoreError> {
         self.page(&self.following_key(user)?, after, count).await
     }
 
     /// Who follows a user: `count` of them, at most [`MAX_PAGE`], the last one first. One round trip.
-    pub async fn followers(
-        &self,
-        user: &str,
-        after: Option<u64>,
-        count: usize,
-    ) -> Result<Users, StoreError> {
+    pub async fn followers(&self, user: &str, after: Option<u64>, count: usize) -> Result<Users, StoreError> {
         self.page(&self.followers_key(user)?, after, count).await
     }
 

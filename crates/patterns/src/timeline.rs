@@ -344,8 +344,7 @@ impl<C: ConnectionLike + Clone> Timeline<C> {
             for (place, posted) in batch.places.into_iter().zip(posted) {
                 let entry = parse(&place.1)?;
                 // If a clock was set back, a post may be newer than its repost.
-                let elsewhere =
-                    posted.is_some_and(|at| at > place.0) && followed.all.contains(&entry.author);
+                let elsewhere = posted.is_some_and(|at| at > place.0) && followed.all.contains(&entry.author);
                 let visible = posted.is_some() && !elsewhere && followed.all.contains(entry.owner());
                 let shown = visible && shows(&entry);
                 let post = text(&entry.id, &entry.author, None);
@@ -461,7 +460,8 @@ impl<C: ConnectionLike + Clone> Timeline<C> {
             let mut ask = redis::cmd("SMISMEMBER");
             ask.arg(celebrities.as_str()).arg(some);
             let listed: Vec<bool> = send(&self.connection, &ask).await?;
-            let asked = some.iter().zip(listed).filter(|(author, listed)| *listed || pending.contains(author));
+            let asked =
+                some.iter().zip(listed).filter(|(author, listed)| *listed || pending.contains(author));
             pulled.extend(asked.map(|(author, _)| author.clone()));
         }
         Ok(Followed { all: all.into_iter().collect(), pulled })
@@ -480,9 +480,7 @@ impl<C: ConnectionLike + Clone> Timeline<C> {
         let copied = followed.pulled.len() < followed.all.len();
         let copy = if copied { self.copied(user, newest, after, count).await? } else { None };
         let copy = match copy {
-            None if copied && self.build(user).await? => {
-                self.copied(user, newest, after, count).await?
-            }
+            None if copied && self.build(user).await? => self.copied(user, newest, after, count).await?,
             copy => copy,
         };
         if let Some((mark, mut places)) = copy.filter(|(mark, _)| *after > (*mark, String::new())) {
@@ -490,7 +488,8 @@ impl<C: ConnectionLike + Clone> Timeline<C> {
             places.retain(|(at, _)| *at >= mark);
             in_order(&mut places, newest, count);
             let below = (places.len() < count).then(|| (mark, String::new()));
-            let next = below.or_else(|| places.last().cloned()).filter(|(at, entry)| *at > 0 || !entry.is_empty());
+            let next =
+                below.or_else(|| places.last().cloned()).filter(|(at, entry)| *at > 0 || !entry.is_empty());
             return Ok(Batch { places, next });
         }
         let mut places = self.of_authors(&followed.all, newest, after, count).await?;

@@ -136,7 +136,8 @@ async fn friends_equal_a_recomputation() {
                 .collect()
         };
         for user in 0..24 {
-            let mut expected: Vec<String> = friends(user).iter().map(|friend| users[*friend].clone()).collect();
+            let mut expected: Vec<String> =
+                friends(user).iter().map(|friend| users[*friend].clone()).collect();
             expected.sort();
             assert_eq!(graph.friends(&users[user]).await.unwrap(), expected);
             let other = (user + 1) % 24;
@@ -168,7 +169,8 @@ async fn a_lost_index_is_written_again_and_a_wrong_one_is_corrected() {
             graph.follow("ann", other).await.unwrap();
         }
         let _: i64 = connection.send(&["DEL", graph.followers_key("bob").unwrap().as_str()]).await;
-        let _: i64 = connection.send(&["ZADD", graph.followers_key("cid").unwrap().as_str(), "9", "zoe"]).await;
+        let _: i64 =
+            connection.send(&["ZADD", graph.followers_key("cid").unwrap().as_str(), "9", "zoe"]).await;
         assert_eq!(graph.reindex("ann", None).await.unwrap(), None);
         assert_eq!(graph.followers("bob", None, 10).await.unwrap().users, ["ann"]);
         assert_eq!(graph.recheck_followers("cid", None).await.unwrap(), None);

@@ -310,7 +310,9 @@ async fn posts_of_the_same_time_and_late_ones_are_all_there_in_the_order_that_is
             }
             assert_eq!(all_ids(&timeline, "ann").await, ["at9", "at7", "at5", "c", "b", "a"]);
             // (c) Numbers above 2^53 are IDs, and IDs are text.
-            for (author, id) in [("cid", "9007199254740993"), ("bob", "9007199254740992"), ("bob", "9007199254740994")] {
+            for (author, id) in
+                [("cid", "9007199254740993"), ("bob", "9007199254740992"), ("bob", "9007199254740994")]
+            {
                 post(&timeline, author, id, 100).await;
             }
             let page = timeline.read("ann", None, 3).await.unwrap();
@@ -448,7 +450,8 @@ async fn a_key_of_another_type_is_named_and_left_alone() {
         );
         assert_eq!(connection.send::<String>(&["GET", key.as_str()]).await, "mine");
         let key = timeline.timeline_key("ann").unwrap();
-        let _: i64 = connection.send(&["ZADD", key.as_str(), "5", ":complete", "5", "no entry at all here"]).await;
+        let _: i64 =
+            connection.send(&["ZADD", key.as_str(), "5", ":complete", "5", "no entry at all here"]).await;
         timeline.follow("ann", "cid").await.unwrap();
         assert!(matches!(timeline.read("ann", None, 10).await, Err(StoreError::Malformed(_))));
     })

@@ -36,8 +36,10 @@ impl Model {
     fn timeline(&self, user: usize) -> Vec<Shown> {
         let followed = self.following.get(&user).into_iter().flatten();
         let entries = followed.filter_map(|owner| self.lists.get(owner)).flatten();
-        let mut entries: Vec<(u64, &Entry)> =
-            entries.filter(|(entry, _)| self.has(&entry.author, &entry.id)).map(|(entry, at)| (*at, entry)).collect();
+        let mut entries: Vec<(u64, &Entry)> = entries
+            .filter(|(entry, _)| self.has(&entry.author, &entry.id))
+            .map(|(entry, at)| (*at, entry))
+            .collect();
         entries.sort_by_key(|(at, entry)| std::cmp::Reverse((*at, entry.to_string())));
         let mut posts = BTreeSet::new();
         entries.retain(|(_, entry)| posts.insert((&entry.author, &entry.id)));
@@ -52,7 +54,10 @@ impl Model {
     fn entries(&self) -> Vec<(usize, Entry)> {
         let mut owners: Vec<_> = self.lists.iter().collect();
         owners.sort_by_key(|(owner, _)| **owner);
-        owners.into_iter().flat_map(|(owner, list)| list.keys().map(|entry| (*owner, entry.clone()))).collect()
+        owners
+            .into_iter()
+            .flat_map(|(owner, list)| list.keys().map(|entry| (*owner, entry.clone())))
+            .collect()
     }
 }
 
@@ -95,7 +100,12 @@ async fn apply(timeline: &Timeline<TestConnection>, change: &Change) {
 /// A user by a power law: few are chosen often.
 fn popular(random: &mut StdRng, users: usize) -> usize {
     let uniform: f64 = random.random_range(0.0..1.0);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "below users")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "below users"
+    )]
     let user = (users as f64 * uniform.powi(4)) as usize;
     user.min(users - 1)
 }
@@ -119,11 +129,16 @@ fn phase(model: &mut Model, random: &mut StdRng, sizes: Sizes, phase: u64) -> Ve
     let mut touched = BTreeSet::new();
     for post in 0..sizes.posts {
         // Few times, so that many entries have the same one. Some arrive late.
-        let time = 1_000 * phase + random.random_range(0..200) - 900 * u64::from(random.random_range(0..10) == 0);
+        let time =
+            1_000 * phase + random.random_range(0..200) - 900 * u64::from(random.random_range(0..10) == 0);
         let old = (!entries.is_empty()).then(|| entries[random.random_range(0..entries.len())].clone());
         match (random.random_range(0..10), old) {
             (0 | 1, Some((_, Entry { id, author, .. }))) => {
-                let by = if sizes.popular == 100 { popular(random, sizes.users) } else { random.random_range(0..sizes.users) };
+                let by = if sizes.popular == 100 {
+                    popular(random, sizes.users)
+                } else {
+                    random.random_range(0..sizes.users)
+                };
                 let entry = Entry { id, author, reposted_by: Some(name(by)) };
                 if model.has(&entry.author, &entry.id)
                     && !model.lists.get(&by).is_some_and(|list| list.contains_key(&entry))
@@ -165,7 +180,13 @@ pub async fn walk(timeline: &Timeline<TestConnection>, user: &str, count: usize)
     }
 }
 
-async fn all_equal(timeline: &Timeline<TestConnection>, model: &Model, sizes: Sizes, every: usize, page: usize) -> usize {
+async fn all_equal(
+    timeline: &Timeline<TestConnection>,
+    model: &Model,
+    sizes: Sizes,
+    every: usize,
+    page: usize,
+) -> usize {
     let checked = stream::iter((0..sizes.users).step_by(every)).map(async |user| {
         let (expected, found) = (model.timeline(user), walk(timeline, &name(user), page).await);
         assert_eq!(found, expected, "the timeline of user{user}");
@@ -174,7 +195,13 @@ async fn all_equal(timeline: &Timeline<TestConnection>, model: &Model, sizes: Si
     checked.buffer_unordered(sizes.at_once).collect::<Vec<_>>().await.into_iter().sum()
 }
 
-async fn run(timeline: &Timeline<TestConnection>, connection: &TestConnection, sizes: Sizes, page: usize, seed: u64) {
+async fn run(
+    timeline: &Timeline<TestConnection>,
+    connection: &TestConnection,
+    sizes: Sizes,
+    page: usize,
+    seed: u64,
+) {
     let (mut model, mut random, start) = (Model::default(), StdRng::seed_from_u64(seed), Instant::now());
     first_graph(timeline, connection, &mut model, &mut random, sizes).await;
     for number in 1..=4 {
@@ -245,7 +272,8 @@ async fn first_graph(
     }
 }
 
-const SMALL: Sizes = Sizes { users: 40, follows: 240, changes: 40, posts: 120, popular: 100, check_every: 2, at_once: 12 };
+const SMALL: Sizes =
+    Sizes { users: 40, follows: 240, changes: 40, posts: 120, popular: 100, check_every: 2, at_once: 12 };
 
 #[tokio::test]
 async fn pushed_timelines_equal_the_oracle() {
@@ -268,7 +296,8 @@ async fn pulled_timelines_equal_the_oracle() {
 #[tokio::test]
 async fn hybrid_timelines_equal_the_oracle() {
     everywhere(async |connection, prefix| {
-        let timeline = Timeline::new(connection.clone(), &prefix).with_celebrities_at(15).with_max_entries(25);
+        let timeline =
+            Timeline::new(connection.clone(), &prefix).with_celebrities_at(15).with_max_entries(25);
         run(&timeline, &connection, SMALL, 5, 3).await;
     })
     .await;
@@ -278,7 +307,15 @@ async fn hybrid_timelines_equal_the_oracle() {
 async fn timelines_of_hundreds_of_users_equal_the_oracle() {
     let connection = TestConnection::server().await;
     let timeline = Timeline::new(connection.clone(), &prefix()).with_celebrities_at(60).with_max_entries(40);
-    let sizes = Sizes { users: 300, follows: 2_400, changes: 150, posts: 400, popular: 20, check_every: 4, at_once: 50 };
+    let sizes = Sizes {
+        users: 300,
+        follows: 2_400,
+        changes: 150,
+        posts: 400,
+        popular: 20,
+        check_every: 4,
+        at_once: 50,
+    };
     run(&timeline, &connection, sizes, 20, 4).await;
 }
 

@@ -71,8 +71,9 @@ impl Followers {
                 graph.repair(&format!("user{client}")).await?;
                 graph.reindex(&format!("user{client}"), None).await?;
             }
-            for other in ["bob", "cid"] {
-                graph.recheck_followers(other, None).await?;
+            let others = answered.iter().map(|(_, call)| format!("other{call}"));
+            for other in others.chain(["bob".to_owned(), "cid".to_owned()]) {
+                graph.recheck_followers(&other, None).await?;
             }
         }
         let mut lost = false;
@@ -82,7 +83,9 @@ impl Followers {
                 let follows = graph.is_following(&user, other).await?;
                 let listed = graph.followers(other, None, 500).await?.users.contains(&user);
                 if follows != listed {
-                    return Ok(Err(format!("both keys agree on {user} and {other}; found {follows}, {listed}")));
+                    return Ok(Err(format!(
+                        "both keys agree on {user} and {other}; found {follows}, {listed}"
+                    )));
                 }
                 lost |= follows != (other != "cid");
             }

@@ -110,13 +110,15 @@ impl Posts {
             Fault::KeyLost(key) if key.contains("celebrities") => Ok(Verdict::Contract(
                 "If `celebrities` is lost, unpushed posts are missing until their author posts again",
             )),
-            Fault::KeyLost(key) if key.starts_with("posts:") || key.contains(":posts:") => Ok(
-                Verdict::Contract("If `posts` is lost, the posts of that author are lost"),
-            ),
+            Fault::KeyLost(key) if key.starts_with("posts:") || key.contains(":posts:") => {
+                Ok(Verdict::Contract("If `posts` is lost, the posts of that author are lost"))
+            }
             Fault::WritesLost => Ok(Verdict::Contract(
                 "If `unpushed` or the last writes are lost, timelines in use may lack posts",
             )),
-            _ if !lost.is_empty() => Err(format!("every post that was answered; these are missing: {lost:?}")),
+            _ if !lost.is_empty() => {
+                Err(format!("every post that was answered; these are missing: {lost:?}"))
+            }
             _ => Ok(Verdict::Held),
         })
     }
