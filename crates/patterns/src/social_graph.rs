@@ -311,7 +311,7 @@ impl<C: ConnectionLike + Clone> SocialGraph<C> {
         send(&self.connection, redis::cmd("SMEMBERS").arg(key.companion("pending"))).await
     }
 
-    /// The last two steps, until they agree. Whoever writes the index last also reads the decision after that, so the last
+    /// The last two steps, until they agree. The process that writes the index last also reads the decision after that, so the last
     /// decision wins.
     async fn finish(&self, user: &str, other: &str, mut follows: bool) -> Result<(), StoreError> {
         loop {

@@ -1,15 +1,20 @@
 //! Posts and reads when all is pushed, all is pulled, or only ordinary authors push.
 
 use lab_connection::Connection;
+use lab_runner::concurrent::concurrently;
 use lab_runner::{AnyConnection, Approach, BoxError, into_redis_error};
 use patterns::timeline::Timeline;
 use redis::{AsyncTypedCommands, RedisResult};
 
 /// Ordinary authors, and the readers who follow all of them and the star.
-const AUTHORS: usize = 5;
+const AUTHORS: usize = 20;
 const READERS: usize = 5;
 /// Posts of each author that are there before.
-const POSTS: u64 = 4;
+const POSTS: u64 = 2;
+/// Entries that a reader reads.
+const READ: usize = 5;
+/// How many authors post at a time.
+const AT_A_TIME: usize = 8;
 /// From so many followers on, the hybrid pulls.
 const CELEBRITY_AT: usize = READERS + 1;
 
@@ -112,10 +117,19 @@ fn numbered(users: Vec<String>) -> Vec<(usize, String)> {
 
 /// Every author posts once.
 async fn post<C: AnyConnection>(timeline: &Timeline<C>, at: u64) -> Result<(), BoxError> {
-    for author in Feeds::authors() {
-        timeline.post_at(&author, &format!("post{at}"), at).await?;
-        while timeline.push(&author).await?.more {}
-    }
+    let authors = Feeds::authors();
+    let post_one = |number: usize| post_and_push(timeline.clone(), authors[number].clone(), at);
+    concurrently(AT_A_TIME, authors.len(), post_one).await?;
+    Ok(())
+}
+
+async fn post_and_push<C: AnyConnection>(
+    timeline: Timeline<C>,
+    author: String,
+    at: u64,
+) -> Result<(), BoxError> {
+    timeline.post_at(&author, &format!("post{at}"), at).await?;
+    while timeline.push(&author).await?.more {}
     Ok(())
 }
 
@@ -156,7 +170,7 @@ impl Approach for Delivery {
         }
         let mut shown = Vec::new();
         for reader in Feeds::readers() {
-            let page = timeline.read(&reader, None, 20).await.map_err(into_redis_error)?;
+            let page = timeline.read(&reader, None, READ).await.map_err(into_redis_error)?;
             shown.extend(page.entries.into_iter().map(|shown| format!("{reader}: {}", shown.entry)));
         }
         Ok(shown)

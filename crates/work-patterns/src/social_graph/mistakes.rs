@@ -46,8 +46,8 @@ fn followers(target: &Target) -> Result<String, KeyError> {
     Ok(Key::new(target.prefix(), "followers", &["star"])?.as_str().to_owned())
 }
 
-/// Lets users follow one author, while every fourth process dies after its first round trip. After that, whoever restarts it
-/// repairs what it can find. Returns how many users follow an author who does not know it.
+/// Lets users follow one author, while every fourth process dies after its first round trip. After that, another
+/// one repairs what it can find. Returns how many users follow an author who does not know it.
 pub async fn unknown_followers(way: Way, target: &Target, users: usize) -> Result<usize, BoxError> {
     let graph = SocialGraph::new(target.connection(), target.prefix());
     let follows = (0..users).map(async |number| -> Result<(), BoxError> {
