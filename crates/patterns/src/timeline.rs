@@ -346,9 +346,9 @@ impl<C: ConnectionLike + Clone> Timeline<C> {
                 // If a clock was set back, a post may be newer than its repost.
                 let elsewhere = posted.is_some_and(|at| at > place.0) && followed.all.contains(&entry.author);
                 let visible = posted.is_some() && !elsewhere && followed.all.contains(entry.owner());
-                let shown = visible && shows(&entry);
+                let visible = visible && shows(&entry);
                 let post = text(&entry.id, &entry.author, None);
-                if shown && !cursor.shown.contains(&post) && !posts.contains(&post) {
+                if visible && !cursor.shown.contains(&post) && !posts.contains(&post) {
                     if page.entries.len() == count {
                         page.next = Some(cursor);
                         return Ok(page);
@@ -637,12 +637,12 @@ impl<C: ConnectionLike + Clone> Timeline<C> {
     async fn build(&self, user: &str) -> Result<bool, StoreError> {
         let key = self.timeline_key(user)?;
         let begin = BEGIN.call(&[key.as_str()]).arg(milliseconds(BUILD_TTL));
-        let mut begun: Reply = begin.run(&self.connection).await?;
-        let token: String = match begun.outcome.as_str() {
-            "BEGUN" => begun.next()?,
+        let mut reply: Reply = begin.run(&self.connection).await?;
+        let token: String = match reply.outcome.as_str() {
+            "BEGUN" => reply.next()?,
             "IN_USE" => return Ok(true),
             "BUILDING" => return Ok(false),
-            _ => return Err(begun.unexpected()),
+            _ => return Err(reply.unexpected()),
         };
         // From here on, pushes arrive in the copy, so what is read now and what is pushed leave no gap.
         let followed = self.followed(user).await?;

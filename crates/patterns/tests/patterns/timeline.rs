@@ -114,8 +114,8 @@ async fn a_timeline_whose_builder_died_is_complete_and_the_mark_of_the_builder_e
         post(&timeline, "bob", "p00", 0).await;
         let key = timeline.timeline_key("ann").unwrap();
         let begin = patterns::timeline::BEGIN.call(&[key.as_str()]).arg(60_000);
-        let begun: patterns::script::Reply = begin.run(&connection).await.unwrap();
-        assert_eq!(begun.outcome, "BEGUN");
+        let reply: patterns::script::Reply = begin.run(&connection).await.unwrap();
+        assert_eq!(reply.outcome, "BEGUN");
         post(&timeline, "bob", "p01", 1).await;
         assert_eq!(all_ids(&timeline, "ann").await, numbered((0..2).rev()));
         let ttl: i64 = connection.send(&["PTTL", key.as_str()]).await;
@@ -173,7 +173,8 @@ async fn a_copy_is_bounded_and_what_no_longer_fits_is_read_from_the_authors() {
         }
         timeline.read("ann", None, 10).await.unwrap();
         for number in 0..60 {
-            post(&timeline, ["bob", "cid"][number as usize % 2], &format!("p{number:02}"), number / 4).await;
+            let author = if number % 2 == 0 { "bob" } else { "cid" };
+            post(&timeline, author, &format!("p{number:02}"), number / 4).await;
         }
         let key = timeline.timeline_key("ann").unwrap();
         let size: usize = connection.send(&["ZCARD", key.as_str()]).await;

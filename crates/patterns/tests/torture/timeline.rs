@@ -104,9 +104,9 @@ impl Posts {
                 }
             }
         }
-        let last = lost.iter().find(|post| post.starts_with("last "));
+        let new = lost.iter().find(|post| post.starts_with("last "));
         Ok(match fault {
-            _ if last.is_some() => Err(format!("a post that comes after the fault; {last:?} is missing")),
+            _ if new.is_some() => Err(format!("a post that comes after the fault; {new:?} is missing")),
             Fault::KeyLost(key) if key.contains("celebrities") => Ok(Verdict::Contract(
                 "If `celebrities` is lost, unpushed posts are missing until their author posts again",
             )),
