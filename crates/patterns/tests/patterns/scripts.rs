@@ -7,8 +7,8 @@ use patterns::script::Script;
 use patterns::{
     active_users, analytics, autocomplete, bought_together, cache, cart, catalog, checkout, facets,
     fixed_window, flash_sale, funnel, interests, inventory, login_guard, notifications, popular_products,
-    recent_views, sessions, similar_customers, sliding_counter, sliding_log, social_graph, stock_feed, stores,
-    timeline, token_bucket, users, weekly_metrics,
+    recent_views, sessions, similar_customers, sliding_counter, sliding_log, social_graph, stock_feed,
+    stores, timeline, token_bucket, users, weekly_metrics,
 };
 
 fn all() -> impl Iterator<Item = (&'static str, &'static Script)> {
