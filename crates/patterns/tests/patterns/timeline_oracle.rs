@@ -273,7 +273,7 @@ async fn first_graph(
 }
 
 const SMALL: Sizes =
-    Sizes { users: 40, follows: 240, changes: 40, posts: 120, popular: 100, check_every: 2, at_once: 12 };
+    Sizes { users: 30, follows: 150, changes: 25, posts: 60, popular: 100, check_every: 2, at_once: 12 };
 
 #[tokio::test]
 async fn pushed_timelines_equal_the_oracle() {
@@ -311,7 +311,7 @@ async fn timelines_of_hundreds_of_users_equal_the_oracle() {
         users: 300,
         follows: 2_400,
         changes: 150,
-        posts: 400,
+        posts: 250,
         popular: 20,
         check_every: 4,
         at_once: 50,
