@@ -19,7 +19,7 @@
 //!   text. A cursor is the place of the last entry examined, so nothing shifts, and no cursor comes twice. A post that arrives
 //!   with an older time is stored at its place; a reader who is past that place does not see it.
 //! - **Cost**: a post takes two round trips, and its push one call for each follower, 500 followers in one step that can be
-//!   resumed. A page takes three or four: the copy, whom the user follows, which of these are celebrities, and the authors'
+//!   resumed. A page takes four or five: the copy, whom the user follows, which of these are celebrities, and the authors'
 //!   lists. Each command reads or writes at most 5,000 members, and most do 100. A page below the mark, and the first one after a pause, asks
 //!   each followed author.
 //! - **Memory**: 1,000 entries for each author, and 800 for each user who read in the last 7 days. A timeline that is not in use
