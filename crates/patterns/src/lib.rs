@@ -19,6 +19,7 @@
 //!    them.
 //! 10. [`analytics`], [`weekly_metrics`], [`funnel`], [`active_users`].
 //! 11. [`time_series`]: samples and their roll-ups.
+//! 11. [`social_graph`], and [`timeline`] on it.
 //!
 //! Each module says what it promises, what a call costs, how much memory it takes, and what faults do to it. `cargo test -p patterns
 //! --test torture` runs every pattern through every fault.
@@ -54,9 +55,11 @@ pub mod sessions;
 pub mod similar_customers;
 pub mod sliding_counter;
 pub mod sliding_log;
+pub mod social_graph;
 pub mod stock_feed;
 pub mod stores;
 pub mod time_series;
+pub mod timeline;
 pub mod token_bucket;
 pub mod users;
 pub mod weekly_metrics;

@@ -9,6 +9,8 @@ use patterns::{
     fixed_window, flash_sale, funnel, interests, inventory, login_guard, notifications, popular_products,
     recent_views, sessions, similar_customers, sliding_counter, sliding_log, stock_feed, stores, time_series,
     token_bucket, users, weekly_metrics,
+    recent_views, sessions, similar_customers, sliding_counter, sliding_log, social_graph, stock_feed,
+    stores, timeline, token_bucket, users, weekly_metrics,
 };
 
 fn all() -> impl Iterator<Item = (&'static str, &'static Script)> {
@@ -35,9 +37,11 @@ fn all() -> impl Iterator<Item = (&'static str, &'static Script)> {
         similar_customers::scripts,
         sliding_counter::scripts,
         sliding_log::scripts,
+        social_graph::scripts,
         stock_feed::scripts,
         stores::scripts,
         time_series::scripts,
+        timeline::scripts,
         token_bucket::scripts,
         users::scripts,
         weekly_metrics::scripts,

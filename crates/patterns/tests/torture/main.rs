@@ -32,9 +32,11 @@ mod recent_views;
 mod recommendations;
 mod sessions;
 mod similar_customers;
+mod social_graph;
 mod stock_feed;
 mod stores;
 mod time_series;
+mod timeline;
 mod users;
 mod weekly_metrics;
 mod workload;
@@ -78,6 +80,8 @@ const PATTERNS: &[Pattern] = &[
     funnel::PATTERN,
     active_users::PATTERN,
     time_series::PATTERN,
+    social_graph::PATTERN,
+    timeline::PATTERN,
 ];
 
 /// How many faults of one pattern run at once.

@@ -7,3 +7,4 @@
 
 mod all;
 mod time_series;
+mod social_graph;

@@ -1,0 +1,31 @@
+//! What the lesson on the social graph counts, and what it leaves.
+
+use lab_runner::course;
+use lab_testing::lessons::{open, stored_keys, table, take};
+use work_patterns::WorkLesson;
+use work_patterns::social_graph::{Paged, Way, page_through, unknown_followers};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_hand_followers_are_lost_and_pages_shift_and_with_the_pattern_they_do_not() {
+    for cluster in [false, true] {
+        let target = open(cluster).await;
+        assert_eq!(unknown_followers(Way::ByHand, &target, 20).await.unwrap(), 5);
+        assert_eq!(unknown_followers(Way::Pattern, &target, 20).await.unwrap(), 0);
+        let by_hand = page_through(Way::ByHand, &target, 40, 5).await.unwrap();
+        assert_eq!(by_hand, Paged { twice: 8, missed: 8 });
+        let by_pattern = page_through(Way::Pattern, &target, 40, 5).await.unwrap();
+        assert_eq!(by_pattern, Paged { twice: 0, missed: 0 });
+        let left: Vec<String> =
+            stored_keys(&target).await.into_iter().filter(|key| !key.starts_with("redis-lab:")).collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_takes_a_call_for_each_follower_and_a_pull_four() {
+    let target = open(false).await;
+    let report = take(&target, WorkLesson::SocialGraph).await;
+    let calls: Vec<String> = table(&report, "Calls for one post").iter().map(|row| row.join(" | ")).collect();
+    assert_eq!(calls, ["10 | 17 | 4", "100 | 106 | 4", "1000 | 1012 | 4"]);
+    assert_eq!(course::keys_of(&[report]), ["following:ann", "followers:bob", "posts:bob", "timeline:ann"]);
+}
