@@ -18,6 +18,8 @@
 //! 9. [`interests`], [`popular_products`], [`bought_together`], [`similar_customers`], [`product_vectors`]; [`recommendations`] mixes
 //!    them.
 //! 10. [`analytics`], [`weekly_metrics`], [`funnel`], [`active_users`].
+//! 11. [`lease`]: what these share. [`lock`] and [`fence`], [`leader`], [`semaphore`]: who may do it now. [`once`]: one effect, however
+//!     often a request is sent.
 //!
 //! Each module says what it promises, what a call costs, how much memory it takes, and what faults do to it. `cargo test -p patterns
 //! --test torture` runs every pattern through every fault.
@@ -34,13 +36,16 @@ pub mod cart;
 pub mod catalog;
 pub mod checkout;
 pub mod facets;
+pub mod fence;
 pub mod fixed_window;
 pub mod flash_sale;
 pub mod funnel;
 pub mod interests;
 pub mod inventory;
 pub mod key;
+pub mod lease;
 pub mod limit;
+pub mod lock;
 pub mod login_guard;
 pub mod money;
 pub mod notifications;

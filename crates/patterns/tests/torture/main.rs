@@ -82,7 +82,7 @@ const PATTERNS: &[Pattern] = &[
 const AT_ONCE: usize = 4;
 
 /// Modules that the patterns share.
-const SHARED: [&str; 4] = ["key", "limit", "money", "script"];
+const SHARED: [&str; 5] = ["key", "lease", "limit", "money", "script"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
