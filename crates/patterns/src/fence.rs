@@ -81,12 +81,7 @@ impl<C: ConnectionLike + Clone> Fence<C> {
     /// Writes 0 to [`MAX_FIELDS`] fields with the number of the lock or the term under which you work: up to [`MAX_NUMBER`].
     /// Without fields, it only announces the number, so that older holders are refused from now on. A field has 1 to 512 bytes
     /// and does not begin with a colon. One round trip.
-    pub async fn write(
-        &self,
-        record: &str,
-        number: u64,
-        fields: &[(&str, &str)],
-    ) -> Result<(), FenceError> {
+    pub async fn write(&self, record: &str, number: u64, fields: &[(&str, &str)]) -> Result<(), FenceError> {
         if fields.len() > MAX_FIELDS {
             return Err(FenceError::TooManyFields { fields: fields.len() });
         }

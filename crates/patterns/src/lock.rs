@@ -65,9 +65,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::key::{Key, check_id};
 use crate::lease::{Lease, MAX_LEASE, may_pass, with_jitter};
-use crate::script::{
-    Reply, Script, StoreError, by_operation, first_refusal, milliseconds, quote, send_all,
-};
+use crate::script::{Reply, Script, StoreError, by_operation, first_refusal, milliseconds, quote, send_all};
 
 pub use crate::lease::Token;
 
@@ -169,7 +167,8 @@ impl<C: ConnectionLike + Clone> Locks<C> {
         let call = ACQUIRE.call(&[&lock, &number]).arg(token.as_str()).arg(&self.owner);
         let call = call.arg(milliseconds(self.ttl)).arg(milliseconds(NUMBER_TTL));
         let mut reply: Reply = call.run(&self.connection).await?;
-        let expires_in = |left: i64| Duration::from_millis(u64::try_from(left).unwrap_or(0));
+        // Another program's key may have no TTL.
+        let expires_in = |left: i64| u64::try_from(left).map_or(self.ttl, Duration::from_millis);
         match reply.outcome.as_str() {
             "ACQUIRED" => Ok(Held {
                 name: name.to_owned(),
