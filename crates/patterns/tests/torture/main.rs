@@ -19,17 +19,22 @@ mod catalog;
 mod checkout;
 mod engine;
 mod facets;
+mod fence;
 mod flash_sale;
 mod funnel;
 mod interests;
 mod inventory;
+mod leader;
 mod limits;
+mod lock;
 mod login_guard;
 mod notifications;
+mod once;
 mod popular_products;
 mod product_vectors;
 mod recent_views;
 mod recommendations;
+mod semaphore;
 mod sessions;
 mod similar_customers;
 mod stock_feed;
@@ -76,6 +81,11 @@ const PATTERNS: &[Pattern] = &[
     weekly_metrics::PATTERN,
     funnel::PATTERN,
     active_users::PATTERN,
+    lock::PATTERN,
+    fence::PATTERN,
+    leader::PATTERN,
+    semaphore::PATTERN,
+    once::PATTERN,
 ];
 
 /// How many faults of one pattern run at once.
