@@ -5,8 +5,7 @@
 --   last_asks  Sorted Set: token:permits, scored by the millisecond until which a waiter has to ask again
 
 ---- acquire
--- Takes permits if all waiters who came before can have theirs, too. Otherwise it waits in line. The same token again is the
--- same holder or waiter.
+-- Takes permits if all who wait already can have theirs, too. Otherwise it waits in line.
 -- KEYS: holders, waiters, last_asks
 -- ARGV: token, permits, capacity, lease (ms), grace of a waiter (ms) or 0 not to wait, most waiters
 -- Replies: ACQUIRED; or FULL, free permits, waiters ahead

@@ -27,7 +27,7 @@ pub static LESSON: Lesson = Lesson {
     name: "locks",
     title: "Locks",
     question: "How do you let only one client do something, and what if it stops for too long?",
-    commands: &["SETNX", "SET", "PTTL", "DEL", "EVALSHA"],
+    commands: &["SETNX", "SET", "PTTL", "DEL", "EVAL", "EVALSHA"],
     needs: &[],
     sources: &[
         source!("src/locks.rs"),
@@ -52,6 +52,9 @@ const CLIENTS: usize = 20;
 const HOLDERS: usize = 10;
 /// Locks that are taken and released in one run of the comparison.
 const COMPARED: usize = 100;
+/// What releases a lock whose value is the token alone.
+const DELETE_IF_EQUAL: &str =
+    "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0";
 const DELIFEQ: Need = Need { command: "DELIFEQ or DELEX", available_in: "Valkey 9.0 or Redis 8.4" };
 const SET_IFEQ: Need = Need { command: "SET with IFEQ", available_in: "Valkey 8.1 or Redis 8.4" };
 
@@ -112,7 +115,10 @@ async fn unlock_without_token(ctx: &LessonContext, invoice: &str) -> Result<(), 
     redis.del(invoice).await?; // worker-1 is done
     let third = set_nx(&mut redis, invoice, "worker-3", 60_000).await?;
     ctx.announce("In between, EXISTS asks until the first lock has expired.");
-    ctx.check("worker 1 deleted the lock of worker 2, and now 2 and 3 work at the same time", second && third)?;
+    ctx.check(
+        "worker 1 deleted the lock of worker 2, and now 2 and 3 work at the same time",
+        second && third,
+    )?;
     Ok(())
 }
 
@@ -123,11 +129,10 @@ async fn release_with_token(ctx: &LessonContext, invoice: &str) -> Result<(), Bo
          compare, and DEL leave a moment in between. A script does not:",
     )
     .await?;
-    let release = redis::Script::new(
-        "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0",
-    );
-    let theirs: usize = release.key(invoice).arg("worker-2").invoke_async(&mut redis).await?;
-    let own: usize = release.key(invoice).arg("worker-3").invoke_async(&mut redis).await?;
+    let mut release = redis::cmd("EVAL");
+    release.arg(DELETE_IF_EQUAL).arg(1).arg(invoice);
+    let theirs: usize = release.clone().arg("worker-2").query_async(&mut redis).await?;
+    let own: usize = release.arg("worker-3").query_async(&mut redis).await?;
     ctx.check("worker 2 deleted nothing, and worker 3 its own lock", (theirs, own) == (0, 1))?;
 
     ctx.step("Newer servers have one command for it, and one that renews: SET with IFEQ.").await?;
@@ -183,7 +188,10 @@ async fn use_the_pattern(ctx: &LessonContext) -> Result<(), BoxError> {
     let released = ours.release("report", &token).await?;
     let repeated = ours.release("report", &token).await?;
     let next = theirs.try_acquire("report", &Token::random()?).await?;
-    ctx.check("the first call released it, and the second found nothing to do", (released, repeated) == (true, false))?;
+    ctx.check(
+        "the first call released it, and the second found nothing to do",
+        (released, repeated) == (true, false),
+    )?;
     ctx.check("the number of worker 2 is higher", next.number() > first.number())?;
     ctx.say(
         "Locks::guard renews in the background, three times per TTL. It stops its work by the local monotonic clock before the lease \
@@ -213,7 +221,10 @@ async fn write_late(ctx: &LessonContext) -> Result<(), BoxError> {
 }
 
 async fn refuse_late_writes(ctx: &LessonContext, record: &str) -> Result<(), BoxError> {
-    ctx.step("A fence is a record that remembers the highest number that has written, and refuses older ones:").await?;
+    ctx.step(
+        "A fence is a record that remembers the highest number that has written, and refuses older ones:",
+    )
+    .await?;
     ctx.script(&lua(&fence::WRITE).whole()).await?;
 
     let records = Fence::new(ctx.redis(), ctx.prefix());
@@ -245,16 +256,19 @@ async fn ask_five_servers(ctx: &LessonContext) -> Result<(), BoxError> {
          lesson starts five servers of its own for that, and stops them at the end of the step.",
     )
     .await?;
-    let mut servers = match FiveServers::start().await {
+    let started = FiveServers::start().await;
+    let mut servers = match started {
         Ok(servers) => servers,
         Err(error) => {
-            ctx.say(format!("Five private servers cannot be started here, so this part is left out: {error}"));
+            ctx.say(format!(
+                "Five private servers cannot be started here, so this part is left out: {error}"
+            ));
             return Ok(());
         }
     };
     ctx.function("by_majority");
     ctx.announce(
-        "On the five private servers: SET NX PX, and EVALSHA or EVAL to release. Two of the tests restart a server, which comes back \
+        "On the five private servers: SET NX PX, and EVALSHA or EVAL to release. For each row, one of them restarts, and comes back \
          empty. The records are on your server: HSET, HGET, EVALSHA, UNLINK.",
     );
     let ttl = short_ttl(ctx);
@@ -266,7 +280,8 @@ async fn ask_five_servers(ctx: &LessonContext) -> Result<(), BoxError> {
     for way in Redlock::ALL {
         let twice = servers.held_twice_after_a_loss(way, HOLDERS).await?;
         let stale = servers.stale_writes(way, ctx.target(), HOLDERS, ttl).await?;
-        table = table.row([way.label().to_owned(), HOLDERS.to_string(), twice.to_string(), stale.to_string()]);
+        table =
+            table.row([way.label().to_owned(), HOLDERS.to_string(), twice.to_string(), stale.to_string()]);
         rows.push((twice, stale));
     }
     ctx.table(table);
@@ -275,7 +290,11 @@ async fn ask_five_servers(ctx: &LessonContext) -> Result<(), BoxError> {
         &[rows[0].0, rows[1].0],
         &[HOLDERS, 0],
     )?;
-    ctx.check_eq("Redlock does not stop late writes; the number does", &[rows[1].1, rows[2].1], &[HOLDERS, 0])?;
+    ctx.check_eq(
+        "Redlock does not stop late writes; the number does",
+        &[rows[1].1, rows[2].1],
+        &[HOLDERS, 0],
+    )?;
     ctx.say(
         "The last row also gave the locks away twice, and yet nothing was overwritten: the second holder's number comes from a clock, \
          so it is higher, even after the loss. Redlock has no such number, because its servers don't share one. So take Redlock where \

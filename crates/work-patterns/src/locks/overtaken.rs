@@ -57,7 +57,12 @@ pub async fn stale_writes(
 }
 
 /// Says whether the older value is left.
-async fn write_after_a_pause(way: Way, target: &Target, holder: usize, ttl: Duration) -> Result<bool, BoxError> {
+async fn write_after_a_pause(
+    way: Way,
+    target: &Target,
+    holder: usize,
+    ttl: Duration,
+) -> Result<bool, BoxError> {
     let name = name(holder);
     let first = Locks::new(target.connection(), target.prefix(), "first").with_ttl(ttl);
     let second = Locks::new(target.connection(), target.prefix(), "second").with_ttl(ttl);

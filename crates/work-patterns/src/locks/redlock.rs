@@ -11,7 +11,7 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{RedisResult, Script};
 
 use super::overtaken::{self, Way, read, write};
-use super::set_nx;
+use super::{DELETE_IF_EQUAL, set_nx};
 
 /// How many servers there are, and how many of them agree.
 const SERVERS: usize = 5;
@@ -20,8 +20,6 @@ const MAJORITY: usize = SERVERS / 2 + 1;
 const LONG: Duration = Duration::from_mins(1);
 /// How often each cost is measured.
 const ROUNDS: usize = 5;
-
-const RELEASE: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0";
 
 /// How a lock is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,7 +142,13 @@ impl FiveServers {
     }
 
     /// The number of the holder, or zero if there is none; `None` if the lock is taken.
-    async fn take(&self, way: Redlock, name: &str, token: &str, ttl: Duration) -> Result<Option<u64>, BoxError> {
+    async fn take(
+        &self,
+        way: Redlock,
+        name: &str,
+        token: &str,
+        ttl: Duration,
+    ) -> Result<Option<u64>, BoxError> {
         let one = self.nodes[0].clone();
         let ttl_ms = u64::try_from(ttl.as_millis())?;
         match way {
@@ -164,7 +168,13 @@ impl FiveServers {
         }
     }
 
-    async fn take_patiently(&self, way: Redlock, name: &str, token: &str, ttl: Duration) -> Result<u64, BoxError> {
+    async fn take_patiently(
+        &self,
+        way: Redlock,
+        name: &str,
+        token: &str,
+        ttl: Duration,
+    ) -> Result<u64, BoxError> {
         let begun = Instant::now();
         loop {
             if let Some(number) = self.take(way, name, token, ttl).await? {
@@ -203,7 +213,12 @@ impl FiveServers {
 }
 
 /// Redlock: three of five must agree, and before the first of them could have expired.
-async fn by_majority(nodes: &[impl ConnectionLike + Clone], name: &str, token: &str, ttl: Duration) -> RedisResult<bool> {
+async fn by_majority(
+    nodes: &[impl ConnectionLike + Clone],
+    name: &str,
+    token: &str,
+    ttl: Duration,
+) -> RedisResult<bool> {
     let begun = Instant::now();
     let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
     let takes = nodes.iter().cloned().map(async |mut node| set_nx(&mut node, name, token, ttl_ms).await);
@@ -218,7 +233,7 @@ async fn by_majority(nodes: &[impl ConnectionLike + Clone], name: &str, token: &
 
 /// On how many servers the token was deleted. A server that cannot be reached keeps it until its TTL ends.
 async fn release_everywhere(nodes: &[impl ConnectionLike + Clone], name: &str, token: &str) -> usize {
-    let script = Script::new(RELEASE);
+    let script = Script::new(DELETE_IF_EQUAL);
     let releases = nodes.iter().cloned().map(async |mut node| {
         script.key(name).arg(token).invoke_async::<usize>(&mut node).await.unwrap_or(0)
     });

@@ -8,15 +8,11 @@ use patterns::key::KeyError;
 use patterns::lock::{ACQUIRE, Locks, RELEASE, Token};
 use redis::{RedisResult, Script};
 
-use super::{key_of, set_nx};
+use super::{DELETE_IF_EQUAL, key_of, set_nx};
 
 const TTL: Duration = Duration::from_mins(1);
 
-static DELETE_IF_EQUAL: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0",
-    )
-});
+static RELEASE_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(DELETE_IF_EQUAL));
 
 /// How a lock is taken and released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +53,7 @@ impl TakeAndRelease {
         let taken = set_nx(&mut redis, &key, token.as_str(), 60_000).await?;
         let released: usize = match self {
             Self::SetAndScript => {
-                DELETE_IF_EQUAL.key(&key).arg(token.as_str()).invoke_async(&mut redis).await?
+                RELEASE_SCRIPT.key(&key).arg(token.as_str()).invoke_async(&mut redis).await?
             }
             Self::SetAndDelifeq => {
                 redis::cmd("DELIFEQ").arg(&key).arg(token.as_str()).query_async(&mut redis).await?
@@ -88,9 +84,10 @@ impl Names {
 
     /// Every key that a run writes: the pattern leaves its numbers.
     pub fn keys(&self) -> Result<Vec<String>, KeyError> {
-        let numbers = self.names.iter().map(|name| {
-            Ok(patterns::key::Key::new(&self.prefix, "lock", &[name])?.companion("number"))
-        });
+        let numbers = self
+            .names
+            .iter()
+            .map(|name| Ok(patterns::key::Key::new(&self.prefix, "lock", &[name])?.companion("number")));
         self.names.iter().map(|name| key_of(&self.prefix, name)).chain(numbers).collect()
     }
 }
@@ -117,7 +114,7 @@ impl Approach for TakeAndRelease {
 
     async fn reset<C: AnyConnection>(self, _: &Self::Input, connection: &mut C) -> RedisResult<()> {
         match self {
-            Self::SetAndScript => DELETE_IF_EQUAL.prepare_invoke().load_async(connection).await.map(drop),
+            Self::SetAndScript => RELEASE_SCRIPT.prepare_invoke().load_async(connection).await.map(drop),
             Self::Pattern => {
                 for script in [&ACQUIRE, &RELEASE] {
                     redis::cmd("SCRIPT").arg("LOAD").arg(script.source()).exec_async(connection).await?;

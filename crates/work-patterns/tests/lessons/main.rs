@@ -6,3 +6,7 @@
 )]
 
 mod all;
+mod idempotency;
+mod leader;
+mod locks;
+mod semaphore;
