@@ -162,8 +162,8 @@ async fn a_canceled_acquire_leaves_no_renewal_behind() {
         {
             let mut guard = Box::pin(locks.guard("a", &token, TIMEOUT));
             assert!((&mut guard).now_or_never().is_none());
-            let taken = async || locks.holder("a").await.unwrap().is_some();
-            until("the server has taken the lock", taken).await;
+            let is_held = async || locks.holder("a").await.unwrap().is_some();
+            until("the server has taken the lock", is_held).await;
         }
         assert!(locks.release("a", &token).await.unwrap());
         assert_eq!(connection.round_trips_of(sleep(SHORT)).await, 0, "nothing renews after the release");

@@ -129,9 +129,9 @@ async fn answers_are_any_bytes_up_to_a_bound_and_expire() {
             assert_eq!(once.begin(key, &token(), &answer).await.unwrap(), Begun::Done(answer));
         }
         let mine = token();
-        let long = once.finish("k", &mine, b"r", &[0; MAX_ANSWER_BYTES + 1]).await;
+        let long = once.finish("k", &mine, b"r", &vec![0; MAX_ANSWER_BYTES + 1]).await;
         assert!(matches!(long, Err(OnceError::AnswerTooLong { .. })), "{long:?}");
-        let long = once.begin("k", &mine, &[0; MAX_REQUEST_BYTES + 1]).await;
+        let long = once.begin("k", &mine, &vec![0; MAX_REQUEST_BYTES + 1]).await;
         assert!(matches!(long, Err(OnceError::RequestTooLong { .. })), "{long:?}");
 
         let short = once.clone().with_lease(SHORT).with_kept(Duration::ZERO);

@@ -77,7 +77,7 @@ impl Office {
             }
         };
         elections.resign("reports", &checker).await?;
-        let (last, violation) = {
+        let (highest, violation) = {
             let seen = self.seen.lock().unwrap();
             (seen.terms.keys().last().copied().unwrap_or(0), seen.violation.clone())
         };
@@ -93,8 +93,8 @@ impl Office {
         if let Some(violation) = violation {
             return Err(violation.into());
         }
-        if won <= last {
-            return Err(format!("a later term than {last}; found {won}").into());
+        if won <= highest {
+            return Err(format!("a later term than {highest}; found {won}").into());
         }
         Ok(match fault {
             Fault::KeyLost(_) => {

@@ -82,7 +82,7 @@ impl Work {
         // What a canceled or refused call left is free after its TTL.
         let held = locks.acquire("report", &Token::random()?, WAIT).await?;
         locks.release("report", held.token()).await?;
-        let (last, violation) = {
+        let (highest, violation) = {
             let seen = self.seen.lock().unwrap();
             (seen.numbers.keys().last().copied().unwrap_or(0), seen.violation.clone())
         };
@@ -98,8 +98,8 @@ impl Work {
         if let Some(violation) = violation {
             return Err(violation.into());
         }
-        if held.number() <= last {
-            return Err(format!("a higher number than {last}; found {held:?}").into());
+        if held.number() <= highest {
+            return Err(format!("a higher number than {highest}; found {held:?}").into());
         }
         Ok(match fault {
             Fault::KeyLost(_) => {

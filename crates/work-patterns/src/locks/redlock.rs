@@ -67,7 +67,7 @@ impl FiveServers {
     pub async fn start() -> Result<Self, BoxError> {
         let start = || (0..SERVERS).map(|_| Server::start()).collect::<Result<Vec<_>, _>>();
         let servers = tokio::task::spawn_blocking(start).await??;
-        let connections = servers.iter().map(|server| connect(server));
+        let connections = servers.iter().map(connect);
         let nodes = try_join_all(connections.collect::<Vec<_>>()).await?;
         Ok(Self { servers, nodes })
     }
@@ -153,8 +153,8 @@ impl FiveServers {
         let ttl_ms = u64::try_from(ttl.as_millis())?;
         match way {
             Redlock::OneServer => {
-                let taken = set_nx(&mut one.clone(), name, token, ttl_ms).await?;
-                Ok(taken.then_some(0))
+                let is_free = set_nx(&mut one.clone(), name, token, ttl_ms).await?;
+                Ok(is_free.then_some(0))
             }
             Redlock::FiveServers => Ok(by_majority(&self.nodes, name, token, ttl).await?.then_some(0)),
             Redlock::OneServerAndFence => {
@@ -221,10 +221,10 @@ async fn by_majority(
 ) -> RedisResult<bool> {
     let begun = Instant::now();
     let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-    let takes = nodes.iter().cloned().map(async |mut node| set_nx(&mut node, name, token, ttl_ms).await);
-    let taken = join_all(takes.collect::<Vec<_>>()).await;
-    let taken = taken.into_iter().filter(|taken| matches!(taken, Ok(true))).count();
-    if taken >= MAJORITY && begun.elapsed() < ttl {
+    let takes = nodes.iter().map(async |node| set_nx(&mut node.clone(), name, token, ttl_ms).await);
+    let replies = join_all(takes.collect::<Vec<_>>()).await;
+    let agree = replies.into_iter().filter(|reply| matches!(reply, Ok(true))).count();
+    if agree >= MAJORITY && begun.elapsed() < ttl {
         return Ok(true);
     }
     release_everywhere(nodes, name, token).await;
@@ -234,7 +234,8 @@ async fn by_majority(
 /// On how many servers the token was deleted. A server that cannot be reached keeps it until its TTL ends.
 async fn release_everywhere(nodes: &[impl ConnectionLike + Clone], name: &str, token: &str) -> usize {
     let script = Script::new(DELETE_IF_EQUAL);
-    let releases = nodes.iter().cloned().map(async |mut node| {
+    let releases = nodes.iter().map(async |node| {
+        let mut node = node.clone();
         script.key(name).arg(token).invoke_async::<usize>(&mut node).await.unwrap_or(0)
     });
     join_all(releases.collect::<Vec<_>>()).await.into_iter().sum()

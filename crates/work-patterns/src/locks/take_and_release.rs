@@ -50,7 +50,7 @@ impl TakeAndRelease {
             return locks.release(name, &token).await.map_err(into_redis_error);
         }
         let key = key_of(&names.prefix, name).map_err(into_redis_error)?;
-        let taken = set_nx(&mut redis, &key, token.as_str(), 60_000).await?;
+        let was_free = set_nx(&mut redis, &key, token.as_str(), 60_000).await?;
         let released: usize = match self {
             Self::SetAndScript => {
                 RELEASE_SCRIPT.key(&key).arg(token.as_str()).invoke_async(&mut redis).await?
@@ -64,7 +64,7 @@ impl TakeAndRelease {
             }
             _ => redis::cmd("DEL").arg(&key).query_async(&mut redis).await?,
         };
-        Ok(taken && released == 1)
+        Ok(was_free && released == 1)
     }
 }
 
