@@ -16,7 +16,7 @@
 //! - **Promise**: after a write with a number, no write with an older number changes the record. The check and the write are
 //!   one step.
 //! - **Cost**: one round trip and two commands for each write.
-//! - **Memory**: one field of about 30 bytes more than the record itself. A record has no TTL.
+//! - **Memory**: about 20 bytes more than the record itself. A record has no TTL.
 //! - **Faults**: a write that is sent twice has no further effect. If the key is lost, the number is lost with the fields, and
 //!   the next write is accepted, whatever its number. A failover may lose the last writes together with their numbers: then a
 //!   holder from before may write once more, until a newer one does. Clocks don't matter here.

@@ -17,9 +17,9 @@
 //! - **Promise**: while a lease lasts, nobody else leads. Each term is higher than all before it. When a leader is lost, a
 //!   candidate leads within the lease and 200 ms. A leader that cannot reach the server stops before its lease ends, and leads
 //!   again without a restart if nobody else has taken over.
-//! - **Cost**: one round trip and six commands for each call. A leader renews three times per lease. Another candidate asks as
+//! - **Cost**: one round trip and at most five commands for each call. A leader renews three times per lease. Another candidate asks as
 //!   often, and at the moment at which the lease ends. So after a resignation, the next one leads within a third of the lease.
-//! - **Memory**: about 300 bytes for each election.
+//! - **Memory**: about 160 bytes for each election.
 //! - **Faults**: if the leader's key is lost, another candidate leads at once, with a higher term; the former leader notices at
 //!   its next renewal. A lost term begins again at the server's clock in microseconds, so it does not go back, unless that clock
 //!   went back by more than the time since then. A failover may lose the last term that began: two candidates then lead, and the

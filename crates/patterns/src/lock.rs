@@ -17,10 +17,10 @@
 //! - **Promise**: while a lease lasts, nobody else gets the lock, and nobody else releases it. Each holder's number is higher
 //!   than that of all before it. A [`Guard`] renews until it is released or dropped, and stops its work by the local monotonic
 //!   clock before the lease ends. Nothing renews after a release.
-//! - **Cost**: one round trip for each call, six commands to take the lock and two to release it. A waiter asks again after 2 ms,
+//! - **Cost**: one round trip for each call: five commands to take the lock and two to release it. A waiter asks again after 2 ms,
 //!   then after twice as long, up to 100 ms, and at the moment at which the holder's TTL ends. So it gets the lock at most 0.1 s
-//!   after its release, and costs 10 to 20 commands a second. Waiters have no order. A guard renews three times per TTL.
-//! - **Memory**: about 300 bytes for each lock.
+//!   after its release if nobody else does, and costs 10 to 20 commands a second. Waiters have no order. A guard renews three times per TTL.
+//! - **Memory**: about 160 bytes for each lock.
 //! - **Faults**: if the lock's key is lost, another client gets the lock, with a higher number; the former holder's next renewal
 //!   says that it lost it. A lost number begins again at the server's clock in microseconds, so it does not go back, unless that
 //!   clock went back by more than the time since then. A failover may lose the last locks that were taken: two clients then

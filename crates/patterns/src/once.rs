@@ -14,8 +14,8 @@
 //!
 //! - **Promise**: while a lease lasts, one caller works on a key. After [`Once::finish`], every call with this key and request
 //!   gets the same answer, and nobody starts again. A crashed caller's key is free after its lease.
-//! - **Cost**: one round trip for each call, and at most five commands.
-//! - **Memory**: the answer, at most 64 KiB, and about 200 bytes, for a day ([`Once::with_kept`]).
+//! - **Cost**: one round trip for each call, and at most four commands.
+//! - **Memory**: the answer, at most 64 KiB, and about 160 bytes, for a day ([`Once::with_kept`]).
 //! - **Faults**: use `noeviction`. If the record is lost, the request is new: it may run again. A failover may forget the last
 //!   answers that were stored, with the same result. **The record cannot know whether a crashed caller had the effect**: an
 //!   attempt above 1 says that somebody may have. Then look, or let the effect itself refuse a second one by the same key. If
