@@ -4,10 +4,10 @@
 
 mod jobs;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lab_runner::pattern_scripts::{load, lua};
-use lab_runner::table::Table;
+use lab_runner::table::{Table, duration};
 use lab_runner::{BoxError, Lesson, LessonContext, outcome, source};
 use patterns::semaphore::{self, ACQUIRE, RELEASE, RENEW, SemaphoreError, Semaphores, Token};
 
@@ -158,8 +158,11 @@ async fn wait_in_line(ctx: &LessonContext) -> Result<(), BoxError> {
     );
     let (holder, large, small) = (Token::random()?, Token::random()?, Token::random()?);
     semaphores.try_acquire("jobs", &holder, 1).await?;
-    let waits = semaphores.acquire("jobs", &large, 3, Duration::from_secs(10));
-    let (large_job, ()) = futures_util::future::try_join(waits, async {
+    let waits = async {
+        let permits = semaphores.acquire("jobs", &large, 3, Duration::from_secs(10)).await?;
+        Ok::<_, SemaphoreError>((permits, Instant::now()))
+    };
+    let ((large_job, entered), released) = futures_util::future::try_join(waits, async {
         let mut refused = semaphores.try_acquire("jobs", &small, 1).await;
         while let Ok(permits) = refused {
             // The large job is not in line yet.
@@ -169,7 +172,8 @@ async fn wait_in_line(ctx: &LessonContext) -> Result<(), BoxError> {
         if let Err(SemaphoreError::Full { free: permits, ahead }) = refused {
             free.push((permits, ahead));
         }
-        semaphores.release("jobs", &holder, 1).await.map(drop)
+        semaphores.release("jobs", &holder, 1).await?;
+        Ok::<_, SemaphoreError>(Instant::now())
     })
     .await?;
     ctx.check(
@@ -178,5 +182,9 @@ async fn wait_in_line(ctx: &LessonContext) -> Result<(), BoxError> {
     )?;
     ctx.check("the large job went when the last permit came back", large_job.count() == 3)?;
     semaphores.release("jobs", &large, 3).await?;
+    ctx.say(format!(
+        "It went {} after that: a waiter asks again after 5 ms, then after twice as long, up to 100 ms.",
+        duration(entered.saturating_duration_since(released)),
+    ));
     Ok(())
 }
