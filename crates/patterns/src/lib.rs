@@ -20,6 +20,8 @@
 //! 10. [`analytics`], [`weekly_metrics`], [`funnel`], [`active_users`].
 //! 11. [`time_series`]: samples and their roll-ups.
 //! 11. [`social_graph`], and [`timeline`] on it.
+//! 11. [`lease`]: what these share. [`lock`] and [`fence`], [`leader`], [`semaphore`]: who may do it now. [`once`]: one effect, however
+//!     often a request is sent.
 //!
 //! Each module says what it promises, what a call costs, how much memory it takes, and what faults do to it. `cargo test -p patterns
 //! --test torture` runs every pattern through every fault.
@@ -36,21 +38,27 @@ pub mod cart;
 pub mod catalog;
 pub mod checkout;
 pub mod facets;
+pub mod fence;
 pub mod fixed_window;
 pub mod flash_sale;
 pub mod funnel;
 pub mod interests;
 pub mod inventory;
 pub mod key;
+pub mod leader;
+pub mod lease;
 pub mod limit;
+pub mod lock;
 pub mod login_guard;
 pub mod money;
 pub mod notifications;
+pub mod once;
 pub mod popular_products;
 pub mod product_vectors;
 pub mod recent_views;
 pub mod recommendations;
 pub mod script;
+pub mod semaphore;
 pub mod sessions;
 pub mod similar_customers;
 pub mod sliding_counter;

@@ -16,7 +16,7 @@ use std::sync::LazyLock;
 use table::Row;
 
 /// What all patterns share. These have no row.
-const SHARED: [&str; 4] = ["key", "limit", "money", "script"];
+const SHARED: [&str; 5] = ["key", "lease", "limit", "money", "script"];
 
 /// The rows as the README has them. With `UPDATE=1`, they are written first.
 static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {

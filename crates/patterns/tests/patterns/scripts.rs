@@ -5,12 +5,10 @@ use std::fs;
 
 use patterns::script::Script;
 use patterns::{
-    active_users, analytics, autocomplete, bought_together, cache, cart, catalog, checkout, facets,
-    fixed_window, flash_sale, funnel, interests, inventory, login_guard, notifications, popular_products,
-    recent_views, sessions, similar_customers, sliding_counter, sliding_log, stock_feed, stores, time_series,
-    token_bucket, users, weekly_metrics,
-    recent_views, sessions, similar_customers, sliding_counter, sliding_log, social_graph, stock_feed,
-    stores, timeline, token_bucket, users, weekly_metrics,
+    active_users, analytics, autocomplete, bought_together, cache, cart, catalog, checkout, facets, fence,
+    fixed_window, flash_sale, funnel, interests, inventory, leader, lock, login_guard, notifications, once,
+    popular_products, recent_views, semaphore, sessions, similar_customers, sliding_counter, sliding_log,
+    social_graph, stock_feed, stores, time_series, timeline, token_bucket, users, weekly_metrics,
 };
 
 fn all() -> impl Iterator<Item = (&'static str, &'static Script)> {
@@ -24,15 +22,20 @@ fn all() -> impl Iterator<Item = (&'static str, &'static Script)> {
         catalog::scripts,
         checkout::scripts,
         facets::scripts,
+        fence::scripts,
         fixed_window::scripts,
         flash_sale::scripts,
         funnel::scripts,
         interests::scripts,
         inventory::scripts,
+        leader::scripts,
+        lock::scripts,
         login_guard::scripts,
         notifications::scripts,
+        once::scripts,
         popular_products::scripts,
         recent_views::scripts,
+        semaphore::scripts,
         sessions::scripts,
         similar_customers::scripts,
         sliding_counter::scripts,

@@ -19,17 +19,22 @@ mod catalog;
 mod checkout;
 mod engine;
 mod facets;
+mod fence;
 mod flash_sale;
 mod funnel;
 mod interests;
 mod inventory;
+mod leader;
 mod limits;
+mod lock;
 mod login_guard;
 mod notifications;
+mod once;
 mod popular_products;
 mod product_vectors;
 mod recent_views;
 mod recommendations;
+mod semaphore;
 mod sessions;
 mod similar_customers;
 mod social_graph;
@@ -82,13 +87,18 @@ const PATTERNS: &[Pattern] = &[
     time_series::PATTERN,
     social_graph::PATTERN,
     timeline::PATTERN,
+    lock::PATTERN,
+    fence::PATTERN,
+    leader::PATTERN,
+    semaphore::PATTERN,
+    once::PATTERN,
 ];
 
 /// How many faults of one pattern run at once.
 const AT_ONCE: usize = 4;
 
 /// Modules that the patterns share.
-const SHARED: [&str; 4] = ["key", "limit", "money", "script"];
+const SHARED: [&str; 5] = ["key", "lease", "limit", "money", "script"];
 
 #[tokio::main]
 async fn main() -> ExitCode {

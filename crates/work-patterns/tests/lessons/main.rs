@@ -6,5 +6,9 @@
 )]
 
 mod all;
-mod time_series;
+mod idempotency;
+mod leader;
+mod locks;
+mod semaphore;
 mod social_graph;
+mod time_series;

@@ -1,0 +1,159 @@
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use lab_testing::TestConnection;
+use patterns::lock::{self, Held, LockError, Locks, Token};
+
+use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
+
+/// Short, so that a lock whose release was refused is free soon.
+const TTL: Duration = Duration::from_millis(300);
+/// Longer than the clock jumps.
+const DAYS: Duration = Duration::from_hours(48);
+const WAIT: Duration = Duration::from_secs(20);
+
+pub const PATTERN: Pattern = Pattern {
+    name: "lock",
+    workload: |prefix| {
+        Box::new(Work { prefix: prefix.to_owned(), seen: Mutex::default(), held: Mutex::default() })
+    },
+    plain_commands: &["GET", "PTTL"],
+    scripts: lock::scripts,
+};
+
+struct Work {
+    prefix: String,
+    seen: Mutex<Seen>,
+    /// A lock that is held all the time.
+    held: Mutex<Option<Held>>,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// Who works now, by its own clock.
+    inside: Vec<Held>,
+    /// The token of each number.
+    numbers: BTreeMap<u64, Token>,
+    violation: Option<String>,
+}
+
+impl Work {
+    fn locks(&self, connection: TestConnection, owner: &str) -> Locks<TestConnection> {
+        Locks::new(connection, &self.prefix, owner).with_ttl(TTL)
+    }
+
+    fn enter(&self, held: &Held) {
+        let mut seen = self.seen.lock().unwrap();
+        seen.inside.retain(|other| other.token() != held.token() && other.lease().is_held());
+        if held.lease().is_held()
+            && let Some(other) = seen.inside.first()
+        {
+            seen.violation = Some(format!("one holder; found {other:?} and {held:?}"));
+        }
+        match seen.numbers.insert(held.number(), held.token().clone()) {
+            Some(other) if other != *held.token() => {
+                seen.violation = Some(format!("a number of its own; found {held:?} and {other}"));
+            }
+            _ => seen.inside.push(held.clone()),
+        }
+    }
+
+    fn leave(&self, held: &Held) {
+        self.seen.lock().unwrap().inside.retain(|other| other.token() != held.token());
+    }
+
+    async fn count(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
+        let locks = self.locks(connection, "checker");
+        let mut before = self.held.lock().unwrap().clone().ok_or("a lock from the beginning")?;
+        let [other, _] = locks.keys("other")?;
+        let lost = matches!(fault, Fault::KeyLost(key) if *key == other);
+        match locks.renew(&mut before).await {
+            Err(LockError::Lost) if lost => {
+                let next = locks.try_acquire("other", &Token::random()?).await?;
+                if next.number() <= before.number() {
+                    return Err(format!("a higher number than {before:?}; found {next:?}").into());
+                }
+            }
+            Ok(()) if !lost => {}
+            renewed => return Err(format!("a renewal; found {renewed:?}").into()),
+        }
+        // What a canceled or refused call left is free after its TTL.
+        let held = locks.acquire("report", &Token::random()?, WAIT).await?;
+        locks.release("report", held.token()).await?;
+        let (highest, violation) = {
+            let seen = self.seen.lock().unwrap();
+            (seen.numbers.keys().last().copied().unwrap_or(0), seen.violation.clone())
+        };
+        match fault {
+            Fault::WritesLost => {
+                return Ok(Verdict::Contract("A failover may lose the last locks that were taken"));
+            }
+            Fault::KeyLost(_) if lost => {
+                return Ok(Verdict::Contract("another client gets the lock, with a higher number"));
+            }
+            _ => {}
+        }
+        if let Some(violation) = violation {
+            return Err(violation.into());
+        }
+        if held.number() <= highest {
+            return Err(format!("a higher number than {highest}; found {held:?}").into());
+        }
+        Ok(match fault {
+            Fault::KeyLost(_) => {
+                Verdict::Contract("A lost number begins again at the server's clock in microseconds")
+            }
+            _ => Verdict::Held,
+        })
+    }
+}
+
+impl Workload for Work {
+    fn set_up(&self, connection: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
+        Box::pin(async move {
+            let locks = self.locks(connection, "set-up").with_ttl(DAYS);
+            *self.held.lock().unwrap() = Some(locks.try_acquire("other", &Token::random()?).await?);
+            Ok(())
+        })
+    }
+
+    fn call(
+        &self,
+        connection: TestConnection,
+        client: usize,
+        call: usize,
+    ) -> BoxFuture<'_, Result<(), Failure>> {
+        Box::pin(async move {
+            let locks = self.locks(connection, &format!("client{client}"));
+            let token = Token::parse(&format!("client{client}call{call}")).ok_or("a token")?;
+            let mut held = match locks.acquire("report", &token, WAIT).await {
+                Ok(held) => held,
+                // A call of this client that was refused left its lock, which expires.
+                Err(LockError::Reentrant { expires_in }) => {
+                    tokio::time::sleep(expires_in).await;
+                    locks.acquire("report", &token, WAIT).await?
+                }
+                Err(error) => return Err(error.into()),
+            };
+            self.enter(&held);
+            locks.holder("report").await?;
+            match locks.renew(&mut held).await {
+                Ok(()) | Err(LockError::Lost) => {}
+                Err(error) => return Err(error.into()),
+            }
+            self.leave(&held);
+            locks.release("report", &token).await?;
+            Ok(())
+        })
+    }
+
+    fn check<'a>(
+        &'a self,
+        connection: TestConnection,
+        fault: &'a Fault,
+    ) -> BoxFuture<'a, Result<Verdict, String>> {
+        Box::pin(async move { self.count(connection, fault).await.map_err(|error| error.to_string()) })
+    }
+}
