@@ -18,6 +18,7 @@ mod flash_sale;
 mod funnel;
 mod interests;
 mod inventory;
+mod job_queue;
 mod limit_models;
 mod limits;
 mod login_guard;

@@ -6,9 +6,9 @@ use std::fs;
 use patterns::script::Script;
 use patterns::{
     active_users, analytics, autocomplete, bought_together, cache, cart, catalog, checkout, facets,
-    fixed_window, flash_sale, funnel, interests, inventory, login_guard, notifications, popular_products,
-    recent_views, sessions, similar_customers, sliding_counter, sliding_log, stock_feed, stores,
-    token_bucket, users, weekly_metrics,
+    fixed_window, flash_sale, funnel, interests, inventory, job_queue, login_guard, notifications,
+    popular_products, recent_views, sessions, similar_customers, sliding_counter, sliding_log, stock_feed,
+    stores, token_bucket, users, weekly_metrics,
 };
 
 fn all() -> impl Iterator<Item = (&'static str, &'static Script)> {
@@ -27,6 +27,7 @@ fn all() -> impl Iterator<Item = (&'static str, &'static Script)> {
         funnel::scripts,
         interests::scripts,
         inventory::scripts,
+        job_queue::scripts,
         login_guard::scripts,
         notifications::scripts,
         popular_products::scripts,
