@@ -129,7 +129,8 @@ for i = 1, settled do
   local token, outcome, record = ARGV[4 * i + 8], ARGV[4 * i + 9], held[i] or ''
   if position[ids[i]] then
     letters[i] = letters[position[ids[i]]]
-  elseif string.sub(record, 1, #token + 1) == token .. ':' and leases[i] and tonumber(leases[i]) > now then
+  elseif string.sub(record, 1, #token + 1) == token .. ':' and leases[i] and tonumber(leases[i]) > now
+    and string.find(record, '^%d+:%d+:%d+:%d+:%d+:%d+:%d+:') then
     letters[i] = 's'
   elseif record == 'd' .. token then
     -- It was completed before, and the reply was lost.
@@ -186,9 +187,6 @@ for i = 1, settled do
       push(to_running, now + ARGV[2], id)
     else
       local size, priority, number, due, failures, losses, reason = string.match(rest, '^:(%d+):(%d+):(%d+):(%d+):(%d+):(%d+):(.*)$')
-      if not size then
-        error({err = 'MALFORMED ' .. KEYS[1] .. ' ' .. fields[i]})
-      end
       push(from_running, id)
       if outcome == 'back' then
         push(records, fields[i], rest)
@@ -270,15 +268,19 @@ if most > 0 then
     local field, record = looked_up[i], found[i]
     local id = string.sub(field, 2)
     local from = i <= #expired and from_running or i <= #expired + #due and from_delayed or from_ready
-    if not record and redis.call('HSTRLEN', KEYS[1], 'p' .. id) > 0 then
-      -- Only the record was lost, and the job is there.
-      record = (from == from_running and '0' or '') .. ':' .. redis.call('HSTRLEN', KEYS[1], 'p' .. id) .. ':0:0:0:0:0:'
+    local token, size, rest = string.match(record or '', '^(%w*):(%d+)(:%d+:%d+:%d+:%d+:%d+:.*)$')
+    if not token and string.sub(record or '', 1, 1) ~= 'd' then
+      if redis.call('HEXISTS', KEYS[1], 'p' .. id) == 1 then
+        -- Only the record was lost, and the job is there.
+        token, rest = from == from_running and '0' or '', ':0:0:0:0:0:'
+        size = redis.call('HSTRLEN', KEYS[1], 'p' .. id)
+      else
+        reply[7] = reply[7] + 1
+      end
     end
-    local token, size, rest = string.match(record or '', '^(%d*):(%d+)(.*)$')
-    if not token or (token ~= '') ~= (from == from_running) or seen[id] then
+    if not token or (token ~= '') ~= (from == from_running) or token == 'x' or seen[id] then
       -- The record says otherwise, so this entry is a leftover.
       push(from, id)
-      if not record then reply[7] = reply[7] + 1 end
     else
       seen[id] = true
       if from == from_running then

@@ -444,16 +444,7 @@ impl<C: ConnectionLike + Clone> JobQueue<C> {
     /// The queue of this name under a prefix, with the default [`Settings`]. It sends nothing.
     pub fn new(connection: C, prefix: &str, queue: &str) -> Result<Self, StoreError> {
         let root = Key::new(prefix, "job_queue", &[queue])?;
-        let keys = [
-            root.as_str().to_owned(),
-            root.companion("ready"),
-            root.companion("delayed"),
-            root.companion("running"),
-            root.companion("dead"),
-            root.companion("finished"),
-            root.companion("counts"),
-            root.companion("doorbell"),
-        ];
+        let keys = keys_of(&root);
         Ok(Self { connection, settings: Settings::default(), root, keys })
     }
 
@@ -604,8 +595,8 @@ impl<C: ConnectionLike + Clone> JobQueue<C> {
         let mut reply: Reply =
             PAGE.call(&keys).arg(from).arg(from.saturating_add(last)).run(&self.connection).await?;
         let mut jobs = Vec::new();
-        while let Some(id) = reply.next::<Option<String>>()? {
-            let (score, text): (f64, String) = (reply.next()?, reply.next()?);
+        while let Some(id) = next_text(&mut reply)? {
+            let (score, text): (f64, _) = (reply.next()?, next_text(&mut reply)?.unwrap_or_default());
             // An entry without a record is dropped when its turn comes.
             let Some(record) = Record::parse(&text) else { continue };
             #[expect(
@@ -677,8 +668,8 @@ impl<C: ConnectionLike + Clone> JobQueue<C> {
                 let (next, found): (u64, Vec<Value>) = send(&self.connection, &scan).await?;
                 let mut ids = Vec::new();
                 for name in found.into_iter().step_by(2) {
-                    let name: String = redis::from_redis_value(name)?;
-                    ids.push(if hash { name.get(1..).unwrap_or_default().to_owned() } else { name });
+                    let name: Vec<u8> = redis::from_redis_value(name)?;
+                    ids.push(if hash { name.get(1..).unwrap_or_default().to_vec() } else { name });
                 }
                 ids.sort_unstable();
                 ids.dedup();
@@ -756,9 +747,9 @@ impl<C: ConnectionLike + Clone> JobQueue<C> {
             damaged: reply.next()?,
             jobs: Vec::new(),
         };
-        while let Some(id) = reply.next::<Option<String>>()? {
-            let (text, payload): (String, Vec<u8>) = (reply.next()?, reply.next()?);
-            let record = Record::parse(&text).ok_or_else(|| malformed(&self.keys[0], &id))?;
+        while let Some(id) = next_text(&mut reply)? {
+            let (text, payload) = (next_text(&mut reply)?.unwrap_or_default(), reply.next()?);
+            let record = Record::parse(&text).unwrap_or_default();
             let Record { priority, failures, losses, reason, .. } = record;
             let token = token.clone();
             reserved.jobs.push(Job { id, payload, priority, failures, losses, reason, token });
@@ -823,6 +814,14 @@ impl<C: ConnectionLike + Clone> JobQueue<C> {
     }
 }
 
+/// The keys of a queue: jobs, ready, delayed, running, dead, finished, counts, doorbell.
+pub(crate) fn keys_of(root: &Key) -> [String; 8] {
+    let [ready, delayed, running, dead, finished, counts, doorbell] =
+        ["ready", "delayed", "running", "dead", "finished", "counts", "doorbell"]
+            .map(|name| root.companion(name));
+    [root.as_str().to_owned(), ready, delayed, running, dead, finished, counts, doorbell]
+}
+
 /// Between half of the pause and all of it, so that jobs that failed together do not come back together.
 fn jittered(pause: Duration) -> Duration {
     // Without randomness, all wait for the whole pause.
@@ -831,6 +830,7 @@ fn jittered(pause: Duration) -> Duration {
 }
 
 /// What the scripts keep of a job: see the head of `job_queue.lua`.
+#[derive(Default)]
 struct Record {
     bytes: u64,
     priority: u8,
@@ -848,6 +848,12 @@ impl Record {
         let (failures, losses) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
         Some(Self { bytes, priority, failures, losses, reason: parts.next()?.to_owned() })
     }
+}
+
+/// Another program may have enqueued an ID that is not UTF-8. One such job must not keep a worker from the others.
+fn next_text(reply: &mut Reply) -> Result<Option<String>, StoreError> {
+    let bytes: Option<Vec<u8>> = reply.next()?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 fn check_batch(jobs: usize) -> Result<(), JobError> {

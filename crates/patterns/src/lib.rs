@@ -18,7 +18,7 @@
 //! 9. [`interests`], [`popular_products`], [`bought_together`], [`similar_customers`], [`product_vectors`]; [`recommendations`] mixes
 //!    them.
 //! 10. [`analytics`], [`weekly_metrics`], [`funnel`], [`active_users`].
-//! 11. [`job_queue`]: work for other processes.
+//! 11. [`job_queue`]: work for other processes; [`job_worker`] is the loop that does it.
 //!
 //! Each module says what it promises, what a call costs, how much memory it takes, and what faults do to it. `cargo test -p patterns
 //! --test torture` runs every pattern through every fault.
@@ -41,6 +41,7 @@ pub mod funnel;
 pub mod interests;
 pub mod inventory;
 pub mod job_queue;
+pub mod job_worker;
 pub mod key;
 pub mod limit;
 pub mod login_guard;

@@ -19,6 +19,7 @@ mod funnel;
 mod interests;
 mod inventory;
 mod job_queue;
+mod job_worker;
 mod limit_models;
 mod limits;
 mod login_guard;
