@@ -110,8 +110,8 @@ return {'ENQUEUED', table.concat(letters)}
 -- ARGV: most to reserve, visibility time (ms), most losses, most to recover, most bytes, most per window or 0, window (ms),
 --   most finished IDs, finished IDs kept for (ms), number of settlements, then for each settlement: ID, token, outcome,
 --   reason, then for each effect: settlement, command, key, argument, argument
--- Replies: RESERVED, a letter for each settlement, next job in or -1 (ms), token, lost and quarantined and dropped jobs,
---   whether an index is damaged, then for each job: ID, record, payload
+-- Replies: RESERVED, a letter for each settlement, next job in or -1 (ms), token, jobs of lost workers, quarantined, dropped,
+--   index damaged, then for each job: ID, record, payload
 local now, settled, letters, done = now_ms(), tonumber(ARGV[10]), {}, 0
 local ids, fields, held, leases, position = {}, {}, {}, {}, {}
 for i = 1, settled do
@@ -248,7 +248,7 @@ if most > 0 then
   local waiting = most > 0 and redis.call('ZRANGE', KEYS[2], 0, most - 1, 'WITHSCORES') or {}
   if #expired == recover or #due == recover then
     wait = 0
-  elseif 2 * (#expired + #due) + #waiting < 2 * most then
+  elseif 2 * ready <= #waiting then
     -- When does the next job come, if no other is added?
     for set = 3, 4 do
       local first = redis.call('ZRANGEBYSCORE', KEYS[set], '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]

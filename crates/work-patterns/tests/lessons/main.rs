@@ -6,3 +6,4 @@
 )]
 
 mod all;
+mod job_queue;
