@@ -146,7 +146,8 @@ end
 local types = {SET = 'string', INCRBY = 'string', HSET = 'hash', HINCRBY = 'hash', SADD = 'set', RPUSH = 'list', ZADD = 'zset'}
 local key_types, uses, effects = {}, {}, {}
 for at = 4 * settled + 11, #ARGV, 5 do
-  local job, command, key, first, second = tonumber(ARGV[at]), ARGV[at + 1], KEYS[tonumber(ARGV[at + 2])], ARGV[at + 3], ARGV[at + 4]
+  local job, command, key = tonumber(ARGV[at]), ARGV[at + 1], KEYS[tonumber(ARGV[at + 2])]
+  local first, second = ARGV[at + 3], ARGV[at + 4]
   local wants = types[command]
   if letters[job] == 's' and position[ids[job]] == job then
     local has_field = wants == 'hash' or wants == 'zset'
@@ -186,7 +187,7 @@ for i = 1, settled do
     elseif outcome == 'extend' then
       push(to_running, now + ARGV[2], id)
     else
-      local size, priority, number, due, failures, losses, reason = string.match(rest, '^:(%d+):(%d+):(%d+):(%d+):(%d+):(%d+):(.*)$')
+      local size, priority, number, due, failures, losses = string.match(rest, '^:(%d+):(%d+):(%d+):(%d+):(%d+):(%d+):')
       push(from_running, id)
       if outcome == 'back' then
         push(records, fields[i], rest)
@@ -194,8 +195,8 @@ for i = 1, settled do
       else
         local pause = tonumber(outcome)
         local until_due = pause and now + pause or due
-        push(records, fields[i], (pause and '' or 'x') .. ':' .. size .. ':' .. priority .. ':' .. number .. ':' .. until_due .. ':'
-          .. failures + 1 .. ':' .. losses .. ':' .. ARGV[4 * i + 10])
+        push(records, fields[i], (pause and '' or 'x') .. ':' .. size .. ':' .. priority .. ':' .. number .. ':' .. until_due
+          .. ':' .. failures + 1 .. ':' .. losses .. ':' .. ARGV[4 * i + 10])
         push(pause and to_delayed or to_dead, pause and until_due or now, id)
         total('failed', 1)
         if not pause then total('died', 1) end
@@ -289,7 +290,8 @@ if most > 0 then
         losses = losses + 1
         if losses >= tonumber(ARGV[3]) then
           reply[6] = reply[6] + 1
-          push(records, field, 'x:' .. size .. ':' .. priority .. ':' .. number .. ':' .. due_at .. ':' .. failures .. ':' .. losses .. ':worker lost')
+          push(records, field, 'x:' .. size .. ':' .. priority .. ':' .. number .. ':' .. due_at .. ':' .. failures
+            .. ':' .. losses .. ':worker lost')
           push(to_dead, now, id)
           push(from, id)
           size = nil

@@ -665,6 +665,10 @@ impl<C: ConnectionLike + Clone> JobQueue<C> {
             loop {
                 let mut scan = redis::cmd(if hash { "HSCAN" } else { "ZSCAN" });
                 scan.arg(key).arg(cursor).arg("COUNT").arg(100);
+                if hash {
+                    // Only the records: HSCAN would return the payloads, too.
+                    scan.arg("MATCH").arg("r*");
+                }
                 let (next, found): (u64, Vec<Value>) = send(&self.connection, &scan).await?;
                 let mut ids = Vec::new();
                 for name in found.into_iter().step_by(2) {

@@ -91,6 +91,8 @@ const CALL: Duration = Duration::from_secs(10);
 const LAST_CALLS: Duration = Duration::from_secs(5);
 /// Errors of the connection are reported at most once in this time, and repairs are made at most once.
 const QUIET: Duration = Duration::from_secs(10);
+/// When a repair found nothing to repair, the next one comes after this time at the earliest.
+const REPAIR_IN_VAIN: Duration = Duration::from_mins(10);
 
 /// Takes jobs from a queue and runs them.
 pub struct Worker<O> {
@@ -274,7 +276,7 @@ struct Run<'a, O, C> {
     bell_connection: Option<C>,
     listens_from: Instant,
     repairs: JoinSet<Result<Repaired, StoreError>>,
-    repaired_at: Option<Instant>,
+    repairs_from: Instant,
     tasks: JoinSet<Result<Vec<Effect>, String>>,
     running: HashMap<Id, Running>,
     /// What has ended and is not stored.
@@ -306,7 +308,7 @@ where
             bell_connection: None,
             listens_from: now,
             repairs: JoinSet::new(),
-            repaired_at: None,
+            repairs_from: now,
             tasks: JoinSet::new(),
             running: HashMap::new(),
             unsettled: Vec::new(),
@@ -553,18 +555,21 @@ where
     }
 
     fn repair(&mut self, queue: JobQueue<C>) {
-        if self.repairs.is_empty() && self.repaired_at.is_none_or(|at| at.elapsed() >= QUIET) {
+        if self.repairs.is_empty() && self.repairs_from <= Instant::now() {
             self.repairs.spawn(async move { queue.repair().await });
         }
     }
 
     fn repaired(&mut self, repaired: Result<Result<Repaired, StoreError>, JoinError>) {
-        self.repaired_at = Some(Instant::now());
+        let mut pause = QUIET;
         match repaired {
+            // Half of a job that another program left has no place, and a repair reads the whole queue.
+            Ok(Ok(repaired)) if repaired == Repaired::default() => pause = REPAIR_IN_VAIN,
             Ok(Ok(repaired)) => (self.worker.report)(&Event::Repaired { jobs: repaired.moved }),
             Ok(Err(error)) => self.report_error(&error),
             Err(_) => {}
         }
+        self.repairs_from = Instant::now() + pause;
     }
 }
 
@@ -577,8 +582,8 @@ async fn at_the_doorbell<C: ConnectionLike>(
     let [_, ready, delayed, running, .., doorbell] = keys;
     let mut blpop = redis::cmd("BLPOP");
     blpop.arg(doorbell).arg(format!("{:.3}", wait.as_secs_f64()));
-    let ring: Option<(String, String)> = blpop.query_async(&mut connection).await?;
-    let rang = ring.is_some();
+    let popped: Option<(String, String)> = blpop.query_async(&mut connection).await?;
+    let rang = popped.is_some();
     let look = rang
         || redis::cmd("EXISTS")
             .arg(ready)

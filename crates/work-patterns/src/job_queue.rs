@@ -11,7 +11,7 @@ use lab_connection::Connection;
 use lab_runner::pattern_scripts::{load, lua};
 use lab_runner::table::Table;
 use lab_runner::{BoxError, Comparison, Lesson, LessonContext, outcome, source};
-use patterns::job_queue::{self, Effect, JobError, JobQueue, NewJob, Settings, State};
+use patterns::job_queue::{self, Effect, Job, JobError, JobQueue, NewJob, Settings, State};
 use redis::AsyncTypedCommands;
 
 use self::killed_workers::PlainLists;
@@ -181,8 +181,7 @@ async fn reserve_and_complete(ctx: &LessonContext) -> Result<(), BoxError> {
         "Only this token completes the job. A worker that was too slow has another one, and is refused:",
     )
     .await?;
-    let mut late = job.clone();
-    late.token = "1".to_owned();
+    let late = Job { token: "1".to_owned(), ..job.clone() };
     let refused = queue.complete(&late).await;
     queue.complete(job).await?;
     ctx.check("the late worker was told", matches!(refused, Err(JobError::LeaseLost)))?;

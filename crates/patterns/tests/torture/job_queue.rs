@@ -171,10 +171,9 @@ impl Workload for Jobs {
                 });
             }
             for result in results {
-                match result {
-                    Err(JobError::Store(error)) => return Err(error.into()),
-                    // With other tests beside it, a job may outlive its visibility time.
-                    Ok(()) | Err(_) => {}
+                // With other tests beside it, a job may outlive its visibility time.
+                if let Err(JobError::Store(error)) = result {
+                    return Err(error.into());
                 }
             }
             match call % 4 {

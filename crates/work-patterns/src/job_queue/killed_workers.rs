@@ -114,7 +114,7 @@ async fn by_pop(
     while let Some(_job) =
         redis::cmd("LPOP").arg(&lists.waiting).query_async::<Option<String>>(&mut redis).await?
     {
-        is_killed_if(&dies).await;
+        is_killed_if(dies.as_ref()).await;
         done += 1;
     }
     Ok(done)
@@ -130,7 +130,7 @@ async fn by_move(
     lmove.arg(&[waiting, processing, "LEFT", "RIGHT"]);
     let mut done = 0;
     while let Some(job) = lmove.query_async::<Option<String>>(&mut redis).await? {
-        is_killed_if(&dies).await;
+        is_killed_if(dies.as_ref()).await;
         redis.lrem(processing, 1, job).await?;
         done += 1;
     }
@@ -142,7 +142,7 @@ async fn by_reserve(queue: JobQueue<Connection>, dies: Option<Arc<Barrier>>) -> 
     loop {
         let reserved = queue.reserve(1).await?;
         for job in reserved.jobs {
-            is_killed_if(&dies).await;
+            is_killed_if(dies.as_ref()).await;
             queue.complete(&job).await?;
             done += 1;
         }
@@ -151,7 +151,7 @@ async fn by_reserve(queue: JobQueue<Connection>, dies: Option<Arc<Barrier>>) -> 
     }
 }
 
-async fn is_killed_if(dies: &Option<Arc<Barrier>>) {
+async fn is_killed_if(dies: Option<&Arc<Barrier>>) {
     if let Some(all_have_a_job) = dies {
         all_have_a_job.wait().await;
         // Its task is aborted here.
