@@ -23,10 +23,10 @@
 //! - **Promise**: a job whose enqueue was acknowledged is completed, dead, or still in the queue, in exactly one state, until you purge
 //!   it. Its effects in the queue's slot happen exactly once. A job dies after the configured number of its own failures, or of lost
 //!   workers, which are counted apart.
-//! - **Cost**: one round trip for each call. A batch of 50 takes the server about 15 microseconds for each job, from enqueue to completion.
+//! - **Cost**: one round trip for each call. A batch of 50 takes the server about 20 microseconds for each job, from enqueue to completion.
 //!   Each reserve recovers at most [`Settings::recover`] expired and as many delayed jobs. A payload of 10 MiB takes the server several
 //!   milliseconds to copy in and again to copy out, so store large data elsewhere and enqueue its name.
-//! - **Memory**: about 400 bytes and the payload for each job, at most [`Settings::max_jobs`] jobs, dead ones included. About 200 bytes for each
+//! - **Memory**: about 200 bytes and the payload for each job, at most [`Settings::max_jobs`] jobs, dead ones included. About 150 bytes for each
 //!   finished ID, at most [`Settings::max_finished`] of them.
 //! - **Faults**: use `noeviction` and an append-only file with `appendfsync always`. A job that is enqueued twice is one job, also for
 //!   [`Settings::finished_for`] after it has finished. A lost reply of `reserve` costs the jobs in it one visibility time, and counts as a lost

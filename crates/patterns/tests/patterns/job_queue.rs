@@ -189,7 +189,8 @@ async fn a_part_that_vanishes_hides_no_job_and_stops_no_worker() {
         queue.repair().await.unwrap();
         let found = std::cell::RefCell::new(std::collections::BTreeSet::new());
         until("both are handed out again", async || {
-            found.borrow_mut().insert(next(&queue).await.id);
+            let id = next(&queue).await.id;
+            found.borrow_mut().insert(id);
             found.borrow().len() == 2
         })
         .await;
