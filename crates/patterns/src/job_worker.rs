@@ -1,4 +1,4 @@
-//! Job worker: the loop that takes jobs from a [`job_queue`](crate::job_queue), runs them, and settles them.
+//! Job worker: the loop that takes jobs from a queue, runs them, and settles them. The queue is [`job_queue`](crate::job_queue).
 //!
 //! The naive way is a loop around `reserve`. It ends with the first lost connection, loses what a panic interrupts, asks again and
 //! again when the queue is empty, and takes its jobs with it when the process is told to stop. This loop connects again by itself, also
