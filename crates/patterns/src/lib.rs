@@ -22,6 +22,7 @@
 //! 11. [`social_graph`], and [`timeline`] on it.
 //! 11. [`lease`]: what these share. [`lock`] and [`fence`], [`leader`], [`semaphore`]: who may do it now. [`once`]: one effect, however
 //!     often a request is sent.
+//! 11. [`job_queue`]: work for other processes; [`job_worker`] is the loop that does it.
 //!
 //! Each module says what it promises, what a call costs, how much memory it takes, and what faults do to it. `cargo test -p patterns
 //! --test torture` runs every pattern through every fault.
@@ -44,6 +45,8 @@ pub mod flash_sale;
 pub mod funnel;
 pub mod interests;
 pub mod inventory;
+pub mod job_queue;
+pub mod job_worker;
 pub mod key;
 pub mod leader;
 pub mod lease;

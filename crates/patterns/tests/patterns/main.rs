@@ -20,6 +20,8 @@ mod funnel;
 mod interests;
 mod inventory;
 mod leader;
+mod job_queue;
+mod job_worker;
 mod limit_models;
 mod limits;
 mod lock;

@@ -12,3 +12,4 @@ mod locks;
 mod semaphore;
 mod social_graph;
 mod time_series;
+mod job_queue;
