@@ -6,13 +6,10 @@ use std::fs;
 use patterns::script::Script;
 use patterns::{
     active_users, analytics, autocomplete, bought_together, cache, cart, catalog, checkout, facets, fence,
-    fixed_window, flash_sale, funnel, interests, inventory, leader, lock, login_guard, notifications, once,
-    popular_products, recent_views, semaphore, sessions, similar_customers, sliding_counter, sliding_log,
-    social_graph, stock_feed, stores, time_series, timeline, token_bucket, users, weekly_metrics,
-    active_users, analytics, autocomplete, bought_together, cache, cart, catalog, checkout, facets,
-    fixed_window, flash_sale, funnel, interests, inventory, job_queue, login_guard, notifications,
-    popular_products, recent_views, sessions, similar_customers, sliding_counter, sliding_log, stock_feed,
-    stores, token_bucket, users, weekly_metrics,
+    fixed_window, flash_sale, funnel, interests, inventory, job_queue, leader, lock, login_guard,
+    notifications, once, popular_products, recent_views, semaphore, sessions, similar_customers,
+    sliding_counter, sliding_log, social_graph, stock_feed, stores, time_series, timeline, token_bucket,
+    users, weekly_metrics,
 };
 
 fn all() -> impl Iterator<Item = (&'static str, &'static Script)> {

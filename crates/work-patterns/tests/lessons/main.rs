@@ -7,9 +7,9 @@
 
 mod all;
 mod idempotency;
+mod job_queue;
 mod leader;
 mod locks;
 mod semaphore;
 mod social_graph;
 mod time_series;
-mod job_queue;
