@@ -55,6 +55,7 @@ pub mod sliding_counter;
 pub mod sliding_log;
 pub mod stock_feed;
 pub mod stores;
+pub mod stream_worker;
 pub mod token_bucket;
 pub mod users;
 pub mod weekly_metrics;

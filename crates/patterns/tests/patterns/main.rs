@@ -31,6 +31,7 @@ mod sessions;
 mod similar_customers;
 mod stock_feed;
 mod stores;
+mod stream_worker;
 mod users;
 mod virtual_clock;
 mod weekly_metrics;

@@ -8,7 +8,7 @@ use patterns::{
     active_users, analytics, autocomplete, bought_together, cache, cart, catalog, checkout, facets,
     fixed_window, flash_sale, funnel, interests, inventory, login_guard, notifications, popular_products,
     recent_views, sessions, similar_customers, sliding_counter, sliding_log, stock_feed, stores,
-    token_bucket, users, weekly_metrics,
+    stream_worker, token_bucket, users, weekly_metrics,
 };
 
 fn all() -> impl Iterator<Item = (&'static str, &'static Script)> {
@@ -37,6 +37,7 @@ fn all() -> impl Iterator<Item = (&'static str, &'static Script)> {
         sliding_log::scripts,
         stock_feed::scripts,
         stores::scripts,
+        stream_worker::scripts,
         token_bucket::scripts,
         users::scripts,
         weekly_metrics::scripts,
