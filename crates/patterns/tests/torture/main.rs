@@ -34,6 +34,7 @@ mod sessions;
 mod similar_customers;
 mod stock_feed;
 mod stores;
+mod stream_worker;
 mod users;
 mod weekly_metrics;
 mod workload;
@@ -64,6 +65,7 @@ const PATTERNS: &[Pattern] = &[
     notifications::PATTERN,
     stock_feed::PATTERN,
     stores::PATTERN,
+    stream_worker::PATTERN,
     autocomplete::PATTERN,
     facets::PATTERN,
     interests::PATTERN,
