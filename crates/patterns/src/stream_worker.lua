@@ -120,7 +120,7 @@ for i = 5, #KEYS do
   for j = at + 2, at + 1 + arguments do
     effect[#effect + 1] = ARGV[j]
   end
-  -- A command that does not exist, or has too few arguments, ends the script here.
+  -- A command that does not exist ends the script here.
   if not redis.acl_check_cmd(unpack(effect)) then
     error({err = 'NOPERM this effect needs a user who may run ' .. effect[1] .. '; nothing was changed'})
   end

@@ -5,10 +5,10 @@ use std::fs;
 
 use patterns::script::Script;
 use patterns::{
-    active_users, analytics, autocomplete, bought_together, cache, cart, catalog, checkout, facets,
-    fixed_window, flash_sale, funnel, interests, inventory, login_guard, notifications, popular_products,
-    recent_views, sessions, similar_customers, sliding_counter, sliding_log, stock_feed, stores,
-    stream_worker, token_bucket, users, weekly_metrics,
+    active_users, analytics, autocomplete, bought_together, broadcast, cache, cart, catalog, checkout,
+    facets, fixed_window, flash_sale, funnel, interests, inventory, login_guard, notifications,
+    popular_products, recent_views, scheduler, sessions, similar_customers, sliding_counter, sliding_log,
+    stock_feed, stores, stream_worker, token_bucket, users, weekly_metrics,
 };
 
 fn all() -> impl Iterator<Item = (&'static str, &'static Script)> {
@@ -17,6 +17,7 @@ fn all() -> impl Iterator<Item = (&'static str, &'static Script)> {
         analytics::scripts,
         autocomplete::scripts,
         bought_together::scripts,
+        broadcast::scripts,
         cache::scripts,
         cart::scripts,
         catalog::scripts,
@@ -31,6 +32,7 @@ fn all() -> impl Iterator<Item = (&'static str, &'static Script)> {
         notifications::scripts,
         popular_products::scripts,
         recent_views::scripts,
+        scheduler::scripts,
         sessions::scripts,
         similar_customers::scripts,
         sliding_counter::scripts,

@@ -13,6 +13,7 @@ mod active_users;
 mod analytics;
 mod autocomplete;
 mod bought_together;
+mod broadcast;
 mod cache;
 mod cart;
 mod catalog;
@@ -30,6 +31,7 @@ mod popular_products;
 mod product_vectors;
 mod recent_views;
 mod recommendations;
+mod scheduler;
 mod sessions;
 mod similar_customers;
 mod stock_feed;
@@ -66,6 +68,8 @@ const PATTERNS: &[Pattern] = &[
     stock_feed::PATTERN,
     stores::PATTERN,
     stream_worker::PATTERN,
+    broadcast::PATTERN,
+    scheduler::PATTERN,
     autocomplete::PATTERN,
     facets::PATTERN,
     interests::PATTERN,
