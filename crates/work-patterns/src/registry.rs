@@ -3,10 +3,7 @@
 use clap::ValueEnum;
 use lab_runner::{Course, Lesson};
 
-use crate::{
-    delayed_jobs, idempotency, job_queue, leader, locks, pub_sub, semaphore, social_graph, streams,
-    time_series,
-};
+use crate::{pub_sub, streams};
 
 /// A lesson, as the command line names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -15,22 +12,6 @@ pub enum WorkLesson {
     PubSub,
     /// Consumer groups that lose nothing
     Streams,
-    /// Jobs that survive their workers
-    JobQueue,
-    /// Jobs for later, retries, and schedules
-    DelayedJobs,
-    /// One holder at a time, and the number that fences off the others
-    Locks,
-    /// One process that leads, and how it learns that it no longer does
-    Leader,
-    /// N holders at a time, none of which can leak its place
-    Semaphore,
-    /// One effect, however often a request is sent
-    Idempotency,
-    /// Samples, roll-ups, and retention
-    TimeSeries,
-    /// Followers, friends of friends, and timelines
-    SocialGraph,
 }
 
 impl Course for WorkLesson {
@@ -40,14 +21,6 @@ impl Course for WorkLesson {
         match self {
             Self::PubSub => &pub_sub::LESSON,
             Self::Streams => &streams::LESSON,
-            Self::JobQueue => &job_queue::LESSON,
-            Self::DelayedJobs => &delayed_jobs::LESSON,
-            Self::Locks => &locks::LESSON,
-            Self::Leader => &leader::LESSON,
-            Self::Semaphore => &semaphore::LESSON,
-            Self::Idempotency => &idempotency::LESSON,
-            Self::TimeSeries => &time_series::LESSON,
-            Self::SocialGraph => &social_graph::LESSON,
         }
     }
 }
