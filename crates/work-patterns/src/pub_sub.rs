@@ -114,10 +114,7 @@ async fn be_slow(ctx: &LessonContext) -> Result<(), BoxError> {
     };
     let numbers = [published, received, published - received].map(|number| number.to_string());
     ctx.table(Table::new("A subscriber that does not read", &["published", "received", "lost"]).row(numbers));
-    ctx.check(
-        "it was cut off: it got what was on its way to it, and lost the rest",
-        received < published,
-    )?;
+    ctx.check("it was cut off: it got what was on its way to it, and lost the rest", received < published)?;
     Ok(())
 }
 
@@ -168,7 +165,7 @@ async fn notice_the_gap(ctx: &LessonContext) -> Result<(), BoxError> {
          only whole nodes, so a few more are there.) The follower asks for what came after the first message:"
     ))
     .await?;
-    let entries = redis.xlen(key.as_str()).await?;
+    let entries: usize = redis::cmd("XLEN").arg(key.as_str()).query_async(&mut redis).await?;
     let (gap, messages_left, _) = trimmed.read(&Position::After(first)).await?;
     ctx.announce("EVALSHA published the messages before.");
     ctx.check("most messages are gone", entries < messages)?;
@@ -202,6 +199,7 @@ async fn compare(ctx: &LessonContext) -> Result<(), BoxError> {
     .await?;
     let count = ctx.fit("messages", COMPARED, 50, 0.1);
     let announcements = Announcements::new(ctx.prefix(), count);
-    ctx.compare(Comparison { title: "Publishing", approaches: &Announcing::ALL, input: &announcements }).await?;
+    ctx.compare(Comparison { title: "Publishing", approaches: &Announcing::ALL, input: &announcements })
+        .await?;
     Ok(())
 }

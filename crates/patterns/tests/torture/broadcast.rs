@@ -12,7 +12,7 @@ pub const PATTERN: Pattern = Pattern {
     workload: |prefix| {
         Box::new(News { prefix: prefix.to_owned(), published: Mutex::default(), follower: Mutex::default() })
     },
-    plain_commands: &["SPUBLISH"],
+    plain_commands: &["PUBLISH"],
     scripts: broadcast::scripts,
 };
 
@@ -33,7 +33,7 @@ struct Follower {
 
 impl News {
     fn news(&self, connection: TestConnection) -> Broadcast<TestConnection> {
-        Broadcast::new(connection, &self.prefix, "news").sharded()
+        Broadcast::new(connection, &self.prefix, "news")
     }
 
     /// Reads on. Of two reads at the same time, the first one counts.

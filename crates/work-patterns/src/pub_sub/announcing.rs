@@ -87,7 +87,13 @@ impl Approach for Announcing {
                     Self::Publish => redis.publish(key, text).await.map(drop),
                     Self::Xadd => {
                         let mut add = redis::cmd("XADD");
-                        add.arg(key).arg("MAXLEN").arg("~").arg(MAX_ENTRIES).arg("*").arg("payload").arg(text);
+                        add.arg(key)
+                            .arg("MAXLEN")
+                            .arg("~")
+                            .arg(MAX_ENTRIES)
+                            .arg("*")
+                            .arg("payload")
+                            .arg(text);
                         add.exec_async(&mut redis).await
                     }
                     Self::Broadcast => {

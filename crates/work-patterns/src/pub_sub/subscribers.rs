@@ -1,5 +1,6 @@
 //! Subscribers that are away, or too slow.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -18,6 +19,7 @@ use super::{MESSAGES, THIRD};
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The bytes of each message to the slow subscriber.
 pub const PAYLOAD: usize = 64 * 1024;
+const LIMIT: &str = "client-output-buffer-limit";
 /// More than its buffers hold. 64 MB.
 const MOST: usize = 1_024;
 
@@ -72,7 +74,6 @@ pub struct SlowResult {
 
 /// Publishes until the server cuts off a subscriber that reads nothing. Then the subscriber reads what is left. `None` without TCP.
 pub async fn slow_subscriber(target: &Target) -> Result<Option<SlowResult>, BoxError> {
-    const LIMIT: &str = "client-output-buffer-limit";
     let ConnectionAddr::Tcp(host, port) = target.connection_info().addr() else { return Ok(None) };
     let (mut redis, channel) = (target.connection(), format!("{}slow", target.prefix()));
     let mut subscriber = TcpStream::connect((host.as_str(), *port)).await?;
@@ -80,8 +81,9 @@ pub async fn slow_subscriber(target: &Target) -> Result<Option<SlowResult>, BoxE
     // The confirmation.
     subscriber.read(&mut [0; 1024]).await?;
 
-    let before = redis.config_get(&[LIMIT]).await?;
-    redis.config_set(LIMIT, "pubsub 262144 0 0").await?;
+    let before: HashMap<String, String> =
+        redis::cmd("CONFIG").arg("GET").arg(LIMIT).query_async(&mut redis).await?;
+    set(&mut redis, "pubsub 262144 0 0").await?;
     let (payload, mut published) = ("x".repeat(PAYLOAD), 0);
     let connected = loop {
         published += 1;
@@ -93,7 +95,7 @@ pub async fn slow_subscriber(target: &Target) -> Result<Option<SlowResult>, BoxE
         }
     };
     if let Some(limits) = before.get(LIMIT) {
-        redis.config_set(LIMIT, limits.as_str()).await?;
+        set(&mut redis, limits).await?;
     }
     if connected {
         return Err("the server did not cut the subscriber off".into());
@@ -103,4 +105,8 @@ pub async fn slow_subscriber(target: &Target) -> Result<Option<SlowResult>, BoxE
     let _ = timeout(MESSAGE_TIMEOUT, subscriber.read_to_end(&mut bytes)).await?;
     let received = bytes.split(|byte| *byte != b'x').filter(|run| run.len() == PAYLOAD).count();
     Ok(Some(SlowResult { published, received }))
+}
+
+async fn set(redis: &mut Connection, limits: &str) -> Result<(), BoxError> {
+    Ok(redis::cmd("CONFIG").arg("SET").arg(LIMIT).arg(limits).exec_async(redis).await?)
 }
