@@ -105,7 +105,7 @@ async fn be_slow(ctx: &LessonContext) -> Result<(), BoxError> {
     }
     ctx.announce(format!(
         "CONFIG GET and CONFIG SET client-output-buffer-limit, at the end back to what it was. SUBSCRIBE on a connection of the \
-         subscriber, then PUBLISH with {} KB each.",
+         subscriber, PUBSUB NUMSUB until it is there, then PUBLISH with {} KB each.",
         PAYLOAD / 1024
     ));
     let Some(SlowResult { published, received }) = slow_subscriber(ctx.target()).await? else {

@@ -77,9 +77,17 @@ pub async fn slow_subscriber(target: &Target) -> Result<Option<SlowResult>, BoxE
     let ConnectionAddr::Tcp(host, port) = target.connection_info().addr() else { return Ok(None) };
     let (mut redis, channel) = (target.connection(), format!("{}slow", target.prefix()));
     let mut subscriber = TcpStream::connect((host.as_str(), *port)).await?;
-    subscriber.write_all(format!("SUBSCRIBE {channel}\r\n").as_bytes()).await?;
-    // The confirmation.
-    subscriber.read(&mut [0; 1024]).await?;
+    let login = target.connection_info().redis_settings();
+    let mut hello = format!("SUBSCRIBE {channel}\r\n");
+    if let Some(password) = login.password() {
+        hello.insert_str(0, &format!("AUTH {} {password}\r\n", login.username().unwrap_or("default")));
+    }
+    subscriber.write_all(hello.as_bytes()).await?;
+    let subscribed =
+        async || redis::cmd("PUBSUB").arg("NUMSUB").arg(&channel).query_async(&mut redis.clone()).await;
+    while subscribed().await? != (channel.clone(), 1) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 
     let before: HashMap<String, String> =
         redis::cmd("CONFIG").arg("GET").arg(LIMIT).query_async(&mut redis).await?;
