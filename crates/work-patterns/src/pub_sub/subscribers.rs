@@ -83,10 +83,10 @@ pub async fn slow_subscriber(target: &Target) -> Result<Option<SlowResult>, BoxE
         hello.insert_str(0, &format!("AUTH {} {password}\r\n", login.username().unwrap_or("default")));
     }
     subscriber.write_all(hello.as_bytes()).await?;
-    let subscribed =
-        async || redis::cmd("PUBSUB").arg("NUMSUB").arg(&channel).query_async(&mut redis.clone()).await;
-    while subscribed().await? != (channel.clone(), 1) {
-        tokio::time::sleep(Duration::from_millis(1)).await;
+    let mut subscribers = 0;
+    while subscribers == 0 {
+        let mut count = redis::cmd("PUBSUB");
+        (_, subscribers) = count.arg("NUMSUB").arg(&channel).query_async::<(String, u64)>(&mut redis).await?;
     }
 
     let before: HashMap<String, String> =
