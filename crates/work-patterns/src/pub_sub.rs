@@ -42,6 +42,8 @@ const THIRD: usize = MESSAGES / 3;
 /// Messages of the comparison.
 const COMPARED: usize = 300;
 const SPUBLISH: Need = Need { command: "SPUBLISH", available_in: "Redis 7.0 or Valkey 7.2" };
+const SHARDS: Need =
+    Need { command: "SPUBLISH", available_in: "a single server (this lesson does not send it to a cluster)" };
 const PRIVATE: Need = Need {
     command: "CONFIG SET client-output-buffer-limit",
     available_in: "the private server, because the limit is the whole server's",
@@ -98,7 +100,7 @@ async fn be_slow(ctx: &LessonContext) -> Result<(), BoxError> {
          by default, the server cuts it off. This subscriber reads nothing at first, and the limit is 256 KB:",
     )
     .await?;
-    ctx.function("slow_subscriber");
+    ctx.function("publish_until_cut_off");
     if ctx.target().private().is_none() || ctx.target().is_cluster() {
         ctx.skip(PRIVATE);
         return Ok(());
@@ -182,12 +184,17 @@ async fn use_shards(ctx: &LessonContext) -> Result<(), BoxError> {
     )
     .await?;
     let news = Broadcast::new(ctx.redis(), ctx.prefix(), "news").sharded();
-    let receivers = news.announce(b"reload").await;
+    if ctx.target().is_cluster() {
+        // Through redis-rs 1.8, no reply came from a cluster of Valkey 9.1.2.
+        ctx.skip(SHARDS);
+        return Ok(());
+    }
     if !ctx.can("SPUBLISH").await {
         ctx.skip(SPUBLISH);
         return Ok(());
     }
-    ctx.check("nobody got it", receivers? == 0)?;
+    let receivers = news.announce(b"reload").await?;
+    ctx.check("nobody got it", receivers == 0)?;
     Ok(())
 }
 

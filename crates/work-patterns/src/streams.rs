@@ -13,7 +13,7 @@ use lab_runner::pattern_scripts::{load, lua};
 use lab_runner::table::Table;
 use lab_runner::{BoxError, Comparison, Lesson, LessonContext, outcome, source};
 use patterns::stream_worker::{self, Group, Published, StreamQueue};
-use redis::Value;
+use redis::{AsyncTypedCommands, Value};
 
 pub use self::consuming::{Consuming, Messages};
 pub use self::workers::{Crew, MESSAGES, Result as CrewResult};
@@ -181,13 +181,14 @@ async fn complete_in_one_step(ctx: &LessonContext) -> Result<(), BoxError> {
     for message in messages.iter().chain(&messages) {
         outcomes.push(group.complete(message, &effect).await?);
     }
-    let counts: Vec<String> = redis::cmd("HGETALL").arg(&key).query_async(&mut redis).await?;
+    let counts = redis.hgetall(&key).await?;
     ctx.check(
         "the second message is recognized",
         matches!(new, Published::New { .. }) && again == Published::Again,
     )?;
     ctx.check_eq("one message came, and was completed twice", &outcomes.len(), &2)?;
-    ctx.check_eq("it has one effect", &counts, &vec!["order-1".to_owned(), "1".to_owned()])?;
+    let counts: Vec<(&str, &str)> = counts.iter().map(|(id, count)| (id.as_str(), count.as_str())).collect();
+    ctx.check_eq("it has one effect", &counts, &vec![("order-1", "1")])?;
     Ok(())
 }
 

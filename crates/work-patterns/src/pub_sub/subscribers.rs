@@ -92,27 +92,26 @@ pub async fn slow_subscriber(target: &Target) -> Result<Option<SlowResult>, BoxE
     let before: HashMap<String, String> =
         redis::cmd("CONFIG").arg("GET").arg(LIMIT).query_async(&mut redis).await?;
     set(&mut redis, "pubsub 262144 0 0").await?;
-    let (payload, mut published) = ("x".repeat(PAYLOAD), 0);
-    let connected = loop {
-        published += 1;
-        if redis.publish(&channel, &payload).await? == 0 {
-            break false;
-        }
-        if published == MOST {
-            break true;
-        }
-    };
+    let published = publish_until_cut_off(&mut redis, &channel).await?;
     if let Some(limits) = before.get(LIMIT) {
         set(&mut redis, limits).await?;
-    }
-    if connected {
-        return Err("the server did not cut the subscriber off".into());
     }
     let mut bytes = Vec::new();
     // Reading ends with the connection, perhaps with a reset.
     let _ = timeout(MESSAGE_TIMEOUT, subscriber.read_to_end(&mut bytes)).await?;
     let received = bytes.split(|byte| *byte != b'x').filter(|run| run.len() == PAYLOAD).count();
     Ok(Some(SlowResult { published, received }))
+}
+
+/// Publishes until nobody gets it. Returns how often it published.
+async fn publish_until_cut_off(redis: &mut Connection, channel: &str) -> Result<usize, BoxError> {
+    let payload = "x".repeat(PAYLOAD);
+    for published in 1..=MOST {
+        if redis.publish(channel, &payload).await? == 0 {
+            return Ok(published);
+        }
+    }
+    Err("the server did not cut the subscriber off".into())
 }
 
 async fn set(redis: &mut Connection, limits: &str) -> Result<(), BoxError> {
