@@ -351,7 +351,7 @@ impl Cron {
             }
         }
         slots.sort_unstable();
-        let slot = *slots.get(slots.len().checked_sub(most).unwrap_or_default())?;
+        let slot = *slots.get(slots.len().saturating_sub(most))?;
         Some((slot, self.count(done, slot)))
     }
 
@@ -398,7 +398,7 @@ impl Cron {
             match exact[..] {
                 [first, _] if !real_time => slots.push(first),
                 [] if !real_time => {
-                    slots.push(self.change_between(local - before.max(after), local - before.min(after)))
+                    slots.push(self.change_between(local - before.max(after), local - before.min(after)));
                 }
                 _ => slots.append(&mut exact),
             }
@@ -430,29 +430,35 @@ const MONTHS: [&str; 12] =
 const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
 /// The numbers of a field, as bits.
-fn field(text: &str, what: &'static str, least: u32, most: u32, names: &[&str]) -> Result<u64, CronError> {
+fn field(
+    text: &str,
+    what: &'static str,
+    lowest: u32,
+    highest: u32,
+    names: &[&str],
+) -> Result<u64, CronError> {
     let wrong = || CronError::Field(quote(text), what);
     let number = |text: &str| {
         let name = names.iter().position(|name| name.eq_ignore_ascii_case(text));
         let number = match name {
-            Some(position) => u32::try_from(position).ok().map(|position| position + least),
+            Some(position) => u32::try_from(position).ok().map(|position| position + lowest),
             None => text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten(),
         };
-        number.filter(|number| (least..=most).contains(number)).ok_or_else(wrong)
+        number.filter(|number| (lowest..=highest).contains(number)).ok_or_else(wrong)
     };
     let mut bits = 0;
     for part in text.split(',') {
-        let (range, step) = match part.split_once('/') {
-            Some((range, step)) => {
-                (range, step.parse::<usize>().ok().filter(|step| *step > 0).ok_or_else(wrong)?)
+        let (ends, step) = match part.split_once('/') {
+            Some((ends, step)) => {
+                (ends, step.parse::<usize>().ok().filter(|step| *step > 0).ok_or_else(wrong)?)
             }
             None => (part, 1),
         };
-        let (first, last) = match range.split_once('-') {
-            _ if range == "*" => (least, most),
+        let (first, last) = match ends.split_once('-') {
+            _ if ends == "*" => (lowest, highest),
             Some((first, last)) => (number(first)?, number(last)?),
-            None if step > 1 => (number(range)?, most),
-            None => (number(range)?, number(range)?),
+            None if step > 1 => (number(ends)?, highest),
+            None => (number(ends)?, number(ends)?),
         };
         if first > last {
             return Err(wrong());
