@@ -1,6 +1,6 @@
 //! Crews of workers, some of which die.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use lab_connection::{Connection, Target, own_keys};
@@ -89,7 +89,7 @@ impl Crew {
         }
         let effects = queue.effect_key("effects")?;
         let mut result = Result::default();
-        let mut deaths = BTreeMap::new();
+        let mut deaths = BTreeSet::new();
         for life in 0..10 * MESSAGES {
             let consumer = format!("c{life}");
             let messages = self.next(&group, &redis, &consumer).await?;
@@ -142,9 +142,9 @@ impl Crew {
 }
 
 /// Where this message kills its worker, if it does: before the effect or after it. It does so once.
-fn dies_at(id: &str, deaths: &mut BTreeMap<String, ()>) -> Option<Moment> {
+fn dies_at(id: &str, deaths: &mut BTreeSet<String>) -> Option<Moment> {
     let number: usize = id.rsplit('-').next().and_then(|number| number.parse().ok()).unwrap_or(0);
-    if number % DIES_AT != 1 || deaths.insert(id.to_owned(), ()).is_some() {
+    if number % DIES_AT != 1 || !deaths.insert(id.to_owned()) {
         return None;
     }
     Some(if number % (2 * DIES_AT) == 1 { Moment::Before } else { Moment::After })
