@@ -24,11 +24,12 @@ end
 local function require_commands(...)
   local key, check = KEYS[1], redis.acl_check_cmd
   for _, command in ipairs({...}) do
-    -- Redis 8.10 also checks the number of arguments. Most commands that write take three; the others take two, one, or four.
+    -- Redis 8.10 also checks the number of arguments. Most commands that write take three; the others take two, one, four, or five.
     local checked, allowed = pcall(check, command, key, key, key)
     if not checked then checked, allowed = pcall(check, command, key, key) end
     if not checked then checked, allowed = pcall(check, command, key) end
-    if not checked then allowed = check(command, key, key, key, key) end
+    if not checked then checked, allowed = pcall(check, command, key, key, key, key) end
+    if not checked then allowed = check(command, key, key, key, key, key) end
     if not allowed then
       error({err = 'NOPERM this pattern needs a user who may run ' .. command .. '; nothing was changed'})
     end

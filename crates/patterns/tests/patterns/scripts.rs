@@ -5,11 +5,11 @@ use std::fs;
 
 use patterns::script::Script;
 use patterns::{
-    active_users, analytics, autocomplete, bought_together, cache, cart, catalog, checkout, facets, fence,
-    fixed_window, flash_sale, funnel, interests, inventory, job_queue, leader, lock, login_guard,
-    notifications, once, popular_products, recent_views, semaphore, sessions, similar_customers,
-    sliding_counter, sliding_log, social_graph, stock_feed, stores, time_series, timeline, token_bucket,
-    users, weekly_metrics,
+    active_users, analytics, autocomplete, bought_together, broadcast, cache, cart, catalog, checkout,
+    facets, fence, fixed_window, flash_sale, funnel, interests, inventory, job_queue, leader, lock,
+    login_guard, notifications, once, popular_products, recent_views, scheduler, semaphore, sessions,
+    similar_customers, sliding_counter, sliding_log, social_graph, stock_feed, stores, stream_worker,
+    time_series, timeline, token_bucket, users, weekly_metrics,
 };
 
 fn all() -> impl Iterator<Item = (&'static str, &'static Script)> {
@@ -18,6 +18,7 @@ fn all() -> impl Iterator<Item = (&'static str, &'static Script)> {
         analytics::scripts,
         autocomplete::scripts,
         bought_together::scripts,
+        broadcast::scripts,
         cache::scripts,
         cart::scripts,
         catalog::scripts,
@@ -38,6 +39,7 @@ fn all() -> impl Iterator<Item = (&'static str, &'static Script)> {
         popular_products::scripts,
         recent_views::scripts,
         semaphore::scripts,
+        scheduler::scripts,
         sessions::scripts,
         similar_customers::scripts,
         sliding_counter::scripts,
@@ -47,6 +49,7 @@ fn all() -> impl Iterator<Item = (&'static str, &'static Script)> {
         stores::scripts,
         time_series::scripts,
         timeline::scripts,
+        stream_worker::scripts,
         token_bucket::scripts,
         users::scripts,
         weekly_metrics::scripts,

@@ -13,6 +13,7 @@ mod active_users;
 mod analytics;
 mod autocomplete;
 mod bought_together;
+mod broadcast;
 mod cache;
 mod cart;
 mod catalog;
@@ -35,12 +36,14 @@ mod popular_products;
 mod product_vectors;
 mod recent_views;
 mod recommendations;
+mod scheduler;
 mod semaphore;
 mod sessions;
 mod similar_customers;
 mod social_graph;
 mod stock_feed;
 mod stores;
+mod stream_worker;
 mod time_series;
 mod timeline;
 mod users;
@@ -73,6 +76,9 @@ const PATTERNS: &[Pattern] = &[
     notifications::PATTERN,
     stock_feed::PATTERN,
     stores::PATTERN,
+    stream_worker::PATTERN,
+    broadcast::PATTERN,
+    scheduler::PATTERN,
     autocomplete::PATTERN,
     facets::PATTERN,
     interests::PATTERN,

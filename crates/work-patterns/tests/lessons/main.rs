@@ -12,4 +12,5 @@ mod leader;
 mod locks;
 mod semaphore;
 mod social_graph;
+mod streams;
 mod time_series;

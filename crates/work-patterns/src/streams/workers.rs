@@ -1,0 +1,190 @@
+//! Crews of workers, some of which die.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use lab_connection::{Connection, Target, own_keys};
+use lab_runner::BoxError;
+use patterns::script::StoreError;
+use patterns::stream_worker::{Effect, Group, Message, StreamQueue};
+use redis::aio::ConnectionLike;
+use redis::{AsyncTypedCommands, Value};
+
+/// How many messages each crew gets.
+pub const MESSAGES: usize = 40;
+/// Every so many messages, one kills its worker.
+pub(super) const DIES_AT: usize = 4;
+/// How many messages a worker reads at a time.
+const BATCH: usize = 4;
+const STREAM: &str = "orders";
+const GROUP: &str = "billing";
+
+/// How a crew reads and acknowledges.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Crew {
+    /// XREADGROUP with NOACK.
+    NoAck,
+    /// XACK after the effect, and nobody claims.
+    NoClaim,
+    /// XACK after the effect, and XAUTOCLAIM.
+    Claim,
+    /// The pattern: claims, and the effect in the script that acknowledges.
+    Pattern,
+}
+
+/// What a crew left.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Result {
+    /// Workers that died.
+    pub died: usize,
+    /// Messages without an effect.
+    pub lost: usize,
+    /// Messages with more than one.
+    pub doubled: usize,
+}
+
+/// A worker dies here.
+struct Died;
+
+/// Every key that a stream of the pattern has, for one group: the stream first, the effects last.
+pub(super) fn keys<C: ConnectionLike + Clone>(
+    queue: &StreamQueue<C>,
+) -> std::result::Result<Vec<String>, StoreError> {
+    let key = queue.key()?;
+    let names = ["ids", "counts", "done:billing", "failures:billing", "dead:billing"];
+    let mut keys = vec![key.as_str().to_owned()];
+    keys.extend(names.map(|name| key.companion(name)));
+    keys.push(queue.effect_key("effects")?);
+    Ok(keys)
+}
+
+/// The effect of a message: it adds 1 to its own field.
+pub(super) fn count(key: &str, id: &str) -> Effect {
+    Effect::none().command("HINCRBY", key, &[id, "1"])
+}
+
+impl Crew {
+    /// All, from the worst to the best.
+    pub const ALL: [Self; 4] = [Self::NoAck, Self::NoClaim, Self::Claim, Self::Pattern];
+
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::NoAck => "XREADGROUP NOACK",
+            Self::NoClaim => "XACK, nobody claims",
+            Self::Claim => "XACK, and XAUTOCLAIM",
+            Self::Pattern => "the pattern",
+        }
+    }
+
+    /// Publishes all messages, and handles them until nothing more comes.
+    pub async fn run(self, target: &Target) -> std::result::Result<Result, BoxError> {
+        let mut redis = target.connection();
+        let queue = StreamQueue::new(redis.clone(), target.prefix(), STREAM);
+        let group = queue.group(GROUP).with_visibility(Duration::from_millis(10));
+        let keys = keys(&queue)?;
+        own_keys::unlink(&mut redis, &keys).await?;
+        group.create().await?;
+        for number in 0..MESSAGES {
+            queue.publish(&format!("order-{number}"), b"1 apple").await?;
+        }
+        let effects = queue.effect_key("effects")?;
+        let mut result = Result::default();
+        let mut deaths = BTreeSet::new();
+        for life in 0..10 * MESSAGES {
+            let consumer = format!("c{life}");
+            let messages = self.next(&group, &redis, &consumer).await?;
+            if messages.is_empty() {
+                // What is pending can be claimed in a moment.
+                let pending =
+                    matches!(self, Self::Claim | Self::Pattern) && group.status().await?.pending > 0;
+                if !pending {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            for message in &messages {
+                let dies = dies_at(&message.id, &mut deaths);
+                let handled = match self {
+                    Self::Pattern => complete_with_the_effect(&group, message, &effects, dies).await?,
+                    _ => handle_then_acknowledge(&redis, &queue, message, &effects, dies).await?,
+                };
+                if handled.is_err() {
+                    result.died += 1;
+                    break;
+                }
+            }
+        }
+        let counts = redis.hgetall(&effects).await?;
+        result.lost = MESSAGES - counts.len();
+        result.doubled = counts.values().filter(|count| *count != "1").count();
+        own_keys::unlink(&mut redis, &keys).await?;
+        Ok(result)
+    }
+
+    async fn next(
+        self,
+        group: &Group<Connection>,
+        redis: &Connection,
+        consumer: &str,
+    ) -> std::result::Result<Vec<Message>, BoxError> {
+        if self == Self::NoAck {
+            let mut read = redis::cmd("XREADGROUP");
+            read.arg("GROUP").arg(GROUP).arg(consumer).arg("COUNT").arg(BATCH).arg("NOACK");
+            read.arg("STREAMS").arg(group.stream().key()?.as_str()).arg(">");
+            return Ok(super::consuming::messages_of(read.query_async::<Value>(&mut redis.clone()).await?)?);
+        }
+        let mut messages = group.read(redis, consumer, BATCH, Duration::ZERO).await?;
+        if messages.is_empty() && self != Self::NoClaim {
+            messages = group.claim(consumer, "0-0", BATCH).await?.messages;
+        }
+        Ok(messages)
+    }
+}
+
+/// Where this message kills its worker, if it does: before the effect or after it. It does so once.
+fn dies_at(id: &str, deaths: &mut BTreeSet<String>) -> Option<Moment> {
+    let number: usize = id.rsplit('-').next().and_then(|number| number.parse().ok()).unwrap_or(0);
+    if number % DIES_AT != 1 || !deaths.insert(id.to_owned()) {
+        return None;
+    }
+    Some(if number % (2 * DIES_AT) == 1 { Moment::Before } else { Moment::After })
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Moment {
+    Before,
+    After,
+}
+
+async fn handle_then_acknowledge(
+    redis: &Connection,
+    queue: &StreamQueue<Connection>,
+    message: &Message,
+    effects: &str,
+    dies: Option<Moment>,
+) -> std::result::Result<std::result::Result<(), Died>, BoxError> {
+    let mut redis = redis.clone();
+    if dies == Some(Moment::Before) {
+        return Ok(Err(Died));
+    }
+    redis.hincr(effects, &message.id, 1).await?;
+    if dies == Some(Moment::After) {
+        return Ok(Err(Died));
+    }
+    let stream = queue.key()?;
+    redis::cmd("XACK").arg(stream.as_str()).arg(GROUP).arg(&message.entry).exec_async(&mut redis).await?;
+    Ok(Ok(()))
+}
+
+async fn complete_with_the_effect(
+    group: &Group<Connection>,
+    message: &Message,
+    effects: &str,
+    dies: Option<Moment>,
+) -> std::result::Result<std::result::Result<(), Died>, BoxError> {
+    if dies == Some(Moment::Before) {
+        return Ok(Err(Died));
+    }
+    group.complete(message, &count(effects, &message.id)).await?;
+    Ok(if dies == Some(Moment::After) { Err(Died) } else { Ok(()) })
+}
