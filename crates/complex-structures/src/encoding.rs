@@ -33,7 +33,7 @@ impl EncodingChange {
     /// Runs `grow(1)`, `grow(2)`, and so on, each of which makes the key one larger, until the encoding changes. `None` if it
     /// does not change up to `largest`, or if the key is a hash table from the start.
     pub async fn find(
-        redis: &mut impl ConnectionLike,
+        mut redis: impl ConnectionLike,
         key: &str,
         largest: usize,
         grow: impl Fn(usize) -> Cmd,
@@ -41,7 +41,7 @@ impl EncodingChange {
         let mut before: Option<Sample> = None;
         for first in (1..=largest).step_by(BATCH) {
             let sizes: Vec<usize> = (first..=largest).take(BATCH).collect();
-            let replies: Vec<Value> = grow_and_look(key, &sizes, &grow).query_async(redis).await?;
+            let replies: Vec<Value> = grow_and_look(key, &sizes, &grow).query_async(&mut redis).await?;
             let (replies, _) = replies.as_chunks::<2>();
             for (&size, [encoding, bytes]) in sizes.iter().zip(replies) {
                 let (encoding, bytes) = (from_redis_value_ref(encoding)?, from_redis_value_ref(bytes)?);

@@ -2,22 +2,22 @@
 //!
 //! `cargo complex hashes`
 
-mod claim;
 mod read_fields;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use lab_connection::own_keys;
+use lab_connection::{Connection, own_keys};
+use lab_runner::clients::{connect, run_clients};
 use lab_runner::table::{Table, thousands};
-use lab_runner::{Comparison, Lesson, LessonContext, Need, Outcome, Retry, source};
+use lab_runner::{Comparison, Keys, Lesson, LessonContext, Need, Outcome, Retry, labeled, source};
 use redis::aio::ConnectionLike;
 use redis::{AsyncCommands, Cmd, ExpireOption, RedisResult};
+use tokio::sync::Barrier;
 
-pub use self::claim::Claim;
 pub use self::read_fields::{Profiles, ReadFields, WANTED, profile};
 use crate::encoding::{EncodingChange, LARGEST};
-use crate::keys::Keys;
 
 /// Objects as Hashes: partial reads, counters and deadlines in fields, and what a small Hash saves.
 pub static LESSON: Lesson = Lesson {
@@ -30,12 +30,7 @@ pub static LESSON: Lesson = Lesson {
         "HPERSIST", "OBJECT ENCODING", "MEMORY USAGE",
     ],
     needs: &[],
-    sources: &[
-        source!("src/hashes.rs"),
-        source!("src/hashes/claim.rs"),
-        source!("src/hashes/read_fields.rs"),
-        source!("src/encoding.rs"),
-    ],
+    sources: &[source!("src/hashes.rs"), source!("src/hashes/read_fields.rs"), source!("src/encoding.rs")],
     rule: "Store an object as a Hash, read the fields you need by name, and read many objects in one pipeline.",
     takeaways: &[
         "Use a key of its own for what is locked, expires, or is evicted on its own.",
@@ -166,13 +161,55 @@ async fn claim_once(ctx: &LessonContext, user: &str, keys: &Keys) -> Outcome {
     ctx.announce(format!("{CLIENTS} clients send HEXISTS and HSET, or HSETNX, to claim one field"));
     let mut table = Table::new("Who got the nickname?", &["approach", "clients", "winners"]);
     let mut winners = Vec::new();
+    let clients = connect(ctx.target(), CLIENTS).await?;
     for claim in Claim::ALL {
-        let count = claim.race(ctx.target(), &claim.key(keys), CLIENTS).await?;
-        table = table.row([claim.label().to_owned(), CLIENTS.to_string(), count.to_string()]);
+        let count = claim.race(&clients, &claim.key(keys)).await?;
+        table = table.labeled(claim.label(), [CLIENTS, count]);
         winners.push(count);
     }
     ctx.table(table);
     ctx.check_eq("if clients ask first, all win; with HSETNX, one does", &winners, &vec![CLIENTS, 1])
+}
+
+labeled! {
+    /// How a client claims the field `nickname`.
+    pub enum Claim {
+        /// All clients ask before any of them writes.
+        AskThenSet => "HEXISTS, then HSET",
+        /// In one step.
+        SetIfNew => "HSETNX",
+    }
+}
+
+impl Claim {
+    /// Its Hash.
+    pub fn key(self, keys: &Keys) -> String {
+        keys.key(match self {
+            Self::AskThenSet => "profile:claimed:ask-then-set",
+            Self::SetIfNew => "profile:claimed:set-if-new",
+        })
+    }
+
+    /// Lets the clients claim the field of the same Hash. Returns how many of them believe that they got it.
+    pub async fn race(self, clients: &[Connection], key: &str) -> RedisResult<usize> {
+        let all = Arc::new(Barrier::new(clients.len()));
+        let work = |_, redis| self.claim(redis, key.to_owned(), Arc::clone(&all));
+        Ok(run_clients(clients, work).await?.into_iter().filter(|&won| won).count())
+    }
+
+    async fn claim(self, mut redis: Connection, key: String, all: Arc<Barrier>) -> RedisResult<bool> {
+        match self {
+            Self::AskThenSet => {
+                let taken: bool = redis.hexists(&key, "nickname").await?;
+                all.wait().await; // the worst case: all have asked, and no one has written
+                if !taken {
+                    let _: usize = redis.hset(&key, "nickname", "ace").await?;
+                }
+                Ok(!taken)
+            }
+            Self::SetIfNew => redis.hset_nx(&key, "nickname", "ace").await,
+        }
+    }
 }
 
 async fn expire_fields(ctx: &LessonContext, user: &str) -> Outcome {
@@ -251,9 +288,12 @@ async fn watch_the_encoding(ctx: &LessonContext, growing: &str, lengthening: &st
               by one field at a time, and the value of another by one byte at a time, until that happens.").await?;
     ctx.function("grow_and_look");
     let mut other = ctx.untraced("One client sends HSET, OBJECT ENCODING, and MEMORY USAGE for each size.");
-    let fields = EncodingChange::find(&mut other, growing, LARGEST, |size| set_field(growing, size)).await?;
-    let grow = |size| redis::cmd("HSET").arg(lengthening).arg("note").arg("n".repeat(size)).take();
-    let value = EncodingChange::find(&mut other, lengthening, LARGEST, grow).await?;
+    let more_fields = |size| set_field(growing, size);
+    let longer_value = |size| redis::cmd("HSET").arg(lengthening).arg("note").arg("n".repeat(size)).take();
+    let (fields, value) = tokio::try_join!(
+        EncodingChange::find(other.clone(), growing, LARGEST, more_fields),
+        EncodingChange::find(other.clone(), lengthening, LARGEST, longer_value),
+    )?;
     let (Some(fields), Some(value)) = (&fields, &value) else {
         ctx.say(format!("This server is configured differently: nothing changed up to a size of {LARGEST}."));
         return Ok(());
@@ -336,20 +376,18 @@ async fn compare_memory(ctx: &LessonContext, profiles: &Profiles) -> Outcome {
     let mut other = ctx.untraced(format!("Pipelines of HSET and SET write {count} profiles as Hashes and as one key per \
                                           property, MEMORY USAGE asks for the size of each key, and UNLINK removes the keys \
                                           per property."));
-    profiles.write_hashes(&mut other).await?;
-    profiles.write_properties(&mut other).await?;
+    let mut another = other.clone();
+    tokio::try_join!(profiles.write_hashes(&mut other), profiles.write_properties(&mut another))?;
     let properties = profiles.property_keys(&profile(0).iter().map(|(name, _)| *name).collect::<Vec<_>>());
-    let in_hashes = total_bytes(&mut other, &profiles.hashes()).await?;
-    let in_keys = total_bytes(&mut other, &properties).await?;
+    let hashes = profiles.hashes();
+    let (in_hashes, in_keys) =
+        tokio::try_join!(total_bytes(other.clone(), &hashes), total_bytes(other.clone(), &properties))?;
     own_keys::unlink(&mut other, &properties).await?;
-    let row = |stored: &str, keys: usize, bytes: usize| {
-        let numbers = [keys, bytes, bytes / count].map(|number| thousands(number as f64));
-        std::iter::once(stored.to_owned()).chain(numbers)
-    };
+    let numbers = |keys: usize, bytes: usize| [keys, bytes, bytes / count].map(|it| thousands(it as f64));
     ctx.table(
         Table::new("Bytes in memory", &["stored as", "keys", "bytes", "per profile"])
-            .row(row("one Hash per profile", count, in_hashes))
-            .row(row("one key per property", properties.len(), in_keys)),
+            .labeled("one Hash per profile", numbers(count, in_hashes))
+            .labeled("one key per property", numbers(properties.len(), in_keys)),
     );
     ctx.check(
         format!(
@@ -360,11 +398,11 @@ async fn compare_memory(ctx: &LessonContext, profiles: &Profiles) -> Outcome {
     )
 }
 
-async fn total_bytes(redis: &mut impl ConnectionLike, keys: &[String]) -> RedisResult<usize> {
+async fn total_bytes(mut redis: impl ConnectionLike, keys: &[String]) -> RedisResult<usize> {
     let mut pipeline = redis::pipe();
     for key in keys {
         pipeline.cmd("MEMORY").arg(&["USAGE", key, "SAMPLES", "0"]);
     }
-    let bytes: Vec<usize> = pipeline.query_async(redis).await?;
+    let bytes: Vec<usize> = pipeline.query_async(&mut redis).await?;
     Ok(bytes.iter().sum())
 }

@@ -9,13 +9,10 @@
 //! 5. [`uniques`]: counting different visitors with a Set, a bitmap, or a HyperLogLog.
 //! 6. [`transactions`]: pipelines, MULTI, WATCH, scripts, and functions, and what each of them promises.
 //!
-//! [`registry`] lists the lessons, [`keys`] puts the prefix before key names, and [`encoding`] finds the size at which the server
-//! stores a key differently.
+//! [`registry`] lists the lessons, and [`encoding`] finds the size at which the server stores a key differently.
 
-mod concurrent_clients;
 pub mod encoding;
 pub mod hashes;
-pub mod keys;
 pub mod lists;
 pub mod registry;
 pub mod sets;

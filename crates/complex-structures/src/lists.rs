@@ -2,24 +2,24 @@
 //!
 //! `cargo complex lists`
 
-mod push_many;
-mod queue;
 mod worker_pool;
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use lab_connection::{Connection, Transcript};
+use lab_runner::clients::flatten;
 use lab_runner::table::Table;
-use lab_runner::{Comparison, Lesson, LessonContext, LessonError, Need, Outcome, Retry, source};
+use lab_runner::{
+    AnyConnection, Approach, Comparison, Keys, Lesson, LessonContext, LessonError, Need, Outcome, Retry,
+    labeled, source,
+};
 use redis::{AsyncTypedCommands, Direction, RedisResult, Value};
 use tokio::task::JoinHandle;
 
-pub use self::push_many::{Items, PushMany};
-pub use self::queue::Queue;
-pub use self::worker_pool::{Delivery, QueueStrategy};
-use crate::concurrent_clients::flatten;
-use crate::keys::Keys;
+use self::worker_pool::GIVE_BACK;
+pub use self::worker_pool::{Delivery, Queue, QueueStrategy};
 
 /// Feeds, queues, and stacks; waiting for work, and a queue that loses none.
 pub static LESSON: Lesson = Lesson {
@@ -31,10 +31,8 @@ pub static LESSON: Lesson = Lesson {
     needs: &[Need { command: "BLMOVE", available_in: "--server valkey-9.1" }],
     sources: &[
         source!("src/lists.rs"),
-        source!("src/lists/queue.rs"),
-        source!("src/lists/give_back.lua"),
         source!("src/lists/worker_pool.rs"),
-        source!("src/lists/push_many.rs"),
+        source!("src/lists/give_back.lua"),
     ],
     rule: "Move a job to the worker's own list, remove it when it is done, and make doing it twice harmless.",
     takeaways: &[
@@ -69,12 +67,14 @@ async fn run(ctx: &mut LessonContext) -> Outcome {
     let used = [&feed, &untrimmed, &support, &undo, &urgent, &time, &mails.jobs()].map(String::clone);
     ctx.start_clean(&[&used[..], &orders.keys(&["w1"])].concat()).await?;
 
+    // A connection for each worker, because a blocking command needs its own.
+    let [waits, shares, cancels, dies] = ctx.dedicated().await?;
     keep_a_feed(ctx, &feed, &untrimmed).await?;
     queue_and_stack(ctx, &support, &undo).await?;
-    wait_for_a_job(ctx, &mails.jobs(), &urgent, &time).await?;
-    share_a_connection(ctx, &mails.jobs(), &time).await?;
-    cancel_the_wait(ctx, &mails.jobs()).await?;
-    take_and_finish(ctx, &orders).await?;
+    wait_for_a_job(ctx, waits, [&mails.jobs(), &urgent, &time]).await?;
+    share_a_connection(ctx, shares, &mails.jobs(), &time).await?;
+    cancel_the_wait(ctx, cancels, &mails.jobs()).await?;
+    take_and_finish(ctx, dies, &orders).await?;
     give_back(ctx, &orders).await?;
     let receipts = count_lost_jobs(ctx, &keys).await?;
     compare(ctx, &keys).await?;
@@ -151,9 +151,8 @@ async fn queue_and_stack(ctx: &LessonContext, queue: &str, stack: &str) -> Outco
     ctx.check("with the last item, the key is gone", last.is_some() && nothing.is_none() && !exists)
 }
 
-async fn wait_for_a_job(ctx: &LessonContext, jobs: &str, urgent: &str, time: &str) -> Outcome {
+async fn wait_for_a_job(ctx: &LessonContext, mut own: Redis, [jobs, urgent, time]: [&str; 3]) -> Outcome {
     let mut redis = ctx.redis();
-    let mut own = ctx.dedicated_redis().await?;
 
     ctx.step("A worker that asks again and again for a job wastes round trips and still reacts late. BLPOP waits on the \
               server until there is an item, or until its timeout in seconds ends (0 means never). It takes several lists \
@@ -212,9 +211,8 @@ async fn blocked_clients(redis: &mut Connection) -> RedisResult<u64> {
     count(redis::cmd("INFO").arg("clients").query_async(redis).await?)
 }
 
-async fn share_a_connection(ctx: &LessonContext, jobs: &str, time: &str) -> Outcome {
+async fn share_a_connection(ctx: &LessonContext, shared: Redis, jobs: &str, time: &str) -> Outcome {
     let mut redis = ctx.redis();
-    let shared = ctx.dedicated_redis().await?;
 
     ctx.step("Break it: the worker shares its connection with another task. In redis-rs, a clone of a connection uses the \
               same socket, and the server answers the commands of one socket in order. So the GET of the other task waits \
@@ -250,9 +248,8 @@ async fn read_behind_blpop(
     Ok((flatten(task.await)?, ours))
 }
 
-async fn cancel_the_wait(ctx: &LessonContext, jobs: &str) -> Outcome {
+async fn cancel_the_wait(ctx: &LessonContext, own: Redis, jobs: &str) -> Outcome {
     let mut redis = ctx.redis();
-    let own = ctx.dedicated_redis().await?;
 
     ctx.step("What if a client stops waiting first? In Rust you can drop a future, for example with a timeout around it or \
               with select!. That ends the wait in your program, but the server does not know. Our worker sends BLPOP, drops \
@@ -277,9 +274,8 @@ async fn drop_blpop(redis: Redis, jobs: &str, other: &mut Connection) -> Result<
     Ok(worker.await.is_err_and(|error| error.is_cancelled()))
 }
 
-async fn take_and_finish(ctx: &LessonContext, queue: &Queue) -> Outcome {
+async fn take_and_finish(ctx: &LessonContext, mut own: Redis, queue: &Queue) -> Outcome {
     let mut redis = ctx.redis();
-    let mut own = ctx.dedicated_redis().await?;
     let (jobs, mine) = (queue.jobs(), queue.taken_by("w1"));
     let heartbeat = queue.heartbeat("w1");
 
@@ -310,7 +306,7 @@ async fn give_back(ctx: &LessonContext, queue: &Queue) -> Outcome {
     ctx.step("The job still exists, in the list of w1. A reaper looks at all workers from time to time. A worker without a \
               heartbeat is dead, and a script gives its jobs back. It asks and moves in one step, so the worker cannot come \
               back to life in between.").await?;
-    ctx.script(&queue::give_back_script()).await?;
+    ctx.script(&GIVE_BACK.shown()).await?;
 
     ctx.step("First the worker is alive, and nothing happens. Then its heartbeat is gone.").await?;
     redis.set(&heartbeat, "alive").await?;
@@ -333,14 +329,12 @@ async fn count_lost_jobs(ctx: &LessonContext, keys: &Keys) -> Result<[String; 2]
                   give jobs back, and to count.");
     let header = ["approach", "sent", "deaths", "done", "lost", "done again"];
     let mut table = Table::new("When workers die", &header);
-    let mut deliveries = Vec::new();
-    for strategy in QueueStrategy::ALL {
-        let delivery = strategy.deliver(ctx.target(), keys, jobs, ctx.round_trip()).await?;
-        let Delivery { sent, finished, deaths, .. } = delivery;
-        let numbers = [sent, deaths, finished, delivery.lost(), delivery.repeated()];
-        let numbers = numbers.map(|number| number.to_string());
-        table = table.row(std::iter::once(strategy.label().to_owned()).chain(numbers));
-        deliveries.push(delivery);
+    let deliver = |strategy: QueueStrategy| strategy.deliver(ctx.target(), keys, jobs, ctx.round_trip());
+    let deliveries = try_join_all(QueueStrategy::ALL.map(deliver)).await?;
+    for (strategy, delivery) in QueueStrategy::ALL.into_iter().zip(&deliveries) {
+        let Delivery { sent, finished, deaths, .. } = *delivery;
+        table =
+            table.labeled(strategy.label(), [sent, deaths, finished, delivery.lost(), delivery.repeated()]);
     }
     ctx.table(table);
     if let [popped, moved] = deliveries[..] {
@@ -377,4 +371,76 @@ async fn compare(ctx: &LessonContext, keys: &Keys) -> Outcome {
     ctx.function("push_all");
     let title = format!("Pushing {} items", items.items.len());
     ctx.compare(Comparison { title: &title, approaches: &PushMany::ALL, input: &items }).await
+}
+
+labeled! {
+    /// How to push many items.
+    pub enum PushMany {
+        /// Each after the reply to the last: the reference.
+        OneByOne => "LPUSH, one by one",
+        /// One LPUSH per item, all sent before the first reply is read.
+        Pipeline => "pipeline of LPUSHes",
+        /// One command.
+        Variadic => "one LPUSH with all",
+    }
+}
+
+/// Items, and the list they go to.
+#[derive(Clone, Debug)]
+pub struct Items {
+    /// The list.
+    pub key: String,
+    /// The items, in the order in which they are pushed.
+    pub items: Vec<String>,
+}
+
+impl Items {
+    /// `item:1` to `item:count`.
+    pub fn new(count: usize, keys: &Keys) -> Self {
+        Self { key: keys.key("queue:bulk"), items: (1..=count).map(|item| format!("item:{item}")).collect() }
+    }
+}
+
+impl Approach for PushMany {
+    type Input = Items;
+    /// The length of the list afterward, as the last LPUSH returns it.
+    type Output = usize;
+
+    fn label(self) -> String {
+        self.label().to_owned()
+    }
+
+    fn operations(self, input: &Items) -> u64 {
+        input.items.len() as u64
+    }
+
+    async fn reset<C: AnyConnection>(self, input: &Items, redis: &mut C) -> RedisResult<()> {
+        redis.unlink(&input.key).await.map(drop)
+    }
+
+    async fn run<C: AnyConnection>(self, items: &Items, redis: &mut C) -> RedisResult<usize> {
+        push_all(self, redis, items).await
+    }
+}
+
+async fn push_all<C: AnyConnection>(how: PushMany, redis: &mut C, all: &Items) -> RedisResult<usize> {
+    let Items { key, items } = all;
+    match how {
+        PushMany::OneByOne => {
+            let mut length = 0;
+            for item in items {
+                length = redis.lpush(key, item).await?;
+            }
+            Ok(length)
+        }
+        PushMany::Pipeline => {
+            let mut pipeline = redis::pipe();
+            for item in items {
+                pipeline.lpush(key, item);
+            }
+            let lengths: Vec<usize> = pipeline.query_async(redis).await?;
+            Ok(lengths.last().copied().unwrap_or_default())
+        }
+        PushMany::Variadic => redis.lpush(key, items).await,
+    }
 }

@@ -2,19 +2,19 @@
 //!
 //! `cargo complex sets`
 
-mod bought_both;
-mod count_new;
-
 use std::collections::HashSet;
+use std::sync::Arc;
 
+use lab_connection::{Connection, Target};
+use lab_runner::clients::{connect, run_clients};
 use lab_runner::table::{Table, thousands};
-use lab_runner::{Comparison, Lesson, LessonContext, Need, Outcome, source};
-use redis::AsyncTypedCommands;
+use lab_runner::{
+    AnyConnection, Approach, Comparison, Keys, Lesson, LessonContext, Need, Outcome, labeled, source,
+};
+use redis::{AsyncTypedCommands, RedisResult};
+use tokio::sync::Barrier;
 
-pub use self::bought_both::{BoughtBoth, Purchases};
-pub use self::count_new::CountNew;
 use crate::encoding::{EncodingChange, LARGEST};
-use crate::keys::Keys;
 
 /// Tags, unique visitors, intersections, and random members.
 pub static LESSON: Lesson = Lesson {
@@ -28,12 +28,7 @@ pub static LESSON: Lesson = Lesson {
     ],
     // SMISMEMBER came with Redis 6.2.
     needs: &[Need { command: "SMISMEMBER", available_in: "--server valkey-9.1" }],
-    sources: &[
-        source!("src/sets.rs"),
-        source!("src/sets/count_new.rs"),
-        source!("src/sets/bought_both.rs"),
-        source!("src/encoding.rs"),
-    ],
+    sources: &[source!("src/sets.rs"), source!("src/encoding.rs")],
     rule: "Let the server combine Sets, and ask for no more than you need: the members, or only how many.",
     takeaways: &[
         "SADD tells you whether a member is new; asking first is a race.",
@@ -123,10 +118,10 @@ async fn count_visitors(ctx: &LessonContext, keys: &Keys) -> Outcome {
     ));
     let mut table = Table::new("New visitors", &["approach", "visitors", "counted", "too many"]);
     let mut counted = Vec::new();
+    let clients = connect(ctx.target(), CLIENTS).await?;
     for approach in CountNew::ALL {
-        let count = approach.race(ctx.target(), keys, CLIENTS, visitors).await?;
-        let numbers = [visitors, count, count.saturating_sub(visitors)].map(|number| number.to_string());
-        table = table.row(std::iter::once(approach.label().to_owned()).chain(numbers));
+        let count = approach.race(ctx.target(), &clients, keys, visitors).await?;
+        table = table.labeled(approach.label(), [visitors, count, count.saturating_sub(visitors)]);
         counted.push(count);
     }
     ctx.table(table);
@@ -135,6 +130,66 @@ async fn count_visitors(ctx: &LessonContext, keys: &Keys) -> Outcome {
         &counted,
         &vec![CLIENTS * visitors, visitors],
     )
+}
+
+labeled! {
+    /// How a client counts a visitor who was not there before.
+    pub enum CountNew {
+        /// All clients ask before any of them writes.
+        AskThenAdd => "SISMEMBER, then SADD and INCRBY",
+        /// The reply says whether the member is new.
+        Add => "SADD, and INCRBY if it returns 1",
+    }
+}
+
+impl CountNew {
+    /// The Set of visitors, and the counter of new ones.
+    pub fn keys(self, keys: &Keys) -> [String; 2] {
+        let name = match self {
+            Self::AskThenAdd => "ask-then-add",
+            Self::Add => "add-and-look",
+        };
+        [keys.key(format!("visitors:{name}")), keys.key(format!("visitors:{name}:new"))]
+    }
+
+    /// Lets the clients report the same visitors. Returns how many visitors were counted as new.
+    pub async fn race(
+        self,
+        target: &Target,
+        clients: &[Connection],
+        keys: &Keys,
+        visitors: usize,
+    ) -> RedisResult<usize> {
+        let (keys, all) = (self.keys(keys), Arc::new(Barrier::new(clients.len())));
+        let work = |_, redis| self.report(redis, keys.clone(), visitors, Arc::clone(&all));
+        run_clients(clients, work).await?;
+        Ok(target.connection().get_int(&keys[1]).await?.unwrap_or_default().unsigned_abs())
+    }
+
+    async fn report(
+        self,
+        mut redis: Connection,
+        [set, counter]: [String; 2],
+        visitors: usize,
+        all: Arc<Barrier>,
+    ) -> RedisResult<()> {
+        for number in 1..=visitors {
+            let visitor = format!("visitor:{number}");
+            let is_new = match self {
+                Self::AskThenAdd => {
+                    let known = redis.sismember(&set, &visitor).await?;
+                    all.wait().await; // the worst case: all have asked, and no one has added
+                    redis.sadd(&set, &visitor).await?;
+                    !known
+                }
+                Self::Add => redis.sadd(&set, &visitor).await? == 1,
+            };
+            if is_new {
+                redis.incr(&counter, 1).await?;
+            }
+        }
+        Ok(())
+    }
 }
 
 async fn combine_days(ctx: &LessonContext, days: &[String; 3], keys: &Keys) -> Outcome {
@@ -213,7 +268,7 @@ async fn draw(ctx: &LessonContext, raffle: &str) -> Outcome {
         different(&winners) == 5 && left.len() == 1 && winners.iter().all(|winner| !left.contains(winner)),
     )?;
 
-    let (mut a, mut b) = (ctx.dedicated_redis().await?, ctx.dedicated_redis().await?);
+    let [mut a, mut b] = ctx.dedicated().await?;
     ctx.step(
         "Break it: draw with SRANDMEMBER, then remove with SREM. Clients A and B draw for the last prize.",
     )
@@ -249,9 +304,11 @@ async fn watch_the_encoding(ctx: &LessonContext, numbers: &str, words: &str) -> 
     other.unlink(numbers).await?;
     let add = |key: &str, member: String| redis::cmd("SADD").arg(key).arg(member).take();
     let add_number = |size: usize| add(numbers, size.to_string());
-    let number = EncodingChange::find(&mut other, numbers, LARGEST, add_number).await?;
     let add_word = |size: usize| add(words, format!("word:{size}"));
-    let word = EncodingChange::find(&mut other, words, LARGEST, add_word).await?;
+    let (number, word) = tokio::try_join!(
+        EncodingChange::find(other.clone(), numbers, LARGEST, add_number),
+        EncodingChange::find(other.clone(), words, LARGEST, add_word),
+    )?;
     ctx.table(EncodingChange::table(&[("numbers", &number), ("words", &word)]));
     if word.is_none() {
         ctx.say("On this server, a Set of words is a hash table from the first word, or it is configured differently.");
@@ -273,6 +330,86 @@ async fn compare(ctx: &LessonContext, keys: &Keys) -> Outcome {
               received. SINTER sends only the members in both, and SINTERCARD one number.").await?;
     let purchases = Purchases::new(BUYERS, ctx.fit("other products", OTHERS, 1, 16.0), keys);
     ctx.function("count");
-    let approaches = BoughtBoth::all(ctx.can(SINTERCARD.command).await);
-    ctx.compare(Comparison { title: "Who bought both?", approaches: &approaches, input: &purchases }).await
+    let approaches = &BoughtBoth::ALL[..if ctx.can(SINTERCARD.command).await { 3 } else { 2 }];
+    ctx.compare(Comparison { title: "Who bought both?", approaches, input: &purchases }).await
+}
+
+labeled! {
+    /// How to count the members that two Sets have in common.
+    pub enum BoughtBoth {
+        /// The client intersects them.
+        InTheClient => "SMEMBERS twice",
+        /// The client counts.
+        Intersection => "SINTER",
+        /// Since Redis 7.0.
+        Cardinality => "SINTERCARD",
+    }
+}
+
+/// One product, others, and who bought them.
+#[derive(Clone, Debug)]
+pub struct Purchases {
+    /// A Set for each product, the first product first.
+    pub keys: Vec<String>,
+    buyers: u64,
+}
+
+impl Purchases {
+    /// `others + 1` products with `buyers` customers each. Each product shares a tenth of them less with the first product
+    /// than the one before.
+    pub fn new(buyers: u64, others: usize, keys: &Keys) -> Self {
+        Self { keys: (101..=101 + others).map(|id| keys.key(format!("{{buyers}}:{id}"))).collect(), buyers }
+    }
+
+    /// The first product with each of the others.
+    fn pairs(&self) -> impl Iterator<Item = [&String; 2]> {
+        self.keys.iter().skip(1).map(|other| [&self.keys[0], other])
+    }
+}
+
+impl Approach for BoughtBoth {
+    type Input = Purchases;
+    /// For each pair, how many customers bought both.
+    type Output = Vec<usize>;
+
+    const RESET_ONCE: bool = true;
+
+    fn label(self) -> String {
+        self.label().to_owned()
+    }
+
+    fn operations(self, purchases: &Purchases) -> u64 {
+        purchases.pairs().count() as u64
+    }
+
+    async fn reset<C: AnyConnection>(self, purchases: &Purchases, redis: &mut C) -> RedisResult<()> {
+        let mut pipeline = redis::pipe();
+        for (key, shift) in purchases.keys.iter().zip(0..) {
+            let first = shift * purchases.buyers / 10;
+            let customers = first..first + purchases.buyers;
+            let customers: Vec<String> = customers.map(|number| format!("customer:{number}")).collect();
+            pipeline.sadd(key, customers).ignore();
+        }
+        pipeline.exec_async(redis).await
+    }
+
+    async fn run<C: AnyConnection>(self, purchases: &Purchases, redis: &mut C) -> RedisResult<Vec<usize>> {
+        let mut counts = Vec::new();
+        for pair in purchases.pairs() {
+            counts.push(count(self, redis, pair).await?);
+        }
+        Ok(counts)
+    }
+}
+
+async fn count<C: AnyConnection>(how: BoughtBoth, redis: &mut C, pair: [&String; 2]) -> RedisResult<usize> {
+    match how {
+        BoughtBoth::InTheClient => {
+            let one = redis.smembers(pair[0]).await?;
+            let other = redis.smembers(pair[1]).await?;
+            Ok(one.intersection(&other).count())
+        }
+        BoughtBoth::Intersection => Ok(redis.sinter(&pair).await?.len()),
+        BoughtBoth::Cardinality => redis::cmd("SINTERCARD").arg(2).arg(&pair).query_async(redis).await,
+    }
 }

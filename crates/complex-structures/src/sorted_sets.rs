@@ -2,23 +2,19 @@
 //!
 //! `cargo complex sorted-sets`
 
-mod deep_page;
 mod packed_score;
 mod paging;
 mod season;
-mod standing;
 
+use futures_util::future::try_join_all;
 use lab_connection::{Connection, Transcript};
 use lab_runner::table::{Table, thousands};
-use lab_runner::{Comparison, Lesson, LessonContext, Need, Outcome, source};
+use lab_runner::{Comparison, Keys, Lesson, LessonContext, Need, Outcome, source};
 use redis::{AsyncTypedCommands, RedisResult};
 
-pub use self::deep_page::{DeepPage, DeepPages};
 pub use self::packed_score::PackedScore;
 pub use self::paging::{Change, Paging, PagingResult, Player, page_after};
-pub use self::season::Season;
-pub use self::standing::{AskStanding, Standing};
-use crate::keys::Keys;
+pub use self::season::{AskStanding, DeepPage, DeepPages, Season, Standing};
 
 /// Leaderboards, ranks, ranges, paging, and time windows.
 pub static LESSON: Lesson = Lesson {
@@ -35,8 +31,7 @@ pub static LESSON: Lesson = Lesson {
         source!("src/sorted_sets.rs"),
         source!("src/sorted_sets/packed_score.rs"),
         source!("src/sorted_sets/paging.rs"),
-        source!("src/sorted_sets/standing.rs"),
-        source!("src/sorted_sets/deep_page.rs"),
+        source!("src/sorted_sets/season.rs"),
     ],
     rule: "Use ranks for one player's place and for boards that stand still; to page through a board that changes, remember \
            the score and member of the last player.",
@@ -69,11 +64,11 @@ const HOUR: i64 = 3_600;
 async fn run(ctx: &mut LessonContext) -> Outcome {
     let keys = Keys::new(ctx.prefix());
     let board = |name: &str| keys.key(format!("leaderboard:{name}"));
-    let [week, laps, tied, packed, busy, season] =
-        ["week", "laps", "tied", "packed", "busy", "season"].map(board);
+    let [week, laps, tied, packed, season] = ["week", "laps", "tied", "packed", "season"].map(board);
+    let busy = ["busy:1", "busy:2", "busy:3", "busy"].map(board);
     let [logins, collided] = ["logins:user:1", "logins:user:1:collided"].map(|name| keys.key(name));
-    let used = [&week, &laps, &tied, &packed, &busy, &season, &board("season:hash"), &logins, &collided];
-    ctx.start_clean(&used.map(String::clone)).await?;
+    let used = [&week, &laps, &tied, &packed, &season, &board("season:hash"), &logins, &collided];
+    ctx.start_clean(&[&used.map(String::clone)[..], &busy].concat()).await?;
 
     rank_players(ctx, &week).await?;
     keep_the_best(ctx, &week, &laps).await?;
@@ -83,6 +78,7 @@ async fn run(ctx: &mut LessonContext) -> Outcome {
     count_the_last_hour(ctx, &logins, &collided).await?;
     compare(ctx, &keys).await?;
 
+    let [.., busy] = busy;
     ctx.keys([week, laps, packed, busy, season, logins]);
     Ok(())
 }
@@ -264,28 +260,27 @@ async fn order_ties(ctx: &LessonContext, tied: &str, packed: &str) -> Outcome {
     )
 }
 
-async fn read_pages(ctx: &LessonContext, board: &str) -> Outcome {
+async fn read_pages(ctx: &LessonContext, boards: &[String; 4]) -> Outcome {
     ctx.step("Break it: read a board page by page, by rank: 0 to 9, then 10 to 19. If a player enters above in the meantime, \
               all others move down one place, and the last player of this page is the first one of the next. If a player \
               above leaves, one player moves up onto the page that you have already read, and you never see that player.").await?;
     let players = ctx.fit("pages", 10, 3, 12.0) * paging::PAGE;
     ctx.say(format!("Here are {players} players, ten on a page, and one change after each page."));
     ctx.function("read_all");
-    let mut other = ctx.untraced(
+    let other = ctx.untraced(
         "A client sends UNLINK and ZADD to fill the board, ZRANGE to read it, and ZADD or ZPOPMAX \
                                   to change it after each page.",
     );
     let header = ["next page", "meanwhile", "shown", "twice", "missed"];
     let mut table = Table::new("Reading all pages", &header);
-    let mut results = Vec::new();
-    for paging in [Paging::ByRank, Paging::ByCursor] {
-        for change in [Change::Enters, Change::Leaves] {
-            let result = paging.read_all(&mut other, board, players, change).await?;
-            let numbers = [result.shown, result.twice, result.missed].map(|number| number.to_string());
-            let labels = [paging.label(), change.label()].map(str::to_owned);
-            table = table.row(labels.into_iter().chain(numbers));
-            results.push(result);
-        }
+    let races = Paging::ALL.into_iter().flat_map(|paging| Change::ALL.map(|change| (paging, change)));
+    let races: Vec<_> = races.zip(boards).collect();
+    let read =
+        races.iter().map(|((paging, change), board)| paging.read_all(other.clone(), board, players, *change));
+    let results = try_join_all(read.collect::<Vec<_>>()).await?;
+    for (((paging, change), _), result) in races.iter().zip(&results) {
+        let numbers = [result.shown, result.twice, result.missed].map(|number| number.to_string());
+        table = table.labeled(paging.label(), [change.label().to_owned()].into_iter().chain(numbers));
     }
     ctx.table(table);
     if let [entering, leaving, by_cursor @ ..] = &results[..] {
@@ -303,13 +298,14 @@ async fn read_pages(ctx: &LessonContext, board: &str) -> Outcome {
               do not matter. The range includes that score, because other players may have it too, so the client drops the \
               players it has already seen. Here are the first page and the second.").await?;
     ctx.function("page_after");
-    let mut redis = ctx.redis();
+    let (mut redis, [first_boards @ .., board]) = (ctx.redis(), boards);
     let last = page_after(&mut redis, board, None, paging::PAGE).await?.pop();
     let next = page_after(&mut redis, board, last.as_ref(), paging::PAGE).await?;
     ctx.check(
         "the second page has ten players and does not repeat the last one",
         next.len() == paging::PAGE && next.iter().all(|player| Some(player) != last.as_ref()),
     )?;
+    ctx.start_clean(first_boards).await?;
     ctx.say("One case remains: a player whose own score changes while you read can be seen twice or not at all. If a board \
              must stand still, copy it first, with ZRANGESTORE.");
     Ok(())

@@ -3,20 +3,21 @@
 //! `cargo complex transactions`
 
 mod payments;
-mod torn_reads;
 mod transfer;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use lab_connection::{Connection, Transcript};
+use lab_connection::{Connection, Target, Transcript};
+use lab_runner::clients::connect;
 use lab_runner::table::{Table, thousands};
-use lab_runner::{Comparison, Lesson, LessonContext, LessonError, Need, Outcome, Retry, source};
+use lab_runner::{
+    Comparison, Keys, Lesson, LessonContext, LessonError, Need, Outcome, Retry, labeled, source,
+};
 use redis::{AsyncTypedCommands, Pipeline, RedisResult, Value};
 
 pub use self::payments::{Audit, Payment};
-pub use self::torn_reads::{Reads, WriteTogether};
-pub use self::transfer::{Library, Moved, Order, Orders, Transfer};
-use crate::keys::Keys;
+pub use self::transfer::{Library, Moved, Order, Transfer, Transfers};
 
 /// Pipelines, MULTI, WATCH, scripts, and functions, and what each of them promises.
 pub static LESSON: Lesson = Lesson {
@@ -27,7 +28,6 @@ pub static LESSON: Lesson = Lesson {
     needs: &[],
     sources: &[
         source!("src/transactions.rs"),
-        source!("src/transactions/torn_reads.rs"),
         source!("src/transactions/transfer.rs"),
         source!("src/transactions/transfer.lua"),
         source!("src/transactions/library.lua"),
@@ -79,7 +79,7 @@ async fn run(ctx: &mut LessonContext) -> Outcome {
     ctx.start_clean(&[&used[..], &order, &payments::accounts(&keys, CUSTOMERS)].concat()).await?;
 
     // Two clients, each with a connection of its own.
-    let (one, two) = tokio::try_join!(ctx.dedicated_redis(), ctx.dedicated_redis())?;
+    let [one, two] = ctx.dedicated().await?;
     stop_between(ctx, (one.clone(), two.clone()), [&first, &gate, &second]).await?;
     count_torn_reads(ctx, [&first, &second]).await?;
     fail_inside(ctx, &order).await?;
@@ -181,12 +181,72 @@ async fn count_torn_reads(ctx: &LessonContext, pair: [&String; 2]) -> Outcome {
     let mut torn = Vec::new();
     for together in WriteTogether::ALL {
         let reads = together.race(ctx.target(), pair, pipelines).await?;
-        let numbers = [reads.all, reads.torn].map(|number| thousands(number as f64));
-        table = table.row(std::iter::once(together.label().to_owned()).chain(numbers));
+        table = table.labeled(together.label(), [reads.all, reads.torn].map(|it| thousands(it as f64)));
         torn.push(reads.torn);
     }
     ctx.table(table);
     ctx.check("with MULTI and EXEC, no read was torn", torn.last() == Some(&0))
+}
+
+/// Pairs in each pipeline.
+const PAIRS: usize = 1_000;
+
+labeled! {
+    /// How to send several writes together.
+    pub enum WriteTogether {
+        /// All at once, and nothing more.
+        Pipeline => "pipeline",
+        /// As one step.
+        Transaction => "MULTI, EXEC",
+    }
+}
+
+/// What a client read while another one wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reads {
+    /// How often it read.
+    pub all: u64,
+    /// How often it saw the first write of a pair without the second.
+    pub torn: u64,
+}
+
+impl WriteTogether {
+    /// Writes pairs in this many pipelines, while another client reads both keys.
+    pub async fn race(self, target: &Target, pair: [&String; 2], pipelines: usize) -> RedisResult<Reads> {
+        let (mut writer, reader) = tokio::try_join!(target.dedicated(), target.dedicated())?;
+        self.write_pairs(&mut writer, pair).await?;
+        let ended = AtomicBool::new(false);
+        let writing = async {
+            for _ in 0..pipelines {
+                self.write_pairs(&mut writer, pair).await?;
+            }
+            ended.store(true, Ordering::Relaxed);
+            Ok(())
+        };
+        let ((), reads) = tokio::try_join!(writing, count_reads(reader, pair, &ended))?;
+        Ok(reads)
+    }
+
+    async fn write_pairs(self, writer: &mut Connection, [first, second]: [&String; 2]) -> RedisResult<()> {
+        let mut pipeline = redis::pipe();
+        if self == Self::Transaction {
+            pipeline.atomic();
+        }
+        for value in 0..PAIRS {
+            pipeline.set(first, value).ignore().set(second, value).ignore();
+        }
+        pipeline.exec_async(writer).await
+    }
+}
+
+async fn count_reads(mut reader: Connection, pair: [&String; 2], ended: &AtomicBool) -> RedisResult<Reads> {
+    let mut reads = Reads { all: 0, torn: 0 };
+    while !ended.load(Ordering::Relaxed) {
+        let (first, second): (u32, u32) = redis::cmd("MGET").arg(&pair).query_async(&mut reader).await?;
+        reads.all += 1;
+        reads.torn += u64::from(first != second);
+    }
+    Ok(reads)
 }
 
 async fn fail_inside(ctx: &LessonContext, [status, total, changes]: &[String; 3]) -> Outcome {
@@ -316,7 +376,7 @@ async fn run_a_script(ctx: &LessonContext, ada: &str, ben: &str) -> Outcome {
 
     ctx.step("Or fix it with a script. The server runs it as one step: it reads, decides, and writes, and no other client \
               comes between. There is nothing to watch and nothing to try again.").await?;
-    ctx.script(&transfer::transfer_script()).await?;
+    ctx.script(&transfer::SCRIPT.shown()).await?;
 
     ctx.step("EVALSHA calls the script by its hash. After a restart the server no longer has it; redis-rs then loads it \
               again. Ada has 100 dollars, and two transfers ask for them.").await?;
@@ -354,7 +414,7 @@ async fn call_a_function(ctx: &LessonContext, ada: &str, ben: &str) -> Outcome {
     ctx.step("Since Redis 7.0 the same code can be a function. A script belongs to the client that brings it. A library of \
               functions belongs to the server, which saves it with the data and copies it to its replicas. Clients call a \
               function by name.").await?;
-    ctx.code(Library::excerpt());
+    ctx.code(transfer::LIBRARY.whole());
     Library::load(&mut ctx.untraced("FUNCTION LOAD REPLACE sends the library once.")).await?;
 
     ctx.step("FCALL calls the function, with the same arguments as the script.").await?;
@@ -385,12 +445,13 @@ async fn count_money(ctx: &LessonContext, keys: &Keys, functions: bool) -> Outco
     let header = ["approach", "dollars too many", "audits", "wrong", "retries"];
     let mut table = Table::new("The sum of all accounts", &header);
     let mut audits = Vec::new();
-    let clients = Payment::clients(ctx.target(), customers).await?;
+    // One more for the auditor.
+    let clients = connect(ctx.target(), customers + 1).await?;
     for payment in Payment::all(functions) {
         let audit = payment.race(&clients, keys, times).await?;
         let dollars = thousands((audit.made / 100) as f64);
         let numbers = [audit.audits, audit.wrong, audit.retries].map(|number| thousands(number as f64));
-        table = table.row([payment.label(), dollars].into_iter().chain(numbers));
+        table = table.labeled(payment.label(), [dollars].into_iter().chain(numbers));
         audits.push((payment, audit));
     }
     ctx.table(table);
@@ -426,7 +487,7 @@ async fn count_money(ctx: &LessonContext, keys: &Keys, functions: bool) -> Outco
 async fn compare(ctx: &LessonContext, keys: &Keys, functions: bool) -> Outcome {
     ctx.step("And the cost? Many transfers, one after the other, with the same balances afterward. WATCH needs two round \
               trips, all others one. Only WATCH, the script, and the function check that the money is there.").await?;
-    let orders = Orders::new(ctx.fit("transfers", TRANSFERS, 1, 24.0), CENTS, keys);
+    let transfers = Transfers::new(ctx.fit("transfers", TRANSFERS, 1, 24.0), CENTS, keys);
     let approaches = Transfer::all(functions);
-    ctx.compare(Comparison { title: "Transfers", approaches: &approaches, input: &orders }).await
+    ctx.compare(Comparison { title: "Transfers", approaches, input: &transfers }).await
 }

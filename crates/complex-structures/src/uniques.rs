@@ -2,17 +2,15 @@
 //!
 //! `cargo complex uniques`
 
-mod add_visits;
 mod counting;
 
+use futures_util::future::try_join_all;
 use lab_connection::{Connection, own_keys};
 use lab_runner::table::{Table, bytes, thousands};
-use lab_runner::{Comparison, Lesson, LessonContext, Outcome, source};
+use lab_runner::{Comparison, Keys, Lesson, LessonContext, Outcome, source};
 use redis::{AsyncTypedCommands, RedisResult};
 
-pub use self::add_visits::{AddVisits, Visits};
-pub use self::counting::Counting;
-use crate::keys::Keys;
+pub use self::counting::{AddVisits, Counting, Visits};
 
 /// Set, bitmap, and HyperLogLog side by side.
 pub static LESSON: Lesson = Lesson {
@@ -23,11 +21,7 @@ pub static LESSON: Lesson = Lesson {
         "SADD", "SCARD", "SETBIT", "GETBIT", "BITCOUNT", "BITOP", "BITPOS", "PFADD", "PFCOUNT", "PFMERGE",
     ],
     needs: &[],
-    sources: &[
-        source!("src/uniques.rs"),
-        source!("src/uniques/counting.rs"),
-        source!("src/uniques/add_visits.rs"),
-    ],
+    sources: &[source!("src/uniques.rs"), source!("src/uniques/counting.rs")],
     rule: "Use a Set while it is small or you must know who came, a bitmap for dense numbers, and a HyperLogLog when the \
            count is enough and one percent is close enough.",
     takeaways: &[
@@ -157,21 +151,24 @@ async fn compare_sizes(ctx: &LessonContext, keys: &Keys) -> Outcome {
     );
     let mut table = Table::new("Different visitors", &["visitors", "kept in", "counted", "error", "bytes"]);
     let (mut exact, mut near, mut short) = (true, true, true);
-    for size in SIZES {
-        for counting in Counting::ALL {
-            let key = counting.key(keys, &size.to_string());
-            counting.add(&mut other, &key, 1..=size).await?;
-            let (count, memory) = counting.count_and_memory(&mut other, &key).await?;
-            let error = format!("{:.2}%", 100.0 * counting::error_of(count, size as usize));
-            let cells = [thousands(size.into()), counting.label().into(), thousands(count as f64)];
-            table = table.row(cells.into_iter().chain([error, bytes(memory)]));
-            let right = counting.is_right(count, size as usize);
-            if counting == Counting::HyperLogLog {
-                near &= right;
-                short &= other.strlen(&key).await? <= LONGEST_HYPERLOGLOG;
-            } else {
-                exact &= right;
-            }
+    let rows = SIZES.into_iter().flat_map(|size| Counting::ALL.map(|counting| (size, counting)));
+    let measured = rows.map(async |(size, counting)| -> RedisResult<_> {
+        let (mut redis, key) = (other.clone(), counting.key(keys, &size.to_string()));
+        counting.add(&mut redis, &key, 1..=size).await?;
+        let (count, memory) = counting.count_and_memory(&mut redis, &key).await?;
+        let length = if counting == Counting::HyperLogLog { redis.strlen(&key).await? } else { 0 };
+        Ok((size, counting, count, memory, length))
+    });
+    for (size, counting, count, memory, length) in try_join_all(measured.collect::<Vec<_>>()).await? {
+        let error = format!("{:.2}%", 100.0 * counting::error_of(count, size as usize));
+        let cells = [counting.label().to_owned(), thousands(count as f64), error, bytes(memory)];
+        table = table.labeled(thousands(size.into()), cells);
+        let right = counting.is_right(count, size as usize);
+        if counting == Counting::HyperLogLog {
+            near &= right;
+            short &= length <= LONGEST_HYPERLOGLOG;
+        } else {
+            exact &= right;
         }
     }
     ctx.table(table);

@@ -7,9 +7,9 @@ pub mod workload;
 use std::collections::BTreeSet;
 
 use futures_util::future::try_join_all;
-use lab_connection::Connection;
+use lab_connection::{Connection, own_keys};
 use lab_runner::table::{Table, bytes, thousands};
-use lab_runner::{Lesson, LessonContext, Source, source};
+use lab_runner::{BoxError, Lesson, LessonContext, into_redis_error, outcome, source};
 use patterns::active_users::{self, ActiveUsers};
 use patterns::analytics::{self, Analytics, Metrics, Recorded};
 use patterns::funnel::{self, Funnel, Reached};
@@ -23,7 +23,6 @@ use crate::call_cost::{self, Call};
 use crate::data::{Data, Size};
 use lab_runner::concurrent::concurrently;
 use lab_runner::pattern_scripts::lua;
-use lab_runner::{BoxError, into_redis_error, outcome};
 
 /// Metrics, visitors, revenue, funnels, retention.
 pub static LESSON: Lesson = Lesson {
@@ -57,11 +56,10 @@ pub static LESSON: Lesson = Lesson {
     run: |ctx| Box::pin(outcome(run(ctx))),
 };
 
-static SOURCE: Source = source!("src/analytics.rs");
-
 /// The first day of the lesson, a Monday, and its week.
 const DAY: &str = "2024-01-01";
 const WEEK: &str = "2024-W01";
+const NEXT_DAY: &str = "2024-01-02";
 /// A day that the lesson closes.
 const CLOSED_DAY: &str = "2023-12-31";
 
@@ -110,18 +108,21 @@ async fn count_wrong(ctx: &LessonContext) -> Result<[Counted; 2], BoxError> {
          One reply in {ONE_LOST_IN} is lost, so the server sends that report again. The first way to count reads, adds, and writes:"
     ))
     .await?;
-    ctx.code(workload::SOURCE.function("read_add_write"));
+    ctx.function("read_add_write");
     ctx.say("The second way lets Redis add. It counts every page load as a visitor:");
-    ctx.code(workload::SOURCE.function("increment"));
-    let redis = ctx.untraced(format!(
-        "{CLIENTS} clients over one connection: HMGET and HSET, all in the same rhythm (the worst case), without repeats; then \
-         HINCRBY, with repeats. HMGET reads the result. UNLINK before each."
+    ctx.function("increment");
+    let mut redis = ctx.untraced(format!(
+        "{CLIENTS} clients over one connection: HMGET and HSET, all in the same rhythm (the worst case), without repeats; and \
+         HINCRBY for another day, with repeats. HMGET reads the results. UNLINK before and after."
     ));
-    redis.clone().unlink(&day).await?;
-    let lost = Count::ReadAddWrite.run_workload(&redis, &wrong_prefix(ctx), DAY).await?;
-    redis.clone().unlink(&day).await?;
-    let doubled = Count::Increment.run_workload(&redis, &wrong_prefix(ctx), DAY).await?;
-    redis.clone().unlink(&day).await?;
+    let days = [day.clone(), key(&wrong_prefix(ctx), "daily_metrics", NEXT_DAY)?.as_str().to_owned()];
+    own_keys::unlink(&mut redis, &days).await?;
+    let prefix = &wrong_prefix(ctx);
+    let (lost, doubled) = tokio::try_join!(
+        Count::ReadAddWrite.run_workload(&redis, prefix, DAY),
+        Count::Increment.run_workload(&redis, prefix, NEXT_DAY),
+    )?;
+    own_keys::unlink(&mut redis, &days).await?;
     let truth = Counted::TRUTH;
     ctx.check(
         format!("HSET lost {} of {} page views", truth.page_views - lost.page_views, truth.page_views),
@@ -165,7 +166,7 @@ async fn count_once(ctx: &LessonContext, [lost, doubled]: [Counted; 2]) -> Resul
     for (label, result) in labels.zip([Counted::TRUTH, lost, doubled, counted]) {
         let Counted { page_views, visitors, orders, revenue } = result;
         let numbers = [page_views, visitors, orders].map(|count| thousands(count as f64));
-        table = table.row([label.to_owned()].into_iter().chain(numbers).chain([dollars(revenue)]));
+        table = table.labeled(label, numbers.into_iter().chain([dollars(revenue)]));
     }
     ctx.table(table);
     ctx.check_eq("every event counts once, and every visitor", &counted, &Counted::TRUTH)?;
@@ -208,7 +209,7 @@ async fn count_visitors(ctx: &LessonContext) -> Result<(), BoxError> {
         thousands(VISITS as f64),
     ))
     .await?;
-    ctx.code(SOURCE.function("add_visits"));
+    ctx.function("add_visits");
     let mut redis = ctx.untraced(
         "One client: SADD, PFADD, and SETBIT in a pipeline. MEMORY USAGE fills a column of the table.",
     );
@@ -216,12 +217,11 @@ async fn count_visitors(ctx: &LessonContext) -> Result<(), BoxError> {
     let visits: Vec<u64> = (0..VISITS).map(|visit| visit * 7_919 % NUMBERS + 1).collect();
     let visitors = visits.iter().collect::<BTreeSet<_>>().len();
     add_visits(&mut redis, [&set, &bitmap, &hyperloglog], &visits).await?;
-    let mut sizes = Vec::new();
+    let mut usage = redis::pipe();
     for key in [&set, &bitmap, &hyperloglog] {
-        let mut usage = redis::cmd("MEMORY");
-        usage.arg("USAGE").arg(key).arg("SAMPLES").arg(0);
-        sizes.push(usage.query_async::<usize>(&mut redis).await?);
+        usage.cmd("MEMORY").arg(&["USAGE", key, "SAMPLES", "0"]);
     }
+    let sizes: Vec<usize> = usage.query_async(&mut redis).await?;
 
     let mut redis = ctx.redis();
     ctx.step("Ask each of them for the number of visitors:").await?;
@@ -235,7 +235,7 @@ async fn count_visitors(ctx: &LessonContext) -> Result<(), BoxError> {
     for ((name, counted), size) in rows.into_iter().zip(sizes) {
         let numbers = [visitors, counted].map(|number| thousands(number as f64));
         let error = format!("{:.2} %", error(counted) * 100.0);
-        table = table.row([name.to_owned()].into_iter().chain(numbers).chain([error, bytes(size)]));
+        table = table.labeled(name, numbers.into_iter().chain([error, bytes(size)]));
     }
     ctx.table(table);
     ctx.check("the HyperLogLog is within 3%", error(by_hyperloglog) < 0.03)?;
@@ -247,16 +247,14 @@ async fn add_visits(
     [set, bitmap, hyperloglog]: [&str; 3],
     visits: &[u64],
 ) -> RedisResult<()> {
+    let mut all = redis::pipe();
     for batch in visits.chunks(10_000) {
-        redis.sadd(set, batch).await?;
-        redis.pfadd(hyperloglog, batch).await?;
-        let mut bits = redis::pipe();
-        for visitor in batch {
-            bits.cmd("SETBIT").arg(bitmap).arg(visitor).arg(1).ignore();
-        }
-        bits.exec_async(redis).await?;
+        all.sadd(set, batch).ignore().pfadd(hyperloglog, batch).ignore();
     }
-    Ok(())
+    for visitor in visits {
+        all.cmd("SETBIT").arg(bitmap).arg(visitor).arg(1).ignore();
+    }
+    all.exec_async(redis).await
 }
 
 async fn follow_a_funnel(ctx: &LessonContext) -> Result<(), BoxError> {
@@ -412,7 +410,7 @@ async fn roll_up_a_week(ctx: &LessonContext) -> Result<(), BoxError> {
 
 async fn merge_two_days(ctx: &LessonContext, daily: &[Metrics]) -> Result<(), BoxError> {
     let mut redis = ctx.redis();
-    let [monday, tuesday] = [DAY, "2024-01-02"].map(|day| key(ctx.prefix(), "daily_metrics", day));
+    let [monday, tuesday] = [DAY, NEXT_DAY].map(|day| key(ctx.prefix(), "daily_metrics", day));
     let (monday, tuesday) = (monday?.companion("visitors"), tuesday?.companion("visitors"));
     let both_days = format!("{}both_days", wrong_prefix(ctx));
 

@@ -114,7 +114,7 @@ async fn stampede_by_hand(ctx: &LessonContext) -> Result<usize, BoxError> {
          and each of them asks the database. That is a stampede. Here {clients} clients read one entry that is missing:",
     ))
     .await?;
-    ctx.code(misses::SOURCE.function("read_by_hand"));
+    ctx.function("read_by_hand");
     ctx.announce(format!("{clients} clients send GET and SETEX. Then UNLINK removes the entry."));
     let loads = misses::stampede_by_hand(ctx.target()).await?;
     ctx.check_eq("the database was asked 100 times for one row", &loads, &clients)?;
@@ -186,8 +186,8 @@ async fn stampede(ctx: &LessonContext, by_hand: usize) -> Result<(), BoxError> {
     let pattern = misses::stampede(ctx.target()).await?;
     ctx.table(
         Table::new("A popular entry expires", &["approach", "requests", "loads"])
-            .row(["GET, load, SETEX".to_owned(), clients.to_string(), by_hand.to_string()])
-            .row(["one loads, the others wait".to_owned(), clients.to_string(), pattern.to_string()]),
+            .labeled("GET, load, SETEX", [clients, by_hand])
+            .labeled("one loads, the others wait", [clients, pattern]),
     );
     ctx.check_eq("one client asked the database", &pattern, &1)?;
     Ok(())
@@ -200,7 +200,7 @@ async fn late_stores(ctx: &LessonContext) -> Result<(), BoxError> {
          deletes the entry, as it should. Then the first client stores the old price. {writes} products at the same time:",
     ))
     .await?;
-    ctx.code(misses::SOURCE.function("store_late"));
+    ctx.function("store_late");
     ctx.announce(
         "By hand: GET, UNLINK, SETEX, GET. By the pattern: GET, EVALSHA, UNLINK, and again GET and EVALSHA.",
     );
@@ -208,8 +208,8 @@ async fn late_stores(ctx: &LessonContext) -> Result<(), BoxError> {
         tokio::try_join!(misses::late_stores_by_hand(ctx.target()), misses::late_stores(ctx.target()))?;
     ctx.table(
         Table::new("A write comes between load and store", &["approach", "writes", "old price served"])
-            .row(["GET, load, SETEX".to_owned(), writes.to_string(), by_hand.to_string()])
-            .row(["store only with the lease".to_owned(), writes.to_string(), pattern.to_string()]),
+            .labeled("GET, load, SETEX", [writes, by_hand])
+            .labeled("store only with the lease", [writes, pattern]),
     );
     ctx.check_eq("by hand, the old price was served every time", &by_hand, &writes)?;
     ctx.check("the pattern refused to store it every time", (pattern, refused) == (0, writes as u64))?;
@@ -229,8 +229,8 @@ async fn absent_rows(ctx: &LessonContext) -> Result<(), BoxError> {
         tokio::try_join!(misses::absent_by_hand(ctx.target()), misses::absent(ctx.target()))?;
     ctx.table(
         Table::new("A crawler asks for what does not exist", &["approach", "requests", "loads"])
-            .row(["store only what exists".to_owned(), requests.to_string(), by_hand.to_string()])
-            .row(["store null, too".to_owned(), requests.to_string(), pattern.to_string()]),
+            .labeled("store only what exists", [requests, by_hand])
+            .labeled("store null, too", [requests, pattern]),
     );
     ctx.check_eq("by hand, every request reaches the database", &by_hand, &requests)?;
     ctx.check_eq("with null, one request for each product", &pattern, &ids)?;
@@ -250,8 +250,8 @@ async fn jitter(ctx: &LessonContext) -> Result<(), BoxError> {
     let with = misses::most_in_a_second(ctx.target(), 0.1).await?;
     ctx.table(
         Table::new("Entries that expire in the same second", &["jitter", "entries", "most in one second"])
-            .row(["none".to_owned(), entries.to_string(), without.to_string()])
-            .row(["a tenth".to_owned(), entries.to_string(), with.to_string()]),
+            .labeled("none", [entries, without])
+            .labeled("a tenth", [entries, with]),
     );
     ctx.check("without jitter, a third or more expire in one second", without > entries / 3)?;
     ctx.check("with jitter, less than a tenth", with < entries / 10)?;

@@ -1,10 +1,13 @@
 //! What one call of a pattern costs, compared with INCR. Three lessons each show some of these rows.
 
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::FutureExt;
-use futures_util::future::try_join;
-use lab_runner::{AnyConnection, Approach, Comparison, LessonContext, Outcome};
+use lab_runner::concurrent::concurrently;
+use lab_runner::{
+    AnyConnection, Approach, BoxError, Comparison, LessonContext, Outcome, into_redis_error, labeled,
+};
 use patterns::analytics::Analytics;
 use patterns::bought_together::BoughtTogether;
 use patterns::flash_sale::{FlashSale, MAX_CAP, Plan};
@@ -14,45 +17,45 @@ use patterns::popular_products::PopularProducts;
 use patterns::recent_views::RecentViews;
 use redis::{RedisResult, Script};
 
-use lab_runner::concurrent::concurrently;
-use lab_runner::into_redis_error;
-
 /// Calls in flight over one connection.
 pub const IN_FLIGHT: usize = 50;
 const CUSTOMERS: usize = 10;
 const PRODUCTS: usize = 12;
 const DAY: &str = "2024-01-01";
 const SALE: &str = "current";
+/// What is written by hand has keys of its own.
+const NAIVE_SALE: &str = "naive";
 /// In milliseconds since 1970: the year 2100. So the comparison needs no clock.
 const SALE_ENDS: u64 = 4_102_444_800_000;
 
 static EMPTY: LazyLock<Script> = LazyLock::new(|| Script::new("return 1"));
 
-/// One kind of call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
-    /// The baseline: INCR of one counter.
-    Incr,
-    /// A script that does nothing: what every script costs before it begins.
-    EmptyScript,
-    /// A view by LPUSH and LTRIM, with its repeats.
-    PushAndTrim,
-    /// A view by [`RecentViews`].
-    RecentView,
-    /// A view by [`PopularProducts`].
-    PopularView,
-    /// An order of three products by [`BoughtTogether`].
-    OrderTogether,
-    /// A purchase by HGET twice, then HINCRBY twice: wrong if many buy at once.
-    ReadThenBuy,
-    /// A purchase by [`FlashSale::buy`].
-    Buy,
-    /// A page view by HINCRBY and PFADD in a pipeline: an event that is sent twice counts twice.
-    CountView,
-    /// A page view by [`Analytics::page_view`].
-    RecordView,
-    /// An order of two products by [`Analytics::order`].
-    RecordOrder,
+labeled! {
+    /// One kind of call.
+    pub enum Call {
+        /// One counter.
+        Incr => "INCR (baseline)",
+        /// What every script costs before it begins.
+        EmptyScript => "EVALSHA of an empty script",
+        /// With its repeats.
+        PushAndTrim => "view: LPUSH, LTRIM",
+        /// [`RecentViews`].
+        RecentView => "view: recent_views.lua",
+        /// [`PopularProducts`].
+        PopularView => "view: popular_products.lua",
+        /// [`BoughtTogether`].
+        OrderTogether => "order of 3: bought_together.lua",
+        /// Wrong if many buy at once.
+        ReadThenBuy => "HGET, then HINCRBY (wrong)",
+        /// [`FlashSale::buy`].
+        Buy => "script: buy",
+        /// In a pipeline. An event that is sent twice counts twice.
+        CountView => "page view: HINCRBY, PFADD",
+        /// [`Analytics::page_view`].
+        RecordView => "page view: record",
+        /// [`Analytics::order`].
+        RecordOrder => "order of 2: record, products",
+    }
 }
 
 impl Call {
@@ -67,43 +70,47 @@ impl Call {
 }
 
 /// How many calls, and where their keys are.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Calls {
     prefix: String,
     count: usize,
+    /// Calls of all runs so far, so that each has an ID of its own.
+    sent: AtomicUsize,
 }
 
 /// A step that asks the question and shows these calls side by side. Fewer of them on a slow network.
 pub async fn compare(ctx: &LessonContext, question: String, title: &str, approaches: &[Call]) -> Outcome {
     ctx.step(question).await?;
-    // All approaches are verified, and measured three times or more. Each time, a reset and its calls take round trips.
+    // All approaches are verified, and measured twice or more. Each time, the calls take round trips.
     let round_trips = 16 * approaches.len();
     let count = ctx.fit("calls", 10 * IN_FLIGHT, IN_FLIGHT, round_trips as f64 / IN_FLIGHT as f64);
     let input = &Calls::new(count, ctx.prefix());
+    ctx.start_clean(&input.keys()?).await?;
     ctx.compare(Comparison { title, approaches, input }).await?;
     ctx.start_clean(&input.keys()?).await
 }
 
 impl Calls {
     /// `count` calls, whose keys have `bench:` behind `prefix`.
-    #[must_use]
     pub fn new(count: usize, prefix: &str) -> Self {
-        Self { prefix: format!("{prefix}bench:"), count }
+        Self { prefix: format!("{prefix}bench:"), count, sent: AtomicUsize::new(0) }
     }
 
     /// Every key that is written.
     pub fn keys(&self) -> RedisResult<Vec<String>> {
-        let (customers, skus) = ((0..CUSTOMERS).map(customer), (0..PRODUCTS).map(sku));
         let mut roots = vec![
             (self.key("popular_products", &[])?, &["clock"][..]),
             (self.key("flash_sale", &[SALE])?, &["bought", "waitlist"]),
+            (self.key("flash_sale", &[NAIVE_SALE])?, &["bought", "waitlist"]),
+            (self.key("naive_metrics", &[DAY])?, &["visitors"]),
             (self.key("daily_metrics", &[DAY])?, &["ids", "visitors"]),
             (self.key("top_products", &[DAY])?, &["orders"]),
         ];
-        for customer in customers {
+        for customer in (0..CUSTOMERS).map(customer) {
             roots.push((self.key("recent_views", &[&customer])?, &[]));
+            roots.push((self.key("naive_views", &[&customer])?, &[]));
         }
-        for sku in skus {
+        for sku in (0..PRODUCTS).map(sku) {
             roots.push((self.key("also_bought", &[&sku])?, &["orders"]));
         }
         let mut keys = vec![self.counter()];
@@ -136,21 +143,10 @@ impl Approach for Call {
     /// How many calls were answered.
     type Output = usize;
 
+    const RESET_ONCE: bool = true;
+
     fn label(self) -> String {
-        match self {
-            Self::Incr => "INCR (baseline)",
-            Self::EmptyScript => "EVALSHA of an empty script",
-            Self::PushAndTrim => "view: LPUSH, LTRIM",
-            Self::RecentView => "view: recent_views.lua",
-            Self::PopularView => "view: popular_products.lua",
-            Self::OrderTogether => "order of 3: bought_together.lua",
-            Self::ReadThenBuy => "HGET, then HINCRBY (wrong)",
-            Self::Buy => "script: buy",
-            Self::CountView => "page view: HINCRBY, PFADD",
-            Self::RecordView => "page view: record",
-            Self::RecordOrder => "order of 2: record, products",
-        }
-        .to_owned()
+        self.label().to_owned()
     }
 
     fn operations(self, calls: &Calls) -> u64 {
@@ -158,53 +154,57 @@ impl Approach for Call {
     }
 
     async fn reset<C: AnyConnection>(self, calls: &Calls, connection: &mut C) -> RedisResult<()> {
-        let mut unlink = redis::cmd("UNLINK");
-        unlink.arg(calls.keys()?);
-        if matches!(self, Self::ReadThenBuy | Self::Buy) {
-            let [name, product] = ["Compared", "PROD123"].map(str::to_owned);
-            let plan =
-                Plan { name, product, starts: 0, ends: SALE_ENDS, units: u32::MAX, cap: MAX_CAP, places: 0 };
-            let sales = FlashSale::new(connection.clone(), &calls.prefix);
-            // One after the other: on a cluster, UNLINK is split and may come late.
-            unlink.exec_async(connection).await?;
-            return sales.open(SALE, &plan).await.map_err(into_redis_error);
-        }
-        // The first call also sends the script, if the server does not know it.
-        let first_call = connection.clone();
-        try_join(unlink.exec_async(connection), self.send(calls, first_call, 0)).await.map(|_| ())
+        let sale = match self {
+            Self::ReadThenBuy => NAIVE_SALE,
+            Self::Buy => SALE,
+            // The first call also sends the script, if the server does not know it.
+            _ => return self.send(calls, connection.clone(), 0).await.map_err(into_redis_error),
+        };
+        let [name, product] = ["Compared", "PROD123"].map(str::to_owned);
+        let plan =
+            Plan { name, product, starts: 0, ends: SALE_ENDS, units: u32::MAX, cap: MAX_CAP, places: 0 };
+        let sales = FlashSale::new(connection.clone(), &calls.prefix);
+        sales.close(sale).await.map_err(into_redis_error)?;
+        sales.open(sale, &plan).await.map_err(into_redis_error)?;
+        self.send(calls, connection.clone(), 0).await.map_err(into_redis_error)
     }
 
     async fn run<C: AnyConnection>(self, calls: &Calls, connection: &mut C) -> RedisResult<usize> {
-        let connection = &*connection;
-        let call = |number| self.send(calls, connection.clone(), number + 1).boxed();
-        Ok(concurrently(IN_FLIGHT, calls.count, call).await?.len())
+        let (connection, first) = (&*connection, calls.sent.fetch_add(calls.count, Ordering::Relaxed) + 1);
+        let call = |number| self.send(calls, connection.clone(), first + number).boxed();
+        Ok(concurrently(IN_FLIGHT, calls.count, call).await.map_err(into_redis_error)?.len())
     }
 }
 
 impl Call {
-    async fn send<C: AnyConnection>(self, calls: &Calls, mut redis: C, number: usize) -> RedisResult<()> {
+    async fn send<C: AnyConnection>(
+        self,
+        calls: &Calls,
+        mut redis: C,
+        number: usize,
+    ) -> Result<(), BoxError> {
         let (prefix, id) = (&calls.prefix, format!("id-{number}"));
         let (customer, skus) = (customer(number), [0, 1, 2].map(|line| sku(number + line)));
         let [sku, second, third] = skus.each_ref().map(String::as_str);
         let mut pipeline = redis::pipe();
         match self {
-            Self::Incr => return redis::cmd("INCR").arg(calls.counter()).exec_async(&mut redis).await,
+            Self::Incr => redis::cmd("INCR").arg(calls.counter()).exec_async(&mut redis).await?,
             Self::EmptyScript => {
-                return EMPTY.key(calls.counter()).arg(number).invoke_async(&mut redis).await;
+                EMPTY.key(calls.counter()).arg(number).invoke_async::<()>(&mut redis).await?;
             }
             Self::PushAndTrim => {
-                let views = calls.key("recent_views", &[&customer])?;
+                let views = calls.key("naive_views", &[&customer])?;
                 pipeline.lpush(views.as_str(), sku).ltrim(views.as_str(), 0, 49);
-                return pipeline.exec_async(&mut redis).await;
+                pipeline.exec_async(&mut redis).await?;
             }
             Self::CountView => {
-                let metrics = calls.key("daily_metrics", &[DAY])?;
+                let metrics = calls.key("naive_metrics", &[DAY])?;
                 pipeline.hincr(metrics.as_str(), "page_views", 1);
                 pipeline.pfadd(metrics.companion("visitors"), customer);
-                return pipeline.exec_async(&mut redis).await;
+                pipeline.exec_async(&mut redis).await?;
             }
             Self::ReadThenBuy => {
-                let sale = calls.key("flash_sale", &[SALE])?;
+                let sale = calls.key("flash_sale", &[NAIVE_SALE])?;
                 let bought = sale.companion("bought");
                 pipeline.hget(sale.as_str(), "left").hget(&bought, &id);
                 let (left, has): (u64, Option<u64>) = pipeline.query_async(&mut redis).await?;
@@ -213,33 +213,22 @@ impl Call {
                     write.hincr(sale.as_str(), "left", -1).hincr(bought, id, 1);
                     write.exec_async(&mut redis).await?;
                 }
-                return Ok(());
             }
-            Self::RecentView => RecentViews::new(redis, prefix).record(&customer, sku).await,
-            Self::PopularView => PopularProducts::new(redis, prefix).viewed(sku, None).await,
+            Self::RecentView => RecentViews::new(redis, prefix).record(&customer, sku).await?,
+            Self::PopularView => PopularProducts::new(redis, prefix).viewed(sku, None).await?,
             Self::OrderTogether => {
-                let together = BoughtTogether::new(redis, prefix);
-                together.count(&id, &[sku, second, third]).await.map(|_| ())
+                BoughtTogether::new(redis, prefix).count(&id, &[sku, second, third]).await?;
             }
-            Self::Buy => {
-                let sales = FlashSale::new(redis, prefix);
-                return sales.buy(SALE, &id, 1, "order-1").await.map(|_| ()).map_err(into_redis_error);
-            }
+            Self::Buy => drop(FlashSale::new(redis, prefix).buy(SALE, &id, 1, "order-1").await?),
             Self::RecordView => {
-                let analytics = Analytics::new(redis, prefix);
-                return analytics.page_view(&id, DAY, &customer).await.map(|_| ()).map_err(into_redis_error);
+                Analytics::new(redis, prefix).page_view(&id, DAY, &customer).await?;
             }
             Self::RecordOrder => {
                 let price = Cents::new(1_999).unwrap_or_default();
-                let analytics = Analytics::new(redis, prefix);
                 let lines = [(sku, price), (second, price)];
-                return analytics
-                    .order(&id, DAY, &customer, &lines)
-                    .await
-                    .map(|_| ())
-                    .map_err(into_redis_error);
+                Analytics::new(redis, prefix).order(&id, DAY, &customer, &lines).await?;
             }
         }
-        .map_err(into_redis_error)
+        Ok(())
     }
 }

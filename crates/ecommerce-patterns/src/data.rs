@@ -113,7 +113,6 @@ pub struct Data {
 
 impl Data {
     /// The shop of this seed.
-    #[must_use]
     pub fn new(seed: u64, size: Size) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let products = products(&mut rng, size.products);
@@ -123,7 +122,6 @@ impl Data {
     }
 
     /// The category of the product with this index, from 0 to 7.
-    #[must_use]
     pub fn taste_of(product: usize) -> usize {
         product % CATEGORIES.len()
     }

@@ -10,16 +10,16 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use lab_connection::Connection;
+use lab_runner::clients::connect;
+use lab_runner::pattern_scripts::{load, lua};
 use lab_runner::table::Table;
-use lab_runner::{Comparison, Lesson, LessonContext, Source, source};
+use lab_runner::{BoxError, Comparison, Lesson, LessonContext, outcome, source};
 use patterns::inventory::{self, CONFIRM, Inventory, InventoryError, RESERVE, StockUpdate};
 use patterns::{cart, checkout};
 use redis::{AsyncTypedCommands, RedisResult};
 
-pub use self::sell_last::{Race, SellLast, connect};
+pub use self::sell_last::{Race, SellLast};
 pub use self::take_stock::{Stock, TakeStock};
-use lab_runner::pattern_scripts::{load, lua};
-use lab_runner::{BoxError, outcome};
 
 /// Stock that is held, sold, and returned, and checkout.
 pub static LESSON: Lesson = Lesson {
@@ -43,8 +43,6 @@ pub static LESSON: Lesson = Lesson {
     quiz: &[33, 61, 72, 75, 91, 97],
     run: |ctx| Box::pin(outcome(run(ctx))),
 };
-
-static SOURCE: Source = source!("src/inventory.rs");
 
 /// Buyers who want one of the last units at the same moment.
 pub const BUYERS: u32 = 20;
@@ -223,20 +221,19 @@ async fn race(ctx: &LessonContext) -> Result<(), BoxError> {
          connection. In the worst case, all of them read before the first one takes:",
     ))
     .await?;
-    ctx.code(sell_last::SOURCE.function("by_get_and_decr"));
+    ctx.function("by_get_and_decr");
     ctx.announce(format!(
         "{BUYERS} buyers send GET and SET; then GET and DECRBY; then EVALSHA. SET, or UNLINK, ZADD, and EVALSHA, set up the units. GET \
          reads the count.",
     ));
     let mut table = Table::new("The last units", &["approach", "units", "promised", "count", "oversold"]);
     let mut oversold = Vec::new();
-    let buyers = connect(ctx.target(), BUYERS).await?;
+    let buyers = connect(ctx.target(), BUYERS as usize).await?;
     let races = SellLast::ALL.map(|sell| sell.race(ctx.target(), &buyers, UNITS));
     for (sell, race) in SellLast::ALL.into_iter().zip(try_join_all(races).await?) {
         let too_many = race.promised.saturating_sub(UNITS);
-        let numbers = [UNITS.into(), race.promised.into(), race.count, too_many.into()];
-        let numbers = numbers.map(|number: i64| number.to_string());
-        table = table.row(std::iter::once(sell.label().to_owned()).chain(numbers));
+        let numbers: [i64; 4] = [UNITS.into(), race.promised.into(), race.count, too_many.into()];
+        table = table.labeled(sell.label(), numbers);
         oversold.push(too_many);
     }
     ctx.table(table);
@@ -254,8 +251,8 @@ async fn lose_replies(ctx: &LessonContext, stock: &Inventory<Connection>) -> Res
          again. DECRBY takes a second unit. {UNLUCKY} buyers do this, and the lesson drops each first reply:",
     ))
     .await?;
-    ctx.code(SOURCE.function("decr_again"));
-    ctx.code(SOURCE.function("reserve_again"));
+    ctx.function("decr_again");
+    ctx.function("reserve_again");
     ctx.announce(
         "SET, twice DECRBY for each buyer, GET. And ZADD and EVALSHA to set up a stock, twice EVALSHA, GET.",
     );
@@ -275,14 +272,11 @@ async fn lose_replies(ctx: &LessonContext, stock: &Inventory<Connection>) -> Res
     };
     let (by_decr, by_id) = tokio::try_join!(by_decr(), by_id())?;
 
-    let row = |approach: &str, taken: u32| {
-        let numbers = [UNLUCKY, taken, taken.saturating_sub(UNLUCKY)].map(|number| number.to_string());
-        std::iter::once(approach.to_owned()).chain(numbers)
-    };
+    let numbers = |taken: u32| [UNLUCKY, taken, taken.saturating_sub(UNLUCKY)];
     ctx.table(
         Table::new("Lost replies", &["approach", "buyers", "units taken", "too many"])
-            .row(row("DECRBY, and again", by_decr))
-            .row(row("reserve, and again with the same ID", by_id)),
+            .labeled("DECRBY, and again", numbers(by_decr))
+            .labeled("reserve, and again with the same ID", numbers(by_id)),
     );
     ctx.check_eq("DECRBY took two units for each buyer", &by_decr, &(2 * UNLUCKY))?;
     ctx.check_eq("the reservations took one", &by_id, &UNLUCKY)?;

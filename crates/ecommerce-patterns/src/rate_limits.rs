@@ -95,7 +95,7 @@ async fn count_afterward(ctx: &LessonContext) -> Result<(), BoxError> {
          requests come at the same moment, and in the worst case all of them read before the first one counts:",
     ))
     .await?;
-    ctx.code(mistakes::SOURCE.function("by_get_and_incr"));
+    ctx.function("by_get_and_incr");
     ctx.announce(format!("{CLIENTS} clients send GET and INCR. Then UNLINK removes the counter."));
     let admitted = admitted_at_once(Way::ByHand, ctx.target(), CLIENTS, QUOTA).await?;
     ctx.check_eq("all 20 requests were admitted", &admitted, &CLIENTS)?;
@@ -200,14 +200,18 @@ async fn count_mistakes(ctx: &LessonContext) -> Result<(), BoxError> {
     let mut clients =
         Table::new("Clients that die", &["approach", "callers", "died", "counters without end"]);
     let mut results = Vec::new();
-    for way in [Way::ByHand, Way::Script] {
+    let rows = [
+        (Way::ByHand, ["GET, compare, INCR", "INCR, then EXPIRE"]),
+        (Way::Script, ["one script", "one script"]),
+    ];
+    for (way, [counting, ending]) in rows {
         let (admitted, endless) = tokio::try_join!(
             admitted_at_once(way, ctx.target(), CLIENTS, QUOTA),
             counters_without_end(way, ctx.target(), CALLERS)
         )?;
         let numbers = [QUOTA as usize, admitted, admitted.saturating_sub(QUOTA as usize)];
-        requests = requests.row(row(way.label("GET, compare, INCR"), &numbers));
-        clients = clients.row(row(way.label("INCR, then EXPIRE"), &[CALLERS, died, endless]));
+        requests = requests.labeled(counting, numbers);
+        clients = clients.labeled(ending, [CALLERS, died, endless]);
         results.push((admitted, endless));
     }
     ctx.table(requests);
@@ -254,8 +258,9 @@ async fn replay(ctx: &LessonContext) -> Result<(), BoxError> {
     let measured = traffic::replay(ctx.target(), &times).await?;
     for measure in &measured {
         let numbers = [measure.admitted, measure.worst_minute, measure.worst_six_seconds];
-        let cells = row(measure.limiter.to_owned(), &numbers);
-        table = table.row(cells.into_iter().chain([bytes(measure.bytes), measure.round_trips.to_string()]));
+        let cells = numbers.map(|number| number.to_string()).into_iter();
+        let cells = cells.chain([bytes(measure.bytes), measure.round_trips.to_string()]);
+        table = table.labeled(measure.limiter, cells);
     }
     ctx.table(table);
     ctx.say(
@@ -316,15 +321,14 @@ async fn guess_passwords(ctx: &LessonContext) -> Result<(), BoxError> {
          password, and counts the failure. {CLIENTS} guesses come at the same moment, and {free} may fail:",
     ))
     .await?;
-    ctx.code(mistakes::SOURCE.function("guess_by_hand"));
+    ctx.function("guess_by_hand");
     ctx.announce("By hand: EXISTS, INCR, SETEX. With the script: EVALSHA and SET. Then UNLINK cleans up.");
     let mut table =
         Table::new("Guesses at the same moment", &["attempts", "may fail", "passwords checked", "too many"]);
     let mut results = Vec::new();
-    for way in [Way::ByHand, Way::Script] {
+    for (way, label) in [(Way::ByHand, "counted when they fail"), (Way::Script, "counted when they begin")] {
         let checked = guesses_at_once(way, ctx.target(), CLIENTS).await?;
-        let label = if way == Way::ByHand { "counted when they fail" } else { "counted when they begin" };
-        table = table.row(row(label.to_owned(), &[free, checked, checked.saturating_sub(free)]));
+        table = table.labeled(label, [free, checked, checked.saturating_sub(free)]);
         results.push(checked);
     }
     ctx.table(table);
@@ -393,10 +397,6 @@ async fn block_an_address(ctx: &LessonContext) -> Result<(), BoxError> {
          accounts are milder, because anyone can fail in another person's name.",
     );
     Ok(())
-}
-
-fn row(label: String, numbers: &[usize]) -> Vec<String> {
-    std::iter::once(label).chain(numbers.iter().map(usize::to_string)).collect()
 }
 
 /// The key of a limit that is the first one of its limiter.

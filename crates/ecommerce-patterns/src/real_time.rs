@@ -12,7 +12,7 @@ use futures_util::future::try_join_all;
 use futures_util::{Stream, StreamExt};
 use lab_connection::{Connection, Target};
 use lab_runner::table::Table;
-use lab_runner::{Lesson, LessonContext, Source, source};
+use lab_runner::{BoxError, Lesson, LessonContext, into_redis_error, outcome, source};
 use patterns::flash_sale::{self, FlashSale, FlashSaleError, Purchase};
 use patterns::notifications::{self, Notifications, Sent};
 use patterns::stock_feed::{self, StockFeed, StockUpdate};
@@ -24,7 +24,6 @@ pub use self::buyers::{Buy, CUSTOMERS, SaleResult, UNITS};
 use self::screens::Screen;
 use crate::call_cost::{self, Call};
 use lab_runner::pattern_scripts::lua;
-use lab_runner::{BoxError, into_redis_error, outcome};
 
 /// Flash sale, notifications, stores nearby, live stock.
 pub static LESSON: Lesson = Lesson {
@@ -48,8 +47,6 @@ pub static LESSON: Lesson = Lesson {
     quiz: &[12, 56, 62, 99, 106],
     run: |ctx| Box::pin(outcome(run(ctx))),
 };
-
-static SOURCE: Source = source!("src/real_time.rs");
 
 /// The ID of the flash sale, of the product, and of the customer.
 const SALE: &str = "current";
@@ -87,7 +84,7 @@ async fn oversell(ctx: &LessonContext) -> Result<SaleResult, BoxError> {
          browser tabs. The obvious way reads what is left and what the customer has, decides in the program, and writes:"
     ))
     .await?;
-    ctx.code(buyers::SOURCE.function("read_then_write"));
+    ctx.function("read_then_write");
     let redis = ctx.untraced(format!(
         "The sale is opened: EVALSHA, the first time EVAL, and TIME. Then {} tabs over one connection: HGET twice and HINCRBY twice, \
          all in the same rhythm (the worst case). HGETALL counts the damage.",
@@ -115,7 +112,7 @@ async fn sell(ctx: &LessonContext, wrong: SaleResult) -> Result<(), BoxError> {
     ctx.script(&lua(&flash_sale::GIVE_BACK).contract()).await?;
 
     ctx.step("The same tabs, this time with the script:").await?;
-    ctx.code(buyers::SOURCE.function("buy"));
+    ctx.function("buy");
     let redis = ctx.untraced(format!(
         "{} tabs over one connection: EVALSHA. The sale is opened again before.",
         2 * CUSTOMERS
@@ -125,8 +122,7 @@ async fn sell(ctx: &LessonContext, wrong: SaleResult) -> Result<(), BoxError> {
     let mut table = Table::new("A flash sale", &header);
     for (buy, result) in Buy::ALL.into_iter().zip([wrong, right]) {
         let numbers = [UNITS as usize, result.successes, result.sold, result.oversold(), result.over_cap];
-        let numbers = numbers.map(|number| number.to_string());
-        table = table.row(std::iter::once(buy.label().to_owned()).chain(numbers));
+        table = table.labeled(buy.label(), numbers);
     }
     ctx.table(table);
     ctx.check(
@@ -252,15 +248,14 @@ async fn lose_notifications(ctx: &LessonContext) -> Result<(), BoxError> {
          and not shown. Then it takes, shows, and acknowledges:"
     ))
     .await?;
-    ctx.code(SOURCE.function("show_all"));
+    ctx.function("show_all");
     let queue = Notifications::new(ctx.untraced("One sender and one phone: EVALSHA only."), ctx.prefix());
     let (shown, delivered) = send_and_take(&queue).await?;
     let table = Table::new("A phone in a tunnel", &["sent by", "sent", "delivered", "shown", "lost"]);
-    let row = |label: &str, delivered: usize, shown: usize| {
-        let numbers = [MESSAGES, delivered, shown, MESSAGES - shown].map(|number| number.to_string());
-        std::iter::once(label.to_owned()).chain(numbers)
-    };
-    ctx.table(table.row(row("PUBLISH", heard, heard)).row(row("the queue", delivered, shown)));
+    let numbers = |delivered, shown| [MESSAGES, delivered, shown, MESSAGES - shown];
+    ctx.table(
+        table.labeled("PUBLISH", numbers(heard, heard)).labeled("the queue", numbers(delivered, shown)),
+    );
     ctx.check(
         format!("the queue lost none, and delivered {TAKEN} twice, because nobody saw them the first time"),
         (shown, delivered) == (MESSAGES, MESSAGES + TAKEN),
@@ -271,9 +266,9 @@ async fn lose_notifications(ctx: &LessonContext) -> Result<(), BoxError> {
 /// How many of the messages the phone heard.
 async fn publish(target: &Target, channel: &str) -> Result<usize, BoxError> {
     let (redis, mut heard) = (target.connection(), 0);
-    for third in 0..3 {
+    let phones = tokio::try_join!(target.pubsub(), target.pubsub(), target.pubsub())?;
+    for (third, mut phone) in <[_; 3]>::from(phones).into_iter().enumerate() {
         let listens = third != 1;
-        let mut phone = target.pubsub().await?;
         if listens {
             phone.subscribe(channel).await?;
         }
@@ -317,7 +312,7 @@ async fn show_all(
 ) -> Result<usize, BoxError> {
     let mut delivered = 0;
     loop {
-        let taken = queue.take(CUSTOMER, 7, MINUTE).await?;
+        let taken = queue.take(CUSTOMER, 20, MINUTE).await?;
         let ids: Vec<String> = taken.into_iter().map(|notification| notification.id).collect();
         if ids.is_empty() && queue.counts(CUSTOMER).await?.unread == 0 {
             return Ok(delivered);
@@ -490,18 +485,12 @@ async fn show_live_stock(ctx: &LessonContext) -> Result<(), BoxError> {
     };
     set(0..=0).await?;
     let mut screens = [Screen::new(), Screen::new(), Screen::new()];
-    for screen in &mut screens {
-        screen.connect(ctx.target(), &feed).await?;
-    }
+    try_join_all(screens.iter_mut().map(|screen| screen.connect(ctx.target(), &feed))).await?;
     set(1..=CHANGES - MISSED).await?;
-    for screen in &mut screens {
-        screen.hear(CHANGES - MISSED).await?;
-    }
+    try_join_all(screens.iter_mut().map(|screen| screen.hear(CHANGES - MISSED))).await?;
     screens[2].disconnect();
     set(CHANGES - MISSED + 1..=CHANGES).await?;
-    for screen in &mut screens {
-        screen.hear(MISSED).await?;
-    }
+    try_join_all(screens.iter_mut().map(|screen| screen.hear(MISSED))).await?;
     let by_message = screens.each_ref().map(|screen| screen.last_message);
     ctx.check_eq(
         "a screen that believes the last message shows units that are sold",
@@ -518,9 +507,8 @@ async fn show_live_stock(ctx: &LessonContext) -> Result<(), BoxError> {
     let mut table = Table::new("Three screens", &header);
     for (name, screen) in ["first", "second", "third"].into_iter().zip(&screens) {
         let level = screen.view.level().unwrap_or_default();
-        let numbers = [screen.heard, CHANGES - screen.heard, screen.snapshots, screen.last_message, level];
-        let numbers = numbers.map(|number| number.to_string());
-        table = table.row(std::iter::once(name.to_owned()).chain(numbers));
+        let missed = CHANGES - screen.heard;
+        table = table.labeled(name, [screen.heard, missed, screen.snapshots, screen.last_message, level]);
     }
     ctx.table(table);
     let by_view = screens.each_ref().map(|screen| screen.view.level());

@@ -6,10 +6,11 @@ mod embedding;
 pub mod evaluation;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use lab_runner::table::{Table, thousands};
-use lab_runner::{Lesson, LessonContext, Need, Source, source};
+use lab_runner::{BoxError, Lesson, LessonContext, Need, into_redis_error, outcome, source};
 use patterns::bought_together::{self, BoughtTogether};
 use patterns::interests::{self, Interests};
 use patterns::key::Key;
@@ -25,7 +26,6 @@ use crate::call_cost::{self, Call};
 use crate::data::{Data, Size};
 use lab_runner::concurrent::concurrently;
 use lab_runner::pattern_scripts::lua;
-use lab_runner::{BoxError, into_redis_error, outcome};
 
 /// Recent views, popularity, bought together.
 pub static LESSON: Lesson = Lesson {
@@ -50,8 +50,6 @@ pub static LESSON: Lesson = Lesson {
     run: |ctx| Box::pin(outcome(run(ctx))),
 };
 
-static SOURCE: Source = source!("src/recommendations.rs");
-
 const VECTOR_SETS: Need =
     Need { command: "VSIM", available_in: "--server redis-8.2 (Redis has it since 8.0)" };
 /// The shop of this lesson. The evaluation has its own.
@@ -61,8 +59,10 @@ const EVALUATION_SEED: u64 = 1;
 /// Customers whose keys stay.
 const CUSTOMERS: [&str; 2] = ["user123", "user_12345"];
 const NEWCOMER: &str = "somebody-new";
-/// Calls in flight while the shop is filled.
-const IN_FLIGHT: usize = 200;
+/// Calls in flight while the shop is filled: more on a slow network, where they wait for the network alone.
+fn in_flight(ctx: &LessonContext) -> usize {
+    if ctx.round_trip() < Duration::from_millis(10) { 200 } else { 1_000 }
+}
 
 async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
     let data = Data::new(SEED, SIZE);
@@ -113,7 +113,7 @@ async fn waste_places(ctx: &LessonContext, data: &Data) -> Result<Vec<String>, B
         (shown.len(), different(&shown)) == (PLACES, 2),
     )?;
 
-    let (mut one, mut other) = (ctx.dedicated_redis().await?, ctx.dedicated_redis().await?);
+    let [mut one, mut other] = ctx.dedicated().await?;
     let product = skus[0];
     ctx.step(
         "LREM before LPUSH removes the repeat, but other clients come in between. Two browser windows of one customer show the same \
@@ -157,8 +157,7 @@ async fn record_views(ctx: &LessonContext, data: &Data, wasteful: &[String]) -> 
     ctx.check("five products, each once, the latest first", shown.len() == 5 && shown[0] == last)?;
     let mut table = Table::new("Recent views", &["approach", "places", "different products", "wasted"]);
     for (label, shown) in [("LPUSH and LTRIM", wasteful), ("one script", &shown)] {
-        let counts = [shown.len(), different(shown), shown.len() - different(shown)];
-        table = table.row([label.to_owned()].into_iter().chain(counts.map(|count| count.to_string())));
+        table = table.labeled(label, [shown.len(), different(shown), shown.len() - different(shown)]);
     }
     ctx.table(table);
     Ok(())
@@ -215,7 +214,7 @@ async fn rank_by_views(ctx: &LessonContext, data: &Data) -> Result<(), BoxError>
     .await?;
     ctx.script(&lua(&popular_products::VIEW).whole()).await?;
     let silent = ctx.untraced(
-        "200 in flight over one connection: ZINCRBY and EVALSHA count each view of a month in both ways.",
+        "Hundreds in flight over one connection: ZINCRBY and EVALSHA count each view of a month in both ways.",
     );
     // Products, and how many days ago they were viewed.
     let mut views = vec![(3, 100.0); OLD_VIEWS];
@@ -224,13 +223,15 @@ async fn rank_by_views(ctx: &LessonContext, data: &Data) -> Result<(), BoxError>
         views.extend(order.products.iter().map(|product| (*product, 28.0 - f64::from(order.day))));
     }
     let counter = PopularProducts::new(silent.clone(), ctx.prefix());
-    concurrently(IN_FLIGHT, views.len(), async |number| {
+    concurrently(in_flight(ctx), views.len(), async |number| {
         let (product, days) = views[number];
         let product = &data.products[product];
-        silent.clone().zincr(&naive, &product.sku, 1).await?;
         // What is left of the view with a half-life of a week.
         let weight = (-days / 7.0_f64).exp2();
-        counter.add(&product.sku, Some(&product.category), weight).await.map_err(into_redis_error)
+        let mut silent = silent.clone();
+        let forever = async { Ok::<_, BoxError>(silent.zincr(&naive, &product.sku, 1).await?) };
+        let fading = async { Ok(counter.add(&product.sku, Some(&product.category), weight).await?) };
+        tokio::try_join!(forever, fading)
     })
     .await?;
 
@@ -269,9 +270,10 @@ async fn pair_products(ctx: &LessonContext, data: &Data) -> Result<(), BoxError>
     )
     .await?;
     ctx.script(&lua(&bought_together::COUNT).whole()).await?;
-    let silent = ctx.untraced("200 in flight over one connection: EVALSHA counts the orders of the shop.");
+    let silent =
+        ctx.untraced("Hundreds in flight over one connection: EVALSHA counts the orders of the shop.");
     let pairs_of = BoughtTogether::new(silent, ctx.prefix());
-    concurrently(IN_FLIGHT, data.orders.len(), async |number| {
+    concurrently(in_flight(ctx), data.orders.len(), async |number| {
         let order = &data.orders[number];
         pairs_of.count(&order.id, &skus(data, &order.products)).await
     })
@@ -329,25 +331,22 @@ async fn evaluate(ctx: &LessonContext) -> Result<(), BoxError> {
     );
     let vectors = ctx.can(VECTOR_SETS.command).await;
     let redis = ctx.untraced(
-        "EVALSHA and EVAL learn the orders, 200 in flight. Then, for all customers at once: EVALSHA, ZREVRANGE, ZMSCORE, \
+        "EVALSHA and EVAL learn the orders, hundreds in flight. Then, for all customers at once: EVALSHA, ZREVRANGE, ZMSCORE, \
          ZSCORE, SMEMBERS, and, if the server has vector sets, VADD and VSIM. UNLINK before and after."
     );
     let prefix = format!("{}evaluation:", ctx.prefix());
-    let mut evaluation = Evaluation::learn(EVALUATION_SEED, customers, redis, &prefix, vectors).await?;
+    let mut evaluation =
+        Evaluation::learn(EVALUATION_SEED, customers, redis, &prefix, vectors, in_flight(ctx)).await?;
     let header = ["recommended by", "precision@10", "to their taste", "different", "µs each", "commands"];
     let mut table = Table::new("Recommendations for the fourth week", &header);
     let mut qualities = Vec::new();
-    for method in Method::all(vectors) {
+    for &method in Method::all(vectors) {
         lab_runner::activity::set(format!("evaluating: {}", method.label()));
         let quality = evaluation.evaluate(method).await?;
-        table = table.row([
-            method.label().to_owned(),
-            format!("{:.1} %", quality.precision * 100.0),
-            format!("{:.0} %", quality.to_taste * 100.0),
-            quality.different.to_string(),
-            thousands(quality.micros),
-            quality.calls.to_string(),
-        ]);
+        let shares =
+            [format!("{:.1} %", quality.precision * 100.0), format!("{:.0} %", quality.to_taste * 100.0)];
+        let numbers = [quality.different.to_string(), thousands(quality.micros), quality.calls.to_string()];
+        table = table.labeled(method.label(), shares.into_iter().chain(numbers));
         qualities.push(quality);
     }
     evaluation.clean_up().await?;
@@ -399,10 +398,10 @@ async fn search_vectors(ctx: &LessonContext, data: &Data) -> Result<(), BoxError
         ctx.skip(VECTOR_SETS);
         return Ok(());
     }
-    let silent = ctx.untraced("200 in flight over one connection: ZREVRANGE and ZMSCORE read the pairs, VADD adds a vector for each product.");
+    let silent = ctx.untraced("Hundreds in flight over one connection: ZREVRANGE and ZMSCORE read the pairs, VADD adds a vector for each product.");
     let (pairs, writer) =
         (BoughtTogether::new(silent.clone(), ctx.prefix()), ProductVectors::new(silent, ctx.prefix()));
-    concurrently(IN_FLIGHT, data.products.len(), async |number| {
+    concurrently(in_flight(ctx), data.products.len(), async |number| {
         let product = &data.products[number];
         let neighbors = pairs.with(&product.sku, 20).await?;
         match Embedding::of_product(&product.sku, &product.category, &neighbors) {
@@ -430,7 +429,7 @@ async fn recommend_to_a_newcomer(ctx: &LessonContext, data: &Data) -> Result<(),
          page is never empty.",
     )
     .await?;
-    ctx.code(SOURCE.function("four_visits"));
+    ctx.function("four_visits");
     let redis = ctx.untraced("One client: EVALSHA, EVAL, LRANGE, SMEMBERS, ZREVRANGE, ZMSCORE, and ZSCORE.");
     let (shop, interests) =
         (Recommendations::new(redis.clone(), ctx.prefix()), Interests::new(redis, ctx.prefix()));

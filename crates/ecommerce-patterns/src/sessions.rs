@@ -10,14 +10,13 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use lab_connection::Connection;
 use lab_runner::table::Table;
-use lab_runner::{Comparison, Lesson, LessonContext, Source, source};
+use lab_runner::{BoxError, Comparison, Lesson, LessonContext, outcome, source};
 use patterns::cart::{self, Cart, Owner};
 use patterns::sessions::{self, BEGIN_GUEST, CHANGE, END_ALL, Login, Sessions};
 use redis::AsyncTypedCommands;
 
 pub use self::read::{ReadSession, Visitors};
 use lab_runner::pattern_scripts::{load, lua};
-use lab_runner::{BoxError, outcome};
 
 /// Sessions that slide, get a new token at login, and end everywhere.
 pub static LESSON: Lesson = Lesson {
@@ -36,8 +35,6 @@ pub static LESSON: Lesson = Lesson {
     quiz: &[101],
     run: |ctx| Box::pin(outcome(run(ctx))),
 };
-
-static SOURCE: Source = source!("src/sessions.rs");
 
 /// The user who logs in. No other lesson has one of this name.
 const USER: &str = "ann";
@@ -163,7 +160,7 @@ async fn log_in(ctx: &LessonContext) -> Result<(), BoxError> {
          cart moves to the user. A second move finds nothing to move.",
     ))
     .await?;
-    ctx.code(SOURCE.function("log_in_from_a_tab"));
+    ctx.function("log_in_from_a_tab");
     ctx.announce(format!(
         "Before this, EVALSHA put a mug into two carts and began the guest's session. Now {TABS} tabs call scripts of sessions.lua \
          and cart.lua with EVALSHA. Then the lesson reads the results with HGETALL, PEXPIRE, TIME, PTTL, GET, \
@@ -199,9 +196,8 @@ async fn log_out_everywhere(ctx: &LessonContext, devices: &str) -> Result<String
     let mut redis = ctx.redis();
     let sessions = Sessions::new(ctx.redis(), ctx.prefix());
     let other_devices = Sessions::new(ctx.target().connection(), ctx.prefix());
-    for _ in 0..2 {
-        other_devices.begin(Some(USER), &[("theme", "dark")]).await?;
-    }
+    let begin = || other_devices.begin(Some(USER), &[("theme", "dark")]);
+    tokio::try_join!(begin(), begin())?;
 
     ctx.step(
         "A shop lists the devices on which a user is logged in. Each user has a Sorted Set of session IDs, scored by when each \
@@ -245,7 +241,7 @@ async fn count_mistakes(ctx: &LessonContext) -> Result<(), BoxError> {
          token:",
     ))
     .await?;
-    ctx.code(mistakes::SOURCE.function("end_listed"));
+    ctx.function("end_listed");
     ctx.announce(
         "By hand: HSET, HGET, EXISTS, TTL, SADD, SMEMBERS, UNLINK. By the pattern: EVALSHA, HGETALL, \
          PEXPIRE, GET, TIME, UNLINK, and TTL to check.",

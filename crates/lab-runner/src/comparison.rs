@@ -19,7 +19,9 @@ use crate::measurement::{ComparisonResult, Row, Traffic, TrafficMeter};
 use crate::statistics::Summary;
 
 /// Rounds per approach in a lesson: an odd number, so that the median is a round that happened.
-const ROUNDS: usize = 15;
+pub(crate) const ROUNDS: usize = 15;
+/// Rounds on a slow network.
+pub(crate) const FEWEST_ROUNDS: usize = 2;
 /// The rounds of a comparison in a lesson take about this long, and those of its noisy rows as long again. A debug build's
 /// figures are worth little, so less time goes into them.
 const BUDGET: Duration = Duration::from_millis(if cfg!(debug_assertions) { 200 } else { 1500 });
@@ -34,6 +36,9 @@ pub trait Approach: Copy + Send + Sync {
     type Input: Sync;
     /// What a run sees or leaves behind; the same for every approach, or they do not do the same thing.
     type Output: PartialEq + Debug + Send;
+
+    /// Whether one [`Approach::reset`] is enough, before the first run: runs only read, or what they add does not matter.
+    const RESET_ONCE: bool = false;
 
     /// Its row in the table.
     fn label(self) -> String;
@@ -105,9 +110,18 @@ impl<A: Approach> Comparison<'_, A> {
 
     /// Verifies the approaches, then times them in interleaved rounds on an untraced connection.
     pub async fn measure(&self, target: &Target) -> Result<ComparisonResult, LessonError> {
+        self.measure_in(ROUNDS, target).await
+    }
+
+    /// [`Comparison::measure`] in this many rounds at most.
+    pub(crate) async fn measure_in(
+        &self,
+        rounds: usize,
+        target: &Target,
+    ) -> Result<ComparisonResult, LessonError> {
         let connection = target.connection();
         let (traffic, commands) = self.trace(&connection).await?;
-        let plan = Rounds { rounds: ROUNDS, budget: BUDGET, repeat_budget: BUDGET };
+        let plan = Rounds { rounds, budget: BUDGET, repeat_budget: BUDGET };
         let samples = harness::measure(&mut Rates { comparison: self, connection }, plan).await?;
         let rates: Vec<(String, Summary)> = self
             .approaches
@@ -149,7 +163,9 @@ impl<A: Approach> Rows for Rates<'_, A> {
     async fn measure(&mut self, row: usize) -> Result<Option<f64>, LessonError> {
         let (approach, input) = (self.comparison.approaches[row], self.comparison.input);
         activity::set(format!("measuring: {}", approach.label()));
-        approach.reset(input, &mut self.connection).await?;
+        if !A::RESET_ONCE {
+            approach.reset(input, &mut self.connection).await?;
+        }
         let started = Instant::now();
         approach.run(input, &mut self.connection).await?;
         let seconds = started.elapsed().as_secs_f64().max(1e-9);

@@ -5,12 +5,13 @@ use std::panic::Location;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::future::try_join_all;
 use lab_connection::transcript::{Exchange, Listener};
 use lab_connection::{Connection, Target, Transcript, own_keys};
-use redis::RedisResult;
+use redis::{ErrorKind, RedisError, RedisResult};
 
 use crate::block::{Block, Code, ShownExchange};
-use crate::comparison::{Approach, Comparison};
+use crate::comparison::{Approach, Comparison, FEWEST_ROUNDS, ROUNDS};
 use crate::error::{LessonError, Outcome};
 use crate::lua::{LuaScript, Scripts};
 use crate::need::Need;
@@ -20,7 +21,11 @@ use crate::table::Table;
 
 /// A round trip below this is none of a slow network.
 const FAST: Duration = Duration::from_millis(5);
+/// From this round trip on, comparisons take fewer rounds.
+const SLOW: Duration = Duration::from_millis(50);
 const MAX_PINGS: usize = 8;
+/// On a slow network, fewer of them are enough.
+const PING_BUDGET: Duration = Duration::from_millis(250);
 /// What [`LessonContext::fit`] plans for one part of a lesson on a slow network.
 const NETWORK_BUDGET: Duration = Duration::from_secs(2);
 
@@ -83,6 +88,12 @@ impl LessonContext {
     pub fn redis_of<C>(&self, server: &str, connection: C) -> Transcript<C> {
         let screen = Arc::clone(&self.screen);
         Transcript::new(connection, Arc::new(OtherServer { name: server.to_owned(), screen }))
+    }
+
+    /// New connections, opened at the same time, for clients that must not share one. What is sent over them is shown.
+    pub async fn dedicated<const N: usize>(&self) -> RedisResult<[Transcript<Connection>; N]> {
+        let opened = try_join_all([(); N].map(|()| self.dedicated_redis())).await?;
+        opened.try_into().map_err(|_| RedisError::from((ErrorKind::Client, "a connection is missing")))
     }
 
     /// A connection whose commands are not shown, such as those of many clients or of preparations. `what` announces them: who
@@ -191,7 +202,8 @@ impl LessonContext {
 
     /// Verifies that the approaches do the same, times them, and shows them side by side.
     pub async fn compare<A: Approach>(&self, comparison: Comparison<'_, A>) -> Outcome {
-        let result = comparison.measure(&self.target).await?;
+        let rounds = if self.round_trip < SLOW { ROUNDS } else { FEWEST_ROUNDS };
+        let result = comparison.measure_in(rounds, &self.target).await?;
         self.write(Block::Comparison(result));
         Ok(())
     }
@@ -285,12 +297,12 @@ impl Listener for OtherServer {
 /// The shortest of a few, because a busy machine is not a slow network. The first one below [`FAST`] ends it.
 async fn round_trip(target: &Target) -> RedisResult<Duration> {
     let mut connection = target.connection();
-    let mut shortest = Duration::MAX;
+    let (started, mut shortest) = (Instant::now(), Duration::MAX);
     for _ in 0..MAX_PINGS {
         let begun = Instant::now();
         redis::cmd("PING").exec_async(&mut connection).await?;
         shortest = shortest.min(begun.elapsed());
-        if shortest < FAST {
+        if shortest < FAST || started.elapsed() > PING_BUDGET {
             break;
         }
     }

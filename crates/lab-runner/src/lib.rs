@@ -8,7 +8,7 @@
 //! 3. [`block`]: the parts of a lesson as plain data.
 //! 4. [`harness`]: the one loop that measures. [`comparison`]: approaches, verified before they are timed; [`measurement`] is
 //!    what it finds. [`statistics`] and [`caveat`] say how far to believe the numbers, [`environment`] what they hold for.
-//!    [`resource_usage`] tells what a piece of work cost both sides. [`concurrent`] and [`round_trips`] are for code that is measured.
+//!    [`resource_usage`] tells what a piece of work cost both sides. [`concurrent`], [`clients`], and [`round_trips`] are for code that is measured.
 //! 5. [`render`] and [`table`]: data becomes text. `presenter` and `stepper` show it, all at once or one step at a time;
 //!    [`terminal`] writes, `keyboard` reads keys, [`input`] reads lines, [`progress`] and [`activity`] show that work goes on.
 //! 6. [`course`]: the command line of a demo, `--list`, `--json`, and the way from lesson to lesson. [`completed`] keeps which
@@ -18,6 +18,7 @@
 pub mod activity;
 pub mod block;
 pub mod caveat;
+pub mod clients;
 pub mod comparison;
 pub mod completed;
 pub mod concurrent;
@@ -28,6 +29,7 @@ pub mod error;
 pub mod harness;
 pub mod input;
 mod keyboard;
+mod keys;
 pub mod lesson;
 pub mod lua;
 pub mod measurement;
@@ -52,8 +54,9 @@ pub use comparison::{AnyConnection, Approach, Comparison};
 pub use context::LessonContext;
 pub use course::LessonArgs;
 pub use error::{BoxError, LessonError, Outcome, into_redis_error, outcome};
+pub use keys::Keys;
 pub use lesson::{Course, Lesson, LessonFuture};
-pub use lua::{LuaScript, ScriptInFile};
+pub use lua::{LuaScript, ScriptFile, ScriptInFile};
 pub use need::Need;
 pub use retry::Retry;
 pub use source::Source;

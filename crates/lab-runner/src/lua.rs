@@ -1,7 +1,13 @@
 //! Lua scripts on the screen: printed once, then named, with labels for the arguments and the reply of each call.
 
+use std::ops::Deref;
+use std::sync::LazyLock;
+
 use lab_connection::transcript::Exchange;
+use redis::Script;
 use serde::Serialize;
+
+use crate::source::Source;
 
 /// A script as a lesson shows it. Its comments hold the labels: `-- ARGV: cost, capacity (µs)` and
 /// `-- Replies: ADMITTED, time until full (µs); or REFUSED, retry after (µs)`.
@@ -19,6 +25,44 @@ pub struct LuaScript<'a> {
     pub source: &'a str,
     /// The SHA-1 of `source`: 40 hexadecimal digits.
     pub hash: &'a str,
+}
+
+/// A script with a file of its own. Make it with [`lua!`](crate::lua!).
+pub struct ScriptFile {
+    /// The file.
+    pub source: Source,
+    /// The script, whose hash is computed at its first use.
+    pub script: LazyLock<Script>,
+}
+
+/// The script in the file at this path inside the crate that calls the macro, such as `lua!("src/lists/give_back.lua")`.
+#[macro_export]
+macro_rules! lua {
+    ($path:literal) => {
+        $crate::lua::ScriptFile {
+            source: $crate::source!($path),
+            script: std::sync::LazyLock::new(|| redis::Script::new($crate::source!($path).text)),
+        }
+    };
+}
+
+impl ScriptFile {
+    /// The whole file, as a lesson shows it.
+    #[must_use]
+    pub fn shown(&self) -> LuaScript<'_> {
+        let Source { path, text } = self.source;
+        let name = path.rsplit('/').next().unwrap_or(path);
+        LuaScript { name, path, line: 1, text, source: text, hash: self.script.get_hash() }
+    }
+}
+
+/// Calls go to the script: `SCRIPT.key("a").arg(1)`.
+impl Deref for ScriptFile {
+    type Target = Script;
+
+    fn deref(&self) -> &Script {
+        &self.script
+    }
 }
 
 /// A script of a file that holds several, as those of a pattern do. A lesson shows all of it, or the part that carries the idea.

@@ -3,7 +3,7 @@
 use std::panic::Location;
 
 /// A source file of a lesson. Make it with [`source!`](crate::source!).
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Source {
     /// Its path from the root of the workspace.
     pub path: &'static str,
@@ -34,6 +34,12 @@ pub struct Excerpt {
 }
 
 impl Source {
+    /// The whole file.
+    #[must_use]
+    pub fn whole(&self) -> Excerpt {
+        Excerpt { path: self.path.to_owned(), line: 1, text: self.text.trim_end().to_owned() }
+    }
+
     /// The function of this name, from its `fn` to its closing brace.
     ///
     /// # Panics

@@ -1,4 +1,4 @@
-//! Tables: of table, and of measured approaches.
+//! Tables: of texts, and of measured approaches.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use textwrap::{Options, WordSplitter};
 
 use crate::measurement::{ComparisonResult, Row};
 
-/// A small table of table: a title, a header and rows of the same length.
+/// A small table: a title, a header and rows of the same length.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Table {
     /// What the table shows.
@@ -38,11 +38,45 @@ impl Table {
         self
     }
 
+    /// The table with one more row: a label, and what belongs to it, such as numbers.
+    #[must_use]
+    pub fn labeled<T: ToString>(self, label: impl Into<String>, cells: impl IntoIterator<Item = T>) -> Self {
+        let cells = cells.into_iter().map(|cell| cell.to_string());
+        self.row(std::iter::once(label.into()).chain(cells))
+    }
+
     /// As text, no wider than `width` where words allow it.
     #[must_use]
     pub fn to_text(&self, width: usize) -> String {
         grid(std::iter::once(&self.header).chain(&self.rows).cloned(), width)
     }
+}
+
+/// An enum of table rows: what stands side by side, each with its label. Adds `ALL`, in the order of the table, and `label`.
+#[macro_export]
+macro_rules! labeled {
+    ($(#[$attribute:meta])* $visibility:vis enum $name:ident {
+        $($(#[$documentation:meta])* $variant:ident => $label:literal,)*
+    }) => {
+        $(#[$attribute])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        $visibility enum $name {
+            $($(#[$documentation])* $variant,)*
+        }
+
+        impl $name {
+            /// All of them, in the order of the table.
+            pub const ALL: [Self; [$($label),*].len()] = [$(Self::$variant),*];
+
+            /// Its row in the table.
+            #[must_use]
+            pub const fn label(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $label,)*
+                }
+            }
+        }
+    };
 }
 
 /// Where the labels of approaches would get fewer columns than this, their table is split in two.

@@ -28,53 +28,53 @@ pub async fn open_release(release: Release, prefix: Option<String>) -> Option<Ta
 }
 
 /// Runs one lesson. A broken claim fails the test. A lesson that needs what the server lacks is skipped, and says so.
-pub async fn take<L: Course>(target: &Target, lesson: L) -> LessonReport {
-    take_lesson(target, lesson.lesson()).await
+pub async fn run_lesson<L: Course>(target: &Target, lesson: L) -> LessonReport {
+    run(target, lesson.lesson()).await
 }
 
 /// Runs every lesson of a crate, in order.
-pub async fn take_all<L: Course>(target: &Target) -> Vec<LessonReport> {
+pub async fn run_all<L: Course>(target: &Target) -> Vec<LessonReport> {
     let mut reports = Vec::new();
     for lesson in L::lessons() {
-        reports.push(take_lesson(target, lesson).await);
+        reports.push(run(target, lesson).await);
     }
     reports
 }
 
-async fn take_lesson(target: &Target, lesson: &'static Lesson) -> LessonReport {
+async fn run(target: &Target, lesson: &'static Lesson) -> LessonReport {
     held(target, course::record(target, lesson).await)
 }
 
-/// What was reports, if every claim held.
-pub fn held(target: &Target, (reports, outcome): (LessonReport, Outcome)) -> LessonReport {
+/// The report, if every claim held.
+pub fn held(target: &Target, (report, outcome): (LessonReport, Outcome)) -> LessonReport {
     if let Err(error) = outcome {
-        let last = reports.blocks.last();
-        panic!("{} on {}: {error}\nthe last it showed: {last:#?}", reports.name, target.describe());
+        let last = report.blocks.last();
+        panic!("{} on {}: {error}\nthe last it showed: {last:#?}", report.name, target.describe());
     }
-    reports
+    report
 }
 
 /// The rows of the table with this title.
-pub fn table<'a>(reports: &'a LessonReport, title: &str) -> &'a [Vec<String>] {
-    let found = reports.blocks.iter().find_map(|block| match block {
+pub fn table<'a>(report: &'a LessonReport, title: &str) -> &'a [Vec<String>] {
+    let found = report.blocks.iter().find_map(|block| match block {
         Block::Table(table) if table.title == title => Some(&table.rows),
         _ => None,
     });
-    found.unwrap_or_else(|| panic!("{} has no table '{title}'", reports.name))
+    found.unwrap_or_else(|| panic!("{} has no table '{title}'", report.name))
 }
 
-/// Every command on a page, as it was shown.
-pub fn commands(reports: &LessonReport) -> Vec<&str> {
-    let shown = reports.blocks.iter().filter_map(|block| match block {
+/// Every command that a lesson showed.
+pub fn commands(report: &LessonReport) -> Vec<&str> {
+    let shown = report.blocks.iter().filter_map(|block| match block {
         Block::Exchange(exchange) => Some(&exchange.commands),
         _ => None,
     });
     shown.flatten().map(String::as_str).collect()
 }
 
-/// Why parts of a page were skipped.
-pub fn skipped(reports: &LessonReport) -> Vec<&str> {
-    let reasons = reports.blocks.iter().filter_map(|block| match block {
+/// Why parts of a lesson were skipped.
+pub fn skipped(report: &LessonReport) -> Vec<&str> {
+    let reasons = report.blocks.iter().filter_map(|block| match block {
         Block::Skipped { reason } => Some(reason.as_str()),
         _ => None,
     });
@@ -87,16 +87,16 @@ pub async fn stored_keys(target: &Target) -> BTreeSet<String> {
     keys.into_iter().map(|key| String::from_utf8(key).unwrap()).collect()
 }
 
-/// Every key that a page names is on the server.
+/// Every key that a lesson names is on the server.
 pub async fn assert_stored(target: &Target, reports: &[LessonReport]) {
     let stored = stored_keys(target).await;
     for key in course::keys_of(reports) {
-        assert!(stored.contains(&key), "{key} is named on a page and not stored: {stored:?}");
+        assert!(stored.contains(&key), "{key} is named by a lesson and not stored: {stored:?}");
     }
 }
 
-/// No lesson is missing from the register.
-pub fn assert_all_in_register<L: Course>(crate_directory: &str) {
+/// No lesson is missing from the registry.
+pub fn assert_all_in_registry<L: Course>(crate_directory: &str) {
     let problems = registry::problems::<L>(&Path::new(crate_directory).join("src")).unwrap();
     assert!(problems.is_empty(), "{problems:#?}");
 }
@@ -104,8 +104,8 @@ pub fn assert_all_in_register<L: Course>(crate_directory: &str) {
 /// All lessons pass, and pass again over what they left.
 pub async fn assert_pass_twice<L: Course>() {
     let target = open(false).await;
-    take_all::<L>(&target).await;
-    let reports = take_all::<L>(&target).await;
+    run_all::<L>(&target).await;
+    let reports = run_all::<L>(&target).await;
     assert_stored(&target, &reports).await;
 }
 
@@ -113,12 +113,12 @@ pub async fn assert_pass_twice<L: Course>() {
 pub async fn assert_pass_over_resp3<L: Course>() {
     let server = Server::start().unwrap();
     let target = TargetArgs::at(format!("{}?protocol=resp3", server.url())).open().await.unwrap();
-    take_all::<L>(&target).await;
+    run_all::<L>(&target).await;
 }
 
 /// All lessons pass on a cluster.
 pub async fn assert_pass_on_a_cluster<L: Course>() {
-    take_all::<L>(&open(true).await).await;
+    run_all::<L>(&open(true).await).await;
 }
 
 /// With a prefix, nothing is written that lacks it.
@@ -126,7 +126,7 @@ pub async fn assert_write_only_behind_their_prefix<L: Course>() {
     for cluster in [false, true] {
         let args = TargetArgs { prefix: Some("lab:".into()), cluster, ..TargetArgs::private() };
         let target = args.open().await.unwrap();
-        let reports = take_all::<L>(&target).await;
+        let reports = run_all::<L>(&target).await;
         let stored = stored_keys(&target).await;
         let strays: Vec<&String> = stored.iter().filter(|key| !key.starts_with("lab:")).collect();
         assert!(strays.is_empty(), "{strays:?}");
@@ -135,12 +135,12 @@ pub async fn assert_write_only_behind_their_prefix<L: Course>() {
     }
 }
 
-/// What a lesson says it teaches is on its page, wherever the server has it.
+/// What a lesson says it teaches is on the screen, wherever the server has it.
 pub async fn assert_show_what_they_teach<L: Course>() {
     let target = open(false).await;
     for lesson in L::lessons() {
-        let reports = take_lesson(&target, lesson).await;
-        let shown = commands(&reports);
+        let report = run(&target, lesson).await;
+        let shown = commands(&report);
         for command in lesson.commands {
             let seen = shown.iter().any(|line| line == command || line.starts_with(&format!("{command} ")));
             let elsewhere = !target.can(command.split(' ').next().unwrap()).await;
@@ -153,7 +153,7 @@ pub async fn assert_show_what_they_teach<L: Course>() {
 pub async fn assert_read_well<L: Course>() {
     let target = open(false).await;
     for lesson in L::lessons() {
-        let report = take_lesson(&target, lesson).await;
+        let report = run(&target, lesson).await;
         assert!(lesson.rule.ends_with('.'), "{} has no rule", lesson.name);
         assert_eq!(lesson.takeaways.len(), 3, "{} has three takeaways", lesson.name);
         if report.outcome != "passed" {
@@ -193,7 +193,7 @@ pub async fn assert_show_or_announce_what_they_send<L: Course>() {
     let target = open(false).await;
     for lesson in L::lessons() {
         let monitor = Monitor::start(&target);
-        let report = take_lesson(&target, lesson).await;
+        let report = run(&target, lesson).await;
         let heard = monitor.end(&target).await;
         let known = shown_and_announced(&report);
         let silent: BTreeSet<&String> = heard.iter().filter(|name| !known.contains(*name)).collect();

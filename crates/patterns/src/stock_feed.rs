@@ -353,7 +353,7 @@ pub struct StockView {
 
 /// What a view made of a message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Hearing {
+pub enum MessageEffect {
     /// It is the next change: this is the level now.
     Shown(u32),
     /// The view shows it already, or it is of another product.
@@ -401,14 +401,14 @@ impl StockView {
     }
 
     /// A message came.
-    pub fn hear(&mut self, update: &StockUpdate) -> Hearing {
+    pub fn hear(&mut self, update: &StockUpdate) -> MessageEffect {
         if update.sku != self.sku || self.shown == Some(update.stock()) {
-            return Hearing::Old;
+            return MessageEffect::Old;
         }
         if !self.wants_snapshot {
             if self.shown.is_some_and(|shown| follows(update, shown)) {
                 self.shown = Some(update.stock());
-                return Hearing::Shown(update.level);
+                return MessageEffect::Shown(update.level);
             }
             // A change was missed, or came late. Or the server has lost what is shown, and this is the current level.
             self.gaps += 1;
@@ -418,7 +418,7 @@ impl StockView {
             self.ahead.remove(0);
         }
         self.ahead.push(update.clone());
-        Hearing::Kept
+        MessageEffect::Kept
     }
 
     /// A snapshot was read. If the view wanted one, it is the current level, even if it is older than what is shown: then the

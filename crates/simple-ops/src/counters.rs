@@ -4,6 +4,7 @@
 
 mod increment;
 
+use lab_runner::clients::connect;
 use lab_runner::table::{Table, thousands};
 use lab_runner::{Lesson, LessonContext, Outcome, source};
 use redis::AsyncTypedCommands;
@@ -117,7 +118,7 @@ async fn count_money(ctx: &LessonContext, keys: &Keys) -> Outcome {
 
 async fn lose_an_update(ctx: &LessonContext, keys: &Keys) -> Outcome {
     let views = keys.page_views();
-    let (mut a, mut b) = (ctx.dedicated_redis().await?, ctx.dedicated_redis().await?);
+    let [mut a, mut b] = ctx.dedicated().await?;
 
     ctx.step(
         "Now count in a way that breaks: GET the number, add one here, SET the sum. If clients A and B read the same number, both \
@@ -133,15 +134,14 @@ async fn lose_an_update(ctx: &LessonContext, keys: &Keys) -> Outcome {
 }
 
 async fn lose_none(ctx: &LessonContext, keys: &Keys) -> Outcome {
-    let code = |name| ctx.code(increment::SOURCE.function(name));
     ctx.step(format!(
         "{CLIENTS} clients do the same at once, each on its own connection. There are two ways to lose nothing. WATCH makes EXEC \
          fail if another client has written the key since, and the client tries again:",
     ))
     .await?;
-    code("by_watch");
+    ctx.function("by_watch");
     ctx.say("INCR reads, adds, and writes in one step on the server:");
-    code("by_incr");
+    ctx.function("by_incr");
 
     // With WATCH, one client at a time succeeds, so on a slow network there are few clients, too.
     let clients = ctx.fit("clients", CLIENTS, 4, 5.0);
@@ -152,11 +152,11 @@ async fn lose_none(ctx: &LessonContext, keys: &Keys) -> Outcome {
     ));
     let mut table = Table::new("Lost updates", &["approach", "expected", "counted", "lost", "tried again"]);
     let mut tallies = Vec::new();
+    let clients = connect(ctx.target(), clients).await?;
     for approach in Increment::ALL {
-        let tally = approach.count(ctx.target(), &keys.counter(approach.name()), clients, times).await?;
+        let tally = approach.count(ctx.target(), &clients, &keys.counter(approach.name()), times).await?;
         let numbers = [tally.expected, tally.counted, tally.lost(), tally.retries];
-        let cells = numbers.map(|number| thousands(number as f64));
-        table = table.row(std::iter::once(approach.label().to_owned()).chain(cells));
+        table = table.labeled(approach.label(), numbers.map(|number| thousands(number as f64)));
         tallies.push(tally);
     }
     ctx.table(table);

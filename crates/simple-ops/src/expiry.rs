@@ -177,13 +177,13 @@ async fn wait_for_the_memory(ctx: &LessonContext, keys: &Keys) -> Outcome {
          deadline, removes those that have expired, and goes on as long as it finds many.",
     )
     .await?;
-    let idle = IdleKeys::new(keys, ctx.fit("keys", IDLE_KEYS, 10, 1.0));
+    let idle = IdleKeys::new(keys, IDLE_KEYS);
     let count = idle.count();
     ctx.start_clean(idle.names()).await?;
     ctx.announce(format!(
-        "{count} keys that nobody reads: SET with PX 100. Then only INFO stats is read, for its counter expired_keys."
+        "{count} keys that nobody reads: PSETEX, 100 ms each. Then only INFO stats is read, for its counter expired_keys."
     ));
-    ctx.code(idle::SOURCE.function("write"));
+    ctx.function("write");
     let mut untraced = ctx.target().connection();
     let before = idle::expired_so_far(&mut untraced).await?;
     idle.write(&mut untraced, Duration::from_millis(100)).await?;

@@ -11,133 +11,111 @@ pub struct Keys {
 
 impl Keys {
     /// Names that begin with `prefix`, which may be empty.
-    #[must_use]
     pub fn new(prefix: &str) -> Self {
         Self { prefix: prefix.to_owned() }
     }
 
     /// String: a text.
-    #[must_use]
     pub fn greeting(&self) -> String {
         self.named("greeting")
     }
 
     /// String: the status of an order.
-    #[must_use]
     pub fn order_status(&self) -> String {
         self.named("order:1001:status")
     }
 
     /// String: a coupon that can be used once.
-    #[must_use]
     pub fn coupon(&self) -> String {
         self.named("coupon:WELCOME10")
     }
 
     /// String: the bytes of a picture.
-    #[must_use]
     pub fn thumbnail(&self) -> String {
         self.named("thumbnail:123")
     }
 
     /// String: the shop's currency.
-    #[must_use]
     pub fn currency(&self) -> String {
         self.named("shop:currency")
     }
 
     /// String: the country that the shop ships from.
-    #[must_use]
     pub fn country(&self) -> String {
         self.named("shop:country")
     }
 
     /// A key that no lesson writes.
-    #[must_use]
     pub fn never_written(&self) -> String {
         self.named("shop:motto")
     }
 
     /// String: the price of a product in cents.
-    #[must_use]
     pub fn price(&self, product: usize) -> String {
         self.named(&format!("price:{product}"))
     }
 
     /// String: a code that was sent to a customer.
-    #[must_use]
     pub fn login_code(&self) -> String {
         self.named("login_code:parker")
     }
 
     /// String: a cached page.
-    #[must_use]
     pub fn cached_page(&self) -> String {
         self.named("cache:page:home")
     }
 
     /// String: an advertisement that expires in a moment.
-    #[must_use]
     pub fn banner(&self) -> String {
         self.named("banner:flash")
     }
 
     /// String: one of many keys that nobody reads again.
-    #[must_use]
     pub fn idle(&self, number: usize) -> String {
         self.named(&format!("idle:{number}"))
     }
 
     /// String: views of the home page.
-    #[must_use]
     pub fn page_views(&self) -> String {
         self.named("page:home:views")
     }
 
     /// String: units in stock.
-    #[must_use]
     pub fn units(&self) -> String {
         self.named("units:123")
     }
 
     /// String: money in a till, in cents.
-    #[must_use]
     pub fn till(&self) -> String {
         self.named("till:1:cents")
     }
 
     /// String: money in a till as a decimal fraction, which is a mistake.
-    #[must_use]
     pub fn float_till(&self) -> String {
         self.named("till:1:float")
     }
 
     /// Sorted Set: money as a score, which is the same mistake.
-    #[must_use]
     pub fn score_till(&self) -> String {
         self.named("till:1:scores")
     }
 
     /// String: a counter that many clients raise, one for each approach.
-    #[must_use]
     pub fn counter(&self, approach: &str) -> String {
         self.named(&format!("counter:{approach}"))
     }
 
     /// String: a product as JSON text.
-    #[must_use]
     pub fn product(&self, id: u64) -> String {
         self.named(&format!("document:{id}"))
     }
 
     /// Hash: the same product, with a field for each property.
-    #[must_use]
     pub fn product_hash(&self, id: u64) -> String {
         self.named(&format!("document:{id}:hash"))
     }
 
     /// JSON value: the same product, where the server has JSON.SET.
-    #[must_use]
     pub fn product_json(&self, id: u64) -> String {
         self.named(&format!("document:{id}:json"))
     }

@@ -11,7 +11,6 @@
 //! [`registry`] lists the lessons, [`keys`] spells every key, [`catalog`] makes the sample products.
 
 pub mod catalog;
-mod clients;
 pub mod counters;
 pub mod expiry;
 pub mod json;

@@ -6,13 +6,13 @@ mod read_many;
 
 use std::sync::Arc;
 
+use lab_connection::Connection;
+use lab_runner::clients::{connect, run_clients};
 use lab_runner::{Comparison, Lesson, LessonContext, LessonError, Need, Outcome, source};
 use redis::{AsyncTypedCommands, ExistenceCheck, SetExpiry, SetOptions};
 use tokio::sync::Barrier;
-use tokio::task::JoinSet;
 
 pub use self::read_many::{Prices, ReadMany};
-use crate::clients::join_all;
 use crate::keys::Keys;
 
 /// SET, GET, and their options; many keys at once.
@@ -144,16 +144,14 @@ async fn take_once(ctx: &LessonContext, keys: &Keys) -> Outcome {
 async fn all_take_at_once(ctx: &LessonContext, coupon: &str) -> Result<usize, LessonError> {
     ctx.announce(format!("{CUSTOMERS} clients: GETDEL {coupon}, once each"));
     let start = Arc::new(Barrier::new(CUSTOMERS));
-    let mut customers = JoinSet::new();
-    for _ in 0..CUSTOMERS {
-        let (target, coupon, start) = (ctx.target().clone(), coupon.to_owned(), Arc::clone(&start));
-        customers.spawn(async move {
-            let mut redis = target.dedicated().await?;
+    let take = |_, mut redis: Connection| {
+        let (coupon, start) = (coupon.to_owned(), Arc::clone(&start));
+        async move {
             start.wait().await;
             redis.get_del(coupon).await
-        });
-    }
-    let taken: Vec<Option<String>> = join_all(customers).await?;
+        }
+    };
+    let taken = run_clients(&connect(ctx.target(), CUSTOMERS).await?, take).await?;
     Ok(taken.iter().flatten().count())
 }
 
@@ -192,22 +190,20 @@ async fn read_several(ctx: &LessonContext, keys: &Keys) -> Outcome {
 }
 
 async fn compare(ctx: &LessonContext, keys: &Keys) -> Outcome {
-    let code = |name| ctx.code(read_many::SOURCE.function(name));
     ctx.step(
         "Which is faster? With one GET for each key, you wait for every reply. MGET asks for all keys in one command. A pipeline sends \
          all GETs without waiting in between, and can mix any commands.",
     )
     .await?;
-    code("one_by_one");
-    code("by_mget");
-    code("by_pipeline");
+    ctx.function("one_by_one");
+    ctx.function("by_mget");
+    ctx.function("by_pipeline");
     if ctx.target().is_cluster() {
         ctx.say(
             "On this cluster, redis-rs splits MGET and the pipeline: each node gets its share, all at once.",
         );
     }
     let prices = Prices::first(ctx.fit("prices", PRICES, 5, ROUND_TRIPS), keys);
-    let approaches = [ReadMany::OneByOne, ReadMany::Mget, ReadMany::Pipeline];
     let title = format!("Reading {} strings", prices.keys().len());
-    ctx.compare(Comparison { title: &title, approaches: &approaches, input: &prices }).await
+    ctx.compare(Comparison { title: &title, approaches: &ReadMany::ALL, input: &prices }).await
 }

@@ -10,7 +10,7 @@ use lab_measure::concurrency::{Load, LoadStats, Stall, TimingPlan, measure};
 use lab_runner::{Retry, course};
 use lab_server::Server;
 
-use lab_testing::lessons::{stored_keys, table, take};
+use lab_testing::lessons::{run_lesson, stored_keys, table};
 
 const SHORT: Duration = Duration::from_millis(150);
 
@@ -129,7 +129,7 @@ async fn a_server_that_dies_is_an_error_for_each_operation_in_flight() {
 async fn the_lesson_passes_on_a_cluster_with_a_prefix_and_leaves_only_the_keys_it_names() {
     let args = TargetArgs { cluster: true, prefix: Some("lab:".into()), ..TargetArgs::private() };
     let target = args.open().await.unwrap();
-    let page = take(&target, BulkLesson::Concurrency).await;
+    let page = run_lesson(&target, BulkLesson::Concurrency).await;
     let rows = table(&page, "Operations in flight (closed loop)");
     assert_eq!(rows.len(), 12);
     assert!(rows.iter().all(|row| row[7..] == ["0", "0"]), "{rows:?}");
@@ -145,7 +145,7 @@ async fn a_server_that_is_not_ours_is_never_paused() {
     let server = Server::start().unwrap();
     let target = TargetArgs::at(server.url()).open().await.unwrap();
     assert!(Stall::prepare(&target, SHORT).await.unwrap().is_none());
-    take(&target, BulkLesson::Concurrency).await;
+    run_lesson(&target, BulkLesson::Concurrency).await;
     let info: String =
         redis::cmd("INFO").arg("commandstats").query_async(&mut target.connection()).await.unwrap();
     assert!(!info.contains("pause"), "{info}");

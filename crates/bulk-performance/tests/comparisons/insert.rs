@@ -11,7 +11,7 @@ use lab_connection::{Target, TargetArgs};
 use lab_runner::course;
 use lab_server::Server;
 
-use lab_testing::lessons::{assert_stored, held, take};
+use lab_testing::lessons::{assert_stored, held, run_lesson};
 
 /// No multiple of any size that an approach works with.
 const RECORDS: u64 = 237;
@@ -213,8 +213,8 @@ async fn a_pool_that_is_not_open_and_a_script_for_another_kind_are_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lesson_passes() {
     let target = TargetArgs::private().open().await.unwrap();
-    let reports = take(&target, BulkLesson::Insert).await;
-    assert_eq!(course::keys_of(&[reports]), ["user:1", "user:2000", "bulk:loaded:users"]);
+    let report = run_lesson(&target, BulkLesson::Insert).await;
+    assert_eq!(course::keys_of(&[report]), ["user:1", "user:2000", "bulk:loaded:users"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,8 +17,8 @@ use bulk_performance::BulkLesson;
 use lab_testing::lessons;
 
 #[test]
-fn every_lesson_is_in_the_register_under_its_own_name() {
-    lessons::assert_all_in_register::<BulkLesson>(env!("CARGO_MANIFEST_DIR"));
+fn every_lesson_is_in_the_registry_under_its_own_name() {
+    lessons::assert_all_in_registry::<BulkLesson>(env!("CARGO_MANIFEST_DIR"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

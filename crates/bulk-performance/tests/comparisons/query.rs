@@ -160,18 +160,18 @@ fn sized(records: u64) -> Options {
     Options { records: Some(records), repeat: 2, default_records: 0, slice: Duration::ZERO }
 }
 
-async fn take(target: &Target, options: Options) -> LessonReport {
-    let reports = course::record_with(target, &LESSON, |ctx| Box::pin(run(ctx, options)));
-    held(target, reports.await)
+async fn run_lesson(target: &Target, options: Options) -> LessonReport {
+    let report = course::record_with(target, &LESSON, |ctx| Box::pin(run(ctx, options)));
+    held(target, report.await)
 }
 
 /// The approaches in the table with this title.
-fn rows<'a>(reports: &'a LessonReport, title: &str) -> Vec<&'a str> {
-    table(reports, title).iter().map(|row| row[0].as_str()).collect()
+fn rows<'a>(report: &'a LessonReport, title: &str) -> Vec<&'a str> {
+    table(report, title).iter().map(|row| row[0].as_str()).collect()
 }
 
-fn said(reports: &LessonReport) -> String {
-    reports
+fn said(report: &LessonReport) -> String {
+    report
         .blocks
         .iter()
         .filter_map(|block| if let Block::Say { text } = block { Some(text.as_str()) } else { None })
@@ -182,10 +182,10 @@ fn said(reports: &LessonReport) -> String {
 async fn the_lesson_passes_twice_and_the_documented_queries_find_data() {
     for target in targets().await {
         let prefix = target.prefix();
-        take(&target, sized(700)).await;
+        run_lesson(&target, sized(700)).await;
         let before = stored_keys(&target).await;
         assert!(before.contains(&format!("{prefix}user:700")));
-        let page = take(&target, small()).await;
+        let page = run_lesson(&target, small()).await;
         let stored = stored_keys(&target).await;
         assert!(
             !stored.contains(&format!("{prefix}user:501")),
@@ -223,15 +223,15 @@ async fn the_lesson_passes_twice_and_the_documented_queries_find_data() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_user_is_enough() {
     for target in targets().await {
-        take(&target, sized(1)).await;
-        take(&target, sized(2)).await;
+        run_lesson(&target, sized(1)).await;
+        run_lesson(&target, sized(2)).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_cluster_the_lesson_says_what_it_leaves_out() {
     let target = TargetArgs { cluster: true, ..TargetArgs::private() }.open().await.unwrap();
-    let page = take(&target, small()).await;
+    let page = run_lesson(&target, small()).await;
     assert_eq!(rows(&page, "Average salary of a city").len(), 3);
     for left_out in
         ["SINTER", "SINTERCARD", "SORT BY user:*->salary", "Hash: one script", "SCAN MATCH, HMGET each"]
@@ -258,13 +258,13 @@ async fn calls(target: &Target) -> BTreeMap<String, u64> {
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_is_sent_to_private_servers_only() {
     let private = TargetArgs::private().open().await.unwrap();
-    let page = take(&private, small()).await;
+    let page = run_lesson(&private, small()).await;
     assert!(calls(&private).await["keys"] > 0);
     assert_eq!(rows(&page, "Users of a city").len(), 4);
 
     let server = Server::start().unwrap();
     let shared = TargetArgs::at(server.url()).open().await.unwrap();
-    let page = take(&shared, small()).await;
+    let page = run_lesson(&shared, small()).await;
     let calls = calls(&shared).await;
     for forbidden in ["keys", "flushall", "flushdb", "config|set", "shutdown"] {
         assert!(!calls.contains_key(forbidden), "{forbidden}: {calls:?}");
@@ -288,8 +288,8 @@ async fn what_others_keep_beside_the_users_is_neither_found_nor_touched() {
         redis.set("user:1:cart", "apples").await.unwrap();
         redis.set("city:Berlin:users", "none").await.unwrap();
         redis.set("query:note", "mine").await.unwrap();
-        take(&target, small()).await;
-        take(&target, sized(300)).await;
+        run_lesson(&target, small()).await;
+        run_lesson(&target, sized(300)).await;
         for key in ["user:501", "user:100000", "user:07", "user:x"] {
             let left = redis.hgetall(key).await.unwrap();
             assert_eq!(left.len(), 3, "{key}: {left:?}");
@@ -312,7 +312,7 @@ async fn where_there_is_search_it_answers_and_leaves_no_index() {
         create.arg("SCHEMA").arg("name").arg("TEXT").exec_async(&mut redis).await.unwrap();
         // And one that an interrupted run of ours left.
         let (_users, _) = prepare(&target, 10).await;
-        let page = take(&target, small()).await;
+        let page = run_lesson(&target, small()).await;
         for (title, way) in [
             ("Users of Engineering in New York", "FT.SEARCH"),
             ("How many of Engineering in New York", "FT.SEARCH LIMIT 0 0"),
@@ -335,7 +335,7 @@ async fn answers_are_read_in_both_protocols() {
     let url = format!("{}{separator}protocol=resp3", server.url());
     let resp3 = TargetArgs::at(url).open().await.unwrap();
     assert!(resp3.transport().contains("RESP3"), "{}", resp3.transport());
-    let page = take(&resp3, small()).await;
+    let page = run_lesson(&resp3, small()).await;
     assert_eq!(rows(&page, "Average salary of a city").len(), 5);
 }
 

@@ -2,31 +2,25 @@
 
 use std::collections::HashMap;
 
-use lab_runner::{AnyConnection, Approach};
+use lab_runner::{AnyConnection, Approach, Keys, labeled};
 use redis::aio::ConnectionLike;
 use redis::{AsyncCommands, RedisResult};
-
-use crate::keys::Keys;
 
 /// What a list of profiles shows of each.
 pub const WANTED: [&str; 3] = ["firstname", "lastname", "city"];
 
-/// How to read [`WANTED`] of many profiles.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReadFields {
-    /// HGETALL: the whole Hash, most of which is thrown away.
-    WholeHash,
-    /// HMGET: one command for each profile, which names the fields.
-    NamedFields,
-    /// No Hash: each property is a key of its own, read with GET.
-    KeyPerProperty,
-    /// All HMGETs in one pipeline.
-    Pipeline,
-}
-
-impl ReadFields {
-    /// All of them, the reference first.
-    pub const ALL: [Self; 4] = [Self::WholeHash, Self::NamedFields, Self::KeyPerProperty, Self::Pipeline];
+labeled! {
+    /// How to read [`WANTED`] of many profiles.
+    pub enum ReadFields {
+        /// The whole Hash, most of which is thrown away.
+        WholeHash => "HGETALL",
+        /// One command for each profile, which names the fields.
+        NamedFields => "HMGET",
+        /// No Hash: each property is a key of its own.
+        KeyPerProperty => "one key per property: GET",
+        /// One round trip.
+        Pipeline => "pipeline of HMGETs",
+    }
 }
 
 /// The wanted properties, profile by profile; `None` for a missing one.
@@ -36,14 +30,10 @@ impl Approach for ReadFields {
     type Input = Profiles;
     type Output = Rows;
 
+    const RESET_ONCE: bool = true;
+
     fn label(self) -> String {
-        match self {
-            Self::WholeHash => "HGETALL",
-            Self::NamedFields => "HMGET",
-            Self::KeyPerProperty => "one key per property: GET",
-            Self::Pipeline => "pipeline of HMGETs",
-        }
-        .to_owned()
+        self.label().to_owned()
     }
 
     fn operations(self, profiles: &Profiles) -> u64 {

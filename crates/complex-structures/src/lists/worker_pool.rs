@@ -1,4 +1,5 @@
-//! Jobs go to workers, some workers die, and we count what became of the jobs.
+//! A queue whose jobs move from list to list, and workers of whom some die. All names of a queue share a hash tag such as
+//! `{queue:orders}`, so on a cluster BLMOVE and the script find them in one slot.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,13 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use lab_connection::{Connection, Target};
-use lab_runner::LessonError;
-use redis::{AsyncTypedCommands, Direction, RedisResult};
+use lab_runner::clients::flatten;
+use lab_runner::{Keys, LessonError, ScriptFile, labeled, lua};
+use redis::{AsyncTypedCommands, Direction, RedisResult, ScriptInvocation};
 use tokio::task::JoinSet;
-
-use super::queue::Queue;
-use crate::concurrent_clients::flatten;
-use crate::keys::Keys;
 
 /// Workers at a time.
 const WORKERS: usize = 4;
@@ -25,32 +23,25 @@ const REAP_INTERVAL: Duration = Duration::from_millis(20);
 /// How long everything may take, on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How a worker takes a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum QueueStrategy {
-    /// RPOP: after that, only the worker knows the job.
-    Pop,
-    /// BLMOVE to the worker's own list, and LREM when the job is done. A reaper gives back the jobs of dead workers.
-    Move,
+/// Gives the jobs of a dead worker back.
+pub(super) static GIVE_BACK: ScriptFile = lua!("src/lists/give_back.lua");
+
+labeled! {
+    /// How a worker takes a job.
+    pub enum QueueStrategy {
+        /// After that, only the worker knows the job.
+        Pop => "RPOP",
+        /// To the worker's own list, from which LREM removes a job that is done. A reaper gives back the jobs of dead workers.
+        Move => "BLMOVE, LREM, reaper",
+    }
 }
 
 impl QueueStrategy {
-    /// Both, the wrong one first.
-    pub const ALL: [Self; 2] = [Self::Pop, Self::Move];
-
     /// The name of its queue.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pop => "popped",
             Self::Move => "moved",
-        }
-    }
-
-    /// Its row in the table.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Pop => "RPOP",
-            Self::Move => "BLMOVE, LREM, reaper",
         }
     }
 
@@ -180,5 +171,108 @@ impl Pool {
         let number = job.strip_prefix("job:").and_then(|number| number.parse::<usize>().ok());
         number.is_some_and(|number| number % 10 == last_digit)
             && self.killers.lock().unwrap_or_else(PoisonError::into_inner).insert(job.to_owned())
+    }
+}
+
+/// The keys of one queue.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    name: String,
+    keys: Keys,
+}
+
+impl Queue {
+    /// The queue of this name.
+    pub fn new(name: &str, keys: &Keys) -> Self {
+        Self { name: name.to_owned(), keys: keys.clone() }
+    }
+
+    /// One of its keys.
+    pub(super) fn key(&self, name: &str) -> String {
+        self.keys.key(format!("{{queue:{}}}:{name}", self.name))
+    }
+
+    /// List: the jobs that no worker has taken yet.
+    pub fn jobs(&self) -> String {
+        self.key("jobs")
+    }
+
+    /// List: the jobs that a worker has taken and not finished.
+    pub fn taken_by(&self, worker: &str) -> String {
+        self.key(&format!("processing:{worker}"))
+    }
+
+    /// String with a TTL: exists as long as the worker is alive.
+    pub fn heartbeat(&self, worker: &str) -> String {
+        self.key(&format!("alive:{worker}"))
+    }
+
+    /// Set: the names of all workers. A worker stays in it when it dies, so that none of its jobs is overlooked.
+    pub fn workers(&self) -> String {
+        self.key("workers")
+    }
+
+    /// Hash: from each job to the worker that finished it first.
+    pub fn receipts(&self) -> String {
+        self.key("receipts")
+    }
+
+    /// All keys of the queue and of these workers.
+    pub(super) fn keys(&self, workers: &[impl AsRef<str>]) -> Vec<String> {
+        let mut keys = vec![self.jobs(), self.workers(), self.key("work_done"), self.receipts()];
+        for worker in workers {
+            keys.extend([self.taken_by(worker.as_ref()), self.heartbeat(worker.as_ref())]);
+        }
+        keys
+    }
+
+    /// A call of the script for one worker.
+    pub(super) fn give_back(&self, worker: &str) -> ScriptInvocation<'static> {
+        let mut call = GIVE_BACK.key(self.heartbeat(worker));
+        call.key(self.taken_by(worker)).key(self.jobs());
+        call
+    }
+
+    /// Removes the keys of an earlier run, fills the queue, and loads the script.
+    pub(super) async fn start(&self, jobs: &[String], redis: &mut Connection) -> RedisResult<()> {
+        let workers: Vec<String> = redis.smembers(self.workers()).await?.into_iter().collect();
+        redis.unlink(self.keys(&workers)).await?;
+        redis.lpush(self.jobs(), jobs).await?;
+        GIVE_BACK.load_async(redis).await.map(drop)
+    }
+
+    /// A worker says that it exists and is alive.
+    pub(super) async fn beat(&self, worker: &str, ttl: Duration, redis: &mut Connection) -> RedisResult<()> {
+        let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+        let mut both = redis::pipe();
+        both.atomic().sadd(self.workers(), worker).ignore();
+        both.pset_ex(self.heartbeat(worker), "alive", ttl).ignore();
+        both.exec_async(redis).await
+    }
+
+    /// Does a job. One effect counts every time that it is done, and one happens only once.
+    pub(super) async fn handle(&self, job: &str, worker: &str, redis: &mut Connection) -> RedisResult<()> {
+        let mut both = redis::pipe();
+        both.atomic().incr(self.key("work_done"), 1).ignore();
+        both.hset_nx(self.receipts(), job, worker).ignore();
+        both.exec_async(redis).await
+    }
+
+    /// Gives the jobs of all dead workers back. Returns how many it gave back, and how many jobs are still waiting or taken. One
+    /// transaction, so that no job moves from list to list while they are counted.
+    pub(super) async fn reap(&self, redis: &mut Connection) -> RedisResult<(usize, usize)> {
+        let workers = redis.smembers(self.workers()).await?;
+        let mut transaction = redis::pipe();
+        transaction.atomic();
+        for worker in &workers {
+            transaction.invoke_script(&self.give_back(worker));
+        }
+        transaction.llen(self.jobs());
+        for worker in &workers {
+            transaction.llen(self.taken_by(worker));
+        }
+        let mut given_back: Vec<usize> = transaction.query_async(redis).await?;
+        let open = given_back.split_off(workers.len());
+        Ok((given_back.into_iter().sum(), open.into_iter().sum()))
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use lab_connection::Connection;
+use lab_runner::labeled;
 use redis::aio::ConnectionLike;
 use redis::{AsyncTypedCommands, RedisResult};
 
@@ -11,22 +12,24 @@ use super::season::whole;
 /// Players on a page.
 pub(super) const PAGE: usize = 10;
 
-/// How to find the next page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Paging {
-    /// Ranks 0 to 9, then 10 to 19, and so on.
-    ByRank,
-    /// What comes after the score and member that ended the last page.
-    ByCursor,
+labeled! {
+    /// How to find the next page.
+    pub enum Paging {
+        /// Ranks 0 to 9, then 10 to 19, and so on.
+        ByRank => "by rank",
+        /// What comes after the score and member that ended the last page.
+        ByCursor => "by score and member",
+    }
 }
 
-/// What happens after each page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// A new player enters at the top.
-    Enters,
-    /// The leader leaves.
-    Leaves,
+labeled! {
+    /// What happens after each page.
+    pub enum Change {
+        /// A new player at the top.
+        Enters => "one enters above",
+        /// Those below move up.
+        Leaves => "the leader leaves",
+    }
 }
 
 /// What a client saw that read all pages.
@@ -50,28 +53,20 @@ pub struct Player {
 }
 
 impl Paging {
-    /// Its row in the table.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::ByRank => "by rank",
-            Self::ByCursor => "by score and member",
-        }
-    }
-
     /// Fills a board with `players` players and reads all its pages. After each page the board changes.
     pub async fn read_all(
         self,
-        redis: &mut Connection,
+        mut redis: Connection,
         board: &str,
         players: usize,
         change: Change,
     ) -> RedisResult<PagingResult> {
-        let stay = fill(redis, board, players).await?;
+        let stay = fill(&mut redis, board, players).await?;
         let (mut shown, mut last) = (Vec::new(), None);
         for number in 0.. {
             let page = match self {
-                Self::ByRank => page_at(redis, board, number * PAGE).await?,
-                Self::ByCursor => page_after(redis, board, last.as_ref(), PAGE).await?,
+                Self::ByRank => page_at(&mut redis, board, number * PAGE).await?,
+                Self::ByCursor => page_after(&mut redis, board, last.as_ref(), PAGE).await?,
             };
             let is_last = page.len() < PAGE;
             last = page.last().cloned();
@@ -79,21 +74,13 @@ impl Paging {
             if is_last {
                 break;
             }
-            change.happen(redis, board, number).await?;
+            change.happen(&mut redis, board, number).await?;
         }
         Ok(count(&shown, &stay, &redis.zrange(board, 0, -1).await?))
     }
 }
 
 impl Change {
-    /// Its row in the table.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Enters => "one enters above",
-            Self::Leaves => "the leader leaves",
-        }
-    }
-
     async fn happen(self, redis: &mut Connection, board: &str, number: usize) -> RedisResult<()> {
         match self {
             Self::Enters => redis.zadd(board, format!("new:{number}"), 1_000_000 + number).await.map(drop),

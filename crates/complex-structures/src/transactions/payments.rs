@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lab_connection::{Connection, Target};
-use lab_runner::Approach;
+use lab_connection::Connection;
+use lab_runner::Keys;
+use lab_runner::clients::run_clients;
 use redis::RedisResult;
 use tokio::sync::Barrier;
 
 use super::CENTS;
 use super::transfer::{Order, Transfer, account};
-use crate::concurrent_clients::{connect, run_clients};
-use crate::keys::Keys;
 
 /// How a client moves money from the shop's account to its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +46,7 @@ impl Payment {
     /// All of them, the wrong ones first.
     pub fn all(functions: bool) -> Vec<Self> {
         let naive = [Self::ReadWriteAtWorst, Self::ReadWrite];
-        naive.into_iter().chain(Transfer::all(functions).into_iter().map(Self::By)).collect()
+        naive.into_iter().chain(Transfer::all(functions).iter().copied().map(Self::By)).collect()
     }
 
     /// Its row in the table.
@@ -55,16 +54,11 @@ impl Payment {
         match self {
             Self::ReadWriteAtWorst => "MGET, MSET: all read, then all write".to_owned(),
             Self::ReadWrite => "MGET, MSET: as it happens".to_owned(),
-            Self::By(transfer) => transfer.label(),
+            Self::By(transfer) => transfer.label().to_owned(),
         }
     }
 
-    /// The connections of the customers, and one for the auditor.
-    pub async fn clients(target: &Target, customers: usize) -> RedisResult<Vec<Connection>> {
-        connect(target, customers + 1).await
-    }
-
-    /// Lets customers fetch money, `times` times each, while an auditor adds up all accounts in one step.
+    /// Lets customers fetch money, `times` times each, while the last client adds up all accounts in one step.
     pub async fn race(self, clients: &[Connection], keys: &Keys, times: usize) -> RedisResult<Audit> {
         let Some((auditor, customers)) = clients.split_last() else { return Ok(Audit::default()) };
         let (mut redis, customers) = (auditor.clone(), customers.len());

@@ -1,32 +1,28 @@
 //! Ways to move money from one account to another.
 
-use std::sync::LazyLock;
-
-use lab_runner::source::Excerpt;
-use lab_runner::{AnyConnection, Approach, LuaScript, Source, source};
+use lab_runner::clients::pause_before_retry;
+use lab_runner::{AnyConnection, Approach, Keys, ScriptFile, Source, labeled, lua, source};
 use redis::aio::ConnectionLike;
-use redis::{Pipeline, RedisResult, Script};
+use redis::{Pipeline, RedisResult};
 
-use crate::concurrent_clients::pause_before_retry;
-use crate::keys::Keys;
+pub(super) static SCRIPT: ScriptFile = lua!("src/transactions/transfer.lua");
+/// The library with the function.
+pub(super) static LIBRARY: Source = source!("src/transactions/library.lua");
 
-static SCRIPT_SOURCE: Source = source!("src/transactions/transfer.lua");
-static LIBRARY_SOURCE: Source = source!("src/transactions/library.lua");
-static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(SCRIPT_SOURCE.text));
-
-/// How to move money.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transfer {
-    /// DECRBY and INCRBY, sent together; other commands may come between. Does not check that the money is there.
-    Pipeline,
-    /// DECRBY and INCRBY inside MULTI and EXEC. Does not check either, because reads inside it return only at its end.
-    Multi,
-    /// WATCH and GET, then MULTI and EXEC. Needs a connection of its own.
-    Watch,
-    /// A script, called with EVALSHA.
-    Script,
-    /// A function, called with FCALL.
-    Function,
+labeled! {
+    /// How to move money: DECRBY and INCRBY, sent together. The first two do not check that the money is there.
+    pub enum Transfer {
+        /// Other commands may come between.
+        Pipeline => "pipeline: promises nothing",
+        /// Reads inside it return only at its end.
+        Multi => "MULTI, EXEC",
+        /// Needs a connection of its own.
+        Watch => "WATCH, MULTI, EXEC",
+        /// In one step on the server.
+        Script => "script: EVALSHA",
+        /// The same, but the server has saved it.
+        Function => "function: FCALL",
+    }
 }
 
 /// What became of a transfer.
@@ -42,10 +38,9 @@ pub enum Moved {
 
 impl Transfer {
     /// Those that a server can do. With `functions`, a library is loaded, which all users of the server see.
-    pub fn all(functions: bool) -> Vec<Self> {
-        let mut all = vec![Self::Pipeline, Self::Multi, Self::Watch, Self::Script];
-        all.extend(functions.then_some(Self::Function));
-        all
+    pub fn all(functions: bool) -> &'static [Self] {
+        &[Self::Pipeline, Self::Multi, Self::Watch, Self::Script, Self::Function]
+            [..if functions { 5 } else { 4 }]
     }
 
     /// One attempt.
@@ -106,12 +101,6 @@ pub(super) async fn by_function(redis: &mut impl ConnectionLike, order: &Order) 
     Ok(if done { Moved::Done } else { Moved::NotEnough })
 }
 
-/// The script, as the lesson shows it.
-pub(super) fn transfer_script() -> LuaScript<'static> {
-    let Source { path, text } = SCRIPT_SOURCE;
-    LuaScript { name: "transfer.lua", path, line: 1, text, source: text, hash: SCRIPT.get_hash() }
-}
-
 /// The library with the function. A library belongs to the whole server, not to one database, and all its users see it, so load
 /// it only on a private server. On a cluster every primary gets it.
 #[derive(Clone, Copy, Debug)]
@@ -120,17 +109,12 @@ pub struct Library;
 impl Library {
     /// Loads it, and replaces one with the same name.
     pub async fn load(redis: &mut impl ConnectionLike) -> RedisResult<()> {
-        redis::cmd("FUNCTION").arg("LOAD").arg("REPLACE").arg(LIBRARY_SOURCE.text).exec_async(redis).await
+        redis::cmd("FUNCTION").arg("LOAD").arg("REPLACE").arg(LIBRARY.text).exec_async(redis).await
     }
 
     /// Deletes it; an error if it is not there.
     pub async fn delete(redis: &mut impl ConnectionLike) -> RedisResult<()> {
         redis::cmd("FUNCTION").arg("DELETE").arg("redislab_bank").exec_async(redis).await
-    }
-
-    pub(super) fn excerpt() -> Excerpt {
-        let Source { path, text } = LIBRARY_SOURCE;
-        Excerpt { path: path.to_owned(), line: 1, text: text.trim_end().to_owned() }
     }
 }
 
@@ -152,12 +136,12 @@ pub struct Order {
 
 /// An order that is repeated. The account that pays starts with exactly enough.
 #[derive(Clone, Debug)]
-pub struct Orders {
+pub struct Transfers {
     order: Order,
     times: usize,
 }
 
-impl Orders {
+impl Transfers {
     /// Moves `cents` from Ada to Ben, `times` times.
     pub fn new(times: usize, cents: i64, keys: &Keys) -> Self {
         Self { order: Order { from: account(keys, "ada"), to: account(keys, "ben"), cents }, times }
@@ -165,36 +149,29 @@ impl Orders {
 }
 
 impl Approach for Transfer {
-    type Input = Orders;
+    type Input = Transfers;
     /// Both balances in cents.
     type Output = (i64, i64);
 
     fn label(self) -> String {
-        match self {
-            Self::Pipeline => "pipeline: promises nothing",
-            Self::Multi => "MULTI, EXEC",
-            Self::Watch => "WATCH, MULTI, EXEC",
-            Self::Script => "script: EVALSHA",
-            Self::Function => "function: FCALL",
-        }
-        .to_owned()
+        self.label().to_owned()
     }
 
-    fn operations(self, orders: &Orders) -> u64 {
-        orders.times as u64
+    fn operations(self, transfers: &Transfers) -> u64 {
+        transfers.times as u64
     }
 
-    async fn reset<C: AnyConnection>(self, orders: &Orders, redis: &mut C) -> RedisResult<()> {
-        let all = i64::try_from(orders.times).unwrap_or(i64::MAX).saturating_mul(orders.order.cents);
-        let Order { from, to, .. } = &orders.order;
+    async fn reset<C: AnyConnection>(self, transfers: &Transfers, redis: &mut C) -> RedisResult<()> {
+        let all = i64::try_from(transfers.times).unwrap_or(i64::MAX).saturating_mul(transfers.order.cents);
+        let Order { from, to, .. } = &transfers.order;
         redis::pipe().set(from, all).ignore().set(to, 0).ignore().exec_async(redis).await
     }
 
-    async fn run<C: AnyConnection>(self, orders: &Orders, redis: &mut C) -> RedisResult<(i64, i64)> {
+    async fn run<C: AnyConnection>(self, transfers: &Transfers, redis: &mut C) -> RedisResult<(i64, i64)> {
         // No other client uses the connection of a comparison, so WATCH is safe on it.
-        for _ in 0..orders.times {
-            self.with_retries(redis, &orders.order).await?;
+        for _ in 0..transfers.times {
+            self.with_retries(redis, &transfers.order).await?;
         }
-        redis::cmd("MGET").arg(&orders.order.from).arg(&orders.order.to).query_async(redis).await
+        redis::cmd("MGET").arg(&transfers.order.from).arg(&transfers.order.to).query_async(redis).await
     }
 }

@@ -5,14 +5,14 @@ use complex_structures::StructureLesson;
 use lab_server::Release;
 
 use lab_testing::lessons::{
-    assert_all_in_register, assert_pass_on_a_cluster, assert_pass_over_resp3, assert_pass_twice,
+    assert_all_in_registry, assert_pass_on_a_cluster, assert_pass_over_resp3, assert_pass_twice,
     assert_read_well, assert_show_or_announce_what_they_send, assert_show_what_they_teach,
-    assert_write_only_behind_their_prefix, open, open_release, skipped, table, take, take_all,
+    assert_write_only_behind_their_prefix, open, open_release, run_all, run_lesson, skipped, table,
 };
 
 #[test]
-fn every_lesson_is_in_the_register_under_its_own_name() {
-    assert_all_in_register::<StructureLesson>(env!("CARGO_MANIFEST_DIR"));
+fn every_lesson_is_in_the_registry_under_its_own_name() {
+    assert_all_in_registry::<StructureLesson>(env!("CARGO_MANIFEST_DIR"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,7 +53,7 @@ async fn lessons_read_well() {
 #[tokio::test(flavor = "multi_thread")]
 async fn after_all_lessons_user_1_is_parker_perry() {
     let target = open(false).await;
-    take_all::<StructureLesson>(&target).await;
+    run_all::<StructureLesson>(&target).await;
     let fields = ["firstname", "lastname", "email", "age", "city", "department", "salary", "signup"];
     let (values, count): (Vec<String>, usize) = redis::pipe()
         .hmget("user:1", &fields)
@@ -68,7 +68,7 @@ async fn after_all_lessons_user_1_is_parker_perry() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lists_lesson_shows_lost_and_repeated_jobs() {
     let target = open(false).await;
-    let report = take(&target, StructureLesson::Lists).await;
+    let report = run_lesson(&target, StructureLesson::Lists).await;
     let rows = table(&report, "When workers die");
     assert_eq!(rows[0][1..], ["100", "20", "90", "10", "0"]);
     assert_eq!(rows[1][1..5], ["100", "20", "100", "0"]);
@@ -77,11 +77,11 @@ async fn the_lists_lesson_shows_lost_and_repeated_jobs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lessons_show_the_damage_of_asking_first() {
     let target = open(false).await;
-    let report = take(&target, StructureLesson::Sets).await;
+    let report = run_lesson(&target, StructureLesson::Sets).await;
     let rows = table(&report, "New visitors");
     assert_eq!(rows[0][1..], ["25", "200", "175"]);
     assert_eq!(rows[1][1..], ["25", "25", "0"]);
-    let report = take(&target, StructureLesson::Hashes).await;
+    let report = run_lesson(&target, StructureLesson::Hashes).await;
     let rows = table(&report, "Who got the nickname?");
     assert_eq!((&rows[0][2][..], &rows[1][2][..]), ("16", "1"));
 }
@@ -91,7 +91,7 @@ async fn a_skipped_part_says_which_server_has_it() {
     let target = open(false).await;
     let parts = [(StructureLesson::Hashes, "HEXPIRE"), (StructureLesson::Sets, "SINTERCARD")];
     for (lesson, command) in parts {
-        let report = take(&target, lesson).await;
+        let report = run_lesson(&target, lesson).await;
         let reasons = skipped(&report);
         if target.can(command).await {
             assert!(reasons.is_empty(), "{reasons:?}");
@@ -107,6 +107,6 @@ async fn a_skipped_part_says_which_server_has_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_8_2_expires_fields_too() {
     let Some(target) = open_release(Release::Redis82, None).await else { return };
-    let report = take(&target, StructureLesson::Hashes).await;
+    let report = run_lesson(&target, StructureLesson::Hashes).await;
     assert!(skipped(&report).is_empty(), "nothing is skipped on a server with HEXPIRE");
 }

@@ -2,9 +2,9 @@
 
 use complex_structures::encoding::EncodingChange;
 use complex_structures::hashes::{Claim, Profiles, ReadFields, WANTED, profile};
-use complex_structures::keys::Keys;
 use lab_connection::TargetArgs;
-use lab_runner::{Approach, Comparison};
+use lab_runner::clients::connect;
+use lab_runner::{Approach, Comparison, Keys};
 use lab_server::Server;
 
 use lab_testing::lessons::open;
@@ -58,9 +58,10 @@ async fn a_missing_property_is_none_in_every_way_of_reading() {
 async fn a_field_is_claimed_once_only_by_hsetnx() {
     for cluster in [false, true] {
         let target = open(cluster).await;
+        let clients = connect(&target, 8).await.unwrap();
         for claim in Claim::ALL {
             let key = claim.key(&Keys::new(""));
-            let winners = claim.race(&target, &key, 8).await.unwrap();
+            let winners = claim.race(&clients, &key).await.unwrap();
             match claim {
                 Claim::AskThenSet => assert_eq!(winners, 8),
                 Claim::SetIfNew => assert_eq!(winners, 1),
@@ -77,7 +78,7 @@ async fn change_on_a_server_that_packs(fields: &str) -> Option<EncodingChange> {
     let limit = ["SET", "hash-max-listpack-entries", fields];
     redis::cmd("CONFIG").arg(&limit).exec_async(&mut connection).await.unwrap();
     let add = |size: usize| redis::cmd("HSET").arg("growing").arg(size).arg("on").take();
-    EncodingChange::find(&mut connection, "growing", 300, add).await.unwrap()
+    EncodingChange::find(connection, "growing", 300, add).await.unwrap()
 }
 
 #[tokio::test]

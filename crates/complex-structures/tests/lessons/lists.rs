@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use complex_structures::keys::Keys;
 use complex_structures::lists::{Items, PushMany, Queue, QueueStrategy};
 use lab_connection::Target;
-use lab_runner::{Approach, Comparison};
+use lab_runner::{Approach, Comparison, Keys};
 
 use lab_testing::lessons::open;
 

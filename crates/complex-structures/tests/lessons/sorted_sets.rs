@@ -1,16 +1,15 @@
 //! The lesson on sorted sets, and what its approaches promise.
 
 use complex_structures::StructureLesson;
-use complex_structures::keys::Keys;
 use complex_structures::sorted_sets::{AskStanding, Change, DeepPage, DeepPages, Paging, Season, page_after};
-use lab_runner::{Approach, Comparison};
+use lab_runner::{Approach, Comparison, Keys};
 
-use lab_testing::lessons::{open, table, take};
+use lab_testing::lessons::{open, run_lesson, table};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lesson_counts_repeated_and_missed_players() {
-    let reports = take(&open(false).await, StructureLesson::SortedSets).await;
-    let rows = table(&reports, "Reading all pages");
+    let report = run_lesson(&open(false).await, StructureLesson::SortedSets).await;
+    let rows = table(&report, "Reading all pages");
     let numbers: Vec<&[String]> = rows.iter().map(|row| &row[2..]).collect();
     assert_eq!(numbers, [["111", "11", "0"], ["91", "0", "9"], ["100", "0", "0"], ["100", "0", "0"]]);
 }
@@ -50,9 +49,8 @@ async fn rank_and_deep_pages_are_those_of_the_sorted_players() {
 #[tokio::test]
 async fn only_paging_by_rank_repeats_and_misses_players() {
     for target in [open(false).await, open(true).await] {
-        let mut connection = target.connection();
-        let mut read = async |paging: Paging, change| {
-            let result = paging.read_all(&mut connection, "board", 100, change).await.unwrap();
+        let read = async |paging: Paging, change| {
+            let result = paging.read_all(target.connection(), "board", 100, change).await.unwrap();
             (result.twice, result.missed)
         };
         assert_eq!(read(Paging::ByRank, Change::Enters).await, (11, 0));

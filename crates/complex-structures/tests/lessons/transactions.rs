@@ -1,12 +1,12 @@
 //! The lesson on transactions, and what its approaches promise.
 
 use complex_structures::StructureLesson;
-use complex_structures::keys::Keys;
-use complex_structures::transactions::{Library, Moved, Order, Orders, Payment, Transfer, WriteTogether};
+use complex_structures::transactions::{Library, Moved, Order, Payment, Transfer, Transfers, WriteTogether};
 use lab_connection::{Target, TargetArgs};
-use lab_runner::{Approach, Comparison};
+use lab_runner::clients::connect;
+use lab_runner::{Approach, Comparison, Keys};
 
-use lab_testing::lessons::{open, skipped, table, take};
+use lab_testing::lessons::{open, run_lesson, skipped, table};
 
 fn order(from: &str, to: &str, cents: i64) -> Order {
     Order { from: from.to_owned(), to: to.to_owned(), cents }
@@ -21,7 +21,7 @@ async fn libraries(target: &Target) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lesson_counts_what_is_torn_and_leaves_no_library() {
     let target = open(false).await;
-    let report = take(&target, StructureLesson::Transactions).await;
+    let report = run_lesson(&target, StructureLesson::Transactions).await;
     let sums = table(&report, "The sum of all accounts");
     let dollars: Vec<&str> = sums.iter().map(|row| row[1].as_str()).collect();
     assert_eq!(dollars.len(), 7);
@@ -34,7 +34,7 @@ async fn the_lesson_counts_what_is_torn_and_leaves_no_library() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_skips_one_part() {
     let target = open(true).await;
-    let report = take(&target, StructureLesson::Transactions).await;
+    let report = run_lesson(&target, StructureLesson::Transactions).await;
     assert_eq!(skipped(&report).len(), 1, "only MULTI and DISCARD step by step");
     assert_eq!(libraries(&target).await, 0);
 }
@@ -44,7 +44,7 @@ async fn no_library_is_loaded_on_a_server_that_is_not_private() {
     let server = lab_server::Server::start().unwrap();
     let args = TargetArgs { url: Some(server.url()), ..TargetArgs::default() };
     let target = args.open().await.unwrap();
-    let report = take(&target, StructureLesson::Transactions).await;
+    let report = run_lesson(&target, StructureLesson::Transactions).await;
     let reasons = skipped(&report);
     assert!(reasons.len() == 1 && reasons[0].contains("FUNCTION library"), "{reasons:?}");
     let stats: String =
@@ -56,9 +56,9 @@ async fn no_library_is_loaded_on_a_server_that_is_not_private() {
 #[tokio::test]
 async fn all_ways_of_transferring_leave_the_same_balances() {
     for target in [open(false).await, open(true).await] {
-        let orders = Orders::new(20, 10_000, &Keys::new(""));
+        let transfers = Transfers::new(20, 10_000, &Keys::new(""));
         let approaches = Transfer::all(true);
-        let comparison = Comparison { title: "", approaches: &approaches, input: &orders };
+        let comparison = Comparison { title: "", approaches, input: &transfers };
         // The script is loaded by its first call.
         Library::load(&mut target.connection()).await.unwrap();
         comparison.verify(&target.connection()).await.unwrap();
@@ -66,10 +66,10 @@ async fn all_ways_of_transferring_leave_the_same_balances() {
         let trips: Vec<usize> = traffic.iter().map(|traffic| traffic.round_trips).collect();
         // The last one reads both balances.
         assert_eq!(trips, [21, 21, 41, 21, 21]);
-        for approach in approaches {
+        for &approach in approaches {
             let mut connection = target.connection();
-            approach.reset(&orders, &mut connection).await.unwrap();
-            let after = approach.run(&orders, &mut connection).await.unwrap();
+            approach.reset(&transfers, &mut connection).await.unwrap();
+            let after = approach.run(&transfers, &mut connection).await.unwrap();
             assert_eq!(after, (0, 200_000), "{}", approach.label());
         }
     }
@@ -118,7 +118,7 @@ async fn too_little_money_leaves_no_watch_behind() {
 async fn only_read_then_write_makes_money() {
     for target in [open(false).await, open(true).await] {
         Library::load(&mut target.connection()).await.unwrap();
-        let clients = Payment::clients(&target, 8).await.unwrap();
+        let clients = connect(&target, 9).await.unwrap();
         for payment in Payment::all(true) {
             let audit = payment.race(&clients, &Keys::new(""), 10).await.unwrap();
             assert!(audit.wrong <= audit.audits);

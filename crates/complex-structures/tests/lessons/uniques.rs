@@ -1,16 +1,15 @@
 //! The lesson on uniques, and what its approaches promise.
 
 use complex_structures::StructureLesson;
-use complex_structures::keys::Keys;
 use complex_structures::uniques::{AddVisits, Counting, Visits};
-use lab_runner::{Approach, Comparison};
+use lab_runner::{Approach, Comparison, Keys};
 
-use lab_testing::lessons::{open, table, take};
+use lab_testing::lessons::{open, run_lesson, table};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lesson_counts_exactly_with_sets_and_bitmaps() {
-    let reports = take(&open(false).await, StructureLesson::Uniques).await;
-    let rows = table(&reports, "Different visitors");
+    let report = run_lesson(&open(false).await, StructureLesson::Uniques).await;
+    let rows = table(&report, "Different visitors");
     assert_eq!(rows.len(), 9);
     assert_eq!(rows[6][..4], ["100,000", "Set", "100,000", "0.00%"]);
     assert_eq!(rows[7][..4], ["100,000", "bitmap", "100,000", "0.00%"]);

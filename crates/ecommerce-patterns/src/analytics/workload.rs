@@ -4,16 +4,11 @@ use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 use lab_connection::Connection;
-use lab_runner::{Source, source};
+use lab_runner::{into_redis_error, labeled};
 use patterns::analytics::{Analytics, Recorded};
 use patterns::money::Cents;
 use redis::RedisResult;
 use tokio::sync::Barrier;
-
-use lab_runner::into_redis_error;
-
-/// This file, whose functions the lesson shows.
-pub(super) static SOURCE: Source = source!("src/analytics/workload.rs");
 
 /// Web servers that report events concurrently.
 pub const CLIENTS: usize = 8;
@@ -26,15 +21,16 @@ pub const ORDERS: usize = 8;
 /// One reply in so many is lost, and the client sends the event again.
 pub const ONE_LOST_IN: usize = 7;
 
-/// How to count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Count {
-    /// HMGET, add, HSET. All clients read before any of them writes: the worst case.
-    ReadAddWrite,
-    /// HINCRBY of each metric. A page load counts as a visitor.
-    Increment,
-    /// The pattern `analytics`: one script for each event.
-    Record,
+labeled! {
+    /// How to count.
+    pub enum Count {
+        /// All clients read before any of them writes: the worst case.
+        ReadAddWrite => "HMGET, then HSET",
+        /// A page load counts as a visitor.
+        Increment => "HINCRBY",
+        /// The pattern `analytics`: one script for each event.
+        Record => "script: record",
+    }
 }
 
 /// The numbers of a day.
@@ -61,19 +57,6 @@ impl Counted {
 }
 
 impl Count {
-    /// All of them, the right one last.
-    pub const ALL: [Self; 3] = [Self::ReadAddWrite, Self::Increment, Self::Record];
-
-    /// Its row in the table.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::ReadAddWrite => "HMGET, then HSET",
-            Self::Increment => "HINCRBY",
-            Self::Record => "script: record",
-        }
-    }
-
     /// Lets the clients report the workload, and returns what was counted on this day.
     pub async fn run_workload(self, redis: &Connection, prefix: &str, day: &str) -> RedisResult<Counted> {
         let analytics = Analytics::new(redis.clone(), prefix);

@@ -2,29 +2,23 @@
 
 use std::convert::Infallible;
 
-use lab_runner::{AnyConnection, Approach, LessonError};
+use lab_runner::concurrent::concurrently;
+use lab_runner::{AnyConnection, Approach, LessonError, into_redis_error, labeled};
 use patterns::cache::Cache;
 use patterns::key::Key;
 use redis::{AsyncCommands, RedisResult};
 use serde_json::{Value, json};
 
-use lab_runner::concurrent::concurrently;
-use lab_runner::into_redis_error;
-
-/// How to read what is cached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CacheHit {
-    /// GET, and nobody reads the reply: the baseline.
-    Get,
-    /// GET, and the reply is parsed as JSON.
-    GetAndParse,
-    /// [`Cache::get_or_load`], without anything to load.
-    Pattern,
-}
-
-impl CacheHit {
-    /// All of them, the baseline first.
-    pub const ALL: [Self; 3] = [Self::Get, Self::GetAndParse, Self::Pattern];
+labeled! {
+    /// How to read what is cached.
+    pub enum CacheHit {
+        /// Nobody reads the reply.
+        Get => "GET (the baseline)",
+        /// Cache-aside by hand.
+        GetAndParse => "GET, parsed as JSON",
+        /// Without anything to load.
+        Pattern => "Cache::get_or_load",
+    }
 }
 
 /// Documents that are all cached.
@@ -45,7 +39,6 @@ impl Documents {
     }
 
     /// Every key that a run writes.
-    #[must_use]
     pub fn keys(&self) -> &[String] {
         &self.keys
     }
@@ -64,13 +57,10 @@ impl Approach for CacheHit {
     /// How many documents were found.
     type Output = usize;
 
+    const RESET_ONCE: bool = true;
+
     fn label(self) -> String {
-        match self {
-            Self::Get => "GET (the baseline)",
-            Self::GetAndParse => "GET, parsed as JSON",
-            Self::Pattern => "Cache::get_or_load",
-        }
-        .to_owned()
+        self.label().to_owned()
     }
 
     fn operations(self, documents: &Documents) -> u64 {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use lab_connection::{Connection, Target, own_keys};
-use lab_runner::{LessonContext, Source, source};
+use lab_runner::{BoxError, LessonContext};
 use patterns::cache::{Cache, Statistics};
 use patterns::script::StoreError;
 use rand::rngs::StdRng;
@@ -16,10 +16,6 @@ use redis::{AsyncTypedCommands, RedisResult};
 use tokio::sync::Barrier;
 
 use super::{keys_of, new_cache};
-use lab_runner::BoxError;
-
-/// This file, whose functions the lesson shows.
-pub(super) static SOURCE: Source = source!("src/caching/misses.rs");
 
 /// Clients that read the same entry at the same moment, and the processes that they are in.
 pub(super) const CLIENTS: usize = 100;

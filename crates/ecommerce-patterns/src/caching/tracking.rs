@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use lab_connection::Target;
 use lab_runner::table::Table;
-use lab_runner::{LessonContext, LessonError, Source, source};
+use lab_runner::{BoxError, LessonContext, LessonError, labeled};
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, AsyncTypedCommands, Client, ConnectionAddr, ProtocolVersion, PushInfo, PushKind,
@@ -14,9 +14,6 @@ use redis::{
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::keys_of;
-use lab_runner::BoxError;
-
-static SOURCE: Source = source!("src/caching/tracking.rs");
 
 /// How often the product is read. Another client changes it after half of the reads.
 const READS: usize = 200;
@@ -42,21 +39,19 @@ pub(super) async fn follow(ctx: &LessonContext) -> Result<(), BoxError> {
         ctx.say("Skipped over TLS: this part opens a plain connection of its own.");
         return Ok(());
     }
-    ctx.code(SOURCE.function("read"));
+    ctx.function("read");
     let reads = ctx.fit("reads", READS, 10, 2.0);
     ctx.announce("Three clients send GET; the last one sends CLIENT TRACKING ON first. Another client sends SETEX, and UNLINK.");
     let keys = keys(ctx)?;
-    let clients = [Keeps::Nothing, Keeps::UntilTtl, Keeps::UntilPushed];
     // Each client reads a product of its own. Every second key is that of a lease, which nobody takes.
-    let counts = clients.iter().zip(keys.iter().step_by(2)).map(async |(keeps, key)| {
+    let counts = Keeps::ALL.iter().zip(keys.iter().step_by(2)).map(async |(keeps, key)| {
         TrackingClient::connect(ctx.target(), key, *keeps).await?.read_many(ctx.target(), reads).await
     });
     let counts = try_join_all(counts.collect::<Vec<_>>()).await?;
     let mut table =
         Table::new("Client-side caching", &["approach", "reads", "round trips", "old price read"]);
-    for (keeps, (trips, old)) in clients.iter().zip(&counts) {
-        let numbers = [reads, *trips, *old].map(|number| number.to_string());
-        table = table.row(std::iter::once(keeps.label().to_owned()).chain(numbers));
+    for (keeps, (trips, old)) in Keeps::ALL.iter().zip(&counts) {
+        table = table.labeled(keeps.label(), [reads, *trips, *old]);
     }
     ctx.table(table);
     ctx.check_eq("GET each time: never old, and a round trip for each read", &counts[0], &(reads, 0))?;
@@ -69,21 +64,12 @@ pub(super) async fn follow(ctx: &LessonContext) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// How long a client keeps what it has read.
-#[derive(Clone, Copy, PartialEq)]
-enum Keeps {
-    Nothing,
-    UntilTtl,
-    UntilPushed,
-}
-
-impl Keeps {
-    fn label(self) -> &'static str {
-        match self {
-            Self::Nothing => "GET each time",
-            Self::UntilTtl => "kept until the TTL ends",
-            Self::UntilPushed => "kept until the message",
-        }
+labeled! {
+    /// How long a client keeps what it has read.
+    enum Keeps {
+        Nothing => "GET each time",
+        UntilTtl => "kept until the TTL ends",
+        UntilPushed => "kept until the message",
     }
 }
 

@@ -69,8 +69,7 @@ pub(super) async fn check_out(ctx: &LessonContext) -> Result<(), BoxError> {
          order, HSCAN and TIME the cart.",
     );
     let mut steps = Steps::new(&shop, "An order");
-    shop.set_up_stock().await?;
-    let lines = shop.fill_cart().await?;
+    let ((), lines) = tokio::try_join!(shop.set_up_stock(), shop.fill_cart())?;
     shop.place_step_by_step(&mut steps, &lines).await?;
     let again = shop.checkout.place(FIRST, BUYER, &lines, &shop.bank).await?;
     let [mugs, charged, cart] = steps.add("place again", &again).await?;

@@ -4,25 +4,21 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use lab_connection::{Connection, Target};
-use lab_runner::{Source, source};
+use lab_runner::{BoxError, labeled};
 use patterns::inventory::{Inventory, InventoryError};
 use redis::{AsyncTypedCommands, RedisResult};
 use tokio::sync::Barrier;
 
-use lab_runner::BoxError;
-
-/// This file, whose functions the lesson shows.
-pub(super) static SOURCE: Source = source!("src/inventory/sell_last.rs");
-
-/// How each buyer takes a unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SellLast {
-    /// GET the count, and SET it one lower.
-    GetAndSet,
-    /// GET the count, and DECRBY.
-    GetAndDecr,
-    /// [`Inventory::reserve`].
-    Reserve,
+labeled! {
+    /// How each buyer takes a unit.
+    pub enum SellLast {
+        /// SET it one lower.
+        GetAndSet => "GET, compare, SET",
+        /// In two commands, too.
+        GetAndDecr => "GET, compare, DECRBY",
+        /// [`Inventory::reserve`].
+        Reserve => "reserve (one script)",
+    }
 }
 
 /// How a race ended.
@@ -35,19 +31,6 @@ pub struct Race {
 }
 
 impl SellLast {
-    /// All, the wrong ones first.
-    pub const ALL: [Self; 3] = [Self::GetAndSet, Self::GetAndDecr, Self::Reserve];
-
-    /// Its row in the table.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::GetAndSet => "GET, compare, SET",
-            Self::GetAndDecr => "GET, compare, DECRBY",
-            Self::Reserve => "reserve (one script)",
-        }
-    }
-
     /// The product that the buyers want.
     pub(super) fn product(self) -> &'static str {
         match self {
@@ -81,11 +64,6 @@ impl SellLast {
         let promised = bought.into_iter().map(u32::from).sum();
         Ok(Race { promised, count: redis.get_int(stock).await?.unwrap_or_default() as i64 })
     }
-}
-
-/// A connection for each buyer.
-pub async fn connect(target: &Target, buyers: u32) -> RedisResult<Vec<Connection>> {
-    try_join_all((0..buyers).map(|_| target.dedicated()).collect::<Vec<_>>()).await
 }
 
 async fn by_get_and_set(redis: &mut Connection, stock: &str, barrier: &Barrier) -> RedisResult<bool> {

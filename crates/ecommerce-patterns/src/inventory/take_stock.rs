@@ -3,41 +3,33 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use lab_runner::{AnyConnection, Approach};
-use patterns::inventory::{Inventory, InventoryError};
-use redis::{AsyncCommands, RedisResult};
-
 use lab_runner::concurrent::concurrently;
-use lab_runner::into_redis_error;
+use lab_runner::{AnyConnection, Approach, into_redis_error, labeled};
+use patterns::inventory::Inventory;
+use redis::{AsyncCommands, RedisResult};
 
 /// How many requests are sent at a time.
 pub const MAX_IN_FLIGHT: usize = 50;
+/// Units in stock: more than all runs take.
+const ENOUGH: u64 = 1_000_000_000;
 /// How long each unit is held.
 const HOLD: Duration = Duration::from_mins(10);
 
-/// How a unit is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TakeStock {
-    /// INCRBY of a counter, which limits nobody: the baseline.
-    Incr,
-    /// GET, compare, DECRBY, which oversells.
-    GetAndDecr,
-    /// [`Inventory::reserve`].
-    Reserve,
-    /// [`Inventory::reserve`] and [`Inventory::confirm`].
-    ReserveAndConfirm,
-}
-
-impl TakeStock {
-    /// All of them, the baseline first.
-    pub const ALL: [Self; 4] = [Self::Incr, Self::GetAndDecr, Self::Reserve, Self::ReserveAndConfirm];
-
-    fn reserves(self) -> bool {
-        matches!(self, Self::Reserve | Self::ReserveAndConfirm)
+labeled! {
+    /// How a unit is taken.
+    pub enum TakeStock {
+        /// Limits nobody.
+        Incr => "INCRBY (the baseline)",
+        /// Oversells.
+        GetAndDecr => "GET, compare, DECRBY",
+        /// [`Inventory::reserve`].
+        Reserve => "reserve",
+        /// [`Inventory::reserve`] and [`Inventory::confirm`].
+        ReserveAndConfirm => "reserve, confirm",
     }
 }
 
-/// A stock, and how many units are taken.
+/// How many units each run takes.
 #[derive(Debug)]
 pub struct Stock {
     units: u32,
@@ -47,8 +39,7 @@ pub struct Stock {
 }
 
 impl Stock {
-    /// This many units, all of which are taken.
-    #[must_use]
+    /// This many units in each run.
     pub fn new(units: u32, prefix: &str) -> Self {
         Self { units, prefix: prefix.to_owned(), runs: AtomicUsize::new(0) }
     }
@@ -63,14 +54,10 @@ impl Approach for TakeStock {
     /// The units taken.
     type Output = usize;
 
+    const RESET_ONCE: bool = true;
+
     fn label(self) -> String {
-        match self {
-            Self::Incr => "INCRBY (the baseline)",
-            Self::GetAndDecr => "GET, compare, DECRBY",
-            Self::Reserve => "reserve",
-            Self::ReserveAndConfirm => "reserve, confirm",
-        }
-        .to_owned()
+        self.label().to_owned()
     }
 
     fn operations(self, stock: &Stock) -> u64 {
@@ -79,17 +66,12 @@ impl Approach for TakeStock {
 
     async fn reset<C: AnyConnection>(self, stock: &Stock, connection: &mut C) -> RedisResult<()> {
         let inventory = Inventory::new(connection.clone(), &stock.prefix);
-        if !self.reserves() {
+        if matches!(self, Self::Incr | Self::GetAndDecr) {
             let count = inventory.key(COUNTED).map_err(into_redis_error)?;
-            return connection.set(count.as_str(), stock.units).await;
-        }
-        let run = stock.runs.fetch_add(1, Ordering::Relaxed);
-        match inventory.restock(PRODUCT, &format!("delivery-{run}"), stock.units).await {
-            Err(InventoryError::UnknownProduct(_)) => {}
-            restocked => return restocked.map(drop).map_err(into_redis_error),
+            return connection.set(count.as_str(), ENOUGH).await;
         }
         let (set_up, ..) = tokio::join!(
-            inventory.set_up(PRODUCT, stock.units.into(), None),
+            inventory.set_up(PRODUCT, ENOUGH, None),
             // NOTHING has no stock: these calls only let the server learn the scripts before the time is taken.
             inventory.reserve("NOTHING", "nobody", 1, HOLD),
             inventory.confirm("NOTHING", "nobody"),
@@ -100,7 +82,7 @@ impl Approach for TakeStock {
     async fn run<C: AnyConnection>(self, stock: &Stock, connection: &mut C) -> RedisResult<usize> {
         let inventory = Inventory::new(connection.clone(), &stock.prefix);
         let count = inventory.key(COUNTED).map_err(into_redis_error)?.as_str().to_owned();
-        let (run, connection) = (stock.runs.load(Ordering::Relaxed), connection.clone());
+        let (run, connection) = (stock.runs.fetch_add(1, Ordering::Relaxed), connection.clone());
         let take = move |unit| {
             self.take(inventory.clone(), connection.clone(), count.clone(), format!("buyer-{run}-{unit}"))
         };

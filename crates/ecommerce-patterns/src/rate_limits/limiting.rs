@@ -3,7 +3,8 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use lab_runner::{AnyConnection, Approach};
+use lab_runner::concurrent::concurrently;
+use lab_runner::{AnyConnection, Approach, into_redis_error, labeled};
 use patterns::fixed_window::FixedWindowAlgorithm;
 use patterns::key::KeyError;
 use patterns::limit::{Algorithm, IfUnreachable, Limit, Limiter};
@@ -13,8 +14,6 @@ use patterns::token_bucket::TokenBucketAlgorithm;
 use redis::{AsyncCommands, RedisResult, Script};
 
 use super::key_of;
-use lab_runner::concurrent::concurrently;
-use lab_runner::into_redis_error;
 
 /// How many requests are sent at a time.
 pub(super) const AT_A_TIME: usize = 50;
@@ -24,67 +23,46 @@ const DAY: Duration = Duration::from_hours(24);
 
 static INCREMENT: LazyLock<Script> = LazyLock::new(|| Script::new("return redis.call('INCR', KEYS[1])"));
 
-/// How requests are limited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Limiting {
-    /// INCR, which limits nobody: the baseline.
-    Incr,
-    /// INCR in a script: the price of any script.
-    IncrInScript,
-    /// A counter that ends with its window.
-    FixedWindow,
-    /// The same by a single command, where the server has it.
-    Increx,
-    /// The time of each request.
-    SlidingLog,
-    /// Two weighted windows.
-    SlidingCounter,
-    /// GCRA.
-    TokenBucket,
+labeled! {
+    /// How requests are limited.
+    pub enum Limiting {
+        /// Limits nobody.
+        Incr => "INCR (the baseline)",
+        /// The price of any script.
+        IncrInScript => "INCR in a script",
+        /// A counter that ends with its window.
+        FixedWindow => "fixed window",
+        /// The same by a single command, where the server has it.
+        Increx => "fixed window by INCREX",
+        /// The time of each request.
+        SlidingLog => "sliding log",
+        /// Two weighted windows.
+        SlidingCounter => "sliding counter",
+        /// GCRA.
+        TokenBucket => "token bucket",
+    }
 }
 
 impl Limiting {
     /// All, the baseline first; INCREX where the server has it.
-    #[must_use]
     pub fn all(increx: bool) -> Vec<Self> {
-        [Self::Incr, Self::IncrInScript, Self::FixedWindow]
-            .into_iter()
-            .chain(increx.then_some(Self::Increx))
-            .chain([Self::SlidingLog, Self::SlidingCounter, Self::TokenBucket])
-            .collect()
+        Self::ALL.into_iter().filter(|limiting| increx || *limiting != Self::Increx).collect()
     }
 
-    /// Sends so many of the requests, and returns how many were admitted.
-    async fn send<C: AnyConnection>(
+    async fn limit<A: Algorithm, C: AnyConnection>(
         self,
         requests: &Requests,
-        redis: &C,
-        count: usize,
+        redis: C,
     ) -> RedisResult<usize> {
-        match self {
-            Self::Incr | Self::IncrInScript | Self::Increx => {
-                let (keys, redis) = (requests.keys().map_err(into_redis_error)?, redis.clone());
-                let count_one =
-                    move |number: usize| self.count(redis.clone(), keys[number % keys.len()].clone());
-                Ok(admitted(concurrently(AT_A_TIME, count, count_one).await?))
-            }
-            Self::FixedWindow => limited::<FixedWindowAlgorithm, C>(requests, redis, count).await,
-            Self::SlidingLog => limited::<SlidingLogAlgorithm, C>(requests, redis, count).await,
-            Self::SlidingCounter => limited::<SlidingCounterAlgorithm, C>(requests, redis, count).await,
-            Self::TokenBucket => limited::<TokenBucketAlgorithm, C>(requests, redis, count).await,
+        let limits = [Limit::new("day", QUOTA, DAY)];
+        let limiter = Limiter::<C, A>::new(redis, &requests.prefix, &limits, IfUnreachable::Refuse);
+        let (limiter, callers) = (limiter.map_err(into_redis_error)?, requests.callers(self));
+        // The server learns the script, if it does not know it. To peek writes nothing.
+        if requests.number == 0 {
+            return limiter.peek("warm-up", 1).await.map(|_| 0).map_err(into_redis_error);
         }
-    }
-
-    /// Lets the server learn the script before the time is taken. To peek writes nothing.
-    async fn warm_up<C: AnyConnection>(self, requests: &Requests, mut redis: C) -> RedisResult<()> {
-        match self {
-            Self::Incr | Self::Increx => Ok(()),
-            Self::IncrInScript => INCREMENT.key("").load_async(&mut redis).await.map(drop),
-            Self::FixedWindow => peek::<FixedWindowAlgorithm, C>(requests, &redis).await,
-            Self::SlidingLog => peek::<SlidingLogAlgorithm, C>(requests, &redis).await,
-            Self::SlidingCounter => peek::<SlidingCounterAlgorithm, C>(requests, &redis).await,
-            Self::TokenBucket => peek::<TokenBucketAlgorithm, C>(requests, &redis).await,
-        }
+        let admit = move |number: usize| admit(limiter.clone(), callers[number % callers.len()].clone());
+        Ok(admitted(concurrently(AT_A_TIME, requests.number, admit).await?))
     }
 
     async fn count<C: AnyConnection>(self, mut redis: C, key: String) -> RedisResult<bool> {
@@ -103,27 +81,6 @@ impl Limiting {
     }
 }
 
-async fn limited<A: Algorithm, C: AnyConnection>(
-    requests: &Requests,
-    redis: &C,
-    count: usize,
-) -> RedisResult<usize> {
-    let limiter = limiter::<A, C>(requests, redis)?;
-    let callers = requests.callers.clone();
-    let admit_one = move |number: usize| admit(limiter.clone(), callers[number % callers.len()].clone());
-    Ok(admitted(concurrently(AT_A_TIME, count, admit_one).await?))
-}
-
-async fn peek<A: Algorithm, C: AnyConnection>(requests: &Requests, redis: &C) -> RedisResult<()> {
-    let limiter = limiter::<A, C>(requests, redis)?;
-    limiter.peek("warm-up", 1).await.map(drop).map_err(into_redis_error)
-}
-
-fn limiter<A: Algorithm, C: AnyConnection>(requests: &Requests, redis: &C) -> RedisResult<Limiter<C, A>> {
-    let limits = [Limit::new("day", QUOTA, DAY)];
-    Limiter::new(redis.clone(), &requests.prefix, &limits, IfUnreachable::Refuse).map_err(into_redis_error)
-}
-
 async fn admit<A: Algorithm, C: AnyConnection>(limiter: Limiter<C, A>, caller: String) -> RedisResult<bool> {
     let decision = limiter.admit(&caller).await.map_err(into_redis_error)?;
     decision.unreachable.map_or(Ok(decision.admitted), Err)
@@ -137,21 +94,32 @@ fn admitted(admitted: Vec<bool>) -> usize {
 #[derive(Clone, Debug)]
 pub struct Requests {
     prefix: String,
-    callers: Vec<String>,
+    callers: usize,
     number: usize,
 }
 
 impl Requests {
     /// This many callers, at least one, and this many requests of all of them together.
-    #[must_use]
     pub fn new(prefix: &str, callers: usize, requests: usize) -> Self {
-        let callers = (0..callers.max(1)).map(|number| format!("caller-{number}")).collect();
-        Self { prefix: prefix.to_owned(), callers, number: requests }
+        Self { prefix: prefix.to_owned(), callers: callers.max(1), number: requests }
+    }
+
+    /// Each approach has callers of its own.
+    fn callers(&self, limiting: Limiting) -> Vec<String> {
+        (0..self.callers).map(|number| format!("caller-{limiting:?}-{number}")).collect()
+    }
+
+    fn keys_of(&self, limiting: Limiting) -> Result<Vec<String>, KeyError> {
+        self.callers(limiting).iter().map(|caller| key_of(&self.prefix, caller, "day")).collect()
     }
 
     /// Every key that any of the approaches writes.
     pub fn keys(&self) -> Result<Vec<String>, KeyError> {
-        self.callers.iter().map(|caller| key_of(&self.prefix, caller, "day")).collect()
+        Ok(Limiting::ALL
+            .into_iter()
+            .map(|limiting| self.keys_of(limiting))
+            .collect::<Result<Vec<_>, _>>()?
+            .concat())
     }
 }
 
@@ -160,17 +128,10 @@ impl Approach for Limiting {
     /// How many requests were admitted.
     type Output = usize;
 
+    const RESET_ONCE: bool = true;
+
     fn label(self) -> String {
-        match self {
-            Self::Incr => "INCR (the baseline)",
-            Self::IncrInScript => "INCR in a script",
-            Self::FixedWindow => "fixed window",
-            Self::Increx => "fixed window by INCREX",
-            Self::SlidingLog => "sliding log",
-            Self::SlidingCounter => "sliding counter",
-            Self::TokenBucket => "token bucket",
-        }
-        .to_owned()
+        self.label().to_owned()
     }
 
     fn operations(self, requests: &Requests) -> u64 {
@@ -179,16 +140,29 @@ impl Approach for Limiting {
 
     async fn reset<C: AnyConnection>(self, requests: &Requests, connection: &mut C) -> RedisResult<()> {
         let mut unlink = redis::pipe();
-        for key in requests.keys().map_err(into_redis_error)? {
+        for key in requests.keys_of(self).map_err(into_redis_error)? {
             unlink.unlink(key).ignore();
         }
-        let redis = connection.clone();
-        let (unlinked, warmed_up) =
-            tokio::join!(biased; unlink.exec_async(connection), self.warm_up(requests, redis));
-        unlinked.and(warmed_up)
+        unlink.exec_async(connection).await?;
+        if self == Self::IncrInScript {
+            INCREMENT.load_async(connection).await?;
+        }
+        let none = Requests { number: 0, ..requests.clone() };
+        self.run(&none, connection).await.map(drop)
     }
 
     async fn run<C: AnyConnection>(self, requests: &Requests, connection: &mut C) -> RedisResult<usize> {
-        self.send(requests, connection, requests.number).await
+        let redis = connection.clone();
+        match self {
+            Self::FixedWindow => self.limit::<FixedWindowAlgorithm, C>(requests, redis).await,
+            Self::SlidingLog => self.limit::<SlidingLogAlgorithm, C>(requests, redis).await,
+            Self::SlidingCounter => self.limit::<SlidingCounterAlgorithm, C>(requests, redis).await,
+            Self::TokenBucket => self.limit::<TokenBucketAlgorithm, C>(requests, redis).await,
+            Self::Incr | Self::IncrInScript | Self::Increx => {
+                let keys = requests.keys_of(self).map_err(into_redis_error)?;
+                let count = move |number: usize| self.count(redis.clone(), keys[number % keys.len()].clone());
+                Ok(admitted(concurrently(AT_A_TIME, requests.number, count).await?))
+            }
+        }
     }
 }

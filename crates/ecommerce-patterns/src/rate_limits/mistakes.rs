@@ -4,9 +4,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
 use lab_connection::{Connection, Target, own_keys};
-use lab_runner::{Source, source};
+use lab_runner::BoxError;
+use lab_runner::concurrent::count_at_once;
 use patterns::fixed_window::FixedWindow;
 use patterns::key::KeyError;
 use patterns::limit::{IfUnreachable, Limit, LimitError};
@@ -15,10 +15,6 @@ use redis::{AsyncTypedCommands, RedisResult};
 use tokio::sync::Barrier;
 
 use super::{MINUTE, key_of};
-use lab_runner::BoxError;
-
-/// This file, whose functions the lesson shows.
-pub(super) static SOURCE: Source = source!("src/rate_limits/mistakes.rs");
 
 /// The failures after which an address is blocked.
 pub(super) const FREE: NonZeroU32 = NonZeroU32::new(5).unwrap();
@@ -34,12 +30,6 @@ pub enum Way {
     ByHand,
     /// In one script.
     Script,
-}
-
-impl Way {
-    pub(super) fn label(self, by_hand: &str) -> String {
-        if self == Self::ByHand { by_hand.to_owned() } else { "one script".to_owned() }
-    }
 }
 
 /// Every key that this file writes.
@@ -70,15 +60,15 @@ pub async fn admitted_at_once(
 ) -> Result<usize, BoxError> {
     let (mut redis, counter) = (target.connection(), counter(target, 0)?);
     let (barrier, limiter, limit) = (Barrier::new(clients), limiter(target, quota)?, i64::from(quota));
-    let requests = (0..clients).map(async |_| -> Result<bool, BoxError> {
+    let admitted = count_at_once(clients, async |_| -> Result<bool, BoxError> {
         match way {
             Way::ByHand => Ok(by_get_and_incr(redis.clone(), &counter, limit, &barrier).await?),
             Way::Script => Ok(limiter.admit("caller-0").await?.admitted),
         }
-    });
-    let admitted = try_join_all(requests.collect::<Vec<_>>()).await?;
+    })
+    .await?;
     redis.unlink(&counter).await?;
-    Ok(admitted.into_iter().filter(|admitted| *admitted).count())
+    Ok(admitted)
 }
 
 async fn by_get_and_incr(
@@ -101,17 +91,18 @@ async fn by_get_and_incr(
 pub async fn counters_without_end(way: Way, target: &Target, callers: usize) -> Result<usize, BoxError> {
     let (mut redis, limiter) = (target.connection(), limiter(target, 100)?);
     let keys: Vec<String> = (1..=callers).map(|caller| counter(target, caller)).collect::<Result<_, _>>()?;
-    let requests = keys.iter().enumerate().map(async |(caller, key)| -> Result<bool, BoxError> {
+    let endless = count_at_once(callers, async |caller| -> Result<bool, BoxError> {
+        let key = &keys[caller];
         match way {
             Way::ByHand => by_incr_and_expire(redis.clone(), key, caller.is_multiple_of(DIES)).await?,
             // The client's first round trip is its only one.
             Way::Script => drop(limiter.admit(&format!("caller-{}", caller + 1)).await?),
         }
         Ok(redis.clone().pttl(key).await?.raw() == -1)
-    });
-    let endless = try_join_all(requests.collect::<Vec<_>>()).await?;
+    })
+    .await?;
     own_keys::unlink(&mut redis, &keys).await?;
-    Ok(endless.into_iter().filter(|endless| *endless).count())
+    Ok(endless)
 }
 
 async fn by_incr_and_expire(mut redis: Connection, counter: &str, dies: bool) -> RedisResult<()> {
@@ -130,15 +121,15 @@ pub async fn guesses_at_once(way: Way, target: &Target, guesses: usize) -> Resul
     let rules = LoginRules::new(FREE, pause, pause, Duration::from_hours(24))?;
     let guard = LoginGuard::new(redis.clone(), target.prefix()).with_rules(rules, LoginRules::OF_ACCOUNTS);
     let (keys, barrier) = (guard.keys(Guarded::Address(ADDRESS))?, Barrier::new(guesses));
-    let guesses = (0..guesses).map(async |_| -> Result<bool, BoxError> {
+    let checked = count_at_once(guesses, async |_| -> Result<bool, BoxError> {
         match way {
             Way::ByHand => Ok(guess_by_hand(redis.clone(), &keys.attempts, &keys.published, &barrier).await?),
             Way::Script => Ok(matches!(guard.attempt(ADDRESS, None).await?, Attempt::Allowed { .. })),
         }
-    });
-    let checked = try_join_all(guesses.collect::<Vec<_>>()).await?;
+    })
+    .await?;
     own_keys::unlink(&mut redis, &[&keys.attempts, &keys.block, &keys.published]).await?;
-    Ok(checked.into_iter().filter(|checked| *checked).count())
+    Ok(checked)
 }
 
 /// Returns whether the password, which is wrong, is checked.

@@ -4,16 +4,12 @@ use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 use lab_connection::Connection;
-use lab_runner::{Source, source};
+use lab_runner::{into_redis_error, labeled};
 use patterns::flash_sale::{FlashSale, FlashSaleError, Plan, Purchase};
 use redis::{AsyncTypedCommands, RedisResult};
 use tokio::sync::Barrier;
 
 use super::{PRODUCT, SALE};
-use lab_runner::into_redis_error;
-
-/// This file, whose functions the lesson shows.
-pub(super) static SOURCE: Source = source!("src/real_time/buyers.rs");
 
 /// Units of the sale; each customer may have one.
 pub const UNITS: u32 = 10;
@@ -22,13 +18,14 @@ pub const CUSTOMERS: usize = 20;
 /// In milliseconds: longer than anybody takes to read the lesson.
 const WEEK: u64 = 7 * 86_400_000;
 
-/// How a tab buys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Buy {
-    /// Reads, decides, then writes. All tabs read before any of them writes: the worst case.
-    ReadThenWrite,
-    /// The script of [`FlashSale::buy`].
-    Script,
+labeled! {
+    /// How a tab buys.
+    pub enum Buy {
+        /// All tabs read before any of them writes: the worst case.
+        ReadThenWrite => "HGET, then HINCRBY",
+        /// [`FlashSale::buy`].
+        Script => "script: buy",
+    }
 }
 
 /// How the sale ended.
@@ -44,25 +41,12 @@ pub struct SaleResult {
 
 impl SaleResult {
     /// Units sold that do not exist.
-    #[must_use]
     pub fn oversold(self) -> usize {
         self.sold.saturating_sub(UNITS as usize)
     }
 }
 
 impl Buy {
-    /// Both, the wrong one first.
-    pub const ALL: [Self; 2] = [Self::ReadThenWrite, Self::Script];
-
-    /// Its row in the table.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::ReadThenWrite => "HGET, then HINCRBY",
-            Self::Script => "script: buy",
-        }
-    }
-
     /// Opens the sale, and lets all tabs buy at the same moment.
     pub async fn run(self, mut redis: Connection, prefix: &str) -> RedisResult<SaleResult> {
         let sales = FlashSale::new(redis.clone(), prefix);

@@ -2,7 +2,7 @@
 
 use lab_connection::Target;
 use lab_runner::AnyConnection;
-use patterns::stock_feed::{Hearing, StockFeed, StockUpdate, StockView};
+use patterns::stock_feed::{MessageEffect, StockFeed, StockUpdate, StockView};
 use redis::aio::PubSub;
 
 use super::{PRODUCT, next_message};
@@ -53,7 +53,7 @@ impl Screen {
         while self.heard < until {
             let update = StockUpdate::parse(&next_message(&mut messages).await?)?;
             // On a cluster, a message may arrive at another node after the subscription that followed it.
-            if self.view.hear(&update) != Hearing::Old {
+            if self.view.hear(&update) != MessageEffect::Old {
                 self.heard += 1;
                 self.last_message = update.level;
             }

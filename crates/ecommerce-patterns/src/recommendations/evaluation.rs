@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use futures_util::future::try_join;
 use lab_connection::{Connection, own_keys};
-use lab_runner::AnyConnection;
+use lab_runner::concurrent::concurrently;
+use lab_runner::round_trips::RoundTrips;
+use lab_runner::{AnyConnection, BoxError, into_redis_error, labeled};
 use patterns::bought_together::BoughtTogether;
 use patterns::interests::Interests;
 use patterns::key::Key;
@@ -17,9 +19,6 @@ use redis::{Pipeline, RedisResult};
 
 use super::embedding::Embedding;
 use crate::data::{Data, Size};
-use lab_runner::concurrent::concurrently;
-use lab_runner::into_redis_error;
-use lab_runner::round_trips::RoundTrips;
 
 /// The shop of the evaluation.
 const SIZE: Size = Size { products: 600, customers: 800, orders: 3_600 };
@@ -31,53 +30,31 @@ pub const CUSTOMERS: usize = 60;
 const HELD_OUT_FROM: u32 = 21;
 /// Customers for whom a method recommends at a time.
 pub const AT_A_TIME: usize = 60;
-/// Calls in flight while the methods learn.
-const IN_FLIGHT: usize = 200;
 /// Neighbors that make a product's vector.
 const NEIGHBORS: usize = 20;
 
-/// How to choose what to recommend.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// The same to everybody: what was bought most.
-    Popular,
-    /// What shares the most orders with the customer's purchases.
-    PairsByCount,
-    /// What goes best with the customer's purchases, by cosine.
-    PairsByCosine,
-    /// What customers buy who bought the same.
-    SimilarBuyers,
-    /// What customers buy who like the same.
-    SimilarInterests,
-    /// What is near the customer's purchases in a vector set.
-    Vectors,
+labeled! {
+    /// How to choose what to recommend.
+    pub enum Method {
+        /// The same to everybody: what was bought most.
+        Popular => "popularity alone",
+        /// What shares the most orders with the customer's purchases.
+        PairsByCount => "pairs, by count",
+        /// What goes best with the customer's purchases.
+        PairsByCosine => "pairs, by cosine",
+        /// What customers buy who bought the same.
+        SimilarBuyers => "similar buyers",
+        /// What customers buy who like the same.
+        SimilarInterests => "similar interests",
+        /// What is near the customer's purchases.
+        Vectors => "vector set, TRUTH",
+    }
 }
 
 impl Method {
     /// All of them, or those that need no vector set.
-    #[must_use]
-    pub fn all(vectors: bool) -> Vec<Self> {
-        let others = [
-            Self::Popular,
-            Self::PairsByCount,
-            Self::PairsByCosine,
-            Self::SimilarBuyers,
-            Self::SimilarInterests,
-        ];
-        others.into_iter().chain(vectors.then_some(Self::Vectors)).collect()
-    }
-
-    /// Its row in the table.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Popular => "popularity alone",
-            Self::PairsByCount => "pairs, by count",
-            Self::PairsByCosine => "pairs, by cosine",
-            Self::SimilarBuyers => "similar buyers",
-            Self::SimilarInterests => "similar interests",
-            Self::Vectors => "vector set, TRUTH",
-        }
+    pub fn all(vectors: bool) -> &'static [Self] {
+        &Self::ALL[..if vectors { 6 } else { 5 }]
     }
 }
 
@@ -110,7 +87,9 @@ pub struct Evaluation {
     prefix: String,
     cases: Vec<Case>,
     embeddings: BTreeMap<String, Embedding>,
-    /// Microseconds for each order that was learned, 200 at a time.
+    /// Calls in flight while the methods learn.
+    in_flight: usize,
+    /// Microseconds for each order that was learned.
     pub micros_per_order: f64,
 }
 
@@ -123,10 +102,12 @@ impl Evaluation {
         redis: Connection,
         prefix: &str,
         vectors: bool,
-    ) -> RedisResult<Self> {
+        in_flight: usize,
+    ) -> Result<Self, BoxError> {
         let data = Data::new(seed, SIZE);
         let (cases, embeddings, prefix) = (cases(&data, customers), BTreeMap::new(), prefix.to_owned());
-        let mut evaluation = Self { data, redis, prefix, cases, embeddings, micros_per_order: 0.0 };
+        let mut evaluation =
+            Self { data, redis, prefix, cases, embeddings, in_flight, micros_per_order: 0.0 };
         evaluation.clean_up().await?;
         evaluation.learn_orders().await?;
         if vectors {
@@ -158,7 +139,7 @@ impl Evaluation {
     }
 
     /// Lets a method recommend to every customer.
-    pub async fn evaluate(&self, method: Method) -> RedisResult<Quality> {
+    pub async fn evaluate(&self, method: Method) -> Result<Quality, BoxError> {
         let (started, trips) = (Instant::now(), RoundTrips::default());
         let recommended = concurrently(AT_A_TIME, self.cases.len(), async |number| {
             let case = &self.cases[number];
@@ -199,33 +180,34 @@ impl Evaluation {
         redis: C,
         method: Method,
         case: &Case,
-    ) -> RedisResult<Vec<String>> {
+    ) -> Result<Vec<String>, BoxError> {
         let (prefix, bought) = (&self.prefix, self.skus(&case.before));
         let enough = RECOMMENDED + bought.len();
+        let similar = async |redis, basis| {
+            let customer = &self.data.customers[case.customer].id;
+            SimilarCustomers::new(redis, prefix).recommend(customer, basis, enough).await
+        };
         let skus: Vec<String> = match method {
             Method::Popular => {
-                let top = PopularProducts::new(redis, prefix).top(enough).await.map_err(into_redis_error)?;
+                let top = PopularProducts::new(redis, prefix).top(enough).await?;
                 top.into_iter().map(|popular| popular.sku).collect()
             }
             Method::PairsByCount => self.pairs_by_count(redis, &bought).await?,
             Method::PairsByCosine => {
-                let pairs = BoughtTogether::new(redis, prefix);
-                let related = pairs.with_all(&bought, enough).await.map_err(into_redis_error)?;
+                let related = BoughtTogether::new(redis, prefix).with_all(&bought, enough).await?;
                 related.into_iter().map(|related| related.sku).collect()
             }
-            Method::SimilarBuyers | Method::SimilarInterests => {
-                let buyers = method == Method::SimilarBuyers;
-                let basis = if buyers { Basis::Purchases } else { Basis::Interests };
-                let (similar, customer) =
-                    (SimilarCustomers::new(redis, prefix), &self.data.customers[case.customer].id);
-                let suggested = similar.recommend(customer, basis, enough).await.map_err(into_redis_error)?;
-                suggested.into_iter().map(|suggestion| suggestion.sku).collect()
+            Method::SimilarBuyers => {
+                similar(redis, Basis::Purchases).await?.into_iter().map(|found| found.sku).collect()
+            }
+            Method::SimilarInterests => {
+                similar(redis, Basis::Interests).await?.into_iter().map(|found| found.sku).collect()
             }
             Method::Vectors => {
                 let liked = bought.iter().filter_map(|sku| self.embeddings.get(*sku));
                 let Some(taste) = Embedding::between(liked) else { return Ok(Vec::new()) };
                 let vectors = ProductVectors::new(redis, prefix).with_exact_search();
-                let near = vectors.near(taste.numbers(), enough).await.map_err(into_redis_error)?;
+                let near = vectors.near(taste.numbers(), enough).await?;
                 near.into_iter().map(|near| near.sku).collect()
             }
         };
@@ -237,10 +219,10 @@ impl Evaluation {
         &self,
         mut redis: C,
         bought: &[&str],
-    ) -> RedisResult<Vec<String>> {
+    ) -> Result<Vec<String>, BoxError> {
         let (pairs, mut read) = (BoughtTogether::new(redis.clone(), &self.prefix), Pipeline::new());
         for sku in bought {
-            read.zrevrange_withscores(pairs.key(sku).map_err(into_redis_error)?.as_str(), 0, 30);
+            read.zrevrange_withscores(pairs.key(sku)?.as_str(), 0, 30);
         }
         let neighbors: Vec<Vec<(String, f64)>> = read.query_async(&mut redis).await?;
         let mut sums = BTreeMap::<String, f64>::new();
@@ -252,23 +234,22 @@ impl Evaluation {
         Ok(sums.into_iter().map(|(sku, _)| sku).collect())
     }
 
-    async fn learn_orders(&mut self) -> RedisResult<()> {
-        let (redis, prefix) = (|| self.redis.clone(), &self.prefix);
-        let orders: Vec<_> = self.data.orders.iter().filter(|order| order.day < HELD_OUT_FROM).collect();
+    async fn learn_orders(&mut self) -> Result<(), BoxError> {
+        let (redis, prefix, data) = (|| self.redis.clone(), &self.prefix, &self.data);
+        let orders: Vec<_> = data.orders.iter().filter(|order| order.day < HELD_OUT_FROM).collect();
         let (pairs, customers) =
             (BoughtTogether::new(redis(), prefix), SimilarCustomers::new(redis(), prefix));
         let started = Instant::now();
-        concurrently(IN_FLIGHT, orders.len(), async |number| {
+        concurrently(self.in_flight, orders.len(), async |number| {
             let order = orders[number];
-            let (customer, skus) = (&self.data.customers[order.customer].id, self.skus(&order.products));
+            let (customer, skus) = (&data.customers[order.customer].id, self.skus(&order.products));
             try_join(pairs.count(&order.id, &skus), customers.bought(customer, &skus)).await
         })
-        .await
-        .map_err(into_redis_error)?;
+        .await?;
         let micros_per_order = started.elapsed().as_secs_f64() * 1e6 / orders.len().max(1) as f64;
 
-        let popular = PopularProducts::new(redis(), prefix);
-        let mut weights = vec![0.0; self.data.products.len()];
+        let (popular, interests) = (PopularProducts::new(redis(), prefix), Interests::new(redis(), prefix));
+        let mut weights = vec![0.0; data.products.len()];
         for order in &orders {
             for product in &order.products {
                 // What is left of it with a half-life of a week.
@@ -276,32 +257,27 @@ impl Evaluation {
             }
         }
         let bought: Vec<(usize, f64)> = (0..).zip(weights).filter(|(_, weight)| *weight > 0.0).collect();
-        concurrently(IN_FLIGHT, bought.len(), async |number| {
+        concurrently(self.in_flight, bought.len(), async |number| {
             let (product, weight) = bought[number];
-            popular.add(&self.data.products[product].sku, None, weight).await
+            popular.add(&data.products[product].sku, None, weight).await
         })
-        .await
-        .map_err(into_redis_error)?;
-        let interests = Interests::new(redis(), prefix);
-        concurrently(IN_FLIGHT, self.data.customers.len(), async |number| {
-            let customer = &self.data.customers[number];
+        .await?;
+        concurrently(self.in_flight, data.customers.len(), async |number| {
+            let customer = &data.customers[number];
             let likes: Vec<&str> = customer.interests.iter().map(String::as_str).collect();
             interests.add(&customer.id, &likes).await
         })
-        .await
-        .map_err(into_redis_error)?;
+        .await?;
         self.micros_per_order = micros_per_order;
         Ok(())
     }
 
     /// Puts a vector of every product into the vector set: its category, itself, and what goes with it.
-    async fn embed(&mut self) -> RedisResult<()> {
-        let (pairs, vectors) = (
-            BoughtTogether::new(self.redis.clone(), &self.prefix),
-            ProductVectors::new(self.redis.clone(), &self.prefix),
-        );
-        let embedded = concurrently(IN_FLIGHT, self.data.products.len(), async |number| {
-            let product = &self.data.products[number];
+    async fn embed(&mut self) -> Result<(), BoxError> {
+        let (redis, prefix, products) = (|| self.redis.clone(), &self.prefix, &self.data.products);
+        let (pairs, vectors) = (BoughtTogether::new(redis(), prefix), ProductVectors::new(redis(), prefix));
+        let embedded = concurrently(self.in_flight, products.len(), async |number| {
+            let product = &products[number];
             let neighbors = pairs.with(&product.sku, NEIGHBORS).await?;
             let embedding = Embedding::of_product(&product.sku, &product.category, &neighbors);
             if let Some(embedding) = &embedding {
@@ -309,7 +285,7 @@ impl Evaluation {
             }
             Ok::<_, StoreError>(embedding.map(|embedding| (product.sku.clone(), embedding)))
         });
-        self.embeddings = embedded.await.map_err(into_redis_error)?.into_iter().flatten().collect();
+        self.embeddings = embedded.await?.into_iter().flatten().collect();
         Ok(())
     }
 

@@ -1,37 +1,35 @@
 //! Ways to complete a prefix.
 
 use futures_util::future::try_join_all;
-use lab_runner::{AnyConnection, Approach};
+use lab_runner::{AnyConnection, Approach, into_redis_error, labeled};
 use patterns::autocomplete::{MAX_LISTED_CHARACTERS, normalized, terms};
 use redis::{Pipeline, RedisResult};
 
 use super::shop::{PREFIXES, Shop};
-use lab_runner::into_redis_error;
 
 /// Suggestions for each prefix.
 const COUNT: usize = 5;
 /// More than any of the prefixes finds.
 const ENOUGH: usize = 1_000;
 
-/// How to find what completes a prefix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CompleteBy {
-    /// The baseline: GET of the stored result.
-    Stored,
-    /// ZRANGE of the lines of the prefix. For a prefix that is too long to have lines, like [`Self::AllTerms`].
-    PrefixLines,
-    /// ZRANGE BYLEX over all terms, ranked by a script.
-    AllTerms,
-    /// FT.SUGGET, ranked by the client, because its own order depends on the length, too.
-    Dictionary,
+labeled! {
+    /// How to find what completes a prefix.
+    pub enum CompleteBy {
+        /// One for each prefix.
+        Stored => "GET of a stored result (baseline)",
+        /// ZRANGE. A prefix that is too long to have lines is done like [`Self::AllTerms`].
+        PrefixLines => "lines for each short prefix",
+        /// ZRANGE BYLEX over all terms.
+        AllTerms => "all terms, ranked by a script",
+        /// Its own order depends on the length, too.
+        Dictionary => "FT.SUGGET, ranked by the client",
+    }
 }
 
 impl CompleteBy {
     /// Those that a server can do, with or without full-text search, the baseline first.
-    #[must_use]
     pub fn all(full_text: bool) -> Vec<Self> {
-        let dictionary = full_text.then_some(Self::Dictionary);
-        [Self::Stored, Self::PrefixLines, Self::AllTerms].into_iter().chain(dictionary).collect()
+        Self::ALL.into_iter().filter(|way| full_text || *way != Self::Dictionary).collect()
     }
 }
 
@@ -44,7 +42,6 @@ pub struct PrefixQueries {
 
 impl PrefixQueries {
     /// `count` prefixes, at most ten, in a shop that is filled ([`Shop::fill`]).
-    #[must_use]
     pub fn new(shop: Shop, count: usize) -> Self {
         Self { shop, count: count.min(PREFIXES.len()) }
     }
@@ -59,14 +56,10 @@ impl Approach for CompleteBy {
     /// The SKUs suggested for each prefix.
     type Output = Vec<Vec<String>>;
 
+    const RESET_ONCE: bool = true;
+
     fn label(self) -> String {
-        match self {
-            Self::Stored => "GET of a stored result (baseline)",
-            Self::PrefixLines => "lines for each short prefix",
-            Self::AllTerms => "all terms, ranked by a script",
-            Self::Dictionary => "FT.SUGGET, ranked by the client",
-        }
-        .to_owned()
+        self.label().to_owned()
     }
 
     fn operations(self, queries: &PrefixQueries) -> u64 {

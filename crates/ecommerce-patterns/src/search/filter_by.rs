@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use futures_util::future::try_join_all;
-use lab_runner::{AnyConnection, Approach};
+use lab_runner::{AnyConnection, Approach, into_redis_error, labeled};
 use patterns::facets::{Order, PageOf, PriceRange, Selection};
 use patterns::money::Cents;
 use redis::RedisResult;
@@ -12,27 +12,25 @@ use redis::RedisResult;
 use super::full_text;
 use super::result_page::{PRICE_BANDS, ResultPage};
 use super::shop::{Document, Shop};
-use lab_runner::into_redis_error;
 
-/// How to get a page with its counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FilterBy {
-    /// The baseline: GET of the stored result, as a cache would have it.
-    Stored,
-    /// The script of the pattern over its table of bits.
-    Facets,
-    /// FT.SEARCH and an FT.AGGREGATE for each facet, in one pipeline.
-    FullText,
-    /// HVALS of the whole catalog, filtered by the client.
-    InTheClient,
+labeled! {
+    /// How to get a page with its counts.
+    pub enum FilterBy {
+        /// As a cache would have it.
+        Stored => "GET of a stored page (baseline)",
+        /// The pattern.
+        Facets => "a table of bits, one script",
+        /// In one pipeline, with an FT.AGGREGATE for each facet.
+        FullText => "FT.SEARCH and 4 FT.AGGREGATE",
+        /// The whole catalog.
+        InTheClient => "HVALS, filtered by the client",
+    }
 }
 
 impl FilterBy {
     /// Those that a server can do, with or without full-text search, the baseline first.
-    #[must_use]
     pub fn all(full_text: bool) -> Vec<Self> {
-        let full_text = full_text.then_some(Self::FullText);
-        [Self::Stored, Self::Facets].into_iter().chain(full_text).chain([Self::InTheClient]).collect()
+        Self::ALL.into_iter().filter(|way| full_text || *way != Self::FullText).collect()
     }
 }
 
@@ -47,7 +45,6 @@ const FIRST_PAGE: PageOf = PageOf::first(20);
 
 impl FilterQueries {
     /// `count` selections, at most five, from one category to all facets at once, in a shop that is filled ([`Shop::fill`]).
-    #[must_use]
     pub fn new(shop: Shop, count: usize) -> Self {
         let labels = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<BTreeSet<_>>();
         let up_to = |from, to| {
@@ -80,14 +77,10 @@ impl Approach for FilterBy {
     type Input = FilterQueries;
     type Output = Vec<ResultPage>;
 
+    const RESET_ONCE: bool = true;
+
     fn label(self) -> String {
-        match self {
-            Self::Stored => "GET of a stored page (baseline)",
-            Self::Facets => "a table of bits, one script",
-            Self::FullText => "FT.SEARCH and 4 FT.AGGREGATE",
-            Self::InTheClient => "HVALS, filtered by the client",
-        }
-        .to_owned()
+        self.label().to_owned()
     }
 
     fn operations(self, queries: &FilterQueries) -> u64 {

@@ -60,7 +60,6 @@ pub struct Shop {
 
 impl Shop {
     /// The products of `data` and three with unusual names and brands, under `prefix`.
-    #[must_use]
     pub fn new(data: &Data, prefix: &str) -> Self {
         let mut by_popularity: Vec<usize> = (0..data.products.len()).collect();
         by_popularity.sort_by(|a, b| data.products[*a].popularity.total_cmp(&data.products[*b].popularity));

@@ -1,15 +1,10 @@
 //! Four common mistakes with sessions, each beside what the pattern does in the same situation.
 
-use futures_util::future::try_join_all;
 use lab_connection::{Connection, Target};
-use lab_runner::{LessonError, Source, source};
+use lab_runner::concurrent::count_at_once;
+use lab_runner::{BoxError, LessonError};
 use patterns::sessions::{SessionError, Sessions};
 use redis::AsyncTypedCommands;
-
-use lab_runner::BoxError;
-
-/// This file, whose functions the lesson shows.
-pub(super) static SOURCE: Source = source!("src/sessions/mistakes.rs");
 
 /// How many clients make each mistake.
 pub const TIMES: usize = 20;
@@ -19,16 +14,16 @@ pub(super) async fn count(target: &Target) -> Result<[(&'static str, usize, usiz
     let shop = &Shop::new(target);
     // All at once, because each client waits for the server several times.
     let by_hand = tokio::try_join!(
-        times(|client| keep_token(shop, client)),
-        times(|client| crash_before_expire(shop, client)),
-        times(|client| save_late(shop, client)),
-        times(|client| end_listed(shop, client)),
+        count_at_once(TIMES, |client| keep_token(shop, client)),
+        count_at_once(TIMES, |client| crash_before_expire(shop, client)),
+        count_at_once(TIMES, |client| save_late(shop, client)),
+        count_at_once(TIMES, |client| end_listed(shop, client)),
     )?;
     let pattern = tokio::try_join!(
-        times(|client| replace_token(shop, client)),
-        times(|client| crash_after_begin(shop, client)),
-        times(|client| set_late(shop, client)),
-        times(|client| end_everywhere(shop, client)),
+        count_at_once(TIMES, |client| replace_token(shop, client)),
+        count_at_once(TIMES, |client| crash_after_begin(shop, client)),
+        count_at_once(TIMES, |client| set_late(shop, client)),
+        count_at_once(TIMES, |client| end_everywhere(shop, client)),
     )?;
     Ok([
         ("token kept at login", by_hand.0, pattern.0),
@@ -52,14 +47,6 @@ pub(super) fn keys(target: &Target) -> Result<Vec<String>, BoxError> {
         }
     }
     Ok(keys)
-}
-
-/// Lets all clients try at once. Returns how many end with a session that should not exist.
-async fn times<F: Future<Output = Result<bool, BoxError>>>(
-    client: impl Fn(usize) -> F,
-) -> Result<usize, BoxError> {
-    let left = try_join_all((0..TIMES).map(client)).await?;
-    Ok(left.into_iter().filter(|left| *left).count())
 }
 
 struct Shop {

@@ -1,29 +1,23 @@
 //! Ways to read a session.
 
-use lab_runner::{AnyConnection, Approach, LessonError};
+use lab_runner::concurrent::concurrently;
+use lab_runner::{AnyConnection, Approach, LessonError, into_redis_error, labeled};
 use patterns::key::Key;
 use patterns::sessions::Sessions;
 use redis::{AsyncCommands, RedisResult};
 
-use lab_runner::concurrent::concurrently;
-use lab_runner::into_redis_error;
-
-/// How to read a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReadSession {
-    /// GET of a String: the baseline.
-    Get,
-    /// HGETALL, which does not let it slide.
-    Hgetall,
-    /// HGETALL and PEXPIRE in one pipeline, which let it slide without end.
-    HgetallAndPexpire,
-    /// [`Sessions::read`].
-    Pattern,
-}
-
-impl ReadSession {
-    /// All of them, the baseline first.
-    pub const ALL: [Self; 4] = [Self::Get, Self::Hgetall, Self::HgetallAndPexpire, Self::Pattern];
+labeled! {
+    /// How to read a session.
+    pub enum ReadSession {
+        /// Of a String.
+        Get => "GET (the baseline)",
+        /// Does not let it slide.
+        Hgetall => "HGETALL, no sliding",
+        /// In one pipeline. Lets it slide without end.
+        HgetallAndPexpire => "HGETALL and PEXPIRE",
+        /// The pattern.
+        Pattern => "Sessions::read",
+    }
 }
 
 /// Guests whose sessions are read.
@@ -45,7 +39,6 @@ impl Visitors {
     }
 
     /// Every key that a run writes.
-    #[must_use]
     pub fn keys(&self) -> Vec<String> {
         self.keys.iter().flat_map(|key| [key.clone(), string(key)]).collect()
     }
@@ -89,14 +82,10 @@ impl Approach for ReadSession {
     /// How many sessions were found.
     type Output = usize;
 
+    const RESET_ONCE: bool = true;
+
     fn label(self) -> String {
-        match self {
-            Self::Get => "GET (the baseline)",
-            Self::Hgetall => "HGETALL, no sliding",
-            Self::HgetallAndPexpire => "HGETALL and PEXPIRE",
-            Self::Pattern => "Sessions::read",
-        }
-        .to_owned()
+        self.label().to_owned()
     }
 
     fn operations(self, visitors: &Visitors) -> u64 {

@@ -9,14 +9,14 @@ use patterns::catalog::{Catalog, Product};
 use patterns::users::Users;
 
 use lab_testing::lessons::{
-    assert_all_in_register, assert_pass_on_a_cluster, assert_pass_over_resp3, assert_pass_twice,
+    assert_all_in_registry, assert_pass_on_a_cluster, assert_pass_over_resp3, assert_pass_twice,
     assert_read_well, assert_show_or_announce_what_they_send, assert_show_what_they_teach,
-    assert_write_only_behind_their_prefix, open, take_all,
+    assert_write_only_behind_their_prefix, open, run_all,
 };
 
 #[test]
-fn every_lesson_is_in_the_register_under_its_own_name() {
-    assert_all_in_register::<PatternLesson>(env!("CARGO_MANIFEST_DIR"));
+fn every_lesson_is_in_the_registry_under_its_own_name() {
+    assert_all_in_registry::<PatternLesson>(env!("CARGO_MANIFEST_DIR"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,7 +76,7 @@ async fn your_own_customers_and_products_stay_in_the_shop() {
     }
     let ann = users.create_with_id("77", "Ann", "Own").await.unwrap();
     for _ in 0..2 {
-        take_all::<PatternLesson>(&target).await;
+        run_all::<PatternLesson>(&target).await;
     }
     assert!(users.list().await.unwrap().contains(&ann));
     let listed = catalog.list().await.unwrap();

@@ -4,7 +4,7 @@ use ecommerce_patterns::PatternLesson;
 use ecommerce_patterns::analytics::workload::{CLIENTS, Count, Counted};
 use redis::AsyncTypedCommands;
 
-use lab_testing::lessons::{open, table, take};
+use lab_testing::lessons::{open, run_lesson, table};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_workload_is_counted_wrong_twice_and_right_once() {
@@ -31,7 +31,7 @@ async fn the_workload_is_counted_wrong_twice_and_right_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_tables_count_each_visitor_once_and_the_keys_of_the_day_stay() {
     let target = open(false).await;
-    let report = take(&target, PatternLesson::Analytics).await;
+    let report = run_lesson(&target, PatternLesson::Analytics).await;
     let funnel: Vec<&str> = table(&report, "The funnel of today").iter().map(|row| row[2].as_str()).collect();
     assert_eq!(funnel, ["200", "80", "50", "30"]);
     let unique = table(&report, "Different visitors");

@@ -3,13 +3,13 @@
 use ecommerce_patterns::PatternLesson;
 use redis::AsyncTypedCommands;
 
-use lab_testing::lessons::{open, table, take};
+use lab_testing::lessons::{open, run_lesson, table};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn by_hand_the_database_is_flooded_and_with_the_pattern_it_is_not() {
     for cluster in [false, true] {
         let target = open(cluster).await;
-        let report = take(&target, PatternLesson::Caching).await;
+        let report = run_lesson(&target, PatternLesson::Caching).await;
         let last = |title: &str| -> Vec<u32> {
             table(&report, title).iter().map(|row| row.last().unwrap().parse().unwrap()).collect()
         };

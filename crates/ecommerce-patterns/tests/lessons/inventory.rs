@@ -1,16 +1,17 @@
 //! What the inventory lesson shows is counted: the damage of the naive ways, and none of the right one.
 
 use ecommerce_patterns::PatternLesson;
-use ecommerce_patterns::inventory::{BUYERS, SellLast, Stock, TakeStock, UNITS, connect};
+use ecommerce_patterns::inventory::{BUYERS, SellLast, Stock, TakeStock, UNITS};
+use lab_runner::clients::connect;
 use lab_runner::{Approach, Comparison};
 
-use lab_testing::lessons::{open, stored_keys, table, take};
+use lab_testing::lessons::{open, run_lesson, stored_keys, table};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reading_first_oversells_to_everyone_and_the_script_to_nobody() {
     for cluster in [false, true] {
         let target = open(cluster).await;
-        let buyers = connect(&target, BUYERS).await.unwrap();
+        let buyers = connect(&target, BUYERS as usize).await.unwrap();
         for sell in SellLast::ALL {
             let race = sell.race(&target, &buyers, UNITS).await.unwrap();
             let (promised, count) = match sell {
@@ -27,7 +28,7 @@ async fn reading_first_oversells_to_everyone_and_the_script_to_nobody() {
 async fn the_lesson_counts_the_damage_and_leaves_the_keys_it_names() {
     for cluster in [false, true] {
         let target = open(cluster).await;
-        let report = take(&target, PatternLesson::Inventory).await;
+        let report = run_lesson(&target, PatternLesson::Inventory).await;
         let oversold: Vec<&str> =
             table(&report, "The last units").iter().map(|row| row[4].as_str()).collect();
         assert_eq!(oversold, ["15", "15", "0"]);

@@ -5,13 +5,13 @@ use ecommerce_patterns::rate_limits::{Way, admitted_at_once, counters_without_en
 use lab_runner::course;
 use redis::AsyncTypedCommands;
 
-use lab_testing::lessons::{open, skipped, stored_keys, table, take};
+use lab_testing::lessons::{open, run_lesson, skipped, stored_keys, table};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn by_hand_too_much_gets_through_and_with_the_script_it_does_not() {
     for cluster in [false, true] {
         let target = open(cluster).await;
-        let report = take(&target, PatternLesson::RateLimits).await;
+        let report = run_lesson(&target, PatternLesson::RateLimits).await;
         let cells =
             |title| -> Vec<String> { table(&report, title).iter().map(|row| row.join(" | ")).collect() };
         assert_eq!(
@@ -44,7 +44,7 @@ async fn by_hand_too_much_gets_through_and_with_the_script_it_does_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_keys_that_the_lesson_names_stay_and_they_stay_for_a_day() {
     let target = open(false).await;
-    let report = take(&target, PatternLesson::RateLimits).await;
+    let report = run_lesson(&target, PatternLesson::RateLimits).await;
     let names = [
         "rate_limit:api_key:minute",
         "failed_login:203.0.113.7",

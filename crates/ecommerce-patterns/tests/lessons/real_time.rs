@@ -5,13 +5,13 @@ use ecommerce_patterns::call_cost::{Call, Calls};
 use ecommerce_patterns::real_time::Buy;
 use lab_runner::Comparison;
 
-use lab_testing::lessons::{open, stored_keys, table, take};
+use lab_testing::lessons::{open, run_lesson, stored_keys, table};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_damage_is_counted_and_the_right_way_has_none() {
     for cluster in [false, true] {
         let target = open(cluster).await;
-        let report = take(&target, PatternLesson::RealTime).await;
+        let report = run_lesson(&target, PatternLesson::RealTime).await;
         assert_eq!(
             table(&report, "A phone in a tunnel"),
             [["PUBLISH", "30", "20", "20", "10"], ["the queue", "30", "35", "30", "0"]]
@@ -34,7 +34,7 @@ async fn the_damage_is_counted_and_the_right_way_has_none() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_keys_of_the_lesson_stay_with_their_types() {
     let target = open(false).await;
-    take(&target, PatternLesson::RealTime).await;
+    run_lesson(&target, PatternLesson::RealTime).await;
     let mut redis = target.connection();
     for (key, expected) in [
         ("flash_sale:current", "hash"),

@@ -4,7 +4,7 @@ use ecommerce_patterns::PatternLesson;
 use ecommerce_patterns::recommendations::evaluation::{Evaluation, Method};
 use redis::AsyncTypedCommands;
 
-use lab_testing::lessons::{open, skipped, stored_keys, table, take};
+use lab_testing::lessons::{open, run_lesson, skipped, stored_keys, table};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn purchases_predict_the_next_ones_far_better_than_popularity() {
@@ -12,9 +12,9 @@ async fn purchases_predict_the_next_ones_far_better_than_popularity() {
     let vectors = target.can("VSIM").await;
     for seed in 1..=3 {
         let mut evaluation =
-            Evaluation::learn(seed, 80, target.connection(), "evaluation:", vectors).await.unwrap();
+            Evaluation::learn(seed, 80, target.connection(), "evaluation:", vectors, 200).await.unwrap();
         let mut precisions = Vec::new();
-        for method in Method::all(vectors) {
+        for &method in Method::all(vectors) {
             let quality = evaluation.evaluate(method).await.unwrap();
             println!("seed {seed}: {:24} {quality:?}", method.label());
             precisions.push(quality.precision);
@@ -40,7 +40,7 @@ async fn purchases_predict_the_next_ones_far_better_than_popularity() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tables_show_what_is_wasted_and_the_keys_of_the_right_ways_stay() {
     let target = open(false).await;
-    let report = take(&target, PatternLesson::Recommendations).await;
+    let report = run_lesson(&target, PatternLesson::Recommendations).await;
     let wasted: Vec<&str> = table(&report, "Recent views").iter().map(|row| row[3].as_str()).collect();
     assert_eq!(wasted, ["4", "0"]);
     assert_eq!(table(&report, "Views as they count now")[1][3], "1");

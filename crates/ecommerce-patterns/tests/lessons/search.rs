@@ -6,7 +6,7 @@ use ecommerce_patterns::search::{CompleteBy, FilterBy, FilterQueries, PrefixQuer
 use lab_connection::{Target, TargetArgs};
 use lab_runner::{Approach, Comparison};
 
-use lab_testing::lessons::{open, skipped, stored_keys, table, take};
+use lab_testing::lessons::{open, run_lesson, skipped, stored_keys, table};
 
 const SMALL: Size = Size { products: 300, customers: 0, orders: 0 };
 
@@ -24,7 +24,7 @@ async fn filled_shop(target: &Target, seed: u64) -> Shop {
 async fn the_naive_index_keeps_stale_terms_and_the_counts_of_a_page_agree() {
     for cluster in [false, true] {
         let target = open(cluster).await;
-        let report = take(&target, PatternLesson::Search).await;
+        let report = run_lesson(&target, PatternLesson::Search).await;
         let rows = table(&report, "Stale terms");
         let stale: Vec<u64> = rows.iter().map(|row| row[3].replace(',', "").parse().unwrap()).collect();
         // A removed product leaves the terms of its name, a renamed one those of the former: at least one each.
@@ -47,7 +47,7 @@ async fn the_naive_index_keeps_stale_terms_and_the_counts_of_a_page_agree() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_keys_of_both_indexes_stay_with_their_types() {
     let target = open(false).await;
-    take(&target, PatternLesson::Search).await;
+    run_lesson(&target, PatternLesson::Search).await;
     let stored = stored_keys(&target).await;
     for (key, expected) in [
         ("autocomplete:{autocomplete}:index", "zset"),
@@ -107,7 +107,7 @@ async fn nothing_is_written_without_a_prefix_that_ends_like_a_name() {
     for cluster in [false, true] {
         let args = TargetArgs { prefix: Some("users".into()), cluster, ..TargetArgs::private() };
         let target = args.open().await.unwrap();
-        take(&target, PatternLesson::Search).await;
+        run_lesson(&target, PatternLesson::Search).await;
         let stored = stored_keys(&target).await;
         let strays: Vec<&String> = stored.iter().filter(|key| !key.starts_with("users")).collect();
         assert!(strays.is_empty(), "{strays:?}");

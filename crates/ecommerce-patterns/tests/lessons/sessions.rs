@@ -3,13 +3,13 @@
 use ecommerce_patterns::PatternLesson;
 use redis::AsyncTypedCommands;
 
-use lab_testing::lessons::{open, stored_keys, table, take};
+use lab_testing::lessons::{open, run_lesson, stored_keys, table};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_mistake_leaves_sessions_and_the_pattern_leaves_none() {
     for cluster in [false, true] {
         let target = open(cluster).await;
-        let report = take(&target, PatternLesson::Sessions).await;
+        let report = run_lesson(&target, PatternLesson::Sessions).await;
         let rows = table(&report, "Sessions that should not exist");
         assert_eq!(rows.len(), 4);
         for row in rows {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use lab_testing::{TestConnection, cases, everywhere, next_of, prefix, until};
 use patterns::script::StoreError;
-use patterns::stock_feed::{Hearing, Inbox, Stock, StockFeed, StockUpdate, StockView};
+use patterns::stock_feed::{Inbox, MessageEffect, Stock, StockFeed, StockUpdate, StockView};
 use proptest::prelude::*;
 use redis::RedisResult;
 use redis::aio::MultiplexedConnection;
@@ -24,15 +24,15 @@ fn stock(version: u64, level: u32) -> Stock {
 #[test]
 fn a_view_shows_nothing_before_a_snapshot_and_then_follows() {
     let mut view = StockView::new(SKU);
-    assert_eq!(view.hear(&update(3, 4, 40)), Hearing::Kept);
-    assert_eq!(view.hear(&update(4, 5, 50)), Hearing::Kept);
+    assert_eq!(view.hear(&update(3, 4, 40)), MessageEffect::Kept);
+    assert_eq!(view.hear(&update(4, 5, 50)), MessageEffect::Kept);
     assert_eq!((view.level(), view.wants_snapshot()), (None, true));
     view.read(stock(4, 40));
     assert_eq!((view.level(), view.wants_snapshot()), (Some(50), false));
-    assert_eq!(view.hear(&update(4, 5, 50)), Hearing::Old);
-    assert_eq!(view.hear(&update(5, 6, 60)), Hearing::Shown(60));
+    assert_eq!(view.hear(&update(4, 5, 50)), MessageEffect::Old);
+    assert_eq!(view.hear(&update(5, 6, 60)), MessageEffect::Shown(60));
     let other = StockUpdate { sku: "other".into(), ..update(6, 7, 0) };
-    assert_eq!(view.hear(&other), Hearing::Old);
+    assert_eq!(view.hear(&other), MessageEffect::Old);
     view.read(stock(5, 50));
     assert_eq!(view.level(), Some(60), "a snapshot that it did not want, and older");
 }
@@ -41,13 +41,13 @@ fn a_view_shows_nothing_before_a_snapshot_and_then_follows() {
 fn a_gap_is_noticed_and_healed() {
     let mut view = StockView::new(SKU);
     view.read(Stock::default());
-    assert_eq!(view.hear(&update(0, 1, 10)), Hearing::Shown(10), "the first change of all");
-    assert_eq!(view.hear(&update(2, 3, 30)), Hearing::Kept);
+    assert_eq!(view.hear(&update(0, 1, 10)), MessageEffect::Shown(10), "the first change of all");
+    assert_eq!(view.hear(&update(2, 3, 30)), MessageEffect::Kept);
     assert_eq!((view.level(), view.gaps(), view.wants_snapshot()), (Some(10), 1, true));
     view.read(stock(2, 20));
     assert_eq!((view.level(), view.wants_snapshot()), (Some(30), false));
     // Late: it may come from a node that the slot has just left.
-    assert_eq!(view.hear(&update(1, 2, 20)), Hearing::Kept);
+    assert_eq!(view.hear(&update(1, 2, 20)), MessageEffect::Kept);
     assert_eq!(view.level(), Some(30), "no step back");
     view.read(stock(3, 30));
     assert_eq!((view.level(), view.wants_snapshot()), (Some(30), false));
@@ -62,16 +62,16 @@ fn a_server_that_has_forgotten_is_believed() {
     let mut view = StockView::new(SKU);
     view.read(stock(100, 7));
     // It came back with version 97, so what is shown never happened.
-    assert_eq!(view.hear(&update(97, 98, 9)), Hearing::Kept);
+    assert_eq!(view.hear(&update(97, 98, 9)), MessageEffect::Kept);
     view.read(stock(98, 9));
     assert_eq!((view.level(), view.wants_snapshot()), (Some(9), false));
-    assert_eq!(view.hear(&update(98, 99, 8)), Hearing::Shown(8));
+    assert_eq!(view.hear(&update(98, 99, 8)), MessageEffect::Shown(8));
     // It came back without the last change, which had the number of the next one.
-    assert_eq!(view.hear(&update(98, 99, 5)), Hearing::Kept);
+    assert_eq!(view.hear(&update(98, 99, 5)), MessageEffect::Kept);
     view.read(stock(99, 5));
     assert_eq!(view.level(), Some(5));
     // The key was lost.
-    assert_eq!(view.hear(&update(0, 50, 4)), Hearing::Kept);
+    assert_eq!(view.hear(&update(0, 50, 4)), MessageEffect::Kept);
     view.read(stock(50, 4));
     assert_eq!(view.level(), Some(4));
     view.refresh();
@@ -83,7 +83,7 @@ fn a_server_that_has_forgotten_is_believed() {
 fn a_foreign_message_costs_a_snapshot_at_most() {
     let mut view = StockView::new(SKU);
     view.read(stock(1, 10));
-    assert_eq!(view.hear(&update(7, u64::MAX, 1)), Hearing::Kept);
+    assert_eq!(view.hear(&update(7, u64::MAX, 1)), MessageEffect::Kept);
     view.read(stock(1, 10));
     assert!(view.wants_snapshot(), "it may have come after the snapshot was read");
     view.read(stock(1, 10));

@@ -3,7 +3,7 @@ use std::sync::Mutex;
 
 use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
-use patterns::stock_feed::{self, Hearing, Stock, StockFeed, StockUpdate, StockView};
+use patterns::stock_feed::{self, MessageEffect, Stock, StockFeed, StockUpdate, StockView};
 
 use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
 
@@ -50,8 +50,8 @@ impl Feed {
             previous: present.version,
         };
         // The screen shows it at once, or notices that it must look.
-        let hearing = screen.hear(&update);
-        if hearing == Hearing::Old && screen.level() != Some(7) {
+        let effect = screen.hear(&update);
+        if effect == MessageEffect::Old && screen.level() != Some(7) {
             return Err(format!("a change that is noticed; the screen shows {:?}", screen.stock()).into());
         }
         if screen.wants_snapshot() {

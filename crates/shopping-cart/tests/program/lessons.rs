@@ -48,7 +48,7 @@ async fn lessons_pass_twice_and_keep_the_fields_of_user_1() {
     let parker = [("firstname", "Parker"), ("lastname", "Perry"), ("city", "Boston"), ("visits", "42")];
     let _: () = redis.hset_multiple("user:1", &parker).await.unwrap();
     for _ in 0..2 {
-        let reports = lessons::take_all::<CartLesson>(&target).await;
+        let reports = lessons::run_all::<CartLesson>(&target).await;
         lessons::assert_stored(&target, &reports).await;
         let user: BTreeMap<String, String> = redis.hgetall("user:1").await.unwrap();
         assert_eq!(user, parker.map(|(field, value)| (field.to_owned(), value.to_owned())).into());

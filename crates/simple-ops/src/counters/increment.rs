@@ -3,27 +3,23 @@
 use std::sync::Arc;
 
 use lab_connection::{Connection, Target};
-use lab_runner::{LessonError, Source, source};
+use lab_runner::clients::{pause_before_retry, run_clients};
+use lab_runner::labeled;
 use redis::{AsyncTypedCommands, RedisResult};
 use tokio::sync::Barrier;
-use tokio::task::JoinSet;
 
-use crate::clients::{Tries, join_all};
-
-/// This file, whose functions the lesson shows.
-pub(super) static SOURCE: Source = source!("src/counters/increment.rs");
-
-/// How each client adds one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Increment {
-    /// GET and SET. Every client has read before any of them writes: the worst case.
-    GetSetWorstCase,
-    /// GET and SET, in whatever order the clients come.
-    GetSet,
-    /// WATCH, GET, and SET between MULTI and EXEC. Tried again if another client was faster.
-    Watch,
-    /// INCR.
-    Incr,
+labeled! {
+    /// How each client adds one.
+    pub enum Increment {
+        /// Every client has read before any of them writes: the worst case.
+        GetSetWorstCase => "GET, SET: all read, then all write",
+        /// In whatever order the clients come.
+        GetSet => "GET, SET: in any order",
+        /// Tried again if another client was faster.
+        Watch => "WATCH, GET, MULTI, SET, EXEC",
+        /// In one step.
+        Incr => "INCR",
+    }
 }
 
 /// What the clients counted together.
@@ -39,18 +35,13 @@ pub struct Tally {
 
 impl Tally {
     /// Increments that were done and do not show.
-    #[must_use]
     pub fn lost(&self) -> u64 {
         self.expected.saturating_sub(self.counted)
     }
 }
 
 impl Increment {
-    /// All of them, the wrong ones first.
-    pub const ALL: [Self; 4] = [Self::GetSetWorstCase, Self::GetSet, Self::Watch, Self::Incr];
-
     /// Its name within a key.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::GetSetWorstCase => "get-set-worst-case",
@@ -60,47 +51,31 @@ impl Increment {
         }
     }
 
-    /// Its row in the table.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::GetSetWorstCase => "GET, SET: all read, then all write",
-            Self::GetSet => "GET, SET: in any order",
-            Self::Watch => "WATCH, GET, MULTI, SET, EXEC",
-            Self::Incr => "INCR",
-        }
-    }
-
-    /// Lets `clients` clients, each on its own connection, add one to the counter at `key`, `times_each` times. The counter starts
-    /// at 0.
+    /// Lets the clients add one to the counter at `key`, `times_each` times. The counter starts at 0.
     pub async fn count(
         self,
         target: &Target,
+        clients: &[Connection],
         key: &str,
-        clients: usize,
         times_each: usize,
-    ) -> Result<Tally, LessonError> {
+    ) -> RedisResult<Tally> {
         let mut redis = target.connection();
         redis.unlink(key).await?;
-        let barrier = Arc::new(Barrier::new(clients));
-        let mut running = JoinSet::new();
-        for _ in 0..clients {
-            running.spawn(self.run_client(target.clone(), key.to_owned(), times_each, Arc::clone(&barrier)));
-        }
-        let retries = join_all(running).await?.into_iter().sum();
+        let barrier = Arc::new(Barrier::new(clients.len()));
+        let work = |_, redis| self.run_client(redis, key.to_owned(), times_each, Arc::clone(&barrier));
+        let retries = run_clients(clients, work).await?.into_iter().sum();
         let counted = redis.get_int(key).await?.unwrap_or_default().unsigned_abs() as u64;
-        Ok(Tally { expected: (clients * times_each) as u64, counted, retries })
+        Ok(Tally { expected: (clients.len() * times_each) as u64, counted, retries })
     }
 
     /// One client. Returns how often it had to try again.
     async fn run_client(
         self,
-        target: Target,
+        mut redis: Connection,
         key: String,
         times: usize,
         barrier: Arc<Barrier>,
-    ) -> Result<u64, LessonError> {
-        let mut redis = target.dedicated().await?;
+    ) -> RedisResult<u64> {
         let mut retries = 0;
         barrier.wait().await;
         for _ in 0..times {
@@ -138,12 +113,13 @@ async fn by_watch(redis: &mut Connection, key: &str) -> RedisResult<bool> {
     Ok(done.is_some())
 }
 
-async fn until_watch_succeeds(redis: &mut Connection, key: &str) -> Result<u64, LessonError> {
-    let mut tries = Tries::default();
+async fn until_watch_succeeds(redis: &mut Connection, key: &str) -> RedisResult<u64> {
+    let mut retries = 0;
     while !by_watch(redis, key).await? {
-        tries.pause().await?;
+        retries += 1;
+        pause_before_retry(retries).await?;
     }
-    Ok(tries.retries())
+    Ok(retries)
 }
 
 async fn by_incr(redis: &mut Connection, key: &str) -> RedisResult<()> {

@@ -2,14 +2,10 @@
 
 use std::time::Duration;
 
-use lab_runner::{Source, source};
 use redis::aio::ConnectionLike;
 use redis::{RedisResult, Value};
 
 use crate::keys::Keys;
-
-/// This file, whose functions the lesson shows.
-pub(super) static SOURCE: Source = source!("src/expiry/idle.rs");
 
 /// Many keys that nobody reads again.
 pub(super) struct IdleKeys {
@@ -32,11 +28,11 @@ impl IdleKeys {
     /// Writes them all. Each lives for this long.
     pub(super) async fn write(&self, redis: &mut impl ConnectionLike, live: Duration) -> RedisResult<()> {
         let milliseconds = u64::try_from(live.as_millis()).unwrap_or(u64::MAX);
-        // One by one, because on a cluster they are in many slots, and redis-rs refuses a pipeline across slots.
+        let mut pipeline = redis::pipe();
         for name in &self.names {
-            redis::cmd("SET").arg(name).arg("unread").arg("PX").arg(milliseconds).exec_async(redis).await?;
+            pipeline.pset_ex(name, "unread", milliseconds).ignore();
         }
-        Ok(())
+        pipeline.exec_async(redis).await
     }
 }
 

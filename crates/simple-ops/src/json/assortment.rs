@@ -19,28 +19,26 @@ pub struct Assortment {
 
 impl Assortment {
     /// The products 1001 and following.
-    #[must_use]
     pub fn with(count: usize, keys: &Keys) -> Self {
         Self { keys: keys.clone(), products: products(FIRST_ID, count) }
     }
 
     /// The products, as they are before anything is sold.
-    #[must_use]
     pub fn products(&self) -> &[Product] {
         &self.products
     }
 
     /// Where they are stored in this shape, in order.
-    #[must_use]
     pub fn keys(&self, shape: Shape) -> Vec<String> {
         self.products.iter().map(|product| shape.key(&self.keys, product.id)).collect()
     }
 
     /// Puts all of them back to how they were.
     pub async fn fill(&self, shape: Shape, connection: &mut impl ConnectionLike) -> RedisResult<()> {
+        let mut pipeline = redis::pipe();
         for (key, product) in self.keys(shape).iter().zip(&self.products) {
-            shape.store(connection, key, product).await?;
+            pipeline.add_command(shape.store_command(key, product)?).ignore();
         }
-        Ok(())
+        pipeline.exec_async(connection).await
     }
 }

@@ -1,43 +1,37 @@
 //! Ways to change one number of a document.
 
-use std::sync::LazyLock;
-
-use lab_runner::{AnyConnection, Approach};
+use lab_runner::{AnyConnection, Approach, ScriptFile, labeled, lua};
+use redis::RedisResult;
 use redis::aio::ConnectionLike;
-use redis::{RedisResult, Script};
 
 use super::assortment::Assortment;
 use super::number::{NumberField, only_number};
 use super::shape::{Shape, from_json, to_json};
 
-pub(super) const ADD_TO_NUMBER_SOURCE: &str = include_str!("scripts/add_to_number.lua");
-
 /// Adds to a number within a JSON string, in one step.
-pub(super) static ADD_TO_NUMBER: LazyLock<Script> = LazyLock::new(|| Script::new(ADD_TO_NUMBER_SOURCE));
+pub(super) static ADD_TO_NUMBER: ScriptFile = lua!("src/json/scripts/add_to_number.lua");
 
-/// How to add to one number of a product.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChangeField {
-    /// GET the JSON text, change it here, SET it. Loses what others write in between.
-    Rewrite,
-    /// The same within a script on the server, in one step.
-    Script,
-    /// HINCRBY on the field of a Hash.
-    HashField,
-    /// JSON.NUMINCRBY on the path. Needs JSON.SET.
-    JsonPath,
+labeled! {
+    /// How to add to one number of a product.
+    pub enum ChangeField {
+        /// Loses what others write in between.
+        Rewrite => "JSON string: GET, SET",
+        /// The same on the server, in one step.
+        Script => "JSON string: script",
+        /// Of a field.
+        HashField => "Hash: HINCRBY",
+        /// Where the server has JSON.SET.
+        JsonPath => "JSON value: JSON.NUMINCRBY",
+    }
 }
 
 impl ChangeField {
     /// Those that a server can do, with or without the JSON commands.
-    #[must_use]
     pub fn all(json_commands: bool) -> Vec<Self> {
-        let always = [Self::Rewrite, Self::Script, Self::HashField];
-        always.into_iter().chain(json_commands.then_some(Self::JsonPath)).collect()
+        Self::ALL.into_iter().filter(|change| json_commands || *change != Self::JsonPath).collect()
     }
 
     /// In which shape it wants the product.
-    #[must_use]
     pub fn shape(self) -> Shape {
         match self {
             Self::Rewrite | Self::Script => Shape::Text,
@@ -70,15 +64,8 @@ impl ChangeField {
                 redis::cmd("HINCRBY").arg(key).arg(name).arg(delta).query_async(connection).await
             }
             Self::JsonPath => {
-                let path = format!("$.{name}");
-                only_number(
-                    redis::cmd("JSON.NUMINCRBY")
-                        .arg(key)
-                        .arg(path)
-                        .arg(delta)
-                        .query_async(connection)
-                        .await?,
-                )
+                let add = redis::cmd("JSON.NUMINCRBY").arg(key).arg(format!("$.{name}")).arg(delta).take();
+                only_number(add.query_async(connection).await?)
             }
         }
     }
@@ -90,13 +77,7 @@ impl Approach for ChangeField {
     type Output = Vec<i64>;
 
     fn label(self) -> String {
-        match self {
-            Self::Rewrite => "JSON string: GET, SET",
-            Self::Script => "JSON string: script",
-            Self::HashField => "Hash: HINCRBY",
-            Self::JsonPath => "JSON value: JSON.NUMINCRBY",
-        }
-        .to_owned()
+        self.label().to_owned()
     }
 
     fn operations(self, assortment: &Assortment) -> u64 {

@@ -49,12 +49,11 @@ pub(super) async fn measure_memory(
         if shape == Shape::Json && !json_commands {
             continue;
         }
-        let mut total = 0;
-        let keys = assortment.keys(shape);
+        let (keys, mut usage) = (assortment.keys(shape), redis::pipe());
         for key in &keys {
-            let usage = redis::cmd("MEMORY").arg("USAGE").arg(key).arg("SAMPLES").arg(0).to_owned();
-            total += usage.query_async::<usize>(&mut redis).await?;
+            usage.cmd("MEMORY").arg(&["USAGE", key, "SAMPLES", "0"]);
         }
+        let bytes: Vec<usize> = usage.query_async(&mut redis).await?;
         let Some(first) = keys.first() else { continue };
         let kind: String = redis::cmd("TYPE").arg(first).query_async(&mut redis).await?;
         let encoding = match shape {
@@ -62,7 +61,8 @@ pub(super) async fn measure_memory(
             Shape::Json => "tree".to_owned(),
             _ => redis.object_encoding(first).await?.unwrap_or_default(),
         };
-        table = table.row([name.to_owned(), kind, encoding, (total / keys.len()).to_string()]);
+        let mean = bytes.iter().sum::<usize>() / keys.len();
+        table = table.labeled(name, [kind, encoding, mean.to_string()]);
     }
     ctx.table(table);
     Ok(())

@@ -1,15 +1,15 @@
 //! Changing a part of a document that other clients change, too: what gets lost, and two ways to keep it.
 
 use lab_runner::table::Table;
-use lab_runner::{LessonContext, LuaScript, Outcome};
+use lab_runner::{LessonContext, Outcome};
 use redis::{AsyncTypedCommands, RedisResult};
 
-use super::change_field::{ADD_TO_NUMBER, ADD_TO_NUMBER_SOURCE};
+use super::change_field::ADD_TO_NUMBER;
 use super::shape::{from_json, to_json};
 use crate::catalog::Product;
 
 pub(super) async fn lose_a_change(ctx: &LessonContext, key: &str, sample: &Product) -> Outcome {
-    let (mut office, mut checkout) = (ctx.dedicated_redis().await?, ctx.dedicated_redis().await?);
+    let [mut office, mut checkout] = ctx.dedicated().await?;
 
     ctx.step(
         "Back to the string. To change a part of it, you read, change, and write the whole, and that breaks: the office raises the \
@@ -45,15 +45,7 @@ pub(super) async fn change_by_script(ctx: &LessonContext, key: &str) -> Outcome 
          before it writes.",
     )
     .await?;
-    ctx.script(&LuaScript {
-        name: "add_to_number.lua",
-        path: "crates/simple-ops/src/json/scripts/add_to_number.lua",
-        line: 1,
-        text: ADD_TO_NUMBER_SOURCE,
-        source: ADD_TO_NUMBER_SOURCE,
-        hash: ADD_TO_NUMBER.get_hash(),
-    })
-    .await?;
+    ctx.script(&ADD_TO_NUMBER.shown()).await?;
 
     ctx.step("EVALSHA calls the script by its hash, so its text does not travel again.").await?;
     let before = read(&mut redis, key).await?;

@@ -1,31 +1,28 @@
 //! Ways to read one field of a document.
 
-use lab_runner::{AnyConnection, Approach};
+use lab_runner::{AnyConnection, Approach, labeled};
 use redis::RedisResult;
 
 use super::assortment::Assortment;
 use super::number::only_number;
 use super::shape::{Shape, from_json};
 
-/// How to read the price of a product.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReadField {
-    /// GET the whole JSON text and parse it here.
-    WholeText,
-    /// HGET the field.
-    HashField,
-    /// JSON.GET the path. Needs JSON.SET.
-    JsonPath,
+labeled! {
+    /// How to read the price of a product.
+    pub enum ReadField {
+        /// Of the whole text.
+        WholeText => "JSON string: GET, parse",
+        /// Of the field.
+        HashField => "Hash: HGET",
+        /// Where the server has JSON.SET.
+        JsonPath => "JSON value: JSON.GET path",
+    }
 }
 
 impl ReadField {
     /// Those that a server can do, with or without the JSON commands.
-    #[must_use]
     pub fn all(json_commands: bool) -> Vec<Self> {
-        [Self::WholeText, Self::HashField]
-            .into_iter()
-            .chain(json_commands.then_some(Self::JsonPath))
-            .collect()
+        Self::ALL.into_iter().filter(|read| json_commands || *read != Self::JsonPath).collect()
     }
 
     fn shape(self) -> Shape {
@@ -42,13 +39,10 @@ impl Approach for ReadField {
     /// The prices in cents, in the order of the products.
     type Output = Vec<i64>;
 
+    const RESET_ONCE: bool = true;
+
     fn label(self) -> String {
-        match self {
-            Self::WholeText => "JSON string: GET, parse",
-            Self::HashField => "Hash: HGET",
-            Self::JsonPath => "JSON value: JSON.GET path",
-        }
-        .to_owned()
+        self.label().to_owned()
     }
 
     fn operations(self, assortment: &Assortment) -> u64 {

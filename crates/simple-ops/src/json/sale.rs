@@ -3,22 +3,17 @@
 use std::sync::Arc;
 
 use lab_connection::{Connection, Target};
-use lab_runner::{LessonError, Source, source};
+use lab_runner::clients::{pause_before_retry, run_clients};
 use redis::RedisResult;
 use tokio::sync::Barrier;
-use tokio::task::JoinSet;
 
 use super::change_field::ChangeField;
 use super::number::NumberField;
 use super::shape::{Shape, from_json, to_json};
 use crate::catalog::Product;
-use crate::clients::{Tries, join_all};
 
-/// This file, whose functions the lesson shows.
-pub(super) static SOURCE: Source = source!("src/json/sale.rs");
-
-/// Clients that sell; one more changes the price.
-const SELLERS: usize = 8;
+/// Clients, of whom the last changes the price and all others sell.
+pub(super) const CLIENTS: usize = 9;
 /// Changes that each client makes, if the network is fast.
 pub(super) const CHANGES_EACH: usize = 25;
 
@@ -46,7 +41,6 @@ pub struct Kept {
 
 impl Sale {
     /// Those that a server can do, the wrong one first.
-    #[must_use]
     pub fn all(json_commands: bool) -> Vec<Self> {
         let right =
             ChangeField::all(json_commands).into_iter().filter(|change| *change != ChangeField::Rewrite);
@@ -54,7 +48,6 @@ impl Sale {
     }
 
     /// Its row in the table.
-    #[must_use]
     pub fn label(self) -> &'static str {
         match self {
             Self::RewriteWorstCase | Self::OnServer(ChangeField::Rewrite) => "JSON string: GET, SET",
@@ -66,7 +59,6 @@ impl Sale {
     }
 
     /// In which shape it wants the product.
-    #[must_use]
     pub fn shape(self) -> Shape {
         match self {
             Self::RewriteWorstCase | Self::Watch => Shape::Text,
@@ -78,28 +70,27 @@ impl Sale {
     pub async fn hold(
         self,
         target: &Target,
+        clients: &[Connection],
         key: &str,
         product: &Product,
         changes_each: usize,
-    ) -> Result<Kept, LessonError> {
-        let mut connection = target.connection();
-        self.shape().store(&mut connection, key, product).await?;
-        let barrier = Arc::new(Barrier::new(SELLERS + 1));
-        let mut running = JoinSet::new();
-        for number in 0..=SELLERS {
-            let (field, delta) =
-                if number == SELLERS { (NumberField::PriceCents, 1) } else { (NumberField::Stock, -1) };
-            let (target, key, barrier) = (target.clone(), key.to_owned(), Arc::clone(&barrier));
-            running.spawn(async move {
-                let connection = target.dedicated().await?;
-                let client = Client { sale: self, connection, key, field, delta, barrier };
-                client.change(changes_each).await
-            });
-        }
-        let retries = join_all(running).await?.into_iter().sum();
-        let after = self.shape().load(&mut connection, key).await?;
+    ) -> RedisResult<Kept> {
+        let mut redis = target.connection();
+        self.shape().store(&mut redis, key, product).await?;
+        let barrier = Arc::new(Barrier::new(clients.len()));
+        let work = |number: usize, connection| {
+            let (field, delta) = if number + 1 == clients.len() {
+                (NumberField::PriceCents, 1)
+            } else {
+                (NumberField::Stock, -1)
+            };
+            let (key, barrier) = (key.to_owned(), Arc::clone(&barrier));
+            Client { sale: self, connection, key, field, delta, barrier }.change(changes_each)
+        };
+        let retries = run_clients(clients, work).await?.into_iter().sum();
+        let after = self.shape().load(&mut redis, key).await?;
         let kept = (product.stock - after.stock) + (after.price_cents - product.price_cents);
-        Ok(Kept { made: i64::try_from((SELLERS + 1) * changes_each).unwrap_or(i64::MAX), kept, retries })
+        Ok(Kept { made: i64::try_from(clients.len() * changes_each).unwrap_or(i64::MAX), kept, retries })
     }
 }
 
@@ -114,7 +105,7 @@ struct Client {
 
 impl Client {
     /// Returns how often a change had to be tried again.
-    async fn change(mut self, times: usize) -> Result<u64, LessonError> {
+    async fn change(mut self, times: usize) -> RedisResult<u64> {
         let mut retries = 0;
         self.barrier.wait().await;
         for _ in 0..times {
@@ -137,12 +128,13 @@ impl Client {
         Ok(())
     }
 
-    async fn watch(&mut self) -> Result<u64, LessonError> {
-        let mut tries = Tries::default();
+    async fn watch(&mut self) -> RedisResult<u64> {
+        let mut retries = 0;
         while !self.watch_once().await? {
-            tries.pause().await?;
+            retries += 1;
+            pause_before_retry(retries).await?;
         }
-        Ok(tries.retries())
+        Ok(retries)
     }
 
     /// False if another client wrote the document in between.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Display;
 
 use redis::aio::ConnectionLike;
-use redis::{RedisError, RedisResult};
+use redis::{Cmd, RedisError, RedisResult};
 
 use crate::catalog::Product;
 use crate::keys::Keys;
@@ -22,7 +22,6 @@ pub enum Shape {
 
 impl Shape {
     /// The key of the product with this number.
-    #[must_use]
     pub fn key(self, keys: &Keys, id: u64) -> String {
         match self {
             Self::Text => keys.product(id),
@@ -38,14 +37,16 @@ impl Shape {
         key: &str,
         product: &Product,
     ) -> RedisResult<()> {
-        match self {
-            Self::Text => redis::cmd("SET").arg(key).arg(to_json(product)?).exec_async(connection).await,
+        self.store_command(key, product)?.exec_async(connection).await
+    }
+
+    pub(super) fn store_command(self, key: &str, product: &Product) -> RedisResult<Cmd> {
+        Ok(match self {
+            Self::Text => redis::cmd("SET").arg(key).arg(to_json(product)?).take(),
             // The fields are always the same, so nothing of an older product is left.
-            Self::Hash => redis::cmd("HSET").arg(key).arg(&fields(product)?).exec_async(connection).await,
-            Self::Json => {
-                redis::cmd("JSON.SET").arg(key).arg("$").arg(to_json(product)?).exec_async(connection).await
-            }
-        }
+            Self::Hash => redis::cmd("HSET").arg(key).arg(&fields(product)?).take(),
+            Self::Json => redis::cmd("JSON.SET").arg(key).arg("$").arg(to_json(product)?).take(),
+        })
     }
 
     /// Reads the whole product. A missing one is an error.

@@ -1,22 +1,20 @@
 //! Ways to read many strings.
 
-use lab_runner::{AnyConnection, Approach, Source, source};
+use lab_runner::{AnyConnection, Approach, labeled};
 use redis::RedisResult;
 
 use crate::keys::Keys;
 
-/// This file, whose functions the lesson shows.
-pub(super) static SOURCE: Source = source!("src/strings/read_many.rs");
-
-/// How to read many strings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReadMany {
-    /// GET, wait for the reply, the next GET: a round trip for each key.
-    OneByOne,
-    /// One command that names all keys.
-    Mget,
-    /// One GET for each key, all sent before the first reply is awaited.
-    Pipeline,
+labeled! {
+    /// How to read many strings.
+    pub enum ReadMany {
+        /// A round trip for each key.
+        OneByOne => "GET, one by one",
+        /// One command that names all keys.
+        Mget => "MGET",
+        /// All sent before the first reply is awaited.
+        Pipeline => "pipeline of GETs",
+    }
 }
 
 /// Prices, each with its own key.
@@ -28,14 +26,12 @@ pub struct Prices {
 
 impl Prices {
     /// The prices of the products 1 to `count`.
-    #[must_use]
     pub fn first(count: usize, keys: &Keys) -> Self {
         let cents = (499_i64..).step_by(50).take(count).collect();
         Self { keys: (1..=count).map(|product| keys.price(product)).collect(), cents }
     }
 
     /// Their keys, in order.
-    #[must_use]
     pub fn keys(&self) -> &[String] {
         &self.keys
     }
@@ -46,13 +42,10 @@ impl Approach for ReadMany {
     /// The prices in cents, in the order of the keys; `None` for a missing one.
     type Output = Vec<Option<i64>>;
 
+    const RESET_ONCE: bool = true;
+
     fn label(self) -> String {
-        match self {
-            Self::OneByOne => "GET, one by one",
-            Self::Mget => "MGET",
-            Self::Pipeline => "pipeline of GETs",
-        }
-        .to_owned()
+        self.label().to_owned()
     }
 
     fn operations(self, prices: &Prices) -> u64 {

@@ -4,14 +4,14 @@ use lab_server::Release;
 use simple_ops::SimpleLesson;
 
 use lab_testing::lessons::{
-    assert_all_in_register, assert_pass_on_a_cluster, assert_pass_over_resp3, assert_pass_twice,
+    assert_all_in_registry, assert_pass_on_a_cluster, assert_pass_over_resp3, assert_pass_twice,
     assert_read_well, assert_show_or_announce_what_they_send, assert_show_what_they_teach,
-    assert_write_only_behind_their_prefix, open, open_release, skipped, table, take,
+    assert_write_only_behind_their_prefix, open, open_release, run_lesson, skipped, table,
 };
 
 #[test]
 fn every_lesson_is_in_the_registry_under_its_own_name() {
-    assert_all_in_register::<SimpleLesson>(env!("CARGO_MANIFEST_DIR"));
+    assert_all_in_registry::<SimpleLesson>(env!("CARGO_MANIFEST_DIR"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,7 +42,7 @@ async fn every_lesson_shows_the_commands_it_teaches() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_counters_lesson_shows_what_is_lost() {
     let target = open(false).await;
-    let report = take(&target, SimpleLesson::Counters).await;
+    let report = run_lesson(&target, SimpleLesson::Counters).await;
     let rows = table(&report, "Lost updates");
     assert_eq!(rows[0][1..], ["1,600", "50", "1,550", "0"]);
     assert_eq!(rows[2][1..4], ["1,600", "1,600", "0"]);
@@ -52,7 +52,7 @@ async fn the_counters_lesson_shows_what_is_lost() {
 #[tokio::test(flavor = "multi_thread")]
 async fn json_values_are_taught_where_the_server_has_them() {
     let Some(target) = open_release(Release::Redis82Modules, None).await else { return };
-    let report = take(&target, SimpleLesson::Json).await;
+    let report = run_lesson(&target, SimpleLesson::Json).await;
     assert!(skipped(&report).is_empty(), "nothing is skipped on a server with JSON commands");
     let lost = table(&report, "Lost changes");
     assert_eq!(lost.last().unwrap()[..4], ["JSON value: JSON.NUMINCRBY", "225", "225", "0"]);
@@ -65,7 +65,7 @@ async fn without_json_commands_the_lesson_says_who_has_them() {
     if target.can("JSON.SET").await {
         return;
     }
-    let report = take(&target, SimpleLesson::Json).await;
+    let report = run_lesson(&target, SimpleLesson::Json).await;
     assert!(skipped(&report)[0].contains("--server redis-8.2-modules"), "{:?}", skipped(&report));
 }
 

@@ -1,6 +1,7 @@
 //! Approaches that stand side by side in a table do the same thing, and leave the same data.
 
 use lab_connection::{Target, TargetArgs};
+use lab_runner::clients::connect;
 use lab_runner::{Approach, Comparison};
 use lab_server::Release;
 use simple_ops::catalog::product;
@@ -26,9 +27,8 @@ async fn assert_equal<A: Approach>(target: &Target, approaches: &[A], input: &A:
 
 #[tokio::test]
 async fn all_ways_of_reading_many_see_the_same_prices() {
-    let approaches = [ReadMany::OneByOne, ReadMany::Mget, ReadMany::Pipeline];
     for target in targets().await {
-        assert_equal(&target, &approaches, &Prices::first(100, &Keys::new(""))).await;
+        assert_equal(&target, &ReadMany::ALL, &Prices::first(100, &Keys::new(""))).await;
     }
 }
 
@@ -36,7 +36,7 @@ async fn all_ways_of_reading_many_see_the_same_prices() {
 async fn a_missing_price_is_none_in_every_way_of_reading() {
     let target = TargetArgs::private().open().await.unwrap();
     let prices = Prices::first(3, &Keys::new(""));
-    for approach in [ReadMany::OneByOne, ReadMany::Mget, ReadMany::Pipeline] {
+    for approach in ReadMany::ALL {
         let mut connection = target.connection();
         approach.reset(&prices, &mut connection).await.unwrap();
         redis::cmd("DEL").arg(&prices.keys()[1]).exec_async(&mut connection).await.unwrap();
@@ -76,9 +76,10 @@ async fn all_ways_of_changing_a_field_leave_the_same_products() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_naive_increment_loses_counts() {
     for target in targets().await {
+        let clients = connect(&target, 6).await.unwrap();
         for approach in Increment::ALL {
             let key = Keys::new("").counter(approach.name());
-            let tally = approach.count(&target, &key, 6, 10).await.unwrap();
+            let tally = approach.count(&target, &clients, &key, 10).await.unwrap();
             match approach {
                 Increment::GetSetWorstCase => assert_eq!((tally.counted, tally.lost()), (10, 50)),
                 Increment::GetSet => assert_eq!(tally.counted + tally.lost(), 60),
@@ -93,9 +94,10 @@ async fn only_the_naive_rewrite_loses_changes() {
     let mut sample = product(123);
     sample.stock = 500;
     for target in targets().await {
+        let clients = connect(&target, 9).await.unwrap();
         for sale in Sale::all(target.can("JSON.SET").await) {
             let key = sale.shape().key(&Keys::new(""), sample.id);
-            let kept = sale.hold(&target, &key, &sample, 25).await.unwrap();
+            let kept = sale.hold(&target, &clients, &key, &sample, 25).await.unwrap();
             assert_eq!(kept.made, 225);
             if sale == Sale::RewriteWorstCase {
                 assert!(kept.kept <= 25 * 8, "one of nine is lost in each of 25 rounds at least: {kept:?}");

@@ -2,7 +2,7 @@
 //! tests.
 
 use lab_testing::lessons::{
-    assert_all_in_register, assert_pass_on_a_cluster, assert_pass_over_resp3, assert_pass_twice,
+    assert_all_in_registry, assert_pass_on_a_cluster, assert_pass_over_resp3, assert_pass_twice,
     assert_read_well, assert_show_or_announce_what_they_send, assert_show_what_they_teach,
     assert_write_only_behind_their_prefix,
 };
@@ -10,7 +10,7 @@ use work_patterns::WorkLesson;
 
 #[test]
 fn every_lesson_is_in_the_registry_under_its_own_name() {
-    assert_all_in_register::<WorkLesson>(env!("CARGO_MANIFEST_DIR"));
+    assert_all_in_registry::<WorkLesson>(env!("CARGO_MANIFEST_DIR"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
