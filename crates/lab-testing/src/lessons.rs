@@ -121,84 +121,82 @@ pub async fn assert_pass_on_a_cluster<L: Course>() {
     run_all::<L>(&open(true).await).await;
 }
 
-/// With a prefix, nothing is written that lacks it.
+/// With a prefix, nothing is written that lacks it, on a server and on a cluster.
 pub async fn assert_write_only_behind_their_prefix<L: Course>() {
-    for cluster in [false, true] {
-        let args = TargetArgs { prefix: Some("lab:".into()), cluster, ..TargetArgs::private() };
-        let target = args.open().await.unwrap();
-        let reports = run_all::<L>(&target).await;
-        let stored = stored_keys(&target).await;
-        let strays: Vec<&String> = stored.iter().filter(|key| !key.starts_with("lab:")).collect();
-        assert!(strays.is_empty(), "{strays:?}");
-        let named = course::keys_of(&reports);
-        assert!(named.iter().all(|key| key.starts_with("lab:")), "{named:?}");
-    }
+    futures_util::future::join(
+        assert_write_only_behind_a_prefix::<L>(false),
+        assert_write_only_behind_a_prefix::<L>(true),
+    )
+    .await;
 }
 
-/// What a lesson says it teaches is on the screen, wherever the server has it.
-pub async fn assert_show_what_they_teach<L: Course>() {
-    let target = open(false).await;
-    for lesson in L::lessons() {
-        let report = run(&target, lesson).await;
-        let shown = commands(&report);
-        for command in lesson.commands {
-            let seen = shown.iter().any(|line| line == command || line.starts_with(&format!("{command} ")));
-            let elsewhere = !target.can(command.split(' ').next().unwrap()).await;
-            assert!(seen || elsewhere, "{} teaches {command} and does not show it", lesson.name);
-        }
-    }
+async fn assert_write_only_behind_a_prefix<L: Course>(cluster: bool) {
+    let args = TargetArgs { prefix: Some("lab:".into()), cluster, ..TargetArgs::private() };
+    let target = args.open().await.unwrap();
+    let reports = run_all::<L>(&target).await;
+    let stored = stored_keys(&target).await;
+    let strays: Vec<&String> = stored.iter().filter(|key| !key.starts_with("lab:")).collect();
+    assert!(strays.is_empty(), "{strays:?}");
+    let named = course::keys_of(&reports);
+    assert!(named.iter().all(|key| key.starts_with("lab:")), "{named:?}");
 }
 
-/// Each lesson has a rule and three takeaways, shows Rust for what it sends, and no step is longer than people read at once.
-pub async fn assert_read_well<L: Course>() {
-    let target = open(false).await;
-    for lesson in L::lessons() {
-        let report = run(&target, lesson).await;
-        assert!(lesson.rule.ends_with('.'), "{} has no rule", lesson.name);
-        assert_eq!(lesson.takeaways.len(), 3, "{} has three takeaways", lesson.name);
-        if report.outcome != "passed" {
-            continue;
-        }
-        for step in report.blocks.split(|block| matches!(block, Block::Step)) {
-            let sends = step.iter().any(|block| matches!(block, Block::Exchange(_)));
-            let code: Vec<_> = step
-                .iter()
-                .filter_map(|block| match block {
-                    Block::Code(code) => Some(code),
-                    _ => None,
-                })
-                .collect();
-            let text = step.iter().find_map(|block| match block {
-                Block::Say { text } => Some(text.as_str()),
-                _ => None,
-            });
-            let place = format!("{}, step {:?}", lesson.name, text.unwrap_or_default());
-            assert!(!sends || !code.is_empty(), "{place}: commands without the Rust that sends them");
-            for code in code {
-                let lines = code.text.lines().count();
-                let limit = if code.name.is_empty() { 24 } else { 60 };
-                assert!(
-                    (1..=limit).contains(&lines),
-                    "{place}: {lines} lines of {}:{}",
-                    code.path,
-                    code.line
-                );
-            }
-        }
-    }
-}
-
-/// Everything that the server hears during a lesson is shown, announced by the names of its commands, or part of the opening.
-pub async fn assert_show_or_announce_what_they_send<L: Course>() {
+/// What is on the screen of each lesson: the commands it teaches, the Rust for what it sends, steps that people read at once, and
+/// everything that the server gets. One run checks it all.
+pub async fn assert_screens_are_complete<L: Course>() {
     let target = open(false).await;
     for lesson in L::lessons() {
         let monitor = Monitor::start(&target);
         let report = run(&target, lesson).await;
-        let heard = monitor.end(&target).await;
-        let known = shown_and_announced(&report);
-        let silent: BTreeSet<&String> = heard.iter().filter(|name| !known.contains(*name)).collect();
-        assert!(silent.is_empty(), "{} sends {silent:?}, and neither shows nor announces it", lesson.name);
+        let sent = monitor.end(&target).await;
+        assert_shows_what_it_sends(&report, &sent);
+        assert_shows_what_it_teaches(&target, lesson, &report).await;
+        assert_reads_well(lesson, &report);
     }
+}
+
+/// Each command that the lesson teaches is shown, if the server has it.
+async fn assert_shows_what_it_teaches(target: &Target, lesson: &Lesson, report: &LessonReport) {
+    let shown = commands(report);
+    for command in lesson.commands {
+        let seen = shown.iter().any(|line| line == command || line.starts_with(&format!("{command} ")));
+        let elsewhere = !target.can(command.split(' ').next().unwrap()).await;
+        assert!(seen || elsewhere, "{} teaches {command} and does not show it", lesson.name);
+    }
+}
+
+/// A lesson has a rule and three takeaways, shows Rust for what it sends, and no step is longer than people read at once.
+fn assert_reads_well(lesson: &Lesson, report: &LessonReport) {
+    assert!(lesson.rule.ends_with('.'), "{} has no rule", lesson.name);
+    assert_eq!(lesson.takeaways.len(), 3, "{} has three takeaways", lesson.name);
+    if report.outcome != "passed" {
+        return;
+    }
+    for step in report.blocks.split(|block| matches!(block, Block::Step)) {
+        let sends = step.iter().any(|block| matches!(block, Block::Exchange(_)));
+        let code = step.iter().filter_map(|block| match block {
+            Block::Code(code) => Some(code),
+            _ => None,
+        });
+        let text = step.iter().find_map(|block| match block {
+            Block::Say { text } => Some(text.as_str()),
+            _ => None,
+        });
+        let at = format!("{}, step {:?}", lesson.name, text.unwrap_or_default());
+        assert!(!sends || code.clone().count() > 0, "{at}: commands without the Rust that sends them");
+        for code in code {
+            let lines = code.text.lines().count();
+            let limit = if code.name.is_empty() { 24 } else { 60 };
+            assert!((1..=limit).contains(&lines), "{at}: {lines} lines of {}:{}", code.path, code.line);
+        }
+    }
+}
+
+/// What the server got is shown, announced by the names of its commands, or part of the opening.
+fn assert_shows_what_it_sends(report: &LessonReport, sent: &BTreeSet<String>) {
+    let known = shown_and_announced(report);
+    let silent: BTreeSet<&String> = sent.iter().filter(|name| !known.contains(*name)).collect();
+    assert!(silent.is_empty(), "{} sends {silent:?}, and neither shows nor announces it", report.name);
 }
 
 /// What every run may send, because it is announced once at the start of the program.

@@ -22,16 +22,6 @@ fn every_lesson_is_in_the_registry_under_its_own_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lessons_read_well() {
-    lessons::assert_read_well::<BulkLesson>().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn lessons_show_or_announce_what_they_send() {
-    lessons::assert_show_or_announce_what_they_send::<BulkLesson>().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn lessons_show_what_they_teach() {
-    lessons::assert_show_what_they_teach::<BulkLesson>().await;
+async fn the_screens_of_all_lessons_are_complete() {
+    lessons::assert_screens_are_complete::<BulkLesson>().await;
 }

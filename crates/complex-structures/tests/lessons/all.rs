@@ -6,8 +6,8 @@ use lab_server::Release;
 
 use lab_testing::lessons::{
     assert_all_in_registry, assert_pass_on_a_cluster, assert_pass_over_resp3, assert_pass_twice,
-    assert_read_well, assert_show_or_announce_what_they_send, assert_show_what_they_teach,
-    assert_write_only_behind_their_prefix, open, open_release, run_all, run_lesson, skipped, table,
+    assert_screens_are_complete, assert_write_only_behind_their_prefix, open, open_release, run_all,
+    run_lesson, skipped, table,
 };
 
 #[test]
@@ -36,18 +36,8 @@ async fn lessons_write_only_behind_their_prefix() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_lesson_shows_the_commands_it_teaches() {
-    assert_show_what_they_teach::<StructureLesson>().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn lessons_show_or_announce_what_they_send() {
-    assert_show_or_announce_what_they_send::<StructureLesson>().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn lessons_read_well() {
-    assert_read_well::<StructureLesson>().await;
+async fn the_screens_of_all_lessons_are_complete() {
+    assert_screens_are_complete::<StructureLesson>().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

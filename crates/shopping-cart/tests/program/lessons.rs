@@ -12,18 +12,8 @@ use shopping_cart::compare::{AddUnit, CartShape, Carts, ReadCart};
 use crate::support::{clustered, standalone};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lessons_read_well() {
-    lessons::assert_read_well::<CartLesson>().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn lessons_show_or_announce_what_they_send() {
-    lessons::assert_show_or_announce_what_they_send::<CartLesson>().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn lessons_show_the_commands_they_teach() {
-    lessons::assert_show_what_they_teach::<CartLesson>().await;
+async fn the_screens_of_all_lessons_are_complete() {
+    lessons::assert_screens_are_complete::<CartLesson>().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

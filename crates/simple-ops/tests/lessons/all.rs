@@ -5,8 +5,8 @@ use simple_ops::SimpleLesson;
 
 use lab_testing::lessons::{
     assert_all_in_registry, assert_pass_on_a_cluster, assert_pass_over_resp3, assert_pass_twice,
-    assert_read_well, assert_show_or_announce_what_they_send, assert_show_what_they_teach,
-    assert_write_only_behind_their_prefix, open, open_release, run_lesson, skipped, table,
+    assert_screens_are_complete, assert_write_only_behind_their_prefix, open, open_release, run_lesson,
+    skipped, table,
 };
 
 #[test]
@@ -32,11 +32,6 @@ async fn lessons_pass_over_resp3() {
 #[tokio::test(flavor = "multi_thread")]
 async fn lessons_write_only_behind_their_prefix() {
     assert_write_only_behind_their_prefix::<SimpleLesson>().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_lesson_shows_the_commands_it_teaches() {
-    assert_show_what_they_teach::<SimpleLesson>().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,11 +65,6 @@ async fn without_json_commands_the_lesson_says_who_has_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_lesson_reads_well() {
-    assert_read_well::<SimpleLesson>().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn everything_that_is_sent_is_shown_or_announced() {
-    assert_show_or_announce_what_they_send::<SimpleLesson>().await;
+async fn the_screens_of_all_lessons_are_complete() {
+    assert_screens_are_complete::<SimpleLesson>().await;
 }

@@ -3,8 +3,7 @@
 
 use lab_testing::lessons::{
     assert_all_in_registry, assert_pass_on_a_cluster, assert_pass_over_resp3, assert_pass_twice,
-    assert_read_well, assert_show_or_announce_what_they_send, assert_show_what_they_teach,
-    assert_write_only_behind_their_prefix,
+    assert_screens_are_complete, assert_write_only_behind_their_prefix,
 };
 use work_patterns::WorkLesson;
 
@@ -34,16 +33,6 @@ async fn lessons_write_only_behind_their_prefix() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_lesson_shows_the_commands_it_teaches() {
-    assert_show_what_they_teach::<WorkLesson>().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn lessons_read_well() {
-    assert_read_well::<WorkLesson>().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn lessons_show_or_announce_what_they_send() {
-    assert_show_or_announce_what_they_send::<WorkLesson>().await;
+async fn the_screens_of_all_lessons_are_complete() {
+    assert_screens_are_complete::<WorkLesson>().await;
 }

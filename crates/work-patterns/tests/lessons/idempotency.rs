@@ -1,4 +1,4 @@
-use lab_testing::lessons::{open, table, take};
+use lab_testing::lessons::{open, run_lesson, table};
 use work_patterns::WorkLesson;
 use work_patterns::idempotency::{Payments, Way, after_a_crash, pay_at_once};
 
@@ -20,7 +20,7 @@ async fn only_the_record_charges_once_and_answers_all() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lesson_counts_charges() {
-    let report = take(&open(false).await, WorkLesson::Idempotency).await;
+    let report = run_lesson(&open(false).await, WorkLesson::Idempotency).await;
     let rows = table(&report, "Copies of a payment");
     let charged: Vec<&str> = rows.iter().map(|row| row[2].as_str()).collect();
     assert_eq!(charged, ["10", "1", "1"]);

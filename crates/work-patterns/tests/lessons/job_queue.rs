@@ -1,12 +1,12 @@
 //! What the lessons on job queues count, and what they leave.
 
-use lab_testing::lessons::{open, table, take};
+use lab_testing::lessons::{open, run_lesson, table};
 use work_patterns::WorkLesson;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_pattern_does_the_jobs_of_killed_workers() {
     for cluster in [false, true] {
-        let report = take(&open(cluster).await, WorkLesson::JobQueue).await;
+        let report = run_lesson(&open(cluster).await, WorkLesson::JobQueue).await;
         let cells =
             |title| -> Vec<String> { table(&report, title).iter().map(|row| row.join(" | ")).collect() };
         assert_eq!(
@@ -27,7 +27,7 @@ async fn only_the_pattern_does_the_jobs_of_killed_workers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_pattern_runs_what_is_due_once() {
     for cluster in [false, true] {
-        let report = take(&open(cluster).await, WorkLesson::DelayedJobs).await;
+        let report = run_lesson(&open(cluster).await, WorkLesson::DelayedJobs).await;
         let cells =
             |title| -> Vec<String> { table(&report, title).iter().map(|row| row.join(" | ")).collect() };
         assert_eq!(

@@ -1,4 +1,4 @@
-use lab_testing::lessons::{open, table, take};
+use lab_testing::lessons::{open, run_lesson, table};
 use work_patterns::WorkLesson;
 use work_patterns::leader::{Way, elections_with_two_leaders};
 
@@ -13,7 +13,7 @@ async fn get_and_set_elects_two_and_the_script_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lesson_counts_elections_and_takeovers() {
-    let report = take(&open(false).await, WorkLesson::Leader).await;
+    let report = run_lesson(&open(false).await, WorkLesson::Leader).await;
     let rows = table(&report, "Two candidates at the same moment");
     assert_eq!(rows, [["GET, then SET", "10", "10"], ["one script", "10", "0"]]);
     assert_eq!(table(&report, "Takeovers").len(), 3);

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use lab_testing::lessons::{open, skipped, table, take};
+use lab_testing::lessons::{open, run_lesson, skipped, table};
 use work_patterns::WorkLesson;
 use work_patterns::locks::{FiveServers, Redlock, Way, locks_without_end, stale_writes};
 
@@ -37,7 +37,7 @@ async fn redlock_survives_a_loss_and_not_a_pause() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lesson_counts_stale_writes_and_skips_what_the_server_lacks() {
     let target = open(false).await;
-    let report = take(&target, WorkLesson::Locks).await;
+    let report = run_lesson(&target, WorkLesson::Locks).await;
     let rows = table(&report, "Holders that were stopped");
     assert_eq!(rows, [["lock alone", "10", "10"], ["lock and fence", "10", "0"]]);
     let lacks = !target.can("DELIFEQ").await && !target.can("DELEX").await;

@@ -1,4 +1,4 @@
-use lab_testing::lessons::{open, table, take};
+use lab_testing::lessons::{open, run_lesson, table};
 use work_patterns::WorkLesson;
 use work_patterns::semaphore::{Jobs, Way, run_jobs};
 
@@ -15,7 +15,7 @@ async fn a_counter_leaks_its_places_and_permits_do_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lesson_counts_leaked_places() {
-    let report = take(&open(false).await, WorkLesson::Semaphore).await;
+    let report = run_lesson(&open(false).await, WorkLesson::Semaphore).await;
     let rows = table(&report, "Jobs that die inside");
     assert_eq!(rows[0], ["INCR and DECR", "20", "3", "9", "8", "3"]);
     assert_eq!(rows[1], ["permits with a lease", "20", "5", "15", "0", "0"]);

@@ -20,6 +20,6 @@ async fn only_the_pattern_neither_loses_nor_doubles() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lesson_counts_the_crews() {
     let target = lessons::open(false).await;
-    let report = lessons::take(&target, WorkLesson::Streams).await;
+    let report = lessons::run_lesson(&target, WorkLesson::Streams).await;
     assert_eq!(lessons::table(&report, "Workers that die").len(), 4);
 }

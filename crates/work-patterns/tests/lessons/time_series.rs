@@ -1,4 +1,4 @@
-use lab_testing::lessons::{open, table, take};
+use lab_testing::lessons::{open, run_lesson, table};
 use work_patterns::WorkLesson;
 use work_patterns::time_series::{Store, arrivals, burst, distinct};
 
@@ -6,7 +6,7 @@ use work_patterns::time_series::{Store, arrivals, burst, distinct};
 async fn only_packed_samples_are_neither_lost_nor_counted_twice() {
     for cluster in [false, true] {
         let target = open(cluster).await;
-        let report = take(&target, WorkLesson::TimeSeries).await;
+        let report = run_lesson(&target, WorkLesson::TimeSeries).await;
         let rows = table(&report, "Events that are stored");
         let numbers: Vec<[&str; 3]> = rows.iter().map(|row| [&*row[1], &*row[2], &*row[3]]).collect();
         let expected = [
