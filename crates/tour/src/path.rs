@@ -7,7 +7,7 @@ use clap::ValueEnum;
 pub(crate) enum Path {
     /// Five lessons in 20 minutes
     Essentials,
-    /// For people who build services: data structures, transactions, caching, sessions, limits
+    /// For people who build services: data structures, transactions, caching, sessions, limits, jobs, locks
     Backend,
     /// For people who move a lot of data: loading, querying, memory, concurrency
     Data,
@@ -32,6 +32,10 @@ impl Path {
                 "caching",
                 "sessions",
                 "rate-limits",
+                "streams",
+                "job-queue",
+                "locks",
+                "idempotency",
             ],
             Self::Data => &[
                 "strings",

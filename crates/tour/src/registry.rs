@@ -1,4 +1,4 @@
-//! The order of the tour: the registers of the lesson crates, one after the other.
+//! The order of the tour: the registries of the lesson crates, one after the other.
 
 use bulk_performance::BulkLesson;
 use complex_structures::StructureLesson;
@@ -6,13 +6,15 @@ use ecommerce_patterns::PatternLesson;
 use lab_runner::{Course, Lesson};
 use shopping_cart::CartLesson;
 use simple_ops::SimpleLesson;
+use work_patterns::WorkLesson;
 
-/// Every lesson, from the first command to the patterns of a shop.
+/// Every lesson, from the first command to the patterns of background work.
 pub(crate) fn all() -> Vec<&'static Lesson> {
     let mut lessons = SimpleLesson::lessons();
     lessons.extend(StructureLesson::lessons());
     lessons.extend(BulkLesson::lessons());
     lessons.extend(CartLesson::lessons());
     lessons.extend(PatternLesson::lessons());
+    lessons.extend(WorkLesson::lessons());
     lessons
 }
