@@ -7,7 +7,7 @@
 //!
 //! 1. [`workload`]: which jobs there are, and when something is killed; all of it follows from the seed.
 //! 2. [`host`]: the server, and how the processes reach it. [`page_cache`]: what a power cut takes from it besides.
-//! 3. [`role`]: what a process is told to do. [`producer`], [`worker`]: what the processes of this queue do. [`process`]: starts,
+//! 3. [`role`]: what a process is told to do. [`producer`], [`worker`], and [`stream`]: what the processes of this project's queues do. [`process`]: starts,
 //!    stops, and kills them. [`journal`]: the lines that they leave.
 //! 4. [`accounts`]: what became of each job. [`killer`]: the run itself. [`report`]: the table, the JSON, and the verdict.
 //! 5. [`peers`]: the same for other queues. [`speed`]: how fast each is when nobody is killed.
@@ -26,6 +26,7 @@ pub mod producer;
 pub mod report;
 pub mod role;
 pub mod speed;
+pub mod stream;
 pub mod subject;
 pub mod worker;
 pub mod workload;
@@ -45,6 +46,10 @@ use self::workload::Workload;
 #[derive(Args, Clone, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Options {
+    /// Which queue of this project
+    #[arg(long, value_name = "PATTERN", value_enum, default_value_t = Queue::JobQueue)]
+    pub queue: Queue,
+
     /// Jobs to enqueue
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pub jobs: u64,
@@ -104,6 +109,15 @@ pub enum Command {
     /// A process of the run; its role is in an environment variable
     #[command(hide = true)]
     Child,
+}
+
+/// A queue of this project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Queue {
+    /// `patterns::job_queue`
+    JobQueue,
+    /// `patterns::stream_worker`, which has no jobs for later: --delayed does not matter
+    StreamWorker,
 }
 
 /// When the server calls fsync.
@@ -180,7 +194,14 @@ pub async fn command(args: &TargetArgs, options: &Options) -> Result<(), Failure
 
 async fn jobs(args: &TargetArgs, options: &Options) -> Result<(), Failure> {
     let seed = options.seed.unwrap_or_else(rand::random);
-    let workload = Workload::new(options, seed);
+    let subject = match options.queue {
+        Queue::JobQueue => Subject::JobQueue,
+        Queue::StreamWorker => Subject::StreamWorker,
+    };
+    let mut workload = Workload::new(options, seed);
+    if !subject.has_later() {
+        workload.all_now();
+    }
     if options.peers {
         host::refuse_other_servers(args, "It runs each peer on a server of its own, and kills that, too.")?;
     }
@@ -189,7 +210,7 @@ async fn jobs(args: &TargetArgs, options: &Options) -> Result<(), Failure> {
     } else {
         Host::open(args, options.fsync).await?
     };
-    let run = killer::run(&host, &Subject::JobQueue, &workload, options.json);
+    let run = killer::run(&host, &subject, &workload, options.json);
     let report = host.alone(run).await?;
     drop(host);
     if options.peers {
@@ -218,7 +239,7 @@ async fn beside_peers(
         }
     }
     let jobs = options.jobs.min(speed::JOBS);
-    for subject in [Subject::Bare, Subject::JobQueue].into_iter().chain(subjects()) {
+    for subject in [Subject::Bare, Subject::JobQueue, Subject::StreamWorker].into_iter().chain(subjects()) {
         match speed::measure(args, &subject, jobs).await {
             Ok(speed) => speeds.push(speed),
             Err(failure) => missing.push(format!("{}: {} {}", subject.name(), failure.what(), failure.why())),

@@ -107,11 +107,11 @@ impl<'a> Run<'a> {
             killings: Killings::default(),
         };
         for index in 0..workload.workers {
-            let (process, journal) = run.start(Part::Worker, index, workload.workers)?;
+            let (process, journal) = run.start(subject.worker(), index, workload.workers)?;
             run.workers.push(Worker { process: Ok(process), journal });
         }
         for index in 0..PRODUCERS {
-            let (process, _) = run.start(Part::Producer, index, PRODUCERS)?;
+            let (process, _) = run.start(subject.producer(), index, PRODUCERS)?;
             run.producers.push(process);
         }
         Ok(run)
@@ -262,7 +262,7 @@ impl<'a> Run<'a> {
             }
             if due {
                 let number = u32::try_from(index).unwrap_or_default();
-                let (process, journal) = self.start(Part::Worker, number, self.workload.workers)?;
+                let (process, journal) = self.start(self.subject.worker(), number, self.workload.workers)?;
                 self.workers[index] = Worker { process: Ok(process), journal };
             }
         }

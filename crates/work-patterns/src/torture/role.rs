@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use crate::torture::journal::Journal;
 use crate::torture::locks::holder;
-use crate::torture::{bare, host, producer, worker};
+use crate::torture::{bare, host, producer, stream, worker};
 
 /// Holds the role.
 pub const VARIABLE: &str = "WORK_TORTURE_ROLE";
@@ -51,6 +51,10 @@ pub enum Part {
     Producer,
     /// Runs jobs until it is killed.
     Worker,
+    /// Publishes to a stream, then ends.
+    StreamProducer,
+    /// Handles the messages of a stream until it is killed.
+    StreamWorker,
     /// Sends jobs with LPUSH, then ends.
     BareProducer,
     /// Takes jobs with BRPOP until it is killed.
@@ -91,6 +95,8 @@ async fn play(args: &TargetArgs, role: &Role) -> Result<(), Failure> {
     match role.part {
         Part::Producer => producer::run(&target, role, &journal).await,
         Part::Worker => worker::run(&target, role, journal).await,
+        Part::StreamProducer => stream::produce(&target, role, &journal).await,
+        Part::StreamWorker => stream::work(&target, role, journal).await,
         Part::BareProducer => bare::produce(&target, role, &journal).await,
         Part::BareWorker => bare::work(&target, role, &journal).await,
     }

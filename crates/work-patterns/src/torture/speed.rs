@@ -95,12 +95,12 @@ pub async fn measure(args: &TargetArgs, subject: &Subject, jobs: u64) -> Result<
     } else {
         None
     };
-    let due = if matches!(subject, Subject::Bare) {
-        Ok(Due::default())
-    } else {
+    let due = if subject.has_later() {
         let more: Vec<Job> = (0..DUE_AT_ONCE).map(plain).collect();
         std::fs::write(&file, listing(&more)).map_err(|error| cannot("write down the jobs", &error))?;
         due_at_once(args, subject, role(subject.worker(), AT_A_TIME, false, "due")).await
+    } else {
+        Ok(Due::default())
     };
     let (due, due_failed) = match due {
         Ok(due) => (due, None),
@@ -141,8 +141,8 @@ async fn due_at_once(args: &TargetArgs, subject: &Subject, worker: Role) -> Resu
     };
     run_until(&host, subject, &producer, What::Enqueued, DUE_AT_ONCE).await?;
     if now() / 1_000 > due_at_ms {
-        // It took too long to enqueue them.
-        return Ok(Due::default());
+        let what = "It took too long to enqueue them.";
+        return Err(Failure::new(Class::Other, what, "So they were not due at the same moment."));
     }
     forget_slow_calls(&host).await.map_err(|error| host.target.explain(&error))?;
     let (mut process, events) = run_until(&host, subject, &worker, What::Worked, DUE_AT_ONCE).await?;
@@ -267,7 +267,9 @@ pub fn table(speeds: &[Speed], jobs: u64) -> Table {
 pub fn due_table(speeds: &[Speed]) -> Table {
     let title = format!("{} jobs due at the same moment, and an idle worker", thousands(DUE_AT_ONCE as f64));
     let header = ["queue", "all begun after", "longest call", "idle: commands/s"];
-    let measured = speeds.iter().filter(|speed| speed.name != Subject::Bare.name());
+    let tried =
+        |speed: &&Speed| speed.idle_commands_per_second.is_some() || speed.due_at_once_failed.is_some();
+    let measured = speeds.iter().filter(tried);
     measured.fold(Table::new(title, &header), |table, speed| {
         if speed.due_at_once_failed.is_some() {
             return table.row([speed.name.as_str(), "never", "-", "-"]);

@@ -89,6 +89,13 @@ impl Workload {
         Self { seed, fsync: options.fsync, workers: options.workers, jobs, kills }
     }
 
+    /// For a queue that has no jobs for later.
+    pub fn all_now(&mut self) {
+        for job in &mut self.jobs {
+            job.delay_ms = 0;
+        }
+    }
+
     /// Jobs that can be completed: all but the poison.
     #[must_use]
     pub fn innocents(&self) -> u64 {

@@ -6,7 +6,7 @@ use crate::torture;
 
 #[test]
 fn bad_flags_are_usage_errors() {
-    let cases: [&[&str]; 12] = [
+    let cases: [&[&str]; 13] = [
         &["--jobs", "0"],
         &["--jobs", "-1"],
         &["--workers", "0"],
@@ -15,6 +15,7 @@ fn bad_flags_are_usage_errors() {
         &["--poison", "ten"],
         &["--fsync", "sometimes"],
         &["--seed", "x"],
+        &["--queue", "celery"],
         &["--no-such-flag"],
         &["job-queue"],
         &["locks", "--holders", "1"],

@@ -60,6 +60,35 @@ fn killed_workers_and_a_killed_server_lose_nothing_and_double_nothing() {
 }
 
 #[test]
+fn the_workers_of_a_stream_keep_the_same_promises() {
+    let arguments = [
+        "--queue",
+        "stream-worker",
+        "--jobs",
+        "1000",
+        "--workers",
+        "3",
+        "--kill-workers",
+        "3",
+        "--kill-server",
+        "1",
+        "--seed",
+        "2",
+        "--json",
+    ];
+    let report = document(&torture(&arguments).output().unwrap(), 0);
+    assert_kept_its_promises(&report, 1_000);
+    assert!(number(&report, "redelivered") > 0, "{report}");
+}
+
+#[test]
+fn on_a_cluster_workers_are_killed_and_nothing_is_lost() {
+    let arguments =
+        ["--cluster", "--jobs", "500", "--workers", "2", "--kill-workers", "2", "--delayed", "0%", "--json"];
+    assert_kept_its_promises(&document(&torture(&arguments).output().unwrap(), 0), 500);
+}
+
+#[test]
 fn on_a_server_that_is_not_ours_only_workers_are_killed_and_no_key_is_left() {
     let server = Server::start().unwrap();
     let arguments = [
