@@ -61,7 +61,6 @@ struct Run<'a> {
     host: &'a Host,
     subject: &'a Subject,
     workload: &'a Workload,
-    directory: TempDir,
     begun: Instant,
     last_event: Instant,
     tails: Vec<Tail>,
@@ -74,6 +73,8 @@ struct Run<'a> {
     outage: Option<(u64, JoinHandle<Result<u64, Failure>>)>,
     asked: Instant,
     killings: Killings,
+    // Dropped last, when no process writes into it any more.
+    directory: TempDir,
 }
 
 /// A worker's place: a process, or a time at which there is one again.

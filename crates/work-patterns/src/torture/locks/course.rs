@@ -70,7 +70,6 @@ struct Run {
     sections: u64,
     servers: Servers,
     records: Server,
-    directory: TempDir,
     holders: Vec<Holder>,
     /// Orders to come, the next one last: due after so many sections, for which holder.
     orders: Vec<(u64, usize, Order)>,
@@ -82,6 +81,8 @@ struct Run {
     next_number: u64,
     begun: Instant,
     last_event: Instant,
+    // Dropped last, when no process writes into it any more.
+    directory: TempDir,
 }
 
 struct Holder {
