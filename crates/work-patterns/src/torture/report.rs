@@ -294,8 +294,10 @@ pub fn show_beside_peers(
     Terminal.line(&compared(&all).to_text(Terminal.text_width()));
     Terminal.line("");
     Terminal.paragraph(
-        "Not back: jobs of killed workers that nobody had by the end of the wait (--peers-wait). Ended: workers that had to be started \
-         again because the server was away. Recovery: the median time until a job of a killed worker ran again, of those that did.",
+        "Left: jobs of killed workers that no worker had got by the end of the wait (--peers-wait). Doubled: effects beyond the first \
+         of a job. Innocents: dead letters that never fail. Poison: poison that is not among the dead letters. Ended: workers that \
+         had to be started again because the server was away. Recovery: the median time until a job of a killed worker ran again, \
+         of those that did.",
     );
     Terminal.line("");
     for table in [speed::table(speeds, jobs), speed::due_table(speeds)] {
@@ -316,17 +318,7 @@ pub fn show_beside_peers(
 /// This project's queue and its peers, in one table.
 #[must_use]
 pub fn compared(reports: &[&Report]) -> Table {
-    let header = [
-        "queue",
-        "lost",
-        "not back",
-        "doubled",
-        "innocents dead",
-        "poison not dead",
-        "ended",
-        "recovery",
-        "jobs/s",
-    ];
+    let header = ["queue", "lost", "left", "doubled", "innocents", "poison", "ended", "recovery", "jobs/s"];
     reports.iter().fold(Table::new("", &header), |table, report| table.row(report.cells()))
 }
 
