@@ -11,6 +11,7 @@ use std::time::Duration;
 use lab_connection::address::no_server;
 use lab_connection::failure::Class;
 use lab_connection::{Failure, Target, TargetArgs};
+use lab_runner::render::wrap;
 use lab_runner::{Terminal, course};
 use lab_server::{Choice, Server};
 use tokio::task::spawn_blocking;
@@ -61,9 +62,9 @@ impl Host {
         let host = Self::quiet(args, fsync).await?;
         let what = host.target.info();
         let (name, version, at) = (&what.name, &what.version, host.target.address());
-        Terminal.note(&format!(
-            "Server: {name} {version} at {at} (private, appendfsync {fsync}; gone when this ends)"
-        ));
+        let server =
+            format!("Server: {name} {version} at {at} (private, appendfsync {fsync}; gone when this ends)");
+        Terminal.note(&wrap(&server, Terminal.text_width(), "", "  "));
         Ok(host)
     }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use lab_connection::own_keys;
 use lab_runner::Terminal;
+use lab_runner::render::wrap;
 use redis::RedisResult;
 use serde_json::Value;
 use tokio::task::spawn_blocking;
@@ -226,7 +227,8 @@ fn on_path(name: &str) -> Option<PathBuf> {
 }
 
 fn announce(what: &str, directory: &Path) {
-    Terminal.note(&format!("Fetching {what}, once, into {}", directory.display()));
+    let what = format!("Fetching {what}, once, into {}", directory.display());
+    Terminal.note(&wrap(&what, Terminal.text_width(), "", "  "));
 }
 
 /// Runs a program to its end, and returns its first line.

@@ -3,6 +3,7 @@
 use lab_connection::Failure;
 use lab_connection::failure::Class;
 use lab_runner::Terminal;
+use lab_runner::render::wrap;
 use lab_runner::table::{Table, bytes, thousands};
 use serde::Serialize;
 use serde_json::json;
@@ -165,7 +166,7 @@ impl Report {
     /// The document has figures only, and the exit code says only that a promise broke.
     fn note_what_broke(&self) {
         for promise in self.promises().iter().filter(|promise| !promise.held) {
-            Terminal.note(&format!("✗ {}", promise.text));
+            Terminal.note(&wrap(&promise.text, Terminal.text_width(), "✗ ", "  "));
         }
     }
 
