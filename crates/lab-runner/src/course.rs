@@ -179,6 +179,28 @@ where
     ended
 }
 
+/// Runs work that is no lesson while no other run uses the database. The work ends if another run takes the database over.
+pub async fn alone<T: Send>(
+    target: &Target,
+    work: impl Future<Output = Result<T, Failure>> + Send,
+) -> Result<T, Failure> {
+    let lock = RunLock::take(target).await?;
+    let mut result = None;
+    let held = lock.hold(Box::pin(async {
+        result = Some(work.await?);
+        Ok(())
+    }));
+    let outcome = held.await;
+    lock.end().await;
+    match (outcome, result) {
+        (Err(error), _) => Err(error.explain(target, "The work did not come to its end.")),
+        (Ok(()), Some(result)) => Ok(result),
+        (Ok(()), None) => {
+            Err(Failure::new(Class::Other, "The work did not come to its end.", "Nothing says why."))
+        }
+    }
+}
+
 /// Runs one lesson without printing anything, and returns what it would have shown. For tests.
 pub async fn record(target: &Target, lesson: &'static Lesson) -> (LessonReport, Outcome) {
     record_with(target, lesson, lesson.run).await

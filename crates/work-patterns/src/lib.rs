@@ -8,6 +8,7 @@
 //! 4. [`locks`], [`leader`], [`semaphore`]: who may do it now. [`idempotency`]: once, however often it is sent.
 //! 5. [`time_series`]: samples, roll-ups, retention.
 //! 6. [`social_graph`]: followers and timelines.
+//! 7. [`torture`]: real processes, killed at random, and what is lost then.
 //!
 //! [`WorkLesson`] lists the lessons.
 
@@ -22,5 +23,6 @@ pub mod semaphore;
 pub mod social_graph;
 pub mod streams;
 pub mod time_series;
+pub mod torture;
 
 pub use registry::WorkLesson;

@@ -1,0 +1,138 @@
+//! Which lock keeps late writes out? `cargo work torture locks`
+//!
+//! Processes take locks, and change records that the locks protect. Some are stopped with SIGSTOP inside a critical section, for longer
+//! than the TTL. Some are killed there. In the middle, the server that has the locks fails over to a replica that was behind.
+//!
+//! The records are on another server, to which nothing happens. Each write says which write it has read before. If two writes have read
+//! the same one, then one of them wrote over what it had never seen: a stale write.
+//!
+//! In reading order: [`approach`], the four locks; [`holder`], what a process does; [`course`](mod@course), the run of one approach;
+//! [`records`], where the writes are and how they are counted.
+
+pub mod approach;
+pub mod course;
+pub mod holder;
+pub mod records;
+
+use clap::Args;
+use lab_connection::failure::Class;
+use lab_connection::{Failure, TargetArgs};
+use lab_runner::Terminal;
+use lab_runner::progress::Bar;
+use lab_runner::table::{Table, thousands};
+use lab_server::Choice;
+use serde::Serialize;
+use serde_json::json;
+
+use self::approach::Approach;
+use crate::torture::host::refuse_other_servers;
+
+/// What the command line can set.
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    /// Critical sections for each kind of lock
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub sections: u64,
+
+    /// Processes that take locks
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(2..=64))]
+    pub holders: u32,
+
+    /// Stop a holder this often, for longer than the TTL of its lock
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=1_000))]
+    pub stops: u32,
+
+    /// Kill a holder this often
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=1_000))]
+    pub kills: u32,
+
+    /// The same seed: the same order of stops and kills [default: chosen at random, and shown]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    /// Print one JSON document instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What came of one kind of lock.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// Which.
+    pub approach: Approach,
+    /// Writes that the records took.
+    pub writes: u64,
+    /// Those that overwrote what they had not read.
+    pub stale_writes: u64,
+    /// Writes that the records refused, because a newer holder had been there.
+    pub refused: u64,
+    /// Holders that were stopped in a critical section for longer than the TTL.
+    pub stopped: u32,
+    /// Holders that were killed in a critical section.
+    pub killed: u32,
+    /// Failovers, or for Redlock: nodes that lost their data.
+    pub failovers: u32,
+    /// Seconds.
+    pub seconds: f64,
+}
+
+/// Compares the locks, each on private servers.
+pub async fn command(args: &TargetArgs, options: &Options) -> Result<(), Failure> {
+    refuse_other_servers(
+        args,
+        "It kills the server that has the locks, so it starts its own and touches no other.",
+    )?;
+    let choice = Choice::from_flags(args.server, args.server_program.clone(), args.no_fetch)
+        .map_err(|error| lab_connection::address::no_server(&error))?;
+    let seed = options.seed.unwrap_or_else(rand::random);
+    let bar = if options.json { Bar::hidden() } else { Bar::new(options.sections, "sections") };
+    let mut rows = Vec::new();
+    for approach in Approach::ALL {
+        bar.begin(options.sections, approach.label());
+        let row = course::run(approach, &choice, options, seed, &bar).await;
+        rows.push(row.inspect_err(|_| bar.finish())?);
+    }
+    bar.finish();
+    show(&rows, seed, options);
+    verdict(&rows, seed)
+}
+
+fn show(rows: &[Row], seed: u64, options: &Options) {
+    if options.json {
+        Terminal.document(&json!({ "seed": seed, "sections": options.sections, "locks": rows }));
+        return;
+    }
+    let header = ["lock", "writes", "stale", "refused", "stopped", "killed", "failovers", "seconds"];
+    let mut table = Table::new("", &header);
+    for row in rows {
+        table = table.row([
+            row.approach.label().to_owned(),
+            thousands(row.writes as f64),
+            thousands(row.stale_writes as f64),
+            thousands(row.refused as f64),
+            row.stopped.to_string(),
+            row.killed.to_string(),
+            row.failovers.to_string(),
+            format!("{:.1}", row.seconds),
+        ]);
+    }
+    Terminal.line(&table.to_text(Terminal.text_width()));
+    Terminal.line("");
+    Terminal.paragraph(
+        "Stale: a write over another one that it had not read. Refused: the record had seen a newer number, so the late write changed \
+         nothing. 'failovers': the replica that took over did not know the last locks; of the five servers of Redlock, one came back \
+         empty.",
+    );
+    Terminal.paragraph(&format!("To repeat it: --seed {seed}"));
+}
+
+/// Only the fence promises anything.
+fn verdict(rows: &[Row], seed: u64) -> Result<(), Failure> {
+    let stale =
+        rows.iter().filter(|row| row.approach == Approach::Fenced).map(|row| row.stale_writes).sum::<u64>();
+    if stale == 0 {
+        return Ok(());
+    }
+    let why = format!("The fenced lock let {stale} stale writes through.");
+    Err(Failure::new(Class::CheckFailed, format!("A promise broke (seed {seed})."), why))
+}
