@@ -60,7 +60,7 @@ fn transfers(bench: &Bench, criterion: &mut Criterion, keys: &Keys) -> Result<()
         let mut connection = bench.target().connection();
         bench.wait_for(async { Ok(Library::load(&mut connection).await?) })?;
     }
-    let ended = bench.approaches(criterion, &Comparison { title, approaches: &approaches, input: &orders });
+    let ended = bench.approaches(criterion, &Comparison { title, approaches, input: &orders });
     if functions {
         let mut connection = bench.target().connection();
         // The error of a bench matters more than a library that is not there.
