@@ -43,6 +43,8 @@ fn answer(asked: &ChosenQuestion, choice: &Choice) -> Value {
     document["say"] = json!(texts(&question.say));
     document["why"] = json!(texts(&question.why));
     document["trap"] = json!(texts(&question.trap));
+    document["follow_ups"] = json!(texts(&question.follow_ups));
+    document["read_more"] = json!(texts(&question.read_more));
     document["examples"] = json!(parts);
     document["see"] = json!(texts(&question.see));
     document

@@ -65,6 +65,10 @@ pub struct Question {
     pub why: Vec<Paragraph>,
     /// What interviewers look for.
     pub trap: Vec<Paragraph>,
+    /// What interviewers ask next, with the answers; empty where the guide has none.
+    pub follow_ups: Vec<Paragraph>,
+    /// The official pages about it; empty where the guide names none.
+    pub read_more: Vec<Paragraph>,
     /// Blocks, at least one, and what is said between them.
     pub examples: Vec<Example>,
     /// Where the workspace shows it.
@@ -136,13 +140,14 @@ impl Question {
         })
     }
 
-    /// Its links, those of `See` first.
+    /// Its links, those of `See` first, and those of `Read more` last.
     pub fn links(&self) -> Vec<Link> {
         let between = self.examples.iter().filter_map(|part| match part {
             Example::Text(paragraph) => Some(paragraph),
             Example::Block(_) => None,
         });
-        let all = self.see.iter().chain(&self.say).chain(&self.why).chain(&self.trap).chain(between);
+        let parts = [&self.see, &self.say, &self.why, &self.trap, &self.follow_ups].into_iter().flatten();
+        let all = parts.chain(between).chain(&self.read_more);
         all.flat_map(|paragraph| links(&paragraph.text())).collect()
     }
 }

@@ -63,7 +63,11 @@ pub(crate) fn answer(asked: &'static Question, choice: &Choice) {
         Terminal.line(&part(label, paragraphs));
     }
     execute(asked, choice);
-    Terminal.line(&part("See", &asked.see));
+    let links =
+        [("They will ask next", &asked.follow_ups), ("Read more", &asked.read_more), ("See", &asked.see)];
+    for (label, paragraphs) in links.into_iter().filter(|(_, paragraphs)| !paragraphs.is_empty()) {
+        Terminal.line(&part(label, paragraphs));
+    }
 }
 
 /// A part of the answer behind its name.

@@ -9,7 +9,10 @@ use crate::block::Block;
 /// Languages of listings, which are shown and not executed.
 const LISTINGS: [&str; 6] = ["rust", "sh", "lua", "toml", "conf", "text"];
 /// The parts of an answer, in their order.
-const PARTS: [&str; 4] = ["Say", "Why", "Trap", "See"];
+const PARTS: [&str; 6] = ["Say", "Why", "Trap", FOLLOW_UPS, READ_MORE, "See"];
+/// The parts that a question may leave out.
+const FOLLOW_UPS: &str = "They will ask next";
+const READ_MORE: &str = "Read more";
 
 pub(super) fn guide(text: &str) -> Result<Guide, FormatErrors> {
     let mut errors = Vec::new();
@@ -116,6 +119,16 @@ fn question(line: usize, heading: &str, body: &[&str]) -> Result<Question, Forma
     let mut body = Body { lines: body, line: line + 1 };
     let level = body.level()?;
     let [say, why, trap] = [body.part("Say")?, body.part("Why")?, body.part("Trap")?];
+    let follow_ups = body.optional_part(FOLLOW_UPS)?;
+    let read_more_at = body.line;
+    let read_more = body.optional_part(READ_MORE)?;
+    let is_web_page = |paragraph: &Paragraph| {
+        links(&paragraph.text()).iter().any(|link| link.target.starts_with("https://"))
+    };
+    if !read_more.iter().all(is_web_page) {
+        let expected = "**Read more:** links to a page: [Sets](https://valkey.io/…)";
+        return Err(FormatError::at(read_more_at, expected));
+    }
     let examples = body.examples()?;
     let see_at = body.line;
     let see = body.part("See")?;
@@ -129,7 +142,8 @@ fn question(line: usize, heading: &str, body: &[&str]) -> Result<Question, Forma
     if !body.lines.is_empty() {
         return Err(body.error("nothing follows `**See:**` but the next question"));
     }
-    Ok(Question { line, number, slug: anchor(&title), title, level, say, why, trap, examples, see })
+    let slug = anchor(&title);
+    Ok(Question { line, number, title, slug, level, say, why, trap, follow_ups, read_more, examples, see })
 }
 
 /// The lines that are still to be read, and the number of the first of them.
@@ -195,7 +209,8 @@ impl<'a> Body<'a> {
             self.lines.first().and_then(|line| begins_a_part(line)).filter(|(part, _)| *part == name);
         let Some((_, first)) = begins else {
             return Err(self.error(&format!(
-                "`**{name}:**` is expected here; the order is Level, Say, Why, Trap, examples, See"
+                "`**{name}:**` is expected here; the order is Level, Say, Why, Trap, They will ask next, Read more, \
+                 examples, See"
             )));
         };
         let at = self.line;
@@ -206,6 +221,13 @@ impl<'a> Body<'a> {
             return Err(FormatError::at(at, format!("`**{name}:**` says nothing")));
         }
         Ok(paragraphs)
+    }
+
+    /// The same, or nothing if another part or an example comes first.
+    fn optional_part(&mut self, name: &str) -> Result<Vec<Paragraph>, FormatError> {
+        self.skip_blank();
+        let begins = self.lines.first().and_then(|line| begins_a_part(line));
+        if begins.is_some_and(|(part, _)| part == name) { self.part(name) } else { Ok(Vec::new()) }
     }
 
     /// Blocks and what stands between them.

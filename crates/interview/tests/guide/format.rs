@@ -56,6 +56,38 @@ fn the_parts_of_a_question_are_understood() {
 }
 
 #[test]
+fn a_question_may_have_follow_ups_and_pages_to_read() {
+    let guide = Guide::parse(GOOD).unwrap_or_else(|errors| panic!("{errors}"));
+    let (_, question) = guide.questions().next().unwrap();
+    assert_eq!((question.follow_ups.len(), question.read_more.len()), (0, 0));
+
+    let follow_up = "**They will ask next:** How long may it be?\n512 MB.";
+    let page = "**Read more:** [Keys](https://redis.io/docs/latest/develop/using-commands/keyspace/)";
+    let text = |between: &str| GOOD.replace("Spaces.\n", &format!("Spaces.\n\n{between}\n"));
+    for (between, follow_ups, pages) in
+        [(format!("{follow_up}\n\n{page}"), 1, 1), (follow_up.to_owned(), 1, 0), (page.to_owned(), 0, 1)]
+    {
+        let guide = Guide::parse(&text(&between)).unwrap_or_else(|errors| panic!("{errors}"));
+        let (_, question) = guide.questions().next().unwrap();
+        assert_eq!((question.follow_ups.len(), question.read_more.len()), (follow_ups, pages), "{between}");
+        assert_eq!((question.trap.len(), question.blocks().count()), (1, 2), "{between}");
+        if follow_ups == 1 {
+            assert_eq!(question.follow_ups[0].text(), "How long may it be? 512 MB.");
+        }
+        assert_eq!(question.links().iter().any(|link| link.text == "Keys"), pages == 1, "{between}");
+    }
+    for (between, line, expected) in [
+        (format!("{page}\n\n{follow_up}"), 26, "an example is expected"),
+        ("**They will ask next:**".to_owned(), 24, "says nothing"),
+        ("**Read more:** [Keys](crates/simple-ops/src/strings.rs)".to_owned(), 24, "https://"),
+    ] {
+        let told = Guide::parse(&text(&between)).expect_err(&between).to_string();
+        assert!(told.contains(&format!("REDIS_GUIDE.md:{line}: ")), "line {line} for {between:?}: {told}");
+        assert!(told.contains(expected), "{expected:?} for {between:?}: {told}");
+    }
+}
+
+#[test]
 fn the_guide_itself_is_well_formed() {
     let guide = Guide::built_in().unwrap_or_else(|errors| panic!("{errors}"));
     assert!(guide::TEXT.starts_with("# "));
