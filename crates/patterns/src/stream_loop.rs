@@ -10,8 +10,10 @@
 //!
 //! - **Promise**: a handler that fails or panics is a failure of its message. While a handler runs, its message stays with it. On a
 //!   stop, handlers end within the grace time, or their messages are given back, which counts as neither a failure nor a lost
-//!   worker. What a killed worker held goes on elsewhere within the visibility time and 750 ms more.
-//! - **Cost**: one round trip reads many messages, and one settles each. IDLE_COST
+//!   worker. What a killed worker held goes on elsewhere after the visibility time, and one second later at the latest.
+//! - **Cost**: one round trip reads many messages, and one settles each. An idle worker sends two
+//!   commands a second at most, those inside of scripts among them: 9 in 8 seconds were measured with the default visibility time,
+//!   and 13 with one second.
 //! - **Memory**: the payloads of the messages that run.
 //! - **Faults**: while the server cannot be reached, handlers go on, and their outcome is stored afterward. If another worker has
 //!   the message by then, its effect still happens once. After an error, the loop reads its own pending messages again.
@@ -171,6 +173,8 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Worker<C> {
         let mut chores = Chores::new();
         let mut pause = Pause::default();
         loop {
+            // First, because a process that was paused could otherwise claim its own messages as those of a lost worker.
+            self.extend(&mut chores, &held).await;
             let free = self.concurrency - held.entries.len().min(self.concurrency);
             if free > 0 && Instant::now() >= pause.until {
                 match self.do_chores(&mut chores, free).await {
@@ -206,21 +210,20 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Worker<C> {
                         held.entries.remove(&entry);
                     }
                 }
-                () = sleep_until(chores.extend_at) => {
-                    chores.extend_at = Instant::now() + self.group.visibility() / 3;
-                    let entries: Vec<String> = held.entries.iter().cloned().collect();
-                    if !entries.is_empty() && self.group.extend(&self.consumer, &entries).await.is_err() {
-                        self.counts().errors += 1;
-                    }
-                }
+                () = sleep_until(chores.extend_at) => {}
                 () = sleep_until(chores.claim_at.max(pause.until)), if free > 0 => {}
                 () = sleep_until(pause.until), if free > 0 && reading.is_none() => {}
             }
         }
-        // The reply of this read would be lost with its connection, and its messages would wait for the visibility time.
-        let unread =
-            if reading.is_some() { ready(&mut reading).await.1.unwrap_or_default() } else { Vec::new() };
-        self.stop(held, unread).await;
+        // Without it, the reply of this read would be lost, and its messages would wait for the visibility time.
+        let mut unread = Vec::new();
+        while reading.is_some() {
+            tokio::select! {
+                (_, read) = ready(&mut reading) => (reading, unread) = (None, read.unwrap_or_default()),
+                () = sleep_until(chores.extend_at) => self.extend(&mut chores, &held).await,
+            }
+        }
+        self.stop(chores, held, unread).await;
         self.report()
     }
 
@@ -257,6 +260,18 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Worker<C> {
         counts.trimmed += claimed.trimmed;
         counts.quarantined += claimed.quarantined;
         Ok(claimed.messages)
+    }
+
+    /// Says that its handlers still run, three times in each visibility time.
+    async fn extend(&self, chores: &mut Chores, held: &Held) {
+        if Instant::now() < chores.extend_at {
+            return;
+        }
+        chores.extend_at = Instant::now() + self.group.visibility() / 3;
+        let entries: Vec<String> = held.entries.iter().cloned().collect();
+        if !entries.is_empty() && self.group.extend(&self.consumer, &entries).await.is_err() {
+            self.counts().errors += 1;
+        }
     }
 
     /// How long it waits between two claims while messages are pending.
@@ -359,11 +374,16 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Worker<C> {
     }
 
     /// Lets handlers end, gives back the rest, and removes the consumer. If the server cannot be reached, others claim the rest.
-    async fn stop(&self, mut held: Held, unread: Vec<Message>) {
+    async fn stop(&self, mut chores: Chores, mut held: Held, unread: Vec<Message>) {
         let end = async {
-            while let Some(ended) = held.tasks.join_next().await {
-                if let Ok(entry) = ended {
-                    held.entries.remove(&entry);
+            while !held.tasks.is_empty() {
+                tokio::select! {
+                    Some(ended) = held.tasks.join_next() => {
+                        if let Ok(entry) = ended {
+                            held.entries.remove(&entry);
+                        }
+                    }
+                    () = sleep_until(chores.extend_at) => self.extend(&mut chores, &held).await,
                 }
             }
         };

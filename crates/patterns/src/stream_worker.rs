@@ -21,7 +21,8 @@
 //!   are counted apart, and a planned stop counts as neither.
 //! - **Cost**: one round trip for each call. A message costs XREADGROUP, which brings many, and one script.
 //! - **Memory**: the stream has at most 100,000 entries ([`StreamQueue::with_max_entries`]). It remembers as many published IDs,
-//!   and each group twice as many completed ones: about 100 bytes each. Dead letters: at most about 10,000, then the oldest go.
+//!   and each group twice as many completed ones: on Valkey 9.1, 75 bytes each
+//!   with IDs of 8 bytes, and 106 with IDs of 36. Dead letters: at most about 10,000, then the oldest go.
 //! - **Faults**: if the stream or the whole server is lost, its messages are lost; the group is made again from the first entry
 //!   that is there, so it misses nothing that is published afterward. If the completed IDs are lost, nothing happens unless the
 //!   group is lost, too: then what is still in the stream has its effect again. If the published IDs are lost, a retry of an
