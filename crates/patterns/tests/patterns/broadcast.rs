@@ -137,6 +137,24 @@ async fn one_lost_key_hides_no_gap() {
     .await;
 }
 
+/// The server numbers a new stream by its clock, perhaps as it has numbered the lost one.
+#[tokio::test]
+async fn after_a_lost_log_no_id_is_used_again() {
+    everywhere(async |connection, prefix| {
+        let news = news(&connection, &prefix);
+        let [log, last] = news.keys().unwrap();
+        // The last message has an ID of the far future, as after a clock that was set back.
+        let seen = "99999999999999-7";
+        let _: () = connection.send(&["SET", &last, seen]).await;
+        assert_eq!(news.publish(b"next").await.unwrap(), "99999999999999-8");
+        let _: u64 = connection.send(&["DEL", &log]).await;
+        assert_eq!(news.publish(b"after").await.unwrap(), "99999999999999-9");
+        let (gap, messages, _) = news.read(&Position::After(seen.into())).await.unwrap();
+        assert_eq!((gap, messages.len()), (true, 1), "the first one was lost with the log");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn any_bytes_go_through_and_foreign_keys_stay_as_they_are() {
     everywhere(async |connection, prefix| {

@@ -105,7 +105,8 @@ async fn two_workers_of_one_host_share_no_name_and_take_nothing_from_each_other(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_is_a_failure_and_a_stop_gives_back() {
     everywhere(async |connection, prefix| {
-        let (queue, group) = (queue(&connection, &prefix), group(&connection, &prefix).with_max_failures(3));
+        let queue = queue(&connection, &prefix);
+        let group = group(&connection, &prefix).with_max_failures(3).with_visibility(Duration::from_secs(1));
         publish(&queue, 0..4).await;
         let worker = Worker::new(group.clone(), "host").unwrap().with_grace(SOON);
         let handled = queue.clone();
@@ -158,14 +159,9 @@ async fn an_idle_worker_sends_two_commands_a_second_at_most() {
             let handler = |_| async { Ok::<_, String>(Effect::none()) };
             worker.run(connect, handler, async { drop::<Result<(), _>>(stopped.await) }).await
         });
-        until("it waits", async || {
-            let groups: redis::RedisResult<Vec<redis::Value>> = redis::cmd("XINFO")
-                .arg("CONSUMERS")
-                .arg(queue(&admin, "").key().unwrap().as_str())
-                .arg("billing")
-                .query_async(&mut admin.clone())
-                .await;
-            groups.is_ok_and(|groups| !groups.is_empty())
+        until("it waits for messages", async || {
+            let clients: String = admin.send(&["INFO", "clients"]).await;
+            clients.contains("blocked_clients:1")
         })
         .await;
         let (before, begin) = (commands(&admin).await, tokio::time::Instant::now());
