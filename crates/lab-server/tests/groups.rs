@@ -77,6 +77,27 @@ fn a_cluster_serves_every_slot() {
 }
 
 #[test]
+fn each_primary_is_a_shard_with_its_own_channels() {
+    for choice in releases() {
+        let cluster = Cluster::builder().primaries(3).choice(choice).start().unwrap();
+        let client =
+            ClusterClient::builder(cluster.urls()).connection_timeout(READY_TIMEOUT).build().unwrap();
+        let mut connection = client.get_connection().unwrap();
+        match redis::cmd("CLUSTER").arg("SHARDS").query::<Vec<redis::Value>>(&mut connection) {
+            Ok(shards) => assert_eq!(shards.len(), 3),
+            Err(error) => {
+                println!("{}: {error}", cluster.nodes()[0].program().describe());
+                continue;
+            }
+        }
+        for channel in ["a", "b", "c"] {
+            let listeners: u64 = redis::cmd("SPUBLISH").arg(channel).arg("").query(&mut connection).unwrap();
+            assert_eq!(listeners, 0);
+        }
+    }
+}
+
+#[test]
 fn a_cluster_replica_takes_over_from_a_killed_primary() {
     // A second election, if the first one fails, then begins seconds later, not half a minute.
     let builder = Cluster::builder().primaries(3).replicas_each(1).config("cluster-node-timeout", "1000");

@@ -14,8 +14,14 @@ if not previous then
   previous = newest and newest[1] or '0-0'
 end
 redis.call('XLEN', KEYS[1])
+local id, ms, seq = '*', string.match(previous, '^(%d+)-(%d+)$')
+if ms and redis.call('EXISTS', KEYS[1]) == 0 then
+  -- The log was lost. In a new one, the server could choose an ID that followers have seen, in the same millisecond.
+  local now = now_ms()
+  id = now > tonumber(ms) and string.format('%.0f-0', now) or string.format('%s-%.0f', ms, tonumber(seq) + 1)
+end
 require_commands('XADD', 'SET')
-local entry = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'previous', previous, 'payload', ARGV[1])
+local entry = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], id, 'previous', previous, 'payload', ARGV[1])
 redis.call('SET', KEYS[2], entry)
 return {'PUBLISHED', entry}
 

@@ -59,7 +59,7 @@ use std::time::Duration;
 
 use redis::aio::{AsyncPushSender, ConnectionLike, SendError};
 use redis::{ErrorKind, FromRedisValue, PushInfo, PushKind, RedisResult, Value};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 use crate::key::Key;
 use crate::script::{Reply, Script, StoreError, by_operation, milliseconds, send};
@@ -185,24 +185,33 @@ impl<C: ConnectionLike + Clone> Broadcast<C> {
         R: ConnectionLike + Clone,
     {
         let (broadcast, events) = (self.clone(), VecDeque::new());
-        Follower { broadcast, connect, reader: None, from, events, is_checked: false, failures: 0 }
+        Follower {
+            broadcast,
+            connect,
+            reader: None,
+            from,
+            events,
+            is_checked: false,
+            retry: Retry::default(),
+        }
     }
 
-    /// Listens to announcements. `connect` opens a connection that passes its messages to the [`Inbox`], subscribes it to the channel
-    /// (SUBSCRIBE, or SSUBSCRIBE if it is [sharded](Self::sharded)), and returns it. It is called again when that connection is
-    /// lost.
+    /// Listens to announcements. `connect` opens a connection of its own over RESP3 that passes its messages to the [`Inbox`],
+    /// subscribes it to the channel (SUBSCRIBE, or SSUBSCRIBE if it is [sharded](Self::sharded)), and returns it. It is called again
+    /// when that connection or its subscription is lost. On a cluster, a shard channel moves with its slot, so connect to the
+    /// cluster: `ClusterClientBuilder::push_sender`, then `ssubscribe`.
     pub fn listen<F, X, S>(&self, connect: F) -> Result<Listener<F, S>, StoreError>
     where
         F: FnMut(String, Inbox) -> X,
         X: Future<Output = RedisResult<S>>,
     {
-        let heard = Heard { events: VecDeque::new(), connection: 0, lost: true, waker: None };
+        let heard = Heard { events: VecDeque::new(), connection: 0, lost: false, waker: None };
         Ok(Listener {
             channel: self.channel()?,
             connect,
             subscription: None,
             heard: Arc::new(Mutex::new(heard)),
-            failures: 0,
+            retry: Retry::default(),
         })
     }
 
@@ -241,7 +250,7 @@ pub struct Follower<C, F, R> {
     events: VecDeque<Event>,
     /// The script has found no gap since the last connection or pause, so that a blocking read may go on.
     is_checked: bool,
-    failures: u32,
+    retry: Retry,
 }
 
 impl<C, F, X, R> Follower<C, F, R>
@@ -258,15 +267,13 @@ where
             if let Some(event) = self.events.pop_front() {
                 return Ok(event);
             }
-            if self.failures > 0 {
-                sleep(reconnect_pause(self.failures)).await;
-            }
+            self.retry.wait().await;
             if let Err(error) = self.read().await {
                 (self.reader, self.is_checked) = (None, false);
-                self.failures += 1;
+                self.retry.failed();
                 return Err(error);
             }
-            self.failures = 0;
+            self.retry = Retry::default();
         }
     }
 
@@ -327,8 +334,25 @@ fn message(entry: Value) -> Result<(Message, String), StoreError> {
     Ok((Message { id, payload: field(b"payload").unwrap_or_default() }, previous))
 }
 
-fn reconnect_pause(failures: u32) -> Duration {
-    (RECONNECT_PAUSES[0] * (1 << failures.min(10))).min(RECONNECT_PAUSES[1])
+/// When to try again after an error. A caller that drops the future and calls again does not wait anew.
+#[derive(Debug, Default)]
+struct Retry {
+    failures: u32,
+    at: Option<Instant>,
+}
+
+impl Retry {
+    async fn wait(&self) {
+        if let Some(at) = self.at {
+            sleep_until(at).await;
+        }
+    }
+
+    fn failed(&mut self) {
+        self.failures += 1;
+        let pause = (RECONNECT_PAUSES[0] * (1 << self.failures.min(10))).min(RECONNECT_PAUSES[1]);
+        self.at = Some(Instant::now() + pause);
+    }
 }
 
 /// A subscriber of announcements: see [`Broadcast::listen`].
@@ -339,7 +363,7 @@ pub struct Listener<F, S> {
     /// Kept, because dropping it ends the subscription.
     subscription: Option<S>,
     heard: Arc<Mutex<Heard>>,
-    failures: u32,
+    retry: Retry,
 }
 
 impl<F, X, S> Listener<F, S>
@@ -351,36 +375,38 @@ where
     /// and then reconnects. If its future is dropped, nothing is lost.
     pub async fn next(&mut self) -> Result<Event, StoreError> {
         loop {
-            let lost = {
-                let mut heard = lock(&self.heard);
-                if let Some(event) = heard.events.pop_front() {
-                    return Ok(event);
-                }
-                heard.lost
-            };
-            if lost {
-                self.connect().await?;
+            if let Some(event) = lock(&self.heard).events.pop_front() {
+                return Ok(event);
             }
+            self.connect().await?;
             poll_fn(|context| lock(&self.heard).poll(context.waker())).await;
         }
     }
 
-    /// Subscribes now, so that nothing that is announced afterward is missed.
+    /// Subscribes now, unless it is subscribed, so that nothing that is announced afterward is missed.
     pub async fn connect(&mut self) -> Result<(), StoreError> {
-        if self.failures > 0 {
-            sleep(reconnect_pause(self.failures)).await;
+        if self.subscription.is_some() && !lock(&self.heard).lost {
+            return Ok(());
         }
-        self.failures += 1;
         self.subscription = None;
+        self.retry.wait().await;
         let inbox = {
             let mut heard = lock(&self.heard);
             heard.connection += 1;
+            // From now on, because the new connection may be lost before it is returned.
+            heard.lost = false;
             Inbox { heard: Arc::clone(&self.heard), connection: heard.connection }
         };
-        self.subscription = Some((self.connect)(self.channel.clone(), inbox).await?);
-        self.failures = 0;
-        lock(&self.heard).lost = false;
-        Ok(())
+        match (self.connect)(self.channel.clone(), inbox).await {
+            Ok(subscription) => {
+                (self.subscription, self.retry) = (Some(subscription), Retry::default());
+                Ok(())
+            }
+            Err(error) => {
+                self.retry.failed();
+                Err(error.into())
+            }
+        }
     }
 }
 
@@ -390,7 +416,7 @@ struct Heard {
     events: VecDeque<Event>,
     /// The number of the connection that counts.
     connection: u64,
-    /// That connection was lost, or not yet made.
+    /// That connection was lost.
     lost: bool,
     waker: Option<Waker>,
 }

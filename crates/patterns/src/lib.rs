@@ -18,11 +18,14 @@
 //! 9. [`interests`], [`popular_products`], [`bought_together`], [`similar_customers`], [`product_vectors`]; [`recommendations`] mixes
 //!    them.
 //! 10. [`analytics`], [`weekly_metrics`], [`funnel`], [`active_users`].
-//! 11. [`time_series`]: samples and their roll-ups.
-//! 11. [`social_graph`], and [`timeline`] on it.
-//! 11. [`lease`]: what these share. [`lock`] and [`fence`], [`leader`], [`semaphore`]: who may do it now. [`once`]: one effect, however
-//!     often a request is sent.
 //! 11. [`job_queue`]: work for other processes; [`job_worker`] is the loop that does it.
+//! 12. [`stream_worker`]: messages that a group of workers shares; [`stream_loop`] is the loop of a worker. [`broadcast`]: messages
+//!     for every subscriber.
+//! 13. [`scheduler`]: jobs at fixed times.
+//! 14. [`lease`]: what the next ones share. [`lock`] and [`fence`], [`leader`], [`semaphore`]: who may do it now. [`once`]: one
+//!     effect, however often a request is sent.
+//! 15. [`time_series`]: samples and their roll-ups.
+//! 16. [`social_graph`], and [`timeline`] on it.
 //!
 //! Each module says what it promises, what a call costs, how much memory it takes, and what faults do to it. `cargo test -p patterns
 //! --test torture` runs every pattern through every fault.
@@ -71,6 +74,7 @@ pub mod sliding_log;
 pub mod social_graph;
 pub mod stock_feed;
 pub mod stores;
+pub mod stream_loop;
 pub mod stream_worker;
 pub mod time_series;
 pub mod timeline;

@@ -16,8 +16,8 @@
 //! - **Promise**: each slot is handed out until its enqueuing is reported, always with the same ID, to one process at a time. So a
 //!   process that dies in between, or a queue that refuses, neither loses nor doubles it. What was missed follows [`Missed`], and
 //!   slots that are skipped are counted.
-//! - **Cost**: one round trip to ask, two more for a slot. Finding the next slot takes less than a millisecond.
-//! - **Memory**: about 200 bytes for each schedule, forever.
+//! - **Cost**: one round trip to ask, two more for a slot.
+//! - **Memory**: on Valkey 9.1, 80 bytes for each schedule, and 144 while a slot is being enqueued. Nothing removes them.
 //! - **Faults**: if the key is lost, the schedule begins now: a slot that was due meanwhile is missed. A failover may hand out the
 //!   last slot again, with the same ID. If the clock is set back, nothing is due until it has come to where it was. If it is set
 //!   forward, slots run early, and the schedule waits until the clock has passed them.

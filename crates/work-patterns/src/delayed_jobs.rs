@@ -4,6 +4,7 @@
 
 mod due_at_once;
 mod naive;
+mod schedule;
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use lab_runner::pattern_scripts::{load, lua};
 use lab_runner::table::Table;
 use lab_runner::{BoxError, Lesson, LessonContext, outcome, source};
 use patterns::job_queue::{self, Due, JobQueue, NewJob, Outcome, Settings, State};
+use patterns::scheduler;
 use redis::AsyncTypedCommands;
 
 pub use self::due_at_once::{PickedUp, pick_up};
@@ -21,12 +23,13 @@ pub static LESSON: Lesson = Lesson {
     name: "delayed-jobs",
     title: "Delayed jobs",
     question: "How does a job run later, once, and how does it try again?",
-    commands: &["ZADD", "ZRANGEBYSCORE", "ZREM", "EVALSHA"],
+    commands: &["ZADD", "ZRANGEBYSCORE", "ZREM", "EVALSHA", "HGETALL"],
     needs: &[],
     sources: &[
         source!("src/delayed_jobs.rs"),
         source!("src/delayed_jobs/naive.rs"),
         source!("src/delayed_jobs/due_at_once.rs"),
+        source!("src/delayed_jobs/schedule.rs"),
     ],
     rule: "Keep what is due later in Redis, by the server's clock, and take it in the same step that finds it.",
     takeaways: &[
@@ -54,17 +57,20 @@ async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
         let queue = JobQueue::new(ctx.target().connection(), ctx.prefix(), queue)?;
         keys.extend(queue.keys().iter().cloned());
     }
+    let schedule = schedule::key(ctx)?;
+    keys.push(schedule.clone());
     ctx.start_clean(&keys).await?;
-    load(ctx, &[job_queue::scripts()]).await?;
+    load(ctx, &[job_queue::scripts(), scheduler::scripts()]).await?;
 
     sleep(ctx).await?;
     race(ctx, &due).await?;
     wait_in_the_queue(ctx).await?;
     try_again(ctx).await?;
     fall_due_at_once(ctx).await?;
+    schedule::tick_once(ctx).await?;
 
     let [jobs, _, delayed, _, _, _, counts, _] = reminders.keys().clone();
-    ctx.keys([jobs, delayed, counts]);
+    ctx.keys([jobs, delayed, counts, schedule]);
     Ok(())
 }
 

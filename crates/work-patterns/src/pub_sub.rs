@@ -42,8 +42,6 @@ const THIRD: usize = MESSAGES / 3;
 /// Messages of the comparison.
 const COMPARED: usize = 300;
 const SPUBLISH: Need = Need { command: "SPUBLISH", available_in: "Redis 7.0 or Valkey 7.2" };
-const SHARDS: Need =
-    Need { command: "SPUBLISH", available_in: "a single server (this lesson does not send it to a cluster)" };
 const PRIVATE: Need = Need {
     command: "CONFIG SET client-output-buffer-limit",
     available_in: "the private server, because the limit is the whole server's",
@@ -180,15 +178,12 @@ async fn notice_the_gap(ctx: &LessonContext) -> Result<(), BoxError> {
 async fn use_shards(ctx: &LessonContext) -> Result<(), BoxError> {
     let what = "On a cluster, PUBLISH goes to every node, subscribed or not. A shard channel lives in one slot: SPUBLISH goes only \
                 to the nodes of that slot, and clients use SSUBSCRIBE there. It promises as little as PUBLISH:";
-    // Through redis-rs 1.8, no reply came from a cluster of Valkey 9.1.2.
-    let need = if ctx.target().is_cluster() { SHARDS } else { SPUBLISH };
-    if ctx.target().is_cluster() || !ctx.can("SPUBLISH").await {
-        ctx.step(what).await?;
-        ctx.skip(need);
+    ctx.step(what).await?;
+    if !ctx.can("SPUBLISH").await {
+        ctx.skip(SPUBLISH);
         return Ok(());
     }
     let news = Broadcast::new(ctx.redis(), ctx.prefix(), "news").sharded();
-    ctx.step(what).await?;
     let receivers = news.announce(b"reload").await?;
     ctx.check("nobody got it", receivers == 0)?;
     Ok(())

@@ -9,8 +9,11 @@ use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
 use crate::Error;
+use crate::version::Version;
 
 const SLOTS: usize = 16_384;
+/// The first version that reads a node's shard from `nodes.conf`.
+const SHARD_IDS: Version = Version::new(7, 2, 0);
 
 /// What a primary starts with.
 pub(super) struct Bootstrap {
@@ -27,13 +30,17 @@ impl Bootstrap {
     }
 
     /// The node's `nodes.conf`. The server replaces its own address with the configured one.
-    pub(super) fn nodes_conf(&self) -> String {
+    ///
+    /// Both nodes name one shard. Valkey 9.1 otherwise has the node in no shard after it forgets the placeholder: CLUSTER SHARDS is
+    /// empty, and SPUBLISH ends the server.
+    pub(super) fn nodes_conf(&self, version: Version) -> String {
+        let shard = if version >= SHARD_IDS { format!(",,shard-id={}", node_id()) } else { String::new() };
         let (node, placeholder) = (node_id(), node_id());
         let (first, last, epoch) = (self.slots.start(), self.slots.end(), self.epoch);
         // Nothing listens on port 1. The takeover needs no votes, so it waits for no node.
         format!(
-            "{node} 127.0.0.1:0@0 myself,slave {placeholder} 0 0 0 connected\n\
-             {placeholder} 127.0.0.1:1@2 master - 0 0 {epoch} disconnected {first}-{last}\n\
+            "{node} 127.0.0.1:0@0{shard} myself,slave {placeholder} 0 0 0 connected\n\
+             {placeholder} 127.0.0.1:1@2{shard} master - 0 0 {epoch} disconnected {first}-{last}\n\
              vars currentEpoch {epoch} lastVoteEpoch 0\n"
         )
     }

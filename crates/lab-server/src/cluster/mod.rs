@@ -154,7 +154,8 @@ impl ClusterBuilder {
                 .map(|index| {
                     let bootstrap =
                         (index < self.primaries).then(|| Bootstrap::of_primary(index, self.primaries));
-                    let builder = self.node(&password, bootstrap);
+                    let nodes_conf = bootstrap.map(|bootstrap| bootstrap.nodes_conf(program.version()));
+                    let builder = self.node(&password, nodes_conf.unwrap_or_default());
                     scope.spawn(|| builder.start_program(program.clone()))
                 })
                 .collect();
@@ -165,9 +166,8 @@ impl ClusterBuilder {
         })
     }
 
-    fn node(&self, password: &str, bootstrap: Option<Bootstrap>) -> Builder {
-        let builder = Server::builder()
-            .cluster_node(bootstrap.map(|bootstrap| bootstrap.nodes_conf()).unwrap_or_default());
+    fn node(&self, password: &str, nodes_conf: String) -> Builder {
+        let builder = Server::builder().cluster_node(nodes_conf);
         let builder = if self.with_password { builder.password(password) } else { builder.no_password() };
         let own = [
             ("cluster-enabled", "yes"),

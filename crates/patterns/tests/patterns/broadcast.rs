@@ -1,3 +1,4 @@
+use std::any::Any;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -6,8 +7,8 @@ use lab_testing::{TestConnection, everywhere, prefix, until};
 use patterns::broadcast::{
     Broadcast, Event, Follower, Inbox, Listener, MAX_PAYLOAD_BYTES, MAX_WAITING, Position,
 };
-use redis::RedisResult;
-use redis::aio::MultiplexedConnection;
+use redis::cluster::ClusterClientBuilder;
+use redis::{ProtocolVersion, RedisResult};
 
 type Connect = fn() -> BoxFuture<'static, RedisResult<TestConnection>>;
 
@@ -136,6 +137,24 @@ async fn one_lost_key_hides_no_gap() {
     .await;
 }
 
+/// The server numbers a new stream by its clock, perhaps as it has numbered the lost one.
+#[tokio::test]
+async fn after_a_lost_log_no_id_is_used_again() {
+    everywhere(async |connection, prefix| {
+        let news = news(&connection, &prefix);
+        let [log, last] = news.keys().unwrap();
+        // The last message has an ID of the far future, as after a clock that was set back.
+        let seen = "99999999999999-7";
+        let _: () = connection.send(&["SET", &last, seen]).await;
+        assert_eq!(news.publish(b"next").await.unwrap(), "99999999999999-8");
+        let _: u64 = connection.send(&["DEL", &log]).await;
+        assert_eq!(news.publish(b"after").await.unwrap(), "99999999999999-9");
+        let (gap, messages, _) = news.read(&Position::After(seen.into())).await.unwrap();
+        assert_eq!((gap, messages.len()), (true, 1), "the first one was lost with the log");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn any_bytes_go_through_and_foreign_keys_stay_as_they_are() {
     everywhere(async |connection, prefix| {
@@ -182,31 +201,119 @@ async fn followers_get_everything_in_order_while_slots_move() {
     assert_eq!(seen, (0..200).map(|number: usize| number.to_string()).collect::<Vec<_>>());
 }
 
+/// What keeps a subscription.
+type Subscription = Box<dyn Any + Send>;
+
 /// A listener over RESP3, on a shard channel or a plain one.
 fn listen(
     news: &Broadcast<TestConnection>,
     sharded: bool,
-) -> Listener<
-    impl FnMut(String, Inbox) -> BoxFuture<'static, RedisResult<MultiplexedConnection>>,
-    MultiplexedConnection,
-> {
+    cluster: bool,
+) -> Listener<impl FnMut(String, Inbox) -> BoxFuture<'static, RedisResult<Subscription>>, Subscription> {
     news.listen(move |channel, inbox| {
         Box::pin(async move {
-            let client = redis::Client::open(format!("{}?protocol=resp3", lab_testing::server().url()))?;
-            let config = redis::AsyncConnectionConfig::new()
-                .set_push_sender(inbox)
-                .set_connection_timeout(Some(lab_testing::TIMEOUT))
-                .set_response_timeout(Some(lab_testing::TIMEOUT));
-            let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-            if sharded {
-                redis::cmd("SSUBSCRIBE").arg(channel).exec_async(&mut connection).await?
+            if cluster {
+                subscribe_to_cluster(channel, inbox, sharded).await
             } else {
-                connection.subscribe(channel).await?
+                subscribe_to_server(channel, inbox, sharded).await
             }
-            Ok(connection)
-        }) as BoxFuture<'static, RedisResult<MultiplexedConnection>>
+        }) as BoxFuture<'static, RedisResult<Subscription>>
     })
     .unwrap()
+}
+
+async fn subscribe_to_server(channel: String, inbox: Inbox, sharded: bool) -> RedisResult<Subscription> {
+    let client = redis::Client::open(format!("{}?protocol=resp3", lab_testing::server().url()))?;
+    let config = redis::AsyncConnectionConfig::new()
+        .set_push_sender(inbox)
+        .set_connection_timeout(Some(lab_testing::TIMEOUT))
+        .set_response_timeout(Some(lab_testing::TIMEOUT));
+    let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+    if sharded {
+        redis::cmd("SSUBSCRIBE").arg(channel).exec_async(&mut connection).await?;
+    } else {
+        connection.subscribe(channel).await?;
+    }
+    Ok(Box::new(connection))
+}
+
+async fn subscribe_to_cluster(channel: String, inbox: Inbox, sharded: bool) -> RedisResult<Subscription> {
+    let client = ClusterClientBuilder::new(lab_testing::cluster().urls())
+        .use_protocol(ProtocolVersion::RESP3)
+        .push_sender(inbox)
+        .connection_timeout(lab_testing::TIMEOUT)
+        .response_timeout(lab_testing::TIMEOUT)
+        .build()?;
+    let mut connection = client.get_async_connection().await?;
+    if sharded {
+        connection.ssubscribe(channel).await?;
+    } else {
+        connection.subscribe(channel).await?;
+    }
+    Ok(Box::new(connection))
+}
+
+/// Announces until the listener hears this message. Before it, there may be gaps and older copies.
+async fn hears<F, X>(
+    listener: &mut Listener<F, Subscription>,
+    news: &Broadcast<TestConnection>,
+    message: &'static str,
+) -> Vec<String>
+where
+    F: FnMut(String, Inbox) -> X,
+    X: Future<Output = RedisResult<Subscription>>,
+{
+    let news = news.clone();
+    let announcing = tokio::spawn(async move {
+        loop {
+            // An error means that its slot moves.
+            let _ = news.announce(message.as_bytes()).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    let mut heard: Vec<String> = Vec::new();
+    let until_heard = async {
+        while heard.last().is_none_or(|heard| heard != message) {
+            // An error means that it could not subscribe while its slot moved.
+            heard.extend(listener.next().await.ok().map(text));
+        }
+    };
+    tokio::time::timeout(lab_testing::TIMEOUT, until_heard).await.unwrap();
+    announcing.abort();
+    heard
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_of_a_cluster_hears_both_kinds_of_channels() {
+    for sharded in [false, true] {
+        let connection = TestConnection::cluster().await;
+        let mut news = news(&connection, &prefix());
+        if sharded {
+            news = news.sharded();
+        }
+        assert_eq!(news.announce(b"nobody").await.unwrap(), 0);
+        let mut listener = listen(&news, sharded, true);
+        listener.connect().await.unwrap();
+        assert!(!hears(&mut listener, &news, "one").await.contains(&"nobody".to_owned()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_of_a_shard_channel_gets_a_gap_when_its_slot_moves_and_goes_on() {
+    let (connection, prefix) = (TestConnection::cluster().await, prefix());
+    let news = news(&connection, &prefix).sharded();
+    let mut listener = listen(&news, true, true);
+    listener.connect().await.unwrap();
+    hears(&mut listener, &news, "before").await;
+    let moving = MovingSlots::of([news.channel().unwrap()]);
+    hears(&mut listener, &news, "meanwhile").await;
+    assert!(moving.end() > 1);
+    let mut heard = hears(&mut listener, &news, "after").await;
+    // After the last move, too.
+    let moving = MovingSlots::of([news.channel().unwrap()]);
+    assert!(moving.end() > 1);
+    heard.extend(hears(&mut listener, &news, "at last").await);
+    assert!(heard.contains(&"gap".to_owned()), "{heard:?}");
 }
 
 #[tokio::test]
@@ -218,7 +325,7 @@ async fn a_listener_hears_what_is_announced_and_learns_of_gaps() {
             news = news.sharded();
         }
         assert_eq!(news.announce(b"nobody").await.unwrap(), 0);
-        let mut listener = listen(&news, sharded);
+        let mut listener = listen(&news, sharded, false);
         listener.connect().await.unwrap();
         assert_eq!(news.announce(b"one").await.unwrap(), 1);
         assert_eq!(text(listener.next().await.unwrap()), "one");

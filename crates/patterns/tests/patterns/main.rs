@@ -41,6 +41,7 @@ mod similar_customers;
 mod social_graph;
 mod stock_feed;
 mod stores;
+mod stream_loop;
 mod stream_worker;
 mod time_series;
 mod timeline;

@@ -1,6 +1,4 @@
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use lab_testing::faults::lossy_proxy;
@@ -8,30 +6,29 @@ use lab_testing::slots::MovingSlots;
 use lab_testing::{TestConnection, everywhere, prefix, until};
 use patterns::script::StoreError;
 use patterns::stream_worker::{
-    Completed, Effect, Failure, Group, Message, Published, Report, Status, StreamQueue, WhenFull, Worker,
+    Completed, Effect, Failure, Group, Message, Published, Status, StreamQueue, WhenFull,
 };
-use redis::{RedisResult, Value};
-use tokio::sync::oneshot;
-use tokio::task::{JoinHandle, JoinSet};
+use redis::Value;
+use tokio::task::JoinSet;
 
 /// Short, so that a test sees claims.
-const SOON: Duration = Duration::from_millis(60);
+pub(crate) const SOON: Duration = Duration::from_millis(60);
 const NOW: Duration = Duration::ZERO;
 
-type Queue = StreamQueue<TestConnection>;
+pub(crate) type Queue = StreamQueue<TestConnection>;
 
-fn queue(connection: &TestConnection, prefix: &str) -> Queue {
+pub(crate) fn queue(connection: &TestConnection, prefix: &str) -> Queue {
     StreamQueue::new(connection.clone(), prefix, "orders")
 }
 
-fn group(connection: &TestConnection, prefix: &str) -> Group<TestConnection> {
+pub(crate) fn group(connection: &TestConnection, prefix: &str) -> Group<TestConnection> {
     queue(connection, prefix)
         .group("billing")
         .with_visibility(SOON)
         .with_retry_pause(Duration::from_millis(5))
 }
 
-async fn publish(queue: &Queue, numbers: std::ops::Range<usize>) {
+pub(crate) async fn publish(queue: &Queue, numbers: std::ops::Range<usize>) {
     for number in numbers {
         let published = queue.publish(&format!("m{number}"), format!("{number}").as_bytes()).await.unwrap();
         assert!(matches!(published, Published::New { dropped: 0, .. }), "{published:?}");
@@ -48,12 +45,12 @@ async fn read(
     group.read(connection, consumer, most, NOW).await.unwrap()
 }
 
-fn ids(messages: &[Message]) -> Vec<&str> {
+pub(crate) fn ids(messages: &[Message]) -> Vec<&str> {
     messages.iter().map(|message| message.id.as_str()).collect()
 }
 
 /// Claims until this many messages came.
-async fn claim(group: &Group<TestConnection>, consumer: &str, count: usize) -> Vec<Message> {
+pub(crate) async fn claim(group: &Group<TestConnection>, consumer: &str, count: usize) -> Vec<Message> {
     let claimed = tokio::sync::Mutex::new(Vec::new());
     until("messages are claimed", async || {
         let mut claimed = claimed.lock().await;
@@ -65,39 +62,12 @@ async fn claim(group: &Group<TestConnection>, consumer: &str, count: usize) -> V
 }
 
 /// Adds one to the count of this message.
-fn count(queue: &Queue, message: &Message) -> Effect {
+pub(crate) fn count(queue: &Queue, message: &Message) -> Effect {
     Effect::none().command("HINCRBY", &queue.effect_key("effects").unwrap(), &[message.id.as_str(), "1"])
 }
 
-async fn effects(queue: &Queue, connection: &TestConnection) -> BTreeMap<String, u32> {
+pub(crate) async fn effects(queue: &Queue, connection: &TestConnection) -> BTreeMap<String, u32> {
     connection.send(&["HGETALL", &queue.effect_key("effects").unwrap()]).await
-}
-
-/// A worker that runs until the sender is used, and counts each message as its effect.
-fn start<F, W>(
-    connection: &TestConnection,
-    worker: &Worker<TestConnection>,
-    handler: F,
-) -> (oneshot::Sender<()>, JoinHandle<Report>)
-where
-    F: Fn(Message) -> W + Send + Sync + 'static,
-    W: Future<Output = Result<Effect, String>> + Send + 'static,
-{
-    let (stop, stopped) = oneshot::channel();
-    let (worker, cluster) = (worker.clone(), connection.is_cluster());
-    let connect = move || async move {
-        let connection =
-            if cluster { TestConnection::cluster().await } else { TestConnection::server().await };
-        RedisResult::Ok(connection)
-    };
-    let running =
-        tokio::spawn(async move { worker.run(connect, handler, async { drop(stopped.await) }).await });
-    (stop, running)
-}
-
-async fn end((stop, running): (oneshot::Sender<()>, JoinHandle<Report>)) -> Report {
-    stop.send(()).unwrap();
-    running.await.unwrap()
 }
 
 #[tokio::test]
@@ -269,6 +239,47 @@ async fn an_effect_that_is_refused_changes_nothing_and_half_an_effect_is_dead() 
     .await;
 }
 
+/// A failure whose retry cannot be saved must not be acknowledged, and a completion that cannot be saved must have no effect.
+#[tokio::test]
+async fn a_message_whose_outcome_the_server_refuses_stays_pending_as_it_was() {
+    let server = lab_testing::server();
+    let (admin, prefix) = (TestConnection::server().await, prefix());
+    let (queue, group) = (queue(&admin, &prefix), group(&admin, &prefix).with_visibility(NOW));
+    publish(&queue, 0..1).await;
+    let message = read(&group, &admin, "a", 1).await.remove(0);
+    let stays_as_it_was = async |what: &str| {
+        let status = group.status().await.unwrap();
+        assert_eq!((status.pending, status.dead), (1, 0), "{what}");
+        assert!(effects(&queue, &admin).await.is_empty(), "{what}");
+        let (own, _) = group.own_pending("a", "0-0", 10).await.unwrap();
+        assert_eq!(own, std::slice::from_ref(&message), "{what}");
+    };
+    let by_failing = ["hset", "xclaim", "xadd", "xack", "hdel"].map(|command| (command, true));
+    let by_completing =
+        ["hincrby", "xack", "zadd", "zremrangebyrank", "hdel"].map(|command| (command, false));
+    for (command, fails) in by_failing.into_iter().chain(by_completing) {
+        let user = format!("{prefix}{command}").replace(':', "-");
+        let rights = ["ACL", "SETUSER", &user, "on", ">pw", "~*", "&*", "+@all", &format!("-{command}")];
+        let _: () = admin.send(&rights).await;
+        let url = format!("redis://{user}:pw@127.0.0.1:{}", server.port());
+        let refused = TestConnection::to_url(&url).await;
+        let group = self::group(&refused, &prefix);
+        if fails {
+            // Once as a retry, once as the last failure, which makes a dead letter.
+            group.fail(&message, "a", "no").await.unwrap_err();
+            group.clone().with_max_failures(1).fail(&message, "a", "no").await.unwrap_err();
+        } else {
+            group.complete(&message, &count(&queue, &message)).await.unwrap_err();
+        }
+        stays_as_it_was(command).await;
+        let _: u64 = admin.send(&["ACL", "DELUSER", &user]).await;
+    }
+    assert_eq!(group.fail(&message, "a", "no").await.unwrap(), Failure::Retry(1));
+    let again = claim(&group, "b", 1).await;
+    assert_eq!((again[0].failures, again[0].workers_lost), (1, 0));
+    assert_eq!(group.complete(&again[0], &count(&queue, &again[0])).await.unwrap(), Completed::Done);
+}
+
 /// A restart without persistence, a partial restore, a repair by hand: the group is gone, or all keys are.
 #[tokio::test]
 async fn a_lost_group_is_made_again_from_the_first_entry_and_doubles_nothing() {
@@ -290,31 +301,6 @@ async fn a_lost_group_is_made_again_from_the_first_entry_and_doubles_nothing() {
             assert_eq!(group.complete(message, &count(&queue, message)).await.unwrap(), expected);
         }
         assert!(effects(&queue, &connection).await.values().eq(&[1, 1, 1, 1]));
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_worker_goes_on_after_the_server_came_back_empty() {
-    everywhere(async |connection, prefix| {
-        let queue = queue(&connection, &prefix);
-        let worker = Worker::new(group(&connection, &prefix), "host").unwrap();
-        let handled = queue.clone();
-        let running = start(&connection, &worker, move |message| {
-            let effect = count(&handled, &message);
-            async move { Ok(effect) }
-        });
-        publish(&queue, 0..1).await;
-        until("the first message is done", async || worker.report().completed == 1).await;
-        // It is blocked in a read now.
-        for key in connection.keys(&format!("{prefix}*")).await {
-            let _: u64 = connection.send(&["DEL", &key]).await;
-        }
-        publish(&queue, 1..2).await;
-        until("the next one is done", async || effects(&queue, &connection).await.contains_key("m1")).await;
-        let report = end(running).await;
-        assert!(report.remade >= 1, "{report:?}");
-        assert!(report.errors < 20, "{report:?}");
     })
     .await;
 }
@@ -366,72 +352,6 @@ async fn house_keeping_races_with_reads_and_loses_nothing() {
         }
         consumers.join_all().await;
         assert!(effects(&queue, &connection).await.values().all(|count| *count == 1));
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn two_workers_of_one_host_share_no_name_and_take_nothing_from_each_other() {
-    everywhere(async |connection, prefix| {
-        let (queue, group) = (queue(&connection, &prefix), group(&connection, &prefix));
-        let started = Arc::new(AtomicUsize::new(0));
-        let workers: Vec<_> =
-            (0..2).map(|_| Worker::new(group.clone(), "same-host").unwrap().with_concurrency(1)).collect();
-        assert_ne!(workers[0].consumer(), workers[1].consumer());
-        let slow = |queue: Queue, started: Arc<AtomicUsize>| {
-            move |message: Message| {
-                started.fetch_add(1, Ordering::Relaxed);
-                let effect = count(&queue, &message);
-                // It outlives its visibility time.
-                async move {
-                    tokio::time::sleep(4 * SOON).await;
-                    Ok(effect)
-                }
-            }
-        };
-        publish(&queue, 0..1).await;
-        let first = start(&connection, &workers[0], slow(queue.clone(), started.clone()));
-        until("the first worker is busy", async || started.load(Ordering::Relaxed) == 1).await;
-        let second = start(&connection, &workers[1], slow(queue.clone(), started.clone()));
-        until("it is done", async || workers[0].report().completed == 1).await;
-        assert_eq!(end(second).await.claimed, 0);
-        end(first).await;
-        assert_eq!(started.load(Ordering::Relaxed), 1);
-        assert_eq!(group.status().await.unwrap().consumers, 0, "a worker that stops removes its consumer");
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_panic_is_a_failure_and_a_stop_gives_back() {
-    everywhere(async |connection, prefix| {
-        let (queue, group) = (queue(&connection, &prefix), group(&connection, &prefix).with_max_failures(3));
-        publish(&queue, 0..4).await;
-        let worker = Worker::new(group.clone(), "host").unwrap().with_grace(SOON);
-        let handled = queue.clone();
-        let running = start(&connection, &worker, move |message| {
-            let effect = count(&handled, &message);
-            async move {
-                match message.id.as_str() {
-                    "m0" => panic!("poison"),
-                    "m1" if message.failures < 2 => Err("not yet".to_owned()),
-                    // It never ends.
-                    "m2" => std::future::pending().await,
-                    _ => Ok(effect),
-                }
-            }
-        });
-        until("all are settled but one", async || {
-            let report = worker.report();
-            (report.completed, report.dead) == (2, 1)
-        })
-        .await;
-        let report = end(running).await;
-        assert_eq!((report.failed, report.quarantined), (3 + 2, 0), "{report:?}");
-        let dead = group.dead_letters("0-0", 10).await.unwrap();
-        assert!(dead[0].reason.contains("panicked: poison"), "{dead:?}");
-        let back = claim(&group, "next", 1).await;
-        assert_eq!((ids(&back), back[0].failures, back[0].workers_lost), (vec!["m2"], 0, 0));
     })
     .await;
 }
@@ -500,7 +420,7 @@ async fn hostile_input_is_refused_and_foreign_keys_stay_as_they_are() {
 }
 
 #[tokio::test]
-async fn each_call_is_one_round_trip_and_an_idle_worker_sends_two_commands_a_second_at_most() {
+async fn each_call_is_one_round_trip() {
     everywhere(async |connection, prefix| {
         let (queue, group) = (queue(&connection, &prefix), group(&connection, &prefix));
         group.create().await.unwrap();
@@ -509,6 +429,7 @@ async fn each_call_is_one_round_trip_and_an_idle_worker_sends_two_commands_a_sec
         let effect = count(&queue, &messages[0]);
         let round_trips = [
             connection.round_trips_of(group.extend("a", &[messages[0].entry.clone()])).await,
+            connection.round_trips_of(group.has_pending()).await,
             connection.round_trips_of(group.claim("a", "0-0", 1)).await,
             connection.round_trips_of(group.own_pending("a", "0-0", 1)).await,
             connection.round_trips_of(group.fail(&messages[0], "a", "")).await,
@@ -516,7 +437,7 @@ async fn each_call_is_one_round_trip_and_an_idle_worker_sends_two_commands_a_sec
             connection.round_trips_of(group.status()).await,
             connection.round_trips_of(group.retire(SOON)).await,
         ];
-        assert_eq!(round_trips, [1; 7]);
+        assert_eq!(round_trips, [1; 8]);
     })
     .await;
 }
@@ -597,22 +518,4 @@ async fn each_message_has_one_effect_while_slots_move() {
     let moving = MovingSlots::of([queue(&connections[0], &prefix).key().unwrap().as_str()]);
     run(&connections, &TestConnection::cluster().await, &prefix).await;
     assert!(moving.end() > 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn workers_survive_a_slot_that_moves_under_them() {
-    let (connection, prefix) = (TestConnection::cluster().await, prefix());
-    let queue = queue(&connection, &prefix);
-    let moving = MovingSlots::of([queue.key().unwrap().as_str()]);
-    let worker = Worker::new(group(&connection, &prefix).with_max_workers_lost(1_000), "host").unwrap();
-    let handled = queue.clone();
-    let running = start(&connection, &worker, move |message| {
-        let effect = count(&handled, &message);
-        async move { Ok(effect) }
-    });
-    publish(&queue, 0..100).await;
-    until("all are done", async || effects(&queue, &connection).await.len() == 100).await;
-    assert!(moving.end() > 1);
-    end(running).await;
-    assert!(effects(&queue, &connection).await.values().all(|count| *count == 1));
 }

@@ -12,7 +12,7 @@ pub const PATTERN: Pattern = Pattern {
     workload: |prefix| {
         Box::new(News { prefix: prefix.to_owned(), published: Mutex::default(), follower: Mutex::default() })
     },
-    plain_commands: &["PUBLISH"],
+    plain_commands: &["PUBLISH", "SPUBLISH"],
     scripts: broadcast::scripts,
 };
 
@@ -103,6 +103,7 @@ impl Workload for News {
                 news.publish(text.as_bytes()).await?;
                 self.published.lock().unwrap().insert(text);
                 news.announce(b"reload").await?;
+                news.sharded().announce(b"reload").await?;
             } else {
                 self.follow(&news).await?;
             }

@@ -108,8 +108,9 @@ const AT_ONCE: usize = 4;
 /// Modules that the patterns share.
 const SHARED: [&str; 5] = ["key", "lease", "limit", "money", "script"];
 
-/// Patterns that store nothing themselves. `job_worker` is a loop around `job_queue`, and its own tests kill servers and workers.
-const STORELESS: [&str; 1] = ["job_worker"];
+/// Patterns that store nothing themselves. These are loops around `job_queue` and `stream_worker`, and their own tests end servers
+/// and workers.
+const STORELESS: [&str; 2] = ["job_worker", "stream_loop"];
 
 #[tokio::main]
 async fn main() -> ExitCode {

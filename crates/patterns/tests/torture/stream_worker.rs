@@ -11,7 +11,7 @@ use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
 pub const PATTERN: Pattern = Pattern {
     name: "stream_worker",
     workload: |prefix| Box::new(Work { prefix: prefix.to_owned(), published: Mutex::default() }),
-    plain_commands: &["XREADGROUP", "XGROUP", "XRANGE"],
+    plain_commands: &["XREADGROUP", "XGROUP", "XRANGE", "XPENDING"],
     scripts: stream_worker::scripts,
 };
 
@@ -134,6 +134,7 @@ impl Workload for Work {
             }
             let consumer = format!("c{client}");
             self.work(&connection, &consumer, call.is_multiple_of(2)).await?;
+            group.has_pending().await?;
             group.retire(Duration::from_millis(50)).await?;
             group.status().await?;
             Ok(())

