@@ -55,7 +55,11 @@ impl<'a> ExampleRunner<'a> {
             self.session = Session::start(&block.environment, &self.choice);
         }
         let outcome = match &mut self.session {
-            Ok(session) => Outcome::Executed(session.execute(block, listen)),
+            // A `same` block may need what the one before it did not.
+            Ok(session) => match session.check_commands(&block.environment.needs) {
+                Ok(()) => Outcome::Executed(session.execute(block, listen)),
+                Err(unable) => Outcome::NotExecuted(unable),
+            },
             Err(unable) => Outcome::NotExecuted(unable.clone()),
         };
         Execution { question: self.question, number: self.number, block, outcome }

@@ -85,6 +85,11 @@ impl Session {
         Ok(Self { clients: HashMap::new(), observer: None, visited: HashSet::new(), servers })
     }
 
+    /// Skips a `same` block if the server lacks a command that the block needs.
+    pub(crate) fn check_commands(&self, commands: &[String]) -> Result<(), NotExecuted> {
+        self.servers.check_commands(commands)
+    }
+
     /// Executes a block, reports everything to `listen` as it happens, and returns the answers. A connection that falls silent ends
     /// it; a wrong reply does not.
     pub fn execute<'a>(&mut self, block: &'a Block, listen: &mut dyn FnMut(&Event<'a>)) -> Vec<Answer<'a>> {
@@ -141,8 +146,9 @@ impl Session {
     /// Sends a command and waits for its replies, at another node if it is redirected.
     fn ask(&mut self, name: &str, command: &Command) -> io::Result<Vec<String>> {
         let follows = self.servers.follows_redirections(name);
+        let words = self.with_node_ids(&command.words)?;
         let mut lines = Vec::new();
-        self.client(name)?.send(&command.words)?;
+        self.client(name)?.send(&words)?;
         for _ in 0..MOST_REDIRECTIONS {
             let value = self.client(name)?.reply(reply::subscribes(command))?;
             let Some(redirection) = Redirection::of(&value).filter(|_| follows) else {
@@ -166,10 +172,24 @@ impl Session {
                 client.send(&[b"ASKING".to_vec()])?;
                 client.reply(false)?;
             }
-            client.send(&command.words)?;
+            client.send(&words)?;
             self.clients.insert(name.to_owned(), client);
         }
         Err(io::Error::other("the nodes redirect the client in a circle"))
+    }
+
+    /// The words to send: `<node2>` becomes the ID of that node.
+    fn with_node_ids(&self, words: &[Vec<u8>]) -> io::Result<Vec<Vec<u8>>> {
+        let id_of = |word: &[u8]| {
+            let Some(node) = self.servers.named_node(word) else { return Ok(word.to_owned()) };
+            let mut client = self.servers.connect(self.servers.port_of(node))?;
+            client.send(&[b"CLUSTER".to_vec(), b"MYID".to_vec()])?;
+            match client.reply(false)? {
+                Value::BulkString(id) => Ok(id),
+                other => Err(io::Error::other(format!("CLUSTER MYID replied {other:?}"))),
+            }
+        };
+        words.iter().map(|word| id_of(word)).collect()
     }
 
     fn client(&mut self, name: &str) -> io::Result<&mut Client> {

@@ -12,7 +12,8 @@ pub enum Layout {
     One,
     /// A primary with one replica: clients `primary` and `replica`.
     Replica,
-    /// Three primaries: clients `node1`, `node2`, `node3`; every other client follows redirections.
+    /// Three primaries: clients `node1`, `node2`, `node3`; every other client follows redirections. In a command, the word `<node2>`
+    /// is that node's ID.
     Cluster,
 }
 

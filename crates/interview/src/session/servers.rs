@@ -74,8 +74,14 @@ impl Servers {
             #[cfg(feature = "tls")]
             certificates,
         };
-        match servers.missing(&environment.needs)? {
-            None => Ok(servers),
+        servers.check_commands(&environment.needs)?;
+        Ok(servers)
+    }
+
+    /// Skips a block if the server lacks a command that the block needs.
+    pub(super) fn check_commands(&self, commands: &[String]) -> Result<(), NotExecuted> {
+        match self.missing(commands)? {
+            None => Ok(()),
             Some(command) => Err(NotExecuted::Skipped(format!("this server has no {command}"))),
         }
     }
@@ -116,6 +122,16 @@ impl Servers {
     /// Whether a client of this name goes where MOVED and ASK send it.
     pub(super) fn follows_redirections(&self, client: &str) -> bool {
         matches!(self.running, Running::Cluster(_)) && !["node1", "node2", "node3"].contains(&client)
+    }
+
+    /// The node of a cluster that a word such as `<node2>` names.
+    pub(super) fn named_node(&self, word: &[u8]) -> Option<&'static str> {
+        let names = [("<node1>", "node1"), ("<node2>", "node2"), ("<node3>", "node3")];
+        let in_a_cluster = matches!(self.running, Running::Cluster(_));
+        names
+            .into_iter()
+            .find(|(written, _)| in_a_cluster && written.as_bytes() == word)
+            .map(|(_, node)| node)
     }
 
     /// The password of every server.

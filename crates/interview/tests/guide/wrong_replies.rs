@@ -62,13 +62,15 @@ fn a_server_that_cannot_start_is_a_fault_of_the_guide() {
 fn what_this_server_lacks_is_skipped_with_the_reason() {
     let guide = guide(
         "```redis needs=PING,NO.SUCH\n> NO.SUCH\nOK\n```\n\n```redis same\n> PING\nPONG\n```\n\n\
-         ```redis no-run=\"takes a day\"\n> PING\nnever\n```",
+         ```redis no-run=\"takes a day\"\n> PING\nnever\n```\n\n\
+         ```redis\n> PING\nPONG\n```\n\n```redis same needs=NO.SUCH\n> NO.SUCH\nOK\n```",
     );
     let (_, question) = guide.questions().next().unwrap();
     let executions = ExampleRunner::of(question, &Choice::from_env().unwrap()).execute_all();
     let reasons: Vec<_> =
         executions.iter().map(|execution| execution.skipped().unwrap_or_default()).collect();
-    assert_eq!(reasons, ["this server has no NO.SUCH", "this server has no NO.SUCH", "takes a day"]);
+    let lacks = "this server has no NO.SUCH";
+    assert_eq!(reasons, [lacks, lacks, "takes a day", "", lacks]);
     assert!(executions.iter().all(|execution| execution.complaint().is_none()));
 }
 
@@ -86,6 +88,16 @@ fn an_example_over_tls_is_executed_where_the_server_has_it() {
     } else {
         assert!(["", "this server was built without TLS"].contains(&skipped), "{skipped}");
     }
+}
+
+#[test]
+fn the_name_of_a_node_is_sent_as_its_id() {
+    let guide = guide(
+        "```redis cluster\nnode1> CLUSTER COUNT-FAILURE-REPORTS <node2>\n(integer) 0\n\
+         node1> CLUSTER COUNT-FAILURE-REPORTS <node4>\n(error) ERR Unknown node <node4>\n```\n\n\
+         ```redis\n> ECHO <node2>\n\"<node2>\"\n```",
+    );
+    assert_eq!(complaints(&guide), Vec::<String>::new());
 }
 
 #[test]
