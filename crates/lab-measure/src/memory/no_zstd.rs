@@ -10,7 +10,6 @@ pub enum Zstd {}
 
 impl Zstd {
     /// `None`: the program was built without zstd.
-    #[expect(clippy::unnecessary_wraps, reason = "as with zstd, where it can fail")]
     pub fn train(_: &People) -> RedisResult<Option<Self>> {
         Ok(None)
     }
