@@ -8,7 +8,8 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use lab_connection::{Connection, Failure, Target};
 use patterns::script::StoreError;
-use patterns::stream_worker::{Effect, Group, Message, Published, StreamQueue, Worker};
+use patterns::stream_loop::Worker;
+use patterns::stream_worker::{Effect, Group, Message, Published, StreamQueue};
 use redis::{RedisResult, Value};
 use tokio::time::sleep;
 
