@@ -1,6 +1,6 @@
 //! Who has a key in a cluster, and what do clients notice when that changes?
 //!
-//! `cargo ops cluster`
+//! `cargo ops cluster`, and with more slots `cargo ops reshard --slots 1000`
 
 mod atomic;
 mod failover;
@@ -10,6 +10,8 @@ mod redirections;
 mod resharding;
 mod traffic;
 
+use lab_connection::{Failure, TargetArgs};
+use lab_runner::course::{self, OutputArgs};
 use lab_runner::{BoxError, Lesson, LessonContext, outcome, source};
 
 use self::group::Group;
@@ -39,20 +41,28 @@ pub static LESSON: Lesson = Lesson {
         "A failover takes the node timeout and an election. Until then, by default, the other slots may refuse too.",
     ],
     quiz: &[30, 31, 32, 33, 34, 35, 36],
-    run: |ctx| Box::pin(outcome(run(ctx))),
+    run: |ctx| Box::pin(outcome(run(ctx, USUAL_SLOTS))),
 };
 
-/// How many slots move.
-const SLOTS_MOVED: u16 = 40;
+/// How many slots move if nothing else is said.
+pub const USUAL_SLOTS: u16 = 20;
+/// The most slots that can move: those that no other part of the lesson uses.
+pub const MOST_SLOTS: u16 = 2_500;
 
-async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
+/// Runs the lesson and moves so many slots, 1 to [`MOST_SLOTS`].
+pub async fn command(args: &TargetArgs, slots: u16, output: OutputArgs) -> Result<(), Failure> {
+    let target = course::open(args).await?;
+    course::run_with(&target, &LESSON, output, move |ctx| Box::pin(outcome(run(ctx, slots)))).await
+}
+
+async fn run(ctx: &mut LessonContext, moved: u16) -> Result<(), BoxError> {
     let group = start(ctx).await?;
     slots(ctx, &group).await?;
     several_slots(ctx, &group).await?;
     redirections::moved(ctx, &group).await?;
     redirections::ask(ctx, &group).await?;
     redirections::end_the_move(ctx, &group).await?;
-    resharding::compare(ctx, &group).await?;
+    resharding::compare(ctx, &group, moved).await?;
     hot_slot::find(ctx, &group).await?;
     failover::compare(ctx, &group).await?;
     group.stop().await

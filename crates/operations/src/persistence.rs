@@ -1,6 +1,6 @@
 //! What is on the disk after a crash, and what does it cost?
 //!
-//! `cargo ops persistence`
+//! `cargo ops persistence`, and with more keys `cargo ops restarts --keys 1000000`
 
 mod crash;
 mod policies;
@@ -10,6 +10,8 @@ mod rewrite;
 mod snapshot;
 mod store;
 
+use lab_connection::{Failure, TargetArgs};
+use lab_runner::course::{self, OutputArgs};
 use lab_runner::{BoxError, Lesson, LessonContext, outcome, source};
 
 use crate::private;
@@ -19,7 +21,7 @@ pub static LESSON: Lesson = Lesson {
     name: "persistence",
     title: "Persistence",
     question: "What is on the disk after a crash, and what does it cost?",
-    commands: &["SAVE", "BGSAVE", "BGREWRITEAOF", "CONFIG SET", "CONFIG REWRITE", "INFO"],
+    commands: &["SAVE", "BGSAVE", "BGREWRITEAOF", "CONFIG SET", "CONFIG REWRITE"],
     needs: &[],
     sources: &[
         source!("src/persistence.rs"),
@@ -38,10 +40,17 @@ pub static LESSON: Lesson = Lesson {
         "Before you repair an AOF, copy it. The repair cuts off everything after the damage.",
     ],
     quiz: &[19, 20, 21, 22, 23],
-    run: |ctx| Box::pin(outcome(run(ctx))),
+    run: |ctx| Box::pin(outcome(run(ctx, restart::SIZES))),
 };
 
-async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
+/// Runs the lesson and measures restarts of a server with so many keys, from 1.
+pub async fn command(args: &TargetArgs, keys: usize, output: OutputArgs) -> Result<(), Failure> {
+    let target = course::open(args).await?;
+    let sizes = [keys.div_ceil(10), keys];
+    course::run_with(&target, &LESSON, output, move |ctx| Box::pin(outcome(run(ctx, sizes)))).await
+}
+
+async fn run(ctx: &mut LessonContext, sizes: [usize; 2]) -> Result<(), BoxError> {
     let choice = private::choice(ctx.target())?;
     crash::lose_everything(ctx, &choice).await?;
     policies::compare(ctx, &choice).await?;
@@ -49,5 +58,5 @@ async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
     rewrite::shrink(ctx, &choice).await?;
     rewrite::switch_on(ctx, &choice).await?;
     repair::torn(ctx, &choice).await?;
-    restart::compare(ctx, &choice).await
+    restart::compare(ctx, &choice, &sizes).await
 }

@@ -6,7 +6,6 @@ use lab_runner::{BoxError, LessonContext, Need, Retry};
 use redis::Value;
 use tokio::time::Duration;
 
-use super::SLOTS_MOVED;
 use super::group::Group;
 use super::resharding::{Run, table};
 use super::traffic::{count_during, keys_in};
@@ -26,7 +25,12 @@ enum Way {
 }
 
 /// The same move in one command, from node1 to node2, where the server can.
-pub(super) async fn compare(ctx: &LessonContext, group: &Group, by_slot: &Run) -> Result<(), BoxError> {
+pub(super) async fn compare(
+    ctx: &LessonContext,
+    group: &Group,
+    by_slot: &Run,
+    moved: u16,
+) -> Result<(), BoxError> {
     let way = way(group).await?;
     ctx.step(
         "Newer servers move whole slots the way replication copies data: a snapshot, then what changed meanwhile, then a short pause in \
@@ -42,20 +46,20 @@ pub(super) async fn compare(ctx: &LessonContext, group: &Group, by_slot: &Run) -
         Way::MigrationImport => "migration_import",
     });
     ctx.announce("The same 50 clients send INCR. CLUSTER GETSLOTMIGRATIONS or CLUSTER MIGRATION STATUS says when it is done.");
-    let keys = keys_in(group, 0..=SLOTS_MOVED - 1, "atomic", CLIENTS).await?;
+    let keys = keys_in(group, 0..=moved - 1, "atomic", CLIENTS).await?;
     let connection = group.new_connection().await?;
     let begun = Instant::now();
     let work = async {
         match way {
-            Way::MigrateSlots => migrate_slots(ctx, group).await?,
-            Way::MigrationImport => migration_import(ctx, group).await?,
+            Way::MigrateSlots => migrate_slots(ctx, group, moved).await?,
+            Way::MigrationImport => migration_import(ctx, group, moved).await?,
         }
         Ok(begun.elapsed())
     };
     let (clients, took) = count_during(&connection, &keys, work).await?;
-    let owners = group.with(|cluster| Ok((cluster.owner_of(0)?, cluster.owner_of(SLOTS_MOVED - 1)?))).await?;
+    let owners = group.with(move |cluster| Ok((cluster.owner_of(0)?, cluster.owner_of(moved - 1)?))).await?;
     let run = Run { label: "at once", counted: clients.read_back(group).await?, took };
-    let by_slot = Run { label: "slot by slot", ..*by_slot };
+    let by_slot = Run { label: "slot by slot", counted: by_slot.counted.clone(), took: by_slot.took };
     ctx.table(table("Slot by slot, and at once", &[&by_slot, &run]));
     ctx.check_eq("node2 serves the first of them and the last one", &owners, &(1, 1))?;
     ctx.check(
@@ -79,9 +83,9 @@ async fn way(group: &Group) -> Result<Option<Way>, BoxError> {
 }
 
 /// Valkey: node1 sends its slots to node2.
-async fn migrate_slots(ctx: &LessonContext, group: &Group) -> Result<(), BoxError> {
+async fn migrate_slots(ctx: &LessonContext, group: &Group, moved: u16) -> Result<(), BoxError> {
     let mut migrate = redis::cmd("CLUSTER");
-    migrate.arg("MIGRATESLOTS").arg("SLOTSRANGE").arg(0).arg(SLOTS_MOVED - 1);
+    migrate.arg("MIGRATESLOTS").arg("SLOTSRANGE").arg(0).arg(moved - 1);
     migrate.arg("NODE").arg(&group.nodes[1].id);
     migrate.exec_async(&mut group.node(ctx, 0)).await?;
     let mut status = redis::cmd("CLUSTER");
@@ -90,9 +94,9 @@ async fn migrate_slots(ctx: &LessonContext, group: &Group) -> Result<(), BoxErro
 }
 
 /// Redis: node2 fetches the slots from their owner.
-async fn migration_import(ctx: &LessonContext, group: &Group) -> Result<(), BoxError> {
+async fn migration_import(ctx: &LessonContext, group: &Group, moved: u16) -> Result<(), BoxError> {
     let mut import = redis::cmd("CLUSTER");
-    import.arg("MIGRATION").arg("IMPORT").arg(0).arg(SLOTS_MOVED - 1);
+    import.arg("MIGRATION").arg("IMPORT").arg(0).arg(moved - 1);
     let task: String = import.query_async(&mut group.node(ctx, 1)).await?;
     let mut status = redis::cmd("CLUSTER");
     status.arg("MIGRATION").arg("STATUS").arg("ID").arg(task);

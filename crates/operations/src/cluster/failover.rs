@@ -34,7 +34,7 @@ pub(super) async fn compare(ctx: &LessonContext, group: &Group) -> Result<(), Bo
     )
     .await?;
     ctx.function("take_over");
-    ctx.announce("20 clients send INCR, half of them in node2's slots, and GET reads the counters. ROLE says when the replica is a primary.");
+    ctx.announce("20 clients send INCR, half of them in node2's slots, and GET reads the counters. ROLE says when node2 is a replica.");
     let clients = clients(group, "planned", OF_NODE2).await?;
     let connection = group.new_connection().await?;
     let (seen, ()) = count_during(&connection, &clients, take_over(ctx, group)).await?;
@@ -67,10 +67,7 @@ pub(super) async fn compare(ctx: &LessonContext, group: &Group) -> Result<(), Bo
     let replica = &group.nodes[2 + PRIMARIES].id;
     let is_primary = owner.lines().any(|line| line.starts_with(replica.as_str()) && line.contains("master"));
     ctx.check("the replica of node3 is a primary now", is_primary)?;
-    ctx.check(
-        "the kill kept callers waiting for longer than the planned switch",
-        killed.its_slots > planned.its_slots,
-    )?;
+    ctx.check("no caller saw an error", planned.counted.errors + killed.counted.errors == 0)?;
     Ok(())
 }
 
@@ -85,18 +82,18 @@ async fn clients(
     Ok(keys)
 }
 
-/// The replica of node2 takes over.
+/// The replica of node2 takes over. Ends when node2 is a replica, and its slots take a write again.
 async fn take_over(ctx: &LessonContext, group: &Group) -> Result<(), BoxError> {
     let mut replica = group.node(ctx, 1 + PRIMARIES);
     redis::cmd("CLUSTER").arg("FAILOVER").exec_async(&mut replica).await?;
+    let mut node2 = group.nodes[1].connection.clone();
     let mut retry = Retry::within(IN_TIME);
-    let mut silent = group.nodes[1 + PRIMARIES].connection.clone();
     loop {
-        let role: Vec<redis::Value> = redis::cmd("ROLE").query_async(&mut silent).await?;
-        if role.first() == Some(&redis::Value::BulkString(b"master".to_vec())) {
-            return Ok(());
+        let role: Vec<redis::Value> = redis::cmd("ROLE").query_async(&mut node2).await?;
+        if role.first() == Some(&redis::Value::BulkString(b"slave".to_vec())) {
+            return write_in(group, OF_NODE2).await;
         }
-        retry.again("the replica has taken over").await?;
+        retry.again("the replica of node2 has taken over").await?;
     }
 }
 
@@ -108,7 +105,12 @@ async fn die(group: &Group) -> Result<(), BoxError> {
             Ok(())
         })
         .await?;
-    let probe = keys_in(group, OF_NODE3, "probe", 1).await?;
+    write_in(group, OF_NODE3).await
+}
+
+/// Returns when a write to one of these slots was acknowledged.
+async fn write_in(group: &Group, slots: std::ops::RangeInclusive<u16>) -> Result<(), BoxError> {
+    let probe = keys_in(group, slots, "probe", 1).await?;
     redis::cmd("INCR").arg(&probe[0]).exec_async(&mut group.connection()).await?;
     Ok(())
 }

@@ -4,9 +4,10 @@ use lab_connection::Connection;
 use lab_runner::concurrent::concurrently;
 use lab_runner::table::{Table, thousands};
 use lab_runner::{BoxError, LessonContext, Need};
+use redis::aio::ConnectionLike;
 use redis::{RedisResult, Value};
 
-use super::group::{Group, PRIMARIES};
+use super::group::{Group, Node, PRIMARIES};
 
 /// Clicks. Nine of ten go to the hot counter.
 const CLICKS: usize = 2_000;
@@ -26,7 +27,7 @@ pub(super) async fn find(ctx: &LessonContext, group: &Group) -> Result<(), BoxEr
     .await?;
     ctx.function("click");
     let settings =
-        if stats { " CONFIG SET cluster-slot-stats-enabled yes lets each node count by slot." } else { "" };
+        if stats { " CONFIG SET cluster-slot-stats-enabled lets each node count by slot." } else { "" };
     ctx.announce(format!(
         "50 clients send INCR, and INFO commandstats on each primary says how many arrived.{settings}"
     ));
@@ -66,16 +67,24 @@ async fn name_the_slot(ctx: &LessonContext, group: &Group, stats: bool) -> Resul
         ctx.skip(SLOT_STATS);
         return Ok(());
     }
-    let mut node = group.node(ctx, owner);
-    let mut command = redis::cmd("CLUSTER");
-    command.arg("SLOT-STATS").arg("ORDERBY").arg("NETWORK-BYTES-IN").arg("LIMIT").arg(1).arg("DESC");
-    let busiest: Value = command.query_async(&mut node).await?;
-    let mut keys = redis::cmd("CLUSTER");
-    keys.arg("GETKEYSINSLOT").arg(slot).arg(3);
-    let keys: Vec<String> = keys.query_async(&mut node).await?;
+    ctx.function("busiest_slot");
+    let (busiest, keys) = busiest_slot(&mut group.node(ctx, owner), slot).await?;
     ctx.check_eq("the busiest slot is that of the counter", &first_number(&busiest), &Some(i64::from(slot)))?;
     ctx.check("and the counter is in it", keys.iter().any(|key| key == HOT))?;
     Ok(())
+}
+
+/// The busiest slot by bytes received, and some keys of `slot`.
+async fn busiest_slot(
+    node: &mut (impl ConnectionLike + Send),
+    slot: u16,
+) -> RedisResult<(Value, Vec<String>)> {
+    let mut stats = redis::cmd("CLUSTER");
+    stats.arg("SLOT-STATS").arg("ORDERBY").arg("NETWORK-BYTES-IN").arg("LIMIT").arg(1).arg("DESC");
+    let busiest = stats.query_async(node).await?;
+    let mut keys = redis::cmd("CLUSTER");
+    keys.arg("GETKEYSINSLOT").arg(slot).arg(3);
+    Ok((busiest, keys.query_async(node).await?))
 }
 
 /// What each primary gets while 50 clients click. The hot counter has so many parts.
@@ -129,11 +138,18 @@ async fn knows_slot_stats(group: &Group) -> Result<bool, BoxError> {
         redis::cmd("COMMAND").arg("INFO").arg("cluster|slot-stats").query_async(&mut node1).await?;
     let known = known.first().is_some_and(|info| *info != Value::Nil);
     for node in group.nodes.iter().filter(|_| known) {
-        let mut set = redis::cmd("CONFIG");
-        set.arg("SET").arg("cluster-slot-stats-enabled").arg("yes");
-        set.exec_async(&mut node.connection.clone()).await?;
+        // Newer Redis also counts memory, which it cannot begin at run time. So it is told what to count.
+        if count_by_slot(node, "yes").await.is_err() {
+            count_by_slot(node, "cpu net").await?;
+        }
     }
     Ok(known)
+}
+
+async fn count_by_slot(node: &Node, what: &str) -> RedisResult<()> {
+    let mut set = redis::cmd("CONFIG");
+    set.arg("SET").arg("cluster-slot-stats-enabled").arg(what);
+    set.exec_async(&mut node.connection.clone()).await
 }
 
 fn table(rows: &[(&str, [usize; PRIMARIES])]) -> Table {

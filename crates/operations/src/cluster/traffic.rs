@@ -16,12 +16,14 @@ use super::group::Group;
 const PAUSE: Duration = Duration::from_millis(2);
 /// How long a client may go on waiting for its last reply.
 const GRACE: Duration = Duration::from_secs(10);
-/// How many names are tried at a time, and how often at most, to find keys of certain slots.
-const BATCH: usize = 4_000;
-const BATCHES: usize = 100;
+/// Tags that keys share, if there are as many slots.
+const TAGS: usize = 10;
+/// How many names are tried at a time, and how often at most, to find some in certain slots.
+const BATCH: usize = 2_000;
+const BATCHES: usize = 200;
 
 /// What clients saw, and what the servers have.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Counted {
     /// INCRs whose reply arrived.
     pub(super) acknowledged: u64,
@@ -33,16 +35,18 @@ pub(super) struct Counted {
     pub(super) doubled: u64,
     /// The longest wait for one reply.
     pub(super) slowest: Duration,
+    /// The first error of one of them.
+    pub(super) error: Option<String>,
 }
 
-/// Keys `name:N` in these slots, by CLUSTER KEYSLOT.
+/// So many keys in these slots. CLUSTER KEYSLOT finds some tags there, and the keys have them in turn: `{name:7}:0`.
 pub(super) async fn keys_in(
     group: &Group,
     slots: RangeInclusive<u16>,
     name: &str,
     count: usize,
 ) -> Result<Vec<String>, BoxError> {
-    let mut keys: Vec<String> = Vec::new();
+    let mut tags: Vec<String> = Vec::new();
     for batch in 0..BATCHES {
         let names: Vec<String> =
             (0..BATCH).map(|number| format!("{name}:{}", batch * BATCH + number)).collect();
@@ -52,12 +56,12 @@ pub(super) async fn keys_in(
         }
         let found: Vec<u16> = pipeline.query_async(&mut group.nodes[0].connection.clone()).await?;
         let inside = names.into_iter().zip(found).filter(|(_, slot)| slots.contains(slot));
-        keys.extend(inside.map(|(name, _)| name).take(count - keys.len()));
-        if keys.len() == count {
-            return Ok(keys);
+        tags.extend(inside.map(|(name, _)| name));
+        if tags.len() >= TAGS.min(slots.len()) {
+            return Ok((0..count).map(|key| format!("{{{}}}:{key}", tags[key % tags.len()])).collect());
         }
     }
-    Err(format!("too few of {} keys are in the slots {slots:?}", BATCH * BATCHES).into())
+    Err(format!("too few of {} names are in the slots {slots:?}", BATCH * BATCHES).into())
 }
 
 /// One client for each key raises it with INCR, over and over, until `work` is done.
@@ -85,6 +89,7 @@ pub(super) struct Client {
     key: String,
     acknowledged: u64,
     errors: u64,
+    error: Option<String>,
     slowest: Duration,
 }
 
@@ -93,13 +98,20 @@ async fn count<C: ConnectionLike + Clone + Send + Sync>(
     key: String,
     over: Arc<AtomicBool>,
 ) -> Client {
-    let mut seen = Client { key, acknowledged: 0, errors: 0, slowest: Duration::ZERO };
+    let mut seen = Client { key, acknowledged: 0, errors: 0, error: None, slowest: Duration::ZERO };
     while !over.load(Ordering::Relaxed) {
         let begun = Instant::now();
         let mut incr = redis::cmd("INCR");
         match timeout(GRACE, incr.arg(&seen.key).exec_async(&mut connection)).await {
             Ok(Ok(())) => seen.acknowledged += 1,
-            Ok(Err(_)) | Err(_) => seen.errors += 1,
+            failed => {
+                seen.errors += 1;
+                let error = failed.map_or_else(
+                    |late| late.to_string(),
+                    |failed| failed.err().map_or_else(String::new, |error| error.to_string()),
+                );
+                seen.error.get_or_insert(error);
+            }
         }
         seen.slowest = seen.slowest.max(begun.elapsed());
         sleep(PAUSE).await;
@@ -126,6 +138,7 @@ impl Clients {
             counted.lost += client.acknowledged.saturating_sub(counter);
             counted.doubled += counter.saturating_sub(client.acknowledged + client.errors);
         }
+        counted.error = self.0.iter().find_map(|client| client.error.clone());
         counted.slowest = self.slowest_of(0..self.0.len());
         Ok(counted)
     }

@@ -41,7 +41,8 @@ pub(super) async fn torn(ctx: &LessonContext, choice: &Choice) -> Result<(), Box
     let refused = store.restart().await;
     let message = refused.as_ref().err().map(ToString::to_string).unwrap_or_default();
     let reason = message.lines().find(|line| line.contains("Bad file format")).unwrap_or_default();
-    ctx.listing(reason.trim());
+    // Without the time and the process ID before it.
+    ctx.listing(reason.split_once("# ").map_or(reason, |(_, text)| text).trim());
     ctx.check("it did not start, and names the file", refused.is_err() && reason.contains(".incr.aof"))?;
     repair_it(ctx, &mut store, &file).await?;
     store.stop().await

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use lab_runner::table::bytes;
+use lab_runner::table::{bytes, thousands};
 use lab_runner::{BoxError, LessonContext};
 use lab_server::Choice;
 
@@ -16,8 +16,9 @@ pub(super) async fn shrink(ctx: &LessonContext, choice: &Choice) -> Result<(), B
     let mut store = Store::with_aof(choice, "everysec").await?;
     let mut redis = store.redis(ctx);
     ctx.step(format!(
-        "The log grows with each write, even if the data does not. This script raises one counter {VISITS} times. BGREWRITEAOF forks a \
+        "The log grows with each write, even if the data does not. This script raises one counter {} times. BGREWRITEAOF forks a \
          child that writes today's data as a new base. What comes meanwhile goes to a new increment, and a manifest names the files:",
+        thousands(VISITS as f64),
     ))
     .await?;
     let mut count = redis::cmd("EVAL");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lab_runner::table::{Table, bytes, duration};
+use lab_runner::table::{Table, bytes, duration, thousands};
 use lab_runner::{BoxError, LessonContext};
 use lab_server::Choice;
 
@@ -12,14 +12,16 @@ const USERS: usize = 10_000;
 /// Bytes of each.
 const LENGTH: usize = 1_000;
 /// How long the child rests after each key, in microseconds, so that writes happen while it works.
-const REST: &str = "20";
+const REST: &str = "5";
 
 pub(super) async fn fork(ctx: &LessonContext, choice: &Choice) -> Result<(), BoxError> {
     let store = Store::start(choice, &[]).await?;
     let mut redis = store.redis(ctx);
     ctx.step(format!(
         "SAVE writes the file in the thread that serves clients, so they all wait. BGSAVE forks a child that writes, and the server goes \
-         on. Only the fork itself blocks. {USERS} users of {LENGTH} bytes:",
+         on. Only the fork itself blocks. {} users of {} bytes:",
+        thousands(USERS as f64),
+        thousands(LENGTH as f64),
     ))
     .await?;
     store.fill(USERS, LENGTH).await?;
