@@ -18,7 +18,7 @@ pub(crate) fn choice(target: &Target) -> Result<Choice, BoxError> {
         Some(node) => {
             Ok(Choice { release: None, program: Some(node.program().path().to_owned()), fetch: false })
         }
-        None => Choice::from_env().map_err(no_server),
+        None => Choice::from_env().map_err(|error| no_server(&error)),
     }
 }
 
@@ -26,10 +26,10 @@ pub(crate) fn choice(target: &Target) -> Result<Choice, BoxError> {
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, BoxError> {
-    spawn_blocking(work).await?.map_err(no_server)
+    spawn_blocking(work).await?.map_err(|error| no_server(&error))
 }
 
-fn no_server(error: Error) -> BoxError {
+fn no_server(error: &Error) -> BoxError {
     let text = error.to_string();
     let mut lines = text.lines();
     let failure = Failure::new(Class::NoServer, "A private server failed.", lines.next().unwrap_or_default());

@@ -11,7 +11,7 @@ use super::resharding::{Run, table};
 use super::traffic::{count_during, keys_in};
 
 const CLIENTS: usize = 50;
-const IN_TIME: Duration = Duration::from_secs(60);
+const IN_TIME: Duration = Duration::from_mins(1);
 const ATOMIC: Need =
     Need { command: "CLUSTER MIGRATESLOTS", available_in: "Valkey 9.0, or CLUSTER MIGRATION in Redis 8.4" };
 
@@ -74,8 +74,8 @@ async fn way(group: &Group) -> Result<Option<Way>, BoxError> {
     let mut ask = redis::cmd("COMMAND");
     ask.arg("INFO").arg("cluster|migrateslots").arg("cluster|migration");
     let known: Vec<Value> = ask.query_async(&mut node1).await?;
-    let knows = |index: usize| known.get(index).is_some_and(|info| *info != Value::Nil);
-    Ok(match (knows(0), knows(1)) {
+    let has = |index: usize| known.get(index).is_some_and(|info| *info != Value::Nil);
+    Ok(match (has(0), has(1)) {
         (true, _) => Some(Way::MigrateSlots),
         (_, true) => Some(Way::MigrationImport),
         _ => None,

@@ -15,7 +15,7 @@ const OF_NODE2: std::ops::RangeInclusive<u16> = 6_000..=10_000;
 const OF_NODE3: std::ops::RangeInclusive<u16> = 11_000..=15_000;
 /// In milliseconds. The default is 15 seconds.
 const NODE_TIMEOUT: usize = 500;
-const IN_TIME: Duration = Duration::from_secs(60);
+const IN_TIME: Duration = Duration::from_mins(1);
 
 /// How long callers waited, and what became of their counts.
 struct Switch {

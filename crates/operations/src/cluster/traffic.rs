@@ -125,18 +125,16 @@ pub(super) struct Clients(Vec<Client>);
 impl Clients {
     /// Reads every counter back.
     pub(super) async fn read_back(&self, group: &Group) -> Result<Counted, BoxError> {
-        let mut pipeline = redis::pipe();
-        for client in &self.0 {
-            pipeline.get(&client.key);
-        }
-        let counters: Vec<Option<u64>> = pipeline.query_async(&mut group.connection()).await?;
+        let mut connection = group.connection();
         let mut counted = Counted::default();
-        for (client, counter) in self.0.iter().zip(counters) {
-            let counter = counter.unwrap_or(0);
+        for client in &self.0 {
+            // One by one, because the connection repeats single commands while the cluster changes.
+            let stored: Option<u64> = redis::cmd("GET").arg(&client.key).query_async(&mut connection).await?;
+            let stored = stored.unwrap_or(0);
             counted.acknowledged += client.acknowledged;
             counted.errors += client.errors;
-            counted.lost += client.acknowledged.saturating_sub(counter);
-            counted.doubled += counter.saturating_sub(client.acknowledged + client.errors);
+            counted.lost += client.acknowledged.saturating_sub(stored);
+            counted.doubled += stored.saturating_sub(client.acknowledged + client.errors);
         }
         counted.error = self.0.iter().find_map(|client| client.error.clone());
         counted.slowest = self.slowest_of(0..self.0.len());

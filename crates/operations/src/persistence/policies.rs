@@ -11,8 +11,8 @@ use super::store::Store;
 
 const POLICIES: [&str; 3] = ["no", "everysec", "always"];
 /// Orders that are certainly synced, and those that are written afterward.
-const SYNCED: usize = 100;
-const AFTER: usize = 200;
+const SYNCED: usize = 20;
+const AFTER: usize = 100;
 const ALL: std::ops::Range<usize> = 0..SYNCED + AFTER;
 
 /// What a policy costs, and what it saves.
@@ -50,7 +50,7 @@ pub(super) async fn compare(ctx: &LessonContext, choice: &Choice) -> Result<(), 
 
     ctx.step(
         "A power cut also takes the page cache. Nothing here can cut the power, so the lesson does what it would leave in the worst \
-         case: it cuts the file at the length that was certainly synced. That is known: the first 100 orders were written under \
+         case: it cuts the file at the length that was certainly synced. That is known: the first 20 orders were written under \
          'always'. (The kernel may have written more by itself.)",
     )
     .await?;

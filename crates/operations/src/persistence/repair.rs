@@ -57,16 +57,13 @@ async fn repair_it(ctx: &LessonContext, store: &mut Store, file: &Path) -> Resul
     .await?;
     let copy = file.with_extension("aof.copy");
     fs::copy(file, &copy)?;
-    match check_aof(&program, file)? {
-        Some(output) => {
-            ctx.function("check_aof");
-            ctx.listing(output);
-        }
-        None => {
-            ctx.say("This server is behind a wrapper that does not offer it. So the lesson cuts the file itself, at the same place.");
-            ctx.function("cut_at_the_damage");
-            cut_at_the_damage(file)?;
-        }
+    if let Some(output) = check_aof(&program, file)? {
+        ctx.function("check_aof");
+        ctx.listing(output);
+    } else {
+        ctx.say("This server is behind a wrapper that does not offer it. So the lesson cuts the file itself, at the same place.");
+        ctx.function("cut_at_the_damage");
+        cut_at_the_damage(file)?;
     }
     let removed = fs::metadata(&copy)?.len().saturating_sub(fs::metadata(file)?.len());
     fs::remove_file(copy)?;

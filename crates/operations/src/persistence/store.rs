@@ -7,14 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use lab_connection::Transcript;
-use lab_connection::connection::unguarded;
+use lab_connection::connection::CONNECT_TIMEOUT;
 use lab_runner::{BoxError, LessonContext, Retry};
 use lab_server::{Choice, Error, Server};
 use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, RedisResult};
 
 use crate::private::blocking;
 
-const IN_TIME: Duration = Duration::from_secs(60);
+const IN_TIME: Duration = Duration::from_mins(1);
 /// How many keys one script writes, so that no call blocks the server for long.
 const FILLED_AT_ONCE: usize = 10_000;
 const FILL: &str =
@@ -33,7 +34,7 @@ impl Store {
         let builder = Server::builder().choice(choice.clone());
         let builder = settings.iter().fold(builder, |builder, (key, value)| builder.config(*key, *value));
         let server = blocking(move || builder.start()).await?;
-        let connection = unguarded(&server.client()).await?;
+        let connection = connect(&server.client()).await?;
         Ok(Self { connection, server: Arc::new(Mutex::new(server)) })
     }
 
@@ -68,7 +69,7 @@ impl Store {
                 Ok((server.client(), begun.elapsed()))
             })
             .await?;
-        self.connection = unguarded(&client).await?;
+        self.connection = connect(&client).await?;
         Ok(took)
     }
 
@@ -165,4 +166,12 @@ impl Store {
         let server = Arc::clone(&self.server);
         blocking(move || work(&mut server.lock().unwrap_or_else(PoisonError::into_inner))).await
     }
+}
+
+/// A busy disk can keep a server that syncs from answering for longer than usual.
+async fn connect(client: &Client) -> RedisResult<MultiplexedConnection> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT_TIMEOUT))
+        .set_response_timeout(Some(IN_TIME));
+    client.get_multiplexed_async_connection_with_config(&config).await
 }

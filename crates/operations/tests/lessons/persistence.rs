@@ -12,7 +12,7 @@ async fn a_kill_takes_what_memory_has_and_a_power_cut_what_was_not_synced() {
     assert_eq!(kills, ["600", "300"], "nothing saved, and a snapshot halfway");
     let policies: Vec<_> =
         table(&report, "One client, one write at a time").iter().map(|row| &row[3..]).collect();
-    assert_eq!(policies, [["0", "200"], ["0", "200"], ["0", "0"]], "no, everysec, always");
+    assert_eq!(policies, [["0", "100"], ["0", "100"], ["0", "0"]], "no, everysec, always");
     let restarts = table(&report, "Restart");
     assert_eq!(restarts.len(), 5);
 }
