@@ -136,7 +136,7 @@ impl Switch {
 }
 
 fn table(switches: &[&Switch]) -> Table {
-    let header = ["switch", "its slots away", "others away", "acknowledged", "lost", "doubled", "errors"];
+    let header = ["switch", "its slots away", "others away", "counted", "lost", "doubled", "errors"];
     switches.iter().fold(Table::new("A primary is replaced", &header), |table, switch| {
         let Switch { label, its_slots, other_slots, counted } = switch;
         let numbers = [counted.acknowledged, counted.lost, counted.doubled, counted.errors];

@@ -79,7 +79,7 @@ where
 }
 
 pub(super) fn table(title: &str, runs: &[&Run]) -> Table {
-    let header = ["clients", "acknowledged", "lost", "doubled", "errors", "slowest", "move took"];
+    let header = ["clients", "counted", "lost", "doubled", "errors", "slowest", "move"];
     runs.iter().fold(Table::new(title, &header), |table, run| {
         let Run { label, counted, took } = run;
         let numbers = [counted.acknowledged, counted.lost, counted.doubled, counted.errors];
