@@ -275,3 +275,18 @@ fn an_ordinary_clock_does_not_move() {
     let server = Server::start().unwrap();
     assert!(matches!(server.set_clock(1), Err(Error::ClockNotMovable)));
 }
+
+#[test]
+fn an_added_setting_counts_from_the_next_restart_on() {
+    let mut server = Server::start().unwrap();
+    let hz = |server: &Server| -> Vec<String> {
+        let mut ask = redis::cmd("CONFIG");
+        ask.arg("GET").arg("hz").query(&mut server.client().get_connection().unwrap()).unwrap()
+    };
+    server.add_config("hz", "17").unwrap();
+    assert_ne!(hz(&server)[1], "17");
+    server.restart().unwrap();
+    assert_eq!(hz(&server)[1], "17");
+    let error = server.add_config("hz", "1\nport 1").unwrap_err();
+    assert!(matches!(error, Error::Config { .. }), "{error}");
+}

@@ -1,0 +1,177 @@
+//! A private server that is killed and restarted, and the writes that it acknowledged.
+
+use std::fs;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use lab_connection::Transcript;
+use lab_connection::connection::CONNECT_TIMEOUT;
+use lab_runner::{BoxError, LessonContext, Retry};
+use lab_server::{Choice, Error, Server};
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, RedisResult};
+
+use crate::private::blocking;
+
+const IN_TIME: Duration = Duration::from_mins(1);
+/// How many keys one script writes, so that no call blocks the server for long.
+const FILLED_AT_ONCE: usize = 10_000;
+const FILL: &str =
+    "for i = ARGV[1], ARGV[2] do redis.call('SET', 'user:' .. i, string.rep('x', ARGV[3])) end";
+
+/// A private server with its own directory. Both end with this value.
+pub(super) struct Store {
+    /// Not shown.
+    pub(super) connection: MultiplexedConnection,
+    server: Arc<Mutex<Server>>,
+}
+
+impl Store {
+    /// Starts one with these settings. Without any, it saves nothing.
+    pub(super) async fn start(choice: &Choice, settings: &[(&str, &str)]) -> Result<Self, BoxError> {
+        let builder = Server::builder().choice(choice.clone());
+        let builder = settings.iter().fold(builder, |builder, (key, value)| builder.config(*key, *value));
+        let server = blocking(move || builder.start()).await?;
+        let connection = connect(&server.client()).await?;
+        Ok(Self { connection, server: Arc::new(Mutex::new(server)) })
+    }
+
+    /// With an append-only file that is not rewritten by itself.
+    pub(super) async fn with_aof(choice: &Choice, policy: &str) -> Result<Self, BoxError> {
+        let settings = [("appendonly", "yes"), ("appendfsync", policy), ("auto-aof-rewrite-percentage", "0")];
+        Self::start(choice, &settings).await
+    }
+
+    /// A connection whose commands are shown as `private> …`.
+    pub(super) fn redis(&self, ctx: &LessonContext) -> Transcript<MultiplexedConnection> {
+        ctx.redis_of("private", self.connection.clone())
+    }
+
+    /// SIGKILL.
+    pub(super) async fn kill(&self) -> Result<(), BoxError> {
+        self.with(|server| {
+            server.kill();
+            Ok(())
+        })
+        .await
+    }
+
+    /// Starts the server again over its files, and returns how long it took until the data was there. A server that runs is killed
+    /// first, outside of that time.
+    pub(super) async fn restart(&mut self) -> Result<Duration, BoxError> {
+        let (client, took) = self
+            .with(|server| {
+                server.kill();
+                let begun = Instant::now();
+                server.restart()?;
+                Ok((server.client(), begun.elapsed()))
+            })
+            .await?;
+        self.connection = connect(&client).await?;
+        Ok(took)
+    }
+
+    /// Edits the configuration file.
+    pub(super) async fn edit_config(&self, key: &str, value: &str) -> Result<(), BoxError> {
+        let (key, value) = (key.to_owned(), value.to_owned());
+        self.with(move |server| server.add_config(&key, &value)).await
+    }
+
+    /// CONFIG SET, not shown.
+    pub(super) async fn set(&self, key: &str, value: &str) -> Result<(), BoxError> {
+        let mut set = redis::cmd("CONFIG");
+        set.arg("SET").arg(key).arg(value).exec_async(&mut self.connection.clone()).await?;
+        Ok(())
+    }
+
+    /// Sets `order:N` to N, one after the other. Returns how many were acknowledged.
+    pub(super) async fn write(&self, orders: Range<usize>) -> Result<usize, BoxError> {
+        let mut connection = self.connection.clone();
+        for order in orders.clone() {
+            redis::cmd("SET").arg(format!("order:{order}")).arg(order).exec_async(&mut connection).await?;
+        }
+        Ok(orders.len())
+    }
+
+    /// How many of these orders the server does not have.
+    pub(super) async fn missing(&self, orders: Range<usize>) -> Result<usize, BoxError> {
+        let mut pipeline = redis::pipe();
+        for order in orders.clone() {
+            pipeline.cmd("GET").arg(format!("order:{order}"));
+        }
+        let found: Vec<Option<usize>> = pipeline.query_async(&mut self.connection.clone()).await?;
+        Ok(orders.zip(found).filter(|(order, found)| *found != Some(*order)).count())
+    }
+
+    /// Sets `user:0` and so on to values of this length, by scripts.
+    pub(super) async fn fill(&self, users: usize, length: usize) -> Result<(), BoxError> {
+        for first in (0..users).step_by(FILLED_AT_ONCE) {
+            let last = (first + FILLED_AT_ONCE).min(users) - 1;
+            let mut fill = redis::cmd("EVAL");
+            fill.arg(FILL).arg(0).arg(first).arg(last).arg(length);
+            fill.exec_async(&mut self.connection.clone()).await?;
+        }
+        Ok(())
+    }
+
+    /// A field of INFO, as a number; 0 if it is missing.
+    pub(super) async fn info(&self, field: &str) -> Result<usize, BoxError> {
+        let info: String = redis::cmd("INFO").query_async(&mut self.connection.clone()).await?;
+        let value = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        Ok(value.and_then(|value| value.trim().parse().ok()).unwrap_or(0))
+    }
+
+    /// Waits until these fields of INFO are 0.
+    pub(super) async fn until_zero(&self, fields: &[&str]) -> Result<(), BoxError> {
+        let mut retry = Retry::within(IN_TIME);
+        for field in fields {
+            while self.info(field).await? != 0 {
+                retry.again(&format!("{field} returns to 0")).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The file that new commands are appended to.
+    pub(super) async fn increment(&self) -> Result<PathBuf, BoxError> {
+        let files = fs::read_dir(self.dir().await?.join("appendonlydir"))?;
+        let increments = files.filter_map(|file| Some(file.ok()?.path()));
+        let found = increments.filter(|path| path.to_string_lossy().ends_with(".incr.aof")).max();
+        found.ok_or_else(|| "there is no increment of the append-only file".into())
+    }
+
+    pub(super) async fn dir(&self) -> Result<PathBuf, BoxError> {
+        self.with(|server| Ok(server.dir().to_owned())).await
+    }
+
+    pub(super) async fn program(&self) -> Result<PathBuf, BoxError> {
+        self.with(|server| Ok(server.program().path().to_owned())).await
+    }
+
+    /// Ends the server and removes its directory.
+    pub(super) async fn stop(self) -> Result<(), BoxError> {
+        blocking(move || {
+            drop(self);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Server) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, BoxError> {
+        let server = Arc::clone(&self.server);
+        blocking(move || work(&mut server.lock().unwrap_or_else(PoisonError::into_inner))).await
+    }
+}
+
+/// A busy disk can keep a server that syncs from answering for longer than usual.
+async fn connect(client: &Client) -> RedisResult<MultiplexedConnection> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT_TIMEOUT))
+        .set_response_timeout(Some(IN_TIME));
+    client.get_multiplexed_async_connection_with_config(&config).await
+}

@@ -1,0 +1,10 @@
+//! What each lesson counts, shows, and leaves.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy's exemption for tests does not reach what they share or await"
+)]
+
+mod all;
+mod cluster;
+mod persistence;
