@@ -6,3 +6,4 @@
 )]
 
 mod all;
+mod eviction;

@@ -1,0 +1,60 @@
+//! The private servers of a lesson. They end with their values, however the program ends.
+
+use std::collections::HashMap;
+
+use lab_connection::address::PrivateServer;
+use lab_connection::failure::Class;
+use lab_connection::{Failure, Target};
+use lab_runner::LessonError;
+use lab_server::{Choice, Error, Server};
+use redis::RedisResult;
+use redis::aio::ConnectionLike;
+use tokio::task::spawn_blocking;
+
+/// The program of the private server that the run uses, or what the environment chooses.
+pub(crate) fn choice(target: &Target) -> Result<Choice, LessonError> {
+    let node = match target.private() {
+        None => None,
+        Some(PrivateServer::Single(server)) => Some(&**server),
+        Some(PrivateServer::Cluster(cluster)) => cluster.nodes().first(),
+    };
+    match node {
+        Some(node) => {
+            Ok(Choice { release: None, program: Some(node.program().path().to_owned()), fetch: false })
+        }
+        None => Choice::from_env().map_err(|error| failure(&error)),
+    }
+}
+
+/// Starts a server with these settings.
+pub(crate) async fn start(target: &Target, settings: &[(&str, &str)]) -> Result<Server, LessonError> {
+    let builder = Server::builder().choice(choice(target)?);
+    let builder = settings.iter().fold(builder, |builder, (name, value)| builder.config(*name, *value));
+    // Starting blocks, so it happens on another thread, and Ctrl-C still works.
+    blocking(move || builder.start()).await?.map_err(|error| failure(&error))
+}
+
+/// Does something with a server that blocks, such as a restart.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, LessonError> {
+    spawn_blocking(work).await.map_err(|error| LessonError::Check(error.to_string()))
+}
+
+/// A section of INFO, by field.
+pub(crate) async fn info(
+    section: &str,
+    redis: &mut (impl ConnectionLike + Send),
+) -> RedisResult<HashMap<String, String>> {
+    let text: String = redis::cmd("INFO").arg(section).query_async(redis).await?;
+    let fields = text.lines().filter_map(|line| line.split_once(':'));
+    Ok(fields.map(|(name, value)| (name.to_owned(), value.trim_end().to_owned())).collect())
+}
+
+pub(crate) fn failure(error: &Error) -> LessonError {
+    let text = error.to_string();
+    let mut lines = text.lines();
+    let why = lines.next().unwrap_or_default();
+    let failure = Failure::new(Class::NoServer, "No private server could be started.", why);
+    lines.map(str::trim).filter(|line| !line.ends_with(':')).fold(failure, Failure::try_next).into()
+}
