@@ -4,9 +4,11 @@
 //! In reading order:
 //!
 //! 1. [`eviction`]: what the server throws away when memory is full.
+//! 2. [`backup`]: a copy that was restored, and compared.
 //!
 //! [`OperationsLesson`] lists the lessons. `private` starts their servers.
 
+pub mod backup;
 pub mod eviction;
 mod private;
 mod registry;

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use lab_connection::address::PrivateServer;
 use lab_connection::failure::Class;
 use lab_connection::{Failure, Target};
-use lab_runner::LessonError;
+use lab_runner::{BoxError, LessonError};
 use lab_server::{Choice, Error, Server};
 use redis::RedisResult;
 use redis::aio::ConnectionLike;
 use tokio::task::spawn_blocking;
+use tokio::time::{Duration, Instant, sleep};
 
 /// The program of the private server that the run uses, or what the environment chooses.
 pub(crate) fn choice(target: &Target) -> Result<Choice, LessonError> {
@@ -57,4 +58,30 @@ pub(crate) fn failure(error: &Error) -> LessonError {
     let why = lines.next().unwrap_or_default();
     let failure = Failure::new(Class::NoServer, "No private server could be started.", why);
     lines.map(str::trim).filter(|line| !line.ends_with(':')).fold(failure, Failure::try_next).into()
+}
+
+/// How long a condition may take to come true.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(3);
+
+/// Between two looks at a condition: `while !done().await? { wait.again().await?; }`.
+pub(crate) struct Wait {
+    what: &'static str,
+    start: Instant,
+}
+
+impl Wait {
+    /// Waits until this has happened.
+    pub(crate) fn until(what: &'static str) -> Self {
+        Self { what, start: Instant::now() }
+    }
+
+    /// Waits for a moment, and fails after twenty seconds.
+    pub(crate) async fn again(&self) -> Result<(), BoxError> {
+        if self.start.elapsed() > LONGEST_WAIT {
+            return Err(format!("waited {} seconds until {}", LONGEST_WAIT.as_secs(), self.what).into());
+        }
+        sleep(POLL).await;
+        Ok(())
+    }
 }

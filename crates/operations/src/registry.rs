@@ -3,13 +3,15 @@
 use clap::ValueEnum;
 use lab_runner::{Course, Lesson};
 
-use crate::eviction;
+use crate::{backup, eviction};
 
 /// A lesson, as the command line names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OperationsLesson {
     /// What the server throws away when memory is full
     Eviction,
+    /// A copy that was restored, and compared
+    Backup,
 }
 
 impl Course for OperationsLesson {
@@ -18,6 +20,7 @@ impl Course for OperationsLesson {
     fn lesson(self) -> &'static Lesson {
         match self {
             Self::Eviction => &eviction::LESSON,
+            Self::Backup => &backup::LESSON,
         }
     }
 }

@@ -6,4 +6,5 @@
 )]
 
 mod all;
+mod backup;
 mod eviction;
