@@ -102,10 +102,10 @@ async fn copy_snapshot(
 ) -> Result<PathBuf, BoxError> {
     let (mut live, mut quiet) = (ctx.redis_of("live", redis.clone()), redis.clone());
     data::write(&mut quiet, KEYS).await?;
-    redis::cmd("CONFIG").arg("SET").arg("rdb-key-save-delay").arg(50).exec_async(&mut quiet).await?;
+    redis::cmd("CONFIG").arg("SET").arg("rdb-key-save-delay").arg(-10).exec_async(&mut quiet).await?;
     ctx.announce(format!(
         "More keys, {} of all types: SET, RPUSH, SADD, HSET, ZADD, XADD, PFADD, SETBIT, EXPIRE. CONFIG SET rdb-key-save-delay makes \
-         the snapshot as slow as that of a large server. A client transfers money all the time: MULTI, DECRBY, INCRBY, INCR, EXEC.",
+         the snapshot slower, like that of a large server. A client transfers money all the time: MULTI, DECRBY, INCRBY, INCR, EXEC.",
         thousands(KEYS as f64)
     ));
     ctx.step(
@@ -115,7 +115,7 @@ async fn copy_snapshot(
     .await?;
     ctx.function("snapshot");
     let transfers = Transfers::start(unguarded(&server.client()).await?);
-    transfers.have_begun().await?;
+    transfers.go_on().await?;
     let before = transfers.acknowledged();
     snapshot(&mut live, &mut quiet).await?;
     let saved = transfers.acknowledged();
@@ -123,6 +123,7 @@ async fn copy_snapshot(
     fs::create_dir(&directory)?;
     let backup = directory.join(RDB);
     fs::copy(server.dir().join(RDB), &backup)?;
+    transfers.go_on().await?;
     let all = transfers.stop().await?;
     redis::cmd("CONFIG").arg("SET").arg("rdb-key-save-delay").arg(0).exec_async(&mut quiet).await?;
     ctx.say(format!(
@@ -377,7 +378,7 @@ async fn copy_aof_files(ctx: &LessonContext, server: &Server) -> Result<(), BoxE
     let (from, to) = (server.dir().join(aof::DIRECTORY), server.dir().join("aof-backup"));
     let (_, earlier) = audit(&mut quiet).await?;
     let transfers = Transfers::start(unguarded(&server.client()).await?);
-    transfers.have_begun().await?;
+    transfers.go_on().await?;
     let acknowledged = earlier + transfers.acknowledged();
     copy_aof(&from, &to, &mut restored, &mut quiet).await?;
     let all = earlier + transfers.stop().await?;

@@ -72,10 +72,10 @@ impl Transfers {
         self.shared.acknowledged.load(Ordering::Relaxed)
     }
 
-    /// Waits until some money has moved.
-    pub async fn have_begun(&self) -> Result<(), BoxError> {
-        let wait = Wait::until("some money has moved");
-        while self.acknowledged() < 50 {
+    /// Waits until some more money has moved.
+    pub async fn go_on(&self) -> Result<(), BoxError> {
+        let (wait, before) = (Wait::until("some money has moved"), self.acknowledged());
+        while self.acknowledged() < before + 20 {
             wait.again().await?;
         }
         Ok(())
