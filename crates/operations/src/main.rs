@@ -6,7 +6,7 @@ use clap::Parser;
 use lab_runner::LessonArgs;
 use operations::OperationsLesson;
 
-/// Lessons: eviction, backup
+/// Lessons: eviction, compact memory, backup
 #[derive(Parser)]
 #[command(name = "operations", version, about, disable_help_flag = true)]
 struct Cli {

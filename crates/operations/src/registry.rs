@@ -3,13 +3,15 @@
 use clap::ValueEnum;
 use lab_runner::{Course, Lesson};
 
-use crate::{backup, eviction};
+use crate::{backup, compact_memory, eviction};
 
 /// A lesson, as the command line names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OperationsLesson {
     /// What the server throws away when memory is full
     Eviction,
+    /// The same data in less memory
+    CompactMemory,
     /// A copy that was restored, and compared
     Backup,
 }
@@ -20,6 +22,7 @@ impl Course for OperationsLesson {
     fn lesson(self) -> &'static Lesson {
         match self {
             Self::Eviction => &eviction::LESSON,
+            Self::CompactMemory => &compact_memory::LESSON,
             Self::Backup => &backup::LESSON,
         }
     }
