@@ -195,7 +195,7 @@ fn hit_rates(policies: &[String], traces: &[Trace], played: &[Vec<Played>]) -> T
 async fn tell_idle_time(ctx: &LessonContext, redis: &MultiplexedConnection) -> Result<(), BoxError> {
     let mut private = ctx.redis_of("private", redis.clone());
     ctx.step(
-        "The server's LRU is behind exact LRU also because its clock for idle time ticks once a second. The traces took two to three seconds, so \
+        "The server's LRU is behind exact LRU also because its clock for idle time ticks once a second. The traces took about two seconds, so \
          most keys looked equally idle. With hours between uses, as in most caches, that does not matter.",
     )
     .await?;

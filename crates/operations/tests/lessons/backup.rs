@@ -56,7 +56,7 @@ fn annotations_are_found_between_commands() {
 
 /// As large as people ask for: `cargo test -p operations --test lessons --release -- --ignored million`.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "it takes minutes, and 3 GB of memory"]
+#[ignore = "it takes minutes"]
 async fn a_million_keys_of_all_types_come_back() {
     const KEYS: usize = 1_000_000;
     let (_live, redis, _restored, copy) = written_and_restored(KEYS).await;
