@@ -20,7 +20,7 @@ const ROOM: i64 = 700_000;
 const VALUE_BYTES: usize = 500;
 /// How long a trace lasts. The clock by which the server tells how long a key was idle ticks once a second, so the trace may not be over
 /// before that.
-const DURATION: Duration = Duration::from_millis(2_000);
+const DURATION: Duration = Duration::from_secs(2);
 
 /// What a policy did with a trace.
 #[derive(Clone, Copy, Debug)]
