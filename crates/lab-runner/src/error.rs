@@ -31,14 +31,17 @@ pub enum LessonError {
 /// Any error, so that the code of a lesson reads `.await?` whatever a pattern can fail with.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// An error that Redis caused ends a lesson as such. Any other is a claim that did not hold.
+/// A failure that is already explained, and an error that Redis caused, end a lesson as such. Any other is a claim that did not hold.
 impl From<BoxError> for LessonError {
     fn from(error: BoxError) -> Self {
         match error.downcast::<Self>() {
             Ok(error) => *error,
-            Err(error) => match redis_cause(error.as_ref()) {
-                Some(error) => error.into(),
-                None => Self::Check(error.to_string()),
+            Err(error) => match error.downcast::<Failure>() {
+                Ok(failure) => Self::Failure(*failure),
+                Err(error) => match redis_cause(error.as_ref()) {
+                    Some(error) => error.into(),
+                    None => Self::Check(error.to_string()),
+                },
             },
         }
     }

@@ -8,7 +8,7 @@ use lab_runner::LessonArgs;
 use lab_runner::course::OutputArgs;
 use operations::{OperationsLesson, cluster, persistence};
 
-/// Lessons: replication, Sentinel, cluster, persistence, eviction, compact memory, backup, monitoring, security
+/// Lessons: eviction, compact memory, backup
 #[derive(Parser)]
 #[command(
     name = "operations",

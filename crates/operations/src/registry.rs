@@ -3,15 +3,25 @@
 use clap::ValueEnum;
 use lab_runner::{Course, Lesson};
 
-use crate::{cluster, persistence};
+use crate::{backup, cluster, compact_memory, eviction, persistence, replication, sentinel};
 
 /// A lesson, as the command line names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OperationsLesson {
+    /// A copy that is a little late, and what that means
+    Replication,
+    /// Processes that replace a primary, and the writes that this costs
+    Sentinel,
     /// Slots, redirections, a live reshard, and a failover
     Cluster,
     /// What is on the disk after a crash
     Persistence,
+    /// What the server throws away when memory is full
+    Eviction,
+    /// The same data in less memory
+    CompactMemory,
+    /// A copy that was restored, and compared
+    Backup,
 }
 
 impl Course for OperationsLesson {
@@ -19,8 +29,13 @@ impl Course for OperationsLesson {
 
     fn lesson(self) -> &'static Lesson {
         match self {
+            Self::Replication => &replication::LESSON,
+            Self::Sentinel => &sentinel::LESSON,
             Self::Cluster => &cluster::LESSON,
             Self::Persistence => &persistence::LESSON,
+            Self::Eviction => &eviction::LESSON,
+            Self::CompactMemory => &compact_memory::LESSON,
+            Self::Backup => &backup::LESSON,
         }
     }
 }

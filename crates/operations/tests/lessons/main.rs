@@ -8,3 +8,5 @@
 mod all;
 mod cluster;
 mod persistence;
+mod backup;
+mod eviction;
