@@ -3,9 +3,7 @@
 use clap::ValueEnum;
 use lab_runner::{Course, Lesson};
 
-use crate::{
-    backup, cluster, compact_memory, eviction, monitoring, persistence, replication, security, sentinel,
-};
+use crate::{replication, sentinel};
 
 /// A lesson, as the command line names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -14,20 +12,6 @@ pub enum OperationsLesson {
     Replication,
     /// Processes that replace a primary, and the writes that this costs
     Sentinel,
-    /// Slots, redirections, a live reshard, and a failover
-    Cluster,
-    /// What is on the disk after a crash
-    Persistence,
-    /// What the server throws away when memory is full
-    Eviction,
-    /// The same data in less memory
-    CompactMemory,
-    /// A copy that was restored, and compared
-    Backup,
-    /// What the server says about itself
-    Monitoring,
-    /// Who may do what, and who finds out
-    Security,
 }
 
 impl Course for OperationsLesson {
@@ -37,13 +21,6 @@ impl Course for OperationsLesson {
         match self {
             Self::Replication => &replication::LESSON,
             Self::Sentinel => &sentinel::LESSON,
-            Self::Cluster => &cluster::LESSON,
-            Self::Persistence => &persistence::LESSON,
-            Self::Eviction => &eviction::LESSON,
-            Self::CompactMemory => &compact_memory::LESSON,
-            Self::Backup => &backup::LESSON,
-            Self::Monitoring => &monitoring::LESSON,
-            Self::Security => &security::LESSON,
         }
     }
 }

@@ -6,3 +6,5 @@
 )]
 
 mod all;
+mod replication;
+mod sentinel;

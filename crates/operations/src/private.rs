@@ -1,0 +1,100 @@
+//! The private servers that the lessons break: which release they are, and how to start, reach, and question them.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use lab_connection::address::PrivateServer;
+use lab_connection::connection::unguarded;
+use lab_connection::failure::Class;
+use lab_connection::{Failure, Target};
+use lab_runner::{LessonError, Outcome, Retry};
+use lab_server::{Choice, Error, Server};
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::{RedisError, RedisResult};
+
+/// How long a lesson waits for what must come.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The program behind the learner's server if that is a private one, or else the program that the environment chooses.
+pub fn choice(target: &Target) -> Result<Choice, Failure> {
+    let server = match target.private() {
+        Some(PrivateServer::Single(server)) => Some(server.as_ref()),
+        Some(PrivateServer::Cluster(cluster)) => cluster.nodes().first(),
+        None => None,
+    };
+    match server {
+        Some(server) => {
+            Ok(Choice { release: None, program: Some(server.program().path().to_owned()), fetch: false })
+        }
+        None => Choice::from_env().map_err(|error| failure(&error)),
+    }
+}
+
+/// Runs what starts, kills, or restarts servers. That blocks, so it happens on another thread, and Ctrl-C still works.
+pub async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, Failure>
+where
+    T: Send + 'static,
+    E: Display + Send + 'static,
+{
+    let done = tokio::task::spawn_blocking(work).await.map_err(|error| failure(&error))?;
+    done.map_err(|error| failure(&error))
+}
+
+/// A connection to a private server.
+pub async fn connect(server: &Server) -> RedisResult<MultiplexedConnection> {
+    unguarded(&server.client()).await
+}
+
+/// One field of a section of INFO; empty if the server does not have it.
+pub async fn info(
+    connection: &mut (impl ConnectionLike + Send),
+    section: &str,
+    field: &str,
+) -> RedisResult<String> {
+    let info: String = redis::cmd("INFO").arg(section).query_async(connection).await?;
+    let found = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    Ok(found.unwrap_or_default().trim().to_owned())
+}
+
+/// The same as a number; 0 if the server does not have it.
+pub async fn number(
+    connection: &mut (impl ConnectionLike + Send),
+    section: &str,
+    field: &str,
+) -> RedisResult<u64> {
+    Ok(info(connection, section, field).await?.parse().unwrap_or_default())
+}
+
+/// Waits until a replica is connected to its primary and has applied what that wrote so far.
+pub async fn caught_up(
+    primary: &mut (impl ConnectionLike + Send),
+    replica: &mut (impl ConnectionLike + Send),
+) -> Outcome {
+    let written = number(primary, "replication", "master_repl_offset").await?;
+    let mut retry = Retry::within(PATIENCE);
+    while info(replica, "replication", "master_link_status").await? != "up"
+        || number(replica, "replication", "slave_repl_offset").await? < written
+    {
+        retry.again("the replica catches up").await?;
+    }
+    Ok(())
+}
+
+/// A failure of a private server.
+pub fn failure(error: &impl Display) -> Failure {
+    let text = error.to_string();
+    let mut lines = text.lines();
+    let why = lines.next().unwrap_or_default();
+    let failure = Failure::new(Class::NoServer, "A private server of this lesson failed.", why);
+    lines.map(str::trim).fold(failure, Failure::try_next)
+}
+
+/// The same for the body of a lesson.
+pub fn lesson_failure(error: Error) -> LessonError {
+    failure(&error).into()
+}
+
+/// An error of a server as redis-cli shows it.
+pub fn server_error(error: &RedisError) -> String {
+    format!("(error) {} {}", error.code().unwrap_or_default(), error.detail().unwrap_or_default())
+}
