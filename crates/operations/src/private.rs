@@ -7,8 +7,8 @@ use lab_connection::address::PrivateServer;
 use lab_connection::connection::unguarded;
 use lab_connection::failure::Class;
 use lab_connection::{Failure, Target};
-use lab_runner::{LessonError, Outcome, Retry};
-use lab_server::{Choice, Error, Server};
+use lab_runner::{Outcome, Retry};
+use lab_server::{Choice, Server};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{RedisError, RedisResult};
 
@@ -87,11 +87,6 @@ pub fn failure(error: &impl Display) -> Failure {
     let why = lines.next().unwrap_or_default();
     let failure = Failure::new(Class::NoServer, "A private server of this lesson failed.", why);
     lines.map(str::trim).fold(failure, Failure::try_next)
-}
-
-/// The same for the body of a lesson.
-pub fn lesson_failure(error: Error) -> LessonError {
-    failure(&error).into()
 }
 
 /// An error of a server as redis-cli shows it.

@@ -386,14 +386,14 @@ async fn promote_the_wrong_one(
     ctx.check_eq("WAIT said 1 for every order", &confirmed, &CONFIRMED)?;
 
     ctx.step("The primary dies, and somebody in a hurry promotes the replica whose link was cut:").await?;
-    pair.primary.pause().map_err(private::lesson_failure)?;
+    pair.primary.pause().map_err(|error| private::failure(&error))?;
     redis::cmd("REPLICAOF").arg("NO").arg("ONE").exec_async(replica).await?;
     let kept = replica.llen("confirmed").await?;
     let mut other = ctx.redis_of("near", connect(&near).await?);
     let on_the_other = other.llen("confirmed").await?;
     ctx.check(format!("it has {kept} of {CONFIRMED} confirmed orders"), kept == 0)?;
     ctx.check_eq("the other replica has all of them", &on_the_other, &CONFIRMED)?;
-    pair.primary.resume().map_err(private::lesson_failure)?;
+    pair.primary.resume().map_err(|error| private::failure(&error))?;
     ctx.say(
         "WAIT promises that some replica has the write. The failover must then choose that replica: promote the one with the highest \
          offset, as Sentinel and Cluster try to. WAIT for all replicas makes the choice irrelevant, and then each slow replica slows you.",

@@ -122,22 +122,22 @@ async fn fail_over(ctx: &LessonContext, group: &Sentinels) -> Outcome {
         "The client sends SENTINEL GET-MASTER-ADDR-BY-NAME, ROLE, SET, and WAIT. REPLICAOF leads the replicas through a proxy, which \
          then stops forwarding. EXISTS counts the orders afterward.",
     );
-    let link = Proxy::in_front_of(primary).map_err(private::lesson_failure)?;
+    let link = Proxy::in_front_of(primary).map_err(|error| private::failure(&error))?;
     let mut written = write_through_a_failover(group, &link).await?;
 
     let mut new = written.client.connection().await?;
-    let mut rows = Vec::new();
-    for part in &written.parts {
-        let kept = client::count(&part.orders, &mut new).await?;
-        rows.push((part, kept, part.orders.len() - kept));
+    let mut table =
+        Table::new("After the failover", &["orders", "acknowledged", "on the new primary", "lost"]);
+    let mut lost = Vec::new();
+    for (label, orders) in PARTS.into_iter().zip(&written.parts) {
+        let kept = client::count(orders, &mut new).await?;
+        lost.push(orders.len() - kept);
+        let numbers = [orders.len(), kept, orders.len() - kept].map(|number| number.to_string());
+        table = table.row(std::iter::once(label.to_owned()).chain(numbers));
     }
-    let header = ["orders", "acknowledged", "on the new primary", "lost"];
-    ctx.table(rows.iter().fold(Table::new("After the failover", &header), |table, (part, kept, lost)| {
-        table.row([part.label.to_owned(), part.orders.len().to_string(), kept.to_string(), lost.to_string()])
-    }));
+    ctx.table(table);
     ctx.say(format!("For {}, no write was possible.", duration(written.unavailable)));
-    ctx.check_eq("WAIT said 0 for one order after the cut", &written.copies, &0)?;
-    let lost: Vec<usize> = rows.iter().map(|(_, _, lost)| *lost).collect();
+    ctx.check_eq("WAIT said 0 for one order after the cut", &written.wait_said, &0)?;
     ctx.check_eq(
         "all that was acknowledged after the cut is lost, and nothing else",
         &lost,
@@ -152,10 +152,10 @@ async fn fail_over(ctx: &LessonContext, group: &Sentinels) -> Outcome {
 
 /// What a client wrote, and what it wrote it with.
 struct Written {
-    /// In order: copied, cut off, with WAIT, and after the failover.
-    parts: [Part; 4],
-    /// What WAIT said after the cut.
-    copies: u32,
+    /// Orders that were acknowledged, see [`PARTS`].
+    parts: [Vec<u32>; 4],
+    /// How many replicas had the third part.
+    wait_said: u32,
     /// From the moment when the primary hung to the first order on the new one.
     unavailable: Duration,
     client: Client,
@@ -163,11 +163,9 @@ struct Written {
     old: MultiplexedConnection,
 }
 
-/// Orders that were acknowledged.
-struct Part {
-    label: &'static str,
-    orders: Vec<u32>,
-}
+/// When the client wrote.
+const PARTS: [&str; 4] =
+    ["before the cut, WAIT said 2", "after the cut", "after the cut, WAIT said 0", "after the failover"];
 
 async fn write_through_a_failover(group: &Sentinels, link: &Proxy) -> Result<Written, LessonError> {
     for replica in &group.data.replicas {
@@ -180,21 +178,15 @@ async fn write_through_a_failover(group: &Sentinels, link: &Proxy) -> Result<Wri
 
     link.set_dropping(true);
     let cut_off = client.write(CUT_OFF).await?;
-    let (with_wait, copies) = client.write_and_wait(&mut old).await?;
-    group.data.primary.pause().map_err(private::lesson_failure)?;
+    let (with_wait, wait_said) = client.write_and_wait(&mut old).await?;
+    group.data.primary.pause().map_err(|error| private::failure(&error))?;
 
     let begun = Instant::now();
-    let mut afterward = client.write(1).await?;
+    let first = client.write(1).await?;
     let unavailable = begun.elapsed();
-    afterward.extend(client.write(AFTERWARD - 1).await?);
-    let part = |label, orders| Part { label, orders };
-    let parts = [
-        part("before the cut, WAIT said 2", copied),
-        part("after the cut", cut_off),
-        part("after the cut, WAIT said 0", with_wait),
-        part("after the failover", afterward),
-    ];
-    Ok(Written { parts, copies, unavailable, client, old })
+    let rest = client.write(AFTERWARD - 1).await?;
+    let parts = [copied, cut_off, with_wait, [first, rest].concat()];
+    Ok(Written { parts, wait_said, unavailable, client, old })
 }
 
 /// Leads a replica to its primary through the proxy.
@@ -221,7 +213,7 @@ async fn come_back(ctx: &LessonContext, group: &Sentinels, written: &mut Written
     .await?;
     ctx.function("write_to_the_old_primary");
     ctx.announce("SET writes the orders.");
-    primary.resume().map_err(private::lesson_failure)?;
+    primary.resume().map_err(|error| private::failure(&error))?;
     let stale = write_to_the_old_primary(&mut written.old).await?;
     ctx.check_eq("the old primary acknowledged them all", &stale.len(), &(STALE as usize))?;
     ctx.say("With min-replicas-to-write, it refuses, because no replica has reported to it for a second:");
@@ -251,7 +243,7 @@ async fn come_back(ctx: &LessonContext, group: &Sentinels, written: &mut Written
     let role: Vec<redis::Value> = redis::cmd("ROLE").query_async(&mut old).await?;
     ctx.announce("INFO asks until the old primary is a replica, and EXISTS counts its orders.");
     ctx.check("the old primary is a replica now", client::is_role(&role, "slave"))?;
-    let lost = &written.parts[1].orders;
+    let lost = &written.parts[1];
     let left = client::count(lost, &mut quiet).await? + client::count(&stale, &mut quiet).await?;
     let deleted = lost.len() + stale.len();
     ctx.check(format!("to become one, it deleted the {deleted} orders that only it had"), left == 0)?;
@@ -287,7 +279,7 @@ async fn two_are_not_enough(ctx: &LessonContext, attempt: &Attempt) -> Outcome {
          primary and one of the Sentinels died. The other Sentinel said:",
     )
     .await?;
-    ctx.function("fail_over_with_two");
+    ctx.function("lose_one_machine");
     ctx.announce("SENTINEL SET, SENTINEL CKQUORUM, PSUBSCRIBE, and ROLE went to the other group.");
     ctx.listing(attempt.events.join("\n"));
     let heard = |event: &str| attempt.events.iter().any(|line| line.starts_with(event));

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use lab_connection::Failure;
 use lab_server::{Choice, PRIMARY_NAME, Sentinels, Server};
-use redis::{RedisError, RedisResult, Value};
+use redis::{RedisResult, Value};
 
 use super::client::is_role;
 use crate::private::{self, PATIENCE};
@@ -21,35 +21,38 @@ pub struct Attempt {
 
 /// Blocks until the remaining Sentinel gives up.
 pub fn fail_over_with_two(choice: Choice, down_after: Duration) -> Result<Attempt, Failure> {
-    let failed = |error: lab_server::Error| private::failure(&error);
-    let refused = |error: RedisError| private::failure(&error);
     let builder = Server::builder().choice(choice);
     // One replica, two Sentinels, a quorum of 1.
-    let mut group = Sentinels::start_with(builder, 1, 2, 1, down_after).map_err(failed)?;
-    let client = group.sentinels[0].client();
-    // It gives up after a second, not after five.
-    let mut sentinel = client.get_connection().map_err(refused)?;
-    let mut setting = redis::cmd("SENTINEL");
-    setting.arg("SET").arg(PRIMARY_NAME).arg("failover-timeout").arg(1_000);
-    setting.exec(&mut sentinel).map_err(refused)?;
+    let group = Sentinels::start_with(builder, 1, 2, 1, down_after);
+    let mut group = group.map_err(|error| private::failure(&error))?;
+    lose_one_machine(&mut group).map_err(|error| private::failure(&error))
+}
 
-    let mut listener = client.get_connection().map_err(refused)?;
+fn lose_one_machine(group: &mut Sentinels) -> RedisResult<Attempt> {
+    let client = group.sentinels[0].client();
+    let mut sentinel = client.get_connection()?;
+    // It gives up after a second, not after five.
+    sentinel_command("SET").arg("failover-timeout").arg(1_000).exec(&mut sentinel)?;
+    let mut listener = client.get_connection()?;
     let mut events = listener.as_pubsub();
-    events.psubscribe("*").map_err(refused)?;
+    events.psubscribe("*")?;
+
     group.sentinels[1].kill();
     group.data.primary.kill();
-    let events = events_until_it_gives_up(&mut events).map_err(refused)?;
-
-    let mut check = redis::cmd("SENTINEL");
-    check.arg("CKQUORUM").arg(PRIMARY_NAME);
-    let verdict = match check.query::<String>(&mut sentinel) {
-        Ok(verdict) => verdict,
-        Err(error) => private::server_error(&error),
-    };
-    let mut replica = group.data.replicas[0].client().get_connection().map_err(refused)?;
-    let role: Vec<Value> = redis::cmd("ROLE").query(&mut replica).map_err(refused)?;
+    let events = events_until_it_gives_up(&mut events)?;
+    let verdict = sentinel_command("CKQUORUM").query(&mut sentinel);
+    let verdict = verdict.unwrap_or_else(|error| private::server_error(&error));
+    let mut replica = group.data.replicas[0].client().get_connection()?;
+    let role: Vec<Value> = redis::cmd("ROLE").query(&mut replica)?;
     let role = if is_role(&role, "slave") { "slave" } else { "master" };
     Ok(Attempt { events, verdict, role: role.to_owned() })
+}
+
+/// A command of Sentinel on the primary that it watches.
+fn sentinel_command(name: &str) -> redis::Cmd {
+    let mut command = redis::cmd("SENTINEL");
+    command.arg(name).arg(PRIMARY_NAME);
+    command
 }
 
 /// The events of the primary and of the election: the name of each, and what it is about.
