@@ -6,8 +6,9 @@
 //! 1. [`replication`]: a copy that is a little late, and what that means.
 //! 2. [`sentinel`]: processes that replace a primary, and the writes that this costs.
 //!
-//! `private` starts the servers that the lessons break. [`OperationsLesson`] lists the lessons.
+//! [`drills`] measures faults under settings. `private` starts the servers that the lessons break. [`OperationsLesson`] lists the lessons.
 
+pub mod drills;
 mod private;
 mod registry;
 pub mod replication;

@@ -294,7 +294,7 @@ async fn resynchronize(ctx: &LessonContext, pair: &Pair, quiet: &mut Quiet) -> O
     ))
     .await?;
     ctx.function("cut_write_and_mend");
-    ctx.announce("SET writes the values. INFO reads sync_full, sync_partial_ok, total_net_repl_output_bytes, and the offsets.");
+    ctx.announce("SET writes the values. INFO reads sync_full, sync_partial_ok, and the offsets. The proxy counts bytes.");
     write_values("value", DATA, &mut quiet.primary).await?;
     caught_up(&mut quiet.primary, &mut quiet.replica).await?;
     let short = cut_write_and_mend("short", SHORT_BREAK, pair, quiet).await?;
@@ -318,7 +318,7 @@ async fn resynchronize(ctx: &LessonContext, pair: &Pair, quiet: &mut Quiet) -> O
     ctx.check_eq("either way, the replica has as many keys as the primary", &on_replica, &on_primary)
 }
 
-/// What the primary counted during a break.
+/// What the primary counted during a break, and how many bytes it sent.
 struct Syncs {
     partial: u64,
     full: u64,
@@ -331,7 +331,7 @@ async fn cut_write_and_mend(
     pair: &Pair,
     quiet: &mut Quiet,
 ) -> Result<Syncs, LessonError> {
-    let before = Syncs::of(&mut quiet.primary).await?;
+    let before = Syncs::of(&pair.link, &mut quiet.primary).await?;
     // The replica connects again at once, and the proxy holds what it says.
     pair.link.set_dropping(true);
     pair.link.cut_all();
@@ -342,7 +342,7 @@ async fn cut_write_and_mend(
     write_values(name, values, &mut quiet.primary).await?;
     pair.link.set_dropping(false);
     caught_up(&mut quiet.primary, &mut quiet.replica).await?;
-    let after = Syncs::of(&mut quiet.primary).await?;
+    let after = Syncs::of(&pair.link, &mut quiet.primary).await?;
     Ok(Syncs {
         partial: after.partial - before.partial,
         full: after.full - before.full,
@@ -351,11 +351,10 @@ async fn cut_write_and_mend(
 }
 
 impl Syncs {
-    async fn of(primary: &mut MultiplexedConnection) -> Result<Self, LessonError> {
+    async fn of(link: &Proxy, primary: &mut MultiplexedConnection) -> Result<Self, LessonError> {
         let partial = number(primary, "stats", "sync_partial_ok").await?;
         let full = number(primary, "stats", "sync_full").await?;
-        let sent = number(primary, "stats", "total_net_repl_output_bytes").await?;
-        Ok(Self { partial, full, sent: usize::try_from(sent).unwrap_or(usize::MAX) })
+        Ok(Self { partial, full, sent: usize::try_from(link.bytes_from_server()).unwrap_or(usize::MAX) })
     }
 }
 

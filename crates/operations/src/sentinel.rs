@@ -4,7 +4,7 @@
 //!
 //! [`client`] finds the primary and writes through a failover; [`majority`] shows what two Sentinels cannot do.
 
-mod client;
+pub(crate) mod client;
 mod majority;
 
 use std::time::{Duration, Instant};

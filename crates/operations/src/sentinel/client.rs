@@ -71,7 +71,7 @@ impl Client {
 }
 
 /// Asks one Sentinel after the other, until a server says itself that it is the primary.
-async fn discover(sentinels: &[redis::Client], password: &str) -> RedisResult<MultiplexedConnection> {
+pub async fn discover(sentinels: &[redis::Client], password: &str) -> RedisResult<MultiplexedConnection> {
     for sentinel in sentinels {
         let Ok(mut sentinel) = open(sentinel).await else { continue };
         let mut question = redis::cmd("SENTINEL");
@@ -88,7 +88,8 @@ async fn discover(sentinels: &[redis::Client], password: &str) -> RedisResult<Mu
     Err((ErrorKind::Io, "no Sentinel knows a primary that answers").into())
 }
 
-async fn open(client: &redis::Client) -> RedisResult<MultiplexedConnection> {
+/// A connection that gives up soon.
+pub async fn open(client: &redis::Client) -> RedisResult<MultiplexedConnection> {
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(TIMEOUT))
         .set_response_timeout(Some(TIMEOUT));
