@@ -83,17 +83,11 @@ pub async fn run(options: &Options, choice: Choice) -> Result<Drills, Failure> {
     if !options.json {
         drills.print_method();
     }
-    let total: usize = faults.iter().map(|fault| fault.settings().len()).sum();
-    let bar = if options.json {
-        Bar::hidden()
-    } else {
-        Bar::new(total as u64 * u64::from(options.trials), "trials")
-    };
-    let mut done = 0;
     for fault in faults {
         let cells = fault.settings();
         let trials: Vec<(usize, Setting)> =
             (0..options.trials).flat_map(|_| cells.iter().copied().enumerate()).collect();
+        let bar = progress(options, fault, trials.len());
         let mut results: Vec<Vec<trial::Trial>> = vec![Vec::new(); cells.len()];
         let running = stream::iter(trials).map(|(cell, setting)| {
             let choice = choice.clone();
@@ -105,18 +99,21 @@ pub async fn run(options: &Options, choice: Choice) -> Result<Drills, Failure> {
         let mut running = running.buffer_unordered(AT_ONCE);
         while let Some((cell, trial)) = running.try_next().await? {
             results[cell].push(trial);
-            done += 1;
-            bar.set(done);
+            bar.set(bar.done() + 1);
         }
         let new: Vec<Cell> =
             cells.iter().zip(&results).map(|(&setting, trials)| Cell::new(fault, setting, trials)).collect();
+        bar.finish();
         if !options.json {
             report::print(fault, &new);
         }
         drills.cells.extend(new);
     }
-    bar.finish();
     Ok(drills)
+}
+
+fn progress(options: &Options, fault: Fault, trials: usize) -> Bar {
+    if options.json { Bar::hidden() } else { Bar::new(trials as u64, fault.name()) }
 }
 
 /// A failure of a trial, with the cell to which it belongs.

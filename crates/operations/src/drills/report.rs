@@ -14,14 +14,14 @@ const METHOD: &str = "Each trial starts its own servers: a primary, its replica,
                       one, too; and three Sentinels with down-after 500 ms, unless somebody promotes by hand. Where the fault is that a \
                       server restarts, there is only that one. Four clients write a new key every millisecond. After 1.2 to 2.2 s comes \
                       the fault. When writes work again, every key that was acknowledged is read back. With WAIT 1, a write counts as \
-                      acknowledged only if WAIT said 1. 'Unavailable' is the longest time without an acknowledged write, over all \
-                      clients.";
+                      acknowledged only if WAIT said 1. 'In trials' is in how many of them something was \
+                      lost. 'Outage' is the longest time without an acknowledged write, over all clients.";
 /// How a crash of the machine is simulated.
 const CRASH: &str = "The crash: the server is killed, and its files are cut down to what they were at their last fsync, which a small library \
                      in the server noted. A real disk may keep more by luck.";
 /// What the client does that keeps its connection.
 const STUBBORN: &str = "One of the clients keeps its connection to the old primary, as idle pools do, until the Sentinels make that a replica, \
-                        about ten seconds later.";
+                        ten to twenty seconds later.";
 
 /// All that was found.
 #[derive(Clone, Debug, Serialize)]
@@ -108,8 +108,7 @@ impl Drills {
 
 /// Prints what one fault did under each setting.
 pub(super) fn print(fault: Fault, cells: &[Cell]) {
-    let header =
-        ["setting", "trials", "acknowledged", "lost", "trials with loss", "unavailable ms p50", "p99"];
+    let header = ["setting", "trials", "acknowledged", "lost", "in trials", "outage ms p50", "p99"];
     let table = cells.iter().fold(Table::new("", &header), |table, cell| {
         table.row([
             cell.setting.label().to_owned(),

@@ -6,5 +6,6 @@
 )]
 
 mod all;
+mod drills;
 mod replication;
 mod sentinel;
