@@ -19,9 +19,11 @@ use lab_connection::Failure;
 use lab_connection::failure::Class;
 use lab_runner::Terminal;
 use lab_runner::progress::Bar;
-use lab_server::{Choice, Program, Release};
+use lab_server::{Choice, Error, Program, Release};
+use redis::{RedisResult, Value};
 
 pub use self::fault::Fault;
+use self::group::Group;
 pub use self::report::{Cell, Drills};
 pub use self::setting::Setting;
 use crate::private;
@@ -84,7 +86,15 @@ pub async fn run(options: &Options, choice: Choice) -> Result<Drills, Failure> {
         drills.print_method();
     }
     for fault in faults {
-        let cells = fault.settings();
+        let mut cells = Vec::new();
+        for &setting in fault.settings() {
+            match obstacle(fault, setting, choice.clone()).await? {
+                None => cells.push(setting),
+                Some(why) => {
+                    drills.skipped.push(format!("{} with {}: {why}", fault.name(), setting.label()));
+                }
+            }
+        }
         let trials: Vec<(usize, Setting)> =
             (0..options.trials).flat_map(|_| cells.iter().copied().enumerate()).collect();
         let bar = progress(options, fault, trials.len());
@@ -101,11 +111,13 @@ pub async fn run(options: &Options, choice: Choice) -> Result<Drills, Failure> {
             results[cell].push(trial);
             bar.set(bar.done() + 1);
         }
-        let new: Vec<Cell> =
-            cells.iter().zip(&results).map(|(&setting, trials)| Cell::new(fault, setting, trials)).collect();
+        let cell = |(&setting, trials): (&Setting, &Vec<trial::Trial>)| {
+            Cell::new(&drills.server, fault, setting, trials)
+        };
+        let new: Vec<Cell> = cells.iter().zip(&results).map(cell).collect();
         bar.finish();
         if !options.json {
-            report::print(fault, &new);
+            report::print(fault, &new, &drills.skipped);
         }
         drills.cells.extend(new);
     }
@@ -114,6 +126,31 @@ pub async fn run(options: &Options, choice: Choice) -> Result<Drills, Failure> {
 
 fn progress(options: &Options, fault: Fault, trials: usize) -> Bar {
     if options.json { Bar::hidden() } else { Bar::new(trials as u64, fault.name()) }
+}
+
+/// Why this cell cannot be tried here, if so.
+async fn obstacle(fault: Fault, setting: Setting, choice: Choice) -> Result<Option<String>, Failure> {
+    if fault != Fault::MachineCrash && setting.need().is_none() {
+        return Ok(None);
+    }
+    private::blocking(move || {
+        let server = match Group::start(fault, Setting::None, choice) {
+            Ok(group) => group,
+            Err(error @ Error::NoFsyncLog { .. }) => return Ok(Some(error.to_string())),
+            Err(error) => return Err(private::failure(&error)),
+        };
+        let Some(command) = setting.need() else { return Ok(None) };
+        has(command, server)
+            .map_err(|error| private::failure(&error))
+            .map(|has| (!has).then(|| format!("this server has no {command}. Redis 7.2 and Valkey have it")))
+    })
+    .await
+}
+
+fn has(command: &str, mut group: Group) -> RedisResult<bool> {
+    let mut connection = group.primary().client().get_connection()?;
+    let found: Vec<Value> = redis::cmd("COMMAND").arg("INFO").arg(command).query(&mut connection)?;
+    Ok(matches!(found.first(), Some(Value::Array(about)) if !about.is_empty()))
 }
 
 /// A failure of a trial, with the cell to which it belongs.

@@ -79,8 +79,8 @@ impl Fault {
                  here, which surprises many. It is no test of a power failure."
             }
             Self::MachineCrash => {
-                "AOF always loses nothing and makes each write wait for the disk. AOF everysec loses up to about a second. A replica on \
-                 another machine, with WAIT 1, is the other way."
+                "AOF always loses nothing and makes each write wait for the disk. AOF everysec loses up to about a second; WAITAOF \
+                 tells the client when its write is on the disk. A replica on another machine, with WAIT 1, is the other way."
             }
         }
     }
@@ -88,12 +88,12 @@ impl Fault {
     /// The settings that mean something in this fault. A single server has no replica to wait for.
     #[must_use]
     pub fn settings(self) -> &'static [Setting] {
-        use Setting::{AofAlways, AofEverysec, MinReplicas, None, Wait};
+        use Setting::{AofAlways, AofEverysec, MinReplicas, None, Rdb, Wait, WaitAof};
         match self {
             Self::Kill | Self::CutThenKill | Self::Hang | Self::EarlyPromotion => {
                 &[None, Wait, MinReplicas, AofEverysec, AofAlways]
             }
-            Self::Restart | Self::MachineCrash => &[None, AofEverysec, AofAlways],
+            Self::Restart | Self::MachineCrash => &[None, Rdb, AofEverysec, WaitAof, AofAlways],
         }
     }
 
@@ -108,7 +108,7 @@ impl Fault {
     pub fn loses_nothing_with(self, setting: Setting) -> bool {
         match setting {
             Setting::Wait => !self.is_of_one_server(),
-            Setting::AofAlways => self.is_of_one_server(),
+            Setting::AofAlways | Setting::WaitAof => self.is_of_one_server(),
             _ => false,
         }
     }

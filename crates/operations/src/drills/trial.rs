@@ -25,8 +25,6 @@ const CUT: Duration = Duration::from_millis(500);
 const HANG: Duration = DOWN_AFTER.saturating_mul(4);
 /// How far behind the replica is that is promoted too early.
 const LAG: Duration = Duration::from_millis(50);
-/// Acknowledged writes that show that the service is back.
-const RECOVERED: usize = 200;
 /// Whatever takes longer does not come. A Sentinel that finds its machine too busy does nothing for half a minute (TILT).
 const PATIENCE: Duration = Duration::from_mins(2);
 /// Keys that are counted with one command.
@@ -48,16 +46,18 @@ pub async fn run(fault: Fault, setting: Setting, choice: Choice) -> Result<Trial
     let mut group = private::blocking(move || Group::start(fault, setting, choice)).await?;
     follow_through_the_link(&group, fault).await?;
     let started = Instant::now();
-    let writers = Writers::start(&mut group, setting == Setting::Wait, fault == Fault::Hang);
+    let writers = Writers::start(&mut group, setting, fault == Fault::Hang);
     poll_until("the first writes are acknowledged", async || writers.acknowledged_since(started) > 0).await?;
     let before = Duration::from_millis(rand::rng().random_range(BEFORE));
     sleep(before).await;
 
     let begun = Instant::now();
-    let mut group = damage(fault, group, &writers).await?;
+    let mut group = damage(fault, setting, group, &writers).await?;
     let damaged = Instant::now();
-    poll_until("writes are acknowledged again", async || writers.acknowledged_since(damaged) >= RECOVERED)
-        .await?;
+    poll_until("writes are acknowledged again", async || {
+        writers.acknowledged_since(damaged) >= setting.recovered()
+    })
+    .await?;
     if fault == Fault::Hang {
         // What it acknowledges until then counts.
         let old = &*group.primary();
@@ -93,7 +93,12 @@ async fn follow(port: u16, replica: &mut MultiplexedConnection) -> Result<(), Re
     redis::cmd("REPLICAOF").arg("127.0.0.1").arg(port).exec_async(replica).await
 }
 
-async fn damage(fault: Fault, mut group: Group, writers: &Writers) -> Result<Group, Failure> {
+async fn damage(
+    fault: Fault,
+    setting: Setting,
+    mut group: Group,
+    writers: &Writers,
+) -> Result<Group, Failure> {
     let failed = |error: lab_server::Error| private::failure(&error);
     match fault {
         Fault::Kill => kill(group).await,
@@ -109,7 +114,7 @@ async fn damage(fault: Fault, mut group: Group, writers: &Writers) -> Result<Gro
             let hung = Instant::now();
             sleep(HANG).await;
             poll_until("another primary takes writes", async || {
-                writers.acknowledged_since(hung) >= RECOVERED
+                writers.acknowledged_since(hung) >= setting.recovered()
             })
             .await?;
             group.primary().resume().map_err(failed)?;

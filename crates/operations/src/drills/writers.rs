@@ -5,27 +5,26 @@ use std::time::{Duration, Instant};
 
 use lab_connection::Failure;
 use redis::aio::MultiplexedConnection;
-use redis::{RedisError, RedisResult};
+use redis::{AsyncConnectionConfig, RedisError, RedisResult, Value};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::Setting;
 use super::group::Group;
 use crate::private;
-use crate::sentinel::client::{discover, open};
+use crate::sentinel::client::{TIMEOUT, discover};
 
 /// Clients that write at the same time.
 const CLIENTS: u32 = 4;
 /// Between two writes of a client.
 const PACE: Duration = Duration::from_millis(1);
-/// How long WAIT waits for a replica, in milliseconds.
-const WAIT_MS: u32 = 200;
 
 /// How a client finds the primary.
 #[derive(Clone)]
 enum Address {
     Sentinels(Vec<redis::Client>, String),
-    /// Somebody tells all clients.
-    ByHand(Arc<Mutex<redis::Client>>),
+    /// Somebody tells all clients, which wait so long for a reply.
+    ByHand(Arc<Mutex<redis::Client>>, Duration),
 }
 
 /// An acknowledged write.
@@ -49,22 +48,25 @@ pub struct Writers {
 }
 
 impl Writers {
-    /// Starts them. With `wait`, a write counts only when a replica has it. With `one_keeps_its_connection`, the first client does not
+    /// Starts them. With `one_keeps_its_connection`, the first client does not
     /// look for the primary again after a timeout.
-    pub fn start(group: &mut Group, wait: bool, one_keeps_its_connection: bool) -> Self {
+    pub fn start(group: &mut Group, setting: Setting, one_keeps_its_connection: bool) -> Self {
         let address = match group {
             Group::Watched(chain) => {
                 let sentinels = chain.group.sentinels.iter().map(lab_server::Server::client).collect();
                 Address::Sentinels(sentinels, chain.group.data.primary.password().to_owned())
             }
-            other => Address::ByHand(Arc::new(Mutex::new(other.primary().client()))),
+            other => {
+                let client = Arc::new(Mutex::new(other.primary().client()));
+                Address::ByHand(client, TIMEOUT + setting.confirmed_within())
+            }
         };
         let log = Log::default();
         let stop = watch::Sender::new(false);
         let clients = (0..CLIENTS).map(|number| {
             let keeps_connection = one_keeps_its_connection && number == 0;
             let writer =
-                Writer { number, address: address.clone(), log: Arc::clone(&log), wait, keeps_connection };
+                Writer { number, address: address.clone(), log: Arc::clone(&log), setting, keeps_connection };
             tokio::spawn(writer.run(stop.subscribe()))
         });
         let clients = clients.collect();
@@ -73,7 +75,7 @@ impl Writers {
 
     /// Tells the clients that this is the primary now.
     pub fn move_to(&self, client: redis::Client) {
-        if let Address::ByHand(address) = &self.address {
+        if let Address::ByHand(address, _) = &self.address {
             *locked(address) = client;
         }
     }
@@ -113,9 +115,12 @@ impl Address {
     async fn connect(&self) -> RedisResult<MultiplexedConnection> {
         match self {
             Self::Sentinels(sentinels, password) => discover(sentinels, password).await,
-            Self::ByHand(client) => {
+            Self::ByHand(client, timeout) => {
                 let client = locked(client).clone();
-                open(&client).await
+                let config = AsyncConnectionConfig::new()
+                    .set_connection_timeout(Some(TIMEOUT))
+                    .set_response_timeout(Some(*timeout));
+                client.get_multiplexed_async_connection_with_config(&config).await
             }
         }
     }
@@ -125,7 +130,7 @@ struct Writer {
     number: u32,
     address: Address,
     log: Log,
-    wait: bool,
+    setting: Setting,
     keeps_connection: bool,
 }
 
@@ -166,11 +171,17 @@ impl Writer {
     async fn write(&self, key: &str, connection: &mut MultiplexedConnection) -> RedisResult<bool> {
         let mut pipeline = redis::pipe();
         pipeline.set(key, self.number).ignore();
-        if !self.wait {
+        let Some(confirmation) = self.setting.confirmation() else {
             return pipeline.exec_async(connection).await.map(|()| true);
-        }
-        pipeline.cmd("WAIT").arg(1).arg(WAIT_MS);
-        let (copies,): (u32,) = pipeline.query_async(connection).await?;
+        };
+        // Right behind the write, on the same connection.
+        pipeline.add_command(confirmation);
+        let (reply,): (Value,) = pipeline.query_async(connection).await?;
+        let copies: u32 = match reply {
+            // WAITAOF: on this server's disk, and on how many replicas' disks.
+            Value::Array(counts) => redis::from_redis_value::<(u32, u32)>(Value::Array(counts))?.0,
+            count => redis::from_redis_value(count)?,
+        };
         Ok(copies > 0)
     }
 

@@ -10,7 +10,7 @@ use redis::{AsyncConnectionConfig, AsyncTypedCommands, ErrorKind, RedisResult, V
 use crate::private::PATIENCE;
 
 /// After this long without a reply, the client looks for the primary again.
-const TIMEOUT: Duration = Duration::from_millis(500);
+pub const TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Writes orders, each with the next number.
 pub struct Client {
@@ -88,8 +88,7 @@ pub async fn discover(sentinels: &[redis::Client], password: &str) -> RedisResul
     Err((ErrorKind::Io, "no Sentinel knows a primary that answers").into())
 }
 
-/// A connection that gives up soon.
-pub async fn open(client: &redis::Client) -> RedisResult<MultiplexedConnection> {
+async fn open(client: &redis::Client) -> RedisResult<MultiplexedConnection> {
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(TIMEOUT))
         .set_response_timeout(Some(TIMEOUT));
