@@ -193,7 +193,8 @@ impl Server {
     }
 
     /// After [`kill`](Self::kill): the machine has crashed, too. Each data file shrinks to what was on the disk after its last fsync.
-    /// The server must have been started with [`Builder::losable_page_cache`].
+    /// The server must have been started with [`Builder::losable_page_cache`]. It must not save snapshots: a child that writes one outlives
+    /// the killed server.
     pub fn lose_page_cache(&self) -> Result<(), Error> {
         if self.is_running() || !self.plan.losable_page_cache {
             return Err(Error::PageCacheNotLosable);

@@ -1,6 +1,6 @@
 //! What is lost in which fault, and which setting would have saved it? `cargo ops drills`
 //!
-//! Every cell of the table is one [`Fault`] under one [`Setting`], tried a few times: [`trial`] starts a private group, lets [`writers`]
+//! Every cell of the table is one [`Fault`] under one [`Setting`], tried a few times: `trial` starts a private group, lets `writers`
 //! write, does the damage, waits until writes work again, and then reads back everything that was acknowledged. [`report`] prints it.
 
 pub mod fault;

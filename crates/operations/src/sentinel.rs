@@ -2,7 +2,7 @@
 //!
 //! `cargo ops sentinel`
 //!
-//! [`client`] finds the primary and writes through a failover; [`majority`] shows what two Sentinels cannot do.
+//! `client` finds the primary and writes through a failover; `majority` shows what two Sentinels cannot do.
 
 pub(crate) mod client;
 mod majority;
