@@ -20,6 +20,7 @@ pub struct Builder {
     tls: Option<[String; 3]>,
     cluster: Option<String>,
     movable_clock: bool,
+    losable_page_cache: bool,
     sentinel: bool,
 }
 
@@ -105,6 +106,14 @@ impl Builder {
         self
     }
 
+    /// Lets [`Server::lose_page_cache`] simulate a crash of the machine. This needs Linux and a C compiler. Without them, the start fails
+    /// with [`Error::NoFsyncLog`].
+    #[must_use]
+    pub fn losable_page_cache(mut self) -> Self {
+        self.losable_page_cache = true;
+        self
+    }
+
     /// Starts the server and returns when it answers. First it removes what killed owners left behind.
     pub fn start(self) -> Result<Server, Error> {
         let choice = self.choice.clone().map_or_else(Choice::from_env, Ok)?;
@@ -162,6 +171,7 @@ impl Builder {
             cluster: self.cluster,
             config,
             movable_clock: self.movable_clock,
+            losable_page_cache: self.losable_page_cache,
             sentinel: self.sentinel,
         }
     }

@@ -119,6 +119,16 @@ pub enum Error {
     /// The clock cannot be moved, because the server was started without [`Builder::movable_clock`](crate::Builder::movable_clock).
     #[error("this server was started without a movable clock")]
     ClockNotMovable,
+    /// A server that notes its fsyncs was asked for, and that is not possible here.
+    #[error("a crash of the machine can be simulated only on Linux, with a C compiler: {reason}")]
+    NoFsyncLog {
+        /// Why.
+        reason: String,
+    },
+    /// The page cache cannot be lost, because the server runs, or was started without
+    /// [`Builder::losable_page_cache`](crate::Builder::losable_page_cache).
+    #[error("this server runs, or was started without a page cache that it can lose")]
+    PageCacheNotLosable,
     /// The port asked for is in use.
     #[error(
         "port {port} is in use on 127.0.0.1. Choose another with --port, or leave it out and a free one is taken."

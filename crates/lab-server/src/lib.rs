@@ -51,7 +51,7 @@
 //! # Reading order
 //!
 //! [`Server`] and its `keeper`, which ends it with its owner; `directory` and `config`; [`Program`] and `fetch`; [`Replicated`], [`Sentinels`],
-//! and [`Cluster`]; [`Proxy`] and `clock`, for faults. `foreground` is the `lab-server` program.
+//! and [`Cluster`]; [`Proxy`], `clock`, and `page_cache`, for faults. `foreground` is the `lab-server` program.
 //!
 //! It runs on Linux and macOS.
 
@@ -66,6 +66,7 @@ mod error;
 mod fetch;
 pub mod foreground;
 mod keeper;
+mod page_cache;
 mod ports;
 mod program;
 mod proxy;

@@ -66,6 +66,7 @@ struct Settings {
     cut_replies: AtomicU32,
     replies: AtomicU32,
     cuts: AtomicU32,
+    bytes_from_server: AtomicU64,
     dropping: watch::Sender<bool>,
     /// How often all connections were cut.
     cut_all: watch::Sender<u32>,
@@ -81,6 +82,7 @@ impl Proxy {
             cut_replies: AtomicU32::new(0),
             replies: AtomicU32::new(0),
             cuts: AtomicU32::new(0),
+            bytes_from_server: AtomicU64::new(0),
             dropping: watch::Sender::new(false),
             cut_all: watch::Sender::new(0),
         });
@@ -137,6 +139,12 @@ impl Proxy {
     #[must_use]
     pub fn cuts(&self) -> u32 {
         self.settings.cuts.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes the proxy has passed on from the server so far, over all connections.
+    #[must_use]
+    pub fn bytes_from_server(&self) -> u64 {
+        self.settings.bytes_from_server.load(Ordering::Relaxed)
     }
 
     /// Delays everything by this time in each direction, so a round trip takes twice as long. The bandwidth stays the same.
@@ -223,6 +231,10 @@ async fn forward(
             if replies && settings.cuts_this_reply() {
                 settings.count_cut();
                 return;
+            }
+            if replies {
+                // Before it arrives, so whoever has the reply finds it counted.
+                settings.bytes_from_server.fetch_add(piece.len() as u64, Ordering::Relaxed);
             }
             if write(&mut to, &piece, settings).await.is_err() {
                 return;

@@ -3,10 +3,15 @@
 use std::time::{Duration, Instant};
 
 use crate::readiness::{POLL_INTERVAL, READY_TIMEOUT};
+use crate::version::Version;
 use crate::{Builder, Choice, Error, Replicated, Server};
 
 /// The name under which the Sentinels know the primary.
 pub const PRIMARY_NAME: &str = "lab";
+
+/// How often a Sentinel publishes that it is there: by default, and while the Sentinels look for one another.
+const PUBLISH_PERIOD: Duration = Duration::from_secs(2);
+const FIRST_PUBLISH_PERIOD: Duration = Duration::from_millis(100);
 
 /// A primary, its replicas, and its Sentinels, all with one password. Dropping it ends them all.
 #[derive(Debug)]
@@ -39,8 +44,23 @@ impl Sentinels {
             .map(|_| sentinel(&data.primary, quorum, down_after))
             .collect::<Result<Vec<_>, _>>()?;
         let group = Self { data, sentinels };
+        // Sentinels find one another by what each publishes through the primary.
+        group.publish_every(FIRST_PUBLISH_PERIOD)?;
         group.sentinels.iter().try_for_each(|sentinel| group.wait_until_it_knows_all(sentinel))?;
+        group.publish_every(PUBLISH_PERIOD)?;
         Ok(group)
+    }
+
+    /// Sets how often the Sentinels publish that they are there. Redis before 7.0 cannot, and its Sentinels take two seconds more.
+    fn publish_every(&self, period: Duration) -> Result<(), Error> {
+        let failed = || Error::redis("setting how often a Sentinel publishes");
+        for sentinel in self.sentinels.iter().filter(|one| one.program().version() >= Version::new(7, 0, 0)) {
+            let mut connection = sentinel.client().get_connection().map_err(failed())?;
+            let mut command = redis::cmd("SENTINEL");
+            command.arg("DEBUG").arg("publish-period").arg(period.as_millis());
+            command.exec(&mut connection).map_err(failed())?;
+        }
+        Ok(())
     }
 
     /// The URL of every Sentinel. Each holds the password.

@@ -13,7 +13,7 @@ use crate::keeper::Keeper;
 use crate::ports;
 use crate::url;
 use crate::version::Version;
-use crate::{Builder, Error, Program, clock, crash_log, readiness};
+use crate::{Builder, Error, Program, clock, crash_log, page_cache, readiness};
 
 /// How many ports are tried if other processes take them first.
 const PORT_ATTEMPTS: u32 = 20;
@@ -49,6 +49,7 @@ pub(crate) struct Plan {
     pub(crate) cluster: Option<String>,
     pub(crate) config: Vec<(String, String)>,
     pub(crate) movable_clock: bool,
+    pub(crate) losable_page_cache: bool,
     /// Whether it is a Sentinel, which stores no data.
     pub(crate) sentinel: bool,
 }
@@ -200,6 +201,16 @@ impl Server {
         clock::wait_until_seen(&self.client, seconds)
     }
 
+    /// After [`kill`](Self::kill): the machine has crashed, too. Each data file shrinks to what was on the disk after its last fsync.
+    /// The server must have been started with [`Builder::losable_page_cache`]. It must not save snapshots: a child that writes one outlives
+    /// the killed server.
+    pub fn lose_page_cache(&self) -> Result<(), Error> {
+        if self.is_running() || !self.plan.losable_page_cache {
+            return Err(Error::PageCacheNotLosable);
+        }
+        page_cache::lose(self.dir())
+    }
+
     /// Ends the server and removes its directory, as dropping it does.
     pub fn stop(self) {
         drop(self);
@@ -311,7 +322,10 @@ impl Server {
         let directory = self.directory.path();
         // The log of an earlier run must not be taken for this one's.
         let _ = fs::remove_file(directory.join(LOG_FILE));
-        let environment = if self.plan.movable_clock { clock::environment()? } else { Vec::new() };
+        let mut environment = if self.plan.movable_clock { clock::environment()? } else { Vec::new() };
+        if self.plan.losable_page_cache {
+            environment.extend(page_cache::environment(directory)?);
+        }
         let mut keeper = match self.keeper.take() {
             Some(idle) => idle,
             // It could not be started when the last one ended. If that fails again, this error says why.

@@ -289,4 +289,24 @@ fn an_added_setting_counts_from_the_next_restart_on() {
     assert_eq!(hz(&server)[1], "17");
     let error = server.add_config("hz", "1\nport 1").unwrap_err();
     assert!(matches!(error, Error::Config { .. }), "{error}");
+#[cfg(target_os = "linux")]
+#[test]
+fn a_crash_of_the_machine_keeps_what_was_synced_and_nothing_else() {
+    for (policy, kept) in [("always", 1), ("no", 0)] {
+        let builder = Server::builder().losable_page_cache();
+        let mut server = builder.config("appendonly", "yes").config("appendfsync", policy).start().unwrap();
+        let mut connection = server.client().get_connection().unwrap();
+        redis::cmd("SET").arg("k").arg("v").exec(&mut connection).unwrap();
+        assert!(matches!(server.lose_page_cache(), Err(Error::PageCacheNotLosable)), "it still runs");
+        server.kill();
+        server.restart().unwrap();
+        let exists = |server: &Server| -> usize {
+            redis::cmd("EXISTS").arg("k").query(&mut server.client().get_connection().unwrap()).unwrap()
+        };
+        assert_eq!(exists(&server), 1, "killing a process loses nothing that it wrote: {policy}");
+        server.kill();
+        server.lose_page_cache().unwrap();
+        server.restart().unwrap();
+        assert_eq!(exists(&server), kept, "{policy}");
+    }
 }

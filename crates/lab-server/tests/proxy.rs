@@ -24,6 +24,7 @@ fn it_passes_on_what_is_sent_until_it_is_dropped() {
     redis::cmd("SET").arg("k").arg(&large).exec(&mut connection).unwrap();
     let value: String = redis::cmd("GET").arg("k").query(&mut connection).unwrap();
     assert!(value == large);
+    assert!(proxy.bytes_from_server() > 3_000_000, "the value and the other replies");
     drop(proxy);
     assert!(incr(&mut connection).unwrap_err().is_io_error());
 }

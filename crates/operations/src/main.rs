@@ -7,6 +7,8 @@ use lab_connection::Failure;
 use lab_runner::LessonArgs;
 use lab_runner::course::OutputArgs;
 use operations::{OperationsLesson, cluster, persistence};
+use lab_runner::LessonArgs;
+use operations::{OperationsLesson, drills};
 
 /// Lessons: eviction, compact memory, backup
 #[derive(Parser)]
@@ -17,7 +19,13 @@ use operations::{OperationsLesson, cluster, persistence};
     disable_help_flag = true,
     args_conflicts_with_subcommands = true
 )]
+#[command(name = "operations", version, about, disable_help_flag = true)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 struct Cli {
+    /// Something else than lessons
+    #[command(subcommand)]
+    command: Option<Command>,
+
     #[command(flatten)]
     lessons: LessonArgs<OperationsLesson>,
 
@@ -50,11 +58,19 @@ enum Command {
     },
 }
 
+#[derive(Subcommand)]
+enum Command {
+    /// Faults under settings: what is lost, and for how long no write is possible
+    Drills(drills::Options),
+}
+
 impl lab_runner::start::Cli for Cli {
     fn json(&self) -> bool {
         match &self.command {
             None => lab_runner::start::Cli::json(&self.lessons),
             Some(Command::Reshard { output, .. } | Command::Restarts { output, .. }) => output.json,
+            Some(Command::Drills(options)) => options.json,
+            None => lab_runner::start::Cli::json(&self.lessons),
         }
     }
 }
@@ -70,4 +86,10 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Reshard { slots, output }) => cluster::command(server, slots, output).await,
         Some(Command::Restarts { keys, output }) => persistence::command(server, keys as usize, output).await,
     }
+    lab_runner::start::start(|cli: Cli| async move {
+        match cli.command {
+            Some(Command::Drills(options)) => drills::command(options).await,
+            None => cli.lessons.run().await,
+        }
+    })
 }

@@ -10,3 +10,6 @@ mod cluster;
 mod persistence;
 mod backup;
 mod eviction;
+mod drills;
+mod replication;
+mod sentinel;

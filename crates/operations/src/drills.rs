@@ -1,0 +1,163 @@
+//! What is lost in which fault, and which setting would have saved it? `cargo ops drills`
+//!
+//! Every cell of the table is one [`Fault`] under one [`Setting`], tried a few times: `trial` starts a private group, lets `writers`
+//! write, does the damage, waits until writes work again, and then reads back everything that was acknowledged. [`report`] prints it.
+
+pub mod fault;
+mod group;
+pub mod report;
+pub mod setting;
+mod trial;
+mod writers;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use lab_connection::Failure;
+use lab_connection::failure::Class;
+use lab_runner::Terminal;
+use lab_runner::progress::Bar;
+use lab_server::{Choice, Error, Program, Release};
+use redis::{RedisResult, Value};
+
+pub use self::fault::Fault;
+use self::group::Group;
+pub use self::report::{Cell, Drills};
+pub use self::setting::Setting;
+use crate::private;
+
+/// Trials that run at the same time. They mostly wait.
+const AT_ONCE: usize = 3;
+
+/// What the command line can set.
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    /// How often each cell of the table is tried
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub trials: u32,
+
+    /// Only this drill; may be given several times [default: all]
+    #[arg(long = "drill", value_enum, value_name = "NAME")]
+    pub drills: Vec<Fault>,
+
+    /// Print one JSON document instead of tables
+    #[arg(long)]
+    pub json: bool,
+
+    /// The release of the private servers: valkey-9.1, redis-7.0, redis-8.2, redis-8.2-modules or redis-8.10
+    #[arg(long, value_name = "RELEASE")]
+    pub server: Option<Release>,
+
+    /// The program of the private servers
+    #[arg(long, value_name = "PATH")]
+    pub server_program: Option<PathBuf>,
+
+    /// Do not download a server
+    #[arg(long)]
+    pub no_fetch: bool,
+}
+
+/// Runs the drills and prints what was lost. A loss where the setting promises none is a failed check.
+pub async fn command(options: Options) -> Result<(), Failure> {
+    let choice = Choice::from_flags(options.server, options.server_program.clone(), options.no_fetch);
+    let choice = choice.map_err(|error| private::failure(&error))?;
+    let drills = run(&options, choice).await?;
+    if options.json {
+        Terminal.document(&serde_json::json!(drills));
+    }
+    let broken = drills.broken_promises();
+    if broken.is_empty() {
+        return Ok(());
+    }
+    let why = "A setting that promises to lose nothing lost acknowledged writes in this fault.";
+    Err(Failure::new(Class::CheckFailed, format!("Lost all the same: {}.", broken.join("; ")), why))
+}
+
+/// Runs the drills, and prints each table as soon as it is complete, unless JSON was asked for.
+pub async fn run(options: &Options, choice: Choice) -> Result<Drills, Failure> {
+    let found = private::blocking(move || Program::find(&choice)).await?;
+    let server = found.describe();
+    let choice = Choice { release: None, program: Some(found.path().to_owned()), fetch: false };
+    let faults = if options.drills.is_empty() { Fault::ALL.to_vec() } else { options.drills.clone() };
+    let mut drills = Drills::new(server, options.trials);
+    if !options.json {
+        drills.print_method();
+    }
+    for fault in faults {
+        let mut cells = Vec::new();
+        for &setting in fault.settings() {
+            match obstacle(fault, setting, choice.clone()).await? {
+                None => cells.push(setting),
+                Some(why) => {
+                    drills.skipped.push(format!("{} with {}: {why}", fault.name(), setting.label()));
+                }
+            }
+        }
+        let trials: Vec<(usize, Setting)> =
+            (0..options.trials).flat_map(|_| cells.iter().copied().enumerate()).collect();
+        let bar = progress(options, fault, trials.len());
+        let mut results: Vec<Vec<trial::Trial>> = vec![Vec::new(); cells.len()];
+        let running = stream::iter(trials).map(|(cell, setting)| {
+            let choice = choice.clone();
+            async move {
+                let trial = trial::run(fault, setting, choice).await;
+                trial.map(|trial| (cell, trial)).map_err(|error| in_drill(fault, setting, &error))
+            }
+        });
+        let mut running = running.buffer_unordered(AT_ONCE);
+        while let Some((cell, trial)) = running.try_next().await? {
+            results[cell].push(trial);
+            bar.set(bar.done() + 1);
+        }
+        let cell = |(&setting, trials): (&Setting, &Vec<trial::Trial>)| {
+            Cell::new(&drills.server, fault, setting, trials)
+        };
+        let new: Vec<Cell> = cells.iter().zip(&results).map(cell).collect();
+        bar.finish();
+        if !options.json {
+            report::print(fault, &new, &drills.skipped);
+        }
+        drills.cells.extend(new);
+    }
+    Ok(drills)
+}
+
+fn progress(options: &Options, fault: Fault, trials: usize) -> Bar {
+    if options.json { Bar::hidden() } else { Bar::new(trials as u64, fault.name()) }
+}
+
+/// Why this cell cannot be tried here, if so.
+async fn obstacle(fault: Fault, setting: Setting, choice: Choice) -> Result<Option<String>, Failure> {
+    if fault != Fault::MachineCrash && setting.need().is_none() {
+        return Ok(None);
+    }
+    private::blocking(move || {
+        let server = match Group::start(fault, Setting::None, choice) {
+            Ok(group) => group,
+            Err(error @ Error::NoFsyncLog { .. }) => return Ok(Some(error.to_string())),
+            Err(error) => return Err(private::failure(&error)),
+        };
+        let Some(command) = setting.need() else { return Ok(None) };
+        has(command, server)
+            .map_err(|error| private::failure(&error))
+            .map(|has| (!has).then(|| format!("this server has no {command}. Redis 7.2 and Valkey have it")))
+    })
+    .await
+}
+
+fn has(command: &str, mut group: Group) -> RedisResult<bool> {
+    let mut connection = group.primary().client().get_connection()?;
+    let found: Vec<Value> = redis::cmd("COMMAND").arg("INFO").arg(command).query(&mut connection)?;
+    Ok(matches!(found.first(), Some(Value::Array(about)) if !about.is_empty()))
+}
+
+/// A failure of a trial, with the cell to which it belongs.
+fn in_drill(fault: Fault, setting: Setting, error: &Failure) -> Failure {
+    let what = format!("In the drill {} with {}: {}", fault.name(), setting.label(), error.what());
+    error.next().iter().fold(Failure::new(error.class(), what, error.why()), Failure::try_next)
+}
+
+/// How long a Sentinel waits for a reply before it takes a server for down.
+const DOWN_AFTER: Duration = Duration::from_millis(500);
