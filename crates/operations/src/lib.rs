@@ -13,11 +13,12 @@
 //! 8. [`monitoring`]: what the server says about itself.
 //! 9. [`security`]: who may do what, and who finds out.
 //!
-//! [`OperationsLesson`] lists the lessons.
+//! [`doctor`] examines a server of yours. [`OperationsLesson`] lists the lessons.
 
 pub mod backup;
 pub mod cluster;
 pub mod compact_memory;
+pub mod doctor;
 pub mod eviction;
 pub mod monitoring;
 pub mod persistence;

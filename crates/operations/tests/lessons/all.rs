@@ -2,7 +2,8 @@
 //! servers is its own business, so one run on one server is enough.
 
 use lab_testing::lessons::{
-    assert_all_in_register, assert_read_well, assert_show_or_announce_what_they_send, assert_show_what_they_teach,
+    assert_all_in_register, assert_read_well, assert_show_or_announce_what_they_send,
+    assert_show_what_they_teach,
 };
 use operations::OperationsLesson;
 
