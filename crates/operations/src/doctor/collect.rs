@@ -1,6 +1,7 @@
 //! Collects what the checks need from every server of a group. It reads, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use lab_connection::transcript::for_terminal;
@@ -19,6 +20,9 @@ use super::{cost::Cost, host, keys, streams};
 const MOST_NODES: usize = 64;
 /// What INFO costs the server at most, in microseconds.
 const INFO_MICROS: f64 = 500.0;
+
+/// Between two looks at the buffers of clients.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(300);
 
 /// Settings that the checks read. None of them is a secret.
 const SETTINGS: [&str; 24] = [
@@ -248,6 +252,9 @@ async fn examine(node: &mut NodeFacts, asker: &mut Asker, depth: Depth) {
             };
         }
     }
+    if let Ok(clients) = &mut node.clients {
+        look_again(asker, clients).await;
+    }
     asker.settle().await;
     node.seconds = asker.seconds();
     if node.info_missing.is_none() {
@@ -292,6 +299,20 @@ async fn clients(asker: &mut Asker) -> Reply<Vec<Client>> {
     };
     let text = asker.text(&["CLIENT", "LIST"], 1_000.0).await?;
     Ok(text.lines().map(client).filter(|client| client.id != own).collect())
+}
+
+/// A reply that just waits to be sent is no reason to worry. What waits in two looks, apart, is not read. Of both, the smaller counts.
+async fn look_again(asker: &mut Asker, clients: &mut [Client]) {
+    if clients.iter().all(|client| client.output == 0) {
+        return;
+    }
+    tokio::time::sleep(LOOK_AGAIN_AFTER).await;
+    let Ok(text) = asker.text(&["CLIENT", "LIST"], 1_000.0).await else { return };
+    let later: BTreeMap<String, u64> =
+        text.lines().map(client).map(|client| (client.id, client.output)).collect();
+    for client in clients {
+        client.output = client.output.min(later.get(&client.id).copied().unwrap_or(0));
+    }
 }
 
 fn client(line: &str) -> Client {
