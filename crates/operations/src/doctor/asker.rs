@@ -73,6 +73,11 @@ impl Asker {
         self
     }
 
+    /// Whether it leaves the server its time.
+    pub(crate) fn is_paced(&self) -> bool {
+        self.paced
+    }
+
     /// One command; `micros` is a generous estimate of what it costs the server.
     pub(crate) async fn ask(&mut self, words: &[&str], micros: f64) -> Reply<Value> {
         let mut command = redis::cmd(words.first().copied().unwrap_or_default());
@@ -96,9 +101,9 @@ impl Asker {
         let mut pipeline = Pipeline::with_capacity(commands.len());
         for words in commands {
             let mut command = redis::Cmd::new();
-            words.iter().for_each(|word| {
+            for word in words {
                 command.arg(*word);
-            });
+            }
             pipeline.add_command(command);
         }
         self.wait(micros * commands.len() as f64, commands.len()).await;

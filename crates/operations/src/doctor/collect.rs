@@ -128,7 +128,7 @@ async fn discover(target: &ReadOnlyTarget) -> Group {
         }
         match target.node(&host, port).await {
             Ok(connection) => {
-                enter(Found { address, near, connection }, &mut group, &mut known, &mut names).await
+                enter(Found { address, near, connection }, &mut group, &mut known, &mut names).await;
             }
             Err(failure) => group.unreached.push((address, unreached(&failure))),
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use lab_runner::Terminal;
 use redis::Value;
 
 use super::asker::Asker;
@@ -18,13 +19,13 @@ pub const DEEP: u64 = 1_000_000;
 /// How many keys SCAN walks past in one call.
 const COUNT: &[u8] = b"100";
 /// What a command about one key costs the server, in microseconds, with reading it from the socket and replying.
-const KEY_MICROS: f64 = 3.0;
+const KEY_MICROS: f64 = 2.0;
 /// Of how many big keys the elements are counted.
 const MOST_BIG: usize = 20;
 /// Smaller keys are not worth a question.
 const BIG_BYTES: u64 = 128 * 1024;
-/// How many keys that look like state are kept.
-const MOST_STATE: usize = 20;
+/// How many keys of each kind that look like state are kept.
+const MOST_STATE: usize = 5;
 /// How many streams are looked into.
 const MOST_STREAMS: usize = 50;
 
@@ -69,11 +70,19 @@ pub(crate) async fn sample(
         slots: BTreeMap::new(),
         biggest: Vec::new(),
     };
+    let seconds = total.min(limit) as f64 * 2.0 * KEY_MICROS / 1e4;
+    if asker.is_paced() && seconds >= 5.0 {
+        Terminal.note(&format!(
+            "{}: looking at {} keys without hurry takes about {seconds:.0} s.",
+            node.address,
+            total.min(limit)
+        ));
+    }
     for (database, keys) in &databases {
-        if databases.len() > 1 || database != "0" {
-            if let Err(missing) = asker.ask(&["SELECT", database], 2.0).await {
-                return (Err(missing), Vec::new());
-            }
+        if (databases.len() > 1 || database != "0")
+            && let Err(missing) = asker.ask(&["SELECT", database], 2.0).await
+        {
+            return (Err(missing), Vec::new());
         }
         // Each database gets its share, so that one big one does not hide the others.
         let share = (limit as f64 * *keys as f64 / total.max(1) as f64).ceil();
@@ -133,13 +142,13 @@ impl Walk {
         for key in keys {
             commands.push(vec![b"MEMORY", b"USAGE", key, b"SAMPLES", b"5"]);
             commands.push(vec![b"TYPE", key]);
-            commands.push(vec![b"PTTL", key]);
             if frequency {
                 commands.push(vec![b"OBJECT", b"FREQ", key]);
             }
         }
-        let each = if frequency { 4 } else { 3 };
+        let each = if frequency { 3 } else { 2 };
         let replies = asker.ask_all(&commands, KEY_MICROS).await;
+        let mut state = Vec::new();
         for (key, replies) in keys.iter().zip(replies.chunks(each)) {
             let number = |at: usize| -> Result<Option<i64>, Missing> {
                 match replies.get(at).cloned() {
@@ -154,35 +163,47 @@ impl Walk {
                 Some(Err(missing @ Missing::NotPermitted { .. })) => return Err(missing),
                 _ => String::new(),
             };
-            let ttl = number(2)?;
-            // It expired since SCAN named it.
-            if ttl == Some(-2) {
-                continue;
-            }
             self.sample.looked_at += 1;
             let name = shortened(&String::from_utf8_lossy(key), 60);
             if bytes >= BIG_BYTES {
                 self.biggest.push((bytes, database.to_owned(), key.clone(), kind.clone()));
-                self.biggest.sort_by(|a, b| b.0.cmp(&a.0));
+                self.biggest.sort_by_key(|big| std::cmp::Reverse(big.0));
                 self.biggest.truncate(MOST_BIG);
             }
             if kind == "stream" && self.streams.len() < MOST_STREAMS {
                 self.streams.push(Stream { database: database.to_owned(), name: key.clone() });
             }
-            if let Some(looks_like) = looks_like(&name, &kind)
-                && self.sample.state.len() < MOST_STATE
-            {
-                let expires = ttl.is_some_and(|ttl| ttl >= 0);
-                self.sample.state.push(StateKey { name: name.clone(), looks_like, expires });
+            if let Some(looks_like) = looks_like(&name, &kind) {
+                state.push((key.as_slice(), StateKey { name: name.clone(), looks_like, expires: false }));
             }
-            if frequency && let Some(frequency) = number(3)? {
+            if frequency && let Some(frequency) = number(2)? {
                 self.frequencies.push((u64::try_from(frequency).unwrap_or(0), name));
             }
             if slots {
                 *self.slots.entry(slot(key)).or_default() += 1;
             }
         }
+        self.times_to_live(asker, state).await?;
         self.count_elements(asker, database).await
+    }
+
+    /// Keeps the first of the keys that look like state, with whether they have a TTL. One that has, which a volatile policy may evict,
+    /// is worth more than one that has none.
+    async fn times_to_live(
+        &mut self,
+        asker: &mut Asker,
+        found: Vec<(&[u8], StateKey)>,
+    ) -> Result<(), Missing> {
+        let commands: Vec<Vec<&[u8]>> = found.iter().map(|(key, _)| vec![&b"PTTL"[..], *key]).collect();
+        let replies = asker.ask_all(&commands, KEY_MICROS).await;
+        for ((_, mut key), reply) in found.into_iter().zip(replies) {
+            key.expires = redis::from_redis_value::<i64>(reply?).is_ok_and(|ttl| ttl >= 0);
+            let same = |kept: &StateKey| kept.expires == key.expires && kept.looks_like == key.looks_like;
+            if self.sample.state.iter().filter(|kept| same(kept)).count() < MOST_STATE {
+                self.sample.state.push(key);
+            }
+        }
+        Ok(())
     }
 
     /// Counts the elements of big keys of this database that were not counted yet.
@@ -212,7 +233,7 @@ impl Walk {
     }
 
     fn finish(mut self) -> (Reply<KeySample>, Vec<Stream>) {
-        self.sample.biggest.sort_by(|a, b| b.bytes.cmp(&a.bytes));
+        self.sample.biggest.sort_by_key(|big| std::cmp::Reverse(big.bytes));
         self.sample.biggest.truncate(MOST_BIG);
         self.frequencies.sort_unstable();
         let middle = self.frequencies.get(self.frequencies.len() / 2).map_or(0, |(frequency, _)| *frequency);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use operations::doctor::checks::diagnose;
 use operations::doctor::facts::{
-    Facts, Host, Info, KeySample, NodeFacts, Role, StateKey, StreamGroup, Watched,
+    ClusterNode, Facts, Host, Info, KeySample, NodeFacts, Role, StateKey, StreamGroup, Watched,
 };
 use operations::doctor::finding::Finding;
 
@@ -196,4 +196,25 @@ fn a_hash_of_a_password_is_in_no_finding() {
     let found = findings(node);
     assert_eq!(found[0].name, "dangerous-commands-allowed");
     assert!(found[0].reply.contains("#..."));
+}
+
+#[test]
+fn slots_that_one_node_has_too_many_of_are_named() {
+    let member = |id: &str, slots| ClusterNode {
+        id: id.to_owned(),
+        address: format!("10.0.0.{id}:6379"),
+        flags: vec!["master".to_owned()],
+        primary: None,
+        slots,
+    };
+    let with = |slots: [u32; 3]| {
+        let mut node = node("maxmemory:1000000\ncluster_enabled:1");
+        node.cluster_info =
+            Ok(Info::parse("cluster_state:ok\ncluster_slots_assigned:16384\ncluster_slots_ok:16384"));
+        node.cluster_nodes = Ok((1..).zip(slots).map(|(id, slots)| member(&id.to_string(), slots)).collect());
+        found(node)
+    };
+    assert_eq!(with([5_461, 5_461, 5_462]), ["cluster-without-replicas"]);
+    assert_eq!(with([10_000, 3_000, 3_384]), ["slots-unbalanced", "cluster-without-replicas"]);
+    assert_eq!(with([8_192, 8_192, 0]), ["cluster-without-replicas"]);
 }

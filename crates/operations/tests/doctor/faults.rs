@@ -304,3 +304,30 @@ async fn keys_without_a_ttl_that_grow_are_named() {
     writer.abort();
     assert!(names(&found.diagnosis).contains(&"keys-without-ttl-grow"), "{:#?}", found.diagnosis.findings);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hash_tag_that_all_keys_share_is_named() {
+    let cluster = tokio::task::spawn_blocking(|| {
+        let builder =
+            Cluster::builder().primaries(3).config("maxmemory", "100mb").config("appendonly", "yes");
+        builder.config("slowlog-log-slower-than", "10000000").start().unwrap()
+    })
+    .await
+    .unwrap();
+    let mut connection =
+        redis::cluster::ClusterClient::new(cluster.urls()).unwrap().get_connection().unwrap();
+    for batch in 0..12 {
+        let mut sets = redis::cmd("MSET");
+        for number in 0..1_000 {
+            sets.arg(format!("{{users}}:{batch}:{number}")).arg("x");
+        }
+        sets.exec(&mut connection).unwrap();
+    }
+    let found = doctor(&cluster.urls()[0]).await;
+    assert_eq!(
+        names(&found.diagnosis),
+        ["hot-slot", "keys-unbalanced", "cluster-without-replicas"],
+        "{:#?}",
+        found.diagnosis.findings
+    );
+}

@@ -117,11 +117,10 @@ fn hot(report: &mut Report<'_>, sample: &KeySample) {
             "One key lives on one server and one core. More servers do not help.",
             "Cache it in the clients (CLIENT TRACKING), read it from replicas, or split it into several keys.",
         ),
-        Some(_) => {}
         None if sample.looked_at > 0 => {
             report.skip("hot keys", "the server counts reads only with an LFU policy (maxmemory-policy allkeys-lfu or volatile-lfu)", None);
         }
-        None => {}
+        _ => {}
     }
 }
 

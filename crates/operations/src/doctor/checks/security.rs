@@ -29,8 +29,7 @@ pub(super) fn check(report: &mut Report<'_>) {
         .map(|line| line.split(' ').any(|word| word == "nopass") && line.split(' ').any(|word| word == "on"));
     let open = nopass.unwrap_or(node.no_password_used);
     if open {
-        let line =
-            default.cloned().unwrap_or_else(|| "a connection without a password was accepted".to_owned());
+        let line = default.map_or("a connection without a password was accepted", String::as_str);
         open_default_user(report, if default.is_some() { "ACL LIST" } else { "(connect)" }, line);
     }
     for line in users.into_iter().flatten() {
@@ -38,7 +37,7 @@ pub(super) fn check(report: &mut Report<'_>) {
     }
 }
 
-fn open_default_user(report: &mut Report<'_>, command: &str, line: String) {
+fn open_default_user(report: &mut Report<'_>, command: &str, line: &str) {
     let node = report.node;
     let bind = node.setting("bind");
     let protected = node.setting("protected-mode");
