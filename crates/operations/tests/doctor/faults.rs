@@ -67,10 +67,10 @@ async fn full_memory_and_evictions_are_named() {
             }
         }
     };
-    let full =
+    let no_eviction =
         start(healthy().config("appendonly", "no").config("save", "3600 1").config("maxmemory", "8mb")).await;
-    fill(&full);
-    assert_says(&full, &["memory-nearly-full"]).await;
+    fill(&no_eviction);
+    assert_says(&no_eviction, &["memory-nearly-full"]).await;
     let evicts = healthy().config("appendonly", "no").config("maxmemory", "8mb");
     let evicts = start(evicts.config("maxmemory-policy", "allkeys-lru")).await;
     fill(&evicts);
@@ -203,7 +203,8 @@ async fn too_many_and_too_short_connections_are_named() {
 fn deaf(server: &Server, commands: &[&str]) -> TcpStream {
     let mut socket = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
     let mut text = format!("AUTH {}\r\nCLIENT SETNAME deaf\r\n", server.password());
-    commands.iter().for_each(|command| text.push_str(&format!("{command}\r\n")));
+    text.push_str(&commands.join("\r\n"));
+    text.push_str("\r\n");
     socket.write_all(text.as_bytes()).unwrap();
     socket
 }
