@@ -19,7 +19,7 @@ const WARN: Style = AnsiColor::Yellow.on_default().bold();
 #[must_use]
 pub fn text(facts: &Facts, diagnosis: &Diagnosis, costs: &[Cost], width: usize) -> String {
     let mut parts = vec![servers(facts, width), verdict(diagnosis)];
-    parts.extend(diagnosis.findings.iter().map(|found| finding(found, width)));
+    parts.extend(grouped(&diagnosis.findings).iter().map(|(found, nodes)| finding(found, nodes, width)));
     parts.extend(skipped(diagnosis, width));
     parts.push(cost(costs, width));
     parts.join("\n\n")
@@ -82,7 +82,19 @@ fn verdict(diagnosis: &Diagnosis) -> String {
     }
 }
 
-fn finding(found: &Finding, width: usize) -> String {
+/// What is the same on several servers stands once, with the evidence of the first.
+fn grouped(findings: &[Finding]) -> Vec<(&Finding, Vec<&str>)> {
+    let mut groups: Vec<(&Finding, Vec<&str>)> = Vec::new();
+    for found in findings {
+        match groups.iter_mut().find(|(first, _)| first.name == found.name && first.what == found.what) {
+            Some((_, nodes)) => nodes.push(&found.node),
+            None => groups.push((found, vec![&found.node])),
+        }
+    }
+    groups
+}
+
+fn finding(found: &Finding, nodes: &[&str], width: usize) -> String {
     let style = match found.severity {
         Severity::Critical => BAD,
         Severity::Warning => WARN,
@@ -91,13 +103,16 @@ fn finding(found: &Finding, width: usize) -> String {
     let line =
         |label: &str, text: &str| wrap(&for_terminal(text), width, &format!("  {label:<9}"), "           ");
     let evidence = format!("{}: {}", found.command, found.reply);
+    let (severity, name) = (found.severity.name(), found.name);
+    // Wrapped without its colors, which come back around the words they belong to.
+    let heading = wrap(&for_terminal(&format!("{severity} {name} on {}", nodes.join(", "))), width, "", "  ");
+    let heading = heading.replacen(
+        &format!("{severity} {name}"),
+        &format!("{style}{severity}{style:#} {BOLD}{name}{BOLD:#}"),
+        1,
+    );
     [
-        format!(
-            "{style}{}{style:#} {BOLD}{}{BOLD:#} {DIM}on {}{DIM:#}",
-            found.severity.name(),
-            found.name,
-            found.node
-        ),
+        heading,
         wrap(&for_terminal(&found.what), width, "  ", "  "),
         format!("{DIM}{}{DIM:#}", line("evidence", &evidence)),
         line("why", found.why),
