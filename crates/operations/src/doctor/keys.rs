@@ -109,7 +109,8 @@ impl Walk {
         let (mut cursor, mut seen) = (b"0".to_vec(), 0.0);
         loop {
             let scan = vec![vec![&b"SCAN"[..], &cursor, b"COUNT", COUNT]];
-            let reply = asker.ask_all(&scan, 60.0).await.pop().unwrap_or(Err(Missing::Unsupported))?;
+            let reply = asker.ask_all(&scan, 60.0).await.pop().unwrap_or(Err(Missing::Unsupported));
+            let reply = reply.map_err(all_rules)?;
             let (next, keys): (Vec<u8>, Vec<Vec<u8>>) =
                 redis::from_redis_value(reply).map_err(|error| Missing::Failed(error.to_string()))?;
             seen += keys.len() as f64;
@@ -240,6 +241,16 @@ impl Walk {
         self.sample.hottest = self.frequencies.pop().map(|(frequency, name)| (name, frequency, middle));
         self.sample.fullest_slot = self.slots.into_iter().max_by_key(|(_, keys)| *keys);
         (Ok(self.sample), self.streams)
+    }
+}
+
+/// Who may not SCAN may probably not look at keys either, so the rules are named together.
+fn all_rules(missing: Missing) -> Missing {
+    match missing {
+        Missing::NotPermitted { .. } => {
+            Missing::NotPermitted { grant: "~* +scan +memory|usage +type +pttl".to_owned() }
+        }
+        other => other,
     }
 }
 

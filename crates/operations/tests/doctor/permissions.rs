@@ -73,9 +73,10 @@ async fn refused_commands_skip_their_checks_and_name_the_rule() {
     assert!(found.diagnosis.was_refused());
     let grants: BTreeSet<&str> =
         found.diagnosis.skipped.iter().filter_map(|skipped| skipped.grant.as_deref()).collect();
-    for grant in ["+acl|list", "+client|list", "+scan", "+slowlog|get", "+latency|latest"] {
+    for grant in ["+acl|list", "+client|list", "+slowlog|get", "+latency|latest"] {
         assert!(grants.contains(grant), "{grant}: {grants:?}");
     }
+    assert!(grants.iter().any(|grant| grant.contains("+scan")), "{grants:?}");
     for skipped in found.diagnosis.skipped.iter().filter(|skipped| skipped.grant.is_some()) {
         assert!(skipped.reason.starts_with("not permitted"), "{skipped:?}");
     }
