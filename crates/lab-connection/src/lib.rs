@@ -5,6 +5,7 @@
 //! 1. [`args`]: the flags, named as in `redis-cli`, and what they say about the server to use.
 //! 2. [`address`]: flags, environment and the machine itself become one address.
 //! 3. [`target`]: an opened server, and the connections it hands out.
+//!    [`read_only`] opens one to be looked at.
 //! 4. [`connection`]: standalone and cluster behind one type, with timeouts and reconnection set on purpose.
 //! 5. [`server_info`] and [`capabilities`]: who is answering, and what it can do.
 //! 6. [`guard`] and [`own_keys`]: other people's data is never touched; our own can be cleaned up.
@@ -37,6 +38,7 @@ mod dialer;
 pub mod failure;
 pub mod guard;
 pub mod own_keys;
+pub mod read_only;
 pub mod server_info;
 pub mod target;
 #[cfg(feature = "tls")]
@@ -46,5 +48,6 @@ pub mod transcript;
 pub use args::TargetArgs;
 pub use connection::Connection;
 pub use failure::Failure;
+pub use read_only::ReadOnlyTarget;
 pub use target::Target;
 pub use transcript::Transcript;

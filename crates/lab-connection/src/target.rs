@@ -216,7 +216,7 @@ impl Target {
     }
 }
 
-fn endpoint(info: &ConnectionInfo, args: &TargetArgs, private: bool) -> Endpoint {
+pub(crate) fn endpoint(info: &ConnectionInfo, args: &TargetArgs, private: bool) -> Endpoint {
     // An IPv6 address gets brackets, as in a URL, to separate it from the port.
     let address = match info.addr() {
         ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } if host.contains(':') => {

@@ -1,4 +1,4 @@
-//! `operations [LESSON]…`: what breaks, what is lost, and how to repair it; `cargo ops` runs it.
+//! `operations [LESSON]…`: what breaks, what is lost, and how to repair it; `cargo ops` runs it, and `cargo doctor` its doctor.
 
 use std::process::ExitCode;
 
@@ -6,36 +6,27 @@ use clap::{Parser, Subcommand};
 use lab_connection::Failure;
 use lab_runner::LessonArgs;
 use lab_runner::course::OutputArgs;
-use operations::{OperationsLesson, cluster, persistence};
-use lab_runner::LessonArgs;
-use operations::{OperationsLesson, drills};
+use operations::{OperationsLesson, cluster, doctor, drills, persistence};
 
-/// Lessons: eviction, compact memory, backup
+/// Lessons: replication, Sentinel, cluster, persistence, eviction, compact memory, backup
 #[derive(Parser)]
-#[command(
-    name = "operations",
-    version,
-    about,
-    disable_help_flag = true,
-    args_conflicts_with_subcommands = true
-)]
 #[command(name = "operations", version, about, disable_help_flag = true)]
 #[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 struct Cli {
-    /// Something else than lessons
-    #[command(subcommand)]
-    command: Option<Command>,
-
     #[command(flatten)]
     lessons: LessonArgs<OperationsLesson>,
 
-    /// One part, larger
+    /// Something else than lessons
     #[command(subcommand)]
     command: Option<Command>,
 }
 
 #[derive(Subcommand)]
 enum Command {
+    /// Examine a server, its replicas, a cluster, or Sentinels: what is wrong, and how to repair it
+    Doctor(doctor::Options),
+    /// Faults under settings: what is lost, and for how long no write is possible
+    Drills(drills::Options),
     /// The cluster lesson, with more slots that move under 50 clients
     Reshard {
         /// How many slots move
@@ -58,19 +49,13 @@ enum Command {
     },
 }
 
-#[derive(Subcommand)]
-enum Command {
-    /// Faults under settings: what is lost, and for how long no write is possible
-    Drills(drills::Options),
-}
-
 impl lab_runner::start::Cli for Cli {
     fn json(&self) -> bool {
         match &self.command {
             None => lab_runner::start::Cli::json(&self.lessons),
-            Some(Command::Reshard { output, .. } | Command::Restarts { output, .. }) => output.json,
+            Some(Command::Doctor(options)) => options.json,
             Some(Command::Drills(options)) => options.json,
-            None => lab_runner::start::Cli::json(&self.lessons),
+            Some(Command::Reshard { output, .. } | Command::Restarts { output, .. }) => output.json,
         }
     }
 }
@@ -83,13 +68,9 @@ async fn run(cli: Cli) -> Result<(), Failure> {
     let server = &cli.lessons.target;
     match cli.command {
         None => cli.lessons.run().await,
+        Some(Command::Doctor(options)) => doctor::run(server, &options).await,
+        Some(Command::Drills(options)) => drills::command(options).await,
         Some(Command::Reshard { slots, output }) => cluster::command(server, slots, output).await,
         Some(Command::Restarts { keys, output }) => persistence::command(server, keys as usize, output).await,
     }
-    lab_runner::start::start(|cli: Cli| async move {
-        match cli.command {
-            Some(Command::Drills(options)) => drills::command(options).await,
-            None => cli.lessons.run().await,
-        }
-    })
 }

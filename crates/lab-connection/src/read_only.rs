@@ -1,0 +1,106 @@
+//! A server opened to be looked at: nothing is written, no marker is set, and other people's data is no reason to stop.
+
+use redis::aio::MultiplexedConnection;
+use redis::{ConnectionAddr, ConnectionInfo};
+
+use crate::address::{Address, PrivateServer};
+use crate::args::TargetArgs;
+use crate::connection::RESPONSE_TIMEOUT;
+use crate::dialer::Dialer;
+use crate::failure::{Class, Endpoint, Failure, explain, explain_connecting};
+use crate::target::endpoint;
+
+/// A server that accepted a connection. The caller promises to send only commands that read. It can be anything that speaks the
+/// protocol: a server, a replica, a node of a cluster, or a Sentinel.
+pub struct ReadOnlyTarget {
+    args: TargetArgs,
+    info: ConnectionInfo,
+    endpoint: Endpoint,
+    first: MultiplexedConnection,
+    private: Option<PrivateServer>,
+}
+
+impl TargetArgs {
+    /// Finds the server and connects. It sends the login and nothing else. The number of a database in the flags has no
+    /// effect.
+    pub async fn open_read_only(&self) -> Result<ReadOnlyTarget, Failure> {
+        let flags = self.clone();
+        let found = tokio::task::spawn_blocking(move || Address::find(&flags)).await;
+        let Address { info, private, .. } = found
+            .map_err(|error| Failure::new(Class::Other, "No server was found.", error.to_string()))??;
+        // All databases are looked at, and a Sentinel has none to select.
+        let login = info.redis_settings().clone().set_db(0);
+        let info = info.set_redis_settings(login);
+        let endpoint = endpoint(&info, self, private.is_some());
+        let dialer = Dialer::new(info.clone(), self, &endpoint)?;
+        let first = match dialer.single(RESPONSE_TIMEOUT).await {
+            Ok(connection) => connection,
+            Err(error) => return Err(explain_connecting(&error, &endpoint).await),
+        };
+        Ok(ReadOnlyTarget { args: self.clone(), info, endpoint, first, private })
+    }
+}
+
+impl ReadOnlyTarget {
+    /// The connection to the server that was named. Clones share its socket.
+    #[must_use]
+    pub fn connection(&self) -> MultiplexedConnection {
+        self.first.clone()
+    }
+
+    /// A connection to another server of the same group, with the same login and the same TLS settings.
+    pub async fn node(&self, host: &str, port: u16) -> Result<MultiplexedConnection, Failure> {
+        let host = host.to_owned();
+        let addr = match self.info.addr().clone() {
+            ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
+                ConnectionAddr::TcpTls { host, port, insecure, tls_params }
+            }
+            _ => ConnectionAddr::Tcp(host, port),
+        };
+        let login = self.info.redis_settings().clone().set_db(0);
+        let info = self.info.clone().set_addr(addr).set_redis_settings(login);
+        let args = TargetArgs { sni: None, ..self.args.clone() };
+        let endpoint = endpoint(&info, &args, self.private.is_some());
+        let dialer = Dialer::new(info, &args, &endpoint)?;
+        dialer.single(RESPONSE_TIMEOUT).await.map_err(|error| explain(&error, &endpoint))
+    }
+
+    /// Host and port, or the path of a socket. Never a password.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.endpoint.address
+    }
+
+    /// Whether the login has a password.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        self.info.redis_settings().password().is_some()
+    }
+
+    /// Whether the connection uses TLS.
+    #[must_use]
+    pub fn uses_tls(&self) -> bool {
+        self.endpoint.tls
+    }
+
+    /// Whether the address is one of this machine: a loopback address or a socket.
+    #[must_use]
+    pub fn is_near(&self) -> bool {
+        match self.info.addr() {
+            ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => is_loopback(host),
+            _ => true,
+        }
+    }
+
+    /// Whether it is a private server that was started for this run.
+    #[must_use]
+    pub fn is_private(&self) -> bool {
+        self.private.is_some()
+    }
+}
+
+/// Whether a host is this machine by name or address.
+#[must_use]
+pub fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+}

@@ -1,0 +1,98 @@
+//! What changes while the doctor looks.
+
+use super::{Report, bytes};
+use crate::doctor::facts::{NodeFacts, Role};
+use crate::doctor::finding::Severity;
+
+/// Growth of fewer keys than this is noise.
+const KEYS: f64 = 100.0;
+/// The share of the keys that must have come in the time.
+const SHARE: f64 = 0.01;
+const CONNECTIONS_PER_SECOND: f64 = 20.0;
+const MEMORY_SHARE: f64 = 0.05;
+const MEMORY_FLOOR: f64 = 5e6;
+
+/// Changes between the two INFO of one examination, which are a second or so apart.
+pub(super) fn within_the_run(report: &mut Report<'_>) {
+    let node = report.node;
+    let grown = |field: &str| Some(node.later.number(field)? - node.info.number(field)?);
+    if grown("evicted_keys").is_some_and(|keys| keys > 0.0) && !already(report, "evicting") {
+        report.find(
+            "evicting",
+            Severity::Warning,
+            "The server evicts keys right now.",
+            ("INFO stats", format!("evicted_keys {} -> {}", node.info.text("evicted_keys").unwrap_or_default(), node.later.text("evicted_keys").unwrap_or_default())),
+            "Keys disappear before their TTL. For a cache that costs hits; for anything else it is data loss.",
+            "Raise maxmemory if the hit rate suffers. Keep data that must stay on another server with noeviction.",
+        );
+    }
+}
+
+fn already(report: &Report<'_>, name: &str) -> bool {
+    report
+        .diagnosis
+        .findings
+        .iter()
+        .any(|finding| finding.name == name && finding.node == report.node.address)
+}
+
+/// Changes between two examinations, for `--watch`.
+pub(super) fn compare(report: &mut Report<'_>, then: &NodeFacts, seconds: f64) {
+    let node = report.node;
+    if node.role != Role::Primary {
+        return;
+    }
+    let number = |node: &NodeFacts, field: &str| node.later.number(field);
+    let grown = |field: &str| Some(number(node, field)? - number(then, field)?);
+    let permanent = |node: &NodeFacts| node.later.keys_and_expires().map(|(keys, expires)| keys - expires);
+    if let Some((before, after)) = permanent(then).zip(permanent(node))
+        && after - before >= KEYS
+        && after - before >= SHARE * before
+    {
+        report.find(
+            "keys-without-ttl-grow",
+            Severity::Warning,
+            format!("{:.0} keys without a TTL came in {seconds:.0} s: {:.0} an hour.", after - before, (after - before) * 3_600.0 / seconds.max(1.0)),
+            ("INFO keyspace", format!("keys without TTL {before:.0} -> {after:.0}")),
+            "Nothing removes them. The memory fills, sooner or later.",
+            "Give them a TTL when they are written (SET key value EX seconds), or delete them when they are done.",
+        );
+    }
+    if let Some((before, growth)) = number(then, "used_memory").zip(grown("used_memory"))
+        && growth >= MEMORY_FLOOR
+        && growth >= MEMORY_SHARE * before
+    {
+        let limit = number(node, "maxmemory").filter(|limit| *limit > 0.0);
+        let left = limit.map(|limit| (limit - before - growth).max(0.0) / growth * seconds / 60.0);
+        report.find(
+            "memory-grows",
+            Severity::Warning,
+            format!("Memory grew by {} in {seconds:.0} s{}.", bytes(growth), left.map(|minutes| format!("; at this rate the limit is reached in {minutes:.0} minutes")).unwrap_or_default()),
+            ("INFO memory", format!("used_memory {before:.0} -> {:.0}", before + growth)),
+            "At the limit, keys are evicted or writes fail.",
+            "Find what grows: keys without a TTL, one big key, or buffers of clients (INFO memory, CLIENT LIST).",
+        );
+    }
+    if grown("evicted_keys").is_some_and(|keys| keys > 0.0) {
+        report.find(
+            "evicting",
+            Severity::Warning,
+            format!("{:.0} keys were evicted in {seconds:.0} s.", grown("evicted_keys").unwrap_or(0.0)),
+            ("INFO stats", node.later.quote(&["evicted_keys", "maxmemory", "maxmemory_policy"])),
+            "Keys disappear before their TTL. For a cache that costs hits; for anything else it is data loss.",
+            "Raise maxmemory if the hit rate suffers. Keep data that must stay on another server with noeviction.",
+        );
+    }
+    if let Some(opened) = grown("total_connections_received").map(|opened| opened / seconds.max(1.0))
+        && opened >= CONNECTIONS_PER_SECOND
+    {
+        report.find(
+            "connection-churn",
+            Severity::Warning,
+            format!("{opened:.0} connections are opened every second."),
+            ("INFO stats", node.later.quote(&["total_connections_received"])),
+            "Opening a connection costs more than most commands, and with TLS far more.",
+            "Keep connections open: one shared connection or a pool in each process.",
+        );
+    }
+}

@@ -1,0 +1,164 @@
+//! A primary and its replicas.
+
+use super::{Report, bytes};
+use crate::doctor::collect::replicas;
+use crate::doctor::facts::Role;
+use crate::doctor::finding::Severity;
+
+/// A replica that has not acknowledged for so many seconds is late. It does so every second.
+const LATE_SECONDS: f64 = 10.0;
+/// A replica that is so many bytes behind is late, whatever the seconds say.
+const LATE_BYTES: f64 = 10e6;
+
+pub(super) fn check(report: &mut Report<'_>) {
+    match report.node.role {
+        Role::Primary => primary(report),
+        Role::Replica => replica(report),
+        _ => {}
+    }
+}
+
+fn primary(report: &mut Report<'_>) {
+    let node = report.node;
+    let info = &node.info;
+    let number = |name: &str, part: &str| info.part(name, part).and_then(|number| number.parse::<f64>().ok());
+    let offset = info.number("master_repl_offset").unwrap_or(0.0);
+    let backlog = info.number("repl_backlog_size");
+    let names: Vec<&str> = replicas(info).map(|(name, _)| name).collect();
+    for name in &names {
+        let place =
+            format!("{}:{}", info.part(name, "ip").unwrap_or("?"), info.part(name, "port").unwrap_or("?"));
+        let state = info.part(name, "state").unwrap_or("unknown");
+        let evidence = || format!("{} | master_repl_offset:{offset:.0}", info.quote(&[name]));
+        if state != "online" {
+            report.find(
+                "replica-not-online",
+                Severity::Warning,
+                format!("The replica {place} is still copying the data ({state})."),
+                ("INFO replication", evidence()),
+                "Until it has everything, it cannot take over.",
+                "Wait. If it starts again and again, raise client-output-buffer-limit for replicas and repl-backlog-size.",
+            );
+            continue;
+        }
+        let behind = number(name, "offset").map_or(0.0, |copied| (offset - copied).max(0.0));
+        let seconds = number(name, "lag").unwrap_or(0.0);
+        if seconds >= LATE_SECONDS || behind >= LATE_BYTES {
+            report.find(
+                "replica-lag",
+                Severity::Warning,
+                format!("The replica {place} is {} and {seconds:.0} s behind.", bytes(behind)),
+                ("INFO replication", evidence()),
+                "It serves old data, and if it takes over, the writes that it lacks are lost.",
+                "Look at its processor, disk, and network. min-replicas-max-lag stops writes when all replicas are late.",
+            );
+        }
+        if backlog.is_some_and(|backlog| behind > 0.5 * backlog) {
+            report.find(
+                "backlog-too-small",
+                Severity::Warning,
+                format!("The replica {place} is {} behind, and the backlog holds {}.", bytes(behind), bytes(backlog.unwrap_or(0.0))),
+                ("INFO replication", format!("{} | {}", evidence(), info.quote(&["repl_backlog_size"]))),
+                "If the link breaks now, the replica has to copy everything again, which costs both a full snapshot.",
+                "CONFIG SET repl-backlog-size to what is written in the longest outage that you expect.",
+            );
+        }
+    }
+    group(report, names.len());
+}
+
+fn group(report: &mut Report<'_>, count: usize) {
+    let node = report.node;
+    let info = &node.info;
+    let required = node.setting("min-replicas-to-write").and_then(|number| number.parse::<f64>().ok());
+    if let Some((required, good)) = required.zip(info.number("min_slaves_good_slaves"))
+        && good < required
+    {
+        report.find(
+            "too-few-good-replicas",
+            Severity::Critical,
+            format!("min-replicas-to-write asks for {required:.0} replicas, and {good:.0} are there and up to date."),
+            ("INFO replication, CONFIG GET min-replicas-to-write", info.quote(&["connected_slaves", "min_slaves_good_slaves"])),
+            "The server refuses all writes with NOREPLICAS.",
+            "Bring the replicas back. To write without them: CONFIG SET min-replicas-to-write 0.",
+        );
+    }
+    // The backlog exists once a replica has come, and is freed an hour after the last one has gone.
+    if count == 0 && info.text("repl_backlog_active") == Some("1") && !node.in_cluster() {
+        report.find(
+            "replica-gone",
+            Severity::Warning,
+            "There was a replica, and now there is none.",
+            ("INFO replication", info.quote(&["connected_slaves", "repl_backlog_active", "master_repl_offset"])),
+            "If this server is lost now, nothing takes over, and what it has not saved is gone.",
+            "Start the replica again, or look at its log. If it was removed on purpose, this message ends after repl-backlog-ttl (an hour).",
+        );
+    }
+    // In a cluster, a primary that is cut off from the majority stops by itself after cluster-node-timeout.
+    if count == 0 || node.in_cluster() {
+        return;
+    }
+    if count == 1 {
+        report.find(
+            "single-replica",
+            Severity::Note,
+            "There is a single replica.",
+            ("INFO replication", info.quote(&["connected_slaves"])),
+            "While it is down, or after it has taken over, there is no copy.",
+            "Add a second replica: REPLICAOF on another server.",
+        );
+    }
+    match required {
+        Some(0.0) => report.find(
+            "min-replicas-unset",
+            Severity::Warning,
+            "min-replicas-to-write is not set, although there are replicas.",
+            ("CONFIG GET min-replicas-to-write", "min-replicas-to-write 0".to_owned()),
+            "A primary that is cut off from its replicas goes on to accept writes. They are lost when a replica takes over.",
+            "CONFIG SET min-replicas-to-write 1, and min-replicas-max-lag 10.",
+        ),
+        Some(_) => {}
+        None => {
+            if let Err(missing) = &node.config {
+                report.missing("min-replicas-to-write", missing);
+            }
+        }
+    }
+}
+
+fn replica(report: &mut Report<'_>) {
+    let node = report.node;
+    let info = &node.info;
+    if info.text("master_link_status") == Some("down") {
+        let syncing = info.text("master_sync_in_progress") == Some("1");
+        report.find(
+            "replica-link-down",
+            if syncing { Severity::Warning } else { Severity::Critical },
+            if syncing { "The replica is copying the data of its primary." } else { "The replica has no link to its primary." },
+            ("INFO replication", info.quote(&["master_host", "master_port", "master_link_status", "master_link_down_since_seconds", "master_sync_in_progress"])),
+            "Its data gets older every second, and it cannot take over without loss.",
+            "Check that the primary runs, and the network, the password (masterauth, masteruser), and the replica's log.",
+        );
+    } else if let Some(seconds) =
+        info.number("master_last_io_seconds_ago").filter(|seconds| *seconds >= 3.0 * LATE_SECONDS)
+    {
+        report.find(
+            "replica-lag",
+            Severity::Warning,
+            format!("The replica has heard nothing from its primary for {seconds:.0} s."),
+            ("INFO replication", info.quote(&["master_link_status", "master_last_io_seconds_ago"])),
+            "A primary sends something every 10 s. The link is probably broken, and neither side has noticed.",
+            "Check the network. repl-timeout ends such a link.",
+        );
+    }
+    if info.text("slave_read_only") == Some("0") {
+        report.find(
+            "replica-writable",
+            Severity::Warning,
+            "The replica accepts writes.",
+            ("INFO replication", info.quote(&["slave_read_only"])),
+            "What is written there exists nowhere else, and the next full copy deletes it.",
+            "CONFIG SET replica-read-only yes.",
+        );
+    }
+}

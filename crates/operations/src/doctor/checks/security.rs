@@ -1,0 +1,176 @@
+//! Who can connect, and what they may do.
+
+use super::Report;
+use crate::doctor::facts::Role;
+use crate::doctor::finding::Severity;
+
+/// Commands that no application needs, with the categories that contain them.
+const DANGEROUS: [(&str, &[&str]); 10] = [
+    ("flushall", &["keyspace", "write", "slow", "dangerous"]),
+    ("flushdb", &["keyspace", "write", "slow", "dangerous"]),
+    ("keys", &["keyspace", "read", "slow", "dangerous"]),
+    ("config", &["admin", "slow", "dangerous"]),
+    ("debug", &["admin", "slow", "dangerous"]),
+    ("shutdown", &["admin", "slow", "dangerous"]),
+    ("replicaof", &["admin", "slow", "dangerous"]),
+    ("module", &["admin", "slow", "dangerous"]),
+    ("monitor", &["admin", "slow", "dangerous"]),
+    ("acl", &["admin", "slow", "dangerous"]),
+];
+/// Names of users that are there to do dangerous things.
+const OPERATORS: [&str; 10] =
+    ["admin", "root", "ops", "operator", "superuser", "sentinel", "replica", "backup", "monitor", "doctor"];
+
+pub(super) fn check(report: &mut Report<'_>) {
+    let node = report.node;
+    let users = report.need("passwords and the rights of users", &node.users);
+    let default = users.and_then(|users| users.iter().find(|line| line.starts_with("user default ")));
+    let nopass = default
+        .map(|line| line.split(' ').any(|word| word == "nopass") && line.split(' ').any(|word| word == "on"));
+    let open = nopass.unwrap_or(node.no_password_used);
+    if open {
+        let line = default.map_or("a connection without a password was accepted", String::as_str);
+        open_default_user(report, if default.is_some() { "ACL LIST" } else { "(connect)" }, line);
+    }
+    for line in users.into_iter().flatten() {
+        application_user(report, line);
+    }
+}
+
+fn open_default_user(report: &mut Report<'_>, command: &str, line: &str) {
+    let node = report.node;
+    let bind = node.setting("bind");
+    let protected = node.setting("protected-mode");
+    // A Sentinel does not answer CONFIG GET, and a user may not be allowed to ask. Then the way of this connection counts.
+    let listens_beyond = bind.map_or(!node.near, listens_beyond_loopback);
+    if !listens_beyond {
+        if node.role != Role::Sentinel && bind.is_none() {
+            report.skip(
+                "whether a server without a password listens beyond loopback",
+                "CONFIG GET bind is not known",
+                None,
+            );
+        }
+        return;
+    }
+    let shown = format!(
+        "{line} | bind {} | protected-mode {}",
+        bind.unwrap_or("(unknown)"),
+        protected.unwrap_or("(unknown)")
+    );
+    if protected == Some("yes") && node.near {
+        report.find(
+            "no-password",
+            Severity::Note,
+            "The default user needs no password. Protected mode keeps other machines out.",
+            (command, shown),
+            "If somebody turns protected mode off, every machine that reaches the port can read and delete everything.",
+            "Set a password: requirepass, or ACL SETUSER default >PASSWORD. Or turn the default user off.",
+        );
+        return;
+    }
+    report.find(
+        "no-password",
+        Severity::Critical,
+        "The default user needs no password, and the server listens beyond this machine.",
+        (command, shown),
+        "Every machine that reaches the port can read and delete all data, and can often take over the host.",
+        "Set a password (requirepass, or ACL SETUSER default >PASSWORD), bind 127.0.0.1 or a private address, and keep protected-mode yes.",
+    );
+}
+
+/// Whether `bind` names an address beyond loopback. No address means all.
+fn listens_beyond_loopback(bind: &str) -> bool {
+    let loopback = |address: &str| {
+        let address = address.trim_start_matches('-');
+        address == "localhost" || address.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+    };
+    !bind.split_whitespace().all(loopback) || bind.trim().is_empty()
+}
+
+fn application_user(report: &mut Report<'_>, line: &str) {
+    let mut words = line.split(' ').skip(1);
+    let Some(name) = words.next() else { return };
+    let rules: Vec<&str> = words.collect();
+    let lower = name.to_lowercase();
+    let operator = OPERATORS.iter().any(|role| lower.split(['-', '_', '.', ':']).any(|part| part == *role));
+    if name == "default" || operator || !rules.contains(&"on") {
+        return;
+    }
+    if rules.contains(&"nopass") {
+        report.find(
+            "user-without-password",
+            Severity::Warning,
+            format!("The user {name} needs no password."),
+            ("ACL LIST", line.to_owned()),
+            "Everybody who can reach the port has the rights of this user.",
+            format!("ACL SETUSER {name} resetpass >PASSWORD"),
+        );
+    }
+    let allowed = dangerous_commands(&rules);
+    if !allowed.is_empty() {
+        report.find(
+            "dangerous-commands-allowed",
+            Severity::Warning,
+            format!("The user {name} may run {}.", allowed.join(", ").to_uppercase()),
+            ("ACL LIST", line.to_owned()),
+            "A bug in the application, or somebody who steals its password, can delete everything or stop the server.",
+            format!("ACL SETUSER {name} -@dangerous -@admin, and add back what it needs"),
+        );
+    }
+}
+
+/// Those dangerous commands that the rules allow. The rules apply from left to right; a selector, in parentheses, stands for itself.
+fn dangerous_commands(rules: &[&str]) -> Vec<&'static str> {
+    let text = rules.join(" ");
+    let (root, selectors) = text.split_once('(').unwrap_or((&text, ""));
+    let parts: Vec<&str> = std::iter::once(root).chain(selectors.split('(')).collect();
+    let allows = |part: &str, command: &str, categories: &[&str]| {
+        let mut allowed = false;
+        for rule in part.split_whitespace().map(|rule| rule.trim_end_matches(')')) {
+            match rule.split_at_checked(1) {
+                Some(("+", what)) if applies(what, command, categories) => allowed = true,
+                Some(("-", what)) if applies(what, command, categories) => allowed = false,
+                _ if rule == "allcommands" => allowed = true,
+                _ if rule == "nocommands" => allowed = false,
+                _ => {}
+            }
+        }
+        allowed
+    };
+    DANGEROUS
+        .iter()
+        .filter(|(command, categories)| parts.iter().any(|part| allows(part, command, categories)))
+        .map(|(command, _)| *command)
+        .collect()
+}
+
+fn applies(what: &str, command: &str, categories: &[&str]) -> bool {
+    match what.strip_prefix('@') {
+        Some(category) => category == "all" || categories.contains(&category),
+        None => what == command,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_apply_from_left_to_right() {
+        let allowed = |rules: &str| dangerous_commands(&rules.split(' ').collect::<Vec<_>>());
+        assert!(allowed("on ~* +@all -@dangerous").is_empty());
+        assert_eq!(allowed("on ~* -@all +@read").as_slice(), ["keys"]);
+        assert_eq!(allowed("on -@all +get (~x +flushall)").as_slice(), ["flushall"]);
+        assert_eq!(allowed("on ~* +@all").len(), DANGEROUS.len());
+        assert!(allowed("on ~* -@all +config|get").is_empty());
+    }
+
+    #[test]
+    fn every_address_beyond_loopback_counts() {
+        assert!(!listens_beyond_loopback("127.0.0.1 -::1"));
+        for bind in ["", "*", "* -::*", "0.0.0.0", "127.0.0.1 10.0.0.5"] {
+            assert!(listens_beyond_loopback(bind), "{bind}");
+        }
+    }
+}

@@ -1,0 +1,487 @@
+//! Collects what the checks need from every server of a group. It reads, and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use lab_connection::transcript::for_terminal;
+use lab_connection::{Failure, ReadOnlyTarget, read_only};
+use redis::Value;
+use redis::aio::MultiplexedConnection;
+
+use super::asker::Asker;
+use super::facts::{
+    Client, ClusterNode, Facts, Info, LatencyEvent, Missing, NodeFacts, Reply, Role, SlotStats, SlowCommand,
+    Watched,
+};
+use super::{cost::Cost, host, keys, streams};
+
+/// A group of more servers than this is not examined whole.
+const MOST_NODES: usize = 64;
+/// What INFO costs the server at most, in microseconds.
+const INFO_MICROS: f64 = 500.0;
+
+/// Between two looks at the buffers of clients.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(300);
+
+/// Settings that the checks read. None of them is a secret.
+const SETTINGS: [&str; 24] = [
+    "appendfsync",
+    "appendonly",
+    "bind",
+    "client-output-buffer-limit",
+    "dir",
+    "latency-monitor-threshold",
+    "maxclients",
+    "maxmemory",
+    "maxmemory-clients",
+    "maxmemory-policy",
+    "min-replicas-max-lag",
+    "min-replicas-to-write",
+    "port",
+    "protected-mode",
+    "repl-backlog-size",
+    "replica-ignore-maxmemory",
+    "replica-read-only",
+    "save",
+    "slowlog-log-slower-than",
+    "commandlog-execution-slower-than",
+    "timeout",
+    "tls-port",
+    "unixsocket",
+    "stop-writes-on-bgsave-error",
+];
+
+/// How much to look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Depth {
+    /// How many keys of a server at most.
+    pub keys: u64,
+    /// Whether to leave the server 99% of its time. Tests do without.
+    pub paced: bool,
+}
+
+/// Everything that was seen, and what the seeing cost.
+pub(crate) async fn collect(target: &ReadOnlyTarget, depth: Depth) -> (Facts, Vec<Cost>) {
+    let group = discover(target).await;
+    let mut facts = Facts { nodes: Vec::new(), unreached: group.unreached };
+    let mut costs = Vec::new();
+    let password = target.has_password();
+    let examined = group.nodes.into_iter().map(|found| async move {
+        let mut node = NodeFacts::new(found.address);
+        node.no_password_used = !password;
+        node.tls = target.uses_tls();
+        node.near = found.near;
+        let mut asker = Asker::new(found.connection);
+        if !depth.paced {
+            asker = asker.unpaced();
+        }
+        examine(&mut node, &mut asker, depth).await;
+        let cost = Cost::between(&node, asker.sent);
+        (node, cost)
+    });
+    for (node, cost) in join_all(examined).await {
+        facts.nodes.push(node);
+        costs.push(cost);
+    }
+    (facts, costs)
+}
+
+struct Found {
+    address: String,
+    near: bool,
+    connection: MultiplexedConnection,
+}
+
+#[derive(Default)]
+struct Group {
+    nodes: Vec<Found>,
+    unreached: Vec<(String, String)>,
+}
+
+/// The server that was named, and those that it, and they, name.
+async fn discover(target: &ReadOnlyTarget) -> Group {
+    let mut group = Group::default();
+    let mut known = BTreeSet::new();
+    let mut names = VecDeque::new();
+    let first = Found {
+        address: target.address().to_owned(),
+        near: target.is_near(),
+        connection: target.connection(),
+    };
+    enter(first, &mut group, &mut known, &mut names).await;
+    let mut tried = BTreeSet::from([target.address().to_owned()]);
+    while let Some((host, port)) = names.pop_front() {
+        let address = address(&host, port);
+        if !tried.insert(address.clone()) {
+            continue;
+        }
+        if tried.len() > MOST_NODES {
+            group.unreached.push((address, format!("only {MOST_NODES} servers of a group are examined")));
+            continue;
+        }
+        let near = read_only::is_loopback(&host);
+        if near && !target.is_near() {
+            let reason = "the other servers name it by a loopback address, which means this machine here";
+            group.unreached.push((address, reason.to_owned()));
+            continue;
+        }
+        match target.node(&host, port).await {
+            Ok(connection) => {
+                enter(Found { address, near, connection }, &mut group, &mut known, &mut names).await;
+            }
+            Err(failure) => group.unreached.push((address, unreached(&failure))),
+        }
+    }
+    group
+}
+
+fn unreached(failure: &Failure) -> String {
+    format!("{} {}", failure.what(), failure.why())
+}
+
+/// Adds a server that is not in the group yet, and the servers that it names.
+async fn enter(
+    found: Found,
+    group: &mut Group,
+    known: &mut BTreeSet<String>,
+    names: &mut VecDeque<(String, u16)>,
+) {
+    let mut asker = Asker::new(found.connection.clone()).unpaced();
+    let server =
+        asker.text(&["INFO", "server"], INFO_MICROS).await.map(|text| Info::parse(&text)).unwrap_or_default();
+    if let Some(run) = server.text("run_id")
+        && !known.insert(run.to_owned())
+    {
+        return;
+    }
+    let cluster = asker
+        .text(&["INFO", "cluster"], INFO_MICROS)
+        .await
+        .map(|text| Info::parse(&text))
+        .unwrap_or_default();
+    if is_sentinel(&server) {
+        for watched in sentinel_masters(&mut asker).await.unwrap_or_default() {
+            names.extend(host_and_port(&watched.address));
+            names.extend(
+                watched
+                    .replicas
+                    .iter()
+                    .chain(&watched.sentinels)
+                    .filter_map(|(address, _)| host_and_port(address)),
+            );
+        }
+    } else if cluster.text("cluster_enabled") == Some("1") {
+        if let Ok(text) = asker.text(&["CLUSTER", "NODES"], INFO_MICROS).await {
+            let nodes = cluster_nodes(&text);
+            let alive =
+                nodes.iter().filter(|node| !node.flags.iter().any(|flag| flag == "fail" || flag == "noaddr"));
+            names.extend(alive.filter_map(|node| host_and_port(&node.address)));
+        }
+    } else if let Ok(text) = asker.text(&["INFO", "replication"], INFO_MICROS).await {
+        let info = Info::parse(&text);
+        names.extend(
+            info.text("master_host")
+                .zip(info.text("master_port"))
+                .and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?))),
+        );
+        for (name, _) in replicas(&info) {
+            let port = info.part(name, "port").and_then(|port| port.parse().ok());
+            names.extend(info.part(name, "ip").map(str::to_owned).zip(port));
+        }
+    }
+    group.nodes.push(found);
+}
+
+/// The lines `slave0:ip=...` of INFO replication.
+pub(crate) fn replicas(info: &Info) -> impl Iterator<Item = (&str, &str)> {
+    info.starting_with("slave").filter(|(name, _)| name["slave".len()..].parse::<u32>().is_ok())
+}
+
+fn is_sentinel(server: &Info) -> bool {
+    server.text("redis_mode").or(server.text("server_mode")) == Some("sentinel")
+}
+
+fn address(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+fn host_and_port(address: &str) -> Option<(String, u16)> {
+    let (host, port) = address.rsplit_once(':')?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    (!host.is_empty()).then(|| Some((host.to_owned(), port.parse().ok().filter(|port| *port > 0)?)))?
+}
+
+/// Everything about one server.
+async fn examine(node: &mut NodeFacts, asker: &mut Asker, depth: Depth) {
+    match asker.text(&["INFO", "all"], INFO_MICROS).await {
+        Ok(text) => node.info = Info::parse(&text),
+        Err(missing) => node.info_missing = Some(missing),
+    }
+    node.role = if is_sentinel(&node.info) {
+        Role::Sentinel
+    } else {
+        match node.info.text("role") {
+            Some("master") => Role::Primary,
+            Some("slave") => Role::Replica,
+            _ => Role::Unknown,
+        }
+    };
+    node.users = users(asker).await;
+    if node.role == Role::Sentinel {
+        node.watched = sentinel_masters(asker).await;
+    } else {
+        node.config = settings(asker).await;
+        node.clients = clients(asker).await;
+        node.slow = slow_commands(asker).await;
+        node.latency = latency(asker).await;
+        if node.in_cluster() {
+            node.cluster_info = asker.text(&["CLUSTER", "INFO"], 50.0).await.map(|text| Info::parse(&text));
+            node.cluster_nodes =
+                asker.text(&["CLUSTER", "NODES"], 200.0).await.map(|text| cluster_nodes(&text));
+            node.slot_stats = slot_stats(asker).await;
+        }
+        node.host = host::look(node);
+        // A replica has the keys of its primary, and reading them there would double the work.
+        if node.role != Role::Replica {
+            let (sample, found) = keys::sample(asker, node, depth.keys).await;
+            node.keys = sample;
+            node.streams = match &node.keys {
+                Ok(_) => streams::groups(asker, &found).await,
+                Err(missing) => Err(missing.clone()),
+            };
+        }
+    }
+    if let Ok(clients) = &mut node.clients {
+        look_again(asker, clients).await;
+    }
+    asker.settle().await;
+    node.seconds = asker.seconds();
+    if node.info_missing.is_none() {
+        node.later = asker
+            .text(&["INFO", "all"], INFO_MICROS)
+            .await
+            .map(|text| Info::parse(&text))
+            .unwrap_or_default();
+    }
+}
+
+async fn settings(asker: &mut Asker) -> Reply<BTreeMap<String, String>> {
+    let commands: Vec<Vec<&[u8]>> =
+        SETTINGS.iter().map(|name| vec![&b"CONFIG"[..], b"GET", name.as_bytes()]).collect();
+    let mut settings = BTreeMap::new();
+    for reply in asker.ask_all(&commands, 10.0).await {
+        let pairs: BTreeMap<String, String> =
+            redis::from_redis_value(reply?).map_err(|error| Missing::Failed(error.to_string()))?;
+        settings.extend(pairs);
+    }
+    Ok(settings)
+}
+
+/// Without the hashes of passwords: they can be guessed at leisure.
+async fn users(asker: &mut Asker) -> Reply<Vec<String>> {
+    let lines: Vec<String> = redis::from_redis_value(asker.ask(&["ACL", "LIST"], 100.0).await?)
+        .map_err(|error| Missing::Failed(error.to_string()))?;
+    let secret = |word: &&str| word.starts_with(['#', '>', '<', '!']);
+    Ok(lines
+        .iter()
+        .map(|line| {
+            let shown = line.split(' ').map(|word| if secret(&word) { "#..." } else { word });
+            for_terminal(&shown.collect::<Vec<_>>().join(" ")).into_owned()
+        })
+        .collect())
+}
+
+async fn clients(asker: &mut Asker) -> Reply<Vec<Client>> {
+    let own: String = match asker.ask(&["CLIENT", "ID"], 5.0).await {
+        Ok(value) => redis::from_redis_value(value).unwrap_or_default(),
+        Err(_) => String::new(),
+    };
+    let text = asker.text(&["CLIENT", "LIST"], 1_000.0).await?;
+    Ok(text.lines().map(client).filter(|client| client.id != own).collect())
+}
+
+/// A reply that just waits to be sent is no reason to worry. What waits in two looks, apart, is not read. Of both, the smaller counts.
+async fn look_again(asker: &mut Asker, clients: &mut [Client]) {
+    if clients.iter().all(|client| client.output == 0) {
+        return;
+    }
+    tokio::time::sleep(LOOK_AGAIN_AFTER).await;
+    let Ok(text) = asker.text(&["CLIENT", "LIST"], 1_000.0).await else { return };
+    let later: BTreeMap<String, u64> =
+        text.lines().map(client).map(|client| (client.id, client.output)).collect();
+    for client in clients {
+        client.output = client.output.min(later.get(&client.id).copied().unwrap_or(0));
+    }
+}
+
+fn client(line: &str) -> Client {
+    let mut client = Client::default();
+    for (name, value) in line.split(' ').filter_map(|pair| pair.split_once('=')) {
+        let number = || value.parse().unwrap_or(0);
+        match name {
+            "id" => value.clone_into(&mut client.id),
+            "addr" => client.addr = for_terminal(value).into_owned(),
+            "name" => client.name = for_terminal(value).into_owned(),
+            "user" => client.user = for_terminal(value).into_owned(),
+            "flags" => value.clone_into(&mut client.flags),
+            "cmd" => client.command = for_terminal(value).into_owned(),
+            "age" => client.age = number(),
+            "idle" => client.idle = number(),
+            "omem" => client.output = number(),
+            "sub" | "psub" | "ssub" => client.subscriptions += number(),
+            _ => {}
+        }
+    }
+    client
+}
+
+async fn slow_commands(asker: &mut Asker) -> Reply<Vec<SlowCommand>> {
+    let reply = match asker.ask(&["COMMANDLOG", "GET", "128", "slow"], 200.0).await {
+        Ok(reply) => Ok(reply),
+        Err(_) => asker.ask(&["SLOWLOG", "GET", "128"], 200.0).await,
+    };
+    let Value::Array(entries) = reply? else { return Err(Missing::Failed("no list".to_owned())) };
+    Ok(entries.into_iter().filter_map(slow_command).collect())
+}
+
+fn slow_command(entry: Value) -> Option<SlowCommand> {
+    let Value::Array(fields) = entry else { return None };
+    let mut fields = fields.into_iter().skip(2);
+    let micros = redis::from_redis_value(fields.next()?).ok()?;
+    let words: Vec<Vec<u8>> = redis::from_redis_value(fields.next()?).ok()?;
+    let words: Vec<String> =
+        words.iter().take(4).map(|word| shortened(&String::from_utf8_lossy(word), 40)).collect();
+    Some(SlowCommand { micros, command: words.join(" ") })
+}
+
+/// Text from a server, safe to print and no longer than this.
+pub(crate) fn shortened(text: &str, longest: usize) -> String {
+    let text = for_terminal(text);
+    match text.char_indices().nth(longest) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.into_owned(),
+    }
+}
+
+async fn latency(asker: &mut Asker) -> Reply<Vec<LatencyEvent>> {
+    let Value::Array(entries) = asker.ask(&["LATENCY", "LATEST"], 50.0).await? else {
+        return Err(Missing::Failed("no list".to_owned()));
+    };
+    let event = |entry: Value| {
+        let Value::Array(fields) = entry else { return None };
+        let mut fields = fields.into_iter();
+        let event: String = redis::from_redis_value(fields.next()?).ok()?;
+        let latest = redis::from_redis_value(fields.nth(1)?).ok()?;
+        let longest = redis::from_redis_value(fields.next()?).ok()?;
+        Some(LatencyEvent { event: for_terminal(&event).into_owned(), latest, longest })
+    };
+    Ok(entries.into_iter().filter_map(event).collect())
+}
+
+/// The lines of CLUSTER NODES.
+pub(crate) fn cluster_nodes(text: &str) -> Vec<ClusterNode> {
+    text.lines().filter_map(cluster_node).collect()
+}
+
+fn cluster_node(line: &str) -> Option<ClusterNode> {
+    let mut words = line.split(' ');
+    let id = words.next()?.to_owned();
+    // host:port@bus,hostname
+    let address = words.next()?.split(['@', ',']).next()?.to_owned();
+    let flags = words.next()?.split(',').map(str::to_owned).collect();
+    let primary = words.next().filter(|primary| *primary != "-").map(str::to_owned);
+    let slots = words.skip(4).filter(|range| !range.starts_with('[')).filter_map(|range| {
+        let (from, to) = range.split_once('-').unwrap_or((range, range));
+        Some(to.parse::<u32>().ok()?.saturating_sub(from.parse().ok()?) + 1)
+    });
+    Some(ClusterNode { id, address: for_terminal(&address).into_owned(), flags, primary, slots: slots.sum() })
+}
+
+async fn slot_stats(asker: &mut Asker) -> Reply<SlotStats> {
+    let by = |metric| ["CLUSTER", "SLOT-STATS", "ORDERBY", metric, "LIMIT", "1", "DESC"];
+    let fullest = first_slot(asker.ask(&by("key-count"), 2_000.0).await?, "key-count");
+    // Counted only with cluster-slot-stats-enabled.
+    let busiest =
+        asker.ask(&by("cpu-usec"), 2_000.0).await.ok().and_then(|reply| first_slot(reply, "cpu-usec"));
+    Ok(SlotStats { fullest, busiest })
+}
+
+fn first_slot(reply: Value, metric: &str) -> Option<(u16, u64)> {
+    let Value::Array(slots) = reply else { return None };
+    let Value::Array(slot) = slots.into_iter().next()? else { return None };
+    let mut slot = slot.into_iter();
+    let number = redis::from_redis_value(slot.next()?).ok()?;
+    let metrics: BTreeMap<String, u64> = redis::from_redis_value(slot.next()?).ok()?;
+    Some((number, *metrics.get(metric)?))
+}
+
+async fn sentinel_masters(asker: &mut Asker) -> Reply<Vec<Watched>> {
+    let masters: Vec<BTreeMap<String, String>> =
+        redis::from_redis_value(asker.ask(&["SENTINEL", "MASTERS"], 50.0).await?)
+            .map_err(|error| Missing::Failed(error.to_string()))?;
+    let mut watched = Vec::new();
+    for master in masters {
+        let name = master.get("name").cloned().unwrap_or_default();
+        let number = |field: &str| master.get(field).and_then(|value| value.parse().ok()).unwrap_or(0);
+        let quorum_reply = match asker.text(&["SENTINEL", "CKQUORUM", &name], 20.0).await {
+            Ok(reply) => Some(Ok(for_terminal(&reply).into_owned())),
+            Err(Missing::Failed(error)) => Some(Err(error)),
+            Err(_) => None,
+        };
+        let mut replicas = others(asker, "REPLICAS", &name).await;
+        if replicas.is_empty() {
+            replicas = others(asker, "SLAVES", &name).await;
+        }
+        watched.push(Watched {
+            address: place(&master),
+            flags: master.get("flags").cloned().unwrap_or_default(),
+            quorum: number("quorum"),
+            other_sentinels: number("num-other-sentinels"),
+            quorum_reply,
+            replicas,
+            sentinels: others(asker, "SENTINELS", &name).await,
+            name: for_terminal(&name).into_owned(),
+        });
+    }
+    Ok(watched)
+}
+
+async fn others(asker: &mut Asker, which: &str, name: &str) -> Vec<(String, String)> {
+    let reply = asker.ask(&["SENTINEL", which, name], 50.0).await.ok();
+    let entries: Vec<BTreeMap<String, String>> =
+        reply.and_then(|reply| redis::from_redis_value(reply).ok()).unwrap_or_default();
+    entries.iter().map(|entry| (place(entry), entry.get("flags").cloned().unwrap_or_default())).collect()
+}
+
+fn place(entry: &BTreeMap<String, String>) -> String {
+    let field = |name: &str| entry.get(name).map(String::as_str).unwrap_or_default();
+    let (host, port) = (field("ip"), field("port"));
+    for_terminal(&if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") })
+        .into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_cluster_nodes_is_read_with_its_slots() {
+        let nodes = cluster_nodes(
+            "aa 127.0.0.1:7000@17000,host myself,master - 0 0 1 connected 0-99 200 [300->-bb]\n\
+             bb 127.0.0.1:7001@17001 slave,fail? aa 0 0 1 connected\n",
+        );
+        assert_eq!((nodes[0].address.as_str(), nodes[0].slots), ("127.0.0.1:7000", 101));
+        assert_eq!((nodes[1].primary.as_deref(), nodes[1].flags[1].as_str()), (Some("aa"), "fail?"));
+    }
+
+    #[test]
+    fn a_line_of_client_list_is_read() {
+        let client =
+            client("id=3 addr=127.0.0.1:5 name= age=7 idle=2 flags=P sub=1 psub=2 omem=20 cmd=ping user=app");
+        assert_eq!(
+            (client.id.as_str(), client.subscriptions, client.output, client.user.as_str()),
+            ("3", 3, 20, "app")
+        );
+    }
+}

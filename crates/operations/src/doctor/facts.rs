@@ -1,0 +1,395 @@
+//! What was seen, as plain data. The checks read nothing else.
+
+use std::collections::BTreeMap;
+
+/// Why a reply is missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// The user may not ask. The rule would permit it.
+    NotPermitted {
+        /// An ACL rule, such as `+config|get`.
+        grant: String,
+    },
+    /// The server does not know the command.
+    Unsupported,
+    /// It was not asked, or it failed.
+    Failed(String),
+}
+
+/// A reply that may be missing.
+pub type Reply<T> = Result<T, Missing>;
+
+/// What was never asked.
+pub(crate) fn not_asked<T>() -> Reply<T> {
+    Err(Missing::Failed("not asked".to_owned()))
+}
+
+/// The whole group of servers that was reached.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// Every server that was examined; the one that was named comes first.
+    pub nodes: Vec<NodeFacts>,
+    /// Servers that belong to the group and could not be examined, with the reason.
+    pub unreached: Vec<(String, String)>,
+}
+
+impl Facts {
+    /// The servers that hold data, not the Sentinels.
+    pub fn data_nodes(&self) -> impl Iterator<Item = &NodeFacts> {
+        self.nodes.iter().filter(|node| node.role != Role::Sentinel)
+    }
+}
+
+/// What a server is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// It takes writes.
+    Primary,
+    /// It copies another server.
+    Replica,
+    /// It watches others and stores no data.
+    Sentinel,
+    /// It does not say.
+    #[default]
+    Unknown,
+}
+
+/// What was seen on one server.
+#[derive(Clone, Debug)]
+pub struct NodeFacts {
+    /// Host and port.
+    pub address: String,
+    /// What it is.
+    pub role: Role,
+    /// Whether the connection needed no password.
+    pub no_password_used: bool,
+    /// Whether the connection came over TLS.
+    pub tls: bool,
+    /// Whether the address is one of this machine.
+    pub near: bool,
+    /// INFO at the beginning; empty if it was refused.
+    pub info: Info,
+    /// INFO at the end.
+    pub later: Info,
+    /// Seconds between the two.
+    pub seconds: f64,
+    /// Why there is no INFO.
+    pub info_missing: Option<Missing>,
+    /// CONFIG GET, of the settings that the checks need.
+    pub config: Reply<BTreeMap<String, String>>,
+    /// ACL LIST, without password hashes.
+    pub users: Reply<Vec<String>>,
+    /// CLIENT LIST, without the doctor's own connection.
+    pub clients: Reply<Vec<Client>>,
+    /// SLOWLOG GET or COMMANDLOG GET.
+    pub slow: Reply<Vec<SlowCommand>>,
+    /// LATENCY LATEST.
+    pub latency: Reply<Vec<LatencyEvent>>,
+    /// What SCAN found.
+    pub keys: Reply<KeySample>,
+    /// The groups of the streams among those keys.
+    pub streams: Reply<Vec<StreamGroup>>,
+    /// CLUSTER INFO.
+    pub cluster_info: Reply<Info>,
+    /// CLUSTER NODES.
+    pub cluster_nodes: Reply<Vec<ClusterNode>>,
+    /// The fullest slot, and the busiest, from CLUSTER SLOT-STATS.
+    pub slot_stats: Reply<SlotStats>,
+    /// What a Sentinel watches.
+    pub watched: Reply<Vec<Watched>>,
+    /// What the operating system says about the process.
+    pub host: Option<Host>,
+}
+
+impl NodeFacts {
+    /// Nothing seen yet.
+    #[must_use]
+    pub fn new(address: impl Into<String>) -> Self {
+        Self {
+            address: address.into(),
+            role: Role::Unknown,
+            no_password_used: false,
+            tls: false,
+            near: false,
+            info: Info::default(),
+            later: Info::default(),
+            seconds: 0.0,
+            info_missing: None,
+            config: not_asked(),
+            users: not_asked(),
+            clients: not_asked(),
+            slow: not_asked(),
+            latency: not_asked(),
+            keys: not_asked(),
+            streams: not_asked(),
+            cluster_info: not_asked(),
+            cluster_nodes: not_asked(),
+            slot_stats: not_asked(),
+            watched: not_asked(),
+            host: None,
+        }
+    }
+
+    /// A setting, if CONFIG GET may be asked and the server has it.
+    #[must_use]
+    pub fn setting(&self, name: &str) -> Option<&str> {
+        self.config.as_ref().ok()?.get(name).map(String::as_str)
+    }
+
+    /// Whether it is a node of a cluster.
+    #[must_use]
+    pub fn in_cluster(&self) -> bool {
+        self.info.text("cluster_enabled") == Some("1")
+    }
+}
+
+/// The fields of INFO, or of another reply of lines `field:value`. A field that is absent is unknown, not zero.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Info(BTreeMap<String, String>);
+
+impl Info {
+    /// Reads the reply.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let fields = text.lines().filter_map(|line| line.trim_end().split_once(':'));
+        Self(fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
+    /// Whether there is nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// A field as it stands.
+    #[must_use]
+    pub fn text(&self, field: &str) -> Option<&str> {
+        self.0.get(field).map(String::as_str)
+    }
+
+    /// A field that is a number, such as `12`, `1.5`, or `1.5%`.
+    #[must_use]
+    pub fn number(&self, field: &str) -> Option<f64> {
+        self.text(field)?.trim_end_matches('%').parse().ok().filter(|number: &f64| number.is_finite())
+    }
+
+    /// A part of a field such as `db0:keys=1,expires=0`.
+    #[must_use]
+    pub fn part(&self, field: &str, part: &str) -> Option<&str> {
+        self.text(field)?
+            .split(',')
+            .filter_map(|pair| pair.split_once('='))
+            .find(|(name, _)| *name == part)
+            .map(|(_, value)| value)
+    }
+
+    /// Fields whose names begin so, with their names.
+    pub fn starting_with<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let fields = self.0.range(prefix.to_owned()..).take_while(move |(name, _)| name.starts_with(prefix));
+        fields.map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// These fields, as evidence: `used_memory:1 maxmemory:2`.
+    #[must_use]
+    pub fn quote(&self, fields: &[&str]) -> String {
+        let shown = fields.iter().map(|field| format!("{field}:{}", self.text(field).unwrap_or("(absent)")));
+        shown.collect::<Vec<_>>().join(" ")
+    }
+
+    /// Keys and keys with a TTL, over all databases. Unknown if there is no INFO; zero if it names no database.
+    #[must_use]
+    pub fn keys_and_expires(&self) -> Option<(f64, f64)> {
+        self.text("redis_version").or(self.text("run_id"))?;
+        let mut sums = (0.0, 0.0);
+        for (name, _) in self.starting_with("db").filter(|(name, _)| is_database(name)) {
+            let part =
+                |part| self.part(name, part).and_then(|number| number.parse::<f64>().ok()).unwrap_or(0.0);
+            sums = (sums.0 + part("keys"), sums.1 + part("expires"));
+        }
+        Some(sums)
+    }
+
+    /// The databases that hold keys, with their names, such as `db0`.
+    pub fn databases(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.starting_with("db").filter(|(name, _)| is_database(name))
+    }
+
+    /// Name and version. Valkey calls itself `redis_version:7.2.4` for old clients, so its own field decides.
+    #[must_use]
+    pub fn version(&self) -> Option<(&'static str, &str)> {
+        match self.text("valkey_version") {
+            Some(version) => Some(("Valkey", version)),
+            None => self.text("redis_version").map(|version| ("Redis", version)),
+        }
+    }
+}
+
+fn is_database(name: &str) -> bool {
+    name.strip_prefix("db")
+        .is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// A connection, from CLIENT LIST.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Client {
+    /// Its number.
+    pub id: String,
+    /// Where it comes from.
+    pub addr: String,
+    /// Its name; empty for none.
+    pub name: String,
+    /// Its user; empty where the server does not say.
+    pub user: String,
+    /// Its flags: `N` for none, `b` blocked, `P` subscriber, `S` replica, `M` primary, `x` in a transaction.
+    pub flags: String,
+    /// Its last command.
+    pub command: String,
+    /// Seconds since it was connected.
+    pub age: u64,
+    /// Seconds since its last command.
+    pub idle: u64,
+    /// Bytes that wait to be sent to it.
+    pub output: u64,
+    /// Channels and patterns that it listens to.
+    pub subscriptions: u64,
+}
+
+/// An entry of the slow log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SlowCommand {
+    /// How long it ran, in microseconds.
+    pub micros: u64,
+    /// The command with the beginning of its arguments.
+    pub command: String,
+}
+
+/// An event of the latency monitor.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LatencyEvent {
+    /// Its name, such as `command` or `fork`.
+    pub event: String,
+    /// The last one, in milliseconds.
+    pub latest: u64,
+    /// The longest one, in milliseconds.
+    pub longest: u64,
+}
+
+/// What SCAN found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct KeySample {
+    /// How many keys were looked at.
+    pub looked_at: u64,
+    /// How many there were when it began.
+    pub of: u64,
+    /// Whether it saw all of them.
+    pub complete: bool,
+    /// The biggest, the biggest first.
+    pub biggest: Vec<BigKey>,
+    /// Names that look like locks, sessions, or queues.
+    pub state: Vec<StateKey>,
+    /// The most used key by OBJECT FREQ, and the frequency in the middle; where the policy counts it.
+    pub hottest: Option<(String, u64, u64)>,
+    /// For a cluster: the slot with the most of these keys, and how many.
+    pub fullest_slot: Option<(u16, u64)>,
+}
+
+/// A key and its size.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BigKey {
+    /// Its name, safe to print.
+    pub name: String,
+    /// Its type.
+    pub kind: String,
+    /// MEMORY USAGE, in bytes.
+    pub bytes: u64,
+    /// How many elements a collection has.
+    pub elements: Option<u64>,
+}
+
+/// A key that a program relies on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StateKey {
+    /// Its name, safe to print.
+    pub name: String,
+    /// What it looks like: "lock", "session", "queue".
+    pub looks_like: &'static str,
+    /// Whether it has a TTL.
+    pub expires: bool,
+}
+
+/// A consumer group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamGroup {
+    /// The stream.
+    pub stream: String,
+    /// The group.
+    pub group: String,
+    /// How many entries were delivered and not acknowledged.
+    pub pending: u64,
+    /// How many entries were not delivered yet, if known.
+    pub lag: Option<u64>,
+    /// The oldest of the pending entries that were looked at, in milliseconds since the last delivery.
+    pub oldest_pending: Option<u64>,
+    /// The most deliveries among them.
+    pub most_deliveries: u64,
+    /// Consumers: name, pending entries, milliseconds since they last asked.
+    pub consumers: Vec<(String, u64, u64)>,
+}
+
+/// A node as another one sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClusterNode {
+    /// Its ID.
+    pub id: String,
+    /// Host and port.
+    pub address: String,
+    /// Its flags, such as `myself`, `master`, `fail?`, `fail`.
+    pub flags: Vec<String>,
+    /// The ID of its primary, if it is a replica.
+    pub primary: Option<String>,
+    /// How many slots it serves.
+    pub slots: u32,
+}
+
+/// The fullest and the busiest slot of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SlotStats {
+    /// Slot and keys.
+    pub fullest: Option<(u16, u64)>,
+    /// Slot and microseconds of the processor; where the server counts it.
+    pub busiest: Option<(u16, u64)>,
+}
+
+/// A primary, as a Sentinel sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Watched {
+    /// The name it is watched under.
+    pub name: String,
+    /// Host and port.
+    pub address: String,
+    /// Its flags: `s_down`, `o_down`.
+    pub flags: String,
+    /// How many Sentinels must agree.
+    pub quorum: u64,
+    /// How many other Sentinels this one knows.
+    pub other_sentinels: u64,
+    /// The reply of SENTINEL CKQUORUM, good or bad.
+    pub quorum_reply: Option<Result<String, String>>,
+    /// Its replicas: address and flags.
+    pub replicas: Vec<(String, String)>,
+    /// The other Sentinels: address and flags.
+    pub sentinels: Vec<(String, String)>,
+}
+
+/// What the operating system of this machine says about the server's process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Host {
+    /// Bytes of the process that are swapped out.
+    pub swapped: Option<u64>,
+    /// `/sys/kernel/mm/transparent_hugepage/enabled`.
+    pub huge_pages: Option<String>,
+    /// Whether the process may get huge pages.
+    pub huge_pages_for_process: Option<bool>,
+    /// Bytes that are free on the disk of the server's directory.
+    pub disk_free: Option<u64>,
+}
