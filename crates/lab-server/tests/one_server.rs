@@ -289,6 +289,8 @@ fn an_added_setting_counts_from_the_next_restart_on() {
     assert_eq!(hz(&server)[1], "17");
     let error = server.add_config("hz", "1\nport 1").unwrap_err();
     assert!(matches!(error, Error::Config { .. }), "{error}");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_crash_of_the_machine_keeps_what_was_synced_and_nothing_else() {

@@ -423,7 +423,10 @@ async fn copy_aof(
 /// up to two seconds while the disk is busy.
 async fn until_flushed(redis: &mut MultiplexedConnection) -> Result<(), BoxError> {
     let wait = Wait::until("the server has written its buffer to the append-only file");
-    while private::info_fields("persistence", redis).await?.get("aof_buffer_length").is_none_or(|bytes| bytes != "0")
+    while private::info_fields("persistence", redis)
+        .await?
+        .get("aof_buffer_length")
+        .is_none_or(|bytes| bytes != "0")
     {
         wait.again().await?;
     }

@@ -213,8 +213,11 @@ async fn defragment(ctx: &LessonContext, redis: &MultiplexedConnection) -> Resul
         wait.again().await?;
     }
     let after = used(&mut quiet, "allocator_frag_bytes").await?;
-    let moved =
-        private::info_fields("stats", &mut quiet).await?.get("active_defrag_hits").cloned().unwrap_or_default();
+    let moved = private::info_fields("stats", &mut quiet)
+        .await?
+        .get("active_defrag_hits")
+        .cloned()
+        .unwrap_or_default();
     ctx.check(
         format!(
             "{} free bytes between values became {}, and {moved} allocations moved",

@@ -16,7 +16,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 /// How long a lesson waits for what must happen.
-pub const TIMEOUT: Duration = Duration::from_secs(30);
+pub const READY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The program behind the learner's server if that is a private one, or else the program that the environment chooses.
 pub fn choice(target: &Target) -> Result<Choice, Failure> {
@@ -98,7 +98,7 @@ pub async fn caught_up(
     replica: &mut (impl ConnectionLike + Send),
 ) -> Outcome {
     let written = number(primary, "replication", "master_repl_offset").await?;
-    let mut retry = Retry::within(TIMEOUT);
+    let mut retry = Retry::within(READY_TIMEOUT);
     while info(replica, "replication", "master_link_status").await? != "up"
         || number(replica, "replication", "slave_repl_offset").await? < written
     {
@@ -135,8 +135,8 @@ impl Wait {
 
     /// Waits for a moment, and fails after the timeout.
     pub async fn again(&self) -> Result<(), BoxError> {
-        if self.start.elapsed() > TIMEOUT {
-            return Err(format!("waited {} seconds until {}", TIMEOUT.as_secs(), self.what).into());
+        if self.start.elapsed() > READY_TIMEOUT {
+            return Err(format!("waited {} seconds until {}", READY_TIMEOUT.as_secs(), self.what).into());
         }
         sleep(Duration::from_millis(3)).await;
         Ok(())

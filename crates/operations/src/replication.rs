@@ -11,7 +11,7 @@ use lab_server::{Choice, Error, Proxy, Server};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncTypedCommands, RedisResult};
 
-use crate::private::{self, PATIENCE, caught_up, connect, number};
+use crate::private::{self, READY_TIMEOUT, caught_up, connect, number};
 
 /// A copy that is a little late, and what that means.
 pub static LESSON: Lesson = Lesson {
@@ -274,7 +274,7 @@ async fn write_until_refused(primary: &mut MultiplexedConnection) -> Result<(usi
     let begun = Instant::now();
     for acknowledged in 0.. {
         match primary.rpush("orders", acknowledged).await {
-            Ok(_) if begun.elapsed() > PATIENCE => break,
+            Ok(_) if begun.elapsed() > READY_TIMEOUT => break,
             Ok(_) => pace.tick().await,
             Err(error) if error.code() == Some("NOREPLICAS") => {
                 return Ok((acknowledged, private::server_error(&error)));
@@ -335,7 +335,7 @@ async fn cut_write_and_mend(
     // The replica connects again at once, and the proxy holds what it says.
     pair.link.set_dropping(true);
     pair.link.cut_all();
-    let mut retry = Retry::within(PATIENCE);
+    let mut retry = Retry::within(READY_TIMEOUT);
     while number(&mut quiet.primary, "replication", "connected_slaves").await? > 0 {
         retry.again("the primary notices that the link is cut").await?;
     }

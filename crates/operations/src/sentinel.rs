@@ -17,7 +17,7 @@ use redis::{AsyncTypedCommands, RedisResult};
 
 use self::client::Client;
 use self::majority::Attempt;
-use crate::private::{self, PATIENCE, connect, info};
+use crate::private::{self, READY_TIMEOUT, connect, info};
 
 /// Processes that replace a primary, and the writes that this costs.
 pub static LESSON: Lesson = Lesson {
@@ -197,7 +197,7 @@ async fn follow(replica: &Server, port: u16) -> Outcome {
 
 /// Waits until so many replicas have what this connection wrote.
 async fn wait_for_copies(replicas: u32, connection: &mut MultiplexedConnection) -> Outcome {
-    let mut retry = Retry::within(PATIENCE);
+    let mut retry = Retry::within(READY_TIMEOUT);
     while redis::cmd("WAIT").arg(replicas).arg(100).query_async::<u32>(connection).await? < replicas {
         retry.again("the replicas have every order").await?;
     }
@@ -253,7 +253,7 @@ async fn come_back(ctx: &LessonContext, group: &Sentinels, written: &mut Written
 
 /// Connects anew for each question: a Sentinel that makes a server a replica closes the connections of its clients.
 async fn wait_until_it_follows(server: &Server) -> Result<MultiplexedConnection, LessonError> {
-    let mut retry = Retry::within(PATIENCE);
+    let mut retry = Retry::within(READY_TIMEOUT);
     loop {
         if let Ok(mut connection) = connect(server).await
             && info(&mut connection, "replication", "master_link_status").await.is_ok_and(|link| link == "up")

@@ -9,7 +9,7 @@ use lab_server::{Choice, Cluster, Error};
 use redis::RedisResult;
 use redis::aio::MultiplexedConnection;
 
-use crate::private::blocking;
+use crate::private::{blocking, on_another_thread};
 
 /// Primaries, and as many replicas.
 pub(super) const PRIMARIES: usize = 3;
@@ -72,7 +72,7 @@ impl Group {
         work: impl FnOnce(&mut Cluster) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, BoxError> {
         let cluster = Arc::clone(&self.cluster);
-        blocking(move || work(&mut cluster.lock().unwrap_or_else(PoisonError::into_inner))).await
+        Ok(blocking(move || work(&mut cluster.lock().unwrap_or_else(PoisonError::into_inner))).await?)
     }
 
     /// The password of every node.
@@ -82,11 +82,7 @@ impl Group {
 
     /// Ends the cluster, on another thread, because that waits for six processes.
     pub(super) async fn stop(self) -> Result<(), BoxError> {
-        blocking(move || {
-            drop(self);
-            Ok(())
-        })
-        .await
+        Ok(on_another_thread(move || drop(self)).await?)
     }
 }
 

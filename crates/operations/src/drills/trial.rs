@@ -26,7 +26,7 @@ const HANG: Duration = DOWN_AFTER.saturating_mul(4);
 /// How far behind the replica is that is promoted too early.
 const LAG: Duration = Duration::from_millis(50);
 /// Whatever takes longer does not come. A Sentinel that finds its machine too busy does nothing for half a minute (TILT).
-const PATIENCE: Duration = Duration::from_mins(2);
+const TIMEOUT: Duration = Duration::from_mins(2);
 /// Keys that are counted with one command.
 const CHUNK: usize = 1_000;
 
@@ -184,8 +184,8 @@ fn longest_gap(begun: Instant, acknowledged: &[Acknowledged]) -> Duration {
 async fn poll_until(what: &str, mut held: impl AsyncFnMut() -> bool) -> Result<(), Failure> {
     let begun = Instant::now();
     while !held().await {
-        if begun.elapsed() > PATIENCE {
-            let why = format!("It did not within {} s.", PATIENCE.as_secs());
+        if begun.elapsed() > TIMEOUT {
+            let why = format!("It did not within {} s.", TIMEOUT.as_secs());
             return Err(Failure::new(Class::Timeout, format!("A drill waited until {what}."), why));
         }
         sleep(Duration::from_millis(5)).await;

@@ -52,7 +52,8 @@ pub async fn play(target: &Target, policy: &str, trace: &Trace) -> Result<Played
     limit_memory(&mut redis, ROOM).await?;
     let (rate, refused) = request(&mut redis, trace).await?;
     let kept = redis::cmd("DBSIZE").query_async(&mut redis).await?;
-    let evicted = private::info_fields("stats", &mut redis).await?.get("evicted_keys").and_then(|n| n.parse().ok());
+    let evicted =
+        private::info_fields("stats", &mut redis).await?.get("evicted_keys").and_then(|n| n.parse().ok());
     private::on_another_thread(move || server.stop()).await?;
     Ok(Played { rate, kept, refused, evicted: evicted.unwrap_or_default() })
 }

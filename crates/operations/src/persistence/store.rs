@@ -13,7 +13,7 @@ use lab_server::{Choice, Error, Server};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, RedisResult};
 
-use crate::private::blocking;
+use crate::private::{blocking, on_another_thread};
 
 const IN_TIME: Duration = Duration::from_mins(1);
 /// How many keys one script writes, so that no call blocks the server for long.
@@ -152,11 +152,7 @@ impl Store {
 
     /// Ends the server and removes its directory.
     pub(super) async fn stop(self) -> Result<(), BoxError> {
-        blocking(move || {
-            drop(self);
-            Ok(())
-        })
-        .await
+        Ok(on_another_thread(move || drop(self)).await?)
     }
 
     async fn with<T: Send + 'static>(
@@ -164,7 +160,7 @@ impl Store {
         work: impl FnOnce(&mut Server) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, BoxError> {
         let server = Arc::clone(&self.server);
-        blocking(move || work(&mut server.lock().unwrap_or_else(PoisonError::into_inner))).await
+        Ok(blocking(move || work(&mut server.lock().unwrap_or_else(PoisonError::into_inner))).await?)
     }
 }
 

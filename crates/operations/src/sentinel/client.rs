@@ -7,7 +7,7 @@ use lab_server::{PRIMARY_NAME, Sentinels, Server};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, AsyncTypedCommands, ErrorKind, RedisResult, Value};
 
-use crate::private::PATIENCE;
+use crate::private::READY_TIMEOUT;
 
 /// After this long without a reply, the client looks for the primary again.
 pub const TIMEOUT: Duration = Duration::from_millis(500);
@@ -41,7 +41,7 @@ impl Client {
     pub async fn write(&mut self, count: u32) -> Result<Vec<u32>, LessonError> {
         let first = self.next_order;
         for order in first..first + count {
-            let mut retry = Retry::within(PATIENCE);
+            let mut retry = Retry::within(READY_TIMEOUT);
             while self.write_once(order).await.is_err() {
                 self.connection = None;
                 retry.again("a primary takes the order").await?;

@@ -7,7 +7,7 @@ use lab_server::{Choice, PRIMARY_NAME, Sentinels, Server};
 use redis::{RedisResult, Value};
 
 use super::client::is_role;
-use crate::private::{self, PATIENCE};
+use crate::private::{self, READY_TIMEOUT};
 
 /// What the remaining Sentinel did.
 pub struct Attempt {
@@ -59,8 +59,8 @@ fn sentinel_command(name: &str) -> redis::Cmd {
 fn events_until_it_gives_up(pubsub: &mut redis::PubSub<'_>) -> RedisResult<Vec<String>> {
     let begun = Instant::now();
     let mut events = Vec::new();
-    pubsub.set_read_timeout(Some(PATIENCE))?;
-    while begun.elapsed() < PATIENCE {
+    pubsub.set_read_timeout(Some(READY_TIMEOUT))?;
+    while begun.elapsed() < READY_TIMEOUT {
         let message = pubsub.get_message()?;
         let payload: String = message.get_payload()?;
         let name = message.get_channel_name().to_owned();

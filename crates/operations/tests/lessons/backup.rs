@@ -2,7 +2,7 @@
 
 use lab_connection::connection::unguarded;
 use lab_server::Server;
-use lab_testing::lessons::{open, table, take};
+use lab_testing::lessons::{open, run_lesson, table};
 use operations::OperationsLesson;
 use operations::backup::{PREFIX, annotations, compare, write};
 use redis::AsyncTypedCommands as _;
@@ -10,7 +10,7 @@ use redis::aio::MultiplexedConnection;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_type_is_compared() {
-    let report = take(&open(false).await, OperationsLesson::Backup).await;
+    let report = run_lesson(&open(false).await, OperationsLesson::Backup).await;
     let rows = table(&report, "The restored server");
     let types: Vec<&str> = rows.iter().map(|row| row[0].as_str()).collect();
     assert_eq!(types, ["hash", "list", "set", "stream", "string", "zset"]);

@@ -1,12 +1,12 @@
 //! What the cluster lesson counts.
 
-use lab_testing::lessons::{open, table, take};
+use lab_testing::lessons::{open, run_lesson, table};
 use operations::OperationsLesson;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn slots_move_and_primaries_change_and_no_caller_of_ours_sees_it() {
     let target = open(false).await;
-    let report = take(&target, OperationsLesson::Cluster).await;
+    let report = run_lesson(&target, OperationsLesson::Cluster).await;
     let moves = table(&report, "Slot by slot, under 50 clients");
     assert_eq!(moves.len(), 2);
     assert_eq!(moves[1][2..5], ["0", "0", "0"], "this project's: lost, doubled, errors");

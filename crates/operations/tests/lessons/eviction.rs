@@ -1,12 +1,12 @@
 //! What the lesson on eviction counts.
 
-use lab_testing::lessons::{open, table, take};
+use lab_testing::lessons::{open, run_lesson, table};
 use operations::OperationsLesson;
 use operations::eviction::{Ideal, Trace, hit_rate};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_policy_is_beside_exact_lru_and_lfu() {
-    let report = take(&open(false).await, OperationsLesson::Eviction).await;
+    let report = run_lesson(&open(false).await, OperationsLesson::Eviction).await;
     let policies: Vec<&str> =
         table(&report, "Hit rate of customers").iter().map(|row| row[0].as_str()).collect();
     for policy in ["allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction", "exact LRU", "exact LFU"] {

@@ -6,10 +6,10 @@
 )]
 
 mod all;
-mod cluster;
-mod persistence;
 mod backup;
-mod eviction;
+mod cluster;
 mod drills;
+mod eviction;
+mod persistence;
 mod replication;
 mod sentinel;

@@ -1,12 +1,12 @@
 //! What the persistence lesson counts.
 
-use lab_testing::lessons::{open, table, take};
+use lab_testing::lessons::{open, run_lesson, table};
 use operations::OperationsLesson;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_takes_what_memory_has_and_a_power_cut_what_was_not_synced() {
     let target = open(false).await;
-    let report = take(&target, OperationsLesson::Persistence).await;
+    let report = run_lesson(&target, OperationsLesson::Persistence).await;
     let lost = |row: &Vec<String>| row[2].clone();
     let kills: Vec<String> = table(&report, "After a kill -9").iter().map(lost).collect();
     assert_eq!(kills, ["600", "300"], "nothing saved, and a snapshot halfway");

@@ -1,11 +1,11 @@
 //! What the lesson on replication counts.
 
-use lab_testing::lessons::{open, table, take};
+use lab_testing::lessons::{open, run_lesson, table};
 use operations::OperationsLesson;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_shows_old_values_until_wait_has_counted_it() {
-    let report = take(&open(false).await, OperationsLesson::Replication).await;
+    let report = run_lesson(&open(false).await, OperationsLesson::Replication).await;
     let rows = table(&report, "Reading your own write");
     let stale: Vec<usize> = rows.iter().map(|row| row[2].parse().unwrap()).collect();
     assert!(stale[0] > 0, "{rows:?}");

@@ -1,11 +1,11 @@
 //! What the lesson on Sentinel counts.
 
-use lab_testing::lessons::{open, table, take};
+use lab_testing::lessons::{open, run_lesson, table};
 use operations::OperationsLesson;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failover_loses_exactly_what_no_replica_had() {
-    let report = take(&open(false).await, OperationsLesson::Sentinel).await;
+    let report = run_lesson(&open(false).await, OperationsLesson::Sentinel).await;
     let rows = table(&report, "After the failover");
     let lost: Vec<&str> = rows.iter().map(|row| row[3].as_str()).collect();
     assert_eq!(lost, ["0", "500", "1", "0"], "{rows:?}");
