@@ -4,11 +4,12 @@ use bulk_performance::BulkLesson;
 use complex_structures::StructureLesson;
 use ecommerce_patterns::PatternLesson;
 use lab_runner::{Course, Lesson};
+use operations::OperationsLesson;
 use shopping_cart::CartLesson;
 use simple_ops::SimpleLesson;
 use work_patterns::WorkLesson;
 
-/// Every lesson, from the first command to the patterns of background work.
+/// Every lesson, from the first command to the operation of servers.
 pub(crate) fn all() -> Vec<&'static Lesson> {
     let mut lessons = SimpleLesson::lessons();
     lessons.extend(StructureLesson::lessons());
@@ -16,5 +17,6 @@ pub(crate) fn all() -> Vec<&'static Lesson> {
     lessons.extend(CartLesson::lessons());
     lessons.extend(PatternLesson::lessons());
     lessons.extend(WorkLesson::lessons());
+    lessons.extend(OperationsLesson::lessons());
     lessons
 }
