@@ -31,19 +31,19 @@
 //!
 //! ```
 //! use patterns::scheduler::{Cron, Missed, Scheduler};
-//! use patterns::stream_worker::StreamQueue;
 //!
 //! # tokio::runtime::Runtime::new()?.block_on(async {
 //! # let server = lab_server::Server::start()?;
 //! # let url = server.url();
 //! let connection = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
-//! let queue = StreamQueue::new(connection.clone(), "", "jobs");
-//! let scheduler = Scheduler::new(connection, "");
+//! let scheduler = Scheduler::new(connection.clone(), "");
 //! let every_minute = Cron::parse("* * * * *")?;
 //! // Any number of processes call this every second or so.
 //! let ran = scheduler
 //!     .run_due("report", &every_minute, Missed::Latest, async |tick| {
-//!         queue.publish(&tick.id, b"report").await.map_err(|error| error.to_string())
+//!         // A job queue takes this ID, so that a tick that is enqueued twice is one job.
+//!         let set = redis::cmd("SET").arg(&tick.id).arg("to do").exec_async(&mut connection.clone()).await;
+//!         set.map_err(|error| error.to_string())
 //!     })
 //!     .await?;
 //! assert!(ran.is_none(), "a new schedule begins now, so the first slot is the next minute");

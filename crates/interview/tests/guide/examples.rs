@@ -42,8 +42,9 @@ fn every_reply_of_the_guide_is_the_real_one() {
 
     let wrong: Vec<String> = executions.iter().filter_map(Execution::complaint).collect();
     assert!(wrong.is_empty(), "{summary}\n\n{} blocks are wrong:\n\n{}", wrong.len(), wrong.join("\n"));
+    // Some blocks show commands that only Redis has. On Redis 8.10 they are executed.
     if server.starts_with("valkey-server 9.1") {
-        assert!(share >= 95.0, "{summary}\nAt least 95 % of all blocks are to be executed on Valkey 9.1.");
+        assert!(share >= 90.0, "{summary}\nAt least 90 % of all blocks are to be executed on Valkey 9.1.");
     }
 }
 
