@@ -4,7 +4,7 @@
 //!
 //! 1. [`lesson`]: what a lesson is, and the list of a crate's lessons; [`registry`] finds what is wrong with one.
 //! 2. [`context`]: what a lesson speaks and sends through: steps, traced commands, checks, tables. [`source`](mod@source) takes the lines of
-//!    Rust from the file itself; [`lua`] labels the calls of scripts, and [`pattern_scripts`] takes those of `patterns`.
+//!    Rust from the file itself; [`lua`](mod@lua) labels the calls of scripts, and [`pattern_scripts`] takes those of `patterns`.
 //! 3. [`block`]: the parts of a lesson as plain data.
 //! 4. [`harness`]: the one loop that measures. [`comparison`]: approaches, verified before they are timed; [`measurement`] is
 //!    what it finds. [`statistics`] and [`caveat`] say how far to believe the numbers, [`environment`] what they hold for.
