@@ -13,8 +13,13 @@ const SHOWN_OF_A_FOLDER: usize = 2;
 
 /// Lists the keys; in a terminal on a private server, keeps it up until Enter.
 pub(crate) async fn say(target: &Target, keys: &[String], may_wait: bool) {
+    let folders = commands_by_folder(target, keys).await;
+    // Lessons on operations leave nothing: their servers are gone.
+    if folders.is_empty() {
+        return;
+    }
     Terminal.paragraph("\nThe keys to look at, one command a line. Paste any of them into redis-cli:");
-    for (folder, commands) in commands_by_folder(target, keys).await {
+    for (folder, commands) in folders {
         Terminal.line(&format!("\n# {folder}"));
         for command in commands {
             Terminal.line(&command);
