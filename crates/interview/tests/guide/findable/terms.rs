@@ -24,7 +24,7 @@ const TERMS: [(&str, &[&str]); 68] = [
     ("cluster", &["clusters"]),
     ("compare and set", &["IFEQ"]),
     ("connection pool", &[]),
-    ("consumer group", &["group"]),
+    ("consumer group", &["consumer groups", "XREADGROUP"]),
     ("copy-on-write", &[]),
     ("CROSSSLOT", &["one slot"]),
     ("delivery guarantees", &["at most once", "exactly once"]),
@@ -79,7 +79,7 @@ const TERMS: [(&str, &[&str]); 68] = [
 ];
 
 /// A term with fewer questions than this in titles and short answers is looked up in all of the text.
-const FEW: usize = 3;
+const FEW: usize = 4;
 
 /// Every term, in order, with the questions whose title or short answer has it, or that mention it if those are few.
 pub fn index(guide: &Guide) -> Vec<(&'static str, BTreeSet<usize>)> {
