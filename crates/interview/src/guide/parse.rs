@@ -122,14 +122,14 @@ fn sections(text: &str) -> Result<Vec<Section<'_>>, FormatError> {
 }
 
 /// Understands a line of the contents: of a topic, of one of its questions, or of an appendix.
-fn add_to_contents(contents: &mut Vec<ContentsLine>, line: &str) -> Option<()> {
-    if let Some(line) = line.strip_prefix("  - ") {
-        let (text, target) = line.trim_end().strip_prefix('[')?.strip_suffix(')')?.split_once("](")?;
+fn add_to_contents(contents: &mut Vec<ContentsLine>, entry: &str) -> Option<()> {
+    if let Some(question) = entry.strip_prefix("  - ") {
+        let (text, target) = question.trim_end().strip_prefix('[')?.strip_suffix(')')?.split_once("](")?;
         let link = Link { text: text.to_owned(), target: target.to_owned() };
         contents.last_mut()?.questions.push(link);
         return Some(());
     }
-    let (title, rest) = line.strip_prefix("- [")?.split_once("](#")?;
+    let (title, rest) = entry.strip_prefix("- [")?.split_once("](#")?;
     let (anchor, range) = rest.split_once(')')?;
     let range = match range.trim_end() {
         "" if APPENDICES.contains(&title) => "",

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::LazyLock;
 
+use interview::block::Block;
 use interview::guide::{Example, Guide, Paragraph, Question};
 
 use super::Index;
@@ -38,7 +39,7 @@ pub fn index(guide: &Guide) -> Index {
 /// The commands of the examples.
 fn sent(question: &Question) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    for step in question.blocks().flat_map(|block| block.steps()) {
+    for step in question.blocks().flat_map(Block::steps) {
         let Some(command) = &step.command else { continue };
         let word = |at: usize| command.words.get(at).map(|word| String::from_utf8_lossy(word).to_uppercase());
         let name = word(0).unwrap_or_default();
