@@ -22,17 +22,32 @@ pub struct Guide {
     pub contents: Vec<ContentsLine>,
     /// The topics, in order.
     pub topics: Vec<Topic>,
+    /// What follows the last topic: the index and its companions.
+    pub appendices: Vec<Appendix>,
 }
 
-/// A line of the contents: `- [Topic](#anchor): questions 1 to 9`.
+/// A line of the contents: `- [Topic](#anchor): questions 1 to 9`, or `- [Index](#index)` for an appendix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContentsLine {
-    /// The topic's title.
+    /// The title of the topic or appendix.
     pub title: String,
     /// Where the link leads, without `#`.
     pub anchor: String,
-    /// What follows: `questions 1 to 9`, or `question 3`.
+    /// What follows: `questions 1 to 9`, or `question 3`; empty for an appendix.
     pub range: String,
+    /// The lines below it, `  - [1. Title](#1-title)`.
+    pub questions: Vec<Link>,
+}
+
+/// A section after the last topic. It asks nothing, and the quiz leaves it out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appendix {
+    /// The line of the guide.
+    pub line: usize,
+    /// Its heading.
+    pub title: String,
+    /// The lines under the heading, as they are.
+    pub lines: Vec<String>,
 }
 
 /// A heading of the second level, and the questions under it.

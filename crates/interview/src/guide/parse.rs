@@ -3,11 +3,16 @@
 use std::collections::HashSet;
 
 use super::prose::{Paragraph, paragraphs};
-use super::{ContentsLine, Example, FormatError, FormatErrors, Guide, Level, Question, Topic, anchor, links};
+use super::{
+    Appendix, ContentsLine, Example, FormatError, FormatErrors, Guide, Level, Link, Question, Topic, anchor,
+    links,
+};
 use crate::block::Block;
 
 /// Languages of listings, which are shown and not executed.
-const LISTINGS: [&str; 6] = ["rust", "sh", "lua", "toml", "conf", "text"];
+const LISTINGS: [&str; 7] = ["rust", "sh", "lua", "toml", "conf", "text", "mermaid"];
+/// The sections that may follow the last topic, in their order.
+const APPENDICES: [&str; 4] = ["Index", "Cheat sheet", "Study paths", "Features by version"];
 /// The parts of an answer, in their order.
 const PARTS: [&str; 6] = ["Say", "Why", "Trap", FOLLOW_UPS, READ_MORE, "See"];
 /// The parts that a question may leave out.
@@ -16,7 +21,7 @@ const READ_MORE: &str = "Read more";
 
 pub(super) fn guide(text: &str) -> Result<Guide, FormatErrors> {
     let mut errors = Vec::new();
-    let mut guide = Guide { contents: Vec::new(), topics: Vec::new() };
+    let mut guide = Guide { contents: Vec::new(), topics: Vec::new(), appendices: Vec::new() };
     let mut sections = sections(text).map_err(|error| FormatErrors(vec![error]))?.into_iter();
     if sections.next().is_none_or(|title| title.depth != 1) {
         errors.push(FormatError::at(1, "the guide begins with its title, `# Redis guide`"));
@@ -24,13 +29,10 @@ pub(super) fn guide(text: &str) -> Result<Guide, FormatErrors> {
     match sections.next() {
         Some(section) if section.depth == 2 && section.title == "Contents" => {
             for (line, text) in (section.line + 1..).zip(section.body) {
-                match contents_line(text) {
-                    _ if text.trim().is_empty() => {}
-                    Some(listed) => guide.contents.push(listed),
-                    None => {
-                        let expected = "a line of the contents is `- [Topic](#anchor): questions 1 to 9`";
-                        errors.push(FormatError::at(line, expected));
-                    }
+                if !text.trim().is_empty() && add_to_contents(&mut guide.contents, text).is_none() {
+                    let expected = "a line of the contents is `- [Topic](#anchor): questions 1 to 9`, and those \
+                                    below it are `  - [1. Title](#1-title)`";
+                    errors.push(FormatError::at(line, expected));
                 }
             }
         }
@@ -43,6 +45,21 @@ pub(super) fn guide(text: &str) -> Result<Guide, FormatErrors> {
     for Section { line, depth, title, body } in sections {
         let mut expected = |what: &str| errors.push(FormatError::at(line, what));
         match depth {
+            2 if APPENDICES.contains(&title) => {
+                let place = |title| APPENDICES.iter().position(|appendix| *appendix == title);
+                if guide.appendices.last().is_some_and(|last| place(last.title.as_str()) >= place(title)) {
+                    expected("the order at the end is Index, Cheat sheet, Study paths, Features by version");
+                }
+                let lines = body.iter().map(|&line| line.to_owned()).collect();
+                guide.appendices.push(Appendix { line, title: title.to_owned(), lines });
+            }
+            2 if !guide.appendices.is_empty() => expected("no topic follows the index"),
+            3 if !guide.appendices.is_empty() => {
+                if let Some(appendix) = guide.appendices.last_mut() {
+                    appendix.lines.push(format!("### {title}"));
+                    appendix.lines.extend(body.iter().map(|&line| line.to_owned()));
+                }
+            }
             2 => {
                 if body.iter().any(|line| !line.trim().is_empty()) {
                     expected("a topic begins with its first question, `### N. Title`");
@@ -104,10 +121,27 @@ fn sections(text: &str) -> Result<Vec<Section<'_>>, FormatError> {
     }
 }
 
-fn contents_line(text: &str) -> Option<ContentsLine> {
-    let (title, rest) = text.strip_prefix("- [")?.split_once("](#")?;
-    let (anchor, range) = rest.split_once("): ")?;
-    Some(ContentsLine { title: title.into(), anchor: anchor.into(), range: range.trim_end().into() })
+/// Understands a line of the contents: of a topic, of one of its questions, or of an appendix.
+fn add_to_contents(contents: &mut Vec<ContentsLine>, entry: &str) -> Option<()> {
+    if let Some(question) = entry.strip_prefix("  - ") {
+        let (text, target) = question.trim_end().strip_prefix('[')?.strip_suffix(')')?.split_once("](")?;
+        let link = Link { text: text.to_owned(), target: target.to_owned() };
+        contents.last_mut()?.questions.push(link);
+        return Some(());
+    }
+    let (title, rest) = entry.strip_prefix("- [")?.split_once("](#")?;
+    let (anchor, range) = rest.split_once(')')?;
+    let range = match range.trim_end() {
+        "" if APPENDICES.contains(&title) => "",
+        range => range.strip_prefix(": ")?,
+    };
+    contents.push(ContentsLine {
+        title: title.into(),
+        anchor: anchor.into(),
+        range: range.into(),
+        questions: Vec::new(),
+    });
+    Some(())
 }
 
 /// Reads what stands under `### N. Title`; `line` is the heading's, the body begins on the next.

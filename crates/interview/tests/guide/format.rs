@@ -88,6 +88,40 @@ fn a_question_may_have_follow_ups_and_pages_to_read() {
 }
 
 #[test]
+fn the_contents_may_list_questions_and_pages_follow_the_topics() {
+    let contents =
+        "- [Types](#types): question 1\n  - [1. What is a `key`?](#1-what-is-a-key)\n- [Index](#index)\n";
+    let end = "\n## Index\n\n### Commands\n\n`GET` [1];\n\n## Study paths\n\nRead [1].\n";
+    let text = GOOD.replace("- [Types](#types): question 1\n", contents) + end;
+    let guide = Guide::parse(&text).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(guide.contents[0].questions[0].target, "#1-what-is-a-key");
+    assert_eq!((guide.contents[1].title.as_str(), guide.contents[1].range.as_str()), ("Index", ""));
+    assert_eq!((guide.topics.len(), guide.questions().count()), (1, 1));
+    let titles: Vec<&str> = guide.appendices.iter().map(|appendix| appendix.title.as_str()).collect();
+    assert_eq!(titles, ["Index", "Study paths"]);
+    assert!(guide.appendices[0].lines.contains(&"### Commands".to_owned()));
+
+    for (text, expected) in [
+        (GOOD.to_owned() + "\n## Study paths\n" + end, "the order at the end"),
+        (GOOD.to_owned() + end + "\n## More types\n", "no topic follows the index"),
+        (GOOD.replace("): question 1", "): question 1\n  - What is a key?"), "  - [1. Title](#1-title)"),
+        (GOOD.replace("): question 1", ")"), "a line of the contents"),
+    ] {
+        let told = Guide::parse(&text).expect_err(expected).to_string();
+        assert!(told.contains(expected), "{expected:?}: {told}");
+    }
+}
+
+#[test]
+fn a_diagram_stands_in_the_prose() {
+    let diagram = "Spaces.\n\n```text\nA --> B\n```\n\n```mermaid\ngraph LR; A --> B\n```\n";
+    let guide = Guide::parse(&GOOD.replace("Spaces.\n", diagram)).unwrap_or_else(|errors| panic!("{errors}"));
+    let (_, question) = guide.questions().next().unwrap();
+    assert_eq!(question.trap.len(), 3);
+    assert_eq!(question.trap[1].text(), "A --> B");
+}
+
+#[test]
 fn the_guide_itself_is_well_formed() {
     let guide = Guide::built_in().unwrap_or_else(|errors| panic!("{errors}"));
     assert!(guide::TEXT.starts_with("# "));

@@ -7,6 +7,7 @@
 
 mod document;
 mod examples;
+mod findable;
 mod format;
 mod matching;
 mod quiz;
