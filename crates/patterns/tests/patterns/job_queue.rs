@@ -94,10 +94,10 @@ async fn a_job_that_fails_comes_back_after_a_pause_and_dies_in_the_end() {
 async fn effects_are_written_with_the_completion_or_not_at_all() {
     everywhere(async |connection, prefix| {
         let settings = Settings { visibility: Duration::from_millis(50), ..Settings::default() };
-        let queue = queue(&connection, &prefix).with_settings(settings);
+        let queue = queue(&connection, &prefix);
         let sent = queue.effect_key("sent").unwrap();
         enqueue(&queue, &["a"]).await;
-        let late = queue.reserve(1).await.unwrap().jobs.remove(0);
+        let late = queue.clone().with_settings(settings).reserve(1).await.unwrap().jobs.remove(0);
         let effects = [Effect::increment(&sent, 1)];
         until("the visibility time is over", async || {
             let Some(job) = queue.reserve(1).await.unwrap().jobs.pop() else { return false };
@@ -342,19 +342,26 @@ async fn jobs_come_by_priority_then_arrival_and_when_they_are_due() {
         let queue = queue(&connection, &prefix);
         let past = NewJob::new("past", "").with_due(Due::At(5));
         let far = NewJob::new("far", "").with_due(Due::At(u64::MAX));
-        let soon = NewJob::new("soon", "").with_due(Due::After(Duration::from_millis(30))).with_priority(0);
+        let hour = Duration::from_hours(1);
+        let later = NewJob::new("later", "").with_due(Due::After(hour)).with_priority(0);
         let urgent = NewJob::new("urgent", "").with_priority(1);
         queue
-            .enqueue_many(&[NewJob::new("b", ""), NewJob::new("a", ""), past, far, soon, urgent])
+            .enqueue_many(&[NewJob::new("b", ""), NewJob::new("a", ""), past, far, later, urgent])
             .await
             .unwrap();
         let jobs = queue.reserve(4).await.unwrap().jobs;
         assert_eq!(ids(&jobs), ["urgent", "b", "a", "past"]);
-        let wait = queue.reserve(4).await.unwrap().next_in.unwrap();
-        assert!(wait <= Duration::from_millis(30), "{wait:?}");
+        let long = queue.clone().with_settings(Settings { visibility: 2 * hour, ..Settings::default() });
+        let kept: Vec<_> = jobs.iter().map(|job| (job, Outcome::Extend)).collect();
+        long.settle_and_reserve(&kept, 0).await.unwrap();
+        let reserved = long.reserve(4).await.unwrap();
+        let wait = reserved.next_in.unwrap();
+        assert!(reserved.jobs.is_empty() && wait <= hour && wait > hour / 2, "{reserved:?}");
+        let soon = NewJob::new("soon", "").with_due(Due::After(Duration::from_millis(30)));
+        queue.enqueue(&soon).await.unwrap();
         assert_eq!(next(&queue).await.id, "soon");
         let delayed = queue.page(State::Delayed, 0, 10).await.unwrap();
-        assert_eq!((delayed.len(), delayed[0].at), (1, LATEST_DUE));
+        assert_eq!((delayed.len(), delayed[1].at), (2, LATEST_DUE));
         let running = queue.page(State::Running, 1, 2).await.unwrap();
         assert_eq!(running.len(), 2);
     })

@@ -105,7 +105,7 @@ async fn stuck(
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_killed_worker_had_is_done_by_another_and_a_living_one_keeps_its_jobs() {
     let prefix = prefix();
-    let settings = Settings { visibility: Duration::from_millis(300), ..Settings::default() };
+    let settings = Settings { visibility: Duration::from_secs(2), ..Settings::default() };
     let queue = JobQueue::new(TestConnection::server().await, &prefix, "emails").unwrap();
     let queue = queue.with_settings(settings.clone());
     queue.enqueue_many(&jobs(0..1)).await.unwrap();
@@ -138,7 +138,7 @@ async fn what_a_killed_worker_had_is_done_by_another_and_a_living_one_keeps_its_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_job_is_extended_and_given_back_when_the_grace_period_is_over() {
     let prefix = prefix();
-    let settings = Settings { visibility: Duration::from_millis(200), ..Settings::default() };
+    let settings = Settings { visibility: Duration::from_secs(2), ..Settings::default() };
     let queue = JobQueue::new(TestConnection::server().await, &prefix, "emails").unwrap();
     let queue = queue.with_settings(settings.clone());
     queue.enqueue_many(&jobs(0..1)).await.unwrap();

@@ -9,7 +9,7 @@ use patterns::leader::{Candidate, Elections, LeaderError, Standing};
 use patterns::script::StoreError;
 use tokio::time::{sleep, timeout};
 
-const SHORT: Duration = Duration::from_millis(300);
+const SHORT: Duration = Duration::from_secs(1);
 
 fn elections(connection: &TestConnection, prefix: &str) -> Elections<TestConnection> {
     Elections::new(connection.clone(), prefix).with_lease(SHORT)

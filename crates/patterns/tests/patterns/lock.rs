@@ -114,14 +114,15 @@ async fn a_waiter_gets_the_lock_when_it_is_released_or_expires() {
 #[tokio::test]
 async fn a_guard_renews_beyond_the_ttl_and_not_after_its_release() {
     everywhere(async |connection, prefix| {
-        let locks = locks(&connection, &prefix, "me").with_ttl(SHORT * 4);
+        let ttl = Duration::from_secs(2);
+        let locks = locks(&connection, &prefix, "me").with_ttl(ttl);
         let guard = locks.guard("a", &token(), TIMEOUT).await.unwrap();
         let number = guard.number();
-        let worked = guard.run(sleep(SHORT * 8)).await;
+        let worked = guard.run(sleep(ttl * 5 / 4)).await;
         assert!(worked.is_ok(), "{worked:?}");
         assert_eq!(locks.holder("a").await.unwrap().unwrap().number, number);
         assert!(guard.release().await.unwrap());
-        assert_eq!(connection.round_trips_of(sleep(SHORT * 6)).await, 0, "nothing renews after the release");
+        assert_eq!(connection.round_trips_of(sleep(ttl / 2)).await, 0, "nothing renews after the release");
         assert_eq!(locks.holder("a").await.unwrap(), None);
 
         // A guard that is dropped stops, too.
