@@ -134,7 +134,7 @@ async fn answers_are_any_bytes_up_to_a_bound_and_expire() {
         let long = once.begin("k", &mine, &vec![0; MAX_REQUEST_BYTES + 1]).await;
         assert!(matches!(long, Err(OnceError::RequestTooLong { .. })), "{long:?}");
 
-        let short = once.clone().with_kept(Duration::ZERO);
+        let short = once.clone().with_lease(Duration::from_secs(1)).with_kept(Duration::ZERO);
         short.begin("k", &mine, b"r").await.unwrap();
         short.finish("k", &mine, b"r", b"a").await.unwrap();
         let gone = async || once.begin("k", &token(), b"other").await.is_ok();
