@@ -181,7 +181,7 @@ async fn a_slot_whose_process_dies_is_handed_out_again_with_its_id() {
             match scheduler.next("report", &five, Missed::Latest).await.unwrap() {
                 Next::Due(tick) => *again.lock().unwrap() = Some(tick),
                 Next::Busy(left) => assert!(left <= Duration::from_millis(50), "{left:?}"),
-                other => panic!("{other:?}"),
+                other @ Next::Wait(_) => panic!("{other:?}"),
             }
             again.lock().unwrap().is_some()
         })
