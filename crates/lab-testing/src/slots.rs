@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, mpsc};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lab_server::Cluster;
 use redis::{Arg, Cmd, Connection, Value};
@@ -19,6 +19,10 @@ const MAX_MOVES: usize = 60;
 
 /// How long a slot stays half moved.
 const HALF_MOVED: Duration = Duration::from_millis(10);
+
+/// How long a slot takes at least until the same node imports it again. A client that was redirected with ASK must have asked by then.
+/// Otherwise its command creates the key there while another node has it, and the cluster has the key twice.
+const ROUND: Duration = Duration::from_millis(250);
 
 /// Moves the slot of each of the first commands of a connection just before the command is sent, unless another test is moving
 /// slots. Every other time, the command arrives while its slot is half moved. `LAB_SLOTS_MOVE=1` turns this on in all tests on
@@ -112,7 +116,12 @@ impl MovingSlots {
         let (half_moved, wait) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             let mut moves = 0;
+            let mut begun = Instant::now();
             while !stopped.load(Ordering::Relaxed) {
+                if moves > 0 && moves % (3 * slots.len()) == 0 {
+                    std::thread::sleep(ROUND.saturating_sub(begun.elapsed()));
+                    begun = Instant::now();
+                }
                 for slot in &slots {
                     let from = cluster.owner_of(*slot).unwrap();
                     let to = (from + 1) % 3;

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use lab_testing::faults::lossy_proxy;
-use lab_testing::slots::{MovingSlots, move_in_all_tests};
+use lab_testing::slots::MovingSlots;
 use lab_testing::{TestConnection, everywhere, prefix, until};
 use patterns::scheduler::{Cron, CronError, MAX_MISSED, Missed, Next, RunError, Scheduler, Tick};
 use tokio::task::JoinSet;
@@ -316,10 +316,6 @@ async fn each_slot_is_enqueued_with_one_id_though_processes_die_and_replies_are_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_slot_is_enqueued_with_one_id_while_slots_move() {
-    // There, each command moves its slot already, and two movers at once leave a key on two nodes.
-    if move_in_all_tests() {
-        return;
-    }
     let prefix = prefix();
     let mut connections = Vec::new();
     for _ in 0..4 {
