@@ -95,7 +95,7 @@ async fn rank_players(ctx: &LessonContext, board: &str) -> Outcome {
     ctx.step("ZINCRBY adds to a score and returns the new one. The member moves to its new place.").await?;
     let points = redis.zincr(board, "ada", 200).await?;
     let stored = redis.zscore(board, "ada").await?;
-    ctx.check("1,200 + 200 is 1,400", season::whole(points) == 1_400 && stored == Some(points))?;
+    ctx.check("1,200 + 200 is 1,400", paging::whole(points) == 1_400 && stored == Some(points))?;
 
     ctx.step("The order goes from the lowest score to the highest. A leaderboard wants the highest first: REV. ZREVRANK \
               returns a member's rank from the top and ZRANK its rank from the bottom. Both count from 0. nil means that the \
@@ -121,7 +121,7 @@ async fn rank_players(ctx: &LessonContext, board: &str) -> Outcome {
         .await?;
         let with_score = redis::cmd("ZREVRANK").arg(board).arg("ada").arg("WITHSCORE").take();
         let (rank, points): (usize, f64) = with_score.query_async(&mut redis).await?;
-        ctx.check("rank 1, 1,400 points", rank == 1 && season::whole(points) == 1_400)?;
+        ctx.check("rank 1, 1,400 points", rank == 1 && paging::whole(points) == 1_400)?;
     } else {
         ctx.skip(RANK_WITH_SCORE);
     }

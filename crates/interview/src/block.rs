@@ -4,8 +4,22 @@ mod environment;
 
 pub use environment::{Environment, Layout};
 
-use crate::guide::FormatError;
 use crate::words;
+
+/// One deviation from the format.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormatError {
+    /// The line of the guide.
+    pub line: usize,
+    /// What is expected there.
+    pub problem: String,
+}
+
+impl FormatError {
+    pub(crate) fn at(line: usize, problem: impl Into<String>) -> Self {
+        Self { line, problem: problem.into() }
+    }
+}
 
 /// A fenced block.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use serde::Serialize;
 
 use crate::block::Block;
+pub use crate::block::FormatError;
 
 pub use prose::{Link, Paragraph, links};
 
@@ -164,21 +165,6 @@ impl Question {
         let parts = [&self.see, &self.say, &self.why, &self.trap, &self.follow_ups].into_iter().flatten();
         let all = parts.chain(between).chain(&self.read_more);
         all.flat_map(|paragraph| links(&paragraph.text())).collect()
-    }
-}
-
-/// One deviation from the format.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FormatError {
-    /// The line of the guide.
-    pub line: usize,
-    /// What is expected there.
-    pub problem: String,
-}
-
-impl FormatError {
-    pub(crate) fn at(line: usize, problem: impl Into<String>) -> Self {
-        Self { line, problem: problem.into() }
     }
 }
 

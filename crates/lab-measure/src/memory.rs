@@ -1,20 +1,21 @@
 //! Thirteen ways to store the same users: written, read, changed, and timed. The lesson `memory` weighs them.
 //!
-//! [`Encoding`] is a way. `codec` turns a whole user into bytes, with `zstd` where it is built in; `columns` keeps one field of
+//! [`Encoding`] is a way. `codec` turns a whole user, a `document`, into bytes, with `zstd` where it is built in; `columns` keeps one field of
 //! many users side by side. `store` writes, reads, and changes users in every encoding, and `access` measures how long that takes.
 
 mod access;
 mod codec;
 mod columns;
+mod document;
 mod store;
 #[cfg_attr(not(feature = "zstd"), path = "memory/no_zstd.rs")]
 mod zstd;
 
 pub use self::access::{Access, EncodingAccess, changes_are_kept, measure};
 use self::codec::Codec;
-pub use self::codec::Values;
 use self::columns::Columns;
 pub use self::columns::SOURCE as COLUMNS;
+pub use self::document::Values;
 pub use self::store::Store;
 pub use self::zstd::Zstd;
 use crate::people::FIELDS;

@@ -62,7 +62,8 @@ async fn run(ctx: &mut LessonContext, moved: u16) -> Result<(), BoxError> {
     redirections::moved(ctx, &group).await?;
     redirections::ask(ctx, &group).await?;
     redirections::end_the_move(ctx, &group).await?;
-    resharding::compare(ctx, &group, moved).await?;
+    let by_slot = resharding::compare(ctx, &group, moved).await?;
+    atomic::compare(ctx, &group, &by_slot, moved).await?;
     hot_slot::find(ctx, &group).await?;
     failover::compare(ctx, &group).await?;
     group.stop().await

@@ -7,8 +7,6 @@ use lab_runner::labeled;
 use redis::aio::ConnectionLike;
 use redis::{AsyncTypedCommands, RedisResult};
 
-use super::season::whole;
-
 /// Players on a page.
 pub(super) const PAGE: usize = 10;
 
@@ -146,4 +144,10 @@ impl Player {
 
 fn players(members: Vec<(String, f64)>) -> Vec<Player> {
     members.into_iter().map(|(name, score)| Player { name, points: whole(score) }).collect()
+}
+
+/// The points of a score: whole numbers far below 2^53, so nothing is cut off.
+#[expect(clippy::cast_possible_truncation, reason = "see above")]
+pub(super) fn whole(score: f64) -> i64 {
+    score.round() as i64
 }

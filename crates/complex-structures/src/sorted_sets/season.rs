@@ -3,7 +3,7 @@
 use lab_runner::{AnyConnection, Approach, Keys, labeled};
 use redis::{AsyncTypedCommands, RedisResult};
 
-use super::paging::{PAGE, Player, page_after};
+use super::paging::{PAGE, Player, page_after, whole};
 
 /// How many lead.
 const TOP: usize = 10;
@@ -61,12 +61,6 @@ impl Season {
         }
         pipeline.exec_async(redis).await
     }
-}
-
-/// The points of a score: whole numbers far below 2^53, so nothing is cut off.
-#[expect(clippy::cast_possible_truncation, reason = "see above")]
-pub(super) fn whole(score: f64) -> i64 {
-    score.round() as i64
 }
 
 /// The best first; with the same points in reverse order of their bytes, as REV returns them.

@@ -3,7 +3,7 @@
 use lab_runner::{Source, source};
 use redis::{Cmd, Pipeline, RedisResult, ToRedisArgs, Value};
 
-use super::codec::{Values, unreadable};
+use super::document::{Values, unreadable};
 use crate::keys::Keys;
 use crate::people::{CITIES, DEPARTMENTS, FIELDS};
 

@@ -6,8 +6,8 @@ use lab_connection::Connection;
 use lab_runner::AnyConnection;
 use redis::{Cmd, Pipeline, RedisResult, Value};
 
-use super::codec::{Values, unreadable};
 use super::columns::{Buckets, Cell, Code, text};
+use super::document::{Values, unreadable};
 use super::{Encoding, Layout, Zstd};
 use crate::Timed;
 use crate::keys::Keys;

@@ -8,7 +8,7 @@ use redis::RedisResult;
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::CParameter;
 
-use super::codec::{Codec, unreadable};
+use super::document::{Document, unreadable};
 use crate::people::People;
 
 /// For texts this small, a higher level takes about as long.
@@ -32,7 +32,7 @@ pub struct Zstd {
 impl Zstd {
     /// Trains the dictionary, which takes about 50 ms. `None` if the program was built without zstd.
     pub fn train(people: &People) -> RedisResult<Option<Self>> {
-        let samples = SAMPLES.map(|number| Codec::Json.encode(&people.user(number).values(), None));
+        let samples = SAMPLES.map(|number| Document::new(&people.user(number).values())?.json());
         let samples = samples.collect::<RedisResult<Vec<_>>>()?;
         let dictionary = zstd::dict::from_samples(&samples, DICTIONARY_BYTES)?;
         let (alone, trained) = (context(&[])?, context(&dictionary)?);

@@ -18,9 +18,9 @@ const ATOMIC: Need =
 /// How a server moves slots at once.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
-    /// Valkey: the source is told where to.
+    /// Valkey: the source gets the command, which names the destination.
     MigrateSlots,
-    /// Redis: the destination is told what.
+    /// Redis: the destination gets the command, which names the slots.
     MigrationImport,
 }
 

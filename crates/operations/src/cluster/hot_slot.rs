@@ -138,7 +138,7 @@ async fn knows_slot_stats(group: &Group) -> Result<bool, BoxError> {
         redis::cmd("COMMAND").arg("INFO").arg("cluster|slot-stats").query_async(&mut node1).await?;
     let known = known.first().is_some_and(|info| *info != Value::Nil);
     for node in group.nodes.iter().filter(|_| known) {
-        // Newer Redis also counts memory, which it cannot begin at run time. So it is told what to count.
+        // Newer Redis also counts memory, and that cannot be turned on at run time. So this names what to count.
         if count_by_slot(node, "yes").await.is_err() {
             count_by_slot(node, "cpu net").await?;
         }

@@ -28,7 +28,7 @@ pub(super) async fn ask(ctx: &LessonContext, group: &Group) -> Result<(), BoxErr
     let (mut node1, mut node3) = (group.node(ctx, 0), group.node(ctx, 2));
     let [id1, id3] = [0, 2].map(|index| group.nodes[index].id.as_str());
     ctx.step(
-        "Now a slot moves, with its keys, from node3 to node1. First node1 is told that it comes, then node3 that it goes. From here on, \
+        "Now a slot moves, with its keys, from node3 to node1. First node1 learns that the slot comes, then node3 that it goes. From here on, \
          node3 answers for the keys that it still has:",
     )
     .await?;

@@ -12,7 +12,7 @@ use redis::aio::MultiplexedConnection;
 use super::asker::Asker;
 use super::facts::{
     Client, ClusterNode, Facts, Info, LatencyEvent, Missing, NodeFacts, Reply, Role, SlotStats, SlowCommand,
-    Watched,
+    Watched, shortened,
 };
 use super::{cost::Cost, host, keys, streams};
 
@@ -353,15 +353,6 @@ fn slow_command(entry: Value) -> Option<SlowCommand> {
     let words: Vec<String> =
         words.iter().take(4).map(|word| shortened(&String::from_utf8_lossy(word), 40)).collect();
     Some(SlowCommand { micros, command: words.join(" ") })
-}
-
-/// Text from a server, safe to print and no longer than this.
-pub(crate) fn shortened(text: &str, longest: usize) -> String {
-    let text = for_terminal(text);
-    match text.char_indices().nth(longest) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text.into_owned(),
-    }
 }
 
 async fn latency(asker: &mut Asker) -> Reply<Vec<LatencyEvent>> {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use lab_connection::transcript::for_terminal;
+
 /// Why a reply is missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Missing {
@@ -18,6 +20,15 @@ pub enum Missing {
 
 /// A reply that may be missing.
 pub type Reply<T> = Result<T, Missing>;
+
+/// Text from a server, safe to print and no longer than this.
+pub(crate) fn shortened(text: &str, longest: usize) -> String {
+    let text = for_terminal(text);
+    match text.char_indices().nth(longest) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.into_owned(),
+    }
+}
 
 /// What was never asked.
 pub(crate) fn not_asked<T>() -> Reply<T> {

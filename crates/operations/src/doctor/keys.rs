@@ -6,8 +6,8 @@ use lab_runner::Terminal;
 use redis::Value;
 
 use super::asker::Asker;
-use super::collect::shortened;
-use super::facts::{BigKey, KeySample, Missing, NodeFacts, Reply, StateKey};
+use super::facts::{BigKey, KeySample, Missing, NodeFacts, Reply, StateKey, shortened};
+use super::streams::Stream;
 
 /// Up to this many keys, SCAN looks at all of them.
 pub const LOOK_AT_ALL: u64 = 200_000;
@@ -28,12 +28,6 @@ const BIG_BYTES: u64 = 128 * 1024;
 const MOST_STATE: usize = 5;
 /// How many streams are looked into.
 const MOST_STREAMS: usize = 50;
-
-/// A stream, and the database it is in.
-pub(crate) struct Stream {
-    pub(crate) database: String,
-    pub(crate) name: Vec<u8>,
-}
 
 struct Walk {
     sample: KeySample,

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use redis::Value;
 
 use super::asker::Asker;
-use super::collect::shortened;
-use super::facts::{Missing, Reply, StreamGroup};
-use super::keys::Stream;
+use super::facts::{Missing, Reply, StreamGroup, shortened};
 
 /// How many pending entries of a group are looked at.
 const PENDING: &[u8] = b"10";
@@ -17,6 +15,12 @@ const MOST_GROUPS: usize = 20;
 const MOST_CONSUMERS: usize = 100;
 /// What one of these commands costs, in microseconds.
 const MICROS: f64 = 20.0;
+
+/// A stream, and the database it is in.
+pub(crate) struct Stream {
+    pub(crate) database: String,
+    pub(crate) name: Vec<u8>,
+}
 
 /// The groups of these streams.
 pub(crate) async fn groups(asker: &mut Asker, streams: &[Stream]) -> Reply<Vec<StreamGroup>> {

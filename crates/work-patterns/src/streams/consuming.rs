@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use lab_runner::concurrent::concurrently;
 use lab_runner::{AnyConnection, Approach, into_redis_error};
-use patterns::stream_worker::{Message, StreamQueue};
-use redis::{AsyncTypedCommands, FromRedisValue, RedisResult, Value};
+use patterns::stream_worker::StreamQueue;
+use redis::{AsyncTypedCommands, RedisResult};
 
-use super::workers::{count, keys};
+use super::workers::{count, keys, messages_of};
 
 /// How many messages a batch has.
 const BATCH: usize = 50;
@@ -52,24 +52,6 @@ impl Messages {
     fn queue<C: AnyConnection>(&self, redis: &C) -> StreamQueue<C> {
         StreamQueue::new(redis.clone(), &self.prefix, "compared")
     }
-}
-
-/// The messages in the reply of XREADGROUP. Their counts are not known.
-pub(super) fn messages_of(reply: Value) -> RedisResult<Vec<Message>> {
-    let entries = match reply {
-        Value::Nil => return Ok(Vec::new()),
-        Value::Map(mut streams) => streams.pop().map_or(Value::Nil, |(_, entries)| entries),
-        reply => {
-            let mut streams = Vec::<Vec<Value>>::from_redis_value(reply)?;
-            streams.pop().and_then(|mut stream| stream.pop()).unwrap_or(Value::Nil)
-        }
-    };
-    let entries: Vec<(String, Vec<String>)> = FromRedisValue::from_redis_value(entries)?;
-    let message = |(entry, fields): (String, Vec<String>)| {
-        let id = fields.get(1).cloned().unwrap_or_default();
-        Message { entry, id, payload: Vec::new(), failures: 0, workers_lost: 0 }
-    };
-    Ok(entries.into_iter().map(message).collect())
 }
 
 impl Approach for Consuming {

@@ -8,7 +8,7 @@ use lab_runner::BoxError;
 use patterns::script::StoreError;
 use patterns::stream_worker::{Effect, Group, Message, StreamQueue};
 use redis::aio::ConnectionLike;
-use redis::{AsyncTypedCommands, Value};
+use redis::{AsyncTypedCommands, FromRedisValue, RedisResult, Value};
 
 /// How many messages each crew gets.
 pub const MESSAGES: usize = 40;
@@ -131,7 +131,7 @@ impl Crew {
             let mut read = redis::cmd("XREADGROUP");
             read.arg("GROUP").arg(GROUP).arg(consumer).arg("COUNT").arg(BATCH).arg("NOACK");
             read.arg("STREAMS").arg(group.stream().key()?.as_str()).arg(">");
-            return Ok(super::consuming::messages_of(read.query_async::<Value>(&mut redis.clone()).await?)?);
+            return Ok(messages_of(read.query_async::<Value>(&mut redis.clone()).await?)?);
         }
         let mut messages = group.read(redis, consumer, BATCH, Duration::ZERO).await?;
         if messages.is_empty() && self != Self::NoClaim {
@@ -187,4 +187,22 @@ async fn complete_with_the_effect(
     }
     group.complete(message, &count(effects, &message.id)).await?;
     Ok(if dies == Some(Moment::After) { Err(Died) } else { Ok(()) })
+}
+
+/// The messages in the reply of XREADGROUP. Their counts are not known.
+pub(super) fn messages_of(reply: Value) -> RedisResult<Vec<Message>> {
+    let entries = match reply {
+        Value::Nil => return Ok(Vec::new()),
+        Value::Map(mut streams) => streams.pop().map_or(Value::Nil, |(_, entries)| entries),
+        reply => {
+            let mut streams = Vec::<Vec<Value>>::from_redis_value(reply)?;
+            streams.pop().and_then(|mut stream| stream.pop()).unwrap_or(Value::Nil)
+        }
+    };
+    let entries: Vec<(String, Vec<String>)> = FromRedisValue::from_redis_value(entries)?;
+    let message = |(entry, fields): (String, Vec<String>)| {
+        let id = fields.get(1).cloned().unwrap_or_default();
+        Message { entry, id, payload: Vec::new(), failures: 0, workers_lost: 0 }
+    };
+    Ok(entries.into_iter().map(message).collect())
 }

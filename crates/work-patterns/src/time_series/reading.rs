@@ -4,7 +4,7 @@ use lab_runner::{AnyConnection, Approach, into_redis_error};
 use patterns::time_series::Every;
 use redis::RedisResult;
 
-use super::storing::{SERIES, Store, read_members, series};
+use super::storing::{SERIES, Store, read_members, series, thousandths};
 
 /// Where the numbers of a chart come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,10 +79,4 @@ impl Approach for Chart {
         let count = roll_ups.iter().map(|roll_up| roll_up.count).sum();
         Ok((count, roll_ups.iter().map(|roll_up| thousandths(roll_up.sum)).sum()))
     }
-}
-
-/// The whole thousandths of a value.
-#[expect(clippy::cast_possible_truncation, reason = "values of the lesson are small")]
-pub fn thousandths(value: f64) -> i64 {
-    (value * 1_000.0).round() as i64
 }

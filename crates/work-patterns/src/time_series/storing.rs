@@ -8,8 +8,6 @@ use patterns::key::Key;
 use patterns::time_series::{Chunk, Every, Retention, RollUp, Sample, TimeSeries};
 use redis::{Pipeline, RedisResult};
 
-use super::reading::thousandths;
-
 /// This file, whose functions the lesson shows.
 pub(super) static SOURCE: Source = source!("src/time_series/storing.rs");
 
@@ -227,4 +225,10 @@ pub async fn read_members<C: lab_runner::AnyConnection>(
     range.arg(key).arg(from).arg(format!("({to}"));
     let members: Vec<String> = range.query_async(redis).await?;
     Ok(members.iter().filter_map(|member| member.split_once(':')?.1.parse().ok()).collect())
+}
+
+/// The whole thousandths of a value.
+#[expect(clippy::cast_possible_truncation, reason = "values of the lesson are small")]
+pub fn thousandths(value: f64) -> i64 {
+    (value * 1_000.0).round() as i64
 }
