@@ -7,14 +7,17 @@
 //!
 //! 1. [`workload`]: which jobs there are, and when something is killed; all of it follows from the seed.
 //! 2. [`host`]: the server, and how the processes reach it. [`page_cache`]: what a power cut takes from it besides.
-//! 3. [`role`]: what a process is told to do. [`producer`], [`worker`], and [`stream`]: what the processes of this project's queues do. [`process`]: starts,
-//!    stops, and kills them. [`journal`]: the lines that they leave.
+//! 3. [`role`]: what a process does, and `child`, which does it. [`queue`]: the queue they share. [`producer`], [`worker`], and [`stream`]: what the
+//!    processes of this project's queues do; `attempt` is one attempt at a job. [`process`]: starts, stops, and kills them. [`journal`]: the
+//!    lines that they leave.
 //! 4. [`accounts`]: what became of each job. [`killer`]: the run itself. [`report`]: the table, the JSON, and the verdict.
 //! 5. [`peers`]: the same for other queues. [`speed`]: how fast each is when nobody is killed.
 //! 6. [`locks`]: the same idea for locks. `cargo work torture locks`
 
 pub mod accounts;
+mod attempt;
 pub mod bare;
+mod child;
 pub mod host;
 pub mod journal;
 pub mod killer;
@@ -23,6 +26,7 @@ pub mod page_cache;
 pub mod peers;
 pub mod process;
 pub mod producer;
+pub mod queue;
 pub mod report;
 pub mod role;
 pub mod speed;
@@ -186,7 +190,7 @@ impl Options {
 /// Runs the command.
 pub async fn command(args: &TargetArgs, options: &Options) -> Result<(), Failure> {
     match &options.command {
-        Some(Command::Child) => role::run(args).await,
+        Some(Command::Child) => child::run(args).await,
         Some(Command::Locks(options)) => locks::command(args, options).await,
         None => jobs(args, options).await,
     }

@@ -272,7 +272,7 @@ impl<'a> Run<'a> {
 
     /// How many jobs are left, if the run is over.
     async fn over(&mut self) -> Result<Option<u64>, Failure> {
-        let stuck = self.last_event.elapsed() > self.subject.patience();
+        let stuck = self.last_event.elapsed() > self.subject.idle_timeout();
         if self.outage.is_some()
             || self.asked.elapsed() < BETWEEN_QUESTIONS
             || !(self.have_sent_all()? || stuck)

@@ -19,8 +19,8 @@ use tokio::task::spawn_blocking;
 
 use crate::torture::accounts::Found;
 use crate::torture::host::Host;
+use crate::torture::queue::counted;
 use crate::torture::role::{Part, Role};
-use crate::torture::subject::counted;
 use crate::torture::workload::number_of;
 
 /// The Hash in which peers count the effects of each job.
@@ -50,18 +50,20 @@ pub struct Peer {
     /// Its name and version.
     pub name: String,
     /// How long a run waits for the jobs of killed workers.
-    pub patience: Duration,
+    pub idle_timeout: Duration,
     directory: PathBuf,
     program: PathBuf,
 }
 
 /// Prepares all peers: those that can run, and for the others, why not.
-pub async fn prepare(patience: Duration) -> (Vec<Peer>, Vec<String>) {
+pub async fn prepare(idle_timeout: Duration) -> (Vec<Peer>, Vec<String>) {
     let (mut peers, mut missing) = (Vec::new(), Vec::new());
     for kind in [Kind::BullMq, Kind::Apalis, Kind::Celery] {
         let prepared = spawn_blocking(move || prepare_one(kind)).await;
         match prepared.unwrap_or_else(|error| Err(error.to_string())) {
-            Ok((name, directory, program)) => peers.push(Peer { kind, name, patience, directory, program }),
+            Ok((name, directory, program)) => {
+                peers.push(Peer { kind, name, idle_timeout, directory, program });
+            }
             Err(why) => missing.push(format!("{}: {why}", kind.label())),
         }
     }

@@ -13,8 +13,8 @@ use tokio::time::sleep;
 
 use crate::torture::host::cannot;
 use crate::torture::journal::{Journal, What, now};
+use crate::torture::queue::{failure, queue, settings};
 use crate::torture::role::Role;
-use crate::torture::subject::{failure, queue, settings};
 use crate::torture::workload::Job;
 
 /// While the server is away, or the queue is full.

@@ -1,22 +1,11 @@
-//! What a process of the run is told to do, as JSON in an environment variable: scripts in other languages read it, too.
+//! What a process of the run does, as JSON in an environment variable. Scripts in other languages read it, too.
 
-use std::env;
-use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use lab_connection::failure::Class;
-use lab_connection::{Failure, Target, TargetArgs};
 use serde::{Deserialize, Serialize};
-use tokio::time::sleep;
-
-use crate::torture::journal::Journal;
-use crate::torture::locks::holder;
-use crate::torture::{bare, host, producer, stream, worker};
 
 /// Holds the role.
 pub const VARIABLE: &str = "WORK_TORTURE_ROLE";
-const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
 /// What a process does.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -67,59 +56,4 @@ impl Role {
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
-}
-
-/// Plays the role that the environment gives, until its end or that of the process that gave it.
-pub(crate) async fn run(args: &TargetArgs) -> Result<(), Failure> {
-    if let Some(holder) = env::var(holder::VARIABLE).ok().and_then(|text| serde_json::from_str(&text).ok()) {
-        return holder::run(&holder).await;
-    }
-    let given = env::var(VARIABLE).ok().and_then(|text| serde_json::from_str::<Role>(&text).ok());
-    let role = given.ok_or_else(|| {
-        Failure::new(
-            Class::Usage,
-            "This command is for 'torture' itself.",
-            "It starts its processes with it.",
-        )
-        .try_next("cargo work torture")
-    })?;
-    tokio::select! {
-        () = end_of_input() => Ok(()),
-        ended = play(args, &role) => ended,
-    }
-}
-
-async fn play(args: &TargetArgs, role: &Role) -> Result<(), Failure> {
-    let journal = Journal::open(&role.journal).map_err(|error| host::cannot("write a journal", &error))?;
-    let target = open(args).await?;
-    match role.part {
-        Part::Producer => producer::run(&target, role, &journal).await,
-        Part::Worker => worker::run(&target, role, journal).await,
-        Part::StreamProducer => stream::produce(&target, role, &journal).await,
-        Part::StreamWorker => stream::work(&target, role, journal).await,
-        Part::BareProducer => bare::produce(&target, role, &journal).await,
-        Part::BareWorker => bare::work(&target, role, &journal).await,
-    }
-}
-
-/// Opens the server, which may just have been killed.
-async fn open(args: &TargetArgs) -> Result<Target, Failure> {
-    loop {
-        match args.open().await {
-            // It may have come back empty, without the marker that says whose data it has: the run writes that again.
-            Err(failure)
-                if failure.exit_code() == Class::Refused.exit_code()
-                    || failure.class() == Class::ForeignData =>
-            {
-                sleep(BETWEEN_TRIES).await;
-            }
-            opened => return opened,
-        }
-    }
-}
-
-/// Returns when the process that started this one has ended, however it did.
-async fn end_of_input() {
-    let reading = tokio::task::spawn_blocking(|| io::copy(&mut io::stdin().lock(), &mut io::sink()));
-    let _ = reading.await;
 }

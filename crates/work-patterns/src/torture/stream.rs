@@ -14,10 +14,11 @@ use redis::{RedisResult, Value};
 use tokio::time::sleep;
 
 use crate::torture::accounts::Found;
+use crate::torture::attempt;
 use crate::torture::host::cannot;
 use crate::torture::journal::{Journal, What, now};
+use crate::torture::queue::{MAX_FAILURES, QUEUE, counted, failure};
 use crate::torture::role::Role;
-use crate::torture::subject::{MAX_FAILURES, QUEUE, counted, failure};
 use crate::torture::workload::{Job, VISIBILITY, number_of};
 
 const GROUP: &str = "workers";
@@ -91,24 +92,12 @@ pub(crate) async fn work(target: &Target, role: &Role, journal: Journal) -> Resu
 }
 
 async fn handle(message: &Message, journal: &Journal, effects: Option<String>) -> Result<Effect, String> {
-    let job: Job = serde_json::from_slice(&message.payload).map_err(|error| error.to_string())?;
     let attempt = u64::from(message.failures + message.workers_lost) + 1;
-    let write = |what| journal.write(what, job.number, attempt).map_err(|error| error.to_string());
-    write(What::Started)?;
-    if job.work_ms > 0 {
-        sleep(Duration::from_millis(job.work_ms)).await;
-    }
-    if job.poison {
-        write(What::Failed)?;
-        return Err("poison".into());
-    }
-    let Some(key) = effects else {
-        write(What::Worked)?;
-        return Ok(Effect::none());
-    };
-    write(What::Effect)?;
-    write(What::Worked)?;
-    Ok(Effect::none().command("HINCRBY", &key, &[job.id(), "1".to_owned()]))
+    let job = attempt::run(&message.payload, attempt, journal, effects.is_some()).await?;
+    Ok(match effects {
+        Some(key) => Effect::none().command("HINCRBY", &key, &[job.id(), "1".to_owned()]),
+        None => Effect::none(),
+    })
 }
 
 /// Messages that workers hold, and one more if any waits.

@@ -1,25 +1,18 @@
 //! What is tortured: this project's queue, or one of its peers.
 
-use std::collections::{BTreeMap, HashMap};
 use std::process::Command;
 use std::time::Duration;
 
-use lab_connection::{Connection, Failure, Target, own_keys};
-use patterns::job_queue::{JobQueue, MAX_BATCH, Settings, State, WORKER_LOST};
+use lab_connection::{Failure, Target, own_keys};
 use patterns::script::StoreError;
 use redis::RedisResult;
 
 use crate::torture::accounts::Found;
 use crate::torture::host::Host;
 use crate::torture::peers::{Kind, Peer};
+use crate::torture::queue::{self, QUEUE, failure, queue};
 use crate::torture::role::{Part, Role};
 use crate::torture::stream;
-use crate::torture::workload::{VISIBILITY, number_of};
-
-/// The queue's name.
-pub(crate) const QUEUE: &str = "torture";
-/// A poison job is dead after so many failures.
-pub const MAX_FAILURES: u32 = 3;
 
 /// What is tortured.
 #[derive(Clone, Debug)]
@@ -48,10 +41,10 @@ impl Subject {
 
     /// A run in which nothing has happened for so long is over, whatever is left.
     #[must_use]
-    pub fn patience(&self) -> Duration {
+    pub fn idle_timeout(&self) -> Duration {
         match self {
             Self::JobQueue | Self::StreamWorker | Self::Bare => Duration::from_mins(1),
-            Self::Peer(peer) => peer.patience,
+            Self::Peer(peer) => peer.idle_timeout,
         }
     }
 
@@ -123,7 +116,7 @@ impl Subject {
     /// What the server has in the end.
     pub async fn found(&self, host: &Host) -> Result<Found, Failure> {
         match self {
-            Self::JobQueue => found(&host.target).await.map_err(|error| failure(error, &host.target)),
+            Self::JobQueue => queue::found(&host.target).await.map_err(|error| failure(error, &host.target)),
             Self::StreamWorker => {
                 stream::found(&host.target).await.map_err(|error| failure(error, &host.target))
             }
@@ -131,63 +124,4 @@ impl Subject {
             Self::Bare => Ok(Found::default()),
         }
     }
-}
-
-/// The queue of the run.
-pub(crate) fn queue(target: &Target) -> Result<JobQueue<Connection>, StoreError> {
-    JobQueue::new(target.connection(), target.prefix(), QUEUE)
-}
-
-/// Its settings, the same for all processes of a run.
-pub(crate) fn settings(role: &Role) -> Settings {
-    Settings {
-        visibility: VISIBILITY,
-        max_failures: MAX_FAILURES,
-        first_pause: Duration::from_millis(100),
-        max_jobs: role.max_jobs,
-        ..Settings::default()
-    }
-}
-
-/// The Hash with the effects, in the queue's slot.
-pub(crate) fn effects(queue: &JobQueue<Connection>) -> Result<String, StoreError> {
-    queue.effect_key("done")
-}
-
-async fn found(target: &Target) -> Result<Found, StoreError> {
-    let queue = queue(target)?;
-    let mut dead = BTreeMap::new();
-    loop {
-        let page = queue.page(State::Dead, dead.len(), MAX_BATCH).await?;
-        if page.is_empty() {
-            break;
-        }
-        dead.extend(
-            page.into_iter().filter_map(|job| Some((number_of(&job.id)?, job.reason == WORKER_LOST))),
-        );
-    }
-    let effects = counted(&effects(&queue)?, &mut target.connection()).await?;
-    Ok(Found { effects, dead, left: 0 })
-}
-
-/// A Hash of IDs and counts, in steps.
-pub(crate) async fn counted(key: &str, connection: &mut Connection) -> RedisResult<HashMap<u64, u64>> {
-    let mut counted = HashMap::new();
-    let mut cursor = 0_u64;
-    loop {
-        let mut scan = redis::cmd("HSCAN");
-        scan.arg(key).arg(cursor).arg("COUNT").arg(1_000);
-        let (next, fields): (u64, Vec<(String, u64)>) = scan.query_async(connection).await?;
-        counted.extend(fields.into_iter().filter_map(|(id, count)| Some((number_of(&id)?, count))));
-        cursor = next;
-        if cursor == 0 {
-            return Ok(counted);
-        }
-    }
-}
-
-/// What an error of the queue means on this server.
-pub(crate) fn failure(error: StoreError, target: &Target) -> Failure {
-    lab_runner::LessonError::from(lab_runner::BoxError::from(error))
-        .explain(target, "The queue answered with something else.")
 }

@@ -1,17 +1,16 @@
 //! A process that runs jobs until it is killed: the loop is `patterns::job_worker`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use lab_connection::{Failure, Target};
 use patterns::job_queue::{Effect, Job as Reserved};
 use patterns::job_worker::{Event, Worker};
-use tokio::time::sleep;
 
+use crate::torture::attempt;
 use crate::torture::journal::{Journal, What};
+use crate::torture::queue::{QUEUE, effects, failure, queue, settings};
 use crate::torture::role::Role;
-use crate::torture::subject::{QUEUE, effects, failure, queue, settings};
-use crate::torture::workload::{Job, number_of};
+use crate::torture::workload::number_of;
 
 pub(crate) async fn run(target: &Target, role: &Role, journal: Journal) -> Result<(), Failure> {
     let in_the_slot =
@@ -44,28 +43,12 @@ pub(crate) async fn run(target: &Target, role: &Role, journal: Journal) -> Resul
     Ok(())
 }
 
-/// One attempt. The effect in the queue's slot happens when the job is completed; the one elsewhere is a line in the journal.
 async fn work(
     reserved: &Reserved,
     journal: &Journal,
     effects: Option<String>,
 ) -> Result<Vec<Effect>, String> {
-    let job: Job = serde_json::from_slice(&reserved.payload).map_err(|error| error.to_string())?;
     let attempt = u64::from(reserved.attempt());
-    let write = |what| journal.write(what, job.number, attempt).map_err(|error| error.to_string());
-    write(What::Started)?;
-    if job.work_ms > 0 {
-        sleep(Duration::from_millis(job.work_ms)).await;
-    }
-    if job.poison {
-        write(What::Failed)?;
-        return Err("poison".into());
-    }
-    let Some(effects) = effects else {
-        write(What::Worked)?;
-        return Ok(Vec::new());
-    };
-    write(What::Effect)?;
-    write(What::Worked)?;
-    Ok(vec![Effect::hash_increment(&effects, job.id(), 1)])
+    let job = attempt::run(&reserved.payload, attempt, journal, effects.is_some()).await?;
+    Ok(effects.iter().map(|key| Effect::hash_increment(key, job.id(), 1)).collect())
 }
