@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use lab_connection::Target;
 use lab_connection::connection::unguarded;
 use lab_runner::table::{Table, bytes, thousands};
-use lab_runner::{BoxError, Lesson, LessonContext, Need, outcome, source};
+use lab_runner::{BoxError, Lesson, LessonContext, Need, Retry, outcome, source};
 use lab_server::Server;
 use redis::AsyncTypedCommands;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
@@ -23,7 +23,7 @@ pub use self::aof::annotations;
 pub use self::compare::{Compared, OfType, compare};
 pub use self::data::{PREFIX, write};
 use self::transfers::{ACCOUNTS, BALANCE, TOTAL, Transfers, audit, open_accounts};
-use crate::private::{self, Wait};
+use crate::private::{self, READY_TIMEOUT};
 
 /// Copies of a server in use, restored and compared.
 pub static LESSON: Lesson = Lesson {
@@ -142,10 +142,10 @@ async fn snapshot(
     quiet: &mut MultiplexedConnection,
 ) -> Result<(), BoxError> {
     redis::cmd("BGSAVE").exec_async(live).await?;
-    let wait = Wait::until("the snapshot is written");
+    let mut retry = Retry::within(READY_TIMEOUT);
     let mut info = private::info_fields("persistence", quiet).await?;
     while info.get("rdb_bgsave_in_progress").is_none_or(|running| running != "0") {
-        wait.again().await?;
+        retry.again("the snapshot is written").await?;
         info = private::info_fields("persistence", quiet).await?;
     }
     let _second: u64 = redis::cmd("LASTSAVE").query_async(live).await?;
@@ -310,13 +310,13 @@ async fn switch_on_aof(
 
 /// Waits until no rewrite of the append-only file runs or is due.
 async fn until_rewritten(redis: &mut MultiplexedConnection) -> Result<(), BoxError> {
-    let wait = Wait::until("the append-only file is written");
+    let mut retry = Retry::within(READY_TIMEOUT);
     let mut info = private::info_fields("persistence", redis).await?;
     while ["aof_rewrite_in_progress", "aof_rewrite_scheduled"]
         .iter()
         .any(|field| info.get(*field).is_none_or(|value| value != "0"))
     {
-        wait.again().await?;
+        retry.again("the append-only file is written").await?;
         info = private::info_fields("persistence", redis).await?;
     }
     match info.get("aof_last_bgrewrite_status").map(String::as_str) {
@@ -352,9 +352,9 @@ async fn copy_during_a_rewrite(ctx: &LessonContext, server: &Server) -> Result<(
 
 /// The server deletes old files in the background.
 async fn until_deleted(directory: &Path, names: &[String]) -> Result<(), BoxError> {
-    let wait = Wait::until("the old files are deleted");
+    let mut retry = Retry::within(READY_TIMEOUT);
     while names.iter().any(|name| directory.join(name).exists()) {
-        wait.again().await?;
+        retry.again("the old files are deleted").await?;
     }
     Ok(())
 }
@@ -422,13 +422,13 @@ async fn copy_aof(
 /// Waits until the file has every write that was acknowledged before. With appendfsync everysec, the server may hold writes back for
 /// up to two seconds while the disk is busy.
 async fn until_flushed(redis: &mut MultiplexedConnection) -> Result<(), BoxError> {
-    let wait = Wait::until("the server has written its buffer to the append-only file");
+    let mut retry = Retry::within(READY_TIMEOUT);
     while private::info_fields("persistence", redis)
         .await?
         .get("aof_buffer_length")
         .is_none_or(|bytes| bytes != "0")
     {
-        wait.again().await?;
+        retry.again("the server has written its buffer to the append-only file").await?;
     }
     Ok(())
 }
@@ -448,9 +448,9 @@ async fn go_back_in_time(ctx: &LessonContext) -> Result<(), BoxError> {
     let directory = server.dir().join(aof::DIRECTORY);
     let file = aof::last_increment(&directory)?;
     // Other writes go on. The first one in a new second also writes a line with the time.
-    let wait = Wait::until("the next second has begun");
+    let mut retry = Retry::within(READY_TIMEOUT);
     while aof::annotations(&fs::read(&file)?).iter().all(|(_, second)| *second <= good) {
-        wait.again().await?;
+        retry.again("the next second has begun").await?;
         quiet.set("heartbeat", "1").await?;
     }
     ctx.announce(format!(
@@ -544,9 +544,9 @@ async fn use_backup_command(ctx: &LessonContext, redis: &MultiplexedConnection) 
 
 /// Waits until the backup is in this state.
 async fn until_state(wanted: &str, redis: &mut MultiplexedConnection) -> Result<(), BoxError> {
-    let wait = Wait::until("the backup goes on");
+    let mut retry = Retry::within(READY_TIMEOUT);
     while state(redis).await? != wanted {
-        wait.again().await?;
+        retry.again("the backup goes on").await?;
     }
     Ok(())
 }

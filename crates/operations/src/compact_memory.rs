@@ -4,11 +4,11 @@
 
 use lab_connection::connection::unguarded;
 use lab_runner::table::{Table, thousands};
-use lab_runner::{BoxError, Lesson, LessonContext, Need, outcome, source};
+use lab_runner::{BoxError, Lesson, LessonContext, Need, Retry, outcome, source};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{AsyncTypedCommands, Cmd, RedisResult};
 
-use crate::private::{self, Wait};
+use crate::private::{self, READY_TIMEOUT};
 
 /// Packed encodings, where they end, small Hashes, and memory that is in pieces.
 pub static LESSON: Lesson = Lesson {
@@ -193,10 +193,10 @@ async fn defragment(ctx: &LessonContext, redis: &MultiplexedConnection) -> Resul
         return Ok(());
     }
     // The server takes these figures ten times a second. By default, it does not begin below 100 MB.
-    let (wait, deleted) = (Wait::until("the server knows what is free"), (PIECES * PIECE_BYTES) as u64);
+    let (mut retry, deleted) = (Retry::within(READY_TIMEOUT), (PIECES * PIECE_BYTES) as u64);
     let mut before = used(&mut quiet, "allocator_frag_bytes").await?;
     while before < deleted / 3 {
-        wait.again().await?;
+        retry.again("the server knows what is free").await?;
         before = used(&mut quiet, "allocator_frag_bytes").await?;
     }
     let eager = [
@@ -208,9 +208,9 @@ async fn defragment(ctx: &LessonContext, redis: &MultiplexedConnection) -> Resul
         redis::cmd("CONFIG").arg("SET").arg(name).arg(value).exec_async(&mut quiet).await?;
     }
     ctx.announce("CONFIG SET active-defrag-ignore-bytes, active-defrag-threshold-lower, and active-defrag-cycle-min make it start for so little. INFO tells how it goes.");
-    let wait = Wait::until("memory is defragmented");
+    let mut retry = Retry::within(READY_TIMEOUT);
     while used(&mut quiet, "allocator_frag_bytes").await? * 2 > before {
-        wait.again().await?;
+        retry.again("memory is defragmented").await?;
     }
     let after = used(&mut quiet, "allocator_frag_bytes").await?;
     let moved = private::info_fields("stats", &mut quiet)

@@ -8,12 +8,11 @@ use lab_connection::address::PrivateServer;
 use lab_connection::connection::unguarded;
 use lab_connection::failure::Class;
 use lab_connection::{Failure, Target};
-use lab_runner::{BoxError, Outcome, Retry};
+use lab_runner::{Outcome, Retry};
 use lab_server::{Choice, Server};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{RedisError, RedisResult};
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep};
 
 /// How long a lesson waits for what must happen.
 pub const READY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -78,9 +77,7 @@ pub async fn info(
     section: &str,
     field: &str,
 ) -> RedisResult<String> {
-    let info: String = redis::cmd("INFO").arg(section).query_async(connection).await?;
-    let found = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-    Ok(found.unwrap_or_default().trim().to_owned())
+    Ok(info_fields(section, connection).await?.remove(field).unwrap_or_default())
 }
 
 /// The same as a number; 0 if the server does not have it.
@@ -119,26 +116,4 @@ pub fn failure(error: &impl Display) -> Failure {
 /// An error of a server as redis-cli shows it.
 pub fn server_error(error: &RedisError) -> String {
     format!("(error) {} {}", error.code().unwrap_or_default(), error.detail().unwrap_or_default())
-}
-
-/// Between two looks at a condition: `while !done().await? { wait.again().await?; }`.
-pub struct Wait {
-    what: &'static str,
-    start: Instant,
-}
-
-impl Wait {
-    /// Waits until this has happened.
-    pub fn until(what: &'static str) -> Self {
-        Self { what, start: Instant::now() }
-    }
-
-    /// Waits for a moment, and fails after the timeout.
-    pub async fn again(&self) -> Result<(), BoxError> {
-        if self.start.elapsed() > READY_TIMEOUT {
-            return Err(format!("waited {} seconds until {}", READY_TIMEOUT.as_secs(), self.what).into());
-        }
-        sleep(Duration::from_millis(3)).await;
-        Ok(())
-    }
 }

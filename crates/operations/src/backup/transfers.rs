@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use lab_runner::BoxError;
+use lab_runner::{BoxError, Retry};
 use redis::RedisResult;
 use redis::aio::MultiplexedConnection;
 use tokio::task::JoinHandle;
 
-use crate::private::Wait;
+use crate::private::READY_TIMEOUT;
 
 /// Accounts, and what each has at first.
 pub const ACCOUNTS: u16 = 100;
@@ -17,7 +17,7 @@ pub const BALANCE: i64 = 1_000;
 /// What they have together, always.
 pub const TOTAL: i64 = ACCOUNTS as i64 * BALANCE;
 
-/// A client that moves money as fast as it can, until it is told to stop or the server is gone.
+/// A client that moves money as fast as it can, until it gets the signal to stop or the server is gone.
 pub struct Transfers {
     shared: Arc<Shared>,
     task: JoinHandle<RedisResult<()>>,
@@ -74,9 +74,9 @@ impl Transfers {
 
     /// Waits until some more money has moved.
     pub async fn go_on(&self) -> Result<(), BoxError> {
-        let (wait, before) = (Wait::until("some money has moved"), self.acknowledged());
+        let (mut retry, before) = (Retry::within(READY_TIMEOUT), self.acknowledged());
         while self.acknowledged() < before + 20 {
-            wait.again().await?;
+            retry.again("some money has moved").await?;
         }
         Ok(())
     }
