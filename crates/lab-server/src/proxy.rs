@@ -233,7 +233,7 @@ async fn forward(
                 return;
             }
             if replies {
-                // Before it arrives, so whoever has the reply finds it counted.
+                // Counted before it arrives, so a client that has the reply finds it counted.
                 settings.bytes_from_server.fetch_add(piece.len() as u64, Ordering::Relaxed);
             }
             if write(&mut to, &piece, settings).await.is_err() {
