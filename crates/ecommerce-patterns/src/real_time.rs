@@ -526,7 +526,13 @@ async fn show_live_stock(ctx: &LessonContext) -> Result<(), BoxError> {
     let set = traced.set(PRODUCT, 7).await?;
     let stored = redis.hgetall(stock.as_str()).await?;
     redis.publish(&channel, "7 or so").await?;
-    let message = next_message(&mut messages).await?;
+    // On a cluster, an earlier message may arrive at another node after SUBSCRIBE.
+    let message = loop {
+        let message = next_message(&mut messages).await?;
+        if StockUpdate::parse(&message)?.version == set.version {
+            break message;
+        }
+    };
     let fake = next_message(&mut messages).await?;
     ctx.announce("SUBSCRIBE, on a connection of its own. It received:");
     ctx.listing(format!("{}\n{}", String::from_utf8_lossy(&message), String::from_utf8_lossy(&fake)));
