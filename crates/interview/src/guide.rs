@@ -16,6 +16,17 @@ pub use prose::{Link, Paragraph, links};
 /// The text of the guide, as it was when this program was built.
 pub const TEXT: &str = include_str!("../../../REDIS_GUIDE.md");
 
+/// The folders of the crates with the lessons of the tour. In a link into one of them, each word in code names a lesson.
+pub const LESSON_CRATES: [&str; 7] = [
+    "crates/simple-ops/",
+    "crates/complex-structures/",
+    "crates/bulk-performance/",
+    "crates/shopping-cart/",
+    "crates/ecommerce-patterns/",
+    "crates/work-patterns/",
+    "crates/operations/",
+];
+
 /// The whole guide.
 #[derive(Clone, Debug)]
 pub struct Guide {
@@ -165,6 +176,21 @@ impl Question {
         let parts = [&self.see, &self.say, &self.why, &self.trap, &self.follow_ups].into_iter().flatten();
         let all = parts.chain(between).chain(&self.read_more);
         all.flat_map(|paragraph| links(&paragraph.text())).collect()
+    }
+
+    /// The lessons of the tour that show it: what its links into the crates of lessons name.
+    pub fn lessons(&self) -> Vec<String> {
+        let mut lessons: Vec<String> = Vec::new();
+        for link in self.links() {
+            let into_lessons = LESSON_CRATES.iter().any(|folder| link.target.starts_with(folder));
+            let names = link.text.split('`').filter(|part| !part.is_empty() && !part.contains(' '));
+            for name in names.filter(|_| into_lessons) {
+                if !lessons.iter().any(|known| known == name) {
+                    lessons.push(name.to_owned());
+                }
+            }
+        }
+        lessons
     }
 }
 
