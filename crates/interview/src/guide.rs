@@ -16,15 +16,15 @@ pub use prose::{Link, Paragraph, links};
 /// The text of the guide, as it was when this program was built.
 pub const TEXT: &str = include_str!("../../../REDIS_GUIDE.md");
 
-/// The folders of the crates with the lessons of the tour. In a link into one of them, each word in code names a lesson.
-pub const LESSON_CRATES: [&str; 7] = [
-    "crates/simple-ops/",
-    "crates/complex-structures/",
-    "crates/bulk-performance/",
-    "crates/shopping-cart/",
-    "crates/ecommerce-patterns/",
-    "crates/work-patterns/",
-    "crates/operations/",
+/// The crates with the lessons of the tour. Each lesson is a file in `src`, and a link to it has its name.
+const LESSON_CRATES: [&str; 7] = [
+    "simple-ops",
+    "complex-structures",
+    "bulk-performance",
+    "shopping-cart",
+    "ecommerce-patterns",
+    "work-patterns",
+    "operations",
 ];
 
 /// The whole guide.
@@ -112,7 +112,7 @@ pub enum Example {
 }
 
 /// Who should know the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// For people who have used Redis for a week
@@ -178,16 +178,16 @@ impl Question {
         all.flat_map(|paragraph| links(&paragraph.text())).collect()
     }
 
-    /// The lessons of the tour that show it: what its links into the crates of lessons name.
+    /// The lessons of the tour that show it: the names in its links to the files of lessons.
     pub fn lessons(&self) -> Vec<String> {
         let mut lessons: Vec<String> = Vec::new();
         for link in self.links() {
-            let into_lessons = LESSON_CRATES.iter().any(|folder| link.target.starts_with(folder));
-            let names = link.text.split('`').filter(|part| !part.is_empty() && !part.contains(' '));
-            for name in names.filter(|_| into_lessons) {
-                if !lessons.iter().any(|known| known == name) {
-                    lessons.push(name.to_owned());
-                }
+            let parts: Vec<&str> = link.target.split('/').collect();
+            // `cargo bulk load` is the loader, which no lesson is.
+            let is_lesson = matches!(parts.as_slice(),
+                ["crates", name, "src", file] if LESSON_CRATES.contains(name) && *file != "load.rs");
+            if is_lesson && !lessons.contains(&link.text) {
+                lessons.push(link.text);
             }
         }
         lessons

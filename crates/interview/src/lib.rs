@@ -176,7 +176,7 @@ fn chosen_questions(guide: &'static Guide, arguments: &Arguments) -> Result<Vec<
         topic.as_ref().is_none_or(|text| is_about(of, text))
             && level.is_none_or(|level| level.includes(question.level))
             && (numbers.is_empty() || numbers.contains(&question.number))
-            && lesson.as_ref().is_none_or(|name| question.links().iter().any(|link| link.names(name)))
+            && lesson.as_ref().is_none_or(|name| question.lessons().contains(name))
     };
     let chosen: Vec<ChosenQuestion> = guide.questions().filter(fits).collect();
     if chosen.is_empty() {

@@ -40,19 +40,14 @@ pub fn lessons() -> Vec<(&'static str, &'static Lesson)> {
     .concat()
 }
 
-/// For each lesson, the numbers of the questions that link to it: by its name, and into its crate.
+/// For each lesson, the numbers of the questions that link to it.
 fn questions_of_lessons(guide: &Guide) -> BTreeMap<&'static str, BTreeSet<usize>> {
-    let linking = |folder: &str, name: &str| {
-        let links_there = |question: &guide::Question| {
-            question.links().iter().any(|link| link.names(name) && link.target.starts_with(folder))
-        };
-        guide
-            .questions()
-            .filter(|(_, question)| links_there(question))
-            .map(|(_, question)| question.number)
-            .collect()
+    let linking = |name: &str| {
+        let linking =
+            guide.questions().filter(|(_, question)| question.lessons().iter().any(|known| known == name));
+        linking.map(|(_, question)| question.number).collect()
     };
-    lessons().into_iter().map(|(folder, lesson)| (lesson.name, linking(folder, lesson.name))).collect()
+    lessons().into_iter().map(|(_, lesson)| (lesson.name, linking(lesson.name))).collect()
 }
 
 #[test]
@@ -75,29 +70,36 @@ fn every_level_occurs() {
     }
 }
 
+/// In the guide and the other pages at the top: the file is there, and so is the heading.
 #[test]
-fn every_link_leads_somewhere() {
-    let guide = built_in();
-    let mut anchors: HashSet<String> = guide.topics.iter().map(|topic| topic.anchor.clone()).collect();
-    anchors.extend(
-        guide.questions().map(|(_, question)| anchor(&format!("{}. {}", question.number, question.title))),
-    );
-    anchors.insert(anchor("Contents"));
-    anchors.extend(guide.appendices.iter().map(|appendix| anchor(&appendix.title)));
-    for link in guide::links(guide::TEXT) {
-        let (path, fragment) = link.target.split_once('#').unwrap_or((&link.target, ""));
-        if path.contains("://") {
-            continue;
-        }
-        if path.is_empty() {
-            assert!(anchors.contains(fragment), "the guide has no heading #{fragment}");
-        } else {
-            assert!(
-                workspace_file(path).is_file(),
-                "the guide links to {path}, which is no file of the workspace"
-            );
+fn every_link_inside_the_repository_leads_somewhere() {
+    let pages = ["REDIS_GUIDE.md", "README.md", "ARCHITECTURE.md"];
+    let mut dead = Vec::new();
+    for page in pages {
+        for link in guide::links(&fs::read_to_string(workspace_file(page)).unwrap()) {
+            let (path, fragment) = link.target.split_once('#').unwrap_or((&link.target, ""));
+            let path = if path.is_empty() { page } else { path };
+            let there = path.contains("://") || workspace_file(path).exists();
+            if !there || path.ends_with(".md") && !fragment.is_empty() && !headings(path).contains(fragment) {
+                dead.push(format!("{page}: {}", link.target));
+            }
         }
     }
+    assert!(dead.is_empty(), "these links lead nowhere: {dead:#?}");
+}
+
+/// Where links to the headings of a page lead, without `#`. Within a fence, `#` is no heading.
+fn headings(page: &str) -> HashSet<String> {
+    let mut in_fence = false;
+    let mut anchors = HashSet::new();
+    for line in fs::read_to_string(workspace_file(page)).unwrap().lines() {
+        in_fence ^= line.starts_with("```");
+        let title = line.trim_start_matches('#');
+        if !in_fence && title.len() < line.len() && title.starts_with(' ') {
+            anchors.insert(anchor(title));
+        }
+    }
+    anchors
 }
 
 /// Lessons that no question links to. `cargo interview --lesson` cannot ask for them.
@@ -149,13 +151,16 @@ fn numbers_of_lessons_are_those_of_the_questions_that_link_there() {
     let linking = questions_of_lessons(&guide);
     let mut expected: Vec<(PathBuf, String, String)> = Vec::new();
     let mut rows = fs::read_to_string(workspace_file("README.md")).unwrap();
-    for (_, lesson) in lessons() {
+    for (folder, lesson) in lessons() {
         let numbers: Vec<String> = linking[lesson.name].iter().map(usize::to_string).collect();
         let numbers = numbers.join(", ");
         if numbers.is_empty() {
             continue;
         }
-        let source = workspace_file(lesson.sources[0].path);
+        let of_its_name = format!("{folder}src/{}.rs", lesson.name.replace('-', "_"));
+        let mut files =
+            std::iter::once(of_its_name.as_str()).chain(lesson.sources.iter().map(|file| file.path));
+        let source = files.find(|path| workspace_file(path).is_file()).map(workspace_file).unwrap();
         let text = fs::read_to_string(&source).unwrap();
         let wanted = replaced_between(&text, "    quiz: &[", "]", &numbers);
         expected.push((source, text, wanted));

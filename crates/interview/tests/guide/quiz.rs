@@ -78,7 +78,7 @@ fn what_was_missed_comes_back_in_the_same_run_and_is_known_in_the_next() {
     terminal.send_line("a").unwrap();
     terminal.expect("comes back in a moment").unwrap();
     answer(&mut terminal, 1, "h");
-    terminal.expect("comes back in 1 day").unwrap();
+    terminal.expect("comes back in 24 hours").unwrap();
     terminal.expect("Graded: 0 good, 1 hard, 1 again").unwrap();
     assert_eq!(ended(terminal), 0);
 
@@ -180,7 +180,7 @@ fn on_your_server_the_progress_is_two_keys_and_examples_write_none() {
     let data = tempfile::tempdir().unwrap();
     let mut terminal = quiz(data.path(), &["--question", "1", "--url", &server.url(), "--prefix", "lab:"]);
     answer(&mut terminal, 1, "good");
-    terminal.expect("comes back in 1 day").unwrap();
+    terminal.expect("comes back in 24 hours").unwrap();
     assert_eq!(ended(terminal), 0);
 
     let mut connection = server.client().get_connection().unwrap();
@@ -273,7 +273,7 @@ fn a_second_quiz_does_not_touch_the_file_of_the_first() {
     first.send_line("").unwrap();
     first.expect("How was it?").unwrap();
     first.send_line("g").unwrap();
-    first.expect("comes back in 1 day").unwrap();
+    first.expect("comes back in 24 hours").unwrap();
     assert_eq!(ended(first), 0);
     let mut third = quiz(data.path(), &["--question", "1"]);
     third.expect("1 for later").unwrap();
@@ -301,7 +301,7 @@ fn a_file_of_another_release_is_explained() {
     let data = tempfile::tempdir().unwrap();
     let mut terminal = quiz(data.path(), &["--question", "1", "--server", "redis-8.2"]);
     answer(&mut terminal, 1, "g");
-    terminal.expect("comes back in 1 day").unwrap();
+    terminal.expect("comes back in 24 hours").unwrap();
     assert_eq!(ended(terminal), 0);
     let mut terminal = quiz(data.path(), &["--question", "1", "--server", "valkey-9.1"]);
     terminal.expect("cannot be read by valkey-server 9.1").unwrap();
