@@ -25,6 +25,7 @@ use lab_connection::{Failure, Target, TargetArgs};
 use lab_runner::Terminal;
 use lab_server::Choice;
 use redis::{AsyncCommands, RedisResult, Script};
+use serde::Serialize;
 
 use saved::Saved;
 
@@ -35,7 +36,8 @@ const SHORTEST_MS: u64 = 24 * 3_600_000;
 const LONGEST_MS: u64 = 180 * SHORTEST_MS;
 
 /// How well you knew the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Grade {
     /// Not at all.
     Again,

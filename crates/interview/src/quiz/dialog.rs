@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use lab_runner::Terminal;
 use lab_runner::input::{ask, entry};
+use serde::Serialize;
 
 use crate::progress::Grade;
 
@@ -19,11 +20,13 @@ pub(super) struct Dialog {
 }
 
 /// Why a conversation is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(clippy::enum_variant_names, reason = "the end of the input is called that")]
 pub(super) enum End {
     Quit,
-    NoMoreInput,
-    TimeIsUp,
+    EndOfInput,
+    Time,
     AllAsked,
 }
 
@@ -56,16 +59,16 @@ impl Dialog {
             let left = self.timer.map(|timer| timer.left(Instant::now()));
             let lead = match left {
                 None => lead.to_owned(),
-                Some(Duration::ZERO) if ends_with_time => return Err(End::TimeIsUp),
+                Some(Duration::ZERO) if ends_with_time => return Err(End::Time),
                 Some(Duration::ZERO) => "Time is up. ".to_owned(),
                 Some(left) => format!("{} left. ", clock(left)),
             };
             let entering = self.enter(format!("\n{lead}{question}"));
             let entered = match left.filter(|_| ends_with_time) {
-                Some(left) => tokio::time::timeout(left, entering).await.map_err(|_| End::TimeIsUp)?,
+                Some(left) => tokio::time::timeout(left, entering).await.map_err(|_| End::Time)?,
                 None => entering.await,
             };
-            let entered = entered.ok_or(End::NoMoreInput)?.to_lowercase();
+            let entered = entered.ok_or(End::EndOfInput)?.to_lowercase();
             let letter = match entered.as_str() {
                 "good" | "hard" | "again" | "skip" | "quit" => &entered[..1],
                 other => other,

@@ -11,6 +11,7 @@ use lab_server::Choice;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
+use serde_json::json;
 
 use super::dialog::{Dialog, End, Timer};
 use super::follow_up::follow_ups;
@@ -52,9 +53,9 @@ pub(crate) async fn run(
             break;
         }
     }
-    let score = Score { seed, time, elapsed: timer.began.elapsed(), end, answers };
+    let score = Score::of(seed, time, timer.began.elapsed(), end, answers);
     if arguments.json {
-        Terminal.document(&score.to_json());
+        Terminal.document(&json!({ "mock": score }));
     } else {
         Terminal.line(&score.to_text(Terminal.text_width()));
     }
@@ -84,7 +85,7 @@ async fn ask(
         Err(end) => return Ok(Err(end)),
     };
     progress.grade(&question.slug, grade).await?;
-    answers.push(Answer { asked, follow_up: None, grade });
+    answers.push(Answer::to(asked, None, grade));
     if grade == Grade::Again {
         // An interviewer does not go deeper where there is nothing.
         return Ok(Ok(()));
@@ -92,7 +93,7 @@ async fn ask(
     for next in follow_ups(&question.follow_ups) {
         dialog.line(&page::labeled("They ask next", &next.question));
         match reveal_and_grade(dialog, &page::labeled("Say", &next.answer)).await {
-            Ok(Some(grade)) => answers.push(Answer { asked, follow_up: Some(next.question), grade }),
+            Ok(Some(grade)) => answers.push(Answer::to(asked, Some(next.question), grade)),
             Ok(None) => {}
             Err(end) => return Ok(Err(end)),
         }

@@ -80,7 +80,9 @@ fn every_link_inside_the_repository_leads_somewhere() {
             let (path, fragment) = link.target.split_once('#').unwrap_or((&link.target, ""));
             let path = if path.is_empty() { page } else { path };
             let there = path.contains("://") || workspace_file(path).exists();
-            if !there || path.ends_with(".md") && !fragment.is_empty() && !headings(path).contains(fragment) {
+            let has_heading =
+                fragment.is_empty() || !pages.contains(&path) || headings(path).contains(fragment);
+            if !there || !has_heading {
                 dead.push(format!("{page}: {}", link.target));
             }
         }

@@ -38,7 +38,7 @@ fn a_question_its_follow_ups_and_the_score() {
     terminal.expect("A mock interview of").unwrap();
     terminal.expect("--seed ").unwrap();
     terminal.expect("1. ").unwrap();
-    terminal.expect("1:30:00 left. Enter shows the answer").unwrap();
+    terminal.expect(" left. Enter shows the answer").unwrap();
     terminal.send_line("").unwrap();
     terminal.expect("Say:").unwrap();
     terminal.expect("Trap:").unwrap();
@@ -70,7 +70,8 @@ fn it_ends_when_the_time_is_up_even_while_it_waits() {
     let data = tempfile::tempdir().unwrap();
     let mut terminal = quiz(data.path(), &["--mock", "1s"]);
     terminal.expect("left. Enter shows the answer").unwrap();
-    terminal.expect("Time is up, after 1 second of 1 second. Nothing was graded").unwrap();
+    terminal.expect("Time is up, after ").unwrap();
+    terminal.expect("Nothing was graded").unwrap();
     assert_eq!(ended(terminal), 0);
 }
 
