@@ -68,8 +68,8 @@ fn a_question_its_follow_ups_and_the_score() {
 #[test]
 fn it_ends_when_the_time_is_up_even_while_it_waits() {
     let data = tempfile::tempdir().unwrap();
+    // No key is pressed.
     let mut terminal = quiz(data.path(), &["--mock", "1s"]);
-    terminal.expect("left. Enter shows the answer").unwrap();
     terminal.expect("Time is up, after ").unwrap();
     terminal.expect("Nothing was graded").unwrap();
     assert_eq!(ended(terminal), 0);
