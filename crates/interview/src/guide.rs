@@ -16,6 +16,17 @@ pub use prose::{Link, Paragraph, links};
 /// The text of the guide, as it was when this program was built.
 pub const TEXT: &str = include_str!("../../../REDIS_GUIDE.md");
 
+/// The crates with the lessons of the tour. Each lesson is a file in `src`, and a link to it has its name.
+const LESSON_CRATES: [&str; 7] = [
+    "simple-ops",
+    "complex-structures",
+    "bulk-performance",
+    "shopping-cart",
+    "ecommerce-patterns",
+    "work-patterns",
+    "operations",
+];
+
 /// The whole guide.
 #[derive(Clone, Debug)]
 pub struct Guide {
@@ -101,7 +112,7 @@ pub enum Example {
 }
 
 /// Who should know the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// For people who have used Redis for a week
@@ -165,6 +176,21 @@ impl Question {
         let parts = [&self.see, &self.say, &self.why, &self.trap, &self.follow_ups].into_iter().flatten();
         let all = parts.chain(between).chain(&self.read_more);
         all.flat_map(|paragraph| links(&paragraph.text())).collect()
+    }
+
+    /// The lessons of the tour that show it: the names in its links to the files of lessons.
+    pub fn lessons(&self) -> Vec<String> {
+        let mut lessons: Vec<String> = Vec::new();
+        for link in self.links() {
+            let parts: Vec<&str> = link.target.split('/').collect();
+            // `cargo bulk load` is the loader, which no lesson is.
+            let is_lesson = matches!(parts.as_slice(),
+                ["crates", name, "src", file] if LESSON_CRATES.contains(name) && *file != "load.rs");
+            if is_lesson && !lessons.contains(&link.text) {
+                lessons.push(link.text);
+            }
+        }
+        lessons
     }
 }
 

@@ -7,7 +7,7 @@
 //! 3. [`session`] executes a block on servers of its own, [`matching`] compares the replies with the expected ones,
 //!    [`execution`] does that for all examples of a question and says what is wrong.
 //! 4. `page`: questions and answers as text; `document`: as JSON.
-//! 5. [`progress`]: what is due when, kept in Redis. `quiz` asks.
+//! 5. [`progress`]: what is due when, kept in Redis. `quiz` asks, and holds the mock interview.
 
 #![expect(clippy::must_use_candidate, reason = "nobody outside this workspace calls it")]
 
@@ -31,7 +31,9 @@ pub mod words;
 #[doc = include_str!("../../../REDIS_GUIDE.md")]
 struct RustOfTheGuide;
 
-use clap::Parser;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
 use lab_connection::address::no_server;
 use lab_connection::failure::Class;
 use lab_connection::{Failure, TargetArgs};
@@ -42,13 +44,16 @@ use lab_server::Choice;
 use crate::guide::{Guide, Level, Question, Topic};
 
 /// Asks the questions of REDIS_GUIDE.md: you think, Enter shows the answer and runs its example live, you grade yourself.
-/// What you missed comes back sooner.
+/// What you missed comes back sooner. Topics are mixed.
 ///
 /// Grades: again brings a question back in this run, and is due in a minute; hard is due in a day; good in a day, and from
 /// then on in twice the time of the last one. Where that is kept: on your server, when one is named (--url, -h, -p,
 /// REDIS_URL); else in a file of your own. Examples always run on a private server.
 ///
-/// Where the output is not a terminal, questions and answers are printed and nothing is asked.
+/// --mock is an interview against the clock: questions at random, each with its follow-ups, and a score by topic at the end.
+///
+/// Where the output is not a terminal, questions and answers are printed and nothing is asked. A mock interview reads its keys
+/// from a pipe, too.
 #[derive(Parser, Debug)]
 #[command(name = "interview", version, disable_help_flag = true)]
 pub struct Arguments {
@@ -58,11 +63,11 @@ pub struct Arguments {
 
     /// Only questions of this level
     #[arg(long, value_name = "LEVEL")]
-    pub level: Option<Level>,
+    pub level: Option<AskedLevel>,
 
-    /// Only the question with this number, due or not
-    #[arg(long, value_name = "N")]
-    pub question: Option<usize>,
+    /// Only the questions with these numbers, due or not: 3 or 3,17,42
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    pub question: Vec<usize>,
 
     /// Only the questions that lead to this lesson of the tour
     #[arg(long, value_name = "NAME")]
@@ -72,17 +77,54 @@ pub struct Arguments {
     #[arg(long)]
     pub all: bool,
 
+    /// A mock interview that takes this long: 45m, 1h30m
+    #[arg(long, value_name = "TIME", value_parser = quiz::mock::time, allow_hyphen_values = true, conflicts_with_all = ["all", "list"])]
+    pub mock: Option<Duration>,
+
+    /// The number that decides what a mock interview asks; the same one asks the same
+    #[arg(long, value_name = "N", requires = "mock")]
+    pub seed: Option<u64>,
+
     /// List the questions and end
     #[arg(long)]
     pub list: bool,
 
-    /// Print one JSON document: questions, answers, and what the examples really gave
+    /// Print one JSON document: questions, answers, and what the examples really gave; or the result of a mock interview
     #[arg(long)]
     pub json: bool,
 
     /// Which server to use
     #[command(flatten)]
     pub target: TargetArgs,
+}
+
+/// Which levels `--level` asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AskedLevel {
+    /// For people who have used Redis for a week; also called junior
+    #[value(alias = "junior")]
+    Beginner,
+    /// For people who run a service on it; also called mid
+    #[value(alias = "mid")]
+    Intermediate,
+    /// For people who design systems with it
+    Advanced,
+    /// For people who are called when it breaks
+    Expert,
+    /// Advanced and expert
+    Senior,
+}
+
+impl AskedLevel {
+    fn includes(self, level: Level) -> bool {
+        match self {
+            Self::Beginner => level == Level::Beginner,
+            Self::Intermediate => level == Level::Intermediate,
+            Self::Advanced => level == Level::Advanced,
+            Self::Expert => level == Level::Expert,
+            Self::Senior => level >= Level::Advanced,
+        }
+    }
 }
 
 impl Cli for Arguments {
@@ -111,7 +153,9 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         return Ok(());
     }
     let choice = examples_choice(&arguments)?;
-    if arguments.json {
+    if let Some(time) = arguments.mock {
+        quiz::mock::run(&chosen, time, &choice, &arguments).await
+    } else if arguments.json {
         let document = blocking(move || document::answers(&chosen, &choice)).await?;
         Terminal.document(&document);
         Ok(())
@@ -127,12 +171,12 @@ type ChosenQuestion = (&'static Topic, &'static Question);
 
 /// Those that fit all flags, in the order of the guide; at least one.
 fn chosen_questions(guide: &'static Guide, arguments: &Arguments) -> Result<Vec<ChosenQuestion>, Failure> {
-    let Arguments { topic, level, question: number, lesson, .. } = arguments;
+    let Arguments { topic, level, question: numbers, lesson, .. } = arguments;
     let fits = |(of, question): &ChosenQuestion| {
         topic.as_ref().is_none_or(|text| is_about(of, text))
-            && level.is_none_or(|level| question.level == level)
-            && number.is_none_or(|number| question.number == number)
-            && lesson.as_ref().is_none_or(|name| question.links().iter().any(|link| link.names(name)))
+            && level.is_none_or(|level| level.includes(question.level))
+            && (numbers.is_empty() || numbers.contains(&question.number))
+            && lesson.as_ref().is_none_or(|name| question.lessons().contains(name))
     };
     let chosen: Vec<ChosenQuestion> = guide.questions().filter(fits).collect();
     if chosen.is_empty() {

@@ -40,10 +40,15 @@ pub(crate) fn list(chosen: &[ChosenQuestion]) -> String {
             lines.push(format!("{gap}{HEADING}{}{HEADING:#}", topic.title));
             before = Some(&topic.title);
         }
-        let title = format!("{} {DIM}{}{DIM:#}", inline::styled(&question.title), question.level.name());
-        lines.push(wrap(&title, width, &format!("{:>4}. ", question.number), "      "));
+        lines.push(title(question, width));
     }
     lines.join("\n")
+}
+
+/// The number, the title, and the level of a question, for a list.
+pub(crate) fn title(question: &Question, width: usize) -> String {
+    let title = format!("{} {DIM}{}{DIM:#}", inline::styled(&question.title), question.level.name());
+    wrap(&title, width, &format!("{:>4}. ", question.number), "      ")
 }
 
 /// The question, with its number, its topic and its level.
@@ -59,15 +64,28 @@ pub(crate) fn question((topic, question): &ChosenQuestion) -> String {
 
 /// Prints the answer; its examples are executed as they are printed.
 pub(crate) fn answer(asked: &'static Question, choice: &Choice) {
-    for (label, paragraphs) in [("Say", &asked.say), ("Why", &asked.why), ("Trap", &asked.trap)] {
-        Terminal.line(&part(label, paragraphs));
-    }
+    Terminal.line(&answer_in_words(asked));
     execute(asked, choice);
     let links =
         [("They will ask next", &asked.follow_ups), ("Read more", &asked.read_more), ("See", &asked.see)];
     for (label, paragraphs) in links.into_iter().filter(|(_, paragraphs)| !paragraphs.is_empty()) {
         Terminal.line(&part(label, paragraphs));
     }
+    let lessons = asked.lessons();
+    if !lessons.is_empty() {
+        Terminal.line(&labeled("Lesson", &format!("`cargo tour {}`", lessons.join(" "))));
+    }
+}
+
+/// The answer without its examples.
+pub(crate) fn answer_in_words(asked: &Question) -> String {
+    let parts = [("Say", &asked.say), ("Why", &asked.why), ("Trap", &asked.trap)];
+    parts.map(|(label, paragraphs)| part(label, paragraphs)).join("\n")
+}
+
+/// A text behind its name.
+pub(crate) fn labeled(label: &str, text: &str) -> String {
+    part(label, &[Paragraph::Text(text.to_owned())])
 }
 
 /// A part of the answer behind its name.

@@ -24,18 +24,20 @@ use std::time::Duration;
 use lab_connection::{Failure, Target, TargetArgs};
 use lab_runner::Terminal;
 use lab_server::Choice;
-use redis::{RedisResult, Script};
+use redis::{AsyncCommands, RedisResult, Script};
+use serde::Serialize;
 
 use saved::Saved;
 
 static GRADE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("progress/scripts/grade.lua")));
 
-const AFTER_AGAIN: Duration = Duration::from_mins(1);
-const SHORTEST: Duration = Duration::from_hours(24);
-const LONGEST: Duration = Duration::from_hours(180 * 24);
+const AFTER_AGAIN_MS: u64 = 60_000;
+const SHORTEST_MS: u64 = 24 * 3_600_000;
+const LONGEST_MS: u64 = 180 * SHORTEST_MS;
 
 /// How well you knew the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Grade {
     /// Not at all.
     Again,
@@ -97,36 +99,37 @@ impl Progress {
 
     /// What is due when.
     pub async fn due_times(&self) -> Result<DueTimes, Failure> {
-        self.read_due_times().await.map_err(|error| self.target.explain(&error))
-    }
-
-    async fn read_due_times(&self) -> RedisResult<DueTimes> {
         let mut redis = self.target.connection();
-        let (seconds, micros): (i64, i64) = redis::cmd("TIME").query_async(&mut redis).await?;
-        let mut range = redis::cmd("ZRANGE");
-        range.arg(&self.due_key).arg(0).arg(-1).arg("WITHSCORES");
-        let due: Vec<(String, f64)> = range.query_async(&mut redis).await?;
-        #[expect(clippy::cast_possible_truncation, reason = "milliseconds since 1970 are exact in a double")]
-        let due = due.into_iter().map(|(slug, due)| (slug, due as i64)).collect();
-        Ok(DueTimes { now: seconds * 1000 + micros / 1000, due })
+        let read = async {
+            let (seconds, micros): (i64, i64) = redis::cmd("TIME").query_async(&mut redis).await?;
+            let due: Vec<(String, f64)> = redis.zrange_withscores(&self.due_key, 0, -1).await?;
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "milliseconds since 1970 are exact in a double"
+            )]
+            let due = due.into_iter().map(|(slug, due)| (slug, due as i64)).collect();
+            RedisResult::Ok(DueTimes { now: seconds * 1000 + micros / 1000, due })
+        };
+        read.await.map_err(|error| self.target.explain(&error))
     }
 
     /// Notes a grade and returns after what time the question is due. It is kept when this returns.
     pub async fn grade(&self, slug: &str, grade: Grade) -> Result<Duration, Failure> {
-        self.write_grade(slug, grade).await.map_err(|error| self.target.explain(&error))
-    }
-
-    async fn write_grade(&self, slug: &str, grade: Grade) -> RedisResult<Duration> {
         let mut redis = self.target.connection();
         let mut call = GRADE.key(&self.due_key);
-        call.key(&self.state_key).arg(slug).arg(grade.name());
-        for time in [AFTER_AGAIN, SHORTEST, LONGEST] {
-            call.arg(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
-        }
-        let after: u64 = call.invoke_async(&mut redis).await?;
-        if self.saved.is_some() {
-            redis::cmd("SAVE").exec_async(&mut redis).await?;
-        }
-        Ok(Duration::from_millis(after))
+        call.key(&self.state_key)
+            .arg(slug)
+            .arg(grade.name())
+            .arg(AFTER_AGAIN_MS)
+            .arg(SHORTEST_MS)
+            .arg(LONGEST_MS);
+        let write = async {
+            let after: u64 = call.invoke_async(&mut redis).await?;
+            if self.saved.is_some() {
+                redis::cmd("SAVE").exec_async(&mut redis).await?;
+            }
+            RedisResult::Ok(Duration::from_millis(after))
+        };
+        write.await.map_err(|error| self.target.explain(&error))
     }
 }

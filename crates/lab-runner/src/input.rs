@@ -10,12 +10,18 @@ const LONGEST: u64 = 2 * 1024 * 1024;
 /// Asks, and returns one trimmed entry; `None` at the end of input.
 pub async fn ask(question: &str) -> Option<String> {
     Terminal.prompt(question);
-    // On its own thread, so Ctrl-C still works.
-    let entry = tokio::task::spawn_blocking(read).await.ok().flatten();
+    let entry = entry().await;
     // Without an Enter, the answer would begin on the line of the question.
     if entry.is_none() || !stdin().is_terminal() {
         Terminal.line("");
     }
+    entry
+}
+
+/// The next entry, trimmed, where nothing may be written on standard output; `None` at the end of input.
+pub async fn entry() -> Option<String> {
+    // On its own thread, so Ctrl-C still works.
+    let entry = tokio::task::spawn_blocking(read).await.ok().flatten();
     entry.map(|entry| entry.trim().to_owned())
 }
 

@@ -27,7 +27,7 @@ pub static LESSON: Lesson = Lesson {
         "WATCH makes EXEC fail if the key changed. Then you try again, so it costs more the busier the key is.",
         "Count money in cents. Fractions such as 0.1 have no exact double.",
     ],
-    quiz: &[3],
+    quiz: &[3, 75],
     run: |ctx| Box::pin(run(ctx)),
 };
 

@@ -108,13 +108,6 @@ pub struct Link {
     pub target: String,
 }
 
-impl Link {
-    /// Whether its text names this lesson, alone or among others.
-    pub fn names(&self, lesson: &str) -> bool {
-        self.text.split('`').any(|part| part == lesson)
-    }
-}
-
 /// The links in a text.
 pub fn links(text: &str) -> Vec<Link> {
     let mut found = Vec::new();
@@ -159,8 +152,6 @@ mod tests {
     #[test]
     fn links_are_found() {
         let link = |text: &str, target: &str| Link { text: text.into(), target: target.into() };
-        let both = &links("[`cart` and `cart-shapes`](x)")[0];
-        assert!(both.names("cart") && both.names("cart-shapes") && !both.names("shapes"));
         assert_eq!(links("[`a`](x/y.rs), a[0] and [b](#c)"), [link("a", "x/y.rs"), link("b", "#c")]);
     }
 }

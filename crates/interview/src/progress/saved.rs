@@ -111,15 +111,14 @@ fn unreadable(folder: &Path, program: &Program, output: &str) -> Failure {
         format!("Your progress cannot be read by {}.", program.describe()),
         format!("{} was saved by {writer}; it is left as it is. The server said: {said}", file.display()),
     );
-    let release = match writer.as_str() {
-        name if name.contains(" with JSON") => Some("redis-8.2-modules"),
-        name if name.starts_with("valkey-server 9.1") => Some("valkey-9.1"),
-        name if name.starts_with("redis-server 8.10") => Some("redis-8.10"),
-        name if name.starts_with("redis-server 8.2") => Some("redis-8.2"),
-        name if name.starts_with("redis-server 7.0") => Some("redis-7.0"),
-        _ => None,
-    };
-    if let Some(release) = release {
+    let releases = [
+        (" with JSON", "redis-8.2-modules"),
+        ("valkey-server 9.1", "valkey-9.1"),
+        ("redis-server 8.10", "redis-8.10"),
+        ("redis-server 8.2", "redis-8.2"),
+        ("redis-server 7.0", "redis-7.0"),
+    ];
+    if let Some((_, release)) = releases.into_iter().find(|(name, _)| writer.contains(name)) {
         failure = failure.try_next(format!("--server {release}: the one that saved it"));
     }
     failure

@@ -9,8 +9,10 @@ use complex_structures::StructureLesson;
 use ecommerce_patterns::PatternLesson;
 use interview::guide::{self, Guide, Level, anchor};
 use lab_runner::{Course, Lesson};
+use operations::OperationsLesson;
 use shopping_cart::CartLesson;
 use simple_ops::SimpleLesson;
+use work_patterns::WorkLesson;
 
 fn built_in() -> &'static Guide {
     Guide::built_in().unwrap_or_else(|errors| panic!("{errors}"))
@@ -32,23 +34,20 @@ pub fn lessons() -> Vec<(&'static str, &'static Lesson)> {
         of("crates/bulk-performance/", BulkLesson::lessons()),
         of("crates/shopping-cart/", CartLesson::lessons()),
         of("crates/ecommerce-patterns/", PatternLesson::lessons()),
+        of("crates/work-patterns/", WorkLesson::lessons()),
+        of("crates/operations/", OperationsLesson::lessons()),
     ]
     .concat()
 }
 
-/// For each lesson, the numbers of the questions that link to it: by its name, and into its crate.
+/// For each lesson, the numbers of the questions that link to it.
 fn questions_of_lessons(guide: &Guide) -> BTreeMap<&'static str, BTreeSet<usize>> {
-    let linking = |folder: &str, name: &str| {
-        let links_there = |question: &guide::Question| {
-            question.links().iter().any(|link| link.names(name) && link.target.starts_with(folder))
-        };
-        guide
-            .questions()
-            .filter(|(_, question)| links_there(question))
-            .map(|(_, question)| question.number)
-            .collect()
+    let linking = |name: &str| {
+        let linking =
+            guide.questions().filter(|(_, question)| question.lessons().iter().any(|known| known == name));
+        linking.map(|(_, question)| question.number).collect()
     };
-    lessons().into_iter().map(|(folder, lesson)| (lesson.name, linking(folder, lesson.name))).collect()
+    lessons().into_iter().map(|(_, lesson)| (lesson.name, linking(lesson.name))).collect()
 }
 
 #[test]
@@ -71,67 +70,128 @@ fn every_level_occurs() {
     }
 }
 
+/// In the guide and the other pages at the top: the file is there, and so is the heading.
 #[test]
-fn every_link_leads_somewhere() {
-    let guide = built_in();
-    let mut anchors: HashSet<String> = guide.topics.iter().map(|topic| topic.anchor.clone()).collect();
-    anchors.extend(
-        guide.questions().map(|(_, question)| anchor(&format!("{}. {}", question.number, question.title))),
-    );
-    anchors.insert(anchor("Contents"));
-    anchors.extend(guide.appendices.iter().map(|appendix| anchor(&appendix.title)));
-    for link in guide::links(guide::TEXT) {
-        let (path, fragment) = link.target.split_once('#').unwrap_or((&link.target, ""));
-        if path.contains("://") {
-            continue;
-        }
-        if path.is_empty() {
-            assert!(anchors.contains(fragment), "the guide has no heading #{fragment}");
-        } else {
-            assert!(
-                workspace_file(path).is_file(),
-                "the guide links to {path}, which is no file of the workspace"
-            );
+fn every_link_inside_the_repository_leads_somewhere() {
+    let pages = ["REDIS_GUIDE.md", "README.md", "ARCHITECTURE.md"];
+    let mut dead = Vec::new();
+    for page in pages {
+        for link in guide::links(&fs::read_to_string(workspace_file(page)).unwrap()) {
+            let (path, fragment) = link.target.split_once('#').unwrap_or((&link.target, ""));
+            let path = if path.is_empty() { page } else { path };
+            let there = path.contains("://") || workspace_file(path).exists();
+            let has_heading =
+                fragment.is_empty() || !pages.contains(&path) || headings(path).contains(fragment);
+            if !there || !has_heading {
+                dead.push(format!("{page}: {}", link.target));
+            }
         }
     }
+    assert!(dead.is_empty(), "these links lead nowhere: {dead:#?}");
 }
+
+/// Where links to the headings of a page lead, without `#`. Within a fence, `#` is no heading.
+fn headings(page: &str) -> HashSet<String> {
+    let mut in_fence = false;
+    let mut anchors = HashSet::new();
+    for line in fs::read_to_string(workspace_file(page)).unwrap().lines() {
+        in_fence ^= line.starts_with("```");
+        let title = line.trim_start_matches('#');
+        if !in_fence && title.len() < line.len() && title.starts_with(' ') {
+            anchors.insert(anchor(title));
+        }
+    }
+    anchors
+}
+
+/// Lessons that no question links to. `cargo interview --lesson` cannot ask for them.
+const NOT_LINKED: [&str; 17] = [
+    "backup",
+    "cluster",
+    "compact-memory",
+    "delayed-jobs",
+    "eviction",
+    "idempotency",
+    "job-queue",
+    "leader",
+    "locks",
+    "persistence",
+    "pub-sub",
+    "replication",
+    "semaphore",
+    "sentinel",
+    "social-graph",
+    "streams",
+    "time-series",
+];
 
 #[test]
 fn every_lesson_is_linked_from_a_question() {
-    let unlinked: Vec<_> = questions_of_lessons(built_in())
-        .into_iter()
-        .filter(|(_, numbers)| numbers.is_empty())
-        .map(|(name, _)| name)
-        .collect();
-    assert!(unlinked.is_empty(), "no question links to these lessons, as [`name`](crates/…): {unlinked:?}");
+    let unlinked = questions_of_lessons(built_in()).into_iter().filter(|(_, numbers)| numbers.is_empty());
+    let unlinked: Vec<&str> = unlinked.map(|(name, _)| name).collect();
+    assert_eq!(unlinked, NOT_LINKED, "questions link to lessons under See, as [`name`](crates/…)");
 }
 
-/// `README.md`, section "The tutorial, in order": the table's last column is `questions`, with numbers such as `1, 2, 14`.
+/// The quiz names the lessons of a question by its links, so what looks like the name of a lesson must be one.
 #[test]
-fn the_learning_path_leads_from_every_lesson_to_its_questions() {
-    let readme = fs::read_to_string(workspace_file("README.md")).unwrap();
-    let rows: Vec<Vec<&str>> = readme
-        .lines()
-        .filter(|line| line.starts_with('|'))
-        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
-        .collect();
-    let mut wrong = Vec::new();
-    if !rows.iter().any(|row| row.get(1) == Some(&"lesson") && row.last() == Some(&"questions")) {
-        wrong.push("the table of lessons has no last column `questions`".to_owned());
-    }
-    for (lesson, linking) in questions_of_lessons(built_in()) {
-        let row = rows.iter().find(|row| row.get(1) == Some(&format!("`{lesson}`").as_str()));
-        let listed: Option<Vec<usize>> =
-            row.and_then(|row| row.last()?.split(',').map(|number| number.trim().parse().ok()).collect());
-        let listed = listed.unwrap_or_default();
-        if listed.is_empty() || !listed.iter().all(|number| linking.contains(number)) {
-            let numbers = linking.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
-            wrong.push(format!(
-                "`{lesson}`: the questions that link to it are | {numbers} |, README lists {listed:?}"
-            ));
+fn links_into_lessons_name_lessons() {
+    let known: BTreeSet<&str> = lessons().into_iter().map(|(_, lesson)| lesson.name).collect();
+    for (_, question) in built_in().questions() {
+        for name in question.lessons() {
+            assert!(known.contains(name.as_str()), "question {} links to {name}", question.number);
         }
     }
-    assert!(wrong.is_empty(), "README.md:\n{}", wrong.join("\n"));
+}
+
+/// At its end, a lesson names its questions and `cargo interview --lesson`. Both are the questions that link to the lesson.
+/// `UPDATE=1 cargo test -p interview --test guide numbers_of_lessons` writes the numbers into the lessons and into README.md,
+/// section "The tutorial, in order", where they are the last column of the table.
+#[test]
+fn numbers_of_lessons_are_those_of_the_questions_that_link_there() {
+    let guide = Guide::parse(&fs::read_to_string(workspace_file("REDIS_GUIDE.md")).unwrap())
+        .unwrap_or_else(|errors| panic!("{errors}"));
+    let linking = questions_of_lessons(&guide);
+    let mut expected: Vec<(PathBuf, String, String)> = Vec::new();
+    let mut rows = fs::read_to_string(workspace_file("README.md")).unwrap();
+    for (folder, lesson) in lessons() {
+        let numbers: Vec<String> = linking[lesson.name].iter().map(usize::to_string).collect();
+        let numbers = numbers.join(", ");
+        if numbers.is_empty() {
+            continue;
+        }
+        let of_its_name = format!("{folder}src/{}.rs", lesson.name.replace('-', "_"));
+        let mut files =
+            std::iter::once(of_its_name.as_str()).chain(lesson.sources.iter().map(|file| file.path));
+        let source = files.find(|path| workspace_file(path).is_file()).map(workspace_file).unwrap();
+        let text = fs::read_to_string(&source).unwrap();
+        let wanted = replaced_between(&text, "    quiz: &[", "]", &numbers);
+        expected.push((source, text, wanted));
+        let row = rows.lines().find(|row| row.split(" | ").nth(1) == Some(&format!("`{}`", lesson.name)));
+        let row = row.unwrap_or_else(|| panic!("README.md has no row for `{}`", lesson.name)).to_owned();
+        let (cells, _) = row.trim_end_matches([' ', '|']).rsplit_once(" | ").unwrap();
+        rows = rows.replace(&row, &format!("{cells} | {numbers} |"));
+    }
+    let readme = workspace_file("README.md");
+    expected.push((readme.clone(), fs::read_to_string(readme).unwrap(), rows));
+    let stale: Vec<_> = expected.into_iter().filter(|(_, text, wanted)| text != wanted).collect();
+    if std::env::var_os("UPDATE").is_some_and(|value| value == "1") {
+        for (file, _, wanted) in &stale {
+            fs::write(file, wanted).unwrap();
+        }
+    } else {
+        let files: Vec<_> = stale.iter().map(|(file, ..)| file).collect();
+        assert!(
+            files.is_empty(),
+            "UPDATE=1 cargo test -p interview --test guide numbers_of_lessons: {files:?}"
+        );
+    }
+}
+
+/// The text with something else between the first `from` and the `to` after it.
+fn replaced_between(text: &str, from: &str, to: &str, new: &str) -> String {
+    let start = text.find(from).unwrap_or_else(|| panic!("no {from:?}")) + from.len();
+    let end = start + text[start..].find(to).unwrap();
+    format!("{}{new}{}", &text[..start], &text[end..])
 }
 
 #[test]

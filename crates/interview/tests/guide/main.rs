@@ -10,6 +10,7 @@ mod examples;
 mod findable;
 mod format;
 mod matching;
+mod mock;
 mod quiz;
 mod stopped;
 mod support;

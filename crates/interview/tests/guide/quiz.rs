@@ -35,7 +35,7 @@ fn beginners() -> Vec<&'static Question> {
     all.filter(|question| question.level.name() == "beginner").collect()
 }
 
-fn quiz(data: &Path, arguments: &[&str]) -> Terminal {
+pub fn quiz(data: &Path, arguments: &[&str]) -> Terminal {
     let mut command = interview(data);
     command.args(arguments);
     in_a_terminal(command)
@@ -54,12 +54,12 @@ fn answer(terminal: &mut Terminal, number: usize, grade: &str) {
     terminal.send_line(grade).unwrap();
 }
 
-fn leave(mut terminal: Terminal) -> i32 {
+pub fn leave(mut terminal: Terminal) -> i32 {
     terminal.send_line("q").unwrap();
     ended(terminal)
 }
 
-fn ended(mut terminal: Terminal) -> i32 {
+pub fn ended(mut terminal: Terminal) -> i32 {
     terminal.expect(Eof).unwrap();
     let status = terminal.get_process().wait().unwrap();
     match status {
@@ -74,19 +74,70 @@ fn what_was_missed_comes_back_in_the_same_run_and_is_known_in_the_next() {
     let mut terminal = quiz(data.path(), &["--question", "1"]);
     terminal.expect("0 due, 1 new, 0 for later").unwrap();
     answer(&mut terminal, 1, "nonsense");
-    terminal.expect("none of them").unwrap();
+    terminal.expect("none of the keys").unwrap();
     terminal.send_line("a").unwrap();
     terminal.expect("comes back in a moment").unwrap();
     answer(&mut terminal, 1, "h");
-    terminal.expect("comes back in 1 day").unwrap();
+    terminal.expect("comes back in 24 hours").unwrap();
     terminal.expect("Graded: 0 good, 1 hard, 1 again").unwrap();
     assert_eq!(ended(terminal), 0);
 
     let mut terminal = quiz(data.path(), &["--question", "1"]);
     terminal.expect("0 due, 0 new, 1 for later").unwrap();
-    answer(&mut terminal, 1, "");
+    answer(&mut terminal, 1, "good");
     terminal.expect("comes back in 2 days").unwrap();
     assert_eq!(ended(terminal), 0);
+}
+
+#[test]
+fn enter_alone_gives_no_grade() {
+    let data = tempfile::tempdir().unwrap();
+    let mut terminal = quiz(data.path(), &["--question", "1"]);
+    answer(&mut terminal, 1, "");
+    for _ in 0..3 {
+        terminal.expect("none of the keys").unwrap();
+        terminal.expect("How was it?").unwrap();
+        terminal.send_line("").unwrap();
+    }
+    terminal.expect("none of the keys").unwrap();
+    terminal.expect("How was it?").unwrap();
+    terminal.send_line("s").unwrap();
+    terminal.expect("Graded: 0 good, 0 hard, 0 again. Left: 0 due, 1 new.").unwrap();
+    assert_eq!(ended(terminal), 0);
+}
+
+/// One question after the other is skipped: all of the guide is asked, each question once, and topics take turns.
+#[test]
+fn all_of_the_guide_is_asked_with_topics_mixed() {
+    let guide = Guide::built_in().unwrap();
+    let data = tempfile::tempdir().unwrap();
+    let mut terminal = quiz(data.path(), &[]);
+    let mut asked = Vec::new();
+    for _ in guide.questions() {
+        let shown = terminal.expect("Enter shows the answer").unwrap();
+        let text = String::from_utf8_lossy(shown.before()).into_owned();
+        let (place, question) =
+            guide.questions().enumerate().find(|(_, (_, question))| is_asked(&text, question)).unwrap();
+        asked.push((place, &question.0.anchor));
+        terminal.send_line("s").unwrap();
+    }
+    terminal.expect("Graded: 0 good").unwrap();
+    assert_eq!(ended(terminal), 0);
+    for pair in asked.windows(2) {
+        assert_ne!(pair[0].1, pair[1].1, "{asked:?}");
+    }
+    asked.sort_unstable();
+    asked.dedup();
+    assert_eq!(asked.len(), guide.questions().count());
+}
+
+/// Whether a screen asks this question: its number begins a line, behind colors.
+fn is_asked(screen: &str, question: &Question) -> bool {
+    let number = format!("{}. ", question.number);
+    screen.lines().any(|line| {
+        let line = line.trim_start_matches("\u{1b}[1m").trim_start_matches("\u{1b}[0m");
+        line.starts_with(&number)
+    })
 }
 
 #[test]
@@ -129,7 +180,7 @@ fn on_your_server_the_progress_is_two_keys_and_examples_write_none() {
     let data = tempfile::tempdir().unwrap();
     let mut terminal = quiz(data.path(), &["--question", "1", "--url", &server.url(), "--prefix", "lab:"]);
     answer(&mut terminal, 1, "good");
-    terminal.expect("comes back in 1 day").unwrap();
+    terminal.expect("comes back in 24 hours").unwrap();
     assert_eq!(ended(terminal), 0);
 
     let mut connection = server.client().get_connection().unwrap();
@@ -222,7 +273,7 @@ fn a_second_quiz_does_not_touch_the_file_of_the_first() {
     first.send_line("").unwrap();
     first.expect("How was it?").unwrap();
     first.send_line("g").unwrap();
-    first.expect("comes back in 1 day").unwrap();
+    first.expect("comes back in 24 hours").unwrap();
     assert_eq!(ended(first), 0);
     let mut third = quiz(data.path(), &["--question", "1"]);
     third.expect("1 for later").unwrap();
@@ -250,7 +301,7 @@ fn a_file_of_another_release_is_explained() {
     let data = tempfile::tempdir().unwrap();
     let mut terminal = quiz(data.path(), &["--question", "1", "--server", "redis-8.2"]);
     answer(&mut terminal, 1, "g");
-    terminal.expect("comes back in 1 day").unwrap();
+    terminal.expect("comes back in 24 hours").unwrap();
     assert_eq!(ended(terminal), 0);
     let mut terminal = quiz(data.path(), &["--question", "1", "--server", "valkey-9.1"]);
     terminal.expect("cannot be read by valkey-server 9.1").unwrap();
@@ -303,6 +354,26 @@ fn lists_and_json_are_what_was_chosen() {
             .iter()
             .any(|example| example["steps"][0]["as_expected"] == true)
     );
+
+    let (_, output, _) = ask(&["--list", "--json", "--question", "3,1", "--question", "2"]);
+    let listed: serde_json::Value = serde_json::from_str(&output).unwrap();
+    let numbers: Vec<_> = listed.as_array().unwrap().iter().map(|listed| &listed["number"]).collect();
+    assert_eq!(numbers, [1, 2, 3]);
+
+    for (level, levels) in [
+        ("beginner", vec!["beginner"]),
+        ("junior", vec!["beginner"]),
+        ("mid", vec!["intermediate"]),
+        ("senior", vec!["advanced", "expert"]),
+    ] {
+        let (_, output, _) = ask(&["--list", "--json", "--level", level]);
+        let listed: serde_json::Value = serde_json::from_str(&output).unwrap();
+        let mut found: Vec<_> =
+            listed.as_array().unwrap().iter().map(|listed| listed["level"].as_str().unwrap()).collect();
+        found.sort_unstable();
+        found.dedup();
+        assert_eq!(found, levels);
+    }
 
     let (code, _, error) = ask(&["--topic", "no such topic"]);
     assert_eq!(code, 2, "{error}");
