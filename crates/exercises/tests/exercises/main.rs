@@ -1,0 +1,5 @@
+//! Exercises, and the program.
+
+mod answers;
+mod hostile;
+mod program;
