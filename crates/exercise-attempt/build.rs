@@ -1,8 +1,6 @@
 //! Which Rust is compiled: the learner's file that `EXERCISE_FILE` names, with the check `EXERCISE_CHECK`; or, for the tests, every
 //! Rust file of every exercise, so that they are one program and not eighty.
 
-#![expect(clippy::print_stdout, reason = "that is how a build script talks to cargo")]
-
 use std::env;
 use std::error::Error;
 use std::fmt::Write;
@@ -23,9 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn one(file: &str, check: &str) -> String {
     println!("cargo:rerun-if-changed={file}");
     println!("cargo:rerun-if-changed={check}");
-    let mut modules = String::new();
-    module(&mut modules, "the_attempt", file, check);
-    modules + &function("(_, _) => the_attempt::check::check(lab).await,")
+    module("the_attempt", file, check) + &function("(_, _) => the_attempt::check::check(lab).await,")
 }
 
 fn all() -> Result<String, Box<dyn Error>> {
@@ -41,12 +37,12 @@ fn all() -> Result<String, Box<dyn Error>> {
             let (name, variant) = (stem(&exercise), stem(&file));
             if file.extension().is_some_and(|extension| extension == "rs") && variant != "check" {
                 let identifier = format!("{name}_{variant}").replace('-', "_");
-                module(&mut modules, &identifier, &file.to_string_lossy(), &check.to_string_lossy());
+                modules += &module(&identifier, &file.to_string_lossy(), &check.to_string_lossy());
                 writeln!(arms, "({name:?}, {variant:?}) => {identifier}::check::check(lab).await,")?;
             }
         }
     }
-    arms.push_str("_ => panic!(\"there is no {exercise}/{variant}.rs\"),");
+    arms.push_str("_ => Err(exercises::Fault::new(format!(\"there is no {exercise}/{variant}.rs\"))),");
     Ok(modules + &function(&arms))
 }
 
@@ -62,11 +58,11 @@ fn stem(path: &Path) -> String {
 }
 
 /// The attempt and its check, side by side: the check says `use super::attempt::…`. What a learner writes is not ours to lint.
-fn module(modules: &mut String, name: &str, file: &str, check: &str) {
+fn module(name: &str, file: &str, check: &str) -> String {
     let lints = "#[allow(warnings, clippy::all, clippy::pedantic, clippy::restriction)]";
-    modules.push_str(&format!(
+    format!(
         "{lints} mod {name} {{ #[path = {file:?}] pub mod attempt; #[path = {check:?}] pub mod check; }}\n"
-    ));
+    )
 }
 
 fn function(arms: &str) -> String {

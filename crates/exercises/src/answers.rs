@@ -48,7 +48,11 @@ fn answer(exercise: &Exercise, path: &Path) -> Answer {
     Answer { variant, text, refused }
 }
 
-/// Checks all answers of these exercises, a few at a time. Panics with all that are not as they should be.
+/// Checks all answers of these exercises, a few at a time.
+///
+/// # Panics
+///
+/// If some do not get the verdict they should, with all of these.
 pub async fn of<'a>(
     exercises: impl Iterator<Item = &'a Exercise>,
     check: impl AsyncFn(&'a Exercise, &Answer) -> Verdict,

@@ -1,74 +1,100 @@
 //! All exercises, in the order of the lessons.
 
-use crate::checks;
+mod commands;
+mod lua;
+mod rust;
+
+use std::sync::LazyLock;
+
 use crate::commands::Commands;
 use crate::exercise::{Exercise, Kind};
 use crate::lab::Lab;
 use crate::lua::Lua;
 use crate::verdict::{Fault, Verdict};
 
-macro_rules! file {
-    ($name:literal, $file:literal) => {
-        include_str!(concat!("../exercises/", $name, "/", $file))
-    };
-}
-
-macro_rules! exercise {
-    (Commands, $name:literal, $lesson:literal) => {
-        exercise!(Commands, $name, $lesson, "starter.redis", "solution.redis")
-    };
-    (Lua, $name:literal, $lesson:literal) => {
-        exercise!(Lua, $name, $lesson, "starter.lua", "solution.lua")
-    };
-    (Rust, $name:literal, $lesson:literal) => {
-        exercise!(Rust, $name, $lesson, "starter.rs", "solution.rs")
-    };
-    ($kind:ident, $name:literal, $lesson:literal, $starter:literal, $solution:literal) => {
-        Exercise {
-            name: $name,
-            kind: Kind::$kind,
-            lesson: $lesson,
-            text: file!($name, "exercise.md"),
-            starter: file!($name, $starter),
-            solution: file!($name, $solution),
-        }
-    };
-}
-
-/// All exercises.
-pub static EXERCISES: &[Exercise] = &[
-    exercise!(Commands, "sell-one-ticket", "counters"),
-    exercise!(Rust, "read-many-users", "lists"),
-    exercise!(Lua, "release-a-lock", "locks"),
+/// The lessons that exercises belong to, in the order of the tour.
+pub static LESSONS: &[&str] = &[
+    "strings",
+    "expiry",
+    "counters",
+    "json",
+    "hashes",
+    "lists",
+    "sets",
+    "sorted-sets",
+    "uniques",
+    "transactions",
+    "insert",
+    "query",
+    "concurrency",
+    "memory",
+    "biglist",
+    "cart",
+    "cart-shapes",
+    "sessions",
+    "caching",
+    "inventory",
+    "recommendations",
+    "rate-limits",
+    "real-time",
+    "search",
+    "analytics",
+    "pub-sub",
+    "streams",
+    "job-queue",
+    "delayed-jobs",
+    "locks",
+    "leader",
+    "semaphore",
+    "idempotency",
+    "time-series",
+    "social-graph",
+    "replication",
+    "sentinel",
+    "cluster",
+    "persistence",
+    "eviction",
+    "compact-memory",
+    "backup",
 ];
 
-/// Checks an answer. Rust is compiled by [`rust`](crate::rust) first, so it is not checked here.
+/// All exercises: those of one lesson together, commands first and Rust last.
+pub static EXERCISES: LazyLock<Vec<&'static Exercise>> = LazyLock::new(|| {
+    let mut exercises: Vec<_> = [commands::EXERCISES, lua::EXERCISES, rust::EXERCISES].concat();
+    exercises.sort_by_key(|exercise| LESSONS.iter().position(|lesson| *lesson == exercise.lesson));
+    exercises
+});
+
+/// Checks an answer of commands or Lua. (One in Rust is compiled with its check: see [`rust`](crate::rust).)
 pub async fn check(exercise: &Exercise, answer: &str, lab: &Lab) -> Verdict {
     match exercise.kind {
-        Kind::Commands => {
-            let commands = Commands::parse(answer)?;
-            match exercise.name {
-                "sell-one-ticket" => checks::sell_one_ticket::check(&commands, lab).await,
-                _ => Err(missing(exercise)),
-            }
-        }
-        Kind::Lua => {
-            let script = Lua::new(answer);
-            match exercise.name {
-                "release-a-lock" => checks::release_a_lock::check(&script, lab).await,
-                _ => Err(missing(exercise)),
-            }
-        }
-        Kind::Rust => Err(missing(exercise)),
+        Kind::Commands => commands::check(exercise.name, &Commands::parse(answer)?, lab).await,
+        Kind::Lua => lua::check(exercise.name, &Lua::new(answer), lab).await,
+        Kind::Rust => Err(no_check(exercise.name)),
     }
 }
 
-fn missing(exercise: &Exercise) -> Fault {
-    Fault::new(format!("{} has no check", exercise.name))
+fn no_check(name: &str) -> Fault {
+    Fault::new(format!("{name} has no check here."))
 }
 
 /// The exercise of this name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Exercise> {
-    EXERCISES.iter().find(|exercise| exercise.name == name)
+    EXERCISES.iter().find(|exercise| exercise.name == name).copied()
 }
+
+/// An exercise from its folder.
+macro_rules! exercise {
+    ($kind:ident, $name:literal, $lesson:literal, $extension:literal) => {
+        &$crate::exercise::Exercise {
+            name: $name,
+            kind: $crate::exercise::Kind::$kind,
+            lesson: $lesson,
+            text: include_str!(concat!("../../exercises/", $name, "/exercise.md")),
+            starter: include_str!(concat!("../../exercises/", $name, "/starter", $extension)),
+            solution: include_str!(concat!("../../exercises/", $name, "/solution", $extension)),
+        }
+    };
+}
+use exercise;

@@ -110,10 +110,16 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
     let work = Work::open(&folder).map_err(|error| cannot_write(&folder.display().to_string(), &error))?;
     let session = Session { work, lab: Lab::new(choice), json: cli.json };
     match cli.command {
-        None if cli.json || !Terminal.interactive() => session.list(),
+        None if cli.json || !Terminal.interactive() => {
+            session.list();
+            Ok(())
+        }
         None => watch::watch(&session, session.next(None)?).await,
         Some(Command::Watch { name }) => watch::watch(&session, session.next(name.as_deref())?).await,
-        Some(Command::List) => session.list(),
+        Some(Command::List) => {
+            session.list();
+            Ok(())
+        }
         Some(Command::Run { name }) => session.run(session.next(name.as_deref())?).await,
         Some(Command::Hint { name }) => session.hint(session.next(name.as_deref())?),
         Some(Command::Reset { name }) => session.reset(named(&name)?),
@@ -126,16 +132,16 @@ impl Session {
     fn next(&self, name: Option<&str>) -> Result<&'static Exercise, Failure> {
         match name {
             Some(name) => named(name),
-            None => Ok(self.first_to_do().unwrap_or(&EXERCISES[0])),
+            None => Ok(self.first_to_do().unwrap_or(EXERCISES[0])),
         }
     }
 
     fn first_to_do(&self) -> Option<&'static Exercise> {
         let done = self.work.progress().done;
-        EXERCISES.iter().find(|exercise| !done.contains(exercise.name))
+        EXERCISES.iter().find(|exercise| !done.contains(exercise.name)).copied()
     }
 
-    fn list(&self) -> Result<(), Failure> {
+    fn list(&self) {
         let done = self.work.progress().done;
         if self.json {
             let exercises: Vec<_> = EXERCISES
@@ -151,7 +157,6 @@ impl Session {
         } else {
             show::list(&done);
         }
-        Ok(())
     }
 
     /// Runs the check of an exercise on the learner's file.

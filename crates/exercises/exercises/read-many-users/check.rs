@@ -28,11 +28,16 @@ pub async fn check(lab: &Lab) -> Verdict {
     })?;
     ensure(found == expected, || {
         let wrong = (0..ids.len()).find(|&at| found[at] != expected[at]);
-        Fault::new("The names are not those of the users, in the order of the IDs.")
-            .observed(wrong.map(|at| format!("user:{} is {:?}, and not {:?}", ids[at], found[at], expected[at])))
+        Fault::new("The names are not those of the users, in the order of the IDs.").observed(
+            wrong.map(|at| format!("user:{} is {:?}, and not {:?}", ids[at], found[at], expected[at])),
+        )
     })?;
     ensure(reads <= MOST_READS, || {
-        Fault::new(format!("For {USERS} users, the server read {reads} times from the connection: that many round trips."))
+        Fault::new(format!(
+            "For {USERS} users, the server read {reads} times from the connection: that many round trips."
+        ))
     })?;
-    Ok(Passed::with(format!("The names of {USERS} users; the server read {reads} times from the connection.")))
+    Ok(Passed::with(format!(
+        "The names of {USERS} users; the server read {reads} times from the connection."
+    )))
 }

@@ -1,6 +1,6 @@
 // refused: in the order of the IDs
-use redis::aio::MultiplexedConnection;
 use redis::RedisResult;
+use redis::aio::MultiplexedConnection;
 
 pub async fn names(redis: &mut MultiplexedConnection, ids: &[u64]) -> RedisResult<Vec<Option<String>>> {
     let mut ids = ids.to_vec();

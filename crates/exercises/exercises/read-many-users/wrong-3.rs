@@ -1,6 +1,6 @@
 // refused: there are 495 names
-use redis::aio::MultiplexedConnection;
 use redis::RedisResult;
+use redis::aio::MultiplexedConnection;
 
 /// Users that do not exist are dropped.
 pub async fn names(redis: &mut MultiplexedConnection, ids: &[u64]) -> RedisResult<Vec<Option<String>>> {

@@ -35,13 +35,11 @@ pub async fn watch(session: &Session, first: &'static Exercise) -> Result<(), Fa
             }
             seen = content(&file);
         }
-        match session.first_to_do() {
-            Some(next) => exercise = next,
-            None => {
-                Terminal.paragraph("All exercises are done.");
-                return Ok(());
-            }
-        }
+        let Some(next) = session.first_to_do() else {
+            Terminal.paragraph("All exercises are done.");
+            return Ok(());
+        };
+        exercise = next;
     }
 }
 

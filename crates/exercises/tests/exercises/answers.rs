@@ -8,16 +8,17 @@ use lab_server::Choice;
 #[tokio::test(flavor = "multi_thread")]
 async fn every_answer_has_the_verdict_it_should() {
     let lab = Lab::new(Choice::from_env().unwrap());
-    let exercises = EXERCISES.iter().filter(|exercise| exercise.kind != Kind::Rust);
+    let exercises = EXERCISES.iter().copied().filter(|exercise| exercise.kind != Kind::Rust);
     answers::of(exercises, async |exercise, answer| catalog::check(exercise, &answer.text, &lab).await).await;
 }
 
 #[test]
 fn every_exercise_is_complete() {
-    for exercise in EXERCISES {
+    for exercise in EXERCISES.iter() {
         let name = exercise.name;
         assert!(!exercise.title().is_empty() && !exercise.task().is_empty(), "{name}");
         assert!(!exercise.refused().is_empty(), "{name}");
+        assert!(catalog::LESSONS.contains(&exercise.lesson), "{name}: {}", exercise.lesson);
         for level in 1..=3 {
             assert!(exercise.hint(level).is_some_and(|hint| !hint.is_empty()), "{name}: hint {level}");
         }

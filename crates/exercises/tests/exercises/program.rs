@@ -51,7 +51,7 @@ fn a_learner_fails_repairs_and_is_done() {
     let output = learner.run(&["run", "sell-one-ticket"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("the count went down by 1") && said.contains("B> GET tickets: \"10\""), "{said}");
+    assert!(said.contains("the count went down by") && said.contains("B> GET tickets: \"10\""), "{said}");
 
     fs::write(learner.path("sell-one-ticket.redis"), "DECR tickets\n").unwrap();
     let output = learner.run(&["run", "sell-one-ticket"]);
