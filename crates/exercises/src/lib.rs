@@ -6,12 +6,12 @@
 //! # Reading order
 //!
 //! [`Exercise`] and its text; [`catalog`], all of them in the order of the lessons; [`verdict`]; [`Lab`], which starts servers;
-//! [`commands`] and [`lua`], how answers run; [`checks`], one file each; [`rust`], which compiles an answer together with its check
+//! [`commands`] and [`lua`], how answers run; `checks`, one file each; [`rust`], which compiles an answer together with its check
 //! (`exercises/NAME/check.rs`); [`work`], the learner's folder.
 
 pub mod answers;
 pub mod catalog;
-pub mod checks;
+mod checks;
 pub mod cli;
 pub mod commands;
 pub mod exercise;
