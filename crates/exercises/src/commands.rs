@@ -1,10 +1,10 @@
 //! A file of commands, as you would type them into redis-cli, and clients that send them.
 
 use lab_connection::transcript::{for_terminal, whole_reply_text, words};
-use redis::Value;
 use redis::aio::MultiplexedConnection;
+use redis::{Client, Value};
 
-use crate::lab::LabServer;
+use crate::lab::{LabServer, connect};
 use crate::verdict::{Fault, error_text};
 
 /// The commands of a file. Empty lines, and lines that begin with `#`, are left out.
@@ -57,10 +57,10 @@ impl Commands {
         &self.lines
     }
 
-    /// Whether a command is among them, in any letter case.
+    /// The first of them: what a client sends that dies after this many.
     #[must_use]
-    pub fn has(&self, command: &str) -> bool {
-        self.lines.iter().any(|line| line.words[0].eq_ignore_ascii_case(command))
+    pub fn first(&self, count: usize) -> Self {
+        Self { lines: self.lines.iter().take(count).cloned().collect() }
     }
 
     /// One client sends them all. Returns the replies; an error of the server is one, too.
@@ -106,7 +106,12 @@ pub struct Player {
 impl Player {
     /// Connects. The name is what the log shows.
     pub async fn connect(server: &LabServer, name: impl Into<String>) -> Result<Self, Fault> {
-        Ok(Self { name: name.into(), connection: server.connect().await?, log: Vec::new() })
+        Self::at(&server.client(), name).await
+    }
+
+    /// The same, for a node of a cluster.
+    pub async fn at(client: &Client, name: impl Into<String>) -> Result<Self, Fault> {
+        Ok(Self { name: name.into(), connection: connect(client).await?, log: Vec::new() })
     }
 
     /// Sends one command. An error of the server is a reply; a lost connection or a reply that does not come is a fault.

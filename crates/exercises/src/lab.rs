@@ -48,9 +48,18 @@ impl Lab {
         Ok(LabServer { server })
     }
 
+    /// An empty cluster with one node, which has all slots: the rules of a cluster, and nothing to route.
+    pub async fn one_node_cluster(&self) -> Result<Cluster, Fault> {
+        self.cluster_of(1).await
+    }
+
     /// An empty cluster of three primaries.
     pub async fn cluster(&self) -> Result<Cluster, Fault> {
-        let builder = Cluster::builder().primaries(3).choice(self.choice.clone());
+        self.cluster_of(3).await
+    }
+
+    async fn cluster_of(&self, primaries: usize) -> Result<Cluster, Fault> {
+        let builder = Cluster::builder().primaries(primaries).choice(self.choice.clone());
         let cluster = spawn_blocking(move || builder.start()).await.map_err(broken)?.map_err(broken)?;
         cluster.nodes().iter().for_each(limit_memory);
         Ok(cluster)
@@ -89,9 +98,14 @@ impl LabServer {
     /// How often the server has read from its clients' connections. Each command that is sent alone needs a read; a pipeline needs
     /// few. The question itself takes one.
     pub async fn reads(&self) -> Result<u64, Fault> {
-        let text: String = redis::cmd("INFO").arg("stats").query_async(&mut self.connect().await?).await?;
-        let reads = text.lines().find_map(|line| line.strip_prefix("total_reads_processed:"));
-        Ok(reads.and_then(|reads| reads.trim().parse().ok()).unwrap_or_default())
+        Ok(self.info("stats", "total_reads_processed").await?.parse().unwrap_or_default())
+    }
+
+    /// A field of INFO; empty if the server has none of this name.
+    pub async fn info(&self, section: &str, field: &str) -> Result<String, Fault> {
+        let text: String = redis::cmd("INFO").arg(section).query_async(&mut self.connect().await?).await?;
+        let value = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        Ok(value.unwrap_or_default().trim().to_owned())
     }
 
     /// Begins to count calls anew.
