@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use anstyle::{AnsiColor, Style};
 use lab_runner::Terminal;
+use lab_runner::render::wrap;
 use lab_runner::table::Table;
 
 use crate::catalog::EXERCISES;
@@ -12,6 +14,10 @@ use crate::verdict::Verdict;
 
 /// The most lines of observations.
 const SHOWN_LINES: usize = 24;
+const HEADING: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const GOOD: Style = AnsiColor::Green.on_default();
+const BAD: Style = AnsiColor::Red.on_default().bold();
 
 /// All exercises.
 pub fn list(done: &BTreeSet<String>) {
@@ -29,10 +35,11 @@ pub fn list(done: &BTreeSet<String>) {
 /// The task of an exercise, and which file to edit.
 pub fn task(exercise: &Exercise, file: &Path) {
     Terminal.line("");
-    Terminal.line(&format!("── {} ({}, lesson {})", exercise.title(), exercise.kind.name(), exercise.lesson));
+    Terminal.line(&format!("{HEADING}── {}{HEADING:#}", exercise.title()));
+    let about = format!("{}, {}, lesson {}", exercise.name, exercise.kind.name(), exercise.lesson);
+    Terminal.line(&format!("{DIM}{about}{DIM:#}\n"));
     prose(exercise.task());
-    Terminal.line("");
-    Terminal.line(&format!("Edit {}", file.display()));
+    Terminal.line(&format!("\nEdit {}", file.display()));
 }
 
 /// What a check found.
@@ -40,22 +47,19 @@ pub fn verdict(exercise: &Exercise, verdict: &Verdict, file: &Path) {
     Terminal.line("");
     match verdict {
         Ok(passed) => {
-            Terminal.line(&format!("✓ {} is solved", exercise.name));
-            passed.0.iter().for_each(|line| Terminal.paragraph(&format!("  {line}")));
-            Terminal.paragraph(&format!(
-                "A solution and why it is right: cargo exercises solution {}",
-                exercise.name
-            ));
+            Terminal.line(&format!("{GOOD}✓ {} is solved{GOOD:#}", exercise.name));
+            passed.0.iter().for_each(|line| indented(line));
+            let solution = format!("cargo exercises solution {}", exercise.name);
+            Terminal.paragraph(&format!("A solution, and why it is right: {solution}"));
         }
         Err(fault) => {
-            Terminal.paragraph(&format!("✗ {}: {}", exercise.name, fault.what));
-            for line in fault.observed.iter().take(SHOWN_LINES) {
-                Terminal.line(&format!("  {line}"));
+            let what = format!("✗ {}: {}", exercise.name, fault.what);
+            Terminal.line(&format!("{BAD}{}{BAD:#}", wrap(&what, Terminal.text_width(), "", "  ")));
+            fault.observed.iter().take(SHOWN_LINES).for_each(|line| indented(line));
+            if fault.observed.len() > SHOWN_LINES {
+                Terminal.line(&format!("  … and {} lines more", fault.observed.len() - SHOWN_LINES));
             }
-            if let Some(more) = fault.observed.len().checked_sub(SHOWN_LINES).filter(|&more| more > 0) {
-                Terminal.line(&format!("  … and {more} lines more"));
-            }
-            Terminal.line(&format!("  Your file: {}", file.display()));
+            Terminal.line(&format!("{DIM}  Your file: {}{DIM:#}", file.display()));
         }
     }
 }
@@ -67,9 +71,23 @@ pub fn solution(exercise: &Exercise) {
     prose(exercise.why());
 }
 
-/// Paragraphs of Markdown, wrapped.
+/// Paragraphs and lists of Markdown, wrapped.
 pub fn prose(text: &str) {
-    for paragraph in text.split("\n\n") {
-        Terminal.paragraph(&paragraph.replace('\n', " "));
+    let width = Terminal.text_width();
+    for (index, paragraph) in text.split("\n\n").enumerate() {
+        if index > 0 {
+            Terminal.line("");
+        }
+        for (index, part) in paragraph.split("\n- ").enumerate() {
+            let (first, rest) = if index == 0 { ("", "") } else { ("- ", "  ") };
+            Terminal.line(&wrap(&part.replace('\n', " "), width, first, rest));
+        }
     }
+}
+
+/// A line of observations. What fits stays as it is: a compiler's message has its columns.
+fn indented(line: &str) {
+    let width = Terminal.text_width();
+    let fits = line.chars().count() + 2 <= width;
+    Terminal.line(&if fits { format!("  {line}") } else { wrap(line, width, "  ", "    ") });
 }
