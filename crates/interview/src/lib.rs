@@ -20,7 +20,7 @@ mod page;
 pub mod progress;
 mod quiz;
 pub mod session;
-pub mod words;
+pub use lab_connection::transcript::words;
 
 /// The guide's Rust is compiled with the documentation's examples.
 #[cfg(doctest)]

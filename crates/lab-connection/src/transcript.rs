@@ -30,6 +30,7 @@ mod recording;
 mod reply;
 mod secret;
 mod wire;
+pub mod words;
 
 use std::sync::Arc;
 use std::time::Duration;

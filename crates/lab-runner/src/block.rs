@@ -41,6 +41,20 @@ pub enum Block {
         /// Whether it was so; with what was seen instead, if not.
         held: bool,
     },
+    /// A question about what comes next.
+    Question {
+        /// What is asked.
+        question: String,
+        /// The answers to choose from.
+        choices: Vec<String>,
+    },
+    /// The answer to the last question.
+    Answer {
+        /// What was seen: one of the choices.
+        answer: String,
+        /// What the learner chose.
+        guess: Option<String>,
+    },
     /// A part that this server cannot show.
     Skipped {
         /// What is missing, and who has it.
@@ -142,4 +156,7 @@ pub struct Summary {
     pub source: Vec<&'static str>,
     /// The questions of the quiz that belong to it, by number.
     pub quiz: &'static [u16],
+    /// How many answers the learner guessed, and how many of these were right; none if nobody was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guessed: Option<(usize, usize)>,
 }

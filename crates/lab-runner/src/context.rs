@@ -15,8 +15,10 @@ use crate::comparison::{Approach, Comparison, FEWEST_ROUNDS, ROUNDS};
 use crate::error::{LessonError, Outcome};
 use crate::lua::{LuaScript, Scripts};
 use crate::need::Need;
+use crate::prediction::Predictions;
 use crate::presenter::{Presenter, Show};
 use crate::source::{Excerpt, Source};
+use crate::step::Step;
 use crate::table::Table;
 
 /// A round trip below this is none of a slow network.
@@ -41,6 +43,7 @@ pub struct LessonContext {
 struct Screen {
     presenter: Presenter,
     scripts: Mutex<Scripts>,
+    predictions: Predictions,
 }
 
 impl LessonContext {
@@ -51,7 +54,8 @@ impl LessonContext {
         presenter: Presenter,
     ) -> RedisResult<Self> {
         let round_trip = round_trip(&target).await?;
-        let screen = Arc::new(Screen { presenter, scripts: Mutex::default() });
+        let screen =
+            Arc::new(Screen { presenter, scripts: Mutex::default(), predictions: Predictions::default() });
         Ok(Self { target, sources, screen, round_trip })
     }
 
@@ -117,20 +121,22 @@ impl LessonContext {
     /// Begins a step: what happens next and why, in a few lines. The lines of Rust that follow in the source are shown, up to the
     /// next call of `ctx`. In a terminal the last step stays on the screen until Enter, so nothing that depends on time may
     /// cross a step.
+    ///
+    /// [`Step::predict`] asks the learner what will come.
     #[track_caller]
-    pub fn step(&self, text: impl Into<String>) -> impl Future<Output = Outcome> + Send + '_ {
+    pub fn step(&self, text: impl Into<String>) -> Step<'_> {
         let here = Location::caller();
         let source = self.sources.iter().find(|source| here.file().ends_with(source.path));
-        let excerpt = source.and_then(|source| source.step(here));
-        let text = text.into();
-        async move {
-            self.screen.presenter.begin_step().await?;
-            self.say(text);
-            if let Some(excerpt) = excerpt {
-                self.code(excerpt);
-            }
-            Ok(())
-        }
+        Step { ctx: self, text: text.into(), excerpt: source.and_then(|source| source.step(here)) }
+    }
+
+    pub(crate) fn presenter(&self) -> &Presenter {
+        &self.screen.presenter
+    }
+
+    /// What the learner was asked so far.
+    pub(crate) fn predictions(&self) -> &Predictions {
+        &self.screen.predictions
     }
 
     /// One more paragraph in the same step.
@@ -259,7 +265,7 @@ impl LessonContext {
         Transcript::new(connection, Arc::clone(&self.screen) as Arc<dyn Listener>)
     }
 
-    fn write(&self, block: Block) {
+    pub(crate) fn write(&self, block: Block) {
         self.screen.presenter.show(block);
     }
 }

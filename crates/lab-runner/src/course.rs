@@ -354,7 +354,8 @@ where
     let Lesson { name, rule, takeaways, quiz, sources, .. } = lesson;
     presenter.begin_step().await?;
     let source = sources.iter().map(|source| source.path).collect();
-    presenter.show(Block::Summary(Summary { name, rule, takeaways, source, quiz }));
+    let guessed = ctx.predictions().total();
+    presenter.show(Block::Summary(Summary { name, rule, takeaways, source, quiz, guessed }));
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use crate::terminal::Terminal;
 pub(crate) enum Key {
     /// Enter.
     Enter,
-    /// A key that means something by itself: a space, `a`, `b`, `q`, `?`.
+    /// A key that means something by itself: a space, `a`, `b`, `q`, `?`, and the number of a choice.
     Char(char),
     /// Anything else, up to Enter: `:7`, `counters`.
     Line(String),
@@ -34,9 +34,9 @@ const LONGEST_LINE: usize = 100;
 /// How the terminal was before a key was awaited.
 static ORIGINAL: Mutex<Option<Termios>> = Mutex::new(None);
 
-/// Shows a prompt and waits for a key, on its own thread, so Ctrl-C still works.
-pub(crate) async fn key(prompt: String) -> Key {
-    let key = tokio::task::spawn_blocking(move || read_key(&prompt)).await.unwrap_or(Key::End);
+/// Shows a prompt and waits for a key, on its own thread, so Ctrl-C still works. The digits from 1 to `choices` need no Enter.
+pub(crate) async fn key(prompt: String, choices: usize) -> Key {
+    let key = tokio::task::spawn_blocking(move || read_key(&prompt, choices)).await.unwrap_or(Key::End);
     restore();
     key
 }
@@ -51,7 +51,7 @@ pub(crate) fn restore() {
     }
 }
 
-fn read_key(prompt: &str) -> Key {
+fn read_key(prompt: &str, choices: usize) -> Key {
     let Ok(original) = tcgetattr(stdin()) else { return Key::End };
     let mut single_keys = original.clone();
     single_keys.local_modes -= LocalModes::ICANON | LocalModes::ECHO;
@@ -68,7 +68,7 @@ fn read_key(prompt: &str) -> Key {
             Some(b'\n' | b'\r') => return Key::Enter,
             // Ctrl-D, which is a byte like any other in this mode.
             None | Some(4) => return Key::End,
-            Some(byte) if SINGLE.contains(&byte) => {
+            Some(byte) if SINGLE.contains(&byte) || (b'1'..).take(choices).any(|digit| digit == byte) => {
                 skip_the_rest();
                 return Key::Char(byte.into());
             }

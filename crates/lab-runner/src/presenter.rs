@@ -6,7 +6,7 @@ use crate::activity;
 use crate::block::Block;
 use crate::error::{LessonError, Outcome};
 use crate::render;
-use crate::stepper::{Go, Stepper};
+use crate::stepper::{Answer, Go, Stepper};
 use crate::terminal::Terminal;
 
 /// What is shown of a lesson.
@@ -53,7 +53,7 @@ impl Presenter {
     pub(crate) async fn begin_step(&self) -> Outcome {
         if let Some(stepper) = &self.stepper {
             if lock(stepper).has_step_to_read() {
-                self.pause("the next step").await?;
+                self.pause("the next step", 0).await?;
             }
             lock(stepper).begin_step();
         }
@@ -68,7 +68,19 @@ impl Presenter {
             stepper.wait_again();
             stepper.has_step_to_read()
         });
-        if waits { self.pause(following).await } else { Ok(()) }
+        if waits {
+            self.pause(following, 0).await?;
+        }
+        Ok(())
+    }
+
+    /// Shows a question, and waits for an answer if a person is there. `None` if there is none.
+    pub(crate) async fn ask(&self, question: Block, choices: usize) -> Result<Option<usize>, LessonError> {
+        self.show(question);
+        match &self.stepper {
+            Some(stepper) if lock(stepper).asks() => self.pause("skip", choices).await,
+            _ => Ok(None),
+        }
     }
 
     /// Shows what still waits for room on the screen, because the lesson has failed and nothing follows.
@@ -88,14 +100,15 @@ impl Presenter {
         std::mem::take(&mut *lock(&self.blocks))
     }
 
-    async fn pause(&self, next: &str) -> Outcome {
-        let Some(stepper) = &self.stepper else { return Ok(()) };
+    async fn pause(&self, next: &str, choices: usize) -> Result<Option<usize>, LessonError> {
+        let Some(stepper) = &self.stepper else { return Ok(None) };
         activity::pause();
-        let go = Stepper::pause(stepper, next).await;
+        let answer = Stepper::pause(stepper, next, choices).await;
         activity::resume();
-        match go {
-            Go::On => Ok(()),
-            elsewhere => Err(LessonError::Left(elsewhere)),
+        match answer {
+            Answer::Choice(choice) => Ok(Some(choice)),
+            Answer::Go(Go::On) => Ok(None),
+            Answer::Go(elsewhere) => Err(LessonError::Left(elsewhere)),
         }
     }
 }

@@ -53,6 +53,16 @@ pub fn block(block: &Block, width: usize) -> String {
         Block::Check { claim, held: false } => {
             format!("{BAD}✗ {}{BAD:#}", wrap(&for_terminal(claim), width, "  ", "  ").trim_start())
         }
+        Block::Question { question, choices } => question_text(question, choices, width),
+        Block::Answer { answer, guess } => {
+            let answer = for_terminal(answer);
+            let text = match guess {
+                None => format!("= {answer}"),
+                Some(guess) if *guess == answer => format!("= {answer}, as you said"),
+                Some(guess) => format!("= {answer}, and you said {guess}"),
+            };
+            format!("{QUESTION}{}{QUESTION:#}", wrap(&text, width, "", "  "))
+        }
         Block::Skipped { reason } => {
             format!(
                 "\n{WARN}{}{WARN:#}",
@@ -121,13 +131,27 @@ fn before_methods(word: &str) -> Vec<&str> {
     parts
 }
 
+/// The question, and its choices with their numbers.
+fn question_text(question: &str, choices: &[String], width: usize) -> String {
+    let numbered = choices.iter().enumerate().map(|(index, choice)| format!("{}: {choice}", index + 1));
+    let choices = numbered.collect::<Vec<_>>().join("   ");
+    format!(
+        "\n{QUESTION}{}{QUESTION:#}\n{}",
+        wrap(&format!("? {}", for_terminal(question)), width, "", "  "),
+        wrap(&for_terminal(&choices), width, "  ", "  ")
+    )
+}
+
 fn summary_text(summary: &Summary, width: usize) -> String {
-    let Summary { name, rule, takeaways, source, quiz } = summary;
+    let Summary { name, rule, takeaways, source, quiz, guessed } = summary;
     let mut lines = Vec::new();
     if !rule.is_empty() {
         lines.push(format!("\n{HEADING}{}{HEADING:#}", wrap(&format!("Rule: {rule}"), width, "", "  ")));
     }
     lines.extend(takeaways.iter().map(|text| wrap(text, width, "• ", "  ")));
+    if let Some((guessed, right)) = guessed {
+        lines.push(format!("You guessed {right} of {guessed} answers."));
+    }
     let mut more = format!("Source: {}", source.join(", "));
     if !quiz.is_empty() {
         let numbers: Vec<String> = quiz.iter().map(u16::to_string).collect();

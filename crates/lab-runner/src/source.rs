@@ -77,8 +77,8 @@ impl Source {
         let depth = indent(self.text.lines().nth(first_line - 1)?);
         let speaks = |line: &&str| {
             let text = line.trim_start();
-            let speaks =
-                text.starts_with("ctx.") || text.starts_with("return ctx.") || text.starts_with("Ok(())");
+            let begins = ["ctx.", "return ctx.", "Ok(())", "let guess = ctx.", "guess."];
+            let speaks = begins.iter().any(|begin| text.starts_with(begin));
             !text.is_empty() && (speaks || indent(line) < depth)
         };
         let count = lines.iter().position(speaks).unwrap_or(lines.len());

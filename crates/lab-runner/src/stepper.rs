@@ -14,6 +14,15 @@ pub enum Go {
     Quit,
 }
 
+/// What a learner answered at a prompt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Where to go.
+    Go(Go),
+    /// One of the choices, from 0.
+    Choice(usize),
+}
+
 /// The rows of the screen that a prompt needs.
 const PROMPT_ROWS: usize = 2;
 
@@ -105,28 +114,36 @@ impl Stepper {
         (index < self.names.len()).then_some(index)
     }
 
-    /// Waits at the end of a step (`next` says what Enter does) until it is clear where to go.
-    pub(crate) async fn pause(stepper: &std::sync::Mutex<Self>, next: &str) -> Go {
+    /// Whether a question waits for an answer.
+    pub(crate) fn asks(&self) -> bool {
+        self.waits
+    }
+
+    /// Waits at the end of a step, or after a question with choices, until it is clear where to go. `next` says what Enter does.
+    pub(crate) async fn pause(stepper: &std::sync::Mutex<Self>, next: &str, choices: usize) -> Answer {
         let lock = || stepper.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut back = 0;
         loop {
             let more = !lock().rest.is_empty();
             let enter = if more { "more" } else { next };
             // A color may have begun in a line above whose end is on the next page.
-            let prompt = format!("{}\nEnter: {enter} · a: all · b: back · q: quit · ? ", anstyle::Reset);
-            let pressed = key(prompt).await;
+            let guess = if choices > 0 { format!("1 to {choices}, ") } else { String::new() };
+            let prompt =
+                format!("{}\n{guess}Enter: {enter} · a: all · b: back · q: quit · ? ", anstyle::Reset);
+            let pressed = key(prompt, choices).await;
             // The prompt gives way to what comes next.
             Terminal.prompt(&format!("\r{:60}\r", ""));
             let mut stepper = lock();
             forget_rows();
             match pressed {
                 Key::Enter if stepper.show_next_page() => {}
-                Key::Enter => return Go::On,
+                Key::Enter => return Answer::Go(Go::On),
                 Key::Char(' ' | 'a') => {
                     stepper.run_on();
-                    return Go::On;
+                    return Answer::Go(Go::On);
                 }
-                Key::Char('q') | Key::End => return Go::Quit,
+                Key::Char('q') | Key::End => return Answer::Go(Go::Quit),
+                Key::Char(digit @ '1'..='9') => return Answer::Choice(digit as usize - '1' as usize),
                 Key::Char('b') => {
                     let steps = stepper.steps.len();
                     back = (back + 1).min(steps - 1);
@@ -137,10 +154,10 @@ impl Stepper {
                     stepper.show_next_page();
                 }
                 Key::Char(_) => Terminal.line(&stepper.help(next)),
-                Key::Line(entry) if matches!(entry.as_str(), "quit" | "exit") => return Go::Quit,
+                Key::Line(entry) if matches!(entry.as_str(), "quit" | "exit") => return Answer::Go(Go::Quit),
                 Key::Line(entry) => {
                     if let Some(index) = stepper.lesson_called(&entry) {
-                        return Go::To(index);
+                        return Answer::Go(Go::To(index));
                     }
                     let all = format!("There is no lesson {entry:?}. There are: {}", stepper.numbered());
                     Terminal.paragraph(&all);

@@ -65,12 +65,16 @@ async fn count_up_and_down(ctx: &LessonContext, keys: &Keys) -> Outcome {
     let second: i64 = redis::cmd("INCR").arg(&views).query_async(&mut redis).await?;
     ctx.check("two views were counted", (first, second) == (1, 2))?;
 
-    ctx.step("INCRBY and DECRBY change it by more. They do not stop at zero: check yourself whether stock may be negative.")
+    let guess = ctx
+        .step("INCRBY and DECRBY change it by more. After 3 + 10 - 13, one more unit is sold.")
+        .predict("What does the last command reply?", ["0", "-1", "an error"])
         .await?;
     redis.set(&units, 3).await?;
     redis.incr(&units, 10).await?;
     let left = redis.decr(&units, 13).await?;
     let below: i64 = redis::cmd("DECR").arg(&units).query_async(&mut redis).await?;
+    guess.answer(below)?;
+    ctx.say("A counter does not stop at zero. Check yourself whether stock may be negative.");
     ctx.check("3 + 10 - 13 - 1 is -1 for Redis, too", (left, below) == (0, -1))
 }
 
@@ -120,16 +124,17 @@ async fn lose_an_update(ctx: &LessonContext, keys: &Keys) -> Outcome {
     let views = keys.page_views();
     let [mut a, mut b] = ctx.dedicated().await?;
 
-    ctx.step(
-        "Now count in a way that breaks: GET the number, add one here, SET the sum. If clients A and B read the same number, both \
-         write the same sum, and one view is lost.",
-    )
-    .await?;
+    let guess = ctx
+        .step("Now count two views in a way that breaks: each client sends GET, adds one, and sends SET. A and B take turns.")
+        .predict("By how much does the counter rise?", ["0", "1", "2"])
+        .await?;
     let seen_by_a = a.get_int(&views).await?.unwrap_or(0);
     let seen_by_b = b.get_int(&views).await?.unwrap_or(0);
     a.set(&views, seen_by_a + 1).await?;
     b.set(&views, seen_by_b + 1).await?;
     let counted = a.get_int(&views).await?;
+    guess.answer(counted.unwrap_or(0) - seen_by_a)?;
+    ctx.say("Both read the same number, so both wrote the same sum, and one view is lost.");
     ctx.check("two views, and the counter rose by one", counted == Some(seen_by_a + 1))
 }
 

@@ -42,6 +42,28 @@ fn enter_shows_one_screen_after_the_other_and_leaves_nothing_out() {
 }
 
 #[test]
+fn a_question_takes_one_key_and_enter_skips_it() {
+    let server = Server::start().unwrap();
+    let data = tempfile::tempdir().unwrap();
+    let mut terminal = Terminal::start(&server, data.path(), &["counters"]);
+    let mut screen = terminal.screen();
+    while !screen.contains("? What does the last command reply?") {
+        terminal.press("\n");
+        screen = terminal.screen();
+    }
+    assert!(screen.contains("1: 0   2: -1   3: an error") && !screen.contains("> DECR"), "{screen}");
+    terminal.press("2");
+    let screen = terminal.screen();
+    assert!(screen.contains("> DECR") && screen.contains("= -1, as you said"), "{screen}");
+    while !terminal.press_and_read("\n").contains("? By how much does the counter rise?") {}
+    assert!(terminal.press_and_read("\n").contains("= 1\n"), "nothing was guessed");
+    let rest = terminal.press_and_read("a");
+    assert!(rest.contains("You guessed 1 of 1 answers."), "{rest}");
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+}
+
+#[test]
 fn b_shows_the_step_before_again() {
     let server = Server::start().unwrap();
     let data = tempfile::tempdir().unwrap();
@@ -151,6 +173,11 @@ impl Terminal {
         let captures = self.0.expect(PROMPT).unwrap();
         let shown = captures.before().to_vec();
         plain(&shown) + PROMPT
+    }
+
+    fn press_and_read(&mut self, keys: &str) -> String {
+        self.press(keys);
+        self.screen()
     }
 
     /// A whole step, however many screens it has.

@@ -1,0 +1,74 @@
+//! Which Rust is compiled: the learner's file that `EXERCISE_FILE` names, with the check `EXERCISE_CHECK`; or, for the tests, every
+//! Rust file of every exercise, so that they are one program and not eighty.
+
+use std::env;
+use std::error::Error;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-env-changed=EXERCISE_FILE");
+    println!("cargo:rerun-if-env-changed=EXERCISE_CHECK");
+    let modules = match (env::var("EXERCISE_FILE"), env::var("EXERCISE_CHECK")) {
+        (Ok(file), Ok(check)) => one(&file, &check),
+        _ => all()?,
+    };
+    fs::write(Path::new(&env::var("OUT_DIR")?).join("attempts.rs"), modules)?;
+    Ok(())
+}
+
+fn one(file: &str, check: &str) -> String {
+    println!("cargo:rerun-if-changed={file}");
+    println!("cargo:rerun-if-changed={check}");
+    module("the_attempt", file, check) + &function("(_, _) => the_attempt::check::check(lab).await,")
+}
+
+fn all() -> Result<String, Box<dyn Error>> {
+    let folder = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../exercises/exercises").canonicalize()?;
+    println!("cargo:rerun-if-changed={}", folder.display());
+    let (mut modules, mut arms) = (String::new(), String::new());
+    for exercise in sorted(&folder)? {
+        let check = exercise.join("check.rs");
+        if !check.exists() {
+            continue;
+        }
+        for file in sorted(&exercise)? {
+            let (name, variant) = (stem(&exercise), stem(&file));
+            if file.extension().is_some_and(|extension| extension == "rs") && variant != "check" {
+                let identifier = format!("{name}_{variant}").replace('-', "_");
+                modules += &module(&identifier, &file.to_string_lossy(), &check.to_string_lossy());
+                writeln!(arms, "({name:?}, {variant:?}) => {identifier}::check::check(lab).await,")?;
+            }
+        }
+    }
+    arms.push_str("_ => Err(exercises::Fault::new(format!(\"there is no {exercise}/{variant}.rs\"))),");
+    Ok(modules + &function(&arms))
+}
+
+fn sorted(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut paths =
+        fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
+    paths.sort();
+    Ok(paths)
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The attempt and its check, side by side: the check says `use super::attempt::…`. What a learner writes is not ours to lint.
+fn module(name: &str, file: &str, check: &str) -> String {
+    let lints = "#[allow(warnings, clippy::all, clippy::pedantic, clippy::restriction)]";
+    format!(
+        "{lints} mod {name} {{ #[path = {file:?}] pub mod attempt; #[path = {check:?}] pub mod check; }}\n"
+    )
+}
+
+fn function(arms: &str) -> String {
+    format!(
+        "/// Runs the check of an exercise on one of its Rust files.\n\
+         pub async fn check(exercise: &str, variant: &str, lab: &exercises::Lab) -> exercises::Verdict {{\n\
+         match (exercise, variant) {{\n{arms}\n}}\n}}\n"
+    )
+}

@@ -1,0 +1,22 @@
+//! Every Rust exercise: the starter fails for the reason given, the solution passes, wrong answers are refused for their fault, and
+//! other right ones pass. All of them are compiled into this one program.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy's exemption for tests does not reach what they share or await"
+)]
+
+use exercises::answers;
+use exercises::catalog::EXERCISES;
+use exercises::{Kind, Lab};
+use lab_server::Choice;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_rust_answer_has_the_verdict_it_should() {
+    let lab = Lab::new(Choice::from_env().unwrap());
+    let rust = EXERCISES.iter().copied().filter(|exercise| exercise.kind == Kind::Rust);
+    let verdicts = answers::of(rust, async |exercise, answer| {
+        exercise_attempt::check(exercise.name, &answer.variant, &lab).await
+    });
+    verdicts.await;
+}

@@ -1,0 +1,5 @@
+-- refused: the script replied
+redis.call('ZADD', KEYS[1], 'GT', ARGV[2], ARGV[1])
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -11)
+local place = redis.call('ZRANK', KEYS[1], ARGV[1])
+return place and place + 1 or 0

@@ -1,0 +1,9 @@
+-- KEYS[1]: the counter. ARGV[1]: the limit. ARGV[2]: the window in milliseconds.
+local count = redis.call('INCR', KEYS[1])
+if count == 1 then
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+if count > tonumber(ARGV[1]) then
+  return 0
+end
+return 1

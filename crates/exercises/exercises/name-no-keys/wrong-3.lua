@@ -1,0 +1,2 @@
+-- refused: KEYS[2] holds
+return redis.call('INCR', KEYS[1])

@@ -1,0 +1,6 @@
+local last = tonumber(redis.call('HGET', KEYS[1], 'number') or '-1')
+if tonumber(ARGV[1]) >= last then
+  redis.call('HSET', KEYS[1], 'number', ARGV[1], 'text', ARGV[2])
+  return 1
+end
+return 0

@@ -1,0 +1,3 @@
+-- refused: replied 1 and not 0
+if redis.call("GET", KEYS[1]) == ARGV[1] then redis.call("DEL", KEYS[1]) end
+return 1

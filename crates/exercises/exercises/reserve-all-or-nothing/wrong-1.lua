@@ -1,0 +1,3 @@
+-- refused: fell below zero
+for i, stock in ipairs(KEYS) do redis.call('DECRBY', stock, ARGV[i]) end
+return 1

@@ -1,0 +1,4 @@
+-- refused: is lost
+local job = redis.call('LPOP', KEYS[1])
+if job then redis.call('ZADD', KEYS[2], ARGV[1] + ARGV[2], job) end
+return job

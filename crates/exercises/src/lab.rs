@@ -1,0 +1,139 @@
+//! The private servers of a check.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::time::Duration;
+
+use lab_server::{Choice, Cluster, Server};
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client};
+use tokio::task::spawn_blocking;
+
+use crate::verdict::Fault;
+
+/// How long a command may take. A check answers within three seconds.
+pub const REPLY_TIMEOUT: Duration = Duration::from_secs(2);
+/// What a server may take, so that a script that allocates without end harms nobody else. A fresh server maps far less.
+const MOST_MEMORY: u64 = 1 << 30;
+
+/// Starts servers for a check.
+#[derive(Clone, Debug)]
+pub struct Lab {
+    choice: Choice,
+}
+
+/// One private server. Dropping it ends it.
+pub struct LabServer {
+    server: Server,
+}
+
+impl Lab {
+    /// Servers of this choice.
+    #[must_use]
+    pub fn new(choice: Choice) -> Self {
+        Self { choice }
+    }
+
+    /// An empty server.
+    pub async fn server(&self) -> Result<LabServer, Fault> {
+        self.server_with(&[]).await
+    }
+
+    /// An empty server with these settings.
+    pub async fn server_with(&self, settings: &[(&str, &str)]) -> Result<LabServer, Fault> {
+        let builder = Server::builder().choice(self.choice.clone());
+        let builder = settings.iter().fold(builder, |builder, (name, value)| builder.config(*name, *value));
+        let server = spawn_blocking(move || builder.start()).await.map_err(broken)?.map_err(broken)?;
+        limit_memory(&server);
+        Ok(LabServer { server })
+    }
+
+    /// An empty cluster with one node, which has all slots: the rules of a cluster, and nothing to route.
+    pub async fn one_node_cluster(&self) -> Result<Cluster, Fault> {
+        self.cluster_of(1).await
+    }
+
+    /// An empty cluster of three primaries.
+    pub async fn cluster(&self) -> Result<Cluster, Fault> {
+        self.cluster_of(3).await
+    }
+
+    async fn cluster_of(&self, primaries: usize) -> Result<Cluster, Fault> {
+        let builder = Cluster::builder().primaries(primaries).choice(self.choice.clone());
+        let cluster = spawn_blocking(move || builder.start()).await.map_err(broken)?.map_err(broken)?;
+        cluster.nodes().iter().for_each(limit_memory);
+        Ok(cluster)
+    }
+}
+
+impl LabServer {
+    /// The server itself, for faults: `kill`, `restart`, `pause`.
+    pub fn server(&mut self) -> &mut Server {
+        &mut self.server
+    }
+
+    /// Its address, for code that opens connections itself.
+    pub fn client(&self) -> Client {
+        self.server.client()
+    }
+
+    /// A connection of its own.
+    pub async fn connect(&self) -> Result<MultiplexedConnection, Fault> {
+        connect(&self.client()).await
+    }
+
+    /// How often each command was called since the server started or [`forget_calls`](Self::forget_calls), in small letters.
+    /// Calls of scripts count, and so do those of the check.
+    pub async fn calls(&self) -> Result<BTreeMap<String, u64>, Fault> {
+        let text: String =
+            redis::cmd("INFO").arg("commandstats").query_async(&mut self.connect().await?).await?;
+        let calls = |line: &str| {
+            let (name, fields) = line.strip_prefix("cmdstat_")?.split_once(':')?;
+            let calls = fields.strip_prefix("calls=")?.split(',').next()?.parse().ok()?;
+            Some((name.to_owned(), calls))
+        };
+        Ok(text.lines().filter_map(calls).collect())
+    }
+
+    /// How often the server has read from its clients' connections. Each command that is sent alone needs a read; a pipeline needs
+    /// few. The question itself takes one.
+    pub async fn reads(&self) -> Result<u64, Fault> {
+        Ok(self.info("stats", "total_reads_processed").await?.parse().unwrap_or_default())
+    }
+
+    /// A field of INFO; empty if the server has none of this name.
+    pub async fn info(&self, section: &str, field: &str) -> Result<String, Fault> {
+        let text: String = redis::cmd("INFO").arg(section).query_async(&mut self.connect().await?).await?;
+        let value = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        Ok(value.unwrap_or_default().trim().to_owned())
+    }
+
+    /// Begins to count calls anew.
+    pub async fn forget_calls(&self) -> Result<(), Fault> {
+        Ok(redis::cmd("CONFIG").arg("RESETSTAT").exec_async(&mut self.connect().await?).await?)
+    }
+}
+
+/// A connection that does not wait for longer than [`REPLY_TIMEOUT`].
+pub async fn connect(client: &Client) -> Result<MultiplexedConnection, Fault> {
+    let config = AsyncConnectionConfig::new().set_response_timeout(Some(REPLY_TIMEOUT));
+    Ok(client.get_multiplexed_async_connection_with_config(&config).await?)
+}
+
+#[cfg(target_os = "linux")]
+fn limit_memory(server: &Server) {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    let limit = Rlimit { current: Some(MOST_MEMORY), maximum: Some(MOST_MEMORY) };
+    // Without the limit, the check is as good; only an endless script would hurt more.
+    let pid = i32::try_from(server.pid()).ok().and_then(Pid::from_raw);
+    let _ = prlimit(pid, Resource::As, limit);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn limit_memory(_: &Server) {
+    let _ = MOST_MEMORY;
+}
+
+fn broken(error: impl Display) -> Fault {
+    Fault::new(format!("The check itself failed: {error}"))
+}

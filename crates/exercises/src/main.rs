@@ -1,0 +1,7 @@
+//! `exercises [COMMAND]`; `cargo exercises` runs it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lab_runner::start::start(exercises::cli::run)
+}
