@@ -12,6 +12,7 @@
 //! 7. [`backup`]: a copy that was restored, and compared.
 //! 8. [`drills`]: faults by settings, and the acknowledged writes that each loses.
 //! 9. [`doctor`]: examines any server, and writes nothing.
+//! 10. [`metrics`]: the numbers of a server, for Prometheus.
 //!
 //! [`OperationsLesson`] lists the lessons. [`private`] starts the servers that they break.
 
@@ -21,6 +22,8 @@ pub mod compact_memory;
 pub mod doctor;
 pub mod drills;
 pub mod eviction;
+pub mod metrics;
+pub mod openmetrics;
 pub mod persistence;
 pub mod private;
 mod registry;
