@@ -12,7 +12,7 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use lab_server::{Replicated, Server};
+use lab_server::{Replicated, Sentinels, Server};
 use parser::{Family, parse};
 
 /// Nothing here takes as long.
@@ -105,7 +105,7 @@ fn a_strict_parser_reads_what_the_server_did() {
     for key in ["k", "k", "missing"] {
         send(&server, &["GET", key]).unwrap();
     }
-    send(&server, &["INCR", "k"]).unwrap_err();
+    send(&server, &["LPUSH", "k", "x"]).unwrap_err();
     let text = Exporter::of(&server.url()).scrape();
     assert!(text.ends_with("\n# EOF\n"), "{text}");
     let Some(families) = parse(&text) else { return };
@@ -126,8 +126,8 @@ fn a_strict_parser_reads_what_the_server_did() {
     assert_eq!(value("redis_keyspace_misses_total", &[]), 1.0);
     assert_eq!(value("redis_memory_limit_bytes", &[]), 104_857_600.0);
     assert_eq!(value("redis_command_calls_total", &[("command", "set")]), 2.0);
-    assert_eq!(value("redis_command_failed_calls_total", &[("command", "incr")]), 1.0);
-    assert_eq!(value("redis_errors_total", &[("code", "ERR")]), 1.0);
+    assert_eq!(value("redis_command_failed_calls_total", &[("command", "lpush")]), 1.0);
+    assert_eq!(value("redis_errors_total", &[("code", "WRONGTYPE")]), 1.0);
     assert_eq!(value("redis_server_info", &[("role", "master")]), 1.0);
     assert!(value("redis_command_execution_seconds_total", &[("command", "get")]) < 1.0);
     assert!(value("redis_memory_used_bytes", &[]) > 100_000.0);
@@ -149,6 +149,15 @@ fn replicas_and_their_lag_are_named() {
     let families = parse(&replica).unwrap();
     assert_eq!(value(&families, "redis_server_info", &[("role", "slave")]), 1.0);
     assert_eq!(value(&families, "redis_primary_link_up", &[]), 1.0);
+}
+
+#[test]
+fn a_sentinel_has_no_keys() {
+    let group = Sentinels::start(1, 1).unwrap();
+    let text = Exporter::of(&group.sentinels[0].url()).scrape();
+    let Some(families) = parse(&text) else { return };
+    assert_eq!(value(&families, "redis_server_info", &[("role", "sentinel")]), 1.0);
+    assert!(!text.contains("redis_keys{"), "{text}");
 }
 
 #[test]
@@ -180,13 +189,13 @@ fn a_server_that_is_down_is_a_metric() {
     exporter.scrape_until("redis_up{node=\"127.0.0.1:");
     server.kill();
     let down = exporter.scrape_until(&format!("redis_up{{node=\"127.0.0.1:{}\"}} 0", server.port()));
-    assert!(down.ends_with("# EOF\n") && !down.contains("redis_keys"), "{down}");
+    assert!(down.ends_with("# EOF\n") && !down.contains("redis_keys{"), "{down}");
     if let Some(families) = parse(&down) {
         assert_eq!(value(&families, "redis_up", &[]), 0.0);
     }
     server.restart().unwrap();
     let up = exporter.scrape();
-    assert!(up.contains("redis_keys"), "the first scrape after a restart connects again: {up}");
+    assert!(up.contains("redis_keys{"), "the first scrape after a restart connects again: {up}");
 }
 
 #[test]
@@ -197,7 +206,7 @@ fn it_starts_without_a_server_and_without_rights() {
     let mut refused = Exporter::of(&format!("redis://probe:secret@127.0.0.1:{}/", server.port()));
     assert!(refused.scrape().contains("redis_up{"));
     let text = refused.scrape();
-    assert!(text.contains("} 0\n") && !text.contains("redis_keys"), "{text}");
+    assert!(text.contains("} 0\n") && !text.contains("redis_keys{"), "{text}");
     refused.child.kill().unwrap();
     let mut notes = String::new();
     refused.child.stderr.take().unwrap().read_to_string(&mut notes).unwrap();
@@ -254,7 +263,7 @@ fn garbage_and_slow_clients_stop_nobody() {
     assert!(head.lines().any(|line| line == kind), "{head}");
     std::thread::scope(|scope| {
         let scrapes: Vec<_> = (0..20).map(|_| scope.spawn(|| exporter.scrape())).collect();
-        assert!(scrapes.into_iter().all(|scrape| scrape.join().unwrap().contains("redis_keys")));
+        assert!(scrapes.into_iter().all(|scrape| scrape.join().unwrap().contains("redis_keys{")));
     });
     drop(slow);
 }
