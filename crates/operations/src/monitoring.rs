@@ -2,7 +2,9 @@
 //!
 //! `cargo ops monitoring`
 
+mod info;
 mod keys;
+mod log;
 mod price;
 mod shop;
 mod slow_reader;
@@ -17,6 +19,8 @@ use lab_server::Server;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncTypedCommands, FromRedisValue, RedisResult, Value};
 
+use self::info::{Lookups, fields};
+use self::log::Logged;
 use self::shop::{BIG_KEY, HOT_KEY, LONG_KEY};
 use self::slow_reader::SlowReader;
 use crate::private::{self, READY_TIMEOUT};
@@ -123,40 +127,6 @@ async fn read_info_once(ctx: &LessonContext, redis: &MultiplexedConnection) -> R
     Ok(())
 }
 
-/// The fields of INFO.
-fn fields(info: &str) -> HashMap<&str, &str> {
-    info.lines().filter_map(|line| line.trim_end().split_once(':')).collect()
-}
-
-/// Lookups of keys since the server started.
-struct Lookups {
-    hits: u64,
-    misses: u64,
-}
-
-impl Lookups {
-    async fn now(redis: &mut MultiplexedConnection) -> RedisResult<Self> {
-        let stats: String = redis::cmd("INFO").arg("stats").query_async(redis).await?;
-        Ok(Self::of(&fields(&stats)))
-    }
-
-    fn of(stats: &HashMap<&str, &str>) -> Self {
-        let number = |name| stats.get(name).and_then(|number| number.parse().ok()).unwrap_or_default();
-        Self { hits: number("keyspace_hits"), misses: number("keyspace_misses") }
-    }
-
-    fn since(&self, before: &Self) -> Self {
-        Self {
-            hits: self.hits.saturating_sub(before.hits),
-            misses: self.misses.saturating_sub(before.misses),
-        }
-    }
-
-    fn hit_rate(&self) -> f64 {
-        100.0 * self.hits as f64 / (self.hits + self.misses).max(1) as f64
-    }
-}
-
 async fn read_six_numbers(ctx: &LessonContext, redis: &MultiplexedConnection) -> Result<(), BoxError> {
     let mut quiet = redis.clone();
     ctx.step("INFO has some 200 fields. An engineer reads these six first:").await?;
@@ -239,27 +209,6 @@ async fn find_slow_command(
         thousands(slow.amount as f64)
     ));
     Ok(())
-}
-
-/// An entry of SLOWLOG or COMMANDLOG.
-struct Logged {
-    /// Microseconds, or bytes.
-    amount: u64,
-    command: String,
-    client: String,
-}
-
-impl Logged {
-    /// The newest entry. Newer servers add fields at its end.
-    fn first(log: Value) -> Result<Self, BoxError> {
-        let entries: Vec<Vec<Value>> = redis::from_redis_value(log)?;
-        let mut fields = entries.into_iter().next().ok_or("the log is empty")?.into_iter().skip(2);
-        let mut next = || fields.next().ok_or("the entry is short");
-        let amount = u64::from_redis_value(next()?)?;
-        let command = Vec::<String>::from_redis_value(next()?)?.join(" ");
-        let _address = next()?;
-        Ok(Self { amount, command, client: String::from_redis_value(next()?)? })
-    }
 }
 
 async fn find_large_reply(ctx: &LessonContext, redis: &MultiplexedConnection) -> Result<(), BoxError> {
@@ -385,11 +334,11 @@ async fn find_big_key(ctx: &LessonContext, redis: &MultiplexedConnection) -> Res
 
 async fn find_hot_key(ctx: &LessonContext, redis: &MultiplexedConnection) -> Result<(), BoxError> {
     let (mut private, mut quiet) = (ctx.redis_of("private", redis.clone()), redis.clone());
-    ctx.step(format!(
+    ctx.step(
         "A hot key keeps one core of one node busy. Nine of ten requests of yesterday were for one product. Under an LFU policy, the \
          server counts how often each key is used, and `redis-cli --hotkeys` reads that with OBJECT FREQ. Here the policy is allkeys-lfu, \
-         with room for everything:",
-    ))
+         with room for everything:"
+    )
     .await?;
     ctx.function("hottest");
     ctx.announce("SCAN with MATCH product:*, and OBJECT FREQ of each.");

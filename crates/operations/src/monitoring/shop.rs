@@ -52,9 +52,9 @@ pub(super) async fn yesterday(redis: &mut MultiplexedConnection) -> RedisResult<
     let requests: Vec<String> = (0..YESTERDAY).map(product).collect();
     for requests in requests.chunks(AT_ONCE) {
         let mut pipe = redis::pipe();
-        requests.iter().for_each(|key| {
+        for key in requests {
             pipe.get(key);
-        });
+        }
         pipe.exec_async(redis).await?;
     }
     Ok(())

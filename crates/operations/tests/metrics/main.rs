@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     reason = "clippy's exemption for tests does not reach what they share or await"
 )]
+#![allow(clippy::float_cmp, reason = "the parser reads numbers as floats, and these counts are exact")]
 
 mod parser;
 
