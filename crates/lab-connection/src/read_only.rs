@@ -1,7 +1,7 @@
 //! A server opened to be looked at: nothing is written, no marker is set, and other people's data is no reason to stop.
 
 use redis::aio::MultiplexedConnection;
-use redis::{ConnectionAddr, ConnectionInfo};
+use redis::{ConnectionAddr, ConnectionInfo, RedisError};
 
 use crate::address::{Address, PrivateServer};
 use crate::args::TargetArgs;
@@ -10,20 +10,25 @@ use crate::dialer::Dialer;
 use crate::failure::{Class, Endpoint, Failure, explain, explain_connecting};
 use crate::target::endpoint;
 
-/// A server that accepted a connection. The caller promises to send only commands that read. It can be anything that speaks the
-/// protocol: a server, a replica, a node of a cluster, or a Sentinel.
-pub struct ReadOnlyTarget {
+/// Where a server is, and how to connect to it. It may be down.
+pub struct ReadOnlyAddress {
     args: TargetArgs,
     info: ConnectionInfo,
+    dialer: Dialer,
     endpoint: Endpoint,
-    first: MultiplexedConnection,
     private: Option<PrivateServer>,
 }
 
+/// A server that accepted a connection. The caller promises to send only commands that read. It can be anything that speaks the
+/// protocol: a server, a replica, a node of a cluster, or a Sentinel.
+pub struct ReadOnlyTarget {
+    address: ReadOnlyAddress,
+    first: MultiplexedConnection,
+}
+
 impl TargetArgs {
-    /// Finds the server and connects. It sends the login and nothing else. The number of a database in the flags has no
-    /// effect.
-    pub async fn open_read_only(&self) -> Result<ReadOnlyTarget, Failure> {
+    /// Finds the server without connecting. The number of a database in the flags has no effect.
+    pub async fn find_read_only(&self) -> Result<ReadOnlyAddress, Failure> {
         let flags = self.clone();
         let found = tokio::task::spawn_blocking(move || Address::find(&flags)).await;
         let Address { info, private, .. } = found
@@ -33,11 +38,36 @@ impl TargetArgs {
         let info = info.set_redis_settings(login);
         let endpoint = endpoint(&info, self, private.is_some());
         let dialer = Dialer::new(info.clone(), self, &endpoint)?;
-        let first = match dialer.single(RESPONSE_TIMEOUT).await {
-            Ok(connection) => connection,
-            Err(error) => return Err(explain_connecting(&error, &endpoint).await),
-        };
-        Ok(ReadOnlyTarget { args: self.clone(), info, endpoint, first, private })
+        Ok(ReadOnlyAddress { args: self.clone(), info, dialer, endpoint, private })
+    }
+
+    /// Finds the server and connects. It sends the login and nothing else.
+    pub async fn open_read_only(&self) -> Result<ReadOnlyTarget, Failure> {
+        let address = self.find_read_only().await?;
+        let first = address.connect().await?;
+        Ok(ReadOnlyTarget { address, first })
+    }
+}
+
+impl ReadOnlyAddress {
+    /// Connects. It sends the login and nothing else.
+    pub async fn connect(&self) -> Result<MultiplexedConnection, Failure> {
+        match self.dialer.single(RESPONSE_TIMEOUT).await {
+            Ok(connection) => Ok(connection),
+            Err(error) => Err(explain_connecting(&error, &self.endpoint).await),
+        }
+    }
+
+    /// What an error of one of these connections means.
+    #[must_use]
+    pub fn explain(&self, error: &RedisError) -> Failure {
+        explain(error, &self.endpoint)
+    }
+
+    /// Host and port, or the path of a socket. Never a password.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.endpoint.address
     }
 }
 
@@ -51,16 +81,17 @@ impl ReadOnlyTarget {
     /// A connection to another server of the same group, with the same login and the same TLS settings.
     pub async fn node(&self, host: &str, port: u16) -> Result<MultiplexedConnection, Failure> {
         let host = host.to_owned();
-        let addr = match self.info.addr().clone() {
+        let ReadOnlyAddress { args, info, private, .. } = &self.address;
+        let info = info.clone();
+        let addr = match info.addr().clone() {
             ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
                 ConnectionAddr::TcpTls { host, port, insecure, tls_params }
             }
             _ => ConnectionAddr::Tcp(host, port),
         };
-        let login = self.info.redis_settings().clone().set_db(0);
-        let info = self.info.clone().set_addr(addr).set_redis_settings(login);
-        let args = TargetArgs { sni: None, ..self.args.clone() };
-        let endpoint = endpoint(&info, &args, self.private.is_some());
+        let info = info.set_addr(addr);
+        let args = TargetArgs { sni: None, ..args.clone() };
+        let endpoint = endpoint(&info, &args, private.is_some());
         let dialer = Dialer::new(info, &args, &endpoint)?;
         dialer.single(RESPONSE_TIMEOUT).await.map_err(|error| explain(&error, &endpoint))
     }
@@ -68,25 +99,25 @@ impl ReadOnlyTarget {
     /// Host and port, or the path of a socket. Never a password.
     #[must_use]
     pub fn address(&self) -> &str {
-        &self.endpoint.address
+        self.address.address()
     }
 
     /// Whether the login has a password.
     #[must_use]
     pub fn has_password(&self) -> bool {
-        self.info.redis_settings().password().is_some()
+        self.address.info.redis_settings().password().is_some()
     }
 
     /// Whether the connection uses TLS.
     #[must_use]
     pub fn uses_tls(&self) -> bool {
-        self.endpoint.tls
+        self.address.endpoint.tls
     }
 
     /// Whether the address is one of this machine: a loopback address or a socket.
     #[must_use]
     pub fn is_near(&self) -> bool {
-        match self.info.addr() {
+        match self.address.info.addr() {
             ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => is_loopback(host),
             _ => true,
         }
@@ -95,7 +126,7 @@ impl ReadOnlyTarget {
     /// Whether it is a private server that was started for this run.
     #[must_use]
     pub fn is_private(&self) -> bool {
-        self.private.is_some()
+        self.address.private.is_some()
     }
 }
 

@@ -42,6 +42,7 @@ use lab_runner::{Terminal, activity};
 
 pub use self::asker::COMMANDS;
 pub use self::collect::Depth;
+pub(crate) use self::collect::replicas;
 pub use self::cost::Cost;
 use self::facts::Facts;
 use self::finding::Diagnosis;
@@ -84,7 +85,7 @@ pub async fn run(target: &TargetArgs, options: &Options) -> Result<(), Failure> 
     if options.json {
         Terminal.document(&report::json(facts, diagnosis, costs));
     } else if options.openmetrics {
-        Terminal.line(&openmetrics::text(facts, diagnosis, costs));
+        Terminal.line(openmetrics::text(facts, diagnosis, costs).trim_end());
     } else {
         Terminal.line(&report::text(facts, diagnosis, costs, Terminal.width().min(120)));
     }

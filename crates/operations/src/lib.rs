@@ -10,8 +10,10 @@
 //! 5. [`eviction`]: what the server throws away when memory is full.
 //! 6. [`compact_memory`]: the same data in less memory.
 //! 7. [`backup`]: a copy that was restored, and compared.
-//! 8. [`drills`]: faults by settings, and the acknowledged writes that each loses.
-//! 9. [`doctor`]: examines any server, and writes nothing.
+//! 8. [`monitoring`]: what is slow, big, hot, or slow to read, and which tool finds it.
+//! 9. [`drills`]: faults by settings, and the acknowledged writes that each loses.
+//! 10. [`doctor`]: examines any server, and writes nothing.
+//! 11. [`metrics`]: the numbers of a server, for Prometheus.
 //!
 //! [`OperationsLesson`] lists the lessons. [`private`] starts the servers that they break.
 
@@ -21,6 +23,9 @@ pub mod compact_memory;
 pub mod doctor;
 pub mod drills;
 pub mod eviction;
+pub mod metrics;
+pub mod monitoring;
+pub mod openmetrics;
 pub mod persistence;
 pub mod private;
 mod registry;

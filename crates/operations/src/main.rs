@@ -6,9 +6,9 @@ use clap::{Parser, Subcommand};
 use lab_connection::Failure;
 use lab_runner::LessonArgs;
 use lab_runner::course::OutputArgs;
-use operations::{OperationsLesson, cluster, doctor, drills, persistence};
+use operations::{OperationsLesson, cluster, doctor, drills, metrics, persistence};
 
-/// Lessons: replication, Sentinel, cluster, persistence, eviction, compact memory, backup
+/// Lessons: replication, Sentinel, cluster, persistence, eviction, compact memory, backup, monitoring
 #[derive(Parser)]
 #[command(name = "operations", version, about, disable_help_flag = true)]
 #[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
@@ -27,6 +27,8 @@ enum Command {
     Doctor(doctor::Options),
     /// Faults under settings: what is lost, and for how long no write is possible
     Drills(drills::Options),
+    /// Serve the numbers of a server for Prometheus, on http://127.0.0.1:9121/metrics
+    Metrics(metrics::Options),
     /// The cluster lesson, with more slots that move under 50 clients
     Reshard {
         /// How many slots move
@@ -55,6 +57,7 @@ impl lab_runner::start::Cli for Cli {
             None => lab_runner::start::Cli::json(&self.lessons),
             Some(Command::Doctor(options)) => options.json,
             Some(Command::Drills(options)) => options.json,
+            Some(Command::Metrics(_)) => false,
             Some(Command::Reshard { output, .. } | Command::Restarts { output, .. }) => output.json,
         }
     }
@@ -70,6 +73,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         None => cli.lessons.run().await,
         Some(Command::Doctor(options)) => doctor::run(server, &options).await,
         Some(Command::Drills(options)) => drills::command(options).await,
+        Some(Command::Metrics(options)) => metrics::run(server, &options).await,
         Some(Command::Reshard { slots, output }) => cluster::command(server, slots, output).await,
         Some(Command::Restarts { keys, output }) => persistence::command(server, keys as usize, output).await,
     }

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use lab_runner::{Course, Lesson};
 
-use crate::{backup, cluster, compact_memory, eviction, persistence, replication, sentinel};
+use crate::{backup, cluster, compact_memory, eviction, monitoring, persistence, replication, sentinel};
 
 /// A lesson, as the command line names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -22,6 +22,8 @@ pub enum OperationsLesson {
     CompactMemory,
     /// A copy that was restored, and compared
     Backup,
+    /// What is slow, big, hot, or slow to read, and which tool finds it
+    Monitoring,
 }
 
 impl Course for OperationsLesson {
@@ -36,6 +38,7 @@ impl Course for OperationsLesson {
             Self::Eviction => &eviction::LESSON,
             Self::CompactMemory => &compact_memory::LESSON,
             Self::Backup => &backup::LESSON,
+            Self::Monitoring => &monitoring::LESSON,
         }
     }
 }

@@ -160,7 +160,7 @@ async fn enter(
         .await
         .map(|text| Info::parse(&text))
         .unwrap_or_default();
-    if is_sentinel(&server) {
+    if server.is_sentinel() {
         for watched in sentinel_masters(&mut asker).await.unwrap_or_default() {
             names.extend(host_and_port(&watched.address));
             names.extend(
@@ -198,10 +198,6 @@ pub(crate) fn replicas(info: &Info) -> impl Iterator<Item = (&str, &str)> {
     info.starting_with("slave").filter(|(name, _)| name["slave".len()..].parse::<u32>().is_ok())
 }
 
-fn is_sentinel(server: &Info) -> bool {
-    server.text("redis_mode").or(server.text("server_mode")) == Some("sentinel")
-}
-
 fn address(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
@@ -218,7 +214,7 @@ async fn examine(node: &mut NodeFacts, asker: &mut Asker, depth: Depth) {
         Ok(text) => node.info = Info::parse(&text),
         Err(missing) => node.info_missing = Some(missing),
     }
-    node.role = if is_sentinel(&node.info) {
+    node.role = if node.info.is_sentinel() {
         Role::Sentinel
     } else {
         match node.info.text("role") {

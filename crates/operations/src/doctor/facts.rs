@@ -225,6 +225,12 @@ impl Info {
         self.starting_with("db").filter(|(name, _)| is_database(name))
     }
 
+    /// Whether it is of a Sentinel, which stores no keys.
+    #[must_use]
+    pub fn is_sentinel(&self) -> bool {
+        self.text("redis_mode").or(self.text("server_mode")) == Some("sentinel")
+    }
+
     /// Name and version. Valkey calls itself `redis_version:7.2.4` for old clients, so its own field decides.
     #[must_use]
     pub fn version(&self) -> Option<(&'static str, &str)> {

@@ -10,6 +10,7 @@ mod backup;
 mod cluster;
 mod drills;
 mod eviction;
+mod monitoring;
 mod persistence;
 mod replication;
 mod sentinel;

@@ -1,0 +1,40 @@
+//! What INFO says, and what changed between two readings.
+
+use std::collections::HashMap;
+
+use redis::RedisResult;
+use redis::aio::MultiplexedConnection;
+
+/// The fields of INFO.
+pub(super) fn fields(info: &str) -> HashMap<&str, &str> {
+    info.lines().filter_map(|line| line.trim_end().split_once(':')).collect()
+}
+
+/// Lookups of keys since the server started.
+pub(super) struct Lookups {
+    pub(super) hits: u64,
+    pub(super) misses: u64,
+}
+
+impl Lookups {
+    pub(super) async fn now(redis: &mut MultiplexedConnection) -> RedisResult<Self> {
+        let stats: String = redis::cmd("INFO").arg("stats").query_async(redis).await?;
+        Ok(Self::of(&fields(&stats)))
+    }
+
+    pub(super) fn of(stats: &HashMap<&str, &str>) -> Self {
+        let number = |name| stats.get(name).and_then(|number| number.parse().ok()).unwrap_or_default();
+        Self { hits: number("keyspace_hits"), misses: number("keyspace_misses") }
+    }
+
+    pub(super) fn since(&self, before: &Self) -> Self {
+        Self {
+            hits: self.hits.saturating_sub(before.hits),
+            misses: self.misses.saturating_sub(before.misses),
+        }
+    }
+
+    pub(super) fn hit_rate(&self) -> f64 {
+        100.0 * self.hits as f64 / (self.hits + self.misses).max(1) as f64
+    }
+}
