@@ -144,9 +144,15 @@ impl Session {
         }
         let since = Instant::now();
         loop {
-            let lines = self.ask(&step.client, command)?;
-            if !step.retried || since.elapsed() > RETRIED_FOR || self.aligned(step, &lines).fits() {
-                return Ok(Some(lines));
+            let asked = self.ask(&step.client, command);
+            let fits = asked.as_ref().is_ok_and(|lines| self.aligned(step, lines).fits());
+            let silent = asked.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::TimedOut);
+            if fits || silent || !step.retried || since.elapsed() > RETRIED_FOR {
+                return asked.map(Some);
+            }
+            // A server that becomes a replica closes its connections.
+            if asked.is_err() {
+                self.clients.remove(&step.client);
             }
             sleep(BETWEEN_TRIES);
         }
