@@ -157,9 +157,7 @@ impl Step {
     /// What is wrong with it, now that its reply is known.
     fn problem(&self) -> Option<&'static str> {
         match (&self.command, self.expected.is_empty()) {
-            _ if self.action.is_some() => {
-                (!self.expected.is_empty()).then_some("`! ACTION` has no reply")
-            }
+            _ if self.action.is_some() => (!self.expected.is_empty()).then_some("`! ACTION` has no reply"),
             (Some(command), no_reply) if self.is_raw() && (no_reply || command.words.len() != 1) => {
                 Some("`wire> \"BYTES\"` sends one string of whole commands, and its reply has to follow")
             }
@@ -243,10 +241,18 @@ mod tests {
 
     #[test]
     fn what_is_no_session_is_refused_with_its_line() {
-        for (text, line) in
-            [("OK", 5), ("> GET k\n\"v\"\n>", 7), ("~> GET k", 5), ("# only", 5), ("> SET k \"v", 5), ("", 5),
-            ("> SET k \"v\nOK", 5), ("! kill\nOK", 5), ("! stop", 5), ("wire> \"PING\\r\\n\"", 5)]
-        {
+        for (text, line) in [
+            ("OK", 5),
+            ("> GET k\n\"v\"\n>", 7),
+            ("~> GET k", 5),
+            ("# only", 5),
+            ("> SET k \"v", 5),
+            ("", 5),
+            ("> SET k \"v\nOK", 5),
+            ("! kill\nOK", 5),
+            ("! stop", 5),
+            ("wire> \"PING\\r\\n\"", 5),
+        ] {
             assert_eq!(entries(5, &text.lines().collect::<Vec<_>>()).unwrap_err().line, line, "{text}");
         }
     }

@@ -4,7 +4,8 @@
 /// server, nobody has measured there, and `…` stands for them.
 pub(super) fn lines(written: &[String], server: &str) -> Vec<String> {
     let is_here = |servers: &str| servers.split(", ").any(|name| name == server);
-    let measured_here = written.iter().filter_map(|line| of_servers(line)).any(|(_, servers)| is_here(servers));
+    let measured_here =
+        written.iter().filter_map(|line| of_servers(line)).any(|(_, servers)| is_here(servers));
     let mut lines: Vec<String> = Vec::new();
     for line in written {
         match of_servers(line) {

@@ -61,7 +61,9 @@ impl Servers {
         let builder = if environment.power_cut { builder.losable_page_cache() } else { builder };
         let running = start(environment, choice, builder).map_err(|error| match error {
             Error::NoTls { .. } => NotExecuted::Skipped("this server was built without TLS".into()),
-            Error::NoFsyncLog { .. } => NotExecuted::Skipped("a power cut needs Linux and a C compiler".into()),
+            Error::NoFsyncLog { .. } => {
+                NotExecuted::Skipped("a power cut needs Linux and a C compiler".into())
+            }
             // A release that the block names may not exist for this machine.
             Error::NotInstalled { release, .. }
             | Error::NotForThisPlatform { release, .. }

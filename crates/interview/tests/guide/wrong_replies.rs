@@ -132,7 +132,10 @@ fn an_action_that_fails_is_told() {
         "```redis\n> PING\nPONG\n! kill node2\n! copy none.rdb dump.rdb\n```\n\n```redis\n> PING\nPONG\n! power-cut\n```",
     );
     let told = complaints(&guide);
-    assert!(told[0].contains("! kill node2\n") && told[0].contains("there is no server `node2` here"), "{told:?}");
+    assert!(
+        told[0].contains("! kill node2\n") && told[0].contains("there is no server `node2` here"),
+        "{told:?}"
+    );
     assert!(told[0].contains("! copy none.rdb dump.rdb\n"), "{told:?}");
     assert!(told[1].contains("! power-cut\n"), "{told:?}");
 }
