@@ -120,7 +120,7 @@ fn a_killed_server_comes_back_with_what_it_saved() {
     let guide = guide(
         "```redis\n> SET k old\nOK\n> SAVE\nOK\n> SET k new\nOK\n! copy dump.rdb kept.rdb\n> SAVE\nOK\n! kill\n\
          ! copy kept.rdb dump.rdb\n! start\n> GET k\n\"old\"\n```\n\n\
-         ```redis aof\n> SET k old\nOK\n> APPEND k er\n(integer) 5\n! kill\n\
+         ```redis aof appendfsync=always\n> SET k old\nOK\n> APPEND k er\n(integer) 5\n! kill\n\
          ! cut appendonlydir/appendonly.aof.1.incr.aof \"*3\\r\\n$6\\r\\nAPPEND\"\n! start\n> GET k\n\"old\"\n```",
     );
     assert_eq!(complaints(&guide), Vec::<String>::new());
