@@ -1,7 +1,9 @@
 //! An example: a `redis-cli` session, as the guide writes it.
 
+mod action;
 mod environment;
 
+pub use action::Action;
 pub use environment::{Environment, Layout};
 
 use crate::words;
@@ -52,14 +54,16 @@ pub struct Step {
     pub retried: bool,
     /// What to send; none where only the next reply is read.
     pub command: Option<Command>,
-    /// The lines of the reply; none where it is not waited for.
+    /// What is done to a server instead: `! `.
+    pub action: Option<Action>,
+    /// The lines of the reply; none where it is not waited for. Some may be of certain servers only: `text  # Redis 7.0`.
     pub expected: Vec<String>,
 }
 
 /// A command as it was typed, and as it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
-    /// The line without its prompt.
+    /// The line without its prompt; more lines if a quote stays open, as in a script.
     pub text: String,
     /// Its words; at least one.
     pub words: Vec<Vec<u8>>,
@@ -97,30 +101,66 @@ impl Block {
 impl Step {
     /// The prompt with the command, as the guide writes it.
     pub fn line_of_session(&self) -> String {
+        if let Some(action) = &self.action {
+            return format!("! {action}").trim_end().to_owned();
+        }
         let mark = if self.retried { "~" } else { "" };
         let command = self.command.as_ref().map(|command| format!(" {}", command.text)).unwrap_or_default();
         format!("{mark}{}>{command}", self.client)
     }
 
-    /// A line that begins with a prompt: an optional `~`, letters and digits, `>`, and then a space or the end.
-    fn at_prompt(line: usize, text: &str) -> Result<Option<Self>, FormatError> {
+    /// Whether its bytes are sent as they are, and those of the reply are shown.
+    pub fn is_raw(&self) -> bool {
+        self.client == "wire"
+    }
+
+    /// A line that begins with a prompt: an optional `~`, letters and digits, `>`, and then a space or the end. A command goes on in
+    /// the next lines while one of its quotes is open.
+    fn at_prompt<'a>(
+        line: usize,
+        text: &str,
+        next_lines: &mut impl Iterator<Item = &'a str>,
+    ) -> Result<Option<Self>, FormatError> {
+        if let Some(action) = text.strip_prefix("! ") {
+            let action = Action::parse(action).map_err(|problem| FormatError::at(line, problem))?;
+            let (client, expected) = (String::new(), Vec::new());
+            return Ok(Some(Self {
+                line,
+                client,
+                retried: false,
+                command: None,
+                action: Some(action),
+                expected,
+            }));
+        }
         let (retried, rest) = text.strip_prefix('~').map_or((false, text), |rest| (true, rest));
         let Some((client, command)) = rest.split_once('>') else { return Ok(None) };
         let is_name = client.chars().all(|c| c.is_ascii_alphanumeric());
         if !is_name || !(command.is_empty() || command.starts_with(' ')) {
             return Ok(None);
         }
-        let text = command.trim();
-        let words = words::split(text).ok_or_else(|| {
-            FormatError::at(line, "the quotes of the command do not match, as redis-cli reads them")
-        })?;
-        let command = (!words.is_empty()).then(|| Command { text: text.to_owned(), words });
-        Ok(Some(Self { line, client: client.to_owned(), retried, command, expected: Vec::new() }))
+        let mut text = command.trim().to_owned();
+        let words = loop {
+            if let Some(words) = words::split(&text) {
+                break words;
+            }
+            let next = next_lines.next().ok_or_else(|| {
+                FormatError::at(line, "the quotes of the command do not match, as redis-cli reads them")
+            })?;
+            text = format!("{text}\n{next}");
+        };
+        let client = client.to_owned();
+        let command = (!words.is_empty()).then_some(Command { text, words });
+        Ok(Some(Self { line, client, retried, command, action: None, expected: Vec::new() }))
     }
 
     /// What is wrong with it, now that its reply is known.
     fn problem(&self) -> Option<&'static str> {
         match (&self.command, self.expected.is_empty()) {
+            _ if self.action.is_some() => (!self.expected.is_empty()).then_some("`! ACTION` has no reply"),
+            (Some(command), no_reply) if self.is_raw() && (no_reply || command.words.len() != 1) => {
+                Some("`wire> \"BYTES\"` sends one string of whole commands, and its reply has to follow")
+            }
             (None, true) => Some("a prompt without a command reads a reply, which has to follow"),
             (command, no_reply) if self.retried && (command.is_none() || no_reply) => {
                 Some("`~> COMMAND` is repeated until its reply fits, which has to follow")
@@ -133,10 +173,11 @@ impl Step {
 /// Reads the lines of a block, the first of which is line `first` of the guide.
 fn entries(first: usize, lines: &[&str]) -> Result<Vec<Entry>, FormatError> {
     let mut entries: Vec<Entry> = Vec::new();
-    for (line, text) in (first..).zip(lines.iter().copied()) {
+    let mut rest = (first..).zip(lines.iter().copied());
+    while let Some((line, text)) = rest.next() {
         if let Some(comment) = text.strip_prefix("# ") {
             entries.push(Entry::Comment(comment.to_owned()));
-        } else if let Some(step) = Step::at_prompt(line, text)? {
+        } else if let Some(step) = Step::at_prompt(line, text, &mut rest.by_ref().map(|(_, text)| text))? {
             entries.push(Entry::Step(step));
         } else if let Some(Entry::Step(step)) = entries.last_mut() {
             step.expected.push(text.to_owned());
@@ -188,10 +229,30 @@ mod tests {
     }
 
     #[test]
+    fn a_command_goes_on_while_a_quote_is_open() {
+        let text = "> EVAL \"\nlocal n = 1\n# no comment\nreturn n\n\" 0\n(integer) 1\n! kill";
+        let found = entries(10, &text.lines().collect::<Vec<_>>()).unwrap();
+        let [Entry::Step(script), Entry::Step(action)] = &found[..] else { panic!("{found:?}") };
+        let command = script.command.as_ref().unwrap();
+        assert_eq!(command.words[1], b"\nlocal n = 1\n# no comment\nreturn n\n");
+        assert_eq!((script.expected.len(), action.line), (1, 16));
+        assert_eq!(action.line_of_session(), "! kill");
+    }
+
+    #[test]
     fn what_is_no_session_is_refused_with_its_line() {
-        for (text, line) in
-            [("OK", 5), ("> GET k\n\"v\"\n>", 7), ("~> GET k", 5), ("# only", 5), ("> SET k \"v", 5), ("", 5)]
-        {
+        for (text, line) in [
+            ("OK", 5),
+            ("> GET k\n\"v\"\n>", 7),
+            ("~> GET k", 5),
+            ("# only", 5),
+            ("> SET k \"v", 5),
+            ("", 5),
+            ("> SET k \"v\nOK", 5),
+            ("! kill\nOK", 5),
+            ("! stop", 5),
+            ("wire> \"PING\\r\\n\"", 5),
+        ] {
             assert_eq!(entries(5, &text.lines().collect::<Vec<_>>()).unwrap_err().line, line, "{text}");
         }
     }

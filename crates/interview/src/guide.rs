@@ -1,4 +1,25 @@
 //! The guide as data: topics, questions, answers, examples.
+//!
+//! # An example
+//!
+//! A block that begins with ```` ```redis ```` is a session of `redis-cli`, see [`block`](crate::block). Words behind `redis` say where it
+//! runs, see [`Environment`](crate::block::Environment): `replica`, `sentinel`, `cluster`, or `cluster-replicas`; `aof`, `tls`, or
+//! `power-cut`; a setting as `key=value`; `needs=COMMAND`; `server=RELEASE`; `same` for the servers of the block before it.
+//!
+//! | Line | Meaning |
+//! |---|---|
+//! | `> COMMAND` | a command; it goes on in the next lines while a quote is open |
+//! | `A> COMMAND` | the same from another client; `primary`, `replica`, `sentinel`, `node1` to `node6` are connected to these servers |
+//! | `~> COMMAND` | repeated until the reply is the expected one |
+//! | `A>` | reads what comes next to A |
+//! | `wire> "BYTES"` | whole commands, sent as they are; the reply is the bytes that come back |
+//! | `! ACTION` | happens to a server itself, see [`Action`](crate::block::Action); `! kill node2` names one of several |
+//! | `# TEXT` | a comment |
+//! | any other | a line of the reply |
+//!
+//! In a reply, `…` stands for any text, and a line of only `…` for any lines. `text  # Redis 7.0, Valkey 9.1` is a line of these two
+//! servers; on a server that none of the lines names, they stand for anything. In commands, `<node2>` is the ID of that node. In commands
+//! and replies, `<node2:port>` is its port (`<primary:port>` and so on, too), and in commands `<password>` is the servers' password.
 
 mod parse;
 mod prose;

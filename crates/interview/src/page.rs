@@ -163,7 +163,9 @@ fn announced(block: &Block) -> String {
     let mut words: Vec<String> = match environment.layout {
         Layout::One => Vec::new(),
         Layout::Replica => vec!["a primary with a replica".into()],
+        Layout::Sentinel => vec!["a primary with a replica, and three Sentinels".into()],
         Layout::Cluster => vec!["a cluster of three primaries".into()],
+        Layout::ClusterReplicas => vec!["a cluster of three primaries, each with a replica".into()],
     };
     words.extend(environment.release.map(|release| release.to_string()));
     words.extend(environment.config.iter().map(|(key, value)| format!("{key} {value}")));

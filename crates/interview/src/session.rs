@@ -1,8 +1,10 @@
 //! A block, executed: servers, clients, commands, and the replies that really came.
 
+mod actions;
 #[cfg(feature = "tls")]
 mod certificates;
 mod client;
+mod expected;
 mod reply;
 mod servers;
 
@@ -111,7 +113,7 @@ impl Session {
             });
             if let Some(lines) = lines {
                 let lines: Vec<String> = lines.into_iter().map(|line| self.without_password(line)).collect();
-                let answer = Answer { step, alignment: aligned(step, &lines), lines };
+                let answer = Answer { step, alignment: self.aligned(step, &lines), lines };
                 listen(&Event::Replied(answer.clone()));
                 answers.push(answer);
             }
@@ -124,10 +126,17 @@ impl Session {
 
     /// The lines of the reply, if the step waits for one.
     fn execute_step(&mut self, step: &Step) -> io::Result<Option<Vec<String>>> {
+        if let Some(action) = &step.action {
+            return self.act(action).map(|()| None);
+        }
         let Some(command) = &step.command else {
             let reply = self.client(&step.client)?.next()?;
             return Ok(Some(reply::lines(None, &reply)));
         };
+        if step.is_raw() {
+            let bytes = self.client(&step.client)?.exchange(&command.words.concat())?;
+            return Ok(Some(reply::lines(None, &Value::BulkString(bytes))));
+        }
         if step.expected.is_empty() {
             self.client(&step.client)?.send(&command.words)?;
             self.settle(&step.client);
@@ -135,9 +144,15 @@ impl Session {
         }
         let since = Instant::now();
         loop {
-            let lines = self.ask(&step.client, command)?;
-            if !step.retried || since.elapsed() > RETRIED_FOR || aligned(step, &lines).fits() {
-                return Ok(Some(lines));
+            let asked = self.ask(&step.client, command);
+            let fits = asked.as_ref().is_ok_and(|lines| self.aligned(step, lines).fits());
+            let silent = asked.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::TimedOut);
+            if fits || silent || !step.retried || since.elapsed() > RETRIED_FOR {
+                return asked.map(Some);
+            }
+            // A server that becomes a replica closes its connections.
+            if asked.is_err() {
+                self.clients.remove(&step.client);
             }
             sleep(BETWEEN_TRIES);
         }
@@ -146,7 +161,7 @@ impl Session {
     /// Sends a command and waits for its replies, at another node if it is redirected.
     fn ask(&mut self, name: &str, command: &Command) -> io::Result<Vec<String>> {
         let follows = self.servers.follows_redirections(name);
-        let words = self.with_node_ids(&command.words)?;
+        let words = self.filled_in(&command.words)?;
         let mut lines = Vec::new();
         self.client(name)?.send(&words)?;
         for _ in 0..MOST_REDIRECTIONS {
@@ -178,10 +193,13 @@ impl Session {
         Err(io::Error::other("the nodes redirect the client in a circle"))
     }
 
-    /// The words to send: `<node2>` becomes the ID of that node.
-    fn with_node_ids(&self, words: &[Vec<u8>]) -> io::Result<Vec<Vec<u8>>> {
+    /// The words to send: `<node2>` becomes the ID of that node, `<node2:port>` its port, and `<password>` the password.
+    fn filled_in(&self, words: &[Vec<u8>]) -> io::Result<Vec<Vec<u8>>> {
         let id_of = |word: &[u8]| {
-            let Some(node) = self.servers.named_node(word) else { return Ok(word.to_owned()) };
+            let Some(node) = self.servers.named_node(word) else {
+                let text = str::from_utf8(word);
+                return Ok(text.map_or_else(|_| word.to_owned(), |text| self.servers.filled_in(text).into()));
+            };
             let mut client = self.servers.connect(self.servers.port_of(node))?;
             client.send(&[b"CLUSTER".to_vec(), b"MYID".to_vec()])?;
             match client.reply(false)? {
@@ -236,6 +254,19 @@ impl Session {
         Some(flags.contains('b'))
     }
 
+    /// What came beside what is expected on this server. redis-cli prints a redirection, but the guide may leave it out.
+    fn aligned(&self, step: &Step, lines: &[String]) -> Alignment {
+        let is_redirection = |line: &String| line.starts_with("-> Redirected");
+        let expected = expected::lines(&step.expected, &self.servers.product_line());
+        let expected: Vec<String> = expected.iter().map(|line| self.servers.filled_in(line)).collect();
+        let skipped = if expected.first().is_some_and(is_redirection) {
+            0
+        } else {
+            lines.iter().take_while(|line| is_redirection(line)).count()
+        };
+        Alignment::of(&expected, &lines[skipped..])
+    }
+
     /// Passwords are not printed, and they differ in every run.
     fn without_password(&self, line: String) -> String {
         match self.servers.password() {
@@ -249,7 +280,7 @@ impl Session {
 /// clients would see it.
 fn connect(servers: &Servers, visited: &mut HashSet<u16>, port: u16) -> io::Result<Client> {
     let mut client = servers.connect(port)?;
-    if !visited.insert(port) {
+    if !visited.insert(port) || !servers.are_alone() {
         return Ok(client);
     }
     let since = Instant::now();
@@ -263,17 +294,6 @@ fn connect(servers: &Servers, visited: &mut HashSet<u16>, port: u16) -> io::Resu
         sleep(BETWEEN_TRIES);
     }
     Err(io::Error::other("somebody else is connected to this server of the example's own"))
-}
-
-/// redis-cli prints a redirection, but the guide may leave it out.
-fn aligned(step: &Step, lines: &[String]) -> Alignment {
-    let is_redirection = |line: &String| line.starts_with("-> Redirected");
-    let skipped = if step.expected.first().is_some_and(is_redirection) {
-        0
-    } else {
-        lines.iter().take_while(|line| is_redirection(line)).count()
-    };
-    Alignment::of(&step.expected, &lines[skipped..])
 }
 
 /// What to show if no reply came: of a closed connection, what redis-cli says.

@@ -70,6 +70,12 @@ impl Program {
         }
     }
 
+    /// Product and release line, for example `Valkey 9.1`.
+    #[must_use]
+    pub fn product_line(&self) -> String {
+        format!("{:?} {}.{}", self.product, self.version.major, self.version.minor)
+    }
+
     pub(crate) fn version(&self) -> Version {
         self.version
     }

@@ -12,9 +12,14 @@ pub enum Layout {
     One,
     /// A primary with one replica: clients `primary` and `replica`.
     Replica,
+    /// A primary with one replica, and three Sentinels, which call them `lab` and take a server for down after a second: clients
+    /// `primary`, `replica`, and `sentinel`.
+    Sentinel,
     /// Three primaries: clients `node1`, `node2`, `node3`; every other client follows redirections. In a command, the word `<node2>`
     /// is that node's ID.
     Cluster,
+    /// The same with a replica for each: `node4` is that of `node1`.
+    ClusterReplicas,
 }
 
 /// Where a block is executed.
@@ -26,6 +31,8 @@ pub struct Environment {
     pub same: bool,
     /// Over TLS.
     pub tls: bool,
+    /// Whether `! power-cut` can take what was not synced.
+    pub power_cut: bool,
     /// Settings of the server.
     pub config: Vec<(String, String)>,
     /// Commands without which there is nothing to execute.
@@ -55,8 +62,8 @@ impl Environment {
                 "a `same` block goes on where the one before it was; only needs= may stand with it".into()
             );
         }
-        if environment.tls && environment.layout != Layout::One {
-            return Err("tls is for a single server".into());
+        if (environment.tls || environment.power_cut) && environment.layout != Layout::One {
+            return Err("tls and power-cut are for a single server".into());
         }
         Ok(environment)
     }
@@ -65,14 +72,17 @@ impl Environment {
         match word.split_once('=') {
             None => match word {
                 "replica" => self.layout = Layout::Replica,
+                "sentinel" => self.layout = Layout::Sentinel,
                 "cluster" => self.layout = Layout::Cluster,
+                "cluster-replicas" => self.layout = Layout::ClusterReplicas,
+                "power-cut" => self.power_cut = true,
                 "same" => self.same = true,
                 "tls" => self.tls = true,
                 "aof" => self.config.push(("appendonly".into(), "yes".into())),
                 other => {
                     return Err(format!(
-                        "`{other}` is no word of an info string: replica, cluster, same, tls, aof, needs=COMMAND, \
-                         server=RELEASE, no-run=\"reason\", or a setting as key=value"
+                        "`{other}` is no word of an info string: replica, sentinel, cluster, cluster-replicas, same, tls, aof, \
+                         power-cut, needs=COMMAND, server=RELEASE, no-run=\"reason\", or a setting as key=value"
                     ));
                 }
             },
@@ -96,19 +106,25 @@ impl Environment {
     /// Refuses a client that this environment cannot have. A `same` block has the environment of the one before it, so there every
     /// name is taken as it is.
     pub(super) fn check_client(&self, client: &str) -> Result<(), String> {
+        let is_node = |last: char| {
+            let digits = client.strip_prefix("node").unwrap_or_default();
+            digits.len() == 1 && digits.chars().all(|digit| ('1'..=last).contains(&digit))
+        };
+        let of_group = ["primary", "replica"].contains(&client);
+        let is_reserved = of_group || client == "sentinel" || client.starts_with("node");
         let reserved = match self.layout {
             _ if self.same => false,
-            Layout::One => ["primary", "replica", "node1", "node2", "node3"].contains(&client),
-            Layout::Replica => client.starts_with("node"),
-            Layout::Cluster => {
-                client == "replica"
-                    || client.starts_with("node") && !["node1", "node2", "node3"].contains(&client)
-            }
+            Layout::One => is_reserved,
+            Layout::Replica => is_reserved && !of_group,
+            Layout::Sentinel => client.starts_with("node"),
+            Layout::Cluster => is_reserved && !is_node('3'),
+            Layout::ClusterReplicas => is_reserved && !is_node('6'),
         };
         if reserved {
             return Err(format!(
-                "there is no client `{client}` here: primary and replica are those of a `replica` block, node1 \
-                 to node3 those of a `cluster` block"
+                "there is no client `{client}` here: primary and replica are those of a `replica` or `sentinel` \
+                 block, sentinel that of the latter, node1 to node3 those of a `cluster` block, and to node6 those of \
+                 `cluster-replicas`"
             ));
         }
         Ok(())
@@ -137,7 +153,8 @@ mod tests {
     #[test]
     fn what_means_nothing_is_refused() {
         for info in [
-            "redis sentinel",
+            "redis sentinels",
+            "redis cluster power-cut",
             "redis server=redis-1",
             "redis no-run=",
             "redis same cluster",

@@ -25,15 +25,23 @@ pub(super) struct Client {
 pub(super) trait Bytes: Read + Write + Send {}
 impl<B: Read + Write + Send> Bytes for B {}
 
-struct Stream(Box<dyn Bytes>);
+struct Stream {
+    bytes: Box<dyn Bytes>,
+    /// All that is read, while somebody wants to see it.
+    seen: Option<Vec<u8>>,
+}
 
 impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            match self.0.read(buffer) {
+            match self.bytes.read(buffer) {
                 // Ctrl-Z and fg interrupt a read that has a timeout.
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                read => return read,
+                read => {
+                    let length = *read.as_ref().unwrap_or(&0);
+                    self.seen.iter_mut().for_each(|seen| seen.extend_from_slice(&buffer[..length]));
+                    return read;
+                }
             }
         }
     }
@@ -50,7 +58,7 @@ impl Client {
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(REPLY_TIMEOUT))?;
         socket.set_write_timeout(Some(REPLY_TIMEOUT))?;
-        let stream = Stream(wrap(socket.try_clone()?)?);
+        let stream = Stream { bytes: wrap(socket.try_clone()?)?, seen: None };
         let mut client = Self { stream, socket, parser: Parser::new(), pushed: VecDeque::new() };
         client.log_in(password)?;
         Ok(client)
@@ -71,8 +79,22 @@ impl Client {
         for word in words {
             command.arg(word);
         }
-        self.stream.0.write_all(&command.get_packed_command())?;
-        self.stream.0.flush()
+        self.write(&command.get_packed_command())
+    }
+
+    /// Sends bytes in one write, and returns those of the replies to all commands in them.
+    pub(super) fn exchange(&mut self, bytes: &[u8]) -> io::Result<Vec<u8>> {
+        let whole = || io::Error::new(ErrorKind::InvalidInput, "these bytes are no whole commands");
+        let commands = count_commands(bytes).ok_or_else(whole)?;
+        self.stream.seen = Some(Vec::new());
+        let replies = self.write(bytes).and_then(|()| (0..commands).try_for_each(|_| self.read().map(drop)));
+        let seen = self.stream.seen.take().unwrap_or_default();
+        replies.map(|()| seen)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.bytes.write_all(bytes)?;
+        self.stream.bytes.flush()
     }
 
     /// The reply to a command. Push messages that come before it are kept for [`next`](Self::next), unless they are what
@@ -120,9 +142,41 @@ impl Client {
         self.socket.local_addr().ok().map(|address| address.port())
     }
 
+    /// The port of its server.
+    pub(super) fn server_port(&self) -> Option<u16> {
+        self.socket.peer_addr().ok().map(|address| address.port())
+    }
+
     fn read(&mut self) -> io::Result<Value> {
         self.parser.parse_value(&mut self.stream).map_err(|error| as_io_error(&error))
     }
+}
+
+/// How many commands these bytes are: each an array of strings, or a line. None if the last one is not complete.
+fn count_commands(mut bytes: &[u8]) -> Option<usize> {
+    let mut commands = 0;
+    while !bytes.is_empty() {
+        let line = take_line(&mut bytes)?;
+        if let Some(words) = line.strip_prefix(b"*") {
+            for _ in 0..number(words)? {
+                let length = number(take_line(&mut bytes)?.strip_prefix(b"$")?)?;
+                bytes = bytes.get(length..)?.strip_prefix(b"\r\n")?;
+            }
+        }
+        commands += 1;
+    }
+    Some(commands)
+}
+
+fn take_line<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let end = bytes.windows(2).position(|pair| pair == b"\r\n")?;
+    let line = &bytes[..end];
+    *bytes = &bytes[end + 2..];
+    Some(line)
+}
+
+fn number(digits: &[u8]) -> Option<usize> {
+    str::from_utf8(digits).ok()?.parse().ok()
 }
 
 fn answers_a_subscription(kind: &PushKind) -> bool {
@@ -140,4 +194,18 @@ fn as_io_error(error: &RedisError) -> io::Error {
         ErrorKind::InvalidData
     };
     io::Error::new(kind, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::count_commands;
+
+    #[test]
+    fn whole_commands_are_counted_and_half_ones_refused() {
+        assert_eq!(count_commands(b"SET a 1\r\nGET a\r\n"), Some(2));
+        assert_eq!(count_commands(b"*2\r\n$4\r\nECHO\r\n$4\r\na\r\nb\r\nPING\r\n"), Some(2));
+        for half in [&b"PING"[..], b"*2\r\n$4\r\nECHO\r\n", b"*1\r\n$9\r\nPING\r\n", b"*x\r\n"] {
+            assert_eq!(count_commands(half), None);
+        }
+    }
 }

@@ -3,8 +3,9 @@
 use std::io;
 #[cfg(feature = "tls")]
 use std::sync::Arc;
+use std::time::Duration;
 
-use lab_server::{Builder, Choice, Cluster, Error, Replicated, Server};
+use lab_server::{Builder, Choice, Cluster, Error, Replicated, Sentinels, Server};
 use redis::Value;
 #[cfg(feature = "tls")]
 use rustls::{ClientConnection, StreamOwned};
@@ -25,8 +26,12 @@ pub(super) struct Servers {
 enum Running {
     One(Box<Server>),
     Replicated(Box<Replicated>),
+    Sentinels(Box<Sentinels>),
     Cluster(Cluster),
 }
+
+/// How long a server is silent before the Sentinels take it for down.
+const DOWN_AFTER: Duration = Duration::from_secs(1);
 
 impl Servers {
     /// Starts what the block asks for; where it names no release, `choice` decides.
@@ -53,8 +58,12 @@ impl Servers {
             Some(certificates) => certificates.shown_by(builder),
             None => builder,
         };
+        let builder = if environment.power_cut { builder.losable_page_cache() } else { builder };
         let running = start(environment, choice, builder).map_err(|error| match error {
             Error::NoTls { .. } => NotExecuted::Skipped("this server was built without TLS".into()),
+            Error::NoFsyncLog { .. } => {
+                NotExecuted::Skipped("a power cut needs Linux and a C compiler".into())
+            }
             // A release that the block names may not exist for this machine.
             Error::NotInstalled { release, .. }
             | Error::NotForThisPlatform { release, .. }
@@ -102,45 +111,87 @@ impl Servers {
 
     /// The port at which a client of this name begins.
     pub(super) fn port_of(&self, client: &str) -> u16 {
-        match &self.running {
-            Running::One(server) => tls_port(server).unwrap_or_else(|| server.port()),
-            Running::Replicated(group) => match (client, group.replicas.first()) {
-                ("replica", Some(replica)) => replica.port(),
-                _ => group.primary.port(),
-            },
-            Running::Cluster(cluster) => {
-                let index = match client {
-                    "node2" => 1,
-                    "node3" => 2,
-                    _ => 0,
-                };
-                cluster.nodes()[index].port()
-            }
-        }
+        let server = self.named(client).unwrap_or_else(|| self.first());
+        tls_port(server).unwrap_or_else(|| server.port())
     }
 
     /// Whether a client of this name goes where MOVED and ASK send it.
     pub(super) fn follows_redirections(&self, client: &str) -> bool {
-        matches!(self.running, Running::Cluster(_)) && !["node1", "node2", "node3"].contains(&client)
+        matches!(self.running, Running::Cluster(_)) && self.named(client).is_none()
+    }
+
+    /// Whether nobody but the clients connects to the servers.
+    pub(super) fn are_alone(&self) -> bool {
+        !matches!(self.running, Running::Sentinels(_))
+    }
+
+    /// The server of this name; an empty name is that of a single server.
+    pub(super) fn named(&self, name: &str) -> Option<&Server> {
+        match &self.running {
+            Running::One(server) => name.is_empty().then_some(server),
+            Running::Replicated(group) => in_group(group, name),
+            Running::Sentinels(group) if name == "sentinel" => group.sentinels.first(),
+            Running::Sentinels(group) => in_group(&group.data, name),
+            Running::Cluster(cluster) => cluster.nodes().get(node_index(name)?),
+        }
+    }
+
+    /// The same, to kill and start it.
+    pub(super) fn named_mut(&mut self, name: &str) -> Option<&mut Server> {
+        match &mut self.running {
+            Running::One(server) => name.is_empty().then_some(server),
+            Running::Replicated(group) => in_group_mut(group, name),
+            Running::Sentinels(group) => match name {
+                "sentinel" => group.sentinels.first_mut(),
+                _ => in_group_mut(&mut group.data, name),
+            },
+            Running::Cluster(cluster) => cluster.nodes_mut().get_mut(node_index(name)?),
+        }
+    }
+
+    /// Where every other client begins.
+    fn first(&self) -> &Server {
+        match &self.running {
+            Running::One(server) => server,
+            Running::Replicated(group) => &group.primary,
+            Running::Sentinels(group) => &group.data.primary,
+            Running::Cluster(cluster) => &cluster.nodes()[0],
+        }
+    }
+
+    /// Product and release of the servers, such as `Valkey 9.1`.
+    pub(super) fn product_line(&self) -> String {
+        self.first().program().product_line()
     }
 
     /// The node of a cluster that a word such as `<node2>` names.
-    pub(super) fn named_node(&self, word: &[u8]) -> Option<&'static str> {
-        let names = [("<node1>", "node1"), ("<node2>", "node2"), ("<node3>", "node3")];
-        let in_a_cluster = matches!(self.running, Running::Cluster(_));
-        names
-            .into_iter()
-            .find(|(written, _)| in_a_cluster && written.as_bytes() == word)
-            .map(|(_, node)| node)
+    pub(super) fn named_node<'a>(&self, word: &'a [u8]) -> Option<&'a str> {
+        let name = str::from_utf8(word).ok()?.strip_prefix('<')?.strip_suffix('>')?;
+        self.named(name).filter(|_| matches!(self.running, Running::Cluster(_))).map(|_| name)
+    }
+
+    /// A text in which `<node2:port>`, or the name of another server, stands for its port, and `<password>` for the password.
+    pub(super) fn filled_in(&self, text: &str) -> String {
+        let mut filled = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('<') {
+            let known = after.split_once('>').and_then(|(word, after)| {
+                let value = match word.strip_suffix(":port") {
+                    Some(name) => self.named(name)?.port().to_string(),
+                    None => (word == "password").then(|| self.password().to_owned())?,
+                };
+                Some((value, after))
+            });
+            let (value, after) = known.unwrap_or_else(|| ("<".to_owned(), after));
+            filled = filled + before + &value;
+            rest = after;
+        }
+        filled + rest
     }
 
     /// The password of every server.
     pub(super) fn password(&self) -> &str {
-        match &self.running {
-            Running::One(server) => server.password(),
-            Running::Replicated(group) => group.primary.password(),
-            Running::Cluster(cluster) => cluster.password(),
-        }
+        self.first().password()
     }
 
     /// The first of the commands that the server does not know.
@@ -164,8 +215,9 @@ impl Servers {
 }
 
 fn start(environment: &Environment, choice: Choice, builder: Builder) -> Result<Running, Error> {
-    if environment.layout == Layout::Cluster {
-        let cluster = Cluster::builder().primaries(3).choice(choice);
+    if matches!(environment.layout, Layout::Cluster | Layout::ClusterReplicas) {
+        let replicas = usize::from(environment.layout == Layout::ClusterReplicas);
+        let cluster = Cluster::builder().primaries(3).replicas_each(replicas).choice(choice);
         let cluster =
             environment.config.iter().fold(cluster, |cluster, (key, value)| cluster.config(key, value));
         return cluster.start().map(Running::Cluster);
@@ -175,8 +227,31 @@ fn start(environment: &Environment, choice: Choice, builder: Builder) -> Result<
         Layout::Replica => {
             Replicated::start_with(builder, 1).map(|group| Running::Replicated(Box::new(group)))
         }
+        Layout::Sentinel => Sentinels::start_with(builder, 1, 3, 2, DOWN_AFTER)
+            .map(|group| Running::Sentinels(Box::new(group))),
         _ => builder.start().map(|server| Running::One(Box::new(server))),
     }
+}
+
+fn in_group<'a>(group: &'a Replicated, name: &str) -> Option<&'a Server> {
+    match name {
+        "primary" => Some(&group.primary),
+        "replica" => group.replicas.first(),
+        _ => None,
+    }
+}
+
+fn in_group_mut<'a>(group: &'a mut Replicated, name: &str) -> Option<&'a mut Server> {
+    match name {
+        "primary" => Some(&mut group.primary),
+        "replica" => group.replicas.first_mut(),
+        _ => None,
+    }
+}
+
+/// From 0, of `node1` and so on.
+fn node_index(name: &str) -> Option<usize> {
+    name.strip_prefix("node")?.parse::<usize>().ok()?.checked_sub(1)
 }
 
 /// The port for TLS, of a server that has one.

@@ -144,7 +144,7 @@ fn every_deviation_is_told_with_its_line() {
         ("```redis\n#", "```\n#", 24, "```redis"),
         ("```redis\n#", "```rediss\n#", 24, "a listing"),
         ("**See:**", "```go\n```\n\n**See:**", 37, "rust, sh"),
-        ("```redis\n#", "```redis sentinel\n#", 24, "no word of an info string"),
+        ("```redis\n#", "```redis sentinels\n#", 24, "no word of an info string"),
         ("> SET \"my key\" 1", "SET \"my key\" 1", 26, "begins with a prompt"),
         ("> SET \"my key\" 1", "> SET \"my key 1", 26, "quotes"),
         ("> SET", "node1> SET", 26, "node1"),

@@ -114,3 +114,48 @@ fn clients_block_subscribe_and_close_like_redis_cli() {
     );
     assert_eq!(complaints(&guide), Vec::<String>::new());
 }
+
+#[test]
+fn a_killed_server_comes_back_with_what_it_saved() {
+    let guide = guide(
+        "```redis\n> SET k old\nOK\n> SAVE\nOK\n> SET k new\nOK\n! copy dump.rdb kept.rdb\n> SAVE\nOK\n! kill\n\
+         ! copy kept.rdb dump.rdb\n! start\n> GET k\n\"old\"\n```\n\n\
+         ```redis aof appendfsync=always\n> SET k old\nOK\n> APPEND k er\n(integer) 5\n! kill\n\
+         ! cut appendonlydir/appendonly.aof.1.incr.aof \"*3\\r\\n$6\\r\\nAPPEND\"\n! start\n> GET k\n\"old\"\n```",
+    );
+    assert_eq!(complaints(&guide), Vec::<String>::new());
+}
+
+#[test]
+fn an_action_that_fails_is_told() {
+    let guide = guide(
+        "```redis\n> PING\nPONG\n! kill node2\n! copy none.rdb dump.rdb\n```\n\n```redis\n> PING\nPONG\n! power-cut\n```",
+    );
+    let told = complaints(&guide);
+    assert!(
+        told[0].contains("! kill node2\n") && told[0].contains("there is no server `node2` here"),
+        "{told:?}"
+    );
+    assert!(told[0].contains("! copy none.rdb dump.rdb\n"), "{told:?}");
+    assert!(told[1].contains("! power-cut\n"), "{told:?}");
+}
+
+#[test]
+fn bytes_are_sent_and_shown_as_they_are() {
+    let guide = guide(
+        "```redis\nwire> \"SET a 1\\r\\n*2\\r\\n$3\\r\\nGET\\r\\n$1\\r\\na\\r\\n\"\n\"+OK\\r\\n$1\\r\\n1\\r\\n\"\n\
+         wire> \"PING\"\n(no reply) these bytes are no whole commands\n```",
+    );
+    assert_eq!(complaints(&guide), Vec::<String>::new());
+}
+
+#[test]
+fn sentinels_and_replicas_of_a_cluster_take_over() {
+    let guide = guide(
+        "```redis sentinel\nprimary> SET k v\nOK\nprimary> WAIT 1 5000\n(integer) 1\n! kill primary\n\
+         ~sentinel> SENTINEL GET-MASTER-ADDR-BY-NAME lab\n1) \"127.0.0.1\"\n2) \"<replica:port>\"\n```\n\n\
+         ```redis cluster-replicas cluster-node-timeout=1000\n! kill node1\n~node4> ROLE\n1) \"master\"\n…\n! start node1\n\
+         ~node1> ROLE\n1) \"slave\"\n2) \"127.0.0.1\"\n3) (integer) <node4:port>\n…\n```",
+    );
+    assert_eq!(complaints(&guide), Vec::<String>::new());
+}

@@ -39,7 +39,7 @@ pub fn index(guide: &Guide) -> Index {
 /// The commands of the examples.
 fn sent(question: &Question) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    for step in question.blocks().flat_map(Block::steps) {
+    for step in question.blocks().flat_map(Block::steps).filter(|step| !step.is_raw()) {
         let Some(command) = &step.command else { continue };
         let word = |at: usize| command.words.get(at).map(|word| String::from_utf8_lossy(word).to_uppercase());
         let name = word(0).unwrap_or_default();
