@@ -7,7 +7,7 @@ use interview::guide::{Guide, Question};
 use super::commands;
 
 /// A term, and other words by which the text means it. A small letter at the beginning also stands for a capital.
-const TERMS: [(&str, &[&str]); 68] = [
+const TERMS: [(&str, &[&str]); 72] = [
     ("access control", &["ACL", "ACLs"]),
     ("append-only file", &["AOF"]),
     ("ASK", &[]),
@@ -56,6 +56,8 @@ const TERMS: [(&str, &[&str]); 68] = [
     ("`maxmemory`", &["maxmemory"]),
     ("MOVED", &[]),
     ("multiplexing", &["multiplexed"]),
+    ("monitoring", &["Prometheus", "alert", "alerts"]),
+    ("patching", &["patch", "CVE"]),
     ("pending entries", &["pending"]),
     ("pipeline", &["pipelines"]),
     ("protected mode", &[]),
@@ -63,11 +65,13 @@ const TERMS: [(&str, &[&str]); 68] = [
     ("queue", &[]),
     ("rate limit", &["limiter", "fixed window", "sliding log", "token bucket", "limit by"]),
     ("RDB snapshot", &["BGSAVE", "RDB", "snapshot", "snapshots"]),
+    ("recall", &["RAG", "retrieval"]),
     ("Redlock", &[]),
     ("replica", &["replicas", "replication"]),
     ("resharding", &["slot migration", "migrating"]),
     ("RESP", &["RESP2", "RESP3"]),
     ("retry", &["retries", "retried"]),
+    ("semantic cache", &["semantic caching"]),
     ("Sentinel", &["Sentinels"]),
     ("slots", &["slot"]),
     ("stampede", &["single flight"]),
