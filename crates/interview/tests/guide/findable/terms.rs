@@ -7,7 +7,7 @@ use interview::guide::{Guide, Question};
 use super::commands;
 
 /// A term, and other words by which the text means it. A small letter at the beginning also stands for a capital.
-const TERMS: [(&str, &[&str]); 72] = [
+const TERMS: &[(&str, &[&str])] = &[
     ("access control", &["ACL", "ACLs"]),
     ("append-only file", &["AOF"]),
     ("ASK", &[]),
@@ -15,6 +15,7 @@ const TERMS: [(&str, &[&str]); 72] = [
     ("avalanche", &[]),
     ("backlog", &[]),
     ("backup", &["back up", "backups"]),
+    ("benchmark", &["benchmarks"]),
     ("big keys", &["big key"]),
     ("bitmap", &["bitmaps"]),
     ("Bloom filter", &["Bloom filters"]),
@@ -41,9 +42,11 @@ const TERMS: [(&str, &[&str]); 72] = [
     ("hash tag", &["hash tags", "in braces"]),
     ("hot key", &["hot keys"]),
     ("HyperLogLog", &["HyperLogLogs"]),
+    ("I/O threads", &["io-threads"]),
     ("idempotency", &["idempotent"]),
     ("injection", &["inject"]),
     ("jitter", &[]),
+    ("Kubernetes", &[]),
     ("keyspace notifications", &[]),
     ("latency", &["sub-millisecond"]),
     ("lazy freeing", &["lazyfree", "UNLINK"]),
@@ -54,6 +57,7 @@ const TERMS: [(&str, &[&str]); 72] = [
     ("LRU and LFU", &["LRU", "LFU", "allkeys-lru", "allkeys-lfu"]),
     ("Lua scripts", &["Lua", "script", "scripts"]),
     ("`maxmemory`", &["maxmemory"]),
+    ("Memcached", &[]),
     ("MOVED", &[]),
     ("multiplexing", &["multiplexed"]),
     ("monitoring", &["Prometheus", "alert", "alerts"]),
@@ -67,11 +71,13 @@ const TERMS: [(&str, &[&str]); 72] = [
     ("RDB snapshot", &["BGSAVE", "RDB", "snapshot", "snapshots"]),
     ("recall", &["RAG", "retrieval"]),
     ("Redlock", &[]),
+    ("regions", &["region", "continents"]),
     ("replica", &["replicas", "replication"]),
     ("resharding", &["slot migration", "migrating"]),
     ("RESP", &["RESP2", "RESP3"]),
     ("retry", &["retries", "retried"]),
     ("semantic cache", &["semantic caching"]),
+    ("selectors", &["selector"]),
     ("Sentinel", &["Sentinels"]),
     ("slots", &["slot"]),
     ("stampede", &["single flight"]),
@@ -98,7 +104,7 @@ pub fn index(guide: &Guide) -> Vec<(&'static str, BTreeSet<usize>)> {
         assert!(!numbers.is_empty(), "no question has `{term}`");
         (term, numbers)
     };
-    TERMS.into_iter().map(having).collect()
+    TERMS.iter().copied().map(having).collect()
 }
 
 /// Whether the text has these words, and not only as a part of others.
