@@ -10,11 +10,13 @@
 //! 5. [`eviction`]: what the server throws away when memory is full.
 //! 6. [`compact_memory`]: the same data in less memory.
 //! 7. [`backup`]: a copy that was restored, and compared.
-//! 8. [`drills`]: faults by settings, and the acknowledged writes that each loses.
-//! 9. [`doctor`]: examines any server, and writes nothing.
+//! 8. [`security`]: few rights, encrypted connections, and known vulnerabilities; [`advisories`] lists those.
+//! 9. [`drills`]: faults by settings, and the acknowledged writes that each loses.
+//! 10. [`doctor`]: examines any server, and writes nothing.
 //!
 //! [`OperationsLesson`] lists the lessons. [`private`] starts the servers that they break.
 
+pub mod advisories;
 pub mod backup;
 pub mod cluster;
 pub mod compact_memory;
@@ -25,6 +27,7 @@ pub mod persistence;
 pub mod private;
 mod registry;
 pub mod replication;
+pub mod security;
 pub mod sentinel;
 
 pub use registry::OperationsLesson;

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use lab_runner::{Course, Lesson};
 
-use crate::{backup, cluster, compact_memory, eviction, persistence, replication, sentinel};
+use crate::{backup, cluster, compact_memory, eviction, persistence, replication, security, sentinel};
 
 /// A lesson, as the command line names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -22,6 +22,8 @@ pub enum OperationsLesson {
     CompactMemory,
     /// A copy that was restored, and compared
     Backup,
+    /// Users with few rights, encrypted connections, and known vulnerabilities
+    Security,
 }
 
 impl Course for OperationsLesson {
@@ -36,6 +38,7 @@ impl Course for OperationsLesson {
             Self::Eviction => &eviction::LESSON,
             Self::CompactMemory => &compact_memory::LESSON,
             Self::Backup => &backup::LESSON,
+            Self::Security => &security::LESSON,
         }
     }
 }

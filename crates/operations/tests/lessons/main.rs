@@ -12,4 +12,5 @@ mod drills;
 mod eviction;
 mod persistence;
 mod replication;
+mod security;
 mod sentinel;
