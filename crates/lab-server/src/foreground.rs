@@ -257,12 +257,12 @@ fn tls_lines(server: &Server) -> Vec<String> {
 /// `--cacert PATH`, with the client's certificate if the server asks for one: the flags of redis-cli and of this project's programs.
 fn certificate_flags(server: &Server) -> String {
     let Some(files) = server.certificate_files() else { return String::new() };
-    let mut flags = format!("--cacert {}", files.authority.display());
+    let authority = files.authority.display();
     if server.asks_for_certificates() {
-        let (client, key) = (files.client.display(), files.client_key.display());
-        flags.push_str(&format!(" --cert {client} --key {key}"));
+        format!("--cacert {authority} --cert {} --key {}", files.client.display(), files.client_key.display())
+    } else {
+        format!("--cacert {authority}")
     }
-    flags
 }
 
 /// How redis-cli connects. The password is in a variable, because everybody on the machine can read the arguments of a process.

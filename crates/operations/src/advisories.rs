@@ -47,7 +47,7 @@ impl Needs {
             Self::Port => "no login".to_owned(),
             Self::Command(command) | Self::AdminCommand(command, _) => format!("a user with {command}"),
             Self::Tls => "a TLS port".to_owned(),
-            Self::ClientEviction => "maxmemory-clients".to_owned(),
+            Self::ClientEviction => "maxmemory-clients set".to_owned(),
         }
     }
 }

@@ -27,6 +27,8 @@ pub static LESSON: Lesson = Lesson {
     sources: &[
         source!("src/security.rs"),
         source!("src/security/encryption.rs"),
+        source!("src/security/encryption/tap.rs"),
+        source!("src/security/encryption/tls.rs"),
         source!("src/security/exposure.rs"),
         source!("src/security/shop.rs"),
         source!("src/security/theft.rs"),

@@ -113,24 +113,24 @@ pub(super) async fn keep_to_own_keys(
     )
     .await?;
     let mut admin = ctx.redis_of("admin", shop.admin.clone());
-    for (name, rights) in &USERS[1..] {
-        set_user(name, &shop.password, rights).exec_async(&mut admin).await?;
-    }
+    let [_, (own_keys, with_keys), (smallest, with_commands)] = USERS;
+    set_user(own_keys, &shop.password, with_keys).exec_async(&mut admin).await?;
+    set_user(smallest, &shop.password, with_commands).exec_async(&mut admin).await?;
     ctx.announce("As each of the two, the job and FLUSHALL run again.");
-    let own_keys = play(shop, USERS[1].0).await?;
-    let smallest = play(shop, USERS[2].0).await?;
+    let by_own_keys = play(shop, own_keys).await?;
+    let by_smallest = play(shop, smallest).await?;
     let header = ["user", "the job with an empty prefix", "FLUSHALL"];
     let table = Table::new(format!("Keys of others lost, of {OF_OTHERS}"), &header);
-    let rows = USERS.iter().zip([everything, own_keys, smallest]);
+    let rows = USERS.iter().zip([everything, by_own_keys, by_smallest]);
     ctx.table(rows.fold(table, |table, ((name, _), lost)| table.labeled(*name, lost)));
     ctx.check(
         "a key pattern does not stop FLUSHALL, which names no key",
-        own_keys == [0, OF_OTHERS] && everything[1] == OF_OTHERS,
+        by_own_keys == [0, OF_OTHERS] && everything[1] == OF_OTHERS,
     )?;
-    ctx.check("with four commands, others lose nothing", smallest == [0, 0])?;
+    ctx.check("with four commands, others lose nothing", by_smallest == [0, 0])?;
     ctx.say(
-        "The list of commands is short and known: INFO commandstats shows what an application sends, and 'cargo ops acl' prints the \
-         smallest user for each pattern of this project.",
+        "INFO commandstats shows what an application sends, so the list is easy to find. Once each application has a user, turn the default \
+         user off.",
     );
     Ok(())
 }
@@ -175,5 +175,10 @@ pub(super) async fn select(ctx: &LessonContext, shop: &Shop) -> Outcome {
     ctx.check(
         "the command of one with the keys of the other is refused",
         code(&cart) == Some("NOPERM") && code(&no_hash) == Some("NOPERM"),
-    )
+    )?;
+    ctx.say(
+        "ACL SETUSER changes this server until it restarts. ACL SAVE (with an aclfile) or CONFIG REWRITE keeps the users. Replication does not \
+         copy them: give them to every replica and cluster node, or a failover locks your applications out.",
+    );
+    Ok(())
 }

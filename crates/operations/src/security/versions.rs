@@ -19,14 +19,14 @@ pub(super) async fn look_up(ctx: &LessonContext, shop: &Shop) -> Outcome {
         if valkey.is_some() { (Product::Valkey, "Valkey") } else { (Product::Redis, "Redis") };
     let shown = valkey.or_else(|| fields.get("redis_version")).map(String::as_str).unwrap_or_default();
     ctx.step(
-        "Few rights do not help against a hole in the server itself. These are the known ways to run code in it, or to stop it, since 2024. INFO \
-         server tells the version of this one:",
+        "Few rights do not help against a hole in the server itself. These are the ones since 2024 that this project knows. CVE-2025-21605 fills the \
+         memory; each of the others runs code in the server, or may. INFO server tells the version of this one:",
     )
     .await?;
     ctx.announce("INFO server");
     ctx.listing(format!("{}_version:{shown}", name.to_lowercase()));
     let version = numbers(shown);
-    let header = ["number", "the attacker needs", "fixed in", "this server"];
+    let header = ["number", "the attacker needs", "fixed", "this server"];
     let concerned = ADVISORIES.iter().filter(|advisory| !advisory.fixed_in(product).is_empty());
     let mut table = Table::new(format!("Vulnerabilities of {name}"), &header);
     let (mut affected, mut unknown) = (None, 0);
@@ -53,7 +53,7 @@ pub(super) async fn look_up(ctx: &LessonContext, shop: &Shop) -> Outcome {
             "For {unknown} of them there is no release of this line with the fix. A distribution may have repaired its package and kept the \
              number: read its changelog (on Debian: apt changelog redis-server), or change to a line that is maintained."
         ),
-        None => "This server has the fixes of all of them.".to_owned(),
+        None => "This server is not affected by any of them.".to_owned(),
     });
     ctx.say(
         "Most need a user who may send EVAL, RESTORE, or REPLICAOF. So leave @scripting and @dangerous away from users who can do without. \
@@ -63,12 +63,13 @@ pub(super) async fn look_up(ctx: &LessonContext, shop: &Shop) -> Outcome {
 }
 
 fn fixed_in(advisory: &Advisory, product: Product) -> String {
-    advisory.fixed_in(product).iter().map(|version| text(*version)).collect::<Vec<_>>().join(", ")
+    let releases: Vec<String> = advisory.fixed_in(product).iter().map(|version| text(*version)).collect();
+    format!("in {}", releases.join(", "))
 }
 
 fn here(status: Option<Status>) -> String {
     match status {
-        Some(Status::Fixed) => "has the fix".to_owned(),
+        Some(Status::Fixed) => "not affected".to_owned(),
         Some(Status::Affected(_)) => "affected".to_owned(),
         Some(Status::Unknown) | None => "unknown".to_owned(),
     }

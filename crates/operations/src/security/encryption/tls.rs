@@ -69,7 +69,7 @@ async fn who_gets_in(ctx: &LessonContext, port: u16, certificates: &Certificates
     )
     .await?;
     ctx.function("visit");
-    ctx.announce("Four clients try to connect, and send AUTH and PING.");
+    ctx.announce("Five clients try to connect, and send AUTH and PING.");
     let other = another_authority().await?;
     let (ours, client) = (certificates.authority.as_str(), Some(&certificates.client));
     let visitors = [
