@@ -23,20 +23,14 @@ pub(super) async fn rename_commands(ctx: &LessonContext, choice: &Choice) -> Out
          command:",
     )
     .await?;
-    ctx.listing("rename-command FLUSHALL \"\"");
     let builder = Server::builder().choice(choice.clone()).config("rename-command", "FLUSHALL \"\"");
     let server = private::blocking(move || builder.start()).await?;
-    let mut quiet = connect(&server).await?;
-    let mut pipeline = redis::pipe();
-    for number in 0..KEYS {
-        pipeline.set(format!("order:{number}"), "x").ignore();
-    }
-    pipeline.exec_async(&mut quiet).await?;
-    ctx.announce(format!("SET stored {KEYS} orders."));
-    let mut private = ctx.redis_of("private", quiet.clone());
+    store_orders(&mut connect(&server).await?).await?;
+    let mut private = ctx.redis_of("private", connect(&server).await?);
     let unknown: RedisResult<()> = redis::cmd("FLUSHALL").exec_async(&mut private).await;
     redis::cmd("FLUSHDB").exec_async(&mut private).await?;
     let left: usize = redis::cmd("DBSIZE").query_async(&mut private).await?;
+    ctx.announce(format!("Before that, SET stored {KEYS} orders."));
     ctx.check("FLUSHALL is unknown, to the operator as well", code(&unknown) == Some("ERR"))?;
     ctx.check(format!("FLUSHDB was forgotten, and {} of {KEYS} orders are gone", KEYS - left), left == 0)?;
     ctx.say(
@@ -45,6 +39,14 @@ pub(super) async fn rename_commands(ctx: &LessonContext, choice: &Choice) -> Out
     );
     private::on_another_thread(move || drop(server)).await?;
     Ok(())
+}
+
+async fn store_orders(redis: &mut MultiplexedConnection) -> RedisResult<()> {
+    let mut pipeline = redis::pipe();
+    for number in 0..KEYS {
+        pipeline.set(format!("order:{number}"), "x").ignore();
+    }
+    pipeline.exec_async(redis).await
 }
 
 pub(super) async fn stay_protected(ctx: &LessonContext, choice: &Choice) -> Outcome {

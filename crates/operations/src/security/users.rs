@@ -19,7 +19,6 @@ pub(super) async fn log_in(ctx: &LessonContext, shop: &Shop) -> Outcome {
          three services: carts, sessions, and orders. A client must log in:",
     )
     .await?;
-    ctx.announce(format!("SET and HSET stored {CARTS} carts, and {OF_OTHERS} keys of the other services."));
     let mut admin = ctx.redis_of("admin", shop.admin.clone());
     let (name, rights) = USERS[0];
     set_user(name, &shop.password, rights).exec_async(&mut admin).await?;
@@ -29,6 +28,7 @@ pub(super) async fn log_in(ctx: &LessonContext, shop: &Shop) -> Outcome {
     let wrong: RedisResult<String> = auth(name, "guess").query_async(&mut client).await;
     auth(name, &shop.password).exec_async(&mut client).await?;
     let who: String = redis::cmd("ACL").arg("WHOAMI").query_async(&mut client).await?;
+    ctx.announce(format!("SET and HSET stored {CARTS} carts, and {OF_OTHERS} keys of the other services."));
     ctx.check("without AUTH, the server answers nothing", code(&unknown) == Some("NOAUTH"))?;
     ctx.check(
         "a wrong password is refused, and the right one is not",
