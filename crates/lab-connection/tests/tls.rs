@@ -84,7 +84,7 @@ async fn subscribers_hear_over_tls() {
 async fn what_is_wrong_is_told_apart() {
     let Some(at) = TlsServer::start("no") else { return };
     let other = at.file("other.pem");
-    std::fs::write(&other, authority("another").pem()).unwrap();
+    std::fs::write(&other, authority("another")).unwrap();
     let stranger = failure(TargetArgs { cacert: Some(other), ..flags(&at, NAME) }).await;
     assert_eq!(stranger.class(), Class::Tls(TlsFault::UnknownAuthority), "{stranger}");
 

@@ -201,6 +201,11 @@ impl LessonContext {
         self.write(Block::skipped(need));
     }
 
+    /// Says that a part cannot be shown here, and why.
+    pub fn skip_part(&self, reason: impl Into<String>) {
+        self.write(Block::Skipped { reason: reason.into() });
+    }
+
     /// A table.
     pub fn table(&self, table: Table) {
         self.write(Block::Table(table));

@@ -5,9 +5,10 @@ use std::fmt;
 use rand::RngExt as _;
 use rand::distr::Alphanumeric;
 
+use crate::certificates::Tls;
 use crate::directory;
 use crate::server::{Plan, Server};
-use crate::{Choice, Error, Program, replicated};
+use crate::{Certificates, Choice, Error, Program, replicated};
 
 /// Settings of a private server; made by [`Server::builder`].
 #[derive(Clone, Default)]
@@ -17,19 +18,30 @@ pub struct Builder {
     password: Password,
     config: Vec<(String, String)>,
     primary: Option<u16>,
-    tls: Option<[String; 3]>,
+    tls: Option<Tls>,
     cluster: Option<String>,
     movable_clock: bool,
     losable_page_cache: bool,
     sentinel: bool,
 }
 
+/// Where the password of a server comes from.
 #[derive(Clone, Default)]
-enum Password {
+pub(crate) enum Password {
     #[default]
     Generated,
     Given(String),
     None,
+}
+
+impl Password {
+    pub(crate) fn or_generate(self) -> Option<String> {
+        match self {
+            Self::Generated => Some(generate_password()),
+            Self::Given(password) => Some(password),
+            Self::None => None,
+        }
+    }
 }
 
 impl Builder {
@@ -72,11 +84,12 @@ impl Builder {
         self
     }
 
-    /// Makes the server a replica of `primary`, with the same password, so either can take over from the other.
+    /// Makes the server a replica of `primary`, with the same password and certificates, so either can take over from the other.
     /// [`start`](Self::start) then returns when the replica is in sync.
     #[must_use]
     pub fn replica_of(mut self, primary: &Server) -> Self {
-        self.primary = Some(primary.port());
+        self.primary = Some(primary.peer_port());
+        self.tls = primary.tls().cloned();
         self.password = match primary.password() {
             "" => Password::None,
             password => Password::Given(password.to_owned()),
@@ -84,17 +97,19 @@ impl Builder {
         self
     }
 
-    /// Also listens for TLS, on a port of its own: [`Server::tls_url`]. Takes the server's certificate, its key, and the authority's
-    /// certificate, all as PEM. They are written to [`Server::dir`] as `server.pem`, `server.key`, and `authority.pem`. Clients need a
-    /// certificate only with `config("tls-auth-clients", "yes")`. The servers that are fetched have no TLS. Those of package managers do.
+    /// Also listens for TLS, on a port of its own: [`Server::tls_url`]. Clients need no certificate. Replication, Sentinels, and the bus of a
+    /// cluster use TLS, too. The files are in [`Server::dir`]: [`Server::certificate_files`]. The port without TLS stays open on 127.0.0.1
+    /// for this crate's own use. A program without TLS ends the start with [`Error::NoTls`].
     #[must_use]
-    pub fn tls(
-        mut self,
-        cert: impl Into<String>,
-        key: impl Into<String>,
-        authority: impl Into<String>,
-    ) -> Self {
-        self.tls = Some([cert.into(), key.into(), authority.into()]);
+    pub fn tls(mut self, certificates: &Certificates) -> Self {
+        self.tls = Some(Tls { certificates: certificates.clone(), mutual: false });
+        self
+    }
+
+    /// The same, and clients must show a certificate that the authority signed.
+    #[must_use]
+    pub fn mutual_tls(mut self, certificates: &Certificates) -> Self {
+        self.tls = Some(Tls { certificates: certificates.clone(), mutual: true });
         self
     }
 
@@ -134,6 +149,12 @@ impl Builder {
         self
     }
 
+    /// TLS as another server of the group has it.
+    pub(crate) fn with_tls(mut self, tls: Option<Tls>) -> Self {
+        self.tls = tls;
+        self
+    }
+
     pub(crate) fn any_port(mut self) -> Self {
         self.port = None;
         self
@@ -154,19 +175,12 @@ impl Builder {
         if let Some(port) = self.primary {
             config.push(("replicaof".to_owned(), format!("127.0.0.1 {port}")));
         }
-        if self.tls.is_some() {
-            config.push(("tls-auth-clients".to_owned(), "no".to_owned()));
-        }
+        config.extend(self.tls.iter().flat_map(Tls::settings));
         config.extend(self.config);
-        let password = match self.password {
-            Password::Generated => Some(generate_password()),
-            Password::Given(password) => Some(password),
-            Password::None => None,
-        };
         Plan {
             program,
             port: self.port,
-            password,
+            password: self.password.or_generate(),
             tls: self.tls,
             cluster: self.cluster,
             config,
@@ -188,6 +202,6 @@ impl fmt::Debug for Builder {
 }
 
 /// 32 letters and digits from a cryptographic generator, about 190 bits. Nothing in it needs escaping.
-pub(crate) fn generate_password() -> String {
+fn generate_password() -> String {
     rand::rng().sample_iter(Alphanumeric).take(32).map(char::from).collect()
 }

@@ -113,6 +113,17 @@ pub enum Error {
         /// The server's own message.
         output: String,
     },
+    /// Certificates were asked for, and this program was built without the feature `tls`.
+    #[error(
+        "this program was built without TLS, so it cannot make certificates. `cargo run --release -p PACKAGE -- ARGUMENTS` builds it with TLS"
+    )]
+    BuiltWithoutTls,
+    /// Certificates could not be made.
+    #[error("certificates cannot be made: {reason}")]
+    Certificates {
+        /// Why.
+        reason: String,
+    },
     /// A server with a movable clock was asked for, and libfaketime is not installed.
     #[error("a server's clock can be moved only with libfaketime, on Linux: `apt install faketime`")]
     NoFaketime,

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{Choice, Cluster, Error, PRIMARY_NAME, Release, Replicated, Sentinels, Server};
+use crate::{
+    Builder, Certificates, Choice, Cluster, Error, PRIMARY_NAME, Release, Replicated, Sentinels, Server,
+};
 
 /// Starts a private Redis or Valkey and keeps it up until Ctrl-C. Then it removes everything.
 #[derive(Debug, Clone, clap::Parser)]
@@ -46,6 +48,14 @@ pub struct Arguments {
     /// Give each primary of the cluster this many replicas
     #[arg(long, value_name = "N", default_value_t = 0, requires = "cluster", value_parser = count(0))]
     pub replicas_each: u16,
+
+    /// Listen for TLS too, with certificates made for this run. Replicas, Sentinels, and cluster nodes use it among themselves
+    #[arg(long)]
+    pub tls: bool,
+
+    /// The same, and clients must show a certificate
+    #[arg(long, conflicts_with = "tls")]
+    pub mutual_tls: bool,
 
     /// Use no password: every process on this machine can connect
     #[arg(long)]
@@ -131,15 +141,20 @@ fn watch_signals(sender: mpsc::Sender<Event>) -> io::Result<()> {
 
 fn start(arguments: &Arguments) -> Result<Running, Error> {
     let choice = Choice::from_flags(arguments.release, arguments.program.clone(), arguments.no_fetch)?;
+    let tls = arguments.tls || arguments.mutual_tls;
+    let certificates = tls.then(Certificates::make).transpose()?;
     if let Some(primaries) = arguments.cluster {
         let builder =
             Cluster::builder().primaries(primaries.into()).replicas_each(arguments.replicas_each.into());
         let builder = if arguments.no_password { builder.no_password() } else { builder };
+        let builder = match &certificates {
+            Some(certificates) if arguments.mutual_tls => builder.mutual_tls(certificates),
+            Some(certificates) => builder.tls(certificates),
+            None => builder,
+        };
         return builder.choice(choice).start().map(Running::Cluster);
     }
-    let builder = Server::builder().choice(choice);
-    let builder = if arguments.no_password { builder.no_password() } else { builder };
-    let builder = if let Some(port) = arguments.port { builder.port(port) } else { builder };
+    let builder = server(arguments, certificates.as_ref()).choice(choice);
     if let Some(sentinels) = arguments.sentinel {
         // A failover needs a replica to promote.
         let replicas = arguments.replicas.max(1).into();
@@ -151,6 +166,17 @@ fn start(arguments: &Arguments) -> Result<Running, Error> {
         Replicated::start_with(builder, arguments.replicas.into()).map(Running::Replicated)
     } else {
         builder.start().map(Running::One)
+    }
+}
+
+fn server(arguments: &Arguments, certificates: Option<&Certificates>) -> Builder {
+    let builder = Server::builder();
+    let builder = if arguments.no_password { builder.no_password() } else { builder };
+    let builder = if let Some(port) = arguments.port { builder.port(port) } else { builder };
+    match certificates {
+        Some(certificates) if arguments.mutual_tls => builder.mutual_tls(certificates),
+        Some(certificates) => builder.tls(certificates),
+        None => builder,
     }
 }
 
@@ -177,7 +203,7 @@ fn describe(running: &Running) -> String {
         return String::new();
     };
     let mut lines =
-        vec![format!("# {}", first.program().describe()), format!("export REDIS_URL={}", first.url())];
+        vec![format!("# {}", first.program().describe()), format!("export REDIS_URL={}", best_url(first))];
     let is_sentinel = |server: &Server| match running {
         Running::Sentinels(group) => group.sentinels.iter().any(|sentinel| sentinel.port() == server.port()),
         _ => false,
@@ -188,7 +214,7 @@ fn describe(running: &Running) -> String {
             _ if is_sentinel(server) => "Sentinel",
             _ => "replica",
         };
-        format!("# {role}: {}", server.url())
+        format!("# {role}: {}", best_url(server))
     }));
     if matches!(running, Running::Sentinels(_)) {
         lines.push(format!("# The Sentinels call the primary \"{PRIMARY_NAME}\"."));
@@ -196,6 +222,8 @@ fn describe(running: &Running) -> String {
     if matches!(running, Running::Cluster(_)) {
         lines.push("# This is a cluster: add --cluster to the commands that use it.".to_owned());
     }
+    lines.extend(tls_lines(first));
+    lines.push(format!("# {}", redis_cli(running, first)));
     let password = match first.password() {
         "" => "no password".to_owned(),
         password => format!("password {password}"),
@@ -207,6 +235,49 @@ fn describe(running: &Running) -> String {
     ));
     lines.push("# Ctrl-C ends it and removes everything.".to_owned());
     lines.join("\n")
+}
+
+/// For TLS, if the server has it.
+fn best_url(server: &Server) -> String {
+    server.tls_url().unwrap_or_else(|| server.url())
+}
+
+/// The files that a client needs, and the flags of this project's programs.
+fn tls_lines(server: &Server) -> Vec<String> {
+    let Some(files) = server.certificate_files() else { return Vec::new() };
+    let mut lines = vec![format!("# authority: {}", files.authority.display())];
+    if server.asks_for_certificates() {
+        lines.push(format!("# client certificate: {}", files.client.display()));
+        lines.push(format!("# client key: {}", files.client_key.display()));
+    }
+    lines.push(format!("# cargo run --release -p tour -- {}", certificate_flags(server)));
+    lines
+}
+
+/// `--cacert PATH`, with the client's certificate if the server asks for one: the flags of redis-cli and of this project's programs.
+fn certificate_flags(server: &Server) -> String {
+    let Some(files) = server.certificate_files() else { return String::new() };
+    let authority = files.authority.display();
+    if server.asks_for_certificates() {
+        format!("--cacert {authority} --cert {} --key {}", files.client.display(), files.client_key.display())
+    } else {
+        format!("--cacert {authority}")
+    }
+}
+
+/// How redis-cli connects. The password is in a variable, because everybody on the machine can read the arguments of a process.
+fn redis_cli(running: &Running, server: &Server) -> String {
+    let password = match server.password() {
+        "" => String::new(),
+        password => format!("REDISCLI_AUTH={password} "),
+    };
+    let cluster = if matches!(running, Running::Cluster(_)) { " -c" } else { "" };
+    match server.tls_port() {
+        Some(port) => {
+            format!("{password}redis-cli{cluster} -p {port} --tls {}", certificate_flags(server))
+        }
+        None => format!("{password}redis-cli{cluster} -p {}", server.port()),
+    }
 }
 
 fn fail(error: &Error, code: u8) -> ExitCode {

@@ -43,6 +43,25 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Every group has TLS with [`Builder::tls`] or [`Builder::mutual_tls`], where the program has it, with [`Certificates`] made for the run
+//! (feature `tls`):
+//!
+//! ```
+//! use lab_server::{Certificates, Error, Server};
+//!
+//! let certificates = match Certificates::make() {
+//!     Err(Error::BuiltWithoutTls) => return Ok(()),
+//!     made => made?,
+//! };
+//! match Server::builder().mutual_tls(&certificates).start() {
+//!     Ok(server) => assert!(server.tls_url().is_some()),
+//!     // The servers that are fetched may have no TLS. Debian's has it.
+//!     Err(Error::NoTls { program, .. }) => println!("{program} has no TLS"),
+//!     Err(error) => return Err(error.into()),
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Variables
 //!
 //! `REDIS_LAB_SERVER` names a [`Release`], and `REDIS_LAB_PROGRAM` a program. `REDIS_LAB_NO_FETCH=1` forbids fetching. `XDG_CACHE_HOME`
@@ -50,12 +69,13 @@
 //!
 //! # Reading order
 //!
-//! [`Server`] and its `keeper`, which ends it with its owner; `directory` and `config`; [`Program`] and `fetch`; [`Replicated`], [`Sentinels`],
+//! [`Server`] and its `keeper`, which ends it with its owner; `directory`, `config`, and `certificates`; [`Program`] and `fetch`; [`Replicated`], [`Sentinels`],
 //! and [`Cluster`]; [`Proxy`], `clock`, and `page_cache`, for faults. `foreground` is the `lab-server` program.
 //!
 //! It runs on Linux and macOS.
 
 mod builder;
+mod certificates;
 mod choice;
 mod clock;
 mod cluster;
@@ -79,6 +99,7 @@ mod url;
 mod version;
 
 pub use builder::Builder;
+pub use certificates::{CertificateFiles, Certificates, Identity, SERVER_NAMES};
 pub use choice::{Choice, NO_FETCH_VARIABLE, PROGRAM_VARIABLE, SERVER_VARIABLE};
 pub use cluster::{Cluster, ClusterBuilder};
 pub use error::Error;

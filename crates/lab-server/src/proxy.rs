@@ -75,8 +75,18 @@ struct Settings {
 impl Proxy {
     /// Listens on a free port in front of this server. When the server is restarted, the proxy leads to it again.
     pub fn in_front_of(server: &Server) -> Result<Self, Error> {
+        Self::start(server, server.port())
+    }
+
+    /// The same in front of the port by which the servers of its group reach it. With TLS, that is the port for TLS, and
+    /// [`url`](Self::url) does not fit.
+    pub fn in_front_of_peer(server: &Server) -> Result<Self, Error> {
+        Self::start(server, server.peer_port())
+    }
+
+    fn start(server: &Server, server_port: u16) -> Result<Self, Error> {
         let settings = Arc::new(Settings {
-            server_port: server.port(),
+            server_port,
             delay_us: AtomicU64::new(0),
             bytes_per_second: AtomicU64::new(0),
             cut_replies: AtomicU32::new(0),

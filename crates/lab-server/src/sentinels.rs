@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::config::quoted;
 use crate::readiness::{POLL_INTERVAL, READY_TIMEOUT};
 use crate::version::Version;
 use crate::{Builder, Choice, Error, Replicated, Server};
@@ -69,10 +70,12 @@ impl Sentinels {
         self.sentinels.iter().map(Server::url).collect()
     }
 
-    /// The server with this port, which a Sentinel names.
+    /// The server with this port, which a Sentinel names. With TLS, that is the port for TLS.
     #[must_use]
     pub fn server_with_port(&self, port: u16) -> Option<&Server> {
-        std::iter::once(&self.data.primary).chain(&self.data.replicas).find(|server| server.port() == port)
+        std::iter::once(&self.data.primary)
+            .chain(&self.data.replicas)
+            .find(|server| server.peer_port() == port)
     }
 
     fn wait_until_it_knows_all(&self, sentinel: &Server) -> Result<(), Error> {
@@ -96,9 +99,10 @@ impl Sentinels {
 }
 
 fn sentinel(primary: &Server, quorum: usize, down_after: Duration) -> Result<Server, Error> {
-    let port = primary.port();
+    let port = primary.peer_port();
     let builder = Server::builder()
         .sentinel()
+        .with_tls(primary.tls().cloned())
         .config("sentinel", format!("monitor {PRIMARY_NAME} 127.0.0.1 {port} {quorum}"))
         .config(
             "sentinel",
@@ -113,9 +117,9 @@ fn sentinel(primary: &Server, quorum: usize, down_after: Duration) -> Result<Ser
         "" => builder.no_password(),
         password => builder
             .password(password)
-            .config("sentinel", format!("auth-pass {PRIMARY_NAME} {password}"))
+            .config("sentinel", format!("auth-pass {PRIMARY_NAME} {}", quoted(password)))
             // With its own password, a Sentinel takes the same for the others.
-            .config("sentinel", format!("sentinel-pass {password}")),
+            .config("sentinel", format!("sentinel-pass {}", quoted(password))),
     };
     builder.start_program(primary.program().clone())
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 
+use crate::certificates::{CertificateFiles, Tls};
 use crate::config::{self, Config, LOG_FILE, SOCKET};
 use crate::directory::{self, Directory};
 use crate::keeper::Keeper;
@@ -17,10 +18,6 @@ use crate::{Builder, Error, Program, clock, crash_log, page_cache, readiness};
 
 /// How many ports are tried if other processes take them first.
 const PORT_ATTEMPTS: u32 = 20;
-
-/// The TLS settings, and the files they name.
-const TLS_FILES: [(&str, &str); 3] =
-    [("tls-cert-file", "server.pem"), ("tls-key-file", "server.key"), ("tls-ca-cert-file", "authority.pem")];
 
 /// A private server: it listens on 127.0.0.1 and on a unix socket, and lives as long as this value.
 ///
@@ -43,8 +40,7 @@ pub(crate) struct Plan {
     pub(crate) program: Program,
     pub(crate) port: Option<u16>,
     pub(crate) password: Option<String>,
-    /// Certificate, key and the authority's certificate, as PEM.
-    pub(crate) tls: Option<[String; 3]>,
+    pub(crate) tls: Option<Tls>,
     /// For a cluster node, the `nodes.conf` that it starts with; empty for none.
     pub(crate) cluster: Option<String>,
     pub(crate) config: Vec<(String, String)>,
@@ -89,6 +85,24 @@ impl Server {
     #[must_use]
     pub fn tls_url(&self) -> Option<String> {
         self.tls_port.map(|port| url::tcp("rediss", self.password(), port))
+    }
+
+    /// The port for TLS on 127.0.0.1, if the server was started with [`Builder::tls`].
+    #[must_use]
+    pub fn tls_port(&self) -> Option<u16> {
+        self.tls_port
+    }
+
+    /// The certificates of the server and of a client, if the server was started with [`Builder::tls`].
+    #[must_use]
+    pub fn certificate_files(&self) -> Option<CertificateFiles> {
+        self.plan.tls.as_ref().map(|_| CertificateFiles::inside(self.dir()))
+    }
+
+    /// Whether the server has a TLS port that only clients with a certificate can use: [`Builder::mutual_tls`].
+    #[must_use]
+    pub fn asks_for_certificates(&self) -> bool {
+        self.plan.tls.as_ref().is_some_and(|tls| tls.mutual)
     }
 
     /// The TCP port on 127.0.0.1.
@@ -216,6 +230,15 @@ impl Server {
         drop(self);
     }
 
+    pub(crate) fn tls(&self) -> Option<&Tls> {
+        self.plan.tls.as_ref()
+    }
+
+    /// The port by which other servers of its group reach it.
+    pub(crate) fn peer_port(&self) -> u16 {
+        self.tls_port.unwrap_or(self.port)
+    }
+
     /// The port on which a cluster node talks to the others.
     pub(crate) fn bus_port(&self) -> u16 {
         self.bus_port
@@ -276,26 +299,17 @@ impl Server {
         self.port = match self.plan.port {
             Some(port) if !ports::is_free(port) => return Err(Error::PortInUse { port }),
             Some(port) => port,
-            None => loop {
-                let port = ports::free();
-                if !old_bus || ports::is_free(port + ports::BUS_OFFSET) {
-                    break port;
-                }
-            },
+            None => free_port(old_bus),
         };
         let mut extra = Vec::new();
-        if let Some(texts) = &self.plan.tls {
-            let port = ports::free();
-            self.tls_port = Some(port);
+        if let Some(tls) = &self.plan.tls {
+            let port = free_port(old_bus);
             extra.push(("tls-port".to_owned(), port.to_string()));
-            for ((setting, name), text) in TLS_FILES.into_iter().zip(texts) {
-                let path = self.dir().join(name);
-                config::write_private(&path, text)?;
-                extra.push((setting.to_owned(), config::quoted(&path.to_string_lossy())));
-            }
+            extra.extend(tls.write(self.dir())?);
+            self.tls_port = Some(port);
         }
         if old_bus {
-            self.bus_port = self.port + ports::BUS_OFFSET;
+            self.bus_port = self.peer_port() + ports::BUS_OFFSET;
         } else if self.plan.cluster.is_some() {
             self.bus_port = ports::free();
             extra.push(("cluster-port".to_owned(), self.bus_port.to_string()));
@@ -351,6 +365,16 @@ impl Server {
         let pid = self.pid.filter(|_| self.is_running()).ok_or(rustix::io::Errno::SRCH);
         pid.and_then(|pid| rustix::process::kill_process(pid, signal))
             .map_err(|errno| Error::io(action)(errno.into()))
+    }
+}
+
+/// A free port; `with_bus`, if the one of an old cluster's bus must be free, too.
+fn free_port(with_bus: bool) -> u16 {
+    loop {
+        let port = ports::free();
+        if !with_bus || ports::is_free(port + ports::BUS_OFFSET) {
+            return port;
+        }
     }
 }
 

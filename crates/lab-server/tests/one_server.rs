@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use lab_server::{Choice, Error, Release, Server};
+use lab_server::{Certificates, Choice, Error, Identity, Release, Server};
 
 fn exists(pid: u32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
@@ -223,8 +223,12 @@ fn a_server_that_was_shut_down_can_be_restarted() {
 #[test]
 fn tls_that_the_program_lacks_is_explained() {
     let choice = Choice::release(Release::Valkey91);
-    let error = Server::builder().choice(choice).tls("certificate", "key", "authority").start().unwrap_err();
+    let identity = || Identity { certificate: "certificate".to_owned(), key: "key".to_owned() };
+    let certificates =
+        Certificates { authority: "authority".to_owned(), server: identity(), client: identity() };
+    let error = Server::builder().choice(choice).tls(&certificates).start().unwrap_err();
     assert!(matches!(error, Error::NoTls { .. }), "{error:?}");
+    assert!(error.to_string().contains("was built without TLS. Name one that has it"), "{error}");
 }
 
 #[test]

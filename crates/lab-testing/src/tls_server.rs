@@ -5,8 +5,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lab_server::{Choice, Server};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use lab_server::{Certificates, Choice, Server};
 use redis::ClientTlsConfig;
 
 /// The name in the server's certificate.
@@ -26,27 +25,23 @@ impl TlsServer {
     /// `auth_clients` is the server's setting `tls-auth-clients`.
     pub fn start(auth_clients: &str) -> Option<Self> {
         let program = tls_program()?;
-        let issuer = authority("ours");
-        let key = KeyPair::generate().unwrap();
-        let certificate =
-            CertificateParams::new([NAME.to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+        let certificates = Certificates::signed_by("ours", &[NAME]).unwrap();
         let client_certificate = ClientTlsConfig {
-            client_cert: certificate.pem().into_bytes(),
-            client_key: key.serialize_pem().into_bytes(),
+            client_cert: certificates.client.certificate.clone().into_bytes(),
+            client_key: certificates.client.key.clone().into_bytes(),
         };
         let server = Server::builder()
             .choice(Choice { program: Some(program), ..Choice::default() })
-            .tls(certificate.pem(), key.serialize_pem(), issuer.pem())
+            .tls(&certificates)
             .config("tls-auth-clients", auth_clients)
             .start()
             .unwrap();
-        Some(Self { server, authority: issuer.pem(), client_certificate })
+        Some(Self { server, authority: certificates.authority, client_certificate })
     }
 
     /// The port where it speaks TLS.
     pub fn port(&self) -> u16 {
-        let url = self.server.tls_url().unwrap();
-        url.trim_end_matches('/').rsplit_once(':').unwrap().1.parse().unwrap()
+        self.server.tls_port().unwrap()
     }
 
     /// `server.pem`, `server.key` or `authority.pem`.
@@ -55,12 +50,9 @@ impl TlsServer {
     }
 }
 
-/// An authority that nobody knows yet.
-pub fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.distinguished_name.push(rcgen::DnType::CommonName, name);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+/// The certificate of an authority that nobody knows yet, PEM.
+pub fn authority(name: &str) -> String {
+    Certificates::signed_by(name, &[NAME]).unwrap().authority
 }
 
 #[expect(clippy::print_stdout, reason = "a test that checks nothing has to say so")]

@@ -11,12 +11,14 @@
 //! 6. [`compact_memory`]: the same data in less memory.
 //! 7. [`backup`]: a copy that was restored, and compared.
 //! 8. [`monitoring`]: what is slow, big, hot, or slow to read, and which tool finds it.
-//! 9. [`drills`]: faults by settings, and the acknowledged writes that each loses.
-//! 10. [`doctor`]: examines any server, and writes nothing.
-//! 11. [`metrics`]: the numbers of a server, for Prometheus.
+//! 9. [`security`]: few rights, encrypted connections, and known vulnerabilities; [`advisories`] lists those.
+//! 10. [`drills`]: faults by settings, and the acknowledged writes that each loses.
+//! 11. [`doctor`]: examines any server, and writes nothing.
+//! 12. [`metrics`]: the numbers of a server, for Prometheus.
 //!
 //! [`OperationsLesson`] lists the lessons. [`private`] starts the servers that they break.
 
+pub mod advisories;
 pub mod backup;
 pub mod cluster;
 pub mod compact_memory;
@@ -30,6 +32,7 @@ pub mod persistence;
 pub mod private;
 mod registry;
 pub mod replication;
+pub mod security;
 pub mod sentinel;
 
 pub use registry::OperationsLesson;

@@ -8,7 +8,7 @@ use lab_runner::LessonArgs;
 use lab_runner::course::OutputArgs;
 use operations::{OperationsLesson, cluster, doctor, drills, metrics, persistence};
 
-/// Lessons: replication, Sentinel, cluster, persistence, eviction, compact memory, backup, monitoring
+/// Lessons: replication, Sentinel, cluster, persistence, eviction, compact memory, backup, monitoring, security
 #[derive(Parser)]
 #[command(name = "operations", version, about, disable_help_flag = true)]
 #[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]

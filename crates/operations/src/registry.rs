@@ -3,7 +3,9 @@
 use clap::ValueEnum;
 use lab_runner::{Course, Lesson};
 
-use crate::{backup, cluster, compact_memory, eviction, monitoring, persistence, replication, sentinel};
+use crate::{
+    backup, cluster, compact_memory, eviction, monitoring, persistence, replication, security, sentinel,
+};
 
 /// A lesson, as the command line names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -24,6 +26,8 @@ pub enum OperationsLesson {
     Backup,
     /// What is slow, big, hot, or slow to read, and which tool finds it
     Monitoring,
+    /// Users with few rights, encrypted connections, and known vulnerabilities
+    Security,
 }
 
 impl Course for OperationsLesson {
@@ -39,6 +43,7 @@ impl Course for OperationsLesson {
             Self::CompactMemory => &compact_memory::LESSON,
             Self::Backup => &backup::LESSON,
             Self::Monitoring => &monitoring::LESSON,
+            Self::Security => &security::LESSON,
         }
     }
 }

@@ -97,7 +97,7 @@ async fn connections_that_are_killed_lose_nothing() {
 async fn a_stranger_gets_no_record() {
     let Some(at) = TlsServer::start("no") else { return };
     let other = at.file("other.pem");
-    std::fs::write(&other, authority("another").pem()).unwrap();
+    std::fs::write(&other, authority("another")).unwrap();
     let args = TargetArgs { cacert: Some(other), ..flags(&at, NAME) };
     assert!(args.open().await.is_err(), "the load does not even begin");
 }

@@ -1,49 +1,37 @@
-//! Certificates for one example: an authority of its own, and a server that it vouches for.
+//! Certificates for one example, and a client that trusts them.
 
 use std::error::Error;
 use std::sync::Arc;
 
-use lab_server::Builder;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use lab_server::{Builder, Certificates};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
-/// The name in the server's certificate.
-pub(super) const NAME: &str = "localhost";
+/// A name in the server's certificate.
+pub(super) const NAME: &str = lab_server::SERVER_NAMES[0];
 
-pub(super) struct Certificates {
+pub(super) struct Trust {
     /// Trusts the authority, and nobody else.
     pub(super) client: Arc<ClientConfig>,
-    server: String,
-    key: String,
-    authority: String,
+    certificates: Certificates,
 }
 
-impl Certificates {
+impl Trust {
     pub(super) fn make() -> Result<Self, Box<dyn Error>> {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "an example's authority");
-        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
-        let key = KeyPair::generate()?;
-        let certificate = CertificateParams::new([NAME.to_owned()])?.signed_by(&key, &authority)?;
-
+        let certificates = Certificates::make()?;
         let mut trusted = RootCertStore::empty();
-        trusted.add(authority.der().clone())?;
+        trusted.add(CertificateDer::from_pem_slice(certificates.authority.as_bytes())?)?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let client = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_root_certificates(trusted)
             .with_no_client_auth();
-        Ok(Self {
-            client: Arc::new(client),
-            server: certificate.pem(),
-            key: key.serialize_pem(),
-            authority: authority.pem(),
-        })
+        Ok(Self { client: Arc::new(client), certificates })
     }
 
     /// A server that shows the certificate.
     pub(super) fn shown_by(&self, builder: Builder) -> Builder {
-        builder.tls(&self.server, &self.key, &self.authority)
+        builder.tls(&self.certificates)
     }
 }

@@ -12,7 +12,7 @@ use rustls::{ClientConnection, StreamOwned};
 
 use super::NotExecuted;
 #[cfg(feature = "tls")]
-use super::certificates::{Certificates, NAME};
+use super::certificates::{NAME, Trust};
 use super::client::Client;
 use crate::block::{Environment, Layout};
 
@@ -20,7 +20,7 @@ use crate::block::{Environment, Layout};
 pub(super) struct Servers {
     running: Running,
     #[cfg(feature = "tls")]
-    certificates: Option<Certificates>,
+    trust: Option<Trust>,
 }
 
 enum Running {
@@ -40,8 +40,8 @@ impl Servers {
             return Err(NotExecuted::Skipped(reason.clone()));
         }
         #[cfg(feature = "tls")]
-        let certificates = match environment.tls.then(Certificates::make).transpose() {
-            Ok(certificates) => certificates,
+        let trust = match environment.tls.then(Trust::make).transpose() {
+            Ok(trust) => trust,
             Err(error) => return Err(NotExecuted::Failed(format!("certificates: {error}"))),
         };
         #[cfg(not(feature = "tls"))]
@@ -54,8 +54,8 @@ impl Servers {
         };
         let builder = Server::builder().choice(choice.clone());
         #[cfg(feature = "tls")]
-        let builder = match &certificates {
-            Some(certificates) => certificates.shown_by(builder),
+        let builder = match &trust {
+            Some(trust) => trust.shown_by(builder),
             None => builder,
         };
         let builder = if environment.power_cut { builder.losable_page_cache() } else { builder };
@@ -81,7 +81,7 @@ impl Servers {
         let servers = Self {
             running,
             #[cfg(feature = "tls")]
-            certificates,
+            trust,
         };
         servers.check_commands(&environment.needs)?;
         Ok(servers)
@@ -98,11 +98,11 @@ impl Servers {
     /// Connects a client to one of the servers.
     pub(super) fn connect(&self, port: u16) -> io::Result<Client> {
         #[cfg(feature = "tls")]
-        if let Some(certificates) = &self.certificates {
+        if let Some(trust) = &self.trust {
             return Client::connect(port, self.password(), |socket| {
                 let name = NAME.try_into().map_err(io::Error::other)?;
-                let connection = ClientConnection::new(Arc::clone(&certificates.client), name)
-                    .map_err(io::Error::other)?;
+                let connection =
+                    ClientConnection::new(Arc::clone(&trust.client), name).map_err(io::Error::other)?;
                 Ok(Box::new(StreamOwned::new(connection, socket)) as _)
             });
         }
@@ -112,7 +112,7 @@ impl Servers {
     /// The port at which a client of this name begins.
     pub(super) fn port_of(&self, client: &str) -> u16 {
         let server = self.named(client).unwrap_or_else(|| self.first());
-        tls_port(server).unwrap_or_else(|| server.port())
+        server.tls_port().unwrap_or_else(|| server.port())
     }
 
     /// Whether a client of this name goes where MOVED and ASK send it.
@@ -252,9 +252,4 @@ fn in_group_mut<'a>(group: &'a mut Replicated, name: &str) -> Option<&'a mut Ser
 /// From 0, of `node1` and so on.
 fn node_index(name: &str) -> Option<usize> {
     name.strip_prefix("node")?.parse::<usize>().ok()?.checked_sub(1)
-}
-
-/// The port for TLS, of a server that has one.
-fn tls_port(server: &Server) -> Option<u16> {
-    server.tls_url()?.trim_end_matches('/').rsplit_once(':')?.1.parse().ok()
 }

@@ -53,9 +53,9 @@ async fn an_authority_of_ones_own_is_unknown() {
     let Some(vault) = Vault::open("no") else {
         return;
     };
-    let setup = vault.setup(NAME, &authority("another").pem());
+    let setup = vault.setup(NAME, &authority("another"));
     assert_snapshot!("unknown_authority", setup.message(&setup.failure_to_connect().await));
-    let namesake = vault.setup(NAME, &authority("ours").pem());
+    let namesake = vault.setup(NAME, &authority("ours"));
     assert_snapshot!("unknown_authority", namesake.message(&namesake.failure_to_connect().await));
 }
 

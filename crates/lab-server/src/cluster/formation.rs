@@ -73,7 +73,7 @@ fn introduce<'a>(
 ) -> redis::RedisResult<()> {
     for other in others {
         let mut command = redis::cmd("CLUSTER");
-        command.arg("MEET").arg("127.0.0.1").arg(other.port()).arg(other.bus_port());
+        command.arg("MEET").arg("127.0.0.1").arg(other.peer_port()).arg(other.bus_port());
         command.exec(connection)?;
     }
     Ok(())

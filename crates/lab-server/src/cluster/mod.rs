@@ -6,8 +6,9 @@ mod resharding;
 
 use std::thread;
 
-use crate::builder::generate_password;
-use crate::{Builder, Choice, Error, Program, Server, directory};
+use crate::builder::Password;
+use crate::certificates::Tls;
+use crate::{Builder, Certificates, Choice, Error, Program, Server, directory};
 use bootstrap::Bootstrap;
 
 /// The defaults of a cluster that is formed. While it forms, it has other values.
@@ -37,7 +38,8 @@ impl Cluster {
             primaries: 3,
             replicas_each: 0,
             config: Vec::new(),
-            with_password: true,
+            password: Password::Generated,
+            tls: None,
         }
     }
 
@@ -70,6 +72,12 @@ impl Cluster {
         &self.nodes[self.primaries..]
     }
 
+    /// The URL of every node for TLS, primaries first; empty without TLS. Each holds the password.
+    #[must_use]
+    pub fn tls_urls(&self) -> Vec<String> {
+        self.nodes.iter().filter_map(Server::tls_url).collect()
+    }
+
     /// The password of every node; empty if there is none.
     #[must_use]
     pub fn password(&self) -> &str {
@@ -84,7 +92,8 @@ pub struct ClusterBuilder {
     primaries: usize,
     replicas_each: usize,
     config: Vec<(String, String)>,
-    with_password: bool,
+    password: Password,
+    tls: Option<Tls>,
 }
 
 impl ClusterBuilder {
@@ -119,7 +128,28 @@ impl ClusterBuilder {
     /// No password: every process on this machine can connect.
     #[must_use]
     pub fn no_password(mut self) -> Self {
-        self.with_password = false;
+        self.password = Password::None;
+        self
+    }
+
+    /// Sets this password on every node instead of one generated for the cluster.
+    #[must_use]
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.password = Password::Given(password.into());
+        self
+    }
+
+    /// Every node also listens for TLS, and the nodes use it for the bus, replication, and slots that move: see [`Builder::tls`].
+    #[must_use]
+    pub fn tls(mut self, certificates: &Certificates) -> Self {
+        self.tls = Some(Tls { certificates: certificates.clone(), mutual: false });
+        self
+    }
+
+    /// The same, and clients and nodes must show a certificate that the authority signed.
+    #[must_use]
+    pub fn mutual_tls(mut self, certificates: &Certificates) -> Self {
+        self.tls = Some(Tls { certificates: certificates.clone(), mutual: true });
         self
     }
 
@@ -147,7 +177,7 @@ impl ClusterBuilder {
 
     /// Starts all nodes at once. They do not know each other yet.
     fn start_nodes(&self, program: &Program) -> Result<Vec<Server>, Error> {
-        let password = generate_password();
+        let password = self.password.clone().or_generate();
         let count = self.primaries * (1 + self.replicas_each);
         thread::scope(|scope| {
             let starting: Vec<_> = (0..count)
@@ -155,7 +185,7 @@ impl ClusterBuilder {
                     let bootstrap =
                         (index < self.primaries).then(|| Bootstrap::of_primary(index, self.primaries));
                     let nodes_conf = bootstrap.map(|bootstrap| bootstrap.nodes_conf(program.version()));
-                    let builder = self.node(&password, nodes_conf.unwrap_or_default());
+                    let builder = self.node(password.as_deref(), nodes_conf.unwrap_or_default());
                     scope.spawn(|| builder.start_program(program.clone()))
                 })
                 .collect();
@@ -166,9 +196,12 @@ impl ClusterBuilder {
         })
     }
 
-    fn node(&self, password: &str, nodes_conf: String) -> Builder {
-        let builder = Server::builder().cluster_node(nodes_conf);
-        let builder = if self.with_password { builder.password(password) } else { builder.no_password() };
+    fn node(&self, password: Option<&str>, nodes_conf: String) -> Builder {
+        let builder = Server::builder().cluster_node(nodes_conf).with_tls(self.tls.clone());
+        let builder = match password {
+            Some(password) => builder.password(password),
+            None => builder.no_password(),
+        };
         let own = [
             ("cluster-enabled", "yes"),
             ("cluster-config-file", "nodes.conf"),

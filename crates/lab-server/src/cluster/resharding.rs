@@ -98,7 +98,7 @@ impl Primary {
                 return Ok(());
             }
             let mut migrate = redis::cmd("MIGRATE");
-            migrate.arg("127.0.0.1").arg(to.port()).arg("").arg(0).arg(MIGRATE_TIMEOUT);
+            migrate.arg("127.0.0.1").arg(to.peer_port()).arg("").arg(0).arg(MIGRATE_TIMEOUT);
             if !to.password().is_empty() {
                 migrate.arg("AUTH").arg(to.password());
             }

@@ -83,6 +83,12 @@ fn valkey_is_known_by_its_own_version() {
     for good in ["8.2.3", "8.10.2", "7.2.11", "9.3.0", "unstable"] {
         assert_eq!(found(node(&format!("redis_version:{good}\nmaxmemory:1000000"))), [""; 0], "{good}");
     }
+    // RESTORE runs code there, if an application may send it.
+    let mut node_with_user = node("redis_version:8.2.3\nmaxmemory:1000000");
+    for (rules, names) in [("+@all", true), ("-@all +restore +get", true), ("+@all -@dangerous", false)] {
+        node_with_user.users = Ok(vec![format!("user shop on #x ~* {rules}")]);
+        assert_eq!(found(node_with_user.clone()).contains(&"vulnerable-version"), names, "{rules}");
+    }
     // Debian repaired 7.0.15 without another number, so it cannot be told.
     let diagnosis =
         diagnose(&Facts { nodes: vec![node("redis_version:7.0.15\nmaxmemory:1")], unreached: Vec::new() });

@@ -33,7 +33,9 @@ async fn planted(builder: Builder, commands: &[&[&str]], expected: &[&str]) {
 async fn settings_that_are_faults_are_named() {
     let open = healthy().no_password().config("bind", "0.0.0.0").config("protected-mode", "no");
     planted(open, &[], &["no-password"]).await;
-    planted(healthy().config("user", "app on >p ~* &* +@all"), &[], &["dangerous-commands-allowed"]).await;
+    // An application that may send these two makes an older release vulnerable, too.
+    let app = "app on >p ~* &* +@all -restore -replicaof";
+    planted(healthy().config("user", app), &[], &["dangerous-commands-allowed"]).await;
     planted(healthy().config("user", "app on nopass ~* -@all +get"), &[], &["user-without-password"]).await;
     planted(healthy().config("maxmemory", "0"), &[], &["no-maxmemory"]).await;
     planted(healthy().config("maxmemory", "9000gb"), &[], &["maxmemory-above-ram"]).await;

@@ -13,4 +13,5 @@ mod eviction;
 mod monitoring;
 mod persistence;
 mod replication;
+mod security;
 mod sentinel;

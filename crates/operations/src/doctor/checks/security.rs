@@ -88,15 +88,23 @@ fn listens_beyond_loopback(bind: &str) -> bool {
     !bind.split_whitespace().all(loopback) || bind.trim().is_empty()
 }
 
-fn application_user(report: &mut Report<'_>, line: &str) {
+/// Whether this line of ACL LIST is of a user of an application who may send the command, in lower case.
+pub(super) fn application_user_may(line: &str, command: &str, categories: &[&str]) -> bool {
+    application_rules(line).is_some_and(|(_, rules)| allows(&rules, command, categories))
+}
+
+/// The name and rules of a user, from a line of ACL LIST; none for the default user, operators, and users that are off.
+fn application_rules(line: &str) -> Option<(&str, Vec<&str>)> {
     let mut words = line.split(' ').skip(1);
-    let Some(name) = words.next() else { return };
+    let name = words.next()?;
     let rules: Vec<&str> = words.collect();
     let lower = name.to_lowercase();
     let operator = OPERATORS.iter().any(|role| lower.split(['-', '_', '.', ':']).any(|part| part == *role));
-    if name == "default" || operator || !rules.contains(&"on") {
-        return;
-    }
+    (name != "default" && !operator && rules.contains(&"on")).then_some((name, rules))
+}
+
+fn application_user(report: &mut Report<'_>, line: &str) {
+    let Some((name, rules)) = application_rules(line) else { return };
     if rules.contains(&"nopass") {
         report.find(
             "user-without-password",
@@ -120,12 +128,18 @@ fn application_user(report: &mut Report<'_>, line: &str) {
     }
 }
 
-/// Those dangerous commands that the rules allow. The rules apply from left to right; a selector, in parentheses, stands for itself.
+/// Those dangerous commands that the rules allow.
 fn dangerous_commands(rules: &[&str]) -> Vec<&'static str> {
+    let allowed = DANGEROUS.iter().filter(|(command, categories)| allows(rules, command, categories));
+    allowed.map(|(command, _)| *command).collect()
+}
+
+/// Whether the rules allow the command. They apply from left to right; a selector, in parentheses, stands for itself.
+fn allows(rules: &[&str], command: &str, categories: &[&str]) -> bool {
     let text = rules.join(" ");
     let (root, selectors) = text.split_once('(').unwrap_or((&text, ""));
     let parts: Vec<&str> = std::iter::once(root).chain(selectors.split('(')).collect();
-    let allows = |part: &str, command: &str, categories: &[&str]| {
+    let allows = |part: &str| {
         let mut allowed = false;
         for rule in part.split_whitespace().map(|rule| rule.trim_end_matches(')')) {
             match rule.split_at_checked(1) {
@@ -138,11 +152,7 @@ fn dangerous_commands(rules: &[&str]) -> Vec<&'static str> {
         }
         allowed
     };
-    DANGEROUS
-        .iter()
-        .filter(|(command, categories)| parts.iter().any(|part| allows(part, command, categories)))
-        .map(|(command, _)| *command)
-        .collect()
+    parts.into_iter().any(allows)
 }
 
 fn applies(what: &str, command: &str, categories: &[&str]) -> bool {
