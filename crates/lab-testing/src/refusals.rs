@@ -39,10 +39,8 @@ impl RefusalWatch {
 
     /// Compares them, if the error is a refusal.
     pub(crate) async fn after(&self, before: Snapshot, error: Option<RedisError>) {
-        // Inside a script, a refusal has no code: the text of Valkey and Redis 8, and that of Redis 7.0.
-        const TEXTS: [&str; 3] = ["NOPERM", "ACL failure in script", "The user executing the script can't"];
         let Some(error) = error.map(|error| error.to_string()) else { return };
-        if !TEXTS.iter().any(|text| error.contains(text)) {
+        if !is_refusal(&error) {
             return;
         }
         for (key, state) in before {
@@ -73,6 +71,13 @@ impl RefusalWatch {
         parts.sort();
         (Some(parts.join(&0)), expires)
     }
+}
+
+/// Whether the text of an error says that the user may not do something.
+pub fn is_refusal(error: &str) -> bool {
+    // Inside a script, a refusal has no code: the text of Valkey and Redis 8, and that of Redis 7.0.
+    const TEXTS: [&str; 3] = ["NOPERM", "ACL failure in script", "The user executing the script can't"];
+    TEXTS.iter().any(|text| error.contains(text))
 }
 
 /// The keys of EVALSHA and EVAL.

@@ -32,6 +32,8 @@ pub enum Fault {
     Resp3,
     /// The slots of a cluster move during the run.
     SlotsMove,
+    /// The user may do what acl.txt says for the pattern, and no more. Then each of these rights is taken away in turn.
+    SmallestUser,
 }
 
 /// The outcome of a run.
@@ -65,6 +67,12 @@ pub trait Workload: Send + Sync {
         client: usize,
         call: usize,
     ) -> BoxFuture<'_, Result<(), Failure>>;
+
+    /// What the other calls leave out, so that every command of the pattern is sent: readers, subscriptions, and rare cases. `url`
+    /// names the server and the user, for connections of its own. Only [`Fault::SmallestUser`] makes it, at the end.
+    fn rest(&self, _: TestConnection, _url: String) -> BoxFuture<'_, Result<(), Failure>> {
+        Box::pin(async { Ok(()) })
+    }
 
     /// Checks the invariant after all calls have ended with `Ok`, on a connection without faults. An error is a violation: what was
     /// expected, and what was found. It also makes a few calls, to find a pattern that is stuck.
@@ -102,6 +110,7 @@ impl fmt::Display for Fault {
             Self::ConnectionCut => write!(f, "connection cut"),
             Self::Resp3 => write!(f, "RESP3"),
             Self::SlotsMove => write!(f, "slots move"),
+            Self::SmallestUser => write!(f, "smallest user"),
         }
     }
 }
