@@ -168,8 +168,9 @@ impl TestConnection {
         }
     }
 
-    /// Sends what the test itself sends.
-    fn own(&self) -> Self {
+    /// What the test itself sends goes over this one: the administrator's, or the same connection.
+    #[must_use]
+    pub fn admin(&self) -> Self {
         self.admin.as_ref().map_or_else(|| self.clone(), |admin| Self::over(admin.clone()))
     }
 
@@ -188,12 +189,12 @@ impl TestConnection {
 
     /// Sends one command, such as `["SET", "user:1", "x"]`.
     pub async fn send<T: FromRedisValue>(&self, words: &[&str]) -> T {
-        redis::cmd(words[0]).arg(&words[1..]).query_async(&mut self.own()).await.unwrap()
+        redis::cmd(words[0]).arg(&words[1..]).query_async(&mut self.admin()).await.unwrap()
     }
 
     /// All keys that match, sorted. On a cluster, it asks all nodes.
     pub async fn keys(&self, pattern: &str) -> Vec<String> {
-        let mut connection = self.own();
+        let mut connection = self.admin();
         let mut keys = Vec::new();
         if self.is_cluster() {
             for node in crate::cluster().nodes() {

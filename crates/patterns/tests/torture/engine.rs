@@ -392,14 +392,6 @@ impl Run {
         self.workload.set_up(connection.clone()).await.map_err(|error| format!("setting it up: {error}"))
     }
 
-    /// What the calls leave out.
-    pub async fn rest(&self, connection: &TestConnection, url: &str) -> Result<(), String> {
-        tokio::time::timeout(TIMEOUT, self.workload.rest(connection.clone(), url.to_owned()))
-            .await
-            .unwrap_or_else(|_| Err(format!("no end within {} s", TIMEOUT.as_secs()).into()))
-            .map_err(|error| format!("expected the rest of the calls to end; found the error: {error}"))
-    }
-
     /// One call that must end well.
     async fn call(&self, connection: &TestConnection, client: usize, call: usize) -> Result<(), String> {
         self.try_call(connection, client, call).await.map_err(|error| {

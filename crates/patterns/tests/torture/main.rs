@@ -36,6 +36,7 @@ mod popular_products;
 mod product_vectors;
 mod recent_views;
 mod recommendations;
+mod rest;
 mod rights;
 mod scheduler;
 mod semaphore;

@@ -68,12 +68,6 @@ pub trait Workload: Send + Sync {
         call: usize,
     ) -> BoxFuture<'_, Result<(), Failure>>;
 
-    /// What the other calls leave out, so that every command of the pattern is sent: readers, subscriptions, and rare cases. `url`
-    /// names the server and the user, for connections of its own. Only [`Fault::SmallestUser`] makes it, at the end.
-    fn rest(&self, _: TestConnection, _url: String) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async { Ok(()) })
-    }
-
     /// Checks the invariant after all calls have ended with `Ok`, on a connection without faults. An error is a violation: what was
     /// expected, and what was found. It also makes a few calls, to find a pattern that is stuck.
     fn check<'a>(
