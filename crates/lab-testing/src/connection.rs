@@ -9,7 +9,7 @@ use lab_connection::connection::LimitedClusterConnection;
 use lab_server::{Cluster, Server};
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
 use redis::cluster::ClusterClientBuilder;
-use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, Pipeline, RedisError, RedisFuture, Value};
+use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, Pipeline, RedisError, RedisFuture, RedisResult, Value};
 
 use crate::TIMEOUT;
 use crate::refusals::{RefusalWatch, error_in, is_refusal};
@@ -95,16 +95,17 @@ impl TestConnection {
 
     /// This cluster, with a timeout for each reply.
     pub async fn to_cluster_with_timeout(cluster: &Cluster, timeout: Duration) -> Self {
-        Self::over_cluster(ClusterClientBuilder::new(cluster.urls()), timeout).await
+        Self::over_cluster(ClusterClientBuilder::new(cluster.urls()), timeout).await.unwrap()
     }
 
     /// This cluster as this user. Waits as long as [`to_cluster`](Self::to_cluster) for each reply.
-    pub async fn to_cluster_as(cluster: &Cluster, user: &str, password: &str) -> Self {
+    /// An error if the user may not do what a client of a cluster needs.
+    pub async fn to_cluster_as(cluster: &Cluster, user: &str, password: &str) -> RedisResult<Self> {
         let client = ClusterClientBuilder::new(cluster.urls());
         Self::over_cluster(client.username(user.to_owned()).password(password.to_owned()), TIMEOUT).await
     }
 
-    async fn over_cluster(client: ClusterClientBuilder, timeout: Duration) -> Self {
+    async fn over_cluster(client: ClusterClientBuilder, timeout: Duration) -> RedisResult<Self> {
         let client = client
             // By default, the first retry waits for more than a second. 2,000 short ones last a minute, and no slot stays half
             // moved for longer.
@@ -115,7 +116,8 @@ impl TestConnection {
             .connection_timeout(CONNECT_TIMEOUT)
             .build()
             .unwrap();
-        Self::over(To::Cluster(LimitedClusterConnection::new(client.get_async_connection().await.unwrap())))
+        let connection = client.get_async_connection().await?;
+        Ok(Self::over(To::Cluster(LimitedClusterConnection::new(connection))))
     }
 
     fn over(to: To) -> Self {

@@ -129,6 +129,12 @@ async fn main() -> ExitCode {
             Outcome::Violated("expected a workload in tests/torture; found none".to_owned()),
         );
     }
+    let row = format!("{} {}", smallest_user::CLUSTER_CLIENT, Fault::SmallestUser);
+    if words.iter().all(|word| row.contains(word.as_str())) {
+        let outcome = smallest_user::prove_cluster_client().await;
+        let outcome = outcome.map_or_else(Outcome::Violated, Outcome::Kept);
+        table.add(smallest_user::CLUSTER_CLIENT, &Fault::SmallestUser.to_string(), outcome);
+    }
     for pattern in PATTERNS {
         if words.iter().any(|word| word != pattern.name && is_pattern(word)) {
             continue;

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::analytics::Analytics;
 use patterns::broadcast::{Broadcast, Position};
-use patterns::cache::Cache;
+use patterns::cache::{Cache, LEASE};
 use patterns::cart::{Cart, Item, Representation};
 use patterns::checkout::{Checkout, Line};
 use patterns::facets::{Facets, Product};
@@ -26,9 +26,9 @@ use patterns::sessions::Sessions;
 use patterns::social_graph::SocialGraph;
 use patterns::stock_feed::StockFeed;
 use patterns::stores::Stores;
-use patterns::stream_worker::{StreamQueue, WhenFull};
+use patterns::stream_worker::{self, StreamQueue, WhenFull};
 use patterns::time_series::{Sample, TimeSeries};
-use patterns::timeline::Timeline;
+use patterns::timeline::{MAX_POSTS, Timeline};
 use patterns::users::Users;
 use patterns::weekly_metrics::WeeklyMetrics;
 use redis::AsyncConnectionConfig;
@@ -128,9 +128,10 @@ async fn sessions(connection: &TestConnection, prefix: &str) -> Result<(), Failu
 
 /// A load that takes so long that its lease is renewed.
 async fn cache(connection: &TestConnection, prefix: &str) -> Result<(), Failure> {
-    let cache = Cache::new(connection.clone(), prefix, "product").with_load_time(Duration::from_millis(60));
+    let cache = Cache::new(connection.clone(), prefix, "product").with_ttl(MINUTE);
     let load = async || {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        // A lease lasts two seconds, and is renewed after a third.
+        tokio::time::sleep(LEASE / 3 + Duration::from_millis(50)).await;
         Ok::<_, Infallible>(Some(1))
     };
     cache.get_or_load(&["rest"], load).await?;
@@ -161,7 +162,8 @@ async fn inventory(connection: &TestConnection, prefix: &str) -> Result<(), Fail
 
 async fn checkout(connection: &TestConnection, prefix: &str) -> Result<(), Failure> {
     let inventory = Inventory::new(connection.clone(), prefix);
-    inventory.set_up("rest", 10, None).await?;
+    // The sale makes it low, which is an alert.
+    inventory.set_up("rest", 2, Some(1)).await?;
     let checkout = Checkout::new(connection.clone(), prefix, inventory).with_replicas(0, MOMENT);
     let price = Cents::new(100).unwrap_or_default();
     let lines = [Line { sku: "rest".to_owned(), quantity: 1, unit_price: price }];
@@ -178,7 +180,7 @@ async fn login_guard(connection: &TestConnection, prefix: &str) -> Result<(), Fa
         guard.block(who, None).await?;
         guard.unblock(who).await?;
     }
-    guard.attempt(address, Some("rest")).await?;
+    let _ = guard.attempt(address, Some("rest")).await?;
     guard.succeeded(address, Some("rest")).await?;
     Ok(())
 }
@@ -261,7 +263,12 @@ async fn stream_worker(connection: &TestConnection, prefix: &str) -> Result<(), 
     for number in 0..5 {
         queue.publish(&number.to_string(), b"").await?;
     }
-    queue.group("billing").status().await?;
+    let group = queue.group("billing");
+    group.read(connection, "worker", 1, Duration::ZERO).await?;
+    group.complete(&group.own_pending("worker", "0-0", 1).await?.0[0], &stream_worker::Effect::none()).await?;
+    tokio::time::sleep(A_WHILE).await;
+    group.retire(Duration::ZERO).await?;
+    group.status().await?;
     Ok(())
 }
 
@@ -388,10 +395,13 @@ async fn social_graph(connection: &TestConnection, prefix: &str) -> Result<(), F
 async fn timeline(connection: &TestConnection, prefix: &str) -> Result<(), Failure> {
     let timeline = Timeline::new(connection.clone(), prefix).with_max_entries(1);
     timeline.follow("rest", "author").await?;
-    for id in ["1", "2", "3"] {
-        timeline.post("author", id).await?;
-        timeline.push("author").await?;
-    }
+    let posts = timeline.posts_key("author")?;
+    let full: Vec<String> = (0..MAX_POSTS).map(|number| format!("old{number}")).collect();
+    let mut add = vec!["ZADD", posts.as_str()];
+    add.extend(full.iter().flat_map(|post| ["1", post]));
+    let _: u64 = connection.send(&add).await;
+    timeline.post("author", "1").await?;
+    while timeline.push("author").await?.more {}
     timeline.read("rest", None, 10).await?;
     timeline.drop_timeline("rest").await?;
     Ok(())

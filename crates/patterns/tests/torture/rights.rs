@@ -39,6 +39,11 @@ impl Rights {
         rules
     }
 
+    /// The commands of a line of acl.txt.
+    pub fn commands_in(line: &str) -> Vec<String> {
+        line.split_whitespace().filter(|rule| rule.starts_with('+')).map(str::to_owned).collect()
+    }
+
     /// The line of acl.txt.
     pub fn line(&self, pattern: &str) -> String {
         let mut line = format!("{pattern}:");
@@ -82,40 +87,48 @@ impl Rights {
 
 /// Records what a server is sent, with MONITOR.
 pub struct Recording {
-    lines: JoinHandle<Vec<Vec<String>>>,
+    /// Each command once, with the address of the client that it came from.
+    commands: JoinHandle<BTreeSet<(String, Vec<String>)>>,
 }
 
 /// What ends a recording.
 const END: &str = "end of the recording";
 
 impl Recording {
-    /// Records all commands, those of scripts too, except those that come over `admin`.
-    pub async fn start(server: &Server, admin: &TestConnection) -> Self {
-        let info: String = admin.send(&["CLIENT", "INFO"]).await;
-        let address = info.split_whitespace().find_map(|field| field.strip_prefix("addr=")).unwrap().to_owned();
+    /// Records all commands, those of scripts too.
+    pub async fn start(server: &Server) -> Self {
         let monitor = server.client().get_async_monitor().await.unwrap();
-        let lines = tokio::spawn(async move {
+        let commands = tokio::spawn(async move {
             let mut messages = monitor.into_on_message::<String>();
-            let mut commands = BTreeSet::new();
+            let (mut commands, mut address) = (BTreeSet::new(), String::new());
             while let Some(line) = messages.next().await {
                 if line.contains(END) {
                     break;
                 }
-                // `1700000000.123456 [0 127.0.0.1:1234] "GET" "key"`; the calls of a script come from `lua`.
+                // `1700000000.123456 [0 127.0.0.1:1234] "GET" "key"`. A script's calls follow it, and come from `lua`.
                 let Some((source, command)) = line.split_once("] ") else { continue };
-                if !source.ends_with(&address) {
-                    commands.insert(words(command));
+                if let Some((_, from)) = source.rsplit_once(' ').filter(|(_, from)| *from != "lua") {
+                    from.clone_into(&mut address);
                 }
+                commands.insert((address.clone(), words(command)));
             }
-            commands.into_iter().collect()
+            commands
         });
-        Self { lines }
+        Self { commands }
     }
 
-    /// The rights that all of it needs. Every key and channel must begin with the prefix.
-    pub async fn end(self, admin: &TestConnection, prefix: &str) -> Result<Rights, String> {
+    /// The rights that all of it needs, of those addresses that `is_meant` accepts. Every key and channel must begin with the
+    /// prefix.
+    pub async fn end(
+        self,
+        admin: &TestConnection,
+        prefix: &str,
+        is_meant: impl Fn(&str) -> bool,
+    ) -> Result<Rights, String> {
         let _: String = admin.send(&["ECHO", END]).await;
-        let commands = self.lines.await.map_err(|error| error.to_string())?;
+        let commands = self.commands.await.map_err(|error| error.to_string())?;
+        let commands: BTreeSet<Vec<String>> =
+            commands.into_iter().filter(|(address, _)| is_meant(address)).map(|(_, words)| words).collect();
         let kinds = kinds_of(&commands, admin).await?;
         let mut rights = Rights::default();
         let mut keyed = Vec::new();
@@ -156,7 +169,7 @@ struct Kind {
 }
 
 async fn kinds_of(
-    commands: &[Vec<String>],
+    commands: &BTreeSet<Vec<String>>,
     admin: &TestConnection,
 ) -> Result<BTreeMap<String, Kind>, String> {
     let names: BTreeSet<String> = commands.iter().map(|words| words[0].to_lowercase()).collect();

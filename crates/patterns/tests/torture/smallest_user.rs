@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
 use lab_server::Server;
 use lab_testing::TestConnection;
+use lab_testing::slots::HalfMovedSlots;
 
 use crate::engine::{self, Run};
 use crate::rest;
@@ -28,6 +30,9 @@ const GLOB_PREFIX: &str = r"a*b?[c]\^-d:";
 /// Commands of a pattern's scripts that only another pattern sends: weekly metrics read a day's visitors.
 const OF_ANOTHER: [(&str, &str); 1] = [("analytics", "GET")];
 
+/// How many users of one pattern run at once.
+const AT_ONCE: usize = 8;
+
 static USERS: AtomicUsize = AtomicUsize::new(0);
 static WRITING: Mutex<()> = Mutex::new(());
 
@@ -44,13 +49,19 @@ pub async fn prove(pattern: &Pattern) -> Result<Verdict, String> {
             .map_err(|error| format!("as exactly this user, with the prefix {prefix:?}: {error}"))?;
     }
     run_on_cluster(pattern, &rights).await.map_err(|error| format!("as exactly this user, on a cluster: {error}"))?;
-    let mut unneeded = Vec::new();
-    for (right, left) in rights.each_without_one() {
+    // EVAL is needed only while the server does not know a script, so its turn is not beside others.
+    let (eval, others): (Vec<_>, Vec<_>) =
+        rights.each_without_one().into_iter().partition(|(right, _)| right == "+eval");
+    let attempt = async |(right, left): (String, Rights)| {
         let prefix = lab_testing::prefix();
-        if run_as(pattern, &prefix, &left, &server, &admin).await.is_ok() {
-            unneeded.push(right);
-        }
+        run_as(pattern, &prefix, &left, &server, &admin).await.is_ok().then_some(right)
+    };
+    let mut unneeded = Vec::new();
+    for one in eval {
+        unneeded.extend(attempt(one).await);
     }
+    let others: Vec<_> = stream::iter(others).map(attempt).buffer_unordered(AT_ONCE).collect().await;
+    unneeded.extend(others.into_iter().flatten());
     if unneeded.is_empty() {
         Ok(Verdict::Held)
     } else {
@@ -62,9 +73,16 @@ async fn record(pattern: &Pattern, server: &Server, admin: &TestConnection) -> R
     let run = Run::of(pattern);
     let url = set_user(server, admin, &["+@all".to_owned(), "~*".to_owned(), "&*".to_owned()]).await;
     let connection = TestConnection::to_url(&url).await.beside_admin(admin);
-    let recording = Recording::start(server, admin).await;
+    let recording = Recording::start(server).await;
     whole(pattern, &run, &connection, Some(&url)).await?;
-    recording.end(admin, &run.prefix).await
+    let info: String = admin.send(&["CLIENT", "INFO"]).await;
+    let of_admin = address(&info);
+    recording.end(admin, &run.prefix, |address| address != of_admin).await
+}
+
+/// The address in a line of CLIENT LIST.
+fn address(client: &str) -> &str {
+    client.split(' ').find_map(|field| field.strip_prefix("addr=")).unwrap_or_default()
 }
 
 /// All that the workload does, and on one server what it leaves out.
@@ -90,7 +108,7 @@ fn complete(pattern: &Pattern, rights: &Rights) -> Result<(), String> {
     let path = format!("{}/src/{}.rs", env!("CARGO_MANIFEST_DIR"), pattern.name);
     let source = std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
     let source = source.split("#[cfg(test)]").next().unwrap_or_default();
-    let mut named = BTreeSet::new();
+    let (mut named, mut subcommands) = (BTreeSet::new(), BTreeSet::new());
     let globs = || rights.keys.keys().chain(&rights.channels);
     let mut missing = Vec::new();
     for line in source.lines().filter(|line| !line.trim_start().starts_with("//")) {
@@ -105,6 +123,7 @@ fn complete(pattern: &Pattern, rights: &Rights) -> Result<(), String> {
     }
     for (_, script) in (pattern.scripts)() {
         named.extend(engine::commands_of(script.source()));
+        subcommands.extend(subcommands_of(script.source()));
         named.extend(required(script.source()));
     }
     let recorded: BTreeSet<&str> =
@@ -113,11 +132,27 @@ fn complete(pattern: &Pattern, rights: &Rights) -> Result<(), String> {
         recorded.contains(name.to_lowercase().as_str()) || OF_ANOTHER.contains(&(pattern.name, name))
     };
     missing.extend(named.into_iter().filter(|name| !is_recorded(name)));
+    let of_container = |name: &String| {
+        let container = name.split('|').next().unwrap_or_default();
+        rights.commands.iter().any(|recorded| recorded.starts_with(&format!("{container}|")))
+    };
+    missing.extend(subcommands.into_iter().filter(|name| of_container(name) && !rights.commands.contains(name)));
     if missing.is_empty() {
         Ok(())
     } else {
         Err(format!("expected a workload that sends all commands of the pattern; it never uses {}", missing.join(", ")))
     }
+}
+
+/// `xgroup|create` for `call('XGROUP', 'CREATE'`. For a command without subcommands, it is nonsense.
+fn subcommands_of(source: &str) -> BTreeSet<String> {
+    let calls = source.split("call('").skip(1);
+    let names = calls.filter_map(|after| {
+        let (name, rest) = after.split_once('\'')?;
+        let (subcommand, _) = rest.strip_prefix(", '")?.split_once('\'')?;
+        Some(format!("{name}|{subcommand}").to_lowercase())
+    });
+    names.collect()
 }
 
 /// The commands in `require_commands('X', 'Y')`.
@@ -172,20 +207,93 @@ async fn run_on_cluster(pattern: &Pattern, rights: &Rights) -> Result<(), String
     let run = Run::of(pattern);
     let user = new_name();
     let mut rules = rights.rules(&run.prefix);
-    rules.extend(CLUSTER_RIGHTS.iter().map(|rule| (*rule).to_owned()));
-    for node in cluster.nodes() {
-        set_rules(&TestConnection::to_server(node).await, &user, &rules).await;
-    }
-    let connection = TestConnection::to_cluster_as(cluster, &user, PASSWORD).await.beside_admin(&admin);
-    let ended = unless_refused(&connection, whole(pattern, &run, &connection, None)).await;
-    for node in cluster.nodes() {
-        let _: u64 = TestConnection::to_server(node).await.send(&["ACL", "DELUSER", &user]).await;
-    }
-    ended
+    let text = std::fs::read_to_string(FILE).map_err(|error| format!("{FILE}: {error}"))?;
+    let of_client = text.lines().find(|line| line.starts_with(&format!("{CLUSTER_CLIENT}:")));
+    rules.extend(Rights::commands_in(of_client.unwrap_or_default()));
+    set_on_all_nodes(&user, &rules).await;
+    let connection = TestConnection::to_cluster_as(cluster, &user, PASSWORD)
+        .await
+        .map_err(|error| error.to_string())?
+        .beside_admin(&admin);
+    unless_refused(&connection, whole(pattern, &run, &connection, None)).await
 }
 
-/// What redis-rs's cluster client sends of its own accord.
-const CLUSTER_RIGHTS: [&str; 3] = ["+cluster|slots", "+ping", "+asking"];
+async fn set_on_all_nodes(user: &str, rules: &[String]) {
+    for node in lab_testing::cluster().nodes() {
+        set_rules(&TestConnection::to_server(node).await, user, rules).await;
+    }
+}
+
+/// The same for what redis-rs's cluster client sends of its own accord.
+pub async fn prove_cluster_client() -> Result<Verdict, String> {
+    let user = new_name();
+    set_on_all_nodes(&user, &["+@all".to_owned(), "~*".to_owned()]).await;
+    let mut recordings = Vec::new();
+    for node in lab_testing::cluster().nodes() {
+        recordings.push((Recording::start(node).await, TestConnection::to_server(node).await));
+    }
+    let prefix = lab_testing::prefix();
+    let connection = redirected(&user, &prefix).await?;
+    let mut rights = Rights::default();
+    for (recording, admin) in recordings {
+        let clients: String = admin.send(&["CLIENT", "LIST"]).await;
+        let of_user: BTreeSet<&str> = clients
+            .lines()
+            .filter(|client| client.split(' ').any(|field| field.strip_prefix("user=") == Some(&user)))
+            .map(address)
+            .collect();
+        let recorded = recording.end(&admin, &prefix, |address| of_user.contains(address)).await?;
+        rights.commands.extend(recorded.commands);
+    }
+    drop(connection);
+    rights.commands.retain(|command| !OWN_COMMANDS.contains(&command.as_str()));
+    in_file(CLUSTER_CLIENT, &rights)?;
+    let mut unneeded = Vec::new();
+    for right in std::iter::once(None).chain(rights.commands.iter().map(Some)) {
+        let (user, prefix) = (new_name(), lab_testing::prefix());
+        let left = rights.commands.iter().filter(|command| Some(*command) != right);
+        let mut rules: Vec<String> = left.map(|command| format!("+{command}")).collect();
+        rules.extend(OWN_COMMANDS.iter().map(|command| format!("+{command}")));
+        rules.push("~*".to_owned());
+        set_on_all_nodes(&user, &rules).await;
+        let ended = tokio::time::timeout(REDIRECTION, redirected(&user, &prefix)).await;
+        match (right, ended) {
+            (None, Ok(Ok(_))) | (Some(_), Ok(Err(_)) | Err(_)) => {}
+            (None, Ok(Err(error))) => return Err(format!("as exactly this user: {error}")),
+            (None, Err(_)) => return Err("as exactly this user: no end".to_owned()),
+            (Some(right), Ok(Ok(_))) => unneeded.push(right.clone()),
+        }
+    }
+    if unneeded.is_empty() {
+        Ok(Verdict::Held)
+    } else {
+        Err(format!("expected a failure without each right; all went well without: {}", unneeded.join(", ")))
+    }
+}
+
+/// What [`redirected`] sends itself.
+const OWN_COMMANDS: [&str; 2] = ["get", "set"];
+
+/// A client that is refused ASKING asks again and again.
+const REDIRECTION: Duration = Duration::from_secs(5);
+
+/// A client of the cluster that is redirected with ASK and with MOVED.
+async fn redirected(user: &str, prefix: &str) -> Result<TestConnection, String> {
+    let text = |error: redis::RedisError| error.to_string();
+    let mut connection =
+        TestConnection::to_cluster_as(lab_testing::cluster(), user, PASSWORD).await.map_err(text)?;
+    let [here, nowhere] = ["here", "nowhere"].map(|name| format!("{prefix}{{{prefix}}}{name}"));
+    let set = redis::cmd("SET").arg(&here).arg("1").clone();
+    let () = set.query_async(&mut connection).await.map_err(text)?;
+    let half_moved = HalfMovedSlots::of([&nowhere]);
+    for key in [&nowhere, &here] {
+        let get = redis::cmd("GET").arg(key).clone();
+        let _: Option<u64> = get.query_async(&mut connection).await.map_err(text)?;
+    }
+    drop(half_moved);
+    let () = set.query_async(&mut connection).await.map_err(text)?;
+    Ok(connection)
+}
 
 const PASSWORD: &str = "secret";
 
