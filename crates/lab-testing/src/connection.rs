@@ -165,7 +165,7 @@ impl TestConnection {
     }
 
     fn count_refusal(&self, error: Option<&RedisError>) {
-        if error.is_some_and(|error| is_refusal(&error.to_string())) {
+        if error.is_some_and(is_refusal) {
             self.refused.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -29,7 +29,6 @@ use lab_server::{Cluster, Server};
 use proptest::test_runner::{Config, RngSeed};
 
 pub use connection::TestConnection;
-pub use refusals::is_refusal;
 
 /// How long a test waits for something that must happen. Long, because many tests run at once on few cores.
 pub const TIMEOUT: Duration = Duration::from_mins(1);

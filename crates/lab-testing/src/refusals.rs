@@ -39,10 +39,7 @@ impl RefusalWatch {
 
     /// Compares them, if the error is a refusal.
     pub(crate) async fn after(&self, before: Snapshot, error: Option<RedisError>) {
-        let Some(error) = error.map(|error| error.to_string()) else { return };
-        if !is_refusal(&error) {
-            return;
-        }
+        let Some(error) = error.filter(is_refusal) else { return };
         for (key, state) in before {
             let now = self.state(&key).await;
             let may_have_expired = now.0.is_none() && state.1 > 0;
@@ -73,11 +70,14 @@ impl RefusalWatch {
     }
 }
 
-/// Whether the text of an error says that the user may not do something.
-pub fn is_refusal(error: &str) -> bool {
+/// Whether it says that the user may not do something.
+pub(crate) fn is_refusal(error: &RedisError) -> bool {
     // Inside a script, a refusal has no code: the text of Valkey and Redis 8, and that of Redis 7.0.
-    const TEXTS: [&str; 3] = ["NOPERM", "ACL failure in script", "The user executing the script can't"];
-    TEXTS.iter().any(|text| error.contains(text))
+    const TEXTS: [&str; 2] = ["ACL failure in script", "The user executing the script can't"];
+    error.code() == Some("NOPERM") || {
+        let text = error.to_string();
+        TEXTS.iter().any(|refusal| text.contains(refusal))
+    }
 }
 
 /// The keys of EVALSHA and EVAL.

@@ -12,9 +12,11 @@
 //! 7. [`backup`]: a copy that was restored, and compared.
 //! 8. [`drills`]: faults by settings, and the acknowledged writes that each loses.
 //! 9. [`doctor`]: examines any server, and writes nothing.
+//! 10. [`acl`]: the smallest user for each pattern.
 //!
 //! [`OperationsLesson`] lists the lessons. [`private`] starts the servers that they break.
 
+pub mod acl;
 pub mod backup;
 pub mod cluster;
 pub mod compact_memory;

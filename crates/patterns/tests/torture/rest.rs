@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, try_join_all};
 use lab_testing::TestConnection;
 use patterns::analytics::Analytics;
 use patterns::broadcast::{Broadcast, Position};
@@ -395,12 +395,11 @@ async fn social_graph(connection: &TestConnection, prefix: &str) -> Result<(), F
 async fn timeline(connection: &TestConnection, prefix: &str) -> Result<(), Failure> {
     let timeline = Timeline::new(connection.clone(), prefix).with_max_entries(1);
     timeline.follow("rest", "author").await?;
-    let posts = timeline.posts_key("author")?;
-    let full: Vec<String> = (0..MAX_POSTS).map(|number| format!("old{number}")).collect();
-    let mut add = vec!["ZADD", posts.as_str()];
-    add.extend(full.iter().flat_map(|post| ["1", post]));
-    let _: u64 = connection.send(&add).await;
-    timeline.post("author", "1").await?;
+    let posts = (0..=MAX_POSTS).map(|number| {
+        let timeline = timeline.clone();
+        async move { timeline.post("author", &number.to_string()).await }
+    });
+    try_join_all(posts).await?;
     while timeline.push("author").await?.more {}
     timeline.read("rest", None, 10).await?;
     timeline.drop_timeline("rest").await?;

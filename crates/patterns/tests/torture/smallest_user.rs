@@ -235,13 +235,8 @@ pub async fn prove_cluster_client() -> Result<Verdict, String> {
     let prefix = lab_testing::prefix();
     let connection = redirected(&user, &prefix).await?;
     let mut rights = Rights::default();
+    let of_user = clients_of(&user).await;
     for (recording, admin) in recordings {
-        let clients: String = admin.send(&["CLIENT", "LIST"]).await;
-        let of_user: BTreeSet<&str> = clients
-            .lines()
-            .filter(|client| client.split(' ').any(|field| field.strip_prefix("user=") == Some(&user)))
-            .map(address)
-            .collect();
         let recorded = recording.end(&admin, &prefix, |address| of_user.contains(address)).await?;
         rights.commands.extend(recorded.commands);
     }
@@ -285,6 +280,7 @@ async fn redirected(user: &str, prefix: &str) -> Result<TestConnection, String> 
     let [here, nowhere] = ["here", "nowhere"].map(|name| format!("{prefix}{{{prefix}}}{name}"));
     let set = redis::cmd("SET").arg(&here).arg("1").clone();
     let () = set.query_async(&mut connection).await.map_err(text)?;
+    let clients = clients_of(user).await;
     let half_moved = HalfMovedSlots::of([&nowhere]);
     for key in [&nowhere, &here] {
         let get = redis::cmd("GET").arg(key).clone();
@@ -292,7 +288,19 @@ async fn redirected(user: &str, prefix: &str) -> Result<TestConnection, String> 
     }
     drop(half_moved);
     let () = set.query_async(&mut connection).await.map_err(text)?;
-    Ok(connection)
+    // After MOVED, it checks its connections with PING, and opens those again that do not answer.
+    if clients_of(user).await == clients { Ok(connection) } else { Err("it opened its connections again".to_owned()) }
+}
+
+/// The addresses of this user's connections to all nodes.
+async fn clients_of(user: &str) -> BTreeSet<String> {
+    let mut addresses = BTreeSet::new();
+    for node in lab_testing::cluster().nodes() {
+        let clients: String = TestConnection::to_server(node).await.send(&["CLIENT", "LIST"]).await;
+        let of_user = clients.lines().filter(|client| client.contains(&format!(" user={user} ")));
+        addresses.extend(of_user.map(|client| address(client).to_owned()));
+    }
+    addresses
 }
 
 const PASSWORD: &str = "secret";
