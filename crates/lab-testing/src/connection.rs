@@ -159,6 +159,12 @@ impl TestConnection {
         Self { admin: Some(admin.to.clone()), ..self }
     }
 
+    /// The same connection, but it and `other` count round trips and refusals together.
+    #[must_use]
+    pub fn counting_with(self, other: &Self) -> Self {
+        Self { round_trips: Arc::clone(&other.round_trips), refused: Arc::clone(&other.refused), ..self }
+    }
+
     /// How many errors over this connection and its clones said that the user may not do something.
     pub fn refused(&self) -> usize {
         self.refused.load(Ordering::Relaxed)

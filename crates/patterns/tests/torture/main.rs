@@ -30,6 +30,7 @@ mod leader;
 mod limits;
 mod lock;
 mod login_guard;
+mod loops;
 mod notifications;
 mod once;
 mod popular_products;
@@ -162,6 +163,14 @@ async fn main() -> ExitCode {
             .buffered(AT_ONCE);
         while let Some((fault, outcome)) = runs.next().await {
             table.add(pattern.name, &fault.to_string(), outcome);
+        }
+    }
+    for (name, of, work) in loops::LOOPS {
+        let row = format!("{name} {}", Fault::SmallestUser);
+        if words.iter().all(|word| row.contains(word.as_str())) {
+            let outcome = caught(smallest_user::prove_loop(name, of, work)).await;
+            let outcome = outcome.unwrap_or_else(Err).map_or_else(Outcome::Violated, Outcome::Kept);
+            table.add(name, &Fault::SmallestUser.to_string(), outcome);
         }
     }
     table.end()

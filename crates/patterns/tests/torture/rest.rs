@@ -37,9 +37,10 @@ use redis::aio::MultiplexedConnection;
 use crate::checkout::Bank;
 use crate::workload::Failure;
 
-type Rest = for<'a> fn(&'a TestConnection, &'a str, &'a str) -> BoxFuture<'a, Result<(), Failure>>;
+/// Calls over this connection. The texts are the prefix, and the URL of the user for more connections.
+pub type Rest = for<'a> fn(&'a TestConnection, &'a str, &'a str) -> BoxFuture<'a, Result<(), Failure>>;
 
-/// The calls of a pattern. The texts are the prefix, and the URL of the user.
+/// The calls of each pattern.
 const RESTS: &[(&str, Rest)] = &[
     ("users", |connection, prefix, _| Box::pin(users(connection, prefix))),
     ("cart", |connection, prefix, _| Box::pin(cart(connection, prefix))),

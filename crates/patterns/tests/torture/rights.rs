@@ -39,9 +39,30 @@ impl Rights {
         rules
     }
 
-    /// The commands of a line of acl.txt.
-    pub fn commands_in(line: &str) -> Vec<String> {
-        line.split_whitespace().filter(|rule| rule.starts_with('+')).map(str::to_owned).collect()
+    /// The rights in a line of acl.txt.
+    pub fn parse(line: &str) -> Self {
+        let mut rights = Self::default();
+        for rule in line.split_whitespace() {
+            if let Some(command) = rule.strip_prefix('+') {
+                rights.commands.insert(command.to_owned());
+            } else if let Some(channel) = rule.strip_prefix('&') {
+                rights.channels.insert(channel.to_owned());
+            } else if let Some((sigil, key)) = rule.split_once('~') {
+                rights.keys.insert(key.to_owned(), (sigil != "%W", sigil != "%R"));
+            }
+        }
+        rights
+    }
+
+    /// These and those.
+    pub fn with(mut self, others: Self) -> Self {
+        self.commands.extend(others.commands);
+        self.channels.extend(others.channels);
+        for (key, (read, write)) in others.keys {
+            let right = self.keys.entry(key).or_default();
+            *right = (right.0 || read, right.1 || write);
+        }
+        self
     }
 
     /// The line of acl.txt.

@@ -14,7 +14,7 @@ use lab_testing::TestConnection;
 use lab_testing::slots::HalfMovedSlots;
 
 use crate::engine::{self, Run};
-use crate::rest;
+use crate::rest::{self, Rest};
 use crate::rights::{Recording, Rights};
 use crate::workload::{Fault, Pattern, Verdict};
 
@@ -162,6 +162,13 @@ fn required(source: &str) -> BTreeSet<String> {
     names.map(str::to_owned).collect()
 }
 
+/// The rights of this line of acl.txt.
+fn in_record(name: &str) -> Result<Rights, String> {
+    let text = std::fs::read_to_string(FILE).map_err(|error| format!("{FILE}: {error}"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.map(Rights::parse).ok_or_else(|| format!("acl.txt has no line {name}"))
+}
+
 /// Compares with the line of acl.txt. With `UPDATE=1`, writes it first.
 fn in_file(name: &str, rights: &Rights) -> Result<(), String> {
     let _lock = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -206,10 +213,7 @@ async fn run_on_cluster(pattern: &Pattern, rights: &Rights) -> Result<(), String
     let admin = TestConnection::to_cluster(cluster).await;
     let run = Run::of(pattern);
     let user = new_name();
-    let mut rules = rights.rules(&run.prefix);
-    let text = std::fs::read_to_string(FILE).map_err(|error| format!("{FILE}: {error}"))?;
-    let of_client = text.lines().find(|line| line.starts_with(&format!("{CLUSTER_CLIENT}:")));
-    rules.extend(Rights::commands_in(of_client.unwrap_or_default()));
+    let rules = rights.clone().with(in_record(CLUSTER_CLIENT)?).rules(&run.prefix);
     set_on_all_nodes(&user, &rules).await;
     let connection = TestConnection::to_cluster_as(cluster, &user, PASSWORD)
         .await
@@ -222,6 +226,41 @@ async fn set_on_all_nodes(user: &str, rules: &[String]) {
     for node in lab_testing::cluster().nodes() {
         set_rules(&TestConnection::to_server(node).await, user, rules).await;
     }
+}
+
+/// The same for a loop around a pattern. Its user has the rights of the pattern too, because a loop sends some of it only when
+/// something went wrong. So what it needs beside those is taken away in turn.
+pub async fn prove_loop(name: &'static str, of: &'static str, work: Rest) -> Result<Verdict, String> {
+    let server = Server::start().map_err(|error| error.to_string())?;
+    let admin = TestConnection::to_server(&server).await;
+    let run = async |prefix: String, rules: Vec<String>| {
+        let () = admin.send(&["SCRIPT", "FLUSH"]).await;
+        let url = set_user(&server, &admin, &rules).await;
+        let connection = TestConnection::to_url(&url).await.beside_admin(&admin);
+        let work = async { work(&connection, &prefix, &url).await.map_err(|error| error.to_string()) };
+        unless_refused(&connection, work).await
+    };
+    let recording = Recording::start(&server).await;
+    let prefix = lab_testing::prefix();
+    run(prefix.clone(), ["+@all", "~*", "&*"].map(str::to_owned).into()).await?;
+    let info: String = admin.send(&["CLIENT", "INFO"]).await;
+    let of_admin = address(&info);
+    let of_pattern = in_record(of)?;
+    let recorded = recording.end(&admin, &prefix, |address| address != of_admin).await?;
+    let rights = recorded.clone().with(of_pattern.clone());
+    in_file(name, &rights)?;
+    for prefix in ["", GLOB_PREFIX] {
+        let ended = run(prefix.to_owned(), rights.rules(prefix)).await;
+        ended.map_err(|error| format!("as exactly this user, with the prefix {prefix:?}: {error}"))?;
+    }
+    for (right, left) in rights.each_without_one() {
+        let is_of_pattern = left.clone().with(of_pattern.clone()) != left;
+        let prefix = lab_testing::prefix();
+        if !is_of_pattern && run(prefix.clone(), left.rules(&prefix)).await.is_ok() {
+            return Err(format!("expected a failure without each right; all went well without: {right}"));
+        }
+    }
+    Ok(Verdict::Held)
 }
 
 /// The same for what redis-rs's cluster client sends of its own accord.
