@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lab_testing::{TestConnection, until};
-use patterns::job_queue::{Effect, JobQueue, NewJob, Settings};
+use patterns::job_queue::{Due, Effect, JobQueue, NewJob, Settings};
 use patterns::stream_worker::{self, StreamQueue};
 use patterns::{job_worker, stream_loop};
 use redis::RedisError;
@@ -43,12 +43,16 @@ async fn jobs(connection: &TestConnection, prefix: &str, url: &str) -> Result<()
         }
     };
     let running = worker.run(handler, async { drop(stopped.await) });
+    // Until this one is due, the worker waits at the doorbell in vain.
+    queue.enqueue(&NewJob::new("later", "").with_due(Due::After(Duration::from_millis(100)))).await?;
     let filled = async {
-        // Until its first jobs come, the worker waits at the doorbell.
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        until("the delayed job is done or refused", async || {
+            connection.refused() > 0 || queue.counts().await.is_ok_and(|counts| counts.completed == 1)
+        })
+        .await;
         queue.enqueue_many(&["fails", "first", "second"].map(|id| NewJob::new(id, ""))).await?;
         until("all jobs are done or refused", async || {
-            connection.refused() > 0 || queue.counts().await.is_ok_and(|counts| counts.completed == 3)
+            connection.refused() > 0 || queue.counts().await.is_ok_and(|counts| counts.completed == 4)
         })
         .await;
         let _ = stop.send(());

@@ -21,6 +21,7 @@ use patterns::login_guard::{Guarded, LoginGuard};
 use patterns::money::Cents;
 use patterns::notifications::Notifications;
 use patterns::popular_products::PopularProducts;
+use patterns::product_vectors::ProductVectors;
 use patterns::recommendations::Recommendations;
 use patterns::sessions::Sessions;
 use patterns::social_graph::SocialGraph;
@@ -57,6 +58,7 @@ const RESTS: &[(&str, Rest)] = &[
     ("broadcast", |connection, prefix, url| Box::pin(broadcast(connection, prefix, url))),
     ("facets", |connection, prefix, _| Box::pin(facets(connection, prefix))),
     ("popular_products", |connection, prefix, _| Box::pin(popular_products(connection, prefix))),
+    ("product_vectors", |connection, prefix, _| Box::pin(product_vectors(connection, prefix))),
     ("recommendations", |connection, prefix, _| Box::pin(recommendations(connection, prefix))),
     ("analytics", |connection, prefix, _| Box::pin(analytics(connection, prefix))),
     ("weekly_metrics", |connection, prefix, _| Box::pin(weekly_metrics(connection, prefix))),
@@ -329,6 +331,11 @@ async fn popular_products(connection: &TestConnection, prefix: &str) -> Result<(
         popular.viewed(&format!("rest{number}"), Some("Books")).await?;
     }
     popular.top_in("Books", 10).await?;
+    Ok(())
+}
+
+async fn product_vectors(connection: &TestConnection, prefix: &str) -> Result<(), Failure> {
+    ProductVectors::new(connection.clone(), prefix).remove("rest").await?;
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use futures_util::{StreamExt, stream};
 use lab_server::Server;
 use lab_testing::TestConnection;
 use lab_testing::slots::HalfMovedSlots;
+use patterns::script::Script;
 
 use crate::engine::{self, Run};
 use crate::rest::{self, Rest};
@@ -41,7 +42,7 @@ pub async fn prove(pattern: &Pattern) -> Result<Verdict, String> {
     let server = Server::start().map_err(|error| error.to_string())?;
     let admin = TestConnection::to_server(&server).await;
     let rights = record(pattern, &server, &admin).await?;
-    complete(pattern, &rights)?;
+    complete(pattern.name, &(pattern.scripts)(), &rights)?;
     in_file(pattern.name, &rights)?;
     for prefix in ["", GLOB_PREFIX] {
         run_as(pattern, prefix, &rights, &server, &admin)
@@ -104,8 +105,12 @@ async fn whole(
 }
 
 /// Whether the workload did all that the pattern can do.
-fn complete(pattern: &Pattern, rights: &Rights) -> Result<(), String> {
-    let path = format!("{}/src/{}.rs", env!("CARGO_MANIFEST_DIR"), pattern.name);
+fn complete(
+    pattern: &str,
+    scripts: &[(&'static str, &'static Script)],
+    rights: &Rights,
+) -> Result<(), String> {
+    let path = format!("{}/src/{pattern}.rs", env!("CARGO_MANIFEST_DIR"));
     let source = std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
     let source = source.split("#[cfg(test)]").next().unwrap_or_default();
     let (mut named, mut subcommands) = (BTreeSet::new(), BTreeSet::new());
@@ -121,7 +126,7 @@ fn complete(pattern: &Pattern, rights: &Rights) -> Result<(), String> {
             named.insert("WAIT".to_owned());
         }
     }
-    for (_, script) in (pattern.scripts)() {
+    for (_, script) in scripts {
         named.extend(engine::commands_of(script.source()));
         subcommands.extend(subcommands_of(script.source()));
         named.extend(required(script.source()));
@@ -129,7 +134,7 @@ fn complete(pattern: &Pattern, rights: &Rights) -> Result<(), String> {
     let recorded: BTreeSet<&str> =
         rights.commands.iter().map(|name| name.split('|').next().unwrap_or_default()).collect();
     let is_recorded = |name: &str| {
-        recorded.contains(name.to_lowercase().as_str()) || OF_ANOTHER.contains(&(pattern.name, name))
+        recorded.contains(name.to_lowercase().as_str()) || OF_ANOTHER.contains(&(pattern, name))
     };
     missing.extend(named.into_iter().filter(|name| !is_recorded(name)));
     let of_container = |name: &String| {
@@ -247,7 +252,8 @@ pub async fn prove_loop(name: &'static str, of: &'static str, work: Rest) -> Res
     let of_admin = address(&info);
     let of_pattern = in_record(of)?;
     let recorded = recording.end(&admin, &prefix, |address| address != of_admin).await?;
-    let rights = recorded.clone().with(of_pattern.clone());
+    let rights = recorded.with(of_pattern.clone());
+    complete(name, &[], &rights)?;
     in_file(name, &rights)?;
     for prefix in ["", GLOB_PREFIX] {
         let ended = run(prefix.to_owned(), rights.rules(prefix)).await;
