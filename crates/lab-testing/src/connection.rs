@@ -9,7 +9,9 @@ use lab_connection::connection::LimitedClusterConnection;
 use lab_server::{Cluster, Server};
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
 use redis::cluster::ClusterClientBuilder;
-use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, Pipeline, RedisError, RedisFuture, RedisResult, Value};
+use redis::{
+    AsyncConnectionConfig, Cmd, FromRedisValue, Pipeline, RedisError, RedisFuture, RedisResult, Value,
+};
 
 use crate::TIMEOUT;
 use crate::refusals::{RefusalWatch, error_in, is_refusal};

@@ -88,7 +88,11 @@ impl SmallestUser {
         Ok(Self {
             user: user.to_owned(),
             commands: rights.commands.iter().map(|command| format!("+{command}")).collect(),
-            keys: rights.keys.iter().map(|(glob, access)| format!("{}{prefix}{glob}", access.sigil())).collect(),
+            keys: rights
+                .keys
+                .iter()
+                .map(|(glob, access)| format!("{}{prefix}{glob}", access.sigil()))
+                .collect(),
             channels: rights.channels.iter().map(|glob| format!("&{prefix}{glob}")).collect(),
             remarks: remarks.collect(),
             patterns: named.into_iter().collect(),
@@ -165,7 +169,11 @@ fn patterns_named(name: &str) -> Result<Vec<&'static str>, Failure> {
     }
     let aliases = ALIASES.iter().map(|(alias, _)| *alias);
     let all = names().chain(aliases).collect::<Vec<_>>().join(", ").replace('_', "-");
-    Err(Failure::new(Class::Usage, format!("There is no pattern {name}."), format!("These are known: {all}.")))
+    Err(Failure::new(
+        Class::Usage,
+        format!("There is no pattern {name}."),
+        format!("These are known: {all}."),
+    ))
 }
 
 /// A word of the ACL has no spaces.
@@ -255,7 +263,8 @@ mod tests {
 
     /// Whether a user of this name may run the command.
     fn may(connection: &mut redis::Connection, command: &[&str]) -> bool {
-        let reply: String = redis::cmd("ACL").arg("DRYRUN").arg("app").arg(command).query(connection).unwrap();
+        let reply: String =
+            redis::cmd("ACL").arg("DRYRUN").arg("app").arg(command).query(connection).unwrap();
         reply == "OK"
     }
 

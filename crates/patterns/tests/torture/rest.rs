@@ -145,9 +145,8 @@ async fn cache(connection: &TestConnection, prefix: &str) -> Result<(), Failure>
 
 /// Records that are forgotten, and deadlines that are lost.
 async fn inventory(connection: &TestConnection, prefix: &str) -> Result<(), Failure> {
-    let inventory = Inventory::new(connection.clone(), prefix)
-        .with_retry_window(MOMENT)
-        .with_replicas(0, MOMENT);
+    let inventory =
+        Inventory::new(connection.clone(), prefix).with_retry_window(MOMENT).with_replicas(0, MOMENT);
     inventory.set_up("rest", 10, Some(2)).await?;
     inventory.restock("rest", "delivery", 1).await?;
     inventory.reserve("rest", "sold", 1, MINUTE).await?;
@@ -268,7 +267,9 @@ async fn stream_worker(connection: &TestConnection, prefix: &str) -> Result<(), 
     }
     let group = queue.group("billing");
     group.read(connection, "worker", 1, Duration::ZERO).await?;
-    group.complete(&group.own_pending("worker", "0-0", 1).await?.0[0], &stream_worker::Effect::none()).await?;
+    group
+        .complete(&group.own_pending("worker", "0-0", 1).await?.0[0], &stream_worker::Effect::none())
+        .await?;
     tokio::time::sleep(A_WHILE).await;
     group.retire(Duration::ZERO).await?;
     group.status().await?;

@@ -49,7 +49,9 @@ pub async fn prove(pattern: &Pattern) -> Result<Verdict, String> {
             .await
             .map_err(|error| format!("as exactly this user, with the prefix {prefix:?}: {error}"))?;
     }
-    run_on_cluster(pattern, &rights).await.map_err(|error| format!("as exactly this user, on a cluster: {error}"))?;
+    run_on_cluster(pattern, &rights)
+        .await
+        .map_err(|error| format!("as exactly this user, on a cluster: {error}"))?;
     // EVAL is needed only while the server does not know a script, so its turn is not beside others.
     let (eval, others): (Vec<_>, Vec<_>) =
         rights.each_without_one().into_iter().partition(|(right, _)| right == "+eval");
@@ -133,19 +135,22 @@ fn complete(
     }
     let recorded: BTreeSet<&str> =
         rights.commands.iter().map(|name| name.split('|').next().unwrap_or_default()).collect();
-    let is_recorded = |name: &str| {
-        recorded.contains(name.to_lowercase().as_str()) || OF_ANOTHER.contains(&(pattern, name))
-    };
+    let is_recorded =
+        |name: &str| recorded.contains(name.to_lowercase().as_str()) || OF_ANOTHER.contains(&(pattern, name));
     missing.extend(named.into_iter().filter(|name| !is_recorded(name)));
     let of_container = |name: &String| {
         let container = name.split('|').next().unwrap_or_default();
         rights.commands.iter().any(|recorded| recorded.starts_with(&format!("{container}|")))
     };
-    missing.extend(subcommands.into_iter().filter(|name| of_container(name) && !rights.commands.contains(name)));
+    missing
+        .extend(subcommands.into_iter().filter(|name| of_container(name) && !rights.commands.contains(name)));
     if missing.is_empty() {
         Ok(())
     } else {
-        Err(format!("expected a workload that sends all commands of the pattern; it never uses {}", missing.join(", ")))
+        Err(format!(
+            "expected a workload that sends all commands of the pattern; it never uses {}",
+            missing.join(", ")
+        ))
     }
 }
 
@@ -163,7 +168,9 @@ fn subcommands_of(source: &str) -> BTreeSet<String> {
 /// The commands in `require_commands('X', 'Y')`.
 fn required(source: &str) -> BTreeSet<String> {
     let calls = source.split("require_commands(").skip(1);
-    let names = calls.filter_map(|after| after.split(')').next()).flat_map(|names| names.split('\'').skip(1).step_by(2));
+    let names = calls
+        .filter_map(|after| after.split(')').next())
+        .flat_map(|names| names.split('\'').skip(1).step_by(2));
     names.map(str::to_owned).collect()
 }
 
@@ -334,7 +341,11 @@ async fn redirected(user: &str, prefix: &str) -> Result<TestConnection, String> 
     drop(half_moved);
     let () = set.query_async(&mut connection).await.map_err(text)?;
     // After MOVED, it checks its connections with PING, and opens those again that do not answer.
-    if clients_of(user).await == clients { Ok(connection) } else { Err("it opened its connections again".to_owned()) }
+    if clients_of(user).await == clients {
+        Ok(connection)
+    } else {
+        Err("it opened its connections again".to_owned())
+    }
 }
 
 /// The addresses of this user's connections to all nodes.
