@@ -145,7 +145,9 @@ fn list(json: bool) {
     if json {
         Terminal.document(&serde_json::json!({ "patterns": names }));
     } else {
-        names.iter().for_each(|name| Terminal.line(name));
+        for name in names {
+            Terminal.line(name);
+        }
     }
 }
 

@@ -15,6 +15,8 @@ use tokio::task::JoinHandle;
 pub struct Rights {
     /// In lower case, `xgroup|create` for a subcommand.
     pub commands: BTreeSet<String>,
+    /// Commands that a script which was run has, but did not send.
+    pub rare_commands: BTreeSet<String>,
     /// The glob, and whether it is read and written.
     pub keys: BTreeMap<String, (bool, bool)>,
     pub channels: BTreeSet<String>,
@@ -26,7 +28,8 @@ impl Rights {
         // The glob ends with `:*`.
         let glob = patterns::key::scan_pattern(prefix, "");
         let prefix = &glob[..glob.len() - 2];
-        let mut rules: Vec<String> = self.commands.iter().map(|command| format!("+{command}")).collect();
+        let commands: BTreeSet<_> = self.commands.union(&self.rare_commands).collect();
+        let mut rules: Vec<String> = commands.into_iter().map(|command| format!("+{command}")).collect();
         for (key, (read, write)) in &self.keys {
             let tilde = match (read, write) {
                 (true, false) => "%R~",
@@ -57,6 +60,7 @@ impl Rights {
     /// These and those.
     pub fn with(mut self, others: Self) -> Self {
         self.commands.extend(others.commands);
+        self.rare_commands.extend(others.rare_commands);
         self.channels.extend(others.channels);
         for (key, (read, write)) in others.keys {
             let right = self.keys.entry(key).or_default();
@@ -75,7 +79,7 @@ impl Rights {
         line
     }
 
-    /// Each right in words, with the rights that are left without it.
+    /// Each right in words, with the rights that are left without it. Rare commands stay.
     pub fn each_without_one(&self) -> Vec<(String, Self)> {
         let mut without = Vec::new();
         for command in &self.commands {
@@ -166,6 +170,9 @@ impl Recording {
                     rights.channels.insert(glob(channel, prefix)?);
                 }
             }
+            if name == "eval" {
+                rights.rare_commands.extend(commands_in_script(&words[1]));
+            }
             let subcommand = kind.has_subcommands.then(|| words.get(1)).flatten();
             rights.commands.insert(match subcommand {
                 Some(subcommand) => format!("{name}|{}", subcommand.to_lowercase()),
@@ -173,6 +180,10 @@ impl Recording {
             });
             keyed.push(words);
         }
+        // A command with subcommands is in `commands` only with one of them.
+        let has =
+            |name: &String| rights.commands.iter().any(|command| command.split('|').next() == Some(name));
+        rights.rare_commands.retain(|name| !has(name));
         for chunk in keyed.chunks(1_000) {
             for (key, read, write) in keys_of(chunk, admin).await? {
                 let right = rights.keys.entry(glob(&key, prefix)?).or_default();
@@ -181,6 +192,14 @@ impl Recording {
         }
         Ok(rights)
     }
+}
+
+/// The commands in `call('X'`, and those in `require_commands('X', 'Y')`, in lower case.
+pub fn commands_in_script(source: &str) -> BTreeSet<String> {
+    let mut commands = crate::engine::commands_of(source);
+    let required = source.split("require_commands(").skip(1).filter_map(|after| after.split(')').next());
+    commands.extend(required.flat_map(|names| names.split('\'').skip(1).step_by(2)).map(str::to_owned));
+    commands.into_iter().map(|command| command.to_lowercase()).collect()
 }
 
 /// What the server says about a command.

@@ -16,7 +16,7 @@ use patterns::script::Script;
 
 use crate::engine::{self, Run};
 use crate::rest::{self, Rest};
-use crate::rights::{Recording, Rights};
+use crate::rights::{Recording, Rights, commands_in_script};
 use crate::workload::{Fault, Pattern, Verdict};
 
 /// Where the rights of all patterns are.
@@ -29,7 +29,7 @@ pub const CLUSTER_CLIENT: &str = "cluster_client";
 const GLOB_PREFIX: &str = r"a*b?[c]\^-d:";
 
 /// Commands of a pattern's scripts that only another pattern sends: weekly metrics read a day's visitors.
-const OF_ANOTHER: [(&str, &str); 1] = [("analytics", "GET")];
+const OF_ANOTHER: [(&str, &str); 1] = [("analytics", "get")];
 
 /// How many users of one pattern run at once.
 const AT_ONCE: usize = 8;
@@ -80,7 +80,9 @@ async fn record(pattern: &Pattern, server: &Server, admin: &TestConnection) -> R
     whole(pattern, &run, &connection, Some(&url)).await?;
     let info: String = admin.send(&["CLIENT", "INFO"]).await;
     let of_admin = address(&info);
-    recording.end(admin, &run.prefix, |address| address != of_admin).await
+    let mut rights = recording.end(admin, &run.prefix, |address| address != of_admin).await?;
+    rights.rare_commands.retain(|command| !OF_ANOTHER.contains(&(pattern.name, command)));
+    Ok(rights)
 }
 
 /// The address in a line of CLIENT LIST.
@@ -123,20 +125,18 @@ fn complete(
         let is_recorded = |name: &str| globs().any(|glob| glob.split(':').next() == Some(name));
         missing.extend(name.filter(|name| !is_recorded(name)).map(|name| format!("the key {name}")));
         let after = line.split("cmd(\"").skip(1);
-        named.extend(after.filter_map(|after| after.split('"').next()).map(str::to_owned));
+        named.extend(after.filter_map(|after| after.split('"').next()).map(str::to_lowercase));
         if line.contains(".run_and_wait(") {
-            named.insert("WAIT".to_owned());
+            named.insert("wait".to_owned());
         }
     }
     for (_, script) in scripts {
-        named.extend(engine::commands_of(script.source()));
+        named.extend(commands_in_script(script.source()));
         subcommands.extend(subcommands_of(script.source()));
-        named.extend(required(script.source()));
     }
     let recorded: BTreeSet<&str> =
         rights.commands.iter().map(|name| name.split('|').next().unwrap_or_default()).collect();
-    let is_recorded =
-        |name: &str| recorded.contains(name.to_lowercase().as_str()) || OF_ANOTHER.contains(&(pattern, name));
+    let is_recorded = |name: &str| recorded.contains(name) || OF_ANOTHER.contains(&(pattern, name));
     missing.extend(named.into_iter().filter(|name| !is_recorded(name)));
     let of_container = |name: &String| {
         let container = name.split('|').next().unwrap_or_default();
@@ -163,15 +163,6 @@ fn subcommands_of(source: &str) -> BTreeSet<String> {
         Some(format!("{name}|{subcommand}").to_lowercase())
     });
     names.collect()
-}
-
-/// The commands in `require_commands('X', 'Y')`.
-fn required(source: &str) -> BTreeSet<String> {
-    let calls = source.split("require_commands(").skip(1);
-    let names = calls
-        .filter_map(|after| after.split(')').next())
-        .flat_map(|names| names.split('\'').skip(1).step_by(2));
-    names.map(str::to_owned).collect()
 }
 
 /// The rights of this line of acl.txt.
