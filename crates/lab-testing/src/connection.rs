@@ -104,7 +104,7 @@ impl TestConnection {
     /// An error if the user may not do what a client of a cluster needs.
     pub async fn to_cluster_as(cluster: &Cluster, user: &str, password: &str) -> RedisResult<Self> {
         let client = ClusterClientBuilder::new(cluster.urls());
-        Self::over_cluster(client.username(user.to_owned()).password(password.to_owned()), TIMEOUT).await
+        Self::over_cluster(client.username(user).password(password), TIMEOUT).await
     }
 
     async fn over_cluster(client: ClusterClientBuilder, timeout: Duration) -> RedisResult<Self> {
