@@ -282,7 +282,8 @@ async fn broadcast(connection: &TestConnection, prefix: &str, url: &str) -> Resu
     let mut follower = news.follow(Position::Start, || async { Ok(connection.clone()) });
     follower.next().await?;
     let (heard, published) = tokio::join!(follower.next(), news.publish(b"second"));
-    (heard?, published?);
+    heard?;
+    published?;
     for sharded in [false, true] {
         let news = if sharded { news.clone().sharded() } else { news.clone() };
         let mut listener = news.listen(|channel, inbox| async move {
