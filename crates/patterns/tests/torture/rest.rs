@@ -3,13 +3,14 @@
 
 use std::convert::Infallible;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, try_join_all};
-use lab_testing::TestConnection;
+use lab_testing::{TestConnection, until};
 use patterns::analytics::Analytics;
 use patterns::broadcast::{Broadcast, Position};
-use patterns::cache::{Cache, LEASE};
+use patterns::cache::Cache;
 use patterns::cart::{Cart, Item, Representation};
 use patterns::checkout::{Checkout, Line};
 use patterns::facets::{Facets, Product};
@@ -132,9 +133,14 @@ async fn sessions(connection: &TestConnection, prefix: &str) -> Result<(), Failu
 /// A load that takes so long that its lease is renewed.
 async fn cache(connection: &TestConnection, prefix: &str) -> Result<(), Failure> {
     let cache = Cache::new(connection.clone(), prefix, "product").with_ttl(MINUTE);
+    let lease = cache.key(&["rest"])?.companion("load");
     let load = async || {
-        // A lease lasts two seconds, and is renewed after a third.
-        tokio::time::sleep(LEASE / 3 + Duration::from_millis(50)).await;
+        let last = AtomicI64::new(i64::MAX);
+        until("the lease is renewed or that is refused", async || {
+            let left: i64 = connection.send(&["PTTL", &lease]).await;
+            connection.refused() > 0 || left > last.swap(left, Ordering::Relaxed)
+        })
+        .await;
         Ok::<_, Infallible>(Some(1))
     };
     cache.get_or_load(&["rest"], load).await?;
