@@ -9,10 +9,12 @@ use lab_connection::connection::LimitedClusterConnection;
 use lab_server::{Cluster, Server};
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
 use redis::cluster::ClusterClientBuilder;
-use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, Pipeline, RedisError, RedisFuture, Value};
+use redis::{
+    AsyncConnectionConfig, Cmd, FromRedisValue, Pipeline, RedisError, RedisFuture, RedisResult, Value,
+};
 
 use crate::TIMEOUT;
-use crate::refusals::{RefusalWatch, error_in};
+use crate::refusals::{RefusalWatch, error_in, is_refusal};
 use crate::slots::{self, SlotMover};
 
 /// How long a cluster client waits for a connection to one node.
@@ -26,6 +28,9 @@ pub struct TestConnection {
     slot_mover: Option<SlotMover>,
     twice: bool,
     refusals: Option<RefusalWatch>,
+    /// Sends what the test itself sends.
+    admin: Option<To>,
+    refused: Arc<AtomicUsize>,
 }
 
 #[derive(Clone)]
@@ -92,7 +97,18 @@ impl TestConnection {
 
     /// This cluster, with a timeout for each reply.
     pub async fn to_cluster_with_timeout(cluster: &Cluster, timeout: Duration) -> Self {
-        let client = ClusterClientBuilder::new(cluster.urls())
+        Self::over_cluster(ClusterClientBuilder::new(cluster.urls()), timeout).await.unwrap()
+    }
+
+    /// This cluster as this user. Waits as long as [`to_cluster`](Self::to_cluster) for each reply.
+    /// An error if the user may not do what a client of a cluster needs.
+    pub async fn to_cluster_as(cluster: &Cluster, user: &str, password: &str) -> RedisResult<Self> {
+        let client = ClusterClientBuilder::new(cluster.urls());
+        Self::over_cluster(client.username(user).password(password), TIMEOUT).await
+    }
+
+    async fn over_cluster(client: ClusterClientBuilder, timeout: Duration) -> RedisResult<Self> {
+        let client = client
             // By default, the first retry waits for more than a second. 2,000 short ones last a minute, and no slot stays half
             // moved for longer.
             .retries(2_000)
@@ -102,11 +118,20 @@ impl TestConnection {
             .connection_timeout(CONNECT_TIMEOUT)
             .build()
             .unwrap();
-        Self::over(To::Cluster(LimitedClusterConnection::new(client.get_async_connection().await.unwrap())))
+        let connection = client.get_async_connection().await?;
+        Ok(Self::over(To::Cluster(LimitedClusterConnection::new(connection))))
     }
 
     fn over(to: To) -> Self {
-        Self { to, round_trips: Arc::default(), slot_mover: None, twice: false, refusals: None }
+        Self {
+            to,
+            round_trips: Arc::default(),
+            slot_mover: None,
+            twice: false,
+            refusals: None,
+            admin: None,
+            refused: Arc::default(),
+        }
     }
 
     /// The same connection, but it sends each command twice and returns the second reply, as a cluster client does when it
@@ -129,6 +154,36 @@ impl TestConnection {
         self.refusals.as_ref().map(RefusalWatch::changes).unwrap_or_default()
     }
 
+    /// The same connection, but what the test itself sends, with [`send`](Self::send) and [`keys`](Self::keys), goes over `admin`.
+    /// So this one can belong to a user who may do what a pattern needs, and no more.
+    #[must_use]
+    pub fn beside_admin(self, admin: &Self) -> Self {
+        Self { admin: Some(admin.to.clone()), ..self }
+    }
+
+    /// The same connection, but it and `other` count round trips and refusals together.
+    #[must_use]
+    pub fn counting_with(self, other: &Self) -> Self {
+        Self { round_trips: Arc::clone(&other.round_trips), refused: Arc::clone(&other.refused), ..self }
+    }
+
+    /// How many errors over this connection and its clones said that the user may not do something.
+    pub fn refused(&self) -> usize {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    fn count_refusal(&self, error: Option<&RedisError>) {
+        if error.is_some_and(is_refusal) {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// What the test itself sends goes over this one: the administrator's, or the same connection.
+    #[must_use]
+    pub fn admin(&self) -> Self {
+        self.admin.as_ref().map_or_else(|| self.clone(), |admin| Self::over(admin.clone()))
+    }
+
     /// Whether it is connected to a cluster.
     pub fn is_cluster(&self) -> bool {
         matches!(self.to, To::Cluster(_))
@@ -144,12 +199,12 @@ impl TestConnection {
 
     /// Sends one command, such as `["SET", "user:1", "x"]`.
     pub async fn send<T: FromRedisValue>(&self, words: &[&str]) -> T {
-        redis::cmd(words[0]).arg(&words[1..]).query_async(&mut self.clone()).await.unwrap()
+        redis::cmd(words[0]).arg(&words[1..]).query_async(&mut self.admin()).await.unwrap()
     }
 
     /// All keys that match, sorted. On a cluster, it asks all nodes.
     pub async fn keys(&self, pattern: &str) -> Vec<String> {
-        let mut connection = self.clone();
+        let mut connection = self.admin();
         let mut keys = Vec::new();
         if self.is_cluster() {
             for node in crate::cluster().nodes() {
@@ -210,6 +265,7 @@ impl ConnectionLike for TestConnection {
                 refusals.after(before, error_in(&reply)).await;
             }
             slots::count_failed_scripts(&reply);
+            self.count_refusal(error_in(&reply).as_ref());
             self.forget_unknown_script(error_in(&reply).as_ref());
             reply
         })
@@ -239,6 +295,10 @@ impl ConnectionLike for TestConnection {
             let mut errors = replies.iter().flatten().filter_map(|value| error_in(&Ok(value.clone())));
             let unknown = errors.find(is_unknown_script).or_else(|| replies.as_ref().err().cloned());
             self.forget_unknown_script(unknown.as_ref());
+            for value in replies.iter().flatten() {
+                self.count_refusal(error_in(&Ok(value.clone())).as_ref());
+            }
+            self.count_refusal(replies.as_ref().err());
             if let Some(refusals) = &self.refusals {
                 let values = replies.as_ref().map_or(&[][..], Vec::as_slice);
                 let first = values.iter().find_map(|value| error_in(&Ok(value.clone())));

@@ -39,12 +39,7 @@ impl RefusalWatch {
 
     /// Compares them, if the error is a refusal.
     pub(crate) async fn after(&self, before: Snapshot, error: Option<RedisError>) {
-        // Inside a script, a refusal has no code: the text of Valkey and Redis 8, and that of Redis 7.0.
-        const TEXTS: [&str; 3] = ["NOPERM", "ACL failure in script", "The user executing the script can't"];
-        let Some(error) = error.map(|error| error.to_string()) else { return };
-        if !TEXTS.iter().any(|text| error.contains(text)) {
-            return;
-        }
+        let Some(error) = error.filter(is_refusal) else { return };
         for (key, state) in before {
             let now = self.state(&key).await;
             let may_have_expired = now.0.is_none() && state.1 > 0;
@@ -72,6 +67,16 @@ impl RefusalWatch {
         let mut parts: Vec<Vec<u8>> = parts.chunks(width).map(|part| part.join(&0)).collect();
         parts.sort();
         (Some(parts.join(&0)), expires)
+    }
+}
+
+/// Whether it says that the user may not do something.
+pub(crate) fn is_refusal(error: &RedisError) -> bool {
+    // Inside a script, a refusal has no code: the text of Valkey and Redis 8, and that of Redis 7.0.
+    const TEXTS: [&str; 2] = ["ACL failure in script", "The user executing the script can't"];
+    error.code() == Some("NOPERM") || {
+        let text = error.to_string();
+        TEXTS.iter().any(|refusal| text.contains(refusal))
     }
 }
 

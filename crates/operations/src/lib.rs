@@ -15,9 +15,11 @@
 //! 10. [`drills`]: faults by settings, and the acknowledged writes that each loses.
 //! 11. [`doctor`]: examines any server, and writes nothing.
 //! 12. [`metrics`]: the numbers of a server, for Prometheus.
+//! 13. [`acl`]: the smallest user for each pattern.
 //!
 //! [`OperationsLesson`] lists the lessons. [`private`] starts the servers that they break.
 
+pub mod acl;
 pub mod advisories;
 pub mod backup;
 pub mod cluster;

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use lab_connection::Failure;
 use lab_runner::LessonArgs;
 use lab_runner::course::OutputArgs;
-use operations::{OperationsLesson, cluster, doctor, drills, metrics, persistence};
+use operations::{OperationsLesson, acl, cluster, doctor, drills, metrics, persistence};
 
 /// Lessons: replication, Sentinel, cluster, persistence, eviction, compact memory, backup, monitoring, security
 #[derive(Parser)]
@@ -23,6 +23,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// The ACL user with the fewest rights that some patterns need
+    Acl(acl::Options),
     /// Examine a server, its replicas, a cluster, or Sentinels: what is wrong, and how to repair it
     Doctor(doctor::Options),
     /// Faults under settings: what is lost, and for how long no write is possible
@@ -55,6 +57,7 @@ impl lab_runner::start::Cli for Cli {
     fn json(&self) -> bool {
         match &self.command {
             None => lab_runner::start::Cli::json(&self.lessons),
+            Some(Command::Acl(options)) => options.json,
             Some(Command::Doctor(options)) => options.json,
             Some(Command::Drills(options)) => options.json,
             Some(Command::Metrics(_)) => false,
@@ -71,6 +74,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
     let server = &cli.lessons.target;
     match cli.command {
         None => cli.lessons.run().await,
+        Some(Command::Acl(options)) => acl::run(server, &options),
         Some(Command::Doctor(options)) => doctor::run(server, &options).await,
         Some(Command::Drills(options)) => drills::command(options).await,
         Some(Command::Metrics(options)) => metrics::run(server, &options).await,

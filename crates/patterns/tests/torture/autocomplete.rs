@@ -71,7 +71,7 @@ impl Workload for Shop {
         Box::pin(async move {
             let text = |error: patterns::script::StoreError| error.to_string();
             let autocomplete = self.autocomplete(connection.clone());
-            let fresh = Autocomplete::new(connection.clone(), &format!("{}fresh:", self.prefix));
+            let fresh = Autocomplete::new(connection.admin(), &format!("{}fresh:", self.prefix));
             let may_be_lost = matches!(fault, Fault::KeyLost(_) | Fault::WritesLost);
             let own = self.own.lock().unwrap().clone();
             for (id, stays) in &own {

@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::checkout::{self, Charge, Checkout, CheckoutError, Line, Order, Payments, Reason, State};
 use patterns::inventory::Inventory;
+use patterns::key::scan_pattern;
 use patterns::money::Cents;
 
 use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
@@ -28,7 +29,7 @@ struct Orders {
 
 /// A bank that keeps to the contract; nothing happens to it.
 #[derive(Default)]
-struct Bank {
+pub struct Bank {
     books: Mutex<Books>,
 }
 
@@ -111,7 +112,7 @@ impl Orders {
         connection: &TestConnection,
         checkout: &Checkout<TestConnection>,
     ) -> Result<(), Failure> {
-        let lists = connection.keys(&format!("{}unfinished_orders:*", self.prefix)).await;
+        let lists = connection.keys(&scan_pattern(&self.prefix, "unfinished_orders")).await;
         for list in &lists {
             let orders: Vec<String> = connection.send(&["ZRANGE", list, "0", "-1"]).await;
             for order in orders {

@@ -12,11 +12,12 @@ use futures_util::stream::FuturesUnordered;
 use lab_server::{Error, Proxy, Replicated, Server};
 use lab_testing::TestConnection;
 
+use crate::smallest_user;
 use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
 
 /// How many clients run at once, how many calls each makes, and after how many the fault comes.
 const CLIENTS: usize = 10;
-const CALLS: usize = 6;
+pub const CALLS: usize = 6;
 const BEFORE: Range<usize> = 0..2;
 const DURING: Range<usize> = 2..4;
 const AFTER: Range<usize> = 4..CALLS;
@@ -61,6 +62,7 @@ pub async fn faults(pattern: &Pattern) -> Result<Vec<Fault>, Outcome> {
         Fault::ClockForward,
         Fault::WritesLost,
         Fault::SlotsMove,
+        Fault::SmallestUser,
     ];
     let mut commands: BTreeSet<String> =
         pattern.plain_commands.iter().map(|name| (*name).to_owned()).collect();
@@ -92,7 +94,7 @@ pub async fn faults(pattern: &Pattern) -> Result<Vec<Fault>, Outcome> {
 }
 
 /// The commands in `redis.call('X'` and `redis.pcall("X"`.
-fn commands_of(source: &str) -> BTreeSet<String> {
+pub fn commands_of(source: &str) -> BTreeSet<String> {
     let calls = source.split("call(").skip(1);
     calls
         .filter_map(|after| {
@@ -124,6 +126,7 @@ pub async fn run(pattern: &Pattern, fault: &Fault) -> Outcome {
         }
         Fault::WritesLost => writes_lost(pattern).await,
         Fault::SlotsMove => slots_move(pattern).await,
+        Fault::SmallestUser => smallest_user::prove(pattern).await,
         Fault::ScriptsFlushed => scripts_flushed(pattern).await,
         Fault::CommandRefused(command) => match command_refused(pattern, command).await.transpose() {
             Some(result) => result,
@@ -371,18 +374,21 @@ async fn key_lost(pattern: &Pattern, key: &str) -> Result<Verdict, String> {
 }
 
 /// A workload and its prefix.
-struct Run {
-    prefix: String,
+pub struct Run {
+    pub prefix: String,
     workload: Box<dyn Workload>,
 }
 
 impl Run {
-    fn of(pattern: &Pattern) -> Self {
-        let prefix = lab_testing::prefix();
+    pub fn of(pattern: &Pattern) -> Self {
+        Self::with_prefix(pattern, lab_testing::prefix())
+    }
+
+    pub fn with_prefix(pattern: &Pattern, prefix: String) -> Self {
         Self { workload: (pattern.workload)(&prefix), prefix }
     }
 
-    async fn set_up(&self, connection: &TestConnection) -> Result<(), String> {
+    pub async fn set_up(&self, connection: &TestConnection) -> Result<(), String> {
         self.workload.set_up(connection.clone()).await.map_err(|error| format!("setting it up: {error}"))
     }
 
@@ -412,7 +418,7 @@ impl Run {
     }
 
     /// All clients at once make these calls, one after the other, and each must end well the first time.
-    async fn undisturbed(&self, connection: &TestConnection, calls: Range<usize>) -> Result<(), String> {
+    pub async fn undisturbed(&self, connection: &TestConnection, calls: Range<usize>) -> Result<(), String> {
         first_error((0..CLIENTS).map(|client| {
             let calls = calls.clone();
             async move {
@@ -469,7 +475,7 @@ impl Run {
         .await
     }
 
-    async fn check(&self, connection: &TestConnection, fault: &Fault) -> Result<Verdict, String> {
+    pub async fn check(&self, connection: &TestConnection, fault: &Fault) -> Result<Verdict, String> {
         tokio::time::timeout(2 * TIMEOUT, self.workload.check(connection.clone(), fault))
             .await
             .unwrap_or_else(|_| Err(format!("expected the check to end; found no end in {:?}", 2 * TIMEOUT)))

@@ -30,16 +30,20 @@ mod leader;
 mod limits;
 mod lock;
 mod login_guard;
+mod loops;
 mod notifications;
 mod once;
 mod popular_products;
 mod product_vectors;
 mod recent_views;
 mod recommendations;
+mod rest;
+mod rights;
 mod scheduler;
 mod semaphore;
 mod sessions;
 mod similar_customers;
+mod smallest_user;
 mod social_graph;
 mod stock_feed;
 mod stores;
@@ -126,6 +130,12 @@ async fn main() -> ExitCode {
             Outcome::Violated("expected a workload in tests/torture; found none".to_owned()),
         );
     }
+    let row = format!("{} {}", smallest_user::CLUSTER_CLIENT, Fault::SmallestUser);
+    if words.iter().all(|word| row.contains(word.as_str())) {
+        let outcome = smallest_user::prove_cluster_client().await;
+        let outcome = outcome.map_or_else(Outcome::Violated, Outcome::Kept);
+        table.add(smallest_user::CLUSTER_CLIENT, &Fault::SmallestUser.to_string(), outcome);
+    }
     for pattern in PATTERNS {
         if words.iter().any(|word| word != pattern.name && is_pattern(word)) {
             continue;
@@ -153,6 +163,14 @@ async fn main() -> ExitCode {
             .buffered(AT_ONCE);
         while let Some((fault, outcome)) = runs.next().await {
             table.add(pattern.name, &fault.to_string(), outcome);
+        }
+    }
+    for (name, of, work) in loops::LOOPS {
+        let row = format!("{name} {}", Fault::SmallestUser);
+        if words.iter().all(|word| row.contains(word.as_str())) {
+            let outcome = caught(smallest_user::prove_loop(name, of, work)).await;
+            let outcome = outcome.unwrap_or_else(Err).map_or_else(Outcome::Violated, Outcome::Kept);
+            table.add(name, &Fault::SmallestUser.to_string(), outcome);
         }
     }
     table.end()

@@ -32,6 +32,8 @@ pub enum Fault {
     Resp3,
     /// The slots of a cluster move during the run.
     SlotsMove,
+    /// The user may do what acl.txt says for the pattern, and no more. Then each of these rights is taken away in turn.
+    SmallestUser,
 }
 
 /// The outcome of a run.
@@ -102,6 +104,7 @@ impl fmt::Display for Fault {
             Self::ConnectionCut => write!(f, "connection cut"),
             Self::Resp3 => write!(f, "RESP3"),
             Self::SlotsMove => write!(f, "slots move"),
+            Self::SmallestUser => write!(f, "smallest user"),
         }
     }
 }
