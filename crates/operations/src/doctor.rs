@@ -45,6 +45,7 @@ pub use self::collect::Depth;
 pub use self::cost::Cost;
 use self::facts::Facts;
 use self::finding::Diagnosis;
+pub(crate) use self::keys::slot;
 
 /// How to examine, and how to show it.
 #[derive(clap::Args, Clone, Debug, Default)]

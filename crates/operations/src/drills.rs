@@ -1,12 +1,14 @@
 //! What is lost in which fault, and which setting would have saved it? `cargo ops drills`
 //!
 //! Every cell of the table is one [`Fault`] under one [`Setting`], tried a few times: `trial` starts a private group, lets `writers`
-//! write, does the damage, waits until writes work again, and then reads back everything that was acknowledged. [`report`] prints it.
+//! write, `damage` hurts the servers, the trial waits until writes work again, and then reads back everything that was acknowledged. [`report`] prints it.
 
+mod damage;
 pub mod fault;
 mod group;
 pub mod report;
 pub mod setting;
+mod switch;
 mod trial;
 mod writers;
 
@@ -27,9 +29,6 @@ use self::group::Group;
 pub use self::report::{Cell, Drills};
 pub use self::setting::Setting;
 use crate::private;
-
-/// Trials that run at the same time. They mostly wait.
-const AT_ONCE: usize = 3;
 
 /// What the command line can set.
 #[derive(Args, Clone, Debug)]
@@ -106,7 +105,7 @@ pub async fn run(options: &Options, choice: Choice) -> Result<Drills, Failure> {
                 trial.map(|trial| (cell, trial)).map_err(|error| in_drill(fault, setting, &error))
             }
         });
-        let mut running = running.buffer_unordered(AT_ONCE);
+        let mut running = running.buffer_unordered(fault.at_once());
         while let Some((cell, trial)) = running.try_next().await? {
             results[cell].push(trial);
             bar.set(bar.done() + 1);
@@ -130,13 +129,18 @@ fn progress(options: &Options, fault: Fault, trials: usize) -> Bar {
 
 /// Why this cell cannot be tried here, if so.
 async fn obstacle(fault: Fault, setting: Setting, choice: Choice) -> Result<Option<String>, Failure> {
-    if fault != Fault::MachineCrash && setting.need().is_none() {
+    let may_fail = fault == Fault::MachineCrash || fault.fills_the_disk();
+    if !may_fail && setting.need().is_none() {
         return Ok(None);
     }
+    // One server is enough to ask for a command.
+    let fault = if may_fail { fault } else { Fault::Restart };
     private::blocking(move || {
         let server = match Group::start(fault, Setting::None, choice) {
             Ok(group) => group,
-            Err(error @ Error::NoFsyncLog { .. }) => return Ok(Some(error.to_string())),
+            Err(error @ (Error::NoFsyncLog { .. } | Error::NoPrivateDisk { .. })) => {
+                return Ok(Some(error.to_string()));
+            }
             Err(error) => return Err(private::failure(&error)),
         };
         let Some(command) = setting.need() else { return Ok(None) };
