@@ -131,8 +131,9 @@ impl Fault {
                  tries only every five seconds."
             }
             Self::DiskFullThenKill => {
-                "Leave stop-writes-on-bgsave-error on. Without it, the server acknowledges what no file will ever have. AOF always and WAITAOF \
-                 acknowledge nothing that the disk did not take."
+                "Leave stop-writes-on-bgsave-error on. Without it, the server acknowledges what no file will ever have. AOF everysec answers the \
+                 clients of one round before it knows that the write failed. AOF always and WAITAOF acknowledge nothing that the disk did not \
+                 take."
             }
             Self::MemoryFull => {
                 "noeviction for data, an eviction policy for a cache, and never both on one server: allkeys-lru drops acknowledged writes in \
@@ -189,6 +190,10 @@ impl Fault {
 
     /// Trials that run at the same time. They mostly wait, but the six nodes of a cluster take others for dead if they get no time.
     pub(super) fn at_once(self) -> usize {
-        if self == Self::ClusterFailover { 2 } else { 3 }
+        match self {
+            Self::ClusterFailover => 2,
+            Self::Hang => 6,
+            _ => 4,
+        }
     }
 }

@@ -18,8 +18,9 @@ const METHOD: &str = "Each trial starts its own servers: a primary, its replica,
                       lost. 'Outage' is the longest time without an acknowledged write, over all clients.";
 /// How the cluster is tried.
 const CLUSTER: &str = "Three primaries with a replica each, and cluster-node-timeout 1000. 50 clients write a new key every 20 ms through the \
-                       redis crate's cluster client, each with its own connections. When the replica has taken over, the killed node starts \
-                       again and becomes its replica, because WAIT needs one. The outage is that of the slots of the killed primary.";
+                       redis crate's cluster client, which tries again after 10 to 100 ms. Each has its own connections, and a third of them \
+                       write to the primary that is killed. When the replica has taken over, the killed node starts again and becomes its \
+                       replica, because WAIT needs one. The outage is that of the slots of the killed primary.";
 /// How a disk gets full.
 const DISK: &str = "The disk is a tmpfs of 16 MB that only the server and the drill see. A file takes the rest of it, and is deleted after 3 s.";
 /// How memory gets full.

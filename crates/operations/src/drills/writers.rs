@@ -106,6 +106,7 @@ impl Writers {
                     .response_timeout(timeout)
                     .overall_response_timeout(Some(2 * timeout))
                     // In milliseconds.
+                    .min_retry_wait(10)
                     .max_retry_wait(100);
                 Address::Cluster(Box::new(builder.build()?))
             }
@@ -115,8 +116,9 @@ impl Writers {
         let stop = watch::Sender::new(false);
         let workload = Workload::of(fault);
         let clients = (0..workload.clients).map(|number| {
-            let writer =
-                Writer { number, address: address.clone(), log: Arc::clone(&log), setting, workload };
+            let (address, log) = (address.clone(), Arc::clone(&log));
+            let (keys, hurt) = address.keys_of(number);
+            let writer = Writer { number, keys, hurt, address, log, setting, workload };
             tokio::spawn(writer.run(stop.subscribe()))
         });
         let clients = clients.collect();
@@ -184,12 +186,16 @@ impl Address {
         }
     }
 
-    /// Whether the damage hurts writes to this key.
-    fn is_hurt(&self, key: &str) -> bool {
-        match self {
-            Self::Cluster(_) => FIRST_THIRD.contains(&slot(key.as_bytes())),
-            _ => true,
+    /// What the keys of a client begin with, and whether the damage hurts them. In a cluster, it hurts every third client. A client
+    /// that waits for a dead primary writes nothing elsewhere, so each has one slot.
+    fn keys_of(&self, client: u32) -> (String, bool) {
+        if !matches!(self, Self::Cluster(_)) {
+            return (format!("drill:{client}"), true);
         }
+        let hurt = client % 3 == 0;
+        let mut tags = (0..).map(|tag| format!("drill:{{{client}.{tag}}}"));
+        let fitting = tags.find(|tag: &String| FIRST_THIRD.contains(&slot(tag.as_bytes())) == hurt);
+        (fitting.unwrap_or_default(), hurt)
     }
 }
 
@@ -223,6 +229,10 @@ impl ConnectionLike for Connection {
 
 struct Writer {
     number: u32,
+    /// What its keys begin with.
+    keys: String,
+    /// Whether the damage hurts them.
+    hurt: bool,
     address: Address,
     log: Log,
     setting: Setting,
@@ -247,14 +257,13 @@ impl Writer {
                 },
             };
             // Each write has its own key. One whose reply is lost is not sent again, and does not count.
-            let key = format!("drill:{}:{write}", self.number);
+            let key = format!("{}:{write}", self.keys);
             let expires = self.workload.with_ttl && write % 2 == 0;
             match self.write(&key, expires, &mut current).await {
                 Ok(acknowledged) => {
                     let at = Instant::now();
                     if acknowledged {
-                        let hurt = self.address.is_hurt(&key);
-                        locked(&self.log).push(Acknowledged { key, at, hurt });
+                        locked(&self.log).push(Acknowledged { key, at, hurt: self.hurt });
                     }
                     connection = Some(current);
                 }
