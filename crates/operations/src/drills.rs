@@ -41,6 +41,10 @@ pub struct Options {
     #[arg(long = "drill", value_enum, value_name = "NAME")]
     pub drills: Vec<Fault>,
 
+    /// Only this setting; may be given several times [default: all that mean something in the drill]
+    #[arg(long = "setting", value_enum, value_name = "NAME")]
+    pub settings: Vec<Setting>,
+
     /// Print one JSON document instead of tables
     #[arg(long)]
     pub json: bool,
@@ -56,6 +60,13 @@ pub struct Options {
     /// Do not download a server
     #[arg(long)]
     pub no_fetch: bool,
+}
+
+impl Options {
+    fn settings_of(&self, fault: Fault) -> impl Iterator<Item = Setting> {
+        let wanted = |setting: &Setting| self.settings.is_empty() || self.settings.contains(setting);
+        fault.settings().iter().copied().filter(wanted)
+    }
 }
 
 /// Runs the drills and prints what was lost. A loss where the setting promises none is a failed check.
@@ -80,13 +91,14 @@ pub async fn run(options: &Options, choice: Choice) -> Result<Drills, Failure> {
     let server = found.describe();
     let choice = Choice { release: None, program: Some(found.path().to_owned()), fetch: false };
     let faults = if options.drills.is_empty() { Fault::ALL.to_vec() } else { options.drills.clone() };
+    let faults = faults.into_iter().filter(|&fault| options.settings_of(fault).next().is_some());
     let mut drills = Drills::new(server, options.trials);
     if !options.json {
         drills.print_method();
     }
     for fault in faults {
         let mut cells = Vec::new();
-        for &setting in fault.settings() {
+        for setting in options.settings_of(fault) {
             match obstacle(fault, setting, choice.clone()).await? {
                 None => cells.push(setting),
                 Some(why) => {

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use clap::ValueEnum;
 use redis::Cmd;
 use serde::Serialize;
 
 /// A setting of the servers or of the clients, or a way to do it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Setting {
     /// The defaults of a server that saves nothing.

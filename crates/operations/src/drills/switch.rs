@@ -15,6 +15,7 @@ use crate::sentinel::client::is_role;
 /// In milliseconds. Longer than a switch takes.
 const PAUSE: u32 = 30_000;
 
+#[expect(clippy::needless_pass_by_value, reason = "map_err passes it by value")]
 fn failed(error: RedisError) -> Failure {
     private::failure(&error)
 }

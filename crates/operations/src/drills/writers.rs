@@ -192,7 +192,7 @@ impl Address {
         if !matches!(self, Self::Cluster(_)) {
             return (format!("drill:{client}"), true);
         }
-        let hurt = client % 3 == 0;
+        let hurt = client.is_multiple_of(3);
         let mut tags = (0..).map(|tag| format!("drill:{{{client}.{tag}}}"));
         let fitting = tags.find(|tag: &String| FIRST_THIRD.contains(&slot(tag.as_bytes())) == hurt);
         (fitting.unwrap_or_default(), hurt)
