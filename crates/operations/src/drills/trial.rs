@@ -43,7 +43,7 @@ pub async fn run(fault: Fault, setting: Setting, choice: Choice) -> Result<Trial
     let mut group = private::blocking(move || Group::start(fault, setting, choice)).await?;
     follow_through_the_link(&group, fault).await?;
     let started = Instant::now();
-    let writers = Writers::start(&mut group, fault, setting).map_err(|error| private::failure(&error))?;
+    let writers = Writers::start(&mut group, fault, setting);
     poll_until("the first writes are acknowledged", async || writers.acknowledged_since(started) > 0).await?;
     let before = Duration::from_millis(rand::rng().random_range(BEFORE));
     sleep(before).await;
@@ -60,9 +60,17 @@ pub async fn run(fault: Fault, setting: Setting, choice: Choice) -> Result<Trial
         let old = &*group.primary();
         poll_until("the old primary becomes a replica", async || has_role(old, "slave").await).await?;
     }
-    let mut primary = writers.primary().await.map_err(|error| private::failure(&error))?;
+    let mut primary = None;
+    poll_until("the primary answers", async || {
+        primary = writers.primary().await.ok();
+        primary.is_some()
+    })
+    .await?;
     let acknowledged = writers.stop().await?;
-    let kept = count(&acknowledged, &mut primary).await.map_err(|error| private::failure(&error))?;
+    let kept = match &mut primary {
+        Some(primary) => count(&acknowledged, primary).await.map_err(|error| private::failure(&error))?,
+        None => 0,
+    };
     let of_cluster = fault == Fault::ClusterFailover;
     Ok(Trial {
         acknowledged: acknowledged.len(),

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use lab_connection::Failure;
+use lab_connection::connection::RESPONSE_TIMEOUT;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
@@ -56,7 +57,7 @@ enum Address {
     /// Somebody tells all clients, which wait so long for a reply.
     ByHand(Arc<Mutex<redis::Client>>),
     /// A cluster client finds it, and follows.
-    Cluster(Box<ClusterClient>),
+    Cluster(Vec<String>),
 }
 
 /// A connection to the primary, or to a cluster.
@@ -85,7 +86,6 @@ type Log = Arc<Mutex<Vec<Acknowledged>>>;
 /// The clients of one trial.
 pub struct Writers {
     address: Address,
-    setting: Setting,
     log: Log,
     stop: watch::Sender<bool>,
     clients: Vec<JoinHandle<()>>,
@@ -93,23 +93,13 @@ pub struct Writers {
 
 impl Writers {
     /// Starts them.
-    pub fn start(group: &mut Group, fault: Fault, setting: Setting) -> RedisResult<Self> {
+    pub fn start(group: &mut Group, fault: Fault, setting: Setting) -> Self {
         let address = match group {
             Group::Watched(chain) => {
                 let sentinels = chain.group.sentinels.iter().map(lab_server::Server::client).collect();
                 Address::Sentinels(sentinels, chain.group.data.primary.password().to_owned())
             }
-            Group::Cluster(cluster) => {
-                let timeout = TIMEOUT + setting.confirmed_within();
-                let builder = ClusterClient::builder(cluster.urls())
-                    .connection_timeout(TIMEOUT)
-                    .response_timeout(timeout)
-                    .overall_response_timeout(Some(2 * timeout))
-                    // In milliseconds.
-                    .min_retry_wait(10)
-                    .max_retry_wait(100);
-                Address::Cluster(Box::new(builder.build()?))
-            }
+            Group::Cluster(cluster) => Address::Cluster(cluster.urls()),
             other => Address::ByHand(Arc::new(Mutex::new(other.primary().client()))),
         };
         let log = Log::default();
@@ -122,7 +112,7 @@ impl Writers {
             tokio::spawn(writer.run(stop.subscribe()))
         });
         let clients = clients.collect();
-        Ok(Self { address, setting, log, stop, clients })
+        Self { address, log, stop, clients }
     }
 
     /// Tells the clients that this is the primary now.
@@ -132,9 +122,9 @@ impl Writers {
         }
     }
 
-    /// A connection to the primary, as a client finds it.
+    /// A connection to the primary, as a client finds it, but one that waits longer.
     pub async fn primary(&self) -> RedisResult<Connection> {
-        self.address.connect(self.setting).await
+        self.address.connect(RESPONSE_TIMEOUT).await
     }
 
     /// How many writes that the damage hurts were acknowledged since then.
@@ -165,14 +155,12 @@ impl Drop for Writers {
 }
 
 impl Address {
-    async fn connect(&self, setting: Setting) -> RedisResult<Connection> {
-        let timeout = TIMEOUT + setting.confirmed_within();
+    /// A connection on which a reply may take this long.
+    async fn connect(&self, timeout: Duration) -> RedisResult<Connection> {
         match self {
             Self::Sentinels(sentinels, password) => {
                 let mut primary = discover(sentinels, password).await?;
-                if setting.waits_for_a_disk() {
-                    primary.set_response_timeout(timeout);
-                }
+                primary.set_response_timeout(timeout);
                 Ok(Connection::One(primary))
             }
             Self::ByHand(client) => {
@@ -182,7 +170,16 @@ impl Address {
                     .set_response_timeout(Some(timeout));
                 client.get_multiplexed_async_connection_with_config(&config).await.map(Connection::One)
             }
-            Self::Cluster(client) => client.get_async_connection().await.map(Connection::Cluster),
+            Self::Cluster(urls) => {
+                let builder = ClusterClient::builder(urls.iter().map(String::as_str))
+                    .connection_timeout(TIMEOUT)
+                    .response_timeout(timeout)
+                    .overall_response_timeout(Some(2 * timeout))
+                    // In milliseconds.
+                    .min_retry_wait(10)
+                    .max_retry_wait(100);
+                builder.build()?.get_async_connection().await.map(Connection::Cluster)
+            }
         }
     }
 
@@ -244,6 +241,7 @@ impl Writer {
         let mut pace = tokio::time::interval(self.workload.pace);
         pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut connection = None;
+        let timeout = self.timeout();
         for write in 0_u64.. {
             pace.tick().await;
             if *stop.borrow() {
@@ -251,7 +249,7 @@ impl Writer {
             }
             let mut current = match connection.take() {
                 Some(current) => current,
-                None => match self.address.connect(self.setting).await {
+                None => match self.address.connect(timeout).await {
                     Ok(new) => new,
                     Err(_) => continue,
                 },
@@ -294,6 +292,14 @@ impl Writer {
                 Ok(here > 0 && (replicas > 0 || self.setting == Setting::WaitAof))
             }
             count => Ok(redis::from_redis_value::<u32>(count)? > 0),
+        }
+    }
+
+    /// How long a reply may take. A Sentinel's client looks for another primary after half a second, unless it waits for a disk.
+    fn timeout(&self) -> Duration {
+        match self.address {
+            Address::Sentinels(..) if !self.setting.waits_for_a_disk() => TIMEOUT,
+            _ => TIMEOUT + self.setting.confirmed_within(),
         }
     }
 
