@@ -113,13 +113,20 @@ pub async fn run(options: &Options, choice: Choice) -> Result<Drills, Failure> {
         let running = stream::iter(trials).map(|(cell, setting)| {
             let choice = choice.clone();
             async move {
-                let trial = trial::run(fault, setting, choice).await;
-                trial.map(|trial| (cell, trial)).map_err(|error| in_drill(fault, setting, &error))
+                // On a busy machine, another process may take a dead server's port, or a Sentinel may act before the fault.
+                let (trial, spoiled) = match trial::run(fault, setting, choice.clone()).await {
+                    Ok(trial) => (Ok(trial), None),
+                    Err(error) => {
+                        (trial::run(fault, setting, choice).await, Some(in_drill(fault, setting, &error)))
+                    }
+                };
+                trial.map(|trial| (cell, trial, spoiled)).map_err(|error| in_drill(fault, setting, &error))
             }
         });
         let mut running = running.buffer_unordered(fault.at_once());
-        while let Some((cell, trial)) = running.try_next().await? {
+        while let Some((cell, trial, spoiled)) = running.try_next().await? {
             results[cell].push(trial);
+            drills.repeated.extend(spoiled.map(|error| format!("{} {}", error.what(), error.why())));
             bar.set(bar.done() + 1);
         }
         let cell = |(&setting, trials): (&Setting, &Vec<trial::Trial>)| {
@@ -128,7 +135,7 @@ pub async fn run(options: &Options, choice: Choice) -> Result<Drills, Failure> {
         let new: Vec<Cell> = cells.iter().zip(&results).map(cell).collect();
         bar.finish();
         if !options.json {
-            report::print(fault, &new, &drills.skipped);
+            drills.print(fault, &new);
         }
         drills.cells.extend(new);
     }

@@ -50,6 +50,8 @@ pub struct Drills {
     pub cells: Vec<Cell>,
     /// What could not be tried here, and why.
     pub skipped: Vec<String>,
+    /// Trials that failed before they had figures, and were done again, with the reason.
+    pub repeated: Vec<String>,
 }
 
 /// One fault under one setting.
@@ -117,12 +119,65 @@ fn percentile(sorted: &[Duration], percent: usize) -> u64 {
 
 impl Drills {
     pub(super) fn new(server: String, trials: u32) -> Self {
-        Self { server, trials, method: METHOD, cells: Vec::new(), skipped: Vec::new() }
+        Self { server, trials, method: METHOD, cells: Vec::new(), skipped: Vec::new(), repeated: Vec::new() }
     }
 
     pub(super) fn print_method(&self) {
         Terminal.paragraph(&format!("Drills on private servers: {}", self.server));
         Terminal.paragraph(METHOD);
+    }
+
+    /// Prints what one fault did under each setting.
+    pub(super) fn print(&self, fault: Fault, cells: &[Cell]) {
+        let header = ["setting", "trials", "acknowledged", "lost", "in trials", "outage ms p50", "p99"];
+        let table = cells.iter().fold(Table::new("", &header), |table, cell| {
+            table.row([
+                cell.setting.label().to_owned(),
+                cell.trials.to_string(),
+                thousands(cell.acknowledged as f64),
+                thousands(cell.lost as f64),
+                cell.trials_with_loss.to_string(),
+                thousands(cell.unavailable_ms_p50 as f64),
+                thousands(cell.unavailable_ms_p99 as f64),
+            ])
+        });
+        Terminal.line("");
+        Terminal.paragraph(&format!("{}: {}", fault.name(), fault.title()));
+        match fault {
+            Fault::Hang => Terminal.paragraph(STUBBORN),
+            Fault::MachineCrash => Terminal.paragraph(CRASH),
+            Fault::ClusterFailover => Terminal.paragraph(CLUSTER),
+            Fault::DiskFull | Fault::DiskFullThenKill => Terminal.paragraph(DISK),
+            Fault::MemoryFull => Terminal.paragraph(MEMORY),
+            _ => {}
+        }
+        Terminal.line(&table.to_text(Terminal.width()));
+        let name = format!("{} with ", fault.name());
+        let of_this = |text: &&String| text.starts_with(&name) || text.contains(&format!("drill {name}"));
+        for skipped in self.skipped.iter().filter(of_this) {
+            Terminal.paragraph(&format!("Left out: {skipped}."));
+        }
+        for repeated in self.repeated.iter().filter(of_this) {
+            Terminal.paragraph(&format!("One trial failed and was done again. {repeated}"));
+        }
+        let elsewhere = cells.iter().filter_map(|cell| {
+            Some(format!(
+                "{} ms with {}",
+                thousands(cell.unavailable_elsewhere_ms_p50? as f64),
+                cell.setting.label()
+            ))
+        });
+        let elsewhere: Vec<String> = elsewhere.collect();
+        if !elsewhere.is_empty() {
+            Terminal.paragraph(&format!(
+                "In the slots of the other primaries, the outage p50 is {}.",
+                elsewhere.join(", ")
+            ));
+        }
+        for note in cells.iter().filter_map(|cell| cell.note) {
+            Terminal.paragraph(note);
+        }
+        Terminal.paragraph(&format!("Cure: {}", fault.cure()));
     }
 
     /// The cells in which something was lost although the setting promises that nothing is.
@@ -133,54 +188,6 @@ impl Drills {
             .map(|cell| format!("{} in {} with {}", cell.lost, cell.fault.name(), cell.setting.label()))
             .collect()
     }
-}
-
-/// Prints what one fault did under each setting.
-pub(super) fn print(fault: Fault, cells: &[Cell], skipped: &[String]) {
-    let header = ["setting", "trials", "acknowledged", "lost", "in trials", "outage ms p50", "p99"];
-    let table = cells.iter().fold(Table::new("", &header), |table, cell| {
-        table.row([
-            cell.setting.label().to_owned(),
-            cell.trials.to_string(),
-            thousands(cell.acknowledged as f64),
-            thousands(cell.lost as f64),
-            cell.trials_with_loss.to_string(),
-            thousands(cell.unavailable_ms_p50 as f64),
-            thousands(cell.unavailable_ms_p99 as f64),
-        ])
-    });
-    Terminal.line("");
-    Terminal.paragraph(&format!("{}: {}", fault.name(), fault.title()));
-    match fault {
-        Fault::Hang => Terminal.paragraph(STUBBORN),
-        Fault::MachineCrash => Terminal.paragraph(CRASH),
-        Fault::ClusterFailover => Terminal.paragraph(CLUSTER),
-        Fault::DiskFull | Fault::DiskFullThenKill => Terminal.paragraph(DISK),
-        Fault::MemoryFull => Terminal.paragraph(MEMORY),
-        _ => {}
-    }
-    Terminal.line(&table.to_text(Terminal.width()));
-    for skipped in skipped.iter().filter(|skipped| skipped.starts_with(&format!("{} with ", fault.name()))) {
-        Terminal.paragraph(&format!("Left out: {skipped}."));
-    }
-    let elsewhere = cells.iter().filter_map(|cell| {
-        Some(format!(
-            "{} ms with {}",
-            thousands(cell.unavailable_elsewhere_ms_p50? as f64),
-            cell.setting.label()
-        ))
-    });
-    let elsewhere: Vec<String> = elsewhere.collect();
-    if !elsewhere.is_empty() {
-        Terminal.paragraph(&format!(
-            "In the slots of the other primaries, the outage p50 is {}.",
-            elsewhere.join(", ")
-        ));
-    }
-    for note in cells.iter().filter_map(|cell| cell.note) {
-        Terminal.paragraph(note);
-    }
-    Terminal.paragraph(&format!("Cure: {}", fault.cure()));
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ const BEFORE: std::ops::Range<u64> = 1_200..2_200;
 const LAG: Duration = Duration::from_millis(50);
 /// Whatever takes longer does not come. A Sentinel that finds its machine too busy does nothing for half a minute (TILT).
 const TIMEOUT: Duration = Duration::from_mins(2);
+/// If the replicas do not follow by then, a Sentinel on a busy machine has taken the primary for down before the fault.
+const SETUP_TIMEOUT: Duration = Duration::from_secs(20);
 /// Keys that are counted with one command.
 const CHUNK: usize = 1_000;
 
@@ -88,7 +90,7 @@ async fn follow_through_the_link(group: &Group, fault: Fault) -> Result<(), Fail
         if index == 0 {
             follow(link.port(), &mut replica).await.map_err(|error| private::failure(&error))?;
         }
-        poll_until("a replica follows its primary", async || {
+        poll_within(SETUP_TIMEOUT, "a replica follows its primary", async || {
             private::info(&mut replica, "replication", "master_link_status").await.is_ok_and(|it| it == "up")
         })
         .await?;
@@ -119,11 +121,19 @@ fn longest_gap(begun: Instant, acknowledged: &[Acknowledged], hurt: bool) -> Dur
 }
 
 /// Waits until something holds, at most two minutes.
-pub async fn poll_until(what: &str, mut held: impl AsyncFnMut() -> bool) -> Result<(), Failure> {
+pub async fn poll_until(what: &str, held: impl AsyncFnMut() -> bool) -> Result<(), Failure> {
+    poll_within(TIMEOUT, what, held).await
+}
+
+async fn poll_within(
+    limit: Duration,
+    what: &str,
+    mut held: impl AsyncFnMut() -> bool,
+) -> Result<(), Failure> {
     let begun = Instant::now();
     while !held().await {
-        if begun.elapsed() > TIMEOUT {
-            let why = format!("It did not within {} s.", TIMEOUT.as_secs());
+        if begun.elapsed() > limit {
+            let why = format!("It did not within {} s.", limit.as_secs());
             return Err(Failure::new(Class::Timeout, format!("A drill waited until {what}."), why));
         }
         sleep(Duration::from_millis(5)).await;
