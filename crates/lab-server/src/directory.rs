@@ -13,6 +13,7 @@ use std::time::Instant;
 use rustix::process::{Pid, Signal};
 
 use crate::Error;
+use crate::config::CONFIG_FILE;
 use crate::keeper::Keeper;
 use crate::readiness::{POLL_INTERVAL, READY_TIMEOUT};
 
@@ -122,11 +123,37 @@ pub(crate) fn recorded_pid(directory: &Path) -> Option<Pid> {
     Pid::from_raw(text.trim().parse().ok().filter(|pid| *pid > 1)?)
 }
 
-/// Pids are reused, so the file alone proves nothing. The server is the process whose working directory is this one.
+/// Kills what a killed server left behind: a child that writes a snapshot or a new append-only file, and waits until it is gone.
+/// Linux only.
+pub(crate) fn end_children_in(directory: &Path) {
+    let start = Instant::now();
+    loop {
+        let names = fs::read_dir("/proc")
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let pids = names.filter_map(|name| Pid::from_raw(name.parse().ok()?));
+        let left: Vec<Pid> = pids.filter(|pid| lives_in(*pid, directory)).collect();
+        if left.is_empty() || start.elapsed() > READY_TIMEOUT {
+            return;
+        }
+        for pid in left {
+            let _ = rustix::process::kill_process(pid, Signal::KILL);
+        }
+        thread::sleep(POLL_INTERVAL);
+    }
+}
+
+/// Pids are reused, so the file alone proves nothing. The server is the process whose working directory is this one, or whose command
+/// line names the configuration file, if its data is elsewhere.
 fn lives_in(pid: Pid, directory: &Path) -> bool {
     let pid = pid.as_raw_nonzero();
     if cfg!(target_os = "linux") {
-        return fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == directory);
+        let config = directory.join(CONFIG_FILE);
+        let config = config.as_os_str().as_encoded_bytes();
+        let names_config = |line: Vec<u8>| line.windows(config.len()).any(|part| part == config);
+        return fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == directory)
+            || fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(names_config);
     }
     // On macOS, the command line names the configuration file.
     let output = std::process::Command::new("ps").args(["-o", "command=", "-p", &pid.to_string()]).output();

@@ -136,6 +136,14 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A private disk was asked for, and that is not possible here.
+    #[error(
+        "a disk of our own, which can be full, needs Linux and a user that may mount a tmpfs in a namespace: {reason}"
+    )]
+    NoPrivateDisk {
+        /// Why.
+        reason: String,
+    },
     /// The page cache cannot be lost, because the server runs, or was started without
     /// [`Builder::losable_page_cache`](crate::Builder::losable_page_cache).
     #[error("this server runs, or was started without a page cache that it can lose")]

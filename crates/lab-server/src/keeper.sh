@@ -25,7 +25,8 @@ if read -r run variables && cd "$directory"; then
     # Where the program is a wrapper script, the server is another process, which wrote its own pid.
     read -r inner <"$directory/server.pid"
     if [ -n "$inner" ] && [ "$inner" != "$server" ]; then
-        while [ "/proc/$inner/cwd" -ef "$directory" ]; do
+        # Its data may be on another disk. Then only its command line shows that it is the server.
+        while [ "/proc/$inner/cwd" -ef "$directory" ] || grep -qsF "$directory/server.conf" "/proc/$inner/cmdline"; do
             kill -KILL "$inner"
             sleep 0.01
         done
@@ -34,4 +35,9 @@ if read -r run variables && cd "$directory"; then
     # What libfaketime leaves when its process is killed.
     rm -f "/dev/shm/faketime_shm_$server" "/dev/shm/sem.faketime_sem_$server"
 fi
-[ -n "$keep" ] || rm -rf "$directory"
+[ -n "$keep" ] && exit
+# A child that writes a snapshot outlives a killed server for a moment, and may make a file meanwhile.
+for attempt in 1 2 3 4 5 6 7 8 9 10; do
+    rm -rf "$directory" && exit
+    sleep 0.05
+done

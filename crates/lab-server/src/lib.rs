@@ -70,7 +70,7 @@
 //! # Reading order
 //!
 //! [`Server`] and its `keeper`, which ends it with its owner; `directory`, `config`, and `certificates`; [`Program`] and `fetch`; [`Replicated`], [`Sentinels`],
-//! and [`Cluster`]; [`Proxy`], `clock`, and `page_cache`, for faults. `foreground` is the `lab-server` program.
+//! and [`Cluster`]; [`Proxy`], [`Disk`], `clock`, and `page_cache`, for faults. `foreground` is the `lab-server` program.
 //!
 //! It runs on Linux and macOS.
 
@@ -82,6 +82,7 @@ mod cluster;
 mod config;
 mod crash_log;
 mod directory;
+mod disk;
 mod error;
 mod fetch;
 pub mod foreground;
@@ -102,6 +103,7 @@ pub use builder::Builder;
 pub use certificates::{CertificateFiles, Certificates, Identity, SERVER_NAMES};
 pub use choice::{Choice, NO_FETCH_VARIABLE, PROGRAM_VARIABLE, SERVER_VARIABLE};
 pub use cluster::{Cluster, ClusterBuilder};
+pub use disk::Disk;
 pub use error::Error;
 pub use program::Program;
 pub use proxy::Proxy;

@@ -216,12 +216,13 @@ impl Server {
     }
 
     /// After [`kill`](Self::kill): the machine has crashed, too. Each data file shrinks to what was on the disk after its last fsync.
-    /// The server must have been started with [`Builder::losable_page_cache`]. It must not save snapshots: a child that writes one outlives
-    /// the killed server.
+    /// A child that was writing a snapshot, which outlives a killed server, ends first, because it would not outlive the machine. The
+    /// server must have been started with [`Builder::losable_page_cache`].
     pub fn lose_page_cache(&self) -> Result<(), Error> {
         if self.is_running() || !self.plan.losable_page_cache {
             return Err(Error::PageCacheNotLosable);
         }
+        directory::end_children_in(self.dir());
         page_cache::lose(self.dir())
     }
 

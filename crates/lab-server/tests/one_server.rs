@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use lab_server::{Certificates, Choice, Error, Identity, Release, Server};
+use lab_server::{Certificates, Choice, Disk, Error, Identity, Release, Server};
 
 fn exists(pid: u32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
@@ -293,6 +293,75 @@ fn an_added_setting_counts_from_the_next_restart_on() {
     assert_eq!(hz(&server)[1], "17");
     let error = server.add_config("hz", "1\nport 1").unwrap_err();
     assert!(matches!(error, Error::Config { .. }), "{error}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_crash_of_the_machine_ends_the_child_that_writes_a_snapshot() {
+    // So the snapshot takes half a minute.
+    let builder = Server::builder().losable_page_cache().config("rdb-key-save-delay", "30000");
+    let mut server = builder.start().unwrap();
+    let mut connection = server.client().get_connection().unwrap();
+    let mut pipeline = redis::pipe();
+    for key in 0..1_000 {
+        pipeline.set(key, "v").ignore();
+    }
+    pipeline.exec(&mut connection).unwrap();
+    redis::cmd("BGSAVE").exec(&mut connection).unwrap();
+    let info = |section: &str, connection: &mut redis::Connection| -> String {
+        redis::cmd("INFO").arg(section).query(connection).unwrap()
+    };
+    assert!(info("persistence", &mut connection).contains("rdb_bgsave_in_progress:1"));
+    server.kill();
+    server.lose_page_cache().unwrap();
+    let owned = fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .any(|process| fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd == server.dir()));
+    assert!(!owned, "a child still runs");
+    server.restart().unwrap();
+    let mut connection = server.client().get_connection().unwrap();
+    assert_eq!(redis::cmd("DBSIZE").query::<usize>(&mut connection).unwrap(), 0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_refuses_writes_until_it_is_freed_and_goes_with_its_owner() {
+    let disk = match Disk::start(4_096) {
+        Err(error @ Error::NoPrivateDisk { .. }) => {
+            println!("skipped: {error}");
+            return;
+        }
+        started => started.unwrap(),
+    };
+    let builder = Server::builder().config("dir", disk.path().to_string_lossy()).config("appendonly", "yes");
+    let mut server = builder.start().unwrap();
+    let mut connection = server.client().get_connection().unwrap();
+    let mut set = |value: &str| redis::cmd("SET").arg("k").arg(value).exec(&mut connection);
+    set("before").unwrap();
+    disk.fill().unwrap();
+    let start = Instant::now();
+    // The page that the file has already takes some more.
+    let error = loop {
+        match set(&"x".repeat(1_000)) {
+            Err(error) => break error,
+            Ok(()) => assert!(start.elapsed() < Duration::from_secs(30), "it takes writes"),
+        }
+    };
+    assert_eq!(error.code(), Some("MISCONF"), "{error}");
+    disk.free().unwrap();
+    while set("after").is_err() {
+        assert!(start.elapsed() < Duration::from_secs(30), "it takes no writes");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    server.restart().unwrap();
+    let mut connection = server.client().get_connection().unwrap();
+    assert_eq!(redis::cmd("GET").arg("k").query::<String>(&mut connection).unwrap(), "after");
+    let path = disk.path();
+    let holder = path.parent().unwrap();
+    assert!(holder.exists());
+    drop(disk);
+    assert!(!holder.exists());
 }
 
 #[cfg(target_os = "linux")]

@@ -46,6 +46,7 @@ pub(crate) use self::collect::replicas;
 pub use self::cost::Cost;
 use self::facts::Facts;
 use self::finding::Diagnosis;
+pub(crate) use self::keys::slot;
 
 /// How to examine, and how to show it.
 #[derive(clap::Args, Clone, Debug, Default)]

@@ -1,12 +1,14 @@
 //! What is lost in which fault, and which setting would have saved it? `cargo ops drills`
 //!
 //! Every cell of the table is one [`Fault`] under one [`Setting`], tried a few times: `trial` starts a private group, lets `writers`
-//! write, does the damage, waits until writes work again, and then reads back everything that was acknowledged. [`report`] prints it.
+//! write, `damage` hurts the servers, the trial waits until writes work again, and then reads back everything that was acknowledged. [`report`] prints it.
 
+mod damage;
 pub mod fault;
 mod group;
 pub mod report;
 pub mod setting;
+mod switch;
 mod trial;
 mod writers;
 
@@ -28,9 +30,6 @@ pub use self::report::{Cell, Drills};
 pub use self::setting::Setting;
 use crate::private;
 
-/// Trials that run at the same time. They mostly wait.
-const AT_ONCE: usize = 3;
-
 /// What the command line can set.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
@@ -41,6 +40,10 @@ pub struct Options {
     /// Only this drill; may be given several times [default: all]
     #[arg(long = "drill", value_enum, value_name = "NAME")]
     pub drills: Vec<Fault>,
+
+    /// Only this setting; may be given several times [default: all that mean something in the drill]
+    #[arg(long = "setting", value_enum, value_name = "NAME")]
+    pub settings: Vec<Setting>,
 
     /// Print one JSON document instead of tables
     #[arg(long)]
@@ -57,6 +60,13 @@ pub struct Options {
     /// Do not download a server
     #[arg(long)]
     pub no_fetch: bool,
+}
+
+impl Options {
+    fn settings_of(&self, fault: Fault) -> impl Iterator<Item = Setting> {
+        let wanted = |setting: &Setting| self.settings.is_empty() || self.settings.contains(setting);
+        fault.settings().iter().copied().filter(wanted)
+    }
 }
 
 /// Runs the drills and prints what was lost. A loss where the setting promises none is a failed check.
@@ -81,13 +91,14 @@ pub async fn run(options: &Options, choice: Choice) -> Result<Drills, Failure> {
     let server = found.describe();
     let choice = Choice { release: None, program: Some(found.path().to_owned()), fetch: false };
     let faults = if options.drills.is_empty() { Fault::ALL.to_vec() } else { options.drills.clone() };
+    let faults = faults.into_iter().filter(|&fault| options.settings_of(fault).next().is_some());
     let mut drills = Drills::new(server, options.trials);
     if !options.json {
         drills.print_method();
     }
     for fault in faults {
         let mut cells = Vec::new();
-        for &setting in fault.settings() {
+        for setting in options.settings_of(fault) {
             match obstacle(fault, setting, choice.clone()).await? {
                 None => cells.push(setting),
                 Some(why) => {
@@ -102,13 +113,20 @@ pub async fn run(options: &Options, choice: Choice) -> Result<Drills, Failure> {
         let running = stream::iter(trials).map(|(cell, setting)| {
             let choice = choice.clone();
             async move {
-                let trial = trial::run(fault, setting, choice).await;
-                trial.map(|trial| (cell, trial)).map_err(|error| in_drill(fault, setting, &error))
+                // On a busy machine, another process may take a dead server's port, or a Sentinel may act before the fault.
+                let (trial, spoiled) = match trial::run(fault, setting, choice.clone()).await {
+                    Ok(trial) => (Ok(trial), None),
+                    Err(error) => {
+                        (trial::run(fault, setting, choice).await, Some(in_drill(fault, setting, &error)))
+                    }
+                };
+                trial.map(|trial| (cell, trial, spoiled)).map_err(|error| in_drill(fault, setting, &error))
             }
         });
-        let mut running = running.buffer_unordered(AT_ONCE);
-        while let Some((cell, trial)) = running.try_next().await? {
+        let mut running = running.buffer_unordered(fault.at_once());
+        while let Some((cell, trial, spoiled)) = running.try_next().await? {
             results[cell].push(trial);
+            drills.repeated.extend(spoiled.map(|error| format!("{} {}", error.what(), error.why())));
             bar.set(bar.done() + 1);
         }
         let cell = |(&setting, trials): (&Setting, &Vec<trial::Trial>)| {
@@ -117,7 +135,7 @@ pub async fn run(options: &Options, choice: Choice) -> Result<Drills, Failure> {
         let new: Vec<Cell> = cells.iter().zip(&results).map(cell).collect();
         bar.finish();
         if !options.json {
-            report::print(fault, &new, &drills.skipped);
+            drills.print(fault, &new);
         }
         drills.cells.extend(new);
     }
@@ -130,13 +148,18 @@ fn progress(options: &Options, fault: Fault, trials: usize) -> Bar {
 
 /// Why this cell cannot be tried here, if so.
 async fn obstacle(fault: Fault, setting: Setting, choice: Choice) -> Result<Option<String>, Failure> {
-    if fault != Fault::MachineCrash && setting.need().is_none() {
+    let may_fail = fault == Fault::MachineCrash || fault.fills_the_disk();
+    if !may_fail && setting.need().is_none() {
         return Ok(None);
     }
+    // One server is enough to ask for a command.
+    let fault = if may_fail { fault } else { Fault::Restart };
     private::blocking(move || {
         let server = match Group::start(fault, Setting::None, choice) {
             Ok(group) => group,
-            Err(error @ Error::NoFsyncLog { .. }) => return Ok(Some(error.to_string())),
+            Err(error @ (Error::NoFsyncLog { .. } | Error::NoPrivateDisk { .. })) => {
+                return Ok(Some(error.to_string()));
+            }
             Err(error) => return Err(private::failure(&error)),
         };
         let Some(command) = setting.need() else { return Ok(None) };

@@ -37,7 +37,7 @@ pub fn diagnose(facts: &Facts) -> Diagnosis {
         streams::check(&mut report);
         clients::check(&mut report);
         commands::check(&mut report);
-        replication::check(&mut report);
+        replication::check(&mut report, facts);
         growth::within_the_run(&mut report);
         if node.in_cluster() {
             cluster::check_node(&mut report);

@@ -269,7 +269,7 @@ fn looks_like(name: &str, kind: &str) -> Option<&'static str> {
 }
 
 /// The slot of a key: CRC16 (XMODEM) of the hash tag, or of the whole key, modulo 16384.
-fn slot(key: &[u8]) -> u16 {
+pub(crate) fn slot(key: &[u8]) -> u16 {
     let tag = key.iter().position(|&byte| byte == b'{').and_then(|open| {
         let rest = key.get(open + 1..)?;
         let close = rest.iter().position(|&byte| byte == b'}').filter(|&close| close > 0)?;

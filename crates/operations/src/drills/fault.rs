@@ -17,16 +17,37 @@ pub enum Fault {
     Hang,
     /// The replica lags, and somebody promotes it while the primary still takes writes
     EarlyPromotion,
+    /// The replica lags, and somebody makes it the primary on purpose, in three ways
+    PlannedSwitch,
+    /// kill -9 a primary of a cluster while 50 clients write
+    ClusterFailover,
     /// kill -9 a single server and start it again
     Restart,
     /// The machine of a single server crashes: the page cache is lost, too
     MachineCrash,
+    /// The disk of a single server is full for three seconds
+    DiskFull,
+    /// The same, and the server is killed before there is space again
+    DiskFullThenKill,
+    /// The server reaches its maxmemory, and two seconds later it gets more
+    MemoryFull,
 }
 
 impl Fault {
     /// All, in the order of the table.
-    pub const ALL: [Self; 6] =
-        [Self::Kill, Self::CutThenKill, Self::Hang, Self::EarlyPromotion, Self::Restart, Self::MachineCrash];
+    pub const ALL: [Self; 11] = [
+        Self::Kill,
+        Self::CutThenKill,
+        Self::Hang,
+        Self::EarlyPromotion,
+        Self::PlannedSwitch,
+        Self::ClusterFailover,
+        Self::Restart,
+        Self::MachineCrash,
+        Self::DiskFull,
+        Self::DiskFullThenKill,
+        Self::MemoryFull,
+    ];
 
     /// As the command line names it.
     #[must_use]
@@ -36,8 +57,13 @@ impl Fault {
             Self::CutThenKill => "cut-then-kill",
             Self::Hang => "hang",
             Self::EarlyPromotion => "early-promotion",
+            Self::PlannedSwitch => "planned-switch",
+            Self::ClusterFailover => "cluster-failover",
             Self::Restart => "restart",
             Self::MachineCrash => "machine-crash",
+            Self::DiskFull => "disk-full",
+            Self::DiskFullThenKill => "disk-full-then-kill",
+            Self::MemoryFull => "memory-full",
         }
     }
 
@@ -49,8 +75,15 @@ impl Fault {
             Self::CutThenKill => "the link to the replicas is cut 0.5 s before the kill",
             Self::Hang => "the primary stops for longer than down-after, is replaced, and goes on",
             Self::EarlyPromotion => "a replica that lags 50 ms is promoted by hand",
+            Self::PlannedSwitch => "a replica that lags 50 ms becomes the primary, as planned",
+            Self::ClusterFailover => "kill -9 one of three primaries of a cluster",
             Self::Restart => "kill -9 a single server, and start it again",
             Self::MachineCrash => "the machine of a single server crashes",
+            Self::DiskFull => "the disk of a single server is full for 3 s",
+            Self::DiskFullThenKill => {
+                "the disk is full for 3 s, then the server is killed, and starts with space again"
+            }
+            Self::MemoryFull => "maxmemory is reached, and 2 s later there is more",
         }
     }
 
@@ -72,7 +105,16 @@ impl Fault {
             }
             Self::EarlyPromotion => {
                 "Don't promote by REPLICAOF NO ONE while the primary lives. FAILOVER, or CLIENT PAUSE WRITE and equal offsets, loses \
-                 nothing. WAIT 1 protects the writes that matter."
+                 nothing (see planned-switch). WAIT 1 protects the writes that matter."
+            }
+            Self::PlannedSwitch => {
+                "FAILOVER does it all: it pauses the writes, waits until the replica has everything, and changes the roles. By hand: CLIENT \
+                 PAUSE WRITE, equal offsets, REPLICAOF NO ONE, then the clients. The order is what counts."
+            }
+            Self::ClusterFailover => {
+                "As with Sentinel: WAIT 1 right behind the write, on its connection. A cluster client sends a WAIT that stands alone to every \
+                 primary. cluster-require-full-coverage no keeps the other slots in service. The node timeout decides how long the slots of \
+                 the dead primary are away."
             }
             Self::Restart => {
                 "An append-only file. After kill -9 the kernel still has all that the process wrote, so everysec loses nothing \
@@ -80,7 +122,23 @@ impl Fault {
             }
             Self::MachineCrash => {
                 "AOF always loses nothing and makes each write wait for the disk. AOF everysec loses up to about a second; WAITAOF \
-                 tells the client when its write is on the disk. A replica on another machine, with WAIT 1, is the other way."
+                 tells the client when its write is on the disk. A snapshot is as old as its last save. A replica on another machine, with \
+                 WAIT 1, is the other way."
+            }
+            Self::DiskFull => {
+                "Watch the disk. With AOF everysec, the server refuses writes (MISCONF) and goes on within a second after there is space. With \
+                 AOF always, it exits, and somebody must start it again. With RDB, it refuses writes until the next snapshot works, and it \
+                 tries only every five seconds."
+            }
+            Self::DiskFullThenKill => {
+                "Leave stop-writes-on-bgsave-error on. Without it, the server acknowledges what no file will ever have. AOF everysec answers the \
+                 clients of one round before it knows that the write failed. AOF always and WAITAOF acknowledge nothing that the disk did not \
+                 take."
+            }
+            Self::MemoryFull => {
+                "noeviction for data, an eviction policy for a cache, and never both on one server: allkeys-lru drops acknowledged writes in \
+                 silence, volatile-lru those with a TTL (locks, sessions). Give a replica the same maxmemory: it ignores its own until it is \
+                 promoted. Then it evicts or refuses."
             }
         }
     }
@@ -88,20 +146,32 @@ impl Fault {
     /// The settings that mean something in this fault. A single server has no replica to wait for.
     #[must_use]
     pub fn settings(self) -> &'static [Setting] {
-        use Setting::{AofAlways, AofEverysec, MinReplicas, None, Rdb, Wait, WaitAof};
+        use Setting::{
+            AllkeysLru, AofAlways, AofEverysec, ByHand, Failover, MinReplicas, Noeviction, None,
+            PartialCoverage, PauseFirst, Rdb, RdbGoesOn, SmallReplica, SmallReplicaLru, VolatileLru, Wait,
+            WaitAof, WaitAofReplica,
+        };
         match self {
             Self::Kill | Self::CutThenKill | Self::Hang | Self::EarlyPromotion => {
-                &[None, Wait, MinReplicas, AofEverysec, AofAlways]
+                &[None, Wait, MinReplicas, AofEverysec, AofAlways, WaitAofReplica]
             }
-            Self::Restart => &[None, Rdb, AofEverysec, WaitAof, AofAlways],
-            // A snapshot's child outlives a killed server, but not a machine. So a snapshot would survive here that must not.
-            Self::MachineCrash => &[None, AofEverysec, WaitAof, AofAlways],
+            Self::PlannedSwitch => &[ByHand, PauseFirst, Failover],
+            Self::ClusterFailover => &[None, Wait, PartialCoverage, WaitAofReplica],
+            Self::Restart | Self::MachineCrash => &[None, Rdb, AofEverysec, WaitAof, AofAlways],
+            Self::DiskFull => &[None, Rdb, RdbGoesOn, AofEverysec, AofAlways],
+            Self::DiskFullThenKill => &[None, Rdb, RdbGoesOn, AofEverysec, WaitAof, AofAlways],
+            Self::MemoryFull => &[Noeviction, AllkeysLru, VolatileLru, SmallReplica, SmallReplicaLru],
         }
     }
 
     /// Whether a single server is hurt, which then comes back.
     pub(super) fn is_of_one_server(self) -> bool {
-        matches!(self, Self::Restart | Self::MachineCrash)
+        matches!(self, Self::Restart | Self::MachineCrash) || self.fills_the_disk()
+    }
+
+    /// Whether the server has a small disk of its own.
+    pub(super) fn fills_the_disk(self) -> bool {
+        matches!(self, Self::DiskFull | Self::DiskFullThenKill)
     }
 
     /// Whether this setting promises that nothing acknowledged is lost. The primary has one replica, so the failover takes the one that
@@ -109,9 +179,21 @@ impl Fault {
     #[must_use]
     pub fn loses_nothing_with(self, setting: Setting) -> bool {
         match setting {
-            Setting::Wait => !self.is_of_one_server(),
+            // A server that goes on has everything in memory.
+            _ if self == Self::DiskFull => true,
+            Setting::Wait | Setting::WaitAofReplica => !self.is_of_one_server(),
             Setting::AofAlways | Setting::WaitAof => self.is_of_one_server(),
+            Setting::Noeviction | Setting::SmallReplica | Setting::PauseFirst | Setting::Failover => true,
             _ => false,
+        }
+    }
+
+    /// Trials that run at the same time. They mostly wait, but the six nodes of a cluster take others for dead if they get no time.
+    pub(super) fn at_once(self) -> usize {
+        match self {
+            Self::ClusterFailover => 2,
+            Self::Hang => 6,
+            _ => 4,
         }
     }
 }

@@ -12,10 +12,21 @@ use super::{Fault, Setting};
 /// How the figures came about.
 const METHOD: &str = "Each trial starts its own servers: a primary, its replica, and a replica of that, so that the promoted replica has \
                       one, too; and three Sentinels with down-after 500 ms, unless somebody promotes by hand. Where the fault is that a \
-                      server restarts, there is only that one. Four clients write a new key every millisecond. After 1.2 to 2.2 s comes \
-                      the fault. When writes work again, every key that was acknowledged is read back. With WAIT 1, a write counts as \
+                      server restarts or is full, there is only that one. Four clients write a new key every millisecond. After 1.2 to \
+                      2.2 s comes the fault. When writes work again, every key that was acknowledged is read back. With WAIT 1, a write counts as \
                       acknowledged only if WAIT said 1; with WAITAOF likewise. 'In trials' is in how many of them something was \
                       lost. 'Outage' is the longest time without an acknowledged write, over all clients.";
+/// How the cluster is tried.
+const CLUSTER: &str = "Three primaries with a replica each, and cluster-node-timeout 1000. 50 clients write a new key every 20 ms through the \
+                       redis crate's cluster client, which tries again after 10 to 100 ms. Each has its own connections, and a third of them \
+                       write to the primary that is killed. When the replica has taken over, the killed node starts again and becomes its \
+                       replica, because WAIT needs one. The outage is that of the slots of the killed primary.";
+/// How a disk gets full.
+const DISK: &str = "The disk is a tmpfs of 16 MB that only the server and the drill see. A file takes the rest of it, and is deleted after 3 s.";
+/// How memory gets full.
+const MEMORY: &str = "Values have 1,000 bytes, and every other key has a TTL of an hour. maxmemory is set so that a quarter of the data is too \
+                      much. With a smaller replica, the primary has no limit, the replica's limit is half of its data too low, and the replica \
+                      takes over after CLIENT PAUSE and equal offsets.";
 /// How a crash of the machine is simulated.
 const CRASH: &str = "The crash: the server is killed, and its files are cut down to what they were at their last fsync, which a small library \
                      in the server noted. A real disk may keep more by luck.";
@@ -39,6 +50,8 @@ pub struct Drills {
     pub cells: Vec<Cell>,
     /// What could not be tried here, and why.
     pub skipped: Vec<String>,
+    /// Trials that failed before they had figures, and were done again, with the reason.
+    pub repeated: Vec<String>,
 }
 
 /// One fault under one setting.
@@ -60,6 +73,9 @@ pub struct Cell {
     pub unavailable_ms_p50: u64,
     /// The 99th percentile of it; with fewer than 100 trials, the longest.
     pub unavailable_ms_p99: u64,
+    /// In a cluster, the median of the time without an acknowledged write in the slots of the other primaries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unavailable_elsewhere_ms_p50: Option<u64>,
     /// Whether the setting promises that nothing is lost.
     pub loses_nothing: bool,
     /// What is known about a loss that should not be.
@@ -74,6 +90,9 @@ impl Cell {
         let answers_early = setting == Setting::WaitAof && server.starts_with("valkey");
         let mut unavailable: Vec<Duration> = trials.iter().map(|trial| trial.unavailable).collect();
         unavailable.sort_unstable();
+        let mut elsewhere: Vec<Duration> =
+            trials.iter().filter_map(|trial| trial.unavailable_elsewhere).collect();
+        elsewhere.sort_unstable();
         let lost = trials.iter().map(|trial| trial.lost).sum();
         Self {
             fault,
@@ -84,6 +103,7 @@ impl Cell {
             trials_with_loss: trials.iter().filter(|trial| trial.lost > 0).count(),
             unavailable_ms_p50: percentile(&unavailable, 50),
             unavailable_ms_p99: percentile(&unavailable, 99),
+            unavailable_elsewhere_ms_p50: (!elsewhere.is_empty()).then(|| percentile(&elsewhere, 50)),
             loses_nothing: fault.loses_nothing_with(setting) && !answers_early,
             note: (answers_early && lost > 0).then_some(EARLY_WAITAOF),
             cure: fault.cure(),
@@ -99,12 +119,65 @@ fn percentile(sorted: &[Duration], percent: usize) -> u64 {
 
 impl Drills {
     pub(super) fn new(server: String, trials: u32) -> Self {
-        Self { server, trials, method: METHOD, cells: Vec::new(), skipped: Vec::new() }
+        Self { server, trials, method: METHOD, cells: Vec::new(), skipped: Vec::new(), repeated: Vec::new() }
     }
 
     pub(super) fn print_method(&self) {
         Terminal.paragraph(&format!("Drills on private servers: {}", self.server));
         Terminal.paragraph(METHOD);
+    }
+
+    /// Prints what one fault did under each setting.
+    pub(super) fn print(&self, fault: Fault, cells: &[Cell]) {
+        let header = ["setting", "trials", "acknowledged", "lost", "in trials", "outage ms p50", "p99"];
+        let table = cells.iter().fold(Table::new("", &header), |table, cell| {
+            table.row([
+                cell.setting.label().to_owned(),
+                cell.trials.to_string(),
+                thousands(cell.acknowledged as f64),
+                thousands(cell.lost as f64),
+                cell.trials_with_loss.to_string(),
+                thousands(cell.unavailable_ms_p50 as f64),
+                thousands(cell.unavailable_ms_p99 as f64),
+            ])
+        });
+        Terminal.line("");
+        Terminal.paragraph(&format!("{}: {}", fault.name(), fault.title()));
+        match fault {
+            Fault::Hang => Terminal.paragraph(STUBBORN),
+            Fault::MachineCrash => Terminal.paragraph(CRASH),
+            Fault::ClusterFailover => Terminal.paragraph(CLUSTER),
+            Fault::DiskFull | Fault::DiskFullThenKill => Terminal.paragraph(DISK),
+            Fault::MemoryFull => Terminal.paragraph(MEMORY),
+            _ => {}
+        }
+        Terminal.line(&table.to_text(Terminal.width()));
+        let name = format!("{} with ", fault.name());
+        let of_this = |text: &&String| text.starts_with(&name) || text.contains(&format!("drill {name}"));
+        for skipped in self.skipped.iter().filter(of_this) {
+            Terminal.paragraph(&format!("Left out: {skipped}."));
+        }
+        for repeated in self.repeated.iter().filter(of_this) {
+            Terminal.paragraph(&format!("One trial failed and was done again. {repeated}"));
+        }
+        let elsewhere = cells.iter().filter_map(|cell| {
+            Some(format!(
+                "{} ms with {}",
+                thousands(cell.unavailable_elsewhere_ms_p50? as f64),
+                cell.setting.label()
+            ))
+        });
+        let elsewhere: Vec<String> = elsewhere.collect();
+        if !elsewhere.is_empty() {
+            Terminal.paragraph(&format!(
+                "In the slots of the other primaries, the outage p50 is {}.",
+                elsewhere.join(", ")
+            ));
+        }
+        for note in cells.iter().filter_map(|cell| cell.note) {
+            Terminal.paragraph(note);
+        }
+        Terminal.paragraph(&format!("Cure: {}", fault.cure()));
     }
 
     /// The cells in which something was lost although the setting promises that nothing is.
@@ -115,37 +188,6 @@ impl Drills {
             .map(|cell| format!("{} in {} with {}", cell.lost, cell.fault.name(), cell.setting.label()))
             .collect()
     }
-}
-
-/// Prints what one fault did under each setting.
-pub(super) fn print(fault: Fault, cells: &[Cell], skipped: &[String]) {
-    let header = ["setting", "trials", "acknowledged", "lost", "in trials", "outage ms p50", "p99"];
-    let table = cells.iter().fold(Table::new("", &header), |table, cell| {
-        table.row([
-            cell.setting.label().to_owned(),
-            cell.trials.to_string(),
-            thousands(cell.acknowledged as f64),
-            thousands(cell.lost as f64),
-            cell.trials_with_loss.to_string(),
-            thousands(cell.unavailable_ms_p50 as f64),
-            thousands(cell.unavailable_ms_p99 as f64),
-        ])
-    });
-    Terminal.line("");
-    Terminal.paragraph(&format!("{}: {}", fault.name(), fault.title()));
-    match fault {
-        Fault::Hang => Terminal.paragraph(STUBBORN),
-        Fault::MachineCrash => Terminal.paragraph(CRASH),
-        _ => {}
-    }
-    Terminal.line(&table.to_text(Terminal.width()));
-    for skipped in skipped.iter().filter(|skipped| skipped.starts_with(&format!("{} with ", fault.name()))) {
-        Terminal.paragraph(&format!("Left out: {skipped}."));
-    }
-    for note in cells.iter().filter_map(|cell| cell.note) {
-        Terminal.paragraph(note);
-    }
-    Terminal.paragraph(&format!("Cure: {}", fault.cure()));
 }
 
 #[cfg(test)]
@@ -162,7 +204,8 @@ mod tests {
 
     #[test]
     fn a_loss_breaks_a_promise_only_where_there_is_one() {
-        let trial = |lost| Trial { acknowledged: 10, lost, unavailable: Duration::ZERO };
+        let trial =
+            |lost| Trial { acknowledged: 10, lost, unavailable: Duration::ZERO, unavailable_elsewhere: None };
         let mut drills = Drills::new(String::new(), 1);
         drills.cells = vec![
             Cell::new("", Fault::Kill, Setting::None, &[trial(1)]),

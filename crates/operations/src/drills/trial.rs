@@ -3,30 +3,27 @@
 use std::time::{Duration, Instant};
 
 use lab_connection::Failure;
-use lab_connection::connection::unguarded;
 use lab_connection::failure::Class;
 use lab_server::Choice;
 use rand::RngExt as _;
-use redis::aio::MultiplexedConnection;
-use redis::{RedisError, Value};
+use redis::RedisError;
 use tokio::time::sleep;
 
+use super::damage::damage;
 use super::group::Group;
-use super::writers::{Acknowledged, Writers};
-use super::{DOWN_AFTER, Fault, Setting};
+use super::switch::{follow, has_role};
+use super::writers::{Acknowledged, Connection, Writers};
+use super::{Fault, Setting};
 use crate::private::{self, connect};
-use crate::sentinel::client::is_role;
 
 /// Writes before the damage. The end is random, so that it meets every moment between two fsyncs.
 const BEFORE: std::ops::Range<u64> = 1_200..2_200;
-/// How long the link is cut before the kill.
-const CUT: Duration = Duration::from_millis(500);
-/// How long the primary hangs: until it was replaced, and at least this long.
-const HANG: Duration = DOWN_AFTER.saturating_mul(4);
-/// How far behind the replica is that is promoted too early.
+/// How far behind the replica is that is promoted by hand.
 const LAG: Duration = Duration::from_millis(50);
 /// Whatever takes longer does not come. A Sentinel that finds its machine too busy does nothing for half a minute (TILT).
 const TIMEOUT: Duration = Duration::from_mins(2);
+/// If the replicas do not follow by then, a Sentinel on a busy machine has taken the primary for down before the fault.
+const SETUP_TIMEOUT: Duration = Duration::from_secs(20);
 /// Keys that are counted with one command.
 const CHUNK: usize = 1_000;
 
@@ -37,8 +34,10 @@ pub struct Trial {
     pub acknowledged: usize,
     /// How many of them are not on the primary at the end.
     pub lost: usize,
-    /// The longest time without an acknowledged write.
+    /// The longest time without an acknowledged write; in a cluster, in the slots of the dead primary.
     pub unavailable: Duration,
+    /// The same in the other slots of a cluster.
+    pub unavailable_elsewhere: Option<Duration>,
 }
 
 /// Runs one trial on its own servers.
@@ -46,7 +45,7 @@ pub async fn run(fault: Fault, setting: Setting, choice: Choice) -> Result<Trial
     let mut group = private::blocking(move || Group::start(fault, setting, choice)).await?;
     follow_through_the_link(&group, fault).await?;
     let started = Instant::now();
-    let writers = Writers::start(&mut group, setting, fault == Fault::Hang);
+    let writers = Writers::start(&mut group, fault, setting);
     poll_until("the first writes are acknowledged", async || writers.acknowledged_since(started) > 0).await?;
     let before = Duration::from_millis(rand::rng().random_range(BEFORE));
     sleep(before).await;
@@ -61,13 +60,26 @@ pub async fn run(fault: Fault, setting: Setting, choice: Choice) -> Result<Trial
     if fault == Fault::Hang {
         // What it acknowledges until then counts.
         let old = &*group.primary();
-        poll_until("the old primary becomes a replica", async || is_replica(old).await).await?;
+        poll_until("the old primary becomes a replica", async || has_role(old, "slave").await).await?;
     }
-    let mut primary = writers.primary().await.map_err(|error| private::failure(&error))?;
+    let mut primary = None;
+    poll_until("the primary answers", async || {
+        primary = writers.primary().await.ok();
+        primary.is_some()
+    })
+    .await?;
     let acknowledged = writers.stop().await?;
-    let kept = count(&acknowledged, &mut primary).await.map_err(|error| private::failure(&error))?;
-    let unavailable = longest_gap(begun, &acknowledged);
-    Ok(Trial { acknowledged: acknowledged.len(), lost: acknowledged.len() - kept, unavailable })
+    let kept = match &mut primary {
+        Some(primary) => count(&acknowledged, primary).await.map_err(|error| private::failure(&error))?,
+        None => 0,
+    };
+    let of_cluster = fault == Fault::ClusterFailover;
+    Ok(Trial {
+        acknowledged: acknowledged.len(),
+        lost: acknowledged.len() - kept,
+        unavailable: longest_gap(begun, &acknowledged, true),
+        unavailable_elsewhere: of_cluster.then(|| longest_gap(begun, &acknowledged, false)),
+    })
 }
 
 /// Leads the replica through the proxy, and waits until it and its own replica follow.
@@ -78,94 +90,19 @@ async fn follow_through_the_link(group: &Group, fault: Fault) -> Result<(), Fail
         if index == 0 {
             follow(link.port(), &mut replica).await.map_err(|error| private::failure(&error))?;
         }
-        poll_until("a replica follows its primary", async || {
+        poll_within(SETUP_TIMEOUT, "a replica follows its primary", async || {
             private::info(&mut replica, "replication", "master_link_status").await.is_ok_and(|it| it == "up")
         })
         .await?;
     }
-    if fault == Fault::EarlyPromotion {
+    if matches!(fault, Fault::EarlyPromotion | Fault::PlannedSwitch) {
         link.set_delay(LAG);
     }
     Ok(())
 }
 
-async fn follow(port: u16, replica: &mut MultiplexedConnection) -> Result<(), RedisError> {
-    redis::cmd("REPLICAOF").arg("127.0.0.1").arg(port).exec_async(replica).await
-}
-
-async fn damage(
-    fault: Fault,
-    setting: Setting,
-    mut group: Group,
-    writers: &Writers,
-) -> Result<Group, Failure> {
-    let failed = |error: lab_server::Error| private::failure(&error);
-    match fault {
-        Fault::Kill => kill(group).await,
-        Fault::CutThenKill => {
-            if let Some(link) = group.link() {
-                link.set_dropping(true);
-            }
-            sleep(CUT).await;
-            kill(group).await
-        }
-        Fault::Hang => {
-            group.primary().pause().map_err(failed)?;
-            let hung = Instant::now();
-            sleep(HANG).await;
-            poll_until("another primary takes writes", async || {
-                writers.acknowledged_since(hung) >= setting.recovered()
-            })
-            .await?;
-            group.primary().resume().map_err(failed)?;
-            Ok(group)
-        }
-        Fault::EarlyPromotion => promote(group, writers).await.map_err(|error| private::failure(&error)),
-        Fault::Restart | Fault::MachineCrash => {
-            private::blocking(move || {
-                let server = group.primary();
-                server.kill();
-                if fault == Fault::MachineCrash {
-                    server.lose_page_cache()?;
-                }
-                server.restart()?;
-                Ok::<_, lab_server::Error>(group)
-            })
-            .await
-        }
-    }
-}
-
-/// Kills the primary for good.
-async fn kill(mut group: Group) -> Result<Group, Failure> {
-    private::blocking(move || {
-        group.primary().kill();
-        Ok::<_, lab_server::Error>(group)
-    })
-    .await
-}
-
-/// Promotes the replica, moves the clients, and makes the old primary follow.
-async fn promote(mut group: Group, writers: &Writers) -> Result<Group, RedisError> {
-    let Some((chosen, port)) = group.replicas().first().map(|replica| (replica.client(), replica.port()))
-    else {
-        return Ok(group);
-    };
-    let mut replica = unguarded(&chosen).await?;
-    redis::cmd("REPLICAOF").arg("NO").arg("ONE").exec_async(&mut replica).await?;
-    writers.move_to(chosen);
-    follow(port, &mut connect(group.primary()).await?).await?;
-    Ok(group)
-}
-
-async fn is_replica(server: &lab_server::Server) -> bool {
-    let Ok(mut connection) = connect(server).await else { return false };
-    let role: Vec<Value> = redis::cmd("ROLE").query_async(&mut connection).await.unwrap_or_default();
-    is_role(&role, "slave")
-}
-
-/// How many of these writes the server has.
-async fn count(writes: &[Acknowledged], primary: &mut MultiplexedConnection) -> Result<usize, RedisError> {
+/// How many of these writes the servers have.
+async fn count(writes: &[Acknowledged], primary: &mut Connection) -> Result<usize, RedisError> {
     let mut kept = 0;
     for chunk in writes.chunks(CHUNK) {
         let keys: Vec<&str> = chunk.iter().map(|write| write.key.as_str()).collect();
@@ -174,18 +111,29 @@ async fn count(writes: &[Acknowledged], primary: &mut MultiplexedConnection) -> 
     Ok(kept)
 }
 
-/// The longest time without a reply that counts, from the beginning of the damage on.
-fn longest_gap(begun: Instant, acknowledged: &[Acknowledged]) -> Duration {
-    let after = acknowledged.iter().map(|write| write.at).filter(|at| *at > begun);
+/// The longest time without a reply that counts, from the beginning of the damage on, among the writes that the damage hurts or among
+/// the others.
+fn longest_gap(begun: Instant, acknowledged: &[Acknowledged], hurt: bool) -> Duration {
+    let of_these = acknowledged.iter().filter(|write| write.hurt == hurt);
+    let after = of_these.map(|write| write.at).filter(|at| *at > begun);
     let moments: Vec<Instant> = std::iter::once(begun).chain(after).collect();
     moments.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
 }
 
-async fn poll_until(what: &str, mut held: impl AsyncFnMut() -> bool) -> Result<(), Failure> {
+/// Waits until something holds, at most two minutes.
+pub async fn poll_until(what: &str, held: impl AsyncFnMut() -> bool) -> Result<(), Failure> {
+    poll_within(TIMEOUT, what, held).await
+}
+
+async fn poll_within(
+    limit: Duration,
+    what: &str,
+    mut held: impl AsyncFnMut() -> bool,
+) -> Result<(), Failure> {
     let begun = Instant::now();
     while !held().await {
-        if begun.elapsed() > TIMEOUT {
-            let why = format!("It did not within {} s.", TIMEOUT.as_secs());
+        if begun.elapsed() > limit {
+            let why = format!("It did not within {} s.", limit.as_secs());
             return Err(Failure::new(Class::Timeout, format!("A drill waited until {what}."), why));
         }
         sleep(Duration::from_millis(5)).await;

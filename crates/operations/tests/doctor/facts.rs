@@ -6,7 +6,7 @@ use operations::doctor::checks::diagnose;
 use operations::doctor::facts::{
     ClusterNode, Facts, Host, Info, KeySample, NodeFacts, Role, StateKey, StreamGroup, Watched,
 };
-use operations::doctor::finding::Finding;
+use operations::doctor::finding::{Finding, Severity};
 
 /// A primary with these lines of INFO, and whose other replies are empty.
 fn node(info: &str) -> NodeFacts {
@@ -51,6 +51,23 @@ fn a_small_process_is_not_fragmented() {
     assert_eq!(found(node(kept)), [""; 0]);
     let real = "allocator_frag_ratio:2.5\nallocator_frag_bytes:300000000\nmem_allocator:jemalloc-5.3.0\nmaxmemory:9000000000";
     assert_eq!(found(node(real)), ["fragmentation"]);
+}
+
+#[test]
+fn an_empty_primary_that_is_younger_than_its_replica_is_a_finding() {
+    let severity = |own: &str, replicas: &str| {
+        let mut replica = node(replicas);
+        replica.role = Role::Replica;
+        let facts = Facts { nodes: vec![node(own), replica], unreached: Vec::new() };
+        let findings = diagnose(&facts).findings;
+        let found = findings.iter().find(|found| found.name == "primary-reborn-empty");
+        found.map(|found| found.severity)
+    };
+    let empty = "uptime_in_seconds:5";
+    assert_eq!(severity(empty, "uptime_in_seconds:900\ndb0:keys=1000,expires=0"), Some(Severity::Critical));
+    assert_eq!(severity(empty, "uptime_in_seconds:900"), Some(Severity::Warning));
+    assert_eq!(severity(empty, "uptime_in_seconds:4"), None, "the replica came later");
+    assert_eq!(severity("uptime_in_seconds:5\ndb0:keys=1,expires=0", "uptime_in_seconds:900"), None);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use lab_server::{Builder, Cluster, Replicated, Sentinels, Server};
 use lab_testing::until;
 use operations::doctor::examine;
+use operations::doctor::facts::Info;
 
 use crate::{DEPTH, doctor, healthy, names, send, start};
 
@@ -244,6 +245,34 @@ async fn a_broken_replication_is_named_from_both_sides() {
     until("the replica has noticed", || says_now(&group.replicas[0], "replica-link-down")).await;
     let found = doctor(&group.replicas[0].url()).await;
     assert_eq!(found.facts.unreached.len(), 1, "{:?}", found.facts.unreached);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_came_back_empty_is_named() {
+    let builder = Server::builder().config("maxmemory", "200mb");
+    let mut group =
+        tokio::task::spawn_blocking(move || Replicated::start_with(builder, 1).unwrap()).await.unwrap();
+    for key in 0..1_000 {
+        send(&group.primary, &["SET", &format!("order:{key}"), "paid"]);
+    }
+    until("the replica has the keys", || async {
+        send(&group.replicas[0], &["DBSIZE"]) == redis::Value::Int(1_000)
+    })
+    .await;
+    // Ages are in seconds.
+    until("the primary is not as young as it will be", || async {
+        let redis::Value::BulkString(info) = send(&group.primary, &["INFO", "server"]) else { return false };
+        Info::parse(&String::from_utf8_lossy(&info)).number("uptime_in_seconds") > Some(1.0)
+    })
+    .await;
+    // It saves nothing, so its directory is as good as empty.
+    group.primary.kill();
+    group.primary.restart().unwrap();
+    until("the replica is empty", || async { send(&group.replicas[0], &["DBSIZE"]) == redis::Value::Int(0) })
+        .await;
+    assert!(says(&group.primary.url(), "primary-reborn-empty").await);
+    // From the replica, the primary is examined, too.
+    assert!(says(&group.replicas[0].url(), "primary-reborn-empty").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,31 +3,41 @@
 use std::process::Command;
 
 use lab_server::Choice;
-use operations::drills::{self, Drills, Fault, Options, Setting};
+use operations::drills::{self, Cell, Drills, Fault, Options, Setting};
 
-async fn drill(faults: &[Fault]) -> Drills {
+/// One trial of each of these faults under these settings, or under all.
+async fn drill(faults: &[Fault], settings: &[Setting]) -> Drills {
     let options = Options {
         trials: 1,
         drills: faults.to_vec(),
+        settings: settings.to_vec(),
         json: true,
         server: None,
         server_program: None,
         no_fetch: false,
     };
-    drills::run(&options, Choice::from_env().unwrap()).await.unwrap()
+    let drills = drills::run(&options, Choice::from_env().unwrap()).await.unwrap();
+    assert!(drills.broken_promises().is_empty(), "{drills:#?}");
+    drills
 }
 
-fn lost(drills: &Drills, fault: Fault, setting: Setting) -> usize {
+fn cell(drills: &Drills, fault: Fault, setting: Setting) -> &Cell {
     let mut cells = drills.cells.iter();
     let cell = cells.find(|cell| cell.fault == fault && cell.setting == setting).unwrap();
     assert!(cell.acknowledged > 0, "{cell:?}");
-    cell.lost
+    cell
+}
+
+fn lost(drills: &Drills, fault: Fault, setting: Setting) -> usize {
+    cell(drills, fault, setting).lost
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failover_loses_what_the_replica_did_not_have_unless_wait_counted_it() {
-    let drills = drill(&[Fault::CutThenKill, Fault::EarlyPromotion]).await;
-    for fault in [Fault::CutThenKill, Fault::EarlyPromotion] {
+    let faults = [Fault::CutThenKill, Fault::EarlyPromotion];
+    let settings = [Setting::None, Setting::Wait, Setting::AofAlways, Setting::WaitAofReplica];
+    let drills = drill(&faults, &settings).await;
+    for fault in faults {
         assert!(lost(&drills, fault, Setting::None) > 0, "{drills:#?}");
         assert_eq!(lost(&drills, fault, Setting::Wait), 0, "{drills:#?}");
         assert!(
@@ -35,20 +45,71 @@ async fn a_failover_loses_what_the_replica_did_not_have_unless_wait_counted_it()
             "the old primary's file is not read: {drills:#?}"
         );
     }
-    assert!(drills.broken_promises().is_empty(), "{drills:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_planned_switch_loses_nothing_if_the_writes_stop_first() {
+    let drills = drill(&[Fault::PlannedSwitch], &[]).await;
+    assert!(lost(&drills, Fault::PlannedSwitch, Setting::ByHand) > 0, "{drills:#?}");
+    for setting in [Setting::PauseFirst, Setting::Failover] {
+        assert_eq!(lost(&drills, Fault::PlannedSwitch, setting), 0, "{drills:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_fails_over_and_wait_loses_nothing() {
+    let drills = drill(&[Fault::ClusterFailover], &[Setting::Wait, Setting::PartialCoverage]).await;
+    assert_eq!(lost(&drills, Fault::ClusterFailover, Setting::Wait), 0, "{drills:#?}");
+    let partial = cell(&drills, Fault::ClusterFailover, Setting::PartialCoverage);
+    let elsewhere = partial.unavailable_elsewhere_ms_p50.unwrap();
+    assert!(elsewhere < partial.unavailable_ms_p50, "the other slots stay in service: {partial:?}");
 }
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_process_loses_less_than_a_crashed_machine() {
-    let drills = drill(&[Fault::Restart, Fault::MachineCrash]).await;
+    let drills = drill(&[Fault::Restart, Fault::MachineCrash], &[]).await;
     for fault in [Fault::Restart, Fault::MachineCrash] {
         assert!(lost(&drills, fault, Setting::None) > 0, "{drills:#?}");
         assert_eq!(lost(&drills, fault, Setting::AofAlways), 0, "{drills:#?}");
+        assert!(lost(&drills, fault, Setting::Rdb) > 0, "{drills:#?}");
     }
-    assert!(lost(&drills, Fault::Restart, Setting::Rdb) > 0, "{drills:#?}");
     assert!(lost(&drills, Fault::MachineCrash, Setting::AofEverysec) > 0, "{drills:#?}");
-    assert!(drills.broken_promises().is_empty(), "{drills:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_loses_what_was_acknowledged_without_it() {
+    let settings = [Setting::Rdb, Setting::RdbGoesOn, Setting::AofAlways];
+    let drills = drill(&[Fault::DiskFull, Fault::DiskFullThenKill], &settings).await;
+    if !drills.skipped.is_empty() {
+        println!("skipped: {:?}", drills.skipped);
+        return;
+    }
+    for setting in settings {
+        assert_eq!(
+            lost(&drills, Fault::DiskFull, setting),
+            0,
+            "a server that goes on keeps all: {drills:#?}"
+        );
+    }
+    assert!(lost(&drills, Fault::DiskFullThenKill, Setting::RdbGoesOn) > 0, "{drills:#?}");
+    assert_eq!(lost(&drills, Fault::DiskFullThenKill, Setting::AofAlways), 0, "{drills:#?}");
+    let outage = |setting| cell(&drills, Fault::DiskFull, setting).unavailable_ms_p50;
+    assert!(outage(Setting::Rdb) > outage(Setting::RdbGoesOn), "it refuses writes: {drills:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn full_memory_refuses_writes_or_drops_older_ones() {
+    let drills = drill(&[Fault::MemoryFull], &[]).await;
+    let lost = |setting| lost(&drills, Fault::MemoryFull, setting);
+    for setting in [Setting::AllkeysLru, Setting::VolatileLru, Setting::SmallReplicaLru] {
+        assert!(lost(setting) > 0, "{drills:#?}");
+    }
+    for setting in [Setting::Noeviction, Setting::SmallReplica] {
+        assert_eq!(lost(setting), 0, "{drills:#?}");
+    }
+    let outage = |setting| cell(&drills, Fault::MemoryFull, setting).unavailable_ms_p50;
+    assert!(outage(Setting::Noeviction) > outage(Setting::AllkeysLru), "{drills:#?}");
 }
 
 #[test]

@@ -9,6 +9,8 @@ mod all;
 mod backup;
 mod cluster;
 mod drills;
+#[cfg(target_os = "linux")]
+mod drills_end;
 mod eviction;
 mod monitoring;
 mod persistence;

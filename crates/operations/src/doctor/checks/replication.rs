@@ -2,7 +2,7 @@
 
 use super::{Report, bytes};
 use crate::doctor::collect::replicas;
-use crate::doctor::facts::Role;
+use crate::doctor::facts::{Facts, Info, Role};
 use crate::doctor::finding::Severity;
 
 /// A replica that has not acknowledged for so many seconds is late. It does so every second.
@@ -10,9 +10,12 @@ const LATE_SECONDS: f64 = 10.0;
 /// A replica that is so many bytes behind is late, whatever the seconds say.
 const LATE_BYTES: f64 = 10e6;
 
-pub(super) fn check(report: &mut Report<'_>) {
+pub(super) fn check(report: &mut Report<'_>, facts: &Facts) {
     match report.node.role {
-        Role::Primary => primary(report),
+        Role::Primary => {
+            primary(report);
+            reborn_empty(report, facts);
+        }
         Role::Replica => replica(report),
         _ => {}
     }
@@ -124,6 +127,51 @@ fn group(report: &mut Report<'_>, count: usize) {
             }
         }
     }
+}
+
+/// A primary without keys that is younger than its replica has started again without its data. The replica copies what it has: nothing.
+fn reborn_empty(report: &mut Report<'_>, facts: &Facts) {
+    let node = report.node;
+    let uptime = |info: &Info| info.number("uptime_in_seconds");
+    let keys = |info: &Info| info.keys_and_expires().map(|(keys, _)| keys);
+    if node.in_cluster() || keys(&node.info) != Some(0.0) {
+        return;
+    }
+    let older =
+        |info: &Info| uptime(info).zip(uptime(&node.info)).is_some_and(|(replica, own)| replica > own);
+    let mut replicas = facts.data_nodes().filter(|other| other.role == Role::Replica && older(&other.info));
+    let Some(first) = replicas.next() else { return };
+    // The one that still has something to save.
+    let replica =
+        replicas.fold(first, |best, other| if keys(&other.info) > keys(&best.info) { other } else { best });
+    let left = keys(&replica.info).unwrap_or(0.0);
+    let evidence = format!(
+        "uptime_in_seconds:{:.0} and no keys; {}: uptime_in_seconds:{:.0} and {left:.0} keys",
+        uptime(&node.info).unwrap_or(0.0),
+        replica.address,
+        uptime(&replica.info).unwrap_or(0.0),
+    );
+    let (severity, what, fix) = if left > 0.0 {
+        (
+            Severity::Critical,
+            "The primary started again without its data, and a replica still has some.",
+            "REPLICAOF NO ONE on that replica, now: as soon as it copies from this primary, its keys are gone. Then let this one follow it.",
+        )
+    } else {
+        (
+            Severity::Warning,
+            "The primary is empty and started later than its replica, which is empty, too.",
+            "If there was data, restore it from a backup. Switch persistence on, or don't start a primary that has lost its directory.",
+        )
+    };
+    report.find(
+        "primary-reborn-empty",
+        severity,
+        what,
+        ("INFO server, INFO keyspace", evidence),
+        "A primary that comes back empty at its old address, before a replica is promoted, makes its replicas empty, too.",
+        fix,
+    );
 }
 
 fn replica(report: &mut Report<'_>) {

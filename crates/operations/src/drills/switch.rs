@@ -1,0 +1,85 @@
+//! Makes the replica the primary on purpose.
+
+use lab_connection::Failure;
+use lab_connection::connection::unguarded;
+use lab_server::Server;
+use redis::aio::MultiplexedConnection;
+use redis::{RedisError, RedisResult, Value};
+
+use super::group::Group;
+use super::trial::poll_until;
+use super::writers::Writers;
+use crate::private::{self, connect, number};
+use crate::sentinel::client::is_role;
+
+/// In milliseconds. Longer than a switch takes.
+const PAUSE: u32 = 30_000;
+
+#[expect(clippy::needless_pass_by_value, reason = "map_err passes it by value")]
+fn failed(error: RedisError) -> Failure {
+    private::failure(&error)
+}
+
+/// The naive way: promotes the replica, moves the clients, and makes the old primary follow.
+pub async fn by_hand(mut group: Group, writers: &Writers) -> Result<Group, Failure> {
+    let Some((chosen, port)) = chosen(&group) else { return Ok(group) };
+    let mut replica = unguarded(&chosen).await.map_err(failed)?;
+    promote(&mut replica).await.map_err(failed)?;
+    writers.move_to(chosen);
+    let mut primary = connect(group.primary()).await.map_err(failed)?;
+    follow(port, &mut primary).await.map_err(failed)?;
+    Ok(group)
+}
+
+/// The same, but first the primary stops taking writes, and the replica has all of them.
+pub async fn after_a_pause(mut group: Group, writers: &Writers) -> Result<Group, Failure> {
+    let Some((chosen, port)) = chosen(&group) else { return Ok(group) };
+    let mut primary = connect(group.primary()).await.map_err(failed)?;
+    let mut replica = unguarded(&chosen).await.map_err(failed)?;
+    let mut pause = redis::cmd("CLIENT");
+    pause.arg("PAUSE").arg(PAUSE).arg("WRITE").exec_async(&mut primary).await.map_err(failed)?;
+    poll_until("the replica has what the primary has", async || {
+        let written = number(&mut primary, "replication", "master_repl_offset").await;
+        let applied = number(&mut replica, "replication", "slave_repl_offset").await;
+        matches!((written, applied), (Ok(written), Ok(applied)) if written == applied)
+    })
+    .await?;
+    promote(&mut replica).await.map_err(failed)?;
+    writers.move_to(chosen);
+    // Only a replica may answer the paused clients: it refuses their writes.
+    follow(port, &mut primary).await.map_err(failed)?;
+    redis::cmd("CLIENT").arg("UNPAUSE").exec_async(&mut primary).await.map_err(failed)?;
+    Ok(group)
+}
+
+/// The server does it.
+pub async fn by_failover(mut group: Group, writers: &Writers) -> Result<Group, Failure> {
+    let Some((chosen, port)) = chosen(&group) else { return Ok(group) };
+    let mut primary = connect(group.primary()).await.map_err(failed)?;
+    let mut failover = redis::cmd("FAILOVER");
+    failover.arg("TO").arg("127.0.0.1").arg(port).exec_async(&mut primary).await.map_err(failed)?;
+    let server = &*group.primary();
+    poll_until("the old primary is a replica", async || has_role(server, "slave").await).await?;
+    writers.move_to(chosen);
+    Ok(group)
+}
+
+fn chosen(group: &Group) -> Option<(redis::Client, u16)> {
+    group.replicas().first().map(|replica| (replica.client(), replica.port()))
+}
+
+async fn promote(replica: &mut MultiplexedConnection) -> RedisResult<()> {
+    redis::cmd("REPLICAOF").arg("NO").arg("ONE").exec_async(replica).await
+}
+
+/// Makes a server the replica of the one on this port.
+pub async fn follow(port: u16, replica: &mut MultiplexedConnection) -> RedisResult<()> {
+    redis::cmd("REPLICAOF").arg("127.0.0.1").arg(port).exec_async(replica).await
+}
+
+/// Whether the server says that it is a `master` or a `slave`.
+pub async fn has_role(server: &Server, role: &str) -> bool {
+    let Ok(mut connection) = connect(server).await else { return false };
+    let reply: Vec<Value> = redis::cmd("ROLE").query_async(&mut connection).await.unwrap_or_default();
+    is_role(&reply, role)
+}
