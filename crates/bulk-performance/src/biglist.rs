@@ -43,7 +43,7 @@ pub static LESSON: Lesson = Lesson {
         "A replica lags behind; WAIT on the connection that wrote says how many replicas have the writes.",
         "If several readers share the work, use a Stream with a consumer group.",
     ],
-    quiz: &[24, 27, 49, 58, 60, 73, 112],
+    quiz: &[24, 27, 49, 58, 60, 73, 112, 134],
     run: |ctx| Box::pin(run(ctx, Plan { count: USUAL_COUNT, pair: None, printed: false })),
 };
 

@@ -30,7 +30,7 @@ pub static LESSON: Lesson = Lesson {
         "A busy server gets no faster with more in flight: latency is operations in flight divided by operations a second.",
         "A closed loop measures what a server can do at most; an open loop measures what users feel. Say which one it was.",
     ],
-    quiz: &[10, 53, 54, 55, 88, 90],
+    quiz: &[10, 53, 54, 55, 88, 90, 153, 157],
     run: |ctx| Box::pin(run(ctx, Options::short())),
 };
 

@@ -40,7 +40,7 @@ pub static LESSON: Lesson = Lesson {
         "A pipeline is not a transaction: other clients' commands run between its commands.",
         "A pipeline of 100 to 1,000 is deep enough; a deeper one mostly fills memory on both sides.",
     ],
-    quiz: &[20, 43, 113],
+    quiz: &[20, 43, 113, 141],
     run: |ctx| Box::pin(run(ctx, Options { records: 2_000, rounds: 3, kind: Kind::Users })),
 };
 

@@ -40,7 +40,7 @@ pub static LESSON: Lesson = Lesson {
         "A blocking command needs a connection of its own, and you must not cancel it early.",
         "Between doing a job and reporting it, a worker can die, so every safe queue may deliver twice.",
     ],
-    quiz: &[5, 9, 59, 62, 92],
+    quiz: &[5, 9, 59, 62, 92, 140],
     run: |ctx| Box::pin(run(ctx)),
 };
 

@@ -40,7 +40,7 @@ pub static LESSON: Lesson = Lesson {
         "WATCH belongs to a connection, so never share that connection.",
         "While a script or a function runs, all other clients wait, so keep it short.",
     ],
-    quiz: &[37, 39, 40, 41, 44, 71, 73, 77, 89],
+    quiz: &[37, 39, 40, 41, 44, 71, 73, 77, 89, 142],
     run: |ctx| Box::pin(run(ctx)),
 };
 

@@ -38,7 +38,7 @@ pub static LESSON: Lesson = Lesson {
         "Cache for a short time that something does not exist, and shorten each TTL at random.",
         "Measure the hit rate. A cache that is rarely hit makes every request slower.",
     ],
-    quiz: &[17, 23, 51, 63, 64, 66, 67, 68, 69, 105],
+    quiz: &[17, 23, 51, 63, 64, 66, 67, 68, 69, 105, 131, 144, 154],
     run: |ctx| Box::pin(outcome(run(ctx))),
 };
 

@@ -40,7 +40,7 @@ pub static LESSON: Lesson = Lesson {
         "With an ID, a client can repeat a call whose reply was lost. The second call changes nothing.",
         "A step that spans several slots, or a bank, is written down first, so that another client can finish it.",
     ],
-    quiz: &[33, 75, 97],
+    quiz: &[33, 61, 72, 75, 91, 97],
     run: |ctx| Box::pin(outcome(run(ctx))),
 };
 

@@ -45,7 +45,7 @@ pub static LESSON: Lesson = Lesson {
         "A token bucket is as small and lets you choose the burst. Take it for most other limits.",
         "Take the log where you promise 'never more than N in any minute', and N is small.",
     ],
-    quiz: &[76, 78, 79, 80],
+    quiz: &[76, 78, 79, 80, 148],
     run: |ctx| Box::pin(outcome(run(ctx))),
 };
 

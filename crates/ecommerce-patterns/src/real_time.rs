@@ -44,7 +44,7 @@ pub static LESSON: Lesson = Lesson {
         "PUBLISH reaches only those who listen now. A queue with acknowledgment loses nothing, but may deliver twice.",
         "Number the changes that you publish. A client that misses one sees the gap and reads the current state.",
     ],
-    quiz: &[12, 56, 62, 99, 106],
+    quiz: &[12, 56, 62, 99, 106, 146],
     run: |ctx| Box::pin(outcome(run(ctx))),
 };
 

@@ -46,7 +46,7 @@ pub static LESSON: Lesson = Lesson {
         "Divide shared orders by how common both products are. Otherwise the bestseller goes with everything.",
         "Evaluate on orders that you held out, before you believe in a method.",
     ],
-    quiz: &[103, 116],
+    quiz: &[103, 116, 124],
     run: |ctx| Box::pin(outcome(run(ctx))),
 };
 

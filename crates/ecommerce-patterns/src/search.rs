@@ -64,7 +64,7 @@ pub static LESSON: Lesson = Lesson {
         "Keep a record of what you put into an index. Without it, nothing says what to remove.",
         "A bit for each product: BITOP combines thousands of them in a microsecond, and BITCOUNT counts them.",
     ],
-    quiz: &[102, 116],
+    quiz: &[102, 116, 122],
     run: |ctx| Box::pin(outcome(run(ctx))),
 };
 

@@ -40,7 +40,7 @@ pub static LESSON: Lesson = Lesson {
         "Test your own client with slots that move: the server loses nothing, but the client may.",
         "A failover takes the node timeout and an election. Until then, by default, the other slots may refuse too.",
     ],
-    quiz: &[30, 31, 32, 33, 34, 35, 36],
+    quiz: &[30, 31, 32, 33, 34, 35, 36, 129, 151, 156],
     run: |ctx| Box::pin(outcome(run(ctx, USUAL_SLOTS))),
 };
 

@@ -39,7 +39,7 @@ pub static LESSON: Lesson = Lesson {
         "Under allkeys-* and volatile-*, a lock or a session can vanish long before its TTL.",
         "noeviction refuses writes with the code OOM. Reads and deletes still work.",
     ],
-    quiz: &[14, 16, 17],
+    quiz: &[14, 16, 17, 126],
     run: |ctx| Box::pin(outcome(run(ctx))),
 };
 

@@ -55,7 +55,7 @@ pub static LESSON: Lesson = Lesson {
         "SLOWLOG names slow commands, MEMORY USAGE big keys, LFU or HOTKEYS hot keys, CLIENT LIST slow readers.",
         "MONITOR sends every command to you, so it takes time from everyone. Use it for seconds, if at all.",
     ],
-    quiz: &[10, 49, 50, 51, 52, 53, 55, 108],
+    quiz: &[52, 53, 134, 135],
     run: |ctx| Box::pin(outcome(run(ctx))),
 };
 

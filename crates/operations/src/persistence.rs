@@ -39,7 +39,7 @@ pub static LESSON: Lesson = Lesson {
         "Leave memory for the fork: while a snapshot or a rewrite runs, each page that changes is copied.",
         "Before you repair an AOF, copy it. The repair cuts off everything after the damage.",
     ],
-    quiz: &[19, 20, 21, 22, 23],
+    quiz: &[19, 20, 21, 22, 23, 138, 156],
     run: |ctx| Box::pin(outcome(run(ctx, restart::SIZES))),
 };
 

@@ -27,7 +27,7 @@ pub static LESSON: Lesson = Lesson {
         "min-replicas-to-write does not prevent loss. It ends the time in which a cut-off primary collects writes that may be lost.",
         "Size repl-backlog-size for the longest break you expect, or each break copies everything again.",
     ],
-    quiz: &[24, 25, 27, 28],
+    quiz: &[24, 25, 27, 28, 128, 132, 150, 152],
     run: |ctx| Box::pin(run(ctx)),
 };
 

@@ -41,7 +41,7 @@ pub static LESSON: Lesson = Lesson {
         "A new password closes no connection. After a theft, send CLIENT KILL USER too, and read ACL LOG.",
         "TLS keeps the password from those on the way. Only few rights, and a patched server, help against those who have it.",
     ],
-    quiz: &[81, 82, 83, 84, 85, 86],
+    quiz: &[81, 82, 83, 133, 155],
     run: |ctx| Box::pin(run(ctx)),
 };
 

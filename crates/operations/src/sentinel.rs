@@ -37,7 +37,7 @@ pub static LESSON: Lesson = Lesson {
         "Set min-replicas-to-write, so that a primary that was replaced without knowing it refuses writes.",
         "Run three Sentinels on three machines: the quorum finds the primary down, but only a majority may replace it.",
     ],
-    quiz: &[26, 29],
+    quiz: &[26, 29, 129, 156],
     run: |ctx| Box::pin(run(ctx)),
 };
 

@@ -35,7 +35,7 @@ pub static LESSON: Lesson = Lesson {
         "The keys that one script touches share a slot, so cart:{cart:1}:prices has cart:1 as its hash tag.",
         "Moving units between two slots takes several steps, each recorded under an ID so that a retry counts once.",
     ],
-    quiz: &[96],
+    quiz: &[15, 39, 96, 117],
     run: |ctx| Box::pin(run(ctx)),
 };
 

@@ -30,7 +30,7 @@ pub static LESSON: Lesson = Lesson {
         "SET with NX, XX, or GET checks and writes in one step. GETDEL reads and removes in one step.",
         "A missing key is nil, which is not the empty string.",
     ],
-    quiz: &[1, 2],
+    quiz: &[1, 2, 137],
     run: |ctx| Box::pin(run(ctx)),
 };
 
