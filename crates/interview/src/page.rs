@@ -4,6 +4,7 @@ mod inline;
 
 use anstyle::{AnsiColor, Style};
 use lab_runner::Terminal;
+use lab_runner::practice::exercises_of;
 use lab_runner::render::wrap;
 use lab_runner::table::Table;
 use lab_server::Choice;
@@ -74,6 +75,11 @@ pub(crate) fn answer(asked: &'static Question, choice: &Choice) {
     let lessons = asked.lessons();
     if !lessons.is_empty() {
         Terminal.line(&labeled("Lesson", &format!("`cargo tour {}`", lessons.join(" "))));
+    }
+    let exercises: Vec<&str> = lessons.iter().flat_map(|lesson| exercises_of(lesson)).copied().collect();
+    if let Some(first) = exercises.first() {
+        let practice = format!("{} (`cargo exercises watch {first}`)", exercises.join(", "));
+        Terminal.line(&labeled("Practice", &practice));
     }
 }
 

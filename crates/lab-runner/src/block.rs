@@ -156,6 +156,8 @@ pub struct Summary {
     pub source: Vec<&'static str>,
     /// The questions of the quiz that belong to it, by number.
     pub quiz: &'static [u16],
+    /// The exercises that belong to it, by name.
+    pub exercises: &'static [&'static str],
     /// How many answers the learner guessed, and how many of these were right; none if nobody was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guessed: Option<(usize, usize)>,

@@ -13,6 +13,7 @@ use crate::context::LessonContext;
 use crate::error::{LessonError, Outcome};
 use crate::lesson::{Course, Lesson, LessonFuture};
 use crate::need::Need;
+use crate::practice::exercises_of;
 use crate::presenter::{Presenter, Show};
 use crate::render;
 use crate::run_lock::RunLock;
@@ -354,8 +355,9 @@ where
     let Lesson { name, rule, takeaways, quiz, sources, .. } = lesson;
     presenter.begin_step().await?;
     let source = sources.iter().map(|source| source.path).collect();
+    let exercises = exercises_of(name);
     let guessed = ctx.predictions().total();
-    presenter.show(Block::Summary(Summary { name, rule, takeaways, source, quiz, guessed }));
+    presenter.show(Block::Summary(Summary { name, rule, takeaways, source, quiz, exercises, guessed }));
     Ok(())
 }
 

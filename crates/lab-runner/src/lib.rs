@@ -35,6 +35,7 @@ pub mod lua;
 pub mod measurement;
 pub mod need;
 pub mod pattern_scripts;
+pub mod practice;
 pub mod prediction;
 mod presenter;
 pub mod progress;

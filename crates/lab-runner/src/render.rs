@@ -143,7 +143,7 @@ fn question_text(question: &str, choices: &[String], width: usize) -> String {
 }
 
 fn summary_text(summary: &Summary, width: usize) -> String {
-    let Summary { name, rule, takeaways, source, quiz, guessed } = summary;
+    let Summary { name, rule, takeaways, source, quiz, exercises, guessed } = summary;
     let mut lines = Vec::new();
     if !rule.is_empty() {
         lines.push(format!("\n{HEADING}{}{HEADING:#}", wrap(&format!("Rule: {rule}"), width, "", "  ")));
@@ -157,6 +157,9 @@ fn summary_text(summary: &Summary, width: usize) -> String {
         let numbers: Vec<String> = quiz.iter().map(u16::to_string).collect();
         let noun = if quiz.len() == 1 { "question" } else { "questions" };
         more = format!("{more}. Quiz: {noun} {} (cargo interview --lesson {name})", numbers.join(", "));
+    }
+    if let Some(first) = exercises.first() {
+        more = format!("{more}. Exercises: {} (cargo exercises watch {first})", exercises.join(", "));
     }
     lines.push(format!("{DIM}{}{DIM:#}", wrap(&more, width, "", "  ")));
     lines.join("\n")

@@ -24,6 +24,9 @@ fn build_with_tls() {
 
     if let Some(cargo) = env::var_os("CARGO") {
         let arguments = env::args_os().skip(1);
-        let _ = Command::new(cargo).args(["run", "--release", "--package", "lab-server", "--"]).args(arguments).exec();
+        let _ = Command::new(cargo)
+            .args(["run", "--release", "--package", "lab-server", "--"])
+            .args(arguments)
+            .exec();
     }
 }

@@ -1,8 +1,11 @@
 //! Every exercise of commands and Lua: the starter fails for the reason given, the solution passes, wrong answers are refused for their
 //! fault, and other right ones pass. (Those in Rust are checked by the package `exercise-attempt`.)
 
+use std::collections::BTreeSet;
+
 use exercises::catalog::{self, EXERCISES};
 use exercises::{Kind, Lab, answers};
+use lab_runner::practice::exercises_of;
 use lab_server::Choice;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -30,4 +33,17 @@ fn every_exercise_is_complete() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), EXERCISES.len(), "two have the same name");
+}
+
+#[test]
+fn lessons_and_the_quiz_name_the_exercises_of_each_lesson() {
+    for lesson in catalog::LESSONS {
+        let named: BTreeSet<&str> = exercises_of(lesson).iter().copied().collect();
+        let of_lesson = EXERCISES.iter().filter(|exercise| exercise.lesson == *lesson);
+        assert_eq!(
+            named,
+            of_lesson.map(|exercise| exercise.name).collect(),
+            "{lesson}: see practice.rs of lab-runner"
+        );
+    }
 }

@@ -1,0 +1,41 @@
+//! Which exercises belong to which lesson. The crate `exercises` has them, and its tests keep this list true.
+
+const EXERCISES: &[(&str, &[&str])] = &[
+    ("expiry", &["keep-the-time-to-live"]),
+    ("counters", &["sell-one-ticket"]),
+    ("hashes", &["change-a-profile"]),
+    ("lists", &["keep-the-last-hundred"]),
+    ("sets", &["find-all-carts"]),
+    ("sorted-sets", &["read-the-next-page", "add-up-the-sales", "keep-the-top-ten", "turn-the-page"]),
+    ("uniques", &["count-each-visitor-once"]),
+    ("transactions", &["move-the-money", "name-no-keys", "change-all-prices", "watch-on-your-own"]),
+    ("insert", &["read-many-users"]),
+    ("biglist", &["delete-a-big-list"]),
+    ("cart", &["total-of-a-cart"]),
+    ("caching", &["rebuild-once", "load-it-once", "drop-what-changed"]),
+    ("inventory", &["reserve-all-or-nothing"]),
+    ("rate-limits", &["limit-requests", "refill-the-bucket"]),
+    ("real-time", &["see-every-change"]),
+    ("pub-sub", &["store-the-work"]),
+    ("streams", &["finish-what-you-began", "confirm-when-it-is-done"]),
+    ("job-queue", &["take-a-job", "wait-on-your-own", "lose-no-job"]),
+    (
+        "locks",
+        &[
+            "reserve-a-seat",
+            "release-a-lock",
+            "extend-your-lock",
+            "refuse-a-stale-writer",
+            "stop-when-it-is-lost",
+        ],
+    ),
+    ("idempotency", &["credit-once", "count-it-once"]),
+    ("cluster", &["put-keys-in-one-slot"]),
+    ("compact-memory", &["keep-hashes-small"]),
+];
+
+/// The exercises of a lesson, by name; none for most of them.
+#[must_use]
+pub fn exercises_of(lesson: &str) -> &'static [&'static str] {
+    EXERCISES.iter().find(|(name, _)| *name == lesson).map_or(&[], |(_, exercises)| exercises)
+}
