@@ -5,8 +5,9 @@ use exercises::check_prelude::*;
 use super::attempt::names;
 
 const USERS: u64 = 500;
-/// How often the server may read from the connection. A pipeline of this size fits into a few reads.
-const MOST_READS: u64 = USERS / 10;
+/// How often the server may read from the connection. A pipeline of this size fits into a few reads, and what a multiplexed connection
+/// sends together into some dozens on a busy machine.
+const MOST_READS: u64 = USERS / 4;
 
 pub async fn check(lab: &Lab) -> Verdict {
     let server = lab.server().await?;

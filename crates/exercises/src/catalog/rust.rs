@@ -3,4 +3,9 @@
 use super::exercise;
 use crate::exercise::Exercise;
 
-pub static EXERCISES: &[&Exercise] = &[exercise!(Rust, "read-many-users", "insert", ".rs")];
+pub static EXERCISES: &[&Exercise] = &[
+    exercise!(Rust, "change-all-prices", "transactions", ".rs"),
+    exercise!(Rust, "watch-on-your-own", "transactions", ".rs"),
+    exercise!(Rust, "read-many-users", "insert", ".rs"),
+    exercise!(Rust, "wait-on-your-own", "job-queue", ".rs"),
+];
