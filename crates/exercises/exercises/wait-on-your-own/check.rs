@@ -50,13 +50,13 @@ pub async fn check(lab: &Lab) -> Verdict {
         looked = looking => looked?,
     }
     let calls = server.calls().await?;
-    let asked: u64 =
-        calls.iter().filter(|(name, _)| !NOT_THE_ATTEMPTS.contains(&name.as_str())).map(|(_, calls)| calls).sum();
+    let asked: u64 = calls
+        .iter()
+        .filter(|(name, _)| !NOT_THE_ATTEMPTS.contains(&name.as_str()))
+        .map(|(_, calls)| calls)
+        .sum();
     ensure(asked <= MOST_COMMANDS, || {
-        Fault::new(format!(
-            "It sent {asked} commands while there was no job, for {} ms.",
-            NO_JOB.as_millis()
-        ))
+        Fault::new(format!("It sent {asked} commands while there was no job, for {} ms.", NO_JOB.as_millis()))
     })?;
 
     redis::cmd("RPUSH").arg(&["jobs", "job-1", "job-2", "job-3"]).exec_async(&mut redis).await?;
@@ -65,8 +65,7 @@ pub async fn check(lab: &Lab) -> Verdict {
     for (got, oldest) in [(first, "job-1"), (second, "job-2")] {
         ensure(got == oldest, || Fault::new(format!("It returned {got}, and the oldest is {oldest}.")))?;
     }
-    let left: Vec<String> =
-        redis::cmd("LRANGE").arg(&["jobs", "0", "-1"]).query_async(&mut redis).await?;
+    let left: Vec<String> = redis::cmd("LRANGE").arg(&["jobs", "0", "-1"]).query_async(&mut redis).await?;
     ensure(left == ["job-3"], || {
         Fault::new(format!("Two of three jobs were returned, and `jobs` has: {}.", left.join(", ")))
     })?;

@@ -37,7 +37,8 @@ pub async fn check(lab: &Lab) -> Verdict {
         ]
     };
     ensure(told.len() <= TICKETS, || {
-        Fault::new(format!("{} tickets were sold, and there were {TICKETS}.", told.len())).observed(observed())
+        Fault::new(format!("{} tickets were sold, and there were {TICKETS}.", told.len()))
+            .observed(observed())
     })?;
     ensure(told.len() == TICKETS, || {
         Fault::new(format!(

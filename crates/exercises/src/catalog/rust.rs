@@ -4,8 +4,11 @@ use super::exercise;
 use crate::exercise::Exercise;
 
 pub static EXERCISES: &[&Exercise] = &[
+    exercise!(Rust, "find-all-carts", "sets", ".rs"),
     exercise!(Rust, "change-all-prices", "transactions", ".rs"),
     exercise!(Rust, "watch-on-your-own", "transactions", ".rs"),
     exercise!(Rust, "read-many-users", "insert", ".rs"),
+    exercise!(Rust, "load-it-once", "caching", ".rs"),
+    exercise!(Rust, "drop-what-changed", "caching", ".rs"),
     exercise!(Rust, "wait-on-your-own", "job-queue", ".rs"),
 ];
