@@ -7,10 +7,10 @@ use redis::aio::MultiplexedConnection;
 
 use super::attempt::carts;
 
-const SESSIONS: usize = 8_000;
+const SESSIONS: usize = 5_000;
 const CARTS: usize = 240;
 /// What is asked for is 1000; the server itself goes a little further now and then.
-const MOST_AT_ONCE: usize = 2_000;
+const MOST_AT_ONCE: usize = 2_500;
 /// How often the table shrinks in the middle. Whether SCAN visits a cart twice then depends on the server's secret seed.
 const MOST_SHRINKS: usize = 25;
 

@@ -17,7 +17,7 @@ pub async fn price(
             return Ok(price);
         }
         let mut mark = redis::cmd("SET");
-        mark.arg(format!("loading:{product}")).arg("1").arg("NX").arg("PX").arg(500);
+        mark.arg(format!("loading:{product}")).arg("1").arg("NX").arg("PX").arg(700);
         let mine: bool = mark.query_async::<Option<String>>(&mut redis).await?.is_some();
         if mine {
             let price = load().await;
