@@ -34,6 +34,21 @@ pub struct Message {
     pub bytes: Vec<u8>,
 }
 
+impl Message {
+    /// A line that shows it: the words of a command, or the beginning of a reply.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        const MOST: usize = 60;
+        let text = String::from_utf8_lossy(&self.bytes);
+        let words = text.split("\r\n").filter(|word| !word.is_empty() && !word.starts_with(['*', '$']));
+        let line = words.collect::<Vec<_>>().join(" ");
+        let line = lab_connection::transcript::for_terminal(&line).into_owned();
+        let end = if line.chars().count() > MOST { "…" } else { "" };
+        let arrow = if self.request { ">" } else { "<" };
+        format!("{arrow} {}{end}", line.chars().take(MOST).collect::<String>())
+    }
+}
+
 /// What becomes of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
