@@ -22,7 +22,7 @@ pub async fn check(lab: &Lab) -> Verdict {
     let expected: Vec<Option<String>> =
         ids.iter().map(|id| (id % 100 != 0).then(|| format!("User {id}"))).collect();
     let before = server.reads().await?;
-    let found = names(&mut redis, &ids).await?;
+    let found = in_time(names(&mut redis, &ids)).await??;
     let reads = server.reads().await? - before;
     ensure(found.len() == ids.len(), || {
         Fault::new(format!("For {USERS} IDs there are {} names.", found.len()))

@@ -8,3 +8,4 @@
 mod answers;
 mod hostile;
 mod program;
+mod rust;
