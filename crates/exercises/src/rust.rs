@@ -46,6 +46,13 @@ async fn compile(exercise: &Exercise, file: &Path) -> Result<(), Fault> {
     if release {
         cargo.args(["--release", "--no-default-features"]);
     }
+    // What the cargo that runs us has set for this crate. Build scripts ask for some of it (ring's does), and would run again.
+    let set_by_cargo = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"];
+    for (name, _) in env::vars_os() {
+        if set_by_cargo.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            cargo.env_remove(name);
+        }
+    }
     cargo.env("EXERCISE_FILE", file).env("EXERCISE_CHECK", check_file(exercise));
     let output =
         cargo.stdin(Stdio::null()).kill_on_drop(true).output().await.map_err(|error| system(&error))?;
