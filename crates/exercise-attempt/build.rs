@@ -58,10 +58,15 @@ fn stem(path: &Path) -> String {
 }
 
 /// The attempt and its check, side by side: the check says `use super::attempt::…`. What a learner writes is not ours to lint.
+///
+/// A check that says `second_process` gets the attempt a second time, with statics of its own: what another process would have.
 fn module(name: &str, file: &str, check: &str) -> String {
     let lints = "#[allow(warnings, clippy::all, clippy::pedantic, clippy::restriction)]";
+    let twice = fs::read_to_string(check).is_ok_and(|text| text.contains("second_process"));
+    let second =
+        if twice { format!("#[path = {file:?}] pub mod second_process;") } else { String::new() };
     format!(
-        "{lints} mod {name} {{ #[path = {file:?}] pub mod attempt; #[path = {check:?}] pub mod check; }}\n"
+        "{lints} mod {name} {{ #[path = {file:?}] pub mod attempt; {second} #[path = {check:?}] pub mod check; }}\n"
     )
 }
 

@@ -120,6 +120,17 @@ pub async fn connect(client: &Client) -> Result<MultiplexedConnection, Fault> {
     Ok(client.get_multiplexed_async_connection_with_config(&config).await?)
 }
 
+/// Waits for a learner's function, at most for [`REPLY_TIMEOUT`].
+pub async fn in_time<T>(attempt: impl Future<Output = T>) -> Result<T, Fault> {
+    let late = |_| {
+        Fault::new(format!(
+            "Your function was not done after {} seconds: it waits for something that does not come, or a loop does not end.",
+            REPLY_TIMEOUT.as_secs()
+        ))
+    };
+    tokio::time::timeout(REPLY_TIMEOUT, attempt).await.map_err(late)
+}
+
 #[cfg(target_os = "linux")]
 fn limit_memory(server: &Server) {
     use rustix::process::{Pid, Resource, Rlimit, prlimit};

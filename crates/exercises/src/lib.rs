@@ -5,7 +5,8 @@
 //!
 //! # Reading order
 //!
-//! [`Exercise`] and its text; [`catalog`], all of them in the order of the lessons; [`verdict`]; [`Lab`], which starts servers;
+//! [`Exercise`] and its text; [`catalog`], all of them in the order of the lessons; [`verdict`]; [`Lab`], which starts servers; [`gate`], which holds a
+//! learner's messages back;
 //! [`commands`] and [`lua`], how answers run; `checks`, one file each; [`rust`], which compiles an answer together with its check
 //! (`exercises/NAME/check.rs`); [`work`], the learner's folder.
 
@@ -15,6 +16,7 @@ mod checks;
 pub mod cli;
 pub mod commands;
 pub mod exercise;
+pub mod gate;
 pub mod lab;
 pub mod lua;
 pub mod rust;
@@ -27,6 +29,7 @@ pub use self::verdict::{Fault, Passed, Verdict, ensure};
 
 /// What the check of a Rust exercise needs.
 pub mod check_prelude {
-    pub use crate::lab::{Lab, LabServer, connect};
+    pub use crate::gate::{Action, Gate, Message};
+    pub use crate::lab::{Lab, LabServer, connect, in_time};
     pub use crate::verdict::{Fault, Passed, Verdict, ensure};
 }

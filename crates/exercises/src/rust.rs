@@ -6,10 +6,12 @@ use std::env;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{ExitCode, Stdio};
+use std::process::{ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
 
+use lab_connection::transcript::for_terminal;
 use lab_server::Choice;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -20,10 +22,16 @@ use crate::verdict::{Fault, Verdict};
 const PROGRAM: &str = "exercise-attempt";
 /// Where the program writes its verdict.
 const VERDICT: &str = "EXERCISE_VERDICT";
-/// How long a check may run. One that is right takes about a second.
-const TIME: Duration = Duration::from_secs(10);
-/// How much is shown of what the learner's code prints.
-const SHOWN_LINES: usize = 20;
+/// How long a check may run. One that is right takes a second or two.
+const TIME: Duration = Duration::from_secs(6);
+/// How much is kept of what the learner's code prints, in bytes.
+const MOST_KEPT: usize = 64 * 1024;
+/// How many lines of it are shown, from stderr and from stdout each.
+const SHOWN_LINES: usize = 10;
+/// How much is shown of each line.
+const SHOWN_CHARACTERS: usize = 200;
+/// How much memory the program may take, in bytes. It needs a few dozen MB.
+const MOST_MEMORY: u64 = 1 << 30;
 
 /// Compiles the learner's file and runs its check.
 pub async fn check(exercise: &Exercise, file: &Path) -> Verdict {
@@ -37,6 +45,13 @@ async fn compile(exercise: &Exercise, file: &Path) -> Result<(), Fault> {
     cargo.args(["build", "--quiet", "--package", PROGRAM, "--bin", PROGRAM]).current_dir(root());
     if release {
         cargo.args(["--release", "--no-default-features"]);
+    }
+    // What the cargo that runs us has set for this crate. Build scripts ask for some of it (ring's does), and would run again.
+    let set_by_cargo = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"];
+    for (name, _) in env::vars_os() {
+        if set_by_cargo.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            cargo.env_remove(name);
+        }
     }
     cargo.env("EXERCISE_FILE", file).env("EXERCISE_CHECK", check_file(exercise));
     let output =
@@ -52,23 +67,91 @@ async fn run(program: &Path) -> Verdict {
     let folder = tempfile::tempdir().map_err(|error| system(&error))?;
     let verdict = folder.path().join("verdict.json");
     let mut command = Command::new(program);
-    command.env(VERDICT, &verdict).stdin(Stdio::null()).kill_on_drop(true);
-    let Ok(output) = timeout(TIME, command.output()).await else {
+    command
+        .env(VERDICT, &verdict)
+        .env("RUST_BACKTRACE", "0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.kill_on_drop(true).spawn().map_err(|error| system(&error))?;
+    limit_memory(child.id());
+    let output = (child.stdout.take(), child.stderr.take());
+    let (mut printed, mut complained) = (Vec::new(), Vec::new());
+    let running = async {
+        let reading = async { tokio::join!(read(output.0, &mut printed), read(output.1, &mut complained)) };
+        let (status, _) = tokio::join!(child.wait(), reading);
+        status
+    };
+    let status = timeout(TIME, running).await;
+    let shown = shown(&printed, &complained);
+    let Ok(status) = status else {
         return Err(Fault::new(format!(
             "It was not done after {} seconds: something waits forever, or a loop does not end.",
             TIME.as_secs()
-        )));
+        ))
+        .observed(shown));
     };
-    let output = output.map_err(|error| system(&error))?;
-    let printed =
-        [output.stdout, output.stderr].map(|bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned());
-    let printed: Vec<String> =
-        printed.iter().flat_map(|text| text.lines()).take(SHOWN_LINES).map(str::to_owned).collect();
+    let status = status.map_err(|error| system(&error))?;
     match fs::read(&verdict).ok().and_then(|bytes| serde_json::from_slice::<Verdict>(&bytes).ok()) {
         Some(Ok(passed)) => Ok(passed),
-        Some(Err(fault)) => Err(fault.observed(printed)),
-        None => Err(Fault::new("It panicked, or ended in the middle of the check.").observed(printed)),
+        Some(Err(fault)) => Err(fault.observed(shown)),
+        None => Err(Fault::new(ended(status)).observed(shown)),
     }
+}
+
+/// Why there is no verdict.
+fn ended(status: ExitStatus) -> String {
+    match status.code() {
+        // What Rust ends with after a panic.
+        Some(101) => "It panicked.".into(),
+        Some(code) => {
+            format!("It ended the program in the middle of the check, with the exit code {code}.")
+        }
+        None => format!("It crashed ({status}): it took too much memory, or called itself too deeply.",),
+    }
+}
+
+/// Keeps the beginning of what is printed, and throws the rest away.
+async fn read(from: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
+    let Some(mut from) = from else { return };
+    let mut buffer = vec![0; 16 * 1024];
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        let room = MOST_KEPT.saturating_sub(kept.len());
+        kept.extend_from_slice(&buffer[..length.min(room)]);
+    }
+}
+
+/// The first lines of each.
+fn shown(printed: &[u8], complained: &[u8]) -> Vec<String> {
+    [complained, printed].into_iter().flat_map(|bytes| first_lines(bytes)).collect()
+}
+
+fn first_lines(bytes: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(bytes);
+    let mut lines = text.lines().map(|line| {
+        let mut line: String = line.chars().take(SHOWN_CHARACTERS).collect();
+        line = for_terminal(&line).into_owned();
+        line
+    });
+    let mut shown: Vec<String> = lines.by_ref().take(SHOWN_LINES).collect();
+    if lines.next().is_some() {
+        shown.push("… and more lines".into());
+    }
+    shown
+}
+
+#[cfg(target_os = "linux")]
+fn limit_memory(process: Option<u32>) {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    let limit = Rlimit { current: Some(MOST_MEMORY), maximum: Some(MOST_MEMORY) };
+    let process = process.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    // Without the limit, the check is as good; only an answer that allocates without end would hurt more.
+    let _ = prlimit(process, Resource::Data, limit);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn limit_memory(_: Option<u32>) {
+    let _ = MOST_MEMORY;
 }
 
 /// The main function of `exercise-attempt`: runs the check and writes the verdict where the parent reads it.

@@ -8,4 +8,5 @@
 mod answers;
 mod hostile;
 mod program;
+mod rust;
 mod watch;

@@ -1,0 +1,58 @@
+// refused: FLUSHALL
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use redis::aio::MultiplexedConnection;
+use redis::{
+    AsyncCommands, AsyncConnectionConfig, Client, ProtocolVersion, PushInfo, PushKind, RedisResult, Value,
+};
+
+/// Prices by the names of their keys. None: the price is being read.
+pub type Cache = Arc<Mutex<HashMap<String, Option<String>>>>;
+
+/// Opens the connection that `price` uses. It speaks RESP3, in which the server can send messages on its own.
+pub async fn connect(client: &Client, cache: &Cache) -> RedisResult<MultiplexedConnection> {
+    let info = client.get_connection_info().clone();
+    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+    let client = Client::open(info.set_redis_settings(settings))?;
+    let cache = cache.clone();
+    let forget = move |message: PushInfo| -> Result<(), redis::aio::SendError> {
+        if message.kind != PushKind::Invalidate {
+            return Ok(());
+        }
+        let mut cache = cache.lock().unwrap();
+        match message.data.first() {
+            Some(Value::Array(keys)) => {
+                for key in keys {
+                    if let Value::BulkString(key) = key {
+                        cache.remove(&*String::from_utf8_lossy(key));
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    };
+    let config = AsyncConnectionConfig::new().set_push_sender(forget);
+    let mut redis = client.get_multiplexed_async_connection_with_config(&config).await?;
+    redis::cmd("CLIENT").arg("TRACKING").arg("ON").exec_async(&mut redis).await?;
+    Ok(redis)
+}
+
+/// The price of a product.
+pub async fn price(
+    redis: &mut MultiplexedConnection,
+    cache: &Cache,
+    product: &str,
+) -> RedisResult<Option<String>> {
+    let key = format!("price:{product}");
+    if let Some(Some(price)) = cache.lock().unwrap().get(&key) {
+        return Ok(Some(price.clone()));
+    }
+    cache.lock().unwrap().insert(key.clone(), None);
+    let price: Option<String> = redis.get(&key).await?;
+    if let Some(place) = cache.lock().unwrap().get_mut(&key) {
+        *place = price.clone();
+    }
+    Ok(price)
+}

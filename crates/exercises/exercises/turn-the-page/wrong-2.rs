@@ -1,0 +1,16 @@
+// refused: was shown twice
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncCommands, RedisResult};
+
+/// The last day is shown again.
+pub async fn page(
+    redis: &mut MultiplexedConnection,
+    cursor: Option<String>,
+    size: usize,
+) -> RedisResult<(Vec<String>, Option<String>)> {
+    let from = cursor.unwrap_or("+inf".to_owned());
+    let reviews: Vec<(String, f64)> =
+        redis.zrevrangebyscore_limit_withscores("reviews", from, "-inf", 0, size as isize).await?;
+    let next = reviews.last().map(|(_, day)| day.to_string());
+    Ok((reviews.into_iter().map(|(name, _)| name).collect(), next))
+}
