@@ -255,20 +255,23 @@ async fn read_behind_blpop(
 async fn cancel_the_wait(ctx: &LessonContext, own: Redis, jobs: &str) -> Outcome {
     let mut redis = ctx.redis();
 
-    let guess = ctx.step("What if a client stops waiting first? In Rust you can drop a future, for example with a timeout around it or \
-              with select!. That ends the wait in your program, but the server does not know. Our worker sends BLPOP, drops \
-              the future, and keeps its connection. Then a job comes.")
+    ctx.step("What if a client stops waiting first? In Rust you can drop a future, for example with a timeout around it or \
+              with select!. That ends the wait in your program, but the server does not know:").await?;
+    ctx.function("drop_blpop");
+
+    let mut other = ctx.target().connection();
+    let guess = ctx
+        .step("Our worker sends BLPOP, drops the future, and keeps its connection. Then a job comes.")
         .predict("Where is the job?", ["in the list", "nowhere"])
         .await?;
-    ctx.function("drop_blpop");
-    let mut other = ctx.untraced(format!(
-        "The worker sends BLPOP {jobs} 8, whose reply nobody sees. Another client asks INFO clients until the server knows."
-    ));
     let dropped = drop_blpop(own.clone(), jobs, &mut other).await?;
     redis.lpush(jobs, "mail:3").await?;
     let left = redis.llen(jobs).await?;
     // The connection stays open until here, so that the server can send the job to the worker.
     drop(own);
+    ctx.announce(format!(
+        "The worker sent BLPOP {jobs} 8, whose reply nobody sees. Another client asked INFO clients until the server knew."
+    ));
     guess.answer(if left == 0 { "nowhere" } else { "in the list" })?;
     ctx.check("the job is not in the list, and no one has it: it is lost", dropped && left == 0)?;
     ctx.say("So never put a timeout around a blocking pop that is shorter than its own.");

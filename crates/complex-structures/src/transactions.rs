@@ -254,7 +254,7 @@ async fn fail_inside(ctx: &LessonContext, [status, total, changes]: &[String; 3]
 
     let guess = ctx.step("In other databases, a transaction that fails leaves no trace. Here the second of three commands treats a \
                           string as a list.")
-        .predict("How many of the three are done?", ["none", "1", "2"])
+        .predict("How many of the three are done?", ["none", "only the first", "all but the second"])
         .await?;
     redis.mset(&[(status, "new"), (total, "4999"), (changes, "0")]).await?;
     let mut transaction = redis::pipe();
@@ -263,9 +263,10 @@ async fn fail_inside(ctx: &LessonContext, [status, total, changes]: &[String; 3]
     let replies: Vec<RedisResult<Value>> = transaction.query_async(&mut redis).await?;
     let after = redis.mget(&[status, changes]).await?;
     let done: Vec<bool> = replies.iter().map(RedisResult::is_ok).collect();
-    guess.answer(match done.iter().filter(|done| **done).count() {
-        0 => "none".to_owned(),
-        some => some.to_string(),
+    guess.answer(match done[..] {
+        [false, ..] => "none",
+        [true, false, false] => "only the first",
+        _ => "all but the second",
     })?;
     ctx.say("EXEC runs every command whatever happens to the others, and there is no rollback.");
     ctx.check_eq("one failed, and the two others were done", &done, &vec![true, false, true])?;

@@ -223,8 +223,9 @@ async fn ask_too_much(ctx: &LessonContext, [monday, tuesday, _]: &[String; 3]) -
                           returns for each.")
         .predict("For how many of the 1,000 does PFADD return 1?", ["none", "some", "all"])
         .await?;
-    let mut other = ctx.untraced("A client sends PFADD with 1,000 strangers to see what it returns, then UNLINK and PFADD to \
+    ctx.announce("A client sends PFADD with 1,000 strangers to see what it returns, then UNLINK and PFADD to \
                                   write Monday again without them, and PFCOUNT of Monday, of Tuesday, and of both.");
+    let mut other = ctx.target().connection();
     let known = strangers_that_look_known(&mut other, monday).await?;
     guess.answer(match known {
         0 => "all",

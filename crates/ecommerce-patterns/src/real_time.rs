@@ -93,12 +93,12 @@ async fn oversell(ctx: &LessonContext) -> Result<SaleResult, BoxError> {
         ))
         .predict("How many units are sold?", choices.each_ref().map(String::as_str))
         .await?;
-    let redis = ctx.untraced(format!(
+    ctx.announce(format!(
         "The sale is opened: EVALSHA, the first time EVAL, and TIME. Then {} tabs over one connection: HGET twice and HINCRBY twice, \
          all in the same rhythm (the worst case). HGETALL counts the damage.",
         2 * CUSTOMERS
     ));
-    let wrong = Buy::ReadThenWrite.run(redis, ctx.prefix()).await?;
+    let wrong = Buy::ReadThenWrite.run(ctx.target().connection(), ctx.prefix()).await?;
     guess.answer(wrong.sold)?;
     ctx.check(
         format!(
