@@ -2,6 +2,7 @@
 //!
 //! `cargo bulk concurrency`
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use clap::Args;
@@ -131,14 +132,20 @@ async fn many_in_flight(ctx: &LessonContext, turn: Duration) -> Outcome {
         ));
     }
 
-    ctx.step(
-        "This is a closed loop: each client sends the next operation when it has the reply to the last one.",
-    )
-    .await?;
-    ctx.announce("Up to 5,000 clients send SET and GET over up to 50 connections, to measure how many the server answers.");
     let mut loads = LOADS.to_vec();
     loads.truncate(ctx.fit("loads", LOADS.len(), FEWEST_LOADS, f64::from(ROUNDS) * 3.0));
     loads.sort_unstable();
+    let guess = ctx
+        .step(
+            "This is a closed loop: each client sends the next operation when it has the reply to the last one. First there is one \
+             client, at the end there are 5,000.",
+        )
+        .predict(
+            "From the first row to the last, what grows more?",
+            ["operations a second", "the time that each takes"],
+        )
+        .await?;
+    ctx.announce("Up to 5,000 clients send SET and GET over up to 50 connections, to measure how many the server answers.");
     let closed = loads.iter().map(|&(in_flight, connections)| Load::Closed { in_flight, connections });
     let plan = TimingPlan { rounds: ROUNDS as usize, turn, stall: None };
     let measured = measure(ctx.target(), closed.collect(), plan).await?;
@@ -152,6 +159,7 @@ async fn many_in_flight(ctx: &LessonContext, turn: Duration) -> Outcome {
         all.add(stats);
     }
     ctx.table(table);
+    guess.answer(what_grew_more(&measured))?;
     let labels = loads.iter().map(|(in_flight, connections)| format!("{in_flight} over {connections}"));
     foot(ctx, labels, &measured);
     let answered = thousands(all.answered as f64);
@@ -175,11 +183,19 @@ async fn many_in_flight(ctx: &LessonContext, turn: Duration) -> Outcome {
     Ok(())
 }
 
+/// From the first load to the last: the rate, or the median latency.
+fn what_grew_more(measured: &[(LoadStats, Summary)]) -> &'static str {
+    let ends = [measured.first(), measured.last()];
+    let [Some((first, first_rate)), Some((last, last_rate))] = ends else { return "operations a second" };
+    let rates = last_rate.median / first_rate.median.max(1.0);
+    let latencies = last.quantile(0.5).as_secs_f64() / first.quantile(0.5).as_secs_f64().max(1e-9);
+    if rates > latencies { "operations a second" } else { "the time that each takes" }
+}
+
 async fn stall_both_loops(ctx: &LessonContext, turn: Duration, rate: u32) -> Outcome {
     ctx.step(
-        "If the server stalls, the clients of a closed loop stop sending. So a stall of any length costs one slow operation \
-         per client. Real users do not wait for each other. An open loop sends at a fixed rate, and counts latency from the \
-         moment at which an operation should have begun.",
+        "In a closed loop, each client waits for its reply before it sends the next operation. Real users do not wait for each \
+         other. An open loop sends at a fixed rate, and counts latency from the moment at which an operation should have begun.",
     )
     .await?;
     ctx.code(LOOPS.function("operate"));
@@ -188,7 +204,18 @@ async fn stall_both_loops(ctx: &LessonContext, turn: Duration, rate: u32) -> Out
     // The stall begins after a third of a turn and must end before the turn does.
     let turn = if target.private().is_some() { turn.max(STALL * 2) } else { turn };
     let stall = Stall::prepare(target, STALL).await?;
-    ctx.step("Here are both loops, and the same stall in each.").await?;
+    let slow = STALL / 2;
+    let guess = ctx
+        .step(format!(
+            "Here are both loops: {FEW} clients, and {rate} operations a second. On a private server, each loop meets the same \
+             stalls of {} ms.",
+            STALL.as_millis()
+        ))
+        .predict(
+            format!("In which loop do more operations take over {} ms?", slow.as_millis()),
+            ["the closed one", "the open one", "in both alike"],
+        )
+        .await?;
     ctx.announce(format!(
         "{FEW} clients send SET and GET in a closed loop, then {rate} operations a second begin in an open loop. CLIENT PAUSE \
          stalls the server, if it is private, to show which loop sees it.",
@@ -196,7 +223,6 @@ async fn stall_both_loops(ctx: &LessonContext, turn: Duration, rate: u32) -> Out
     let loads = vec![Load::Closed { in_flight: FEW, connections: 1 }, Load::Open { rate, connections: 1 }];
     let is_private = stall.is_some();
     let measured = measure(target, loads, TimingPlan { rounds: ROUNDS as usize, turn, stall }).await?;
-    let slow = STALL / 2;
     let waited = format!("over {} ms", slow.as_millis());
     let header = ["loop", "operations", "ops/s", "spread", "p50", "p99", "p99.9", waited.as_str()];
     let mut table = Table::new("The same stall in two loops", &header);
@@ -208,6 +234,12 @@ async fn stall_both_loops(ctx: &LessonContext, turn: Duration, rate: u32) -> Out
     ctx.table(table);
     foot(ctx, ["closed", "open"].map(str::to_owned).into_iter(), &measured);
     let [(closed, _), (open, _)] = &measured[..] else { return Ok(()) };
+    let (hidden, seen) = (closed.slower_than(slow), open.slower_than(slow));
+    guess.answer(match hidden.cmp(&seen) {
+        Ordering::Greater => "the closed one",
+        Ordering::Less => "the open one",
+        Ordering::Equal => "in both alike",
+    })?;
     let mut both = closed.clone();
     both.add(open);
     let right = "every operation of both loops was answered, and rightly".to_owned();
@@ -216,9 +248,9 @@ async fn stall_both_loops(ctx: &LessonContext, turn: Duration, rate: u32) -> Out
         ctx.say("On a private server (--server valkey-9.1), this lesson also stalls the server, to show the difference.");
         return Ok(());
     }
-    let (hidden, seen) = (closed.slower_than(slow), open.slower_than(slow));
     ctx.say(format!(
-        "In each turn, the server did not answer for {} ms (CLIENT PAUSE), as with a slow script, a fork, or a full disk. What \
+        "While the server stalls, the clients of a closed loop stop sending. So a stall of any length costs one slow operation per \
+         client. In each turn, the server did not answer for {} ms (CLIENT PAUSE), as with a slow script, a fork, or a full disk. What \
          arrived in the first half of that time waited for more than {} ms.",
         STALL.as_millis(),
         slow.as_millis(),

@@ -83,15 +83,18 @@ pub async fn run(ctx: &mut LessonContext, options: Options) -> Outcome {
 
     one_and_many(ctx, &input).await?;
     approaches(ctx, &input, &writers).await?;
-    ctx.step(format!(
-        "Now every approach writes {} {}. Each runs once without a clock, and what it left is read back: an approach that \
-         loses a record must not look fast. Then they are timed in turns.",
-        thousands(records as f64),
-        kind.records(),
-    ))
-    .await?;
+    let guess = ctx
+        .step(format!(
+            "Now every approach writes {} {}. Each runs once without a clock, and what it left is read back: an approach that \
+             loses a record must not look fast. Then they are timed in turns.",
+            thousands(records as f64),
+            kind.records(),
+        ))
+        .predict("How many bytes does a deeper pipeline send?", ["fewer", "the same", "more"])
+        .await?;
     ctx.announce(announcement(kind));
     let verified = verify(ctx.target(), &input, &writers).await?;
+    guess.answer(table::bytes_of_deeper_pipelines(&verified))?;
     table::check_content(ctx, &verified)?;
     let costs = time(ctx.target(), &input, &writers, rounds.into(), repeat).await?;
     let title = format!("Writing {} {}", thousands(records as f64), kind.records());
@@ -134,15 +137,17 @@ async fn one_and_many(ctx: &LessonContext, input: &Input) -> Outcome {
 
 async fn in_a_pipeline(ctx: &LessonContext, input: &Input) -> Outcome {
     let mut redis = ctx.redis();
-    ctx.step(
-        "The next two go in a pipeline: both commands are sent together, then both replies are read together.",
-    )
-    .await?;
+    let guess = ctx
+        .step("The next two go in a pipeline: the commands are sent together.")
+        .predict("How many replies does the server send?", ["one", "one for each command"])
+        .await?;
     let mut pipeline = redis::pipe();
     for command in (2..=3).flat_map(|number| input.commands(number)) {
         pipeline.add_command(command);
     }
-    pipeline.exec_async(&mut redis).await?;
+    let replies: Vec<redis::Value> = pipeline.query_async(&mut redis).await?;
+    guess.answer(if replies.len() == 1 { "one" } else { "one for each command" })?;
+    ctx.say("The client reads them together, so it waited once for two records.");
     Ok(())
 }
 

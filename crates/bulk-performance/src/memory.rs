@@ -4,6 +4,7 @@
 
 mod weigh;
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -200,17 +201,20 @@ async fn one_record(ctx: &LessonContext, store: &Store, limits: PackingLimits) -
     }
     let longer = "x".repeat(usize::try_from(value_bytes).unwrap_or(usize::MAX).min(LONGEST_DEMO) + 1);
 
-    ctx.step(format!(
-        "A listpack is one piece of memory in which fields and values stand side by side. This server packs Hashes of up to \
-         {entries} fields, with values of up to {value_bytes} bytes. One longer value, and the whole Hash becomes a hash table, \
-         with a pointer and a header for each part. It stays one, even when the value is gone:",
-    ))
-    .await?;
+    let guess = ctx
+        .step(format!(
+            "A listpack is one piece of memory in which fields and values stand side by side. This server packs Hashes of up to \
+             {entries} fields, with values of up to {value_bytes} bytes. One longer value, and the whole Hash becomes a hash \
+             table, with a pointer and a header for each part. Then that value is deleted:",
+        ))
+        .predict("What is the Hash then?", ["packed", "a hash table"])
+        .await?;
     redis.hset(&key, "note", &longer).await?;
     redis.hdel(&key, "note").await?;
     let encoding = redis.object_encoding(&key).await?;
     let table: Option<u64> = usage.query_async(&mut redis).await?;
     redis.unlink(&key).await?;
+    guess.answer(if encoding.as_deref() == Some("hashtable") { "a hash table" } else { "packed" })?;
     if packs && value_bytes < LONGEST_DEMO as u64 {
         ctx.check_eq("one long value made a hash table of it", &encoding.as_deref(), &Some("hashtable"))?;
         ctx.check("the same eight values take more memory now", table > packed)?;
@@ -266,8 +270,19 @@ async fn weigh_encodings(
 
 async fn show_usage(ctx: &LessonContext, store: &Store, usages: &[(Encoding, MemoryUsage)]) -> Outcome {
     let (records, raw) = (store.records, raw_bytes(store));
-    ctx.step("Here is what they take.").await?;
+    let bytes_of =
+        |encoding| usages.iter().find(|(one, _)| *one == encoding).map_or(0, |(_, usage)| usage.bytes);
+    let (hash, json) = (hash_bytes(usages), bytes_of(Encoding::JsonString));
+    let guess = ctx
+        .step("Here is what they take.")
+        .predict("What takes less memory for each user?", ["a Hash", "a JSON string", "both the same"])
+        .await?;
     ctx.table(usage_table(usages, records, raw));
+    guess.answer(match hash.cmp(&json) {
+        Ordering::Less => "a Hash",
+        Ordering::Greater => "a JSON string",
+        Ordering::Equal => "both the same",
+    })?;
     ctx.say(format!(
         "Raw is the values alone, as text: {:.1} bytes a record. The server's table of keys comes on top. \
          Names come from lists of 128, so zstd saves more here than in most data. Its dictionary was trained on other users and \

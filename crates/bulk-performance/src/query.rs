@@ -243,20 +243,32 @@ async fn users_by_number(asking: &Asking<'_>) -> Outcome {
 
     ctx.step(format!(
         "3. {count} users whose numbers you know. One after the other takes {count} round trips, and nearly all of that time is \
-         spent waiting. This is the N+1 problem: any loop around a query has it. A pipeline sends all commands before it waits \
-         for the first reply.",
+         spent waiting. This is the N+1 problem: any loop around a query has it. Here is such a loop, and a pipeline:",
     ))
     .await?;
     ctx.code(approaches::SOURCE.function("hgetall_one_by_one"));
     ctx.code(approaches::SOURCE.function("hgetall_in_a_pipeline"));
 
-    ctx.step("MGET and a script read many keys with one command. While a long script runs, all other clients wait.")
+    let guess = ctx
+        .step("MGET and a script read many keys with one command. While a long script runs, all other clients wait.")
+        .predict(
+            format!("How many round trips do {count} users take, at least?"),
+            ["one", "a few", "one for each user"],
+        )
         .await?;
     if !asking.server.cluster {
         ctx.script(&approaches::read_users_script()).await?;
     }
     let title = format!("{count} users by number");
-    asking.table(Question::UsersByNumber, &title, "all approaches read the same users").await?;
+    let latencies =
+        asking.table(Question::UsersByNumber, &title, "all approaches read the same users").await?;
+    let fewest = latencies.iter().map(|latency| latency.traffic.round_trips).min();
+    guess.answer(match fewest {
+        Some(1) => "one",
+        Some(trips) if trips < count => "a few",
+        _ => "one for each user",
+    })?;
+    ctx.say("A pipeline sends all commands before it waits for the first reply.");
     Ok(())
 }
 
@@ -345,16 +357,29 @@ async fn change_between_pages(ctx: &LessonContext, users: &Users) -> Outcome {
     }
     let (mut redis, by_salary) = (Redis::Traced(ctx.redis()), users.keys.users_by_salary());
 
-    ctx.step("An offset is wrong as soon as the list changes between two pages. Here a user is hired at the lowest salary of all.")
+    let guess = ctx
+        .step(
+            "What if the list changes between two pages? Here a user is hired at the lowest salary of all, after the first page was read.",
+        )
+        .predict(
+            "Who comes first on the second page, by offset?",
+            ["the user who is next", "the last user of the first page", "the new user"],
+        )
         .await?;
     let first = approaches::page_by_rank(users, 0, rows, &mut redis).await?;
     redis.zadd(&by_salary, NEW_HIRE, 1).await?;
     let by_offset = approaches::page_by_rank(users, rows, rows, &mut redis).await;
     let by_cursor = approaches::page_after(users, first.last().copied(), rows, &mut redis).await;
     redis.zrem(&by_salary, NEW_HIRE).await?;
+    let by_offset = by_offset?;
+    guess.answer(match by_offset.first() {
+        again if again == first.last() => "the last user of the first page",
+        Some(user) if user.number == NEW_HIRE => "the new user",
+        _ => "the user who is next",
+    })?;
     ctx.check_eq(
         "the offset shows the last user of the first page again",
-        &by_offset?.first(),
+        &by_offset.first(),
         &first.last(),
     )?;
     let order = users.by_salary();

@@ -130,14 +130,16 @@ async fn change_parts(ctx: &LessonContext, user: &str, draft: &str) -> Outcome {
         refused && city.as_deref() == Some("Boston"),
     )?;
 
-    ctx.step(
-        "HDEL removes fields. A Hash without fields does not exist: when the last field goes, the key goes.",
-    )
-    .await?;
+    let guess = ctx.step("HDEL removes fields. Here it removes two fields of the user, of which only 'visits' is there, and the \
+                          only field of a draft.")
+        .predict("What is the draft without its only field?", ["an empty Hash", "gone"])
+        .await?;
     let removed: usize = redis.hdel(user, &["visits", "phone"]).await?;
     let new: usize = redis.hset(draft, "note", "call back").await?;
     let last: usize = redis.hdel(draft, "note").await?;
     let exists: bool = redis.exists(draft).await?;
+    guess.answer(if exists { "an empty Hash" } else { "gone" })?;
+    ctx.say("A Hash without fields does not exist: when the last field goes, the key goes.");
     ctx.check("the user had one of the two fields", removed == 1)?;
     ctx.check(
         "the draft was created with its first field and gone with its last",
@@ -154,10 +156,15 @@ async fn claim_once(ctx: &LessonContext, user: &str, keys: &Keys) -> Outcome {
     let nickname: Option<String> = redis.hget(user, "nickname").await?;
     ctx.check("the first nickname stays", first && !second && nickname.as_deref() == Some("ace"))?;
 
-    ctx.step(format!("Break it: ask with HEXISTS, and call HSET if the field is missing. {CLIENTS} clients do this at the \
-                      same time. All of them ask before any of them writes, so all of them believe that they got the \
-                      nickname. Fix it with HSETNX, which asks and writes in one step.")).await?;
+    ctx.step("Break it: ask with HEXISTS, and call HSET if the field is missing. Fix it with HSETNX, which asks and writes in \
+              one step.")
+        .await?;
     ctx.function("claim");
+
+    let guess = ctx.step(format!("Now {CLIENTS} clients want the same nickname at the same time. In the first way, all of them ask \
+                                  before any of them writes."))
+        .predict("How many believe that they got it, if they ask first?", ["none", "one", "all"])
+        .await?;
     ctx.announce(format!("{CLIENTS} clients send HEXISTS and HSET, or HSETNX, to claim one field"));
     let mut table = Table::new("Who got the nickname?", &["approach", "clients", "winners"]);
     let mut winners = Vec::new();
@@ -168,6 +175,11 @@ async fn claim_once(ctx: &LessonContext, user: &str, keys: &Keys) -> Outcome {
         winners.push(count);
     }
     ctx.table(table);
+    guess.answer(match winners[..] {
+        [0, _] => "none",
+        [1, _] => "one",
+        _ => "all",
+    })?;
     ctx.check_eq("if clients ask first, all win; with HSETNX, one does", &winners, &vec![CLIENTS, 1])
 }
 
@@ -235,11 +247,15 @@ async fn expire_fields(ctx: &LessonContext, user: &str) -> Outcome {
     )?;
     ctx.check("after HPERSIST the code stays too", (kept, left_then) == ([1], [-1]))?;
 
-    ctx.step("A mistake to avoid: HSET writes a new value and removes the deadline, as SET does for a key.")
+    let guess = ctx
+        .step("Then there is a new code. HSET writes it into the same field.")
+        .predict("What is the deadline of the new code?", ["the old one", "none"])
         .await?;
     let _: [i64; 1] = redis.hexpire(user, 300, ExpireOption::NONE, "login_code").await?;
     let _: usize = redis.hset(user, "login_code", "0815").await?;
     let left: [i64; 1] = redis.httl(user, "login_code").await?;
+    guess.answer(if left == [-1] { "none" } else { "the old one" })?;
+    ctx.say("A mistake to avoid: HSET writes a new value and removes the deadline, as SET does for a key.");
     ctx.check("the new code would stay forever", left == [-1])?;
 
     if ctx.can("HSETEX").await {
@@ -331,9 +347,14 @@ async fn watch_the_encoding(ctx: &LessonContext, growing: &str, lengthening: &st
         unpacked > packed,
     )?;
 
-    ctx.step("There is no way back. The server does not pack a Hash again when fields go.").await?;
+    let guess = ctx
+        .step("Now the last field goes again, and as many are left as fit.")
+        .predict("What is the encoding now?", ["packed again", "still a hash table"])
+        .await?;
     let _: usize = redis.hdel(growing, format!("setting:{}", most + 1)).await?;
     let again: String = redis.object_encoding(growing).await?;
+    guess.answer(if again == "hashtable" { "still a hash table" } else { "packed again" })?;
+    ctx.say("There is no way back. The server does not pack a Hash again when fields go.");
     ctx.check("still a hash table", again == "hashtable")
 }
 

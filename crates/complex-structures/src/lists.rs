@@ -128,11 +128,15 @@ fn push_and_trim(feed: &str, events: &[String]) -> redis::Pipeline {
 async fn queue_and_stack(ctx: &LessonContext, queue: &str, stack: &str) -> Outcome {
     let mut redis = ctx.redis();
 
-    ctx.step("Push on the left and pop on the right: first in, first out, a queue. LPUSH and RPOP can take several items.")
+    let guess = ctx
+        .step("Push on the left and pop on the right. LPUSH and RPOP can take several items.")
+        .predict("Who is served first?", ["Ann", "Dee"])
         .await?;
     redis.lpush(queue, &["Ann", "Bob", "Cem", "Dee"]).await?;
     let first: Option<String> = redis.rpop(queue, None).await?;
     let next: Vec<String> = redis.rpop(queue, NonZeroUsize::new(2)).await?;
+    guess.answer(first.as_deref().unwrap_or_default())?;
+    ctx.say("First in, first out: a queue. LPUSH pushes its items one by one, so the first one ends up farthest right.");
     ctx.check(
         "Ann came first and is served first, then Bob and Cem",
         first.as_deref() == Some("Ann") && next == ["Bob", "Cem"],
@@ -252,17 +256,23 @@ async fn cancel_the_wait(ctx: &LessonContext, own: Redis, jobs: &str) -> Outcome
     let mut redis = ctx.redis();
 
     ctx.step("What if a client stops waiting first? In Rust you can drop a future, for example with a timeout around it or \
-              with select!. That ends the wait in your program, but the server does not know. Our worker sends BLPOP, drops \
-              the future, and keeps its connection. Then a job comes.").await?;
+              with select!. That ends the wait in your program, but the server does not know:").await?;
     ctx.function("drop_blpop");
-    let mut other = ctx.untraced(format!(
-        "The worker sends BLPOP {jobs} 8, whose reply nobody sees. Another client asks INFO clients until the server knows."
-    ));
+
+    let mut other = ctx.target().connection();
+    let guess = ctx
+        .step("Our worker sends BLPOP, drops the future, and keeps its connection. Then a job comes.")
+        .predict("Where is the job?", ["in the list", "nowhere"])
+        .await?;
     let dropped = drop_blpop(own.clone(), jobs, &mut other).await?;
     redis.lpush(jobs, "mail:3").await?;
     let left = redis.llen(jobs).await?;
     // The connection stays open until here, so that the server can send the job to the worker.
     drop(own);
+    ctx.announce(format!(
+        "The worker sent BLPOP {jobs} 8, whose reply nobody sees. Another client asked INFO clients until the server knew."
+    ));
+    guess.answer(if left == 0 { "nowhere" } else { "in the list" })?;
     ctx.check("the job is not in the list, and no one has it: it is lost", dropped && left == 0)?;
     ctx.say("So never put a timeout around a blocking pop that is shorter than its own.");
     Ok(())
@@ -324,6 +334,11 @@ async fn count_lost_jobs(ctx: &LessonContext, keys: &Keys) -> Result<[String; 2]
                       one after the work but before it is reported. A new worker replaces each dead one. To count, a worker \
                       does two things for each job: HSETNX writes a receipt with the job's name, and INCRBY raises a counter.")).await?;
     ctx.function("work");
+
+    let guess = ctx
+        .step("The jobs run twice: first the workers take them with RPOP, then with BLMOVE.")
+        .predict("What may still happen with BLMOVE?", ["a job is lost", "a job is done twice", "neither"])
+        .await?;
     ctx.announce("Four workers send RPOP, or SADD, PSETEX, BLMOVE, and LREM, and for each job MULTI, INCRBY, HSETNX, \
                   EXEC. The program sends SMEMBERS, UNLINK, LPUSH, SCRIPT LOAD, EVALSHA, LLEN, HLEN, and GET to set up, to \
                   give jobs back, and to count.");
@@ -338,6 +353,11 @@ async fn count_lost_jobs(ctx: &LessonContext, keys: &Keys) -> Result<[String; 2]
     }
     ctx.table(table);
     if let [popped, moved] = deliveries[..] {
+        guess.answer(match (moved.lost(), moved.repeated()) {
+            (0, 0) => "neither",
+            (0, _) => "a job is done twice",
+            _ => "a job is lost",
+        })?;
         let per_kind = jobs / 10;
         ctx.check(
             format!("RPOP lost {} jobs: all whose worker died before the work", popped.lost()),

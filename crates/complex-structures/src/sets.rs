@@ -107,12 +107,17 @@ fn sorted(members: HashSet<String>) -> String {
 }
 
 async fn count_visitors(ctx: &LessonContext, keys: &Keys) -> Outcome {
-    ctx.step(format!("How many different visitors came? Break it: ask with SISMEMBER, and if the visitor is not there, add \
-                      it and raise a counter. {CLIENTS} clients report the same visitors, and all of them ask before any of \
-                      them adds. Fix it: SADD says whether the member is new, and it says so to one client only. (Or use no \
-                      counter, because SCARD knows.)")).await?;
+    ctx.step("How many different visitors came? Break it: ask with SISMEMBER, and if the visitor is not there, add it and raise \
+              a counter. Fix it: SADD says whether the member is new, and it says so to one client only. (Or use no counter, \
+              because SCARD knows.)")
+        .await?;
     ctx.function("report");
     let visitors = ctx.fit("visitors", VISITORS, 2, 6.0);
+
+    let guess = ctx.step(format!("Now {CLIENTS} clients report the same {visitors} visitors. In the first way, all of them ask before \
+                                  any of them adds."))
+        .predict("How often is each visitor counted, if they ask first?", ["once", "twice", "once per client"])
+        .await?;
     ctx.announce(format!(
         "{CLIENTS} clients send SISMEMBER, SADD, and INCRBY to report the same {visitors} visitors. GET reads the counters."
     ));
@@ -125,6 +130,11 @@ async fn count_visitors(ctx: &LessonContext, keys: &Keys) -> Outcome {
         counted.push(count);
     }
     ctx.table(table);
+    guess.answer(match counted[0] / visitors {
+        1 => "once",
+        2 => "twice",
+        _ => "once per client",
+    })?;
     ctx.check_eq(
         "asking first counts each visitor once per client; SADD counts each once",
         &counted,
@@ -248,13 +258,15 @@ async fn count_only(ctx: &LessonContext, days: &[String; 3]) -> Outcome {
 async fn draw(ctx: &LessonContext, raffle: &str) -> Outcome {
     let mut redis = ctx.redis();
 
-    ctx.step("SRANDMEMBER draws random members and leaves the Set as it is. With a positive count all of them are different, \
-              so you get at most as many as the Set has. With a negative count each draw is independent, and a member may \
-              repeat.").await?;
+    let guess = ctx.step("SRANDMEMBER draws random members and leaves the Set as it is. With a positive count all of them are \
+                          different. With a negative count each draw is independent, and a member may repeat.")
+        .predict("How many do you get if you ask for 10 out of 6?", ["6", "10", "an error"])
+        .await?;
     redis.sadd(raffle, &TICKETS).await?;
     let few = redis.srandmember_multiple(raffle, 3).await?;
     let all = redis.srandmember_multiple(raffle, 10).await?;
     let repeated = redis.srandmember_multiple(raffle, -10).await?;
+    guess.answer(all.len())?;
     let different = |drawn: &[String]| drawn.iter().collect::<HashSet<_>>().len();
     ctx.check("three different ones", few.len() == 3 && different(&few) == 3)?;
     ctx.check("10 out of 6 are 6", all.len() == 6 && different(&all) == 6)?;
@@ -269,12 +281,13 @@ async fn draw(ctx: &LessonContext, raffle: &str) -> Outcome {
     )?;
 
     let [mut a, mut b] = ctx.dedicated().await?;
-    ctx.step(
-        "Break it: draw with SRANDMEMBER, then remove with SREM. Clients A and B draw for the last prize.",
-    )
-    .await?;
+    let guess = ctx.step("Break it: draw with SRANDMEMBER, then remove with SREM. One ticket is left, and clients A and B draw for the \
+                          last prize.")
+        .predict("How many clients draw a ticket?", ["one", "both"])
+        .await?;
     let drawn = (a.srandmember(raffle).await?, b.srandmember(raffle).await?);
     let removed = (a.srem(raffle, &drawn.0).await?, b.srem(raffle, &drawn.1).await?);
+    guess.answer(if drawn.0.is_some() && drawn.1.is_some() { "both" } else { "one" })?;
     ctx.check("both clients drew the same ticket", drawn.0.is_some() && drawn.0 == drawn.1)?;
     ctx.check("only the replies to SREM tell who won: 1 and 0", removed == (1, 0))?;
 

@@ -126,12 +126,19 @@ async fn rank_players(ctx: &LessonContext, board: &str) -> Outcome {
         ctx.skip(RANK_WITH_SCORE);
     }
 
-    ctx.step("Players want to see whom they can overtake. eva has rank 3, so two above and two below are ranks 1 to 5. There \
-              is a trap near the top: two above rank 1 is -1, and a negative rank counts from the end. From -1 to 3 there is \
-              nothing. So never ask for a rank below 0.").await?;
+    let guess = ctx.step("Players want to see whom they can overtake. eva has rank 3, so two above and two below are ranks 1 to 5. ada \
+                          has rank 1. Two above and two below are ranks -1 to 3.")
+        .predict("How many players are in the range from -1 to 3?", ["none", "4", "5"])
+        .await?;
     let around_eva = zrange(&mut redis, board, &["1", "5", "REV"]).await?;
     let trap = zrange(&mut redis, board, &["-1", "3", "REV"]).await?;
     let around_ada = zrange(&mut redis, board, &["0", "3", "REV"]).await?;
+    guess.answer(match trap.len() {
+        0 => "none".to_owned(),
+        some => some.to_string(),
+    })?;
+    ctx.say("A negative rank counts from the end, so -1 is the last player. From there to 3 there is nothing. So never ask for a \
+             rank below 0.");
     ctx.check_eq(
         "two above eva, two below",
         &around_eva,
@@ -209,10 +216,14 @@ async fn choose_by_score(ctx: &LessonContext, board: &str) -> Outcome {
 async fn order_ties(ctx: &LessonContext, tied: &str, packed: &str) -> Outcome {
     let mut redis = ctx.redis();
 
-    ctx.step("Three players have 500 points each. Members with the same score are in the order of their bytes, capital \
-              letters first, no matter who came first.").await?;
+    let guess = ctx
+        .step("Three players have 500 points each: first zoe, then Zed, then anna.")
+        .predict("In which order are they?", ["zoe Zed anna", "Zed anna zoe", "anna Zed zoe"])
+        .await?;
     redis.zadd_multiple(tied, &[(500, "zoe"), (500, "Zed"), (500, "anna")]).await?;
     let by_bytes = redis.zrange(tied, 0, -1).await?;
+    guess.answer(by_bytes.join(" "))?;
+    ctx.say("Members with the same score are in the order of their bytes, capital letters first, no matter who came first.");
     ctx.check("Zed, anna, zoe: by bytes, not by time", by_bytes == ["Zed", "anna", "zoe"])?;
 
     ctx.step("It is fairer if the player who reached the points first ranks higher. So put both into the score: points x \
@@ -314,15 +325,20 @@ async fn read_pages(ctx: &LessonContext, boards: &[String; 4]) -> Outcome {
 async fn count_the_last_hour(ctx: &LessonContext, logins: &str, collided: &str) -> Outcome {
     let mut redis = ctx.redis();
 
-    ctx.step("With the time as score, a Sorted Set tells you how often something happened in the last hour. Every event is a \
+    let guess = ctx.step("With the time as score, a Sorted Set tells you how often something happened in the last hour. Every event is a \
               member, and ZCOUNT counts from an hour ago. Use the server's clock (TIME), because the clocks of clients \
-              differ. Break it: use the time as member too. Then three logins in the same millisecond are one, because ZADD \
-              of a member that exists adds nothing.").await?;
+              differ. Break it: use the time as member too. There are five logins, three of them in the same millisecond.")
+        .predict("How many members does the Sorted Set get?", ["1", "3", "5"])
+        .await?;
     let (seconds, micros): (i64, i64) = redis::cmd("TIME").query_async(&mut redis).await?;
     let now = seconds * 1_000 + micros / 1_000;
     let hour_ago = now - HOUR * 1_000;
     let times = [hour_ago - 5_000, hour_ago + 60_000, now, now, now];
     let added = redis.zadd_multiple(collided, &times.map(|time| (time, time))).await?;
+    guess.answer(added)?;
+    ctx.say(
+        "Three logins in the same millisecond are one, because ZADD of a member that exists adds nothing.",
+    );
     ctx.check("five logins, but only three members", added == 3)?;
 
     ctx.step(

@@ -252,8 +252,10 @@ async fn count_reads(mut reader: Connection, pair: [&String; 2], ended: &AtomicB
 async fn fail_inside(ctx: &LessonContext, [status, total, changes]: &[String; 3]) -> Outcome {
     let mut redis = ctx.redis();
 
-    ctx.step("In other databases, a transaction that fails leaves no trace. Here it does: EXEC runs every command whatever \
-              happens to the others, and there is no rollback. The second command treats a string as a list.").await?;
+    let guess = ctx.step("In other databases, a transaction that fails leaves no trace. Here the second of three commands treats a \
+                          string as a list.")
+        .predict("How many of the three are done?", ["none", "only the first", "all but the second"])
+        .await?;
     redis.mset(&[(status, "new"), (total, "4999"), (changes, "0")]).await?;
     let mut transaction = redis::pipe();
     transaction.atomic().ignore_errors();
@@ -261,6 +263,12 @@ async fn fail_inside(ctx: &LessonContext, [status, total, changes]: &[String; 3]
     let replies: Vec<RedisResult<Value>> = transaction.query_async(&mut redis).await?;
     let after = redis.mget(&[status, changes]).await?;
     let done: Vec<bool> = replies.iter().map(RedisResult::is_ok).collect();
+    guess.answer(match done[..] {
+        [false, ..] => "none",
+        [true, false, false] => "only the first",
+        _ => "all but the second",
+    })?;
+    ctx.say("EXEC runs every command whatever happens to the others, and there is no rollback.");
     ctx.check_eq("one failed, and the two others were done", &done, &vec![true, false, true])?;
     ctx.check("the order is paid, and was changed once", are(&after, ["paid", "1"]))?;
 
@@ -284,13 +292,17 @@ async fn discard(ctx: &LessonContext, mut own: Redis, status: &str) -> Outcome {
         return Ok(());
     }
 
-    ctx.step("You can also send MULTI by itself, on a connection of your own. The reply to every command is then QUEUED. \
-              DISCARD drops them. Note that GET returns QUEUED too: inside MULTI you cannot read and then decide.").await?;
+    let guess = ctx.step("You can also send MULTI by itself, on a connection of your own. The status of the order is 'paid'. DISCARD \
+                          drops the commands that came after MULTI.")
+        .predict("What does the GET after the SET reply?", ["paid", "lost", "QUEUED"])
+        .await?;
     redis::cmd("MULTI").exec_async(&mut own).await?;
     let set: String = redis::cmd("SET").arg(status).arg("lost").query_async(&mut own).await?;
     let get: String = redis::cmd("GET").arg(status).query_async(&mut own).await?;
     redis::cmd("DISCARD").exec_async(&mut own).await?;
     let after = own.get(status).await?;
+    guess.answer(&get)?;
+    ctx.say("The reply to every command is QUEUED, so inside MULTI you cannot read and then decide.");
     ctx.check("both were only queued", set == "QUEUED" && get == "QUEUED")?;
     ctx.check("nothing was written", after.as_deref() == Some("paid"))
 }
@@ -354,9 +366,11 @@ async fn share_a_connection(ctx: &LessonContext, shared: Redis, keys: [&str; 3])
     let mut redis = ctx.redis();
     let (mut task_a, mut task_b) = (shared.clone(), shared);
 
-    ctx.step("A trap: WATCH belongs to the connection, and any EXEC on it ends the WATCH. Clones of a connection are one \
-              connection. Task A watches Ada's account and reads it. Task B of the same program uses a clone, for a \
-              transaction that has nothing to do with it. Then another client takes all the money, and task A goes on.").await?;
+    let guess = ctx.step("Clones of a connection are one connection. Task A watches Ada's account and reads it: 100 dollars. Task B of \
+                          the same program uses a clone, for a transaction that has nothing to do with it. Then another client \
+                          takes all the money, and task A moves 100 dollars.")
+        .predict("What does EXEC of task A do?", ["it refuses", "it moves the money"])
+        .await?;
     redis.mset(&[(ada, 10_000), (ben, 0)]).await?;
     redis::cmd("WATCH").arg(ada).exec_async(&mut task_a).await?;
     let seen = task_a.get_int(ada).await?;
@@ -364,6 +378,8 @@ async fn share_a_connection(ctx: &LessonContext, shared: Redis, keys: [&str; 3])
     redis.decr(ada, CENTS).await?; // the other client
     let done = move_money(&mut task_a, ada, ben).await?;
     let after = redis.mget(&[ada, ben]).await?;
+    guess.answer(if done { "it moves the money" } else { "it refuses" })?;
+    ctx.say("A trap: WATCH belongs to the connection, and any EXEC on it ends the WATCH.");
     ctx.check("EXEC did not refuse, because the WATCH was gone", seen == Some(10_000) && done)?;
     ctx.check("Ada owes 100 dollars", are(&after, ["-10000", "10000"]))?;
     ctx.say("So use a connection of your own for WATCH, for as long as it lasts. For many clients, use a pool of connections.");

@@ -191,12 +191,16 @@ async fn memory_usage(redis: &mut impl redis::aio::ConnectionLike, key: &str) ->
 async fn set_a_far_bit(ctx: &LessonContext, sparse: &str) -> Outcome {
     let mut redis = ctx.redis();
 
-    ctx.step("The trap of a bitmap: it is as long as its highest number, and all zeros before that take memory too. Here is \
-              one visitor, number 1,000,000.").await?;
+    let guess = ctx
+        .step("A bitmap has a trap. Here is one visitor, number 1,000,000.")
+        .predict("How many bytes long is the bitmap?", ["1", "125,001", "1,000,001"])
+        .await?;
     redis.setbit(sparse, 1_000_000, true).await?;
     let length = redis.strlen(sparse).await?;
     let memory = memory_usage(&mut redis, sparse).await?;
     redis.unlink(sparse).await?;
+    guess.answer(thousands(length as f64))?;
+    ctx.say("A bitmap is as long as its highest number, and all zeros before that take memory too.");
     ctx.check("one visitor takes 125,001 bytes", length == 125_001)?;
     ctx.check(format!("and MEMORY USAGE says {}", bytes(memory)), memory >= length)?;
     ctx.say(format!(
@@ -209,14 +213,27 @@ async fn set_a_far_bit(ctx: &LessonContext, sparse: &str) -> Outcome {
 }
 
 async fn ask_too_much(ctx: &LessonContext, [monday, tuesday, _]: &[String; 3]) -> Outcome {
-    ctx.step("What a HyperLogLog cannot do. It cannot say who came: when PFADD returns 0, no register changed, but the \
-              visitor may be new. It cannot remove a visitor. And it cannot intersect: the visitors who came back are Monday \
-              + Tuesday - both, and the errors of three large numbers end up in a small one.").await?;
+    ctx.step("Two questions that a HyperLogLog cannot answer: is this visitor new, and how many visitors came on both days? People \
+              try it with the reply of PFADD, and with Monday + Tuesday - both:")
+        .await?;
     ctx.function("strangers_that_look_known");
     ctx.function("returning_by_subtraction");
-    let mut other = ctx.untraced("A client sends PFADD with 1,000 strangers to see what it returns, then UNLINK and PFADD to \
+
+    let guess = ctx.step("Monday had visitors 1 to 6,000. Now 1,000 strangers come, one after the other, and we look at what PFADD \
+                          returns for each.")
+        .predict("For how many of the 1,000 does PFADD return 1?", ["none", "some", "all"])
+        .await?;
+    ctx.announce("A client sends PFADD with 1,000 strangers to see what it returns, then UNLINK and PFADD to \
                                   write Monday again without them, and PFCOUNT of Monday, of Tuesday, and of both.");
+    let mut other = ctx.target().connection();
     let known = strangers_that_look_known(&mut other, monday).await?;
+    guess.answer(match known {
+        0 => "all",
+        1_000 => "none",
+        _ => "some",
+    })?;
+    ctx.say("When PFADD returns 0, no register changed, but the visitor may be new. You can't remove a visitor, either. And in a \
+             difference, the errors of three large numbers end up in a small one.");
     other.unlink(monday).await?;
     Counting::HyperLogLog.add(&mut other, monday, 1..=6_000).await?;
     let (returning, both) = returning_by_subtraction(&mut other, monday, tuesday).await?;

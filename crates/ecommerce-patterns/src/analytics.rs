@@ -4,6 +4,7 @@
 
 pub mod workload;
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use futures_util::future::try_join_all;
@@ -103,18 +104,23 @@ async fn count_wrong(ctx: &LessonContext) -> Result<[Counted; 2], BoxError> {
     let numbers = redis.hgetall(&day).await?;
     ctx.check("one page view and 1,999 cents", numbers.get("revenue").is_some_and(|cents| cents == "1999"))?;
 
-    ctx.step(format!(
-        "Now {CLIENTS} web servers report concurrently: {VISITORS} visitors load {LOADS} pages each, and {ORDERS} of them order once. \
-         One reply in {ONE_LOST_IN} is lost, so the server sends that report again. The first way to count reads, adds, and writes:"
-    ))
-    .await?;
+    ctx.step("Now many web servers report. The first way to count reads, adds, and writes:").await?;
     ctx.function("read_add_write");
     ctx.say("The second way lets Redis add. It counts every page load as a visitor:");
     ctx.function("increment");
-    let mut redis = ctx.untraced(format!(
+
+    let guess = ctx
+        .step(format!(
+            "{CLIENTS} web servers report concurrently: {VISITORS} visitors load {LOADS} pages each, and {ORDERS} of them order once. \
+             One reply in {ONE_LOST_IN} is lost, so the server sends that report again."
+        ))
+        .predict("How many page views does HINCRBY count?", ["too few", "exactly right", "too many"])
+        .await?;
+    ctx.announce(format!(
         "{CLIENTS} clients over one connection: HMGET and HSET, all in the same rhythm (the worst case), without repeats; and \
          HINCRBY for another day, with repeats. HMGET reads the results. UNLINK before and after."
     ));
+    let mut redis = ctx.target().connection();
     let days = [day.clone(), key(&wrong_prefix(ctx), "daily_metrics", NEXT_DAY)?.as_str().to_owned()];
     own_keys::unlink(&mut redis, &days).await?;
     let prefix = &wrong_prefix(ctx);
@@ -124,6 +130,11 @@ async fn count_wrong(ctx: &LessonContext) -> Result<[Counted; 2], BoxError> {
     )?;
     own_keys::unlink(&mut redis, &days).await?;
     let truth = Counted::TRUTH;
+    guess.answer(match doubled.page_views.cmp(&truth.page_views) {
+        Ordering::Less => "too few",
+        Ordering::Equal => "exactly right",
+        Ordering::Greater => "too many",
+    })?;
     ctx.check(
         format!("HSET lost {} of {} page views", truth.page_views - lost.page_views, truth.page_views),
         lost.page_views * CLIENTS.cast_signed() as i64 == truth.page_views,
@@ -281,13 +292,16 @@ async fn follow_a_funnel(ctx: &LessonContext) -> Result<(), BoxError> {
     .await?;
     ctx.script(&lua(&funnel::REACH).whole()).await?;
 
-    ctx.step(
-        "user1 views a product, reloads the page, and goes to checkout. The event of the cart was lost:",
-    )
-    .await?;
+    let guess = ctx
+        .step(
+            "user1 views a product, reloads the page, and goes to checkout. The event of the cart was lost:",
+        )
+        .predict("For how many new steps does the checkout count?", ["1", "2", "0"])
+        .await?;
     let viewed = funnel.reached("user1", "view").await?;
     let reloaded = funnel.reached("user1", "view").await?;
     let checkout = funnel.reached("user1", "checkout").await?;
+    guess.answer(if let Reached::Counted { steps } = checkout { steps } else { 0 })?;
     ctx.check_eq(
         "one new step, none, then two",
         &[viewed, reloaded, checkout],

@@ -109,14 +109,23 @@ async fn cache_by_hand(ctx: &LessonContext, product: &str) -> Result<(), BoxErro
 /// Returns the loads.
 async fn stampede_by_hand(ctx: &LessonContext) -> Result<usize, BoxError> {
     let clients = misses::CLIENTS;
-    ctx.step(format!(
-        "These lines can bring a shop down. When the entry of a popular product expires, all its readers miss at the same moment, \
-         and each of them asks the database. That is a stampede. Here {clients} clients read one entry that is missing:",
-    ))
-    .await?;
+    ctx.step("These lines can bring a shop down. Here they are again, as the code of one reader:").await?;
     ctx.function("read_by_hand");
+
+    let guess = ctx
+        .step(format!(
+            "The entry of a popular product expires, and {clients} clients read it at the same moment. It is one row of the database."
+        ))
+        .predict("How often is the database asked?", ["once", "a few times", "by each client"])
+        .await?;
     ctx.announce(format!("{clients} clients send GET and SETEX. Then UNLINK removes the entry."));
     let loads = misses::stampede_by_hand(ctx.target()).await?;
+    guess.answer(match loads {
+        1 => "once",
+        some if some < clients => "a few times",
+        _ => "by each client",
+    })?;
+    ctx.say("All readers miss before the first one has stored the row, so each of them asks the database. That is a stampede.");
     ctx.check_eq("the database was asked 100 times for one row", &loads, &clients)?;
     Ok(loads)
 }
@@ -219,11 +228,13 @@ async fn late_stores(ctx: &LessonContext) -> Result<(), BoxError> {
 async fn absent_rows(ctx: &LessonContext) -> Result<(), BoxError> {
     let (ids, rounds) = (misses::UNKNOWN, misses::ROUNDS);
     let requests = ids * rounds;
-    ctx.step(format!(
-        "A crawler asks for {ids} products that do not exist, {rounds} times. A cache that stores only what exists misses every \
-         time. The pattern also stores that there is nothing, as null, for half a minute.",
-    ))
-    .await?;
+    let guess = ctx
+        .step(format!(
+            "A crawler asks for {ids} products that do not exist, {rounds} times. GET, load, SETEX stores only what exists. The \
+             pattern also stores that there is nothing, as null, for half a minute.",
+        ))
+        .predict("Without null, how many requests reach the database?", ["none", "one for each product", "all"])
+        .await?;
     ctx.announce("The clients send GET, and for the pattern EVALSHA. Then UNLINK removes the entries.");
     let (by_hand, pattern) =
         tokio::try_join!(misses::absent_by_hand(ctx.target()), misses::absent(ctx.target()))?;
@@ -232,6 +243,11 @@ async fn absent_rows(ctx: &LessonContext) -> Result<(), BoxError> {
             .labeled("store only what exists", [requests, by_hand])
             .labeled("store null, too", [requests, pattern]),
     );
+    guess.answer(match by_hand {
+        0 => "none",
+        some if some == requests => "all",
+        _ => "one for each product",
+    })?;
     ctx.check_eq("by hand, every request reaches the database", &by_hand, &requests)?;
     ctx.check_eq("with null, one request for each product", &pattern, &ids)?;
     Ok(())

@@ -86,11 +86,13 @@ async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
 
 async fn sell_twice(ctx: &LessonContext, stock: &str) -> Result<(), BoxError> {
     let (mut ann, mut bob) = (ctx.redis(), ctx.redis());
-    ctx.step(
-        "One unit is left, and Ann and Bob both want it. The obvious code reads the count, compares it, and takes one. If both read \
-         before either of them takes, both get it:",
-    )
-    .await?;
+    let guess = ctx
+        .step(
+            "One unit is left, and Ann and Bob both want it. The obvious code reads the count, compares it, and takes one. Both read \
+             before either of them takes:",
+        )
+        .predict("What is the count at the end?", ["1", "0", "-1"])
+        .await?;
     ann.set(stock, 1).await?;
     let seen_by_ann = ann.get_int(stock).await?;
     let seen_by_bob = bob.get_int(stock).await?;
@@ -101,6 +103,7 @@ async fn sell_twice(ctx: &LessonContext, stock: &str) -> Result<(), BoxError> {
         bob.decr(stock, 1).await?;
     }
     let left = ann.get_int(stock).await?;
+    guess.answer(left.unwrap_or_default())?;
     ctx.check_eq("the unit was sold twice: the count is -1", &left, &Some(-1))?;
     ctx.start_clean(&[stock.to_owned()]).await?;
     Ok(())
@@ -121,17 +124,21 @@ async fn hold(ctx: &LessonContext, stock: &Inventory<Connection>) -> Result<(), 
 
     let (mut redis, inventory) = (ctx.redis(), Inventory::new(ctx.redis(), ctx.prefix()));
     let ledger = &stock.keys(PRODUCT)?[1];
-    ctx.step(
-        "PROD123 gets ten units, and is low at five. Ann holds two units for an hour, under an ID that her client picked. Her client \
-         asks again with the same ID. Then she pays. In the replies, 'tasks' says what the client has to do next: 0 is nothing.",
-    )
-    .await?;
+    let guess = ctx
+        .step(
+            "PROD123 gets ten units, and is low at five. Ann holds two units for an hour, under an ID that her client picked. Her \
+             client asks again with the same ID. Then she pays. In the replies, 'tasks' says what the client has to do next: 0 is \
+             nothing.",
+        )
+        .predict("How many units are free at the end?", ["6", "8", "10"])
+        .await?;
     stock.set_up("PROD123", 10, Some(5)).await?;
     let held = inventory.reserve("PROD123", "ann-1", 2, HOUR).await?;
     let again = inventory.reserve("PROD123", "ann-1", 2, HOUR).await?;
     inventory.confirm("PROD123", "ann-1").await?;
     let counts = redis.hmget(ledger, &["free", "held", "sold"]).await?;
     ctx.announce("set_up sent ZADD and EVALSHA.");
+    guess.answer(counts.first().map_or("", String::as_str))?;
     ctx.check(
         "the second call found the same two units and took none",
         again.again && again.free == held.free,
@@ -169,12 +176,14 @@ async fn let_a_hold_expire(ctx: &LessonContext, inventory: &Inventory<Connection
     let mut redis = ctx.redis();
     let [stock, _, deadlines, ..] = &inventory.keys(PRODUCT)?;
     let alerts = &inventory.alerts_key()?.as_str().to_owned();
-    ctx.step(
-        "Eve's units must come back. A hold is not a key, so Redis does not expire it. The ends of all holds are scores in a Sorted \
-         Set. The next script that finds an end in the past returns those units first. (A service also runs a sweeper, so that this \
-         takes a second at most.) You don't have to wait for an hour: ZADD sets the end of Eve's hold into the past.",
-    )
-    .await?;
+    let guess = ctx
+        .step(
+            "Eve's units must come back. A hold is not a key, so Redis does not expire it. The ends of all holds are scores in a \
+             Sorted Set. The next script that finds an end in the past returns those units first. (A service also runs a sweeper, so \
+             that this takes a second at most.) You don't have to wait for an hour: ZADD sets the end of Eve's hold into the past.",
+        )
+        .predict("Four units are free. How many does the first GET find?", ["0", "4", "8"])
+        .await?;
     redis.zadd(deadlines, "r:eve-1", 1).await?;
     let before = redis.get_int(stock).await?;
     let level = inventory.level("PROD123").await?;
@@ -182,6 +191,7 @@ async fn let_a_hold_expire(ctx: &LessonContext, inventory: &Inventory<Connection
     let after = redis.get_int(stock).await?;
     let low = redis.zcard(alerts).await?;
     ctx.announce("level and confirm send EVALSHA.");
+    guess.answer(before.unwrap_or_default())?;
     ctx.check(
         "no script had run, so GET said four; now it says eight",
         (before, after) == (Some(4), Some(8)),

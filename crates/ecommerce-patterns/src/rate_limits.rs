@@ -91,13 +91,20 @@ async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
 
 async fn count_afterward(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.step(format!(
-        "An API allows {QUOTA} requests a minute. The obvious code reads the caller's counter, compares it, and counts. {CLIENTS} \
-         requests come at the same moment, and in the worst case all of them read before the first one counts:",
+        "An API allows {QUOTA} requests a minute. The obvious code reads the caller's counter, compares it, and counts:"
     ))
     .await?;
     ctx.function("by_get_and_incr");
+
+    let guess = ctx
+        .step(format!(
+            "{CLIENTS} requests come at the same moment. In the worst case, all of them read before the first one counts."
+        ))
+        .predict("How many are admitted?", [&QUOTA.to_string(), &(QUOTA + 1).to_string(), &CLIENTS.to_string()])
+        .await?;
     ctx.announce(format!("{CLIENTS} clients send GET and INCR. Then UNLINK removes the counter."));
     let admitted = admitted_at_once(Way::ByHand, ctx.target(), CLIENTS, QUOTA).await?;
+    guess.answer(admitted)?;
     ctx.check_eq("all 20 requests were admitted", &admitted, &CLIENTS)?;
     Ok(())
 }
@@ -132,11 +139,13 @@ async fn limit_in_one_step(ctx: &LessonContext, window: &str) -> Result<(), BoxE
     let mut redis = ctx.redis();
     let limits = [Limit::new("minute", 3, MINUTE)];
     let limiter = FixedWindow::new(ctx.redis(), ctx.prefix(), &limits, IfUnreachable::Refuse)?;
-    ctx.step(
-        "The limiter is FixedWindow, with Limit::new(\"minute\", 3, MINUTE). A caller makes four requests. At the end, the counter gets \
-         a day, so that you find it in Redis Insight.",
-    )
-    .await?;
+    let guess = ctx
+        .step(
+            "The limiter is FixedWindow, with Limit::new(\"minute\", 3, MINUTE). A caller makes four requests. At the end, the \
+             counter gets a day, so that you find it in Redis Insight.",
+        )
+        .predict("What does the counter say after the four requests?", ["1", "3", "4"])
+        .await?;
     let mut decisions = Vec::new();
     for _ in 0..4 {
         decisions.push(limiter.admit("api_key").await?);
@@ -144,6 +153,7 @@ async fn limit_in_one_step(ctx: &LessonContext, window: &str) -> Result<(), BoxE
     let count = redis.get_int(window).await?;
     let left = redis.pttl(window).await?.raw();
     redis.expire(window, KEPT).await?;
+    guess.answer(count.unwrap_or_default())?;
     ctx.check(
         "three were counted, and the minute goes on",
         count == Some(3) && (1..=60_000).contains(&left),

@@ -80,17 +80,26 @@ async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
 
 async fn oversell(ctx: &LessonContext) -> Result<SaleResult, BoxError> {
     ctx.step(format!(
-        "A flash sale has {UNITS} units, and each customer may have one. {CUSTOMERS} customers click at the same moment, each in two \
-         browser tabs. The obvious way reads what is left and what the customer has, decides in the program, and writes:"
+        "A flash sale has {UNITS} units, and each customer may have one. The obvious way reads what is left and what the customer has, \
+         decides in the program, and writes:"
     ))
     .await?;
     ctx.function("read_then_write");
-    let redis = ctx.untraced(format!(
+
+    let choices = [UNITS as usize, CUSTOMERS, 2 * CUSTOMERS].map(|units| units.to_string());
+    let guess = ctx
+        .step(format!(
+            "{CUSTOMERS} customers click at the same moment, each in two browser tabs. All tabs read before the first one writes."
+        ))
+        .predict("How many units are sold?", choices.each_ref().map(String::as_str))
+        .await?;
+    ctx.announce(format!(
         "The sale is opened: EVALSHA, the first time EVAL, and TIME. Then {} tabs over one connection: HGET twice and HINCRBY twice, \
          all in the same rhythm (the worst case). HGETALL counts the damage.",
         2 * CUSTOMERS
     ));
-    let wrong = Buy::ReadThenWrite.run(redis, ctx.prefix()).await?;
+    let wrong = Buy::ReadThenWrite.run(ctx.target().connection(), ctx.prefix()).await?;
+    guess.answer(wrong.sold)?;
     ctx.check(
         format!(
             "{} units were sold that do not exist. HINCRBY is atomic, but every tab had decided before.",
@@ -134,15 +143,18 @@ async fn sell(ctx: &LessonContext, wrong: SaleResult) -> Result<(), BoxError> {
     buyers::open(&FlashSale::new(redis, ctx.prefix()), 2, 100).await?;
     let (mut redis, sales) = (ctx.redis(), FlashSale::new(ctx.redis(), ctx.prefix()));
     let [sale, ..] = sales.keys(SALE)?;
-    ctx.step(
-        "The client names its order before it buys. If the reply is lost, it asks again with the same name, gets the same answer, \
-         and has bought once. Another order of the same customer is over the cap:",
-    )
-    .await?;
+    let guess = ctx
+        .step(
+            "The client names its order before it buys. If the reply is lost, it asks again with the same name. Here it does, and \
+             then the same customer sends another order. Each customer may have one unit.",
+        )
+        .predict("How many units are sold after the three calls?", ["1", "2", "3"])
+        .await?;
     let first = sales.buy(SALE, CUSTOMER, 1, "order-1").await?;
     let again = sales.buy(SALE, CUSTOMER, 1, "order-1").await?;
     let other = sales.buy(SALE, CUSTOMER, 1, "order-2").await;
     let left_and_sold = redis.hmget(sale, &["left", "sold"]).await?;
+    guess.answer(left_and_sold.last().map_or("", String::as_str))?;
     ctx.check("one unit is left, one is sold", left_and_sold == ["1", "1"])?;
     let repeated = match (first, again) {
         (Purchase::Bought(first), Purchase::AlreadyBought(again)) => first == again,
@@ -224,10 +236,16 @@ async fn lose_notifications(ctx: &LessonContext) -> Result<(), BoxError> {
     let listeners = redis.publish(&channel, "Your order is on its way").await?;
     ctx.check("nobody heard it, and nothing keeps it", listeners == 0)?;
 
-    ctx.announce(format!(
-        "{MESSAGES} more: SUBSCRIBE on a connection of the phone, then PUBLISH. The phone is in the tunnel for the second third."
-    ));
+    let choices = [THIRD, MESSAGES - THIRD, MESSAGES].map(|heard| heard.to_string());
+    let guess = ctx
+        .step(format!(
+            "{MESSAGES} more messages follow. The phone listens, is in a tunnel for the second third of them, and listens again."
+        ))
+        .predict("How many does the phone hear?", choices.each_ref().map(String::as_str))
+        .await?;
+    ctx.announce("SUBSCRIBE on a connection of the phone, then PUBLISH.");
     let heard = publish(ctx.target(), &channel).await?;
+    guess.answer(heard)?;
     ctx.check_eq(
         &format!("of {MESSAGES} messages, the phone heard two thirds"),
         &heard,

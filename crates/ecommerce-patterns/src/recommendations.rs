@@ -100,14 +100,19 @@ async fn waste_places(ctx: &LessonContext, data: &Data) -> Result<Vec<String>, B
     let [views, other_views] = naive_views(ctx.prefix())?;
     let skus = VIEWS.map(|view| sku(data, view));
 
-    ctx.step(format!(
-        "A shop shows what a customer viewed last: a List, the latest first, cut to {PLACES} here. The obvious way is LPUSH and LTRIM. \
-         This customer views five products, and reloads the page of one again and again:"
-    ))
-    .await?;
+    let guess = ctx
+        .step(format!(
+            "A shop shows what a customer viewed last: a List, the latest first, cut to {PLACES} here. The obvious way is LPUSH and \
+             LTRIM. This customer views five products, and reloads the page of {} again and again: after every two others at \
+             first, and three times at the end.",
+            skus[0]
+        ))
+        .predict(format!("How many different products do the {PLACES} places show?"), ["2", "5", "6"])
+        .await?;
     redis.lpush(&views, &skus).await?;
     redis.ltrim(&views, 0, 5).await?;
     let shown = redis.lrange(&views, 0, -1).await?;
+    guess.answer(different(&shown))?;
     ctx.check(
         format!("{} places show {} products", shown.len(), different(&shown)),
         (shown.len(), different(&shown)) == (PLACES, 2),
@@ -115,16 +120,19 @@ async fn waste_places(ctx: &LessonContext, data: &Data) -> Result<Vec<String>, B
 
     let [mut one, mut other] = ctx.dedicated().await?;
     let product = skus[0];
-    ctx.step(
-        "LREM before LPUSH removes the repeat, but other clients come in between. Two browser windows of one customer show the same \
-         product: both remove it, then both push it.",
-    )
-    .await?;
+    let guess = ctx
+        .step(
+            "LREM before LPUSH removes the repeat. Two browser windows of one customer show the same product: both remove it, then \
+             both push it.",
+        )
+        .predict("How often is the product in the list?", ["1", "2"])
+        .await?;
     one.lrem(&other_views, 0, product).await?;
     other.lrem(&other_views, 0, product).await?;
     one.lpush(&other_views, product).await?;
     other.lpush(&other_views, product).await?;
     let twice = one.lrange(&other_views, 0, -1).await?;
+    guess.answer(twice.len())?;
     ctx.check("the product is there twice", twice.len() == 2 && twice[0] == twice[1])?;
     Ok(shown)
 }

@@ -97,12 +97,14 @@ async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
 async fn find_words(ctx: &LessonContext, shop: &Shop) -> Result<(), BoxError> {
     let (mut redis, words) = (ctx.redis(), shop.key("words"));
 
-    ctx.step(
-        "A customer types \"caf\". Members of a Sorted Set with the same score are in the order of their bytes, like words in a \
-         dictionary. So all that begin with \"caf\" are side by side: from \"caf\" to below \"caf\" and a byte 255, which no UTF-8 \
-         text has. A range that ends at \"cafz\" misses letters outside the English alphabet:",
-    )
-    .await?;
+    let guess = ctx
+        .step(
+            "A customer types \"caf\". Members of a Sorted Set with the same score are in the order of their bytes, like words in a \
+             dictionary. So all that begin with \"caf\" are side by side: from \"caf\" to below \"caf\" and a byte 255, which no \
+             UTF-8 text has. The second range ends at \"cafz\" instead.",
+        )
+        .predict("How many words does the range to \"cafz\" find?", ["1", "2", "3"])
+        .await?;
     let members = ["cable", "cafe", "caffè", "cafés", "cage"].map(|word| (0, word));
     redis.zadd_multiple(&words, &members).await?;
     let mut range = redis::cmd("ZRANGE");
@@ -111,6 +113,8 @@ async fn find_words(ctx: &LessonContext, shop: &Shop) -> Result<(), BoxError> {
     let mut to_z = redis::cmd("ZRANGE");
     to_z.arg(&words).arg("[caf").arg("[cafz").arg("BYLEX");
     let found_to_z: Vec<String> = to_z.query_async(&mut redis).await?;
+    guess.answer(found_to_z.len())?;
+    ctx.say("In UTF-8, letters outside the English alphabet begin with a byte above \"z\", so \"cafés\" comes after \"cafz\".");
     ctx.check_eq("byte 255 finds all three, \"z\" only two", &[found.len(), found_to_z.len()], &[3, 2])?;
 
     ctx.say(format!(
@@ -191,14 +195,18 @@ async fn keep_stale_terms(ctx: &LessonContext, shop: &Shop) -> Result<(), BoxErr
     add.exec_async(&mut silent).await?;
 
     let gone = normalized(&shop.products[0].name);
-    ctx.step(format!(
-        "Products change. {RENAMED} get another name, and {REMOVED} leave the catalog. The obvious index adds the terms of each name, \
-         and nothing says which ones to remove. A customer types the name of a product that has left:"
-    ))
-    .await?;
+    let guess = ctx
+        .step(format!(
+            "Products change. {RENAMED} get another name, and {REMOVED} leave the catalog. The obvious index is a Sorted Set of all \
+             terms, and adds those of each new name. A customer types the name of a product that has left:"
+        ))
+        .predict("What is suggested?", ["nothing", "the product that left"])
+        .await?;
     let mut range = redis::cmd("ZRANGE");
     range.arg(&naive).arg(format!("[{gone}")).arg([b"(", gone.as_bytes(), b"\xff"].concat()).arg("BYLEX");
     let found: Vec<String> = range.query_async(&mut redis).await?;
+    guess.answer(if found.is_empty() { "nothing" } else { "the product that left" })?;
+    ctx.say("Nothing says which terms to remove.");
     ctx.check("it is still suggested", found.len() == 1)?;
     Ok(())
 }

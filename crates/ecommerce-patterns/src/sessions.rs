@@ -77,11 +77,13 @@ async fn lose_the_ttl(ctx: &LessonContext, keys: &Keys) -> Result<(), BoxError> 
     let ttl = redis.ttl(crashed).await?;
     ctx.check("-1 says that there is no TTL: this session never ends", ttl.raw() == -1)?;
 
-    ctx.step(
-        "Saving is as easy to get wrong. A page looks whether the session exists. Then the visitor logs out in another tab. Then \
-         the page saves:",
-    )
-    .await?;
+    let guess = ctx
+        .step(
+            "Saving is as easy to get wrong. A page looks whether the session exists. Then the visitor logs out in another tab. \
+             Then the page saves:",
+        )
+        .predict("What is there at the end?", ["no session", "one that will end", "one that never ends"])
+        .await?;
     redis.hset(late, "user", "ann").await?;
     let exists = redis.exists(late).await?;
     redis.unlink(late).await?; // The other tab logs out.
@@ -89,6 +91,11 @@ async fn lose_the_ttl(ctx: &LessonContext, keys: &Keys) -> Result<(), BoxError> 
         redis.hset(late, "theme", "dark").await?;
     }
     let ttl = redis.ttl(late).await?;
+    guess.answer(match ttl.raw() {
+        -2 => "no session",
+        -1 => "one that never ends",
+        _ => "one that will end",
+    })?;
     ctx.check("HSET brought the session back, without its user and without a TTL", ttl.raw() == -1)?;
     ctx.start_clean(&[crashed.clone(), late.clone()]).await?;
     Ok(())
@@ -221,7 +228,9 @@ async fn log_out_everywhere(ctx: &LessonContext, devices: &str) -> Result<String
     ctx.check("three ended, and none is listed", (ended, left) == (3, 0))?;
 
     let token = other_devices.begin(Some(USER), &[]).await?;
-    ctx.step("The user logs in again. This time the list is lost before the user logs out everywhere:")
+    let guess = ctx
+        .step("The user logs in again. This time the list is lost before the user logs out everywhere:")
+        .predict("Is the user still logged in?", ["yes", "no"])
         .await?;
     redis.unlink(devices).await?;
     let ended = sessions.end_everywhere(USER).await?;
@@ -229,6 +238,7 @@ async fn log_out_everywhere(ctx: &LessonContext, devices: &str) -> Result<String
     ctx.announce(
         "The login was an EVALSHA. The user logs in once more, so that a session is left for you to look at.",
     );
+    guess.answer(if read.is_some() { "yes" } else { "no" })?;
     ctx.check("none was listed, and yet the session has ended", ended == 0 && read.is_none())?;
     Ok(other_devices.begin(Some(USER), &[("theme", "light")]).await?)
 }

@@ -74,10 +74,12 @@ impl Source {
         let end = start + statement_length(self.text.get(start..)?)?;
         let first = self.text[..end].lines().count();
         let lines: Vec<&str> = self.text.lines().skip(first).collect();
-        let depth = indent(self.text.lines().nth(first_line - 1)?);
+        // A chain of methods begins above its `.step(`, and that line has the indentation of the statement.
+        let above: Vec<&str> = self.text.lines().take(first_line).collect();
+        let depth = indent(above.iter().rfind(|line| !line.trim_start().starts_with('.'))?);
         let speaks = |line: &&str| {
             let text = line.trim_start();
-            let begins = ["ctx.", "return ctx.", "Ok(())", "let guess = ctx.", "guess."];
+            let begins = ["ctx.", "return ctx.", "Ok(())", "let guess = ctx", "guess."];
             let speaks = begins.iter().any(|begin| text.starts_with(begin));
             !text.is_empty() && (speaks || indent(line) < depth)
         };

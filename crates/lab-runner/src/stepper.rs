@@ -126,6 +126,8 @@ impl Stepper {
         loop {
             let more = !lock().rest.is_empty();
             let enter = if more { "more" } else { next };
+            // A question comes last, so it is not on the screen yet.
+            let choices = if more { 0 } else { choices };
             // A color may have begun in a line above whose end is on the next page.
             let guess = if choices > 0 { format!("1 to {choices}, ") } else { String::new() };
             let prompt =

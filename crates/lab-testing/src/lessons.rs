@@ -144,7 +144,12 @@ async fn assert_write_only_behind_a_prefix<L: Course>(cluster: bool) {
 /// What is on the screen of each lesson: the commands it teaches, the Rust for what it sends, steps that people read at once, and
 /// everything that the server gets. One run checks it all.
 pub async fn assert_screens_are_complete<L: Course>() {
+    complete_screens::<L>().await;
+}
+
+async fn complete_screens<L: Course>() -> Vec<(&'static Lesson, LessonReport)> {
     let target = open(false).await;
+    let mut reports = Vec::new();
     for lesson in L::lessons() {
         let monitor = Monitor::start(&target);
         let report = run(&target, lesson).await;
@@ -152,8 +157,38 @@ pub async fn assert_screens_are_complete<L: Course>() {
         assert_shows_what_it_sends(&report, &sent);
         assert_shows_what_it_teaches(&target, lesson, &report).await;
         assert_reads_well(lesson, &report);
+        reports.push((lesson, report));
+    }
+    reports
+}
+
+/// What is on the screen of each lesson, as [`assert_screens_are_complete`] checks it, and each lesson asks at least two questions.
+pub async fn assert_screens_are_complete_and_ask<L: Course>() {
+    for (lesson, report) in complete_screens::<L>().await {
+        assert_asks(lesson, &report);
     }
 }
+
+/// A lesson asks what will come, and says what came, at least twice. How many parts a server lacks makes no difference.
+fn assert_asks(lesson: &Lesson, report: &LessonReport) {
+    if report.outcome != "passed" {
+        return;
+    }
+    let count = |kind: fn(&Block) -> bool| report.blocks.iter().filter(|block| kind(block)).count();
+    let asked = count(|block| matches!(block, Block::Question { .. }));
+    let answered = count(|block| matches!(block, Block::Answer { .. }));
+    assert!(asked >= FEWEST_QUESTIONS, "{} asks {asked} questions of {FEWEST_QUESTIONS}", lesson.name);
+    assert_eq!(asked, answered, "{} leaves a question without an answer", lesson.name);
+    for block in &report.blocks {
+        let Block::Question { question, choices } = block else { continue };
+        let asks = question.ends_with('?') && (2..=4).contains(&choices.len());
+        let different: BTreeSet<&String> = choices.iter().collect();
+        assert!(asks && different.len() == choices.len(), "{}: {question:?}, {choices:?}", lesson.name);
+    }
+}
+
+/// How often each lesson asks what will come.
+const FEWEST_QUESTIONS: usize = 2;
 
 /// Each command that the lesson teaches is shown, if the server has it.
 async fn assert_shows_what_it_teaches(target: &Target, lesson: &Lesson, report: &LessonReport) {

@@ -79,10 +79,17 @@ async fn store_and_read(ctx: &LessonContext, carts: &Carts) -> Result<(), BoxErr
     redis.hincr(hash, "sku123", 1).await?;
     redis.zincr(sorted_set, "sku123", 1).await?;
 
-    ctx.step("Each shape is read with one command.").await?;
+    let guess = ctx
+        .step("Each shape is read with one command. There are three mice (sku123) and one keyboard (sku456).")
+        .predict("Which SKU does the Sorted Set return first?", ["sku123", "sku456"])
+        .await?;
     let document = redis.get(json).await?;
     let fields = redis.hgetall(hash).await?;
     let members = redis.zrange_withscores(sorted_set, 0, -1).await?;
+    guess.answer(members.first().map_or("", |(sku, _)| sku))?;
+    ctx.say(
+        "A Sorted Set is read from the lowest score to the highest. With REV, the most units come first.",
+    );
     let in_document = document.is_some_and(|document| document.contains(r#""sku123":3"#));
     let in_hash = fields.get("sku123").is_some_and(|units| units == "3");
     let in_sorted_set = members.contains(&("sku123".to_owned(), 3.0));
@@ -121,11 +128,16 @@ async fn time_reading(ctx: &LessonContext) -> Result<(), BoxError> {
 async fn measure_memory(ctx: &LessonContext, carts: &Carts) -> Result<(), BoxError> {
     let mut redis = ctx.redis();
 
-    ctx.step(format!("MEMORY USAGE counts the bytes of a key. The carts have {LINES} lines now.")).await?;
+    let guess = ctx
+        .step(format!("MEMORY USAGE counts the bytes of a key. The carts have {LINES} lines now."))
+        .predict("Which shape takes the fewest bytes?", SHAPES)
+        .await?;
     ctx.code(COMPARE.function("memory_usage"));
-    for shape in CartShape::ALL {
-        memory_usage(carts.key(shape), &mut redis).await?;
+    let mut sizes = Vec::new();
+    for (name, shape) in SHAPES.into_iter().zip(CartShape::ALL) {
+        sizes.push((memory_usage(carts.key(shape), &mut redis).await?, name));
     }
+    guess.answer(sizes.into_iter().min().map_or("", |(_, smallest)| smallest))?;
     let mut redis = ctx.untraced(
         "UNLINK, SET, HMSET, and ZADD fill carts of 1, 10, and 100 lines, and MEMORY USAGE measures them.",
     );
@@ -140,7 +152,7 @@ async fn measure_memory(ctx: &LessonContext, carts: &Carts) -> Result<(), BoxErr
     }
     let header = ["shape", "1", "10", "100"];
     let mut table = Table::new("Bytes in memory, by lines in the cart", &header);
-    for (row, shape) in ["JSON string", "Hash", "Sorted Set"].into_iter().enumerate() {
+    for (row, shape) in SHAPES.into_iter().enumerate() {
         let bytes = columns.iter().map(|column| column[row]);
         let cells = bytes.map(|bytes| bytes.map_or_else(|| "-".to_owned(), |bytes| thousands(bytes.into())));
         table = table.row(std::iter::once(shape.to_owned()).chain(cells));
@@ -151,6 +163,9 @@ async fn measure_memory(ctx: &LessonContext, carts: &Carts) -> Result<(), BoxErr
     }
     Ok(())
 }
+
+/// The shapes, in the order of [`CartShape::ALL`].
+const SHAPES: [&str; 3] = ["JSON string", "Hash", "Sorted Set"];
 
 async fn memory_usage<C: AnyConnection>(key: &str, redis: &mut C) -> RedisResult<Option<u32>> {
     let mut command = redis::cmd("MEMORY");

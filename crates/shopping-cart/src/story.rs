@@ -145,17 +145,20 @@ async fn lose_a_click(ctx: &LessonContext, cart: &ShownCart) -> Result<(), BoxEr
     let key = cart.key(TABS)?;
     let cart = key.as_str();
 
-    ctx.step(
-        "A cart is a Hash, too: each field is a SKU, and its value the units. The naive way to add a unit reads the value, \
-         adds one, and writes it back. Here two browser tabs of one guest click at the same moment.",
-    )
-    .await?;
+    let guess = ctx
+        .step(
+            "A cart is a Hash, too: each field is a SKU, and its value the units. The naive way to add a unit reads the value, \
+             adds one, and writes it back. Here two browser tabs of one guest click at the same moment.",
+        )
+        .predict("1 unit and two clicks: how many units does the cart have?", ["1", "2", "3"])
+        .await?;
     redis.hset(cart, "sku123", 1).await?;
     let seen_by_a = tab_a.hget(cart, "sku123").await?;
     let seen_by_b = tab_b.hget(cart, "sku123").await?;
     tab_a.hset(cart, "sku123", one_more(seen_by_a)).await?;
     tab_b.hset(cart, "sku123", one_more(seen_by_b)).await?;
     let units = redis.hget(cart, "sku123").await?;
+    guess.answer(units.as_deref().unwrap_or_default())?;
     ctx.check("1 unit and two clicks make 2 units: one click is lost", units.as_deref() == Some("2"))?;
     Ok(())
 }
@@ -358,12 +361,18 @@ async fn log_in(ctx: &LessonContext, cart: &ShownCart) -> Result<(), BoxError> {
     ctx.script(&lua(&HASH.apply).section()).await?;
     ctx.script(&lua(&HASH.finish).contract()).await?;
 
-    ctx.step("Both steps, then the same login once more with `merge`, which does all three.").await?;
+    let guess = ctx
+        .step(
+            "Both steps, then the same login once more with `merge`, which does all three. Parker had three mice, and the guest one.",
+        )
+        .predict("How many mice does Parker have at the end?", ["3", "4", "5"])
+        .await?;
     let applied = cart.apply(&claim).await?;
     cart.finish(&claim, &applied).await?;
     let again = cart.merge("abc123", PARKER).await?;
     let stored = redis.hgetall(user_key).await?;
     let moved_two = matches!(&applied, Applied::Merged(merged) if merged.moved.len() == 2);
+    guess.answer(stored.get("sku123").map_or("", String::as_str))?;
     ctx.check("the first login moves two lines", moved_two)?;
     ctx.check("the second one moves nothing", again.moved.is_empty() && again.left.is_empty())?;
     let expected = units([("sku123", 4), ("sku456", 3)]);

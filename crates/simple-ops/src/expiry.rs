@@ -89,17 +89,20 @@ async fn change_the_deadline(ctx: &LessonContext, keys: &Keys) -> Outcome {
     ctx.check("the deadline was set", set)?;
 
     if ctx.can(CAME_WITH_CONDITIONS).await {
-        ctx.step(
-            "Since Redis 7.0, EXPIRE takes a condition: NX only if there is no deadline, XX only if there is one, GT only if the new \
-             one is later, LT only if it is earlier. 0 means that nothing changed.",
-        )
-        .await?;
+        let guess = ctx
+            .step(
+                "Since Redis 7.0, EXPIRE takes a condition: NX only if there is no deadline, XX only if there is one, GT only if the \
+                 new one is later, LT only if it is earlier. 0 means that nothing changed. This key first has an hour.",
+            )
+            .predict("How many of the four EXPIREs change the deadline?", ["1", "2", "3", "4"])
+            .await?;
         redis.set_options(&code, "4711", SetOptions::default().with_expiration(SetExpiry::EX(3600))).await?;
         let mut changed = Vec::new();
         for (seconds, condition) in [(300, "NX"), (7200, "XX"), (300, "GT"), (300, "LT")] {
             let expire = redis::cmd("EXPIRE").arg(&code).arg(seconds).arg(condition).to_owned();
             changed.push(expire.query_async(&mut redis).await?);
         }
+        guess.answer(changed.iter().filter(|changed| **changed).count())?;
         let expected = vec![false, true, false, true];
         ctx.check_eq("NX and GT changed nothing, XX and LT did", &changed, &expected)?;
     } else {
@@ -124,14 +127,22 @@ async fn lose_the_deadline(ctx: &LessonContext, keys: &Keys) -> Outcome {
     let keeping_it =
         SetOptions::default().conditional_set(ExistenceCheck::XX).with_expiration(SetExpiry::KEEPTTL);
 
-    ctx.step(
-        "Now a common mistake. SET replaces the whole key, and its deadline, too. If you update a cache with a plain SET, it fills up \
-         with keys that never expire.",
-    )
-    .await?;
+    let guess = ctx
+        .step("Now a common mistake. A page is cached for ten minutes. Then it changes, and a plain SET updates it.")
+        .predict("What is the deadline after the second SET?", ["ten minutes", "none", "the page is gone"])
+        .await?;
     redis.set_options(&cached, "<h1>Sale</h1>", for_ten_minutes()).await?;
     redis.set(&cached, "<h1>Big sale</h1>").await?;
     let ttl = redis.ttl(&cached).await?.raw();
+    guess.answer(match ttl {
+        -2 => "the page is gone",
+        -1 => "none",
+        _ => "ten minutes",
+    })?;
+    ctx.say(
+        "SET replaces the whole key, and its deadline, too. If you update a cache with a plain SET, it fills up with keys that never \
+         expire.",
+    );
     ctx.check("the plain SET removed the deadline: TTL is -1", ttl == -1)?;
 
     ctx.step("KEEPTTL keeps it. So do all commands that change a part of a value: APPEND, INCR, HSET, LPUSH, and so on.")
@@ -148,12 +159,16 @@ async fn look_at_an_expired_key(ctx: &LessonContext, keys: &Keys) -> Outcome {
     let banner = keys.banner();
     let for_a_moment = SetOptions::default().with_expiration(SetExpiry::PX(50));
 
-    ctx.step("What does an expired key look like? This one lives for 50 milliseconds. A moment later, you read it.").await?;
+    let guess = ctx
+        .step("What does an expired key look like? This one lives for 50 milliseconds. A moment later, you read it.")
+        .predict("What does TTL reply?", ["-2", "-1", "0", "nil"])
+        .await?;
     redis.set_options(&banner, "-20 % now", for_a_moment).await?;
     until_gone(ctx, &banner).await?;
     let value = redis.get(&banner).await?;
     let ttl = redis.ttl(&banner).await?.raw();
     let exists = redis.exists(&banner).await?;
+    guess.answer(ttl)?;
     ctx.check(
         "an expired key looks like one that never existed: nil, TTL -2, EXISTS 0",
         value.is_none() && ttl == -2 && !exists,

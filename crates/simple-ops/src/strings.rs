@@ -91,14 +91,17 @@ async fn set_on_a_condition(ctx: &LessonContext, keys: &Keys) -> Outcome {
     let for_an_hour = || SetOptions::default().with_expiration(SetExpiry::EX(3600));
     let keeping_its_ttl = || SetOptions::default().with_expiration(SetExpiry::KEEPTTL);
 
-    ctx.step(
-        "SET overwrites without asking. With XX it writes only if the key exists, with NX only if it doesn't. A nil means that \
-         nothing was written.",
-    )
-    .await?;
+    let guess = ctx
+        .step(
+            "SET overwrites without asking. With XX it writes only if the key exists, with NX only if it doesn't. A nil means \
+             that nothing was written. At first, this key doesn't exist.",
+        )
+        .predict("How many of the three SETs write?", ["1", "2", "3"])
+        .await?;
     let changed = redis.set_options(&status, "paid", if_there()).await?;
     let created = redis.set_options(&status, "new", if_new()).await?;
     let created_again = redis.set_options(&status, "new", if_new()).await?;
+    guess.answer([&changed, &created, &created_again].into_iter().flatten().count())?;
     ctx.check("XX does not create a key", changed.is_none())?;
     ctx.check("of two SETs with NX, one wins", created.is_some() && created_again.is_none())?;
 
@@ -173,13 +176,19 @@ async fn read_several(ctx: &LessonContext, keys: &Keys) -> Outcome {
     let mut redis = ctx.redis();
     let (currency, country, motto) = (keys.currency(), keys.country(), keys.never_written());
 
-    ctx.step(
-        "MSET writes several keys and MGET reads several, in one round trip each. MGET answers in the order in which you ask, with nil \
-         for each key that doesn't exist.",
-    )
-    .await?;
+    let guess = ctx
+        .step(
+            "MSET writes several keys and MGET reads several, in one round trip each. MGET answers in the order in which you ask. \
+             Here it asks for three keys, and the one in the middle doesn't exist.",
+        )
+        .predict("How many values does MGET return?", ["1", "2", "3"])
+        .await?;
     redis.mset(&[(&currency, "EUR"), (&country, "DE")]).await?;
     let read = redis.mget(&[&currency, &motto, &country]).await?;
+    guess.answer(read.len())?;
+    ctx.say(
+        "It returns nil for each key that doesn't exist. So you can tell which value belongs to which key.",
+    );
     let texts: Vec<Option<&str>> = read.iter().map(Option::as_deref).collect();
     ctx.check_eq("the missing key is nil, in its place", &texts, &vec![Some("EUR"), None, Some("DE")])?;
     ctx.say(

@@ -33,14 +33,18 @@ pub(super) async fn write_in_two_halves(
 ) -> Result<Found, LessonError> {
     let (mut a, key) = (ctx.redis(), keys.biglist());
     let first = FIRST.min(count);
-    ctx.step(
-        "Server A has numbers, Server B needs them, and they meet in a list. LPUSH puts each value at the head, so the last \
-         number pushed is the first one read.",
-    )
-    .await?;
+    let guess = ctx
+        .step(format!(
+            "Server A has numbers, Server B needs them, and they meet in a list. LPUSH puts each value at the head. Here it gets the \
+             numbers 1 to {first}."
+        ))
+        .predict("Which number does LRANGE return first?", ["the first pushed", "the last pushed"])
+        .await?;
     let numbers: Vec<u64> = (1..=first).collect();
     a.lpush(&key, &numbers).await?;
     let read = a.lrange(&key, 0, -1).await?;
+    let newest = numbers.last().map(u64::to_string);
+    guess.answer(if read.first() == newest.as_ref() { "the last pushed" } else { "the first pushed" })?;
     ctx.check(
         "newest first",
         read.iter().rev().eq(numbers.iter().map(u64::to_string).collect::<Vec<_>>().iter()),
@@ -116,14 +120,16 @@ pub(super) async fn read_in_chunks(ctx: &LessonContext, keys: &Keys, count: u64)
 pub(super) async fn read_while_it_grows(ctx: &LessonContext, keys: &Keys) -> Outcome {
     let chunks = ctx.fit("chunks", 10, 3, 8.0) as u64;
     let size = chunks * CHUNK;
-    ctx.step(format!(
-        "What if Server A pushes while Server B reads? Here Server B reads {} numbers in chunks of {}, from both ends. After \
-         each chunk, Server A pushes {NEW} more to the head. Indexes from the head (0, 1, 2) move with every push. Indexes from \
-         the tail (-1, -2, -3) do not.",
-        thousands(size as f64),
-        thousands(CHUNK as f64),
-    ))
-    .await?;
+    let guess = ctx
+        .step(format!(
+            "What if Server A pushes while Server B reads? Here Server B reads {} numbers in chunks of {}: once by indexes from the \
+             head (0, 1, 2), and once by indexes from the tail (-1, -2, -3). After each chunk, Server A pushes {NEW} more to the \
+             head.",
+            thousands(size as f64),
+            thousands(CHUNK as f64),
+        ))
+        .predict("From where does it read numbers twice?", ["the head", "the tail", "both", "neither"])
+        .await?;
     let mut untraced =
         ctx.untraced("UNLINK and LPUSH make a new list; LRANGE from both ends and LPUSH take turns on it.");
     let [head, tail] = read_growing(keys, chunks, &mut untraced).await?;
@@ -133,6 +139,13 @@ pub(super) async fn read_while_it_grows(ctx: &LessonContext, keys: &Keys) -> Out
     };
     let table = Table::new("Reading while it grows", &header);
     ctx.table(table.row(row("the head", head)).row(row("the tail", tail)));
+    guess.answer(match (head[0] > 0, tail[0] > 0) {
+        (true, false) => "the head",
+        (false, true) => "the tail",
+        (true, true) => "both",
+        (false, false) => "neither",
+    })?;
+    ctx.say("Indexes from the head move with every push. Indexes from the tail do not.");
     let moved = (chunks - 1) * NEW;
     ctx.check(
         format!("from the head: {moved} numbers read twice, and the {moved} oldest never"),

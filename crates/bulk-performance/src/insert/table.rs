@@ -1,5 +1,7 @@
 //! The tables, what is claimed about them, and how far to believe the numbers.
 
+use std::cmp::Ordering;
+
 use lab_measure::insert::{InsertMany, Kind};
 use lab_runner::caveat::Caveat;
 use lab_runner::environment::environment;
@@ -100,6 +102,22 @@ pub fn check_traffic(ctx: &LessonContext, kind: Kind, verified: &[Verified]) -> 
         ctx.check(claim, row.traffic.bytes_sent < pipeline)?;
     }
     Ok(())
+}
+
+/// Whether a deeper pipeline sends `fewer` bytes than a shallower one, or than single commands, `the same`, or `more`.
+pub fn bytes_of_deeper_pipelines(verified: &[Verified]) -> &'static str {
+    let of_pipelines = verified.iter().filter(|row| depth(row.writer).is_some());
+    let of_pipelines = of_pipelines.map(|row| (row.records, row.traffic.bytes_sent)).collect::<Vec<_>>();
+    let (Some((records, deepest)), Some((_, shallowest))) = (of_pipelines.last(), of_pipelines.first())
+    else {
+        return "the same";
+    };
+    let single = verified.first().filter(|row| row.records == *records).map(|row| row.traffic.bytes_sent);
+    match deepest.cmp(&single.unwrap_or(*shallowest)) {
+        Ordering::Less => "fewer",
+        Ordering::Equal => "the same",
+        Ordering::Greater => "more",
+    }
 }
 
 /// Where the time went, in the numbers of this run.

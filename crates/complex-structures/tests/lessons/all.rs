@@ -6,7 +6,7 @@ use lab_server::Release;
 
 use lab_testing::lessons::{
     assert_all_in_registry, assert_pass_on_a_cluster, assert_pass_over_resp3, assert_pass_twice,
-    assert_screens_are_complete, assert_write_only_behind_their_prefix, open, open_release, run_all,
+    assert_screens_are_complete_and_ask, assert_write_only_behind_their_prefix, open, open_release, run_all,
     run_lesson, skipped, table,
 };
 
@@ -37,7 +37,7 @@ async fn lessons_write_only_behind_their_prefix() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_screens_of_all_lessons_are_complete() {
-    assert_screens_are_complete::<StructureLesson>().await;
+    assert_screens_are_complete_and_ask::<StructureLesson>().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

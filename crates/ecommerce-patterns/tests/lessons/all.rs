@@ -10,7 +10,7 @@ use patterns::users::Users;
 
 use lab_testing::lessons::{
     assert_all_in_registry, assert_pass_on_a_cluster, assert_pass_over_resp3, assert_pass_twice,
-    assert_screens_are_complete, assert_write_only_behind_their_prefix, open, run_all,
+    assert_screens_are_complete_and_ask, assert_write_only_behind_their_prefix, open, run_all,
 };
 
 #[test]
@@ -40,7 +40,7 @@ async fn lessons_write_only_behind_their_prefix() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_screens_of_all_lessons_are_complete() {
-    assert_screens_are_complete::<PatternLesson>().await;
+    assert_screens_are_complete_and_ask::<PatternLesson>().await;
 }
 
 #[test]

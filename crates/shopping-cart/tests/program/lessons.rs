@@ -13,7 +13,7 @@ use crate::support::{clustered, standalone};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_screens_of_all_lessons_are_complete() {
-    lessons::assert_screens_are_complete::<CartLesson>().await;
+    lessons::assert_screens_are_complete_and_ask::<CartLesson>().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,17 +11,25 @@ use crate::catalog::Product;
 pub(super) async fn lose_a_change(ctx: &LessonContext, key: &str, sample: &Product) -> Outcome {
     let [mut office, mut checkout] = ctx.dedicated().await?;
 
-    ctx.step(
-        "Back to the string. To change a part of it, you read, change, and write the whole, and that breaks: the office raises the \
-         price by 1 cent, and at the same moment the checkout sells one unit. Both read, then both write.",
-    )
-    .await?;
+    let guess = ctx
+        .step(
+            "Back to the string. To change a part of it, you read, change, and write the whole. The office raises the price by 1 \
+             cent, and at the same moment the checkout sells one unit. Both read, then both write.",
+        )
+        .predict("Which changes are left?", ["both", "the new price", "the sold unit", "none"])
+        .await?;
     let seen_by_office = read(&mut office, key).await?;
     let seen_by_checkout = read(&mut checkout, key).await?;
     office.set(key, to_json(&with_higher_price(&seen_by_office))?).await?;
     checkout.set(key, to_json(&with_one_sold(&seen_by_checkout))?).await?;
     let after = read(&mut office, key).await?;
     let expected = with_one_sold(&with_higher_price(sample));
+    guess.answer(match (after.price_cents == expected.price_cents, after.stock == expected.stock) {
+        (true, true) => "both",
+        (true, false) => "the new price",
+        (false, true) => "the sold unit",
+        (false, false) => "none",
+    })?;
     let row = |name: &str, product: &Product| {
         [name.to_owned(), product.price_cents.to_string(), product.stock.to_string()]
     };
@@ -58,17 +66,25 @@ pub(super) async fn change_by_script(ctx: &LessonContext, key: &str) -> Outcome 
     let kept = read(&mut redis, key).await?;
     ctx.check("1,000 units more were refused", refused && kept.stock == left)?;
 
-    ctx.step(
-        "Know what Lua does to JSON. Its numbers are doubles, and cjson writes 14 digits of them. It can't tell an empty list from an empty \
-         object. This script only reads a document and writes it again:",
-    )
-    .await?;
+    let guess = ctx
+        .step("Know what Lua does to JSON. This script only reads a document and writes it again.")
+        .predict("What comes back as it was?", ["all of it", "only the ID", "only the tags", "neither"])
+        .await?;
     let document = r#"{"id":9007199254740993,"tags":[]}"#;
     let script = "return cjson.encode(cjson.decode(ARGV[1]))";
     let rewritten: String =
         redis::cmd("EVAL").arg(script).arg(0).arg(document).query_async(&mut redis).await?;
     let digits_lost = !rewritten.contains("9007199254740993");
     let list_lost = rewritten.contains(r#""tags":{}"#);
+    guess.answer(match (digits_lost, list_lost) {
+        (false, false) => "all of it",
+        (false, true) => "only the ID",
+        (true, false) => "only the tags",
+        (true, true) => "neither",
+    })?;
+    ctx.say(
+        "Lua's numbers are doubles, and cjson writes 14 digits of them. And Lua can't tell an empty list from an empty object.",
+    );
     ctx.check("the number lost digits, and the empty list became an object", digits_lost && list_lost)?;
     ctx.say(
         "Cents and stock are far below 14 digits, so the script is safe for them. If a list can be empty, let the script only compare: \
@@ -80,17 +96,21 @@ pub(super) async fn change_by_script(ctx: &LessonContext, key: &str) -> Outcome 
 pub(super) async fn change_by_watch(ctx: &LessonContext, key: &str) -> Outcome {
     let (mut office, mut checkout) = (ctx.dedicated_redis().await?, ctx.redis());
 
-    ctx.step(
-        "WATCH fixes it, too. The office watches the key, reads it, and writes it between MULTI and EXEC. In the meantime, the checkout \
-         sells a unit. So EXEC answers nil, and nothing is written. WATCH belongs to the connection, so the office needs its own.",
-    )
-    .await?;
+    let guess = ctx
+        .step(
+            "WATCH fixes it, too. The office watches the key, reads it, and writes it between MULTI and EXEC. In the meantime, the \
+             checkout sells a unit. WATCH belongs to the connection, so the office needs its own.",
+        )
+        .predict("What does EXEC reply?", ["OK", "nil", "an error"])
+        .await?;
     redis::cmd("WATCH").arg(key).exec_async(&mut office).await?;
     let seen = read(&mut office, key).await?;
     let left: i64 = ADD_TO_NUMBER.key(key).arg("stock").arg(-1).invoke_async(&mut checkout).await?;
     let changed = to_json(&with_higher_price(&seen))?;
     let transaction = redis::pipe().atomic().set(key, changed).ignore().to_owned();
     let done: Option<()> = transaction.query_async(&mut office).await?;
+    guess.answer(if done.is_some() { "OK" } else { "nil" })?;
+    ctx.say("The key has changed since WATCH, so EXEC answers nil and writes nothing.");
     ctx.check("EXEC wrote nothing", done.is_none())?;
 
     ctx.step("So the office tries again, beginning with the read.").await?;

@@ -5,8 +5,8 @@ use simple_ops::SimpleLesson;
 
 use lab_testing::lessons::{
     assert_all_in_registry, assert_pass_on_a_cluster, assert_pass_over_resp3, assert_pass_twice,
-    assert_screens_are_complete, assert_write_only_behind_their_prefix, open, open_release, run_lesson,
-    skipped, table,
+    assert_screens_are_complete_and_ask, assert_write_only_behind_their_prefix, open, open_release,
+    run_lesson, skipped, table,
 };
 
 #[test]
@@ -66,5 +66,5 @@ async fn without_json_commands_the_lesson_says_who_has_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_screens_of_all_lessons_are_complete() {
-    assert_screens_are_complete::<SimpleLesson>().await;
+    assert_screens_are_complete_and_ask::<SimpleLesson>().await;
 }
