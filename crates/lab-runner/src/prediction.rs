@@ -20,6 +20,10 @@ impl<'a> Prediction<'a> {
     }
 
     /// Shows what was seen, which must be one of the choices, and whether the learner guessed it.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "callers pass a number or a word as it is: `guess.answer(7)?`"
+    )]
     pub fn answer(self, seen: impl ToString) -> Outcome {
         let answer = seen.to_string();
         let Some(right) = self.choices.iter().position(|choice| *choice == answer) else {

@@ -347,15 +347,15 @@ async fn copy_during_a_rewrite(ctx: &LessonContext, server: &Server) -> Result<(
         )
         .predict("What does a server do that starts with this copy?", ["it has all keys", "it has older keys", "it refuses to start"])
         .await?;
-    let (files, broken) = (server.dir().join(aof::DIRECTORY), server.dir().join("broken"));
-    fs::create_dir(&broken)?;
-    fs::copy(files.join(aof::MANIFEST), broken.join(aof::MANIFEST))?;
-    let named = aof::named_files(&broken)?;
+    let (files, copy) = (server.dir().join(aof::DIRECTORY), server.dir().join("copy"));
+    fs::create_dir(&copy)?;
+    fs::copy(files.join(aof::MANIFEST), copy.join(aof::MANIFEST))?;
+    let named = aof::named_files(&copy)?;
     redis::cmd("BGREWRITEAOF").exec_async(&mut restored).await?;
     until_rewritten(&mut quiet).await?;
     until_deleted(&files, &named).await?;
-    let missing = named.iter().filter(|name| fs::copy(files.join(name), broken.join(name)).is_err()).count();
-    let start = restore(ctx.target(), &[("appendonly", "yes")], move |to| replace_aof(&broken, to)).await;
+    let missing = named.iter().filter(|name| fs::copy(files.join(name), copy.join(name)).is_err()).count();
+    let start = restore(ctx.target(), &[("appendonly", "yes")], move |to| replace_aof(&copy, to)).await;
     let starts = start.is_ok();
     guess.answer(if starts { "it has older keys" } else { "it refuses to start" })?;
     ctx.check(

@@ -135,7 +135,7 @@ async fn compare_policies(ctx: &LessonContext, policies: &[String]) -> Result<()
     ctx.function("request");
     let guess = ctx
         .predict(
-            "With scans, which policy finds more?",
+            "With scans, which policy finds more of what customers want?",
             ["allkeys-lru", "allkeys-lfu", "both about the same"],
         )
         .await?;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use lab_runner::pattern_scripts::{load, lua};
 use lab_runner::table::{Table, duration};
 use lab_runner::{BoxError, Lesson, LessonContext, outcome, source};
-use patterns::semaphore::{self, ACQUIRE, RELEASE, RENEW, SemaphoreError, Semaphores, Token};
+use patterns::semaphore::{self, ACQUIRE, Permits, RELEASE, RENEW, SemaphoreError, Semaphores, Token};
 
 pub use self::jobs::{Jobs, Way, run_jobs};
 
@@ -116,7 +116,7 @@ async fn hold_permits(ctx: &LessonContext) -> Result<(), BoxError> {
     let released = semaphores.release("renderer", &first, 2).await?;
     let repeated = semaphores.release("renderer", &first, 2).await?;
     semaphores.try_acquire("renderer", &second, 2).await?;
-    guess.answer(other.as_ref().map_or(0, |permits| permits.count()))?;
+    guess.answer(other.as_ref().map_or(0, Permits::count))?;
     ctx.check(
         "all or none: one permit was free",
         matches!(other, Err(SemaphoreError::Full { free: 1, .. })),
