@@ -15,7 +15,7 @@ use crate::comparison::{Approach, Comparison, FEWEST_ROUNDS, ROUNDS};
 use crate::error::{LessonError, Outcome};
 use crate::lua::{LuaScript, Scripts};
 use crate::need::Need;
-use crate::prediction::Predictions;
+use crate::prediction::{Prediction, Predictions};
 use crate::presenter::{Presenter, Show};
 use crate::source::{Excerpt, Source};
 use crate::step::Step;
@@ -128,6 +128,19 @@ impl LessonContext {
         let here = Location::caller();
         let source = self.sources.iter().find(|source| here.file().ends_with(source.path));
         Step { ctx: self, text: text.into(), excerpt: source.and_then(|source| source.step(here)) }
+    }
+
+    /// Asks the learner what comes next in a step that has begun, such as below a function that it runs:
+    /// `let guess = ctx.predict("How many are left?", ["7", "8", "9"]).await?`. [`Prediction::answer`] says what it was.
+    pub async fn predict<const N: usize>(
+        &self,
+        question: impl Into<String>,
+        choices: [&str; N],
+    ) -> Result<Prediction<'_>, LessonError> {
+        let choices = choices.map(str::to_owned).to_vec();
+        let block = Block::Question { question: question.into(), choices: choices.clone() };
+        let guess = self.presenter().ask(block, choices.len()).await?;
+        Ok(Prediction::new(self, choices, guess))
     }
 
     pub(crate) fn presenter(&self) -> &Presenter {

@@ -3,7 +3,6 @@
 use std::future::IntoFuture;
 use std::pin::Pin;
 
-use crate::block::Block;
 use crate::context::LessonContext;
 use crate::error::{LessonError, Outcome};
 use crate::prediction::Prediction;
@@ -28,10 +27,7 @@ impl<'a> Step<'a> {
     ) -> Result<Prediction<'a>, LessonError> {
         let ctx = self.ctx;
         self.await?;
-        let choices = choices.map(str::to_owned).to_vec();
-        let block = Block::Question { question: question.into(), choices: choices.clone() };
-        let guess = ctx.presenter().ask(block, choices.len()).await?;
-        Ok(Prediction::new(ctx, choices, guess))
+        ctx.predict(question, choices).await
     }
 
     async fn begin(self) -> Outcome {

@@ -81,16 +81,20 @@ async fn copy_key_by_key(ctx: &LessonContext, redis: &MultiplexedConnection) -> 
     let (mut live, mut quiet) = (ctx.redis_of("live", redis.clone()), redis.clone());
     open_accounts(&mut quiet).await?;
     ctx.announce(format!("SET opened {ACCOUNTS} accounts with {BALANCE} each on a private server."));
-    ctx.step(
-        "Can a program read all keys and write them to a file? This lesson starts private servers, which end with it, and never touches \
-         yours. On the first one, called live, a transfer happens between two reads of such a program:",
-    )
-    .await?;
+    let guess = ctx
+        .step(
+            "Can a program read all keys and write them to a file? This lesson starts private servers, which end with it, and never touches \
+             yours. On the first one, called live, two accounts have 1,000 each, and a transfer happens between two reads of such a \
+             program:",
+        )
+        .predict("How much do the two accounts have in the copy?", ["1,900", "2,000", "2,100"])
+        .await?;
     let first = live.get_int("account:1").await?.unwrap_or_default();
     let mut transfer = redis::pipe();
     transfer.atomic().decr("account:2", 100).incr("account:1", 100);
     transfer.exec_async(&mut live).await?;
     let second = live.get_int("account:2").await?.unwrap_or_default();
+    guess.answer(thousands((first + second) as f64))?;
     ctx.check_eq("the copy has 1,900 of 2,000: money that never was missing", &(first + second), &1_900)?;
     Ok(())
 }
@@ -253,18 +257,26 @@ async fn load_nothing(ctx: &LessonContext, backup: &Path) -> Result<(), BoxError
     let put_snapshot = move |directory: &Path| fs::copy(copy, directory.join(RDB)).map(drop);
     let server = restore(ctx.target(), &[("appendonly", "yes")], put_snapshot).await?;
     let redis = unguarded(&server.client()).await?;
-    let (mut trap, mut quiet) = (ctx.redis_of("trap", redis.clone()), redis);
+    let (mut new, mut quiet) = (ctx.redis_of("new", redis.clone()), redis);
     ctx.announce(
-        "A new private server, called trap, started with appendonly yes and a copy of the same dump.rdb.",
+        "A new private server, called new, started with appendonly yes and a copy of the same dump.rdb.",
     );
-    ctx.step(
-        "Here is a trap. This server has the snapshot in its directory, but its append-only file is on. It reads that file only, which is \
-         empty. And the next snapshot, which a save point or a replica starts by itself, replaces dump.rdb:",
-    )
-    .await?;
-    let loaded: usize = redis::cmd("DBSIZE").query_async(&mut trap).await?;
-    snapshot(&mut trap, &mut quiet).await?;
+    let guess = ctx
+        .step("A new server has the snapshot in its directory, and its append-only file is on. Later, it writes a snapshot of its own:")
+        .predict("How many keys did it load from dump.rdb?", ["none", "some", "all"])
+        .await?;
+    let loaded: usize = redis::cmd("DBSIZE").query_async(&mut new).await?;
+    snapshot(&mut new, &mut quiet).await?;
     let left = fs::metadata(server.dir().join(RDB))?.len();
+    guess.answer(match loaded {
+        0 => "none",
+        loaded if loaded < KEYS => "some",
+        _ => "all",
+    })?;
+    ctx.say(
+        "With appendonly yes, the server reads the append-only file only, which is empty. And the next snapshot, which a save point or a \
+         replica starts by itself, replaces dump.rdb.",
+    );
     ctx.check_eq("0 keys were loaded, without an error", &loaded, &0)?;
     ctx.check(
         format!("dump.rdb had {}, and has {left} B: the copy is gone", bytes(original.len())),
@@ -328,25 +340,29 @@ async fn until_rewritten(redis: &mut MultiplexedConnection) -> Result<(), BoxErr
 async fn copy_during_a_rewrite(ctx: &LessonContext, server: &Server) -> Result<(), BoxError> {
     let redis = unguarded(&server.client()).await?;
     let (mut restored, mut quiet) = (ctx.redis_of("restored", redis.clone()), redis);
-    ctx.step(
-        "The append-only file is a directory: a base, increments, and a manifest that names them. A program copies the manifest first. \
-         Before it comes to the others, a rewrite ends, which makes new files and deletes the old ones:",
-    )
-    .await?;
-    let (files, broken) = (server.dir().join(aof::DIRECTORY), server.dir().join("broken"));
-    fs::create_dir(&broken)?;
-    fs::copy(files.join(aof::MANIFEST), broken.join(aof::MANIFEST))?;
-    let named = aof::named_files(&broken)?;
+    let guess = ctx
+        .step(
+            "The append-only file is a directory: a base, increments, and a manifest that names them. A program copies the manifest first. \
+             Before it comes to the others, a rewrite ends, which makes new files and deletes the old ones:",
+        )
+        .predict("What does a server do that starts with this copy?", ["it has all keys", "it has older keys", "it refuses to start"])
+        .await?;
+    let (files, copy) = (server.dir().join(aof::DIRECTORY), server.dir().join("copy"));
+    fs::create_dir(&copy)?;
+    fs::copy(files.join(aof::MANIFEST), copy.join(aof::MANIFEST))?;
+    let named = aof::named_files(&copy)?;
     redis::cmd("BGREWRITEAOF").exec_async(&mut restored).await?;
     until_rewritten(&mut quiet).await?;
     until_deleted(&files, &named).await?;
-    let missing = named.iter().filter(|name| fs::copy(files.join(name), broken.join(name)).is_err()).count();
-    let start = restore(ctx.target(), &[("appendonly", "yes")], move |to| replace_aof(&broken, to)).await;
+    let missing = named.iter().filter(|name| fs::copy(files.join(name), copy.join(name)).is_err()).count();
+    let start = restore(ctx.target(), &[("appendonly", "yes")], move |to| replace_aof(&copy, to)).await;
+    let starts = start.is_ok();
+    guess.answer(if starts { "it has older keys" } else { "it refuses to start" })?;
     ctx.check(
         format!("{missing} of {} files that the manifest names are not in the copy", named.len()),
         missing == named.len(),
     )?;
-    ctx.check("a server does not even start with it", start.is_err())?;
+    ctx.check("a server does not even start with it", !starts)?;
     Ok(())
 }
 

@@ -82,15 +82,18 @@ async fn start(ctx: &LessonContext) -> Result<Group, BoxError> {
 
 async fn slots(ctx: &LessonContext, group: &Group) -> Result<(), BoxError> {
     let mut node1 = group.node(ctx, 0);
-    ctx.step(
-        "The slot of a key is a hash of its name. If the name has something in braces, a tag, then only the tag is hashed. Any node \
-         can compute it:",
-    )
-    .await?;
+    let guess = ctx
+        .step(
+            "The slot of a key is a hash of its name. If the name has something in braces, a tag, then only the tag is hashed. Any node \
+             can compute it:",
+        )
+        .predict("Are {}:1 and {}:2 in the same slot?", ["yes", "no"])
+        .await?;
     let mut slots: Vec<u16> = Vec::new();
     for key in ["user:1", "user:2", "{user:1}:name", "{user:1}:cart", "{}:1", "{}:2"] {
         slots.push(redis::cmd("CLUSTER").arg("KEYSLOT").arg(key).query_async(&mut node1).await?);
     }
+    guess.answer(if slots[4] == slots[5] { "yes" } else { "no" })?;
     ctx.check("two users are in two slots", slots[0] != slots[1])?;
     ctx.check("what has the tag {user:1} is in the slot of user:1", slots[2..4] == [slots[0]; 2])?;
     ctx.check("if the braces are empty, the whole name is hashed", slots[4] != slots[5])?;
@@ -99,20 +102,24 @@ async fn slots(ctx: &LessonContext, group: &Group) -> Result<(), BoxError> {
 
 async fn several_slots(ctx: &LessonContext, group: &Group) -> Result<(), BoxError> {
     let mut node2 = group.node(ctx, 1);
-    ctx.step(
-        "A node executes a command by itself, so it accepts only keys of one slot. That holds even where it serves both slots. The \
-         same with a tag works:",
-    )
-    .await?;
+    let guess = ctx
+        .step(
+            "Two users are in two slots, and node2 serves both slots. It gets one MSET for both users, and one for two keys with the same \
+             tag:",
+        )
+        .predict("Which MSET does node2 accept?", ["both", "only the one with the tag", "neither"])
+        .await?;
     let mut apart = redis::cmd("MSET");
     apart.arg("user:1").arg("Parker").arg("user:2").arg("Robin");
-    let refused = apart.exec_async(&mut node2).await;
+    let both_users = apart.exec_async(&mut node2).await;
     let mut together = redis::cmd("MSET");
     together.arg("{user:1}:name").arg("Parker").arg("{user:1}:cart").arg("SKU-7");
     together.exec_async(&mut node2).await?;
     let of_both: Vec<String> =
         redis::cmd("MGET").arg(&["{user:1}:name", "{user:1}:cart"]).query_async(&mut node2).await?;
-    ctx.check("keys of several slots: CROSSSLOT", group::code(&refused) == "CROSSSLOT")?;
+    guess.answer(if both_users.is_ok() { "both" } else { "only the one with the tag" })?;
+    ctx.say("A command may have keys of one slot only, even where the node serves both: each slot can move away by itself.");
+    ctx.check("keys of several slots: CROSSSLOT", group::code(&both_users) == "CROSSSLOT")?;
     ctx.check_eq("keys of one slot: both are written and read at once", &of_both.len(), &2)?;
     Ok(())
 }

@@ -57,12 +57,16 @@ async fn cross_the_limit(ctx: &LessonContext, redis: &MultiplexedConnection) -> 
     let limit = limit("hash-max-listpack-entries", &mut private).await?;
     fill_hash(&mut quiet, limit).await?;
     ctx.announce(format!("HSET stored {limit} fields in one Hash."));
-    ctx.step("The Hash is as large as the limit allows. One more field:").await?;
+    let guess = ctx
+        .step("The Hash is as large as the limit allows. One more field comes, and goes again:")
+        .predict("How is the Hash stored in the end?", ["packed again", "unpacked"])
+        .await?;
     let packed = usage("hash", &mut private).await?;
     private.hset("hash", "one more", "value").await?;
     let unpacked = usage("hash", &mut private).await?;
     private.hdel("hash", "one more").await?;
     let encoding = private.object_encoding("hash").await?;
+    guess.answer(if encoding.as_deref() == Some("listpack") { "packed again" } else { "unpacked" })?;
     ctx.check(
         format!("one field more, and {:.1} times the memory", unpacked as f64 / packed as f64),
         unpacked as f64 > 1.5 * packed as f64,
@@ -98,12 +102,23 @@ async fn keep_numbers(ctx: &LessonContext, redis: &MultiplexedConnection) -> Res
     ctx.announce(format!(
         "CONFIG GET set-max-intset-entries says {limit}. SADD stored one number fewer in a Set."
     ));
-    ctx.step("A Set of whole numbers is packed, too, as an intset: sorted numbers, two bytes each as long as they are small. Now a text comes in:")
+    let guess = ctx
+        .step(format!(
+            "A Set of whole numbers is packed, too, as an intset: sorted numbers, two bytes each as long as they are small. To {} numbers \
+             comes one text:",
+            thousands((limit - 1) as f64)
+        ))
+        .predict("What does that do to its memory?", ["a few bytes more", "about half as much again", "more than twice as much"])
         .await?;
     let numbers = usage("ids", &mut private).await?;
     private.sadd("ids", "sku-1").await?;
     let mixed = usage("ids", &mut private).await?;
     let encoding = private.object_encoding("ids").await?;
+    guess.answer(match mixed * 10 / numbers.max(1) {
+        ..12 => "a few bytes more",
+        12..20 => "about half as much again",
+        _ => "more than twice as much",
+    })?;
     ctx.check(
         format!("one text, and {:.1} times the memory", mixed as f64 / numbers as f64),
         mixed > 2 * numbers && encoding.as_deref() != Some("intset"),

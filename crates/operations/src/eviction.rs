@@ -133,6 +133,12 @@ async fn compare_policies(ctx: &LessonContext, policies: &[String]) -> Result<()
     ))
     .await?;
     ctx.function("request");
+    let guess = ctx
+        .predict(
+            "With scans, which policy finds more of what customers want?",
+            ["allkeys-lru", "allkeys-lfu", "both about the same"],
+        )
+        .await?;
     ctx.announce(format!(
         "On {} private servers at the same time: MGET, SET with a TTL, CONFIG SET, DBSIZE, and INFO.",
         policies.len() * traces.len()
@@ -144,6 +150,12 @@ async fn compare_policies(ctx: &LessonContext, policies: &[String]) -> Result<()
         let row = policies.iter().position(|policy| policy == name).and_then(|row| played.get(row));
         row.and_then(|row| row.get(trace)).map_or(0.0, |played| played.rate.percent())
     };
+    let lead = rate("allkeys-lfu", 1) - rate("allkeys-lru", 1);
+    guess.answer(match lead {
+        lead if lead > 5.0 => "allkeys-lfu",
+        lead if lead < -5.0 => "allkeys-lru",
+        _ => "both about the same",
+    })?;
     let evicting = || {
         policies.iter().zip(&played).filter(|(policy, _)| *policy != "noeviction").flat_map(|(_, row)| row)
     };
@@ -157,13 +169,7 @@ async fn compare_policies(ctx: &LessonContext, policies: &[String]) -> Result<()
         "noeviction evicted nothing, and refused writes",
         refusing.clone().all(|played| played.evicted == 0 && played.refused > 0),
     )?;
-    ctx.check(
-        format!(
-            "with scans, LFU keeps {:.0} points more than LRU",
-            rate("allkeys-lfu", 1) - rate("allkeys-lru", 1)
-        ),
-        rate("allkeys-lfu", 1) > rate("allkeys-lru", 1) + 5.0,
-    )?;
+    ctx.check(format!("with scans, LFU keeps {lead:.0} points more than LRU"), lead > 5.0)?;
     ctx.say(
         "A scan's records are the most recent ones, so LRU keeps them and evicts what customers want. LFU has seen them once, and \
          products often. ttl is no measure of use. noeviction does well here only because its first products stay popular forever. Nothing new gets in.",
@@ -207,32 +213,41 @@ async fn tell_idle_time(ctx: &LessonContext, redis: &MultiplexedConnection) -> R
 
 async fn evict_nothing(ctx: &LessonContext, redis: &MultiplexedConnection) -> Result<(), BoxError> {
     let mut private = ctx.redis_of("private", redis.clone());
+    let guess = ctx
+        .step(
+            "The first server gets a limit again, and is full. None of its keys has a TTL. An order is written under volatile-lru, and then \
+             under allkeys-lru:",
+        )
+        .predict("Under which of the two is the order refused?", ["volatile-lru", "allkeys-lru", "both", "neither"])
+        .await?;
     play::limit_memory(&mut redis.clone(), -OVER).await?;
-    ctx.announce(
-        "CONFIG SET maxmemory allows the first private server less than INFO says it uses, as before.",
-    );
-    ctx.step(
-        "The first server is full again, and none of its keys has a TTL. A volatile-* policy then finds nothing to evict, and refuses like \
-         noeviction:",
-    )
-    .await?;
     redis::cmd("CONFIG")
         .arg("SET")
         .arg("maxmemory-policy")
         .arg("volatile-lru")
         .exec_async(&mut private)
         .await?;
-    let refused = private.set("order:2", "paid").await;
+    let volatile = private.set("order:2", "paid").await;
     redis::cmd("CONFIG")
         .arg("SET")
         .arg("maxmemory-policy")
         .arg("allkeys-lru")
         .exec_async(&mut private)
         .await?;
-    let written = private.set("order:2", "paid").await;
-    let code = refused.as_ref().err().and_then(redis::RedisError::code);
+    let all = private.set("order:2", "paid").await;
+    guess.answer(match (volatile.is_err(), all.is_err()) {
+        (true, true) => "both",
+        (true, false) => "volatile-lru",
+        (false, true) => "allkeys-lru",
+        (false, false) => "neither",
+    })?;
+    ctx.announce(
+        "CONFIG SET maxmemory allows the first private server less than INFO says it uses, as before.",
+    );
+    ctx.say("A volatile-* policy evicts only keys with a TTL. Without any, it refuses like noeviction.");
+    let code = volatile.as_ref().err().and_then(redis::RedisError::code);
     ctx.check_eq("refused, although the policy is not noeviction", &code, &Some("OOM"))?;
-    ctx.check("allkeys-lru evicts other keys for it", written.is_ok())?;
+    ctx.check("allkeys-lru evicts other keys for it", all.is_ok())?;
     Ok(())
 }
 
@@ -241,23 +256,33 @@ async fn expire_late(ctx: &LessonContext, redis: &MultiplexedConnection) -> Resu
     let mut quiet = redis.clone();
     redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(0).exec_async(&mut quiet).await?;
     redis::cmd("FLUSHALL").exec_async(&mut quiet).await?;
-    ctx.announce(format!(
-        "CONFIG SET maxmemory 0 and FLUSHALL empty the private server. SET stores {} keys, of which {EXPIRING} expire after 5 ms. TIME \
-         waits for that.",
-        thousands(KEYS as f64)
-    ));
+    ctx.announce("CONFIG SET maxmemory 0 and FLUSHALL empty the private server.");
+    let guess = ctx
+        .step(format!(
+            "{} keys are stored, of which {EXPIRING} expire after 5 ms. Right after that, DBSIZE counts the keys. Then EXISTS asks for all \
+             that have expired, and DBSIZE counts again:",
+            thousands(KEYS as f64)
+        ))
+        .predict("Does the first DBSIZE count keys that have expired?", ["no", "some of them", "most of them"])
+        .await?;
     let expiring = store_expiring(&mut quiet).await?;
-    ctx.step(
-        "Expired keys take memory, too. The server deletes one when somebody asks for it, and looks at some others ten times a second. \
-         Where less than a tenth of those have expired, it stops. Here one key in twenty has:",
-    )
-    .await?;
     let before: usize = redis::cmd("DBSIZE").query_async(&mut private).await?;
     let living: usize = redis::cmd("EXISTS").arg(&expiring).query_async(&mut private).await?;
     let after: usize = redis::cmd("DBSIZE").query_async(&mut private).await?;
+    let counted = before.saturating_sub(after);
+    guess.answer(match counted {
+        0 => "no",
+        _ if counted > EXPIRING / 2 => "most of them",
+        _ => "some of them",
+    })?;
+    ctx.announce("SET stored the keys, and TIME waited for their end.");
+    ctx.say(
+        "So expired keys take memory, too. The server deletes one when somebody asks for it, and looks at some others ten times a second. \
+         Where less than a tenth of those have expired, as here, it stops.",
+    );
     ctx.check_eq("all of these have expired: nobody can read them", &living, &0)?;
     ctx.check(
-        format!("DBSIZE still counted {} of {EXPIRING} expired keys", before.saturating_sub(after)),
+        format!("DBSIZE still counted {counted} of {EXPIRING} expired keys"),
         before > KEYS - EXPIRING + EXPIRING / 2,
     )?;
     ctx.check_eq("asking for them deleted them", &after, &(KEYS - EXPIRING))?;
@@ -295,6 +320,12 @@ async fn lose_locks(ctx: &LessonContext) -> Result<(), BoxError> {
     ))
     .await?;
     ctx.function("take_again");
+    let guess = ctx
+        .predict(
+            "What does volatile-lru keep whole?",
+            ["all of it", "locks and sessions", "the queues", "nothing"],
+        )
+        .await?;
     ctx.announce("On three private servers: SET, HSET, EXPIRE, RPUSH, LLEN, EXISTS, CONFIG SET, and INFO.");
     let damage = try_join_all(policies.map(|policy| victims::fill(ctx.target(), policy))).await?;
     let header = ["policy", "locks held twice", "logged out", "jobs lost", "pages refused"];
@@ -306,7 +337,13 @@ async fn lose_locks(ctx: &LessonContext) -> Result<(), BoxError> {
             table.row(std::iter::once((*policy).to_owned()).chain(counts))
         },
     ));
-    let [all, volatile, none] = damage[..] else { return Ok(()) };
+    let [all, volatile, none] = damage[..] else { return Err("three policies were played".into()) };
+    guess.answer(match (volatile.jobs == 0, volatile.held_twice + volatile.sessions == 0) {
+        (true, true) => "all of it",
+        (true, false) => "the queues",
+        (false, true) => "locks and sessions",
+        (false, false) => "nothing",
+    })?;
     ctx.check(
         format!("allkeys-lru: {} of {LOCKS} locks had two holders, and jobs were lost", all.held_twice),
         all.held_twice > LOCKS / 2 && all.jobs > 0,

@@ -202,7 +202,13 @@ async fn wait_for_nobody(
     primary: &mut Shown,
     replica: &mut Shown,
 ) -> Outcome {
-    ctx.step("What does WAIT do when no replica answers? The cable is pulled. Both servers still believe they are connected:").await?;
+    let guess = ctx
+        .step(
+            "What does WAIT do when no replica answers? The cable is pulled, and both servers still believe they are connected. A client \
+             writes three orders, and waits 100 ms for a replica:",
+        )
+        .predict("How many of the orders does the primary have afterward?", ["0", "1", "3"])
+        .await?;
     pair.link.set_dropping(true);
     let mut pipeline = redis::pipe();
     pipeline.set("order:1", "paid").set("order:2", "paid").set("order:3", "paid");
@@ -212,6 +218,7 @@ async fn wait_for_nobody(
     count.arg("order:1").arg("order:2").arg("order:3");
     let stored: u32 = count.query_async(primary).await?;
     let copied: u32 = count.query_async(replica).await?;
+    guess.answer(stored)?;
     ctx.check("WAIT said 0, after 100 ms", replies.last() == Some(&redis::Value::Int(0)))?;
     ctx.check(
         "and undid nothing: the primary has all 3 orders, the replica none",
@@ -226,12 +233,14 @@ async fn wait_for_nobody(
 }
 
 async fn refuse_writes(ctx: &LessonContext, pair: &Pair, quiet: &mut Quiet, primary: &mut Shown) -> Outcome {
-    ctx.step(
-        "A primary that is cut off from its replicas goes on acknowledging, and if it dies, all of that is gone. With \
-         min-replicas-to-write 1, it refuses writes when no replica has reported within min-replicas-max-lag seconds. The cable is pulled \
-         again, and a client writes an order every 2 ms until it is refused:",
-    )
-    .await?;
+    let guess = ctx
+        .step(
+            "A primary that is cut off from its replicas goes on acknowledging, and if it dies, all of that is gone. With \
+             min-replicas-to-write 1, it refuses writes when no replica has reported within min-replicas-max-lag seconds. The cable is \
+             pulled again, and a client writes an order every 2 ms until it is refused:",
+        )
+        .predict("If the primary dies then, are acknowledged orders lost?", ["yes", "no"])
+        .await?;
     let mut settings = redis::cmd("CONFIG");
     settings.arg("SET").arg("min-replicas-to-write").arg(1).arg("min-replicas-max-lag").arg(1);
     settings.exec_async(primary).await?;
@@ -253,6 +262,7 @@ async fn refuse_writes(ctx: &LessonContext, pair: &Pair, quiet: &mut Quiet, prim
         )
         .row([stored.to_string(), copied.to_string(), (stored - copied).to_string(), duration(took)]),
     );
+    guess.answer(if stored > copied { "yes" } else { "no" })?;
     ctx.check(
         "every acknowledged order is on the primary, and none on the replica",
         stored == acknowledged && copied == 0,
@@ -384,12 +394,20 @@ async fn promote_the_wrong_one(
     let confirmed = write_confirmed_orders(&mut connect(&pair.primary).await?).await?;
     ctx.check_eq("WAIT said 1 for every order", &confirmed, &CONFIRMED)?;
 
-    ctx.step("The primary dies, and somebody in a hurry promotes the replica whose link was cut:").await?;
+    let guess = ctx
+        .step("The primary dies, and somebody in a hurry promotes the replica whose link was cut:")
+        .predict("How many of the confirmed orders does it have?", ["none", "some", "all"])
+        .await?;
     pair.primary.pause().map_err(|error| private::failure(&error))?;
     redis::cmd("REPLICAOF").arg("NO").arg("ONE").exec_async(replica).await?;
     let kept = replica.llen("confirmed").await?;
     let mut other = ctx.redis_of("near", connect(&near).await?);
     let on_the_other = other.llen("confirmed").await?;
+    guess.answer(match kept {
+        0 => "none",
+        CONFIRMED => "all",
+        _ => "some",
+    })?;
     ctx.check(format!("it has {kept} of {CONFIRMED} confirmed orders"), kept == 0)?;
     ctx.check_eq("the other replica has all of them", &on_the_other, &CONFIRMED)?;
     pair.primary.resume().map_err(|error| private::failure(&error))?;

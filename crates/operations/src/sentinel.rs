@@ -112,11 +112,14 @@ async fn ask(ctx: &LessonContext, group: &Sentinels) -> Outcome {
 
 async fn fail_over(ctx: &LessonContext, group: &Sentinels) -> Outcome {
     let primary = &group.data.primary;
-    ctx.step(format!(
-        "Now a failover under writes. A client writes {COPIED} orders, and WAIT says that both replicas have them. Then the link between \
-         the primary and its replicas breaks, and nobody notices. The primary acknowledges {CUT_OFF} more. Then its machine hangs."
-    ))
-    .await?;
+    let guess = ctx
+        .step(format!(
+            "Now a failover under writes. A client writes {COPIED} orders, and WAIT says that both replicas have them. Then the link \
+             between the primary and its replicas breaks, and nobody notices. The primary acknowledges {CUT_OFF} more. Then its machine \
+             hangs, and a replica is promoted."
+        ))
+        .predict(format!("How many of the {CUT_OFF} orders does the new primary have?"), ["none", "some", "all"])
+        .await?;
     ctx.function("write_through_a_failover");
     ctx.announce(
         "The client sends SENTINEL GET-MASTER-ADDR-BY-NAME, ROLE, SET, and WAIT. REPLICAOF leads the replicas through a proxy, which \
@@ -136,6 +139,11 @@ async fn fail_over(ctx: &LessonContext, group: &Sentinels) -> Outcome {
         table = table.row(std::iter::once(label.to_owned()).chain(numbers));
     }
     ctx.table(table);
+    guess.answer(match lost[1] {
+        0 => "all",
+        lost if lost == CUT_OFF as usize => "none",
+        _ => "some",
+    })?;
     ctx.say(format!("For {}, no write was possible.", duration(written.unavailable)));
     ctx.check_eq("WAIT said 0 for one order after the cut", &written.wait_said, &0)?;
     ctx.check_eq(
@@ -147,7 +155,7 @@ async fn fail_over(ctx: &LessonContext, group: &Sentinels) -> Outcome {
         "For one of the lost orders the client had sent WAIT, which said 0. This client knew that no replica had the order, and could \
          hold back its 'thank you'. The others could not know.",
     );
-    come_back(ctx, group, &mut written).await
+    come_back(ctx, group, &mut written, &mut new).await
 }
 
 /// What a client wrote, and what it wrote it with.
@@ -204,7 +212,12 @@ async fn wait_for_copies(replicas: u32, connection: &mut MultiplexedConnection) 
     Ok(())
 }
 
-async fn come_back(ctx: &LessonContext, group: &Sentinels, written: &mut Written) -> Outcome {
+async fn come_back(
+    ctx: &LessonContext,
+    group: &Sentinels,
+    written: &mut Written,
+    new: &mut MultiplexedConnection,
+) -> Outcome {
     let primary = &group.data.primary;
     ctx.step(format!(
         "The machine of the old primary goes on. Nobody has told the old primary that it was replaced, nor the client that has kept its \
@@ -229,11 +242,16 @@ async fn come_back(ctx: &LessonContext, group: &Sentinels, written: &mut Written
         &Some("NOREPLICAS"),
     )?;
 
-    ctx.step(
-        "The Sentinels see that the old primary is back, and make it a replica of the new one. By default, they watch it for eight seconds \
-         first. You need not wait so long: SENTINEL DEBUG lets one of them look five times a second.",
-    )
-    .await?;
+    let guess = ctx
+        .step(
+            "The Sentinels see that the old primary is back, and make it a replica of the new one. By default, they watch it for eight \
+             seconds first. You need not wait so long: SENTINEL DEBUG lets one of them look five times a second.",
+        )
+        .predict(
+            "What happens to the orders that only the old primary has?",
+            ["they are copied", "they stay there", "they are deleted"],
+        )
+        .await?;
     let mut sentinel = ctx.redis_of("sentinel", connect(&group.sentinels[0]).await?);
     let mut hurry = redis::cmd("SENTINEL");
     hurry.arg("DEBUG").arg("info-period").arg(200).arg("publish-period").arg(200);
@@ -241,11 +259,17 @@ async fn come_back(ctx: &LessonContext, group: &Sentinels, written: &mut Written
     let mut quiet = wait_until_it_follows(primary).await?;
     let mut old = ctx.redis_of("old", connect(primary).await?);
     let role: Vec<redis::Value> = redis::cmd("ROLE").query_async(&mut old).await?;
-    ctx.announce("INFO asks until the old primary is a replica, and EXISTS counts its orders.");
+    ctx.announce("INFO asks until the old primary is a replica, and EXISTS counts the orders on both.");
     ctx.check("the old primary is a replica now", client::is_role(&role, "slave"))?;
     let lost = &written.parts[1];
     let left = client::count(lost, &mut quiet).await? + client::count(&stale, &mut quiet).await?;
     let deleted = lost.len() + stale.len();
+    let copied = client::count(lost, new).await? + client::count(&stale, new).await?;
+    guess.answer(match (left, copied) {
+        (0, 0) => "they are deleted",
+        (_, 0) => "they stay there",
+        _ => "they are copied",
+    })?;
     ctx.check(format!("to become one, it deleted the {deleted} orders that only it had"), left == 0)?;
     ctx.say("They are nowhere now, except in an append-only file or a backup of that machine from before it came back.");
     Ok(())
@@ -275,13 +299,15 @@ async fn write_to_the_old_primary(old: &mut MultiplexedConnection) -> RedisResul
 
 async fn two_are_not_enough(ctx: &LessonContext, attempt: &Attempt) -> Outcome {
     ctx.step(
-        "Why three? Beside this, another group ran: a primary, a replica, and two Sentinels with a quorum of 1. The machine with the \
-         primary and one of the Sentinels died. The other Sentinel said:",
+        "Beside this, another group ran: a primary, a replica, and two Sentinels with a quorum of 1. The machine with the primary and one \
+         of the Sentinels died. The other Sentinel and the replica are still there.",
     )
     .await?;
     ctx.function("lose_one_machine");
+    let guess = ctx.predict("Does the Sentinel promote the replica?", ["yes", "no"]).await?;
     ctx.announce("SENTINEL SET, SENTINEL CKQUORUM, PSUBSCRIBE, and ROLE went to the other group.");
     ctx.listing(attempt.events.join("\n"));
+    guess.answer(if attempt.role == "slave" { "no" } else { "yes" })?;
     let heard = |event: &str| attempt.events.iter().any(|line| line.starts_with(event));
     ctx.check("its own vote was enough for the quorum: the primary is down (+odown)", heard("+odown"))?;
     ctx.check("it was not elected, because 1 of 2 is no majority", heard("-failover-abort-not-elected"))?;
@@ -292,7 +318,7 @@ async fn two_are_not_enough(ctx: &LessonContext, attempt: &Attempt) -> Outcome {
     )?;
     ctx.say(format!("To SENTINEL CKQUORUM, it answers: {}", attempt.verdict));
     ctx.say(
-        "If 1 of 2 were enough, a broken link between two sites would give each site its own primary. So put three Sentinels on three \
+        "That is why there are three. If 1 of 2 were enough, a broken link between two sites would give each site its own primary. So put three Sentinels on three \
          machines, and not on the two that they watch. The third machine needs no data, only a Sentinel.",
     );
     Ok(())

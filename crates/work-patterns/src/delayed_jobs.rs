@@ -97,10 +97,12 @@ async fn race(ctx: &LessonContext, due: &str) -> Result<(), BoxError> {
     ctx.check("the worker found it, and removed it", found == ["reminder-1"])?;
 
     ctx.step(format!(
-        "That is two steps. {WORKERS} workers look at the same moment, and in the worst case all of them have looked before the first one removes:",
+        "That is two steps. {RACED} jobs are due. {WORKERS} workers look at the same moment, and in the worst case all of them have looked before the first one removes:",
     ))
     .await?;
     ctx.function("by_range_and_rem");
+    let guess =
+        ctx.predict("How many times do the workers run a job, all in all?", ["20", "40", "80"]).await?;
     ctx.announce(format!(
         "ZADD adds {RACED} jobs. {WORKERS} workers send ZRANGEBYSCORE and ZREM. Then the same jobs in the pattern, by EVALSHA. UNLINK cleans up."
     ));
@@ -112,6 +114,7 @@ async fn race(ctx: &LessonContext, due: &str) -> Result<(), BoxError> {
         table = table.row([label.to_owned()].into_iter().chain(numbers));
     }
     ctx.table(table);
+    guess.answer(naive)?;
     ctx.check_eq("every worker ran every job", &naive, &(RACED * WORKERS))?;
     ctx.check_eq("the pattern ran each job once", &pattern.runs, &RACED)?;
     Ok(())
@@ -127,7 +130,10 @@ async fn wait_in_the_queue(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.script(&lua(&job_queue::ENQUEUE).contract()).await?;
     ctx.script(&lua(&job_queue::SETTLE).contract()).await?;
     ctx.script(&lua(&job_queue::PAGE).contract()).await?;
-    ctx.step("Four jobs, in the wrong order:").await?;
+    let guess = ctx
+        .step("Four jobs come. One is due tomorrow, one was due last year, and one has a higher priority than the rest:")
+        .predict("Which job does a worker get first?", ["report", "last year", "password"])
+        .await?;
     let jobs = [
         NewJob::new("tomorrow", "").with_due(Due::After(Duration::from_hours(24))),
         NewJob::new("report", ""),
@@ -137,6 +143,7 @@ async fn wait_in_the_queue(ctx: &LessonContext) -> Result<(), BoxError> {
     queue.enqueue_many(&jobs).await?;
     let reserved = queue.reserve(10).await?;
     let order: Vec<&str> = reserved.jobs.iter().map(|job| job.id.as_str()).collect();
+    guess.answer(order.first().copied().unwrap_or_default())?;
     ctx.check_eq(
         "the urgent one came first, then the others as they arrived",
         &order,

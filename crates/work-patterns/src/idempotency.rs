@@ -58,23 +58,33 @@ async fn charge_twice(ctx: &LessonContext) -> Result<(), BoxError> {
     ))
     .await?;
     ctx.function("by_get_and_set");
+    let guess = ctx.predict("How often is the customer charged?", ["once", "twice", "10 times"]).await?;
     ctx.announce("Each copy sends GET and SET. UNLINK cleans up.");
     let payments = pay_at_once(Way::GetAndSet, ctx.target(), COPIES).await?;
+    guess.answer(match payments.charges {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        charges => format!("{charges} times"),
+    })?;
     ctx.check_eq("the customer is charged ten times", &payments.charges, &COPIES)?;
     Ok(())
 }
 
 async fn lose_the_answer(ctx: &LessonContext) -> Result<(), BoxError> {
     let (mut redis, mark) = (ctx.redis(), mark(ctx.prefix()));
-    ctx.step(
-        "SET with NX marks the key before the charge, and lets one through. That one dies before it charges:",
-    )
-    .await?;
+    let guess = ctx
+        .step(
+            "SET with NX marks the key before the charge, and lets one through. That one dies before it charges, and the app sends the \
+             payment again:",
+        )
+        .predict("How often is the customer charged?", ["never", "once", "twice"])
+        .await?;
     let mut set = redis::cmd("SET");
     set.arg(&mark).arg("seen").arg("NX").arg("EX").arg(86_400);
     let first: Option<String> = set.query_async(&mut redis).await?;
-    // The server dies here. Nothing was charged. The app sends the payment again:
+    // The server dies here, before it charges. The app sends the payment again:
     let again: Option<String> = set.query_async(&mut redis).await?;
+    guess.answer(if again.is_none() { "never" } else { "once" })?;
     ctx.check("the retry is refused as a copy", first.is_some() && again.is_none())?;
     ctx.say(
         "The order is never paid. And if the first one had charged, the retry could not say so: the mark has no answer. Without the TTL, \
@@ -109,15 +119,22 @@ async fn keep_the_answer(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.check("another request is refused", matches!(wrong, Err(OnceError::OtherRequest)))?;
 
     let once = once.with_lease(Duration::from_millis(20));
-    ctx.step("And a caller that dies: its lease ends, and the next one starts. It learns that it is not the first.").await?;
+    let guess = ctx
+        .step(
+            "A caller seems to be dead: its lease ends, and the next one starts, charges, and finishes. But the first one was only slow. It \
+             finishes, too, with a charge of its own:",
+        )
+        .predict("Which charge does the slow caller get as the answer?", ["4712, the next one's", "4713, its own"])
+        .await?;
     let (dead, next) = (Token::random()?, Token::random()?);
     once.begin("order-8", &dead, request).await?;
     tokio::time::sleep(Duration::from_millis(30)).await;
     let second = once.begin("order-8", &next, request).await?;
     once.finish("order-8", &next, request, b"charge 4712").await?;
     let late = once.finish("order-8", &dead, request, b"charge 4713").await?;
+    guess.answer(if late == b"charge 4713" { "4713, its own" } else { "4712, the next one's" })?;
     ctx.check_eq("the second caller starts, as attempt 2", &second, &Begun::Started { attempt: 2 })?;
-    ctx.check("the first one was only slow: it gets the answer that counts", late == b"charge 4712")?;
+    ctx.check("the first one gets the answer that counts", late == b"charge 4712")?;
     ctx.say(
         "Attempt 2 means that the first caller may have charged before it died. The record cannot know. So attempt 2 looks first, for \
          example by giving the payment provider the same key. If the effect is in Redis, in the same slot, one script writes both, \

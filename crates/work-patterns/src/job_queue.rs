@@ -114,6 +114,7 @@ async fn kill(ctx: &LessonContext) -> Result<(), BoxError> {
          EVALSHA (the first one an EVAL). UNLINK cleans up.",
         KILLED + 1
     ));
+    let guess = ctx.predict("With LMOVE, how many of the 20 jobs are done?", ["5", "15", "20"]).await?;
     // A worker must be able to answer in that time on a slow network, too.
     let visibility = Duration::from_millis(200) + 10 * ctx.round_trip();
     let mut table =
@@ -127,6 +128,8 @@ async fn kill(ctx: &LessonContext) -> Result<(), BoxError> {
         results.push([done, stuck, lost]);
     }
     ctx.table(table);
+    let [done, ..] = results[1];
+    guess.answer(done)?;
     let rest = JOBS - KILLED;
     ctx.check_eq("LPOP lost a job with each worker", &results[0], &[rest, 0, KILLED])?;
     ctx.check_eq("LMOVE left them where nobody looks", &results[1], &[rest, KILLED, 0])?;
@@ -192,11 +195,13 @@ async fn reserve_and_complete(ctx: &LessonContext) -> Result<(), BoxError> {
 async fn write_an_effect(ctx: &LessonContext) -> Result<(), BoxError> {
     let queue = JobQueue::new(ctx.redis(), ctx.prefix(), "emails")?;
     let mut redis = ctx.redis();
-    ctx.step(
-        "A reply can be lost after the job was completed, and the worker asks again. An effect that the same script writes, in the queue's slot, \
-         happens exactly once all the same:",
-    )
-    .await?;
+    let guess = ctx
+        .step(
+            "A job can have an effect in the queue's slot, such as a counter that rises by one. Completing the job writes it. The reply is \
+             lost, so the worker completes the job again:",
+        )
+        .predict("What does the counter say?", ["0", "1", "2"])
+        .await?;
     let sent = queue.effect_key("sent")?;
     queue.enqueue(&NewJob::new("welcome-bob", "bob@example.com")).await?;
     for job in queue.reserve(1).await?.jobs {
@@ -204,8 +209,9 @@ async fn write_an_effect(ctx: &LessonContext) -> Result<(), BoxError> {
         queue.complete_with(&job, &[Effect::increment(&sent, 1)]).await?;
     }
     let count = redis.get(&sent).await?;
+    guess.answer(count.as_deref().unwrap_or("0"))?;
     ctx.check("it was counted once", count.as_deref() == Some("1"))?;
-    ctx.say("An effect elsewhere, such as an email, can happen again after a crash. Give the provider the job's ID, so that it can recognize it.");
+    ctx.say("The script that completes the job also writes the effect, so it happens exactly once. An effect elsewhere, such as an email, can happen again after a crash. Give the provider the job's ID, so that it can recognize it.");
     Ok(())
 }
 

@@ -67,6 +67,7 @@ async fn elect_two(ctx: &LessonContext) -> Result<(), BoxError> {
     )
     .await?;
     ctx.function("by_get_and_set");
+    let guess = ctx.predict("In how many of 10 elections do both lead?", ["none", "some", "all"]).await?;
     ctx.announce("In each of 10 elections, two candidates send GET and SET, or EVALSHA. UNLINK cleans up.");
     let mut table =
         Table::new("Two candidates at the same moment", &["approach", "elections", "with two leaders"]);
@@ -77,6 +78,11 @@ async fn elect_two(ctx: &LessonContext) -> Result<(), BoxError> {
         results.push(two);
     }
     ctx.table(table);
+    guess.answer(match results[0] {
+        0 => "none",
+        ELECTIONS => "all",
+        _ => "some",
+    })?;
     ctx.check_eq("the script never elects two", &results, &vec![ELECTIONS, 0])?;
     Ok(())
 }
@@ -92,8 +98,12 @@ async fn elect_one(ctx: &LessonContext) -> Result<(), BoxError> {
 
     let elections = Elections::new(ctx.redis(), ctx.prefix());
     let (ann, bob) = (Candidate::new("worker-1")?, Candidate::new("worker-2")?);
-    ctx.step("Two candidates campaign. The first one leads, the second one learns who does. Then the leader renews, and resigns, \
-         and anyone can ask who leads:")
+    let guess = ctx
+        .step(
+            "Two candidates campaign. The first one leads, the second one learns who does. Then the leader campaigns again, which renews \
+             its lease, and resigns. Anyone can ask who leads:",
+        )
+        .predict("Which number has the leader's term after it renewed?", ["the same", "a higher one"])
         .await?;
     let first = elections.campaign("reports", &ann).await?;
     let second = elections.campaign("reports", &bob).await?;
@@ -105,6 +115,7 @@ async fn elect_one(ctx: &LessonContext) -> Result<(), BoxError> {
     else {
         return Err("both lead in turn".into());
     };
+    guess.answer(if renewed.number == first.number { "the same" } else { "a higher one" })?;
     ctx.check(
         "worker 2 followed worker 1",
         matches!(second, Standing::Follows(leader) if leader.candidate == "worker-1"),

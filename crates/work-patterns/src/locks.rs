@@ -46,6 +46,8 @@ pub static LESSON: Lesson = Lesson {
 };
 
 const DAY: Duration = Duration::from_hours(24);
+/// The same, for PX. A lock that the next step still needs must not end while the reader looks at this one.
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 /// Locks of the first mistake. Every fourth client dies.
 const CLIENTS: usize = 20;
 /// Holders that are stopped for longer than their TTL.
@@ -104,16 +106,19 @@ async fn die_before_expire(ctx: &LessonContext, invoice: &str) -> Result<(), Box
 
 async fn unlock_without_token(ctx: &LessonContext, invoice: &str) -> Result<(), BoxError> {
     let (mut redis, mut untraced) = (ctx.redis(), ctx.target().connection());
-    ctx.step(
-        "SET with NX and PX takes the lock and sets its TTL in one step. But this worker takes longer than its TTL. A second one gets \
-         the lock, and then the first one is done and deletes it:",
-    )
-    .await?;
+    let guess = ctx
+        .step(
+            "SET with NX and PX takes the lock and sets its TTL in one step. But worker 1 takes longer than its TTL. Worker 2 gets the lock. \
+             Then worker 1 is done and deletes it, and worker 3 comes:",
+        )
+        .predict("How many workers work now, each sure to be the only one?", ["0", "1", "2"])
+        .await?;
     set_nx(&mut redis, invoice, "worker-1", 5).await?;
     wait_until_free(&mut untraced, invoice).await?;
-    let second = set_nx(&mut redis, invoice, "worker-2", 60_000).await?;
+    let second = set_nx(&mut redis, invoice, "worker-2", DAY_MS).await?;
     redis.del(invoice).await?; // worker-1 is done
-    let third = set_nx(&mut redis, invoice, "worker-3", 60_000).await?;
+    let third = set_nx(&mut redis, invoice, "worker-3", DAY_MS).await?;
+    guess.answer(usize::from(second) + usize::from(third))?;
     ctx.announce("In between, EXISTS asks until the first lock has expired.");
     ctx.check(
         "worker 1 deleted the lock of worker 2, and now 2 and 3 work at the same time",
@@ -210,8 +215,10 @@ async fn write_late(ctx: &LessonContext) -> Result<(), BoxError> {
     ))
     .await?;
     ctx.function("write_after_a_pause");
+    let guess = ctx.predict("How many records end with the older value?", ["none", "some", "all"]).await?;
     ctx.announce("EVALSHA takes the locks, HSET writes, HGET reads what is left, UNLINK cleans up.");
     let stale = stale_writes(Way::LockAlone, ctx.target(), HOLDERS, ttl).await?;
+    guess.answer(share(stale))?;
     ctx.check_eq("each of them wrote an old value over a newer one", &stale, &HOLDERS)?;
     ctx.say(
         "No TTL prevents that, and no look at the lock before writing: the pause can come after the look. The late write does not \
@@ -271,6 +278,8 @@ async fn ask_five_servers(ctx: &LessonContext) -> Result<(), BoxError> {
         "On the five private servers: SET NX PX, and EVALSHA or EVAL to release. For each row, one of them restarts, and comes back \
          empty. The records are on your server: HSET, HGET, EVALSHA, UNLINK.",
     );
+    let guess =
+        ctx.predict("How many late writes does Redlock let through?", ["none", "some", "all"]).await?;
     let ttl = short_ttl(ctx);
     let mut table = Table::new(
         "One server and five",
@@ -285,6 +294,7 @@ async fn ask_five_servers(ctx: &LessonContext) -> Result<(), BoxError> {
         rows.push((twice, stale));
     }
     ctx.table(table);
+    guess.answer(share(rows[1].1))?;
     ctx.check_eq(
         "one server that loses its data gives every lock away twice; three of five still know them",
         &[rows[0].0, rows[1].0],
@@ -326,6 +336,15 @@ async fn compare(ctx: &LessonContext, names: &Names) -> Result<(), BoxError> {
          decides, and writes.",
     );
     Ok(())
+}
+
+/// How many of the holders, in a word.
+fn share(holders: usize) -> &'static str {
+    match holders {
+        0 => "none",
+        HOLDERS => "all",
+        _ => "some",
+    }
 }
 
 /// Long enough for a few round trips, and short enough to wait for.

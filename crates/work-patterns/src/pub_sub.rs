@@ -77,13 +77,17 @@ async fn be_away(ctx: &LessonContext) -> Result<usize, BoxError> {
     let receivers = redis.publish(&channel, "Your order is on its way").await?;
     ctx.check("nobody got it, and nothing keeps it", receivers == 0)?;
 
-    ctx.step(format!(
-        "Now a phone subscribes, and {MESSAGES} messages come. During the second third of them, the phone is in a tunnel:"
-    ))
-    .await?;
+    let guess = ctx
+        .step(format!(
+            "Now a phone subscribes, and {MESSAGES} messages come. During the second third of them, the phone is in a tunnel. Then it \
+             subscribes again."
+        ))
+        .predict("How many messages does the phone get?", ["10", "20", "30"])
+        .await?;
     ctx.function("heard_by_a_phone");
     ctx.announce("SUBSCRIBE, on a connection of the phone, and PUBLISH for each message.");
     let heard = heard_by_a_phone(ctx.target(), &channel).await?;
+    guess.answer(heard)?;
     ctx.check_eq(
         &format!("{THIRD} of {MESSAGES} messages are lost, and the phone does not know"),
         &heard,
@@ -160,14 +164,22 @@ async fn notice_the_gap(ctx: &LessonContext) -> Result<(), BoxError> {
     futures_util::future::try_join_all(payloads.iter().map(|text| quiet.publish(text.as_bytes()))).await?;
     let trimmed = Broadcast::new(ctx.redis(), ctx.prefix(), "trimmed");
     let key = trimmed.key()?;
-    ctx.step(format!(
-        "The stream is bounded. {messages} messages came while a follower was away, and its limit is one entry. (MAXLEN with ~ removes \
-         only whole nodes, so a few more are there.) The follower asks for what came after the first message:"
-    ))
-    .await?;
+    let guess = ctx
+        .step(format!(
+            "The stream is bounded. {messages} messages came, and its limit is one entry. A follower saw the first message, was away, and \
+             asks for what came after it:"
+        ))
+        .predict("What does it get?", ["all that it missed", "the latest, and a warning", "only the latest"])
+        .await?;
     let entries: usize = redis::cmd("XLEN").arg(key.as_str()).query_async(&mut redis).await?;
     let (gap, messages_left, _) = trimmed.read(&Position::After(first)).await?;
+    guess.answer(match (messages_left.len(), gap) {
+        (left, _) if left + 1 == messages => "all that it missed",
+        (_, true) => "the latest, and a warning",
+        (_, false) => "only the latest",
+    })?;
     ctx.announce("EVALSHA published the messages before.");
+    ctx.say("MAXLEN with ~ removes only whole nodes of the stream, so more than one entry is there.");
     ctx.check("most messages are gone", entries < messages)?;
     ctx.check("the first entry that is left does not follow what the follower saw: a gap, not silence", gap)?;
     ctx.check("then it goes on with the oldest that is kept", !messages_left.is_empty())?;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use lab_runner::pattern_scripts::{load, lua};
 use lab_runner::table::{Table, duration};
 use lab_runner::{BoxError, Lesson, LessonContext, outcome, source};
-use patterns::semaphore::{self, ACQUIRE, RELEASE, RENEW, SemaphoreError, Semaphores, Token};
+use patterns::semaphore::{self, ACQUIRE, Permits, RELEASE, RENEW, SemaphoreError, Semaphores, Token};
 
 pub use self::jobs::{Jobs, Way, run_jobs};
 
@@ -58,15 +58,18 @@ async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
 
 async fn leak_places(ctx: &LessonContext, counter: &str) -> Result<(), BoxError> {
     let mut redis = ctx.redis();
-    ctx.step(
-        "A renderer can do three jobs at a time. The obvious code counts who is inside: INCR to enter, DECR to leave. Whoever gets a \
-         number above three goes back. One job enters, and dies inside:",
-    )
-    .await?;
+    let guess = ctx
+        .step(
+            "A renderer can do three jobs at a time. The obvious code counts who is inside: INCR to enter, DECR to leave. A job that gets a \
+             number above three goes back. One job enters, and dies inside. The next one enters, and leaves:",
+        )
+        .predict("Nobody is inside. What does the counter say?", ["0", "1", "2"])
+        .await?;
     let inside: i64 = redis::cmd("INCR").arg(counter).query_async(&mut redis).await?;
-    // The job dies here. DECR is never sent. The next one enters, and leaves:
+    // The job dies here, and never sends DECR.
     let second: i64 = redis::cmd("INCR").arg(counter).query_async(&mut redis).await?;
     let left: i64 = redis::cmd("DECR").arg(counter).query_async(&mut redis).await?;
+    guess.answer(left)?;
     ctx.check(
         "the place of the dead job stays taken: nobody is inside, and the counter says 1",
         (inside, second, left) == (1, 2, 1),
@@ -75,8 +78,10 @@ async fn leak_places(ctx: &LessonContext, counter: &str) -> Result<(), BoxError>
 
     ctx.step(format!("Now {JOBS} jobs, one after the other. Every fourth dies inside:")).await?;
     ctx.function("by_counter");
+    let guess = ctx.predict("How many of the 20 jobs are done?", ["15", "9", "0"]).await?;
     ctx.announce("The jobs send INCR and DECR. GET reads the counter at the end, and UNLINK removes it.");
     let jobs = run_jobs(Way::Counter, ctx.target(), JOBS).await?;
+    guess.answer(jobs.done)?;
     ctx.check_eq("three places leaked, and then the renderer is closed for good", &jobs.leaked, &CAPACITY)?;
     ctx.check(
         format!("{} of {JOBS} jobs were done, and all others refused, although nobody was inside", jobs.done),
@@ -101,17 +106,20 @@ async fn hold_permits(ctx: &LessonContext) -> Result<(), BoxError> {
 
     let semaphores = Semaphores::new(ctx.redis(), ctx.prefix(), CAPACITY).with_lease(DAY);
     let (first, second) = (Token::random()?, Token::random()?);
-    ctx.step("One job takes two permits of three. Another one wants two, and gets none. Then the first one gives its permits back:")
+    let guess = ctx
+        .step("One job takes two permits of three. Another one wants two. Then the first one gives its permits back:")
+        .predict("How many permits does the other one get at first?", ["0", "1", "2"])
         .await?;
     let mut permits = semaphores.try_acquire("renderer", &first, 2).await?;
-    let refused = semaphores.try_acquire("renderer", &second, 2).await;
+    let other = semaphores.try_acquire("renderer", &second, 2).await;
     semaphores.renew(&mut permits).await?;
     let released = semaphores.release("renderer", &first, 2).await?;
     let repeated = semaphores.release("renderer", &first, 2).await?;
     semaphores.try_acquire("renderer", &second, 2).await?;
+    guess.answer(other.as_ref().map_or(0, Permits::count))?;
     ctx.check(
         "all or none: one permit was free",
-        matches!(refused, Err(SemaphoreError::Full { free: 1, .. })),
+        matches!(other, Err(SemaphoreError::Full { free: 1, .. })),
     )?;
     ctx.check("a release can be repeated", (released, repeated) == (true, false))?;
     Ok(())

@@ -164,6 +164,12 @@ async fn list_in_pages(ctx: &LessonContext) -> Result<(), BoxError> {
     .await?;
     ctx.code(mistakes::SOURCE.function("by_offset"));
     ctx.say("The pattern instead takes the number of the last follower on the page, and reads on below it.");
+    let guess = ctx
+        .predict(
+            "By offset, what does the reader see?",
+            ["each follower once", "some twice", "some twice, some never"],
+        )
+        .await?;
     ctx.announce(
         "Each reads its pages with ZREVRANGE or ZREVRANGEBYSCORE. ZADD and ZREM change the list in between. Then UNLINK removes it.",
     );
@@ -181,6 +187,11 @@ async fn list_in_pages(ctx: &LessonContext) -> Result<(), BoxError> {
         results.push(paged);
     }
     ctx.table(table);
+    guess.answer(match (results[0].twice, results[0].missed) {
+        (0, _) => "each follower once",
+        (_, 0) => "some twice",
+        _ => "some twice, some never",
+    })?;
     ctx.check(
         "by offset, followers were seen twice, and others were missed",
         results[0].twice > 0 && results[0].missed > 0,
@@ -302,11 +313,13 @@ async fn hide(
         quiet.post("bob", id).await?;
     }
     while quiet.push("bob").await?.more {}
-    ctx.step(
-        "Dan reposts Bob's first post, and it moves to the top, once. Then he takes that back, and it is at its own place again. \
-         Nothing has to be undone in anyone's copy: a reader asks the authors whether they still have each entry.",
-    )
-    .await?;
+    let guess = ctx
+        .step(
+            "Ann follows Bob and Dan. Bob has posted three times, the last time post-3. Dan reposts post-1, and Ann reads. Then Dan takes \
+             that back, and Ann reads again.",
+        )
+        .predict("In which order does Ann see the posts at first?", ["1, 3, 2", "1, 3, 2, 1", "3, 2, 1"])
+        .await?;
     timeline.repost("dan", "bob", "post-1").await?;
     timeline.push("dan").await?;
     let reposted = timeline.read("ann", None, 10).await?;
@@ -315,6 +328,11 @@ async fn hide(
     ctx.announce(
         "Before this, Ann followed Dan, and Bob posted and pushed two more: EVALSHA, ZCARD, ZRANGEBYSCORE, ZREVRANGEBYSCORE, \
          ZREM.",
+    );
+    let numbers: Vec<&str> = ids(&reposted).iter().filter_map(|id| id.strip_prefix("post-")).collect();
+    guess.answer(numbers.join(", "))?;
+    ctx.say(
+        "A reader asks the authors whether they still have each entry. So nothing has to be undone in anyone's copy.",
     );
     ctx.check_eq(
         "the repost is at the top, and the post is there once",

@@ -85,26 +85,42 @@ fn group<C: lab_runner::AnyConnection>(redis: C, prefix: &str) -> Group<C> {
 
 async fn read_only_what_is_new(ctx: &LessonContext) -> Result<(), BoxError> {
     let (mut redis, key) = (ctx.redis(), raw(ctx.prefix()));
-    ctx.step(
-        "XADD appends an entry to a stream, and XREAD reads what follows an ID. The ID $ means 'after the last entry there is now'. \
-         A worker that says $ each time never sees what came while it was busy:",
-    )
-    .await?;
+    let guess = ctx
+        .step(
+            "XADD appends an entry to a stream, and XREAD reads what follows an ID. The ID $ means 'after the last entry there is now'. \
+             Two orders come, and then a worker reads with $:",
+        )
+        .predict("How many orders does the worker get?", ["0", "1", "2"])
+        .await?;
     for order in ["order-1", "order-2"] {
         redis::cmd("XADD").arg(&key).arg("*").arg("id").arg(order).exec_async(&mut redis).await?;
     }
     let new: Value = redis::cmd("XREAD").arg("STREAMS").arg(&key).arg("$").query_async(&mut redis).await?;
+    guess.answer(orders(&new))?;
+    ctx.say("A worker that says $ each time never sees what came while it was busy.");
     ctx.check("both orders are in the stream, and the worker gets neither", new == Value::Nil)?;
     Ok(())
 }
 
+/// How many orders are in a reply.
+fn orders(reply: &Value) -> usize {
+    match reply {
+        Value::BulkString(text) => usize::from(text.starts_with(b"order-")),
+        Value::Array(items) => items.iter().map(orders).sum(),
+        Value::Map(pairs) => pairs.iter().map(|(_, entries)| orders(entries)).sum(),
+        _ => 0,
+    }
+}
+
 async fn lose_a_worker(ctx: &LessonContext) -> Result<(), BoxError> {
     let (mut redis, key) = (ctx.redis(), raw(ctx.prefix()));
-    ctx.step(
-        "A consumer group gives each entry to one of its workers. The worker c1 reads both orders and dies. The group remembers \
-         them as pending, but XREADGROUP with > only brings new ones, so the next worker gets nothing:",
-    )
-    .await?;
+    let guess = ctx
+        .step(
+            "A consumer group gives each entry to one of its workers. The worker c1 reads both orders and dies. Then c2 reads with \
+             XREADGROUP, too:",
+        )
+        .predict("How many orders does c2 get?", ["0", "1", "2"])
+        .await?;
     redis::cmd("XGROUP").arg("CREATE").arg(&key).arg("billing").arg("0").exec_async(&mut redis).await?;
     let read = async |consumer: &str| -> redis::RedisResult<Value> {
         let mut read = redis::cmd("XREADGROUP");
@@ -114,6 +130,8 @@ async fn lose_a_worker(ctx: &LessonContext) -> Result<(), BoxError> {
     let first = read("c1").await?;
     let second = read("c2").await?;
     let pending: Vec<Value> = redis::cmd("XPENDING").arg(&key).arg("billing").query_async(&mut redis).await?;
+    guess.answer(orders(&second))?;
+    ctx.say("The group remembers what c1 got as pending. XREADGROUP with > only brings what is new.");
     ctx.check("c1 held two orders", first != Value::Nil && pending.first() == Some(&Value::Int(2)))?;
     ctx.check("c2 gets none of them, ever", second == Value::Nil)?;
     Ok(())
@@ -134,6 +152,12 @@ async fn count_crews(ctx: &LessonContext) -> Result<(), BoxError> {
         "XGROUP makes the groups, EVALSHA or XADD publishes. XREADGROUP, with and without NOACK, HINCRBY, XACK, XAUTOCLAIM, and \
          EVALSHA. HGETALL counts, UNLINK cleans up.",
     );
+    let guess = ctx
+        .predict(
+            "What happens to the orders of the third crew?",
+            ["some are lost", "some count twice", "each counts once"],
+        )
+        .await?;
     let mut table =
         Table::new("Workers that die", &["crew", "orders", "workers lost", "lost orders", "doubled effects"]);
     let mut results = Vec::new();
@@ -144,6 +168,11 @@ async fn count_crews(ctx: &LessonContext) -> Result<(), BoxError> {
         results.push(result);
     }
     ctx.table(table);
+    guess.answer(match (results[2].lost, results[2].doubled) {
+        (0, 0) => "each counts once",
+        (0, _) => "some count twice",
+        _ => "some are lost",
+    })?;
     ctx.check("every crew lost workers", results.iter().all(|result| result.died >= dies))?;
     ctx.check("with NOACK, what a worker held is lost", results[0].lost >= dies / 2)?;
     ctx.check("without a claim, what a worker held stays with it", results[1].lost >= dies / 2)?;

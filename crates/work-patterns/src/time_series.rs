@@ -71,15 +71,18 @@ async fn lose_samples(ctx: &LessonContext) -> Result<(), BoxError> {
     let mut redis = ctx.redis();
     let by_value = &Store::MemberIsValue.keys(ctx.prefix(), 0)?[0];
 
-    ctx.step(
-        "A time series is values with their times. A Sorted Set looks right: the score is the time, the member is the value. A \
-         sensor reports 21.5 degrees, then 22, then 21.5 again:",
-    )
-    .await?;
+    let guess = ctx
+        .step(
+            "A time series is values with their times. A Sorted Set looks right: the score is the time, the member is the value. A \
+             sensor reports 21.5 degrees, then 22, then 21.5 again:",
+        )
+        .predict("How many samples are stored?", ["1", "2", "3"])
+        .await?;
     redis.zadd(by_value, "21.5", BEGIN).await?;
     redis.zadd(by_value, "22", BEGIN + 1_000).await?;
     redis.zadd(by_value, "21.5", BEGIN + 2_000).await?;
     let stored = redis.zcard(by_value).await?;
+    guess.answer(stored)?;
     ctx.check("the first sample is lost: a member is there once, and ZADD moved it", stored == 2)?;
     ctx.start_clean(std::slice::from_ref(by_value)).await?;
     Ok(())
@@ -89,12 +92,12 @@ async fn count_losses(ctx: &LessonContext) -> Result<(), BoxError> {
     let (sent, prefix) = (burst(EVENTS), ctx.prefix());
     ctx.step(format!(
         "How much is lost? {EVENTS} events have 20 different values. They come three in a millisecond, two of them with the same value. Then the \
-         client, whose reply was lost, sends all of them again. The time alone is no identity, and neither is the time with the value. A Stream loses \
-         nothing, but it counts what is sent again. The pattern, which you will see next, knows a sample by its time and a number that \
-         the client picks.",
+         client, whose reply was lost, sends all of them again. The events are stored in Sorted Sets with three kinds of members, in a Stream, and by the \
+         pattern, which you will see next.",
     ))
     .await?;
     ctx.code(storing::SOURCE.function("burst"));
+    let guess = ctx.predict("How many stay if the member is time and value?", ["300", "600", "900"]).await?;
     let redis = ctx.untraced(
         "One client: ZADD and ZCARD, XADD and XLEN, EVALSHA and HMGET, each with all events and then with all of them again. \
          UNLINK cleans up.",
@@ -112,6 +115,11 @@ async fn count_losses(ctx: &LessonContext) -> Result<(), BoxError> {
         results.push((once, again));
     }
     ctx.table(table);
+    guess.answer(results[2].0)?;
+    ctx.say(
+        "The time alone is no identity, and neither is the time with the value. A Stream loses nothing, but it counts what is sent again. \
+         The pattern knows a sample by its time and a number that the client picks.",
+    );
     ctx.check_eq("by value, 20 are left", &results[0], &(20, 20))?;
     ctx.check_eq("by time, a third is left", &results[1], &(EVENTS / 3, EVENTS / 3))?;
     let two_thirds = EVENTS * 2 / 3;

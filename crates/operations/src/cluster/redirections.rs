@@ -27,16 +27,24 @@ pub(super) async fn moved(ctx: &LessonContext, group: &Group) -> Result<(), BoxE
 pub(super) async fn ask(ctx: &LessonContext, group: &Group) -> Result<(), BoxError> {
     let (mut node1, mut node3) = (group.node(ctx, 0), group.node(ctx, 2));
     let [id1, id3] = [0, 2].map(|index| group.nodes[index].id.as_str());
-    ctx.step(
-        "Now a slot moves, with its keys, from node3 to node1. First node1 learns that the slot comes, then node3 that it goes. From here on, \
-         node3 answers for the keys that it still has:",
-    )
-    .await?;
+    let guess = ctx
+        .step(
+            "Now a slot moves, with its keys, from node3 to node1. First node1 learns that the slot comes, then node3 that it goes. From \
+             here on, node3 answers for the keys that it still has. A client asks node3 for one that exists nowhere:",
+        )
+        .predict("What does node3 reply?", ["nil", "MOVED, go to node1", "ASK node1"])
+        .await?;
     redis::cmd("SET").arg("{a}:old").arg("1").exec_async(&mut node3).await?;
     set_slot(&mut node1, "IMPORTING", id3).await?;
     set_slot(&mut node3, "MIGRATING", id1).await?;
     let old: String = redis::cmd("GET").arg("{a}:old").query_async(&mut node3).await?;
     let new: RedisResult<String> = redis::cmd("GET").arg("{a}:new").query_async(&mut node3).await;
+    guess.answer(match code(&new) {
+        "ASK" => "ASK node1",
+        "MOVED" => "MOVED, go to node1",
+        _ => "nil",
+    })?;
+    ctx.say("node3 can't know whether the key has moved already, or never was.");
     ctx.check_eq("a key that is still there is served", &old.as_str(), &"1")?;
     ctx.check(
         "for any other key, the answer is ASK, and names node1's port",

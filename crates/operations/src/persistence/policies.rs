@@ -31,6 +31,12 @@ pub(super) async fn compare(ctx: &LessonContext, choice: &Choice) -> Result<(), 
     )
     .await?;
     ctx.function("measure");
+    let guess = ctx
+        .predict(
+            "Which policies lose orders in a kill -9?",
+            ["'no'", "'no' and 'everysec'", "all three", "none"],
+        )
+        .await?;
     ctx.announce(
         "For each policy: CONFIG SET, SET writes the orders, INFO says whether the server has handed over its bytes, and GET reads the \
          orders back.",
@@ -39,6 +45,13 @@ pub(super) async fn compare(ctx: &LessonContext, choice: &Choice) -> Result<(), 
     for policy in POLICIES {
         measured.push(measure(choice, policy).await?);
     }
+    let losing = measured.iter().filter(|measured| measured.lost_by_kill > 0);
+    let losing: Vec<String> = losing.map(|measured| format!("'{}'", measured.policy)).collect();
+    guess.answer(match losing.len() {
+        0 => "none".to_owned(),
+        3 => "all three".to_owned(),
+        _ => losing.join(" and "),
+    })?;
     ctx.check(
         "a kill -9 loses nothing, whatever the policy: the kernel has the bytes, and it still runs",
         measured.iter().all(|measured| measured.lost_by_kill == 0),

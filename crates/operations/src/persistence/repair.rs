@@ -50,11 +50,13 @@ pub(super) async fn torn(ctx: &LessonContext, choice: &Choice) -> Result<(), Box
 
 async fn repair_it(ctx: &LessonContext, store: &mut Store, file: &Path) -> Result<(), BoxError> {
     let program = store.program().await?;
-    ctx.step(
-        "'redis-check-aof --fix' finds the first command that does not parse, and cuts the file there. It is the server's own program \
-         under another name. The commands after the damage are whole, and they go too. So copy the file first:",
-    )
-    .await?;
+    let guess = ctx
+        .step(format!(
+            "'redis-check-aof --fix' repairs the file. It is the server's own program under another name. One byte of {ORDERS} orders is \
+             damaged, and the commands before and after it are whole. Copy the file first:"
+        ))
+        .predict("How many orders are left after the repair?", ["none", "half of them", "all but one or two"])
+        .await?;
     let copy = file.with_extension("aof.copy");
     fs::copy(file, &copy)?;
     if let Some(output) = check_aof(&program, file)? {
@@ -70,6 +72,12 @@ async fn repair_it(ctx: &LessonContext, store: &mut Store, file: &Path) -> Resul
     store.restart().await?;
     let missing = store.missing(0..ORDERS).await?;
     ctx.announce("After the restart, GET reads the orders.");
+    guess.answer(match missing {
+        0..=2 => "all but one or two",
+        ORDERS => "none",
+        _ => "half of them",
+    })?;
+    ctx.say("The program finds the first command that does not parse, and cuts the file there.");
     ctx.check(
         format!(
             "one byte was damaged, {removed} bytes are cut off, and {missing} of {ORDERS} orders are gone"

@@ -54,13 +54,19 @@ async fn manifest(store: &Store) -> Result<String, BoxError> {
 pub(super) async fn switch_on(ctx: &LessonContext, choice: &Choice) -> Result<(), BoxError> {
     let mut store = Store::start(choice, &[]).await?;
     ctx.step(
-        "With both, you have the AOF for safety and RDB files for backups. There is a trap on the way. A server has an RDB file. Somebody \
-         writes 'appendonly yes' into its configuration file and restarts it:",
+        "With both, you have the AOF for safety and RDB files for backups. A server has an RDB file with all its orders. Somebody writes \
+         'appendonly yes' into its configuration file and restarts it:",
     )
     .await?;
     ctx.function("by_the_file");
+    let guess = ctx.predict("How many orders are there after the restart?", ["none", "some", "all"]).await?;
     ctx.announce("SET writes the orders, SAVE saves them, and GET reads them back.");
     let missing = by_the_file(&mut store).await?;
+    guess.answer(match missing {
+        0 => "all",
+        ORDERS => "none",
+        _ => "some",
+    })?;
     ctx.check(
         format!("{missing} of {ORDERS} orders are missing: with an AOF, even an empty one, the RDB file is not read"),
         missing == ORDERS,

@@ -3,7 +3,7 @@
 
 use lab_testing::lessons::{
     assert_all_in_registry, assert_pass_on_a_cluster, assert_pass_over_resp3, assert_pass_twice,
-    assert_screens_are_complete, assert_write_only_behind_their_prefix,
+    assert_screens_are_complete_and_ask, assert_write_only_behind_their_prefix,
 };
 use work_patterns::WorkLesson;
 
@@ -34,5 +34,5 @@ async fn lessons_write_only_behind_their_prefix() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_screens_of_all_lessons_are_complete() {
-    assert_screens_are_complete::<WorkLesson>().await;
+    assert_screens_are_complete_and_ask::<WorkLesson>().await;
 }
