@@ -91,11 +91,14 @@ async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
 
 async fn read_info_once(ctx: &LessonContext, redis: &MultiplexedConnection) -> Result<(), BoxError> {
     let mut quiet = redis.clone();
-    ctx.step( "A shop is slow, and you look for the reason. This lesson starts a private server for that, and never touches yours. \
-         Yesterday the shop's cache answered every request. Today a new release asks for keys by another name, and every request \
-         misses. One look at INFO:",
-    )
-    .await?;
+    let guess = ctx
+        .step(
+            "A shop is slow, and you look for the reason. This lesson starts a private server for that, and never touches yours. \
+             Yesterday the shop's cache answered every request. Today a new release asks for keys by another name, and every request \
+             misses. One look at INFO:",
+        )
+        .predict("Which hit rate do the counters of INFO give today?", ["0 %", "about half", "above 90 %"])
+        .await?;
     shop::fill(&mut quiet).await?;
     shop::yesterday(&mut quiet).await?;
     let yesterday = Lookups::now(&mut quiet).await?;
@@ -107,6 +110,11 @@ async fn read_info_once(ctx: &LessonContext, redis: &MultiplexedConnection) -> R
         thousands(shop::YESTERDAY as f64),
         shop::TODAY
     ));
+    guess.answer(match today.hit_rate() {
+        rate if rate > 90.0 => "above 90 %",
+        rate if rate > 10.0 => "about half",
+        _ => "0 %",
+    })?;
     ctx.check_eq("every request of today missed", &missed, &shop::TODAY)?;
     ctx.check(
         format!("of all requests since the start, {:.0} % hit, and that looks fine", today.hit_rate()),
@@ -298,13 +306,16 @@ async fn find_big_key(ctx: &LessonContext, redis: &MultiplexedConnection) -> Res
 
     ctx.step(
         "`redis-cli --bigkeys` walks the keys, too, and counts elements instead: STRLEN, LLEN, SCARD, and so on, with the longest for each \
-         type. So it finds another List than `redis-cli --memkeys`, which asks MEMORY USAGE as you did. Both walk all keys. With `-i 0.01`, \
-         they rest in between:",
+         type. `redis-cli --memkeys` asks MEMORY USAGE as you did. Both walk all keys. With `-i 0.01`, they rest in between:",
     )
     .await?;
     ctx.function("longest_list");
+    let guess = ctx
+        .predict("Is the List with the most elements the one with the most memory?", ["yes", "no"])
+        .await?;
     ctx.announce("SCAN with TYPE list, and LLEN of each List.");
     let (longest, elements) = keys::longest_list(MOST_KEYS, &mut quiet).await?;
+    guess.answer(if longest == *biggest { "yes" } else { "no" })?;
     let usage = async |key: &str| -> RedisResult<usize> {
         redis::cmd("MEMORY")
             .arg("USAGE")

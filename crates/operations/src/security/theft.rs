@@ -25,13 +25,16 @@ const ATTEMPTS: [(&str, &str); 9] = [
 ];
 
 pub(super) async fn compare(ctx: &LessonContext, shop: &Shop) -> Outcome {
-    ctx.step(
-        "Now the password is stolen: from a log, a laptop, or a repository. What does the thief get? ACL DRYRUN says whether a user may run a \
-         command, and does not run it (since 7.0):",
-    )
-    .await?;
+    let guess = ctx
+        .step(
+            "Now the password is stolen: from a log, a laptop, or a repository. What does the thief get? ACL DRYRUN says whether a user \
+             may run a command, and does not run it (since 7.0):",
+        )
+        .predict("own-keys has all commands, and only keys of carts. May it run FLUSHALL?", ["yes", "no"])
+        .await?;
     let mut admin = ctx.redis_of("admin", shop.admin.clone());
     let shown: String = dry_run("own-keys", "FLUSHALL").query_async(&mut admin).await?;
+    guess.answer(if shown == "OK" { "yes" } else { "no" })?;
     ctx.announce("ACL DRYRUN asks for the rest of the table.");
     let mut quiet = shop.admin.clone();
     let header: Vec<&str> = std::iter::once("a thief may").chain(USERS.map(|(name, _)| name)).collect();
@@ -70,6 +73,9 @@ pub(super) async fn read_the_log(ctx: &LessonContext, shop: &Shop) -> Outcome {
     )
     .await?;
     ctx.function("look_around");
+    let guess = ctx
+        .predict("ACL LOG keeps commands and keys that were refused. Wrong passwords, too?", ["yes", "no"])
+        .await?;
     ctx.announce(
         "ACL LOG RESET empties the log first: on connecting, client libraries send CLIENT SETINFO, and this user is refused that, too. \
          The thief sends AUTH, HGETALL, CONFIG GET, KEYS, and FLUSHALL.",
@@ -85,6 +91,7 @@ pub(super) async fn read_the_log(ctx: &LessonContext, shop: &Shop) -> Outcome {
         redis::cmd("ACL").arg("LOG").arg(128).query_async(&mut quiet).await?;
     ctx.announce("ACL LOG 128 counts all entries.");
     let counts = ["key", "command", "auth"].map(|reason| count(&entries, reason));
+    guess.answer(if counts[2] > 0 { "yes" } else { "no" })?;
     let header = ["refused because of", "times"];
     let table = Table::new("In ACL LOG", &header);
     let labels = ["the key", "the command", "the password"];
