@@ -63,8 +63,7 @@ fn stem(path: &Path) -> String {
 fn module(name: &str, file: &str, check: &str) -> String {
     let lints = "#[allow(warnings, clippy::all, clippy::pedantic, clippy::restriction)]";
     let twice = fs::read_to_string(check).is_ok_and(|text| text.contains("second_process"));
-    let second =
-        if twice { format!("#[path = {file:?}] pub mod second_process;") } else { String::new() };
+    let second = if twice { format!("#[path = {file:?}] pub mod second_process;") } else { String::new() };
     format!(
         "{lints} mod {name} {{ #[path = {file:?}] pub mod attempt; {second} #[path = {check:?}] pub mod check; }}\n"
     )
