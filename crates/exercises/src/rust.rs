@@ -107,7 +107,7 @@ fn ended(status: ExitStatus) -> String {
         Some(code) => {
             format!("It ended the program in the middle of the check, with the exit code {code}.")
         }
-        None => format!("It crashed ({status}): it took too much memory, or called itself too deeply.",),
+        None => format!("It crashed ({status}): it took too much memory, or called itself too deeply."),
     }
 }
 
@@ -123,7 +123,7 @@ async fn read(from: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
 
 /// The first lines of each.
 fn shown(printed: &[u8], complained: &[u8]) -> Vec<String> {
-    [complained, printed].into_iter().flat_map(|bytes| first_lines(bytes)).collect()
+    [complained, printed].into_iter().flat_map(first_lines).collect()
 }
 
 fn first_lines(bytes: &[u8]) -> Vec<String> {

@@ -74,8 +74,28 @@ pub async fn check(lab: &Lab) -> Verdict {
             "An ID that was counted before was counted 2 times: once more when the caller called again.",
         )
     })?;
-    // Two at the same time: the server holds all writes back until both have read what they read.
+    // Another customer's request comes between two messages of this one.
     let direct = server.client();
+    for moment in 1..=MOST_MESSAGES {
+        let (mut seen, id) = (0, format!("slow-{moment}"));
+        let slow = in_time(add_point(&client, &id));
+        let done = gate.during(slow, async |_| {
+            seen += 1;
+            if seen == moment {
+                in_time(add_point(&direct, &format!("fast-{moment}"))).await??;
+            }
+            Ok(Action::Pass)
+        });
+        done.await???;
+        expected += if seen < moment { 1 } else { 2 };
+        let points = points(&mut redis).await?;
+        ensure(points == expected, || {
+            Fault::new(format!(
+                "Two requests with different IDs came at the same time, and the points are {points}, not {expected}."
+            ))
+        })?;
+    }
+    // Two at the same time: the server holds all writes back until both have read what they read.
     for pair in 1..=PAIRS {
         expected += 1;
         let id = format!("pair-{pair}");

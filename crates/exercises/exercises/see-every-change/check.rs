@@ -15,7 +15,7 @@ const MOST_MOMENTS: usize = 12;
 /// When the function is silent for so long, it waits for a message.
 const SILENCE: Duration = Duration::from_millis(60);
 /// How long a number may take to be shown. It is there at once.
-const SOON: Duration = Duration::from_millis(600);
+const SOON: Duration = Duration::from_millis(1_500);
 const MOST_GETS: u64 = 20;
 
 pub async fn check(lab: &Lab) -> Verdict {

@@ -8,7 +8,7 @@ use exercises::{Exercise, Verdict, rust};
 use tempfile::TempDir;
 
 /// What the answer does is read when it runs, so it is compiled once.
-const ANSWER: &str = r##"
+const ANSWER: &str = r#"
 use redis::RedisResult;
 use redis::aio::MultiplexedConnection;
 
@@ -42,7 +42,7 @@ async fn deep(level: u64) {
     Box::pin(deep(level + 1)).await;
     std::hint::black_box(level);
 }
-"##;
+"#;
 
 struct Attempt {
     folder: TempDir,
