@@ -1,5 +1,6 @@
 //! What changed between two runs, beyond noise.
 
+use crate::chart::short;
 use crate::document::{Measured, MeasuredRow, Run, Summary};
 
 /// When a difference counts.
@@ -55,6 +56,12 @@ pub struct Change {
 }
 
 impl Change {
+    /// One of the medians, with its unit.
+    #[must_use]
+    pub fn shown(&self, median: f64) -> String {
+        short(median, &self.unit)
+    }
+
     /// The difference in percent of the earlier median.
     #[must_use]
     pub fn percent(&self) -> f64 {

@@ -4,7 +4,6 @@ use maud::{Markup, PreEscaped, html};
 use serde_json::Value;
 
 use crate::change::{Change, Changes, RULE, Verdict};
-use crate::chart::short;
 use crate::document::{Kind, Run};
 use crate::file::{BEGINNING, DATA, LARGEST, now};
 use crate::section::{Figure, Section};
@@ -228,8 +227,8 @@ fn what_changed(changes: &Changes, made: &str) -> Markup {
                         tbody { @for change in rows { tr {
                             th scope="row" { (change.row) }
                             td.text { (change.table) }
-                            td { (short(change.before, &change.unit)) }
-                            td { (short(change.now, &change.unit)) }
+                            td { (change.shown(change.before)) }
+                            td { (change.shown(change.now)) }
                             td { (format!("{:+.0} %", change.percent())) }
                             td.text { @match change.verdict {
                                 Verdict::Better => strong { "▲ better" },
