@@ -165,7 +165,7 @@ fn verdict(before: &Summary, now: &Summary, less_is_better: bool) -> Verdict {
         return Verdict::TooFewRounds;
     }
     let width = |summary: &Summary| {
-        let (low, high) = summary.spread();
+        let (low, high) = summary.ends_of_spread();
         high - low
     };
     let apart = (now.median - before.median).abs();
@@ -185,7 +185,7 @@ mod tests {
     fn rounds(samples: &[f64]) -> Summary {
         let mut sorted = samples.to_vec();
         sorted.sort_by(f64::total_cmp);
-        Summary { median: sorted[sorted.len() / 2], samples: samples.to_vec() }
+        Summary { median: sorted[sorted.len() / 2], samples: samples.to_vec(), ..Summary::default() }
     }
 
     #[test]

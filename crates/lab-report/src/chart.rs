@@ -22,7 +22,7 @@ const WIDTH: u32 = 760;
 /// The height of ordinary text.
 const TEXT: f64 = 13.0;
 /// How wide a character is, about.
-const CHARACTER: f64 = 6.8;
+const CHARACTER: f64 = 7.6;
 /// Labels are cut off there; the table beside the chart has them whole.
 const WIDEST_LABEL: usize = 40;
 

@@ -164,6 +164,8 @@ pub(crate) struct Traffic {
 #[serde(default)]
 pub(crate) struct Summary {
     pub(crate) median: f64,
+    /// The width of the middle half, as a share of the median.
+    pub(crate) spread: f64,
     pub(crate) samples: Vec<f64>,
 }
 
@@ -172,7 +174,7 @@ const ENOUGH_FOR_QUARTILES: usize = 8;
 
 impl Summary {
     /// What lies between the ends of the spread: the middle half of eight or more rounds, or all of fewer.
-    pub(crate) fn spread(&self) -> (f64, f64) {
+    pub(crate) fn ends_of_spread(&self) -> (f64, f64) {
         let mut sorted: Vec<f64> = self.samples.iter().copied().filter(|sample| sample.is_finite()).collect();
         sorted.sort_by(f64::total_cmp);
         let (Some(&lowest), Some(&highest)) = (sorted.first(), sorted.last()) else {

@@ -4,6 +4,7 @@ use maud::{Markup, PreEscaped, html};
 use serde_json::Value;
 
 use crate::change::{Change, Changes, RULE, Verdict};
+use crate::chart::columns::is_numeric;
 use crate::document::{Kind, Run};
 use crate::file::{BEGINNING, DATA, LARGEST, now};
 use crate::section::{Figure, Section};
@@ -181,15 +182,18 @@ fn one_figure(figure: &Figure, several: bool) -> Markup {
 }
 
 fn numbers(figure: &Figure) -> Markup {
+    let class = |column: usize| is_numeric(&figure.rows, column).then_some("n");
+    let classes: Vec<Option<&str>> = (0..figure.header.len()).map(class).collect();
+    let class = |column: usize| classes.get(column).copied().flatten();
     let table = html! {
         div.wide {
             table {
                 @if !figure.title.is_empty() { caption { (figure.title) } }
-                thead { tr { @for name in &figure.header { th scope="col" { (name) } } } }
+                thead { tr { @for (column, name) in figure.header.iter().enumerate() { th scope="col" class=[class(column)] { (name) } } } }
                 tbody {
                     @for row in &figure.rows {
                         tr { @for (column, cell) in row.iter().enumerate() {
-                            @if column == 0 { th scope="row" { (cell) } } @else { td { (cell) } }
+                            @if column == 0 { th scope="row" class=[class(column)] { (cell) } } @else { td class=[class(column)] { (cell) } }
                         } }
                     }
                 }

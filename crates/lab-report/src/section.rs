@@ -75,12 +75,10 @@ impl Figure {
         let Comparison { title, operations, rounds, commands, caveats, .. } = comparison;
         let header = ["approach", "ops/s", "spread", "ratio", "trips", "sent", "received"].map(str::to_owned);
         let rows = comparison.rows.iter().map(|row| {
-            let (low, high) = row.rate.spread();
-            let spread = if row.rate.median > 0.0 { (high - low) / row.rate.median * 100.0 } else { 0.0 };
             vec![
                 row.label.clone(),
                 thousands(row.rate.median),
-                format!("{spread:.0} %"),
+                format!("{:.0} %", row.rate.spread * 100.0),
                 format!("{:.2}", row.ratio),
                 row.traffic.round_trips.to_string(),
                 format!("{} B", thousands(row.traffic.bytes_sent as f64)),

@@ -11,7 +11,7 @@ use crate::document::{Measured, MeasuredRow, Summary};
 
 const BAND: u32 = 30;
 const BAND_WITH_EARLIER: u32 = 46;
-const AXIS: u32 = 46;
+const AXIS: u32 = 52;
 const TOP: u32 = 8;
 const VALUES: u32 = 84;
 const GAP: i32 = 8;
@@ -71,7 +71,7 @@ fn draw(area: &Area<'_>, measured: &Measured, earlier: Option<&Measured>) -> Dra
         chart.draw_series(earlier)?;
     }
     let spread = |top: f64, (from, to): (f64, f64), rounds: &Summary, paint: Paint| {
-        let (low, high) = rounds.spread();
+        let (low, high) = rounds.ends_of_spread();
         let middle = top + f64::midpoint(from, to);
         PathElement::new([(low, middle), (high, middle)], paint.color().stroke_width(2))
     };

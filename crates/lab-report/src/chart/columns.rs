@@ -37,7 +37,7 @@ pub(crate) fn of_table(header: &[String], rows: &[Vec<String>]) -> Option<(Vec<S
 }
 
 /// Whether a column has numbers, and nothing but numbers.
-fn is_numeric(rows: &[Vec<String>], column: usize) -> bool {
+pub(crate) fn is_numeric(rows: &[Vec<String>], column: usize) -> bool {
     let cells = || rows.iter().filter_map(|row| row.get(column)).filter(|cell| !is_empty(cell));
     cells().next().is_some() && cells().all(|cell| figure(cell).is_some())
 }
