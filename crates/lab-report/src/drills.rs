@@ -8,9 +8,9 @@ use crate::chart::heat_map::{Cell, HeatMap, heat_map};
 use crate::section::{Chart, Figure, Section, thousands};
 
 const LOST: &str = "Rows are faults, columns are settings. Each cell has the acknowledged writes that were lost in all trials, and their share. \
-                    The darker, the more. A frame marks a setting that promises to lose nothing in this fault. A dot: not tried.";
+                    The stronger the color, the larger the share. A frame marks a setting that promises to lose nothing in this fault. A dot: not tried.";
 const OUTAGE: &str = "The longest time without an acknowledged write: the median of the trials, and the 99th percentile (with fewer than 100 \
-                      trials, the longest). The darker, the longer.";
+                      trials, the longest). The stronger the color, the longer.";
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -146,9 +146,5 @@ fn percent(share: f64) -> String {
 }
 
 fn milliseconds(time: u64) -> String {
-    if time < 10_000 {
-        format!("{} ms", thousands(time as f64))
-    } else {
-        format!("{:.1} s", time as f64 / 1e3)
-    }
+    if time < 1_000 { format!("{time} ms") } else { format!("{:.2} s", time as f64 / 1e3) }
 }

@@ -226,11 +226,10 @@ fn what_changed(changes: &Changes, made: &str) -> Markup {
                 div.wide {
                     table {
                         thead { tr {
-                            @for name in ["row", "table", "before", "now", "change", "verdict"] { th scope="col" { (name) } }
+                            @for name in ["row", "before", "now", "change", "verdict", "table"] { th scope="col" { (name) } }
                         } }
                         tbody { @for change in rows { tr {
                             th scope="row" { (change.row) }
-                            td.text { (change.table) }
                             td { (change.shown(change.before)) }
                             td { (change.shown(change.now)) }
                             td { (format!("{:+.0} %", change.percent())) }
@@ -239,6 +238,7 @@ fn what_changed(changes: &Changes, made: &str) -> Markup {
                                 Verdict::Worse => strong { "▼ worse" },
                                 other => (other.label()),
                             } }
+                            td.text { (change.table) }
                         } } }
                     }
                 }

@@ -171,7 +171,7 @@ pub(super) fn write(drills: &Drills, document: &Value, options: &Options) -> Res
         question: "What is lost in which fault, and which setting would have saved it?",
         method: &method,
         checks: &[(broken.is_empty(), claim)],
-        environment: &[drills.server.clone(), format!("{} trials of each cell", drills.trials)],
+        environment: &[drills.server.clone(), format!("trials of each cell: {}", drills.trials)],
         document,
     };
     args.finish(&contents, options.json)

@@ -158,8 +158,8 @@ impl Report {
                 self.details.name.clone(),
                 format!("seed {}", self.seed),
                 format!("fsync {}", self.fsync),
-                format!("{} workers killed", thousands(f64::from(workers))),
-                format!("server killed {} times", thousands(f64::from(server))),
+                format!("workers killed: {}", thousands(f64::from(workers))),
+                format!("server killed: {}", thousands(f64::from(server))),
             ],
             document,
         };
