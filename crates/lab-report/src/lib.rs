@@ -8,13 +8,14 @@
 //! 4. `section`: each table becomes a chart, a table of numbers, and the words that belong to it. `drills` and `torture` do it for
 //!    the two runs that are no lessons.
 //! 5. `chart`: bars with rounds, percentile curves, columns, and heat maps, as SVG.
-//! 6. `page`: the HTML around them.
+//! 6. `page`: the HTML around them; `html` escapes it.
 
 pub mod change;
 mod chart;
 pub mod document;
 mod drills;
 pub mod file;
+mod html;
 mod page;
 mod section;
 mod torture;

@@ -1,18 +1,20 @@
-//! The HTML around the charts. maud escapes every text.
+//! The HTML around the charts.
 
-use maud::{Markup, PreEscaped, html};
 use serde_json::Value;
 
 use crate::change::{Change, Changes, RULE, Verdict};
 use crate::chart::columns::is_numeric;
 use crate::document::{Kind, Run};
 use crate::file::{BEGINNING, DATA, LARGEST, now};
+use crate::html::Html;
 use crate::section::{Figure, Section};
 use crate::{Report, drills, section, torture};
 
 const STYLE: &str = include_str!("style.css");
 /// Nothing is loaded, and nothing runs.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+const HEAD: &str = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\
+                    <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+                    <meta name=\"color-scheme\" content=\"light dark\">";
 
 /// The kinds of blocks that embedded JSON leaves out when it is too large, the first ones first. Their texts are in the project, or are sent
 /// again by the next run; figures stay.
@@ -21,7 +23,7 @@ const LEFT_OUT: [(&[&str], &str); 2] =
 
 pub(crate) fn html(report: &Report<'_>) -> String {
     let made = now();
-    let body = body(report, &made).into_string();
+    let body = body(report, &made);
     let mut data = embedded(report.document);
     let mut left_out = Vec::new();
     let mut document = None;
@@ -43,21 +45,15 @@ pub(crate) fn html(report: &Report<'_>) -> String {
             left_out.join(" and ")
         )
     };
-    let head = html! {
-        meta http-equiv="Content-Security-Policy" content=(POLICY);
-        meta name="viewport" content="width=device-width, initial-scale=1";
-        meta name="color-scheme" content="light dark";
-        title { "Redis lab: " (title(report)) }
-        style { (PreEscaped(STYLE)) }
-    };
-    let footer = html! {
-        footer {
-            p { (about_data) }
-            p { "This file needs no network and no script." }
-        }
-    };
+    let mut head = Html::default();
+    head.line("title", "", &format!("Redis lab: {}", title(report)));
+    let mut footer = Html::default();
+    footer.element("footer", &[], |html| {
+        html.line("p", "", &about_data);
+        html.line("p", "", "This file needs no network and no script.");
+    });
     format!(
-        "{BEGINNING}{}</head><body>{body}{}{DATA}{}\" data-made=\"{made}\">{data}</script></body></html>\n",
+        "{BEGINNING}{HEAD}{}<style>{STYLE}</style></head><body>{body}{}{DATA}{}\" data-made=\"{made}\">{data}</script></body></html>\n",
         head.into_string(),
         footer.into_string(),
         report.kind.name(),
@@ -99,152 +95,185 @@ fn title(report: &Report<'_>) -> String {
     }
 }
 
-fn body(report: &Report<'_>, made: &str) -> Markup {
+fn body(report: &Report<'_>, made: &str) -> String {
     let run = Run::read(report.document);
     let sections = sections(report, &run);
     let several = sections.len() > 1;
-    let question = match sections.as_slice() {
-        _ if !report.question.is_empty() => report.question.to_owned(),
-        [only] => only.question.clone(),
-        _ => "What does each approach cost, what does it lose, and what is it good for?".into(),
+    let mut html = Html::default();
+    html.element("header", &[], |html| header(html, report, &run, &sections, made));
+    html.element("main", &[], |html| {
+        if let (Some(earlier), Some(changes)) = (report.earlier, report.changes()) {
+            html.element("section", &[("class", "changed")], |html| {
+                what_changed(html, &changes, &earlier.made);
+            });
+        }
+        if several {
+            html.element("nav", &[("aria-label", "Lessons")], |html| contents(html, &sections));
+        }
+        for (index, section) in sections.iter().enumerate() {
+            let id = format!("s{}", index + 1);
+            html.element("section", &[("id", &id)], |html| one_section(html, section, index, several));
+        }
+    });
+    html.into_string()
+}
+
+fn header(html: &mut Html, report: &Report<'_>, run: &Run, sections: &[Section], made: &str) {
+    let question = match sections {
+        _ if !report.question.is_empty() => report.question,
+        [only] => &only.question,
+        _ => "What does each approach cost, what does it lose, and what is it good for?",
     };
     let environment = if run.environment.is_empty() { report.environment } else { &run.environment };
-    html! {
-        header {
-            p.kicker { "Redis lab report" }
-            h1 { (title(report)) }
-            p.question { (question) }
-            dl {
-                @if !environment.is_empty() { dt { "Environment" } dd { (environment.join(" · ")) } }
-                @if !run.address.is_empty() { dt { "Server at" } dd { (run.address) } }
-                dt { "Made" } dd { (made) }
-            }
-            @for text in report.method { p.method { (text) } }
-            @if let Some(error) = &run.error {
-                p.broken { strong { "This run ended early. " } (error.what) " " (error.why) }
-            }
-            @if !report.checks.is_empty() { (checks(report.checks)) }
+    html.line("p", "kicker", "Redis lab report");
+    html.line("h1", "", &title(report));
+    html.line("p", "question", question);
+    html.element("dl", &[], |html| {
+        let parts = [
+            ("Environment", environment.join(" · ")),
+            ("Server at", run.address.clone()),
+            ("Made", made.to_owned()),
+        ];
+        for (name, text) in parts.iter().filter(|(_, text)| !text.is_empty()) {
+            html.line("dt", "", name);
+            html.line("dd", "", text);
         }
-        main {
-            @if let (Some(earlier), Some(changes)) = (report.earlier, report.changes()) {
-                (what_changed(&changes, &earlier.made))
-            }
-            @if several {
-                nav aria-label="Lessons" {
-                    h2 { "Lessons" }
-                    ol {
-                        @for (index, section) in sections.iter().enumerate() {
-                            li {
-                                a href={ "#s" (index + 1) } { (section.title) }
-                                @if !section.outcome.is_empty() { " (" (section.outcome) ")" }
-                            }
-                        }
-                    }
+    });
+    report.method.iter().for_each(|text| html.line("p", "method", text));
+    if let Some(error) = &run.error {
+        html.line("p", "broken", &format!("This run ended early. {} {}", error.what, error.why));
+    }
+    checks(html, report.checks);
+}
+
+fn contents(html: &mut Html, sections: &[Section]) {
+    html.line("h2", "", "Lessons");
+    html.element("ol", &[], |html| {
+        for (index, section) in sections.iter().enumerate() {
+            html.element("li", &[], |html| {
+                let link = format!("#s{}", index + 1);
+                html.element("a", &[("href", &link)], |html| html.text(&section.title));
+                if !section.outcome.is_empty() {
+                    html.text(&format!(" ({})", section.outcome));
                 }
-            }
-            @for (index, section) in sections.iter().enumerate() { (one_section(section, index, several)) }
+            });
         }
+    });
+}
+
+fn one_section(html: &mut Html, section: &Section, index: usize, several: bool) {
+    if several {
+        html.line("h2", "", &format!("{}. {}", index + 1, section.title));
+        html.line("p", "question", &section.question);
+    }
+    if !section.outcome.is_empty() {
+        html.line("p", "broken", &format!("Outcome: {}", section.outcome));
+    }
+    for figure in &section.figures {
+        html.element("article", &[], |html| one_figure(html, figure, several));
+    }
+    section.skipped.iter().for_each(|text| html.line("p", "note", text));
+    if !section.rule.is_empty() {
+        html.line("p", "rule", &format!("Rule: {}", section.rule));
+    }
+    if !section.takeaways.is_empty() {
+        html.element("ul", &[], |html| section.takeaways.iter().for_each(|text| html.line("li", "", text)));
     }
 }
 
-fn one_section(section: &Section, index: usize, several: bool) -> Markup {
-    html! {
-        section id={ "s" (index + 1) } {
-            @if several {
-                h2 { (index + 1) ". " (section.title) }
-                p.question { (section.question) }
-            }
-            @if !section.outcome.is_empty() { p.broken { "Outcome: " (section.outcome) } }
-            @for figure in &section.figures { (one_figure(figure, several)) }
-            @for text in &section.skipped { p.note { (text) } }
-            @if !section.rule.is_empty() { p.rule { strong { "Rule: " } (section.rule) } }
-            @if !section.takeaways.is_empty() { ul { @for text in &section.takeaways { li { (text) } } } }
-        }
+fn one_figure(html: &mut Html, figure: &Figure, several: bool) {
+    if !figure.title.is_empty() {
+        html.line(if several { "h3" } else { "h2" }, "", &figure.title);
     }
+    figure.before.iter().for_each(|text| html.line("p", "", text));
+    for chart in &figure.charts {
+        html.element("figure", &[], |html| {
+            html.element("div", &[("class", "wide")], |html| html.svg(&chart.svg));
+            if !chart.caption.is_empty() {
+                html.line("figcaption", "", &chart.caption);
+            }
+        });
+    }
+    let class = |column: usize| if is_numeric(&figure.rows, column) { "n" } else { "" };
+    let classes: Vec<&'static str> = (0..figure.header.len()).map(class).collect();
+    table(html, &figure.title, &figure.header, &classes, &figure.rows);
+    checks(html, &figure.checks);
+    figure.after.iter().for_each(|text| html.line("p", "note", text));
 }
 
-fn one_figure(figure: &Figure, several: bool) -> Markup {
-    html! {
-        article {
-            @if !figure.title.is_empty() { @if several { h3 { (figure.title) } } @else { h2 { (figure.title) } } }
-            @for text in &figure.before { p { (text) } }
-            @for chart in &figure.charts {
-                figure {
-                    div.wide { (PreEscaped(&chart.svg)) }
-                    @if !chart.caption.is_empty() { figcaption { (chart.caption) } }
-                }
-            }
-            (numbers(figure))
-            @if !figure.checks.is_empty() { (checks(&figure.checks)) }
-            @for text in &figure.after { p.note { (text) } }
-        }
-    }
-}
-
-fn numbers(figure: &Figure) -> Markup {
-    let class = |column: usize| is_numeric(&figure.rows, column).then_some("n");
-    let classes: Vec<Option<&str>> = (0..figure.header.len()).map(class).collect();
-    let class = |column: usize| classes.get(column).copied().flatten();
-    let table = html! {
-        div.wide {
-            table {
-                @if !figure.title.is_empty() { caption { (figure.title) } }
-                thead { tr { @for (column, name) in figure.header.iter().enumerate() { th scope="col" class=[class(column)] { (name) } } } }
-                tbody {
-                    @for row in &figure.rows {
-                        tr { @for (column, cell) in row.iter().enumerate() {
-                            @if column == 0 { th scope="row" class=[class(column)] { (cell) } } @else { td class=[class(column)] { (cell) } }
-                        } }
-                    }
-                }
-            }
-        }
+/// A table whose first column names the rows; each column has a class.
+fn table(html: &mut Html, caption: &str, header: &[String], classes: &[&'static str], rows: &[Vec<String>]) {
+    let cell = |html: &mut Html, name: &'static str, scope: &str, column: usize, text: &str| {
+        let class = classes.get(column).copied().unwrap_or_default();
+        let attributes = [("scope", scope), ("class", class)];
+        let attributes: Vec<_> = attributes.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+        html.element(name, &attributes, |html| html.text(text));
     };
-    table
-}
-
-fn checks(checks: &[(bool, String)]) -> Markup {
-    html! {
-        ul.checks {
-            @for (held, claim) in checks {
-                li.broken[!*held] { (if *held { "✓ " } else { "✗ broken: " }) (claim) }
+    html.element("div", &[("class", "wide")], |html| {
+        html.element("table", &[], |html| {
+            if !caption.is_empty() {
+                html.line("caption", "", caption);
             }
-        }
-    }
+            html.element("thead", &[], |html| {
+                html.element("tr", &[], |html| {
+                    for (column, name) in header.iter().enumerate() {
+                        cell(html, "th", "col", column, name);
+                    }
+                });
+            });
+            html.element("tbody", &[], |html| {
+                for row in rows {
+                    html.element("tr", &[], |html| {
+                        for (column, text) in row.iter().enumerate() {
+                            let (name, scope) = if column == 0 { ("th", "row") } else { ("td", "") };
+                            cell(html, name, scope, column, text);
+                        }
+                    });
+                }
+            });
+        });
+    });
 }
 
-fn what_changed(changes: &Changes, made: &str) -> Markup {
+fn checks(html: &mut Html, checks: &[(bool, String)]) {
+    if checks.is_empty() {
+        return;
+    }
+    html.element("ul", &[("class", "checks")], |html| {
+        for (held, claim) in checks {
+            let (class, mark) = if *held { ("", "✓") } else { ("broken", "✗ broken:") };
+            html.line("li", class, &format!("{mark} {claim}"));
+        }
+    });
+}
+
+fn what_changed(html: &mut Html, changes: &Changes, made: &str) {
     // What changed beyond noise comes first.
     let mut rows: Vec<&Change> = changes.rows.iter().collect();
     rows.sort_by_key(|change| !matches!(change.verdict, Verdict::Better | Verdict::Worse));
-    html! {
-        section.changed {
-            h2 { "What changed since " (made) }
-            p { (changes.summary()) }
-            @for text in &changes.environment { p.broken { (text) } }
-            @if !rows.is_empty() {
-                div.wide {
-                    table {
-                        thead { tr {
-                            @for name in ["row", "before", "now", "change", "verdict", "table"] { th scope="col" { (name) } }
-                        } }
-                        tbody { @for change in rows { tr {
-                            th scope="row" { (change.row) }
-                            td { (change.shown(change.before)) }
-                            td { (change.shown(change.now)) }
-                            td { (format!("{:+.0} %", change.percent())) }
-                            td.text { @match change.verdict {
-                                Verdict::Better => strong { "▲ better" },
-                                Verdict::Worse => strong { "▼ worse" },
-                                other => (other.label()),
-                            } }
-                            td.text { (change.table) }
-                        } } }
-                    }
-                }
-            }
-            @for text in &changes.unmatched { p.note { (text) } }
-            p.note { (RULE) }
-        }
+    html.line("h2", "", &format!("What changed since {made}"));
+    html.line("p", "", &changes.summary());
+    changes.environment.iter().for_each(|text| html.line("p", "broken", text));
+    if !rows.is_empty() {
+        let header = ["row", "before", "now", "change", "verdict", "table"].map(str::to_owned);
+        let row = |change: &&Change| {
+            let mark = match change.verdict {
+                Verdict::Better => "▲ ",
+                Verdict::Worse => "▼ ",
+                _ => "",
+            };
+            vec![
+                change.row.clone(),
+                change.shown(change.before),
+                change.shown(change.now),
+                format!("{:+.0} %", change.percent()),
+                format!("{mark}{}", change.verdict.label()),
+                change.table.clone(),
+            ]
+        };
+        let rows: Vec<Vec<String>> = rows.iter().map(row).collect();
+        table(html, "", &header, &["", "n", "n", "n", "", ""], &rows);
     }
+    changes.unmatched.iter().for_each(|text| html.line("p", "note", text));
+    html.line("p", "note", RULE);
 }

@@ -7,6 +7,7 @@ use plotters_backend::text_anchor::HPos;
 use plotters_backend::{BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind};
 
 use super::Words;
+use crate::html::escape;
 
 type Drawn = Result<(), DrawingErrorKind<Infallible>>;
 
@@ -18,21 +19,6 @@ pub(super) fn beginning(width: u32, height: u32, words: &Words<'_>) -> String {
     escape(&mut text, words.description);
     text.push_str("</desc>");
     text
-}
-
-/// Text of an element: what is special in HTML is escaped, and control characters, which HTML does not allow, are replaced.
-fn escape(buffer: &mut String, text: &str) {
-    for character in text.chars() {
-        match character {
-            '<' => buffer.push_str("&lt;"),
-            '>' => buffer.push_str("&gt;"),
-            '&' => buffer.push_str("&amp;"),
-            '"' => buffer.push_str("&quot;"),
-            '\'' => buffer.push_str("&#39;"),
-            control if control.is_control() => buffer.push('\u{fffd}'),
-            other => buffer.push(other),
-        }
-    }
 }
 
 /// Writes what plotters draws. Rectangles that follow one another in the same color become one path.
