@@ -1,8 +1,11 @@
 //! The command line: clap derive, so the doc comments are the help. Each command's options stand in its own file.
 
+use std::sync::Arc;
+
 use clap::{Parser, Subcommand};
 use lab_connection::TargetArgs;
 use lab_runner::course::OutputArgs;
+use lab_runner::report::{Earlier, ReportArgs, ReportFile, earlier_report, report_file};
 use lab_runner::start::Cli;
 
 use crate::{biglist, concurrency, insert, load, memory, peers, query};
@@ -24,6 +27,14 @@ pub struct Arguments {
     /// Do not wait for Enter between lessons
     #[arg(long, global = true)]
     pub no_pause: bool,
+
+    /// Write the results to one HTML file, too: charts, method, caveats, and data
+    #[arg(long, global = true, value_name = "FILE.html", value_parser = report_file())]
+    pub report: Option<ReportFile>,
+
+    /// Say what changed since this report beyond noise, and show both in the charts of --report
+    #[arg(long, global = true, value_name = "OLD.html", value_parser = earlier_report())]
+    pub compare: Option<Arc<Earlier>>,
 
     /// Which server to use
     #[command(flatten)]
@@ -58,7 +69,8 @@ pub enum Command {
 impl Arguments {
     /// How to show what is found.
     pub fn output(&self) -> OutputArgs {
-        OutputArgs { list: self.list, json: self.json, no_pause: self.no_pause }
+        let report = ReportArgs { report: self.report.clone(), compare: self.compare.clone() };
+        OutputArgs { list: self.list, json: self.json, no_pause: self.no_pause, report }
     }
 }
 

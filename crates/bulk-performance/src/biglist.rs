@@ -75,8 +75,11 @@ pub enum Role {
 }
 
 /// Opens the server and runs the command.
-pub(crate) async fn command(args: &TargetArgs, options: Options, output: OutputArgs) -> Result<(), Failure> {
+pub(crate) async fn command(args: &TargetArgs, options: Options, output: &OutputArgs) -> Result<(), Failure> {
     let Options { count, role } = options;
+    if role.is_some() {
+        output.report.refuse("A single role")?;
+    }
     match role {
         Some(Role::ServerA) => roles::server_a(args, count.unwrap_or(USUAL_COUNT), output).await,
         Some(Role::ServerB) => roles::server_b(args, count, output).await,
@@ -85,7 +88,7 @@ pub(crate) async fn command(args: &TargetArgs, options: Options, output: OutputA
 }
 
 /// Both roles, then the lesson: on a private primary and its replica, or on the one server that the flags name.
-async fn both(args: &TargetArgs, count: u64, output: OutputArgs) -> Result<(), Failure> {
+async fn both(args: &TargetArgs, count: u64, output: &OutputArgs) -> Result<(), Failure> {
     let pair = if Pair::is_wanted(args) { Some(Arc::new(Pair::start(args).await?)) } else { None };
     let a = match &pair {
         Some(pair) => pair.a.clone(),

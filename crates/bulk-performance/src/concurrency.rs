@@ -10,6 +10,7 @@ use lab_connection::connection::LimitedClusterConnection;
 use lab_measure::concurrency::{LOOPS, Load, LoadStats, Stall, TimingPlan, measure};
 use lab_runner::caveat::Caveat;
 use lab_runner::environment::environment;
+use lab_runner::measurement::{Measured, MeasuredRow};
 use lab_runner::statistics::Summary;
 use lab_runner::table::{Table, duration, thousands};
 use lab_runner::{Lesson, LessonContext, Outcome, source};
@@ -158,10 +159,10 @@ async fn many_in_flight(ctx: &LessonContext, turn: Duration) -> Outcome {
         table = table.row(load.into_iter().chain(rate_and_latency(stats, rate)).chain(counts));
         all.add(stats);
     }
-    ctx.table(table);
+    let labels = || loads.iter().map(|(in_flight, connections)| format!("{in_flight} over {connections}"));
+    ctx.table(with_rounds(table, labels(), &measured));
     guess.answer(what_grew_more(&measured))?;
-    let labels = loads.iter().map(|(in_flight, connections)| format!("{in_flight} over {connections}"));
-    foot(ctx, labels, &measured);
+    foot(ctx, labels(), &measured);
     let answered = thousands(all.answered as f64);
     let right = format!("all {answered} replies were right, with 5,000 operations in flight, too");
     ctx.check(all.claim(right), all.is_right())?;
@@ -231,8 +232,9 @@ async fn stall_both_loops(ctx: &LessonContext, turn: Duration, rate: u32) -> Out
         let row = row.chain(rate_and_latency(stats, rate));
         table = table.row(row.chain([thousands(stats.slower_than(slow) as f64)]));
     }
-    ctx.table(table);
-    foot(ctx, ["closed", "open"].map(str::to_owned).into_iter(), &measured);
+    let labels = || ["closed", "open"].map(str::to_owned).into_iter();
+    ctx.table(with_rounds(table, labels(), &measured));
+    foot(ctx, labels(), &measured);
     let [(closed, _), (open, _)] = &measured[..] else { return Ok(()) };
     let (hidden, seen) = (closed.slower_than(slow), open.slower_than(slow));
     guess.answer(match hidden.cmp(&seen) {
@@ -273,6 +275,22 @@ fn rate_and_latency(stats: &LoadStats, rate: &Summary) -> [String; 5] {
     [thousands(rate.median), format!("{:.0} %", rate.spread * 100.0), p50, p99, p999]
 }
 
+/// The table with the rates of its rounds, and the latency curves.
+fn with_rounds(
+    table: Table,
+    labels: impl Iterator<Item = String>,
+    measured: &[(LoadStats, Summary)],
+) -> Table {
+    let rows = labels.zip(measured).map(|(label, (stats, rate))| {
+        let row = MeasuredRow { label, rounds: rate.clone(), latency: Vec::new() };
+        row.with_latency(stats.measured(), |share| {
+            u64::try_from(stats.quantile(share).as_nanos()).unwrap_or(u64::MAX)
+        })
+    });
+    let rows = rows.collect();
+    table.with_rounds(Measured { unit: "operations/s".into(), less_is_better: false, rows })
+}
+
 /// What the numbers hold for, and which row is noisy.
 fn foot(ctx: &LessonContext, labels: impl Iterator<Item = String>, measured: &[(LoadStats, Summary)]) {
     ctx.say(format!(
@@ -280,7 +298,7 @@ fn foot(ctx: &LessonContext, labels: impl Iterator<Item = String>, measured: &[(
          Latency is from sending to the whole reply, with the time in the client's own queue. {}.",
         environment(ctx.target()).join(", "),
     ));
-    let rates: Vec<(String, Summary)> = labels.zip(measured.iter().map(|(_, rate)| *rate)).collect();
+    let rates: Vec<(String, Summary)> = labels.zip(measured.iter().map(|(_, rate)| rate.clone())).collect();
     let caveats = Caveat::about(&rates, false);
     if let Some(noisy) = caveats.iter().find(|caveat| matches!(caveat, Caveat::Noisy { .. })) {
         ctx.say(noisy.advice());

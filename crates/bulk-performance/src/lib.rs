@@ -35,21 +35,22 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     let output = arguments.output();
     let Arguments { command, target: args, .. } = arguments;
     match command {
-        None | Some(Command::All) => run_all(&args, output).await,
-        Some(Command::Load(plan)) => load::command(&args, plan, output).await,
-        Some(Command::Biglist(options)) => biglist::command(&args, options, output).await,
-        Some(Command::Peers(options)) => peers::command(&args, options, output).await,
+        None | Some(Command::All) => run_all(&args, &output).await,
+        Some(Command::Load(plan)) => load::command(&args, plan, &output).await,
+        Some(Command::Biglist(options)) => biglist::command(&args, options, &output).await,
+        Some(Command::Peers(options)) => peers::command(&args, options, &output).await,
         Some(Command::Insert(options)) => {
-            run_one(&args, &insert::LESSON, output, |ctx| Box::pin(insert::run(ctx, options))).await
+            run_one(&args, &insert::LESSON, &output, |ctx| Box::pin(insert::run(ctx, options))).await
         }
         Some(Command::Query(options)) => {
-            run_one(&args, &query::LESSON, output, |ctx| Box::pin(query::run(ctx, options))).await
+            run_one(&args, &query::LESSON, &output, |ctx| Box::pin(query::run(ctx, options))).await
         }
         Some(Command::Concurrency(options)) => {
-            run_one(&args, &concurrency::LESSON, output, |ctx| Box::pin(concurrency::run(ctx, options))).await
+            run_one(&args, &concurrency::LESSON, &output, |ctx| Box::pin(concurrency::run(ctx, options)))
+                .await
         }
         Some(Command::Memory(options)) => {
-            run_one(&args, &memory::LESSON, output, |ctx| Box::pin(memory::run(ctx, options))).await
+            run_one(&args, &memory::LESSON, &output, |ctx| Box::pin(memory::run(ctx, options))).await
         }
     }
 }
@@ -58,7 +59,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
 async fn run_one<F>(
     args: &TargetArgs,
     lesson: &'static Lesson,
-    output: OutputArgs,
+    output: &OutputArgs,
     run: F,
 ) -> Result<(), Failure>
 where
@@ -69,7 +70,7 @@ where
 }
 
 /// Lists the lessons, or runs all of them.
-async fn run_all(args: &TargetArgs, output: OutputArgs) -> Result<(), Failure> {
+async fn run_all(args: &TargetArgs, output: &OutputArgs) -> Result<(), Failure> {
     if output.list {
         course::list(&BulkLesson::lessons(), output.json);
         return Ok(());

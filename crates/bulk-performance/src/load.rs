@@ -25,7 +25,8 @@ pub use self::plan::{Kind, LoadPlan, Writing};
 pub use self::report::Report;
 
 /// Opens the server and runs the command.
-pub(crate) async fn command(args: &TargetArgs, plan: LoadPlan, output: OutputArgs) -> Result<(), Failure> {
+pub(crate) async fn command(args: &TargetArgs, plan: LoadPlan, output: &OutputArgs) -> Result<(), Failure> {
+    output.report.refuse("A load")?;
     plan.check()?;
     let target = course::open(args).await?;
     let bar = Bar::new(plan.records, "records");

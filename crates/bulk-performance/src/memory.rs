@@ -14,7 +14,7 @@ use lab_connection::{Connection, own_keys};
 use lab_measure::memory::{self, Access, COLUMNS, Encoding, Store, Zstd, changes_are_kept};
 use lab_runner::caveat::Caveat;
 use lab_runner::environment::environment;
-use lab_runner::measurement::{ComparisonResult, Row};
+use lab_runner::measurement::{ComparisonResult, Measured, Row};
 use lab_runner::table::{Table, thousands};
 use lab_runner::{Lesson, LessonContext, LessonError, Outcome, Source, activity, source};
 use redis::{AsyncTypedCommands, RedisResult};
@@ -374,7 +374,11 @@ fn rate_table(encodings: &[Encoding], rates: &[ComparisonResult]) -> Table {
 }
 
 fn show_rates(ctx: &LessonContext, store: &Store, encodings: &[Encoding], rates: &[ComparisonResult]) {
-    ctx.table(rate_table(encodings, rates));
+    let units = ["reads/s", "changes/s", "records/s"].into_iter().zip(rates);
+    let rounds = units.map(|(unit, rate)| {
+        Measured::rates(unit, rate.rows.iter().map(|row| (row.label.clone(), row.rate.clone())))
+    });
+    ctx.table(rounds.fold(rate_table(encodings, rates), Table::with_rounds));
     let operations = rates.first().map_or(0, |rate| rate.operations);
     let rounds = rates.iter().map(|rate| rate.rounds).min().unwrap_or(0);
     ctx.say(format!(

@@ -65,7 +65,7 @@ impl Options {
 }
 
 /// Opens the server and runs the command.
-pub(crate) async fn command(args: &TargetArgs, options: Options, output: OutputArgs) -> Result<(), Failure> {
+pub(crate) async fn command(args: &TargetArgs, options: Options, output: &OutputArgs) -> Result<(), Failure> {
     let target = course::open(args).await?;
     let login = ServerLogin::of(&target, Some(args));
     course::run_with(&target, &PEERS, output, |ctx| Box::pin(run(ctx, options, login))).await

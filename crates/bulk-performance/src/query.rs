@@ -13,6 +13,7 @@ use lab_measure::query::{
 };
 use lab_runner::caveat::Caveat;
 use lab_runner::environment::environment;
+use lab_runner::measurement::{Measured, MeasuredRow};
 use lab_runner::table::{Table, bytes, duration, thousands};
 use lab_runner::{Lesson, LessonContext, LessonError, Outcome, activity, source};
 use redis::AsyncTypedCommands;
@@ -463,12 +464,17 @@ fn show(ctx: &LessonContext, title: &str, latencies: &[Latency]) {
             bytes(latency.traffic.bytes_sent + latency.traffic.bytes_received),
         ])
     });
-    ctx.table(table);
+    let rows = latencies.iter().map(|latency| {
+        let row =
+            MeasuredRow { label: latency.label.into(), rounds: latency.medians.clone(), latency: Vec::new() };
+        row.with_latency(latency.times.len(), |share| latency.times.value_at_quantile(share))
+    });
+    ctx.table(table.with_rounds(Measured::times(rows)));
     let commands: BTreeSet<&str> =
         latencies.iter().flat_map(|latency| &latency.commands).map(String::as_str).collect();
     let commands = commands.into_iter().collect::<Vec<_>>().join(", ");
     ctx.announce(format!("Sent for this table: {commands}. {}.", environment(ctx.target()).join(", ")));
-    let medians: Vec<_> = latencies.iter().map(|one| (one.label.to_owned(), one.medians)).collect();
+    let medians: Vec<_> = latencies.iter().map(|one| (one.label.to_owned(), one.medians.clone())).collect();
     let caveats = Caveat::about(&medians, false);
     if let Some(noisy) = caveats.iter().find(|caveat| matches!(caveat, Caveat::Noisy { .. })) {
         ctx.say(noisy.advice());

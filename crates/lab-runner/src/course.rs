@@ -10,12 +10,14 @@ use crate::activity;
 use crate::block::{Block, Summary};
 use crate::completed::Completed;
 use crate::context::LessonContext;
+use crate::environment::environment;
 use crate::error::{LessonError, Outcome};
 use crate::lesson::{Course, Lesson, LessonFuture};
 use crate::need::Need;
 use crate::practice::exercises_of;
 use crate::presenter::{Presenter, Show};
 use crate::render;
+use crate::report::{Contents, ReportArgs};
 use crate::run_lock::RunLock;
 use crate::start::Cli;
 use crate::stepper::Go;
@@ -39,7 +41,7 @@ pub struct LessonArgs<L: Course> {
 }
 
 /// How lessons are shown.
-#[derive(Args, Clone, Copy, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 pub struct OutputArgs {
     /// List the lessons, and which of them you have completed
     #[arg(long)]
@@ -52,10 +54,14 @@ pub struct OutputArgs {
     /// Show everything at once instead of one step at a time
     #[arg(long)]
     pub no_pause: bool,
+
+    /// What to write besides
+    #[command(flatten)]
+    pub report: ReportArgs,
 }
 
 impl OutputArgs {
-    fn show(self) -> Show {
+    fn show(&self) -> Show {
         if self.json {
             Show::Nothing
         } else if self.no_pause || !Terminal.interactive() {
@@ -76,7 +82,7 @@ impl<L: Course> LessonArgs<L> {
             return Ok(());
         }
         let target = open(&self.target).await?;
-        run(&target, &course, &chosen, self.output).await.map(|_reports| ())
+        run(&target, &course, &chosen, &self.output).await.map(|_reports| ())
     }
 }
 
@@ -158,7 +164,7 @@ pub struct LessonReport {
 pub async fn run_with<F>(
     target: &Target,
     lesson: &'static Lesson,
-    output: OutputArgs,
+    output: &OutputArgs,
     run: F,
 ) -> Result<(), Failure>
 where
@@ -176,8 +182,7 @@ where
         Err(error) => Err(error),
     };
     let ended = ended.or_else(|error| explained(error, lesson, target));
-    document(target, &[report], &ended, output);
-    ended
+    document(target, &[report], ended, output)
 }
 
 /// Runs work that is no lesson while no other run uses the database. The work ends if another run takes the database over.
@@ -221,7 +226,7 @@ pub async fn run(
     target: &Target,
     course: &[&'static Lesson],
     chosen: &[&'static Lesson],
-    output: OutputArgs,
+    output: &OutputArgs,
 ) -> Result<Vec<LessonReport>, Failure> {
     let mut completed = Completed::load();
     let mut queue: Vec<usize> = if chosen.is_empty() {
@@ -285,18 +290,28 @@ pub async fn run(
         }
     }
     lock.end().await;
-    document(target, &reports, &ended, output);
-    ended.map(|()| reports)
+    document(target, &reports, ended, output).map(|()| reports)
 }
 
-fn document(target: &Target, reports: &[LessonReport], ended: &Result<(), Failure>, output: OutputArgs) {
+/// Prints the document, if it was asked for, and writes the report from it.
+fn document(
+    target: &Target,
+    reports: &[LessonReport],
+    ended: Result<(), Failure>,
+    output: &OutputArgs,
+) -> Result<(), Failure> {
+    if !output.json && !output.report.is_wanted() {
+        return ended;
+    }
+    let document = json!({
+        "server": target.info(), "address": target.address(), "environment": environment(target), "lessons": reports,
+        "error": ended.as_ref().err(),
+    });
     if output.json {
-        let document = json!({
-            "server": target.info(), "address": target.address(), "lessons": reports,
-            "error": ended.as_ref().err(),
-        });
         Terminal.document(&document);
     }
+    let written = output.report.finish(&Contents::of_lessons(&document), output.json);
+    ended.and(written)
 }
 
 /// The keys that the lessons name, each once, in order.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lab_connection::transcript::{Exchange, Listener};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::caveat::Caveat;
 use crate::statistics::Summary;
@@ -87,5 +87,68 @@ pub struct ComparisonResult {
     /// What the numbers hold for.
     pub environment: Vec<String>,
     /// Reasons not to believe them too far.
+    #[serde(serialize_with = "with_advice")]
     pub caveats: Vec<Caveat>,
+}
+
+/// The caveats with what to make of each.
+fn with_advice<S: Serializer>(caveats: &[Caveat], serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Advised<'a> {
+        #[serde(flatten)]
+        caveat: &'a Caveat,
+        advice: String,
+    }
+    serializer.collect_seq(caveats.iter().map(|caveat| Advised { caveat, advice: caveat.advice() }))
+}
+
+/// The rounds of a figure of a table, for charts: one row for each approach.
+#[derive(Clone, Debug, Serialize)]
+pub struct Measured {
+    /// What was measured: "records/s", for example; "ns" for times, in nanoseconds.
+    pub unit: String,
+    /// Whether a smaller figure is better.
+    pub less_is_better: bool,
+    /// The approaches.
+    pub rows: Vec<MeasuredRow>,
+}
+
+/// The rounds of an approach.
+#[derive(Clone, Debug, Serialize)]
+pub struct MeasuredRow {
+    /// The approach.
+    pub label: String,
+    /// Its rounds.
+    pub rounds: Summary,
+    /// Shares of the answers, 0 to 1, and the nanoseconds within which they came; empty if latency was not measured.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub latency: Vec<(f64, u64)>,
+}
+
+/// The shares of a latency curve.
+const SHARES: [f64; 14] =
+    [0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999];
+
+impl Measured {
+    /// Rates, of which more is better.
+    pub fn rates(unit: &str, rows: impl IntoIterator<Item = (String, Summary)>) -> Self {
+        let row = |(label, rounds)| MeasuredRow { label, rounds, latency: Vec::new() };
+        Self { unit: unit.to_owned(), less_is_better: false, rows: rows.into_iter().map(row).collect() }
+    }
+
+    /// Times in nanoseconds, of which less is better.
+    pub fn times(rows: impl IntoIterator<Item = MeasuredRow>) -> Self {
+        Self { unit: "ns".to_owned(), less_is_better: true, rows: rows.into_iter().collect() }
+    }
+}
+
+impl MeasuredRow {
+    /// The row with its latency curve: `quantile` says within how many nanoseconds a share of `answers` came. Shares beyond which less than
+    /// one answer lies are left out.
+    #[must_use]
+    pub fn with_latency(mut self, answers: u64, quantile: impl Fn(f64) -> u64) -> Self {
+        let known = SHARES.into_iter().filter(|share| answers as f64 * (1.0 - share) >= 1.0 - 1e-9);
+        self.latency = known.map(|share| (share, quantile(share))).collect();
+        self
+    }
 }

@@ -16,7 +16,7 @@ pub fn quantile(sorted: &[f64], share: f64) -> f64 {
 }
 
 /// Median and spread of a set of samples.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Summary {
     /// Half of the samples lie below it.
     pub median: f64,
@@ -26,6 +26,15 @@ pub struct Summary {
     pub max: f64,
     /// The width of the middle half as a share of the median: 0.1 means that half of the rounds lay within 10 %.
     pub spread: f64,
+    /// The samples themselves, in the order in which they were taken.
+    #[serde(serialize_with = "with_six_digits")]
+    pub samples: Vec<f64>,
+}
+
+/// More digits than a clock has make a document large.
+fn with_six_digits<S: serde::Serializer>(samples: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
+    let rounded = |sample: &f64| format!("{sample:.5e}").parse().unwrap_or(*sample);
+    serializer.collect_seq(samples.iter().map(rounded))
 }
 
 impl Summary {
@@ -37,7 +46,13 @@ impl Summary {
         let median = quantile(&sorted, 0.5);
         let middle_half = quantile(&sorted, 0.75) - quantile(&sorted, 0.25);
         let spread = if median > 0.0 { middle_half / median } else { 0.0 };
-        Self { median, min: quantile(&sorted, 0.0), max: quantile(&sorted, 1.0), spread }
+        Self {
+            median,
+            min: quantile(&sorted, 0.0),
+            max: quantile(&sorted, 1.0),
+            spread,
+            samples: samples.to_vec(),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use tabled::settings::{Alignment, Modify, Padding, Style};
 use textwrap::core::display_width;
 use textwrap::{Options, WordSplitter};
 
-use crate::measurement::{ComparisonResult, Row};
+use crate::measurement::{ComparisonResult, Measured, Row};
 
 /// A small table: a title, a header and rows of the same length.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -21,6 +21,9 @@ pub struct Table {
     pub header: Vec<String>,
     /// The rows.
     pub rows: Vec<Vec<String>>,
+    /// What the cells were computed from, where they were measured in rounds; for charts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub measured: Vec<Measured>,
 }
 
 impl Table {
@@ -43,6 +46,13 @@ impl Table {
     pub fn labeled<T: ToString>(self, label: impl Into<String>, cells: impl IntoIterator<Item = T>) -> Self {
         let cells = cells.into_iter().map(|cell| cell.to_string());
         self.row(std::iter::once(label.into()).chain(cells))
+    }
+
+    /// The table with the rounds of one of its figures.
+    #[must_use]
+    pub fn with_rounds(mut self, measured: Measured) -> Self {
+        self.measured.push(measured);
+        self
     }
 
     /// As text, no wider than `width` where words allow it.
@@ -279,7 +289,13 @@ mod tests {
 
         let row = Row {
             label: "JSON value: JSON.NUMINCRBY".into(),
-            rate: Summary { median: 1_234_567.0, min: 1.0, max: 2.0, spread: 0.37 },
+            rate: Summary {
+                median: 1_234_567.0,
+                min: 1.0,
+                max: 2.0,
+                spread: 0.37,
+                samples: vec![1_234_567.0],
+            },
             ratio: 12.3,
             traffic: Traffic { round_trips: 1_000, bytes_sent: 19_100, bytes_received: 123_456 },
         };

@@ -8,11 +8,17 @@ use std::time::Duration;
 use lab_connection::failure::Class;
 use lab_connection::{Target, TargetArgs};
 use lab_runner::course::{self, LessonReport, OutputArgs};
+use lab_runner::report::ReportArgs;
 use lab_runner::{Lesson, LessonContext, Outcome, Retry};
 use redis::AsyncCommands;
 
 const LOCK: &str = "redis-lab:run-lock";
-const OUTPUT: OutputArgs = OutputArgs { list: false, json: true, no_pause: true };
+const OUTPUT: OutputArgs = OutputArgs {
+    list: false,
+    json: true,
+    no_pause: true,
+    report: ReportArgs { report: None, compare: None },
+};
 const LIMIT: Duration = Duration::from_mins(1);
 
 static OVERTAKEN: Lesson = Lesson {
@@ -76,7 +82,7 @@ async fn next(ctx: &mut LessonContext) -> Outcome {
 
 async fn run(lessons: &[&'static Lesson]) -> (Target, Result<Vec<LessonReport>, lab_connection::Failure>) {
     let target = TargetArgs::private().open().await.unwrap();
-    let ended = tokio::time::timeout(LIMIT, course::run(&target, lessons, lessons, OUTPUT)).await;
+    let ended = tokio::time::timeout(LIMIT, course::run(&target, lessons, lessons, &OUTPUT)).await;
     (target, ended.unwrap())
 }
 

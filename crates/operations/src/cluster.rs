@@ -50,7 +50,7 @@ pub const USUAL_SLOTS: u16 = 20;
 pub const MOST_SLOTS: u16 = 2_500;
 
 /// Runs the lesson and moves so many slots, 1 to [`MOST_SLOTS`].
-pub async fn command(args: &TargetArgs, slots: u16, output: OutputArgs) -> Result<(), Failure> {
+pub async fn command(args: &TargetArgs, slots: u16, output: &OutputArgs) -> Result<(), Failure> {
     let target = course::open(args).await?;
     course::run_with(&target, &LESSON, output, move |ctx| Box::pin(outcome(run(ctx, slots)))).await
 }

@@ -21,6 +21,7 @@ use lab_connection::Failure;
 use lab_connection::failure::Class;
 use lab_runner::Terminal;
 use lab_runner::progress::Bar;
+use lab_runner::report::{ReportFile, report_file};
 use lab_server::{Choice, Error, Program, Release};
 use redis::{RedisResult, Value};
 
@@ -49,6 +50,10 @@ pub struct Options {
     #[arg(long)]
     pub json: bool,
 
+    /// Write the results to one HTML file, too: heat maps, method, and data
+    #[arg(long, value_name = "FILE.html", value_parser = report_file())]
+    pub report: Option<ReportFile>,
+
     /// The release of the private servers: valkey-9.1, redis-7.0, redis-8.2, redis-8.2-modules or redis-8.10
     #[arg(long, value_name = "RELEASE")]
     pub server: Option<Release>,
@@ -74,12 +79,14 @@ pub async fn command(options: Options) -> Result<(), Failure> {
     let choice = Choice::from_flags(options.server, options.server_program.clone(), options.no_fetch);
     let choice = choice.map_err(|error| private::failure(&error))?;
     let drills = run(&options, choice).await?;
+    let document = serde_json::json!(drills);
     if options.json {
-        Terminal.document(&serde_json::json!(drills));
+        Terminal.document(&document);
     }
+    let written = report::write(&drills, &document, &options);
     let broken = drills.broken_promises();
     if broken.is_empty() {
-        return Ok(());
+        return written;
     }
     let why = "A setting that promises to lose nothing lost acknowledged writes in this fault.";
     Err(Failure::new(Class::CheckFailed, format!("Lost all the same: {}.", broken.join("; ")), why))

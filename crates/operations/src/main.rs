@@ -78,7 +78,9 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Doctor(options)) => doctor::run(server, &options).await,
         Some(Command::Drills(options)) => drills::command(options).await,
         Some(Command::Metrics(options)) => metrics::run(server, &options).await,
-        Some(Command::Reshard { slots, output }) => cluster::command(server, slots, output).await,
-        Some(Command::Restarts { keys, output }) => persistence::command(server, keys as usize, output).await,
+        Some(Command::Reshard { slots, output }) => cluster::command(server, slots, &output).await,
+        Some(Command::Restarts { keys, output }) => {
+            persistence::command(server, keys as usize, &output).await
+        }
     }
 }

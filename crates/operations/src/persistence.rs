@@ -44,7 +44,7 @@ pub static LESSON: Lesson = Lesson {
 };
 
 /// Runs the lesson and measures restarts of a server with so many keys, from 1.
-pub async fn command(args: &TargetArgs, keys: usize, output: OutputArgs) -> Result<(), Failure> {
+pub async fn command(args: &TargetArgs, keys: usize, output: &OutputArgs) -> Result<(), Failure> {
     let target = course::open(args).await?;
     let sizes = [keys.div_ceil(10), keys];
     course::run_with(&target, &LESSON, output, move |ctx| Box::pin(outcome(run(ctx, sizes)))).await

@@ -1,8 +1,11 @@
 //! The command line: clap derive, so the doc comments are the help.
 
+use std::sync::Arc;
+
 use clap::{Parser, Subcommand, ValueEnum};
 use lab_connection::TargetArgs;
 use lab_runner::course::OutputArgs;
+use lab_runner::report::{Earlier, ReportArgs, ReportFile, earlier_report, report_file};
 use lab_runner::start::Cli;
 use patterns::cart::Representation;
 
@@ -27,6 +30,14 @@ pub struct Arguments {
     /// Show a lesson at once instead of one step at a time
     #[arg(long, global = true)]
     pub no_pause: bool,
+
+    /// Write the results of a lesson to one HTML file, too: charts, method, caveats, and data
+    #[arg(long, global = true, value_name = "FILE.html", value_parser = report_file())]
+    pub report: Option<ReportFile>,
+
+    /// Say what changed since this report beyond noise, and show both in the charts of --report
+    #[arg(long, global = true, value_name = "OLD.html", value_parser = earlier_report())]
+    pub compare: Option<Arc<Earlier>>,
 
     /// Which server to use
     #[command(flatten)]
@@ -200,7 +211,8 @@ impl Arguments {
     /// How lessons are shown, for `demo` and `compare`.
     #[must_use]
     pub fn output(&self) -> OutputArgs {
-        OutputArgs { list: false, json: self.json, no_pause: self.no_pause }
+        let report = ReportArgs { report: self.report.clone(), compare: self.compare.clone() };
+        OutputArgs { list: false, json: self.json, no_pause: self.no_pause, report }
     }
 }
 

@@ -49,8 +49,9 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     if let Some(lesson) = lesson {
         let target = course::open(&arguments.target).await?;
         let chosen = [lesson.lesson()];
-        return course::run(&target, &CartLesson::lessons(), &chosen, arguments.output()).await.map(|_| ());
+        return course::run(&target, &CartLesson::lessons(), &chosen, &arguments.output()).await.map(|_| ());
     }
+    arguments.output().report.refuse("This command")?;
     let target = course::connect(&arguments.target).await?;
     let shop = Shop::on(&target, &arguments);
     match &arguments.command {

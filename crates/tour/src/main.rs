@@ -23,7 +23,7 @@ async fn run(tour: Tour) -> Result<(), Failure> {
         return Ok(());
     }
     let target = course::open(&tour.target).await?;
-    let reports = course::run(&target, &all, &chosen, tour.output).await?;
+    let reports = course::run(&target, &all, &chosen, &tour.output).await?;
     if !tour.output.json {
         farewell::say(&target, &course::keys_of(&reports), !tour.output.no_pause).await;
     }

@@ -40,6 +40,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use lab_connection::{Failure, TargetArgs};
+use lab_runner::report::{ReportFile, report_file};
+use serde_json::{Value, json};
 
 use self::host::Host;
 use self::report::Report;
@@ -99,6 +101,10 @@ pub struct Options {
     /// Print one JSON document instead of a table
     #[arg(long)]
     pub json: bool,
+
+    /// Write the results to one HTML file, too: charts, promises, and data
+    #[arg(long, value_name = "FILE.html", value_parser = report_file())]
+    pub report: Option<ReportFile>,
 
     /// Locks instead of jobs
     #[command(subcommand)]
@@ -217,12 +223,14 @@ async fn jobs(args: &TargetArgs, options: &Options) -> Result<(), Failure> {
     let run = killer::run(&host, &subject, &workload, options.json);
     let report = host.alone(run).await?;
     drop(host);
-    if options.peers {
-        beside_peers(args, options, &workload, &report).await?;
+    let document = if options.peers {
+        beside_peers(args, options, &workload, &report).await?
     } else {
         report.show(options.json);
-    }
-    report.verdict()
+        json!(report)
+    };
+    let written = report.write(&document, options);
+    report.verdict().and(written)
 }
 
 /// The same workload on each peer, and then the speed of each queue.
@@ -231,7 +239,7 @@ async fn beside_peers(
     options: &Options,
     workload: &Workload,
     ours: &Report,
-) -> Result<(), Failure> {
+) -> Result<Value, Failure> {
     let (peers, mut missing) = peers::prepare(Duration::from_secs(options.peers_wait)).await;
     let (mut reports, mut speeds) = (Vec::new(), Vec::new());
     let subjects = || peers.iter().cloned().map(Subject::Peer);
@@ -249,8 +257,7 @@ async fn beside_peers(
             Err(failure) => missing.push(format!("{}: {} {}", subject.name(), failure.what(), failure.why())),
         }
     }
-    report::show_beside_peers(ours, &reports, &speeds, &missing, jobs, options.json);
-    Ok(())
+    Ok(report::show_beside_peers(ours, &reports, &speeds, &missing, jobs, options.json))
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use crate::keys::Keys;
 const POLL: Duration = Duration::from_millis(200);
 
 /// Inserts, waits for the replicas if there are any, and prints what it did.
-pub(super) async fn server_a(args: &TargetArgs, count: u64, output: OutputArgs) -> Result<(), Failure> {
+pub(super) async fn server_a(args: &TargetArgs, count: u64, output: &OutputArgs) -> Result<(), Failure> {
     let target = course::open(args).await?;
     activity::set(format!("inserting 1 to {}", thousands(count as f64)));
     activity::resume();
@@ -48,7 +48,7 @@ pub(super) async fn server_a(args: &TargetArgs, count: u64, output: OutputArgs) 
 pub(super) async fn server_b(
     args: &TargetArgs,
     expected: Option<u64>,
-    output: OutputArgs,
+    output: &OutputArgs,
 ) -> Result<(), Failure> {
     let mut said = false;
     let target = loop {
@@ -81,7 +81,7 @@ pub(super) async fn server_b(
 }
 
 /// Both, one after the other. `b` may be a replica of `a`, or the same server.
-pub(super) async fn both(a: &Target, b: &Target, count: u64, output: OutputArgs) -> Result<(), Failure> {
+pub(super) async fn both(a: &Target, b: &Target, count: u64, output: &OutputArgs) -> Result<(), Failure> {
     activity::set(format!("inserting and reading 1 to {}", thousands(count as f64)));
     activity::resume();
     let copies = insert(a, count).await.map_err(|error| explained(error, a))?;

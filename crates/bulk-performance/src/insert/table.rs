@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use lab_measure::insert::{InsertMany, Kind};
 use lab_runner::caveat::Caveat;
 use lab_runner::environment::environment;
+use lab_runner::measurement::Measured;
 use lab_runner::table::{Table, bytes, thousands};
 use lab_runner::{LessonContext, Outcome};
 
@@ -25,8 +26,10 @@ pub fn approaches(writers: &[Writer]) -> Table {
 
 /// One row per writer; the first is the reference of the ratios.
 pub fn costs(title: &str, verified: &[Verified], costs: &[Cost]) -> Table {
+    let rates = verified.iter().zip(costs).map(|(row, cost)| (row.writer.label(), cost.rates.clone()));
+    let rounds = Measured::rates("records/s", rates);
     let reference = costs.first().map_or(0.0, |cost| cost.rates.median);
-    verified.iter().zip(costs).fold(Table::new(title, &HEADER), |table, (row, cost)| {
+    let table = verified.iter().zip(costs).fold(Table::new(title, &HEADER), |table, (row, cost)| {
         let ratio = if reference > 0.0 { cost.rates.median / reference } else { 0.0 };
         table.row([
             row.writer.label(),
@@ -38,7 +41,8 @@ pub fn costs(title: &str, verified: &[Verified], costs: &[Cost]) -> Table {
             format!("{:.1}", cost.client_micros),
             cost.server_share.map_or_else(|| "-".into(), percent),
         ])
-    })
+    });
+    table.with_rounds(rounds)
 }
 
 /// What the columns mean, what the numbers hold for, and why not to trust them too far.
@@ -54,7 +58,7 @@ pub fn foot(ctx: &LessonContext, verified: &[Verified], costs: &[Cost], rounds: 
     ));
     ctx.say(format!("{}.", environment(ctx.target()).join(", ")));
     let rates: Vec<_> =
-        verified.iter().zip(costs).map(|(row, cost)| (row.writer.label(), cost.rates)).collect();
+        verified.iter().zip(costs).map(|(row, cost)| (row.writer.label(), cost.rates.clone())).collect();
     for caveat in Caveat::about(&rates, ctx.target().is_near()) {
         ctx.say(caveat.advice());
     }

@@ -3,6 +3,7 @@
 use lab_connection::transcript::for_terminal;
 use lab_runner::caveat::Caveat;
 use lab_runner::environment::environment;
+use lab_runner::measurement::Measured;
 use lab_runner::statistics::Summary;
 use lab_runner::table::{Table, thousands};
 use lab_runner::{LessonContext, Outcome};
@@ -16,7 +17,8 @@ const WORTH_A_LINE: f64 = 0.05;
 
 /// Writes the tables and the foot, then claims that nobody wrote anything else.
 pub(crate) fn write(ctx: &mut LessonContext, lineup: &Lineup, rows: &[Row], rounds: u32) -> Outcome {
-    ctx.table(speed(lineup, rows));
+    let rates = rows.iter().filter_map(|row| Some((label(row), rate(lineup, row)?)));
+    ctx.table(speed(lineup, rows).with_rounds(Measured::rates("records/s", rates)));
     for row in rows {
         if let Some(why) = &row.failed {
             ctx.say(format!("'{}' failed: {}", row.peer, for_terminal(why)));

@@ -11,6 +11,7 @@ use lab_connection::{Target, TargetArgs};
 use lab_runner::course;
 use lab_server::Server;
 
+use lab_runner::report::Earlier;
 use lab_testing::lessons::{assert_stored, held, run_lesson};
 
 /// No multiple of any size that an approach works with.
@@ -260,6 +261,56 @@ fn json_has_a_row_for_every_approach() {
         let checks: Vec<_> = blocks.iter().filter(|block| block["kind"] == "check").collect();
         assert!(checks.len() >= 5 && checks.iter().all(|check| check["held"] == true), "{checks:?}");
     }
+}
+
+#[test]
+fn the_report_has_the_data_that_json_prints_and_a_second_run_is_compared() {
+    let server = Server::start().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let [first, second] = ["first.html", "second.html"].map(|name| directory.path().join(name));
+    let [first, second] = [first.to_str().unwrap(), second.to_str().unwrap()];
+    let small = ["insert", "--records", "50", "--rounds", "3"];
+
+    let output = insert_on(&server, &[&small[..], &["--json", "--report", first]].concat());
+    assert!(output.status.success(), "{output:?}");
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(Earlier::read(first).unwrap().document, document);
+    assert!(!document["environment"].as_array().unwrap().is_empty());
+    let blocks = document["lessons"][0]["page"].as_array().unwrap();
+    let rounds = blocks.iter().find_map(|block| block["measured"][0]["rows"].as_array()).unwrap();
+    assert!(rounds.iter().all(|row| row["rounds"]["samples"].as_array().unwrap().len() >= 3), "{rounds:?}");
+
+    let output = insert_on(&server, &[&small[..], &["--compare", first, "--report", second]].concat());
+    assert!(output.status.success(), "{output:?}");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let count = rounds.len();
+    assert!(printed.contains(&format!("Of {count} rows,")), "{printed}");
+    let html = std::fs::read_to_string(second).unwrap();
+    assert!(html.contains("What changed since") && html.contains(" before</text>"), "the runs are overlaid");
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_refused_before_anything_begins() {
+    let server = Server::start().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let notes = directory.path().join("notes.html");
+    std::fs::write(&notes, "mine").unwrap();
+    let notes = notes.to_str().unwrap();
+    for (arguments, said) in [
+        (["insert", "--report", notes], "no report of this program"),
+        (["insert", "--report", "/no/such/report.html"], "there is no directory '/no/such'"),
+        (["insert", "--compare", notes], "no report of this program"),
+        (["insert", "--compare", "/no/such/report.html"], "No such file"),
+    ] {
+        let output = insert_on(&server, &arguments);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.contains(said) && !error.contains("Server:"), "{error}");
+    }
+    assert_eq!(std::fs::read_to_string(notes).unwrap(), "mine");
+    let report = directory.path().join("load.html");
+    let output = insert_on(&server, &["load", "--records", "10", "--report", report.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2), "a load has no report: {output:?}");
 }
 
 #[test]

@@ -170,7 +170,15 @@ async fn a_run_leaves_ten_users_and_meets_no_foreign_keys() {
     }
     for records in [1, 300, 30] {
         let command = Some(Command::Memory(Options { records: Some(records), default_records: 0 }));
-        let arguments = Arguments { list: false, json: false, no_pause: true, target: args.clone(), command };
+        let arguments = Arguments {
+            list: false,
+            json: false,
+            no_pause: true,
+            report: None,
+            compare: None,
+            target: args.clone(),
+            command,
+        };
         bulk_performance::run(arguments).await.unwrap();
         let keys = stored_keys(&target).await;
         assert!(keys.contains("json:1") && keys.contains("memory:written"), "{keys:?}");

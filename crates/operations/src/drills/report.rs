@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use lab_connection::Failure;
 use lab_runner::Terminal;
+use lab_runner::report::{Contents, Kind, ReportArgs};
 use lab_runner::table::{Table, thousands};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::trial::Trial;
-use super::{Fault, Setting};
+use super::{Fault, Options, Setting};
 
 /// How the figures came about.
 const METHOD: &str = "Each trial starts its own servers: a primary, its replica, and a replica of that, so that the promoted replica has \
@@ -188,6 +191,32 @@ impl Drills {
             .map(|cell| format!("{} in {} with {}", cell.lost, cell.fault.name(), cell.setting.label()))
             .collect()
     }
+}
+
+/// Writes the report, if one is wanted.
+pub(super) fn write(drills: &Drills, document: &Value, options: &Options) -> Result<(), Failure> {
+    let args = ReportArgs { report: options.report.clone(), compare: None };
+    let mut method = vec![METHOD];
+    let tried = |fault: Fault| drills.cells.iter().any(|cell| cell.fault == fault);
+    method.extend(tried(Fault::Hang).then_some(STUBBORN));
+    method.extend(tried(Fault::MachineCrash).then_some(CRASH));
+    let broken = drills.broken_promises();
+    let claim = match broken.as_slice() {
+        [] => "Every setting that promises to lose nothing lost nothing.".to_owned(),
+        broken => {
+            format!("Every setting that promises to lose nothing lost nothing. Lost: {}.", broken.join("; "))
+        }
+    };
+    let contents = Contents {
+        kind: Kind::Drills,
+        title: "Drills: acknowledged writes that a fault loses",
+        question: "What is lost in which fault, and which setting would have saved it?",
+        method: &method,
+        checks: &[(broken.is_empty(), claim)],
+        environment: &[drills.server.clone(), format!("trials of each cell: {}", drills.trials)],
+        document,
+    };
+    args.finish(&contents, options.json)
 }
 
 #[cfg(test)]

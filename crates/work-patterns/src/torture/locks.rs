@@ -19,10 +19,11 @@ use lab_connection::failure::Class;
 use lab_connection::{Failure, TargetArgs};
 use lab_runner::Terminal;
 use lab_runner::progress::Bar;
+use lab_runner::report::{Contents, Kind, ReportArgs, ReportFile, report_file};
 use lab_runner::table::{Table, thousands};
 use lab_server::Choice;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use self::approach::Approach;
 use crate::torture::host::refuse_other_servers;
@@ -53,7 +54,20 @@ pub struct Options {
     /// Print one JSON document instead of a table
     #[arg(long)]
     pub json: bool,
+
+    /// Write the results to one HTML file, too: charts and data
+    #[arg(long, value_name = "FILE.html", value_parser = report_file())]
+    pub report: Option<ReportFile>,
 }
+
+/// How the figures came about.
+const METHOD: &str = "Processes take locks and change records that the locks protect. Some are stopped with SIGSTOP inside a critical section, for \
+                      longer than the TTL. Some are killed there. In the middle, the server that has the locks fails over to a replica \
+                      that was behind.";
+/// What the columns are.
+const COLUMNS: &str = "Stale: a write over another one that it had not read. Refused: the record had seen a newer number, so the late write changed \
+                       nothing. 'failovers': the replica that took over did not know the last locks; of the five servers of Redlock, one \
+                       came back empty.";
 
 /// What came of one kind of lock.
 #[derive(Clone, Debug, Serialize)]
@@ -93,13 +107,15 @@ pub async fn command(args: &TargetArgs, options: &Options) -> Result<(), Failure
         rows.push(row.inspect_err(|_| bar.finish())?);
     }
     bar.finish();
-    show(&rows, seed, options);
-    verdict(&rows, seed)
+    let document = json!({ "seed": seed, "sections": options.sections, "locks": rows });
+    show(&rows, seed, &document, options);
+    let written = write(&document, seed, options);
+    verdict(&rows, seed).and(written)
 }
 
-fn show(rows: &[Row], seed: u64, options: &Options) {
+fn show(rows: &[Row], seed: u64, document: &Value, options: &Options) {
     if options.json {
-        Terminal.document(&json!({ "seed": seed, "sections": options.sections, "locks": rows }));
+        Terminal.document(document);
         return;
     }
     let header = ["lock", "writes", "stale", "refused", "stopped", "killed", "failovers", "seconds"];
@@ -118,12 +134,26 @@ fn show(rows: &[Row], seed: u64, options: &Options) {
     }
     Terminal.line(&table.to_text(Terminal.text_width()));
     Terminal.line("");
-    Terminal.paragraph(
-        "Stale: a write over another one that it had not read. Refused: the record had seen a newer number, so the late write changed \
-         nothing. 'failovers': the replica that took over did not know the last locks; of the five servers of Redlock, one came back \
-         empty.",
-    );
+    Terminal.paragraph(COLUMNS);
     Terminal.paragraph(&format!("To repeat it: --seed {seed}"));
+}
+
+/// Writes the report, if one is wanted.
+fn write(document: &Value, seed: u64, options: &Options) -> Result<(), Failure> {
+    let args = ReportArgs { report: options.report.clone(), compare: None };
+    let contents = Contents {
+        kind: Kind::Locks,
+        title: "Torture: locks whose holders are stopped and killed",
+        question: "Which lock keeps late writes out?",
+        method: &[METHOD, COLUMNS],
+        checks: &[],
+        environment: &[
+            format!("seed {seed}"),
+            format!("{} critical sections for each lock", options.sections),
+        ],
+        document,
+    };
+    args.finish(&contents, options.json)
 }
 
 /// Only the fence promises anything.

@@ -4,15 +4,23 @@ use lab_connection::Failure;
 use lab_connection::failure::Class;
 use lab_runner::Terminal;
 use lab_runner::render::wrap;
+use lab_runner::report::{Contents, Kind, ReportArgs};
 use lab_runner::table::{Table, bytes, thousands};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::torture::Options;
 use crate::torture::accounts::Tally;
 use crate::torture::host::Host;
 use crate::torture::speed::{self, Speed};
 use crate::torture::subject::Subject;
 use crate::torture::workload::Workload;
+
+/// How the figures came about.
+const METHOD: &str = "Producers and workers are processes of their own. This program kills workers and its own server with SIGKILL, at moments \
+                      that the seed chooses, and starts them again. Every effect of a job is written down. In the end it counts: jobs that \
+                      the server acknowledged and that are nowhere, effects beyond the first, and jobs among the dead letters that \
+                      never fail.";
 
 /// A run, as data. Serialized, it has these fields only.
 #[derive(Clone, Debug, Serialize)]
@@ -132,6 +140,30 @@ impl Report {
             Terminal.paragraph(&format!("{mark} {}", promise.text));
         }
         Terminal.paragraph(&format!("To repeat it: --seed {}", self.seed));
+    }
+
+    /// Writes the report, if one is wanted; the document is what `--json` prints.
+    pub fn write(&self, document: &Value, options: &Options) -> Result<(), Failure> {
+        let args = ReportArgs { report: options.report.clone(), compare: None };
+        let checks: Vec<(bool, String)> =
+            self.promises().into_iter().map(|promise| (promise.held, promise.text)).collect();
+        let Killings { workers, server, .. } = self.details.killings;
+        let contents = Contents {
+            kind: Kind::Torture,
+            title: "Torture: jobs whose workers and server are killed",
+            question: "Which jobs are lost, and which effects happen twice, when processes die at random?",
+            method: &[METHOD],
+            checks: &checks,
+            environment: &[
+                self.details.name.clone(),
+                format!("seed {}", self.seed),
+                format!("fsync {}", self.fsync),
+                format!("workers killed: {}", thousands(f64::from(workers))),
+                format!("server killed: {}", thousands(f64::from(server))),
+            ],
+            document,
+        };
+        args.finish(&contents, options.json)
     }
 
     /// A run beside others, as a row of [`compared`].
@@ -264,7 +296,7 @@ impl Report {
     }
 }
 
-/// Prints the runs and the speeds of all queues.
+/// Prints the runs and the speeds of all queues, and returns their document.
 pub fn show_beside_peers(
     ours: &Report,
     peers: &[Report],
@@ -272,22 +304,22 @@ pub fn show_beside_peers(
     missing: &[String],
     jobs: u64,
     as_json: bool,
-) {
+) -> Value {
+    let mut document = json!(ours);
+    let named = |report: &Report| {
+        let mut named = json!(report);
+        named["name"] = json!(report.details.name);
+        named["left"] = json!(report.details.left);
+        named["ended_by_themselves"] = json!(report.details.killings.ended_by_themselves);
+        named
+    };
+    document["peers"] = peers.iter().map(named).collect();
+    document["speeds"] = json!(speeds);
+    document["left_out"] = json!(missing);
     if as_json {
-        let mut document = json!(ours);
-        let named = |report: &Report| {
-            let mut named = json!(report);
-            named["name"] = json!(report.details.name);
-            named["left"] = json!(report.details.left);
-            named["ended_by_themselves"] = json!(report.details.killings.ended_by_themselves);
-            named
-        };
-        document["peers"] = peers.iter().map(named).collect();
-        document["speeds"] = json!(speeds);
-        document["left_out"] = json!(missing);
         Terminal.document(&document);
         ours.note_what_broke();
-        return;
+        return document;
     }
     ours.show(false);
     Terminal.line("");
@@ -314,6 +346,7 @@ pub fn show_beside_peers(
     for why in missing {
         Terminal.paragraph(&format!("Left out: {why}"));
     }
+    document
 }
 
 /// This project's queue and its peers, in one table.
