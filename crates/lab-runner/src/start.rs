@@ -48,6 +48,7 @@ where
     // A thread may still wait for input that nobody needs.
     runtime.shutdown_background();
     keyboard::restore();
+    lab_console::modes::restore();
     activity::pause();
     match ended {
         Ok(()) => ExitCode::SUCCESS,

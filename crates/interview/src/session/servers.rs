@@ -4,6 +4,7 @@ use std::io;
 #[cfg(feature = "tls")]
 use std::sync::Arc;
 
+use lab_connection::raw_client::Client;
 use lab_server::{Builder, Choice, Cluster, Error, Replicated, Server};
 use redis::Value;
 #[cfg(feature = "tls")]
@@ -12,7 +13,6 @@ use rustls::{ClientConnection, StreamOwned};
 use super::NotExecuted;
 #[cfg(feature = "tls")]
 use super::certificates::{Certificates, NAME};
-use super::client::Client;
 use crate::block::{Environment, Layout};
 
 /// Servers that were started for one block, and how to reach them.

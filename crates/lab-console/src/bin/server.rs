@@ -1,0 +1,36 @@
+//! `cargo server`: keeps a private server, a primary with replicas, or a cluster up. In a terminal, it opens a console on it.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use lab_connection::raw_client::RawAddress;
+use lab_console::{Console, modes};
+use lab_server::foreground::{self, Arguments, Started};
+
+fn main() -> ExitCode {
+    let console = modes::is_interactive().then_some(open as fn(&Started));
+    let code = foreground::run_with(Arguments::parse(), console);
+    // The server may have died, or a signal come, while the console waited for a key.
+    modes::restore();
+    code
+}
+
+/// Returns when the person leaves the console.
+fn open(started: &Started) {
+    let Ok(address) = RawAddress::parse(&started.url) else { return };
+    let console = Console {
+        welcome: vec![format!(
+            "Console on {} at {}, a private server. help explains it; exit or Ctrl-D ends the server.",
+            started.program,
+            address.shown()
+        )],
+        address,
+        cluster: started.cluster,
+        private: true,
+        prefix: String::new(),
+        leaving: "end the server, and remove everything",
+        keys_are_kept: true,
+    };
+    // Everything ends with the server.
+    let _ = console.run();
+}
