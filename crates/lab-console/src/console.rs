@@ -9,6 +9,7 @@ use crate::care::{Care, care, changes_the_server};
 use crate::command_docs::CommandDocs;
 use crate::completion::{Keys, without_repetition};
 use crate::editor::{Entry, LineEditor};
+use crate::modes;
 use crate::session::{Session, cannot_connect};
 use crate::syntax;
 
@@ -46,6 +47,8 @@ impl Console {
     /// Opens the console on this thread's terminal, and returns when the person leaves.
     #[must_use]
     pub fn run(&self) -> Visit {
+        // Restored when this function ends; between two lines, too, Ctrl-C is a key and no signal.
+        let _quiet = modes::quiet();
         let mut visit = Visit::default();
         self.welcome.iter().for_each(|line| print(line));
         let mut session = Session::new(self.address.clone(), self.cluster);

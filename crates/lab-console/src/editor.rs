@@ -19,7 +19,6 @@ use rustyline::{Behavior, CompletionType, Context, Editor, Helper};
 
 use crate::command_docs::CommandDocs;
 use crate::completion::{self, Keys, without_repetition};
-use crate::modes::Changed;
 use crate::syntax;
 
 const LONGEST_HISTORY: usize = 1_000;
@@ -95,10 +94,7 @@ impl LineEditor {
     }
 
     fn read_without_history(&mut self, prompt: &str) -> Result<Entry, ReadlineError> {
-        let changed = Changed::begin();
-        let read = self.editor.readline(prompt);
-        drop(changed);
-        match read {
+        match self.editor.readline(prompt) {
             Ok(line) => Ok(Entry::Line(line)),
             Err(ReadlineError::Interrupted) => Ok(Entry::Interrupt),
             Err(ReadlineError::Eof) => Ok(Entry::End),

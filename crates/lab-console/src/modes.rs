@@ -1,4 +1,4 @@
-//! The modes of the terminal, which the line editor and a running command change.
+//! The modes of the terminal, which a console changes for as long as it is open.
 
 use std::io::{IsTerminal, Write, stdin, stdout};
 use std::sync::{Mutex, PoisonError};
@@ -18,49 +18,37 @@ pub fn is_interactive() -> bool {
     stdin().is_terminal() && stdout().is_terminal() && foreground()
 }
 
-/// The terminal's modes may change from here on. Dropping it restores them.
-pub(crate) struct Changed(());
+/// Keys are not shown, and Ctrl-C is a byte, until it is dropped.
+pub(crate) struct Quiet(());
 
-impl Changed {
-    pub(crate) fn begin() -> Self {
-        if let Ok(now) = tcgetattr(stdin()) {
-            ORIGINAL.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(now);
-        }
-        Self(())
-    }
-}
-
-impl Drop for Changed {
-    fn drop(&mut self) {
-        let original = ORIGINAL.lock().unwrap_or_else(PoisonError::into_inner).take();
-        set(original.as_ref());
-    }
-}
-
-/// Keys are not shown, and Ctrl-C is a byte, until it is dropped. For the time of a command.
-pub(crate) fn quiet() -> Changed {
-    let changed = Changed::begin();
-    let quiet = tcgetattr(stdin()).ok().map(|mut modes| {
+/// Begins it. The line editor changes more for the time of a line, and comes back to this.
+pub(crate) fn quiet() -> Quiet {
+    if let Ok(now) = tcgetattr(stdin()) {
+        let mut modes = now.clone();
         modes.local_modes -= LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG | LocalModes::IEXTEN;
-        modes
-    });
-    set(quiet.as_ref());
-    changed
+        ORIGINAL.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(now);
+        set(&modes);
+    }
+    Quiet(())
 }
 
-/// Restores the terminal if a console changed it: for a program that ends while a console is open.
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+/// Restores the terminal if a console changed it: also for a program that ends while a console is open.
 pub fn restore() {
     let original = ORIGINAL.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if original.is_some() {
-        set(original.as_ref());
+    if let Some(original) = original {
+        set(&original);
         // A terminal that has gone needs nothing.
         let _ = stdout().write_all(END_OF_MARKED_PASTES).and_then(|()| stdout().flush());
     }
 }
 
-fn set(modes: Option<&Termios>) {
-    if let Some(modes) = modes {
-        // A terminal that has gone needs nothing.
-        let _ = tcsetattr(stdin(), OptionalActions::Now, modes);
-    }
+fn set(modes: &Termios) {
+    // A terminal that has gone needs nothing.
+    let _ = tcsetattr(stdin(), OptionalActions::Now, modes);
 }

@@ -15,7 +15,6 @@ use redis::Value;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::console::print;
-use crate::modes;
 
 /// A healthy cluster redirects a client once or twice.
 const MOST_REDIRECTIONS: usize = 16;
@@ -85,9 +84,7 @@ impl Session {
 
     /// Sends a command, and prints its replies until all are there, or until Ctrl-C.
     pub(crate) fn run(&mut self, words: &[Vec<u8>]) {
-        let quiet = modes::quiet();
         let outcome = self.reconnect_if_closed().and_then(|()| self.exchange(words));
-        drop(quiet);
         if let Some(client) = &self.client {
             client.set_waiter(None);
         }

@@ -19,16 +19,15 @@ fn main() -> ExitCode {
 fn open(started: &Started) {
     let Ok(address) = RawAddress::parse(&started.url) else { return };
     let console = Console {
-        welcome: vec![format!(
-            "Console on {} at {}, a private server. help explains it; exit or Ctrl-D ends the server.",
-            started.program,
-            address.shown()
-        )],
+        welcome: vec![
+            format!("\nConsole on this private server at {}: {}.", address.shown(), started.program),
+            "help explains it. exit or Ctrl-D ends the server and removes everything.".into(),
+        ],
         address,
         cluster: started.cluster,
         private: true,
         prefix: String::new(),
-        leaving: "end the server, and remove everything",
+        leaving: "end the server and remove everything",
         keys_are_kept: true,
     };
     // Everything ends with the server.
