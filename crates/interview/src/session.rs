@@ -10,9 +10,7 @@ use std::io;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use lab_connection::raw_client::{
-    Client, REPLY_TIMEOUT, Redirection, reply_count, reply_lines, subscribes,
-};
+use lab_connection::raw_client::{Client, REPLY_TIMEOUT, Redirection, reply_count, reply_lines, subscribes};
 use lab_server::Choice;
 use redis::Value;
 

@@ -79,10 +79,7 @@ impl Client {
     }
 
     /// A client of the server at the other end of a socket. `wrap` puts TLS around the socket, or does not.
-    pub fn over(
-        socket: Socket,
-        wrap: impl FnOnce(Socket) -> io::Result<Box<dyn Bytes>>,
-    ) -> io::Result<Self> {
+    pub fn over(socket: Socket, wrap: impl FnOnce(Socket) -> io::Result<Box<dyn Bytes>>) -> io::Result<Self> {
         socket.set_timeouts(Some(REPLY_TIMEOUT))?;
         let stream = Uninterrupted(wrap(socket.clone())?);
         Ok(Self { stream, socket, parser: Parser::new(), pushed: VecDeque::new() })

@@ -18,7 +18,10 @@ pub(crate) fn care(words: &[Vec<u8>], private: bool) -> Care {
     if has_word(words, 0, &["SYNC", "PSYNC"]) {
         return Care::Refuse("This console is no replica, so it does not send SYNC and PSYNC.");
     }
-    if has_word(words, 0, &["CLIENT"]) && has_word(words, 1, &["REPLY"]) && has_word(words, 2, &["OFF", "SKIP"]) {
+    if has_word(words, 0, &["CLIENT"])
+        && has_word(words, 1, &["REPLY"])
+        && has_word(words, 2, &["OFF", "SKIP"])
+    {
         return Care::Refuse("Without replies, a console has nothing to show. CLIENT REPLY was not sent.");
     }
     let crashes = ["SEGFAULT", "PANIC", "RESTART", "CRASH-AND-RECOVER", "OOM", "ASSERT", "CRASH-AND-ABORT"];
@@ -29,7 +32,9 @@ pub(crate) fn care(words: &[Vec<u8>], private: bool) -> Care {
         return Care::Send;
     }
     if has_word(words, 0, &["FLUSHALL", "FLUSHDB", "SWAPDB"]) {
-        return Care::Ask("This is not a private server. The command also changes data that is not the lesson's.");
+        return Care::Ask(
+            "This is not a private server. The command also changes data that is not the lesson's.",
+        );
     }
     if changes_the_server(words) {
         return Care::Ask("This is not a private server. The command changes it for everybody.");
@@ -42,7 +47,8 @@ pub(crate) fn care(words: &[Vec<u8>], private: bool) -> Care {
 
 /// Whether the command changes something besides keys, which nobody puts back.
 pub(crate) fn changes_the_server(words: &[Vec<u8>]) -> bool {
-    let is = |name: &str, subcommands: &[&str]| has_word(words, 0, &[name]) && has_word(words, 1, subcommands);
+    let is =
+        |name: &str, subcommands: &[&str]| has_word(words, 0, &[name]) && has_word(words, 1, subcommands);
     has_word(words, 0, &["DEBUG", "REPLICAOF", "SLAVEOF", "FAILOVER", "MIGRATE", "SWAPDB", "FLUSHALL"])
         || is("CONFIG", &["SET", "REWRITE", "RESETSTAT"])
         || is("ACL", &["SETUSER", "DELUSER", "LOAD", "SAVE"])
@@ -54,8 +60,19 @@ pub(crate) fn changes_the_server(words: &[Vec<u8>]) -> bool {
 }
 
 const CLUSTER_READS: [&str; 13] = [
-    "INFO", "NODES", "SLOTS", "SHARDS", "MYID", "MYSHARDID", "KEYSLOT", "COUNTKEYSINSLOT", "GETKEYSINSLOT", "LINKS",
-    "REPLICAS", "HELP", "SLOT-STATS",
+    "INFO",
+    "NODES",
+    "SLOTS",
+    "SHARDS",
+    "MYID",
+    "MYSHARDID",
+    "KEYSLOT",
+    "COUNTKEYSINSLOT",
+    "GETKEYSINSLOT",
+    "LINKS",
+    "REPLICAS",
+    "HELP",
+    "SLOT-STATS",
 ];
 
 /// EVAL and the like, whose first key comes after the number of keys.
@@ -79,7 +96,14 @@ mod tests {
 
     #[test]
     fn dangerous_commands_ask_on_a_server_that_is_not_private() {
-        for line in ["flushall", "FLUSHDB async", "config set maxmemory 1", "debug sleep 1", "CLUSTER RESET", "ACL SETUSER a"] {
+        for line in [
+            "flushall",
+            "FLUSHDB async",
+            "config set maxmemory 1",
+            "debug sleep 1",
+            "CLUSTER RESET",
+            "ACL SETUSER a",
+        ] {
             assert!(matches!(of(line, false), Care::Ask(_)), "{line}");
             assert_eq!(of(line, true), Care::Send, "{line}");
         }

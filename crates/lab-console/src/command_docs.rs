@@ -76,7 +76,9 @@ impl CommandDocs {
             let count = words.get(2).and_then(|count| std::str::from_utf8(count).ok()?.parse().ok());
             return words.iter().skip(3).take(count.unwrap_or(0)).map(Vec::as_slice).collect();
         }
-        let (Ok(first), Ok(step)) = (usize::try_from(first), usize::try_from(step)) else { return Vec::new() };
+        let (Ok(first), Ok(step)) = (usize::try_from(first), usize::try_from(step)) else {
+            return Vec::new();
+        };
         let end = match usize::try_from(last) {
             Ok(last) => last + 1,
             // -1 is the last word, -2 the one before.
@@ -168,9 +170,7 @@ fn one_argument(value: &Value, level: usize) -> Argument {
 fn pairs(value: &Value) -> Vec<(Value, Value)> {
     match value {
         Value::Map(pairs) => pairs.clone(),
-        Value::Array(items) => {
-            items.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect()
-        }
+        Value::Array(items) => items.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect(),
         _ => Vec::new(),
     }
 }

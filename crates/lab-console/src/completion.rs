@@ -23,7 +23,9 @@ pub(crate) const OWN_WORDS: [&str; 5] = ["back", "clear", "exit", "help", "quit"
 
 /// Where a word begins, and what it can become, with the space behind it.
 pub(crate) fn complete(line: &str, docs: &CommandDocs, keys: &mut Keys) -> (usize, Vec<String>) {
-    let start = line.rfind(char::is_whitespace).map_or(0, |at| at + line[at..].chars().next().map_or(1, char::len_utf8));
+    let start = line
+        .rfind(char::is_whitespace)
+        .map_or(0, |at| at + line[at..].chars().next().map_or(1, char::len_utf8));
     let (before, begun) = line.split_at(start);
     let Some(typed) = words::split(before) else { return (start, Vec::new()) };
     let typed = without_repetition(&typed);
@@ -51,9 +53,7 @@ pub(crate) fn complete(line: &str, docs: &CommandDocs, keys: &mut Keys) -> (usiz
         return (start, keys.beginning_with(begun));
     }
     let left = syntax::remaining(&command.arguments, &arguments).unwrap_or_default();
-    let is_left = |token: &&str| {
-        left.split([' ', '[', ']', '|']).any(|word| word == *token)
-    };
+    let is_left = |token: &&str| left.split([' ', '[', ']', '|']).any(|word| word == *token);
     found = matching(syntax::tokens(&command.arguments).into_iter().filter(is_left), begun);
     if found.is_empty() && !begun.is_empty() {
         found = keys.beginning_with(begun);
@@ -70,8 +70,7 @@ pub(crate) fn without_repetition(words: &[Vec<u8>]) -> &[Vec<u8>] {
 /// The names that begin so, in the case in which the person types.
 fn matching<'a>(names: impl Iterator<Item = &'a str>, begun: &str) -> Vec<String> {
     let lower = begun.chars().any(char::is_lowercase);
-    let begins =
-        |name: &&str| name.get(..begun.len()).is_some_and(|head| head.eq_ignore_ascii_case(begun));
+    let begins = |name: &&str| name.get(..begun.len()).is_some_and(|head| head.eq_ignore_ascii_case(begun));
     let mut found: Vec<String> = names
         .filter(begins)
         .map(|name| if lower { name.to_lowercase() } else { name.to_owned() } + " ")

@@ -5,7 +5,7 @@ use std::io::{Write, stdout};
 use lab_connection::raw_client::{RawAddress, has_word};
 use lab_connection::transcript::{command_line, words};
 
-use crate::care::{Care, care, changes_the_server};
+use crate::care::{Care, care, changes_the_server, runs_a_script};
 use crate::command_docs::CommandDocs;
 use crate::completion::{Keys, without_repetition};
 use crate::editor::{Entry, LineEditor};
@@ -102,7 +102,7 @@ impl Console {
                 if words.len() < typed.len() {
                     let times = std::str::from_utf8(&typed[0]).ok().and_then(|times| times.parse().ok());
                     let times = times.unwrap_or(MOST_REPETITIONS).min(MOST_REPETITIONS);
-                    (0..times).for_each(|_| session.run(words));
+                    let _all_came = (0..times).all(|_| session.run(words));
                 } else {
                     session.run(words);
                 }
@@ -123,6 +123,7 @@ impl Console {
                 && (!self.keys_are_kept
                     || db != self.address.db()
                     || docs.written_keys(words).into_iter().any(outside)
+                    || !self.prefix.is_empty() && is_script_without_keys(words)
                     || !self.prefix.is_empty() && has_word(words, 0, &["FLUSHDB"]));
         if lasts && visit.lasting.len() < MOST_REMEMBERED {
             let mut command = redis::Cmd::new();
@@ -136,17 +137,25 @@ impl Console {
     fn help(&self, words: &[Vec<u8>], editor: &LineEditor) {
         let knowledge = editor.knowledge().borrow();
         if words.is_empty() {
-            print("Type a command of Redis, and Enter sends it. Tab completes commands, their options, and keys.");
-            print("The arrows up and down and Ctrl-R find earlier commands. A quote may go on over several lines.");
-            print("help COMMAND says what a command does. 3 INCR n sends INCR n three times. clear clears the screen.");
+            print(
+                "Type a command of Redis, and Enter sends it. Tab completes commands, their options, and keys.",
+            );
+            print(
+                "The arrows up and down and Ctrl-R find earlier commands. A quote may go on over several lines.",
+            );
+            print(
+                "help COMMAND says what a command does. 3 INCR n sends INCR n three times. clear clears the screen.",
+            );
             print("Ctrl-C ends a wait, SUBSCRIBE, and MONITOR.");
             print(&format!("back, exit, quit, or Ctrl-D: {}.", self.leaving));
             return;
         }
         match knowledge.docs.find(words) {
             Some((of_name, command)) => {
-                let name: Vec<String> =
-                    words[..of_name].iter().map(|word| String::from_utf8_lossy(word).to_uppercase()).collect();
+                let name: Vec<String> = words[..of_name]
+                    .iter()
+                    .map(|word| String::from_utf8_lossy(word).to_uppercase())
+                    .collect();
                 let name = name.join(" ");
                 print(format!("  {name} {}", syntax::syntax(&command.arguments)).trim_end());
                 if !command.summary.is_empty() {
@@ -178,7 +187,8 @@ fn allowed(care: Care, editor: &mut LineEditor) -> bool {
         Care::Ask(why) => {
             print(why);
             let answer = editor.ask("Send it? Type yes: ");
-            let agreed = matches!(answer, Ok(Entry::Line(answer)) if answer.trim().eq_ignore_ascii_case("yes"));
+            let agreed =
+                matches!(answer, Ok(Entry::Line(answer)) if answer.trim().eq_ignore_ascii_case("yes"));
             if !agreed {
                 print("It was not sent.");
             }
@@ -187,12 +197,18 @@ fn allowed(care: Care, editor: &mut LineEditor) -> bool {
     }
 }
 
+/// Nobody knows which keys such a script writes.
+fn is_script_without_keys(words: &[Vec<u8>]) -> bool {
+    runs_a_script(words) && has_word(words, 2, &["0"])
+}
+
 /// The commands of an entry: one for each line, except that a quote may go on over several lines.
 fn commands(entry: &str) -> Vec<&str> {
     let mut commands = Vec::new();
     let mut rest = entry;
     while !rest.is_empty() {
-        let ends = rest.match_indices('\n').map(|(at, _)| at).find(|&at| !words::quote_stays_open(&rest[..at]));
+        let ends =
+            rest.match_indices('\n').map(|(at, _)| at).find(|&at| !words::quote_stays_open(&rest[..at]));
         let (command, after) = match ends {
             Some(at) => (&rest[..at], &rest[at + 1..]),
             None => (rest, ""),

@@ -186,7 +186,8 @@ impl Hinter for Assistant {
 
 /// As much of a hint as leaves the line on one row, or a little of it.
 fn fitting(hint: &str, line: &str) -> String {
-    let columns = rustix::termios::tcgetwinsize(std::io::stdout()).map_or(80, |size| usize::from(size.ws_col));
+    let columns =
+        rustix::termios::tcgetwinsize(std::io::stdout()).map_or(80, |size| usize::from(size.ws_col));
     // The prompt is about as long as an address.
     let room = columns.saturating_sub(line.chars().count() + 26).max(12);
     if hint.chars().count() <= room {

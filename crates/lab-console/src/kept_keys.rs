@@ -103,10 +103,7 @@ async fn names(target: &Target, connection: &mut Connection, limit: usize) -> Re
     Ok(found.into_iter().filter(|name| *name != lock).collect())
 }
 
-async fn states(
-    connection: &mut Connection,
-    names: &[Vec<u8>],
-) -> RedisResult<BTreeMap<Vec<u8>, State>> {
+async fn states(connection: &mut Connection, names: &[Vec<u8>]) -> RedisResult<BTreeMap<Vec<u8>, State>> {
     let mut found = BTreeMap::new();
     for batch in names.chunks(BATCH) {
         let mut pipeline = redis::pipe();

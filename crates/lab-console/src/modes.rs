@@ -23,6 +23,11 @@ pub(crate) struct Quiet(());
 
 /// Begins it. The line editor changes more for the time of a line, and comes back to this.
 pub(crate) fn quiet() -> Quiet {
+    // On a terminal that can't move its cursor, the editor reads whole lines and leaves the echo to the terminal.
+    let term = std::env::var("TERM").unwrap_or_default().to_lowercase();
+    if ["dumb", "cons25", "emacs"].contains(&term.as_str()) {
+        return Quiet(());
+    }
     if let Ok(now) = tcgetattr(stdin()) {
         let mut modes = now.clone();
         modes.local_modes -= LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG | LocalModes::IEXTEN;

@@ -82,15 +82,13 @@ impl Session {
         Ok(self.client.insert(client))
     }
 
-    /// Sends a command, and prints its replies until all are there, or until Ctrl-C.
-    pub(crate) fn run(&mut self, words: &[Vec<u8>]) {
+    /// Sends a command, and prints its replies until all are there, or until Ctrl-C. Returns whether all came.
+    pub(crate) fn run(&mut self, words: &[Vec<u8>]) -> bool {
         let outcome = self.reconnect_if_closed().and_then(|()| self.exchange(words));
         if let Some(client) = &self.client {
             client.set_waiter(None);
         }
-        if let Err(error) = outcome {
-            self.explain(&error, words);
-        }
+        outcome.map_err(|error| self.explain(&error, words)).is_ok()
     }
 
     /// A server closes idle connections. It is better to notice before a command is sent than after.
@@ -245,9 +243,7 @@ impl Session {
         let interrupted = Arc::clone(&self.interrupted);
         let begun = Instant::now();
         let mut silent = says_so;
-        client.set_waiter(Some(Box::new(move |socket| {
-            wait(socket, begun, &mut silent, &interrupted)
-        })));
+        client.set_waiter(Some(Box::new(move |socket| wait(socket, begun, &mut silent, &interrupted))));
     }
 }
 

@@ -290,7 +290,8 @@ mod tests {
 
     #[test]
     fn repeated_arguments_go_on() {
-        let member = Argument { kind: Kind::Block(vec![value("score"), value("member")]), ..Argument::default() };
+        let member =
+            Argument { kind: Kind::Block(vec![value("score"), value("member")]), ..Argument::default() };
         let member = Argument { multiple: true, ..member };
         let zadd = vec![key(), optional(token("CH")), member];
         assert_eq!(syntax(&zadd), "key [CH] score member [score member ...]");

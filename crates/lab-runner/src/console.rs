@@ -35,7 +35,9 @@ pub(crate) async fn open(target: &Target) {
             Ok(put_back) => say_what_was_put_back(&put_back),
             Err(error) => {
                 let failure = target.explain(&error);
-                Terminal.paragraph(&format!("The lesson's keys were not all put back, so its claims may fail.\n{failure}"));
+                Terminal.paragraph(&format!(
+                    "The lesson's keys were not all put back, so its claims may fail.\n{failure}"
+                ));
             }
         },
         Err(_) => Terminal.paragraph("The lesson's keys were not put back."),

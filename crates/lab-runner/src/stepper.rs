@@ -198,8 +198,7 @@ impl Stepper {
 /// Which key does what. Where there is no room for all, Enter can do without `a`.
 fn key_hints(enter: &str, choices: usize) -> String {
     let guess = if choices > 0 { format!("1-{choices}, ") } else { String::new() };
-    let hints =
-        |all: &str| format!("{guess}Enter: {enter} · {all}>: try · b: back · q: quit · ? ");
+    let hints = |all: &str| format!("{guess}Enter: {enter} · {all}>: try · b: back · q: quit · ? ");
     let whole = hints("a: all · ");
     if display_width(&whole) < COLUMNS { whole } else { hints("") }
 }
@@ -226,7 +225,8 @@ mod tests {
 
     #[test]
     fn the_prompt_fits_the_narrowest_terminal() {
-        for (enter, choices) in [("more", 0), ("next step", 0), ("skip", 4), ("30. leaderboards-of-games", 0)] {
+        for (enter, choices) in [("more", 0), ("next step", 0), ("skip", 4), ("30. leaderboards-of-games", 0)]
+        {
             let hints = key_hints(enter, choices);
             assert!(display_width(&hints) < COLUMNS, "{hints}");
         }

@@ -37,7 +37,8 @@ fn lines(words: &[Vec<u8>], reply: &Value, text: fn(&Value) -> String) -> Vec<St
 
 /// The commands whose text redis-cli prints as it is, without quotes.
 fn prints_raw(words: &[Vec<u8>]) -> bool {
-    let is = |name: &str, subcommands: &[&str]| has_word(words, 0, &[name]) && has_word(words, 1, subcommands);
+    let is =
+        |name: &str, subcommands: &[&str]| has_word(words, 0, &[name]) && has_word(words, 1, subcommands);
     has_word(words, 0, &["INFO", "LOLWUT"])
         || is("DEBUG", &["HTSTATS", "HTSTATS-KEY"])
         || is("MEMORY", &["MALLOC-STATS", "DOCTOR"])
@@ -90,6 +91,7 @@ impl Redirection {
     /// What redis-cli prints about it.
     #[must_use]
     pub fn line(&self) -> String {
-        for_terminal(&format!("-> Redirected to slot [{}] located at {}", self.slot, self.address)).into_owned()
+        for_terminal(&format!("-> Redirected to slot [{}] located at {}", self.slot, self.address))
+            .into_owned()
     }
 }

@@ -130,9 +130,7 @@ impl Terminal {
 
     /// The modes of the terminal, as `stty` tells them.
     fn modes(&self) -> String {
-        let path = std::fs::read_link(format!("/proc/{}/fd/0", self.0.get_process().pid()));
-        let path = path.unwrap_or_else(|_| self.0.get_process().get_pty_name().into());
-        let terminal = std::fs::File::open(path).unwrap();
+        let terminal = self.0.get_process().get_raw_handle().unwrap();
         let output = Command::new("stty").arg("-g").stdin(Stdio::from(terminal)).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
     }
