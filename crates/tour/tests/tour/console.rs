@@ -59,7 +59,7 @@ fn a_console_answers_as_redis_cli_and_the_lesson_goes_on_with_its_keys() {
     terminal.does("PING\r", "\r\nPONG\r\n");
 
     terminal.does("back\r", "Back in the lesson.");
-    let rest = terminal.screen();
+    let rest = terminal.screen().replace('\n', " ");
     assert!(rest.contains("Put back: page:home:views.") && rest.contains("k, mine, n"), "{rest}");
     assert_eq!(query::<i64>(&server, &["GET", "page:home:views"]), views);
     assert_eq!(query::<i64>(&server, &["EXISTS", "mine", "k", "n"]), 0);
