@@ -3,9 +3,7 @@
 mod actions;
 #[cfg(feature = "tls")]
 mod certificates;
-mod client;
 mod expected;
-mod reply;
 mod servers;
 
 use std::collections::hash_map::Entry as MapEntry;
@@ -14,11 +12,10 @@ use std::io;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use lab_connection::raw_client::{Client, REPLY_TIMEOUT, Redirection, reply_count, reply_lines, subscribes};
 use lab_server::Choice;
 use redis::Value;
 
-use self::client::{Client, REPLY_TIMEOUT};
-use self::reply::Redirection;
 use self::servers::Servers;
 use crate::block::{Block, Command, Entry, Environment, Step};
 use crate::matching::Alignment;
@@ -131,11 +128,11 @@ impl Session {
         }
         let Some(command) = &step.command else {
             let reply = self.client(&step.client)?.next()?;
-            return Ok(Some(reply::lines(None, &reply)));
+            return Ok(Some(reply_lines(&[], &reply)));
         };
         if step.is_raw() {
             let bytes = self.client(&step.client)?.exchange(&command.words.concat())?;
-            return Ok(Some(reply::lines(None, &Value::BulkString(bytes))));
+            return Ok(Some(reply_lines(&[], &Value::BulkString(bytes))));
         }
         if step.expected.is_empty() {
             self.client(&step.client)?.send(&command.words)?;
@@ -165,18 +162,18 @@ impl Session {
         let mut lines = Vec::new();
         self.client(name)?.send(&words)?;
         for _ in 0..MOST_REDIRECTIONS {
-            let value = self.client(name)?.reply(reply::subscribes(command))?;
+            let value = self.client(name)?.reply(subscribes(&command.words))?;
             let Some(redirection) = Redirection::of(&value).filter(|_| follows) else {
-                lines.extend(reply::lines(Some(command), &value));
+                lines.extend(reply_lines(&command.words, &value));
                 if command.has_word(0, &["RESET"]) {
                     // It logs the client out, too; on a server without a password you would not notice.
                     let password = self.servers.password().to_owned();
-                    self.client(name)?.log_in(&password)?;
+                    self.client(name)?.log_in(None, &password)?;
                 }
                 if matches!(value, Value::Array(_) | Value::Push { .. }) {
-                    for _ in 1..reply::count(command) {
+                    for _ in 1..reply_count(&command.words) {
                         let value = self.client(name)?.reply(true)?;
-                        lines.extend(reply::lines(Some(command), &value));
+                        lines.extend(reply_lines(&command.words, &value));
                     }
                 }
                 return Ok(lines);
@@ -237,7 +234,7 @@ impl Session {
         let port = self.clients.get(name)?.own_port()?;
         if self.observer.is_none() {
             let observer = self.servers.connect(self.servers.port_of(name)).ok()?;
-            observer.set_reply_timeout(SETTLED_WITHIN).ok()?;
+            observer.set_reply_timeout(Some(SETTLED_WITHIN)).ok()?;
             self.observer = Some(observer);
         }
         let observer = self.observer.as_mut()?;

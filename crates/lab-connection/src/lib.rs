@@ -10,7 +10,8 @@
 //! 5. [`server_info`] and [`capabilities`]: who is answering, and what it can do.
 //! 6. [`guard`] and [`own_keys`]: other people's data is never touched; our own can be cleaned up.
 //! 7. [`transcript`]: what was said, as `redis-cli` would show it.
-//! 8. [`failure`]: what went wrong, why, and what to do next.
+//! 8. [`raw_client`]: a socket of its own for any command and any reply, for examples and consoles.
+//! 9. [`failure`]: what went wrong, why, and what to do next.
 //!
 //! ```
 //! use lab_connection::args::TargetArgs;
@@ -38,6 +39,7 @@ mod dialer;
 pub mod failure;
 pub mod guard;
 pub mod own_keys;
+pub mod raw_client;
 pub mod read_only;
 pub mod server_info;
 pub mod target;

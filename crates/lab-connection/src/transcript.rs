@@ -41,7 +41,8 @@ use redis::{Cmd, Pipeline, RedisFuture, Value};
 pub use self::command::command_line;
 pub use self::printable::for_terminal;
 use self::recording::{Recording, Request};
-pub use self::reply::{reply_text, whole_reply_text};
+pub use self::reply::{long_reply_text, reply_text, whole_reply_text};
+pub use self::secret::{holds_a_secret, without_secrets};
 
 /// How many characters of one argument, or of one string in a reply, are shown.
 pub const SHOWN_CHARS: usize = 120;

@@ -174,7 +174,7 @@ where
     if !output.json {
         Terminal.line(&heading(None, lesson));
     }
-    let presenter = Presenter::new(vec![lesson.name], output.show());
+    let presenter = Presenter::with_console(vec![lesson.name], output.show(), target);
     let (report, outcome) = run_one(target, lesson, |ctx| lock.hold(run(ctx)), &presenter).await;
     lock.end().await;
     let ended = match outcome {
@@ -257,7 +257,7 @@ pub async fn run(
         if !output.json {
             Terminal.line(&heading(Some(index + 1), lesson));
         }
-        let presenter = Presenter::new(names.clone(), output.show());
+        let presenter = Presenter::with_console(names.clone(), output.show(), target);
         let (report, outcome) = run_one(target, lesson, |ctx| lock.hold((lesson.run)(ctx)), &presenter).await;
         let passed = report.outcome == "passed";
         reports.push(report);

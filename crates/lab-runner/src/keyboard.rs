@@ -14,7 +14,7 @@ use crate::terminal::Terminal;
 pub(crate) enum Key {
     /// Enter.
     Enter,
-    /// A key that means something by itself: a space, `a`, `b`, `q`, `?`, and the number of a choice.
+    /// A key that means something by itself: a space, `a`, `b`, `q`, `?`, `>`, and the number of a choice.
     Char(char),
     /// Anything else, up to Enter: `:7`, `counters`.
     Line(String),
@@ -23,7 +23,7 @@ pub(crate) enum Key {
 }
 
 /// The keys that need no Enter.
-const SINGLE: &[u8] = b" abq?";
+const SINGLE: &[u8] = b" abq?>";
 /// An Enter that follows a single key so soon belongs to it.
 const BELONGS: Duration = Duration::from_millis(50);
 /// What a key that sends several bytes begins with.

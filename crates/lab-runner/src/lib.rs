@@ -9,8 +9,9 @@
 //! 4. [`harness`]: the one loop that measures. [`comparison`]: approaches, verified before they are timed; [`measurement`] is
 //!    what it finds. [`statistics`] and [`caveat`] say how far to believe the numbers, [`environment`] what they hold for.
 //!    [`resource_usage`] tells what a piece of work cost both sides. [`concurrent`], [`clients`], and [`round_trips`] are for code that is measured.
-//! 5. [`render`] and [`table`]: data becomes text. `presenter` and `stepper` show it, all at once or one step at a time;
-//!    [`report`] writes the results to an HTML file. [`terminal`] writes, `keyboard` reads keys, [`input`] reads lines, [`progress`] and [`activity`] show that work goes on.
+//! 5. [`render`] and [`table`]: data becomes text. `presenter` and `stepper` show it, all at once or one step at a time, and `console` opens
+//!    a console at a step; [`report`] writes the results to an HTML file. [`terminal`] writes, `keyboard` reads keys, [`input`] reads lines,
+//!    [`progress`] and [`activity`] show that work goes on.
 //! 6. [`course`]: the command line of a demo, `--list`, `--json`, and the way from lesson to lesson. [`completed`] keeps which
 //!    ones are done; the run lock keeps two runs apart.
 //! 7. [`start`]: parse, run, and turn the result into an exit code.
@@ -22,6 +23,7 @@ pub mod clients;
 pub mod comparison;
 pub mod completed;
 pub mod concurrent;
+mod console;
 pub mod context;
 pub mod course;
 pub mod environment;

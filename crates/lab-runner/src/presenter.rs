@@ -2,8 +2,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use lab_connection::Target;
+
 use crate::activity;
 use crate::block::Block;
+use crate::console;
 use crate::error::{LessonError, Outcome};
 use crate::render;
 use crate::stepper::{Answer, Go, Stepper};
@@ -26,14 +29,22 @@ pub(crate) struct Presenter {
     blocks: Arc<Mutex<Vec<Block>>>,
     /// `None` if nothing is shown.
     stepper: Option<Arc<Mutex<Stepper>>>,
+    /// The server that a console is opened on.
+    target: Option<Target>,
 }
 
 impl Presenter {
+    /// A presenter for a lesson on this server.
+    pub(crate) fn with_console(names: Vec<&'static str>, show: Show, target: &Target) -> Self {
+        Self { target: Some(target.clone()), ..Self::new(names, show) }
+    }
+
     pub(crate) fn new(names: Vec<&'static str>, show: Show) -> Self {
         let stepper = Stepper::new(names, show == Show::OneStepAtATime);
         Self {
             blocks: Arc::default(),
             stepper: (show != Show::Nothing).then(|| Arc::new(Mutex::new(stepper))),
+            target: None,
         }
     }
 
@@ -53,7 +64,7 @@ impl Presenter {
     pub(crate) async fn begin_step(&self) -> Outcome {
         if let Some(stepper) = &self.stepper {
             if lock(stepper).has_step_to_read() {
-                self.pause("the next step", 0).await?;
+                self.pause("next step", 0).await?;
             }
             lock(stepper).begin_step();
         }
@@ -103,9 +114,16 @@ impl Presenter {
     async fn pause(&self, next: &str, choices: usize) -> Result<Option<usize>, LessonError> {
         let Some(stepper) = &self.stepper else { return Ok(None) };
         activity::pause();
-        let answer = Stepper::pause(stepper, next, choices).await;
+        let answer = loop {
+            match (Stepper::pause(stepper, next, choices).await, &self.target) {
+                (Answer::Console, Some(target)) => console::open(target).await,
+                (Answer::Console, None) => {}
+                (answer, _) => break answer,
+            }
+        };
         activity::resume();
         match answer {
+            Answer::Console => Ok(None),
             Answer::Choice(choice) => Ok(Some(choice)),
             Answer::Go(Go::On) => Ok(None),
             Answer::Go(elsewhere) => Err(LessonError::Left(elsewhere)),

@@ -7,6 +7,7 @@ use lab_connection::Failure;
 use lab_connection::failure::Class;
 use lab_connection::transcript::for_terminal;
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::terminal::Terminal;
 use crate::{activity, keyboard};
@@ -42,16 +43,30 @@ where
             // In this order, so Ctrl-C is noticed before anything begins.
             biased;
             _ = tokio::signal::ctrl_c() => Err(interrupted()),
+            () = terminated() => Err(Failure::new(Class::Interrupted, "Terminated.", "A signal ended the program.")),
             ended = run(cli) => ended,
         }
     });
     // A thread may still wait for input that nobody needs.
     runtime.shutdown_background();
     keyboard::restore();
+    lab_console::modes::restore();
     activity::pause();
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => report(&failure, json),
+    }
+}
+
+/// Waits for SIGTERM or SIGHUP, so that the terminal is restored after them, too.
+async fn terminated() {
+    let (Ok(mut terminate), Ok(mut hangup)) = (signal(SignalKind::terminate()), signal(SignalKind::hangup()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
     }
 }
 

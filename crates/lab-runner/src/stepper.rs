@@ -1,5 +1,7 @@
 //! One step at a time, in a terminal: shows a step, waits for a key, and knows where to go.
 
+use textwrap::core::display_width;
+
 use crate::keyboard::{Key, key};
 use crate::terminal::{Terminal, filled_rows, forget_rows, rows_of};
 
@@ -21,8 +23,12 @@ pub(crate) enum Answer {
     Go(Go),
     /// One of the choices, from 0.
     Choice(usize),
+    /// To a console on the lesson's server, and back to this prompt.
+    Console,
 }
 
+/// The narrowest terminal; a prompt fits it.
+const COLUMNS: usize = 60;
 /// The rows of the screen that a prompt needs.
 const PROMPT_ROWS: usize = 2;
 
@@ -129,9 +135,7 @@ impl Stepper {
             // A question comes last, so it is not on the screen yet.
             let choices = if more { 0 } else { choices };
             // A color may have begun in a line above whose end is on the next page.
-            let guess = if choices > 0 { format!("1 to {choices}, ") } else { String::new() };
-            let prompt =
-                format!("{}\n{guess}Enter: {enter} · a: all · b: back · q: quit · ? ", anstyle::Reset);
+            let prompt = format!("{}\n{}", anstyle::Reset, key_hints(enter, choices));
             let pressed = key(prompt, choices).await;
             // The prompt gives way to what comes next.
             Terminal.prompt(&format!("\r{:60}\r", ""));
@@ -144,6 +148,7 @@ impl Stepper {
                     stepper.run_on();
                     return Answer::Go(Go::On);
                 }
+                Key::Char('>') => return Answer::Console,
                 Key::Char('q') | Key::End => return Answer::Go(Go::Quit),
                 Key::Char(digit @ '1'..='9') => return Answer::Choice(digit as usize - '1' as usize),
                 Key::Char('b') => {
@@ -172,6 +177,7 @@ impl Stepper {
         let lines = [
             format!("Enter       {next}"),
             "space or a  the rest of this lesson at once".into(),
+            ">           a console on this server, as redis-cli; back returns".into(),
             "b           the step before, again".into(),
             ":7          lesson 7; its number alone will do".into(),
             ":counters   the lesson of this name".into(),
@@ -189,6 +195,14 @@ impl Stepper {
             self.names.iter().enumerate().map(|(index, name)| format!("{}. {name}", index + 1)).collect();
         numbered.join(", ")
     }
+}
+
+/// Which key does what. Where there is no room for all, Enter can do without `a`.
+fn key_hints(enter: &str, choices: usize) -> String {
+    let guess = if choices > 0 { format!("1-{choices}, ") } else { String::new() };
+    let hints = |all: &str| format!("{guess}Enter: {enter} · {all}>: try · b: back · q: quit · ? ");
+    let whole = hints("a: all · ");
+    if display_width(&whole) < COLUMNS { whole } else { hints("") }
 }
 
 /// Whether the line fits on the screen above the prompt.
@@ -209,6 +223,16 @@ mod tests {
         for bad in [":0", ":4", "-1", "99999999999999999999", "string", "2 3", ":"] {
             assert_eq!(stepper.lesson_called(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn the_prompt_fits_the_narrowest_terminal() {
+        for (enter, choices) in [("more", 0), ("next step", 0), ("skip", 4), ("30. leaderboards-of-games", 0)]
+        {
+            let hints = key_hints(enter, choices);
+            assert!(display_width(&hints) < COLUMNS, "{hints}");
+        }
+        assert!(key_hints("next step", 0).contains("a: all") && key_hints("skip", 4).contains("a: all"));
     }
 
     #[test]

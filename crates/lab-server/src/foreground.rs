@@ -93,30 +93,68 @@ impl Running {
         };
         std::iter::once(first).chain(others).chain(sentinels)
     }
+
+    fn first(&self) -> Option<Started> {
+        let first = self.servers().next()?;
+        let cluster = matches!(self, Self::Cluster(_));
+        Some(Started { url: first.url(), program: first.program().describe(), cluster })
+    }
 }
+
+/// What was started: the first server, for a console on it.
+#[derive(Clone, Debug)]
+pub struct Started {
+    /// Its URL, with the password.
+    pub url: String,
+    /// Its name and version.
+    pub program: String,
+    /// Whether it is a node of a cluster.
+    pub cluster: bool,
+}
+
+/// A console on the first server, which returns when the person leaves it. It runs on a thread of its own.
+pub type Console = fn(&Started);
 
 /// Starts what the arguments ask for, prints its addresses on stdout, and waits. Exit codes: 0 if Ctrl-C, SIGTERM, or SIGHUP ended it, 1 if a
 /// server died, 3 if none could be started, 130 if it was interrupted before it was up.
 #[must_use]
 pub fn run(arguments: Arguments) -> ExitCode {
+    run_with(arguments, None)
+}
+
+/// The same with a console. When the person leaves it, everything ends as after Ctrl-C.
+#[must_use]
+pub fn run_with(arguments: Arguments, console: Option<Console>) -> ExitCode {
     let (sender, events) = mpsc::channel();
     if let Err(error) = watch_signals(sender.clone()) {
         return fail(&Error::io("wait for signals")(error), 1);
     }
-    thread::spawn(move || sender.send(Event::Started(Box::new(start(&arguments)))));
+    let starter = sender.clone();
+    thread::spawn(move || starter.send(Event::Started(Box::new(start(&arguments)))));
     match events.recv() {
         Ok(Event::Started(started)) => match *started {
-            Ok(running) => serve(&running, &events),
+            Ok(running) => {
+                // If nobody reads this, the servers are up all the same.
+                let _ = writeln!(io::stdout(), "{}", describe(&running, console.is_some()));
+                if let Some((console, started)) = console.zip(running.first()) {
+                    thread::spawn(move || {
+                        console(&started);
+                        sender.send(Event::End)
+                    });
+                }
+                serve(&running, &events)
+            }
             Err(error) => fail(&error, 3),
         },
         // What was being started ends with this process, as after any other end of an owner.
-        Ok(Event::Signal) | Err(mpsc::RecvError) => ExitCode::from(130),
+        Ok(Event::End) | Err(mpsc::RecvError) => ExitCode::from(130),
     }
 }
 
 enum Event {
     Started(Box<Result<Running, Error>>),
-    Signal,
+    /// A signal, or the end of the console.
+    End,
 }
 
 fn watch_signals(sender: mpsc::Sender<Event>) -> io::Result<()> {
@@ -134,7 +172,7 @@ fn watch_signals(sender: mpsc::Sender<Event>) -> io::Result<()> {
                 _ = hangup.recv() => {}
             }
         });
-        sender.send(Event::Signal)
+        sender.send(Event::End)
     });
     Ok(())
 }
@@ -180,10 +218,8 @@ fn server(arguments: &Arguments, certificates: Option<&Certificates>) -> Builder
     }
 }
 
-/// Prints the addresses, then waits for a signal or the end of a server. The servers end with it.
+/// Waits for a signal, the end of the console, or the end of a server. The servers end with it.
 fn serve(running: &Running, events: &mpsc::Receiver<Event>) -> ExitCode {
-    // If nobody reads this, the servers are up all the same.
-    let _ = writeln!(io::stdout(), "{}", describe(running));
     while let Err(mpsc::RecvTimeoutError::Timeout) = events.recv_timeout(CHECK_INTERVAL) {
         if let Some(dead) = running.servers().find(|server| !server.is_running()) {
             let _ = writeln!(
@@ -197,7 +233,7 @@ fn serve(running: &Running, events: &mpsc::Receiver<Event>) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn describe(running: &Running) -> String {
+fn describe(running: &Running, console: bool) -> String {
     let mut servers = running.servers();
     let Some(first) = servers.next() else {
         return String::new();
@@ -233,7 +269,9 @@ fn describe(running: &Running) -> String {
         "# Redis Insight: add a database with host 127.0.0.1, port {}, {password}.",
         first.port()
     ));
-    lines.push("# Ctrl-C ends it and removes everything.".to_owned());
+    if !console {
+        lines.push("# Ctrl-C ends it and removes everything.".to_owned());
+    }
     lines.join("\n")
 }
 

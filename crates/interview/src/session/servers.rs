@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lab_connection::raw_client::Client;
 use lab_server::{Builder, Choice, Cluster, Error, Replicated, Sentinels, Server};
 use redis::Value;
 #[cfg(feature = "tls")]
@@ -13,7 +14,6 @@ use rustls::{ClientConnection, StreamOwned};
 use super::NotExecuted;
 #[cfg(feature = "tls")]
 use super::certificates::{NAME, Trust};
-use super::client::Client;
 use crate::block::{Environment, Layout};
 
 /// Servers that were started for one block, and how to reach them.

@@ -18,6 +18,12 @@ pub fn whole_reply_text(value: &Value) -> String {
     text_within(value, WHOLE)
 }
 
+/// The same, with far longer strings and arrays, for a person who asked for the reply.
+#[must_use]
+pub fn long_reply_text(value: &Value) -> String {
+    text_within(value, LONG)
+}
+
 /// How much of a reply there is room for.
 #[derive(Clone, Copy)]
 struct Room {
@@ -30,6 +36,7 @@ struct Room {
 }
 
 const SHOWN: Room = Room { chars: SHOWN_CHARS, items: SHOWN_ITEMS, items_in_all: SHOWN_ITEMS_IN_ALL };
+const LONG: Room = Room { chars: 20_000, items: 1_000, items_in_all: 1_000 };
 const WHOLE: Room = Room { chars: usize::MAX, items: usize::MAX, items_in_all: usize::MAX };
 
 fn text_within(value: &Value, room: Room) -> String {

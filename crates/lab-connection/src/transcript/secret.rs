@@ -41,7 +41,15 @@ pub fn is_secret(arguments: &[Cow<'_, [u8]>], index: usize) -> bool {
     false
 }
 
+/// Whether one of the words of a command is a password.
+#[must_use]
+pub fn holds_a_secret(words: &[Vec<u8>]) -> bool {
+    let arguments: Vec<Cow<'_, [u8]>> = words.iter().map(|word| Cow::Borrowed(word.as_slice())).collect();
+    (0..arguments.len()).any(|index| is_secret(&arguments, index))
+}
+
 /// The reply to a command as it may be shown: what tells a password is replaced.
+#[must_use]
 pub fn without_secrets<'a>(arguments: &[Cow<'_, [u8]>], reply: &'a Value) -> Cow<'a, Value> {
     let is = |at: usize, word: &str| {
         arguments.get(at).is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()))

@@ -5,6 +5,22 @@
 /// - In double quotes `\n \r \t \b \a`, `\xHH` and `\` before any other character mean what they mean in C.
 /// - In single quotes only `\'` means something else than itself.
 pub fn split(line: &str) -> Option<Vec<Vec<u8>>> {
+    split_or_why(line).ok()
+}
+
+/// Whether a quote of the line stays open, so that the next line continues its word.
+#[must_use]
+pub fn quote_stays_open(line: &str) -> bool {
+    matches!(split_or_why(line), Err(BadQuote::StaysOpen))
+}
+
+/// Why a line has no words.
+enum BadQuote {
+    StaysOpen,
+    ClosesInAWord,
+}
+
+fn split_or_why(line: &str) -> Result<Vec<Vec<u8>>, BadQuote> {
     let mut words = Vec::new();
     let mut rest = line.as_bytes().trim_ascii_start();
     while !rest.is_empty() {
@@ -23,16 +39,19 @@ pub fn split(line: &str) -> Option<Vec<Vec<u8>>> {
         words.push(word);
         rest = rest.trim_ascii_start();
     }
-    Some(words)
+    Ok(words)
 }
 
 /// Appends what stands before the closing quote to `word`, and returns what stands behind it.
-fn take_quoted<'a>(quote: u8, mut rest: &'a [u8], word: &mut Vec<u8>) -> Option<&'a [u8]> {
+fn take_quoted<'a>(quote: u8, mut rest: &'a [u8], word: &mut Vec<u8>) -> Result<&'a [u8], BadQuote> {
     let in_double_quotes = quote == b'"';
     loop {
         let (byte, tail) = match rest {
             [byte, tail @ ..] if *byte == quote => {
-                return tail.first().is_none_or(u8::is_ascii_whitespace).then_some(tail);
+                return match tail.first() {
+                    Some(byte) if !byte.is_ascii_whitespace() => Err(BadQuote::ClosesInAWord),
+                    _ => Ok(tail),
+                };
             }
             [b'\\', b'x', high, low, tail @ ..]
                 if in_double_quotes && high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
@@ -52,7 +71,7 @@ fn take_quoted<'a>(quote: u8, mut rest: &'a [u8], word: &mut Vec<u8>) -> Option<
             }
             [b'\\', b'\'', tail @ ..] => (b'\'', tail),
             [byte, tail @ ..] => (*byte, tail),
-            [] => return None,
+            [] => return Err(BadQuote::StaysOpen),
         };
         word.push(byte);
         rest = tail;

@@ -5,6 +5,7 @@
     reason = "clippy's exemption for tests does not reach what they share or await"
 )]
 
+mod console;
 mod documents;
 mod foreign_data;
 mod outputs;

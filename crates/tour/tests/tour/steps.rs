@@ -153,10 +153,10 @@ fn without_pauses_a_terminal_shows_everything_at_once() {
 }
 
 /// A tour in a terminal.
-struct Terminal(OsSession);
+pub(super) struct Terminal(pub(super) OsSession);
 
 impl Terminal {
-    fn start(server: &Server, data: &Path, arguments: &[&str]) -> Self {
+    pub(super) fn start(server: &Server, data: &Path, arguments: &[&str]) -> Self {
         let mut command = support::at(&server.url());
         command.args(arguments).env("XDG_DATA_HOME", data).env("TERM", "xterm-256color");
         let mut terminal = OsSession::spawn(command).unwrap();
@@ -164,18 +164,18 @@ impl Terminal {
         Self(terminal)
     }
 
-    fn press(&mut self, keys: &str) {
+    pub(super) fn press(&mut self, keys: &str) {
         self.0.send(keys).unwrap();
     }
 
     /// What is shown up to the next prompt, and the prompt.
-    fn screen(&mut self) -> String {
+    pub(super) fn screen(&mut self) -> String {
         let captures = self.0.expect(PROMPT).unwrap();
         let shown = captures.before().to_vec();
         plain(&shown) + PROMPT
     }
 
-    fn press_and_read(&mut self, keys: &str) -> String {
+    pub(super) fn press_and_read(&mut self, keys: &str) -> String {
         self.press(keys);
         self.screen()
     }
@@ -199,7 +199,7 @@ impl Terminal {
         plain(captures.as_bytes())
     }
 
-    fn end(&mut self) -> i32 {
+    pub(super) fn end(&mut self) -> i32 {
         self.rest();
         self.code()
     }
