@@ -386,7 +386,7 @@ async fn a_setting_that_is_not_in_the_file_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_directory_that_is_gone_is_named() {
-    let server = start(healthy()).await;
+    let server = start(healthy().config("enable-protected-configs", "yes")).await;
     let elsewhere = server.dir().join("elsewhere");
     std::fs::create_dir(&elsewhere).unwrap();
     send(&server, &["CONFIG", "SET", "dir", elsewhere.to_str().unwrap()]);
