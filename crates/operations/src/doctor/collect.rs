@@ -24,9 +24,9 @@ const MOST_NODES: usize = 64;
 const INFO_MICROS: f64 = 500.0;
 
 /// What CLIENT LIST costs the server for each connection, in microseconds.
-const CLIENT_MICROS: f64 = 5.0;
+const CLIENT_MICROS: f64 = 6.0;
 /// With more connections, CLIENT LIST alone would stop the server for too long.
-const MOST_CLIENTS: f64 = 20_000.0;
+const MOST_CLIENTS: f64 = 2_000.0;
 
 /// Between two looks at slots on their way.
 const SLOTS_AGAIN_AFTER: Duration = Duration::from_secs(1);

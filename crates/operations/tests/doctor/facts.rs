@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use operations::doctor::checks::diagnose;
 use operations::doctor::facts::{
-    ClusterNode, Facts, Host, Info, KeySample, NodeFacts, Role, StateKey, StreamGroup, Watched,
+    ClusterNode, Facts, Host, Info, KeySample, Missing, NodeFacts, Role, StateKey, StreamGroup, Watched,
 };
 use operations::doctor::finding::{Finding, Severity};
 
@@ -297,4 +297,12 @@ fn a_limit_for_the_lag_of_zero_turns_the_other_off() {
     config.insert("min-replicas-to-write".to_owned(), "1".to_owned());
     config.insert("min-replicas-max-lag".to_owned(), "0".to_owned());
     assert_eq!(found(primary), ["min-replicas-unset"]);
+}
+
+#[test]
+fn thousands_of_connections_are_named_although_they_are_not_listed() {
+    let mut node = node("maxmemory:1000000\nconnected_clients:12000\nmaxclients:30000");
+    node.clients = Err(Missing::Failed("12000 connections are open".to_owned()));
+    assert_eq!(found(node), ["many-connections"]);
+    assert_eq!(found(self::node("maxmemory:1000000\nconnected_clients:3000\nmaxclients:30000")), [""; 0]);
 }

@@ -196,7 +196,7 @@ fn open_slots(report: &mut Report<'_>, facts: &Facts) {
     report.find(
         "slots-stay-open",
         Severity::Warning,
-        format!("{} slots were on their way from one node to another in two looks, a second apart.", slots.len()),
+        format!("{} on the way from one node to another in two looks, a second apart.", if slots.len() == 1 { format!("Slot {} was", slots[0]) } else { format!("{} slots were", slots.len()) }),
         ("CLUSTER NODES", open.iter().take(10).cloned().collect::<Vec<_>>().join("; ")),
         "Each command on such a slot may need a second round trip (ASK), a command with several keys fails with TRYAGAIN, and the cluster does not rebalance.",
         "Nothing, if a reshard runs now. If it was broken off: redis-cli --cluster fix, or CLUSTER SETSLOT slot STABLE on both nodes.",
