@@ -70,11 +70,11 @@ fn directory_fault(directory: &str, status: &str) -> Option<&'static str> {
     (user != 0 && !may).then_some("the user of the server may not write there")
 }
 
-/// Settings whose loss at a restart hurts, with what the server takes if the file does not have them.
-const KEPT: [(&str, &str); 8] = [
+/// Settings whose loss at a restart hurts, with what the server takes if the file does not have them. Not maxclients: the server lowers
+/// that by itself where the system allows fewer open files.
+const KEPT: [(&str, &str); 7] = [
     ("appendfsync", "everysec"),
     ("appendonly", "no"),
-    ("maxclients", "10000"),
     ("maxmemory", "0"),
     ("maxmemory-policy", "noeviction"),
     ("min-replicas-to-write", "0"),
