@@ -306,3 +306,21 @@ fn thousands_of_connections_are_named_although_they_are_not_listed() {
     assert_eq!(found(node), ["many-connections"]);
     assert_eq!(found(self::node("maxmemory:1000000\nconnected_clients:3000\nmaxclients:30000")), [""; 0]);
 }
+
+#[test]
+fn a_backlog_of_less_than_a_second_is_named() {
+    let with = |backlog: u64| {
+        let replicas = "connected_slaves:2\nslave0:ip=a,port=1,state=online,offset=1000\nslave1:ip=b,port=1,state=online,offset=1000";
+        let info = |offset: u64| {
+            format!(
+                "run_id:1\nmaxmemory:1\nrepl_backlog_size:{backlog}\nmaster_repl_offset:{offset}\n{replicas}"
+            )
+        };
+        let mut node = node(&info(1_000));
+        node.later = Info::parse(&info(201_000));
+        node.seconds = 2.0;
+        found(node)
+    };
+    assert_eq!(with(16_384), ["backlog-too-small"]);
+    assert_eq!(with(1_048_576), [""; 0]);
+}
