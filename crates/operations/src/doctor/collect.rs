@@ -315,9 +315,9 @@ async fn users(asker: &mut Asker) -> (Reply<Vec<String>>, BTreeMap<String, u64>)
         .filter_map(|line| {
             let words = line.split(' ');
             let hashes: BTreeSet<&str> = words.clone().skip(2).filter(secret).collect();
-            let mut hasher = DefaultHasher::new();
-            hashes.hash(&mut hasher);
-            Some((for_terminal(words.clone().nth(1)?).into_owned(), hasher.finish()))
+            let mut number = DefaultHasher::new();
+            hashes.hash(&mut number);
+            Some((for_terminal(words.clone().nth(1)?).into_owned(), number.finish()))
         })
         .collect();
     let shown = lines

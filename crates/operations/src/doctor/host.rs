@@ -103,7 +103,7 @@ fn compare_settings<'a>(file: &str, running: impl Fn(&str) -> Option<&'a str>) -
     }
     let differs = |(name, default): &(&'static str, &str)| {
         let running = running(name)?;
-        let values = lines.iter().filter(|(line, _)| line == name).map(|(_, value)| value.as_str());
+        let mut values = lines.iter().filter(|(line, _)| line == name).map(|(_, value)| value.as_str());
         // Each line of `save` adds to those before it, and an empty one takes them back.
         let value = if *name == "save" {
             values.fold(None, |all: Option<String>, value| match (all, value) {
@@ -112,7 +112,7 @@ fn compare_settings<'a>(file: &str, running: impl Fn(&str) -> Option<&'a str>) -
                 (None, value) => Some(value.to_owned()),
             })
         } else {
-            values.last().map(str::to_owned)
+            values.next_back().map(str::to_owned)
         };
         let same = plain(value.as_deref().unwrap_or(default)) == plain(running);
         (!same).then(|| UnsavedSetting { name, running: running.to_owned(), file: value })

@@ -38,7 +38,7 @@ fn server(node: &NodeFacts) -> String {
     );
     let keys = match (node.role, node.info.keys_and_expires()) {
         (Role::Sentinel, _) | (_, None) => String::new(),
-        (_, Some((keys, _))) => format!(", {keys:.0} key{}", if keys == 1.0 { "" } else { "s" }),
+        (_, Some((keys, _))) => format!(", {keys:.0} key{}", if (keys - 1.0).abs() < 0.5 { "" } else { "s" }),
     };
     format!("{}  {version}, {}{keys}", node.address, role(node))
 }

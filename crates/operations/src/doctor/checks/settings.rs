@@ -1,6 +1,6 @@
 //! Settings that turn a later fault into a loss, and settings that a restart or a failover changes.
 
-use super::{Report, period};
+use super::Report;
 use crate::doctor::facts::{Facts, NodeFacts, Role};
 use crate::doctor::finding::Severity;
 
@@ -62,10 +62,7 @@ fn old_snapshot(report: &mut Report<'_>) {
         report.find(
             "snapshot-old",
             Severity::Warning,
-            format!(
-                "The last snapshot is {} old, and {changes:.0} changes came since.",
-                period((age * 1e3) as u64)
-            ),
+            format!("The last snapshot is {:.0} h old, and {changes:.0} changes came since.", age / 3_600.0),
             (
                 "INFO persistence",
                 info.quote(&["rdb_last_save_time", "rdb_changes_since_last_save", "rdb_last_bgsave_status"]),
