@@ -70,6 +70,10 @@ pub struct SmallestUser {
 impl SmallestUser {
     /// The user for these patterns. `cluster` adds what redis-rs's client of a cluster sends.
     pub fn of(user: &str, patterns: &[String], prefix: &str, cluster: bool) -> Result<Self, Failure> {
+        if user.is_empty() {
+            let why = "ACL SETUSER would take the next word for the name.";
+            return Err(Failure::new(Class::Usage, "The name of the user is empty.", why));
+        }
         check("user", user)?;
         check("prefix", prefix)?;
         let mut named = BTreeSet::new();

@@ -4,6 +4,9 @@
 //! says at the end what it cost. A command that the user may not send makes the checks that need it "skipped: not permitted", with the
 //! ACL rule that would permit it.
 //!
+//! For a server on this machine, it also reads `/proc`, the free space of the disk, and the server's configuration file, if this user may
+//! read it. It prints no password and no hash of one.
+//!
 //! In reading order: `asker` sends; `collect`, `keys`, `streams`, and `host` fill the [`facts`]; [`checks`] turns facts into
 //! [`finding`]s without asking anything; [`report`] and [`openmetrics`] show them.
 //!

@@ -98,7 +98,13 @@ pub async fn run(options: &Options, choice: Choice) -> Result<Drills, Failure> {
     let server = found.describe();
     let choice = Choice { release: None, program: Some(found.path().to_owned()), fetch: false };
     let faults = if options.drills.is_empty() { Fault::ALL.to_vec() } else { options.drills.clone() };
-    let faults = faults.into_iter().filter(|&fault| options.settings_of(fault).next().is_some());
+    let faults: Vec<Fault> =
+        faults.into_iter().filter(|&fault| options.settings_of(fault).next().is_some()).collect();
+    if faults.is_empty() {
+        let why = "Each drill has settings of its own: WAIT 1, for example, means nothing where a single server restarts.";
+        return Err(Failure::new(Class::Usage, "None of these drills has one of these settings.", why)
+            .try_next("leave --setting out to see the settings of a drill"));
+    }
     let mut drills = Drills::new(server, options.trials);
     if !options.json {
         drills.print_method();

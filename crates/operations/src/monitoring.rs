@@ -166,7 +166,7 @@ async fn read_six_numbers(ctx: &LessonContext, redis: &MultiplexedConnection) ->
         (
             "instantaneous_ops_per_sec",
             field("instantaneous_ops_per_sec").to_owned(),
-            "How much traffic is there? None at all is news, too.",
+            "How much traffic is there? None at all is a bad sign, too.",
         ),
     ];
     ctx.table(rows.iter().fold(
@@ -497,7 +497,7 @@ async fn ask_memory_doctor(ctx: &LessonContext, redis: &MultiplexedConnection) -
     ctx.check("the import was in memory", used(&peak).is_some_and(|used| used > 64_000_000))?;
     ctx.check("MEMORY DOCTOR names the peak", advice.contains("Peak memory"))?;
     ctx.say(
-        "Plan for the peak, not for the usual use. `cargo doctor` asks all these tools, of your own server, too, and says what to do about each finding.",
+        "Plan for the peak, not for the usual use. `cargo doctor` reads INFO, the slow log, LATENCY, MEMORY USAGE, and CLIENT LIST of your own server, and says what to do about each finding.",
     );
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What can somebody do who has your application's password, and how do you make it little?
+//! What can someone with your application's password do, and how do you limit it?
 //!
 //! `cargo ops security`
 //!
@@ -21,7 +21,7 @@ use crate::private;
 pub static LESSON: Lesson = Lesson {
     name: "security",
     title: "Security",
-    question: "What can somebody do who has your application's password, and how do you make it little?",
+    question: "What can someone with your application's password do, and how do you limit it?",
     commands: &["AUTH", "ACL SETUSER", "ACL DRYRUN", "ACL LOG", "CLIENT KILL"],
     needs: &[],
     sources: &[

@@ -55,11 +55,13 @@ pub(crate) struct Asker {
     pub(crate) sent: u64,
     /// Whether to wait at all.
     paced: bool,
+    /// Why the connection gives no more replies, once it does not.
+    broken: Option<String>,
 }
 
 impl Asker {
     pub(crate) fn new(connection: MultiplexedConnection) -> Self {
-        Self { connection, start: Instant::now(), cost: 0.0, sent: 0, paced: true }
+        Self { connection, start: Instant::now(), cost: 0.0, sent: 0, paced: true, broken: None }
     }
 
     /// Seconds since the first command.
@@ -73,6 +75,28 @@ impl Asker {
         self
     }
 
+    /// Goes on where another asker of the same connection has stopped.
+    pub(crate) fn after(mut self, broken: Option<String>) -> Self {
+        self.broken = broken;
+        self
+    }
+
+    /// Why the connection gives no more replies, if it does not. Every later command fails at once, so that a server that hangs costs
+    /// one timeout and not one for each command.
+    pub(crate) fn broken(&self) -> Option<&str> {
+        self.broken.as_deref()
+    }
+
+    fn note(&mut self, error: &RedisError) {
+        if error.is_timeout() || error.is_io_error() || error.is_unrecoverable_error() {
+            self.broken.get_or_insert_with(|| for_terminal(&error.to_string()).into_owned());
+        }
+    }
+
+    fn still_connected(&self) -> Result<(), Missing> {
+        self.broken.as_ref().map_or(Ok(()), |why| Err(Missing::Failed(why.clone())))
+    }
+
     /// Whether it leaves the server its time.
     pub(crate) fn is_paced(&self) -> bool {
         self.paced
@@ -82,9 +106,13 @@ impl Asker {
     pub(crate) async fn ask(&mut self, words: &[&str], micros: f64) -> Reply<Value> {
         let mut command = redis::cmd(words.first().copied().unwrap_or_default());
         command.arg(words.get(1..).unwrap_or_default());
+        self.still_connected()?;
         self.wait(micros, 1).await;
         let reply = self.connection.req_packed_command(&command).await;
-        reply.and_then(Value::extract_error).map_err(|error| missing(&error, words))
+        reply
+            .inspect_err(|error| self.note(error))
+            .and_then(Value::extract_error)
+            .map_err(|error| missing(&error, words))
     }
 
     /// The same, as text. A reply that is not text counts as a failure.
@@ -97,6 +125,9 @@ impl Asker {
     pub(crate) async fn ask_all(&mut self, commands: &[Vec<&[u8]>], micros: f64) -> Vec<Reply<Value>> {
         if commands.is_empty() {
             return Vec::new();
+        }
+        if let Err(missing) = self.still_connected() {
+            return vec![Err(missing); commands.len()];
         }
         let mut pipeline = Pipeline::with_capacity(commands.len());
         for words in commands {
@@ -121,7 +152,10 @@ impl Asker {
                 .enumerate()
                 .map(|(at, reply)| reply.extract_error().map_err(|error| refused(&error, at)))
                 .collect(),
-            Err(error) => (0..commands.len()).map(|at| Err(refused(&error, at))).collect(),
+            Err(error) => {
+                self.note(&error);
+                (0..commands.len()).map(|at| Err(refused(&error, at))).collect()
+            }
         }
     }
 

@@ -10,6 +10,7 @@ mod persistence;
 mod replication;
 mod security;
 mod sentinel;
+mod settings;
 mod streams;
 mod version;
 
@@ -22,13 +23,14 @@ pub fn diagnose(facts: &Facts) -> Diagnosis {
     let mut diagnosis = Diagnosis::default();
     for node in &facts.nodes {
         let mut report = Report { node, diagnosis: &mut diagnosis };
+        answers(&mut report);
         if let Some(missing) = &node.info_missing {
             report.missing("everything that INFO shows: memory, persistence, replication, clients", missing);
         }
         security::check(&mut report);
         version::check(&mut report);
         if node.role == Role::Sentinel {
-            sentinel::check(&mut report);
+            sentinel::check(&mut report, facts);
             continue;
         }
         persistence::check(&mut report, facts);
@@ -38,6 +40,7 @@ pub fn diagnose(facts: &Facts) -> Diagnosis {
         clients::check(&mut report);
         commands::check(&mut report);
         replication::check(&mut report, facts);
+        settings::check(&mut report, facts);
         growth::within_the_run(&mut report);
         if node.in_cluster() {
             cluster::check_node(&mut report);
@@ -54,6 +57,35 @@ pub fn diagnose(facts: &Facts) -> Diagnosis {
     }
     diagnosis.sort();
     diagnosis
+}
+
+/// A server that answers no question is not healthy, although nothing else can be seen.
+fn answers(report: &mut Report<'_>) {
+    let node = report.node;
+    let refused = match &node.info_missing {
+        Some(Missing::Failed(error)) => Some(error),
+        _ => None,
+    };
+    let Some(error) = refused.or(node.stopped.as_ref()) else { return };
+    if error.to_uppercase().contains("BUSY") {
+        report.find(
+            "busy-script",
+            Severity::Critical,
+            "A script has been running for so long that the server refuses every command.",
+            ("INFO all", error.clone()),
+            "The server runs one command at a time. Until the script ends, nobody gets an answer, and replicas and Sentinels take the server for dead.",
+            "SCRIPT KILL (or FUNCTION KILL). A script that has written already can be ended with SHUTDOWN NOSAVE only, which loses what is not on the disk. Let a script do a bounded amount of work in each call.",
+        );
+    } else {
+        report.find(
+            "stopped-answering",
+            Severity::Critical,
+            "The server took the connection, and then gave no proper answer.",
+            ("INFO all", error.clone()),
+            "Clients wait for it or fail. What is said about this server below is incomplete.",
+            "Look at the process (is it stopped, or busy with one command?), its log, and the network, and run the doctor again.",
+        );
+    }
 }
 
 /// What changed between two looks at the same servers, `seconds` apart.

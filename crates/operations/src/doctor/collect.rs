@@ -1,9 +1,11 @@
 //! Collects what the checks need from every server of a group. It reads, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use lab_connection::failure::Class;
 use lab_connection::transcript::for_terminal;
 use lab_connection::{Failure, ReadOnlyTarget, read_only};
 use redis::Value;
@@ -11,8 +13,8 @@ use redis::aio::MultiplexedConnection;
 
 use super::asker::Asker;
 use super::facts::{
-    Client, ClusterNode, Facts, Info, LatencyEvent, Missing, NodeFacts, Reply, Role, SlotStats, SlowCommand,
-    Watched, shortened,
+    Client, ClusterNode, Facts, Info, LatencyEvent, Missing, NodeFacts, OpenSlot, Reply, Role, SlotStats,
+    SlowCommand, Watched, shortened,
 };
 use super::{cost::Cost, host, keys, streams};
 
@@ -21,11 +23,18 @@ const MOST_NODES: usize = 64;
 /// What INFO costs the server at most, in microseconds.
 const INFO_MICROS: f64 = 500.0;
 
+/// What CLIENT LIST costs the server for each connection, in microseconds.
+const CLIENT_MICROS: f64 = 6.0;
+/// With more connections, CLIENT LIST alone would stop the server for too long.
+const MOST_CLIENTS: f64 = 2_000.0;
+
+/// Between two looks at slots on their way.
+const SLOTS_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Between two looks at the buffers of clients.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(300);
 
 /// Settings that the checks read. None of them is a secret.
-const SETTINGS: [&str; 24] = [
+const SETTINGS: [&str; 26] = [
     "appendfsync",
     "appendonly",
     "bind",
@@ -45,7 +54,9 @@ const SETTINGS: [&str; 24] = [
     "replica-read-only",
     "save",
     "slowlog-log-slower-than",
+    "slowlog-max-len",
     "commandlog-execution-slower-than",
+    "tcp-keepalive",
     "timeout",
     "tls-port",
     "unixsocket",
@@ -64,7 +75,8 @@ pub struct Depth {
 /// Everything that was seen, and what the seeing cost.
 pub(crate) async fn collect(target: &ReadOnlyTarget, depth: Depth) -> (Facts, Vec<Cost>) {
     let group = discover(target).await;
-    let mut facts = Facts { nodes: Vec::new(), unreached: group.unreached };
+    let mut facts =
+        Facts { nodes: Vec::new(), unreached: group.unreached, login_refused: group.login_refused };
     let mut costs = Vec::new();
     let password = target.has_password();
     let examined = group.nodes.into_iter().map(|found| async move {
@@ -72,7 +84,7 @@ pub(crate) async fn collect(target: &ReadOnlyTarget, depth: Depth) -> (Facts, Ve
         node.no_password_used = !password;
         node.tls = target.uses_tls();
         node.near = found.near;
-        let mut asker = Asker::new(found.connection);
+        let mut asker = Asker::new(found.connection).after(found.broken);
         if !depth.paced {
             asker = asker.unpaced();
         }
@@ -91,12 +103,15 @@ struct Found {
     address: String,
     near: bool,
     connection: MultiplexedConnection,
+    /// Why the connection gives no more replies, if it does not.
+    broken: Option<String>,
 }
 
 #[derive(Default)]
 struct Group {
     nodes: Vec<Found>,
     unreached: Vec<(String, String)>,
+    login_refused: Vec<String>,
 }
 
 /// The server that was named, and those that it, and they, name.
@@ -108,6 +123,7 @@ async fn discover(target: &ReadOnlyTarget) -> Group {
         address: target.address().to_owned(),
         near: target.is_near(),
         connection: target.connection(),
+        broken: None,
     };
     enter(first, &mut group, &mut known, &mut names).await;
     let mut tried = BTreeSet::from([target.address().to_owned()]);
@@ -128,9 +144,15 @@ async fn discover(target: &ReadOnlyTarget) -> Group {
         }
         match target.node(&host, port).await {
             Ok(connection) => {
-                enter(Found { address, near, connection }, &mut group, &mut known, &mut names).await;
+                enter(Found { address, near, connection, broken: None }, &mut group, &mut known, &mut names)
+                    .await;
             }
-            Err(failure) => group.unreached.push((address, unreached(&failure))),
+            Err(failure) => {
+                if matches!(failure.class(), Class::NoAuth | Class::WrongPass) {
+                    group.login_refused.push(address.clone());
+                }
+                group.unreached.push((address, unreached(&failure)));
+            }
         }
     }
     group
@@ -142,7 +164,7 @@ fn unreached(failure: &Failure) -> String {
 
 /// Adds a server that is not in the group yet, and the servers that it names.
 async fn enter(
-    found: Found,
+    mut found: Found,
     group: &mut Group,
     known: &mut BTreeSet<String>,
     names: &mut VecDeque<(String, u16)>,
@@ -190,6 +212,7 @@ async fn enter(
             names.extend(info.part(name, "ip").map(str::to_owned).zip(port));
         }
     }
+    found.broken = asker.broken().map(str::to_owned);
     group.nodes.push(found);
 }
 
@@ -223,18 +246,20 @@ async fn examine(node: &mut NodeFacts, asker: &mut Asker, depth: Depth) {
             _ => Role::Unknown,
         }
     };
-    node.users = users(asker).await;
+    (node.users, node.passwords) = users(asker).await;
     if node.role == Role::Sentinel {
         node.watched = sentinel_masters(asker).await;
     } else {
         node.config = settings(asker).await;
-        node.clients = clients(asker).await;
+        let connected = node.info.number("connected_clients").unwrap_or(0.0);
+        node.clients = clients(asker, connected).await;
         node.slow = slow_commands(asker).await;
         node.latency = latency(asker).await;
         if node.in_cluster() {
             node.cluster_info = asker.text(&["CLUSTER", "INFO"], 50.0).await.map(|text| Info::parse(&text));
             node.cluster_nodes =
                 asker.text(&["CLUSTER", "NODES"], 200.0).await.map(|text| cluster_nodes(&text));
+            node.open_slots = open_slots(asker, node).await;
             node.slot_stats = slot_stats(asker).await;
         }
         node.host = host::look(node);
@@ -260,6 +285,7 @@ async fn examine(node: &mut NodeFacts, asker: &mut Asker, depth: Depth) {
             .map(|text| Info::parse(&text))
             .unwrap_or_default();
     }
+    node.stopped = asker.broken().map(str::to_owned);
 }
 
 async fn settings(asker: &mut Asker) -> Reply<BTreeMap<String, String>> {
@@ -275,25 +301,47 @@ async fn settings(asker: &mut Asker) -> Reply<BTreeMap<String, String>> {
 }
 
 /// Without the hashes of passwords: they can be guessed at leisure.
-async fn users(asker: &mut Asker) -> Reply<Vec<String>> {
-    let lines: Vec<String> = redis::from_redis_value(asker.ask(&["ACL", "LIST"], 100.0).await?)
-        .map_err(|error| Missing::Failed(error.to_string()))?;
+async fn users(asker: &mut Asker) -> (Reply<Vec<String>>, BTreeMap<String, u64>) {
+    let lines = asker.ask(&["ACL", "LIST"], 100.0).await.and_then(|lines| {
+        redis::from_redis_value::<Vec<String>>(lines).map_err(|error| Missing::Failed(error.to_string()))
+    });
+    let lines = match lines {
+        Ok(lines) => lines,
+        Err(missing) => return (Err(missing), BTreeMap::new()),
+    };
     let secret = |word: &&str| word.starts_with(['#', '>', '<', '!']);
-    Ok(lines
+    let passwords = lines
+        .iter()
+        .filter_map(|line| {
+            let words = line.split(' ');
+            let hashes: BTreeSet<&str> = words.clone().skip(2).filter(secret).collect();
+            let mut number = DefaultHasher::new();
+            hashes.hash(&mut number);
+            Some((for_terminal(words.clone().nth(1)?).into_owned(), number.finish()))
+        })
+        .collect();
+    let shown = lines
         .iter()
         .map(|line| {
             let shown = line.split(' ').map(|word| if secret(&word) { "#..." } else { word });
             for_terminal(&shown.collect::<Vec<_>>().join(" ")).into_owned()
         })
-        .collect())
+        .collect();
+    (Ok(shown), passwords)
 }
 
-async fn clients(asker: &mut Asker) -> Reply<Vec<Client>> {
+async fn clients(asker: &mut Asker, connected: f64) -> Reply<Vec<Client>> {
     let own: String = match asker.ask(&["CLIENT", "ID"], 5.0).await {
         Ok(value) => redis::from_redis_value(value).unwrap_or_default(),
         Err(_) => String::new(),
     };
-    let text = asker.text(&["CLIENT", "LIST"], 1_000.0).await?;
+    if connected > MOST_CLIENTS {
+        let why = format!(
+            "{connected:.0} connections are open, and CLIENT LIST would stop the server for a moment"
+        );
+        return Err(Missing::Failed(why));
+    }
+    let text = asker.text(&["CLIENT", "LIST"], list_micros(connected)).await?;
     Ok(text.lines().map(client).filter(|client| client.id != own).collect())
 }
 
@@ -303,12 +351,18 @@ async fn look_again(asker: &mut Asker, clients: &mut [Client]) {
         return;
     }
     tokio::time::sleep(LOOK_AGAIN_AFTER).await;
-    let Ok(text) = asker.text(&["CLIENT", "LIST"], 1_000.0).await else { return };
+    let micros = list_micros(clients.len() as f64);
+    let Ok(text) = asker.text(&["CLIENT", "LIST"], micros).await else { return };
     let later: BTreeMap<String, u64> =
         text.lines().map(client).map(|client| (client.id, client.output)).collect();
     for client in clients {
         client.output = client.output.min(later.get(&client.id).copied().unwrap_or(0));
     }
+}
+
+/// What CLIENT LIST costs the server, in microseconds.
+fn list_micros(connected: f64) -> f64 {
+    (CLIENT_MICROS * connected).max(1_000.0)
 }
 
 fn client(line: &str) -> Client {
@@ -378,11 +432,39 @@ fn cluster_node(line: &str) -> Option<ClusterNode> {
     let address = words.next()?.split(['@', ',']).next()?.to_owned();
     let flags = words.next()?.split(',').map(str::to_owned).collect();
     let primary = words.next().filter(|primary| *primary != "-").map(str::to_owned);
-    let slots = words.skip(4).filter(|range| !range.starts_with('[')).filter_map(|range| {
-        let (from, to) = range.split_once('-').unwrap_or((range, range));
+    let ranges: Vec<&str> = words.skip(4).collect();
+    let open = ranges.iter().filter_map(|range| open_slot(range)).collect();
+    let slots = ranges.iter().filter(|range| !range.starts_with('[')).filter_map(|range| {
+        let (from, to) = range.split_once('-').unwrap_or((*range, *range));
         Some(to.parse::<u32>().ok()?.saturating_sub(from.parse().ok()?) + 1)
     });
-    Some(ClusterNode { id, address: for_terminal(&address).into_owned(), flags, primary, slots: slots.sum() })
+    let address = for_terminal(&address).into_owned();
+    Some(ClusterNode { id, address, flags, primary, slots: slots.sum(), open })
+}
+
+/// `[300->-ID]` leaves for that node; `[300-<-ID]` comes from it.
+fn open_slot(word: &str) -> Option<OpenSlot> {
+    let word = word.strip_prefix('[')?.strip_suffix(']')?;
+    let (slot, other, leaves) = match word.split_once("->-") {
+        Some((slot, other)) => (slot, other, true),
+        None => word.split_once("-<-").map(|(slot, other)| (slot, other, false))?,
+    };
+    Some(OpenSlot { slot: slot.parse().ok()?, leaves, other: for_terminal(other).into_owned() })
+}
+
+/// A slot that moves is open for a moment. Those that are open in two looks, a second apart, count.
+async fn open_slots(asker: &mut Asker, node: &NodeFacts) -> Vec<OpenSlot> {
+    let own = |nodes: &[ClusterNode]| -> Vec<OpenSlot> {
+        nodes.iter().flat_map(|node| node.open.iter().cloned()).collect()
+    };
+    let first = node.cluster_nodes.as_deref().map(own).unwrap_or_default();
+    if first.is_empty() {
+        return first;
+    }
+    tokio::time::sleep(SLOTS_AGAIN_AFTER).await;
+    let again = asker.text(&["CLUSTER", "NODES"], 200.0).await.map(|text| own(&cluster_nodes(&text)));
+    let again = again.unwrap_or_default();
+    first.into_iter().filter(|slot| again.contains(slot)).collect()
 }
 
 async fn slot_stats(asker: &mut Asker) -> Reply<SlotStats> {

@@ -50,7 +50,7 @@ fn spent(before: &Info, after: &Info) -> f64 {
     let fields = after.starting_with("cmdstat_").filter(|(name, _)| ours(&name["cmdstat_".len()..]));
     fields
         .map(|(name, _)| (usec(after, name).unwrap_or(0.0) - usec(before, name).unwrap_or(0.0)).max(0.0))
-        .sum()
+        .fold(0.0, |sum, micros| sum + micros)
 }
 
 #[cfg(test)]

@@ -42,6 +42,8 @@ pub struct Facts {
     pub nodes: Vec<NodeFacts>,
     /// Servers that belong to the group and could not be examined, with the reason.
     pub unreached: Vec<(String, String)>,
+    /// Those of them that refused the login of this run.
+    pub login_refused: Vec<String>,
 }
 
 impl Facts {
@@ -84,12 +86,16 @@ pub struct NodeFacts {
     pub later: Info,
     /// Seconds between the two.
     pub seconds: f64,
+    /// Why the server gave no more replies, if it stopped in the middle.
+    pub stopped: Option<String>,
     /// Why there is no INFO.
     pub info_missing: Option<Missing>,
     /// CONFIG GET, of the settings that the checks need.
     pub config: Reply<BTreeMap<String, String>>,
     /// ACL LIST, without password hashes.
     pub users: Reply<Vec<String>>,
+    /// One number for the password hashes of each user: equal numbers mean equal passwords. The hashes themselves are not kept.
+    pub passwords: BTreeMap<String, u64>,
     /// CLIENT LIST, without the doctor's own connection.
     pub clients: Reply<Vec<Client>>,
     /// SLOWLOG GET or COMMANDLOG GET.
@@ -104,6 +110,8 @@ pub struct NodeFacts {
     pub cluster_info: Reply<Info>,
     /// CLUSTER NODES.
     pub cluster_nodes: Reply<Vec<ClusterNode>>,
+    /// The slots that this node still moves, or still receives, a second after the first look.
+    pub open_slots: Vec<OpenSlot>,
     /// The fullest slot, and the busiest, from CLUSTER SLOT-STATS.
     pub slot_stats: Reply<SlotStats>,
     /// What a Sentinel watches.
@@ -125,9 +133,11 @@ impl NodeFacts {
             info: Info::default(),
             later: Info::default(),
             seconds: 0.0,
+            stopped: None,
             info_missing: None,
             config: not_asked(),
             users: not_asked(),
+            passwords: BTreeMap::new(),
             clients: not_asked(),
             slow: not_asked(),
             latency: not_asked(),
@@ -135,6 +145,7 @@ impl NodeFacts {
             streams: not_asked(),
             cluster_info: not_asked(),
             cluster_nodes: not_asked(),
+            open_slots: Vec::new(),
             slot_stats: not_asked(),
             watched: not_asked(),
             host: None,
@@ -366,6 +377,19 @@ pub struct ClusterNode {
     pub primary: Option<String>,
     /// How many slots it serves.
     pub slots: u32,
+    /// The slots that it moves or receives; a node tells this of itself only.
+    pub open: Vec<OpenSlot>,
+}
+
+/// A slot on its way between two nodes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OpenSlot {
+    /// Its number.
+    pub slot: u16,
+    /// Whether the node gives it away; otherwise the node receives it.
+    pub leaves: bool,
+    /// The ID of the other node.
+    pub other: String,
 }
 
 /// The fullest and the busiest slot of a node.
@@ -409,4 +433,19 @@ pub struct Host {
     pub huge_pages_for_process: Option<bool>,
     /// Bytes that are free on the disk of the server's directory.
     pub disk_free: Option<u64>,
+    /// Why the server can write no new file to its directory, if it cannot.
+    pub directory_fault: Option<&'static str>,
+    /// Settings that the configuration file has otherwise.
+    pub unsaved: Vec<UnsavedSetting>,
+}
+
+/// A setting that a restart changes, because the configuration file has another value.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UnsavedSetting {
+    /// Its name.
+    pub name: &'static str,
+    /// The value in force.
+    pub running: String,
+    /// The value in the file; none if the file does not have it.
+    pub file: Option<String>,
 }

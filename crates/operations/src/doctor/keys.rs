@@ -51,8 +51,8 @@ pub(crate) async fn sample(
             (name["db".len()..].to_owned(), keys)
         })
         .collect();
-    if node.info_missing.is_some() {
-        return (Err(Missing::NotPermitted { grant: "+info".to_owned() }), Vec::new());
+    if let Some(missing) = &node.info_missing {
+        return (Err(missing.clone()), Vec::new());
     }
     let total: u64 = databases.iter().map(|(_, keys)| keys).sum();
     let limit = if total <= LOOK_AT_ALL { total.max(most) } else { most };

@@ -38,7 +38,7 @@ fn server(node: &NodeFacts) -> String {
     );
     let keys = match (node.role, node.info.keys_and_expires()) {
         (Role::Sentinel, _) | (_, None) => String::new(),
-        (_, Some((keys, _))) => format!(", {keys:.0} keys"),
+        (_, Some((keys, _))) => format!(", {keys:.0} key{}", if (keys - 1.0).abs() < 0.5 { "" } else { "s" }),
     };
     format!("{}  {version}, {}{keys}", node.address, role(node))
 }
@@ -146,7 +146,7 @@ fn cost(costs: &[Cost], width: usize) -> String {
             (Some(share), Some(micros)) => {
                 format!("{:.1} ms of its time, {:.2}%", micros / 1e3, share * 100.0)
             }
-            _ => "its time is not known: INFO is refused".to_owned(),
+            _ => "its time is not known, because there is no INFO".to_owned(),
         };
         let text = format!("{}  {} commands in {:.1} s: {share}", cost.node, cost.commands, cost.seconds);
         wrap(&text, width, "  ", "    ")

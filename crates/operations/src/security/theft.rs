@@ -51,7 +51,7 @@ pub(super) async fn compare(ctx: &LessonContext, shop: &Shop) -> Outcome {
     }
     ctx.table(table);
     ctx.check("FLUSHALL is open to a user with one key pattern", shown == "OK")?;
-    ctx.check_eq("of nine things, the three users may do", &open, &[9, 8, 1])?;
+    ctx.check_eq("of nine things, the thief may do nine, eight, and one", &open, &[9, 8, 1])?;
     ctx.say("The smallest user does not protect its own carts. Against that, only a backup and a new password help.");
     Ok(())
 }

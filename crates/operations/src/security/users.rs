@@ -35,8 +35,8 @@ pub(super) async fn log_in(ctx: &LessonContext, shop: &Shop) -> Outcome {
         code(&wrong) == Some("WRONGPASS") && who == name,
     )?;
     ctx.say(
-        "The server stores only a hash of the password. It is fast, also for whoever guesses, so make passwords long and \
-         random: ACL GENPASS prints one.",
+        "The server stores only a hash of the password. The hash is fast to compute, for an attacker too, so make \
+         passwords long and random. ACL GENPASS prints one.",
     );
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use operations::doctor::checks::diagnose;
 use operations::doctor::facts::{
-    ClusterNode, Facts, Host, Info, KeySample, NodeFacts, Role, StateKey, StreamGroup, Watched,
+    ClusterNode, Facts, Host, Info, KeySample, Missing, NodeFacts, Role, StateKey, StreamGroup, Watched,
 };
 use operations::doctor::finding::{Finding, Severity};
 
@@ -25,7 +25,7 @@ fn node(info: &str) -> NodeFacts {
 }
 
 fn findings(node: NodeFacts) -> Vec<Finding> {
-    diagnose(&Facts { nodes: vec![node], unreached: Vec::new() }).findings
+    diagnose(&Facts { nodes: vec![node], ..Facts::default() }).findings
 }
 
 fn found(node: NodeFacts) -> Vec<&'static str> {
@@ -58,7 +58,7 @@ fn an_empty_primary_that_is_younger_than_its_replica_is_a_finding() {
     let severity = |own: &str, replicas: &str| {
         let mut replica = node(replicas);
         replica.role = Role::Replica;
-        let facts = Facts { nodes: vec![node(own), replica], unreached: Vec::new() };
+        let facts = Facts { nodes: vec![node(own), replica], ..Facts::default() };
         let findings = diagnose(&facts).findings;
         let found = findings.iter().find(|found| found.name == "primary-reborn-empty");
         found.map(|found| found.severity)
@@ -108,13 +108,13 @@ fn valkey_is_known_by_its_own_version() {
     }
     // Debian repaired 7.0.15 without another number, so it cannot be told.
     let diagnosis =
-        diagnose(&Facts { nodes: vec![node("redis_version:7.0.15\nmaxmemory:1")], unreached: Vec::new() });
+        diagnose(&Facts { nodes: vec![node("redis_version:7.0.15\nmaxmemory:1")], ..Facts::default() });
     assert!(diagnosis.skipped.iter().any(|skipped| skipped.check.contains("CVE-2025-49844")));
 }
 
 #[test]
 fn absent_fields_are_unknown() {
-    let diagnosis = diagnose(&Facts { nodes: vec![node("redis_version:6.2.20")], unreached: Vec::new() });
+    let diagnosis = diagnose(&Facts { nodes: vec![node("redis_version:6.2.20")], ..Facts::default() });
     assert_eq!(diagnosis.findings.len(), 0, "{:#?}", diagnosis.findings);
     let unknown = diagnosis.skipped.iter().any(|skipped| skipped.reason.contains("unknown"));
     assert!(unknown, "{:#?}", diagnosis.skipped);
@@ -123,10 +123,7 @@ fn absent_fields_are_unknown() {
         found(node("maxmemory:\nused_memory:nan\nmaxmemory_policy:noeviction\nevicted_keys:-")),
         [""; 0]
     );
-    assert_eq!(
-        diagnose(&Facts { nodes: vec![NodeFacts::new("x:1")], unreached: Vec::new() }).findings.len(),
-        0
-    );
+    assert_eq!(diagnose(&Facts { nodes: vec![NodeFacts::new("x:1")], ..Facts::default() }).findings.len(), 0);
 }
 
 #[test]
@@ -146,6 +143,7 @@ fn swap_and_huge_pages_are_named() {
         huge_pages: Some("[always] madvise never".to_owned()),
         huge_pages_for_process: Some(true),
         disk_free: Some(100_000_000_000),
+        ..Host::default()
     });
     assert_eq!(found(swapped.clone()), ["swapped", "transparent-huge-pages"]);
     // Redis turns them off for itself.
@@ -229,6 +227,7 @@ fn slots_that_one_node_has_too_many_of_are_named() {
         flags: vec!["master".to_owned()],
         primary: None,
         slots,
+        open: Vec::new(),
     };
     let with = |slots: [u32; 3]| {
         let mut node = node("maxmemory:1000000\ncluster_enabled:1");
@@ -240,4 +239,88 @@ fn slots_that_one_node_has_too_many_of_are_named() {
     assert_eq!(with([5_461, 5_461, 5_462]), ["cluster-without-replicas"]);
     assert_eq!(with([10_000, 3_000, 3_384]), ["slots-unbalanced", "cluster-without-replicas"]);
     assert_eq!(with([8_192, 8_192, 0]), ["cluster-without-replicas"]);
+}
+
+#[test]
+fn an_old_snapshot_with_many_changes_is_named() {
+    let with = |now: u64, changes: u64| {
+        found(node(&format!(
+            "maxmemory:1000000\naof_enabled:0\nserver_time_usec:{now}000000\nrdb_last_save_time:1000000\n\
+             rdb_changes_since_last_save:{changes}"
+        )))
+    };
+    assert_eq!(with(1_100_000, 5_000), ["snapshot-old"]);
+    assert_eq!(with(1_003_000, 5_000), [""; 0]);
+    assert_eq!(with(1_100_000, 5), [""; 0]);
+}
+
+#[test]
+fn replicas_on_the_machine_of_their_primary_are_named() {
+    let member = |id: &str, host: &str, primary: Option<&str>| ClusterNode {
+        id: id.to_owned(),
+        address: format!("{host}:6379"),
+        primary: primary.map(str::to_owned),
+        slots: if primary.is_none() { 8_192 } else { 0 },
+        ..ClusterNode::default()
+    };
+    let with = |first: &str, second: &str| {
+        let mut node = node("maxmemory:1000000\ncluster_enabled:1");
+        node.cluster_info = Ok(Info::parse("cluster_state:ok\ncluster_slots_assigned:16384"));
+        let nodes = [
+            member("a", "10.0.0.1", None),
+            member("b", "10.0.0.2", None),
+            member("c", first, Some("a")),
+            member("d", second, Some("b")),
+        ];
+        node.cluster_nodes = Ok(nodes.to_vec());
+        found(node)
+    };
+    assert_eq!(with("10.0.0.2", "10.0.0.1"), [""; 0]);
+    assert_eq!(with("10.0.0.1", "10.0.0.1"), ["replica-on-same-host"]);
+}
+
+#[test]
+fn a_replica_can_have_a_replica_that_lags() {
+    let mut middle = node(
+        "role:slave\nmaster_link_status:up\nmaster_repl_offset:50000000\n\
+         slave0:ip=10.0.0.3,port=6379,state=online,offset=100,lag=14",
+    );
+    middle.role = Role::Replica;
+    assert_eq!(found(middle), ["replica-lag"]);
+}
+
+#[test]
+fn a_limit_for_the_lag_of_zero_turns_the_other_off() {
+    let mut primary =
+        node("maxmemory:1000000\nslave0:ip=a,port=1,state=online\nslave1:ip=b,port=1,state=online");
+    let config = primary.config.as_mut().unwrap();
+    config.insert("min-replicas-to-write".to_owned(), "1".to_owned());
+    config.insert("min-replicas-max-lag".to_owned(), "0".to_owned());
+    assert_eq!(found(primary), ["min-replicas-unset"]);
+}
+
+#[test]
+fn thousands_of_connections_are_named_although_they_are_not_listed() {
+    let mut node = node("maxmemory:1000000\nconnected_clients:12000\nmaxclients:30000");
+    node.clients = Err(Missing::Failed("12000 connections are open".to_owned()));
+    assert_eq!(found(node), ["many-connections"]);
+    assert_eq!(found(self::node("maxmemory:1000000\nconnected_clients:3000\nmaxclients:30000")), [""; 0]);
+}
+
+#[test]
+fn a_backlog_of_less_than_a_second_is_named() {
+    let with = |backlog: u64| {
+        let replicas = "connected_slaves:2\nslave0:ip=a,port=1,state=online,offset=1000\nslave1:ip=b,port=1,state=online,offset=1000";
+        let info = |offset: u64| {
+            format!(
+                "run_id:1\nmaxmemory:1\nrepl_backlog_size:{backlog}\nmaster_repl_offset:{offset}\n{replicas}"
+            )
+        };
+        let mut node = node(&info(1_000));
+        node.later = Info::parse(&info(201_000));
+        node.seconds = 2.0;
+        found(node)
+    };
+    assert_eq!(with(16_384), ["backlog-too-small"]);
+    assert_eq!(with(1_048_576), [""; 0]);
 }

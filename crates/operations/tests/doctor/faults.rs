@@ -41,6 +41,16 @@ async fn settings_that_are_faults_are_named() {
     planted(healthy().config("maxmemory", "0"), &[], &["no-maxmemory"]).await;
     planted(healthy().config("maxmemory", "9000gb"), &[], &["maxmemory-above-ram"]).await;
     planted(healthy().config("min-replicas-to-write", "1"), &[], &["too-few-good-replicas"]).await;
+    planted(healthy().config("appendfsync", "no"), &[], &["fsync-left-to-the-system"]).await;
+    let ignores = healthy().config("appendonly", "no").config("save", "3600 1");
+    planted(ignores.config("stop-writes-on-bgsave-error", "no"), &[], &["failed-saves-ignored"]).await;
+    planted(healthy().config("tcp-keepalive", "0"), &[], &["dead-connections-stay"]).await;
+    let unlimited = healthy().config("client-output-buffer-limit", "pubsub 0 0 0");
+    planted(unlimited, &[], &["subscribers-without-limit"]).await;
+    let admin = "admin on nopass ~* &* +@all";
+    planted(healthy().config("user", admin), &[], &["user-without-password"]).await;
+    let set = "app on >p ~* &* -@all +get +config|set";
+    planted(healthy().config("user", set), &[], &["dangerous-commands-allowed"]).await;
     planted(healthy().config("appendonly", "no"), &[&["SET", "k", "v"]], &["no-persistence"]).await;
 }
 
@@ -362,4 +372,132 @@ async fn a_hash_tag_that_all_keys_share_is_named() {
         "{:#?}",
         found.diagnosis.findings
     );
+}
+
+/// O3: the append-only file is turned on at run time only, so a restart does not read it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_setting_that_is_not_in_the_file_is_named() {
+    let server = start(healthy().config("appendonly", "no").config("save", "3600 1")).await;
+    send(&server, &["CONFIG", "SET", "appendonly", "yes"]);
+    assert_says(&server, &["setting-not-in-file"]).await;
+    send(&server, &["CONFIG", "REWRITE"]);
+    assert_says(&server, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_is_gone_is_named() {
+    let server = start(healthy().config("enable-protected-configs", "yes")).await;
+    let elsewhere = server.dir().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    send(&server, &["CONFIG", "SET", "dir", elsewhere.to_str().unwrap()]);
+    std::fs::remove_dir_all(&elsewhere).unwrap();
+    assert_says(&server, &["directory-not-writable"]).await;
+}
+
+/// O5: users are not replicated. What is compared is never printed.
+#[tokio::test(flavor = "multi_thread")]
+async fn users_that_differ_between_primary_and_replica_are_named() {
+    let builder = healthy().config("min-replicas-to-write", "1");
+    let group =
+        tokio::task::spawn_blocking(move || Replicated::start_with(builder, 1).unwrap()).await.unwrap();
+    let found = || async { doctor(&group.primary.url()).await.diagnosis.findings };
+    until("the replica is good", || async {
+        found().await.iter().all(|found| found.name == "single-replica")
+    })
+    .await;
+    send(&group.primary, &["ACL", "SETUSER", "app", "on", ">first", "~shop:*", "+get"]);
+    let what = |found: Vec<operations::doctor::finding::Finding>| {
+        found.into_iter().find(|found| found.name == "users-differ").map(|found| found.what)
+    };
+    assert!(what(found().await).unwrap().contains("app is missing"));
+    send(&group.replicas[0], &["ACL", "SETUSER", "app", "on", ">second", "~shop:*", "+get"]);
+    assert!(what(found().await).unwrap().contains("app has another password"));
+    send(&group.replicas[0], &["ACL", "SETUSER", "app", "resetpass", ">first"]);
+    assert_eq!(what(found().await), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_that_never_ends_is_named() {
+    let server = start(healthy().config("busy-reply-threshold", "100")).await;
+    let mut connection = server.client().get_connection().unwrap();
+    let endless = tokio::task::spawn_blocking(move || {
+        redis::cmd("EVAL").arg("while true do end").arg(0).exec(&mut connection)
+    });
+    until("the server refuses commands", || says_now(&server, "busy-script")).await;
+    let found = doctor(&server.url()).await.diagnosis;
+    assert_eq!(names(&found), ["busy-script"], "{:#?}", found.findings);
+    assert!(!found.was_refused(), "no right is missing: {:#?}", found.skipped);
+    send(&server, &["SCRIPT", "KILL"]);
+    assert!(endless.await.unwrap().is_err());
+}
+
+/// Passes the server's replies on, up to so many bytes. Then it closes the connection.
+fn cut_after(server: &Server, bytes: u64) -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (here, there) = (listener.local_addr().unwrap().port(), server.port());
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (Ok(client), Ok(upstream)) = (client, TcpStream::connect(("127.0.0.1", there))) else {
+                return;
+            };
+            let (mut from, mut to) = (client.try_clone().unwrap(), upstream.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+            let mut some = std::io::Read::take(upstream, bytes);
+            let _ = std::io::copy(&mut some, &mut &client);
+            let _ = client.shutdown(std::net::Shutdown::Both);
+        }
+    });
+    here
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stops_answering_in_the_middle_is_not_healthy() {
+    let server = start(healthy()).await;
+    for bytes in [2_000, 9_000] {
+        let port = cut_after(&server, bytes);
+        let found = doctor(&format!("redis://:{}@127.0.0.1:{port}/", server.password())).await.diagnosis;
+        assert_eq!(names(&found), ["stopped-answering"], "after {bytes} bytes: {:#?}", found.findings);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slots_that_stay_open_are_named() {
+    let cluster = tokio::task::spawn_blocking(|| {
+        let builder =
+            Cluster::builder().primaries(3).config("maxmemory", "100mb").config("appendonly", "yes");
+        builder.config("slowlog-log-slower-than", "10000000").start().unwrap()
+    })
+    .await
+    .unwrap();
+    let id = |node: &Server| redis::from_redis_value::<String>(send(node, &["CLUSTER", "MYID"])).unwrap();
+    let nodes = cluster.nodes();
+    let owner = nodes.iter().find(|node| {
+        let lines: String = redis::from_redis_value(send(node, &["CLUSTER", "NODES"])).unwrap();
+        lines.lines().any(|line| line.contains("myself") && line.contains(" 0-"))
+    });
+    let owner = owner.unwrap();
+    let other = nodes.iter().find(|node| node.port() != owner.port()).unwrap();
+    send(owner, &["CLUSTER", "SETSLOT", "0", "MIGRATING", &id(other)]);
+    send(other, &["CLUSTER", "SETSLOT", "0", "IMPORTING", &id(owner)]);
+    assert!(says(&cluster.urls()[0], "slots-stay-open").await);
+    send(owner, &["CLUSTER", "SETSLOT", "0", "STABLE"]);
+    send(other, &["CLUSTER", "SETSLOT", "0", "STABLE"]);
+    assert!(!says(&cluster.urls()[0], "slots-stay-open").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sentinels_with_a_wrong_quorum_or_no_candidate_are_named() {
+    let builder = healthy().config("min-replicas-to-write", "1").config("replica-priority", "0");
+    let group = tokio::task::spawn_blocking(move || {
+        Sentinels::start_with(builder, 1, 3, 3, Duration::from_secs(30)).unwrap()
+    })
+    .await
+    .unwrap();
+    let url = group.sentinels[0].url();
+    until("the Sentinels know each other", || says(&url, "sentinel-quorum-too-high")).await;
+    until("they know the replica", || says(&url, "no-replica-may-take-over")).await;
+    let name = lab_server::PRIMARY_NAME;
+    send(&group.sentinels[1], &["SENTINEL", "SET", name, "quorum", "1"]);
+    assert!(says(&url, "sentinels-disagree").await);
+    assert!(says(&url, "sentinel-quorum-low").await);
 }

@@ -130,3 +130,10 @@ fn the_command_prints_one_document_with_every_cell() {
         assert!(cell["setting"].is_string(), "{cell}");
     }
 }
+
+#[test]
+fn a_drill_without_the_setting_is_refused() {
+    let arguments = ["drills", "--drill", "memory-full", "--setting", "wait"];
+    let output = Command::new(env!("CARGO_BIN_EXE_operations")).args(arguments).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+}

@@ -11,6 +11,8 @@ const SUBSCRIBER_BEHIND: u64 = 16_000;
 const OUTPUT_LARGE: u64 = 10_000_000;
 /// Fewer connections without a name are people who look.
 const UNNAMED: usize = 3;
+/// A pool of tens of connections for each of a hundred processes is fewer.
+const MANY_CONNECTIONS: f64 = 5_000.0;
 const CHURN_CONNECTIONS: f64 = 1_000.0;
 const CHURN_PER_SECOND: f64 = 10.0;
 const CHURN_COMMANDS_EACH: f64 = 20.0;
@@ -41,6 +43,16 @@ fn counts(report: &mut Report<'_>) {
             ("INFO clients", info.quote(&["connected_clients", "maxclients"])),
             "At the limit, new clients are refused, your own tools among them.",
             "Use a pool of few connections in each process, close what is idle (CONFIG SET timeout 300), or raise maxclients.",
+        );
+    }
+    if info.number("connected_clients").is_some_and(|connected| connected >= MANY_CONNECTIONS) {
+        report.find(
+            "many-connections",
+            Severity::Warning,
+            format!("{} connections are open.", info.text("connected_clients").unwrap_or_default()),
+            ("INFO clients, INFO stats", info.quote(&["connected_clients", "instantaneous_ops_per_sec", "mem_clients_normal"])),
+            "Each takes memory beside the data. With so many, CLIENT LIST alone stops the server for tens of milliseconds, and a restart brings all of them back at once.",
+            "Use a pool of few connections in each process, close what is idle (CONFIG SET timeout 300), or put a proxy in between.",
         );
     }
     if info.number("rejected_connections").is_some_and(|rejected| rejected > 0.0) {
@@ -99,7 +111,7 @@ fn buffers(report: &mut Report<'_>, clients: &[Client]) {
         report.find(
             "subscriber-falls-behind",
             Severity::Warning,
-            format!("{} subscribers do not read as fast as is published; at least {} wait for {}.", behind.len(), bytes(worst.output as f64), worst.addr),
+            format!("{} not read as fast as messages are published; at least {} wait for {}.", if behind.len() == 1 { "One subscriber does".to_owned() } else { format!("{} subscribers do", behind.len()) }, bytes(worst.output as f64), worst.addr),
             ("CLIENT LIST", show(worst)),
             "What waits takes memory of the server. At the limit (client-output-buffer-limit pubsub), it is cut off and misses messages.",
             "Make the subscriber faster, publish less, or use a stream, which waits for its readers.",
@@ -174,7 +186,7 @@ fn blocked(report: &mut Report<'_>, clients: &[Client]) {
     report.find(
         "blocked-clients",
         Severity::Note,
-        format!("{} clients wait in a blocking command, the longest for {}.", blocked.len(), period(longest.idle * 1_000)),
+        format!("{} in a blocking command, the longest for {}.", if blocked.len() == 1 { "One client waits".to_owned() } else { format!("{} clients wait", blocked.len()) }, period(longest.idle * 1_000)),
         ("CLIENT LIST", show(longest)),
         "Workers that wait for work are normal. Many that wait for long can mean that nobody produces, or that they wait for the wrong key.",
         "Nothing, if they are idle workers. Give blocking commands a timeout, so that dead ones go away.",

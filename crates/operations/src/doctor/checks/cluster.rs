@@ -48,6 +48,8 @@ pub(super) fn check_group(facts: &Facts, diagnosis: &mut Diagnosis) {
     failing(&mut report, facts);
     balance(&mut report, facts, nodes);
     replicas(&mut report, nodes);
+    open_slots(&mut report, facts);
+    same_host(&mut report, nodes);
 }
 
 fn slots(report: &mut Report<'_>, node: &NodeFacts) {
@@ -171,5 +173,62 @@ fn replicas(report: &mut Report<'_>, nodes: &[ClusterNode]) {
         ("CLUSTER NODES", without.join(" ")),
         "When one of them is lost, its slots are not served, and what it has not saved is gone.",
         "Add a replica to each: redis-cli --cluster add-node ... --cluster-slave",
+    );
+}
+
+/// Slots that stay open between two nodes. In a reshard that runs, one is open at a time, and not for long.
+fn open_slots(report: &mut Report<'_>, facts: &Facts) {
+    let open: Vec<String> = facts
+        .data_nodes()
+        .flat_map(|node| node.open_slots.iter().map(move |slot| (node, slot)))
+        .map(|(node, open)| {
+            let way = if open.leaves { "leaves" } else { "comes to" };
+            format!("slot {} {way} {}", open.slot, node.address)
+        })
+        .collect();
+    if open.is_empty() {
+        return;
+    }
+    let mut slots: Vec<u16> =
+        facts.data_nodes().flat_map(|node| node.open_slots.iter().map(|open| open.slot)).collect();
+    slots.sort_unstable();
+    slots.dedup();
+    report.find(
+        "slots-stay-open",
+        Severity::Warning,
+        format!("{} on the way from one node to another in two looks, a second apart.", if slots.len() == 1 { format!("Slot {} was", slots[0]) } else { format!("{} slots were", slots.len()) }),
+        ("CLUSTER NODES", open.iter().take(10).cloned().collect::<Vec<_>>().join("; ")),
+        "Each command on such a slot may need a second round trip (ASK), a command with several keys fails with TRYAGAIN, and the cluster does not rebalance.",
+        "Nothing, if a reshard runs now. If it was broken off: redis-cli --cluster fix, or CLUSTER SETSLOT slot STABLE on both nodes.",
+    );
+}
+
+/// One machine that dies takes a primary and all its replicas. A cluster on a single machine is there to try things out.
+fn same_host(report: &mut Report<'_>, nodes: &[ClusterNode]) {
+    let host = |node: &ClusterNode| node.address.rsplit_once(':').map(|(host, _)| host.to_owned());
+    let hosts: BTreeSet<String> = nodes.iter().filter_map(host).collect();
+    if hosts.len() < 2 {
+        return;
+    }
+    let alone: Vec<&str> = nodes
+        .iter()
+        .filter(|primary| primary.primary.is_none() && primary.slots > 0)
+        .filter(|primary| {
+            let mut copies =
+                nodes.iter().filter(|node| node.primary.as_deref() == Some(primary.id.as_str())).peekable();
+            copies.peek().is_some() && copies.all(|copy| host(copy) == host(primary))
+        })
+        .map(|node| node.address.as_str())
+        .collect();
+    if alone.is_empty() {
+        return;
+    }
+    report.find(
+        "replica-on-same-host",
+        Severity::Warning,
+        format!("All replicas of {} run on its own machine.", alone.join(", ")),
+        ("CLUSTER NODES", alone.join(" ")),
+        "When that machine is lost, the primary and its copies go together, and its slots are not served.",
+        "Put a replica on another machine: CLUSTER REPLICATE there.",
     );
 }

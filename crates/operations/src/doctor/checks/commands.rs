@@ -31,10 +31,10 @@ fn slow(report: &mut Report<'_>) {
     report.find(
         "slow-commands",
         if serious { Severity::Warning } else { Severity::Note },
-        format!("{} commands in the slow log took 10 ms or more, the longest {} ms.", slow.len(), worst.micros / 1_000),
+        format!("{} in the slow log took 10 ms or more, the longest {} ms.", if slow.len() == 1 { "One command".to_owned() } else { format!("{} commands", slow.len()) }, worst.micros / 1_000),
         ("SLOWLOG GET 128", format!("{} us: {}", worst.micros, worst.command)),
         "The server runs one command at a time: all other clients waited.",
-        "Replace the command by one that reads less, or by several small ones. SLOWLOG RESET when it is repaired.",
+        "Replace the command with one that reads less, or by several small ones. SLOWLOG RESET when it is repaired.",
     );
 }
 
@@ -54,7 +54,7 @@ fn spikes(report: &mut Report<'_>) {
         report.find(
             "latency-spike",
             Severity::Warning,
-            format!("The server stood still for {} ms ({}).", worst.longest, worst.event),
+            format!("The server stopped for {} ms ({}).", worst.longest, worst.event),
             ("LATENCY LATEST", format!("{} latest {} ms, longest {} ms", worst.event, worst.latest, worst.longest)),
             "Nobody got a reply in that time.",
             "The event says why: command (a slow command), fork (a big process that saves), aof-* (a slow disk), expire-cycle (many TTLs at once). See LATENCY HISTORY, and LATENCY RESET when it is repaired.",

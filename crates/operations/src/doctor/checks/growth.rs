@@ -26,6 +26,30 @@ pub(super) fn within_the_run(report: &mut Report<'_>) {
             "Raise maxmemory if the hit rate suffers. Keep data that must stay on another server with noeviction.",
         );
     }
+    short_backlog(report, grown("master_repl_offset"));
+}
+
+/// A backlog that holds less than what is written in a second does not survive a broken link.
+fn short_backlog(report: &mut Report<'_>, written: Option<f64>) {
+    let node = report.node;
+    let replicas = node.info.number("connected_slaves").unwrap_or(0.0);
+    let (Some(written), Some(backlog)) = (written, node.info.number("repl_backlog_size")) else { return };
+    let each_second = written / node.seconds.max(0.2);
+    if node.role != Role::Primary
+        || replicas == 0.0
+        || each_second <= backlog
+        || already(report, "backlog-too-small")
+    {
+        return;
+    }
+    report.find(
+        "backlog-too-small",
+        Severity::Warning,
+        format!("{} are written in a second, and the backlog holds {}.", bytes(each_second), bytes(backlog)),
+        ("INFO replication", node.later.quote(&["master_repl_offset", "repl_backlog_size"])),
+        "If the link breaks for a second, the replica has to copy everything again, which costs both a full snapshot.",
+        "CONFIG SET repl-backlog-size to what is written in the longest outage that you expect.",
+    );
 }
 
 fn already(report: &Report<'_>, name: &str) -> bool {

@@ -14,6 +14,16 @@ pub(super) fn check(report: &mut Report<'_>, facts: &Facts) {
 
 fn failures(report: &mut Report<'_>) {
     let info = &report.node.info;
+    if info.text("loading") == Some("1") {
+        report.find(
+            "still-loading",
+            Severity::Warning,
+            "The server is still loading its data.",
+            ("INFO persistence", info.quote(&["loading", "loading_loaded_perc", "loading_eta_seconds"])),
+            "Until it has finished, it refuses commands with LOADING, and its keys cannot be examined.",
+            "Wait, and run the doctor again.",
+        );
+    }
     if info.text("rdb_last_bgsave_status") == Some("err") {
         report.find(
             "last-save-failed",

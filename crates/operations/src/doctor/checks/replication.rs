@@ -16,12 +16,21 @@ pub(super) fn check(report: &mut Report<'_>, facts: &Facts) {
             primary(report);
             reborn_empty(report, facts);
         }
-        Role::Replica => replica(report),
+        Role::Replica => {
+            copies(report);
+            replica(report);
+        }
         _ => {}
     }
 }
 
 fn primary(report: &mut Report<'_>) {
+    let count = copies(report);
+    group(report, count);
+}
+
+/// The replicas of this server, and how many there are. A replica can have some, too.
+fn copies(report: &mut Report<'_>) -> usize {
     let node = report.node;
     let info = &node.info;
     let number = |name: &str, part: &str| info.part(name, part).and_then(|number| number.parse::<f64>().ok());
@@ -67,7 +76,7 @@ fn primary(report: &mut Report<'_>) {
             );
         }
     }
-    group(report, names.len());
+    names.len()
 }
 
 fn group(report: &mut Report<'_>, count: usize) {
@@ -111,12 +120,14 @@ fn group(report: &mut Report<'_>, count: usize) {
             "Add a second replica: REPLICAOF on another server.",
         );
     }
+    // Either of the two turns the other off.
+    let required = if node.setting("min-replicas-max-lag") == Some("0") { Some(0.0) } else { required };
     match required {
         Some(0.0) => report.find(
             "min-replicas-unset",
             Severity::Warning,
-            "min-replicas-to-write is not set, although there are replicas.",
-            ("CONFIG GET min-replicas-to-write", "min-replicas-to-write 0".to_owned()),
+            "min-replicas-to-write is not in force, although there are replicas.",
+            ("CONFIG GET min-replicas-to-write, CONFIG GET min-replicas-max-lag", ["min-replicas-to-write", "min-replicas-max-lag"].map(|name| format!("{name} {}", node.setting(name).unwrap_or("(unknown)"))).join(" | ")),
             "A primary that is cut off from its replicas goes on to accept writes. They are lost when a replica takes over.",
             "CONFIG SET min-replicas-to-write 1, and min-replicas-max-lag 10.",
         ),

@@ -17,6 +17,17 @@ const DANGEROUS: [(&str, &[&str]); 10] = [
     ("monitor", &["admin", "slow", "dangerous"]),
     ("acl", &["admin", "slow", "dangerous"]),
 ];
+/// Parts of those commands that do the harm by themselves. The others, such as CONFIG GET, only show.
+const HARMFUL_PARTS: [(&str, &str); 8] = [
+    ("config", "config|set"),
+    ("config", "config|rewrite"),
+    ("debug", "debug|sleep"),
+    ("debug", "debug|segfault"),
+    ("module", "module|load"),
+    ("module", "module|loadex"),
+    ("acl", "acl|setuser"),
+    ("acl", "acl|load"),
+];
 /// Names of users that are there to do dangerous things.
 const OPERATORS: [&str; 10] =
     ["admin", "root", "ops", "operator", "superuser", "sentinel", "replica", "backup", "monitor", "doctor"];
@@ -103,9 +114,12 @@ fn application_rules(line: &str) -> Option<(&str, Vec<&str>)> {
     (name != "default" && !operator && rules.contains(&"on")).then_some((name, rules))
 }
 
-fn application_user(report: &mut Report<'_>, line: &str) {
-    let Some((name, rules)) = application_rules(line) else { return };
-    if rules.contains(&"nopass") {
+/// Any user but the default one, whose case depends on the address. A user with an operator's name is the worst.
+fn without_password(report: &mut Report<'_>, line: &str) {
+    let mut words = line.split(' ').skip(1);
+    let Some(name) = words.next().filter(|name| *name != "default") else { return };
+    let rules: Vec<&str> = words.collect();
+    if rules.contains(&"on") && rules.contains(&"nopass") {
         report.find(
             "user-without-password",
             Severity::Warning,
@@ -115,6 +129,11 @@ fn application_user(report: &mut Report<'_>, line: &str) {
             format!("ACL SETUSER {name} resetpass >PASSWORD"),
         );
     }
+}
+
+fn application_user(report: &mut Report<'_>, line: &str) {
+    without_password(report, line);
+    let Some((name, rules)) = application_rules(line) else { return };
     let allowed = dangerous_commands(&rules);
     if !allowed.is_empty() {
         report.find(
@@ -158,7 +177,9 @@ fn allows(rules: &[&str], command: &str, categories: &[&str]) -> bool {
 fn applies(what: &str, command: &str, categories: &[&str]) -> bool {
     match what.strip_prefix('@') {
         Some(category) => category == "all" || categories.contains(&category),
-        None => what == command,
+        None => {
+            what == command || HARMFUL_PARTS.iter().any(|(whole, part)| *whole == command && *part == what)
+        }
     }
 }
 
@@ -174,6 +195,7 @@ mod tests {
         assert_eq!(allowed("on -@all +get (~x +flushall)").as_slice(), ["flushall"]);
         assert_eq!(allowed("on ~* +@all").len(), DANGEROUS.len());
         assert!(allowed("on ~* -@all +config|get").is_empty());
+        assert_eq!(allowed("on ~* -@all +get +config|set +acl|setuser").as_slice(), ["config", "acl"]);
     }
 
     #[test]

@@ -1,14 +1,16 @@
 //! What a Sentinel watches.
 
 use super::Report;
-use crate::doctor::facts::Watched;
+use crate::doctor::facts::{Facts, Role, Watched};
 use crate::doctor::finding::Severity;
 
-pub(super) fn check(report: &mut Report<'_>) {
+pub(super) fn check(report: &mut Report<'_>, facts: &Facts) {
     let Some(watched) = report.need("what the Sentinel watches", &report.node.watched) else { return };
     for primary in watched {
         quorum(report, primary);
         down(report, primary);
+        agreement(report, facts, primary);
+        candidates(report, facts, primary);
     }
 }
 
@@ -39,6 +41,25 @@ fn quorum(report: &mut Report<'_>, primary: &Watched) {
             ("SENTINEL MASTERS", counted),
             "A failover needs a majority of all Sentinels. Of two, both must live, so the loss of one machine stops it.",
             "Run three or more Sentinels, on different machines.",
+        );
+    }
+    if all >= 3 && *quorum == all {
+        report.find(
+            "sentinel-quorum-too-high",
+            Severity::Warning,
+            format!("All {all} Sentinels of {name} must agree that the primary is down."),
+            ("SENTINEL MASTERS", format!("{name}: {all} Sentinels, quorum {quorum}")),
+            "The loss of a single Sentinel stops every failover.",
+            format!("SENTINEL SET {name} quorum {}, on each of them.", all / 2 + 1),
+        );
+    } else if all >= 3 && *quorum <= all / 2 {
+        report.find(
+            "sentinel-quorum-low",
+            Severity::Note,
+            format!("{quorum} of {all} Sentinels are enough to take the primary of {name} for down."),
+            ("SENTINEL MASTERS", format!("{name}: {all} Sentinels, quorum {quorum}")),
+            "A few Sentinels with a bad network can start a failover of a healthy primary, if a majority votes for it.",
+            format!("SENTINEL SET {name} quorum {}, on each of them.", all / 2 + 1),
         );
     }
     for (address, flags) in primary.sentinels.iter().filter(|(_, flags)| flags.contains("s_down")) {
@@ -88,4 +109,59 @@ fn down(report: &mut Report<'_>, primary: &Watched) {
             "Start a replica: REPLICAOF on another server.",
         );
     }
+}
+
+/// The Sentinels before this one that see it in another way. Said once for each pair.
+fn agreement(report: &mut Report<'_>, facts: &Facts, primary: &Watched) {
+    let before = facts.nodes.iter().take_while(|node| node.address != report.node.address);
+    let others: Vec<(&str, &Watched)> = before
+        .flat_map(|node| node.watched.iter().flatten().map(|watched| (node.address.as_str(), watched)))
+        .filter(|(_, watched)| watched.name == primary.name)
+        .collect();
+    let Some((other, watched)) = others
+        .into_iter()
+        .find(|(_, watched)| watched.address != primary.address || watched.quorum != primary.quorum)
+    else {
+        return;
+    };
+    report.find(
+        "sentinels-disagree",
+        Severity::Warning,
+        format!("This Sentinel and {other} do not have the same settings for {}.", primary.name),
+        (
+            "SENTINEL MASTERS",
+            format!(
+                "primary {} quorum {}; {other}: primary {} quorum {}",
+                primary.address, primary.quorum, watched.address, watched.quorum
+            ),
+        ),
+        "Clients that ask one or the other get different primaries, or a failover depends on who counts.",
+        "During a failover, wait. Otherwise set it again on each Sentinel: SENTINEL SET NAME quorum N, or SENTINEL REMOVE and SENTINEL MONITOR.",
+    );
+}
+
+/// A replica with priority 0 never takes over.
+fn candidates(report: &mut Report<'_>, facts: &Facts, primary: &Watched) {
+    let replicas: Vec<_> = facts
+        .data_nodes()
+        .filter(|node| {
+            node.role == Role::Replica && primary.replicas.iter().any(|(address, _)| *address == node.address)
+        })
+        .collect();
+    let never = |node: &&&crate::doctor::facts::NodeFacts| node.info.text("slave_priority") == Some("0");
+    if replicas.is_empty()
+        || replicas.len() < primary.replicas.len()
+        || replicas.iter().filter(never).count() < replicas.len()
+    {
+        return;
+    }
+    let names: Vec<&str> = replicas.iter().map(|node| node.address.as_str()).collect();
+    report.find(
+        "no-replica-may-take-over",
+        Severity::Critical,
+        format!("Every replica of {} has priority 0.", primary.name),
+        ("INFO replication", format!("slave_priority:0 on {}", names.join(", "))),
+        "A Sentinel never promotes such a replica, so the loss of the primary ends all writes.",
+        "CONFIG SET replica-priority 100 on a replica, and CONFIG REWRITE.",
+    );
 }
