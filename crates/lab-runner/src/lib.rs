@@ -10,7 +10,7 @@
 //!    what it finds. [`statistics`] and [`caveat`] say how far to believe the numbers, [`environment`] what they hold for.
 //!    [`resource_usage`] tells what a piece of work cost both sides. [`concurrent`], [`clients`], and [`round_trips`] are for code that is measured.
 //! 5. [`render`] and [`table`]: data becomes text. `presenter` and `stepper` show it, all at once or one step at a time, and `console` opens a console at a step;
-//!X `keyboard` reads keys, [`input`] reads lines, [`progress`] and [`activity`] show that work goes on.
+//!    [`terminal`] writes, `keyboard` reads keys, [`input`] reads lines, [`progress`] and [`activity`] show that work goes on.
 //! 6. [`course`]: the command line of a demo, `--list`, `--json`, and the way from lesson to lesson. [`completed`] keeps which
 //!    ones are done; the run lock keeps two runs apart.
 //! 7. [`start`]: parse, run, and turn the result into an exit code.
