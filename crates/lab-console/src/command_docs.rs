@@ -32,7 +32,9 @@ impl CommandDocs {
     pub(crate) fn ask(client: &mut Client) -> Self {
         let mut docs = Self::default();
         if let Ok(Value::Array(commands)) = client.ask(&["COMMAND"]) {
-            commands.iter().for_each(|command| docs.add_name(command));
+            for command in &commands {
+                docs.add_name(command);
+            }
         }
         if let Ok(reply) = client.ask(&["COMMAND", "DOCS"]) {
             docs.add_docs(&reply, 0);

@@ -68,15 +68,14 @@ impl Session {
 
     /// Connects, if it is not connected.
     pub(crate) fn connect(&mut self) -> io::Result<&mut Client> {
-        let client = match self.client.take() {
-            Some(client) => client,
-            None => {
-                let mut client = self.here.connect()?;
-                if self.db != self.here.db() {
-                    client.ask(&["SELECT", &self.db.to_string()])?;
-                }
-                client
+        let client = if let Some(client) = self.client.take() {
+            client
+        } else {
+            let mut client = self.here.connect()?;
+            if self.db != self.here.db() {
+                client.ask(&["SELECT", &self.db.to_string()])?;
             }
+            client
         };
         client.set_reply_timeout(None)?;
         Ok(self.client.insert(client))

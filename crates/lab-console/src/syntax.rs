@@ -108,7 +108,7 @@ impl Argument {
             return Some(Rest { text, used, next });
         }
         while used < words.len() && !is_one_of(words[used], stops) {
-            let again = if self.repeats_token { &words[used..] } else { &words[used..] };
+            let again = &words[used..];
             let taken = match (&self.token, self.repeats_token) {
                 (Some(token), true) if again[0].eq_ignore_ascii_case(token) => {
                     self.take_value(&again[1..], stops).map(|rest| Rest { used: rest.used + 1, ..rest })
@@ -181,16 +181,13 @@ fn sequence<'a>(arguments: &'a [Argument], words: &[&str], stops: &[&str]) -> Re
             let argument = &group[0];
             let left = &words[rest.used..];
             let taken = if left.is_empty() { None } else { argument.take(left, &stops) };
-            match taken {
-                Some(taken) => {
-                    rest.used += taken.used;
-                    rest.next = rest.next.or(taken.next);
-                    texts.push(taken.text);
-                }
-                None => {
-                    rest.next = rest.next.or(Some(argument));
-                    texts.push(argument.text());
-                }
+            if let Some(taken) = taken {
+                rest.used += taken.used;
+                rest.next = rest.next.or(taken.next);
+                texts.push(taken.text);
+            } else {
+                rest.next = rest.next.or(Some(argument));
+                texts.push(argument.text());
             }
         } else {
             optional(group, words, &stops, &mut rest, &mut texts);

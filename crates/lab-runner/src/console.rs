@@ -68,14 +68,12 @@ fn say_what_was_put_back(PutBack { restored, removed }: &PutBack) {
     if restored.is_empty() && removed.is_empty() {
         return Terminal.paragraph("Back in the lesson. Its keys are as they were.");
     }
-    let mut text = String::from("Back in the lesson.");
-    if !restored.is_empty() {
-        text += &format!(" Put back: {}.", names(restored));
-    }
-    if !removed.is_empty() {
-        text += &format!(" Removed, because you added it: {}.", names(removed));
-    }
-    Terminal.paragraph(&text);
+    let part = |what: &str, keys: &[Vec<u8>]| {
+        if keys.is_empty() { String::new() } else { format!(" {what}: {}.", names(keys)) }
+    };
+    let put_back = part("Put back", restored);
+    let removed = part("Removed, because you added it", removed);
+    Terminal.paragraph(&format!("Back in the lesson.{put_back}{removed}"));
 }
 
 fn say_what_lasts(visit: &Visit) {

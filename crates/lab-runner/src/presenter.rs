@@ -123,9 +123,8 @@ impl Presenter {
         };
         activity::resume();
         match answer {
-            Answer::Console => Ok(None),
             Answer::Choice(choice) => Ok(Some(choice)),
-            Answer::Go(Go::On) => Ok(None),
+            Answer::Go(Go::On) | Answer::Console => Ok(None),
             Answer::Go(elsewhere) => Err(LessonError::Left(elsewhere)),
         }
     }

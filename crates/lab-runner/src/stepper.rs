@@ -197,12 +197,13 @@ impl Stepper {
     }
 }
 
-/// Which key does what. Where there is no room for all, Enter can do without `a`.
+/// Which key does what. Where there is no room for all, `?` explains the others.
 fn key_hints(enter: &str, choices: usize) -> String {
     let guess = if choices > 0 { format!("1-{choices}, ") } else { String::new() };
-    let hints = |all: &str| format!("{guess}Enter: {enter} · {all}>: try · b: back · q: quit · ? ");
-    let whole = hints("a: all · ");
-    if display_width(&whole) < COLUMNS { whole } else { hints("") }
+    let hints = |all: &str, back: &str| format!("{guess}Enter: {enter} · {all}>: try · {back}q: quit · ? ");
+    let tries = [hints("a: all · ", "b: back · "), hints("", "b: back · ")];
+    let fitting = tries.into_iter().find(|hints| display_width(hints) < COLUMNS);
+    fitting.unwrap_or_else(|| hints("", ""))
 }
 
 /// Whether the line fits on the screen above the prompt.

@@ -129,8 +129,8 @@ pub fn run_with(arguments: Arguments, console: Option<Console>) -> ExitCode {
     if let Err(error) = watch_signals(sender.clone()) {
         return fail(&Error::io("wait for signals")(error), 1);
     }
-    let starter = sender.clone();
-    thread::spawn(move || starter.send(Event::Started(Box::new(start(&arguments)))));
+    let from_start = sender.clone();
+    thread::spawn(move || from_start.send(Event::Started(Box::new(start(&arguments)))));
     match events.recv() {
         Ok(Event::Started(started)) => match *started {
             Ok(running) => {

@@ -128,6 +128,7 @@ impl RawAddress {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "what puts TLS around a socket can fail")]
 fn plain(socket: Socket) -> io::Result<Box<dyn Bytes>> {
     Ok(Box::new(socket))
 }
