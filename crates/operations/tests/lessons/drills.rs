@@ -10,6 +10,7 @@ async fn drill(faults: &[Fault]) -> Drills {
         trials: 1,
         drills: faults.to_vec(),
         json: true,
+        report: None,
         server: None,
         server_program: None,
         no_fetch: false,
