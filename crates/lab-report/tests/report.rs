@@ -1,5 +1,7 @@
 //! What a report promises: data that is equal to the document, a chart for each table of numbers, escaped texts, whole files.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
 use std::fs;
 use std::process::Command;
 

@@ -11,7 +11,9 @@ use crate::document::{Measured, MeasuredRow, Summary};
 
 const BAND: u32 = 30;
 const BAND_WITH_EARLIER: u32 = 46;
-const AXIS: u32 = 52;
+const AXIS: u32 = 46;
+/// Below the name of the axis.
+const BOTTOM: u32 = 10;
 const TOP: u32 = 8;
 const VALUES: u32 = 84;
 const GAP: i32 = 8;
@@ -20,7 +22,7 @@ const GAP: i32 = 8;
 pub(crate) fn bars(words: &Words<'_>, measured: &Measured, earlier: Option<&Measured>) -> String {
     let rows = &measured.rows;
     let band = if earlier.is_some() { BAND_WITH_EARLIER } else { BAND };
-    let height = TOP + u32::try_from(rows.len()).unwrap_or(1).saturating_mul(band) + AXIS;
+    let height = TOP + u32::try_from(rows.len()).unwrap_or(1).saturating_mul(band) + AXIS + BOTTOM;
     chart(height, words, |area| draw(area, measured, earlier))
 }
 
@@ -38,6 +40,7 @@ fn draw(area: &Area<'_>, measured: &Measured, earlier: Option<&Measured>) -> Dra
     let mut chart = ChartBuilder::on(area)
         .margin_top(TOP)
         .margin_right(VALUES)
+        .margin_bottom(BOTTOM)
         .set_label_area_size(LabelAreaPosition::Left, widest(labels.iter().map(String::as_str)) + 12)
         .set_label_area_size(LabelAreaPosition::Bottom, AXIS)
         .build_cartesian_2d(0.0..most * 1.02, rows.len() as f64..0.0)?;

@@ -13,6 +13,7 @@ async fn drill(faults: &[Fault], settings: &[Setting]) -> Drills {
         drills: faults.to_vec(),
         settings: settings.to_vec(),
         json: true,
+        report: None,
         server: None,
         server_program: None,
         no_fetch: false,
