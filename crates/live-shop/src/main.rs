@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    lab_runner::start::start(live_shop::run)
+    lab_runner::start::start_service(live_shop::run)
 }
