@@ -26,7 +26,11 @@ pub async fn cart(State(app): State<App>, visitor: Visitor) -> Result<Markup, Pr
 }
 
 /// `POST /cart/add`
-pub async fn add(State(app): State<App>, visitor: Visitor, Form(form): Form<Units>) -> Result<Redirect, Problem> {
+pub async fn add(
+    State(app): State<App>,
+    visitor: Visitor,
+    Form(form): Form<Units>,
+) -> Result<Redirect, Problem> {
     let product = catalog::find(&app, &form.sku).await?;
     app.cart.add(visitor.owner(), &product.sku, form.quantity, product.price).await?;
     numbers::step(&app, &visitor, "cart").await;
@@ -35,7 +39,11 @@ pub async fn add(State(app): State<App>, visitor: Visitor, Form(form): Form<Unit
 }
 
 /// `POST /cart/set`: this many units; none removes the line.
-pub async fn set(State(app): State<App>, visitor: Visitor, Form(form): Form<Units>) -> Result<Redirect, Problem> {
+pub async fn set(
+    State(app): State<App>,
+    visitor: Visitor,
+    Form(form): Form<Units>,
+) -> Result<Redirect, Problem> {
     app.cart.set_quantity(visitor.owner(), &form.sku, form.quantity).await?;
     app.tell(Change::to(Kind::Cart, &visitor.id())).await;
     Ok(Redirect::to("/cart"))
@@ -51,7 +59,8 @@ pub struct Units {
 /// The visitor's cart at today's prices.
 pub async fn priced(shop: &Shop, visitor: &Visitor) -> Result<PricedCart, Problem> {
     let view = shop.cart.view(visitor.owner()).await?;
-    let price = async |line: &Line| Ok::<_, Problem>((line.sku.clone(), catalog::find(shop, &line.sku).await.ok()));
+    let price =
+        async |line: &Line| Ok::<_, Problem>((line.sku.clone(), catalog::find(shop, &line.sku).await.ok()));
     let products = try_join_all(view.lines.iter().map(price)).await?;
     let today = |sku: &str| -> Option<Cents> {
         products.iter().find(|(known, _)| known == sku).and_then(|(_, product)| Some(product.as_ref()?.price))

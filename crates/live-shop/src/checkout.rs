@@ -18,7 +18,11 @@ use crate::session::{Form, Visitor};
 use crate::state::{App, Shop};
 
 /// `POST /checkout`: the form has a key. Whoever sends it again, because no answer came, gets the answer of the first time.
-pub async fn place(State(app): State<App>, visitor: Visitor, Form(form): Form<Key>) -> Result<Redirect, Problem> {
+pub async fn place(
+    State(app): State<App>,
+    visitor: Visitor,
+    Form(form): Form<Key>,
+) -> Result<Redirect, Problem> {
     let (buyer, mine) = (visitor.id(), Token::random()?);
     match app.once.begin(&form.key, &mine, buyer.as_bytes()).await? {
         Begun::Started { .. } => {}
@@ -37,7 +41,11 @@ pub async fn place(State(app): State<App>, visitor: Visitor, Form(form): Form<Ke
 }
 
 /// `GET /order/{id}`: only its owner sees it.
-pub async fn order(State(app): State<App>, visitor: Visitor, Path(id): Path<String>) -> Result<Markup, Problem> {
+pub async fn order(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+) -> Result<Markup, Problem> {
     let order = app.checkout.get(&id).await?.filter(|order| order.owner == visitor.id());
     let order = order.ok_or_else(|| Problem::not_found("order"))?;
     Ok(page("Order", &visitor, &shown(&order)))
@@ -60,14 +68,16 @@ async fn settled(shop: &Shop, visitor: &Visitor, order: &Order) {
     shop.tell(Change::all(Kind::Order)).await;
 }
 
-/// If the order never began, the key is free at once. Otherwise its outcome is unknown, so it stays taken until its lease is over.
+/// Whoever sends the form again may go on at once: the order has the ID of the key, so it is continued, never made twice.
 async fn give_up(shop: &Shop, key: &str, mine: &Token, error: CheckoutError<BankError>) -> Problem {
-    if let CheckoutError::Lines(why) = error {
-        // If this fails, the lease ends by itself.
-        let _ = shop.once.give_up(key, mine).await;
-        return Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("This is not an order: {why}."));
+    // If this fails, the lease ends by itself.
+    let _ = shop.once.give_up(key, mine).await;
+    match error {
+        CheckoutError::Lines(why) => {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("This is not an order: {why}."))
+        }
+        error => error.into(),
     }
-    error.into()
 }
 
 fn to_order(id: &str) -> Redirect {

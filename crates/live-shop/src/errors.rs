@@ -73,7 +73,9 @@ impl IntoResponse for Problem {
         let mut response = (self.status, json, document.to_string()).into_response();
         if let Some(wait) = self.retry_after {
             let seconds = wait.as_millis().div_ceil(1000).max(1);
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(u64::try_from(seconds).unwrap_or(1)));
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(u64::try_from(seconds).unwrap_or(1)));
         }
         response.extensions_mut().insert(self);
         response
@@ -95,7 +97,8 @@ pub async fn as_page(request: Request, next: Next) -> Response {
             let problem = Problem::new(status, status.canonical_reason().unwrap_or("The request failed."));
             let (headers, mut json) = (response.headers().clone(), problem.clone().into_response());
             let kept = |name: &header::HeaderName| !name.as_str().starts_with("content-");
-            json.headers_mut().extend(headers.into_iter().filter(|(name, _)| name.as_ref().is_some_and(kept)));
+            json.headers_mut()
+                .extend(headers.into_iter().filter(|(name, _)| name.as_ref().is_some_and(kept)));
             response = json;
             problem
         }
@@ -118,7 +121,9 @@ impl From<StoreError> for Problem {
                 let detail = format!("Redis does not do this now: {error}");
                 Self { retry_after: wait, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
             }
-            StoreError::Key(error) => Self::new(StatusCode::BAD_REQUEST, format!("This cannot be stored: {error}.")),
+            StoreError::Key(error) => {
+                Self::new(StatusCode::BAD_REQUEST, format!("This cannot be stored: {error}."))
+            }
             error => Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
         }
     }

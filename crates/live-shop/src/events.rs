@@ -7,13 +7,13 @@
 //! An event's ID is the epoch of the stream and the ID of its entry. A shop that was reset has another epoch, so an ID from before
 //! is never taken for one of now.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
@@ -152,7 +152,8 @@ impl Hub {
     /// Reads what is in Redis, so that browsers can resume where they were before this process began.
     pub async fn catch_up(&self) -> Result<(), StoreError> {
         let epoch = self.read_epoch().await?;
-        *self.kept() = Kept { epoch, before: Some("0-0".to_owned()), last: "0-0".to_owned(), live: VecDeque::new() };
+        *self.kept() =
+            Kept { epoch, before: Some("0-0".to_owned()), last: "0-0".to_owned(), live: VecDeque::new() };
         let mut from = Position::Start;
         loop {
             let (gap, messages, last) = self.broadcast.read(&from).await?;
@@ -270,12 +271,18 @@ impl Kept {
     }
 }
 
-/// `GET /events`: the changes that concern this visitor.
-pub async fn events(State(app): State<App>, visitor: Visitor, headers: HeaderMap) -> Response {
+/// `GET /events`: the changes that concern this visitor. A browser names the last event in a header, and a script in `last`.
+pub async fn events(
+    State(app): State<App>,
+    visitor: Visitor,
+    Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+) -> Response {
     if app.events.open() >= app.settings.connections {
         return come_back();
     }
-    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    let header = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    let last = header.or(query.get("last").map(String::as_str));
     Sse::new(Feed::begin(app, visitor, last).into_stream()).into_response()
 }
 

@@ -43,7 +43,11 @@ pub async fn open(State(app): State<App>, _: Form<Nothing>) -> Result<Redirect, 
 }
 
 /// `POST /flash/buy`: the order's name was made with the page, so a form that is sent twice is one order.
-pub async fn buy(State(app): State<App>, visitor: Visitor, Form(form): Form<Order>) -> Result<Redirect, Problem> {
+pub async fn buy(
+    State(app): State<App>,
+    visitor: Visitor,
+    Form(form): Form<Order>,
+) -> Result<Redirect, Problem> {
     match app.flash_sale.buy(SALE, &visitor.id(), 1, &form.order).await {
         // The page shows the unit, or the place on the waitlist.
         Ok(_) | Err(FlashSaleError::SoldOut { .. }) => told(&app).await,

@@ -18,7 +18,8 @@ pub struct Peer(pub IpAddr);
 
 /// Admits a request or refuses it, and says in each response how many are left.
 pub async fn limit(State(app): State<App>, request: Request, next: Next) -> Response {
-    let address = request.extensions().get::<Peer>().map_or_else(|| "unknown".to_owned(), |peer| peer.0.to_string());
+    let address =
+        request.extensions().get::<Peer>().map_or_else(|| "unknown".to_owned(), |peer| peer.0.to_string());
     let decision = match app.limiter.admit(&address).await {
         Ok(decision) => decision,
         Err(error) => return Problem::from(error).into_response(),

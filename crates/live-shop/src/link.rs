@@ -1,43 +1,36 @@
-//! The connection of the whole shop, which a failover points to another server.
+//! The connection of the whole shop, with a time limit of its own.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
-use lab_connection::{Connection, Target};
+use lab_connection::Target;
 use redis::aio::ConnectionLike;
-use redis::{Cmd, Pipeline, RedisFuture, Value};
+use redis::{Cmd, Pipeline, RedisError, RedisFuture, Value};
 
-/// The server that is the primary now. Clones share it: after [`Link::point_to`], the next command of every clone goes to the new
-/// server.
+/// How long a command of a page may take. A customer who waits longer has left; and the page says what works without Redis.
+const ANSWERS_IN: Duration = Duration::from_secs(2);
+
+/// The server of the shop. Behind its address, the primary may change; the connection then reconnects.
 #[derive(Clone)]
 pub struct Link {
-    target: Arc<RwLock<Target>>,
+    target: Target,
 }
 
 impl Link {
     /// To this server.
     pub fn new(target: Target) -> Self {
-        Self { target: Arc::new(RwLock::new(target)) }
+        Self { target }
     }
 
-    /// From now on, to this server.
-    pub fn point_to(&self, target: Target) {
-        *self.target.write().unwrap_or_else(PoisonError::into_inner) = target;
-    }
-
-    /// The server that commands go to now: for blocking connections, subscriptions, and explanations.
+    /// The server: for blocking connections, subscriptions, and explanations.
     pub fn target(&self) -> Target {
-        self.target.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn connection(&self) -> Connection {
-        self.target.read().unwrap_or_else(PoisonError::into_inner).connection()
+        self.target.clone()
     }
 }
 
 impl ConnectionLike for Link {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        let mut connection = self.connection();
-        Box::pin(async move { connection.req_packed_command(cmd).await })
+        let mut connection = self.target.connection();
+        Box::pin(async move { in_time(connection.req_packed_command(cmd)).await })
     }
 
     fn req_packed_commands<'a>(
@@ -46,11 +39,18 @@ impl ConnectionLike for Link {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        let mut connection = self.connection();
-        Box::pin(async move { connection.req_packed_commands(pipeline, offset, count).await })
+        let mut connection = self.target.connection();
+        Box::pin(async move { in_time(connection.req_packed_commands(pipeline, offset, count)).await })
     }
 
     fn get_db(&self) -> i64 {
-        self.connection().get_db()
+        self.target.connection().get_db()
+    }
+}
+
+async fn in_time<T>(answer: RedisFuture<'_, T>) -> Result<T, RedisError> {
+    match tokio::time::timeout(ANSWERS_IN, answer).await {
+        Ok(answer) => answer,
+        Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
     }
 }

@@ -13,10 +13,10 @@ use crate::state::App;
 
 /// How many are shown at once.
 const SHOWN: usize = 20;
-/// How long a page may take to show them before another device gets them.
-const HOLD: Duration = Duration::from_secs(5);
+/// A page only looks: it holds nothing back from other devices.
+const HOLD: Duration = Duration::from_millis(1);
 
-/// `GET /notifications`: what is new is taken, shown, and acknowledged by the button.
+/// `GET /notifications`: what is unread; the button acknowledges it.
 pub async fn show(State(app): State<App>, visitor: Visitor) -> Result<Markup, Problem> {
     let taken = app.notifications.take(&visitor.id(), SHOWN, HOLD).await?;
     let counts = app.notifications.counts(&visitor.id()).await?;

@@ -33,8 +33,10 @@ pub async fn step(shop: &Shop, visitor: &Visitor, step: &str) {
 
 /// An order is paid. Its ID makes it count once.
 pub async fn order(shop: &Shop, visitor: &Visitor, order: &Order) {
-    let sum = |line: &patterns::checkout::Line| Some((line.sku.as_str(), line.unit_price.checked_mul(line.quantity)?));
-    let sums: Vec<(&str, Cents)> = order.lines.iter().filter_map(sum).collect();
+    let mut sums: Vec<(&str, Cents)> = Vec::new();
+    for line in &order.lines {
+        sums.extend(line.unit_price.checked_mul(line.quantity).map(|sum| (line.sku.as_str(), sum)));
+    }
     step(shop, visitor, "order").await;
     counted(shop, shop.analytics.order(&order.id, &today(), &visitor.id(), &sums).await);
 }

@@ -45,7 +45,9 @@ pub async fn serve(listener: TcpListener, router: Router, app: App) -> bool {
             let mut request: Request = request.map(Body::new);
             request.extensions_mut().insert(Peer(peer.ip()));
             let router = router.clone();
-            async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {})) }
+            async move {
+                Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {}))
+            }
         };
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())

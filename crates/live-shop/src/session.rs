@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use crate::errors::Problem;
 use crate::events::{Change, Kind};
 use crate::state::{App, Shop};
+use crate::wire::Recording;
 
 /// The longest name of a customer in bytes.
 const MAX_NAME_BYTES: usize = 100;
@@ -78,7 +79,10 @@ pub fn owner_of(id: &str) -> Option<Owner<'_>> {
 pub async fn attach(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let token = cookie(&app, request.headers());
     let found = match &token {
-        Some(token) => app.sessions.read(token).await,
+        Some(token) => {
+            hide(token);
+            app.sessions.read(token).await
+        }
         None => Ok(None),
     };
     let (visitor, is_new) = match found {
@@ -102,13 +106,18 @@ pub async fn attach(State(app): State<App>, mut request: Request, next: Next) ->
 }
 
 /// `POST /login`: the session gets a new token, the guest's cart moves into the customer's.
-pub async fn login(State(app): State<App>, visitor: Visitor, Form(form): Form<Login>) -> Result<Response, Problem> {
+pub async fn login(
+    State(app): State<App>,
+    visitor: Visitor,
+    Form(form): Form<Login>,
+) -> Result<Response, Problem> {
     let name = form.name.trim();
     if name.is_empty() || name.len() > MAX_NAME_BYTES {
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "A name has 1 to 100 bytes."));
     }
     let login = app.sessions.login(&visitor.token, name).await?;
     let token = login.session.token;
+    hide(&token);
     // A form that was made before the login is refused after it.
     app.sessions.set(&token, &[("csrf", &random()?), ("public_id", &random()?)]).await?;
     app.cart.merge(&visitor.guest, name).await?;
@@ -154,12 +163,15 @@ impl<T: DeserializeOwned> FromRequest<App> for Form<T> {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         let visitor = request.extensions().get::<Visitor>().cloned().unwrap_or_default();
-        let body = Bytes::from_request(request, app).await.map_err(|rejection| {
-            Problem::new(rejection.status(), rejection.body_text())
-        })?;
+        let body = Bytes::from_request(request, app)
+            .await
+            .map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
         let token = serde_urlencoded::from_bytes::<CsrfToken>(&body).unwrap_or_default();
         if !visitor.is_known() || !same(&token.csrf, &visitor.csrf) {
-            return Err(Problem::new(StatusCode::FORBIDDEN, "The form is not from this shop, or it is too old."));
+            return Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "The form is not from this shop, or it is too old.",
+            ));
         }
         let form = serde_urlencoded::from_bytes(&body);
         form.map(Self).map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))
@@ -181,10 +193,20 @@ async fn begin(shop: &Shop) -> Result<Visitor, Problem> {
     let (guest, csrf, public_id) = (random()?, random()?, random()?);
     let fields = [("guest", guest.as_str()), ("csrf", &csrf), ("public_id", &public_id)];
     match shop.sessions.begin(None, &fields).await {
-        Ok(token) => Ok(Visitor { token, user: None, guest, csrf, public_id }),
+        Ok(token) => {
+            hide(&token);
+            Ok(Visitor { token, user: None, guest, csrf, public_id })
+        }
         // The page then says what works without Redis.
         Err(patterns::sessions::SessionError::Store(_)) => Ok(Visitor::default()),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// The wire never shows a token: whoever reads the page must not get the cookie.
+fn hide(token: &str) {
+    if let (Some(recording), Some(secret)) = (Recording::current(), token.split('.').next()) {
+        recording.hide(secret);
     }
 }
 

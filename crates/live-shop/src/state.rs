@@ -35,8 +35,11 @@ use crate::events::{Change, Hub};
 use crate::faults::Faults;
 use crate::health::Counters;
 use crate::link::Link;
-use crate::panel::Clicks;
-use crate::wire::{self, Redis};
+use crate::session::random;
+use crate::wire::{self, Redis, Wire};
+
+/// How long a sale waits for the replica.
+const REPLICATED: Duration = Duration::from_millis(500);
 
 /// The steps of the funnel.
 pub const STEPS: [&str; 4] = ["product", "cart", "checkout", "order"];
@@ -134,9 +137,11 @@ pub struct Shop {
     /// Changes, for the event streams.
     pub events: Hub,
     /// What the clicks of each visitor sent.
-    pub clicks: Clicks,
+    pub wire: Wire,
     /// Numbers of this process.
     pub counters: Counters,
+    /// What the buttons that break things carry, because they must work without a session.
+    pub lab_token: String,
     /// The servers that the buttons break, if they are ours.
     pub faults: Option<Faults>,
     /// Becomes true when the shop closes.
@@ -158,6 +163,13 @@ impl Shop {
         // If Redis cannot count, this process does, so that the shop goes on.
         let admit = IfUnreachable::Admit { processes: 1 };
         let inventory = Inventory::new(redis.clone(), prefix_ref);
+        let mut checkout = Checkout::new(redis.clone(), prefix_ref, inventory.clone());
+        let mut flash_sale = FlashSale::new(redis.clone(), prefix_ref);
+        if faults.is_some() {
+            // The primary may be killed. What is sold is on the replica before anybody is told.
+            checkout = checkout.with_replicas(1, REPLICATED);
+            flash_sale = flash_sale.with_replicas(1, REPLICATED);
+        }
         Ok(Self {
             database: Database::filled(),
             cache: Cache::new(redis.clone(), prefix_ref, "product"),
@@ -168,21 +180,22 @@ impl Shop {
             popular: PopularProducts::new(redis.clone(), prefix_ref),
             sessions: Sessions::new(redis.clone(), prefix_ref),
             cart: Cart::new(redis.clone(), prefix_ref),
-            checkout: Checkout::new(redis.clone(), prefix_ref, inventory.clone()),
+            checkout,
             inventory,
             once: Once::new(redis.clone(), prefix_ref),
             bank: Bank::default(),
             emails: JobQueue::new(redis.clone(), prefix_ref, emails::QUEUE)?,
             notifications: Notifications::new(redis.clone(), prefix_ref),
-            flash_sale: FlashSale::new(redis.clone(), prefix_ref),
+            flash_sale,
             stores: Stores::new(redis.clone(), prefix_ref),
             analytics: Analytics::new(redis.clone(), prefix_ref),
             active_users: ActiveUsers::new(redis.clone(), prefix_ref),
             funnel: Funnel::today(redis.clone(), prefix_ref, &STEPS)?,
             limiter: TokenBucket::new(redis.clone(), prefix_ref, &[minute], admit)?,
             events: Hub::new(redis.clone(), prefix_ref),
-            clicks: Clicks::default(),
+            wire: Wire::default(),
             counters: Counters::default(),
+            lab_token: random()?,
             closing: watch::Sender::new(false),
             settings,
             address,
@@ -220,4 +233,7 @@ pub enum SetUpError {
     /// The rate is not one that a token bucket can have.
     #[error(transparent)]
     Limit(#[from] LimitError),
+    /// The system has no random bits.
+    #[error(transparent)]
+    NoRandomness(#[from] getrandom::Error),
 }

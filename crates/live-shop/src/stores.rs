@@ -26,7 +26,11 @@ const ALL: [(&str, f64, f64, &str); 6] = [
 ];
 
 /// `GET /stores?longitude=13.4&latitude=52.5&km=50`
-pub async fn near(State(app): State<App>, visitor: Visitor, Query(query): Query<Near>) -> Result<Markup, Problem> {
+pub async fn near(
+    State(app): State<App>,
+    visitor: Visitor,
+    Query(query): Query<Near>,
+) -> Result<Markup, Problem> {
     let here = Place::new(query.longitude, query.latitude)?;
     let milliseconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis());
     let time = LocalTime::at(u64::try_from(milliseconds).unwrap_or_default(), 60);

@@ -70,10 +70,14 @@ pub struct Request {
 impl Wire {
     /// Begins a request of this session and forgets those that are too many. `session` is any text that names the session.
     pub fn begin(&self, session: &str, title: impl Into<String>) -> Request {
+        self.keep(session, title, Recording::default())
+    }
+
+    /// [`Wire::begin`] for a request whose session was found out with commands that are in its recording already.
+    pub fn keep(&self, session: &str, title: impl Into<String>, recording: Recording) -> Request {
         let mut requests = lock(&self.requests);
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
-        let request =
-            Request { id, title: title.into(), recording: Recording::default(), session: session.to_owned() };
+        let request = Request { id, title: title.into(), recording, session: session.to_owned() };
         let of_session = requests.iter().filter(|request| request.session == session).count();
         if of_session >= KEPT_REQUESTS
             && let Some(oldest) = requests.iter().position(|request| request.session == session)

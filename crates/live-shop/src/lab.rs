@@ -1,0 +1,109 @@
+//! The buttons that break things, and many buyers at once.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Redirect;
+use lab_connection::Failure;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use crate::buyers;
+use crate::errors::Problem;
+use crate::faults::{Faults, State as Broken};
+use crate::flash_sale::{SALE, tell};
+use crate::page::{button, page};
+use crate::session::{Form, Visitor};
+use crate::state::{App, Shop};
+
+/// How often a sale tells how it goes while many buy.
+const TOLD_EVERY: Duration = Duration::from_millis(200);
+/// The most buyers at once.
+const MAX_BUYERS: u32 = 500;
+
+/// `GET /lab`
+pub async fn show(State(app): State<App>, visitor: Visitor) -> Markup {
+    let other = match app.address.ip().is_loopback() {
+        true => format!("http://localhost:{}/", app.address.port()),
+        false => "/".to_owned(),
+    };
+    let act =
+        |what: &str, text: &str| button(&visitor, "/lab", &[("what", what), ("token", &app.lab_token)], text);
+    let content = html! {
+        p { a href=(other) target="_blank" rel="noopener" { "Open a second customer" }
+            " (another name of this machine, so another cookie)" }
+        h2 { "Buyers" }
+        (button(&visitor, "/lab/buyers", &[("buyers", "50")], "Fifty buyers at once"))
+        (button(&visitor, "/lab/buyers", &[("buyers", "500")], "Five hundred"))
+        h2 { "Faults" }
+        @match &app.faults {
+            Some(faults) => {
+                p role="status" { (faults.broken().unwrap_or_else(|| "All is well.".to_owned())) }
+                (act("kill", "Kill the primary")) (act("cut", "Cut the link"))
+                (act("fill", "Fill the memory")) (act("empty", "Free the memory"))
+                (act("off", "Turn Redis off")) (act("on", "Turn Redis on"))
+            }
+            None => p { "This is a server of yours, so the shop does not break it." },
+        }
+    };
+    page("Break it", &visitor, &content)
+}
+
+/// `POST /lab`: without a session too, or else nobody could turn Redis on again. So the form has a token of its own.
+pub async fn break_it(
+    State(app): State<App>,
+    axum::Form(form): axum::Form<What>,
+) -> Result<Redirect, Problem> {
+    if form.token != app.lab_token {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "The form is not from this shop, or it is too old."));
+    }
+    let faults = app.faults.as_ref().ok_or_else(|| Problem::refused("This server is not the shop's."))?;
+    change(faults, &form.what).await?.map_err(|failure| Problem::refused(failure.what()))?;
+    Ok(Redirect::to("/lab"))
+}
+
+/// `POST /lab/buyers`
+pub async fn many(State(app): State<App>, Form(form): Form<Buyers>) -> Result<Redirect, Problem> {
+    let buyers = form.buyers.min(MAX_BUYERS);
+    let mut ticks = tokio::time::interval(TOLD_EVERY);
+    let mut run = std::pin::pin!(buyers::run(&app.redis, &app.prefix, SALE, buyers));
+    loop {
+        tokio::select! {
+            _ = &mut run => break,
+            _ = ticks.tick() => told(&app).await,
+        }
+    }
+    told(&app).await;
+    Ok(Redirect::to("/flash"))
+}
+
+/// What to break or to repair.
+#[derive(Deserialize)]
+pub struct What {
+    what: String,
+    token: String,
+}
+
+/// How many buyers.
+#[derive(Deserialize)]
+pub struct Buyers {
+    buyers: u32,
+}
+
+async fn change(faults: &Faults, what: &str) -> Result<Result<Broken, Failure>, Problem> {
+    Ok(match what {
+        "kill" => faults.kill_primary().await,
+        "cut" => faults.cut_link().await,
+        "fill" => faults.fill_memory(true).await,
+        "empty" => faults.fill_memory(false).await,
+        "off" => faults.turn_off(true).await,
+        "on" => faults.turn_off(false).await,
+        _ => return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "There is no such button.")),
+    })
+}
+
+/// While Redis does not answer, there is nothing to tell.
+async fn told(shop: &Shop) {
+    let _ = tell(shop).await;
+}
