@@ -1,6 +1,6 @@
 //! The catalog: facets, autocomplete, and a product with its stock.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
 use axum::Json;
@@ -38,7 +38,7 @@ pub async fn catalog(
         Ok(found) => found,
         Err(error) if visitor.is_known() => return Err(error.into()),
         // Redis does not answer. The shop's database has the products, but counts nothing.
-        Err(_) => from_database(app.database.products().await),
+        Err(_) => from_database(&app.database.products().await),
     };
     numbers::page_view(&app, &visitor).await;
     Ok(page("Catalog", &visitor, &html! { (search()) (facets(&found, &selection)) (products(&found)) }))
@@ -47,11 +47,16 @@ pub async fn catalog(
 /// `GET /suggest?q=ke`: names that have a word beginning like this.
 pub async fn suggest(
     State(app): State<App>,
-    Query(query): Query<HashMap<String, String>>,
+    Query(query): Query<Typed>,
 ) -> Result<Json<Vec<[String; 2]>>, Problem> {
-    let typed = query.get("q").map_or("", String::as_str);
-    let found = app.autocomplete.suggest(typed, SUGGESTIONS).await?;
+    let found = app.autocomplete.suggest(&query.q, SUGGESTIONS).await?;
     Ok(Json(found.into_iter().map(|suggestion| [suggestion.id, suggestion.name]).collect()))
+}
+
+/// The beginning of a word.
+#[derive(Deserialize)]
+pub struct Typed {
+    q: String,
 }
 
 /// `GET /product/{sku}`
@@ -122,7 +127,7 @@ fn entry(product: &Product) -> Entry {
     }
 }
 
-fn from_database(products: Vec<Product>) -> FacetPage {
+fn from_database(products: &[Product]) -> FacetPage {
     let total = products.len() as u64;
     FacetPage { total, products: products.iter().map(entry).collect(), ..FacetPage::default() }
 }

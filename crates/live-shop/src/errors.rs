@@ -45,14 +45,20 @@ impl Problem {
     }
 
     /// The request is fine, but not now.
-    pub fn refused(why: impl ToString) -> Self {
-        Self::new(StatusCode::CONFLICT, why.to_string())
+    pub fn refused(why: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, why)
     }
 
     /// Another copy of this request is being worked on.
     pub fn in_progress(retry_in: Duration) -> Self {
         let problem = Self::refused("This request is already being worked on.");
         Self { retry_after: Some(retry_in), ..problem }
+    }
+
+    /// Redis does not answer, so nobody knows whose request it is.
+    pub fn no_redis() -> Self {
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "Redis does not answer.");
+        Self { retry_after: Some(Duration::from_secs(1)), ..problem }
     }
 
     /// The title of the status, such as `Not Found`.
@@ -90,19 +96,15 @@ pub async fn as_page(request: Request, next: Next) -> Response {
     if !response.status().is_client_error() && !response.status().is_server_error() {
         return response;
     }
-    let problem = match response.extensions_mut().remove::<Problem>() {
-        Some(problem) => problem,
-        None => {
-            let status = response.status();
-            let problem = Problem::new(status, status.canonical_reason().unwrap_or("The request failed."));
-            let (headers, mut json) = (response.headers().clone(), problem.clone().into_response());
-            let kept = |name: &header::HeaderName| !name.as_str().starts_with("content-");
-            json.headers_mut()
-                .extend(headers.into_iter().filter(|(name, _)| name.as_ref().is_some_and(kept)));
-            response = json;
-            problem
-        }
-    };
+    let problem = response.extensions_mut().remove::<Problem>();
+    let problem = problem.unwrap_or_else(|| {
+        let problem = of_status(response.status());
+        let (headers, mut json) = (response.headers().clone(), problem.clone().into_response());
+        let kept = |name: &header::HeaderName| ![header::CONTENT_TYPE, header::CONTENT_LENGTH].contains(name);
+        json.headers_mut().extend(headers.into_iter().filter(|(name, _)| name.as_ref().is_some_and(kept)));
+        response = json;
+        problem
+    });
     if !wants_page {
         return response;
     }
@@ -111,6 +113,10 @@ pub async fn as_page(request: Request, next: Next) -> Response {
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     parts.headers.remove(header::CONTENT_LENGTH);
     Response::from_parts(parts, html.into())
+}
+
+fn of_status(status: StatusCode) -> Problem {
+    Problem::new(status, format!("{}.", status.canonical_reason().unwrap_or("The request failed")))
 }
 
 impl From<StoreError> for Problem {
@@ -169,8 +175,7 @@ problems! {
 impl From<CheckoutError<BankError>> for Problem {
     fn from(error: CheckoutError<BankError>) -> Self {
         match error {
-            CheckoutError::Store(error) => error.into(),
-            CheckoutError::Payment(BankError::Store(error)) => error.into(),
+            CheckoutError::Store(error) | CheckoutError::Payment(BankError::Store(error)) => error.into(),
             CheckoutError::Inventory(error) => error.into(),
             error => Self::refused(sentence(&error.to_string())),
         }

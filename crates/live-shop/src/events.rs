@@ -7,7 +7,7 @@
 //! An event's ID is the epoch of the stream and the ID of its entry. A shop that was reset has another epoch, so an ID from before
 //! is never taken for one of now.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -164,7 +164,9 @@ impl Hub {
                 self.kept().last = last;
                 return Ok(());
             }
-            messages.into_iter().for_each(|message| self.add(message));
+            for message in &messages {
+                self.add(message);
+            }
             from = Position::After(last);
         }
     }
@@ -183,7 +185,7 @@ impl Hub {
                 () = app.closed() => return,
             };
             match next {
-                Ok(Entry::Message(message)) => self.add(message),
+                Ok(Entry::Message(message)) => self.add(&message),
                 Ok(Entry::Gap) => self.gap().await,
                 // The follower waits before it tries again.
                 Err(_) => app.counters.follower_error(),
@@ -192,7 +194,7 @@ impl Hub {
     }
 
     /// Keeps a change, and gives it to the open streams: in one step, so that a stream which begins now gets it once.
-    fn add(&self, message: Message) {
+    fn add(&self, message: &Message) {
         let mut kept = self.kept();
         kept.last.clone_from(&message.id);
         let Ok(change) = serde_json::from_slice(&message.payload) else { return };
@@ -275,15 +277,21 @@ impl Kept {
 pub async fn events(
     State(app): State<App>,
     visitor: Visitor,
-    Query(query): Query<HashMap<String, String>>,
+    Query(query): Query<Resume>,
     headers: HeaderMap,
 ) -> Response {
     if app.events.open() >= app.settings.connections {
         return come_back();
     }
     let header = headers.get("last-event-id").and_then(|id| id.to_str().ok());
-    let last = header.or(query.get("last").map(String::as_str));
+    let last = header.or(query.last.as_deref());
     Sse::new(Feed::begin(app, visitor, last).into_stream()).into_response()
+}
+
+/// Where to resume.
+#[derive(Deserialize)]
+pub struct Resume {
+    last: Option<String>,
 }
 
 /// An answer to an event request that is refused. Browsers give up on any status but 200, so this is one: it only says when to come

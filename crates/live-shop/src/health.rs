@@ -67,11 +67,10 @@ pub async fn count(State(app): State<App>, request: Request, next: Next) -> Resp
 pub async fn healthz(State(app): State<App>) -> Result<&'static str, Problem> {
     let redis = app.redis.unrecorded();
     let ping = redis::cmd("PING");
-    let pong = tokio::time::timeout(PING, send::<String>(redis, &ping)).await;
-    match pong {
+    match tokio::time::timeout(PING, send::<String>(redis, &ping)).await {
         Ok(Ok(_)) => Ok("ok\n"),
         Ok(Err(error)) => Err(error.into()),
-        Err(_) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Redis does not answer.")),
+        Err(_) => Err(Problem::no_redis()),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::state::Shop;
 /// A page was shown.
 pub async fn page_view(shop: &Shop, visitor: &Visitor) {
     if let (true, Ok(event)) = (visitor.is_known(), random()) {
-        counted(shop, shop.analytics.page_view(&event, &today(), &visitor.id()).await);
+        counted(shop, &shop.analytics.page_view(&event, &today(), &visitor.id()).await);
     }
 }
 
@@ -21,14 +21,14 @@ pub async fn product_view(shop: &Shop, visitor: &Visitor, product: &Product) {
     if visitor.is_known() {
         page_view(shop, visitor).await;
         step(shop, visitor, "product").await;
-        counted(shop, shop.recent_views.record(&visitor.id(), &product.sku).await);
-        counted(shop, shop.popular.viewed(&product.sku, None).await);
+        counted(shop, &shop.recent_views.record(&visitor.id(), &product.sku).await);
+        counted(shop, &shop.popular.viewed(&product.sku, None).await);
     }
 }
 
 /// A visitor has reached a step of the funnel.
 pub async fn step(shop: &Shop, visitor: &Visitor, step: &str) {
-    counted(shop, shop.funnel.reached(&visitor.id(), step).await);
+    counted(shop, &shop.funnel.reached(&visitor.id(), step).await);
 }
 
 /// An order is paid. Its ID makes it count once.
@@ -38,10 +38,10 @@ pub async fn order(shop: &Shop, visitor: &Visitor, order: &Order) {
         sums.extend(line.unit_price.checked_mul(line.quantity).map(|sum| (line.sku.as_str(), sum)));
     }
     step(shop, visitor, "order").await;
-    counted(shop, shop.analytics.order(&order.id, &today(), &visitor.id(), &sums).await);
+    counted(shop, &shop.analytics.order(&order.id, &today(), &visitor.id(), &sums).await);
 }
 
-fn counted<T, E>(shop: &Shop, result: Result<T, E>) {
+fn counted<T, E>(shop: &Shop, result: &Result<T, E>) {
     if result.is_err() {
         shop.counters.uncounted();
     }

@@ -91,10 +91,8 @@ pub async fn attach(State(app): State<App>, mut request: Request, next: Next) ->
             Ok(visitor) => (visitor, true),
             Err(problem) => return problem.into_response(),
         },
-        // Without a session, there is no form to send.
-        Ok(None) => (Visitor::default(), false),
-        // Redis does not answer. Pages that need no session still work.
-        Err(_) => (Visitor::default(), false),
+        // Without a session, there is no form to send; and if Redis does not answer, pages that need none still work.
+        Ok(None) | Err(_) => (Visitor::default(), false),
     };
     request.extensions_mut().insert(visitor.clone());
     let mut response = next.run(request).await;

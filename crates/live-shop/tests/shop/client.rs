@@ -153,7 +153,9 @@ impl Events {
 }
 
 pub fn form(fields: &[(&str, &str)]) -> String {
-    let escaped = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let escaped = |text: &str| -> String {
+        text.bytes().fold(String::new(), |escaped, byte| escaped + &format!("%{byte:02X}"))
+    };
     fields.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect::<Vec<_>>().join("&")
 }
 

@@ -135,7 +135,7 @@ async fn what_is_too_large_or_no_request_gets_an_error() {
             "POST /cart/add HTTP/1.1\r\nHost: {address}\r\nCookie: {}\r\nContent-Length: 10485760\r\n\r\n",
             ann.cookie
         );
-        assert_eq!(raw(address, &[head.as_bytes(), &[b'a'; 100_000]].concat()).status, 413);
+        assert_eq!(raw(address, &[head.as_bytes(), &vec![b'a'; 100_000]].concat()).status, 413);
         for garbage in
             [&b"\x16\x03\x01\x02\x00\x01\x00"[..], b"GET\r\n\r\n", b"\0\0\0\0\r\n\r\n", b"* * *\r\n\r\n"]
         {
