@@ -21,6 +21,8 @@ use redis::{Client, ConnectionInfo, RedisResult};
 use serde::Serialize;
 use tokio::time::sleep;
 
+use crate::wire::Redis;
+
 /// How many connections share the buyers. A connection that waits for a replica does nothing else meanwhile.
 const CONNECTIONS: usize = 16;
 /// How long a purchase waits for the replica before the buyer asks again.
@@ -75,6 +77,26 @@ enum Outcome {
     Unknown,
 }
 
+impl Crowd {
+    /// Buyers with a new name, who keep asking for a minute.
+    pub fn new(prefix: &str, buyers: u32, replicas: usize) -> Result<Self, getrandom::Error> {
+        let name = format!("buyer{:016x}", getrandom::u64()?);
+        Ok(Self { buyers, name, prefix: prefix.to_owned(), replicas, patience: Duration::from_mins(1) })
+    }
+}
+
+/// [`at_flash_sale`] on connections of its own to the shop's server.
+pub async fn run<P: Payments>(
+    redis: &Redis,
+    crowd: &Crowd,
+    sale: &str,
+    price: Cents,
+    payments: &P,
+) -> RedisResult<Report> {
+    let connections = connections(redis.unrecorded().target().connection_info()).await?;
+    Ok(at_flash_sale(&connections, crowd, sale, price, payments).await)
+}
+
 /// Connections for a crowd, which reconnect by themselves. They are not the shop's own, because waiting for replicas blocks a connection.
 pub async fn connections(server: &ConnectionInfo) -> RedisResult<Vec<ConnectionManager>> {
     let config = ConnectionManagerConfig::new()
@@ -83,7 +105,8 @@ pub async fn connections(server: &ConnectionInfo) -> RedisResult<Vec<ConnectionM
         .set_response_timeout(Some(Duration::from_secs(10)))
         .set_max_delay(Duration::from_millis(100));
     let client = Client::open(server.clone())?;
-    let connecting = (0..CONNECTIONS).map(|_| ConnectionManager::new_with_config(client.clone(), config.clone()));
+    let connecting =
+        (0..CONNECTIONS).map(|_| ConnectionManager::new_with_config(client.clone(), config.clone()));
     join_all(connecting).await.into_iter().collect()
 }
 
@@ -106,7 +129,8 @@ where
             replicas => sales.with_replicas(replicas, REPLICA_TIMEOUT),
         };
         match sales.buy(sale, order, 1, order).await {
-            Ok(Purchase::Bought(_) | Purchase::AlreadyBought(_)) => match payments.charge(order, price).await {
+            Ok(Purchase::Bought(_) | Purchase::AlreadyBought(_)) => match payments.charge(order, price).await
+            {
                 Ok(Charge::Charged) => Outcome::Bought,
                 Ok(Charge::Declined) => give_back(&sales, sale, order).await,
                 Err(_) => Outcome::Unknown,
@@ -165,11 +189,7 @@ async fn give_back<C: ConnectionLike + Clone>(sales: &FlashSale<C>, sale: &str, 
 }
 
 /// Lets all buyers ask at once, again and again until each has an answer or no patience left, and counts the answers.
-async fn all<C: Clone>(
-    crowd: &Crowd,
-    connections: &[C],
-    ask: impl AsyncFn(C, &str) -> Outcome,
-) -> Report {
+async fn all<C: Clone>(crowd: &Crowd, connections: &[C], ask: impl AsyncFn(C, &str) -> Outcome) -> Report {
     let start = Instant::now();
     let ask = &ask;
     let mut report = Report::default();

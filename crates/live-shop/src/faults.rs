@@ -85,8 +85,10 @@ impl Faults {
             let group = Replicated::start_with(builder, 1).map_err(|error| no_server(&error))?;
             let proxy = Proxy::in_front_of(&group.primary).map_err(|error| no_server(&error))?;
             let mut replicas = group.replicas.into_iter();
-            let replica = replicas.next().ok_or_else(|| failed("Starting the replica", &"none was started"))?;
-            let state = State { replica_in_sync: true, primary_port: group.primary.port(), ..State::default() };
+            let replica =
+                replicas.next().ok_or_else(|| failed("Starting the replica", &"none was started"))?;
+            let state =
+                State { replica_in_sync: true, primary_port: group.primary.port(), ..State::default() };
             let servers = Mutex::new(Servers { both: [group.primary, replica], primary: 0 });
             Ok(Inner { servers, proxy, state: Mutex::new(state) })
         })
@@ -217,7 +219,9 @@ impl Inner {
         let port = servers.primary().port();
         let replica = &mut servers.both[1 - servers.primary];
         if !replica.is_running() {
-            replica.add_config("replicaof", &format!("127.0.0.1 {port}")).map_err(|error| no_server(&error))?;
+            replica
+                .add_config("replicaof", &format!("127.0.0.1 {port}"))
+                .map_err(|error| no_server(&error))?;
             replica.restart().map_err(|error| no_server(&error))?;
         }
         wait_for_link(replica).map_err(|error| failed("Waiting for the replica", &error))?;

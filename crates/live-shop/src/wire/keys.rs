@@ -48,7 +48,8 @@ pub async fn key_info(connection: &mut impl ConnectionLike, key: &str) -> RedisR
         both.add_command(length).add_command(content);
         // The key may have another type by now. Then there is nothing to show.
         if let Ok((length, content)) = both.query_async::<(u64, Value)>(connection).await {
-            let content = if matches!(info.kind.as_str(), "hash" | "set") { scanned(content) } else { content };
+            let content =
+                if matches!(info.kind.as_str(), "hash" | "set") { scanned(content) } else { content };
             (info.length, info.content) = (Some(length), reply_text(&content));
         }
     }
@@ -61,11 +62,13 @@ fn questions(kind: &str, key: &str) -> Option<[Cmd; 2]> {
         "string" => ("STRLEN", redis::cmd("GETRANGE").arg(key).arg(0).arg(SHOWN_BYTES - 1).to_owned()),
         "list" => ("LLEN", redis::cmd("LRANGE").arg(key).arg(0).arg(SHOWN_ITEMS - 1).to_owned()),
         "zset" => {
-            let range = redis::cmd("ZRANGE").arg(key).arg(0).arg(SHOWN_ITEMS - 1).arg("WITHSCORES").to_owned();
+            let range =
+                redis::cmd("ZRANGE").arg(key).arg(0).arg(SHOWN_ITEMS - 1).arg("WITHSCORES").to_owned();
             ("ZCARD", range)
         }
         "stream" => {
-            let range = redis::cmd("XREVRANGE").arg(key).arg("+").arg("-").arg("COUNT").arg(SHOWN_ITEMS).to_owned();
+            let range =
+                redis::cmd("XREVRANGE").arg(key).arg("+").arg("-").arg("COUNT").arg(SHOWN_ITEMS).to_owned();
             ("XLEN", range)
         }
         // One step of a scan: all of a small key, and about as many as asked for of a large one.
@@ -90,15 +93,19 @@ pub fn of<'a>(arguments: &[&'a [u8]]) -> Vec<&'a [u8]> {
     let Some((name, rest)) = arguments.split_first() else { return Vec::new() };
     let name = name.to_ascii_uppercase();
     let keys = match name.as_slice() {
-        b"PING" | b"ECHO" | b"TIME" | b"INFO" | b"WAIT" | b"WAITAOF" | b"MULTI" | b"EXEC" | b"DISCARD" | b"PUBLISH"
-        | b"SPUBLISH" | b"SUBSCRIBE" | b"SSUBSCRIBE" | b"COMMAND" | b"CONFIG" | b"CLIENT" | b"HELLO" | b"AUTH"
-        | b"SELECT" | b"SCRIPT" | b"DBSIZE" | b"SCAN" | b"ACL" | b"FUNCTION" | b"LATENCY" | b"SLOWLOG" | b"ROLE"
-        | b"CLUSTER" | b"KEYS" | b"RANDOMKEY" => &[],
+        b"PING" | b"ECHO" | b"TIME" | b"INFO" | b"WAIT" | b"WAITAOF" | b"MULTI" | b"EXEC" | b"DISCARD"
+        | b"PUBLISH" | b"SPUBLISH" | b"SUBSCRIBE" | b"SSUBSCRIBE" | b"COMMAND" | b"CONFIG" | b"CLIENT"
+        | b"HELLO" | b"AUTH" | b"SELECT" | b"SCRIPT" | b"DBSIZE" | b"SCAN" | b"ACL" | b"FUNCTION"
+        | b"LATENCY" | b"SLOWLOG" | b"ROLE" | b"CLUSTER" | b"KEYS" | b"RANDOMKEY" => &[],
         b"MGET" | b"DEL" | b"UNLINK" | b"EXISTS" | b"TOUCH" | b"WATCH" | b"SINTER" | b"SUNION" | b"SDIFF"
         | b"SINTERSTORE" | b"SUNIONSTORE" | b"SDIFFSTORE" | b"PFCOUNT" | b"PFMERGE" => rest,
-        b"BLPOP" | b"BRPOP" | b"BZPOPMIN" | b"BZPOPMAX" => rest.split_last().map_or(&[][..], |(_, keys)| keys),
+        b"BLPOP" | b"BRPOP" | b"BZPOPMIN" | b"BZPOPMAX" => {
+            rest.split_last().map_or(&[][..], |(_, keys)| keys)
+        }
         b"EVAL" | b"EVALSHA" | b"EVAL_RO" | b"EVALSHA_RO" | b"FCALL" | b"FCALL_RO" => counted(rest.get(1..)),
-        b"SINTERCARD" | b"ZUNION" | b"ZINTER" | b"ZDIFF" | b"ZINTERCARD" | b"LMPOP" | b"ZMPOP" => counted(Some(rest)),
+        b"SINTERCARD" | b"ZUNION" | b"ZINTER" | b"ZDIFF" | b"ZINTERCARD" | b"LMPOP" | b"ZMPOP" => {
+            counted(Some(rest))
+        }
         b"ZUNIONSTORE" | b"ZINTERSTORE" | b"ZDIFFSTORE" => {
             return rest.first().copied().into_iter().chain(counted(rest.get(1..)).iter().copied()).collect();
         }
@@ -109,7 +116,9 @@ pub fn of<'a>(arguments: &[&'a [u8]]) -> Vec<&'a [u8]> {
         }
         b"OBJECT" | b"MEMORY" | b"XINFO" | b"XGROUP" => rest.get(1..2).unwrap_or_default(),
         b"BITOP" => rest.get(1..).unwrap_or_default(),
-        b"RENAME" | b"COPY" | b"LMOVE" | b"SMOVE" | b"ZRANGESTORE" | b"GEOSEARCHSTORE" => &rest[..rest.len().min(2)],
+        b"RENAME" | b"COPY" | b"LMOVE" | b"SMOVE" | b"ZRANGESTORE" | b"GEOSEARCHSTORE" => {
+            &rest[..rest.len().min(2)]
+        }
         b"MSET" | b"MSETNX" => return rest.iter().copied().step_by(2).collect(),
         _ => &rest[..rest.len().min(1)],
     };

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use lab_connection::TargetArgs;
+use lab_server::{Proxy, Server};
 use lab_testing::until;
 use live_shop::buyers::{Crowd, Report, at_checkout, at_flash_sale, connections};
 use live_shop::faults::Faults;
@@ -107,6 +108,12 @@ async fn open_sale(connection: &ConnectionManager, places: u32) -> FlashSale<Con
     sales
 }
 
+/// The first command on a connection that broke while nobody used it fails, and the next ones go on.
+async fn until_it_answers(connection: &ConnectionManager) {
+    let ping = redis::cmd("PING");
+    until("it answers", async || ping.exec_async(&mut connection.clone()).await.is_ok()).await;
+}
+
 async fn replicated(connection: &ConnectionManager) {
     let wait = redis::cmd("WAIT").arg(1).arg(9_000).to_owned();
     until("the replica has it", async || wait.query_async(&mut connection.clone()).await == Ok(1)).await;
@@ -167,6 +174,7 @@ async fn at_a_flash_sale_whose_primary_is_killed_no_unit_is_sold_twice() {
         };
         let (report, state) = tokio::join!(buying, killing);
         assert_eq!(state.failovers, 1);
+        until_it_answers(&connections[0]).await;
         assert_all_answered(&report, 500);
         assert_eq!(report.bought, UNITS, "all are sold in the end: {report:?}");
         assert_sold_once(&connections[0], &report, &bank).await;
@@ -188,6 +196,7 @@ async fn through_the_checkout_whose_primary_is_killed_nobody_is_charged_twice() 
             faults.kill_primary().await.unwrap()
         };
         let (report, _) = tokio::join!(buying, killing);
+        until_it_answers(&connections[0]).await;
         assert_all_answered(&report, 500);
 
         let level = inventory.level(PRODUCT).await.unwrap();
@@ -205,4 +214,41 @@ async fn through_the_checkout_whose_primary_is_killed_nobody_is_charged_twice() 
         assert_eq!(done, bank.charged(), "who has a unit is charged, and nobody else");
         assert_eq!(done.len(), report.bought as usize);
     }
+}
+
+/// The primary dies with everything that its replica did not have. How many are charged for fifty units?
+async fn charged_when_a_failover_loses_the_first_sales(replicas: usize) -> usize {
+    let primary = Server::start().unwrap();
+    let to_replica = Proxy::in_front_of(&primary).unwrap();
+    let through = format!("127.0.0.1 {}", to_replica.port());
+    let replica = Server::builder().replica_of(&primary).config("replicaof", through).start().unwrap();
+    let address = Proxy::in_front_of(&primary).unwrap();
+    let connections = connected(&TargetArgs::at(address.url())).await;
+    let bank = Bank::default();
+    open_sale(&connections[0], 0).await;
+
+    // What the primary sends arrives no more.
+    to_replica.set_dropping(true);
+    let first = Crowd { name: "first".into(), patience: Duration::from_secs(2), ..crowd(60, replicas) };
+    let report = at_flash_sale(&connections, &first, SALE, price(), &bank).await;
+    let sold = if replicas == 0 { (UNITS, 0) } else { (0, UNITS) };
+    assert_eq!((report.bought, report.unknown), sold, "{report:?}");
+    drop((to_replica, primary));
+    redis::cmd("REPLICAOF")
+        .arg("NO")
+        .arg("ONE")
+        .exec(&mut replica.client().get_connection().unwrap())
+        .unwrap();
+    address.lead_to(&replica);
+
+    let second = Crowd { name: "second".into(), ..crowd(60, 0) };
+    let report = at_flash_sale(&connections, &second, SALE, price(), &bank).await;
+    assert_eq!((report.bought, report.refused), (UNITS, 10), "{report:?}");
+    bank.charged().len()
+}
+
+#[tokio::test]
+async fn without_waiting_for_the_replica_a_failover_sells_the_units_twice() {
+    assert_eq!(charged_when_a_failover_loses_the_first_sales(0).await, 100);
+    assert_eq!(charged_when_a_failover_loses_the_first_sales(1).await, 50);
 }

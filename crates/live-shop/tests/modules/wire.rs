@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use lab_server::Server;
-use live_shop::wire::{KEPT_BYTES, KEPT_COMMANDS, KEPT_IN_ALL, KEPT_REQUESTS, Recorded, Recording, Wire, key_info};
+use live_shop::wire::{
+    KEPT_BYTES, KEPT_COMMANDS, KEPT_IN_ALL, KEPT_REQUESTS, Recorded, Recording, Wire, key_info,
+};
 use live_shop::wire::{script, script_source};
 use patterns::inventory::Inventory;
 use patterns::recent_views::RecentViews;
@@ -104,7 +106,11 @@ async fn a_busy_request(connection: &Recorded<MultiplexedConnection>) {
     redis::cmd("SET").arg("shop:binary").arg(&binary).exec_async(&mut raw).await.unwrap();
     redis::cmd("LPUSH").arg("shop:binary").arg("x").exec_async(&mut raw).await.unwrap_err();
     redis::cmd("SET").arg("shop:long").arg(vec![b'x'; 20_000]).exec_async(&mut raw).await.unwrap();
-    redis::cmd("MGET").arg((0..60).map(|n| format!("shop:{n}")).collect::<Vec<_>>()).exec_async(&mut raw).await.unwrap();
+    redis::cmd("MGET")
+        .arg((0..60).map(|n| format!("shop:{n}")).collect::<Vec<_>>())
+        .exec_async(&mut raw)
+        .await
+        .unwrap();
     let mut many = Pipeline::new();
     for number in 0..30 {
         many.cmd("HSET").arg("shop:hash").arg(number).arg("é\u{1f600}\n").ignore();
@@ -127,14 +133,16 @@ async fn the_wire_has_byte_for_byte_what_monitor_saw() {
     recording.of(a_busy_request(&Recorded::new(plain.clone()))).await;
     let seen = monitor.end(&mut plain).await;
 
-    let sent: Vec<Arguments> = recording.arguments().into_iter().map(|arguments| arguments.unwrap()).collect();
+    let sent: Vec<Arguments> =
+        recording.arguments().into_iter().map(|arguments| arguments.unwrap()).collect();
     assert_eq!(sent.len(), seen.len());
     for (sent, seen) in sent.iter().zip(&seen) {
         assert!(sent == seen, "{} is not {}", sent.concat().escape_ascii(), seen.concat().escape_ascii());
     }
     assert_eq!(recording.more(), 0);
     // It was not trivial: scripts by hash and by source, a pipeline, a transaction.
-    let names: Vec<String> = seen.iter().map(|arguments| String::from_utf8_lossy(&arguments[0]).into_owned()).collect();
+    let names: Vec<String> =
+        seen.iter().map(|arguments| String::from_utf8_lossy(&arguments[0]).into_owned()).collect();
     for name in ["EVALSHA", "EVAL", "SET", "MGET", "HSET", "MULTI", "EXEC", "SCAN"] {
         assert!(names.iter().any(|seen| seen == name), "{name} is not in {names:?}");
     }
@@ -251,7 +259,16 @@ async fn each_type_of_key_can_be_looked_at() {
     let scores: Vec<(u32, String)> = (0..3_000).map(|number| (number, format!("m{number}"))).collect();
     let mut set_up = Pipeline::new();
     set_up.cmd("SET").arg("string").arg("hello").arg("EX").arg(100);
-    set_up.cmd("RPUSH").arg("list").arg(&many).cmd("SADD").arg("set").arg(&many).cmd("HSET").arg("hash").arg(&many);
+    set_up
+        .cmd("RPUSH")
+        .arg("list")
+        .arg(&many)
+        .cmd("SADD")
+        .arg("set")
+        .arg(&many)
+        .cmd("HSET")
+        .arg("hash")
+        .arg(&many);
     set_up.cmd("ZADD").arg("zset");
     for (score, member) in &scores {
         set_up.arg(score).arg(member);
@@ -267,7 +284,10 @@ async fn each_type_of_key_can_be_looked_at() {
         for (kind, length) in expected {
             let info = key_info(&mut connection, kind).await.unwrap().unwrap();
             assert_eq!((info.kind.as_str(), info.length), (kind, Some(length)));
-            assert!(info.memory.unwrap() > 0 && !info.content.is_empty() && info.content.len() < 10_000, "{info:?}");
+            assert!(
+                info.memory.unwrap() > 0 && !info.content.is_empty() && info.content.len() < 10_000,
+                "{info:?}"
+            );
             assert_eq!(info.ttl.is_some(), kind == "string");
         }
         let pair = key_info(&mut connection, "pair").await.unwrap().unwrap().content;
@@ -284,16 +304,64 @@ async fn the_keys_of_a_command_are_those_that_the_server_names() {
     let server = Server::start().unwrap();
     let connection = Recorded::new(connect(&server).await);
     let lines = [
-        "BITCOUNT k", "BLPOP k1 k2 0", "EVAL x 2 k1 k2 a", "EVALSHA abc 1 k1 a b", "EXISTS k1 k2", "GET k", "HEXISTS k f",
-        "HGET k f", "HGETALL k", "HLEN k", "HMGET k f g", "HSCAN k 0", "LPUSH k v", "LRANGE k 0 1", "LTRIM k 0 1",
-        "PEXPIRE k 1", "PTTL k", "SADD k m", "SET k v", "SMEMBERS k", "SMISMEMBER k m", "SREM k m", "UNLINK k1 k2",
-        "XDEL k 1-1", "XGROUP CREATE k g 0", "XPENDING k g", "XRANGE k - +", "XREAD COUNT 1 STREAMS k1 k2 0 0",
-        "XREADGROUP GROUP g c STREAMS k >", "ZADD k 1 m", "ZCARD k", "ZMSCORE k m", "ZRANGE k 0 1",
-        "ZRANGEBYSCORE k 0 1", "ZREM k m", "ZREVRANGE k 0 1", "ZREVRANGEBYSCORE k 1 0", "ZSCAN k 0", "ZSCORE k m",
-        "MGET a b c", "DEL a b", "MSET a 1 b 2", "ZUNIONSTORE d 2 a b", "ZINTER 2 a b", "SINTERCARD 2 a b",
-        "GEOSEARCH k FROMMEMBER m BYRADIUS 1 km", "COPY a b", "BITOP AND d a b", "PFCOUNT a b", "PFMERGE d a b",
-        "MEMORY USAGE k", "OBJECT ENCODING k", "XINFO STREAM k", "SINTERSTORE d a b", "ZRANGESTORE d s 0 1",
-        "LMPOP 2 a b LEFT", "WATCH a b", "TYPE k",
+        "BITCOUNT k",
+        "BLPOP k1 k2 0",
+        "EVAL x 2 k1 k2 a",
+        "EVALSHA abc 1 k1 a b",
+        "EXISTS k1 k2",
+        "GET k",
+        "HEXISTS k f",
+        "HGET k f",
+        "HGETALL k",
+        "HLEN k",
+        "HMGET k f g",
+        "HSCAN k 0",
+        "LPUSH k v",
+        "LRANGE k 0 1",
+        "LTRIM k 0 1",
+        "PEXPIRE k 1",
+        "PTTL k",
+        "SADD k m",
+        "SET k v",
+        "SMEMBERS k",
+        "SMISMEMBER k m",
+        "SREM k m",
+        "UNLINK k1 k2",
+        "XDEL k 1-1",
+        "XGROUP CREATE k g 0",
+        "XPENDING k g",
+        "XRANGE k - +",
+        "XREAD COUNT 1 STREAMS k1 k2 0 0",
+        "XREADGROUP GROUP g c STREAMS k >",
+        "ZADD k 1 m",
+        "ZCARD k",
+        "ZMSCORE k m",
+        "ZRANGE k 0 1",
+        "ZRANGEBYSCORE k 0 1",
+        "ZREM k m",
+        "ZREVRANGE k 0 1",
+        "ZREVRANGEBYSCORE k 1 0",
+        "ZSCAN k 0",
+        "ZSCORE k m",
+        "MGET a b c",
+        "DEL a b",
+        "MSET a 1 b 2",
+        "ZUNIONSTORE d 2 a b",
+        "ZINTER 2 a b",
+        "SINTERCARD 2 a b",
+        "GEOSEARCH k FROMMEMBER m BYRADIUS 1 km",
+        "COPY a b",
+        "BITOP AND d a b",
+        "PFCOUNT a b",
+        "PFMERGE d a b",
+        "MEMORY USAGE k",
+        "OBJECT ENCODING k",
+        "XINFO STREAM k",
+        "SINTERSTORE d a b",
+        "ZRANGESTORE d s 0 1",
+        "LMPOP 2 a b LEFT",
+        "WATCH a b",
+        "TYPE k",
     ];
     let mut plain = connect(&server).await;
     for line in lines {
