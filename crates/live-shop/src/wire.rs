@@ -31,6 +31,8 @@ use crate::link::Link;
 pub const KEPT_COMMANDS: usize = 200;
 /// How many bytes of arguments and replies of one request are kept.
 pub const KEPT_BYTES: usize = 64 * 1024;
+/// What an argument counts in addition to its bytes.
+const ARGUMENT_BYTES: usize = 32;
 /// How many requests of one session are kept.
 pub const KEPT_REQUESTS: usize = 20;
 /// How many requests are kept in all.
@@ -230,16 +232,34 @@ impl Recording {
 }
 
 impl Noted {
+    /// The arguments until the limit is reached, and then one that says how much is cut.
     fn within_limit(&mut self, arguments: Vec<Argument>) -> Vec<Argument> {
-        let keep = |argument| match argument {
-            Argument::Bytes(bytes) if self.bytes + bytes.len() <= KEPT_BYTES => {
-                self.bytes += bytes.len();
-                Argument::Bytes(bytes)
+        let mut kept = Vec::new();
+        let mut cut = 0;
+        for argument in arguments {
+            let length = argument.len();
+            if cut == 0 && self.bytes + length + ARGUMENT_BYTES <= KEPT_BYTES {
+                self.bytes += length + ARGUMENT_BYTES;
+                kept.push(argument);
+            } else {
+                cut += length.max(1);
             }
-            Argument::Bytes(bytes) => Argument::Cut(bytes.len()),
-            other => other,
-        };
-        arguments.into_iter().map(keep).collect()
+        }
+        if cut > 0 {
+            kept.push(Argument::Cut(cut));
+        }
+        kept
+    }
+}
+
+impl Argument {
+    /// The bytes that are kept of it.
+    fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Source(_) => 0,
+            Self::Cut(length) => *length,
+        }
     }
 }
 
@@ -372,22 +392,35 @@ impl Drop for Note {
 }
 
 fn arguments(cmd: &Cmd) -> Vec<Argument> {
-    let mut arguments: Vec<Argument> = cmd
-        .args_iter()
-        .map(|argument| match argument {
-            Arg::Simple(bytes) => Argument::Bytes(bytes.to_vec()),
-            Arg::Cursor => Argument::Bytes(b"0".to_vec()),
-            // `Arg` may grow.
-            _ => Argument::Cut(0),
-        })
-        .collect();
-    if let [Argument::Bytes(name), Argument::Bytes(source), ..] = arguments.as_slice()
-        && name.eq_ignore_ascii_case(b"EVAL")
-        && let Some(script) = scripts::with_source(source)
-    {
+    let plain = cmd.args_iter().map(|argument| match argument {
+        Arg::Simple(bytes) => Some(bytes.to_vec()),
+        // The value of a cursor is private to redis-rs, and `Arg` may grow.
+        _ => None,
+    });
+    let plain: Option<Vec<_>> = plain.collect();
+    let arguments = plain.unwrap_or_else(|| unpack(&cmd.get_packed_command()));
+    let script = match arguments.as_slice() {
+        [name, source, ..] if name.eq_ignore_ascii_case(b"EVAL") => scripts::with_source(source),
+        _ => None,
+    };
+    let mut arguments: Vec<_> = arguments.into_iter().map(Argument::Bytes).collect();
+    if let Some(script) = script {
         arguments[1] = Argument::Source(script);
     }
     arguments
+}
+
+/// Reads the arguments back from the bytes that go to the server: `*2\r\n$4\r\nSCAN\r\n$1\r\n0\r\n`.
+fn unpack(packed: &[u8]) -> Vec<Vec<u8>> {
+    let items = match redis::parse_redis_value(packed) {
+        Ok(Value::Array(items)) => items,
+        _ => Vec::new(),
+    };
+    let bytes = |item| match item {
+        Value::BulkString(bytes) => bytes,
+        _ => Vec::new(),
+    };
+    items.into_iter().map(bytes).collect()
 }
 
 fn all_arguments(pipeline: &Pipeline) -> Vec<Vec<Argument>> {
