@@ -14,11 +14,11 @@ use crate::errors::Problem;
 use crate::events::{Change, Kind};
 use crate::numbers;
 use crate::page::{button, csrf, live, page};
-use crate::session::{Form, Visitor, random};
+use crate::session::{Form, Known, Visitor, random};
 use crate::state::{App, Shop};
 
 /// `GET /cart`
-pub async fn cart(State(app): State<App>, visitor: Visitor) -> Result<Markup, Problem> {
+pub async fn cart(State(app): State<App>, Known(visitor): Known) -> Result<Markup, Problem> {
     let cart = priced(&app, &visitor).await?;
     // Made with the page: a form that is sent twice has the same key twice.
     let idempotency_key = random()?;
@@ -28,7 +28,7 @@ pub async fn cart(State(app): State<App>, visitor: Visitor) -> Result<Markup, Pr
 /// `POST /cart/add`
 pub async fn add(
     State(app): State<App>,
-    visitor: Visitor,
+    Known(visitor): Known,
     Form(form): Form<Units>,
 ) -> Result<Redirect, Problem> {
     let product = catalog::find(&app, &form.sku).await?;
@@ -41,7 +41,7 @@ pub async fn add(
 /// `POST /cart/set`: this many units; none removes the line.
 pub async fn set(
     State(app): State<App>,
-    visitor: Visitor,
+    Known(visitor): Known,
     Form(form): Form<Units>,
 ) -> Result<Redirect, Problem> {
     app.cart.set_quantity(visitor.owner(), &form.sku, form.quantity).await?;

@@ -14,13 +14,13 @@ use crate::errors::Problem;
 use crate::events::{Change, Kind};
 use crate::numbers;
 use crate::page::page;
-use crate::session::{Form, Visitor};
+use crate::session::{Form, Known, Visitor};
 use crate::state::{App, Shop};
 
 /// `POST /checkout`: the form has a key. Whoever sends it again, because no answer came, gets the answer of the first time.
 pub async fn place(
     State(app): State<App>,
-    visitor: Visitor,
+    Known(visitor): Known,
     Form(form): Form<Key>,
 ) -> Result<Redirect, Problem> {
     let (buyer, mine) = (visitor.id(), Token::random()?);
@@ -43,7 +43,7 @@ pub async fn place(
 /// `GET /order/{id}`: only its owner sees it.
 pub async fn order(
     State(app): State<App>,
-    visitor: Visitor,
+    Known(visitor): Known,
     Path(id): Path<String>,
 ) -> Result<Markup, Problem> {
     let order = app.checkout.get(&id).await?.filter(|order| order.owner == visitor.id());

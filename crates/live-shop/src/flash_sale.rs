@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::errors::Problem;
 use crate::events::{Change, Kind};
 use crate::page::{button, live, page};
-use crate::session::{Form, Nothing, Visitor, random};
+use crate::session::{Form, Known, Nothing, Visitor, random};
 use crate::state::{App, Shop};
 
 /// The sale's ID.
@@ -20,7 +20,7 @@ pub const SALE: &str = "today";
 const TIMES: [Duration; 2] = [Duration::from_secs(5), Duration::from_mins(10)];
 
 /// `GET /flash`
-pub async fn show(State(app): State<App>, visitor: Visitor) -> Result<Markup, Problem> {
+pub async fn show(State(app): State<App>, Known(visitor): Known) -> Result<Markup, Problem> {
     let sale = app.flash_sale.sale(SALE).await?;
     let place = match &sale {
         Some(_) => app.flash_sale.place(SALE, &visitor.id()).await?,
@@ -45,7 +45,7 @@ pub async fn open(State(app): State<App>, _: Form<Nothing>) -> Result<Redirect, 
 /// `POST /flash/buy`: the order's name was made with the page, so a form that is sent twice is one order.
 pub async fn buy(
     State(app): State<App>,
-    visitor: Visitor,
+    Known(visitor): Known,
     Form(form): Form<Order>,
 ) -> Result<Redirect, Problem> {
     match app.flash_sale.buy(SALE, &visitor.id(), 1, &form.order).await {
@@ -56,7 +56,11 @@ pub async fn buy(
 }
 
 /// `POST /flash/leave`: gives up the place on the waitlist.
-pub async fn leave(State(app): State<App>, visitor: Visitor, _: Form<Nothing>) -> Result<Redirect, Problem> {
+pub async fn leave(
+    State(app): State<App>,
+    Known(visitor): Known,
+    _: Form<Nothing>,
+) -> Result<Redirect, Problem> {
     app.flash_sale.leave(SALE, &visitor.id()).await?;
     told(&app).await
 }

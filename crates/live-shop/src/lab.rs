@@ -1,5 +1,7 @@
 //! The buttons that break things, and many buyers at once.
 
+use std::pin::pin;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -7,9 +9,12 @@ use axum::http::StatusCode;
 use axum::response::Redirect;
 use lab_connection::Failure;
 use maud::{Markup, html};
+use patterns::money::Cents;
 use serde::Deserialize;
+use tokio::runtime::Handle;
 
-use crate::buyers;
+use crate::bank::Till;
+use crate::buyers::{self, Crowd};
 use crate::errors::Problem;
 use crate::faults::{Faults, State as Broken};
 use crate::flash_sale::{SALE, tell};
@@ -19,6 +24,11 @@ use crate::state::{App, Shop};
 
 /// How often a sale tells how it goes while many buy.
 const TOLD_EVERY: Duration = Duration::from_millis(200);
+/// What one unit of the sale costs.
+const PRICE: Cents = match Cents::new(9_900) {
+    Some(price) => price,
+    None => Cents::ZERO,
+};
 /// The most buyers at once.
 const MAX_BUYERS: u32 = 500;
 
@@ -28,12 +38,17 @@ pub async fn show(State(app): State<App>, visitor: Visitor) -> Markup {
     let other = format!("http://localhost:{}/", app.address.port());
     let act =
         |what: &str, text: &str| button(&visitor, "/lab", &[("what", what), ("token", &app.lab_token)], text);
+    let report = app.crowd.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let content = html! {
         @if app.address.ip().is_loopback() { p { a href=(other) target="_blank" rel="noopener" { "Open a second customer" }
             " (another name of this machine, so another cookie)" } }
         h2 { "Buyers" }
         (button(&visitor, "/lab/buyers", &[("buyers", "50")], "Fifty buyers at once"))
         (button(&visitor, "/lab/buyers", &[("buyers", "500")], "Five hundred"))
+        @if let Some(report) = &report {
+            p { "The last crowd: " (report.bought) " bought, " (report.waiting) " wait, " (report.refused) " were refused, "
+                (report.unknown) " have no answer. It took " (format!("{:.2} s", report.elapsed.as_secs_f64())) "." }
+        }
         h2 { "Faults" }
         @match &app.faults {
             Some(faults) => {
@@ -61,19 +76,28 @@ pub async fn break_it(
     Ok(Redirect::to("/lab"))
 }
 
-/// `POST /lab/buyers`
+/// `POST /lab/buyers`: they come at once, and the answer does not wait for them.
 pub async fn many(State(app): State<App>, Form(form): Form<Buyers>) -> Result<Redirect, Problem> {
-    let buyers = form.buyers.min(MAX_BUYERS);
-    let mut ticks = tokio::time::interval(TOLD_EVERY);
-    let mut run = std::pin::pin!(buyers::run(&app.redis, &app.prefix, SALE, buyers));
-    loop {
-        tokio::select! {
-            _ = &mut run => break,
-            _ = ticks.tick() => told(&app).await,
-        }
-    }
-    told(&app).await;
+    let replicas = usize::from(app.faults.is_some());
+    let crowd = Crowd::new(&app.prefix, form.buyers.min(MAX_BUYERS), replicas)?;
+    // A thread of their own, so that the pages of others do not wait for a crowd.
+    tokio::task::spawn_blocking(move || Handle::current().block_on(buy(&app, &crowd)));
     Ok(Redirect::to("/flash"))
+}
+
+/// Tells how the sale goes while they buy, and keeps what came of it.
+async fn buy(app: &App, crowd: &Crowd) {
+    let (mut ticks, till) = (tokio::time::interval(TOLD_EVERY), Till(app));
+    let mut run = pin!(buyers::run(&app.redis, crowd, SALE, PRICE, &till));
+    let report = loop {
+        tokio::select! {
+            report = &mut run => break report,
+            _ = ticks.tick() => told(app).await,
+            () = app.closed() => return,
+        }
+    };
+    *app.crowd.lock().unwrap_or_else(PoisonError::into_inner) = report.ok();
+    told(app).await;
 }
 
 /// What to break or to repair.

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 
 use crate::errors::Problem;
 use crate::page::{button, live, page};
-use crate::session::{Form, Nothing, Visitor};
+use crate::session::{Form, Known, Nothing};
 use crate::state::App;
 
 /// How many are shown at once.
@@ -17,7 +17,7 @@ const SHOWN: usize = 20;
 const HOLD: Duration = Duration::from_millis(1);
 
 /// `GET /notifications`: what is unread; the button acknowledges it.
-pub async fn show(State(app): State<App>, visitor: Visitor) -> Result<Markup, Problem> {
+pub async fn show(State(app): State<App>, Known(visitor): Known) -> Result<Markup, Problem> {
     let taken = app.notifications.take(&visitor.id(), SHOWN, HOLD).await?;
     let counts = app.notifications.counts(&visitor.id()).await?;
     let content = html! {
@@ -29,7 +29,11 @@ pub async fn show(State(app): State<App>, visitor: Visitor) -> Result<Markup, Pr
 }
 
 /// `POST /notifications/read`
-pub async fn read(State(app): State<App>, visitor: Visitor, _: Form<Nothing>) -> Result<Redirect, Problem> {
+pub async fn read(
+    State(app): State<App>,
+    Known(visitor): Known,
+    _: Form<Nothing>,
+) -> Result<Redirect, Problem> {
     app.notifications.mark_all_read(&visitor.id()).await?;
     Ok(Redirect::to("/notifications"))
 }

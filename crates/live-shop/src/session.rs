@@ -33,6 +33,8 @@ pub struct Visitor {
     pub guest: String,
     /// What each form must carry. A page of another site does not know it.
     pub csrf: String,
+    /// Whether there is no session because Redis does not answer.
+    is_cut_off: bool,
     /// Names the session where its token must not be seen.
     pub public_id: String,
 }
@@ -58,11 +60,15 @@ impl Visitor {
         Ok(!self.is_known() || shop.sessions.peek(&self.token).await?.is_some())
     }
 
+    fn cut_off() -> Self {
+        Self { is_cut_off: true, ..Self::default() }
+    }
+
     fn of(session: Session) -> Self {
         let Session { token, user, mut fields, .. } = session;
         let mut field = |name| fields.remove(name).unwrap_or_default();
         let (guest, csrf, public_id) = (field("guest"), field("csrf"), field("public_id"));
-        Self { token, user, guest, csrf, public_id }
+        Self { token, user, guest, csrf, public_id, is_cut_off: false }
     }
 }
 
@@ -91,8 +97,10 @@ pub async fn attach(State(app): State<App>, mut request: Request, next: Next) ->
             Ok(visitor) => (visitor, true),
             Err(problem) => return problem.into_response(),
         },
-        // Without a session, there is no form to send; and if Redis does not answer, pages that need none still work.
-        Ok(None) | Err(_) => (Visitor::default(), false),
+        // Without a session, there is no form to send.
+        Ok(None) => (Visitor::default(), false),
+        // Pages that need no session still work.
+        Err(_) => (Visitor::cut_off(), false),
     };
     request.extensions_mut().insert(visitor.clone());
     let mut response = next.run(request).await;
@@ -106,7 +114,7 @@ pub async fn attach(State(app): State<App>, mut request: Request, next: Next) ->
 /// `POST /login`: the session gets a new token, the guest's cart moves into the customer's.
 pub async fn login(
     State(app): State<App>,
-    visitor: Visitor,
+    Known(visitor): Known,
     Form(form): Form<Login>,
 ) -> Result<Response, Problem> {
     let name = form.name.trim();
@@ -127,7 +135,11 @@ pub async fn login(
 }
 
 /// `POST /logout`: the session ends, and with it its event streams.
-pub async fn logout(State(app): State<App>, visitor: Visitor, _: Form<Nothing>) -> Result<Response, Problem> {
+pub async fn logout(
+    State(app): State<App>,
+    Known(visitor): Known,
+    _: Form<Nothing>,
+) -> Result<Response, Problem> {
     app.sessions.end(&visitor.token).await?;
     app.tell(Change::to(Kind::Bye, &visitor.public_id)).await;
     let mut response = Redirect::to("/").into_response();
@@ -153,6 +165,24 @@ impl FromRequestParts<App> for Visitor {
     }
 }
 
+/// A visitor with a session.
+pub struct Known(pub Visitor);
+
+impl FromRequestParts<App> for Known {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        match Visitor::from_request_parts(parts, app).await? {
+            visitor if visitor.is_known() => Ok(Self(visitor)),
+            visitor if visitor.is_cut_off => Err(Problem::no_redis()),
+            _ => Err(Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "There is no session. Open a page of the shop first.",
+            )),
+        }
+    }
+}
+
 /// A form that carries the session's CSRF token. Any other form is refused, so no handler can forget to check.
 pub struct Form<T>(pub T);
 
@@ -165,6 +195,9 @@ impl<T: DeserializeOwned> FromRequest<App> for Form<T> {
             .await
             .map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
         let token = serde_urlencoded::from_bytes::<CsrfToken>(&body).unwrap_or_default();
+        if visitor.is_cut_off {
+            return Err(Problem::no_redis());
+        }
         if !visitor.is_known() || !same(&token.csrf, &visitor.csrf) {
             return Err(Problem::new(
                 StatusCode::FORBIDDEN,
@@ -193,10 +226,10 @@ async fn begin(shop: &Shop) -> Result<Visitor, Problem> {
     match shop.sessions.begin(None, &fields).await {
         Ok(token) => {
             hide(&token);
-            Ok(Visitor { token, user: None, guest, csrf, public_id })
+            Ok(Visitor { token, user: None, guest, csrf, public_id, is_cut_off: false })
         }
         // The page then says what works without Redis.
-        Err(patterns::sessions::SessionError::Store(_)) => Ok(Visitor::default()),
+        Err(patterns::sessions::SessionError::Store(_)) => Ok(Visitor::cut_off()),
         Err(error) => Err(error.into()),
     }
 }

@@ -1,7 +1,7 @@
 //! What the whole shop shares: each pattern once, all on one connection.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lab_connection::Target;
@@ -29,6 +29,7 @@ use patterns::token_bucket::TokenBucket;
 use tokio::sync::watch;
 
 use crate::bank::Bank;
+use crate::buyers::Report;
 use crate::database::Database;
 use crate::emails;
 use crate::events::{Change, Hub};
@@ -140,6 +141,8 @@ pub struct Shop {
     pub wire: Wire,
     /// Numbers of this process.
     pub counters: Counters,
+    /// What came of the last crowd of buyers.
+    pub crowd: Mutex<Option<Report>>,
     /// What the buttons that break things carry, because they must work without a session.
     pub lab_token: String,
     /// The servers that the buttons break, if they are ours.
@@ -195,6 +198,7 @@ impl Shop {
             events: Hub::new(redis.clone(), prefix_ref),
             wire: Wire::default(),
             counters: Counters::default(),
+            crowd: Mutex::default(),
             lab_token: random()?,
             closing: watch::Sender::new(false),
             settings,
