@@ -3,7 +3,7 @@ use std::time::Duration;
 use live_shop::events::{Change, Kind};
 use live_shop::state::Settings;
 
-use crate::{Shop, with_shop};
+use crate::{Shop, with_shop, with_shop_at};
 
 fn tell(shop: &Shop, left: std::ops::Range<u64>) {
     for left in left {
@@ -40,6 +40,42 @@ async fn a_browser_that_comes_back_misses_nothing_and_gets_nothing_twice() {
             }
         }
         assert_eq!(seen, (0..50).collect::<Vec<_>>());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_browsers_resume_at_a_shop_that_was_started_again() {
+    const BROWSERS: usize = 200;
+    let prefix = lab_testing::prefix();
+    let seen = with_shop_at(&prefix, Settings::default(), |shop| {
+        let browser = shop.browser();
+        let mut streams: Vec<_> = (0..BROWSERS).map(|_| browser.events(None)).collect();
+        for events in &mut streams {
+            events.next_of("hello");
+        }
+        tell(&shop, 0..20);
+        // Each has read another number of changes when its stream ends.
+        let read = |(number, events): (usize, &mut crate::client::Events)| {
+            let read: Vec<_> = (0..=number % 20).map(|_| events.next_of("stock")).collect();
+            read.into_iter().map(|event| (left(&event.data), event.id)).collect::<Vec<_>>()
+        };
+        streams.iter_mut().enumerate().map(read).collect::<Vec<_>>()
+    })
+    .await;
+    with_shop_at(&prefix, Settings::default(), move |shop| {
+        tell(&shop, 20..30);
+        let browser = shop.browser();
+        let mut streams: Vec<_> =
+            seen.iter().map(|seen| browser.events(seen.last().map(|(_, id)| id.as_str()))).collect();
+        tell(&shop, 30..35);
+        for (events, seen) in streams.iter_mut().zip(seen) {
+            let mut all: Vec<_> = seen.into_iter().map(|(left, _)| left).collect();
+            while all.last() != Some(&34) {
+                all.push(left(&events.next_of("stock").data));
+            }
+            assert_eq!(all, (0..35).collect::<Vec<_>>());
+        }
     })
     .await;
 }

@@ -15,12 +15,17 @@ use live_shop::state::Settings;
 use crate::client::Browser;
 
 /// Opens a shop of its own on the shared server, and runs a test on a thread that may block.
-async fn with_shop<T: Send + 'static>(
+async fn with_shop<T: Send + 'static>(settings: Settings, test: impl FnOnce(Shop) -> T + Send + 'static) -> T {
+    with_shop_at(&lab_testing::prefix(), settings, test).await
+}
+
+/// The same under this prefix: what an earlier shop has left is there.
+async fn with_shop_at<T: Send + 'static>(
+    prefix: &str,
     settings: Settings,
     test: impl FnOnce(Shop) -> T + Send + 'static,
 ) -> T {
-    let args =
-        TargetArgs { prefix: Some(lab_testing::prefix()), ..TargetArgs::at(lab_testing::server().url()) };
+    let args = TargetArgs { prefix: Some(prefix.to_owned()), ..TargetArgs::at(lab_testing::server().url()) };
     let running = Running::open(&args, ([127, 0, 0, 1], 0).into(), settings).await.unwrap();
     let (app, runtime) = (running.app.clone(), tokio::runtime::Handle::current());
     let result = tokio::task::spawn_blocking(move || test(Shop { app, runtime })).await;
