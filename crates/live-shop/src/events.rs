@@ -23,6 +23,7 @@ use patterns::key::Key;
 use patterns::script::{StoreError, send};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use crate::session::{Visitor, random};
 use crate::state::App;
@@ -307,6 +308,8 @@ struct Feed {
     visitor: Visitor,
     first: VecDeque<Event>,
     changes: broadcast::Receiver<Arc<Live>>,
+    /// Ticks whether or not there are changes, so that a busy stream ends with its session too.
+    keep_alive: Interval,
     over: bool,
 }
 
@@ -323,7 +326,10 @@ impl Feed {
         } else {
             first.push_back(hello(Event::default().event(Kind::Resync.name()).id(&at).data("{}")));
         }
-        Self { app, visitor, first, changes, over: false }
+        let every = app.settings.keep_alive;
+        let mut keep_alive = interval_at(Instant::now() + every, every);
+        keep_alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { app, visitor, first, changes, keep_alive, over: false }
     }
 
     fn into_stream(self) -> impl Stream<Item = Result<Event, Infallible>> {
@@ -350,7 +356,7 @@ impl Feed {
                     self.over = true;
                     return Some(Event::default().retry(pause()).comment("closing"));
                 }
-                () = tokio::time::sleep(self.app.settings.keep_alive) => {
+                _ = self.keep_alive.tick() => {
                     // While Redis does not answer, the stream stays.
                     self.over = matches!(self.visitor.lives(&self.app).await, Ok(false));
                     let alive = Event::default().comment("still here");

@@ -38,7 +38,7 @@ pub async fn requests(State(app): State<App>, visitor: Visitor) -> Markup {
     let content = html! {
         @for (number, request) in requests.iter().take(SHOWN).enumerate() {
             @let commands = request.recording.commands();
-            details open[number == 0] {
+            details open[number == 0 || number == 1 && request.title.starts_with("POST")] {
                 summary { (request.title) " " span.count { (commands.len()) " commands" } }
                 ol { @for sent in &commands { li { (command(sent)) } } }
                 @if request.recording.more() > 0 { p { (request.recording.more()) " more were not kept." } }

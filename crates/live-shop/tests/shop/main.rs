@@ -15,7 +15,10 @@ use live_shop::state::Settings;
 use crate::client::Browser;
 
 /// Opens a shop of its own on the shared server, and runs a test on a thread that may block.
-async fn with_shop<T: Send + 'static>(settings: Settings, test: impl FnOnce(Shop) -> T + Send + 'static) -> T {
+async fn with_shop<T: Send + 'static>(
+    settings: Settings,
+    test: impl FnOnce(Shop) -> T + Send + 'static,
+) -> T {
     with_shop_at(&lab_testing::prefix(), settings, test).await
 }
 

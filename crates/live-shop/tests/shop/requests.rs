@@ -184,6 +184,19 @@ async fn slow_connections_do_not_keep_others_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    with_shop(Settings { slow_request: Duration::from_millis(200), ..Settings::default() }, |shop| {
+        let (address, cookie) = (shop.app.address, shop.browser().cookie);
+        let head = format!(
+            "POST /cart/add HTTP/1.1\r\nHost: {address}\r\nCookie: {cookie}\r\nContent-Length: 9\r\n\r\n"
+        );
+        let response = raw(address, head.as_bytes());
+        assert_eq!((response.status, response.header("content-type")), (408, "application/problem+json"));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_wire_shows_the_last_click_and_never_a_token() {
     with_shop(Settings::default(), |shop| {
         let mut ann = shop.customer("Ann");
