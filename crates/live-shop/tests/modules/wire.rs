@@ -94,10 +94,10 @@ fn parse(line: &[u8]) -> Arguments {
 async fn a_busy_request(connection: &Recorded<MultiplexedConnection>) {
     let inventory = Inventory::new(connection.clone(), "shop:");
     inventory.set_up("mug \"blue\"\r\n", 5, Some(2)).await.unwrap();
-    let hold = Duration::from_mins(1);
+    let minute = Duration::from_mins(1);
     // All at once, as the checkout does.
     let ids = ["a", "b", "c", "d", "e", "f"];
-    let held = ids.map(|id| inventory.reserve("mug \"blue\"\r\n", id, 1, hold));
+    let held = ids.map(|id| inventory.reserve("mug \"blue\"\r\n", id, 1, minute));
     patterns::script::join_all(held).await;
     RecentViews::new(connection.clone(), "shop:").record("ann@example.com", "PROD1").await.unwrap();
 
