@@ -4,6 +4,7 @@
 
 mod buying;
 mod client;
+mod crowd;
 mod faults;
 mod live;
 mod requests;
