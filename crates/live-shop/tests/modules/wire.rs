@@ -130,7 +130,8 @@ async fn the_wire_has_byte_for_byte_what_monitor_saw() {
     let mut plain = connect(&server).await;
     let monitor = Monitor::of(&server, &mut plain).await;
     let recording = Recording::default();
-    recording.of(a_busy_request(&Recorded::new(plain.clone()))).await;
+    let connection = Recorded::new(plain.clone());
+    recording.of(Box::pin(a_busy_request(&connection))).await;
     let seen = monitor.end(&mut plain).await;
 
     let sent: Vec<Arguments> =
