@@ -172,7 +172,7 @@ async fn the_panel_shows_scripts_by_name_with_replies_times_and_keys() {
     for sent in &scripts {
         let name = sent.script.unwrap();
         assert!(sent.command.contains(name), "{sent:?}");
-        assert_eq!(script(name).unwrap().source(), script_source(name).unwrap());
+        assert_eq!(script(sent.hash.unwrap()).unwrap().source(), script_source(sent.hash.unwrap()).unwrap());
         assert!(!sent.keys.is_empty() && sent.keys.iter().all(|key| key.contains("ann")), "{sent:?}");
     }
     let last = commands.last().unwrap();
