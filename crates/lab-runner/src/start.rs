@@ -26,6 +26,24 @@ where
     R: FnOnce(C) -> F,
     F: Future<Output = Result<(), Failure>>,
 {
+    start_service(|cli| async {
+        tokio::select! {
+            // In this order, so Ctrl-C is noticed before anything begins.
+            biased;
+            _ = tokio::signal::ctrl_c() => Err(interrupted()),
+            () = terminated() => Err(Failure::new(Class::Interrupted, "Terminated.", "A signal ended the program.")),
+            ended = run(cli) => ended,
+        }
+    })
+}
+
+/// [`start`] for a program that ends in its own time after Ctrl-C, as a service does.
+pub fn start_service<C, R, F>(run: R) -> ExitCode
+where
+    C: CommandFactory + FromArgMatches + Cli,
+    R: FnOnce(C) -> F,
+    F: Future<Output = Result<(), Failure>>,
+{
     let cli = match parse::<C>() {
         Ok(cli) => cli,
         Err(code) => return code,
@@ -38,15 +56,7 @@ where
             return ExitCode::FAILURE;
         }
     };
-    let ended = runtime.block_on(async {
-        tokio::select! {
-            // In this order, so Ctrl-C is noticed before anything begins.
-            biased;
-            _ = tokio::signal::ctrl_c() => Err(interrupted()),
-            () = terminated() => Err(Failure::new(Class::Interrupted, "Terminated.", "A signal ended the program.")),
-            ended = run(cli) => ended,
-        }
-    });
+    let ended = runtime.block_on(async { run(cli).await });
     // A thread may still wait for input that nobody needs.
     runtime.shutdown_background();
     keyboard::restore();

@@ -27,7 +27,7 @@
 use std::io;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ const PIECE: usize = 64 * 1024;
 /// How many pieces can be in flight in one direction.
 const PIECES_IN_FLIGHT: usize = 64;
 
-/// A TCP proxy on 127.0.0.1 in front of one server. At first it forwards everything. A setting takes effect at once, for
+/// A TCP proxy on 127.0.0.1 in front of one server at a time. At first it forwards everything. A setting takes effect at once, for
 /// open connections too. Dropping the proxy cuts all connections.
 ///
 /// It does not work for a cluster, whose nodes send clients to their own ports.
@@ -58,7 +58,7 @@ pub struct Proxy {
 
 #[derive(Debug)]
 struct Settings {
-    server_port: u16,
+    server_port: AtomicU16,
     delay_us: AtomicU64,
     /// 0: not throttled.
     bytes_per_second: AtomicU64,
@@ -86,7 +86,7 @@ impl Proxy {
 
     fn start(server: &Server, server_port: u16) -> Result<Self, Error> {
         let settings = Arc::new(Settings {
-            server_port,
+            server_port: AtomicU16::new(server_port),
             delay_us: AtomicU64::new(0),
             bytes_per_second: AtomicU64::new(0),
             cut_replies: AtomicU32::new(0),
@@ -132,6 +132,14 @@ impl Proxy {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Leads to this server from now on, as an address in front of a primary does after a failover. Open connections are cut, so
+    /// that no client stays with the server before. It must have the same password, as a replica has
+    /// ([`Builder::replica_of`](crate::Builder::replica_of)).
+    pub fn lead_to(&self, server: &Server) {
+        self.settings.server_port.store(server.port(), Ordering::Release);
+        self.cut_all();
     }
 
     /// Cuts all connections that are open now. New ones are accepted.
@@ -200,7 +208,9 @@ async fn accept(listener: TcpListener, settings: Arc<Settings>) {
 /// Forwards in both directions until one side ends or the connection is cut.
 async fn serve(client: TcpStream, settings: Arc<Settings>) {
     let mut cut = settings.cut_all.subscribe();
-    let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, settings.server_port)).await else { return };
+    // Read after the subscription above: who gets the port of the server before is cut when the proxy leads to another.
+    let port = settings.server_port.load(Ordering::Acquire);
+    let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else { return };
     // Small requests wait for nothing but the delay.
     let _ = client.set_nodelay(true).and_then(|()| server.set_nodelay(true));
     let (from_client, to_client) = client.into_split();

@@ -37,6 +37,12 @@ local now = now_ms()
 
 ---- receipt
 -- An order that was answered before gets the same answer, whatever happened to the sale.
+-- Replicas get a write that changes nothing, so that a caller who waits for them waits for the first call, too.
+local kept = tonumber(sale[9] or '')
+if bought[2] and kept then
+  require_commands('PEXPIREAT')
+  redis.call('PEXPIREAT', KEYS[2], kept)
+end
 if bought[2] then
   return {'ANSWERED', bought[2]}
 end
@@ -55,7 +61,10 @@ if now < starts then
 elseif now >= ends then
   return {'OVER'}
 elseif ticket ~= '' then
-  return {'WAITING', ticket, redis.call('ZRANK', KEYS[3], ARGV[1])}
+  local ahead = redis.call('ZRANK', KEYS[3], ARGV[1])
+  require_commands('PEXPIREAT')
+  redis.call('PEXPIREAT', KEYS[2], kept_until)
+  return {'WAITING', ticket, ahead}
 elseif have + units > cap then
   return {'OVER_CAP', have, cap}
 elseif tonumber(orders) >= tonumber(ARGV[5]) then

@@ -26,8 +26,8 @@
 //!   sale itself, nothing is sold until the sale is opened again with the same plan, which restores it ([`Lost::Sale`]). If it
 //!   is the waitlist, nothing is sold until [`FlashSale::repair`] restores it ([`Lost::Waitlist`]). If the purchases are lost,
 //!   nothing more is sold; close the sale, and open another with what is left ([`Lost::Purchases`]). A failover may forget the
-//!   last purchases that were acknowledged, as a whole: their units are for sale again, and the same order buys them again. If
-//!   the server's clock is set back or forward, the sale is open whenever that clock is between start and end.
+//!   last purchases that were acknowledged, as a whole: their units are for sale again, and the same order buys them again. So
+//!   wait for replicas before you charge ([`FlashSale::with_replicas`]). If the server's clock is set back or forward, the sale is open whenever that clock is between start and end.
 //!
 //! ```
 //! use patterns::flash_sale::{FlashSale, FlashSaleError, Plan, Purchase};
@@ -210,12 +210,13 @@ pub struct FlashSale<C> {
     connection: C,
     prefix: String,
     kept: Duration,
+    replicas: Option<(usize, Duration)>,
 }
 
 impl<C: ConnectionLike + Clone> FlashSale<C> {
     /// Sales whose keys stay for a day after the end.
     pub fn new(connection: C, prefix: &str) -> Self {
-        Self { connection, prefix: prefix.to_owned(), kept: Duration::from_hours(24) }
+        Self { connection, prefix: prefix.to_owned(), kept: Duration::from_hours(24), replicas: None }
     }
 
     /// How long the keys of a sale stay after its end, for sales opened from now on: a millisecond to a year. Make it longer
@@ -223,6 +224,13 @@ impl<C: ConnectionLike + Clone> FlashSale<C> {
     #[must_use]
     pub fn with_kept(self, kept: Duration) -> Self {
         Self { kept, ..self }
+    }
+
+    /// Waits after each purchase until this many replicas have it. After `timeout`, [`FlashSale::buy`] returns
+    /// [`FlashSaleError::NotReplicated`]. The connection's response timeout must be longer.
+    #[must_use]
+    pub fn with_replicas(self, replicas: usize, timeout: Duration) -> Self {
+        Self { replicas: Some((replicas, timeout)), ..self }
     }
 
     /// The server's clock in milliseconds since 1970, for [`Plan::starts`] and [`Plan::ends`].
@@ -276,7 +284,18 @@ impl<C: ConnectionLike + Clone> FlashSale<C> {
         }
         let (keys, [customer, purchase]) = (self.keys(sale)?, fields(customer, order)?);
         let call = BUY.call(&keys).arg(customer).arg(purchase).arg(escape(order)).arg(units).arg(MAX_ORDERS);
-        let mut reply: Reply = call.run(&self.connection).await?;
+        let mut reply: Reply = match self.replicas {
+            None => call.run(&self.connection).await?,
+            Some((wanted, timeout)) => {
+                let (reply, replicas): (Reply, _) =
+                    call.run_and_wait(&self.connection, wanted, timeout).await?;
+                let has_it = ["BOUGHT", "ANSWERED", "WAITING"].contains(&reply.outcome.as_str());
+                if has_it && replicas < wanted {
+                    return Err(FlashSaleError::NotReplicated { replicas });
+                }
+                reply
+            }
+        };
         match reply.outcome.as_str() {
             "BOUGHT" => Ok(Purchase::Bought(Receipt { units, left: reply.next()?, yours: reply.next()? })),
             "ANSWERED" => match answer(&reply.next::<String>()?) {
@@ -579,6 +598,13 @@ pub enum FlashSaleError {
     /// One of the sale's keys was lost. Nothing more is sold until it is repaired.
     #[error("the sale is damaged: it lost {0}")]
     Damaged(Lost),
+    /// The order is answered, but fewer replicas have it than [`FlashSale::with_replicas`] requires. Buy it again: that changes
+    /// nothing and waits again.
+    #[error("the order is answered, but only {replicas} replicas have it")]
+    NotReplicated {
+        /// The replicas that have it.
+        replicas: usize,
+    },
     /// Redis, or the data in it. After a connection error, call again with the same order.
     #[error(transparent)]
     Store(#[from] StoreError),

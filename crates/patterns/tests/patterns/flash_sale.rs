@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use lab_server::Replicated;
 use lab_testing::faults::lossy_proxy;
 use lab_testing::slots::{HalfMovedSlots, MovingSlots};
 use lab_testing::{TestConnection, everywhere, prefix, until};
@@ -547,4 +548,28 @@ async fn the_last_who_wait_are_served_and_leave_while_their_slot_is_on_its_way()
         assert_eq!((sale.left, sale.sold, sale.waiting), if leaving { (0, 2, 0) } else { (1, 1, 0) });
         assert_eq!(sales.place(SALE, "bob").await.unwrap(), None);
     }
+}
+
+#[tokio::test]
+async fn a_purchase_waits_for_the_replica_also_when_another_connection_repeats_it() {
+    let group = Replicated::start(1).unwrap();
+    let (replica, brief) = (&group.replicas[0], Duration::from_millis(50));
+    let sales = |connection| FlashSale::new(connection, "").with_replicas(1, brief);
+    let first = sales(TestConnection::to_server(&group.primary).await);
+    opened(&first, 1, 1, 1).await;
+    until("the replica has the sale", async || first.buy(SALE, "ann", 1, "a").await.is_ok()).await;
+
+    replica.pause().unwrap();
+    for (customer, order) in [("ann", "a"), ("bob", "b"), ("bob", "b")] {
+        // A connection that has written nothing: WAIT says something only about what its own connection has written.
+        let again = sales(TestConnection::to_server(&group.primary).await);
+        let answer = again.buy(SALE, customer, 1, order).await;
+        assert!(matches!(answer, Err(FlashSaleError::NotReplicated { replicas: 0 })), "{answer:?}");
+    }
+    replica.resume().unwrap();
+    until("the replica has caught up", async || {
+        matches!(first.buy(SALE, "ann", 1, "a").await, Ok(Purchase::AlreadyBought(_)))
+    })
+    .await;
+    assert!(matches!(first.buy(SALE, "bob", 1, "b").await, Ok(Purchase::Waiting(_))));
 }

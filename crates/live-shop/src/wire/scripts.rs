@@ -1,0 +1,108 @@
+//! The scripts of all patterns, by hash, by source, and by name.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use patterns::script::Script;
+use patterns::{
+    active_users, analytics, autocomplete, bought_together, broadcast, cache, cart, catalog, checkout,
+    facets, fence, fixed_window, flash_sale, funnel, interests, inventory, job_queue, leader, lock,
+    login_guard, notifications, once, popular_products, recent_views, scheduler, semaphore, sessions,
+    similar_customers, sliding_counter, sliding_log, social_graph, stock_feed, stores, stream_worker,
+    time_series, timeline, token_bucket, users, weekly_metrics,
+};
+
+static BY_HASH: OnceLock<HashMap<&'static str, &'static Script>> = OnceLock::new();
+
+/// The script with this hash or this name, such as `cart.lua: add`. A few scripts share a name, so only a hash says which one was sent.
+pub fn script(hash_or_name: &str) -> Option<&'static Script> {
+    let named = || by_hash().values().copied().find(|script| script.name() == hash_or_name);
+    by_hash().get(hash_or_name).copied().or_else(named)
+}
+
+/// The Lua text that the server runs for the script with this hash or name.
+pub fn script_source(hash_or_name: &str) -> Option<&'static str> {
+    script(hash_or_name).map(Script::source)
+}
+
+/// The script that EVALSHA means.
+pub fn with_hash(hash: &[u8]) -> Option<&'static Script> {
+    by_hash().get(std::str::from_utf8(hash).ok()?).copied()
+}
+
+/// The script with this source.
+pub fn with_source(source: &[u8]) -> Option<&'static Script> {
+    by_hash().values().copied().find(|script| script.source().as_bytes() == source)
+}
+
+fn by_hash() -> &'static HashMap<&'static str, &'static Script> {
+    BY_HASH.get_or_init(|| {
+        let patterns = [
+            active_users::scripts,
+            analytics::scripts,
+            autocomplete::scripts,
+            bought_together::scripts,
+            broadcast::scripts,
+            cache::scripts,
+            cart::scripts,
+            catalog::scripts,
+            checkout::scripts,
+            facets::scripts,
+            fence::scripts,
+            fixed_window::scripts,
+            flash_sale::scripts,
+            funnel::scripts,
+            interests::scripts,
+            inventory::scripts,
+            job_queue::scripts,
+            leader::scripts,
+            lock::scripts,
+            login_guard::scripts,
+            notifications::scripts,
+            once::scripts,
+            popular_products::scripts,
+            recent_views::scripts,
+            scheduler::scripts,
+            semaphore::scripts,
+            sessions::scripts,
+            similar_customers::scripts,
+            sliding_counter::scripts,
+            sliding_log::scripts,
+            social_graph::scripts,
+            stock_feed::scripts,
+            stores::scripts,
+            stream_worker::scripts,
+            time_series::scripts,
+            timeline::scripts,
+            token_bucket::scripts,
+            users::scripts,
+            weekly_metrics::scripts,
+        ];
+        let all = patterns.into_iter().flat_map(|scripts| scripts());
+        all.map(|(_, script)| (script.hash(), script)).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn every_script_of_every_pattern_is_known() {
+        let files = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../patterns/src")).unwrap();
+        let files = files.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let patterns = files.filter_map(|name| name.strip_suffix(".lua").map(str::to_owned));
+        let patterns: BTreeSet<String> = patterns.filter(|name| name != "script").collect();
+        let known: BTreeSet<String> =
+            by_hash().values().map(|script| script.name().split(".lua").next().unwrap().to_owned()).collect();
+        assert_eq!(known, patterns);
+        for script in by_hash().values() {
+            assert_eq!(super::script(script.hash()).unwrap().source(), script.source());
+            assert_eq!(super::script(script.name()).unwrap().name(), script.name());
+            assert_eq!(with_source(script.source().as_bytes()).unwrap().hash(), script.hash());
+        }
+    }
+}

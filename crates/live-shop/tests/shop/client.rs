@@ -1,0 +1,183 @@
+//! A browser for tests: plain HTTP over a socket, with a cookie, and an event stream.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use lab_testing::TIMEOUT;
+
+/// A response.
+pub struct Response {
+    pub status: u16,
+    pub headers: HashMap<String, String>,
+    pub body: String,
+}
+
+impl Response {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
+
+    /// What is between two texts in the body.
+    pub fn between(&self, from: &str, to: &str) -> &str {
+        let (_, after) =
+            self.body.split_once(from).unwrap_or_else(|| panic!("{from} is not in {}", self.body));
+        after.split_once(to).unwrap().0
+    }
+}
+
+/// One browser: an address, and the cookie of the shop.
+#[derive(Clone)]
+pub struct Browser {
+    pub address: SocketAddr,
+    pub cookie: String,
+    pub csrf: String,
+}
+
+impl Browser {
+    /// A browser that has opened the shop.
+    pub fn new(address: SocketAddr) -> Self {
+        let mut browser = Self { address, cookie: String::new(), csrf: String::new() };
+        browser.refresh();
+        browser
+    }
+
+    /// Loads a page, and takes the CSRF token from it.
+    pub fn refresh(&mut self) {
+        let page = self.get("/");
+        assert_eq!(page.status, 200, "{}", page.body);
+        page.between("name=\"csrf\" value=\"", "\"").clone_into(&mut self.csrf);
+    }
+
+    pub fn log_in(&mut self, name: &str) {
+        let answer = self.post("/login", &[("name", name)]);
+        assert_eq!(answer.status, 303, "{}", answer.body);
+        self.refresh();
+    }
+
+    pub fn get(&mut self, path: &str) -> Response {
+        self.send("GET", path, "Accept: text/html\r\n", "")
+    }
+
+    /// Sends a form with the CSRF token.
+    pub fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Response {
+        let csrf = self.csrf.clone();
+        let fields = [&[("csrf", csrf.as_str())], fields].concat();
+        self.send("POST", path, "", &form(&fields))
+    }
+
+    pub fn send(&mut self, method: &str, path: &str, headers: &str, body: &str) -> Response {
+        let host = format!("Host: {}\r\n", self.address);
+        let host = if headers.contains("Host:") { "" } else { &host };
+        let cookie = self.cookie.clone();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\n{host}Cookie: {cookie}\r\nConnection: close\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n{headers}\r\n{body}",
+            body.len()
+        );
+        let response = raw(self.address, request.as_bytes());
+        if let Some(cookie) = response.headers.get("set-cookie") {
+            cookie.split(';').next().unwrap().clone_into(&mut self.cookie);
+        }
+        response
+    }
+
+    /// Opens the event stream, after the event with this ID.
+    pub fn events(&self, last: Option<&str>) -> Events {
+        let mut socket = connect(self.address);
+        let last = last.map_or_else(String::new, |last| format!("Last-Event-ID: {last}\r\n"));
+        let (host, cookie) = (self.address, &self.cookie);
+        write!(socket, "GET /events HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\n{last}\r\n").unwrap();
+        let mut reader = BufReader::new(socket);
+        let mut line = String::new();
+        while line != "\r\n" {
+            line.clear();
+            assert_ne!(reader.read_line(&mut line).unwrap(), 0, "the stream ended in its head");
+        }
+        Events { reader, text: String::new() }
+    }
+}
+
+/// An event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Event {
+    pub kind: String,
+    pub id: String,
+    pub data: String,
+}
+
+/// An open event stream.
+pub struct Events {
+    reader: BufReader<TcpStream>,
+    text: String,
+}
+
+impl Events {
+    /// The next event; `None` at the end of the stream. Comments are skipped.
+    pub fn next(&mut self) -> Option<Event> {
+        loop {
+            while let Some((block, rest)) = self.text.split_once("\n\n") {
+                let mut event = Event::default();
+                for line in block.lines() {
+                    match line.split_once(": ") {
+                        Some(("event", kind)) => kind.clone_into(&mut event.kind),
+                        Some(("id", id)) => id.clone_into(&mut event.id),
+                        Some(("data", data)) => data.clone_into(&mut event.data),
+                        _ => {}
+                    }
+                }
+                self.text = rest.to_owned();
+                if !event.kind.is_empty() {
+                    return Some(event);
+                }
+            }
+            let mut size = String::new();
+            self.reader.read_line(&mut size).ok()?;
+            let size = usize::from_str_radix(size.trim(), 16).ok().filter(|size| *size > 0)?;
+            let mut chunk = vec![0; size + 2];
+            self.reader.read_exact(&mut chunk).ok()?;
+            self.text.push_str(std::str::from_utf8(&chunk[..size]).unwrap());
+        }
+    }
+
+    /// The next event of this kind.
+    pub fn next_of(&mut self, kind: &str) -> Event {
+        loop {
+            let event = self.next().unwrap_or_else(|| panic!("the stream ended before {kind}"));
+            if event.kind == kind {
+                return event;
+            }
+        }
+    }
+}
+
+pub fn form(fields: &[(&str, &str)]) -> String {
+    let escaped = |text: &str| -> String {
+        text.bytes().fold(String::new(), |escaped, byte| escaped + &format!("%{byte:02X}"))
+    };
+    fields.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect::<Vec<_>>().join("&")
+}
+
+pub fn connect(address: SocketAddr) -> TcpStream {
+    let socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(TIMEOUT)).unwrap();
+    socket.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
+    socket
+}
+
+/// Sends bytes, and reads until the server closes.
+pub fn raw(address: SocketAddr, request: &[u8]) -> Response {
+    let mut socket = connect(address);
+    // A server may answer and close before it has read everything.
+    let _ = socket.write_all(request);
+    let mut bytes = Vec::new();
+    let _ = socket.read_to_end(&mut bytes);
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let mut lines = head.lines();
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).unwrap_or(0);
+    let pairs = lines.filter_map(|line| line.split_once(": "));
+    let headers = pairs.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
+    Response { status, headers, body: body.to_owned() }
+}

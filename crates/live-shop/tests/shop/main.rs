@@ -1,0 +1,62 @@
+//! The shop as browsers see it.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod buying;
+mod client;
+mod crowd;
+mod faults;
+mod live;
+mod requests;
+
+use lab_connection::TargetArgs;
+use live_shop::Running;
+use live_shop::state::Settings;
+
+use crate::client::Browser;
+
+/// Opens a shop of its own on the shared server, and runs a test on a thread that may block.
+async fn with_shop<T: Send + 'static>(
+    settings: Settings,
+    test: impl FnOnce(Shop) -> T + Send + 'static,
+) -> T {
+    with_shop_at(&lab_testing::prefix(), settings, test).await
+}
+
+/// The same under this prefix: what an earlier shop has left is there.
+async fn with_shop_at<T: Send + 'static>(
+    prefix: &str,
+    settings: Settings,
+    test: impl FnOnce(Shop) -> T + Send + 'static,
+) -> T {
+    let args = TargetArgs { prefix: Some(prefix.to_owned()), ..TargetArgs::at(lab_testing::server().url()) };
+    let running = Running::open(&args, ([127, 0, 0, 1], 0).into(), settings).await.unwrap();
+    let (app, runtime) = (running.app.clone(), tokio::runtime::Handle::current());
+    let result = tokio::task::spawn_blocking(move || test(Shop { app, runtime })).await;
+    running.close().await;
+    result.unwrap()
+}
+
+/// The shop of a test.
+#[derive(Clone)]
+struct Shop {
+    app: live_shop::state::App,
+    runtime: tokio::runtime::Handle,
+}
+
+impl Shop {
+    fn browser(&self) -> Browser {
+        Browser::new(self.app.address)
+    }
+
+    /// A browser of a customer.
+    fn customer(&self, name: &str) -> Browser {
+        let mut browser = self.browser();
+        browser.log_in(name);
+        browser
+    }
+
+    fn free(&self, sku: &str) -> u64 {
+        self.runtime.block_on(self.app.inventory.level(sku)).unwrap().free
+    }
+}
