@@ -12,7 +12,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use patterns::checkout::{Charge, Checkout, CheckoutError, Line, Payments};
+use patterns::checkout::{Charge, Checkout, CheckoutError, Line, Payments, Reason};
 use patterns::flash_sale::{FlashSale, FlashSaleError, Purchase};
 use patterns::inventory::{Inventory, InventoryError};
 use patterns::money::Cents;
@@ -122,27 +122,8 @@ where
     C: ConnectionLike + Clone,
     P: Payments,
 {
-    all(crowd, connections, async |connection, order| {
-        let sales = FlashSale::new(connection, &crowd.prefix);
-        let sales = match crowd.replicas {
-            0 => sales,
-            replicas => sales.with_replicas(replicas, REPLICA_TIMEOUT),
-        };
-        match sales.buy(sale, order, 1, order).await {
-            Ok(Purchase::Bought(_) | Purchase::AlreadyBought(_)) => match payments.charge(order, price).await
-            {
-                Ok(Charge::Charged) => Outcome::Bought,
-                Ok(Charge::Declined) => give_back(&sales, sale, order).await,
-                Err(_) => Outcome::Unknown,
-            },
-            Ok(Purchase::Waiting(_)) => Outcome::Waiting,
-            // It was given back after the payment was declined.
-            Err(FlashSaleError::GivenBack { .. }) => Outcome::Declined,
-            Err(FlashSaleError::Store(_) | FlashSaleError::NotReplicated { .. }) => Outcome::Unknown,
-            Err(_) => Outcome::Refused,
-        }
-    })
-    .await
+    let ask = |connection, order| ask_at_flash_sale(connection, crowd, sale, price, payments, order);
+    all(crowd, connections, ask).await
 }
 
 /// Sends the crowd through the checkout: each places an order for one unit of a product at `price`.
@@ -157,27 +138,71 @@ where
     C: ConnectionLike + Clone,
     P: Payments,
 {
-    let lines = [Line { sku: product.to_owned(), quantity: 1, unit_price: price }];
-    all(crowd, connections, async |connection: C, order| {
-        let inventory = Inventory::new(connection.clone(), &crowd.prefix);
-        let checkout = Checkout::new(connection, &crowd.prefix, inventory);
-        let checkout = match crowd.replicas {
-            0 => checkout,
-            replicas => checkout.with_replicas(replicas, REPLICA_TIMEOUT),
-        };
-        match checkout.place(order, order, &lines, payments).await {
-            Ok(_) => Outcome::Bought,
-            Err(CheckoutError::Cancelled(patterns::checkout::Reason::Declined)) => Outcome::Declined,
-            Err(
-                CheckoutError::Store(_)
-                | CheckoutError::Payment(_)
-                | CheckoutError::NotReplicated { .. }
-                | CheckoutError::Inventory(InventoryError::Store(_) | InventoryError::NotReplicated { .. }),
-            ) => Outcome::Unknown,
-            Err(_) => Outcome::Refused,
-        }
-    })
-    .await
+    let line = Line { sku: product.to_owned(), quantity: 1, unit_price: price };
+    let lines = std::slice::from_ref(&line);
+    let ask = |connection, order| ask_at_checkout(connection, crowd, lines, payments, order);
+    all(crowd, connections, ask).await
+}
+
+async fn ask_at_flash_sale<C, P>(
+    connection: C,
+    crowd: &Crowd,
+    sale: &str,
+    price: Cents,
+    payments: &P,
+    order: String,
+) -> Outcome
+where
+    C: ConnectionLike + Clone,
+    P: Payments,
+{
+    let sales = FlashSale::new(connection, &crowd.prefix);
+    let sales = match crowd.replicas {
+        0 => sales,
+        replicas => sales.with_replicas(replicas, REPLICA_TIMEOUT),
+    };
+    match sales.buy(sale, &order, 1, &order).await {
+        Ok(Purchase::Bought(_) | Purchase::AlreadyBought(_)) => match payments.charge(&order, price).await {
+            Ok(Charge::Charged) => Outcome::Bought,
+            Ok(Charge::Declined) => give_back(&sales, sale, &order).await,
+            Err(_) => Outcome::Unknown,
+        },
+        Ok(Purchase::Waiting(_)) => Outcome::Waiting,
+        // It was given back after the payment was declined.
+        Err(FlashSaleError::GivenBack { .. }) => Outcome::Declined,
+        Err(FlashSaleError::Store(_) | FlashSaleError::NotReplicated { .. }) => Outcome::Unknown,
+        Err(_) => Outcome::Refused,
+    }
+}
+
+async fn ask_at_checkout<C, P>(
+    connection: C,
+    crowd: &Crowd,
+    lines: &[Line],
+    payments: &P,
+    order: String,
+) -> Outcome
+where
+    C: ConnectionLike + Clone,
+    P: Payments,
+{
+    let inventory = Inventory::new(connection.clone(), &crowd.prefix);
+    let checkout = Checkout::new(connection, &crowd.prefix, inventory);
+    let checkout = match crowd.replicas {
+        0 => checkout,
+        replicas => checkout.with_replicas(replicas, REPLICA_TIMEOUT),
+    };
+    match checkout.place(&order, &order, lines, payments).await {
+        Ok(_) => Outcome::Bought,
+        Err(CheckoutError::Cancelled(Reason::Declined)) => Outcome::Declined,
+        Err(
+            CheckoutError::Store(_)
+            | CheckoutError::Payment(_)
+            | CheckoutError::NotReplicated { .. }
+            | CheckoutError::Inventory(InventoryError::Store(_) | InventoryError::NotReplicated { .. }),
+        ) => Outcome::Unknown,
+        Err(_) => Outcome::Refused,
+    }
 }
 
 /// A purchase whose payment was declined goes back on sale.
@@ -189,37 +214,74 @@ async fn give_back<C: ConnectionLike + Clone>(sales: &FlashSale<C>, sale: &str, 
 }
 
 /// Lets all buyers ask at once, again and again until each has an answer or no patience left, and counts the answers.
-async fn all<C: Clone>(crowd: &Crowd, connections: &[C], ask: impl AsyncFn(C, &str) -> Outcome) -> Report {
-    let start = Instant::now();
-    let ask = &ask;
+async fn all<C: Clone, F: Future<Output = Outcome>>(
+    crowd: &Crowd,
+    connections: &[C],
+    ask: impl Fn(C, String) -> F,
+) -> Report {
+    let (start, ask) = (Instant::now(), &ask);
     let mut report = Report::default();
     // Without a connection, nobody can ask.
-    let connections = (0..crowd.buyers).zip(connections.iter().cycle());
-    let buyers = connections.map(|(number, connection)| async move {
-        let order = format!("{}-{}", crowd.name, number + 1);
-        let (mut pause, mut repeats) = (PAUSE, 0);
-        loop {
-            let outcome = ask(connection.clone(), &order).await;
-            if outcome != Outcome::Unknown || start.elapsed() > crowd.patience {
-                return (outcome, repeats);
-            }
-            sleep(pause).await;
-            pause = LONGEST_PAUSE.min(pause * 2);
-            repeats += 1;
-        }
+    let buyers = (1..=crowd.buyers).zip(connections.iter().cycle()).map(|(number, connection)| {
+        let order = format!("{}-{number}", crowd.name);
+        answer(move || ask(connection.clone(), order.clone()), start, crowd.patience)
     });
     for (outcome, repeats) in join_all(buyers).await {
         report.repeats += repeats;
-        *match outcome {
-            Outcome::Bought => &mut report.bought,
-            Outcome::Waiting => &mut report.waiting,
-            Outcome::Refused => &mut report.refused,
-            Outcome::Declined => &mut report.declined,
-            Outcome::Unknown => &mut report.unknown,
-        } += 1;
+        *report.count_of(outcome) += 1;
     }
-    let answered = report.bought + report.waiting + report.refused + report.declined + report.unknown;
-    report.unknown += crowd.buyers - answered;
+    report.unknown += crowd.buyers - report.answers();
     report.elapsed = start.elapsed();
     report
+}
+
+/// Asks until the outcome is known, or the patience is over. Returns how often it asked again.
+async fn answer<F: Future<Output = Outcome>>(
+    ask: impl Fn() -> F,
+    start: Instant,
+    patience: Duration,
+) -> (Outcome, u32) {
+    let (mut pause, mut repeats) = (PAUSE, 0);
+    loop {
+        let outcome = ask().await;
+        if outcome != Outcome::Unknown || start.elapsed() > patience {
+            return (outcome, repeats);
+        }
+        sleep(pause).await;
+        pause = LONGEST_PAUSE.min(pause * 2);
+        repeats += 1;
+    }
+}
+
+impl Report {
+    fn count_of(&mut self, outcome: Outcome) -> &mut u32 {
+        match outcome {
+            Outcome::Bought => &mut self.bought,
+            Outcome::Waiting => &mut self.waiting,
+            Outcome::Refused => &mut self.refused,
+            Outcome::Declined => &mut self.declined,
+            Outcome::Unknown => &mut self.unknown,
+        }
+    }
+
+    fn answers(&self) -> u32 {
+        self.bought + self.waiting + self.refused + self.declined + self.unknown
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A handler of axum must be `Send`, also with payments that borrow.
+    #[test]
+    fn a_handler_can_wait_for_a_crowd() {
+        fn is_send(_: impl Send) {}
+        fn check(redis: &Redis, crowd: &Crowd, payments: &crate::bank::Till<'_>) {
+            is_send(run(redis, crowd, "sale", Cents::default(), payments));
+            let connections: [Redis; 0] = [];
+            is_send(at_checkout(&connections, crowd, "product", Cents::default(), payments));
+        }
+        let _ = check;
+    }
 }

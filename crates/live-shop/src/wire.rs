@@ -145,8 +145,10 @@ pub struct Sent {
     pub reply: String,
     /// From before the command was sent until its reply was there; commands of one pipeline share it.
     pub elapsed: Duration,
-    /// The script's name, for [`script`].
+    /// The script's name.
     pub script: Option<&'static str>,
+    /// The script's hash, for [`script`] and [`script_source`].
+    pub hash: Option<&'static str>,
     /// The keys it touched, in order, as they may be shown. [`Recording::keys`] has them as they are.
     pub keys: Vec<String>,
 }
@@ -281,6 +283,7 @@ impl Command {
             reply: without(&reply, hidden),
             elapsed,
             script: script.map(Script::name),
+            hash: script.map(Script::hash),
             keys: self.keys().map(|key| without(&key, hidden)).collect(),
         }
     }

@@ -143,10 +143,10 @@ async fn a_cut_ends_what_is_under_way_and_a_pulled_cable_delays_it() {
 
     assert!(faults.drop_link(true).await.unwrap().link_down);
     let writer = connection.clone();
-    let writing = tokio::spawn(async move { set(&writer, "k", "late").await });
+    let set_late = tokio::spawn(async move { set(&writer, "k", "late").await });
     assert!(faults.broken().unwrap().contains("link"));
     assert!(!faults.drop_link(false).await.unwrap().link_down);
-    writing.await.unwrap().unwrap();
+    set_late.await.unwrap().unwrap();
     assert_eq!(get(&connection, "k").await.unwrap().as_deref(), Some("late"));
     assert_eq!(faults.broken(), None);
 }

@@ -94,10 +94,10 @@ fn parse(line: &[u8]) -> Arguments {
 async fn a_busy_request(connection: &Recorded<MultiplexedConnection>) {
     let inventory = Inventory::new(connection.clone(), "shop:");
     inventory.set_up("mug \"blue\"\r\n", 5, Some(2)).await.unwrap();
-    let hold = Duration::from_mins(1);
+    let minute = Duration::from_mins(1);
     // All at once, as the checkout does.
     let ids = ["a", "b", "c", "d", "e", "f"];
-    let held = ids.map(|id| inventory.reserve("mug \"blue\"\r\n", id, 1, hold));
+    let held = ids.map(|id| inventory.reserve("mug \"blue\"\r\n", id, 1, minute));
     patterns::script::join_all(held).await;
     RecentViews::new(connection.clone(), "shop:").record("ann@example.com", "PROD1").await.unwrap();
 
@@ -130,7 +130,8 @@ async fn the_wire_has_byte_for_byte_what_monitor_saw() {
     let mut plain = connect(&server).await;
     let monitor = Monitor::of(&server, &mut plain).await;
     let recording = Recording::default();
-    recording.of(a_busy_request(&Recorded::new(plain.clone()))).await;
+    let connection = Recorded::new(plain.clone());
+    recording.of(Box::pin(a_busy_request(&connection))).await;
     let seen = monitor.end(&mut plain).await;
 
     let sent: Vec<Arguments> =
@@ -171,7 +172,7 @@ async fn the_panel_shows_scripts_by_name_with_replies_times_and_keys() {
     for sent in &scripts {
         let name = sent.script.unwrap();
         assert!(sent.command.contains(name), "{sent:?}");
-        assert_eq!(script(name).unwrap().source(), script_source(name).unwrap());
+        assert_eq!(script(sent.hash.unwrap()).unwrap().source(), script_source(sent.hash.unwrap()).unwrap());
         assert!(!sent.keys.is_empty() && sent.keys.iter().all(|key| key.contains("ann")), "{sent:?}");
     }
     let last = commands.last().unwrap();

@@ -5,6 +5,7 @@
 mod browser;
 mod buying;
 mod client;
+mod crowd;
 mod faults;
 mod live;
 mod requests;

@@ -1,0 +1,77 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use lab_connection::TargetArgs;
+use lab_testing::{TIMEOUT, until};
+use live_shop::Running;
+use live_shop::state::{App, Settings};
+use patterns::flash_sale::Plan;
+use tokio::sync::Barrier;
+
+use crate::client::Browser;
+
+const UNITS: u32 = 50;
+const BROWSERS: usize = 80;
+
+/// Clicks until the shop has answered, always with the same order. Returns the last status.
+fn buy(browser: &mut Browser, order: &str) -> u16 {
+    let start = Instant::now();
+    loop {
+        let status = browser.post("/flash/buy", &[("order", order)]).status;
+        if status != 503 || start.elapsed() > TIMEOUT {
+            return status;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// How many units each customer has by the sale's own books.
+async fn units_of_customers(app: &App) -> Vec<u32> {
+    let [_, bought, _] = app.flash_sale.keys("today").unwrap();
+    let fields: HashMap<String, String> =
+        redis::cmd("HGETALL").arg(bought).query_async(&mut app.redis.clone()).await.unwrap();
+    let entries = fields.iter().filter(|(field, _)| !field.contains(':'));
+    entries.map(|(_, entry)| entry.split(':').next().unwrap().parse().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn eighty_browsers_get_fifty_units_though_the_primary_is_killed() {
+    let settings = Settings { requests: 100_000, ..Settings::default() };
+    let running = Running::open(&TargetArgs::private(), ([127, 0, 0, 1], 0).into(), settings).await.unwrap();
+    let app = running.app.clone();
+    let starts = app.flash_sale.now().await.unwrap();
+    let (name, product) = ("Today".to_owned(), "turntable".to_owned());
+    let plan = Plan { name, product, starts, ends: starts + 3_600_000, units: UNITS, cap: 1, places: 0 };
+    app.flash_sale.open("today", &plan).await.unwrap();
+
+    let all_here = Arc::new(Barrier::new(BROWSERS));
+    let clicks: Vec<_> = (0..BROWSERS)
+        .map(|number| {
+            let (address, all_here) = (app.address, Arc::clone(&all_here));
+            tokio::spawn(async move {
+                let opening = tokio::task::spawn_blocking(move || Browser::new(address));
+                let mut browser = opening.await.unwrap();
+                all_here.wait().await;
+                let order = format!("order-{number}");
+                tokio::task::spawn_blocking(move || buy(&mut browser, &order)).await.unwrap()
+            })
+        })
+        .collect();
+    let sold = async || app.flash_sale.sale("today").await.ok().flatten().map_or(0, |sale| sale.sold);
+    until("some are sold", async || sold().await > 5).await;
+    running.app.faults.as_ref().unwrap().kill_primary().await.unwrap();
+    let mut statuses = HashMap::<u16, u32>::new();
+    for click in clicks {
+        *statuses.entry(click.await.unwrap()).or_default() += 1;
+    }
+
+    until("the shop is back", async || sold().await > 0).await;
+    let sale = app.flash_sale.sale("today").await.unwrap().unwrap();
+    let units = units_of_customers(&app).await;
+    assert_eq!((sale.sold, sale.left), (UNITS, 0), "{statuses:?}");
+    assert!(units.iter().all(|units| *units == 1) && units.len() == 50, "{units:?}");
+    assert!(!statuses.contains_key(&503), "everybody has an answer: {statuses:?}");
+    running.close().await;
+}
