@@ -15,7 +15,8 @@ async fn two_real_browsers_side_by_side_listen() {
     };
     with_shop(Settings::default(), move |shop| {
         let port = shop.app.address.port();
-        let browsers = ["127.0.0.1", "localhost"].map(|name| Chromium::open(program, &format!("http://{name}:{port}/")));
+        let browsers =
+            ["127.0.0.1", "localhost"].map(|name| Chromium::open(program, &format!("http://{name}:{port}/")));
         shop.runtime.block_on(until("both listen", || async { shop.app.events.open() == 2 }));
         drop(browsers);
         shop.runtime.block_on(until("nobody listens", || async { shop.app.events.open() == 0 }));
@@ -48,7 +49,8 @@ impl Drop for Chromium {
 }
 
 fn chromium() -> Option<&'static str> {
-    let runs =
-        |program: &&str| Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
+    let runs = |program: &&str| {
+        Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
+    };
     ["chromium", "chromium-browser", "google-chrome"].into_iter().find(runs)
 }
