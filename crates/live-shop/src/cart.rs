@@ -34,7 +34,7 @@ pub async fn add(
 ) -> Result<Redirect, Problem> {
     let product = catalog::find(&app, &form.sku).await?;
     app.cart.add(visitor.owner(), &product.sku, form.quantity, product.price).await?;
-    numbers::step(&app, &visitor, "cart").await;
+    numbers::step(&app, &visitor.id(), "cart").await;
     app.tell(Change::to(Kind::Cart, &visitor.id())).await;
     Ok(Redirect::to("/cart"))
 }
