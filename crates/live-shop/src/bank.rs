@@ -12,6 +12,7 @@ use patterns::script::StoreError;
 
 use crate::emails;
 use crate::events::{Change, Kind};
+use crate::numbers;
 use crate::session::owner_of;
 use crate::state::App;
 
@@ -89,7 +90,14 @@ impl Payments for Till<'_> {
         shop.emails.enqueue(&NewJob::new(&order.id, emails::Email::of(order).to_json())).await?;
         let skus: Vec<_> = lines.iter().map(|(sku, _)| *sku).collect();
         shop.bought_together.count(&order.id, &skus).await?;
+        numbers::order(shop, order).await;
         shop.tell(Change::to(Kind::Cart, &order.owner)).await;
+        shop.tell(Change::all(Kind::Order)).await;
+        for (sku, _) in lines {
+            if let Ok(level) = shop.inventory.level(sku).await {
+                shop.tell(Change::stock(sku, level.free)).await;
+            }
+        }
         Ok(())
     }
 }

@@ -1,12 +1,13 @@
 //! The cart. All browsers of one customer share it.
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use axum::response::Redirect;
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use maud::{Markup, html};
-use patterns::cart::{Line, PricedCart};
+use patterns::cart::PricedCart;
 use patterns::checkout;
-use patterns::money::Cents;
 use serde::Deserialize;
 
 use crate::catalog;
@@ -33,7 +34,7 @@ pub async fn add(
 ) -> Result<Redirect, Problem> {
     let product = catalog::find(&app, &form.sku).await?;
     app.cart.add(visitor.owner(), &product.sku, form.quantity, product.price).await?;
-    numbers::step(&app, &visitor, "cart").await;
+    numbers::step(&app, &visitor.id(), "cart").await;
     app.tell(Change::to(Kind::Cart, &visitor.id())).await;
     Ok(Redirect::to("/cart"))
 }
@@ -56,28 +57,33 @@ pub struct Units {
     quantity: u32,
 }
 
+/// A cart at today's prices, and the names of what is in it.
+pub struct Priced {
+    cart: PricedCart,
+    names: BTreeMap<String, String>,
+}
+
 /// The visitor's cart at today's prices.
-pub async fn priced(shop: &Shop, visitor: &Visitor) -> Result<PricedCart, Problem> {
+pub async fn priced(shop: &Shop, visitor: &Visitor) -> Result<Priced, Problem> {
     let view = shop.cart.view(visitor.owner()).await?;
-    let price =
-        async |line: &Line| Ok::<_, Problem>((line.sku.clone(), catalog::find(shop, &line.sku).await.ok()));
-    let products = try_join_all(view.lines.iter().map(price)).await?;
-    let today = |sku: &str| -> Option<Cents> {
-        products.iter().find(|(known, _)| known == sku).and_then(|(_, product)| Some(product.as_ref()?.price))
-    };
-    Ok(view.at_prices(today)?)
+    let products = join_all(view.lines.iter().map(|line| catalog::find(shop, &line.sku))).await;
+    // What is not found is no longer sold. The cart says so.
+    let products: BTreeMap<_, _> =
+        products.into_iter().flatten().map(|product| (product.sku.clone(), product)).collect();
+    let cart = view.at_prices(|sku| products.get(sku).map(|product| product.price))?;
+    Ok(Priced { cart, names: products.into_iter().map(|(sku, product)| (sku, product.name)).collect() })
 }
 
 /// The lines as an order has them: what is still sold, at today's prices.
-pub fn order_lines(cart: &PricedCart) -> Vec<checkout::Line> {
+pub fn order_lines(priced: &Priced) -> Vec<checkout::Line> {
     let line = |line: &patterns::cart::PricedLine| {
         let (sku, quantity) = (line.line.sku.clone(), line.line.quantity);
         Some(checkout::Line { sku, quantity, unit_price: line.unit_price? })
     };
-    cart.lines.iter().filter_map(line).collect()
+    priced.cart.lines.iter().filter_map(line).collect()
 }
 
-fn shown(cart: &PricedCart, visitor: &Visitor, idempotency_key: &str) -> Markup {
+fn shown(Priced { cart, names }: &Priced, visitor: &Visitor, idempotency_key: &str) -> Markup {
     if cart.lines.is_empty() {
         return html! { p { "The cart is empty." } };
     }
@@ -86,7 +92,9 @@ fn shown(cart: &PricedCart, visitor: &Visitor, idempotency_key: &str) -> Markup 
             thead { tr { th { "Product" } th { "Units" } th { "Price" } th { "Sum" } th {} } }
             tbody { @for line in &cart.lines {
                 tr {
-                    td { a href={ "/product/" (line.line.sku) } { (line.line.sku) } }
+                    td { a href={ "/product/" (line.line.sku) } {
+                        (names.get(&line.line.sku).unwrap_or(&line.line.sku))
+                    } }
                     td { form.inline method="post" action="/cart/set" {
                         (csrf(visitor))
                         input type="hidden" name="sku" value=(line.line.sku);

@@ -11,10 +11,9 @@ use serde::Deserialize;
 use crate::bank::{BankError, Till};
 use crate::cart::{order_lines, priced};
 use crate::errors::Problem;
-use crate::events::{Change, Kind};
 use crate::numbers;
 use crate::page::page;
-use crate::session::{Form, Known, Visitor};
+use crate::session::{Form, Known};
 use crate::state::{App, Shop};
 
 /// `POST /checkout`: the form has a key. Whoever sends it again, because no answer came, gets the answer of the first time.
@@ -30,10 +29,9 @@ pub async fn place(
         Begun::Done(_) => return Ok(to_order(&form.key)),
     }
     let lines = order_lines(&priced(&app, &visitor).await?);
-    numbers::step(&app, &visitor, "checkout").await;
+    numbers::step(&app, &buyer, "checkout").await;
     match app.checkout.place(&form.key, &buyer, &lines, &Till(&app)).await {
-        Ok(order) => settled(&app, &visitor, &order).await,
-        Err(CheckoutError::Cancelled(_)) => {}
+        Ok(_) | Err(CheckoutError::Cancelled(_)) => {}
         Err(error) => return Err(give_up(&app, &form.key, &mine, error).await),
     }
     app.once.finish(&form.key, &mine, buyer.as_bytes(), b"placed").await?;
@@ -55,17 +53,6 @@ pub async fn order(
 #[derive(Deserialize)]
 pub struct Key {
     key: String,
-}
-
-/// The order is paid. What is left of each product is news for all.
-async fn settled(shop: &Shop, visitor: &Visitor, order: &Order) {
-    numbers::order(shop, visitor, order).await;
-    for line in &order.lines {
-        if let Ok(level) = shop.inventory.level(&line.sku).await {
-            shop.tell(Change::stock(&line.sku, level.free)).await;
-        }
-    }
-    shop.tell(Change::all(Kind::Order)).await;
 }
 
 /// Whoever sends the form again may go on at once: the order has the ID of the key, so it is continued, never made twice.

@@ -20,25 +20,25 @@ pub async fn page_view(shop: &Shop, visitor: &Visitor) {
 pub async fn product_view(shop: &Shop, visitor: &Visitor, product: &Product) {
     if visitor.is_known() {
         page_view(shop, visitor).await;
-        step(shop, visitor, "product").await;
+        step(shop, &visitor.id(), "product").await;
         counted(shop, &shop.recent_views.record(&visitor.id(), &product.sku).await);
         counted(shop, &shop.popular.viewed(&product.sku, None).await);
     }
 }
 
 /// A visitor has reached a step of the funnel.
-pub async fn step(shop: &Shop, visitor: &Visitor, step: &str) {
-    counted(shop, &shop.funnel.reached(&visitor.id(), step).await);
+pub async fn step(shop: &Shop, visitor: &str, step: &str) {
+    counted(shop, &shop.funnel.reached(visitor, step).await);
 }
 
-/// An order is paid. Its ID makes it count once.
-pub async fn order(shop: &Shop, visitor: &Visitor, order: &Order) {
+/// An order is sold. Its ID makes it count once.
+pub async fn order(shop: &Shop, order: &Order) {
     let mut sums: Vec<(&str, Cents)> = Vec::new();
     for line in &order.lines {
         sums.extend(line.unit_price.checked_mul(line.quantity).map(|sum| (line.sku.as_str(), sum)));
     }
-    step(shop, visitor, "order").await;
-    counted(shop, &shop.analytics.order(&order.id, &today(), &visitor.id(), &sums).await);
+    step(shop, &order.owner, "order").await;
+    counted(shop, &shop.analytics.order(&order.id, &today(), &order.owner, &sums).await);
 }
 
 fn counted<T, E>(shop: &Shop, result: &Result<T, E>) {

@@ -50,10 +50,10 @@ pub async fn requests(State(app): State<App>, visitor: Visitor) -> Markup {
     page("The wire", &visitor, &content)
 }
 
-/// `GET /wire/script?name=cart.lua: add`
+/// `GET /wire/script?name=cart.lua: add`, or its hash.
 pub async fn script(visitor: Visitor, Query(query): Query<Named>) -> Result<Markup, Problem> {
-    let source = wire::script_source(&query.name).ok_or_else(|| Problem::not_found("script"))?;
-    Ok(page(&query.name, &visitor, &html! { pre { code { (source) } } }))
+    let script = wire::script(&query.name).ok_or_else(|| Problem::not_found("script"))?;
+    Ok(page(script.name(), &visitor, &html! { pre { code { (script.source()) } } }))
 }
 
 /// `GET /wire/key?request=7&number=0`: a key that a request of this visitor has touched. Nobody can ask for another one.
@@ -71,7 +71,7 @@ pub async fn key(
     Ok(page("Key", &visitor, &html! { p { code { (shown(&key)) } } (about(info.as_ref(), shown)) }))
 }
 
-/// The name of a script.
+/// The name of a script, or its hash.
 #[derive(Deserialize)]
 pub struct Named {
     name: String,
@@ -87,7 +87,7 @@ pub struct KeyOf {
 fn command(sent: &Sent) -> Markup {
     html! {
         code { (sent.command) }
-        @if let Some(name) = sent.script { " " a href={ "/wire/script?name=" (name) } { "source" } }
+        @if let Some(hash) = sent.hash { " " a href={ "/wire/script?name=" (hash) } { "source" } }
         pre { (sent.reply) }
         small { (format!("{:.2} ms", sent.elapsed.as_secs_f64() * 1000.0)) }
     }
