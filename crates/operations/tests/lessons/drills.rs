@@ -8,7 +8,6 @@ use operations::drills::{self, Cell, Drills, Fault, Options, Setting};
 /// One trial of each of these faults under these settings, or under all.
 async fn drill(faults: &[Fault], settings: &[Setting]) -> Drills {
     let options = Options {
-        report: None,
         trials: 1,
         drills: faults.to_vec(),
         settings: settings.to_vec(),
