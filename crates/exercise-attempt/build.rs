@@ -72,6 +72,7 @@ fn module(name: &str, file: &str, check: &str) -> String {
 fn function(arms: &str) -> String {
     format!(
         "/// Runs the check of an exercise on one of its Rust files.\n\
+         #[allow(clippy::too_many_lines, clippy::large_futures)]\n\
          pub async fn check(exercise: &str, variant: &str, lab: &exercises::Lab) -> exercises::Verdict {{\n\
          match (exercise, variant) {{\n{arms}\n}}\n}}\n"
     )

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    exercises::rust::child(async |lab| exercise_attempt::check("", "", lab).await)
+    exercises::rust::child(async |lab| Box::pin(exercise_attempt::check("", "", lab)).await)
 }

@@ -38,12 +38,10 @@ async fn count(redis: &mut MultiplexedConnection) -> Result<u64, Fault> {
         "string" => "PFCOUNT",
         _ => return Err(Fault::new(format!("{KEY} does not exist, or is of a type that cannot tell."))),
     };
-    match redis::cmd(command).arg(KEY).query_async(redis).await {
-        Ok(count) => Ok(count),
-        // A String that is no HyperLogLog: a counter, or one visitor.
-        Err(_) => {
-            let text: String = redis::cmd("GET").arg(KEY).query_async(redis).await?;
-            Ok(text.parse().unwrap_or(1))
-        }
+    if let Ok(count) = redis::cmd(command).arg(KEY).query_async(redis).await {
+        return Ok(count);
     }
+    // A String that is no HyperLogLog: a counter, or one visitor.
+    let text: String = redis::cmd("GET").arg(KEY).query_async(redis).await?;
+    Ok(text.parse().unwrap_or(1))
 }

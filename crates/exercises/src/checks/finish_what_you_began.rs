@@ -42,8 +42,7 @@ pub async fn check(commands: &Commands, lab: &Lab) -> Verdict {
     let (pending, _, _, _): (u64, Value, Value, Value) = pending;
     ensure(pending == 5, || {
         Fault::new(format!(
-            "The worker saw all five, but the group does not know that it has them: {} are pending. Another worker would get the others again.",
-            pending
+            "The worker saw all five, but the group does not know that it has them: {pending} are pending. Another worker would get the others again."
         ))
         .observed(worker.log.clone())
     })?;

@@ -7,7 +7,7 @@ use crate::verdict::{Fault, Passed, Verdict, ensure};
 pub async fn check(script: &Lua, lab: &Lab) -> Verdict {
     let server = lab.server().await?;
     let mut redis = server.connect().await?;
-    let write = async |redis: &mut _, document: &str, number: u32| {
+    let send = async |redis: &mut _, document: &str, number: u32| {
         script.call::<i64>(redis, &[document], &[&number.to_string(), &format!("by {number}")]).await
     };
 
@@ -19,7 +19,7 @@ pub async fn check(script: &Lua, lab: &Lab) -> Verdict {
         .arg("by 10")
         .exec_async(&mut redis)
         .await?;
-    let wrote = write(&mut redis, "document:1", 9).await?;
+    let wrote = send(&mut redis, "document:1", 9).await?;
     let text: String = redis::cmd("HGET").arg("document:1").arg("text").query_async(&mut redis).await?;
     ensure(text == "by 10", || {
         Fault::new("The holder with number 9 wrote after number 10, and what number 10 wrote is gone.")
@@ -30,7 +30,7 @@ pub async fn check(script: &Lua, lab: &Lab) -> Verdict {
 
     for number in 1..=12 {
         for time in ["first", "second"] {
-            let wrote = write(&mut redis, "document:2", number).await?;
+            let wrote = send(&mut redis, "document:2", number).await?;
             let text: Option<String> =
                 redis::cmd("HGET").arg("document:2").arg("text").query_async(&mut redis).await?;
             ensure(wrote == 1 && text == Some(format!("by {number}")), || {
@@ -40,7 +40,7 @@ pub async fn check(script: &Lua, lab: &Lab) -> Verdict {
             })?;
         }
     }
-    let wrote = write(&mut redis, "document:2", 11).await?;
+    let wrote = send(&mut redis, "document:2", 11).await?;
     let text: String = redis::cmd("HGET").arg("document:2").arg("text").query_async(&mut redis).await?;
     ensure(wrote == 0 && text == "by 12", || Fault::new("The holder with number 11 wrote after number 12."))?;
     let number: Option<String> =
