@@ -2,7 +2,7 @@
 //!
 //! In reading order:
 //!
-//! 1. [`file`]: where a report goes, and how the data of an earlier one comes back.
+//! 1. [`mod@file`]: where a report goes, and how the data of an earlier one comes back.
 //! 2. [`document`]: the JSON of a run, as far as a report shows it.
 //! 3. [`change`]: what changed between two runs, beyond noise.
 //! 4. `section`: each table becomes a chart, a table of numbers, and the words that belong to it. `drills` and `torture` do it for

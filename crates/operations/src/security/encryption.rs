@@ -147,6 +147,7 @@ async fn with_tls(
 
 /// Without the feature, no certificates can be made, so nobody comes here.
 #[cfg(not(feature = "tls"))]
+#[expect(clippy::unused_async, reason = "with the feature, it waits")]
 async fn with_tls(
     ctx: &LessonContext,
     _server: Server,
