@@ -14,7 +14,7 @@ use patterns::cache::Cache;
 use patterns::cart::{Cart, Item, Representation};
 use patterns::checkout::{Checkout, Line};
 use patterns::facets::{Facets, Product};
-use patterns::flash_sale::{FlashSale, Plan};
+use patterns::flash_sale::{FlashSale, FlashSaleError, Plan};
 use patterns::funnel::Funnel;
 use patterns::inventory::Inventory;
 use patterns::job_queue::{Effect, JobQueue, NewJob};
@@ -195,7 +195,7 @@ async fn login_guard(connection: &TestConnection, prefix: &str) -> Result<(), Fa
 
 /// A sale that is closed, and a waitlist that is lost.
 async fn flash_sale(connection: &TestConnection, prefix: &str) -> Result<(), Failure> {
-    let sales = FlashSale::new(connection.clone(), prefix);
+    let sales = FlashSale::new(connection.clone(), prefix).with_replicas(0, MOMENT);
     let now = sales.now().await?;
     let plan = |ends| Plan {
         name: "Rest".to_owned(),
@@ -206,14 +206,22 @@ async fn flash_sale(connection: &TestConnection, prefix: &str) -> Result<(), Fai
         cap: 1,
         places: 10,
     };
-    sales.open("rest", &plan(now + 100)).await?;
+    sales.open("rest", &plan(now + 3_600_000)).await?;
     sales.buy("rest", "ann", 1, "1").await?;
     sales.buy("rest", "bob", 1, "2").await?;
     sales.repair("rest").await?;
-    while sales.now().await? < now + 100 {
+    let ends = loop {
+        let ends = sales.now().await? + 100;
+        match sales.open("over", &plan(ends)).await {
+            // The machine was busy for longer than the sale is open.
+            Err(FlashSaleError::Over) => {}
+            opened => break opened.map(|()| ends)?,
+        }
+    };
+    while sales.now().await? < ends {
         tokio::time::sleep(A_WHILE).await;
     }
-    sales.close("rest").await?;
+    sales.close("over").await?;
     Ok(())
 }
 
