@@ -1,7 +1,5 @@
 //! Reads commands, sends them, and prints the replies, until the person leaves.
 
-use std::io::{Write, stdout};
-
 use lab_connection::raw_client::{RawAddress, has_word};
 use lab_connection::transcript::{command_line, words};
 
@@ -10,6 +8,7 @@ use crate::command_docs::CommandDocs;
 use crate::completion::{Keys, without_repetition};
 use crate::editor::{Entry, LineEditor};
 use crate::modes;
+use crate::print::print;
 use crate::session::{Session, cannot_connect};
 use crate::syntax;
 
@@ -217,11 +216,6 @@ fn commands(entry: &str) -> Vec<&str> {
         rest = after;
     }
     commands
-}
-
-/// Prints a line on the terminal. If the terminal has gone, nobody misses it.
-pub(crate) fn print(line: &str) {
-    let _ = writeln!(stdout(), "{line}");
 }
 
 #[cfg(test)]

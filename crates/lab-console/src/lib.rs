@@ -8,7 +8,7 @@
 //!    commands, `hints` what is still to type.
 //! 4. `care`: the commands that ask first, and those whose effect nobody takes back.
 //! 5. [`kept_keys`]: the keys of a lesson, put back when the person leaves.
-//! 6. [`modes`]: the terminal's modes, restored however the program ends.
+//! 6. [`modes`]: the terminal's modes, restored however the program ends. `print` writes to it.
 
 mod care;
 mod command_docs;
@@ -17,6 +17,7 @@ pub mod console;
 mod editor;
 pub mod kept_keys;
 pub mod modes;
+mod print;
 mod session;
 mod syntax;
 

@@ -14,7 +14,7 @@ use lab_connection::transcript::for_terminal;
 use redis::Value;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::console::print;
+use crate::print::print;
 
 /// A healthy cluster redirects a client once or twice.
 const MOST_REDIRECTIONS: usize = 16;

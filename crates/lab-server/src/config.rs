@@ -8,11 +8,10 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::directory::PID_FILE;
+use crate::directory::{CONFIG_FILE, PID_FILE};
 use crate::version::Version;
 use crate::{Error, Program};
 
-pub(crate) const CONFIG_FILE: &str = "server.conf";
 pub(crate) const SOCKET: &str = "redis.sock";
 pub(crate) const LOG_FILE: &str = "server.log";
 

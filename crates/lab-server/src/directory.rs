@@ -13,12 +13,12 @@ use std::time::Instant;
 use rustix::process::{Pid, Signal};
 
 use crate::Error;
-use crate::config::CONFIG_FILE;
 use crate::keeper::Keeper;
 use crate::readiness::{POLL_INTERVAL, READY_TIMEOUT};
 
 const PREFIX: &str = "redis-lab-";
 const LOCK: &str = "owner.lock";
+pub(crate) const CONFIG_FILE: &str = "server.conf";
 /// The server writes it, so it is right even if the program is a wrapper script.
 pub(crate) const PID_FILE: &str = "server.pid";
 /// The path of a unix socket has at most 104 bytes on macOS and 108 on Linux. The rest is for the socket's name.

@@ -10,6 +10,7 @@ pub mod report;
 pub mod setting;
 mod switch;
 mod trial;
+mod wait;
 mod writers;
 
 use std::path::PathBuf;

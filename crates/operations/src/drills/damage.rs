@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::group::Group;
 use super::switch::{after_a_pause, by_failover, by_hand, has_role};
-use super::trial::poll_until;
+use super::wait::poll_until;
 use super::writers::Writers;
 use super::{DOWN_AFTER, Fault, Setting};
 use crate::private::{self, connect, info_fields};

@@ -7,7 +7,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{RedisError, RedisResult, Value};
 
 use super::group::Group;
-use super::trial::poll_until;
+use super::wait::poll_until;
 use super::writers::Writers;
 use crate::private::{self, connect, number};
 use crate::sentinel::client::is_role;

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use lab_connection::Failure;
-use lab_connection::failure::Class;
 use lab_server::Choice;
 use rand::RngExt as _;
 use redis::RedisError;
@@ -12,6 +11,7 @@ use tokio::time::sleep;
 use super::damage::damage;
 use super::group::Group;
 use super::switch::{follow, has_role};
+use super::wait::{poll_until, poll_within};
 use super::writers::{Acknowledged, Connection, Writers};
 use super::{Fault, Setting};
 use crate::private::{self, connect};
@@ -20,8 +20,6 @@ use crate::private::{self, connect};
 const BEFORE: std::ops::Range<u64> = 1_200..2_200;
 /// How far behind the replica is that is promoted by hand.
 const LAG: Duration = Duration::from_millis(50);
-/// Whatever takes longer does not come. A Sentinel that finds its machine too busy does nothing for half a minute (TILT).
-const TIMEOUT: Duration = Duration::from_mins(2);
 /// If the replicas do not follow by then, a Sentinel on a busy machine has taken the primary for down before the fault.
 const SETUP_TIMEOUT: Duration = Duration::from_secs(20);
 /// Keys that are counted with one command.
@@ -118,25 +116,4 @@ fn longest_gap(begun: Instant, acknowledged: &[Acknowledged], hurt: bool) -> Dur
     let after = of_these.map(|write| write.at).filter(|at| *at > begun);
     let moments: Vec<Instant> = std::iter::once(begun).chain(after).collect();
     moments.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
-}
-
-/// Waits until something holds, at most two minutes.
-pub async fn poll_until(what: &str, held: impl AsyncFnMut() -> bool) -> Result<(), Failure> {
-    poll_within(TIMEOUT, what, held).await
-}
-
-async fn poll_within(
-    limit: Duration,
-    what: &str,
-    mut held: impl AsyncFnMut() -> bool,
-) -> Result<(), Failure> {
-    let begun = Instant::now();
-    while !held().await {
-        if begun.elapsed() > limit {
-            let why = format!("It did not within {} s.", limit.as_secs());
-            return Err(Failure::new(Class::Timeout, format!("A drill waited until {what}."), why));
-        }
-        sleep(Duration::from_millis(5)).await;
-    }
-    Ok(())
 }
