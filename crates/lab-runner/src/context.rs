@@ -2,21 +2,22 @@
 
 use std::fmt::Debug;
 use std::panic::Location;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
-use lab_connection::transcript::{Exchange, Listener};
+use lab_connection::transcript::Listener;
 use lab_connection::{Connection, Target, Transcript, own_keys};
 use redis::{ErrorKind, RedisError, RedisResult};
 
-use crate::block::{Block, Code, ShownExchange};
+use crate::block::{Block, Code};
 use crate::comparison::{Approach, Comparison, FEWEST_ROUNDS, ROUNDS};
 use crate::error::{LessonError, Outcome};
-use crate::lua::{LuaScript, Scripts};
+use crate::lua::LuaScript;
 use crate::need::Need;
-use crate::prediction::{Prediction, Predictions};
+use crate::prediction::Prediction;
 use crate::presenter::{Presenter, Show};
+use crate::screen::{OtherServer, Screen};
 use crate::source::{Excerpt, Source};
 use crate::step::Step;
 use crate::table::Table;
@@ -39,13 +40,6 @@ pub struct LessonContext {
     round_trip: Duration,
 }
 
-/// Where blocks go; transcripts write here too.
-struct Screen {
-    presenter: Presenter,
-    scripts: Mutex<Scripts>,
-    predictions: Predictions,
-}
-
 impl LessonContext {
     /// A context over a server. Measures the round trip with a few PINGs.
     pub(crate) async fn new(
@@ -54,8 +48,7 @@ impl LessonContext {
         presenter: Presenter,
     ) -> RedisResult<Self> {
         let round_trip = round_trip(&target).await?;
-        let screen =
-            Arc::new(Screen { presenter, scripts: Mutex::default(), predictions: Predictions::default() });
+        let screen = Arc::new(Screen::new(presenter));
         Ok(Self { target, sources, screen, round_trip })
     }
 
@@ -91,7 +84,7 @@ impl LessonContext {
     /// `replica> GET greeting`.
     pub fn redis_of<C>(&self, server: &str, connection: C) -> Transcript<C> {
         let screen = Arc::clone(&self.screen);
-        Transcript::new(connection, Arc::new(OtherServer { name: server.to_owned(), screen }))
+        Transcript::new(connection, Arc::new(OtherServer::new(server, screen)))
     }
 
     /// New connections, opened at the same time, for clients that must not share one. What is sent over them is shown.
@@ -127,7 +120,7 @@ impl LessonContext {
     pub fn step(&self, text: impl Into<String>) -> Step<'_> {
         let here = Location::caller();
         let source = self.sources.iter().find(|source| here.file().ends_with(source.path));
-        Step { ctx: self, text: text.into(), excerpt: source.and_then(|source| source.step(here)) }
+        Step { screen: &self.screen, text: text.into(), excerpt: source.and_then(|source| source.step(here)) }
     }
 
     /// Asks the learner what comes next in a step that has begun, such as below a function that it runs:
@@ -137,19 +130,12 @@ impl LessonContext {
         question: impl Into<String>,
         choices: [&str; N],
     ) -> Result<Prediction<'_>, LessonError> {
-        let choices = choices.map(str::to_owned).to_vec();
-        let block = Block::Question { question: question.into(), choices: choices.clone() };
-        let guess = self.presenter().ask(block, choices.len()).await?;
-        Ok(Prediction::new(self, choices, guess))
+        Prediction::ask(&self.screen, question.into(), choices.map(str::to_owned).to_vec()).await
     }
 
-    pub(crate) fn presenter(&self) -> &Presenter {
-        &self.screen.presenter
-    }
-
-    /// What the learner was asked so far.
-    pub(crate) fn predictions(&self) -> &Predictions {
-        &self.screen.predictions
+    /// How many answers the learner guessed so far, and how many of these were right; `None` if there was no guess.
+    pub(crate) fn guessed(&self) -> Option<(usize, usize)> {
+        self.screen.predictions.total()
     }
 
     /// One more paragraph in the same step.
@@ -283,38 +269,8 @@ impl LessonContext {
         Transcript::new(connection, Arc::clone(&self.screen) as Arc<dyn Listener>)
     }
 
-    pub(crate) fn write(&self, block: Block) {
-        self.screen.presenter.show(block);
-    }
-}
-
-impl Screen {
-    fn scripts(&self) -> std::sync::MutexGuard<'_, Scripts> {
-        self.scripts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn show(&self, server: Option<String>, mut exchange: Exchange) {
-        let notes = self.scripts().annotate(&mut exchange);
-        self.presenter.show(Block::Exchange(ShownExchange::new(server, exchange, notes)));
-    }
-}
-
-/// What a transcript records is shown.
-impl Listener for Screen {
-    fn on_exchange(&self, exchange: Exchange) {
-        self.show(None, exchange);
-    }
-}
-
-/// The same, with the name of the server.
-struct OtherServer {
-    name: String,
-    screen: Arc<Screen>,
-}
-
-impl Listener for OtherServer {
-    fn on_exchange(&self, exchange: Exchange) {
-        self.screen.show(Some(self.name.clone()), exchange);
+    fn write(&self, block: Block) {
+        self.screen.write(block);
     }
 }
 

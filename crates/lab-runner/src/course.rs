@@ -371,7 +371,7 @@ where
     presenter.begin_step().await?;
     let source = sources.iter().map(|source| source.path).collect();
     let exercises = exercises_of(name);
-    let guessed = ctx.predictions().total();
+    let guessed = ctx.guessed();
     presenter.show(Block::Summary(Summary { name, rule, takeaways, source, quiz, exercises, guessed }));
     Ok(())
 }

@@ -48,6 +48,7 @@ pub mod resource_usage;
 mod retry;
 pub mod round_trips;
 mod run_lock;
+mod screen;
 pub mod source;
 pub mod start;
 pub mod statistics;

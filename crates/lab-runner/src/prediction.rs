@@ -1,22 +1,27 @@
 //! A question about what comes next, and what came.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use crate::block::Block;
-use crate::context::LessonContext;
 use crate::error::{LessonError, Outcome};
+use crate::screen::Screen;
 
 /// A question that waits for its answer.
 #[must_use = "say what the answer was, with `answer`"]
 pub struct Prediction<'a> {
-    ctx: &'a LessonContext,
+    screen: &'a Screen,
     choices: Vec<String>,
     guess: Option<usize>,
 }
 
 impl<'a> Prediction<'a> {
-    pub(crate) fn new(ctx: &'a LessonContext, choices: Vec<String>, guess: Option<usize>) -> Self {
-        Self { ctx, choices, guess }
+    /// Asks. In a terminal, it waits for the learner's guess, which may be none.
+    pub(crate) async fn ask(
+        screen: &'a Screen,
+        question: String,
+        choices: Vec<String>,
+    ) -> Result<Self, LessonError> {
+        let block = Block::Question { question, choices: choices.clone() };
+        let guess = screen.presenter.ask(block, choices.len()).await?;
+        Ok(Self { screen, choices, guess })
     }
 
     /// Shows what was seen, which must be one of the choices, and whether the learner guessed it.
@@ -32,30 +37,10 @@ impl<'a> Prediction<'a> {
             return Err(LessonError::Check(claim));
         };
         if let Some(guess) = self.guess {
-            self.ctx.predictions().count(guess == right);
+            self.screen.predictions.count(guess == right);
         }
         let guess = self.guess.map(|guess| self.choices[guess].clone());
-        self.ctx.write(Block::Answer { answer, guess });
+        self.screen.write(Block::Answer { answer, guess });
         Ok(())
-    }
-}
-
-/// How many answers a learner guessed in a lesson, and how many were right.
-#[derive(Debug, Default)]
-pub(crate) struct Predictions {
-    guessed: AtomicUsize,
-    right: AtomicUsize,
-}
-
-impl Predictions {
-    fn count(&self, right: bool) {
-        self.guessed.fetch_add(1, Ordering::Relaxed);
-        self.right.fetch_add(usize::from(right), Ordering::Relaxed);
-    }
-
-    /// Guesses, and right ones; `None` if there was no guess.
-    pub(crate) fn total(&self) -> Option<(usize, usize)> {
-        let guessed = self.guessed.load(Ordering::Relaxed);
-        (guessed > 0).then(|| (guessed, self.right.load(Ordering::Relaxed)))
     }
 }

@@ -3,16 +3,17 @@
 use std::future::IntoFuture;
 use std::pin::Pin;
 
-use crate::context::LessonContext;
+use crate::block::Block;
 use crate::error::{LessonError, Outcome};
 use crate::prediction::Prediction;
+use crate::screen::Screen;
 use crate::source::Excerpt;
 
 /// The beginning of a step: `ctx.step("…").await?`, or with a question,
 /// `let guess = ctx.step("…").predict("How many are left?", ["7", "8", "9"]).await?`.
 #[must_use = "a step begins when it is awaited"]
 pub struct Step<'a> {
-    pub(crate) ctx: &'a LessonContext,
+    pub(crate) screen: &'a Screen,
     pub(crate) text: String,
     pub(crate) excerpt: Option<Excerpt>,
 }
@@ -25,16 +26,16 @@ impl<'a> Step<'a> {
         question: impl Into<String>,
         choices: [&str; N],
     ) -> Result<Prediction<'a>, LessonError> {
-        let ctx = self.ctx;
+        let screen = self.screen;
         self.await?;
-        ctx.predict(question, choices).await
+        Prediction::ask(screen, question.into(), choices.map(str::to_owned).to_vec()).await
     }
 
     async fn begin(self) -> Outcome {
-        self.ctx.presenter().begin_step().await?;
-        self.ctx.say(self.text);
+        self.screen.presenter.begin_step().await?;
+        self.screen.write(Block::Say { text: self.text });
         if let Some(excerpt) = self.excerpt {
-            self.ctx.code(excerpt);
+            self.screen.write(Block::Code(excerpt.into()));
         }
         Ok(())
     }
