@@ -158,11 +158,25 @@ pub(super) async fn change_the_password(ctx: &LessonContext, shop: &Shop) -> Out
     ctx.say(
         "So close the connections of the user, too. Your own clients connect again, with the new password:",
     );
+    ctx.announce("CLIENT LIST, until the connections of the steps before are closed.");
+    until_only_one_is_open("smallest", &mut shop.admin.clone()).await?;
     let mut kill = redis::cmd("CLIENT");
     let closed: usize = kill.arg("KILL").arg("USER").arg("smallest").query_async(&mut admin).await?;
     let out = until_closed(&mut thief).await?;
     ctx.check_eq("one connection was open", &closed, &1)?;
     ctx.check("it is closed, and the thief is out", out)
+}
+
+/// A server notices a moment later that a client has closed its connection.
+async fn until_only_one_is_open(user: &str, admin: &mut MultiplexedConnection) -> Outcome {
+    let (mut retry, user) = (Retry::within(READY_TIMEOUT), format!("user={user}"));
+    loop {
+        let list: String = redis::cmd("CLIENT").arg("LIST").query_async(admin).await?;
+        if list.split_whitespace().filter(|field| **field == user).count() == 1 {
+            return Ok(());
+        }
+        retry.again("only the thief is connected").await?;
+    }
 }
 
 /// Whether the connection fails from now on.
