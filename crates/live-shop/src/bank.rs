@@ -1,20 +1,12 @@
-//! The payment provider, and what happens when an order is sold.
-//!
-//! The provider is played by a table in memory. Like a real one, it takes an idempotency key (the order's ID) and charges it once.
+//! The payment provider, played by a table in memory. Like a real one, it takes an idempotency key (the order's ID) and charges it once.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use patterns::checkout::{Charge, Order, Payments};
-use patterns::job_queue::{JobError, NewJob};
+use patterns::checkout::Charge;
+use patterns::job_queue::JobError;
 use patterns::money::Cents;
 use patterns::script::StoreError;
-
-use crate::emails;
-use crate::events::{Change, Kind};
-use crate::numbers;
-use crate::session::owner_of;
-use crate::state::App;
 
 /// Why a payment has no known outcome.
 #[derive(Debug, thiserror::Error)]
@@ -47,57 +39,31 @@ impl Bank {
         self.books().charges
     }
 
-    fn books(&self) -> MutexGuard<'_, Books> {
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The provider, with the shop to tell what was sold.
-pub struct Till<'a>(pub &'a App);
-
-impl Payments for Till<'_> {
-    type Error = BankError;
-
-    async fn charge(&self, order: &str, amount: Cents) -> Result<Charge, BankError> {
-        let mut books = self.0.bank.books();
+    /// Takes the money for an order, once.
+    pub fn charge(&self, order: &str, amount: Cents) -> Charge {
+        let mut books = self.books();
         if books.ended.contains(order) {
-            return Ok(Charge::Declined);
+            return Charge::Declined;
         }
         if books.charged.insert(order.to_owned(), amount).is_none() {
             books.charges += 1;
         }
-        Ok(Charge::Charged)
+        Charge::Charged
     }
 
-    async fn refund(&self, order: &str) -> Result<(), BankError> {
-        let mut books = self.0.bank.books();
+    /// Gives the money back. The order is never charged again.
+    pub fn refund(&self, order: &str) {
+        let mut books = self.books();
         books.ended.insert(order.to_owned());
         books.charged.remove(order);
-        Ok(())
     }
 
-    async fn was_charged(&self, order: &str) -> Result<bool, BankError> {
-        Ok(self.0.bank.books().charged.contains_key(order))
+    /// Whether the bank has the money for an order.
+    pub fn was_charged(&self, order: &str) -> bool {
+        self.books().charged.contains_key(order)
     }
 
-    /// Called again after a crash, so each step counts once for an order's ID.
-    async fn sold(&self, order: &Order) -> Result<(), BankError> {
-        let shop = self.0;
-        let lines: Vec<_> = order.lines.iter().map(|line| (line.sku.as_str(), line.quantity)).collect();
-        if let Some(owner) = owner_of(&order.owner) {
-            shop.cart.take(owner, &order.id, &lines).await?;
-        }
-        shop.emails.enqueue(&NewJob::new(&order.id, emails::Email::of(order).to_json())).await?;
-        let skus: Vec<_> = lines.iter().map(|(sku, _)| *sku).collect();
-        shop.bought_together.count(&order.id, &skus).await?;
-        numbers::order(shop, order).await;
-        shop.tell(Change::to(Kind::Cart, &order.owner)).await;
-        shop.tell(Change::all(Kind::Order)).await;
-        for (sku, _) in lines {
-            if let Ok(level) = shop.inventory.level(sku).await {
-                shop.tell(Change::stock(sku, level.free)).await;
-            }
-        }
-        Ok(())
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

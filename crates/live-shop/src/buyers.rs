@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn a_handler_can_wait_for_a_crowd() {
         fn is_send(_: impl Send) {}
-        fn check(redis: &Redis, crowd: &Crowd, payments: &crate::bank::Till<'_>) {
+        fn check(redis: &Redis, crowd: &Crowd, payments: &crate::till::Till<'_>) {
             is_send(run(redis, crowd, "sale", Cents::default(), payments));
             let connections: [Redis; 0] = [];
             is_send(at_checkout(&connections, crowd, "product", Cents::default(), payments));

@@ -11,11 +11,12 @@ use patterns::checkout;
 use serde::Deserialize;
 
 use crate::catalog;
+use crate::changes::{Change, Kind};
 use crate::errors::Problem;
-use crate::events::{Change, Kind};
 use crate::numbers;
 use crate::page::{button, csrf, live, page};
-use crate::session::{Form, Known, Visitor, random};
+use crate::random::random;
+use crate::session::{Form, Known, Visitor};
 use crate::state::{App, Shop};
 
 /// `GET /cart`

@@ -8,13 +8,14 @@ use patterns::checkout::{CheckoutError, Order};
 use patterns::once::{Begun, Token};
 use serde::Deserialize;
 
-use crate::bank::{BankError, Till};
+use crate::bank::BankError;
 use crate::cart::{order_lines, priced};
 use crate::errors::Problem;
 use crate::numbers;
 use crate::page::page;
 use crate::session::{Form, Known};
 use crate::state::{App, Shop};
+use crate::till::Till;
 
 /// `POST /checkout`: the form has a key. Whoever sends it again, because no answer came, gets the answer of the first time.
 pub async fn place(

@@ -9,11 +9,9 @@ use patterns::job_worker::{Stats, Worker};
 use patterns::money::Cents;
 use serde::{Deserialize, Serialize};
 
-use crate::events::{Change, Kind};
-use crate::state::App;
+use crate::changes::{Change, Kind};
+use crate::state::{App, EMAILS};
 
-/// The name of the queue.
-pub const QUEUE: &str = "emails";
 /// How long one read of the worker blocks.
 const BLOCK: Duration = Duration::from_secs(5);
 
@@ -44,7 +42,7 @@ pub async fn work(app: App, stop: impl Future<Output = ()>) -> Result<Stats, pat
         let target = link.target();
         async move { target.blocking(BLOCK).await }
     };
-    let worker = Worker::new(&app.prefix, QUEUE, open)?.with_grace(Duration::from_secs(5));
+    let worker = Worker::new(&app.prefix, EMAILS, open)?.with_grace(Duration::from_secs(5));
     let send = move |job: Job| send(Arc::clone(&app), job);
     Ok(worker.run(send, stop).await)
 }

@@ -8,10 +8,11 @@ use maud::{Markup, html};
 use patterns::flash_sale::{FlashSaleError, Place, Plan, Sale};
 use serde::Deserialize;
 
+use crate::changes::{Change, Kind};
 use crate::errors::Problem;
-use crate::events::{Change, Kind};
 use crate::page::{button, live, page};
-use crate::session::{Form, Known, Nothing, Visitor, random};
+use crate::random::random;
+use crate::session::{Form, Known, Nothing, Visitor};
 use crate::state::{App, Shop};
 
 /// The sale's ID.

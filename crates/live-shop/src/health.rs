@@ -1,7 +1,7 @@
 //! What a machine asks: is it well, and what are the numbers?
 
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
@@ -15,42 +15,6 @@ use crate::state::App;
 
 /// How long Redis may take for a PING.
 const PING: Duration = Duration::from_secs(1);
-
-/// Counters of this process.
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// Responses by the first digit of their status.
-    responses: [AtomicU64; 6],
-    microseconds: AtomicU64,
-    untold: AtomicU64,
-    uncounted: AtomicU64,
-    follower_errors: AtomicU64,
-}
-
-impl Counters {
-    /// A change was not published.
-    pub fn untold(&self) {
-        self.untold.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// An event was not counted for the dashboard.
-    pub fn uncounted(&self) {
-        self.uncounted.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// The stream of changes could not be read.
-    pub fn follower_error(&self) {
-        self.follower_errors.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn response(&self, status: StatusCode, time: Duration) {
-        if let Some(count) = self.responses.get(usize::from(status.as_u16() / 100)) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        self.microseconds.fetch_add(micros, Ordering::Relaxed);
-    }
-}
 
 /// Counts responses, and ends requests that take too long, their bodies included.
 pub async fn count(State(app): State<App>, request: Request, next: Next) -> Response {

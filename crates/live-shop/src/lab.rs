@@ -13,7 +13,6 @@ use patterns::money::Cents;
 use serde::Deserialize;
 use tokio::runtime::Handle;
 
-use crate::bank::Till;
 use crate::buyers::{self, Crowd};
 use crate::errors::Problem;
 use crate::faults::{Faults, State as Broken};
@@ -21,6 +20,7 @@ use crate::flash_sale::{SALE, tell};
 use crate::page::{button, page};
 use crate::session::{Form, Visitor};
 use crate::state::{App, Shop};
+use crate::till::Till;
 
 /// How often a sale tells how it goes while many buy.
 const TOLD_EVERY: Duration = Duration::from_millis(200);

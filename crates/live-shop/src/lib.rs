@@ -3,10 +3,11 @@
 //! In reading order:
 //!
 //! 1. [`routes`]: each path and its handler, and the layers before them. [`state`]: the patterns, each made once.
-//! 2. [`catalog`], [`cart`], [`checkout`] with its [`bank`] and [`emails`]; [`flash_sale`], [`stores`], [`notifications`],
+//! 2. [`catalog`], [`cart`], [`checkout`] with its [`bank`], [`till`], and [`emails`]; [`flash_sale`], [`stores`], [`notifications`],
 //!    [`dashboard`] with its [`numbers`]. [`database`] is what Redis caches.
-//! 3. [`session`]: cookie, login, CSRF token. [`limits`], [`guard`], [`errors`]: what stops a request. [`health`].
-//! 4. [`events`]: live changes for any number of browsers, from one stream.
+//! 3. [`session`]: cookie, login, CSRF token. [`limits`], [`guard`], [`errors`], [`problem_page`]: what stops a request. [`health`] with its
+//!    [`counters`]. [`random`].
+//! 4. [`changes`], [`hub`], [`events`]: live changes for any number of browsers, from one stream.
 //! 5. [`panel`] shows what [`wire`] has recorded. [`lab`] has the buttons of [`faults`] and [`buyers`].
 //! 6. [`server`]: connections, their limits, and their end. [`page`]: the frame of each page. [`link`]: the connection to Redis.
 
@@ -14,7 +15,9 @@ pub mod bank;
 pub mod buyers;
 pub mod cart;
 pub mod catalog;
+pub mod changes;
 pub mod checkout;
+pub mod counters;
 pub mod dashboard;
 pub mod database;
 pub mod emails;
@@ -24,6 +27,7 @@ pub mod faults;
 pub mod flash_sale;
 pub mod guard;
 pub mod health;
+pub mod hub;
 pub mod lab;
 pub mod limits;
 pub mod link;
@@ -31,11 +35,14 @@ pub mod notifications;
 pub mod numbers;
 pub mod page;
 pub mod panel;
+pub mod problem_page;
+pub mod random;
 pub mod routes;
 pub mod server;
 pub mod session;
 pub mod state;
 pub mod stores;
+pub mod till;
 pub mod wire;
 
 use std::net::SocketAddr;
@@ -51,11 +58,11 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
-use crate::bank::Till;
+use crate::changes::{Change, Kind};
 use crate::errors::Problem;
-use crate::events::{Change, Kind};
 use crate::faults::Faults;
 use crate::state::{App, Settings, Shop};
+use crate::till::Till;
 
 /// How often orders that were left are finished, and expired holds are returned.
 const TIDY: Duration = Duration::from_secs(2);
@@ -131,7 +138,7 @@ impl Running {
         let mut tasks = JoinSet::new();
         let router = routes::routes(&app);
         tasks.spawn(drop_result(server::serve(listener, router, Arc::clone(&app))));
-        tasks.spawn(follow(Arc::clone(&app)));
+        tasks.spawn(events::follow(Arc::clone(&app)));
         tasks.spawn(work(Arc::clone(&app)));
         tasks.spawn(tidy(Arc::clone(&app)));
         Ok(Self { app, tasks })
@@ -146,10 +153,6 @@ impl Running {
 
 async fn drop_result<T>(work: impl Future<Output = T>) {
     work.await;
-}
-
-async fn follow(app: App) {
-    app.events.follow(&app).await;
 }
 
 async fn work(app: App) {

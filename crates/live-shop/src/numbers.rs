@@ -6,7 +6,8 @@ use patterns::checkout::Order;
 use patterns::money::Cents;
 
 use crate::database::Product;
-use crate::session::{Visitor, random};
+use crate::random::random;
+use crate::session::Visitor;
 use crate::state::Shop;
 
 /// A page was shown.

@@ -2,7 +2,6 @@
 
 use maud::{DOCTYPE, Markup, html};
 
-use crate::errors::Problem;
 use crate::session::Visitor;
 
 /// A page.
@@ -84,19 +83,4 @@ pub fn button(visitor: &Visitor, action: &str, fields: &[(&str, &str)], text: &s
 /// A section that is read again when one of these events comes.
 pub fn live(id: &str, events: &str, content: &Markup) -> Markup {
     html! { section id=(id) data-on=(events) { (content) } }
-}
-
-/// The page for a problem.
-pub fn of_problem(problem: &Problem) -> Markup {
-    let content = html! {
-        p role="alert" { (problem.detail) }
-        @if problem.status.as_u16() == 503 {
-            p {
-                "Without Redis you can still look at the catalog and at products: they come from the shop's own database. "
-                "Carts, orders, and sessions wait until Redis is back; nothing that was confirmed is lost."
-            }
-        }
-        p { a href="/" { "Back to the catalog" } }
-    };
-    page(problem.title(), &Visitor::default(), &content)
 }

@@ -11,8 +11,8 @@ use axum::routing::{get, post};
 
 use crate::state::App;
 use crate::{
-    cart, catalog, checkout, dashboard, errors, events, flash_sale, guard, health, lab, limits,
-    notifications, panel, session, stores,
+    cart, catalog, checkout, dashboard, events, flash_sale, guard, health, lab, limits, notifications, panel,
+    problem_page, session, stores,
 };
 
 /// The most bytes of a body. No form of this shop is longer.
@@ -64,7 +64,7 @@ pub fn routes(app: &App) -> Router {
         .merge(machines)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn_with_state(app.clone(), guard::check))
-        .layer(from_fn(errors::as_page))
+        .layer(from_fn(problem_page::as_page))
         .layer(from_fn_with_state(app.clone(), health::count))
         .with_state(app.clone())
 }

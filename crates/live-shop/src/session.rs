@@ -14,8 +14,9 @@ use patterns::sessions::Session;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::changes::{Change, Kind};
 use crate::errors::Problem;
-use crate::events::{Change, Kind};
+use crate::random::random;
 use crate::state::{App, Shop};
 use crate::wire::Recording;
 
@@ -234,22 +235,11 @@ async fn begin(shop: &Shop) -> Result<Visitor, Problem> {
     }
 }
 
-/// The wire never shows a token: whoever reads the page must not get the cookie.
+/// The wire never shows a token: nobody who reads the page may get the cookie.
 fn hide(token: &str) {
     if let (Some(recording), Some(secret)) = (Recording::current(), token.split('.').next()) {
         recording.hide(secret);
     }
-}
-
-/// 128 random bits in hexadecimal.
-pub fn random() -> Result<String, getrandom::Error> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)?;
-    Ok(bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    }))
 }
 
 /// Cookies do not know ports, so the name does: two shops on one machine each have their own.

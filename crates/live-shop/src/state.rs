@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lab_connection::Target;
-use patterns::active_users::ActiveUsers;
 use patterns::analytics::Analytics;
 use patterns::autocomplete::Autocomplete;
 use patterns::bought_together::BoughtTogether;
@@ -30,18 +29,20 @@ use tokio::sync::watch;
 
 use crate::bank::Bank;
 use crate::buyers::Report;
+use crate::changes::Change;
+use crate::counters::Counters;
 use crate::database::Database;
-use crate::emails;
-use crate::events::{Change, Hub};
 use crate::faults::Faults;
-use crate::health::Counters;
+use crate::hub::Hub;
 use crate::link::Link;
-use crate::session::random;
+use crate::random::random;
 use crate::wire::{self, Redis, Wire};
 
 /// How long a sale waits for the replica.
 const REPLICATED: Duration = Duration::from_millis(500);
 
+/// The queue of the order emails.
+pub const EMAILS: &str = "emails";
 /// The steps of the funnel.
 pub const STEPS: [&str; 4] = ["product", "cart", "checkout", "order"];
 
@@ -129,8 +130,6 @@ pub struct Shop {
     pub stores: Stores<Redis>,
     /// The numbers of each day.
     pub analytics: Analytics<Redis>,
-    /// Who is active on each day.
-    pub active_users: ActiveUsers<Redis>,
     /// How far visitors get today.
     pub funnel: Funnel<Redis>,
     /// How many requests an address has left.
@@ -187,12 +186,11 @@ impl Shop {
             inventory,
             once: Once::new(redis.clone(), prefix_ref),
             bank: Bank::default(),
-            emails: JobQueue::new(redis.clone(), prefix_ref, emails::QUEUE)?,
+            emails: JobQueue::new(redis.clone(), prefix_ref, EMAILS)?,
             notifications: Notifications::new(redis.clone(), prefix_ref),
             flash_sale,
             stores: Stores::new(redis.clone(), prefix_ref),
             analytics: Analytics::new(redis.clone(), prefix_ref),
-            active_users: ActiveUsers::new(redis.clone(), prefix_ref),
             funnel: Funnel::today(redis.clone(), prefix_ref, &STEPS)?,
             limiter: TokenBucket::new(redis.clone(), prefix_ref, &[minute], admit)?,
             events: Hub::new(redis.clone(), prefix_ref),

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use live_shop::events::{Change, Kind};
+use live_shop::changes::{Change, Kind};
 use live_shop::state::Settings;
 
 use crate::{Shop, with_shop, with_shop_at};
