@@ -6,62 +6,19 @@ mod rust;
 
 use std::sync::LazyLock;
 
+use lab_runner::practice;
+
 use crate::commands::Commands;
 use crate::exercise::{Exercise, Kind};
 use crate::lab::Lab;
 use crate::lua::Lua;
 use crate::verdict::{Fault, Verdict};
 
-/// The lessons that exercises belong to, in the order of the tour.
-pub static LESSONS: &[&str] = &[
-    "strings",
-    "expiry",
-    "counters",
-    "json",
-    "hashes",
-    "lists",
-    "sets",
-    "sorted-sets",
-    "uniques",
-    "transactions",
-    "insert",
-    "query",
-    "concurrency",
-    "memory",
-    "biglist",
-    "cart",
-    "cart-shapes",
-    "sessions",
-    "caching",
-    "inventory",
-    "recommendations",
-    "rate-limits",
-    "real-time",
-    "search",
-    "analytics",
-    "pub-sub",
-    "streams",
-    "job-queue",
-    "delayed-jobs",
-    "locks",
-    "leader",
-    "semaphore",
-    "idempotency",
-    "time-series",
-    "social-graph",
-    "replication",
-    "sentinel",
-    "cluster",
-    "persistence",
-    "eviction",
-    "compact-memory",
-    "backup",
-];
-
-/// All exercises: those of one lesson together, commands first and Rust last.
+/// All exercises, in the order of the lessons.
 pub static EXERCISES: LazyLock<Vec<&'static Exercise>> = LazyLock::new(|| {
     let mut exercises: Vec<_> = [commands::EXERCISES, lua::EXERCISES, rust::EXERCISES].concat();
-    exercises.sort_by_key(|exercise| LESSONS.iter().position(|lesson| *lesson == exercise.lesson));
+    let names: Vec<&str> = practice::EXERCISES.iter().flat_map(|(_, names)| *names).copied().collect();
+    exercises.sort_by_key(|exercise| names.iter().position(|name| *name == exercise.name));
     exercises
 });
 
@@ -86,11 +43,10 @@ pub fn find(name: &str) -> Option<&'static Exercise> {
 
 /// An exercise from its folder.
 macro_rules! exercise {
-    ($kind:ident, $name:literal, $lesson:literal, $extension:literal) => {
+    ($kind:ident, $name:literal, $extension:literal) => {
         &$crate::exercise::Exercise {
             name: $name,
             kind: $crate::exercise::Kind::$kind,
-            lesson: $lesson,
             text: include_str!(concat!("../../exercises/", $name, "/exercise.md")),
             starter: include_str!(concat!("../../exercises/", $name, "/starter", $extension)),
             solution: include_str!(concat!("../../exercises/", $name, "/solution", $extension)),

@@ -148,7 +148,7 @@ impl Session {
                 .iter()
                 .map(|exercise| {
                     json!({
-                        "name": exercise.name, "kind": exercise.kind, "lesson": exercise.lesson, "title": exercise.title(),
+                        "name": exercise.name, "kind": exercise.kind, "lesson": exercise.lesson(), "title": exercise.title(),
                         "file": self.work.file(exercise), "done": done.contains(exercise.name),
                     })
                 })

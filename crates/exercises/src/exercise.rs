@@ -1,5 +1,6 @@
 //! An exercise and its text.
 
+use lab_runner::practice::lesson_of;
 use serde::Serialize;
 
 /// What the learner writes.
@@ -43,8 +44,6 @@ pub struct Exercise {
     pub name: &'static str,
     /// What the learner writes.
     pub kind: Kind,
-    /// The lesson of the tour that it belongs to.
-    pub lesson: &'static str,
     /// `exercise.md`.
     pub(crate) text: &'static str,
     /// The file as the learner gets it.
@@ -58,6 +57,12 @@ impl Exercise {
     #[must_use]
     pub fn file_name(&self) -> String {
         format!("{}.{}", self.name, self.kind.extension())
+    }
+
+    /// The lesson of the tour that it belongs to.
+    #[must_use]
+    pub fn lesson(&self) -> &'static str {
+        lesson_of(self.name)
     }
 
     /// The first line of the text.

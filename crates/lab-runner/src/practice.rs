@@ -1,6 +1,7 @@
-//! Which exercises belong to which lesson. The crate `exercises` has them, and its tests keep this list true.
+//! Which exercises belong to which lesson. Lessons and the quiz name them from this list, and the crate `exercises` orders them by it.
 
-const EXERCISES: &[(&str, &[&str])] = &[
+/// Lessons in the order of the tour, each with its exercises. Lessons without any are left out.
+pub const EXERCISES: &[(&str, &[&str])] = &[
     ("expiry", &["keep-the-time-to-live"]),
     ("counters", &["sell-one-ticket"]),
     ("hashes", &["change-a-profile"]),
@@ -38,4 +39,10 @@ const EXERCISES: &[(&str, &[&str])] = &[
 #[must_use]
 pub fn exercises_of(lesson: &str) -> &'static [&'static str] {
     EXERCISES.iter().find(|(name, _)| *name == lesson).map_or(&[], |(_, exercises)| exercises)
+}
+
+/// The lesson of an exercise; empty for a name that is none.
+#[must_use]
+pub fn lesson_of(exercise: &str) -> &'static str {
+    EXERCISES.iter().find(|(_, exercises)| exercises.contains(&exercise)).map_or("", |(lesson, _)| lesson)
 }

@@ -8,20 +8,20 @@ use crate::lab::Lab;
 use crate::verdict::Verdict;
 
 pub static EXERCISES: &[&Exercise] = &[
-    exercise!(Commands, "keep-the-time-to-live", "expiry", ".redis"),
-    exercise!(Commands, "sell-one-ticket", "counters", ".redis"),
-    exercise!(Commands, "change-a-profile", "hashes", ".redis"),
-    exercise!(Commands, "keep-the-last-hundred", "lists", ".redis"),
-    exercise!(Commands, "read-the-next-page", "sorted-sets", ".redis"),
-    exercise!(Commands, "add-up-the-sales", "sorted-sets", ".redis"),
-    exercise!(Commands, "count-each-visitor-once", "uniques", ".redis"),
-    exercise!(Commands, "move-the-money", "transactions", ".redis"),
-    exercise!(Commands, "delete-a-big-list", "biglist", ".redis"),
-    exercise!(Commands, "keep-hashes-small", "compact-memory", ".redis"),
-    exercise!(Commands, "reserve-a-seat", "locks", ".redis"),
-    exercise!(Commands, "store-the-work", "pub-sub", ".redis"),
-    exercise!(Commands, "finish-what-you-began", "streams", ".redis"),
-    exercise!(Commands, "put-keys-in-one-slot", "cluster", ".redis"),
+    exercise!(Commands, "keep-the-time-to-live", ".redis"),
+    exercise!(Commands, "sell-one-ticket", ".redis"),
+    exercise!(Commands, "change-a-profile", ".redis"),
+    exercise!(Commands, "keep-the-last-hundred", ".redis"),
+    exercise!(Commands, "read-the-next-page", ".redis"),
+    exercise!(Commands, "add-up-the-sales", ".redis"),
+    exercise!(Commands, "count-each-visitor-once", ".redis"),
+    exercise!(Commands, "move-the-money", ".redis"),
+    exercise!(Commands, "delete-a-big-list", ".redis"),
+    exercise!(Commands, "keep-hashes-small", ".redis"),
+    exercise!(Commands, "reserve-a-seat", ".redis"),
+    exercise!(Commands, "store-the-work", ".redis"),
+    exercise!(Commands, "finish-what-you-began", ".redis"),
+    exercise!(Commands, "put-keys-in-one-slot", ".redis"),
 ];
 
 pub async fn check(name: &str, commands: &Commands, lab: &Lab) -> Verdict {

@@ -8,18 +8,18 @@ use crate::lua::Lua;
 use crate::verdict::Verdict;
 
 pub static EXERCISES: &[&Exercise] = &[
-    exercise!(Lua, "total-of-a-cart", "cart", ".lua"),
-    exercise!(Lua, "keep-the-top-ten", "sorted-sets", ".lua"),
-    exercise!(Lua, "name-no-keys", "transactions", ".lua"),
-    exercise!(Lua, "reserve-all-or-nothing", "inventory", ".lua"),
-    exercise!(Lua, "rebuild-once", "caching", ".lua"),
-    exercise!(Lua, "limit-requests", "rate-limits", ".lua"),
-    exercise!(Lua, "refill-the-bucket", "rate-limits", ".lua"),
-    exercise!(Lua, "take-a-job", "job-queue", ".lua"),
-    exercise!(Lua, "release-a-lock", "locks", ".lua"),
-    exercise!(Lua, "extend-your-lock", "locks", ".lua"),
-    exercise!(Lua, "refuse-a-stale-writer", "locks", ".lua"),
-    exercise!(Lua, "credit-once", "idempotency", ".lua"),
+    exercise!(Lua, "total-of-a-cart", ".lua"),
+    exercise!(Lua, "keep-the-top-ten", ".lua"),
+    exercise!(Lua, "name-no-keys", ".lua"),
+    exercise!(Lua, "reserve-all-or-nothing", ".lua"),
+    exercise!(Lua, "rebuild-once", ".lua"),
+    exercise!(Lua, "limit-requests", ".lua"),
+    exercise!(Lua, "refill-the-bucket", ".lua"),
+    exercise!(Lua, "take-a-job", ".lua"),
+    exercise!(Lua, "release-a-lock", ".lua"),
+    exercise!(Lua, "extend-your-lock", ".lua"),
+    exercise!(Lua, "refuse-a-stale-writer", ".lua"),
+    exercise!(Lua, "credit-once", ".lua"),
 ];
 
 pub async fn check(name: &str, script: &Lua, lab: &Lab) -> Verdict {

@@ -24,7 +24,7 @@ pub fn list(done: &BTreeSet<String>) {
     let table =
         EXERCISES.iter().fold(Table::new("", &["", "exercise", "kind", "lesson"]), |table, exercise| {
             let mark = if done.contains(exercise.name) { "✓" } else { "" };
-            table.row([mark, exercise.name, exercise.kind.name(), exercise.lesson])
+            table.row([mark, exercise.name, exercise.kind.name(), exercise.lesson()])
         });
     Terminal.line(&table.to_text(Terminal.width()));
     let solved = EXERCISES.iter().filter(|exercise| done.contains(exercise.name)).count();
@@ -36,7 +36,7 @@ pub fn list(done: &BTreeSet<String>) {
 pub fn task(exercise: &Exercise, file: &Path) {
     Terminal.line("");
     Terminal.line(&format!("{HEADING}── {}{HEADING:#}", exercise.title()));
-    let about = format!("{}, {}, lesson {}", exercise.name, exercise.kind.name(), exercise.lesson);
+    let about = format!("{}, {}, lesson {}", exercise.name, exercise.kind.name(), exercise.lesson());
     Terminal.line(&format!("{DIM}{about}{DIM:#}\n"));
     prose(exercise.task());
     Terminal.line(&format!("\nEdit {}", file.display()));

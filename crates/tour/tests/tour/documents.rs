@@ -30,6 +30,19 @@ fn the_readme_names_every_lesson_and_every_crate() {
 }
 
 #[test]
+fn exercises_belong_to_lessons_of_the_tour_in_its_order() {
+    let (_, listed, _) = support::run(support::on_a_private_server().args(["--list", "--json"]));
+    let lessons: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    let lessons: Vec<&str> =
+        lessons.as_array().unwrap().iter().map(|lesson| lesson["name"].as_str().unwrap()).collect();
+    let places: Vec<_> = lab_runner::practice::EXERCISES
+        .iter()
+        .map(|(name, _)| lessons.iter().position(|lesson| lesson == name).unwrap_or_else(|| panic!("{name}")))
+        .collect();
+    assert!(places.is_sorted(), "{places:?}");
+}
+
+#[test]
 fn every_cargo_alias_of_the_readme_exists() {
     let readme = read("README.md");
     let aliases = read(".cargo/config.toml");
