@@ -81,3 +81,49 @@ pub mod timeline;
 pub mod token_bucket;
 pub mod users;
 pub mod weekly_metrics;
+
+/// The scripts of all patterns, each with its name in the file.
+pub fn scripts() -> impl Iterator<Item = (&'static str, &'static script::Script)> {
+    let patterns = [
+        active_users::scripts,
+        analytics::scripts,
+        autocomplete::scripts,
+        bought_together::scripts,
+        broadcast::scripts,
+        cache::scripts,
+        cart::scripts,
+        catalog::scripts,
+        checkout::scripts,
+        facets::scripts,
+        fence::scripts,
+        fixed_window::scripts,
+        flash_sale::scripts,
+        funnel::scripts,
+        interests::scripts,
+        inventory::scripts,
+        job_queue::scripts,
+        leader::scripts,
+        lock::scripts,
+        login_guard::scripts,
+        notifications::scripts,
+        once::scripts,
+        popular_products::scripts,
+        recent_views::scripts,
+        scheduler::scripts,
+        semaphore::scripts,
+        sessions::scripts,
+        similar_customers::scripts,
+        sliding_counter::scripts,
+        sliding_log::scripts,
+        social_graph::scripts,
+        stock_feed::scripts,
+        stores::scripts,
+        stream_worker::scripts,
+        time_series::scripts,
+        timeline::scripts,
+        token_bucket::scripts,
+        users::scripts,
+        weekly_metrics::scripts,
+    ];
+    patterns.into_iter().flat_map(|scripts| scripts())
+}

@@ -4,13 +4,6 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use patterns::script::Script;
-use patterns::{
-    active_users, analytics, autocomplete, bought_together, broadcast, cache, cart, catalog, checkout,
-    facets, fence, fixed_window, flash_sale, funnel, interests, inventory, job_queue, leader, lock,
-    login_guard, notifications, once, popular_products, recent_views, scheduler, semaphore, sessions,
-    similar_customers, sliding_counter, sliding_log, social_graph, stock_feed, stores, stream_worker,
-    time_series, timeline, token_bucket, users, weekly_metrics,
-};
 
 static BY_HASH: OnceLock<HashMap<&'static str, &'static Script>> = OnceLock::new();
 
@@ -36,51 +29,7 @@ pub fn with_source(source: &[u8]) -> Option<&'static Script> {
 }
 
 fn by_hash() -> &'static HashMap<&'static str, &'static Script> {
-    BY_HASH.get_or_init(|| {
-        let patterns = [
-            active_users::scripts,
-            analytics::scripts,
-            autocomplete::scripts,
-            bought_together::scripts,
-            broadcast::scripts,
-            cache::scripts,
-            cart::scripts,
-            catalog::scripts,
-            checkout::scripts,
-            facets::scripts,
-            fence::scripts,
-            fixed_window::scripts,
-            flash_sale::scripts,
-            funnel::scripts,
-            interests::scripts,
-            inventory::scripts,
-            job_queue::scripts,
-            leader::scripts,
-            lock::scripts,
-            login_guard::scripts,
-            notifications::scripts,
-            once::scripts,
-            popular_products::scripts,
-            recent_views::scripts,
-            scheduler::scripts,
-            semaphore::scripts,
-            sessions::scripts,
-            similar_customers::scripts,
-            sliding_counter::scripts,
-            sliding_log::scripts,
-            social_graph::scripts,
-            stock_feed::scripts,
-            stores::scripts,
-            stream_worker::scripts,
-            time_series::scripts,
-            timeline::scripts,
-            token_bucket::scripts,
-            users::scripts,
-            weekly_metrics::scripts,
-        ];
-        let all = patterns.into_iter().flat_map(|scripts| scripts());
-        all.map(|(_, script)| (script.hash(), script)).collect()
-    })
+    BY_HASH.get_or_init(|| patterns::scripts().map(|(_, script)| (script.hash(), script)).collect())
 }
 
 #[cfg(test)]

@@ -3,63 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use patterns::script::Script;
-use patterns::{
-    active_users, analytics, autocomplete, bought_together, broadcast, cache, cart, catalog, checkout,
-    facets, fence, fixed_window, flash_sale, funnel, interests, inventory, job_queue, leader, lock,
-    login_guard, notifications, once, popular_products, recent_views, scheduler, semaphore, sessions,
-    similar_customers, sliding_counter, sliding_log, social_graph, stock_feed, stores, stream_worker,
-    time_series, timeline, token_bucket, users, weekly_metrics,
-};
-
-fn all() -> impl Iterator<Item = (&'static str, &'static Script)> {
-    let patterns = [
-        active_users::scripts,
-        analytics::scripts,
-        autocomplete::scripts,
-        bought_together::scripts,
-        broadcast::scripts,
-        cache::scripts,
-        cart::scripts,
-        catalog::scripts,
-        checkout::scripts,
-        facets::scripts,
-        fence::scripts,
-        fixed_window::scripts,
-        flash_sale::scripts,
-        funnel::scripts,
-        interests::scripts,
-        inventory::scripts,
-        leader::scripts,
-        lock::scripts,
-        job_queue::scripts,
-        login_guard::scripts,
-        notifications::scripts,
-        once::scripts,
-        popular_products::scripts,
-        recent_views::scripts,
-        semaphore::scripts,
-        scheduler::scripts,
-        sessions::scripts,
-        similar_customers::scripts,
-        sliding_counter::scripts,
-        sliding_log::scripts,
-        social_graph::scripts,
-        stock_feed::scripts,
-        stores::scripts,
-        time_series::scripts,
-        timeline::scripts,
-        stream_worker::scripts,
-        token_bucket::scripts,
-        users::scripts,
-        weekly_metrics::scripts,
-    ];
-    patterns.into_iter().flat_map(|scripts| scripts())
-}
-
 #[test]
 fn every_script_is_named_after_its_file() {
-    let named: BTreeSet<String> = all()
+    let named: BTreeSet<String> = patterns::scripts()
         .map(|(operation, script)| {
             let (file, name) = script.name().split_once(".lua").unwrap();
             assert!(name.is_empty() || name == format!(": {operation}"), "{}", script.name());
@@ -75,7 +21,7 @@ fn every_script_is_named_after_its_file() {
 
 #[test]
 fn every_script_says_what_it_gets_and_what_it_replies() {
-    let faults: Vec<String> = all()
+    let faults: Vec<String> = patterns::scripts()
         .flat_map(|(_, script)| {
             let faults = faults(script.shown());
             faults.into_iter().map(|fault| format!("{}: {fault}", script.name()))
