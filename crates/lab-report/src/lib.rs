@@ -39,7 +39,7 @@ pub struct Report<'a> {
     pub method: &'a [&'a str],
     /// What was claimed, and whether it held.
     pub checks: &'a [(bool, String)],
-    /// What the figures hold for: the server and the machine, each as a few words.
+    /// What the figures hold for: the server and the machine, each as a few words; empty for lessons.
     pub environment: &'a [String],
     /// What `--json` prints.
     pub document: &'a Value,
@@ -47,7 +47,22 @@ pub struct Report<'a> {
     pub earlier: Option<&'a Earlier>,
 }
 
-impl Report<'_> {
+impl<'a> Report<'a> {
+    /// Of lessons, whose document has everything.
+    #[must_use]
+    pub fn of_lessons(document: &'a Value) -> Self {
+        Self {
+            kind: Kind::Lessons,
+            title: "",
+            question: "",
+            method: &[],
+            checks: &[],
+            environment: &[],
+            document,
+            earlier: None,
+        }
+    }
+
     /// The HTML. All texts of the document are escaped. Its size is at most [`file::LARGEST`] bytes, if the tables allow it: when the
     /// embedded JSON is too large, it leaves out first the lines of source code, then the commands and replies, and says so.
     #[must_use]

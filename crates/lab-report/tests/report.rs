@@ -47,17 +47,7 @@ fn run(lessons: &[Value]) -> Value {
 }
 
 fn html_of(document: &Value, earlier: Option<&Earlier>) -> String {
-    let report = Report {
-        kind: Kind::Lessons,
-        title: "",
-        question: "",
-        method: &[],
-        checks: &[],
-        environment: &[],
-        document,
-        earlier,
-    };
-    report.to_html()
+    Report { earlier, ..Report::of_lessons(document) }.to_html()
 }
 
 /// Requires with Python's parser that every element is closed in order, that nothing is loaded, and that nothing runs.

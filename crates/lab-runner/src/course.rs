@@ -17,7 +17,7 @@ use crate::need::Need;
 use crate::practice::exercises_of;
 use crate::presenter::{Presenter, Show};
 use crate::render;
-use crate::report::{Contents, ReportArgs};
+use crate::report::{Report, ReportArgs};
 use crate::run_lock::RunLock;
 use crate::start::Cli;
 use crate::stepper::Go;
@@ -310,7 +310,7 @@ fn document(
     if output.json {
         Terminal.document(&document);
     }
-    let written = output.report.finish(&Contents::of_lessons(&document), output.json);
+    let written = output.report.finish(Report::of_lessons(&document), output.json);
     ended.and(written)
 }
 

@@ -7,9 +7,8 @@ use clap::builder::{PathBufValueParser, TypedValueParser};
 use lab_connection::Failure;
 use lab_connection::failure::Class;
 use lab_report::change::Verdict;
-use lab_report::{Changes, RULE, Report};
-pub use lab_report::{Earlier, Kind, ReportFile};
-use serde_json::Value;
+use lab_report::{Changes, RULE};
+pub use lab_report::{Earlier, Kind, Report, ReportFile};
 
 use crate::table::Table;
 use crate::terminal::Terminal;
@@ -43,41 +42,6 @@ pub fn earlier_report() -> impl TypedValueParser<Value = Arc<Earlier>> {
     })
 }
 
-/// What a report shows.
-#[derive(Clone, Debug)]
-pub struct Contents<'a> {
-    /// What kind of run the document is of.
-    pub kind: Kind,
-    /// The heading; empty for lessons, which have their own.
-    pub title: &'a str,
-    /// The question that the run answers; empty for lessons.
-    pub question: &'a str,
-    /// How the figures came about.
-    pub method: &'a [&'a str],
-    /// What was claimed, and whether it held.
-    pub checks: &'a [(bool, String)],
-    /// What the figures hold for, each as a few words; empty for lessons.
-    pub environment: &'a [String],
-    /// What `--json` prints.
-    pub document: &'a Value,
-}
-
-impl<'a> Contents<'a> {
-    /// Of lessons, whose document has everything.
-    #[must_use]
-    pub fn of_lessons(document: &'a Value) -> Self {
-        Self {
-            kind: Kind::Lessons,
-            title: "",
-            question: "",
-            method: &[],
-            checks: &[],
-            environment: &[],
-            document,
-        }
-    }
-}
-
 impl ReportArgs {
     /// Whether anything is to be written.
     #[must_use]
@@ -95,11 +59,10 @@ impl ReportArgs {
             .try_next("leave out --report and --compare"))
     }
 
-    /// Writes the report, and says what changed; with `json`, on standard error.
-    pub fn finish(&self, contents: &Contents<'_>, json: bool) -> Result<(), Failure> {
-        let Contents { kind, title, question, method, checks, environment, document } = *contents;
+    /// Writes the report, laid over the one of `--compare`, and says what changed; with `json`, on standard error.
+    pub fn finish(&self, report: Report<'_>, json: bool) -> Result<(), Failure> {
         let earlier = self.compare.as_deref();
-        let report = Report { kind, title, question, method, checks, environment, document, earlier };
+        let report = Report { earlier, ..report };
         if let (Some(changes), Some(earlier)) = (report.changes(), earlier) {
             show_changes(&changes, earlier, json);
         }

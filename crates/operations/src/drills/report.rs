@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lab_connection::Failure;
 use lab_runner::Terminal;
-use lab_runner::report::{Contents, Kind, ReportArgs};
+use lab_runner::report::{Kind, Report, ReportArgs};
 use lab_runner::table::{Table, thousands};
 use serde::Serialize;
 use serde_json::Value;
@@ -207,7 +207,7 @@ pub(super) fn write(drills: &Drills, document: &Value, options: &Options) -> Res
             format!("Every setting that promises to lose nothing lost nothing. Lost: {}.", broken.join("; "))
         }
     };
-    let contents = Contents {
+    let report = Report {
         kind: Kind::Drills,
         title: "Drills: acknowledged writes that a fault loses",
         question: "What is lost in which fault, and which setting would have saved it?",
@@ -215,8 +215,9 @@ pub(super) fn write(drills: &Drills, document: &Value, options: &Options) -> Res
         checks: &[(broken.is_empty(), claim)],
         environment: &[drills.server.clone(), format!("trials of each cell: {}", drills.trials)],
         document,
+        earlier: None,
     };
-    args.finish(&contents, options.json)
+    args.finish(report, options.json)
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use lab_connection::failure::Class;
 use lab_connection::{Failure, TargetArgs};
 use lab_runner::Terminal;
 use lab_runner::progress::Bar;
-use lab_runner::report::{Contents, Kind, ReportArgs, ReportFile, report_file};
+use lab_runner::report::{Kind, Report, ReportArgs, ReportFile, report_file};
 use lab_runner::table::{Table, thousands};
 use lab_server::Choice;
 use serde::Serialize;
@@ -141,7 +141,7 @@ fn show(rows: &[Row], seed: u64, document: &Value, options: &Options) {
 /// Writes the report, if one is wanted.
 fn write(document: &Value, seed: u64, options: &Options) -> Result<(), Failure> {
     let args = ReportArgs { report: options.report.clone(), compare: None };
-    let contents = Contents {
+    let report = Report {
         kind: Kind::Locks,
         title: "Torture: locks whose holders are stopped and killed",
         question: "Which lock keeps late writes out?",
@@ -152,8 +152,9 @@ fn write(document: &Value, seed: u64, options: &Options) -> Result<(), Failure> 
             format!("{} critical sections for each lock", options.sections),
         ],
         document,
+        earlier: None,
     };
-    args.finish(&contents, options.json)
+    args.finish(report, options.json)
 }
 
 /// Only the fence promises anything.

@@ -4,7 +4,7 @@ use lab_connection::Failure;
 use lab_connection::failure::Class;
 use lab_runner::Terminal;
 use lab_runner::render::wrap;
-use lab_runner::report::{Contents, Kind, ReportArgs};
+use lab_runner::report::{self, Kind, ReportArgs};
 use lab_runner::table::{Table, bytes, thousands};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -148,7 +148,7 @@ impl Report {
         let checks: Vec<(bool, String)> =
             self.promises().into_iter().map(|promise| (promise.held, promise.text)).collect();
         let Killings { workers, server, .. } = self.details.killings;
-        let contents = Contents {
+        let report = report::Report {
             kind: Kind::Torture,
             title: "Torture: jobs whose workers and server are killed",
             question: "Which jobs are lost, and which effects happen twice, when processes die at random?",
@@ -162,8 +162,9 @@ impl Report {
                 format!("server killed: {}", thousands(f64::from(server))),
             ],
             document,
+            earlier: None,
         };
-        args.finish(&contents, options.json)
+        args.finish(report, options.json)
     }
 
     /// A run beside others, as a row of [`compared`].
