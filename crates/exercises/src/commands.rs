@@ -73,7 +73,7 @@ impl Commands {
     }
 }
 
-/// Several clients send their commands in turn, line by line: the order that hurts whoever reads first and writes later.
+/// Several clients send their commands in turn, line by line: the order that hurts a client that reads first and writes later.
 pub async fn interleave(clients: &mut [(Commands, Player)]) -> Result<(), Fault> {
     let most = clients.iter().map(|(commands, _)| commands.lines.len()).max().unwrap_or_default();
     for index in 0..most {

@@ -17,7 +17,7 @@ const CLIENT_FILES: (&str, &str) = ("client.pem", "client.key");
 /// [`Builder::mutual_tls`](crate::Builder::mutual_tls).
 #[derive(Clone)]
 pub struct Certificates {
-    /// The authority's certificate, as PEM. Whoever trusts it trusts the other two.
+    /// The authority's certificate, as PEM. A program that trusts it trusts the other two.
     pub authority: String,
     /// What servers show to clients, and to each other.
     pub server: Identity,

@@ -17,7 +17,7 @@ use crate::session::{Form, Known};
 use crate::state::{App, Shop};
 use crate::till::Till;
 
-/// `POST /checkout`: the form has a key. Whoever sends it again, because no answer came, gets the answer of the first time.
+/// `POST /checkout`: the form has a key. A customer who sends it again, because no answer came, gets the answer of the first time.
 pub async fn place(
     State(app): State<App>,
     Known(visitor): Known,
@@ -56,7 +56,7 @@ pub struct Key {
     key: String,
 }
 
-/// Whoever sends the form again may go on at once: the order has the ID of the key, so it is continued, never made twice.
+/// A customer who sends the form again may go on at once: the order has the ID of the key, so it is continued, never made twice.
 async fn give_up(shop: &Shop, key: &str, mine: &Token, error: CheckoutError<BankError>) -> Problem {
     // If this fails, the lease ends by itself.
     let _ = shop.once.give_up(key, mine).await;

@@ -165,7 +165,7 @@ impl Recording {
     }
 
     /// Never shows this text, of at least four bytes: the panel has `(hidden)` in its place. Call it with each session token, up to its
-    /// first dot: whoever reads the page of a session must not get its cookie.
+    /// first dot: nobody who reads the page of a session may get its cookie.
     pub fn hide(&self, secret: &str) {
         let mut noted = lock(&self.noted);
         if secret.len() >= 4 && !noted.hidden.iter().any(|hidden| hidden == secret) {

@@ -3,7 +3,7 @@
 //! A scrape is one command, `INFO all`. If the server does not answer it within five seconds, `redis_up` is 0. It then says why on
 //! standard error, once. The next scrape connects again. It watches one server: run one beside each server of a group.
 //!
-//! It listens on loopback only, because whoever connects needs no password. `--expose` permits other addresses.
+//! It listens on loopback only, because nobody needs a password to connect. `--expose` permits other addresses.
 
 mod http;
 

@@ -583,7 +583,7 @@ async fn pay_for_monitor(
         with.sent > without.sent,
     )?;
     ctx.say(
-        "These are medians on this machine, where clients and server share the processors. MONITOR also shows all values to whoever looks, so \
+        "These are medians on this machine, where clients and server share the processors. MONITOR also shows all values to anyone who looks, so \
          few users should have the right to send it.",
     );
     Ok(())

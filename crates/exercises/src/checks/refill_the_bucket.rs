@@ -1,4 +1,4 @@
-//! What a bucket gives, whoever asks how often.
+//! What a bucket gives, however often a client asks.
 
 use crate::lab::Lab;
 use crate::lua::Lua;

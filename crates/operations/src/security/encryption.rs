@@ -31,11 +31,7 @@ pub(super) async fn listen_on_the_way(ctx: &LessonContext, choice: &Choice) -> O
     pay(&mut shop::log_in(tap.port(), "default", &password).await?).await?;
     let plain = Overheard::of(&tap.heard(), &password);
     ctx.table(Overheard::table().row(plain.row("without TLS")));
-    ctx.check_eq(
-        "whoever is on the way has the password and every number",
-        &plain.secrets(),
-        &[1, PAYMENTS],
-    )?;
+    ctx.check_eq("anyone on the way has the password and every number", &plain.secrets(), &[1, PAYMENTS])?;
     match server.tls {
         Encryption::On(certificates) => with_tls(ctx, server.server, &certificates, &password).await,
         Encryption::Missing(reason) => {

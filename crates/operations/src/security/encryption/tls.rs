@@ -63,7 +63,7 @@ async fn connect(port: u16, visitor: &Visitor<'_>) -> RedisResult<MultiplexedCon
 
 async fn who_gets_in(ctx: &LessonContext, port: u16, certificates: &Certificates, password: &str) -> Outcome {
     ctx.step(
-        "Mutual TLS: the client checks the server's certificate, and the server checks the client's. Whoever has the password and no \
+        "Mutual TLS: the client checks the server's certificate, and the server checks the client's. A client with the password and no \
          certificate stays outside. A certificate does not replace the password, unless the server maps its name to a user \
          (tls-auth-clients-user, Redis 8.6 and Valkey 9.0).",
     )
