@@ -7,9 +7,9 @@ mod worker_pool;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
 use lab_connection::{Connection, Transcript};
 use lab_runner::clients::flatten;
+use lab_runner::concurrent::try_join_all;
 use lab_runner::table::Table;
 use lab_runner::{
     AnyConnection, Approach, Comparison, Keys, Lesson, LessonContext, LessonError, Need, Outcome, Retry,

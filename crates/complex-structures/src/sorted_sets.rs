@@ -6,8 +6,8 @@ mod packed_score;
 mod paging;
 mod season;
 
-use futures_util::future::try_join_all;
 use lab_connection::{Connection, Transcript};
+use lab_runner::concurrent::try_join_all;
 use lab_runner::table::{Table, thousands};
 use lab_runner::{Comparison, Keys, Lesson, LessonContext, Need, Outcome, source};
 use redis::{AsyncTypedCommands, RedisResult};

@@ -4,8 +4,8 @@
 
 mod counting;
 
-use futures_util::future::try_join_all;
 use lab_connection::{Connection, own_keys};
+use lab_runner::concurrent::try_join_all;
 use lab_runner::table::{Table, bytes, thousands};
 use lab_runner::{Comparison, Keys, Lesson, LessonContext, Outcome, source};
 use redis::{AsyncTypedCommands, RedisResult};

@@ -7,8 +7,8 @@ pub mod workload;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use futures_util::future::try_join_all;
 use lab_connection::{Connection, own_keys};
+use lab_runner::concurrent::try_join_all;
 use lab_runner::table::{Table, bytes, thousands};
 use lab_runner::{BoxError, Lesson, LessonContext, into_redis_error, outcome, source};
 use patterns::active_users::{self, ActiveUsers};

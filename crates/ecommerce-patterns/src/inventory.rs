@@ -8,9 +8,9 @@ mod take_stock;
 
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
 use lab_connection::Connection;
 use lab_runner::clients::connect;
+use lab_runner::concurrent::try_join_all;
 use lab_runner::pattern_scripts::{load, lua};
 use lab_runner::table::Table;
 use lab_runner::{BoxError, Comparison, Lesson, LessonContext, outcome, source};

@@ -9,8 +9,9 @@ mod traffic;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::try_join;
 use lab_connection::own_keys;
+use lab_runner::concurrent::try_join_all;
 use lab_runner::table::{Table, bytes};
 use lab_runner::{Comparison, Lesson, LessonContext, Need, source};
 use patterns::fixed_window::{self, FixedWindow};

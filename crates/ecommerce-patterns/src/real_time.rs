@@ -8,9 +8,9 @@ mod screens;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
 use futures_util::{Stream, StreamExt};
 use lab_connection::{Connection, Target};
+use lab_runner::concurrent::try_join_all;
 use lab_runner::table::Table;
 use lab_runner::{BoxError, Lesson, LessonContext, into_redis_error, outcome, source};
 use patterns::flash_sale::{self, FlashSale, FlashSaleError, Purchase};

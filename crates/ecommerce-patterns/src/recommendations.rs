@@ -8,7 +8,7 @@ pub mod evaluation;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use lab_runner::concurrent::try_join_all;
 use lab_runner::table::{Table, thousands};
 use lab_runner::{BoxError, Lesson, LessonContext, Need, into_redis_error, outcome, source};
 use patterns::bought_together::{self, BoughtTogether};

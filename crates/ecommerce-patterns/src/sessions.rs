@@ -7,8 +7,8 @@ mod read;
 
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
 use lab_connection::Connection;
+use lab_runner::concurrent::try_join_all;
 use lab_runner::table::Table;
 use lab_runner::{BoxError, Comparison, Lesson, LessonContext, outcome, source};
 use patterns::cart::{self, Cart, Owner};

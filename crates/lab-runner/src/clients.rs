@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use crate::concurrent::try_join_all;
 use lab_connection::{Connection, Target};
 use rand::RngExt;
 use redis::{ErrorKind, RedisError, RedisResult};

@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::future::try_join_all;
+use crate::concurrent::try_join_all;
 use lab_connection::transcript::Listener;
 use lab_connection::{Connection, Target, Transcript, own_keys};
 use redis::{ErrorKind, RedisError, RedisResult};

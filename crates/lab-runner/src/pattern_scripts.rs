@@ -1,6 +1,6 @@
 //! Scripts of `patterns`, as lessons print and load them.
 
-use futures_util::future::try_join_all;
+use crate::concurrent::try_join_all;
 use patterns::script::Script;
 
 use crate::context::LessonContext;

@@ -7,8 +7,8 @@ mod play;
 mod trace;
 mod victims;
 
-use futures_util::future::try_join_all;
 use lab_connection::connection::unguarded;
+use lab_runner::concurrent::try_join_all;
 use lab_runner::table::{Table, thousands};
 use lab_runner::{BoxError, Lesson, LessonContext, outcome, source};
 use redis::aio::MultiplexedConnection;

@@ -2,7 +2,7 @@
 
 mod approaches;
 
-use futures_util::future::try_join_all;
+use lab_runner::concurrent::try_join_all;
 use lab_runner::table::{Table, thousands};
 use lab_runner::{AnyConnection, BoxError, Comparison, Lesson, LessonContext, Outcome, Source, source};
 use redis::{AsyncTypedCommands, RedisResult};

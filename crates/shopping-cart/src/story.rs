@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use futures_util::future::try_join_all;
 use lab_connection::{Connection, Transcript};
+use lab_runner::concurrent::try_join_all;
 use lab_runner::source::Excerpt;
 use lab_runner::table::Table;
 use lab_runner::{BoxError, Lesson, LessonContext, LessonError, Outcome, Retry, Source, source};

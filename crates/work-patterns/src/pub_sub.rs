@@ -161,7 +161,7 @@ async fn notice_the_gap(ctx: &LessonContext) -> Result<(), BoxError> {
     let messages = ctx.fit("messages", 250, 250, 0.05);
     let first = quiet.publish(b"0").await?;
     let payloads: Vec<String> = (1..messages).map(|number| number.to_string()).collect();
-    futures_util::future::try_join_all(payloads.iter().map(|text| quiet.publish(text.as_bytes()))).await?;
+    lab_runner::concurrent::try_join_all(payloads.iter().map(|text| quiet.publish(text.as_bytes()))).await?;
     let trimmed = Broadcast::new(ctx.redis(), ctx.prefix(), "trimmed");
     let key = trimmed.key()?;
     let guess = ctx

@@ -1,7 +1,7 @@
 //! One list is one key, on one server. Several lists share the work.
 
-use futures_util::future::try_join_all;
 use lab_connection::Target;
+use lab_runner::concurrent::try_join_all;
 use lab_runner::table::{Table, thousands};
 use lab_runner::{LessonContext, LessonError, Outcome, Source, source};
 use redis::{AsyncTypedCommands, RedisError};

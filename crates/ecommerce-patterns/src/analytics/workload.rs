@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use futures_util::future::try_join_all;
 use lab_connection::Connection;
+use lab_runner::concurrent::try_join_all;
 use lab_runner::{into_redis_error, labeled};
 use patterns::analytics::{Analytics, Recorded};
 use patterns::money::Cents;

@@ -5,8 +5,8 @@ use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
 use lab_connection::{Connection, Target, own_keys};
+use lab_runner::concurrent::try_join_all;
 use lab_runner::{BoxError, LessonContext};
 use patterns::cache::{Cache, Statistics};
 use patterns::script::StoreError;

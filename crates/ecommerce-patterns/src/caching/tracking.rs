@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
 use lab_connection::Target;
+use lab_runner::concurrent::try_join_all;
 use lab_runner::table::Table;
 use lab_runner::{BoxError, LessonContext, LessonError, labeled};
 use redis::aio::MultiplexedConnection;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
 use lab_connection::{Connection, Target};
+use lab_runner::concurrent::try_join_all;
 use lab_runner::{BoxError, labeled};
 use patterns::inventory::{Inventory, InventoryError};
 use redis::{AsyncTypedCommands, RedisResult};

@@ -1,6 +1,6 @@
 //! Ways to complete a prefix.
 
-use futures_util::future::try_join_all;
+use lab_runner::concurrent::try_join_all;
 use lab_runner::{AnyConnection, Approach, into_redis_error, labeled};
 use patterns::autocomplete::{MAX_LISTED_CHARACTERS, normalized, terms};
 use redis::{Pipeline, RedisResult};

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use futures_util::future::try_join_all;
+use lab_runner::concurrent::try_join_all;
 use lab_runner::{AnyConnection, Approach, into_redis_error, labeled};
 use patterns::facets::{Order, PageOf, PriceRange, Selection};
 use patterns::money::Cents;

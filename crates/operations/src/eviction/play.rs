@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
 use lab_connection::Target;
 use lab_connection::connection::unguarded;
 use lab_runner::LessonError;
+use lab_runner::concurrent::try_join_all;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{AsyncTypedCommands, RedisResult};
 use tokio::time::Instant;

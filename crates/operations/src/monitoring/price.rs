@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use futures_util::future::try_join_all;
 use lab_connection::connection::unguarded;
+use lab_runner::concurrent::try_join_all;
 use lab_runner::{BoxError, Retry};
 use lab_server::Server;
 use redis::RedisResult;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
 use lab_connection::{Connection, Target, own_keys};
 use lab_runner::BoxError;
+use lab_runner::concurrent::try_join_all;
 use redis::{AsyncTypedCommands, RedisResult};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;

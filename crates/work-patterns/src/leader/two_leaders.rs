@@ -1,8 +1,9 @@
 //! Elections in which two candidates come at the same moment.
 
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::try_join;
 use lab_connection::{Connection, Target, own_keys};
 use lab_runner::BoxError;
+use lab_runner::concurrent::try_join_all;
 use patterns::leader::{Candidate, Elections, Standing};
 use redis::{AsyncTypedCommands, RedisResult};
 use tokio::sync::Barrier;

@@ -1,8 +1,8 @@
 //! Locks whose client dies between taking them and setting their end.
 
-use futures_util::future::try_join_all;
 use lab_connection::{Target, own_keys};
 use lab_runner::BoxError;
+use lab_runner::concurrent::try_join_all;
 use patterns::key::KeyError;
 use redis::AsyncTypedCommands;
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
 use lab_connection::{Connection, Target, own_keys};
 use lab_runner::BoxError;
+use lab_runner::concurrent::try_join_all;
 use patterns::fence::{Fence, FenceError};
 use patterns::lock::{Locks, Token};
 use redis::AsyncTypedCommands;

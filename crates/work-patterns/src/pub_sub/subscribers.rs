@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use futures_util::future::try_join_all;
 use lab_connection::{Connection, Target};
 use lab_runner::BoxError;
+use lab_runner::concurrent::try_join_all;
 use patterns::broadcast::{Broadcast, Position};
 use redis::{AsyncTypedCommands, ConnectionAddr};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -1,7 +1,7 @@
 //! Ways to follow and to list followers: by hand, and by the pattern.
 
-use futures_util::future::try_join_all;
 use lab_connection::{Connection, Target, own_keys};
+use lab_runner::concurrent::try_join_all;
 use lab_runner::{BoxError, Source, source};
 use patterns::key::{Key, KeyError};
 use patterns::social_graph::SocialGraph;

@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
 use lab_connection::{Failure, Target};
+use lab_runner::concurrent::try_join_all;
 
 use crate::torture::host::cannot;
 use crate::torture::journal::{Journal, What, now};

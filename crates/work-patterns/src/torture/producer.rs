@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
 use lab_connection::failure::Class;
 use lab_connection::{Failure, Target};
+use lab_runner::concurrent::try_join_all;
 use patterns::job_queue::{Due, JobError, MAX_BATCH, NewJob};
 use tokio::time::sleep;
 

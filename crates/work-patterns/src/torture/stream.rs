@@ -5,8 +5,8 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
 use lab_connection::{Connection, Failure, Target};
+use lab_runner::concurrent::try_join_all;
 use patterns::script::StoreError;
 use patterns::stream_loop::Worker;
 use patterns::stream_worker::{Effect, Group, Message, Published, StreamQueue};
