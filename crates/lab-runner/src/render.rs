@@ -43,7 +43,7 @@ pub fn block(block: &Block, width: usize) -> String {
         // What begins it separates it already.
         Block::Step => String::new(),
         Block::Code(code) => code_text(code, width),
-        Block::Listing { text } => listing(text),
+        Block::Listing { text } => listing(text, width),
         Block::Announcement { text } => {
             format!("{DIM}{}{DIM:#}", wrap(&for_terminal(text), width, "· ", "  "))
         }
@@ -185,12 +185,11 @@ fn summary_text(summary: &Summary, width: usize) -> String {
     lines.join("\n")
 }
 
-/// Indented and not wrapped, so that it can be copied.
-fn listing(text: &str) -> String {
-    text.trim_end()
-        .lines()
-        .map(|line| format!("\n    {}", for_terminal(line)).trim_end_matches(' ').to_owned())
-        .collect()
+/// Indented, and wrapped only where a line is too long.
+fn listing(text: &str, width: usize) -> String {
+    let line =
+        |line: &str| wrap_values(&for_terminal(line), width, "    ", "      ", false).trim_end().to_owned();
+    text.trim_end().lines().map(|text| format!("\n{}", line(text))).collect()
 }
 
 /// A command and its reply; a pipeline or transaction with a line of its own that says so, then each command with
