@@ -10,9 +10,9 @@ use lab_runner::start::Cli;
 
 use crate::{biglist, concurrency, insert, load, memory, peers, query};
 
-/// Loading, querying and storing a lot: approaches compared, memory measured.
+/// Loading, querying, and storing a lot: approaches compared, memory measured.
 ///
-/// Without a command all lessons run, in small sizes. Options of the server stand before or after the command.
+/// Without a command, all lessons run, in small sizes. You can put the options of the server before or after the command.
 #[derive(Parser, Debug)]
 #[command(name = "bulk-performance", version, disable_help_flag = true)]
 pub struct Arguments {
@@ -32,7 +32,7 @@ pub struct Arguments {
     #[arg(long, global = true, value_name = "FILE.html", value_parser = report_file())]
     pub report: Option<ReportFile>,
 
-    /// Say what changed since this report beyond noise, and show both in the charts of --report
+    /// Compare with this earlier report, and say what changed beyond noise; with --report, the charts show both
     #[arg(long, global = true, value_name = "OLD.html", value_parser = earlier_report())]
     pub compare: Option<Arc<Earlier>>,
 

@@ -150,7 +150,7 @@ async fn many_in_flight(ctx: &LessonContext, turn: Duration) -> Outcome {
     let closed = loads.iter().map(|&(in_flight, connections)| Load::Closed { in_flight, connections });
     let plan = TimingPlan { rounds: ROUNDS as usize, turn, stall: None };
     let measured = measure(ctx.target(), closed.collect(), plan).await?;
-    let header = ["in flight", "connections", "ops/s", "spread", "p50", "p99", "p99.9", "errors", "wrong"];
+    let header = ["in flight", "sockets", "ops/s", "spread", "p50", "p99", "p99.9", "errors", "wrong"];
     let (mut table, mut all) =
         (Table::new("Operations in flight (closed loop)", &header), LoadStats::default());
     for ((in_flight, connections), (stats, rate)) in loads.iter().zip(&measured) {

@@ -72,7 +72,7 @@ where
 /// Lists the lessons, or runs all of them.
 async fn run_all(args: &TargetArgs, output: &OutputArgs) -> Result<(), Failure> {
     if output.list {
-        course::list(&BulkLesson::lessons(), output.json);
+        course::list(&BulkLesson::lessons(), &[], output.json);
         return Ok(());
     }
     let target = course::open(args).await?;

@@ -16,7 +16,7 @@ pub enum StructureLesson {
     Sets,
     /// Leaderboards, ranks, ranges, time windows
     SortedSets,
-    /// Counting the different: Set, bitmap, HyperLogLog
+    /// Counting different visitors: Set, bitmap, HyperLogLog
     Uniques,
     /// Pipelines, MULTI, WATCH, scripts and functions
     Transactions,

@@ -266,7 +266,7 @@ async fn order_ties(ctx: &LessonContext, tied: &str, packed: &str) -> Outcome {
         exact(kept, highest) && PackedScore::HIGHEST.score() == highest && !exact(rounded, too_high),
     )?;
     ctx.check(
-        "PackedScore refuses points and times that do not fit",
+        "`new` above returns None for points and times that do not fit",
         PackedScore::new(2_097_152, 0).is_none() && PackedScore::new(0, 1 << 32).is_none(),
     )
 }

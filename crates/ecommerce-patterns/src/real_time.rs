@@ -428,7 +428,7 @@ async fn find_stores(ctx: &LessonContext) -> Result<(), BoxError> {
     let expected = vec!["station", "harbor", "reeperbahn", "altona", "airport"];
     ctx.check_eq("the nearest comes first, and Berlin is too far", &order, &expected)?;
 
-    ctx.step("Redis takes the Earth for a sphere, and keeps a place to less than a meter:").await?;
+    ctx.step("Redis treats the Earth as a sphere, and keeps a place to within a meter:").await?;
     let mut distance = redis::cmd("GEODIST");
     distance.arg(&map).arg(&["station", "berlin", "m"]);
     let meters: f64 = distance.query_async(&mut redis).await?;
@@ -467,7 +467,10 @@ async fn put(
 }
 
 fn in_words(opening: Opening) -> String {
-    let clock = |minutes: u32| format!("{}:{:02} h", minutes / 60, minutes % 60);
+    let clock = |minutes: u32| match minutes % 60 {
+        0 => format!("{} h", minutes / 60),
+        rest => format!("{} h {rest} min", minutes / 60),
+    };
     match opening {
         Opening::Open { closes_in: Some(minutes) } => format!("open for {}", clock(minutes)),
         Opening::Open { closes_in: None } => "always open".to_owned(),
@@ -535,7 +538,7 @@ async fn show_live_stock(ctx: &LessonContext) -> Result<(), BoxError> {
     let (channel, stock) = (traced.channel(PRODUCT)?, traced.key(PRODUCT)?);
     ctx.step(
         "One more change. A client that may publish can publish anything, so check every message before you believe it. Here is a \
-         change, and then a message that is none:",
+         change, and then a message that isn't one:",
     )
     .await?;
     let mut subscription = ctx.target().pubsub().await?;

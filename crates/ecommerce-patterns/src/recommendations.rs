@@ -260,7 +260,7 @@ async fn rank_by_views(ctx: &LessonContext, data: &Data) -> Result<(), BoxError>
         Table::new("Views as they count now", &["product", "views ever", "views, fading", "rank"]);
     for (sku, ever) in [(old, OLD_VIEWS), (new, NEW_VIEWS + 1)] {
         if let Some(rank) = top.iter().position(|popular| popular.sku == sku) {
-            let (ever, views) = (format!("{ever} and more"), format!("{:.2}", top[rank].views));
+            let (ever, views) = (format!("{ever} or more"), format!("{:.2}", top[rank].views));
             table = table.row([sku.to_owned(), ever, views, (rank + 1).to_string()]);
         }
     }
@@ -443,7 +443,7 @@ async fn recommend_to_a_newcomer(ctx: &LessonContext, data: &Data) -> Result<(),
         (Recommendations::new(redis.clone(), ctx.prefix()), Interests::new(redis, ctx.prefix()));
     let visits = four_visits(&shop, &interests, data).await?;
     let mut table =
-        Table::new("What four visits show", &["known of the customer", "first", "why", "second", "why"]);
+        Table::new("What four visits show", &["known about the customer", "first", "why", "second", "why"]);
     let known = ["nothing", "likes a category", "viewed a product", "bought some"];
     for (known, page) in known.into_iter().zip(&visits) {
         let [first, second, ..] = &page[..] else {

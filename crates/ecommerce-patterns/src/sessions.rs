@@ -146,7 +146,7 @@ async fn begin(ctx: &LessonContext, session: &str) -> Result<(), BoxError> {
     let session = sessions.peek("abc123").await?;
     let fields = session.map(|session| session.fields);
     ctx.check(
-        "the field is over, and the session is not: Sessions::peek leaves the field out, and the next save deletes it",
+        "the field has expired, and the session goes on: Sessions::peek leaves the field out, and the next save deletes it",
         fields.is_some_and(|fields| fields.len() == 2 && !fields.contains_key("password_entered")),
     )?;
     Ok(())

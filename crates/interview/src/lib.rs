@@ -46,9 +46,9 @@ use crate::guide::{Guide, Level, Question, Topic};
 /// Asks the questions of REDIS_GUIDE.md: you think, Enter shows the answer and runs its example live, you grade yourself.
 /// What you missed comes back sooner. Topics are mixed.
 ///
-/// Grades: again brings a question back in this run, and is due in a minute; hard is due in a day; good in a day, and from
-/// then on in twice the time of the last one. Where that is kept: on your server, when one is named (--url, -h, -p,
-/// REDIS_URL); else in a file of your own. Examples always run on a private server.
+/// Grade a question `again`, and it comes back in this run, or is due in a minute. `hard` makes it due in a day. `good` makes it
+/// due in a day, and then each time after twice as long. Grades are kept on your server if you name one (--url, -h, -p,
+/// REDIS_URL), and otherwise in a file of your own. Examples always run on a private server.
 ///
 /// --mock is an interview against the clock: questions at random, each with its follow-ups, and a score by topic at the end.
 ///
@@ -73,7 +73,7 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME")]
     pub lesson: Option<String>,
 
-    /// Ask also what is not due yet
+    /// Also ask what is not due yet
     #[arg(long)]
     pub all: bool,
 
@@ -81,7 +81,7 @@ pub struct Arguments {
     #[arg(long, value_name = "TIME", value_parser = quiz::mock::time, allow_hyphen_values = true, conflicts_with_all = ["all", "list"])]
     pub mock: Option<Duration>,
 
-    /// The number that decides what a mock interview asks; the same one asks the same
+    /// A number that fixes what a mock interview asks; the same number asks the same questions
     #[arg(long, value_name = "N", requires = "mock")]
     pub seed: Option<u64>,
 

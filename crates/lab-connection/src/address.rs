@@ -230,9 +230,19 @@ pub fn no_server(error: &lab_server::Error) -> Failure {
     let mut lines = text.lines();
     let why = lines.next().unwrap_or_default();
     let failure = Failure::new(Class::NoServer, "No private server could be started.", why);
-    // A line that announces what to try is not one of them.
-    let failure = lines.map(str::trim).filter(|line| !line.ends_with(':')).fold(failure, Failure::try_next);
+    // A line that announces what to try is not one of them, and each of the others stands alone.
+    let steps = lines.map(str::trim).filter(|line| !line.ends_with(':'));
+    let alone = |step: &str| {
+        step.trim_start_matches(|c: char| c.is_ascii_digit())
+            .trim_start_matches(". ")
+            .trim_end_matches([';', '.'])
+            .to_owned()
+    };
+    let failure = steps.map(alone).fold(failure, Failure::try_next);
     match error {
+        lab_server::Error::Io { action, .. } if action.contains("XDG_CACHE_HOME") => failure.try_next(
+            "XDG_CACHE_HOME=FOLDER in front of the command: another folder for servers that are fetched",
+        ),
         lab_server::Error::Io { .. } => {
             failure.try_next("TMPDIR=FOLDER in front of the command: another folder for the server's files")
         }

@@ -25,7 +25,7 @@ pub struct TargetArgs {
     pub port: Option<u16>,
 
     /// Database number
-    #[arg(short = 'n', long, global = true, value_name = "N")]
+    #[arg(short = 'n', long, global = true, value_name = "N", value_parser = parse_db, allow_negative_numbers = true)]
     pub db: Option<u32>,
 
     /// ACL user; the password comes from REDISCLI_AUTH or --askpass
@@ -130,6 +130,10 @@ impl fmt::Debug for TargetArgs {
     }
 }
 
+fn parse_db(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "a database is a whole number from 0, for example 3".into())
+}
+
 /// Only characters that mean nothing in a SCAN pattern. Braces may surround its beginning: `{shop}:` puts all keys into one slot of
 /// a cluster. The end separates it from the names that follow.
 fn parse_prefix(text: &str) -> Result<String, String> {
@@ -152,6 +156,14 @@ fn parse_prefix(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_database_is_a_number_from_0() {
+        assert_eq!(parse_db("15"), Ok(15));
+        for bad in ["", "x", "-1", "1.5", "4294967296"] {
+            assert!(parse_db(bad).is_err_and(|error| error.contains("from 0")), "{bad}");
+        }
+    }
 
     #[test]
     fn a_prefix_ends_with_a_separator_and_holds_nothing_that_scan_would_read() {

@@ -58,9 +58,9 @@ pub async fn mark(connection: &mut Connection, prefix: &str) -> RedisResult<()> 
 #[must_use]
 pub fn refusal(place: &str, db: i64, prefix: &str) -> Failure {
     let data = if prefix.is_empty() {
-        format!("Database {db} of {place} holds data that is not ours.")
+        format!("Database {db} of {place} holds other data.")
     } else {
-        format!("Database {db} of {place} has keys that begin with {prefix} and are not ours.")
+        format!("Database {db} of {place} holds other data under keys that begin with {prefix}.")
     };
     let mut failure = Failure::new(
         Class::ForeignData,

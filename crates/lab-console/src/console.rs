@@ -14,6 +14,17 @@ use crate::syntax;
 
 /// A number before a command repeats it at most so often.
 const MOST_REPETITIONS: u32 = 1_000;
+/// What `help` says; each line fits the narrowest terminal.
+const HELP: [&str; 8] = [
+    "Type a command of Redis, and Enter sends it.",
+    "Tab completes commands, their options, and keys.",
+    "The arrows and Ctrl-R find earlier commands.",
+    "A quote may go on over several lines.",
+    "help COMMAND says what a command does.",
+    "3 INCR n sends INCR n three times.",
+    "Ctrl-C ends a wait, SUBSCRIBE, and MONITOR.",
+    "clear clears the screen.",
+];
 /// Commands that a visit remembers.
 const MOST_REMEMBERED: usize = 100;
 
@@ -136,16 +147,7 @@ impl Console {
     fn help(&self, words: &[Vec<u8>], editor: &LineEditor) {
         let knowledge = editor.knowledge().borrow();
         if words.is_empty() {
-            print(
-                "Type a command of Redis, and Enter sends it. Tab completes commands, their options, and keys.",
-            );
-            print(
-                "The arrows up and down and Ctrl-R find earlier commands. A quote may go on over several lines.",
-            );
-            print(
-                "help COMMAND says what a command does. 3 INCR n sends INCR n three times. clear clears the screen.",
-            );
-            print("Ctrl-C ends a wait, SUBSCRIBE, and MONITOR.");
+            HELP.iter().for_each(|line| print(line));
             print(&format!("back, exit, quit, or Ctrl-D: {}.", self.leaving));
             return;
         }

@@ -24,7 +24,7 @@ pub enum Block {
     Code(Code),
     /// Text that is shown line by line, such as a configuration.
     Listing {
-        /// Its lines; narrow ones, because they are not wrapped.
+        /// Its lines.
         text: String,
     },
     /// Commands that are sent without being shown one by one.

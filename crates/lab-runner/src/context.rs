@@ -166,12 +166,23 @@ impl LessonContext {
         if self.screen.scripts().add(script) {
             let LuaScript { name, path, line, text, source, .. } = script;
             let text = (*text).trim_end().to_owned();
-            self.write(Block::Code(Code { name: (*name).into(), path: (*path).into(), line: *line, text }));
-            self.announce("SCRIPT LOAD sends the script once; from now on EVALSHA calls it by its hash.");
+            let only_comment = text.lines().all(|line| line.starts_with("--"));
+            let name =
+                if only_comment { format!("{name}, what it takes and replies") } else { (*name).into() };
+            self.write(Block::Code(Code { name, path: (*path).into(), line: *line, text }));
+            let code = if only_comment { "The code follows there. " } else { "" };
+            self.announce(format!(
+                "{code}SCRIPT LOAD sends the script once; from now on EVALSHA calls it by its hash."
+            ));
             let mut load = redis::cmd("SCRIPT");
             load.arg("LOAD").arg(*source).exec_async(&mut self.target.connection()).await?;
         }
         Ok(())
+    }
+
+    /// From now on, calls of this script are shown with its name, though the lesson has not printed it.
+    pub(crate) fn name_script(&self, script: &LuaScript<'_>) {
+        self.screen.scripts().name(script);
     }
 
     /// Text that is shown line by line as it is, such as a configuration.

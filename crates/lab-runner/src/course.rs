@@ -78,7 +78,7 @@ impl<L: Course> LessonArgs<L> {
         let chosen: Vec<&'static Lesson> = self.lessons.iter().map(|name| name.lesson()).collect();
         let course = L::lessons();
         if self.output.list {
-            list(if chosen.is_empty() { &course } else { &chosen }, self.output.json);
+            list(&course, &chosen, self.output.json);
             return Ok(());
         }
         let target = open(&self.target).await?;
@@ -117,8 +117,9 @@ pub async fn connect(args: &TargetArgs) -> Result<Target, Failure> {
     Ok(target)
 }
 
-/// Prints which lessons there are.
-pub fn list(lessons: &[&Lesson], as_json: bool) {
+/// Prints the chosen lessons of a course, or all of them, with their numbers in it.
+pub fn list(course: &[&Lesson], chosen: &[&Lesson], as_json: bool) {
+    let lessons = if chosen.is_empty() { course } else { chosen };
     let completed = Completed::load();
     if as_json {
         let rows = lessons.iter().map(|lesson| {
@@ -130,10 +131,12 @@ pub fn list(lessons: &[&Lesson], as_json: bool) {
         Terminal.document(&rows.collect());
         return;
     }
-    let mut table = Table::new("", &["done", "lesson", "asks", "commands"]);
+    let mut table = Table::new("", &["done", "no.", "lesson", "asks", "commands"]);
     for lesson in lessons {
         let done = if completed.has(lesson.name) { "✓" } else { "" };
-        table = table.row([done, lesson.name, lesson.question, &lesson.commands.join(" ")]);
+        let number = course.iter().position(|other| other.name == lesson.name).map_or(0, |index| index + 1);
+        table =
+            table.row([done, &number.to_string(), lesson.name, lesson.question, &lesson.commands.join(" ")]);
     }
     Terminal.line(&table.to_text(Terminal.text_width()));
 }

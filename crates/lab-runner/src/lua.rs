@@ -147,7 +147,7 @@ pub struct Note {
     pub reply: String,
 }
 
-/// The scripts that a lesson has printed.
+/// The scripts that a lesson has printed or loaded.
 #[derive(Debug, Default)]
 pub(crate) struct Scripts(Vec<Known>);
 
@@ -158,6 +158,8 @@ struct Known {
     arguments: Labels,
     /// For each outcome: its words, and the labels of what follows.
     replies: Vec<(Vec<String>, Labels)>,
+    /// Whether the lesson has printed it.
+    printed: bool,
 }
 
 /// What values are called, one after the other.
@@ -169,20 +171,30 @@ struct Labels {
 }
 
 impl Scripts {
-    /// Whether it is new.
+    /// Names the calls of a script that is to be printed. Whether it was not printed before.
     pub(crate) fn add(&mut self, script: &LuaScript<'_>) -> bool {
-        let new = self.0.iter().all(|known| known.hash != script.hash);
-        if new {
-            let arguments = comment(script.text, "ARGV:").unwrap_or_default();
-            let replies = comment(script.text, "Replies:").unwrap_or_default();
+        self.name(script);
+        let known = self.0.iter_mut().find(|known| known.hash == script.hash);
+        known.is_some_and(|known| !std::mem::replace(&mut known.printed, true))
+    }
+
+    /// Names the calls of a script.
+    pub(crate) fn name(&mut self, script: &LuaScript<'_>) {
+        if self.0.iter().all(|known| known.hash != script.hash) {
+            // Where only a part of a script is shown, its comment may be in another part.
+            let labels = |heading| comment(script.text, heading).or_else(|| comment(script.source, heading));
             self.0.push(Known {
                 hash: script.hash.to_owned(),
                 name: script.name.to_owned(),
-                arguments: Labels::parse(&arguments),
-                replies: replies.split(';').map(|reply| outcome(reply.trim())).collect(),
+                arguments: Labels::parse(&labels("ARGV:").unwrap_or_default()),
+                replies: labels("Replies:")
+                    .unwrap_or_default()
+                    .split(';')
+                    .map(|reply| outcome(reply.trim()))
+                    .collect(),
+                printed: false,
             });
         }
-        new
     }
 
     /// Cuts the hashes of known scripts in the commands, and says what the calls mean.
@@ -211,10 +223,12 @@ impl Scripts {
 }
 
 impl Known {
-    /// The labels of a reply such as `1) "ADMITTED"` and so on, one part on each line. The lines of a list inside it are indented.
+    /// The labels of a reply such as `1) "ADMITTED"` and so on, one part on each line. The lines of a list inside it are indented
+    /// further than the numbers of the parts, which are aligned at their right.
     fn label(&self, reply: &str) -> String {
-        let lines = reply.lines().filter(|line| !line.starts_with(' '));
-        let parts: Vec<&str> = lines.filter_map(|line| line.split_once(") ").map(|(_, part)| part)).collect();
+        let Some(numbers) = reply.find(") ") else { return String::new() };
+        let part = |line| str::split_once(line, ") ").filter(|(number, _)| number.len() == numbers);
+        let parts: Vec<&str> = reply.lines().filter_map(part).map(|(_, part)| part).collect();
         let Some((outcome, values)) = parts.split_first() else { return String::new() };
         let outcome = outcome.trim_matches('"');
         let labels = self.replies.iter().find(|(words, _)| words.iter().any(|word| word == outcome));
@@ -279,7 +293,7 @@ fn comment(script: &str, heading: &str) -> Option<String> {
 /// `name = value`; the value of a time also as people read it.
 fn labeled(label: &str, value: &str) -> String {
     // The reply itself shows a list.
-    if value.starts_with("1) ") {
+    if value.trim_start().starts_with("1) ") {
         return label.to_owned();
     }
     let number = number(value);
@@ -291,13 +305,15 @@ fn labeled(label: &str, value: &str) -> String {
         None
     };
     match (seconds_each, number.parse::<f64>()) {
-        (Some(each), Ok(count)) => format!("{label} = {number} ({})", time(count * each)),
+        // Below 0 it is a sign, such as that nothing is to come.
+        (Some(each), Ok(count)) if count >= 0.0 => format!("{label} = {number} ({})", time(count * each)),
         _ => format!("{label} = {}", short(number)),
     }
 }
 
 fn number(value: &str) -> &str {
     let value = value.trim_start_matches("(integer) ");
+    let value = value.split_once(CUT).map_or(value, |(beginning, _)| beginning);
     value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value)
 }
 
@@ -312,13 +328,18 @@ fn short(value: &str) -> String {
     }
 }
 
-/// A time in seconds as people read it: `59.999 s`, `14 days`.
+/// A time in seconds as people read it: `59.999 s`, `15 min`, `24 h`, `14 days`.
 fn time(seconds: f64) -> String {
-    const DAY: f64 = 86_400.0;
+    const MINUTE: f64 = 60.0;
+    const HOUR: f64 = 60.0 * MINUTE;
+    const DAY: f64 = 24.0 * HOUR;
+    let whole = |unit: f64| seconds >= 2.0 * unit && (seconds / unit).fract() == 0.0;
     match seconds {
         // No TTL is as long as this; it is a moment, counted from 1970.
         s if s > 10_000.0 * DAY => "since 1970".into(),
         s if s >= 2.0 * DAY => format!("{} days", trimmed(s / DAY)),
+        s if whole(HOUR) => format!("{} h", trimmed(s / HOUR)),
+        s if whole(MINUTE) => format!("{} min", trimmed(s / MINUTE)),
         s => format!("{} s", trimmed(s)),
     }
 }
@@ -327,7 +348,7 @@ fn trimmed(number: f64) -> String {
     format!("{number:.3}").trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// The words of a command as `redis-cli` reads them; quotes stay.
+/// The words of a command as `redis-cli` reads them; quotes stay. Where the transcript cut a word, it says how long that is.
 fn words(command: &str) -> Vec<&str> {
     let (mut words, mut start, mut quoted, mut escaped) = (Vec::new(), 0, false, false);
     for (at, c) in command.char_indices() {
@@ -335,7 +356,7 @@ fn words(command: &str) -> Vec<&str> {
             _ if escaped => escaped = false,
             '\\' if quoted => escaped = true,
             '"' => quoted = !quoted,
-            ' ' if !quoted => {
+            ' ' if !quoted && !is_note_on_a_cut(&command[start..], at - start) => {
                 words.push(&command[start..at]);
                 start = at + 1;
             }
@@ -344,6 +365,15 @@ fn words(command: &str) -> Vec<&str> {
     }
     words.push(&command[start..]);
     words
+}
+
+/// What stands behind the beginning of a value that the transcript cut: `"a long"… (120 bytes)`.
+const CUT: &str = "… (";
+
+/// Whether the space at `at` belongs to such a note.
+fn is_note_on_a_cut(word: &str, at: usize) -> bool {
+    let begins = word[..at].ends_with('…') && at > '…'.len_utf8() && word[at..].starts_with(" (");
+    begins || word[..at].contains(CUT) && word[at..].starts_with(" byte")
 }
 
 #[cfg(test)]
@@ -422,6 +452,25 @@ mod tests {
         let labeled = labels.label(&values).join(", ");
         let message = r#"message = {"event":"added","owner":"guest:…"#;
         assert_eq!(labeled, format!("{message}, deadline or '' = '', SKU = sku123"));
+    }
+
+    #[test]
+    fn a_long_reply_is_labeled_although_its_numbers_are_aligned() {
+        let mut parts: Vec<String> = (3..=10).map(|number| format!("{number:>2}) \"x\"")).collect();
+        parts.insert(0, " 1) \"ADMITTED\"\n 2) (integer) 5000".into());
+        let command = format!("EVALSHA {HASH} 1 bucket 1 take 900000");
+        let (_, notes) = called(&command, &parts.join("\n"));
+        assert!(notes[0].call.ends_with("window (ms) = 900000 (15 min)"), "{notes:?}");
+        assert_eq!(notes[0].reply, "full in (µs) = 5000 (0.005 s)");
+    }
+
+    #[test]
+    fn what_the_transcript_says_about_a_long_value_is_no_value() {
+        let command = format!("EVALSHA {HASH} 1 bucket \"1 2 3\"… (99 bytes) take 60000");
+        assert_eq!(words(&command)[4..], ["\"1 2 3\"… (99 bytes)", "take", "60000"]);
+        let (_, notes) = called(&command, "1) \"REFUSED\"\n2) (integer) -1");
+        assert!(notes[0].call.starts_with("bucket.lua: take: cost = 1 2 3, 'take'"), "{notes:?}");
+        assert_eq!(notes[0].reply, "retry after (ms) = -1");
     }
 
     #[test]

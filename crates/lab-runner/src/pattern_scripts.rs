@@ -25,10 +25,16 @@ pub async fn load(ctx: &LessonContext, patterns: &[Vec<(&str, &'static Script)>]
     let mut files: Vec<&str> =
         patterns.iter().filter_map(|scripts| Some(lua(scripts.first()?.1).file_name())).collect();
     files.dedup();
+    let files = match files.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        _ => files.concat(),
+    };
     ctx.announce(format!(
-        "SCRIPT LOAD sends the scripts of {}, for calls that are not shown.",
-        files.join(", ")
+        "SCRIPT LOAD sends the scripts of {files}. Those that the lesson calls on the screen are printed first."
     ));
+    for (_, script) in patterns.iter().flatten() {
+        ctx.name_script(&lua(script).contract());
+    }
     let redis = ctx.target().connection();
     let loads = patterns.iter().flatten().map(|(_, script)| {
         let mut redis = redis.clone();

@@ -2,10 +2,11 @@
 
 use anstyle::{AnsiColor, Style};
 use lab_connection::transcript::for_terminal;
-use textwrap::core::display_width;
+use textwrap::core::{Word, display_width};
 
 use crate::block::{Block, Code, ShownExchange, Summary};
 use crate::measurement::ComparisonResult;
+use crate::table::thousands;
 
 const HEADING: Style = Style::new().bold();
 const QUESTION: Style = Style::new().italic();
@@ -42,7 +43,7 @@ pub fn block(block: &Block, width: usize) -> String {
         // What begins it separates it already.
         Block::Step => String::new(),
         Block::Code(code) => code_text(code, width),
-        Block::Listing { text } => listing(text),
+        Block::Listing { text } => listing(text, width),
         Block::Announcement { text } => {
             format!("{DIM}{}{DIM:#}", wrap(&for_terminal(text), width, "· ", "  "))
         }
@@ -100,29 +101,48 @@ fn code_text(code: &Code, width: usize) -> String {
     lines.join("\n")
 }
 
-/// Breaks a line of code before a method or at a space, as rustfmt would.
+/// Breaks a line of code before a method or at a space, as rustfmt would. A comment goes on as a comment.
 fn wrap_code(code: &str, width: usize, indent: usize) -> Vec<String> {
     let first = format!("{:indent$}", "");
     let mut lines = vec![first.clone()];
     // A reference stays with what it refers to.
     let words = code.replace("&mut ", "&mut\u{a0}");
+    let (comment, marker) = comment_in(&words).unwrap_or((words.len(), ""));
+    let mut at = 0;
     for part in words.split_inclusive(' ').flat_map(before_methods) {
         let line = lines.last_mut().map_or(0, |line| display_width(line));
         if line > indent && line + display_width(part.trim_end()) > width {
-            lines.push(format!("{first}    {part}"));
+            let more = match at {
+                // The whole line is a comment.
+                _ if comment == 0 => marker.to_owned(),
+                at if at > comment => format!("    {marker}"),
+                _ => "    ".to_owned(),
+            };
+            lines.push(format!("{first}{more}{part}"));
         } else if let Some(line) = lines.last_mut() {
             line.push_str(part);
         }
+        at += part.len();
     }
     lines.iter().map(|line| line.trim_end().replace('\u{a0}', " ")).collect()
+}
+
+/// Where the comment of a line of Rust or Lua begins, and how.
+fn comment_in(code: &str) -> Option<(usize, &'static str)> {
+    ["// ", "-- "].into_iter().find_map(|marker| {
+        let start = if code.starts_with(marker) { 0 } else { code.find(&format!(" {marker}"))? + 1 };
+        // Otherwise it is in a text.
+        (code[..start].matches('"').count() % 2 == 0).then_some((start, marker))
+    })
 }
 
 /// `first().second().await` as `first()`, `.second().await`.
 fn before_methods(word: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     let mut start = 0;
-    for (at, _) in word.match_indices(").") {
-        if !word[at + 2..].starts_with("await") {
+    for (at, _) in word.match_indices([')', '?']) {
+        let next = &word[at + 1..];
+        if next.starts_with('.') && !next.starts_with(".await") {
             parts.push(&word[start..=at]);
             start = at + 1;
         }
@@ -165,12 +185,11 @@ fn summary_text(summary: &Summary, width: usize) -> String {
     lines.join("\n")
 }
 
-/// Indented and not wrapped, so that it can be copied.
-fn listing(text: &str) -> String {
-    text.trim_end()
-        .lines()
-        .map(|line| format!("\n    {}", for_terminal(line)).trim_end_matches(' ').to_owned())
-        .collect()
+/// Indented, and wrapped only where a line is too long.
+fn listing(text: &str, width: usize) -> String {
+    let line =
+        |line: &str| wrap_values(&for_terminal(line), width, "    ", "      ", false).trim_end().to_owned();
+    text.trim_end().lines().map(|text| format!("\n{}", line(text))).collect()
 }
 
 /// A command and its reply; a pipeline or transaction with a line of its own that says so, then each command with
@@ -185,7 +204,7 @@ fn exchange_text(exchange: &ShownExchange, width: usize) -> String {
     }
     for (index, command) in exchange.commands.iter().enumerate() {
         let server = exchange.server.as_deref().unwrap_or_default();
-        let command = wrap(command, width, &format!("{server}> "), "    ");
+        let command = wrap_values(command, width, &format!("{server}> "), "    ", false);
         lines.push(if alone {
             with_time(&command, COMMAND, &time, width)
         } else {
@@ -205,7 +224,28 @@ fn note_text(note: &str, width: usize) -> Option<String> {
 }
 
 fn reply_text(reply: &str, width: usize) -> String {
-    reply.lines().map(|line| wrap(line, width, "", "   ")).collect::<Vec<_>>().join("\n")
+    reply.lines().map(|line| wrap_values(line, width, "", "   ", true)).collect::<Vec<_>>().join("\n")
+}
+
+/// Wraps at spaces and after commas; `breaks` also wraps within a word that is longer than the line.
+fn wrap_values(text: &str, width: usize, first: &str, rest: &str, breaks: bool) -> String {
+    let options = textwrap::Options::new(width)
+        .initial_indent(first)
+        .subsequent_indent(rest)
+        .word_separator(textwrap::WordSeparator::Custom(words_and_items))
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .break_words(breaks);
+    textwrap::fill(text, options)
+}
+
+/// A line may also end after a comma, because JSON has few spaces.
+fn words_and_items(line: &str) -> Box<dyn Iterator<Item = Word<'_>> + '_> {
+    let bytes = line.as_bytes();
+    let ends = (1..line.len()).filter(|&end| matches!(bytes[end - 1], b' ' | b',') && bytes[end] != b' ');
+    let mut start = 0;
+    Box::new(
+        ends.chain([line.len()]).map(move |end| Word::from(&line[std::mem::replace(&mut start, end)..end])),
+    )
 }
 
 /// The time stands at the right of the last line, where there is room.
@@ -219,8 +259,11 @@ fn with_time(text: &str, style: Style, time: &str, width: usize) -> String {
 
 fn comparison(measured: &ComparisonResult, width: usize) -> String {
     let ComparisonResult { title, operations, rounds, commands, environment, caveats, .. } = measured;
+    let runs = if *operations == 1 { "operation" } else { "operations" };
     let foot = format!(
-        "{operations} operations a run, {rounds} interleaved rounds; median; spread is the middle half. Sent: {}. {}.",
+        "{} {runs} a run, {rounds} interleaved rounds. ops/s: the median. spread: the width of the middle half. ratio: to the first \
+         row. trips: round trips of a run. Sent: {}. {}.",
+        thousands(*operations as f64),
         commands.iter().map(String::as_str).collect::<Vec<_>>().join(", "),
         environment.join(", ")
     );
@@ -259,5 +302,26 @@ mod tests {
             ["  let sum: i64 = redis::cmd(\"INCR\").arg(&views)", "      .query_async(&mut redis).await?;"]
         );
         assert_eq!(wrap_code("redis.incr(&views, 1).await?;", 60, 2), ["  redis.incr(&views, 1).await?;"]);
+    }
+
+    #[test]
+    fn a_comment_goes_on_as_a_comment() {
+        assert_eq!(
+            wrap_code("-- Takes a unit, once, and says how many there are.", 30, 2),
+            ["  -- Takes a unit, once, and", "  -- says how many there are."]
+        );
+        assert_eq!(
+            wrap_code("all.wait().await; // all have read, and no one has written", 41, 2),
+            ["  all.wait().await; // all have read, and", "      // no one has written"]
+        );
+    }
+
+    #[test]
+    fn a_reply_without_spaces_is_broken_after_a_comma() {
+        let reply = "1) \"{\\\"sku\\\":\\\"mug-1\\\",\\\"level\\\":7,\\\"version\\\":17}\"";
+        assert_eq!(
+            reply_text(reply, 32),
+            "1) \"{\\\"sku\\\":\\\"mug-1\\\",\n   \\\"level\\\":7,\\\"version\\\":17}\""
+        );
     }
 }

@@ -20,7 +20,7 @@ pub struct ReportArgs {
     #[arg(long, value_name = "FILE.html", value_parser = report_file())]
     pub report: Option<ReportFile>,
 
-    /// Say what changed since this report beyond noise, and show both in the charts of --report
+    /// Compare with this earlier report, and say what changed beyond noise; with --report, the charts show both
     #[arg(long, value_name = "OLD.html", value_parser = earlier_report())]
     pub compare: Option<Arc<Earlier>>,
 }

@@ -2,6 +2,9 @@
 
 use std::panic::Location;
 
+/// Columns of one level of indentation, as rustfmt has it.
+const INDENT: usize = 4;
+
 /// A source file of a lesson. Make it with [`source!`](crate::source!).
 #[derive(Clone, Copy, Debug)]
 pub struct Source {
@@ -86,8 +89,22 @@ impl Source {
         let count = lines.iter().position(speaks).unwrap_or(lines.len());
         let last = lines[..count].iter().rposition(|line| line.contains(".await"))?;
         // To the end of the statement; what follows it only prepares a check.
-        let end = lines[last..count].iter().position(|line| line.ends_with([';', '}'])).unwrap_or(0);
-        Some(self.excerpt(first, &lines[..=last + end]))
+        let end = last + lines[last..count].iter().position(|line| line.ends_with([';', '}'])).unwrap_or(0);
+        // And to the end of a loop around it.
+        if let Some(closed) = (end..count).find(|&end| unclosed(&lines[..=end]).is_empty()) {
+            return Some(self.excerpt(first, &lines[..=closed]));
+        }
+        // Or without the `if` around it, whose end speaks to the learner.
+        let opened = unclosed(&lines[..=end]);
+        let kept = (0..=end).filter(|line| !opened.contains(line));
+        let outdented = |line: usize| {
+            let inside = opened.iter().filter(|&&opener| opener < line).count();
+            lines[line].get(INDENT * inside..).unwrap_or_default()
+        };
+        let kept: Vec<(usize, &str)> = kept.map(|line| (line, outdented(line))).collect();
+        let (skipped, _) = kept.first()?;
+        let kept: Vec<&str> = kept.iter().map(|(_, line)| *line).collect();
+        kept.iter().any(|line| line.contains(".await")).then(|| self.excerpt(first + skipped, &kept))
     }
 
     /// `lines` begin with the line of index `first`.
@@ -104,6 +121,26 @@ impl Source {
 
 fn indent(line: &str) -> usize {
     line.len() - line.trim_start().len()
+}
+
+/// The lines that open a block which none of them closes.
+fn unclosed(lines: &[&str]) -> Vec<usize> {
+    let (mut opened, mut in_string, mut escaped) = (Vec::new(), false, false);
+    for (index, line) in lines.iter().enumerate() {
+        for (at, c) in line.char_indices() {
+            match c {
+                _ if escaped => escaped = false,
+                '\\' if in_string => escaped = true,
+                '"' => in_string = !in_string,
+                _ if in_string => {}
+                '/' if line[at..].starts_with("//") => break,
+                '{' => opened.push(index),
+                '}' => drop(opened.pop()),
+                _ => {}
+            }
+        }
+    }
+    opened
 }
 
 /// The bytes up to and including the semicolon that ends the statement, which may hold strings with anything in them.
@@ -139,6 +176,13 @@ mod tests {
     #[test]
     fn a_statement_ends_behind_its_strings() {
         assert!(LESSON.text[..after(0)].ends_with("(or \\\"three\\\"); it cannot.\")?;"));
+    }
+
+    #[test]
+    fn a_block_that_stays_open_is_found() {
+        assert_eq!(unclosed(&["for a in [1, 2] {", "    get(a).await?;"]), [0]);
+        assert_eq!(unclosed(&["for a in [1, 2] {", "    get(a).await?; // not a }", "}"]), [] as [usize; 0]);
+        assert_eq!(unclosed(&["let text = \"{\";", "if can {"]), [1]);
     }
 
     #[test]

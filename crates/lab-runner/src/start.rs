@@ -81,7 +81,11 @@ async fn terminated() {
 }
 
 fn interrupted() -> Failure {
-    Failure::new(Class::Interrupted, "Interrupted.", "You pressed Ctrl-C. What was already written stays.")
+    Failure::new(
+        Class::Interrupted,
+        "Interrupted.",
+        "You pressed Ctrl-C. On a server of your own, the keys that were written stay.",
+    )
 }
 
 /// Says what went wrong and returns the exit code for it.

@@ -3,7 +3,7 @@
 use textwrap::core::display_width;
 
 use crate::keyboard::{Key, key};
-use crate::terminal::{Terminal, filled_rows, forget_rows, rows_of};
+use crate::terminal::{NO_BREAK, Terminal, filled_rows, forget_rows, rows_of};
 
 /// Where to go from a prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,20 +160,22 @@ impl Stepper {
                     stepper.rest.splice(..0, again);
                     stepper.show_next_page();
                 }
-                Key::Char(_) => Terminal.line(&stepper.help(next)),
+                Key::Char(_) => stepper.help(next),
+                // Everything that was typed was taken back.
+                Key::Line(entry) if entry.is_empty() => {}
                 Key::Line(entry) if matches!(entry.as_str(), "quit" | "exit") => return Answer::Go(Go::Quit),
                 Key::Line(entry) => {
                     if let Some(index) = stepper.lesson_called(&entry) {
                         return Answer::Go(Go::To(index));
                     }
-                    let all = format!("There is no lesson {entry:?}. There are: {}", stepper.numbered());
+                    let all = format!("There is no lesson {entry:?}. There are: {}.", stepper.numbered());
                     Terminal.paragraph(&all);
                 }
             }
         }
     }
 
-    fn help(&self, next: &str) -> String {
+    fn help(&self, next: &str) {
         let lines = [
             format!("Enter       {next}"),
             "space or a  the rest of this lesson at once".into(),
@@ -181,18 +183,16 @@ impl Stepper {
             "b           the step before, again".into(),
             ":7          lesson 7; its number alone will do".into(),
             ":counters   the lesson of this name".into(),
-            "q           quit; you continue here the next time".into(),
+            "q           quit; the next time, you continue with this lesson".into(),
         ];
-        let lessons = textwrap::fill(
-            &format!("Lessons: {}", self.numbered()),
-            textwrap::Options::new(Terminal.text_width()),
-        );
-        format!("{}\n{lessons}", lines.join("\n"))
+        Terminal.line(&lines.join("\n"));
+        Terminal.paragraph(&format!("Lessons: {}.", self.numbered()));
     }
 
     fn numbered(&self) -> String {
+        let numbered = self.names.iter().enumerate();
         let numbered: Vec<String> =
-            self.names.iter().enumerate().map(|(index, name)| format!("{}. {name}", index + 1)).collect();
+            numbered.map(|(index, name)| format!("{}.{NO_BREAK}{name}", index + 1)).collect();
         numbered.join(", ")
     }
 }

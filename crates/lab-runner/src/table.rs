@@ -1,5 +1,6 @@
 //! Tables: of texts, and of measured approaches.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use lab_connection::transcript::for_terminal;
@@ -55,11 +56,55 @@ impl Table {
         self
     }
 
-    /// As text, no wider than `width` where words allow it.
+    /// As text, no wider than `width` where words allow it. If all columns together do not fit, they are in several tables, which
+    /// begin with the same columns.
     #[must_use]
     pub fn to_text(&self, width: usize) -> String {
-        grid(std::iter::once(&self.header).chain(&self.rows).cloned(), width)
+        let rows: Vec<&Vec<String>> = std::iter::once(&self.header).chain(&self.rows).collect();
+        let narrowest: Vec<usize> = (0..self.header.len())
+            .map(|column| {
+                rows.iter().filter_map(|row| row.get(column)).map(|cell| narrowest(cell)).max().unwrap_or(0)
+                    + GAP
+            })
+            .collect();
+        if narrowest.iter().sum::<usize>() <= width {
+            return grid(rows.into_iter().cloned(), width);
+        }
+        let keys = self.key_columns();
+        let mut parts: Vec<Vec<usize>> = vec![(0..keys).collect()];
+        let mut used: usize = narrowest[..keys].iter().sum();
+        for column in keys..self.header.len() {
+            if used + narrowest[column] > width && parts.last().is_some_and(|part| part.len() > keys) {
+                parts.push((0..keys).collect());
+                used = narrowest[..keys].iter().sum();
+            }
+            used += narrowest[column];
+            parts.last_mut().unwrap_or(&mut Vec::new()).push(column);
+        }
+        let part = |columns: Vec<usize>| {
+            let picked = rows
+                .iter()
+                .map(|row| columns.iter().filter_map(|&column| row.get(column)).cloned().collect());
+            grid(picked, width)
+        };
+        parts.into_iter().map(part).collect::<Vec<_>>().join("\n\n")
     }
+
+    /// How many of the first columns tell the rows apart: one, or two.
+    fn key_columns(&self) -> usize {
+        let firsts: HashSet<Option<&String>> = self.rows.iter().map(|row| row.first()).collect();
+        if firsts.len() == self.rows.len() || self.header.len() < 3 { 1 } else { 2 }
+    }
+}
+
+/// The columns that a cell needs: a figure is not wrapped, and a text not within its words.
+fn narrowest(cell: &str) -> usize {
+    let whole = display_width(cell);
+    if is_number(cell) {
+        return whole;
+    }
+    let word = cell.split(' ').map(display_width).max().unwrap_or(0);
+    whole.min(word.max(NARROWEST_COLUMN))
 }
 
 /// An enum of table rows: what stands side by side, each with its label. Adds `ALL`, in the order of the table, and `label`.
@@ -262,6 +307,21 @@ mod tests {
         let text = table.to_text(60);
         assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
         assert!(text.contains("Sorted Set"), "{text}");
+    }
+
+    #[test]
+    fn a_table_with_too_many_columns_becomes_two() {
+        let table = Table::new(
+            "Loads",
+            &["in flight", "connections", "ops/s", "spread", "p50", "p99", "errors", "wrong"],
+        )
+        .row(["1", "1", "30,107", "11 %", "28 µs", "60 µs", "0", "0"])
+        .row(["1", "50", "121,298", "10 %", "742 µs", "3.78 ms", "0", "0"]);
+        let text = table.to_text(60);
+        assert!(text.lines().all(|line| display_width(line) <= 60), "{text}");
+        assert_eq!(text.matches("in flight  connections").count(), 2, "{text}");
+        assert!(text.contains("3.78 ms") && text.contains("wrong"), "{text}");
+        assert_eq!(table.to_text(100).matches("in flight").count(), 1);
     }
 
     #[test]

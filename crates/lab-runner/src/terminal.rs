@@ -17,6 +17,9 @@ const NARROWEST: usize = 60;
 /// Where the output goes to a file, or the width is unknown.
 const USUAL: usize = 80;
 
+/// A space at which [`Terminal::paragraph`] does not wrap.
+pub(crate) const NO_BREAK: char = '\u{a0}';
+
 /// Whether the run has printed its document.
 static DOCUMENT_PRINTED: AtomicBool = AtomicBool::new(false);
 /// Rows of the screen that were filled since somebody last pressed a key.
@@ -75,9 +78,12 @@ impl Terminal {
         }
     }
 
-    /// A paragraph of results, wrapped.
+    /// A paragraph of results, wrapped at spaces. [`NO_BREAK`] is a space that stays in its line.
     pub fn paragraph(self, text: &str) {
-        self.line(&textwrap::fill(text, textwrap::Options::new(self.text_width()).break_words(false)));
+        let options = textwrap::Options::new(self.text_width())
+            .word_splitter(textwrap::WordSplitter::NoHyphenation)
+            .break_words(false);
+        self.line(&textwrap::fill(text, options).replace(NO_BREAK, " "));
     }
 
     /// The beginning of a line, without its end: a question.
@@ -88,12 +94,31 @@ impl Terminal {
     /// A line of narration, on standard error: what was started, what went wrong.
     pub fn note(self, text: &str) {
         activity::interrupt();
-        if stderr().is_terminal() {
-            FILLED_ROWS.fetch_add(rows_of(text), Ordering::Relaxed);
-        }
+        let text = if stderr().is_terminal() {
+            let wrapped: Vec<String> = text.lines().map(|line| wrapped(line, self.text_width())).collect();
+            let text = wrapped.join("\n");
+            FILLED_ROWS.fetch_add(rows_of(&text), Ordering::Relaxed);
+            text
+        } else {
+            // A program may read it, line by line.
+            text.to_owned()
+        };
         // If standard error is closed, the exit code still says what happened.
-        let _ = put(AutoStream::new(stderr().lock(), choice(&stderr())), text, "\n");
+        let _ = put(AutoStream::new(stderr().lock(), choice(&stderr())), &text, "\n");
     }
+}
+
+/// A line that is wrapped at spaces if it is too long. It goes on further in.
+fn wrapped(line: &str, width: usize) -> String {
+    if display_width(line) <= width {
+        return line.to_owned();
+    }
+    let rest = if line.starts_with("  try: ") { "       " } else { "  " };
+    let options = textwrap::Options::new(width)
+        .subsequent_indent(rest)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .break_words(false);
+    textwrap::fill(line, options)
 }
 
 /// How many rows of the screen a text fills: more than one a line where a line is too wide.

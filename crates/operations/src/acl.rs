@@ -179,14 +179,16 @@ fn patterns_named(name: &str) -> Result<Vec<&'static str>, Failure> {
         Class::Usage,
         format!("There is no pattern {name}."),
         format!("These are known: {all}."),
-    ))
+    )
+    .try_next("cargo ops acl, without a name, lists them"))
 }
 
 /// A word of the ACL has no spaces.
 fn check(what: &str, text: &str) -> Result<(), Failure> {
     if text.contains(|character: char| character.is_whitespace() || character.is_control()) {
         let why = "In an ACL, names and patterns have no spaces.";
-        return Err(Failure::new(Class::Usage, format!("This {what} has a space: {text:?}."), why));
+        let failure = Failure::new(Class::Usage, format!("This {what} has a space: {text:?}."), why);
+        return Err(failure.try_next(format!("--{what} {}", text.split_whitespace().collect::<String>())));
     }
     Ok(())
 }

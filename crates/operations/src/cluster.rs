@@ -75,9 +75,9 @@ async fn start(ctx: &LessonContext) -> Result<Group, BoxError> {
          node1 to node3, and a replica of each. There are 16,384 slots, and each primary serves a third of them.",
     )
     .await?;
-    ctx.function("start");
+    ctx.function("start_cluster");
     ctx.announce("lab-server starts six nodes, and joins them with CLUSTER MEET and CLUSTER REPLICATE.");
-    Group::start(private::choice(ctx.target())?).await
+    Group::start_cluster(private::choice(ctx.target())?).await
 }
 
 async fn slots(ctx: &LessonContext, group: &Group) -> Result<(), BoxError> {

@@ -124,7 +124,7 @@ pub async fn examine(
         diagnosis.skipped.push(finding::Skipped {
             check: "growth".to_owned(),
             node: target.address().to_owned(),
-            reason: "it takes two looks (--watch 30s)".to_owned(),
+            reason: "it needs two readings (--watch 30s)".to_owned(),
             grant: None,
         });
     }

@@ -24,7 +24,7 @@ use tokio::time::timeout;
 use crate::doctor::{self, facts::Info};
 use crate::openmetrics::{Exposition, Kind, servers};
 
-/// Prometheus waits for ten seconds, unless it is told otherwise.
+/// Prometheus waits for ten seconds, unless its configuration says otherwise.
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the command line can set.
@@ -59,7 +59,7 @@ async fn listen(options: &Options) -> Result<TcpListener, Failure> {
         let why = "Other machines could read the metrics there, without a password and without TLS.";
         return Err(Failure::new(Class::Usage, what, why)
             .try_next("--listen 127.0.0.1:9121 keeps them on this machine")
-            .try_next("--expose allows it all the same, for example behind a firewall"));
+            .try_next("--expose allows it anyway, for example behind a firewall"));
     }
     TcpListener::bind(address).await.map_err(|error| {
         Failure::new(Class::Other, format!("{address} cannot be listened on."), error.to_string())

@@ -299,7 +299,7 @@ async fn write_to_the_old_primary(old: &mut MultiplexedConnection) -> RedisResul
 
 async fn two_are_not_enough(ctx: &LessonContext, attempt: &Attempt) -> Outcome {
     ctx.step(
-        "Beside this, another group ran: a primary, a replica, and two Sentinels with a quorum of 1. The machine with the primary and one \
+        "Meanwhile, another group ran: a primary, a replica, and two Sentinels with a quorum of 1. The machine with the primary and one \
          of the Sentinels died. The other Sentinel and the replica are still there.",
     )
     .await?;

@@ -26,9 +26,9 @@ redis.call('SET', KEYS[2], entry)
 return {'PUBLISHED', entry}
 
 ---- read
--- Reads what follows an entry. A gap means that something that followed it is not there any more.
+-- Reads what follows an entry. A gap means that something that followed it is no longer there.
 -- KEYS: log, last
--- ARGV: entry, or now, most entries
+-- ARGV: entry or 'now', most entries
 -- Replies: READ, last entry, then for each message: entry, fields; or GAP, last entry, then for each message: entry, fields
 local last = redis.call('GET', KEYS[2])
 if not last then

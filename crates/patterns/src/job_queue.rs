@@ -34,8 +34,8 @@
 //!   entries are dropped and counted. If the finished IDs are lost, a retry of a finished job is still recognized until the next repair and
 //!   [`Settings::finished_for`] after it. If the counts are lost, the totals begin again, and new jobs come before those that wait. A failover
 //!   may forget the last calls that were acknowledged: jobs that were enqueued, or that they were completed, and then they run again.
-//!   A key that effects write is yours to keep: the queue cannot restore it. If the server's clock jumps forward, delayed jobs come early, and running jobs are handed out again. If it is set back, both come later by
-//!   that much.
+//!   The queue cannot restore a key that effects write. If the server's clock jumps forward, delayed jobs come early, and running
+//!   jobs are handed out again. If it is set back, both come later by that much.
 //!
 //! ```
 //! use patterns::job_queue::{Effect, Enqueued, JobQueue, NewJob};

@@ -364,7 +364,7 @@ where
                 (error.id(), Err(panic_text(error)))
             }
         };
-        // A task that was aborted has no job any more.
+        // A task that was aborted no longer has a job.
         let Some(Running { job, .. }) = self.running.remove(&id) else { return };
         let outcome = result.map_or_else(|reason| self.failure(&job, reason), Outcome::Complete);
         self.unsettled.push((job, outcome));

@@ -258,7 +258,7 @@ impl<C> Candidacy<C> {
                 return term;
             }
             if watched.changed().await.is_err() {
-                // The task has ended, and nobody can lead any more.
+                // The task has ended, and nobody can lead anymore.
                 std::future::pending::<()>().await;
             }
         }

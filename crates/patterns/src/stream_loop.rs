@@ -87,7 +87,7 @@ const ERROR_PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_s
 pub struct Report {
     /// Messages whose effect happened.
     pub completed: u64,
-    /// Messages that were completed before, or are not this group's any more.
+    /// Messages that were completed before, or are no longer this group's.
     pub again: u64,
     /// Failures of the handler, panics among them.
     pub failed: u64,

@@ -190,7 +190,7 @@ pub enum Failure {
     Retry(u32),
     /// It is a dead letter. It has failed so often.
     Dead(u32),
-    /// The consumer does not hold it any more. Nothing changed.
+    /// The consumer no longer holds it. Nothing changed.
     NotPending,
 }
 

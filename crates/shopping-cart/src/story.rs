@@ -176,7 +176,7 @@ async fn add_with_a_script(ctx: &LessonContext, cart: &ShownCart) -> Result<(), 
          the line and the cart's sums, and never the other lines, so they cost the same for any cart.",
     )
     .await?;
-    ctx.code(first_section(HASH.add.file(), HASH.add.shown()));
+    ctx.code(section_of("line", HASH.add.file()));
 
     ctx.step("Then `add` checks the limits, remembers the change by its ID, writes, renews the TTLs, and publishes.")
         .await?;
@@ -438,8 +438,8 @@ async fn rank_the_lines(ctx: &LessonContext, cart: &ShownCart) -> Result<(), Box
     let [by_quantity, ..] = cart.clone().with_representation(Representation::SortedSet).keys(PARKER)?;
 
     ctx.step(
-        "A cart can be a Sorted Set instead: each member is a SKU, scored by its units. The scripts are the same except for \
-         seven phrases. Then Redis itself lists the largest lines first, or counts those above ten units.",
+        "A cart can be a Sorted Set instead: each member is a SKU, scored by its units. The scripts are the same, with \
+         the commands of Sorted Sets. Then Redis itself lists the largest lines first, or counts those above ten units.",
     )
     .await?;
     ranked.add(PARKER, "sku123", 4, mouse).await?;
@@ -471,10 +471,12 @@ fn details_table(title: &str, details: &CartDetails) -> Table {
     table.row(["Total".to_owned(), String::new(), String::new(), details.total.to_string(), String::new()])
 }
 
-/// The first section of a script, which it shares with others.
-fn first_section(file: &'static str, script: &'static str) -> Excerpt {
-    let text = script.split("\n\n").next().unwrap_or(script);
-    let line = file.find(text).map_or(1, |start| file[..start].matches('\n').count() + 1);
+/// A section of `cart.lua`, which several scripts share.
+fn section_of(name: &str, file: &str) -> Excerpt {
+    let heading = format!("---- {name}\n");
+    let start = file.find(&heading).map_or(0, |at| at + heading.len());
+    let text = file[start..].split("\n---- ").next().unwrap_or_default().trim_end();
+    let line = file[..start].matches('\n').count() + 1;
     Excerpt { path: "crates/patterns/src/cart.lua".to_owned(), line, text: text.to_owned() }
 }
 

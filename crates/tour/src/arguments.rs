@@ -1,7 +1,7 @@
 //! The command line of the tour.
 
 use clap::Parser;
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use lab_connection::TargetArgs;
 use lab_runner::Lesson;
 use lab_runner::course::OutputArgs;
@@ -16,8 +16,8 @@ use crate::registry;
 #[derive(Parser, Debug)]
 #[command(name = "tour", version, disable_help_flag = true)]
 pub(crate) struct Tour {
-    /// The lessons to run, by name [default: all, in order]
-    #[arg(value_name = "LESSON", value_parser = PossibleValuesParser::new(registry::all().iter().map(|l| l.name)))]
+    /// The lessons to run, by name or number [default: all, in order]
+    #[arg(value_name = "LESSON", ignore_case = true, value_parser = names_and_numbers())]
     lessons: Vec<String>,
 
     /// Only the lessons of a path
@@ -39,8 +39,21 @@ impl Tour {
             None => self.lessons.iter().map(String::as_str).collect(),
         };
         let all = registry::all();
-        names.iter().filter_map(|name| all.iter().copied().find(|lesson| lesson.name == *name)).collect()
+        let lesson_called = |name: &&str| match name.parse::<usize>() {
+            Ok(number) => all.get(number.checked_sub(1)?).copied(),
+            Err(_) => all.iter().copied().find(|lesson| lesson.name.eq_ignore_ascii_case(name)),
+        };
+        names.iter().filter_map(lesson_called).collect()
     }
+}
+
+/// The names of all lessons. Their numbers stand for them; clap keeps these for as long as the program runs.
+fn names_and_numbers() -> PossibleValuesParser {
+    let lessons = registry::all().into_iter().enumerate();
+    PossibleValuesParser::new(
+        lessons
+            .map(|(index, lesson)| PossibleValue::new(lesson.name).alias(&*(index + 1).to_string().leak())),
+    )
 }
 
 impl Cli for Tour {
@@ -54,6 +67,18 @@ mod tests {
     use clap::ValueEnum;
 
     use super::*;
+
+    #[test]
+    fn a_lesson_is_called_by_name_in_any_case_or_by_number() {
+        let tour = Tour::parse_from(["tour", "3", "Expiry", "strings"]);
+        assert_eq!(
+            tour.chosen().iter().map(|lesson| lesson.name).collect::<Vec<_>>(),
+            ["counters", "expiry", "strings"]
+        );
+        for bad in ["0", "999", "-1", "03", "count"] {
+            assert!(Tour::try_parse_from(["tour", bad]).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn every_lesson_of_a_path_exists() {

@@ -1,26 +1,31 @@
 //! The end of the tour: which keys are there now, and the command that shows each.
 
-use std::collections::BTreeMap;
+use std::collections::HashSet;
 
 use lab_connection::Target;
 use lab_connection::address::PrivateServer;
 use lab_runner::Terminal;
+use lab_runner::course::{LessonReport, keys_of};
 use lab_runner::input::ask;
+use lab_runner::render::wrap;
 use redis::Cmd;
 
-/// Keys of one folder that are listed; the rest is in Redis Insight.
-const SHOWN_OF_A_FOLDER: usize = 2;
+use crate::registry;
+
+/// Up to so many lessons are few: several keys of each are listed. Of many, one each. The rest is in Redis Insight.
+const FEW_LESSONS: usize = 6;
+const KEYS_OF_FEW: usize = 4;
 
 /// Lists the keys; in a terminal on a private server, keeps it up until Enter.
-pub(crate) async fn say(target: &Target, keys: &[String], may_wait: bool) {
-    let folders = commands_by_folder(target, keys).await;
+pub(crate) async fn say(target: &Target, reports: &[LessonReport], may_wait: bool) {
+    let groups = commands_by_part(target, reports).await;
     // Lessons on operations leave nothing: their servers are gone.
-    if folders.is_empty() {
+    if groups.is_empty() {
         return;
     }
     Terminal.paragraph("\nThe keys to look at, one command a line. Paste any of them into redis-cli:");
-    for (folder, commands) in folders {
-        Terminal.line(&format!("\n# {folder}"));
+    for (lessons, commands) in groups {
+        Terminal.line(&format!("\n{}", wrap(&lessons, Terminal.text_width(), "# ", "# ")));
         for command in commands {
             Terminal.line(&command);
         }
@@ -38,22 +43,45 @@ pub(crate) async fn say(target: &Target, keys: &[String], may_wait: bool) {
     }
 }
 
-/// The commands that show the keys, by what the keys' names begin with, a few of each.
-async fn commands_by_folder(target: &Target, keys: &[String]) -> BTreeMap<String, Vec<String>> {
-    let mut folders: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for key in keys {
-        let kind: String =
-            Cmd::new().arg("TYPE").arg(key).query_async(&mut target.connection()).await.unwrap_or_default();
-        let name = key.strip_prefix(target.prefix()).unwrap_or(key);
-        // A hash tag in front is part of the name, not of the folder.
-        let folder = name.trim_start_matches('{').split([':', '}']).next().unwrap_or(name);
-        let commands = folders.entry(folder.to_owned()).or_default();
-        if commands.len() < SHOWN_OF_A_FOLDER {
-            commands.extend(command_for(&kind, key));
+/// The commands that show the keys, by the part of the tour that wrote them, with the names of its lessons.
+async fn commands_by_part(target: &Target, reports: &[LessonReport]) -> Vec<(String, Vec<String>)> {
+    let leave_keys =
+        reports.iter().filter(|report| !keys_of(std::slice::from_ref(*report)).is_empty()).count();
+    let most = if leave_keys <= FEW_LESSONS { KEYS_OF_FEW } else { 1 };
+    let mut groups = Vec::new();
+    let mut listed = HashSet::new();
+    for part in registry::parts() {
+        let (mut names, mut commands) = (Vec::new(), Vec::new());
+        for lesson in part {
+            let keys = keys_of_lesson(reports, lesson.name);
+            let shown = commands.len();
+            for key in keys.into_iter().filter(|key| listed.insert(key.clone())) {
+                if commands.len() - shown == most {
+                    break;
+                }
+                let kind: String = Cmd::new()
+                    .arg("TYPE")
+                    .arg(&key)
+                    .query_async(&mut target.connection())
+                    .await
+                    .unwrap_or_default();
+                commands.extend(command_for(&kind, &key));
+            }
+            if commands.len() > shown {
+                names.push(lesson.name);
+            }
+        }
+        if !commands.is_empty() {
+            groups.push((names.join(", "), commands));
         }
     }
-    folders.retain(|_, commands| !commands.is_empty());
-    folders
+    groups
+}
+
+/// A lesson that was run twice names its keys twice.
+fn keys_of_lesson(reports: &[LessonReport], name: &str) -> Vec<String> {
+    let own: Vec<LessonReport> = reports.iter().filter(|report| report.name == name).cloned().collect();
+    keys_of(&own)
 }
 
 async fn keep_up(server: &PrivateServer) {

@@ -19,13 +19,13 @@ fn main() -> ExitCode {
 async fn run(tour: Tour) -> Result<(), Failure> {
     let (all, chosen) = (registry::all(), tour.chosen());
     if tour.output.list {
-        course::list(if chosen.is_empty() { &all } else { &chosen }, tour.output.json);
+        course::list(&all, &chosen, tour.output.json);
         return Ok(());
     }
     let target = course::open(&tour.target).await?;
     let reports = course::run(&target, &all, &chosen, &tour.output).await?;
     if !tour.output.json {
-        farewell::say(&target, &course::keys_of(&reports), !tour.output.no_pause).await;
+        farewell::say(&target, &reports, !tour.output.no_pause).await;
     }
     Ok(())
 }

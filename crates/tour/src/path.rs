@@ -13,7 +13,7 @@ pub(crate) enum Path {
     Data,
     /// For people who build a shop: the cart, stock, search, recommendations, analytics
     Shop,
-    /// For people who prepare for an interview: what the most questions are about
+    /// For people who prepare for an interview: the lessons that most questions belong to
     Interview,
 }
 

@@ -11,12 +11,18 @@ use work_patterns::WorkLesson;
 
 /// Every lesson, from the first command to the operation of servers.
 pub(crate) fn all() -> Vec<&'static Lesson> {
-    let mut lessons = SimpleLesson::lessons();
-    lessons.extend(StructureLesson::lessons());
-    lessons.extend(BulkLesson::lessons());
-    lessons.extend(CartLesson::lessons());
-    lessons.extend(PatternLesson::lessons());
-    lessons.extend(WorkLesson::lessons());
-    lessons.extend(OperationsLesson::lessons());
-    lessons
+    parts().concat()
+}
+
+/// The lessons of each crate.
+pub(crate) fn parts() -> [Vec<&'static Lesson>; 7] {
+    [
+        SimpleLesson::lessons(),
+        StructureLesson::lessons(),
+        BulkLesson::lessons(),
+        CartLesson::lessons(),
+        PatternLesson::lessons(),
+        WorkLesson::lessons(),
+        OperationsLesson::lessons(),
+    ]
 }

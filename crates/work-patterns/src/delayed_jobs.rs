@@ -9,7 +9,7 @@ mod schedule;
 use std::time::Duration;
 
 use lab_runner::pattern_scripts::{load, lua};
-use lab_runner::table::Table;
+use lab_runner::table::{Table, duration, thousands};
 use lab_runner::{BoxError, Lesson, LessonContext, outcome, source};
 use patterns::job_queue::{self, Due, JobQueue, NewJob, Outcome, Settings, State};
 use patterns::scheduler;
@@ -75,7 +75,7 @@ async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
 }
 
 async fn sleep(ctx: &LessonContext) -> Result<(), BoxError> {
-    ctx.step("A reminder is to be sent in a minute. The obvious code starts a task that sleeps until then:")
+    ctx.step("A reminder should go out in a minute. The obvious code starts a task that sleeps until then:")
         .await?;
     ctx.function("by_sleeping");
     let done = sleep_and_restart(SLEEPING).await;
@@ -123,7 +123,7 @@ async fn race(ctx: &LessonContext, due: &str) -> Result<(), BoxError> {
 async fn wait_in_the_queue(ctx: &LessonContext) -> Result<(), BoxError> {
     let queue = JobQueue::new(ctx.redis(), ctx.prefix(), "reminders")?;
     ctx.step(
-        "The pattern is job_queue of the lesson before. A job can have a delay or a time, by the server's clock, and a priority. Smaller numbers \
+        "The pattern is job_queue, from the last lesson. A job can have a delay or a time, by the server's clock, and a priority. Smaller numbers \
          come first. A time in the past is now.",
     )
     .await?;
@@ -194,20 +194,20 @@ async fn try_again(ctx: &LessonContext) -> Result<(), BoxError> {
 async fn fall_due_at_once(ctx: &LessonContext) -> Result<(), BoxError> {
     let jobs = ctx.fit("jobs", AT_ONCE, 100, 0.2);
     ctx.step(format!(
-        "At the full hour, many jobs are due at the same moment. Here it is {jobs}, half a second from now, for {WORKERS} workers that run 50 jobs at once. \
+        "On the hour, many jobs are due at the same moment. Here {} jobs are due half a second from now, for {WORKERS} workers that run 50 jobs at once. \
          Each call moves at most 100 due jobs, so no call keeps the server from others. The workers run the loop of job_worker:",
+        thousands(jobs as f64)
     ))
     .await?;
     ctx.function("start_worker");
     ctx.announce("The jobs are enqueued by EVALSHA. The workers wait with BLPOP, look with EXISTS, and reserve with EVALSHA. LPUSH rings for another one. TIME and UNLINK.");
     let PickedUp { runs, last_after } =
         pick_up(ctx.target(), jobs, WORKERS, Duration::from_millis(500)).await?;
-    let milliseconds = last_after.as_millis().to_string();
-    ctx.table(Table::new("Due at the same moment", &["jobs", "workers", "runs", "last one after ms"]).row([
-        jobs.to_string(),
+    ctx.table(Table::new("Due at the same moment", &["jobs", "workers", "runs", "last one after"]).row([
+        thousands(jobs as f64),
         WORKERS.to_string(),
-        runs.to_string(),
-        milliseconds,
+        thousands(runs as f64),
+        duration(last_after),
     ]));
     ctx.check_eq("each job ran once", &runs, &jobs)?;
     Ok(())

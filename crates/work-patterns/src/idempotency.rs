@@ -111,7 +111,7 @@ async fn keep_the_answer(ctx: &LessonContext) -> Result<(), BoxError> {
     once.finish("order-7", &mine, request, b"charge 4711").await?;
     let later = once.begin("order-7", &other, request).await?;
     ctx.check_eq("the first one starts", &started, &Begun::Started { attempt: 1 })?;
-    ctx.check("the copy is told when to ask again", matches!(copy, Begun::InProgress { .. }))?;
+    ctx.check("the copy learns when to ask again", matches!(copy, Begun::InProgress { .. }))?;
     ctx.check_eq("later it gets the first one's answer", &later, &Begun::Done(b"charge 4711".to_vec()))?;
 
     ctx.step("A client with an error sends another request under the same key. It must not get the answer of the first:").await?;

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use lab_connection::Connection;
 use lab_runner::pattern_scripts::{load, lua};
+use lab_runner::source::Excerpt;
 use lab_runner::table::Table;
-use lab_runner::{BoxError, Comparison, Lesson, LessonContext, outcome, source};
+use lab_runner::{BoxError, Comparison, Lesson, LessonContext, LuaScript, outcome, source};
 use patterns::job_queue::{self, Effect, Job, JobError, JobQueue, NewJob, Settings, State};
 use redis::AsyncTypedCommands;
 
@@ -98,6 +99,7 @@ async fn keep_a_copy(ctx: &LessonContext, lists: &PlainLists) -> Result<(), BoxE
     ctx.say(
         "But who may take it now? The List does not say whether the worker is dead or only slow, since when, and how often the job was tried.",
     );
+    ctx.say("Here a person looks, and removes it:");
     redis.lrem(processing, 1, "welcome-ann").await?;
     Ok(())
 }
@@ -146,7 +148,8 @@ async fn read_the_script(ctx: &LessonContext) -> Result<(), BoxError> {
     let settle = lua(&job_queue::SETTLE);
     ctx.script(&settle.contract()).await?;
     ctx.say("And this is its center. The job gets a token, and goes to 'running' with the time when its lease ends:");
-    ctx.listing(settle.lines("  local reserved =", "  still_ready =").text.trim_end());
+    let LuaScript { path, line, text, .. } = settle.lines("  local reserved =", "  still_ready =");
+    ctx.code(Excerpt { path: path.to_owned(), line, text: text.trim_end().to_owned() });
     load(ctx, &[job_queue::scripts()]).await?;
     ctx.script(&lua(&job_queue::ENQUEUE).contract()).await?;
     ctx.script(&lua(&job_queue::COUNTS).contract()).await?;
@@ -187,7 +190,7 @@ async fn reserve_and_complete(ctx: &LessonContext) -> Result<(), BoxError> {
     let late = Job { token: "1".to_owned(), ..job.clone() };
     let refused = queue.complete(&late).await;
     queue.complete(job).await?;
-    ctx.check("the late worker was told", matches!(refused, Err(JobError::LeaseLost)))?;
+    ctx.check("the late worker is refused", matches!(refused, Err(JobError::LeaseLost)))?;
     ctx.check("one job was completed", queue.counts().await?.completed == 1)?;
     Ok(())
 }

@@ -23,7 +23,7 @@ pub enum WorkLesson {
     Locks,
     /// One process that leads, and how it learns that it no longer does
     Leader,
-    /// N holders at a time, none of which can leak its place
+    /// At most N holders at a time, and no place that leaks
     Semaphore,
     /// One effect, however often a request is sent
     Idempotency,

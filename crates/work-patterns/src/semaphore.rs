@@ -13,7 +13,7 @@ use patterns::semaphore::{self, ACQUIRE, Permits, RELEASE, RENEW, SemaphoreError
 
 pub use self::jobs::{Jobs, Way, run_jobs};
 
-/// N holders at a time, none of which can leak its place.
+/// At most N holders at a time, and no place that leaks.
 pub static LESSON: Lesson = Lesson {
     name: "semaphore",
     title: "Semaphore",
@@ -156,9 +156,9 @@ async fn wait_in_line(ctx: &LessonContext) -> Result<(), BoxError> {
     let (mut free, semaphores) =
         (Vec::new(), Semaphores::new(ctx.target().connection(), ctx.prefix(), CAPACITY));
     ctx.step(
-        "A large job wants all three permits. Small ones want one each, and come again and again. Whoever asks at the right moment gets \
-         a free counter, so the large job never would. The script keeps a line: a place is confirmed with each try, and expires with \
-         a waiter that dies.",
+        "A large job wants all three permits. Small ones want one each, and come again and again. They would take each \
+         permit as soon as it is free, and the large job would wait forever. So the script keeps a line. A waiter confirms its place \
+         with each try. If it dies, its place expires.",
     )
     .await?;
     ctx.announce(

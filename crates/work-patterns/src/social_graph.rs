@@ -234,7 +234,7 @@ async fn post_to_followers(
 ) -> Result<(), BoxError> {
     ctx.step(
         "A timeline is a copy: the newest entries of those whom Ann follows. Its member ':complete' is scored by the time down to \
-         which nothing is missing. What is older is read from the authors, so a copy with holes never passes for the whole. A \
+         which nothing is missing. What is older is read from the authors, so a copy with holes is never taken for a complete one. A \
          timeline that nobody has read for a week takes nothing.",
     )
     .await?;

@@ -281,7 +281,7 @@ async fn fill_it(ctx: &LessonContext) -> Result<(), BoxError> {
 
     let small = StreamQueue::new(ctx.redis(), ctx.prefix(), "small").with_max_entries(2);
     ctx.step(
-        "The pattern trims only what all groups have acknowledged. When that is not enough, the producer is told, and waits. (Or it \
+        "The pattern trims only what all groups have acknowledged. When that is not enough, the producer learns so, and waits. (Or it \
          drops the oldest, and the reply and a counter say how many.)",
     )
     .await?;
@@ -294,6 +294,7 @@ async fn fill_it(ctx: &LessonContext) -> Result<(), BoxError> {
 }
 
 async fn compare(ctx: &LessonContext) -> Result<(), BoxError> {
+    let approaches = Consuming::all(ctx.can("XACKDEL").await);
     ctx.step(
         "What does it cost? Each row publishes messages, reads them, counts each one, and acknowledges it. One by one, each step is a \
          round trip for each message. In batches, each step is a round trip for 50. The pattern also publishes once for each ID, \
@@ -301,7 +302,6 @@ async fn compare(ctx: &LessonContext) -> Result<(), BoxError> {
     )
     .await?;
     let messages = Messages::new(ctx.prefix(), ctx.fit("messages", COMPARED, 10, 4.0));
-    let approaches = Consuming::all(ctx.can("XACKDEL").await);
     ctx.compare(Comparison { title: "Handling messages", approaches: &approaches, input: &messages }).await?;
     Ok(())
 }

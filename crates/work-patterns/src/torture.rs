@@ -68,15 +68,15 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(0..=10_000))]
     pub kill_workers: u32,
 
-    /// Kill the private server this often, with SIGKILL, and start it again; a server that is yours is never killed
+    /// Kill the private server this often, with SIGKILL, and start it again; your own server is never killed
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=1_000))]
     pub kill_server: u32,
 
-    /// This share of the jobs is for later: up to 5 seconds
+    /// Share of the jobs that are due later, by up to 5 seconds
     #[arg(long, value_name = "PERCENT", default_value = "10%", value_parser = parse_share)]
     pub delayed: Share,
 
-    /// This share of the jobs fails whenever it runs
+    /// Share of the jobs that fail whenever they run
     #[arg(long, value_name = "PERCENT", default_value = "1%", value_parser = parse_share)]
     pub poison: Share,
 
@@ -94,7 +94,7 @@ pub struct Options {
     #[arg(long)]
     pub peers: bool,
 
-    /// So many seconds without any event end the run of a peer: by default, some hand out the jobs of a killed worker only after minutes
+    /// End the run of a peer after this many seconds without an event; some hand out the jobs of a killed worker only after minutes
     #[arg(long, value_name = "SECONDS", default_value_t = 90, value_parser = clap::value_parser!(u64).range(1..=7_200))]
     pub peers_wait: u64,
 
@@ -137,7 +137,7 @@ pub enum Fsync {
     Always,
     /// Once a second
     Everysec,
-    /// When the kernel likes
+    /// When the kernel decides
     No,
     /// Nothing is written to a file
     None,

@@ -63,7 +63,7 @@ pub async fn check(script: &Lua, lab: &Lab) -> Verdict {
     let balance: i64 = script.call(&mut redis, &[BALANCE, short], &["1", "20"]).await?;
     ensure(balance == 152, || {
         Fault::new(format!(
-            "A request that is not remembered any more is new; the balance is {balance} and not 152."
+            "A request that is no longer remembered is new. The balance is {balance}, not 152."
         ))
     })?;
     Ok(Passed::with("Three requests, sent seven times: each was credited once while it was remembered."))

@@ -37,7 +37,7 @@ pub async fn check(script: &Lua, lab: &Lab) -> Verdict {
     })?;
     let holder: Option<String> = redis::cmd("GET").arg(LOCK).query_async(&mut redis).await?;
     ensure(holder.as_deref() == Some("token-of-B"), || {
-        Fault::new("B extended its lock, and the token is not B's any more.")
+        Fault::new("B extended its lock, and the token is no longer B's.")
     })?;
 
     redis::cmd("DEL").arg(LOCK).exec_async(&mut redis).await?;

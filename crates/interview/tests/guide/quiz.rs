@@ -242,7 +242,7 @@ fn other_peoples_data_is_refused() {
     redis::cmd("SET").arg("theirs").arg(1).exec(&mut server.client().get_connection().unwrap()).unwrap();
     let data = tempfile::tempdir().unwrap();
     let mut terminal = quiz(data.path(), &["--url", &server.url()]);
-    terminal.expect("holds data that is not ours").unwrap();
+    terminal.expect("holds other data").unwrap();
     assert_eq!(ended(terminal), 4);
 }
 

@@ -79,7 +79,7 @@ pub fn text(cause: &Cause, endpoint: &Endpoint) -> Failure {
 fn private_server_died(cause: &Cause, endpoint: &Endpoint) -> Failure {
     Failure::new(
         cause.class,
-        format!("The private server at {} does not answer any more.", endpoint.shown()),
+        format!("The private server at {} no longer answers.", endpoint.shown()),
         format!(
             "It was stopped, killed, or ran out of memory: {}.",
             cause.server_reply.trim_end_matches('.')

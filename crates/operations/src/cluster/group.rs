@@ -33,7 +33,7 @@ pub(super) struct Node {
 }
 
 impl Group {
-    pub(super) async fn start(choice: Choice) -> Result<Self, BoxError> {
+    pub(super) async fn start_cluster(choice: Choice) -> Result<Self, BoxError> {
         let builder = Cluster::builder().choice(choice).primaries(PRIMARIES).replicas_each(1);
         let cluster = blocking(move || builder.start()).await?;
         let mut nodes = Vec::new();

@@ -77,8 +77,8 @@ pub(super) async fn end_the_move(ctx: &LessonContext, group: &Group) -> Result<(
     let (mut node1, mut node3) = (group.node(ctx, 0), group.node(ctx, 2));
     let (id1, port1, password) = (&group.nodes[0].id, group.nodes[0].port, group.password().await?);
     ctx.step(
-        "MIGRATE sends keys to node1 and deletes them here, in one step. Then both are told the new owner, the new owner first. If node3 \
-         heard it first, for a moment nobody would own the slot.",
+        "MIGRATE sends keys to node1 and deletes them here, in one step. Then both learn the new owner, the new owner first. If node3 \
+         learned it first, nobody would own the slot for a moment.",
     )
     .await?;
     let mut migrate = redis::cmd("MIGRATE");

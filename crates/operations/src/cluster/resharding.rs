@@ -24,7 +24,7 @@ pub(super) async fn compare(ctx: &LessonContext, group: &Group, moved: u16) -> R
     let slots = thousands(f64::from(moved));
     ctx.step(format!(
         "What do callers notice when {slots} slots move? {CLIENTS} clients raise {CLIENTS} counters in them, every 2 ms, while the \
-         slots move from node1 to node2. Afterward every counter is compared with what its client was told.",
+         slots move from node1 to node2. Afterward every counter is compared with the replies that its client got.",
     ))
     .await?;
     ctx.function("move_under_clients");

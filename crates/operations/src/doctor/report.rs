@@ -50,7 +50,7 @@ fn role(node: &NodeFacts) -> &'static str {
         (Role::Primary, false) if node.info.number("connected_slaves").is_some_and(|count| count > 0.0) => {
             "primary"
         }
-        (Role::Primary, false) => "alone",
+        (Role::Primary, false) => "standalone",
         (Role::Replica, false) => "replica",
         (Role::Sentinel, _) => "Sentinel",
         (Role::Unknown, _) => "role unknown",

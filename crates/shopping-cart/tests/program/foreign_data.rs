@@ -26,7 +26,7 @@ fn a_database_with_foreign_data_is_refused_and_left_as_it_is() {
             ];
             for command in commands {
                 let refused = shop.refused(4, command.iter().copied());
-                assert!(refused.contains("not ours") && refused.contains("--prefix"), "{refused}");
+                assert!(refused.contains("other data") && refused.contains("--prefix"), "{refused}");
             }
 
             let ours = Shop { prefix: format!("{shape}:"), ..shop.clone() };

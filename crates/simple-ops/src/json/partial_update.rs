@@ -64,7 +64,7 @@ pub(super) async fn change_by_script(ctx: &LessonContext, key: &str) -> Outcome 
     let refused =
         ADD_TO_NUMBER.key(key).arg("stock").arg(-1_000).invoke_async::<i64>(&mut redis).await.is_err();
     let kept = read(&mut redis, key).await?;
-    ctx.check("1,000 units more were refused", refused && kept.stock == left)?;
+    ctx.check("selling 1,000 more units was refused", refused && kept.stock == left)?;
 
     let guess = ctx
         .step("Know what Lua does to JSON. This script only reads a document and writes it again.")

@@ -229,7 +229,7 @@ impl Report {
             .row(["jobs/s, kills included", &thousands(self.jobs_per_second)]);
         let cut = usize::try_from(killings.bytes_cut).unwrap_or(usize::MAX);
         for (what, shown, text) in [
-            ("still left when nothing happened any more", *left > 0, count(*left)),
+            ("still left at the end", *left > 0, count(*left)),
             (
                 "kills that were not due before the end",
                 killings.skipped > 0,

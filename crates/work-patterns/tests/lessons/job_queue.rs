@@ -34,7 +34,7 @@ async fn only_the_pattern_runs_what_is_due_once() {
             cells("Jobs that are due"),
             ["ZRANGEBYSCORE, ZREM | 20 | 4 | 80 | 60", "job_queue | 20 | 4 | 20 | 0"]
         );
-        assert_eq!(table(&report, "Due at the same moment")[0][..3], ["2000", "4", "2000"]);
+        assert_eq!(table(&report, "Due at the same moment")[0][..3], ["2,000", "4", "2,000"]);
         assert_eq!(cells("Pauses"), ["pause in s | 1 | 2 | 4 | 8 | 16 | 2048 | 3600 | 3600"]);
     }
 }
