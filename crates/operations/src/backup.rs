@@ -244,7 +244,7 @@ async fn recover_a_key(
          key is there, since RESTORE says OK to one whose moment has passed, too:",
     )
     .await?;
-    ctx.function("restore_keys");
+    ctx.function("restore_key");
     live.unlink(&key).await?;
     let names = [key];
     let saved = save_keys(&names, &mut backup).await?;

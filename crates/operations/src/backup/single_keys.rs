@@ -1,7 +1,7 @@
 //! Keys that are saved and restored one by one, with the time at which they expire.
 
-use redis::RedisResult;
 use redis::aio::ConnectionLike;
+use redis::{ErrorKind, RedisResult};
 
 /// A moment before this one, in milliseconds since 1970, is in 2001 or earlier. It was probably given in seconds.
 const EARLIEST: i64 = 1_000_000_000_000;
@@ -44,30 +44,30 @@ pub async fn save_keys(
     Ok(saved)
 }
 
-/// Restores saved keys, and replaces none. EXISTS shows whether a key is there: RESTORE says OK to one that has expired, too.
+/// Restores saved keys, and replaces none.
 pub async fn restore_keys(
     keys: &[SavedKey],
     live: &mut (impl ConnectionLike + Send),
 ) -> RedisResult<Restored> {
     let mut found = Restored::default();
-    for SavedKey { name, dump, expires } in keys {
-        if (0..EARLIEST).contains(expires) {
-            found
-                .refused
-                .push((name.clone(), format!("{expires} ms is in the last century: are these seconds?")));
-            continue;
-        }
-        let mut restore = redis::cmd("RESTORE");
-        restore.arg(name).arg((*expires).max(0)).arg(dump).arg("ABSTTL");
-        match restore.exec_async(live).await {
+    for key in keys {
+        match restore_key(key, live).await {
+            Ok(true) => found.restored += 1,
+            Ok(false) => found.expired += 1,
             Err(error) if error.is_connection_dropped() || error.is_timeout() => return Err(error),
-            Err(error) => found.refused.push((name.clone(), error.to_string())),
-            Ok(()) => {
-                let there: bool = redis::cmd("EXISTS").arg(name).query_async(live).await?;
-                found.restored += usize::from(there);
-                found.expired += usize::from(!there);
-            }
+            Err(error) => found.refused.push((key.name.clone(), error.to_string())),
         }
     }
     Ok(found)
+}
+
+/// Returns whether the key is there: RESTORE says OK to one that has expired, too.
+async fn restore_key(key: &SavedKey, live: &mut (impl ConnectionLike + Send)) -> RedisResult<bool> {
+    if (0..EARLIEST).contains(&key.expires) {
+        return Err((ErrorKind::Client, "The key expires in the last century: are these seconds?").into());
+    }
+    let mut restore = redis::cmd("RESTORE");
+    restore.arg(&key.name).arg(key.expires.max(0)).arg(&key.dump).arg("ABSTTL");
+    restore.exec_async(live).await?;
+    redis::cmd("EXISTS").arg(&key.name).query_async(live).await
 }
