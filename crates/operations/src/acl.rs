@@ -11,6 +11,8 @@ use lab_connection::{Failure, TargetArgs};
 use lab_runner::Terminal;
 use serde::Serialize;
 
+use crate::failover_roles::FailoverRole;
+
 /// A line for each pattern: `lock: +get +set ~lock:*`; and remarks: `# cache: ...`.
 const RECORD: &str = include_str!("../../patterns/acl.txt");
 
@@ -33,7 +35,8 @@ const ALIASES: &[(&str, &[&str])] = &[
 /// What the command line can set.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
-    /// Patterns, as the README names them, such as `token-bucket`, or `rate-limit` for all limiters; none: list them all
+    /// Patterns, as the README names them, such as `token-bucket`, or `rate-limit` for all limiters; or `sentinel`, `sentinel-peer`,
+    /// or `replica`, which a failover needs; none: list them all
     #[arg(value_name = "PATTERN")]
     pub patterns: Vec<String>,
 
@@ -41,8 +44,8 @@ pub struct Options {
     #[arg(long, value_name = "PREFIX")]
     pub prefix: Option<String>,
 
-    /// The name of the user
-    #[arg(long, value_name = "NAME", default_value = "app")]
+    /// The name of the user [default: app, or what it is for]
+    #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
 
     /// Print one JSON document instead of text
@@ -125,8 +128,16 @@ pub fn run(server: &TargetArgs, options: &Options) -> Result<(), Failure> {
         list(options.json);
         return Ok(());
     }
-    let (user, prefix) = (options.user.as_deref().unwrap_or("app"), options.prefix.as_deref().unwrap_or(""));
-    let user = SmallestUser::of(user, &options.patterns, prefix, server.cluster)?;
+    let (name, prefix) = (options.user.as_deref(), options.prefix.as_deref().unwrap_or(""));
+    let role = failover_role(&options.patterns)?;
+    let user = match role {
+        Some(role) => {
+            let name = name.unwrap_or(role.name());
+            check("user", name)?;
+            role.smallest_user(name)
+        }
+        None => SmallestUser::of(name.unwrap_or("app"), &options.patterns, prefix, server.cluster)?,
+    };
     if options.json {
         let mut document = serde_json::json!(user);
         document["line"] = user.line().into();
@@ -138,14 +149,26 @@ pub fn run(server: &TargetArgs, options: &Options) -> Result<(), Failure> {
         Terminal.note(remark);
     }
     Terminal.note("A new user has no password yet: ACL SETUSER NAME '>password'.");
-    if !server.cluster {
+    if !server.cluster && role.is_none() {
         Terminal.note("For a cluster, add --cluster.");
     }
     Ok(())
 }
 
+/// The role that is named, if it is one. A user for a failover has no other rights, so it stands alone.
+fn failover_role(patterns: &[String]) -> Result<Option<FailoverRole>, Failure> {
+    let named =
+        |name: &String| FailoverRole::ALL.into_iter().find(|role| *role.name() == name.to_lowercase());
+    let role = patterns.iter().find_map(named);
+    if role.is_some() && patterns.len() > 1 {
+        let why = "Whoever steals the password of a program should not get that of a failover, too.";
+        return Err(Failure::new(Class::Usage, "A user for a failover stands alone.", why));
+    }
+    Ok(role)
+}
+
 fn list(json: bool) {
-    let names: Vec<&str> = names().collect();
+    let names: Vec<&str> = names().chain(FailoverRole::ALL.map(FailoverRole::name)).collect();
     if json {
         Terminal.document(&serde_json::json!({ "patterns": names }));
     } else {

@@ -5,6 +5,7 @@
 mod aof;
 mod compare;
 mod data;
+mod single_keys;
 mod transfers;
 
 use std::fs;
@@ -22,6 +23,7 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 pub use self::aof::annotations;
 pub use self::compare::{Compared, OfType, compare};
 pub use self::data::{PREFIX, write};
+pub use self::single_keys::{Restored, SavedKey, restore_keys, save_keys};
 use self::transfers::{ACCOUNTS, BALANCE, TOTAL, Transfers, audit, open_accounts};
 use crate::private::{self, READY_TIMEOUT};
 
@@ -41,7 +43,12 @@ pub static LESSON: Lesson = Lesson {
         "BACKUP SEAL",
     ],
     needs: &[],
-    sources: &[source!("src/backup.rs"), source!("src/backup/aof.rs"), source!("src/backup/compare.rs")],
+    sources: &[
+        source!("src/backup.rs"),
+        source!("src/backup/aof.rs"),
+        source!("src/backup/compare.rs"),
+        source!("src/backup/single_keys.rs"),
+    ],
     rule: "A backup that was never restored is not a backup.",
     takeaways: &[
         "A snapshot is one moment of the whole server. Reading it key by key is many moments.",
@@ -233,20 +240,19 @@ async fn recover_a_key(
     let mut backup = ctx.redis_of("backup", unguarded(&restored.client()).await?);
     ctx.step(
         "Somebody deleted one key. Do not restore the whole server for it: start the backup aside, as here, and move the key. PEXPIRETIME is \
-         -1 without a TTL, and -2 if there is no such key. ABSTTL takes it as a moment, so time that went by counts.",
+         -1 without a TTL, and -2 if there is no such key. ABSTTL takes it as a moment, so time that went by counts. EXISTS shows whether the \
+         key is there, since RESTORE says OK to one whose moment has passed, too:",
     )
     .await?;
+    ctx.function("restore_key");
     live.unlink(&key).await?;
-    let value: Option<Vec<u8>> = redis::cmd("DUMP").arg(&key).query_async(&mut backup).await?;
-    let expires: i64 = redis::cmd("PEXPIRETIME").arg(&key).query_async(&mut backup).await?;
-    let mut restore = redis::cmd("RESTORE");
-    restore.arg(&key).arg(expires.max(0)).arg(&value).arg("ABSTTL");
-    restore.exec_async(&mut live).await?;
-    let now: Option<Vec<u8>> = redis::cmd("DUMP").arg(&key).query_async(&mut quiet).await?;
-    let expires_now: i64 = redis::cmd("PEXPIRETIME").arg(&key).query_async(&mut quiet).await?;
+    let names = [key];
+    let saved = save_keys(&names, &mut backup).await?;
+    let restored = restore_keys(&saved, &mut live).await?;
+    let now = save_keys(&names, &mut quiet).await?;
     ctx.check(
         "the key is back, byte for byte, and expires at the same millisecond",
-        value.is_some() && now == value && expires > 0 && expires_now == expires,
+        restored.restored == 1 && now == saved && now.iter().all(|key| key.expires > 0),
     )?;
     Ok(())
 }
@@ -573,4 +579,48 @@ async fn state(redis: &mut MultiplexedConnection) -> Result<String, BoxError> {
     let state = status.get("state").cloned().unwrap_or(redis::Value::Nil);
     let state: String = redis::from_redis_value(state)?;
     if state == "failed" { Err("the backup failed".into()) } else { Ok(state) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn server(settings: &[(&str, &str)]) -> (Server, MultiplexedConnection) {
+        let builder =
+            settings.iter().fold(Server::builder(), |builder, (name, value)| builder.config(*name, *value));
+        let server = private::blocking(move || builder.start()).await.unwrap();
+        let redis = unguarded(&server.client()).await.unwrap();
+        (server, redis)
+    }
+
+    /// LASTSAVE only knows seconds, and does not change if the snapshot fails.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_snapshot_that_fails_is_an_error_with_a_reason() {
+        let (server, mut redis) = server(&[]).await;
+        snapshot(&mut redis.clone(), &mut redis).await.unwrap();
+        // A file cannot take the place of a folder that is not empty.
+        fs::remove_file(server.dir().join(RDB)).unwrap();
+        fs::create_dir_all(server.dir().join(RDB).join("inside")).unwrap();
+        redis.set("order:1", "paid").await.unwrap();
+        let failed = snapshot(&mut redis.clone(), &mut redis).await.unwrap_err().to_string();
+        assert!(failed.contains("the snapshot failed"), "{failed}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn rewrites_may_start_again_also_after_a_copy_that_failed() {
+        let (server, mut redis) =
+            server(&[("appendonly", "yes"), ("auto-aof-rewrite-percentage", "70")]).await;
+        let from = server.dir().join(aof::DIRECTORY);
+        let setting = async || -> (String, String) {
+            let mut get = redis::cmd("CONFIG");
+            get.arg("GET").arg("auto-aof-rewrite-percentage").query_async(&mut redis.clone()).await.unwrap()
+        };
+        let in_the_way = server.dir().join("a file");
+        fs::write(&in_the_way, "").unwrap();
+        copy_aof(&from, &in_the_way, &mut redis.clone(), &mut redis.clone()).await.unwrap_err();
+        assert_eq!(setting().await.1, "70");
+        copy_aof(&from, &server.dir().join("copy"), &mut redis.clone(), &mut redis.clone()).await.unwrap();
+        assert_eq!(setting().await.1, "70");
+        redis.set("order:1", "paid").await.unwrap();
+    }
 }

@@ -7,7 +7,7 @@
 //! For a server on this machine, it also reads `/proc`, the free space of the disk, and the server's configuration file, if this user may
 //! read it. It prints no password and no hash of one.
 //!
-//! In reading order: `asker` sends; `collect`, `keys`, `streams`, and `host` fill the [`facts`]; [`checks`] turns facts into
+//! In reading order: `asker` sends; `collect`, `keys`, `streams`, `roles`, and `host` fill the [`facts`]; [`checks`] turns facts into
 //! [`finding`]s without asking anything; [`report`] and [`openmetrics`] show them.
 //!
 //! # Severity
@@ -35,6 +35,7 @@ mod host;
 mod keys;
 pub mod openmetrics;
 pub mod report;
+mod roles;
 mod streams;
 
 use std::time::Duration;

@@ -177,9 +177,10 @@ async fn obstacle(fault: Fault, setting: Setting, choice: Choice) -> Result<Opti
             Err(error) => return Err(private::failure(&error)),
         };
         let Some(command) = setting.need() else { return Ok(None) };
-        has(command, server)
-            .map_err(|error| private::failure(&error))
-            .map(|has| (!has).then(|| format!("this server has no {command}. Redis 7.2 and Valkey have it")))
+        let since = if command == "FAILOVER" { "since 6.2" } else { "since 7.2" };
+        has(command, server).map_err(|error| private::failure(&error)).map(|has| {
+            (!has).then(|| format!("this server has no {command}. Valkey has it, and Redis {since}"))
+        })
     })
     .await
 }

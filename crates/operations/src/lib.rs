@@ -15,7 +15,7 @@
 //! 10. [`drills`]: faults by settings, and the acknowledged writes that each loses.
 //! 11. [`doctor`]: examines any server, and writes nothing.
 //! 12. [`metrics`]: the numbers of a server, for Prometheus.
-//! 13. [`acl`]: the smallest user for each pattern.
+//! 13. [`acl`]: the smallest user for each pattern; [`failover_roles`] has those on whom a failover depends.
 //!
 //! [`OperationsLesson`] lists the lessons. [`private`] starts the servers that they break.
 
@@ -27,6 +27,7 @@ pub mod compact_memory;
 pub mod doctor;
 pub mod drills;
 pub mod eviction;
+pub mod failover_roles;
 pub mod metrics;
 pub mod monitoring;
 pub mod openmetrics;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Display;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use lab_connection::address::PrivateServer;
@@ -33,19 +34,41 @@ pub fn choice(target: &Target) -> Result<Choice, Failure> {
 }
 
 /// Runs what starts, kills, or restarts servers. That blocks, so it happens on another thread, and Ctrl-C still works.
-pub async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, Failure>
+pub fn blocking<T, E>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> impl Future<Output = Result<T, Failure>>
 where
     T: Send + 'static,
-    E: Display + Send + 'static,
+    E: Display,
 {
-    let done = spawn_blocking(work).await.map_err(|error| failure(&error))?;
-    done.map_err(|error| failure(&error))
+    let work = boxed(move || work().map_err(|error| failure(&error)));
+    async { work.await? }
 }
 
 /// The same for what cannot fail, such as the end of a server.
-pub async fn on_another_thread<T: Send + 'static>(
+pub fn on_another_thread<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Failure> {
+) -> impl Future<Output = Result<T, Failure>> {
+    boxed(work)
+}
+
+/// There are dozens of such closures, and the runtime's code for a task would be compiled for each. In a box, they are all alike.
+fn boxed<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> impl Future<Output = Result<T, Failure>> {
+    let result = Arc::new(Mutex::new(None));
+    let slot = Arc::clone(&result);
+    let done = run(Box::new(move || {
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(work());
+    }));
+    async move {
+        done.await?;
+        let result = result.lock().unwrap_or_else(PoisonError::into_inner).take();
+        result.ok_or_else(|| failure(&"The work ended without a result."))
+    }
+}
+
+async fn run(work: Box<dyn FnOnce() + Send>) -> Result<(), Failure> {
     spawn_blocking(work).await.map_err(|error| failure(&error))
 }
 

@@ -12,7 +12,8 @@ use super::facts::{Missing, Reply};
 const SHARE: f64 = 0.01;
 
 /// Every command that the doctor can send. All of them read. (A connection begins with HELLO or AUTH, SELECT, and CLIENT SETINFO.)
-pub const COMMANDS: [&str; 30] = [
+pub const COMMANDS: [&str; 31] = [
+    "ACL DRYRUN",
     "ACL LIST",
     "CLIENT ID",
     "CLIENT LIST",

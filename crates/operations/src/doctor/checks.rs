@@ -8,6 +8,7 @@ mod keys;
 mod memory;
 mod persistence;
 mod replication;
+mod roles;
 mod security;
 mod sentinel;
 mod settings;
@@ -29,6 +30,7 @@ pub fn diagnose(facts: &Facts) -> Diagnosis {
         }
         security::check(&mut report);
         version::check(&mut report);
+        roles::check(&mut report);
         if node.role == Role::Sentinel {
             sentinel::check(&mut report, facts);
             continue;

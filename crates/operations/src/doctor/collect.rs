@@ -16,6 +16,7 @@ use super::facts::{
     Client, ClusterNode, Facts, Info, LatencyEvent, Missing, NodeFacts, OpenSlot, Reply, Role, SlotStats,
     SlowCommand, Watched, shortened,
 };
+use super::roles::FailoverUsers;
 use super::{cost::Cost, host, keys, streams};
 
 /// A group of more servers than this is not examined whole.
@@ -34,13 +35,14 @@ const SLOTS_AGAIN_AFTER: Duration = Duration::from_secs(1);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(300);
 
 /// Settings that the checks read. None of them is a secret.
-const SETTINGS: [&str; 26] = [
+const SETTINGS: [&str; 27] = [
     "appendfsync",
     "appendonly",
     "bind",
     "client-output-buffer-limit",
     "dir",
     "latency-monitor-threshold",
+    "masteruser",
     "maxclients",
     "maxmemory",
     "maxmemory-clients",
@@ -89,10 +91,21 @@ pub(crate) async fn collect(target: &ReadOnlyTarget, depth: Depth) -> (Facts, Ve
             asker = asker.unpaced();
         }
         examine(&mut node, &mut asker, depth).await;
-        let cost = Cost::between(&node, asker.sent);
-        (node, cost)
+        (node, asker)
     });
-    for (node, cost) in join_all(examined).await {
+    let examined = join_all(examined).await;
+    // Which users a failover needs is known when all servers are.
+    let users = FailoverUsers::of(&examined.iter().map(|(node, _)| node).collect::<Vec<_>>());
+    let finished = examined.into_iter().map(|(mut node, mut asker)| {
+        let users = &users;
+        async move {
+            node.failover_users = users.dry_run(&node, &mut asker).await;
+            finish(&mut node, &mut asker).await;
+            let cost = Cost::between(&node, asker.sent);
+            (node, cost)
+        }
+    });
+    for (node, cost) in join_all(finished).await {
         facts.nodes.push(node);
         costs.push(cost);
     }
@@ -247,12 +260,12 @@ async fn examine(node: &mut NodeFacts, asker: &mut Asker, depth: Depth) {
         }
     };
     (node.users, node.passwords) = users(asker).await;
+    let connected = node.info.number("connected_clients").unwrap_or(0.0);
+    node.clients = clients(asker, connected).await;
     if node.role == Role::Sentinel {
         node.watched = sentinel_masters(asker).await;
     } else {
         node.config = settings(asker).await;
-        let connected = node.info.number("connected_clients").unwrap_or(0.0);
-        node.clients = clients(asker, connected).await;
         node.slow = slow_commands(asker).await;
         node.latency = latency(asker).await;
         if node.in_cluster() {
@@ -276,6 +289,10 @@ async fn examine(node: &mut NodeFacts, asker: &mut Asker, depth: Depth) {
     if let Ok(clients) = &mut node.clients {
         look_again(asker, clients).await;
     }
+}
+
+/// The numbers at the end, for what changed in the meantime.
+async fn finish(node: &mut NodeFacts, asker: &mut Asker) {
     asker.settle().await;
     node.seconds = asker.seconds();
     if node.info_missing.is_none() {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use lab_connection::transcript::for_terminal;
 
+use crate::failover_roles::{FailoverRole, Right};
+
 /// Why a reply is missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Missing {
@@ -96,6 +98,8 @@ pub struct NodeFacts {
     pub users: Reply<Vec<String>>,
     /// One number for the password hashes of each user: equal numbers mean equal passwords. The hashes themselves are not kept.
     pub passwords: BTreeMap<String, u64>,
+    /// What the users that a failover needs may not do here.
+    pub failover_users: Reply<Vec<FailoverUser>>,
     /// CLIENT LIST, without the doctor's own connection.
     pub clients: Reply<Vec<Client>>,
     /// SLOWLOG GET or COMMANDLOG GET.
@@ -138,6 +142,7 @@ impl NodeFacts {
             config: not_asked(),
             users: not_asked(),
             passwords: BTreeMap::new(),
+            failover_users: Ok(Vec::new()),
             clients: not_asked(),
             slow: not_asked(),
             latency: not_asked(),
@@ -255,6 +260,19 @@ impl Info {
 fn is_database(name: &str) -> bool {
     name.strip_prefix("db")
         .is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// A user on whom a failover depends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailoverUser {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub role: FailoverRole,
+    /// Whether the server has it.
+    pub exists: bool,
+    /// The rights that it lacks, with the server's words.
+    pub refused: Vec<(&'static Right, String)>,
 }
 
 /// A connection, from CLIENT LIST.

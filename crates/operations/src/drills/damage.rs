@@ -16,6 +16,8 @@ use crate::private::{self, connect, info_fields};
 
 /// How long the link is cut before the kill.
 const CUT: Duration = Duration::from_millis(500);
+/// How long FAILOVER waits for the replica before it gives up.
+const FAILOVER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the primary hangs: until it was replaced, and at least this long.
 const HANG: Duration = DOWN_AFTER.saturating_mul(4);
 /// How long the disk is full. A snapshot begins within a second and fails.
@@ -53,7 +55,8 @@ pub async fn damage(
         }
         Fault::EarlyPromotion => by_hand(group, writers).await,
         Fault::PlannedSwitch => match setting {
-            Setting::Failover => by_failover(group, writers).await,
+            Setting::Failover => by_failover(None, group, writers).await,
+            Setting::FailoverTimeout => by_failover(Some(FAILOVER_TIMEOUT), group, writers).await,
             Setting::PauseFirst => after_a_pause(group, writers).await,
             _ => by_hand(group, writers).await,
         },

@@ -17,7 +17,7 @@ pub enum Fault {
     Hang,
     /// The replica lags, and somebody promotes it while the primary still takes writes
     EarlyPromotion,
-    /// The replica lags, and somebody makes it the primary on purpose, in three ways
+    /// The replica lags, and somebody makes it the primary on purpose, in four ways
     PlannedSwitch,
     /// kill -9 a primary of a cluster while 50 clients write
     ClusterFailover,
@@ -104,12 +104,12 @@ impl Fault {
                  them. Clients should look for the primary again after each timeout."
             }
             Self::EarlyPromotion => {
-                "Don't promote by REPLICAOF NO ONE while the primary lives. FAILOVER, or CLIENT PAUSE WRITE and equal offsets, loses \
+                "Don't promote by REPLICAOF NO ONE while the primary lives. FAILOVER with a TIMEOUT, or CLIENT PAUSE WRITE and equal offsets, loses \
                  nothing (see planned-switch). WAIT 1 protects the writes that matter."
             }
             Self::PlannedSwitch => {
-                "FAILOVER does it all: it pauses the writes, waits until the replica has everything, and changes the roles. By hand: CLIENT \
-                 PAUSE WRITE, equal offsets, REPLICAOF NO ONE, then the clients. The order is what counts."
+                "FAILOVER with a TIMEOUT does it all: it pauses the writes, waits until the replica has everything, and changes the roles. By \
+                 hand: CLIENT PAUSE WRITE, equal offsets, REPLICAOF NO ONE, then the clients. The order is what counts."
             }
             Self::ClusterFailover => {
                 "As with Sentinel: WAIT 1 right behind the write, on its connection. A cluster client sends a WAIT that stands alone to every \
@@ -147,15 +147,15 @@ impl Fault {
     #[must_use]
     pub fn settings(self) -> &'static [Setting] {
         use Setting::{
-            AllkeysLru, AofAlways, AofEverysec, ByHand, Failover, MinReplicas, Noeviction, None,
-            PartialCoverage, PauseFirst, Rdb, RdbGoesOn, SmallReplica, SmallReplicaLru, VolatileLru, Wait,
-            WaitAof, WaitAofReplica,
+            AllkeysLru, AofAlways, AofEverysec, ByHand, Failover, FailoverTimeout, MinReplicas, Noeviction,
+            None, PartialCoverage, PauseFirst, Rdb, RdbGoesOn, SmallReplica, SmallReplicaLru, VolatileLru,
+            Wait, WaitAof, WaitAofReplica,
         };
         match self {
             Self::Kill | Self::CutThenKill | Self::Hang | Self::EarlyPromotion => {
                 &[None, Wait, MinReplicas, AofEverysec, AofAlways, WaitAofReplica]
             }
-            Self::PlannedSwitch => &[ByHand, PauseFirst, Failover],
+            Self::PlannedSwitch => &[ByHand, PauseFirst, Failover, FailoverTimeout],
             Self::ClusterFailover => &[None, Wait, PartialCoverage, WaitAofReplica],
             Self::Restart | Self::MachineCrash => &[None, Rdb, AofEverysec, WaitAof, AofAlways],
             Self::DiskFull => &[None, Rdb, RdbGoesOn, AofEverysec, AofAlways],
@@ -183,7 +183,8 @@ impl Fault {
             _ if self == Self::DiskFull => true,
             Setting::Wait | Setting::WaitAofReplica => !self.is_of_one_server(),
             Setting::AofAlways | Setting::WaitAof => self.is_of_one_server(),
-            Setting::Noeviction | Setting::SmallReplica | Setting::PauseFirst | Setting::Failover => true,
+            Setting::Noeviction | Setting::SmallReplica | Setting::PauseFirst => true,
+            Setting::Failover | Setting::FailoverTimeout => true,
             _ => false,
         }
     }

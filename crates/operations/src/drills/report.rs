@@ -26,6 +26,12 @@ const CLUSTER: &str = "Three primaries with a replica each, and cluster-node-tim
                        replica, because WAIT needs one. The outage is that of the slots of the killed primary.";
 /// How a disk gets full.
 const DISK: &str = "The disk is a tmpfs of 16 MB that only the server and the drill see. A file takes the rest of it, and is deleted after 3 s.";
+/// Why FAILOVER takes long now and then.
+const SWITCH: &str = "FAILOVER goes on when the replica has reported the primary's own offset, which it does once a second. Without TIMEOUT, the \
+                      primary sends the replicas a PING every second while it waits, and each moves the offset. The report is under way for 50 ms \
+                      each way here. If the PING falls into that time, the offsets differ, and a second later they differ again, until the two \
+                      clocks drift apart: one switch in ten takes many seconds, here up to 30, since the drill then ends it with FAILOVER ABORT \
+                      and tries again. With TIMEOUT, there is no PING. Redis 8.2 and 8.10 send none either way.";
 /// How memory gets full.
 const MEMORY: &str = "Values have 1,000 bytes, and every other key has a TTL of an hour. maxmemory is set so that a quarter of the data is too \
                       much. With a smaller replica, the primary has no limit, the replica's limit is half of its data too low, and the replica \
@@ -152,6 +158,7 @@ impl Drills {
             Fault::ClusterFailover => Terminal.paragraph(CLUSTER),
             Fault::DiskFull | Fault::DiskFullThenKill => Terminal.paragraph(DISK),
             Fault::MemoryFull => Terminal.paragraph(MEMORY),
+            Fault::PlannedSwitch => Terminal.paragraph(SWITCH),
             _ => {}
         }
         Terminal.line(&table.to_text(Terminal.width()));
@@ -200,6 +207,7 @@ pub(super) fn write(drills: &Drills, document: &Value, options: &Options) -> Res
     let tried = |fault: Fault| drills.cells.iter().any(|cell| cell.fault == fault);
     method.extend(tried(Fault::Hang).then_some(STUBBORN));
     method.extend(tried(Fault::MachineCrash).then_some(CRASH));
+    method.extend(tried(Fault::PlannedSwitch).then_some(SWITCH));
     let broken = drills.broken_promises();
     let claim = match broken.as_slice() {
         [] => "Every setting that promises to lose nothing lost nothing.".to_owned(),

@@ -34,8 +34,10 @@ pub enum Setting {
     ByHand,
     /// First CLIENT PAUSE WRITE, and equal offsets.
     PauseFirst,
-    /// The primary gets FAILOVER.
+    /// The primary gets FAILOVER without a TIMEOUT.
     Failover,
+    /// The primary gets FAILOVER with a TIMEOUT, again if it gives up.
+    FailoverTimeout,
     /// A full server refuses what needs memory.
     Noeviction,
     /// A full server drops what was not used for long.
@@ -66,6 +68,7 @@ impl Setting {
             Self::ByHand => "REPLICAOF by hand",
             Self::PauseFirst => "CLIENT PAUSE, equal offsets",
             Self::Failover => "FAILOVER",
+            Self::FailoverTimeout => "FAILOVER with TIMEOUT",
             Self::Noeviction => "noeviction",
             Self::AllkeysLru => "allkeys-lru",
             Self::VolatileLru => "volatile-lru",
@@ -77,7 +80,12 @@ impl Setting {
     /// What servers with this setting have in their configuration.
     pub(super) fn config(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::None | Self::Wait | Self::ByHand | Self::PauseFirst | Self::Failover => &[],
+            Self::None
+            | Self::Wait
+            | Self::ByHand
+            | Self::PauseFirst
+            | Self::Failover
+            | Self::FailoverTimeout => &[],
             Self::MinReplicas => &[("min-replicas-to-write", "1"), ("min-replicas-max-lag", "1")],
             Self::Rdb => &[("save", "1 1")],
             Self::RdbGoesOn => &[("save", "1 1"), ("stop-writes-on-bgsave-error", "no")],
@@ -122,7 +130,10 @@ impl Setting {
 
     /// A command that not every server has, and without which the setting means nothing.
     pub(super) fn need(self) -> Option<&'static str> {
-        self.waits_for_a_disk().then_some("WAITAOF")
+        match self {
+            Self::Failover | Self::FailoverTimeout => Some("FAILOVER"),
+            _ => self.waits_for_a_disk().then_some("WAITAOF"),
+        }
     }
 
     /// Whether the replica has less memory than the primary.

@@ -1,5 +1,7 @@
 //! Makes the replica the primary on purpose.
 
+use std::time::{Duration, Instant};
+
 use lab_connection::Failure;
 use lab_connection::connection::unguarded;
 use lab_server::Server;
@@ -9,11 +11,13 @@ use redis::{RedisError, RedisResult, Value};
 use super::group::Group;
 use super::wait::poll_until;
 use super::writers::Writers;
-use crate::private::{self, connect, number};
+use crate::private::{self, connect, info_fields, number};
 use crate::sentinel::client::is_role;
 
 /// In milliseconds. Longer than a switch takes.
 const PAUSE: u32 = 30_000;
+/// How long somebody watches a FAILOVER that does not go on.
+const GIVE_UP: Duration = Duration::from_secs(30);
 
 #[expect(clippy::needless_pass_by_value, reason = "map_err passes it by value")]
 fn failed(error: RedisError) -> Failure {
@@ -52,14 +56,40 @@ pub async fn after_a_pause(mut group: Group, writers: &Writers) -> Result<Group,
     Ok(group)
 }
 
-/// The server does it.
-pub async fn by_failover(mut group: Group, writers: &Writers) -> Result<Group, Failure> {
+/// The server does it. After `timeout`, it gives up and goes on as before. Without one, somebody ends the attempt after [`GIVE_UP`]. Either
+/// way, it is asked again.
+pub async fn by_failover(
+    timeout: Option<Duration>,
+    mut group: Group,
+    writers: &Writers,
+) -> Result<Group, Failure> {
     let Some((chosen, port)) = chosen(&group) else { return Ok(group) };
     let mut primary = connect(group.primary()).await.map_err(failed)?;
     let mut failover = redis::cmd("FAILOVER");
-    failover.arg("TO").arg("127.0.0.1").arg(port).exec_async(&mut primary).await.map_err(failed)?;
-    let server = &*group.primary();
-    poll_until("the old primary is a replica", async || has_role(server, "slave").await).await?;
+    failover.arg("TO").arg("127.0.0.1").arg(port);
+    if let Some(timeout) = timeout {
+        failover.arg("TIMEOUT").arg(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
+    }
+    let mut asked = Instant::now();
+    // At first, the primary may not know yet that its replica has everything, and refuse. It is a replica as soon as it asks the other to take over, and a primary again if that refuses.
+    poll_until("the old primary is a replica", async || {
+        let info = info_fields("replication", &mut primary).await.unwrap_or_default();
+        let field = |name: &str| info.get(name).map(String::as_str);
+        match (field("role"), field("master_failover_state")) {
+            (Some("slave"), Some("no-failover")) => true,
+            (Some("master"), Some("no-failover")) => {
+                let _refused = failover.exec_async(&mut primary).await;
+                asked = Instant::now();
+                false
+            }
+            (Some("master"), _) if timeout.is_none() && asked.elapsed() > GIVE_UP => {
+                let _ended = redis::cmd("FAILOVER").arg("ABORT").exec_async(&mut primary).await;
+                false
+            }
+            _ => false,
+        }
+    })
+    .await?;
     writers.move_to(chosen);
     Ok(group)
 }

@@ -10,6 +10,7 @@ mod faults;
 mod healthy;
 mod permissions;
 mod program;
+mod roles;
 
 use lab_connection::TargetArgs;
 use lab_server::{Builder, Server};

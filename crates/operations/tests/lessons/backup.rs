@@ -3,8 +3,9 @@
 use lab_connection::connection::unguarded;
 use lab_server::Server;
 use lab_testing::lessons::{open, run_lesson, table};
+use lab_testing::until;
 use operations::OperationsLesson;
-use operations::backup::{PREFIX, annotations, compare, write};
+use operations::backup::{PREFIX, Restored, SavedKey, annotations, compare, restore_keys, save_keys, write};
 use redis::AsyncTypedCommands as _;
 use redis::aio::MultiplexedConnection;
 
@@ -47,6 +48,48 @@ async fn written_and_restored(keys: usize) -> (Server, MultiplexedConnection, Se
     });
     let copy = unguarded(&restored.client()).await.unwrap();
     (live, redis, restored, copy)
+}
+
+/// O12: a key without a TTL, one that expired between listing and saving, one that expires before it is restored, and a time in seconds.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_one_by_one_keep_their_expiry_and_what_is_missing_is_counted() {
+    let (from, to) = tokio::task::block_in_place(|| (Server::start().unwrap(), Server::start().unwrap()));
+    let mut backup = unguarded(&from.client()).await.unwrap();
+    let mut live = unguarded(&to.client()).await.unwrap();
+    for (name, milliseconds) in
+        [("forever", None), ("gone", Some(1)), ("soon", None), ("later", Some(3_600_000))]
+    {
+        backup.set(name, "x").await.unwrap();
+        if let Some(milliseconds) = milliseconds {
+            backup.pexpire(name, milliseconds).await.unwrap();
+        }
+    }
+    backup.set("taken", "x").await.unwrap();
+    live.set("taken", "of somebody else").await.unwrap();
+    until("one has expired", || async { backup.clone().exists("gone").await.is_ok_and(|there| !there) })
+        .await;
+    let names = ["forever", "gone", "soon", "later", "taken"].map(str::to_owned);
+    backup.pexpire("soon", 3_000).await.unwrap();
+    let mut saved = save_keys(&names, &mut backup).await.unwrap();
+    let saved_names: Vec<&str> = saved.iter().map(|key| key.name.as_str()).collect();
+    assert_eq!(saved_names, ["forever", "soon", "later", "taken"]);
+    until("another one has expired", || async {
+        backup.clone().exists("soon").await.is_ok_and(|there| !there)
+    })
+    .await;
+
+    let seconds =
+        SavedKey { name: "seconds".to_owned(), expires: saved[2].expires / 1_000, ..saved[2].clone() };
+    saved.push(seconds);
+    let Restored { restored, expired, refused } = restore_keys(&saved, &mut live).await.unwrap();
+    let refused: Vec<&str> = refused.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!((restored, expired, refused.as_slice()), (2, 1, &["taken", "seconds"][..]));
+    assert_eq!(restored + expired + refused.len(), saved.len());
+    let expiry = |name: &str| redis::cmd("PEXPIRETIME").arg(name).to_owned();
+    assert_eq!(expiry("forever").query_async::<i64>(&mut live).await.unwrap(), -1);
+    assert_eq!(expiry("later").query_async::<i64>(&mut live).await.unwrap(), saved[2].expires);
+    assert_eq!(expiry("soon").query_async::<i64>(&mut live).await.unwrap(), -2);
+    assert_eq!(live.get("taken").await.unwrap().as_deref(), Some("of somebody else"));
 }
 
 #[test]

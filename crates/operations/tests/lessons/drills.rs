@@ -2,13 +2,20 @@
 
 use std::process::Command;
 
-use lab_server::Choice;
+use lab_connection::connection::unguarded;
+use lab_server::{Choice, Replicated};
+use lab_testing::until;
 use operations::drills::{self, Cell, Drills, Fault, Options, Setting};
+use operations::private;
 
 /// One trial of each of these faults under these settings, or under all.
 async fn drill(faults: &[Fault], settings: &[Setting]) -> Drills {
+    drill_often(1, faults, settings).await
+}
+
+async fn drill_often(trials: u32, faults: &[Fault], settings: &[Setting]) -> Drills {
     let options = Options {
-        trials: 1,
+        trials,
         drills: faults.to_vec(),
         settings: settings.to_vec(),
         json: true,
@@ -52,9 +59,47 @@ async fn a_failover_loses_what_the_replica_did_not_have_unless_wait_counted_it()
 async fn a_planned_switch_loses_nothing_if_the_writes_stop_first() {
     let drills = drill(&[Fault::PlannedSwitch], &[]).await;
     assert!(lost(&drills, Fault::PlannedSwitch, Setting::ByHand) > 0, "{drills:#?}");
-    for setting in [Setting::PauseFirst, Setting::Failover] {
+    for setting in [Setting::PauseFirst, Setting::Failover, Setting::FailoverTimeout] {
         assert_eq!(lost(&drills, Fault::PlannedSwitch, setting), 0, "{drills:#?}");
     }
+}
+
+/// Why the drill gives FAILOVER a TIMEOUT: each PING moves the offset that the replica has to report.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_failover_without_timeout_sends_pings_while_it_waits() {
+    let group = tokio::task::spawn_blocking(|| Replicated::start(1).unwrap()).await.unwrap();
+    let (primary, port) = (&group.primary, group.replicas[0].port().to_string());
+    let connection = unguarded(&primary.client()).await.unwrap();
+    // The primary knows a second later than the replica that it has everything.
+    let replica = async || private::info(&mut connection.clone(), "replication", "slave0").await.unwrap();
+    until("the replica is online", || async { replica().await.contains("state=online") }).await;
+    group.replicas[0].pause().unwrap();
+    redis::cmd("SET").arg("order:1").arg("paid").exec_async(&mut connection.clone()).await.unwrap();
+    let info =
+        async |field: &str| private::info(&mut connection.clone(), "replication", field).await.unwrap();
+    let mut failover = redis::cmd("FAILOVER");
+    failover.arg(&["TO", "127.0.0.1", &port, "TIMEOUT", "600000"]);
+    failover.exec_async(&mut connection.clone()).await.unwrap();
+    let now =
+        async || -> (u64, u64) { redis::cmd("TIME").query_async(&mut connection.clone()).await.unwrap() };
+    let (begun, offset) = (now().await.0, info("master_repl_offset").await);
+    while now().await.0 < begun + 3 {
+        assert_eq!(info("master_failover_state").await, "waiting-for-sync");
+        assert_eq!(info("master_repl_offset").await, offset, "a PING was sent");
+    }
+    let mut abort = redis::cmd("FAILOVER");
+    abort.arg("ABORT").exec_async(&mut connection.clone()).await.unwrap();
+
+    let version = private::info_fields("server", &mut connection.clone()).await.unwrap();
+    if version.contains_key("valkey_version") || version["redis_version"].starts_with("7.") {
+        let mut failover = redis::cmd("FAILOVER");
+        failover.arg(&["TO", "127.0.0.1", &port]).exec_async(&mut connection.clone()).await.unwrap();
+        let offset = info("master_repl_offset").await;
+        until("a PING has moved the offset", || async { info("master_repl_offset").await != offset }).await;
+        assert_eq!(info("master_failover_state").await, "waiting-for-sync");
+        abort.exec_async(&mut connection.clone()).await.unwrap();
+    }
+    group.replicas[0].resume().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,6 +120,8 @@ async fn a_killed_process_loses_less_than_a_crashed_machine() {
         assert_eq!(lost(&drills, fault, Setting::AofAlways), 0, "{drills:#?}");
         assert!(lost(&drills, fault, Setting::Rdb) > 0, "{drills:#?}");
     }
+    // A crash right after the fsync of a second loses nothing.
+    let drills = drill_often(5, &[Fault::MachineCrash], &[Setting::AofEverysec]).await;
     assert!(lost(&drills, Fault::MachineCrash, Setting::AofEverysec) > 0, "{drills:#?}");
 }
 
@@ -128,6 +175,19 @@ fn the_command_prints_one_document_with_every_cell() {
         }
         assert_eq!(cell["fault"], "restart");
         assert!(cell["setting"].is_string(), "{cell}");
+    }
+}
+
+/// The README says in words what `cluster-require-full-coverage no` changes.
+#[test]
+fn the_readme_has_the_figures_of_every_cell() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
+    for fault in Fault::ALL {
+        let name = format!("| `{}` |", fault.name());
+        let rows = readme.lines().filter(|line| line.starts_with(&name));
+        let figures: usize = rows.map(|row| row.matches(" of ").count()).sum();
+        let settings = fault.settings().iter().filter(|&&setting| setting != Setting::PartialCoverage);
+        assert_eq!(figures, settings.count(), "{name}");
     }
 }
 
