@@ -3,6 +3,8 @@
 use std::process::Command;
 
 use lab_server::Choice;
+use lab_testing::browser::Chromium;
+use lab_testing::browser::report::assert_program_reports;
 use operations::drills::{self, Cell, Drills, Fault, Options, Setting};
 
 /// One trial of each of these faults under these settings, or under all.
@@ -129,6 +131,14 @@ fn the_command_prints_one_document_with_every_cell() {
         assert_eq!(cell["fault"], "restart");
         assert!(cell["setting"].is_string(), "{cell}");
     }
+}
+
+#[test]
+fn the_report_of_drills_is_readable() {
+    let Some(chromium) = Chromium::start() else { return };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_operations"));
+    let drills = ["--drill", "restart", "--drill", "planned-switch"];
+    assert_program_reports(&chromium, command.args(["drills", "--trials", "1"]).args(drills));
 }
 
 #[test]
