@@ -86,11 +86,15 @@ fn lost_writes(cells: &[Tried]) -> Figure {
 fn outages(cells: &[Tried]) -> Figure {
     let map = |cell: &Tried| Cell {
         level: level(cell.unavailable_ms_p50 as f64, &[30.0, 300.0, 1_000.0, 3_000.0, 10_000.0]),
-        text: [milliseconds(cell.unavailable_ms_p50), format!("p99 {}", milliseconds(cell.unavailable_ms_p99))],
+        text: [
+            milliseconds(cell.unavailable_ms_p50),
+            format!("p99 {}", milliseconds(cell.unavailable_ms_p99)),
+        ],
         framed: false,
     };
     let row = |cell: &Tried| {
-        let (median, longest) = (milliseconds(cell.unavailable_ms_p50), milliseconds(cell.unavailable_ms_p99));
+        let (median, longest) =
+            (milliseconds(cell.unavailable_ms_p50), milliseconds(cell.unavailable_ms_p99));
         vec![cell.fault.clone(), cell.setting.clone(), cell.trials.to_string(), median, longest]
     };
     Figure {
@@ -198,7 +202,10 @@ mod tests {
             settings.iter().map(cell).collect()
         };
         let cells = [
-            tried("kill", &["none", "wait", "min-replicas", "aof-everysec", "aof-always", "wait-aof-replica"]),
+            tried(
+                "kill",
+                &["none", "wait", "min-replicas", "aof-everysec", "aof-always", "wait-aof-replica"],
+            ),
             tried("cluster-failover", &["none", "wait", "partial-coverage", "wait-aof-replica"]),
             tried("restart", &["none", "rdb", "aof-everysec", "wait-aof", "aof-always"]),
             tried("planned-switch", &["by-hand", "pause-first"]),
@@ -209,7 +216,8 @@ mod tests {
             groups(&cells).into_iter().map(|group| (group.faults, group.settings.len())).collect();
         let expected: [(&[&str], usize); 3] =
             [(&["kill", "cluster-failover"], 7), (&["restart", "disk-full"], 6), (&["planned-switch"], 2)];
-        let expected = expected.map(|(faults, columns)| (faults.iter().map(|name| (*name).to_owned()).collect(), columns));
+        let expected = expected
+            .map(|(faults, columns)| (faults.iter().map(|name| (*name).to_owned()).collect(), columns));
         assert_eq!(groups, expected);
     }
 }

@@ -82,7 +82,11 @@ pub(crate) fn of_locks(document: &Value) -> Section {
 }
 
 fn whole_run(document: &Value) -> Figure {
-    let row = vec!["kills included".to_owned(), cell(document.get("seconds")), cell(document.get("jobs_per_second"))];
+    let row = vec![
+        "kills included".to_owned(),
+        cell(document.get("seconds")),
+        cell(document.get("jobs_per_second")),
+    ];
     Figure::of_texts("The whole run", &["", "seconds", "jobs/s"].map(str::to_owned), &[row])
 }
 

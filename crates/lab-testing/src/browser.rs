@@ -211,7 +211,8 @@ impl Page<'_> {
     pub fn show(&self, view: View) {
         let View { width, height, dark, print, scale } = view;
         let scale = if scale > 0.0 { scale } else { 1.0 };
-        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": scale, "mobile": false });
+        let metrics =
+            json!({ "width": width, "height": height, "deviceScaleFactor": scale, "mobile": false });
         self.call("Emulation.setDeviceMetricsOverride", &metrics);
         let features = [
             ("prefers-color-scheme", if dark { "dark" } else { "light" }),
@@ -233,7 +234,10 @@ impl Page<'_> {
         let mut last = Value::Null;
         // While a page is replaced by the next one, there is nothing that could answer.
         while last != true {
-            assert!(start.elapsed() < TIMEOUT, "waited in vain until {expression}; the last answer was {last}");
+            assert!(
+                start.elapsed() < TIMEOUT,
+                "waited in vain until {expression}; the last answer was {last}"
+            );
             thread::sleep(PAUSE);
             last = self.try_value(expression).unwrap_or_else(Value::String);
         }
@@ -297,7 +301,10 @@ impl Page<'_> {
     /// What the browser told of this page under this name, up to now.
     fn events(&self, method: &str) -> Vec<Value> {
         let link = self.browser.link.borrow();
-        let own = link.events.iter().filter(|event| event["sessionId"] == self.session && event["method"] == method);
+        let own = link
+            .events
+            .iter()
+            .filter(|event| event["sessionId"] == self.session && event["method"] == method);
         own.map(|event| event["params"].clone()).collect()
     }
 }

@@ -24,7 +24,10 @@ const NOISE: [&str; 3] = [
 ];
 /// What only a change of the page does.
 const CHANGES: [(&str, &str); 6] = [
-    ("document.querySelector('button').textContent = 'Buy'", "the text has 'Buy' where the picture has 'Pay'"),
+    (
+        "document.querySelector('button').textContent = 'Buy'",
+        "the text has 'Buy' where the picture has 'Pay'",
+    ),
     ("document.querySelector('button').remove()", "the text has nothing where the picture has 'Pay'"),
     ("document.querySelector('#bar').style.background = '#c1521f'", "tiles have another color"),
     ("document.querySelector('#bar').style.width = '150px'", "tiles have another color"),
@@ -58,6 +61,7 @@ fn noise_is_no_change_and_a_change_is_no_noise() {
         let why = compared_after(change).unwrap_err();
         assert!(why.contains(found), "{change}: {why}");
     }
-    fs::copy(directory.path().join("pictures/page.png"), directory.path().join("pictures/page-dark.png")).unwrap();
+    fs::copy(directory.path().join("pictures/page.png"), directory.path().join("pictures/page-dark.png"))
+        .unwrap();
     assert!(compared_after("").unwrap_err().contains("page-dark.png"), "the dark picture is compared, too");
 }

@@ -166,7 +166,8 @@ fn fonts(page: &Page<'_>) -> String {
 fn same_text(picture: &str, now: &str) -> Result<(), String> {
     let (picture, now): (Vec<&str>, Vec<&str>) = (picture.lines().collect(), now.lines().collect());
     let first = picture.iter().zip(&now).position(|(one, other)| one != other);
-    let Some(line) = first.or_else(|| (picture.len() != now.len()).then(|| picture.len().min(now.len()))) else {
+    let Some(line) = first.or_else(|| (picture.len() != now.len()).then(|| picture.len().min(now.len())))
+    else {
         return Ok(());
     };
     let shown = |lines: &[&str]| lines.get(line).map_or("nothing".to_owned(), |text| format!("'{text}'"));
@@ -203,5 +204,11 @@ fn tiles_apart(picture: &[[f64; 3]], now: &[[f64; 3]]) -> Vec<usize> {
     let apart = |(one, other): (&[f64; 3], &[f64; 3])| {
         one.iter().zip(other).any(|(one, other)| (one - other).abs() > TOLERANCE)
     };
-    picture.iter().zip(now).enumerate().filter(|(_, pair)| apart((pair.0, pair.1))).map(|(tile, _)| tile).collect()
+    picture
+        .iter()
+        .zip(now)
+        .enumerate()
+        .filter(|(_, pair)| apart((pair.0, pair.1)))
+        .map(|(tile, _)| tile)
+        .collect()
 }

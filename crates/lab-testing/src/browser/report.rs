@@ -42,7 +42,10 @@ pub fn assert_readable(page: &Page<'_>, report: &Path, printed: &Value) {
     assert_eq!(page.value(scripts), 0, "{name} has a script");
     let data = page.value("document.getElementById('data').textContent");
     let data: Value = serde_json::from_str(data.as_str().unwrap()).unwrap();
-    assert!(data == *printed || is_shortened(&data, printed), "the data of {name} is not what --json printed");
+    assert!(
+        data == *printed || is_shortened(&data, printed),
+        "the data of {name} is not what --json printed"
+    );
     assert!(page.print().starts_with(b"%PDF"), "{name} cannot be printed");
 }
 
