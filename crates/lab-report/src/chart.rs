@@ -21,8 +21,6 @@ use self::svg::Svg;
 const WIDTH: u32 = 760;
 /// The height of ordinary text.
 const TEXT: f64 = 13.0;
-/// How wide a character is, about.
-const CHARACTER: f64 = 7.6;
 /// Labels are cut off there; the table beside the chart has them whole.
 const WIDEST_LABEL: usize = 40;
 
@@ -119,10 +117,23 @@ fn shortened(text: &str, longest: usize) -> String {
     format!("{}…", beginning.trim_end())
 }
 
-/// How wide the longest of these texts is.
+/// How wide the widest of these texts is.
 fn widest<'a>(texts: impl IntoIterator<Item = &'a str>) -> u32 {
-    let longest = texts.into_iter().map(|text| text.chars().count()).max().unwrap_or(0);
-    round(longest as f64 * CHARACTER).unsigned_abs()
+    round(texts.into_iter().map(width).fold(0.0, f64::max)).unsigned_abs()
+}
+
+/// How wide a text is, about: in DejaVu Sans, which is wider than what most systems have.
+fn width(text: &str) -> f64 {
+    let width = |character: char| match character {
+        'i' | 'j' | 'l' | ' ' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' => 4.2,
+        'f' | 'r' | 't' | '(' | ')' | '[' | ']' | '-' | '/' | '"' => 5.4,
+        'm' | 'w' | 'M' | 'W' | '%' | '@' => 12.9,
+        'A'..='Z' | '+' | '=' | '<' | '>' | '~' | '_' => 10.3,
+        '0'..='9' | 'a'..='z' => 8.3,
+        _ if character.is_ascii() => 8.3,
+        _ => TEXT,
+    };
+    text.chars().map(width).sum()
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a chart has a few thousand units; a float saturates")]

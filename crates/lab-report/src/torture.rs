@@ -54,12 +54,7 @@ pub(crate) fn of_jobs(document: &Value) -> Section {
     let mut figures = vec![
         list("What became of the jobs", "jobs", document, &JOBS),
         list("Until a killed worker's job ran again", "milliseconds", document, &RECOVERY),
-        list(
-            "The whole run",
-            "figure",
-            document,
-            &[("seconds", "seconds"), ("jobs_per_second", "jobs/s, kills included")],
-        ),
+        whole_run(document),
     ];
     let all = |name: &str| document.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
     let peers = all("peers");
@@ -84,6 +79,15 @@ pub(crate) fn of_jobs(document: &Value) -> Section {
 pub(crate) fn of_locks(document: &Value) -> Section {
     let rows = document.get("locks").and_then(Value::as_array).cloned().unwrap_or_default();
     Section { figures: vec![table("Late writes by kind of lock", &rows, &LOCKS)], ..Section::default() }
+}
+
+fn whole_run(document: &Value) -> Figure {
+    let row = vec![
+        "kills included".to_owned(),
+        cell(document.get("seconds")),
+        cell(document.get("jobs_per_second")),
+    ];
+    Figure::of_texts("The whole run", &["", "seconds", "jobs/s"].map(str::to_owned), &[row])
 }
 
 /// Some figures of a document, one below the other.

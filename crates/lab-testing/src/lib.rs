@@ -6,11 +6,13 @@
 //! - [`everywhere`]: runs a test over all three.
 //! - [`faults`]: lost replies and cut connections.
 //! - [`slots`]: slots of the shared cluster that move while a test runs.
+//! - [`browser`]: a real headless Chromium, pictures of pages, and what a report promises to readers.
 //! - [`lessons`]: runs lessons and reads what they showed, with the rules that hold for every crate with lessons.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a fixture that fails fails the test")]
 #![allow(clippy::missing_panics_doc, reason = "a fixture panics when a server does not work")]
 
+pub mod browser;
 mod connection;
 pub mod faults;
 pub mod lessons;

@@ -12,6 +12,7 @@ mod insert;
 mod memory;
 mod peers;
 mod query;
+mod reports;
 
 use bulk_performance::BulkLesson;
 use lab_testing::lessons;

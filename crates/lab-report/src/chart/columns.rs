@@ -8,7 +8,7 @@ const BAR: i32 = 12;
 /// Between two lines of panels.
 const GAP: i32 = 14;
 const NARROWEST_PANEL: i32 = 130;
-const LONGEST_LABEL: usize = 34;
+const LONGEST_LABEL: usize = 40;
 
 /// A column of numbers.
 pub(crate) struct Column {

@@ -4,6 +4,8 @@ use std::process::Command;
 
 use lab_connection::connection::unguarded;
 use lab_server::{Choice, Replicated};
+use lab_testing::browser::Chromium;
+use lab_testing::browser::report::assert_program_reports;
 use lab_testing::until;
 use operations::drills::{self, Cell, Drills, Fault, Options, Setting};
 use operations::private;
@@ -189,6 +191,14 @@ fn the_readme_has_the_figures_of_every_cell() {
         let settings = fault.settings().iter().filter(|&&setting| setting != Setting::PartialCoverage);
         assert_eq!(figures, settings.count(), "{name}");
     }
+}
+
+#[test]
+fn the_report_of_drills_is_readable() {
+    let Some(chromium) = Chromium::start() else { return };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_operations"));
+    let drills = ["--drill", "restart", "--drill", "planned-switch"];
+    assert_program_reports(&chromium, command.args(["drills", "--trials", "1"]).args(drills));
 }
 
 #[test]

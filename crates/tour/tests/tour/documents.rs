@@ -57,7 +57,11 @@ fn every_cargo_alias_of_the_readme_exists() {
 #[test]
 fn links_to_files_of_the_workspace_lead_somewhere() {
     for document in ["README.md", "ARCHITECTURE.md"] {
-        for link in read(document).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        let text = read(document);
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        let quoted =
+            |attribute| text.split(attribute).skip(1).filter_map(|rest: &str| rest.split('"').next());
+        for link in links.chain(quoted(" src=\"")).chain(quoted(" srcset=\"")) {
             let path = link.split('#').next().unwrap_or_default();
             if !path.is_empty() && !path.contains("://") {
                 assert!(

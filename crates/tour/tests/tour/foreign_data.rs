@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex};
 use futures_util::StreamExt;
 use lab_connection::connection::unguarded;
 use lab_server::Server;
+use lab_testing::browser::Chromium;
+use lab_testing::browser::report::assert_readable;
 use redis::aio::MultiplexedConnection;
 use serde_json::Value;
 
@@ -47,11 +49,17 @@ async fn every_lesson_passes_beside_foreign_keys_and_changes_none_of_them() {
 
     // Every lesson behind a prefix; in a database of its own a few, which write the names that somebody has in the other.
     let few = ["strings", "hashes", "biglist", "cart", "inventory", "real-time"];
+    let directory = tempfile::tempdir().unwrap();
     for (beside, lessons) in [(["--prefix", "lab:"], &[][..]), (["-n", "1"], &few[..])] {
         let mut tour = support::at(&server.url());
-        let (code, output, error) = support::run(tour.args(beside).arg("--json").args(lessons));
+        let report = directory.path().join(format!("{}.html", lessons.len()));
+        tour.args(beside).args(["--json", "--report"]).arg(&report).args(lessons);
+        let (code, output, error) = support::run(&mut tour);
         assert_eq!(code, 0, "{beside:?}\n{output}\n{error}");
-        assert_one_document(&output, lessons);
+        let document = one_document(&output, lessons);
+        if let Some(chromium) = Chromium::start() {
+            assert_readable(&chromium.page(), &report, &document);
+        }
         let mut after = fingerprint(&mut connection).await;
         after.retain(|(key, ..)| !key.starts_with(b"lab:"));
         assert_eq!(after, before, "{beside:?}");
@@ -67,7 +75,7 @@ async fn every_lesson_passes_beside_foreign_keys_and_changes_none_of_them() {
 }
 
 /// The output is one JSON document with these lessons, or with all.
-fn assert_one_document(output: &str, lessons: &[&str]) {
+fn one_document(output: &str, lessons: &[&str]) -> Value {
     let document: Value = serde_json::from_str(output).expect("one JSON document");
     let (_, listed, _) = support::run(support::anywhere().args(["--list", "--json"]).args(lessons));
     let listed: Value = serde_json::from_str(&listed).unwrap();
@@ -77,6 +85,7 @@ fn assert_one_document(output: &str, lessons: &[&str]) {
         let outcome = lesson["outcome"].as_str().unwrap();
         assert!(outcome == "passed" || outcome == "skipped", "{}: {outcome}", lesson["name"]);
     }
+    document
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod command_line;
 mod ends;
 mod jobs;
 mod locks;
+mod reports;
 
 use std::process::{Command, Output};
 
