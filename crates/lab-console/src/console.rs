@@ -147,7 +147,9 @@ impl Console {
     fn help(&self, words: &[Vec<u8>], editor: &LineEditor) {
         let knowledge = editor.knowledge().borrow();
         if words.is_empty() {
-            HELP.iter().for_each(|line| print(line));
+            for line in HELP {
+                print(line);
+            }
             print(&format!("back, exit, quit, or Ctrl-D: {}.", self.leaving));
             return;
         }

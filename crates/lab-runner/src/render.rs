@@ -132,7 +132,7 @@ fn comment_in(code: &str) -> Option<(usize, &'static str)> {
     ["// ", "-- "].into_iter().find_map(|marker| {
         let start = if code.starts_with(marker) { 0 } else { code.find(&format!(" {marker}"))? + 1 };
         // Otherwise it is in a text.
-        (code[..start].matches('"').count() % 2 == 0).then_some((start, marker))
+        code[..start].matches('"').count().is_multiple_of(2).then_some((start, marker))
     })
 }
 
@@ -187,9 +187,10 @@ fn summary_text(summary: &Summary, width: usize) -> String {
 
 /// Indented, and wrapped only where a line is too long.
 fn listing(text: &str, width: usize) -> String {
-    let line =
-        |line: &str| wrap_values(&for_terminal(line), width, "    ", "      ", false).trim_end().to_owned();
-    text.trim_end().lines().map(|text| format!("\n{}", line(text))).collect()
+    let wrapped =
+        |line| wrap_values(&for_terminal(line), width, "    ", "      ", false).trim_end().to_owned();
+    let lines: Vec<String> = text.trim_end().lines().map(wrapped).collect();
+    format!("\n{}", lines.join("\n"))
 }
 
 /// A command and its reply; a pipeline or transaction with a line of its own that says so, then each command with
