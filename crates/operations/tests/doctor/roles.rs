@@ -31,7 +31,13 @@ async fn with_smallest_users(down_after: Duration) -> Sentinels {
             create(FailoverRole::SentinelPeer, sentinel);
         }
         for sentinel in &group.sentinels {
-            for (setting, value) in [("auth-user", FailoverRole::Sentinel.name()), ("auth-pass", PASSWORD)] {
+            // When no candidate gets a majority, the next election is after twice the failover timeout.
+            let settings = [
+                ("auth-user", FailoverRole::Sentinel.name()),
+                ("auth-pass", PASSWORD),
+                ("failover-timeout", "5000"),
+            ];
+            for (setting, value) in settings {
                 send(sentinel, &["SENTINEL", "SET", PRIMARY_NAME, setting, value]);
             }
             for (setting, value) in
