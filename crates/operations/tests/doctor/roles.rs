@@ -97,8 +97,8 @@ async fn rights_missing(url: &str) -> Vec<Finding> {
 }
 
 /// Takes one rule from the user.
-fn without(rule: &str, role: FailoverRole, server: &Server) {
-    let taken = match rule.strip_prefix('+') {
+fn without(allowed: &str, role: FailoverRole, server: &Server) {
+    let taken = match allowed.strip_prefix('+') {
         Some(command) => format!("-{command}"),
         None => "resetchannels".to_owned(),
     };
