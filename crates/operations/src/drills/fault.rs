@@ -183,8 +183,11 @@ impl Fault {
             _ if self == Self::DiskFull => true,
             Setting::Wait | Setting::WaitAofReplica => !self.is_of_one_server(),
             Setting::AofAlways | Setting::WaitAof => self.is_of_one_server(),
-            Setting::Noeviction | Setting::SmallReplica | Setting::PauseFirst => true,
-            Setting::Failover | Setting::FailoverTimeout => true,
+            Setting::Noeviction
+            | Setting::SmallReplica
+            | Setting::PauseFirst
+            | Setting::Failover
+            | Setting::FailoverTimeout => true,
             _ => false,
         }
     }
