@@ -27,10 +27,11 @@ use crate::TIMEOUT;
 
 /// Chromium reads its commands from file 3 and writes to file 4. The shell puts our pipes there.
 const ON_A_PIPE: &str = "exec \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1";
-const FLAGS: [&str; 10] = [
+const FLAGS: [&str; 11] = [
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
+    "--disable-dev-shm-usage",
     "--remote-debugging-pipe",
     "--hide-scrollbars",
     "--no-first-run",
