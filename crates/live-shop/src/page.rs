@@ -48,18 +48,14 @@ pub fn page(title: &str, visitor: &Visitor, content: &Markup) -> Markup {
 
 fn account(visitor: &Visitor) -> Markup {
     html! {
-        @if !visitor.is_known() {
+        @if visitor.is_cut_off {
             p.account { "No session: Redis does not answer." }
         } @else if let Some(user) = &visitor.user {
             form.account method="post" action="/logout" {
                 (csrf(visitor)) span { "Hello, " (user) } button { "Log out" }
             }
         } @else {
-            form.account method="post" action="/login" {
-                (csrf(visitor))
-                label { "Name " input name="name" required maxlength="60" autocomplete="off"; }
-                button { "Log in" }
-            }
+            p.account { a href="/login" { "Log in" } }
         }
     }
 }

@@ -31,7 +31,8 @@ pub async fn as_page(request: Request, next: Next) -> Response {
         return response;
     }
     let (mut parts, _) = response.into_parts();
-    let html = of_problem(&problem).into_string();
+    let visitor = parts.extensions.get::<Visitor>().cloned().unwrap_or_default();
+    let html = of_problem(&problem, &visitor).into_string();
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     parts.headers.remove(header::CONTENT_LENGTH);
     Response::from_parts(parts, html.into())
@@ -42,7 +43,7 @@ fn of_status(status: StatusCode) -> Problem {
 }
 
 /// The page for a problem.
-fn of_problem(problem: &Problem) -> Markup {
+fn of_problem(problem: &Problem, visitor: &Visitor) -> Markup {
     let content = html! {
         p role="alert" { (problem.detail) }
         @if problem.status.as_u16() == 503 {
@@ -51,7 +52,8 @@ fn of_problem(problem: &Problem) -> Markup {
                 "Carts, orders, and sessions wait until Redis is back; nothing that was confirmed is lost."
             }
         }
+        @if problem.status.as_u16() == 401 { p { a href="/login" { "Log in" } } }
         p { a href="/" { "Back to the catalog" } }
     };
-    page(problem.title(), &Visitor::default(), &content)
+    page(problem.title(), visitor, &content)
 }

@@ -2,13 +2,14 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use maud::{Markup, html};
 use patterns::stores::{Area, Hours, LocalTime, NearStore, Opening, Place, Store, StoresError};
 use serde::Deserialize;
 
 use crate::errors::Problem;
 use crate::page::page;
+use crate::query::Query;
 use crate::session::Visitor;
 use crate::state::{App, Shop};
 

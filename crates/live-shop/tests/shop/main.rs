@@ -4,11 +4,19 @@
 
 mod browser;
 mod buying;
+mod chromium;
 mod client;
+mod cluster;
 mod crowd;
 mod faults;
+mod flood;
 mod live;
+mod login;
+mod program;
 mod requests;
+mod resume;
+mod slow;
+mod waitlist;
 
 use lab_connection::TargetArgs;
 use live_shop::Running;
@@ -31,7 +39,16 @@ async fn with_shop_at<T: Send + 'static>(
     test: impl FnOnce(Shop) -> T + Send + 'static,
 ) -> T {
     let args = TargetArgs { prefix: Some(prefix.to_owned()), ..TargetArgs::at(lab_testing::server().url()) };
-    let running = Running::open(&args, ([127, 0, 0, 1], 0).into(), settings).await.unwrap();
+    with_shop_on(&args, settings, test).await
+}
+
+/// The same on the server that these arguments name.
+async fn with_shop_on<T: Send + 'static>(
+    args: &TargetArgs,
+    settings: Settings,
+    test: impl FnOnce(Shop) -> T + Send + 'static,
+) -> T {
+    let running = Running::open(args, ([127, 0, 0, 1], 0).into(), settings).await.unwrap();
     let (app, runtime) = (running.app.clone(), tokio::runtime::Handle::current());
     let result = tokio::task::spawn_blocking(move || test(Shop { app, runtime })).await;
     running.close().await;
