@@ -138,7 +138,7 @@ fn mine(visitor: &Visitor, place: Option<&Place>, bought: Bought) -> Markup {
     let (last, next) = (bought.orders.to_string(), (bought.orders + 1).to_string());
     html! {
         @if let Some(place) = place {
-            p { "You are on the waitlist: " (place.ahead) " are before you." }
+            p { "You are on the waitlist. Customers before you: " (place.ahead) }
             (button(visitor, "/flash/leave", &[], "Leave the waitlist"))
         } @else if bought.units > 0 {
             p { "One unit is reserved for you." }

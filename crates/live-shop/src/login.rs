@@ -83,7 +83,7 @@ fn shown(visitor: &Visitor) -> Markup {
         return html! { p { "Nobody can log in now: Redis does not answer." } };
     }
     html! {
-        form.stack method="post" action="/login" {
+        form.fields method="post" action="/login" {
             (csrf(visitor))
             label { "Name " input name="name" required maxlength="100" autocomplete="username"; }
             label { "Password " input type="password" name="password" required autocomplete="current-password"; }

@@ -30,8 +30,10 @@ pub fn page(title: &str, visitor: &Visitor, content: &Markup) -> Markup {
                 a.skip href="#content" { "Skip to the content" }
                 header {
                     strong { "Live shop" }
-                    nav aria-label="Pages" { @for (path, name) in links { a href=(path) { (name) } } }
                     (account(visitor))
+                    nav aria-label="Pages" { @for (path, name) in links {
+                        a href=(path) aria-current=[(name == title).then_some("page")] { (name) }
+                    } }
                 }
                 p #news role="status" aria-live="polite" {}
                 div.columns {

@@ -39,7 +39,10 @@ pub async fn as_page(request: Request, next: Next) -> Response {
 }
 
 fn of_status(status: StatusCode) -> Problem {
-    Problem::new(status, format!("{}.", status.canonical_reason().unwrap_or("The request failed")))
+    match status {
+        StatusCode::NOT_FOUND => Problem::not_found("page"),
+        _ => Problem::new(status, format!("{}.", status.canonical_reason().unwrap_or("The request failed"))),
+    }
 }
 
 /// The page for a problem.

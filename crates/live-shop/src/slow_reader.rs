@@ -71,10 +71,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for SlowReader<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.in_time(context, |stream, context| stream.poll_flush(context))
+        self.in_time(context, AsyncWrite::poll_flush)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.in_time(context, |stream, context| stream.poll_shutdown(context))
+        self.in_time(context, AsyncWrite::poll_shutdown)
     }
 }

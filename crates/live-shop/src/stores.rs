@@ -65,7 +65,7 @@ pub async fn fill(shop: &Shop) -> Result<(), StoresError> {
 
 fn shown(query: &Near, found: &[NearStore]) -> Markup {
     html! {
-        form action="/stores" {
+        form.fields action="/stores" {
             label { "Longitude " input name="longitude" value=(query.longitude) inputmode="decimal"; }
             label { "Latitude " input name="latitude" value=(query.latitude) inputmode="decimal"; }
             label { "Kilometers " input name="km" value=(query.km) inputmode="decimal"; }
@@ -80,9 +80,16 @@ fn shown(query: &Near, found: &[NearStore]) -> Markup {
 
 fn opening(opening: Opening) -> String {
     match opening {
-        Opening::Open { closes_in: Some(minutes) } => format!("open, closes in {minutes} minutes"),
+        Opening::Open { closes_in: Some(minutes) } => format!("open, closes in {}", hours(minutes)),
         Opening::Open { closes_in: None } => "always open".to_owned(),
-        Opening::Closed { opens_in: Some(minutes) } => format!("closed, opens in {minutes} minutes"),
+        Opening::Closed { opens_in: Some(minutes) } => format!("closed, opens in {}", hours(minutes)),
         Opening::Closed { opens_in: None } => "closed".to_owned(),
+    }
+}
+
+fn hours(minutes: u32) -> String {
+    match (minutes / 60, minutes % 60) {
+        (0, minutes) => format!("{minutes} min"),
+        (hours, minutes) => format!("{hours} h {minutes} min"),
     }
 }

@@ -64,7 +64,7 @@ async fn a_unit_that_one_browser_gives_back_shows_up_in_the_next_one() {
         ann.until_it_shows("One unit is reserved for you.");
         ben.until_it_shows("0 left, 1 sold");
         ben.click("Buy one");
-        ben.until_it_shows("You are on the waitlist: 0 are before you.");
+        ben.until_it_shows("Customers before you: 0");
         ben.until_it_listens();
         ann.click("Give it back");
         ben.until_it_shows("One unit is reserved for you.");

@@ -169,8 +169,12 @@ async fn line_ends_stay_inside_the_event_that_has_them() {
     const TEXT: &str = "a\rb\r\nc\nd\n\nevent: bye\ndata: x\u{0}\u{2028}";
     let prefix = lab_testing::prefix();
     // The epoch is a part of each ID. Not even a bad one in Redis may stop the streams.
-    let mut server = lab_testing::server().client().get_connection().unwrap();
-    redis::cmd("SET").arg(format!("{prefix}live_shop:epoch")).arg("x\ny\u{0}").exec(&mut server).unwrap();
+    with_shop_at(&prefix, Settings::default(), |shop| {
+        let mut set = redis::cmd("SET");
+        set.arg(format!("{}epoch", shop.app.prefix)).arg("x\ny\u{0}");
+        shop.runtime.block_on(set.exec_async(&mut shop.app.redis.clone())).unwrap();
+    })
+    .await;
     with_shop_at(&prefix, Settings::default(), |shop| {
         let browser = shop.browser();
         let mut events = browser.events(None);

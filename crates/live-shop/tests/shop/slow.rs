@@ -10,8 +10,8 @@ use live_shop::state::Settings;
 use crate::client::{Events, left};
 use crate::{Shop, with_shop};
 
-/// Twice as many bytes as the system keeps for a connection that nobody reads.
-const CHANGES: u64 = 400;
+/// More than an open stream may be behind, and what the system keeps of a connection that nobody reads: at most 4 MB here.
+const CHANGES: u64 = 700;
 const BYTES: usize = 20_000;
 
 /// A connection of a browser that takes little before it reads.

@@ -29,8 +29,8 @@ async fn a_unit_that_is_given_back_goes_to_the_next_one_on_the_waitlist() {
             }
         }
         let [ann, ben, cleo] = &mut customers;
-        assert!(ben.get("/flash").body.contains("You are on the waitlist: 0 are before you."));
-        assert!(cleo.get("/flash").body.contains("You are on the waitlist: 1 are before you."));
+        assert!(ben.get("/flash").body.contains("Customers before you: 0"));
+        assert!(cleo.get("/flash").body.contains("Customers before you: 1"));
         assert_eq!(ben.post("/flash/give-back", &[("order", "1")]).status, 409, "he has nothing yet");
 
         let mut events = ben.events(None);
@@ -44,7 +44,7 @@ async fn a_unit_that_is_given_back_goes_to_the_next_one_on_the_waitlist() {
         assert!(ben.get("/notifications").body.contains("A unit of the flash sale came back. It is yours."));
         assert!(ben.get("/notifications").body.contains("1 unread"), "it is told once");
         assert!(ann.get("/flash").body.contains("Buy one"));
-        assert!(cleo.get("/flash").body.contains("You are on the waitlist: 0 are before you."));
+        assert!(cleo.get("/flash").body.contains("Customers before you: 0"));
 
         // Ben's is the same unit: he gives it back, and Cleo has it. Nobody waits then, so hers is for sale again, and Ann buys it.
         ben.post("/flash/give-back", &[("order", "1")]);
