@@ -58,8 +58,8 @@ pub struct Login {
     password: String,
 }
 
-/// The attempt counts before anybody looks at the password. So of any number of guesses at once, the rules let as many through as of
-/// guesses one by one. If Redis does not answer, nobody logs in: else guesses were free.
+/// An attempt counts before anybody looks at the password. So many guesses at once get no further than guesses one by one. If Redis does
+/// not answer, nobody logs in: otherwise, guesses would be free.
 async fn check_password(shop: &Shop, peer: Peer, name: &str, password: &str) -> Result<(), Problem> {
     if name.is_empty() || name.len().max(password.len()) > MAX_BYTES {
         return Err(Problem::new(
@@ -72,7 +72,7 @@ async fn check_password(shop: &Shop, peer: Peer, name: &str, password: &str) -> 
     }
     let stored = shop.database.password(name).await.unwrap_or_default();
     if !session::same(password, &stored) {
-        // The same words for a name that does not exist: nobody learns which names do.
+        // A name that does not exist gets the same answer, so nobody learns which names do.
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "The name or the password is wrong."));
     }
     Ok(shop.login_guard.succeeded(peer.0, Some(name)).await?)

@@ -1,5 +1,5 @@
-//! A connection whose browser does not read is closed after a while. Else a browser that fell asleep, or that is an attack, would hold
-//! its connection and what was written for it forever: nothing else looks at a connection that waits to be read.
+//! Closes a connection whose browser reads nothing for a while. Otherwise, a browser that fell asleep, or an attacker, keeps the connection
+//! and the memory behind it forever: while a connection waits to be read, nothing else looks at it.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -9,18 +9,18 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-/// A connection that fails with `TimedOut` if the other side takes nothing of what is written for `patience`.
+/// A connection that fails with `TimedOut` if the other side reads nothing for `timeout` while something is written for it.
 pub struct SlowReader<S> {
     stream: S,
-    patience: Duration,
-    /// Runs while the other side takes nothing.
+    timeout: Duration,
+    /// Runs while the other side reads nothing.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> SlowReader<S> {
-    /// This connection, with patience.
-    pub fn new(stream: S, patience: Duration) -> Self {
-        Self { stream, patience, waiting: None }
+    /// This connection with a timeout.
+    pub fn new(stream: S, timeout: Duration) -> Self {
+        Self { stream, timeout, waiting: None }
     }
 
     fn in_time<T>(
@@ -33,8 +33,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SlowReader<S> {
             self.waiting = None;
             return written;
         }
-        let patience = self.patience;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        let timeout = self.timeout;
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
         waiting.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
