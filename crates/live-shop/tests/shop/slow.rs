@@ -39,7 +39,9 @@ fn tell(shop: &Shop, changes: std::ops::Range<u64>, fast: &mut Events) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_browser_is_told_that_it_missed_changes_and_a_fast_one_misses_none() {
-    with_shop(Settings::default(), |shop| {
+    // Not closed, however long the changes take.
+    let settings = Settings { slow_reader: 10 * TIMEOUT, ..Settings::default() };
+    with_shop(settings, |shop| {
         let browser = shop.browser();
         let (mut slow, mut fast) = (browser.events_over(narrow(&shop), None).unwrap(), browser.events(None));
         slow.next_of("hello");
