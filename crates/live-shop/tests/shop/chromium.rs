@@ -33,6 +33,7 @@ pub struct Page<'a> {
 
 impl Chromium {
     /// Starts it; `None` if there is no Chromium, which is a failure where CI=true.
+    #[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
     pub fn start() -> Option<Self> {
         let Some(program) = program() else {
             assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "there is no chromium on PATH");

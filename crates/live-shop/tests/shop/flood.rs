@@ -21,6 +21,7 @@ async fn ten_thousand_slow_connections_leave_the_shop_up() {
     tokio::task::spawn_blocking(move || flood(&prefix, tell)).await.unwrap();
 }
 
+#[expect(clippy::print_stdout, reason = "how many there were depends on the system")]
 fn flood(prefix: &str, tell: impl Fn(u64)) {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).unwrap();

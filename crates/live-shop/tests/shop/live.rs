@@ -65,10 +65,9 @@ async fn a_change_between_the_kept_ones_and_the_live_ones_comes_once() {
                 drop(events);
                 browser.listen_after(&begin, |event| {
                     changes += usize::from(event.kind == "stock");
-                    match event.kind == "stock" && left(&event.data) == CHANGES - 1 {
-                        true => ControlFlow::Break(()),
-                        false => ControlFlow::Continue(event.kind != "stock" || changes % every != 0),
-                    }
+                    let is_last = event.kind == "stock" && left(&event.data) == CHANGES - 1;
+                    let goes_on = event.kind != "stock" || changes % every != 0;
+                    if is_last { ControlFlow::Break(()) } else { ControlFlow::Continue(goes_on) }
                 })
             })
         };

@@ -92,10 +92,8 @@ async fn a_browser_that_reads_nothing_is_closed_and_resumes_with_every_change_on
         assert!(seen.len() < usize::try_from(CHANGES).unwrap(), "it was never too slow");
         // On a busy machine, it may be too slow again, and resumes again.
         let rest = browser.listen_after(&last, |event| {
-            match event.kind == "stock" && left(&event.data) == CHANGES + 9 {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(true),
-            }
+            let is_last = event.kind == "stock" && left(&event.data) == CHANGES + 9;
+            if is_last { ControlFlow::Break(()) } else { ControlFlow::Continue(true) }
         });
         assert!(rest.iter().all(|event| event.kind != "resync"));
         seen.extend(rest.iter().filter(|event| event.kind == "stock").map(|event| left(&event.data)));
