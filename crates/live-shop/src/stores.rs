@@ -89,7 +89,7 @@ fn opening(opening: Opening) -> String {
 
 fn hours(minutes: u32) -> String {
     match (minutes / 60, minutes % 60) {
-        (0, minutes) => format!("{minutes} min"),
-        (hours, minutes) => format!("{hours} h {minutes} min"),
+        (0, minutes) => format!("{minutes}\u{a0}min"),
+        (hours, minutes) => format!("{hours}\u{a0}h {minutes}\u{a0}min"),
     }
 }
