@@ -250,11 +250,21 @@ impl Page<'_> {
         self.until(&format!("{field} !== null && ({field}.value = {}, true)", json!(text)));
     }
 
-    /// Clicks on what has this selector, and waits until another page is there.
-    pub fn click(&self, selector: &str) {
-        let target = format!("document.querySelector({})", json!(selector));
-        self.until(&format!("{target} !== null"));
-        self.value(&format!("window.isLeft = true, {target}.click()"));
+    /// Polls until the main part of the page shows a text.
+    pub fn until_it_shows(&self, text: &str) {
+        self.until(&format!("document.querySelector('main')?.innerText.includes({})", json!(text)));
+    }
+
+    /// Clicks on the button or link with this text, and waits until another page is there.
+    pub fn click(&self, text: &str) {
+        let all = "[...document.querySelectorAll('button, a')]";
+        self.click_on(&format!("{all}.find((one) => one.textContent.trim() === {})", json!(text)));
+    }
+
+    /// The same for what a JavaScript expression finds.
+    pub fn click_on(&self, find: &str) {
+        self.until(&format!("({find} ?? null) !== null"));
+        self.value(&format!("window.isLeft = true, {find}.click()"));
         self.until("window.isLeft === undefined && document.readyState === 'complete'");
     }
 

@@ -85,7 +85,7 @@ impl Crowd {
     }
 }
 
-/// [`at_flash_sale`] on connections of its own to the shop's server.
+/// [`at_flash_sale`] at the shop's server. Buyers who wait for a replica have connections of their own.
 pub async fn run<P: Payments>(
     redis: &Redis,
     crowd: &Crowd,
@@ -93,7 +93,12 @@ pub async fn run<P: Payments>(
     price: Cents,
     payments: &P,
 ) -> RedisResult<Report> {
-    let connections = connections(redis.unrecorded().target().connection_info()).await?;
+    let target = redis.unrecorded().target();
+    if crowd.replicas == 0 {
+        // Also to a cluster, and with certificates.
+        return Ok(at_flash_sale(&[target.connection()], crowd, sale, price, payments).await);
+    }
+    let connections = connections(target.connection_info()).await?;
     Ok(at_flash_sale(&connections, crowd, sale, price, payments).await)
 }
 

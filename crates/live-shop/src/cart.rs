@@ -89,7 +89,7 @@ fn shown(Priced { cart, names }: &Priced, visitor: &Visitor, idempotency_key: &s
         return html! { p { "The cart is empty." } };
     }
     html! {
-        table {
+        table.cart {
             thead { tr { th { "Product" } th { "Units" } th { "Price" } th { "Sum" } th {} } }
             tbody { @for line in &cart.lines {
                 tr {

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
-use axum::Json;
-use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
-use axum::response::Redirect;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Redirect};
 use futures_util::future::join_all;
 use maud::{Markup, html};
 use patterns::bought_together::Related;
@@ -19,6 +18,7 @@ use crate::database::Product;
 use crate::errors::Problem;
 use crate::numbers;
 use crate::page::{button, csrf, live, page};
+use crate::query::Query;
 use crate::session::{Form, Visitor};
 use crate::state::{App, Shop};
 
@@ -48,9 +48,10 @@ pub async fn catalog(
 pub async fn suggest(
     State(app): State<App>,
     Query(query): Query<Typed>,
-) -> Result<Json<Vec<[String; 2]>>, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     let found = app.autocomplete.suggest(&query.q, SUGGESTIONS).await?;
-    Ok(Json(found.into_iter().map(|suggestion| [suggestion.id, suggestion.name]).collect()))
+    let found: Vec<_> = found.into_iter().map(|suggestion| [suggestion.id, suggestion.name]).collect();
+    Ok(([(header::CONTENT_TYPE, "application/json")], serde_json::json!(found).to_string()))
 }
 
 /// The beginning of a word.

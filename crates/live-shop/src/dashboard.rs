@@ -24,7 +24,7 @@ pub async fn dashboard(State(app): State<App>, visitor: Visitor) -> Result<Marku
     let emails = app.emails.counts().await?;
     let content = html! {
         (totals(&metrics, &emails)) (funnel(&steps)) (ranking(&sellers, &viewed))
-        p { (app.events.open()) " browsers listen." }
+        p { "Pages that listen to changes now: " (app.events.open()) }
     };
     Ok(page("Dashboard", &visitor, &live("numbers", "order stock cart sale", &content)))
 }

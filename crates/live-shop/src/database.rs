@@ -1,5 +1,6 @@
 //! The shop's own database: a table in memory, which stands for PostgreSQL or the like. Redis caches it, and it works without Redis.
 
+use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
@@ -8,6 +9,11 @@ use serde::{Deserialize, Serialize};
 
 /// How long a query takes, so that you see what the cache saves.
 pub const QUERY: Duration = Duration::from_millis(20);
+
+/// The customers that the shop begins with. A name is any text, and stays one on every page.
+pub const CUSTOMERS: [&str; 4] = ["Ann", "Ben", "Cleo", "<b>Dot</b>"];
+/// The password of each of them.
+pub const PASSWORD: &str = "redis";
 
 /// A row.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -28,16 +34,32 @@ pub struct Product {
     pub units: u64,
 }
 
-/// All products.
+/// All products and customers.
 #[derive(Debug)]
 pub struct Database {
     rows: RwLock<Vec<Product>>,
+    /// Passwords by name. They are no secret here. A real table has a slow salted hash in their place, such as Argon2id.
+    customers: RwLock<BTreeMap<String, String>>,
 }
 
 impl Database {
-    /// The products that the shop begins with.
+    /// The products and customers that the shop begins with.
     pub fn filled() -> Self {
-        Self { rows: RwLock::new(PRODUCTS.iter().filter_map(row).collect()) }
+        let customers = CUSTOMERS.map(|name| (name.to_owned(), PASSWORD.to_owned()));
+        let rows = PRODUCTS.iter().filter_map(row).collect();
+        Self { rows: RwLock::new(rows), customers: RwLock::new(customers.into()) }
+    }
+
+    /// The password of a customer; `None` if there is no such customer. It takes as long as a [`QUERY`].
+    pub async fn password(&self, name: &str) -> Option<String> {
+        tokio::time::sleep(QUERY).await;
+        self.customers.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// Adds a customer.
+    pub fn add_customer(&self, name: &str, password: &str) {
+        let mut customers = self.customers.write().unwrap_or_else(PoisonError::into_inner);
+        customers.insert(name.to_owned(), password.to_owned());
     }
 
     /// One product. It takes as long as a [`QUERY`].

@@ -11,6 +11,7 @@ use patterns::facets::FacetsError;
 use patterns::flash_sale::FlashSaleError;
 use patterns::funnel::FunnelError;
 use patterns::inventory::InventoryError;
+use patterns::notifications::SendError;
 use patterns::once::OnceError;
 use patterns::script::StoreError;
 use patterns::sessions::SessionError;
@@ -50,6 +51,11 @@ impl Problem {
     pub fn in_progress(retry_in: Duration) -> Self {
         let problem = Self::refused("This request is already being worked on.");
         Self { retry_after: Some(retry_in), ..problem }
+    }
+
+    /// Not so many of these at once; `retry_after` is `None` if that has no end.
+    pub fn too_many(why: &str, retry_after: Option<Duration>) -> Self {
+        Self { retry_after, ..Self::new(StatusCode::TOO_MANY_REQUESTS, why) }
     }
 
     /// Redis does not answer, so nobody knows whose request it is.
@@ -134,6 +140,7 @@ problems! {
     FunnelError => INTERNAL_SERVER_ERROR,
     InventoryError => CONFLICT,
     OnceError => UNPROCESSABLE_ENTITY,
+    SendError => UNPROCESSABLE_ENTITY,
     SessionError => UNAUTHORIZED,
     StoresError => UNPROCESSABLE_ENTITY,
 }

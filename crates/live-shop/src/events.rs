@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
@@ -21,6 +21,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use crate::changes::{Change, Kind};
 use crate::hub::Live;
+use crate::query::Query;
 use crate::session::Visitor;
 use crate::state::App;
 
@@ -123,7 +124,7 @@ impl Feed {
                         return Some(event(&live));
                     }
                     Ok(_) => {}
-                    // This browser was too slow.
+                    // This browser was too slow. What is still kept follows; each event has its ID, so it can resume there.
                     Err(RecvError::Lagged(_)) => return Some(Event::default().event(Kind::Resync.name()).data("{}")),
                     Err(RecvError::Closed) => return None,
                 },
@@ -162,11 +163,7 @@ fn concerns(live: &Live, visitor: &Visitor) -> bool {
 fn event(live: &Live) -> Event {
     let Change { sku, left, .. } = &live.change;
     let data = serde_json::json!({ "sku": sku, "left": left }).to_string();
-    let event = Event::default().event(live.change.kind.name()).data(data);
-    match &live.id {
-        Some(id) => event.id(id),
-        None => event,
-    }
+    Event::default().event(live.change.kind.name()).id(&live.id).data(data)
 }
 
 fn pause() -> Duration {

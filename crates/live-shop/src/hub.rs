@@ -3,7 +3,7 @@
 //! Handlers publish with [`Hub::publish`]. One task follows the stream and gives each change to all open event streams. The last ones are
 //! kept for a browser that comes back.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -26,8 +26,8 @@ const BEHIND: usize = 256;
 /// A change, as the streams get it.
 #[derive(Debug)]
 pub(crate) struct Live {
-    /// `EPOCH.ID`; none for `resync`, which nobody resumes after.
-    pub(crate) id: Option<String>,
+    /// `EPOCH.ID`.
+    pub(crate) id: String,
     pub(crate) change: Change,
 }
 
@@ -44,11 +44,14 @@ pub struct Hub {
 /// The last changes, and the ID before the first of them.
 #[derive(Default)]
 struct Kept {
+    /// As in Redis. After a gap, this process adds a part of its own, so that no ID from before the gap is known.
     epoch: String,
     /// `None` if it is not known. Then nobody can resume there.
     before: Option<String>,
     last: String,
     live: VecDeque<Arc<Live>>,
+    /// Those from before a gap: after it, the follower may begin with them again.
+    told: HashSet<String>,
 }
 
 impl Hub {
@@ -73,13 +76,14 @@ impl Hub {
     /// Reads what is in Redis, so that browsers can resume where they were before this process began.
     pub async fn catch_up(&self) -> Result<(), StoreError> {
         let epoch = self.read_epoch().await?;
-        *self.kept() =
-            Kept { epoch, before: Some("0-0".to_owned()), last: "0-0".to_owned(), live: VecDeque::new() };
+        let (before, last) = (Some("0-0".to_owned()), "0-0".to_owned());
+        *self.kept() = Kept { epoch, before, last, ..Kept::default() };
         let mut from = Position::Start;
         loop {
             let (gap, messages, last) = self.broadcast.read(&from).await?;
             if gap {
-                self.kept().forget(&last);
+                // The oldest ones were trimmed.
+                self.kept().before = None;
             }
             if messages.is_empty() {
                 self.kept().last = last;
@@ -113,14 +117,17 @@ impl Hub {
     /// Keeps a change, and gives it to the open streams: in one step, so that a stream which begins now gets it once.
     fn add(&self, message: &Message) {
         let mut kept = self.kept();
+        if kept.told.remove(&message.id) {
+            return;
+        }
         kept.last.clone_from(&message.id);
         let Ok(change) = serde_json::from_slice(&message.payload) else { return };
-        let live = Arc::new(Live { id: Some(format!("{}.{}", kept.epoch, message.id)), change });
+        let live = Arc::new(Live { id: format!("{}.{}", kept.epoch, message.id), change });
         kept.live.push_back(Arc::clone(&live));
         if kept.live.len() > KEPT
             && let Some(first) = kept.live.pop_front()
         {
-            kept.before = first.id.as_deref().and_then(|id| id.split_once('.')).map(|(_, id)| id.to_owned());
+            kept.before = first.entry().map(str::to_owned);
         }
         // An error means that nobody listens.
         let _ = self.sender.send(live);
@@ -129,13 +136,16 @@ impl Hub {
     /// Changes are missing: nobody can resume before this point.
     async fn gap(&self) {
         let epoch = self.read_epoch().await.ok();
+        // Without randomness, the epoch stays. Then only the last change before the gap is a point to resume at.
+        let part = random().map(|part| format!("-{part}")).unwrap_or_default();
         let mut kept = self.kept();
-        if let Some(epoch) = epoch {
-            kept.epoch = epoch;
-        }
-        let last = kept.last.clone();
-        kept.forget(&last);
-        let _ = self.sender.send(Arc::new(Live { id: None, change: Change::all(Kind::Resync) }));
+        let epoch = epoch.as_deref().or(kept.epoch.split('-').next()).unwrap_or_default();
+        kept.epoch = format!("{epoch}{part}");
+        kept.told = kept.live.iter().filter_map(|live| live.entry()).map(str::to_owned).collect();
+        kept.live.clear();
+        kept.before = Some(kept.last.clone());
+        let id = format!("{}.{}", kept.epoch, kept.last);
+        let _ = self.sender.send(Arc::new(Live { id, change: Change::all(Kind::Resync) }));
     }
 
     /// What to send first to a browser that saw `last`; whether that is all it missed; and then the changes to come.
@@ -154,14 +164,18 @@ impl Hub {
         (missed, complete, format!("{}.{}", kept.epoch, kept.last), self.sender.subscribe())
     }
 
-    /// The epoch in Redis; a new one if there is none.
+    /// The epoch in Redis; a new one if there is none, or a text that we did not write: it becomes a part of the events' IDs.
     async fn read_epoch(&self) -> Result<String, StoreError> {
         let key = Key::new(&self.prefix, "epoch", &[])?;
         let new = random().map_err(|error| StoreError::Malformed(error.to_string()))?;
         let mut set = redis::cmd("SET");
-        set.arg(key.as_str()).arg(new).arg("NX");
-        send::<redis::Value>(&self.redis, &set).await?;
-        send(&self.redis, redis::cmd("GET").arg(key.as_str())).await
+        set.arg(key.as_str()).arg(&new);
+        send::<redis::Value>(&self.redis, set.clone().arg("NX")).await?;
+        let epoch: Vec<u8> = send(&self.redis, redis::cmd("GET").arg(key.as_str())).await?;
+        match String::from_utf8(epoch) {
+            Ok(epoch) if is_epoch(&epoch) => Ok(epoch),
+            _ => send::<()>(&self.redis, &set).await.map(|()| new),
+        }
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -169,13 +183,19 @@ impl Hub {
     }
 }
 
-impl Kept {
-    fn forget(&mut self, last: &str) {
-        self.live.clear();
-        self.before = None;
-        last.clone_into(&mut self.last);
+impl Live {
+    /// The ID without the epoch.
+    fn entry(&self) -> Option<&str> {
+        self.id.split_once('.').map(|(_, entry)| entry)
     }
+}
 
+/// As [`random`] makes it.
+fn is_epoch(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+impl Kept {
     /// The changes after an event's ID; `None` if it is not known.
     fn after(&self, id: &str) -> Option<Vec<Arc<Live>>> {
         let (epoch, entry) = id.split_once('.')?;
@@ -188,7 +208,7 @@ impl Kept {
         if self.last == entry {
             return Some(Vec::new());
         }
-        let position = self.live.iter().position(|live| live.id.as_deref() == Some(id))?;
+        let position = self.live.iter().position(|live| live.id == id)?;
         Some(self.live.iter().skip(position + 1).cloned().collect())
     }
 }

@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Redirect;
@@ -18,7 +19,7 @@ use crate::errors::Problem;
 use crate::faults::{Faults, State as Broken};
 use crate::flash_sale::{SALE, tell};
 use crate::page::{button, page};
-use crate::session::{Form, Visitor};
+use crate::session::{Form, Visitor, fields};
 use crate::state::{App, Shop};
 use crate::till::Till;
 
@@ -64,10 +65,8 @@ pub async fn show(State(app): State<App>, visitor: Visitor) -> Markup {
 }
 
 /// `POST /lab`: without a session too, or else nobody could turn Redis on again. So the form has a token of its own.
-pub async fn break_it(
-    State(app): State<App>,
-    axum::Form(form): axum::Form<What>,
-) -> Result<Redirect, Problem> {
+pub async fn break_it(State(app): State<App>, body: Bytes) -> Result<Redirect, Problem> {
+    let form: What = fields(&body)?;
     if form.token != app.lab_token {
         return Err(Problem::new(StatusCode::FORBIDDEN, "The form is not from this shop, or it is too old."));
     }

@@ -5,11 +5,11 @@
 //! 1. [`routes`]: each path and its handler, and the layers before them. [`state`]: the patterns, each made once.
 //! 2. [`catalog`], [`cart`], [`checkout`] with its [`bank`], [`till`], and [`emails`]; [`flash_sale`], [`stores`], [`notifications`],
 //!    [`dashboard`] with its [`numbers`]. [`database`] is what Redis caches.
-//! 3. [`session`]: cookie, login, CSRF token. [`limits`], [`guard`], [`errors`], [`problem_page`]: what stops a request. [`health`] with its
-//!    [`counters`]. [`random`].
+//! 3. [`query`] and [`session`]: what a request has with it; cookie and CSRF token. [`login`]: password, and a pause for those who guess. [`limits`], [`guard`], [`errors`],
+//!    [`problem_page`]: what stops a request. [`health`] with its [`counters`]. [`random`].
 //! 4. [`changes`], [`hub`], [`events`]: live changes for any number of browsers, from one stream.
 //! 5. [`panel`] shows what [`wire`] has recorded. [`lab`] has the buttons of [`faults`] and [`buyers`].
-//! 6. [`server`]: connections, their limits, and their end. [`page`]: the frame of each page. [`link`]: the connection to Redis.
+//! 6. [`server`]: connections, their limits, and their end; [`slow_reader`]. [`page`]: the frame of each page. [`link`]: the connection to Redis.
 
 pub mod bank;
 pub mod buyers;
@@ -31,15 +31,18 @@ pub mod hub;
 pub mod lab;
 pub mod limits;
 pub mod link;
+pub mod login;
 pub mod notifications;
 pub mod numbers;
 pub mod page;
 pub mod panel;
 pub mod problem_page;
+pub mod query;
 pub mod random;
 pub mod routes;
 pub mod server;
 pub mod session;
+pub mod slow_reader;
 pub mod state;
 pub mod stores;
 pub mod till;
@@ -75,7 +78,8 @@ const LOW: u64 = 3;
 #[derive(Parser, Debug)]
 #[command(name = "live-shop", version, disable_help_flag = true)]
 pub struct Arguments {
-    /// Where browsers reach the shop. Anything but loopback is open to the network, without passwords
+    /// Where browsers reach the shop. Anything but loopback is open to the network, and everybody
+    /// knows the password
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
 

@@ -3,10 +3,9 @@
 use std::net::IpAddr;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use patterns::limit::Decision;
 
 use crate::errors::Problem;
 use crate::events;
@@ -29,7 +28,8 @@ pub async fn limit(State(app): State<App>, request: Request, next: Next) -> Resp
     } else if request.uri().path() == "/events" {
         events::come_back()
     } else {
-        too_many(&decision).into_response()
+        let why = "Too many requests came from your address.";
+        Problem::too_many(why, decision.retry_after).into_response()
     };
     for (name, value) in decision.headers() {
         if let Ok(value) = HeaderValue::from_str(&value) {
@@ -37,9 +37,4 @@ pub async fn limit(State(app): State<App>, request: Request, next: Next) -> Resp
         }
     }
     response
-}
-
-fn too_many(decision: &Decision) -> Problem {
-    let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests came from your address.");
-    Problem { retry_after: decision.retry_after, ..problem }
 }

@@ -30,8 +30,10 @@ pub fn page(title: &str, visitor: &Visitor, content: &Markup) -> Markup {
                 a.skip href="#content" { "Skip to the content" }
                 header {
                     strong { "Live shop" }
-                    nav aria-label="Pages" { @for (path, name) in links { a href=(path) { (name) } } }
                     (account(visitor))
+                    nav aria-label="Pages" { @for (path, name) in links {
+                        a href=(path) aria-current=[(name == title).then_some("page")] { (name) }
+                    } }
                 }
                 p #news role="status" aria-live="polite" {}
                 div.columns {
@@ -48,18 +50,14 @@ pub fn page(title: &str, visitor: &Visitor, content: &Markup) -> Markup {
 
 fn account(visitor: &Visitor) -> Markup {
     html! {
-        @if !visitor.is_known() {
+        @if visitor.is_cut_off {
             p.account { "No session: Redis does not answer." }
         } @else if let Some(user) = &visitor.user {
             form.account method="post" action="/logout" {
                 (csrf(visitor)) span { "Hello, " (user) } button { "Log out" }
             }
         } @else {
-            form.account method="post" action="/login" {
-                (csrf(visitor))
-                label { "Name " input name="name" required maxlength="60" autocomplete="off"; }
-                button { "Log in" }
-            }
+            p.account { a href="/login" { "Log in" } }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The panel beside each page: what the last clicks sent, the scripts, and the keys.
 
-use axum::extract::{Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::errors::Problem;
 use crate::page::page;
+use crate::query::Query;
 use crate::session::Visitor;
 use crate::state::App;
 use crate::wire::{self, KeyInfo, Recording, Sent};

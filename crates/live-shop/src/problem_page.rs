@@ -31,18 +31,22 @@ pub async fn as_page(request: Request, next: Next) -> Response {
         return response;
     }
     let (mut parts, _) = response.into_parts();
-    let html = of_problem(&problem).into_string();
+    let visitor = parts.extensions.get::<Visitor>().cloned().unwrap_or_default();
+    let html = of_problem(&problem, &visitor).into_string();
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     parts.headers.remove(header::CONTENT_LENGTH);
     Response::from_parts(parts, html.into())
 }
 
 fn of_status(status: StatusCode) -> Problem {
-    Problem::new(status, format!("{}.", status.canonical_reason().unwrap_or("The request failed")))
+    match status {
+        StatusCode::NOT_FOUND => Problem::not_found("page"),
+        _ => Problem::new(status, format!("{}.", status.canonical_reason().unwrap_or("The request failed"))),
+    }
 }
 
 /// The page for a problem.
-fn of_problem(problem: &Problem) -> Markup {
+fn of_problem(problem: &Problem, visitor: &Visitor) -> Markup {
     let content = html! {
         p role="alert" { (problem.detail) }
         @if problem.status.as_u16() == 503 {
@@ -51,7 +55,8 @@ fn of_problem(problem: &Problem) -> Markup {
                 "Carts, orders, and sessions wait until Redis is back; nothing that was confirmed is lost."
             }
         }
+        @if problem.status.as_u16() == 401 { p { a href="/login" { "Log in" } } }
         p { a href="/" { "Back to the catalog" } }
     };
-    page(problem.title(), &Visitor::default(), &content)
+    page(problem.title(), visitor, &content)
 }

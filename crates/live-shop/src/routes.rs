@@ -11,8 +11,8 @@ use axum::routing::{get, post};
 
 use crate::state::App;
 use crate::{
-    cart, catalog, checkout, dashboard, events, flash_sale, guard, health, lab, limits, notifications, panel,
-    problem_page, session, stores,
+    cart, catalog, checkout, dashboard, events, flash_sale, guard, health, lab, limits, login, notifications,
+    panel, problem_page, session, stores,
 };
 
 /// The most bytes of a body. No form of this shop is longer.
@@ -30,11 +30,12 @@ pub fn routes(app: &App) -> Router {
         .route("/cart/set", post(cart::set))
         .route("/checkout", post(checkout::place))
         .route("/order/{id}", get(checkout::order))
-        .route("/login", post(session::login))
-        .route("/logout", post(session::logout))
+        .route("/login", get(login::show).post(login::login))
+        .route("/logout", post(login::logout))
         .route("/flash", get(flash_sale::show))
         .route("/flash/open", post(flash_sale::open))
         .route("/flash/buy", post(flash_sale::buy))
+        .route("/flash/give-back", post(flash_sale::give_back))
         .route("/flash/leave", post(flash_sale::leave))
         .route("/notifications", get(notifications::show))
         .route("/notifications/read", post(notifications::read))

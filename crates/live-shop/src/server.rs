@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
 use crate::limits::Peer;
+use crate::slow_reader::SlowReader;
 use crate::state::App;
 
 /// The most bytes of the head of a request.
@@ -49,6 +50,7 @@ pub async fn serve(listener: TcpListener, router: Router, app: App) -> bool {
                 Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {}))
             }
         };
+        let socket = SlowReader::new(socket, app.settings.slow_reader);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(app.settings.slow_head)

@@ -1,4 +1,4 @@
-//! Who is there: a session in Redis, its token in a cookie, and a CSRF token in each form.
+//! Who is there: a session in Redis, its token in a cookie, and a CSRF token in each form. [`login`](crate::login) changes it.
 
 use std::fmt::Write as _;
 
@@ -7,21 +7,17 @@ use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use patterns::cart::Owner;
 use patterns::script::StoreError;
 use patterns::sessions::Session;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::changes::{Change, Kind};
 use crate::errors::Problem;
 use crate::random::random;
 use crate::state::{App, Shop};
 use crate::wire::Recording;
-
-/// The longest name of a customer in bytes.
-const MAX_NAME_BYTES: usize = 100;
 
 /// Who sent a request.
 #[derive(Clone, Debug, Default)]
@@ -35,7 +31,7 @@ pub struct Visitor {
     /// What each form must carry. A page of another site does not know it.
     pub csrf: String,
     /// Whether there is no session because Redis does not answer.
-    is_cut_off: bool,
+    pub is_cut_off: bool,
     /// Names the session where its token must not be seen.
     pub public_id: String,
 }
@@ -112,46 +108,27 @@ pub async fn attach(State(app): State<App>, mut request: Request, next: Next) ->
     response
 }
 
-/// `POST /login`: the session gets a new token, the guest's cart moves into the customer's.
-pub async fn login(
-    State(app): State<App>,
-    Known(visitor): Known,
-    Form(form): Form<Login>,
-) -> Result<Response, Problem> {
-    let name = form.name.trim();
-    if name.is_empty() || name.len() > MAX_NAME_BYTES {
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "A name has 1 to 100 bytes."));
-    }
-    let login = app.sessions.login(&visitor.token, name).await?;
-    let token = login.session.token;
+/// The visitor is this customer from now on. Returns the new token; the old one is dead.
+pub(crate) async fn log_in(shop: &Shop, visitor: &Visitor, name: &str) -> Result<String, Problem> {
+    let token = shop.sessions.login(&visitor.token, name).await?.session.token;
     hide(&token);
-    // A form that was made before the login is refused after it.
-    app.sessions.set(&token, &[("csrf", &random()?), ("public_id", &random()?)]).await?;
-    app.cart.merge(&visitor.guest, name).await?;
-    app.tell(Change::to(Kind::Bye, &visitor.public_id)).await;
-    app.tell(Change::to(Kind::Cart, &format!("user:{name}"))).await;
-    let mut response = Redirect::to("/cart").into_response();
-    set_cookie(&app, &mut response, &token);
-    Ok(response)
+    // A form that was made before the login is refused after it. The guest is the same, even if the old session ended meanwhile.
+    let (csrf, public_id, guest) = (random()?, random()?, &visitor.guest);
+    shop.sessions.set(&token, &[("csrf", &csrf), ("public_id", &public_id), ("guest", guest)]).await?;
+    Ok(token)
 }
 
-/// `POST /logout`: the session ends, and with it its event streams.
-pub async fn logout(
-    State(app): State<App>,
-    Known(visitor): Known,
-    _: Form<Nothing>,
-) -> Result<Response, Problem> {
-    app.sessions.end(&visitor.token).await?;
-    app.tell(Change::to(Kind::Bye, &visitor.public_id)).await;
-    let mut response = Redirect::to("/").into_response();
-    set_cookie(&app, &mut response, "");
-    Ok(response)
+/// The session ends.
+pub(crate) async fn log_out(shop: &Shop, visitor: &Visitor) -> Result<(), Problem> {
+    shop.sessions.end(&visitor.token).await?;
+    Ok(())
 }
 
-/// The form of a login. There is no password: it is a demonstration.
-#[derive(Deserialize)]
-pub struct Login {
-    name: String,
+/// A response that gives the browser another token; an empty one takes the cookie away.
+pub(crate) fn with_cookie(shop: &Shop, response: impl IntoResponse, token: &str) -> Response {
+    let mut response = response.into_response();
+    set_cookie(shop, &mut response, token);
+    response
 }
 
 /// A form with only a CSRF token.
@@ -205,9 +182,14 @@ impl<T: DeserializeOwned> FromRequest<App> for Form<T> {
                 "The form is not from this shop, or it is too old.",
             ));
         }
-        let form = serde_urlencoded::from_bytes(&body);
-        form.map(Self).map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))
+        fields(&body).map(Self)
     }
+}
+
+/// The fields of a form that nobody has checked.
+pub(crate) fn fields<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_urlencoded::from_bytes(body)
+        .map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))
 }
 
 #[derive(Default, Deserialize)]
@@ -215,8 +197,8 @@ struct CsrfToken {
     csrf: String,
 }
 
-/// Whether two tokens are equal, in a time that does not tell where they differ.
-fn same(one: &str, other: &str) -> bool {
+/// Whether two secrets are equal, in a time that does not tell where they differ. No text is equal to an empty one.
+pub(crate) fn same(one: &str, other: &str) -> bool {
     let differences = one.bytes().zip(other.bytes()).fold(0, |all, (one, other)| all | (one ^ other));
     one.len() == other.len() && !other.is_empty() && differences == 0
 }

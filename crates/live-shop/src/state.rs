@@ -17,6 +17,7 @@ use patterns::funnel::{Funnel, FunnelError};
 use patterns::inventory::Inventory;
 use patterns::job_queue::JobQueue;
 use patterns::limit::{IfUnreachable, Limit, LimitError};
+use patterns::login_guard::{LoginGuard, LoginRules};
 use patterns::notifications::Notifications;
 use patterns::once::Once;
 use patterns::popular_products::PopularProducts;
@@ -58,6 +59,10 @@ pub struct Settings {
     pub slow_head: Duration,
     /// How long a request may take, its body included. Event streams may take longer.
     pub slow_request: Duration,
+    /// How long a browser may read nothing of what it is sent. Then its connection is closed, and an event stream resumes by its ID.
+    pub slow_reader: Duration,
+    /// How many logins may fail: of an address, and of a customer.
+    pub logins: [LoginRules; 2],
     /// How often an idle event stream sends a line, and looks whether its session still lives.
     pub keep_alive: Duration,
     /// How many connections and event streams are open at once.
@@ -74,6 +79,8 @@ impl Default for Settings {
             requests: 3_000,
             slow_head: Duration::from_secs(5),
             slow_request: Duration::from_secs(20),
+            slow_reader: Duration::from_secs(30),
+            logins: [LoginRules::OF_ADDRESSES, LoginRules::OF_ACCOUNTS],
             keep_alive: Duration::from_secs(10),
             connections: 10_000,
             drain: Duration::from_secs(10),
@@ -110,6 +117,8 @@ pub struct Shop {
     pub popular: PopularProducts<Redis>,
     /// Who is there.
     pub sessions: Sessions<Redis>,
+    /// Who may try to log in.
+    pub login_guard: LoginGuard<Redis>,
     /// What they want to buy.
     pub cart: Cart<Redis>,
     /// What there is.
@@ -181,6 +190,8 @@ impl Shop {
             recent_views: RecentViews::new(redis.clone(), prefix_ref),
             popular: PopularProducts::new(redis.clone(), prefix_ref),
             sessions: Sessions::new(redis.clone(), prefix_ref),
+            login_guard: LoginGuard::new(redis.clone(), prefix_ref)
+                .with_rules(settings.logins[0], settings.logins[1]),
             cart: Cart::new(redis.clone(), prefix_ref),
             checkout,
             inventory,

@@ -2,13 +2,14 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use maud::{Markup, html};
 use patterns::stores::{Area, Hours, LocalTime, NearStore, Opening, Place, Store, StoresError};
 use serde::Deserialize;
 
 use crate::errors::Problem;
 use crate::page::page;
+use crate::query::Query;
 use crate::session::Visitor;
 use crate::state::{App, Shop};
 
@@ -64,7 +65,7 @@ pub async fn fill(shop: &Shop) -> Result<(), StoresError> {
 
 fn shown(query: &Near, found: &[NearStore]) -> Markup {
     html! {
-        form action="/stores" {
+        form.fields action="/stores" {
             label { "Longitude " input name="longitude" value=(query.longitude) inputmode="decimal"; }
             label { "Latitude " input name="latitude" value=(query.latitude) inputmode="decimal"; }
             label { "Kilometers " input name="km" value=(query.km) inputmode="decimal"; }
@@ -79,9 +80,16 @@ fn shown(query: &Near, found: &[NearStore]) -> Markup {
 
 fn opening(opening: Opening) -> String {
     match opening {
-        Opening::Open { closes_in: Some(minutes) } => format!("open, closes in {minutes} minutes"),
+        Opening::Open { closes_in: Some(minutes) } => format!("open, closes in {}", hours(minutes)),
         Opening::Open { closes_in: None } => "always open".to_owned(),
-        Opening::Closed { opens_in: Some(minutes) } => format!("closed, opens in {minutes} minutes"),
+        Opening::Closed { opens_in: Some(minutes) } => format!("closed, opens in {}", hours(minutes)),
         Opening::Closed { opens_in: None } => "closed".to_owned(),
+    }
+}
+
+fn hours(minutes: u32) -> String {
+    match (minutes / 60, minutes % 60) {
+        (0, minutes) => format!("{minutes}\u{a0}min"),
+        (hours, minutes) => format!("{hours}\u{a0}h {minutes}\u{a0}min"),
     }
 }

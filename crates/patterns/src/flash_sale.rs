@@ -182,6 +182,15 @@ pub struct Place {
     pub units: u32,
 }
 
+/// What a customer bought in a sale.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Bought {
+    /// The units the customer has, without those that were given back.
+    pub units: u32,
+    /// The orders that got units, including those that were given back. A client that numbers its orders goes on after it.
+    pub orders: u32,
+}
+
 /// A customer who waited and now has the units. Notify them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Served {
@@ -337,6 +346,20 @@ impl<C: ConnectionLike + Clone> FlashSale<C> {
             "WAITING" => Ok(Some(place(&mut reply, &keys[1])?)),
             "NOT_WAITING" => Ok(None),
             _ => Err(refused(reply)),
+        }
+    }
+
+    /// What the customer bought; nothing if there is no such sale. One round trip.
+    pub async fn bought(&self, sale: &str, customer: &str) -> Result<Bought, StoreError> {
+        check_id(customer)?;
+        let ([_, key, _], customer) = (self.keys(sale)?, escape(customer));
+        let [entry]: [Option<String>; 1] =
+            send(&self.connection, redis::cmd("HMGET").arg(&key).arg(&customer)).await?;
+        let Some(entry) = entry else { return Ok(Bought::default()) };
+        let mut numbers = entry.split(':').map(str::parse);
+        match (numbers.next(), numbers.next()) {
+            (Some(Ok(units)), Some(Ok(orders))) => Ok(Bought { units, orders }),
+            _ => Err(malformed(&key, &customer)),
         }
     }
 

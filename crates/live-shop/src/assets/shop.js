@@ -63,7 +63,10 @@ function listen() {
       changed(kind);
     });
   }
-  source.addEventListener("hello", (event) => { last = event.lastEventId; });
+  source.addEventListener("hello", (event) => {
+    last = event.lastEventId;
+    document.documentElement.dataset.listening = "yes";
+  });
   source.addEventListener("bye", () => { source.close(); news.textContent = "Your session has ended. Load the page again."; });
   source.onerror = () => {
     if (source.readyState === EventSource.CLOSED) setTimeout(listen, 1000 + Math.random() * 1000);

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
 use lab_testing::TIMEOUT;
+use live_shop::database::PASSWORD;
 
 /// A response.
 pub struct Response {
@@ -45,13 +47,13 @@ impl Browser {
 
     /// Loads a page, and takes the CSRF token from it.
     pub fn refresh(&mut self) {
-        let page = self.get("/");
+        let page = self.get("/login");
         assert_eq!(page.status, 200, "{}", page.body);
         page.between("name=\"csrf\" value=\"", "\"").clone_into(&mut self.csrf);
     }
 
     pub fn log_in(&mut self, name: &str) {
-        let answer = self.post("/login", &[("name", name)]);
+        let answer = self.post("/login", &[("name", name), ("password", PASSWORD)]);
         assert_eq!(answer.status, 303, "{}", answer.body);
         self.refresh();
     }
@@ -85,18 +87,79 @@ impl Browser {
 
     /// Opens the event stream, after the event with this ID.
     pub fn events(&self, last: Option<&str>) -> Events {
-        let mut socket = connect(self.address);
+        self.events_over(connect(self.address), last).unwrap()
+    }
+
+    /// The same over this connection. A shop that was killed does not answer.
+    pub fn events_over(&self, mut socket: TcpStream, last: Option<&str>) -> std::io::Result<Events> {
         let last = last.map_or_else(String::new, |last| format!("Last-Event-ID: {last}\r\n"));
         let (host, cookie) = (self.address, &self.cookie);
-        write!(socket, "GET /events HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\n{last}\r\n").unwrap();
+        write!(socket, "GET /events HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\n{last}\r\n")?;
         let mut reader = BufReader::new(socket);
         let mut line = String::new();
         while line != "\r\n" {
             line.clear();
-            assert_ne!(reader.read_line(&mut line).unwrap(), 0, "the stream ended in its head");
+            if reader.read_line(&mut line)? == 0 {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
         }
-        Events { reader, text: String::new() }
+        Ok(Events { reader, text: String::new(), retries: Vec::new() })
     }
+
+    /// The status line of a response that may have no end.
+    pub fn first_line_of(&mut self, path: &str) -> String {
+        let mut socket = connect(self.address);
+        let (host, cookie) = (self.address, &self.cookie);
+        write!(socket, "GET {path} HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\n\r\n").unwrap();
+        let mut line = String::new();
+        BufReader::new(socket).read_line(&mut line).unwrap();
+        line
+    }
+
+    /// Listens as a browser does: whenever the stream ends, it comes back with the last ID. `go_on` sees each event, and says whether to
+    /// go on listening (true), to come back first, or to stop.
+    pub fn listen(&self, go_on: impl FnMut(&Event) -> ControlFlow<(), bool>) -> Vec<Event> {
+        self.listen_from(None, go_on)
+    }
+
+    /// The same, after the event with this ID.
+    pub fn listen_after(&self, last: &str, go_on: impl FnMut(&Event) -> ControlFlow<(), bool>) -> Vec<Event> {
+        self.listen_from(Some(last.to_owned()), go_on)
+    }
+
+    fn listen_from(
+        &self,
+        mut last: Option<String>,
+        mut go_on: impl FnMut(&Event) -> ControlFlow<(), bool>,
+    ) -> Vec<Event> {
+        let (mut seen, start) = (Vec::new(), Instant::now());
+        loop {
+            assert!(start.elapsed() < 3 * TIMEOUT, "it listens in vain after {:?}", seen.last());
+            let socket = TcpStream::connect(self.address);
+            let Ok(mut events) = socket.and_then(|socket| {
+                socket.set_read_timeout(Some(TIMEOUT))?;
+                self.events_over(socket, last.as_deref())
+            }) else {
+                std::thread::sleep(Duration::from_millis(20));
+                continue;
+            };
+            while let Some(event) = events.next() {
+                last = Some(event.id.clone()).filter(|id| !id.is_empty()).or(last);
+                let next = go_on(&event);
+                seen.push(event);
+                match next {
+                    ControlFlow::Break(()) => return seen,
+                    ControlFlow::Continue(true) => {}
+                    ControlFlow::Continue(false) => break,
+                }
+            }
+        }
+    }
+}
+
+/// The units that an event says are left.
+pub fn left(data: &str) -> u64 {
+    data.split_once("\"left\":").unwrap().1.split([',', '}']).next().unwrap().parse().unwrap()
 }
 
 /// An event.
@@ -111,6 +174,8 @@ pub struct Event {
 pub struct Events {
     reader: BufReader<TcpStream>,
     text: String,
+    /// When to come back, in milliseconds, each time the shop has said it.
+    pub retries: Vec<u64>,
 }
 
 impl Events {
@@ -124,6 +189,7 @@ impl Events {
                         Some(("event", kind)) => kind.clone_into(&mut event.kind),
                         Some(("id", id)) => id.clone_into(&mut event.id),
                         Some(("data", data)) => data.clone_into(&mut event.data),
+                        Some(("retry", after)) => self.retries.push(after.parse().unwrap()),
                         _ => {}
                     }
                 }

@@ -36,15 +36,53 @@ async fn units_of_customers(app: &App) -> Vec<u32> {
     entries.map(|(_, entry)| entry.split(':').next().unwrap().parse().unwrap()).collect()
 }
 
+async fn open_sale(app: &App) {
+    let starts = app.flash_sale.now().await.unwrap();
+    let (name, product) = ("Today".to_owned(), "turntable".to_owned());
+    let plan = Plan { name, product, starts, ends: starts + 3_600_000, units: UNITS, cap: 1, places: 0 };
+    app.flash_sale.open("today", &plan).await.unwrap();
+}
+
+/// The buttons "Five hundred" and "Kill the primary", one after the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn five_hundred_buyers_get_fifty_units_at_most_and_each_is_charged_once_though_the_primary_is_killed() {
+    let running =
+        Running::open(&TargetArgs::private(), ([127, 0, 0, 1], 0).into(), Settings::default()).await.unwrap();
+    let app = running.app.clone();
+    open_sale(&app).await;
+    let address = app.address;
+    let buyers = tokio::task::spawn_blocking(move || {
+        let mut browser = Browser::new(address);
+        let token = browser.get("/lab").between("name=\"token\" value=\"", "\"").to_owned();
+        assert_eq!(browser.post("/lab/buyers", &[("buyers", "500")]).status, 303);
+        (browser, token)
+    });
+    let (mut browser, token) = buyers.await.unwrap();
+    let sold = async || app.flash_sale.sale("today").await.ok().flatten().map_or(0, |sale| sale.sold);
+    until("some are sold", async || sold().await > 5).await;
+    let kill = move || browser.post("/lab", &[("what", "kill"), ("token", &token)]).status;
+    assert_eq!(tokio::task::spawn_blocking(kill).await.unwrap(), 303);
+    let report = || app.crowd.lock().unwrap().clone();
+    until("each buyer has an answer", async || report().is_some()).await;
+    let report = report().unwrap();
+
+    until("the shop is back", async || sold().await > 0).await;
+    assert_eq!(app.faults.as_ref().unwrap().state().failovers, 1);
+    let units = units_of_customers(&app).await;
+    assert!(units.iter().all(|units| *units == 1), "{units:?}");
+    assert_eq!((u32::try_from(units.len()), sold().await), (Ok(sold().await), report.bought), "{report:?}");
+    assert!(report.bought <= UNITS, "{report:?}");
+    assert_eq!(app.bank.charges(), u64::from(report.bought), "{report:?}");
+    assert_eq!((report.bought + report.refused, report.unknown), (500, 0), "{report:?}");
+    running.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn eighty_browsers_get_fifty_units_though_the_primary_is_killed() {
     let settings = Settings { requests: 100_000, ..Settings::default() };
     let running = Running::open(&TargetArgs::private(), ([127, 0, 0, 1], 0).into(), settings).await.unwrap();
     let app = running.app.clone();
-    let starts = app.flash_sale.now().await.unwrap();
-    let (name, product) = ("Today".to_owned(), "turntable".to_owned());
-    let plan = Plan { name, product, starts, ends: starts + 3_600_000, units: UNITS, cap: 1, places: 0 };
-    app.flash_sale.open("today", &plan).await.unwrap();
+    open_sale(&app).await;
 
     let all_here = Arc::new(Barrier::new(BROWSERS));
     let clicks: Vec<_> = (0..BROWSERS)

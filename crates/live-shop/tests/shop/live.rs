@@ -1,18 +1,23 @@
+//! The event stream. The names are those of the cases from the field: W2, W4, W8, W9. W5 is in `slow`, and W6 in `browser` and
+//! `requests`.
+
+use std::ops::ControlFlow;
+use std::thread;
 use std::time::Duration;
 
 use live_shop::changes::{Change, Kind};
+use live_shop::hub::KEPT;
 use live_shop::state::Settings;
+use patterns::broadcast::Broadcast;
 
+use crate::client::left;
+use crate::program::Program;
 use crate::{Shop, with_shop, with_shop_at};
 
 fn tell(shop: &Shop, left: std::ops::Range<u64>) {
     for left in left {
         shop.runtime.block_on(shop.app.tell(Change::stock("kettle", left)));
     }
-}
-
-fn left(data: &str) -> u64 {
-    data.split_once("\"left\":").unwrap().1.split([',', '}']).next().unwrap().parse().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,40 +49,102 @@ async fn a_browser_that_comes_back_misses_nothing_and_gets_nothing_twice() {
     .await;
 }
 
+/// Case W2 (c): changes are published while browsers come and go, between the kept changes and the live ones. (d): the shop reads its
+/// stream after the last ID it has read, never 'from now on', so this holds for it too.
 #[tokio::test(flavor = "multi_thread")]
-async fn two_hundred_browsers_resume_at_a_shop_that_was_started_again() {
-    const BROWSERS: usize = 200;
-    let prefix = lab_testing::prefix();
-    let seen = with_shop_at(&prefix, Settings::default(), |shop| {
+async fn a_change_between_the_kept_ones_and_the_live_ones_comes_once() {
+    const CHANGES: u64 = 400;
+    with_shop(Settings::default(), |shop| {
         let browser = shop.browser();
-        let mut streams: Vec<_> = (0..BROWSERS).map(|_| browser.events(None)).collect();
-        for events in &mut streams {
-            events.next_of("hello");
-        }
-        tell(&shop, 0..20);
-        // Each has read another number of changes when its stream ends.
-        let read = |(number, events): (usize, &mut crate::client::Events)| {
-            let read: Vec<_> = (0..=number % 20).map(|_| events.next_of("stock")).collect();
-            read.into_iter().map(|event| (left(&event.data), event.id)).collect::<Vec<_>>()
+        let begin = browser.events(None).next_of("hello").id;
+        let listen = |every: usize| {
+            let (browser, begin) = (browser.clone(), begin.clone());
+            thread::spawn(move || {
+                let (mut changes, mut events) = (0, browser.events(Some(&begin)));
+                events.next_of("hello");
+                drop(events);
+                browser.listen_after(&begin, |event| {
+                    changes += usize::from(event.kind == "stock");
+                    let is_last = event.kind == "stock" && left(&event.data) == CHANGES - 1;
+                    let goes_on = event.kind != "stock" || changes % every != 0;
+                    if is_last { ControlFlow::Break(()) } else { ControlFlow::Continue(goes_on) }
+                })
+            })
         };
-        streams.iter_mut().enumerate().map(read).collect::<Vec<_>>()
-    })
-    .await;
-    with_shop_at(&prefix, Settings::default(), move |shop| {
-        tell(&shop, 20..30);
-        let browser = shop.browser();
-        let mut streams: Vec<_> =
-            seen.iter().map(|seen| browser.events(seen.last().map(|(_, id)| id.as_str()))).collect();
-        tell(&shop, 30..35);
-        for (events, seen) in streams.iter_mut().zip(seen) {
-            let mut all: Vec<_> = seen.into_iter().map(|(left, _)| left).collect();
-            while all.last() != Some(&34) {
-                all.push(left(&events.next_of("stock").data));
-            }
-            assert_eq!(all, (0..35).collect::<Vec<_>>());
+        let browsers: Vec<_> = (1..=20).map(listen).collect();
+        tell(&shop, 0..CHANGES);
+        for browser in browsers {
+            let events = browser.join().unwrap();
+            assert!(events.iter().all(|event| event.kind != "resync"));
+            let seen = events.iter().filter(|event| event.kind == "stock").map(|event| left(&event.data));
+            assert_eq!(seen.collect::<Vec<_>>(), (0..CHANGES).collect::<Vec<_>>());
         }
     })
     .await;
+}
+
+/// Case W2 (a).
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_older_than_what_is_kept_is_one_resync() {
+    let prefix = lab_testing::prefix();
+    let old = with_shop_at(&prefix, Settings::default(), |shop| {
+        let browser = shop.browser();
+        let mut events = browser.events(None);
+        let old = events.next_of("hello").id;
+        tell(&shop, 0..u64::try_from(KEPT).unwrap() + 200);
+        while left(&events.next_of("stock").data) + 1 < u64::try_from(KEPT).unwrap() + 200 {}
+        assert_one_resync(&shop, &old);
+        old
+    })
+    .await;
+    // Another process reads what Redis has kept.
+    with_shop_at(&prefix, Settings::default(), move |shop| assert_one_resync(&shop, &old)).await;
+}
+
+/// One `resync`, and then each change.
+fn assert_one_resync(shop: &Shop, last: &str) {
+    let mut events = shop.browser().events(Some(last));
+    assert_eq!(events.next().unwrap().kind, "resync", "{last}");
+    tell(shop, 7..9);
+    for change in 7..9 {
+        let next = events.next().unwrap();
+        assert_eq!((next.kind.as_str(), left(&next.data)), ("stock", change), "{last}");
+    }
+}
+
+/// Case W2 (b).
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_from_before_a_reset_is_one_resync() {
+    let prefix = lab_testing::prefix();
+    let old = with_shop_at(&prefix, Settings::default(), |shop| {
+        let browser = shop.browser();
+        let mut events = browser.events(None);
+        events.next_of("hello");
+        tell(&shop, 0..5);
+        let old = (0..5).map(|_| events.next_of("stock").id).last().unwrap();
+        // While the shop runs.
+        reset(&shop);
+        tell(&shop, 5..7);
+        assert_eq!(events.next().unwrap().kind, "resync");
+        for change in 5..7 {
+            assert_eq!(left(&events.next().unwrap().data), change);
+        }
+        assert_one_resync(&shop, &old);
+        reset(&shop);
+        old
+    })
+    .await;
+    // While it does not.
+    with_shop_at(&prefix, Settings::default(), move |shop| assert_one_resync(&shop, &old)).await;
+}
+
+/// The stream and its epoch are gone, so its IDs begin again.
+fn reset(shop: &Shop) {
+    let keys = Broadcast::new(shop.app.redis.clone(), &shop.app.prefix, "changes").keys().unwrap();
+    let mut delete = redis::cmd("DEL");
+    delete.arg(&keys).arg(format!("{}epoch", shop.app.prefix));
+    let deleted: usize = shop.runtime.block_on(delete.query_async(&mut shop.app.redis.clone())).unwrap();
+    assert_eq!(deleted, 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,13 +155,44 @@ async fn an_id_that_means_nothing_is_one_resync() {
         tell(&shop, 0..3);
         let (epoch, _) = known.split_once('.').unwrap();
         let of_another = known.replace(epoch, "another");
-        for id in [of_another.as_str(), &format!("{epoch}.1-1"), "nothing", ".", "x.y"] {
-            let mut events = browser.events(Some(id));
-            assert_eq!(events.next().unwrap().kind, "resync", "{id}");
-            tell(&shop, 7..8);
-            let next = events.next().unwrap();
-            assert_eq!((next.kind.as_str(), left(&next.data)), ("stock", 7), "{id}");
+        for id in [of_another.as_str(), &format!("{epoch}.1-1"), "nothing", ".", "x.y", ""] {
+            assert_one_resync(&shop, id);
         }
+    })
+    .await;
+}
+
+/// Case W8: whatever a change or the epoch holds, it is one event, without a field of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn line_ends_stay_inside_the_event_that_has_them() {
+    const TEXT: &str = "a\rb\r\nc\nd\n\nevent: bye\ndata: x\u{0}\u{2028}";
+    let prefix = lab_testing::prefix();
+    // The epoch is a part of each ID. Not even a bad one in Redis may stop the streams.
+    with_shop_at(&prefix, Settings::default(), |shop| {
+        let mut set = redis::cmd("SET");
+        set.arg(format!("{}epoch", shop.app.prefix)).arg("x\ny\u{0}");
+        shop.runtime.block_on(set.exec_async(&mut shop.app.redis.clone())).unwrap();
+    })
+    .await;
+    with_shop_at(&prefix, Settings::default(), |shop| {
+        let browser = shop.browser();
+        let mut events = browser.events(None);
+        let hello = events.next().unwrap();
+        assert!(hello.kind == "hello" && !hello.id.contains('y'), "{hello:?}");
+        shop.runtime.block_on(shop.app.tell(Change::stock(TEXT, 1)));
+        tell(&shop, 2..3);
+        let event = events.next().unwrap();
+        let data: serde_json::Value = serde_json::from_str(&event.data).unwrap();
+        assert_eq!((event.kind.as_str(), data["sku"].as_str()), ("stock", Some(TEXT)));
+        assert_eq!(left(&events.next().unwrap().data), 2);
+        // As IDs that a script names.
+        for last in ["%00", "x%0Aevent:%20bye%0A%0A", "%0D%0A", "%FF"] {
+            let mut other = browser.clone();
+            let answer = other.first_line_of(&format!("/events?last={last}"));
+            assert!(answer.contains("200") || answer.contains("400"), "{last}: {answer}");
+        }
+        tell(&shop, 3..4);
+        assert_eq!(left(&events.next().unwrap().data), 3, "others go on");
     })
     .await;
 }
@@ -116,6 +214,7 @@ async fn nobody_gets_the_events_of_another_customer() {
     .await;
 }
 
+/// Case W4 (a).
 #[tokio::test(flavor = "multi_thread")]
 async fn a_logout_ends_the_streams_of_its_session_only() {
     let settings = Settings { keep_alive: Duration::from_millis(50), ..Settings::default() };
@@ -139,6 +238,7 @@ async fn a_logout_ends_the_streams_of_its_session_only() {
     .await;
 }
 
+/// Case W9 (a).
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_that_is_gone_is_noticed_without_an_event() {
     let settings = Settings { keep_alive: Duration::from_millis(20), ..Settings::default() };
@@ -153,23 +253,25 @@ async fn a_browser_that_is_gone_is_noticed_without_an_event() {
     .await;
 }
 
+/// Case W9 (b): the program ends with its idle streams, and tells each browser another time to come back.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_shop_that_closes_ends_idle_streams_and_work() {
-    let streams = with_shop(Settings::default(), |shop| {
-        let browser = shop.browser();
+async fn a_shop_that_is_stopped_ends_idle_streams_and_exits_with_0() {
+    let stopped = tokio::task::spawn_blocking(|| {
+        let mut program = Program::open(&lab_testing::prefix());
+        let browser = crate::client::Browser::new(program.address);
         let mut streams: Vec<_> = (0..20).map(|_| browser.events(None)).collect();
         for events in &mut streams {
             events.next_of("hello");
         }
-        streams
-    })
-    .await;
-    // It is closed: `with_shop` has waited for it.
-    tokio::task::spawn_blocking(|| {
-        for mut events in streams {
+        assert_eq!(program.stop().code(), Some(0));
+        let pause = |mut events: crate::client::Events| {
             assert_eq!(events.next(), None);
-        }
-    })
-    .await
-    .unwrap();
+            let [_, at_the_end] = events.retries[..] else { panic!("{:?}", events.retries) };
+            assert!((1_000..2_000).contains(&at_the_end), "{at_the_end}");
+            at_the_end
+        };
+        let pauses: std::collections::BTreeSet<u64> = streams.into_iter().map(pause).collect();
+        assert!(pauses.len() > 1, "all come back at once: {pauses:?}");
+    });
+    stopped.await.unwrap();
 }

@@ -5,11 +5,18 @@
 mod browser;
 mod buying;
 mod client;
+mod cluster;
 mod crowd;
 mod faults;
+mod flood;
 mod live;
+mod login;
 mod picture;
+mod program;
 mod requests;
+mod resume;
+mod slow;
+mod waitlist;
 
 use lab_connection::TargetArgs;
 use live_shop::Running;
@@ -35,7 +42,7 @@ async fn with_shop_at<T: Send + 'static>(
     with_shop_on(&args, settings, test).await
 }
 
-/// The same on another server.
+/// The same on the server that these arguments name.
 async fn with_shop_on<T: Send + 'static>(
     args: &TargetArgs,
     settings: Settings,

@@ -4,6 +4,7 @@ use lab_testing::browser::picture::{FONT, Picture};
 use lab_testing::browser::{Chromium, Page, View};
 use live_shop::state::Settings;
 
+use crate::browser::log_in;
 use crate::{Shop, with_shop_on};
 
 /// A customer has put four things into the cart, and the wire shows what the last click sent.
@@ -38,11 +39,10 @@ async fn the_picture_of_the_shop_is_what_a_browser_shows() {
 fn fill_a_cart(page: &Page<'_>, shop: &Shop, customer: &str) {
     let url = |path: &str| format!("http://{}{path}", shop.app.address);
     page.go(&url("/"));
-    page.fill("[name=name]", customer);
-    page.click(".account button");
+    log_in(page, customer);
     for sku in ["tent", "lamp", "bottle", "kettle"] {
         page.go(&url(&format!("/product/{sku}")));
-        page.click("[action='/cart/add'] button");
+        page.click("Add to cart");
     }
     page.until("location.pathname === '/cart' && document.querySelectorAll('#wire details').length > 1");
 }

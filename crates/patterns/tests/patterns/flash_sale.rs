@@ -170,6 +170,11 @@ async fn the_waitlist_is_served_in_order() {
         assert_eq!(buy("dan", 2, "another").await.unwrap(), place(2, 1, "d", 1));
         assert_eq!(sales.place(SALE, "eve").await.unwrap().unwrap().ahead, 2);
         assert_eq!(sales.place(SALE, "fay").await.unwrap(), None);
+        let bought = async |who| sales.bought(SALE, who).await.map(|bought| (bought.units, bought.orders));
+        assert_eq!(bought("ann").await.unwrap(), (2, 1));
+        assert_eq!(bought("c:s").await.unwrap(), (0, 0), "who waits has nothing yet");
+        assert_eq!(bought("nobody").await.unwrap(), (0, 0));
+        bought("").await.unwrap_err();
 
         let back = sales.give_back(SALE, "ann", "a").await.unwrap();
         let served: Vec<_> =
@@ -178,6 +183,7 @@ async fn the_waitlist_is_served_in_order() {
         assert_eq!(sales.give_back(SALE, "ann", "a").await.unwrap(), back, "the same answer");
         let receipt = Receipt { units: 2, left: 1, yours: 2 };
         assert_eq!(buy("c:s", 2, "c c").await.unwrap(), Purchase::AlreadyBought(receipt));
+        assert_eq!((bought("ann").await.unwrap(), bought("c:s").await.unwrap()), ((0, 1), (2, 1)));
 
         // Numbers go on, though others have left.
         assert_eq!(buy("fay", 2, "f").await.unwrap(), place(4, 1, "f", 2));
@@ -361,12 +367,13 @@ async fn each_call_is_one_round_trip() {
             connection.round_trips_of(sales.buy(SALE, "ann", 2, order)).await,
             connection.round_trips_of(sales.buy(SALE, "bob", 2, order)).await,
             connection.round_trips_of(sales.place(SALE, "bob")).await,
+            connection.round_trips_of(sales.bought(SALE, "bob")).await,
             connection.round_trips_of(sales.give_back(SALE, "ann", order)).await,
             connection.round_trips_of(sales.give_back(SALE, "bob", order)).await,
             connection.round_trips_of(sales.leave(SALE, "bob")).await,
             connection.round_trips_of(sales.sale(SALE)).await,
         ];
-        assert_eq!(round_trips, [1; 8]);
+        assert_eq!(round_trips, [1; 9]);
     })
     .await;
 }
