@@ -9,16 +9,14 @@ pub fn environment(target: &Target) -> Vec<String> {
     let info = target.info();
     let shape = if target.is_cluster() { " cluster" } else { "" };
     let persistence = if info.append_only { "append-only file on" } else { "no append-only file" };
-    let build = if cfg!(debug_assertions) { "debug build" } else { "release build" };
     let mut parts = vec![
         format!("redis-rs {}", redis_rs_version()),
         format!("{} {}{shape}", info.name, info.version),
         info.allocator.clone(),
         target.transport().to_owned(),
         persistence.to_owned(),
-        build.to_owned(),
     ];
-    parts.extend(processor());
+    parts.extend(machine());
     parts.retain(|part| !part.is_empty());
     parts
 }
@@ -30,9 +28,10 @@ fn redis_rs_version() -> &'static str {
     package.split('"').next().unwrap_or_default()
 }
 
-/// The processor of this machine, where the system names it, and its cores.
-fn processor() -> Vec<String> {
-    let mut parts = Vec::new();
+/// How this program was built, the processor of this machine, where the system names it, and its cores.
+pub fn machine() -> Vec<String> {
+    let build = if cfg!(debug_assertions) { "debug build" } else { "release build" };
+    let mut parts = vec![build.to_owned()];
     if let Ok(text) = std::fs::read_to_string("/proc/cpuinfo") {
         let model = text.lines().find_map(|line| line.strip_prefix("model name"));
         parts.extend(model.map(|model| model.trim_start_matches([' ', '\t', ':']).to_owned()));

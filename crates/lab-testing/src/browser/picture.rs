@@ -171,7 +171,13 @@ fn same_text(picture: &str, now: &str) -> Result<(), String> {
         return Ok(());
     };
     let shown = |lines: &[&str]| lines.get(line).map_or("nothing".to_owned(), |text| format!("'{text}'"));
-    Err(format!("the text has {} where the picture has {}", shown(&now), shown(&picture)))
+    let before = line.checked_sub(1).and_then(|line| now.get(line)).unwrap_or(&"the beginning");
+    Err(format!(
+        "after '{before}', in line {}, the text has {} where the picture has {}",
+        line + 2,
+        shown(&now),
+        shown(&picture)
+    ))
 }
 
 /// The mean color of each tile; the browser reads the PNG.

@@ -24,11 +24,13 @@ async fn the_picture_of_the_shop_is_what_a_browser_shows() {
             command: "UPDATE=1 cargo test -p live-shop --test shop picture",
         };
         page.show(picture.view);
-        // The wire is folded up and scrolled so that the script of the last click shows.
+        // The page is folded up, and the click scrolled to its script. Older requests are below the picture.
         page.value(
             "const wire = document.querySelector('#wire');
-            wire.querySelector('details').open = false;
-            const product = wire.querySelectorAll('details')[1].querySelectorAll('li')[4];
+            const requests = [...wire.querySelectorAll('details')];
+            requests[0].open = false;
+            const product = requests[1].querySelectorAll('li')[4];
+            requests.slice(2).forEach((older) => older.remove());
             wire.scrollTop += product.getBoundingClientRect().top - wire.getBoundingClientRect().top - 36",
         );
         picture.assert_true(&page);

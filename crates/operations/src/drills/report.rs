@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use lab_connection::Failure;
 use lab_runner::Terminal;
+use lab_runner::environment::machine;
 use lab_runner::report::{Kind, Report, ReportArgs};
 use lab_runner::table::{Table, thousands};
 use serde::Serialize;
@@ -215,13 +216,15 @@ pub(super) fn write(drills: &Drills, document: &Value, options: &Options) -> Res
             format!("Every setting that promises to lose nothing lost nothing. Lost: {}.", broken.join("; "))
         }
     };
+    let mut environment = vec![drills.server.clone(), format!("trials of each cell: {}", drills.trials)];
+    environment.extend(machine());
     let report = Report {
         kind: Kind::Drills,
         title: "Drills: acknowledged writes that a fault loses",
         question: "What is lost in which fault, and which setting would have saved it?",
         method: &method,
         checks: &[(broken.is_empty(), claim)],
-        environment: &[drills.server.clone(), format!("trials of each cell: {}", drills.trials)],
+        environment: &environment,
         document,
         earlier: None,
     };

@@ -60,10 +60,8 @@ impl Host {
     /// A private server, which may be killed. Says which one it is.
     pub async fn private(args: &TargetArgs, fsync: Fsync) -> Result<Self, Failure> {
         let host = Self::quiet(args, fsync).await?;
-        let what = host.target.info();
-        let (name, version, at) = (&what.name, &what.version, host.target.address());
-        let server =
-            format!("Server: {name} {version} at {at} (private, appendfsync {fsync}; gone when this ends)");
+        let (server, at) = (host.server(), host.target.address());
+        let server = format!("Server: {server} at {at} (private, appendfsync {fsync}; gone when this ends)");
         Terminal.note(&wrap(&server, Terminal.text_width(), "", "  "));
         Ok(host)
     }
@@ -80,6 +78,13 @@ impl Host {
         let private = Private { server: Arc::new(Mutex::new(server)), page_cache, fsync };
         let reached = TargetArgs { url: None, ..reached };
         Ok(Self { target, private: Some(private), flags: flags(&reached), url: Some(url) })
+    }
+
+    /// The server's name and version.
+    #[must_use]
+    pub fn server(&self) -> String {
+        let info = self.target.info();
+        format!("{} {}", info.name, info.version)
     }
 
     /// Whether the server may be killed.

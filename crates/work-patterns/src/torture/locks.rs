@@ -18,6 +18,7 @@ use clap::Args;
 use lab_connection::failure::Class;
 use lab_connection::{Failure, TargetArgs};
 use lab_runner::Terminal;
+use lab_runner::environment::machine;
 use lab_runner::progress::Bar;
 use lab_runner::report::{Kind, Report, ReportArgs, ReportFile, report_file};
 use lab_runner::table::{Table, thousands};
@@ -109,7 +110,7 @@ pub async fn command(args: &TargetArgs, options: &Options) -> Result<(), Failure
     bar.finish();
     let document = json!({ "seed": seed, "sections": options.sections, "locks": rows });
     show(&rows, seed, &document, options);
-    let written = write(&document, seed, options);
+    let written = write(&document, &rows, seed, options);
     verdict(&rows, seed).and(written)
 }
 
@@ -139,28 +140,32 @@ fn show(rows: &[Row], seed: u64, document: &Value, options: &Options) {
 }
 
 /// Writes the report, if one is wanted.
-fn write(document: &Value, seed: u64, options: &Options) -> Result<(), Failure> {
+fn write(document: &Value, rows: &[Row], seed: u64, options: &Options) -> Result<(), Failure> {
+    let stale = stale_through_the_fence(rows);
+    let mut environment =
+        vec![format!("seed {seed}"), format!("{} critical sections for each lock", options.sections)];
+    environment.extend(machine());
     let args = ReportArgs { report: options.report.clone(), compare: None };
     let report = Report {
         kind: Kind::Locks,
         title: "Torture: locks whose holders are stopped and killed",
         question: "Which lock keeps late writes out?",
         method: &[METHOD, COLUMNS],
-        checks: &[],
-        environment: &[
-            format!("seed {seed}"),
-            format!("{} critical sections for each lock", options.sections),
-        ],
+        checks: &[(stale == 0, format!("The lock with a fence let no stale write through: {stale}."))],
+        environment: &environment,
         document,
         earlier: None,
     };
     args.finish(report, options.json)
 }
 
+fn stale_through_the_fence(rows: &[Row]) -> u64 {
+    rows.iter().filter(|row| row.approach == Approach::Fenced).map(|row| row.stale_writes).sum()
+}
+
 /// Only the fence promises anything.
 fn verdict(rows: &[Row], seed: u64) -> Result<(), Failure> {
-    let stale =
-        rows.iter().filter(|row| row.approach == Approach::Fenced).map(|row| row.stale_writes).sum::<u64>();
+    let stale = stale_through_the_fence(rows);
     if stale == 0 {
         return Ok(());
     }

@@ -3,6 +3,7 @@
 use lab_connection::Failure;
 use lab_connection::failure::Class;
 use lab_runner::Terminal;
+use lab_runner::environment::machine;
 use lab_runner::render::wrap;
 use lab_runner::report::{self, Kind, ReportArgs};
 use lab_runner::table::{Table, bytes, thousands};
@@ -63,6 +64,7 @@ pub struct Report {
 #[derive(Clone, Debug)]
 pub(crate) struct Details {
     name: String,
+    server: String,
     poison: u64,
     left: u64,
     keeps_everything: bool,
@@ -117,6 +119,7 @@ impl Report {
             recovery_ms_p99: recovery(0.99),
             details: Details {
                 name: subject.name().to_owned(),
+                server: host.server(),
                 poison: jobs - workload.innocents(),
                 left,
                 keeps_everything: host.keeps_everything(),
@@ -148,19 +151,22 @@ impl Report {
         let checks: Vec<(bool, String)> =
             self.promises().into_iter().map(|promise| (promise.held, promise.text)).collect();
         let Killings { workers, server, .. } = self.details.killings;
+        let mut environment = vec![
+            self.details.name.clone(),
+            format!("seed {}", self.seed),
+            format!("fsync {}", self.fsync),
+            format!("workers killed: {}", thousands(f64::from(workers))),
+            format!("server killed: {}", thousands(f64::from(server))),
+            self.details.server.clone(),
+        ];
+        environment.extend(machine());
         let report = report::Report {
             kind: Kind::Torture,
             title: "Torture: jobs whose workers and server are killed",
             question: "Which jobs are lost, and which effects happen twice, when processes die at random?",
             method: &[METHOD],
             checks: &checks,
-            environment: &[
-                self.details.name.clone(),
-                format!("seed {}", self.seed),
-                format!("fsync {}", self.fsync),
-                format!("workers killed: {}", thousands(f64::from(workers))),
-                format!("server killed: {}", thousands(f64::from(server))),
-            ],
+            environment: &environment,
             document,
             earlier: None,
         };
