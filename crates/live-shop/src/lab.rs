@@ -1,6 +1,6 @@
 //! The buttons that break things, and many buyers at once.
 
-use std::pin::pin;
+use std::convert::Infallible;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -94,19 +94,25 @@ pub async fn many(State(app): State<App>, Form(form): Form<Buyers>) -> Result<Re
     Ok(Redirect::to("/flash"))
 }
 
-/// Tells how the sale goes while they buy, and keeps what came of it.
+/// Tells how the sale goes while they buy, and keeps what came of it. Both go on at once: on a cluster, they share a connection with a
+/// limited number of commands under way, so buyers that stand still could keep the telling waiting forever.
 async fn buy(app: &App, crowd: &Crowd) {
-    let (mut ticks, till) = (tokio::time::interval(TOLD_EVERY), Till(app));
-    let mut run = pin!(buyers::run(&app.redis, crowd, SALE, PRICE, &till));
-    let report = loop {
-        tokio::select! {
-            report = &mut run => break report,
-            _ = ticks.tick() => told(app).await,
-            () = app.closed() => return,
-        }
+    let till = Till(app);
+    let report = tokio::select! {
+        report = buyers::run(&app.redis, crowd, SALE, PRICE, &till) => report,
+        never = tell_often(app) => match never {},
+        () = app.closed() => return,
     };
     *app.crowd.lock().unwrap_or_else(PoisonError::into_inner) = report.ok();
     told(app).await;
+}
+
+async fn tell_often(shop: &Shop) -> Infallible {
+    let mut ticks = tokio::time::interval(TOLD_EVERY);
+    loop {
+        ticks.tick().await;
+        told(shop).await;
+    }
 }
 
 /// What to break or to repair.
