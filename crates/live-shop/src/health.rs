@@ -1,6 +1,6 @@
 //! What a machine asks: is it well, and what are the numbers?
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use patterns::script::send;
 
 use crate::errors::Problem;
-use crate::state::App;
+use crate::state::{App, Shop};
 
 /// How long Redis may take for a PING.
 const PING: Duration = Duration::from_secs(1);
@@ -40,7 +40,17 @@ pub async fn healthz(State(app): State<App>) -> Result<&'static str, Problem> {
 
 /// `GET /metrics`, for Prometheus.
 pub async fn metrics(State(app): State<App>) -> Response {
-    let counters = &app.counters;
+    let mut text = of_process(&app);
+    // Without Redis, the numbers of this process are still there.
+    if let Ok(emails) = app.emails.counts().await {
+        add(&mut text, "shop_emails_pending", "gauge", emails.pending());
+        add(&mut text, "shop_emails_dead", "gauge", emails.dead);
+    }
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+fn of_process(shop: &Shop) -> String {
+    let (counters, cache) = (&shop.counters, shop.cache.statistics());
     let mut text = String::from("# TYPE shop_responses_total counter\n");
     for (class, count) in counters.responses.iter().enumerate().skip(1) {
         // Writing to a String cannot fail.
@@ -48,24 +58,21 @@ pub async fn metrics(State(app): State<App>) -> Response {
             writeln!(text, "shop_responses_total{{class=\"{class}xx\"}} {}", count.load(Ordering::Relaxed));
     }
     let seconds = counters.microseconds.load(Ordering::Relaxed) as f64 / 1e6;
-    let _ =
-        writeln!(text, "# TYPE shop_response_seconds_total counter\nshop_response_seconds_total {seconds}");
-    let cache = app.cache.statistics();
+    add(&mut text, "shop_response_seconds_total", "counter", seconds);
     for (name, value) in [
-        ("cache_hits", cache.hits),
-        ("cache_loads", cache.loads),
-        ("changes_not_published", counters.untold.load(Ordering::Relaxed)),
-        ("events_not_counted", counters.uncounted.load(Ordering::Relaxed)),
-        ("follower_errors", counters.follower_errors.load(Ordering::Relaxed)),
-        ("charges", app.bank.charges()),
+        ("shop_cache_hits_total", cache.hits),
+        ("shop_cache_loads_total", cache.loads),
+        ("shop_changes_not_published_total", counters.untold.load(Ordering::Relaxed)),
+        ("shop_events_not_counted_total", counters.uncounted.load(Ordering::Relaxed)),
+        ("shop_follower_errors_total", counters.follower_errors.load(Ordering::Relaxed)),
+        ("shop_charges_total", shop.bank.charges()),
     ] {
-        let _ = writeln!(text, "# TYPE shop_{name}_total counter\nshop_{name}_total {value}");
+        add(&mut text, name, "counter", value);
     }
-    let _ = writeln!(text, "# TYPE shop_event_streams gauge\nshop_event_streams {}", app.events.open());
-    // Without Redis, the numbers of this process are still there.
-    if let Ok(emails) = app.emails.counts().await {
-        let _ = writeln!(text, "# TYPE shop_emails_pending gauge\nshop_emails_pending {}", emails.pending());
-        let _ = writeln!(text, "# TYPE shop_emails_dead gauge\nshop_emails_dead {}", emails.dead);
-    }
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+    add(&mut text, "shop_event_streams", "gauge", shop.events.open());
+    text
+}
+
+fn add(text: &mut String, name: &str, kind: &str, value: impl Display) {
+    let _ = writeln!(text, "# TYPE {name} {kind}\n{name} {value}");
 }

@@ -1,6 +1,6 @@
 //! The buttons that break things, and many buyers at once.
 
-use std::pin::pin;
+use std::convert::Infallible;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -37,21 +37,32 @@ const MAX_BUYERS: u32 = 500;
 pub async fn show(State(app): State<App>, visitor: Visitor) -> Markup {
     // Cookies belong to a name. On loopback, the shop has two.
     let other = format!("http://localhost:{}/", app.address.port());
-    let act =
-        |what: &str, text: &str| button(&visitor, "/lab", &[("what", what), ("token", &app.lab_token)], text);
-    let report = app.crowd.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let content = html! {
         @if app.address.ip().is_loopback() { p { a href=(other) target="_blank" rel="noopener" { "Open a second customer" }
             " (another name of this machine, so another cookie)" } }
-        h2 { "Buyers" }
-        (button(&visitor, "/lab/buyers", &[("buyers", "50")], "Fifty buyers at once"))
-        (button(&visitor, "/lab/buyers", &[("buyers", "500")], "Five hundred"))
+        h2 { "Buyers" } (crowds(&app, &visitor))
+        h2 { "Faults" } (faults(&app, &visitor))
+    };
+    page("Break it", &visitor, &content)
+}
+
+fn crowds(shop: &Shop, visitor: &Visitor) -> Markup {
+    let report = shop.crowd.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    html! {
+        (button(visitor, "/lab/buyers", &[("buyers", "50")], "Fifty buyers at once"))
+        (button(visitor, "/lab/buyers", &[("buyers", "500")], "Five hundred"))
         @if let Some(report) = &report {
             p { "The last crowd: " (report.bought) " bought, " (report.waiting) " wait, " (report.refused) " were refused, "
                 (report.unknown) " have no answer. It took " (format!("{:.2} s", report.elapsed.as_secs_f64())) "." }
         }
-        h2 { "Faults" }
-        @match &app.faults {
+    }
+}
+
+fn faults(shop: &Shop, visitor: &Visitor) -> Markup {
+    let act =
+        |what: &str, text: &str| button(visitor, "/lab", &[("what", what), ("token", &shop.lab_token)], text);
+    html! {
+        @match &shop.faults {
             Some(faults) => {
                 p role="status" { (faults.broken().unwrap_or_else(|| "All is well.".to_owned())) }
                 (act("kill", "Kill the primary")) (act("cut", "Cut the link"))
@@ -60,8 +71,7 @@ pub async fn show(State(app): State<App>, visitor: Visitor) -> Markup {
             }
             None => p { "This is a server of yours, so the shop does not break it." },
         }
-    };
-    page("Break it", &visitor, &content)
+    }
 }
 
 /// `POST /lab`: without a session too, or else nobody could turn Redis on again. So the form has a token of its own.
@@ -84,19 +94,25 @@ pub async fn many(State(app): State<App>, Form(form): Form<Buyers>) -> Result<Re
     Ok(Redirect::to("/flash"))
 }
 
-/// Tells how the sale goes while they buy, and keeps what came of it.
+/// Tells how the sale goes while they buy, and keeps what came of it. Both go on at once: on a cluster, they share a connection with a
+/// limited number of commands under way, so buyers that stand still could keep the telling waiting forever.
 async fn buy(app: &App, crowd: &Crowd) {
-    let (mut ticks, till) = (tokio::time::interval(TOLD_EVERY), Till(app));
-    let mut run = pin!(buyers::run(&app.redis, crowd, SALE, PRICE, &till));
-    let report = loop {
-        tokio::select! {
-            report = &mut run => break report,
-            _ = ticks.tick() => told(app).await,
-            () = app.closed() => return,
-        }
+    let till = Till(app);
+    let report = tokio::select! {
+        report = buyers::run(&app.redis, crowd, SALE, PRICE, &till) => report,
+        never = tell_often(app) => match never {},
+        () = app.closed() => return,
     };
     *app.crowd.lock().unwrap_or_else(PoisonError::into_inner) = report.ok();
     told(app).await;
+}
+
+async fn tell_often(shop: &Shop) -> Infallible {
+    let mut ticks = tokio::time::interval(TOLD_EVERY);
+    loop {
+        ticks.tick().await;
+        told(shop).await;
+    }
 }
 
 /// What to break or to repair.

@@ -138,6 +138,7 @@ impl Running {
             Arc::new(Shop::new(target, address, settings, faults).map_err(|error| not(error.to_string()))?);
         fill(&app).await.map_err(|problem| not(problem.detail))?;
         app.events.catch_up().await.map_err(|error| not(error.to_string()))?;
+        app.link.limit(app.settings.answers_in);
 
         let mut tasks = JoinSet::new();
         let router = routes::routes(&app);

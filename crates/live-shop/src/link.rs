@@ -1,24 +1,28 @@
-//! The connection of the whole shop, with a time limit of its own.
+//! The connection of the whole shop, with a time limit of its own once the shop is open.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use lab_connection::Target;
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisError, RedisFuture, Value};
 
-/// How long a command of a page may take. A customer who waits longer has left; and the page says what works without Redis.
-const ANSWERS_IN: Duration = Duration::from_secs(2);
-
 /// The server of the shop. Behind its address, the primary may change; the connection then reconnects.
 #[derive(Clone)]
 pub struct Link {
     target: Target,
+    limit: Arc<OnceLock<Duration>>,
 }
 
 impl Link {
     /// To this server.
     pub fn new(target: Target) -> Self {
-        Self { target }
+        Self { target, limit: Arc::default() }
+    }
+
+    /// From now on, a command may take this long: customers wait for it. A second limit changes nothing.
+    pub fn limit(&self, time: Duration) {
+        self.limit.get_or_init(|| time);
     }
 
     /// The server: for blocking connections, subscriptions, and explanations.
@@ -29,8 +33,8 @@ impl Link {
 
 impl ConnectionLike for Link {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        let mut connection = self.target.connection();
-        Box::pin(async move { in_time(connection.req_packed_command(cmd)).await })
+        let (mut connection, limit) = (self.target.connection(), self.limit.get().copied());
+        Box::pin(async move { in_time(connection.req_packed_command(cmd), limit).await })
     }
 
     fn req_packed_commands<'a>(
@@ -39,8 +43,8 @@ impl ConnectionLike for Link {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        let mut connection = self.target.connection();
-        Box::pin(async move { in_time(connection.req_packed_commands(pipeline, offset, count)).await })
+        let (mut connection, limit) = (self.target.connection(), self.limit.get().copied());
+        Box::pin(async move { in_time(connection.req_packed_commands(pipeline, offset, count), limit).await })
     }
 
     fn get_db(&self) -> i64 {
@@ -48,8 +52,9 @@ impl ConnectionLike for Link {
     }
 }
 
-async fn in_time<T>(answer: RedisFuture<'_, T>) -> Result<T, RedisError> {
-    match tokio::time::timeout(ANSWERS_IN, answer).await {
+async fn in_time<T>(answer: RedisFuture<'_, T>, limit: Option<Duration>) -> Result<T, RedisError> {
+    let Some(limit) = limit else { return answer.await };
+    match tokio::time::timeout(limit, answer).await {
         Ok(answer) => answer,
         Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
     }

@@ -55,6 +55,8 @@ pub type App = Arc<Shop>;
 pub struct Settings {
     /// Requests of one address in a minute. As many may come at once.
     pub requests: u32,
+    /// How long a command of a page may take. A customer who waits longer has left, and the page says what works without Redis.
+    pub answers_in: Duration,
     /// How long a browser may take for the head of a request.
     pub slow_head: Duration,
     /// How long a request may take, its body included. Event streams may take longer.
@@ -77,6 +79,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             requests: 3_000,
+            answers_in: Duration::from_secs(2),
             slow_head: Duration::from_secs(5),
             slow_request: Duration::from_secs(20),
             slow_reader: Duration::from_secs(30),

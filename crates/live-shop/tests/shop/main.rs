@@ -48,6 +48,8 @@ async fn with_shop_on<T: Send + 'static>(
     settings: Settings,
     test: impl FnOnce(Shop) -> T + Send + 'static,
 ) -> T {
+    // On a busy machine, a server that is well may take longer than a customer waits.
+    let settings = Settings { answers_in: lab_testing::TIMEOUT, ..settings };
     let running = Running::open(args, ([127, 0, 0, 1], 0).into(), settings).await.unwrap();
     let (app, runtime) = (running.app.clone(), tokio::runtime::Handle::current());
     let result = tokio::task::spawn_blocking(move || test(Shop { app, runtime })).await;
