@@ -195,7 +195,9 @@ async fn restore_snapshot(
          differs by a second at most. A large Set or Hash has another order on each server, so there compare the members.",
     )
     .await?;
-    ctx.announce("On both servers: SCAN, TYPE, PTTL, DUMP, and where DUMP differs, SMEMBERS and HGETALL.");
+    ctx.announce(
+        "On both servers: SCAN, TYPE, PEXPIRETIME, DUMP, and where DUMP differs, SMEMBERS and HGETALL.",
+    );
     let compared = compare(data::PREFIX, live, &restored).await?;
     ctx.table(comparison(&compared));
     ctx.check(
@@ -310,7 +312,7 @@ async fn switch_on_aof(
     redis::cmd("CONFIG").arg("REWRITE").exec_async(&mut restored).await?;
     ctx.announce(
         "INFO tells when the file is written. Then the server is killed and started again, and \
- SCAN, TYPE, PTTL, DUMP, SMEMBERS, and HGETALL compare it with the live one.",
+ SCAN, TYPE, PEXPIRETIME, DUMP, SMEMBERS, and HGETALL compare it with the live one.",
     );
     let server = private::on_another_thread(move || {
         let mut server = server;
@@ -552,7 +554,7 @@ async fn use_backup_command(ctx: &LessonContext, redis: &MultiplexedConnection) 
     let compared = compare("", &quiet, &restored).await?;
     let late: usize =
         redis::cmd("EXISTS").arg("account:written-after-start").query_async(&mut restored).await?;
-    ctx.announce("A new private server starts with these files. SCAN, TYPE, PTTL, DUMP, SMEMBERS, and HGETALL compare both, and BACKUP CLEANUP ends it.");
+    ctx.announce("A new private server starts with these files. SCAN, TYPE, PEXPIRETIME, DUMP, SMEMBERS, and HGETALL compare both, and BACKUP CLEANUP ends it.");
     ctx.check(
         format!(
             "all {} keys are the same, with the one that was written after START",

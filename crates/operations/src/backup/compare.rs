@@ -9,7 +9,8 @@ use redis::aio::MultiplexedConnection;
 
 /// Keys in a pipeline.
 const BATCH: usize = 200;
-/// By how many milliseconds two TTLs may differ that are read one after the other.
+/// By how many milliseconds the moments may differ at which a key expires. (Moments, because a busy machine may read two TTLs seconds
+/// apart.)
 const TTL_TOLERANCE: i64 = 1_000;
 
 /// What a comparison found about the keys of one type.
@@ -42,7 +43,7 @@ impl Compared {
     }
 }
 
-/// TYPE, PTTL, and DUMP of a key.
+/// TYPE, PEXPIRETIME, and DUMP of a key.
 type Key = (String, i64, Option<Vec<u8>>);
 
 /// Compares all keys whose names begin with `prefix`.
@@ -97,7 +98,7 @@ async fn names(prefix: &str, redis: &mut MultiplexedConnection) -> RedisResult<B
 async fn read(names: &[&String], redis: &mut MultiplexedConnection) -> RedisResult<Vec<Key>> {
     let mut pipe = redis::pipe();
     for name in names {
-        pipe.cmd("TYPE").arg(name).cmd("PTTL").arg(name).cmd("DUMP").arg(name);
+        pipe.cmd("TYPE").arg(name).cmd("PEXPIRETIME").arg(name).cmd("DUMP").arg(name);
     }
     let replies: Vec<redis::Value> = pipe.query_async(redis).await?;
     let keys = replies.chunks(3).map(|key| redis::from_redis_value(redis::Value::Array(key.to_vec())));
