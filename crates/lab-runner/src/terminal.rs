@@ -78,7 +78,7 @@ impl Terminal {
         }
     }
 
-    /// A paragraph of results, wrapped at spaces. [`NO_BREAK`] is a space that stays in its line.
+    /// A paragraph of results, wrapped at spaces. `NO_BREAK` is a space that stays in its line.
     pub fn paragraph(self, text: &str) {
         let options = textwrap::Options::new(self.text_width())
             .word_splitter(textwrap::WordSplitter::NoHyphenation)
