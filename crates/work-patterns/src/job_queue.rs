@@ -44,8 +44,8 @@ const KILLED: usize = 5;
 const LIMIT: u32 = 3;
 /// Jobs of the comparison.
 const COMPARED: usize = 200;
-/// Round trips for one job, over all approaches, twice.
-const ROUND_TRIPS: f64 = 18.0;
+/// Round trips for one job, over all approaches, three times.
+const ROUND_TRIPS: f64 = 24.0;
 
 async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
     let lists = PlainLists::new(ctx.prefix());
@@ -105,8 +105,10 @@ async fn keep_a_copy(ctx: &LessonContext, lists: &PlainLists) -> Result<(), BoxE
 }
 
 async fn kill(ctx: &LessonContext) -> Result<(), BoxError> {
+    let jobs = ctx.fit("jobs", JOBS, KILLED + 3, 5.0);
+    let rest = jobs - KILLED;
     ctx.step(format!(
-        "Now {KILLED} workers take one job each and are killed, and another worker does the rest of {JOBS} jobs. The third row is the pattern. \
+        "Now {KILLED} workers take one job each and are killed, and another worker does the rest of {jobs} jobs. The third row is the pattern. \
          There, a job whose worker says nothing for a short time is handed to another one. The loop of its workers:",
     ))
     .await?;
@@ -116,7 +118,13 @@ async fn kill(ctx: &LessonContext) -> Result<(), BoxError> {
          EVALSHA (the first one an EVAL). UNLINK cleans up.",
         KILLED + 1
     ));
-    let guess = ctx.predict("With LMOVE, how many of the 20 jobs are done?", ["5", "15", "20"]).await?;
+    let answers = [KILLED, rest, jobs].map(|number| number.to_string());
+    let guess = ctx
+        .predict(
+            format!("With LMOVE, how many of the {jobs} jobs are done?"),
+            answers.each_ref().map(String::as_str),
+        )
+        .await?;
     // A worker must be able to answer in that time on a slow network, too.
     let visibility = Duration::from_millis(200) + 10 * ctx.round_trip();
     let mut table =
@@ -124,18 +132,17 @@ async fn kill(ctx: &LessonContext) -> Result<(), BoxError> {
     let mut results = Vec::new();
     for way in Way::ALL {
         let Aftermath { done, stuck, lost } =
-            kill_workers(way, ctx.target(), JOBS, KILLED, visibility).await?;
-        let numbers = [JOBS, KILLED, done, stuck, lost].map(|number| number.to_string());
+            kill_workers(way, ctx.target(), jobs, KILLED, visibility).await?;
+        let numbers = [jobs, KILLED, done, stuck, lost].map(|number| number.to_string());
         table = table.row([way.label().to_owned()].into_iter().chain(numbers));
         results.push([done, stuck, lost]);
     }
     ctx.table(table);
     let [done, ..] = results[1];
     guess.answer(done)?;
-    let rest = JOBS - KILLED;
     ctx.check_eq("LPOP lost a job with each worker", &results[0], &[rest, 0, KILLED])?;
     ctx.check_eq("LMOVE left them where nobody looks", &results[1], &[rest, KILLED, 0])?;
-    ctx.check_eq("the pattern did all of them", &results[2], &[JOBS, 0, 0])?;
+    ctx.check_eq("the pattern did all of them", &results[2], &[jobs, 0, 0])?;
     Ok(())
 }
 
@@ -284,7 +291,7 @@ async fn compare(ctx: &LessonContext) -> Result<(), BoxError> {
          the time goes into round trips. In batches of 50, the pattern needs two for 50 jobs: one to enqueue, one to settle and to take the next ones.",
     )
     .await?;
-    let jobs = ctx.fit("jobs", COMPARED, 50, ROUND_TRIPS);
+    let jobs = ctx.fit("jobs", COMPARED, 2, ROUND_TRIPS);
     let work = Work::new(ctx.prefix(), jobs);
     ctx.compare(Comparison { title: "Queues", approaches: &Queueing::ALL, input: &work }).await?;
     ctx.start_clean(&work.keys()?).await?;

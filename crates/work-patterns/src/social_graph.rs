@@ -48,7 +48,7 @@ const FANS: usize = 200;
 
 async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
     let connection = ctx.target().connection();
-    let fans = ctx.fit("fans", FANS, 40, 0.2);
+    let fans = ctx.fit("fans", FANS, 10, 0.5);
     let mut keys = kept(ctx.prefix())?;
     keys.extend(mistakes::keys(ctx.target(), USERS)?);
     for reads in [false, true] {
@@ -359,7 +359,7 @@ async fn compare(ctx: &LessonContext, fans: usize) -> Result<(), BoxError> {
     let reads = Feeds::new(ctx.prefix(), fans, true);
     ctx.step(format!(
         "Push, pull, or both? Twenty authors have five followers each, and a star has {fans} more. First, each of them posts. Then \
-         five readers read their timelines, which must be the same, whichever way they came. 'Hybrid' pushes the twenty, and pulls \
+         five readers read their timelines at once, which must be the same, whichever way they came. 'Hybrid' pushes the twenty, and pulls \
          the star.",
     ))
     .await?;

@@ -9,6 +9,7 @@ mod workers;
 use std::time::Duration;
 
 use lab_connection::Connection;
+use lab_runner::concurrent::try_join_all;
 use lab_runner::pattern_scripts::{load, lua};
 use lab_runner::table::Table;
 use lab_runner::{BoxError, Comparison, Lesson, LessonContext, outcome, source};
@@ -53,6 +54,9 @@ async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
     let compared = workers::keys(&StreamQueue::new(ctx.target().connection(), ctx.prefix(), "compared"))?;
     let small = workers::keys(&StreamQueue::new(ctx.target().connection(), ctx.prefix(), "small"))?;
     keys.extend(compared.iter().chain(&small).cloned());
+    for crew in Crew::ALL {
+        keys.extend(workers::keys(&crew.queue(ctx.target()))?);
+    }
     keys.push(raw(ctx.prefix()));
     ctx.start_clean(&keys).await?;
     load(ctx, &[stream_worker::scripts()]).await?;
@@ -138,9 +142,10 @@ async fn lose_a_worker(ctx: &LessonContext) -> Result<(), BoxError> {
 }
 
 async fn count_crews(ctx: &LessonContext) -> Result<(), BoxError> {
-    let dies = MESSAGES / workers::DIES_AT;
+    let orders = ctx.fit("orders", MESSAGES, 2 * workers::DIES_AT, 20.0);
+    let dies = orders / workers::DIES_AT;
     ctx.step(format!(
-        "Now {MESSAGES} orders, each of which adds 1 to a counter of its own. Every {}th message kills its worker, before the effect \
+        "Now {orders} orders, each of which adds 1 to a counter of its own. Every {}th message kills its worker, before the effect \
          or between the effect and the acknowledgment. A new worker goes on. Four crews do it. This is the third one, which has \
          its effect first, and the fourth one, which uses the pattern:",
         workers::DIES_AT
@@ -160,12 +165,10 @@ async fn count_crews(ctx: &LessonContext) -> Result<(), BoxError> {
         .await?;
     let mut table =
         Table::new("Workers that die", &["crew", "orders", "workers lost", "lost orders", "doubled effects"]);
-    let mut results = Vec::new();
-    for crew in Crew::ALL {
-        let result = crew.run(ctx.target()).await?;
-        let numbers = [MESSAGES, result.died, result.lost, result.doubled].map(|number| number.to_string());
+    let results = try_join_all(Crew::ALL.map(|crew| crew.run(ctx.target(), orders))).await?;
+    for (crew, result) in Crew::ALL.into_iter().zip(&results) {
+        let numbers = [orders, result.died, result.lost, result.doubled].map(|number| number.to_string());
         table = table.row(std::iter::once(crew.label().to_owned()).chain(numbers));
-        results.push(result);
     }
     ctx.table(table);
     guess.answer(match (results[2].lost, results[2].doubled) {
@@ -301,7 +304,7 @@ async fn compare(ctx: &LessonContext) -> Result<(), BoxError> {
          and acknowledges and counts in one script.",
     )
     .await?;
-    let messages = Messages::new(ctx.prefix(), ctx.fit("messages", COMPARED, 10, 4.0));
+    let messages = Messages::new(ctx.prefix(), ctx.fit("messages", COMPARED, 3, 12.0));
     ctx.compare(Comparison { title: "Handling messages", approaches: &approaches, input: &messages }).await?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Ways of queueing, side by side.
 
+use lab_runner::concurrent::try_join_all;
 use lab_runner::{AnyConnection, Approach, into_redis_error};
 use patterns::job_queue::{Job, JobQueue, NewJob, Outcome};
 use patterns::key::KeyError;
@@ -148,10 +149,11 @@ impl Approach for Queueing {
         }
         unlink.exec_async(connection).await?;
         if matches!(self, Self::OneByOne | Self::Batches) {
-            for (_, script) in patterns::job_queue::scripts() {
-                let mut load = redis::cmd("SCRIPT");
-                load.arg("LOAD").arg(script.source()).exec_async(connection).await?;
-            }
+            let load = async |source: &str| {
+                redis::cmd("SCRIPT").arg("LOAD").arg(source).exec_async(&mut connection.clone()).await
+            };
+            try_join_all(patterns::job_queue::scripts().into_iter().map(|(_, script)| load(script.source())))
+                .await?;
         }
         Ok(())
     }

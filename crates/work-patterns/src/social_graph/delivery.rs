@@ -1,7 +1,7 @@
 //! Posts and reads when all is pushed, all is pulled, or only ordinary authors push.
 
 use lab_connection::Connection;
-use lab_runner::concurrent::concurrently;
+use lab_runner::concurrent::{concurrently, try_join_all};
 use lab_runner::{AnyConnection, Approach, BoxError, into_redis_error};
 use patterns::timeline::Timeline;
 use redis::{AsyncTypedCommands, RedisResult};
@@ -9,12 +9,11 @@ use redis::{AsyncTypedCommands, RedisResult};
 /// Ordinary authors, and the readers who follow all of them and the star.
 const AUTHORS: usize = 20;
 const READERS: usize = 5;
+const STAR: &str = "star";
 /// Posts of each author that are there before.
 const POSTS: u64 = 2;
 /// Entries that a reader reads.
 const READ: usize = 5;
-/// How many authors post at a time.
-const AT_A_TIME: usize = 8;
 /// From so many followers on, the hybrid pulls.
 const CELEBRITY_AT: usize = READERS + 1;
 
@@ -58,7 +57,7 @@ impl Feeds {
     }
 
     fn authors() -> Vec<String> {
-        (0..AUTHORS).map(|author| format!("author{author}")).chain(["star".to_owned()]).collect()
+        (0..AUTHORS).map(|author| format!("author{author}")).chain([STAR.to_owned()]).collect()
     }
 
     fn readers() -> Vec<String> {
@@ -87,28 +86,48 @@ impl Feeds {
 
     /// Writes who follows whom, and some posts.
     pub async fn prepare(&self, connection: &Connection) -> Result<(), BoxError> {
-        let mut redis = connection.clone();
-        for delivery in Delivery::ALL {
-            let timeline = delivery.timeline(connection, &self.prefix);
-            let (authors, mut followers) = (numbered(Self::authors()), Self::readers());
-            for (number, author) in Self::authors().iter().enumerate() {
-                if number == AUTHORS {
-                    followers.extend((0..self.fans).map(|fan| format!("fan{fan}")));
-                }
-                let key = timeline.graph().followers_key(author)?;
-                redis.zadd_multiple(key.as_str(), &numbered(followers.clone())).await?;
-            }
-            for reader in Self::readers() {
-                let key = timeline.graph().following_key(&reader)?;
-                redis.zadd_multiple(key.as_str(), &authors).await?;
-                timeline.read(&reader, None, 1).await?;
-            }
-            for at in 1..=POSTS {
-                post(&timeline, at).await?;
-            }
+        let prepare =
+            |delivery: Delivery| self.prepare_one(delivery.timeline(connection, &self.prefix), connection);
+        try_join_all(Delivery::ALL.map(prepare)).await.map(drop)
+    }
+
+    async fn prepare_one(&self, timeline: Timeline<Connection>, redis: &Connection) -> Result<(), BoxError> {
+        let follow = |author| self.give_followers(&timeline, redis.clone(), author);
+        try_join_all(Self::authors().into_iter().map(follow)).await?;
+        let follow_all = |reader| follow_all(&timeline, redis.clone(), reader);
+        try_join_all(Self::readers().into_iter().map(follow_all)).await?;
+        for at in 1..=POSTS {
+            post(&timeline, at).await?;
         }
         Ok(())
     }
+
+    async fn give_followers(
+        &self,
+        timeline: &Timeline<Connection>,
+        mut redis: Connection,
+        author: String,
+    ) -> Result<(), BoxError> {
+        let mut followers = Self::readers();
+        if author == STAR {
+            followers.extend((0..self.fans).map(|fan| format!("fan{fan}")));
+        }
+        let key = timeline.graph().followers_key(&author)?;
+        redis.zadd_multiple(key.as_str(), &numbered(followers)).await?;
+        Ok(())
+    }
+}
+
+/// Lets a reader follow all authors, and read for the first time.
+async fn follow_all(
+    timeline: &Timeline<Connection>,
+    mut redis: Connection,
+    reader: String,
+) -> Result<(), BoxError> {
+    let key = timeline.graph().following_key(&reader)?;
+    redis.zadd_multiple(key.as_str(), &numbered(Feeds::authors())).await?;
+    timeline.read(&reader, None, 1).await?;
+    Ok(())
 }
 
 fn numbered(users: Vec<String>) -> Vec<(usize, String)> {
@@ -119,7 +138,7 @@ fn numbered(users: Vec<String>) -> Vec<(usize, String)> {
 async fn post<C: AnyConnection>(timeline: &Timeline<C>, at: u64) -> Result<(), BoxError> {
     let authors = Feeds::authors();
     let post_one = |number: usize| post_and_push(timeline.clone(), authors[number].clone(), at);
-    concurrently(AT_A_TIME, authors.len(), post_one).await?;
+    concurrently(authors.len(), authors.len(), post_one).await?;
     Ok(())
 }
 
@@ -154,10 +173,9 @@ impl Approach for Delivery {
     async fn reset<C: AnyConnection>(self, feeds: &Feeds, connection: &mut C) -> RedisResult<()> {
         if !feeds.reads {
             let timeline = self.timeline(connection, &feeds.prefix);
-            for author in Feeds::authors() {
-                let last = format!("post{}", POSTS + 1);
-                timeline.delete(&author, &last).await.map_err(into_redis_error)?;
-            }
+            let (timeline, last) = (&timeline, format!("post{}", POSTS + 1));
+            let delete = async |author: String| timeline.delete(&author, &last).await;
+            try_join_all(Feeds::authors().into_iter().map(delete)).await.map_err(into_redis_error)?;
         }
         Ok(())
     }
@@ -168,11 +186,12 @@ impl Approach for Delivery {
             post(&timeline, POSTS + 1).await.map_err(into_redis_error)?;
             return Ok(Vec::new());
         }
-        let mut shown = Vec::new();
-        for reader in Feeds::readers() {
-            let page = timeline.read(&reader, None, READ).await.map_err(into_redis_error)?;
-            shown.extend(page.entries.into_iter().map(|shown| format!("{reader}: {}", shown.entry)));
-        }
-        Ok(shown)
+        let readers = Feeds::readers();
+        let read = |reader: usize| timeline.read(&readers[reader], None, READ);
+        let pages = concurrently(READERS, READERS, read).await.map_err(into_redis_error)?;
+        let shown = readers.iter().zip(&pages).flat_map(|(reader, page)| {
+            page.entries.iter().map(move |shown| format!("{reader}: {}", shown.entry))
+        });
+        Ok(shown.collect())
     }
 }

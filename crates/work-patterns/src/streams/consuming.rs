@@ -75,9 +75,7 @@ impl Approach for Consuming {
 
     async fn reset<C: AnyConnection>(self, input: &Messages, redis: &mut C) -> RedisResult<()> {
         let queue = input.queue(redis);
-        for key in keys(&queue).map_err(into_redis_error)? {
-            redis.unlink(key).await?;
-        }
+        redis.unlink(keys(&queue).map_err(into_redis_error)?).await?;
         queue.group(GROUP).create().await.map(drop).map_err(into_redis_error)
     }
 

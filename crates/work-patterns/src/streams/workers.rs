@@ -10,13 +10,12 @@ use patterns::stream_worker::{Effect, Group, Message, StreamQueue};
 use redis::aio::ConnectionLike;
 use redis::{AsyncTypedCommands, FromRedisValue, RedisResult, Value};
 
-/// How many messages each crew gets.
+/// How many messages each crew gets; fewer on a slow network.
 pub const MESSAGES: usize = 40;
 /// Every so many messages, one kills its worker.
 pub(super) const DIES_AT: usize = 4;
 /// How many messages a worker reads at a time.
 const BATCH: usize = 4;
-const STREAM: &str = "orders";
 const GROUP: &str = "billing";
 
 /// How a crew reads and acknowledges.
@@ -76,21 +75,32 @@ impl Crew {
         }
     }
 
-    /// Publishes all messages, and handles them until nothing more comes.
-    pub async fn run(self, target: &Target) -> std::result::Result<Result, BoxError> {
+    /// Its stream: the crews work side by side.
+    pub(super) fn queue(self, target: &Target) -> StreamQueue<Connection> {
+        let name = match self {
+            Self::NoAck => "no-ack",
+            Self::NoClaim => "no-claim",
+            Self::Claim => "claim",
+            Self::Pattern => "pattern",
+        };
+        StreamQueue::new(target.connection(), target.prefix(), name)
+    }
+
+    /// Publishes this many messages, and handles them until nothing more comes.
+    pub async fn run(self, target: &Target, orders: usize) -> std::result::Result<Result, BoxError> {
         let mut redis = target.connection();
-        let queue = StreamQueue::new(redis.clone(), target.prefix(), STREAM);
+        let queue = self.queue(target);
         let group = queue.group(GROUP).with_visibility(Duration::from_millis(10));
         let keys = keys(&queue)?;
         own_keys::unlink(&mut redis, &keys).await?;
         group.create().await?;
-        for number in 0..MESSAGES {
+        for number in 0..orders {
             queue.publish(&format!("order-{number}"), b"1 apple").await?;
         }
         let effects = queue.effect_key("effects")?;
         let mut result = Result::default();
         let mut deaths = BTreeSet::new();
-        for life in 0..10 * MESSAGES {
+        for life in 0..10 * orders {
             let consumer = format!("c{life}");
             let messages = self.next(&group, &redis, &consumer).await?;
             if messages.is_empty() {
@@ -115,7 +125,7 @@ impl Crew {
             }
         }
         let counts = redis.hgetall(&effects).await?;
-        result.lost = MESSAGES - counts.len();
+        result.lost = orders - counts.len();
         result.doubled = counts.values().filter(|count| *count != "1").count();
         own_keys::unlink(&mut redis, &keys).await?;
         Ok(result)

@@ -8,7 +8,7 @@ async fn only_the_pattern_neither_loses_nor_doubles() {
     let [no_ack, no_claim, claim, pattern] = {
         let mut results = Vec::new();
         for crew in Crew::ALL {
-            results.push(crew.run(&target).await.unwrap());
+            results.push(crew.run(&target, MESSAGES).await.unwrap());
         }
         <[CrewResult; 4]>::try_from(results).unwrap()
     };
