@@ -265,7 +265,10 @@ fn a_server_gets_larger_reads_and_valkey_gets_batches() {
             let _ = stream.write_all(b"-NOPERM no permission for ECHO\r\n");
             let commands = read_until(&mut stream, b"$2\r\n39\r\n");
             let _ = stream.write_all(&b"+OK\r\n".repeat(40));
-            let _ = sender.send((echo, commands));
+            // Not so if a busy machine let the loader give this connection up and open another.
+            if commands.ends_with(b"$2\r\n39\r\n") {
+                let _ = sender.send((echo, commands));
+            }
             read_some(&mut stream);
         });
         let mut source = Sets::of(40);
@@ -273,7 +276,8 @@ fn a_server_gets_larger_reads_and_valkey_gets_batches() {
         let loader = Loader { larger_reads_below: Duration::MAX, ..fake.patient_loader() };
         assert_eq!(load(&loader, &mut source).unwrap().records, 40);
         let (echo, commands) = received.recv().unwrap();
-        assert!(echo.starts_with(b"*2\r\n$4\r\nECHO\r\n$262144\r\n") && echo.len() > 262_144);
+        let is_large = echo.starts_with(b"*2\r\n$4\r\nECHO\r\n$262144\r\n") && echo.len() > 262_144;
+        assert!(is_large, "{} bytes: {}", echo.len(), text(&echo[..echo.len().min(100)]));
         let mut expected = Vec::new();
         for command in 0..40 {
             if command % 16 == 0 {

@@ -26,7 +26,7 @@ async fn the_damage_is_counted_and_the_right_way_has_none() {
         );
         let stores = table(&report, "Stores near me");
         assert_eq!(stores[0][0], "Central station");
-        assert_eq!(stores[2], ["Night shop", "2226", "open for 4:00 h"]);
+        assert_eq!(stores[2], ["Night shop", "2226", "open for 4 h"]);
         assert_eq!(stores[4], ["Airport", "8828", "always open"]);
     }
 }
