@@ -97,7 +97,7 @@ impl Jobs {
             return Err(format!("each effect once; found {doubled:?}").into());
         }
         if lost(&done) {
-            return Ok(Verdict::Contract("A key that effects write is yours to keep"));
+            return Ok(Verdict::Contract("The queue cannot restore a key that effects write"));
         }
         if *fault == Fault::WritesLost {
             return Ok(Verdict::Contract("A failover may forget the last calls that were acknowledged"));
