@@ -211,8 +211,8 @@ async fn the_sweeper_removes_only_what_has_ended() {
         // A reservation for ten minutes, whose job ended at once.
         let reservation = semaphores.clone().with_lease(Duration::from_mins(10));
         reservation.try_acquire("s", &token(), 1).await.unwrap();
-        // A job that renews.
-        let renewing = semaphores.clone().with_lease(Duration::from_secs(2));
+        // A job that renews, in time on the busiest machine.
+        let renewing = semaphores.clone().with_lease(Duration::from_secs(20));
         let mut renewed = renewing.try_acquire("s", &token(), 1).await.unwrap();
         // An orphan.
         let orphan = semaphores.clone().with_lease(Duration::from_secs(1));
