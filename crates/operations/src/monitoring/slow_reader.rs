@@ -46,7 +46,7 @@ impl SlowReader {
             let received: Vec<usize> = pipe.query_async(redis).await?;
             published += received.iter().sum::<usize>();
             // As long as it gets less, the system still takes what waits.
-            let mut last = usize::MAX;
+            let mut before = usize::MAX;
             loop {
                 let mut list = redis::cmd("CLIENT");
                 let list: String = list.arg("LIST").arg("TYPE").arg("pubsub").query_async(redis).await?;
@@ -54,10 +54,10 @@ impl SlowReader {
                 if now <= BEHIND {
                     break;
                 }
-                if now == last {
+                if now == before {
                     return Ok(published);
                 }
-                last = now;
+                before = now;
             }
         }
         Err("nothing waits for the subscriber".into())
