@@ -73,11 +73,7 @@ pub struct SmallestUser {
 impl SmallestUser {
     /// The user for these patterns. `cluster` adds what redis-rs's client of a cluster sends.
     pub fn of(user: &str, patterns: &[String], prefix: &str, cluster: bool) -> Result<Self, Failure> {
-        if user.is_empty() {
-            let why = "ACL SETUSER would take the next word for the name.";
-            return Err(Failure::new(Class::Usage, "The name of the user is empty.", why));
-        }
-        check("user", user)?;
+        check_name(user)?;
         check("prefix", prefix)?;
         let mut named = BTreeSet::new();
         for name in patterns {
@@ -106,6 +102,24 @@ impl SmallestUser {
         })
     }
 
+    /// The user on whom a failover depends, for every version: a right that an old server does not need does no harm.
+    pub fn for_failover(user: &str, role: FailoverRole) -> Result<Self, Failure> {
+        check_name(user)?;
+        let rules: BTreeSet<&str> =
+            role.rights(Some(u32::MAX)).flat_map(|right| right.rules).copied().collect();
+        let of = |sigil: char| {
+            rules.iter().filter(|rule| rule.starts_with(sigil)).map(|&rule| rule.to_owned()).collect()
+        };
+        Ok(Self {
+            user: user.to_owned(),
+            patterns: vec![role.name()],
+            commands: of('+'),
+            keys: Vec::new(),
+            channels: of('&'),
+            remarks: vec![role.remark()],
+        })
+    }
+
     /// The words of `ACL SETUSER`. They leave the passwords as they are: a new user has none, and nobody can log in as it yet.
     pub fn rules(&self) -> Vec<String> {
         let mut words: Vec<String> =
@@ -131,11 +145,7 @@ pub fn run(server: &TargetArgs, options: &Options) -> Result<(), Failure> {
     let (name, prefix) = (options.user.as_deref(), options.prefix.as_deref().unwrap_or(""));
     let role = failover_role(&options.patterns)?;
     let user = match role {
-        Some(role) => {
-            let name = name.unwrap_or(role.name());
-            check("user", name)?;
-            role.smallest_user(name)
-        }
+        Some(role) => SmallestUser::for_failover(name.unwrap_or(role.name()), role)?,
         None => SmallestUser::of(name.unwrap_or("app"), &options.patterns, prefix, server.cluster)?,
     };
     if options.json {
@@ -161,7 +171,7 @@ fn failover_role(patterns: &[String]) -> Result<Option<FailoverRole>, Failure> {
         |name: &String| FailoverRole::ALL.into_iter().find(|role| *role.name() == name.to_lowercase());
     let role = patterns.iter().find_map(named);
     if role.is_some() && patterns.len() > 1 {
-        let why = "Whoever steals the password of a program should not get that of a failover, too.";
+        let why = "Someone who steals the password of a program should not be able to start a failover, too.";
         return Err(Failure::new(Class::Usage, "A user for a failover stands alone.", why));
     }
     Ok(role)
@@ -204,6 +214,14 @@ fn patterns_named(name: &str) -> Result<Vec<&'static str>, Failure> {
         format!("These are known: {all}."),
     )
     .try_next("cargo ops acl, without a name, lists them"))
+}
+
+fn check_name(user: &str) -> Result<(), Failure> {
+    if user.is_empty() {
+        let why = "ACL SETUSER would take the next word for the name.";
+        return Err(Failure::new(Class::Usage, "The name of the user is empty.", why));
+    }
+    check("user", user)
 }
 
 /// A word of the ACL has no spaces.

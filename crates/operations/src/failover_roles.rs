@@ -6,8 +6,6 @@
 //! The commands are those of the servers' source (`sentinel.c`, `replication.c`). A test kills a primary with exactly these users, and finds
 //! nothing refused in `ACL LOG`.
 
-use crate::acl::SmallestUser;
-
 /// Where Sentinels tell one another about themselves.
 const HELLO: &str = "__sentinel__:hello";
 
@@ -166,25 +164,5 @@ impl FailoverRole {
         all.iter().filter(move |right| {
             right.since_valkey.is_none_or(|since| valkey.is_some_and(|has| has >= since))
         })
-    }
-
-    /// The smallest user, for every version: a right that an old server does not need does no harm.
-    #[must_use]
-    pub fn smallest_user(self, user: &str) -> SmallestUser {
-        let mut rules: Vec<&str> =
-            self.rights(Some(u32::MAX)).flat_map(|right| right.rules).copied().collect();
-        rules.sort_unstable();
-        rules.dedup();
-        let of = |sigil: char| {
-            rules.iter().filter(|rule| rule.starts_with(sigil)).map(|&rule| rule.to_owned()).collect()
-        };
-        SmallestUser {
-            user: user.to_owned(),
-            patterns: vec![self.name()],
-            commands: of('+'),
-            keys: Vec::new(),
-            channels: of('&'),
-            remarks: vec![self.remark()],
-        }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use lab_server::{PRIMARY_NAME, Sentinels, Server};
 use lab_testing::until;
+use operations::acl::SmallestUser;
 use operations::doctor::finding::{Finding, Severity};
 use operations::failover_roles::{FailoverRole, Right};
 
@@ -78,7 +79,7 @@ fn servers(group: &Sentinels) -> impl Iterator<Item = &Server> {
 }
 
 fn create(role: FailoverRole, server: &Server) {
-    let rules = role.smallest_user(role.name()).rules();
+    let rules = SmallestUser::for_failover(role.name(), role).unwrap().rules();
     let password = format!(">{PASSWORD}");
     let mut words = vec!["ACL", "SETUSER", role.name(), password.as_str()];
     words.extend(rules.iter().map(String::as_str));
@@ -275,7 +276,8 @@ async fn the_servers_take_the_lines_of_the_command() {
     };
     let (code, line) = run(&["sentinel"]);
     assert_eq!(code, Some(0));
-    let expected = format!("{}\n", FailoverRole::Sentinel.smallest_user("sentinel").line());
+    let expected =
+        format!("{}\n", SmallestUser::for_failover("sentinel", FailoverRole::Sentinel).unwrap().line());
     assert!(line.starts_with(&expected) && line.contains("+failover"), "{line}");
     let (_, line) = run(&["sentinel-peer", "--user", "watcher"]);
     assert!(
