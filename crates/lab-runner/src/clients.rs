@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use crate::concurrent::try_join_all;
 use lab_connection::{Connection, Target};
 use rand::RngExt;
 use redis::{ErrorKind, RedisError, RedisResult};
 use tokio::task::{JoinError, JoinSet};
+
+use crate::concurrent::try_join_all;
 
 /// How often a client tries the same transaction before it gives up.
 const MOST_ATTEMPTS: u64 = 1_000;

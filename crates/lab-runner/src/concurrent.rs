@@ -1,5 +1,5 @@
-//! Many calls at once. Each future is boxed, so what runs them is compiled once, not anew for each call in each lesson: that is
-//! several seconds of the first build.
+//! Many calls at once. Each future is boxed, so what runs them is compiled for each type of result, not anew for each call in each
+//! lesson. By rustc's own estimate, that spares a sixth of what ecommerce-patterns compiles.
 
 use futures_util::future::{self, BoxFuture};
 use futures_util::{FutureExt, StreamExt, stream};

@@ -5,13 +5,13 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::concurrent::try_join_all;
 use lab_connection::transcript::Listener;
 use lab_connection::{Connection, Target, Transcript, own_keys};
 use redis::{ErrorKind, RedisError, RedisResult};
 
 use crate::block::{Block, Code};
 use crate::comparison::{Approach, Comparison, FEWEST_ROUNDS, ROUNDS};
+use crate::concurrent::try_join_all;
 use crate::error::{LessonError, Outcome};
 use crate::lua::LuaScript;
 use crate::need::Need;

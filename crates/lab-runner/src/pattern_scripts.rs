@@ -1,8 +1,8 @@
 //! Scripts of `patterns`, as lessons print and load them.
 
-use crate::concurrent::try_join_all;
 use patterns::script::Script;
 
+use crate::concurrent::try_join_all;
 use crate::context::LessonContext;
 use crate::error::Outcome;
 use crate::lua::ScriptInFile;

@@ -125,14 +125,11 @@ fn indent(line: &str) -> usize {
 
 /// The lines that open a block which none of them closes.
 fn unclosed(lines: &[&str]) -> Vec<usize> {
-    let (mut opened, mut in_string, mut escaped) = (Vec::new(), false, false);
+    let (mut opened, mut strings) = (Vec::new(), Strings::default());
     for (index, line) in lines.iter().enumerate() {
         for (at, c) in line.char_indices() {
             match c {
-                _ if escaped => escaped = false,
-                '\\' if in_string => escaped = true,
-                '"' => in_string = !in_string,
-                _ if in_string => {}
+                _ if strings.has(c) => {}
                 '/' if line[at..].starts_with("//") => break,
                 '{' => opened.push(index),
                 '}' => drop(opened.pop()),
@@ -145,13 +142,10 @@ fn unclosed(lines: &[&str]) -> Vec<usize> {
 
 /// The bytes up to and including the semicolon that ends the statement, which may hold strings with anything in them.
 fn statement_length(text: &str) -> Option<usize> {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    let (mut depth, mut strings) = (0_usize, Strings::default());
     for (at, c) in text.char_indices() {
         match c {
-            _ if escaped => escaped = false,
-            '\\' if in_string => escaped = true,
-            '"' => in_string = !in_string,
-            _ if in_string => {}
+            _ if strings.has(c) => {}
             '(' | '[' | '{' => depth += 1,
             ')' | ']' | '}' => depth = depth.checked_sub(1)?,
             ';' if depth == 0 => return Some(at + 1),
@@ -159,6 +153,26 @@ fn statement_length(text: &str) -> Option<usize> {
         }
     }
     None
+}
+
+/// Where code is read character by character: whether it is in a string.
+#[derive(Default)]
+struct Strings {
+    inside: bool,
+    escaped: bool,
+}
+
+impl Strings {
+    /// Whether the next character belongs to a string or is one of its quotes.
+    fn has(&mut self, next: char) -> bool {
+        match next {
+            _ if self.escaped => self.escaped = false,
+            '\\' if self.inside => self.escaped = true,
+            '"' => self.inside = !self.inside,
+            _ => return self.inside,
+        }
+        true
+    }
 }
 
 #[cfg(test)]

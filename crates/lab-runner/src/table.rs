@@ -70,24 +70,13 @@ impl Table {
         if narrowest.iter().sum::<usize>() <= width {
             return grid(rows.into_iter().cloned(), width);
         }
-        let keys = self.key_columns();
-        let mut parts: Vec<Vec<usize>> = vec![(0..keys).collect()];
-        let mut used: usize = narrowest[..keys].iter().sum();
-        for column in keys..self.header.len() {
-            if used + narrowest[column] > width && parts.last().is_some_and(|part| part.len() > keys) {
-                parts.push((0..keys).collect());
-                used = narrowest[..keys].iter().sum();
-            }
-            used += narrowest[column];
-            parts.last_mut().unwrap_or(&mut Vec::new()).push(column);
-        }
         let part = |columns: Vec<usize>| {
             let picked = rows
                 .iter()
                 .map(|row| columns.iter().filter_map(|&column| row.get(column)).cloned().collect());
             grid(picked, width)
         };
-        parts.into_iter().map(part).collect::<Vec<_>>().join("\n\n")
+        parts(&narrowest, self.key_columns(), width).into_iter().map(part).collect::<Vec<_>>().join("\n\n")
     }
 
     /// How many of the first columns tell the rows apart: one, or two.
@@ -95,6 +84,21 @@ impl Table {
         let firsts: HashSet<Option<&String>> = self.rows.iter().map(|row| row.first()).collect();
         if firsts.len() == self.rows.len() || self.header.len() < 3 { 1 } else { 2 }
     }
+}
+
+/// The columns of each part of a table that is too wide. Every part begins with the first `keys` columns.
+fn parts(narrowest: &[usize], keys: usize, width: usize) -> Vec<Vec<usize>> {
+    let mut parts = Vec::new();
+    let mut part: Vec<usize> = (0..keys).collect();
+    for column in keys..narrowest.len() {
+        let used: usize = part.iter().map(|&column| narrowest[column]).sum();
+        if part.len() > keys && used + narrowest[column] > width {
+            parts.push(std::mem::replace(&mut part, (0..keys).collect()));
+        }
+        part.push(column);
+    }
+    parts.push(part);
+    parts
 }
 
 /// The columns that a cell needs: a figure is not wrapped, and a text not within its words.
