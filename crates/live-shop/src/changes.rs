@@ -1,4 +1,4 @@
-//! What browsers are told about.
+//! What the shop tells browsers.
 
 use serde::{Deserialize, Serialize};
 

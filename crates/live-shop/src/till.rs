@@ -1,4 +1,4 @@
-//! What happens when an order is paid: the bank is asked, and the shop is told what was sold.
+//! What happens when an order is paid: the bank takes the money, and the shop counts what it sold.
 
 use patterns::checkout::{Charge, Order, Payments};
 use patterns::job_queue::NewJob;

@@ -183,7 +183,7 @@ async fn two_hundred_browsers_miss_nothing_and_get_nothing_twice_though_the_prim
     running.close().await;
 }
 
-/// The primary dies with changes that its replica does not have. All browsers have seen those. All are told, and go on together.
+/// The primary dies with changes that its replica does not have. All browsers have seen those. Each gets one resync, and all go on together.
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_that_a_failover_forgets_are_no_silent_gap() {
     static PROGRESS: Progress = Progress::new();
@@ -209,7 +209,7 @@ async fn changes_that_a_failover_forgets_are_no_silent_gap() {
     promote.arg("NO").arg("ONE").exec(&mut replica.client().get_connection().unwrap()).unwrap();
     address.lead_to(&replica);
     publish(&app.events, 40..60).await;
-    until_all("are told", &PROGRESS.resyncs).await;
+    until_all("get a resync", &PROGRESS.resyncs).await;
     publish(&app.events, 60..80).await;
     publish(&app.events, [LAST]).await;
     let stored = stored(&app.redis, &app.prefix).await;

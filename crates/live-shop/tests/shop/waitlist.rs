@@ -42,7 +42,7 @@ async fn a_unit_that_is_given_back_goes_to_the_next_one_on_the_waitlist() {
         events.next_of("note");
         assert!(ben.get("/flash").body.contains("One unit is reserved for you."));
         assert!(ben.get("/notifications").body.contains("A unit of the flash sale came back. It is yours."));
-        assert!(ben.get("/notifications").body.contains("1 unread"), "it is told once");
+        assert!(ben.get("/notifications").body.contains("1 unread"), "it gets one notification");
         assert!(ann.get("/flash").body.contains("Buy one"));
         assert!(cleo.get("/flash").body.contains("Customers before you: 0"));
 
