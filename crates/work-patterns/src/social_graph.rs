@@ -5,6 +5,8 @@
 mod delivery;
 mod mistakes;
 
+use lab_connection::{Target, own_keys};
+use lab_runner::concurrent::try_join_all;
 use lab_runner::pattern_scripts::{load, lua};
 use lab_runner::round_trips::RoundTrips;
 use lab_runner::table::Table;
@@ -12,6 +14,7 @@ use lab_runner::{BoxError, Comparison, Lesson, LessonContext, outcome, source};
 use patterns::key::Key;
 use patterns::social_graph::{self, FOLLOW, INDEX, SETTLE, SocialGraph};
 use patterns::timeline::{self, PAGE, POST, PUSH, Timeline};
+use redis::AsyncTypedCommands;
 
 pub use self::delivery::{Delivery, Feeds};
 pub use self::mistakes::{Paged, Way, page_through, unknown_followers};
@@ -175,16 +178,15 @@ async fn list_in_pages(ctx: &LessonContext) -> Result<(), BoxError> {
     );
     let header = ["approach", "followers", "seen twice", "missed"];
     let mut table = Table::new("Pages of a list that changes", &header);
-    let mut results = Vec::new();
-    for (way, label) in [(Way::ByHand, "by offset"), (Way::Pattern, "after the last one")] {
-        let paged = page_through(way, ctx.target(), LISTED, PER_PAGE).await?;
+    let both = [Way::ByHand, Way::Pattern].map(|way| page_through(way, ctx.target(), LISTED, PER_PAGE));
+    let results = try_join_all(both).await?;
+    for (label, paged) in ["by offset", "after the last one"].into_iter().zip(&results) {
         table = table.row([
             label.to_owned(),
             LISTED.to_string(),
             paged.twice.to_string(),
             paged.missed.to_string(),
         ]);
-        results.push(paged);
     }
     ctx.table(table);
     guess.answer(match (results[0].twice, results[0].missed) {
@@ -265,42 +267,42 @@ async fn post_to_followers(
 async fn count_commands(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.step("What does one post cost? The same post, while its author gets more followers:").await?;
     ctx.announce("ZADD gives each author followers. ZCARD and EVALSHA post and push, ZRANGEBYSCORE reads the followers, ZREM ends the push, SADD marks a celebrity, and UNLINK cleans up.");
-    let redis = ctx.target().connection();
-    let mut table = Table::new("Calls for one post", &["followers", "pushed", "pulled"]);
-    let mut counts = Vec::new();
     let sizes = [10, 100, ctx.fit("followers", 1_000, 200, 0.05)];
-    for followers in sizes {
-        let mut row = vec![followers];
-        for celebrities_at in [usize::MAX, 0] {
-            let trips = RoundTrips::default();
-            let timeline =
-                Timeline::new(trips.counted(redis.clone()), ctx.prefix()).with_celebrities_at(celebrities_at);
-            let posts = timeline.posts_key("dan")?;
-            let key = timeline.graph().followers_key("dan")?;
-            let members: Vec<(usize, String)> =
-                (1..=followers).map(|number| (number, format!("fan{number}"))).collect();
-            redis::AsyncTypedCommands::zadd_multiple(&mut redis.clone(), key.as_str(), &members).await?;
-            trips.take();
-            timeline.post("dan", "post-1").await?;
-            while timeline.push("dan").await?.more {}
-            row.push(trips.take());
-            let keys = [
-                posts.as_str(),
-                key.as_str(),
-                timeline.celebrities_key()?.as_str(),
-                &posts.companion("unpushed"),
-            ]
-            .map(str::to_owned);
-            lab_connection::own_keys::unlink(&mut redis.clone(), &keys).await?;
-        }
-        table = table.row(row.clone());
-        counts.push(row);
+    let counts = try_join_all(sizes.map(|followers| calls_for_one_post(ctx.target(), followers))).await?;
+    let mut table = Table::new("Calls for one post", &["followers", "pushed", "pulled"]);
+    for row in &counts {
+        table = table.row(row);
     }
     ctx.table(table);
     ctx.check("pushing takes a call for each follower", counts.iter().all(|row| row[1] > row[0]))?;
     ctx.check("pulling takes four, for any number", counts.iter().all(|row| row[2] == 4))?;
     ctx.say("That is why a celebrity is not pushed. Readers pay instead: a call for each celebrity whom they follow.");
     Ok(())
+}
+
+/// The followers, and the calls when a post is pushed to them and when it is pulled.
+async fn calls_for_one_post(target: &Target, followers: usize) -> Result<[usize; 3], BoxError> {
+    let mut redis = target.connection();
+    // All rows are counted at once, each with keys of its own.
+    let prefix = format!("{}{followers}-followers:", target.prefix());
+    let members: Vec<(usize, String)> =
+        (1..=followers).map(|number| (number, format!("fan{number}"))).collect();
+    let mut calls = [0, 0];
+    for (calls, celebrities_at) in calls.iter_mut().zip([usize::MAX, 0]) {
+        let trips = RoundTrips::default();
+        let timeline =
+            Timeline::new(trips.counted(redis.clone()), &prefix).with_celebrities_at(celebrities_at);
+        let key = timeline.graph().followers_key("dan")?;
+        redis.zadd_multiple(key.as_str(), &members).await?;
+        timeline.post("dan", "post-1").await?;
+        while timeline.push("dan").await?.more {}
+        *calls = trips.take();
+        let posts = timeline.posts_key("dan")?;
+        let celebrities = timeline.celebrities_key()?;
+        let keys = [posts.as_str(), &posts.companion("unpushed"), key.as_str(), celebrities.as_str()];
+        own_keys::unlink(&mut redis, &keys.map(str::to_owned)).await?;
+    }
+    Ok([followers, calls[0], calls[1]])
 }
 
 async fn hide(

@@ -12,6 +12,8 @@ pub(super) static SOURCE: Source = source!("src/social_graph/mistakes.rs");
 
 /// Every so many users, a process dies after its first round trip.
 pub(super) const DIES: usize = 4;
+/// Whom the users follow.
+const STAR: &str = "star";
 
 /// By hand, or by the pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,12 +40,22 @@ pub(super) fn keys(target: &Target, users: usize) -> Result<Vec<String>, KeyErro
         let following = Key::new(target.prefix(), "following", &[&user])?;
         keys.extend([following.companion("pending"), following.as_str().to_owned()]);
     }
-    keys.push(followers(target)?);
+    for author in [STAR, author_of_pages(Way::ByHand), author_of_pages(Way::Pattern)] {
+        keys.push(followers(target, author)?);
+    }
     Ok(keys)
 }
 
-fn followers(target: &Target) -> Result<String, KeyError> {
-    Ok(Key::new(target.prefix(), "followers", &["star"])?.as_str().to_owned())
+fn followers(target: &Target, of: &str) -> Result<String, KeyError> {
+    Ok(Key::new(target.prefix(), "followers", &[of])?.as_str().to_owned())
+}
+
+/// Whose followers are read in pages. Each way has its own list, so both are read at once.
+fn author_of_pages(way: Way) -> &'static str {
+    match way {
+        Way::ByHand => "star-by-offset",
+        Way::Pattern => "star-by-last",
+    }
 }
 
 /// Lets users follow one author, while every fourth process dies after its first round trip. After that, another
@@ -55,17 +67,23 @@ pub async fn unknown_followers(way: Way, target: &Target, users: usize) -> Resul
         match way {
             Way::ByHand => {
                 let following = graph.following_key(&user)?;
-                follow_by_hand(target.connection(), following.as_str(), &followers(target)?, &user, dies)
-                    .await?;
+                follow_by_hand(
+                    target.connection(),
+                    following.as_str(),
+                    &followers(target, STAR)?,
+                    &user,
+                    dies,
+                )
+                .await?;
             }
-            Way::Pattern if dies => drop(graph.decide(&user, "star", true).await?),
-            Way::Pattern => drop(graph.follow(&user, "star").await?),
+            Way::Pattern if dies => drop(graph.decide(&user, STAR, true).await?),
+            Way::Pattern => drop(graph.follow(&user, STAR).await?),
         }
         graph.repair(&user).await?;
         Ok(())
     });
     try_join_all(follows.collect::<Vec<_>>()).await?;
-    let (_, listed) = graph.counts("star").await?;
+    let (_, listed) = graph.counts(STAR).await?;
     own_keys::unlink(&mut target.connection(), &keys(target, users)?).await?;
     Ok(users - listed)
 }
@@ -77,7 +95,7 @@ async fn follow_by_hand(
     user: &str,
     dies: bool,
 ) -> RedisResult<()> {
-    redis.zadd(following, "star", 1).await?;
+    redis.zadd(following, STAR, 1).await?;
     if dies {
         return Ok(());
     }
@@ -87,7 +105,8 @@ async fn follow_by_hand(
 
 /// Reads the followers of an author in pages, while more of them come and some leave between two pages.
 pub async fn page_through(way: Way, target: &Target, users: usize, count: usize) -> Result<Paged, BoxError> {
-    let (mut redis, key) = (target.connection(), followers(target)?);
+    let author = author_of_pages(way);
+    let (mut redis, key) = (target.connection(), followers(target, author)?);
     let graph = SocialGraph::new(redis.clone(), target.prefix());
     let members: Vec<(usize, String)> = (1..=users).map(|number| (number, format!("fan{number}"))).collect();
     redis.zadd_multiple(&key, &members).await?;
@@ -96,7 +115,7 @@ pub async fn page_through(way: Way, target: &Target, users: usize, count: usize)
         let (users_of_page, next) = match way {
             Way::ByHand => by_offset(redis.clone(), &key, page, count).await?,
             Way::Pattern => {
-                let users = graph.followers("star", after, count).await?;
+                let users = graph.followers(author, after, count).await?;
                 (users.users, users.next)
             }
         };
