@@ -14,7 +14,7 @@ use crate::{biglist, concurrency, insert, load, memory, peers, query};
 ///
 /// Without a command, all lessons run, in small sizes. You can put the options of the server before or after the command.
 #[derive(Parser, Debug)]
-#[command(name = "bulk-performance", version, disable_help_flag = true)]
+#[command(name = "bulk-performance", bin_name = "cargo bulk", version, disable_help_flag = true)]
 pub struct Arguments {
     /// List the lessons and end
     #[arg(long)]

@@ -368,7 +368,7 @@ fn rate_table(encodings: &[Encoding], rates: &[ComparisonResult]) -> Table {
         let has_access = if encoding.has_field_access() { "yes" } else { "no" };
         let spread = rows.iter().map(|row| row.rate.spread).fold(0.0, f64::max);
         let cells = rows.iter().map(|row| thousands(row.rate.median));
-        let spread = format!("{:.0} %", spread * 100.0);
+        let spread = format!("{:.0}%", spread * 100.0);
         table.row([label.to_owned(), has_access.to_owned()].into_iter().chain(cells).chain([spread]))
     })
 }

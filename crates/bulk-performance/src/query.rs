@@ -456,7 +456,7 @@ fn show(ctx: &LessonContext, title: &str, latencies: &[Latency]) {
         table.row([
             latency.label.to_owned(),
             quantile(latency, 0.5),
-            format!("{:.0} %", latency.medians.spread * 100.0),
+            format!("{:.0}%", latency.medians.spread * 100.0),
             quantile(latency, 0.99),
             quantile(latency, 0.999),
             thousands(latency.times.len() as f64),

@@ -8,7 +8,7 @@ use lab_runner::LessonArgs;
 
 /// Lessons: hashes, lists, sets, sorted sets, uniques, transactions
 #[derive(Parser)]
-#[command(name = "complex-structures", version, about, disable_help_flag = true)]
+#[command(name = "complex-structures", bin_name = "cargo complex", version, about, disable_help_flag = true)]
 struct Cli {
     #[command(flatten)]
     lessons: LessonArgs<StructureLesson>,

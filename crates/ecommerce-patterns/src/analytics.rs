@@ -246,7 +246,7 @@ async fn count_visitors(ctx: &LessonContext) -> Result<(), BoxError> {
     let rows = [("Set", by_set), ("bitmap", by_bitmap), ("HyperLogLog", by_hyperloglog)];
     for ((name, counted), size) in rows.into_iter().zip(sizes) {
         let numbers = [visitors, counted].map(|number| thousands(number as f64));
-        let error = format!("{:.2} %", error(counted) * 100.0);
+        let error = format!("{:.2}%", error(counted) * 100.0);
         table = table.labeled(name, numbers.into_iter().chain([error, bytes(size)]));
     }
     ctx.table(table);
@@ -334,7 +334,7 @@ async fn follow_a_funnel(ctx: &LessonContext) -> Result<(), BoxError> {
     )?;
     let header = ["step", "events", "visitors", "of the step before", "of the first"];
     let mut table = Table::new("The funnel of today", &header);
-    let percent = |share: f64| format!("{:.0} %", share * 100.0);
+    let percent = |share: f64| format!("{:.0}%", share * 100.0);
     for (step, events) in report.iter().zip(events) {
         let [of_previous, of_first] = [step.of_previous, step.of_first].map(percent);
         table = table.row([step.step.clone(), events, step.visitors.to_string(), of_previous, of_first]);
@@ -499,7 +499,7 @@ async fn measure_retention(ctx: &LessonContext) -> Result<(), BoxError> {
     let retention = active.retention(DAY, &later).await?;
     let mut table = Table::new("Retention", &["days later", "users", "came back", "share"]);
     for ahead in [1, 2, 7, 14, 27] {
-        let share = format!("{:.0} %", retention.share(ahead).unwrap_or_default() * 100.0);
+        let share = format!("{:.0}%", retention.share(ahead).unwrap_or_default() * 100.0);
         let numbers = [ahead as u64, retention.cohort, retention.returned[ahead - 1]];
         table = table.row(numbers.map(|number| number.to_string()).into_iter().chain([share]));
     }

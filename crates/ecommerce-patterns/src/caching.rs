@@ -287,7 +287,7 @@ async fn hit_rate(ctx: &LessonContext) -> Result<(), BoxError> {
     for (requests, seen) in misses::hit_rates(ctx.target()).await? {
         rate = seen.hit_rate();
         table =
-            table.row([thousands(requests as f64), seen.loads.to_string(), format!("{:.0} %", rate * 100.0)]);
+            table.row([thousands(requests as f64), seen.loads.to_string(), format!("{:.0}%", rate * 100.0)]);
     }
     ctx.table(table);
     ctx.check("most requests never reach the database", rate > 0.6)?;

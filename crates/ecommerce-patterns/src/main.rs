@@ -8,7 +8,13 @@ use lab_runner::LessonArgs;
 
 /// Lessons: sessions, caching, inventory, recommendations, limits, real time, search, analytics
 #[derive(Parser)]
-#[command(name = "ecommerce-patterns", version, about, disable_help_flag = true)]
+#[command(
+    name = "ecommerce-patterns",
+    bin_name = "cargo ecommerce",
+    version,
+    about,
+    disable_help_flag = true
+)]
 struct Cli {
     #[command(flatten)]
     lessons: LessonArgs<PatternLesson>,

@@ -352,7 +352,7 @@ async fn evaluate(ctx: &LessonContext) -> Result<(), BoxError> {
         lab_runner::activity::set(format!("evaluating: {}", method.label()));
         let quality = evaluation.evaluate(method).await?;
         let shares =
-            [format!("{:.1} %", quality.precision * 100.0), format!("{:.0} %", quality.to_taste * 100.0)];
+            [format!("{:.1}%", quality.precision * 100.0), format!("{:.0}%", quality.to_taste * 100.0)];
         let numbers = [quality.different.to_string(), thousands(quality.micros), quality.calls.to_string()];
         table = table.labeled(method.label(), shares.into_iter().chain(numbers));
         qualities.push(quality);

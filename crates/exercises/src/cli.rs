@@ -22,7 +22,7 @@ use crate::work::{FOLDER, Work};
 
 /// Exercises: repair code that is wrong in the way people get it wrong
 #[derive(Debug, Parser)]
-#[command(name = "exercises", version, about)]
+#[command(name = "exercises", bin_name = "cargo exercises", version, about)]
 pub struct Cli {
     /// What to do [default: watch]
     #[command(subcommand)]

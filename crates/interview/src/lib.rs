@@ -55,7 +55,7 @@ use crate::guide::{Guide, Level, Question, Topic};
 /// Where the output is not a terminal, questions and answers are printed and nothing is asked. A mock interview reads its keys
 /// from a pipe, too.
 #[derive(Parser, Debug)]
-#[command(name = "interview", version, disable_help_flag = true)]
+#[command(name = "interview", bin_name = "cargo interview", version, disable_help_flag = true)]
 pub struct Arguments {
     /// Only topics whose title contains this
     #[arg(long, value_name = "TEXT")]

@@ -4,7 +4,7 @@ use crate::chart::short;
 use crate::document::{Measured, MeasuredRow, Run, Summary};
 
 /// When a difference counts.
-pub const RULE: &str = "A row has changed if the two medians are further apart than both spreads together, and by at least 5 %. The spread \
+pub const RULE: &str = "A row has changed if the two medians are further apart than both spreads together, and by at least 5%. The spread \
                         is the distance from the lowest round to the highest, or, from eight rounds on, the width of the middle half. \
                         With fewer than three rounds there is no verdict.";
 /// The smallest difference that counts, as a share of the earlier median: the same machine varies that much from day to day.
@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(verdict(&calm, &rounds(&[199.0, 200.0, 201.0]), false), Verdict::Better);
         assert_eq!(verdict(&calm, &rounds(&[199.0, 200.0, 201.0]), true), Verdict::Worse);
         assert_eq!(verdict(&calm, &rounds(&[101.0, 110.0, 170.0]), false), Verdict::Noise);
-        assert_eq!(verdict(&calm, &rounds(&[104.0, 104.0, 104.0]), false), Verdict::Noise, "below 5 %");
+        assert_eq!(verdict(&calm, &rounds(&[104.0, 104.0, 104.0]), false), Verdict::Noise, "below 5%");
         assert_eq!(verdict(&calm, &rounds(&[50.0, 50.0, 50.0]), false), Verdict::Worse);
         assert_eq!(verdict(&calm, &rounds(&[500.0, 500.0]), false), Verdict::TooFewRounds);
     }

@@ -176,10 +176,10 @@ fn level(value: f64, limits: &[f64]) -> u8 {
 
 fn percent(share: f64) -> String {
     match share * 100.0 {
-        p if p <= 0.0 => "0 %".into(),
-        p if p < 0.01 => "< 0.01 %".into(),
-        p if p < 10.0 => format!("{p:.2} %"),
-        p => format!("{p:.0} %"),
+        p if p <= 0.0 => "0%".into(),
+        p if p < 0.01 => "< 0.01%".into(),
+        p if p < 10.0 => format!("{p:.2}%"),
+        p => format!("{p:.0}%"),
     }
 }
 

@@ -28,10 +28,10 @@ pub enum ReportError {
     #[error("there is no directory '{}'", .0.display())]
     NoDirectory(PathBuf),
     /// Something else is there already.
-    #[error("this file exists and is no report of this program; it stays as it is")]
+    #[error("this file exists and was not written by this program; it stays as it is")]
     NotAReport,
     /// An earlier report has no data that can be read.
-    #[error("this file is no report of this program, or it is damaged: {0}")]
+    #[error("this file is not a report of this program, or it is damaged: {0}")]
     NoData(String),
     /// The system refused.
     #[error("{0}")]

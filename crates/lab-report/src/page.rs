@@ -266,7 +266,7 @@ fn what_changed(html: &mut Html, changes: &Changes, made: &str) {
                 change.row.clone(),
                 change.shown(change.before),
                 change.shown(change.now),
-                format!("{:+.0} %", change.percent()),
+                format!("{:+.0}%", change.percent()),
                 format!("{mark}{}", change.verdict.label()),
                 change.table.clone(),
             ]

@@ -78,7 +78,7 @@ impl Figure {
             vec![
                 row.label.clone(),
                 thousands(row.rate.median),
-                format!("{:.0} %", row.rate.spread * 100.0),
+                format!("{:.0}%", row.rate.spread * 100.0),
                 format!("{:.2}", row.ratio),
                 row.traffic.round_trips.to_string(),
                 format!("{} B", thousands(row.traffic.bytes_sent as f64)),

@@ -44,7 +44,7 @@ impl Caveat {
             Self::DebugBuild => "Debug build: the client is several times slower; run with --release.".into(),
             Self::Noisy { approach, percent } => {
                 format!(
-                    "Noisy: the rounds of '{approach}' vary by {percent} %; close other programs, and run again."
+                    "Noisy: the rounds of '{approach}' vary by {percent}%; close other programs, and run again."
                 )
             }
             Self::Loopback => "Loopback: a real network adds its delay to every round trip.".into(),

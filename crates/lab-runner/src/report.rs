@@ -101,7 +101,7 @@ fn show_changes(changes: &Changes, earlier: &Earlier, json: bool) {
             _ => "▼ worse",
         };
         let figures =
-            [change.shown(change.before), change.shown(change.now), format!("{:+.0} %", change.percent())];
+            [change.shown(change.before), change.shown(change.now), format!("{:+.0}%", change.percent())];
         let texts = [change.row.clone(), change.table.clone()].into_iter();
         table = table.row(texts.chain(figures).chain([verdict.to_owned()]));
     }

@@ -24,7 +24,7 @@ pub struct Summary {
     pub min: f64,
     /// The highest sample.
     pub max: f64,
-    /// The width of the middle half as a share of the median: 0.1 means that half of the rounds lay within 10 %.
+    /// The width of the middle half as a share of the median: 0.1 means that half of the rounds lay within 10%.
     pub spread: f64,
     /// The samples themselves, in the order in which they were taken.
     #[serde(serialize_with = "with_six_digits")]

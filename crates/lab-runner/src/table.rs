@@ -167,7 +167,7 @@ fn cells(row: &Row) -> [String; 7] {
     [
         row.label.clone(),
         thousands(row.rate.median),
-        format!("{:.0} %", row.rate.spread * 100.0),
+        format!("{:.0}%", row.rate.spread * 100.0),
         ratio(row.ratio),
         thousands(row.traffic.round_trips as f64),
         bytes(row.traffic.bytes_sent),
@@ -319,8 +319,8 @@ mod tests {
             "Loads",
             &["in flight", "connections", "ops/s", "spread", "p50", "p99", "errors", "wrong"],
         )
-        .row(["1", "1", "30,107", "11 %", "28 µs", "60 µs", "0", "0"])
-        .row(["1", "50", "121,298", "10 %", "742 µs", "3.78 ms", "0", "0"]);
+        .row(["1", "1", "30,107", "11%", "28 µs", "60 µs", "0", "0"])
+        .row(["1", "50", "121,298", "10%", "742 µs", "3.78 ms", "0", "0"]);
         let text = table.to_text(60);
         assert!(text.lines().all(|line| display_width(line) <= 60), "{text}");
         assert_eq!(text.matches("in flight  connections").count(), 2, "{text}");
@@ -375,7 +375,7 @@ mod tests {
         for width in 60..=120 {
             let text = measured.to_text(width);
             assert!(text.lines().all(|line| line.chars().count() <= width), "{text}");
-            for whole in ["ops/s", "1,234,567", "37 %", "12.3", "1,000", "19.1 kB", "123.5 kB"] {
+            for whole in ["ops/s", "1,234,567", "37%", "12.3", "1,000", "19.1 kB", "123.5 kB"] {
                 assert!(text.contains(whole), "{whole} in {width} columns:\n{text}");
             }
         }

@@ -15,7 +15,7 @@ use crate::{
 
 /// Starts a private Redis or Valkey and keeps it up until Ctrl-C. Then it removes everything.
 #[derive(Debug, Clone, clap::Parser)]
-#[command(name = "lab-server", version)]
+#[command(name = "lab-server", bin_name = "cargo server", version)]
 pub struct Arguments {
     /// The server to start [env: `REDIS_LAB_SERVER`]. Without it: one on PATH, or else Valkey, which is fetched if needed
     #[arg(long = "server", value_name = "NAME")]

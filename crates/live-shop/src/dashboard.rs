@@ -51,7 +51,7 @@ fn funnel(steps: &[StepCount]) -> Markup {
             tbody { @for step in steps {
                 tr {
                     td { (step.step) } td { (step.visitors) }
-                    td { meter min="0" max="1" value=(step.of_previous) { (format!("{:.0} %", step.of_previous * 100.0)) } }
+                    td { meter min="0" max="1" value=(step.of_previous) { (format!("{:.0}%", step.of_previous * 100.0)) } }
                 }
             } }
         }

@@ -76,7 +76,7 @@ const LOW: u64 = 3;
 ///
 /// Without options, it starts a private primary and a replica, which you can break from the page.
 #[derive(Parser, Debug)]
-#[command(name = "live-shop", version, disable_help_flag = true)]
+#[command(name = "live-shop", bin_name = "cargo shop", version, disable_help_flag = true)]
 pub struct Arguments {
     /// Where browsers reach the shop. Anything but loopback is open to the network, and everybody
     /// knows the password

@@ -179,7 +179,7 @@ async fn compare_policies(ctx: &LessonContext, policies: &[String]) -> Result<()
 
 /// One row for each policy, and two for what exact ones would have kept in as many keys.
 fn hit_rates(policies: &[String], traces: &[Trace], played: &[Vec<Played>]) -> Table {
-    let percent = |rate: HitRate| format!("{:.1} %", rate.percent());
+    let percent = |rate: HitRate| format!("{:.1}%", rate.percent());
     let mut table = Table::new("Hit rate of customers", &["policy", "Zipf", "with scans", "keys", "refused"]);
     for (policy, row) in policies.iter().zip(played) {
         let rates = row.iter().map(|played| percent(played.rate));

@@ -10,7 +10,7 @@ use operations::{OperationsLesson, acl, cluster, doctor, drills, metrics, persis
 
 /// Lessons: replication, Sentinel, cluster, persistence, eviction, compact memory, backup, monitoring, security
 #[derive(Parser)]
-#[command(name = "operations", version, about, disable_help_flag = true)]
+#[command(name = "operations", bin_name = "cargo ops", version, about, disable_help_flag = true)]
 #[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 struct Cli {
     #[command(flatten)]

@@ -97,7 +97,7 @@ async fn read_info_once(ctx: &LessonContext, redis: &MultiplexedConnection) -> R
              Yesterday the shop's cache answered every request. Today a new release asks for keys by another name, and every request \
              misses. One look at INFO:",
         )
-        .predict("Which hit rate do the counters of INFO give today?", ["0 %", "about half", "above 90 %"])
+        .predict("Which hit rate do the counters of INFO give today?", ["0%", "about half", "above 90%"])
         .await?;
     shop::fill(&mut quiet).await?;
     shop::yesterday(&mut quiet).await?;
@@ -111,13 +111,13 @@ async fn read_info_once(ctx: &LessonContext, redis: &MultiplexedConnection) -> R
         shop::TODAY
     ));
     guess.answer(match today.hit_rate() {
-        rate if rate > 90.0 => "above 90 %",
+        rate if rate > 90.0 => "above 90%",
         rate if rate > 10.0 => "about half",
-        _ => "0 %",
+        _ => "0%",
     })?;
     ctx.check_eq("every request of today missed", &missed, &shop::TODAY)?;
     ctx.check(
-        format!("of all requests since the start, {:.0} % hit, and that looks fine", today.hit_rate()),
+        format!("of all requests since the start, {:.0}% hit, and that looks fine", today.hit_rate()),
         today.hit_rate() > 90.0,
     )?;
     let since = today.since(&yesterday);

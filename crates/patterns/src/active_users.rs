@@ -4,7 +4,7 @@
 //! bitmap with one bit for each user: 125 kB. BITOP AND keeps the users of both days, and BITCOUNT counts them.
 //!
 //! A user is a number here, and small numbers are best: a bitmap is as long as its highest number. Use the row number of your
-//! user table. For any other visitor IDs, [`crate::analytics`] counts within 1 %.
+//! user table. For any other visitor IDs, [`crate::analytics`] counts within 1%.
 //!
 //! | key | type | holds |
 //! |---|---|---|

@@ -109,7 +109,7 @@ pub enum Recorded {
 pub struct Metrics {
     /// Metric to number, below 2^53 and above -2^53; `revenue` is in cents.
     pub values: BTreeMap<String, i64>,
-    /// How many different visitors came, with a standard error of 0.81 % (a HyperLogLog).
+    /// How many different visitors came, with a standard error of 0.81% (a HyperLogLog).
     pub visitors: u64,
     /// Whether the numbers are final: no more events are counted. Otherwise they may still grow.
     pub closed: bool,

@@ -13,7 +13,7 @@ use patterns::cart::Representation;
 ///
 /// Without a command, it opens the menu. Options can come before or after the command.
 #[derive(Parser, Debug)]
-#[command(name = "shopping-cart", version, disable_help_flag = true)]
+#[command(name = "shopping-cart", bin_name = "cargo cart", version, disable_help_flag = true)]
 pub struct Arguments {
     /// How Redis stores carts
     #[arg(long, global = true, value_enum, default_value_t, value_name = "SHAPE")]

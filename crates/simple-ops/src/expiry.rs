@@ -163,7 +163,7 @@ async fn look_at_an_expired_key(ctx: &LessonContext, keys: &Keys) -> Outcome {
         .step("What does an expired key look like? This one lives for 50 milliseconds. A moment later, you read it.")
         .predict("What does TTL reply?", ["-2", "-1", "0", "nil"])
         .await?;
-    redis.set_options(&banner, "-20 % now", for_a_moment).await?;
+    redis.set_options(&banner, "-20% now", for_a_moment).await?;
     until_gone(ctx, &banner).await?;
     let value = redis.get(&banner).await?;
     let ttl = redis.ttl(&banner).await?.raw();

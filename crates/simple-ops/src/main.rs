@@ -8,7 +8,7 @@ use simple_ops::SimpleLesson;
 
 /// Lessons: strings, expiry, counters, JSON documents
 #[derive(Parser)]
-#[command(name = "simple-ops", version, about, disable_help_flag = true)]
+#[command(name = "simple-ops", bin_name = "cargo simple", version, about, disable_help_flag = true)]
 struct Cli {
     #[command(flatten)]
     lessons: LessonArgs<SimpleLesson>,

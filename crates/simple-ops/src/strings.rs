@@ -129,7 +129,7 @@ async fn take_once(ctx: &LessonContext, keys: &Keys) -> Outcome {
          suits what you may use only once, such as a coupon.",
     )
     .await?;
-    redis.set(&coupon, "10 % off").await?;
+    redis.set(&coupon, "10% off").await?;
     let first = redis.get_del(&coupon).await?;
     let second = redis.get_del(&coupon).await?;
     ctx.check("the coupon works once", first.is_some() && second.is_none())?;
@@ -138,7 +138,7 @@ async fn take_once(ctx: &LessonContext, keys: &Keys) -> Outcome {
         "Here {CUSTOMERS} customers, each on their own connection, send GETDEL at the same moment."
     ))
     .await?;
-    redis.set(&coupon, "10 % off").await?;
+    redis.set(&coupon, "10% off").await?;
     let lucky = all_take_at_once(ctx, &coupon).await?;
     ctx.check(format!("{lucky} of {CUSTOMERS} customers got the coupon"), lucky == 1)
 }

@@ -14,7 +14,7 @@ use crate::registry;
 ///
 /// In a terminal, Enter shows the next step. Your progress is kept, so you continue where you stopped.
 #[derive(Parser, Debug)]
-#[command(name = "tour", version, disable_help_flag = true)]
+#[command(name = "tour", bin_name = "cargo tour", version, disable_help_flag = true)]
 pub(crate) struct Tour {
     /// The lessons to run, by name or number [default: all, in order]
     #[arg(value_name = "LESSON", ignore_case = true, value_parser = names_and_numbers())]

@@ -10,6 +10,7 @@ use work_patterns::{WorkLesson, torture};
 #[derive(Parser)]
 #[command(
     name = "work-patterns",
+    bin_name = "cargo work",
     version,
     about,
     disable_help_flag = true,

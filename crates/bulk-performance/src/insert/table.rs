@@ -138,7 +138,7 @@ pub fn explain(ctx: &LessonContext, kind: Kind, verified: &[Verified], costs: &[
         ctx.say(format!(
             "One by one, most of it goes into waiting: the server's main thread was busy {} of the time. A record took \
              {:.1} µs, {:.1} µs of them on this program's processor. With '{best}', the server was busy {} of the time. \
-             Near 100 %, the server is the limit, and only cheaper commands are faster. Far below, it waits for the client.",
+             Near 100%, the server is the limit, and only cheaper commands are faster. Far below, it waits for the client.",
             percent(first_share),
             1e6 / first.rates.median.max(1e-9),
             first.client_micros,
@@ -195,7 +195,7 @@ fn depth(writer: Writer) -> Option<u64> {
 }
 
 fn percent(share: f64) -> String {
-    format!("{:.0} %", share * 100.0)
+    format!("{:.0}%", share * 100.0)
 }
 
 #[cfg(test)]

@@ -123,7 +123,7 @@ impl Benchmark {
         written
     }
 
-    /// How many records there are after a run: random numbers repeat, so about 63 % of its commands make a new one.
+    /// How many records there are after a run: random numbers repeat, so about 63% of its commands make a new one.
     pub(crate) async fn count(&self, fixtures: &Fixtures) -> RedisResult<u64> {
         let mut connection = fixtures.target.connection();
         let mut found = 0;

@@ -64,7 +64,7 @@ fn speed(lineup: &Lineup, rows: &[Row]) -> Table {
         table = table.row([
             label(row),
             thousands(rate.median),
-            format!("{:.0} %", rate.spread * 100.0),
+            format!("{:.0}%", rate.spread * 100.0),
             reference.map_or("-".into(), |reference| format!("{:.2}", rate.median / reference)),
             with_unit(&per_record(lineup, row, |turn| turn.client_cpu_seconds)),
             share(row),
@@ -102,7 +102,7 @@ fn foot(ctx: &LessonContext, lineup: &Lineup, rows: &[Row], rounds: u32) {
     ctx.say(format!(
         "{} Ratio to {of}. Pipelines of 10 to 10,000 commands wait for their answers; overlap means that the next is \
          sent before the last is answered. Client is processor time of all client programs per record{}. Server is how \
-         much of the time its main thread was busy: at 100 % the client cannot make it faster. {}.",
+         much of the time its main thread was busy: at 100% the client cannot make it faster. {}.",
         if rounds == 1 {
             "One round, so there is no spread.".to_owned()
         } else {
@@ -212,7 +212,7 @@ fn with_unit(micros: &str) -> String {
 
 fn share(row: &Row) -> String {
     let shares: Vec<f64> = row.turns.iter().filter_map(|turn| turn.usage.server_cpu_share).collect();
-    if shares.is_empty() { "-".into() } else { format!("{:.0} %", Summary::of(&shares).median * 100.0) }
+    if shares.is_empty() { "-".into() } else { format!("{:.0}%", Summary::of(&shares).median * 100.0) }
 }
 
 fn calls(each: f64) -> String {

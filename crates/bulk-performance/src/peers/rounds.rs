@@ -15,7 +15,7 @@ use crate::peers::programs::cpu_of_children;
 
 /// How long noisy peers are repeated, all together.
 const REPEAT_BUDGET: Duration = Duration::from_secs(30);
-/// Random numbers repeat: of N draws from N, 1 - 1/e are different, 63 %. Fewer than half are no accident.
+/// Random numbers repeat: of N draws from N, 1 - 1/e are different, 63%. Fewer than half are no accident.
 const FEWEST_OF_RANDOM: f64 = 0.5;
 /// With fewer records than this they may be one.
 const ENOUGH_TO_COUNT: u64 = 100;

@@ -22,7 +22,7 @@ async fn by_hand_the_database_is_flooded_and_with_the_pattern_it_is_not() {
             assert_eq!(last("Client-side caching"), [0, 100, 0]);
         }
         let rates = table(&report, "Hit rate");
-        assert!(rates.last().unwrap()[2].trim_end_matches(" %").parse::<u32>().unwrap() > 60);
+        assert!(rates.last().unwrap()[2].trim_end_matches('%').parse::<u32>().unwrap() > 60);
 
         let mut redis = target.connection();
         let product = redis.get("product:123").await.unwrap().unwrap();

@@ -94,7 +94,7 @@ impl Counts {
 
     fn cells(self) -> [String; 4] {
         let Self { good, hard, again, score_percent } = self;
-        [good.to_string(), hard.to_string(), again.to_string(), format!("{score_percent} %")]
+        [good.to_string(), hard.to_string(), again.to_string(), format!("{score_percent}%")]
     }
 }
 

@@ -29,7 +29,7 @@ fn every_reply_of_the_guide_is_the_real_one() {
     let share = executed as f64 / executions.len() as f64 * 100.0;
     let server = Program::find(&choice).unwrap().describe();
     let mut summary = format!(
-        "REDIS_GUIDE.md on {server}: {} questions, {} blocks, {executed} executed ({share:.1} %)",
+        "REDIS_GUIDE.md on {server}: {} questions, {} blocks, {executed} executed ({share:.1}%)",
         guide.questions().count(),
         executions.len(),
     );
@@ -44,7 +44,7 @@ fn every_reply_of_the_guide_is_the_real_one() {
     assert!(wrong.is_empty(), "{summary}\n\n{} blocks are wrong:\n\n{}", wrong.len(), wrong.join("\n"));
     // Some blocks show commands that only Redis has. On Redis 8.10 they are executed.
     if server.starts_with("valkey-server 9.1") {
-        assert!(share >= 90.0, "{summary}\nAt least 90 % of all blocks are to be executed on Valkey 9.1.");
+        assert!(share >= 90.0, "{summary}\nAt least 90% of all blocks are to be executed on Valkey 9.1.");
     }
 }
 

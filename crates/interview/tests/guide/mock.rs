@@ -55,7 +55,7 @@ fn a_question_its_follow_ups_and_the_score() {
         terminal.send_line(grade).unwrap();
     }
     terminal.expect("All questions were asked").unwrap();
-    terminal.expect("83 %").unwrap();
+    terminal.expect("83%").unwrap();
     terminal.expect("Read next").unwrap();
     terminal.expect("cargo tour strings").unwrap();
     terminal.expect("cargo interview --question 1").unwrap();

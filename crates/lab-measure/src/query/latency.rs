@@ -20,7 +20,7 @@ use crate::Timed;
 const FEWEST_FOR_P99: u64 = 100;
 /// With fewer answers than this, the slowest of a thousand is a guess.
 const FEWEST_FOR_P999: u64 = 1_000;
-/// Significant digits of a histogram: values are exact to 0.1 %.
+/// Significant digits of a histogram: values are exact to 0.1%.
 const DIGITS: u8 = 3;
 /// An hour in nanoseconds. No answer takes longer.
 const LONGEST: u64 = 3_600_000_000_000;

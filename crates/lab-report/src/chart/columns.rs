@@ -46,7 +46,7 @@ fn is_empty(cell: &str) -> bool {
     cell.is_empty() || cell == "-"
 }
 
-/// The number of a cell, in the smallest unit: `1,234`, `12 %`, `1.5 kB`, `85 µs`, `+3`.
+/// The number of a cell, in the smallest unit: `1,234`, `12%`, `1.5 kB`, `85 µs`, `+3`.
 fn figure(cell: &str) -> Option<f64> {
     let cell = cell.trim_start_matches(['<', '>', '~', '+', '$', ' ']);
     let end =
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn cells_are_read_with_their_units() {
-        let figures = ["1,234", "12 %", "1.5 kB", "2.0 MB", "85 µs", "1.23 ms", "-15", "+1", "-2.8%", "0.28"];
+        let figures = ["1,234", "12%", "1.5 kB", "2.0 MB", "85 µs", "1.23 ms", "-15", "+1", "-2.8%", "0.28"];
         let read = figures.map(|cell| figure(cell).unwrap());
         let expected = [1234.0, 12.0, 1500.0, 2e6, 85e3, 1.23e6, -15.0, 1.0, -2.8, 0.28];
         let close = |(one, other): (&f64, &f64)| (one - other).abs() < 1e-6;

@@ -50,7 +50,7 @@ impl Curve {
     }
 }
 
-/// 0 for 0, 1 for 90 %, 2 for 99 %, and so on.
+/// 0 for 0, 1 for 90%, 2 for 99%, and so on.
 fn nines(share: f64) -> f64 {
     -(1.0 - share).log10()
 }
@@ -137,7 +137,7 @@ fn powers(low: f64, high: f64) -> Vec<f64> {
 
 fn percent(share: f64) -> String {
     let text = format!("{:.3}", share * 100.0);
-    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
+    format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
 #[cfg(test)]
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn shares_are_spread_by_their_nines_and_labels_do_not_overlap() {
-        assert_eq!(SHARES.map(percent), ["0 %", "50 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %"]);
+        assert_eq!(SHARES.map(percent), ["0%", "50%", "90%", "99%", "99.9%", "99.99%", "99.999%"]);
         let places = places(&[(0, 50), (0, 52), (0, 280), (0, 285), (0, 290)], 300);
         let mut sorted = places.clone();
         sorted.sort_unstable();

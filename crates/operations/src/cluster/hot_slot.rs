@@ -156,7 +156,7 @@ fn table(rows: &[(&str, [usize; PRIMARIES])]) -> Table {
     let table = Table::new("INCRs by node", &["sale:clicks", "node1", "node2", "node3", "busiest"]);
     rows.iter().fold(table, |table, (label, calls)| {
         let calls_text = calls.map(|calls| thousands(calls as f64));
-        let busiest = format!("{} %", percent(calls));
+        let busiest = format!("{}%", percent(calls));
         table.row(std::iter::once((*label).to_owned()).chain(calls_text).chain([busiest]))
     })
 }

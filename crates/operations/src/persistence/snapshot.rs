@@ -49,7 +49,7 @@ pub(super) async fn fork(ctx: &LessonContext, choice: &Choice) -> Result<(), Box
     let used = store.info("used_memory").await?;
     let table = Table::new("BGSAVE", &["meanwhile", "data", "copied pages", "share"]);
     let row = |label: &str, copied: usize| {
-        [label.to_owned(), bytes(used), bytes(copied), format!("{} %", copied * 100 / used.max(1))]
+        [label.to_owned(), bytes(used), bytes(copied), format!("{}%", copied * 100 / used.max(1))]
     };
     ctx.table(table.row(row("nobody writes", quiet)).row(row("every user is written once", busy)));
     ctx.check("the writes were done before the child was", in_time)?;

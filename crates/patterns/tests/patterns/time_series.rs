@@ -412,7 +412,7 @@ async fn samples_can_be_deleted_when_memory_is_full() {
     assert_eq!(connection.keys("*").await, [series.key("s").unwrap().as_str()]);
 }
 
-/// A day of samples, 5 % of them late, 1 % sent twice, beside the same samples recomputed.
+/// A day of samples, 5% of them late, 1% sent twice, beside the same samples recomputed.
 #[tokio::test]
 async fn with_late_samples_and_duplicates_the_roll_ups_equal_a_recomputation() {
     const SAMPLES: usize = 50_000;
