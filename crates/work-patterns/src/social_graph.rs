@@ -10,7 +10,7 @@ use lab_runner::concurrent::try_join_all;
 use lab_runner::pattern_scripts::{load, lua};
 use lab_runner::round_trips::RoundTrips;
 use lab_runner::table::Table;
-use lab_runner::{BoxError, Comparison, Lesson, LessonContext, outcome, source};
+use lab_runner::{AnyConnection, BoxError, Comparison, Lesson, LessonContext, outcome, source};
 use patterns::key::Key;
 use patterns::social_graph::{self, FOLLOW, INDEX, SETTLE, SocialGraph};
 use patterns::timeline::{self, PAGE, POST, PUSH, Timeline};
@@ -46,6 +46,10 @@ const USERS: usize = 20;
 /// Followers of the author whose pages are read, and how many are on a page.
 const LISTED: usize = 40;
 const PER_PAGE: usize = 5;
+/// Whom many follow.
+const STAR: &str = "star";
+/// Prefixes of the rows that tell what a post costs.
+const POST_ROWS: [&str; 3] = ["few", "some", "many"];
 /// Followers of the star in the comparison.
 const FANS: usize = 200;
 
@@ -56,6 +60,9 @@ async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
     keys.extend(mistakes::keys(ctx.target(), USERS)?);
     for reads in [false, true] {
         keys.extend(Feeds::new(ctx.prefix(), fans, reads).keys(&connection)?);
+    }
+    for row in POST_ROWS {
+        keys.extend(keys_of_row(&timeline_of_row(connection.clone(), ctx.prefix(), row))?);
     }
     ctx.start_clean(&keys).await?;
     load(ctx, &[social_graph::scripts(), timeline::scripts()]).await?;
@@ -181,12 +188,7 @@ async fn list_in_pages(ctx: &LessonContext) -> Result<(), BoxError> {
     let both = [Way::ByHand, Way::Pattern].map(|way| page_through(way, ctx.target(), LISTED, PER_PAGE));
     let results = try_join_all(both).await?;
     for (label, paged) in ["by offset", "after the last one"].into_iter().zip(&results) {
-        table = table.row([
-            label.to_owned(),
-            LISTED.to_string(),
-            paged.twice.to_string(),
-            paged.missed.to_string(),
-        ]);
+        table = table.labeled(label, [LISTED, paged.twice, paged.missed]);
     }
     ctx.table(table);
     guess.answer(match (results[0].twice, results[0].missed) {
@@ -268,7 +270,8 @@ async fn count_commands(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.step("What does one post cost? The same post, while its author gets more followers:").await?;
     ctx.announce("ZADD gives each author followers. ZCARD and EVALSHA post and push, ZRANGEBYSCORE reads the followers, ZREM ends the push, SADD marks a celebrity, and UNLINK cleans up.");
     let sizes = [10, 100, ctx.fit("followers", 1_000, 200, 0.05)];
-    let counts = try_join_all(sizes.map(|followers| calls_for_one_post(ctx.target(), followers))).await?;
+    let count = |(row, followers)| calls_for_one_post(ctx.target(), row, followers);
+    let counts = try_join_all(POST_ROWS.into_iter().zip(sizes).map(count)).await?;
     let mut table = Table::new("Calls for one post", &["followers", "pushed", "pulled"]);
     for row in &counts {
         table = table.row(row);
@@ -281,28 +284,34 @@ async fn count_commands(ctx: &LessonContext) -> Result<(), BoxError> {
 }
 
 /// The followers, and the calls when a post is pushed to them and when it is pulled.
-async fn calls_for_one_post(target: &Target, followers: usize) -> Result<[usize; 3], BoxError> {
+async fn calls_for_one_post(target: &Target, row: &str, followers: usize) -> Result<[usize; 3], BoxError> {
     let mut redis = target.connection();
-    // All rows are counted at once, each with keys of its own.
-    let prefix = format!("{}{followers}-followers:", target.prefix());
     let members: Vec<(usize, String)> =
         (1..=followers).map(|number| (number, format!("fan{number}"))).collect();
     let mut calls = [0, 0];
     for (calls, celebrities_at) in calls.iter_mut().zip([usize::MAX, 0]) {
         let trips = RoundTrips::default();
-        let timeline =
-            Timeline::new(trips.counted(redis.clone()), &prefix).with_celebrities_at(celebrities_at);
-        let key = timeline.graph().followers_key("dan")?;
-        redis.zadd_multiple(key.as_str(), &members).await?;
+        let timeline = timeline_of_row(trips.counted(redis.clone()), target.prefix(), row)
+            .with_celebrities_at(celebrities_at);
+        redis.zadd_multiple(timeline.graph().followers_key("dan")?.as_str(), &members).await?;
         timeline.post("dan", "post-1").await?;
         while timeline.push("dan").await?.more {}
         *calls = trips.take();
-        let posts = timeline.posts_key("dan")?;
-        let celebrities = timeline.celebrities_key()?;
-        let keys = [posts.as_str(), &posts.companion("unpushed"), key.as_str(), celebrities.as_str()];
-        own_keys::unlink(&mut redis, &keys.map(str::to_owned)).await?;
+        own_keys::unlink(&mut redis, &keys_of_row(&timeline)?).await?;
     }
     Ok([followers, calls[0], calls[1]])
+}
+
+/// All rows are counted at once, so each has keys of its own.
+fn timeline_of_row<C: AnyConnection>(connection: C, prefix: &str, row: &str) -> Timeline<C> {
+    Timeline::new(connection, &format!("{prefix}{row}:"))
+}
+
+fn keys_of_row<C: AnyConnection>(timeline: &Timeline<C>) -> Result<[String; 4], BoxError> {
+    let (posts, followers) = (timeline.posts_key("dan")?, timeline.graph().followers_key("dan")?);
+    let celebrities = timeline.celebrities_key()?;
+    Ok([posts.as_str(), &posts.companion("unpushed"), followers.as_str(), celebrities.as_str()]
+        .map(str::to_owned))
 }
 
 async fn hide(

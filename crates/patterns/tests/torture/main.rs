@@ -55,10 +55,11 @@ mod weekly_metrics;
 mod workload;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 use engine::Outcome;
-use futures_util::{StreamExt, stream};
+use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::Semaphore;
 use workload::{Fault, Pattern, Verdict};
 
@@ -139,14 +140,8 @@ async fn main() -> ExitCode {
     }
     let patterns =
         PATTERNS.iter().filter(|pattern| !words.iter().any(|word| word != pattern.name && is_pattern(word)));
-    // Each waits for a permit, and the results come in order: a slow row does not hold back those behind it.
-    let permits = Semaphore::new(AT_ONCE);
-    let mut faults = stream::iter(patterns)
-        .map(async |pattern| {
-            let _permit = permits.acquire().await;
-            (pattern, caught(engine::faults(pattern)).await)
-        })
-        .buffered(usize::MAX);
+    let mut faults =
+        some_at_once(patterns.map(async |pattern| (pattern, caught(engine::faults(pattern)).await)));
     let mut chosen = Vec::new();
     while let Some((pattern, faults)) = faults.next().await {
         match faults {
@@ -160,14 +155,11 @@ async fn main() -> ExitCode {
             Err(panic) => table.add(pattern.name, "none", Outcome::Violated(panic)),
         }
     }
-    let mut runs = stream::iter(chosen)
-        .map(async |(pattern, fault)| {
-            let _permit = permits.acquire().await;
-            let running = fault.clone();
-            let outcome = caught(async move { engine::run(pattern, &running).await }).await;
-            (pattern, fault, outcome.unwrap_or_else(Outcome::Violated))
-        })
-        .buffered(usize::MAX);
+    let mut runs = some_at_once(chosen.into_iter().map(async |(pattern, fault)| {
+        let running = fault.clone();
+        let outcome = caught(async move { engine::run(pattern, &running).await }).await;
+        (pattern, fault, outcome.unwrap_or_else(Outcome::Violated))
+    }));
     while let Some((pattern, fault, outcome)) = runs.next().await {
         table.add(pattern.name, &fault.to_string(), outcome);
     }
@@ -180,6 +172,19 @@ async fn main() -> ExitCode {
         }
     }
     table.end()
+}
+
+/// The results in order. At most [`AT_ONCE`] run, and a slow one does not hold back those behind it, as `buffered(AT_ONCE)` would.
+fn some_at_once<F: Future>(futures: impl Iterator<Item = F>) -> impl Stream<Item = F::Output> + Unpin {
+    let permits = Arc::new(Semaphore::new(AT_ONCE));
+    let waiting = futures.map(move |future| {
+        let permits = Arc::clone(&permits);
+        async move {
+            let _permit = permits.acquire().await;
+            future.await
+        }
+    });
+    Box::pin(stream::iter(waiting).buffered(usize::MAX))
 }
 
 /// The rows so far.

@@ -6,10 +6,11 @@ use lab_runner::{AnyConnection, Approach, BoxError, into_redis_error};
 use patterns::timeline::Timeline;
 use redis::{AsyncTypedCommands, RedisResult};
 
+use super::STAR;
+
 /// Ordinary authors, and the readers who follow all of them and the star.
 const AUTHORS: usize = 20;
 const READERS: usize = 5;
-const STAR: &str = "star";
 /// Posts of each author that are there before.
 const POSTS: u64 = 2;
 /// Entries that a reader reads.
