@@ -147,8 +147,9 @@ impl Session {
             if fits || silent || !step.retried || since.elapsed() > RETRIED_FOR {
                 return asked.map(Some);
             }
-            // A server that becomes a replica closes its connections.
-            if asked.is_err() {
+            // The next try begins where this one did: at another node, it would not be redirected. And a server that
+            // becomes a replica closes its connections.
+            if asked.map_or(true, |lines| lines.iter().any(|line| is_redirection(line))) {
                 self.clients.remove(&step.client);
             }
             sleep(BETWEEN_TRIES);
@@ -253,10 +254,9 @@ impl Session {
 
     /// What came beside what is expected on this server. redis-cli prints a redirection, but the guide may leave it out.
     fn aligned(&self, step: &Step, lines: &[String]) -> Alignment {
-        let is_redirection = |line: &String| line.starts_with("-> Redirected");
         let expected = expected::lines(&step.expected, &self.servers.product_line());
         let expected: Vec<String> = expected.iter().map(|line| self.servers.filled_in(line)).collect();
-        let skipped = if expected.first().is_some_and(is_redirection) {
+        let skipped = if expected.first().is_some_and(|line| is_redirection(line)) {
             0
         } else {
             lines.iter().take_while(|line| is_redirection(line)).count()
@@ -271,6 +271,10 @@ impl Session {
             password => line.replace(password, "(redacted)"),
         }
     }
+}
+
+fn is_redirection(line: &str) -> bool {
+    line.starts_with("-> Redirected")
 }
 
 /// Connects to one of the servers. The first client waits until the startup check has disconnected, because an example that counts

@@ -101,6 +101,16 @@ fn the_name_of_a_node_is_sent_as_its_id() {
 }
 
 #[test]
+fn each_try_of_a_repeated_command_begins_at_the_same_node() {
+    // The first tries are redirected, too, and still find the key.
+    let guide = guide(
+        "```redis cluster\nnode2> SET user:1 Parker PX 300\nOK\n~> GET user:1\n\
+         -> Redirected to slot [10778] located at 127.0.0.1:<node2:port>\n(nil)\n```",
+    );
+    assert_eq!(complaints(&guide), Vec::<String>::new());
+}
+
+#[test]
 fn clients_block_subscribe_and_close_like_redis_cli() {
     let guide = guide(
         "```redis\n\
