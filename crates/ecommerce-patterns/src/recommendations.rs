@@ -2,7 +2,7 @@
 //!
 //! `cargo ecommerce recommendations`
 
-mod embedding;
+pub mod embedding;
 pub mod evaluation;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -64,7 +64,8 @@ impl<'a> Report<'a> {
     }
 
     /// The HTML. All texts of the document are escaped. Its size is at most [`file::LARGEST`] bytes, if the tables allow it: when the
-    /// embedded JSON is too large, it leaves out first the lines of source code, then the commands and replies, and says so.
+    /// embedded JSON is too large, it leaves out first the lines of source code, then the commands and replies, then the
+    /// explanations, and says so.
     #[must_use]
     pub fn to_html(&self) -> String {
         page::html(self)

@@ -16,16 +16,19 @@ const HEAD: &str = "<meta http-equiv=\"Content-Security-Policy\" content=\"defau
                     <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
                     <meta name=\"color-scheme\" content=\"light dark\">";
 
-/// The kinds of blocks that embedded JSON leaves out when it is too large, the first ones first. Their texts are in the project, or are sent
-/// again by the next run; figures stay.
-const LEFT_OUT: [(&[&str], &str); 2] =
-    [(&["code", "listing"], "the lines of source code"), (&["exchange"], "the commands and replies")];
+/// The kinds of blocks that embedded JSON leaves out when it is too large, the first ones first, and what it is then without. Their texts
+/// are in the project, or are sent again by the next run; figures stay.
+const LEFT_OUT: [(&[&str], &str); 3] = [
+    (&["code", "listing"], "the lines of source code"),
+    (&["exchange"], "the lines of source code and the commands and replies"),
+    (&["say", "announcement"], "the lines of source code, the commands and replies, and the explanations"),
+];
 
 pub(crate) fn html(report: &Report<'_>) -> String {
     let made = now();
     let body = body(report, &made);
     let mut data = embedded(report.document);
-    let mut left_out = Vec::new();
+    let mut without = None;
     let mut document = None;
     for (kinds, words) in LEFT_OUT {
         if body.len() + data.len() + STYLE.len() + 2_000 <= LARGEST {
@@ -34,16 +37,14 @@ pub(crate) fn html(report: &Report<'_>) -> String {
         let smaller = document.get_or_insert_with(|| report.document.clone());
         remove_blocks(smaller, kinds);
         data = embedded(smaller);
-        left_out.push(words);
+        without = Some(words);
     }
-    let about_data = if left_out.is_empty() {
-        "The raw data is in this file, as the JSON that --json prints: in the script element with the id 'data'.".to_owned()
-    } else {
-        format!(
+    let about_data = match without {
+        None => "The raw data is in this file, as the JSON that --json prints: in the script element with the id 'data'.".to_owned(),
+        Some(words) => format!(
             "The raw data is in this file, as the JSON that --json prints, in the script element with the id 'data'. To keep the file below 1 MB, it \
-             is without {}; all figures are there.",
-            left_out.join(" and ")
-        )
+             is without {words}; all figures are there."
+        ),
     };
     let mut head = Html::default();
     head.line("title", "", &format!("Redis lab: {}", title(report)));

@@ -151,8 +151,13 @@ fn a_document_that_is_too_large_loses_code_before_anything_else() {
     );
     assert_well_formed(&html);
     large["page"][2]["replies"] = json!(["x".repeat(LARGEST)]);
-    let html = html_of(&run(&[large]), None);
+    let html = html_of(&run(&[large.clone()]), None);
     assert!(html.len() <= LARGEST && html.contains("source code and the commands and replies; all figures"));
+    large["page"][0] = json!({ "kind": "announcement", "text": "x".repeat(LARGEST) });
+    let html = html_of(&run(&[large]), None);
+    let without =
+        "without the lines of source code, the commands and replies, and the explanations; all figures";
+    assert!(html.len() <= LARGEST && html.contains(without), "{}", html.len());
 }
 
 #[test]

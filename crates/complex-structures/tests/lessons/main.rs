@@ -8,6 +8,7 @@
 mod all;
 mod hashes;
 mod lists;
+mod packed_score;
 mod sets;
 mod sorted_sets;
 mod transactions;

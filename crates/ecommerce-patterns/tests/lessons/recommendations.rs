@@ -1,6 +1,7 @@
 //! The lesson on recommendations.
 
 use ecommerce_patterns::PatternLesson;
+use ecommerce_patterns::recommendations::embedding::Embedding;
 use ecommerce_patterns::recommendations::evaluation::{Evaluation, Method};
 use redis::AsyncTypedCommands;
 
@@ -68,4 +69,14 @@ async fn tables_show_what_is_wasted_and_the_keys_of_the_right_ways_stay() {
         best.iter().all(|(sku, score)| sku.starts_with("PROD") && *score > 1.0 && *score < 1e7),
         "{best:?}"
     );
+}
+
+#[test]
+fn traits_that_say_nothing_make_no_vector() {
+    assert_eq!(Embedding::of([]), None);
+    assert_eq!(Embedding::of([("a", 0.0)]), None);
+    assert_eq!(Embedding::of([("a", f32::NAN)]), None);
+    assert_eq!(Embedding::of([("a", f32::MAX), ("a", f32::MAX)]), None);
+    assert_eq!(Embedding::between([]), None);
+    assert_eq!(Embedding::of([("a", 1.0)]), Embedding::of([("a", 7.5)]));
 }

@@ -49,10 +49,11 @@ pub fn assert_readable(page: &Page<'_>, report: &Path, printed: &Value) {
     assert!(page.print().starts_with(b"%PDF"), "{name} cannot be printed");
 }
 
-/// Whether this is the document of a run that is too large for a report: without lines of source code, and without commands and replies.
+/// Whether this is the document of a run that is too large for a report: without lines of source code, without commands and replies, and
+/// without explanations.
 fn is_shortened(data: &Value, printed: &Value) -> bool {
     let mut printed = printed.clone();
-    for kinds in [&["code", "listing"][..], &["exchange"]] {
+    for kinds in [&["code", "listing"][..], &["exchange"], &["say", "announcement"]] {
         let lessons = printed["lessons"].as_array_mut().into_iter().flatten();
         for page in lessons.filter_map(|lesson| lesson["page"].as_array_mut()) {
             page.retain(|block| !kinds.iter().any(|kind| block["kind"] == *kind));

@@ -134,24 +134,3 @@ impl Tail {
         Ok(text[..whole].lines().filter_map(Event::read).collect())
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_are_read_once_and_only_when_they_are_whole() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("journal");
-        let mut tail = Tail::new(path.clone());
-        assert!(tail.read().unwrap().is_empty());
-        let journal = Journal::open(&path).unwrap();
-        journal.write_at(What::Started, 7, 2, 30).unwrap();
-        journal.file.lock().unwrap().write_all(b"C 7 2 3").unwrap();
-        let started = Event { what: What::Started, job: 7, attempt: 2, at: 30 };
-        assert_eq!(tail.read().unwrap(), [started]);
-        journal.file.lock().unwrap().write_all(b"1\n").unwrap();
-        let worked = Event { what: What::Worked, job: 7, attempt: 2, at: 31 };
-        assert_eq!(tail.read().unwrap(), [worked]);
-    }
-}

@@ -1,6 +1,7 @@
 //! Bad flags are usage errors, and are said before anything is started.
 
 use lab_testing::server;
+use work_patterns::torture::Share;
 
 use crate::torture;
 
@@ -29,6 +30,16 @@ fn bad_flags_are_usage_errors() {
             "{arguments:?}: {}",
             String::from_utf8_lossy(&output.stderr)
         );
+    }
+}
+
+#[test]
+fn a_share_is_a_percentage_with_or_without_its_sign() {
+    let share = |text: &str| text.parse().map(Share::get);
+    assert_eq!(share("10%"), Ok(0.1));
+    assert_eq!(share("0.5"), Ok(0.005));
+    for bad in ["", "%", "-1%", "101%", "ten", "NaN", "inf"] {
+        assert!(share(bad).is_err(), "{bad}");
     }
 }
 

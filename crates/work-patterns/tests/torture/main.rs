@@ -5,9 +5,11 @@
     reason = "clippy's exemption for tests does not reach what they share or await"
 )]
 
+mod accounts;
 mod command_line;
 mod ends;
 mod jobs;
+mod journal;
 mod locks;
 mod reports;
 
