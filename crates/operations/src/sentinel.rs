@@ -4,7 +4,7 @@
 //!
 //! `client` finds the primary and writes through a failover; `majority` shows what two Sentinels cannot do.
 
-pub(crate) mod client;
+pub mod client;
 mod majority;
 
 use std::time::{Duration, Instant};

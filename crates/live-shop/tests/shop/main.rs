@@ -11,6 +11,7 @@ mod faults;
 mod flood;
 mod live;
 mod login;
+mod modules;
 mod picture;
 mod program;
 mod requests;

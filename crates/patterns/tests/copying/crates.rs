@@ -17,7 +17,9 @@ pub fn write(folder: &Path, rows: &[Row]) {
         section(&root, "[workspace.dependencies]")
             .replace("path = \"", &format!("path = \"{}/", workspace().display())),
         // With the same profile, the dependencies are those that are compiled already.
-        [section(&root, "[profile.dev]"), section(&root, "[profile.dev.package.\"*\"]")].concat(),
+        ["[profile.dev]", "[profile.dev.package.\"*\"]", "[profile.dev.package]"]
+            .map(|heading| section(&root, heading))
+            .concat(),
     );
     let mut files = vec![
         ("Cargo.toml".to_owned(), manifest),

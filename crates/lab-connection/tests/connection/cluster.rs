@@ -1,0 +1,4 @@
+//! One connection to a whole cluster.
+
+mod moving;
+mod pipeline;
