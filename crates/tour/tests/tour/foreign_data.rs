@@ -30,8 +30,39 @@ const FOREIGN: &[&[&str]] = &[
 
 const FORBIDDEN: &[&str] = &["flushall", "flushdb", "keys", "shutdown", "swapdb"];
 
+/// So many tests share the lessons, because the longest of all tests decides how long they take.
+const PARTS: usize = 3;
+
 #[tokio::test(flavor = "multi_thread")]
-async fn every_lesson_passes_beside_foreign_keys_and_changes_none_of_them() {
+async fn a_third_of_the_lessons_behind_a_prefix_changes_no_foreign_keys() {
+    change_no_foreign_keys(&["--prefix", "lab:"], &part(0)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_third_of_the_lessons_behind_a_prefix_changes_no_foreign_keys() {
+    change_no_foreign_keys(&["--prefix", "lab:"], &part(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_third_of_the_lessons_behind_a_prefix_changes_no_foreign_keys() {
+    change_no_foreign_keys(&["--prefix", "lab:"], &part(2)).await;
+}
+
+/// There, a few lessons write the names that somebody has in the other database.
+#[tokio::test(flavor = "multi_thread")]
+async fn lessons_in_a_database_of_their_own_change_no_foreign_keys() {
+    let few = ["strings", "hashes", "biglist", "cart", "inventory", "real-time"];
+    change_no_foreign_keys(&["-n", "1"], &few.map(str::to_owned)).await;
+}
+
+/// Every third lesson, from this one on.
+fn part(first: usize) -> Vec<String> {
+    let names = listed(&[]).into_iter().map(|lesson| lesson["name"].as_str().unwrap().to_owned());
+    names.skip(first).step_by(PARTS).collect()
+}
+
+/// Runs lessons beside foreign keys: none of those changes, and nothing dangerous is sent.
+async fn change_no_foreign_keys(beside: &[&str], lessons: &[String]) {
     let server = Server::start().unwrap();
     let mut connection = unguarded(&server.client()).await.unwrap();
     for command in FOREIGN.iter().filter(|command| command[1] != "lab:") {
@@ -47,23 +78,19 @@ async fn every_lesson_passes_beside_foreign_keys_and_changes_none_of_them() {
     }
     assert_eq!(fingerprint(&mut connection).await, before, "a refused run writes nothing");
 
-    // Every lesson behind a prefix; in a database of its own a few, which write the names that somebody has in the other.
-    let few = ["strings", "hashes", "biglist", "cart", "inventory", "real-time"];
     let directory = tempfile::tempdir().unwrap();
-    for (beside, lessons) in [(["--prefix", "lab:"], &[][..]), (["-n", "1"], &few[..])] {
-        let mut tour = support::at(&server.url());
-        let report = directory.path().join(format!("{}.html", lessons.len()));
-        tour.args(beside).args(["--json", "--report"]).arg(&report).args(lessons);
-        let (code, output, error) = support::run(&mut tour);
-        assert_eq!(code, 0, "{beside:?}\n{output}\n{error}");
-        let document = one_document(&output, lessons);
-        if let Some(chromium) = Chromium::start() {
-            assert_readable(&chromium.page(), &report, &document);
-        }
-        let mut after = fingerprint(&mut connection).await;
-        after.retain(|(key, ..)| !key.starts_with(b"lab:"));
-        assert_eq!(after, before, "{beside:?}");
+    let report = directory.path().join("report.html");
+    let mut tour = support::at(&server.url());
+    tour.args(beside).args(["--json", "--report"]).arg(&report).args(lessons);
+    let (code, output, error) = support::run(&mut tour);
+    assert_eq!(code, 0, "{beside:?}\n{output}\n{error}");
+    let document = one_document(&output, lessons);
+    if let Some(chromium) = Chromium::start() {
+        assert_readable(&chromium.page(), &report, &document);
     }
+    let mut after = fingerprint(&mut connection).await;
+    after.retain(|(key, ..)| !key.starts_with(b"lab:"));
+    assert_eq!(after, before, "{beside:?}");
 
     let heard = heard.lock().unwrap();
     assert!(heard.len() > 100, "MONITOR saw the lessons: {}", heard.len());
@@ -74,13 +101,17 @@ async fn every_lesson_passes_beside_foreign_keys_and_changes_none_of_them() {
     }
 }
 
-/// The output is one JSON document with these lessons, or with all.
-fn one_document(output: &str, lessons: &[&str]) -> Value {
+/// What `--list` says of these lessons, or of all.
+fn listed(lessons: &[String]) -> Vec<Value> {
+    let (_, output, _) = support::run(support::anywhere().args(["--list", "--json"]).args(lessons));
+    serde_json::from_str(&output).unwrap()
+}
+
+/// The output is one JSON document with these lessons.
+fn one_document(output: &str, lessons: &[String]) -> Value {
     let document: Value = serde_json::from_str(output).expect("one JSON document");
-    let (_, listed, _) = support::run(support::anywhere().args(["--list", "--json"]).args(lessons));
-    let listed: Value = serde_json::from_str(&listed).unwrap();
     let run = document["lessons"].as_array().expect("lessons");
-    assert_eq!(run.len(), listed.as_array().unwrap().len());
+    assert_eq!(run.len(), listed(lessons).len());
     for lesson in run {
         let outcome = lesson["outcome"].as_str().unwrap();
         assert!(outcome == "passed" || outcome == "skipped", "{}: {outcome}", lesson["name"]);
