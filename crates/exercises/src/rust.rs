@@ -42,9 +42,12 @@ pub async fn check(exercise: &Exercise, file: &Path) -> Verdict {
 async fn compile(exercise: &Exercise, file: &Path) -> Result<(), Fault> {
     let release = program_folder().map_err(|error| system(&error))?.ends_with("release");
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--package", PROGRAM, "--bin", PROGRAM]).current_dir(root());
+    cargo.args(["build", "--quiet", "--bin", PROGRAM]).current_dir(root());
+    // Features as in what is compiled already: by a short command such as `cargo tour`, or by the tests of the workspace.
     if release {
-        cargo.args(["--release", "--no-default-features"]);
+        cargo.args(["--package", PROGRAM, "--release", "--no-default-features"]);
+    } else {
+        cargo.arg("--workspace");
     }
     // What the cargo that runs us has set for this crate. Build scripts ask for some of it (ring's does), and would run again.
     let set_by_cargo = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"];
