@@ -12,7 +12,7 @@ use lab_runner::caveat::Caveat;
 use lab_runner::environment::environment;
 use lab_runner::measurement::{Measured, MeasuredRow};
 use lab_runner::statistics::Summary;
-use lab_runner::table::{Table, duration, thousands};
+use lab_runner::table::{Table, duration, percent, thousands};
 use lab_runner::{Lesson, LessonContext, Outcome, source};
 use redis::AsyncTypedCommands;
 
@@ -272,7 +272,7 @@ async fn stall_both_loops(ctx: &LessonContext, turn: Duration, rate: u32) -> Out
 /// Operations a second, their spread, p50, p99, and p99.9, as cells of a table.
 fn rate_and_latency(stats: &LoadStats, rate: &Summary) -> [String; 5] {
     let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|share| duration(stats.quantile(share)));
-    [thousands(rate.median), format!("{:.0}%", rate.spread * 100.0), p50, p99, p999]
+    [thousands(rate.median), percent(rate.spread), p50, p99, p999]
 }
 
 /// The table with the rates of its rounds, and the latency curves.

@@ -15,7 +15,7 @@ use lab_measure::memory::{self, Access, COLUMNS, Encoding, Store, Zstd, changes_
 use lab_runner::caveat::Caveat;
 use lab_runner::environment::environment;
 use lab_runner::measurement::{ComparisonResult, Measured, Row};
-use lab_runner::table::{Table, thousands};
+use lab_runner::table::{Table, percent, thousands};
 use lab_runner::{Lesson, LessonContext, LessonError, Outcome, Source, activity, source};
 use redis::{AsyncTypedCommands, RedisResult};
 
@@ -368,7 +368,7 @@ fn rate_table(encodings: &[Encoding], rates: &[ComparisonResult]) -> Table {
         let has_access = if encoding.has_field_access() { "yes" } else { "no" };
         let spread = rows.iter().map(|row| row.rate.spread).fold(0.0, f64::max);
         let cells = rows.iter().map(|row| thousands(row.rate.median));
-        let spread = format!("{:.0}%", spread * 100.0);
+        let spread = percent(spread);
         table.row([label.to_owned(), has_access.to_owned()].into_iter().chain(cells).chain([spread]))
     })
 }

@@ -14,7 +14,7 @@ use lab_measure::query::{
 use lab_runner::caveat::Caveat;
 use lab_runner::environment::environment;
 use lab_runner::measurement::{Measured, MeasuredRow};
-use lab_runner::table::{Table, bytes, duration, thousands};
+use lab_runner::table::{Table, bytes, duration, percent, thousands};
 use lab_runner::{Lesson, LessonContext, LessonError, Outcome, activity, source};
 use redis::AsyncTypedCommands;
 
@@ -456,7 +456,7 @@ fn show(ctx: &LessonContext, title: &str, latencies: &[Latency]) {
         table.row([
             latency.label.to_owned(),
             quantile(latency, 0.5),
-            format!("{:.0}%", latency.medians.spread * 100.0),
+            percent(latency.medians.spread),
             quantile(latency, 0.99),
             quantile(latency, 0.999),
             thousands(latency.times.len() as f64),

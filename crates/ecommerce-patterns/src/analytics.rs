@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use lab_connection::{Connection, own_keys};
 use lab_runner::concurrent::try_join_all;
-use lab_runner::table::{Table, bytes, thousands};
+use lab_runner::table::{Table, bytes, percent, thousands};
 use lab_runner::{BoxError, Lesson, LessonContext, into_redis_error, outcome, source};
 use patterns::active_users::{self, ActiveUsers};
 use patterns::analytics::{self, Analytics, Metrics, Recorded};
@@ -334,7 +334,6 @@ async fn follow_a_funnel(ctx: &LessonContext) -> Result<(), BoxError> {
     )?;
     let header = ["step", "events", "visitors", "of the step before", "of the first"];
     let mut table = Table::new("The funnel of today", &header);
-    let percent = |share: f64| format!("{:.0}%", share * 100.0);
     for (step, events) in report.iter().zip(events) {
         let [of_previous, of_first] = [step.of_previous, step.of_first].map(percent);
         table = table.row([step.step.clone(), events, step.visitors.to_string(), of_previous, of_first]);
@@ -499,7 +498,7 @@ async fn measure_retention(ctx: &LessonContext) -> Result<(), BoxError> {
     let retention = active.retention(DAY, &later).await?;
     let mut table = Table::new("Retention", &["days later", "users", "came back", "share"]);
     for ahead in [1, 2, 7, 14, 27] {
-        let share = format!("{:.0}%", retention.share(ahead).unwrap_or_default() * 100.0);
+        let share = percent(retention.share(ahead).unwrap_or_default());
         let numbers = [ahead as u64, retention.cohort, retention.returned[ahead - 1]];
         table = table.row(numbers.map(|number| number.to_string()).into_iter().chain([share]));
     }

@@ -10,7 +10,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use lab_connection::Connection;
-use lab_runner::table::{Table, thousands};
+use lab_runner::table::{Table, percent, thousands};
 use lab_runner::{Comparison, Lesson, LessonContext, source};
 use patterns::cache::{self, ASK, Cache, STORE};
 use redis::AsyncTypedCommands;
@@ -286,8 +286,7 @@ async fn hit_rate(ctx: &LessonContext) -> Result<(), BoxError> {
     let mut rate = 0.0;
     for (requests, seen) in misses::hit_rates(ctx.target()).await? {
         rate = seen.hit_rate();
-        table =
-            table.row([thousands(requests as f64), seen.loads.to_string(), format!("{:.0}%", rate * 100.0)]);
+        table = table.row([thousands(requests as f64), seen.loads.to_string(), percent(rate)]);
     }
     ctx.table(table);
     ctx.check("most requests never reach the database", rate > 0.6)?;

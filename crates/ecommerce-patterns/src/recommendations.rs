@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use lab_runner::concurrent::try_join_all;
-use lab_runner::table::{Table, thousands};
+use lab_runner::table::{Table, percent, thousands};
 use lab_runner::{BoxError, Lesson, LessonContext, Need, into_redis_error, outcome, source};
 use patterns::bought_together::{self, BoughtTogether};
 use patterns::interests::{self, Interests};
@@ -351,8 +351,7 @@ async fn evaluate(ctx: &LessonContext) -> Result<(), BoxError> {
     for &method in Method::all(vectors) {
         lab_runner::activity::set(format!("evaluating: {}", method.label()));
         let quality = evaluation.evaluate(method).await?;
-        let shares =
-            [format!("{:.1}%", quality.precision * 100.0), format!("{:.0}%", quality.to_taste * 100.0)];
+        let shares = [format!("{:.1}%", quality.precision * 100.0), percent(quality.to_taste)];
         let numbers = [quality.different.to_string(), thousands(quality.micros), quality.calls.to_string()];
         table = table.labeled(method.label(), shares.into_iter().chain(numbers));
         qualities.push(quality);

@@ -19,9 +19,9 @@ use crate::measurement::{ComparisonResult, Row, Traffic, TrafficMeter};
 use crate::statistics::Summary;
 
 /// Rounds per approach in a lesson: an odd number, so that the median is a round that happened.
-pub(crate) const ROUNDS: usize = 15;
-/// Rounds on a slow network.
-pub(crate) const FEWEST_ROUNDS: usize = 2;
+const ROUNDS: usize = 15;
+/// Rounds on a slow network. The first of them is the run that verifies: beside such a network, recording it takes no time.
+const FEWEST_ROUNDS: usize = 2;
 /// The rounds of a comparison in a lesson take about this long, and those of its noisy rows as long again. A debug build's
 /// figures are worth little, so less time goes into them.
 const BUDGET: Duration = Duration::from_millis(if cfg!(debug_assertions) { 200 } else { 1500 });
@@ -74,26 +74,25 @@ pub struct Comparison<'a, A: Approach> {
 impl<A: Approach> Comparison<'_, A> {
     /// Runs every approach once, untimed, and requires that all have the same output. Returns what each run moved.
     pub async fn verify<C: AnyConnection>(&self, connection: &C) -> Result<Vec<Traffic>, LessonError> {
-        Ok(self.trace(connection).await?.0)
+        Ok(self.trace(connection).await?.traffic)
     }
 
-    /// [`Comparison::verify`], and the names of the commands that were sent.
-    async fn trace<C: AnyConnection>(
-        &self,
-        connection: &C,
-    ) -> Result<(Vec<Traffic>, BTreeSet<String>), LessonError> {
+    /// [`Comparison::verify`], and what else the runs tell.
+    async fn trace<C: AnyConnection>(&self, connection: &C) -> Result<Traced, LessonError> {
         let mut reference: Option<(String, A::Output)> = None;
-        let (mut traffic, mut commands) = (Vec::new(), BTreeSet::new());
+        let mut all = Traced::default();
         for &approach in self.approaches {
             let meter = Arc::new(TrafficMeter::default());
             let resets = Arc::new(TrafficMeter::default());
             let mut traced = Transcript::new(connection.clone(), Arc::clone(&resets) as Arc<dyn Listener>);
             approach.reset(self.input, &mut traced).await?;
-            commands.extend(resets.commands());
+            all.commands.extend(resets.commands());
             let mut traced = Transcript::new(connection.clone(), Arc::clone(&meter) as Arc<dyn Listener>);
+            let started = Instant::now();
             let output = approach.run(self.input, &mut traced).await?;
-            traffic.push(meter.read());
-            commands.extend(meter.commands());
+            all.rates.push(rate(approach.operations(self.input), started));
+            all.traffic.push(meter.read());
+            all.commands.extend(meter.commands());
             match &reference {
                 None => reference = Some((approach.label(), output)),
                 Some((_, expected)) if *expected == output => {}
@@ -105,24 +104,28 @@ impl<A: Approach> Comparison<'_, A> {
                 }
             }
         }
-        Ok((traffic, commands))
+        Ok(all)
     }
 
     /// Verifies the approaches, then times them in interleaved rounds on an untraced connection.
     pub async fn measure(&self, target: &Target) -> Result<ComparisonResult, LessonError> {
-        self.measure_in(ROUNDS, target).await
+        self.measure_over(target, false).await
     }
 
-    /// [`Comparison::measure`] in this many rounds at most.
-    pub(crate) async fn measure_in(
+    /// [`Comparison::measure`], in fewer rounds if the network is slow.
+    pub(crate) async fn measure_over(
         &self,
-        rounds: usize,
         target: &Target,
+        slow_network: bool,
     ) -> Result<ComparisonResult, LessonError> {
         let connection = target.connection();
-        let (traffic, commands) = self.trace(&connection).await?;
+        let Traced { traffic, commands, rates: verified } = self.trace(&connection).await?;
+        let rounds = if slow_network { FEWEST_ROUNDS - 1 } else { ROUNDS };
         let plan = Rounds { rounds, budget: BUDGET, repeat_budget: BUDGET };
-        let samples = harness::measure(&mut Rates { comparison: self, connection }, plan).await?;
+        let mut samples = harness::measure(&mut Rates { comparison: self, connection }, plan).await?;
+        if slow_network {
+            samples.iter_mut().zip(verified).for_each(|(samples, verified)| samples.insert(0, verified));
+        }
         let rates: Vec<(String, Summary)> = self
             .approaches
             .iter()
@@ -147,6 +150,20 @@ impl<A: Approach> Comparison<'_, A> {
     }
 }
 
+/// What the verifying run of each approach told.
+#[derive(Default)]
+struct Traced {
+    traffic: Vec<Traffic>,
+    /// The names of all commands that were sent.
+    commands: BTreeSet<String>,
+    rates: Vec<f64>,
+}
+
+/// Operations a second since then.
+fn rate(operations: u64, started: Instant) -> f64 {
+    operations as f64 / started.elapsed().as_secs_f64().max(1e-9)
+}
+
 /// The approaches as rows: the sample is the rate, in operations a second.
 struct Rates<'a, A: Approach> {
     comparison: &'a Comparison<'a, A>,
@@ -168,8 +185,7 @@ impl<A: Approach> Rows for Rates<'_, A> {
         }
         let started = Instant::now();
         approach.run(input, &mut self.connection).await?;
-        let seconds = started.elapsed().as_secs_f64().max(1e-9);
-        Ok(Some(approach.operations(input) as f64 / seconds))
+        Ok(Some(rate(approach.operations(input), started)))
     }
 
     fn figure(&self, _: usize, rate: &f64) -> f64 {

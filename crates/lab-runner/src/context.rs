@@ -10,7 +10,7 @@ use lab_connection::{Connection, Target, Transcript, own_keys};
 use redis::{ErrorKind, RedisError, RedisResult};
 
 use crate::block::{Block, Code};
-use crate::comparison::{Approach, Comparison, FEWEST_ROUNDS, ROUNDS};
+use crate::comparison::{Approach, Comparison};
 use crate::concurrent::try_join_all;
 use crate::error::{LessonError, Outcome};
 use crate::lua::LuaScript;
@@ -223,8 +223,7 @@ impl LessonContext {
 
     /// Verifies that the approaches do the same, times them, and shows them side by side.
     pub async fn compare<A: Approach>(&self, comparison: Comparison<'_, A>) -> Outcome {
-        let rounds = if self.round_trip < SLOW { ROUNDS } else { FEWEST_ROUNDS };
-        let result = comparison.measure_in(rounds, &self.target).await?;
+        let result = comparison.measure_over(&self.target, self.round_trip >= SLOW).await?;
         self.write(Block::Comparison(result));
         Ok(())
     }

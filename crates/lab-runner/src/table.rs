@@ -167,7 +167,7 @@ fn cells(row: &Row) -> [String; 7] {
     [
         row.label.clone(),
         thousands(row.rate.median),
-        format!("{:.0}%", row.rate.spread * 100.0),
+        percent(row.rate.spread),
         ratio(row.ratio),
         thousands(row.traffic.round_trips as f64),
         bytes(row.traffic.bytes_sent),
@@ -230,6 +230,12 @@ fn is_number(cell: &str) -> bool {
     cell.is_empty()
         || cell == "-"
         || cell.trim_start_matches(['-', '+', '<', '>', '~', ' ']).starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// 0.536 as `54%`.
+#[must_use]
+pub fn percent(share: f64) -> String {
+    format!("{:.0}%", share * 100.0)
 }
 
 /// 1234567.8 as `1,234,568`.

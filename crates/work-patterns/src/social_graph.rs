@@ -209,9 +209,8 @@ async fn find_friends(
     graph: &SocialGraph<lab_connection::Transcript<lab_connection::Connection>>,
 ) -> Result<(), BoxError> {
     let quiet = SocialGraph::new(ctx.target().connection(), ctx.prefix());
-    for (user, other) in [("bob", "ann"), ("bob", "cid"), ("cid", "bob"), ("bob", "dan"), ("dan", "bob")] {
-        quiet.follow(user, other).await?;
-    }
+    let pairs = [("bob", "ann"), ("bob", "cid"), ("cid", "bob"), ("bob", "dan"), ("dan", "bob")];
+    try_join_all(pairs.map(|(user, other)| quiet.follow(user, other))).await?;
     quiet.unfollow("ann", "cid").await?;
     ctx.step(
         "Friends follow each other. A friend of a friend is someone you may know. Nobody's whole network is read: it takes the last \

@@ -6,7 +6,7 @@ use lab_measure::insert::{InsertMany, Kind};
 use lab_runner::caveat::Caveat;
 use lab_runner::environment::environment;
 use lab_runner::measurement::Measured;
-use lab_runner::table::{Table, bytes, thousands};
+use lab_runner::table::{Table, bytes, percent, thousands};
 use lab_runner::{LessonContext, Outcome};
 
 use super::measure::{Cost, Verified};
@@ -192,10 +192,6 @@ fn depth(writer: Writer) -> Option<u64> {
         Writer::Client(InsertMany::Pipelined { depth }) => Some(depth),
         _ => None,
     }
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.0}%", share * 100.0)
 }
 
 #[cfg(test)]

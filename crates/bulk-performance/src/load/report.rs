@@ -5,7 +5,7 @@ use lab_connection::Failure;
 use lab_connection::failure::Class;
 use lab_runner::Terminal;
 use lab_runner::resource_usage::ResourceUsage;
-use lab_runner::table::{Table, bytes, thousands};
+use lab_runner::table::{Table, bytes, percent, thousands};
 use serde::Serialize;
 use serde_json::json;
 
@@ -129,7 +129,7 @@ impl Report {
             .row(["sent", &bytes(usize::try_from(self.bytes_sent).unwrap_or(usize::MAX))])
             .row(["our processor time a record", &format!("{:.2} µs", self.client_micros())]);
         if let Some(share) = self.server_cpu_share {
-            table = table.row(["the server's main thread was busy", &format!("{:.0}%", share * 100.0)]);
+            table = table.row(["the server's main thread was busy", &percent(share)]);
         }
         if let Some(peak) = self.peak_rss_bytes {
             table = table.row(["our memory at most", &bytes(usize::try_from(peak).unwrap_or(usize::MAX))]);

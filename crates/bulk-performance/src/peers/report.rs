@@ -5,7 +5,7 @@ use lab_runner::caveat::Caveat;
 use lab_runner::environment::environment;
 use lab_runner::measurement::Measured;
 use lab_runner::statistics::Summary;
-use lab_runner::table::{Table, thousands};
+use lab_runner::table::{Table, percent, thousands};
 use lab_runner::{LessonContext, Outcome};
 
 use crate::peers::lineup::Lineup;
@@ -64,7 +64,7 @@ fn speed(lineup: &Lineup, rows: &[Row]) -> Table {
         table = table.row([
             label(row),
             thousands(rate.median),
-            format!("{:.0}%", rate.spread * 100.0),
+            percent(rate.spread),
             reference.map_or("-".into(), |reference| format!("{:.2}", rate.median / reference)),
             with_unit(&per_record(lineup, row, |turn| turn.client_cpu_seconds)),
             share(row),
@@ -212,7 +212,7 @@ fn with_unit(micros: &str) -> String {
 
 fn share(row: &Row) -> String {
     let shares: Vec<f64> = row.turns.iter().filter_map(|turn| turn.usage.server_cpu_share).collect();
-    if shares.is_empty() { "-".into() } else { format!("{:.0}%", Summary::of(&shares).median * 100.0) }
+    if shares.is_empty() { "-".into() } else { percent(Summary::of(&shares).median) }
 }
 
 fn calls(each: f64) -> String {

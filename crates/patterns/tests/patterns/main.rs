@@ -14,6 +14,7 @@ mod cache;
 mod cart;
 mod catalog;
 mod checkout;
+mod copying;
 mod facets;
 mod fence;
 mod flash_sale;

@@ -109,7 +109,7 @@ const PATTERNS: &[Pattern] = &[
 ];
 
 /// How many rows run at once. They mostly wait.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 16;
 
 /// Modules that the patterns share.
 const SHARED: [&str; 5] = ["key", "lease", "limit", "money", "script"];

@@ -1,9 +1,7 @@
 //! The README's table of patterns is right, and each pattern works when it is copied as the table says.
 //!
-//! `UPDATE=1 cargo test -p patterns --test copying` writes the files, the lines, and the dependencies into the table, and adds
+//! `UPDATE=1 cargo test -p patterns --test patterns copying` writes the files, the lines, and the dependencies into the table, and adds
 //! rows for new patterns.
-
-#![allow(clippy::unwrap_used, reason = "clippy's exemption for tests does not reach what they share")]
 
 mod crates;
 mod table;
@@ -50,7 +48,11 @@ fn each_pattern_has_a_row_with_its_files_lines_and_dependencies() {
             .filter(|row| !patterns().contains(&row.name))
             .map(|row| format!("there is no pattern {}", row.name)),
     );
-    assert!(wrong.is_empty(), "UPDATE=1 cargo test -p patterns --test copying\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "UPDATE=1 cargo test -p patterns --test patterns copying\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]

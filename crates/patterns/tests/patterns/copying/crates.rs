@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use crate::table::Row;
-use crate::{source, workspace};
+use super::table::Row;
+use super::{source, workspace};
 
 /// Writes the workspace. What did not change is not written again, so that cargo need not compile it.
 pub fn write(folder: &Path, rows: &[Row]) {

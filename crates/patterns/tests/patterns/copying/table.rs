@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use crate::source;
+use super::source;
 
 /// What begins each row.
 const PATH: &str = "crates/patterns/src/";
