@@ -44,8 +44,8 @@ const KILLED: usize = 5;
 const LIMIT: u32 = 3;
 /// Jobs of the comparison.
 const COMPARED: usize = 200;
-/// Round trips for one job, over all approaches, three times.
-const ROUND_TRIPS: f64 = 24.0;
+/// Round trips for one job, over all approaches, twice.
+const ROUND_TRIPS: f64 = 16.0;
 
 async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
     let lists = PlainLists::new(ctx.prefix());
@@ -105,7 +105,7 @@ async fn keep_a_copy(ctx: &LessonContext, lists: &PlainLists) -> Result<(), BoxE
 }
 
 async fn kill(ctx: &LessonContext) -> Result<(), BoxError> {
-    let jobs = ctx.fit("jobs", JOBS, KILLED + 3, 5.0);
+    let jobs = ctx.fit("jobs", JOBS, KILLED + 1, 5.0);
     let rest = jobs - KILLED;
     ctx.step(format!(
         "Now {KILLED} workers take one job each and are killed, and another worker does the rest of {jobs} jobs. The third row is the pattern. \
@@ -126,7 +126,7 @@ async fn kill(ctx: &LessonContext) -> Result<(), BoxError> {
         )
         .await?;
     // A worker must be able to answer in that time on a slow network, too.
-    let visibility = Duration::from_millis(200) + 10 * ctx.round_trip();
+    let visibility = Duration::from_millis(200) + 6 * ctx.round_trip();
     let mut table =
         Table::new("Workers that are killed", &["approach", "jobs", "killed", "done", "stuck", "lost"]);
     let mut results = Vec::new();

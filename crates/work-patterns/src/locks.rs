@@ -68,7 +68,7 @@ async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
     let mut keys = vec![report[0].clone(), report[1].clone(), record.clone(), invoice.clone()];
     keys.extend(mistakes::keys(&prefix, CLIENTS)?);
     keys.extend(overtaken::keys(ctx.target(), HOLDERS)?);
-    let names = Names::new(&prefix, ctx.fit("locks", COMPARED, 2, 30.0));
+    let names = Names::new(&prefix, ctx.fit("locks", COMPARED, 1, 20.0));
     keys.extend(names.keys()?);
     ctx.start_clean(&keys).await?;
     load(ctx, &[lock::scripts(), fence::scripts()]).await?;

@@ -319,10 +319,18 @@ async fn hide(
 ) -> Result<(), BoxError> {
     let quiet = Timeline::new(ctx.target().connection(), ctx.prefix());
     quiet.follow("ann", "dan").await?;
+    let mut last = 0;
     for id in ["post-2", "post-3"] {
-        quiet.post("bob", id).await?;
+        last = quiet.post("bob", id).await?;
     }
     while quiet.push("bob").await?.more {}
+    // Entries of one millisecond are in the order of their IDs, so the repost has to come in a later one.
+    let mut redis = ctx.target().connection();
+    let mut now = last;
+    while now <= last {
+        let (seconds, micros): (u64, u64) = redis::cmd("TIME").query_async(&mut redis).await?;
+        now = seconds * 1_000 + micros / 1_000;
+    }
     let guess = ctx
         .step(
             "Ann follows Bob and Dan. Bob has posted three times, the last time post-3. Dan reposts post-1, and Ann reads. Then Dan takes \
@@ -337,7 +345,7 @@ async fn hide(
     let undone = timeline.read("ann", None, 10).await?;
     ctx.announce(
         "Before this, Ann followed Dan, and Bob posted and pushed two more: EVALSHA, ZCARD, ZRANGEBYSCORE, ZREVRANGEBYSCORE, \
-         ZREM.",
+         ZREM. TIME waited for the next millisecond.",
     );
     let numbers: Vec<&str> = ids(&reposted).iter().filter_map(|id| id.strip_prefix("post-")).collect();
     guess.answer(numbers.join(", "))?;

@@ -304,7 +304,7 @@ async fn compare(ctx: &LessonContext) -> Result<(), BoxError> {
          and acknowledges and counts in one script.",
     )
     .await?;
-    let messages = Messages::new(ctx.prefix(), ctx.fit("messages", COMPARED, 3, 12.0));
+    let messages = Messages::new(ctx.prefix(), ctx.fit("messages", COMPARED, 2, 8.0));
     ctx.compare(Comparison { title: "Handling messages", approaches: &approaches, input: &messages }).await?;
     Ok(())
 }
