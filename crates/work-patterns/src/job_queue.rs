@@ -45,7 +45,7 @@ const LIMIT: u32 = 3;
 /// Jobs of the comparison.
 const COMPARED: usize = 200;
 /// Round trips for one job, over all approaches, twice.
-const ROUND_TRIPS: f64 = 16.0;
+const ROUND_TRIPS: f64 = 28.0;
 
 async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
     let lists = PlainLists::new(ctx.prefix());
@@ -291,7 +291,7 @@ async fn compare(ctx: &LessonContext) -> Result<(), BoxError> {
          the time goes into round trips. In batches of 50, the pattern needs two for 50 jobs: one to enqueue, one to settle and to take the next ones.",
     )
     .await?;
-    let jobs = ctx.fit("jobs", COMPARED, 2, ROUND_TRIPS);
+    let jobs = ctx.fit("jobs", COMPARED, 1, ROUND_TRIPS);
     let work = Work::new(ctx.prefix(), jobs);
     ctx.compare(Comparison { title: "Queues", approaches: &Queueing::ALL, input: &work }).await?;
     ctx.start_clean(&work.keys()?).await?;
