@@ -6,6 +6,7 @@ mod jobs;
 
 use std::time::{Duration, Instant};
 
+use lab_runner::concurrent::try_join_all;
 use lab_runner::pattern_scripts::{load, lua};
 use lab_runner::table::{Table, duration};
 use lab_runner::{BoxError, Lesson, LessonContext, outcome, source};
@@ -134,13 +135,12 @@ async fn survive_deaths(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.announce("By counter: INCR, DECR, GET. With permits: EVALSHA. Then UNLINK cleans up.");
     let mut table =
         Table::new("Jobs that die inside", &["approach", "jobs", "died", "done", "refused", "places leaked"]);
-    let mut results = Vec::new();
-    for way in [Way::Counter, Way::Permits] {
-        let jobs = run_jobs(way, ctx.target(), JOBS).await?;
+    let ways = [Way::Counter, Way::Permits];
+    let results = try_join_all(ways.map(|way| run_jobs(way, ctx.target(), JOBS))).await?;
+    for (way, jobs) in ways.iter().zip(&results) {
         let numbers = [JOBS, jobs.died, jobs.done, jobs.refused].map(|number| number.to_string());
         let cells = std::iter::once(way.label().to_owned()).chain(numbers);
         table = table.row(cells.chain([jobs.leaked.to_string()]));
-        results.push(jobs);
     }
     ctx.table(table);
     let expected = Jobs { done: JOBS - JOBS / jobs::DIES, died: JOBS / jobs::DIES, refused: 0, leaked: 0 };

@@ -75,14 +75,17 @@ pub async fn run_jobs(way: Way, target: &Target, jobs: usize) -> Result<Jobs, Bo
         }
     }
     result.leaked = match way {
-        Way::Counter => redis.get_int(&counter).await?.map_or(Ok(0), u32::try_from)?,
+        Way::Counter => {
+            let leaked = redis.get_int(&counter).await?.map_or(Ok(0), u32::try_from)?;
+            redis.unlink(&counter).await?;
+            leaked
+        }
         Way::Permits => {
             // The last one may have died a moment ago.
             tokio::time::sleep(LEASE).await;
             semaphores.sweep("jobs").await?.held
         }
     };
-    redis.unlink(&counter).await?;
     Ok(result)
 }
 
