@@ -16,9 +16,11 @@ end
 redis.call('XLEN', KEYS[1])
 local id, ms, seq = '*', string.match(previous, '^(%d+)-(%d+)$')
 if ms and redis.call('EXISTS', KEYS[1]) == 0 then
-  -- The log was lost. In a new one, the server could choose an ID that followers have seen, in the same millisecond.
-  local now = now_ms()
-  id = now > tonumber(ms) and string.format('%.0f-0', now) or string.format('%s-%.0f', ms, tonumber(seq) + 1)
+  -- The log is new. In the millisecond in which another one was lost, the server could choose an ID that followers have seen.
+  -- So the microseconds follow: a millisecond never has as many messages.
+  local time = redis.call('TIME')
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  id = now > tonumber(ms) and string.format('%.0f-%.0f', now, time[2] % 1000) or string.format('%s-%.0f', ms, tonumber(seq) + 1)
 end
 require_commands('XADD', 'SET')
 local entry = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], id, 'previous', previous, 'payload', ARGV[1])

@@ -137,6 +137,24 @@ async fn one_lost_key_hides_no_gap() {
     .await;
 }
 
+/// All of it happens in one millisecond, or nearly so, in which the server would begin with the same IDs again.
+#[tokio::test]
+async fn a_reset_in_the_millisecond_of_the_last_message_is_a_gap() {
+    everywhere(async |connection, prefix| {
+        for round in 0..50 {
+            let news = news(&connection, &format!("{prefix}{round}:"));
+            let keys = news.keys().unwrap();
+            let seen = news.publish(b"seen").await.unwrap();
+            let _: u64 = connection.send(&["DEL", &keys[0], &keys[1]]).await;
+            news.publish(b"lost").await.unwrap();
+            news.publish(b"last").await.unwrap();
+            let (gap, messages, _) = news.read(&Position::After(seen.clone())).await.unwrap();
+            assert_eq!((gap, messages.len()), (true, 2), "{seen}: {messages:?}");
+        }
+    })
+    .await;
+}
+
 /// The server numbers a new stream by its clock, perhaps as it has numbered the lost one.
 #[tokio::test]
 async fn after_a_lost_log_no_id_is_used_again() {
