@@ -15,7 +15,7 @@ use crate::block::{Block, Entry, Layout, Step};
 use crate::execution::{ExampleRunner, Outcome};
 use crate::guide::{Example, Paragraph, Question};
 use crate::matching::Row;
-use crate::session::{Answer, Event, NotExecuted};
+use crate::session::{Answer, Event, NotExecuted, is_redirection};
 
 const HEADING: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -193,8 +193,8 @@ fn command(step: &Step) {
 }
 
 fn replied(answer: &Answer<'_>) {
-    let redirections = answer.lines.iter().take_while(|line| line.starts_with("-> Redirected"));
-    let expects_them = answer.step.expected.first().is_some_and(|line| line.starts_with("-> Redirected"));
+    let redirections = answer.lines.iter().take_while(|line| is_redirection(line));
+    let expects_them = answer.step.expected.first().is_some_and(|line| is_redirection(line));
     if !expects_them {
         redirections.for_each(|line| reply(line));
     }

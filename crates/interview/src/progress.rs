@@ -21,6 +21,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use lab_connection::server_info::server_time;
 use lab_connection::{Failure, Target, TargetArgs};
 use lab_runner::Terminal;
 use lab_server::Choice;
@@ -101,14 +102,14 @@ impl Progress {
     pub async fn due_times(&self) -> Result<DueTimes, Failure> {
         let mut redis = self.target.connection();
         let read = async {
-            let (seconds, micros): (i64, i64) = redis::cmd("TIME").query_async(&mut redis).await?;
+            let now = server_time(&mut redis).await?;
             let due: Vec<(String, f64)> = redis.zrange_withscores(&self.due_key, 0, -1).await?;
             #[expect(
                 clippy::cast_possible_truncation,
                 reason = "milliseconds since 1970 are exact in a double"
             )]
             let due = due.into_iter().map(|(slug, due)| (slug, due as i64)).collect();
-            RedisResult::Ok(DueTimes { now: seconds * 1000 + micros / 1000, due })
+            RedisResult::Ok(DueTimes { now, due })
         };
         read.await.map_err(|error| self.target.explain(&error))
     }

@@ -273,7 +273,8 @@ impl Session {
     }
 }
 
-fn is_redirection(line: &str) -> bool {
+/// Whether redis-cli says here that it goes to another node.
+pub(crate) fn is_redirection(line: &str) -> bool {
     line.starts_with("-> Redirected")
 }
 

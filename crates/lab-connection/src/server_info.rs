@@ -68,6 +68,12 @@ fn first_text(reply: redis::Value) -> String {
     }
 }
 
+/// The server's clock, in milliseconds since 1970. On a cluster it is that of one node.
+pub async fn server_time(connection: &mut (impl ConnectionLike + Send)) -> RedisResult<i64> {
+    let (seconds, micros): (i64, i64) = redis::cmd("TIME").query_async(connection).await?;
+    Ok(seconds * 1_000 + micros / 1_000)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

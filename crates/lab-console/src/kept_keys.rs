@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use lab_connection::server_info::server_time;
 use lab_connection::{Connection, Target, own_keys};
 use redis::{RedisResult, Value};
 
@@ -136,10 +137,4 @@ async fn restore(
         command.arg("ABSTTL");
     }
     command.exec_async(connection).await
-}
-
-/// In milliseconds since 1970. On a cluster it is the time of one node.
-async fn server_time(connection: &mut Connection) -> RedisResult<i64> {
-    let (seconds, microseconds): (i64, i64) = redis::cmd("TIME").query_async(connection).await?;
-    Ok(seconds * 1_000 + microseconds / 1_000)
 }

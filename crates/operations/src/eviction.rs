@@ -8,6 +8,7 @@ mod trace;
 mod victims;
 
 use lab_connection::connection::unguarded;
+use lab_connection::server_info::server_time;
 use lab_runner::concurrent::try_join_all;
 use lab_runner::table::{Table, thousands};
 use lab_runner::{BoxError, Lesson, LessonContext, outcome, source};
@@ -300,12 +301,8 @@ async fn store_expiring(redis: &mut MultiplexedConnection) -> RedisResult<Vec<St
         pipe.cmd("SET").arg(key).arg("…").arg("PX").arg(5);
     }
     pipe.exec_async(redis).await?;
-    let now = async |redis: &mut MultiplexedConnection| -> RedisResult<u64> {
-        let [seconds, microseconds]: [u64; 2] = redis::cmd("TIME").query_async(redis).await?;
-        Ok(seconds * 1_000 + microseconds / 1_000)
-    };
-    let expired = now(redis).await? + 6;
-    while now(redis).await? <= expired {
+    let expired = server_time(redis).await? + 6;
+    while server_time(redis).await? <= expired {
         tokio::task::yield_now().await;
     }
     Ok(expiring)

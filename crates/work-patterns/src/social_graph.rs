@@ -5,6 +5,7 @@
 mod delivery;
 mod mistakes;
 
+use lab_connection::server_info::server_time;
 use lab_connection::{Target, own_keys};
 use lab_runner::concurrent::try_join_all;
 use lab_runner::pattern_scripts::{load, lua};
@@ -326,11 +327,7 @@ async fn hide(
     while quiet.push("bob").await?.more {}
     // Entries of one millisecond are in the order of their IDs, so the repost has to come in a later one.
     let mut redis = ctx.target().connection();
-    let mut now = last;
-    while now <= last {
-        let (seconds, micros): (u64, u64) = redis::cmd("TIME").query_async(&mut redis).await?;
-        now = seconds * 1_000 + micros / 1_000;
-    }
+    while server_time(&mut redis).await?.cast_unsigned() <= last {}
     let guess = ctx
         .step(
             "Ann follows Bob and Dan. Bob has posted three times, the last time post-3. Dan reposts post-1, and Ann reads. Then Dan takes \

@@ -1,4 +1,4 @@
-//! The shop as browsers see it.
+//! The shop as browsers see it, and the parts of it that need no browser.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 

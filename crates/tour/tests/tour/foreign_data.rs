@@ -7,6 +7,7 @@ use lab_connection::connection::unguarded;
 use lab_server::Server;
 use lab_testing::browser::Chromium;
 use lab_testing::browser::report::assert_readable;
+use lab_testing::until;
 use redis::aio::MultiplexedConnection;
 use serde_json::Value;
 
@@ -29,6 +30,21 @@ const FOREIGN: &[&[&str]] = &[
 ];
 
 const FORBIDDEN: &[&str] = &["flushall", "flushdb", "keys", "shutdown", "swapdb"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_with_foreign_keys_is_refused_and_nothing_is_written() {
+    let (server, mut connection) = beside(|command| command[1] != "lab:").await;
+    let before = fingerprint(&mut connection).await;
+    let heard = listen(&server).await;
+    let (code, _, error) = support::run(support::at(&server.url()).arg("--no-pause"));
+    assert_eq!(code, 4, "{error}");
+    for choice in ["--db", "--prefix", "--server"] {
+        assert!(error.contains(choice), "the refusal offers {choice}:\n{error}");
+    }
+    assert_eq!(fingerprint(&mut connection).await, before, "a refused run writes nothing");
+    until("MONITOR hears the refused run", || async { !heard.lock().unwrap().is_empty() }).await;
+    assert_harmless(&heard.lock().unwrap());
+}
 
 /// So many tests share the lessons, because the longest of all tests decides how long they take.
 const PARTS: usize = 3;
@@ -62,43 +78,47 @@ fn part(first: usize) -> Vec<String> {
 }
 
 /// Runs lessons beside foreign keys: none of those changes, and nothing dangerous is sent.
-async fn change_no_foreign_keys(beside: &[&str], lessons: &[String]) {
-    let server = Server::start().unwrap();
-    let mut connection = unguarded(&server.client()).await.unwrap();
-    for command in FOREIGN.iter().filter(|command| command[1] != "lab:") {
-        redis::cmd(command[0]).arg(&command[1..]).exec_async(&mut connection).await.unwrap();
-    }
+async fn change_no_foreign_keys(flags: &[&str], lessons: &[String]) {
+    let (server, mut connection) = beside(|command| command[1] != "lab:").await;
     let before = fingerprint(&mut connection).await;
     let heard = listen(&server).await;
-
-    let (code, _, error) = support::run(support::at(&server.url()).arg("--no-pause"));
-    assert_eq!(code, 4, "{error}");
-    for choice in ["--db", "--prefix", "--server"] {
-        assert!(error.contains(choice), "the refusal offers {choice}:\n{error}");
-    }
-    assert_eq!(fingerprint(&mut connection).await, before, "a refused run writes nothing");
 
     let directory = tempfile::tempdir().unwrap();
     let report = directory.path().join("report.html");
     let mut tour = support::at(&server.url());
-    tour.args(beside).args(["--json", "--report"]).arg(&report).args(lessons);
+    tour.args(flags).args(["--json", "--report"]).arg(&report).args(lessons);
     let (code, output, error) = support::run(&mut tour);
-    assert_eq!(code, 0, "{beside:?}\n{output}\n{error}");
+    assert_eq!(code, 0, "{flags:?}\n{output}\n{error}");
     let document = one_document(&output, lessons);
     if let Some(chromium) = Chromium::start() {
         assert_readable(&chromium.page(), &report, &document);
     }
     let mut after = fingerprint(&mut connection).await;
     after.retain(|(key, ..)| !key.starts_with(b"lab:"));
-    assert_eq!(after, before, "{beside:?}");
+    assert_eq!(after, before, "{flags:?}");
 
     let heard = heard.lock().unwrap();
     assert!(heard.len() > 100, "MONITOR saw the lessons: {}", heard.len());
-    for line in heard.iter() {
+    assert_harmless(&heard);
+}
+
+/// Nobody sent a command that touches more than its own keys.
+fn assert_harmless(heard: &[String]) {
+    for line in heard {
         let command = line.split('"').nth(1).unwrap_or_default().to_lowercase();
         let config_set = command == "config" && line.to_lowercase().contains("\"set\"");
         assert!(!FORBIDDEN.contains(&command.as_str()) && !config_set, "{line}");
     }
+}
+
+/// A server with these of the foreign keys, and a connection to it.
+async fn beside(is_there: impl Fn(&[&str]) -> bool) -> (Server, MultiplexedConnection) {
+    let server = Server::start().unwrap();
+    let mut connection = unguarded(&server.client()).await.unwrap();
+    for command in FOREIGN.iter().filter(|command| is_there(command)) {
+        redis::cmd(command[0]).arg(&command[1..]).exec_async(&mut connection).await.unwrap();
+    }
+    (server, connection)
 }
 
 /// What `--list` says of these lessons, or of all.
@@ -121,11 +141,7 @@ fn one_document(output: &str, lessons: &[String]) -> Value {
 
 #[tokio::test]
 async fn a_prefix_that_is_taken_is_refused() {
-    let server = Server::start().unwrap();
-    let mut connection = unguarded(&server.client()).await.unwrap();
-    for command in FOREIGN {
-        redis::cmd(command[0]).arg(&command[1..]).exec_async(&mut connection).await.unwrap();
-    }
+    let (server, _) = beside(|_| true).await;
     let (code, _, error) = support::run(support::at(&server.url()).args(["--prefix", "lab:", "--no-pause"]));
     assert_eq!(code, 4, "{error}");
     assert!(error.contains("lab:"), "{error}");
