@@ -62,8 +62,10 @@ impl TestConnection {
             .set_response_timeout(Some(TIMEOUT))
             .set_connection_timeout(Some(TIMEOUT));
         let client = redis::Client::open(url).unwrap();
-        let connection = client.get_multiplexed_async_connection_with_config(&config).await.unwrap();
-        Self::over(To::Server(connection))
+        let connection = client.get_multiplexed_async_connection_with_config(&config).await;
+        Self::over(To::Server(connection.unwrap_or_else(|error| {
+            panic!("expected a connection to {url}; found: {error}\n{}", crate::about_the_server())
+        })))
     }
 
     /// A connection that reconnects after a cut. Commands that were under way end with an error.

@@ -32,8 +32,9 @@ use proptest::test_runner::{Config, RngSeed};
 
 pub use connection::TestConnection;
 
-/// How long a test waits for something that must happen. Long, because many tests run at once on few cores.
-pub const TIMEOUT: Duration = Duration::from_mins(1);
+/// How long a test waits for something that must happen. Long, because many tests run at once on few cores, and a virtual machine
+/// can stand still for a minute.
+pub const TIMEOUT: Duration = Duration::from_mins(3);
 
 static SERVER: OnceLock<Server> = OnceLock::new();
 static CLUSTER: OnceLock<Cluster> = OnceLock::new();
@@ -42,6 +43,26 @@ static PREFIXES: AtomicU32 = AtomicU32::new(0);
 /// The server that the tests of this program share.
 pub fn server() -> &'static Server {
     SERVER.get_or_init(|| Server::start().unwrap())
+}
+
+/// What the shared server does, and the end of its log: why it does not answer.
+pub(crate) fn about_the_server() -> String {
+    const LAST_LINES: usize = 60;
+    let server = server();
+    let log = std::fs::read(server.dir().join("server.log")).unwrap_or_default();
+    let log = String::from_utf8_lossy(&log);
+    let lines: Vec<&str> = log.lines().collect();
+    let state = if cfg!(target_os = "linux") {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap_or_default();
+        status.lines().find(|line| line.starts_with("State:")).unwrap_or("State: ended").to_owned()
+    } else {
+        format!("It runs: {}", server.is_running())
+    };
+    format!(
+        "The server that the tests share: {}. {state}. Its log:\n{}",
+        server.program().describe(),
+        lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
+    )
 }
 
 /// The cluster of three primaries that the tests of this program share.
@@ -61,7 +82,7 @@ pub async fn everywhere<F: Future<Output = ()>>(test: impl Fn(TestConnection, St
     test(TestConnection::cluster().await, prefix()).await;
 }
 
-/// Polls until the condition holds. Fails after a minute.
+/// Polls until the condition holds. Fails after [`TIMEOUT`].
 pub async fn until<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
     let start = Instant::now();
     while !condition().await {
@@ -70,7 +91,7 @@ pub async fn until<F: Future<Output = bool>>(what: &str, condition: impl Fn() ->
     }
 }
 
-/// The next message of a subscription. Fails after a minute without one, and says `what` did not come.
+/// The next message of a subscription. Fails after [`TIMEOUT`] without one, and says `what` did not come.
 pub async fn next_of<T>(messages: &mut (impl Stream<Item = T> + Unpin), what: &str) -> T {
     let Ok(message) = tokio::time::timeout(TIMEOUT, messages.next()).await else {
         panic!("waited in vain for {what}");

@@ -30,7 +30,7 @@ const MANY_CLIENTS: usize = 50;
 const CALLS_OF_MANY: usize = 4;
 
 /// How long a call may take, with all its retries, after the fault is over.
-const TIMEOUT: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = lab_testing::TIMEOUT;
 const RETRY_PAUSE: Duration = Duration::from_millis(10);
 
 const HOUR: i64 = 60 * 60;
