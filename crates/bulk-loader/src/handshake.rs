@@ -42,8 +42,8 @@ pub(crate) struct Greeting {
     pub round_trip: Duration,
     /// Changes when the server restarts. None if the server does not tell.
     pub run_id: Option<String>,
-    /// The server's ID of the connection, if it tells.
-    pub client_id: Option<u64>,
+    /// Only if there is a fence.
+    pub client_id: Option<ClientId>,
     /// The replies to the questions in RESP.
     pub replies: Vec<Vec<u8>>,
 }
@@ -57,12 +57,18 @@ pub(crate) enum Software {
     Valkey,
 }
 
+/// The server's ID of a connection. After a restart, it gives the same number to somebody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ClientId {
+    number: u64,
+    run_id: Option<String>,
+}
+
 /// Makes sure that only one connection at a time executes commands. The server may still execute what it got over a
 /// connection that looks dead to us.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Fence {
-    /// The server's ID of the previous connection.
-    pub previous: Option<u64>,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fence<'a> {
+    pub previous: Option<&'a ClientId>,
 }
 
 /// Connects, logs in, kills the previous connection if there is a fence, and asks `questions`, which are commands in RESP.
@@ -70,7 +76,7 @@ pub(crate) struct Fence {
 pub(crate) fn open(
     address: &Address,
     endpoint: &Endpoint,
-    fence: Option<Fence>,
+    fence: Option<Fence<'_>>,
     questions: &[Vec<u8>],
 ) -> Result<(Socket, Greeting), HandshakeError> {
     let mut dialog = Dialog::new(Socket::connect(address, endpoint)?);
@@ -93,10 +99,11 @@ pub(crate) fn open(
     let run_id = info.lines().find_map(|line| line.strip_prefix("run_id:").map(|id| id.trim().to_owned()));
     let mut client_id = None;
     if let Some(Fence { previous }) = fence {
-        client_id = number(&dialog.ask(&["CLIENT", "ID"])?);
-        if let Some(previous) = previous {
-            // An error means that it is gone already.
-            dialog.ask(&["CLIENT", "KILL", "ID", &previous.to_string()])?;
+        let number = dialog.expect_number(&["CLIENT", "ID"])?;
+        client_id = Some(ClientId { number, run_id: run_id.clone() });
+        if let Some(previous) = previous.filter(|previous| previous.run_id == run_id) {
+            // Replies 0 if it is gone already.
+            dialog.expect_number(&["CLIENT", "KILL", "ID", &previous.number.to_string()])?;
         }
     }
     let mut replies = Vec::with_capacity(questions.len());
@@ -160,6 +167,14 @@ impl Dialog {
         let error = error.split(", with args").next().unwrap_or_default().to_owned();
         let temporary = error.contains("max number of clients");
         Err(if temporary { HandshakeError::Temporary(error) } else { HandshakeError::Refused(error) })
+    }
+
+    fn expect_number(&mut self, words: &[&str]) -> Result<u64, HandshakeError> {
+        let reply = self.ask(words)?;
+        number(&reply).ok_or_else(|| {
+            let error = error_text(&reply);
+            HandshakeError::Refused(format!("{error}. This load needs {}", words[..2].join(" ")))
+        })
     }
 
     fn ask(&mut self, words: &[&str]) -> Result<Vec<u8>, HandshakeError> {

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::connection::Connection;
+use crate::handshake::ClientId;
 
 /// The pause between two attempts to reach a node that is down.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
@@ -22,8 +23,8 @@ pub(crate) struct Node {
     journal_key: Option<String>,
     /// What the journal on the server says.
     journalled: u64,
-    /// The server's ID of the connection, to kill it before another one replaces it.
-    client_id: Option<u64>,
+    /// To kill the connection before another one replaces it.
+    client_id: Option<ClientId>,
     outage: Option<Outage>,
 }
 
@@ -37,7 +38,7 @@ pub(crate) struct Connected {
     pub connection: Connection,
     pub round_trip: Duration,
     pub run_id: Option<String>,
-    pub client_id: Option<u64>,
+    pub client_id: Option<ClientId>,
     /// The acknowledged commands in the journal.
     pub journalled: Option<u64>,
     /// How many records the server has, if the source counts them.
@@ -63,8 +64,8 @@ impl Node {
         self.was_connected
     }
 
-    pub(crate) fn client_id(&self) -> Option<u64> {
-        self.client_id
+    pub(crate) fn client_id(&self) -> Option<&ClientId> {
+        self.client_id.as_ref()
     }
 
     /// A connection with room for one more command: the current one, or the next one that has room.

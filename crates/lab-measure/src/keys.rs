@@ -122,10 +122,11 @@ impl Keys {
         push_number(bytes, number);
     }
 
-    /// The number in the name of a user or a text.
+    /// The number in the name of a user or a text. None for names that no load writes, such as `user:007`.
     pub fn number_in(&self, key: &[u8]) -> Option<u64> {
         let name = std::str::from_utf8(key).ok()?.strip_prefix(&self.prefix)?;
         let digits = name.strip_prefix("user:").or_else(|| name.strip_prefix("user_text:"))?;
-        digits.parse().ok()
+        let number: u64 = digits.parse().ok()?;
+        (number > 0 && number.to_string() == digits).then_some(number)
     }
 }

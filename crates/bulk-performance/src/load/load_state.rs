@@ -111,7 +111,7 @@ fn same_load(before: Option<StoredState>, plan: &LoadPlan, target: &Target) -> R
     Ok(before.load)
 }
 
-/// Removes exactly what the remembered load may have written.
+/// Removes what the last load may have written, and other keys with names that this load is going to write.
 async fn remove(
     target: &Target,
     plan: &LoadPlan,

@@ -14,6 +14,7 @@ use lab_server::{Cluster, Server};
 use redis::{AsyncCommands, Commands};
 
 use crate::loading::{Underway, keeping_everything, on, plan};
+use crate::relay::Relay;
 
 #[tokio::test]
 async fn every_kind_arrives_and_reads_back_over_every_way_in() {
@@ -97,6 +98,38 @@ async fn lost_connections_lose_nothing() {
         assert!(report.reconnections > 0, "{kind:?}: the load was over before a connection was killed");
         assert_eq!((report.records, report.replayed, report.verified), (records, 0, Some(true)), "{kind:?}");
     }
+}
+
+/// Without it, the lost connection's commands could be executed after the records were counted.
+#[tokio::test]
+async fn a_list_whose_lost_connection_cannot_be_killed_is_given_up() {
+    let server = Server::start().unwrap();
+    let mut admin = server.client().get_connection().unwrap();
+    let user = ["SETUSER", "loader", "on", ">pw", "~*", "&*", "+@all", "-client|kill"];
+    redis::cmd("ACL").arg(&user).exec(&mut admin).unwrap();
+    let relay = Relay::to(server.port());
+    let target = on(&format!("redis://loader:pw@127.0.0.1:{}", relay.port())).await;
+    let loading = Underway::held_by(relay, target, LoadPlan { kind: Kind::List, ..plan(2_000_000) });
+    loading.until(400_000).await;
+    redis::cmd("CLIENT").arg(&["KILL", "USER", "loader", "SKIPME", "yes"]).exec(&mut admin).unwrap();
+    let failure = loading.end().await.unwrap_err();
+    assert_eq!(failure.class(), Class::NoPerm, "{failure:?}");
+    assert!(failure.why().contains("This load needs CLIENT KILL"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn keys_with_names_that_no_load_writes_are_left_alone() {
+    let server = Server::start().unwrap();
+    let target = on(&server.url()).await;
+    let mut admin = server.client().get_connection().unwrap();
+    let others = ["user:007", "user:+7", "user:0", "user:7x"];
+    for key in others {
+        let () = admin.set(key, "somebody else's").unwrap();
+    }
+    let report = load::run(&target, &plan(500), &Bar::hidden()).await.unwrap();
+    assert_eq!(report.verified, Some(true));
+    let left: Vec<Option<String>> = admin.mget(&others).unwrap();
+    assert_eq!(left.iter().flatten().count(), others.len(), "{left:?}");
 }
 
 /// Also while the load asks what was there before, removes it, and notes that it has begun and ended.
