@@ -37,6 +37,12 @@ if copies > 1 then
 end
 return {'REPLACED', visitors}
 
+---- week
+-- Reads a week in one step.
+-- KEYS: metrics, visitors
+-- Replies: WEEK, fields and numbers, visitors
+return {'WEEK', redis.call('HGETALL', KEYS[1]), redis.call('PFCOUNT', KEYS[2])}
+
 ---- products
 -- Replaces the products of a week.
 -- KEYS: products

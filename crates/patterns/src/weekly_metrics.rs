@@ -62,12 +62,14 @@ const FILE: &str = include_str!("weekly_metrics.lua");
 
 /// Replaces the metrics and the visitors of a week.
 pub static METRICS: Script = Script::new("weekly_metrics.lua: metrics", FILE, &["metrics"]);
+/// Reads a week in one step.
+pub static WEEK: Script = Script::new("weekly_metrics.lua: week", FILE, &["week"]);
 /// Replaces the products of a week.
 pub static PRODUCTS: Script = Script::new("weekly_metrics.lua: products", FILE, &["products"]);
 
 /// The scripts of this pattern, by name.
 pub fn scripts() -> Vec<(&'static str, &'static Script)> {
-    by_operation(&[&METRICS, &PRODUCTS])
+    by_operation(&[&METRICS, &WEEK, &PRODUCTS])
 }
 
 /// The weeks under a prefix.
@@ -85,10 +87,12 @@ impl<C: ConnectionLike + Clone> WeeklyMetrics<C> {
         Self { connection, prefix: prefix.to_owned(), days }
     }
 
-    /// Adds up the days of a week, at most [`MAX_DAYS`], and replaces what was there. Send it again after an error.
+    /// Adds up the days of a week, at most [`MAX_DAYS`], and replaces what was there. Call it again after an error.
     pub async fn roll_up(&self, week: &str, days: &[&str]) -> Result<Metrics, RollUpError> {
         let (key, products_key) = (self.key(week)?, self.days.products_key(week)?);
-        let days = &days[..days.len().min(MAX_DAYS)];
+        if days.len() > MAX_DAYS {
+            return Err(RollUpError::TooManyDays { days: days.len() });
+        }
         let mut sum = Metrics { closed: true, exact: true, ..Metrics::default() };
         let mut visitors = Vec::new();
         for day in join_all(days.iter().map(|day| self.days.read(day, true))).await {
@@ -117,10 +121,13 @@ impl<C: ConnectionLike + Clone> WeeklyMetrics<C> {
     /// The numbers of a week when it was last added up; all 0 if it never was. One round trip.
     pub async fn of(&self, week: &str) -> Result<Metrics, StoreError> {
         let key = self.key(week)?;
-        let mut read = redis::pipe();
-        read.hgetall(key.as_str()).pfcount(key.companion("visitors"));
-        let (fields, visitors): (BTreeMap<String, String>, u64) = send_all(&self.connection, &read).await?;
-        Ok(Metrics { visitors, ..to_metrics(&key, fields, 0)? })
+        let call = WEEK.call(&[key.as_str(), &key.companion("visitors")]);
+        let mut reply: Reply = call.run(&self.connection).await?;
+        if reply.outcome != "WEEK" {
+            return Err(reply.unexpected());
+        }
+        let metrics = to_metrics(&key, reply.next()?, 0)?;
+        Ok(Metrics { visitors: reply.next()?, ..metrics })
     }
 
     /// The products with the most revenue in a week, at most [`MAX_TOP`], the highest first. Of equals, those with the greatest
@@ -142,7 +149,8 @@ impl<C: ConnectionLike + Clone> WeeklyMetrics<C> {
             }
         }
         let mut top: Vec<(String, Cents)> = sums.into_iter().collect();
-        top.sort_by(|(one, more), (other, less)| less.cmp(more).then_with(|| other.cmp(one)));
+        // As ZREVRANGE sorts.
+        top.sort_by(|a, b| (b.1, &b.0).cmp(&(a.1, &a.0)));
         top.truncate(MAX_TOP);
         Ok(top)
     }
@@ -215,6 +223,12 @@ fn scan(key: &Key, cursor: u64) -> Cmd {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RollUpError {
+    /// More than [`MAX_DAYS`].
+    #[error("{days} days are too many: the maximum is {MAX_DAYS}")]
+    TooManyDays {
+        /// How many there were.
+        days: usize,
+    },
     /// A sum would reach 2^53, where numbers are no longer exact.
     #[error("{metric} adds up to more than can be counted exactly")]
     Overflow {

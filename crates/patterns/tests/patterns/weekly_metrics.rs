@@ -6,7 +6,7 @@ use lab_testing::{TestConnection, everywhere, prefix};
 use patterns::analytics::Analytics;
 use patterns::money::Cents;
 use patterns::script::StoreError;
-use patterns::weekly_metrics::{RollUpError, WeeklyMetrics};
+use patterns::weekly_metrics::{MAX_DAYS, RollUpError, WeeklyMetrics};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -135,6 +135,8 @@ async fn a_week_that_cannot_be_added_up_stays_as_it_was() {
         analytics.add("r2", DAYS[1], "returns", 1).await.unwrap();
         let refused = weekly.roll_up(WEEK, &DAYS).await;
         assert!(matches!(refused, Err(RollUpError::Overflow { .. })), "{refused:?}");
+        let refused = weekly.roll_up(WEEK, &[DAYS[0]; MAX_DAYS + 1]).await;
+        assert!(matches!(refused, Err(RollUpError::TooManyDays { days: 367 })), "{refused:?}");
         let _: i64 = connection.send(&["DEL", analytics.key(DAYS[1]).unwrap().as_str()]).await;
         let _: () = connection.send(&["SET", analytics.products_key(DAYS[1]).unwrap().as_str(), "x"]).await;
         let refused = weekly.roll_up(WEEK, &DAYS).await.unwrap_err();
