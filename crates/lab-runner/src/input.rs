@@ -29,12 +29,9 @@ pub async fn entry() -> Option<String> {
 fn read() -> Option<String> {
     let mut input = stdin().lock();
     let mut line = Vec::new();
-    match input.by_ref().take(LONGEST).read_until(b'\n', &mut line) {
-        Ok(0) | Err(_) => return None,
-        Ok(_) => {}
+    let length = input.by_ref().take(LONGEST).read_until(b'\n', &mut line).ok()?;
+    if length as u64 == LONGEST && line.last() != Some(&b'\n') {
+        let _ = input.skip_until(b'\n');
     }
-    if line.last() != Some(&b'\n') {
-        input.skip_until(b'\n').ok()?;
-    }
-    Some(String::from_utf8_lossy(&line).into_owned())
+    (length > 0).then(|| String::from_utf8_lossy(&line).into_owned())
 }

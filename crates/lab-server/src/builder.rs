@@ -56,10 +56,7 @@ impl Builder {
     /// `("user", "reader on >secret ~* +@read")`. Lines keep their order and override this crate's own.
     #[must_use]
     pub fn config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        let value = value.into();
-        // An empty value must keep its quotes: `save ""`.
-        let value = if value.is_empty() { "\"\"".to_owned() } else { value };
-        self.config.push((key.into(), value));
+        self.config.push((key.into(), value.into()));
         self
     }
 

@@ -73,10 +73,7 @@ impl Config<'_> {
             let _ = writeln!(text, "loadmodule {}", quoted(&module.to_string_lossy()));
         }
         for (key, value) in self.extra {
-            if [key, value].iter().any(|part| part.contains(['\n', '\r', '\0'])) {
-                return Err(Error::Config { key: key.escape_default().to_string() });
-            }
-            let _ = writeln!(text, "{key} {value}");
+            text.push_str(&line(key, value)?);
         }
         Ok(text)
     }
@@ -97,11 +94,21 @@ pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), Error> {
 /// Adds a line, which overrides an earlier one.
 pub(crate) fn append(directory: &Path, key: &str, value: &str) -> Result<(), Error> {
     let path = directory.join(CONFIG_FILE);
+    let line = line(key, value)?;
     OpenOptions::new()
         .append(true)
         .open(&path)
-        .and_then(|mut file| writeln!(file, "{key} {value}"))
+        .and_then(|mut file| file.write_all(line.as_bytes()))
         .map_err(Error::io(format!("write {}", path.display())))
+}
+
+/// A setting as a line of the file.
+fn line(key: &str, value: &str) -> Result<String, Error> {
+    if [key, value].iter().any(|part| part.contains(['\n', '\r', '\0'])) {
+        return Err(Error::Config { key: key.escape_default().to_string() });
+    }
+    // An empty value must keep its quotes: `save ""`.
+    Ok(format!("{key} {}\n", if value.is_empty() { "\"\"" } else { value }))
 }
 
 /// An argument in double quotes, with bytes escaped as the server's configuration parser expects it.

@@ -150,6 +150,7 @@ impl Proxy {
     /// Throws away every n-th piece that the server sends, over all connections, and cuts its connection. The server has executed the
     /// command, and the client cannot know. A small reply is one piece. 0 turns it off.
     pub fn cut_replies(&self, every: u32) {
+        self.settings.replies.store(0, Ordering::Relaxed);
         self.settings.cut_replies.store(every, Ordering::Relaxed);
     }
 

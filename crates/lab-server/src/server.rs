@@ -189,10 +189,7 @@ impl Server {
     /// Adds one line to the configuration file, see [`Builder::config`]. It takes effect at the next [`restart`](Self::restart), as if
     /// somebody had edited the file.
     pub fn add_config(&self, key: &str, value: &str) -> Result<(), Error> {
-        if [key, value].iter().any(|part| part.contains(['\n', '\r', '\0'])) {
-            return Err(Error::Config { key: key.escape_default().to_string() });
-        }
-        config::append(self.dir(), key, if value.is_empty() { "\"\"" } else { value })
+        config::append(self.dir(), key, value)
     }
 
     /// Stops the process with SIGSTOP: connections stay open and nothing answers, as on a host that hangs.
