@@ -27,7 +27,8 @@ pub struct MemoryUsage {
 
 impl MemoryUsage {
     async fn of(keys: &[String], redis: &mut Connection) -> RedisResult<Self> {
-        Ok(Self { keys: keys.len(), kept_as: kept_as(keys, redis).await?, bytes: usage(keys, redis).await? })
+        let (existing, bytes) = usage(keys, redis).await?;
+        Ok(Self { keys: existing, kept_as: kept_as(keys, redis).await?, bytes })
     }
 }
 
@@ -63,21 +64,24 @@ pub(super) async fn weigh_indexes(
     Ok([("Sets by city", cities), ("Sets by department", departments), ("Sorted Set by salary", salaries)])
 }
 
-/// Bytes of all keys together.
-async fn usage(keys: &[String], redis: &mut Connection) -> RedisResult<u64> {
-    let mut sum = 0;
+/// How many of the keys exist, and the bytes of all of them together.
+async fn usage(keys: &[String], redis: &mut Connection) -> RedisResult<(usize, u64)> {
+    let (mut count, mut sum) = (0, 0);
     for batch in keys.chunks(BATCH) {
         let mut pipeline = redis::pipe();
         for key in batch {
             pipeline.cmd("MEMORY").arg("USAGE").arg(key).arg("SAMPLES").arg(0);
         }
         let bytes: Vec<Option<u64>> = pipeline.query_async(redis).await?;
-        sum += bytes.into_iter().flatten().sum::<u64>();
+        for bytes in bytes.into_iter().flatten() {
+            count += 1;
+            sum += bytes;
+        }
     }
-    Ok(sum)
+    Ok((count, sum))
 }
 
-/// Of the first keys.
+/// The server's encodings in a sample, the first 1,000 keys; the most frequent first.
 async fn kept_as(keys: &[String], redis: &mut Connection) -> RedisResult<Vec<String>> {
     let mut pipeline = redis::pipe();
     for key in keys.iter().take(BATCH) {

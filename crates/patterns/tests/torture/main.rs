@@ -118,7 +118,7 @@ const SHARED: [&str; 5] = ["key", "lease", "limit", "money", "script"];
 /// and workers.
 const STORELESS: [&str; 2] = ["job_worker", "stream_loop"];
 
-#[tokio::main]
+#[tokio::main(worker_threads = 8)]
 async fn main() -> ExitCode {
     // Flags are for cargo's own harness, as in `cargo test -- --nocapture`.
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
