@@ -30,7 +30,7 @@ pub static LESSON: Lesson = Lesson {
     commands: &["HGETALL", "HGET", "SISMEMBER", "ZREVRANGE", "ZRANGE", "ZADD", "SINTERSTORE", "TTL", "HMGET"],
     needs: &[],
     sources: &[source!("src/query.rs")],
-    rule: "Give every question a key that holds its answer, because Redis finds records by key and by nothing else.",
+    rule: "Give every question a key that holds its answer, because without a search index, Redis finds a value only by its key.",
     takeaways: &[
         "An index is work done once per write instead of once per question; keep it in the transaction of the write.",
         "N+1 reads cost N+1 round trips: use a pipeline, MGET, or HMGET.",
@@ -139,8 +139,8 @@ async fn introduce(ctx: &LessonContext, users: &Users) -> Outcome {
     let key = users.keys.user(1);
 
     ctx.step(format!(
-        "{} users are Hashes. Redis finds a key by its name and by nothing else, so every other question needs a key that was \
-         made for it: a Set of user numbers for each city and department, a Sorted Set of all users by salary, and for each \
+        "{} users are Hashes. Without a search index (the lesson 'search'), Redis finds a value only by its key. So every other \
+         question needs a key that was made for it: a Set of user numbers for each city and department, a Sorted Set of all users by salary, and for each \
          city a Hash with the sum and the count of its salaries. They were written together with the users.",
         thousands(users.records as f64),
     ))
@@ -244,7 +244,7 @@ async fn users_by_number(asking: &Asking<'_>) -> Outcome {
 
     ctx.step(format!(
         "3. {count} users whose numbers you know. One after the other takes {count} round trips, and nearly all of that time is \
-         spent waiting. This is the N+1 problem: any loop around a query has it. Here is such a loop, and a pipeline:",
+         spent waiting. This is the N+1 problem: one query for a list, and then one more for each of its N items. Here is such a loop, and a pipeline:",
     ))
     .await?;
     ctx.code(approaches::SOURCE.function("hgetall_one_by_one"));
@@ -299,8 +299,8 @@ async fn city_and_department(asking: &Asking<'_>) -> Outcome {
 
     ctx.step(format!(
         "5. Who works in {department} and lives in {city}? Two index Sets hold the answer: SINTER walks the smaller one and \
-         looks each member up in the other. If the question is frequent, store the answer with a TTL. It is then up to that \
-         old.",
+         looks each member up in the other. If the question is frequent, store the answer with a TTL. Then it can be as \
+         old as that.",
     ))
     .await?;
     if !asking.server.cluster {
@@ -323,7 +323,7 @@ async fn city_and_department(asking: &Asking<'_>) -> Outcome {
     asking.table(Question::CityAndDepartment, &title, &claim).await?;
 
     ctx.step(
-        "How many are they? To count members in the client, you move them first. SINTERCARD counts on the server, and with LIMIT \
+        "How many are they? A client that counts them has to read them first. SINTERCARD counts on the server, and with LIMIT \
          it stops when there are enough.",
     )
     .await?;
@@ -337,9 +337,10 @@ async fn city_and_department(asking: &Asking<'_>) -> Outcome {
 async fn deep_page(asking: &Asking<'_>) -> Outcome {
     let (ctx, users) = (asking.ctx, asking.users);
     ctx.step(format!(
-        "6. The list by salary in pages of {PAGE}, and a client wants the page after nine tenths of it. By offset, the server \
-         skips what comes before; by rank, a Sorted Set finds it directly. A cursor is the last score and member that the client \
-         has seen. It needs both, because salaries are often equal.",
+        "6. The list by salary has pages of {PAGE}, and a client wants the one after nine tenths of it. It can ask by position: by \
+         rank, or with LIMIT and an offset, which servers before Redis 7.4 and Valkey 8 reach step by step. Or it asks by cursor: \
+         the last score and member that it has seen. It needs both, because salaries are often equal. The cursor takes a second \
+         request here. Why it is worth that comes next.",
     ))
     .await?;
     ctx.code(approaches::SOURCE.function("page_after"));
@@ -421,7 +422,7 @@ async fn average_salary(asking: &Asking<'_>) -> Outcome {
         sum_and_count[1] == users.in_city(false).len().to_string(),
     )?;
 
-    ctx.step("To add up in the client, all the numbers must travel. A script adds them up on the server, and all other clients wait.")
+    ctx.step("A client that adds them up has to read every number. A script adds them up on the server, and all other clients wait.")
         .await?;
     if !asking.server.cluster {
         ctx.script(&approaches::sum_salaries_script()).await?;

@@ -33,7 +33,7 @@ pub static LESSON: Lesson = Lesson {
     sources: &[source!("src/hashes.rs"), source!("src/hashes/read_fields.rs"), source!("src/encoding.rs")],
     rule: "Store an object as a Hash, read the fields you need by name, and read many objects in one pipeline.",
     takeaways: &[
-        "Use a key of its own for what is locked, expires, or is evicted on its own.",
+        "What is locked or evicted on its own needs a key of its own. A field can expire since Redis 7.4 and Valkey 9.",
         "HSETNX and HINCRBY decide on the server; HEXISTS followed by HSET is a race.",
         "A small Hash is packed and takes a fraction of the memory of one key per property.",
     ],
@@ -130,8 +130,8 @@ async fn change_parts(ctx: &LessonContext, user: &str, draft: &str) -> Outcome {
         refused && city.as_deref() == Some("Boston"),
     )?;
 
-    let guess = ctx.step("HDEL removes fields. Here it removes two fields of the user, of which only 'visits' is there, and the \
-                          only field of a draft.")
+    let guess = ctx.step("HDEL removes fields. Here it removes two fields of the user, but only 'visits' is there. Then it removes \
+                          the only field of a draft.")
         .predict("What is the draft without its only field?", ["an empty Hash", "gone"])
         .await?;
     let removed: usize = redis.hdel(user, &["visits", "phone"]).await?;
@@ -161,8 +161,8 @@ async fn claim_once(ctx: &LessonContext, user: &str, keys: &Keys) -> Outcome {
         .await?;
     ctx.function("claim");
 
-    let guess = ctx.step(format!("Now {CLIENTS} clients want the same nickname at the same time. In the first way, all of them ask \
-                                  before any of them writes."))
+    let guess = ctx.step(format!("Now {CLIENTS} clients set the nickname of the same user at the same time, and only the first may \
+                                  succeed. If they ask first, all of them ask before any of them writes."))
         .predict("How many believe that they got it, if they ask first?", ["none", "one", "all"])
         .await?;
     ctx.announce(format!("{CLIENTS} clients send HEXISTS and HSET, or HSETNX, to claim one field"));
@@ -293,6 +293,14 @@ async fn finish(ctx: &LessonContext, user: &str) -> Outcome {
     let _: usize = redis.hset(user, "city", "New York").await?;
     let _: usize = redis.hdel(user, &["nickname", "login_code"]).await?;
     let parker: HashMap<String, String> = redis.hgetall(user).await?;
+    let encoding: Option<String> =
+        redis::cmd("OBJECT").arg("ENCODING").arg(user).query_async(&mut redis).await?;
+    if encoding.as_deref() == Some("hashtable") {
+        ctx.say(
+            "The order is another one, and the Hash takes several times the memory: on this server, the first field with a TTL made a \
+             hash table of it, and it stays one.",
+        );
+    }
     let as_written = PARKER.iter().all(|(field, value)| parker.get(*field).is_some_and(|kept| kept == value));
     ctx.check("the eight fields from the start", parker.len() == 8 && as_written)
 }

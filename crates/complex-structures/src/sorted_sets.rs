@@ -33,8 +33,7 @@ pub static LESSON: Lesson = Lesson {
         source!("src/sorted_sets/paging.rs"),
         source!("src/sorted_sets/season.rs"),
     ],
-    rule: "Use ranks for one player's place and for boards that stand still; to page through a board that changes, remember \
-           the score and member of the last player.",
+    rule: "To page through a board that changes, remember the score and member of the last player, not the rank.",
     takeaways: &[
         "A Sorted Set keeps its order while you write, so no one sorts when you read.",
         "A score is a double: whole numbers are exact only up to 2^53.",
@@ -137,8 +136,8 @@ async fn rank_players(ctx: &LessonContext, board: &str) -> Outcome {
         0 => "none".to_owned(),
         some => some.to_string(),
     })?;
-    ctx.say("A negative rank counts from the end, so -1 is the last player. From there to 3 there is nothing. So never ask for a \
-             rank below 0.");
+    ctx.say("A negative rank counts from the end, so -1 is the last player. From there to 3 there is nothing. If you compute the \
+             start of a range, take at least 0: start.max(0).");
     ctx.check_eq(
         "two above eva, two below",
         &around_eva,
@@ -205,7 +204,10 @@ async fn choose_by_score(ctx: &LessonContext, board: &str) -> Outcome {
     let best = zrange(&mut redis, board, &["+inf", "1000", "BYSCORE", "REV", "LIMIT", "0", "2"]).await?;
     ctx.check("from the top, at most two", empty.is_empty() && best == ["cleo", "ada"])?;
 
-    ctx.step("ZCOUNT counts a range without reading it. Leagues that touch have every player once.").await?;
+    ctx.step(
+        "ZCOUNT counts a range without reading it. Leagues with a common border count every player once.",
+    )
+    .await?;
     let bronze = redis.zcount(board, "-inf", "(700").await?;
     let silver = redis.zcount(board, 700, "(1000").await?;
     let gold = redis.zcount(board, 1_000, "+inf").await?;

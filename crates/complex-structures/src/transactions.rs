@@ -348,7 +348,7 @@ async fn watch(ctx: &LessonContext, mut own: Redis, ada: &str, ben: &str) -> Out
     let done = move_money(&mut own, ada, ben).await?;
     ctx.check("the client saw 200 dollars, and EXEC refused", seen == Some(20_000) && !done)?;
 
-    ctx.step("So the client starts again from the read, and now sees what is there. Under load it may have to do so many \
+    ctx.step("So the client starts again from the read, and now sees what is there. Under load it may have to try many \
               times. It must pause for a random moment, and give up at some point.").await?;
     ctx.function("by_watch");
     let second = transfer::by_watch(&mut own, &order).await?;
@@ -390,7 +390,8 @@ async fn run_a_script(ctx: &LessonContext, ada: &str, ben: &str) -> Outcome {
     let mut redis = ctx.redis();
     let order = order(ada, ben);
 
-    ctx.step("Or fix it with a script. The server runs it as one step: it reads, decides, and writes, and no other client \
+    ctx.step("Or fix it with a script: a short Lua program, with its keys in KEYS and its other arguments in ARGV. The server \
+              runs it as one step: it reads, decides, and writes, and no other client \
               comes between. There is nothing to watch and nothing to try again.").await?;
     ctx.script(&transfer::SCRIPT.shown()).await?;
 
@@ -483,7 +484,7 @@ async fn count_money(ctx: &LessonContext, keys: &Keys, functions: bool) -> Outco
     )?;
     let mut transfers = audits.iter().filter(|(payment, _)| matches!(payment, Payment::By(_)));
     ctx.check(
-        "with every other way there is not a cent too much or too little",
+        "no way that uses DECRBY and INCRBY makes or loses a cent",
         transfers.all(|(_, audit)| audit.made == 0),
     )?;
     let mut one_step = audits

@@ -121,7 +121,7 @@ async fn lose_the_ttl(ctx: &LessonContext, window: &str) -> Result<(), BoxError>
     // The client dies here. EXPIRE is never sent.
     let ttl = redis.pttl(window).await?;
     ctx.check(
-        "the counter has no end: one day this caller reaches the limit, and is refused forever",
+        "the counter never expires: one day this caller reaches the limit, and is refused forever",
         count == 1 && ttl.raw() == -1,
     )?;
     ctx.start_clean(&[window.to_owned()]).await?;
@@ -143,7 +143,7 @@ async fn limit_in_one_step(ctx: &LessonContext, window: &str) -> Result<(), BoxE
     let guess = ctx
         .step(
             "The limiter is FixedWindow, with Limit::new(\"minute\", 3, MINUTE). A caller makes four requests. At the end, the \
-             counter gets a day, so that you find it in Redis Insight.",
+             counter gets a TTL of a day, and you find it in Redis Insight.",
         )
         .predict("What does the counter say after the four requests?", ["1", "3", "4"])
         .await?;
@@ -313,9 +313,9 @@ async fn compare(ctx: &LessonContext) -> Result<(), BoxError> {
     let approaches = Limiting::all(ctx.can("INCREX").await);
     ctx.step(format!(
         "What does it cost? The requests of {COMPARED_CALLERS} callers, 50 at a time over one connection, are all admitted, so each \
-         of them writes. The first row only counts. The second one counts in a script of one line: that is the price of any script. \
-         Each command inside a script costs about as much as INCR. A single request spends most of its time on the way, and there \
-         all are alike: one round trip.",
+         of them writes. The first row only counts. The second one counts in a script of one line: that is the cost of any script. \
+         The limiters run two to five commands in theirs. A single request spends most of its time on the way, and there all are \
+         alike: one round trip.",
     ))
     .await?;
     let requests = ctx.fit("requests", COMPARED_REQUESTS, limiting::AT_A_TIME, 0.9);
@@ -328,7 +328,7 @@ async fn compare(ctx: &LessonContext) -> Result<(), BoxError> {
 async fn guess_passwords(ctx: &LessonContext) -> Result<(), BoxError> {
     let free = mistakes::FREE.get() as usize;
     ctx.step(format!(
-        "A login is a request, too, that may fail only so often. The obvious code looks whether the address is blocked, checks the \
+        "Logins need a limit, too: only so many may fail. The obvious code checks whether the address is blocked, checks the \
          password, and counts the failure. {CLIENTS} guesses come at the same moment, and {free} may fail:",
     ))
     .await?;
@@ -352,7 +352,7 @@ async fn block_an_address(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.step("This script counts an attempt before the password is checked. A success takes it back.")
         .await?;
     ctx.script(&lua(&ATTEMPT).whole()).await?;
-    ctx.say("It decides with keys in one slot. Firewalls read another key, blocked_ip, so when a pause begins, the client writes that key, and then tells the guard:");
+    ctx.say("Its keys are on one node of a cluster. Firewalls read another key, blocked_ip, so when a pause begins, the client writes that key, and then tells the guard:");
     ctx.script(&lua(&PUBLISHED).contract()).await?;
 
     let (mut redis, mut untraced) = (ctx.redis(), ctx.target().connection());

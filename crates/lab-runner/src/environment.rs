@@ -12,7 +12,7 @@ pub fn environment(target: &Target) -> Vec<String> {
     let mut parts = vec![
         format!("redis-rs {}", redis_rs_version()),
         format!("{} {}{shape}", info.name, info.version),
-        info.allocator.clone(),
+        if info.allocator.is_empty() { String::new() } else { format!("allocator {}", info.allocator) },
         target.transport().to_owned(),
         persistence.to_owned(),
     ];

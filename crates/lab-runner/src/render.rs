@@ -262,8 +262,8 @@ fn comparison(measured: &ComparisonResult, width: usize) -> String {
     let ComparisonResult { title, operations, rounds, commands, environment, caveats, .. } = measured;
     let runs = if *operations == 1 { "operation" } else { "operations" };
     let foot = format!(
-        "{} {runs} a run, {rounds} interleaved rounds. ops/s: the median. spread: the width of the middle half. ratio: to the first \
-         row. trips: round trips of a run. Sent: {}. {}.",
+        "{} {runs} a run, {rounds} interleaved rounds. ops/s: the median. spread: how far apart the middle half of the rounds is, \
+         as a share of the median. ratio: to the first row. trips: round trips of a run. Sent: {}. {}.",
         thousands(*operations as f64),
         commands.iter().map(String::as_str).collect::<Vec<_>>().join(", "),
         environment.join(", ")

@@ -24,7 +24,7 @@ pub static LESSON: Lesson = Lesson {
     rule: "An acknowledged write is on one server. Only the number that WAIT returns says on how many more.",
     takeaways: &[
         "Read your own write from the primary, or send WAIT right after the write and read its number.",
-        "min-replicas-to-write does not prevent loss. It ends the time in which a cut-off primary collects writes that may be lost.",
+        "min-replicas-to-write does not prevent loss. It limits how long a cut-off primary accepts writes that may be lost.",
         "Size repl-backlog-size for the longest break you expect, or each break copies everything again.",
     ],
     quiz: &[24, 25, 27, 28, 128, 132, 150, 152],
@@ -98,8 +98,9 @@ fn start_pair(choice: Choice) -> Result<Pair, Error> {
 
 async fn see_the_lag(ctx: &LessonContext, pair: &Pair, primary: &mut Shown, replica: &mut Shown) -> Outcome {
     ctx.step(
-        "A primary answers first and sends the write to its replicas afterward. Here the link holds everything for a moment. ROLE shows \
-         the lag in bytes: on the primary, how much it wrote and how much the replica confirmed; on the replica, how much it applied.",
+        "A primary answers first and sends the write to its replicas afterward. Here the link holds everything for a moment. ROLE still \
+         says master and slave. On the primary, it shows how many bytes were written, and how many each replica has confirmed, once a \
+         second. On the replica, it shows how many were applied. The lag is what was written minus what was applied:",
     )
     .await?;
     pair.link.set_dropping(true);
@@ -268,7 +269,7 @@ async fn refuse_writes(ctx: &LessonContext, pair: &Pair, quiet: &mut Quiet, prim
         stored == acknowledged && copied == 0,
     )?;
     ctx.say(
-        "The loss has an end now, but it is not zero: a silent link is noticed after max-lag plus up to a second. (A link that is \
+        "The loss is limited now, but it is not zero: a silent link is noticed after max-lag plus up to a second. (A link that is \
          closed, because the replica died, is noticed at once.) The default of min-replicas-to-write is 0: no limit at all.",
     );
     settings = redis::cmd("CONFIG");

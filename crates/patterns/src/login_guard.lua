@@ -1,7 +1,7 @@
 -- Pauses that grow with failed logins.
 --
 --   attempts  String: the number of attempts; expires some time after the last attempt
---   block     String that expires with the pause: its ms, and ' new' until the public key says the same. A block without a TTL,
+--   block     String that expires with the pause: its ms, and ' new' until blocked_ip says the same. A block without a TTL,
 --             or with other text, was set by an operator.
 
 ---- attempt
@@ -14,7 +14,7 @@ if block then
   local left = redis.call('PTTL', KEYS[2])
   local pause, new = string.match(block, '^(%d+)( ?n?e?w?)$')
   if pause and left > tonumber(pause) then
-    -- The clock was set back. The pause starts over, and the public key has to follow.
+    -- The clock was set back. The pause starts over, and blocked_ip has to follow.
     left, new = tonumber(pause), ' new'
     redis.call('SET', KEYS[2], pause .. new, 'PX', pause)
   end
@@ -35,7 +35,7 @@ redis.call('SET', KEYS[2], pause .. ' new', 'PX', pause)
 return {'ALLOWED', 0, tonumber(pause)}
 
 ---- published
--- Notes that the public key says the same now.
+-- Notes that blocked_ip says the same now.
 -- KEYS: attempts, block
 -- Replies: PUBLISHED
 local block = redis.call('GET', KEYS[2])

@@ -7,7 +7,7 @@ mod increment;
 use lab_runner::clients::connect;
 use lab_runner::table::{Table, thousands};
 use lab_runner::{Lesson, LessonContext, Outcome, source};
-use redis::AsyncTypedCommands;
+use redis::{AsyncTypedCommands, SetOptions};
 
 pub use self::increment::{Increment, Tally};
 use crate::keys::Keys;
@@ -20,8 +20,8 @@ pub static LESSON: Lesson = Lesson {
     commands: &["INCR", "DECR", "INCRBY", "DECRBY", "INCRBYFLOAT"],
     needs: &[],
     sources: &[source!("src/counters.rs"), source!("src/counters/increment.rs")],
-    rule: "Let the server change a value that other clients change too: in one command, or not at all if one of them was \
-           faster.",
+    rule: "If several clients change a value, don't read, compute, and write it back: use one command such as INCR, or WATCH \
+           and try again.",
     takeaways: &[
         "INCR is one step on the server. GET, add, SET is three, and other clients come in between.",
         "WATCH makes EXEC fail if the key changed. Then you try again, so it costs more the busier the key is.",
@@ -66,7 +66,7 @@ async fn count_up_and_down(ctx: &LessonContext, keys: &Keys) -> Outcome {
     ctx.check("two views were counted", (first, second) == (1, 2))?;
 
     let guess = ctx
-        .step("INCRBY and DECRBY change it by more. After 3 + 10 - 13, one more unit is sold.")
+        .step("INCRBY and DECRBY change it by more (they are what the methods incr and decr of redis-rs send). After 3 + 10 - 13, one more unit is sold.")
         .predict("What does the last command reply?", ["0", "-1", "an error"])
         .await?;
     redis.set(&units, 3).await?;
@@ -87,12 +87,12 @@ async fn meet_the_limits(ctx: &LessonContext, keys: &Keys) -> Outcome {
     redis.set(&units, "three").await?;
     let refused = redis.incr(&units, 1).await.is_err();
     let kept = redis.get(&units).await?;
-    ctx.check("INCR failed, and the text is still there", refused && kept.as_deref() == Some("three"))?;
+    ctx.check("INCRBY failed, and the text is still there", refused && kept.as_deref() == Some("three"))?;
 
-    ctx.step("The range is that of an i64. At its end INCR fails, too. It does not wrap around.").await?;
+    ctx.step("The range is that of an i64. At its end INCRBY fails, too. It does not wrap around.").await?;
     redis.set(&units, i64::MAX).await?;
     let refused = redis.incr(&units, 1).await.is_err();
-    let kept = redis.getset(&units, 3).await?;
+    let kept = redis.set_options(&units, 3, SetOptions::default().get(true)).await?;
     ctx.check("the counter stayed at its maximum", refused && kept == Some(i64::MAX.to_string()))
 }
 
@@ -140,8 +140,9 @@ async fn lose_an_update(ctx: &LessonContext, keys: &Keys) -> Outcome {
 
 async fn lose_none(ctx: &LessonContext, keys: &Keys) -> Outcome {
     ctx.step(format!(
-        "{CLIENTS} clients do the same at once, each on its own connection. There are two ways to lose nothing. WATCH makes EXEC \
-         fail if another client has written the key since, and the client tries again:",
+        "{CLIENTS} clients do the same at once, each on its own connection. There are two ways to lose nothing. The first is a \
+         transaction: the server runs what comes between MULTI and EXEC as one step (redis-rs: atomic()). With WATCH before it, EXEC \
+         does nothing if another client has written the key since, and the client tries again:",
     ))
     .await?;
     ctx.function("by_watch");

@@ -188,8 +188,8 @@ async fn until_gone(ctx: &LessonContext, key: &str) -> Outcome {
 async fn wait_for_the_memory(ctx: &LessonContext, keys: &Keys) -> Outcome {
     ctx.step(
         "An expired key is invisible at once, but its memory comes back later, in one of two ways. Lazily: when a client asks for the \
-         key, the server removes it. Actively: about ten times a second, the server looks at a random sample of the keys with a \
-         deadline, removes those that have expired, and goes on as long as it finds many.",
+         key, the server removes it. Actively: about ten times a second, the server goes through some more of the keys that have a \
+         TTL, removes those that have expired, and goes on as long as it finds many.",
     )
     .await?;
     let idle = IdleKeys::new(keys, IDLE_KEYS);

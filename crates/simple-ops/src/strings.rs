@@ -27,7 +27,7 @@ pub static LESSON: Lesson = Lesson {
     rule: "Ask for many keys in one round trip, with MGET or a pipeline.",
     takeaways: &[
         "A string holds any bytes, up to 512 MB. Small ones keep the server quick for everybody.",
-        "SET with NX, XX, or GET checks and writes in one step. GETDEL reads and removes in one step.",
+        "SET with NX or XX checks and writes in one step, and with GET it returns the old value. GETDEL reads and removes in one step.",
         "A missing key is nil, which is not the empty string.",
     ],
     quiz: &[1, 2, 137],
@@ -86,27 +86,26 @@ async fn set_and_get(ctx: &LessonContext, keys: &Keys) -> Outcome {
 async fn set_on_a_condition(ctx: &LessonContext, keys: &Keys) -> Outcome {
     let mut redis = ctx.redis();
     let status = keys.order_status();
-    let if_new = || SetOptions::default().conditional_set(ExistenceCheck::NX);
-    let if_there = || SetOptions::default().conditional_set(ExistenceCheck::XX);
-    let for_an_hour = || SetOptions::default().with_expiration(SetExpiry::EX(3600));
-    let keeping_its_ttl = || SetOptions::default().with_expiration(SetExpiry::KEEPTTL);
+    let options = SetOptions::default;
 
     let guess = ctx
         .step(
-            "SET overwrites without asking. With XX it writes only if the key exists, with NX only if it doesn't. A nil means \
+            "SET overwrites without asking. With XX it writes only if the key exists, with NX only if it doesn't. Then a nil means \
              that nothing was written. At first, this key doesn't exist.",
         )
         .predict("How many of the three SETs write?", ["1", "2", "3"])
         .await?;
-    let changed = redis.set_options(&status, "paid", if_there()).await?;
-    let created = redis.set_options(&status, "new", if_new()).await?;
-    let created_again = redis.set_options(&status, "new", if_new()).await?;
+    let changed = redis.set_options(&status, "paid", options().conditional_set(ExistenceCheck::XX)).await?;
+    let created = redis.set_options(&status, "new", options().conditional_set(ExistenceCheck::NX)).await?;
+    let created_again =
+        redis.set_options(&status, "new", options().conditional_set(ExistenceCheck::NX)).await?;
     guess.answer([&changed, &created, &created_again].into_iter().flatten().count())?;
     ctx.check("XX does not create a key", changed.is_none())?;
     ctx.check("of two SETs with NX, one wins", created.is_some() && created_again.is_none())?;
 
-    ctx.step("With GET, SET returns the value that it replaced: a swap in one step.").await?;
-    let before = redis.set_options(&status, "paid", if_there().get(true)).await?;
+    ctx.step("With GET, SET returns the value that it replaced: a swap in one step. Then a nil means that there was no value before.").await?;
+    let before =
+        redis.set_options(&status, "paid", options().conditional_set(ExistenceCheck::XX).get(true)).await?;
     ctx.check("the old status came back", before.as_deref() == Some("new"))?;
 
     ctx.step(
@@ -114,8 +113,8 @@ async fn set_on_a_condition(ctx: &LessonContext, keys: &Keys) -> Outcome {
          'expiry' has more of this.",
     )
     .await?;
-    redis.set_options(&status, "packed", for_an_hour()).await?;
-    redis.set_options(&status, "sent", keeping_its_ttl()).await?;
+    redis.set_options(&status, "packed", options().with_expiration(SetExpiry::EX(3600))).await?;
+    redis.set_options(&status, "sent", options().with_expiration(SetExpiry::KEEPTTL)).await?;
     let ttl = redis.ttl(&status).await?;
     ctx.check("the new value has kept the old time to live", ttl.raw() > 0)
 }

@@ -96,10 +96,10 @@ async fn die_before_expire(ctx: &LessonContext, invoice: &str) -> Result<(), Box
     let taken: bool = redis::cmd("SETNX").arg(invoice).arg("worker-1").query_async(&mut redis).await?;
     // The client dies here. EXPIRE is never sent.
     let ttl = redis.pttl(invoice).await?;
-    ctx.check("the lock has no end, and nobody will ever write this invoice", taken && ttl.raw() == -1)?;
+    ctx.check("the lock never expires, and nobody will ever write this invoice", taken && ttl.raw() == -1)?;
     ctx.announce("Then 20 clients take a lock each with SETNX and EXPIRE, and every fourth dies before EXPIRE. PTTL counts, UNLINK cleans up.");
     let endless = locks_without_end(ctx.target(), CLIENTS).await?;
-    ctx.check_eq("five of 20 locks have no end", &endless, &(CLIENTS / mistakes::DIES))?;
+    ctx.check_eq("five of 20 locks never expire", &endless, &(CLIENTS / mistakes::DIES))?;
     ctx.start_clean(&[invoice.to_owned()]).await?;
     Ok(())
 }
@@ -130,7 +130,7 @@ async fn unlock_without_token(ctx: &LessonContext, invoice: &str) -> Result<(), 
 async fn release_with_token(ctx: &LessonContext, invoice: &str) -> Result<(), BoxError> {
     let mut redis = ctx.redis();
     ctx.step(
-        "So the value says whose lock it is: a random token for each attempt. Delete the lock only if your token is still in it. GET, \
+        "So the value says whose lock it is: a random token for each attempt (here the workers' names). Delete the lock only if your token is still in it. GET, \
          compare, and DEL leave a moment in between. A script does not:",
     )
     .await?;
@@ -140,7 +140,7 @@ async fn release_with_token(ctx: &LessonContext, invoice: &str) -> Result<(), Bo
     let own: usize = release.arg("worker-3").query_async(&mut redis).await?;
     ctx.check("worker 2 deleted nothing, and worker 3 its own lock", (theirs, own) == (0, 1))?;
 
-    ctx.step("Newer servers have one command for it, and one that renews: SET with IFEQ.").await?;
+    ctx.step("Newer servers need no scripts. SET with IFEQ renews (Valkey 8.1, Redis 8.4). DELIFEQ releases (Valkey 9.0), or DELEX (Redis 8.4).").await?;
     set_nx(&mut redis, invoice, "worker-4", 60_000).await?;
     let renewed = renew_by_set(&mut redis, invoice, "worker-4").await;
     let deleted = release_by_command(ctx, &mut redis, invoice, "worker-4").await?;
@@ -160,7 +160,7 @@ async fn release_with_token(ctx: &LessonContext, invoice: &str) -> Result<(), Bo
 
 async fn use_the_pattern(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.step(
-        "The pattern keeps token, number, and owner in the lock. Each holder gets a number that is higher than all before it. You will \
+        "From here on, the lesson uses Locks from crates/patterns, which you can copy. Its key holds token, number, and owner. Each holder gets a number that is higher than all before it. You will \
          need it soon.",
     )
     .await?;
@@ -188,7 +188,7 @@ async fn use_the_pattern(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.step("These scripts renew and release. Both compare the token first.").await?;
     ctx.script(&lua(&lock::RENEW).contract()).await?;
     ctx.script(&lua(&lock::RELEASE).section()).await?;
-    ctx.step("A release can be repeated. The next holder's number is higher. Its lock stays for a day, so that you find it in Redis Insight.")
+    ctx.step("A release can be repeated. The next holder's number is higher. Its lock stays for a day, and you find it in Redis Insight.")
         .await?;
     let released = ours.release("report", &token).await?;
     let repeated = ours.release("report", &token).await?;
@@ -199,8 +199,7 @@ async fn use_the_pattern(ctx: &LessonContext) -> Result<(), BoxError> {
     )?;
     ctx.check("the number of worker 2 is higher", next.number() > first.number())?;
     ctx.say(
-        "Locks::guard renews in the background, three times per TTL. It stops its work by the local monotonic clock before the lease \
-         ends, and renews nothing after the release.",
+        "Locks::guard renews in the background, three times per TTL. If it can't, it cancels your work shortly before the TTL ends.",
     );
     Ok(())
 }
@@ -306,8 +305,8 @@ async fn ask_five_servers(ctx: &LessonContext) -> Result<(), BoxError> {
         &[HOLDERS, 0],
     )?;
     ctx.say(
-        "The last row also gave the locks away twice, and yet nothing was overwritten: the second holder's number comes from a clock, \
-         so it is higher, even after the loss. Redlock has no such number, because its servers don't share one. So take Redlock where \
+        "The last row also gave the locks away twice, and yet nothing was overwritten: the second holder's number comes from the \
+         server's clock, so it is higher, even after the loss (if the clocks of a primary and its replica agree). Redlock has no such number, because its servers don't share one. So take Redlock where \
          two holders only waste time and a server may die; take a number and a fence where two holders do damage.",
     );
     let costs = servers.costs(COMPARED / 2).await?;

@@ -11,8 +11,9 @@ const HALF: usize = 300;
 
 pub(super) async fn lose_everything(ctx: &LessonContext, choice: &Choice) -> Result<(), BoxError> {
     ctx.step(
-        "This lesson kills servers and damages their files. So it starts private ones and leaves yours alone. Without settings for \
-         persistence, a server keeps everything in memory. It acknowledges some writes, gets a kill -9, and starts again:",
+        "This lesson kills servers and damages their files. So it starts private ones and leaves yours alone. By default, Redis \
+         writes snapshots. The first server has that turned off (save \"\"), so everything is in memory only. It acknowledges some \
+         writes, gets a kill -9, and starts again:",
     )
     .await?;
     ctx.function("crash_without_files");
@@ -38,8 +39,8 @@ pub(super) async fn lose_everything(ctx: &LessonContext, choice: &Choice) -> Res
     ctx.table(table.row(["one SAVE halfway".to_owned(), (2 * HALF).to_string(), missing.to_string()]));
     ctx.check("what was written after the snapshot is gone", missing == HALF)?;
     ctx.say(
-        "A rule such as 'save 60 1000' takes a snapshot every minute if 1,000 keys changed. Then a crash takes up to a minute of writes, \
-         and more if the snapshots fail.",
+        "A rule such as 'save 60 1000' takes a snapshot when there were 1,000 changes and 60 seconds have passed since the last one. A \
+         crash of a busy server takes about a minute of writes. That of a quiet one can take 999, however old they are.",
     );
     store.stop().await
 }

@@ -88,7 +88,7 @@ pub(super) async fn switch_on(ctx: &LessonContext, choice: &Choice) -> Result<()
     store.restart().await?;
     let missing = store.missing(0..2 * ORDERS).await?;
     ctx.announce("SET writes as many orders again. INFO tells when the first AOF is complete. After a kill -9, GET reads all of them.");
-    ctx.check_eq("no order is missing, neither of the RDB file nor written since", &missing, &0)?;
+    ctx.check_eq("no order is missing: not from the RDB file, and none written since", &missing, &0)?;
     store.stop().await
 }
 

@@ -56,7 +56,7 @@ pub(super) async fn fork(ctx: &LessonContext, choice: &Choice) -> Result<(), Box
     ctx.check("the data was copied: at least its size in pages", busy >= USERS * LENGTH)?;
     ctx.check("without writes, much less was copied", quiet * 2 < busy)?;
     ctx.say(
-        "With transparent huge pages, a small write copies 2 MB instead of 4 kB. An AOF rewrite forks in the same way. If the kernel \
+        "The server turns transparent huge pages off for itself (disable-thp). With them, a small write would copy 2 MB instead of 4 kB. An AOF rewrite forks in the same way. If the kernel \
          refuses the fork for lack of memory, the snapshot fails, and by default (stop-writes-on-bgsave-error) writes are then refused.",
     );
     store.stop().await

@@ -49,7 +49,8 @@ pub(super) async fn change_by_script(ctx: &LessonContext, key: &str) -> Outcome 
     let mut redis = ctx.redis();
 
     ctx.step(
-        "A script fixes it. The server runs it as one step, so no other client writes between its read and its write. And it can check \
+        "A script fixes it: a short Lua program that the client sends and the server runs. KEYS holds its keys, and ARGV its other \
+         arguments. It is one step, so no other client writes between its read and its write. And it can check \
          before it writes.",
     )
     .await?;
