@@ -19,7 +19,7 @@ pub(crate) enum HandshakeError {
     Temporary(String),
     /// A retry won't help: wrong password, no permission.
     Refused(String),
-    /// The server's data are not what this load could have written.
+    /// The server's data isn't what this load could have written.
     Conflict(String),
 }
 
@@ -40,7 +40,7 @@ impl From<io::Error> for HandshakeError {
 pub(crate) struct Greeting {
     pub software: Software,
     pub round_trip: Duration,
-    /// Changes when the server restarts. None if the server does not tell.
+    /// Changes when the server restarts. None if the server doesn't report it.
     pub run_id: Option<String>,
     /// Only if there is a fence.
     pub client_id: Option<ClientId>,
@@ -191,7 +191,9 @@ impl Dialog {
                 Ok(Some(length)) => return Ok(self.input.drain(..length).collect()),
                 Ok(None) => {}
                 Err(_malformed) => {
-                    return Err(HandshakeError::Refused("what answers there is not Redis".into()));
+                    return Err(HandshakeError::Refused(
+                        "the server there doesn't speak the Redis protocol".into(),
+                    ));
                 }
             }
             let mut part = [0; 4096];

@@ -11,8 +11,8 @@ pub use crate::slot::{SLOTS, slot_of};
 pub(crate) struct Topology {
     /// Every node that ever served a slot. A node keeps its index.
     nodes: Vec<Address>,
-    /// The index in `nodes` of each slot's owner. Empty for a single server, which is node 0.
-    owners: Vec<usize>,
+    /// The index in `nodes` of each slot's owner, if it ever had one. Empty for a single server, which is node 0.
+    owners: Vec<Option<usize>>,
     /// Nodes that got slots from other nodes since [`Topology::take_importers`] was called.
     importers: Vec<usize>,
 }
@@ -23,15 +23,15 @@ impl Topology {
         Self { nodes: vec![address], owners: Vec::new(), importers: Vec::new() }
     }
 
-    /// Asks a cluster node.
+    /// Reads the slot map from a cluster node.
     pub(crate) fn of_cluster(address: &Address, endpoint: &Endpoint) -> Result<Self, HandshakeError> {
         let mut topology =
-            Self { nodes: Vec::new(), owners: vec![usize::MAX; usize::from(SLOTS)], importers: Vec::new() };
+            Self { nodes: Vec::new(), owners: vec![None; usize::from(SLOTS)], importers: Vec::new() };
         topology.refresh(address, endpoint)?;
         Ok(topology)
     }
 
-    /// Asks a cluster node again. Slots that no node serves keep their last owner.
+    /// Reads the slot map from a cluster node again. Slots that no node serves keep their last owner.
     pub(crate) fn refresh(&mut self, address: &Address, endpoint: &Endpoint) -> Result<(), HandshakeError> {
         let (socket, _) = handshake::open(address, endpoint, None, &[])?;
         let reply = handshake::ask(socket, &["CLUSTER", "SLOTS"])?;
@@ -65,8 +65,8 @@ impl Topology {
         let node = self.index(&address);
         let (first, last) = (usize::try_from(*first).unwrap_or(0), usize::try_from(*last).unwrap_or(0));
         for owner in self.owners.iter_mut().take(last + 1).skip(first) {
-            let before = std::mem::replace(owner, node);
-            if before != node && before != usize::MAX && !self.importers.contains(&node) {
+            let before = owner.replace(node);
+            if before.is_some_and(|before| before != node) && !self.importers.contains(&node) {
                 self.importers.push(node);
             }
         }
@@ -81,7 +81,7 @@ impl Topology {
     pub(crate) fn move_slot(&mut self, slot: u16, address: &Address) -> usize {
         let node = self.index(address);
         if let Some(owner) = self.owners.get_mut(usize::from(slot)) {
-            *owner = node;
+            *owner = Some(node);
         }
         node
     }
@@ -100,10 +100,8 @@ impl Topology {
 
     /// The node that serves a slot. On a single server, it is node 0.
     pub(crate) fn owner(&self, slot: u16) -> usize {
-        match self.owners.get(usize::from(slot)) {
-            Some(&usize::MAX) | None => 0,
-            Some(&owner) => owner,
-        }
+        // A slot without an owner goes to any node: that replies CLUSTERDOWN or MOVED, and the command is sent again.
+        self.owners.get(usize::from(slot)).copied().flatten().unwrap_or(0)
     }
 
     pub(crate) fn is_cluster(&self) -> bool {
@@ -112,7 +110,7 @@ impl Topology {
 
     /// Whether a node serves any slot now.
     pub(crate) fn serves(&self, node: usize) -> bool {
-        !self.is_cluster() || self.owners.contains(&node)
+        !self.is_cluster() || self.owners.contains(&Some(node))
     }
 
     /// The smallest number that, as a hash tag, puts a key on this node.

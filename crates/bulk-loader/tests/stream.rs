@@ -164,15 +164,18 @@ fn an_http_server_is_not_redis() {
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
     });
     let error = load(&at_once.patient_loader(), &mut Sets::of(10)).unwrap_err();
-    assert!(matches!(&error, LoadError::Refused { error, .. } if error.contains("not Redis")), "{error}");
+    assert!(
+        matches!(&error, LoadError::Refused { error, .. } if error.contains("Redis protocol")),
+        "{error}"
+    );
 
-    let afterwards = Fake::start(|mut stream| {
+    let afterward = Fake::start(|mut stream| {
         answer_info(&mut stream);
         read_some(&mut stream);
         let _ = stream.write_all(b"+OK\r\n+OK\r\nHTTP/1.1 400 Bad Request\r\n\r\n");
         read_some(&mut stream);
     });
-    let error = load(&afterwards.patient_loader(), &mut Sets::of(10)).unwrap_err();
+    let error = load(&afterward.patient_loader(), &mut Sets::of(10)).unwrap_err();
     assert!(matches!(error, LoadError::NotRedis { .. }), "{error}");
 }
 

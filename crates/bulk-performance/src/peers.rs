@@ -1,8 +1,13 @@
 //! How does the loader compare with other tools? `cargo bulk peers`
 //!
-//! In reading order: [`server_login`] and [`programs`], how other programs reach the server, and where they are; [`fixtures`], what
-//! is prepared once; [`lineup`], which peers take part; [`peer`], the ways to write, of which `benchmark` and `baseline` have a file;
-//! [`rounds`], which takes turns, times, and verifies; `report`, the tables.
+//! In reading order:
+//!
+//! 1. [`server_login`] and [`programs`]: how other programs reach the server, and where they are.
+//! 2. [`fixtures`]: what is prepared once.
+//! 3. [`lineup`]: which peers take part.
+//! 4. [`peer`]: the ways to write. `benchmark` and `baseline` have a file each.
+//! 5. [`rounds`]: gives the peers their turns, times them, and verifies what they wrote.
+//! 6. `report`: the tables.
 
 mod baseline;
 mod benchmark;
@@ -29,7 +34,7 @@ use crate::peers::server_login::ServerLogin;
 static PEERS: Lesson = Lesson {
     name: "peers",
     title: "The loader and its peers",
-    question: "How does the loader compare with redis-cli --pipe, redis-benchmark, redis-rs and redis-py?",
+    question: "How does the loader compare with redis-cli --pipe, redis-benchmark, redis-rs, and redis-py?",
     commands: &[],
     needs: &[],
     sources: &[lab_runner::source!("src/peers.rs")],
@@ -45,7 +50,7 @@ static PEERS: Lesson = Lesson {
 /// What the command line can set.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
-    /// Users that each peer writes; 100,000 is enough for a try
+    /// Users that each peer writes; 100,000 is enough for a trial run
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub records: u64,
 
@@ -53,7 +58,7 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99))]
     pub rounds: u32,
 
-    /// Look here first for redis-cli, redis-benchmark and python3; then beside the server, then on PATH
+    /// Look here first for redis-cli, redis-benchmark, and python3; then beside the server, then on PATH
     #[arg(long, value_name = "DIR")]
     pub tools: Option<PathBuf>,
 }
@@ -73,8 +78,8 @@ pub(crate) async fn command(args: &TargetArgs, options: Options, output: &Output
 
 async fn run(ctx: &mut LessonContext, options: Options, login: Result<ServerLogin, String>) -> Outcome {
     ctx.step(
-        "A figure such as '300,000 records/s' says little by itself: it depends on the machine, the server and the \
-         records. So everything here runs on the same server with the same records, in turns: the loader, the tools \
+        "A figure such as '300,000 records/s' says little by itself: it depends on the machine, the server, and the \
+         records. So everything here runs on the same server with the same records, in turn: the loader, the tools \
          that come with Redis, and two client libraries. What a peer wrote is read back and compared before its time \
          counts.",
     ).await?;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use redis::aio::ConnectionLike;
 use redis::{RedisResult, Value};
 
-/// The commands asked about so far. Clones share what they learnt.
+/// The commands asked about so far. Clones share what they learned.
 #[derive(Clone, Debug, Default)]
 pub struct Capabilities {
     known: Arc<Mutex<HashMap<String, bool>>>,

@@ -57,7 +57,7 @@ names! {
     biglist_late() = "biglist:late";
     /// List: one that grows while it is read.
     biglist_growing() = "biglist:growing";
-    /// List: one part of the numbers. The braces are a hash tag, so that parts lie in slots of their own.
+    /// List: one part of the numbers. Each part has its own hash tag, so the parts can be on different servers.
     biglist_part(part: u64) = "biglist:{{{part}}}";
     /// Stream: the numbers as work to be shared out.
     biglist_stream() = "biglist:stream";

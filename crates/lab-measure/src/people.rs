@@ -1,5 +1,5 @@
 //! The data set: users made from their number. A number always gives the same user, so nothing has to be stored to
-//! write a hundred million of them, or to check each of them afterwards.
+//! write a hundred million of them, or to check each of them afterward.
 
 use fake::Fake;
 use fake::faker::name::en::{FirstName, LastName};

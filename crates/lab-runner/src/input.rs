@@ -1,17 +1,17 @@
-//! What a person, or a pipe, enters.
+//! Reads lines from a terminal or a pipe.
 
 use std::io::{BufRead, IsTerminal, Read, stdin};
 
 use crate::terminal::Terminal;
 
-/// Far beyond every name; what comes after it on a line is thrown away, so that no line fills the memory.
+/// Longer than any name. The rest of a longer line is skipped, to bound memory.
 const LONGEST: u64 = 2 * 1024 * 1024;
 
 /// Asks, and returns one trimmed entry; `None` at the end of input.
 pub async fn ask(question: &str) -> Option<String> {
     Terminal.prompt(question);
     let entry = entry().await;
-    // Without an Enter, the answer would begin on the line of the question.
+    // Without Enter, the next output would continue the question's line.
     if entry.is_none() || !stdin().is_terminal() {
         Terminal.line("");
     }
@@ -25,7 +25,7 @@ pub async fn entry() -> Option<String> {
     entry.map(|entry| entry.trim().to_owned())
 }
 
-/// Bytes that are no text become U+FFFD, which is refused like any other wrong entry.
+/// Invalid UTF-8 becomes U+FFFD, which is rejected like any bad entry.
 fn read() -> Option<String> {
     let mut input = stdin().lock();
     let mut line = Vec::new();

@@ -1,6 +1,6 @@
 //! The configuration file of one server.
 //!
-//! It holds the password, because only its owner can read it. `ps` would show an argument.
+//! It holds the password: only its owner can read the file, but `ps` shows arguments to everyone.
 
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
@@ -52,7 +52,7 @@ impl Config<'_> {
             );
         }
         if version >= Version::new(6, 0, 0) && !self.sentinel {
-            // Valkey 9.1 looks only once a second whether a replica's download to disk is complete.
+            // Valkey 9.1 checks only once a second whether a replica's download to disk is complete.
             text.push_str("repl-diskless-load on-empty-db\n");
         }
         if version >= Version::new(6, 2, 0) {

@@ -1,4 +1,4 @@
-//! A proxy that makes the way to a server bad: it cuts, delays, throttles, and drops.
+//! A TCP proxy that injects faults: it closes connections, adds latency, throttles, and drops traffic.
 //!
 //! ```
 //! use std::time::{Duration, Instant};
@@ -46,7 +46,7 @@ const PIECES_IN_FLIGHT: usize = 64;
 /// A TCP proxy on 127.0.0.1 in front of one server at a time. At first it forwards everything. A setting takes effect at once, for
 /// open connections too. Dropping the proxy cuts all connections.
 ///
-/// It does not work for a cluster, whose nodes send clients to their own ports.
+/// Don't use it for a cluster: nodes redirect clients to their own ports.
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
@@ -73,13 +73,13 @@ struct Settings {
 }
 
 impl Proxy {
-    /// Listens on a free port in front of this server. When the server is restarted, the proxy leads to it again.
+    /// Listens on a free port in front of this server. When the server is restarted, the proxy forwards to it again.
     pub fn in_front_of(server: &Server) -> Result<Self, Error> {
         Self::start(server, server.port())
     }
 
-    /// The same in front of the port by which the servers of its group reach it. With TLS, that is the port for TLS, and
-    /// [`url`](Self::url) does not fit.
+    /// In front of the port that other servers of its group use. With TLS, that is the TLS port, and [`url`](Self::url) doesn't
+    /// work.
     pub fn in_front_of_peer(server: &Server) -> Result<Self, Error> {
         Self::start(server, server.peer_port())
     }
@@ -209,7 +209,7 @@ async fn accept(listener: TcpListener, settings: Arc<Settings>) {
 /// Forwards in both directions until one side ends or the connection is cut.
 async fn serve(client: TcpStream, settings: Arc<Settings>) {
     let mut cut = settings.cut_all.subscribe();
-    // Read after the subscription above: who gets the port of the server before is cut when the proxy leads to another.
+    // Read after subscribing, so a connection that gets the old port is cut by `lead_to`.
     let port = settings.server_port.load(Ordering::Acquire);
     let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else { return };
     // Small requests wait for nothing but the delay.

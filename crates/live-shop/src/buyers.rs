@@ -199,7 +199,7 @@ where
     };
     match checkout.place(&order, &order, lines, payments).await {
         Ok(_) => Outcome::Bought,
-        Err(CheckoutError::Cancelled(Reason::Declined)) => Outcome::Declined,
+        Err(CheckoutError::Canceled(Reason::Declined)) => Outcome::Declined,
         Err(
             CheckoutError::Store(_)
             | CheckoutError::Payment(_)

@@ -32,7 +32,7 @@ pub async fn place(
     let lines = order_lines(&priced(&app, &visitor).await?);
     numbers::step(&app, &buyer, "checkout").await;
     match app.checkout.place(&form.key, &buyer, &lines, &Till(&app)).await {
-        Ok(_) | Err(CheckoutError::Cancelled(_)) => {}
+        Ok(_) | Err(CheckoutError::Canceled(_)) => {}
         Err(error) => return Err(give_up(&app, &form.key, &mine, error).await),
     }
     app.once.finish(&form.key, &mine, buyer.as_bytes(), b"placed").await?;

@@ -1,4 +1,4 @@
-//! Order emails: the checkout queues a job, and a worker sends it, however often either of them crashes.
+//! Order emails: the checkout queues a job, and a worker sends the email, even if either crashes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub struct Email {
 }
 
 impl Email {
-    /// The email on an order.
+    /// The email for an order.
     pub fn of(order: &Order) -> Self {
         Self { order: order.id.clone(), to: order.owner.clone(), total: order.total }
     }
@@ -47,10 +47,10 @@ pub async fn work(app: App, stop: impl Future<Output = ()>) -> Result<Stats, pat
     Ok(worker.run(send, stop).await)
 }
 
-/// 'Sends' one: a line in the outbox, written in the same step as the end of the job, and a notification, once for each order.
+/// 'Sends' an email: notifies the customer once per order, and returns an outbox line that is written when the job completes.
 async fn send(app: App, job: Job) -> Result<Vec<Effect>, String> {
     let email: Email = serde_json::from_slice(&job.payload).map_err(|error| error.to_string())?;
-    let text = format!("Order {}: {} were charged. The email is on its way.", email.order, email.total);
+    let text = format!("Order {}: You were charged {}. The email is on its way.", email.order, email.total);
     app.notifications.send(&email.to, &email.order, &text).await.map_err(|error| error.to_string())?;
     app.tell(Change::to(Kind::Note, &email.to)).await;
     let outbox = app.emails.effect_key("outbox").map_err(|error| error.to_string())?;

@@ -5,7 +5,7 @@
 mod info;
 mod keys;
 mod log;
-mod price;
+mod monitor_cost;
 mod shop;
 mod slow_reader;
 
@@ -47,13 +47,13 @@ pub static LESSON: Lesson = Lesson {
         source!("src/monitoring/shop.rs"),
         source!("src/monitoring/keys.rs"),
         source!("src/monitoring/slow_reader.rs"),
-        source!("src/monitoring/price.rs"),
+        source!("src/monitoring/monitor_cost.rs"),
     ],
-    rule: "Watch differences between two readings all the time, and look closer with the one tool that fits.",
+    rule: "Watch how counters change between two readings, then use the one tool that fits.",
     takeaways: &[
         "A counter since the start hides what happens now. Subtract two readings, or let Prometheus do it.",
         "SLOWLOG names slow commands, MEMORY USAGE big keys, LFU or HOTKEYS hot keys, CLIENT LIST slow readers.",
-        "MONITOR sends every command to you, so it takes time from everyone. Use it for seconds, if at all.",
+        "MONITOR sends you almost every command, so it takes time from everyone. Use it for seconds, if at all.",
     ],
     quiz: &[52, 53, 134, 135],
     run: |ctx| Box::pin(outcome(run(ctx))),
@@ -83,27 +83,27 @@ async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
     find_hot_key(ctx, &redis).await?;
     find_slow_reader(ctx, &server, &redis).await?;
     ask_memory_doctor(ctx, &redis).await?;
-    hear_events(ctx, &server, &redis).await?;
-    pay_for_monitor(ctx, &server, &redis).await?;
+    watch_keyspace_events(ctx, &server, &redis).await?;
+    measure_monitor(ctx, &server, &redis).await?;
     private::on_another_thread(move || server.stop()).await?;
     Ok(())
 }
 
 async fn read_info_once(ctx: &LessonContext, redis: &MultiplexedConnection) -> Result<(), BoxError> {
-    let mut quiet = redis.clone();
+    let mut untraced = redis.clone();
     let guess = ctx
         .step(
             "A shop is slow, and you look for the reason. This lesson starts a private server for that, and never touches yours. \
-             Yesterday the shop's cache answered every request. Today a new release asks for keys by another name, and every request \
-             misses. One look at INFO:",
+             Yesterday the shop's cache answered every request. Today a new release asks for keys by another name, and every \
+             request misses. One look at INFO:",
         )
-        .predict("Which hit rate do the counters of INFO give today?", ["0%", "about half", "above 90%"])
+        .predict("What hit rate do INFO's counters show today?", ["0%", "about half", "above 90%"])
         .await?;
-    shop::fill(&mut quiet).await?;
-    shop::yesterday(&mut quiet).await?;
-    let yesterday = Lookups::now(&mut quiet).await?;
-    let missed = shop::today(&mut quiet).await?;
-    let today = Lookups::now(&mut quiet).await?;
+    shop::fill(&mut untraced).await?;
+    shop::yesterday(&mut untraced).await?;
+    let yesterday = Lookups::now(&mut untraced).await?;
+    let missed = shop::today(&mut untraced).await?;
+    let today = Lookups::now(&mut untraced).await?;
     ctx.listing(format!("INFO stats:\n  keyspace_hits:{}\n  keyspace_misses:{}", today.hits, today.misses));
     ctx.announce(format!(
         "MSET and RPUSH filled the shop. GET was sent {} times yesterday, and {} times today. INFO was read after each.",
@@ -126,19 +126,19 @@ async fn read_info_once(ctx: &LessonContext, redis: &MultiplexedConnection) -> R
         since.hits == 0 && since.misses == shop::TODAY as u64,
     )?;
     ctx.say(
-        "Counters count from the start of the server. Read them twice, and take the difference. `cargo ops metrics` serves them to \
-         Prometheus, which does that for you.",
+        "Counters count from the start of the server. Read them twice, and take the difference. `cargo ops metrics` serves them \
+         to Prometheus, which does that for you.",
     );
     Ok(())
 }
 
 async fn read_six_numbers(ctx: &LessonContext, redis: &MultiplexedConnection) -> Result<(), BoxError> {
-    let mut quiet = redis.clone();
+    let mut untraced = redis.clone();
     ctx.step("INFO has some 200 fields. An engineer reads these six first:").await?;
-    let errors_before = private::number(&mut quiet, "stats", "total_error_replies").await?;
-    let refused = quiet.incr(HOT_KEY, 1).await.is_err();
-    let info: String = redis::cmd("INFO").query_async(&mut quiet).await?;
-    ctx.announce("INCR of a text, so that there is an error, and INFO.");
+    let errors_before = private::number(&mut untraced, "stats", "total_error_replies").await?;
+    let refused = untraced.incr(HOT_KEY, 1).await.is_err();
+    let info: String = redis::cmd("INFO").query_async(&mut untraced).await?;
+    ctx.announce("INCR on a text, to cause an error, and INFO.");
     let info = fields(&info);
     let field = |name: &str| info.get(name).copied().unwrap_or("-");
     let rows = [
@@ -188,48 +188,48 @@ async fn find_slow_command(
     server: &Server,
     redis: &MultiplexedConnection,
 ) -> Result<(), BoxError> {
-    let mut private = ctx.redis_of("private", redis.clone());
+    let mut traced = ctx.redis_of("private", redis.clone());
     let mut report = ctx.redis_of("report", unguarded(&server.client()).await?);
     ctx.step(format!(
-        "INFO does not say who is slow. A report sorts all {} jobs of a queue, to show two of them. Everyone else waits for that, because \
-         one thread runs all commands. The slow log keeps what took longer than slowlog-log-slower-than. That is 10 ms by default, and 1 ms \
-         here:",
+        "INFO does not say who is slow. A report sorts all {} jobs of a queue, to show two of them. Everyone else waits for \
+         that, because one thread runs all commands. The slow log keeps what took longer than slowlog-log-slower-than. That is \
+         10 ms by default, and 1 ms here:",
         thousands(shop::JOBS as f64)
     ))
     .await?;
-    redis::cmd("SLOWLOG").arg("RESET").exec_async(&mut private).await?;
-    redis::cmd("LATENCY").arg("RESET").exec_async(&mut private).await?;
+    redis::cmd("SLOWLOG").arg("RESET").exec_async(&mut traced).await?;
+    redis::cmd("LATENCY").arg("RESET").exec_async(&mut traced).await?;
     redis::cmd("CLIENT").arg("SETNAME").arg("report").exec_async(&mut report).await?;
     let mut sort = redis::cmd("SORT");
     let first: Vec<String> =
         sort.arg(LONG_KEY).arg("ALPHA").arg("LIMIT").arg(0).arg(2).query_async(&mut report).await?;
-    let log: Value = redis::cmd("SLOWLOG").arg("GET").arg(1).query_async(&mut private).await?;
+    let log: Value = redis::cmd("SLOWLOG").arg("GET").arg(1).query_async(&mut traced).await?;
     let slow = Logged::first(log)?;
     ctx.check_eq("the report got its jobs", &first, &vec!["job:0".to_owned(), "job:1".to_owned()])?;
     ctx.check_eq("the slow log has the command", &slow.command, &format!("SORT {LONG_KEY} ALPHA LIMIT 0 2"))?;
     ctx.check_eq("and who sent it, by CLIENT SETNAME", &slow.client.as_str(), &"report")?;
     ctx.say(format!(
-        "An entry has a number, when it was, {} microseconds of execution, the command, address, and name. The time holds neither the \
-         network nor the wait for other commands.",
+        "An entry has an ID, a timestamp, {} microseconds of execution, the command, address, and name. The time holds neither \
+         the network nor the wait for other commands.",
         thousands(slow.amount as f64)
     ));
     Ok(())
 }
 
 async fn find_large_reply(ctx: &LessonContext, redis: &MultiplexedConnection) -> Result<(), BoxError> {
-    let (mut private, mut quiet) = (ctx.redis_of("private", redis.clone()), redis.clone());
-    if !has("COMMANDLOG", &mut quiet).await? {
+    let (mut traced, mut untraced) = (ctx.redis_of("private", redis.clone()), redis.clone());
+    if !has("COMMANDLOG", &mut untraced).await? {
         ctx.skip(COMMANDLOG);
         return Ok(());
     }
     ctx.step(
-        "A command can be quick for the server, and its reply too large for the network. COMMANDLOG keeps a log of slow commands, as SLOWLOG does, \
-         one of large requests, and one of large replies. They are large from 1 MB on:",
+        "A command can be quick for the server, and its reply too large for the network. COMMANDLOG keeps a log of slow \
+         commands, as SLOWLOG does, one of large requests, and one of large replies. 1 MB or more is large:",
     )
     .await?;
-    let read: Vec<String> = quiet.lrange(BIG_KEY, 0, -1).await?;
+    let read: Vec<String> = untraced.lrange(BIG_KEY, 0, -1).await?;
     let mut get = redis::cmd("COMMANDLOG");
-    let log: Value = get.arg("GET").arg(1).arg("large-reply").query_async(&mut private).await?;
+    let log: Value = get.arg("GET").arg(1).arg("large-reply").query_async(&mut traced).await?;
     let large = Logged::first(log)?;
     ctx.announce(format!("LRANGE {BIG_KEY} 0 -1, whose reply would fill the screen."));
     let sizes: usize = read.iter().map(String::len).sum();
@@ -242,27 +242,31 @@ async fn find_large_reply(ctx: &LessonContext, redis: &MultiplexedConnection) ->
 }
 
 async fn see_latency(ctx: &LessonContext, redis: &MultiplexedConnection) -> Result<(), BoxError> {
-    let mut private = ctx.redis_of("private", redis.clone());
+    let mut traced = ctx.redis_of("private", redis.clone());
     ctx.step(
-        "LATENCY shows what else makes everyone wait: forks, slow disks, keys that expire all at once. Set latency-monitor-threshold, in \
-         milliseconds, for that. It is off by default, and 1 here. Each event has a time, its latest duration, and its longest, in milliseconds:",
+        "LATENCY shows what else makes everyone wait: forks, slow disks, keys that expire all at once. Set \
+         latency-monitor-threshold, in milliseconds, for that. It is off by default, and 1 here. Each event has a time, its \
+         latest duration, and its longest, in milliseconds:",
     )
     .await?;
-    let events: Vec<Vec<Value>> = redis::cmd("LATENCY").arg("LATEST").query_async(&mut private).await?;
+    let events: Vec<Vec<Value>> = redis::cmd("LATENCY").arg("LATEST").query_async(&mut traced).await?;
     let mut histogram = redis::cmd("LATENCY");
-    let sorts: Value = histogram.arg("HISTOGRAM").arg("sort").query_async(&mut private).await?;
+    let sorts: Value = histogram.arg("HISTOGRAM").arg("sort").query_async(&mut traced).await?;
     let names: Vec<String> = events
         .into_iter()
         .filter_map(|event| String::from_redis_value(event.into_iter().next()?).ok())
         .collect();
     ctx.check("the slow command is an event", names.iter().any(|name| name == "command"))?;
-    ctx.check("the histogram has the one SORT", flat(&sorts).windows(2).any(|pair| pair == ["calls", "1"]))?;
+    ctx.check(
+        "the histogram has the one SORT",
+        flatten_reply(&sorts).windows(2).any(|pair| pair == ["calls", "1"]),
+    )?;
     ctx.say(
         "The histogram counts calls by microseconds of execution, and each line includes the ones before. It needs no setting.",
     );
 
     ctx.step("LATENCY DOCTOR reads the events for you, and gives advice:").await?;
-    let advice: String = redis::cmd("LATENCY").arg("DOCTOR").query_async(&mut private).await?;
+    let advice: String = redis::cmd("LATENCY").arg("DOCTOR").query_async(&mut traced).await?;
     let event = advice.lines().find(|line| line.contains(". command:")).unwrap_or_default();
     ctx.say(format!("It names the event, and then says what to look at: \"{event}\""));
     ctx.check("it knows the slow command", !event.is_empty())?;
@@ -271,30 +275,31 @@ async fn see_latency(ctx: &LessonContext, redis: &MultiplexedConnection) -> Resu
 }
 
 /// Texts and numbers of a reply, in order.
-fn flat(value: &Value) -> Vec<String> {
+fn flatten_reply(value: &Value) -> Vec<String> {
     match value {
-        Value::Array(items) => items.iter().flat_map(flat).collect(),
-        Value::Map(pairs) => {
-            pairs.iter().flat_map(|(key, value)| [flat(key), flat(value)].concat()).collect()
-        }
+        Value::Array(items) => items.iter().flat_map(flatten_reply).collect(),
+        Value::Map(pairs) => pairs
+            .iter()
+            .flat_map(|(key, value)| [flatten_reply(key), flatten_reply(value)].concat())
+            .collect(),
         other => String::from_redis_value_ref(other).into_iter().collect(),
     }
 }
 
 async fn find_big_key(ctx: &LessonContext, redis: &MultiplexedConnection) -> Result<(), BoxError> {
-    let (private, mut quiet) = (ctx.redis_of("private", redis.clone()), redis.clone());
+    let (traced, mut untraced) = (ctx.redis_of("private", redis.clone()), redis.clone());
     ctx.step(format!(
-        "A big key makes slow commands and large replies. To find it, walk the keys with SCAN, in small steps, and ask MEMORY USAGE about \
-         each. Stop after {} keys. If the server has more, that is a sample, and the chance that it missed a key is the share that it \
-         did not see:",
+        "A big key makes slow commands and large replies. To find it, walk the keys with SCAN, in small steps, and ask MEMORY \
+         USAGE about each. Stop after {} keys. If the server has more, this is a sample. If it saw half the keys, it misses the \
+         biggest one half of the time:",
         thousands(MOST_KEYS as f64)
     ))
     .await?;
     ctx.function("sizes");
     ctx.function("usage");
     ctx.announce("SCAN and MEMORY USAGE, 500 keys at a time.");
-    let sizes = keys::sizes(MOST_KEYS, &mut quiet).await?;
-    let stored: usize = redis::cmd("DBSIZE").query_async(&mut quiet).await?;
+    let sizes = keys::sizes(MOST_KEYS, &mut untraced).await?;
+    let stored: usize = redis::cmd("DBSIZE").query_async(&mut untraced).await?;
     ctx.announce("DBSIZE says how many keys there are.");
     let (biggest, size) = sizes.iter().max_by_key(|(_, size)| size).ok_or("the server is empty")?;
     ctx.check_eq("all keys were looked at", &sizes.len(), &stored)?;
@@ -305,8 +310,9 @@ async fn find_big_key(ctx: &LessonContext, redis: &MultiplexedConnection) -> Res
     )?;
 
     ctx.step(
-        "`redis-cli --bigkeys` walks the keys, too, and counts elements instead: STRLEN, LLEN, SCARD, and so on, with the longest for each \
-         type. `redis-cli --memkeys` asks MEMORY USAGE as you did. Both walk all keys. With `-i 0.01`, they rest in between:",
+        "`redis-cli --bigkeys` walks the keys, too, and counts elements instead: STRLEN, LLEN, SCARD, and so on, with the \
+         longest for each type. `redis-cli --memkeys` asks MEMORY USAGE as you did. Both walk all keys. With `-i 0.01`, they \
+         rest in between:",
     )
     .await?;
     ctx.function("longest_list");
@@ -314,7 +320,7 @@ async fn find_big_key(ctx: &LessonContext, redis: &MultiplexedConnection) -> Res
         .predict("Is the List with the most elements the one with the most memory?", ["yes", "no"])
         .await?;
     ctx.announce("SCAN with TYPE list, and LLEN of each List.");
-    let (longest, elements) = keys::longest_list(MOST_KEYS, &mut quiet).await?;
+    let (longest, elements) = keys::longest_list(MOST_KEYS, &mut untraced).await?;
     guess.answer(if longest == *biggest { "yes" } else { "no" })?;
     let usage = async |key: &str| -> RedisResult<usize> {
         redis::cmd("MEMORY")
@@ -322,14 +328,14 @@ async fn find_big_key(ctx: &LessonContext, redis: &MultiplexedConnection) -> Res
             .arg(key)
             .arg("SAMPLES")
             .arg(0)
-            .query_async(&mut private.clone())
+            .query_async(&mut traced.clone())
             .await
     };
     let (long_bytes, big_bytes) = (usage(LONG_KEY).await?, usage(BIG_KEY).await?);
     let row = |finder: &str, key: &str, elements: usize, size: usize| {
         [finder.to_owned(), key.to_owned(), thousands(elements as f64), bytes(size)]
     };
-    let big_elements = private.clone().llen(BIG_KEY).await?;
+    let big_elements = traced.clone().llen(BIG_KEY).await?;
     ctx.table(
         Table::new("The biggest List", &["by", "key", "elements", "memory"])
             .row(row("elements", &longest, elements, long_bytes))
@@ -341,28 +347,28 @@ async fn find_big_key(ctx: &LessonContext, redis: &MultiplexedConnection) -> Res
 }
 
 async fn find_hot_key(ctx: &LessonContext, redis: &MultiplexedConnection) -> Result<(), BoxError> {
-    let (mut private, mut quiet) = (ctx.redis_of("private", redis.clone()), redis.clone());
+    let (mut traced, mut untraced) = (ctx.redis_of("private", redis.clone()), redis.clone());
     ctx.step(
-        "A hot key keeps one core of one node busy. Nine of ten requests of yesterday were for one product. Under an LFU policy, the \
-         server counts how often each key is used, and `redis-cli --hotkeys` reads that with OBJECT FREQ. Here the policy is allkeys-lfu, \
-         with room for everything:"
+        "A hot key keeps one core of one node busy. Nine of ten requests of yesterday were for one product. Under an LFU policy, \
+         the server keeps a counter of how much each key is used, and `redis-cli --hotkeys` reads it with OBJECT FREQ. Here the \
+         policy is allkeys-lfu, with room for everything:",
     )
     .await?;
     ctx.function("hottest");
     ctx.announce("SCAN with MATCH product:*, and OBJECT FREQ of each.");
-    let (hottest, _) = keys::hottest("product:*", &mut quiet).await?;
+    let (hottest, _) = keys::hottest("product:*", &mut untraced).await?;
     let frequency = async |key: &str| -> RedisResult<u64> {
-        redis::cmd("OBJECT").arg("FREQ").arg(key).query_async(&mut private.clone()).await
+        redis::cmd("OBJECT").arg("FREQ").arg(key).query_async(&mut traced.clone()).await
     };
     let (hot, other) = (frequency(HOT_KEY).await?, frequency("product:1").await?);
     ctx.check_eq("the most used product", &hottest.as_str(), &HOT_KEY)?;
     ctx.check("its counter is higher than that of another product", hot > other)?;
     ctx.say(
-        "The counter grows ever more slowly and ends at 255, so it ranks keys and does not count requests. Keys that were stored \
-         under another policy have no such counter.",
+        "The counter grows more and more slowly, up to 255, and shrinks while a key is idle. It ranks keys; it doesn't count \
+         requests. For keys stored under another policy, it means nothing.",
     );
 
-    if !has("HOTKEYS", &mut quiet).await? {
+    if !has("HOTKEYS", &mut untraced).await? {
         ctx.skip(HOTKEYS);
         return Ok(());
     }
@@ -372,13 +378,16 @@ async fn find_hot_key(ctx: &LessonContext, redis: &MultiplexedConnection) -> Res
     .await?;
     let mut start = redis::cmd("HOTKEYS");
     start.arg("START").arg("METRICS").arg(2).arg("CPU").arg("NET").arg("COUNT").arg(2);
-    start.exec_async(&mut private).await?;
-    shop::yesterday(&mut quiet).await?;
-    redis::cmd("HOTKEYS").arg("STOP").exec_async(&mut private).await?;
-    let found: Value = redis::cmd("HOTKEYS").arg("GET").query_async(&mut private).await?;
-    redis::cmd("HOTKEYS").arg("RESET").exec_async(&mut private).await?;
-    ctx.announce("GET, the 3,000 requests of yesterday, between START and STOP.");
-    let texts = flat(&found);
+    start.exec_async(&mut traced).await?;
+    shop::yesterday(&mut untraced).await?;
+    redis::cmd("HOTKEYS").arg("STOP").exec_async(&mut traced).await?;
+    let found: Value = redis::cmd("HOTKEYS").arg("GET").query_async(&mut traced).await?;
+    redis::cmd("HOTKEYS").arg("RESET").exec_async(&mut traced).await?;
+    ctx.announce(format!(
+        "GET, the {} requests of yesterday, between START and STOP.",
+        thousands(shop::YESTERDAY as f64)
+    ));
+    let texts = flatten_reply(&found);
     let first = |ranking: &str| {
         let at = texts.iter().position(|text| text == ranking)?;
         texts.get(at + 1).cloned().zip(texts.get(at + 2).cloned())
@@ -402,16 +411,17 @@ async fn find_slow_reader(
     server: &Server,
     redis: &MultiplexedConnection,
 ) -> Result<(), BoxError> {
-    let (mut private, mut quiet) = (ctx.redis_of("private", redis.clone()), redis.clone());
+    let (mut traced, mut untraced) = (ctx.redis_of("private", redis.clone()), redis.clone());
     ctx.step(
-        "A client that reads too slowly costs memory, too: what it did not read waits in its output buffer, on the server. A subscriber by \
-         the name slow-reader stops reading. CLIENT LIST shows the bytes that wait for it as omem, and all that it takes as tot-mem:",
+        "A client that reads too slowly costs memory, too: what it did not read waits in its output buffer, on the server. A \
+         subscriber by the name slow-reader stops reading. CLIENT LIST shows the bytes that wait for it as omem, and all that it \
+         takes as tot-mem:",
     )
     .await?;
     let reader = SlowReader::start(server).await?;
-    let published = reader.fall_behind(&mut quiet).await?;
+    let published = reader.fall_behind(&mut untraced).await?;
     let list: String =
-        redis::cmd("CLIENT").arg("LIST").arg("TYPE").arg("pubsub").query_async(&mut private).await?;
+        redis::cmd("CLIENT").arg("LIST").arg("TYPE").arg("pubsub").query_async(&mut traced).await?;
     let waiting = slow_reader::waiting(&list);
     let shown = ["name=", "omem=", "tot-mem="];
     let fields = list.split_whitespace().filter(|field| shown.iter().any(|name| field.starts_with(name)));
@@ -424,20 +434,20 @@ async fn find_slow_reader(
         waiting > slow_reader::BEHIND && list.contains("name=slow-reader"),
     )?;
     ctx.say(
-        "client-output-buffer-limit decides when the server cuts such a client off: subscribers at 32 MB, or after a minute above 8 MB. \
-         Ordinary clients have no limit by default. `cargo work pub-sub` shows what a subscriber loses then.",
+        "client-output-buffer-limit decides when the server cuts such a client off: subscribers at 32 MB, or after a minute \
+         above 8 MB. Ordinary clients have no limit by default. `cargo work pub-sub` shows what a subscriber loses then.",
     );
 
     ctx.step("MEMORY STATS says what the memory is used for. The buffers are there, as clients.normal:")
         .await?;
-    let stats = stats_with_buffers(waiting, &mut quiet).await?;
+    let stats = stats_with_buffers(waiting, &mut untraced).await?;
     ctx.announce("MEMORY STATS, until the buffers are in it: the server adds them up about once a second.");
     let number = |name: &str| stats.get(name).and_then(|value| f64::from_redis_value_ref(value).ok());
     let rows = [
-        ("dataset.bytes", "values"),
+        ("dataset.bytes", "keys and values"),
         ("overhead.total", "tables, buffers, and the server itself"),
         ("clients.normal", "buffers of clients, part of the overhead"),
-        ("keys.bytes-per-key", "all but what the empty server takes, by keys"),
+        ("keys.bytes-per-key", "memory beyond an empty server, divided by the number of keys"),
     ];
     ctx.table(rows.iter().fold(
         Table::new("MEMORY STATS", &["field", "bytes", "what"]),
@@ -474,22 +484,22 @@ async fn stats_with_buffers(
 }
 
 async fn ask_memory_doctor(ctx: &LessonContext, redis: &MultiplexedConnection) -> Result<(), BoxError> {
-    let (mut private, mut quiet) = (ctx.redis_of("private", redis.clone()), redis.clone());
+    let (mut traced, mut untraced) = (ctx.redis_of("private", redis.clone()), redis.clone());
     ctx.step(
         "At night, an import stores 64 MB and deletes it again. In the morning, MEMORY DOCTOR still knows:",
     )
     .await?;
-    quiet.setrange("import", 64_000_000, "end").await?;
-    let peak: String = redis::cmd("INFO").arg("memory").query_async(&mut quiet).await?;
-    quiet.unlink("import").await?;
+    untraced.setrange("import", 64_000_000, "end").await?;
+    let peak: String = redis::cmd("INFO").arg("memory").query_async(&mut untraced).await?;
+    untraced.unlink("import").await?;
     ctx.announce(
         "SETRANGE stores 64 MB, INFO memory sees it, and UNLINK deletes it. INFO again, until it is freed.",
     );
     let mut retry = Retry::within(READY_TIMEOUT);
-    while private::number(&mut quiet, "memory", "used_memory").await? > 30_000_000 {
+    while private::number(&mut untraced, "memory", "used_memory").await? > 30_000_000 {
         retry.again("the memory of the import is free again").await?;
     }
-    let advice: String = redis::cmd("MEMORY").arg("DOCTOR").query_async(&mut private).await?;
+    let advice: String = redis::cmd("MEMORY").arg("DOCTOR").query_async(&mut traced).await?;
     let peak_line = advice.lines().find(|line| line.contains("Peak memory")).unwrap_or_default();
     let sentence = peak_line.trim_matches([' ', '*']).split('.').next().unwrap_or_default();
     ctx.say(format!("It begins: \"{sentence}.\""));
@@ -497,30 +507,31 @@ async fn ask_memory_doctor(ctx: &LessonContext, redis: &MultiplexedConnection) -
     ctx.check("the import was in memory", used(&peak).is_some_and(|used| used > 64_000_000))?;
     ctx.check("MEMORY DOCTOR names the peak", advice.contains("Peak memory"))?;
     ctx.say(
-        "Plan for the peak, not for the usual use. `cargo doctor` reads INFO, the slow log, LATENCY, MEMORY USAGE, and CLIENT LIST of your own server, and says what to do about each finding.",
+        "Plan for the peak, not for the usual use. `cargo doctor` reads INFO, the slow log, LATENCY, MEMORY USAGE, and CLIENT \
+         LIST of your own server, and says what to do about each finding.",
     );
     Ok(())
 }
 
-async fn hear_events(
+async fn watch_keyspace_events(
     ctx: &LessonContext,
     server: &Server,
     redis: &MultiplexedConnection,
 ) -> Result<(), BoxError> {
-    let mut private = ctx.redis_of("private", redis.clone());
+    let mut traced = ctx.redis_of("private", redis.clone());
     ctx.step(
-        "Who changes this key? Keyspace events tell a subscriber what happens to it. They are off by default, because each costs a PUBLISH. \
-         K asks for events by key, g for commands of all types, $ for Strings:",
+        "What happens to this key? Keyspace events tell a subscriber. They are off by default, because each costs a PUBLISH. K \
+         asks for events by key, g for commands of all types, $ for Strings:",
     )
     .await?;
     let mut settings = redis::cmd("CONFIG");
-    settings.arg("SET").arg("notify-keyspace-events").arg("Kg$").exec_async(&mut private).await?;
-    private.set("order:1", "new").await?;
+    settings.arg("SET").arg("notify-keyspace-events").arg("Kg$").exec_async(&mut traced).await?;
+    traced.set("order:1", "new").await?;
     let mut events = server.client().get_async_pubsub().await?;
     events.subscribe("__keyspace@0__:order:1").await?;
-    private.set("order:1", "paid").await?;
-    private.expire("order:1", 60).await?;
-    private.unlink("order:1").await?;
+    traced.set("order:1", "paid").await?;
+    traced.expire("order:1", 60).await?;
+    traced.unlink("order:1").await?;
     ctx.announce("SUBSCRIBE to __keyspace@0__:order:1, between the first and the second SET.");
     let mut heard = Vec::new();
     while heard.len() < 3 {
@@ -533,7 +544,9 @@ async fn hear_events(
         &"set expire del",
     )?;
     ctx.say(
-        "An event says what happened, but not by whom, and not to which value. It is pub/sub: a subscriber that is not there misses it, as it missed the first SET. An expired event comes when the server deletes the key, which can be long after its TTL.",
+        "An event says what happened, but not who did it, and not the new value. It is pub/sub: a subscriber that is not there \
+         misses it, as it missed the first SET. An expired event comes when the server deletes the key, which can be long after \
+         its TTL.",
     );
     redis::cmd("CONFIG")
         .arg("SET")
@@ -545,24 +558,26 @@ async fn hear_events(
     Ok(())
 }
 
-async fn pay_for_monitor(
+async fn measure_monitor(
     ctx: &LessonContext,
     server: &Server,
     redis: &MultiplexedConnection,
 ) -> Result<(), BoxError> {
     ctx.step(format!(
-        "MONITOR names every command with its client, so it finds everything. What does it cost? {} clients send {} GETs, {} times without and \
-         {} times with one client that sent MONITOR:",
-        price::CLIENTS,
-        thousands(price::REQUESTS as f64),
-        price::ROUNDS,
-        price::ROUNDS,
+        "MONITOR shows almost every command with its client. What does it cost? {} clients send {} GETs, {} times without and {} \
+         times with one client that sent MONITOR:",
+        monitor_cost::CLIENTS,
+        thousands(monitor_cost::REQUESTS as f64),
+        monitor_cost::ROUNDS,
+        monitor_cost::ROUNDS,
     ))
     .await?;
     ctx.function("load");
-    ctx.announce("MONITOR, on a connection of its own. GET from the clients. INFO before and after each round, and CLIENT LIST.");
-    let (without, with) = price::measure(server, redis).await?;
-    let row = |label: &str, cost: &price::Cost| {
+    ctx.announce(
+        "MONITOR, on a connection of its own. GET from the clients. INFO before and after each round, and CLIENT LIST.",
+    );
+    let (without, with) = monitor_cost::measure(server, redis).await?;
+    let row = |label: &str, cost: &monitor_cost::Cost| {
         [
             label.to_owned(),
             thousands(cost.rate),
@@ -572,19 +587,22 @@ async fn pay_for_monitor(
         ]
     };
     ctx.table(
-        Table::new("The price of MONITOR", &["", "GET/s", "server's CPU", "bytes sent", "commands seen"])
+        Table::new("The cost of MONITOR", &["", "GET/s", "server's CPU", "bytes sent", "commands seen"])
             .row(row("without", &without))
             .row(row("with MONITOR", &with)),
     );
-    ctx.check("every GET had its value", without.right == price::REQUESTS && with.right == price::REQUESTS)?;
-    ctx.check_eq("MONITOR saw every GET", &with.monitored, &price::REQUESTS)?;
+    ctx.check(
+        "every GET had its value",
+        without.right == monitor_cost::REQUESTS && with.right == monitor_cost::REQUESTS,
+    )?;
+    ctx.check_eq("MONITOR saw every GET", &with.monitored, &monitor_cost::REQUESTS)?;
     ctx.check(
         format!("the server sent {:.1} times the bytes", with.sent as f64 / without.sent.max(1) as f64),
         with.sent > without.sent,
     )?;
     ctx.say(
-        "These are medians on this machine, where clients and server share the processors. MONITOR also shows all values to anyone who looks, so \
-         few users should have the right to send it.",
+        "These are medians on this machine, where clients and server share the processors. MONITOR also shows all values to \
+         anyone who looks, so few users should have the right to send it.",
     );
     Ok(())
 }

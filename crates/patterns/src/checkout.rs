@@ -12,7 +12,7 @@
 //!  open ──────► paying ──────► paid ──────► sold ──────► done
 //!    │ refused,    │ declined,    │ out of
 //!    │ given up    │ given up     │ stock
-//!    └─────────────┴──────────────┴──► cancelling ──► cancelled
+//!    └─────────────┴──────────────┴──► canceling ──► canceled
 //! ```
 //!
 //! 1. [`Checkout::open`] stores the lines and their total.
@@ -187,7 +187,7 @@ pub struct Order {
     pub reason: Option<Reason>,
 }
 
-/// The state of an order. `Done` and `Cancelled` are final.
+/// The state of an order. `Done` and `Canceled` are final.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum State {
     /// Stored. Its lines are being held.
@@ -201,9 +201,9 @@ pub enum State {
     /// Bought.
     Done,
     /// It is being canceled: the money is refunded, and the holds are released.
-    Cancelling,
+    Canceling,
     /// Canceled: nothing is charged, and nothing is held.
-    Cancelled,
+    Canceled,
 }
 
 /// Why an order is canceled.
@@ -245,7 +245,7 @@ pub struct Recovered<P: std::error::Error> {
 
 /// Why an order is not done. `P` is the error type of the [`Payments`].
 ///
-/// Only [`CheckoutError::Cancelled`] and [`CheckoutError::OrderLost`] end an order. After an error of Redis or of the payments,
+/// Only [`CheckoutError::Canceled`] and [`CheckoutError::OrderLost`] end an order. After an error of Redis or of the payments,
 /// the order keeps its state: place it again with the same ID, or leave it to the recovery.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -265,7 +265,7 @@ pub enum CheckoutError<P: std::error::Error> {
     OrderLost(String),
     /// The order was canceled: nothing is charged, and nothing is held.
     #[error("the order was canceled: {0}")]
-    Cancelled(Reason),
+    Canceled(Reason),
     /// A step is done, but fewer replicas have it than [`Checkout::with_replicas`] requires. Place the order again.
     #[error("a step of the order is done, but only {replicas} replicas have it")]
     NotReplicated {
@@ -555,7 +555,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
                 cancel_reason(error, &line.sku)?;
             }
         }
-        let order = self.step(order, State::Cancelled, None).await?;
+        let order = self.step(order, State::Canceled, None).await?;
         self.unschedule(&order.id, "").await?;
         Ok(order)
     }
@@ -593,8 +593,8 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
                 State::Paying => self.pay(&order, payments).await?,
                 State::Paid => self.sell(&order).await?,
                 State::Sold => self.finish(&order, payments).await?,
-                State::Cancelling => self.cancel(&order, payments).await?,
-                State::Done | State::Cancelled => return Ok(order),
+                State::Canceling => self.cancel(&order, payments).await?,
+                State::Done | State::Canceled => return Ok(order),
             }
         }
     }
@@ -605,7 +605,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
         order: &Order,
         reason: Reason,
     ) -> Result<Order, CheckoutError<P>> {
-        self.step(order, State::Cancelling, Some(reason)).await
+        self.step(order, State::Canceling, Some(reason)).await
     }
 
     /// Moves the order to the next state, if its state is still what was read. Returns the order as it is now.
@@ -672,7 +672,7 @@ impl<C: ConnectionLike + Clone> Checkout<C> {
 
 fn finished<P: std::error::Error>(order: Order) -> Result<Order, CheckoutError<P>> {
     match order.reason {
-        Some(reason) if order.state == State::Cancelled => Err(CheckoutError::Cancelled(reason)),
+        Some(reason) if order.state == State::Canceled => Err(CheckoutError::Canceled(reason)),
         _ => Ok(order),
     }
 }
@@ -722,15 +722,16 @@ const STATES: [(State, &str); 7] = [
     (State::Paid, "paid"),
     (State::Sold, "sold"),
     (State::Done, "done"),
-    (State::Cancelling, "cancelling"),
-    (State::Cancelled, "cancelled"),
+    // Orders that are stored have these spellings.
+    (State::Canceling, "cancelling"),
+    (State::Canceled, "cancelled"),
 ];
 
 impl State {
     /// Whether there is nothing left to do.
     #[must_use]
     pub fn is_finished(self) -> bool {
-        matches!(self, Self::Done | Self::Cancelled)
+        matches!(self, Self::Done | Self::Canceled)
     }
 
     /// As the Hash has it.

@@ -14,7 +14,7 @@
 //! | limiter | most in any window-long time | most at once | stores | cost of a request |
 //! |---|---|---|---|---|
 //! | [`FixedWindow`](crate::fixed_window::FixedWindow) | 2 N | 2 N, at the edge of two windows | a number | O(1) |
-//! | [`SlidingLog`](crate::sliding_log::SlidingLog) | N | N | an entry for each request | O(log N) |
+//! | [`SlidingLog`](crate::sliding_log::SlidingLog) | N | N | an entry for each request | a few LINDEX, each O(N) at worst |
 //! | [`SlidingCounter`](crate::sliding_counter::SlidingCounter) | 2 N - 1 | N | three numbers | O(1) |
 //! | [`TokenBucket`](crate::token_bucket::TokenBucket) of B | B + N - 1 | B | a number | O(1) |
 //!

@@ -12,7 +12,8 @@
 //!
 //! - **Promise**: never more than the quota in any window-long time. Of several limits, all count a request or none does. A refused
 //!   request changes nothing.
-//! - **Cost**: one round trip; O(log N) for each limit. A request removes at most 1,000 entries that are over.
+//! - **Cost**: one round trip. For each limit a few LINDEX near the ends of the List; at worst O(log N) of them, each O(N). A
+//!   request removes at most 1,000 entries that are over.
 //! - **Memory**: some 25 bytes for each request of the window, so for a quota of 1,000,000 some 25 MB for each caller. Everything
 //!   expires a window after the last request. One short key for each refund, for 10 minutes.
 //! - **Faults**: if a key is evicted or a failover loses the last writes, those requests are forgotten, and a caller can have as
@@ -34,7 +35,7 @@
 //! let limiter = SlidingLog::new(connection, "", &limits, IfUnreachable::Refuse)?;
 //!
 //! assert!(limiter.admit_many("ann@example.com", 10).await?.admitted);
-//! // Ten more would fit into the next second, but not into the day. So neither limit counts them.
+//! // The second is used up. So the request is refused, and the day doesn't count it either.
 //! assert!(!limiter.admit_many("ann@example.com", 10).await?.admitted);
 //! assert_eq!(limiter.peek("ann@example.com", 1).await?.limits[1].remaining, 2);
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -1,8 +1,8 @@
 //! Weekly metrics: the days of [`crate::analytics`], added up.
 //!
-//! Sums are easy, but visitors can't be summed: a visitor who came on three days would count three times. And summing while
-//! events arrive gives a number that was never true. Here each day is read in one step, the visitors of a week are the union of
-//! its days, and the result says whether it is final.
+//! Sums are easy, but visitors can't be summed: a visitor who came on three days would count three times. And if events arrive
+//! while you read, the sum may be true at no moment. Here the metrics and visitors of each day are read in one step, the visitors
+//! of a week are the union of its days, and the result says whether it is final.
 //!
 //! | key | type | holds |
 //! |---|---|---|
@@ -12,13 +12,15 @@
 //!
 //! A week is any name you pick, and any days: a month works as well. Don't give it the name of a day: `top_products` has both.
 //!
-//! - **Promise**: if all days were closed, the numbers are exact and final ([`Metrics::closed`]). Otherwise each day is as it
-//!   was at a moment during the call: every event that was acknowledged before the call is in it, once. The metrics and
-//!   visitors of a week are replaced in one step, and so are its products. No reader sees half of a week.
-//! - **Cost**: four round trips, and one more for each further 500 products of a day. No step reads or writes more than 1,000 products.
+//! - **Promise**: if all days were closed, the numbers are final ([`Metrics::closed`]). Visitors are an estimate;
+//!   [`Metrics::exact`] says whether a key was lost. The metrics and visitors of an open day are read at one moment during the
+//!   call. Its products are read in batches, not at one moment. Every event that was acknowledged before the call counts once.
+//!   The metrics and visitors of a week are replaced in one step, and its products in another.
+//! - **Cost**: four round trips, and one more for each further 500 products of a day. No step reads or writes more than 1,000
+//!   products.
 //! - **Memory**: one Hash, 12 kB of visitors, and 1,000 products for each week, for 400 days after it was added up.
-//! - **Faults**: add it up again at any time; a week is what its days are when it is added up. If it is lost, do it again, as long as
-//!   its days are there.
+//! - **Faults**: you can roll up again at any time; the result reflects the days as they are then. So a lost week can be rebuilt
+//!   as long as its days exist.
 //!
 //! ```
 //! use patterns::analytics::Analytics;
@@ -219,7 +221,7 @@ fn scan(key: &Key, cursor: u64) -> Cmd {
     redis::cmd("ZSCAN").arg(key.as_str()).arg(cursor).arg("COUNT").arg(BATCH).take()
 }
 
-/// Why a week was not added up. Nothing was changed, unless the connection failed: then do it again.
+/// Why a week was not added up. Its metrics may be new and its products old; roll it up again.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RollUpError {

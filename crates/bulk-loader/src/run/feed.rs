@@ -6,9 +6,9 @@ use super::Run;
 use crate::connection::Request;
 use crate::source::{Source, push_command};
 
-/// The most commands between the first one that is not acknowledged and the newest one.
+/// The most commands from the oldest unacknowledged one to the newest.
 const MOST_AFTER_FIRST_OPEN: u64 = 1_000_000;
-/// Commands in a batch if the server parses ahead. Valkey prefetches the keys of as many.
+/// Commands in a batch if the server parses ahead. Valkey prefetches keys for 16 commands, too.
 const BATCH: u64 = 16;
 
 impl<S: Source + ?Sized> Run<'_, S> {

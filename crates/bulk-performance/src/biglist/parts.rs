@@ -20,14 +20,15 @@ pub(super) async fn run(ctx: &LessonContext, keys: &Keys) -> Outcome {
     ctx.step(format!(
         "A list is one key, so it lives on one server of a cluster, and several writers mix their numbers in it. To scale, \
          cut it into parts. Here {PARTS} writers, each on its own connection, write at the same time; number n goes to part \
-         n % {PARTS}. The braces in {} are a hash tag: only what is inside them decides the slot, so the parts can be on \
-         different servers.",
+         n % {PARTS}. Each part, such as {}, is a key of its own with its own hash tag, so the parts can be on different \
+         servers.",
         keys.biglist_part(0),
     ))
     .await?;
     ctx.code(PARTS_RS.function("write"));
+    let slots = if ctx.target().is_cluster() { ", and CLUSTER KEYSLOT finds their slots" } else { "" };
     let mut untraced = ctx.untraced(format!(
-        "{PARTS} clients send UNLINK and LPUSH, each to its own list; LRANGE reads the lists, CLUSTER KEYSLOT finds slots.",
+        "{PARTS} clients send UNLINK and LPUSH, each to its own list; LRANGE reads the lists{slots}.",
     ));
     write(ctx.target(), keys, SIZE).await?;
     let mut table = Table::new("The parts", &["list", "numbers", "newest", "oldest", "slot"]);
@@ -55,7 +56,7 @@ pub(super) async fn run(ctx: &LessonContext, keys: &Keys) -> Outcome {
     let claim = format!("{} numbers in all, in order within each part", thousands(total as f64));
     ctx.check(claim, total == SIZE && in_order)?;
     ctx.say(
-        "There is no order between the parts. A reader that needs one puts a number into the value, as here, and merges.",
+        "There is no order between the parts. If readers need an order, put a number into each value, as here, and merge.",
     );
     Ok(())
 }

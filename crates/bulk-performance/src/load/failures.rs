@@ -90,7 +90,7 @@ fn class_of_refusal(error: &str) -> Class {
         said if said.starts_with("WRONGPASS") => Class::WrongPass,
         said if said.starts_with("NOAUTH") => Class::NoAuth,
         said if said.starts_with("NOPERM") => Class::NoPerm,
-        said if said.contains("not Redis") => Class::NotRedis,
+        said if said.contains("Redis protocol") => Class::NotRedis,
         _ => Class::Other,
     }
 }

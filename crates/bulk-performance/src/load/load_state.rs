@@ -1,5 +1,5 @@
-//! What was loaded before: remembered beside the data, written before the first record and after the last, so that the
-//! next load removes exactly that, or goes on with it.
+//! What the last load wrote, in a Hash beside the data. It is saved before the first record and after the last, so the next
+//! load can remove or resume it.
 
 use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -16,7 +16,7 @@ use super::{failures, retry, stream};
 use crate::keys::Keys;
 use crate::stored::index_keys;
 
-/// Names looked at one by one; a database with more keys than this is not a playground.
+/// At most this many keys are searched for stray ones; a database with more is probably not for tests.
 const MOST_STRAY: usize = 1_000_000;
 
 /// A load that has begun.
@@ -96,15 +96,16 @@ fn same_load(before: Option<StoredState>, plan: &LoadPlan, target: &Target) -> R
     };
     let Some(before) = before else {
         let kind = plan.kind.name();
-        return Err(refuse(format!("The server remembers no load of --kind {kind}.")));
+        return Err(refuse(format!("The server has no record of a --kind {kind} load.")));
     };
     if before.done {
-        return Err(refuse("The last load was finished.".into()));
+        return Err(refuse("The last load is complete.".into()));
     }
     if (before.records, before.indexes, before.cluster) != (plan.records, plan.indexes, target.is_cluster()) {
+        let server = if before.cluster { "a cluster" } else { "a single server" };
         let indexes = if before.indexes { " --indexes" } else { "" };
         return Err(refuse(format!(
-            "The interrupted load had other numbers: --records {}{indexes}.",
+            "The interrupted load ran on {server} with --records {}{indexes}.",
             before.records
         )));
     }

@@ -1,4 +1,4 @@
-//! What users and their indexes take in memory, key by key, and the tables of it. Every figure is that of one record.
+//! What users and their indexes take in memory, key by key, and the tables of it. Their bytes are per record.
 
 use std::collections::BTreeMap;
 
@@ -125,7 +125,7 @@ pub(super) fn index_table(indexes: &[(&str, MemoryUsage)], records: u64, hash: u
         .fold(table, |table, (label, total)| table.row([label, "", "", bytes(total).as_str()]))
 }
 
-/// A share; of nothing, it is nothing.
+/// A ratio, such as bytes per record; 0 if `of` is 0.
 pub(super) fn per(bytes: u64, of: u64) -> f64 {
     if of == 0 { 0.0 } else { bytes as f64 / of as f64 }
 }

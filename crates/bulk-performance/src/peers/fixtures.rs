@@ -89,7 +89,7 @@ impl Fixtures {
         .await;
     }
 
-    /// Afterwards no note is left of what the loader wrote either.
+    /// Afterward, no note is left of what the loader wrote either.
     pub(crate) async fn leave(&self) -> RedisResult<()> {
         self.clear(true).await?;
         own_keys::unlink(&mut self.target.connection(), &[self.keys.loaded("users")]).await?;

@@ -47,7 +47,7 @@ pub struct Turn {
     pub(crate) commands: Vec<(String, CommandCost)>,
 }
 
-/// Gives every peer a turn in every round, and noisy ones more. Afterwards nothing of the records is left.
+/// Gives every peer a turn in every round, and noisy ones more. Afterward, nothing of the records is left.
 pub async fn run(lineup: &Lineup, rounds: u32) -> Result<Vec<Row>, LessonError> {
     let row = |peer: &Peer| Row { peer: peer.clone(), turns: Vec::new(), failed: None, wrong: false };
     let fixtures = &lineup.fixtures;

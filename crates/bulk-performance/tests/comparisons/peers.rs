@@ -123,7 +123,7 @@ async fn every_turn_is_verified_and_no_record_is_left() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn redis_benchmark_goes_as_a_user_that_is_gone_afterwards() {
+async fn redis_benchmark_goes_as_a_user_that_is_gone_afterward() {
     let target = TargetArgs::private().open().await.unwrap();
     let fakes = Fakes::none().with("redis-benchmark", "exit 0");
     let lineup = lineup(&target, Some(&fakes)).await;

@@ -170,7 +170,7 @@ fn another_load_cannot_be_resumed_and_the_right_one_is_named() {
     assert!(strings.document(2).to_string().contains("--kind strings"), "{strings:?}");
     on(&server, &resumed(load)).end().document(0);
     let finished = on(&server, &resumed(load)).end();
-    assert!(finished.document(2).to_string().contains("finished"), "{finished:?}");
+    assert!(finished.document(2).to_string().contains("complete"), "{finished:?}");
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn nobody_there_or_the_wrong_password_is_told_apart() {
 }
 
 #[test]
-fn a_private_server_is_gone_afterwards() {
+fn a_private_server_is_gone_afterward() {
     let temporary = tempfile::tempdir().unwrap();
     let private = |records: &str| {
         let release = std::env::var("REDIS_LAB_SERVER").unwrap_or_else(|_unset| "valkey-9.1".into());

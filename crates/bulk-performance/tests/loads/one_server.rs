@@ -233,7 +233,7 @@ async fn a_user_with_a_field_too_many_is_found() {
 }
 
 #[tokio::test]
-async fn full_memory_is_told_and_the_load_can_go_on_afterwards() {
+async fn full_memory_is_told_and_the_load_can_go_on_afterward() {
     let server = Server::builder().config("maxmemory", "12mb").start().unwrap();
     let target = on(&server.url()).await;
     let failure = load::run(&target, &plan(100_000), &Bar::hidden()).await.unwrap_err();
@@ -323,7 +323,7 @@ async fn there_has_to_be_something_to_resume() {
     assert_eq!(nothing.class(), Class::Usage, "{nothing}");
     load::run(&target, &plan(10), &Bar::hidden()).await.unwrap();
     let finished = load::run(&target, &resume, &Bar::hidden()).await.unwrap_err();
-    assert!(finished.to_string().contains("finished"), "{finished}");
+    assert!(finished.to_string().contains("complete"), "{finished}");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The servers of an example: fresh, empty, and gone afterwards.
+//! The servers of an example: fresh, empty, and gone afterward.
 
 use std::io;
 #[cfg(feature = "tls")]

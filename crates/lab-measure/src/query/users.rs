@@ -9,13 +9,13 @@ use crate::keys::Keys;
 use crate::people::{CITIES, DEPARTMENTS, FIELDS, People, User};
 use crate::stored;
 
-/// The city of the questions.
+/// The index in [`CITIES`] that every query uses.
 pub const CITY: usize = 0;
-/// The department of the questions.
+/// The index in [`DEPARTMENTS`] that every query uses.
 pub const DEPARTMENT: usize = 0;
 /// Users on a page of the list by salary.
 pub const PAGE: usize = 100;
-/// How many users are read by number, at most.
+/// The most users that are read by number.
 pub const SELECTED: usize = 100;
 /// Users per pipeline.
 const BATCH: usize = 1_000;
@@ -32,8 +32,8 @@ pub struct UserSalary {
 impl UserSalary {
     /// Sorts as a Sorted Set does: by score, then by the bytes of the member.
     pub fn sort_key(self) -> (u32, u64, u32) {
-        // Text compares digit by digit: 10, 100, 11, 2. So do numbers that are filled up with zeros on the right; of 1 and 10,
-        // the shorter comes first.
+        // Members compare as text: 10, 100, 11, 2. Padding with zeros on the right gives that order; of 1 and 10, the shorter
+        // comes first.
         let digits = self.number.checked_ilog10().unwrap_or(0) + 1;
         (self.salary, self.number.saturating_mul(10_u64.pow(19_u32.saturating_sub(digits))), digits)
     }
@@ -77,7 +77,7 @@ impl Users {
         usize::try_from(self.records * 9 / 10).unwrap_or(usize::MAX)
     }
 
-    /// The numbers in those keys that belong to these users. Other clients may keep keys with similar names.
+    /// The numbers of these users among `keys`. Other clients may keep keys with similar names.
     pub fn numbers_in(&self, keys: &[impl AsRef<[u8]>]) -> Vec<u64> {
         let prefix = self.keys.user_prefix();
         let number = |key: &[u8]| {

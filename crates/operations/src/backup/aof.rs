@@ -1,4 +1,4 @@
-//! The append-only file as text: where its annotations of time are, and which files belong to it.
+//! The append-only file as text: where its timestamp annotations are, and which files belong to it.
 
 use std::fs;
 use std::io;
@@ -12,24 +12,23 @@ pub const MANIFEST: &str = "appendonly.aof.manifest";
 /// The files that the manifest in this directory names, without the manifest.
 pub fn named_files(directory: &Path) -> io::Result<Vec<String>> {
     let manifest = fs::read_to_string(directory.join(MANIFEST))?;
-    Ok(files(&manifest, |_| true).map(str::to_owned).collect())
+    Ok(files(&manifest).map(|(name, _)| name.to_owned()).collect())
 }
 
 /// The file to which the server appends.
 pub fn last_increment(directory: &Path) -> io::Result<PathBuf> {
     let manifest = fs::read_to_string(directory.join(MANIFEST))?;
-    let last = files(&manifest, |kind| kind == "i").last().map(|name| directory.join(name));
-    last.ok_or_else(|| io::Error::other("the manifest names no increment"))
+    let last = files(&manifest).filter(|(_, kind)| *kind == "i").last();
+    let (name, _) = last.ok_or_else(|| io::Error::other("the manifest names no increment"))?;
+    Ok(directory.join(name))
 }
 
-/// `file appendonly.aof.1.base.rdb seq 1 type b`
-fn files(manifest: &str, wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = &str> {
-    manifest.lines().filter_map(move |line| {
+/// Names and types: `file appendonly.aof.1.base.rdb seq 1 type b`
+fn files(manifest: &str) -> impl Iterator<Item = (&str, &str)> {
+    manifest.lines().filter_map(|line| {
         let mut words = line.split(' ');
         let mut value = |name: &str| words.find(|word| *word == name).and_then(|_| words.next());
-        let file = value("file")?;
-        let kind = value("type")?;
-        wanted(kind).then_some(file)
+        Some((value("file")?, value("type")?))
     })
 }
 
@@ -46,7 +45,7 @@ pub fn copy_directory(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Cuts the file before the first command that was written after this second, as `redis-check-aof --truncate-to-timestamp` does.
-/// Returns how many bytes went.
+/// Returns how many bytes were removed.
 pub fn truncate_after(path: &Path, second: u64) -> io::Result<usize> {
     let content = fs::read(path)?;
     let later = annotations(&content).into_iter().find(|(_, annotated)| *annotated > second);
@@ -59,10 +58,10 @@ pub fn truncate_after(path: &Path, second: u64) -> io::Result<usize> {
 #[must_use]
 pub fn annotations(content: &[u8]) -> Vec<(usize, u64)> {
     let (mut found, mut at) = (Vec::new(), 0);
-    while let Some((line, mut next)) = line(content, at) {
+    while let Some((line, mut next)) = line_at(content, at) {
         if let Some(count) = number(line, b"*") {
             for _ in 0..count {
-                let Some((length, argument)) = self::line(content, next) else { return found };
+                let Some((length, argument)) = line_at(content, next) else { return found };
                 let Some(length) = number(length, b"$") else { return found };
                 next = argument.saturating_add(length).saturating_add(2);
             }
@@ -75,7 +74,7 @@ pub fn annotations(content: &[u8]) -> Vec<(usize, u64)> {
 }
 
 /// The line at this place, and the place after it.
-fn line(content: &[u8], at: usize) -> Option<(&[u8], usize)> {
+fn line_at(content: &[u8], at: usize) -> Option<(&[u8], usize)> {
     let rest = content.get(at..)?;
     let end = rest.windows(2).position(|pair| pair == b"\r\n")?;
     Some((&rest[..end], at + end + 2))
@@ -108,7 +107,6 @@ mod tests {
     #[test]
     fn the_manifest_names_base_and_increments() {
         let manifest = "file a.1.base.rdb seq 1 type b\nfile a.1.incr.aof seq 1 type i startoffset 0\n";
-        assert_eq!(files(manifest, |_| true).collect::<Vec<_>>(), ["a.1.base.rdb", "a.1.incr.aof"]);
-        assert_eq!(files(manifest, |kind| kind == "i").collect::<Vec<_>>(), ["a.1.incr.aof"]);
+        assert_eq!(files(manifest).collect::<Vec<_>>(), [("a.1.base.rdb", "b"), ("a.1.incr.aof", "i")]);
     }
 }

@@ -166,7 +166,7 @@ async fn limits_hold_and_the_largest_cart_is_exact() {
 fn totals_equal_the_sum_in_128_bits() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let price = prop_oneof![0..=Cents::MAX_PRICE.get(), 0..=100_i64];
-    // A price, units to add, and units to set afterwards.
+    // A price, units to add, and units to set afterward.
     let changes = prop::collection::vec((0..6_usize, price, 1..=9_u32, prop::option::of(0..=99_u32)), 0..12);
     let result = TestRunner::new(lab_testing::cases(12)).run(&changes, |changes| {
         runtime.block_on(in_every_cart(async |cart, _| {

@@ -239,7 +239,7 @@ async fn a_line_that_is_out_of_stock_cancels_the_order_and_says_how_many_there_a
         sale.inventory.reserve("a:1", "other", 4, LONG).await.unwrap();
         for _ in 0..2 {
             let refused = sale.place().await;
-            let Err(CheckoutError::Cancelled(Reason::OutOfStock { sku, available: 1 })) = refused else {
+            let Err(CheckoutError::Canceled(Reason::OutOfStock { sku, available: 1 })) = refused else {
                 panic!("{refused:?}")
             };
             assert_eq!(sku, "a:1");
@@ -251,7 +251,7 @@ async fn a_line_that_is_out_of_stock_cancels_the_order_and_says_how_many_there_a
         sale.checkout.place("ORD-2", OWNER, &lines(), &sale.bank).await.unwrap();
         assert_eq!(sale.bank.has("ORD-2"), (Some(TOTAL), true));
         let refused = sale.checkout.place("ORD-3", OWNER, &[line("GHOST", 1, 1)], &sale.bank).await;
-        assert!(matches!(refused, Err(CheckoutError::Cancelled(Reason::NotInStock { .. }))), "{refused:?}");
+        assert!(matches!(refused, Err(CheckoutError::Canceled(Reason::NotInStock { .. }))), "{refused:?}");
     })
     .await;
 }
@@ -262,7 +262,7 @@ async fn a_declined_payment_undoes_the_order() {
         let sale = Sale::new(&connection, &prefix).await;
         sale.bank.declines.store(true, Ordering::Relaxed);
         let refused = sale.place().await;
-        assert!(matches!(refused, Err(CheckoutError::Cancelled(Reason::Declined))), "{refused:?}");
+        assert!(matches!(refused, Err(CheckoutError::Canceled(Reason::Declined))), "{refused:?}");
         sale.assert_undone("declined").await;
     })
     .await;
@@ -386,9 +386,7 @@ async fn what_was_paid_and_can_no_longer_be_sold_is_refunded_and_what_was_sold_c
         sale.hold_expires("b").await;
         sale.inventory.reserve("b", "other", 5, LONG).await.unwrap();
         let canceled = sale.checkout.resume(ID, &sale.bank).await;
-        let Err(CheckoutError::Cancelled(Reason::LostHold { sku })) = canceled else {
-            panic!("{canceled:?}")
-        };
+        let Err(CheckoutError::Canceled(Reason::LostHold { sku })) = canceled else { panic!("{canceled:?}") };
         assert_eq!(sku, "b");
         sale.inventory.release("b", "other").await.unwrap();
         sale.assert_undone("one hold was lost").await;
@@ -405,7 +403,7 @@ async fn a_buyer_who_was_given_up_while_paying_is_not_charged() {
         sale.checkout.recover(&sale.bank).await.unwrap();
         // Now the charge arrives.
         let order = sale.checkout.pay(&paying, &sale.bank).await.unwrap();
-        assert_eq!(order.state, State::Cancelled);
+        assert_eq!(order.state, State::Canceled);
         sale.assert_undone("given up while paying").await;
     })
     .await;
@@ -487,7 +485,7 @@ async fn an_order_that_was_noted_by_a_clock_that_was_set_back_is_due_in_time() {
         connection.send::<()>(&["ZADD", key.as_str(), &in_an_hour, ID]).await;
         until("it is recovered", async || {
             checkout.recover(&sale.bank).await.unwrap();
-            checkout.get(ID).await.unwrap().unwrap().state == State::Cancelled
+            checkout.get(ID).await.unwrap().unwrap().state == State::Canceled
         })
         .await;
     })
@@ -605,7 +603,7 @@ async fn an_order_that_is_opened_after_the_recovery_passed_over_it_is_recovered_
         // The buyer dies here.
         until("it is recovered", async || {
             recovery.recover(&sale.bank).await.unwrap();
-            recovery.get(ID).await.unwrap().unwrap().state == State::Cancelled
+            recovery.get(ID).await.unwrap().unwrap().state == State::Canceled
         })
         .await;
         sale.assert_undone("opened late").await;

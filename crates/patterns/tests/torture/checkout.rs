@@ -146,7 +146,7 @@ impl Orders {
                     // A finished order that was lost is on no list. Asking for it here refunds it.
                     Ok(_)
                     | Err(
-                        CheckoutError::Cancelled(_)
+                        CheckoutError::Canceled(_)
                         | CheckoutError::UnknownOrder(_)
                         | CheckoutError::OrderLost(_),
                     ) => {}
@@ -225,7 +225,7 @@ impl Workload for Orders {
         Box::pin(async move {
             let (checkout, inventory) = self.checkout(connection);
             match self.buy(&checkout, &format!("{client}-{call}"), (client + call) % 5).await {
-                Err(CheckoutError::Cancelled(Reason::NotInStock { .. })) => {
+                Err(CheckoutError::Canceled(Reason::NotInStock { .. })) => {
                     for sku in PRODUCTS {
                         inventory.set_up(sku, UNITS, None).await?;
                     }
@@ -233,9 +233,7 @@ impl Workload for Orders {
                 }
                 Ok(())
                 | Err(
-                    CheckoutError::Cancelled(_)
-                    | CheckoutError::OrderLost(_)
-                    | CheckoutError::UnknownOrder(_),
+                    CheckoutError::Canceled(_) | CheckoutError::OrderLost(_) | CheckoutError::UnknownOrder(_),
                 ) => Ok(()),
                 Err(error) => Err(error.into()),
             }

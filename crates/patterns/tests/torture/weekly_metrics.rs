@@ -81,7 +81,7 @@ impl Weeks {
         Ok(match fault {
             _ if !same => Err(format!("the sum of {days:?}; found {week:?} and {stored:?}")),
             Fault::KeyLost(_) | Fault::WritesLost => {
-                Ok(Verdict::Contract("a week is what its days are when it is added up"))
+                Ok(Verdict::Contract("the result reflects the days as they are then"))
             }
             _ if orders == expected && revenue == 100 * expected => Ok(Verdict::Held),
             _ => Err(format!("{expected} orders; found {orders}, and {revenue} cents")),

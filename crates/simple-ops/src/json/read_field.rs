@@ -10,17 +10,17 @@ use super::shape::{Shape, from_json};
 labeled! {
     /// How to read the price of a product.
     pub enum ReadField {
-        /// Of the whole text.
+        /// GET the document and parse it.
         WholeText => "JSON string: GET, parse",
-        /// Of the field.
+        /// HGET the field.
         HashField => "Hash: HGET",
-        /// Where the server has JSON.SET.
+        /// JSON.GET with a path; needs the JSON commands.
         JsonPath => "JSON value: JSON.GET path",
     }
 }
 
 impl ReadField {
-    /// Those that a server can do, with or without the JSON commands.
+    /// The ways that the server supports, with or without the JSON commands.
     pub fn all(json_commands: bool) -> Vec<Self> {
         Self::ALL.into_iter().filter(|read| json_commands || *read != Self::JsonPath).collect()
     }

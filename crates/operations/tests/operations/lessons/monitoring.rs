@@ -12,9 +12,9 @@ async fn each_tool_finds_what_was_planted() {
         table(&report, "The biggest List").iter().map(|row| (row[0].as_str(), row[1].as_str())).collect();
     assert_eq!(lists, [("elements", "queue:mail"), ("memory", "export:2026")]);
 
-    let price = table(&report, "The price of MONITOR");
-    let seen: Vec<&str> = price.iter().map(|row| row[4].as_str()).collect();
-    assert_eq!(seen, ["0", "20,000"], "{price:?}");
+    let cost = table(&report, "The cost of MONITOR");
+    let seen: Vec<&str> = cost.iter().map(|row| row[4].as_str()).collect();
+    assert_eq!(seen, ["0", "20,000"], "{cost:?}");
 
     // A server lacks COMMANDLOG, HOTKEYS, or both, and what it has is used.
     let (sent, skipped) = (commands(&report), skipped(&report));
