@@ -283,7 +283,7 @@ async fn hit_rate(ctx: &LessonContext) -> Result<(), BoxError> {
     ))
     .await?;
     ctx.announce("400 clients at a time send GET, and EVALSHA on a miss. Then UNLINK removes the entries.");
-    let mut table = Table::new("Hit rate", &["requests so far", "database loads", "at once"]);
+    let mut table = Table::new("Hit rate", &["requests so far", "database loads", "answered at once"]);
     let mut rate = 0.0;
     for (requests, seen) in misses::hit_rates(ctx.target()).await? {
         rate = seen.hit_rate();
