@@ -66,15 +66,16 @@ async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
     }
     let mut keys = kept(ctx.prefix())?;
     keys.extend(compared.iter().cloned());
-    ctx.start_clean(&keys).await?;
-    load(ctx, &[social_graph::scripts(), timeline::scripts()]).await?;
+    let scripts = [social_graph::scripts(), timeline::scripts()];
+    tokio::try_join!(ctx.start_clean(&keys), load(ctx, &scripts))?;
 
     lose_a_post(ctx).await?;
     let timeline = Timeline::new(ctx.redis(), ctx.prefix());
     read_for_the_first_time(ctx, &timeline).await?;
     post_to_followers(ctx, &timeline).await?;
     count_commands(ctx, &feeds[0]).await?;
-    hide(ctx, &timeline).await?;
+    delete(ctx, &timeline).await?;
+    repost(ctx, &timeline).await?;
     compare(ctx, &feeds, fans).await?;
     ctx.start_clean(&compared).await?;
     ctx.keys([
@@ -103,9 +104,9 @@ fn kept(prefix: &str) -> Result<Vec<String>, BoxError> {
 async fn lose_a_post(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.step(format!(
         "A timeline shows the posts of those whom you follow. As in the lesson social-graph, 'following:eve' has those whom Eve \
-         follows, and 'followers:fay' those who follow Fay. Eve, Gus, and Hal follow Fay, and Eve follows Hal, too. Fay posts. The \
-         obvious code writes the post into a list of each follower. The process dies after {DIES_AFTER} of the three, and the next \
-         one begins again:",
+         follows, and 'followers:fay' those who follow Fay. Here, Eve, Gus, and Hal follow Fay, and Eve follows Hal, too. The obvious \
+         code writes each post into a list of each follower. The process dies after {DIES_AFTER} of the three, and the next one \
+         begins again:",
     ))
     .await?;
     ctx.function("push_by_hand");
@@ -116,7 +117,7 @@ async fn lose_a_post(ctx: &LessonContext) -> Result<(), BoxError> {
     let (_, [first, both]) =
         tokio::try_join!(follow, push_twice(ctx.target(), &["eve", "gus", "hal"], DIES_AFTER))?;
     let mut table = Table::new("Followers who have the post", &["after", "not", "once", "twice"]);
-    for (label, copies) in [("the first process", first), ("both", both)] {
+    for (label, copies) in [("the first process", first), ("both processes", both)] {
         table = table.labeled(label, [copies.none, copies.one, copies.two]);
     }
     ctx.table(table);
@@ -249,13 +250,29 @@ async fn post_two_more(target: &Target) -> Result<(), BoxError> {
     Ok(())
 }
 
-async fn hide(ctx: &LessonContext, timeline: &Timeline<Transcript<Connection>>) -> Result<(), BoxError> {
+async fn delete(ctx: &LessonContext, timeline: &Timeline<Transcript<Connection>>) -> Result<(), BoxError> {
+    ctx.step(
+        "Fay has posted three times. Eve reads a page of one post, Fay deletes post-2, and Eve reads the next page. The cursor stays \
+         right: it is the place of the last entry examined.",
+    )
+    .await?;
+    let first = timeline.read("eve", None, 1).await?;
+    timeline.delete("fay", "post-2").await?;
+    let second = timeline.read("eve", first.next.as_ref(), 10).await?;
+    ctx.say(
+        "A reader asks the authors whether they still have each entry. So nothing has to be undone in anyone's copy.",
+    );
+    ctx.check_eq("the next page goes on with the post that is left", &ids(&second), &vec!["post-1"])?;
+    Ok(())
+}
+
+async fn repost(ctx: &LessonContext, timeline: &Timeline<Transcript<Connection>>) -> Result<(), BoxError> {
     let guess = ctx
         .step(
-            "Eve follows Fay and Hal. Fay has posted three times, the last time post-3. Hal reposts post-1, and Eve reads. Then Hal takes \
-             that back, and Eve reads again.",
+            "The same with a repost. Fay's post-1 and post-3 are left. Hal, whom Eve follows, too, reposts post-1, and Eve reads. Then \
+             Hal takes that back, and Eve reads again.",
         )
-        .predict("In which order does Eve see the posts at first?", ["1, 3, 2", "1, 3, 2, 1", "3, 2, 1"])
+        .predict("In which order does Eve see the posts at first?", ["1, 3", "1, 3, 1", "3, 1"])
         .await?;
     timeline.repost("hal", "fay", "post-1").await?;
     timeline.push("hal").await?;
@@ -264,21 +281,12 @@ async fn hide(ctx: &LessonContext, timeline: &Timeline<Transcript<Connection>>) 
     let undone = timeline.read("eve", None, 10).await?;
     let numbers: Vec<&str> = ids(&reposted).iter().filter_map(|id| id.strip_prefix("post-")).collect();
     guess.answer(numbers.join(", "))?;
-    ctx.say(
-        "A reader asks the authors whether they still have each entry. So nothing has to be undone in anyone's copy.",
-    );
     ctx.check_eq(
         "the repost is at the top, and the post is there once",
         &ids(&reposted),
-        &vec!["post-1", "post-3", "post-2"],
+        &vec!["post-1", "post-3"],
     )?;
-    ctx.check_eq("then it is back at its own place", &ids(&undone), &vec!["post-3", "post-2", "post-1"])?;
-
-    ctx.step("The same with a post that is deleted. The cursor of the first page stays right: it is the place of the last entry examined.").await?;
-    let first = timeline.read("eve", None, 1).await?;
-    timeline.delete("fay", "post-2").await?;
-    let second = timeline.read("eve", first.next.as_ref(), 10).await?;
-    ctx.check_eq("the next page goes on with the post that is left", &ids(&second), &vec!["post-1"])?;
+    ctx.check_eq("then it is back at its own place", &ids(&undone), &vec!["post-3", "post-1"])?;
     Ok(())
 }
 

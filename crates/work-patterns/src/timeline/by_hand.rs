@@ -40,7 +40,8 @@ pub async fn push_twice(
 
 /// Returns how long each list is now.
 async fn push_by_hand(redis: Connection, lists: &[String]) -> RedisResult<Vec<usize>> {
-    try_join_all(lists.iter().map(async |list| redis.clone().lpush(list, "post-1").await)).await
+    let push = async |list: &String| redis.clone().lpush(list, "post-1").await;
+    try_join_all(lists.iter().map(push)).await
 }
 
 impl Copies {
