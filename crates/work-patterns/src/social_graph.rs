@@ -72,9 +72,11 @@ async fn follow_in_two_steps(ctx: &LessonContext) -> Result<(), BoxError> {
     ))
     .await?;
     ctx.code(mistakes::SOURCE.function("follow_by_hand"));
+    let guess = ctx.predict("How many followers does the star see?", ["20", "15", "5"]).await?;
     ctx.announce("Each user sends ZADD twice, or once if the process dies. SMEMBERS looks for something to repair, ZCARD counts, and UNLINK removes the keys.");
     let died = USERS.div_ceil(mistakes::DIES);
     let unknown = unknown_followers(Way::ByHand, ctx.target(), USERS).await?;
+    guess.answer((USERS - unknown).to_string())?;
     ctx.check_eq("five users follow the star, and the star will never know", &unknown, &died)?;
     Ok(())
 }

@@ -110,12 +110,14 @@ async fn lose_a_post(ctx: &LessonContext) -> Result<(), BoxError> {
     ))
     .await?;
     ctx.function("push_by_hand");
+    let guess = ctx.predict("How many of the three have the post twice then?", ["0", "1", "2"]).await?;
     ctx.announce("EVALSHA lets them follow. LPUSH pushes, and its reply is the length of the list. UNLINK removes the lists.");
     let quiet = Timeline::new(ctx.target().connection(), ctx.prefix());
     let follow = FOLLOWS.map(|(user, other)| quiet.graph().follow(user, other));
     let follow = async { Ok::<_, BoxError>(try_join_all(follow).await?) };
     let (_, [first, both]) =
         tokio::try_join!(follow, push_twice(ctx.target(), &["eve", "gus", "hal"], DIES_AFTER))?;
+    guess.answer(both.two.to_string())?;
     let mut table = Table::new("Followers who have the post", &["after", "not", "once", "twice"]);
     for (label, copies) in [("the first process", first), ("both processes", both)] {
         table = table.labeled(label, [copies.none, copies.one, copies.two]);
