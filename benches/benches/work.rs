@@ -10,8 +10,8 @@ use lab_runner::Comparison;
 use work_patterns::job_queue::{Queueing, Work};
 use work_patterns::locks::{Names, TakeAndRelease};
 use work_patterns::pub_sub::{Announcements, Announcing};
-use work_patterns::social_graph::{Delivery, Feeds};
 use work_patterns::streams::{Consuming, Messages};
+use work_patterns::timeline::{Delivery, Feeds};
 
 /// Operations of one pass.
 const OPERATIONS: usize = 200;
@@ -42,6 +42,6 @@ fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
     let connection = bench.target().connection();
     bench.wait_for(async { Ok(posts.prepare(&connection).await?) })?;
     let approaches = &Delivery::ALL;
-    bench.approaches(criterion, &Comparison { title: "Posts", approaches, input: &posts })?;
-    bench.approaches(criterion, &Comparison { title: "Reads", approaches, input: &reads })
+    bench.approaches(criterion, &Comparison { title: "Reads", approaches, input: &reads })?;
+    bench.approaches(criterion, &Comparison { title: "Posts", approaches, input: &posts })
 }

@@ -1,10 +1,12 @@
 //! The end of the tour: which keys are there now, and the command that shows each.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
 
 use lab_connection::Target;
 use lab_connection::address::PrivateServer;
 use lab_runner::Terminal;
+use lab_runner::concurrent::try_join_all;
 use lab_runner::course::{LessonReport, keys_of};
 use lab_runner::input::ask;
 use lab_runner::render::wrap;
@@ -48,6 +50,7 @@ async fn commands_by_part(target: &Target, reports: &[LessonReport]) -> Vec<(Str
     let leave_keys =
         reports.iter().filter(|report| !keys_of(std::slice::from_ref(*report)).is_empty()).count();
     let most = if leave_keys <= FEW_LESSONS { KEYS_OF_FEW } else { 1 };
+    let kinds = kinds_of(target, keys_of(reports)).await;
     let mut groups = Vec::new();
     let mut listed = HashSet::new();
     for part in registry::parts() {
@@ -59,13 +62,7 @@ async fn commands_by_part(target: &Target, reports: &[LessonReport]) -> Vec<(Str
                 if commands.len() - shown == most {
                     break;
                 }
-                let kind: String = Cmd::new()
-                    .arg("TYPE")
-                    .arg(&key)
-                    .query_async(&mut target.connection())
-                    .await
-                    .unwrap_or_default();
-                commands.extend(command_for(&kind, &key));
+                commands.extend(kinds.get(&key).and_then(|kind| command_for(kind, &key)));
             }
             if commands.len() > shown {
                 names.push(lesson.name);
@@ -76,6 +73,16 @@ async fn commands_by_part(target: &Target, reports: &[LessonReport]) -> Vec<(Str
         }
     }
     groups
+}
+
+/// The types of keys, asked at once: on a slow network, one after the other takes seconds.
+async fn kinds_of(target: &Target, keys: Vec<String>) -> HashMap<String, String> {
+    let asked = keys.into_iter().map(async |key| -> Result<_, Infallible> {
+        let kind = Cmd::new().arg("TYPE").arg(&key).query_async(&mut target.connection()).await;
+        Ok((key, kind.unwrap_or_default()))
+    });
+    let Ok(kinds) = try_join_all(asked.collect::<Vec<_>>()).await;
+    kinds.into_iter().collect()
 }
 
 /// A lesson that was run twice names its keys twice.

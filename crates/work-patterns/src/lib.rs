@@ -7,7 +7,7 @@
 //! 3. [`job_queue`]: jobs that survive their workers. [`delayed_jobs`]: jobs for later, and schedules.
 //! 4. [`locks`], [`leader`], [`semaphore`]: who may do it now. [`idempotency`]: once, however often it is sent.
 //! 5. [`time_series`]: samples, roll-ups, retention.
-//! 6. [`social_graph`]: followers and timelines.
+//! 6. [`social_graph`]: who follows whom. [`timeline`]: how a post reaches them.
 //! 7. [`torture`]: real processes, killed at random, and what is lost then.
 //!
 //! [`WorkLesson`] lists the lessons.
@@ -23,6 +23,7 @@ pub mod semaphore;
 pub mod social_graph;
 pub mod streams;
 pub mod time_series;
+pub mod timeline;
 pub mod torture;
 
 pub use registry::WorkLesson;

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use lab_runner::LessonArgs;
 use work_patterns::{WorkLesson, torture};
 
-/// Lessons: pub/sub, streams, job queues, locks, leaders, semaphores, idempotency, time series, a social graph
+/// Lessons: pub/sub, streams, job queues, locks, leaders, semaphores, idempotency, time series, a social graph, timelines
 #[derive(Parser)]
 #[command(
     name = "work-patterns",

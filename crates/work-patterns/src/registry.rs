@@ -5,7 +5,7 @@ use lab_runner::{Course, Lesson};
 
 use crate::{
     delayed_jobs, idempotency, job_queue, leader, locks, pub_sub, semaphore, social_graph, streams,
-    time_series,
+    time_series, timeline,
 };
 
 /// A lesson, as the command line names it.
@@ -29,8 +29,10 @@ pub enum WorkLesson {
     Idempotency,
     /// Samples, roll-ups, and retention
     TimeSeries,
-    /// Followers, friends of friends, and timelines
+    /// Followers, pages of them, and friends of friends
     SocialGraph,
+    /// How a post reaches its readers: pushed, pulled, or both
+    Timeline,
 }
 
 impl Course for WorkLesson {
@@ -48,6 +50,7 @@ impl Course for WorkLesson {
             Self::Idempotency => &idempotency::LESSON,
             Self::TimeSeries => &time_series::LESSON,
             Self::SocialGraph => &social_graph::LESSON,
+            Self::Timeline => &timeline::LESSON,
         }
     }
 }

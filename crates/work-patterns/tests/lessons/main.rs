@@ -14,3 +14,4 @@ mod semaphore;
 mod social_graph;
 mod streams;
 mod time_series;
+mod timeline;

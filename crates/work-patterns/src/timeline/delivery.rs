@@ -1,4 +1,6 @@
-//! Posts and reads when all is pushed, all is pulled, or only ordinary authors push.
+//! Reads and posts when all is pushed, all is pulled, or only ordinary authors push.
+
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use lab_connection::Connection;
 use lab_runner::concurrent::{concurrently, try_join_all};
@@ -6,13 +8,11 @@ use lab_runner::{AnyConnection, Approach, BoxError, into_redis_error};
 use patterns::timeline::Timeline;
 use redis::{AsyncTypedCommands, RedisResult};
 
-use super::STAR;
-
+/// Whom many follow.
+const STAR: &str = "star";
 /// Ordinary authors, and the readers who follow all of them and the star.
 const AUTHORS: usize = 20;
 const READERS: usize = 5;
-/// Posts of each author that are there before.
-const POSTS: u64 = 2;
 /// Entries that a reader reads.
 const READ: usize = 5;
 /// From so many followers on, the hybrid pulls.
@@ -48,13 +48,15 @@ pub struct Feeds {
     prefix: String,
     fans: usize,
     reads: bool,
+    /// How often each author has posted.
+    posts: AtomicU64,
 }
 
 impl Feeds {
     /// The readers read if `reads`. Otherwise, every author posts.
     #[must_use]
     pub fn new(prefix: &str, fans: usize, reads: bool) -> Self {
-        Self { prefix: prefix.to_owned(), fans, reads }
+        Self { prefix: prefix.to_owned(), fans, reads, posts: AtomicU64::new(1) }
     }
 
     fn authors() -> Vec<String> {
@@ -85,7 +87,7 @@ impl Feeds {
         Ok(keys)
     }
 
-    /// Writes who follows whom, and some posts.
+    /// Writes who follows whom, lets the readers read for the first time, and each author post once.
     pub async fn prepare(&self, connection: &Connection) -> Result<(), BoxError> {
         let prepare =
             |delivery: Delivery| self.prepare_one(delivery.timeline(connection, &self.prefix), connection);
@@ -94,12 +96,16 @@ impl Feeds {
 
     async fn prepare_one(&self, timeline: Timeline<Connection>, redis: &Connection) -> Result<(), BoxError> {
         let follow = |author| self.give_followers(&timeline, redis.clone(), author);
-        try_join_all(Self::authors().into_iter().map(follow)).await?;
         let follow_all = |reader| follow_all(&timeline, redis.clone(), reader);
-        try_join_all(Self::readers().into_iter().map(follow_all)).await?;
-        for at in 1..=POSTS {
-            post(&timeline, at).await?;
-        }
+        tokio::try_join!(
+            try_join_all(Self::authors().into_iter().map(follow)),
+            try_join_all(Self::readers().into_iter().map(follow_all)),
+        )?;
+        // A post that comes while a timeline is built is in it, too.
+        let readers = Self::readers();
+        let read = |reader: usize| timeline.read(&readers[reader], None, 1);
+        let read_first = async { Ok::<_, BoxError>(concurrently(READERS, READERS, read).await?) };
+        tokio::try_join!(read_first, post(&timeline, 1))?;
         Ok(())
     }
 
@@ -119,7 +125,7 @@ impl Feeds {
     }
 }
 
-/// Lets a reader follow all authors, and read for the first time.
+/// Lets a reader follow all authors.
 async fn follow_all(
     timeline: &Timeline<Connection>,
     mut redis: Connection,
@@ -127,7 +133,6 @@ async fn follow_all(
 ) -> Result<(), BoxError> {
     let key = timeline.graph().following_key(&reader)?;
     redis.zadd_multiple(key.as_str(), &numbered(Feeds::authors())).await?;
-    timeline.read(&reader, None, 1).await?;
     Ok(())
 }
 
@@ -135,7 +140,7 @@ fn numbered(users: Vec<String>) -> Vec<(usize, String)> {
     users.into_iter().enumerate().map(|(number, user)| (number + 1, user)).collect()
 }
 
-/// Every author posts once.
+/// Every author posts once, at this millisecond.
 async fn post<C: AnyConnection>(timeline: &Timeline<C>, at: u64) -> Result<(), BoxError> {
     let authors = Feeds::authors();
     let post_one = |number: usize| post_and_push(timeline.clone(), authors[number].clone(), at);
@@ -149,7 +154,8 @@ async fn post_and_push<C: AnyConnection>(
     at: u64,
 ) -> Result<(), BoxError> {
     timeline.post_at(&author, &format!("post{at}"), at).await?;
-    while timeline.push(&author).await?.more {}
+    // One step reaches 500 followers, and no author here has as many.
+    timeline.push(&author).await?;
     Ok(())
 }
 
@@ -157,6 +163,9 @@ impl Approach for Delivery {
     type Input = Feeds;
     /// The timelines that were read, entry by entry.
     type Output = Vec<String>;
+
+    /// Each run posts something new.
+    const RESET_ONCE: bool = true;
 
     fn label(self) -> String {
         match self {
@@ -171,20 +180,15 @@ impl Approach for Delivery {
         if feeds.reads { READERS as u64 } else { AUTHORS as u64 + 1 }
     }
 
-    async fn reset<C: AnyConnection>(self, feeds: &Feeds, connection: &mut C) -> RedisResult<()> {
-        if !feeds.reads {
-            let timeline = self.timeline(connection, &feeds.prefix);
-            let (timeline, last) = (&timeline, format!("post{}", POSTS + 1));
-            let delete = async |author: String| timeline.delete(&author, &last).await;
-            try_join_all(Feeds::authors().into_iter().map(delete)).await.map_err(into_redis_error)?;
-        }
+    async fn reset<C: AnyConnection>(self, _: &Feeds, _: &mut C) -> RedisResult<()> {
         Ok(())
     }
 
     async fn run<C: AnyConnection>(self, feeds: &Feeds, connection: &mut C) -> RedisResult<Vec<String>> {
         let timeline = self.timeline(connection, &feeds.prefix);
         if !feeds.reads {
-            post(&timeline, POSTS + 1).await.map_err(into_redis_error)?;
+            let next = feeds.posts.fetch_add(1, Ordering::Relaxed) + 1;
+            post(&timeline, next).await.map_err(into_redis_error)?;
             return Ok(Vec::new());
         }
         let readers = Feeds::readers();
