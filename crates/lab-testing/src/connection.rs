@@ -209,7 +209,9 @@ impl TestConnection {
         let mut connection = self.admin();
         let mut keys = Vec::new();
         if self.is_cluster() {
-            for node in crate::cluster().nodes() {
+            let nodes = crate::cluster().nodes();
+            // Twice: one round would miss a slot that meanwhile moves to a node that was read already.
+            for node in nodes.iter().chain(nodes) {
                 let mut connection = node.client().get_multiplexed_async_connection().await.unwrap();
                 keys.extend(scan(&mut connection, pattern).await);
             }
