@@ -42,8 +42,8 @@ pub(crate) struct Greeting {
     pub round_trip: Duration,
     /// Changes when the server restarts. None if the server doesn't report it.
     pub run_id: Option<String>,
-    /// Only if there is a fence.
-    pub client_id: Option<ClientId>,
+    /// The server's ID of the connection. Only if there is a fence.
+    pub client_id: Option<u64>,
     /// The replies to the questions in RESP.
     pub replies: Vec<Vec<u8>>,
 }
@@ -57,18 +57,14 @@ pub(crate) enum Software {
     Valkey,
 }
 
-/// The server's ID of a connection. After a restart, it gives the same number to somebody else.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ClientId {
-    number: u64,
-    run_id: Option<String>,
-}
-
 /// Makes sure that only one connection at a time executes commands. The server may still execute what it got over a
 /// connection that looks dead to us.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Fence<'a> {
-    pub previous: Option<&'a ClientId>,
+    /// The server's ID of the previous connection.
+    pub previous: Option<u64>,
+    /// The run of the server that gave it. Another run gives the same ID to somebody else.
+    pub run_id: Option<&'a str>,
 }
 
 /// Connects, logs in, kills the previous connection if there is a fence, and asks `questions`, which are commands in RESP.
@@ -98,24 +94,16 @@ pub(crate) fn open(
     let info = String::from_utf8_lossy(&info);
     let run_id = info.lines().find_map(|line| line.strip_prefix("run_id:").map(|id| id.trim().to_owned()));
     let mut client_id = None;
-    if let Some(Fence { previous }) = fence {
-        let number = dialog.expect_number(&["CLIENT", "ID"])?;
-        client_id = Some(ClientId { number, run_id: run_id.clone() });
-        if let Some(previous) = previous.filter(|previous| previous.run_id == run_id) {
+    if let Some(fence) = fence {
+        client_id = number(&dialog.expect_needed(&["CLIENT", "ID"])?);
+        if let Some(previous) = fence.previous.filter(|_| fence.run_id == run_id.as_deref()) {
             // Replies 0 if it is gone already.
-            dialog.expect_number(&["CLIENT", "KILL", "ID", &previous.number.to_string()])?;
+            dialog.expect_needed(&["CLIENT", "KILL", "ID", &previous.to_string()])?;
         }
     }
     let mut replies = Vec::with_capacity(questions.len());
     for question in questions {
-        let reply = dialog.ask_raw(question)?;
-        if reply.starts_with(b"-") {
-            return Err(match ServerError::parse(&reply) {
-                ServerError::Permanent(error) => HandshakeError::Refused(error),
-                _ => HandshakeError::Temporary(error_text(&reply)),
-            });
-        }
-        replies.push(reply);
+        replies.push(no_error(dialog.ask_raw(question)?)?);
     }
     let greeting = Greeting { software: software(&info), round_trip, run_id, client_id, replies };
     Ok((dialog.socket, greeting))
@@ -169,11 +157,13 @@ impl Dialog {
         Err(if temporary { HandshakeError::Temporary(error) } else { HandshakeError::Refused(error) })
     }
 
-    fn expect_number(&mut self, words: &[&str]) -> Result<u64, HandshakeError> {
-        let reply = self.ask(words)?;
-        number(&reply).ok_or_else(|| {
-            let error = error_text(&reply);
-            HandshakeError::Refused(format!("{error}. This load needs {}", words[..2].join(" ")))
+    /// A refusal names the command.
+    fn expect_needed(&mut self, words: &[&str]) -> Result<Vec<u8>, HandshakeError> {
+        no_error(self.ask(words)?).map_err(|error| match error {
+            HandshakeError::Refused(error) => {
+                HandshakeError::Refused(format!("{error}. This load needs {}", words[..2].join(" ")))
+            }
+            other => other,
         })
     }
 
@@ -203,6 +193,17 @@ impl Dialog {
             }
         }
     }
+}
+
+/// The reply, unless it is an error.
+fn no_error(reply: Vec<u8>) -> Result<Vec<u8>, HandshakeError> {
+    if !reply.starts_with(b"-") {
+        return Ok(reply);
+    }
+    Err(match ServerError::parse(&reply) {
+        ServerError::Permanent(error) => HandshakeError::Refused(error),
+        _ => HandshakeError::Temporary(error_text(&reply)),
+    })
 }
 
 fn error_text(reply: &[u8]) -> String {

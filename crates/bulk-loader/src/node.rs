@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::connection::Connection;
-use crate::handshake::ClientId;
+use crate::handshake::Fence;
 
 /// The pause between two attempts to reach a node that is down.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
@@ -23,8 +23,8 @@ pub(crate) struct Node {
     journal_key: Option<String>,
     /// What the journal on the server says.
     journalled: u64,
-    /// To kill the connection before another one replaces it.
-    client_id: Option<ClientId>,
+    /// The server's ID of the connection, to kill it before another one replaces it.
+    client_id: Option<u64>,
     outage: Option<Outage>,
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct Connected {
     pub connection: Connection,
     pub round_trip: Duration,
     pub run_id: Option<String>,
-    pub client_id: Option<ClientId>,
+    pub client_id: Option<u64>,
     /// The acknowledged commands in the journal.
     pub journalled: Option<u64>,
     /// How many records the server has, if the source counts them.
@@ -64,8 +64,9 @@ impl Node {
         self.was_connected
     }
 
-    pub(crate) fn client_id(&self) -> Option<&ClientId> {
-        self.client_id.as_ref()
+    /// Between this node's last connection and the next one.
+    pub(crate) fn fence(&self) -> Fence<'_> {
+        Fence { previous: self.client_id, run_id: self.run_id.as_deref() }
     }
 
     /// A connection with room for one more command: the current one, or the next one that has room.

@@ -8,7 +8,7 @@ use crate::acknowledged::Acknowledged;
 use crate::connection::{Connection, ConnectionLost, Request};
 use crate::endpoint::Address;
 use crate::error::LoadError;
-use crate::handshake::{self, Fence, HandshakeError, Software};
+use crate::handshake::{self, HandshakeError, Software};
 use crate::journal::Journal;
 use crate::node::{Connected, Node};
 use crate::source::{Repetition, Source};
@@ -97,8 +97,8 @@ impl<S: Source + ?Sized> Run<'_, S> {
         {
             questions.extend([count, newest]);
         }
-        let previous = self.nodes.get(node).and_then(Node::client_id);
-        let fence = self.counted_slot.map(|_| Fence { previous });
+        let last = self.nodes.get(node).map(Node::fence).unwrap_or_default();
+        let fence = self.counted_slot.map(|_| last);
         let (mut socket, greeting) = handshake::open(address, &self.loader.endpoint, fence, &questions)?;
         if greeting.software != Software::Unknown && greeting.round_trip < self.loader.larger_reads_below {
             socket = handshake::enlarge_reads(socket)?;
