@@ -50,8 +50,8 @@ pub fn foot(ctx: &LessonContext, verified: &[Verified], costs: &[Cost], rounds: 
     let rounds = if rounds == 1 { "one round".to_owned() } else { format!("{rounds} interleaved rounds") };
     let all = verified.iter().map(|row| row.records).max().unwrap_or(0);
     ctx.say(format!(
-        "{} records a run{}, {rounds}. records/s: the median. spread: how far apart the middle half of the rounds is, as a share of the median. ratio: to the first \
-         row. trips: requests that somebody waited for. sent: bytes from the client. client: µs of this program's \
+        "{} records a run{}, {rounds}. records/s: the median. spread: how far apart the middle half of the rounds \
+         is, as a share of the median. ratio: to the first row. trips: requests that somebody waited for. sent: bytes from the client. client: µs of this program's \
          processor time per record. server: how much of the time its main thread was busy.",
         thousands(all as f64),
         shortened(verified),

@@ -5,7 +5,7 @@ use redis::RedisResult;
 use serde_json::{Map, Value};
 
 use crate::Timed;
-use crate::keys::Keys;
+use crate::keys::{Keys, plain_number};
 use crate::people::{CITIES, DEPARTMENTS, FIELDS, People, User};
 use crate::stored;
 
@@ -82,8 +82,7 @@ impl Users {
         let prefix = self.keys.user_prefix();
         let number = |key: &[u8]| {
             let digits = std::str::from_utf8(key).ok()?.strip_prefix(&prefix)?;
-            let number: u64 = digits.parse().ok()?;
-            ((1..=self.records).contains(&number) && number.to_string() == digits).then_some(number)
+            plain_number(digits).filter(|number| *number <= self.records)
         };
         keys.iter().filter_map(|key| number(key.as_ref())).collect()
     }
