@@ -95,12 +95,6 @@ impl LabServer {
         Ok(text.lines().filter_map(calls).collect())
     }
 
-    /// How often the server has read from its clients' connections. Each command that is sent alone needs a read; a pipeline needs
-    /// few. The question itself takes one.
-    pub async fn reads(&self) -> Result<u64, Fault> {
-        Ok(self.info("stats", "total_reads_processed").await?.parse().unwrap_or_default())
-    }
-
     /// A field of INFO; empty if the server has none of this name.
     pub async fn info(&self, section: &str, field: &str) -> Result<String, Fault> {
         let text: String = redis::cmd("INFO").arg(section).query_async(&mut self.connect().await?).await?;
