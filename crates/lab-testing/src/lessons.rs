@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use lab_connection::address::PrivateServer;
 use lab_connection::{Target, TargetArgs, own_keys};
 use lab_runner::block::Block;
 use lab_runner::course::{self, LessonReport};
 use lab_runner::{Course, Lesson, Outcome, registry};
-use lab_server::{Release, Server};
+use lab_server::Release;
 
 /// A private server, or a private cluster.
 pub async fn open(cluster: bool) -> Target {
@@ -101,19 +102,14 @@ pub fn assert_all_in_registry<L: Course>(crate_directory: &str) {
     assert!(problems.is_empty(), "{problems:#?}");
 }
 
-/// All lessons pass, and pass again over what they left.
-pub async fn assert_pass_twice<L: Course>() {
-    let target = open(false).await;
-    run_all::<L>(&target).await;
-    let reports = run_all::<L>(&target).await;
-    assert_stored(&target, &reports).await;
-}
-
-/// All lessons pass over RESP3, with what the server answers differently there.
-pub async fn assert_pass_over_resp3<L: Course>() {
-    let server = Server::start().unwrap();
-    let target = TargetArgs::at(format!("{}?protocol=resp3", server.url())).open().await.unwrap();
-    run_all::<L>(&target).await;
+/// All lessons pass, and their screens are complete. They pass again over what they left, this time over RESP3, with what the server
+/// answers differently there. Then every key that they name is stored.
+pub async fn assert_pass_twice<L: Course>(target: &Target) {
+    assert_screens_are_complete::<L>(target).await;
+    let Some(PrivateServer::Single(server)) = target.private() else { panic!("needs a private server") };
+    let again = TargetArgs::at(format!("{}?protocol=resp3", server.url())).open().await.unwrap();
+    let reports = run_all::<L>(&again).await;
+    assert_stored(&again, &reports).await;
 }
 
 /// All lessons pass on a cluster.
@@ -141,30 +137,16 @@ async fn assert_write_only_behind_a_prefix<L: Course>(cluster: bool) {
     assert!(named.iter().all(|key| key.starts_with("lab:")), "{named:?}");
 }
 
-/// What is on the screen of each lesson: the commands it teaches, the Rust for what it sends, steps that people read at once, and
-/// everything that the server gets. One run checks it all.
-pub async fn assert_screens_are_complete<L: Course>() {
-    complete_screens::<L>().await;
-}
-
-async fn complete_screens<L: Course>() -> Vec<(&'static Lesson, LessonReport)> {
-    let target = open(false).await;
-    let mut reports = Vec::new();
+/// What is on the screen of each lesson: the commands it teaches, the Rust for what it sends, steps that people read at once,
+/// everything that the server gets, and at least two questions. One run checks it all.
+pub async fn assert_screens_are_complete<L: Course>(target: &Target) {
     for lesson in L::lessons() {
-        let monitor = Monitor::start(&target);
-        let report = run(&target, lesson).await;
-        let sent = monitor.end(&target).await;
+        let monitor = Monitor::start(target);
+        let report = run(target, lesson).await;
+        let sent = monitor.end(target).await;
         assert_shows_what_it_sends(&report, &sent);
-        assert_shows_what_it_teaches(&target, lesson, &report).await;
+        assert_shows_what_it_teaches(target, lesson, &report).await;
         assert_reads_well(lesson, &report);
-        reports.push((lesson, report));
-    }
-    reports
-}
-
-/// What is on the screen of each lesson, as [`assert_screens_are_complete`] checks it, and each lesson asks at least two questions.
-pub async fn assert_screens_are_complete_and_ask<L: Course>() {
-    for (lesson, report) in complete_screens::<L>().await {
         assert_asks(lesson, &report);
     }
 }

@@ -5,9 +5,8 @@ use complex_structures::StructureLesson;
 use lab_server::Release;
 
 use lab_testing::lessons::{
-    assert_all_in_registry, assert_pass_on_a_cluster, assert_pass_over_resp3, assert_pass_twice,
-    assert_screens_are_complete_and_ask, assert_write_only_behind_their_prefix, open, open_release, run_all,
-    run_lesson, skipped, table,
+    assert_all_in_registry, assert_pass_on_a_cluster, assert_pass_twice,
+    assert_write_only_behind_their_prefix, open, open_release, run_lesson, skipped, table,
 };
 
 #[test]
@@ -16,18 +15,8 @@ fn every_lesson_is_in_the_registry_under_its_own_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lessons_pass_twice_in_a_row_and_leave_the_keys_they_name() {
-    assert_pass_twice::<StructureLesson>().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn lessons_pass_on_a_cluster() {
     assert_pass_on_a_cluster::<StructureLesson>().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn lessons_pass_over_resp3() {
-    assert_pass_over_resp3::<StructureLesson>().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,14 +25,9 @@ async fn lessons_write_only_behind_their_prefix() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_screens_of_all_lessons_are_complete() {
-    assert_screens_are_complete_and_ask::<StructureLesson>().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn after_all_lessons_user_1_is_parker_perry() {
+async fn lessons_pass_twice_and_user_1_is_parker_perry_then() {
     let target = open(false).await;
-    run_all::<StructureLesson>(&target).await;
+    assert_pass_twice::<StructureLesson>(&target).await;
     let fields = ["firstname", "lastname", "email", "age", "city", "department", "salary", "signup"];
     let (values, count): (Vec<String>, usize) = redis::pipe()
         .hmget("user:1", &fields)

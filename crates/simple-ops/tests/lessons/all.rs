@@ -4,9 +4,8 @@ use lab_server::Release;
 use simple_ops::SimpleLesson;
 
 use lab_testing::lessons::{
-    assert_all_in_registry, assert_pass_on_a_cluster, assert_pass_over_resp3, assert_pass_twice,
-    assert_screens_are_complete_and_ask, assert_write_only_behind_their_prefix, open, open_release,
-    run_lesson, skipped, table,
+    assert_all_in_registry, assert_pass_on_a_cluster, assert_pass_twice,
+    assert_write_only_behind_their_prefix, open, open_release, run_lesson, skipped, table,
 };
 
 #[test]
@@ -15,18 +14,13 @@ fn every_lesson_is_in_the_registry_under_its_own_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lessons_pass_twice_in_a_row_and_leave_the_keys_they_name() {
-    assert_pass_twice::<SimpleLesson>().await;
+async fn lessons_show_what_they_send_and_pass_again_over_resp3() {
+    assert_pass_twice::<SimpleLesson>(&open(false).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lessons_pass_on_a_cluster() {
     assert_pass_on_a_cluster::<SimpleLesson>().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn lessons_pass_over_resp3() {
-    assert_pass_over_resp3::<SimpleLesson>().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,9 +56,4 @@ async fn without_json_commands_the_lesson_says_who_has_them() {
     }
     let report = run_lesson(&target, SimpleLesson::Json).await;
     assert!(skipped(&report)[0].contains("--server redis-8.2-modules"), "{:?}", skipped(&report));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_screens_of_all_lessons_are_complete() {
-    assert_screens_are_complete_and_ask::<SimpleLesson>().await;
 }

@@ -2,8 +2,8 @@
 //! tests.
 
 use lab_testing::lessons::{
-    assert_all_in_registry, assert_pass_on_a_cluster, assert_pass_over_resp3, assert_pass_twice,
-    assert_screens_are_complete_and_ask, assert_write_only_behind_their_prefix,
+    assert_all_in_registry, assert_pass_on_a_cluster, assert_pass_twice,
+    assert_write_only_behind_their_prefix, open,
 };
 use work_patterns::WorkLesson;
 
@@ -13,8 +13,8 @@ fn every_lesson_is_in_the_registry_under_its_own_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lessons_pass_twice_in_a_row_and_leave_the_keys_they_name() {
-    assert_pass_twice::<WorkLesson>().await;
+async fn lessons_show_what_they_send_and_pass_again_over_resp3() {
+    assert_pass_twice::<WorkLesson>(&open(false).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -23,16 +23,6 @@ async fn lessons_pass_on_a_cluster() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lessons_pass_over_resp3() {
-    assert_pass_over_resp3::<WorkLesson>().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn lessons_write_only_behind_their_prefix() {
     assert_write_only_behind_their_prefix::<WorkLesson>().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_screens_of_all_lessons_are_complete() {
-    assert_screens_are_complete_and_ask::<WorkLesson>().await;
 }

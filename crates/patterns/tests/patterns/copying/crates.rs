@@ -17,9 +17,7 @@ pub fn write(folder: &Path, rows: &[Row]) {
         section(&root, "[workspace.dependencies]")
             .replace("path = \"", &format!("path = \"{}/", workspace().display())),
         // With the same profile, the dependencies are those that are compiled already.
-        ["[profile.dev]", "[profile.dev.package.\"*\"]", "[profile.dev.package]"]
-            .map(|heading| section(&root, heading))
-            .concat(),
+        ["[profile.dev]", "[profile.dev.package]"].map(|heading| section(&root, heading)).concat(),
     );
     let mut files = vec![
         ("Cargo.toml".to_owned(), manifest),
