@@ -57,7 +57,7 @@ pub async fn of<'a>(
     exercises: impl Iterator<Item = &'a Exercise>,
     check: impl AsyncFn(&'a Exercise, &Answer) -> Verdict,
 ) {
-    const AT_ONCE: usize = 4;
+    const AT_ONCE: usize = 8;
     let mut wrong = Vec::new();
     let mut checks = Vec::new();
     for exercise in exercises {

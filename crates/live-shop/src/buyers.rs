@@ -273,20 +273,3 @@ impl Report {
         self.bought + self.waiting + self.refused + self.declined + self.unknown
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A handler of axum must be `Send`, also with payments that borrow.
-    #[test]
-    fn a_handler_can_wait_for_a_crowd() {
-        fn is_send(_: impl Send) {}
-        fn check(redis: &Redis, crowd: &Crowd, payments: &crate::till::Till<'_>) {
-            is_send(run(redis, crowd, "sale", Cents::default(), payments));
-            let connections: [Redis; 0] = [];
-            is_send(at_checkout(&connections, crowd, "product", Cents::default(), payments));
-        }
-        let _ = check;
-    }
-}

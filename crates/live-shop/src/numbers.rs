@@ -54,7 +54,8 @@ pub fn today() -> String {
     day_of(seconds)
 }
 
-fn day_of(seconds: u64) -> String {
+/// The day in UTC of this many seconds after 1970.
+pub fn day_of(seconds: u64) -> String {
     let mut days = seconds / 86_400;
     let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let mut year = 1970;
@@ -71,23 +72,4 @@ fn day_of(seconds: u64) -> String {
         month += 1;
     }
     format!("{year}-{month:02}-{:02}", days + 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::day_of;
-
-    #[test]
-    fn days_follow_the_calendar() {
-        for (seconds, day) in [
-            (0, "1970-01-01"),
-            (951_782_400, "2000-02-29"),
-            (951_868_800, "2000-03-01"),
-            (1_798_761_599, "2026-12-31"),
-            (1_798_761_600, "2027-01-01"),
-            (4_107_542_400, "2100-03-01"),
-        ] {
-            assert_eq!(day_of(seconds), day);
-        }
-    }
 }

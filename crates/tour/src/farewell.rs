@@ -1,16 +1,13 @@
 //! The end of the tour: which keys are there now, and the command that shows each.
 
 use std::collections::{HashMap, HashSet};
-use std::convert::Infallible;
 
 use lab_connection::Target;
 use lab_connection::address::PrivateServer;
 use lab_runner::Terminal;
-use lab_runner::concurrent::try_join_all;
 use lab_runner::course::{LessonReport, keys_of};
 use lab_runner::input::ask;
 use lab_runner::render::wrap;
-use redis::Cmd;
 
 use crate::registry;
 
@@ -75,14 +72,14 @@ async fn commands_by_part(target: &Target, reports: &[LessonReport]) -> Vec<(Str
     groups
 }
 
-/// The types of keys, asked at once: on a slow network, one after the other takes seconds.
+/// The types of keys, in one pipeline: on a slow network, one after the other takes seconds. After an error there are none.
 async fn kinds_of(target: &Target, keys: Vec<String>) -> HashMap<String, String> {
-    let asked = keys.into_iter().map(async |key| -> Result<_, Infallible> {
-        let kind = Cmd::new().arg("TYPE").arg(&key).query_async(&mut target.connection()).await;
-        Ok((key, kind.unwrap_or_default()))
-    });
-    let Ok(kinds) = try_join_all(asked.collect::<Vec<_>>()).await;
-    kinds.into_iter().collect()
+    let mut pipe = redis::pipe();
+    for key in &keys {
+        pipe.cmd("TYPE").arg(key);
+    }
+    let kinds: Vec<String> = pipe.query_async(&mut target.connection()).await.unwrap_or_default();
+    keys.into_iter().zip(kinds).collect()
 }
 
 /// A lesson that was run twice names its keys twice.

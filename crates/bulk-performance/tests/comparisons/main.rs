@@ -24,5 +24,5 @@ fn every_lesson_is_in_the_registry_under_its_own_name() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_screens_of_all_lessons_are_complete() {
-    lessons::assert_screens_are_complete::<BulkLesson>(&lessons::open(false).await).await;
+    lessons::assert_screens_of_all_are_complete::<BulkLesson>().await;
 }

@@ -11,7 +11,7 @@ use interview::guide::Guide;
 use lab_server::{Choice, Program};
 
 /// Questions executed at a time; each has up to three servers.
-const AT_A_TIME: usize = 4;
+const AT_A_TIME: usize = 8;
 
 #[test]
 fn every_reply_of_the_guide_is_the_real_one() {

@@ -9,6 +9,7 @@ use lab_server::{Proxy, Server};
 use lab_testing::until;
 use live_shop::buyers::{Crowd, Report, at_checkout, at_flash_sale, connections};
 use live_shop::faults::Faults;
+use live_shop::till::Till;
 use patterns::checkout::{Charge, Checkout, Payments, State};
 use patterns::flash_sale::{FlashSale, Plan};
 use patterns::inventory::Inventory;
@@ -253,4 +254,15 @@ async fn charged_when_a_failover_loses_the_first_sales(replicas: usize) -> usize
 async fn without_waiting_for_the_replica_a_failover_sells_the_units_twice() {
     assert_eq!(charged_when_a_failover_loses_the_first_sales(0).await, 100);
     assert_eq!(charged_when_a_failover_loses_the_first_sales(1).await, 50);
+}
+
+/// A handler of axum must be `Send`, also with payments that borrow.
+#[test]
+fn a_handler_can_wait_for_a_crowd() {
+    fn is_send(_: impl Send) {}
+    fn check(connections: &[ConnectionManager], crowd: &Crowd, payments: &Till<'_>) {
+        is_send(at_flash_sale(connections, crowd, SALE, Cents::default(), payments));
+        is_send(at_checkout(connections, crowd, PRODUCT, Cents::default(), payments));
+    }
+    let _ = check;
 }

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+use std::fs;
 use std::time::Duration;
 
 use lab_server::Server;
@@ -7,6 +9,7 @@ use live_shop::wire::{
 use live_shop::wire::{script, script_source};
 use patterns::inventory::Inventory;
 use patterns::recent_views::RecentViews;
+use patterns::script::Script;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Pipeline, Value};
 
@@ -391,4 +394,19 @@ async fn the_keys_of_a_command_are_those_that_the_server_names() {
         redis::cmd("COMMAND").arg("GETKEYS").arg(&words).exec_async(&mut plain).await.unwrap_err();
     }
     assert!(recording.keys().is_empty(), "{:?}", recording.keys());
+}
+
+#[test]
+fn every_script_of_every_pattern_is_known() {
+    let files = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../patterns/src")).unwrap();
+    let files = files.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let files = files.filter(|name| name.ends_with(".lua") && name != "script.lua");
+    let all: Vec<&Script> = patterns::scripts().map(|(_, script)| script).collect();
+    let known = all.iter().map(|script| script.name().split(':').next().unwrap().to_owned());
+    assert_eq!(known.collect::<BTreeSet<_>>(), files.collect());
+    for known in all {
+        assert_eq!(script(known.hash()).unwrap().source(), known.source());
+        assert_eq!(script(known.name()).unwrap().name(), known.name());
+        assert_eq!(script_source(known.hash()), Some(known.source()));
+    }
 }

@@ -16,8 +16,8 @@ pub fn write(folder: &Path, rows: &[Row]) {
         "[workspace]\nresolver = \"3\"\nmembers = [\"*/\"]\n\n{}\n{}",
         section(&root, "[workspace.dependencies]")
             .replace("path = \"", &format!("path = \"{}/", workspace().display())),
-        // With the same profile, the dependencies are those that are compiled already.
-        ["[profile.dev]", "[profile.dev.package]"].map(|heading| section(&root, heading)).concat(),
+        // What is not optimized here is compiled already; what is takes less time without.
+        section(&root, "[profile.dev]"),
     );
     let mut files = vec![
         ("Cargo.toml".to_owned(), manifest),
@@ -59,7 +59,8 @@ fn examples(rows: &[Row]) -> Vec<(String, String)> {
     let own = fs::read_to_string(source("../Cargo.toml")).unwrap();
     let own = [section(&own, "[dependencies]"), section(&own, "[dev-dependencies]")].concat();
     let dependencies = own.lines().filter_map(|line| line.strip_suffix(".workspace = true"));
-    let mut manifest = manifest("run-examples", dependencies.filter(|name| *name != "lab-testing"));
+    let for_examples = dependencies.filter(|name| !["lab-testing", "proptest"].contains(name));
+    let mut manifest = manifest("run-examples", for_examples);
     let mut program =
         "#![allow(unused)]\ntype Outcome = Result<(), Box<dyn std::error::Error>>;\n".to_owned();
     let mut main = "fn main() -> Outcome {\n".to_owned();
