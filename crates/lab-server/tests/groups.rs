@@ -9,7 +9,7 @@ use lab_server::{Choice, Cluster, Error, PRIMARY_NAME, Program, Release, Replica
 use redis::cluster::ClusterClient;
 
 /// Whatever takes longer does not come.
-const READY_TIMEOUT: Duration = Duration::from_secs(30);
+const READY_TIMEOUT: Duration = Duration::from_mins(3);
 
 /// Every release that this machine can have; the others are named with the reason.
 fn releases() -> Vec<Choice> {

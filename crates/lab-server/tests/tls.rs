@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use lab_server::{Certificates, Choice, Cluster, Error, PRIMARY_NAME, Replicated, Sentinels, Server};
 
 /// Whatever takes longer does not come.
-const READY_TIMEOUT: Duration = Duration::from_secs(30);
+const READY_TIMEOUT: Duration = Duration::from_mins(3);
 
 fn certificates() -> Certificates {
     Certificates::make().unwrap()

@@ -229,7 +229,7 @@ fn a_private_server_is_gone_afterward() {
     assert_eq!(ended.code, Some(130), "{ended:?}");
     assert!(!ended.stderr.contains("--resume"), "what was in a private server is gone: {ended:?}");
     // One that was still starting is ended by its keeper, which notices that its owner is gone.
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + lab_testing::TIMEOUT;
     while !left_in(temporary.path()).is_empty() {
         assert!(Instant::now() < deadline, "{:?}", left_in(temporary.path()));
         sleep(Duration::from_millis(10));

@@ -142,7 +142,7 @@ async fn the_shared_connection_repairs_itself_after_a_restart() {
     let lost: Result<String, _> = connection.get("kept").await;
     assert!(lost.is_err(), "a lost connection is an error, not silence");
     server.restart().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + lab_testing::TIMEOUT;
     loop {
         match connection.get::<_, Option<String>>("kept").await {
             Ok(value) => break assert_eq!(value.as_deref(), Some("yes")),
@@ -178,7 +178,7 @@ async fn subscribers_hear_on_one_server_and_on_a_cluster() {
             .await
             .unwrap();
         let mut messages = subscriber.into_on_message();
-        let message = tokio::time::timeout(Duration::from_secs(10), messages.next());
+        let message = tokio::time::timeout(lab_testing::TIMEOUT, messages.next());
         let message = message.await.expect("in time").expect("a message");
         assert_eq!(message.get_payload::<String>().unwrap(), "hello");
     }

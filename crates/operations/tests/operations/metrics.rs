@@ -10,10 +10,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use lab_server::{Replicated, Sentinels, Server};
+use lab_testing::TIMEOUT;
 use parser::{Family, parse};
-
-/// Nothing here takes as long.
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The program, until it is dropped.
 struct Exporter {

@@ -12,7 +12,7 @@ use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
 const TTL: Duration = Duration::from_millis(300);
 /// Longer than the clock jumps.
 const DAYS: Duration = Duration::from_hours(48);
-const WAIT: Duration = Duration::from_secs(20);
+const WAIT: Duration = Duration::from_mins(1);
 
 pub const PATTERN: Pattern = Pattern {
     name: "lock",

@@ -156,14 +156,24 @@ async fn main() -> ExitCode {
             Err(panic) => table.add(pattern.name, "none", Outcome::Violated(panic)),
         }
     }
-    let mut runs = some_at_once(of_loops(&words).chain(chosen.into_iter().map(of_pattern)));
-    while let Some((name, fault, outcome)) = runs.next().await {
-        table.add(name, &fault.to_string(), outcome);
+    let patterns: Vec<Row> = chosen.into_iter().map(of_pattern).collect();
+    let loops: Vec<Row> = of_loops(&words).collect();
+    // The rights of a loop are those beside its pattern's. When these are recorded anew, the pattern's come first.
+    let stages = if smallest_user::updates() {
+        [patterns, loops]
+    } else {
+        [loops.into_iter().chain(patterns).collect(), Vec::new()]
+    };
+    for rows in stages {
+        let mut runs = some_at_once(rows.into_iter());
+        while let Some((name, fault, outcome)) = runs.next().await {
+            table.add(name, &fault.to_string(), outcome);
+        }
     }
     table.end()
 }
 
-/// A row of the table: a pattern, a fault, and what came of it.
+/// What runs for a row of the table. It ends with the name, the fault, and what came of it.
 type Row = BoxFuture<'static, (&'static str, Fault, Outcome)>;
 
 fn of_pattern((pattern, fault): (&'static Pattern, Fault)) -> Row {
@@ -174,7 +184,7 @@ fn of_pattern((pattern, fault): (&'static Pattern, Fault)) -> Row {
     })
 }
 
-/// The loops around patterns need rights of their own.
+/// A row for each loop around a pattern: the rights that it needs beside those of the pattern.
 fn of_loops(words: &[String]) -> impl Iterator<Item = Row> {
     let chosen = loops::LOOPS.iter().filter(|(name, ..)| is_chosen(words, name, &Fault::SmallestUser));
     chosen.map(|&(name, of, work)| -> Row {

@@ -16,7 +16,8 @@ pub fn write(folder: &Path, rows: &[Row]) {
         "[workspace]\nresolver = \"3\"\nmembers = [\"*/\"]\n\n{}\n{}",
         section(&root, "[workspace.dependencies]")
             .replace("path = \"", &format!("path = \"{}/", workspace().display())),
-        // What is not optimized here is compiled already; what is takes less time without.
+        // Most dependencies are compiled already with this profile. redis and tokio are not, because they have fewer features here, and
+        // without optimization they take half the time.
         section(&root, "[profile.dev]"),
     );
     let mut files = vec![
