@@ -8,7 +8,7 @@ use lab_connection::{Target, TargetArgs, own_keys};
 use lab_runner::block::Block;
 use lab_runner::course::{self, LessonReport};
 use lab_runner::{Course, Lesson, Outcome, registry};
-use lab_server::Release;
+use lab_server::{Choice, Program, Release};
 
 /// A private server, or a private cluster.
 pub async fn open(cluster: bool) -> Target {
@@ -19,13 +19,11 @@ pub async fn open(cluster: bool) -> Target {
 #[expect(clippy::print_stdout, reason = "a test that skips says why")]
 pub async fn open_release(release: Release, prefix: Option<String>) -> Option<Target> {
     let args = TargetArgs { server: Some(release), server_program: None, prefix, ..TargetArgs::private() };
-    match args.open().await {
-        Ok(target) => Some(target),
-        Err(failure) => {
-            println!("skipped: there is no {release} here: {failure}");
-            None
-        }
+    if let Err(error) = Program::find(&Choice::release(release)) {
+        println!("skipped: there is no {release} here: {error}");
+        return None;
     }
+    Some(args.open().await.unwrap())
 }
 
 /// Runs one lesson. A broken claim fails the test. A lesson that needs what the server lacks is skipped, and says so.
@@ -102,14 +100,14 @@ pub fn assert_all_in_registry<L: Course>(crate_directory: &str) {
     assert!(problems.is_empty(), "{problems:#?}");
 }
 
-/// All lessons pass, and their screens are complete. They pass again over what they left, this time over RESP3, with what the server
-/// answers differently there. Then every key that they name is stored.
+/// All lessons pass over RESP3, with what the server answers differently there. They pass again over what they left, as on everybody's
+/// private server, and their screens are complete. Then every key that they name is stored.
 pub async fn assert_pass_twice<L: Course>(target: &Target) {
-    assert_screens_are_complete(target, &L::lessons()).await;
-    let Some(PrivateServer::Single(server)) = target.private() else { panic!("needs a private server") };
-    let again = TargetArgs::at(format!("{}?protocol=resp3", server.url())).open().await.unwrap();
-    let reports = run_all::<L>(&again).await;
-    assert_stored(&again, &reports).await;
+    let Some(PrivateServer::Single(server)) = target.private() else { panic!("needs one private server") };
+    let over_resp3 = TargetArgs::at(format!("{}?protocol=resp3", server.url())).open().await.unwrap();
+    run_all::<L>(&over_resp3).await;
+    let reports = assert_screens_are_complete(target, &L::lessons()).await;
+    assert_stored(target, &reports).await;
 }
 
 /// All lessons pass on a cluster.
@@ -140,9 +138,10 @@ pub async fn assert_screens_of_all_are_complete<L: Course>() {
     futures_util::future::join(on_a_server(even), on_a_server(odd)).await;
 }
 
-/// What is on the screen of each lesson: the commands it teaches, the Rust for what it sends, steps that people read at once,
-/// everything that the server gets, and at least two questions. One run checks it all.
-async fn assert_screens_are_complete(target: &Target, lessons: &[&'static Lesson]) {
+/// What is on the screen of each lesson: the commands it teaches, the code that sends them, in short pieces, everything
+/// that the server gets, and at least two questions. One run checks it all.
+async fn assert_screens_are_complete(target: &Target, lessons: &[&'static Lesson]) -> Vec<LessonReport> {
+    let mut reports = Vec::new();
     for lesson in lessons {
         let monitor = Monitor::start(target);
         let report = run(target, lesson).await;
@@ -151,7 +150,9 @@ async fn assert_screens_are_complete(target: &Target, lessons: &[&'static Lesson
         assert_shows_what_it_teaches(target, lesson, &report).await;
         assert_reads_well(lesson, &report);
         assert_asks(lesson, &report);
+        reports.push(report);
     }
+    reports
 }
 
 /// A lesson asks what will come, and says what came, at least twice. How many parts a server lacks makes no difference.
@@ -185,10 +186,10 @@ async fn assert_shows_what_it_teaches(target: &Target, lesson: &Lesson, report: 
     }
 }
 
-/// A lesson has a rule and three takeaways, shows Rust for what it sends, and no step is longer than people read at once.
+/// A lesson has a rule and three takeaways. Each step that sends commands shows code, in pieces of at most 24 lines of Rust or 60 of Lua.
 fn assert_reads_well(lesson: &Lesson, report: &LessonReport) {
-    assert!(lesson.rule.ends_with('.'), "{} has no rule", lesson.name);
-    assert_eq!(lesson.takeaways.len(), 3, "{} has three takeaways", lesson.name);
+    assert!(lesson.rule.ends_with('.'), "{} needs a rule, a sentence", lesson.name);
+    assert_eq!(lesson.takeaways.len(), 3, "{} needs three takeaways", lesson.name);
     if report.outcome != "passed" {
         return;
     }

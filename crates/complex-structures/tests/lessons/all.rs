@@ -25,9 +25,11 @@ async fn lessons_write_only_behind_their_prefix() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lessons_pass_twice_and_user_1_is_parker_perry_then() {
+async fn after_all_lessons_passed_twice_user_1_is_parker_perry() {
     let target = open(false).await;
     assert_pass_twice::<StructureLesson>(&target).await;
+    // Now over the functions that it loaded, which it does on private servers only.
+    run_lesson(&target, StructureLesson::Transactions).await;
     let fields = ["firstname", "lastname", "email", "age", "city", "department", "salary", "signup"];
     let (values, count): (Vec<String>, usize) = redis::pipe()
         .hmget("user:1", &fields)

@@ -13,7 +13,7 @@ fn every_lesson_is_in_the_registry_under_its_own_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lessons_show_what_they_send_and_pass_again_over_resp3() {
+async fn lessons_pass_over_resp3_and_again_and_show_what_they_send() {
     assert_pass_twice::<WorkLesson>(&open(false).await).await;
 }
 
