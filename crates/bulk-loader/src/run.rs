@@ -170,8 +170,8 @@ impl<'a, S: Source + ?Sized> Run<'a, S> {
 
     /// Waits until there is something to do.
     ///
-    /// With many commands in flight, this is a short sleep. A poll would return with each reply, and waking up a client costs
-    /// the server time. After a sleep in which nothing arrived, this is a poll.
+    /// With many commands in flight, this is a short sleep, unless replies are long. A poll would return with each reply, and waking
+    /// up a client costs the server time. After a sleep in which nothing arrived, this is a poll.
     fn wait(&mut self) -> Result<(), LoadError> {
         self.loaded.waits += 1;
         let in_flight = self.connections().map(Connection::in_flight).max().unwrap_or(0);
@@ -181,8 +181,9 @@ impl<'a, S: Source + ?Sized> Run<'a, S> {
             return Ok(());
         }
         let long_replies = self.source.long_replies();
-        let socket_to_poll = |connection: &'_ Connection| {
-            // With something to send, wait only for room to send it: replies would wake us up too often.
+        let events_to_poll = |connection: &'_ Connection| {
+            // With something to send, wait only for room to send it: replies would wake us up too often. Long
+            // replies must be read meanwhile, or they fill the buffers.
             match (connection.has_unsent(), long_replies) {
                 (true, false) => PollFlags::OUT,
                 (true, true) => PollFlags::IN | PollFlags::OUT,
@@ -191,7 +192,7 @@ impl<'a, S: Source + ?Sized> Run<'a, S> {
         };
         let mut sockets: Vec<PollFd<'_>> = self
             .connections()
-            .map(|connection| PollFd::new(connection.socket(), socket_to_poll(connection)))
+            .map(|connection| PollFd::new(connection.socket(), events_to_poll(connection)))
             .collect();
         let timeout = Timespec { tv_sec: 0, tv_nsec: TICK.subsec_nanos().into() };
         match poll(&mut sockets, Some(&timeout)) {

@@ -69,7 +69,7 @@ async fn run(ctx: &mut LessonContext) -> Outcome {
     let claims = Claim::ALL.map(|claim| claim.key(&keys));
     let profiles = Profiles::new(PROFILES, &keys);
     let lesson_keys = [user.clone(), keys.key("user:1:draft"), growing.clone(), lengthening.clone()];
-    ctx.start_clean(&[&lesson_keys[..], &claims, &profiles.hashes()].concat()).await?;
+    ctx.start_clean(&[&lesson_keys[..], &claims, &profiles.hash_keys()].concat()).await?;
 
     store_and_read(ctx, &user).await?;
     change_parts(ctx, &user, &keys.key("user:1:draft")).await?;
@@ -80,7 +80,7 @@ async fn run(ctx: &mut LessonContext) -> Outcome {
     compare_reads(ctx, &keys).await?;
     compare_memory(ctx, &profiles).await?;
 
-    ctx.keys([user, growing, profiles.hashes().swap_remove(0)].into_iter().chain(claims));
+    ctx.keys([user, growing, profiles.hash_keys().swap_remove(0)].into_iter().chain(claims));
     Ok(())
 }
 
@@ -408,7 +408,7 @@ async fn compare_memory(ctx: &LessonContext, profiles: &Profiles) -> Outcome {
     let mut another = other.clone();
     tokio::try_join!(profiles.write_hashes(&mut other), profiles.write_properties(&mut another))?;
     let properties = profiles.property_keys(&profile(0).iter().map(|(name, _)| *name).collect::<Vec<_>>());
-    let hashes = profiles.hashes();
+    let hashes = profiles.hash_keys();
     let (in_hashes, in_keys) =
         tokio::try_join!(total_bytes(other.clone(), &hashes), total_bytes(other.clone(), &properties))?;
     own_keys::unlink(&mut other, &properties).await?;

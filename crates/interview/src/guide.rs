@@ -2,16 +2,17 @@
 //!
 //! # An example
 //!
-//! A block that begins with ```` ```redis ```` is a session of `redis-cli`, see [`block`](crate::block). Words behind `redis` say where it
+//! A block that begins with ```` ```redis ```` is a session of `redis-cli`, see [`block`](crate::block). Words after `redis` say how it
 //! runs, see [`Environment`](crate::block::Environment): `replica`, `sentinel`, `cluster`, or `cluster-replicas`; `aof`, `tls`, or
-//! `power-cut`; a setting as `key=value`; `needs=COMMAND`; `server=RELEASE`; `same` for the servers of the block before it.
+//! `power-cut`; a setting as `key=value`; `needs=COMMAND`; `server=RELEASE`; `same` for the servers of the block before it; `no-run="REASON"` for
+//! one that is only shown.
 //!
 //! | Line | Meaning |
 //! |---|---|
 //! | `> COMMAND` | a command; it goes on in the next lines while a quote is open |
 //! | `A> COMMAND` | the same from another client; `primary`, `replica`, `sentinel`, `node1` to `node6` are connected to these servers |
 //! | `~> COMMAND` | repeated until the reply is the expected one |
-//! | `A>` | reads what comes next to A |
+//! | `A>` | reads the next message that the server sends to A |
 //! | `wire> "BYTES"` | whole commands, sent as they are; the reply is the bytes that come back |
 //! | `! ACTION` | happens to a server itself, see [`Action`](crate::block::Action); `! kill node2` names one of several |
 //! | `# TEXT` | a comment |
@@ -103,7 +104,7 @@ pub struct Question {
     pub number: usize,
     /// The question itself.
     pub title: String,
-    /// What it is remembered by: made from its title, so that other questions may come before it.
+    /// A stable name, made from its title. Progress is kept under it, so that questions can be numbered anew.
     pub slug: String,
     /// Who should know the answer.
     pub level: Level,
@@ -111,7 +112,7 @@ pub struct Question {
     pub say: Vec<Paragraph>,
     /// The reasons.
     pub why: Vec<Paragraph>,
-    /// What interviewers look for.
+    /// The mistake that interviewers look for.
     pub trap: Vec<Paragraph>,
     /// What interviewers ask next, with the answers; empty where the guide has none.
     pub follow_ups: Vec<Paragraph>,
@@ -204,7 +205,7 @@ impl Question {
         let mut lessons: Vec<String> = Vec::new();
         for link in self.links() {
             let parts: Vec<&str> = link.target.split('/').collect();
-            // `cargo bulk load` is the loader, which no lesson is.
+            // `load.rs` is the loader, not a lesson.
             let is_lesson = matches!(parts.as_slice(),
                 ["crates", name, "src", file] if LESSON_CRATES.contains(name) && *file != "load.rs");
             if is_lesson && !lessons.contains(&link.text) {

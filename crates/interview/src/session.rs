@@ -12,7 +12,9 @@ use std::io;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use lab_connection::raw_client::{Client, REPLY_TIMEOUT, Redirection, reply_count, reply_lines, subscribes};
+use lab_connection::raw_client::{
+    Client, REPLY_TIMEOUT, Redirection, changes_subscriptions, reply_count, reply_lines,
+};
 use lab_server::Choice;
 use redis::Value;
 
@@ -163,7 +165,7 @@ impl Session {
         let mut lines = Vec::new();
         self.client(name)?.send(&words)?;
         for _ in 0..MOST_REDIRECTIONS {
-            let value = self.client(name)?.reply(subscribes(&command.words))?;
+            let value = self.client(name)?.reply(changes_subscriptions(&command.words))?;
             let Some(redirection) = Redirection::of(&value).filter(|_| follows) else {
                 lines.extend(reply_lines(&command.words, &value));
                 if command.has_word(0, &["RESET"]) {

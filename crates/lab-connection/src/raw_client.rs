@@ -18,7 +18,9 @@ use redis::{Parser, PushKind, RedisError, Value};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 pub use self::address::RawAddress;
-pub use self::replies::{Redirection, has_word, reply_count, reply_lines, shown_reply_lines, subscribes};
+pub use self::replies::{
+    Redirection, changes_subscriptions, has_word, reply_count, reply_lines, shown_reply_lines,
+};
 
 /// How long a reply may take; a connection that is silent for longer is given up.
 pub const REPLY_TIMEOUT: Duration = Duration::from_secs(15);

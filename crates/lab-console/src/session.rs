@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use lab_connection::connection::CONNECT_TIMEOUT;
 use lab_connection::raw_client::{
-    Client, RawAddress, Redirection, has_word, reply_count, shown_reply_lines, subscribes,
+    Client, RawAddress, Redirection, changes_subscriptions, has_word, reply_count, shown_reply_lines,
 };
 use lab_connection::transcript::for_terminal;
 use redis::Value;
@@ -118,12 +118,12 @@ impl Session {
         self.wait_with_keys(true);
         self.client()?.send(words)?;
         for _ in 0..MOST_REDIRECTIONS {
-            let reply = self.client()?.reply(subscribes(words))?;
+            let reply = self.client()?.reply(changes_subscriptions(words))?;
             let redirection = Redirection::of(&reply).filter(|_| self.follows_redirections);
             let Some(redirection) = redirection else {
                 print_reply(words, &reply);
                 self.note(words, &reply);
-                if subscribes(words) && matches!(reply, Value::Array(_) | Value::Push { .. }) {
+                if changes_subscriptions(words) && matches!(reply, Value::Array(_) | Value::Push { .. }) {
                     return self.follow_subscription(words);
                 }
                 if streams && !matches!(reply, Value::ServerError(_)) && !self.in_transaction {
@@ -205,7 +205,7 @@ impl Session {
         let connected = self.client.take().is_some();
         let in_transaction = std::mem::take(&mut self.in_transaction);
         if self.interrupted.swap(false, Ordering::Relaxed) {
-            let listens = subscribes(words) || has_word(words, 0, &["MONITOR"]);
+            let listens = changes_subscriptions(words) || has_word(words, 0, &["MONITOR"]);
             // The server learns of the end by the closed connection.
             match self.connect() {
                 Ok(_) if listens => print("Ended, on a new connection."),

@@ -46,7 +46,7 @@ impl Html {
     }
 }
 
-/// Adds a text. What is special in HTML is escaped, and control characters, which HTML does not allow, are replaced.
+/// Adds a text. What is special in HTML is escaped, and control characters, line breaks included, are replaced.
 pub(crate) fn escape(buffer: &mut String, text: &str) {
     for character in text.chars() {
         match character {

@@ -36,9 +36,9 @@ pub enum Block {
     Exchange(ShownExchange),
     /// A claim that was verified.
     Check {
-        /// What the learner should see.
+        /// What the learner should see. If it did not hold, what was seen instead may follow in parentheses.
         claim: String,
-        /// Whether it was so; with what was seen instead, if not.
+        /// Whether it held.
         held: bool,
     },
     /// A question about what comes next.

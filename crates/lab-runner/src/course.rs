@@ -94,7 +94,7 @@ impl<L: Course> Cli for LessonArgs<L> {
 
 /// What every run sends that no lesson shows.
 const OPENING: &str = "The lessons show or announce every command except for housekeeping: the handshake of each connection (HELLO or AUTH, SELECT, \
-                       CLIENT), questions about the server (INFO, COMMAND INFO, PING, TYPE, SCAN, CLUSTER), and two keys that keep two \
+                       CLIENT, READONLY), questions about the server (INFO, COMMAND INFO, PING, ROLE, TYPE, SCAN, CLUSTER), and two keys that keep two \
                        runs apart (GET and SET of redis-lab:marker and redis-lab:run-lock, and EVALSHA, which renews the lock).";
 
 /// Opens the server, and says which one it is and what is sent besides the lessons.

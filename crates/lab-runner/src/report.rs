@@ -36,20 +36,23 @@ pub fn earlier_report() -> impl TypedValueParser<Value = Arc<Earlier>> {
         Earlier::read(path).map_err(|error| error.to_string()).and_then(|earlier| match earlier.kind {
             Kind::Lessons => Ok(Arc::new(earlier)),
             other => {
-                Err(format!("this is a report of {}; only tables with rounds can be compared", other.name()))
+                Err(format!(
+                    "this is a report of {}; --compare needs one of lessons or comparisons, as from `cargo bulk insert --report old.html`",
+                    other.name()
+                ))
             }
         })
     })
 }
 
 impl ReportArgs {
-    /// Whether anything is to be written.
+    /// Whether `--report` or `--compare` was given.
     #[must_use]
     pub fn is_wanted(&self) -> bool {
         self.report.is_some() || self.compare.is_some()
     }
 
-    /// An error if anything is to be written, for a command that has nothing to show: `what` names it.
+    /// An error if either flag was given to a command that has nothing to report. `what` names the command.
     pub fn refuse(&self, what: &str) -> Result<(), Failure> {
         if !self.is_wanted() {
             return Ok(());
@@ -78,7 +81,8 @@ impl ReportArgs {
                     Class::Other,
                     format!("The report '{path}' cannot be written."),
                     error.to_string(),
-                );
+                )
+                .try_next("choose another path for --report; --json prints the same data on standard output");
                 if json {
                     // The document is printed already.
                     Terminal.note(&failure.to_string());

@@ -8,6 +8,7 @@ use lab_runner::Terminal;
 use lab_runner::course::{LessonReport, keys_of};
 use lab_runner::input::ask;
 use lab_runner::render::wrap;
+use redis::RedisResult;
 
 use crate::registry;
 
@@ -72,14 +73,16 @@ async fn commands_by_part(target: &Target, reports: &[LessonReport]) -> Vec<(Str
     groups
 }
 
-/// The types of keys, in one pipeline: on a slow network, one after the other takes seconds. After an error there are none.
+/// The types of keys, in one pipeline: on a slow network, one after the other takes seconds. A key whose type is refused is left out.
 async fn kinds_of(target: &Target, keys: Vec<String>) -> HashMap<String, String> {
     let mut pipe = redis::pipe();
+    pipe.ignore_errors();
     for key in &keys {
         pipe.cmd("TYPE").arg(key);
     }
-    let kinds: Vec<String> = pipe.query_async(&mut target.connection()).await.unwrap_or_default();
-    keys.into_iter().zip(kinds).collect()
+    let kinds: Vec<RedisResult<String>> =
+        pipe.query_async(&mut target.connection()).await.unwrap_or_default();
+    keys.into_iter().zip(kinds).filter_map(|(key, kind)| Some((key, kind.ok()?))).collect()
 }
 
 /// A lesson that was run twice names its keys twice.

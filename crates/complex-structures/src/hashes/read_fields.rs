@@ -49,10 +49,10 @@ impl Approach for ReadFields {
 
     async fn run<C: AnyConnection>(self, profiles: &Profiles, redis: &mut C) -> RedisResult<Rows> {
         match self {
-            Self::WholeHash => hgetall_each(redis, &profiles.hashes()).await,
-            Self::NamedFields => hmget_each(redis, &profiles.hashes()).await,
+            Self::WholeHash => hgetall_each(redis, &profiles.hash_keys()).await,
+            Self::NamedFields => hmget_each(redis, &profiles.hash_keys()).await,
             Self::KeyPerProperty => get_each(redis, &profiles.property_keys(&WANTED)).await,
-            Self::Pipeline => hmget_pipeline(redis, &profiles.hashes()).await,
+            Self::Pipeline => hmget_pipeline(redis, &profiles.hash_keys()).await,
         }
     }
 }
@@ -112,8 +112,8 @@ impl Profiles {
         self.0.len()
     }
 
-    /// Their Hashes, in order.
-    pub fn hashes(&self) -> Vec<String> {
+    /// The keys of their Hashes, in order.
+    pub fn hash_keys(&self) -> Vec<String> {
         self.0.iter().map(|(hash, _)| hash.clone()).collect()
     }
 
@@ -144,8 +144,8 @@ impl Profiles {
     }
 }
 
-/// The profile of the customer with this number, the same on every run. No value is longer than 64 bytes, so a server
-/// packs it.
+/// The profile of the customer with this number, the same on every run. No value is longer than 64 bytes, so the
+/// server keeps its Hash in a listpack.
 pub fn profile(id: usize) -> Fields {
     let firstname = ["Ada", "Ben", "Cleo", "Dan", "Eva", "Finn", "Gita"][id % 7];
     let lastname = ["Keller", "Lopez", "Meyer", "Novak", "Okafor"][id % 5];

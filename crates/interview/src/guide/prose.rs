@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 
-/// One paragraph, with its line breaks taken out.
+/// A paragraph, an entry of a list, a table, or a listing. Only a listing keeps its line breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Paragraph {
     /// Text.
     Text(String),
-    /// An entry of a list: its mark, `-` or `1.`, and its text.
+    /// An entry of a list: its marker (`-`, `*`, or a number such as `1.`) and its text.
     Item(String, String),
     /// A table: the header, then the rows.
     Table(Vec<Vec<String>>),
@@ -72,7 +72,7 @@ pub(super) fn paragraphs<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<Pa
     all
 }
 
-/// `- text` or `1. text`.
+/// `- text`, `* text`, or `1. text`.
 fn item(text: &str) -> Option<(&str, &str)> {
     let (mark, entry) = text.split_once(' ')?;
     let number = mark.strip_suffix('.').is_some_and(|digits| digits.parse::<u32>().is_ok());

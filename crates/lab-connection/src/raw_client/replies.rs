@@ -40,22 +40,23 @@ fn prints_raw(words: &[Vec<u8>]) -> bool {
     let is =
         |name: &str, subcommands: &[&str]| has_word(words, 0, &[name]) && has_word(words, 1, subcommands);
     has_word(words, 0, &["INFO", "LOLWUT"])
-        || is("DEBUG", &["HTSTATS", "HTSTATS-KEY"])
+        || is("DEBUG", &["HTSTATS", "HTSTATS-KEY", "CLIENT-EVICTION"])
         || is("MEMORY", &["MALLOC-STATS", "DOCTOR"])
         || is("CLUSTER", &["NODES", "INFO"])
         || is("CLIENT", &["LIST", "INFO"])
         || is("LATENCY", &["GRAPH", "DOCTOR"])
 }
 
-/// How many replies a command gets: SUBSCRIBE and the like get one for each channel.
+/// How many replies a command gets: SUBSCRIBE and the like get one for each channel that they name. (UNSUBSCRIBE without a name gets one for
+/// each channel that is left; here it counts as one.)
 #[must_use]
 pub fn reply_count(words: &[Vec<u8>]) -> usize {
-    if subscribes(words) { words.len().saturating_sub(1).max(1) } else { 1 }
+    if changes_subscriptions(words) { words.len().saturating_sub(1).max(1) } else { 1 }
 }
 
-/// Whether the command's replies are push messages in RESP3.
+/// Whether the command subscribes or unsubscribes. Its replies are push messages in RESP3.
 #[must_use]
-pub fn subscribes(words: &[Vec<u8>]) -> bool {
+pub fn changes_subscriptions(words: &[Vec<u8>]) -> bool {
     let names = ["SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE"];
     has_word(words, 0, &names)
 }

@@ -9,11 +9,11 @@ use redis::aio::MultiplexedConnection;
 use super::play::{limit_memory, refusals};
 use crate::private;
 
-/// Locks that clients hold, and sessions of users.
+/// Number of locks that clients hold, and of sessions.
 pub const LOCKS: usize = 200;
-/// Queues, and jobs that wait in each.
+/// Number of queues.
 pub const QUEUES: usize = 10;
-/// Jobs of a queue.
+/// Number of jobs that wait in each queue.
 pub const JOBS: usize = 20;
 /// Pages that the cache stores afterward.
 pub const PAGES: usize = 20_000;
@@ -27,9 +27,9 @@ pub struct Damage {
     /// Locks that a second client took while the first one still held them.
     pub held_twice: usize,
     /// Users who are logged out.
-    pub sessions: usize,
+    pub lost_sessions: usize,
     /// Jobs that were accepted, and are gone.
-    pub jobs: usize,
+    pub lost_jobs: usize,
     /// Pages that were not stored, because the server was full.
     pub refused: u64,
 }
@@ -42,8 +42,8 @@ pub async fn fill(target: &Target, policy: &str) -> Result<Damage, LessonError> 
     store_what_matters(&mut redis).await?;
     let refused = store_pages(&mut redis).await?;
     let damage = Damage {
-        jobs: QUEUES * JOBS - waiting_jobs(&mut redis).await?,
-        sessions: LOCKS - live_sessions(&mut redis).await?,
+        lost_jobs: QUEUES * JOBS - waiting_jobs(&mut redis).await?,
+        lost_sessions: LOCKS - live_sessions(&mut redis).await?,
         held_twice: take_again(&mut redis).await?,
         refused,
     };

@@ -42,11 +42,14 @@ pub(super) async fn tick_once(ctx: &LessonContext) -> Result<(), BoxError> {
         return Err(format!("expected a slot that is due, got {first:?}").into());
     };
     ctx.check_eq("two slots before it are skipped, and counted", &tick.skipped, &2)?;
-    ctx.check("the second process waits for the lease of the first", matches!(second, Next::Busy(_)))?;
+    ctx.check(
+        "the second process is told that the first one holds the lease",
+        matches!(second, Next::Busy(_)),
+    )?;
 
     ctx.step(
         "The queue refuses the job, so the first process gives the slot back. The second one gets it, with the same ID. A queue that \
-         knows its IDs takes it once, even if the first process did enqueue it and died before it could say so:",
+         recognizes the IDs of jobs takes it once, even if the first process did enqueue it and died before it could say so:",
     )
     .await?;
     scheduler.release(&tick).await?;
