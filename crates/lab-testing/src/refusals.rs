@@ -17,6 +17,14 @@ pub(crate) struct RefusalWatch {
 pub(crate) type Snapshot = Vec<(Vec<u8>, State)>;
 type State = (Option<Vec<u8>>, i64);
 
+/// Reads a key. Time stands still in a script, so a key does not expire between two of these commands.
+const STATE: &str = "
+local kind = redis.call('TYPE', KEYS[1]).ok
+local read = ({hash = 'HGETALL', set = 'SMEMBERS'})[kind]
+local parts = read and redis.call(read, KEYS[1]) or {}
+return {kind, redis.call('DUMP', KEYS[1]), redis.call('PEXPIRETIME', KEYS[1]), parts}
+";
+
 impl RefusalWatch {
     pub(crate) fn new(admin: MultiplexedConnection) -> Self {
         Self { admin, changes: Arc::default() }
@@ -53,17 +61,15 @@ impl RefusalWatch {
 
     async fn state(&self, key: &[u8]) -> State {
         let mut admin = self.admin.clone();
-        let mut pipeline = redis::pipe();
-        pipeline.cmd("DUMP").arg(key).cmd("PEXPIRETIME").arg(key).cmd("TYPE").arg(key);
-        let (dump, expires, kind): (Option<Vec<u8>>, i64, String) =
-            pipeline.query_async(&mut admin).await.unwrap();
+        let read = redis::cmd("EVAL").arg(STATE).arg(1).arg(key).to_owned();
+        let (kind, dump, expires, parts): (String, Option<Vec<u8>>, i64, Vec<Vec<u8>>) =
+            read.query_async(&mut admin).await.unwrap();
         // DUMP has the fields of a Hash and the members of a Set in an order that reading alone may change.
-        let (read, width) = match kind.as_str() {
-            "hash" => ("HGETALL", 2),
-            "set" => ("SMEMBERS", 1),
+        let width = match kind.as_str() {
+            "hash" => 2,
+            "set" => 1,
             _ => return (dump, expires),
         };
-        let parts: Vec<Vec<u8>> = redis::cmd(read).arg(key).query_async(&mut admin).await.unwrap();
         let mut parts: Vec<Vec<u8>> = parts.chunks(width).map(|part| part.join(&0)).collect();
         parts.sort();
         (Some(parts.join(&0)), expires)
