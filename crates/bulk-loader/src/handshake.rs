@@ -95,10 +95,10 @@ pub(crate) fn open(
     let run_id = info.lines().find_map(|line| line.strip_prefix("run_id:").map(|id| id.trim().to_owned()));
     let mut client_id = None;
     if let Some(fence) = fence {
-        client_id = number(&dialog.expect_needed(&["CLIENT", "ID"])?);
+        client_id = Some(dialog.expect_number(&["CLIENT", "ID"])?);
         if let Some(previous) = fence.previous.filter(|_| fence.run_id == run_id.as_deref()) {
             // Replies 0 if it is gone already.
-            dialog.expect_needed(&["CLIENT", "KILL", "ID", &previous.to_string()])?;
+            dialog.expect_number(&["CLIENT", "KILL", "ID", &previous.to_string()])?;
         }
     }
     let mut replies = Vec::with_capacity(questions.len());
@@ -158,13 +158,14 @@ impl Dialog {
     }
 
     /// A refusal names the command.
-    fn expect_needed(&mut self, words: &[&str]) -> Result<Vec<u8>, HandshakeError> {
-        no_error(self.ask(words)?).map_err(|error| match error {
-            HandshakeError::Refused(error) => {
-                HandshakeError::Refused(format!("{error}. This load needs {}", words[..2].join(" ")))
-            }
+    fn expect_number(&mut self, words: &[&str]) -> Result<u64, HandshakeError> {
+        let refused =
+            |error| HandshakeError::Refused(format!("{error}. This load needs {}", words[..2].join(" ")));
+        let reply = no_error(self.ask(words)?).map_err(|error| match error {
+            HandshakeError::Refused(error) => refused(error),
             other => other,
-        })
+        })?;
+        number(&reply).ok_or_else(|| refused(error_text(&reply)))
     }
 
     fn ask(&mut self, words: &[&str]) -> Result<Vec<u8>, HandshakeError> {
