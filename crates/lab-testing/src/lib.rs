@@ -36,6 +36,11 @@ pub use connection::TestConnection;
 /// can stand still for a minute.
 pub const TIMEOUT: Duration = Duration::from_mins(3);
 
+/// Whether `UPDATE=1` asks a test to write what it compares with.
+pub fn updates() -> bool {
+    std::env::var_os("UPDATE").is_some_and(|value| value == "1")
+}
+
 static SERVER: OnceLock<Server> = OnceLock::new();
 static CLUSTER: OnceLock<Cluster> = OnceLock::new();
 static PREFIXES: AtomicU32 = AtomicU32::new(0);

@@ -10,8 +10,8 @@
 //! Other fonts break lines elsewhere, so colors are compared only where the page has the fonts of the picture; a test says so. The
 //! gate must have them.
 
+use std::fs;
 use std::path::PathBuf;
-use std::{env, fs};
 
 use base64::Engine;
 use serde_json::{Value, json};
@@ -49,7 +49,7 @@ struct Shown {
 impl Picture {
     /// Requires that the page that is open looks like its picture, or makes the picture if the environment has `UPDATE=1`.
     pub fn assert_true(&self, page: &Page<'_>) {
-        if env::var_os("UPDATE").is_some_and(|update| update == "1") {
+        if crate::updates() {
             self.make(page);
         } else if let Err(why) = self.compare(page) {
             panic!(

@@ -19,7 +19,7 @@ const SHARED: [&str; 5] = ["key", "lease", "limit", "money", "script"];
 /// The rows as the README has them. With `UPDATE=1`, they are written first.
 static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
     let path = workspace().join("README.md");
-    if std::env::var_os("UPDATE").is_some_and(|value| value == "1") {
+    if lab_testing::updates() {
         let updated = table::update(&fs::read_to_string(&path).unwrap(), &patterns());
         fs::write(&path, updated).unwrap();
     }

@@ -159,7 +159,7 @@ async fn main() -> ExitCode {
     let patterns: Vec<Row> = chosen.into_iter().map(of_pattern).collect();
     let loops: Vec<Row> = of_loops(&words).collect();
     // The rights of a loop are those beside its pattern's. When these are recorded anew, the pattern's come first.
-    let stages = if smallest_user::updates() {
+    let stages = if lab_testing::updates() {
         [patterns, loops]
     } else {
         [loops.into_iter().chain(patterns).collect(), Vec::new()]

@@ -185,18 +185,13 @@ fn in_record(name: &str) -> Result<Rights, String> {
     line.map(Rights::parse).ok_or_else(|| format!("acl.txt has no line {name}"))
 }
 
-/// Whether acl.txt is to be written.
-pub fn updates() -> bool {
-    std::env::var_os("UPDATE").is_some_and(|value| value == "1")
-}
-
 /// Compares with the line of acl.txt. With `UPDATE=1`, writes it first.
 fn in_file(name: &str, rights: &Rights) -> Result<(), String> {
     let _lock = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
     let text = std::fs::read_to_string(FILE).unwrap_or_default();
     let line = rights.line(name);
     let of_another = |other: &&str| !other.starts_with(&format!("{name}:"));
-    if updates() {
+    if lab_testing::updates() {
         let (head, mut lines): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| line.starts_with('#'));
         lines.retain(of_another);
         lines.push(&line);
