@@ -43,7 +43,7 @@ pub(super) async fn tick_once(ctx: &LessonContext) -> Result<(), BoxError> {
     };
     ctx.check_eq("two slots before it are skipped, and counted", &tick.skipped, &2)?;
     ctx.check(
-        "the second process is told that the first one holds the lease",
+        "the second process learns that the first one holds the lease",
         matches!(second, Next::Busy(_)),
     )?;
 
