@@ -33,7 +33,7 @@ pub static LESSON: Lesson = Lesson {
     rule: "Give every question a key that holds its answer, because without a search index, Redis finds a value only by its key.",
     takeaways: &[
         "An index is work done once per write instead of once per question; keep it in the transaction of the write.",
-        "N+1 reads cost N+1 round trips: use a pipeline, MGET, or HMGET.",
+        "N+1 reads cost N+1 round trips: use a pipeline, or MGET for Strings.",
         "KEYS, SORT, and long scripts make every other client wait; SCAN and SSCAN do not, but they are no less work.",
     ],
     quiz: &[11, 52, 54],
@@ -235,7 +235,7 @@ async fn users_of_city(asking: &Asking<'_>) -> Outcome {
     ctx.code(approaches::SOURCE.function("city_by_index"));
     let claim =
         format!("all approaches found the same {} users", thousands(users.in_city(false).len() as f64));
-    asking.table(Question::UsersOfCity, "Users of a city", &claim).await?;
+    asking.table(Question::UsersOfCity, "Users in a city", &claim).await?;
     Ok(())
 }
 
@@ -251,7 +251,9 @@ async fn users_by_number(asking: &Asking<'_>) -> Outcome {
     ctx.code(approaches::SOURCE.function("hgetall_in_a_pipeline"));
 
     let guess = ctx
-        .step("MGET and a script read many keys with one command. While a long script runs, all other clients wait.")
+        .step(
+            "A script can read many keys with one command. While a long script runs, all other clients wait.",
+        )
         .predict(
             format!("How many round trips do {count} users take, at least?"),
             ["one", "a few", "one for each user"],
@@ -318,7 +320,7 @@ async fn city_and_department(asking: &Asking<'_>) -> Outcome {
     ctx.step("Here are all approaches. Filtering in the client moves everybody to find a few.").await?;
     ctx.code(approaches::SOURCE.function("both_by_reading_everyone"));
     ctx.code(approaches::SOURCE.function("both_by_sinter"));
-    let title = format!("Users of {department} in {city}");
+    let title = format!("Users in {department} and {city}");
     let claim = format!("all approaches found the same {count} users");
     asking.table(Question::CityAndDepartment, &title, &claim).await?;
 
@@ -328,7 +330,7 @@ async fn city_and_department(asking: &Asking<'_>) -> Outcome {
     )
     .await?;
     ctx.code(approaches::SOURCE.function("count_by_sintercard"));
-    let title = format!("How many of {department} in {city}");
+    let title = format!("How many work in {department} and live in {city}");
     let claim = format!("all approaches counted {count}");
     asking.table(Question::CountCityAndDepartment, &title, &claim).await?;
     Ok(())

@@ -19,7 +19,7 @@ use tokio::sync::Barrier;
 pub use self::read_fields::{Profiles, ReadFields, WANTED, profile};
 use crate::encoding::{EncodingChange, LARGEST};
 
-/// Objects as Hashes: partial reads, counters and deadlines in fields, and what a small Hash saves.
+/// Objects as Hashes: partial reads, counters in fields, fields with a TTL, and what a small Hash saves.
 pub static LESSON: Lesson = Lesson {
     name: "hashes",
     title: "Hashes",
@@ -33,9 +33,9 @@ pub static LESSON: Lesson = Lesson {
     sources: &[source!("src/hashes.rs"), source!("src/hashes/read_fields.rs"), source!("src/encoding.rs")],
     rule: "Store an object as a Hash, read the fields you need by name, and read many objects in one pipeline.",
     takeaways: &[
-        "What is locked or evicted on its own needs a key of its own. A field can expire since Redis 7.4 and Valkey 9.",
+        "A field can expire on its own since Redis 7.4 and Valkey 9; before, what has a TTL of its own needs a key of its own.",
         "HSETNX and HINCRBY decide on the server; HEXISTS followed by HSET is a race.",
-        "A small Hash is packed and takes a fraction of the memory of one key per property.",
+        "A small Hash is packed and takes about half the memory of one key per property.",
     ],
     quiz: &[1, 4, 15],
     run: |ctx| Box::pin(run(ctx)),
@@ -59,7 +59,7 @@ const PROFILES: usize = 50;
 /// Valkey has it since 9.0, Redis since 7.4.
 const FIELD_TTL: Need =
     Need { command: "HEXPIRE", available_in: "--server valkey-9.1 (Valkey 9 has it, and Redis since 7.4)" };
-/// How long the lesson waits for a deadline that has passed, on a busy machine.
+/// How long the lesson waits for a field whose TTL has ended, on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 async fn run(ctx: &mut LessonContext) -> Outcome {
@@ -87,7 +87,7 @@ async fn run(ctx: &mut LessonContext) -> Outcome {
 async fn store_and_read(ctx: &LessonContext, user: &str) -> Outcome {
     let mut redis = ctx.redis();
 
-    ctx.step("A user has a name, an email address, and a city. If you store all of it as one text, all of it travels \
+    ctx.step("A user has a name, an email address, and a city. If you store all of it as one string, all of it travels \
               whenever you need one part, and two clients that change different parts overwrite each other. A Hash is a key \
               with fields, and you can read and change each field by itself. HSET writes any number of fields and returns \
               how many are new.").await?;
@@ -228,19 +228,22 @@ async fn expire_fields(ctx: &LessonContext, user: &str) -> Outcome {
     let mut redis = ctx.redis();
     let expires = ctx.can(FIELD_TTL.command).await;
 
-    ctx.step("EXPIRE sets a deadline for a whole key. A login code that lives for five minutes would need its own key.").await?;
+    ctx.step(
+        "EXPIRE gives a whole key a TTL. A login code that lives for five minutes would need its own key.",
+    )
+    .await?;
     if !expires {
         ctx.skip(FIELD_TTL);
         return Ok(());
     }
-    ctx.step("Since Valkey 9 and Redis 7.4, a field can have a deadline. HEXPIRE answers for each field: 1 means set, -2 \
-              means no such field. HTTL returns the seconds left, or -1 without a deadline. HPERSIST removes the deadline.").await?;
+    ctx.step("Since Valkey 9 and Redis 7.4, a field can have a TTL. HEXPIRE answers for each field: 1 means set, -2 \
+              means no such field. HTTL returns the seconds left, or -1 without a TTL. HPERSIST removes the TTL.").await?;
     let _: usize = redis.hset(user, "login_code", "4711").await?;
     let set: [i64; 2] = redis.hexpire(user, 300, ExpireOption::NONE, &["login_code", "fax"]).await?;
     let left: [i64; 2] = redis.httl(user, &["login_code", "city"]).await?;
     let kept: [i64; 1] = redis.hpersist(user, "login_code").await?;
     let left_then: [i64; 1] = redis.httl(user, "login_code").await?;
-    ctx.check("the code got a deadline; a field 'fax' does not exist", set == [1, -2])?;
+    ctx.check("the code got a TTL; a field 'fax' does not exist", set == [1, -2])?;
     ctx.check(
         "the code has at most 300 seconds, the city stays",
         matches!(left, [code, -1] if (1..=300).contains(&code)),
@@ -249,25 +252,25 @@ async fn expire_fields(ctx: &LessonContext, user: &str) -> Outcome {
 
     let guess = ctx
         .step("Then there is a new code. HSET writes it into the same field.")
-        .predict("What is the deadline of the new code?", ["the old one", "none"])
+        .predict("What is the TTL of the new code?", ["that of the old one", "none"])
         .await?;
     let _: [i64; 1] = redis.hexpire(user, 300, ExpireOption::NONE, "login_code").await?;
     let _: usize = redis.hset(user, "login_code", "0815").await?;
     let left: [i64; 1] = redis.httl(user, "login_code").await?;
-    guess.answer(if left == [-1] { "none" } else { "the old one" })?;
-    ctx.say("A mistake to avoid: HSET writes a new value and removes the deadline, as SET does for a key.");
+    guess.answer(if left == [-1] { "none" } else { "that of the old one" })?;
+    ctx.say("A mistake to avoid: HSET writes a new value and removes the TTL, as SET does for a key.");
     ctx.check("the new code would stay forever", left == [-1])?;
 
     if ctx.can("HSETEX").await {
-        ctx.step("HSETEX (Valkey 9, Redis 8) writes value and deadline in one step.").await?;
+        ctx.step("HSETEX (Valkey 9, Redis 8) writes value and TTL in one step.").await?;
         let fields = ["EX", "300", "FIELDS", "1", "login_code", "1234"];
         let set: i64 = redis::cmd("HSETEX").arg(user).arg(&fields).query_async(&mut redis).await?;
         let left: [i64; 1] = redis.httl(user, "login_code").await?;
-        ctx.check("value and deadline are there", set == 1 && left[0] > 0)?;
+        ctx.check("value and TTL are there", set == 1 && left[0] > 0)?;
     }
 
     ctx.step(
-        "At the deadline the field goes, and the rest of the Hash stays. This code has 50 milliseconds.",
+        "When the TTL ends, the field goes, and the rest of the Hash stays. This code has 50 milliseconds.",
     )
     .await?;
     let _: [i64; 1] = redis.hpexpire(user, 50, ExpireOption::NONE, "login_code").await?;
@@ -281,7 +284,7 @@ async fn wait_until_gone(ctx: &LessonContext, key: &str, field: &str) -> Outcome
     let mut other = ctx.untraced("Another client asks with HEXISTS until the code is gone.");
     let mut retry = Retry::within(TIMEOUT);
     while other.hexists(key, field).await? {
-        retry.again("the field is gone soon after its deadline").await?;
+        retry.again("the field is gone soon after its TTL ended").await?;
     }
     Ok(())
 }
@@ -297,7 +300,7 @@ async fn finish(ctx: &LessonContext, user: &str) -> Outcome {
         redis::cmd("OBJECT").arg("ENCODING").arg(user).query_async(&mut redis).await?;
     if encoding.as_deref() == Some("hashtable") {
         ctx.say(
-            "The order is another one, and the Hash takes several times the memory: on this server, the first field with a TTL made a \
+            "The order has changed, and the Hash takes several times the memory: on this server, the first field with a TTL made a \
              hash table of it, and it stays one.",
         );
     }
@@ -338,7 +341,7 @@ async fn watch_the_encoding(ctx: &LessonContext, growing: &str, lengthening: &st
 
     let mut redis = ctx.redis();
     ctx.step(format!(
-        "Once more, slowly. This Hash has {most} fields, as many as fit. One more is too many."
+        "Once more, slowly, with a new Hash of {most} fields, as many as fit. One more is too many."
     ))
     .await?;
     let before: String = redis.object_encoding(growing).await?;
@@ -385,9 +388,9 @@ async fn memory_usage(redis: &mut impl ConnectionLike, key: &str) -> RedisResult
 
 async fn compare_reads(ctx: &LessonContext, keys: &Keys) -> Outcome {
     ctx.step(format!(
-        "Now many profiles of ten fields each. A list on the screen shows three of them: {}. HGETALL reads all ten and you \
-         throw seven away: look at the bytes received. HMGET reads the three. With one key per property, three GETs are \
-         three round trips. And because the profiles do not depend on each other, all HMGETs can go in one pipeline.",
+        "Now many profiles of ten fields each. A screen shows three of them: {}. HGETALL reads all ten and you \
+         throw seven away: look at the bytes received. HMGET reads the three. With one key per property, MGET reads them, \
+         in a cluster from several nodes. And because the profiles do not depend on each other, all HMGETs can go in one pipeline.",
         WANTED.join(", "),
     )).await?;
     let profiles = Profiles::new(ctx.fit("profiles", PROFILES, 2, 20.0), keys);

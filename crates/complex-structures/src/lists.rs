@@ -38,7 +38,7 @@ pub static LESSON: Lesson = Lesson {
     takeaways: &[
         "LTRIM after each LPUSH keeps a feed short.",
         "A blocking command needs a connection of its own, and you must not cancel it early.",
-        "Between doing a job and reporting it, a worker can die, so every safe queue may deliver twice.",
+        "Between doing a job and acknowledging it, a worker can die, so every safe queue may deliver twice.",
     ],
     quiz: &[5, 9, 59, 62, 92, 140],
     run: |ctx| Box::pin(run(ctx)),
@@ -86,7 +86,7 @@ async fn run(ctx: &mut LessonContext) -> Outcome {
 async fn keep_a_feed(ctx: &LessonContext, feed: &str, untrimmed: &str) -> Outcome {
     let mut redis = ctx.redis();
 
-    ctx.step("A list is a row of texts with two ends. LPUSH adds on the left and RPUSH on the right, and both are fast \
+    ctx.step("A list is a sequence of strings with two ends. LPUSH adds on the left and RPUSH on the right, and both are fast \
               however long the list is. LRANGE reads from one position to another: 0 is the first, -1 the last. So a feed is \
               a list. Push the latest event on the left; its first page is positions 0 to 9.").await?;
     redis.lpush(feed, "Ann liked a tent").await?;
@@ -111,8 +111,9 @@ async fn keep_a_feed(ctx: &LessonContext, feed: &str, untrimmed: &str) -> Outcom
     let oldest = redis.lrange(feed, -1, -1).await?;
     let expected = &events[EVENTS - KEPT];
     ctx.check(format!("the oldest entry is '{expected}'"), oldest == [expected.clone()])?;
-    ctx.say("Removing one entry at the end each time is cheap. Reading or writing in the middle of a long list (LINDEX, \
-             LSET, LINSERT) is not, because the server walks there from the nearer end.");
+    ctx.say("Removing one entry at the end each time is cheap. Reading or writing in the middle of a long list is not: for \
+             LINDEX and LSET the server walks there from the nearer end, and LINSERT compares items from the left until it finds \
+             the one to insert at.");
     Ok(())
 }
 
@@ -160,7 +161,8 @@ async fn wait_for_a_job(ctx: &LessonContext, mut own: Redis, [jobs, urgent, time
 
     ctx.step("A worker that asks again and again for a job wastes round trips and still reacts late. BLPOP waits on the \
               server until there is an item, or until its timeout in seconds ends (0 means never). It takes several lists \
-              and looks at them in order, so the first one can hold urgent jobs. A timeout is not an error but nil.").await?;
+              and looks at them in order, so the first one can hold urgent jobs. A timeout is not an error but nil. (The server looks \
+              for timeouts about ten times a second, so this one may come up to 0.1 s late.)").await?;
     let nothing = own.blpop(&[urgent, jobs], 0.1).await?;
     ctx.check("there was no job: nil", nothing.is_none())?;
 
@@ -274,7 +276,7 @@ async fn cancel_the_wait(ctx: &LessonContext, own: Redis, jobs: &str) -> Outcome
     ));
     guess.answer(if left == 0 { "nowhere" } else { "in the list" })?;
     ctx.check("the job is not in the list, and no one has it: it is lost", dropped && left == 0)?;
-    ctx.say("So never put a timeout around a blocking pop that is shorter than its own.");
+    ctx.say("So never wrap a blocking pop in a timeout that is shorter than its own.");
     Ok(())
 }
 
@@ -331,8 +333,9 @@ async fn give_back(ctx: &LessonContext, queue: &Queue) -> Outcome {
 async fn count_lost_jobs(ctx: &LessonContext, keys: &Keys) -> Result<[String; 2], LessonError> {
     let jobs = ctx.fit("batches of ten jobs", JOBS / 10, 1, 20.0) * 10;
     ctx.step(format!("Now {jobs} jobs and four workers. Of every ten jobs, one kills its worker before the work is done, and \
-                      one after the work but before it is reported. A new worker replaces each dead one. To count, a worker \
+                      one after the work but before it is acknowledged. A new worker replaces each dead one. To count, a worker \
                       does two things for each job: HSETNX writes a receipt with the job's name, and INCRBY raises a counter.")).await?;
+    ctx.say("pool.kills(&job, 5) is true once for each job whose number ends in 5.");
     ctx.function("work");
 
     let guess = ctx
@@ -374,7 +377,7 @@ async fn count_lost_jobs(ctx: &LessonContext, keys: &Keys) -> Result<[String; 2]
             work_done > finished && finished == jobs,
         )?;
     }
-    ctx.say("No queue avoids this: between doing a job and reporting it, there is always a moment to die in. You get \
+    ctx.say("No queue avoids this: between doing a job and acknowledging it, there is always a moment to die in. You get \
              at-least-once delivery, so make the handler idempotent: doing it again changes nothing. HSETNX with the job's \
              name is idempotent, INCRBY is not. A heartbeat must outlast the longest job or be renewed; a slow worker counts \
              as dead. The lists are as safe as the server: what it had not saved or replicated is lost when it dies. For \

@@ -36,7 +36,7 @@ pub static LESSON: Lesson = Lesson {
     takeaways: &[
         "After a write to the database, delete the cached entry. Do not update it.",
         "Cache for a short time that something does not exist, and shorten each TTL at random.",
-        "Measure the hit rate. A cache that is rarely hit makes every request slower.",
+        "Measure the hit rate. A cache that is rarely hit makes most requests slower: a miss costs another round trip.",
     ],
     quiz: &[17, 23, 51, 63, 64, 66, 67, 68, 69, 105, 131, 144, 154],
     run: |ctx| Box::pin(outcome(run(ctx))),
@@ -135,7 +135,7 @@ async fn cache_with_a_lease(ctx: &LessonContext, product: &str) -> Result<(), Bo
         "Only one client should ask. So a client that misses asks Redis for a lease: a key with its own random token and a short \
          TTL. This script grants it to one client, and tells the others to wait. The lines that matter are GET, SET, and the replies \
          FRESH, WAIT, and LOAD. The rest is for callers that give up, values that are refreshed early, and users who may not run \
-         all of the commands (require_commands).",
+         all of the commands.",
     )
     .await?;
     ctx.script(&lua(&ASK).whole()).await?;
@@ -178,7 +178,7 @@ async fn cache_search_results(ctx: &LessonContext) -> Result<(), BoxError> {
     search.get_or_load(&["query", "page", "1"], search_products).await?;
     let strange = search.key(&["a {*}", "page", "1"])?;
     ctx.check(
-        "the search for 'a {*}' has the key search:a %7B%2A%7D:page:1",
+        "a search for 'a {*}' would have the key search:a %7B%2A%7D:page:1",
         strange.as_str().ends_with("search:a %7B%2A%7D:page:1"),
     )?;
     Ok(())
@@ -187,7 +187,7 @@ async fn cache_search_results(ctx: &LessonContext) -> Result<(), BoxError> {
 async fn stampede(ctx: &LessonContext, by_hand: usize) -> Result<(), BoxError> {
     let (clients, processes) = (misses::CLIENTS, misses::PROCESSES);
     ctx.step(format!(
-        "Now the same {clients} requests through Cache, the pattern in crates/patterns that you can copy. {processes} of them stand for \
+        "Now the same {clients} requests through Cache, the pattern in crates/patterns that you can copy. {processes} Caches stand for \
          {processes} processes of a service. In each, one caller asks Redis and the others wait for it. Those without the lease ask again after 4 ms, then 8, 16, and so on. If the client that loads \
          dies, its lease expires after two seconds, and another one loads.",
     ))
@@ -278,12 +278,11 @@ async fn hit_rate(ctx: &LessonContext) -> Result<(), BoxError> {
     let products = misses::ENTRIES;
     ctx.step(format!(
         "How much does a cache save? These are requests for {products} products. The second product is asked for half as often as \
-         the first, the third a third as often, and so on (Zipf's law, which shops come close to). The cache starts empty. A request that waits for the load of another one is spared, but not answered \
-         at once.",
+         the first, the third a third as often, and so on (Zipf's law, which shops come close to). The cache starts empty. A request that waits for the load of another one is neither a load nor a hit.",
     ))
     .await?;
     ctx.announce("400 clients at a time send GET, and EVALSHA on a miss. Then UNLINK removes the entries.");
-    let mut table = Table::new("Hit rate", &["requests so far", "database loads", "answered at once"]);
+    let mut table = Table::new("Hit rate since the start", &["requests so far", "database loads", "hits"]);
     let mut rate = 0.0;
     for (requests, seen) in misses::hit_rates(ctx.target()).await? {
         rate = seen.hit_rate();
@@ -297,7 +296,8 @@ async fn hit_rate(ctx: &LessonContext) -> Result<(), BoxError> {
 async fn compare(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.step(format!(
         "What does a hit cost? {MAX_IN_FLIGHT} at a time go over one connection. The first row is a GET whose reply nobody reads. \
-         Cache-aside by hand also parses the JSON. The pattern sends the same command.",
+         Cache-aside by hand also parses the JSON. The pattern sends the same command. That callers of one key share a load costs the client some time, \
+         and more here than in your service: the lessons are compiled without optimization, so that the first build is short.",
     ))
     .await?;
     let hits = ctx.fit("hits", HITS, MAX_IN_FLIGHT, 0.5);

@@ -335,8 +335,9 @@ fn time(seconds: f64) -> String {
     const DAY: f64 = 24.0 * HOUR;
     let whole = |unit: f64| seconds >= 2.0 * unit && (seconds / unit).fract() == 0.0;
     match seconds {
-        // No TTL is as long as this; it is a moment, counted from 1970.
-        s if s > 10_000.0 * DAY => "since 1970".into(),
+        // No TTL is as long as these. The first one is the largest whole number of a Lua script, 2^53, in milliseconds.
+        s if s >= 9_007_199_254_740.0 => "no limit".into(),
+        s if s > 10_000.0 * DAY => "Unix time".into(),
         s if s >= 2.0 * DAY => format!("{} days", trimmed(s / DAY)),
         s if whole(HOUR) => format!("{} h", trimmed(s / HOUR)),
         s if whole(MINUTE) => format!("{} min", trimmed(s / MINUTE)),

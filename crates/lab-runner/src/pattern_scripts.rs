@@ -7,6 +7,15 @@ use crate::context::LessonContext;
 use crate::error::Outcome;
 use crate::lua::ScriptInFile;
 
+/// Functions that many scripts share, and that no lesson prints.
+const SHARED: [(&str, &str); 2] = [
+    ("whole(", "reads a whole number, and refuses anything else"),
+    (
+        "require_commands(",
+        "ends a script before its first write unless the user may send all of the commands",
+    ),
+];
+
 /// The script as a lesson shows it.
 #[must_use]
 pub fn lua(script: &'static Script) -> ScriptInFile<'static> {
@@ -29,8 +38,13 @@ pub async fn load(ctx: &LessonContext, patterns: &[Vec<(&str, &'static Script)>]
         Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
         _ => files.concat(),
     };
+    let shared: String = SHARED
+        .into_iter()
+        .filter(|(name, _)| patterns.iter().flatten().any(|(_, script)| script.shown().contains(name)))
+        .map(|(name, does)| format!(" {name}) {does}."))
+        .collect();
     ctx.announce(format!(
-        "SCRIPT LOAD sends the scripts of {files}. Those that the lesson calls on the screen are printed first."
+        "SCRIPT LOAD sends the scripts of {files}. The lesson prints the important ones.{shared}"
     ));
     for (_, script) in patterns.iter().flatten() {
         ctx.name_script(&lua(script).contract());

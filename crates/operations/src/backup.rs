@@ -102,7 +102,11 @@ async fn copy_key_by_key(ctx: &LessonContext, redis: &MultiplexedConnection) -> 
     transfer.exec_async(&mut live).await?;
     let second = live.get_int("account:2").await?.unwrap_or_default();
     guess.answer(thousands((first + second) as f64))?;
-    ctx.check_eq("the copy has 1,900 of 2,000: money that never was missing", &(first + second), &1_900)?;
+    ctx.check_eq(
+        "the copy has 1,900 of 2,000: money seems to be missing that never was",
+        &(first + second),
+        &1_900,
+    )?;
     Ok(())
 }
 
@@ -182,7 +186,7 @@ async fn restore_snapshot(
     let (_, now) = audit(&mut live.clone()).await?;
     ctx.check(
         format!(
-            "it has a moment in between: {} of {} transfers",
+            "it has the state at the fork: {} of {} transfers",
             thousands(transfers as f64),
             thousands(now as f64)
         ),
@@ -241,9 +245,9 @@ async fn recover_a_key(
     let (mut live, mut quiet) = (ctx.redis_of("live", live.clone()), live.clone());
     let mut backup = ctx.redis_of("backup", unguarded(&restored.client()).await?);
     ctx.step(
-        "Somebody deleted one key. Do not restore the whole server for it: start the backup aside, as here, and move the key. PEXPIRETIME is \
-         -1 without a TTL, and -2 if there is no such key. ABSTTL takes it as a moment, so time that went by counts. EXISTS shows whether the \
-         key is there, since RESTORE says OK to one whose moment has passed, too:",
+        "Somebody deleted one key. Do not restore the whole server for it: start the backup on a second server, as here, and move the key. PEXPIRETIME is \
+         -1 without a TTL, and -2 if there is no such key. With ABSTTL, RESTORE takes it as a time and not as a span, so the time that has passed counts. EXISTS shows whether the \
+         key is there, since RESTORE says OK even to one that has expired:",
     )
     .await?;
     ctx.function("restore_key");
@@ -353,7 +357,7 @@ async fn copy_during_a_rewrite(ctx: &LessonContext, server: &Server) -> Result<(
             "The append-only file is a directory: a base, increments, and a manifest that names them. A program copies the manifest first. \
              Before it comes to the others, a rewrite ends, which makes new files and deletes the old ones:",
         )
-        .predict("What does a server do that starts with this copy?", ["it has all keys", "it has older keys", "it refuses to start"])
+        .predict("What happens when a server starts with this copy?", ["it has all keys", "it has older keys", "it refuses to start"])
         .await?;
     let (files, copy) = (server.dir().join(aof::DIRECTORY), server.dir().join("copy"));
     fs::create_dir(&copy)?;
@@ -394,7 +398,7 @@ async fn copy_aof_files(ctx: &LessonContext, server: &Server) -> Result<(), BoxE
     let redis = unguarded(&server.client()).await?;
     let (mut restored, mut quiet) = (ctx.redis_of("restored", redis.clone()), redis);
     ctx.step(
-        "So keep rewrites from starting while you copy, wait for one that runs, and set the old value again, also if the copy fails. While \
+        "So keep rewrites from starting while you copy, wait for one that runs, and then set auto-aof-rewrite-percentage to its old value again, even if the copy fails. While \
          the disk is busy, the server may hold acknowledged writes back, so also wait until its buffer is empty. Transfers go on meanwhile:",
     )
     .await?;
@@ -482,8 +486,8 @@ async fn go_back_in_time(ctx: &LessonContext) -> Result<(), BoxError> {
          wrote a heartbeat until the next one."
     ));
     ctx.step(
-        "Now the mistake that no replica survives. But with aof-timestamp-enabled, the append-only file also has the time, as lines of their \
-         own, so it can be cut before the mistake:",
+        "Now the mistake that no replica survives. But with aof-timestamp-enabled, the append-only file also has the time, on separate \
+         lines, so it can be cut before the mistake:",
     )
     .await?;
     shop.flushall().await?;
@@ -524,7 +528,7 @@ fn tail(content: &[u8]) -> String {
 
 async fn use_backup_command(ctx: &LessonContext, redis: &MultiplexedConnection) -> Result<(), BoxError> {
     let (mut live, mut quiet) = (ctx.redis_of("live", redis.clone()), redis.clone());
-    let what = "BACKUP makes a consistent set of append-only files, also where appendonly is no. From START on, it keeps what is \
+    let what = "BACKUP makes a consistent set of append-only files, even if appendonly is no. From START on, it keeps what is \
                 written. SEAL ends that, and the set is as of this moment. LIST names the files to copy, and CLEANUP removes them.";
     if !data::knows(&mut quiet, "BACKUP").await? {
         ctx.step(what).await?;

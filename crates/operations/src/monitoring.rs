@@ -223,8 +223,8 @@ async fn find_large_reply(ctx: &LessonContext, redis: &MultiplexedConnection) ->
         return Ok(());
     }
     ctx.step(
-        "A command can be quick for the server, and its reply too large for the network. COMMANDLOG keeps a log of slow \
-         commands, as SLOWLOG does, one of large requests, and one of large replies. 1 MB or more is large:",
+        "A command can be quick for the server, and its reply too large for the network. COMMANDLOG (Valkey 8.1 or newer; Redis has none) \
+         keeps a log of slow commands, as SLOWLOG does, one of large requests, and one of large replies. 1 MB or more is large:",
     )
     .await?;
     let read: Vec<String> = untraced.lrange(BIG_KEY, 0, -1).await?;
@@ -246,7 +246,8 @@ async fn see_latency(ctx: &LessonContext, redis: &MultiplexedConnection) -> Resu
     ctx.step(
         "LATENCY shows what else makes everyone wait: forks, slow disks, keys that expire all at once. Set \
          latency-monitor-threshold, in milliseconds, for that. It is off by default, and 1 here. Each event has a time, its \
-         latest duration, and its longest, in milliseconds:",
+         latest duration, and its longest, in milliseconds (Valkey adds the sum and the count). LATENCY HISTOGRAM counts the calls of a \
+         command up to a duration, in microseconds. Each number includes the ones before it:",
     )
     .await?;
     let events: Vec<Vec<Value>> = redis::cmd("LATENCY").arg("LATEST").query_async(&mut traced).await?;
@@ -311,8 +312,8 @@ async fn find_big_key(ctx: &LessonContext, redis: &MultiplexedConnection) -> Res
 
     ctx.step(
         "`redis-cli --bigkeys` walks the keys, too, and counts elements instead: STRLEN, LLEN, SCARD, and so on, with the \
-         longest for each type. `redis-cli --memkeys` asks MEMORY USAGE as you did. Both walk all keys. With `-i 0.01`, they \
-         rest in between:",
+         longest for each type. `redis-cli --memkeys` asks MEMORY USAGE as you did. Both walk all keys, and with `-i 0.01` \
+         they rest in between. This is how to find the longest list yourself:",
     )
     .await?;
     ctx.function("longest_list");
@@ -521,7 +522,7 @@ async fn watch_keyspace_events(
     let mut traced = ctx.redis_of("private", redis.clone());
     ctx.step(
         "What happens to this key? Keyspace events tell a subscriber. They are off by default, because each costs a PUBLISH. K \
-         asks for events by key, g for commands of all types, $ for Strings:",
+         asks for events by key, g for generic commands such as DEL and EXPIRE, $ for commands of Strings:",
     )
     .await?;
     let mut settings = redis::cmd("CONFIG");

@@ -33,7 +33,7 @@ pub static LESSON: Lesson = Lesson {
         source!("src/persistence/restart.rs"),
         source!("src/persistence/store.rs"),
     ],
-    rule: "Choose how many seconds of acknowledged writes a power cut may take, then the files, and then restart from them once.",
+    rule: "Decide how many seconds of acknowledged writes a power cut may cost you, choose the files that guarantee it, and test a restart.",
     takeaways: &[
         "A kill -9 loses what the process has. A power cut also loses what the kernel has, and only fsync protects that.",
         "Leave memory for the fork: while a snapshot or a rewrite runs, each page that changes is copied.",

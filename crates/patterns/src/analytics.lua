@@ -10,7 +10,7 @@
 ---- record
 -- Counts one event on its day, once.
 -- KEYS: metrics, ids, visitors
--- ARGV: event ID, visitor or '', time the day stays open (ms), TTL (ms), most IDs, number of metrics, then for each metric: name,
+-- ARGV: event ID, visitor or '', time the day stays open (ms), TTL (ms), max IDs, number of metrics, then for each metric: name,
 --   then for each metric: amount
 -- Replies: COUNTED; or DUPLICATE; or TOO_LATE; or FULL; or OVERFLOW, metric
 local now, open_for, metrics = now_ms(), tonumber(ARGV[3]), tonumber(ARGV[6])

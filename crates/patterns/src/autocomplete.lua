@@ -86,7 +86,7 @@ return {'REMOVED'}
 ---- suggest
 -- Finds the most popular products with a term that begins with a prefix. Writes nothing.
 -- KEYS: index
--- ARGV: prefix, most products in the reply, most terms to read
+-- ARGV: prefix, max products in the reply, max terms to read
 -- Replies: products (list)
 
 -- Compares ranks, then bytes. (Lua's own < follows the locale of the server.)

@@ -5,7 +5,7 @@
 -- orders, scored by a number that counts up, so no clock decides which orders are forgotten.
 --
 -- KEYS: neighbors of the product, orders
--- ARGV: order ID, most neighbors, most orders remembered, TTL (ms), then for each product of the order: SKU
+-- ARGV: order ID, max neighbors, max orders remembered, TTL (ms), then for each product of the order: SKU
 -- Replies: COUNTED; or DUPLICATE
 local size = redis.call('ZCARD', KEYS[1])
 local newest = redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')

@@ -6,7 +6,7 @@
 ---- publish
 -- Adds a message.
 -- KEYS: log, last
--- ARGV: payload, most entries
+-- ARGV: payload, max entries
 -- Replies: PUBLISHED, entry
 local previous = redis.call('GET', KEYS[2])
 if not previous then
@@ -30,7 +30,7 @@ return {'PUBLISHED', entry}
 ---- read
 -- Reads what follows an entry. A gap means that something that followed it is no longer there.
 -- KEYS: log, last
--- ARGV: entry or 'now', most entries
+-- ARGV: entry or 'now', max entries
 -- Replies: READ, last entry, then for each message: entry, fields; or GAP, last entry, then for each message: entry, fields
 local last = redis.call('GET', KEYS[2])
 if not last then

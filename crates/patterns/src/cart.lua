@@ -31,7 +31,7 @@ local had, had_price = whole(stored or '0', cart, sku), whole(seen[2] or '0', pr
 -- Adds units of one product, all or none.
 -- KEYS: cart, prices, deadlines, request
 -- ARGV: cart TTL (ms), channel, message, change ID, request TTL (ms), SKU, units, price (cents), line TTL or '' (ms),
---   most units per line, most lines
+--   max units per line, max lines
 -- Replies: CHANGED, units moved, units of the line, lines, units, total (cents) or nil; or LINE_LIMIT, units of the line;
 --   or CART_FULL, units of the line; or TIDY
 local quantity, before, allowed = had + ARGV[7], nil, redis.acl_check_cmd
@@ -389,7 +389,7 @@ end
 ---- apply
 -- Second step of a merge: adds the claimed lines to the other cart, once.
 -- KEYS: cart, prices, deadlines, record
--- ARGV: cart TTL (ms), channel, message, claim ID, most units per line, most lines, record TTL (ms), then for each line: SKU,
+-- ARGV: cart TTL (ms), channel, message, claim ID, max units per line, max lines, record TTL (ms), then for each line: SKU,
 --   units, price (cents) or '-', deadline (ms) or '-'
 -- Replies: MERGED, SKUs and units moved (list), SKUs and units and reasons left (list); or TIDY
 redis.call('SET', KEYS[4], cjson.encode({'MERGED', moved, left}), 'PX', ARGV[7])
@@ -402,7 +402,7 @@ return {'MERGED', moved, left}
 -- Last step of a merge: returns what did not fit to the guest's cart, and deletes the claim. What the guest has added meanwhile
 -- stays. So a line can exceed its limit, which is better than dropping units.
 -- KEYS: cart, prices, deadlines, claim
--- ARGV: cart TTL (ms), channel, message, claim ID, most units per line, most lines, record TTL (ms), then for each line: SKU,
+-- ARGV: cart TTL (ms), channel, message, claim ID, max units per line, max lines, record TTL (ms), then for each line: SKU,
 --   units, price (cents) or '-', deadline (ms) or '-'
 -- Replies: FINISHED; or TIDY
 if #undated > 0 then

@@ -42,7 +42,7 @@ return {'ORDER', redis.call('HGETALL', KEYS[1])}
 -- Sets when `recover` takes over an order: never earlier than before, unless that time is too far ahead, because the clock was
 -- set back.
 -- KEYS: unfinished
--- ARGV: order ID, time from now (ms), longest time from now (ms)
+-- ARGV: order ID, time from now (ms), max time from now (ms)
 -- Replies: SCHEDULED, deadline (ms)
 local now = now_ms()
 local before = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1])) or 0
@@ -71,7 +71,7 @@ return {'DONE'}
 -- Lists the orders that `recover` must take over. If a deadline is too far ahead, the clock was set back: the deadline becomes
 -- the latest possible one.
 -- KEYS: unfinished
--- ARGV: most orders, longest time from now (ms)
+-- ARGV: max orders, max time from now (ms)
 -- Replies: ORDERS, order IDs (list)
 local now = now_ms()
 local limit = now + ARGV[2]

@@ -203,7 +203,7 @@ return {'EMPTIED'}
 -- not replicated and are deleted at the end.
 -- KEYS: products, ids, brands, categories, rows, bits, scratch 1, scratch 2, scratch 3
 -- ARGV: offset, limit, direction (ascending or descending), rows to sort by (most significant bit first), row of one star, row of
---   the lowest price bit, number of price bits, most brands and categories to count, number of selected brands or -1 for no
+--   the lowest price bit, number of price bits, max brands and categories to count, number of selected brands or -1 for no
 --   selection, then for each brand: brand, number of selected categories or -1, then for each category: category, number of
 --   selected stars or -1, then for each: stars, number of price bounds or -1, then for each price range: first price (cents),
 --   first price above it (cents), number of price bands, then for each band: first price (cents)

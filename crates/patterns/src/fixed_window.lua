@@ -52,7 +52,7 @@ return reply
 ---- refund
 -- Gives back what a request has taken, once. A window with more time left than the request's window can have is another window.
 -- KEYS: refund, then for each limit: count
--- ARGV: refund TTL (ms), then for each limit: amount, most time left in the window (ms), unused
+-- ARGV: refund TTL (ms), then for each limit: amount, max time left in the window (ms), unused
 -- Replies: REFUNDED; or ALREADY
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return {'ALREADY'}

@@ -50,7 +50,7 @@ end
 ---- buy
 -- Sells units to a customer, or puts the customer on the waitlist.
 -- KEYS: sale, purchases, waitlist
--- ARGV: customer, customer:order, order, units, most orders per customer
+-- ARGV: customer, customer:order, order, units, max orders per customer
 -- Replies: BOUGHT, units left, units of the customer; or ANSWERED, receipt; or WAITING, ticket, customers ahead; or SOLD_OUT,
 --   units left; or NOT_STARTED, time until the start (ms); or OVER; or OVER_CAP, units of the customer, cap;
 --   or TOO_MANY_ORDERS; or NO_SALE; or SALE_LOST; or PURCHASES_LOST; or WAITLIST_LOST

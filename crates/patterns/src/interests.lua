@@ -6,7 +6,7 @@
 ---- like
 -- Adds interests to a customer, all or none.
 -- KEYS: interests of the customer
--- ARGV: most interests, then for each interest: name
+-- ARGV: max interests, then for each interest: name
 -- Replies: LIKED, new interests; or TOO_MANY
 local new = 0
 for _, known in ipairs(redis.call('SMISMEMBER', KEYS[1], unpack(ARGV, 2))) do
@@ -24,7 +24,7 @@ return {'LIKED', new}
 ---- index
 -- Makes a customer the newest who likes a thing. A second call changes nothing else.
 -- KEYS: customers who like the thing
--- ARGV: customer, most customers, TTL (ms)
+-- ARGV: customer, max customers, TTL (ms)
 -- Replies: INDEXED
 local newest = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 require_commands('ZADD', 'ZREMRANGEBYRANK', 'PEXPIRE')

@@ -309,7 +309,7 @@ return {'EXPIRED', cleared, version, returned, #old, more}
 ---- visit
 -- Tells the sweeper what to do for a product and when to come again. Removes what was delivered from the outbox.
 -- KEYS: stock, ledger, deadlines, settled, outbox
--- ARGV: unused, last delivered version or '', longest time until the next visit (ms)
+-- ARGV: unused, last delivered version or '', max time until the next visit (ms)
 -- Replies: VISIT, version, free if low or '', free, held, sold, next visit (ms), 1 if records are due, 1 if a repair is needed,
 --   changes (list); or UNKNOWN_PRODUCT
 local first = call('ZRANGE', deadlines, 0, 0, 'WITHSCORES')[2]
@@ -380,7 +380,7 @@ return {'REPAIR', page[1]}
 ---- deliver
 -- Writes changes of one product into the feed of all products, each once and in order, even if several clients deliver them.
 -- KEYS: feed, versions (last version of each product in the feed)
--- ARGV: product, most changes in the feed, version before the first change, then for each change: version, change
+-- ARGV: product, max changes in the feed, version before the first change, then for each change: version, change
 -- Replies: DELIVERED, changes
 local time = redis.call('TIME')
 local limit = time[1] * 1000000 + time[2] + 60000000
@@ -447,7 +447,7 @@ return {'ALERTED'}
 ---- due
 -- Lists the products that the sweeper must visit, with their times. If a visit is planned too far ahead, the clock was set back.
 -- KEYS: products by next visit
--- ARGV: most products, longest time until the next visit (ms)
+-- ARGV: max products, max time until the next visit (ms)
 -- Replies: PRODUCTS, time now (ms), products and times (list)
 local now = now_ms()
 local due = redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[1], 'WITHSCORES')

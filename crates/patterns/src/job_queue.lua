@@ -50,7 +50,7 @@ if #deletes > 0 then redis.call('HDEL', KEYS[1], unpack(deletes)) end
 ---- enqueue
 -- Adds jobs, all of them or none. An ID that the queue knows is not added again.
 -- KEYS: jobs, ready, delayed, running, dead, finished, counts, doorbell
--- ARGV: most jobs, finished IDs kept for (ms), then for each job: ID, priority, due (ms), payload
+-- ARGV: max jobs, finished IDs kept for (ms), then for each job: ID, priority, due (ms), payload
 -- Replies: ENQUEUED, a letter for each job; or FULL, jobs in the queue
 local now, most, kept = now_ms(), tonumber(ARGV[1]), tonumber(ARGV[2])
 local fields, letters, added, seen = {}, {}, 0, {}
@@ -107,8 +107,8 @@ return {'ENQUEUED', table.concat(letters)}
 ---- settle
 -- Settles jobs that a worker had, recovers what is due, and reserves the next jobs, all in one step.
 -- KEYS: jobs, ready, delayed, running, dead, finished, counts, doorbell, then for each effect key: key
--- ARGV: most to reserve, visibility time (ms), most losses, most to recover, most bytes, most per window or 0, window (ms),
---   most finished IDs, finished IDs kept for (ms), number of settlements, then for each settlement: ID, token, outcome,
+-- ARGV: max jobs to reserve, visibility time (ms), max losses, max jobs to recover, max bytes, max per window or 0, window (ms),
+--   max finished IDs, finished IDs kept for (ms), number of settlements, then for each settlement: ID, token, outcome,
 --   reason, then for each effect: settlement, command, key, argument, argument
 -- Replies: RESERVED, a letter for each settlement, next job in or -1 (ms), token, jobs of lost workers, quarantined, dropped,
 --   index damaged, then for each job: ID, record, payload
@@ -426,7 +426,7 @@ return {'REQUEUED', moved}
 ---- purge
 -- Deletes the first jobs of a state, a bounded number of them.
 -- KEYS: jobs, ready, delayed, running, dead, finished, counts, doorbell
--- ARGV: ready or delayed or dead, most to delete
+-- ARGV: ready or delayed or dead, max jobs to delete
 -- Replies: PURGED, number of jobs, number of entries looked at
 local sets = {ready = {2, from_ready, ''}, delayed = {3, from_delayed, ''}, dead = {5, from_dead, 'x'}}
 local set, purged, fields, still_ready = sets[ARGV[1]], 0, {}, false

@@ -17,7 +17,7 @@ local unread = waiting + taken
 ---- send
 -- Adds a notification, once per ID.
 -- KEYS: waiting, taken, deadlines, sent, counts
--- ARGV: ID, notification, most unread, most IDs to remember, TTL (ms)
+-- ARGV: ID, notification, max unread, max IDs to remember, TTL (ms)
 -- Replies: NEW, unread, dropped; or AGAIN, unread
 local cap, ttl = tonumber(ARGV[3]), ARGV[5]
 if redis.call('ZSCORE', KEYS[4], ARGV[1]) then
@@ -57,7 +57,7 @@ return {'NEW', unread - dropped + 1, dropped}
 ---- take
 -- Hands notifications to a device, the oldest first, and holds them for it until it acknowledges them.
 -- KEYS: waiting, taken, deadlines, sent, counts
--- ARGV: most notifications, hold (ms), TTL (ms)
+-- ARGV: max notifications, hold (ms), TTL (ms)
 -- Replies: TAKEN, then for each notification: notification
 local most, hold, ttl = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 if unread == 0 or most == 0 then

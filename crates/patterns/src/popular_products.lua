@@ -10,7 +10,7 @@
 ---- view
 -- Counts one view of a product.
 -- KEYS: products, clock
--- ARGV: SKU, log2 of the weight, half-life (ms), most products
+-- ARGV: SKU, log2 of the weight, half-life (ms), max products
 -- Replies: VIEWED
 local now, half_life, most = now_ms(), tonumber(ARGV[3]), tonumber(ARGV[4])
 local stored = redis.call('HMGET', KEYS[2], 'at', 'ahead')

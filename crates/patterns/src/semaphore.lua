@@ -7,7 +7,7 @@
 ---- acquire
 -- Takes permits if all who wait already can have theirs, too. Otherwise it waits in line.
 -- KEYS: holders, waiters, last_asks
--- ARGV: token, permits, capacity, lease (ms), grace of a waiter (ms) or 0 not to wait, most waiters
+-- ARGV: token, permits, capacity, lease (ms), grace of a waiter (ms) or 0 not to wait, max waiters
 -- Replies: ACQUIRED; or FULL, free permits, waiters ahead
 local permits, now = tonumber(ARGV[2]), now_ms()
 local waiter = ARGV[1] .. ':' .. permits

@@ -23,7 +23,7 @@ return {'BEGUN'}
 ---- begin_user
 -- Begins a user's session. A key that exists is another session.
 -- KEYS: session, generation, devices
--- ARGV: idle time (ms), maximum age (ms), generation if the user has none, session ID, most devices, then for each field: field,
+-- ARGV: idle time (ms), maximum age (ms), generation if the user has none, session ID, max devices, then for each field: field,
 --   value
 -- Replies: BEGUN, session IDs over the limit (list); or TAKEN
 if redis.call('HLEN', KEYS[1]) > 0 then
@@ -54,7 +54,7 @@ return {'PREPARED'}
 -- Last step of a login: what was prepared becomes a session. Any client may repeat this step. A session that was ended meanwhile
 -- stays ended, because only the first step prepares one.
 -- KEYS: session, generation, devices
--- ARGV: idle time (ms), maximum age (ms), generation if the user has none, session ID, most devices, then for each field: field,
+-- ARGV: idle time (ms), maximum age (ms), generation if the user has none, session ID, max devices, then for each field: field,
 --   value
 -- Replies: BEGUN, session IDs over the limit (list); or NONE
 local begins = redis.call('HGET', KEYS[1], ':begins')
@@ -172,7 +172,7 @@ return {'ROTATED'}
 -- Sets and removes fields, only if the session is alive: a late save must not bring back a session that has ended. Writes only
 -- what differs from what is stored.
 -- KEYS: session, and for a user: generation
--- ARGV: most fields, number of fields to set, time until these expire or '' (ms), then for each field to set: field, value,
+-- ARGV: max fields, number of fields to set, time until these expire or '' (ms), then for each field to set: field, value,
 --   then for each field to remove: field
 -- Replies: CHANGED, fields removed; or NONE; or FULL
 if not alive then

@@ -4,7 +4,7 @@
 -- up by one with each call, so no clock decides which members are dropped.
 --
 -- KEYS: members
--- ARGV: most members, TTL (ms), then for each member: member
+-- ARGV: max members, TTL (ms), then for each member: member
 -- Replies: REMEMBERED
 local newest = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 require_commands('ZADD', 'ZREMRANGEBYRANK', 'PEXPIRE')

@@ -7,7 +7,7 @@
 ---- follow
 -- Decides that a user follows another one. The index is still to be written.
 -- KEYS: following, pending
--- ARGV: other user, most users to follow
+-- ARGV: other user, max users to follow
 -- Replies: DECIDED, 1 if that is new; or TOO_MANY
 local followed = redis.call('ZSCORE', KEYS[1], ARGV[1])
 local newest = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')

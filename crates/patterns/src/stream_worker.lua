@@ -54,7 +54,7 @@ end
 ---- publish_read
 -- Publishes a message, once per ID.
 -- KEYS: stream, ids, counts
--- ARGV: most entries, when full (refuse or drop), ID, payload, most IDs to remember
+-- ARGV: max entries, when full (refuse or drop), ID, payload, max IDs to remember
 -- Replies: PUBLISHED, entry, dropped; or AGAIN; or FULL, entries
 if redis.call('ZSCORE', KEYS[2], ARGV[3]) then
   return {'AGAIN'}
@@ -72,7 +72,7 @@ return {'PUBLISHED', entry, dropped}
 ---- requeue_read
 -- Publishes a dead letter again. Groups that have completed its ID only acknowledge it.
 -- KEYS: stream, dead, counts
--- ARGV: most entries, when full (refuse or drop), dead letter
+-- ARGV: max entries, when full (refuse or drop), dead letter
 -- Replies: PUBLISHED, entry, dropped; or UNKNOWN; or FULL, entries
 local letter = redis.call('XRANGE', KEYS[2], ARGV[3], ARGV[3])[1]
 if not letter then
@@ -102,7 +102,7 @@ end
 ---- complete
 -- Runs the effect of a message, acknowledges it, and remembers its ID.
 -- KEYS: stream, failures, dead, done, then for each effect: key
--- ARGV: group, entry, ID, most IDs to remember, most dead letters, then for each effect: number of arguments, command, arguments
+-- ARGV: group, entry, ID, max IDs to remember, max dead letters, then for each effect: number of arguments, command, arguments
 -- Replies: DONE; or AGAIN; or NOT_PENDING; or REFUSED, error; or HALF, error
 local pending = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[2], ARGV[2], 1)[1]
 local failures = redis.call('HGET', KEYS[2], ARGV[2]) or 0
@@ -157,7 +157,7 @@ return {done and 'AGAIN' or 'DONE'}
 ---- fail
 -- Counts a failure of the handler. The message comes again later, or is dead.
 -- KEYS: stream, failures, dead
--- ARGV: group, consumer, entry, most failures, reason, idle time from now on (ms), most dead letters
+-- ARGV: group, consumer, entry, max failures, reason, idle time from now on (ms), max dead letters
 -- Replies: RETRY, failures; or DEAD, failures; or NOT_PENDING
 local pending = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1, ARGV[2])[1]
 local failures = (redis.call('HGET', KEYS[2], ARGV[3]) or 0) + 1
@@ -180,7 +180,7 @@ return {'RETRY', failures}
 ---- claim
 -- Takes over messages that nobody has touched for a while.
 -- KEYS: stream, failures, dead, counts
--- ARGV: group, consumer, idle time (ms), cursor, most messages, most workers lost, most dead letters
+-- ARGV: group, consumer, idle time (ms), cursor, max messages, max workers lost, max dead letters
 -- Replies: CLAIMED, cursor, pending (0 or 1), trimmed, quarantined, then for each message: entry, fields, failures, workers lost
 local pending = #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1)
 redis.call('HLEN', KEYS[2])
@@ -212,7 +212,7 @@ return {'CLAIMED', claimed[1], 1, #trimmed, quarantined, messages}
 ---- own
 -- What a consumer holds: after a read whose reply was lost. It does not count as a delivery.
 -- KEYS: stream, failures, dead, counts
--- ARGV: group, consumer, after this entry, most messages
+-- ARGV: group, consumer, after this entry, max messages
 -- Replies: OWN, last entry, trimmed, then for each message: entry, fields, failures, workers lost
 local held = redis.call('XPENDING', KEYS[1], ARGV[1], '(' .. ARGV[3], '+', ARGV[4], ARGV[2])
 redis.call('HLEN', KEYS[4])
@@ -272,7 +272,7 @@ return {'RETURNED', returned}
 ---- retire
 -- Removes consumers that have asked for nothing for a while and owe nothing.
 -- KEYS: stream
--- ARGV: group, idle time (ms), most consumers, only this consumer or an empty text
+-- ARGV: group, idle time (ms), max consumers, only this consumer or ''
 -- Replies: RETIRED, consumers
 local gone = {}
 for _, info in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do

@@ -7,7 +7,7 @@
 ---- post
 -- Adds an entry to its author's list, and notes that it is to be pushed.
 -- KEYS: posts, unpushed
--- ARGV: entry, time (ms; empty for now), 1 to push, most posts
+-- ARGV: entry, time (ms) or '' for now, 1 to push, max posts
 -- Replies: POSTED, time; or KNOWN, time
 local known = redis.call('ZSCORE', KEYS[1], ARGV[1])
 local count = redis.call('ZCARD', KEYS[1])
@@ -44,7 +44,7 @@ return {'DELETED', known and 1 or 0}
 ---- next
 -- Finds the entry whose push has come furthest.
 -- KEYS: posts, unpushed
--- Replies: NEXT, entry, number of the last follower who has it, time (ms; empty if the entry is gone); or NONE
+-- Replies: NEXT, entry, number of the last follower who has it, time (ms) or '' if the entry is gone; or NONE
 local furthest = redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')
 if not furthest[1] then
   return {'NONE'}
@@ -66,7 +66,7 @@ end
 ---- push
 -- Adds entries to a timeline that is in use. Those older than its mark are read from their authors.
 -- KEYS: timeline
--- ARGV: most entries, then for each entry: time (ms), entry
+-- ARGV: max entries, then for each entry: time (ms), entry
 -- Replies: PUSHED, entries that were added; or UNUSED
 local mark = redis.call('ZSCORE', KEYS[1], ':complete')
 if not mark and not redis.call('ZSCORE', KEYS[1], ':building') then
@@ -88,7 +88,7 @@ return {'PUSHED', added}
 ---- begin
 -- Begins to build a timeline. From now on it takes what is pushed. If the builder dies, the key expires.
 -- KEYS: timeline
--- ARGV: most time for it (ms)
+-- ARGV: time to build it (ms)
 -- Replies: BEGUN, token; or IN_USE; or BUILDING
 if redis.call('ZSCORE', KEYS[1], ':complete') then
   return {'IN_USE'}
@@ -105,7 +105,7 @@ return {'BEGUN', token}
 ---- install
 -- Ends the building of a timeline.
 -- KEYS: timeline
--- ARGV: token, mark (ms), TTL (ms), most entries, then for each entry: time (ms), entry
+-- ARGV: token, mark (ms), TTL (ms), max entries, then for each entry: time (ms), entry
 -- Replies: INSTALLED; or STALE
 if redis.call('ZSCORE', KEYS[1], ':building') ~= ARGV[1] then
   return {'STALE'}
@@ -124,7 +124,7 @@ return {'INSTALLED'}
 ---- page
 -- Reads entries of a timeline that are not older than its mark, and keeps it in use.
 -- KEYS: timeline
--- ARGV: TTL (ms), 1 for the newest first, time (ms) to begin with, most entries
+-- ARGV: TTL (ms), 1 for the newest first, time (ms) to begin with, max entries
 -- Replies: PAGE, mark (ms), entries with their times; or UNUSED
 local mark = redis.call('ZSCORE', KEYS[1], ':complete')
 if not mark then

@@ -97,19 +97,20 @@ async fn elect_one(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.script(&lua(&RESIGN).contract()).await?;
 
     let elections = Elections::new(ctx.redis(), ctx.prefix());
-    let (ann, bob) = (Candidate::new("worker-1")?, Candidate::new("worker-2")?);
+    let (worker_1, worker_2) = (Candidate::new("worker-1")?, Candidate::new("worker-2")?);
     let guess = ctx
         .step(
             "Two candidates campaign. The first one leads, the second one learns who does. Then the leader campaigns again, which renews \
-             its lease, and resigns. Anyone can ask who leads:",
+             its lease, and resigns. Anyone can ask who leads. Each candidate notes a monotonic time before it asks, and counts its lease \
+             from there, so by its own clock the lease ends first:",
         )
-        .predict("Which number has the leader's term after it renewed?", ["the same", "a higher one"])
+        .predict("After the leader renews, what is the number of its term?", ["the same", "a higher one"])
         .await?;
-    let first = elections.campaign("reports", &ann).await?;
-    let second = elections.campaign("reports", &bob).await?;
-    let renewed = elections.campaign("reports", &ann).await?;
-    let resigned = elections.resign("reports", &ann).await?;
-    let next = elections.campaign("reports", &bob).await?;
+    let first = elections.campaign("reports", &worker_1).await?;
+    let second = elections.campaign("reports", &worker_2).await?;
+    let renewed = elections.campaign("reports", &worker_1).await?;
+    let resigned = elections.resign("reports", &worker_1).await?;
+    let next = elections.campaign("reports", &worker_2).await?;
     let leader = elections.leader("reports").await?;
     let (Standing::Leads(first), Standing::Leads(renewed), Standing::Leads(next)) = (first, renewed, next)
     else {
@@ -155,8 +156,8 @@ async fn take_over(ctx: &LessonContext, elections: &Elections<Connection>) -> Re
     ctx.check("each leader had a later term than the one before", rising)?;
     leading.resign().await?;
     ctx.say(
-        "The lease of a lost leader has to end first. Each of these had just begun, so it takes no longer than that. A candidate asks \
-         again at that moment. If nobody else has taken over, a leader that lost the server leads again, without a restart.",
+        "The lease of a lost leader has to end first. Each of these had just been renewed, so this is the longest wait: otherwise only \
+         what is left of the lease remains. A candidate asks again at that moment. If nobody else has taken over, a leader that lost the server leads again, without a restart.",
     );
     Ok(())
 }
@@ -164,11 +165,8 @@ async fn take_over(ctx: &LessonContext, elections: &Elections<Connection>) -> Re
 async fn stop_a_leader(ctx: &LessonContext, leading: &str, record: &str) -> Result<(), BoxError> {
     let lease = Duration::from_millis(50) + 4 * ctx.round_trip();
     let records = Fence::new(ctx.redis(), ctx.prefix());
-    let mut untraced =
-        ctx.untraced("UNLINK ends the former term, and EXISTS asks until the short lease has ended.");
-    untraced.unlink(leading).await?;
     let elections = Elections::new(ctx.redis(), ctx.prefix());
-    let (ann, bob) = (Candidate::new("worker-1")?, Candidate::new("worker-2")?);
+    let (worker_1, worker_2) = (Candidate::new("worker-1")?, Candidate::new("worker-2")?);
     ctx.step(
         "A leader that was stopped writes before it looks at any clock. So the record has to refuse it, as with a lock. The term is the \
          number of a fence:",
@@ -184,11 +182,12 @@ async fn stop_a_leader(ctx: &LessonContext, leading: &str, record: &str) -> Resu
         lease.as_millis(),
     ))
     .await?;
-    let Standing::Leads(old) = elections.clone().with_lease(lease).campaign("reports", &ann).await? else {
+    let Standing::Leads(old) = elections.clone().with_lease(lease).campaign("reports", &worker_1).await?
+    else {
         return Err("worker 1 leads".into());
     };
     wait_until_gone(&mut untraced, leading).await?; // worker 1 is stopped here
-    let Standing::Leads(new) = elections.with_lease(DAY).campaign("reports", &bob).await? else {
+    let Standing::Leads(new) = elections.with_lease(DAY).campaign("reports", &worker_2).await? else {
         return Err("worker 2 leads".into());
     };
     records.write("schedule", new.number, &[("sent_by", "worker-2")]).await?;

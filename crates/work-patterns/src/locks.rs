@@ -37,7 +37,7 @@ pub static LESSON: Lesson = Lesson {
     ],
     rule: "Take a lock with a token and a TTL in one step, and let the resource refuse older numbers.",
     takeaways: &[
-        "A lock that protects only time needs a token and a TTL. One that protects data needs a fence at the data.",
+        "A lock that only avoids duplicate work needs a token and a TTL. One that protects data needs a fence at the data.",
         "Pick the token before you ask. After a lost reply, the same token asks again.",
         "Redlock survives the loss of a server. It does not stop a late write.",
     ],
@@ -145,7 +145,7 @@ async fn release_with_token(ctx: &LessonContext, invoice: &str) -> Result<(), Bo
     let renewed = renew_by_set(&mut redis, invoice, "worker-4").await;
     let deleted = release_by_command(ctx, &mut redis, invoice, "worker-4").await?;
     match renewed {
-        Ok(renewed) => ctx.check("SET IFEQ renewed the lock of the right token", renewed)?,
+        Ok(renewed) => ctx.check("SET IFEQ renewed the lock, because the token matched", renewed)?,
         // An older server does not know the option.
         Err(error) if error.is_unrecoverable_error() => return Err(error.into()),
         Err(_) => ctx.skip(SET_IFEQ),
@@ -187,7 +187,7 @@ async fn use_the_pattern(ctx: &LessonContext) -> Result<(), BoxError> {
 
     ctx.step("These scripts renew and release. Both compare the token first.").await?;
     ctx.script(&lua(&lock::RENEW).contract()).await?;
-    ctx.script(&lua(&lock::RELEASE).section()).await?;
+    ctx.script(&lua(&lock::RELEASE).whole()).await?;
     ctx.step("A release can be repeated. The next holder's number is higher. Its lock stays for a day, and you find it in Redis Insight.")
         .await?;
     let released = ours.release("report", &token).await?;

@@ -90,7 +90,7 @@ async fn leak_places(ctx: &LessonContext, counter: &str) -> Result<(), BoxError>
     )?;
     ctx.say(
         "A TTL on the counter does not help. It ends for all at once: those who are still inside are forgotten, and three more enter. \
-         And each INCR that renews it keeps the dead inside, too.",
+         And if each job renews the TTL with EXPIRE, the dead stay counted, too.",
     );
     Ok(())
 }
@@ -147,7 +147,7 @@ async fn survive_deaths(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.check_eq("with permits, all others are done, and no place is lost", &results[1], &expected)?;
     ctx.say(
         "The lease must be longer than a job takes, or the job renews it. A job that is stopped for longer does not know it, as with \
-         a lock: if four at a time do harm, and not only cost time, take a lock with a fence for each place.",
+         a lock: if one too many does harm and not only wastes time, use a lock with a fence for each permit.",
     );
     Ok(())
 }

@@ -103,8 +103,8 @@ fn kept(prefix: &str) -> Result<Vec<String>, BoxError> {
 
 async fn lose_a_post(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.step(
-        "A timeline shows the posts of those whom you follow. As in the lesson social-graph, 'following:eve' has those whom Eve \
-         follows, and 'followers:fay' those who follow Fay. Here, Eve, Gus, and Hal follow Fay, and Eve follows Hal, too. The obvious \
+        "A timeline shows the posts of the people you follow. As in the lesson social-graph, 'following:eve' has the people Eve \
+         follows, and 'followers:fay' the people who follow Fay. Here, Eve, Gus, and Hal follow Fay, and Eve follows Hal, too. The obvious \
          code writes each post into a list of each follower. The process dies after two of the three, and the next one begins again:",
     )
     .await?;
@@ -137,10 +137,10 @@ async fn read_for_the_first_time(
     timeline: &Timeline<Transcript<Connection>>,
 ) -> Result<(), BoxError> {
     ctx.step(
-        "So each author has a list of posts, and that is the truth. A timeline is a copy: the newest entries of those whom Eve follows. \
+        "So each author has a list of posts, and that is the truth. A timeline is a copy: the newest entries of the people Eve follows. \
          Its member ':complete' is scored by the time down to which nothing is missing. What is older is read from the authors, so a \
-         copy with holes is never taken for a complete one. A timeline that nobody has read for a week takes nothing. This script adds \
-         to it:",
+         copy with holes is never taken for a complete one. A timeline that nobody has read for a week gets no more posts. This script \
+         adds to it:",
     )
     .await?;
     ctx.script(&lua(&PUSH).whole()).await?;
@@ -148,7 +148,11 @@ async fn read_for_the_first_time(
     ctx.step("This script reads a page of the copy. If it replies UNUSED, the reader first builds the copy.")
         .await?;
     ctx.script(&lua(&PAGE).whole()).await?;
-    ctx.step("Eve reads for the first time:").await?;
+    ctx.step(
+        "Eve reads for the first time. A read asks whom she follows (with follows that are still being written, 'pending') and which of \
+         them are celebrities. Their posts are not in the copy; each is asked for its own:",
+    )
+    .await?;
     let empty = timeline.read("eve", None, 10).await?;
     ctx.check("nobody has posted yet", empty.entries.is_empty() && empty.next.is_none())?;
     Ok(())

@@ -260,7 +260,7 @@ async fn keys_is_sent_to_private_servers_only() {
     let private = TargetArgs::private().open().await.unwrap();
     let page = run_lesson(&private, small()).await;
     assert!(calls(&private).await["keys"] > 0);
-    assert_eq!(rows(&page, "Users of a city").len(), 4);
+    assert_eq!(rows(&page, "Users in a city").len(), 4);
 
     let server = Server::start().unwrap();
     let shared = TargetArgs::at(server.url()).open().await.unwrap();
@@ -270,7 +270,7 @@ async fn keys_is_sent_to_private_servers_only() {
         assert!(!calls.contains_key(forbidden), "{forbidden}: {calls:?}");
     }
     assert!(calls["scan"] > 0 && calls["smembers"] > 0, "{calls:?}");
-    assert_eq!(rows(&page, "Users of a city").len(), 3);
+    assert_eq!(rows(&page, "Users in a city").len(), 3);
     assert!(said(&page).contains("it is sent only to a private server"), "{}", said(&page));
 }
 
@@ -314,8 +314,8 @@ async fn where_there_is_search_it_answers_and_leaves_no_index() {
         let (_users, _) = prepare(&target, 10).await;
         let page = run_lesson(&target, small()).await;
         for (title, way) in [
-            ("Users of Engineering in New York", "FT.SEARCH"),
-            ("How many of Engineering in New York", "FT.SEARCH LIMIT 0 0"),
+            ("Users in Engineering and New York", "FT.SEARCH"),
+            ("How many work in Engineering and live in New York", "FT.SEARCH LIMIT 0 0"),
             ("Average salary of a city", "FT.AGGREGATE"),
         ] {
             assert!(rows(&page, title).contains(&way), "{title}");

@@ -17,7 +17,7 @@ labeled! {
         /// One command for each profile, which names the fields.
         NamedFields => "HMGET",
         /// No Hash: each property is a key of its own.
-        KeyPerProperty => "one key per property: GET",
+        KeyPerProperty => "one key per property: MGET",
         /// One round trip.
         Pipeline => "pipeline of HMGETs",
     }
@@ -51,7 +51,7 @@ impl Approach for ReadFields {
         match self {
             Self::WholeHash => hgetall_each(redis, &profiles.hash_keys()).await,
             Self::NamedFields => hmget_each(redis, &profiles.hash_keys()).await,
-            Self::KeyPerProperty => get_each(redis, &profiles.property_keys(&WANTED)).await,
+            Self::KeyPerProperty => mget_each(redis, &profiles.property_keys(&WANTED)).await,
             Self::Pipeline => hmget_pipeline(redis, &profiles.hash_keys()).await,
         }
     }
@@ -82,14 +82,10 @@ async fn hmget_pipeline<C: AnyConnection>(redis: &mut C, keys: &[String]) -> Red
     pipeline.query_async(redis).await
 }
 
-async fn get_each<C: AnyConnection>(redis: &mut C, keys: &[String]) -> RedisResult<Rows> {
+async fn mget_each<C: AnyConnection>(redis: &mut C, keys: &[String]) -> RedisResult<Rows> {
     let mut rows = Vec::new();
     for properties in keys.chunks(WANTED.len()) {
-        let mut row = Vec::new();
-        for key in properties {
-            row.push(redis.get(key).await?);
-        }
-        rows.push(row);
+        rows.push(redis.mget(properties).await?);
     }
     Ok(rows)
 }

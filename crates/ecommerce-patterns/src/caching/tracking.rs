@@ -42,7 +42,7 @@ pub(super) async fn follow(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.function("read");
     ctx.function("wait_for_the_message");
     ctx.say(
-        "Here, the client waits for the message before it reads on. Your client handles messages while it works, so a read that \
+        "Here, the client waits for the invalidation message before it reads on. Your client handles messages while it works, so a read that \
          comes before the message still gets the old price.",
     );
     let reads = ctx.fit("reads", READS, 10, 2.0);
@@ -61,20 +61,24 @@ pub(super) async fn follow(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.table(table);
     ctx.check_eq("GET each time: never old, and a round trip for each read", &counts[0], &(reads, 0))?;
     ctx.check_eq(
-        "kept until the TTL ends: one round trip, and half of the reads are old",
+        "with a TTL: one round trip, and half of the reads are old",
         &counts[1],
         &(1, reads - reads / 2),
     )?;
-    ctx.check_eq("kept until the message: two round trips, and no old price after it", &counts[2], &(2, 0))?;
+    ctx.check_eq(
+        "CLIENT TRACKING: two round trips, and no old price after the invalidation message",
+        &counts[2],
+        &(2, 0),
+    )?;
     Ok(())
 }
 
 labeled! {
     /// How long a client keeps what it has read.
     enum Keeps {
-        Nothing => "GET each time",
-        UntilTtl => "kept until the TTL ends",
-        UntilPushed => "kept until the message",
+        Nothing => "no client cache: GET each time",
+        UntilTtl => "client cache with a TTL",
+        UntilPushed => "client cache with CLIENT TRACKING",
     }
 }
 

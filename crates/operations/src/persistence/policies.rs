@@ -76,8 +76,8 @@ pub(super) async fn compare(ctx: &LessonContext, choice: &Choice) -> Result<(), 
         lost("everysec") == Some(AFTER) && lost("no") == Some(AFTER),
     )?;
     ctx.say(
-        "So the policy is the answer to one question: how old may a write be when it is safe? With 'always', it is safe before the reply. \
-         With 'everysec', it is up to a second old, and two if the disk is slow. With 'no', the kernel decides, and that can be 30 seconds.",
+        "So the policy is the answer to one question: how long may an acknowledged write stay at risk? With 'always', not at all: it is safe before \
+         the reply. With 'everysec', up to a second, and two if the disk is slow. With 'no', the kernel decides, and that can be 30 seconds.",
     );
     Ok(())
 }

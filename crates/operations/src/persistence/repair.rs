@@ -61,6 +61,7 @@ async fn repair_it(ctx: &LessonContext, store: &mut Store, file: &Path) -> Resul
     fs::copy(file, &copy)?;
     if let Some(output) = check_aof(&program, file)? {
         ctx.function("check_aof");
+        ctx.say("The error names the manifest; here only the damaged file of it is repaired. In a shell: `redis-check-aof --fix FILE`.");
         ctx.listing(output);
     } else {
         ctx.say("This server is behind a wrapper that does not offer it. So the lesson cuts the file itself, at the same place.");

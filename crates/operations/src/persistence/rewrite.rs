@@ -54,7 +54,7 @@ async fn manifest(store: &Store) -> Result<String, BoxError> {
 pub(super) async fn switch_on(ctx: &LessonContext, choice: &Choice) -> Result<(), BoxError> {
     let mut store = Store::start(choice, &[]).await?;
     ctx.step(
-        "With both, you have the AOF for safety and RDB files for backups. A server has an RDB file with all its orders. Somebody writes \
+        "With RDB and AOF together, you have the AOF for safety and RDB files for backups. A server has an RDB file with all its orders. Somebody writes \
          'appendonly yes' into its configuration file and restarts it:",
     )
     .await?;
@@ -68,12 +68,13 @@ pub(super) async fn switch_on(ctx: &LessonContext, choice: &Choice) -> Result<()
         _ => "some",
     })?;
     ctx.check(
-        format!("{missing} of {ORDERS} orders are missing: with an AOF, even an empty one, the RDB file is not read"),
+        format!("{missing} of {ORDERS} orders are missing: with appendonly yes, the RDB file is not read, even before there is an AOF"),
         missing == ORDERS,
     )?;
 
     ctx.step(
-        "The RDB file is still there, so the old setting brings the orders back. The right way is at run time: CONFIG SET writes an AOF \
+        "The RDB file is still there, so the old setting brings the orders back, until the next snapshot replaces the file. The right way is at \
+         run time: CONFIG SET writes an AOF \
          with all that is in memory, and CONFIG REWRITE keeps the setting:",
     )
     .await?;
