@@ -38,13 +38,13 @@ pub async fn load(ctx: &LessonContext, patterns: &[Vec<(&str, &'static Script)>]
         Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
         _ => files.concat(),
     };
-    let shared: String = SHARED
+    let called = SHARED
         .into_iter()
-        .filter(|(name, _)| patterns.iter().flatten().any(|(_, script)| script.shown().contains(name)))
-        .map(|(name, does)| format!(" {name}) {does}."))
-        .collect();
+        .filter(|(name, _)| patterns.iter().flatten().any(|(_, script)| script.shown().contains(name)));
+    let shared: Vec<String> = called.map(|(name, does)| format!(" {name}) {does}.")).collect();
     ctx.announce(format!(
-        "SCRIPT LOAD sends the scripts of {files}. The lesson prints the important ones.{shared}"
+        "SCRIPT LOAD sends the scripts of {files}. The lesson prints the important ones.{}",
+        shared.concat()
     ));
     for (_, script) in patterns.iter().flatten() {
         ctx.name_script(&lua(script).contract());
