@@ -21,7 +21,7 @@ async fn by_hand_the_database_is_flooded_and_with_the_pattern_it_is_not() {
         if !cluster {
             assert_eq!(last("Client-side caching"), [0, 100, 0]);
         }
-        let rates = table(&report, "Hit rate");
+        let rates = table(&report, "Hit rate since the start");
         assert!(rates.last().unwrap()[2].trim_end_matches('%').parse::<u32>().unwrap() > 60);
 
         let mut redis = target.connection();
