@@ -79,7 +79,8 @@ pub struct ClusterBuilder {
 }
 
 impl ClusterBuilder {
-    /// Three primaries without replicas. Every node has the settings of `node`: certificates are for the bus, replication, and slots that move, too.
+    /// Three primaries without replicas. Every node has the settings of `node`. The bus, replication, and slots that move use its
+    /// certificates, too.
     #[must_use]
     pub fn of(node: Builder) -> Self {
         Self { node, primaries: 3, replicas_each: 0 }
