@@ -11,6 +11,7 @@ use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionI
 
 use crate::args::TargetArgs;
 use crate::failure::{Class, Failure};
+use crate::read_only::is_loopback;
 
 const DEFAULT_HOST: &str = "127.0.0.1";
 const DEFAULT_PORT: u16 = 6379;
@@ -57,12 +58,12 @@ impl Address {
             return start_private(args);
         }
         let (info, origin) = if let Some(url) = &args.url {
-            (parse_url(url, "--url", args)?, Origin::Flags)
+            (parse_url(url, "--url")?, Origin::Flags)
         } else if args.host.is_some() || args.port.is_some() {
             (host_and_port(args)?, Origin::Flags)
         } else if let Some(url) = env::var("REDIS_URL").ok().filter(|url| !url.is_empty()) {
-            (parse_url(&url, "REDIS_URL", args)?, Origin::Environment)
-        } else if asks_for_login_or_tls(args) {
+            (parse_url(&url, "REDIS_URL")?, Origin::Environment)
+        } else if args.asks_for_login_or_tls() {
             (host_and_port(args)?, Origin::Flags)
         } else if something_listens() {
             (host_and_port(args)?, Origin::Listening)
@@ -71,13 +72,13 @@ impl Address {
         };
         Ok(Self { info: log_in(info, args)?, origin, private: None })
     }
-}
 
-/// Flags that only make sense with a server that is there already: as in redis-cli, the one on 127.0.0.1:6379
-/// unless another is named.
-fn asks_for_login_or_tls(args: &TargetArgs) -> bool {
-    let certificates = args.cacert.is_some() || args.cert.is_some() || args.sni.is_some();
-    args.user.is_some() || args.askpass || args.tls || certificates
+    /// The same on another thread: asking for a password, fetching, and starting a server block, and Ctrl-C must stay alive.
+    pub(crate) async fn find_in_background(args: &TargetArgs) -> Result<Self, Failure> {
+        let flags = args.clone();
+        let found = tokio::task::spawn_blocking(move || Self::find(&flags)).await;
+        found.map_err(|error| Failure::new(Class::Other, "No server was found.", error.to_string()))?
+    }
 }
 
 fn host_and_port(args: &TargetArgs) -> Result<ConnectionInfo, Failure> {
@@ -88,20 +89,16 @@ fn host_and_port(args: &TargetArgs) -> Result<ConnectionInfo, Failure> {
 }
 
 /// The text of the URL appears in no message: it may hold a password.
-fn parse_url(url: &str, source: &str, args: &TargetArgs) -> Result<ConnectionInfo, Failure> {
+fn parse_url(url: &str, source: &str) -> Result<ConnectionInfo, Failure> {
     if url.starts_with("rediss:") || url.starts_with("valkeys:") {
         require_tls_support()?;
     }
-    let mut info = url.into_connection_info().map_err(|error| {
+    url.into_connection_info().map_err(|error| {
         let why = error.detail().filter(|detail| !url.contains(detail)).unwrap_or("It is not a Redis URL.");
         Failure::new(Class::Usage, format!("{source} does not parse."), why)
             .try_next("redis://:PASSWORD@HOST:PORT/DB, rediss:// for TLS, redis+unix:///PATH for a socket")
             .try_next("percent-encode characters such as @ / # ? % in the password, or use --askpass")
-    })?;
-    if args.tls {
-        info = over_tls(info);
-    }
-    Ok(info)
+    })
 }
 
 fn something_listens() -> bool {
@@ -125,16 +122,17 @@ fn log_in(mut info: ConnectionInfo, args: &TargetArgs) -> Result<ConnectionInfo,
     {
         login = login.set_password(password);
     }
-    let tcp = info.tcp_settings().clone().set_nodelay(true);
-    info = info.set_redis_settings(with_db(login, args)).set_tcp_settings(tcp);
-    secured(info, args)
+    secured(with_login(info, login, args), args)
 }
 
-fn with_db(login: RedisConnectionInfo, args: &TargetArgs) -> RedisConnectionInfo {
-    match args.db {
+/// The address with this login, in the database of the flags, on a socket that does not delay small packets.
+fn with_login(info: ConnectionInfo, login: RedisConnectionInfo, args: &TargetArgs) -> ConnectionInfo {
+    let login = match args.db {
         Some(db) => login.set_db(i64::from(db)),
         None => login,
-    }
+    };
+    let tcp = info.tcp_settings().clone().set_nodelay(true);
+    info.set_redis_settings(login).set_tcp_settings(tcp)
 }
 
 fn over_tls(info: ConnectionInfo) -> ConnectionInfo {
@@ -192,7 +190,7 @@ fn require_tls_support() -> Result<(), Failure> {
 }
 
 fn start_private(args: &TargetArgs) -> Result<Address, Failure> {
-    if asks_for_login_or_tls(args) {
+    if args.asks_for_login_or_tls() {
         return Err(Failure::new(
             Class::Usage,
             "A private server takes no login and no TLS flags.",
@@ -216,11 +214,27 @@ fn start_private(args: &TargetArgs) -> Result<Address, Failure> {
         let url = server.url();
         (PrivateServer::Single(Box::new(server)), url)
     };
-    let info = parse_url(&url, "the private server's URL", &TargetArgs::default())?;
-    let login = with_db(info.redis_settings().clone(), args);
-    let tcp = info.tcp_settings().clone().set_nodelay(true);
-    let info = info.set_redis_settings(login).set_tcp_settings(tcp);
-    Ok(Address { info, origin: Origin::Private, private: Some(private) })
+    let info = parse_url(&url, "the private server's URL")?;
+    let login = info.redis_settings().clone();
+    Ok(Address { info: with_login(info, login, args), origin: Origin::Private, private: Some(private) })
+}
+
+/// Host and port, with brackets around an IPv6 address, as in a URL; or the path of a socket.
+pub(crate) fn host_and_port_of(info: &ConnectionInfo) -> String {
+    match info.addr() {
+        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } if host.contains(':') => {
+            format!("[{host}]:{port}")
+        }
+        addr => addr.to_string(),
+    }
+}
+
+/// Whether the address is one of this machine: a loopback address or a socket.
+pub(crate) fn is_near(info: &ConnectionInfo) -> bool {
+    match info.addr() {
+        ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => is_loopback(host),
+        _ => true,
+    }
 }
 
 /// The failure of a private server. The first line of the error is why. The lines after it, if any, are what to try.

@@ -101,9 +101,16 @@ impl TargetArgs {
             return false;
         }
         let address = self.url.is_some() || self.host.is_some() || self.port.is_some() || self.cluster;
-        let login = self.user.is_some() || self.askpass;
-        let tls = self.tls || self.cacert.is_some() || self.cert.is_some() || self.sni.is_some();
-        address || login || tls || std::env::var_os("REDIS_URL").is_some_and(|url| !url.is_empty())
+        address
+            || self.asks_for_login_or_tls()
+            || std::env::var_os("REDIS_URL").is_some_and(|url| !url.is_empty())
+    }
+
+    /// Flags that only make sense with a server that is there already: as in redis-cli, the one on 127.0.0.1:6379
+    /// unless another is named.
+    pub(crate) fn asks_for_login_or_tls(&self) -> bool {
+        let certificates = self.cacert.is_some() || self.cert.is_some() || self.sni.is_some();
+        self.user.is_some() || self.askpass || self.tls || certificates
     }
 
     /// A server by its URL.

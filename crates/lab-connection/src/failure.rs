@@ -29,7 +29,6 @@ use std::fmt;
 
 use redis::RedisError;
 use serde::Serialize;
-use serde::ser::{SerializeStruct, Serializer};
 
 use self::class::Cause;
 pub use self::class::{Class, TlsFault};
@@ -59,9 +58,10 @@ impl Endpoint {
 
 /// A failure, for people: [`Display`](fmt::Display) prints what, why, and what to try, one line each. Serialized, it is an object with
 /// `class`, `exit_code`, `what`, `why`, and `next`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
     class: Class,
+    exit_code: u8,
     what: String,
     why: String,
     next: Vec<String>,
@@ -71,7 +71,8 @@ impl Failure {
     /// A failure with nothing to try yet. The texts are made safe to print.
     pub fn new(class: Class, what: impl AsRef<str>, why: impl AsRef<str>) -> Self {
         let safe = |text: &str| for_terminal(text).into_owned();
-        Self { class, what: safe(what.as_ref()), why: safe(why.as_ref()), next: Vec::new() }
+        let (what, why) = (safe(what.as_ref()), safe(why.as_ref()));
+        Self { class, exit_code: class.exit_code(), what, why, next: Vec::new() }
     }
 
     /// Adds something to try: a flag or a command, then what it does.
@@ -90,7 +91,7 @@ impl Failure {
     /// The exit code of a process that ends with this failure: see the table of this module.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        self.class.exit_code()
+        self.exit_code
     }
 
     /// What happened, one line.
@@ -149,15 +150,3 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
-
-impl Serialize for Failure {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("Failure", 5)?;
-        object.serialize_field("class", &self.class)?;
-        object.serialize_field("exit_code", &self.exit_code())?;
-        object.serialize_field("what", &self.what)?;
-        object.serialize_field("why", &self.why)?;
-        object.serialize_field("next", &self.next)?;
-        object.end()
-    }
-}

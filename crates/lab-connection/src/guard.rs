@@ -44,7 +44,7 @@ pub async fn may_write(connection: &mut Connection, prefix: &str) -> RedisResult
     let foreign =
         own_keys::matching(connection, &pattern, 2).await?.into_iter().any(|key| key != marker.as_bytes());
     if !foreign {
-        redis::cmd("SET").arg(&marker).arg(MARKER_TEXT).exec_async(connection).await?;
+        mark(connection, prefix).await?;
     }
     Ok(!foreign)
 }
@@ -62,17 +62,9 @@ pub fn refusal(place: &str, db: i64, prefix: &str) -> Failure {
     } else {
         format!("Database {db} of {place} holds other data under keys that begin with {prefix}.")
     };
-    let mut failure = Failure::new(
-        Class::ForeignData,
-        data,
-        "The lessons write keys such as user:1 and cart:1, and must not overwrite other people's.",
-    );
-    for choice in [
-        "--db N for an empty database (a cluster has only database 0)",
-        "--prefix NAME: to put the lessons' keys under a name of their own",
-        "--server valkey-9.1 for a private server that is removed afterward",
-    ] {
-        failure = failure.try_next(choice);
-    }
-    failure
+    let why = "The lessons write keys such as user:1 and cart:1, and must not overwrite other people's.";
+    Failure::new(Class::ForeignData, data, why)
+        .try_next("--db N for an empty database (a cluster has only database 0)")
+        .try_next("--prefix NAME: to put the lessons' keys under a name of their own")
+        .try_next("--server valkey-9.1 for a private server that is removed afterward")
 }

@@ -9,7 +9,7 @@ mod replies;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -44,13 +44,9 @@ pub type Waiter = Box<dyn FnMut(BorrowedFd<'_>) -> io::Result<()> + Send>;
 /// The socket of a client. Clones share it.
 #[derive(Clone)]
 pub struct Socket {
-    kind: Arc<Kind>,
+    /// A unix socket, too: what is done with it are the same calls of the system.
+    stream: Arc<TcpStream>,
     waiter: Arc<Mutex<Option<Waiter>>>,
-}
-
-enum Kind {
-    Tcp(TcpStream),
-    Unix(UnixStream),
 }
 
 struct Uninterrupted {
@@ -100,18 +96,13 @@ impl Client {
         if password.is_empty() {
             return Ok(Value::Okay);
         }
-        let words = ["AUTH"].into_iter().chain(user).chain([password]);
-        self.send(&words.map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>())?;
+        self.write(&redis::cmd("AUTH").arg(user).arg(password).get_packed_command())?;
         self.read()
     }
 
     /// Sends a command.
     pub fn send(&mut self, words: &[Vec<u8>]) -> io::Result<()> {
-        let mut command = redis::Cmd::new();
-        for word in words {
-            command.arg(word);
-        }
-        self.write(&command.get_packed_command())
+        self.write(&redis::Cmd::new().arg(words).get_packed_command())
     }
 
     /// Sends bytes in one write, and returns those of the replies to all commands in them.
@@ -131,7 +122,7 @@ impl Client {
 
     /// Sends a command and waits for its reply.
     pub fn ask(&mut self, words: &[&str]) -> io::Result<Value> {
-        self.send(&words.iter().map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>())?;
+        self.write(&redis::Cmd::new().arg(words).get_packed_command())?;
         self.reply(false)
     }
 
@@ -180,20 +171,14 @@ impl Client {
         poll(&mut [PollFd::new(&socket, PollFlags::IN)], Some(&timeout)).is_ok_and(|ready| ready > 0)
     }
 
-    /// The port that the server knows this client by.
+    /// The port that the server knows this client by; none of a unix socket.
     pub fn own_port(&self) -> Option<u16> {
-        match &*self.socket.kind {
-            Kind::Tcp(stream) => stream.local_addr().ok().map(|address| address.port()),
-            Kind::Unix(_) => None,
-        }
+        self.socket.stream.local_addr().ok().map(|address| address.port())
     }
 
-    /// The port of its server.
+    /// The port of its server; none of a unix socket.
     pub fn server_port(&self) -> Option<u16> {
-        match &*self.socket.kind {
-            Kind::Tcp(stream) => stream.peer_addr().ok().map(|address| address.port()),
-            Kind::Unix(_) => None,
-        }
+        self.socket.stream.peer_addr().ok().map(|address| address.port())
     }
 
     fn read(&mut self) -> io::Result<Value> {
@@ -205,59 +190,42 @@ impl Socket {
     /// A TCP socket, without the delay of small packets.
     pub fn tcp(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        Ok(Self::of(Kind::Tcp(stream)))
+        Ok(Self::of(stream))
     }
 
     /// A unix socket.
     pub fn unix(stream: UnixStream) -> Self {
-        Self::of(Kind::Unix(stream))
+        Self::of(TcpStream::from(OwnedFd::from(stream)))
     }
 
-    fn of(kind: Kind) -> Self {
-        Self { kind: Arc::new(kind), waiter: Arc::default() }
+    fn of(stream: TcpStream) -> Self {
+        Self { stream: Arc::new(stream), waiter: Arc::default() }
     }
 
     fn set_timeouts(&self, timeout: Option<Duration>) -> io::Result<()> {
-        match &*self.kind {
-            Kind::Tcp(stream) => {
-                stream.set_read_timeout(timeout)?;
-                stream.set_write_timeout(Some(REPLY_TIMEOUT))
-            }
-            Kind::Unix(stream) => {
-                stream.set_read_timeout(timeout)?;
-                stream.set_write_timeout(Some(REPLY_TIMEOUT))
-            }
-        }
+        self.stream.set_read_timeout(timeout)?;
+        self.stream.set_write_timeout(Some(REPLY_TIMEOUT))
     }
 }
 
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match &*self.kind {
-            Kind::Tcp(stream) => stream.as_fd(),
-            Kind::Unix(stream) => stream.as_fd(),
-        }
+        self.stream.as_fd()
     }
 }
 
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if let Some(wait) = &mut *self.waiter.lock().unwrap_or_else(PoisonError::into_inner) {
-            wait(self.as_fd())?;
+            wait(self.stream.as_fd())?;
         }
-        match &*self.kind {
-            Kind::Tcp(stream) => (&*stream).read(buffer),
-            Kind::Unix(stream) => (&*stream).read(buffer),
-        }
+        (&*self.stream).read(buffer)
     }
 }
 
 impl Write for Socket {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        match &*self.kind {
-            Kind::Tcp(stream) => (&*stream).write(buffer),
-            Kind::Unix(stream) => (&*stream).write(buffer),
-        }
+        (&*self.stream).write(buffer)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -3,11 +3,11 @@
 use redis::aio::MultiplexedConnection;
 use redis::{ConnectionAddr, ConnectionInfo, RedisError};
 
-use crate::address::{Address, PrivateServer};
+use crate::address::{Address, PrivateServer, is_near};
 use crate::args::TargetArgs;
 use crate::connection::RESPONSE_TIMEOUT;
 use crate::dialer::Dialer;
-use crate::failure::{Class, Endpoint, Failure, explain, explain_connecting};
+use crate::failure::{Endpoint, Failure, explain, explain_connecting};
 use crate::target::endpoint;
 
 /// Where a server is, and how to connect to it. It may be down.
@@ -29,10 +29,7 @@ pub struct ReadOnlyTarget {
 impl TargetArgs {
     /// Finds the server without connecting. The number of a database in the flags has no effect.
     pub async fn find_read_only(&self) -> Result<ReadOnlyAddress, Failure> {
-        let flags = self.clone();
-        let found = tokio::task::spawn_blocking(move || Address::find(&flags)).await;
-        let Address { info, private, .. } = found
-            .map_err(|error| Failure::new(Class::Other, "No server was found.", error.to_string()))??;
+        let Address { info, private, .. } = Address::find_in_background(self).await?;
         // All databases are looked at, and a Sentinel has none to select.
         let login = info.redis_settings().clone().set_db(0);
         let info = info.set_redis_settings(login);
@@ -117,10 +114,7 @@ impl ReadOnlyTarget {
     /// Whether the address is one of this machine: a loopback address or a socket.
     #[must_use]
     pub fn is_near(&self) -> bool {
-        match self.address.info.addr() {
-            ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => is_loopback(host),
-            _ => true,
-        }
+        is_near(&self.address.info)
     }
 
     /// Whether it is a private server that was started for this run.

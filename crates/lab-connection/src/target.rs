@@ -6,7 +6,7 @@ use std::time::Duration;
 use redis::aio::PubSub;
 use redis::{ConnectionAddr, ConnectionInfo, ProtocolVersion, RedisError, RedisResult};
 
-use crate::address::{Address, Origin, PrivateServer};
+use crate::address::{Address, Origin, PrivateServer, host_and_port_of, is_near};
 use crate::args::TargetArgs;
 use crate::capabilities::Capabilities;
 use crate::connection::{Connection, RESPONSE_TIMEOUT};
@@ -43,11 +43,7 @@ impl TargetArgs {
 impl Target {
     /// Finds the server the flags mean, connects, and refuses a database that holds other people's data.
     pub async fn open(args: &TargetArgs) -> Result<Self, Failure> {
-        // Asking for a password, fetching, and starting a server block. On another thread, they leave Ctrl-C alive.
-        let flags = args.clone();
-        let found = tokio::task::spawn_blocking(move || Address::find(&flags)).await;
-        let Address { info, origin, private } = found
-            .map_err(|error| Failure::new(Class::Other, "No server was found.", error.to_string()))??;
+        let Address { info, origin, private } = Address::find_in_background(args).await?;
         let endpoint = endpoint(&info, args, private.is_some());
         let dialer = Dialer::new(info, args, &endpoint)?;
 
@@ -174,13 +170,7 @@ impl Target {
     /// Whether the server is on this machine, so that no network stands between.
     #[must_use]
     pub fn is_near(&self) -> bool {
-        match self.inner.dialer.info().addr() {
-            ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => {
-                host == "localhost"
-                    || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
-            }
-            _ => true,
-        }
+        is_near(self.inner.dialer.info())
     }
 
     /// The database number.
@@ -217,15 +207,8 @@ impl Target {
 }
 
 pub(crate) fn endpoint(info: &ConnectionInfo, args: &TargetArgs, private: bool) -> Endpoint {
-    // An IPv6 address gets brackets, as in a URL, to separate it from the port.
-    let address = match info.addr() {
-        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } if host.contains(':') => {
-            format!("[{host}]:{port}")
-        }
-        addr => addr.to_string(),
-    };
     Endpoint {
-        address,
+        address: host_and_port_of(info),
         tls: matches!(info.addr(), ConnectionAddr::TcpTls { .. }),
         user: info.redis_settings().username().map(str::to_owned),
         cluster: args.cluster,

@@ -17,12 +17,14 @@ pub(crate) fn with_certificates(info: ConnectionInfo, args: &TargetArgs) -> Resu
     let Some(certificates) = certificates(args)? else {
         return Ok(info);
     };
-    let client = Client::build_with_tls(info, certificates).map_err(|error| {
-        Failure::new(Class::Usage, "The certificate files cannot be used.", error.to_string()).try_next(
-            "give PEM files: --cacert for the authority, --cert with --key for a client certificate",
-        )
-    })?;
+    let client = Client::build_with_tls(info, certificates)
+        .map_err(|error| unusable("The certificate files cannot be used.", &error))?;
     Ok(client.get_connection_info().clone())
+}
+
+fn unusable(what: &str, error: &dyn std::fmt::Display) -> Failure {
+    Failure::new(Class::Usage, what, error.to_string())
+        .try_next("give PEM files: --cacert for the authority, --cert with --key for a client certificate")
 }
 
 /// What the flags name, or nothing.
@@ -47,18 +49,13 @@ pub(crate) fn client_config(
             .try_next("--cacert FILE with the authority that signed the server's certificate"));
     }
     choose_provider();
-    let unusable = |error: &dyn std::fmt::Display| {
-        Failure::new(Class::Usage, "The certificates cannot be used.", error.to_string()).try_next(
-            "give PEM files: --cacert for the authority, --cert with --key for a client certificate",
-        )
-    };
+    let unusable = |error: &dyn std::fmt::Display| unusable("The certificates cannot be used.", error);
     let mut authorities = RootCertStore::empty();
     match certificates.and_then(|certificates| certificates.root_cert.as_deref()) {
         Some(pem) => {
             for authority in CertificateDer::pem_slice_iter(pem) {
-                let added =
-                    authority.map_err(|error| unusable(&error)).map(|found| authorities.add(found))?;
-                added.map_err(|error| unusable(&error))?;
+                let authority = authority.map_err(|error| unusable(&error))?;
+                authorities.add(authority).map_err(|error| unusable(&error))?;
             }
         }
         None => {

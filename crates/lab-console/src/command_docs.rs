@@ -44,7 +44,6 @@ impl CommandDocs {
 
     /// The command that these words begin with, how many words its name has, and what is known of it.
     pub(crate) fn find(&self, words: &[Vec<u8>]) -> Option<(usize, &Command)> {
-        let upper = |word: &Vec<u8>| String::from_utf8_lossy(word).to_uppercase();
         let name = upper(words.first()?);
         let with_subcommand = words.get(1).map(|word| format!("{name} {}", upper(word)));
         if let Some(command) = with_subcommand.and_then(|name| self.commands.get(&name)) {
@@ -66,13 +65,13 @@ impl CommandDocs {
 
     /// Whether a command writes. Of a command that is not known, it is assumed.
     pub(crate) fn writes(&self, words: &[Vec<u8>]) -> bool {
-        let name = words.first().map(|word| String::from_utf8_lossy(word).to_uppercase()).unwrap_or_default();
+        let name = words.first().map(|word| upper(word)).unwrap_or_default();
         self.writes.contains_key(&name) || self.writes.is_empty()
     }
 
     /// The keys that a command writes, as far as COMMAND tells where they are.
     pub(crate) fn written_keys<'a>(&self, words: &'a [Vec<u8>]) -> Vec<&'a [u8]> {
-        let name = words.first().map(|word| String::from_utf8_lossy(word).to_uppercase()).unwrap_or_default();
+        let name = words.first().map(|word| upper(word)).unwrap_or_default();
         let Some(&[first, last, step]) = self.writes.get(&name) else { return Vec::new() };
         if crate::care::runs_a_script(words) {
             let count = words.get(2).and_then(|count| std::str::from_utf8(count).ok()?.parse().ok());
@@ -125,6 +124,11 @@ impl CommandDocs {
             self.commands.insert(name, command);
         }
     }
+}
+
+/// A word of a command in capitals.
+pub(crate) fn upper(word: &[u8]) -> String {
+    String::from_utf8_lossy(word).to_uppercase()
 }
 
 fn arguments(value: &Value, level: usize) -> Vec<Argument> {

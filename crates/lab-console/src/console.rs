@@ -4,7 +4,7 @@ use lab_connection::raw_client::{RawAddress, has_word};
 use lab_connection::transcript::{command_line, words};
 
 use crate::care::{Care, care, changes_the_server, runs_a_script};
-use crate::command_docs::CommandDocs;
+use crate::command_docs::{CommandDocs, upper};
 use crate::completion::{Keys, without_repetition};
 use crate::editor::{Entry, LineEditor};
 use crate::modes;
@@ -136,11 +136,7 @@ impl Console {
                     || !self.prefix.is_empty() && is_script_without_keys(words)
                     || !self.prefix.is_empty() && has_word(words, 0, &["FLUSHDB"]));
         if lasts && visit.lasting.len() < MOST_REMEMBERED {
-            let mut command = redis::Cmd::new();
-            for word in words {
-                command.arg(word);
-            }
-            visit.lasting.push(command_line(&command));
+            visit.lasting.push(command_line(redis::Cmd::new().arg(words)));
         }
     }
 
@@ -155,11 +151,7 @@ impl Console {
         }
         match knowledge.docs.find(words) {
             Some((of_name, command)) => {
-                let name: Vec<String> = words[..of_name]
-                    .iter()
-                    .map(|word| String::from_utf8_lossy(word).to_uppercase())
-                    .collect();
-                let name = name.join(" ");
+                let name = words[..of_name].iter().map(|word| upper(word)).collect::<Vec<_>>().join(" ");
                 print(format!("  {name} {}", syntax::syntax(&command.arguments)).trim_end());
                 if !command.summary.is_empty() {
                     print(&format!("  {}", command.summary));

@@ -78,7 +78,7 @@ fn say_what_was_put_back(PutBack { restored, removed }: &PutBack) {
 
 fn say_what_lasts(visit: &Visit) {
     if !visit.lasting.is_empty() {
-        let list = listed(&visit.lasting);
+        let list = listed(&visit.lasting, "; ");
         Terminal.paragraph(&format!(
             "Not put back: what these commands changed, if they changed anything. The lesson's claims may fail on it. {list}"
         ));
@@ -86,18 +86,14 @@ fn say_what_lasts(visit: &Visit) {
 }
 
 fn names(keys: &[Vec<u8>]) -> String {
-    let named: Vec<String> =
-        keys.iter().take(SHOWN).map(|key| command_line(redis::Cmd::new().arg(key.as_slice()))).collect();
-    with_rest(named, ", ", keys.len())
+    let names: Vec<String> =
+        keys.iter().map(|key| command_line(redis::Cmd::new().arg(key.as_slice()))).collect();
+    listed(&names, ", ")
 }
 
-fn listed(commands: &[String]) -> String {
-    with_rest(commands.iter().take(SHOWN).cloned().collect(), "; ", commands.len())
-}
-
-fn with_rest(mut shown: Vec<String>, separator: &str, count: usize) -> String {
-    if shown.len() < count {
-        shown.push(format!("… {} more", count - shown.len()));
+fn listed(texts: &[String], separator: &str) -> String {
+    match texts.len().checked_sub(SHOWN) {
+        Some(rest @ 1..) => format!("{}{separator}… {rest} more", texts[..SHOWN].join(separator)),
+        _ => texts.join(separator),
     }
-    shown.join(separator)
 }

@@ -5,7 +5,6 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lab_connection::transcript::Listener;
 use lab_connection::{Connection, Target, Transcript, own_keys};
 use redis::{ErrorKind, RedisError, RedisResult};
 
@@ -17,7 +16,7 @@ use crate::lua::LuaScript;
 use crate::need::Need;
 use crate::prediction::Prediction;
 use crate::presenter::{Presenter, Show};
-use crate::screen::{OtherServer, Screen};
+use crate::screen::Screen;
 use crate::source::{Excerpt, Source};
 use crate::step::Step;
 use crate::table::Table;
@@ -72,19 +71,18 @@ impl LessonContext {
     /// The connection of the lesson. What is sent over it is shown.
     #[must_use]
     pub fn redis(&self) -> Transcript<Connection> {
-        self.traced(self.target.connection())
+        self.traced(None, self.target.connection())
     }
 
     /// A new connection, for WATCH and blocking commands. What is sent over it is shown.
     pub async fn dedicated_redis(&self) -> RedisResult<Transcript<Connection>> {
-        Ok(self.traced(self.target.dedicated().await?))
+        Ok(self.traced(None, self.target.dedicated().await?))
     }
 
     /// A connection to another server of the lesson, such as its replica. What is sent over it is shown behind the server's name:
     /// `replica> GET greeting`.
     pub fn redis_of<C>(&self, server: &str, connection: C) -> Transcript<C> {
-        let screen = Arc::clone(&self.screen);
-        Transcript::new(connection, Arc::new(OtherServer::new(server, screen)))
+        self.traced(Some(server.to_owned()), connection)
     }
 
     /// New connections, opened at the same time, for clients that must not share one. What is sent over them is shown.
@@ -135,7 +133,8 @@ impl LessonContext {
 
     /// How many answers the learner guessed so far, and how many of these were right; `None` if there was no guess.
     pub(crate) fn guessed(&self) -> Option<(usize, usize)> {
-        self.screen.predictions.total()
+        let guesses = *self.screen.guesses();
+        (guesses.all > 0).then_some((guesses.all, guesses.right))
     }
 
     /// One more paragraph in the same step.
@@ -275,8 +274,9 @@ impl LessonContext {
         fitting
     }
 
-    fn traced(&self, connection: Connection) -> Transcript<Connection> {
-        Transcript::new(connection, Arc::clone(&self.screen) as Arc<dyn Listener>)
+    fn traced<C>(&self, server: Option<String>, connection: C) -> Transcript<C> {
+        let screen = Arc::clone(&self.screen);
+        Transcript::new(connection, Arc::new(move |exchange| screen.show(server.clone(), exchange)))
     }
 
     fn write(&self, block: Block) {

@@ -48,8 +48,7 @@ impl From<BoxError> for LessonError {
 }
 
 /// The error of Redis that caused this one, or is this one.
-#[must_use]
-pub fn redis_cause(error: &(dyn Error + 'static)) -> Option<RedisError> {
+fn redis_cause(error: &(dyn Error + 'static)) -> Option<RedisError> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<RedisError>() {

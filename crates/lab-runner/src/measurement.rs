@@ -1,12 +1,13 @@
 //! What a comparison found, as plain data.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use lab_connection::transcript::{Exchange, Listener};
 use serde::{Serialize, Serializer};
 
 use crate::caveat::Caveat;
+use crate::presenter::lock;
 use crate::statistics::Summary;
 
 /// What one run of an approach moved, counted from its transcript.
@@ -42,7 +43,7 @@ impl TrafficMeter {
     }
 
     fn counted(&self) -> MutexGuard<'_, Counted> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -37,7 +37,9 @@ impl<'a> Prediction<'a> {
             return Err(LessonError::Check(claim));
         };
         if let Some(guess) = self.guess {
-            self.screen.predictions.count(guess == right);
+            let mut guesses = self.screen.guesses();
+            guesses.all += 1;
+            guesses.right += usize::from(guess == right);
         }
         let guess = self.guess.map(|guess| self.choices[guess].clone());
         self.screen.write(Block::Answer { answer, guess });

@@ -230,13 +230,8 @@ fn reply_text(reply: &str, width: usize) -> String {
 
 /// Wraps at spaces and after commas; `breaks` also wraps within a word that is longer than the line.
 fn wrap_values(text: &str, width: usize, first: &str, rest: &str, breaks: bool) -> String {
-    let options = textwrap::Options::new(width)
-        .initial_indent(first)
-        .subsequent_indent(rest)
-        .word_separator(textwrap::WordSeparator::Custom(words_and_items))
-        .word_splitter(textwrap::WordSplitter::NoHyphenation)
-        .break_words(breaks);
-    textwrap::fill(text, options)
+    let separator = textwrap::WordSeparator::Custom(words_and_items);
+    textwrap::fill(text, wrapping(width, first, rest).word_separator(separator).break_words(breaks))
 }
 
 /// A line may also end after a comma, because JSON has few spaces.
@@ -282,12 +277,15 @@ fn comparison(measured: &ComparisonResult, width: usize) -> String {
 /// `first` stands before the first line, `rest` before all others.
 #[must_use]
 pub fn wrap(text: &str, width: usize, first: &str, rest: &str) -> String {
-    let options = textwrap::Options::new(width)
+    textwrap::fill(text, wrapping(width, first, rest))
+}
+
+fn wrapping<'a>(width: usize, first: &'a str, rest: &'a str) -> textwrap::Options<'a> {
+    textwrap::Options::new(width)
         .initial_indent(first)
         .subsequent_indent(rest)
         .word_splitter(textwrap::WordSplitter::NoHyphenation)
-        .break_words(false);
-    textwrap::fill(text, options)
+        .break_words(false)
 }
 
 #[cfg(test)]

@@ -57,8 +57,7 @@ impl Stopwatch {
 }
 
 /// Processor time that this process has used, all threads.
-#[must_use]
-pub fn client_cpu() -> Duration {
+fn client_cpu() -> Duration {
     let used = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(u64::try_from(used.tv_sec).unwrap_or(0), u32::try_from(used.tv_nsec).unwrap_or(0))
 }
@@ -87,12 +86,10 @@ impl ServerCpu {
                 nodes.sort();
                 nodes.iter().filter_map(|(_, info)| Self::read(info)).collect()
             }
-            reply => redis::from_redis_value::<String>(reply)
-                .ok()
-                .as_deref()
-                .and_then(Self::read)
-                .into_iter()
-                .collect(),
+            reply => {
+                let text: String = redis::from_redis_value(reply).unwrap_or_default();
+                Self::read(&text).into_iter().collect()
+            }
         }
     }
 

@@ -1,8 +1,11 @@
 //! One step at a time, in a terminal: shows a step, waits for a key, and knows where to go.
 
+use std::sync::Mutex;
+
 use textwrap::core::display_width;
 
 use crate::keyboard::{Key, key};
+use crate::presenter::lock;
 use crate::terminal::{NO_BREAK, Terminal, filled_rows, forget_rows, rows_of};
 
 /// Where to go from a prompt.
@@ -126,11 +129,10 @@ impl Stepper {
     }
 
     /// Waits at the end of a step, or after a question with choices, until it is clear where to go. `next` says what Enter does.
-    pub(crate) async fn pause(stepper: &std::sync::Mutex<Self>, next: &str, choices: usize) -> Answer {
-        let lock = || stepper.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    pub(crate) async fn pause(stepper: &Mutex<Self>, next: &str, choices: usize) -> Answer {
         let mut back = 0;
         loop {
-            let more = !lock().rest.is_empty();
+            let more = !lock(stepper).rest.is_empty();
             let enter = if more { "more" } else { next };
             // A question comes last, so it is not on the screen yet.
             let choices = if more { 0 } else { choices };
@@ -139,7 +141,7 @@ impl Stepper {
             let pressed = key(prompt, choices).await;
             // The prompt gives way to what comes next.
             Terminal.prompt(&format!("\r{:60}\r", ""));
-            let mut stepper = lock();
+            let mut stepper = lock(stepper);
             forget_rows();
             match pressed {
                 Key::Enter if stepper.show_next_page() => {}

@@ -9,9 +9,9 @@ use tabled::builder::Builder;
 use tabled::settings::object::Columns;
 use tabled::settings::{Alignment, Modify, Padding, Style};
 use textwrap::core::display_width;
-use textwrap::{Options, WordSplitter};
 
 use crate::measurement::{ComparisonResult, Measured, Row};
+use crate::render::wrap;
 
 /// A small table: a title, a header and rows of the same length.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -219,8 +219,7 @@ fn wrap_cells(rows: &mut [Vec<String>], width: usize) {
     }
     for row in rows {
         for (cell, width) in row.iter_mut().zip(&widths) {
-            let options = Options::new(*width).word_splitter(WordSplitter::NoHyphenation).break_words(false);
-            *cell = textwrap::fill(cell, options);
+            *cell = wrap(cell, *width, "", "");
         }
     }
 }

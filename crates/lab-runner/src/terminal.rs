@@ -9,6 +9,7 @@ use anstream::{AutoStream, ColorChoice};
 use textwrap::core::display_width;
 
 use crate::activity;
+use crate::render::wrap;
 
 /// Text is wrapped here at most, however wide the terminal: longer lines are hard to read.
 const WIDEST_TEXT: usize = 100;
@@ -41,8 +42,7 @@ impl Terminal {
     #[must_use]
     pub fn width(self) -> usize {
         let asked = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-        let real = terminal_size::terminal_size_of(stdout()).map(|(width, _)| usize::from(width.0));
-        real.or(asked).unwrap_or(USUAL).max(NARROWEST)
+        columns().or(asked).unwrap_or(USUAL).max(NARROWEST)
     }
 
     /// Lines of the screen, at least 10.
@@ -80,10 +80,7 @@ impl Terminal {
 
     /// A paragraph of results, wrapped at spaces. `NO_BREAK` is a space that stays in its line.
     pub fn paragraph(self, text: &str) {
-        let options = textwrap::Options::new(self.text_width())
-            .word_splitter(textwrap::WordSplitter::NoHyphenation)
-            .break_words(false);
-        self.line(&textwrap::fill(text, options).replace(NO_BREAK, " "));
+        self.line(&wrap(text, self.text_width(), "", "").replace(NO_BREAK, " "));
     }
 
     /// The beginning of a line, without its end: a question.
@@ -114,18 +111,18 @@ fn wrapped(line: &str, width: usize) -> String {
         return line.to_owned();
     }
     let rest = if line.starts_with("  try: ") { "       " } else { "  " };
-    let options = textwrap::Options::new(width)
-        .subsequent_indent(rest)
-        .word_splitter(textwrap::WordSplitter::NoHyphenation)
-        .break_words(false);
-    textwrap::fill(line, options)
+    wrap(line, width, "", rest)
 }
 
 /// How many rows of the screen a text fills: more than one a line where a line is too wide.
 pub(crate) fn rows_of(text: &str) -> usize {
-    let real = terminal_size::terminal_size_of(stdout()).map(|(width, _)| usize::from(width.0));
-    let columns = real.unwrap_or(USUAL).max(1);
+    let columns = columns().unwrap_or(USUAL).max(1);
     text.split('\n').map(|line| display_width(line).div_ceil(columns).max(1)).sum()
+}
+
+/// Of the terminal, if the output goes to one.
+fn columns() -> Option<usize> {
+    terminal_size::terminal_size_of(stdout()).map(|(width, _)| usize::from(width.0))
 }
 
 /// How many rows of the screen were filled since [`forget_rows`].

@@ -9,7 +9,7 @@ use lab_connection::failure::Class;
 use lab_connection::{Target, TargetArgs};
 use lab_runner::course::{self, LessonReport, OutputArgs};
 use lab_runner::report::ReportArgs;
-use lab_runner::{Lesson, LessonContext, Outcome, Retry};
+use lab_runner::{Lesson, LessonContext, LessonFuture, Outcome, Retry};
 use redis::AsyncCommands;
 
 const LOCK: &str = "redis-lab:run-lock";
@@ -21,44 +21,30 @@ const OUTPUT: OutputArgs = OutputArgs {
 };
 const LIMIT: Duration = Duration::from_mins(1);
 
-static OVERTAKEN: Lesson = Lesson {
-    name: "overtaken",
-    title: "Overtaken",
-    question: "What if another run has begun?",
-    commands: &[],
-    needs: &[],
-    sources: &[],
-    rule: "",
-    takeaways: &[],
-    quiz: &[],
-    run: |ctx| Box::pin(overtaken(ctx)),
-};
+static OVERTAKEN: Lesson =
+    lesson("overtaken", "What if another run has begun?", |ctx| Box::pin(overtaken(ctx)));
+static FORGOTTEN: Lesson =
+    lesson("forgotten", "What if the lock has expired, and nobody took it?", |ctx| Box::pin(forgotten(ctx)));
+static NEXT: Lesson = lesson("next", "Does the next lesson run?", |ctx| Box::pin(next(ctx)));
 
-static FORGOTTEN: Lesson = Lesson {
-    name: "forgotten",
-    title: "Forgotten",
-    question: "What if the lock has expired, and nobody took it?",
-    commands: &[],
-    needs: &[],
-    sources: &[],
-    rule: "",
-    takeaways: &[],
-    quiz: &[],
-    run: |ctx| Box::pin(forgotten(ctx)),
-};
-
-static NEXT: Lesson = Lesson {
-    name: "next",
-    title: "Next",
-    question: "Does the next lesson run?",
-    commands: &[],
-    needs: &[],
-    sources: &[],
-    rule: "",
-    takeaways: &[],
-    quiz: &[],
-    run: |ctx| Box::pin(next(ctx)),
-};
+const fn lesson(
+    name: &'static str,
+    question: &'static str,
+    run: for<'a> fn(&'a mut LessonContext) -> LessonFuture<'a>,
+) -> Lesson {
+    Lesson {
+        name,
+        title: name,
+        question,
+        commands: &[],
+        needs: &[],
+        sources: &[],
+        rule: "",
+        takeaways: &[],
+        quiz: &[],
+        run,
+    }
+}
 
 /// Does what another run does when the lock has expired. The lesson itself would never end.
 async fn overtaken(ctx: &mut LessonContext) -> Outcome {

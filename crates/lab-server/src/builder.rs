@@ -27,21 +27,11 @@ pub struct Builder {
 
 /// Where the password of a server comes from.
 #[derive(Clone, Default)]
-pub(crate) enum Password {
+enum Password {
     #[default]
     Generated,
     Given(String),
     None,
-}
-
-impl Password {
-    pub(crate) fn or_generate(self) -> Option<String> {
-        match self {
-            Self::Generated => Some(generate_password()),
-            Self::Given(password) => Some(password),
-            Self::None => None,
-        }
-    }
 }
 
 impl Builder {
@@ -86,12 +76,7 @@ impl Builder {
     #[must_use]
     pub fn replica_of(mut self, primary: &Server) -> Self {
         self.primary = Some(primary.peer_port());
-        self.tls = primary.tls().cloned();
-        self.password = match primary.password() {
-            "" => Password::None,
-            password => Password::Given(password.to_owned()),
-        };
-        self
+        self.with_tls(primary.tls().cloned()).with_password_of(primary)
     }
 
     /// Also listens for TLS, on a port of its own: [`Server::tls_url`]. Clients need no certificate. Replication, Sentinels, and the bus of a
@@ -128,16 +113,44 @@ impl Builder {
 
     /// Starts the server and returns when it answers. First it removes what killed owners left behind.
     pub fn start(self) -> Result<Server, Error> {
+        let program = self.prepare()?;
+        self.start_program(program)
+    }
+
+    /// Finds the program, and removes what killed owners left behind.
+    pub(crate) fn prepare(&self) -> Result<Program, Error> {
         let choice = self.choice.clone().map_or_else(Choice::from_env, Ok)?;
         let program = Program::find(&choice)?;
         directory::sweep();
-        self.start_program(program)
+        Ok(program)
     }
 
     /// A node of a cluster, whose `nodes.conf` has this content when it starts; none if empty.
     pub(crate) fn cluster_node(mut self, nodes_conf: String) -> Self {
         self.cluster = Some(nodes_conf);
         self
+    }
+
+    /// Every server that is started with it, and with its clones, has the same password.
+    pub(crate) fn with_one_password(mut self) -> Self {
+        if let Password::Generated = self.password {
+            self.password = Password::Given(generate_password());
+        }
+        self
+    }
+
+    pub(crate) fn with_password_of(mut self, server: &Server) -> Self {
+        self.password = match server.password() {
+            "" => Password::None,
+            password => Password::Given(password.to_owned()),
+        };
+        self
+    }
+
+    /// The value of a setting, if it was asked for.
+    pub(crate) fn setting(&self, key: &str) -> Option<&str> {
+        let mut last_first = self.config.iter().rev();
+        last_first.find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value.as_str())
     }
 
     /// A Sentinel instead of a server.
@@ -172,12 +185,24 @@ impl Builder {
         if let Some(port) = self.primary {
             config.push(("replicaof".to_owned(), format!("127.0.0.1 {port}")));
         }
+        if self.cluster.is_some() {
+            let settings = [
+                ("cluster-enabled", "yes"),
+                ("cluster-config-file", "nodes.conf"),
+                ("cluster-announce-ip", "127.0.0.1"),
+            ];
+            config.extend(settings.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        }
         config.extend(self.tls.iter().flat_map(Tls::settings));
         config.extend(self.config);
         Plan {
             program,
             port: self.port,
-            password: self.password.or_generate(),
+            password: match self.password {
+                Password::Generated => Some(generate_password()),
+                Password::Given(password) => Some(password),
+                Password::None => None,
+            },
             tls: self.tls,
             cluster: self.cluster,
             config,

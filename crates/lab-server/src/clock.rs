@@ -5,12 +5,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::Error;
 use crate::config;
-use crate::readiness::{POLL_INTERVAL, READY_TIMEOUT};
+use crate::readiness::{Observation, wait_for};
 
 const CLOCK_FILE: &str = "clock";
 const LIBRARY: &str = "libfaketimeMT.so.1";
@@ -38,26 +37,15 @@ pub(crate) fn set(directory: &Path, seconds: i64) -> Result<(), Error> {
 /// Waits until scripts see this clock. Valkey 9.1 gives them a time that it reads only from time to time.
 pub(crate) fn wait_until_seen(client: &redis::Client, seconds: i64) -> Result<(), Error> {
     const TIME: &str = "return tonumber(redis.call('TIME')[1])";
-    let failed = || Error::redis("asking the private server for its time");
-    let mut connection = client.get_connection().map_err(failed())?;
-    let start = Instant::now();
-    loop {
-        let seen: i64 = redis::cmd("EVAL").arg(TIME).arg(0).query(&mut connection).map_err(failed())?;
+    let asking = "asking the private server for its time";
+    let mut connection = client.get_connection().map_err(Error::redis(asking))?;
+    wait_for(&format!("the clock, {seconds} s ahead"), asking, || {
+        let seen: i64 = redis::cmd("EVAL").arg(TIME).arg(0).query(&mut connection)?;
         let real = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().cast_signed();
         // Both clocks may have just advanced, and the reply is a moment old.
-        if (seen - seconds - real).abs() <= 2 {
-            return Ok(());
-        }
-        if start.elapsed() > READY_TIMEOUT {
-            let last = format!("{} s ahead", seen - real);
-            return Err(Error::NotReady {
-                what: format!("the clock, {seconds} s ahead"),
-                after: READY_TIMEOUT,
-                last,
-            });
-        }
-        thread::sleep(POLL_INTERVAL);
-    }
+        let done = (seen - seconds - real).abs() <= 2;
+        Ok(Observation { done, last: format!("{} s ahead", seen - real) })
+    })
 }
 
 /// In Debian's multiarch folder, such as `/usr/lib/x86_64-linux-gnu/faketime`, or where other distributions and `make install`

@@ -6,77 +6,68 @@ use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::Error;
 use crate::directory::{CONFIG_FILE, PID_FILE};
+use crate::server::Plan;
 use crate::version::Version;
-use crate::{Error, Program};
 
 pub(crate) const SOCKET: &str = "redis.sock";
 pub(crate) const LOG_FILE: &str = "server.log";
 
-/// What the file is made of.
-pub(crate) struct Config<'a> {
-    pub(crate) directory: &'a Path,
-    pub(crate) program: &'a Program,
-    pub(crate) port: u16,
-    pub(crate) password: Option<&'a str>,
-    pub(crate) sentinel: bool,
-    /// Settings of the builder, in order. They come last, so they override the others.
-    pub(crate) extra: &'a [(String, String)],
+/// Writes the file with mode 0600. `extra` are the settings that come last, so they override the others.
+pub(crate) fn write(
+    directory: &Path,
+    plan: &Plan,
+    port: u16,
+    extra: &[(String, String)],
+) -> Result<(), Error> {
+    write_private(&directory.join(CONFIG_FILE), &text(directory, plan, port, extra)?)
 }
 
-impl Config<'_> {
-    /// Writes the file with mode 0600.
-    pub(crate) fn write(&self) -> Result<PathBuf, Error> {
-        let path = self.directory.join(CONFIG_FILE);
-        write_private(&path, &self.text()?)?;
-        Ok(path)
-    }
-
-    fn text(&self) -> Result<String, Error> {
-        let inside = |name: &str| quoted(&self.directory.join(name).to_string_lossy());
-        let version = self.program.version();
-        let mut text = format!(
-            "bind 127.0.0.1\nprotected-mode yes\nport {}\nunixsocket {}\nunixsocketperm 700\ndaemonize no\n\
+fn text(directory: &Path, plan: &Plan, port: u16, extra: &[(String, String)]) -> Result<String, Error> {
+    let inside = |name: &str| quoted(&directory.join(name).to_string_lossy());
+    let version = plan.program.version();
+    let mut text = format!(
+        "bind 127.0.0.1\nprotected-mode yes\nport {}\nunixsocket {}\nunixsocketperm 700\ndaemonize no\n\
              dir {}\nlogfile {}\npidfile {}\n",
-            self.port,
-            inside(SOCKET),
-            quoted(&self.directory.to_string_lossy()),
-            inside(LOG_FILE),
-            inside(PID_FILE),
+        port,
+        inside(SOCKET),
+        quoted(&directory.to_string_lossy()),
+        inside(LOG_FILE),
+        inside(PID_FILE),
+    );
+    if !plan.sentinel {
+        text.push_str(
+            "databases 16\nsave \"\"\nappendonly no\nrepl-diskless-sync yes\nrepl-diskless-sync-delay 0\n",
         );
-        if !self.sentinel {
-            text.push_str(
-                "databases 16\nsave \"\"\nappendonly no\nrepl-diskless-sync yes\nrepl-diskless-sync-delay 0\n",
-            );
-        }
-        if version >= Version::new(6, 0, 0) && !self.sentinel {
-            // Valkey 9.1 checks only once a second whether a replica's download to disk is complete.
-            text.push_str("repl-diskless-load on-empty-db\n");
-        }
-        if version >= Version::new(6, 2, 0) {
-            // So `ps` shows which server is which. On macOS, the sweep recognizes its servers by it.
-            text.push_str("proc-title-template \"{title} {config-file} {listen-addr} {server-mode}\"\n");
-        }
-        if version >= Version::new(7, 0, 0) {
-            text.push_str("enable-debug-command local\n");
-        }
-        if let Some(password) = self.password {
-            let password = quoted(password);
-            let _ = writeln!(text, "requirepass {password}");
-            if !self.sentinel {
-                let _ = writeln!(text, "masterauth {password}");
-            }
-        }
-        for module in self.program.modules().iter().filter(|_| !self.sentinel) {
-            let _ = writeln!(text, "loadmodule {}", quoted(&module.to_string_lossy()));
-        }
-        for (key, value) in self.extra {
-            text.push_str(&line(key, value)?);
-        }
-        Ok(text)
     }
+    if version >= Version::new(6, 0, 0) && !plan.sentinel {
+        // Valkey 9.1 checks only once a second whether a replica's download to disk is complete.
+        text.push_str("repl-diskless-load on-empty-db\n");
+    }
+    if version >= Version::new(6, 2, 0) {
+        // So `ps` shows which server is which. On macOS, the sweep recognizes its servers by it.
+        text.push_str("proc-title-template \"{title} {config-file} {listen-addr} {server-mode}\"\n");
+    }
+    if version >= Version::new(7, 0, 0) {
+        text.push_str("enable-debug-command local\n");
+    }
+    if let Some(password) = &plan.password {
+        let password = quoted(password);
+        let _ = writeln!(text, "requirepass {password}");
+        if !plan.sentinel {
+            let _ = writeln!(text, "masterauth {password}");
+        }
+    }
+    for module in plan.program.modules().iter().filter(|_| !plan.sentinel) {
+        let _ = writeln!(text, "loadmodule {}", quoted(&module.to_string_lossy()));
+    }
+    for (key, value) in extra {
+        text.push_str(&line(key, value)?);
+    }
+    Ok(text)
 }
 
 /// Writes a file that only its owner can read. A second attempt on another port overwrites it.

@@ -10,7 +10,8 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    Builder, Certificates, Choice, Cluster, Error, PRIMARY_NAME, Release, Replicated, Sentinels, Server,
+    Certificates, Choice, Cluster, ClusterBuilder, Error, PRIMARY_NAME, Release, Replicated, Sentinels,
+    Server,
 };
 
 /// Starts a private Redis or Valkey and keeps it up until Ctrl-C. Then it removes everything.
@@ -75,7 +76,7 @@ fn count(least: i64) -> clap::builder::RangedI64ValueParser<u16> {
 
 /// What was started; dropping it ends it.
 enum Running {
-    One(Server),
+    /// One server, or a primary with replicas.
     Replicated(Replicated),
     Sentinels(Sentinels),
     Cluster(Cluster),
@@ -84,7 +85,6 @@ enum Running {
 impl Running {
     fn servers(&self) -> impl Iterator<Item = &Server> {
         let (first, others, sentinels) = match self {
-            Self::One(server) => (server, [].as_slice(), [].as_slice()),
             Self::Replicated(group) => (&group.primary, group.replicas.as_slice(), [].as_slice()),
             Self::Sentinels(group) => {
                 (&group.data.primary, group.data.replicas.as_slice(), group.sentinels.as_slice())
@@ -179,20 +179,23 @@ fn watch_signals(sender: mpsc::Sender<Event>) -> io::Result<()> {
 
 fn start(arguments: &Arguments) -> Result<Running, Error> {
     let choice = Choice::from_flags(arguments.release, arguments.program.clone(), arguments.no_fetch)?;
-    let tls = arguments.tls || arguments.mutual_tls;
-    let certificates = tls.then(Certificates::make).transpose()?;
-    if let Some(primaries) = arguments.cluster {
-        let builder =
-            Cluster::builder().primaries(primaries.into()).replicas_each(arguments.replicas_each.into());
-        let builder = if arguments.no_password { builder.no_password() } else { builder };
-        let builder = match &certificates {
-            Some(certificates) if arguments.mutual_tls => builder.mutual_tls(certificates),
-            Some(certificates) => builder.tls(certificates),
-            None => builder,
-        };
-        return builder.choice(choice).start().map(Running::Cluster);
+    let mut builder = Server::builder().choice(choice);
+    if arguments.no_password {
+        builder = builder.no_password();
     }
-    let builder = server(arguments, certificates.as_ref()).choice(choice);
+    if let Some(port) = arguments.port {
+        builder = builder.port(port);
+    }
+    if arguments.tls {
+        builder = builder.tls(&Certificates::make()?);
+    }
+    if arguments.mutual_tls {
+        builder = builder.mutual_tls(&Certificates::make()?);
+    }
+    if let Some(primaries) = arguments.cluster {
+        let builder = ClusterBuilder::of(builder).primaries(primaries.into());
+        return builder.replicas_each(arguments.replicas_each.into()).start().map(Running::Cluster);
+    }
     if let Some(sentinels) = arguments.sentinel {
         // A failover needs a replica to promote.
         let replicas = arguments.replicas.max(1).into();
@@ -200,22 +203,7 @@ fn start(arguments: &Arguments) -> Result<Running, Error> {
         let group = Sentinels::start_with(builder, replicas, sentinels, sentinels / 2 + 1, DOWN_AFTER)?;
         return Ok(Running::Sentinels(group));
     }
-    if arguments.replicas > 0 {
-        Replicated::start_with(builder, arguments.replicas.into()).map(Running::Replicated)
-    } else {
-        builder.start().map(Running::One)
-    }
-}
-
-fn server(arguments: &Arguments, certificates: Option<&Certificates>) -> Builder {
-    let builder = Server::builder();
-    let builder = if arguments.no_password { builder.no_password() } else { builder };
-    let builder = if let Some(port) = arguments.port { builder.port(port) } else { builder };
-    match certificates {
-        Some(certificates) if arguments.mutual_tls => builder.mutual_tls(certificates),
-        Some(certificates) => builder.tls(certificates),
-        None => builder,
-    }
+    Replicated::start_with(builder, arguments.replicas.into()).map(Running::Replicated)
 }
 
 /// Waits for a signal, the end of the console, or the end of a server. The servers end with it.

@@ -1,4 +1,4 @@
-//! A TCP proxy that injects faults: it closes connections, adds latency, throttles, and drops traffic.
+//! A TCP proxy that injects faults: it closes connections, adds latency, and drops traffic.
 //!
 //! ```
 //! use std::time::{Duration, Instant};
@@ -38,7 +38,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{Error, Server, url};
 
-/// The most bytes that are forwarded at once. Throttled traffic goes in smaller pieces.
+/// The most bytes that are forwarded at once.
 const PIECE: usize = 64 * 1024;
 /// How many pieces can be in flight in one direction.
 const PIECES_IN_FLIGHT: usize = 64;
@@ -60,8 +60,6 @@ pub struct Proxy {
 struct Settings {
     server_port: AtomicU16,
     delay_us: AtomicU64,
-    /// 0: not throttled.
-    bytes_per_second: AtomicU64,
     /// 0: none are cut.
     cut_replies: AtomicU32,
     replies: AtomicU32,
@@ -75,20 +73,9 @@ struct Settings {
 impl Proxy {
     /// Listens on a free port in front of this server. When the server is restarted, the proxy forwards to it again.
     pub fn in_front_of(server: &Server) -> Result<Self, Error> {
-        Self::start(server, server.port())
-    }
-
-    /// In front of the port that other servers of its group use. With TLS, that is the TLS port, and [`url`](Self::url) doesn't
-    /// work.
-    pub fn in_front_of_peer(server: &Server) -> Result<Self, Error> {
-        Self::start(server, server.peer_port())
-    }
-
-    fn start(server: &Server, server_port: u16) -> Result<Self, Error> {
         let settings = Arc::new(Settings {
-            server_port: AtomicU16::new(server_port),
+            server_port: AtomicU16::new(server.port()),
             delay_us: AtomicU64::new(0),
-            bytes_per_second: AtomicU64::new(0),
             cut_replies: AtomicU32::new(0),
             replies: AtomicU32::new(0),
             cuts: AtomicU32::new(0),
@@ -172,12 +159,6 @@ impl Proxy {
         self.settings.delay_us.store(micros, Ordering::Relaxed);
     }
 
-    /// Forwards at most this many bytes per second in each direction of each connection. `None` means no limit.
-    pub fn set_throttle(&self, bytes_per_second: Option<u64>) {
-        let limit = bytes_per_second.map_or(0, |limit| limit.max(1));
-        self.settings.bytes_per_second.store(limit, Ordering::Relaxed);
-    }
-
     /// Forwards nothing in either direction and closes nothing, like a pulled cable. Connections stay open, and clients run into their
     /// timeouts. With `false`, what was sent in the meantime arrives, as with TCP's retransmission.
     pub fn set_dropping(&self, dropping: bool) {
@@ -257,7 +238,7 @@ async fn forward(
                 // Counted before it arrives, so a client that has the reply finds it counted.
                 settings.bytes_from_server.fetch_add(piece.len() as u64, Ordering::Relaxed);
             }
-            if write(&mut to, &piece, settings).await.is_err() {
+            if to.write_all(&piece).await.is_err() {
                 return;
             }
         }
@@ -269,22 +250,6 @@ async fn forward(
         () = reading => {}
     }
     writing.await;
-}
-
-async fn write(to: &mut (impl AsyncWrite + Unpin), piece: &[u8], settings: &Settings) -> io::Result<()> {
-    let mut rest = piece;
-    while !rest.is_empty() {
-        let limit = settings.bytes_per_second.load(Ordering::Relaxed);
-        if limit == 0 {
-            return to.write_all(rest).await;
-        }
-        // Fifty times a second, so it flows evenly.
-        let length = usize::try_from(limit / 50).unwrap_or(PIECE).clamp(1, rest.len());
-        to.write_all(&rest[..length]).await?;
-        rest = &rest[length..];
-        sleep(Duration::from_secs_f64(length as f64 / limit as f64)).await;
-    }
-    Ok(())
 }
 
 impl Settings {

@@ -1,8 +1,9 @@
-//! Waits until a server answers, and notices at once when it never will.
+//! Waits until a server answers, and notices at once when it never will. Waits until a group is ready.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
-use redis::{ErrorKind, ServerErrorKind};
+use redis::{ErrorKind, RedisResult, ServerErrorKind};
 
 use crate::Error;
 use crate::keeper::Keeper;
@@ -55,5 +56,30 @@ fn ping(client: &redis::Client) -> Answer {
         Err(error) if error.is_io_error() => Answer::Nothing(error),
         // An error reply is an answer too. The configuration may have turned the user off.
         Ok(()) | Err(_) => Answer::Ready,
+    }
+}
+
+/// What a server said, and whether it is what we wait for.
+pub(crate) struct Observation {
+    pub(crate) done: bool,
+    pub(crate) last: String,
+}
+
+/// Asks until it is. An error of the server ends the wait: `asking` says what failed, and `what` says what did not become ready.
+pub(crate) fn wait_for(
+    what: &str,
+    asking: &str,
+    mut observe: impl FnMut() -> RedisResult<Observation>,
+) -> Result<(), Error> {
+    let start = Instant::now();
+    loop {
+        let Observation { done, last } = observe().map_err(Error::redis(asking))?;
+        if done {
+            return Ok(());
+        }
+        if start.elapsed() > READY_TIMEOUT {
+            return Err(Error::NotReady { what: what.to_owned(), after: READY_TIMEOUT, last });
+        }
+        thread::sleep(POLL_INTERVAL);
     }
 }

@@ -1,8 +1,6 @@
 //! A primary with replicas.
 
-use std::time::Instant;
-
-use crate::readiness::{POLL_INTERVAL, READY_TIMEOUT};
+use crate::readiness::{Observation, wait_for};
 use crate::{Builder, Choice, Error, Server};
 
 /// A primary and its replicas, all with one password. Dropping it ends them all.
@@ -26,7 +24,7 @@ impl Replicated {
         let builder = builder.any_port();
         // One after the other. A replica that asks while another is being served waits for a second.
         let replicas = (0..replicas)
-            .map(|_| builder.clone().any_port().replica_of(&primary).start_program(primary.program().clone()))
+            .map(|_| builder.clone().replica_of(&primary).start_program(primary.program().clone()))
             .collect::<Result<_, _>>()?;
         Ok(Self { primary, replicas })
     }
@@ -34,18 +32,12 @@ impl Replicated {
 
 /// Waits until a replica has the primary's data and follows its writes.
 pub(crate) fn wait_for_link(replica: &Server) -> Result<(), Error> {
-    let failed = || Error::redis("asking a replica whether it is in sync");
-    let mut connection = replica.client().get_connection().map_err(failed())?;
-    let start = Instant::now();
-    loop {
-        let info: String = redis::cmd("INFO").arg("replication").query(&mut connection).map_err(failed())?;
-        if info.lines().any(|line| line == "master_link_status:up") {
-            return Ok(());
-        }
-        if start.elapsed() > READY_TIMEOUT {
-            let last = info.lines().filter(|line| line.starts_with("master_")).collect::<Vec<_>>().join(", ");
-            return Err(Error::NotReady { what: "the replica".to_owned(), after: READY_TIMEOUT, last });
-        }
-        std::thread::sleep(POLL_INTERVAL);
-    }
+    let asking = "asking a replica whether it is in sync";
+    let mut connection = replica.client().get_connection().map_err(Error::redis(asking))?;
+    wait_for("the replica", asking, || {
+        let info: String = redis::cmd("INFO").arg("replication").query(&mut connection)?;
+        let done = info.lines().any(|line| line == "master_link_status:up");
+        let last = info.lines().filter(|line| line.starts_with("master_")).collect::<Vec<_>>().join(", ");
+        Ok(Observation { done, last })
+    })
 }

@@ -1,9 +1,9 @@
 //! A primary with replicas, and Sentinels that watch it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::config::quoted;
-use crate::readiness::{POLL_INTERVAL, READY_TIMEOUT};
+use crate::readiness::{Observation, wait_for};
 use crate::version::Version;
 use crate::{Builder, Choice, Error, Replicated, Server};
 
@@ -79,44 +79,30 @@ impl Sentinels {
     }
 
     fn wait_until_it_knows_all(&self, sentinel: &Server) -> Result<(), Error> {
-        let failed = || Error::redis("asking a Sentinel what it knows");
-        let mut connection = sentinel.client().get_connection().map_err(failed())?;
+        let asking = "asking a Sentinel what it knows";
+        let mut connection = sentinel.client().get_connection().map_err(Error::redis(asking))?;
         let expected = format!("slaves={},sentinels={}", self.data.replicas.len(), self.sentinels.len());
-        let start = Instant::now();
-        loop {
-            let info: String = redis::cmd("INFO").arg("sentinel").query(&mut connection).map_err(failed())?;
-            let last = info.lines().find(|line| line.starts_with("master0:")).unwrap_or_default();
-            if last.contains("status=ok") && last.ends_with(&expected) {
-                return Ok(());
-            }
-            if start.elapsed() > READY_TIMEOUT {
-                let last = last.to_owned();
-                return Err(Error::NotReady { what: "a Sentinel".to_owned(), after: READY_TIMEOUT, last });
-            }
-            std::thread::sleep(POLL_INTERVAL);
-        }
+        wait_for("a Sentinel", asking, || {
+            let info: String = redis::cmd("INFO").arg("sentinel").query(&mut connection)?;
+            let last = info.lines().find(|line| line.starts_with("master0:")).unwrap_or_default().to_owned();
+            Ok(Observation { done: last.contains("status=ok") && last.ends_with(&expected), last })
+        })
     }
 }
 
 fn sentinel(primary: &Server, quorum: usize, down_after: Duration) -> Result<Server, Error> {
-    let port = primary.peer_port();
+    let (port, down_after) = (primary.peer_port(), down_after.as_millis().max(1));
     let builder = Server::builder()
         .sentinel()
         .with_tls(primary.tls().cloned())
+        .with_password_of(primary)
         .config("sentinel", format!("monitor {PRIMARY_NAME} 127.0.0.1 {port} {quorum}"))
-        .config(
-            "sentinel",
-            format!("down-after-milliseconds {PRIMARY_NAME} {}", down_after.as_millis().max(1)),
-        )
+        .config("sentinel", format!("down-after-milliseconds {PRIMARY_NAME} {down_after}"))
         // A failed attempt is repeated after twice this time.
-        .config(
-            "sentinel",
-            format!("failover-timeout {PRIMARY_NAME} {}", 10 * down_after.as_millis().max(1)),
-        );
+        .config("sentinel", format!("failover-timeout {PRIMARY_NAME} {}", 10 * down_after));
     let builder = match primary.password() {
-        "" => builder.no_password(),
+        "" => builder,
         password => builder
-            .password(password)
             .config("sentinel", format!("auth-pass {PRIMARY_NAME} {}", quoted(password)))
             // With its own password, a Sentinel takes the same for the others.
             .config("sentinel", format!("sentinel-pass {}", quoted(password))),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal};
 
 use crate::certificates::{CertificateFiles, Tls};
-use crate::config::{self, Config, LOG_FILE, SOCKET};
+use crate::config::{self, LOG_FILE, SOCKET};
 use crate::directory::{self, Directory};
 use crate::keeper::Keeper;
 use crate::ports;
@@ -313,15 +313,7 @@ impl Server {
             extra.push(("cluster-port".to_owned(), self.bus_port.to_string()));
         }
         extra.extend_from_slice(&self.plan.config);
-        let config = Config {
-            directory: self.directory.path(),
-            program: &self.plan.program,
-            port: self.port,
-            password: self.plan.password.as_deref(),
-            sentinel: self.plan.sentinel,
-            extra: &extra,
-        };
-        config.write()?;
+        config::write(self.dir(), &self.plan, self.port, &extra)?;
         if let Some(nodes) = self.plan.cluster.as_deref().filter(|nodes| !nodes.is_empty()) {
             let path = self.dir().join("nodes.conf");
             config::write_private(&path, nodes)?;

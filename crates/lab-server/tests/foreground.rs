@@ -100,23 +100,6 @@ fn ctrl_c_ends_it_well_and_leaves_nothing() {
 }
 
 #[test]
-fn sentinels_come_with_a_primary_and_a_replica_and_leave_nothing() {
-    let mut owner = Owner::start(&["--sentinel"]);
-    let servers = owner.servers();
-    assert_eq!(servers.len(), 5, "{servers:?}");
-    assert_eq!(
-        owner.lines.iter().filter(|line| line.starts_with("# Sentinel: ")).count(),
-        3,
-        "{:?}",
-        owner.lines
-    );
-    owner.signal(Signal::KILL);
-    owner.process.wait().unwrap();
-    soon("the servers to end", || !alive(&servers));
-    soon("the directories to go", || owner.directories().is_empty());
-}
-
-#[test]
 fn it_ends_when_its_server_does() {
     let mut owner = Owner::start(&[]);
     let pid = Pid::from_raw(owner.servers()[0].parse().unwrap()).unwrap();
@@ -126,14 +109,17 @@ fn it_ends_when_its_server_does() {
 }
 
 #[test]
-fn a_killed_owner_leaves_nothing() {
-    let mut owner = Owner::start(&["--cluster", "3"]);
-    let pids = owner.servers();
-    assert_eq!(pids.len(), 3);
-    owner.signal(Signal::KILL);
-    owner.process.wait().unwrap();
-    soon("a server is still running", || !alive(&pids));
-    soon("a directory is still there", || owner.directories().is_empty());
+fn a_killed_owner_of_a_group_leaves_nothing() {
+    for (argument, servers, sentinels) in [("--cluster=3", 3, 0), ("--sentinel", 5, 3)] {
+        let mut owner = Owner::start(&[argument]);
+        let pids = owner.servers();
+        let named = owner.lines.iter().filter(|line| line.starts_with("# Sentinel: ")).count();
+        assert_eq!((pids.len(), named), (servers, sentinels), "{argument}: {:?}", owner.lines);
+        owner.signal(Signal::KILL);
+        owner.process.wait().unwrap();
+        soon("a server is still running", || !alive(&pids));
+        soon("a directory is still there", || owner.directories().is_empty());
+    }
 }
 
 #[test]
@@ -190,8 +176,7 @@ fn the_sweep_spares_what_lives_and_what_is_not_ours() {
     fs::create_dir(&stranger).unwrap();
     fs::write(stranger.join("server.pid"), std::process::id().to_string()).unwrap();
     let mut first = Owner::start_in(temporary, &[]);
-    let pids: Vec<_> =
-        first.directories().iter().map(|dir| fs::read_to_string(dir.join("server.pid")).unwrap()).collect();
+    let pids = first.servers();
     let path = first.temporary.path().to_owned();
     let second = Command::new(env!("CARGO_BIN_EXE_lab-server"))
         .args(["--port", first.port()])

@@ -1,4 +1,4 @@
-//! The proxy cuts, delays, throttles, and drops.
+//! The proxy cuts, delays, and drops.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where by panicking")]
 
@@ -6,6 +6,14 @@ use std::time::{Duration, Instant};
 
 use lab_server::{Proxy, Server};
 use redis::Connection;
+
+/// A server, a proxy in front of it, and a connection through that.
+fn proxied() -> (Server, Proxy, Connection) {
+    let server = Server::start().unwrap();
+    let proxy = Proxy::in_front_of(&server).unwrap();
+    let connection = through(&proxy);
+    (server, proxy, connection)
+}
 
 fn through(proxy: &Proxy) -> Connection {
     redis::Client::open(proxy.url()).unwrap().get_connection().unwrap()
@@ -17,9 +25,7 @@ fn incr(connection: &mut Connection) -> redis::RedisResult<u64> {
 
 #[test]
 fn it_passes_on_what_is_sent_until_it_is_dropped() {
-    let server = Server::start().unwrap();
-    let proxy = Proxy::in_front_of(&server).unwrap();
-    let mut connection = through(&proxy);
+    let (_server, proxy, mut connection) = proxied();
     let large = "x".repeat(3_000_000);
     redis::cmd("SET").arg("k").arg(&large).exec(&mut connection).unwrap();
     let value: String = redis::cmd("GET").arg("k").query(&mut connection).unwrap();
@@ -31,9 +37,8 @@ fn it_passes_on_what_is_sent_until_it_is_dropped() {
 
 #[test]
 fn all_connections_are_cut_and_new_ones_let_in() {
-    let server = Server::start().unwrap();
-    let proxy = Proxy::in_front_of(&server).unwrap();
-    let mut connections = [through(&proxy), through(&proxy)];
+    let (_server, proxy, connection) = proxied();
+    let mut connections = [connection, through(&proxy)];
     for connection in &mut connections {
         incr(connection).unwrap();
     }
@@ -47,9 +52,7 @@ fn all_connections_are_cut_and_new_ones_let_in() {
 
 #[test]
 fn a_cut_reply_is_of_a_command_that_was_executed() {
-    let server = Server::start().unwrap();
-    let proxy = Proxy::in_front_of(&server).unwrap();
-    let mut connection = through(&proxy);
+    let (_server, proxy, mut connection) = proxied();
     proxy.cut_replies(2);
     assert_eq!(incr(&mut connection).unwrap(), 1);
     // Counts anew.
@@ -63,9 +66,7 @@ fn a_cut_reply_is_of_a_command_that_was_executed() {
 
 #[test]
 fn a_delay_adds_to_each_round_trip_and_not_to_each_command() {
-    let server = Server::start().unwrap();
-    let proxy = Proxy::in_front_of(&server).unwrap();
-    let mut connection = through(&proxy);
+    let (_server, proxy, mut connection) = proxied();
     proxy.set_delay(Duration::from_millis(50));
     let mut pipeline = redis::pipe();
     for _ in 0..100 {
@@ -79,24 +80,8 @@ fn a_delay_adds_to_each_round_trip_and_not_to_each_command() {
 }
 
 #[test]
-fn throttled_bytes_arrive_late_and_complete() {
-    let server = Server::start().unwrap();
-    let proxy = Proxy::in_front_of(&server).unwrap();
-    let mut connection = through(&proxy);
-    proxy.set_throttle(Some(100_000));
-    let start = Instant::now();
-    redis::cmd("SET").arg("k").arg("x".repeat(30_000)).exec(&mut connection).unwrap();
-    assert!(start.elapsed() >= Duration::from_millis(290), "{:?}", start.elapsed());
-    proxy.set_throttle(None);
-    let length: usize = redis::cmd("STRLEN").arg("k").query(&mut connection).unwrap();
-    assert_eq!(length, 30_000);
-}
-
-#[test]
 fn what_is_dropped_arrives_when_that_ends() {
-    let server = Server::start().unwrap();
-    let proxy = Proxy::in_front_of(&server).unwrap();
-    let mut connection = through(&proxy);
+    let (server, proxy, mut connection) = proxied();
     proxy.set_dropping(true);
     connection.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
     // A timeout; or, on a machine that was suspended meanwhile, an interrupted read.

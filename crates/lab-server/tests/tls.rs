@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use lab_server::{Certificates, Choice, Cluster, Error, PRIMARY_NAME, Replicated, Sentinels, Server};
+use lab_server::{Certificates, Choice, ClusterBuilder, Error, PRIMARY_NAME, Replicated, Sentinels, Server};
 
 /// Whatever takes longer does not come.
 const READY_TIMEOUT: Duration = Duration::from_mins(3);
@@ -147,10 +147,10 @@ fn sentinels_fail_over_over_mutual_tls() {
 
 #[test]
 fn a_cluster_talks_moves_slots_and_fails_over_over_mutual_tls() {
-    let builder = Cluster::builder().primaries(3).replicas_each(1).mutual_tls(&certificates());
-    let builder = builder.config("cluster-node-timeout", "1000").password("one for all");
+    let node = Server::builder().mutual_tls(&certificates()).password("one for all");
+    let builder = ClusterBuilder::of(node).replicas_each(1).config("cluster-node-timeout", "1000");
     let Some(mut cluster) = with_tls(builder.start()) else { return };
-    assert_eq!(cluster.tls_urls().len(), 6);
+    assert_eq!(cluster.nodes().iter().filter_map(Server::tls_url).count(), 6);
     let bus_is_tls: Vec<String> = redis::cmd("CONFIG")
         .arg("GET")
         .arg("tls-cluster")

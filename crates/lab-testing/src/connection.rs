@@ -14,7 +14,7 @@ use redis::{
 };
 
 use crate::TIMEOUT;
-use crate::refusals::{RefusalWatch, error_in, is_refusal};
+use crate::refusals::{RefusalWatch, Snapshot, error_in, is_refusal};
 use crate::slots::{self, SlotMover};
 
 /// How long a cluster client waits for a connection to one node.
@@ -94,29 +94,23 @@ impl TestConnection {
 
     /// This cluster.
     pub async fn to_cluster(cluster: &Cluster) -> Self {
-        Self::to_cluster_with_timeout(cluster, TIMEOUT).await
+        Self::over_cluster(ClusterClientBuilder::new(cluster.urls())).await.unwrap()
     }
 
-    /// This cluster, with a timeout for each reply.
-    pub async fn to_cluster_with_timeout(cluster: &Cluster, timeout: Duration) -> Self {
-        Self::over_cluster(ClusterClientBuilder::new(cluster.urls()), timeout).await.unwrap()
-    }
-
-    /// This cluster as this user. Waits as long as [`to_cluster`](Self::to_cluster) for each reply.
-    /// An error if the user may not do what a client of a cluster needs.
+    /// This cluster as this user. An error if the user may not do what a client of a cluster needs.
     pub async fn to_cluster_as(cluster: &Cluster, user: &str, password: &str) -> RedisResult<Self> {
         let client = ClusterClientBuilder::new(cluster.urls());
-        Self::over_cluster(client.username(user).password(password), TIMEOUT).await
+        Self::over_cluster(client.username(user).password(password)).await
     }
 
-    async fn over_cluster(client: ClusterClientBuilder, timeout: Duration) -> RedisResult<Self> {
+    async fn over_cluster(client: ClusterClientBuilder) -> RedisResult<Self> {
         let client = client
             // By default, the first retry waits for more than a second. 2,000 short ones last a minute, and no slot stays half
             // moved for longer.
             .retries(2_000)
             .min_retry_wait(5)
             .retry_wait_formula(50, 1)
-            .response_timeout(timeout)
+            .response_timeout(TIMEOUT)
             .connection_timeout(CONNECT_TIMEOUT)
             .build()
             .unwrap();
@@ -174,12 +168,6 @@ impl TestConnection {
         self.refused.load(Ordering::Relaxed)
     }
 
-    fn count_refusal(&self, error: Option<&RedisError>) {
-        if error.is_some_and(is_refusal) {
-            self.refused.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
     /// What the test itself sends goes over this one: the administrator's, or the same connection.
     #[must_use]
     pub fn admin(&self) -> Self {
@@ -206,7 +194,6 @@ impl TestConnection {
 
     /// All keys that match, sorted. On a cluster, it asks all nodes.
     pub async fn keys(&self, pattern: &str) -> Vec<String> {
-        let mut connection = self.admin();
         let mut keys = Vec::new();
         if self.is_cluster() {
             let nodes = crate::cluster().nodes();
@@ -216,7 +203,7 @@ impl TestConnection {
                 keys.extend(scan(&mut connection, pattern).await);
             }
         } else {
-            keys = scan(&mut connection, pattern).await;
+            keys = scan(&mut self.admin(), pattern).await;
         }
         keys.sort();
         keys.dedup();
@@ -239,15 +226,29 @@ async fn scan(connection: &mut impl ConnectionLike, pattern: &str) -> Vec<String
 }
 
 impl TestConnection {
-    fn forget_unknown_script(&self, error: Option<&RedisError>) {
-        if error.is_some_and(is_unknown_script) {
+    /// The keys of scripts before they run, if refusals are watched.
+    async fn before<'a>(&self, commands: impl Iterator<Item = &'a Cmd>) -> Snapshot {
+        let mut before = Snapshot::new();
+        if let Some(refusals) = &self.refusals {
+            for command in commands {
+                before.extend(refusals.before(command).await);
+            }
+        }
+        before
+    }
+
+    /// Counts the errors of what was sent together.
+    async fn after(&self, before: Snapshot, errors: &[RedisError]) {
+        // One round trip ended with them all.
+        if errors.iter().any(|error| error.code() == Some("NOSCRIPT")) {
             self.round_trips.fetch_sub(1, Ordering::Relaxed);
         }
+        let refused = errors.iter().filter(|error| is_refusal(error)).count();
+        self.refused.fetch_add(refused, Ordering::Relaxed);
+        if let Some(refusals) = &self.refusals {
+            refusals.after(before, errors.first().cloned()).await;
+        }
     }
-}
-
-fn is_unknown_script(error: &RedisError) -> bool {
-    error.code() == Some("NOSCRIPT")
 }
 
 impl ConnectionLike for TestConnection {
@@ -258,19 +259,12 @@ impl ConnectionLike for TestConnection {
                 slot_mover.before(cmd).await;
             }
             if self.twice {
-                let _ = send(&mut self.to, cmd).await?;
+                let _ = self.to.connection().req_packed_command(cmd).await?;
             }
-            let before = match &self.refusals {
-                Some(refusals) => refusals.before(cmd).await,
-                None => Vec::new(),
-            };
-            let reply = send(&mut self.to, cmd).await;
-            if let Some(refusals) = &self.refusals {
-                refusals.after(before, error_in(&reply)).await;
-            }
+            let before = self.before(std::iter::once(cmd)).await;
+            let reply = self.to.connection().req_packed_command(cmd).await;
             slots::count_failed_scripts(&reply);
-            self.count_refusal(error_in(&reply).as_ref());
-            self.forget_unknown_script(error_in(&reply).as_ref());
+            self.after(before, error_in(&reply).as_slice()).await;
             reply
         })
     }
@@ -287,27 +281,15 @@ impl ConnectionLike for TestConnection {
                 slot_mover.before(first).await;
             }
             if self.twice {
-                let _ = send_all(&mut self.to, pipeline, offset, count).await?;
+                let _ = self.to.connection().req_packed_commands(pipeline, offset, count).await?;
             }
-            let mut before = Vec::new();
-            if let Some(refusals) = &self.refusals {
-                for cmd in pipeline.cmd_iter() {
-                    before.extend(refusals.before(cmd).await);
-                }
-            }
-            let replies = send_all(&mut self.to, pipeline, offset, count).await;
-            let mut errors = replies.iter().flatten().filter_map(|value| error_in(&Ok(value.clone())));
-            let unknown = errors.find(is_unknown_script).or_else(|| replies.as_ref().err().cloned());
-            self.forget_unknown_script(unknown.as_ref());
-            for value in replies.iter().flatten() {
-                self.count_refusal(error_in(&Ok(value.clone())).as_ref());
-            }
-            self.count_refusal(replies.as_ref().err());
-            if let Some(refusals) = &self.refusals {
-                let values = replies.as_ref().map_or(&[][..], Vec::as_slice);
-                let first = values.iter().find_map(|value| error_in(&Ok(value.clone())));
-                refusals.after(before, replies.as_ref().err().cloned().or(first)).await;
-            }
+            let before = self.before(pipeline.cmd_iter()).await;
+            let replies = self.to.connection().req_packed_commands(pipeline, offset, count).await;
+            let errors: Vec<RedisError> = match &replies {
+                Ok(values) => values.iter().filter_map(|value| error_in(&Ok(value.clone()))).collect(),
+                Err(error) => vec![error.clone()],
+            };
+            self.after(before, &errors).await;
             replies
         })
     }
@@ -317,23 +299,12 @@ impl ConnectionLike for TestConnection {
     }
 }
 
-fn send<'a>(to: &'a mut To, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-    match to {
-        To::Server(connection) => connection.req_packed_command(cmd),
-        To::Reconnecting(connection) => connection.req_packed_command(cmd),
-        To::Cluster(connection) => connection.req_packed_command(cmd),
-    }
-}
-
-fn send_all<'a>(
-    to: &'a mut To,
-    pipeline: &'a Pipeline,
-    offset: usize,
-    count: usize,
-) -> RedisFuture<'a, Vec<Value>> {
-    match to {
-        To::Server(connection) => connection.req_packed_commands(pipeline, offset, count),
-        To::Reconnecting(connection) => connection.req_packed_commands(pipeline, offset, count),
-        To::Cluster(connection) => connection.req_packed_commands(pipeline, offset, count),
+impl To {
+    fn connection(&mut self) -> &mut (dyn ConnectionLike + Send) {
+        match self {
+            Self::Server(connection) => connection,
+            Self::Reconnecting(connection) => connection,
+            Self::Cluster(connection) => connection,
+        }
     }
 }

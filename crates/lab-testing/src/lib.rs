@@ -4,7 +4,7 @@
 //! - [`TestConnection`]: a connection over RESP2, over RESP3, or to a cluster. It counts round trips, and it can send each
 //!   command twice.
 //! - [`everywhere`]: runs a test over all three.
-//! - [`faults`]: lost replies and cut connections.
+//! - [`faults`]: lost replies.
 //! - [`slots`]: slots of the shared cluster that move while a test runs.
 //! - [`browser`]: a real headless Chromium, pictures of pages, and what a report promises to readers.
 //! - [`lessons`]: runs lessons and reads what they showed, with the rules that hold for every crate with lessons.

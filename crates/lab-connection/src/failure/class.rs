@@ -1,6 +1,8 @@
 //! The classes of failure, their names and their exit codes.
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
+
+use super::Failure;
 
 /// A class and the words that came with it.
 #[derive(Clone, Debug)]
@@ -10,8 +12,21 @@ pub struct Cause {
     pub server_reply: String,
 }
 
+impl Cause {
+    /// A failure of this class.
+    pub fn failure(&self, what: impl AsRef<str>, why: impl AsRef<str>) -> Failure {
+        Failure::new(self.class, what, why)
+    }
+
+    /// What was said, without the period at its end.
+    pub fn said(&self) -> &str {
+        self.server_reply.trim_end_matches('.')
+    }
+}
+
 /// A class of failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Class {
     /// Nothing listens there.
     Refused,
@@ -33,8 +48,6 @@ pub enum Class {
     ClusterDown,
     /// A replica has lost its primary and will not answer.
     MasterDown,
-    /// TLS did not come about.
-    Tls(TlsFault),
     /// No private server could be started.
     NoServer,
 
@@ -94,24 +107,35 @@ pub enum Class {
 
     /// Ctrl-C.
     Interrupted,
+
+    /// TLS did not come about.
+    #[serde(untagged)]
+    Tls(TlsFault),
 }
 
 /// What kept TLS from coming about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum TlsFault {
     /// The port does not speak TLS.
+    #[serde(rename = "tls-server-is-plain")]
     ServerIsPlain,
     /// The port speaks TLS, and the client did not.
+    #[serde(rename = "tls-server-wants-tls")]
     ServerWantsTls,
     /// The certificate was signed by an authority that is not trusted here.
+    #[serde(rename = "tls-unknown-authority")]
     UnknownAuthority,
     /// The certificate is for another name.
+    #[serde(rename = "tls-wrong-name")]
     WrongName,
     /// The certificate is no longer, or not yet, valid.
+    #[serde(rename = "tls-expired")]
     Expired,
     /// The server wants a client certificate.
+    #[serde(rename = "tls-client-certificate")]
     ClientCertificate,
     /// Anything else.
+    #[serde(rename = "tls")]
     Other,
 }
 
@@ -155,62 +179,5 @@ impl Class {
             | Self::Declined
             | Self::Other => 1,
         }
-    }
-
-    /// The name in JSON: lower case, words joined by hyphens.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Refused => "refused",
-            Self::NotFound => "not-found",
-            Self::Unreachable => "unreachable",
-            Self::Timeout => "timeout",
-            Self::NotRedis => "not-redis",
-            Self::Closed => "closed",
-            Self::MaxClients => "max-clients",
-            Self::Loading => "loading",
-            Self::ClusterDown => "cluster-down",
-            Self::MasterDown => "master-down",
-            Self::Tls(TlsFault::ServerIsPlain) => "tls-server-is-plain",
-            Self::Tls(TlsFault::ServerWantsTls) => "tls-server-wants-tls",
-            Self::Tls(TlsFault::UnknownAuthority) => "tls-unknown-authority",
-            Self::Tls(TlsFault::WrongName) => "tls-wrong-name",
-            Self::Tls(TlsFault::Expired) => "tls-expired",
-            Self::Tls(TlsFault::ClientCertificate) => "tls-client-certificate",
-            Self::Tls(TlsFault::Other) => "tls",
-            Self::NoServer => "no-server",
-            Self::NoAuth => "no-auth",
-            Self::WrongPass => "wrong-pass",
-            Self::NoPerm => "no-perm",
-            Self::ProtectedMode => "protected-mode",
-            Self::ReadOnly => "read-only",
-            Self::ForeignData => "foreign-data",
-            Self::UnknownCommand => "unknown-command",
-            Self::Unsupported => "unsupported",
-            Self::Usage => "usage",
-            Self::NoDatabase => "no-database",
-            Self::Moved => "moved",
-            Self::NotCluster => "not-cluster",
-            Self::WrongType => "wrong-type",
-            Self::BadValue => "bad-value",
-            Self::OutOfMemory => "out-of-memory",
-            Self::CrossSlot => "cross-slot",
-            Self::Misconf => "misconf",
-            Self::NoReplicas => "no-replicas",
-            Self::Busy => "busy",
-            Self::NoScript => "no-script",
-            Self::ExecAbort => "exec-abort",
-            Self::UnexpectedReply => "unexpected-reply",
-            Self::CheckFailed => "check-failed",
-            Self::Declined => "declined",
-            Self::Other => "other",
-            Self::Interrupted => "interrupted",
-        }
-    }
-}
-
-impl Serialize for Class {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
     }
 }

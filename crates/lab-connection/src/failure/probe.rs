@@ -18,24 +18,10 @@ use crate::connection::CONNECT_TIMEOUT;
 const REPLY_BYTES: usize = 512;
 
 /// The first message of TLS 1.2, as short as possible: two suites that every OpenSSL knows, no extensions. A TLS server replies with a
-/// record, even if it refuses.
-const CLIENT_HELLO: [u8; 52] = {
-    let mut hello = [0x5a; 52];
-    let head = [0x16, 3, 1, 0, 47, 1, 0, 0, 43, 3, 3];
-    let tail = [0, 0, 4, 0xc0, 0x2f, 0xc0, 0x2b, 1, 0];
-    let mut index = 0;
-    while index < head.len() {
-        hello[index] = head[index];
-        index += 1;
-    }
-    index = 0;
-    while index < tail.len() {
-        // 32 random bytes are in between. They need not be random here.
-        hello[head.len() + 32 + index] = tail[index];
-        index += 1;
-    }
-    hello
-};
+/// record, even if it refuses. The 32 random bytes in the middle need not be random here.
+const CLIENT_HELLO: &[u8] = b"\x16\x03\x01\x00\x2f\x01\x00\x00\x2b\x03\x03\
+    ZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZ\
+    \x00\x00\x04\xc0\x2f\xc0\x2b\x01\x00";
 
 /// What listens there, if the probe finds more than is known already.
 pub async fn run(endpoint: &Endpoint) -> Option<Cause> {
@@ -71,7 +57,7 @@ pub async fn run(endpoint: &Endpoint) -> Option<Cause> {
 
 /// The first reply to a question of Redis, to one of TLS, or to nothing at all.
 async fn answer(endpoint: &Endpoint) -> Option<Vec<u8>> {
-    for question in [&b"PING\r\n"[..], &CLIENT_HELLO] {
+    for question in [&b"PING\r\n"[..], CLIENT_HELLO] {
         let answer = ask(endpoint, question).await?;
         if !answer.is_empty() {
             return Some(answer);

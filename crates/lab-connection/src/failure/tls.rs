@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use super::class::{Cause, Class, TlsFault};
+use super::class::{Cause, TlsFault};
 use super::{Endpoint, Failure};
 
 /// The fault behind an error of the TLS library.
@@ -72,9 +72,8 @@ pub fn fault_in(text: &str) -> Option<TlsFault> {
 pub fn text(fault: TlsFault, cause: &Cause, endpoint: &Endpoint) -> Failure {
     let address = endpoint.shown();
     let said = &cause.server_reply;
-    let new = |what: String, why: &str| Failure::new(Class::Tls(fault), what, why);
     match fault {
-        TlsFault::ServerIsPlain => new(
+        TlsFault::ServerIsPlain => cause.failure(
             format!("{address} does not speak TLS."),
             "You asked for TLS, but the port answers in plain text.",
         )
@@ -82,39 +81,34 @@ pub fn text(fault: TlsFault, cause: &Cause, endpoint: &Endpoint) -> Failure {
             "leave --tls out (in a URL: redis:// instead of rediss://), if plain text is acceptable there",
         )
         .try_next("-p PORT with the server's tls-port; it is a separate port"),
-        TlsFault::ServerWantsTls => new(
+        TlsFault::ServerWantsTls => cause.failure(
             format!("{address} speaks TLS, and this connection does not."),
             "The port only takes encrypted connections.",
         )
         .try_next("--tls (in a URL: rediss:// instead of redis://)")
         .try_next("--tls --cacert FILE, when the server's certificate is signed by an authority of your own"),
-        TlsFault::UnknownAuthority => new(
+        TlsFault::UnknownAuthority => cause.failure(
             format!("The certificate of {address} is not trusted."),
             "It is signed by an authority that neither this machine nor --cacert names.",
         )
         .try_next("--tls --cacert FILE with the PEM file of the authority that signed it"),
-        TlsFault::WrongName => Failure::new(
-            Class::Tls(fault),
+        TlsFault::WrongName => cause.failure(
             format!("The certificate of {address} is for another name."),
-            format!(
-                "Another server may be answering, or the certificate uses another name for this one: {said}."
-            ),
+            format!("Another server may be answering, or the certificate uses another name for this one: {said}."),
         )
         .try_next("-h NAME with a name that is in the certificate")
         .try_next("--sni NAME to keep the address and expect that name"),
-        TlsFault::Expired => Failure::new(
-            Class::Tls(fault),
+        TlsFault::Expired => cause.failure(
             format!("The certificate of {address} is not valid at this time."),
             format!("It has expired or is not valid yet, or this machine's clock is wrong: {said}."),
         )
         .try_next("date, to compare the clock; then renew the server's certificate"),
-        TlsFault::ClientCertificate => new(
+        TlsFault::ClientCertificate => cause.failure(
             format!("{address} wants a client certificate."),
             "The server identifies clients by certificate (tls-auth-clients) and got none that it accepts.",
         )
         .try_next("--tls --cert FILE --key FILE with a certificate that the server's authority signed"),
-        TlsFault::Other => Failure::new(
-            Class::Tls(fault),
+        TlsFault::Other => cause.failure(
             format!("No TLS connection to {address} came about."),
             format!("{said}."),
         )

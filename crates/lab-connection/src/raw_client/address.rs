@@ -9,6 +9,7 @@ use std::sync::Arc;
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisResult, Value};
 
 use super::{Bytes, Client, Socket};
+use crate::address::host_and_port_of;
 use crate::connection::CONNECT_TIMEOUT;
 use crate::failure::Failure;
 use crate::target::Target;
@@ -68,15 +69,7 @@ impl RawAddress {
     /// Host and port, or the path of a socket. Never a password.
     #[must_use]
     pub fn shown(&self) -> String {
-        let shown = match self.info.addr() {
-            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. }
-                if host.contains(':') =>
-            {
-                format!("[{host}]:{port}")
-            }
-            addr => addr.to_string(),
-        };
-        for_terminal(&shown).into_owned()
+        for_terminal(&host_and_port_of(&self.info)).into_owned()
     }
 
     /// Connects, logs in, and selects the database.

@@ -40,7 +40,7 @@ const LONG: Room = Room { chars: 20_000, items: 1_000, items_in_all: 1_000 };
 const WHOLE: Room = Room { chars: usize::MAX, items: usize::MAX, items_in_all: usize::MAX };
 
 fn text_within(value: &Value, room: Room) -> String {
-    let mut page = LessonContext { text: String::new(), room, items_left: room.items_in_all };
+    let mut page = Page { text: String::new(), room, items_left: room.items_in_all };
     page.write(value, 0);
     page.text
 }
@@ -55,10 +55,6 @@ pub fn error_text(error: &RedisError) -> String {
 
 /// `(error) WRONGTYPE Operation against a key holding the wrong kind of value`.
 pub fn server_error_text(error: &ServerError) -> String {
-    error_within(error)
-}
-
-fn error_within(error: &ServerError) -> String {
     let message = match error.details() {
         Some(details) => format!("{} {details}", error.code()),
         None => error.code().to_owned(),
@@ -66,14 +62,14 @@ fn error_within(error: &ServerError) -> String {
     format!("(error) {}", quote::text(message.as_bytes(), false, SHOWN_ERROR_CHARS))
 }
 
-struct LessonContext {
+struct Page {
     text: String,
     room: Room,
     /// Across all depths, so that an array of arrays of arrays stays a page.
     items_left: usize,
 }
 
-impl LessonContext {
+impl Page {
     /// `indent` is the column at which the lines of an aggregate begin.
     fn write(&mut self, value: &Value, indent: usize) {
         match value {
@@ -146,7 +142,7 @@ fn scalar_text(value: &Value, chars: usize) -> String {
         Value::Boolean(false) => "(false)".into(),
         Value::VerbatimString { text, .. } => quote::text(text.as_bytes(), true, chars),
         Value::BigNumber(digits) => quote::text(digits, false, chars),
-        Value::ServerError(error) => error_within(error),
+        Value::ServerError(error) => server_error_text(error),
         // `Value` may grow.
         _ => "(a reply of a kind not known here)".into(),
     }

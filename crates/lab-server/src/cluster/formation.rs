@@ -1,12 +1,11 @@
 //! Joins started nodes into one cluster, and waits until it is one.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
-use redis::Connection;
+use redis::{Connection, RedisResult};
 
 use super::{Cluster, bootstrap};
-use crate::readiness::{POLL_INTERVAL, READY_TIMEOUT};
+use crate::readiness::{self, Observation};
 use crate::replicated::wait_for_link;
 use crate::{Error, Server};
 
@@ -70,7 +69,7 @@ fn wait_until_known(cluster: &Cluster, at: usize, connection: &mut Connection) -
 fn introduce<'a>(
     connection: &mut Connection,
     others: impl IntoIterator<Item = &'a Server>,
-) -> redis::RedisResult<()> {
+) -> RedisResult<()> {
     for other in others {
         let mut command = redis::cmd("CLUSTER");
         command.arg("MEET").arg("127.0.0.1").arg(other.peer_port()).arg(other.bus_port());
@@ -94,7 +93,7 @@ fn follow(cluster: &Cluster, connections: &mut [Connection]) -> Result<(), Error
     Ok(())
 }
 
-fn state_is_ok(connection: &mut Connection) -> redis::RedisResult<Observation> {
+fn state_is_ok(connection: &mut Connection) -> RedisResult<Observation> {
     let info: String = redis::cmd("CLUSTER").arg("INFO").query(connection)?;
     let ok = info.lines().any(|line| line.trim_end() == "cluster_state:ok");
     Ok(Observation { done: ok, last: info })
@@ -102,7 +101,7 @@ fn state_is_ok(connection: &mut Connection) -> redis::RedisResult<Observation> {
 
 /// Whether a new primary has checked the state of its cluster. The state is ok, or, if the start was slow, the placeholder counts as
 /// failed by now. The takeover repairs that too, but the node then waits a moment before it serves.
-fn has_checked_state(connection: &mut Connection) -> redis::RedisResult<Observation> {
+fn has_checked_state(connection: &mut Connection) -> RedisResult<Observation> {
     let seen = state_is_ok(connection)?;
     let failed = ["cluster_slots_pfail:", "cluster_slots_fail:"]
         .iter()
@@ -112,7 +111,7 @@ fn has_checked_state(connection: &mut Connection) -> redis::RedisResult<Observat
 }
 
 /// Whether a node has live links to all others and sees every slot served.
-fn knows_all(connection: &mut Connection, nodes: usize) -> redis::RedisResult<Observation> {
+fn knows_all(connection: &mut Connection, nodes: usize) -> RedisResult<Observation> {
     let view: String = redis::cmd("CLUSTER").arg("NODES").query(connection)?;
     let all = view.lines().count() == nodes && view.lines().all(is_linked);
     let info: String = redis::cmd("CLUSTER").arg("INFO").query(connection)?;
@@ -127,7 +126,7 @@ fn is_linked(node: &str) -> bool {
     link == "connected" && !flags.split(',').any(|flag| ["handshake", "fail", "fail?"].contains(&flag))
 }
 
-fn knows_replicas(connection: &mut Connection, replicas: usize) -> redis::RedisResult<Observation> {
+fn knows_replicas(connection: &mut Connection, replicas: usize) -> RedisResult<Observation> {
     let view: String = redis::cmd("CLUSTER").arg("NODES").query(connection)?;
     Ok(Observation {
         done: view.lines().filter(|line| line.contains("slave")).count() == replicas,
@@ -135,22 +134,6 @@ fn knows_replicas(connection: &mut Connection, replicas: usize) -> redis::RedisR
     })
 }
 
-/// What a node said, and whether it is what we wait for.
-struct Observation {
-    done: bool,
-    last: String,
-}
-
-fn wait_for(what: &str, mut observe: impl FnMut() -> redis::RedisResult<Observation>) -> Result<(), Error> {
-    let start = Instant::now();
-    loop {
-        let seen = observe().map_err(Error::redis(what))?;
-        if seen.done {
-            return Ok(());
-        }
-        if start.elapsed() > READY_TIMEOUT {
-            return Err(Error::NotReady { what: what.to_owned(), after: READY_TIMEOUT, last: seen.last });
-        }
-        thread::sleep(POLL_INTERVAL);
-    }
+fn wait_for(what: &str, observe: impl FnMut() -> RedisResult<Observation>) -> Result<(), Error> {
+    readiness::wait_for(what, what, observe)
 }

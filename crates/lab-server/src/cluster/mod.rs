@@ -6,9 +6,7 @@ mod resharding;
 
 use std::thread;
 
-use crate::builder::Password;
-use crate::certificates::Tls;
-use crate::{Builder, Certificates, Choice, Error, Program, Server, directory};
+use crate::{Builder, Choice, Error, Program, Server};
 use bootstrap::Bootstrap;
 
 /// The defaults of a cluster that is formed. While it forms, it has other values.
@@ -33,14 +31,7 @@ impl Cluster {
     /// A cluster with your own settings. By default, three primaries without replicas.
     #[must_use]
     pub fn builder() -> ClusterBuilder {
-        ClusterBuilder {
-            choice: None,
-            primaries: 3,
-            replicas_each: 0,
-            config: Vec::new(),
-            password: Password::Generated,
-            tls: None,
-        }
+        ClusterBuilder::of(Server::builder())
     }
 
     /// The URL of every node, primaries first. Each holds the password.
@@ -72,12 +63,6 @@ impl Cluster {
         &self.nodes[self.primaries..]
     }
 
-    /// The URL of every node for TLS, primaries first; empty without TLS. Each holds the password.
-    #[must_use]
-    pub fn tls_urls(&self) -> Vec<String> {
-        self.nodes.iter().filter_map(Server::tls_url).collect()
-    }
-
     /// The password of every node; empty if there is none.
     #[must_use]
     pub fn password(&self) -> &str {
@@ -85,18 +70,22 @@ impl Cluster {
     }
 }
 
-/// Settings of a cluster; made by [`Cluster::builder`].
-#[derive(Clone)]
+/// Settings of a cluster; made by [`Cluster::builder`], or of those of a server.
+#[derive(Clone, Debug)]
 pub struct ClusterBuilder {
-    choice: Option<Choice>,
+    node: Builder,
     primaries: usize,
     replicas_each: usize,
-    config: Vec<(String, String)>,
-    password: Password,
-    tls: Option<Tls>,
 }
 
 impl ClusterBuilder {
+    /// Three primaries without replicas. Every node has the settings of `node`. The bus, replication, and slots that move use its
+    /// certificates, too.
+    #[must_use]
+    pub fn of(node: Builder) -> Self {
+        Self { node, primaries: 3, replicas_each: 0 }
+    }
+
     /// How many primaries share the slots: 1 to 1000, three by default.
     #[must_use]
     pub fn primaries(mut self, primaries: usize) -> Self {
@@ -114,51 +103,20 @@ impl ClusterBuilder {
     /// Which program every node runs. Without it [`Choice::from_env`] decides.
     #[must_use]
     pub fn choice(mut self, choice: Choice) -> Self {
-        self.choice = Some(choice);
+        self.node = self.node.choice(choice);
         self
     }
 
     /// Adds one line to the configuration of every node, see [`Builder::config`].
     #[must_use]
     pub fn config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.config.push((key.into(), value.into()));
-        self
-    }
-
-    /// No password: every process on this machine can connect.
-    #[must_use]
-    pub fn no_password(mut self) -> Self {
-        self.password = Password::None;
-        self
-    }
-
-    /// Sets this password on every node instead of one generated for the cluster.
-    #[must_use]
-    pub fn password(mut self, password: impl Into<String>) -> Self {
-        self.password = Password::Given(password.into());
-        self
-    }
-
-    /// Every node also listens for TLS, and the nodes use it for the bus, replication, and slots that move: see [`Builder::tls`].
-    #[must_use]
-    pub fn tls(mut self, certificates: &Certificates) -> Self {
-        self.tls = Some(Tls { certificates: certificates.clone(), mutual: false });
-        self
-    }
-
-    /// The same, and clients and nodes must show a certificate that the authority signed.
-    #[must_use]
-    pub fn mutual_tls(mut self, certificates: &Certificates) -> Self {
-        self.tls = Some(Tls { certificates: certificates.clone(), mutual: true });
+        self.node = self.node.config(key, value);
         self
     }
 
     /// Starts the nodes, joins them, and returns when every node sees every slot served and every replica in sync.
     pub fn start(self) -> Result<Cluster, Error> {
-        let choice = self.choice.clone().map_or_else(Choice::from_env, Ok)?;
-        let program = Program::find(&choice)?;
-        directory::sweep();
-        let nodes = self.start_nodes(&program)?;
+        let nodes = self.start_nodes(&self.node.prepare()?)?;
         let cluster = Cluster { nodes, primaries: self.primaries };
         formation::join(&cluster)?;
         self.restore(&cluster, NODE_TIMEOUT)?;
@@ -170,14 +128,20 @@ impl ClusterBuilder {
 
     /// Sets a temporarily changed setting to the requested value, or to the default.
     fn restore(&self, cluster: &Cluster, (key, default): (&str, &str)) -> Result<(), Error> {
-        let value = self.config.iter().rev().find(|(name, _)| name.eq_ignore_ascii_case(key));
-        let value = value.map_or(default, |(_, value)| value);
+        let value = self.node.setting(key).unwrap_or(default);
         cluster.nodes.iter().try_for_each(|node| node.set_config(key, value))
     }
 
     /// Starts all nodes at once. They do not know each other yet.
     fn start_nodes(&self, program: &Program) -> Result<Vec<Server>, Error> {
-        let password = self.password.clone().or_generate();
+        // The settings at the end are those that forming the cluster depends on. The requested values are set when it is formed.
+        let node = self
+            .node
+            .clone()
+            .with_one_password()
+            .config(NODE_TIMEOUT.0, formation::NODE_TIMEOUT)
+            .config(FULL_COVERAGE.0, "no")
+            .config(REPLICA_NO_FAILOVER.0, "yes");
         let count = self.primaries * (1 + self.replicas_each);
         thread::scope(|scope| {
             let starting: Vec<_> = (0..count)
@@ -185,7 +149,7 @@ impl ClusterBuilder {
                     let bootstrap =
                         (index < self.primaries).then(|| Bootstrap::of_primary(index, self.primaries));
                     let nodes_conf = bootstrap.map(|bootstrap| bootstrap.nodes_conf(program.version()));
-                    let builder = self.node(password.as_deref(), nodes_conf.unwrap_or_default());
+                    let builder = node.clone().cluster_node(nodes_conf.unwrap_or_default());
                     scope.spawn(|| builder.start_program(program.clone()))
                 })
                 .collect();
@@ -194,36 +158,5 @@ impl ClusterBuilder {
                 .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
                 .collect()
         })
-    }
-
-    fn node(&self, password: Option<&str>, nodes_conf: String) -> Builder {
-        let builder = Server::builder().cluster_node(nodes_conf).with_tls(self.tls.clone());
-        let builder = match password {
-            Some(password) => builder.password(password),
-            None => builder.no_password(),
-        };
-        let own = [
-            ("cluster-enabled", "yes"),
-            ("cluster-config-file", "nodes.conf"),
-            ("cluster-announce-ip", "127.0.0.1"),
-        ];
-        let builder = own.into_iter().fold(builder, |builder, (key, value)| builder.config(key, value));
-        let builder = self.config.iter().fold(builder, |builder, (key, value)| builder.config(key, value));
-        // Last, because forming the cluster depends on them. The requested values are set when it is formed.
-        builder
-            .config(NODE_TIMEOUT.0, formation::NODE_TIMEOUT)
-            .config(FULL_COVERAGE.0, "no")
-            .config(REPLICA_NO_FAILOVER.0, "yes")
-    }
-}
-
-/// Leaves out the configuration, which may hold passwords.
-impl std::fmt::Debug for ClusterBuilder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ClusterBuilder")
-            .field("choice", &self.choice)
-            .field("primaries", &self.primaries)
-            .field("replicas_each", &self.replicas_each)
-            .finish_non_exhaustive()
     }
 }

@@ -1,13 +1,11 @@
 //! Moves slots between primaries while the cluster serves, as `redis-cli --cluster reshard` does.
 
 use std::ops::RangeInclusive;
-use std::thread;
-use std::time::Instant;
 
 use redis::{Connection, RedisResult};
 
 use super::Cluster;
-use crate::readiness::{POLL_INTERVAL, READY_TIMEOUT};
+use crate::readiness::{Observation, READY_TIMEOUT, wait_for};
 use crate::{Error, Server};
 
 /// How many keys one MIGRATE moves.
@@ -21,7 +19,11 @@ impl Cluster {
         let mut primaries = self.connect_to_primaries()?;
         let owner = agreed_owner(&mut primaries, slot)?;
         let index = primaries.iter().position(|primary| primary.id == owner);
-        index.ok_or_else(|| disagreed(slot, &format!("{owner} serves it")))
+        index.ok_or_else(|| Error::NotReady {
+            what: one_owner(slot),
+            after: READY_TIMEOUT,
+            last: format!("{owner} serves it"),
+        })
     }
 
     /// Moves slots with all their keys from the primary `from` to the primary `to`, both indexes into [`Cluster::nodes`], and returns
@@ -54,23 +56,21 @@ impl Cluster {
 
 /// The ID of the node that all primaries name as the owner of this slot, when all of them have the same epoch.
 fn agreed_owner(primaries: &mut [Primary], slot: u16) -> Result<String, Error> {
-    let start = Instant::now();
-    loop {
-        let views: RedisResult<Vec<(String, String)>> =
-            primaries.iter_mut().map(|primary| Ok((primary.owner_of(slot)?, primary.epoch()?))).collect();
-        let views = views.map_err(Error::redis("asking a node who serves a slot"))?;
-        match views.split_first() {
-            Some((view, others)) if !view.0.is_empty() && others.iter().all(|other| other == view) => {
-                return Ok(view.0.clone());
-            }
-            _ if start.elapsed() > READY_TIMEOUT => return Err(disagreed(slot, &format!("{views:?}"))),
-            _ => thread::sleep(POLL_INTERVAL),
-        }
-    }
+    let mut owner = String::new();
+    wait_for(&one_owner(slot), "asking a node who serves a slot", || {
+        let views: Vec<(String, String)> = primaries
+            .iter_mut()
+            .map(|primary| Ok((primary.owner_of(slot)?, primary.epoch()?)))
+            .collect::<RedisResult<_>>()?;
+        owner.clone_from(&views[0].0);
+        let done = !owner.is_empty() && views.iter().all(|view| *view == views[0]);
+        Ok(Observation { done, last: format!("{views:?}") })
+    })?;
+    Ok(owner)
 }
 
-fn disagreed(slot: u16, last: &str) -> Error {
-    Error::NotReady { what: format!("one owner of slot {slot}"), after: READY_TIMEOUT, last: last.to_owned() }
+fn one_owner(slot: u16) -> String {
+    format!("one owner of slot {slot}")
 }
 
 struct Primary {

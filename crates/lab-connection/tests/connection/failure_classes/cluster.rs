@@ -9,7 +9,7 @@ use redis::cluster::ClusterClient;
 use super::setup::{Setup, send};
 
 #[tokio::test]
-async fn a_node_without_the_cluster_flag_says_moved() {
+async fn a_node_without_the_cluster_flag_says_moved_and_crossslot() {
     let cluster = Cluster::builder().primaries(3).start().unwrap();
     let setup = Setup::at(&cluster.urls()[0]);
     let mut connection = setup.connected().await;
@@ -25,14 +25,8 @@ async fn a_node_without_the_cluster_flag_says_moved() {
     assert_eq!(failure.class(), Class::Moved);
     assert_eq!(failure.exit_code(), 2);
     assert_eq!(failure.next(), ["--cluster"]);
-}
-
-#[tokio::test]
-async fn keys_of_several_slots_are_crossslot() {
-    let cluster = Cluster::builder().primaries(3).start().unwrap();
-    let setup = Setup::at(&cluster.urls()[0]);
-    let mut connection = setup.connected().await;
-    assert_snapshot!(setup.message(&setup.failure_of(&mut connection, "SINTER tags:1 tags:2").await));
+    let failure = setup.failure_of(&mut connection, "SINTER tags:1 tags:2").await;
+    assert_snapshot!("keys_of_several_slots_are_crossslot", setup.message(&failure));
 }
 
 #[tokio::test]

@@ -8,24 +8,7 @@ use insta::assert_snapshot;
 use lab_connection::failure::{Class, explain};
 use lab_server::Server;
 
-use super::setup::{Setup, refusal, send};
-
-/// A service that says `greeting`, waits for a question if it has an answer, gives it and hangs up.
-fn service(greeting: &'static str, answer: &'static str) -> Setup {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().map_while(Result::ok) {
-            // The client may have hung up first.
-            let _ = stream.write_all(greeting.as_bytes());
-            if !answer.is_empty() {
-                let _ = stream.read(&mut [0; 512]);
-                let _ = stream.write_all(answer.as_bytes());
-            }
-        }
-    });
-    Setup::at(&format!("redis://{address}"))
-}
+use super::setup::{Setup, refusal, send, service};
 
 #[tokio::test]
 async fn a_closed_port_refuses() {
@@ -55,28 +38,19 @@ async fn a_missing_socket_refuses() {
 }
 
 #[tokio::test]
-async fn a_web_server_is_not_redis() {
-    let setup = service("", "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
-    assert_snapshot!(setup.message(&setup.failure_to_connect().await));
-}
-
-#[tokio::test]
-async fn a_service_that_speaks_first_is_not_redis() {
-    let setup = service("SSH-2.0-OpenSSH_9.2\r\n", "");
-    assert_eq!(setup.failure_to_connect().await.class(), Class::NotRedis);
-}
-
-#[tokio::test]
-async fn a_port_that_hangs_up_has_closed_the_connection() {
-    let setup = service("", "");
-    assert_snapshot!(setup.message(&setup.failure_to_connect().await));
-}
-
-#[tokio::test]
-async fn protected_mode_is_told_apart_from_a_connection_just_closed() {
-    let setup =
-        service("-DENIED Redis is running in protected mode because protected mode is enabled\r\n", "");
-    assert_snapshot!(setup.message(&setup.failure_to_connect().await));
+async fn what_answers_and_is_no_redis_is_told_apart() {
+    let http = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n";
+    let protected = "-DENIED Redis is running in protected mode because protected mode is enabled\r\n";
+    for (snapshot, greeting, answer) in [
+        ("a_web_server_is_not_redis", "", http),
+        ("a_port_that_hangs_up_has_closed_the_connection", "", ""),
+        ("protected_mode_is_told_apart_from_a_connection_just_closed", protected, ""),
+    ] {
+        let setup = service(greeting, answer);
+        assert_snapshot!(snapshot, setup.message(&setup.failure_to_connect().await));
+    }
+    let speaks_first = service("SSH-2.0-OpenSSH_9.2\r\n", "");
+    assert_eq!(speaks_first.failure_to_connect().await.class(), Class::NotRedis);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Connects to a server as the programs do, and explains what went wrong as they do.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::time::Duration;
 
 use lab_connection::failure::{Endpoint, Failure, explain, explain_connecting};
@@ -59,7 +61,8 @@ impl Setup {
 
     /// What a person reads. What differs from run to run is replaced.
     pub fn message(&self, failure: &Failure) -> String {
-        let text = format!("{} (exit code {})\n{failure}", failure.class().name(), failure.exit_code());
+        let class = serde_json::to_value(failure.class()).unwrap();
+        let text = format!("{} (exit code {})\n{failure}", class.as_str().unwrap(), failure.exit_code());
         text.replace(&self.endpoint.address, "SERVER")
     }
 }
@@ -86,4 +89,21 @@ pub async fn refusal(connection: &mut MultiplexedConnection, command: &str) -> R
 pub fn logged_in_as(url: &str, login: &str) -> String {
     let info = url.into_connection_info().unwrap();
     format!("redis://{login}{}", info.addr())
+}
+
+/// A service that says `greeting`, waits for a question if it has an answer, gives it and hangs up.
+pub fn service(greeting: &'static str, answer: &'static str) -> Setup {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            // The client may have hung up first.
+            let _ = stream.write_all(greeting.as_bytes());
+            if !answer.is_empty() {
+                let _ = stream.read(&mut [0; 512]);
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        }
+    });
+    Setup::at(&format!("redis://{address}"))
 }

@@ -1,14 +1,12 @@
 //! What a listener gets on a connection to a real server.
 
-use std::sync::{Arc, Mutex};
-
 use lab_connection::connection::unguarded;
 use lab_connection::transcript::{Exchange, Shape, Transcript};
 use lab_server::Server;
 use redis::aio::MultiplexedConnection;
 use redis::{Client, Value};
 
-type Recorded = Arc<Mutex<Vec<Exchange>>>;
+use super::{Recorded, recorded};
 
 struct Stage {
     connection: Transcript<MultiplexedConnection>,
@@ -22,10 +20,8 @@ impl Stage {
         let client =
             Client::open(format!("{}{}", server.url(), if resp3 { "?protocol=resp3" } else { "" })).unwrap();
         let connection = unguarded(&client).await.unwrap();
-        let recorded = Recorded::default();
-        let sink = Arc::clone(&recorded);
-        let listener = move |exchange| sink.lock().unwrap().push(exchange);
-        Self { connection: Transcript::new(connection, Arc::new(listener)), recorded, _server: server }
+        let (connection, recorded) = recorded(connection);
+        Self { connection, recorded, _server: server }
     }
 
     fn last(&self) -> Exchange {
@@ -101,11 +97,7 @@ async fn a_refused_password_is_not_shown() {
 #[tokio::test]
 async fn a_server_that_hangs_up_is_told_as_no_reply() {
     let server = Server::start().unwrap();
-    let connection = unguarded(&server.client()).await.unwrap();
-    let recorded = Recorded::default();
-    let sink = Arc::clone(&recorded);
-    let mut connection =
-        Transcript::new(connection, Arc::new(move |exchange| sink.lock().unwrap().push(exchange)));
+    let (mut connection, recorded) = recorded(unguarded(&server.client()).await.unwrap());
     drop(server);
     redis::cmd("PING").exec_async(&mut connection).await.unwrap_err();
     let exchange = recorded.lock().unwrap().pop().unwrap();

@@ -1,75 +1,9 @@
 //! What the transcript shows can be typed into `redis-cli`, and nothing in it acts on a terminal.
 
-use lab_connection::transcript::{command_line, for_terminal, reply_text};
+use lab_connection::transcript::{command_line, for_terminal, reply_text, words};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use redis::Value;
-
-/// `sdssplitargs`, by which `redis-cli` splits what one types.
-fn split_as_redis_cli(line: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let is_space = |byte: u8| byte.is_ascii_whitespace() || byte == 0x0b;
-    let hex = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let at = |index: usize| line.get(index).copied().unwrap_or(0);
-    let (mut words, mut i) = (Vec::new(), 0);
-    loop {
-        while is_space(at(i)) {
-            i += 1;
-        }
-        if i >= line.len() {
-            return Some(words);
-        }
-        let (mut word, mut in_double, mut in_single) = (Vec::new(), false, false);
-        loop {
-            let byte = at(i);
-            if in_double {
-                match byte {
-                    0 => return None,
-                    b'\\' if at(i + 1) == b'x' && hex(at(i + 2)).is_some() && hex(at(i + 3)).is_some() => {
-                        word.push(hex(at(i + 2))? * 16 + hex(at(i + 3))?);
-                        i += 3;
-                    }
-                    b'\\' if at(i + 1) != 0 => {
-                        i += 1;
-                        word.push(match at(i) {
-                            b'n' => b'\n',
-                            b'r' => b'\r',
-                            b't' => b'\t',
-                            b'b' => 0x08,
-                            b'a' => 0x07,
-                            other => other,
-                        });
-                    }
-                    b'"' => {
-                        if at(i + 1) != 0 && !is_space(at(i + 1)) {
-                            return None;
-                        }
-                        i += 1;
-                        break;
-                    }
-                    other => word.push(other),
-                }
-            } else if in_single {
-                match byte {
-                    0 => return None,
-                    b'\'' => {
-                        i += 1;
-                        break;
-                    }
-                    other => word.push(other),
-                }
-            } else {
-                match byte {
-                    b' ' | b'\n' | b'\r' | b'\t' | 0 => break,
-                    b'"' => in_double = true,
-                    b'\'' => in_single = true,
-                    other => word.push(other),
-                }
-            }
-            i += 1;
-        }
-        words.push(word);
-    }
-}
 
 /// No line holds what a terminal would act upon, or hide.
 fn is_safe(text: &str) -> bool {
@@ -111,14 +45,14 @@ fn reply() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn redis_cli_reads_back_what_was_sent(arguments in vec(argument(), 1..15)) {
+    fn what_is_shown_is_split_into_what_was_sent(arguments in vec(argument(), 1..15)) {
         let mut cmd = redis::Cmd::new();
         // A name of its own, so that no argument counts as a password.
         cmd.arg("ECHO").arg(&arguments);
         let line = command_line(&cmd);
         let mut sent = vec![b"ECHO".to_vec()];
         sent.extend(arguments);
-        prop_assert_eq!(split_as_redis_cli(line.as_bytes()), Some(sent), "{}", line);
+        prop_assert_eq!(words::split(&line), Some(sent), "{}", line);
     }
 
     #[test]
@@ -150,6 +84,24 @@ fn plain_words_stay_bare_and_all_else_is_quoted() {
     assert_eq!(line(b"\x00\xff\x1b[2J"), r#"SET user:1 "\x00\xff\x1b[2J""#);
     assert_eq!(line("Zoë 🛒".as_bytes()), "SET user:1 \"Zoë 🛒\"");
     assert_eq!(line("a\u{202e}b".as_bytes()), r#"SET user:1 "a\xe2\x80\xaeb""#);
+}
+
+/// By the rules of `sdssplitargs` in its source.
+#[test]
+fn words_are_split_as_redis_cli_splits_them() {
+    let split = |line| words::split(line).map(|words| words.join(&b'|'));
+    for (line, expected) in [
+        ("  SET k\tv ", &b"SET|k|v"[..]),
+        (r#""two words" 'and two' "" x"#, b"two words|and two||x"),
+        (r#""\x41\xff\n\r\t\b\a\"\\\q\x4""#, b"A\xff\n\r\t\x08\x07\"\\qx4"),
+        (r"'it\'s \n \x41'", br"it's \n \x41"),
+        (r#"ab"c d" e'f g'"#, b"abc d|ef g"),
+    ] {
+        assert_eq!(split(line).as_deref(), Some(expected), "{line}");
+    }
+    for line in [r#""open"#, "'open", r#""a"b"#, "'a'b", r#""a""b""#] {
+        assert_eq!(split(line), None, "{line}");
+    }
 }
 
 #[test]
