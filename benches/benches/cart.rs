@@ -6,7 +6,6 @@ use benches::Bench;
 use criterion::Criterion;
 use lab_connection::Failure;
 use lab_connection::failure::Class;
-use lab_runner::Comparison;
 use shopping_cart::compare::{AddUnit, CartShape, Carts, ReadCart};
 
 fn main() -> ExitCode {
@@ -17,11 +16,8 @@ fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
     let carts = Carts::new("", 100)
         .map_err(|error| Failure::new(Class::Other, "The carts have no names.", error.to_string()))?;
 
-    let approaches = CartShape::ALL.map(AddUnit);
-    let title = "Adding one unit to a ten-line cart";
-    bench.approaches(criterion, &Comparison { title, approaches: &approaches, input: &carts })?;
-
-    let approaches = CartShape::ALL.map(ReadCart);
-    let title = "Reading a ten-line cart";
-    bench.approaches(criterion, &Comparison { title, approaches: &approaches, input: &carts })
+    let add = CartShape::ALL.map(AddUnit);
+    bench.compare(criterion, "Adding one unit to a ten-line cart", &add, &carts)?;
+    let read = CartShape::ALL.map(ReadCart);
+    bench.compare(criterion, "Reading a ten-line cart", &read, &carts)
 }

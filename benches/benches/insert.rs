@@ -21,7 +21,6 @@ fn main() -> ExitCode {
 }
 
 fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
-    let input = open(bench, RECORDS)?;
     let approaches = [
         Writer::Client(InsertMany::OneByOne { at_most: RECORDS }),
         Writer::Client(InsertMany::Pipelined { depth: 100 }),
@@ -29,26 +28,27 @@ fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
         Writer::Loader(Writing::Hset),
         Writer::Loader(Writing::Auto),
     ];
-    check(bench, &input, &approaches)?;
-    let mut group = short(criterion, "Writing 2,000 users");
-    for approach in approaches {
-        insert(bench, &mut group, approach, &input)?;
-    }
-    group.finish();
-
-    let input = open(bench, DEEPEST)?;
+    compare(bench, criterion, "Writing 2,000 users", RECORDS, &approaches)?;
     let approaches = [1, 10, 100, 1_000, 10_000].map(|depth| Writer::Client(InsertMany::Pipelined { depth }));
-    check(bench, &input, &approaches)?;
-    let mut group = short(criterion, "Writing 10,000 users by the depth of the pipeline");
-    for approach in approaches {
+    let title = "Writing 10,000 users by the depth of the pipeline";
+    compare(bench, criterion, title, DEEPEST, &approaches)
+}
+
+fn compare(
+    bench: &Bench,
+    criterion: &mut Criterion,
+    title: &str,
+    records: u64,
+    approaches: &[Writer],
+) -> Result<(), Failure> {
+    let input = bench.wait_for(async { Ok(Input::open(bench.target(), Kind::Users, records, 0).await?) })?;
+    check(bench, &input, approaches)?;
+    let mut group = short(criterion, title);
+    for &approach in approaches {
         insert(bench, &mut group, approach, &input)?;
     }
     group.finish();
     bench.wait_for(async { Ok(input.reset().await?) })
-}
-
-fn open(bench: &Bench, records: u64) -> Result<Input, Failure> {
-    bench.wait_for(async { Ok(Input::open(bench.target(), Kind::Users, records, 0).await?) })
 }
 
 /// An approach that loses a record must not look fast: each is run once, and what it wrote is read back.
@@ -81,14 +81,12 @@ fn insert(
 ) -> Result<(), Failure> {
     // The next function reports the throughput that was set before it.
     group.throughput(Throughput::Elements(approach.records(input.records)));
-    let mut passes = bench.passes(async || {
+    bench.time(group, approach.label(), async || {
         input.reset().await?;
         let begun = Instant::now();
         let report = approach.run(bench.target(), input).await?;
         let took = begun.elapsed();
         // The loader stops its own clock: connecting and asking what the server takes are no part of writing.
         Ok(report.map_or(took, |report| Duration::from_secs_f64(report.seconds)))
-    });
-    group.bench_function(approach.label(), |bencher| passes.time(bencher));
-    passes.ended()
+    })
 }

@@ -13,7 +13,6 @@ use ecommerce_patterns::rate_limits::{Limiting, Requests};
 use ecommerce_patterns::search::{CompleteBy, FilterBy, FilterQueries, PrefixQueries, Shop};
 use ecommerce_patterns::sessions::{ReadSession, Visitors};
 use lab_connection::Failure;
-use lab_runner::{Approach, Comparison};
 
 /// Operations of one pass, and how many of them are under way at a time.
 const OPERATIONS: usize = 200;
@@ -25,32 +24,22 @@ fn main() -> ExitCode {
 
 fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
     let visitors = bench.wait_for(async { Visitors::of(OPERATIONS, MAX_IN_FLIGHT, "") })?;
-    compare(bench, criterion, "Reading sessions", &ReadSession::ALL, &visitors)?;
+    bench.compare(criterion, "Reading sessions", &ReadSession::ALL, &visitors)?;
     let documents = bench.wait_for(async { Documents::of(OPERATIONS, MAX_IN_FLIGHT, "") })?;
-    compare(bench, criterion, "Cache hits", &CacheHit::ALL, &documents)?;
-    compare(bench, criterion, "Taking stock", &TakeStock::ALL, &Stock::new(200, ""))?;
+    bench.compare(criterion, "Cache hits", &CacheHit::ALL, &documents)?;
+    bench.compare(criterion, "Taking stock", &TakeStock::ALL, &Stock::new(200, ""))?;
     let calls = Calls::new(OPERATIONS, "");
-    compare(bench, criterion, "Reporting what customers do", &Call::RECOMMENDATIONS, &calls)?;
+    bench.compare(criterion, "Reporting what customers do", &Call::RECOMMENDATIONS, &calls)?;
     let requests = Requests::new("", 10, OPERATIONS);
-    compare(bench, criterion, "Limiters", &Limiting::all(false), &requests)?;
-    compare(bench, criterion, "Buying in a flash sale", &Call::REAL_TIME, &calls)?;
-    compare(bench, criterion, "Recording events", &Call::ANALYTICS, &calls)?;
+    bench.compare(criterion, "Limiters", &Limiting::all(false), &requests)?;
+    bench.compare(criterion, "Buying in a flash sale", &Call::REAL_TIME, &calls)?;
+    bench.compare(criterion, "Recording events", &Call::ANALYTICS, &calls)?;
 
     let shop = Shop::new(&Data::new(1, Size::LESSON), bench.target().prefix());
     bench.wait_for(async { Ok(shop.fill(&bench.target().connection()).await?) })?;
     let full_text = bench.can("FT.SEARCH");
     let selections = FilterQueries::new(shop.clone(), 5);
-    compare(bench, criterion, "A page of a shop with counts", &FilterBy::all(full_text), &selections)?;
+    bench.compare(criterion, "A page of a shop with counts", &FilterBy::all(full_text), &selections)?;
     let prefixes = PrefixQueries::new(shop, 10);
-    compare(bench, criterion, "Completing a prefix", &CompleteBy::all(full_text), &prefixes)
-}
-
-fn compare<A: Approach + 'static>(
-    bench: &Bench,
-    criterion: &mut Criterion,
-    title: &str,
-    approaches: &[A],
-    input: &A::Input,
-) -> Result<(), Failure> {
-    bench.approaches(criterion, &Comparison { title, approaches, input })
+    bench.compare(criterion, "Completing a prefix", &CompleteBy::all(full_text), &prefixes)
 }

@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use benches::Bench;
 use criterion::Criterion;
 use lab_connection::Failure;
-use lab_runner::Comparison;
 use work_patterns::job_queue::{Queueing, Work};
 use work_patterns::locks::{Names, TakeAndRelease};
 use work_patterns::pub_sub::{Announcements, Announcing};
@@ -24,24 +23,18 @@ fn main() -> ExitCode {
 
 fn run(bench: &Bench, criterion: &mut Criterion) -> Result<(), Failure> {
     let announcements = Announcements::new("", OPERATIONS);
-    let approaches = &Announcing::ALL;
-    bench.approaches(criterion, &Comparison { title: "Publishing", approaches, input: &announcements })?;
+    bench.compare(criterion, "Publishing", &Announcing::ALL, &announcements)?;
 
-    let messages = Messages::new("", OPERATIONS);
-    let approaches = &Consuming::all(bench.can("XACKDEL"));
-    bench.approaches(criterion, &Comparison { title: "Handling messages", approaches, input: &messages })?;
+    let consuming = Consuming::all(bench.can("XACKDEL"));
+    bench.compare(criterion, "Handling messages", &consuming, &Messages::new("", OPERATIONS))?;
 
-    let work = Work::new("", OPERATIONS);
-    bench.approaches(criterion, &Comparison { title: "Queues", approaches: &Queueing::ALL, input: &work })?;
-
-    let names = Names::new("", OPERATIONS);
-    let approaches = &TakeAndRelease::all(bench.can("DELIFEQ"), bench.can("DELEX"));
-    bench.approaches(criterion, &Comparison { title: "Take and release", approaches, input: &names })?;
+    bench.compare(criterion, "Queues", &Queueing::ALL, &Work::new("", OPERATIONS))?;
+    let locking = TakeAndRelease::all(bench.can("DELIFEQ"), bench.can("DELEX"));
+    bench.compare(criterion, "Take and release", &locking, &Names::new("", OPERATIONS))?;
 
     let [posts, reads] = [false, true].map(|reads| Feeds::new("", FANS, reads));
     let connection = bench.target().connection();
     bench.wait_for(async { Ok(posts.prepare(&connection).await?) })?;
-    let approaches = &Delivery::ALL;
-    bench.approaches(criterion, &Comparison { title: "Reads", approaches, input: &reads })?;
-    bench.approaches(criterion, &Comparison { title: "Posts", approaches, input: &posts })
+    bench.compare(criterion, "Reads", &Delivery::ALL, &reads)?;
+    bench.compare(criterion, "Posts", &Delivery::ALL, &posts)
 }

@@ -2,8 +2,7 @@
 //! themselves are in `benches/`; all of them run with `cargo bench`, and with `cargo bench -- --test` once each,
 //! untimed.
 
-mod passes;
-
+use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -13,9 +12,6 @@ use lab_connection::failure::Class;
 use lab_connection::{Connection, Failure, Target, TargetArgs};
 use lab_runner::{Approach, Comparison, LessonError, Terminal};
 use tokio::runtime::Runtime;
-
-pub use self::passes::Passes;
-use self::passes::explain;
 
 /// Runs benches on a private server, and turns what goes wrong into an exit code.
 pub fn main(benches: impl FnOnce(&Bench, &mut Criterion) -> Result<(), Failure>) -> ExitCode {
@@ -69,13 +65,46 @@ impl Bench {
     ///
     /// That of `work`, explained.
     pub fn wait_for<T>(&self, work: impl Future<Output = Result<T, LessonError>>) -> Result<T, Failure> {
-        self.runtime.block_on(work).map_err(|error| explain(error, &self.target))
+        self.runtime.block_on(work).map_err(|error| self.explain(error))
     }
 
-    /// Passes of `pass`, which brings its data into the state that it starts from, does its work, and tells how long
-    /// the work alone took.
-    pub fn passes<F: AsyncFnMut() -> Result<Duration, LessonError>>(&self, pass: F) -> Passes<'_, F> {
-        Passes { runtime: &self.runtime, target: &self.target, pass, failed: None }
+    /// In the words of every other failure of this workspace.
+    fn explain(&self, error: LessonError) -> Failure {
+        error.explain(&self.target, "The approaches cannot be benched.")
+    }
+
+    /// Benches `pass`, which brings its data into the state that it starts from, does its work, and tells how long the work alone
+    /// took. After an error the rest takes no time, which criterion refuses to report.
+    ///
+    /// # Errors
+    ///
+    /// The first error of a pass. Criterion's closures cannot fail, so it is kept until the end.
+    pub fn time(
+        &self,
+        group: &mut BenchmarkGroup<'_, WallTime>,
+        label: String,
+        mut pass: impl AsyncFnMut() -> Result<Duration, LessonError>,
+    ) -> Result<(), Failure> {
+        let mut failed = None;
+        let mut time = async |passes: u64| {
+            let mut took = Duration::ZERO;
+            for _ in 0..passes {
+                // Seen by the optimizer as a thing that may change, or the passes that are left out would take no time at all,
+                // and criterion would warm up forever.
+                if black_box(&failed).is_some() {
+                    continue;
+                }
+                match pass().await {
+                    Ok(time) => took += time,
+                    Err(error) => failed = Some(error),
+                }
+            }
+            if failed.is_some() { Duration::ZERO } else { took }
+        };
+        group.bench_function(label, |bencher| {
+            bencher.iter_custom(|passes| self.runtime.block_on(time(passes)));
+        });
+        failed.map_or(Ok(()), |error| Err(self.explain(error)))
     }
 
     /// Benches approaches that were found to do the same thing. A pass runs what one run of the lesson runs, so the
@@ -84,17 +113,19 @@ impl Bench {
     /// # Errors
     ///
     /// When the approaches disagree, or the server does.
-    pub fn approaches<A: Approach + 'static>(
+    pub fn compare<A: Approach + 'static>(
         &self,
         criterion: &mut Criterion,
-        comparison: &Comparison<'_, A>,
+        title: &str,
+        approaches: &[A],
+        input: &A::Input,
     ) -> Result<(), Failure> {
         let connection = self.target.connection();
-        self.wait_for(comparison.verify(&connection))?;
-        let mut group = criterion.benchmark_group(comparison.title);
-        for &approach in comparison.approaches {
-            group.throughput(Throughput::Elements(approach.operations(comparison.input)));
-            self.approach(&mut group, approach, comparison.input, &connection)?;
+        self.wait_for(Comparison { title, approaches, input }.verify(&connection))?;
+        let mut group = criterion.benchmark_group(title);
+        for &approach in approaches {
+            group.throughput(Throughput::Elements(approach.operations(input)));
+            self.approach(&mut group, approach, input, &connection)?;
         }
         group.finish();
         Ok(())
@@ -110,7 +141,7 @@ impl Bench {
         connection: &Connection,
     ) -> Result<(), Failure> {
         let mut expected = None;
-        let mut passes = self.passes(async || {
+        let pass = async || {
             let mut connection = connection.clone();
             approach.reset(input, &mut connection).await?;
             let begun = Instant::now();
@@ -125,8 +156,7 @@ impl Bench {
                 }
             }
             Ok(took)
-        });
-        group.bench_function(approach.label(), |bencher| passes.time(bencher));
-        passes.ended()
+        };
+        self.time(group, approach.label(), pass)
     }
 }

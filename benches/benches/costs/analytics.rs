@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use futures_util::FutureExt;
 use patterns::active_users::ActiveUsers;
 use patterns::analytics::Analytics;
 use patterns::bought_together::BoughtTogether;
@@ -51,59 +50,37 @@ pub async fn rows(connection: &MultiplexedConnection) -> Vec<Row> {
 
 async fn page_view(connection: &MultiplexedConnection) -> Row {
     let analytics = &Analytics::new(connection.clone(), "costs:");
-    let ours = Side {
-        name: "page_view",
-        commands: &["evalsha"],
-        call: Box::new(move |n| {
-            async move {
-                let recorded =
-                    analytics.page_view(&format!("event{n}"), DAY, &format!("user{}", n % 100)).await;
-                assert_eq!(recorded.unwrap(), patterns::analytics::Recorded::Counted);
-            }
-            .boxed()
-        }),
-    };
-    let peer = Side {
-        name: "by hand, with window and bound",
-        commands: &["evalsha"],
-        call: Box::new(move |n| {
-            let mut connection = connection.clone();
-            async move {
-                let mut call = VIEW_BY_HAND.key("costs:{hand}:metrics");
-                call.key("costs:{hand}:ids").key("costs:{hand}:visitors");
-                call.arg(format!("event{n}")).arg(format!("user{}", n % 100));
-                call.arg(10_000_000).arg(259_200_000_u64).arg(34_560_000_000_u64);
-                assert_eq!(call.invoke_async::<String>(&mut connection).await.unwrap(), "COUNTED");
-            }
-            .boxed()
-        }),
-    };
+    let ours = Side::script("page_view", move |n| async move {
+        let recorded = analytics.page_view(&format!("event{n}"), DAY, &format!("user{}", n % 100)).await;
+        assert_eq!(recorded.unwrap(), patterns::analytics::Recorded::Counted);
+    });
+    let peer = Side::script("by hand, with window and bound", move |n| {
+        let mut connection = connection.clone();
+        async move {
+            let mut call = VIEW_BY_HAND.key("costs:{hand}:metrics");
+            call.key("costs:{hand}:ids").key("costs:{hand}:visitors");
+            call.arg(format!("event{n}")).arg(format!("user{}", n % 100));
+            call.arg(10_000_000).arg(259_200_000_u64).arg(34_560_000_000_u64);
+            assert_eq!(call.invoke_async::<String>(&mut connection).await.unwrap(), "COUNTED");
+        }
+    });
     compare(connection, "analytics: page view, once", 2.5, ours, peer).await
 }
 
 async fn popular_view(connection: &MultiplexedConnection) -> Row {
     let popular = &PopularProducts::new(connection.clone(), "costs:");
-    let ours = Side {
-        name: "viewed",
-        commands: &["evalsha"],
-        call: Box::new(move |n| {
-            async move { popular.viewed(&format!("P{}", n % 1_000), None).await.unwrap() }.boxed()
-        }),
-    };
-    let peer = Side {
-        name: "ZINCRBY by a weight in a script",
-        commands: &["evalsha"],
-        call: Box::new(move |n| {
-            let mut connection = connection.clone();
-            async move {
-                let mut call = DECAY_BY_HAND.key("costs:hand:popular");
-                call.arg(format!("P{}", n % 1_000)).arg(1_704_067_200);
-                let views: f64 = call.invoke_async(&mut connection).await.unwrap();
-                assert!(views > 0.0);
-            }
-            .boxed()
-        }),
-    };
+    let ours = Side::script("viewed", move |n| async move {
+        popular.viewed(&format!("P{}", n % 1_000), None).await.unwrap();
+    });
+    let peer = Side::script("ZINCRBY by a weight in a script", move |n| {
+        let mut connection = connection.clone();
+        async move {
+            let mut call = DECAY_BY_HAND.key("costs:hand:popular");
+            call.arg(format!("P{}", n % 1_000)).arg(1_704_067_200);
+            let views: f64 = call.invoke_async(&mut connection).await.unwrap();
+            assert!(views > 0.0);
+        }
+    });
     compare(connection, "popular products: view, fading", 3.0, ours, peer).await
 }
 

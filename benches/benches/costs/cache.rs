@@ -19,28 +19,17 @@ pub async fn rows(connection: &MultiplexedConnection) -> Vec<Row> {
         cache.put(&["123"], Some(&value)).await.unwrap();
         let (key, value) = (cache.key(&["123"]).unwrap().as_str().to_owned(), &value);
         let ours = &cache;
-        let ours = Side {
-            name: "Cache::get_or_load",
-            commands,
-            call: Box::new(move |_| {
-                Box::pin(async move {
-                    let load = async || Ok::<_, Infallible>(None);
-                    assert_eq!(ours.get_or_load(&["123"], load).await.unwrap().as_ref(), Some(value));
-                })
-            }),
-        };
-        let peer = Side {
-            name: "GET",
-            commands: &["get"],
-            call: Box::new(|_| {
-                let (mut connection, key) = (connection.clone(), key.clone());
-                Box::pin(async move {
-                    let found: String =
-                        redis::cmd("GET").arg(&key).query_async(&mut connection).await.unwrap();
-                    assert_eq!(found.trim_matches('"'), value);
-                })
-            }),
-        };
+        let ours = Side::new("Cache::get_or_load", commands, move |_| async move {
+            let load = async || Ok::<_, Infallible>(None);
+            assert_eq!(ours.get_or_load(&["123"], load).await.unwrap().as_ref(), Some(value));
+        });
+        let peer = Side::new("GET", &["get"], |_| {
+            let (mut connection, key) = (connection.clone(), key.clone());
+            async move {
+                let found: String = redis::cmd("GET").arg(&key).query_async(&mut connection).await.unwrap();
+                assert_eq!(found.trim_matches('"'), value);
+            }
+        });
         rows.push(compare(connection, what, limit, ours, peer).await);
     }
     rows

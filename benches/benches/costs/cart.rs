@@ -84,22 +84,14 @@ async fn row(connection: &MultiplexedConnection, lines: usize) -> Row {
         connection,
         &format!("cart: add, {lines} lines"),
         1.6,
-        Side {
-            name: "add",
-            commands: &["evalsha"],
-            call: Box::new(move |call| {
-                let (owner, sku) = which(call);
-                Box::pin(async move { assert_eq!(ours(owner, sku).await, expected(call)) })
-            }),
-        },
-        Side {
-            name: "by hand: limits, price seen, sums, PUBLISH",
-            commands: &["evalsha"],
-            call: Box::new(move |call| {
-                let (owner, sku) = which(call);
-                Box::pin(async move { assert_eq!(theirs(owner, sku).await, expected(call)) })
-            }),
-        },
+        Side::script("add", move |call| {
+            let (owner, sku) = which(call);
+            async move { assert_eq!(ours(owner, sku).await, expected(call)) }
+        }),
+        Side::script("by hand: limits, price seen, sums, PUBLISH", move |call| {
+            let (owner, sku) = which(call);
+            async move { assert_eq!(theirs(owner, sku).await, expected(call)) }
+        }),
     )
     .await
 }

@@ -61,32 +61,24 @@ pub async fn rows(connection: &MultiplexedConnection) -> Vec<Row> {
         redis::cmd("SET").arg(BY_HAND[0]).arg(UNITS).query_async(&mut connection.clone()).await.unwrap();
     let name = "by hand, fewer promises";
 
-    let ours = Side {
-        name: "reserve",
-        commands: &["evalsha"],
-        call: Box::new(|n| {
-            let inventory = Arc::clone(&inventory);
-            Box::pin(async move {
-                let held = inventory.reserve(PRODUCT, &format!("buyer-{n}"), 2, TEN_MINUTES).await.unwrap();
-                assert!(!held.again);
-            })
-        }),
-    };
+    let ours = Side::script("reserve", |n| {
+        let inventory = Arc::clone(&inventory);
+        async move {
+            let held = inventory.reserve(PRODUCT, &format!("buyer-{n}"), 2, TEN_MINUTES).await.unwrap();
+            assert!(!held.again);
+        }
+    });
     let reserve =
         compare(connection, "inventory: reserve", 1.9, ours, by_hand(connection, name, &RESERVE, "HELD"))
             .await;
 
-    let ours = Side {
-        name: "confirm",
-        commands: &["evalsha"],
-        call: Box::new(|n| {
-            let inventory = Arc::clone(&inventory);
-            Box::pin(async move {
-                let sold = inventory.confirm(PRODUCT, &format!("buyer-{n}")).await.unwrap();
-                assert_eq!((sold.units, sold.again), (2, false));
-            })
-        }),
-    };
+    let ours = Side::script("confirm", |n| {
+        let inventory = Arc::clone(&inventory);
+        async move {
+            let sold = inventory.confirm(PRODUCT, &format!("buyer-{n}")).await.unwrap();
+            assert_eq!((sold.units, sold.again), (2, false));
+        }
+    });
     let confirm =
         compare(connection, "inventory: confirm", 2.5, ours, by_hand(connection, name, &CONFIRM, "SOLD"))
             .await;
@@ -100,20 +92,16 @@ fn by_hand<'a>(
     outcome: &'static str,
 ) -> Side<'a> {
     let connection = connection.clone();
-    Side {
-        name,
-        commands: &["evalsha"],
-        call: Box::new(move |n| {
-            let mut connection = connection.clone();
-            Box::pin(async move {
-                let mut call = script.prepare_invoke();
-                for key in BY_HAND {
-                    call.key(key);
-                }
-                call.arg(format!("buyer-{n}")).arg(2).arg(600_000);
-                let (answer, _): (String, u64) = call.invoke_async(&mut connection).await.unwrap();
-                assert_eq!(answer, outcome);
-            })
-        }),
-    }
+    Side::script(name, move |n| {
+        let mut connection = connection.clone();
+        async move {
+            let mut call = script.prepare_invoke();
+            for key in BY_HAND {
+                call.key(key);
+            }
+            call.arg(format!("buyer-{n}")).arg(2).arg(600_000);
+            let (answer, _): (String, u64) = call.invoke_async(&mut connection).await.unwrap();
+            assert_eq!(answer, outcome);
+        }
+    })
 }

@@ -129,17 +129,13 @@ fn ours<'a, A: Algorithm>(connection: &MultiplexedConnection, name: &'a str) -> 
     let limits = [Limit::new(name, QUOTA, HOUR)];
     let limiter = Limiter::<_, A>::new(connection.clone(), "", &limits, IfUnreachable::Refuse).unwrap();
     let limiter = Arc::new(limiter);
-    Side {
-        name: "ours",
-        commands: &["evalsha"],
-        call: Box::new(move |call| {
-            let limiter = Arc::clone(&limiter);
-            Box::pin(async move {
-                let decision = limiter.admit(&format!("caller{}", call % CALLERS)).await.unwrap();
-                assert!(decision.admitted && decision.remaining >= QUOTA - 20_000, "{decision:?}");
-            })
-        }),
-    }
+    Side::script("ours", move |call| {
+        let limiter = Arc::clone(&limiter);
+        async move {
+            let decision = limiter.admit(&format!("caller{}", call % CALLERS)).await.unwrap();
+            assert!(decision.admitted && decision.remaining >= QUOTA - 20_000, "{decision:?}");
+        }
+    })
 }
 
 fn peer<'a>(
@@ -149,18 +145,12 @@ fn peer<'a>(
     key: &'a str,
     arguments: &'a [&'a str],
 ) -> Side<'a> {
-    Side {
-        name,
-        commands: &["evalsha"],
-        call: Box::new(move |call| {
-            Box::pin(async move {
-                let mut invocation = script.key(format!("{key}:{}", call % CALLERS));
-                for argument in arguments {
-                    invocation.arg(argument);
-                }
-                let answer: Vec<f64> = invocation.invoke_async(&mut connection.clone()).await.unwrap();
-                assert!(answer[0] > 0.5 && answer[1] >= f64::from(QUOTA - 20_000), "{answer:?}");
-            })
-        }),
-    }
+    Side::script(name, move |call| async move {
+        let mut invocation = script.key(format!("{key}:{}", call % CALLERS));
+        for argument in arguments {
+            invocation.arg(argument);
+        }
+        let answer: Vec<f64> = invocation.invoke_async(&mut connection.clone()).await.unwrap();
+        assert!(answer[0] > 0.5 && answer[1] >= f64::from(QUOTA - 20_000), "{answer:?}");
+    })
 }

@@ -64,55 +64,39 @@ async fn buy(connection: &MultiplexedConnection) -> Row {
     sales.open("ours", &plan).await.unwrap();
     sales.open("by hand", &plan).await.unwrap();
     let keys = sales.keys("by hand").unwrap();
-    let ours = Side {
-        name: "FlashSale::buy",
-        commands: &["evalsha"],
-        call: Box::new(|call| {
-            let sales = sales.clone();
-            Box::pin(async move {
-                let bought = sales.buy("ours", &format!("user{call}"), 1, "order-1").await.unwrap();
-                assert!(matches!(bought, Purchase::Bought(receipt) if receipt.yours == 1));
-            })
-        }),
-    };
-    let peer = Side {
-        name: "by hand, without a waitlist",
-        commands: &["evalsha"],
-        call: Box::new(|call| {
-            let script = BUY_BY_HAND.call(&keys[..2]).arg(format!("user{call}"));
-            let script = script.arg(format!("user{call}:order-1")).arg(1);
-            Box::pin(async move {
-                let mut bought: Reply = script.run(connection).await.unwrap();
-                assert_eq!(bought.outcome, "BOUGHT");
-                assert!(bought.next::<u64>().unwrap() > 0 && bought.next::<u64>().unwrap() == 1);
-            })
-        }),
-    };
+    let ours = Side::script("FlashSale::buy", |call| {
+        let sales = sales.clone();
+        async move {
+            let bought = sales.buy("ours", &format!("user{call}"), 1, "order-1").await.unwrap();
+            assert!(matches!(bought, Purchase::Bought(receipt) if receipt.yours == 1));
+        }
+    });
+    let peer = Side::script("by hand, without a waitlist", |call| {
+        let script = BUY_BY_HAND.call(&keys[..2]).arg(format!("user{call}"));
+        let script = script.arg(format!("user{call}:order-1")).arg(1);
+        async move {
+            let mut bought: Reply = script.run(connection).await.unwrap();
+            assert_eq!(bought.outcome, "BOUGHT");
+            assert!(bought.next::<u64>().unwrap() > 0 && bought.next::<u64>().unwrap() == 1);
+        }
+    });
     compare(connection, "flash sale: buy", 2.0, ours, peer).await
 }
 
 async fn set(connection: &MultiplexedConnection) -> Row {
     let feed = StockFeed::new(connection.clone(), "costs:");
     let (key, channel) = (feed.key("by hand").unwrap(), feed.channel("by hand").unwrap());
-    let ours = Side {
-        name: "StockFeed::set",
-        commands: &["evalsha"],
-        call: Box::new(|_| {
-            let feed = feed.clone();
-            Box::pin(async move { assert!(feed.set("PROD123", 7).await.unwrap().version > 0) })
-        }),
-    };
-    let peer = Side {
-        name: "by hand, with a counter",
-        commands: &["evalsha"],
-        call: Box::new(|_| {
-            let script = SET_BY_HAND.call(&[key.as_str()]).arg(7).arg(&channel).arg("\"by hand\"");
-            Box::pin(async move {
-                let mut set: Reply = script.run(connection).await.unwrap();
-                assert!(set.next::<u64>().unwrap() > 0);
-            })
-        }),
-    };
+    let ours = Side::script("StockFeed::set", |_| {
+        let feed = feed.clone();
+        async move { assert!(feed.set("PROD123", 7).await.unwrap().version > 0) }
+    });
+    let peer = Side::script("by hand, with a counter", |_| {
+        let script = SET_BY_HAND.call(&[key.as_str()]).arg(7).arg(&channel).arg("\"by hand\"");
+        async move {
+            let mut set: Reply = script.run(connection).await.unwrap();
+            assert!(set.next::<u64>().unwrap() > 0);
+        }
+    });
     compare(connection, "stock feed: set", 2.0, ours, peer).await
 }
 
@@ -129,44 +113,26 @@ async fn near(connection: &MultiplexedConnection) -> Row {
     }
     let [map, details] = stores.keys().unwrap();
     let (here, noon) = (Place::new(5.0, 5.0).unwrap(), LocalTime::new(0, 12, 0).unwrap());
-    let ours = Side {
-        name: "Stores::near",
-        commands: &["evalsha"],
-        call: Box::new(|_| {
-            let stores = stores.clone();
-            Box::pin(async move {
-                let near = stores.near(here, Area::Circle { radius: 130_000.0 }, 10, noon).await.unwrap();
-                assert_eq!((near.len(), near[0].id.as_str()), (5, "store55"));
-            })
-        }),
-    };
-    let peer = Side {
-        name: "GEOSEARCH, then HMGET: two round trips",
-        commands: &["geosearch", "hmget"],
-        call: Box::new(|_| {
-            let (map, details) = (map.clone(), details.clone());
-            Box::pin(async move {
-                let mut search = redis::cmd("GEOSEARCH");
-                search.arg(map).arg(&[
-                    "FROMLONLAT",
-                    "5",
-                    "5",
-                    "BYRADIUS",
-                    "130000",
-                    "m",
-                    "ASC",
-                    "COUNT",
-                    "10",
-                ]);
-                let mut connection = connection.clone();
-                let found: Vec<(String, f64)> =
-                    search.arg("WITHDIST").query_async(&mut connection).await.unwrap();
-                let ids: Vec<String> = found.into_iter().map(|(id, _)| id).collect();
-                let read = redis::cmd("HMGET").arg(details).arg(&ids).take();
-                let details: Vec<String> = read.query_async(&mut connection).await.unwrap();
-                assert_eq!((details.len(), ids[0].as_str()), (5, "store55"));
-            })
-        }),
-    };
+    let ours = Side::script("Stores::near", |_| {
+        let stores = stores.clone();
+        async move {
+            let near = stores.near(here, Area::Circle { radius: 130_000.0 }, 10, noon).await.unwrap();
+            assert_eq!((near.len(), near[0].id.as_str()), (5, "store55"));
+        }
+    });
+    let peer = Side::new("GEOSEARCH, then HMGET: two round trips", &["geosearch", "hmget"], |_| {
+        let (map, details) = (map.clone(), details.clone());
+        async move {
+            let mut search = redis::cmd("GEOSEARCH");
+            search.arg(map).arg(&["FROMLONLAT", "5", "5", "BYRADIUS", "130000", "m", "ASC", "COUNT", "10"]);
+            search.arg("WITHDIST");
+            let mut connection = connection.clone();
+            let found: Vec<(String, f64)> = search.query_async(&mut connection).await.unwrap();
+            let ids: Vec<String> = found.into_iter().map(|(id, _)| id).collect();
+            let read = redis::cmd("HMGET").arg(details).arg(&ids).take();
+            let details: Vec<String> = read.query_async(&mut connection).await.unwrap();
+            assert_eq!((details.len(), ids[0].as_str()), (5, "store55"));
+        }
+    });
     compare(connection, "stores: the 5 near of 100", 5.0, ours, peer).await
 }

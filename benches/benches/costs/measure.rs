@@ -16,6 +16,21 @@ pub struct Side<'a> {
     pub call: Box<dyn Fn(usize) -> BoxFuture<'a, ()> + 'a>,
 }
 
+impl<'a> Side<'a> {
+    pub fn new<F: Future<Output = ()> + Send + 'a>(
+        name: &'a str,
+        commands: &'a [&'a str],
+        call: impl Fn(usize) -> F + 'a,
+    ) -> Self {
+        Self { name, commands, call: Box::new(move |n| Box::pin(call(n))) }
+    }
+
+    /// A side that calls one script.
+    pub fn script<F: Future<Output = ()> + Send + 'a>(name: &'a str, call: impl Fn(usize) -> F + 'a) -> Self {
+        Self::new(name, &["evalsha"], call)
+    }
+}
+
 /// A row of the table.
 pub struct Row {
     pub what: String,

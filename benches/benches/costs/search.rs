@@ -61,24 +61,20 @@ async fn autocomplete(connection: &MultiplexedConnection) -> Vec<Row> {
             .await
             .unwrap();
     }
-    let ours = || Side {
-        name: "autocomplete",
-        commands: &["zrange"],
-        call: Box::new(|_| {
+    let ours = || {
+        Side::new("autocomplete", &["zrange"], |_| {
             let autocomplete = autocomplete.clone();
-            Box::pin(async move { assert_eq!(autocomplete.suggest("c", 10).await.unwrap().len(), 10) })
-        }),
+            async move { assert_eq!(autocomplete.suggest("c", 10).await.unwrap().len(), 10) }
+        })
     };
-    let peer = || Side {
-        name: "ZRANGE of a list of ten",
-        commands: &["zrange"],
-        call: Box::new(|_| {
+    let peer = || {
+        Side::new("ZRANGE of a list of ten", &["zrange"], |_| {
             let (mut connection, list) = (connection.clone(), list.clone());
-            Box::pin(async move {
+            async move {
                 let range = redis::cmd("ZRANGE").arg("best").arg(0).arg(9).take();
                 assert_eq!(range.query_async::<Vec<String>>(&mut connection).await.unwrap(), list);
-            })
-        }),
+            }
+        })
     };
     let suggestion = compare(connection, "ten suggestions of 100,000 products", 8.0, ours(), peer()).await;
 

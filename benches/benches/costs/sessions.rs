@@ -21,29 +21,19 @@ pub async fn rows(connection: &MultiplexedConnection) -> Vec<Row> {
         let mut set = redis::cmd("SET");
         set.arg(&key).arg(json).arg("PX").arg(IDLE_MS).exec_async(&mut connection.clone()).await.unwrap();
         let (ours, token) = (&sessions, &token);
-        let ours = Side {
-            name: "Sessions::read",
-            commands,
-            call: Box::new(move |_| {
-                Box::pin(async move {
-                    let session = ours.read(token).await.unwrap().unwrap();
-                    assert_eq!((session.user.as_deref(), session.fields.len()), (user, 2));
-                })
-            }),
-        };
-        let peer = Side {
-            name: "GETEX of the same as JSON",
-            commands: &["getex"],
-            call: Box::new(|_| {
-                let (mut connection, key) = (connection.clone(), key.clone());
-                Box::pin(async move {
-                    let mut getex = redis::cmd("GETEX");
-                    getex.arg(&key).arg("PX").arg(IDLE_MS);
-                    let found: Option<String> = getex.query_async(&mut connection).await.unwrap();
-                    assert_eq!(found.as_deref(), Some(json));
-                })
-            }),
-        };
+        let ours = Side::new("Sessions::read", commands, move |_| async move {
+            let session = ours.read(token).await.unwrap().unwrap();
+            assert_eq!((session.user.as_deref(), session.fields.len()), (user, 2));
+        });
+        let peer = Side::new("GETEX of the same as JSON", &["getex"], |_| {
+            let (mut connection, key) = (connection.clone(), key.clone());
+            async move {
+                let mut getex = redis::cmd("GETEX");
+                getex.arg(&key).arg("PX").arg(IDLE_MS);
+                let found: Option<String> = getex.query_async(&mut connection).await.unwrap();
+                assert_eq!(found.as_deref(), Some(json));
+            }
+        });
         rows.push(compare(connection, what, 3.0, ours, peer).await);
     }
     rows

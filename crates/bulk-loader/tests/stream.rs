@@ -13,7 +13,6 @@ use std::thread;
 use std::time::Duration;
 
 use bulk_loader::source::push_command;
-use bulk_loader::topology::slot_of;
 use bulk_loader::{Endpoint, LoadError, Loaded, Loader, Progress, Source};
 use lab_server::{Cluster, Server};
 use redis::{Commands, ConnectionInfo, IntoConnectionInfo, cmd};
@@ -22,11 +21,12 @@ use redis::{Commands, ConnectionInfo, IntoConnectionInfo, cmd};
 struct Sets {
     commands: u64,
     broken: Option<u64>,
+    accepts: bool,
 }
 
 impl Sets {
     fn of(commands: u64) -> Self {
-        Self { commands, broken: None }
+        Self { commands, broken: None, accepts: true }
     }
 
     fn expected(&self) -> BTreeMap<String, u64> {
@@ -48,12 +48,12 @@ impl Source for Sets {
         }
     }
 
-    fn slot(&mut self, command: u64) -> u16 {
-        slot_of(self.describe(command).as_bytes())
-    }
-
     fn describe(&self, command: u64) -> String {
         format!("key:{command}")
+    }
+
+    fn accepts(&mut self, _command: u64, _reply: &[u8]) -> bool {
+        self.accepts
     }
 }
 
@@ -67,10 +67,6 @@ impl Source for Echoes {
 
     fn write(&mut self, command: u64, _again: bool, out: &mut Vec<u8>) {
         push_command(out, &["ECHO", &self.describe(command)]);
-    }
-
-    fn slot(&mut self, _command: u64) -> u16 {
-        0
     }
 
     fn describe(&self, command: u64) -> String {
@@ -136,7 +132,7 @@ fn a_rejected_command_is_named() {
 #[test]
 fn an_unexpected_reply_is_named() {
     let server = Server::start().unwrap();
-    match load(&loader_for(&server), &mut AcceptsNothing(Sets::of(10))).unwrap_err() {
+    match load(&loader_for(&server), &mut Sets { accepts: false, ..Sets::of(10) }).unwrap_err() {
         LoadError::Unexpected { record, reply } => {
             assert_eq!(record, "key:0");
             assert!(reply.contains("OK"), "{reply}");
@@ -313,31 +309,6 @@ fn replies_that_arrive_byte_by_byte_are_read() {
     assert_eq!(stored_on(&server), source.expected());
     let echoed = load(&loader, &mut Echoes(2_000)).unwrap();
     assert_eq!((echoed.records, echoed.reconnections), (2_000, 0));
-}
-
-/// [`Sets`], but no reply is accepted.
-struct AcceptsNothing(Sets);
-
-impl Source for AcceptsNothing {
-    fn commands(&self) -> u64 {
-        self.0.commands()
-    }
-
-    fn write(&mut self, command: u64, again: bool, out: &mut Vec<u8>) {
-        self.0.write(command, again, out);
-    }
-
-    fn slot(&mut self, command: u64) -> u16 {
-        self.0.slot(command)
-    }
-
-    fn describe(&self, command: u64) -> String {
-        self.0.describe(command)
-    }
-
-    fn accepts(&mut self, _command: u64, _reply: &[u8]) -> bool {
-        false
-    }
 }
 
 const MAX_DOWNTIME: Duration = Duration::from_millis(300);

@@ -33,7 +33,7 @@ pub static LESSON: Lesson = Lesson {
         "A closed loop measures what a server can do at most; an open loop measures what users feel. Say which one it was.",
     ],
     quiz: &[10, 53, 54, 55, 88, 90, 153, 157],
-    run: |ctx| Box::pin(run(ctx, Options::short())),
+    run: |ctx| Box::pin(run(ctx, Options { seconds: 5, rate: 2_000 })),
 };
 
 /// Operations in flight, and over how many connections, the most important first.
@@ -74,13 +74,6 @@ pub struct Options {
     /// Operations a second of the open loop
     #[arg(long, value_name = "R", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
     pub rate: u32,
-}
-
-impl Options {
-    /// Sizes for the lesson.
-    fn short() -> Self {
-        Self { seconds: 5, rate: 2_000 }
-    }
 }
 
 pub(crate) async fn run(ctx: &mut LessonContext, options: Options) -> Outcome {

@@ -10,16 +10,13 @@ use std::time::Duration;
 
 use clap::Args;
 use lab_runner::table::thousands;
-use lab_runner::{Lesson, LessonContext, LuaScript, Outcome, Source};
+use lab_runner::{Lesson, LessonContext, Outcome};
 
 pub use self::measure::{Cost, Verified, time, verify};
 pub use self::writer::Writer;
 use crate::people::CITIES;
+use lab_measure::insert::{INSERT_USERS, SOURCE as APPROACHES};
 pub use lab_measure::insert::{Input, InsertMany, Kind};
-
-/// The approaches.
-static APPROACHES: Source =
-    Source { path: "crates/lab-measure/src/insert.rs", text: lab_measure::insert::SOURCE };
 
 /// A round trip that takes longer makes every approach slow.
 const SLOW: Duration = Duration::from_millis(5);
@@ -159,16 +156,7 @@ async fn approaches(ctx: &LessonContext, input: &Input, writers: &[Writer]) -> O
     if writers.iter().any(|writer| matches!(writer, Writer::Client(InsertMany::Script { .. }))) {
         ctx.step("A script writes many users in one call. The field names are sent once for all of them.")
             .await?;
-        let source = lab_measure::insert::INSERT_USERS;
-        ctx.script(&LuaScript {
-            name: "insert_users.lua",
-            path: "crates/lab-measure/src/insert/insert_users.lua",
-            line: 1,
-            text: source,
-            source,
-            hash: redis::Script::new(source).get_hash(),
-        })
-        .await?;
+        ctx.script(&INSERT_USERS.shown()).await?;
         ctx.code(APPROACHES.function("script"));
         let two = Input { records: 2, ..input.with(ctx.redis()) };
         InsertMany::Script { size: 2 }.run_traced(&two).await?;

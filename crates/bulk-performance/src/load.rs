@@ -60,7 +60,7 @@ async fn load_and_verify(
     state: &LoadState,
     bar: &Bar,
 ) -> Result<Report, Failure> {
-    let mut report = stream::records(target, plan, state.journal(), bar).await?;
+    let mut report = stream::records(target, plan, state.journal.clone(), bar).await?;
     state.finish(target, plan).await?;
     if plan.verify {
         bar.begin(plan.records, "verified");

@@ -9,10 +9,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use clap::Args;
-use futures_util::stream::{self, StreamExt, TryStreamExt};
 use lab_connection::{Connection, own_keys};
 use lab_measure::memory::{self, Access, COLUMNS, Encoding, Store, Zstd, changes_are_kept};
 use lab_runner::caveat::Caveat;
+use lab_runner::concurrent::try_join_all;
 use lab_runner::environment::environment;
 use lab_runner::measurement::{ComparisonResult, Measured, Row};
 use lab_runner::table::{Table, percent, thousands};
@@ -40,7 +40,7 @@ pub static LESSON: Lesson = Lesson {
         "MessagePack or compressed values in buckets suit what you read and write whole.",
     ],
     quiz: &[7, 16, 21, 47, 48, 110],
-    run: |ctx| Box::pin(run(ctx, Options::short())),
+    run: |ctx| Box::pin(run(ctx, Options { records: None, default_records: SHORT_RECORDS })),
 };
 
 static WEIGH: Source = source!("src/memory/weigh.rs");
@@ -77,13 +77,6 @@ pub struct Options {
     /// Users if `records` is not given
     #[arg(skip = RECORDS)]
     pub default_records: u64,
-}
-
-impl Options {
-    /// Sizes for the lesson.
-    fn short() -> Self {
-        Self { records: None, default_records: SHORT_RECORDS }
-    }
 }
 
 pub(crate) async fn run(ctx: &mut LessonContext, options: Options) -> Outcome {
@@ -223,11 +216,9 @@ async fn one_record(ctx: &LessonContext, store: &Store, limits: PackingLimits) -
 }
 
 async fn write_all(store: &Store, encodings: &[Encoding], redis: &Connection) -> RedisResult<()> {
-    let writing = stream::iter(encodings.to_vec()).map(|encoding| {
-        let mut redis = redis.clone();
-        async move { store.write(encoding, &mut redis).await }
-    });
-    writing.buffered(encodings.len()).try_collect().await
+    try_join_all(encodings.iter().map(async |&encoding| store.write(encoding, &mut redis.clone()).await))
+        .await?;
+    Ok(())
 }
 
 /// Writes all users in every encoding, and shows what they take.
@@ -258,11 +249,9 @@ async fn weigh_encodings(
     let connection = ctx.target().connection();
     let expected = &Content::expected(&store.people, store.records);
     activity::set("weighing");
-    let weighing = stream::iter(encodings.to_vec()).map(|encoding| {
-        let mut redis = connection.clone();
-        async move { Ok::<_, LessonError>((encoding, weigh(encoding, store, expected, &mut redis).await?)) }
-    });
-    let usages: Vec<_> = weighing.buffered(encodings.len()).try_collect().await?;
+    let weigh = async |&encoding| weigh(encoding, store, expected, &mut connection.clone()).await;
+    let usages = try_join_all(encodings.iter().map(weigh)).await?;
+    let usages: Vec<_> = encodings.iter().copied().zip(usages).collect();
     ctx.check("each encoding gave back every user as it was", usages.len() == encodings.len())?;
     show_usage(ctx, store, &usages).await?;
     Ok(usages)
@@ -270,9 +259,7 @@ async fn weigh_encodings(
 
 async fn show_usage(ctx: &LessonContext, store: &Store, usages: &[(Encoding, MemoryUsage)]) -> Outcome {
     let (records, raw) = (store.records, raw_bytes(store));
-    let bytes_of =
-        |encoding| usages.iter().find(|(one, _)| *one == encoding).map_or(0, |(_, usage)| usage.bytes);
-    let (hash, json) = (hash_bytes(usages), bytes_of(Encoding::JsonString));
+    let [hash, json] = [Encoding::Hash, Encoding::JsonString].map(|encoding| bytes_of(usages, encoding));
     let guess = ctx
         .step("Here is what they take.")
         .predict("What takes less memory for each user?", ["a Hash", "a JSON string", "both the same"])
@@ -290,7 +277,7 @@ async fn show_usage(ctx: &LessonContext, store: &Store, usages: &[(Encoding, Mem
         per(raw, records),
         environment(ctx.target()).join(", "),
     ));
-    let bytes = per(hash_bytes(usages), records);
+    let bytes = per(hash, records);
     ctx.say(format!(
         "This project was asked to store 2,000 users in 2.18 MB, which is 1,090 bytes each. The Hash takes {bytes:.0} bytes \
          here, {:.2} of that.",
@@ -309,8 +296,8 @@ async fn show_usage(ctx: &LessonContext, store: &Store, usages: &[(Encoding, Mem
     )
 }
 
-fn hash_bytes(usages: &[(Encoding, MemoryUsage)]) -> u64 {
-    usages.iter().find(|(encoding, _)| *encoding == Encoding::Hash).map_or(0, |(_, usage)| usage.bytes)
+fn bytes_of(usages: &[(Encoding, MemoryUsage)], encoding: Encoding) -> u64 {
+    usages.iter().find(|(one, _)| *one == encoding).map_or(0, |(_, usage)| usage.bytes)
 }
 
 /// Bytes of the values alone: no field names, no keys, no framing.
@@ -334,11 +321,8 @@ async fn time(ctx: &LessonContext, store: &Store, encodings: &[Encoding]) -> Out
         thousands(store.records as f64)
     ));
     write_all(&store, encodings, &connection).await?;
-    let changes = stream::iter(encodings.to_vec()).map(|encoding| {
-        let (store, mut redis) = (&store, connection.clone());
-        async move { changes_are_kept(store, encoding, &mut redis).await }
-    });
-    let kept: Vec<bool> = changes.buffered(encodings.len()).try_collect().await?;
+    let changes = async |&encoding| changes_are_kept(&store, encoding, &mut connection.clone()).await;
+    let kept = try_join_all(encodings.iter().map(changes)).await?;
     ctx.check("each encoding changed one field and left the others as they were", !kept.contains(&false))?;
     let timed = most_telling(ctx, encodings);
     let mut rates = Vec::new();
@@ -404,7 +388,7 @@ async fn indexes(ctx: &LessonContext, store: &Store, usages: &[(Encoding, Memory
         "SADD and ZADD write the indexes of all users. MEMORY USAGE and OBJECT ENCODING weigh them. UNLINK removes them.",
     );
     let indexes = weigh_indexes(store, &mut ctx.target().connection()).await?;
-    ctx.table(index_table(&indexes, store.records, hash_bytes(usages)));
+    ctx.table(index_table(&indexes, store.records, bytes_of(usages, Encoding::Hash)));
     ctx.say(format!("{}.", environment(ctx.target()).join(", ")));
     Ok(())
 }

@@ -41,10 +41,7 @@ static PEERS: Lesson = Lesson {
     rule: "",
     takeaways: &[],
     quiz: &[],
-    run: |ctx| {
-        let login = ServerLogin::of(ctx.target(), None);
-        Box::pin(run(ctx, Options::short(), login))
-    },
+    run: |ctx| Box::pin(run(ctx, Options { records: 1_000, rounds: 1, tools: None }, false)),
 };
 
 /// What the command line can set.
@@ -63,26 +60,20 @@ pub struct Options {
     pub tools: Option<PathBuf>,
 }
 
-impl Options {
-    fn short() -> Self {
-        Self { records: 1_000, rounds: 1, tools: None }
-    }
-}
-
 /// Opens the server and runs the command.
 pub(crate) async fn command(args: &TargetArgs, options: Options, output: &OutputArgs) -> Result<(), Failure> {
     let target = course::open(args).await?;
-    let login = ServerLogin::of(&target, Some(args));
-    course::run_with(&target, &PEERS, output, |ctx| Box::pin(run(ctx, options, login))).await
+    course::run_with(&target, &PEERS, output, |ctx| Box::pin(run(ctx, options, args.askpass))).await
 }
 
-async fn run(ctx: &mut LessonContext, options: Options, login: Result<ServerLogin, String>) -> Outcome {
+async fn run(ctx: &mut LessonContext, options: Options, askpass: bool) -> Outcome {
     ctx.step(
         "A figure such as '300,000 records/s' says little by itself: it depends on the machine, the server, and the \
          records. So everything here runs on the same server with the same records, in turn: the loader, the tools \
          that come with Redis, and two client libraries. What a peer wrote is read back and compared before its time \
          counts.",
     ).await?;
+    let login = ServerLogin::of(ctx.target(), askpass);
     let lineup = Lineup::prepare(ctx.target(), options.records, options.tools.as_deref(), login).await?;
     let rows = rounds::run(&lineup, options.rounds).await?;
     report::write(ctx, &lineup, &rows, options.rounds)

@@ -37,7 +37,11 @@ pub static LESSON: Lesson = Lesson {
         "KEYS, SORT, and long scripts make every other client wait; SCAN and SSCAN do not, but they are no less work.",
     ],
     quiz: &[11, 52, 54],
-    run: |ctx| Box::pin(run(ctx, Options::short())),
+    run: |ctx| {
+        let options =
+            Options { records: None, repeat: 10, default_records: SHORT_RECORDS, slice: SHORT_SLICE };
+        Box::pin(run(ctx, options))
+    },
 };
 
 /// The most users you can ask for: naive approaches hold all of them in memory.
@@ -74,13 +78,6 @@ pub struct Options {
     /// How long quick approaches go on in each round
     #[arg(skip = SLICE)]
     pub slice: Duration,
-}
-
-impl Options {
-    /// Sizes for the lesson.
-    fn short() -> Self {
-        Self { records: None, repeat: 10, default_records: SHORT_RECORDS, slice: SHORT_SLICE }
-    }
 }
 
 /// The lesson in any size: writes the users, asks every question, and leaves the users for you to look at.
@@ -260,7 +257,7 @@ async fn users_by_number(asking: &Asking<'_>) -> Outcome {
         )
         .await?;
     if !asking.server.cluster {
-        ctx.script(&approaches::read_users_script()).await?;
+        ctx.script(&approaches::READ_USERS.shown()).await?;
     }
     let title = format!("{count} users by number");
     let latencies =
@@ -427,7 +424,7 @@ async fn average_salary(asking: &Asking<'_>) -> Outcome {
     ctx.step("A client that adds them up has to read every number. A script adds them up on the server, and all other clients wait.")
         .await?;
     if !asking.server.cluster {
-        ctx.script(&approaches::sum_salaries_script()).await?;
+        ctx.script(&approaches::SUM_SALARIES.shown()).await?;
     }
     let right = users.average_cents();
     let claim =

@@ -12,10 +12,10 @@ use lab_connection::connection::unguarded;
 use lab_connection::{Connection, Target};
 use lab_runner::harness::{self, Rounds, Rows};
 use lab_runner::statistics::Summary;
-use lab_runner::{LessonError, activity};
+use lab_runner::{LessonError, activity, into_redis_error};
 use lab_server::Server;
+use redis::RedisResult;
 use redis::aio::MultiplexedConnection;
-use redis::{RedisError, RedisResult};
 use tokio::runtime::Builder;
 use tokio::task::spawn_blocking;
 
@@ -67,11 +67,10 @@ pub fn measure(
         // thread. For so little work, that would be the larger part of the cost. A connection belongs to the runtime in
         // which it was opened, so the load opens its own.
         let running = spawn_blocking(move || {
-            let runtime =
-                Builder::new_current_thread().enable_all().build().map_err(|error| failed(&error))?;
+            let runtime = Builder::new_current_thread().enable_all().build().map_err(into_redis_error)?;
             runtime.block_on(measure_on_this_thread(&target, loads, plan))
         });
-        running.await.map_err(|error| failed(&error))?
+        running.await.map_err(into_redis_error)?
     })
 }
 
@@ -139,11 +138,6 @@ impl Load {
             Self::Open { rate, .. } => format!("{rate} operations a second"),
         }
     }
-}
-
-/// A thread or a task that failed, as an error of a lesson.
-fn failed(error: &impl ToString) -> LessonError {
-    RedisError::from(std::io::Error::other(error.to_string())).into()
 }
 
 /// A stall of every node of a private server, over connections that are opened in advance.

@@ -9,8 +9,8 @@ use std::ops::RangeInclusive;
 use futures_util::future::try_join_all;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use lab_connection::{Connection, Transcript};
-use redis::aio::ConnectionLike;
-use redis::{ErrorKind, Pipeline, RedisError, RedisResult, Script};
+use lab_runner::{AnyConnection, Source, source};
+use redis::{ErrorKind, Pipeline, RedisError, RedisResult};
 
 pub use self::input::{INSERT_USERS, Input};
 pub use self::kind::Kind;
@@ -19,7 +19,7 @@ use crate::people::{FIELDS, Record};
 use crate::stored::batches;
 
 /// This file, for the screen.
-pub const SOURCE: &str = include_str!("insert.rs");
+pub static SOURCE: Source = source!("src/insert.rs");
 /// Pipelines in flight when they overlap. A third would only wait in the server's buffers.
 const PIPELINES_IN_FLIGHT: usize = 2;
 
@@ -69,11 +69,6 @@ pub enum InsertMany {
 }
 
 impl InsertMany {
-    /// Whether it can write this kind.
-    pub fn writes(self, kind: Kind) -> bool {
-        kind == Kind::Users || !matches!(self, Self::Script { .. })
-    }
-
     /// How many records a run writes.
     pub fn records(self, records: u64) -> u64 {
         match self {
@@ -93,9 +88,6 @@ impl InsertMany {
     }
 
     async fn write<C: AnyConnection>(self, input: &Input<C>) -> RedisResult<()> {
-        if !self.writes(input.kind) {
-            return Err(impossible("The script writes only users."));
-        }
         let records = self.records(input.records);
         match self {
             Self::OneByOne { .. } => one_by_one(input, records).await,
@@ -104,15 +96,12 @@ impl InsertMany {
             Self::Pipelined { depth } => pipelined(input, depth).await,
             Self::Overlapped { depth } => overlapped(input, depth).await,
             Self::Transaction { size } => transaction(input, size).await,
-            Self::Script { size } => script(input, size).await,
+            Self::Script { size } if input.kind == Kind::Users => script(input, size).await,
+            Self::Script { .. } => Err(impossible("The script writes only users.")),
             Self::Variadic { size } => variadic(input, size).await,
         }
     }
 }
-
-/// A connection that the approaches run on, traced or plain.
-pub trait AnyConnection: ConnectionLike + Clone + Send + Sync + 'static {}
-impl<C: ConnectionLike + Clone + Send + Sync + 'static> AnyConnection for C {}
 
 async fn one_by_one<C: AnyConnection>(input: &Input<C>, records: u64) -> RedisResult<()> {
     let mut redis = input.redis.clone();
@@ -189,10 +178,9 @@ async fn transaction<C: AnyConnection>(input: &Input<C>, size: u64) -> RedisResu
 
 async fn script<C: AnyConnection>(input: &Input<C>, size: u64) -> RedisResult<()> {
     let mut redis = input.redis.clone();
-    let script = Script::new(INSERT_USERS);
     let mut record = Record::default();
     for numbers in batches(input.records, size) {
-        let mut call = script.prepare_invoke();
+        let mut call = INSERT_USERS.prepare_invoke();
         call.arg(&FIELDS);
         for number in numbers {
             record.write(&input.people.user(number));

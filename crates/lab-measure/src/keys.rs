@@ -126,12 +126,7 @@ impl Keys {
     pub fn number_in(&self, key: &[u8]) -> Option<u64> {
         let name = std::str::from_utf8(key).ok()?.strip_prefix(&self.prefix)?;
         let digits = name.strip_prefix("user:").or_else(|| name.strip_prefix("user_text:"))?;
-        plain_number(digits)
+        let number: u64 = digits.parse().ok()?;
+        (number > 0 && number.to_string() == digits).then_some(number)
     }
-}
-
-/// A number from 1 as this project writes it. Other clients may keep keys such as `user:007`.
-pub(crate) fn plain_number(digits: &str) -> Option<u64> {
-    let number: u64 = digits.parse().ok()?;
-    (number > 0 && number.to_string() == digits).then_some(number)
 }

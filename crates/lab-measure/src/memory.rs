@@ -11,7 +11,7 @@ mod store;
 #[cfg_attr(not(feature = "zstd"), path = "memory/no_zstd.rs")]
 mod zstd;
 
-pub use self::access::{Access, EncodingAccess, changes_are_kept, measure};
+pub use self::access::{Access, changes_are_kept, measure};
 use self::codec::Codec;
 use self::columns::Columns;
 pub use self::columns::SOURCE as COLUMNS;

@@ -78,9 +78,7 @@ impl People {
         }
         user
     }
-}
 
-impl People {
     /// A user with the longest values that anybody up to this number can have.
     pub fn longest(&self, number: u64) -> User<'_> {
         let longest = |texts: &mut dyn Iterator<Item = usize>| {
@@ -188,11 +186,6 @@ impl Record {
             }
             text.extend_from_slice(value);
         }
-    }
-
-    /// Bytes of all values together: the data itself, without names, keys or framing.
-    pub fn raw_bytes(&self) -> usize {
-        self.bytes.len()
     }
 }
 

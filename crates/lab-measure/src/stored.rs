@@ -1,12 +1,13 @@
 //! Users as they stand in Redis: written plainly, read back, and summed up so that two ways of writing can be compared.
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::RangeInclusive;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use lab_connection::Connection;
 use redis::aio::ConnectionLike;
-use redis::{Cmd, RedisError, RedisResult, Value};
+use redis::{Cmd, RedisError, RedisResult};
 
 use crate::Timed;
 use crate::keys::Keys;
@@ -63,18 +64,15 @@ impl Content {
                 }
                 let mut connection = connection.clone();
                 async move {
-                    let users: Vec<Value> = pipeline.query_async(&mut connection).await?;
+                    let users: Vec<Fields> = pipeline.query_async(&mut connection).await?;
                     Ok::<_, RedisError>((numbers, users))
                 }
             });
             let mut batches = stream::iter(batches).buffered(2);
             let mut content = Self::default();
             while let Some((numbers, users)) = batches.try_next().await? {
-                for (number, user) in numbers.zip(&users) {
-                    let fields = fields_of(user);
-                    if !fields.is_empty() {
-                        content.add(number, &in_order(&fields));
-                    }
+                for (number, user) in numbers.zip(users).filter(|(_, user)| !user.is_empty()) {
+                    content.add(number, &in_order(user));
                 }
             }
             Ok(content)
@@ -82,33 +80,13 @@ impl Content {
     }
 }
 
-/// HGETALL's reply is a list in RESP2 and a map in RESP3.
-fn fields_of(user: &Value) -> Vec<(&[u8], &[u8])> {
-    match user {
-        Value::Array(items) => items.chunks_exact(2).map(|pair| (bytes(&pair[0]), bytes(&pair[1]))).collect(),
-        Value::Map(pairs) => pairs.iter().map(|(name, value)| (bytes(name), bytes(value))).collect(),
-        _ => Vec::new(),
-    }
-}
-
-fn bytes(value: &Value) -> &[u8] {
-    if let Value::BulkString(bytes) = value { bytes } else { b"" }
-}
+/// The fields of a Hash by their names.
+type Fields = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// The values in the order of [`FIELDS`], then fields that do not belong there.
-fn in_order<'a>(fields: &[(&'a [u8], &'a [u8])]) -> Vec<&'a [u8]> {
-    if fields.iter().map(|(name, _)| *name).eq(FIELDS.iter().map(|field| field.as_bytes())) {
-        return fields.iter().map(|(_, value)| *value).collect();
-    }
-    let value = |field: &&str| {
-        fields.iter().find(|(name, _)| *name == field.as_bytes()).map_or(&b""[..], |pair| pair.1)
-    };
-    let mut values: Vec<&[u8]> = FIELDS.iter().map(value).collect();
-    let is_ours = |name: &[u8]| FIELDS.iter().any(|field| name == field.as_bytes());
-    let mut others: Vec<_> = fields.iter().filter(|(name, _)| !is_ours(name)).collect();
-    others.sort();
-    values.extend(others.into_iter().flat_map(|(name, value)| [*name, *value]));
-    values
+fn in_order(mut user: Fields) -> Vec<Vec<u8>> {
+    let ours = FIELDS.map(|field| user.remove(field.as_bytes()).unwrap_or_default());
+    ours.into_iter().chain(user.into_iter().flat_map(|(name, value)| [name, value])).collect()
 }
 
 /// The command that writes a user as a Hash.
@@ -194,7 +172,8 @@ pub async fn note(
     command.exec_async(connection).await
 }
 
-async fn in_batches(
+/// Sends what `add` adds for each of the numbers 1 to `records`, in pipelines.
+pub(crate) async fn in_batches(
     records: u64,
     connection: &mut (impl ConnectionLike + Send),
     add: impl Fn(u64, &mut redis::Pipeline),

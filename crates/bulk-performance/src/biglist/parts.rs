@@ -4,8 +4,7 @@ use lab_connection::Target;
 use lab_runner::concurrent::try_join_all;
 use lab_runner::table::{Table, thousands};
 use lab_runner::{LessonContext, LessonError, Outcome, Source, source};
-use redis::{AsyncTypedCommands, RedisError};
-use tokio::task::JoinSet;
+use redis::AsyncTypedCommands;
 
 use super::{reader, writer};
 use crate::keys::Keys;
@@ -63,18 +62,12 @@ pub(super) async fn run(ctx: &LessonContext, keys: &Keys) -> Outcome {
 
 /// [`PARTS`] writers, each on its own connection, write 1 to `count` at the same time.
 pub async fn write(target: &Target, keys: &Keys, count: u64) -> Result<(), LessonError> {
-    let mut writers = JoinSet::new();
-    for part in 0..PARTS {
-        let (key, target) = (keys.biglist_part(part), target.clone());
-        writers.spawn(async move {
-            let mut redis = target.dedicated().await?;
-            redis.unlink(&key).await?;
-            let numbers = (1..=count).filter(|number| number % PARTS == part);
-            writer::push(&key, 0, numbers, &mut redis).await
-        });
-    }
-    while let Some(ended) = writers.join_next().await {
-        ended.map_err(|stopped| RedisError::from(std::io::Error::other(stopped)))??;
-    }
+    let writers = (0..PARTS).map(async |part| {
+        let (key, mut redis) = (keys.biglist_part(part), target.dedicated().await?);
+        redis.unlink(&key).await?;
+        let numbers = (1..=count).filter(|number| number % PARTS == part);
+        writer::push(&key, 0, numbers, &mut redis).await
+    });
+    try_join_all(writers).await?;
     Ok(())
 }

@@ -1,11 +1,11 @@
 //! A Stream shares the numbers: each entry goes to one consumer of a group and stays pending until it is acknowledged.
 
 use lab_connection::{Connection, Target};
+use lab_runner::concurrent::try_join_all;
 use lab_runner::table::{Table, thousands};
-use lab_runner::{LessonContext, LessonError, Outcome, Source, source};
+use lab_runner::{LessonContext, Outcome, Source, source};
 use redis::aio::ConnectionLike;
-use redis::{RedisError, RedisResult, Value, cmd};
-use tokio::task::JoinSet;
+use redis::{RedisResult, Value, cmd};
 
 use crate::keys::Keys;
 
@@ -53,14 +53,14 @@ pub(super) async fn run(ctx: &LessonContext, keys: &Keys) -> Outcome {
         "XADD adds the entries in pipelines; the two consumers send XREADGROUP and XACK until nothing is left.",
     );
     add(&key, 2..=count, &mut untraced).await?;
-    let [one, two] = share(ctx.target(), &key).await?;
+    let shares = share(ctx.target(), &key).await?;
     let waiting = pending(&key, &mut untraced).await?;
     let mut table = Table::new("Who got what", &["consumer", "entries"]);
-    for (name, numbers) in CONSUMERS.into_iter().zip([&one, &two]) {
+    for (name, numbers) in CONSUMERS.into_iter().zip(&shares) {
         table = table.row([name.to_owned(), thousands(numbers.len() as f64)]);
     }
     ctx.table(table);
-    let mut delivered: Vec<u64> = first.iter().filter_map(number).chain(one).chain(two).collect();
+    let mut delivered: Vec<u64> = first.iter().filter_map(number).chain(shares.concat()).collect();
     delivered.sort_unstable();
     ctx.check(
         "each number went to exactly one consumer, and none was lost",
@@ -92,22 +92,8 @@ pub async fn add(
 }
 
 /// Both consumers read at the same time until nothing new is left. Returns the numbers that each of them got.
-pub async fn share(target: &Target, key: &str) -> Result<[Vec<u64>; 2], LessonError> {
-    let mut consumers = JoinSet::new();
-    for (index, name) in CONSUMERS.into_iter().enumerate() {
-        let (key, target) = (key.to_owned(), target.clone());
-        consumers.spawn(async move {
-            let numbers = consume(&key, name, target.dedicated().await?).await?;
-            Ok::<_, RedisError>((index, numbers))
-        });
-    }
-    let mut shares = [Vec::new(), Vec::new()];
-    while let Some(ended) = consumers.join_next().await {
-        let (index, numbers) =
-            ended.map_err(|stopped| RedisError::from(std::io::Error::other(stopped)))??;
-        shares[index] = numbers;
-    }
-    Ok(shares)
+pub async fn share(target: &Target, key: &str) -> RedisResult<Vec<Vec<u64>>> {
+    try_join_all(CONSUMERS.map(async |name| consume(key, name, target.dedicated().await?).await)).await
 }
 
 async fn consume(key: &str, consumer: &str, mut redis: Connection) -> RedisResult<Vec<u64>> {

@@ -38,15 +38,12 @@ async fn read<S: Source + Send + 'static>(
     source: S,
     bar: &Bar,
 ) -> Result<Result<S, Wrong>, Failure> {
-    let plan = LoadPlan { resume: false, ..plan.clone() };
-    let explain = |error| failures::explain_reading(&error, &plan);
-    let loader = stream::loader(target, &plan).map_err(explain)?;
-    match stream::run(loader, source, bar, false).await {
-        Ok((_loaded, source)) => Ok(Ok(source)),
+    match stream::from_the_start(target, plan, source, bar).await {
+        Ok(source) => Ok(Ok(source)),
         Err(LoadError::Unexpected { record, reply }) => Ok(Err(Wrong { record, found: reply })),
         Err(LoadError::Rejected { record, error }) if error.starts_with("WRONGTYPE") => {
             Ok(Err(Wrong { record, found: error }))
         }
-        Err(error) => Err(explain(error)),
+        Err(error) => Err(failures::explain_reading(&error, plan)),
     }
 }

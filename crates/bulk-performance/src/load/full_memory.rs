@@ -84,11 +84,10 @@ pub(crate) async fn records_kept(target: &Target, plan: &LoadPlan) -> Option<u64
     let exist = async |numbers: &[u64]| -> Option<Vec<bool>> {
         let mut pipeline = redis::pipe();
         for number in numbers {
-            let mut key = Vec::new();
-            match plan.kind {
-                Kind::Strings => keys.push_user_text(&mut key, *number),
-                Kind::Users | Kind::List => keys.push_user(&mut key, *number),
-            }
+            let key = match plan.kind {
+                Kind::Strings => keys.user_text(*number),
+                Kind::Users | Kind::List => keys.user(*number),
+            };
             pipeline.cmd("EXISTS").arg(key);
         }
         pipeline.query_async(&mut connection.clone()).await.ok()

@@ -22,8 +22,8 @@ const MOST_STRAY: usize = 1_000_000;
 /// A load that has begun.
 pub(crate) struct LoadState {
     key: String,
-    journal: String,
-    load: String,
+    /// Where the load keeps how far it has come.
+    pub(crate) journal: Journal,
 }
 
 /// What the key says.
@@ -70,22 +70,22 @@ pub(crate) async fn prepare(target: &Target, plan: &LoadPlan, bar: &Bar) -> Resu
     let stored: HashMap<String, String> =
         retry::until_reachable(target, plan.retry, read).await.map_err(|error| target.explain(&error))?;
     let before = StoredState::read(&stored);
-    if plan.resume {
-        let load = same_load(before, plan, target)?;
-        return Ok(LoadState { key, journal: keys.journal(plan.kind.name()), load });
-    }
-    remove(target, plan, &keys, before.as_ref(), bar).await?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let load = format!("{:x}{:x}", now.as_nanos(), std::process::id());
-    let begun = StoredState {
-        records: plan.records,
-        indexes: plan.indexes,
-        cluster: target.is_cluster(),
-        load: load.clone(),
-        done: false,
+    let load = if plan.resume {
+        same_load(before, plan, target)?
+    } else {
+        remove(target, plan, &keys, before.as_ref(), bar).await?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let begun = StoredState {
+            records: plan.records,
+            indexes: plan.indexes,
+            cluster: target.is_cluster(),
+            load: format!("{:x}{:x}", now.as_nanos(), std::process::id()),
+            done: false,
+        };
+        save(target, plan, &key, &begun.fields()).await?;
+        begun.load
     };
-    save(target, plan, &key, &begun.fields()).await?;
-    Ok(LoadState { key, journal: keys.journal(plan.kind.name()), load })
+    Ok(LoadState { key, journal: Journal { key: keys.journal(plan.kind.name()), load } })
 }
 
 /// The load that `--resume` means, when it is the one that was interrupted.
@@ -141,23 +141,13 @@ async fn remove(
     unlink(target, plan, &stray).await?;
     let source = Unlink { keys: keys.clone(), kind: plan.kind, records, cluster: target.is_cluster() };
     bar.begin(records, "removed");
-    let plan = LoadPlan { resume: false, ..plan.clone() };
-    let removed = match stream::loader(target, &plan) {
-        Ok(loader) => stream::run(loader, source, bar, false).await.map(|_| ()),
-        Err(error) => Err(error),
-    };
-    match removed {
-        Ok(()) => Ok(()),
-        Err(error) => Err(failures::explain(&error, target, &plan).await),
+    match stream::from_the_start(target, plan, source, bar).await {
+        Ok(_source) => Ok(()),
+        Err(error) => Err(failures::explain(&error, target, plan).await),
     }
 }
 
 impl LoadState {
-    /// Where the load keeps how far it has come.
-    pub(crate) fn journal(&self) -> Journal {
-        Journal { key: self.journal.clone(), load: self.load.clone() }
-    }
-
     /// Notes that the load is finished.
     pub(crate) async fn finish(&self, target: &Target, plan: &LoadPlan) -> Result<(), Failure> {
         save(target, plan, &self.key, &[("state", "done".to_owned())]).await

@@ -96,7 +96,7 @@ async fn timed<S: Source + Send + 'static>(
 }
 
 /// A loader for a target.
-pub(crate) fn loader(target: &Target, plan: &LoadPlan) -> Result<Loader, LoadError> {
+fn loader(target: &Target, plan: &LoadPlan) -> Result<Loader, LoadError> {
     let refused = |error: String| LoadError::Refused { address: target.address().to_owned(), error };
     #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "TLS is added to it"))]
     let mut endpoint = Endpoint::from_info(target.connection_info(), target.is_cluster())
@@ -113,9 +113,20 @@ pub(crate) fn loader(target: &Target, plan: &LoadPlan) -> Result<Loader, LoadErr
     })
 }
 
+/// Runs a source from its beginning, with nothing to resume, and gives it back.
+pub(crate) async fn from_the_start<S: Source + Send + 'static>(
+    target: &Target,
+    plan: &LoadPlan,
+    source: S,
+    bar: &Bar,
+) -> Result<S, LoadError> {
+    let loader = Loader { resume: false, ..loader(target, plan)? };
+    run(loader, source, bar, false).await.map(|(_loaded, source)| source)
+}
+
 /// Runs a loader on a thread of its own and gives the source back. When the future is dropped, because of Ctrl-C say, the
 /// loader is told to stop, and gets a moment to take in the replies to what it sent.
-pub(crate) async fn run<S: Source + Send + 'static>(
+async fn run<S: Source + Send + 'static>(
     mut loader: Loader,
     mut source: S,
     bar: &Bar,

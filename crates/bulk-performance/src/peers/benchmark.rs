@@ -1,6 +1,5 @@
 //! `redis-benchmark` with commands of the same shape, at the setting that suits it best here.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -34,34 +33,15 @@ const VALUES: [&str; 8] = [
 pub struct Benchmark {
     program: PathBuf,
     login: ServerLogin,
-    setting: Setting,
+    /// Its options, for the table.
+    pub(crate) setting: &'static str,
     /// Whether it goes as [`USER`].
     borrowed: bool,
 }
 
-/// Its options.
-#[derive(Clone, Copy, Debug)]
-struct Setting {
-    connections: u32,
-    pipeline: u32,
-    threads: u32,
-}
-
-impl fmt::Display for Setting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "-c {} -P {}", self.connections, self.pipeline)?;
-        if self.threads > 1 { write!(f, " --threads {}", self.threads) } else { Ok(()) }
-    }
-}
-
-/// What is tried. More threads help where one is not enough to keep the server busy.
-const SETTINGS: [Setting; 5] = [
-    Setting { connections: 50, pipeline: 100, threads: 1 },
-    Setting { connections: 50, pipeline: 16, threads: 1 },
-    Setting { connections: 10, pipeline: 200, threads: 1 },
-    Setting { connections: 4, pipeline: 1_000, threads: 1 },
-    Setting { connections: 50, pipeline: 100, threads: 2 },
-];
+/// Connections and commands in a pipeline that are tried. More threads help where one is not enough to keep the server busy.
+const SETTINGS: [&str; 5] =
+    ["-c 50 -P 100", "-c 50 -P 16", "-c 10 -P 200", "-c 4 -P 1000", "-c 50 -P 100 --threads 2"];
 
 impl Benchmark {
     /// Tries each setting for a moment and keeps the fastest.
@@ -78,23 +58,18 @@ impl Benchmark {
         }
         let login = if borrowed { login.without_password(USER) } else { login.clone() };
         let mut benchmark = Self { program, login, setting: SETTINGS[0], borrowed };
-        let mut best: Option<(f64, Setting)> = None;
+        let mut best = (f64::INFINITY, SETTINGS[0]);
         for setting in SETTINGS {
             benchmark.setting = setting;
             let started = Instant::now();
             benchmark.write(fixtures, fixtures.records.min(TRIAL)).await?;
             let seconds = started.elapsed().as_secs_f64();
-            if best.is_none_or(|(least, _)| seconds < least) {
-                best = Some((seconds, setting));
+            if seconds < best.0 {
+                best = (seconds, setting);
             }
         }
-        benchmark.setting = best.map_or(SETTINGS[0], |(_, setting)| setting);
+        benchmark.setting = best.1;
         Ok(benchmark)
-    }
-
-    /// Its options, for the table.
-    pub(crate) fn setting(&self) -> String {
-        self.setting.to_string()
     }
 
     /// Writes as many commands as there are records.
@@ -104,11 +79,7 @@ impl Benchmark {
 
     async fn write(&self, fixtures: &Fixtures, commands: u64) -> Result<(), String> {
         let mut command = self.login.redis_benchmark(&self.program);
-        let Setting { connections, pipeline, threads } = self.setting;
-        command.args(["-q", "-c", &connections.to_string(), "-P", &pipeline.to_string()]);
-        if threads > 1 {
-            command.args(["--threads", &threads.to_string()]);
-        }
+        command.arg("-q").args(self.setting.split(' '));
         command.args(["-r", &fixtures.records.to_string(), "-n", &commands.to_string(), "HSET"]);
         command.arg(fixtures.keys.benchmark_users());
         for (field, value) in FIELDS.iter().zip(VALUES) {

@@ -17,6 +17,12 @@ use crate::load::{self, LoadPlan, Writing};
 use crate::people::People;
 use crate::stored::Content;
 
+/// The commands, ready to be sent.
+pub(crate) const COMMANDS_FILE: &str = "commands.resp";
+/// The values, a user a line.
+pub(crate) const VALUES_FILE: &str = "values.tsv";
+/// The script that redis-py runs in.
+pub(crate) const SCRIPT_FILE: &str = "pipeline.py";
 /// Keys asked about or removed at once.
 pub(crate) const BATCH: usize = 1_000;
 
@@ -44,19 +50,9 @@ impl Fixtures {
         Ok(fixtures)
     }
 
-    /// The commands, ready to be sent.
-    pub(crate) fn commands_file(&self) -> PathBuf {
-        self.directory.path().join("commands.resp")
-    }
-
-    /// The values, a user a line.
-    pub(crate) fn values_file(&self) -> PathBuf {
-        self.directory.path().join("values.tsv")
-    }
-
-    /// The script that redis-py runs in.
-    pub(crate) fn script_file(&self) -> PathBuf {
-        self.directory.path().join("pipeline.py")
+    /// The path of a file with this name.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
     }
 
     /// Removes the users, and those of `redis-benchmark` if it had its turn.
@@ -82,11 +78,8 @@ impl Fixtures {
     /// The loader begins by removing what its last run wrote, which must not cost it time here: loading one user leaves
     /// it but one to remove. A loader that fails shows that in its own row.
     pub(crate) async fn forget_loaded(&self) {
-        let _ = load::users(
-            &self.target,
-            &LoadPlan { records: 1, writing: Writing::Hset, ..LoadPlan::default() },
-        )
-        .await;
+        let one = LoadPlan { records: 1, writing: Writing::Hset, ..LoadPlan::default() };
+        let _ = load::users(&self.target, &one).await;
     }
 
     /// Afterward, no note is left of what the loader wrote either.

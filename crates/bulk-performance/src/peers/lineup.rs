@@ -8,9 +8,10 @@ use lab_measure::insert::InsertMany;
 use lab_measure::peers::{write_hsets, write_values};
 use lab_runner::{LessonError, activity};
 
+use crate::load::Writing;
 use crate::peers::baseline::Baseline;
 use crate::peers::benchmark::Benchmark;
-use crate::peers::fixtures::{Fixtures, no_file, write_file};
+use crate::peers::fixtures::{COMMANDS_FILE, Fixtures, SCRIPT_FILE, VALUES_FILE, no_file, write_file};
 use crate::peers::peer::{PYTHON_SCRIPT, Peer, Program};
 use crate::peers::programs::{Tool, Tools};
 use crate::peers::server_login::ServerLogin;
@@ -34,7 +35,7 @@ impl Lineup {
         login: Result<ServerLogin, String>,
     ) -> Result<Self, LessonError> {
         let fixtures = Fixtures::prepare(target, records).await?;
-        let peers = vec![Peer::LoaderHset, Peer::Loader];
+        let peers = [Writing::Hset, Writing::Auto].map(Peer::Loader).to_vec();
         let mut lineup = Self { fixtures, peers, versions: Vec::new(), left_out: Vec::new() };
         match login {
             Ok(login) => {
@@ -79,7 +80,7 @@ impl Lineup {
     async fn add_cli(&mut self, tool: Tool, login: &ServerLogin) -> Result<(), LessonError> {
         let (keys, records) = (self.fixtures.keys.clone(), self.fixtures.records);
         activity::set("peers: writing the commands to a file");
-        write_file(self.fixtures.commands_file(), move |file| write_hsets(&keys, records, file)).await?;
+        write_file(self.fixtures.file(COMMANDS_FILE), move |file| write_hsets(&keys, records, file)).await?;
         self.versions.push(tool.version);
         let program = Program { path: tool.path, login: login.clone() };
         self.peers.extend([Peer::PipeFile(program.clone()), Peer::PipeGenerator(program)]);
@@ -109,8 +110,8 @@ impl Lineup {
     async fn add_redis_py(&mut self, tool: Tool, login: &ServerLogin) -> Result<(), LessonError> {
         let (people, records) = (Arc::clone(&self.fixtures.people), self.fixtures.records);
         activity::set("peers: writing the values to a file");
-        write_file(self.fixtures.values_file(), move |file| write_values(&people, records, file)).await?;
-        std::fs::write(self.fixtures.script_file(), PYTHON_SCRIPT).map_err(|error| no_file(&error))?;
+        write_file(self.fixtures.file(VALUES_FILE), move |file| write_values(&people, records, file)).await?;
+        std::fs::write(self.fixtures.file(SCRIPT_FILE), PYTHON_SCRIPT).map_err(|error| no_file(&error))?;
         self.versions.push(tool.version);
         self.peers.push(Peer::RedisPy(Program { path: tool.path, login: login.clone() }));
         Ok(())

@@ -12,7 +12,7 @@ use redis::RedisResult;
 use crate::load::{self, LoadPlan, Writing};
 use crate::peers::baseline::Baseline;
 use crate::peers::benchmark::Benchmark;
-use crate::peers::fixtures::Fixtures;
+use crate::peers::fixtures::{COMMANDS_FILE, Fixtures, SCRIPT_FILE, VALUES_FILE};
 use crate::peers::programs::{self, Feed};
 use crate::peers::server_login::ServerLogin;
 use crate::stored::Content;
@@ -25,10 +25,8 @@ pub(crate) const PYTHON_SCRIPT: &str = include_str!("scripts/pipeline.py");
 /// A way to write the records.
 #[derive(Clone, Debug)]
 pub enum Peer {
-    /// The loader, held to HSET.
-    LoaderHset,
-    /// The loader as it comes.
-    Loader,
+    /// The loader, held to HSET or as it comes.
+    Loader(Writing),
     /// `redis-cli --pipe`, fed from a file of commands.
     PipeFile(Program),
     /// `redis-cli --pipe`, fed by a thread of this process that makes the commands meanwhile.
@@ -76,13 +74,12 @@ impl Peer {
     /// Writes the records; an error is the reason for people.
     pub async fn run(&self, fixtures: &Fixtures) -> Result<PeerReport, String> {
         match self {
-            Self::LoaderHset => return loader(fixtures, Writing::Hset).await,
-            Self::Loader => return loader(fixtures, Writing::Auto).await,
+            Self::Loader(writing) => return loader(fixtures, *writing).await,
             Self::RdbFile(baseline) => {
                 return Ok(PeerReport { seconds: Some(baseline.load().await?), ..PeerReport::default() });
             }
             Self::PipeFile(program) => {
-                let path = fixtures.commands_file();
+                let path = fixtures.file(COMMANDS_FILE);
                 let file = File::open(&path).map_err(|error| format!("{}: {error}", path.display()))?;
                 pipe(fixtures, program, Feed::File(file)).await?;
             }
@@ -95,7 +92,7 @@ impl Peer {
             Self::RedisRs(approach) => redis_rs(fixtures, *approach).await?,
             Self::RedisPy(Program { path, login }) => {
                 let mut command = login.script(path);
-                command.arg(fixtures.script_file()).arg(fixtures.values_file());
+                command.arg(fixtures.file(SCRIPT_FILE)).arg(fixtures.file(VALUES_FILE));
                 command.arg(fixtures.target.prefix()).arg(PYTHON_DEPTH.to_string());
                 programs::run(command, Feed::Nothing).await?;
             }
@@ -125,8 +122,8 @@ impl Peer {
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::LoaderHset => f.write_str("loader, HSET"),
-            Self::Loader => f.write_str("loader, default"),
+            Self::Loader(Writing::Hset) => f.write_str("loader, HSET"),
+            Self::Loader(Writing::Auto) => f.write_str("loader, default"),
             Self::PipeFile(_) => f.write_str("redis-cli --pipe < file"),
             Self::PipeGenerator(_) => f.write_str("generator | redis-cli"),
             Self::Benchmark(_) => f.write_str("redis-benchmark"),

@@ -8,6 +8,7 @@ use lab_runner::statistics::Summary;
 use lab_runner::table::{Table, percent, thousands};
 use lab_runner::{LessonContext, Outcome};
 
+use crate::load::Writing;
 use crate::peers::lineup::Lineup;
 use crate::peers::peer::{Found, Peer};
 use crate::peers::rounds::{Row, Turn};
@@ -40,10 +41,8 @@ pub(crate) fn write(ctx: &mut LessonContext, lineup: &Lineup, rows: &[Row], roun
         thousands(lineup.fixtures.records as f64),
         lineup.fixtures.expected.digest
     );
-    if wrong.is_empty() {
-        return ctx.check(claim, true);
-    }
-    ctx.check(format!("{claim}; not so: {}", wrong.join("; ")), false)
+    let claim = if wrong.is_empty() { claim } else { format!("{claim}; not so: {}", wrong.join("; ")) };
+    ctx.check(claim, wrong.is_empty())
 }
 
 fn speed(lineup: &Lineup, rows: &[Row]) -> Table {
@@ -66,7 +65,7 @@ fn speed(lineup: &Lineup, rows: &[Row]) -> Table {
             thousands(rate.median),
             percent(rate.spread),
             reference.map_or("-".into(), |reference| format!("{:.2}", rate.median / reference)),
-            with_unit(&per_record(lineup, row, |turn| turn.client_cpu_seconds)),
+            per_record(lineup, row, |turn| turn.client_cpu_seconds),
             share(row),
             verdict.into(),
         ]);
@@ -90,7 +89,7 @@ fn costs(lineup: &Lineup, rows: &[Row]) -> Table {
                 calls(counted.calls as f64 / records),
                 format!("{:.2} µs", counted.micros as f64 / counted.calls.max(1) as f64),
                 format!("{:.2} µs", counted.micros as f64 / records),
-                if index == 0 { with_unit(&cpu) } else { String::new() },
+                if index == 0 { cpu.clone() } else { String::new() },
             ]);
         }
     }
@@ -109,13 +108,15 @@ fn foot(ctx: &LessonContext, lineup: &Lineup, rows: &[Row], rounds: u32) {
             format!("Medians of {rounds} interleaved rounds; spread is the middle half.")
         },
         if cfg!(target_os = "linux") { " (of programs in steps of 10 ms a turn)" } else { "" },
-        all_of(lineup).join(", ")
+        [environment(&lineup.fixtures.target), lineup.versions.clone()].concat().join(", ")
     ));
-    let own = rows.iter().filter_map(|row| {
-        let rates: Vec<f64> = row.turns.iter().filter_map(|turn| turn.report.own_rate).collect();
-        (!rates.is_empty()).then(|| format!("'{}' {}", row.peer, thousands(Summary::of(&rates).median)))
-    });
-    let own: Vec<String> = own.collect();
+    let own: Vec<String> = rows
+        .iter()
+        .filter_map(|row| {
+            let rate = median(row, |turn| turn.report.own_rate)?;
+            Some(format!("'{}' {}", row.peer, thousands(rate)))
+        })
+        .collect();
     let by_its_own_clock = if own.is_empty() {
         String::new()
     } else {
@@ -129,14 +130,15 @@ fn foot(ctx: &LessonContext, lineup: &Lineup, rows: &[Row], rounds: u32) {
          Removing, verifying and writing the files is in no figure."
     ));
     ctx.say(format!("{}{}", about_benchmark(lineup, rows), left_out(lineup)).trim());
-    for caveat in caveats(lineup, rows) {
+    let rates = rows.iter().filter_map(|row| Some((row.peer.to_string(), rate(lineup, row)?)));
+    for caveat in Caveat::about(&rates.collect::<Vec<_>>(), lineup.fixtures.target.is_near()) {
         ctx.say(caveat.advice());
     }
 }
 
 fn about_benchmark(lineup: &Lineup, rows: &[Row]) -> String {
     let found = rows.iter().find_map(|row| match (&row.peer, row.turns.first()?.found) {
-        (Peer::Benchmark(benchmark), Found::Others(records)) => Some((benchmark.setting(), records)),
+        (Peer::Benchmark(benchmark), Found::Others(records)) => Some((benchmark.setting, records)),
         _ => None,
     });
     found.map_or(String::new(), |(setting, found)| {
@@ -157,37 +159,24 @@ fn left_out(lineup: &Lineup) -> String {
     }
 }
 
-fn all_of(lineup: &Lineup) -> Vec<String> {
-    environment(&lineup.fixtures.target).into_iter().chain(lineup.versions.iter().cloned()).collect()
-}
-
-fn caveats(lineup: &Lineup, rows: &[Row]) -> Vec<Caveat> {
-    let rates: Vec<(String, Summary)> =
-        rows.iter().filter_map(|row| Some((row.peer.to_string(), rate(lineup, row)?))).collect();
-    Caveat::about(&rates, lineup.fixtures.target.is_near())
-}
-
 /// `redis-cli --pipe` from a file, else the first of redis-rs.
 fn reference(rows: &[Row]) -> Option<&Row> {
-    let works = |row: &&Row| row.failed.is_none() && !row.turns.is_empty();
-    let is = |row: &&Row| matches!(row.peer, Peer::PipeFile { .. });
-    let else_is = |row: &&Row| matches!(row.peer, Peer::RedisRs(_));
-    rows.iter().filter(works).find(is).or_else(|| rows.iter().filter(works).find(else_is))
+    let first = |is: fn(&Peer) -> bool| rows.iter().find(|row| row.works() && is(&row.peer));
+    first(|peer| matches!(peer, Peer::PipeFile(_))).or_else(|| first(|peer| matches!(peer, Peer::RedisRs(_))))
 }
 
 /// Records a second; none for a peer that failed in any round.
 fn rate(lineup: &Lineup, row: &Row) -> Option<Summary> {
-    if row.failed.is_some() || row.turns.is_empty() {
-        return None;
-    }
-    let rates: Vec<f64> =
-        row.turns.iter().map(|turn| lineup.fixtures.records as f64 / turn.usage.seconds.max(1e-9)).collect();
-    Some(Summary::of(&rates))
+    let records = lineup.fixtures.records as f64;
+    let rates: Vec<f64> = row.turns.iter().map(|turn| records / turn.usage.seconds.max(1e-9)).collect();
+    row.works().then(|| Summary::of(&rates))
 }
 
 fn label(row: &Row) -> String {
     match row.turns.first().and_then(|turn| turn.report.command) {
-        Some(command) if matches!(row.peer, Peer::Loader) => format!("{}: {command}", row.peer),
+        Some(command) if matches!(row.peer, Peer::Loader(Writing::Auto)) => {
+            format!("{}: {command}", row.peer)
+        }
         _ => row.peer.to_string(),
     }
 }
@@ -195,24 +184,19 @@ fn label(row: &Row) -> String {
 /// Microseconds a record, the mean over all turns: what the system counts in steps comes out right on average.
 fn per_record(lineup: &Lineup, row: &Row, seconds: impl Fn(&Turn) -> Option<f64>) -> String {
     let told: Option<Vec<f64>> = row.turns.iter().map(seconds).collect();
-    match told {
-        Some(told) if !told.is_empty() => {
-            format!(
-                "{:.2}",
-                told.iter().sum::<f64>() * 1e6 / (told.len() as f64 * lineup.fixtures.records as f64)
-            )
-        }
-        _ => "-".into(),
-    }
-}
-
-fn with_unit(micros: &str) -> String {
-    if micros == "-" { micros.to_owned() } else { format!("{micros} µs") }
+    let Some(told) = told.filter(|told| !told.is_empty()) else { return "-".into() };
+    let records = told.len() as f64 * lineup.fixtures.records as f64;
+    format!("{:.2} µs", told.iter().sum::<f64>() * 1e6 / records)
 }
 
 fn share(row: &Row) -> String {
-    let shares: Vec<f64> = row.turns.iter().filter_map(|turn| turn.usage.server_cpu_share).collect();
-    if shares.is_empty() { "-".into() } else { percent(Summary::of(&shares).median) }
+    median(row, |turn| turn.usage.server_cpu_share).map_or_else(|| "-".into(), percent)
+}
+
+/// The median of a figure, over the turns that have it.
+fn median(row: &Row, figure: impl Fn(&Turn) -> Option<f64>) -> Option<f64> {
+    let figures: Vec<f64> = row.turns.iter().filter_map(figure).collect();
+    (!figures.is_empty()).then(|| Summary::of(&figures).median)
 }
 
 fn calls(each: f64) -> String {

@@ -33,6 +33,13 @@ pub struct Row {
     pub wrong: bool,
 }
 
+impl Row {
+    /// Whether it has turns, and none that failed.
+    pub(crate) fn works(&self) -> bool {
+        self.failed.is_none() && !self.turns.is_empty()
+    }
+}
+
 /// One turn that ended well.
 #[derive(Clone, Debug)]
 pub struct Turn {
@@ -96,30 +103,26 @@ impl Rows for Peers<'_> {
 
 /// What fails here is the peer's failure, unless the server does not answer to us either.
 async fn take_turn(fixtures: &Fixtures, row: &mut Row) -> Result<Option<Turn>, LessonError> {
-    let timed = time(fixtures, &row.peer).await?;
-    let found = match &timed {
-        Ok(_) => Some(row.peer.found(fixtures).await?),
-        Err(_) => None,
+    let turn = match time(fixtures, &row.peer).await {
+        Ok(turn) => Ok(Turn { found: row.peer.found(fixtures).await?, ..turn }),
+        Err(why) => Err(why),
     };
     clean_up(fixtures, &row.peer).await?;
-    let (timed, found) = match (timed, found) {
-        (Ok(timed), Some(found)) => (timed, found),
-        (Err(why), _) => {
+    let verified = turn.and_then(|turn| {
+        verify(fixtures, turn.found).inspect_err(|_| row.wrong = true)?;
+        Ok(turn)
+    });
+    match verified {
+        Ok(turn) => Ok(Some(turn)),
+        Err(why) => {
             row.failed = Some(why);
-            return Ok(None);
+            Ok(None)
         }
-        (Ok(_), None) => return Ok(None),
-    };
-    if let Err(why) = verify(fixtures, found) {
-        row.failed = Some(why);
-        row.wrong = true;
-        return Ok(None);
     }
-    Ok(Some(Turn { found, ..timed }))
 }
 
-/// A turn, not yet verified.
-async fn time(fixtures: &Fixtures, peer: &Peer) -> RedisResult<Result<Turn, String>> {
+/// A turn; what was written is not read back yet.
+async fn time(fixtures: &Fixtures, peer: &Peer) -> Result<Turn, String> {
     let mut connection = fixtures.target.connection();
     let before = CommandStats::ask(&mut connection).await;
     let children_before = cpu_of_children();
@@ -127,10 +130,7 @@ async fn time(fixtures: &Fixtures, peer: &Peer) -> RedisResult<Result<Turn, Stri
     let report = peer.run(fixtures).await;
     let mut usage = watch.stop().await;
     let after = CommandStats::ask(&mut connection).await;
-    let report = match report {
-        Ok(report) => report,
-        Err(why) => return Ok(Err(why)),
-    };
+    let report = report?;
     let mut client_cpu_seconds = Some(usage.client_cpu_seconds);
     if peer.is_a_program() {
         let children = cpu_of_children().zip(children_before).map(|(now, before)| (now - before).max(0.0));
@@ -142,7 +142,7 @@ async fn time(fixtures: &Fixtures, peer: &Peer) -> RedisResult<Result<Turn, Stri
         client_cpu_seconds = None;
     }
     let commands = if matches!(peer, Peer::RdbFile(_)) { Vec::new() } else { after.since(&before) };
-    Ok(Ok(Turn { usage, client_cpu_seconds, found: Found::Others(0), report, commands }))
+    Ok(Turn { usage, client_cpu_seconds, found: Found::Others(0), report, commands })
 }
 
 fn verify(fixtures: &Fixtures, found: Found) -> Result<(), String> {
@@ -162,7 +162,7 @@ async fn clean_up(fixtures: &Fixtures, peer: &Peer) -> RedisResult<()> {
     match peer {
         Peer::RdbFile(baseline) => baseline.kill().await,
         Peer::Benchmark(_) => fixtures.clear(true).await?,
-        Peer::LoaderHset | Peer::Loader => {
+        Peer::Loader(_) => {
             fixtures.forget_loaded().await;
             fixtures.clear(false).await?;
         }

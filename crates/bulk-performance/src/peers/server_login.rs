@@ -1,81 +1,50 @@
 //! Where other programs find the server, and how they log in without a password among their arguments.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use lab_connection::address::{Address, PrivateServer};
-use lab_connection::{Target, TargetArgs};
-use redis::{ConnectionAddr, ConnectionInfo};
+use bulk_loader::{Address, Endpoint};
+use lab_connection::Target;
+use redis::ConnectionAddr;
 
 /// Every user of the machine can read the arguments of a process, but not its environment.
 const PASSWORD_VARIABLE: &str = "REDISCLI_AUTH";
 
 /// The address and login of the server, as other programs take them.
-#[derive(Clone)]
-pub struct ServerLogin {
-    socket: Socket,
-    user: Option<String>,
-    password: Option<String>,
-    db: i64,
-}
-
 #[derive(Clone, Debug)]
-enum Socket {
-    Tcp { host: String, port: u16 },
-    Unix(PathBuf),
-}
+pub struct ServerLogin(Endpoint);
 
 impl ServerLogin {
-    /// How to reach a target that was opened with `args`; or why no other program can.
-    pub fn of(target: &Target, args: Option<&TargetArgs>) -> Result<Self, String> {
+    /// How to reach a target; or why no other program can. With `askpass`, its password was typed.
+    pub fn of(target: &Target, askpass: bool) -> Result<Self, String> {
         if target.is_cluster() {
             return Err("on a cluster they do not send each key to its node".into());
         }
-        if let Some(PrivateServer::Single(server)) = target.private() {
-            let socket = Socket::Tcp { host: "127.0.0.1".into(), port: server.port() };
-            let password = Some(server.password().to_owned()).filter(|password| !password.is_empty());
-            return Ok(Self { socket, user: None, password, db: target.db() });
-        }
-        let args = args.ok_or("how this server is reached is not known here")?;
-        if args.askpass {
+        if askpass && target.private().is_none() {
             return Err("a password that was typed stays in this program; set REDISCLI_AUTH instead".into());
         }
-        let address = Address::find(&naming_the_server(args)).map_err(|failure| failure.what().to_owned())?;
-        Self::at(&address.info)
-    }
-
-    fn at(info: &ConnectionInfo) -> Result<Self, String> {
-        let socket = match info.addr() {
-            ConnectionAddr::Tcp(host, port) => Socket::Tcp { host: host.clone(), port: *port },
-            ConnectionAddr::Unix(path) => Socket::Unix(path.clone()),
-            _ => return Err("over TLS only what runs in this process is compared".into()),
-        };
-        let login = info.redis_settings();
-        Ok(Self {
-            socket,
-            user: login.username().map(str::to_owned),
-            password: login.password().map(str::to_owned),
-            db: login.db(),
-        })
+        let info = target.connection_info();
+        let over_tls = matches!(info.addr(), ConnectionAddr::TcpTls { .. });
+        let endpoint = Endpoint::from_info(info, false).filter(|_| !over_tls);
+        endpoint.map(Self).ok_or_else(|| "over TLS only what runs in this process is compared".into())
     }
 
     /// The same server for a user who needs no password.
     pub(crate) fn without_password(&self, user: &str) -> Self {
-        Self { user: Some(user.to_owned()), password: None, ..self.clone() }
+        Self(Endpoint { user: Some(user.to_owned()), password: None, ..self.0.clone() })
     }
 
     /// Whether the server wants a password.
     pub(crate) fn needs_login(&self) -> bool {
-        self.password.is_some()
+        self.0.password.is_some()
     }
 
     /// `redis-cli`, logged in.
     pub(crate) fn redis_cli(&self, program: &Path) -> Command {
         let mut command = self.command(program);
         self.add_socket(&mut command);
-        command.arg("-n").arg(self.db.to_string());
-        if let Some(user) = self.user.as_ref().filter(|_| self.needs_login()) {
+        command.arg("-n").arg(self.0.db.to_string());
+        if let Some(user) = self.0.user.as_ref().filter(|_| self.needs_login()) {
             command.arg("--user").arg(user);
         }
         command
@@ -86,8 +55,8 @@ impl ServerLogin {
     pub(crate) fn redis_benchmark(&self, program: &Path) -> Command {
         let mut command = self.command(program);
         self.add_socket(&mut command);
-        command.arg("--dbnum").arg(self.db.to_string());
-        if let Some(user) = &self.user {
+        command.arg("--dbnum").arg(self.0.db.to_string());
+        if let Some(user) = &self.0.user {
             command.arg("--user").arg(user).arg("-a").arg("none");
         }
         command
@@ -96,12 +65,12 @@ impl ServerLogin {
     /// A script of ours, which reads the address from the environment.
     pub(crate) fn script(&self, program: &Path) -> Command {
         let mut command = self.command(program);
-        match &self.socket {
-            Socket::Tcp { host, port } => command.env("PEER_HOST", host).env("PEER_PORT", port.to_string()),
-            Socket::Unix(path) => command.env("PEER_SOCKET", path),
+        match &self.0.address {
+            Address::Tcp { host, port } => command.env("PEER_HOST", host).env("PEER_PORT", port.to_string()),
+            Address::Unix(path) => command.env("PEER_SOCKET", path),
         };
-        command.env("PEER_DB", self.db.to_string());
-        if let Some(user) = &self.user {
+        command.env("PEER_DB", self.0.db.to_string());
+        if let Some(user) = &self.0.user {
             command.env("PEER_USER", user);
         }
         command
@@ -111,7 +80,7 @@ impl ServerLogin {
         let mut command = Command::new(program);
         // A URL in the environment may hold another password.
         command.env_remove("REDIS_URL");
-        match &self.password {
+        match &self.0.password {
             Some(password) => command.env(PASSWORD_VARIABLE, password),
             None => command.env_remove(PASSWORD_VARIABLE),
         };
@@ -119,29 +88,9 @@ impl ServerLogin {
     }
 
     fn add_socket(&self, command: &mut Command) {
-        match &self.socket {
-            Socket::Tcp { host, port } => command.arg("-h").arg(host).arg("-p").arg(port.to_string()),
-            Socket::Unix(path) => command.arg("-s").arg(path),
+        match &self.0.address {
+            Address::Tcp { host, port } => command.arg("-h").arg(host).arg("-p").arg(port.to_string()),
+            Address::Unix(path) => command.arg("-s").arg(path),
         };
     }
-}
-
-/// Hides the password.
-impl fmt::Debug for ServerLogin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerLogin")
-            .field("socket", &self.socket)
-            .field("db", &self.db)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The same arguments, but never a private server: the one that listened is named, should it have ended since.
-fn naming_the_server(args: &TargetArgs) -> TargetArgs {
-    let mut args = args.clone();
-    let from_environment = std::env::var_os("REDIS_URL").is_some_and(|url| !url.is_empty());
-    if args.url.is_none() && args.host.is_none() && args.port.is_none() && !from_environment {
-        args.host = Some("127.0.0.1".into());
-    }
-    args
 }

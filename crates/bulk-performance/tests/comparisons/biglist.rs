@@ -21,21 +21,16 @@ First 10 values in reverse (original) order:
 const GIVE_UP: Duration = Duration::from_secs(30);
 
 fn bulk(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bulk-performance"));
-    command.args(arguments).env("COLUMNS", "80").env_remove("REDIS_URL").output().unwrap()
+    crate::bulk(arguments).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-fn connect(server: &Server) -> redis::Connection {
-    server.client().get_connection().unwrap()
-}
-
 fn ask<T: redis::FromRedisValue>(server: &Server, command: &[&str]) -> T {
-    let mut cmd = redis::cmd(command[0]);
-    cmd.arg(&command[1..]).query(&mut connect(server)).unwrap()
+    let mut connection = server.client().get_connection().unwrap();
+    redis::cmd(command[0]).arg(&command[1..]).query(&mut connection).unwrap()
 }
 
 /// The word of a failure, and what the process returned.
@@ -154,8 +149,7 @@ struct WaitingB {
 
 impl WaitingB {
     fn start(url: &str) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bulk-performance"));
-        command.args(["biglist", "server-b", "--url", url]).env_remove("REDIS_URL");
+        let mut command = crate::bulk(&["biglist", "server-b", "--url", url]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
@@ -351,8 +345,7 @@ async fn the_stream_delivers_each_entry_to_exactly_one_consumer() {
         .await
         .unwrap();
     stream::add(&key, 1..=20_000, &mut connection).await.unwrap();
-    let [one, two] = stream::share(&target, &key).await.unwrap();
-    let mut all: Vec<u64> = one.into_iter().chain(two).collect();
+    let mut all = stream::share(&target, &key).await.unwrap().concat();
     all.sort_unstable();
     assert!(all.into_iter().eq(1..=20_000), "delivered twice, or lost");
     assert_eq!(stream::pending(&key, &mut connection).await.unwrap(), 0);

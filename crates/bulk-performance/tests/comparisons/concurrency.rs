@@ -1,6 +1,5 @@
 //! `concurrency`: every operation is answered once and rightly, and what is not is counted.
 
-use std::process::Command;
 use std::time::Duration;
 
 use bulk_performance::BulkLesson;
@@ -12,6 +11,8 @@ use lab_server::Server;
 
 use lab_testing::lessons::{run_lesson, stored_keys, table};
 
+use crate::{bulk, calls, words};
+
 const SHORT: Duration = Duration::from_millis(150);
 
 /// One turn of a load.
@@ -22,13 +23,8 @@ async fn run(target: &Target, load: Load, turn: Duration, stall: Option<Stall>) 
 
 /// GET and SET that the server has carried out.
 async fn carried_out(target: &Target) -> u64 {
-    let info: String =
-        redis::cmd("INFO").arg("commandstats").query_async(&mut target.connection()).await.unwrap();
-    let calls = |command: &str| {
-        let line = info.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
-        line.map_or(0, |line| line.split(',').next().unwrap().parse::<u64>().unwrap())
-    };
-    calls("get") + calls("set")
+    let calls = calls(target).await;
+    ["get", "set"].into_iter().filter_map(|command| calls.get(command)).sum()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,26 +142,17 @@ async fn a_server_that_is_not_ours_is_never_paused() {
     let target = TargetArgs::at(server.url()).open().await.unwrap();
     assert!(Stall::prepare(&target, SHORT).await.unwrap().is_none());
     run_lesson(&target, BulkLesson::Concurrency).await;
-    let info: String =
-        redis::cmd("INFO").arg("commandstats").query_async(&mut target.connection()).await.unwrap();
-    assert!(!info.contains("pause"), "{info}");
+    let calls = calls(&target).await;
+    assert!(calls.keys().all(|command| !command.contains("pause")), "{calls:?}");
 }
 
 #[test]
 fn the_command_takes_seconds_and_a_rate() {
-    let run = |arguments: &[&str]| {
-        Command::new(env!("CARGO_BIN_EXE_bulk-performance"))
-            .args(arguments)
-            .env("COLUMNS", "80")
-            .env_remove("REDIS_URL")
-            .output()
-            .unwrap()
-    };
+    let run = |arguments: &[&str]| bulk(arguments).output().unwrap();
     let server = Server::start().unwrap();
     let output = run(&["concurrency", "--seconds", "1", "--rate", "500", "--url", &server.url()]);
     assert!(output.status.success(), "{output:?}");
-    let page = String::from_utf8(output.stdout).unwrap();
-    let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
+    let page = words(&String::from_utf8(output.stdout).unwrap());
     assert!(
         page.contains("5,000 in flight over 1, 4 and 50 connections, errors 0") && !page.contains('✗'),
         "{page}"

@@ -1,6 +1,6 @@
 //! All ways to write many records leave the same, and a run removes exactly what runs like it wrote.
 
-use std::process::{Command, Output};
+use std::process::Output;
 use std::time::Duration;
 
 use bulk_performance::BulkLesson;
@@ -14,22 +14,10 @@ use lab_server::Server;
 use lab_runner::report::Earlier;
 use lab_testing::lessons::{assert_stored, held, run_lesson};
 
+use crate::{bulk_on, targets, words};
+
 /// No multiple of any size that an approach works with.
 const RECORDS: u64 = 237;
-
-/// One server, a cluster, and one server behind a prefix.
-async fn targets() -> Vec<Target> {
-    let prefix = Some("lab:".to_owned());
-    let mut targets = Vec::new();
-    for args in [
-        TargetArgs::private(),
-        TargetArgs { cluster: true, ..TargetArgs::private() },
-        TargetArgs { prefix, ..TargetArgs::private() },
-    ] {
-        targets.push(args.open().await.unwrap());
-    }
-    targets
-}
 
 async fn input(target: &Target, kind: Kind, records: u64, writers: &[Writer]) -> Input {
     Input::open(target, kind, records, Writer::connections(writers)).await.unwrap()
@@ -51,17 +39,9 @@ async fn assert_all_leave_the_same(target: &Target, kind: Kind, records: u64) {
 async fn every_approach_leaves_the_same_records_of_every_kind() {
     for target in targets().await {
         for kind in Kind::ALL {
-            assert_all_leave_the_same(&target, kind, RECORDS).await;
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn one_record_and_seven_are_enough() {
-    let target = TargetArgs::private().open().await.unwrap();
-    for kind in Kind::ALL {
-        for records in [1, 7] {
-            assert_all_leave_the_same(&target, kind, records).await;
+            for records in [1, 7, RECORDS] {
+                assert_all_leave_the_same(&target, kind, records).await;
+            }
         }
     }
 }
@@ -237,9 +217,7 @@ async fn every_kind_is_taught_twice_in_a_row_and_leaves_the_keys_it_names() {
 }
 
 fn insert_on(server: &Server, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bulk-performance"));
-    command.args(arguments).env("COLUMNS", "80").env("REDIS_URL", server.url());
-    command.output().unwrap()
+    bulk_on(server, arguments).output().unwrap()
 }
 
 #[test]
@@ -285,8 +263,7 @@ fn the_report_has_the_data_that_json_prints_and_a_second_run_is_compared() {
     let printed = String::from_utf8(output.stdout).unwrap();
     let count = rounds.len();
     // Where the lines break depends on how long the file's path is.
-    let words = printed.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(words.contains(&format!("Of {count} rows,")), "{printed}");
+    assert!(words(&printed).contains(&format!("Of {count} rows,")), "{printed}");
     let html = std::fs::read_to_string(second).unwrap();
     assert!(html.contains("What changed since") && html.contains(" before</text>"), "the runs are overlaid");
 }

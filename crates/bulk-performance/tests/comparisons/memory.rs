@@ -12,6 +12,9 @@ use clap::Parser;
 use lab_connection::{Target, TargetArgs, own_keys};
 use lab_measure::memory::{Encoding, Store, Zstd};
 use lab_server::Server;
+use lab_testing::lessons;
+
+use crate::{calls, targets};
 
 /// A private server and users to store there.
 struct Fixture {
@@ -20,8 +23,11 @@ struct Fixture {
 }
 
 impl Fixture {
-    async fn new(args: TargetArgs, records: u64) -> Self {
-        let target = args.open().await.unwrap();
+    async fn new(records: u64) -> Self {
+        Self::on(TargetArgs::private().open().await.unwrap(), records).await
+    }
+
+    async fn on(target: Target, records: u64) -> Self {
         let limits = PackingLimits::ask(&mut target.connection()).await.unwrap();
         let zstd = Zstd::train(&People::new()).unwrap().map(Arc::new);
         let store = Store::new(Keys::new(target.prefix()), records, limits.bucket_size(), zstd);
@@ -35,44 +41,33 @@ impl Fixture {
 
 /// Every key but those that guard the database: the marker and the run lock.
 async fn stored_keys(target: &Target) -> BTreeSet<String> {
-    let keys = own_keys::matching(&mut target.connection(), "*", 100_000).await.unwrap();
-    let keys = keys.into_iter().map(|key| String::from_utf8(key).unwrap());
-    keys.filter(|key| !key.contains("redis-lab:")).collect()
+    let mut keys = lessons::stored_keys(target).await;
+    keys.retain(|key| !key.contains("redis-lab:"));
+    keys
 }
 
-async fn round_trip(args: TargetArgs) {
-    let fixture = Fixture::new(args, 500).await;
-    let expected = Content::expected(&fixture.store.people, 500);
-    let mut connection = fixture.target.connection();
-    for encoding in Encoding::built_in() {
-        fixture.write(encoding).await;
-        assert_eq!(fixture.store.content(encoding, &mut connection).await.unwrap(), expected, "{encoding:?}");
-        let keys = fixture.store.keys_of(encoding);
-        assert!(keys.iter().all(|key| key.starts_with(fixture.target.prefix())), "{keys:?}");
-        assert_eq!(stored_keys(&fixture.target).await, keys.iter().cloned().collect(), "{encoding:?}");
-        own_keys::unlink(&mut connection, &keys).await.unwrap();
+#[tokio::test(flavor = "multi_thread")]
+async fn every_encoding_gives_back_what_was_written_and_stays_behind_its_prefix() {
+    for target in targets().await {
+        let Fixture { target, store } = Fixture::on(target, 500).await;
+        let expected = Content::expected(&store.people, 500);
+        let mut connection = target.connection();
+        for encoding in Encoding::built_in() {
+            let place = format!("{encoding:?} on {}", target.describe());
+            store.write(encoding, &mut connection).await.unwrap();
+            assert_eq!(store.content(encoding, &mut connection).await.unwrap(), expected, "{place}");
+            let keys = store.keys_of(encoding);
+            assert!(keys.iter().all(|key| key.starts_with(target.prefix())), "{place}: {keys:?}");
+            assert_eq!(stored_keys(&target).await, keys.iter().cloned().collect(), "{place}");
+            own_keys::unlink(&mut connection, &keys).await.unwrap();
+        }
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_encoding_gives_back_what_was_written() {
-    round_trip(TargetArgs::private()).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_encoding_gives_it_back_on_a_cluster() {
-    round_trip(TargetArgs { cluster: true, ..TargetArgs::private() }).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_encoding_stays_behind_its_prefix() {
-    round_trip(TargetArgs { prefix: Some("lab:".into()), ..TargetArgs::private() }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_field_changes_and_the_others_stay() {
     let new = ["Ada", "Byron", "ada@example.com", "36", "Austin", "Legal", "99900", "2023-12-10"];
-    let fixture = Fixture::new(TargetArgs::private(), 250).await;
+    let fixture = Fixture::new(250).await;
     let mut connection = fixture.target.connection();
     for encoding in Encoding::built_in() {
         fixture.write(encoding).await;
@@ -97,25 +92,22 @@ async fn one_field_changes_and_the_others_stay() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn field_access_is_one_command_that_moves_one_value() {
-    let fixture = Fixture::new(TargetArgs::private(), 150).await;
+    let fixture = Fixture::new(150).await;
     let mut connection = fixture.target.connection();
     for encoding in Encoding::built_in() {
         fixture.write(encoding).await;
         redis::cmd("CONFIG").arg("RESETSTAT").exec_async(&mut connection).await.unwrap();
         fixture.store.change_field(encoding, 6, &[(120, "50000".into())], &mut connection).await.unwrap();
-        let stats: String =
-            redis::cmd("INFO").arg("commandstats").query_async(&mut connection).await.unwrap();
-        let calls = |name: &str| stats.contains(&format!("cmdstat_{name}:calls=1,"));
-        let read_whole = calls("get") || calls("hget");
-        assert_eq!(read_whole, !encoding.has_field_access(), "{encoding:?}: {stats}");
-        let wrote_one = calls("hset") || calls("lset") || calls("bitfield") || calls("set");
-        assert!(wrote_one, "{encoding:?}: {stats}");
+        let calls = calls(&fixture.target).await;
+        let once = |names: &[&str]| names.iter().any(|name| calls.get(*name) == Some(&1));
+        assert_eq!(once(&["get", "hget"]), !encoding.has_field_access(), "{encoding:?}: {calls:?}");
+        assert!(once(&["hset", "lset", "bitfield", "set"]), "{encoding:?}: {calls:?}");
     }
 }
 
 #[tokio::test]
 async fn a_number_too_large_for_its_bits_is_refused_and_not_cut() {
-    let fixture = Fixture::new(TargetArgs::private(), 5).await;
+    let fixture = Fixture::new(5).await;
     let mut connection = fixture.target.connection();
     fixture.write(Encoding::Bits).await;
     let too_large = [(3, "2000000".to_owned())];
@@ -127,7 +119,7 @@ async fn a_number_too_large_for_its_bits_is_refused_and_not_cut() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sizes_are_as_claimed() {
     let records = 2_000;
-    let fixture = Fixture::new(TargetArgs::private(), records).await;
+    let fixture = Fixture::new(records).await;
     let expected = Content::expected(&fixture.store.people, records);
     let raw: usize =
         (1..=records).map(|number| fixture.store.people.user(number).values().concat().len()).sum();

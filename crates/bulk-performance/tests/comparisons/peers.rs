@@ -19,11 +19,12 @@ use lab_connection::{Target, TargetArgs, own_keys};
 use lab_server::Server;
 
 use crate::fakes::Fakes;
+use crate::{bulk, bulk_on, words};
 
 const RECORDS: u64 = 1_000;
 
 async fn lineup(target: &Target, tools: Option<&Fakes>) -> Lineup {
-    Lineup::prepare(target, RECORDS, tools.map(Fakes::directory), ServerLogin::of(target, None))
+    Lineup::prepare(target, RECORDS, tools.map(Fakes::directory), ServerLogin::of(target, false))
         .await
         .unwrap()
 }
@@ -37,9 +38,7 @@ async fn content(target: &Target) -> Content {
 async fn assert_writes_the_users(target: &Target, chosen: fn(&Peer) -> bool) {
     let lineup = lineup(target, None).await;
     let peers: Vec<&Peer> = lineup.peers().iter().filter(|peer| chosen(peer)).collect();
-    if peers.is_empty() {
-        println!("skipped: {}", lineup.left_out().join("; "));
-    }
+    println!("left out: {}", lineup.left_out().join("; "));
     let expected = Content::expected(&People::new(), RECORDS);
     for peer in peers {
         assert_eq!(content(target).await.records, 0, "before {peer}");
@@ -52,10 +51,8 @@ async fn assert_writes_the_users(target: &Target, chosen: fn(&Peer) -> bool) {
 
 /// The program itself, on the server of a test.
 fn peers(server: &Server, arguments: &[&str], tools: &Fakes) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bulk-performance"));
-    command.args(arguments).args(["peers", "--records", "1000", "--rounds", "2"]);
-    command.arg("--tools").arg(tools.directory());
-    command.env("REDIS_URL", server.url()).env_remove("COLUMNS");
+    let mut command = bulk_on(server, arguments);
+    command.args(["peers", "--records", "1000", "--rounds", "2", "--tools"]).arg(tools.directory());
     command
 }
 
@@ -65,17 +62,13 @@ fn text(output: &Output) -> String {
     text
 }
 
-/// Words as they are, however the lines were wrapped.
-fn words(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 #[tokio::test(flavor = "multi_thread")]
-async fn redis_cli_leaves_exactly_the_users() {
-    let by_redis_cli = |peer: &Peer| matches!(peer, Peer::PipeFile { .. } | Peer::PipeGenerator { .. });
+async fn redis_cli_and_redis_py_leave_exactly_the_users() {
+    let by_a_program =
+        |peer: &Peer| matches!(peer, Peer::PipeFile(_) | Peer::PipeGenerator(_) | Peer::RedisPy(_));
     let private = TargetArgs::private();
     for args in [private.clone(), TargetArgs { prefix: Some("lab:".into()), db: Some(3), ..private }] {
-        assert_writes_the_users(&args.open().await.unwrap(), by_redis_cli).await;
+        assert_writes_the_users(&args.open().await.unwrap(), by_a_program).await;
     }
 }
 
@@ -90,15 +83,6 @@ async fn redis_rs_leaves_exactly_the_users_on_a_cluster_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn redis_py_leaves_exactly_the_users() {
-    let by_redis_py = |peer: &Peer| matches!(peer, Peer::RedisPy { .. });
-    let private = TargetArgs::private();
-    for args in [private.clone(), TargetArgs { prefix: Some("lab:".into()), db: Some(3), ..private }] {
-        assert_writes_the_users(&args.open().await.unwrap(), by_redis_py).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn every_turn_is_verified_and_no_record_is_left() {
     let target = TargetArgs::private().open().await.unwrap();
     let lineup = lineup(&target, None).await;
@@ -108,7 +92,7 @@ async fn every_turn_is_verified_and_no_record_is_left() {
     for row in &rows {
         assert!(!row.wrong, "{row:?}");
         // The loader's own tests say what it can; here it only has to be told apart from one that is wrong.
-        let loader = matches!(row.peer, Peer::Loader | Peer::LoaderHset);
+        let loader = matches!(row.peer, Peer::Loader(_));
         assert!(row.failed.is_none() || loader, "{row:?}");
         for turn in &row.turns {
             match turn.found {
@@ -152,9 +136,8 @@ fn without_any_program_the_rest_is_compared_and_the_missing_are_named() {
 #[test]
 fn on_a_cluster_the_programs_are_left_out_with_the_reason() {
     let fakes = Fakes::none().with("redis-cli", "exit 0");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bulk-performance"));
-    command.args(["peers", "--records", "100", "--rounds", "1", "--cluster"]).env_remove("REDIS_URL");
-    let output = command.arg("--tools").arg(fakes.directory()).output().unwrap();
+    let mut command = bulk(&["peers", "--records", "100", "--rounds", "1", "--cluster", "--tools"]);
+    let output = command.arg(fakes.directory()).output().unwrap();
     let text = text(&output);
     assert_eq!(output.status.code(), Some(0));
     assert!(words(&text).contains("redis-cli, redis-benchmark and redis-py: on a cluster"));

@@ -6,10 +6,11 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use lab_server::{Builder, Server};
+use lab_server::Server;
 use redis::{Commands, Connection};
 use serde_json::Value;
 
+use crate::loading::keeping_everything;
 use crate::relay::Relay;
 
 /// Kinds with a size that takes a while, in the words of the command line.
@@ -29,26 +30,9 @@ fn json_has_what_it_promises() {
     let report = ended.document(0);
     let mut fields: Vec<&str> = report.as_object().unwrap().keys().map(String::as_str).collect();
     fields.sort_unstable();
-    let promised = [
-        "bytes_sent",
-        "client_cpu_seconds",
-        "command",
-        "digest",
-        "peak_rss_bytes",
-        "reconnections",
-        "records",
-        "records_per_second",
-        "redirections",
-        "replayed",
-        "resumed",
-        "resumed_after",
-        "seconds",
-        "server_cpu_share",
-        "verified",
-        "verify_seconds",
-        "waits",
-    ];
-    assert_eq!(fields, promised);
+    let promised = "bytes_sent client_cpu_seconds command digest peak_rss_bytes reconnections records records_per_second \
+                    redirections replayed resumed resumed_after seconds server_cpu_share verified verify_seconds waits";
+    assert_eq!(fields.join(" "), promised);
 
     let number = |field: &str| report[field].as_f64().unwrap();
     let seconds = number("seconds");
@@ -102,7 +86,7 @@ fn a_load_that_was_killed_goes_on_and_ends_as_if_nothing_had_happened() {
     for load in LONG_LOADS {
         let undisturbed = on(&Server::start().unwrap(), load).end().document(0);
 
-        let server = slow().start().unwrap();
+        let server = keeping_everything().start().unwrap();
         held(&server, load).until_resumable(&server, load).kill("-KILL");
         let report = on(&server, &resumed(load)).end().document(0);
         assert_eq!((&report["resumed"], &report["verified"]), (&true.into(), &true.into()), "{load:?}");
@@ -117,7 +101,7 @@ fn a_load_that_was_killed_goes_on_and_ends_as_if_nothing_had_happened() {
 fn a_load_that_was_killed_while_it_wrote_indexes_gets_all_of_them() {
     let load = LONG_LOADS[0];
     let undisturbed = on(&Server::start().unwrap(), load).end().document(0);
-    let server = slow().start().unwrap();
+    let server = keeping_everything().start().unwrap();
     let mut own = own(&server);
     held(&server, load).until(|| own.exists("users_by_salary").unwrap()).kill("-KILL");
     let report = on(&server, &resumed(load)).end().document(0);
@@ -129,7 +113,7 @@ fn a_load_that_was_killed_while_it_wrote_indexes_gets_all_of_them() {
 #[test]
 fn ctrl_c_says_how_to_go_on() {
     for load in LONG_LOADS {
-        let server = slow().start().unwrap();
+        let server = keeping_everything().start().unwrap();
         let mut own = own(&server);
         let first = ["user:1", "user_text:1", "biglist"];
         let ended = held(&server, load).until(|| own.exists::<_, u64>(&first).unwrap() > 0).kill("-INT");
@@ -144,7 +128,7 @@ fn ctrl_c_says_how_to_go_on() {
 #[test]
 fn a_server_that_is_killed_and_comes_back_does_not_end_the_load() {
     for load in LONG_LOADS {
-        let mut server = slow().start().unwrap();
+        let mut server = keeping_everything().start().unwrap();
         let loading = held(&server, load).until_resumable(&server, load);
         server.kill();
         server.restart().unwrap();
@@ -157,7 +141,7 @@ fn a_server_that_is_killed_and_comes_back_does_not_end_the_load() {
 
 #[test]
 fn another_load_cannot_be_resumed_and_the_right_one_is_named() {
-    let server = slow().start().unwrap();
+    let server = keeping_everything().start().unwrap();
     let load = LONG_LOADS[0];
     held(&server, load).until_resumable(&server, load).kill("-KILL");
     for other in [&["--records", "50", "--indexes", "--resume"][..], &["--records", "40000", "--resume"]] {
@@ -248,13 +232,6 @@ fn memory_does_not_grow_with_the_load() {
     assert!(many < 40e6, "{many}");
 }
 
-/// A server that keeps what it acknowledged, and is slower than the command because of that. How far a load has come is
-/// written down only when replies are read, and while the server is the faster one, that is late; and a signal is to arrive
-/// while there is still something to write.
-fn slow() -> Builder {
-    Server::builder().config("appendonly", "yes").config("appendfsync", "always")
-}
-
 /// The command, which must not tell the password.
 struct Run {
     child: Child,
@@ -276,9 +253,8 @@ fn on(server: &Server, arguments: &[&str]) -> Run {
 /// The same for one that is to be interrupted: it does nothing but what the test waits for, so it cannot be over too
 /// early.
 fn held(server: &Server, arguments: &[&str]) -> Run {
-    let relay = Relay::to(server.port());
+    let (relay, url) = Relay::in_front_of(server);
     relay.hold();
-    let url = format!("redis://:{}@127.0.0.1:{}", server.password(), relay.port());
     Run { relay: Some(relay), ..Run::start(url, server.password(), &[arguments, &["--json"]].concat()) }
 }
 

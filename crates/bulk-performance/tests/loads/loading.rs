@@ -20,9 +20,28 @@ pub fn plan(records: u64) -> LoadPlan {
     LoadPlan { records, ..LoadPlan::default() }
 }
 
-/// A server that has after a restart what it acknowledged before.
+/// Loads, and reads everything back.
+pub async fn run(target: &Target, plan: &LoadPlan) -> Result<Report, Failure> {
+    load::run(target, plan, &Bar::hidden()).await
+}
+
+/// Reads back what a load wrote, and names the first record that is not right.
+pub async fn first_wrong(target: &Target, plan: &LoadPlan) -> Option<String> {
+    let checked = load::check::everything(target, plan, &Bar::hidden()).await.unwrap();
+    checked.wrong.map(|wrong| wrong.record)
+}
+
+/// A server that has after a restart what it acknowledged before. It is slower than the command because of that. How far a load has come
+/// is written down only when replies are read, and while the server is the faster one, that is late; and a signal is to arrive while there
+/// is still something to write.
 pub fn keeping_everything() -> Builder {
     Server::builder().config("appendonly", "yes").config("appendfsync", "always")
+}
+
+/// Ends all connections but the one that this takes.
+pub fn kill_connections(server: &Server) {
+    let mut admin = server.client().get_connection().unwrap();
+    redis::cmd("CLIENT").arg(&["KILL", "TYPE", "normal", "SKIPME", "yes"]).exec(&mut admin).unwrap();
 }
 
 /// A load that runs.
@@ -42,9 +61,8 @@ impl Underway {
 
     /// A load that does nothing but what the test waits for, until it is to go on: it cannot be over too early.
     pub async fn held(server: &Server, plan: LoadPlan) -> Self {
-        let relay = Relay::to(server.port());
-        let target = on(&format!("redis://:{}@127.0.0.1:{}", server.password(), relay.port())).await;
-        Self::held_by(relay, target, plan)
+        let (relay, url) = Relay::in_front_of(server);
+        Self::held_by(relay, on(&url).await, plan)
     }
 
     /// The same for a target that was opened through this relay.

@@ -6,6 +6,8 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 
+use lab_server::Server;
+
 /// A server reads no more than this at once. So when it answers a question of the test, it has read about all that came
 /// before.
 const PIECE: usize = 16 * 1024;
@@ -33,6 +35,13 @@ impl Relay {
             }
         });
         Self { port, gate }
+    }
+
+    /// The same for this server, and the URL of the relay.
+    pub fn in_front_of(server: &Server) -> (Self, String) {
+        let relay = Self::to(server.port());
+        let url = format!("redis://:{}@127.0.0.1:{}", server.password(), relay.port());
+        (relay, url)
     }
 
     /// Where to connect instead.

@@ -1,15 +1,14 @@
 //! Loads over TLS, as people ask for it.
 #![cfg(feature = "tls")]
 
-use bulk_performance::load::{self, Kind, LoadPlan, Writing};
+use bulk_performance::load::{Kind, LoadPlan, Writing};
 use bulk_performance::people::People;
 use bulk_performance::stored::Content;
 use lab_connection::TargetArgs;
-use lab_runner::progress::Bar;
 use lab_testing::tls_server::{NAME, TlsServer, authority};
 use redis::cmd;
 
-use crate::loading::{Underway, plan};
+use crate::loading::{Underway, kill_connections, plan, run};
 use crate::relay::Relay;
 
 /// `--tls -h HOST -p PORT --cacert authority.pem`; the password comes by URL, because the environment belongs to all tests.
@@ -25,7 +24,7 @@ fn flags_by(at: &TlsServer, host: &str, port: u16) -> TargetArgs {
 async fn loads(args: TargetArgs, plan: &LoadPlan) {
     let target = args.open().await.unwrap_or_else(|failure| panic!("{failure}"));
     assert!(target.transport().starts_with("TLS"), "{}", target.transport());
-    let report = load::run(&target, plan, &Bar::hidden()).await.unwrap();
+    let report = run(&target, plan).await.unwrap();
     assert_eq!((report.records, report.verified), (plan.records, Some(true)), "{plan:?}");
 }
 
@@ -60,7 +59,7 @@ async fn a_server_that_wants_a_client_certificate_gets_it_from_every_connection(
     let target = certificate(relay.port()).open().await.unwrap();
     let loading = Underway::held_by(relay, target, plan(50_000));
     loading.until(5_001).await;
-    kill_connections(&at);
+    kill_connections(&at.server);
     let report = loading.end().await.unwrap();
     assert!(report.reconnections > 0, "{report:?}");
     assert_eq!((report.records, report.verified), (50_000, Some(true)));
@@ -85,7 +84,7 @@ async fn connections_that_are_killed_lose_nothing() {
         for part in 1..=3 {
             // What the server has: over TLS it is the faster one, and its replies are read late.
             loading.until_so(|| stored(&at, kind) >= records * part / 5).await;
-            kill_connections(&at);
+            kill_connections(&at.server);
         }
         let report = loading.end().await.unwrap();
         assert!(report.reconnections > 0, "{kind:?}: the load was over before a connection was killed");
@@ -106,9 +105,4 @@ fn stored(at: &TlsServer, kind: Kind) -> u64 {
     let mut admin = at.server.client().get_connection().unwrap();
     let count = if kind == Kind::List { cmd("LLEN").arg("biglist").clone() } else { cmd("DBSIZE") };
     count.query(&mut admin).unwrap()
-}
-
-fn kill_connections(at: &TlsServer) {
-    let mut admin = at.server.client().get_connection().unwrap();
-    cmd("CLIENT").arg(&["KILL", "TYPE", "normal", "SKIPME", "yes"]).exec(&mut admin).unwrap();
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use lab_connection::Connection;
-use lab_runner::{LessonError, Source, source};
+use lab_runner::{LessonError, Source, into_redis_error, source};
 use redis::aio::ConnectionLike;
 use redis::{Cmd, RedisResult, Value};
 use tokio::task::{JoinSet, yield_now};
@@ -51,7 +51,7 @@ pub(super) async fn closed_loop(
     let (stalled, _clients): (RedisResult<()>, Vec<()>) = tokio::join!(stalled, clients.join_all());
     stalled?;
     let mut stats = std::mem::take(&mut *lock(&stats));
-    stats.ends_after(measured_from.elapsed());
+    stats.measured_for = measured_from.elapsed();
     Ok(stats)
 }
 
@@ -147,10 +147,10 @@ pub(super) async fn open_loop(
         planned += interval;
     }
     while let Some(ended) = waiting.join_next().await {
-        ended.map_err(|error| redis::RedisError::from(std::io::Error::other(error)))?;
+        ended.map_err(into_redis_error)?;
     }
     let mut stats = std::mem::take(&mut *lock(&stats));
-    stats.ends_after(begun.elapsed());
+    stats.measured_for = begun.elapsed();
     Ok(stats)
 }
 

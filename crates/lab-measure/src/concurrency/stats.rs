@@ -33,7 +33,8 @@ pub struct LoadStats {
     pub wrong: u64,
     first_error: Option<String>,
     latencies: Option<Histogram<u64>>,
-    measured_for: Duration,
+    /// How long latencies were measured.
+    pub(super) measured_for: Duration,
 }
 
 impl LoadStats {
@@ -56,11 +57,6 @@ impl LoadStats {
         if let (Some(latencies), Some(latency)) = (&mut self.latencies, latency) {
             latencies.saturating_record(u64::try_from(latency.as_nanos()).unwrap_or(LONGEST));
         }
-    }
-
-    /// Sets how long latencies were measured.
-    pub(super) fn ends_after(&mut self, time: Duration) {
-        self.measured_for = time;
     }
 
     /// Adds what another run counted.
@@ -143,7 +139,7 @@ mod tests {
         for milliseconds in 1..=1_000 {
             stats.record(Verdict::Right, Some(Duration::from_millis(milliseconds)));
         }
-        stats.ends_after(Duration::from_secs(2));
+        stats.measured_for = Duration::from_secs(2);
         let near =
             |share: f64, expected: f64| (stats.quantile(share).as_secs_f64() / expected - 1.0).abs() < 0.002;
         assert!(near(0.5, 0.5) && near(0.99, 0.99) && near(0.999, 0.999));

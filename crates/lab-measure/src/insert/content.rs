@@ -2,59 +2,54 @@
 
 use lab_connection::Connection;
 use redis::RedisResult;
-use redis::aio::ConnectionLike;
 
+use super::Input;
 use super::kind::{Kind, text};
 use crate::keys::Keys;
-use crate::people::{CITIES, DEPARTMENTS, People};
+use crate::people::{CITIES, DEPARTMENTS};
 use crate::stored::{Content, batches, index_keys};
 
 /// Values read with one command.
 const BATCH: u64 = 1_000;
 
-/// What records 1 to `records` look like when nothing is wrong.
-pub(super) fn expected(kind: Kind, people: &People, keys: &Keys, records: u64) -> Content {
-    let mut content = Content::default();
-    match kind {
-        Kind::Users => return Content::expected(people, records),
-        Kind::Strings => (1..=records).for_each(|number| content.add(number, &[text(people, number)])),
-        // LPUSH puts the newest first.
-        Kind::List => {
-            (1..=records).for_each(|place| content.add(place, &[(records - place + 1).to_string()]));
-        }
-        Kind::Indexes => {
-            for number in 1..=records {
-                let user = people.user(number);
-                let (city, department) = (CITIES[user.city], DEPARTMENTS[user.department]);
-                content.add(number, &[keys.city(city)]);
-                content.add(number, &[keys.department(department)]);
-                content.add(number, &[keys.users_by_salary(), user.salary.to_string()]);
+impl Input {
+    /// What the first `records` records look like when nothing is wrong.
+    pub fn expected(&self, records: u64) -> Content {
+        let (keys, people) = (&self.keys, &self.people);
+        let mut content = Content::default();
+        match self.kind {
+            Kind::Users => return Content::expected(people, records),
+            Kind::Strings => (1..=records).for_each(|number| content.add(number, &[text(people, number)])),
+            // LPUSH puts the newest first.
+            Kind::List => {
+                (1..=records).for_each(|place| content.add(place, &[(records - place + 1).to_string()]));
+            }
+            Kind::Indexes => {
+                for number in 1..=records {
+                    let user = people.user(number);
+                    let (city, department) = (CITIES[user.city], DEPARTMENTS[user.department]);
+                    content.add(number, &[keys.city(city)]);
+                    content.add(number, &[keys.department(department)]);
+                    content.add(number, &[keys.users_by_salary(), user.salary.to_string()]);
+                }
             }
         }
+        content
     }
-    content
-}
 
-/// What the server holds: of users and strings those numbered 1 to `records`, of lists and indexes everything.
-pub(super) async fn found(
-    kind: Kind,
-    keys: &Keys,
-    records: u64,
-    connection: &mut Connection,
-) -> RedisResult<Content> {
-    match kind {
-        Kind::Users => Content::of_users(keys, records, connection).await,
-        Kind::Strings => strings(keys, records, connection).await,
-        Kind::List => list(&keys.biglist(), connection).await,
-        Kind::Indexes => indexes(keys, connection).await,
+    /// What the server holds: users and strings up to `records`, all of lists and indexes.
+    pub async fn content(&self) -> RedisResult<Content> {
+        let (keys, records, connection) = (&self.keys, self.records, &mut self.redis.clone());
+        match self.kind {
+            Kind::Users => Content::of_users(keys, records, connection).await,
+            Kind::Strings => strings(keys, records, connection).await,
+            Kind::List => list(&keys.biglist(), connection).await,
+            Kind::Indexes => indexes(keys, connection).await,
+        }
     }
 }
 
-async fn strings(
-    keys: &Keys,
-    records: u64,
-    connection: &mut (impl ConnectionLike + Send),
-) -> RedisResult<Content> {
+async fn strings(keys: &Keys, records: u64, connection: &mut Connection) -> RedisResult<Content> {
     let mut content = Content::default();
     for numbers in batches(records, BATCH) {
         let names: Vec<String> = numbers.clone().map(|number| keys.user_text(number)).collect();
@@ -69,7 +64,7 @@ async fn strings(
 }
 
 /// Each value with its place in the List, from 1: another order is another digest.
-async fn list(key: &str, connection: &mut (impl ConnectionLike + Send)) -> RedisResult<Content> {
+async fn list(key: &str, connection: &mut Connection) -> RedisResult<Content> {
     let mut content = Content::default();
     let length: u64 = redis::cmd("LLEN").arg(key).query_async(connection).await?;
     let mut start = 0;
@@ -88,7 +83,7 @@ async fn list(key: &str, connection: &mut (impl ConnectionLike + Send)) -> Redis
 
 /// Each member with its key, and with its score where it has one. The records are the sum of the cardinalities, so
 /// that a member read twice would not go unnoticed.
-async fn indexes(keys: &Keys, connection: &mut (impl ConnectionLike + Send)) -> RedisResult<Content> {
+async fn indexes(keys: &Keys, connection: &mut Connection) -> RedisResult<Content> {
     let mut content = Content::default();
     let mut cardinalities = 0;
     let by_salary = keys.users_by_salary();

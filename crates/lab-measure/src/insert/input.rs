@@ -6,16 +6,16 @@ use std::sync::Arc;
 use futures_util::future::try_join_all;
 use lab_connection::transcript::Listener;
 use lab_connection::{Connection, Target, Transcript, own_keys};
-use redis::{Cmd, Pipeline, RedisResult, Script};
+use lab_runner::{ScriptFile, lua};
+use redis::{Cmd, Pipeline, RedisResult};
 
-use super::content;
 use super::kind::Kind;
 use crate::keys::Keys;
 use crate::people::People;
-use crate::stored::{self, Content, batches, index_keys, remove_users};
+use crate::stored::{self, batches, index_keys, remove_users};
 
 /// A script that writes many users.
-pub const INSERT_USERS: &str = include_str!("insert_users.lua");
+pub static INSERT_USERS: ScriptFile = lua!("src/insert/insert_users.lua");
 /// Keys removed in one pipeline.
 const BATCH: u64 = 1_000;
 
@@ -46,11 +46,6 @@ impl<C> Input<C> {
     pub fn commands_of_many(&self, numbers: RangeInclusive<u64>) -> Pipeline {
         self.kind.commands_of_many(&self.keys, &self.people, numbers)
     }
-
-    /// What the first `records` records look like when nothing is wrong.
-    pub fn expected(&self, records: u64) -> Content {
-        content::expected(self.kind, &self.people, &self.keys, records)
-    }
 }
 
 impl<C: Clone> Input<C> {
@@ -76,7 +71,7 @@ impl Input {
         input.pool = try_join_all((0..pool).map(|_| target.dedicated())).await?;
         let noted = stored::noted(&input.keys, kind.name(), &mut input.redis).await?;
         input.remove(noted.max(records)).await?;
-        Script::new(INSERT_USERS).load_async(&mut input.redis).await?;
+        INSERT_USERS.load_async(&mut input.redis).await?;
         stored::note(&input.keys, kind.name(), records, &mut input.redis).await?;
         Ok(input)
     }
@@ -84,11 +79,6 @@ impl Input {
     /// Untimed: removes the records, so that an approach starts from nothing.
     pub async fn reset(&self) -> RedisResult<()> {
         self.remove(self.records).await
-    }
-
-    /// What was written.
-    pub async fn content(&self) -> RedisResult<Content> {
-        content::found(self.kind, &self.keys, self.records, &mut self.redis.clone()).await
     }
 
     async fn remove(&self, records: u64) -> RedisResult<()> {

@@ -136,14 +136,9 @@ impl Store {
             Layout::Columns(_) => {
                 let cells =
                     |&number| (0..FIELDS.len()).map(move |field| self.field_cell(encoding, field, number));
-                let (cells, codes): (Vec<Cell>, Vec<Code>) = numbers.iter().flat_map(cells).unzip();
-                let replies = send(cells.into_iter().map(Cell::read), redis).await?;
-                let decoded = replies.into_iter().zip(codes).map(|(reply, code)| code.decode(text(reply)?));
-                let values = decoded.collect::<RedisResult<Vec<String>>>()?;
-                Ok(values
-                    .chunks_exact(FIELDS.len())
-                    .filter_map(|user| user.to_vec().try_into().ok())
-                    .collect())
+                let values = read_cells(numbers.iter().flat_map(cells).collect(), redis).await?;
+                let users = values.chunks_exact(FIELDS.len());
+                Ok(users.filter_map(|user| user.to_vec().try_into().ok()).collect())
             }
         }
     }
@@ -161,9 +156,7 @@ impl Store {
             return Ok(users.into_iter().map(|mut values| std::mem::take(&mut values[field])).collect());
         }
         let cells = numbers.iter().map(|&number| self.field_cell(encoding, field, number));
-        let (cells, codes): (Vec<Cell>, Vec<Code>) = cells.unzip();
-        let replies = send(cells.into_iter().map(Cell::read), redis).await?;
-        replies.into_iter().zip(codes).map(|(reply, code)| code.decode(text(reply)?)).collect()
+        read_cells(cells.collect(), redis).await
     }
 
     /// Changes one field of these users in one pipeline. Without field access, it reads the whole users and writes them back
@@ -269,6 +262,12 @@ impl Store {
             _ => (Cell::HashField(key(), FIELDS[field].to_owned()), Code::Plain),
         }
     }
+}
+
+async fn read_cells(cells: Vec<(Cell, Code)>, redis: &mut impl AnyConnection) -> RedisResult<Vec<String>> {
+    let (cells, codes): (Vec<Cell>, Vec<Code>) = cells.into_iter().unzip();
+    let replies = send(cells.into_iter().map(Cell::read), redis).await?;
+    replies.into_iter().zip(codes).map(|(reply, code)| code.decode(text(reply)?)).collect()
 }
 
 async fn send(

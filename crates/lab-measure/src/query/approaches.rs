@@ -2,10 +2,9 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::LazyLock;
 
-use lab_runner::{LuaScript, Source, source};
-use redis::{AsyncCommands, RedisResult, Script};
+use lab_runner::{ScriptFile, Source, lua, source};
+use redis::{AsyncCommands, RedisResult};
 
 use super::Redis;
 use super::users::{CITY, DEPARTMENT, PAGE, UserSalary, Users, Values, from_json};
@@ -14,23 +13,10 @@ use crate::people::{CITIES, DEPARTMENTS, FIELDS};
 /// This file, for the screen.
 pub static SOURCE: Source = source!("src/query/approaches.rs");
 
-static READ_USERS: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/read_users.lua")));
-static SUM_SALARIES: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("scripts/sum_salaries.lua")));
-
-/// The script that reads users, for the screen.
-pub fn read_users_script() -> LuaScript<'static> {
-    let source = include_str!("scripts/read_users.lua");
-    let path = "crates/lab-measure/src/query/scripts/read_users.lua";
-    LuaScript { name: "read_users.lua", path, line: 1, text: source, source, hash: READ_USERS.get_hash() }
-}
-
-/// The script that sums up salaries, for the screen.
-pub fn sum_salaries_script() -> LuaScript<'static> {
-    let source = include_str!("scripts/sum_salaries.lua");
-    let path = "crates/lab-measure/src/query/scripts/sum_salaries.lua";
-    LuaScript { name: "sum_salaries.lua", path, line: 1, text: source, source, hash: SUM_SALARIES.get_hash() }
-}
+/// Reads users.
+pub static READ_USERS: ScriptFile = lua!("src/query/scripts/read_users.lua");
+/// Sums up salaries.
+pub static SUM_SALARIES: ScriptFile = lua!("src/query/scripts/sum_salaries.lua");
 
 // One value of one user, and many users whose numbers are known.
 

@@ -5,7 +5,7 @@ use redis::RedisResult;
 use serde_json::{Map, Value};
 
 use crate::Timed;
-use crate::keys::{Keys, plain_number};
+use crate::keys::Keys;
 use crate::people::{CITIES, DEPARTMENTS, FIELDS, People, User};
 use crate::stored;
 
@@ -17,8 +17,6 @@ pub const DEPARTMENT: usize = 0;
 pub const PAGE: usize = 100;
 /// The most users that are read by number.
 pub const SELECTED: usize = 100;
-/// Users per pipeline.
-const BATCH: usize = 1_000;
 
 /// A user in the list by salary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,12 +77,8 @@ impl Users {
 
     /// The numbers of these users among `keys`. Other clients may keep keys with similar names.
     pub fn numbers_in(&self, keys: &[impl AsRef<[u8]>]) -> Vec<u64> {
-        let prefix = self.keys.user_prefix();
-        let number = |key: &[u8]| {
-            let digits = std::str::from_utf8(key).ok()?.strip_prefix(&prefix)?;
-            plain_number(digits).filter(|number| *number <= self.records)
-        };
-        keys.iter().filter_map(|key| number(key.as_ref())).collect()
+        let numbers = keys.iter().filter_map(|key| self.keys.number_in(key.as_ref()));
+        numbers.filter(|number| *number <= self.records).collect()
     }
 
     /// Every user.
@@ -123,17 +117,14 @@ impl Users {
         Box::pin(async move {
             stored::write_users(&self.keys, &self.people, self.records, redis).await?;
             stored::write_indexes(&self.keys, &self.people, self.records, redis).await?;
-            let all: Vec<User<'_>> = self.all().collect();
-            for batch in all.chunks(BATCH) {
-                let mut pipeline = redis::pipe();
-                for user in batch {
-                    let salaries = self.keys.city_salaries(CITIES[user.city]);
-                    pipeline.sadd(self.keys.all_users(), user.number).ignore();
-                    pipeline.hincr(&salaries, "sum", user.salary).ignore();
-                    pipeline.hincr(&salaries, "count", 1).ignore();
-                }
-                pipeline.exec_async(redis).await?;
-            }
+            stored::in_batches(self.records, redis, |number, pipeline| {
+                let user = self.people.user(number);
+                let salaries = self.keys.city_salaries(CITIES[user.city]);
+                pipeline.sadd(self.keys.all_users(), number).ignore();
+                pipeline.hincr(&salaries, "sum", user.salary).ignore();
+                pipeline.hincr(&salaries, "count", 1).ignore();
+            })
+            .await?;
             let mut pipeline = redis::pipe();
             for (&number, values) in self.selected.iter().zip(self.selected_values()) {
                 pipeline.set(self.keys.user_json(number), to_json(&values)).ignore();
