@@ -2,7 +2,7 @@
 //!
 //! `cargo ops backup`
 
-mod aof;
+pub(crate) mod aof;
 mod compare;
 mod data;
 mod single_keys;
@@ -13,7 +13,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use lab_connection::Target;
-use lab_connection::connection::unguarded;
 use lab_runner::table::{Table, bytes, thousands};
 use lab_runner::{BoxError, Lesson, LessonContext, Need, Retry, outcome, source};
 use lab_server::Server;
@@ -25,7 +24,7 @@ pub use self::compare::{Compared, OfType, compare};
 pub use self::data::{PREFIX, write};
 pub use self::single_keys::{Restored, SavedKey, restore_keys, save_keys};
 use self::transfers::{ACCOUNTS, BALANCE, TOTAL, Transfers, audit, open_accounts};
-use crate::private::{self, READY_TIMEOUT};
+use crate::private::{self, READY_TIMEOUT, connect, info_fields, knows, set_config};
 
 /// Copies of a server in use, restored and compared.
 pub static LESSON: Lesson = Lesson {
@@ -69,7 +68,7 @@ const BACKUP: Need = Need { command: "BACKUP", available_in: "Redis 8.10" };
 
 async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
     let live = private::start(ctx.target(), &[]).await?;
-    let redis = unguarded(&live.client()).await?;
+    let redis = connect(&live).await?;
     copy_key_by_key(ctx, &redis).await?;
     let backup = copy_snapshot(ctx, &live, &redis).await?;
     let restored = restore_snapshot(ctx, &backup, &redis).await?;
@@ -80,8 +79,7 @@ async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
     copy_aof_files(ctx, &restored).await?;
     go_back_in_time(ctx).await?;
     use_backup_command(ctx, &redis).await?;
-    private::on_another_thread(move || drop((live, restored))).await?;
-    Ok(())
+    Ok(private::stop((live, restored)).await?)
 }
 
 async fn copy_key_by_key(ctx: &LessonContext, redis: &MultiplexedConnection) -> Result<(), BoxError> {
@@ -117,7 +115,7 @@ async fn copy_snapshot(
 ) -> Result<PathBuf, BoxError> {
     let (mut live, mut quiet) = (ctx.redis_of("live", redis.clone()), redis.clone());
     data::write(&mut quiet, KEYS).await?;
-    redis::cmd("CONFIG").arg("SET").arg("rdb-key-save-delay").arg(-10).exec_async(&mut quiet).await?;
+    set_config("rdb-key-save-delay", -10, &mut quiet).await?;
     ctx.announce(format!(
         "More keys, {} of all types: SET, RPUSH, SADD, HSET, ZADD, XADD, PFADD, SETBIT, EXPIRE. CONFIG SET rdb-key-save-delay makes \
          the snapshot slower, like that of a large server. A client transfers money all the time: MULTI, DECRBY, INCRBY, INCR, EXEC.",
@@ -129,7 +127,7 @@ async fn copy_snapshot(
     )
     .await?;
     ctx.function("snapshot");
-    let transfers = Transfers::start(unguarded(&server.client()).await?);
+    let transfers = Transfers::start(connect(server).await?);
     transfers.go_on().await?;
     let before = transfers.acknowledged();
     snapshot(&mut live, &mut quiet).await?;
@@ -140,7 +138,7 @@ async fn copy_snapshot(
     fs::copy(server.dir().join(RDB), &backup)?;
     transfers.go_on().await?;
     let all = transfers.stop().await?;
-    redis::cmd("CONFIG").arg("SET").arg("rdb-key-save-delay").arg(0).exec_async(&mut quiet).await?;
+    set_config("rdb-key-save-delay", 0, &mut quiet).await?;
     ctx.say(format!(
         "Meanwhile the server acknowledged {} transfers, and {} in all. The file has {}.",
         thousands((saved - before) as f64),
@@ -181,7 +179,7 @@ async fn restore_snapshot(
     let copy = backup.to_owned();
     let server =
         restore(ctx.target(), &[], move |directory| fs::copy(copy, directory.join(RDB)).map(drop)).await?;
-    let mut restored = unguarded(&server.client()).await?;
+    let mut restored = connect(&server).await?;
     let (total, transfers) = audit(&mut restored).await?;
     let (_, now) = audit(&mut live.clone()).await?;
     ctx.check(
@@ -231,8 +229,7 @@ fn comparison(compared: &Compared) -> Table {
     let header = ["type", "keys", "with TTL", "same DUMP", "same members"];
     compared.types.iter().fold(Table::new("The restored server", &header), |table, (name, of_type)| {
         let OfType { keys, with_ttl, same_dump, same_members } = of_type;
-        let numbers = [keys, with_ttl, same_dump, same_members].map(|count| thousands(*count as f64));
-        table.row(std::iter::once(name.clone()).chain(numbers))
+        table.labeled(name, [keys, with_ttl, same_dump, same_members].map(|count| thousands(*count as f64)))
     })
 }
 
@@ -243,7 +240,7 @@ async fn recover_a_key(
 ) -> Result<(), BoxError> {
     let key = format!("{}27", data::PREFIX);
     let (mut live, mut quiet) = (ctx.redis_of("live", live.clone()), live.clone());
-    let mut backup = ctx.redis_of("backup", unguarded(&restored.client()).await?);
+    let mut backup = ctx.redis_of("backup", connect(restored).await?);
     ctx.step(
         "Somebody deleted one key. Do not restore the whole server for it: start the backup on a second server, as here, and move the key. PEXPIRETIME is \
          -1 without a TTL, and -2 if there is no such key. With ABSTTL, RESTORE takes it as a time and not as a span, so the time that has passed counts. EXISTS shows whether the \
@@ -268,7 +265,7 @@ async fn load_nothing(ctx: &LessonContext, backup: &Path) -> Result<(), BoxError
     let copy = backup.to_owned();
     let put_snapshot = move |directory: &Path| fs::copy(copy, directory.join(RDB)).map(drop);
     let server = restore(ctx.target(), &[("appendonly", "yes")], put_snapshot).await?;
-    let redis = unguarded(&server.client()).await?;
+    let redis = connect(&server).await?;
     let (mut new, mut quiet) = (ctx.redis_of("new", redis.clone()), redis);
     ctx.announce(
         "A new private server, called new, started with appendonly yes and a copy of the same dump.rdb.",
@@ -295,8 +292,7 @@ async fn load_nothing(ctx: &LessonContext, backup: &Path) -> Result<(), BoxError
         left < original.len() as u64 / 10,
     )?;
     ctx.check("the backup is as it was, since only a copy of it was used", fs::read(backup)? == original)?;
-    private::on_another_thread(move || server.stop()).await?;
-    Ok(())
+    Ok(private::stop(server).await?)
 }
 
 async fn switch_on_aof(
@@ -304,7 +300,7 @@ async fn switch_on_aof(
     live: &MultiplexedConnection,
     server: Server,
 ) -> Result<Server, BoxError> {
-    let redis = unguarded(&server.client()).await?;
+    let redis = connect(&server).await?;
     let (mut restored, mut quiet) = (ctx.redis_of("restored", redis.clone()), redis);
     ctx.step(
         "The right order: load with the append-only file off, as above. Then switch it on while the server runs, which writes it from memory. \
@@ -318,13 +314,8 @@ async fn switch_on_aof(
         "INFO tells when the file is written. Then the server is killed and started again, and \
  SCAN, TYPE, PEXPIRETIME, DUMP, SMEMBERS, and HGETALL compare it with the live one.",
     );
-    let server = private::on_another_thread(move || {
-        let mut server = server;
-        server.restart().map(|()| server)
-    })
-    .await?
-    .map_err(|error| private::failure(&error))?;
-    let compared = compare(data::PREFIX, live, &unguarded(&server.client()).await?).await?;
+    let server = start_again(server).await?;
+    let compared = compare(data::PREFIX, live, &connect(&server).await?).await?;
     ctx.check(
         format!("all {} keys came back, now from the append-only file", thousands(compared.keys() as f64)),
         compared.different.is_empty() && compared.keys() == KEYS,
@@ -332,16 +323,21 @@ async fn switch_on_aof(
     Ok(server)
 }
 
+/// A server that runs is killed first.
+async fn start_again(mut server: Server) -> Result<Server, BoxError> {
+    Ok(private::blocking(move || server.restart().map(|()| server)).await?)
+}
+
 /// Waits until no rewrite of the append-only file runs or is due.
 async fn until_rewritten(redis: &mut MultiplexedConnection) -> Result<(), BoxError> {
     let mut retry = Retry::within(READY_TIMEOUT);
-    let mut info = private::info_fields("persistence", redis).await?;
+    let mut info = info_fields("persistence", redis).await?;
     while ["aof_rewrite_in_progress", "aof_rewrite_scheduled"]
         .iter()
         .any(|field| info.get(*field).is_none_or(|value| value != "0"))
     {
         retry.again("the append-only file is written").await?;
-        info = private::info_fields("persistence", redis).await?;
+        info = info_fields("persistence", redis).await?;
     }
     match info.get("aof_last_bgrewrite_status").map(String::as_str) {
         Some("ok") => Ok(()),
@@ -350,7 +346,7 @@ async fn until_rewritten(redis: &mut MultiplexedConnection) -> Result<(), BoxErr
 }
 
 async fn copy_during_a_rewrite(ctx: &LessonContext, server: &Server) -> Result<(), BoxError> {
-    let redis = unguarded(&server.client()).await?;
+    let redis = connect(server).await?;
     let (mut restored, mut quiet) = (ctx.redis_of("restored", redis.clone()), redis);
     let guess = ctx
         .step(
@@ -395,7 +391,7 @@ fn replace_aof(from: &Path, directory: &Path) -> io::Result<()> {
 }
 
 async fn copy_aof_files(ctx: &LessonContext, server: &Server) -> Result<(), BoxError> {
-    let redis = unguarded(&server.client()).await?;
+    let redis = connect(server).await?;
     let (mut restored, mut quiet) = (ctx.redis_of("restored", redis.clone()), redis);
     ctx.step(
         "So keep rewrites from starting while you copy, wait for one that runs, and then set auto-aof-rewrite-percentage to its old value again, even if the copy fails. While \
@@ -405,7 +401,7 @@ async fn copy_aof_files(ctx: &LessonContext, server: &Server) -> Result<(), BoxE
     ctx.function("copy_aof");
     let (from, to) = (server.dir().join(aof::DIRECTORY), server.dir().join("aof-backup"));
     let (_, earlier) = audit(&mut quiet).await?;
-    let transfers = Transfers::start(unguarded(&server.client()).await?);
+    let transfers = Transfers::start(connect(server).await?);
     transfers.go_on().await?;
     let acknowledged = earlier + transfers.acknowledged();
     copy_aof(&from, &to, &mut restored, &mut quiet).await?;
@@ -413,7 +409,7 @@ async fn copy_aof_files(ctx: &LessonContext, server: &Server) -> Result<(), BoxE
     ctx.announce("INFO tells whether a rewrite runs, and what is in the buffer. A new private server starts with the copy, and MGET and GET read the accounts.");
     let copy =
         restore(ctx.target(), &[("appendonly", "yes")], move |directory| replace_aof(&to, directory)).await?;
-    let (total, copied) = audit(&mut unguarded(&copy.client()).await?).await?;
+    let (total, copied) = audit(&mut connect(&copy).await?).await?;
     ctx.check(
         format!(
             "the copy has {} transfers: all {} that were acknowledged before it",
@@ -423,8 +419,7 @@ async fn copy_aof_files(ctx: &LessonContext, server: &Server) -> Result<(), BoxE
         (acknowledged..=all).contains(&copied),
     )?;
     ctx.check_eq("no money is missing", &total, &TOTAL)?;
-    private::on_another_thread(move || copy.stop()).await?;
-    Ok(())
+    Ok(private::stop(copy).await?)
 }
 
 /// Copies the files while no rewrite can replace them.
@@ -451,11 +446,7 @@ async fn copy_aof(
 /// up to two seconds while the disk is busy.
 async fn until_flushed(redis: &mut MultiplexedConnection) -> Result<(), BoxError> {
     let mut retry = Retry::within(READY_TIMEOUT);
-    while private::info_fields("persistence", redis)
-        .await?
-        .get("aof_buffer_length")
-        .is_none_or(|bytes| bytes != "0")
-    {
+    while private::info(redis, "persistence", "aof_buffer_length").await? != "0" {
         retry.again("the server has written its buffer to the append-only file").await?;
     }
     Ok(())
@@ -465,7 +456,7 @@ async fn go_back_in_time(ctx: &LessonContext) -> Result<(), BoxError> {
     let settings =
         [("appendonly", "yes"), ("aof-timestamp-enabled", "yes"), ("auto-aof-rewrite-percentage", "0")];
     let mut server = private::start(ctx.target(), &settings).await?;
-    let redis = unguarded(&server.client()).await?;
+    let redis = connect(&server).await?;
     let (mut shop, mut quiet) = (ctx.redis_of("shop", redis.clone()), redis);
     let mut orders = redis::pipe();
     for order in 0..ORDERS {
@@ -507,14 +498,11 @@ async fn go_back_in_time(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.function("truncate_after");
     ctx.listing(tail(&fs::read(&file)?));
     let cut = aof::truncate_after(&file, good)?;
-    let server = private::on_another_thread(move || server.restart().map(|()| server))
-        .await?
-        .map_err(|error| private::failure(&error))?;
-    let back: usize = redis::cmd("DBSIZE").query_async(&mut unguarded(&server.client()).await?).await?;
+    let server = start_again(server).await?;
+    let back: usize = redis::cmd("DBSIZE").query_async(&mut connect(&server).await?).await?;
     ctx.announce(format!("{} went. After the start, DBSIZE counts the keys.", bytes(cut)));
     ctx.check(format!("all {ORDERS} orders are back"), (ORDERS..=ORDERS + 1).contains(&back))?;
-    private::on_another_thread(move || server.stop()).await?;
-    Ok(())
+    Ok(private::stop(server).await?)
 }
 
 /// The last lines of an append-only file, from its last annotation on.
@@ -530,7 +518,7 @@ async fn use_backup_command(ctx: &LessonContext, redis: &MultiplexedConnection) 
     let (mut live, mut quiet) = (ctx.redis_of("live", redis.clone()), redis.clone());
     let what = "BACKUP makes a consistent set of append-only files, even if appendonly is no. From START on, it keeps what is \
                 written. SEAL ends that, and the set is as of this moment. LIST names the files to copy, and CLEANUP removes them.";
-    if !data::knows(&mut quiet, "BACKUP").await? {
+    if !knows("BACKUP", &mut quiet).await? {
         ctx.step(what).await?;
         ctx.skip(BACKUP);
         return Ok(());
@@ -554,7 +542,7 @@ async fn use_backup_command(ctx: &LessonContext, redis: &MultiplexedConnection) 
     };
     let copy = restore(ctx.target(), &[("appendonly", "yes")], put_files).await?;
     redis::cmd("BACKUP").arg("CLEANUP").exec_async(&mut quiet).await?;
-    let mut restored = unguarded(&copy.client()).await?;
+    let mut restored = connect(&copy).await?;
     let compared = compare("", &quiet, &restored).await?;
     let late: usize =
         redis::cmd("EXISTS").arg("account:written-after-start").query_async(&mut restored).await?;
@@ -566,8 +554,7 @@ async fn use_backup_command(ctx: &LessonContext, redis: &MultiplexedConnection) 
         ),
         compared.different.is_empty() && late == 1,
     )?;
-    private::on_another_thread(move || copy.stop()).await?;
-    Ok(())
+    Ok(private::stop(copy).await?)
 }
 
 /// Waits until the backup is in this state.
@@ -589,13 +576,13 @@ async fn state(redis: &mut MultiplexedConnection) -> Result<String, BoxError> {
 
 #[cfg(test)]
 mod tests {
+    use lab_server::Choice;
+
     use super::*;
 
     async fn server(settings: &[(&str, &str)]) -> (Server, MultiplexedConnection) {
-        let builder =
-            settings.iter().fold(Server::builder(), |builder, (name, value)| builder.config(*name, *value));
-        let server = private::blocking(move || builder.start()).await.unwrap();
-        let redis = unguarded(&server.client()).await.unwrap();
+        let server = private::start_program(Choice::from_env().unwrap(), settings).await.unwrap();
+        let redis = connect(&server).await.unwrap();
         (server, redis)
     }
 

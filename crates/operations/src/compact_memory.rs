@@ -2,13 +2,12 @@
 //!
 //! `cargo ops compact-memory`
 
-use lab_connection::connection::unguarded;
 use lab_runner::table::{Table, thousands};
 use lab_runner::{BoxError, Lesson, LessonContext, Need, Retry, outcome, source};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{AsyncTypedCommands, Cmd, RedisResult};
 
-use crate::private::{self, READY_TIMEOUT};
+use crate::private::{self, READY_TIMEOUT, connect, number, set_config};
 
 /// Packed encodings, where they end, small Hashes, and memory that is in pieces.
 pub static LESSON: Lesson = Lesson {
@@ -38,13 +37,12 @@ const PIECE_BYTES: usize = 400;
 
 async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
     let server = private::start(ctx.target(), &[]).await?;
-    let redis = unguarded(&server.client()).await?;
+    let redis = connect(&server).await?;
     cross_the_limit(ctx, &redis).await?;
     keep_numbers(ctx, &redis).await?;
     use_small_hashes(ctx, &redis).await?;
     defragment(ctx, &redis).await?;
-    private::on_another_thread(move || server.stop()).await?;
-    Ok(())
+    Ok(private::stop(server).await?)
 }
 
 async fn cross_the_limit(ctx: &LessonContext, redis: &MultiplexedConnection) -> Result<(), BoxError> {
@@ -165,7 +163,7 @@ fn in_hashes() -> Vec<Cmd> {
 /// By how many bytes the server grows from empty.
 async fn grown(commands: Vec<Cmd>, redis: &mut MultiplexedConnection) -> RedisResult<u64> {
     redis::cmd("FLUSHALL").arg("SYNC").exec_async(redis).await?;
-    let before = used(redis, "used_memory_dataset").await? + used(redis, "used_memory_overhead").await?;
+    let before = used(redis).await?;
     for commands in commands.chunks(500) {
         let mut part = redis::pipe();
         for command in commands {
@@ -173,17 +171,12 @@ async fn grown(commands: Vec<Cmd>, redis: &mut MultiplexedConnection) -> RedisRe
         }
         part.exec_async(redis).await?;
     }
-    let after = used(redis, "used_memory_dataset").await? + used(redis, "used_memory_overhead").await?;
-    Ok(after.saturating_sub(before))
+    Ok(used(redis).await?.saturating_sub(before))
 }
 
-/// A number of INFO memory.
-async fn used(redis: &mut MultiplexedConnection, field: &str) -> RedisResult<u64> {
-    Ok(private::info_fields("memory", redis)
-        .await?
-        .get(field)
-        .and_then(|bytes| bytes.parse().ok())
-        .unwrap_or_default())
+async fn used(redis: &mut MultiplexedConnection) -> RedisResult<u64> {
+    let dataset = number(redis, "memory", "used_memory_dataset").await?;
+    Ok(dataset + number(redis, "memory", "used_memory_overhead").await?)
 }
 
 async fn defragment(ctx: &LessonContext, redis: &MultiplexedConnection) -> Result<(), BoxError> {
@@ -209,10 +202,10 @@ async fn defragment(ctx: &LessonContext, redis: &MultiplexedConnection) -> Resul
     }
     // The server takes these figures ten times a second. By default, it does not begin below 100 MB.
     let (mut retry, deleted) = (Retry::within(READY_TIMEOUT), (PIECES * PIECE_BYTES) as u64);
-    let mut before = used(&mut quiet, "allocator_frag_bytes").await?;
+    let mut before = free_in_pieces(&mut quiet).await?;
     while before < deleted / 3 {
         retry.again("the server knows what is free").await?;
-        before = used(&mut quiet, "allocator_frag_bytes").await?;
+        before = free_in_pieces(&mut quiet).await?;
     }
     let eager = [
         ("active-defrag-ignore-bytes", "1"),
@@ -220,19 +213,15 @@ async fn defragment(ctx: &LessonContext, redis: &MultiplexedConnection) -> Resul
         ("active-defrag-cycle-min", "20"),
     ];
     for (name, value) in eager {
-        redis::cmd("CONFIG").arg("SET").arg(name).arg(value).exec_async(&mut quiet).await?;
+        set_config(name, value, &mut quiet).await?;
     }
     ctx.announce("CONFIG SET active-defrag-ignore-bytes, active-defrag-threshold-lower, and active-defrag-cycle-min make it start for so little. INFO tells how it goes.");
     let mut retry = Retry::within(READY_TIMEOUT);
-    while used(&mut quiet, "allocator_frag_bytes").await? * 2 > before {
+    while free_in_pieces(&mut quiet).await? * 2 > before {
         retry.again("memory is defragmented").await?;
     }
-    let after = used(&mut quiet, "allocator_frag_bytes").await?;
-    let moved = private::info_fields("stats", &mut quiet)
-        .await?
-        .get("active_defrag_hits")
-        .cloned()
-        .unwrap_or_default();
+    let after = free_in_pieces(&mut quiet).await?;
+    let moved = private::info(&mut quiet, "stats", "active_defrag_hits").await?;
     ctx.check(
         format!(
             "{} free bytes between values became {}, and {moved} allocations moved",
@@ -242,6 +231,10 @@ async fn defragment(ctx: &LessonContext, redis: &MultiplexedConnection) -> Resul
         after * 2 <= before,
     )?;
     Ok(())
+}
+
+async fn free_in_pieces(redis: &mut MultiplexedConnection) -> RedisResult<u64> {
+    number(redis, "memory", "allocator_frag_bytes").await
 }
 
 /// Stores values, and deletes three in four.

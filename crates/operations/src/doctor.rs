@@ -38,6 +38,7 @@ pub mod report;
 mod roles;
 mod streams;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use lab_connection::failure::Class;
@@ -46,7 +47,6 @@ use lab_runner::{Terminal, activity};
 
 pub use self::asker::COMMANDS;
 pub use self::collect::Depth;
-pub(crate) use self::collect::replicas;
 pub use self::cost::Cost;
 use self::facts::Facts;
 use self::finding::Diagnosis;
@@ -112,12 +112,11 @@ pub async fn examine(
         let (again, more) = collect::collect(&target, depth).await;
         diagnosis = checks::diagnose(&again);
         let grown = checks::compare(&facts, &again, time.as_secs_f64());
-        let known = |name: &str, node: &str, diagnosis: &Diagnosis| {
-            diagnosis.findings.iter().any(|finding| finding.name == name && finding.node == node)
-        };
-        let new =
-            grown.findings.into_iter().filter(|finding| !known(finding.name, &finding.node, &diagnosis));
-        diagnosis.findings.extend(new.collect::<Vec<_>>());
+        for finding in grown.findings {
+            if !diagnosis.has(finding.name, &finding.node) {
+                diagnosis.findings.push(finding);
+            }
+        }
         diagnosis.sort();
         facts = again;
         costs.extend(more);
@@ -136,21 +135,19 @@ pub async fn examine(
 fn verdict(diagnosis: &Diagnosis) -> Result<(), Failure> {
     if !diagnosis.is_healthy() {
         let serious = diagnosis.findings.len() - diagnosis.count(finding::Severity::Note);
-        let what = if serious == 1 {
-            "There is 1 finding.".to_owned()
-        } else {
-            format!("There are {serious} findings.")
+        let what = match serious {
+            1 => "There is 1 finding.".to_owned(),
+            _ => format!("There are {serious} findings."),
         };
         return Err(Failure::new(Class::CheckFailed, what, "Each says how to repair it."));
     }
     if diagnosis.was_refused() {
-        let mut grants: Vec<&str> =
+        let grants: BTreeSet<&str> =
             diagnosis.skipped.iter().filter_map(|skipped| skipped.grant.as_deref()).collect();
-        grants.sort_unstable();
-        grants.dedup();
+        let grants = grants.into_iter().collect::<Vec<_>>().join(" ");
         let why = "The user may not send some of the commands, so the server is not known to be healthy.";
         return Err(Failure::new(Class::NoPerm, "Some checks were not permitted.", why)
-            .try_next(format!("ACL SETUSER NAME {}", grants.join(" "))));
+            .try_next(format!("ACL SETUSER NAME {grants}")));
     }
     Ok(())
 }

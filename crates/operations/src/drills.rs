@@ -16,7 +16,7 @@ mod writers;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use lab_connection::Failure;
 use lab_connection::failure::Class;
@@ -78,7 +78,7 @@ impl Options {
 /// Runs the drills and prints what was lost. A loss where the setting promises none is a failed check.
 pub async fn command(options: Options) -> Result<(), Failure> {
     let choice = Choice::from_flags(options.server, options.server_program.clone(), options.no_fetch);
-    let choice = choice.map_err(|error| private::failure(&error))?;
+    let choice = choice.map_err(private::failure)?;
     let drills = run(&options, choice).await?;
     let document = serde_json::json!(drills);
     if options.json {
@@ -98,9 +98,9 @@ pub async fn run(options: &Options, choice: Choice) -> Result<Drills, Failure> {
     let found = private::blocking(move || Program::find(&choice)).await?;
     let server = found.describe();
     let choice = Choice { release: None, program: Some(found.path().to_owned()), fetch: false };
-    let faults = if options.drills.is_empty() { Fault::ALL.to_vec() } else { options.drills.clone() };
+    let faults = if options.drills.is_empty() { Fault::value_variants() } else { &options.drills };
     let faults: Vec<Fault> =
-        faults.into_iter().filter(|&fault| options.settings_of(fault).next().is_some()).collect();
+        faults.iter().copied().filter(|&fault| options.settings_of(fault).next().is_some()).collect();
     if faults.is_empty() {
         let why = "Each drill has settings of its own: WAIT 1, for example, means nothing where a single server restarts.";
         return Err(Failure::new(Class::Usage, "None of these drills has one of these settings.", why)
@@ -174,11 +174,11 @@ async fn obstacle(fault: Fault, setting: Setting, choice: Choice) -> Result<Opti
             Err(error @ (Error::NoFsyncLog { .. } | Error::NoPrivateDisk { .. })) => {
                 return Ok(Some(error.to_string()));
             }
-            Err(error) => return Err(private::failure(&error)),
+            Err(error) => return Err(private::failure(error)),
         };
         let Some(command) = setting.need() else { return Ok(None) };
         let since = if command == "FAILOVER" { "since 6.2" } else { "since 7.2" };
-        has(command, server).map_err(|error| private::failure(&error)).map(|has| {
+        has(command, server).map_err(private::failure).map(|has| {
             (!has).then(|| format!("this server has no {command}. Valkey has it, and Redis {since}"))
         })
     })

@@ -7,7 +7,6 @@ mod play;
 mod trace;
 mod victims;
 
-use lab_connection::connection::unguarded;
 use lab_connection::server_info::server_time;
 use lab_runner::concurrent::try_join_all;
 use lab_runner::table::{Table, thousands};
@@ -16,11 +15,10 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncTypedCommands, RedisResult};
 
 pub use self::ideal::{Ideal, hit_rate};
-pub use self::play::{Played, play_all};
+use self::play::{Played, play_all};
 pub use self::trace::{HitRate, Trace};
-pub use self::victims::Damage;
-use self::victims::{JOBS, LOCKS, PAGES, QUEUES};
-use crate::private;
+use self::victims::{Damage, JOBS, LOCKS, PAGES, QUEUES};
+use crate::private::{self, code, connect, set_config};
 
 /// Every policy on two traces, and what else it takes away.
 pub static LESSON: Lesson = Lesson {
@@ -55,7 +53,7 @@ const EXPIRING: usize = KEYS / 20;
 
 async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
     let server = private::start(ctx.target(), &[]).await?;
-    let redis = unguarded(&server.client()).await?;
+    let redis = connect(&server).await?;
     refuse(ctx, &redis).await?;
     let policies = name_policies(ctx, &redis).await?;
     compare_policies(ctx, &policies).await?;
@@ -63,8 +61,7 @@ async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
     evict_nothing(ctx, &redis).await?;
     expire_late(ctx, &redis).await?;
     lose_locks(ctx).await?;
-    private::on_another_thread(move || server.stop()).await?;
-    Ok(())
+    Ok(private::stop(server).await?)
 }
 
 async fn refuse(ctx: &LessonContext, redis: &MultiplexedConnection) -> Result<(), BoxError> {
@@ -88,8 +85,11 @@ async fn refuse(ctx: &LessonContext, redis: &MultiplexedConnection) -> Result<()
     let first: Vec<String> = (0..VALUES / 2).map(|number| format!("value:{number}")).collect();
     let deleted = full.unlink(&first).await?;
     let written = full.set("order:1", "paid").await;
-    let code = refused.as_ref().err().and_then(redis::RedisError::code);
-    ctx.check_eq("the error has a code, so a program can tell it from others", &code, &Some("OOM"))?;
+    ctx.check_eq(
+        "the error has a code, so a program can tell it from others",
+        &code(&refused),
+        &Some("OOM"),
+    )?;
     ctx.check("the value was read, and others deleted", length == 1_000 && deleted == first.len())?;
     ctx.check("then there was room for the order", written.is_ok())?;
     Ok(())
@@ -157,18 +157,15 @@ async fn compare_policies(ctx: &LessonContext, policies: &[String]) -> Result<()
         lead if lead < -5.0 => "allkeys-lru",
         _ => "both about the same",
     })?;
-    let evicting = || {
-        policies.iter().zip(&played).filter(|(policy, _)| *policy != "noeviction").flat_map(|(_, row)| row)
-    };
-    let refusing =
-        policies.iter().zip(&played).filter(|(policy, _)| *policy == "noeviction").flat_map(|(_, row)| row);
+    let (refusing, evicting): (Vec<_>, Vec<_>) =
+        policies.iter().zip(&played).partition(|(policy, _)| *policy == "noeviction");
     ctx.check(
         "every policy that evicts did, and refused nothing",
-        evicting().all(|played| played.evicted > 0 && played.refused == 0),
+        evicting.iter().flat_map(|(_, row)| *row).all(|played| played.evicted > 0 && played.refused == 0),
     )?;
     ctx.check(
         "noeviction evicted nothing, and refused writes",
-        refusing.clone().all(|played| played.evicted == 0 && played.refused > 0),
+        refusing.iter().flat_map(|(_, row)| *row).all(|played| played.evicted == 0 && played.refused > 0),
     )?;
     ctx.check(format!("with scans, LFU keeps {lead:.0} points more than LRU"), lead > 5.0)?;
     ctx.say(
@@ -185,16 +182,16 @@ fn hit_rates(policies: &[String], traces: &[Trace], played: &[Vec<Played>]) -> T
     for (policy, row) in policies.iter().zip(played) {
         let rates = row.iter().map(|played| percent(played.rate));
         let kept = row.iter().map(|played| played.kept).sum::<usize>() / row.len().max(1);
-        let refused: u64 = row.iter().map(|played| played.refused).sum();
+        let refused: usize = row.iter().map(|played| played.refused).sum();
         let numbers = [thousands(kept as f64), thousands(refused as f64)];
-        table = table.row(std::iter::once(policy.clone()).chain(rates).chain(numbers));
+        table = table.labeled(policy, rates.chain(numbers));
     }
     let kept: Vec<usize> = played.iter().flatten().map(|played| played.kept).collect();
     let capacity = kept.iter().sum::<usize>() / kept.len().max(1);
     for (name, ideal) in [("exact LRU", Ideal::Lru), ("exact LFU", Ideal::Lfu)] {
         let rates = traces.iter().map(|trace| percent(hit_rate(ideal, trace, capacity)));
         let numbers = [thousands(capacity as f64), "0".to_owned()];
-        table = table.row(std::iter::once(name.to_owned()).chain(rates).chain(numbers));
+        table = table.labeled(name, rates.chain(numbers));
     }
     table
 }
@@ -246,8 +243,7 @@ async fn evict_nothing(ctx: &LessonContext, redis: &MultiplexedConnection) -> Re
         "CONFIG SET maxmemory allows the first private server less than INFO says it uses, as before.",
     );
     ctx.say("A volatile-* policy evicts only keys with a TTL. Without any, it refuses like noeviction.");
-    let code = volatile.as_ref().err().and_then(redis::RedisError::code);
-    ctx.check_eq("refused, although the policy is not noeviction", &code, &Some("OOM"))?;
+    ctx.check_eq("refused, although the policy is not noeviction", &code(&volatile), &Some("OOM"))?;
     ctx.check("allkeys-lru evicts other keys for it", all.is_ok())?;
     Ok(())
 }
@@ -255,7 +251,7 @@ async fn evict_nothing(ctx: &LessonContext, redis: &MultiplexedConnection) -> Re
 async fn expire_late(ctx: &LessonContext, redis: &MultiplexedConnection) -> Result<(), BoxError> {
     let mut private = ctx.redis_of("private", redis.clone());
     let mut quiet = redis.clone();
-    redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(0).exec_async(&mut quiet).await?;
+    set_config("maxmemory", 0, &mut quiet).await?;
     redis::cmd("FLUSHALL").exec_async(&mut quiet).await?;
     ctx.announce("CONFIG SET maxmemory 0 and FLUSHALL empty the private server.");
     let guess = ctx
@@ -329,10 +325,11 @@ async fn lose_locks(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.table(policies.iter().zip(&damage).fold(
         Table::new("What a full cache took", &header),
         |table, (policy, damage)| {
-            let counts =
-                [damage.held_twice, damage.lost_sessions, damage.lost_jobs].map(|count| count as f64);
-            let counts = counts.into_iter().chain([damage.refused as f64]).map(thousands);
-            table.row(std::iter::once((*policy).to_owned()).chain(counts))
+            let Damage { held_twice, lost_sessions, lost_jobs, refused } = damage;
+            table.labeled(
+                *policy,
+                [*held_twice, *lost_sessions, *lost_jobs, *refused].map(|count| thousands(count as f64)),
+            )
         },
     ));
     let [all, volatile, none] = damage[..] else { return Err("three policies were played".into()) };

@@ -21,7 +21,7 @@ use redis::aio::MultiplexedConnection;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-use crate::doctor::{self, facts::Info};
+use crate::doctor::facts::Info;
 use crate::openmetrics::{Exposition, Kind, servers};
 
 /// Prometheus waits for ten seconds, unless its configuration says otherwise.
@@ -148,8 +148,7 @@ fn text(node: &str, info: Option<&Info>, took: Duration) -> String {
 fn commands(out: &mut Exposition, node: &str, info: &Info) {
     let prefix = "cmdstat_";
     let sum = |field: &str, parts: &[&str]| -> Option<f64> {
-        let numbers = parts.iter().map(|part| info.part(field, part)?.parse::<f64>().ok());
-        numbers.sum()
+        parts.iter().map(|part| info.part_number(field, part)).sum()
     };
     let metrics: [(&str, &str, &[&str], f64); 3] = [
         ("redis_command_calls", "Calls of a command.", &["calls"], 1.0),
@@ -173,8 +172,7 @@ fn commands(out: &mut Exposition, node: &str, info: &Info) {
 fn errors(out: &mut Exposition, node: &str, info: &Info) {
     let prefix = "errorstat_";
     let samples = info.starting_with(prefix).filter_map(|(field, _)| {
-        let count: f64 = info.part(field, "count")?.parse().ok()?;
-        Some((vec![("node", node), ("code", &field[prefix.len()..])], count))
+        Some((vec![("node", node), ("code", &field[prefix.len()..])], info.part_number(field, "count")?))
     });
     out.metric("redis_errors", Kind::Counter, "Errors by their code.", samples);
 }
@@ -182,11 +180,11 @@ fn errors(out: &mut Exposition, node: &str, info: &Info) {
 /// How far each replica is behind.
 fn replicas(out: &mut Exposition, node: &str, info: &Info) {
     let written = info.number("master_repl_offset");
-    let replicas: Vec<(String, f64)> = doctor::replicas(info)
-        .filter_map(|(field, _)| {
+    let replicas: Vec<(String, f64)> = info
+        .replicas()
+        .filter_map(|field| {
             let address = format!("{}:{}", info.part(field, "ip")?, info.part(field, "port")?);
-            let applied: f64 = info.part(field, "offset")?.parse().ok()?;
-            Some((address, (written? - applied).max(0.0)))
+            Some((address, (written? - info.part_number(field, "offset")?).max(0.0)))
         })
         .collect();
     let samples = replicas

@@ -12,18 +12,17 @@ mod slow_reader;
 use std::collections::HashMap;
 
 use futures_util::StreamExt;
-use lab_connection::connection::unguarded;
 use lab_runner::table::{Table, bytes, thousands};
 use lab_runner::{BoxError, Lesson, LessonContext, Need, Retry, outcome, source};
 use lab_server::Server;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncTypedCommands, FromRedisValue, RedisResult, Value};
 
-use self::info::{Lookups, fields};
+use self::info::Lookups;
 use self::log::Logged;
 use self::shop::{BIG_KEY, HOT_KEY, LONG_KEY};
 use self::slow_reader::SlowReader;
-use crate::private::{self, READY_TIMEOUT};
+use crate::private::{self, READY_TIMEOUT, connect, fields, knows, number, set_config};
 
 /// What INFO means, and the tools for one finding each.
 pub static LESSON: Lesson = Lesson {
@@ -73,7 +72,7 @@ async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
         ("latency-monitor-threshold", "1"),
     ];
     let server = private::start(ctx.target(), &settings).await?;
-    let redis = unguarded(&server.client()).await?;
+    let redis = connect(&server).await?;
     read_info_once(ctx, &redis).await?;
     read_six_numbers(ctx, &redis).await?;
     find_slow_command(ctx, &server, &redis).await?;
@@ -85,8 +84,7 @@ async fn run(ctx: &mut LessonContext) -> Result<(), BoxError> {
     ask_memory_doctor(ctx, &redis).await?;
     watch_keyspace_events(ctx, &server, &redis).await?;
     measure_monitor(ctx, &server, &redis).await?;
-    private::on_another_thread(move || server.stop()).await?;
-    Ok(())
+    Ok(private::stop(server).await?)
 }
 
 async fn read_info_once(ctx: &LessonContext, redis: &MultiplexedConnection) -> Result<(), BoxError> {
@@ -135,45 +133,32 @@ async fn read_info_once(ctx: &LessonContext, redis: &MultiplexedConnection) -> R
 async fn read_six_numbers(ctx: &LessonContext, redis: &MultiplexedConnection) -> Result<(), BoxError> {
     let mut untraced = redis.clone();
     ctx.step("INFO has some 200 fields. An engineer reads these six first:").await?;
-    let errors_before = private::number(&mut untraced, "stats", "total_error_replies").await?;
+    let errors_before = number(&mut untraced, "stats", "total_error_replies").await?;
     let refused = untraced.incr(HOT_KEY, 1).await.is_err();
     let info: String = redis::cmd("INFO").query_async(&mut untraced).await?;
     ctx.announce("INCR on a text, to cause an error, and INFO.");
     let info = fields(&info);
-    let field = |name: &str| info.get(name).copied().unwrap_or("-");
     let rows = [
-        (
-            "used_memory",
-            field("used_memory_human").to_owned(),
-            "How long until it reaches maxmemory? Here that is 200 MB.",
-        ),
-        ("evicted_keys", field("evicted_keys").to_owned(), "Does it throw data away? Then it is too small."),
-        (
-            "keyspace_hits in %",
-            format!("{:.0}", Lookups::of(&info).hit_rate()),
-            "Does the cache work? A falling rate loads the database.",
-        ),
-        (
-            "connected_clients",
-            field("connected_clients").to_owned(),
-            "Does a pool leak? It grows without more traffic.",
-        ),
-        (
-            "total_error_replies",
-            field("total_error_replies").to_owned(),
-            "Does a program get errors? INFO errorstats names them.",
-        ),
-        (
-            "instantaneous_ops_per_sec",
-            field("instantaneous_ops_per_sec").to_owned(),
-            "How much traffic is there? None at all is a bad sign, too.",
-        ),
+        ("used_memory", "How long until it reaches maxmemory? Here that is 200 MB."),
+        ("evicted_keys", "Does it throw data away? Then it is too small."),
+        ("keyspace_hits in %", "Does the cache work? A falling rate loads the database."),
+        ("connected_clients", "Does a pool leak? It grows without more traffic."),
+        ("total_error_replies", "Does a program get errors? INFO errorstats names them."),
+        ("instantaneous_ops_per_sec", "How much traffic is there? None at all is a bad sign, too."),
     ];
-    ctx.table(rows.iter().fold(
-        Table::new("Six numbers of INFO", &["field", "here", "what it answers"]),
-        |table, (name, value, question)| table.row([*name, value, *question]),
-    ));
-    ctx.check("the server has all of them", rows.iter().all(|(_, value, _)| !value.contains('-')))?;
+    let field = |name: &str| info.get(name).cloned().unwrap_or_else(|| "-".to_owned());
+    let here = rows.map(|(name, _)| match name {
+        "used_memory" => field("used_memory_human"),
+        "keyspace_hits in %" => format!("{:.0}", Lookups::of(&info).hit_rate()),
+        name => field(name),
+    });
+    let table = Table::new("Six numbers of INFO", &["field", "here", "what it answers"]);
+    ctx.table(
+        rows.iter()
+            .zip(&here)
+            .fold(table, |table, ((name, question), value)| table.row([name, value.as_str(), question])),
+    );
+    ctx.check("the server has all of them", here.iter().all(|value| !value.contains('-')))?;
     let errors = field("total_error_replies").parse::<u64>().unwrap_or_default();
     ctx.check("the error of a moment ago was counted", refused && errors == errors_before + 1)?;
     ctx.say(
@@ -189,7 +174,7 @@ async fn find_slow_command(
     redis: &MultiplexedConnection,
 ) -> Result<(), BoxError> {
     let mut traced = ctx.redis_of("private", redis.clone());
-    let mut report = ctx.redis_of("report", unguarded(&server.client()).await?);
+    let mut report = ctx.redis_of("report", connect(server).await?);
     ctx.step(format!(
         "INFO does not say who is slow. A report sorts all {} jobs of a queue, to show two of them. Everyone else waits for \
          that, because one thread runs all commands. The slow log keeps what took longer than slowlog-log-slower-than. That is \
@@ -218,7 +203,7 @@ async fn find_slow_command(
 
 async fn find_large_reply(ctx: &LessonContext, redis: &MultiplexedConnection) -> Result<(), BoxError> {
     let (mut traced, mut untraced) = (ctx.redis_of("private", redis.clone()), redis.clone());
-    if !has("COMMANDLOG", &mut untraced).await? {
+    if !knows("COMMANDLOG", &mut untraced).await? {
         ctx.skip(COMMANDLOG);
         return Ok(());
     }
@@ -369,7 +354,7 @@ async fn find_hot_key(ctx: &LessonContext, redis: &MultiplexedConnection) -> Res
          requests. For keys stored under another policy, it means nothing.",
     );
 
-    if !has("HOTKEYS", &mut untraced).await? {
+    if !knows("HOTKEYS", &mut untraced).await? {
         ctx.skip(HOTKEYS);
         return Ok(());
     }
@@ -491,21 +476,20 @@ async fn ask_memory_doctor(ctx: &LessonContext, redis: &MultiplexedConnection) -
     )
     .await?;
     untraced.setrange("import", 64_000_000, "end").await?;
-    let peak: String = redis::cmd("INFO").arg("memory").query_async(&mut untraced).await?;
+    let peak = number(&mut untraced, "memory", "used_memory").await?;
     untraced.unlink("import").await?;
     ctx.announce(
         "SETRANGE stores 64 MB, INFO memory sees it, and UNLINK deletes it. INFO again, until it is freed.",
     );
     let mut retry = Retry::within(READY_TIMEOUT);
-    while private::number(&mut untraced, "memory", "used_memory").await? > 30_000_000 {
+    while number(&mut untraced, "memory", "used_memory").await? > 30_000_000 {
         retry.again("the memory of the import is free again").await?;
     }
     let advice: String = redis::cmd("MEMORY").arg("DOCTOR").query_async(&mut traced).await?;
     let peak_line = advice.lines().find(|line| line.contains("Peak memory")).unwrap_or_default();
     let sentence = peak_line.trim_matches([' ', '*']).split('.').next().unwrap_or_default();
     ctx.say(format!("It begins: \"{sentence}.\""));
-    let used = |info: &str| fields(info).get("used_memory").and_then(|used| used.parse::<u64>().ok());
-    ctx.check("the import was in memory", used(&peak).is_some_and(|used| used > 64_000_000))?;
+    ctx.check("the import was in memory", peak > 64_000_000)?;
     ctx.check("MEMORY DOCTOR names the peak", advice.contains("Peak memory"))?;
     ctx.say(
         "Plan for the peak, not for the usual use. `cargo doctor` reads INFO, the slow log, LATENCY, MEMORY USAGE, and CLIENT \
@@ -549,12 +533,7 @@ async fn watch_keyspace_events(
          misses it, as it missed the first SET. An expired event comes when the server deletes the key, which can be long after \
          its TTL.",
     );
-    redis::cmd("CONFIG")
-        .arg("SET")
-        .arg("notify-keyspace-events")
-        .arg("")
-        .exec_async(&mut redis.clone())
-        .await?;
+    set_config("notify-keyspace-events", "", &mut redis.clone()).await?;
     ctx.announce("CONFIG SET turns the events off again.");
     Ok(())
 }
@@ -606,10 +585,4 @@ async fn measure_monitor(
          anyone who looks, so few users should have the right to send it.",
     );
     Ok(())
-}
-
-/// Whether the private server has this command.
-async fn has(command: &str, redis: &mut MultiplexedConnection) -> RedisResult<bool> {
-    let found: Vec<Value> = redis::cmd("COMMAND").arg("INFO").arg(command).query_async(redis).await?;
-    Ok(matches!(found.first(), Some(Value::Array(about)) if !about.is_empty()))
 }

@@ -10,9 +10,9 @@ use lab_connection::connection::unguarded;
 use lab_connection::failure::Class;
 use lab_connection::{Failure, Target};
 use lab_runner::{Outcome, Retry};
-use lab_server::{Choice, Server};
+use lab_server::{Builder, Choice, Server};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{RedisError, RedisResult};
+use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult, ToSingleRedisArg, Value};
 use tokio::task::spawn_blocking;
 
 /// How long a lesson waits for what must happen.
@@ -29,7 +29,7 @@ pub fn choice(target: &Target) -> Result<Choice, Failure> {
         Some(server) => {
             Ok(Choice { release: None, program: Some(server.program().path().to_owned()), fetch: false })
         }
-        None => Choice::from_env().map_err(|error| failure(&error)),
+        None => Choice::from_env().map_err(failure),
     }
 }
 
@@ -41,7 +41,7 @@ where
     T: Send + 'static,
     E: Display,
 {
-    let work = boxed(move || work().map_err(|error| failure(&error)));
+    let work = boxed(move || work().map_err(failure));
     async { work.await? }
 }
 
@@ -64,24 +64,65 @@ fn boxed<T: Send + 'static>(
     async move {
         done.await?;
         let result = result.lock().unwrap_or_else(PoisonError::into_inner).take();
-        result.ok_or_else(|| failure(&"The work ended without a result."))
+        result.ok_or_else(|| failure("The work ended without a result."))
     }
 }
 
 async fn run(work: Box<dyn FnOnce() + Send>) -> Result<(), Failure> {
-    spawn_blocking(work).await.map_err(|error| failure(&error))
+    spawn_blocking(work).await.map_err(failure)
 }
 
 /// Starts a server with these settings.
 pub async fn start(target: &Target, settings: &[(&str, &str)]) -> Result<Server, Failure> {
-    let builder = Server::builder().choice(choice(target)?);
-    let builder = settings.iter().fold(builder, |builder, (name, value)| builder.config(*name, *value));
+    start_program(choice(target)?, settings).await
+}
+
+/// The same with this program.
+pub async fn start_program(choice: Choice, settings: &[(&str, &str)]) -> Result<Server, Failure> {
+    let builder = with_settings(Server::builder().choice(choice), settings);
     blocking(move || builder.start()).await
+}
+
+/// The builder of a server with these settings, too.
+pub fn with_settings(builder: Builder, settings: &[(&str, &str)]) -> Builder {
+    settings.iter().fold(builder, |builder, (name, value)| builder.config(*name, *value))
+}
+
+/// Ends servers, on another thread, because that waits for their processes.
+pub async fn stop<T: Send + 'static>(servers: T) -> Result<(), Failure> {
+    on_another_thread(move || drop(servers)).await
 }
 
 /// A connection to a private server.
 pub async fn connect(server: &Server) -> RedisResult<MultiplexedConnection> {
     unguarded(&server.client()).await
+}
+
+/// A connection that does not wait for longer than this to connect, and for a reply.
+pub async fn connect_within(
+    to_connect: Duration,
+    for_reply: Duration,
+    client: &Client,
+) -> RedisResult<MultiplexedConnection> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(to_connect))
+        .set_response_timeout(Some(for_reply));
+    client.get_multiplexed_async_connection_with_config(&config).await
+}
+
+/// CONFIG SET. Not for what a lesson shows: its code is to show the command.
+pub async fn set_config(
+    name: &str,
+    value: impl ToSingleRedisArg,
+    redis: &mut (impl ConnectionLike + Send),
+) -> RedisResult<()> {
+    redis::cmd("CONFIG").arg("SET").arg(name).arg(value).exec_async(redis).await
+}
+
+/// Whether the server has this command, or `command|subcommand`.
+pub async fn knows(command: &str, redis: &mut (impl ConnectionLike + Send)) -> RedisResult<bool> {
+    let found: Vec<Value> = redis::cmd("COMMAND").arg("INFO").arg(command).query_async(redis).await?;
+    Ok(matches!(found.first(), Some(Value::Array(about)) if !about.is_empty()))
 }
 
 /// The fields of a section of INFO.
@@ -90,8 +131,13 @@ pub async fn info_fields(
     redis: &mut (impl ConnectionLike + Send),
 ) -> RedisResult<HashMap<String, String>> {
     let text: String = redis::cmd("INFO").arg(section).query_async(redis).await?;
-    let fields = text.lines().filter_map(|line| line.split_once(':'));
-    Ok(fields.map(|(name, value)| (name.to_owned(), value.trim_end().to_owned())).collect())
+    Ok(fields(&text))
+}
+
+/// The fields of the text.
+pub fn fields(info: &str) -> HashMap<String, String> {
+    let fields = info.lines().filter_map(|line| line.split_once(':'));
+    fields.map(|(name, value)| (name.to_owned(), value.trim_end().to_owned())).collect()
 }
 
 /// One field of a section of INFO; empty if the server does not have it.
@@ -128,12 +174,17 @@ pub async fn caught_up(
 }
 
 /// A failure of a private server.
-pub fn failure(error: &impl Display) -> Failure {
+pub fn failure(error: impl Display) -> Failure {
     let text = error.to_string();
     let mut lines = text.lines();
     let why = lines.next().unwrap_or_default();
     let failure = Failure::new(Class::NoServer, "A private server of this lesson failed.", why);
     lines.map(str::trim).fold(failure, Failure::try_next)
+}
+
+/// The code of an error, such as NOPERM.
+pub fn code<T>(result: &RedisResult<T>) -> Option<&str> {
+    result.as_ref().err().and_then(RedisError::code)
 }
 
 /// An error of a server as redis-cli shows it.

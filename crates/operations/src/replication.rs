@@ -11,7 +11,7 @@ use lab_server::{Choice, Error, Proxy, Server};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncTypedCommands, RedisResult};
 
-use crate::private::{self, READY_TIMEOUT, caught_up, connect, number};
+use crate::private::{self, READY_TIMEOUT, caught_up, connect, number, set_config};
 
 /// A copy that is a little late, and what that means.
 pub static LESSON: Lesson = Lesson {
@@ -145,7 +145,7 @@ async fn read_your_own_write(ctx: &LessonContext, pair: &Pair, quiet: &mut Quiet
         Table::new("Reading your own write", &header),
         |table, (label, writes, found)| {
             let each = found.took / u32::try_from(*writes).unwrap_or(u32::MAX);
-            table.row([(*label).to_owned(), writes.to_string(), found.stale.to_string(), duration(each)])
+            table.labeled(*label, [writes.to_string(), found.stale.to_string(), duration(each)])
         },
     ));
     let stale: Vec<usize> = rows.iter().map(|(_, _, found)| found.stale).collect();
@@ -272,11 +272,14 @@ async fn refuse_writes(ctx: &LessonContext, pair: &Pair, quiet: &mut Quiet, prim
         "The loss is limited now, but it is not zero: a silent link is noticed after max-lag plus up to a second. (A link that is \
          closed, because the replica died, is noticed at once.) The default of min-replicas-to-write is 0: no limit at all.",
     );
-    settings = redis::cmd("CONFIG");
-    settings.arg("SET").arg("min-replicas-to-write").arg(0);
-    settings.exec_async(&mut quiet.primary).await?;
+    set_config("min-replicas-to-write", 0, &mut quiet.primary).await?;
     ctx.announce("CONFIG SET turns it off again.");
     caught_up(&mut quiet.primary, &mut quiet.replica).await
+}
+
+/// Makes a server the replica of the one on this port.
+pub(crate) async fn follow(port: u16, replica: &mut MultiplexedConnection) -> RedisResult<()> {
+    redis::cmd("REPLICAOF").arg("127.0.0.1").arg(port).exec_async(replica).await
 }
 
 /// How many orders were acknowledged, and the error that ended it.
@@ -388,7 +391,8 @@ async fn promote_the_wrong_one(
          counts any replica:",
     )
     .await?;
-    let near = near_replica(choice, pair).await?;
+    let builder = Server::builder().choice(choice).replica_of(&pair.primary);
+    let near = private::blocking(move || builder.start()).await?;
     pair.link.set_dropping(true);
     ctx.function("write_confirmed_orders");
     ctx.announce("RPUSH adds each order, and WAIT 1 confirms it.");
@@ -399,7 +403,7 @@ async fn promote_the_wrong_one(
         .step("The primary dies, and somebody in a hurry promotes the replica whose link was cut:")
         .predict("How many of the confirmed orders does it have?", ["none", "some", "all"])
         .await?;
-    pair.primary.pause().map_err(|error| private::failure(&error))?;
+    pair.primary.pause().map_err(private::failure)?;
     redis::cmd("REPLICAOF").arg("NO").arg("ONE").exec_async(replica).await?;
     let kept = replica.llen("confirmed").await?;
     let mut other = ctx.redis_of("near", connect(&near).await?);
@@ -411,17 +415,12 @@ async fn promote_the_wrong_one(
     })?;
     ctx.check(format!("it has {kept} of {CONFIRMED} confirmed orders"), kept == 0)?;
     ctx.check_eq("the other replica has all of them", &on_the_other, &CONFIRMED)?;
-    pair.primary.resume().map_err(|error| private::failure(&error))?;
+    pair.primary.resume().map_err(private::failure)?;
     ctx.say(
         "WAIT promises that some replica has the write. The failover must then choose that replica: promote the one with the highest \
          offset, as Sentinel and Cluster try to. WAIT for all replicas makes the choice irrelevant, and then each slow replica slows you.",
     );
     Ok(())
-}
-
-async fn near_replica(choice: Choice, pair: &Pair) -> Result<Server, LessonError> {
-    let builder = Server::builder().choice(choice).replica_of(&pair.primary);
-    Ok(private::blocking(move || builder.start()).await?)
 }
 
 /// How many orders WAIT confirmed.

@@ -60,6 +60,5 @@ async fn run(ctx: &mut LessonContext) -> Outcome {
     exposure::stay_protected(ctx, &choice).await?;
     encryption::listen_on_the_way(ctx, &choice).await?;
     versions::look_up(ctx, &shop).await?;
-    private::on_another_thread(move || drop(shop)).await?;
-    Ok(())
+    Ok(private::stop(shop).await?)
 }

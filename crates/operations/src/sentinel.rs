@@ -17,7 +17,8 @@ use redis::{AsyncTypedCommands, RedisResult};
 
 use self::client::Client;
 use self::majority::Attempt;
-use crate::private::{self, READY_TIMEOUT, connect, info};
+use crate::private::{self, READY_TIMEOUT, code, connect, info};
+use crate::replication::follow;
 
 /// Processes that replace a primary, and the writes that this costs.
 pub static LESSON: Lesson = Lesson {
@@ -80,7 +81,7 @@ async fn run(ctx: &mut LessonContext) -> Outcome {
     // A task of its own, so it goes on while a step waits for Enter.
     let two = tokio::spawn(two);
     main.await?;
-    let attempt = two.await.map_err(|error| private::failure(&error))??;
+    let attempt = two.await.map_err(private::failure)??;
     two_are_not_enough(ctx, &attempt).await
 }
 
@@ -125,7 +126,7 @@ async fn fail_over(ctx: &LessonContext, group: &Sentinels) -> Outcome {
         "The client sends SENTINEL GET-MASTER-ADDR-BY-NAME, ROLE, SET, and WAIT. REPLICAOF leads the replicas through a proxy, which \
          then stops forwarding. EXISTS counts the orders afterward.",
     );
-    let link = Proxy::in_front_of(primary).map_err(|error| private::failure(&error))?;
+    let link = Proxy::in_front_of(primary).map_err(private::failure)?;
     let mut written = write_through_a_failover(group, &link).await?;
 
     let mut new = written.client.connection().await?;
@@ -135,8 +136,7 @@ async fn fail_over(ctx: &LessonContext, group: &Sentinels) -> Outcome {
     for (label, orders) in PARTS.into_iter().zip(&written.parts) {
         let kept = client::count(orders, &mut new).await?;
         lost.push(orders.len() - kept);
-        let numbers = [orders.len(), kept, orders.len() - kept].map(|number| number.to_string());
-        table = table.row(std::iter::once(label.to_owned()).chain(numbers));
+        table = table.labeled(label, [orders.len(), kept, orders.len() - kept]);
     }
     ctx.table(table);
     guess.answer(match lost[1] {
@@ -177,7 +177,8 @@ const PARTS: [&str; 4] =
 
 async fn write_through_a_failover(group: &Sentinels, link: &Proxy) -> Result<Written, LessonError> {
     for replica in &group.data.replicas {
-        follow(replica, link.port()).await?;
+        let mut replica = connect(replica).await?;
+        follow(link.port(), &mut replica).await?;
     }
     let mut client = Client::new(group);
     let mut old = client.connection().await?;
@@ -187,7 +188,7 @@ async fn write_through_a_failover(group: &Sentinels, link: &Proxy) -> Result<Wri
     link.set_dropping(true);
     let cut_off = client.write(CUT_OFF).await?;
     let (with_wait, wait_said) = client.write_and_wait(&mut old).await?;
-    group.data.primary.pause().map_err(|error| private::failure(&error))?;
+    group.data.primary.pause().map_err(private::failure)?;
 
     let begun = Instant::now();
     let first = client.write(1).await?;
@@ -195,12 +196,6 @@ async fn write_through_a_failover(group: &Sentinels, link: &Proxy) -> Result<Wri
     let rest = client.write(AFTERWARD - 1).await?;
     let parts = [copied, cut_off, with_wait, [first, rest].concat()];
     Ok(Written { parts, wait_said, unavailable, client, old })
-}
-
-/// Leads a replica to its primary through the proxy.
-async fn follow(replica: &Server, port: u16) -> Outcome {
-    let mut replica = connect(replica).await?;
-    Ok(redis::cmd("REPLICAOF").arg("127.0.0.1").arg(port).exec_async(&mut replica).await?)
 }
 
 /// Waits until so many replicas have what this connection wrote.
@@ -226,7 +221,7 @@ async fn come_back(
     .await?;
     ctx.function("write_to_the_old_primary");
     ctx.announce("SET writes the orders.");
-    primary.resume().map_err(|error| private::failure(&error))?;
+    primary.resume().map_err(private::failure)?;
     let stale = write_to_the_old_primary(&mut written.old).await?;
     ctx.check_eq("the old primary acknowledged them all", &stale.len(), &(STALE as usize))?;
     ctx.say("With min-replicas-to-write, it refuses, because no replica has reported to it for a second:");
@@ -235,10 +230,9 @@ async fn come_back(
     settings.arg("SET").arg("min-replicas-to-write").arg(1).arg("min-replicas-max-lag").arg(1);
     settings.exec_async(&mut old).await?;
     let refused = old.set("order:late", "paid").await;
-    let code = refused.err().and_then(|error| error.code().map(str::to_owned));
     ctx.check_eq(
         "the write is refused, and the client can look for the new primary",
-        &code.as_deref(),
+        &code(&refused),
         &Some("NOREPLICAS"),
     )?;
 

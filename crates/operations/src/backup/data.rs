@@ -3,6 +3,8 @@
 use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, RedisResult};
 
+use crate::private::knows;
+
 /// What the names of all these keys begin with.
 pub const PREFIX: &str = "shop:";
 /// Keys in a pipeline.
@@ -12,7 +14,7 @@ const KINDS: usize = 11;
 
 /// Writes so many keys, of every type in turn. Every third key has a TTL.
 pub async fn write(redis: &mut MultiplexedConnection, keys: usize) -> RedisResult<()> {
-    let field_ttl = knows(redis, "HPEXPIRE").await?;
+    let field_ttl = knows("HPEXPIRE", redis).await?;
     let numbers: Vec<usize> = (0..keys).collect();
     for numbers in numbers.chunks(BATCH) {
         let mut pipe = redis::pipe();
@@ -26,12 +28,6 @@ pub async fn write(redis: &mut MultiplexedConnection, keys: usize) -> RedisResul
         pipe.exec_async(redis).await?;
     }
     Ok(())
-}
-
-/// Whether the server has this command.
-pub async fn knows(redis: &mut MultiplexedConnection, command: &str) -> RedisResult<bool> {
-    let reply: Vec<redis::Value> = redis::cmd("COMMAND").arg("INFO").arg(command).query_async(redis).await?;
-    Ok(reply.iter().any(|about| !matches!(about, redis::Value::Nil)))
 }
 
 /// One key in fifty is too large for the packed encoding of its type.

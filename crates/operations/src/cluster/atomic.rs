@@ -9,6 +9,7 @@ use tokio::time::Duration;
 use super::group::Group;
 use super::resharding::{Run, table};
 use super::traffic::{count_during, keys_in};
+use crate::private::knows;
 
 const CLIENTS: usize = 50;
 const IN_TIME: Duration = Duration::from_mins(1);
@@ -71,15 +72,10 @@ pub(super) async fn compare(
 
 async fn way(group: &Group) -> Result<Option<Way>, BoxError> {
     let mut node1 = group.nodes[0].connection.clone();
-    let mut ask = redis::cmd("COMMAND");
-    ask.arg("INFO").arg("cluster|migrateslots").arg("cluster|migration");
-    let known: Vec<Value> = ask.query_async(&mut node1).await?;
-    let has = |index: usize| known.get(index).is_some_and(|info| *info != Value::Nil);
-    Ok(match (has(0), has(1)) {
-        (true, _) => Some(Way::MigrateSlots),
-        (_, true) => Some(Way::MigrationImport),
-        _ => None,
-    })
+    if knows("cluster|migrateslots", &mut node1).await? {
+        return Ok(Some(Way::MigrateSlots));
+    }
+    Ok(knows("cluster|migration", &mut node1).await?.then_some(Way::MigrationImport))
 }
 
 /// Valkey: node1 sends its slots to node2.

@@ -6,6 +6,8 @@ use tokio::time::Duration;
 
 use super::group::{Group, PRIMARIES};
 use super::traffic::{Clients, Counted, count_during, keys_in};
+use crate::private::set_config;
+use crate::sentinel::client::is_role;
 
 /// Clients of the slots whose primary is replaced, and as many of other slots.
 const CLIENTS: usize = 10;
@@ -90,7 +92,7 @@ async fn take_over(ctx: &LessonContext, group: &Group) -> Result<(), BoxError> {
     let mut retry = Retry::within(IN_TIME);
     loop {
         let role: Vec<redis::Value> = redis::cmd("ROLE").query_async(&mut node2).await?;
-        if role.first() == Some(&redis::Value::BulkString(b"slave".to_vec())) {
+        if is_role(&role, "slave") {
             return write_in(group, OF_NODE2).await;
         }
         retry.again("the replica of node2 has taken over").await?;
@@ -117,9 +119,7 @@ async fn write_in(group: &Group, slots: std::ops::RangeInclusive<u16>) -> Result
 
 async fn set_timeout(group: &Group) -> Result<(), BoxError> {
     for node in &group.nodes {
-        let mut set = redis::cmd("CONFIG");
-        set.arg("SET").arg("cluster-node-timeout").arg(NODE_TIMEOUT);
-        set.exec_async(&mut node.connection.clone()).await?;
+        set_config("cluster-node-timeout", NODE_TIMEOUT, &mut node.connection.clone()).await?;
     }
     Ok(())
 }
@@ -142,6 +142,6 @@ fn table(switches: &[&Switch]) -> Table {
         let numbers = [counted.acknowledged, counted.lost, counted.doubled, counted.errors];
         let numbers = numbers.map(|number| thousands(number as f64));
         let times = [duration(*its_slots), duration(*other_slots)];
-        table.row(std::iter::once((*label).to_owned()).chain(times).chain(numbers))
+        table.labeled(*label, times.into_iter().chain(numbers))
     })
 }

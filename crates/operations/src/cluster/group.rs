@@ -2,14 +2,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lab_connection::connection::unguarded;
 use lab_connection::{Connection, Target, TargetArgs, Transcript};
 use lab_runner::{BoxError, LessonContext};
 use lab_server::{Choice, Cluster, Error};
 use redis::RedisResult;
 use redis::aio::MultiplexedConnection;
 
-use crate::private::{blocking, on_another_thread};
+use crate::private::{self, connect};
 
 /// Primaries, and as many replicas.
 pub(super) const PRIMARIES: usize = 3;
@@ -35,10 +34,10 @@ pub(super) struct Node {
 impl Group {
     pub(super) async fn start_cluster(choice: Choice) -> Result<Self, BoxError> {
         let builder = Cluster::builder().choice(choice).primaries(PRIMARIES).replicas_each(1);
-        let cluster = blocking(move || builder.start()).await?;
+        let cluster = private::blocking(move || builder.start()).await?;
         let mut nodes = Vec::new();
         for server in cluster.nodes() {
-            let mut connection = unguarded(&server.client()).await?;
+            let mut connection = connect(server).await?;
             let id = redis::cmd("CLUSTER").arg("MYID").query_async(&mut connection).await?;
             nodes.push(Node { id, port: server.port(), url: server.url(), connection });
         }
@@ -72,7 +71,8 @@ impl Group {
         work: impl FnOnce(&mut Cluster) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, BoxError> {
         let cluster = Arc::clone(&self.cluster);
-        Ok(blocking(move || work(&mut cluster.lock().unwrap_or_else(PoisonError::into_inner))).await?)
+        Ok(private::blocking(move || work(&mut cluster.lock().unwrap_or_else(PoisonError::into_inner)))
+            .await?)
     }
 
     /// The password of every node.
@@ -82,11 +82,6 @@ impl Group {
 
     /// Ends the cluster, on another thread, because that waits for six processes.
     pub(super) async fn stop(self) -> Result<(), BoxError> {
-        Ok(on_another_thread(move || drop(self)).await?)
+        Ok(private::stop(self).await?)
     }
-}
-
-/// The first word of an error; empty if there is none.
-pub(super) fn code<T>(result: &RedisResult<T>) -> &str {
-    result.as_ref().err().and_then(redis::RedisError::code).unwrap_or_default()
 }

@@ -7,7 +7,8 @@ use lab_runner::{BoxError, LessonContext, Need};
 use redis::aio::ConnectionLike;
 use redis::{RedisResult, Value};
 
-use super::group::{Group, Node, PRIMARIES};
+use super::group::{Group, PRIMARIES};
+use crate::private::{info, knows, set_config};
 
 /// Clicks. Nine of ten go to the hot counter.
 const CLICKS: usize = 2_000;
@@ -123,41 +124,31 @@ async fn sum(group: &Group) -> Result<usize, BoxError> {
 async fn incrs(group: &Group) -> Result<[usize; PRIMARIES], BoxError> {
     let mut calls = [0; PRIMARIES];
     for (calls, node) in calls.iter_mut().zip(&group.nodes) {
-        let mut info = redis::cmd("INFO");
-        let info: String = info.arg("commandstats").query_async(&mut node.connection.clone()).await?;
-        let incr = info.lines().find_map(|line| line.strip_prefix("cmdstat_incr:calls="));
-        *calls = incr.and_then(|rest| rest.split(',').next()?.parse().ok()).unwrap_or(0);
+        let incr = info(&mut node.connection.clone(), "commandstats", "cmdstat_incr").await?;
+        let number = incr.strip_prefix("calls=").and_then(|rest| rest.split(',').next()?.parse().ok());
+        *calls = number.unwrap_or(0);
     }
     Ok(calls)
 }
 
 /// Whether the nodes count by slot; if they can, they begin now.
 async fn knows_slot_stats(group: &Group) -> Result<bool, BoxError> {
-    let mut node1 = group.nodes[0].connection.clone();
-    let known: Vec<Value> =
-        redis::cmd("COMMAND").arg("INFO").arg("cluster|slot-stats").query_async(&mut node1).await?;
-    let known = known.first().is_some_and(|info| *info != Value::Nil);
+    let known = knows("cluster|slot-stats", &mut group.nodes[0].connection.clone()).await?;
     for node in group.nodes.iter().filter(|_| known) {
         // Newer Redis also counts memory, and that cannot be turned on at run time. So this names what to count.
-        if count_by_slot(node, "yes").await.is_err() {
-            count_by_slot(node, "cpu net").await?;
+        let mut node = node.connection.clone();
+        if set_config("cluster-slot-stats-enabled", "yes", &mut node).await.is_err() {
+            set_config("cluster-slot-stats-enabled", "cpu net", &mut node).await?;
         }
     }
     Ok(known)
 }
 
-async fn count_by_slot(node: &Node, what: &str) -> RedisResult<()> {
-    let mut set = redis::cmd("CONFIG");
-    set.arg("SET").arg("cluster-slot-stats-enabled").arg(what);
-    set.exec_async(&mut node.connection.clone()).await
-}
-
 fn table(rows: &[(&str, [usize; PRIMARIES])]) -> Table {
     let table = Table::new("INCRs by node", &["sale:clicks", "node1", "node2", "node3", "busiest"]);
     rows.iter().fold(table, |table, (label, calls)| {
-        let calls_text = calls.map(|calls| thousands(calls as f64));
-        let busiest = format!("{}%", percent(calls));
-        table.row(std::iter::once((*label).to_owned()).chain(calls_text).chain([busiest]))
+        let by_node = calls.map(|calls| thousands(calls as f64));
+        table.labeled(*label, by_node.into_iter().chain([format!("{}%", percent(calls))]))
     })
 }
 

@@ -3,7 +3,8 @@
 use lab_runner::{BoxError, LessonContext};
 use redis::RedisResult;
 
-use super::group::{Group, code};
+use super::group::Group;
+use crate::private::code;
 
 /// The slot of the tag `{a}`, which node3 serves.
 pub(super) const SLOT: u16 = 15_495;
@@ -40,8 +41,8 @@ pub(super) async fn ask(ctx: &LessonContext, group: &Group) -> Result<(), BoxErr
     let old: String = redis::cmd("GET").arg("{a}:old").query_async(&mut node3).await?;
     let new: RedisResult<String> = redis::cmd("GET").arg("{a}:new").query_async(&mut node3).await;
     guess.answer(match code(&new) {
-        "ASK" => "ASK node1",
-        "MOVED" => "MOVED, go to node1",
+        Some("ASK") => "ASK node1",
+        Some("MOVED") => "MOVED, go to node1",
         _ => "nil",
     })?;
     ctx.say("node3 can't know whether the key has moved already, or never was.");
@@ -64,11 +65,12 @@ pub(super) async fn ask(ctx: &LessonContext, group: &Group) -> Result<(), BoxErr
     let mut both = redis::pipe();
     both.cmd("ASKING").cmd("MGET").arg("{a}:old").arg("{a}:new");
     let both = both.exec_async(&mut node1).await;
-    ctx.check("without ASKING, node1 answers MOVED, and names node3's port", {
-        let port = group.nodes[2].port;
-        names(&early, "MOVED", port) && names(&again, "MOVED", port)
-    })?;
-    ctx.check("keys on both sides: TRYAGAIN", code(&both) == "TRYAGAIN")?;
+    let port3 = group.nodes[2].port;
+    ctx.check(
+        "without ASKING, node1 answers MOVED, and names node3's port",
+        names(&early, "MOVED", port3) && names(&again, "MOVED", port3),
+    )?;
+    ctx.check("keys on both sides: TRYAGAIN", code(&both) == Some("TRYAGAIN"))?;
     Ok(())
 }
 
@@ -107,5 +109,5 @@ async fn set_slot(
 fn names<T>(result: &RedisResult<T>, word: &str, port: u16) -> bool {
     let error = result.as_ref().err();
     let node = error.and_then(redis::RedisError::redirect_node);
-    code(result) == word && node.is_some_and(|(address, _slot)| address.ends_with(&format!(":{port}")))
+    code(result) == Some(word) && node.is_some_and(|(address, _slot)| address.ends_with(&format!(":{port}")))
 }

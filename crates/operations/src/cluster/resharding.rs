@@ -84,6 +84,6 @@ pub(super) fn table(title: &str, runs: &[&Run]) -> Table {
         let numbers = [counted.acknowledged, counted.lost, counted.doubled, counted.errors];
         let numbers = numbers.map(|number| thousands(number as f64));
         let times = [duration(counted.slowest), duration(*took)];
-        table.row(std::iter::once((*label).to_owned()).chain(numbers).chain(times))
+        table.labeled(*label, numbers.into_iter().chain(times))
     })
 }

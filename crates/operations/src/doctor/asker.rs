@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use lab_connection::transcript::for_terminal;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{Pipeline, RedisError, Value};
+use redis::{Cmd, FromRedisValue, Pipeline, RedisError, Value};
 
-use super::facts::{Missing, Reply};
+use super::facts::{Info, Missing, Reply};
 
 /// The doctor takes at most this share of the server's time.
 const SHARE: f64 = 0.01;
@@ -54,38 +54,21 @@ pub(crate) struct Asker {
     cost: f64,
     /// How many commands were sent.
     pub(crate) sent: u64,
-    /// Whether to wait at all.
-    paced: bool,
-    /// Why the connection gives no more replies, once it does not.
-    broken: Option<String>,
+    /// Whether to leave the server its time. A group that is known to be idle, as in tests, needs no waiting.
+    pub(crate) paced: bool,
+    /// Why the connection gives no more replies, once it does not. Every later command fails at once, so that a server that hangs costs
+    /// one timeout and not one for each command.
+    pub(crate) broken: Option<String>,
 }
 
 impl Asker {
-    pub(crate) fn new(connection: MultiplexedConnection) -> Self {
-        Self { connection, start: Instant::now(), cost: 0.0, sent: 0, paced: true, broken: None }
+    pub(crate) fn new(connection: MultiplexedConnection, paced: bool) -> Self {
+        Self { connection, start: Instant::now(), cost: 0.0, sent: 0, paced, broken: None }
     }
 
     /// Seconds since the first command.
     pub(crate) fn seconds(&self) -> f64 {
         self.start.elapsed().as_secs_f64()
-    }
-
-    /// Stops waiting: for a group that is known to be idle, as in tests.
-    pub(crate) fn unpaced(mut self) -> Self {
-        self.paced = false;
-        self
-    }
-
-    /// Goes on where another asker of the same connection has stopped.
-    pub(crate) fn after(mut self, broken: Option<String>) -> Self {
-        self.broken = broken;
-        self
-    }
-
-    /// Why the connection gives no more replies, if it does not. Every later command fails at once, so that a server that hangs costs
-    /// one timeout and not one for each command.
-    pub(crate) fn broken(&self) -> Option<&str> {
-        self.broken.as_deref()
     }
 
     fn note(&mut self, error: &RedisError) {
@@ -94,32 +77,21 @@ impl Asker {
         }
     }
 
-    fn still_connected(&self) -> Result<(), Missing> {
-        self.broken.as_ref().map_or(Ok(()), |why| Err(Missing::Failed(why.clone())))
-    }
-
-    /// Whether it leaves the server its time.
-    pub(crate) fn is_paced(&self) -> bool {
-        self.paced
-    }
-
     /// One command; `micros` is a generous estimate of what it costs the server.
-    pub(crate) async fn ask(&mut self, words: &[&str], micros: f64) -> Reply<Value> {
-        let mut command = redis::cmd(words.first().copied().unwrap_or_default());
-        command.arg(words.get(1..).unwrap_or_default());
-        self.still_connected()?;
-        self.wait(micros, 1).await;
-        let reply = self.connection.req_packed_command(&command).await;
-        reply
-            .inspect_err(|error| self.note(error))
-            .and_then(Value::extract_error)
-            .map_err(|error| missing(&error, words))
+    pub(crate) async fn ask<T: FromRedisValue>(&mut self, words: &[&str], micros: f64) -> Reply<T> {
+        let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+        self.ask_bytes(words, micros).await
     }
 
-    /// The same, as text. A reply that is not text counts as a failure.
-    pub(crate) async fn text(&mut self, words: &[&str], micros: f64) -> Reply<String> {
-        let value = self.ask(words, micros).await?;
-        redis::from_redis_value(value).map_err(|error| Missing::Failed(error.to_string()))
+    /// The same with words that may be no text. A reply of another type counts as a failure.
+    pub(crate) async fn ask_bytes<T: FromRedisValue>(&mut self, words: Vec<&[u8]>, micros: f64) -> Reply<T> {
+        let reply = self.ask_all(&[words], micros).await.pop().unwrap_or(Err(Missing::Unsupported))?;
+        redis::from_redis_value(reply).map_err(|error| Missing::Failed(error.to_string()))
+    }
+
+    /// A reply of lines `field:value`.
+    pub(crate) async fn info(&mut self, words: &[&str], micros: f64) -> Reply<Info> {
+        Ok(Info::parse(&self.ask::<String>(words, micros).await?))
     }
 
     /// Commands in one round trip, with a reply for each.
@@ -127,35 +99,24 @@ impl Asker {
         if commands.is_empty() {
             return Vec::new();
         }
-        if let Err(missing) = self.still_connected() {
-            return vec![Err(missing); commands.len()];
+        if let Some(why) = &self.broken {
+            return vec![Err(Missing::Failed(why.clone())); commands.len()];
         }
         let mut pipeline = Pipeline::with_capacity(commands.len());
         for words in commands {
-            let mut command = redis::Cmd::new();
-            for word in words {
-                command.arg(*word);
-            }
-            pipeline.add_command(command);
+            pipeline.add_command(Cmd::new().arg(words).to_owned());
         }
         self.wait(micros * commands.len() as f64, commands.len()).await;
-        let words = |at: usize| -> Vec<String> {
-            let words = commands.get(at).map(Vec::as_slice).unwrap_or_default();
-            words.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect()
-        };
-        let refused = |error: &RedisError, at: usize| {
-            let words = words(at);
-            missing(error, &words.iter().map(String::as_str).collect::<Vec<_>>())
-        };
         match self.connection.req_packed_commands(&pipeline, 0, commands.len()).await {
-            Ok(replies) => replies
-                .into_iter()
-                .enumerate()
-                .map(|(at, reply)| reply.extract_error().map_err(|error| refused(&error, at)))
-                .collect(),
+            Ok(replies) => {
+                let asked = replies.into_iter().zip(commands);
+                asked
+                    .map(|(reply, words)| reply.extract_error().map_err(|error| missing(&error, words)))
+                    .collect()
+            }
             Err(error) => {
                 self.note(&error);
-                (0..commands.len()).map(|at| Err(refused(&error, at))).collect()
+                commands.iter().map(|words| Err(missing(&error, words))).collect()
             }
         }
     }
@@ -176,24 +137,8 @@ impl Asker {
     }
 }
 
-/// Commands of which a rule can permit one subcommand.
-const CONTAINERS: [&str; 12] = [
-    "ACL",
-    "CLIENT",
-    "CLUSTER",
-    "COMMANDLOG",
-    "CONFIG",
-    "LATENCY",
-    "MEMORY",
-    "OBJECT",
-    "SENTINEL",
-    "SLOWLOG",
-    "XINFO",
-    "COMMAND",
-];
-
 /// Why there is no reply.
-fn missing(error: &RedisError, words: &[&str]) -> Missing {
+fn missing(error: &RedisError, words: &[&[u8]]) -> Missing {
     let said = error.to_string();
     let text = said.to_lowercase();
     if error.code() == Some("NOPERM") || text.contains("noperm") {
@@ -210,14 +155,12 @@ fn missing(error: &RedisError, words: &[&str]) -> Missing {
 }
 
 /// The ACL rule that permits a command: `+info`, `+config|get`.
-fn rule(words: &[&str]) -> String {
-    let first = words.first().copied().unwrap_or_default().to_lowercase();
-    match words.get(1) {
-        Some(second) if CONTAINERS.iter().any(|name| name.eq_ignore_ascii_case(&first)) => {
-            format!("+{first}|{}", second.to_lowercase())
-        }
-        _ => format!("+{first}"),
-    }
+fn rule(words: &[&[u8]]) -> String {
+    let mut words = words.iter().map(|word| String::from_utf8_lossy(word).to_uppercase());
+    let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let both = format!("{first} {second}");
+    let command = if COMMANDS.contains(&both.as_str()) { both.replace(' ', "|") } else { first };
+    format!("+{}", command.to_lowercase())
 }
 
 #[cfg(test)]
@@ -226,8 +169,8 @@ mod tests {
 
     #[test]
     fn a_rule_names_the_subcommand_of_a_container() {
-        assert_eq!(rule(&["INFO", "all"]), "+info");
-        assert_eq!(rule(&["CONFIG", "GET", "save"]), "+config|get");
-        assert_eq!(rule(&["XPENDING", "jobs", "workers"]), "+xpending");
+        assert_eq!(rule(&[b"INFO", b"all"]), "+info");
+        assert_eq!(rule(&[b"CONFIG", b"GET", b"save"]), "+config|get");
+        assert_eq!(rule(&[b"XPENDING", b"jobs", b"workers"]), "+xpending");
     }
 }

@@ -70,18 +70,16 @@ fn answers(report: &mut Report<'_>) {
     };
     let Some(error) = refused.or(node.stopped.as_ref()) else { return };
     if error.to_uppercase().contains("BUSY") {
-        report.find(
+        report.critical(
             "busy-script",
-            Severity::Critical,
             "A script has been running for so long that the server refuses every command.",
             ("INFO all", error.clone()),
             "The server runs one command at a time. Until the script ends, nobody gets an answer, and replicas and Sentinels take the server for dead.",
             "SCRIPT KILL (or FUNCTION KILL). A script that has written already can be ended with SHUTDOWN NOSAVE only, which loses what is not on the disk. Let a script do a bounded amount of work in each call.",
         );
     } else {
-        report.find(
+        report.critical(
             "stopped-answering",
-            Severity::Critical,
             "The server took the connection, and then gave no proper answer.",
             ("INFO all", error.clone()),
             "Clients wait for it or fail. What is said about this server below is incomplete.",
@@ -113,6 +111,39 @@ pub(crate) struct Report<'a> {
 pub(crate) type Evidence<'a> = (&'a str, String);
 
 impl<'a> Report<'a> {
+    pub(crate) fn critical(
+        &mut self,
+        name: &'static str,
+        what: impl Into<String>,
+        evidence: Evidence<'_>,
+        why: &'static str,
+        fix: impl Into<String>,
+    ) {
+        self.find(name, Severity::Critical, what, evidence, why, fix);
+    }
+
+    pub(crate) fn warning(
+        &mut self,
+        name: &'static str,
+        what: impl Into<String>,
+        evidence: Evidence<'_>,
+        why: &'static str,
+        fix: impl Into<String>,
+    ) {
+        self.find(name, Severity::Warning, what, evidence, why, fix);
+    }
+
+    pub(crate) fn note(
+        &mut self,
+        name: &'static str,
+        what: impl Into<String>,
+        evidence: Evidence<'_>,
+        why: &'static str,
+        fix: impl Into<String>,
+    ) {
+        self.find(name, Severity::Note, what, evidence, why, fix);
+    }
+
     pub(crate) fn find(
         &mut self,
         name: &'static str,
@@ -164,6 +195,11 @@ impl<'a> Report<'a> {
             grant,
         });
     }
+}
+
+/// One client, or `2 clients`.
+pub(crate) fn counted(count: usize, one: &str, several: &str) -> String {
+    if count == 1 { one.to_owned() } else { format!("{count} {several}") }
 }
 
 /// Bytes as people read them: 1.5 kB, 2.2 MB, 3.1 GB; kilo is 1,000.

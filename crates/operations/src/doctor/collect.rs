@@ -1,19 +1,20 @@
 //! Collects what the checks need from every server of a group. It reads, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt::Display;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use lab_connection::failure::Class;
 use lab_connection::transcript::for_terminal;
-use lab_connection::{Failure, ReadOnlyTarget, read_only};
+use lab_connection::{ReadOnlyTarget, read_only};
 use redis::Value;
 use redis::aio::MultiplexedConnection;
 
 use super::asker::Asker;
 use super::facts::{
-    Client, ClusterNode, Facts, Info, LatencyEvent, Missing, NodeFacts, OpenSlot, Reply, Role, SlotStats,
+    Client, ClusterNode, Facts, LatencyEvent, Missing, NodeFacts, OpenSlot, Reply, Role, SlotStats,
     SlowCommand, Watched, shortened,
 };
 use super::roles::FailoverUsers;
@@ -77,19 +78,14 @@ pub struct Depth {
 /// Everything that was seen, and what the seeing cost.
 pub(crate) async fn collect(target: &ReadOnlyTarget, depth: Depth) -> (Facts, Vec<Cost>) {
     let group = discover(target).await;
-    let mut facts =
-        Facts { nodes: Vec::new(), unreached: group.unreached, login_refused: group.login_refused };
-    let mut costs = Vec::new();
     let password = target.has_password();
     let examined = group.nodes.into_iter().map(|found| async move {
         let mut node = NodeFacts::new(found.address);
         node.no_password_used = !password;
         node.tls = target.uses_tls();
         node.near = found.near;
-        let mut asker = Asker::new(found.connection).after(found.broken);
-        if !depth.paced {
-            asker = asker.unpaced();
-        }
+        let mut asker = Asker::new(found.connection, depth.paced);
+        asker.broken = found.broken;
         examine(&mut node, &mut asker, depth).await;
         (node, asker)
     });
@@ -105,11 +101,8 @@ pub(crate) async fn collect(target: &ReadOnlyTarget, depth: Depth) -> (Facts, Ve
             (node, cost)
         }
     });
-    for (node, cost) in join_all(finished).await {
-        facts.nodes.push(node);
-        costs.push(cost);
-    }
-    (facts, costs)
+    let (nodes, costs) = join_all(finished).await.into_iter().unzip();
+    (Facts { nodes, unreached: group.unreached, login_refused: group.login_refused }, costs)
 }
 
 struct Found {
@@ -125,22 +118,18 @@ struct Group {
     nodes: Vec<Found>,
     unreached: Vec<(String, String)>,
     login_refused: Vec<String>,
+    /// The run IDs of its servers.
+    known: BTreeSet<String>,
+    /// Hosts and ports that its servers name.
+    names: VecDeque<(String, u16)>,
 }
 
 /// The server that was named, and those that it, and they, name.
 async fn discover(target: &ReadOnlyTarget) -> Group {
     let mut group = Group::default();
-    let mut known = BTreeSet::new();
-    let mut names = VecDeque::new();
-    let first = Found {
-        address: target.address().to_owned(),
-        near: target.is_near(),
-        connection: target.connection(),
-        broken: None,
-    };
-    enter(first, &mut group, &mut known, &mut names).await;
+    group.enter(target.address().to_owned(), target.is_near(), target.connection()).await;
     let mut tried = BTreeSet::from([target.address().to_owned()]);
-    while let Some((host, port)) = names.pop_front() {
+    while let Some((host, port)) = group.names.pop_front() {
         let address = address(&host, port);
         if !tried.insert(address.clone()) {
             continue;
@@ -156,85 +145,55 @@ async fn discover(target: &ReadOnlyTarget) -> Group {
             continue;
         }
         match target.node(&host, port).await {
-            Ok(connection) => {
-                enter(Found { address, near, connection, broken: None }, &mut group, &mut known, &mut names)
-                    .await;
-            }
+            Ok(connection) => group.enter(address, near, connection).await,
             Err(failure) => {
                 if matches!(failure.class(), Class::NoAuth | Class::WrongPass) {
                     group.login_refused.push(address.clone());
                 }
-                group.unreached.push((address, unreached(&failure)));
+                group.unreached.push((address, format!("{} {}", failure.what(), failure.why())));
             }
         }
     }
     group
 }
 
-fn unreached(failure: &Failure) -> String {
-    format!("{} {}", failure.what(), failure.why())
-}
-
-/// Adds a server that is not in the group yet, and the servers that it names.
-async fn enter(
-    mut found: Found,
-    group: &mut Group,
-    known: &mut BTreeSet<String>,
-    names: &mut VecDeque<(String, u16)>,
-) {
-    let mut asker = Asker::new(found.connection.clone()).unpaced();
-    let server =
-        asker.text(&["INFO", "server"], INFO_MICROS).await.map(|text| Info::parse(&text)).unwrap_or_default();
-    if let Some(run) = server.text("run_id")
-        && !known.insert(run.to_owned())
-    {
-        return;
-    }
-    let cluster = asker
-        .text(&["INFO", "cluster"], INFO_MICROS)
-        .await
-        .map(|text| Info::parse(&text))
-        .unwrap_or_default();
-    if server.is_sentinel() {
-        for watched in sentinel_masters(&mut asker).await.unwrap_or_default() {
-            names.extend(host_and_port(&watched.address));
-            names.extend(
-                watched
-                    .replicas
+impl Group {
+    /// Adds a server that is not in the group yet, and the servers that it names.
+    async fn enter(&mut self, address: String, near: bool, connection: MultiplexedConnection) {
+        let mut asker = Asker::new(connection.clone(), false);
+        let server = asker.info(&["INFO", "server"], INFO_MICROS).await.unwrap_or_default();
+        if let Some(run) = server.text("run_id")
+            && !self.known.insert(run.to_owned())
+        {
+            return;
+        }
+        let cluster = asker.info(&["INFO", "cluster"], INFO_MICROS).await.unwrap_or_default();
+        if server.is_sentinel() {
+            for watched in sentinel_masters(&mut asker).await.unwrap_or_default() {
+                self.names.extend(host_and_port(&watched.address));
+                let others = watched.replicas.iter().chain(&watched.sentinels);
+                self.names.extend(others.filter_map(|(address, _)| host_and_port(address)));
+            }
+        } else if cluster.text("cluster_enabled") == Some("1") {
+            if let Ok(nodes) = cluster_nodes(&mut asker).await {
+                let alive = nodes
                     .iter()
-                    .chain(&watched.sentinels)
-                    .filter_map(|(address, _)| host_and_port(address)),
-            );
+                    .filter(|node| !node.flags.iter().any(|flag| flag == "fail" || flag == "noaddr"));
+                self.names.extend(alive.filter_map(|node| host_and_port(&node.address)));
+            }
+        } else if let Ok(info) = asker.info(&["INFO", "replication"], INFO_MICROS).await {
+            let port = info.text("master_port").and_then(|port| port.parse().ok());
+            self.names.extend(info.text("master_host").map(str::to_owned).zip(port));
+            for name in info.replicas() {
+                let port = info.part(name, "port").and_then(|port| port.parse().ok());
+                self.names.extend(info.part(name, "ip").map(str::to_owned).zip(port));
+            }
         }
-    } else if cluster.text("cluster_enabled") == Some("1") {
-        if let Ok(text) = asker.text(&["CLUSTER", "NODES"], INFO_MICROS).await {
-            let nodes = cluster_nodes(&text);
-            let alive =
-                nodes.iter().filter(|node| !node.flags.iter().any(|flag| flag == "fail" || flag == "noaddr"));
-            names.extend(alive.filter_map(|node| host_and_port(&node.address)));
-        }
-    } else if let Ok(text) = asker.text(&["INFO", "replication"], INFO_MICROS).await {
-        let info = Info::parse(&text);
-        names.extend(
-            info.text("master_host")
-                .zip(info.text("master_port"))
-                .and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?))),
-        );
-        for (name, _) in replicas(&info) {
-            let port = info.part(name, "port").and_then(|port| port.parse().ok());
-            names.extend(info.part(name, "ip").map(str::to_owned).zip(port));
-        }
+        self.nodes.push(Found { address, near, connection, broken: asker.broken });
     }
-    found.broken = asker.broken().map(str::to_owned);
-    group.nodes.push(found);
 }
 
-/// The lines `slave0:ip=...` of INFO replication.
-pub(crate) fn replicas(info: &Info) -> impl Iterator<Item = (&str, &str)> {
-    info.starting_with("slave").filter(|(name, _)| name["slave".len()..].parse::<u32>().is_ok())
-}
-
-fn address(host: &str, port: u16) -> String {
+fn address(host: &str, port: impl Display) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
@@ -246,8 +205,8 @@ fn host_and_port(address: &str) -> Option<(String, u16)> {
 
 /// Everything about one server.
 async fn examine(node: &mut NodeFacts, asker: &mut Asker, depth: Depth) {
-    match asker.text(&["INFO", "all"], INFO_MICROS).await {
-        Ok(text) => node.info = Info::parse(&text),
+    match asker.info(&["INFO", "all"], INFO_MICROS).await {
+        Ok(info) => node.info = info,
         Err(missing) => node.info_missing = Some(missing),
     }
     node.role = if node.info.is_sentinel() {
@@ -269,9 +228,8 @@ async fn examine(node: &mut NodeFacts, asker: &mut Asker, depth: Depth) {
         node.slow = slow_commands(asker).await;
         node.latency = latency(asker).await;
         if node.in_cluster() {
-            node.cluster_info = asker.text(&["CLUSTER", "INFO"], 50.0).await.map(|text| Info::parse(&text));
-            node.cluster_nodes =
-                asker.text(&["CLUSTER", "NODES"], 200.0).await.map(|text| cluster_nodes(&text));
+            node.cluster_info = asker.info(&["CLUSTER", "INFO"], 50.0).await;
+            node.cluster_nodes = cluster_nodes(asker).await;
             node.open_slots = open_slots(asker, node).await;
             node.slot_stats = slot_stats(asker).await;
         }
@@ -296,13 +254,9 @@ async fn finish(node: &mut NodeFacts, asker: &mut Asker) {
     asker.settle().await;
     node.seconds = asker.seconds();
     if node.info_missing.is_none() {
-        node.later = asker
-            .text(&["INFO", "all"], INFO_MICROS)
-            .await
-            .map(|text| Info::parse(&text))
-            .unwrap_or_default();
+        node.later = asker.info(&["INFO", "all"], INFO_MICROS).await.unwrap_or_default();
     }
-    node.stopped = asker.broken().map(str::to_owned);
+    node.stopped.clone_from(&asker.broken);
 }
 
 async fn settings(asker: &mut Asker) -> Reply<BTreeMap<String, String>> {
@@ -319,10 +273,7 @@ async fn settings(asker: &mut Asker) -> Reply<BTreeMap<String, String>> {
 
 /// Without the hashes of passwords: they can be guessed at leisure.
 async fn users(asker: &mut Asker) -> (Reply<Vec<String>>, BTreeMap<String, u64>) {
-    let lines = asker.ask(&["ACL", "LIST"], 100.0).await.and_then(|lines| {
-        redis::from_redis_value::<Vec<String>>(lines).map_err(|error| Missing::Failed(error.to_string()))
-    });
-    let lines = match lines {
+    let lines: Vec<String> = match asker.ask(&["ACL", "LIST"], 100.0).await {
         Ok(lines) => lines,
         Err(missing) => return (Err(missing), BTreeMap::new()),
     };
@@ -348,17 +299,14 @@ async fn users(asker: &mut Asker) -> (Reply<Vec<String>>, BTreeMap<String, u64>)
 }
 
 async fn clients(asker: &mut Asker, connected: f64) -> Reply<Vec<Client>> {
-    let own: String = match asker.ask(&["CLIENT", "ID"], 5.0).await {
-        Ok(value) => redis::from_redis_value(value).unwrap_or_default(),
-        Err(_) => String::new(),
-    };
+    let own: String = asker.ask(&["CLIENT", "ID"], 5.0).await.unwrap_or_default();
     if connected > MOST_CLIENTS {
         let why = format!(
             "{connected:.0} connections are open, and CLIENT LIST would stop the server for a moment"
         );
         return Err(Missing::Failed(why));
     }
-    let text = asker.text(&["CLIENT", "LIST"], list_micros(connected)).await?;
+    let text: String = asker.ask(&["CLIENT", "LIST"], list_micros(connected)).await?;
     Ok(text.lines().map(client).filter(|client| client.id != own).collect())
 }
 
@@ -369,7 +317,7 @@ async fn look_again(asker: &mut Asker, clients: &mut [Client]) {
     }
     tokio::time::sleep(LOOK_AGAIN_AFTER).await;
     let micros = list_micros(clients.len() as f64);
-    let Ok(text) = asker.text(&["CLIENT", "LIST"], micros).await else { return };
+    let Ok(text) = asker.ask::<String>(&["CLIENT", "LIST"], micros).await else { return };
     let later: BTreeMap<String, u64> =
         text.lines().map(client).map(|client| (client.id, client.output)).collect();
     for client in clients {
@@ -404,16 +352,14 @@ fn client(line: &str) -> Client {
 }
 
 async fn slow_commands(asker: &mut Asker) -> Reply<Vec<SlowCommand>> {
-    let reply = match asker.ask(&["COMMANDLOG", "GET", "128", "slow"], 200.0).await {
-        Ok(reply) => Ok(reply),
-        Err(_) => asker.ask(&["SLOWLOG", "GET", "128"], 200.0).await,
+    let entries: Vec<Vec<Value>> = match asker.ask(&["COMMANDLOG", "GET", "128", "slow"], 200.0).await {
+        Ok(entries) => entries,
+        Err(_) => asker.ask(&["SLOWLOG", "GET", "128"], 200.0).await?,
     };
-    let Value::Array(entries) = reply? else { return Err(Missing::Failed("no list".to_owned())) };
     Ok(entries.into_iter().filter_map(slow_command).collect())
 }
 
-fn slow_command(entry: Value) -> Option<SlowCommand> {
-    let Value::Array(fields) = entry else { return None };
+fn slow_command(fields: Vec<Value>) -> Option<SlowCommand> {
     let mut fields = fields.into_iter().skip(2);
     let micros = redis::from_redis_value(fields.next()?).ok()?;
     let words: Vec<Vec<u8>> = redis::from_redis_value(fields.next()?).ok()?;
@@ -423,11 +369,8 @@ fn slow_command(entry: Value) -> Option<SlowCommand> {
 }
 
 async fn latency(asker: &mut Asker) -> Reply<Vec<LatencyEvent>> {
-    let Value::Array(entries) = asker.ask(&["LATENCY", "LATEST"], 50.0).await? else {
-        return Err(Missing::Failed("no list".to_owned()));
-    };
-    let event = |entry: Value| {
-        let Value::Array(fields) = entry else { return None };
+    let entries: Vec<Vec<Value>> = asker.ask(&["LATENCY", "LATEST"], 50.0).await?;
+    let event = |fields: Vec<Value>| {
         let mut fields = fields.into_iter();
         let event: String = redis::from_redis_value(fields.next()?).ok()?;
         let latest = redis::from_redis_value(fields.nth(1)?).ok()?;
@@ -437,9 +380,9 @@ async fn latency(asker: &mut Asker) -> Reply<Vec<LatencyEvent>> {
     Ok(entries.into_iter().filter_map(event).collect())
 }
 
-/// The lines of CLUSTER NODES.
-pub(crate) fn cluster_nodes(text: &str) -> Vec<ClusterNode> {
-    text.lines().filter_map(cluster_node).collect()
+async fn cluster_nodes(asker: &mut Asker) -> Reply<Vec<ClusterNode>> {
+    let text: String = asker.ask(&["CLUSTER", "NODES"], 200.0).await?;
+    Ok(text.lines().filter_map(cluster_node).collect())
 }
 
 fn cluster_node(line: &str) -> Option<ClusterNode> {
@@ -479,38 +422,29 @@ async fn open_slots(asker: &mut Asker, node: &NodeFacts) -> Vec<OpenSlot> {
         return first;
     }
     tokio::time::sleep(SLOTS_AGAIN_AFTER).await;
-    let again = asker.text(&["CLUSTER", "NODES"], 200.0).await.map(|text| own(&cluster_nodes(&text)));
-    let again = again.unwrap_or_default();
+    let again = cluster_nodes(asker).await.as_deref().map(own).unwrap_or_default();
     first.into_iter().filter(|slot| again.contains(slot)).collect()
 }
 
 async fn slot_stats(asker: &mut Asker) -> Reply<SlotStats> {
     let by = |metric| ["CLUSTER", "SLOT-STATS", "ORDERBY", metric, "LIMIT", "1", "DESC"];
-    let fullest = first_slot(asker.ask(&by("key-count"), 2_000.0).await?, "key-count");
+    let first = |slots: Vec<(u16, BTreeMap<String, u64>)>, metric: &str| {
+        let (slot, metrics) = slots.into_iter().next()?;
+        Some((slot, *metrics.get(metric)?))
+    };
+    let fullest = first(asker.ask(&by("key-count"), 2_000.0).await?, "key-count");
     // Counted only with cluster-slot-stats-enabled.
-    let busiest =
-        asker.ask(&by("cpu-usec"), 2_000.0).await.ok().and_then(|reply| first_slot(reply, "cpu-usec"));
+    let busiest = asker.ask(&by("cpu-usec"), 2_000.0).await.ok().and_then(|slots| first(slots, "cpu-usec"));
     Ok(SlotStats { fullest, busiest })
 }
 
-fn first_slot(reply: Value, metric: &str) -> Option<(u16, u64)> {
-    let Value::Array(slots) = reply else { return None };
-    let Value::Array(slot) = slots.into_iter().next()? else { return None };
-    let mut slot = slot.into_iter();
-    let number = redis::from_redis_value(slot.next()?).ok()?;
-    let metrics: BTreeMap<String, u64> = redis::from_redis_value(slot.next()?).ok()?;
-    Some((number, *metrics.get(metric)?))
-}
-
 async fn sentinel_masters(asker: &mut Asker) -> Reply<Vec<Watched>> {
-    let masters: Vec<BTreeMap<String, String>> =
-        redis::from_redis_value(asker.ask(&["SENTINEL", "MASTERS"], 50.0).await?)
-            .map_err(|error| Missing::Failed(error.to_string()))?;
+    let masters: Vec<BTreeMap<String, String>> = asker.ask(&["SENTINEL", "MASTERS"], 50.0).await?;
     let mut watched = Vec::new();
     for master in masters {
         let name = master.get("name").cloned().unwrap_or_default();
         let number = |field: &str| master.get(field).and_then(|value| value.parse().ok()).unwrap_or(0);
-        let quorum_reply = match asker.text(&["SENTINEL", "CKQUORUM", &name], 20.0).await {
+        let quorum_reply = match asker.ask::<String>(&["SENTINEL", "CKQUORUM", &name], 20.0).await {
             Ok(reply) => Some(Ok(for_terminal(&reply).into_owned())),
             Err(Missing::Failed(error)) => Some(Err(error)),
             Err(_) => None,
@@ -534,17 +468,14 @@ async fn sentinel_masters(asker: &mut Asker) -> Reply<Vec<Watched>> {
 }
 
 async fn others(asker: &mut Asker, which: &str, name: &str) -> Vec<(String, String)> {
-    let reply = asker.ask(&["SENTINEL", which, name], 50.0).await.ok();
     let entries: Vec<BTreeMap<String, String>> =
-        reply.and_then(|reply| redis::from_redis_value(reply).ok()).unwrap_or_default();
+        asker.ask(&["SENTINEL", which, name], 50.0).await.unwrap_or_default();
     entries.iter().map(|entry| (place(entry), entry.get("flags").cloned().unwrap_or_default())).collect()
 }
 
 fn place(entry: &BTreeMap<String, String>) -> String {
     let field = |name: &str| entry.get(name).map(String::as_str).unwrap_or_default();
-    let (host, port) = (field("ip"), field("port"));
-    for_terminal(&if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") })
-        .into_owned()
+    for_terminal(&address(field("ip"), field("port"))).into_owned()
 }
 
 #[cfg(test)]
@@ -553,12 +484,11 @@ mod tests {
 
     #[test]
     fn a_line_of_cluster_nodes_is_read_with_its_slots() {
-        let nodes = cluster_nodes(
-            "aa 127.0.0.1:7000@17000,host myself,master - 0 0 1 connected 0-99 200 [300->-bb]\n\
-             bb 127.0.0.1:7001@17001 slave,fail? aa 0 0 1 connected\n",
-        );
-        assert_eq!((nodes[0].address.as_str(), nodes[0].slots), ("127.0.0.1:7000", 101));
-        assert_eq!((nodes[1].primary.as_deref(), nodes[1].flags[1].as_str()), (Some("aa"), "fail?"));
+        let line = "aa 127.0.0.1:7000@17000,host myself,master - 0 0 1 connected 0-99 200 [300->-bb]";
+        let node = cluster_node(line).unwrap();
+        assert_eq!((node.address.as_str(), node.slots), ("127.0.0.1:7000", 101));
+        let node = cluster_node("bb 127.0.0.1:7001@17001 slave,fail? aa 0 0 1 connected").unwrap();
+        assert_eq!((node.primary.as_deref(), node.flags[1].as_str()), (Some("aa"), "fail?"));
     }
 
     #[test]

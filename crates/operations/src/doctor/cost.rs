@@ -46,10 +46,10 @@ fn spent(before: &Info, after: &Info) -> f64 {
         let name = name.replace('|', " ").to_uppercase();
         COMMANDS.contains(&name.as_str())
     };
-    let usec = |info: &Info, field: &str| info.part(field, "usec").and_then(|usec| usec.parse::<f64>().ok());
+    let usec = |info: &Info, field: &str| info.part_number(field, "usec").unwrap_or(0.0);
     let fields = after.starting_with("cmdstat_").filter(|(name, _)| ours(&name["cmdstat_".len()..]));
     fields
-        .map(|(name, _)| (usec(after, name).unwrap_or(0.0) - usec(before, name).unwrap_or(0.0)).max(0.0))
+        .map(|(name, _)| (usec(after, name) - usec(before, name)).max(0.0))
         .fold(0.0, |sum, micros| sum + micros)
 }
 

@@ -163,6 +163,12 @@ impl NodeFacts {
         self.config.as_ref().ok()?.get(name).map(String::as_str)
     }
 
+    /// Whether it takes snapshots. Unknown without CONFIG GET.
+    #[must_use]
+    pub fn takes_snapshots(&self) -> Option<bool> {
+        self.setting("save").map(|save| !save.trim().is_empty())
+    }
+
     /// Whether it is a node of a cluster.
     #[must_use]
     pub fn in_cluster(&self) -> bool {
@@ -210,6 +216,12 @@ impl Info {
             .map(|(_, value)| value)
     }
 
+    /// The same, of a part that is a number.
+    #[must_use]
+    pub fn part_number(&self, field: &str, part: &str) -> Option<f64> {
+        self.part(field, part)?.parse().ok()
+    }
+
     /// Fields whose names begin so, with their names.
     pub fn starting_with<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
         let fields = self.0.range(prefix.to_owned()..).take_while(move |(name, _)| name.starts_with(prefix));
@@ -227,18 +239,24 @@ impl Info {
     #[must_use]
     pub fn keys_and_expires(&self) -> Option<(f64, f64)> {
         self.text("redis_version").or(self.text("run_id"))?;
-        let mut sums = (0.0, 0.0);
-        for (name, _) in self.starting_with("db").filter(|(name, _)| is_database(name)) {
-            let part =
-                |part| self.part(name, part).and_then(|number| number.parse::<f64>().ok()).unwrap_or(0.0);
-            sums = (sums.0 + part("keys"), sums.1 + part("expires"));
-        }
-        Some(sums)
+        let number = |name, part| self.part_number(name, part).unwrap_or(0.0);
+        let add = |(keys, expires), name| (keys + number(name, "keys"), expires + number(name, "expires"));
+        Some(self.databases().fold((0.0, 0.0), add))
     }
 
-    /// The databases that hold keys, with their names, such as `db0`.
-    pub fn databases(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.starting_with("db").filter(|(name, _)| is_database(name))
+    /// The databases that hold keys, such as `db0`.
+    pub fn databases(&self) -> impl Iterator<Item = &str> {
+        self.numbered("db")
+    }
+
+    /// The replicas, such as `slave0`.
+    pub fn replicas(&self) -> impl Iterator<Item = &str> {
+        self.numbered("slave")
+    }
+
+    fn numbered<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+        let names = self.starting_with(prefix).map(|(name, _)| name);
+        names.filter(|name| name[prefix.len()..].parse::<u32>().is_ok())
     }
 
     /// Whether it is of a Sentinel, which stores no keys.
@@ -255,11 +273,6 @@ impl Info {
             None => self.text("redis_version").map(|version| ("Redis", version)),
         }
     }
-}
-
-fn is_database(name: &str) -> bool {
-    name.strip_prefix("db")
-        .is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// A user on whom a failover depends.

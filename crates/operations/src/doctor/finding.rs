@@ -77,6 +77,12 @@ impl Diagnosis {
         self.skipped.dedup();
     }
 
+    /// Whether this is found on this server.
+    #[must_use]
+    pub fn has(&self, name: &str, node: &str) -> bool {
+        self.findings.iter().any(|finding| finding.name == name && finding.node == node)
+    }
+
     /// How many findings are of this severity.
     #[must_use]
     pub fn count(&self, severity: Severity) -> usize {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lab_runner::Terminal;
-use redis::Value;
+use redis::{FromRedisValue, Value};
 
 use super::asker::Asker;
 use super::facts::{BigKey, KeySample, Missing, NodeFacts, Reply, StateKey, shortened};
@@ -17,7 +17,7 @@ pub const SAMPLE: u64 = 20_000;
 pub const DEEP: u64 = 1_000_000;
 
 /// How many keys SCAN walks past in one call.
-const COUNT: &[u8] = b"100";
+const COUNT: &str = "100";
 /// What a command about one key costs the server, in microseconds, with reading it from the socket and replying.
 const KEY_MICROS: f64 = 2.0;
 /// Of how many big keys the elements are counted.
@@ -30,6 +30,9 @@ const MOST_STATE: usize = 5;
 const MOST_STREAMS: usize = 50;
 
 struct Walk {
+    /// Whether the server counts how often keys are used.
+    counts_use: bool,
+    in_cluster: bool,
     sample: KeySample,
     streams: Vec<Stream>,
     frequencies: Vec<(u64, String)>,
@@ -46,7 +49,7 @@ pub(crate) async fn sample(
     let databases: Vec<(String, u64)> = node
         .info
         .databases()
-        .map(|(name, _)| {
+        .map(|name| {
             let keys = node.info.part(name, "keys").and_then(|keys| keys.parse().ok()).unwrap_or(0);
             (name["db".len()..].to_owned(), keys)
         })
@@ -56,8 +59,9 @@ pub(crate) async fn sample(
     }
     let total: u64 = databases.iter().map(|(_, keys)| keys).sum();
     let limit = if total <= LOOK_AT_ALL { total.max(most) } else { most };
-    let frequency = node.info.text("maxmemory_policy").is_some_and(|policy| policy.ends_with("lfu"));
     let mut walk = Walk {
+        counts_use: node.info.text("maxmemory_policy").is_some_and(|policy| policy.ends_with("lfu")),
+        in_cluster: node.in_cluster(),
         sample: KeySample { of: total, complete: true, ..KeySample::default() },
         streams: Vec::new(),
         frequencies: Vec::new(),
@@ -65,59 +69,45 @@ pub(crate) async fn sample(
         biggest: Vec::new(),
     };
     let seconds = total.min(limit) as f64 * 2.0 * KEY_MICROS / 1e4;
-    if asker.is_paced() && seconds >= 5.0 {
+    if asker.paced && seconds >= 5.0 {
         Terminal.note(&format!(
             "{}: looking at {} keys without hurry takes about {seconds:.0} s.",
             node.address,
             total.min(limit)
         ));
     }
+    let beyond_0 = databases.iter().any(|(database, _)| database != "0");
     for (database, keys) in &databases {
-        if (databases.len() > 1 || database != "0")
-            && let Err(missing) = asker.ask(&["SELECT", database], 2.0).await
-        {
+        if beyond_0 && let Err(missing) = asker.ask::<()>(&["SELECT", database], 2.0).await {
             return (Err(missing), Vec::new());
         }
         // Each database gets its share, so that one big one does not hide the others.
         let share = (limit as f64 * *keys as f64 / total.max(1) as f64).ceil();
-        if let Err(missing) = walk.database(asker, database, share, frequency, node.in_cluster()).await {
+        if let Err(missing) = walk.database(asker, database, share).await {
             return (Err(missing), Vec::new());
         }
     }
-    if databases.len() > 1 || databases.iter().any(|(database, _)| database != "0") {
+    if beyond_0 {
         // Back to where the connection was.
-        let _ = asker.ask(&["SELECT", "0"], 2.0).await;
+        let _ = asker.ask::<()>(&["SELECT", "0"], 2.0).await;
     }
     walk.finish()
 }
 
 impl Walk {
-    async fn database(
-        &mut self,
-        asker: &mut Asker,
-        database: &str,
-        most: f64,
-        frequency: bool,
-        slots: bool,
-    ) -> Result<(), Missing> {
-        let (mut cursor, mut seen) = (b"0".to_vec(), 0.0);
+    async fn database(&mut self, asker: &mut Asker, database: &str, most: f64) -> Reply<()> {
+        let (mut cursor, mut seen) = ("0".to_owned(), 0.0);
         loop {
-            let scan = vec![vec![&b"SCAN"[..], &cursor, b"COUNT", COUNT]];
-            let reply = asker.ask_all(&scan, 60.0).await.pop().unwrap_or(Err(Missing::Unsupported));
-            let reply = reply.map_err(all_rules)?;
-            let (next, keys): (Vec<u8>, Vec<Vec<u8>>) =
-                redis::from_redis_value(reply).map_err(|error| Missing::Failed(error.to_string()))?;
+            let scan = asker.ask(&["SCAN", &cursor, "COUNT", COUNT], 60.0).await;
+            let (next, keys): (String, Vec<Vec<u8>>) = scan.map_err(all_rules)?;
             seen += keys.len() as f64;
-            self.batch(asker, database, &keys, frequency, slots).await?;
-            if next == b"0" {
+            self.batch(asker, database, &keys).await?;
+            if next == "0" {
                 return Ok(());
             }
-            if seen >= most && most > 0.0 && self.sample.of > LOOK_AT_ALL {
-                self.sample.complete = false;
-                return Ok(());
-            }
+            let enough = seen >= most && most > 0.0 && self.sample.of > LOOK_AT_ALL;
             // A server whose keys change while it is walked must not keep the doctor forever.
-            if seen > 3.0 * most + 10_000.0 {
+            if enough || seen > 3.0 * most + 10_000.0 {
                 self.sample.complete = false;
                 return Ok(());
             }
@@ -125,39 +115,21 @@ impl Walk {
         }
     }
 
-    async fn batch(
-        &mut self,
-        asker: &mut Asker,
-        database: &str,
-        keys: &[Vec<u8>],
-        frequency: bool,
-        slots: bool,
-    ) -> Result<(), Missing> {
+    async fn batch(&mut self, asker: &mut Asker, database: &str, keys: &[Vec<u8>]) -> Reply<()> {
         let mut commands: Vec<Vec<&[u8]>> = Vec::new();
         for key in keys {
             commands.push(vec![b"MEMORY", b"USAGE", key, b"SAMPLES", b"5"]);
             commands.push(vec![b"TYPE", key]);
-            if frequency {
+            if self.counts_use {
                 commands.push(vec![b"OBJECT", b"FREQ", key]);
             }
         }
-        let each = if frequency { 3 } else { 2 };
+        let each = if self.counts_use { 3 } else { 2 };
         let replies = asker.ask_all(&commands, KEY_MICROS).await;
         let mut state = Vec::new();
         for (key, replies) in keys.iter().zip(replies.chunks(each)) {
-            let number = |at: usize| -> Result<Option<i64>, Missing> {
-                match replies.get(at).cloned() {
-                    Some(Ok(Value::Int(number))) => Ok(Some(number)),
-                    Some(Err(missing @ Missing::NotPermitted { .. })) => Err(missing),
-                    _ => Ok(None),
-                }
-            };
-            let bytes = u64::try_from(number(0)?.unwrap_or(0)).unwrap_or(0);
-            let kind: String = match replies.get(1).cloned() {
-                Some(Ok(kind)) => redis::from_redis_value(kind).unwrap_or_default(),
-                Some(Err(missing @ Missing::NotPermitted { .. })) => return Err(missing),
-                _ => String::new(),
-            };
+            let bytes: u64 = unless_refused(replies.first())?.unwrap_or(0);
+            let kind: String = unless_refused(replies.get(1))?.unwrap_or_default();
             self.sample.looked_at += 1;
             let name = shortened(&String::from_utf8_lossy(key), 60);
             if bytes >= BIG_BYTES {
@@ -171,24 +143,21 @@ impl Walk {
             if let Some(looks_like) = looks_like(&name, &kind) {
                 state.push((key.as_slice(), StateKey { name: name.clone(), looks_like, expires: false }));
             }
-            if frequency && let Some(frequency) = number(2)? {
-                self.frequencies.push((u64::try_from(frequency).unwrap_or(0), name));
+            if let Some(frequency) = unless_refused(replies.get(2))? {
+                self.frequencies.push((frequency, name));
             }
-            if slots {
+            if self.in_cluster {
                 *self.slots.entry(slot(key)).or_default() += 1;
             }
         }
         self.times_to_live(asker, state).await?;
-        self.count_elements(asker, database).await
+        self.count_elements(asker, database).await;
+        Ok(())
     }
 
     /// Keeps the first of the keys that look like state, with whether they have a TTL. One that has, which a volatile policy may evict,
     /// is worth more than one that has none.
-    async fn times_to_live(
-        &mut self,
-        asker: &mut Asker,
-        found: Vec<(&[u8], StateKey)>,
-    ) -> Result<(), Missing> {
+    async fn times_to_live(&mut self, asker: &mut Asker, found: Vec<(&[u8], StateKey)>) -> Reply<()> {
         let commands: Vec<Vec<&[u8]>> = found.iter().map(|(key, _)| vec![&b"PTTL"[..], *key]).collect();
         let replies = asker.ask_all(&commands, KEY_MICROS).await;
         for ((_, mut key), reply) in found.into_iter().zip(replies) {
@@ -202,29 +171,27 @@ impl Walk {
     }
 
     /// Counts the elements of big keys of this database that were not counted yet.
-    async fn count_elements(&mut self, asker: &mut Asker, database: &str) -> Result<(), Missing> {
+    async fn count_elements(&mut self, asker: &mut Asker, database: &str) {
         for (bytes, of, key, kind) in &self.biggest {
             let name = shortened(&String::from_utf8_lossy(key), 60);
             if of != database || self.sample.biggest.iter().any(|big| big.name == name && big.bytes == *bytes)
             {
                 continue;
             }
-            let command: &[u8] = match kind.as_str() {
-                "hash" => b"HLEN",
-                "list" => b"LLEN",
-                "set" => b"SCARD",
-                "zset" => b"ZCARD",
-                "stream" => b"XLEN",
-                _ => b"",
+            let command: Option<&[u8]> = match kind.as_str() {
+                "hash" => Some(b"HLEN"),
+                "list" => Some(b"LLEN"),
+                "set" => Some(b"SCARD"),
+                "zset" => Some(b"ZCARD"),
+                "stream" => Some(b"XLEN"),
+                _ => None,
             };
-            let mut elements = None;
-            if !command.is_empty() {
-                let reply = asker.ask_all(&[vec![command, key.as_slice()]], KEY_MICROS).await.pop();
-                elements = reply.and_then(Result::ok).and_then(|reply| redis::from_redis_value(reply).ok());
-            }
+            let elements = match command {
+                Some(command) => asker.ask_bytes(vec![command, key], KEY_MICROS).await.ok(),
+                None => None,
+            };
             self.sample.biggest.push(BigKey { name, kind: kind.clone(), bytes: *bytes, elements });
         }
-        Ok(())
     }
 
     fn finish(mut self) -> (Reply<KeySample>, Vec<Stream>) {
@@ -235,6 +202,15 @@ impl Walk {
         self.sample.hottest = self.frequencies.pop().map(|(frequency, name)| (name, frequency, middle));
         self.sample.fullest_slot = self.slots.into_iter().max_by_key(|(_, keys)| *keys);
         (Ok(self.sample), self.streams)
+    }
+}
+
+/// A reply, if there is one of this type. A right that is missing is an error.
+fn unless_refused<T: FromRedisValue>(reply: Option<&Reply<Value>>) -> Reply<Option<T>> {
+    match reply {
+        Some(Ok(value)) => Ok(redis::from_redis_value_ref(value).ok()),
+        Some(Err(missing @ Missing::NotPermitted { .. })) => Err(missing.clone()),
+        _ => Ok(None),
     }
 }
 

@@ -19,7 +19,9 @@ const WARN: Style = AnsiColor::Yellow.on_default().bold();
 #[must_use]
 pub fn text(facts: &Facts, diagnosis: &Diagnosis, costs: &[Cost], width: usize) -> String {
     let mut parts = vec![servers(facts, width), verdict(diagnosis)];
-    parts.extend(grouped(&diagnosis.findings).iter().map(|(found, nodes)| finding(found, nodes, width)));
+    let same = |one: &&Finding, other: &&Finding| one.name == other.name && one.what == other.what;
+    let findings = grouped(diagnosis.findings.iter().map(|found| (found, found.node.as_str())), same);
+    parts.extend(findings.iter().map(|(found, nodes)| finding(found, nodes, width)));
     parts.extend(skipped(diagnosis, width));
     parts.push(cost(costs, width));
     parts.join("\n\n")
@@ -58,20 +60,13 @@ fn role(node: &NodeFacts) -> &'static str {
 }
 
 fn verdict(diagnosis: &Diagnosis) -> String {
-    let counts: Vec<String> = [Severity::Critical, Severity::Warning, Severity::Note]
-        .iter()
-        .filter_map(|severity| {
-            let count = diagnosis.count(*severity);
-            (count > 0).then(|| {
-                format!(
-                    "{count} {}{}",
-                    severity.name(),
-                    if count > 1 && *severity != Severity::Critical { "s" } else { "" }
-                )
-            })
-        })
-        .collect();
-    let counts = counts.join(", ");
+    let counted = |severity: Severity| match diagnosis.count(severity) {
+        0 => None,
+        count if count > 1 && severity != Severity::Critical => Some(format!("{count} {}s", severity.name())),
+        count => Some(format!("{count} {}", severity.name())),
+    };
+    let severities = [Severity::Critical, Severity::Warning, Severity::Note];
+    let counts = severities.into_iter().filter_map(counted).collect::<Vec<_>>().join(", ");
     match (diagnosis.is_healthy(), diagnosis.was_refused()) {
         (false, _) => format!("{BAD}Findings: {counts}{BAD:#}"),
         (true, true) => {
@@ -83,12 +78,15 @@ fn verdict(diagnosis: &Diagnosis) -> String {
 }
 
 /// What is the same on several servers stands once, with the evidence of the first.
-fn grouped(findings: &[Finding]) -> Vec<(&Finding, Vec<&str>)> {
-    let mut groups: Vec<(&Finding, Vec<&str>)> = Vec::new();
-    for found in findings {
-        match groups.iter_mut().find(|(first, _)| first.name == found.name && first.what == found.what) {
-            Some((_, nodes)) => nodes.push(&found.node),
-            None => groups.push((found, vec![&found.node])),
+fn grouped<'a, T>(
+    found: impl Iterator<Item = (T, &'a str)>,
+    same: impl Fn(&T, &T) -> bool,
+) -> Vec<(T, Vec<&'a str>)> {
+    let mut groups: Vec<(T, Vec<&str>)> = Vec::new();
+    for (what, node) in found {
+        match groups.iter_mut().find(|(first, _)| same(first, &what)) {
+            Some((_, nodes)) => nodes.push(node),
+            None => groups.push((what, vec![node])),
         }
     }
     groups
@@ -123,14 +121,9 @@ fn finding(found: &Finding, nodes: &[&str], width: usize) -> String {
 
 /// Checks that were skipped for the same reason stand together.
 fn skipped(diagnosis: &Diagnosis, width: usize) -> Option<String> {
-    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
-    for skipped in &diagnosis.skipped {
-        let text = format!("{}: {}", skipped.check, skipped.reason);
-        match groups.iter_mut().find(|(known, _)| *known == text) {
-            Some((_, nodes)) => nodes.push(&skipped.node),
-            None => groups.push((text, vec![&skipped.node])),
-        }
-    }
+    let skipped = diagnosis.skipped.iter();
+    let skipped = skipped.map(|skip| (format!("{}: {}", skip.check, skip.reason), skip.node.as_str()));
+    let groups = grouped(skipped, |one, other| one == other);
     if groups.is_empty() {
         return None;
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use redis::Value;
 
 use super::asker::Asker;
-use super::facts::{Missing, Reply, StreamGroup, shortened};
+use super::facts::{Reply, StreamGroup, shortened};
 
 /// How many pending entries of a group are looked at.
 const PENDING: &[u8] = b"10";
@@ -28,35 +28,28 @@ pub(crate) async fn groups(asker: &mut Asker, streams: &[Stream]) -> Reply<Vec<S
     let mut database = "0";
     for stream in streams {
         if stream.database != database {
-            asker.ask(&["SELECT", &stream.database], 2.0).await?;
+            asker.ask::<()>(&["SELECT", &stream.database], 2.0).await?;
             database = &stream.database;
         }
-        for group in
-            entries(asker, vec![b"XINFO", b"GROUPS", &stream.name]).await?.into_iter().take(MOST_GROUPS)
-        {
-            let name = group.get("name").cloned().unwrap_or_default();
-            found.push(one(asker, stream, &group, &name).await?);
+        let groups = entries(asker, vec![b"XINFO", b"GROUPS", &stream.name]).await?;
+        for group in groups.iter().take(MOST_GROUPS) {
+            found.push(one(asker, &stream.name, group).await?);
         }
     }
     Ok(found)
 }
 
-async fn one(
-    asker: &mut Asker,
-    stream: &Stream,
-    group: &BTreeMap<String, String>,
-    name: &str,
-) -> Reply<StreamGroup> {
-    let number =
-        |entry: &BTreeMap<String, String>, field: &str| entry.get(field).and_then(|value| value.parse().ok());
-    let consumers = entries(asker, vec![b"XINFO", b"CONSUMERS", &stream.name, name.as_bytes()]).await?;
-    let oldest =
-        asker.ask_all(&[vec![b"XPENDING", &stream.name, name.as_bytes(), b"-", b"+", PENDING]], MICROS).await;
-    let oldest = oldest.into_iter().next().unwrap_or(Err(Missing::Unsupported))?;
+async fn one(asker: &mut Asker, stream: &[u8], group: &Entry) -> Reply<StreamGroup> {
+    let number = |entry: &Entry, field: &str| entry.get(field).and_then(|value| value.parse().ok());
+    let name = |entry: &Entry| entry.get("name").cloned().unwrap_or_default();
+    let group_name = name(group);
+    let consumers = entries(asker, vec![b"XINFO", b"CONSUMERS", stream, group_name.as_bytes()]).await?;
+    let pending = vec![b"XPENDING", stream, group_name.as_bytes(), b"-", b"+", PENDING];
+    let oldest: Value = asker.ask_bytes(pending, MICROS).await?;
     let oldest: Vec<(String, String, u64, u64)> = redis::from_redis_value(oldest).unwrap_or_default();
     Ok(StreamGroup {
-        stream: shortened(&String::from_utf8_lossy(&stream.name), 60),
-        group: shortened(name, 60),
+        stream: shortened(&String::from_utf8_lossy(stream), 60),
+        group: shortened(&group_name, 60),
         pending: number(group, "pending").unwrap_or(0),
         lag: number(group, "lag"),
         oldest_pending: oldest.iter().map(|(_, _, idle, _)| *idle).max(),
@@ -65,34 +58,19 @@ async fn one(
             .iter()
             .take(MOST_CONSUMERS)
             .map(|consumer| {
-                let name = shortened(consumer.get("name").map(String::as_str).unwrap_or_default(), 60);
-                (name, number(consumer, "pending").unwrap_or(0), number(consumer, "idle").unwrap_or(0))
+                let numbers = ["pending", "idle"].map(|field| number(consumer, field).unwrap_or(0));
+                (shortened(&name(consumer), 60), numbers[0], numbers[1])
             })
             .collect(),
     })
 }
 
-/// A reply that is a list of maps. Values that are no text are left out.
-async fn entries(asker: &mut Asker, command: Vec<&[u8]>) -> Reply<Vec<BTreeMap<String, String>>> {
-    let reply = asker.ask_all(&[command], MICROS).await.pop().unwrap_or(Err(Missing::Unsupported))?;
-    let Value::Array(entries) = reply else { return Ok(Vec::new()) };
-    Ok(entries.into_iter().map(fields).collect())
-}
+/// The fields that are text or a number.
+type Entry = BTreeMap<String, String>;
 
-fn fields(entry: Value) -> BTreeMap<String, String> {
-    let text = |value: Value| redis::from_redis_value::<String>(value).ok();
-    match entry {
-        Value::Map(pairs) => {
-            pairs.into_iter().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect()
-        }
-        Value::Array(values) => {
-            let mut values = values.into_iter();
-            let mut fields = BTreeMap::new();
-            while let (Some(name), Some(value)) = (values.next(), values.next()) {
-                fields.extend(text(name).zip(text(value)));
-            }
-            fields
-        }
-        _ => BTreeMap::new(),
-    }
+/// A reply that is a list of maps.
+async fn entries(asker: &mut Asker, command: Vec<&[u8]>) -> Reply<Vec<Entry>> {
+    let entries: Vec<BTreeMap<String, Value>> = asker.ask_bytes(command, MICROS).await?;
+    let text = |(name, value)| Some((name, redis::from_redis_value(value).ok()?));
+    Ok(entries.into_iter().map(|entry| entry.into_iter().filter_map(text).collect()).collect())
 }

@@ -12,7 +12,7 @@ use super::switch::{after_a_pause, by_failover, by_hand, has_role};
 use super::wait::poll_until;
 use super::writers::Writers;
 use super::{DOWN_AFTER, Fault, Setting};
-use crate::private::{self, connect, info_fields};
+use crate::private::{self, connect, info_fields, set_config};
 
 /// How long the link is cut before the kill.
 const CUT: Duration = Duration::from_millis(500);
@@ -42,15 +42,14 @@ pub async fn damage(
             kill(group).await
         }
         Fault::Hang => {
-            let failed = |error: Error| private::failure(&error);
-            group.primary().pause().map_err(failed)?;
+            group.primary().pause().map_err(private::failure)?;
             let hung = Instant::now();
             sleep(HANG).await;
             poll_until("another primary takes writes", async || {
                 writers.acknowledged_since(hung) >= setting.recovered()
             })
             .await?;
-            group.primary().resume().map_err(failed)?;
+            group.primary().resume().map_err(private::failure)?;
             Ok(group)
         }
         Fault::EarlyPromotion => by_hand(group, writers).await,
@@ -127,14 +126,13 @@ async fn fill_the_disk(group: Group, fault: Fault) -> Result<Group, Failure> {
 
 /// Gives a server less memory than it uses, and lifts the limit after a while. A smaller replica becomes the primary first.
 async fn fill_the_memory(mut group: Group, setting: Setting, writers: &Writers) -> Result<Group, Failure> {
-    let failed = |error| private::failure(&error);
     if setting.has_a_smaller_replica() {
         if let Some(replica) = group.replicas().first() {
-            leave_out(2, replica).await.map_err(failed)?;
+            leave_out(2, replica).await.map_err(private::failure)?;
         }
         group = after_a_pause(group, writers).await?;
     } else {
-        leave_out(4, group.primary()).await.map_err(failed)?;
+        leave_out(4, group.primary()).await.map_err(private::failure)?;
     }
     sleep(MEMORY_FULL).await;
     let replicas = group.replicas();
@@ -142,8 +140,8 @@ async fn fill_the_memory(mut group: Group, setting: Setting, writers: &Writers) 
         Some(replica) => connect(replica).await,
         None => connect(group.primary()).await,
     }
-    .map_err(failed)?;
-    set_limit(0, &mut full).await.map_err(failed)?;
+    .map_err(private::failure)?;
+    set_config("maxmemory", 0, &mut full).await.map_err(private::failure)?;
     Ok(group)
 }
 
@@ -152,9 +150,6 @@ async fn leave_out(parts: u64, server: &Server) -> RedisResult<()> {
     let mut connection = connect(server).await?;
     let memory = info_fields("memory", &mut connection).await?;
     let bytes = |field: &str| memory.get(field).and_then(|text| text.parse().ok()).unwrap_or(0_u64);
-    set_limit(bytes("used_memory") - bytes("used_memory_dataset") / parts, &mut connection).await
-}
-
-async fn set_limit(bytes: u64, connection: &mut redis::aio::MultiplexedConnection) -> RedisResult<()> {
-    redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(bytes).exec_async(connection).await
+    let limit = bytes("used_memory") - bytes("used_memory_dataset") / parts;
+    set_config("maxmemory", limit, &mut connection).await
 }

@@ -34,21 +34,6 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// All, in the order of the table.
-    pub const ALL: [Self; 11] = [
-        Self::Kill,
-        Self::CutThenKill,
-        Self::Hang,
-        Self::EarlyPromotion,
-        Self::PlannedSwitch,
-        Self::ClusterFailover,
-        Self::Restart,
-        Self::MachineCrash,
-        Self::DiskFull,
-        Self::DiskFullThenKill,
-        Self::MemoryFull,
-    ];
-
     /// As the command line names it.
     #[must_use]
     pub fn name(self) -> &'static str {

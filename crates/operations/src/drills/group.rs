@@ -3,6 +3,7 @@
 use lab_server::{Choice, Cluster, Disk, Error, Proxy, Replicated, Sentinels, Server};
 
 use super::{DOWN_AFTER, Fault, Setting};
+use crate::private::with_settings;
 
 /// In kilobytes.
 const DISK_SIZE: u32 = 16 * 1_024;
@@ -42,18 +43,13 @@ impl Group {
     /// Starts what this fault needs. Blocks.
     pub fn start(fault: Fault, setting: Setting, choice: Choice) -> Result<Self, Error> {
         let builder = Server::builder().choice(choice.clone()).config("repl-diskless-load", "swapdb");
-        let builder =
-            setting.config().iter().fold(builder, |builder, (key, value)| builder.config(*key, *value));
+        let builder = with_settings(builder, setting.config());
+        let single = |server| Ok(Self::Single(Box::new(Single { server, disk: None })));
         let last = |replicas: &[Server]| builder.clone().replica_of(&replicas[0]).start();
         match fault {
-            Fault::MemoryFull if !setting.has_a_smaller_replica() => {
-                Ok(Self::Single(Box::new(Single { server: builder.start()?, disk: None })))
-            }
-            Fault::Restart => Ok(Self::Single(Box::new(Single { server: builder.start()?, disk: None }))),
-            Fault::MachineCrash => {
-                let server = builder.losable_page_cache().start()?;
-                Ok(Self::Single(Box::new(Single { server, disk: None })))
-            }
+            Fault::MemoryFull if !setting.has_a_smaller_replica() => single(builder.start()?),
+            Fault::Restart => single(builder.start()?),
+            Fault::MachineCrash => single(builder.losable_page_cache().start()?),
             Fault::DiskFull | Fault::DiskFullThenKill => {
                 let disk = Disk::start(DISK_SIZE)?;
                 let server = builder.config("dir", disk.path().to_string_lossy()).start()?;

@@ -172,11 +172,8 @@ impl Drills {
             Terminal.paragraph(&format!("One trial failed and was done again. {repeated}"));
         }
         let elsewhere = cells.iter().filter_map(|cell| {
-            Some(format!(
-                "{} ms with {}",
-                thousands(cell.unavailable_elsewhere_ms_p50? as f64),
-                cell.setting.label()
-            ))
+            let outage = thousands(cell.unavailable_elsewhere_ms_p50? as f64);
+            Some(format!("{outage} ms with {}", cell.setting.label()))
         });
         let elsewhere: Vec<String> = elsewhere.collect();
         if !elsewhere.is_empty() {
@@ -210,12 +207,11 @@ pub(super) fn write(drills: &Drills, document: &Value, options: &Options) -> Res
     method.extend(tried(Fault::MachineCrash).then_some(CRASH));
     method.extend(tried(Fault::PlannedSwitch).then_some(SWITCH));
     let broken = drills.broken_promises();
-    let claim = match broken.as_slice() {
-        [] => "Every setting that promises to lose nothing lost nothing.".to_owned(),
-        broken => {
-            format!("Every setting that promises to lose nothing lost nothing. Lost: {}.", broken.join("; "))
-        }
+    let lost = match broken.as_slice() {
+        [] => String::new(),
+        broken => format!(" Lost: {}.", broken.join("; ")),
     };
+    let claim = format!("Every setting that promises to lose nothing lost nothing.{lost}");
     let mut environment = vec![drills.server.clone(), format!("trials of each cell: {}", drills.trials)];
     environment.extend(machine());
     let report = Report {

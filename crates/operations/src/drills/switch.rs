@@ -6,12 +6,13 @@ use lab_connection::Failure;
 use lab_connection::connection::unguarded;
 use lab_server::Server;
 use redis::aio::MultiplexedConnection;
-use redis::{RedisError, RedisResult, Value};
+use redis::{RedisResult, Value};
 
 use super::group::Group;
 use super::wait::poll_until;
 use super::writers::Writers;
-use crate::private::{self, connect, info_fields, number};
+use crate::private::{connect, failure, info_fields, number};
+use crate::replication::follow;
 use crate::sentinel::client::is_role;
 
 /// In milliseconds. Longer than a switch takes.
@@ -19,40 +20,35 @@ const PAUSE: u32 = 30_000;
 /// How long somebody watches a FAILOVER that does not go on.
 const GIVE_UP: Duration = Duration::from_secs(30);
 
-#[expect(clippy::needless_pass_by_value, reason = "map_err passes it by value")]
-fn failed(error: RedisError) -> Failure {
-    private::failure(&error)
-}
-
 /// The naive way: promotes the replica, moves the clients, and makes the old primary follow.
 pub async fn by_hand(mut group: Group, writers: &Writers) -> Result<Group, Failure> {
     let Some((chosen, port)) = chosen(&group) else { return Ok(group) };
-    let mut replica = unguarded(&chosen).await.map_err(failed)?;
-    promote(&mut replica).await.map_err(failed)?;
+    let mut replica = unguarded(&chosen).await.map_err(failure)?;
+    promote(&mut replica).await.map_err(failure)?;
     writers.move_to(chosen);
-    let mut primary = connect(group.primary()).await.map_err(failed)?;
-    follow(port, &mut primary).await.map_err(failed)?;
+    let mut primary = connect(group.primary()).await.map_err(failure)?;
+    follow(port, &mut primary).await.map_err(failure)?;
     Ok(group)
 }
 
 /// The same, but first the primary stops taking writes, and the replica has all of them.
 pub async fn after_a_pause(mut group: Group, writers: &Writers) -> Result<Group, Failure> {
     let Some((chosen, port)) = chosen(&group) else { return Ok(group) };
-    let mut primary = connect(group.primary()).await.map_err(failed)?;
-    let mut replica = unguarded(&chosen).await.map_err(failed)?;
+    let mut primary = connect(group.primary()).await.map_err(failure)?;
+    let mut replica = unguarded(&chosen).await.map_err(failure)?;
     let mut pause = redis::cmd("CLIENT");
-    pause.arg("PAUSE").arg(PAUSE).arg("WRITE").exec_async(&mut primary).await.map_err(failed)?;
+    pause.arg("PAUSE").arg(PAUSE).arg("WRITE").exec_async(&mut primary).await.map_err(failure)?;
     poll_until("the replica has what the primary has", async || {
         let written = number(&mut primary, "replication", "master_repl_offset").await;
         let applied = number(&mut replica, "replication", "slave_repl_offset").await;
         matches!((written, applied), (Ok(written), Ok(applied)) if written == applied)
     })
     .await?;
-    promote(&mut replica).await.map_err(failed)?;
+    promote(&mut replica).await.map_err(failure)?;
     writers.move_to(chosen);
     // Only a replica may answer the paused clients: it refuses their writes.
-    follow(port, &mut primary).await.map_err(failed)?;
-    redis::cmd("CLIENT").arg("UNPAUSE").exec_async(&mut primary).await.map_err(failed)?;
+    follow(port, &mut primary).await.map_err(failure)?;
+    redis::cmd("CLIENT").arg("UNPAUSE").exec_async(&mut primary).await.map_err(failure)?;
     Ok(group)
 }
 
@@ -64,7 +60,7 @@ pub async fn by_failover(
     writers: &Writers,
 ) -> Result<Group, Failure> {
     let Some((chosen, port)) = chosen(&group) else { return Ok(group) };
-    let mut primary = connect(group.primary()).await.map_err(failed)?;
+    let mut primary = connect(group.primary()).await.map_err(failure)?;
     let mut failover = redis::cmd("FAILOVER");
     failover.arg("TO").arg("127.0.0.1").arg(port);
     if let Some(timeout) = timeout {
@@ -100,11 +96,6 @@ fn chosen(group: &Group) -> Option<(redis::Client, u16)> {
 
 async fn promote(replica: &mut MultiplexedConnection) -> RedisResult<()> {
     redis::cmd("REPLICAOF").arg("NO").arg("ONE").exec_async(replica).await
-}
-
-/// Makes a server the replica of the one on this port.
-pub async fn follow(port: u16, replica: &mut MultiplexedConnection) -> RedisResult<()> {
-    redis::cmd("REPLICAOF").arg("127.0.0.1").arg(port).exec_async(replica).await
 }
 
 /// Whether the server says that it is a `master` or a `slave`.

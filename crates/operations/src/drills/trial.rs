@@ -10,11 +10,12 @@ use tokio::time::sleep;
 
 use super::damage::damage;
 use super::group::Group;
-use super::switch::{follow, has_role};
+use super::switch::has_role;
 use super::wait::{poll_until, poll_within};
 use super::writers::{Acknowledged, Connection, Writers};
 use super::{Fault, Setting};
 use crate::private::{self, connect};
+use crate::replication::follow;
 
 /// Writes before the damage. The end is random, so that it meets every moment between two fsyncs.
 const BEFORE: std::ops::Range<u64> = 1_200..2_200;
@@ -68,7 +69,7 @@ pub async fn run(fault: Fault, setting: Setting, choice: Choice) -> Result<Trial
     .await?;
     let acknowledged = writers.stop().await?;
     let kept = match &mut primary {
-        Some(primary) => count(&acknowledged, primary).await.map_err(|error| private::failure(&error))?,
+        Some(primary) => count(&acknowledged, primary).await.map_err(private::failure)?,
         None => 0,
     };
     let of_cluster = fault == Fault::ClusterFailover;
@@ -84,9 +85,9 @@ pub async fn run(fault: Fault, setting: Setting, choice: Choice) -> Result<Trial
 async fn follow_through_the_link(group: &Group, fault: Fault) -> Result<(), Failure> {
     let Some(link) = group.link() else { return Ok(()) };
     for (index, replica) in group.replicas().into_iter().enumerate() {
-        let mut replica = connect(replica).await.map_err(|error| private::failure(&error))?;
+        let mut replica = connect(replica).await.map_err(private::failure)?;
         if index == 0 {
-            follow(link.port(), &mut replica).await.map_err(|error| private::failure(&error))?;
+            follow(link.port(), &mut replica).await.map_err(private::failure)?;
         }
         poll_within(SETUP_TIMEOUT, "a replica follows its primary", async || {
             private::info(&mut replica, "replication", "master_link_status").await.is_ok_and(|it| it == "up")

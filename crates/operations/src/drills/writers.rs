@@ -8,14 +8,14 @@ use lab_connection::connection::RESPONSE_TIMEOUT;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
-use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value};
+use redis::{Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::group::Group;
 use super::{Fault, Setting};
 use crate::doctor::slot;
-use crate::private;
+use crate::private::{self, connect_within};
 use crate::sentinel::client::{TIMEOUT, discover};
 
 /// How much the clients write.
@@ -137,7 +137,7 @@ impl Writers {
     pub async fn stop(mut self) -> Result<Vec<Acknowledged>, Failure> {
         self.stop.send_replace(true);
         for client in self.clients.drain(..) {
-            client.await.map_err(|error| private::failure(&error))?;
+            client.await.map_err(private::failure)?;
         }
         let mut log = std::mem::take(&mut *locked(&self.log));
         log.sort_by_key(|write| write.at);
@@ -165,10 +165,7 @@ impl Address {
             }
             Self::ByHand(client) => {
                 let client = locked(client).clone();
-                let config = AsyncConnectionConfig::new()
-                    .set_connection_timeout(Some(TIMEOUT))
-                    .set_response_timeout(Some(timeout));
-                client.get_multiplexed_async_connection_with_config(&config).await.map(Connection::One)
+                connect_within(TIMEOUT, timeout, &client).await.map(Connection::One)
             }
             Self::Cluster(urls) => {
                 let builder = ClusterClient::builder(urls.iter().map(String::as_str))
@@ -196,12 +193,18 @@ impl Address {
     }
 }
 
+impl Connection {
+    fn inner(&mut self) -> &mut dyn ConnectionLike {
+        match self {
+            Self::One(connection) => connection,
+            Self::Cluster(connection) => connection,
+        }
+    }
+}
+
 impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        match self {
-            Self::One(connection) => connection.req_packed_command(cmd),
-            Self::Cluster(connection) => connection.req_packed_command(cmd),
-        }
+        self.inner().req_packed_command(cmd)
     }
 
     fn req_packed_commands<'a>(
@@ -210,17 +213,11 @@ impl ConnectionLike for Connection {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        match self {
-            Self::One(connection) => connection.req_packed_commands(pipeline, offset, count),
-            Self::Cluster(connection) => connection.req_packed_commands(pipeline, offset, count),
-        }
+        self.inner().req_packed_commands(pipeline, offset, count)
     }
 
     fn get_db(&self) -> i64 {
-        match self {
-            Self::One(connection) => connection.get_db(),
-            Self::Cluster(connection) => connection.get_db(),
-        }
+        0
     }
 }
 

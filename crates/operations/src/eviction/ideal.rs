@@ -17,7 +17,7 @@ pub enum Ideal {
 /// The hit rate of a cache that has room for so many keys.
 #[must_use]
 pub fn hit_rate(ideal: Ideal, trace: &Trace, capacity: usize) -> HitRate {
-    let mut cache = Cache { ideal, capacity, ..Cache::empty() };
+    let mut cache = Cache::new(ideal, capacity);
     let mut rate = HitRate::default();
     for (number, batch) in trace.batches().enumerate() {
         let found: Vec<bool> = batch.iter().map(|&key| cache.get(key)).collect();
@@ -44,15 +44,9 @@ struct Cache {
 }
 
 impl Cache {
-    fn empty() -> Self {
-        Self {
-            ideal: Ideal::Lru,
-            capacity: 0,
-            now: 0,
-            uses: HashMap::new(),
-            ranks: HashMap::new(),
-            order: BTreeSet::new(),
-        }
+    fn new(ideal: Ideal, capacity: usize) -> Self {
+        let (uses, ranks) = (HashMap::new(), HashMap::new());
+        Self { ideal, capacity, now: 0, uses, ranks, order: BTreeSet::new() }
     }
 
     fn get(&mut self, key: u32) -> bool {
@@ -92,7 +86,7 @@ mod tests {
     use super::*;
 
     fn kept(ideal: Ideal, keys: &[u32]) -> Vec<u32> {
-        let mut cache = Cache { ideal, capacity: 2, ..Cache::empty() };
+        let mut cache = Cache::new(ideal, 2);
         for &key in keys {
             if !cache.get(key) {
                 cache.set(key);

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use lab_connection::Target;
-use lab_connection::connection::unguarded;
 use lab_runner::LessonError;
 use lab_runner::concurrent::try_join_all;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
@@ -12,7 +11,7 @@ use redis::{AsyncTypedCommands, RedisResult};
 use tokio::time::Instant;
 
 use super::trace::{HitRate, Trace};
-use crate::private;
+use crate::private::{self, connect};
 
 /// What the keys may take, in bytes: room for about 1,000 of them.
 const ROOM: i64 = 700_000;
@@ -30,7 +29,7 @@ pub struct Played {
     /// Keys that the server had in the end.
     pub kept: usize,
     /// Writes that the server refused, because it was full.
-    pub refused: u64,
+    pub refused: usize,
     /// Keys that it evicted.
     pub evicted: u64,
 }
@@ -46,27 +45,25 @@ pub async fn play_all<'a>(
 }
 
 /// Plays a trace on a new server with this policy.
-pub async fn play(target: &Target, policy: &str, trace: &Trace) -> Result<Played, LessonError> {
+async fn play(target: &Target, policy: &str, trace: &Trace) -> Result<Played, LessonError> {
     let server = private::start(target, &[("maxmemory-policy", policy)]).await?;
-    let mut redis = unguarded(&server.client()).await?;
+    let mut redis = connect(&server).await?;
     limit_memory(&mut redis, ROOM).await?;
     let (rate, refused) = request(&mut redis, trace).await?;
     let kept = redis::cmd("DBSIZE").query_async(&mut redis).await?;
-    let evicted =
-        private::info_fields("stats", &mut redis).await?.get("evicted_keys").and_then(|n| n.parse().ok());
-    private::on_another_thread(move || server.stop()).await?;
-    Ok(Played { rate, kept, refused, evicted: evicted.unwrap_or_default() })
+    let evicted = private::number(&mut redis, "stats", "evicted_keys").await?;
+    private::stop(server).await?;
+    Ok(Played { rate, kept, refused, evicted })
 }
 
 /// Lets the server take this many bytes more than now, or fewer if negative.
 pub async fn limit_memory(redis: &mut (impl ConnectionLike + Send), room: i64) -> RedisResult<()> {
-    let info = private::info_fields("memory", redis).await?;
-    let used: i64 = info.get("used_memory").and_then(|bytes| bytes.parse().ok()).unwrap_or_default();
-    redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(used + room).exec_async(redis).await
+    let used = private::number(redis, "memory", "used_memory").await?;
+    private::set_config("maxmemory", used.saturating_add_signed(room), redis).await
 }
 
 /// Each request reads its key. What is missing is loaded from the database and stored. Also returns how many writes were refused.
-async fn request(redis: &mut MultiplexedConnection, trace: &Trace) -> RedisResult<(HitRate, u64)> {
+async fn request(redis: &mut MultiplexedConnection, trace: &Trace) -> RedisResult<(HitRate, usize)> {
     let (mut rate, mut refused) = (HitRate::default(), 0);
     let (start, batches) = (Instant::now(), trace.batches());
     let pause = DURATION / u32::try_from(batches.len()).unwrap_or(u32::MAX);
@@ -87,7 +84,7 @@ async fn present(redis: &mut MultiplexedConnection, names: &[String]) -> RedisRe
 }
 
 /// Stores each key once, with a TTL from one to two hours. Returns how many the server refused.
-async fn store(redis: &mut MultiplexedConnection, missing: HashSet<(u32, &str)>) -> RedisResult<u64> {
+async fn store(redis: &mut MultiplexedConnection, missing: HashSet<(u32, &str)>) -> RedisResult<usize> {
     let value = [b'v'; VALUE_BYTES];
     let mut pipe = redis::pipe();
     for (key, name) in missing {
@@ -102,7 +99,7 @@ async fn store(redis: &mut MultiplexedConnection, missing: HashSet<(u32, &str)>)
 }
 
 /// How many were refused because memory is full. Any other error is returned.
-pub fn refusals<T>(replies: Vec<RedisResult<T>>) -> RedisResult<u64> {
+pub fn refusals<T>(replies: Vec<RedisResult<T>>) -> RedisResult<usize> {
     let mut refused = 0;
     for reply in replies {
         match reply {
@@ -118,10 +115,7 @@ pub fn refusals<T>(replies: Vec<RedisResult<T>>) -> RedisResult<u64> {
 pub async fn policies(redis: &mut impl AsyncTypedCommands) -> RedisResult<Vec<String>> {
     let mut set = redis::cmd("CONFIG");
     set.arg("SET").arg("maxmemory-policy").arg("?");
-    match set.exec_async(redis).await {
-        Ok(()) => Ok(Vec::new()),
-        Err(error) => Ok(named_in(&error.to_string())),
-    }
+    Ok(set.exec_async(redis).await.err().map(|error| named_in(&error.to_string())).unwrap_or_default())
 }
 
 /// `…must be one of the following: volatile-lru, noeviction`

@@ -19,8 +19,6 @@ const BATCH: usize = 50;
 /// Requests in order. Each number is a key.
 #[derive(Clone, Debug)]
 pub struct Trace {
-    /// What the trace is called in tables.
-    pub name: &'static str,
     requests: Vec<u32>,
 }
 
@@ -29,7 +27,7 @@ impl Trace {
     /// (Zipf's law).
     #[must_use]
     pub fn zipf(seed: u64) -> Self {
-        Self { name: "Zipf", requests: Customers::new(seed).take(CUSTOMERS).collect() }
+        Self { requests: Customers::new(seed).take(CUSTOMERS).collect() }
     }
 
     /// The same customers. Four times, an export also reads 2,000 records that nobody else asks for, each once.
@@ -44,7 +42,7 @@ impl Trace {
                 next_record += SCAN_WIDTH;
             }
         }
-        Self { name: "with scans", requests }
+        Self { requests }
     }
 
     /// Requests that come together, in order: first all of them look, then what was missing is stored.
@@ -53,15 +51,8 @@ impl Trace {
     }
 
     /// How many requests there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.requests.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.requests.is_empty()
     }
 }
 

@@ -1,13 +1,12 @@
 //! Locks, sessions, and queues that share a server with a cache.
 
 use lab_connection::Target;
-use lab_connection::connection::unguarded;
 use lab_runner::LessonError;
 use redis::RedisResult;
 use redis::aio::MultiplexedConnection;
 
 use super::play::{limit_memory, refusals};
-use crate::private;
+use crate::private::{self, connect};
 
 /// Number of locks that clients hold, and of sessions.
 pub const LOCKS: usize = 200;
@@ -31,13 +30,13 @@ pub struct Damage {
     /// Jobs that were accepted, and are gone.
     pub lost_jobs: usize,
     /// Pages that were not stored, because the server was full.
-    pub refused: u64,
+    pub refused: usize,
 }
 
 /// Fills a new server with this policy, and counts.
 pub async fn fill(target: &Target, policy: &str) -> Result<Damage, LessonError> {
     let server = private::start(target, &[("maxmemory-policy", policy)]).await?;
-    let mut redis = unguarded(&server.client()).await?;
+    let mut redis = connect(&server).await?;
     limit_memory(&mut redis, ROOM).await?;
     store_what_matters(&mut redis).await?;
     let refused = store_pages(&mut redis).await?;
@@ -47,7 +46,7 @@ pub async fn fill(target: &Target, policy: &str) -> Result<Damage, LessonError> 
         held_twice: take_again(&mut redis).await?,
         refused,
     };
-    private::on_another_thread(move || server.stop()).await?;
+    private::stop(server).await?;
     Ok(damage)
 }
 
@@ -66,7 +65,7 @@ async fn store_what_matters(redis: &mut MultiplexedConnection) -> RedisResult<()
 }
 
 /// Returns how many pages were refused.
-async fn store_pages(redis: &mut MultiplexedConnection) -> RedisResult<u64> {
+async fn store_pages(redis: &mut MultiplexedConnection) -> RedisResult<usize> {
     let mut refused = 0;
     let pages: Vec<usize> = (0..PAGES).collect();
     for pages in pages.chunks(500) {

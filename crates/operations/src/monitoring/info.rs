@@ -5,10 +5,7 @@ use std::collections::HashMap;
 use redis::RedisResult;
 use redis::aio::MultiplexedConnection;
 
-/// The fields of INFO.
-pub(super) fn fields(info: &str) -> HashMap<&str, &str> {
-    info.lines().filter_map(|line| line.trim_end().split_once(':')).collect()
-}
+use crate::private::info_fields;
 
 /// Lookups of keys since the server started.
 pub(super) struct Lookups {
@@ -18,12 +15,11 @@ pub(super) struct Lookups {
 
 impl Lookups {
     pub(super) async fn now(redis: &mut MultiplexedConnection) -> RedisResult<Self> {
-        let stats: String = redis::cmd("INFO").arg("stats").query_async(redis).await?;
-        Ok(Self::of(&fields(&stats)))
+        Ok(Self::of(&info_fields("stats", redis).await?))
     }
 
-    pub(super) fn of(stats: &HashMap<&str, &str>) -> Self {
-        let number = |name| stats.get(name).and_then(|number| number.parse().ok()).unwrap_or_default();
+    pub(super) fn of(stats: &HashMap<String, String>) -> Self {
+        let number = |name: &str| stats.get(name).and_then(|number| number.parse().ok()).unwrap_or_default();
         Self { hits: number("keyspace_hits"), misses: number("keyspace_misses") }
     }
 

@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use lab_connection::connection::unguarded;
 use lab_runner::concurrent::try_join_all;
 use lab_runner::{BoxError, Retry};
 use lab_server::Server;
@@ -12,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::shop::HOT_KEY;
-use crate::private::{self, READY_TIMEOUT};
+use crate::private::{self, READY_TIMEOUT, connect};
 
 /// Clients that send requests at the same time.
 pub(super) const CLIENTS: usize = 4;
@@ -43,7 +42,7 @@ pub(super) async fn measure(
     server: &Server,
     redis: &MultiplexedConnection,
 ) -> Result<(Cost, Cost), BoxError> {
-    let clients = try_join_all((0..CLIENTS).map(|_| async { unguarded(&server.client()).await })).await?;
+    let clients = try_join_all((0..CLIENTS).map(|_| async { connect(server).await })).await?;
     let (mut without, mut with) = (Vec::new(), Vec::new());
     // Not measured: it warms up.
     load(&clients).await?;

@@ -35,8 +35,8 @@ pub(super) async fn lose_everything(ctx: &LessonContext, choice: &Choice) -> Res
     let missing = store.missing(0..2 * HALF).await?;
     ctx.announce("SET writes the orders, and GET reads them back. restart() begins with a kill -9.");
     let table = Table::new("After a kill -9", &["persistence", "acknowledged", "lost"]);
-    let table = table.row(["none".to_owned(), written.to_string(), lost_all.to_string()]);
-    ctx.table(table.row(["one SAVE halfway".to_owned(), (2 * HALF).to_string(), missing.to_string()]));
+    let table = table.labeled("none", [written, lost_all]);
+    ctx.table(table.labeled("one SAVE halfway", [2 * HALF, missing]));
     ctx.check("what was written after the snapshot is gone", missing == HALF)?;
     ctx.say(
         "A rule such as 'save 60 1000' takes a snapshot when there were 1,000 changes and 60 seconds have passed since the last one. A \

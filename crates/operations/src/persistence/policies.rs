@@ -114,6 +114,6 @@ fn table(measured: &[Measured]) -> Table {
     let header = ["appendfsync", "SETs/s", "acknowledged", "lost: kill -9", "lost: power cut"];
     measured.iter().fold(Table::new("One client, one write at a time", &header), |table, row| {
         let numbers = [ALL.len(), row.lost_by_kill, row.lost_by_power_cut].map(|number| number.to_string());
-        table.row([row.policy.to_owned(), thousands(row.per_second)].into_iter().chain(numbers))
+        table.labeled(row.policy, [thousands(row.per_second)].into_iter().chain(numbers))
     })
 }

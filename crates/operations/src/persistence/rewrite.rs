@@ -7,6 +7,7 @@ use lab_runner::{BoxError, LessonContext};
 use lab_server::Choice;
 
 use super::store::Store;
+use crate::backup::aof;
 
 const VISITS: usize = 10_000;
 const COUNT: &str = "for _ = 1, ARGV[1] do redis.call('INCR', KEYS[1]) end return redis.call('GET', KEYS[1])";
@@ -47,7 +48,7 @@ pub(super) async fn shrink(ctx: &LessonContext, choice: &Choice) -> Result<(), B
 }
 
 async fn manifest(store: &Store) -> Result<String, BoxError> {
-    Ok(fs::read_to_string(store.dir().await?.join("appendonlydir/appendonly.aof.manifest"))?)
+    Ok(fs::read_to_string(store.dir().await?.join(aof::DIRECTORY).join(aof::MANIFEST))?)
 }
 
 /// From RDB to both.

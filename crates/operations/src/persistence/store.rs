@@ -1,6 +1,5 @@
 //! A private server that is killed and restarted, and the writes that it acknowledged.
 
-use std::fs;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,10 +10,11 @@ use lab_connection::connection::CONNECT_TIMEOUT;
 use lab_runner::{BoxError, LessonContext, Retry};
 use lab_server::{Choice, Error, Server};
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, RedisResult};
 
-use crate::private::{blocking, on_another_thread};
+use crate::backup::aof;
+use crate::private::{self, blocking, connect_within, info, set_config, start_program};
 
+/// For what takes long. A busy disk can keep a server that syncs from answering for longer than usual.
 const IN_TIME: Duration = Duration::from_mins(1);
 /// How many keys one script writes, so that no call blocks the server for long.
 const FILLED_AT_ONCE: usize = 10_000;
@@ -31,10 +31,8 @@ pub(super) struct Store {
 impl Store {
     /// Starts one with these settings. Without any, it saves nothing.
     pub(super) async fn start(choice: &Choice, settings: &[(&str, &str)]) -> Result<Self, BoxError> {
-        let builder = Server::builder().choice(choice.clone());
-        let builder = settings.iter().fold(builder, |builder, (key, value)| builder.config(*key, *value));
-        let server = blocking(move || builder.start()).await?;
-        let connection = connect(&server.client()).await?;
+        let server = start_program(choice.clone(), settings).await?;
+        let connection = connect_within(CONNECT_TIMEOUT, IN_TIME, &server.client()).await?;
         Ok(Self { connection, server: Arc::new(Mutex::new(server)) })
     }
 
@@ -69,7 +67,7 @@ impl Store {
                 Ok((server.client(), begun.elapsed()))
             })
             .await?;
-        self.connection = connect(&client).await?;
+        self.connection = connect_within(CONNECT_TIMEOUT, IN_TIME, &client).await?;
         Ok(took)
     }
 
@@ -81,9 +79,7 @@ impl Store {
 
     /// CONFIG SET, not shown.
     pub(super) async fn set(&self, key: &str, value: &str) -> Result<(), BoxError> {
-        let mut set = redis::cmd("CONFIG");
-        set.arg("SET").arg(key).arg(value).exec_async(&mut self.connection.clone()).await?;
-        Ok(())
+        Ok(set_config(key, value, &mut self.connection.clone()).await?)
     }
 
     /// Sets `order:N` to N, one after the other. Returns how many were acknowledged.
@@ -118,9 +114,7 @@ impl Store {
 
     /// A field of INFO, as a number; 0 if it is missing.
     pub(super) async fn info(&self, field: &str) -> Result<usize, BoxError> {
-        let info: String = redis::cmd("INFO").query_async(&mut self.connection.clone()).await?;
-        let value = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-        Ok(value.and_then(|value| value.trim().parse().ok()).unwrap_or(0))
+        Ok(info(&mut self.connection.clone(), "default", field).await?.parse().unwrap_or_default())
     }
 
     /// Waits until these fields of INFO are 0.
@@ -136,10 +130,7 @@ impl Store {
 
     /// The file that new commands are appended to.
     pub(super) async fn increment(&self) -> Result<PathBuf, BoxError> {
-        let files = fs::read_dir(self.dir().await?.join("appendonlydir"))?;
-        let increments = files.filter_map(|file| Some(file.ok()?.path()));
-        let found = increments.filter(|path| path.to_string_lossy().ends_with(".incr.aof")).max();
-        found.ok_or_else(|| "there is no increment of the append-only file".into())
+        Ok(aof::last_increment(&self.dir().await?.join(aof::DIRECTORY))?)
     }
 
     pub(super) async fn dir(&self) -> Result<PathBuf, BoxError> {
@@ -152,7 +143,7 @@ impl Store {
 
     /// Ends the server and removes its directory.
     pub(super) async fn stop(self) -> Result<(), BoxError> {
-        Ok(on_another_thread(move || drop(self)).await?)
+        Ok(private::stop(self).await?)
     }
 
     async fn with<T: Send + 'static>(
@@ -162,12 +153,4 @@ impl Store {
         let server = Arc::clone(&self.server);
         Ok(blocking(move || work(&mut server.lock().unwrap_or_else(PoisonError::into_inner))).await?)
     }
-}
-
-/// A busy disk can keep a server that syncs from answering for longer than usual.
-async fn connect(client: &Client) -> RedisResult<MultiplexedConnection> {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECT_TIMEOUT))
-        .set_response_timeout(Some(IN_TIME));
-    client.get_multiplexed_async_connection_with_config(&config).await
 }

@@ -11,6 +11,8 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncTypedCommands, RedisResult};
 
 use self::tap::Tap;
+#[cfg(feature = "tls")]
+use self::tls::with_tls;
 use super::shop;
 use crate::private;
 
@@ -26,42 +28,38 @@ pub(super) async fn listen_on_the_way(ctx: &LessonContext, choice: &Choice) -> O
     ctx.function("pay");
     ctx.announce("The client sends AUTH and SET through the relay.");
     let password = shop::new_password();
-    let server = start(choice, &password).await?;
-    let tap = Tap::in_front_of(server.server.port()).await.map_err(|error| private::failure(&error))?;
+    let (server, certificates) = start(choice, &password).await?;
+    let tap = Tap::in_front_of(server.port()).await.map_err(private::failure)?;
     pay(&mut shop::log_in(tap.port(), "default", &password).await?).await?;
-    let plain = Overheard::of(&tap.heard(), &password);
-    ctx.table(Overheard::table().row(plain.row("without TLS")));
-    ctx.check_eq("anyone on the way has the password and every number", &plain.secrets(), &[1, PAYMENTS])?;
-    match server.tls {
-        Encryption::On(certificates) => with_tls(ctx, server.server, &certificates, &password).await,
-        Encryption::Missing(reason) => {
+    let [passwords, cards, bytes] = overheard(&tap.heard(), &password);
+    ctx.table(table("without TLS", [passwords, cards, bytes]));
+    ctx.check_eq("anyone on the way has the password and every number", &[passwords, cards], &[1, PAYMENTS])?;
+    match certificates {
+        Ok(certificates) => with_tls(ctx, &server, &certificates, &password).await?,
+        Err(reason) => {
             ctx.step("With TLS, the relay sees only random bytes. This run cannot show it:").await?;
             ctx.skip_part(reason);
-            explain(ctx);
-            private::on_another_thread(move || drop(server.server)).await?;
-            Ok(())
         }
     }
+    // What TLS is about, where it is not played, too.
+    ctx.say(
+        "tls-port, tls-cert-file, tls-key-file, and tls-ca-cert-file turn it on, 'port 0' turns the plain port off, and replication and the \
+         cluster bus need tls-replication and tls-cluster. With tls-auth-clients yes, the default, a client must show a certificate of \
+         its own. 'cargo server --mutual-tls' keeps such a server up, where the program has TLS.",
+    );
+    Ok(private::stop(server).await?)
 }
 
-/// A server, with TLS where that is possible.
-struct Started {
-    server: Server,
-    tls: Encryption,
-}
-
-enum Encryption {
-    On(Box<Certificates>),
-    /// Why there is none.
-    Missing(String),
-}
-
-async fn start(choice: &Choice, password: &str) -> Result<Started, LessonError> {
+/// A server, with TLS where that is possible, and its certificates or why there are none.
+async fn start(
+    choice: &Choice,
+    password: &str,
+) -> Result<(Server, Result<Certificates, String>), LessonError> {
     let builder = Server::builder().choice(choice.clone()).password(password);
-    let started = private::blocking(move || -> Result<Started, Error> {
+    let started = private::blocking(move || {
         let encrypted = Certificates::make().and_then(|certificates| {
             let server = builder.clone().mutual_tls(&certificates).start()?;
-            Ok(Started { server, tls: Encryption::On(Box::new(certificates)) })
+            Ok((server, Ok(certificates)))
         });
         let reason = match encrypted {
             Err(Error::NoTls { program, .. }) => {
@@ -72,7 +70,7 @@ async fn start(choice: &Choice, password: &str) -> Result<Started, LessonError> 
             }
             other => return other,
         };
-        Ok(Started { server: builder.start()?, tls: Encryption::Missing(reason) })
+        Ok((builder.start()?, Err(reason)))
     });
     Ok(started.await?)
 }
@@ -88,68 +86,22 @@ fn card(number: usize) -> String {
     format!("4111 1111 1111 {number:04}")
 }
 
-/// What was found in what the client sent.
-struct Overheard {
-    passwords: usize,
-    cards: usize,
-    bytes: usize,
+/// How many passwords and card numbers are in what the client sent, and its bytes.
+fn overheard(heard: &[u8], password: &str) -> [usize; 3] {
+    let contains = |secret: &str| heard.windows(secret.len()).any(|window| window == secret.as_bytes());
+    let cards = (0..PAYMENTS).filter(|number| contains(&card(*number))).count();
+    [usize::from(contains(password)), cards, heard.len()]
 }
 
-impl Overheard {
-    fn of(heard: &[u8], password: &str) -> Self {
-        let contains = |secret: &str| heard.windows(secret.len()).any(|window| window == secret.as_bytes());
-        Self {
-            passwords: usize::from(contains(password)),
-            cards: (0..PAYMENTS).filter(|number| contains(&card(*number))).count(),
-            bytes: heard.len(),
-        }
-    }
-
-    fn secrets(&self) -> [usize; 2] {
-        [self.passwords, self.cards]
-    }
-
-    fn table() -> Table {
-        let cards = format!("card numbers, of {PAYMENTS}");
-        Table::new("What the relay read", &["connection", "passwords, of 1", &cards, "bytes"])
-    }
-
-    fn row(&self, label: &str) -> [String; 4] {
-        [label.to_owned(), self.passwords.to_string(), self.cards.to_string(), self.bytes.to_string()]
-    }
-}
-
-/// What TLS is about, where it is not played.
-fn explain(ctx: &LessonContext) {
-    ctx.say(
-        "tls-port, tls-cert-file, tls-key-file, and tls-ca-cert-file turn it on, 'port 0' turns the plain port off, and replication and the \
-         cluster bus need tls-replication and tls-cluster. With tls-auth-clients yes, the default, a client must show a certificate of \
-         its own. 'cargo server --mutual-tls' keeps such a server up, where the program has TLS.",
-    );
-}
-
-#[cfg(feature = "tls")]
-async fn with_tls(
-    ctx: &LessonContext,
-    server: Server,
-    certificates: &Certificates,
-    password: &str,
-) -> Outcome {
-    tls::play(ctx, &server, certificates, password).await?;
-    explain(ctx);
-    private::on_another_thread(move || drop(server)).await?;
-    Ok(())
+fn table(connection: &str, overheard: [usize; 3]) -> Table {
+    let cards = format!("card numbers, of {PAYMENTS}");
+    let header = ["connection", "passwords, of 1", &cards, "bytes"];
+    Table::new("What the relay read", &header).labeled(connection, overheard)
 }
 
 /// Without the feature, no certificates can be made, so nobody comes here.
 #[cfg(not(feature = "tls"))]
 #[expect(clippy::unused_async, reason = "with the feature, it waits")]
-async fn with_tls(
-    ctx: &LessonContext,
-    _server: Server,
-    _certificates: &Certificates,
-    _password: &str,
-) -> Outcome {
-    explain(ctx);
+async fn with_tls(_: &LessonContext, _: &Server, _: &Certificates, _: &str) -> Outcome {
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What guards a server without users: renamed commands, protected mode, and protected settings.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
@@ -10,8 +10,7 @@ use lab_server::{Choice, Server};
 use redis::RedisResult;
 use redis::aio::MultiplexedConnection;
 
-use super::users::code;
-use crate::private::{self, connect};
+use crate::private::{self, code, connect, set_config, start_program};
 
 type Shown = Transcript<MultiplexedConnection>;
 
@@ -23,8 +22,7 @@ pub(super) async fn rename_commands(ctx: &LessonContext, choice: &Choice) -> Out
          command:",
     )
     .await?;
-    let builder = Server::builder().choice(choice.clone()).config("rename-command", "FLUSHALL \"\"");
-    let server = private::blocking(move || builder.start()).await?;
+    let server = start_program(choice.clone(), &[("rename-command", "FLUSHALL \"\"")]).await?;
     store_orders(&mut connect(&server).await?).await?;
     let mut private = ctx.redis_of("private", connect(&server).await?);
     let unknown: RedisResult<()> = redis::cmd("FLUSHALL").exec_async(&mut private).await;
@@ -37,8 +35,7 @@ pub(super) async fn rename_commands(ctx: &LessonContext, choice: &Choice) -> Out
         "A list of what is forbidden has gaps: SCAN with UNLINK, EVAL, and REPLICAOF do the same. Renaming is for everybody, cannot change at run \
          time, breaks tools, and must be equal on all replicas. ACL rules are for one user, and cover commands in scripts.",
     );
-    private::on_another_thread(move || drop(server)).await?;
-    Ok(())
+    Ok(private::stop(server).await?)
 }
 
 async fn store_orders(redis: &mut MultiplexedConnection) -> RedisResult<()> {
@@ -70,8 +67,7 @@ pub(super) async fn stay_protected(ctx: &LessonContext, choice: &Choice) -> Outc
         ctx.announce("PING goes to that address twice: now, and after the server has a password.");
         let refused = private::blocking(move || ping(at)).await?;
         ctx.listing(first_sentence(&refused));
-        let mut set = redis::cmd("CONFIG");
-        set.arg("SET").arg("requirepass").arg(super::shop::new_password()).exec_async(&mut private).await?;
+        set_config("requirepass", super::shop::new_password(), &mut private).await?;
         let asked = private::blocking(move || ping(at)).await?;
         ctx.listing(asked.trim());
         ctx.check("without a password: DENIED", refused.starts_with("-DENIED"))?;
@@ -89,8 +85,7 @@ pub(super) async fn stay_protected(ctx: &LessonContext, choice: &Choice) -> Outc
          world. Bind to a private address, set a password, and keep 6379 off the internet.",
     );
     protect_settings(ctx, &mut private).await?;
-    private::on_another_thread(move || drop(server)).await?;
-    Ok(())
+    Ok(private::stop(server).await?)
 }
 
 /// An address of this machine that others could use. Nothing is sent: connecting a UDP socket only chooses the address.
@@ -107,16 +102,9 @@ fn ping(at: SocketAddr) -> std::io::Result<String> {
     let mut socket = TcpStream::connect_timeout(&at, TIMEOUT)?;
     socket.set_read_timeout(Some(TIMEOUT))?;
     socket.write_all(b"PING\r\n")?;
-    let mut reply = Vec::new();
-    let mut bytes = [0; 4096];
-    while !reply.ends_with(b"\r\n") {
-        let count = socket.read(&mut bytes)?;
-        if count == 0 {
-            break;
-        }
-        reply.extend_from_slice(&bytes[..count]);
-    }
-    Ok(String::from_utf8_lossy(&reply).into_owned())
+    let mut reply = String::new();
+    BufReader::new(socket).read_line(&mut reply)?;
+    Ok(reply)
 }
 
 /// The refusal is a page long.

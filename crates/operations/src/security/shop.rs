@@ -30,7 +30,7 @@ pub(super) struct Shop {
 
 impl Shop {
     pub(super) async fn open(choice: Choice) -> Result<Self, LessonError> {
-        let server = private::blocking(move || Server::builder().choice(choice).start()).await?;
+        let server = private::start_program(choice, &[]).await?;
         let admin = private::connect(&server).await?;
         let mut shop = Self { server, admin, password: new_password() };
         shop.fill().await?;
@@ -51,11 +51,8 @@ impl Shop {
 
     /// How many keys of the other services are gone.
     pub(super) async fn lost(&mut self) -> RedisResult<usize> {
-        let mut count = redis::cmd("EXISTS");
-        for key in keys_of_others() {
-            count.arg(key);
-        }
-        let left: usize = count.query_async(&mut self.admin).await?;
+        let keys: Vec<String> = keys_of_others().collect();
+        let left: usize = redis::cmd("EXISTS").arg(keys).query_async(&mut self.admin).await?;
         Ok(OF_OTHERS - left)
     }
 

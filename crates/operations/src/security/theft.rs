@@ -8,8 +8,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncTypedCommands, RedisResult, Value};
 
 use super::shop::{self, Shop, USERS};
-use super::users::code;
-use crate::private::READY_TIMEOUT;
+use crate::private::{READY_TIMEOUT, code};
 
 /// What a thief tries. Whether it is allowed, ACL DRYRUN says without doing it.
 const ATTEMPTS: [(&str, &str); 9] = [

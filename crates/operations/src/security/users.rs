@@ -7,11 +7,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncTypedCommands, Client, RedisResult};
 
 use super::shop::{CARTS, OF_OTHERS, Shop, USERS};
-
-/// The error code, such as NOPERM.
-pub(super) fn code<T>(result: &RedisResult<T>) -> Option<&str> {
-    result.as_ref().err().and_then(redis::RedisError::code)
-}
+use crate::private::code;
 
 pub(super) async fn log_in(ctx: &LessonContext, shop: &Shop) -> Outcome {
     ctx.step(
@@ -48,7 +44,7 @@ fn auth(user: &str, password: &str) -> redis::Cmd {
 }
 
 /// ACL SETUSER of a new user, who is on and has this password.
-pub(super) fn set_user(name: &str, password: &str, rights: &[&str]) -> redis::Cmd {
+fn set_user(name: &str, password: &str, rights: &[&str]) -> redis::Cmd {
     let mut command = redis::cmd("ACL");
     command.arg("SETUSER").arg(name).arg("reset").arg("on").arg(format!(">{password}")).arg(rights);
     command

@@ -12,8 +12,7 @@ const PACKAGE: &str =
     "return pcall(function() return package.loadlib end) and 'reachable' or 'not reachable'";
 
 pub(super) async fn look_up(ctx: &LessonContext, shop: &Shop) -> Outcome {
-    let mut quiet = shop.admin.clone();
-    let fields = info_fields("server", &mut quiet).await?;
+    let fields = info_fields("server", &mut shop.admin.clone()).await?;
     let valkey = fields.get("valkey_version");
     let (product, name) =
         if valkey.is_some() { (Product::Valkey, "Valkey") } else { (Product::Redis, "Redis") };

@@ -5,9 +5,9 @@ use std::time::Duration;
 use lab_runner::{LessonError, Retry};
 use lab_server::{PRIMARY_NAME, Sentinels, Server};
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, AsyncTypedCommands, ErrorKind, RedisResult, Value};
+use redis::{AsyncTypedCommands, ErrorKind, RedisResult, Value};
 
-use crate::private::READY_TIMEOUT;
+use crate::private::{READY_TIMEOUT, connect_within};
 
 /// After this long without a reply, the client looks for the primary again.
 pub const TIMEOUT: Duration = Duration::from_millis(500);
@@ -89,10 +89,7 @@ pub async fn discover(sentinels: &[redis::Client], password: &str) -> RedisResul
 }
 
 async fn open(client: &redis::Client) -> RedisResult<MultiplexedConnection> {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(TIMEOUT))
-        .set_response_timeout(Some(TIMEOUT));
-    client.get_multiplexed_async_connection_with_config(&config).await
+    connect_within(TIMEOUT, TIMEOUT, client).await
 }
 
 /// Whether ROLE's reply begins with this role, `master` or `slave`.

@@ -24,8 +24,8 @@ pub fn fail_over_with_two(choice: Choice, down_after: Duration) -> Result<Attemp
     let builder = Server::builder().choice(choice);
     // One replica, two Sentinels, a quorum of 1.
     let group = Sentinels::start_with(builder, 1, 2, 1, down_after);
-    let mut group = group.map_err(|error| private::failure(&error))?;
-    lose_one_machine(&mut group).map_err(|error| private::failure(&error))
+    let mut group = group.map_err(private::failure)?;
+    lose_one_machine(&mut group).map_err(private::failure)
 }
 
 fn lose_one_machine(group: &mut Sentinels) -> RedisResult<Attempt> {

@@ -8,25 +8,34 @@ mod program;
 mod roles;
 
 use lab_connection::TargetArgs;
-use lab_server::{Builder, Server};
+use lab_server::{Builder, Cluster, ClusterBuilder, Server};
 use operations::doctor::finding::Diagnosis;
 use operations::doctor::{Depth, Examination, examine};
+use operations::private::{self, blocking};
 
 /// As deep as by default, but without pauses.
 const DEPTH: Depth = Depth { keys: 20_000, paced: false };
 
-/// A server with nothing to complain about. Machines that run tests are busy, so no command counts as slow there.
+/// Settings with nothing to complain about. Machines that run tests are busy, so no command counts as slow there.
+const HEALTHY: [(&str, &str); 4] = [
+    ("maxmemory", "200mb"),
+    ("appendonly", "yes"),
+    ("slowlog-log-slower-than", "10000000"),
+    ("latency-monitor-threshold", "10000"),
+];
+
 fn healthy() -> Builder {
-    Server::builder()
-        .config("maxmemory", "200mb")
-        .config("appendonly", "yes")
-        .config("slowlog-log-slower-than", "10000000")
-        .config("latency-monitor-threshold", "10000")
+    private::with_settings(Server::builder(), &HEALTHY)
 }
 
-/// Starts a server without blocking the other tests.
+/// Three primaries.
+fn healthy_cluster() -> ClusterBuilder {
+    let builder = Cluster::builder().primaries(3);
+    HEALTHY.iter().fold(builder, |builder, (name, value)| builder.config(*name, *value))
+}
+
 async fn start(builder: Builder) -> Server {
-    tokio::task::spawn_blocking(move || builder.start().unwrap()).await.unwrap()
+    blocking(move || builder.start()).await.unwrap()
 }
 
 /// What the doctor says about the server at this URL.

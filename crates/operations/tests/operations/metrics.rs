@@ -2,7 +2,7 @@
 
 #![allow(clippy::float_cmp, reason = "the parser reads numbers as floats, and these counts are exact")]
 
-mod parser;
+pub mod parser;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -21,7 +21,11 @@ struct Exporter {
 
 impl Exporter {
     fn of(url: &str) -> Self {
-        let mut child = program(&["--listen", "127.0.0.1:0", "--url", url]).spawn().unwrap();
+        Self::start(&["--listen", "127.0.0.1:0", "--url", url])
+    }
+
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = program(arguments).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().rsplit_once("http://").unwrap().1.trim_end_matches("/metrics").to_owned();
@@ -276,13 +280,9 @@ fn other_machines_are_refused_unless_asked_for() {
     let address = taken.local_addr().unwrap().to_string();
     assert_eq!(run(&["--listen", &address, "--url", "redis://127.0.0.1:1/"]).status.code(), Some(1));
 
-    let mut exposed = program(&["--listen", "0.0.0.0:0", "--expose", "--url", "redis://127.0.0.1:1/"]);
-    let mut exposed = exposed.spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(exposed.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-    exposed.kill().unwrap();
-    exposed.wait().unwrap();
-    assert!(line.contains("http://0.0.0.0:"), "{line}");
+    let exposed = ["--listen", "0.0.0.0:0", "--expose", "--url", "redis://127.0.0.1:1/"];
+    let exposed = Exporter::start(&exposed);
+    assert!(exposed.address.starts_with("0.0.0.0:"), "{}", exposed.address);
 }
 
 #[cfg(unix)]

@@ -1,8 +1,7 @@
 //! Connections: too many, too short, unnamed, blocked, or too slow to read what they asked for.
 
-use super::{Report, bytes, period};
+use super::{Evidence, Report, bytes, counted, period};
 use crate::doctor::facts::Client;
-use crate::doctor::finding::Severity;
 
 /// A subscriber with so many bytes waiting in two looks falls behind: the system's buffers, of megabytes, are full before the first one
 /// waits. (Valkey 9 counts only the beginning of a long message that waits, so the figure can be far too small.)
@@ -36,9 +35,8 @@ fn counts(report: &mut Report<'_>) {
     if let Some((connected, most)) = info.number("connected_clients").zip(most)
         && connected >= 0.8 * most
     {
-        report.find(
+        report.critical(
             "too-many-connections",
-            Severity::Critical,
             format!("{connected:.0} of {most:.0} possible connections are open."),
             ("INFO clients", info.quote(&["connected_clients", "maxclients"])),
             "At the limit, new clients are refused, your own tools among them.",
@@ -46,9 +44,8 @@ fn counts(report: &mut Report<'_>) {
         );
     }
     if info.number("connected_clients").is_some_and(|connected| connected >= MANY_CONNECTIONS) {
-        report.find(
+        report.warning(
             "many-connections",
-            Severity::Warning,
             format!("{} connections are open.", info.text("connected_clients").unwrap_or_default()),
             ("INFO clients, INFO stats", info.quote(&["connected_clients", "instantaneous_ops_per_sec", "mem_clients_normal"])),
             "Each takes memory beside the data. With so many, CLIENT LIST alone stops the server for tens of milliseconds, and a restart brings all of them back at once.",
@@ -56,9 +53,8 @@ fn counts(report: &mut Report<'_>) {
         );
     }
     if info.number("rejected_connections").is_some_and(|rejected| rejected > 0.0) {
-        report.find(
+        report.warning(
             "connections-rejected",
-            Severity::Warning,
             "The server has refused connections because maxclients was reached.",
             ("INFO stats", info.quote(&["rejected_connections"])),
             "Those clients got an error.",
@@ -66,9 +62,8 @@ fn counts(report: &mut Report<'_>) {
         );
     }
     if info.number("client_output_buffer_limit_disconnections").is_some_and(|cut| cut > 0.0) {
-        report.find(
+        report.warning(
             "clients-cut-off",
-            Severity::Warning,
             "The server has closed connections that did not read their replies fast enough.",
             ("INFO stats", info.quote(&["client_output_buffer_limit_disconnections"])),
             "A subscriber that is cut off misses messages. A replica that is cut off copies everything again.",
@@ -84,22 +79,24 @@ fn counts(report: &mut Report<'_>) {
         && received / uptime.max(1.0) >= CHURN_PER_SECOND
         && commands / received <= CHURN_COMMANDS_EACH
     {
-        report.find(
-            "connection-churn",
-            Severity::Warning,
-            format!(
-                "Connections live for {:.0} commands on average; {:.0} are opened every second.",
-                commands / received,
-                received / uptime.max(1.0)
-            ),
-            (
-                "INFO stats",
-                info.quote(&["total_connections_received", "total_commands_processed", "uptime_in_seconds"]),
-            ),
-            "Opening a connection costs more than most commands, and with TLS far more.",
-            "Keep connections open: one shared connection or a pool in each process.",
+        let what = format!(
+            "Connections live for {:.0} commands on average; {:.0} are opened every second.",
+            commands / received,
+            received / uptime.max(1.0)
         );
+        let fields = ["total_connections_received", "total_commands_processed", "uptime_in_seconds"];
+        churn(report, what, ("INFO stats", info.quote(&fields)));
     }
+}
+
+pub(super) fn churn(report: &mut Report<'_>, what: String, evidence: Evidence<'_>) {
+    report.warning(
+        "connection-churn",
+        what,
+        evidence,
+        "Opening a connection costs more than most commands, and with TLS far more.",
+        "Keep connections open: one shared connection or a pool in each process.",
+    );
 }
 
 fn buffers(report: &mut Report<'_>, clients: &[Client]) {
@@ -108,10 +105,9 @@ fn buffers(report: &mut Report<'_>, clients: &[Client]) {
         .filter(|client| client.subscriptions > 0 && client.output >= SUBSCRIBER_BEHIND)
         .collect();
     if let Some(worst) = behind.iter().max_by_key(|client| client.output) {
-        report.find(
+        report.warning(
             "subscriber-falls-behind",
-            Severity::Warning,
-            format!("{} not read as fast as messages are published; at least {} wait for {}.", if behind.len() == 1 { "One subscriber does".to_owned() } else { format!("{} subscribers do", behind.len()) }, bytes(worst.output as f64), worst.addr),
+            format!("{} not read as fast as messages are published; at least {} wait for {}.", counted(behind.len(), "One subscriber does", "subscribers do"), bytes(worst.output as f64), worst.addr),
             ("CLIENT LIST", show(worst)),
             "What waits takes memory of the server. At the limit (client-output-buffer-limit pubsub), it is cut off and misses messages.",
             "Make the subscriber faster, publish less, or use a stream, which waits for its readers.",
@@ -126,9 +122,8 @@ fn buffers(report: &mut Report<'_>, clients: &[Client]) {
             .map_or(0, |(_, limit)| *limit);
         let threshold = if limit > 0 { (limit / 2).min(100 * OUTPUT_LARGE) } else { OUTPUT_LARGE };
         if client.output >= threshold {
-            report.find(
+            report.warning(
                 "output-buffer-near-limit",
-                Severity::Warning,
                 format!("{} wait to be read by the client {}{}.", bytes(client.output as f64), client.addr, if limit > 0 { format!("; the limit is {}", bytes(limit as f64)) } else { ", and there is no limit".to_owned() }),
                 ("CLIENT LIST", show(client)),
                 "Replies that nobody reads take memory of the server, beyond maxmemory's reach.",
@@ -142,15 +137,11 @@ fn buffers(report: &mut Report<'_>, clients: &[Client]) {
 /// The smaller of the hard and the soft limit of each class, in bytes; zero for none.
 fn limits(text: &str) -> Vec<(&str, u64)> {
     let words: Vec<&str> = text.split_whitespace().collect();
-    words
-        .chunks_exact(4)
-        .map(|class| {
-            let number = |at: usize| {
-                class.get(at).and_then(|number| number.parse::<u64>().ok()).filter(|number| *number > 0)
-            };
-            (class[0], [number(1), number(2)].into_iter().flatten().min().unwrap_or(0))
-        })
-        .collect()
+    let classes = words.chunks_exact(4).map(|class| {
+        let numbers = class[1..3].iter().filter_map(|number| number.parse().ok());
+        (class[0], numbers.filter(|number| *number > 0).min().unwrap_or(0))
+    });
+    classes.collect()
 }
 
 fn show(client: &Client) -> String {
@@ -170,9 +161,8 @@ fn names(report: &mut Report<'_>, clients: &[Client]) {
         return;
     }
     let shown: Vec<&str> = unnamed.iter().take(5).map(|client| client.addr.as_str()).collect();
-    report.find(
+    report.note(
         "clients-without-names",
-        Severity::Note,
         format!("{} of {} connections have no name.", unnamed.len(), clients.len()),
         ("CLIENT LIST", shown.join(" ")),
         "When one of them does harm, nobody knows which program it is.",
@@ -183,10 +173,9 @@ fn names(report: &mut Report<'_>, clients: &[Client]) {
 fn blocked(report: &mut Report<'_>, clients: &[Client]) {
     let blocked: Vec<&Client> = clients.iter().filter(|client| client.flags.contains('b')).collect();
     let Some(longest) = blocked.iter().max_by_key(|client| client.idle) else { return };
-    report.find(
+    report.note(
         "blocked-clients",
-        Severity::Note,
-        format!("{} in a blocking command, the longest for {}.", if blocked.len() == 1 { "One client waits".to_owned() } else { format!("{} clients wait", blocked.len()) }, period(longest.idle * 1_000)),
+        format!("{} in a blocking command, the longest for {}.", counted(blocked.len(), "One client waits", "clients wait"), period(longest.idle * 1_000)),
         ("CLIENT LIST", show(longest)),
         "Workers that wait for work are normal. Many that wait for long can mean that nobody produces, or that they wait for the wrong key.",
         "Nothing, if they are idle workers. Give blocking commands a timeout, so that dead ones go away.",

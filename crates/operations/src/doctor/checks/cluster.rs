@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Report;
+use super::{Report, counted};
 use crate::doctor::facts::{ClusterNode, Facts, NodeFacts, Role};
 use crate::doctor::finding::{Diagnosis, Severity};
 
@@ -17,9 +17,8 @@ pub(super) fn check_node(report: &mut Report<'_>) {
     let node = report.node;
     let Some(info) = report.need("the state of the cluster", &node.cluster_info) else { return };
     if info.text("cluster_state") == Some("fail") {
-        report.find(
+        report.critical(
             "cluster-down",
-            Severity::Critical,
             "The cluster is down, as this node sees it.",
             (
                 "CLUSTER INFO",
@@ -58,9 +57,8 @@ fn slots(report: &mut Report<'_>, node: &NodeFacts) {
     let missing = SLOTS - number("cluster_slots_assigned");
     let down = number("cluster_slots_fail") + number("cluster_slots_pfail");
     if info.number("cluster_slots_assigned").is_some() && (missing > 0.0 || down > 0.0) {
-        report.find(
+        report.critical(
             "slots-uncovered",
-            Severity::Critical,
             format!("{missing:.0} slots belong to nobody, and {down:.0} to a node that does not answer."),
             ("CLUSTER INFO", info.quote(&["cluster_slots_assigned", "cluster_slots_ok", "cluster_slots_pfail", "cluster_slots_fail"])),
             "Keys of these slots cannot be read or written. With cluster-require-full-coverage yes, no key can.",
@@ -102,9 +100,8 @@ fn balance(report: &mut Report<'_>, facts: &Facts, nodes: &[ClusterNode]) {
     {
         let counts: Vec<String> =
             primaries.iter().map(|node| format!("{} {}", node.address, node.slots)).collect();
-        report.find(
+        report.warning(
             "slots-unbalanced",
-            Severity::Warning,
             format!("{} serves {} slots; an equal share is {fair:.0}.", most.address, most.slots),
             ("CLUSTER NODES", counts.join("; ")),
             "One node carries most of the load while others are idle.",
@@ -166,9 +163,8 @@ fn replicas(report: &mut Report<'_>, nodes: &[ClusterNode]) {
     if without.is_empty() {
         return;
     }
-    report.find(
+    report.note(
         "cluster-without-replicas",
-        Severity::Note,
         format!("{} primaries have no replica.", without.len()),
         ("CLUSTER NODES", without.join(" ")),
         "When one of them is lost, its slots are not served, and what it has not saved is gone.",
@@ -178,26 +174,20 @@ fn replicas(report: &mut Report<'_>, nodes: &[ClusterNode]) {
 
 /// Slots that stay open between two nodes. In a reshard that runs, one is open at a time, and not for long.
 fn open_slots(report: &mut Report<'_>, facts: &Facts) {
-    let open: Vec<String> = facts
-        .data_nodes()
-        .flat_map(|node| node.open_slots.iter().map(move |slot| (node, slot)))
-        .map(|(node, open)| {
+    let (mut slots, mut ways) = (BTreeSet::new(), Vec::new());
+    for node in facts.data_nodes() {
+        for open in &node.open_slots {
             let way = if open.leaves { "leaves" } else { "comes to" };
-            format!("slot {} {way} {}", open.slot, node.address)
-        })
-        .collect();
-    if open.is_empty() {
-        return;
+            slots.insert(open.slot);
+            ways.push(format!("slot {} {way} {}", open.slot, node.address));
+        }
     }
-    let mut slots: Vec<u16> =
-        facts.data_nodes().flat_map(|node| node.open_slots.iter().map(|open| open.slot)).collect();
-    slots.sort_unstable();
-    slots.dedup();
-    report.find(
+    let Some(first) = slots.first() else { return };
+    ways.truncate(10);
+    report.warning(
         "slots-stay-open",
-        Severity::Warning,
-        format!("{} on the way from one node to another in two looks, a second apart.", if slots.len() == 1 { format!("Slot {} was", slots[0]) } else { format!("{} slots were", slots.len()) }),
-        ("CLUSTER NODES", open.iter().take(10).cloned().collect::<Vec<_>>().join("; ")),
+        format!("{} on the way from one node to another in two looks, a second apart.", counted(slots.len(), &format!("Slot {first} was"), "slots were")),
+        ("CLUSTER NODES", ways.join("; ")),
         "Each command on such a slot may need a second round trip (ASK), a command with several keys fails with TRYAGAIN, and the cluster does not rebalance.",
         "Nothing, if a reshard runs now. If it was broken off: redis-cli --cluster fix, or CLUSTER SETSLOT slot STABLE on both nodes.",
     );
@@ -223,9 +213,8 @@ fn same_host(report: &mut Report<'_>, nodes: &[ClusterNode]) {
     if alone.is_empty() {
         return;
     }
-    report.find(
+    report.warning(
         "replica-on-same-host",
-        Severity::Warning,
         format!("All replicas of {} run on its own machine.", alone.join(", ")),
         ("CLUSTER NODES", alone.join(" ")),
         "When that machine is lost, the primary and its copies go together, and its slots are not served.",

@@ -1,6 +1,6 @@
 //! How commands did: slow ones, spikes, misses, and scripts that pile up.
 
-use super::Report;
+use super::{Report, counted};
 use crate::doctor::facts::SlowCommand;
 use crate::doctor::finding::Severity;
 
@@ -31,7 +31,7 @@ fn slow(report: &mut Report<'_>) {
     report.find(
         "slow-commands",
         if serious { Severity::Warning } else { Severity::Note },
-        format!("{} in the slow log took 10 ms or more, the longest {} ms.", if slow.len() == 1 { "One command".to_owned() } else { format!("{} commands", slow.len()) }, worst.micros / 1_000),
+        format!("{} in the slow log took 10 ms or more, the longest {} ms.", counted(slow.len(), "One command", "commands"), worst.micros / 1_000),
         ("SLOWLOG GET 128", format!("{} us: {}", worst.micros, worst.command)),
         "The server runs one command at a time: all other clients waited.",
         "Replace the command with one that reads less, or by several small ones. SLOWLOG RESET when it is repaired.",
@@ -51,9 +51,8 @@ fn spikes(report: &mut Report<'_>) {
     if let Some(worst) =
         events.iter().filter(|event| event.longest >= SPIKE).max_by_key(|event| event.longest)
     {
-        report.find(
+        report.warning(
             "latency-spike",
-            Severity::Warning,
             format!("The server stopped for {} ms ({}).", worst.longest, worst.event),
             ("LATENCY LATEST", format!("{} latest {} ms, longest {} ms", worst.event, worst.latest, worst.longest)),
             "Nobody got a reply in that time.",
@@ -69,9 +68,8 @@ fn hit_rate(report: &mut Report<'_>) {
     };
     let rate = hits / (hits + misses).max(1.0);
     if hits + misses >= LOOKUPS && rate < HIT_RATE {
-        report.find(
+        report.warning(
             "low-hit-rate",
-            Severity::Warning,
             format!("Only {:.0}% of the lookups find a key.", rate * 100.0),
             ("INFO stats", info.quote(&["keyspace_hits", "keyspace_misses"])),
             "A cache that misses costs a round trip and saves nothing. In a store, something looks for keys that are not there.",
@@ -85,9 +83,8 @@ fn scripts(report: &mut Report<'_>) {
     let cached = info.number("number_of_cached_scripts").is_some_and(|scripts| scripts >= SCRIPTS);
     let evicted = info.number("evicted_scripts").is_some_and(|scripts| scripts > 0.0);
     if cached || evicted {
-        report.find(
+        report.warning(
             "scripts-accumulate",
-            Severity::Warning,
             format!("The server holds {} Lua scripts.", info.text("number_of_cached_scripts").unwrap_or("many")),
             ("INFO memory, INFO stats", info.quote(&["number_of_cached_scripts", "used_memory_scripts", "evicted_scripts"])),
             "A program builds a new script text for each call. Each is compiled and kept: memory grows, and calls are slow.",

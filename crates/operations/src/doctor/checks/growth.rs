@@ -1,8 +1,9 @@
 //! What changes while the doctor looks.
 
+use super::clients::churn;
+use super::memory::evicting;
 use super::{Report, bytes};
 use crate::doctor::facts::{NodeFacts, Role};
-use crate::doctor::finding::Severity;
 
 /// Growth of fewer keys than this is noise.
 const KEYS: f64 = 100.0;
@@ -16,15 +17,13 @@ const MEMORY_FLOOR: f64 = 5e6;
 pub(super) fn within_the_run(report: &mut Report<'_>) {
     let node = report.node;
     let grown = |field: &str| Some(node.later.number(field)? - node.info.number(field)?);
-    if grown("evicted_keys").is_some_and(|keys| keys > 0.0) && !already(report, "evicting") {
-        report.find(
-            "evicting",
-            Severity::Warning,
-            "The server evicts keys right now.",
-            ("INFO stats", format!("evicted_keys {} -> {}", node.info.text("evicted_keys").unwrap_or_default(), node.later.text("evicted_keys").unwrap_or_default())),
-            "Keys disappear before their TTL. For a cache that costs hits; for anything else it is data loss.",
-            "Raise maxmemory if the hit rate suffers. Keep data that must stay on another server with noeviction.",
-        );
+    if grown("evicted_keys").is_some_and(|keys| keys > 0.0)
+        && !report.diagnosis.has("evicting", &node.address)
+    {
+        let [before, now] =
+            [&node.info, &node.later].map(|info| info.text("evicted_keys").unwrap_or_default());
+        let evidence = ("INFO stats", format!("evicted_keys {before} -> {now}"));
+        evicting(report, "The server evicts keys right now.", evidence);
     }
     short_backlog(report, grown("master_repl_offset"));
 }
@@ -38,26 +37,17 @@ fn short_backlog(report: &mut Report<'_>, written: Option<f64>) {
     if node.role != Role::Primary
         || replicas == 0.0
         || each_second <= backlog
-        || already(report, "backlog-too-small")
+        || report.diagnosis.has("backlog-too-small", &node.address)
     {
         return;
     }
-    report.find(
+    report.warning(
         "backlog-too-small",
-        Severity::Warning,
         format!("{} are written in a second, and the backlog holds {}.", bytes(each_second), bytes(backlog)),
         ("INFO replication", node.later.quote(&["master_repl_offset", "repl_backlog_size"])),
         "If the link breaks for a second, the replica has to copy everything again, which costs both a full snapshot.",
         "CONFIG SET repl-backlog-size to what is written in the longest outage that you expect.",
     );
-}
-
-fn already(report: &Report<'_>, name: &str) -> bool {
-    report
-        .diagnosis
-        .findings
-        .iter()
-        .any(|finding| finding.name == name && finding.node == report.node.address)
 }
 
 /// Changes between two examinations, for `--watch`.
@@ -73,9 +63,8 @@ pub(super) fn compare(report: &mut Report<'_>, then: &NodeFacts, seconds: f64) {
         && after - before >= KEYS
         && after - before >= SHARE * before
     {
-        report.find(
+        report.warning(
             "keys-without-ttl-grow",
-            Severity::Warning,
             format!("{:.0} keys without a TTL came in {seconds:.0} s: {:.0} an hour.", after - before, (after - before) * 3_600.0 / seconds.max(1.0)),
             ("INFO keyspace", format!("keys without TTL {before:.0} -> {after:.0}")),
             "Nothing removes them. The memory fills, sooner or later.",
@@ -88,35 +77,22 @@ pub(super) fn compare(report: &mut Report<'_>, then: &NodeFacts, seconds: f64) {
     {
         let limit = number(node, "maxmemory").filter(|limit| *limit > 0.0);
         let left = limit.map(|limit| (limit - before - growth).max(0.0) / growth * seconds / 60.0);
-        report.find(
+        report.warning(
             "memory-grows",
-            Severity::Warning,
             format!("Memory grew by {} in {seconds:.0} s{}.", bytes(growth), left.map(|minutes| format!("; at this rate the limit is reached in {minutes:.0} minutes")).unwrap_or_default()),
             ("INFO memory", format!("used_memory {before:.0} -> {:.0}", before + growth)),
             "At the limit, keys are evicted or writes fail.",
             "Find what grows: keys without a TTL, one big key, or buffers of clients (INFO memory, CLIENT LIST).",
         );
     }
-    if grown("evicted_keys").is_some_and(|keys| keys > 0.0) {
-        report.find(
-            "evicting",
-            Severity::Warning,
-            format!("{:.0} keys were evicted in {seconds:.0} s.", grown("evicted_keys").unwrap_or(0.0)),
-            ("INFO stats", node.later.quote(&["evicted_keys", "maxmemory", "maxmemory_policy"])),
-            "Keys disappear before their TTL. For a cache that costs hits; for anything else it is data loss.",
-            "Raise maxmemory if the hit rate suffers. Keep data that must stay on another server with noeviction.",
-        );
+    if let Some(keys) = grown("evicted_keys").filter(|keys| *keys > 0.0) {
+        let evidence = ("INFO stats", node.later.quote(&["evicted_keys", "maxmemory", "maxmemory_policy"]));
+        evicting(report, format!("{keys:.0} keys were evicted in {seconds:.0} s."), evidence);
     }
     if let Some(opened) = grown("total_connections_received").map(|opened| opened / seconds.max(1.0))
         && opened >= CONNECTIONS_PER_SECOND
     {
-        report.find(
-            "connection-churn",
-            Severity::Warning,
-            format!("{opened:.0} connections are opened every second."),
-            ("INFO stats", node.later.quote(&["total_connections_received"])),
-            "Opening a connection costs more than most commands, and with TLS far more.",
-            "Keep connections open: one shared connection or a pool in each process.",
-        );
+        let evidence = ("INFO stats", node.later.quote(&["total_connections_received"]));
+        churn(report, format!("{opened:.0} connections are opened every second."), evidence);
     }
 }

@@ -1,8 +1,7 @@
 //! Big keys, hot keys, and commands that are slow on them.
 
-use super::{Report, bytes};
-use crate::doctor::facts::{BigKey, KeySample};
-use crate::doctor::finding::Severity;
+use super::{Evidence, Report, bytes};
+use crate::doctor::facts::{BigKey, Info, KeySample, Role};
 
 /// A string of this size takes 8 ms on a network of 1 Gbit/s, and blocks the server while it is copied.
 const BIG_STRING: u64 = 1_000_000;
@@ -26,7 +25,7 @@ const MANY_IN_A_SLOT: u64 = 10_000;
 
 pub(super) fn check(report: &mut Report<'_>) {
     let node = report.node;
-    if node.role == crate::doctor::facts::Role::Replica {
+    if node.role == Role::Replica {
         return;
     }
     let Some(sample) = report.need("big keys, hot keys, and streams", &node.keys) else { return };
@@ -59,9 +58,8 @@ fn big(report: &mut Report<'_>, sample: &KeySample) {
     let big: Vec<&BigKey> = sample.biggest.iter().filter(|key| is_big(key)).collect();
     let Some(first) = big.first() else { return };
     let list: Vec<String> = big.iter().take(5).map(|key| show(key)).collect();
-    report.find(
+    report.warning(
         "big-key",
-        Severity::Warning,
         if big.len() == 1 { format!("One key is big: {}.", show(first)) } else { format!("{} keys are big; the biggest: {}.", big.len(), show(first)) },
         ("SCAN, MEMORY USAGE key SAMPLES 5", list.join("; ")),
         "Reading or deleting it whole stops all other clients. It cannot be split among the nodes of a cluster.",
@@ -81,11 +79,9 @@ fn whole_reads(report: &mut Report<'_>, sample: &KeySample) {
         };
         for command in commands {
             let field = format!("cmdstat_{command}");
-            let average = info.part(&field, "usec_per_call").and_then(|average| average.parse::<f64>().ok());
-            if let Some(average) = average.filter(|average| *average >= SLOW_AVERAGE) {
-                report.find(
+            if let Some(average) = slow_average(info, &field) {
+                report.warning(
                     "slow-command-on-huge-collection",
-                    Severity::Warning,
                     format!("{} takes {:.1} ms on average, and there is a huge {kind}: {}.", command.to_uppercase(), average / 1e3, show(key)),
                     ("INFO commandstats", info.quote(&[&field])),
                     "The server runs one command at a time. All clients wait while a huge collection is read whole.",
@@ -94,12 +90,10 @@ fn whole_reads(report: &mut Report<'_>, sample: &KeySample) {
             }
         }
     }
-    let average = info.part("cmdstat_keys", "usec_per_call").and_then(|average| average.parse::<f64>().ok());
-    if average.is_some_and(|average| average >= SLOW_AVERAGE) {
-        report.find(
+    if let Some(average) = slow_average(info, "cmdstat_keys") {
+        report.warning(
             "keys-command",
-            Severity::Warning,
-            format!("Somebody runs KEYS; it takes {:.1} ms.", average.unwrap_or(0.0) / 1e3),
+            format!("Somebody runs KEYS; it takes {:.1} ms.", average / 1e3),
             ("INFO commandstats", info.quote(&["cmdstat_keys"])),
             "KEYS walks over every key, and all clients wait.",
             "Use SCAN, and take the right away: ACL SETUSER NAME -keys.",
@@ -107,11 +101,14 @@ fn whole_reads(report: &mut Report<'_>, sample: &KeySample) {
     }
 }
 
+fn slow_average(info: &Info, field: &str) -> Option<f64> {
+    info.part_number(field, "usec_per_call").filter(|average| *average >= SLOW_AVERAGE)
+}
+
 fn hot(report: &mut Report<'_>, sample: &KeySample) {
     match &sample.hottest {
-        Some((name, frequency, middle)) if *frequency >= HOT && *middle < frequency / 2 => report.find(
+        Some((name, frequency, middle)) if *frequency >= HOT && *middle < frequency / 2 => report.warning(
             "hot-key",
-            Severity::Warning,
             format!("One key is used far more than the others: {name}."),
             ("OBJECT FREQ", format!("{frequency}; the key in the middle has {middle}")),
             "One key lives on one server and one core. More servers do not help.",
@@ -132,9 +129,8 @@ fn expired(report: &mut Report<'_>, sample: &KeySample) {
     let many_expire = info.keys_and_expires().is_some_and(|(_, expires)| expires >= 1_000.0);
     let left_over = sample.complete && unseen >= 1_000 && unseen as f64 >= 0.25 * sample.of as f64;
     if left_over || (stale.is_some() && many_expire) {
-        report.find(
+        report.warning(
             "expired-keys-pile-up",
-            Severity::Warning,
             "Many keys have expired and still take memory.",
             ("INFO keyspace, SCAN, INFO stats", format!("{} keys, {} of them alive; {}", sample.of, sample.looked_at, info.quote(&["expired_stale_perc", "expired_time_cap_reached_count"]))),
             "The server removes expired keys in the background, with limited effort. If more expire than it removes, they fill the memory.",
@@ -154,33 +150,24 @@ fn slot(report: &mut Report<'_>, sample: &KeySample) {
         && count >= MANY_IN_A_SLOT
         && count as f64 >= SLOT_SHARE * keys
     {
-        full(
-            report,
-            slot,
-            format!("slot {slot}: {count} of {keys:.0} keys"),
-            "CLUSTER SLOT-STATS ORDERBY key-count LIMIT 1 DESC",
-        );
+        let evidence = format!("slot {slot}: {count} of {keys:.0} keys");
+        full(report, slot, ("CLUSTER SLOT-STATS ORDERBY key-count LIMIT 1 DESC", evidence));
     } else if let Some((slot, count)) = sample.fullest_slot
         && stats.is_none()
         && count >= 1_000
         && keys >= MANY_IN_A_SLOT as f64
         && count as f64 >= SLOT_SHARE * sample.looked_at as f64
     {
-        full(
-            report,
-            slot,
-            format!("slot {slot}: {count} of the {} keys that were looked at", sample.looked_at),
-            "SCAN",
-        );
+        let evidence = format!("slot {slot}: {count} of the {} keys that were looked at", sample.looked_at);
+        full(report, slot, ("SCAN", evidence));
     }
     if let Some((slot, micros)) = stats.and_then(|stats| stats.busiest)
         && let Some(total) = node.info.number("used_cpu_user")
         && micros >= 1_000_000
         && micros as f64 / 1e6 >= 0.5 * total
     {
-        report.find(
+        report.warning(
             "hot-slot",
-            Severity::Warning,
             format!("Slot {slot} takes most of the processor time of its node."),
             (
                 "CLUSTER SLOT-STATS ORDERBY cpu-usec LIMIT 1 DESC",
@@ -192,12 +179,11 @@ fn slot(report: &mut Report<'_>, sample: &KeySample) {
     }
 }
 
-fn full(report: &mut Report<'_>, slot: u16, evidence: String, command: &str) {
-    report.find(
+fn full(report: &mut Report<'_>, slot: u16, evidence: Evidence<'_>) {
+    report.warning(
         "hot-slot",
-        Severity::Warning,
         format!("Slot {slot} holds a large part of the keys of its node."),
-        (command, evidence),
+        evidence,
         "A slot cannot be split, so its node carries the load alone. A hash tag that many keys share is the usual reason.",
         "Use a finer hash tag, such as {user:17} instead of {users}.",
     );

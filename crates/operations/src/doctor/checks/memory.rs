@@ -1,7 +1,7 @@
 //! Memory: the limit, what happens at it, and what is wasted.
 
-use super::{Report, bytes};
-use crate::doctor::facts::{NodeFacts, Role, StateKey};
+use super::{Evidence, Report, bytes};
+use crate::doctor::facts::{Role, StateKey};
 use crate::doctor::finding::Severity;
 
 /// Less waste than this is not worth a word, whatever the ratio: a fresh server of 1 MB has a ratio of 10.
@@ -34,9 +34,8 @@ fn no_limit(report: &mut Report<'_>) {
     if node.role == Role::Replica {
         return;
     }
-    report.find(
+    report.warning(
         "no-maxmemory",
-        Severity::Warning,
         "No memory limit is set.",
         ("INFO memory", node.info.quote(&["maxmemory", "used_memory", "total_system_memory"])),
         "The server grows until the machine has no memory left. Then the system kills it, or swaps, which is as bad.",
@@ -48,9 +47,8 @@ fn at_the_limit(report: &mut Report<'_>, limit: f64) {
     let info = &report.node.info;
     let ram = info.number("total_system_memory").filter(|ram| *ram > 0.0);
     if ram.is_some_and(|ram| limit > ram) {
-        report.find(
+        report.warning(
             "maxmemory-above-ram",
-            Severity::Warning,
             "The memory limit is higher than the memory of the machine.",
             ("INFO memory", info.quote(&["maxmemory", "total_system_memory"])),
             "The system runs out of memory before the server notices that it should stop.",
@@ -75,21 +73,18 @@ fn at_the_limit(report: &mut Report<'_>, limit: f64) {
         && info.number("evicted_keys").is_some_and(|keys| keys > 0.0)
         && share >= NEAR
     {
-        report.find(
-            "evicting",
-            Severity::Warning,
-            format!("The server evicts keys: {} so far, at {:.0}% of maxmemory.", info.text("evicted_keys").unwrap_or_default(), share * 100.0),
-            ("INFO memory, INFO stats", evidence),
-            "Keys disappear before their TTL. For a cache that costs hits; for anything else it is data loss.",
-            "Raise maxmemory if the hit rate suffers. Keep data that must stay on another server with noeviction.",
+        let what = format!(
+            "The server evicts keys: {} so far, at {:.0}% of maxmemory.",
+            info.text("evicted_keys").unwrap_or_default(),
+            share * 100.0
         );
+        evicting(report, what, ("INFO memory, INFO stats", evidence));
     } else if policy.starts_with("volatile")
         && share >= NEAR
         && info.keys_and_expires().is_some_and(|(keys, expires)| keys > 0.0 && expires == 0.0)
     {
-        report.find(
+        report.critical(
             "nothing-to-evict",
-            Severity::Critical,
             format!(
                 "{:.0}% of maxmemory is used, the policy is {policy}, and no key has a TTL.",
                 share * 100.0
@@ -99,6 +94,16 @@ fn at_the_limit(report: &mut Report<'_>, limit: f64) {
             "Give keys a TTL, or choose an allkeys policy for a cache.",
         );
     }
+}
+
+pub(super) fn evicting(report: &mut Report<'_>, what: impl Into<String>, evidence: Evidence<'_>) {
+    report.warning(
+        "evicting",
+        what,
+        evidence,
+        "Keys disappear before their TTL. For a cache that costs hits; for anything else it is data loss.",
+        "Raise maxmemory if the hit rate suffers. Keep data that must stay on another server with noeviction.",
+    );
 }
 
 /// Locks, sessions, queues, and unique keys must not be evicted. A volatile policy takes those with a TTL, an allkeys policy any.
@@ -115,10 +120,11 @@ fn evictable_state(report: &mut Report<'_>) {
         sample.state.iter().filter(|key| !volatile || key.expires || queues).collect();
     let Some(first) = at_risk.first() else { return };
     let names: Vec<&str> = at_risk.iter().take(5).map(|key| key.name.as_str()).collect();
+    let limit_is_set = node.info.number("maxmemory").is_some_and(|limit| limit > 0.0);
     let kinds = if queues && !first.expires { "queue" } else { first.looks_like };
     report.find(
         "eviction-can-drop-state",
-        if limit_is_set(node) { Severity::Critical } else { Severity::Warning },
+        if limit_is_set { Severity::Critical } else { Severity::Warning },
         format!("The policy {policy} may evict keys that look like locks, sessions, or queues ({kinds})."),
         ("INFO memory, SCAN", format!("maxmemory_policy:{policy} | {}", names.join(" "))),
         "An evicted lock lets two workers in; an evicted session logs a person out; an evicted job or its lease is lost or runs twice. Nobody gets an error.",
@@ -126,33 +132,24 @@ fn evictable_state(report: &mut Report<'_>) {
     );
 }
 
-fn limit_is_set(node: &NodeFacts) -> bool {
-    node.info.number("maxmemory").is_some_and(|limit| limit > 0.0)
-}
-
 fn fragmentation(report: &mut Report<'_>) {
     let info = &report.node.info;
     let allocator = info.text("mem_allocator").unwrap_or_default();
     // While a child saves, pages are copied, and the figures mean something else.
-    let saving = ["rdb_bgsave_in_progress", "aof_rewrite_in_progress"]
-        .iter()
-        .any(|field| info.text(field) == Some("1"));
-    if saving || info.text("async_loading") == Some("1") {
+    let others = ["rdb_bgsave_in_progress", "aof_rewrite_in_progress", "async_loading"];
+    if others.iter().any(|field| info.text(field) == Some("1")) {
         return;
     }
     // Other allocators than jemalloc report nothing, and the server fills the fields from the process's memory.
-    let (ratio, waste, floor, fields) = if allocator.starts_with("jemalloc") {
-        let fields = ["allocator_frag_ratio", "allocator_frag_bytes", "mem_allocator"];
-        (info.number(fields[0]), info.number(fields[1]), WASTE_FLOOR, fields)
+    let (floor, fields) = if allocator.starts_with("jemalloc") {
+        (WASTE_FLOOR, ["allocator_frag_ratio", "allocator_frag_bytes", "mem_allocator"])
     } else {
-        let fields = ["mem_fragmentation_ratio", "mem_fragmentation_bytes", "mem_allocator"];
-        (info.number(fields[0]), info.number(fields[1]), PROCESS_WASTE_FLOOR, fields)
+        (PROCESS_WASTE_FLOOR, ["mem_fragmentation_ratio", "mem_fragmentation_bytes", "mem_allocator"])
     };
-    let Some((ratio, waste)) = ratio.zip(waste) else { return };
+    let Some((ratio, waste)) = info.number(fields[0]).zip(info.number(fields[1])) else { return };
     if ratio >= WASTE_RATIO && waste >= floor {
-        report.find(
+        report.warning(
             "fragmentation",
-            Severity::Warning,
             format!("{} of memory are lost to fragmentation (ratio {ratio:.2}).", bytes(waste)),
             ("INFO memory", info.quote(&fields)),
             "The process uses more memory than its data, and maxmemory does not count it.",
@@ -172,9 +169,8 @@ fn host(report: &mut Report<'_>) {
         return;
     };
     if host.swapped.is_some_and(|swapped| swapped > 1_000_000) {
-        report.find(
+        report.critical(
             "swapped",
-            Severity::Critical,
             format!("{} of the process are swapped out.", bytes(host.swapped.unwrap_or(0) as f64)),
             ("/proc/PID/status", format!("VmSwap {}", host.swapped.unwrap_or(0))),
             "A command that touches a swapped page waits for the disk, and all clients wait with it.",
@@ -183,9 +179,8 @@ fn host(report: &mut Report<'_>) {
     }
     let always = host.huge_pages.as_deref().is_some_and(|setting| setting.contains("[always]"));
     if always && host.huge_pages_for_process == Some(true) {
-        report.find(
+        report.warning(
             "transparent-huge-pages",
-            Severity::Warning,
             "Transparent huge pages are on for this process.",
             ("/sys/kernel/mm/transparent_hugepage/enabled, /proc/PID/status", format!("{} | THP_enabled 1", host.huge_pages.as_deref().unwrap_or_default())),
             "While a child saves, each write copies 2 MB instead of 4 kB: latency spikes, and twice the memory.",

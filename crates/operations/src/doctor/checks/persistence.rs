@@ -2,7 +2,6 @@
 
 use super::{Report, bytes};
 use crate::doctor::facts::{Facts, NodeFacts, Role};
-use crate::doctor::finding::Severity;
 
 pub(super) fn check(report: &mut Report<'_>, facts: &Facts) {
     failures(report);
@@ -15,9 +14,8 @@ pub(super) fn check(report: &mut Report<'_>, facts: &Facts) {
 fn failures(report: &mut Report<'_>) {
     let info = &report.node.info;
     if info.text("loading") == Some("1") {
-        report.find(
+        report.warning(
             "still-loading",
-            Severity::Warning,
             "The server is still loading its data.",
             ("INFO persistence", info.quote(&["loading", "loading_loaded_perc", "loading_eta_seconds"])),
             "Until it has finished, it refuses commands with LOADING, and its keys cannot be examined.",
@@ -25,9 +23,8 @@ fn failures(report: &mut Report<'_>) {
         );
     }
     if info.text("rdb_last_bgsave_status") == Some("err") {
-        report.find(
+        report.critical(
             "last-save-failed",
-            Severity::Critical,
             "The last snapshot (RDB) failed.",
             ("INFO persistence", info.quote(&["rdb_last_bgsave_status", "rdb_last_save_time", "rdb_changes_since_last_save"])),
             "There is no new copy on the disk. With stop-writes-on-bgsave-error yes, the server refuses all writes until one succeeds.",
@@ -35,9 +32,8 @@ fn failures(report: &mut Report<'_>) {
         );
     }
     if info.text("aof_last_bgrewrite_status") == Some("err") {
-        report.find(
+        report.critical(
             "aof-rewrite-failed",
-            Severity::Critical,
             "The last rewrite of the append-only file failed.",
             (
                 "INFO persistence",
@@ -48,9 +44,8 @@ fn failures(report: &mut Report<'_>) {
         );
     }
     if info.text("aof_last_write_status") == Some("err") {
-        report.find(
+        report.critical(
             "aof-write-failed",
-            Severity::Critical,
             "The last write to the append-only file failed.",
             ("INFO persistence", info.quote(&["aof_enabled", "aof_last_write_status"])),
             "The server refuses writes, and what it accepted last may not be on the disk.",
@@ -58,9 +53,8 @@ fn failures(report: &mut Report<'_>) {
         );
     }
     if info.number("aof_delayed_fsync").is_some_and(|delayed| delayed >= 10.0) {
-        report.find(
+        report.warning(
             "slow-disk",
-            Severity::Warning,
             "The disk is too slow for the append-only file.",
             ("INFO persistence", info.quote(&["aof_delayed_fsync"])),
             "While fsync takes longer than two seconds, all writes wait.",
@@ -70,11 +64,8 @@ fn failures(report: &mut Report<'_>) {
 }
 
 /// Whether this server writes to the disk. Unknown without CONFIG, except that INFO shows the append-only file.
-fn saves(node: &NodeFacts) -> Option<bool> {
-    if node.info.text("aof_enabled") == Some("1") {
-        return Some(true);
-    }
-    node.setting("save").map(|save| !save.trim().is_empty())
+pub(super) fn saves(node: &NodeFacts) -> Option<bool> {
+    if node.info.text("aof_enabled") == Some("1") { Some(true) } else { node.takes_snapshots() }
 }
 
 fn nothing_saved(report: &mut Report<'_>, facts: &Facts) {
@@ -103,18 +94,16 @@ fn nothing_saved(report: &mut Report<'_>, facts: &Facts) {
     let replicas_save =
         facts.data_nodes().any(|other| other.role == Role::Replica && saves(other) == Some(true));
     if replicas_save {
-        report.find(
+        report.warning(
             "primary-without-persistence",
-            Severity::Warning,
             "The primary saves nothing; only replicas do.",
             ("CONFIG GET save, INFO persistence", evidence),
             "If the primary restarts by itself, it comes back empty, and the replicas copy that: all data is gone.",
             "Turn persistence on (CONFIG SET appendonly yes), or make sure that nothing restarts the primary automatically.",
         );
     } else {
-        report.find(
+        report.warning(
             "no-persistence",
-            Severity::Warning,
             format!("{permanent:.0} keys have no TTL, and nothing is saved to the disk."),
             ("CONFIG GET save, INFO persistence", evidence),
             "A restart loses all of them.",
@@ -136,9 +125,8 @@ fn disk(report: &mut Report<'_>) {
     // A rewrite or a snapshot writes the whole data again before the old file is removed.
     let needed = (2.0 * used).max(64e6);
     if (free as f64) < needed {
-        report.find(
+        report.warning(
             "disk-nearly-full",
-            Severity::Warning,
             format!(
                 "The disk has {} left; a snapshot or a rewrite may need {}.",
                 bytes(free as f64),

@@ -1,7 +1,6 @@
 //! A primary and its replicas.
 
 use super::{Report, bytes};
-use crate::doctor::collect::replicas;
 use crate::doctor::facts::{Facts, Info, Role};
 use crate::doctor::finding::Severity;
 
@@ -13,7 +12,8 @@ const LATE_BYTES: f64 = 10e6;
 pub(super) fn check(report: &mut Report<'_>, facts: &Facts) {
     match report.node.role {
         Role::Primary => {
-            primary(report);
+            let count = copies(report);
+            group(report, count);
             reborn_empty(report, facts);
         }
         Role::Replica => {
@@ -24,28 +24,21 @@ pub(super) fn check(report: &mut Report<'_>, facts: &Facts) {
     }
 }
 
-fn primary(report: &mut Report<'_>) {
-    let count = copies(report);
-    group(report, count);
-}
-
 /// The replicas of this server, and how many there are. A replica can have some, too.
 fn copies(report: &mut Report<'_>) -> usize {
     let node = report.node;
     let info = &node.info;
-    let number = |name: &str, part: &str| info.part(name, part).and_then(|number| number.parse::<f64>().ok());
     let offset = info.number("master_repl_offset").unwrap_or(0.0);
     let backlog = info.number("repl_backlog_size");
-    let names: Vec<&str> = replicas(info).map(|(name, _)| name).collect();
+    let names: Vec<&str> = info.replicas().collect();
     for name in &names {
         let place =
             format!("{}:{}", info.part(name, "ip").unwrap_or("?"), info.part(name, "port").unwrap_or("?"));
         let state = info.part(name, "state").unwrap_or("unknown");
         let evidence = || format!("{} | master_repl_offset:{offset:.0}", info.quote(&[name]));
         if state != "online" {
-            report.find(
+            report.warning(
                 "replica-not-online",
-                Severity::Warning,
                 format!("The replica {place} is still copying the data ({state})."),
                 ("INFO replication", evidence()),
                 "Until it has everything, it cannot take over.",
@@ -53,12 +46,11 @@ fn copies(report: &mut Report<'_>) -> usize {
             );
             continue;
         }
-        let behind = number(name, "offset").map_or(0.0, |copied| (offset - copied).max(0.0));
-        let seconds = number(name, "lag").unwrap_or(0.0);
+        let behind = info.part_number(name, "offset").map_or(0.0, |copied| (offset - copied).max(0.0));
+        let seconds = info.part_number(name, "lag").unwrap_or(0.0);
         if seconds >= LATE_SECONDS || behind >= LATE_BYTES {
-            report.find(
+            report.warning(
                 "replica-lag",
-                Severity::Warning,
                 format!("The replica {place} is {} and {seconds:.0} s behind.", bytes(behind)),
                 ("INFO replication", evidence()),
                 "It serves old data, and if it takes over, the writes that it lacks are lost.",
@@ -66,9 +58,8 @@ fn copies(report: &mut Report<'_>) -> usize {
             );
         }
         if backlog.is_some_and(|backlog| behind > 0.5 * backlog) {
-            report.find(
+            report.warning(
                 "backlog-too-small",
-                Severity::Warning,
                 format!("The replica {place} is {} behind, and the backlog holds {}.", bytes(behind), bytes(backlog.unwrap_or(0.0))),
                 ("INFO replication", format!("{} | {}", evidence(), info.quote(&["repl_backlog_size"]))),
                 "If the link breaks now, the replica has to copy everything again, which costs both a full snapshot.",
@@ -86,9 +77,8 @@ fn group(report: &mut Report<'_>, count: usize) {
     if let Some((required, good)) = required.zip(info.number("min_slaves_good_slaves"))
         && good < required
     {
-        report.find(
+        report.critical(
             "too-few-good-replicas",
-            Severity::Critical,
             format!("min-replicas-to-write asks for {required:.0} replicas, and {good:.0} are there and up to date."),
             ("INFO replication, CONFIG GET min-replicas-to-write", info.quote(&["connected_slaves", "min_slaves_good_slaves"])),
             "The server refuses all writes with NOREPLICAS.",
@@ -97,9 +87,8 @@ fn group(report: &mut Report<'_>, count: usize) {
     }
     // The backlog exists once a replica has come, and is freed an hour after the last one has gone.
     if count == 0 && info.text("repl_backlog_active") == Some("1") && !node.in_cluster() {
-        report.find(
+        report.warning(
             "replica-gone",
-            Severity::Warning,
             "There was a replica, and now there is none.",
             ("INFO replication", info.quote(&["connected_slaves", "repl_backlog_active", "master_repl_offset"])),
             "If this server is lost now, nothing takes over, and what it has not saved is gone.",
@@ -111,9 +100,8 @@ fn group(report: &mut Report<'_>, count: usize) {
         return;
     }
     if count == 1 {
-        report.find(
+        report.note(
             "single-replica",
-            Severity::Note,
             "There is a single replica.",
             ("INFO replication", info.quote(&["connected_slaves"])),
             "While it is down, or after it has taken over, there is no copy.",
@@ -123,9 +111,8 @@ fn group(report: &mut Report<'_>, count: usize) {
     // Either of the two turns the other off.
     let required = if node.setting("min-replicas-max-lag") == Some("0") { Some(0.0) } else { required };
     match required {
-        Some(0.0) => report.find(
+        Some(0.0) => report.warning(
             "min-replicas-unset",
-            Severity::Warning,
             "min-replicas-to-write is not in force, although there are replicas.",
             ("CONFIG GET min-replicas-to-write, CONFIG GET min-replicas-max-lag", ["min-replicas-to-write", "min-replicas-max-lag"].map(|name| format!("{name} {}", node.setting(name).unwrap_or("(unknown)"))).join(" | ")),
             "A primary that is cut off from its replicas goes on to accept writes. They are lost when a replica takes over.",
@@ -201,9 +188,8 @@ fn replica(report: &mut Report<'_>) {
     } else if let Some(seconds) =
         info.number("master_last_io_seconds_ago").filter(|seconds| *seconds >= 3.0 * LATE_SECONDS)
     {
-        report.find(
+        report.warning(
             "replica-lag",
-            Severity::Warning,
             format!("The replica has heard nothing from its primary for {seconds:.0} s."),
             ("INFO replication", info.quote(&["master_link_status", "master_last_io_seconds_ago"])),
             "A primary sends something every 10 s. The link is probably broken, and neither side has noticed.",
@@ -211,9 +197,8 @@ fn replica(report: &mut Report<'_>) {
         );
     }
     if info.text("slave_read_only") == Some("0") {
-        report.find(
+        report.warning(
             "replica-writable",
-            Severity::Warning,
             "The replica accepts writes.",
             ("INFO replication", info.quote(&["slave_read_only"])),
             "What is written there exists nowhere else, and the next full copy deletes it.",

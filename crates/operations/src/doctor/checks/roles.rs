@@ -52,9 +52,8 @@ fn rights(report: &mut Report<'_>, user: &FailoverUser) {
 
 fn absent(report: &mut Report<'_>, user: &FailoverUser) {
     let FailoverUser { name, role, .. } = user;
-    report.find(
+    report.critical(
         "failover-right-missing",
-        Severity::Critical,
         format!("{} {name} does not exist here.", role.whose()),
         ("ACL DRYRUN", format!("User '{name}' not found")),
         "ACL users are not replicated. When this server has its part in a failover, the login fails.",

@@ -2,7 +2,6 @@
 
 use super::Report;
 use crate::doctor::facts::Role;
-use crate::doctor::finding::Severity;
 
 /// Commands that no application needs, with the categories that contain them.
 const DANGEROUS: [(&str, &[&str]); 10] = [
@@ -70,9 +69,8 @@ fn open_default_user(report: &mut Report<'_>, command: &str, line: &str) {
         protected.unwrap_or("(unknown)")
     );
     if protected == Some("yes") && node.near {
-        report.find(
+        report.note(
             "no-password",
-            Severity::Note,
             "The default user needs no password. Protected mode keeps other machines out.",
             (command, shown),
             "If somebody turns protected mode off, every machine that reaches the port can read and delete everything.",
@@ -80,9 +78,8 @@ fn open_default_user(report: &mut Report<'_>, command: &str, line: &str) {
         );
         return;
     }
-    report.find(
+    report.critical(
         "no-password",
-        Severity::Critical,
         "The default user needs no password, and the server listens beyond this machine.",
         (command, shown),
         "Every machine that reaches the port can read and delete all data, and can often take over the host.",
@@ -104,25 +101,26 @@ pub(super) fn application_user_may(line: &str, command: &str, categories: &[&str
     application_rules(line).is_some_and(|(_, rules)| allows(&rules, command, categories))
 }
 
-/// The name and rules of a user, from a line of ACL LIST; none for the default user, operators, and users that are off.
+/// The name and rules; none for the default user, operators, and users that are off.
 fn application_rules(line: &str) -> Option<(&str, Vec<&str>)> {
-    let mut words = line.split(' ').skip(1);
-    let name = words.next()?;
-    let rules: Vec<&str> = words.collect();
+    let (name, rules) = user(line)?;
     let lower = name.to_lowercase();
     let operator = OPERATORS.iter().any(|role| lower.split(['-', '_', '.', ':']).any(|part| part == *role));
     (name != "default" && !operator && rules.contains(&"on")).then_some((name, rules))
 }
 
+/// The name and rules of a user, from a line of ACL LIST.
+fn user(line: &str) -> Option<(&str, Vec<&str>)> {
+    let mut words = line.split(' ').skip(1);
+    Some((words.next()?, words.collect()))
+}
+
 /// Any user but the default one, whose case depends on the address. A user with an operator's name is the worst.
 fn without_password(report: &mut Report<'_>, line: &str) {
-    let mut words = line.split(' ').skip(1);
-    let Some(name) = words.next().filter(|name| *name != "default") else { return };
-    let rules: Vec<&str> = words.collect();
-    if rules.contains(&"on") && rules.contains(&"nopass") {
-        report.find(
+    let Some((name, rules)) = user(line) else { return };
+    if name != "default" && rules.contains(&"on") && rules.contains(&"nopass") {
+        report.warning(
             "user-without-password",
-            Severity::Warning,
             format!("The user {name} needs no password."),
             ("ACL LIST", line.to_owned()),
             "Everybody who can reach the port has the rights of this user.",
@@ -136,9 +134,8 @@ fn application_user(report: &mut Report<'_>, line: &str) {
     let Some((name, rules)) = application_rules(line) else { return };
     let allowed = dangerous_commands(&rules);
     if !allowed.is_empty() {
-        report.find(
+        report.warning(
             "dangerous-commands-allowed",
-            Severity::Warning,
             format!("The user {name} may run {}.", allowed.join(", ").to_uppercase()),
             ("ACL LIST", line.to_owned()),
             "A bug in the application, or somebody who steals its password, can delete everything or stop the server.",

@@ -1,8 +1,7 @@
 //! What a Sentinel watches.
 
 use super::Report;
-use crate::doctor::facts::{Facts, Role, Watched};
-use crate::doctor::finding::Severity;
+use crate::doctor::facts::{Facts, NodeFacts, Role, Watched};
 
 pub(super) fn check(report: &mut Report<'_>, facts: &Facts) {
     let Some(watched) = report.need("what the Sentinel watches", &report.node.watched) else { return };
@@ -24,9 +23,8 @@ fn quorum(report: &mut Report<'_>, primary: &Watched) {
         None => (all < *quorum).then(|| counted.clone()),
     };
     if let Some(reply) = refused {
-        report.find(
+        report.critical(
             "sentinel-quorum-unreachable",
-            Severity::Critical,
             format!("The Sentinels of {name} cannot agree on a failover."),
             ("SENTINEL CKQUORUM", reply),
             "If the primary dies now, nothing takes over.",
@@ -34,38 +32,34 @@ fn quorum(report: &mut Report<'_>, primary: &Watched) {
         );
     }
     if all < 3 {
-        report.find(
+        report.warning(
             "too-few-sentinels",
-            Severity::Warning,
             format!("Only {all} Sentinels watch {name}."),
-            ("SENTINEL MASTERS", counted),
+            ("SENTINEL MASTERS", counted.clone()),
             "A failover needs a majority of all Sentinels. Of two, both must live, so the loss of one machine stops it.",
             "Run three or more Sentinels, on different machines.",
         );
     }
     if all >= 3 && *quorum == all {
-        report.find(
+        report.warning(
             "sentinel-quorum-too-high",
-            Severity::Warning,
             format!("All {all} Sentinels of {name} must agree that the primary is down."),
-            ("SENTINEL MASTERS", format!("{name}: {all} Sentinels, quorum {quorum}")),
+            ("SENTINEL MASTERS", counted),
             "The loss of a single Sentinel stops every failover.",
             format!("SENTINEL SET {name} quorum {}, on each of them.", all / 2 + 1),
         );
     } else if all >= 3 && *quorum <= all / 2 {
-        report.find(
+        report.note(
             "sentinel-quorum-low",
-            Severity::Note,
             format!("{quorum} of {all} Sentinels are enough to take the primary of {name} for down."),
-            ("SENTINEL MASTERS", format!("{name}: {all} Sentinels, quorum {quorum}")),
+            ("SENTINEL MASTERS", counted),
             "A few Sentinels with a bad network can start a failover of a healthy primary, if a majority votes for it.",
             format!("SENTINEL SET {name} quorum {}, on each of them.", all / 2 + 1),
         );
     }
     for (address, flags) in primary.sentinels.iter().filter(|(_, flags)| flags.contains("s_down")) {
-        report.find(
+        report.warning(
             "sentinel-down",
-            Severity::Warning,
             format!("The Sentinel {address} does not answer."),
             ("SENTINEL SENTINELS", format!("{address} {flags}")),
             "Each Sentinel that is missing makes a majority harder to reach.",
@@ -76,9 +70,8 @@ fn quorum(report: &mut Report<'_>, primary: &Watched) {
 
 fn down(report: &mut Report<'_>, primary: &Watched) {
     if primary.flags.contains("s_down") || primary.flags.contains("o_down") {
-        report.find(
+        report.critical(
             "sentinel-primary-down",
-            Severity::Critical,
             format!("The primary {} of {} does not answer.", primary.address, primary.name),
             ("SENTINEL MASTERS", format!("{} {}", primary.address, primary.flags)),
             "Writes fail until a replica takes over.",
@@ -90,9 +83,8 @@ fn down(report: &mut Report<'_>, primary: &Watched) {
         .iter()
         .filter(|(_, flags)| flags.contains("s_down") || flags.contains("disconnected"))
     {
-        report.find(
+        report.warning(
             "replica-down",
-            Severity::Warning,
             format!("The replica {address} of {} does not answer.", primary.name),
             ("SENTINEL REPLICAS", format!("{address} {flags}")),
             "It cannot take over, and there is one copy less.",
@@ -100,9 +92,8 @@ fn down(report: &mut Report<'_>, primary: &Watched) {
         );
     }
     if primary.replicas.is_empty() {
-        report.find(
+        report.warning(
             "sentinel-without-replicas",
-            Severity::Warning,
             format!("The Sentinels know no replica of {}.", primary.name),
             ("SENTINEL REPLICAS", "(empty)".to_owned()),
             "If the primary dies, there is nobody to take over.",
@@ -124,9 +115,8 @@ fn agreement(report: &mut Report<'_>, facts: &Facts, primary: &Watched) {
     else {
         return;
     };
-    report.find(
+    report.warning(
         "sentinels-disagree",
-        Severity::Warning,
         format!("This Sentinel and {other} do not have the same settings for {}.", primary.name),
         (
             "SENTINEL MASTERS",
@@ -148,7 +138,7 @@ fn candidates(report: &mut Report<'_>, facts: &Facts, primary: &Watched) {
             node.role == Role::Replica && primary.replicas.iter().any(|(address, _)| *address == node.address)
         })
         .collect();
-    let never = |node: &&&crate::doctor::facts::NodeFacts| node.info.text("slave_priority") == Some("0");
+    let never = |node: &&&NodeFacts| node.info.text("slave_priority") == Some("0");
     if replicas.is_empty()
         || replicas.len() < primary.replicas.len()
         || replicas.iter().filter(never).count() < replicas.len()
@@ -156,9 +146,8 @@ fn candidates(report: &mut Report<'_>, facts: &Facts, primary: &Watched) {
         return;
     }
     let names: Vec<&str> = replicas.iter().map(|node| node.address.as_str()).collect();
-    report.find(
+    report.critical(
         "no-replica-may-take-over",
-        Severity::Critical,
         format!("Every replica of {} has priority 0.", primary.name),
         ("INFO replication", format!("slave_priority:0 on {}", names.join(", "))),
         "A Sentinel never promotes such a replica, so the loss of the primary ends all writes.",

@@ -1,6 +1,7 @@
 //! Settings that turn a later fault into a loss, and settings that a restart or a failover changes.
 
 use super::Report;
+use super::persistence::saves;
 use crate::doctor::facts::{Facts, NodeFacts, Role};
 use crate::doctor::finding::Severity;
 
@@ -25,21 +26,21 @@ pub(super) fn check(report: &mut Report<'_>, facts: &Facts) {
 fn durability(report: &mut Report<'_>) {
     let node = report.node;
     let append_only = node.info.text("aof_enabled") == Some("1");
-    let snapshots = node.setting("save").is_some_and(|save| !save.trim().is_empty());
     if append_only && node.setting("appendfsync") == Some("no") {
-        report.find(
+        report.warning(
             "fsync-left-to-the-system",
-            Severity::Warning,
             "The append-only file is written without fsync.",
             ("CONFIG GET appendfsync", "appendfsync no".to_owned()),
             "The system writes to the disk when it likes, usually within 30 s. A crash of the machine loses what it has not written.",
             "CONFIG SET appendfsync everysec.",
         );
     }
-    if snapshots && !append_only && node.setting("stop-writes-on-bgsave-error") == Some("no") {
-        report.find(
+    if node.takes_snapshots() == Some(true)
+        && !append_only
+        && node.setting("stop-writes-on-bgsave-error") == Some("no")
+    {
+        report.warning(
             "failed-saves-ignored",
-            Severity::Warning,
             "The server goes on to accept writes when a snapshot fails, and it has no append-only file.",
             ("CONFIG GET stop-writes-on-bgsave-error", "stop-writes-on-bgsave-error no".to_owned()),
             "If saving fails for a week, nobody notices, and a restart loses the week.",
@@ -50,8 +51,7 @@ fn durability(report: &mut Report<'_>) {
 
 fn old_snapshot(report: &mut Report<'_>) {
     let info = &report.node.info;
-    let snapshots = report.node.setting("save").is_some_and(|save| !save.trim().is_empty());
-    if info.text("aof_enabled") != Some("0") || !snapshots {
+    if info.text("aof_enabled") != Some("0") || report.node.takes_snapshots() != Some(true) {
         return;
     }
     let now = info.number("server_time_usec").map(|micros| micros / 1e6);
@@ -59,9 +59,8 @@ fn old_snapshot(report: &mut Report<'_>) {
     let changes = info.number("rdb_changes_since_last_save").unwrap_or(0.0);
     let age = now - saved;
     if age >= OLD_SNAPSHOT && changes >= MANY_CHANGES {
-        report.find(
+        report.warning(
             "snapshot-old",
-            Severity::Warning,
             format!("The last snapshot is {:.0} h old, and {changes:.0} changes came since.", age / 3_600.0),
             (
                 "INFO persistence",
@@ -75,14 +74,12 @@ fn old_snapshot(report: &mut Report<'_>) {
 
 fn directory(report: &mut Report<'_>) {
     let node = report.node;
-    let saves = node.info.text("aof_enabled") == Some("1")
-        || node.setting("save").is_some_and(|save| !save.trim().is_empty());
-    let Some(fault) = node.host.as_ref().and_then(|host| host.directory_fault).filter(|_| saves) else {
+    let Some(fault) = node.host.as_ref().and_then(|host| host.directory_fault) else { return };
+    if saves(node) != Some(true) {
         return;
-    };
-    report.find(
+    }
+    report.critical(
         "directory-not-writable",
-        Severity::Critical,
         format!("The server can write no new file to its directory: {fault}."),
         ("CONFIG GET dir", format!("dir {}", node.setting("dir").unwrap_or_default())),
         "The next snapshot or rewrite fails. A file that is open already is still written, so nothing else shows it.",
@@ -112,9 +109,8 @@ fn unsaved(report: &mut Report<'_>) {
 fn connections(report: &mut Report<'_>) {
     let node = report.node;
     if node.setting("tcp-keepalive") == Some("0") && node.setting("timeout") == Some("0") {
-        report.find(
+        report.warning(
             "dead-connections-stay",
-            Severity::Warning,
             "tcp-keepalive and timeout are both 0.",
             ("CONFIG GET tcp-keepalive, CONFIG GET timeout", "tcp-keepalive 0 | timeout 0".to_owned()),
             "The server never notices a client that has vanished. Its connection stays, until maxclients is reached.",
@@ -123,9 +119,8 @@ fn connections(report: &mut Report<'_>) {
     }
     let limits = node.setting("client-output-buffer-limit").unwrap_or_default();
     if limits.split_once("pubsub ").is_some_and(|(_, limit)| limit.starts_with("0 0 ")) {
-        report.find(
+        report.warning(
             "subscribers-without-limit",
-            Severity::Warning,
             "There is no limit for what waits for a subscriber.",
             ("CONFIG GET client-output-buffer-limit", limits.to_owned()),
             "One subscriber that stops to read fills the server's memory with messages.",
@@ -142,9 +137,8 @@ fn connections(report: &mut Report<'_>) {
 fn refused_logins(report: &mut Report<'_>) {
     let info = &report.node.info;
     if info.number("acl_access_denied_auth").is_some_and(|refused| refused >= MANY_REFUSED) {
-        report.find(
+        report.warning(
             "logins-refused",
-            Severity::Warning,
             format!("{} logins were refused.", info.text("acl_access_denied_auth").unwrap_or_default()),
             ("INFO stats", info.quote(&["acl_access_denied_auth"])),
             "Somebody guesses passwords, or a program has an old one.",
@@ -168,9 +162,8 @@ fn users(report: &mut Report<'_>, facts: &Facts) {
     if differences.is_empty() {
         return;
     }
-    report.find(
+    report.warning(
         "users-differ",
-        Severity::Warning,
         format!("The users are not those of {}: {}.", model.address, differences.join(", ")),
         ("ACL LIST", differences.join("; ")),
         "ACL users are not replicated. After a failover, a client meets other users, and gets WRONGPASS or NOPERM.",
@@ -211,9 +204,8 @@ fn login(report: &mut Report<'_>, facts: &Facts) {
         return;
     }
     for address in &facts.login_refused {
-        report.find(
+        report.warning(
             "login-differs",
-            Severity::Warning,
             format!("The login of this run works here, and {address} of the same group refuses it."),
             ("AUTH", format!("{address}: WRONGPASS or NOAUTH")),
             "After a failover, clients with this login are locked out.",

@@ -2,7 +2,6 @@
 
 use super::{Report, period};
 use crate::doctor::facts::StreamGroup;
-use crate::doctor::finding::Severity;
 
 /// A consumer that holds entries and has asked for nothing since is taken for dead, in milliseconds.
 const DEAD_AFTER: u64 = 300_000;
@@ -28,9 +27,8 @@ fn one(report: &mut Report<'_>, group: &StreamGroup) {
     let dead: Vec<&(String, u64, u64)> =
         group.consumers.iter().filter(|(_, pending, idle)| *pending > 0 && *idle >= DEAD_AFTER).collect();
     if let Some((consumer, entries, idle)) = dead.first() {
-        report.find(
+        report.warning(
             "stream-consumer-died",
-            Severity::Warning,
             format!("The consumer {consumer} of {stream} holds {entries} entries and has asked for nothing for {}.", period(*idle)),
             ("XINFO CONSUMERS", format!("{stream} {name}: {consumer} pending {entries} idle {idle}")),
             "Entries that were delivered to a dead consumer are delivered to nobody else.",
@@ -38,9 +36,8 @@ fn one(report: &mut Report<'_>, group: &StreamGroup) {
         );
     }
     if let Some(age) = group.oldest_pending.filter(|age| *age >= AGES_AFTER) {
-        report.find(
+        report.warning(
             "stream-pending-ages",
-            Severity::Warning,
             format!(
                 "{pending} entries of {stream} were delivered and not acknowledged; one of them {} ago.",
                 period(age)
@@ -51,9 +48,8 @@ fn one(report: &mut Report<'_>, group: &StreamGroup) {
         );
     }
     if group.most_deliveries >= POISON_DELIVERIES {
-        report.find(
+        report.warning(
             "stream-entry-fails",
-            Severity::Warning,
             format!(
                 "An entry of {stream} was delivered {} times and never acknowledged.",
                 group.most_deliveries
@@ -64,9 +60,8 @@ fn one(report: &mut Report<'_>, group: &StreamGroup) {
         );
     }
     if let Some(lag) = group.lag.filter(|lag| *lag >= FAR_BEHIND) {
-        report.find(
+        report.warning(
             "stream-group-behind",
-            Severity::Warning,
             format!("The group {name} has not read {lag} entries of {stream}."),
             ("XINFO GROUPS", format!("{stream} {name}: lag {lag}")),
             "More comes in than is read. If the stream is trimmed, unread entries are lost.",

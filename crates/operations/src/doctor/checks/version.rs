@@ -2,7 +2,6 @@
 
 use super::{Report, security};
 use crate::advisories::{ADVISORIES, Advisory, Needs, Product, Status, numbers, text};
-use crate::doctor::finding::Severity;
 
 pub(super) fn check(report: &mut Report<'_>) {
     let Some((name, shown)) = report.node.info.version() else { return };
@@ -29,9 +28,8 @@ pub(super) fn check(report: &mut Report<'_>) {
                 )
             })
             .collect();
-        report.find(
+        report.warning(
             "vulnerable-version",
-            Severity::Warning,
             format!("{name} {shown} has {}.", list.join(", ")),
             (
                 "INFO server",

@@ -2,14 +2,13 @@
 
 use lab_connection::connection::unguarded;
 use lab_runner::table::Table;
-use lab_runner::{LessonContext, LessonError, Outcome};
+use lab_runner::{LessonContext, Outcome};
 use lab_server::{Certificates, Server};
 use redis::aio::MultiplexedConnection;
 use redis::{Client, ClientTlsConfig, RedisResult, TlsCertificates};
 
-use super::{Overheard, PAYMENTS, Tap, pay};
-use crate::private;
-use crate::security::users::code;
+use super::{PAYMENTS, Tap, overheard, pay, table};
+use crate::private::{self, code};
 
 /// Who comes to the TLS port.
 struct Visitor<'a> {
@@ -20,7 +19,7 @@ struct Visitor<'a> {
     password: &'a str,
 }
 
-pub(super) async fn play(
+pub(super) async fn with_tls(
     ctx: &LessonContext,
     server: &Server,
     certificates: &Certificates,
@@ -37,13 +36,13 @@ pub(super) async fn play(
     );
     ctx.function("connect");
     ctx.announce("The client sends AUTH and SET through the relay again.");
-    let tap = Tap::in_front_of(port).await.map_err(|error| private::failure(&error))?;
+    let tap = Tap::in_front_of(port).await.map_err(private::failure)?;
     let good = Visitor { trusts: &certificates.authority, shows: Some(&certificates.client), password };
     pay(&mut connect(tap.port(), &good).await?).await?;
-    let heard = Overheard::of(&tap.heard(), password);
-    ctx.table(Overheard::table().row(heard.row("with TLS")));
-    ctx.check_eq("the relay has neither the password nor a number", &heard.secrets(), &[0, 0])?;
-    ctx.check(format!("although all {PAYMENTS} passed through it"), heard.bytes > PAYMENTS * 19)?;
+    let [passwords, cards, bytes] = overheard(&tap.heard(), password);
+    ctx.table(table("with TLS", [passwords, cards, bytes]));
+    ctx.check_eq("the relay has neither the password nor a number", &[passwords, cards], &[0, 0])?;
+    ctx.check(format!("although all {PAYMENTS} passed through it"), bytes > PAYMENTS * 19)?;
     who_gets_in(ctx, port, certificates, password).await
 }
 
@@ -70,7 +69,8 @@ async fn who_gets_in(ctx: &LessonContext, port: u16, certificates: &Certificates
     .await?;
     ctx.function("visit");
     ctx.announce("Five clients try to connect, and send AUTH and PING.");
-    let other = another_authority().await?;
+    // It looks the same, and nobody here trusts it.
+    let other = private::blocking(Certificates::make).await?;
     let (ours, client) = (certificates.authority.as_str(), Some(&certificates.client));
     let visitors = [
         ("trusts another authority", Visitor { trusts: &other.authority, shows: client, password }),
@@ -105,9 +105,4 @@ async fn visit(port: u16, visitor: &Visitor<'_>) -> &'static str {
         error if code(&error) == Some("NOAUTH") => "NOAUTH",
         Err(_) => "no connection",
     }
-}
-
-/// Certificates that look the same, and that nobody here trusts.
-async fn another_authority() -> Result<Certificates, LessonError> {
-    Ok(private::blocking(Certificates::make).await?)
 }

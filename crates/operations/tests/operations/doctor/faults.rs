@@ -4,16 +4,21 @@ use std::io::Write as _;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use lab_server::{Builder, Cluster, Replicated, Sentinels, Server};
+use lab_server::{Builder, Replicated, Sentinels, Server};
 use lab_testing::until;
 use operations::doctor::examine;
 use operations::doctor::facts::Info;
+use operations::private::blocking;
 
-use super::{DEPTH, doctor, healthy, names, send, start};
+use super::{DEPTH, doctor, healthy, healthy_cluster, names, send, start};
 
-/// Whether the doctor says this name. Prints all that it says, for a test that waits in vain.
-async fn says(url: &str, name: &str) -> bool {
-    names(&doctor(url).await.diagnosis).contains(&name)
+/// The names of all that the doctor says.
+async fn said(url: impl AsRef<str>) -> Vec<&'static str> {
+    names(&doctor(url.as_ref()).await.diagnosis)
+}
+
+async fn says(url: impl AsRef<str>, name: &str) -> bool {
+    said(url).await.contains(&name)
 }
 
 /// A server with a fault must be named by that name and by no other warning.
@@ -33,24 +38,26 @@ async fn planted(builder: Builder, commands: &[&[&str]], expected: &[&str]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn settings_that_are_faults_are_named() {
     let open = healthy().no_password().config("bind", "0.0.0.0").config("protected-mode", "no");
-    planted(open, &[], &["no-password"]).await;
-    // An application that may send these two makes an older release vulnerable, too.
-    let app = "app on >p ~* &* +@all -restore -replicaof";
-    planted(healthy().config("user", app), &[], &["dangerous-commands-allowed"]).await;
-    planted(healthy().config("user", "app on nopass ~* -@all +get"), &[], &["user-without-password"]).await;
-    planted(healthy().config("maxmemory", "0"), &[], &["no-maxmemory"]).await;
-    planted(healthy().config("maxmemory", "9000gb"), &[], &["maxmemory-above-ram"]).await;
-    planted(healthy().config("min-replicas-to-write", "1"), &[], &["too-few-good-replicas"]).await;
-    planted(healthy().config("appendfsync", "no"), &[], &["fsync-left-to-the-system"]).await;
     let ignores = healthy().config("appendonly", "no").config("save", "3600 1");
-    planted(ignores.config("stop-writes-on-bgsave-error", "no"), &[], &["failed-saves-ignored"]).await;
-    planted(healthy().config("tcp-keepalive", "0"), &[], &["dead-connections-stay"]).await;
-    let unlimited = healthy().config("client-output-buffer-limit", "pubsub 0 0 0");
-    planted(unlimited, &[], &["subscribers-without-limit"]).await;
-    let admin = "admin on nopass ~* &* +@all";
-    planted(healthy().config("user", admin), &[], &["user-without-password"]).await;
-    let set = "app on >p ~* &* -@all +get +config|set";
-    planted(healthy().config("user", set), &[], &["dangerous-commands-allowed"]).await;
+    let with = |name: &str, value: &str| healthy().config(name, value);
+    let faults = [
+        (open, "no-password"),
+        // An application that may send these two makes an older release vulnerable, too.
+        (with("user", "app on >p ~* &* +@all -restore -replicaof"), "dangerous-commands-allowed"),
+        (with("user", "app on >p ~* &* -@all +get +config|set"), "dangerous-commands-allowed"),
+        (with("user", "app on nopass ~* -@all +get"), "user-without-password"),
+        (with("user", "admin on nopass ~* &* +@all"), "user-without-password"),
+        (with("maxmemory", "0"), "no-maxmemory"),
+        (with("maxmemory", "9000gb"), "maxmemory-above-ram"),
+        (with("min-replicas-to-write", "1"), "too-few-good-replicas"),
+        (with("appendfsync", "no"), "fsync-left-to-the-system"),
+        (ignores.config("stop-writes-on-bgsave-error", "no"), "failed-saves-ignored"),
+        (with("tcp-keepalive", "0"), "dead-connections-stay"),
+        (with("client-output-buffer-limit", "pubsub 0 0 0"), "subscribers-without-limit"),
+    ];
+    for (builder, name) in faults {
+        planted(builder, &[], &[name]).await;
+    }
     planted(healthy().config("appendonly", "no"), &[&["SET", "k", "v"]], &["no-persistence"]).await;
 }
 
@@ -61,12 +68,8 @@ async fn a_snapshot_that_failed_is_named() {
     std::fs::create_dir_all(server.dir().join("dump.rdb/inside")).unwrap();
     send(&server, &["SET", "k", "v"]);
     send(&server, &["BGSAVE"]);
-    until("the snapshot has failed", || says_now(&server, "last-save-failed")).await;
+    until("the snapshot has failed", || says(server.url(), "last-save-failed")).await;
     assert_says(&server, &["last-save-failed"]).await;
-}
-
-async fn says_now(server: &Server, name: &str) -> bool {
-    says(&server.url(), name).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,7 +136,7 @@ async fn pauses_are_named() {
         healthy().config("slowlog-log-slower-than", "10000").config("latency-monitor-threshold", "100");
     let server = start(server).await;
     send(&server, &["DEBUG", "SLEEP", "0.2"]);
-    let found = names(&doctor(&server.url()).await.diagnosis);
+    let found = said(server.url()).await;
     assert!(found.contains(&"slow-commands") && found.contains(&"latency-spike"), "{found:?}");
 }
 
@@ -192,7 +195,7 @@ async fn connections_without_names_and_blocked_ones_are_noted() {
     let blocking = tokio::task::spawn_blocking(move || {
         redis::cmd("BLPOP").arg("queue:mail").arg(60).query::<redis::Value>(&mut worker)
     });
-    until("the worker waits", || says_now(&server, "blocked-clients")).await;
+    until("the worker waits", || says(server.url(), "blocked-clients")).await;
     send(&server, &["LPUSH", "queue:mail", "1"]);
     blocking.await.unwrap().unwrap();
 }
@@ -209,7 +212,7 @@ async fn too_many_and_too_short_connections_are_named() {
     for _ in 0..1_500 {
         drop(TcpStream::connect(("127.0.0.1", server.port())).unwrap());
     }
-    until("all were accepted", || says_now(&server, "connection-churn")).await;
+    until("all were accepted", || says(server.url(), "connection-churn")).await;
 }
 
 /// A connection that sends and never reads.
@@ -229,30 +232,29 @@ async fn readers_that_do_not_read_are_named() {
     let message = "x".repeat(500_000);
     until("the subscriber is behind", || async {
         send(&server, &["PUBLISH", "news", &message]);
-        says_now(&server, "subscriber-falls-behind").await
+        says(server.url(), "subscriber-falls-behind").await
     })
     .await;
     let server = start(healthy()).await;
     send(&server, &["SET", "page", &"x".repeat(900_000)]);
     let _reader = deaf(&server, &["GET page"; 40]);
-    until("the replies wait", || says_now(&server, "output-buffer-near-limit")).await;
+    until("the replies wait", || says(server.url(), "output-buffer-near-limit")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_replication_is_named_from_both_sides() {
     let builder = healthy();
-    let mut group =
-        tokio::task::spawn_blocking(move || Replicated::start_with(builder, 1).unwrap()).await.unwrap();
+    let mut group = blocking(move || Replicated::start_with(builder, 1)).await.unwrap();
     // For a second, the primary may not know yet that the replica has everything.
     until("the replica is online", || async {
-        names(&doctor(&group.primary.url()).await.diagnosis) == ["min-replicas-unset", "single-replica"]
+        said(group.primary.url()).await == ["min-replicas-unset", "single-replica"]
     })
     .await;
     group.replicas[0].kill();
-    until("the primary has noticed", || says_now(&group.primary, "replica-gone")).await;
+    until("the primary has noticed", || says(group.primary.url(), "replica-gone")).await;
     group.replicas[0].restart().unwrap();
     group.primary.kill();
-    until("the replica has noticed", || says_now(&group.replicas[0], "replica-link-down")).await;
+    until("the replica has noticed", || says(group.replicas[0].url(), "replica-link-down")).await;
     let found = doctor(&group.replicas[0].url()).await;
     assert_eq!(found.facts.unreached.len(), 1, "{:?}", found.facts.unreached);
 }
@@ -260,8 +262,7 @@ async fn a_broken_replication_is_named_from_both_sides() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_primary_that_came_back_empty_is_named() {
     let builder = Server::builder().config("maxmemory", "200mb");
-    let mut group =
-        tokio::task::spawn_blocking(move || Replicated::start_with(builder, 1).unwrap()).await.unwrap();
+    let mut group = blocking(move || Replicated::start_with(builder, 1)).await.unwrap();
     for key in 0..1_000 {
         send(&group.primary, &["SET", &format!("order:{key}"), "paid"]);
     }
@@ -280,36 +281,28 @@ async fn a_primary_that_came_back_empty_is_named() {
     group.primary.restart().unwrap();
     until("the replica is empty", || async { send(&group.replicas[0], &["DBSIZE"]) == redis::Value::Int(0) })
         .await;
-    assert!(says(&group.primary.url(), "primary-reborn-empty").await);
+    assert!(says(group.primary.url(), "primary-reborn-empty").await);
     // From the replica, the primary is examined, too.
-    assert!(says(&group.replicas[0].url(), "primary-reborn-empty").await);
+    assert!(says(group.replicas[0].url(), "primary-reborn-empty").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sentinels_without_a_quorum_are_named() {
     let builder = healthy().config("min-replicas-to-write", "1");
-    let mut group = tokio::task::spawn_blocking(move || {
-        Sentinels::start_with(builder, 2, 2, 2, Duration::from_secs(1)).unwrap()
-    })
-    .await
-    .unwrap();
-    let found = names(&doctor(&group.sentinels[0].url()).await.diagnosis);
+    let mut group =
+        blocking(move || Sentinels::start_with(builder, 2, 2, 2, Duration::from_secs(1))).await.unwrap();
+    let found = said(group.sentinels[0].url()).await;
     assert!(found.contains(&"too-few-sentinels"), "{found:?}");
     group.sentinels[1].kill();
-    until("the other has noticed", || says_now(&group.sentinels[0], "sentinel-quorum-unreachable")).await;
+    until("the other has noticed", || says(group.sentinels[0].url(), "sentinel-quorum-unreachable")).await;
     group.data.replicas[0].kill();
-    until("the replica is missed", || says_now(&group.sentinels[0], "replica-down")).await;
+    until("the replica is missed", || says(group.sentinels[0].url(), "replica-down")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_with_a_dead_node_and_missing_slots_is_named() {
-    let mut cluster = tokio::task::spawn_blocking(|| {
-        let builder =
-            Cluster::builder().primaries(3).config("maxmemory", "100mb").config("appendonly", "yes");
-        builder.config("cluster-node-timeout", "1000").start().unwrap()
-    })
-    .await
-    .unwrap();
+    let mut cluster =
+        blocking(|| healthy_cluster().config("cluster-node-timeout", "1000").start()).await.unwrap();
     let url = cluster.urls()[0].clone();
     let found = doctor(&url).await;
     assert!(found.diagnosis.is_healthy(), "{:#?}", found.diagnosis.findings);
@@ -349,13 +342,7 @@ async fn keys_without_a_ttl_that_grow_are_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hash_tag_that_all_keys_share_is_named() {
-    let cluster = tokio::task::spawn_blocking(|| {
-        let builder =
-            Cluster::builder().primaries(3).config("maxmemory", "100mb").config("appendonly", "yes");
-        builder.config("slowlog-log-slower-than", "10000000").start().unwrap()
-    })
-    .await
-    .unwrap();
+    let cluster = blocking(|| healthy_cluster().start()).await.unwrap();
     let mut connection =
         redis::cluster::ClusterClient::new(cluster.urls()).unwrap().get_connection().unwrap();
     for batch in 0..12 {
@@ -398,8 +385,7 @@ async fn a_directory_that_is_gone_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn users_that_differ_between_primary_and_replica_are_named() {
     let builder = healthy().config("min-replicas-to-write", "1");
-    let group =
-        tokio::task::spawn_blocking(move || Replicated::start_with(builder, 1).unwrap()).await.unwrap();
+    let group = blocking(move || Replicated::start_with(builder, 1)).await.unwrap();
     let found = || async { doctor(&group.primary.url()).await.diagnosis.findings };
     until("the replica is good", || async {
         found().await.iter().all(|found| found.name == "single-replica")
@@ -433,7 +419,7 @@ async fn a_script_that_never_ends_is_named() {
     let endless = tokio::task::spawn_blocking(move || {
         redis::cmd("EVAL").arg("while true do end").arg(0).exec(&mut connection)
     });
-    until("the server refuses commands", || says_now(&server, "busy-script")).await;
+    until("the server refuses commands", || says(server.url(), "busy-script")).await;
     let found = doctor(&server.url()).await.diagnosis;
     assert_eq!(names(&found), ["busy-script"], "{:#?}", found.findings);
     assert!(!found.was_refused(), "no right is missing: {:#?}", found.skipped);
@@ -472,13 +458,7 @@ async fn a_server_that_stops_answering_in_the_middle_is_not_healthy() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn slots_that_stay_open_are_named() {
-    let cluster = tokio::task::spawn_blocking(|| {
-        let builder =
-            Cluster::builder().primaries(3).config("maxmemory", "100mb").config("appendonly", "yes");
-        builder.config("slowlog-log-slower-than", "10000000").start().unwrap()
-    })
-    .await
-    .unwrap();
+    let cluster = blocking(|| healthy_cluster().start()).await.unwrap();
     let id = |node: &Server| redis::from_redis_value::<String>(send(node, &["CLUSTER", "MYID"])).unwrap();
     let nodes = cluster.nodes();
     let owner = nodes.iter().find(|node| {
@@ -498,11 +478,8 @@ async fn slots_that_stay_open_are_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sentinels_with_a_wrong_quorum_or_no_candidate_are_named() {
     let builder = healthy().config("min-replicas-to-write", "1").config("replica-priority", "0");
-    let group = tokio::task::spawn_blocking(move || {
-        Sentinels::start_with(builder, 1, 3, 3, Duration::from_secs(30)).unwrap()
-    })
-    .await
-    .unwrap();
+    let group =
+        blocking(move || Sentinels::start_with(builder, 1, 3, 3, Duration::from_secs(30))).await.unwrap();
     let url = group.sentinels[0].url();
     until("the Sentinels know each other", || says(&url, "sentinel-quorum-too-high")).await;
     until("they know the replica", || says(&url, "no-replica-may-take-over")).await;

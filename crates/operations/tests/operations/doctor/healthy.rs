@@ -1,14 +1,27 @@
 //! Nothing is named on servers that are well.
 
-use lab_server::{Cluster, Replicated, Sentinels, Server};
 use std::time::Duration;
 
-use super::{doctor, healthy, names, send, start};
+use lab_server::{Replicated, Sentinels, Server};
+use lab_testing::until;
+use operations::private::blocking;
+
+use super::{doctor, healthy, healthy_cluster, send, start};
 
 async fn assert_healthy(url: &str) {
     let found = doctor(url).await;
     assert_eq!(found.diagnosis.findings.len(), 0, "{:#?}", found.diagnosis.findings);
     assert!(!found.diagnosis.was_refused(), "{:#?}", found.diagnosis.skipped);
+}
+
+async fn is_healthy(url: &str) -> bool {
+    doctor(url).await.diagnosis.findings.is_empty()
+}
+
+/// From this server, so many are found.
+async fn assert_examined(url: &str, servers: usize) {
+    let facts = doctor(url).await.facts;
+    assert_eq!(facts.nodes.len(), servers, "{:?}", facts.unreached);
 }
 
 /// Some keys of every type, as an application has them.
@@ -67,52 +80,32 @@ async fn users_with_few_rights_are_healthy() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_primary_with_replicas_is_healthy_from_every_side() {
     let builder = healthy().config("min-replicas-to-write", "1");
-    let group =
-        tokio::task::spawn_blocking(move || Replicated::start_with(builder, 2).unwrap()).await.unwrap();
+    let group = blocking(move || Replicated::start_with(builder, 2)).await.unwrap();
     send(&group.primary, &["SET", "k", "v"]);
-    lab_testing::until("the replicas are good", || async {
-        doctor(&group.primary.url()).await.diagnosis.findings.is_empty()
-    })
-    .await;
+    let url = group.primary.url();
+    until("the replicas are good", || is_healthy(&url)).await;
     assert_healthy(&group.replicas[0].url()).await;
-    let found = doctor(&group.replicas[1].url()).await;
-    assert_eq!(found.facts.nodes.len(), 3, "{:?}", found.facts.unreached);
+    assert_examined(&group.replicas[1].url(), 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_with_replicas_is_healthy() {
-    let cluster = tokio::task::spawn_blocking(|| {
-        let cluster = Cluster::builder().primaries(3).replicas_each(1).config("maxmemory", "100mb");
-        let cluster = cluster.config("appendonly", "yes").config("slowlog-log-slower-than", "10000000");
-        cluster.config("latency-monitor-threshold", "10000").start().unwrap()
-    })
-    .await
-    .unwrap();
+    let cluster = blocking(|| healthy_cluster().replicas_each(1).start()).await.unwrap();
     let urls = cluster.urls();
     // On a busy machine, a replica may still copy its primary when the cluster serves already.
-    lab_testing::until("the replicas are online", || async {
-        doctor(&urls[0]).await.diagnosis.findings.is_empty()
-    })
-    .await;
+    until("the replicas are online", || is_healthy(&urls[0])).await;
     for url in [&urls[0], &urls[5]] {
-        let found = doctor(url).await;
-        assert_eq!(names(&found.diagnosis), [""; 0], "{:#?}", found.diagnosis.findings);
-        assert_eq!(found.facts.nodes.len(), 6, "{:?}", found.facts.unreached);
+        assert_healthy(url).await;
+        assert_examined(url, 6).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_sentinels_with_a_primary_and_two_replicas_are_healthy() {
     let builder = healthy().config("min-replicas-to-write", "1");
-    let group = tokio::task::spawn_blocking(move || {
-        Sentinels::start_with(builder, 2, 3, 2, Duration::from_secs(30)).unwrap()
-    })
-    .await
-    .unwrap();
-    lab_testing::until("the Sentinels agree", || async {
-        doctor(&group.sentinels[0].url()).await.diagnosis.findings.is_empty()
-    })
-    .await;
-    let found = doctor(&group.sentinels[0].url()).await;
-    assert_eq!(found.facts.nodes.len(), 6, "{:?}", found.facts.unreached);
+    let group =
+        blocking(move || Sentinels::start_with(builder, 2, 3, 2, Duration::from_secs(30))).await.unwrap();
+    let url = group.sentinels[0].url();
+    until("the Sentinels agree", || is_healthy(&url)).await;
+    assert_examined(&url, 6).await;
 }

