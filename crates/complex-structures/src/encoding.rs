@@ -71,6 +71,11 @@ impl EncodingChange {
     }
 }
 
+/// The bytes of a key, every element counted.
+pub(crate) async fn memory_usage(redis: &mut impl ConnectionLike, key: &str) -> RedisResult<usize> {
+    redis::cmd("MEMORY").arg(&["USAGE", key, "SAMPLES", "0"]).query_async(redis).await
+}
+
 /// Grows the key, one size after the other, and looks at it after each.
 fn grow_and_look(key: &str, sizes: &[usize], grow: impl Fn(usize) -> Cmd) -> Pipeline {
     let mut pipeline = redis::pipe();

@@ -17,7 +17,7 @@ use redis::{AsyncCommands, Cmd, ExpireOption, RedisResult};
 use tokio::sync::Barrier;
 
 pub use self::read_fields::{Profiles, ReadFields, WANTED, profile};
-use crate::encoding::{EncodingChange, LARGEST};
+use crate::encoding::{EncodingChange, LARGEST, memory_usage};
 
 /// Objects as Hashes: partial reads, counters in fields, fields with a TTL, and what a small Hash saves.
 pub static LESSON: Lesson = Lesson {
@@ -321,15 +321,13 @@ async fn watch_the_encoding(ctx: &LessonContext, growing: &str, lengthening: &st
         EncodingChange::find(other.clone(), growing, LARGEST, more_fields),
         EncodingChange::find(other.clone(), lengthening, LARGEST, longer_value),
     )?;
-    let (Some(fields), Some(value)) = (&fields, &value) else {
+    let table = EncodingChange::table(&[("fields", &fields), ("bytes of one value", &value)]);
+    let (Some(fields), Some(value)) = (fields, value) else {
         ctx.say(format!("This server is configured differently: nothing changed up to a size of {LARGEST}."));
         return Ok(());
     };
     let (most, longest) = (fields.before.size, value.before.size);
-    ctx.table(EncodingChange::table(&[
-        ("fields", &Some(fields.clone())),
-        ("bytes of one value", &Some(value.clone())),
-    ]));
+    ctx.table(table);
     ctx.say(format!("So this server packs up to {most} fields with values of up to {longest} bytes: its \
                      hash-max-listpack-entries and hash-max-listpack-value. Releases and operators change both, so look \
                      instead of assuming."));
@@ -380,10 +378,6 @@ async fn fill(redis: &mut impl ConnectionLike, key: &str, fields: usize) -> Redi
         pipeline.add_command(set_field(key, number)).ignore();
     }
     pipeline.exec_async(redis).await
-}
-
-async fn memory_usage(redis: &mut impl ConnectionLike, key: &str) -> RedisResult<usize> {
-    redis::cmd("MEMORY").arg(&["USAGE", key, "SAMPLES", "0"]).query_async(redis).await
 }
 
 async fn compare_reads(ctx: &LessonContext, keys: &Keys) -> Outcome {

@@ -11,6 +11,7 @@ use lab_runner::{Comparison, Keys, Lesson, LessonContext, Outcome, source};
 use redis::{AsyncTypedCommands, RedisResult};
 
 pub use self::counting::{AddVisits, Counting, Visits};
+use crate::encoding::memory_usage;
 
 /// Set, bitmap, and HyperLogLog side by side.
 pub static LESSON: Lesson = Lesson {
@@ -182,10 +183,6 @@ async fn compare_sizes(ctx: &LessonContext, keys: &Keys) -> Outcome {
 fn all_keys(keys: &Keys) -> Vec<String> {
     let of_size = |size: u32| Counting::ALL.map(|counting| counting.key(keys, &size.to_string()));
     SIZES.into_iter().flat_map(of_size).collect()
-}
-
-async fn memory_usage(redis: &mut impl redis::aio::ConnectionLike, key: &str) -> RedisResult<usize> {
-    redis::cmd("MEMORY").arg(&["USAGE", key, "SAMPLES", "0"]).query_async(redis).await
 }
 
 async fn set_a_far_bit(ctx: &LessonContext, sparse: &str) -> Outcome {

@@ -30,16 +30,9 @@ pub static LESSON: Lesson = Lesson {
     name: "analytics",
     title: "Analytics",
     question: "What happened today, counted once, in how much memory?",
+    #[rustfmt::skip]
     commands: &[
-        "HINCRBY",
-        "HGETALL",
-        "EVALSHA",
-        "SCARD",
-        "BITCOUNT",
-        "PFCOUNT",
-        "PFMERGE",
-        "HMGET",
-        "ZREVRANGE",
+        "HINCRBY", "HGETALL", "EVALSHA", "SCARD", "BITCOUNT", "PFCOUNT", "PFMERGE", "HMGET", "ZREVRANGE",
     ],
     needs: &[],
     sources: &[

@@ -10,15 +10,14 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use lab_connection::Connection;
+use lab_runner::pattern_scripts::{load as load_scripts, lua};
 use lab_runner::table::{Table, percent, thousands};
-use lab_runner::{Comparison, Lesson, LessonContext, source};
+use lab_runner::{BoxError, Comparison, Lesson, LessonContext, outcome, source};
 use patterns::cache::{self, ASK, Cache, STORE};
 use redis::AsyncTypedCommands;
 use serde_json::{Value, json};
 
 pub use self::hit::{CacheHit, Documents};
-use lab_runner::pattern_scripts::{load as load_scripts, lua};
-use lab_runner::{BoxError, outcome};
 
 /// Cache-aside, stampedes, and one loader for all.
 pub static LESSON: Lesson = Lesson {

@@ -11,26 +11,15 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 /// Categories, and the products in each.
+#[rustfmt::skip]
 const CATEGORIES: [(&str, [&str; 8]); 8] = [
-    (
-        "Audio",
-        ["Headphones", "Speaker", "Turntable", "Microphone", "Earbuds", "Amplifier", "Radio", "Soundbar"],
-    ),
+    ("Audio", ["Headphones", "Speaker", "Turntable", "Microphone", "Earbuds", "Amplifier", "Radio", "Soundbar"]),
     ("Books", ["Novel", "Atlas", "Cookbook", "Comic", "Biography", "Dictionary", "Guide", "Anthology"]),
     ("Camping", ["Tent", "Stove", "Lantern", "Backpack", "Hammock", "Compass", "Flask", "Sleeping bag"]),
-    (
-        "Computers",
-        ["Mouse", "Keyboard", "Monitor", "Laptop", "Webcam", "Docking station", "Tablet", "Printer"],
-    ),
+    ("Computers", ["Mouse", "Keyboard", "Monitor", "Laptop", "Webcam", "Docking station", "Tablet", "Printer"]),
     ("Garden", ["Spade", "Hose", "Trellis", "Lawn mower", "Planter", "Rake", "Greenhouse", "Bird feeder"]),
-    (
-        "Kitchen",
-        ["Kettle", "Saucepan", "Toaster", "Blender", "Coffee mug", "Chef's knife", "Scale", "Espresso maker"],
-    ),
-    (
-        "Sports",
-        ["Football", "Racket", "Yoga mat", "Dumbbell", "Skateboard", "Helmet", "Goggles", "Running shoes"],
-    ),
+    ("Kitchen", ["Kettle", "Saucepan", "Toaster", "Blender", "Coffee mug", "Chef's knife", "Scale", "Espresso maker"]),
+    ("Sports", ["Football", "Racket", "Yoga mat", "Dumbbell", "Skateboard", "Helmet", "Goggles", "Running shoes"]),
     ("Toys", ["Puzzle", "Kite", "Robot", "Dollhouse", "Train set", "Marbles", "Board game", "Plush bear"]),
 ];
 const QUALITIES: [&str; 10] =

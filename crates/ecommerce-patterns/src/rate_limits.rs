@@ -12,8 +12,9 @@ use std::time::Duration;
 use futures_util::future::try_join;
 use lab_connection::own_keys;
 use lab_runner::concurrent::try_join_all;
+use lab_runner::pattern_scripts::{load, lua};
 use lab_runner::table::{Table, bytes};
-use lab_runner::{Comparison, Lesson, LessonContext, Need, source};
+use lab_runner::{BoxError, Comparison, Lesson, LessonContext, Need, outcome, source};
 use patterns::fixed_window::{self, FixedWindow};
 use patterns::key::{Key, KeyError};
 use patterns::limit::{IfUnreachable, Limit};
@@ -25,8 +26,6 @@ use redis::AsyncTypedCommands;
 pub use self::limiting::{Limiting, Requests};
 pub use self::mistakes::{Way, admitted_at_once, counters_without_end, guesses_at_once};
 use self::traffic::Measure;
-use lab_runner::pattern_scripts::{load, lua};
-use lab_runner::{BoxError, outcome};
 
 /// Four limiters on the same traffic, and failed logins.
 pub static LESSON: Lesson = Lesson {

@@ -514,12 +514,8 @@ fn skus<'a>(data: &'a Data, products: &[usize]) -> Vec<&'a str> {
 }
 
 fn categories(data: &Data) -> Vec<&str> {
-    data.products
-        .iter()
-        .map(|product| product.category.as_str())
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .collect()
+    let categories: BTreeSet<&str> = data.products.iter().map(|product| &*product.category).collect();
+    categories.into_iter().collect()
 }
 
 fn key(prefix: &str, name: &str, ids: &[&str]) -> RedisResult<Key> {

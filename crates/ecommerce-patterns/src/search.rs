@@ -11,8 +11,10 @@ mod shop;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
+use lab_runner::concurrent::concurrently;
+use lab_runner::pattern_scripts::lua;
 use lab_runner::table::{Table, thousands};
-use lab_runner::{Comparison, Lesson, LessonContext, source};
+use lab_runner::{BoxError, Comparison, Lesson, LessonContext, outcome, source};
 use patterns::autocomplete::{self, MAX_HITS, MAX_LISTED_CHARACTERS, normalized, terms};
 use patterns::facets::{self, FacetPage, Order, PageOf, PriceRange, Product, Selection};
 use patterns::money::Cents;
@@ -25,30 +27,16 @@ pub use self::result_page::ResultPage;
 use self::shop::Document;
 pub use self::shop::Shop;
 use crate::data::{Data, Size};
-use lab_runner::concurrent::concurrently;
-use lab_runner::pattern_scripts::lua;
-use lab_runner::{BoxError, outcome};
 
 /// Autocomplete and facets.
 pub static LESSON: Lesson = Lesson {
     name: "search",
     title: "Search",
     question: "How do customers find a product while they type, and by brand, category, and price?",
+    #[rustfmt::skip]
     commands: &[
-        "ZADD",
-        "ZRANGE",
-        "EVALSHA",
-        "SADD",
-        "SREM",
-        "SINTER",
-        "ZCOUNT",
-        "SETBIT",
-        "BITOP",
-        "BITCOUNT",
-        "FT.CREATE",
-        "FT.SEARCH",
-        "FT.AGGREGATE",
-        "FT.SUGGET",
+        "ZADD", "ZRANGE", "EVALSHA", "SADD", "SREM", "SINTER", "ZCOUNT", "SETBIT", "BITOP", "BITCOUNT",
+        "FT.CREATE", "FT.SEARCH", "FT.AGGREGATE", "FT.SUGGET",
     ],
     needs: &[],
     sources: &[
@@ -226,12 +214,8 @@ async fn replace_terms(ctx: &LessonContext, shop: &Shop) -> Result<(), BoxError>
     ctx.script(&lua(&autocomplete::SUGGEST).contract()).await?;
 
     let autocomplete = shop.autocomplete(&ctx.redis());
-    let third = &shop
-        .products
-        .iter()
-        .rev()
-        .filter(|product| terms(&product.name).iter().any(|term| term.starts_with("coff")))
-        .nth(2);
+    let fits = |product: &&Product| terms(&product.name).iter().any(|term| term.starts_with("coff"));
+    let third = shop.products.iter().rev().filter(fits).nth(2);
     let Some(third) = third else { return Err("no third product begins with coff".into()) };
     ctx.step(format!(
         "The shop advertises {}. Its popularity changes, and so does every member that it has:",

@@ -71,7 +71,7 @@ pub async fn remove(
 ) -> Result<(), Failure> {
     let quantity: Option<Quantity> = quantity.map(parse).transpose()?;
     let (name, found) = tokio::join!(shop.name_of(owner), shop.catalog.find(product));
-    let (name, found) = (name?, found.map_err(|error| failures::store(&error, &shop.target))?);
+    let (name, found) = (name?, found.map_err(|error| shop.failed(&error))?);
     let (sku, what) = if let Some(Product { sku, name, .. }) = found {
         (sku.clone(), format!("{name} ({sku})"))
     } else {

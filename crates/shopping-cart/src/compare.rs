@@ -130,12 +130,12 @@ async fn measure_memory(ctx: &LessonContext, carts: &Carts) -> Result<(), BoxErr
 
     let guess = ctx
         .step(format!("MEMORY USAGE counts the bytes of a key. The carts have {LINES} lines now."))
-        .predict("Which shape takes the fewest bytes?", SHAPES)
+        .predict("Which shape takes the fewest bytes?", CartShape::ALL.map(CartShape::label))
         .await?;
     ctx.code(COMPARE.function("memory_usage"));
     let mut sizes = Vec::new();
-    for (name, shape) in SHAPES.into_iter().zip(CartShape::ALL) {
-        sizes.push((memory_usage(carts.key(shape), &mut redis).await?, name));
+    for shape in CartShape::ALL {
+        sizes.push((memory_usage(carts.key(shape), &mut redis).await?, shape.label()));
     }
     guess.answer(sizes.into_iter().min().map_or("", |(_, smallest)| smallest))?;
     let mut redis = ctx.untraced(
@@ -152,10 +152,10 @@ async fn measure_memory(ctx: &LessonContext, carts: &Carts) -> Result<(), BoxErr
     }
     let header = ["shape", "1", "10", "100"];
     let mut table = Table::new("Bytes in memory, by lines in the cart", &header);
-    for (row, shape) in SHAPES.into_iter().enumerate() {
+    for (row, shape) in CartShape::ALL.into_iter().enumerate() {
         let bytes = columns.iter().map(|column| column[row]);
         let cells = bytes.map(|bytes| bytes.map_or_else(|| "-".to_owned(), |bytes| thousands(bytes.into())));
-        table = table.row(std::iter::once(shape.to_owned()).chain(cells));
+        table = table.labeled(shape.label(), cells);
     }
     ctx.table(table);
     if let [.., Some(json), Some(hash), Some(sorted_set)] = columns.concat()[..] {
@@ -163,9 +163,6 @@ async fn measure_memory(ctx: &LessonContext, carts: &Carts) -> Result<(), BoxErr
     }
     Ok(())
 }
-
-/// The shapes, in the order of [`CartShape::ALL`].
-const SHAPES: [&str; 3] = ["JSON string", "Hash", "Sorted Set"];
 
 async fn memory_usage<C: AnyConnection>(key: &str, redis: &mut C) -> RedisResult<Option<u32>> {
     let mut command = redis::cmd("MEMORY");

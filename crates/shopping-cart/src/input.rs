@@ -36,9 +36,9 @@ fn quoted(text: &str) -> String {
 }
 
 macro_rules! checked_text {
-    ($(#[$documentation:meta])* $name:ident, $check:expr) => {
-        $(#[$documentation])*
-        #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+    ($(#[$attribute:meta])* $name:ident, $check:expr) => {
+        $(#[$attribute])*
+        #[derive(Clone, Debug, Eq, PartialEq)]
         pub struct $name(String);
 
         impl $name {
@@ -68,6 +68,7 @@ macro_rules! checked_text {
 
 checked_text! {
     /// A guest's session: 1 to 64 of `A-Z a-z 0-9 _ -`, but not only digits, which are a user.
+    #[derive(Serialize)]
     SessionId, |text| {
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         if !digits && consists_of(text, b"_-") {
@@ -112,37 +113,15 @@ checked_text! {
     }
 }
 
-/// The number of a user, 1 to 2^53 - 1, without a sign or leading zeros, so that each user has one spelling and one key.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct UserId(String);
-
-impl UserId {
-    /// The digits.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for UserId {
-    type Err = InvalidInput;
-
-    fn from_str(text: &str) -> Result<Self, InvalidInput> {
+checked_text! {
+    /// The number of a user, 1 to 2^53 - 1, without a sign or leading zeros, so that each user has one spelling and one key.
+    UserId, |text| {
         let number = text.parse().ok().filter(|number: &u64| number.to_string() == text);
         if number.is_some_and(|number| (1..=LAST_USER).contains(&number)) {
-            Ok(Self(text.to_owned()))
-        } else {
-            let text = quoted(text);
-            Err(InvalidInput(format!(
-                "{text} is not a user id: it must be a whole number from 1 to {LAST_USER}"
-            )))
+            return Ok(text);
         }
-    }
-}
-
-impl fmt::Display for UserId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        let text = quoted(text);
+        Err(InvalidInput(format!("{text} is not a user id: it must be a whole number from 1 to {LAST_USER}")))
     }
 }
 

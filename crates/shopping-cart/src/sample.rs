@@ -49,8 +49,8 @@ pub fn products() -> Result<Vec<Product>, Failure> {
 
 /// Adds the samples to a shop that has neither customers nor products. Returns whether it did.
 pub async fn stock_an_empty_shop(shop: &Shop) -> Result<bool, Failure> {
-    let users = shop.users.list().await.map_err(|error| failures::store(&error, &shop.target))?;
-    let on_sale = shop.catalog.list().await.map_err(|error| failures::store(&error, &shop.target))?;
+    let users = shop.users.list().await.map_err(|error| shop.failed(&error))?;
+    let on_sale = shop.catalog.list().await.map_err(|error| shop.failed(&error))?;
     if !users.is_empty() || !on_sale.is_empty() {
         return Ok(false);
     }
@@ -60,7 +60,7 @@ pub async fn stock_an_empty_shop(shop: &Shop) -> Result<bool, Failure> {
     }
     for product in products()? {
         shop.catalog.put(&product).await.map_err(|error| match error {
-            PutError::Store(error) => failures::store(&error, &shop.target),
+            PutError::Store(error) => shop.failed(&error),
             other => failures::declined(failures::sentence(&other)),
         })?;
     }

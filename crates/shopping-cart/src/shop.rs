@@ -7,8 +7,8 @@ use lab_runner::{Terminal, render};
 use patterns::cart::Cart;
 use patterns::catalog::{Catalog, Product};
 use patterns::money::Cents;
-use patterns::users::Users;
-use redis::RedisError;
+use patterns::script::StoreError;
+use patterns::users::{User, Users};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -57,8 +57,7 @@ impl Shop {
 
     /// The product with this SKU or exact name.
     pub async fn product(&self, sku_or_name: &str) -> Result<Product, Failure> {
-        let found =
-            self.catalog.find(sku_or_name).await.map_err(|error| failures::store(&error, &self.target))?;
+        let found = self.catalog.find(sku_or_name).await.map_err(|error| self.failed(&error))?;
         found.ok_or_else(|| failures::unknown_product(sku_or_name, &self.target))
     }
 
@@ -72,15 +71,19 @@ impl Shop {
 
     /// "Parker Perry (user 1)"; an unknown user is an error.
     pub async fn user_name(&self, id: &UserId) -> Result<String, Failure> {
-        let user =
-            self.users.get(id.as_str()).await.map_err(|error| failures::store(&error, &self.target))?;
-        let user = user.ok_or_else(|| failures::unknown_user(id, &self.target))?;
-        Ok(format!("{} {} (user {id})", user.first_name, user.last_name))
+        let User { first_name, last_name, .. } = self.user(id).await?;
+        Ok(format!("{first_name} {last_name} (user {id})"))
     }
 
-    /// Explains an error of this server.
-    pub fn explain(&self, error: &RedisError) -> Failure {
-        self.target.explain(error)
+    /// The customer with this number.
+    pub async fn user(&self, id: &UserId) -> Result<User, Failure> {
+        let user = self.users.get(id.as_str()).await.map_err(|error| self.failed(&error))?;
+        user.ok_or_else(|| failures::unknown_user(id, &self.target))
+    }
+
+    /// Explains an error of the users, the products, or a key of a cart.
+    pub fn failed(&self, error: &StoreError) -> Failure {
+        failures::store(error, &self.target)
     }
 }
 

@@ -28,7 +28,7 @@ async fn add(shop: &Shop, sku: &str, name: &str, price: &str) -> Result<(), Fail
     let (sku, name) = (parse::<Sku>(sku)?, parse::<Name>(name)?);
     let product = Product { sku: sku.to_string(), name: name.to_string(), price: parse(price)? };
     let put = shop.catalog.put(&product).await.map_err(|error| match error {
-        PutError::Store(error) => failures::store(&error, &shop.target),
+        PutError::Store(error) => shop.failed(&error),
         other => failures::declined(failures::sentence(&other)),
     })?;
     let word = match put {
@@ -41,7 +41,7 @@ async fn add(shop: &Shop, sku: &str, name: &str, price: &str) -> Result<(), Fail
 
 async fn remove(shop: &Shop, product: &str) -> Result<(), Failure> {
     let Product { sku, name, .. } = shop.product(product).await?;
-    let removed = shop.catalog.remove(&sku).await.map_err(|error| failures::store(&error, &shop.target))?;
+    let removed = shop.catalog.remove(&sku).await.map_err(|error| shop.failed(&error))?;
     if !removed {
         return Err(failures::unknown_product(&sku, &shop.target));
     }
@@ -51,7 +51,7 @@ async fn remove(shop: &Shop, product: &str) -> Result<(), Failure> {
 }
 
 async fn list(shop: &Shop) -> Result<(), Failure> {
-    let products = shop.catalog.list().await.map_err(|error| failures::store(&error, &shop.target))?;
+    let products = shop.catalog.list().await.map_err(|error| shop.failed(&error))?;
     shop.show(&products.iter().map(document).collect::<Vec<_>>(), || product_table(&products))
 }
 

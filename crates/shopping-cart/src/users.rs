@@ -26,16 +26,11 @@ async fn add(shop: &Shop, first_name: &str, last_name: &str, id: Option<&str>) -
     let last_name: Name = parse_flag("--last-name", last_name)?;
     let (first_name, last_name) = (first_name.as_str(), last_name.as_str());
     let user = match id {
-        None => shop
-            .users
-            .create(first_name, last_name)
-            .await
-            .map_err(|error| failures::store(&error, &shop.target))?,
+        None => shop.users.create(first_name, last_name).await.map_err(|error| shop.failed(&error))?,
         Some(id) => {
             let id: UserId = parse(id)?;
             // The pattern accepts the same user again, for retries. A person who types it twice wants to know.
-            let known =
-                shop.users.get(id.as_str()).await.map_err(|error| failures::store(&error, &shop.target))?;
+            let known = shop.users.get(id.as_str()).await.map_err(|error| shop.failed(&error))?;
             if known.is_some() {
                 return Err(failures::user_taken(id.as_str()));
             }
@@ -48,13 +43,12 @@ async fn add(shop: &Shop, first_name: &str, last_name: &str, id: Option<&str>) -
 
 async fn show(shop: &Shop, id: &str) -> Result<(), Failure> {
     let id: UserId = parse(id)?;
-    let user = shop.users.get(id.as_str()).await.map_err(|error| failures::store(&error, &shop.target))?;
-    let user = user.ok_or_else(|| failures::unknown_user(&id, &shop.target))?;
+    let user = shop.user(&id).await?;
     shop.show(&document(&user), || format!("User {id}: {} {}", user.first_name, user.last_name))
 }
 
 async fn list(shop: &Shop) -> Result<(), Failure> {
-    let users = shop.users.list().await.map_err(|error| failures::store(&error, &shop.target))?;
+    let users = shop.users.list().await.map_err(|error| shop.failed(&error))?;
     shop.show(&users.iter().map(document).collect::<Vec<_>>(), || {
         if users.is_empty() {
             return "No customers yet: cargo cart user add --first-name Parker --last-name Perry".into();

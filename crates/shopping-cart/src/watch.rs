@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::carts;
-use crate::failures::{self, parse};
+use crate::failures::parse;
 use crate::input::CartOwner;
 use crate::shop::{Shop, amount_json, counted, wrapped};
 
@@ -43,8 +43,8 @@ pub async fn run(shop: &Shop, owner: &str) -> Result<(), Failure> {
 type Subscription = (PubSubSink, PubSubStream);
 
 async fn subscribe(shop: &Shop, owner: &CartOwner) -> Result<Subscription, Failure> {
-    let channel = shop.cart.channel(owner).map_err(|error| failures::store(&error, &shop.target))?;
-    let explain = |error| shop.explain(&error);
+    let channel = shop.cart.channel(owner).map_err(|error| shop.failed(&error))?;
+    let explain = |error| shop.target.explain(&error);
     let mut subscriber = shop.target.pubsub().await.map_err(explain)?;
     subscriber.subscribe(channel).await.map_err(explain)?;
     Ok(subscriber.split())
@@ -75,27 +75,24 @@ async fn reconnect(shop: &Shop, owner: &CartOwner) -> Result<Subscription, Failu
     loop {
         let tried = async {
             let subscription = subscribe(shop, owner).await?;
-            // A server that has lost the customer answers, and somebody may add the customer again.
             match carts::name_and_details(shop, owner).await {
-                Ok(read) => Ok((subscription, Ok(read))),
-                Err(failure) if failure.class() == Class::Declined => Ok((subscription, Err(failure))),
-                Err(failure) => Err(failure),
+                Ok((name, view)) => {
+                    note(&format!("{BACK} The cart now:"));
+                    shop.show(&view.to_json(), || carts::view_text(&name, &view))?;
+                }
+                // A server that has lost the customer answers, and somebody may add the customer again.
+                Err(failure) if failure.class() == Class::Declined => {
+                    note(&format!("{BACK} {}", failure.what()));
+                }
+                Err(failure) => return Err(failure),
             }
+            Ok(subscription)
         };
         match tried.await {
-            Ok((subscription, Ok((name, view)))) => {
-                note(&format!("{BACK} The cart now:"));
-                shop.show(&view.to_json(), || carts::view_text(&name, &view))?;
-                return Ok(subscription);
-            }
-            Ok((subscription, Err(failure))) => {
-                note(&format!("{BACK} {}", failure.what()));
-                return Ok(subscription);
-            }
             Err(failure) if may_pass(&failure) && since.elapsed() < RECONNECT_FOR => {
                 sleep(BETWEEN_TRIES).await;
             }
-            Err(failure) => return Err(failure),
+            ended => return ended,
         }
     }
 }

@@ -2,16 +2,12 @@
 //!
 //! `cargo simple expiry`
 
-mod idle;
-
 use std::time::{Duration, Instant};
 
+use lab_connection::Connection;
 use lab_runner::table::Table;
-use lab_runner::{Lesson, LessonContext, Need, Outcome, Retry, source};
-use redis::{AsyncTypedCommands, ExistenceCheck, Expiry, SetExpiry, SetOptions};
-
-use self::idle::IdleKeys;
-use crate::keys::Keys;
+use lab_runner::{Keys, Lesson, LessonContext, Need, Outcome, Retry, source};
+use redis::{AsyncTypedCommands, ExistenceCheck, Expiry, RedisResult, SetExpiry, SetOptions, Value};
 
 /// TTLs, what an expired key looks like, and when its memory comes back.
 pub static LESSON: Lesson = Lesson {
@@ -20,7 +16,7 @@ pub static LESSON: Lesson = Lesson {
     question: "How long does a key live, and what happens at its end?",
     commands: &["SET", "TTL", "PTTL", "PERSIST", "EXPIRE", "GETEX", "EXISTS"],
     needs: &[Need { command: "GETEX", available_in: "--server valkey-9.1" }],
-    sources: &[source!("src/expiry.rs"), source!("src/expiry/idle.rs")],
+    sources: &[source!("src/expiry.rs")],
     rule: "Give every key that holds a copy or something temporary its TTL in the command that writes it.",
     takeaways: &[
         "A plain SET removes the TTL. KEEPTTL keeps it, and so do commands that only change a part.",
@@ -43,21 +39,22 @@ const LIMIT: Duration = Duration::from_secs(2);
 
 async fn run(ctx: &mut LessonContext) -> Outcome {
     let keys = Keys::new(ctx.prefix());
-    ctx.start_clean(&[keys.login_code(), keys.cached_page(), keys.banner()]).await?;
+    let used = ["login_code:parker", "cache:page:home", "banner:flash"].map(|name| keys.key(name));
+    ctx.start_clean(&used).await?;
+    let [code, cached, banner] = used;
 
-    set_a_deadline(ctx, &keys).await?;
-    change_the_deadline(ctx, &keys).await?;
-    lose_the_deadline(ctx, &keys).await?;
-    look_at_an_expired_key(ctx, &keys).await?;
+    set_a_deadline(ctx, &code).await?;
+    change_the_deadline(ctx, &code).await?;
+    lose_the_deadline(ctx, &cached).await?;
+    look_at_an_expired_key(ctx, &banner).await?;
     wait_for_the_memory(ctx, &keys).await?;
 
-    ctx.keys([keys.login_code(), keys.cached_page()]);
+    ctx.keys([code, cached]);
     Ok(())
 }
 
-async fn set_a_deadline(ctx: &LessonContext, keys: &Keys) -> Outcome {
+async fn set_a_deadline(ctx: &LessonContext, code: &str) -> Outcome {
     let mut redis = ctx.redis();
-    let code = keys.login_code();
     let for_five_minutes = SetOptions::default().with_expiration(SetExpiry::EX(300));
 
     ctx.step(
@@ -65,27 +62,26 @@ async fn set_a_deadline(ctx: &LessonContext, keys: &Keys) -> Outcome {
          milliseconds. TTL returns the seconds that are left, PTTL the milliseconds.",
     )
     .await?;
-    redis.set_options(&code, "4711", for_five_minutes).await?;
-    let seconds = redis.ttl(&code).await?.raw();
-    let milliseconds = redis.pttl(&code).await?.raw();
+    redis.set_options(code, "4711", for_five_minutes).await?;
+    let seconds = redis.ttl(code).await?.raw();
+    let milliseconds = redis.pttl(code).await?.raw();
     ctx.check("the code has at most 300 seconds left", (1..=300).contains(&seconds))?;
     ctx.check("PTTL says the same in milliseconds", (1..=300_000).contains(&milliseconds))?;
 
     ctx.step("PERSIST takes the deadline away. A TTL of -1 means that the key exists and never expires.")
         .await?;
-    redis.expire(&code, 300).await?;
-    let persisted = redis.persist(&code).await?;
-    let ttl = redis.ttl(&code).await?.raw();
+    redis.expire(code, 300).await?;
+    let persisted = redis.persist(code).await?;
+    let ttl = redis.ttl(code).await?.raw();
     ctx.check("the key now stays forever", persisted && ttl == -1)
 }
 
-async fn change_the_deadline(ctx: &LessonContext, keys: &Keys) -> Outcome {
+async fn change_the_deadline(ctx: &LessonContext, code: &str) -> Outcome {
     let mut redis = ctx.redis();
-    let code = keys.login_code();
 
     ctx.step("EXPIRE gives a deadline to a key of any type. 1 means that it was set.").await?;
-    redis.set(&code, "4711").await?;
-    let set = redis.expire(&code, 60).await?;
+    redis.set(code, "4711").await?;
+    let set = redis.expire(code, 60).await?;
     ctx.check("the deadline was set", set)?;
 
     if ctx.can(CAME_WITH_CONDITIONS).await {
@@ -96,10 +92,10 @@ async fn change_the_deadline(ctx: &LessonContext, keys: &Keys) -> Outcome {
             )
             .predict("How many of the four EXPIREs change the deadline?", ["1", "2", "3", "4"])
             .await?;
-        redis.set_options(&code, "4711", SetOptions::default().with_expiration(SetExpiry::EX(3600))).await?;
+        redis.set_options(code, "4711", SetOptions::default().with_expiration(SetExpiry::EX(3600))).await?;
         let mut changed = Vec::new();
         for (seconds, condition) in [(300, "NX"), (7200, "XX"), (300, "GT"), (300, "LT")] {
-            let expire = redis::cmd("EXPIRE").arg(&code).arg(seconds).arg(condition).to_owned();
+            let expire = redis::cmd("EXPIRE").arg(code).arg(seconds).arg(condition).to_owned();
             changed.push(expire.query_async(&mut redis).await?);
         }
         guess.answer(changed.iter().filter(|changed| **changed).count())?;
@@ -114,15 +110,14 @@ async fn change_the_deadline(ctx: &LessonContext, keys: &Keys) -> Outcome {
          renewed by the read that uses it.",
     )
     .await?;
-    redis.set_options(&code, "4711", SetOptions::default().with_expiration(SetExpiry::EX(300))).await?;
-    let read = redis.get_ex(&code, Expiry::EX(1800)).await?;
-    let renewed = redis.ttl(&code).await?.raw();
+    redis.set_options(code, "4711", SetOptions::default().with_expiration(SetExpiry::EX(300))).await?;
+    let read = redis.get_ex(code, Expiry::EX(1800)).await?;
+    let renewed = redis.ttl(code).await?.raw();
     ctx.check("the read renewed the deadline", read.as_deref() == Some("4711") && renewed > 1_700)
 }
 
-async fn lose_the_deadline(ctx: &LessonContext, keys: &Keys) -> Outcome {
+async fn lose_the_deadline(ctx: &LessonContext, cached: &str) -> Outcome {
     let mut redis = ctx.redis();
-    let cached = keys.cached_page();
     let for_ten_minutes = || SetOptions::default().with_expiration(SetExpiry::EX(600));
     let keeping_it =
         SetOptions::default().conditional_set(ExistenceCheck::XX).with_expiration(SetExpiry::KEEPTTL);
@@ -131,9 +126,9 @@ async fn lose_the_deadline(ctx: &LessonContext, keys: &Keys) -> Outcome {
         .step("Now a common mistake. A page is cached for ten minutes. Then it changes, and a plain SET updates it.")
         .predict("What is the deadline after the second SET?", ["ten minutes", "none", "the page is gone"])
         .await?;
-    redis.set_options(&cached, "<h1>Sale</h1>", for_ten_minutes()).await?;
-    redis.set(&cached, "<h1>Big sale</h1>").await?;
-    let ttl = redis.ttl(&cached).await?.raw();
+    redis.set_options(cached, "<h1>Sale</h1>", for_ten_minutes()).await?;
+    redis.set(cached, "<h1>Big sale</h1>").await?;
+    let ttl = redis.ttl(cached).await?.raw();
     guess.answer(match ttl {
         -2 => "the page is gone",
         -1 => "none",
@@ -147,27 +142,26 @@ async fn lose_the_deadline(ctx: &LessonContext, keys: &Keys) -> Outcome {
 
     ctx.step("KEEPTTL keeps it. So do all commands that change a part of a value: APPEND, INCR, HSET, LPUSH, and so on.")
         .await?;
-    redis.set_options(&cached, "<h1>Sale</h1>", for_ten_minutes()).await?;
-    redis.set_options(&cached, "<h1>Big sale</h1>", keeping_it).await?;
-    redis.append(&cached, "<p>Today only</p>").await?;
-    let ttl = redis.ttl(&cached).await?.raw();
+    redis.set_options(cached, "<h1>Sale</h1>", for_ten_minutes()).await?;
+    redis.set_options(cached, "<h1>Big sale</h1>", keeping_it).await?;
+    redis.append(cached, "<p>Today only</p>").await?;
+    let ttl = redis.ttl(cached).await?.raw();
     ctx.check("KEEPTTL and APPEND kept the deadline", ttl > 0)
 }
 
-async fn look_at_an_expired_key(ctx: &LessonContext, keys: &Keys) -> Outcome {
+async fn look_at_an_expired_key(ctx: &LessonContext, banner: &str) -> Outcome {
     let mut redis = ctx.redis();
-    let banner = keys.banner();
     let for_a_moment = SetOptions::default().with_expiration(SetExpiry::PX(50));
 
     let guess = ctx
         .step("What does an expired key look like? This one lives for 50 milliseconds. A moment later, you read it.")
         .predict("What does TTL reply?", ["-2", "-1", "0", "nil"])
         .await?;
-    redis.set_options(&banner, "-20% now", for_a_moment).await?;
-    until_gone(ctx, &banner).await?;
-    let value = redis.get(&banner).await?;
-    let ttl = redis.ttl(&banner).await?.raw();
-    let exists = redis.exists(&banner).await?;
+    redis.set_options(banner, "-20% now", for_a_moment).await?;
+    until_gone(ctx, banner).await?;
+    let value = redis.get(banner).await?;
+    let ttl = redis.ttl(banner).await?.raw();
+    let exists = redis.exists(banner).await?;
     guess.answer(ttl)?;
     ctx.check(
         "an expired key looks like one that never existed: nil, TTL -2, EXISTS 0",
@@ -192,25 +186,25 @@ async fn wait_for_the_memory(ctx: &LessonContext, keys: &Keys) -> Outcome {
          TTL, removes those that have expired, and goes on as long as it finds many.",
     )
     .await?;
-    let idle = IdleKeys::new(keys, IDLE_KEYS);
-    let count = idle.count();
-    ctx.start_clean(idle.names()).await?;
+    let idle: Vec<String> = (1..=IDLE_KEYS).map(|number| keys.key(format_args!("idle:{number}"))).collect();
+    let count = idle.len() as u64;
+    ctx.start_clean(&idle).await?;
     ctx.announce(format!(
         "{count} keys that nobody reads: PSETEX, 100 ms each. Then only INFO stats is read, for its counter expired_keys."
     ));
-    ctx.function("write");
+    ctx.function("write_unread");
     let mut untraced = ctx.target().connection();
-    let before = idle::expired_so_far(&mut untraced).await?;
-    idle.write(&mut untraced, Duration::from_millis(100)).await?;
+    let before = expired_so_far(&mut untraced).await?;
+    write_unread(&mut untraced, &idle).await?;
     let (written, limit) = (Instant::now(), LIMIT + ctx.round_trip() * 4);
     let mut unread = 0;
     while unread < count && written.elapsed() < limit {
         tokio::time::sleep(Duration::from_millis(10)).await;
-        unread = (idle::expired_so_far(&mut untraced).await? - before).min(count);
+        unread = (expired_so_far(&mut untraced).await? - before).min(count);
     }
     ctx.say("Now a client asks for all of them.");
-    let found: usize = redis::cmd("EXISTS").arg(idle.names()).query_async(&mut ctx.redis()).await?;
-    let all = (idle::expired_so_far(&mut untraced).await? - before).min(count);
+    let found: usize = redis::cmd("EXISTS").arg(&idle).query_async(&mut ctx.redis()).await?;
+    let all = (expired_so_far(&mut untraced).await? - before).min(count);
     ctx.table(
         Table::new("How the expired keys were removed", &["way", "keys"])
             .row(["actively, before a client read them", &unread.to_string()])
@@ -218,4 +212,26 @@ async fn wait_for_the_memory(ctx: &LessonContext, keys: &Keys) -> Outcome {
     );
     ctx.check("EXISTS finds none", found == 0)?;
     ctx.check("the server has removed all of them", all == count)
+}
+
+async fn write_unread(redis: &mut Connection, keys: &[String]) -> RedisResult<()> {
+    let mut pipeline = redis::pipe();
+    for key in keys {
+        pipeline.pset_ex(key, "unread", 100).ignore();
+    }
+    pipeline.exec_async(redis).await
+}
+
+/// How many keys the server has removed because they expired. On a cluster, those of all primaries.
+async fn expired_so_far(redis: &mut Connection) -> RedisResult<u64> {
+    fn count(stats: Value) -> RedisResult<u64> {
+        // One server answers with a text, a cluster with a map from node to text.
+        if let Value::Map(nodes) = stats {
+            return nodes.into_iter().map(|(_, text)| count(text)).sum();
+        }
+        let text: String = redis::from_redis_value(stats)?;
+        let digits = text.lines().find_map(|line| line.trim_end().strip_prefix("expired_keys:"));
+        Ok(digits.and_then(|digits| digits.parse().ok()).unwrap_or_default())
+    }
+    count(redis::cmd("INFO").arg("stats").query_async(redis).await?)
 }

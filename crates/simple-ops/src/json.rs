@@ -13,7 +13,7 @@ mod shape;
 
 use lab_runner::clients::connect;
 use lab_runner::table::Table;
-use lab_runner::{Lesson, LessonContext, Need, Outcome, source};
+use lab_runner::{Keys, Lesson, LessonContext, Need, Outcome, source};
 use redis::AsyncTypedCommands;
 
 pub use self::assortment::Assortment;
@@ -24,7 +24,6 @@ pub use self::read_field::ReadField;
 pub use self::sale::{Kept, Sale};
 pub use self::shape::{Shape, from_json, to_json};
 use crate::catalog::{Product, product};
-use crate::keys::Keys;
 
 /// Documents as JSON strings, Hashes, and JSON values, and changes that do not get lost.
 pub static LESSON: Lesson = Lesson {
@@ -67,8 +66,7 @@ const ROUND_TRIPS: f64 = 30.0;
 async fn run(ctx: &mut LessonContext) -> Outcome {
     let keys = Keys::new(ctx.prefix());
     let sample = Product { stock: 500, ..product(ID) };
-    let shapes = [Shape::Text, Shape::Hash, Shape::Json];
-    ctx.start_clean(&shapes.map(|shape| shape.key(&keys, ID))).await?;
+    ctx.start_clean(&Shape::ALL.map(|shape| shape.key(&keys, ID))).await?;
 
     store_as_text(ctx, &keys, &sample).await?;
     store_as_hash(ctx, &keys, &sample).await?;
@@ -87,7 +85,7 @@ async fn run(ctx: &mut LessonContext) -> Outcome {
     cost::compare(ctx, &assortment, json_commands).await?;
     cost::measure_memory(ctx, &assortment, json_commands).await?;
 
-    ctx.keys(shapes.iter().take(if json_commands { 3 } else { 2 }).map(|shape| shape.key(&keys, ID)));
+    ctx.keys(Shape::ALL.iter().take(if json_commands { 3 } else { 2 }).map(|shape| shape.key(&keys, ID)));
     Ok(())
 }
 

@@ -8,12 +8,11 @@ use std::sync::Arc;
 
 use lab_connection::Connection;
 use lab_runner::clients::{connect, run_clients};
-use lab_runner::{Comparison, Lesson, LessonContext, LessonError, Need, Outcome, source};
+use lab_runner::{Comparison, Keys, Lesson, LessonContext, LessonError, Need, Outcome, source};
 use redis::{AsyncTypedCommands, ExistenceCheck, SetExpiry, SetOptions};
 use tokio::sync::Barrier;
 
 pub use self::read_many::{Prices, ReadMany};
-use crate::keys::Keys;
 
 /// SET, GET, and their options; many keys at once.
 pub static LESSON: Lesson = Lesson {
@@ -46,46 +45,49 @@ const PICTURE: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
 
 async fn run(ctx: &mut LessonContext) -> Outcome {
     let keys = Keys::new(ctx.prefix());
-    ctx.start_clean(&[keys.greeting(), keys.order_status(), keys.coupon(), keys.thumbnail()]).await?;
-    ctx.start_clean(&[keys.currency(), keys.country()]).await?;
+    let names = ["greeting", "order:1001:status", "coupon:WELCOME10", "thumbnail:123"];
+    let [greeting, status, coupon, thumbnail] = names.map(|name| keys.key(name));
+    // Nothing writes the motto.
+    let [currency, country, motto] =
+        ["currency", "country", "motto"].map(|name| keys.key(format_args!("shop:{name}")));
+    ctx.start_clean(&[&greeting, &status, &coupon, &thumbnail].map(String::clone)).await?;
+    ctx.start_clean(&[currency.clone(), country.clone()]).await?;
 
-    set_and_get(ctx, &keys).await?;
-    set_on_a_condition(ctx, &keys).await?;
-    take_once(ctx, &keys).await?;
-    store_any_bytes(ctx, &keys).await?;
-    read_several(ctx, &keys).await?;
+    set_and_get(ctx, &greeting, &motto).await?;
+    set_on_a_condition(ctx, &status).await?;
+    take_once(ctx, &coupon).await?;
+    store_any_bytes(ctx, &thumbnail).await?;
+    read_several(ctx, [&currency, &country, &motto]).await?;
     compare(ctx, &keys).await?;
 
-    ctx.keys([keys.greeting(), keys.order_status(), keys.thumbnail(), keys.currency(), keys.price(1)]);
+    ctx.keys([greeting, status, thumbnail, currency, keys.key("price:1")]);
     Ok(())
 }
 
-async fn set_and_get(ctx: &LessonContext, keys: &Keys) -> Outcome {
+async fn set_and_get(ctx: &LessonContext, greeting: &str, motto: &str) -> Outcome {
     let mut redis = ctx.redis();
-    let greeting = keys.greeting();
 
     ctx.step("A key has a name and a value. The simplest value is a string: SET stores it, GET reads it.")
         .await?;
-    redis.set(&greeting, "hello").await?;
-    let stored = redis.get(&greeting).await?;
+    redis.set(greeting, "hello").await?;
+    let stored = redis.get(greeting).await?;
     ctx.check("GET returns what SET stored", stored.as_deref() == Some("hello"))?;
 
     ctx.step(
         "APPEND adds to the end and returns the new length in bytes. You don't send the whole value again.",
     )
     .await?;
-    let length = redis.append(&greeting, ", world").await?;
-    let same = redis.strlen(&greeting).await?;
+    let length = redis.append(greeting, ", world").await?;
+    let same = redis.strlen(greeting).await?;
     ctx.check("'hello, world' is 12 bytes long", (length, same) == (12, 12))?;
 
     ctx.step("A key that doesn't exist reads as nil. That is not the same as an empty string.").await?;
-    let missing = redis.get(keys.never_written()).await?;
+    let missing = redis.get(motto).await?;
     ctx.check("a missing key is nil: None in Rust", missing.is_none())
 }
 
-async fn set_on_a_condition(ctx: &LessonContext, keys: &Keys) -> Outcome {
+async fn set_on_a_condition(ctx: &LessonContext, status: &str) -> Outcome {
     let mut redis = ctx.redis();
-    let status = keys.order_status();
     let options = SetOptions::default;
 
     let guess = ctx
@@ -95,17 +97,17 @@ async fn set_on_a_condition(ctx: &LessonContext, keys: &Keys) -> Outcome {
         )
         .predict("How many of the three SETs write?", ["1", "2", "3"])
         .await?;
-    let changed = redis.set_options(&status, "paid", options().conditional_set(ExistenceCheck::XX)).await?;
-    let created = redis.set_options(&status, "new", options().conditional_set(ExistenceCheck::NX)).await?;
+    let changed = redis.set_options(status, "paid", options().conditional_set(ExistenceCheck::XX)).await?;
+    let created = redis.set_options(status, "new", options().conditional_set(ExistenceCheck::NX)).await?;
     let created_again =
-        redis.set_options(&status, "new", options().conditional_set(ExistenceCheck::NX)).await?;
+        redis.set_options(status, "new", options().conditional_set(ExistenceCheck::NX)).await?;
     guess.answer([&changed, &created, &created_again].into_iter().flatten().count())?;
     ctx.check("XX does not create a key", changed.is_none())?;
     ctx.check("of two SETs with NX, one wins", created.is_some() && created_again.is_none())?;
 
     ctx.step("With GET, SET returns the value that it replaced: a swap in one step. Then a nil means that there was no value before.").await?;
     let before =
-        redis.set_options(&status, "paid", options().conditional_set(ExistenceCheck::XX).get(true)).await?;
+        redis.set_options(status, "paid", options().conditional_set(ExistenceCheck::XX).get(true)).await?;
     ctx.check("the old status came back", before.as_deref() == Some("new"))?;
 
     ctx.step(
@@ -113,32 +115,31 @@ async fn set_on_a_condition(ctx: &LessonContext, keys: &Keys) -> Outcome {
          'expiry' has more of this.",
     )
     .await?;
-    redis.set_options(&status, "packed", options().with_expiration(SetExpiry::EX(3600))).await?;
-    redis.set_options(&status, "sent", options().with_expiration(SetExpiry::KEEPTTL)).await?;
-    let ttl = redis.ttl(&status).await?;
+    redis.set_options(status, "packed", options().with_expiration(SetExpiry::EX(3600))).await?;
+    redis.set_options(status, "sent", options().with_expiration(SetExpiry::KEEPTTL)).await?;
+    let ttl = redis.ttl(status).await?;
     ctx.check("the new value has kept the old time to live", ttl.raw() > 0)
 }
 
-async fn take_once(ctx: &LessonContext, keys: &Keys) -> Outcome {
+async fn take_once(ctx: &LessonContext, coupon: &str) -> Outcome {
     let mut redis = ctx.redis();
-    let coupon = keys.coupon();
 
     ctx.step(
         "GETDEL reads a key and removes it in one step. Between a GET and a DEL, another client could read the key, too. So it \
          suits what you may use only once, such as a coupon.",
     )
     .await?;
-    redis.set(&coupon, "10% off").await?;
-    let first = redis.get_del(&coupon).await?;
-    let second = redis.get_del(&coupon).await?;
+    redis.set(coupon, "10% off").await?;
+    let first = redis.get_del(coupon).await?;
+    let second = redis.get_del(coupon).await?;
     ctx.check("the coupon works once", first.is_some() && second.is_none())?;
 
     ctx.step(format!(
         "Here {CUSTOMERS} customers, each on their own connection, send GETDEL at the same moment."
     ))
     .await?;
-    redis.set(&coupon, "10% off").await?;
-    let lucky = all_take_at_once(ctx, &coupon).await?;
+    redis.set(coupon, "10% off").await?;
+    let lucky = all_take_at_once(ctx, coupon).await?;
     ctx.check(format!("{lucky} of {CUSTOMERS} customers got the coupon"), lucky == 1)
 }
 
@@ -157,23 +158,21 @@ async fn all_take_at_once(ctx: &LessonContext, coupon: &str) -> Result<usize, Le
     Ok(taken.iter().flatten().count())
 }
 
-async fn store_any_bytes(ctx: &LessonContext, keys: &Keys) -> Outcome {
+async fn store_any_bytes(ctx: &LessonContext, thumbnail: &str) -> Outcome {
     let mut redis = ctx.redis();
-    let thumbnail = keys.thumbnail();
 
     ctx.step(
         "A string holds bytes, not characters: text, numbers, JSON, a picture. A NUL or a newline doesn't end it. One string can be \
          up to 512 MB long, but a large reply keeps all other clients waiting.",
     )
     .await?;
-    redis.set(&thumbnail, PICTURE).await?;
-    let stored: Vec<u8> = redis::cmd("GET").arg(&thumbnail).query_async(&mut redis).await?;
+    redis.set(thumbnail, PICTURE).await?;
+    let stored: Vec<u8> = redis::cmd("GET").arg(thumbnail).query_async(&mut redis).await?;
     ctx.check("every byte came back, NULs and newlines included", stored == PICTURE)
 }
 
-async fn read_several(ctx: &LessonContext, keys: &Keys) -> Outcome {
+async fn read_several(ctx: &LessonContext, [currency, country, motto]: [&str; 3]) -> Outcome {
     let mut redis = ctx.redis();
-    let (currency, country, motto) = (keys.currency(), keys.country(), keys.never_written());
 
     let guess = ctx
         .step(
@@ -182,8 +181,8 @@ async fn read_several(ctx: &LessonContext, keys: &Keys) -> Outcome {
         )
         .predict("How many values does MGET return?", ["1", "2", "3"])
         .await?;
-    redis.mset(&[(&currency, "EUR"), (&country, "DE")]).await?;
-    let read = redis.mget(&[&currency, &motto, &country]).await?;
+    redis.mset(&[(currency, "EUR"), (country, "DE")]).await?;
+    let read = redis.mget(&[currency, motto, country]).await?;
     guess.answer(read.len())?;
     ctx.say(
         "It returns nil for each key that doesn't exist. So you can tell which value belongs to which key.",

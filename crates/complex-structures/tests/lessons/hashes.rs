@@ -24,7 +24,7 @@ async fn all_ways_of_reading_fields_see_the_same_profiles() {
 }
 
 #[tokio::test]
-async fn what_is_read_is_what_the_profile_says() {
+async fn what_is_read_is_what_the_profile_says_and_what_is_missing_is_none() {
     let target = open(false).await;
     let mut connection = target.connection();
     let profiles = Profiles::new(3, &Keys::new(""));
@@ -37,16 +37,7 @@ async fn what_is_read_is_what_the_profile_says() {
             assert_eq!(*read, WANTED.map(value), "{}", approach.label());
         }
         assert_eq!(read.len(), 3);
-    }
-}
 
-#[tokio::test]
-async fn a_missing_property_is_none_in_every_way_of_reading() {
-    let target = open(false).await;
-    let mut connection = target.connection();
-    let profiles = Profiles::new(2, &Keys::new(""));
-    for approach in ReadFields::ALL {
-        approach.reset(&profiles, &mut connection).await.unwrap();
         redis::cmd("HDEL").arg("profile:1001").arg("city").exec_async(&mut connection).await.unwrap();
         redis::cmd("DEL").arg("profile:1001:city").exec_async(&mut connection).await.unwrap();
         let read = approach.run(&profiles, &mut connection).await.unwrap();

@@ -1,7 +1,5 @@
 //! What web servers report, and three ways to count it.
 
-use std::sync::Arc;
-
 use lab_connection::Connection;
 use lab_runner::concurrent::try_join_all;
 use lab_runner::{into_redis_error, labeled};
@@ -61,11 +59,10 @@ impl Count {
     pub async fn run_workload(self, redis: &Connection, prefix: &str, day: &str) -> RedisResult<Counted> {
         let analytics = Analytics::new(redis.clone(), prefix);
         let key = analytics.key(day).map_err(into_redis_error)?.as_str().to_owned();
-        let (events, barrier) = (events(), Arc::new(Barrier::new(CLIENTS)));
+        let (events, barrier) = (events(), Barrier::new(CLIENTS));
         let clients = (0..CLIENTS).map(|client| {
-            let (redis, analytics, barrier) = (redis.clone(), analytics.clone(), Arc::clone(&barrier));
-            let reporter = Reporter { redis, analytics, barrier, key: &key, day };
-            reporter.report(self, &events, client)
+            let (redis, analytics, barrier) = (redis.clone(), &analytics, &barrier);
+            Reporter { redis, analytics, barrier, key: &key, day }.report(self, &events, client)
         });
         try_join_all(clients).await?;
         if self == Self::Record {
@@ -127,8 +124,8 @@ fn events() -> Vec<Event> {
 /// One web server.
 struct Reporter<'a> {
     redis: Connection,
-    analytics: Analytics<Connection>,
-    barrier: Arc<Barrier>,
+    analytics: &'a Analytics<Connection>,
+    barrier: &'a Barrier,
     /// The Hash of the day.
     key: &'a str,
     day: &'a str,
@@ -138,18 +135,13 @@ impl Reporter<'_> {
     /// Reports every eighth event, so that all clients have as many.
     async fn report(mut self, count: Count, events: &[Event], client: usize) -> RedisResult<()> {
         for (number, event) in events.iter().enumerate().skip(client).step_by(CLIENTS) {
-            let times = if number % ONE_LOST_IN == 0 { 2 } else { 1 };
-            match count {
-                Count::ReadAddWrite => self.read_add_write(event).await?,
-                Count::Increment => {
-                    for _ in 0..times {
-                        self.increment(event).await?;
-                    }
-                }
-                Count::Record => {
-                    for _ in 0..times {
-                        event.record(&self.analytics, self.day).await?;
-                    }
+            // Clients that wait for each other repeat nothing.
+            let is_sent_again = count != Count::ReadAddWrite && number % ONE_LOST_IN == 0;
+            for _ in 0..if is_sent_again { 2 } else { 1 } {
+                match count {
+                    Count::ReadAddWrite => self.read_add_write(event).await?,
+                    Count::Increment => self.increment(event).await?,
+                    Count::Record => event.record(self.analytics, self.day).await.map(drop)?,
                 }
             }
         }

@@ -69,39 +69,25 @@ impl Approach for CacheHit {
 
     async fn reset<C: AnyConnection>(self, documents: &Documents, connection: &mut C) -> RedisResult<()> {
         let cache = documents.cache(connection);
-        let put = move |number| put(cache.clone(), number);
+        let put = async |number: usize| {
+            let document = json!({ "id": id(number), "name": "Coffee mug", "price_cents": 1999 });
+            cache.put(&[&id(number)], Some(&document)).await.map_err(into_redis_error)
+        };
         concurrently(documents.at_a_time, documents.keys.len(), put).await.map(drop)
     }
 
     async fn run<C: AnyConnection>(self, documents: &Documents, connection: &mut C) -> RedisResult<usize> {
-        let (cache, keys, connection) =
-            (documents.cache(connection), documents.keys.clone(), connection.clone());
-        let read =
-            move |number: usize| self.read(cache.clone(), number, keys[number].clone(), connection.clone());
+        let (cache, redis) = (documents.cache(connection), &*connection);
+        let read = async |number: usize| {
+            if self == Self::Pattern {
+                let nothing = async || Ok::<Option<Value>, Infallible>(None);
+                let found = cache.get_or_load(&[&id(number)], nothing).await;
+                return found.map(|found| found.is_some()).map_err(into_redis_error);
+            }
+            let stored: Option<Vec<u8>> = redis.clone().get(&documents.keys[number]).await?;
+            Ok(stored.is_some_and(|json| self == Self::Get || serde_json::from_slice::<Value>(&json).is_ok()))
+        };
         let found = concurrently(documents.at_a_time, documents.keys.len(), read).await?;
         Ok(found.into_iter().filter(|found| *found).count())
     }
-}
-
-impl CacheHit {
-    async fn read<C: AnyConnection>(
-        self,
-        cache: Cache<C>,
-        number: usize,
-        key: String,
-        mut redis: C,
-    ) -> RedisResult<bool> {
-        if self == Self::Pattern {
-            let nothing = async || Ok::<Option<Value>, Infallible>(None);
-            let found = cache.get_or_load(&[&id(number)], nothing).await;
-            return found.map(|found| found.is_some()).map_err(into_redis_error);
-        }
-        let stored: Option<Vec<u8>> = redis.get(&key).await?;
-        Ok(stored.is_some_and(|json| self == Self::Get || serde_json::from_slice::<Value>(&json).is_ok()))
-    }
-}
-
-async fn put<C: AnyConnection>(cache: Cache<C>, number: usize) -> RedisResult<()> {
-    let document = json!({ "id": id(number), "name": "Coffee mug", "price_cents": 1999 });
-    cache.put(&[&id(number)], Some(&document)).await.map_err(into_redis_error)
 }

@@ -80,41 +80,30 @@ impl Approach for TakeStock {
     }
 
     async fn run<C: AnyConnection>(self, stock: &Stock, connection: &mut C) -> RedisResult<usize> {
-        let inventory = Inventory::new(connection.clone(), &stock.prefix);
+        let (redis, inventory) = (&*connection, Inventory::new(connection.clone(), &stock.prefix));
         let count = inventory.key(COUNTED).map_err(into_redis_error)?.as_str().to_owned();
-        let (run, connection) = (stock.runs.fetch_add(1, Ordering::Relaxed), connection.clone());
-        let take = move |unit| {
-            self.take(inventory.clone(), connection.clone(), count.clone(), format!("buyer-{run}-{unit}"))
+        let run = stock.runs.fetch_add(1, Ordering::Relaxed);
+        let take = async |unit: usize| -> RedisResult<bool> {
+            let (mut redis, id) = (redis.clone(), format!("buyer-{run}-{unit}"));
+            match self {
+                Self::Incr => redis.incr(&count, 1).await.map(|_: i64| true),
+                Self::GetAndDecr => {
+                    let left: i64 = redis.get(&count).await?;
+                    if left < 1 {
+                        return Ok(false);
+                    }
+                    redis.decr(&count, 1).await.map(|_: i64| true)
+                }
+                Self::Reserve | Self::ReserveAndConfirm => {
+                    inventory.reserve(PRODUCT, &id, 1, HOLD).await.map_err(into_redis_error)?;
+                    if self == Self::ReserveAndConfirm {
+                        inventory.confirm(PRODUCT, &id).await.map_err(into_redis_error)?;
+                    }
+                    Ok(true)
+                }
+            }
         };
         let taken = concurrently(MAX_IN_FLIGHT, stock.units as usize, take).await?;
         Ok(taken.into_iter().filter(|taken| *taken).count())
-    }
-}
-
-impl TakeStock {
-    async fn take<C: AnyConnection>(
-        self,
-        inventory: Inventory<C>,
-        mut redis: C,
-        count: String,
-        id: String,
-    ) -> RedisResult<bool> {
-        match self {
-            Self::Incr => redis.incr(&count, 1).await.map(|_: i64| true),
-            Self::GetAndDecr => {
-                let left: i64 = redis.get(&count).await?;
-                if left < 1 {
-                    return Ok(false);
-                }
-                redis.decr(&count, 1).await.map(|_: i64| true)
-            }
-            Self::Reserve | Self::ReserveAndConfirm => {
-                inventory.reserve(PRODUCT, &id, 1, HOLD).await.map_err(into_redis_error)?;
-                if self == Self::ReserveAndConfirm {
-                    inventory.confirm(PRODUCT, &id).await.map_err(into_redis_error)?;
-                }
-                Ok(true)
-            }
-        }
     }
 }

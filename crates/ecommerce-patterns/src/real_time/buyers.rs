@@ -1,9 +1,7 @@
 //! Customers who buy in a flash sale at the same moment, each in two browser tabs.
 
-use std::sync::Arc;
-
 use lab_connection::Connection;
-use lab_runner::concurrent::try_join_all;
+use lab_runner::concurrent::count_at_once;
 use lab_runner::{into_redis_error, labeled};
 use patterns::flash_sale::{FlashSale, FlashSaleError, Plan, Purchase};
 use redis::{AsyncTypedCommands, RedisResult};
@@ -52,66 +50,53 @@ impl Buy {
         let sales = FlashSale::new(redis.clone(), prefix);
         let [sale, bought, _] = sales.keys(SALE).map_err(into_redis_error)?;
         open(&sales, UNITS, 0).await?;
-        let barrier = Arc::new(Barrier::new(2 * CUSTOMERS));
-        let tabs = (0..2 * CUSTOMERS).map(|number| {
-            let tab = Tab {
-                customer: format!("user{}", number / 2 + 1),
-                order: format!("tab-{number}"),
-                sale: sale.clone(),
-                bought: bought.clone(),
-                redis: redis.clone(),
-            };
-            let (sales, barrier) = (sales.clone(), Arc::clone(&barrier));
-            async move {
-                match self {
-                    Self::ReadThenWrite => tab.read_then_write(&barrier).await,
-                    Self::Script => tab.buy(&sales).await,
+        let barrier = Barrier::new(2 * CUSTOMERS);
+        let successes = count_at_once(2 * CUSTOMERS, async |tab: usize| {
+            let (customer, order) = (format!("user{}", tab / 2 + 1), format!("tab-{tab}"));
+            match self {
+                Self::ReadThenWrite => {
+                    read_then_write(redis.clone(), [&sale, &bought], &customer, &barrier).await
                 }
+                Self::Script => buy(&sales, &customer, &order).await,
             }
-        });
-        let answers = try_join_all(tabs).await?;
+        })
+        .await?;
 
         // The fields of customers; those with a colon are receipts. A value is units, colon, orders.
         let bought = redis.hgetall(&bought).await?.into_iter().filter(|(field, _)| !field.contains(':'));
         let units = bought.map(|(_, value)| value.split(':').next().and_then(|units| units.parse().ok()));
         let units: Vec<usize> = units.map(Option::unwrap_or_default).collect();
         Ok(SaleResult {
-            successes: answers.into_iter().filter(|bought| *bought).count(),
+            successes,
             sold: units.iter().sum(),
             over_cap: units.iter().filter(|units| **units > 1).count(),
         })
     }
 }
 
-/// One tab of a customer's browser.
-struct Tab {
-    customer: String,
-    order: String,
-    sale: String,
-    bought: String,
-    redis: Connection,
+/// Whether it bought a unit.
+async fn read_then_write(
+    mut redis: Connection,
+    [sale, bought]: [&str; 2],
+    customer: &str,
+    barrier: &Barrier,
+) -> RedisResult<bool> {
+    let left = redis.hget(sale, "left").await?;
+    let has = redis.hget(bought, customer).await?;
+    barrier.wait().await; // All tabs have read.
+    if left.is_none_or(|left| left == "0") || has.is_some() {
+        return Ok(false);
+    }
+    redis.hincr(sale, "left", -1).await?;
+    redis.hincr(bought, customer, 1).await?;
+    Ok(true)
 }
 
-impl Tab {
-    /// Whether it bought a unit.
-    async fn read_then_write(mut self, barrier: &Barrier) -> RedisResult<bool> {
-        let left = self.redis.hget(&self.sale, "left").await?;
-        let has = self.redis.hget(&self.bought, &self.customer).await?;
-        barrier.wait().await; // All tabs have read.
-        if left.is_none_or(|left| left == "0") || has.is_some() {
-            return Ok(false);
-        }
-        self.redis.hincr(&self.sale, "left", -1).await?;
-        self.redis.hincr(&self.bought, &self.customer, 1).await?;
-        Ok(true)
-    }
-
-    async fn buy(self, sales: &FlashSale<Connection>) -> RedisResult<bool> {
-        match sales.buy(SALE, &self.customer, 1, &self.order).await {
-            Ok(purchase) => Ok(matches!(purchase, Purchase::Bought(_))),
-            Err(FlashSaleError::SoldOut { .. } | FlashSaleError::OverCap { .. }) => Ok(false),
-            Err(error) => Err(into_redis_error(error)),
-        }
+async fn buy(sales: &FlashSale<Connection>, customer: &str, order: &str) -> RedisResult<bool> {
+    match sales.buy(SALE, customer, 1, order).await {
+        Ok(purchase) => Ok(matches!(purchase, Purchase::Bought(_))),
+        Err(FlashSaleError::SoldOut { .. } | FlashSaleError::OverCap { .. }) => Ok(false),
+        Err(error) => Err(into_redis_error(error)),
     }
 }
 

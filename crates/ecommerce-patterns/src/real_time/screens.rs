@@ -1,12 +1,11 @@
 //! Screens that show the stock of a product, live.
 
 use lab_connection::Target;
-use lab_runner::AnyConnection;
+use lab_runner::{AnyConnection, BoxError};
 use patterns::stock_feed::{MessageEffect, StockFeed, StockUpdate, StockView};
 use redis::aio::PubSub;
 
 use super::{PRODUCT, next_message};
-use lab_runner::BoxError;
 
 /// A screen with the pattern's view of the stock. It also remembers the last message, which a simpler screen would show.
 pub(super) struct Screen {

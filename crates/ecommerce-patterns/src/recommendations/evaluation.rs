@@ -185,7 +185,8 @@ impl Evaluation {
         let enough = RECOMMENDED + bought.len();
         let similar = async |redis, basis| {
             let customer = &self.data.customers[case.customer].id;
-            SimilarCustomers::new(redis, prefix).recommend(customer, basis, enough).await
+            let found = SimilarCustomers::new(redis, prefix).recommend(customer, basis, enough).await?;
+            Ok::<Vec<String>, BoxError>(found.into_iter().map(|found| found.sku).collect())
         };
         let skus: Vec<String> = match method {
             Method::Popular => {
@@ -197,12 +198,8 @@ impl Evaluation {
                 let related = BoughtTogether::new(redis, prefix).with_all(&bought, enough).await?;
                 related.into_iter().map(|related| related.sku).collect()
             }
-            Method::SimilarBuyers => {
-                similar(redis, Basis::Purchases).await?.into_iter().map(|found| found.sku).collect()
-            }
-            Method::SimilarInterests => {
-                similar(redis, Basis::Interests).await?.into_iter().map(|found| found.sku).collect()
-            }
+            Method::SimilarBuyers => similar(redis, Basis::Purchases).await?,
+            Method::SimilarInterests => similar(redis, Basis::Interests).await?,
             Method::Vectors => {
                 let liked = bought.iter().filter_map(|sku| self.embeddings.get(*sku));
                 let Some(taste) = Embedding::between(liked) else { return Ok(Vec::new()) };

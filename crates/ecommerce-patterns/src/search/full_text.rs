@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use lab_runner::{AnyConnection, LessonContext, Need, Source, source};
+use lab_runner::{AnyConnection, BoxError, LessonContext, Need, Source, source};
 use patterns::facets::{PageOf, PriceRange, Selection};
 use redis::{FromRedisValue, Pipeline, RedisResult, Value};
 
 use super::result_page::{PRICE_BANDS, ResultPage};
 use super::shop::Shop;
-use lab_runner::BoxError;
 
 static SOURCE: Source = source!("src/search/full_text.rs");
 
@@ -41,7 +40,6 @@ pub(super) async fn drop_index(ctx: &LessonContext, shop: &Shop) -> Result<(), B
 
 /// Creates the index and searches it. `false` if the server cannot.
 pub(super) async fn show(ctx: &LessonContext, shop: &Shop) -> Result<bool, BoxError> {
-    let available = is_available(ctx).await;
     if ctx.target().is_cluster() && ctx.can(SEARCH.command).await {
         ctx.step("This server has full-text search. The lesson leaves it out on a cluster, where a search has to ask every node.")
             .await?;
@@ -52,7 +50,7 @@ pub(super) async fn show(ctx: &LessonContext, shop: &Shop) -> Result<bool, BoxEr
          background. If you search too early, you miss products.",
     )
     .await?;
-    if !available {
+    if !is_available(ctx).await {
         ctx.skip(SEARCH);
         return Ok(false);
     }

@@ -4,16 +4,15 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use lab_connection::Connection;
-use lab_runner::AnyConnection;
+use lab_runner::concurrent::concurrently;
+use lab_runner::{AnyConnection, into_redis_error};
 use patterns::autocomplete::{Autocomplete, normalized, terms};
 use patterns::facets::{Facets, Product};
 use patterns::money::Cents;
 use redis::{Pipeline, RedisResult};
 use serde::{Deserialize, Serialize};
 
-use crate::data::Data;
-use lab_runner::concurrent::concurrently;
-use lab_runner::into_redis_error;
+use crate::data::{self, Data};
 
 /// Products that are put at a time, over one connection.
 pub(super) const IN_FLIGHT: usize = 500;
@@ -32,22 +31,16 @@ const UNUSUAL: [(&str, &str, &str, &str, i64, u8); 3] = [
 ];
 
 /// A product as a JSON document, for a client that filters by itself.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub struct Document {
-    /// `PROD123`.
-    pub sku: String,
-    /// What it is called.
-    pub name: String,
-    /// Who makes it.
-    pub brand: String,
-    /// What it belongs to.
-    pub category: String,
-    /// Its price.
-    pub cents: i64,
-    /// One to five.
-    pub stars: u8,
+#[derive(Deserialize, Serialize)]
+pub(super) struct Document {
+    pub(super) sku: String,
+    name: String,
+    pub(super) brand: String,
+    pub(super) category: String,
+    pub(super) cents: i64,
+    pub(super) stars: u8,
     /// No two products have the same.
-    pub popularity: u64,
+    pub(super) popularity: u64,
 }
 
 /// The catalog of the lesson on one server.
@@ -64,33 +57,18 @@ impl Shop {
         let mut by_popularity: Vec<usize> = (0..data.products.len()).collect();
         by_popularity.sort_by(|a, b| data.products[*a].popularity.total_cmp(&data.products[*b].popularity));
         let mut products: Vec<Product> = Vec::new();
+        let mut add = |texts: [&str; 4], price, rating| {
+            let [id, name, brand, category] = texts.map(str::to_owned);
+            let popularity = products.len() as u64 + 1;
+            let added = popularity;
+            products.push(Product { id, name, brand, category, price, rating, popularity, added });
+        };
         for index in by_popularity {
-            let product = &data.products[index];
-            products.push(Product {
-                id: product.sku.clone(),
-                name: product.name.clone(),
-                brand: product.brand.clone(),
-                category: product.category.clone(),
-                price: product.price,
-                rating: product.rating,
-                popularity: products.len() as u64 + 1,
-                added: index as u64,
-            });
+            let data::Product { sku, name, brand, category, price, rating, .. } = &data.products[index];
+            add([sku, name, brand, category].map(String::as_str), *price, *rating);
         }
         for (sku, name, brand, category, cents, rating) in UNUSUAL {
-            let popularity = products.len() as u64 + 1;
-            let [id, name, brand, category] = [sku, name, brand, category].map(str::to_owned);
-            let price = Cents::new(cents).unwrap_or_default();
-            products.push(Product {
-                id,
-                name,
-                brand,
-                category,
-                price,
-                rating,
-                popularity,
-                added: popularity,
-            });
+            add([sku, name, brand, category], Cents::new(cents).unwrap_or_default(), rating);
         }
         Self { products, prefix: prefix.to_owned() }
     }

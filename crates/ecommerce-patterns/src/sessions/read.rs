@@ -42,22 +42,6 @@ impl Visitors {
     pub fn keys(&self) -> Vec<String> {
         self.keys.iter().flat_map(|key| [key.clone(), string(key)]).collect()
     }
-
-    /// Lets all visitors do something, some at a time. Returns how many say that it was there.
-    async fn each<C: AnyConnection, F: Future<Output = RedisResult<bool>> + Send>(
-        &self,
-        redis: &C,
-        act: impl Fn(Visitor<C>) -> F + Send,
-    ) -> RedisResult<usize> {
-        let (keys, redis) = (self.keys.clone(), redis.clone());
-        let sessions = Sessions::new(redis.clone(), &self.prefix);
-        let each = move |number: usize| {
-            let (redis, sessions, key) = (redis.clone(), sessions.clone(), keys[number].clone());
-            act(Visitor { redis, sessions, key, token: token(number) })
-        };
-        let there = concurrently(self.at_a_time, self.keys.len(), each).await?;
-        Ok(there.into_iter().filter(|there| *there).count())
-    }
 }
 
 fn token(visitor: usize) -> String {
@@ -67,14 +51,6 @@ fn token(visitor: usize) -> String {
 /// The key of the String that is read instead of a session.
 fn string(session: &str) -> String {
     format!("{session}:string")
-}
-
-/// One of them, with what it takes to read its session.
-struct Visitor<C> {
-    redis: C,
-    sessions: Sessions<C>,
-    key: String,
-    token: String,
 }
 
 impl Approach for ReadSession {
@@ -93,39 +69,39 @@ impl Approach for ReadSession {
     }
 
     async fn reset<C: AnyConnection>(self, visitors: &Visitors, connection: &mut C) -> RedisResult<()> {
-        visitors.each(connection, move |visitor| self.begin(visitor)).await.map(drop)
+        let (redis, sessions) = (&*connection, Sessions::new(connection.clone(), &visitors.prefix));
+        let begin = async |number: usize| -> RedisResult<()> {
+            if self == Self::Get {
+                return redis.clone().set(string(&visitors.keys[number]), "EUR").await;
+            }
+            // If it exists, this changes nothing.
+            let fields = [("currency", "EUR"), ("theme", "dark")];
+            sessions.begin_as(&token(number), &fields).await.map(drop).map_err(into_redis_error)
+        };
+        concurrently(visitors.at_a_time, visitors.keys.len(), begin).await.map(drop)
     }
 
     async fn run<C: AnyConnection>(self, visitors: &Visitors, connection: &mut C) -> RedisResult<usize> {
-        visitors.each(connection, move |visitor| self.read(visitor)).await
-    }
-}
-
-impl ReadSession {
-    async fn begin<C: AnyConnection>(self, visitor: Visitor<C>) -> RedisResult<bool> {
-        let Visitor { mut redis, sessions, key, token } = visitor;
-        if self == Self::Get {
-            return redis.set(string(&key), "EUR").await;
-        }
-        // If it exists, this changes nothing.
-        sessions.begin_as(&token, &[("currency", "EUR"), ("theme", "dark")]).await.map_err(into_redis_error)
-    }
-
-    async fn read<C: AnyConnection>(self, visitor: Visitor<C>) -> RedisResult<bool> {
-        let Visitor { mut redis, sessions, key, token } = visitor;
-        match self {
-            Self::Get => redis.get(string(&key)).await.map(|value: Option<String>| value.is_some()),
-            Self::Hgetall => redis.hgetall(&key).await.map(|fields: Fields| !fields.is_empty()),
-            Self::HgetallAndPexpire => {
-                let mut both = redis::pipe();
-                both.hgetall(&key).pexpire(&key, 1_800_000);
-                let (fields, slid): (Fields, bool) = both.query_async(&mut redis).await?;
-                Ok(!fields.is_empty() && slid)
+        let (redis, sessions) = (&*connection, Sessions::new(connection.clone(), &visitors.prefix));
+        let read = async |number: usize| -> RedisResult<bool> {
+            let (mut redis, key) = (redis.clone(), &visitors.keys[number]);
+            match self {
+                Self::Get => redis.get(string(key)).await.map(|value: Option<String>| value.is_some()),
+                Self::Hgetall => redis.hgetall(key).await.map(|fields: Fields| !fields.is_empty()),
+                Self::HgetallAndPexpire => {
+                    let mut both = redis::pipe();
+                    both.hgetall(key).pexpire(key, 1_800_000);
+                    let (fields, slid): (Fields, bool) = both.query_async(&mut redis).await?;
+                    Ok(!fields.is_empty() && slid)
+                }
+                Self::Pattern => {
+                    let session = sessions.read(&token(number)).await.map_err(into_redis_error)?;
+                    Ok(session.is_some())
+                }
             }
-            Self::Pattern => {
-                sessions.read(&token).await.map(|session| session.is_some()).map_err(into_redis_error)
-            }
-        }
+        };
+        let found = concurrently(visitors.at_a_time, visitors.keys.len(), read).await?;
+        Ok(found.into_iter().filter(|found| *found).count())
     }
 }
 

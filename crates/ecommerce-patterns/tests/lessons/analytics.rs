@@ -4,6 +4,7 @@ use ecommerce_patterns::PatternLesson;
 use ecommerce_patterns::analytics::workload::{CLIENTS, Count, Counted};
 use redis::AsyncTypedCommands;
 
+use crate::{assert_types, column};
 use lab_testing::lessons::{open, run_lesson, table};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -32,20 +33,14 @@ async fn the_workload_is_counted_wrong_twice_and_right_once() {
 async fn the_tables_count_each_visitor_once_and_the_keys_of_the_day_stay() {
     let target = open(false).await;
     let report = run_lesson(&target, PatternLesson::Analytics).await;
-    let funnel: Vec<&str> = table(&report, "The funnel of today").iter().map(|row| row[2].as_str()).collect();
-    assert_eq!(funnel, ["200", "80", "50", "30"]);
-    let unique = table(&report, "Different visitors");
-    assert_eq!((unique[0][2].as_str(), unique[1][2].as_str()), ("16,000", "16,000"));
+    assert_eq!(column(&report, "The funnel of today", 2), ["200", "80", "50", "30"]);
+    assert_eq!(column(&report, "Different visitors", 2)[..2], ["16,000"; 2]);
     assert_eq!(table(&report, "A week").len(), 8);
 
-    let mut redis = target.connection();
     let types =
         [("daily_metrics:2024-01-01", "hash"), ("funnel:today", "hash"), ("top_products:2024-01-01", "zset")];
-    for (key, expected) in types {
-        let found: String = redis::cmd("TYPE").arg(key).query_async(&mut redis).await.unwrap();
-        assert_eq!(found, expected, "{key}");
-    }
-    let metrics = redis.hgetall("daily_metrics:2024-01-01").await.unwrap();
+    assert_types(&target, &types).await;
+    let metrics = target.connection().hgetall("daily_metrics:2024-01-01").await.unwrap();
     for metric in ["page_views", "orders", "revenue"] {
         assert!(metrics[metric].parse::<u64>().unwrap() > 0, "{metric}");
     }

@@ -5,7 +5,8 @@ use ecommerce_patterns::inventory::{BUYERS, SellLast, Stock, TakeStock, UNITS};
 use lab_runner::clients::connect;
 use lab_runner::{Approach, Comparison};
 
-use lab_testing::lessons::{open, run_lesson, stored_keys, table};
+use crate::{assert_types, column};
+use lab_testing::lessons::{open, run_lesson};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reading_first_oversells_to_everyone_and_the_script_to_nobody() {
@@ -29,31 +30,18 @@ async fn the_lesson_counts_the_damage_and_leaves_the_keys_it_names() {
     for cluster in [false, true] {
         let target = open(cluster).await;
         let report = run_lesson(&target, PatternLesson::Inventory).await;
-        let oversold: Vec<&str> =
-            table(&report, "The last units").iter().map(|row| row[4].as_str()).collect();
-        assert_eq!(oversold, ["15", "15", "0"]);
-        let too_many: Vec<&str> = table(&report, "Lost replies").iter().map(|row| row[3].as_str()).collect();
-        assert_eq!(too_many, ["12", "0"]);
-        let states: Vec<&str> = table(&report, "An order").iter().map(|row| row[1].as_str()).collect();
-        assert_eq!(states, ["open", "open", "paying", "paid", "sold", "done", "done"]);
-        let states: Vec<&str> =
-            table(&report, "A buyer who disappears").iter().map(|row| row[1].as_str()).collect();
-        assert_eq!(states, ["paid", "done"]);
-
-        let stored = stored_keys(&target).await;
-        let expected = [
+        assert_eq!(column(&report, "The last units", 4), ["15", "15", "0"]);
+        assert_eq!(column(&report, "Lost replies", 3), ["12", "0"]);
+        let states = ["open", "open", "paying", "paid", "sold", "done", "done"];
+        assert_eq!(column(&report, "An order", 1), states);
+        assert_eq!(column(&report, "A buyer who disappears", 1), ["paid", "done"]);
+        let types = [
             ("inventory:PROD123", "string"),
             ("low_stock_alerts", "zset"),
             ("inventory_updates", "list"),
             ("order:ORD-1001", "hash"),
         ];
-        for (name, expected) in expected {
-            let key = &format!("{}{name}", target.prefix());
-            assert!(stored.contains(key), "{key} is not stored: {stored:?}");
-            let kind: String =
-                redis::cmd("TYPE").arg(key).query_async(&mut target.connection()).await.unwrap();
-            assert_eq!(kind, expected, "{key}");
-        }
+        assert_types(&target, &types).await;
     }
 }
 

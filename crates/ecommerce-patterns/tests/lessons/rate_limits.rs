@@ -5,10 +5,11 @@ use ecommerce_patterns::rate_limits::{Way, admitted_at_once, counters_without_en
 use lab_runner::course;
 use redis::AsyncTypedCommands;
 
+use crate::assert_types;
 use lab_testing::lessons::{open, run_lesson, skipped, stored_keys, table};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn by_hand_too_much_gets_through_and_with_the_script_it_does_not() {
+async fn by_hand_too_much_gets_through_and_only_the_keys_that_the_lesson_names_stay() {
     for cluster in [false, true] {
         let target = open(cluster).await;
         let report = run_lesson(&target, PatternLesson::RateLimits).await;
@@ -38,34 +39,24 @@ async fn by_hand_too_much_gets_through_and_with_the_script_it_does_not() {
             ]
         );
         assert_eq!(skipped(&report).len(), usize::from(!target.can("INCREX").await));
-    }
-}
 
-#[tokio::test(flavor = "multi_thread")]
-async fn only_the_keys_that_the_lesson_names_stay_and_they_stay_for_a_day() {
-    let target = open(false).await;
-    let report = run_lesson(&target, PatternLesson::RateLimits).await;
-    let names = [
-        "rate_limit:api_key:minute",
-        "failed_login:203.0.113.7",
-        "failed_login:{failed_login:203.0.113.7}:block",
-        "blocked_ip:203.0.113.7",
-    ];
-    assert_eq!(course::keys_of(&[report]), names);
-    let mut redis = target.connection();
-    for name in names {
-        assert_eq!(redis.key_type(name).await.unwrap(), redis::ValueType::String, "{name}");
-        let ttl = redis.ttl(name).await.unwrap().raw();
-        assert!(ttl > 80_000, "{name}: {ttl}");
+        let names = [
+            "rate_limit:api_key:minute",
+            "failed_login:203.0.113.7",
+            "failed_login:{failed_login:203.0.113.7}:block",
+            "blocked_ip:203.0.113.7",
+        ];
+        assert_eq!(course::keys_of(&[report]), names);
+        assert_types(&target, &names.map(|name| (name, "string"))).await;
+        for name in names {
+            let ttl = target.connection().ttl(name).await.unwrap().raw();
+            assert!(ttl > 80_000, "{name}: {ttl}");
+        }
+        let ours = ["rate_limit:", "failed_login:", "blocked_ip:"];
+        let mut others = stored_keys(&target).await;
+        others.retain(|key| ours.iter().any(|ours| key.starts_with(ours)) && !names.contains(&key.as_str()));
+        assert!(others.is_empty(), "{others:?}");
     }
-    let stored: Vec<String> =
-        stored_keys(&target).await.into_iter().filter(|key| key.contains(':')).collect();
-    let others: Vec<&String> = stored
-        .iter()
-        .filter(|key| ["rate_limit", "failed_login", "blocked_ip"].iter().any(|ours| key.starts_with(ours)))
-        .filter(|key| !names.contains(&key.as_str()))
-        .collect();
-    assert!(others.is_empty(), "{others:?}");
 }
 
 /// With other numbers than those of the lesson.

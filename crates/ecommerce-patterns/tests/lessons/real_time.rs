@@ -4,11 +4,13 @@ use ecommerce_patterns::PatternLesson;
 use ecommerce_patterns::call_cost::{Call, Calls};
 use ecommerce_patterns::real_time::Buy;
 use lab_runner::Comparison;
+use redis::AsyncTypedCommands;
 
+use crate::assert_types;
 use lab_testing::lessons::{open, run_lesson, stored_keys, table};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_damage_is_counted_and_the_right_way_has_none() {
+async fn the_damage_is_counted_and_the_keys_stay_with_their_types() {
     for cluster in [false, true] {
         let target = open(cluster).await;
         let report = run_lesson(&target, PatternLesson::RealTime).await;
@@ -28,29 +30,23 @@ async fn the_damage_is_counted_and_the_right_way_has_none() {
         assert_eq!(stores[0][0], "Central station");
         assert_eq!(stores[2], ["Night shop", "2226", "open for 4 h"]);
         assert_eq!(stores[4], ["Airport", "8828", "always open"]);
-    }
-}
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_keys_of_the_lesson_stay_with_their_types() {
-    let target = open(false).await;
-    run_lesson(&target, PatternLesson::RealTime).await;
-    let mut redis = target.connection();
-    for (key, expected) in [
-        ("flash_sale:current", "hash"),
-        ("flash_sale:{flash_sale:current}:waitlist", "zset"),
-        ("notifications:user123", "list"),
-        ("stores", "zset"),
-        ("stores:{stores}:details", "hash"),
-        ("stock:PROD123", "hash"),
-    ] {
-        let found: String = redis::cmd("TYPE").arg(key).query_async(&mut redis).await.unwrap();
-        assert_eq!(found, expected, "{key}");
-        let ttl: i64 = redis::cmd("TTL").arg(key).query_async(&mut redis).await.unwrap();
-        assert!(ttl == -1 || ttl > 30, "{key} expires in {ttl} s");
+        let types = [
+            ("flash_sale:current", "hash"),
+            ("flash_sale:{flash_sale:current}:waitlist", "zset"),
+            ("notifications:user123", "list"),
+            ("stores", "zset"),
+            ("stores:{stores}:details", "hash"),
+            ("stock:PROD123", "hash"),
+        ];
+        assert_types(&target, &types).await;
+        for (key, _) in types {
+            let ttl = target.connection().ttl(key).await.unwrap().raw();
+            assert!(ttl == -1 || ttl > 30, "{key} expires in {ttl} s");
+        }
+        let keys = stored_keys(&target).await;
+        assert!(keys.iter().all(|key| !key.starts_with("bench:")), "{keys:?}");
     }
-    let stored = stored_keys(&target).await;
-    assert!(stored.iter().all(|key| !key.starts_with("bench:")), "{stored:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

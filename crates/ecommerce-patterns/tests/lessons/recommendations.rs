@@ -5,7 +5,8 @@ use ecommerce_patterns::recommendations::embedding::Embedding;
 use ecommerce_patterns::recommendations::evaluation::{Evaluation, Method};
 use redis::AsyncTypedCommands;
 
-use lab_testing::lessons::{open, run_lesson, skipped, stored_keys, table};
+use crate::column;
+use lab_testing::lessons::{open, run_lesson, skipped, stored_keys};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn purchases_predict_the_next_ones_far_better_than_popularity() {
@@ -42,11 +43,10 @@ async fn purchases_predict_the_next_ones_far_better_than_popularity() {
 async fn tables_show_what_is_wasted_and_the_keys_of_the_right_ways_stay() {
     let target = open(false).await;
     let report = run_lesson(&target, PatternLesson::Recommendations).await;
-    let wasted: Vec<&str> = table(&report, "Recent views").iter().map(|row| row[3].as_str()).collect();
-    assert_eq!(wasted, ["4", "0"]);
-    assert_eq!(table(&report, "Views as they count now")[1][3], "1");
-    let rows = table(&report, "Recommendations for the fourth week");
-    let commands: Vec<u32> = rows.iter().map(|row| row[5].parse().unwrap()).collect();
+    assert_eq!(column(&report, "Recent views", 3), ["4", "0"]);
+    assert_eq!(column(&report, "Views as they count now", 3)[1], "1");
+    let commands = column(&report, "Recommendations for the fourth week", 5);
+    let commands: Vec<u32> = commands.iter().map(|cell| cell.parse().unwrap()).collect();
     let vectors = target.can("VSIM").await;
     assert_eq!(commands.len(), if vectors { 6 } else { 5 });
     // Popularity and the pipeline of pairs are one; the others depend on what the first customer bought.

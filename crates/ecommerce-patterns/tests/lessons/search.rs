@@ -6,6 +6,7 @@ use ecommerce_patterns::search::{CompleteBy, FilterBy, FilterQueries, PrefixQuer
 use lab_connection::{Target, TargetArgs};
 use lab_runner::{Approach, Comparison};
 
+use crate::assert_types;
 use lab_testing::lessons::{open, run_lesson, skipped, stored_keys, table};
 
 const SMALL: Size = Size { products: 300, customers: 0, orders: 0 };
@@ -21,7 +22,7 @@ async fn filled_shop(target: &Target, seed: u64) -> Shop {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_naive_index_keeps_stale_terms_and_the_counts_of_a_page_agree() {
+async fn the_naive_index_keeps_stale_terms_the_counts_of_a_page_agree_and_the_keys_stay() {
     for cluster in [false, true] {
         let target = open(cluster).await;
         let report = run_lesson(&target, PatternLesson::Search).await;
@@ -41,29 +42,20 @@ async fn the_naive_index_keeps_stale_terms_and_the_counts_of_a_page_agree() {
             assert_eq!(sum("brand"), sum(facet), "{facet}: {counts:?}");
         }
         assert_eq!(skipped(&report).len(), usize::from(!target.can("FT.SEARCH").await));
-    }
-}
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_keys_of_both_indexes_stay_with_their_types() {
-    let target = open(false).await;
-    run_lesson(&target, PatternLesson::Search).await;
-    let stored = stored_keys(&target).await;
-    for (key, expected) in [
-        ("autocomplete:{autocomplete}:index", "zset"),
-        ("facets:{facets}:products", "hash"),
-        ("facets:{facets}:ids", "hash"),
-        ("facets:{facets}:brands", "zset"),
-        ("facets:{facets}:categories", "zset"),
-        ("facets:{facets}:rows", "hash"),
-        ("facets:{facets}:bits", "string"),
-        ("shop_search:{shop_search}:brand:Bolt & Co.", "set"),
-        ("shop_search:{shop_search}:category:Kitchen", "set"),
-        ("shop_search:{shop_search}:prices", "zset"),
-    ] {
-        assert!(stored.contains(key), "{key}");
-        let kind: String = redis::cmd("TYPE").arg(key).query_async(&mut target.connection()).await.unwrap();
-        assert_eq!(kind, expected, "{key}");
+        let types = [
+            ("autocomplete:{autocomplete}:index", "zset"),
+            ("facets:{facets}:products", "hash"),
+            ("facets:{facets}:ids", "hash"),
+            ("facets:{facets}:brands", "zset"),
+            ("facets:{facets}:categories", "zset"),
+            ("facets:{facets}:rows", "hash"),
+            ("facets:{facets}:bits", "string"),
+            ("shop_search:{shop_search}:brand:Bolt & Co.", "set"),
+            ("shop_search:{shop_search}:category:Kitchen", "set"),
+            ("shop_search:{shop_search}:prices", "zset"),
+        ];
+        assert_types(&target, &types).await;
     }
 }
 

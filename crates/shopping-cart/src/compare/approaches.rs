@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lab_runner::{AnyConnection, Approach};
+use lab_runner::{AnyConnection, Approach, labeled};
 use patterns::key::{Key, KeyError};
 use redis::{AsyncCommands, ErrorKind, RedisError, RedisResult, pipe};
 use serde::{Deserialize, Serialize};
@@ -10,20 +10,16 @@ use serde::{Deserialize, Serialize};
 /// Lines of a cart that is timed.
 pub(super) const LINES: usize = 10;
 
-/// How a cart is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CartShape {
-    /// A String with a JSON document, which is read and written as a whole.
-    Json,
-    /// A Hash: field SKU, value units.
-    Hash,
-    /// A Sorted Set: member SKU, score units.
-    SortedSet,
-}
-
-impl CartShape {
-    /// All shapes, the reference first.
-    pub const ALL: [Self; 3] = [Self::Json, Self::Hash, Self::SortedSet];
+labeled! {
+    /// How a cart is stored.
+    pub enum CartShape {
+        /// A document, which is read and written as a whole.
+        Json => "JSON string",
+        /// Field SKU, value units.
+        Hash => "Hash",
+        /// Member SKU, score units.
+        SortedSet => "Sorted Set",
+    }
 }
 
 /// The same cart in each shape, and how many operations one run performs on it.

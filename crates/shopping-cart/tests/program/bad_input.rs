@@ -61,24 +61,10 @@ fn owners_are_numbers_or_sessions_and_skus_are_codes() {
             refused(shop, 1, &["add", "1", sku], "No product has the SKU or the exact name");
             refused(shop, 1, &["remove", "1", sku], "No product has the SKU or the exact name");
         }
-        refused(
-            shop,
-            2,
-            &["user", "add", "--first-name", "A", "--last-name", "B", "--id", "1:2"],
-            "is not a user id",
-        );
-        refused(
-            shop,
-            2,
-            &["user", "add", "--first-name", "A", "--last-name", "B", "--id", "-1"],
-            "is not a user id",
-        );
-        refused(
-            shop,
-            2,
-            &["user", "add", "--first-name", "A", "--last-name", "B", "--id", "18446744073709551616"],
-            "is not a user id",
-        );
+        for id in ["1:2", "-1", "18446744073709551616"] {
+            let add = ["user", "add", "--first-name", "A", "--last-name", "B", "--id", id];
+            refused(shop, 2, &add, "is not a user id");
+        }
     });
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lab_connection::{Connection, Target};
 use lab_runner::clients::{pause_before_retry, run_clients};
-use lab_runner::labeled;
+use lab_runner::{Keys, labeled};
 use redis::{AsyncTypedCommands, RedisResult};
 use tokio::sync::Barrier;
 
@@ -41,14 +41,14 @@ impl Tally {
 }
 
 impl Increment {
-    /// Its name within a key.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::GetSetWorstCase => "get-set-worst-case",
-            Self::GetSet => "get-set",
-            Self::Watch => "watch",
-            Self::Incr => "incr",
-        }
+    /// Its counter.
+    pub fn key(self, keys: &Keys) -> String {
+        keys.key(match self {
+            Self::GetSetWorstCase => "counter:get-set-worst-case",
+            Self::GetSet => "counter:get-set",
+            Self::Watch => "counter:watch",
+            Self::Incr => "counter:incr",
+        })
     }
 
     /// Lets the clients add one to the counter at `key`, `times_each` times. The counter starts at 0.

@@ -1,11 +1,11 @@
 //! The products that the comparisons work on.
 
+use lab_runner::Keys;
 use redis::RedisResult;
 use redis::aio::ConnectionLike;
 
 use super::shape::Shape;
 use crate::catalog::{Product, products};
-use crate::keys::Keys;
 
 /// The products of the comparisons have the numbers from here on.
 const FIRST_ID: u64 = 1001;

@@ -34,8 +34,6 @@ pub(super) async fn measure_memory(
     assortment: &Assortment,
     json_commands: bool,
 ) -> Outcome {
-    let shapes = [("JSON string", Shape::Text), ("Hash", Shape::Hash), ("JSON value", Shape::Json)];
-
     ctx.step(
         "And memory: MEMORY USAGE with SAMPLES 0 counts every element, the key's name, and the server's own overhead. A Hash with only short \
          values (64 bytes by default) is packed as a listpack. The description here is longer, so each Hash is a real hash table and \
@@ -45,7 +43,7 @@ pub(super) async fn measure_memory(
     let mut redis =
         ctx.untraced("For each product: MEMORY USAGE key SAMPLES 0. For the first: TYPE, OBJECT ENCODING");
     let mut table = Table::new("Bytes in memory per product", &["stored as", "type", "encoding", "bytes"]);
-    for (name, shape) in shapes {
+    for shape in Shape::ALL {
         if shape == Shape::Json && !json_commands {
             continue;
         }
@@ -62,7 +60,7 @@ pub(super) async fn measure_memory(
             _ => redis.object_encoding(first).await?.unwrap_or_default(),
         };
         let mean = bytes.iter().sum::<usize>() / keys.len();
-        table = table.labeled(name, [kind, encoding, mean.to_string()]);
+        table = table.labeled(shape.label(), [kind, encoding, mean.to_string()]);
     }
     ctx.table(table);
     Ok(())

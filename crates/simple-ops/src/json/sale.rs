@@ -50,11 +50,9 @@ impl Sale {
     /// Its row in the table.
     pub fn label(self) -> &'static str {
         match self {
-            Self::RewriteWorstCase | Self::OnServer(ChangeField::Rewrite) => "JSON string: GET, SET",
+            Self::RewriteWorstCase => ChangeField::Rewrite.label(),
             Self::Watch => "JSON string: WATCH",
-            Self::OnServer(ChangeField::Script) => "JSON string: script",
-            Self::OnServer(ChangeField::HashField) => "Hash: HINCRBY",
-            Self::OnServer(ChangeField::JsonPath) => "JSON value: JSON.NUMINCRBY",
+            Self::OnServer(change) => change.label(),
         }
     }
 

@@ -3,30 +3,31 @@
 use std::collections::HashMap;
 use std::fmt::Display;
 
+use lab_runner::{Keys, labeled};
 use redis::aio::ConnectionLike;
 use redis::{Cmd, RedisError, RedisResult};
 
 use crate::catalog::Product;
-use crate::keys::Keys;
 
-/// How a product is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
-    /// The whole document as JSON text in a string.
-    Text,
-    /// A Hash with a field for each property. A list is JSON text in its field.
-    Hash,
-    /// A JSON value, which the server understands. Needs JSON.SET.
-    Json,
+labeled! {
+    /// How a product is stored.
+    pub enum Shape {
+        /// The whole document as text.
+        Text => "JSON string",
+        /// A field for each property. A list is JSON text in its field.
+        Hash => "Hash",
+        /// The server understands it. Needs JSON.SET.
+        Json => "JSON value",
+    }
 }
 
 impl Shape {
     /// The key of the product with this number.
     pub fn key(self, keys: &Keys, id: u64) -> String {
         match self {
-            Self::Text => keys.product(id),
-            Self::Hash => keys.product_hash(id),
-            Self::Json => keys.product_json(id),
+            Self::Text => keys.key(format_args!("document:{id}")),
+            Self::Hash => keys.key(format_args!("document:{id}:hash")),
+            Self::Json => keys.key(format_args!("document:{id}:json")),
         }
     }
 

@@ -1,9 +1,7 @@
 //! Ways to read many strings.
 
-use lab_runner::{AnyConnection, Approach, labeled};
+use lab_runner::{AnyConnection, Approach, Keys, labeled};
 use redis::RedisResult;
-
-use crate::keys::Keys;
 
 labeled! {
     /// How to read many strings.
@@ -28,7 +26,8 @@ impl Prices {
     /// The prices of the products 1 to `count`.
     pub fn first(count: usize, keys: &Keys) -> Self {
         let cents = (499_i64..).step_by(50).take(count).collect();
-        Self { keys: (1..=count).map(|product| keys.price(product)).collect(), cents }
+        let keys = (1..=count).map(|product| keys.key(format_args!("price:{product}"))).collect();
+        Self { keys, cents }
     }
 
     /// Their keys, in order.

@@ -1,13 +1,12 @@
 //! Approaches that stand side by side in a table do the same thing, and leave the same data.
 
-use lab_connection::{Target, TargetArgs};
+use lab_connection::Target;
 use lab_runner::clients::connect;
-use lab_runner::{Approach, Comparison};
+use lab_runner::{Approach, Comparison, Keys};
 use lab_server::Release;
 use simple_ops::catalog::product;
 use simple_ops::counters::Increment;
 use simple_ops::json::{Assortment, ChangeField, NumberField, ReadField, Sale, Shape};
-use simple_ops::keys::Keys;
 use simple_ops::strings::{Prices, ReadMany};
 
 use lab_testing::lessons::{open, open_release};
@@ -34,7 +33,7 @@ async fn all_ways_of_reading_many_see_the_same_prices() {
 
 #[tokio::test]
 async fn a_missing_price_is_none_in_every_way_of_reading() {
-    let target = TargetArgs::private().open().await.unwrap();
+    let target = open(false).await;
     let prices = Prices::first(3, &Keys::new(""));
     for approach in ReadMany::ALL {
         let mut connection = target.connection();
@@ -78,7 +77,7 @@ async fn only_the_naive_increment_loses_counts() {
     for target in targets().await {
         let clients = connect(&target, 6).await.unwrap();
         for approach in Increment::ALL {
-            let key = Keys::new("").counter(approach.name());
+            let key = approach.key(&Keys::new(""));
             let tally = approach.count(&target, &clients, &key, 10).await.unwrap();
             match approach {
                 Increment::GetSetWorstCase => assert_eq!((tally.counted, tally.lost()), (10, 50)),
@@ -109,34 +108,27 @@ async fn only_the_naive_rewrite_loses_changes() {
 }
 
 #[tokio::test]
-async fn the_script_refuses_to_go_below_zero_and_writes_nothing() {
-    let target = TargetArgs::private().open().await.unwrap();
+async fn the_script_refuses_to_go_below_zero_and_keeps_the_deadline_of_a_document() {
+    let target = open(false).await;
     let mut connection = target.connection();
     let (key, sample) = ("product:1", product(1));
     Shape::Text.store(&mut connection, key, &sample).await.unwrap();
+    redis::cmd("EXPIRE").arg(key).arg(600).exec_async(&mut connection).await.unwrap();
     let too_many = ChangeField::Script.add(&mut connection, key, NumberField::Stock, -1 - sample.stock).await;
     assert_eq!(too_many.unwrap_err().code(), Some("TOOFEW"));
-    assert_eq!(Shape::Text.load(&mut connection, key).await.unwrap(), sample);
+    assert_eq!(Shape::Text.load(&mut connection, key).await.unwrap(), sample, "nothing is written");
     let all = ChangeField::Script.add(&mut connection, key, NumberField::Stock, -sample.stock).await;
     assert_eq!(all.unwrap(), 0);
+    ChangeField::Script.add(&mut connection, key, NumberField::PriceCents, 1).await.unwrap();
+    let ttl: i64 = redis::cmd("TTL").arg(key).query_async(&mut connection).await.unwrap();
+    assert!(ttl > 0, "{ttl}");
     let nothing = ChangeField::Script.add(&mut connection, "product:none", NumberField::Stock, -1).await;
     assert_eq!(nothing.unwrap_err().code(), Some("NODOCUMENT"));
 }
 
 #[tokio::test]
-async fn the_script_keeps_the_deadline_of_a_document() {
-    let target = TargetArgs::private().open().await.unwrap();
-    let mut connection = target.connection();
-    Shape::Text.store(&mut connection, "product:1", &product(1)).await.unwrap();
-    redis::cmd("EXPIRE").arg("product:1").arg(600).exec_async(&mut connection).await.unwrap();
-    ChangeField::Script.add(&mut connection, "product:1", NumberField::PriceCents, 1).await.unwrap();
-    let ttl: i64 = redis::cmd("TTL").arg("product:1").query_async(&mut connection).await.unwrap();
-    assert!(ttl > 0, "{ttl}");
-}
-
-#[tokio::test]
 async fn what_is_no_product_is_an_error_and_not_a_panic() {
-    let target = TargetArgs::private().open().await.unwrap();
+    let target = open(false).await;
     let mut connection = target.connection();
     assert!(Shape::Text.load(&mut connection, "nothing").await.is_err());
     assert!(Shape::Hash.load(&mut connection, "nothing").await.is_err());
