@@ -3,6 +3,7 @@
 
 use std::env;
 use std::error::Error;
+use std::ffi::OsStr;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,17 +34,45 @@ fn all() -> Result<String, Box<dyn Error>> {
         if !check.exists() {
             continue;
         }
-        for file in sorted(&exercise)? {
+        for mut file in sorted(&exercise)? {
             let (name, variant) = (stem(&exercise), stem(&file));
-            if file.extension().is_some_and(|extension| extension == "rs") && variant != "check" {
-                let identifier = format!("{name}_{variant}").replace('-', "_");
-                modules += &module(&identifier, &file.to_string_lossy(), &check.to_string_lossy());
-                writeln!(arms, "({name:?}, {variant:?}) => {identifier}::check::check(lab).await,")?;
+            let identifier = format!("{name}_{variant}").replace('-', "_");
+            match file.extension().and_then(OsStr::to_str) {
+                Some("rs") if variant != "check" => {}
+                Some("diff") => {
+                    let text = patched(&file)?;
+                    file = Path::new(&env::var("OUT_DIR")?).join(&identifier).with_extension("rs");
+                    fs::write(&file, text)?;
+                }
+                _ => continue,
             }
+            modules += &module(&identifier, &file.to_string_lossy(), &check.to_string_lossy());
+            writeln!(arms, "({name:?}, {variant:?}) => {identifier}::check::check(lab).await,")?;
         }
     }
     arms.push_str("_ => Err(exercises::Fault::new(format!(\"there is no {exercise}/{variant}.rs\"))),");
     Ok(modules + &function(&arms))
+}
+
+/// What a `.diff` stands for: the file that its line `--- ` names, with other lines in some places. They are found by their text, so the
+/// lines `@@` have no numbers.
+fn patched(diff: &Path) -> Result<String, Box<dyn Error>> {
+    let text = fs::read_to_string(diff)?;
+    let mut parts = text.split("@@\n");
+    let (_, name) = parts.next().and_then(|head| head.trim_end().rsplit_once("--- ")).ok_or("no line ---")?;
+    let base = fs::read_to_string(diff.with_file_name(name))?;
+    let (mut patched, mut rest) = (String::new(), base.as_str());
+    for part in parts {
+        let side = |mark: char| -> String {
+            part.split_inclusive('\n').filter_map(|line| line.strip_prefix([mark, ' '])).collect()
+        };
+        let old = side('-');
+        let missing = || format!("{}: {name} does not have these lines:\n{old}", diff.display());
+        let (before, after) = rest.split_once(&old).ok_or_else(missing)?;
+        patched.extend([before, &side('+')]);
+        rest = after;
+    }
+    Ok(patched + rest)
 }
 
 fn sorted(folder: &Path) -> std::io::Result<Vec<PathBuf>> {

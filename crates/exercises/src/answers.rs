@@ -1,8 +1,10 @@
 //! What the project's own answers to the exercises must give, for the tests.
 //!
 //! An exercise's folder has, beside the starter and the solution, at least three files `wrong-N` and two files `right-N`. A wrong
-//! answer says in its first line, after `refused:`, what its verdict must say.
+//! answer says in its first line, after `refused:`, what its verdict must say. One in Rust that differs in a few lines from the starter
+//! or the solution is a `.diff`, which the build script of `exercise-attempt` applies.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
@@ -28,8 +30,11 @@ pub fn all(exercise: &Exercise) -> Vec<Answer> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("exercises").join(exercise.name);
     let paths = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut paths: Vec<_> = paths
-        .filter(|path| path.extension().is_some_and(|extension| extension == exercise.kind.extension()))
-        .filter(|path| !path.ends_with("check.rs"))
+        .filter(|path| {
+            let extension = path.extension().and_then(OsStr::to_str);
+            [Some(exercise.kind.extension()), Some("diff")].contains(&extension)
+                && !path.ends_with("check.rs")
+        })
         .collect();
     paths.sort();
     paths.iter().map(|path| answer(exercise, path)).collect()

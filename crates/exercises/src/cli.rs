@@ -109,21 +109,17 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
     let folder = cli.options.folder.unwrap_or_else(|| rust::root().join(FOLDER));
     let work = Work::open(&folder).map_err(|error| cannot_write(&folder.display().to_string(), &error))?;
     let session = Session { work, lab: Lab::new(choice), json: cli.json };
-    match cli.command {
-        None if cli.json || !Terminal.interactive() => {
+    let watches = !cli.json && Terminal.interactive();
+    match cli.command.unwrap_or(if watches { Command::Watch { name: None } } else { Command::List }) {
+        Command::Watch { name } => watch::watch(&session, session.next(name.as_deref())?).await,
+        Command::List => {
             session.list();
             Ok(())
         }
-        None => watch::watch(&session, session.next(None)?).await,
-        Some(Command::Watch { name }) => watch::watch(&session, session.next(name.as_deref())?).await,
-        Some(Command::List) => {
-            session.list();
-            Ok(())
-        }
-        Some(Command::Run { name }) => session.run(session.next(name.as_deref())?).await,
-        Some(Command::Hint { name }) => session.hint(session.next(name.as_deref())?),
-        Some(Command::Reset { name }) => session.reset(named(&name)?),
-        Some(Command::Solution { name, anyway }) => session.solution(named(&name)?, anyway),
+        Command::Run { name } => session.run(session.next(name.as_deref())?).await,
+        Command::Hint { name } => session.hint(session.next(name.as_deref())?),
+        Command::Reset { name } => session.reset(named(&name)?),
+        Command::Solution { name, anyway } => session.solution(named(&name)?, anyway),
     }
 }
 
@@ -132,13 +128,13 @@ impl Session {
     fn next(&self, name: Option<&str>) -> Result<&'static Exercise, Failure> {
         match name {
             Some(name) => named(name),
-            None => Ok(self.first_to_do().unwrap_or(EXERCISES[0])),
+            None => Ok(self.first_to_do().unwrap_or(&EXERCISES[0])),
         }
     }
 
     fn first_to_do(&self) -> Option<&'static Exercise> {
         let done = self.work.progress().done;
-        EXERCISES.iter().find(|exercise| !done.contains(exercise.name)).copied()
+        EXERCISES.iter().find(|exercise| !done.contains(exercise.name))
     }
 
     fn list(&self) {

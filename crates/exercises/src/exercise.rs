@@ -1,7 +1,11 @@
 //! An exercise and its text.
 
+use futures_util::future::LocalBoxFuture;
 use lab_runner::practice::lesson_of;
 use serde::Serialize;
+
+use crate::lab::Lab;
+use crate::verdict::Verdict;
 
 /// What the learner writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -50,7 +54,12 @@ pub struct Exercise {
     pub starter: &'static str,
     /// One right answer.
     pub solution: &'static str,
+    /// How an answer is checked; none for one in Rust.
+    pub(crate) check: Option<Check>,
 }
+
+/// Checks an answer on servers of the lab.
+pub(crate) type Check = for<'a> fn(&'a str, &'a Lab) -> LocalBoxFuture<'a, Verdict>;
 
 impl Exercise {
     /// The name of the learner's file.

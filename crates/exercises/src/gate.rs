@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 use crate::lab::LabServer;
-use crate::verdict::Fault;
+use crate::verdict::{Fault, check_failed};
 
 /// Clients connect to it instead of the server. Nothing passes except in [`during`](Self::during). Dropping it cuts all connections.
 pub struct Gate {
@@ -63,15 +63,10 @@ impl Gate {
     pub async fn in_front_of(server: &LabServer) -> Result<Self, Fault> {
         let to = server.client();
         let redis::ConnectionAddr::Tcp(_, server_port) = *to.get_connection_info().addr() else {
-            return Err(Fault::new("The check itself failed: its server has no TCP port."));
+            return Err(check_failed("its server has no TCP port."));
         };
-        let listening = async {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-            let port = listener.local_addr()?.port();
-            std::io::Result::Ok((listener, port))
-        };
-        let (listener, port) =
-            listening.await.map_err(|error| Fault::new(format!("The check itself failed: {error}")))?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(check_failed)?;
+        let port = listener.local_addr().map_err(check_failed)?.port();
         let address = redis::ConnectionAddr::Tcp(Ipv4Addr::LOCALHOST.to_string(), port);
         let info = to.get_connection_info().clone().set_addr(address);
         let (send, messages) = mpsc::unbounded_channel();

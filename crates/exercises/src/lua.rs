@@ -24,24 +24,14 @@ impl Lua {
         keys: &[&str],
         arguments: &[&str],
     ) -> Result<T, Fault> {
-        let reply = self.try_call(redis, keys, arguments).await?;
+        let mut eval = redis::cmd("EVAL");
+        eval.arg(&self.source).arg(keys.len()).arg(keys).arg(arguments);
+        let reply: Value = eval.query_async(redis).await?;
         redis::from_redis_value(reply.clone()).map_err(|_| {
             Fault::new(format!(
                 "Your script replied {}, which is not what the task asks for.",
                 lab_connection::transcript::whole_reply_text(&reply)
             ))
         })
-    }
-
-    /// Calls it, and returns whatever it replies.
-    pub async fn try_call(
-        &self,
-        redis: &mut (impl ConnectionLike + Send),
-        keys: &[&str],
-        arguments: &[&str],
-    ) -> Result<Value, Fault> {
-        let mut eval = redis::cmd("EVAL");
-        eval.arg(&self.source).arg(keys.len()).arg(keys).arg(arguments);
-        Ok(eval.query_async(redis).await?)
     }
 }

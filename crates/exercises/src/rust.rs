@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use lab_connection::transcript::for_terminal;
 use lab_server::Choice;
+use rustix::process::Resource;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::exercise::Exercise;
-use crate::lab::Lab;
-use crate::verdict::{Fault, Verdict};
+use crate::lab::{Lab, limit_memory};
+use crate::verdict::{Fault, Verdict, check_failed};
 
 const PROGRAM: &str = "exercise-attempt";
 /// Where the program writes its verdict.
@@ -30,17 +31,15 @@ const MOST_KEPT: usize = 64 * 1024;
 const SHOWN_LINES: usize = 10;
 /// How much is shown of each line.
 const SHOWN_CHARACTERS: usize = 200;
-/// How much memory the program may take, in bytes. It needs a few dozen MB.
-const MOST_MEMORY: u64 = 1 << 30;
 
 /// Compiles the learner's file and runs its check.
 pub async fn check(exercise: &Exercise, file: &Path) -> Verdict {
     compile(exercise, file).await?;
-    run(&program_folder().map_err(|error| system(&error))?.join(PROGRAM)).await
+    run(&program_folder().map_err(check_failed)?.join(PROGRAM)).await
 }
 
 async fn compile(exercise: &Exercise, file: &Path) -> Result<(), Fault> {
-    let release = program_folder().map_err(|error| system(&error))?.ends_with("release");
+    let release = program_folder().map_err(check_failed)?.ends_with("release");
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--quiet", "--bin", PROGRAM]).current_dir(root());
     // Features as in what is compiled already: by a short command such as `cargo tour`, or by the tests of the workspace.
@@ -57,8 +56,7 @@ async fn compile(exercise: &Exercise, file: &Path) -> Result<(), Fault> {
         }
     }
     cargo.env("EXERCISE_FILE", file).env("EXERCISE_CHECK", check_file(exercise));
-    let output =
-        cargo.stdin(Stdio::null()).kill_on_drop(true).output().await.map_err(|error| system(&error))?;
+    let output = cargo.stdin(Stdio::null()).kill_on_drop(true).output().await.map_err(check_failed)?;
     if output.status.success() {
         return Ok(());
     }
@@ -67,7 +65,7 @@ async fn compile(exercise: &Exercise, file: &Path) -> Result<(), Fault> {
 }
 
 async fn run(program: &Path) -> Verdict {
-    let folder = tempfile::tempdir().map_err(|error| system(&error))?;
+    let folder = tempfile::tempdir().map_err(check_failed)?;
     let verdict = folder.path().join("verdict.json");
     let mut command = Command::new(program);
     command
@@ -76,8 +74,8 @@ async fn run(program: &Path) -> Verdict {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let mut child = command.kill_on_drop(true).spawn().map_err(|error| system(&error))?;
-    limit_memory(child.id());
+    let mut child = command.kill_on_drop(true).spawn().map_err(check_failed)?;
+    limit_memory(child.id(), Resource::Data);
     let output = (child.stdout.take(), child.stderr.take());
     let (mut printed, mut complained) = (Vec::new(), Vec::new());
     let running = async {
@@ -94,7 +92,7 @@ async fn run(program: &Path) -> Verdict {
         ))
         .observed(shown));
     };
-    let status = status.map_err(|error| system(&error))?;
+    let status = status.map_err(check_failed)?;
     match fs::read(&verdict).ok().and_then(|bytes| serde_json::from_slice::<Verdict>(&bytes).ok()) {
         Some(Ok(passed)) => Ok(passed),
         Some(Err(fault)) => Err(fault.observed(shown)),
@@ -131,30 +129,13 @@ fn shown(printed: &[u8], complained: &[u8]) -> Vec<String> {
 
 fn first_lines(bytes: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(bytes);
-    let mut lines = text.lines().map(|line| {
-        let mut line: String = line.chars().take(SHOWN_CHARACTERS).collect();
-        line = for_terminal(&line).into_owned();
-        line
-    });
+    let beginning = |line: &str| line.chars().take(SHOWN_CHARACTERS).collect::<String>();
+    let mut lines = text.lines().map(|line| for_terminal(&beginning(line)).into_owned());
     let mut shown: Vec<String> = lines.by_ref().take(SHOWN_LINES).collect();
     if lines.next().is_some() {
         shown.push("… and more lines".into());
     }
     shown
-}
-
-#[cfg(target_os = "linux")]
-fn limit_memory(process: Option<u32>) {
-    use rustix::process::{Pid, Resource, Rlimit, prlimit};
-    let limit = Rlimit { current: Some(MOST_MEMORY), maximum: Some(MOST_MEMORY) };
-    let process = process.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-    // Without the limit, the check is as good; only an answer that allocates without end would hurt more.
-    let _ = prlimit(process, Resource::Data, limit);
-}
-
-#[cfg(not(target_os = "linux"))]
-fn limit_memory(_: Option<u32>) {
-    let _ = MOST_MEMORY;
 }
 
 /// The main function of `exercise-attempt`: runs the check and writes the verdict where the parent reads it.
@@ -186,8 +167,4 @@ pub fn root() -> PathBuf {
 
 fn check_file(exercise: &Exercise) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("exercises").join(exercise.name).join("check.rs")
-}
-
-fn system(error: &io::Error) -> Fault {
-    Fault::new(format!("The check itself failed: {error}"))
 }

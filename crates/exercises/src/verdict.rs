@@ -1,5 +1,7 @@
 //! What a check found.
 
+use std::fmt::Display;
+
 use redis::RedisError;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +40,11 @@ impl Fault {
         self.observed.extend(lines);
         self
     }
+}
+
+/// What is wrong is not the answer.
+pub(crate) fn check_failed(error: impl Display) -> Fault {
+    Fault::new(format!("The check itself failed: {error}"))
 }
 
 /// An error of the server that the check did not expect.

@@ -44,7 +44,7 @@ pub enum Entry {
 }
 
 /// A prompt and what follows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Step {
     /// The line of the guide.
     pub line: usize,
@@ -123,15 +123,7 @@ impl Step {
     ) -> Result<Option<Self>, FormatError> {
         if let Some(action) = text.strip_prefix("! ") {
             let action = Action::parse(action).map_err(|problem| FormatError::at(line, problem))?;
-            let (client, expected) = (String::new(), Vec::new());
-            return Ok(Some(Self {
-                line,
-                client,
-                retried: false,
-                command: None,
-                action: Some(action),
-                expected,
-            }));
+            return Ok(Some(Self { line, action: Some(action), ..Self::default() }));
         }
         let (retried, rest) = text.strip_prefix('~').map_or((false, text), |rest| (true, rest));
         let Some((client, command)) = rest.split_once('>') else { return Ok(None) };
@@ -149,9 +141,8 @@ impl Step {
             })?;
             text = format!("{text}\n{next}");
         };
-        let client = client.to_owned();
         let command = (!words.is_empty()).then_some(Command { text, words });
-        Ok(Some(Self { line, client, retried, command, action: None, expected: Vec::new() }))
+        Ok(Some(Self { line, client: client.to_owned(), retried, command, ..Self::default() }))
     }
 
     /// What is wrong with it, now that its reply is known.

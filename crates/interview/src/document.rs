@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::ChosenQuestion;
 use crate::block::Block;
-use crate::execution::{ExampleRunner, Execution, Outcome};
+use crate::execution::{ExampleRunner, Execution};
 use crate::guide::{Example, Paragraph};
 use crate::session::{Answer, NotExecuted};
 
@@ -52,13 +52,9 @@ fn answer(asked: &ChosenQuestion, choice: &Choice) -> Value {
 
 fn executed(block: &Block, execution: &Execution<'_>) -> Value {
     let steps = match &execution.outcome {
-        Outcome::Executed(answers) => answers,
-        Outcome::NotExecuted(NotExecuted::Skipped(reason)) => {
-            return json!({ "line": block.line, "skipped": reason });
-        }
-        Outcome::NotExecuted(NotExecuted::Failed(reason)) => {
-            return json!({ "line": block.line, "failed": reason });
-        }
+        Ok(answers) => answers,
+        Err(NotExecuted::Skipped(reason)) => return json!({ "line": block.line, "skipped": reason }),
+        Err(NotExecuted::Failed(reason)) => return json!({ "line": block.line, "failed": reason }),
     };
     let steps: Vec<Value> = block
         .steps()

@@ -8,15 +8,6 @@ use crate::block::Block;
 use crate::guide::Question;
 use crate::session::{Answer, Event, NotExecuted, Session};
 
-/// What became of a block.
-#[derive(Clone, Debug)]
-pub enum Outcome<'a> {
-    /// It was executed; the answers, right or wrong.
-    Executed(Vec<Answer<'a>>),
-    /// It was not, and why not.
-    NotExecuted(NotExecuted),
-}
-
 /// A block and what became of it.
 #[derive(Clone, Debug)]
 pub struct Execution<'a> {
@@ -26,8 +17,8 @@ pub struct Execution<'a> {
     pub number: usize,
     /// The block.
     pub block: &'a Block,
-    /// What became of it.
-    pub outcome: Outcome<'a>,
+    /// The answers, right or wrong, or why there are none.
+    pub outcome: Result<Vec<Answer<'a>>, NotExecuted>,
 }
 
 /// Executes the blocks of a question one after the other: each on fresh servers, a `same` block on those of the one
@@ -56,11 +47,11 @@ impl<'a> ExampleRunner<'a> {
         }
         let outcome = match &mut self.session {
             // A `same` block may need what the one before it did not.
-            Ok(session) => match session.check_commands(&block.environment.needs) {
-                Ok(()) => Outcome::Executed(session.execute(block, listen)),
-                Err(unable) => Outcome::NotExecuted(unable),
-            },
-            Err(unable) => Outcome::NotExecuted(unable.clone()),
+            Ok(session) => {
+                let able = session.check_commands(&block.environment.needs);
+                able.map(|()| session.execute(block, listen))
+            }
+            Err(unable) => Err(unable.clone()),
         };
         Execution { question: self.question, number: self.number, block, outcome }
     }
@@ -76,7 +67,7 @@ impl Execution<'_> {
     /// Why it was skipped, if it was.
     pub fn skipped(&self) -> Option<&str> {
         match &self.outcome {
-            Outcome::NotExecuted(NotExecuted::Skipped(reason)) => Some(reason),
+            Err(NotExecuted::Skipped(reason)) => Some(reason),
             _ => None,
         }
     }
@@ -85,11 +76,11 @@ impl Execution<'_> {
     pub fn complaint(&self) -> Option<String> {
         let mut found = String::new();
         match &self.outcome {
-            Outcome::NotExecuted(NotExecuted::Failed(reason)) => {
+            Err(NotExecuted::Failed(reason)) => {
                 let _ = writeln!(found, "  {reason}");
             }
-            Outcome::NotExecuted(NotExecuted::Skipped(_)) => {}
-            Outcome::Executed(answers) => {
+            Err(NotExecuted::Skipped(_)) => {}
+            Ok(answers) => {
                 for answer in answers.iter().filter(|answer| !answer.fits()) {
                     let step = answer.step;
                     let _ = writeln!(found, "  line {}: {}", step.line, step.line_of_session());

@@ -35,9 +35,6 @@ pub use crate::block::FormatError;
 
 pub use prose::{Link, Paragraph, links};
 
-/// The text of the guide, as it was when this program was built.
-pub const TEXT: &str = include_str!("../../../REDIS_GUIDE.md");
-
 /// The crates with the lessons of the tour. Each lesson is a file in `src`, and a link to it has its name.
 const LESSON_CRATES: [&str; 7] = [
     "simple-ops",
@@ -52,32 +49,15 @@ const LESSON_CRATES: [&str; 7] = [
 /// The whole guide.
 #[derive(Clone, Debug)]
 pub struct Guide {
-    /// What stands under `## Contents`.
-    pub contents: Vec<ContentsLine>,
     /// The topics, in order.
     pub topics: Vec<Topic>,
     /// What follows the last topic: the index and its companions.
     pub appendices: Vec<Appendix>,
 }
 
-/// A line of the contents: `- [Topic](#anchor): questions 1 to 9`, or `- [Index](#index)` for an appendix.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ContentsLine {
-    /// The title of the topic or appendix.
-    pub title: String,
-    /// Where the link leads, without `#`.
-    pub anchor: String,
-    /// What follows: `questions 1 to 9`, or `question 3`; empty for an appendix.
-    pub range: String,
-    /// The lines below it, `  - [1. Title](#1-title)`.
-    pub questions: Vec<Link>,
-}
-
 /// A section after the last topic. It asks nothing, and the quiz leaves it out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Appendix {
-    /// The line of the guide.
-    pub line: usize,
     /// Its heading.
     pub title: String,
     /// The lines under the heading, as they are.
@@ -170,7 +150,8 @@ impl Guide {
 
     /// The guide that this program was built with.
     pub fn built_in() -> Result<&'static Self, &'static FormatErrors> {
-        static BUILT_IN: LazyLock<Result<Guide, FormatErrors>> = LazyLock::new(|| Guide::parse(TEXT));
+        static BUILT_IN: LazyLock<Result<Guide, FormatErrors>> =
+            LazyLock::new(|| Guide::parse(include_str!("../../../REDIS_GUIDE.md")));
         BUILT_IN.as_ref()
     }
 
@@ -189,14 +170,18 @@ impl Question {
         })
     }
 
-    /// Its links, those of `See` first, and those of `Read more` last.
-    pub fn links(&self) -> Vec<Link> {
+    /// All that it says outside its blocks.
+    pub fn prose(&self) -> impl Iterator<Item = &Paragraph> {
         let between = self.examples.iter().filter_map(|part| match part {
             Example::Text(paragraph) => Some(paragraph),
             Example::Block(_) => None,
         });
-        let parts = [&self.see, &self.say, &self.why, &self.trap, &self.follow_ups].into_iter().flatten();
-        let all = parts.chain(between).chain(&self.read_more);
+        [&self.say, &self.why, &self.trap, &self.follow_ups].into_iter().flatten().chain(between)
+    }
+
+    /// Its links, those of `See` first, and those of `Read more` last.
+    pub fn links(&self) -> Vec<Link> {
+        let all = self.see.iter().chain(self.prose()).chain(&self.read_more);
         all.flat_map(|paragraph| links(&paragraph.text())).collect()
     }
 

@@ -36,7 +36,8 @@ fn line_fits(expected: &str, actual: &str) -> bool {
 /// Expected and real lines side by side, with as few differences as possible.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alignment {
-    rows: Vec<Row>,
+    /// The lines in order.
+    pub rows: Vec<Row>,
 }
 
 /// One line of an [`Alignment`].
@@ -44,8 +45,8 @@ pub struct Alignment {
 pub enum Row {
     /// A real line that was expected.
     Same(String),
-    /// A real line that a line of only `…` stands for.
-    Any(String),
+    /// The real lines that a line of only `…` stands for; at least one.
+    Any(Vec<String>),
     /// An expected line that did not come.
     Missing(String),
     /// A real line that was not expected.
@@ -80,7 +81,10 @@ impl Alignment {
             if i < rows && is_any[i] && cost[i][j] == cost[i + 1][j] {
                 i += 1;
             } else if i < rows && is_any[i] {
-                alignment.push(Row::Any(actual[j].clone()));
+                match alignment.last_mut() {
+                    Some(Row::Any(lines)) => lines.push(actual[j].clone()),
+                    _ => alignment.push(Row::Any(vec![actual[j].clone()])),
+                }
                 j += 1;
             } else if i < rows
                 && j < columns
@@ -104,32 +108,17 @@ impl Alignment {
     pub fn fits(&self) -> bool {
         self.rows.iter().all(|row| matches!(row, Row::Same(_) | Row::Any(_)))
     }
-
-    /// The lines in order.
-    pub fn rows(&self) -> &[Row] {
-        &self.rows
-    }
 }
 
 /// As `diff` shows it: `-` is expected and did not come, `+` came and was not expected. Of the lines that `…` stands for,
 /// only a count.
 impl fmt::Display for Alignment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut left_out = 0;
-        for (index, row) in self.rows.iter().enumerate() {
-            match row {
-                Row::Any(_) => {
-                    left_out += 1;
-                    if !matches!(self.rows.get(index + 1), Some(Row::Any(_))) {
-                        writeln!(f, "    … ({left_out} lines)")?;
-                        left_out = 0;
-                    }
-                }
-                Row::Same(line) => writeln!(f, "    {line}")?,
-                Row::Missing(line) => writeln!(f, "  - {line}")?,
-                Row::Extra(line) => writeln!(f, "  + {line}")?,
-            }
-        }
-        Ok(())
+        self.rows.iter().try_for_each(|row| match row {
+            Row::Same(line) => writeln!(f, "    {line}"),
+            Row::Any(lines) => writeln!(f, "    … ({} lines)", lines.len()),
+            Row::Missing(line) => writeln!(f, "  - {line}"),
+            Row::Extra(line) => writeln!(f, "  + {line}"),
+        })
     }
 }

@@ -12,7 +12,7 @@ use textwrap::core::display_width;
 
 use crate::ChosenQuestion;
 use crate::block::{Block, Entry, Layout, Step};
-use crate::execution::{ExampleRunner, Outcome};
+use crate::execution::ExampleRunner;
 use crate::guide::{Example, Paragraph, Question};
 use crate::matching::Row;
 use crate::session::{Answer, Event, NotExecuted, is_redirection};
@@ -155,7 +155,7 @@ fn execute(question: &'static Question, choice: &Choice) {
                     Event::Sending(step) => command(step),
                     Event::Replied(answer) => replied(answer),
                 });
-                if let Outcome::NotExecuted(why) = execution.outcome {
+                if let Err(why) = execution.outcome {
                     as_written(block, &why);
                 }
             }
@@ -198,24 +198,16 @@ fn replied(answer: &Answer<'_>) {
     if !expects_them {
         redirections.for_each(|line| reply(line));
     }
-    let mut any = 0;
-    let rows = answer.alignment.rows();
-    for (index, row) in rows.iter().enumerate() {
+    for row in &answer.alignment.rows {
         match row {
             Row::Same(line) | Row::Extra(line) => reply(line),
             Row::Missing(_) => {}
-            Row::Any(line) => {
-                any += 1;
-                if any <= SHOWN_OF_ANY {
-                    reply(line);
+            Row::Any(lines) => {
+                lines.iter().take(SHOWN_OF_ANY).for_each(|line| reply(line));
+                if lines.len() > SHOWN_OF_ANY {
+                    Terminal.line(&format!("{DIM}… {} more lines{DIM:#}", lines.len() - SHOWN_OF_ANY));
                 }
             }
-        }
-        if !matches!(rows.get(index + 1), Some(Row::Any(_))) {
-            if any > SHOWN_OF_ANY {
-                Terminal.line(&format!("{DIM}… {} more lines{DIM:#}", any - SHOWN_OF_ANY));
-            }
-            any = 0;
         }
     }
     if !answer.fits() {

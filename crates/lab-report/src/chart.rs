@@ -82,25 +82,13 @@ fn chart(height: u32, words: &Words<'_>, draw: impl FnOnce(&Area<'_>) -> Drawn) 
     text
 }
 
-/// Where a text stands in relation to its point.
-#[derive(Clone, Copy)]
-enum Anchor {
-    Start,
-    Middle,
-    End,
-}
-
-fn style<'a>(paint: Paint, anchor: Anchor) -> TextStyle<'a> {
-    let horizontal = match anchor {
-        Anchor::Start => HPos::Left,
-        Anchor::Middle => HPos::Center,
-        Anchor::End => HPos::Right,
-    };
+/// `anchor` is the end of the text that stands at its point.
+fn style<'a>(paint: Paint, anchor: HPos) -> TextStyle<'a> {
     let style = ("sans-serif", TEXT).into_text_style(&(WIDTH, WIDTH));
-    TextStyle { color: paint.color().to_backend_color(), pos: Pos::new(horizontal, VPos::Center), ..style }
+    TextStyle { color: paint.color().to_backend_color(), pos: Pos::new(anchor, VPos::Center), ..style }
 }
 
-fn label(area: &Area<'_>, text: &str, at: (i32, i32), paint: Paint, anchor: Anchor) -> Drawn {
+fn label(area: &Area<'_>, text: &str, at: (i32, i32), paint: Paint, anchor: HPos) -> Drawn {
     area.draw(&Text::new(text.to_owned(), at, style(paint, anchor)))
 }
 

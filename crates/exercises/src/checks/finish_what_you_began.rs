@@ -9,13 +9,7 @@ pub async fn check(commands: &Commands, lab: &Lab) -> Verdict {
     let server = lab.server().await?;
     let mut redis = server.connect().await?;
     let add = async |redis: &mut _, number: usize| {
-        redis::cmd("XADD")
-            .arg("mail")
-            .arg("*")
-            .arg("to")
-            .arg(format!("mail-{number}"))
-            .exec_async(redis)
-            .await
+        redis::cmd("XADD").arg(&["mail", "*", "to"]).arg(format!("mail-{number}")).exec_async(redis).await
     };
     for number in 1..=3 {
         add(&mut redis, number).await?;

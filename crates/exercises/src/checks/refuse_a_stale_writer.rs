@@ -11,14 +11,8 @@ pub async fn check(script: &Lua, lab: &Lab) -> Verdict {
         script.call::<i64>(redis, &[document], &[&number.to_string(), &format!("by {number}")]).await
     };
 
-    redis::cmd("HSET")
-        .arg("document:1")
-        .arg("number")
-        .arg(10)
-        .arg("text")
-        .arg("by 10")
-        .exec_async(&mut redis)
-        .await?;
+    let written = ["document:1", "number", "10", "text", "by 10"];
+    redis::cmd("HSET").arg(&written).exec_async(&mut redis).await?;
     let wrote = send(&mut redis, "document:1", 9).await?;
     let text: String = redis::cmd("HGET").arg("document:1").arg("text").query_async(&mut redis).await?;
     ensure(text == "by 10", || {

@@ -14,13 +14,8 @@ pub async fn check(script: &Lua, lab: &Lab) -> Verdict {
     let server = lab.server().await?;
     let mut redis = server.connect().await?;
     let take = async |redis: &mut _, after: u64| {
-        script
-            .call::<Option<String>>(
-                redis,
-                &["{jobs}", "{jobs}:working"],
-                &[&(NOW + after).to_string(), LEASE],
-            )
-            .await
+        let now = (NOW + after).to_string();
+        script.call::<Option<String>>(redis, &["{jobs}", "{jobs}:working"], &[&now, LEASE]).await
     };
 
     ensure(take(&mut redis, 0).await?.is_none(), || {

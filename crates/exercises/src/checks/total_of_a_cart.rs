@@ -24,18 +24,9 @@ pub async fn check(script: &Lua, lab: &Lab) -> Verdict {
     for (index, (lines, total)) in CARTS.iter().enumerate() {
         let (cart, prices) = (format!("cart:{{{index}}}"), format!("prices:{{{index}}}"));
         for (line, (units, price)) in lines.iter().enumerate() {
-            redis::cmd("HSET")
-                .arg(&cart)
-                .arg(format!("sku-{line}"))
-                .arg(units)
-                .exec_async(&mut redis)
-                .await?;
-            redis::cmd("HSET")
-                .arg(&prices)
-                .arg(format!("sku-{line}"))
-                .arg(price)
-                .exec_async(&mut redis)
-                .await?;
+            let sku = format!("sku-{line}");
+            redis::cmd("HSET").arg(&cart).arg(&sku).arg(units).exec_async(&mut redis).await?;
+            redis::cmd("HSET").arg(&prices).arg(&sku).arg(price).exec_async(&mut redis).await?;
         }
         let replied: String = script.call(&mut redis, &[&cart, &prices], &[]).await?;
         let shown: Vec<String> = lines.iter().map(|(units, price)| format!("{units} x {price}")).collect();

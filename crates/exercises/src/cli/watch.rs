@@ -79,7 +79,7 @@ async fn until_it_is_solved(
 /// The exercise behind this one; behind the last comes the first.
 fn after(exercise: &Exercise) -> &'static Exercise {
     let at = EXERCISES.iter().position(|other| other.name == exercise.name).unwrap_or_default();
-    EXERCISES[(at + 1) % EXERCISES.len()]
+    &EXERCISES[(at + 1) % EXERCISES.len()]
 }
 
 async fn event(file: &Path, seen: Option<&[u8]>, typed: &mut UnboundedReceiver<String>) -> Event {

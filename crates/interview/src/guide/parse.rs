@@ -3,10 +3,7 @@
 use std::collections::HashSet;
 
 use super::prose::{Paragraph, paragraphs};
-use super::{
-    Appendix, ContentsLine, Example, FormatError, FormatErrors, Guide, Level, Link, Question, Topic, anchor,
-    links,
-};
+use super::{Appendix, Example, FormatError, FormatErrors, Guide, Level, Question, Topic, anchor, links};
 use crate::block::Block;
 
 /// Languages of listings, which are shown and not executed.
@@ -21,25 +18,16 @@ const READ_MORE: &str = "Read more";
 
 pub(super) fn guide(text: &str) -> Result<Guide, FormatErrors> {
     let mut errors = Vec::new();
-    let mut guide = Guide { contents: Vec::new(), topics: Vec::new(), appendices: Vec::new() };
+    let mut guide = Guide { topics: Vec::new(), appendices: Vec::new() };
     let mut sections = sections(text).map_err(|error| FormatErrors(vec![error]))?.into_iter();
     if sections.next().is_none_or(|title| title.depth != 1) {
         errors.push(FormatError::at(1, "the guide begins with its title, `# Redis guide`"));
     }
-    match sections.next() {
-        Some(section) if section.depth == 2 && section.title == "Contents" => {
-            for (line, text) in (section.line + 1..).zip(section.body) {
-                if !text.trim().is_empty() && add_to_contents(&mut guide.contents, text).is_none() {
-                    let expected = "a line of the contents is `- [Topic](#anchor): questions 1 to 9`, and those \
-                                    below it are `  - [1. Title](#1-title)`";
-                    errors.push(FormatError::at(line, expected));
-                }
-            }
-        }
-        other => {
-            let line = other.map_or(1, |section| section.line);
-            errors.push(FormatError::at(line, "the first section is `## Contents`"));
-        }
+    // What stands there is generated, so nobody reads it here.
+    let contents = sections.next();
+    if contents.as_ref().is_none_or(|section| section.depth != 2 || section.title != "Contents") {
+        let line = contents.map_or(1, |section| section.line);
+        errors.push(FormatError::at(line, "the first section is `## Contents`"));
     }
     let mut slugs = HashSet::new();
     for Section { line, depth, title, body } in sections {
@@ -51,14 +39,12 @@ pub(super) fn guide(text: &str) -> Result<Guide, FormatErrors> {
                     expected("the order at the end is Index, Cheat sheet, Study paths, Features by version");
                 }
                 let lines = body.iter().map(|&line| line.to_owned()).collect();
-                guide.appendices.push(Appendix { line, title: title.to_owned(), lines });
+                guide.appendices.push(Appendix { title: title.to_owned(), lines });
             }
             2 if !guide.appendices.is_empty() => expected("no topic follows the index"),
-            3 if !guide.appendices.is_empty() => {
-                if let Some(appendix) = guide.appendices.last_mut() {
-                    appendix.lines.push(format!("### {title}"));
-                    appendix.lines.extend(body.iter().map(|&line| line.to_owned()));
-                }
+            3 if let Some(appendix) = guide.appendices.last_mut() => {
+                appendix.lines.push(format!("### {title}"));
+                appendix.lines.extend(body.iter().map(|&line| line.to_owned()));
             }
             2 => {
                 if body.iter().any(|line| !line.trim().is_empty()) {
@@ -119,29 +105,6 @@ fn sections(text: &str) -> Result<Vec<Section<'_>>, FormatError> {
         Some(line) => Err(FormatError::at(line, "this block is never closed with ```")),
         None => Ok(all),
     }
-}
-
-/// Understands a line of the contents: of a topic, of one of its questions, or of an appendix.
-fn add_to_contents(contents: &mut Vec<ContentsLine>, entry: &str) -> Option<()> {
-    if let Some(question) = entry.strip_prefix("  - ") {
-        let (text, target) = question.trim_end().strip_prefix('[')?.strip_suffix(')')?.split_once("](")?;
-        let link = Link { text: text.to_owned(), target: target.to_owned() };
-        contents.last_mut()?.questions.push(link);
-        return Some(());
-    }
-    let (title, rest) = entry.strip_prefix("- [")?.split_once("](#")?;
-    let (anchor, range) = rest.split_once(')')?;
-    let range = match range.trim_end() {
-        "" if APPENDICES.contains(&title) => "",
-        range => range.strip_prefix(": ")?,
-    };
-    contents.push(ContentsLine {
-        title: title.into(),
-        anchor: anchor.into(),
-        range: range.into(),
-        questions: Vec::new(),
-    });
-    Some(())
 }
 
 /// Reads what stands under `### N. Title`; `line` is the heading's, the body begins on the next.

@@ -24,9 +24,8 @@ pub(super) struct Servers {
 }
 
 enum Running {
-    One(Box<Server>),
-    Replicated(Box<Replicated>),
-    Sentinels(Box<Sentinels>),
+    /// By their names. A single server has an empty one.
+    Named(Vec<(&'static str, Server)>),
     Cluster(Cluster),
 }
 
@@ -122,16 +121,13 @@ impl Servers {
 
     /// Whether nobody but the clients connects to the servers.
     pub(super) fn are_alone(&self) -> bool {
-        !matches!(self.running, Running::Sentinels(_))
+        self.named("sentinel").is_none()
     }
 
     /// The server of this name; an empty name is that of a single server.
     pub(super) fn named(&self, name: &str) -> Option<&Server> {
         match &self.running {
-            Running::One(server) => name.is_empty().then_some(server),
-            Running::Replicated(group) => in_group(group, name),
-            Running::Sentinels(group) if name == "sentinel" => group.sentinels.first(),
-            Running::Sentinels(group) => in_group(&group.data, name),
+            Running::Named(servers) => servers.iter().find(|(own, _)| *own == name).map(|(_, server)| server),
             Running::Cluster(cluster) => cluster.nodes().get(node_index(name)?),
         }
     }
@@ -139,12 +135,9 @@ impl Servers {
     /// The same, to kill and start it.
     pub(super) fn named_mut(&mut self, name: &str) -> Option<&mut Server> {
         match &mut self.running {
-            Running::One(server) => name.is_empty().then_some(server),
-            Running::Replicated(group) => in_group_mut(group, name),
-            Running::Sentinels(group) => match name {
-                "sentinel" => group.sentinels.first_mut(),
-                _ => in_group_mut(&mut group.data, name),
-            },
+            Running::Named(servers) => {
+                servers.iter_mut().find(|(own, _)| *own == name).map(|(_, server)| server)
+            }
             Running::Cluster(cluster) => cluster.nodes_mut().get_mut(node_index(name)?),
         }
     }
@@ -152,9 +145,7 @@ impl Servers {
     /// Where every other client begins.
     fn first(&self) -> &Server {
         match &self.running {
-            Running::One(server) => server,
-            Running::Replicated(group) => &group.primary,
-            Running::Sentinels(group) => &group.data.primary,
+            Running::Named(servers) => &servers[0].1,
             Running::Cluster(cluster) => &cluster.nodes()[0],
         }
     }
@@ -223,30 +214,18 @@ fn start(environment: &Environment, choice: Choice, builder: Builder) -> Result<
         return cluster.start().map(Running::Cluster);
     }
     let builder = environment.config.iter().fold(builder, |builder, (key, value)| builder.config(key, value));
-    match environment.layout {
-        Layout::Replica => {
-            Replicated::start_with(builder, 1).map(|group| Running::Replicated(Box::new(group)))
+    let (group, sentinels) = match environment.layout {
+        Layout::Replica => (Replicated::start_with(builder, 1)?, Vec::new()),
+        Layout::Sentinel => {
+            let Sentinels { data, sentinels } = Sentinels::start_with(builder, 1, 3, 2, DOWN_AFTER)?;
+            (data, sentinels)
         }
-        Layout::Sentinel => Sentinels::start_with(builder, 1, 3, 2, DOWN_AFTER)
-            .map(|group| Running::Sentinels(Box::new(group))),
-        _ => builder.start().map(|server| Running::One(Box::new(server))),
-    }
-}
-
-fn in_group<'a>(group: &'a Replicated, name: &str) -> Option<&'a Server> {
-    match name {
-        "primary" => Some(&group.primary),
-        "replica" => group.replicas.first(),
-        _ => None,
-    }
-}
-
-fn in_group_mut<'a>(group: &'a mut Replicated, name: &str) -> Option<&'a mut Server> {
-    match name {
-        "primary" => Some(&mut group.primary),
-        "replica" => group.replicas.first_mut(),
-        _ => None,
-    }
+        _ => return Ok(Running::Named(vec![("", builder.start()?)])),
+    };
+    let mut servers = vec![("primary", group.primary)];
+    servers.extend(group.replicas.into_iter().map(|server| ("replica", server)));
+    servers.extend(sentinels.into_iter().map(|server| ("sentinel", server)));
+    Ok(Running::Named(servers))
 }
 
 /// From 0, of `node1` and so on.

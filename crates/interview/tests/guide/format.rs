@@ -1,6 +1,6 @@
 //! A guide that deviates from its format is refused with the line, and with what is expected there.
 
-use interview::guide::{self, Guide, Level};
+use interview::guide::{Guide, Level};
 use proptest::prelude::*;
 
 const GOOD: &str = "# Redis guide
@@ -42,9 +42,19 @@ And:
 **See:** [`strings`](crates/simple-ops/src/strings.rs): keys.
 ";
 
+fn parsed(text: &str) -> Guide {
+    Guide::parse(text).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn assert_refused(text: &str, line: usize, expected: &str) {
+    let told = Guide::parse(text).expect_err(expected).to_string();
+    let place = format!("REDIS_GUIDE.md:{line}: ");
+    assert!(told.contains(&place) && told.contains(expected), "line {line}, {expected:?}: {told}");
+}
+
 #[test]
 fn the_parts_of_a_question_are_understood() {
-    let guide = Guide::parse(GOOD).unwrap_or_else(|errors| panic!("{errors}"));
+    let guide = parsed(GOOD);
     let (topic, question) = guide.questions().next().unwrap();
     assert_eq!((topic.title.as_str(), question.number, question.level), ("Types", 1, Level::Expert));
     assert_eq!((question.title.as_str(), question.slug.as_str()), ("What is a `key`?", "what-is-a-key"));
@@ -57,7 +67,7 @@ fn the_parts_of_a_question_are_understood() {
 
 #[test]
 fn a_question_may_have_follow_ups_and_pages_to_read() {
-    let guide = Guide::parse(GOOD).unwrap_or_else(|errors| panic!("{errors}"));
+    let guide = parsed(GOOD);
     let (_, question) = guide.questions().next().unwrap();
     assert_eq!((question.follow_ups.len(), question.read_more.len()), (0, 0));
 
@@ -67,7 +77,7 @@ fn a_question_may_have_follow_ups_and_pages_to_read() {
     for (between, follow_ups, pages) in
         [(format!("{follow_up}\n\n{page}"), 1, 1), (follow_up.to_owned(), 1, 0), (page.to_owned(), 0, 1)]
     {
-        let guide = Guide::parse(&text(&between)).unwrap_or_else(|errors| panic!("{errors}"));
+        let guide = parsed(&text(&between));
         let (_, question) = guide.questions().next().unwrap();
         assert_eq!((question.follow_ups.len(), question.read_more.len()), (follow_ups, pages), "{between}");
         assert_eq!((question.trap.len(), question.blocks().count()), (1, 2), "{between}");
@@ -81,21 +91,14 @@ fn a_question_may_have_follow_ups_and_pages_to_read() {
         ("**They will ask next:**".to_owned(), 24, "says nothing"),
         ("**Read more:** [Keys](crates/simple-ops/src/strings.rs)".to_owned(), 24, "https://"),
     ] {
-        let told = Guide::parse(&text(&between)).expect_err(&between).to_string();
-        assert!(told.contains(&format!("REDIS_GUIDE.md:{line}: ")), "line {line} for {between:?}: {told}");
-        assert!(told.contains(expected), "{expected:?} for {between:?}: {told}");
+        assert_refused(&text(&between), line, expected);
     }
 }
 
 #[test]
-fn the_contents_may_list_questions_and_pages_follow_the_topics() {
-    let contents =
-        "- [Types](#types): question 1\n  - [1. What is a `key`?](#1-what-is-a-key)\n- [Index](#index)\n";
+fn pages_may_follow_the_topics() {
     let end = "\n## Index\n\n### Commands\n\n`GET` [1];\n\n## Study paths\n\nRead [1].\n";
-    let text = GOOD.replace("- [Types](#types): question 1\n", contents) + end;
-    let guide = Guide::parse(&text).unwrap_or_else(|errors| panic!("{errors}"));
-    assert_eq!(guide.contents[0].questions[0].target, "#1-what-is-a-key");
-    assert_eq!((guide.contents[1].title.as_str(), guide.contents[1].range.as_str()), ("Index", ""));
+    let guide = parsed(&(GOOD.to_owned() + end));
     assert_eq!((guide.topics.len(), guide.questions().count()), (1, 1));
     let titles: Vec<&str> = guide.appendices.iter().map(|appendix| appendix.title.as_str()).collect();
     assert_eq!(titles, ["Index", "Study paths"]);
@@ -104,8 +107,6 @@ fn the_contents_may_list_questions_and_pages_follow_the_topics() {
     for (text, expected) in [
         (GOOD.to_owned() + "\n## Study paths\n" + end, "the order at the end"),
         (GOOD.to_owned() + end + "\n## More types\n", "no topic follows the index"),
-        (GOOD.replace("): question 1", "): question 1\n  - What is a key?"), "  - [1. Title](#1-title)"),
-        (GOOD.replace("): question 1", ")"), "a line of the contents"),
     ] {
         let told = Guide::parse(&text).expect_err(expected).to_string();
         assert!(told.contains(expected), "{expected:?}: {told}");
@@ -115,17 +116,10 @@ fn the_contents_may_list_questions_and_pages_follow_the_topics() {
 #[test]
 fn a_diagram_stands_in_the_prose() {
     let diagram = "Spaces.\n\n```text\nA --> B\n```\n\n```mermaid\ngraph LR; A --> B\n```\n";
-    let guide = Guide::parse(&GOOD.replace("Spaces.\n", diagram)).unwrap_or_else(|errors| panic!("{errors}"));
+    let guide = parsed(&GOOD.replace("Spaces.\n", diagram));
     let (_, question) = guide.questions().next().unwrap();
     assert_eq!(question.trap.len(), 3);
     assert_eq!(question.trap[1].text(), "A --> B");
-}
-
-#[test]
-fn the_guide_itself_is_well_formed() {
-    let guide = Guide::built_in().unwrap_or_else(|errors| panic!("{errors}"));
-    assert!(guide::TEXT.starts_with("# "));
-    assert!(guide.questions().count() > 0);
 }
 
 #[test]
@@ -133,7 +127,6 @@ fn every_deviation_is_told_with_its_line() {
     for (from, to, line, expected) in [
         ("# Redis guide\n", "Redis guide\n", 1, "its title"),
         ("## Contents", "## Content", 5, "## Contents"),
-        ("): question 1", ") question 1", 7, "- [Topic](#anchor): questions 1 to 9"),
         ("### 1. What", "### What", 11, "### N. Title"),
         ("### 1. What", "#### 1. What", 11, "## Topic"),
         ("## Types\n", "## Types\n\nAll about types.\n", 9, "begins with its first question"),
@@ -164,10 +157,7 @@ fn every_deviation_is_told_with_its_line() {
     ] {
         let text = GOOD.replacen(from, to, 1);
         assert_ne!(text, GOOD, "{from}");
-        let errors = Guide::parse(&text).expect_err(to);
-        let told = errors.to_string();
-        assert!(told.contains(&format!("REDIS_GUIDE.md:{line}: ")), "line {line} for {to:?}: {told}");
-        assert!(told.contains(expected), "{expected:?} for {to:?}: {told}");
+        assert_refused(&text, line, expected);
     }
 }
 

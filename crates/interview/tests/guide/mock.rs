@@ -4,11 +4,10 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use expectrl::Expect;
 use interview::guide::Guide;
 use serde_json::Value;
 
-use crate::quiz::{ended, leave, quiz};
+use crate::quiz::quiz;
 use crate::support::{interview, run};
 
 /// Runs a mock interview on these lines of input; the exit code and both outputs.
@@ -35,61 +34,43 @@ fn result(data: &Path, arguments: &[&str], input: &str) -> Value {
 fn a_question_its_follow_ups_and_the_score() {
     let data = tempfile::tempdir().unwrap();
     let mut terminal = quiz(data.path(), &["--mock", "1h30m", "--question", "1"]);
-    terminal.expect("A mock interview of").unwrap();
-    terminal.expect("--seed ").unwrap();
-    terminal.expect("1. ").unwrap();
-    terminal.expect(" left. Enter shows the answer").unwrap();
-    terminal.send_line("").unwrap();
-    terminal.expect("Say:").unwrap();
-    terminal.expect("Trap:").unwrap();
-    terminal.expect("left. g good, h hard, a again").unwrap();
-    terminal.send_line("").unwrap();
-    terminal.expect("none of the keys").unwrap();
-    terminal.send_line("g").unwrap();
+    terminal.enter_at(&["A mock interview of", "--seed ", "1. ", " left. Enter shows the answer"], "");
+    terminal.enter_at(&["Say:", "Trap:", "left. g good, h hard, a again"], "");
+    terminal.enter_at(&["none of the keys"], "g");
     for grade in ["g", "h"] {
-        terminal.expect("They ask next:").unwrap();
-        terminal.expect("Enter shows the answer").unwrap();
-        terminal.send_line("").unwrap();
-        terminal.expect("Say:").unwrap();
-        terminal.expect("g good, h hard").unwrap();
-        terminal.send_line(grade).unwrap();
+        terminal.enter_at(&["They ask next:", "Enter shows the answer"], "");
+        terminal.enter_at(&["Say:", "g good, h hard"], grade);
     }
-    terminal.expect("All questions were asked").unwrap();
-    terminal.expect("83%").unwrap();
-    terminal.expect("Read next").unwrap();
-    terminal.expect("cargo tour strings").unwrap();
-    terminal.expect("cargo interview --question 1").unwrap();
-    assert_eq!(ended(terminal), 0);
-    let mut terminal = quiz(data.path(), &["--question", "1"]);
-    terminal.expect("0 due, 0 new, 1 for later").unwrap();
-    assert_eq!(leave(terminal), 0);
+    terminal.ends_after(
+        &[
+            "All questions were asked",
+            "83%",
+            "Read next",
+            "cargo tour strings",
+            "cargo interview --question 1",
+        ],
+        0,
+    );
+    quiz(data.path(), &["--question", "1"]).quits_after(&["0 due, 0 new, 1 for later"]);
 }
 
 #[test]
 fn it_ends_when_the_time_is_up_even_while_it_waits() {
     let data = tempfile::tempdir().unwrap();
     // No key is pressed.
-    let mut terminal = quiz(data.path(), &["--mock", "1s"]);
-    terminal.expect("Time is up, after ").unwrap();
-    terminal.expect("Nothing was graded").unwrap();
-    assert_eq!(ended(terminal), 0);
+    quiz(data.path(), &["--mock", "1s"]).ends_after(&["Time is up, after ", "Nothing was graded"], 0);
 }
 
 #[test]
 fn ctrl_c_loses_no_grade() {
     let data = tempfile::tempdir().unwrap();
     let mut terminal = quiz(data.path(), &["--mock", "45m", "--question", "2"]);
-    terminal.expect("Enter shows the answer").unwrap();
-    terminal.send_line("").unwrap();
-    terminal.expect("g good").unwrap();
-    terminal.send_line("g").unwrap();
-    terminal.expect("They ask next:").unwrap();
-    terminal.expect("Enter shows the answer").unwrap();
-    terminal.send([3]).unwrap();
-    assert_eq!(ended(terminal), 130);
-    let mut terminal = quiz(data.path(), &["--question", "2"]);
-    terminal.expect("0 new, 1 for later").unwrap();
-    assert_eq!(leave(terminal), 0);
+    terminal.enter_at(&["Enter shows the answer"], "");
+    terminal.enter_at(&["g good"], "g");
+    terminal.shows(&["They ask next:", "Enter shows the answer"]);
+    terminal.press(3);
+    terminal.ends_after(&[], 130);
+    quiz(data.path(), &["--question", "2"]).quits_after(&["0 new, 1 for later"]);
 }
 
 #[test]

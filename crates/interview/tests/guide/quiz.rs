@@ -4,24 +4,15 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
 
-use expectrl::{Eof, Expect};
 use interview::guide::{Guide, Question};
 use lab_server::{Cluster, Server};
 
-use crate::support::{Terminal, in_a_terminal, interview, run};
+use crate::support::{Terminal, interview, run};
 
 /// What one may see of a question once its answer is shown: its first command.
 fn first_command(question: &Question) -> String {
-    question
-        .blocks()
-        .next()
-        .unwrap()
-        .steps()
-        .next()
-        .unwrap()
-        .line_of_session()
-        .trim_start_matches('~')
-        .to_owned()
+    let step = question.blocks().next().unwrap().steps().next().unwrap();
+    step.line_of_session().trim_start_matches('~').to_owned()
 }
 
 fn question(number: usize) -> &'static Question {
@@ -38,55 +29,30 @@ fn beginners() -> Vec<&'static Question> {
 pub fn quiz(data: &Path, arguments: &[&str]) -> Terminal {
     let mut command = interview(data);
     command.args(arguments);
-    in_a_terminal(command)
+    Terminal::start(command)
 }
 
 /// Shows the answer to the question that is asked, and grades it.
 fn answer(terminal: &mut Terminal, number: usize, grade: &str) {
-    terminal.expect(format!("{number}. ")).unwrap();
-    terminal.expect("Enter shows the answer").unwrap();
-    terminal.send_line("").unwrap();
-    terminal.expect("Say:").unwrap();
-    terminal.expect("Trap:").unwrap();
-    terminal.expect(first_command(question(number))).unwrap();
-    terminal.expect("See:").unwrap();
-    terminal.expect("How was it?").unwrap();
-    terminal.send_line(grade).unwrap();
-}
-
-pub fn leave(mut terminal: Terminal) -> i32 {
-    terminal.send_line("q").unwrap();
-    ended(terminal)
-}
-
-pub fn ended(mut terminal: Terminal) -> i32 {
-    terminal.expect(Eof).unwrap();
-    let status = terminal.get_process().wait().unwrap();
-    match status {
-        expectrl::process::unix::WaitStatus::Exited(_, code) => code,
-        other => panic!("{other:?}"),
-    }
+    terminal.enter_at(&[&format!("{number}. "), "Enter shows the answer"], "");
+    terminal.enter_at(&["Say:", "Trap:", &first_command(question(number)), "See:", "How was it?"], grade);
 }
 
 #[test]
 fn what_was_missed_comes_back_in_the_same_run_and_is_known_in_the_next() {
     let data = tempfile::tempdir().unwrap();
     let mut terminal = quiz(data.path(), &["--question", "1"]);
-    terminal.expect("0 due, 1 new, 0 for later").unwrap();
+    terminal.shows(&["0 due, 1 new, 0 for later"]);
     answer(&mut terminal, 1, "nonsense");
-    terminal.expect("none of the keys").unwrap();
-    terminal.send_line("a").unwrap();
-    terminal.expect("comes back in a moment").unwrap();
+    terminal.enter_at(&["none of the keys"], "a");
+    terminal.shows(&["comes back in a moment"]);
     answer(&mut terminal, 1, "h");
-    terminal.expect("comes back in 24 hours").unwrap();
-    terminal.expect("Graded: 0 good, 1 hard, 1 again").unwrap();
-    assert_eq!(ended(terminal), 0);
+    terminal.ends_after(&["comes back in 24 hours", "Graded: 0 good, 1 hard, 1 again"], 0);
 
     let mut terminal = quiz(data.path(), &["--question", "1"]);
-    terminal.expect("0 due, 0 new, 1 for later").unwrap();
+    terminal.shows(&["0 due, 0 new, 1 for later"]);
     answer(&mut terminal, 1, "good");
-    terminal.expect("comes back in 2 days").unwrap();
-    assert_eq!(ended(terminal), 0);
+    terminal.ends_after(&["comes back in 2 days"], 0);
 }
 
 #[test]
@@ -95,15 +61,10 @@ fn enter_alone_gives_no_grade() {
     let mut terminal = quiz(data.path(), &["--question", "1"]);
     answer(&mut terminal, 1, "");
     for _ in 0..3 {
-        terminal.expect("none of the keys").unwrap();
-        terminal.expect("How was it?").unwrap();
-        terminal.send_line("").unwrap();
+        terminal.enter_at(&["none of the keys", "How was it?"], "");
     }
-    terminal.expect("none of the keys").unwrap();
-    terminal.expect("How was it?").unwrap();
-    terminal.send_line("s").unwrap();
-    terminal.expect("Graded: 0 good, 0 hard, 0 again. Left: 0 due, 1 new.").unwrap();
-    assert_eq!(ended(terminal), 0);
+    terminal.enter_at(&["none of the keys", "How was it?"], "s");
+    terminal.ends_after(&["Graded: 0 good, 0 hard, 0 again. Left: 0 due, 1 new."], 0);
 }
 
 /// One question after the other is skipped: all of the guide is asked, each question once, and topics take turns.
@@ -114,15 +75,13 @@ fn all_of_the_guide_is_asked_with_topics_mixed() {
     let mut terminal = quiz(data.path(), &[]);
     let mut asked = Vec::new();
     for _ in guide.questions() {
-        let shown = terminal.expect("Enter shows the answer").unwrap();
-        let text = String::from_utf8_lossy(shown.before()).into_owned();
+        let text = terminal.shows(&["Enter shows the answer"]);
         let (place, question) =
             guide.questions().enumerate().find(|(_, (_, question))| is_asked(&text, question)).unwrap();
         asked.push((place, &question.0.anchor));
-        terminal.send_line("s").unwrap();
+        terminal.enter("s");
     }
-    terminal.expect("Graded: 0 good").unwrap();
-    assert_eq!(ended(terminal), 0);
+    terminal.ends_after(&["Graded: 0 good"], 0);
     for pair in asked.windows(2) {
         assert_ne!(pair[0].1, pair[1].1, "{asked:?}");
     }
@@ -145,33 +104,32 @@ fn what_is_due_is_asked_before_what_is_new_and_what_is_not_due_is_not_asked() {
     let server = Server::start().unwrap();
     let data = tempfile::tempdir().unwrap();
     let url = server.url();
-    let beginning = quiz(data.path(), &["--level", "beginner", "--url", &url]);
-    assert_eq!(leave(beginning), 0, "it may be left before anything was asked");
+    // It may be left before anything was asked.
+    quiz(data.path(), &["--level", "beginner", "--url", &url]).quits_after(&[]);
     let mut connection = server.client().get_connection().unwrap();
     let (now, _): (i64, i64) = redis::cmd("TIME").query(&mut connection).unwrap();
     let mut note = |question: &Question, due: i64| {
-        redis::cmd("ZADD")
-            .arg("interview:due")
-            .arg(due * 1000)
-            .arg(&question.slug)
-            .exec(&mut connection)
-            .unwrap();
+        let mut add = redis::cmd("ZADD");
+        add.arg("interview:due").arg(due * 1000).arg(&question.slug).exec(&mut connection).unwrap();
     };
     let beginners = beginners();
     for question in &beginners {
         note(question, now + 172_800);
     }
-    let mut terminal = quiz(data.path(), &["--level", "beginner", "--url", &url]);
-    terminal.expect(format!("0 due, 0 new, {} for later", beginners.len())).unwrap();
-    terminal.expect("The next one is due in 2 days; --all asks now.").unwrap();
-    assert_eq!(ended(terminal), 0);
+    quiz(data.path(), &["--level", "beginner", "--url", &url]).ends_after(
+        &[
+            &format!("0 due, 0 new, {} for later", beginners.len()),
+            "The next one is due in 2 days; --all asks now.",
+        ],
+        0,
+    );
 
     let last = beginners.last().unwrap();
     note(last, now - 60);
     let mut terminal = quiz(data.path(), &["--url", &url]);
-    terminal.expect("1 due").unwrap();
+    terminal.shows(&["1 due"]);
     answer(&mut terminal, last.number, "g");
-    assert_eq!(leave(terminal), 0);
+    terminal.quits_after(&[]);
 }
 
 #[test]
@@ -180,20 +138,14 @@ fn on_your_server_the_progress_is_two_keys_and_examples_write_none() {
     let data = tempfile::tempdir().unwrap();
     let mut terminal = quiz(data.path(), &["--question", "1", "--url", &server.url(), "--prefix", "lab:"]);
     answer(&mut terminal, 1, "good");
-    terminal.expect("comes back in 24 hours").unwrap();
-    assert_eq!(ended(terminal), 0);
+    terminal.ends_after(&["comes back in 24 hours"], 0);
 
     let mut connection = server.client().get_connection().unwrap();
     let mut keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut connection).unwrap();
     keys.sort();
     assert_eq!(keys, ["lab:interview:due", "lab:interview:state", "lab:redis-lab:marker"]);
-    let due: Vec<(String, i64)> = redis::cmd("ZRANGE")
-        .arg("lab:interview:due")
-        .arg(0)
-        .arg(-1)
-        .arg("WITHSCORES")
-        .query(&mut connection)
-        .unwrap();
+    let range = ["lab:interview:due", "0", "-1", "WITHSCORES"];
+    let due: Vec<(String, i64)> = redis::cmd("ZRANGE").arg(&range).query(&mut connection).unwrap();
     let (now, _): (i64, i64) = redis::cmd("TIME").query(&mut connection).unwrap();
     assert_eq!(due[0].0, question(1).slug);
     let in_seconds = due[0].1 / 1000 - now;
@@ -215,11 +167,8 @@ fn on_your_cluster_it_is_kept_too() {
     let url = &cluster.urls()[0];
     let mut terminal = quiz(data.path(), &["--question", "1", "--cluster", "--url", url]);
     answer(&mut terminal, 1, "again");
-    terminal.expect("comes back in a moment").unwrap();
-    assert_eq!(leave(terminal), 0);
-    let mut terminal = quiz(data.path(), &["--question", "1", "--cluster", "--url", url]);
-    terminal.expect("1 for later").unwrap();
-    assert_eq!(leave(terminal), 0);
+    terminal.quits_after(&["comes back in a moment"]);
+    quiz(data.path(), &["--question", "1", "--cluster", "--url", url]).quits_after(&["1 for later"]);
 }
 
 #[test]
@@ -227,13 +176,11 @@ fn a_server_that_goes_away_ends_it_with_an_error() {
     let mut server = Server::start().unwrap();
     let data = tempfile::tempdir().unwrap();
     let mut terminal = quiz(data.path(), &["--question", "1", "--url", &server.url()]);
-    terminal.expect("Enter shows the answer").unwrap();
+    terminal.shows(&["Enter shows the answer"]);
     server.kill();
-    terminal.send_line("").unwrap();
-    terminal.expect("How was it?").unwrap();
-    terminal.send_line("g").unwrap();
-    terminal.expect("try:").unwrap();
-    assert_eq!(ended(terminal), 3);
+    terminal.enter("");
+    terminal.enter_at(&["How was it?"], "g");
+    terminal.ends_after(&["try:"], 3);
 }
 
 #[test]
@@ -241,9 +188,7 @@ fn other_peoples_data_is_refused() {
     let server = Server::start().unwrap();
     redis::cmd("SET").arg("theirs").arg(1).exec(&mut server.client().get_connection().unwrap()).unwrap();
     let data = tempfile::tempdir().unwrap();
-    let mut terminal = quiz(data.path(), &["--url", &server.url()]);
-    terminal.expect("holds other data").unwrap();
-    assert_eq!(ended(terminal), 4);
+    quiz(data.path(), &["--url", &server.url()]).ends_after(&["holds other data"], 4);
 }
 
 #[test]
@@ -251,33 +196,27 @@ fn ctrl_c_ends_with_130_and_loses_no_grade() {
     let data = tempfile::tempdir().unwrap();
     let mut terminal = quiz(data.path(), &["--question", "1"]);
     answer(&mut terminal, 1, "a");
-    terminal.expect("Enter shows the answer").unwrap();
-    terminal.send([3]).unwrap();
-    assert_eq!(ended(terminal), 130);
+    terminal.shows(&["Enter shows the answer"]);
+    terminal.press(3);
+    terminal.ends_after(&[], 130);
     let mut terminal = quiz(data.path(), &["--question", "1"]);
-    terminal.expect("0 new, 1 for later").unwrap();
+    terminal.shows(&["0 new, 1 for later"]);
     // The end of input leaves, too.
-    terminal.expect("Enter shows the answer").unwrap();
-    terminal.send([4]).unwrap();
-    assert_eq!(ended(terminal), 0);
+    terminal.shows(&["Enter shows the answer"]);
+    terminal.press(4);
+    terminal.ends_after(&[], 0);
 }
 
 #[test]
 fn a_second_quiz_does_not_touch_the_file_of_the_first() {
     let data = tempfile::tempdir().unwrap();
     let mut first = quiz(data.path(), &["--question", "1"]);
-    first.expect("Enter shows the answer").unwrap();
-    let mut second = quiz(data.path(), &["--question", "1"]);
-    second.expect("Another quiz is running").unwrap();
-    assert_eq!(ended(second), 1);
-    first.send_line("").unwrap();
-    first.expect("How was it?").unwrap();
-    first.send_line("g").unwrap();
-    first.expect("comes back in 24 hours").unwrap();
-    assert_eq!(ended(first), 0);
-    let mut third = quiz(data.path(), &["--question", "1"]);
-    third.expect("1 for later").unwrap();
-    assert_eq!(leave(third), 0);
+    first.shows(&["Enter shows the answer"]);
+    quiz(data.path(), &["--question", "1"]).ends_after(&["Another quiz is running"], 1);
+    first.enter("");
+    first.enter_at(&["How was it?"], "g");
+    first.ends_after(&["comes back in 24 hours"], 0);
+    quiz(data.path(), &["--question", "1"]).quits_after(&["1 for later"]);
 }
 
 #[test]
@@ -289,11 +228,11 @@ fn a_file_that_the_server_cannot_read_is_left_as_it_is() {
     std::fs::write(folder.join("progress.rdb"), b"REDIS0999 and more").unwrap();
     std::fs::write(folder.join("progress.written-by"), "redis-server 8.2.3 from the cache").unwrap();
     let mut terminal = quiz(data.path(), &[]);
-    terminal.expect("Your progress cannot be read by").unwrap();
+    terminal.shows(&["Your progress cannot be read by"]);
     // Where the lines break depends on how long the path is.
-    terminal.expect(expectrl::Regex(r"was\s+saved\s+by\s+redis-server\s+8\.2\.3")).unwrap();
-    terminal.expect(expectrl::Regex(r"--server\s+redis-8\.2:\s+the\s+one\s+that\s+saved\s+it")).unwrap();
-    assert_eq!(ended(terminal), 5);
+    terminal.shows_words("was saved by redis-server 8.2.3");
+    terminal.shows_words("--server redis-8.2: the one that saved it");
+    terminal.ends_after(&[], 5);
     assert_eq!(std::fs::read(folder.join("progress.rdb")).unwrap(), b"REDIS0999 and more");
 }
 
@@ -302,15 +241,10 @@ fn a_file_of_another_release_is_explained() {
     let data = tempfile::tempdir().unwrap();
     let mut terminal = quiz(data.path(), &["--question", "1", "--server", "redis-8.2"]);
     answer(&mut terminal, 1, "g");
-    terminal.expect("comes back in 24 hours").unwrap();
-    assert_eq!(ended(terminal), 0);
-    let mut terminal = quiz(data.path(), &["--question", "1", "--server", "valkey-9.1"]);
-    terminal.expect("cannot be read by valkey-server 9.1").unwrap();
-    terminal.expect("--server redis-8.2").unwrap();
-    assert_eq!(ended(terminal), 5);
-    let mut terminal = quiz(data.path(), &["--question", "1", "--server", "redis-8.2"]);
-    terminal.expect("1 for later").unwrap();
-    assert_eq!(leave(terminal), 0);
+    terminal.ends_after(&["comes back in 24 hours"], 0);
+    quiz(data.path(), &["--question", "1", "--server", "valkey-9.1"])
+        .ends_after(&["cannot be read by valkey-server 9.1", "--server redis-8.2"], 5);
+    quiz(data.path(), &["--question", "1", "--server", "redis-8.2"]).quits_after(&["1 for later"]);
 }
 
 #[test]
@@ -329,12 +263,31 @@ fn without_a_terminal_it_prints_questions_and_answers() {
 fn lists_and_json_are_what_was_chosen() {
     let data = tempfile::tempdir().unwrap();
     let ask = |arguments: &[&str]| run(interview(data.path()).args(arguments));
-    let (code, output, _) = ask(&["--list", "--json"]);
-    assert_eq!(code, 0);
-    let listed: serde_json::Value = serde_json::from_str(&output).unwrap();
-    assert_eq!(listed.as_array().unwrap().len(), Guide::built_in().unwrap().questions().count());
+    let json = |arguments: &[&str]| -> serde_json::Value {
+        let (code, output, error) = ask(&[arguments, &["--json"]].concat());
+        assert_eq!(code, 0, "{arguments:?}: {error}");
+        serde_json::from_str(&output).unwrap()
+    };
+    let listed = |arguments: &[&str], field: &str| -> Vec<serde_json::Value> {
+        let questions = json(&[&["--list"], arguments].concat());
+        questions.as_array().unwrap().iter().map(|question| question[field].clone()).collect()
+    };
+    let guide = Guide::built_in().unwrap();
+    assert_eq!(listed(&[], "number").len(), guide.questions().count());
+    assert_eq!(listed(&["--question", "3,1", "--question", "2"], "number"), [1, 2, 3]);
+    for (level, levels) in [
+        ("beginner", &["beginner"][..]),
+        ("junior", &["beginner"]),
+        ("mid", &["intermediate"]),
+        ("senior", &["advanced", "expert"]),
+    ] {
+        let mut found = listed(&["--level", level], "level");
+        found.sort_unstable_by_key(ToString::to_string);
+        found.dedup();
+        assert_eq!(found, levels);
+    }
 
-    let topic = &Guide::built_in().unwrap().topics[1];
+    let topic = &guide.topics[1];
     for text in [topic.anchor.as_str(), &topic.title.to_uppercase()] {
         let (_, output, _) = ask(&["--list", "--topic", text]);
         assert!(output.contains(&format!("{}. ", topic.questions[0].number)), "{output}");
@@ -343,38 +296,10 @@ fn lists_and_json_are_what_was_chosen() {
     let (_, output, _) = ask(&["--list", "--lesson", "strings"]);
     assert!(output.contains(". "), "{output}");
 
-    let (code, output, error) = ask(&["--question", "1", "--json"]);
-    assert_eq!(code, 0, "{error}");
-    let document: serde_json::Value = serde_json::from_str(&output).unwrap();
-    let asked = &document["questions"][0];
+    let asked = &json(&["--question", "1"])["questions"][0];
     assert_eq!(asked["slug"], question(1).slug);
-    assert!(
-        asked["examples"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .any(|example| example["steps"][0]["as_expected"] == true)
-    );
-
-    let (_, output, _) = ask(&["--list", "--json", "--question", "3,1", "--question", "2"]);
-    let listed: serde_json::Value = serde_json::from_str(&output).unwrap();
-    let numbers: Vec<_> = listed.as_array().unwrap().iter().map(|listed| &listed["number"]).collect();
-    assert_eq!(numbers, [1, 2, 3]);
-
-    for (level, levels) in [
-        ("beginner", vec!["beginner"]),
-        ("junior", vec!["beginner"]),
-        ("mid", vec!["intermediate"]),
-        ("senior", vec!["advanced", "expert"]),
-    ] {
-        let (_, output, _) = ask(&["--list", "--json", "--level", level]);
-        let listed: serde_json::Value = serde_json::from_str(&output).unwrap();
-        let mut found: Vec<_> =
-            listed.as_array().unwrap().iter().map(|listed| listed["level"].as_str().unwrap()).collect();
-        found.sort_unstable();
-        found.dedup();
-        assert_eq!(found, levels);
-    }
+    let mut examples = asked["examples"].as_array().unwrap().iter();
+    assert!(examples.any(|example| example["steps"][0]["as_expected"] == true), "{asked}");
 
     let (code, _, error) = ask(&["--topic", "no such topic"]);
     assert_eq!(code, 2, "{error}");

@@ -2,11 +2,10 @@
 
 use plotters::chart::{ChartBuilder, LabelAreaPosition};
 use plotters::element::{Circle, PathElement, Rectangle};
+use plotters::style::text_anchor::HPos;
 use plotters::style::{Color, TRANSPARENT};
 
-use super::{
-    Anchor, Area, Drawn, Paint, TEXT, WIDEST_LABEL, Words, chart, label, short, shortened, style, widest,
-};
+use super::{Area, Drawn, Paint, TEXT, WIDEST_LABEL, Words, chart, label, short, shortened, style, widest};
 use crate::document::{Measured, MeasuredRow, Summary};
 
 const BAND: u32 = 30;
@@ -52,8 +51,8 @@ fn draw(area: &Area<'_>, measured: &Measured, earlier: Option<&Measured>) -> Dra
         .x_labels(6)
         .x_label_formatter(&|value| short(*value, &measured.unit))
         .x_desc(unit)
-        .label_style(style(Paint::MUTED, Anchor::Middle))
-        .axis_desc_style(style(Paint::MUTED, Anchor::Middle))
+        .label_style(style(Paint::MUTED, HPos::Center))
+        .axis_desc_style(style(Paint::MUTED, HPos::Center))
         .bold_line_style(Paint::GRID.color())
         .light_line_style(TRANSPARENT)
         .axis_style(Paint::GRID.color())
@@ -96,15 +95,15 @@ fn draw(area: &Area<'_>, measured: &Measured, earlier: Option<&Measured>) -> Dra
         let place =
             |(from, to): (f64, f64), value: f64| chart.backend_coord(&(value, top + f64::midpoint(from, to)));
         let (x, y) = place(now, 0.0);
-        label(area, text, (x - GAP, y), Paint::INK, Anchor::End)?;
+        label(area, text, (x - GAP, y), Paint::INK, HPos::Right)?;
         let (x, y) = place(now, row.rounds.highest());
-        label(area, &short(row.rounds.median, &measured.unit), (x + GAP, y), Paint::INK, Anchor::Start)?;
+        label(area, &short(row.rounds.median, &measured.unit), (x + GAP, y), Paint::INK, HPos::Left)?;
         if let (Some(then), Some(before)) = (then, before(row)) {
             let (x, y) = place(then, before.rounds.highest());
             let text = format!("{} before", short(before.rounds.median, &measured.unit));
             // Near the right edge there is no room for it.
             let fits = f64::from(x) + TEXT * text.len() as f64 * 0.55 < f64::from(super::WIDTH);
-            let anchor = if fits { Anchor::Start } else { Anchor::End };
+            let anchor = if fits { HPos::Left } else { HPos::Right };
             let x = if fits { x + GAP } else { super::WIDTH.cast_signed() - 2 };
             label(area, &text, (x, y), Paint::MUTED, anchor)?;
         }

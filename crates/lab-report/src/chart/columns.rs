@@ -1,6 +1,8 @@
 //! A table of figures as bars: one panel for each column of numbers, because each has its own unit and scale.
 
-use super::{Anchor, Area, Drawn, Paint, Words, chart, filled, label, shortened, widest};
+use plotters::style::text_anchor::HPos;
+
+use super::{Area, Drawn, Paint, Words, chart, filled, label, shortened, widest};
 
 const HEAD: i32 = 24;
 const ROW: i32 = 22;
@@ -80,7 +82,7 @@ pub(crate) fn columns(words: &Words<'_>, labels: &[String], columns: &[Column]) 
         for (line, columns) in columns.chunks(in_a_line).enumerate() {
             let top = i32::try_from(line).unwrap_or(0) * line_height;
             for (row, text) in labels.iter().enumerate() {
-                label(area, text, (left - 10, middle(top, row)), Paint::INK, Anchor::End)?;
+                label(area, text, (left - 10, middle(top, row)), Paint::INK, HPos::Right)?;
             }
             for (index, column) in columns.iter().enumerate() {
                 let x = left + i32::try_from(index).unwrap_or(0) * panel;
@@ -114,10 +116,10 @@ fn draw(area: &Area<'_>, column: &Column, (x, top): (i32, i32), width: i32) -> D
         }
     }
     let name = shortened(&column.name, usize::try_from(width / 7).unwrap_or(1));
-    label(area, &name, (x, top + HEAD / 2), Paint::MUTED, Anchor::Start)?;
+    label(area, &name, (x, top + HEAD / 2), Paint::MUTED, HPos::Left)?;
     for (row, (figure, text)) in rows() {
         let end = zero + super::round(figure.max(0.0) * scale);
-        label(area, text, (end + 5, middle(top, row)), Paint::INK, Anchor::Start)?;
+        label(area, text, (end + 5, middle(top, row)), Paint::INK, HPos::Left)?;
     }
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! A heat map: rows and columns, a cell for each pair that was tried, colored by its share and with its figures as text.
 
 use plotters::element::Rectangle;
+use plotters::style::text_anchor::HPos;
 
-use super::{Anchor, Area, Drawn, Paint, Words, chart, filled, label, widest};
+use super::{Area, Drawn, Paint, Words, chart, filled, label, widest};
 
 const HEAD: i32 = 40;
 /// The height of a line in the head.
@@ -47,16 +48,16 @@ fn draw(area: &Area<'_>, map: &HeatMap) -> Drawn {
         let lines = lines(name, usize::try_from(width / 8).unwrap_or(1));
         for (line, text) in lines.iter().rev().enumerate() {
             let y = HEAD - 12 - i32::try_from(line).unwrap_or(0) * LINE;
-            label(area, text, (center, y), Paint::INK, Anchor::Middle)?;
+            label(area, text, (center, y), Paint::INK, HPos::Center)?;
         }
     }
     for (row, (name, cells)) in map.rows.iter().zip(&map.cells).enumerate() {
         let (top, middle) = (y_of(row), y_of(row) + CELL / 2);
-        label(area, name, (left - 8, middle), Paint::INK, Anchor::End)?;
+        label(area, name, (left - 8, middle), Paint::INK, HPos::Right)?;
         for (column, cell) in cells.iter().enumerate() {
             let x = x_of(column);
             let Some(cell) = cell else {
-                label(area, "·", (x + (width - GAP) / 2, middle), Paint::MUTED, Anchor::Middle)?;
+                label(area, "·", (x + (width - GAP) / 2, middle), Paint::MUTED, HPos::Center)?;
                 continue;
             };
             let corners = [(x, top), (x + width - GAP, top + CELL - GAP)];
@@ -66,8 +67,8 @@ fn draw(area: &Area<'_>, map: &HeatMap) -> Drawn {
             }
             let [first, second] = &cell.text;
             let center = x + (width - GAP) / 2;
-            label(area, first, (center, middle - 10), Paint::on_heat(cell.level), Anchor::Middle)?;
-            label(area, second, (center, middle + 7), Paint::on_heat(cell.level), Anchor::Middle)?;
+            label(area, first, (center, middle - 10), Paint::on_heat(cell.level), HPos::Center)?;
+            label(area, second, (center, middle + 7), Paint::on_heat(cell.level), HPos::Center)?;
         }
     }
     Ok(())

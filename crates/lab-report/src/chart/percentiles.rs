@@ -6,8 +6,9 @@ use plotters::coord::combinators::IntoLogRange;
 use plotters::element::{Circle, PathElement};
 use plotters::series::LineSeries;
 use plotters::style::Color;
+use plotters::style::text_anchor::HPos;
 
-use super::{Anchor, Area, Drawn, NANOSECONDS, Paint, Words, chart, label, short, shortened, widest};
+use super::{Area, Drawn, NANOSECONDS, Paint, Words, chart, label, short, shortened, widest};
 use crate::document::{Measured, MeasuredRow};
 
 const LEAST_HEIGHT: usize = 300;
@@ -75,15 +76,15 @@ fn draw(area: &Area<'_>, curves: &[Curve]) -> Drawn {
     for share in SHARES.into_iter().filter(|share| nines(*share) <= right + 0.01) {
         let (x, bottom) = chart.backend_coord(&(nines(share), low));
         grid((x, chart.backend_coord(&(0.0, high)).1), (x, bottom))?;
-        label(area, &percent(share), (x, bottom + 14), Paint::MUTED, Anchor::Middle)?;
+        label(area, &percent(share), (x, bottom + 14), Paint::MUTED, HPos::Center)?;
     }
     for time in powers(low, high) {
         let (x, y) = chart.backend_coord(&(0.0, time));
         grid((x, y), (chart.backend_coord(&(right, time)).0, y))?;
-        label(area, &short(time, NANOSECONDS), (x - 8, y), Paint::MUTED, Anchor::End)?;
+        label(area, &short(time, NANOSECONDS), (x - 8, y), Paint::MUTED, HPos::Right)?;
     }
     let (x, bottom) = chart.backend_coord(&(right / 2.0, low));
-    label(area, "share of the answers", (x, bottom + 34), Paint::MUTED, Anchor::Middle)?;
+    label(area, "share of the answers", (x, bottom + 34), Paint::MUTED, HPos::Center)?;
     for curve in curves {
         let line = curve.paint.color().stroke_width(2);
         chart.draw_series(LineSeries::new(curve.points.iter().copied(), line))?;
@@ -99,7 +100,7 @@ fn draw(area: &Area<'_>, curves: &[Curve]) -> Drawn {
     for ((curve, (x, y)), place) in curves.iter().zip(&ends).zip(places(&ends, area.dim_in_pixel().1)) {
         let leader = [(*x + 4, *y), (edge + 6, place), (edge + 16, place)];
         area.draw(&PathElement::new(leader, curve.paint.color().stroke_width(1)))?;
-        label(area, &curve.label, (edge + 20, place), Paint::INK, Anchor::Start)?;
+        label(area, &curve.label, (edge + 20, place), Paint::INK, HPos::Left)?;
     }
     Ok(())
 }

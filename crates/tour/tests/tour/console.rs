@@ -5,21 +5,18 @@ use std::process::{Command, Stdio};
 use expectrl::Expect;
 use lab_server::Server;
 
-use crate::steps::Terminal;
+use crate::steps::{Terminal, tour};
 
 const CTRL_C: &str = "\u{3}";
 const CTRL_D: &str = "\u{4}";
 
 #[test]
 fn a_console_answers_as_redis_cli_and_the_lesson_goes_on_with_its_keys() {
-    let server = Server::start().unwrap();
-    let data = tempfile::tempdir().unwrap();
-    let mut terminal = Terminal::start(&server, data.path(), &["counters"]);
+    let (server, _data, mut terminal) = tour(&["counters"]);
     while !terminal.screen().contains("two views were counted") {
         terminal.press("\n");
     }
-    terminal.press("?");
-    assert!(terminal.screen().contains("a console on this server"));
+    assert!(terminal.press_and_read("?").contains("a console on this server"));
     let views: i64 = query(&server, &["GET", "page:home:views"]);
     let port = server.port();
 
@@ -68,10 +65,8 @@ fn a_console_answers_as_redis_cli_and_the_lesson_goes_on_with_its_keys() {
     terminal.does(">", &format!("127.0.0.1:{port}> "));
     terminal.does(CTRL_D, "Its keys are as they were.");
     terminal.screen();
-    terminal.press("a");
-    assert!(terminal.screen().contains("Rule: "), "the lesson passes");
-    terminal.press("q");
-    assert_eq!(terminal.end(), 0);
+    assert!(terminal.press_and_read("a").contains("Rule: "), "the lesson passes");
+    terminal.quits();
 }
 
 #[test]
@@ -91,15 +86,12 @@ fn on_a_server_of_the_learners_own_dangerous_commands_ask_first() {
     let rest = terminal.screen().replace('\n', " ");
     assert!(rest.contains("CONFIG SET maxmemory 50mb; SET other 1"), "{rest}");
     assert_eq!(query::<i64>(&server, &["EXISTS", "theirs", "other"]), 2);
-    terminal.press("q");
-    assert_eq!(terminal.end(), 0);
+    terminal.quits();
 }
 
 #[test]
 fn a_server_that_ends_and_a_terminated_program_leave_the_terminal_as_it_was() {
-    let mut server = Server::start().unwrap();
-    let data = tempfile::tempdir().unwrap();
-    let mut terminal = Terminal::start(&server, data.path(), &["counters"]);
+    let (mut server, _data, mut terminal) = tour(&["counters"]);
     terminal.screen();
     terminal.does(">", "> ");
     terminal.does("PING\r", "PONG");

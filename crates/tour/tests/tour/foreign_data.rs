@@ -73,7 +73,7 @@ async fn lessons_in_a_database_of_their_own_change_no_foreign_keys() {
 
 /// Every third lesson, from this one on.
 fn part(first: usize) -> Vec<String> {
-    let names = listed(&[]).into_iter().map(|lesson| lesson["name"].as_str().unwrap().to_owned());
+    let names = support::listed(&[]).into_iter().map(|lesson| lesson["name"].as_str().unwrap().to_owned());
     names.skip(first).step_by(PARTS).collect()
 }
 
@@ -121,17 +121,11 @@ async fn beside(is_there: impl Fn(&[&str]) -> bool) -> (Server, MultiplexedConne
     (server, connection)
 }
 
-/// What `--list` says of these lessons, or of all.
-fn listed(lessons: &[String]) -> Vec<Value> {
-    let (_, output, _) = support::run(support::anywhere().args(["--list", "--json"]).args(lessons));
-    serde_json::from_str(&output).unwrap()
-}
-
 /// The output is one JSON document with these lessons.
 fn one_document(output: &str, lessons: &[String]) -> Value {
     let document: Value = serde_json::from_str(output).expect("one JSON document");
     let run = document["lessons"].as_array().expect("lessons");
-    assert_eq!(run.len(), listed(lessons).len());
+    assert_eq!(run.len(), support::listed(lessons).len());
     for lesson in run {
         let outcome = lesson["outcome"].as_str().unwrap();
         assert!(outcome == "passed" || outcome == "skipped", "{}: {outcome}", lesson["name"]);

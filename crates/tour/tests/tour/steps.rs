@@ -8,6 +8,7 @@ use expectrl::session::OsSession;
 use expectrl::{Eof, Expect};
 use lab_server::Server;
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::support;
 
@@ -26,8 +27,7 @@ fn enter_shows_one_screen_after_the_other_and_leaves_nothing_out() {
     let mut terminal = Terminal::start(&server, data.path(), &["strings"]);
     let mut screens = vec![terminal.screen()];
     while !screens.last().unwrap().contains("Enter: the end") {
-        terminal.press("\n");
-        screens.push(terminal.screen());
+        screens.push(terminal.press_and_read("\n"));
     }
     for screen in &screens {
         assert!(rows(screen) <= ROWS, "{} rows:\n{screen}", rows(screen));
@@ -43,31 +43,24 @@ fn enter_shows_one_screen_after_the_other_and_leaves_nothing_out() {
 
 #[test]
 fn a_question_takes_one_key_and_enter_skips_it() {
-    let server = Server::start().unwrap();
-    let data = tempfile::tempdir().unwrap();
-    let mut terminal = Terminal::start(&server, data.path(), &["counters"]);
+    let (_server, _data, mut terminal) = tour(&["counters"]);
     let mut screen = terminal.screen();
     while !screen.contains("? What does the last command reply?") {
-        terminal.press("\n");
-        screen = terminal.screen();
+        screen = terminal.press_and_read("\n");
     }
     assert!(screen.contains("1: 0   2: -1   3: an error") && !screen.contains("> DECR"), "{screen}");
-    terminal.press("2");
-    let screen = terminal.screen();
+    let screen = terminal.press_and_read("2");
     assert!(screen.contains("> DECR") && screen.contains("= -1, as you said"), "{screen}");
     while !terminal.press_and_read("\n").contains("? By how much does the counter rise?") {}
     assert!(terminal.press_and_read("\n").contains("= 1\n"), "nothing was guessed");
     let rest = terminal.press_and_read("a");
     assert!(rest.contains("You guessed 1 of 1 answers."), "{rest}");
-    terminal.press("q");
-    assert_eq!(terminal.end(), 0);
+    terminal.quits();
 }
 
 #[test]
 fn b_shows_the_step_before_again() {
-    let server = Server::start().unwrap();
-    let data = tempfile::tempdir().unwrap();
-    let mut terminal = Terminal::start(&server, data.path(), &["strings"]);
+    let (_server, _data, mut terminal) = tour(&["strings"]);
     let first_step = terminal.step();
     let command = first_step.lines().find(|line| line.starts_with("> ")).unwrap().to_owned();
     terminal.press("\n");
@@ -76,25 +69,19 @@ fn b_shows_the_step_before_again() {
     terminal.press("b");
     let again = terminal.step();
     assert!(again.contains("step 1 of this lesson, again") && again.contains(&command), "{again}");
-    terminal.press("q");
-    assert_eq!(terminal.end(), 0);
+    terminal.quits();
 }
 
 #[test]
 fn a_lesson_is_named_by_its_number_or_name_at_every_prompt() {
-    let server = Server::start().unwrap();
-    let data = tempfile::tempdir().unwrap();
-    let mut terminal = Terminal::start(&server, data.path(), &[]);
+    let (_server, _data, mut terminal) = tour(&[]);
     assert!(terminal.screen().contains("1. Strings"));
     for (entry, heading) in [(":3\n", "3. Counters"), ("2\n", "2. Expiry"), (":Counters\n", "3. Counters")] {
-        terminal.press(entry);
-        let screen = terminal.screen();
+        let screen = terminal.press_and_read(entry);
         assert!(screen.contains(heading), "{entry:?}:\n{screen}");
     }
-    terminal.press(":99\n");
-    assert!(terminal.screen().contains("There is no lesson"));
-    terminal.press("?");
-    let help = terminal.screen();
+    assert!(terminal.press_and_read(":99\n").contains("There is no lesson"));
+    let help = terminal.press_and_read("?");
     for part in ["space or a", ":counters", "1. strings, 2. expiry"] {
         assert!(help.contains(part), "{part} is missing:\n{help}");
     }
@@ -102,26 +89,19 @@ fn a_lesson_is_named_by_its_number_or_name_at_every_prompt() {
         // An arrow is no entry.
         terminal.press("\u{1b}[A:1\n");
         terminal.screen();
-        terminal.press(all);
-        let rest = terminal.screen();
+        let rest = terminal.press_and_read(all);
         assert!(rest.contains("Rule: ") && rest.contains("Enter: 2. expiry"), "{rest}");
     }
-    terminal.press("q");
-    assert_eq!(terminal.end(), 0);
+    terminal.quits();
 }
 
 #[test]
 fn the_next_run_continues_after_the_lessons_that_are_done() {
-    let server = Server::start().unwrap();
-    let data = tempfile::tempdir().unwrap();
-    let mut terminal = Terminal::start(&server, data.path(), &[]);
+    let (server, data, mut terminal) = tour(&[]);
     terminal.screen();
-    terminal.press("a");
-    assert!(terminal.screen().contains("Enter: 2. expiry"));
-    terminal.press("\n");
-    assert!(terminal.screen().contains("2. Expiry"));
-    terminal.press("q");
-    assert_eq!(terminal.end(), 0);
+    assert!(terminal.press_and_read("a").contains("Enter: 2. expiry"));
+    assert!(terminal.press_and_read("\n").contains("2. Expiry"));
+    terminal.quits();
 
     let mut list = support::anywhere();
     list.env("XDG_DATA_HOME", data.path()).args(["--list", "strings", "expiry"]);
@@ -137,19 +117,23 @@ fn the_next_run_continues_after_the_lessons_that_are_done() {
     for part in ["You have completed 1 lesson and continue with 2. expiry", "2. Expiry"] {
         assert!(screen.contains(part), "{part:?} is missing:\n{screen}");
     }
-    terminal.press("q");
-    assert_eq!(terminal.end(), 0);
+    terminal.quits();
 }
 
 #[test]
 fn without_pauses_a_terminal_shows_everything_at_once() {
-    let server = Server::start().unwrap();
-    let data = tempfile::tempdir().unwrap();
-    let mut terminal = Terminal::start(&server, data.path(), &["--no-pause", "strings", "expiry"]);
+    let (_server, _data, mut terminal) = tour(&["--no-pause", "strings", "expiry"]);
     let shown = terminal.rest();
     assert!(shown.contains("1. Strings") && shown.contains("2. Expiry"), "{shown}");
     assert!(!shown.contains("Enter:"), "{shown}");
     assert_eq!(terminal.code(), 0);
+}
+
+/// A server, a folder for the progress, and a tour there.
+pub(super) fn tour(arguments: &[&str]) -> (Server, TempDir, Terminal) {
+    let (server, data) = (Server::start().unwrap(), tempfile::tempdir().unwrap());
+    let terminal = Terminal::start(&server, data.path(), arguments);
+    (server, data, terminal)
 }
 
 /// A tour in a terminal.
@@ -197,6 +181,11 @@ impl Terminal {
     fn rest(&mut self) -> String {
         let captures = self.0.expect(Eof).unwrap();
         plain(captures.as_bytes())
+    }
+
+    pub(super) fn quits(mut self) {
+        self.press("q");
+        assert_eq!(self.end(), 0);
     }
 
     pub(super) fn end(&mut self) -> i32 {

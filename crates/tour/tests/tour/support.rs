@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+use serde_json::Value;
+
 /// The program on a private server, whatever `REDIS_URL` says and whatever listens on 6379.
 pub fn on_a_private_server() -> Command {
     let release = std::env::var("REDIS_LAB_SERVER").unwrap_or_else(|_| "valkey-9.1".into());
@@ -24,6 +26,13 @@ pub fn run(command: &mut Command) -> (i32, String, String) {
         command.stdin(Stdio::null()).output().expect("the program starts");
     let text = |bytes| String::from_utf8(bytes).expect("outputs are UTF-8");
     (status.code().unwrap_or(-1), text(stdout), text(stderr))
+}
+
+/// What `--list` says of these lessons, or of all.
+pub fn listed(lessons: &[String]) -> Vec<Value> {
+    let (code, output, error) = run(anywhere().args(["--list", "--json"]).args(lessons));
+    assert_eq!(code, 0, "{error}");
+    serde_json::from_str(&output).unwrap()
 }
 
 /// A file of the workspace, by its path from the top.

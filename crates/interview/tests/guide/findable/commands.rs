@@ -1,10 +1,10 @@
 //! Which questions use which command.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::LazyLock;
 
 use interview::block::Block;
-use interview::guide::{Example, Guide, Paragraph, Question};
+use interview::guide::{Guide, Paragraph, Question};
 
 use super::Index;
 
@@ -16,20 +16,18 @@ const MEANS_MORE: [&str; 3] = ["TTL", "READONLY", "ACL"];
 
 /// For each command, the questions that name it in the title or in the short answer.
 pub fn main_questions(guide: &Guide) -> Index {
-    let mut index: Index = BTreeMap::new();
-    for (_, question) in guide.questions() {
-        for command in in_prose(&short(question)) {
-            index.entry(command).or_default().insert(question.number);
-        }
-    }
-    index
+    numbers_by_command(guide, |question| in_prose(&short(question)))
 }
 
 /// Every command that an example sends, or that the text names, with the questions.
 pub fn index(guide: &Guide) -> Index {
-    let mut index: Index = BTreeMap::new();
+    numbers_by_command(guide, |question| &sent(question) | &in_prose(&prose(question)))
+}
+
+fn numbers_by_command(guide: &Guide, commands: impl Fn(&Question) -> BTreeSet<String>) -> Index {
+    let mut index = Index::new();
     for (_, question) in guide.questions() {
-        for command in sent(question).into_iter().chain(in_prose(&prose(question))) {
+        for command in commands(question) {
             index.entry(command).or_default().insert(question.number);
         }
     }
@@ -64,12 +62,7 @@ pub fn short(question: &Question) -> String {
 
 /// All that a question says outside its examples.
 pub fn prose(question: &Question) -> String {
-    let between = question.examples.iter().filter_map(|part| match part {
-        Example::Text(paragraph) => Some(paragraph),
-        Example::Block(_) => None,
-    });
-    let parts = [&question.say, &question.why, &question.trap, &question.follow_ups].into_iter().flatten();
-    let texts: Vec<String> = parts.chain(between).map(Paragraph::text).collect();
+    let texts: Vec<String> = question.prose().map(Paragraph::text).collect();
     format!("{}\n{}", question.title, texts.join("\n"))
 }
 
