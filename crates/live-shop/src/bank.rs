@@ -1,12 +1,14 @@
 //! The payment provider, played by a table in memory. Like a real one, it takes an idempotency key (the order's ID) and charges it once.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use patterns::checkout::Charge;
 use patterns::job_queue::JobError;
 use patterns::money::Cents;
 use patterns::script::StoreError;
+
+use crate::lock;
 
 /// Why a payment has no known outcome.
 #[derive(Debug, thiserror::Error)]
@@ -36,12 +38,12 @@ struct Books {
 impl Bank {
     /// How often money was taken.
     pub fn charges(&self) -> u64 {
-        self.books().charges
+        lock(&self.books).charges
     }
 
     /// Takes the money for an order, once.
     pub fn charge(&self, order: &str, amount: Cents) -> Charge {
-        let mut books = self.books();
+        let mut books = lock(&self.books);
         if books.ended.contains(order) {
             return Charge::Declined;
         }
@@ -53,17 +55,13 @@ impl Bank {
 
     /// Gives the money back. The order is never charged again.
     pub fn refund(&self, order: &str) {
-        let mut books = self.books();
+        let mut books = lock(&self.books);
         books.ended.insert(order.to_owned());
         books.charged.remove(order);
     }
 
     /// Whether the bank has the money for an order.
     pub fn was_charged(&self, order: &str) -> bool {
-        self.books().charged.contains_key(order)
-    }
-
-    fn books(&self) -> MutexGuard<'_, Books> {
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.books).charged.contains_key(order)
     }
 }

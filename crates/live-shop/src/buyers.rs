@@ -18,7 +18,6 @@ use patterns::inventory::{Inventory, InventoryError};
 use patterns::money::Cents;
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, ConnectionInfo, RedisResult};
-use serde::Serialize;
 use tokio::time::sleep;
 
 use crate::wire::Redis;
@@ -48,7 +47,7 @@ pub struct Crowd {
 }
 
 /// What came of them. `bought`, `waiting`, `refused`, `declined`, and `unknown` add up to the number of buyers.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Report {
     /// Who has a unit and was charged.
     pub bought: u32,
@@ -86,12 +85,12 @@ impl Crowd {
 }
 
 /// [`at_flash_sale`] at the shop's server. Buyers who wait for a replica have connections of their own.
-pub async fn run<P: Payments>(
+pub async fn run(
     redis: &Redis,
     crowd: &Crowd,
     sale: &str,
     price: Cents,
-    payments: &P,
+    payments: &impl Payments,
 ) -> RedisResult<Report> {
     let target = redis.unrecorded().target();
     if crowd.replicas == 0 {
@@ -116,56 +115,43 @@ pub async fn connections(server: &ConnectionInfo) -> RedisResult<Vec<ConnectionM
 }
 
 /// Sends the crowd to a flash sale: each buys one unit, and is charged `price` for it.
-pub async fn at_flash_sale<C, P>(
-    connections: &[C],
+pub async fn at_flash_sale(
+    connections: &[impl ConnectionLike + Clone],
     crowd: &Crowd,
     sale: &str,
     price: Cents,
-    payments: &P,
-) -> Report
-where
-    C: ConnectionLike + Clone,
-    P: Payments,
-{
+    payments: &impl Payments,
+) -> Report {
     let ask = |connection, order| ask_at_flash_sale(connection, crowd, sale, price, payments, order);
     all(crowd, connections, ask).await
 }
 
 /// Sends the crowd through the checkout: each places an order for one unit of a product at `price`.
-pub async fn at_checkout<C, P>(
-    connections: &[C],
+pub async fn at_checkout(
+    connections: &[impl ConnectionLike + Clone],
     crowd: &Crowd,
     product: &str,
     price: Cents,
-    payments: &P,
-) -> Report
-where
-    C: ConnectionLike + Clone,
-    P: Payments,
-{
+    payments: &impl Payments,
+) -> Report {
     let line = Line { sku: product.to_owned(), quantity: 1, unit_price: price };
     let lines = std::slice::from_ref(&line);
     let ask = |connection, order| ask_at_checkout(connection, crowd, lines, payments, order);
     all(crowd, connections, ask).await
 }
 
-async fn ask_at_flash_sale<C, P>(
-    connection: C,
+async fn ask_at_flash_sale(
+    connection: impl ConnectionLike + Clone,
     crowd: &Crowd,
     sale: &str,
     price: Cents,
-    payments: &P,
+    payments: &impl Payments,
     order: String,
-) -> Outcome
-where
-    C: ConnectionLike + Clone,
-    P: Payments,
-{
-    let sales = FlashSale::new(connection, &crowd.prefix);
-    let sales = match crowd.replicas {
-        0 => sales,
-        replicas => sales.with_replicas(replicas, REPLICA_TIMEOUT),
-    };
+) -> Outcome {
+    let mut sales = FlashSale::new(connection, &crowd.prefix);
+    if crowd.replicas > 0 {
+        sales = sales.with_replicas(crowd.replicas, REPLICA_TIMEOUT);
+    }
     match sales.buy(sale, &order, 1, &order).await {
         Ok(Purchase::Bought(_) | Purchase::AlreadyBought(_)) => match payments.charge(&order, price).await {
             Ok(Charge::Charged) => Outcome::Bought,
@@ -180,23 +166,18 @@ where
     }
 }
 
-async fn ask_at_checkout<C, P>(
-    connection: C,
+async fn ask_at_checkout(
+    connection: impl ConnectionLike + Clone,
     crowd: &Crowd,
     lines: &[Line],
-    payments: &P,
+    payments: &impl Payments,
     order: String,
-) -> Outcome
-where
-    C: ConnectionLike + Clone,
-    P: Payments,
-{
+) -> Outcome {
     let inventory = Inventory::new(connection.clone(), &crowd.prefix);
-    let checkout = Checkout::new(connection, &crowd.prefix, inventory);
-    let checkout = match crowd.replicas {
-        0 => checkout,
-        replicas => checkout.with_replicas(replicas, REPLICA_TIMEOUT),
-    };
+    let mut checkout = Checkout::new(connection, &crowd.prefix, inventory);
+    if crowd.replicas > 0 {
+        checkout = checkout.with_replicas(crowd.replicas, REPLICA_TIMEOUT);
+    }
     match checkout.place(&order, &order, lines, payments).await {
         Ok(_) => Outcome::Bought,
         Err(CheckoutError::Canceled(Reason::Declined)) => Outcome::Declined,

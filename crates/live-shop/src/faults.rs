@@ -14,7 +14,7 @@
 //! it is told (`with_replicas` of the patterns).
 
 use std::fmt::Display;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use lab_connection::address::no_server;
@@ -22,7 +22,8 @@ use lab_connection::failure::Class;
 use lab_connection::{Failure, TargetArgs};
 use lab_server::{Choice, Proxy, Replicated, Server};
 use redis::{Connection, RedisResult};
-use serde::Serialize;
+
+use crate::lock;
 
 /// How long a replica may take to be in sync again. Loading a few megabytes takes milliseconds.
 const SYNC_TIMEOUT: Duration = Duration::from_secs(30);
@@ -50,12 +51,10 @@ struct Servers {
 }
 
 /// What is broken now, and what has happened.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct State {
     /// Both servers are turned off.
     pub off: bool,
-    /// Nothing passes between the shop and the servers.
-    pub link_down: bool,
     /// The server refuses all writes that need memory.
     pub memory_full: bool,
     /// The primary was killed, and the replica does not take its place yet.
@@ -108,7 +107,6 @@ impl Faults {
         let broken = [
             (state.off, "Redis is off"),
             (state.failing_over, "the primary is dead, and the replica is being promoted"),
-            (state.link_down, "the link to Redis is cut"),
             (state.memory_full, "Redis has no memory left for writes"),
             (!state.off && !state.replica_in_sync, "there is no replica in sync"),
         ];
@@ -145,17 +143,6 @@ impl Faults {
         self.change(|inner, _| {
             inner.proxy.cut_all();
             inner.set(|state| state.cuts += 1);
-            Ok(())
-        })
-        .await
-    }
-
-    /// Lets nothing pass between the shop and the servers (`true`), as if the cable was pulled: connections stay open, and nobody answers.
-    /// `false` plugs it in again, and what was sent meanwhile arrives.
-    pub async fn drop_link(&self, down: bool) -> Result<State, Failure> {
-        self.change(move |inner, _| {
-            inner.proxy.set_dropping(down);
-            inner.set(|state| state.link_down = down);
             Ok(())
         })
         .await
@@ -289,8 +276,4 @@ async fn blocking<T: Send + 'static>(
 
 fn failed(what: &str, why: &dyn Display) -> Failure {
     Failure::new(Class::NoServer, format!("{what} failed."), why.to_string())
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

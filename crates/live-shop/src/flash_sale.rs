@@ -1,7 +1,5 @@
 //! The flash sale: a few units, a time when it begins, and a waitlist.
 
-use std::time::Duration;
-
 use axum::extract::State;
 use axum::response::Redirect;
 use maud::{Markup, html};
@@ -16,8 +14,9 @@ use crate::state::{App, Shop};
 
 /// The sale's ID.
 pub const SALE: &str = "today";
-/// How long it is announced, and how long it then goes on.
-const TIMES: [Duration; 2] = [Duration::from_secs(5), Duration::from_mins(10)];
+/// How long it is announced, and how long it then goes on, in milliseconds.
+const ANNOUNCED: u64 = 5_000;
+const OPEN: u64 = 600_000;
 
 /// `GET /flash`
 pub async fn show(State(app): State<App>, Known(visitor): Known) -> Result<Markup, Problem> {
@@ -37,10 +36,9 @@ pub async fn show(State(app): State<App>, Known(visitor): Known) -> Result<Marku
 /// `POST /flash/open`: a new sale; the old one is gone.
 pub async fn open(State(app): State<App>, _: Form<Nothing>) -> Result<Redirect, Problem> {
     app.flash_sale.close(SALE).await?;
-    let starts = app.flash_sale.now().await? + milliseconds(TIMES[0]);
-    let ends = starts + milliseconds(TIMES[1]);
+    let starts = app.flash_sale.now().await? + ANNOUNCED;
     let (name, product) = ("Fifty turntables".to_owned(), "turntable".to_owned());
-    let plan = Plan { name, product, starts, ends, units: 50, cap: 1, places: 1_000 };
+    let plan = Plan { name, product, starts, ends: starts + OPEN, units: 50, cap: 1, places: 1_000 };
     app.flash_sale.open(SALE, &plan).await?;
     told(&app).await
 }
@@ -111,10 +109,6 @@ async fn notify(shop: &Shop, served: &[Served]) -> Result<(), Problem> {
         shop.tell(Change::to(Kind::Note, &one.customer)).await;
     }
     Ok(())
-}
-
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn times(sale: &Sale, now: u64) -> Markup {

@@ -5,7 +5,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use patterns::broadcast::{Broadcast, Event as Entry, Follower, Message, Position};
 use patterns::key::Key;
@@ -15,6 +15,7 @@ use redis::aio::ConnectionLike;
 use tokio::sync::broadcast;
 
 use crate::changes::{Change, Kind};
+use crate::lock;
 use crate::random::random;
 use crate::wire::Redis;
 
@@ -179,7 +180,7 @@ impl Hub {
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.kept)
     }
 }
 

@@ -1,7 +1,6 @@
 //! The buttons that break things, and many buyers at once.
 
 use std::convert::Infallible;
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -18,6 +17,7 @@ use crate::buyers::{self, Crowd};
 use crate::errors::Problem;
 use crate::faults::{Faults, State as Broken};
 use crate::flash_sale::{SALE, tell};
+use crate::lock;
 use crate::page::{button, page};
 use crate::session::{Form, Visitor, fields};
 use crate::state::{App, Shop};
@@ -47,7 +47,7 @@ pub async fn show(State(app): State<App>, visitor: Visitor) -> Markup {
 }
 
 fn crowds(shop: &Shop, visitor: &Visitor) -> Markup {
-    let report = shop.crowd.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let report = lock(&shop.crowd).clone();
     html! {
         (button(visitor, "/lab/buyers", &[("buyers", "50")], "Fifty buyers at once"))
         (button(visitor, "/lab/buyers", &[("buyers", "500")], "Five hundred"))
@@ -103,7 +103,7 @@ async fn buy(app: &App, crowd: &Crowd) {
         never = tell_often(app) => match never {},
         () = app.closed() => return,
     };
-    *app.crowd.lock().unwrap_or_else(PoisonError::into_inner) = report.ok();
+    *lock(&app.crowd) = report.ok();
     told(app).await;
 }
 

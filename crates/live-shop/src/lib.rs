@@ -2,54 +2,54 @@
 //!
 //! In reading order:
 //!
-//! 1. [`routes`]: each path and its handler, and the layers before them. [`state`]: the patterns, each made once.
-//! 2. [`catalog`], [`cart`], [`checkout`] with its [`bank`], [`till`], and [`emails`]; [`flash_sale`], [`stores`], [`notifications`],
-//!    [`dashboard`] with its [`numbers`]. [`database`] is what Redis caches.
-//! 3. [`query`] and [`session`]: what a request has with it; cookie and CSRF token. [`login`]: password, and a pause for those who guess. [`limits`], [`guard`], [`errors`],
-//!    [`problem_page`]: what stops a request. [`health`] with its [`counters`]. [`random`].
-//! 4. [`changes`], [`hub`], [`events`]: live changes for any number of browsers, from one stream.
-//! 5. [`panel`] shows what [`wire`] has recorded. [`lab`] has the buttons of [`faults`] and [`buyers`].
-//! 6. [`server`]: connections, their limits, and their end; [`slow_reader`]. [`page`]: the frame of each page. [`link`]: the connection to Redis.
+//! 1. `routes`: each path and its handler, and the layers before them. [`state`]: the patterns, each made once.
+//! 2. `catalog`, `cart`, `checkout` with its [`bank`], [`till`], and `emails`; `flash_sale`, `stores`, `notifications`,
+//!    `dashboard` with its [`numbers`]. [`database`] is what Redis caches.
+//! 3. `query` and `session`: what a request has with it; cookie and CSRF token. `login`: password, and a pause for those who guess. `limits`, `guard`, `errors`,
+//!    `problem_page`: what stops a request. `health` with its `counters`. `random`.
+//! 4. [`changes`], [`hub`], `events`: live changes for any number of browsers, from one stream.
+//! 5. `panel` shows what [`wire`] has recorded. `lab` has the buttons of [`faults`] and [`buyers`].
+//! 6. `server`: connections, their limits, and their end; `slow_reader`. `page`: the frame of each page. [`link`]: the connection to Redis.
 
 pub mod bank;
 pub mod buyers;
-pub mod cart;
-pub mod catalog;
+mod cart;
+mod catalog;
 pub mod changes;
-pub mod checkout;
-pub mod counters;
-pub mod dashboard;
+mod checkout;
+mod counters;
+mod dashboard;
 pub mod database;
-pub mod emails;
-pub mod errors;
-pub mod events;
+mod emails;
+mod errors;
+mod events;
 pub mod faults;
-pub mod flash_sale;
-pub mod guard;
-pub mod health;
+mod flash_sale;
+mod guard;
+mod health;
 pub mod hub;
-pub mod lab;
-pub mod limits;
+mod lab;
+mod limits;
 pub mod link;
-pub mod login;
-pub mod notifications;
+mod login;
+mod notifications;
 pub mod numbers;
-pub mod page;
-pub mod panel;
-pub mod problem_page;
-pub mod query;
-pub mod random;
-pub mod routes;
-pub mod server;
-pub mod session;
-pub mod slow_reader;
+mod page;
+mod panel;
+mod problem_page;
+mod query;
+mod random;
+mod routes;
+mod server;
+mod session;
+mod slow_reader;
 pub mod state;
-pub mod stores;
+mod stores;
 pub mod till;
 pub mod wire;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use clap::Parser;
@@ -142,7 +142,7 @@ impl Running {
 
         let mut tasks = JoinSet::new();
         let router = routes::routes(&app);
-        tasks.spawn(drop_result(server::serve(listener, router, Arc::clone(&app))));
+        tasks.spawn(server::serve(listener, router, Arc::clone(&app)));
         tasks.spawn(events::follow(Arc::clone(&app)));
         tasks.spawn(work(Arc::clone(&app)));
         tasks.spawn(tidy(Arc::clone(&app)));
@@ -154,10 +154,6 @@ impl Running {
         self.app.closing.send_replace(true);
         while self.tasks.join_next().await.is_some() {}
     }
-}
-
-async fn drop_result<T>(work: impl Future<Output = T>) {
-    work.await;
 }
 
 async fn work(app: App) {
@@ -189,6 +185,11 @@ async fn fill(app: &App) -> Result<(), Problem> {
         catalog::index(app, &product).await?;
     }
     Ok(stores::fill(app).await?)
+}
+
+/// Locks what is whole after each change, so that a panic elsewhere does not matter.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Ctrl-C, or SIGTERM from a supervisor.

@@ -25,8 +25,8 @@ const MAX_HEAD: usize = 32 * 1024;
 /// How long to wait when no more files can be opened.
 const NO_FILES: Duration = Duration::from_millis(100);
 
-/// Serves until the shop closes, and then lets open requests end for a while. Returns whether all ended in time.
-pub async fn serve(listener: TcpListener, router: Router, app: App) -> bool {
+/// Serves until the shop closes, and then lets open requests end for a while.
+pub async fn serve(listener: TcpListener, router: Router, app: App) {
     let connections = Arc::new(Semaphore::new(app.settings.connections));
     let graceful = GracefulShutdown::new();
     loop {
@@ -64,5 +64,6 @@ pub async fn serve(listener: TcpListener, router: Router, app: App) -> bool {
         });
     }
     drop(listener);
-    tokio::time::timeout(app.settings.drain, graceful.shutdown()).await.is_ok()
+    // Those that did not end in time are cut.
+    let _ = tokio::time::timeout(app.settings.drain, graceful.shutdown()).await;
 }

@@ -37,7 +37,7 @@ use crate::faults::Faults;
 use crate::hub::Hub;
 use crate::link::Link;
 use crate::random::random;
-use crate::wire::{self, Redis, Wire};
+use crate::wire::{Redis, Wire};
 
 /// How long a sale waits for the replica.
 const REPLICATED: Duration = Duration::from_millis(500);
@@ -172,7 +172,7 @@ impl Shop {
     ) -> Result<Self, SetUpError> {
         let prefix = format!("{}live_shop:", target.prefix());
         let link = Link::new(target);
-        let (redis, prefix_ref) = (wire::connection(link.clone()), prefix.as_str());
+        let (redis, prefix_ref) = (Redis::new(link.clone()), prefix.as_str());
         let minute = Limit::new("minute", settings.requests, Duration::from_mins(1));
         // If Redis cannot count, this process does, so that the shop goes on.
         let admit = IfUnreachable::Admit { processes: 1 };

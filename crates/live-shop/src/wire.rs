@@ -15,7 +15,7 @@ mod scripts;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use lab_connection::transcript::{command_line, for_terminal, reply_text};
@@ -24,8 +24,9 @@ use redis::aio::ConnectionLike;
 use redis::{Arg, Cmd, Pipeline, RedisError, RedisFuture, Value};
 
 pub use self::keys::{KeyInfo, key_info};
-pub use self::scripts::{script, script_source};
+pub use self::scripts::script;
 use crate::link::Link;
+use crate::lock;
 
 /// How many commands of one request are kept.
 pub const KEPT_COMMANDS: usize = 200;
@@ -43,11 +44,6 @@ pub type Redis = Recorded<Link>;
 
 tokio::task_local! {
     static RECORDING: Recording;
-}
-
-/// The connection of the shop on this link.
-pub fn connection(link: Link) -> Redis {
-    Recorded::new(link)
 }
 
 /// The requests that the panel shows. Clones share them.
@@ -70,12 +66,7 @@ pub struct Request {
 }
 
 impl Wire {
-    /// Begins a request of this session and forgets those that are too many. `session` is any text that names the session.
-    pub fn begin(&self, session: &str, title: impl Into<String>) -> Request {
-        self.keep(session, title, Recording::default())
-    }
-
-    /// [`Wire::begin`] for a request whose session was found out with commands that are in its recording already.
+    /// Keeps a request of this session and forgets those that are too many. `session` is any text that names the session.
     pub fn keep(&self, session: &str, title: impl Into<String>, recording: Recording) -> Request {
         let mut requests = lock(&self.requests);
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
@@ -147,7 +138,7 @@ pub struct Sent {
     pub elapsed: Duration,
     /// The script's name.
     pub script: Option<&'static str>,
-    /// The script's hash, for [`script`] and [`script_source`].
+    /// The script's hash, for [`script`].
     pub hash: Option<&'static str>,
     /// The keys it touched, in order, as they may be shown. [`Recording::keys`] has them as they are.
     pub keys: Vec<String>,
@@ -464,8 +455,4 @@ fn error_text(error: &RedisError) -> String {
 
 fn without(text: &str, hidden: &[String]) -> String {
     hidden.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "(hidden)"))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -110,8 +110,7 @@ async fn race(ctx: &LessonContext, due: &str) -> Result<(), BoxError> {
     let pattern = pick_up(ctx.target(), RACED, WORKERS, Duration::ZERO).await?;
     let mut table = Table::new("Jobs that are due", &["approach", "jobs", "workers", "runs", "too many"]);
     for (label, runs) in [("ZRANGEBYSCORE, ZREM", naive), ("job_queue", pattern.runs)] {
-        let numbers = [RACED, WORKERS, runs, runs.saturating_sub(RACED)].map(|number| number.to_string());
-        table = table.row([label.to_owned()].into_iter().chain(numbers));
+        table = table.labeled(label, [RACED, WORKERS, runs, runs.saturating_sub(RACED)]);
     }
     ctx.table(table);
     guess.answer(naive)?;
@@ -166,11 +165,9 @@ async fn try_again(ctx: &LessonContext) -> Result<(), BoxError> {
         "A job that fails is delayed, too. Each pause is twice as long as the one before, up to an hour:",
     )
     .await?;
-    let mut table = Table::new("Pauses", &["failures", "1", "2", "3", "4", "5", "12", "13", "1,000"]);
-    let pauses =
-        [1, 2, 3, 4, 5, 12, 13, 1_000].map(|failures| settings.pause(failures).as_secs().to_string());
-    table = table.row(["pause in s".to_owned()].into_iter().chain(pauses));
-    ctx.table(table);
+    let table = Table::new("Pauses", &["failures", "1", "2", "3", "4", "5", "12", "13", "1,000"]);
+    let pauses = [1, 2, 3, 4, 5, 12, 13, 1_000].map(|failures| settings.pause(failures).as_secs());
+    ctx.table(table.labeled("pause in s", pauses));
     ctx.check(
         "the longest pause is an hour, after any number of failures",
         settings.pause(u32::MAX) == Duration::from_hours(1),

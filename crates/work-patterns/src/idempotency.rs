@@ -158,8 +158,7 @@ async fn count(ctx: &LessonContext) -> Result<(), BoxError> {
     for way in Way::ALL {
         let payments = pay_at_once(way, ctx.target(), COPIES).await?;
         let crashed = after_a_crash(way, ctx.target()).await?;
-        let numbers = [COPIES, payments.charges, payments.answers, crashed].map(|number| number.to_string());
-        table = table.row(std::iter::once(way.label().to_owned()).chain(numbers));
+        table = table.labeled(way.label(), [COPIES, payments.charges, payments.answers, crashed]);
         results.push((payments, crashed));
     }
     ctx.table(table);

@@ -133,8 +133,7 @@ async fn kill(ctx: &LessonContext) -> Result<(), BoxError> {
     for way in Way::ALL {
         let Aftermath { done, stuck, lost } =
             kill_workers(way, ctx.target(), jobs, KILLED, visibility).await?;
-        let numbers = [jobs, KILLED, done, stuck, lost].map(|number| number.to_string());
-        table = table.row([way.label().to_owned()].into_iter().chain(numbers));
+        table = table.labeled(way.label(), [jobs, KILLED, done, stuck, lost]);
         results.push([done, stuck, lost]);
     }
     ctx.table(table);

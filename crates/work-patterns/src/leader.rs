@@ -72,9 +72,9 @@ async fn elect_two(ctx: &LessonContext) -> Result<(), BoxError> {
     let mut table =
         Table::new("Two candidates at the same moment", &["approach", "elections", "with two leaders"]);
     let mut results = Vec::new();
-    for way in [Way::GetAndSet, Way::Campaign] {
+    for way in Way::ALL {
         let two = elections_with_two_leaders(way, ctx.target(), ELECTIONS).await?;
-        table = table.row([way.label().to_owned(), ELECTIONS.to_string(), two.to_string()]);
+        table = table.labeled(way.label(), [ELECTIONS, two]);
         results.push(two);
     }
     ctx.table(table);
@@ -149,7 +149,7 @@ async fn take_over(ctx: &LessonContext, elections: &Elections<Connection>) -> Re
         drop(std::mem::replace(&mut leading, next)); // the leader dies
         let died = Instant::now();
         let later = leading.elected().await;
-        table = table.row([lost.to_string(), duration(died.elapsed()), duration(lease)]);
+        table = table.labeled(lost.to_string(), [died.elapsed(), lease].map(duration));
         rising &= later > std::mem::replace(&mut term, later);
     }
     ctx.table(table);

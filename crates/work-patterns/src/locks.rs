@@ -10,7 +10,7 @@ mod take_and_release;
 use std::time::Duration;
 
 use lab_runner::pattern_scripts::{load, lua};
-use lab_runner::table::Table;
+use lab_runner::table::{Table, duration};
 use lab_runner::{BoxError, Comparison, Lesson, LessonContext, Need, Retry, outcome, source};
 use patterns::fence::{self, Fence};
 use patterns::key::{Key, KeyError};
@@ -55,7 +55,7 @@ const HOLDERS: usize = 10;
 /// Locks that are taken and released in one run of the comparison.
 const COMPARED: usize = 100;
 /// What releases a lock whose value is the token alone.
-const DELETE_IF_EQUAL: &str =
+pub(crate) const DELETE_IF_EQUAL: &str =
     "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0";
 const DELIFEQ: Need = Need { command: "DELIFEQ or DELEX", available_in: "Valkey 9.0 or Redis 8.4" };
 const SET_IFEQ: Need = Need { command: "SET with IFEQ", available_in: "Valkey 8.1 or Redis 8.4" };
@@ -246,9 +246,9 @@ async fn refuse_late_writes(ctx: &LessonContext, record: &str) -> Result<(), Box
     ctx.announce("EVALSHA takes the locks and writes, HGET reads what is left, HSET writes without a fence, UNLINK cleans up.");
     let mut table = Table::new("Holders that were stopped", &["approach", "stopped", "stale writes"]);
     let mut results = Vec::new();
-    for way in [Way::LockAlone, Way::LockAndFence] {
+    for way in Way::ALL {
         let stale = stale_writes(way, ctx.target(), HOLDERS, ttl).await?;
-        table = table.row([way.label().to_owned(), HOLDERS.to_string(), stale.to_string()]);
+        table = table.labeled(way.label(), [HOLDERS, stale]);
         results.push(stale);
     }
     ctx.table(table);
@@ -262,8 +262,7 @@ async fn ask_five_servers(ctx: &LessonContext) -> Result<(), BoxError> {
          lesson starts five servers of its own for that, and stops them at the end of the step.",
     )
     .await?;
-    let started = FiveServers::start().await;
-    let mut servers = match started {
+    let mut servers = match FiveServers::start().await {
         Ok(servers) => servers,
         Err(error) => {
             ctx.say(format!(
@@ -288,8 +287,7 @@ async fn ask_five_servers(ctx: &LessonContext) -> Result<(), BoxError> {
     for way in Redlock::ALL {
         let twice = servers.held_twice_after_a_loss(way, HOLDERS).await?;
         let stale = servers.stale_writes(way, ctx.target(), HOLDERS, ttl).await?;
-        table =
-            table.row([way.label().to_owned(), HOLDERS.to_string(), twice.to_string(), stale.to_string()]);
+        table = table.labeled(way.label(), [HOLDERS, twice, stale]);
         rows.push((twice, stale));
     }
     ctx.table(table);
@@ -312,12 +310,11 @@ async fn ask_five_servers(ctx: &LessonContext) -> Result<(), BoxError> {
     let costs = servers.costs(COMPARED / 2).await?;
     let mut table = Table::new("One lock after the other", &["approach", "requests each", "time each"]);
     for cost in &costs {
-        let time = lab_runner::table::duration(cost.each);
-        table = table.row([cost.label.to_owned(), cost.requests.to_string(), time]);
+        table = table.labeled(cost.label, [cost.requests.to_string(), duration(cost.each)]);
     }
     ctx.table(table);
     ctx.say("Each time is the median of five rounds on the private servers, and each lock was checked: taken once, and gone afterward.");
-    servers.stop();
+    drop(servers);
     Ok(())
 }
 
@@ -352,7 +349,7 @@ fn short_ttl(ctx: &LessonContext) -> Duration {
 }
 
 /// Takes a lock in one step, and says whether it was free.
-async fn set_nx(
+pub(crate) async fn set_nx(
     redis: &mut impl redis::aio::ConnectionLike,
     lock: &str,
     token: &str,
@@ -380,18 +377,14 @@ async fn release_by_command(
     lock: &str,
     token: &str,
 ) -> redis::RedisResult<Option<bool>> {
-    let mut release = if ctx.can("DELIFEQ").await {
-        redis::cmd("DELIFEQ")
+    let release = if ctx.can("DELIFEQ").await {
+        redis::cmd("DELIFEQ").arg(lock).arg(token).to_owned()
     } else if ctx.can("DELEX").await {
-        redis::cmd("DELEX")
+        redis::cmd("DELEX").arg(lock).arg("IFEQ").arg(token).to_owned()
     } else {
         return Ok(None);
     };
-    release.arg(lock);
-    if !ctx.can("DELIFEQ").await {
-        release.arg("IFEQ");
-    }
-    Ok(Some(release.arg(token).query_async::<usize>(redis).await? == 1))
+    Ok(Some(release.query_async::<usize>(redis).await? == 1))
 }
 
 async fn wait_until_free(redis: &mut lab_connection::Connection, lock: &str) -> Result<(), BoxError> {

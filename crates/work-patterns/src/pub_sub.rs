@@ -116,7 +116,7 @@ async fn be_slow(ctx: &LessonContext) -> Result<(), BoxError> {
         ctx.skip(PRIVATE);
         return Ok(());
     };
-    let numbers = [published, received, published - received].map(|number| number.to_string());
+    let numbers = [published, received, published - received];
     ctx.table(Table::new("A subscriber that does not read", &["published", "received", "lost"]).row(numbers));
     ctx.check("it was cut off: it got what was on its way to it, and lost the rest", received < published)?;
     Ok(())
@@ -147,8 +147,7 @@ async fn resume(ctx: &LessonContext, heard: usize) -> Result<(), BoxError> {
     let read = read_by_a_phone(&Broadcast::new(quiet, ctx.prefix(), "news")).await?;
     let mut table = Table::new("A phone in a tunnel", &["sent by", "sent", "received", "lost"]);
     for (label, received) in [("PUBLISH", heard), ("broadcast", read)] {
-        let numbers = [MESSAGES, received, MESSAGES - received].map(|number| number.to_string());
-        table = table.row(std::iter::once(label.to_owned()).chain(numbers));
+        table = table.labeled(label, [MESSAGES, received, MESSAGES - received]);
     }
     ctx.table(table);
     ctx.check_eq("the follower has them all", &read, &MESSAGES)?;
@@ -188,11 +187,13 @@ async fn notice_the_gap(ctx: &LessonContext) -> Result<(), BoxError> {
 }
 
 async fn use_shards(ctx: &LessonContext) -> Result<(), BoxError> {
-    let what = "On a cluster, PUBLISH goes to every node, subscribed or not. A shard channel lives in one slot: SPUBLISH goes only \
-                to the nodes of that slot, and clients use SSUBSCRIBE there. It promises as little as PUBLISH:";
     let news = Broadcast::new(ctx.redis(), ctx.prefix(), "news").sharded();
     let can = ctx.can("SPUBLISH").await;
-    ctx.step(what).await?;
+    ctx.step(
+        "On a cluster, PUBLISH goes to every node, subscribed or not. A shard channel lives in one slot: SPUBLISH goes only \
+         to the nodes of that slot, and clients use SSUBSCRIBE there. It promises as little as PUBLISH:",
+    )
+    .await?;
     if can {
         let receivers = news.announce(b"reload").await?;
         ctx.check("nobody got it", receivers == 0)?;

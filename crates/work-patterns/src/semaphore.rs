@@ -135,12 +135,10 @@ async fn survive_deaths(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.announce("By counter: INCR, DECR, GET. With permits: EVALSHA. Then UNLINK cleans up.");
     let mut table =
         Table::new("Jobs that die inside", &["approach", "jobs", "died", "done", "refused", "places leaked"]);
-    let ways = [Way::Counter, Way::Permits];
-    let results = try_join_all(ways.map(|way| run_jobs(way, ctx.target(), JOBS))).await?;
-    for (way, jobs) in ways.iter().zip(&results) {
-        let numbers = [JOBS, jobs.died, jobs.done, jobs.refused].map(|number| number.to_string());
-        let cells = std::iter::once(way.label().to_owned()).chain(numbers);
-        table = table.row(cells.chain([jobs.leaked.to_string()]));
+    let results = try_join_all(Way::ALL.map(|way| run_jobs(way, ctx.target(), JOBS))).await?;
+    for (way, jobs) in Way::ALL.iter().zip(&results) {
+        let leaked = jobs.leaked as usize;
+        table = table.labeled(way.label(), [JOBS, jobs.died, jobs.done, jobs.refused, leaked]);
     }
     ctx.table(table);
     let expected = Jobs { done: JOBS - JOBS / jobs::DIES, died: JOBS / jobs::DIES, refused: 0, leaked: 0 };

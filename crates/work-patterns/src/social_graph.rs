@@ -121,7 +121,7 @@ async fn die_in_between(ctx: &LessonContext) -> Result<(), BoxError> {
     let (died, mut results) = (USERS.div_ceil(mistakes::DIES), Vec::new());
     for (way, label) in [(Way::ByHand, "two commands"), (Way::Pattern, "decide, index, settle")] {
         let unknown = unknown_followers(way, ctx.target(), USERS).await?;
-        table = table.row([label.to_owned(), USERS.to_string(), died.to_string(), unknown.to_string()]);
+        table = table.labeled(label, [USERS, died, unknown]);
         results.push(unknown);
     }
     ctx.table(table);

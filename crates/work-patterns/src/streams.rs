@@ -17,7 +17,7 @@ use patterns::stream_worker::{self, Group, Published, StreamQueue};
 use redis::{AsyncTypedCommands, Value};
 
 pub use self::consuming::{Consuming, Messages};
-pub use self::workers::{Crew, MESSAGES, Result as CrewResult};
+pub use self::workers::{Crew, CrewResult, MESSAGES};
 
 /// Consumer groups that lose nothing.
 pub static LESSON: Lesson = Lesson {
@@ -170,8 +170,7 @@ async fn count_crews(ctx: &LessonContext) -> Result<(), BoxError> {
     );
     let results = try_join_all(Crew::ALL.map(|crew| crew.run(ctx.target(), orders))).await?;
     for (crew, result) in Crew::ALL.into_iter().zip(&results) {
-        let numbers = [orders, result.died, result.lost, result.doubled].map(|number| number.to_string());
-        table = table.row(std::iter::once(crew.label().to_owned()).chain(numbers));
+        table = table.labeled(crew.label(), [orders, result.died, result.lost, result.doubled]);
     }
     ctx.table(table);
     guess.answer(match (results[2].lost, results[2].doubled) {

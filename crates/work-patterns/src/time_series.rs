@@ -110,8 +110,7 @@ async fn count_losses(ctx: &LessonContext) -> Result<(), BoxError> {
         let once = store.send(&redis, prefix, &sent).await?;
         let again = store.send(&redis, prefix, &sent).await?;
         store.clean(&redis, prefix).await?;
-        let numbers = [EVENTS, once, again].map(|number| number.to_string());
-        table = table.row(std::iter::once(store.label().to_owned()).chain(numbers));
+        table = table.labeled(store.label(), [EVENTS, once, again]);
         results.push((once, again));
     }
     ctx.table(table);
@@ -260,14 +259,14 @@ async fn weigh(ctx: &LessonContext) -> Result<u64, BoxError> {
     let mut each = Vec::new();
     for store in [Store::MemberIsBoth, Store::Module, Store::Pattern] {
         if store == Store::Module && !module {
-            table = table.row([store.label(), "-", "-", "-"]);
+            table = table.labeled(store.label(), ["-"; 3]);
             continue;
         }
         let stored = store.send(&redis, prefix, &arrivals).await?;
         let size = store.bytes(&redis, prefix, 2).await?;
         let per_sample = size as f64 / stored as f64;
         let cells = [thousands(stored as f64), bytes(usize::try_from(size)?), format!("{per_sample:.1}")];
-        table = table.row(std::iter::once(store.label().to_owned()).chain(cells));
+        table = table.labeled(store.label(), cells);
         each.push((stored, per_sample));
     }
     ctx.table(table);

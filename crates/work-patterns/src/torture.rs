@@ -6,33 +6,33 @@
 //! In reading order:
 //!
 //! 1. [`workload`]: which jobs there are, and when something is killed; all of it follows from the seed.
-//! 2. [`host`]: the server, and how the processes reach it. [`page_cache`]: what a power cut takes from it besides.
-//! 3. [`role`]: what a process does, and `child`, which does it. [`queue`]: the queue they share. [`producer`], [`worker`], and [`stream`]: what the
-//!    processes of this project's queues do; `attempt` is one attempt at a job. [`process`]: starts, stops, and kills them. [`journal`]: the
+//! 2. `host`: the server, and how the processes reach it. `page_cache`: what a power cut takes from it besides.
+//! 3. `role`: what a process does, and `child`, which does it. `queue`: the queue they share. `producer`, `worker`, and `stream`: what the
+//!    processes of this project's queues do; `attempt` is one attempt at a job. `process`: starts, stops, and kills them. [`journal`]: the
 //!    lines that they leave.
-//! 4. [`accounts`]: what became of each job. [`killer`]: the run itself. [`report`]: the table, the JSON, and the verdict.
-//! 5. [`peers`]: the same for other queues. [`speed`]: how fast each is when nobody is killed.
-//! 6. [`locks`]: the same idea for locks. `cargo work torture locks`
+//! 4. [`accounts`]: what became of each job. `killer`: the run itself. `report`: the table, the JSON, and the verdict.
+//! 5. `peers`: the same for other queues. `speed`: how fast each is when nobody is killed.
+//! 6. `locks`: the same idea for locks. `cargo work torture locks`
 
 pub mod accounts;
 mod attempt;
-pub mod bare;
+mod bare;
 mod child;
-pub mod host;
+mod host;
 pub mod journal;
-pub mod killer;
-pub mod locks;
-pub mod page_cache;
-pub mod peers;
-pub mod process;
-pub mod producer;
-pub mod queue;
-pub mod report;
-pub mod role;
-pub mod speed;
-pub mod stream;
-pub mod subject;
-pub mod worker;
+mod killer;
+mod locks;
+mod page_cache;
+mod peers;
+mod process;
+mod producer;
+mod queue;
+mod report;
+mod role;
+mod speed;
+mod stream;
+mod subject;
+mod worker;
 pub mod workload;
 
 use std::fmt;
@@ -41,8 +41,9 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use lab_connection::{Failure, TargetArgs};
+use lab_runner::course;
 use lab_runner::report::{ReportFile, report_file};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use self::host::Host;
 use self::report::Report;
@@ -144,14 +145,6 @@ pub enum Fsync {
     None,
 }
 
-impl Fsync {
-    /// Whether everything that the server acknowledged is there after a power cut.
-    #[must_use]
-    pub fn keeps_everything(self) -> bool {
-        self == Self::Always
-    }
-}
-
 impl fmt::Display for Fsync {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -218,22 +211,20 @@ async fn jobs(args: &TargetArgs, options: &Options) -> Result<(), Failure> {
     if !subject.has_later() {
         workload.all_now();
     }
-    if options.peers {
-        host::refuse_other_servers(args, "It runs each peer on a server of its own, and kills that, too.")?;
-    }
     let host = if options.peers {
+        host::refuse_other_servers(args, "It runs each peer on a server of its own, and kills that, too.")?;
         Host::private(args, options.fsync).await?
     } else {
         Host::open(args, options.fsync).await?
     };
     let run = killer::run(&host, &subject, &workload, options.json);
-    let report = host.alone(run).await?;
+    let report = course::alone(&host.target, run).await?;
     drop(host);
     let document = if options.peers {
         beside_peers(args, options, &workload, &report).await?
     } else {
         report.show(options.json);
-        json!(report)
+        report.document()
     };
     let written = report.write(&document, options);
     report.verdict().and(written)
@@ -253,15 +244,20 @@ async fn beside_peers(
         let host = Host::private(args, options.fsync).await?;
         match killer::run(&host, &subject, workload, options.json).await {
             Ok(report) => reports.push(report),
-            Err(failure) => missing.push(format!("{}: {} {}", subject.name(), failure.what(), failure.why())),
+            Err(failure) => missing.push(without(&subject, &failure)),
         }
     }
     let jobs = options.jobs.min(speed::JOBS);
     for subject in [Subject::Bare, Subject::JobQueue, Subject::StreamWorker].into_iter().chain(subjects()) {
         match speed::measure(args, &subject, jobs).await {
             Ok(speed) => speeds.push(speed),
-            Err(failure) => missing.push(format!("{}: {} {}", subject.name(), failure.what(), failure.why())),
+            Err(failure) => missing.push(without(&subject, &failure)),
         }
     }
     Ok(report::show_beside_peers(ours, &reports, &speeds, &missing, jobs, options.json))
+}
+
+/// Why a queue is left out.
+fn without(subject: &Subject, failure: &Failure) -> String {
+    format!("{}: {} {}", subject.name(), failure.what(), failure.why())
 }

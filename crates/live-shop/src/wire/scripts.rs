@@ -13,11 +13,6 @@ pub fn script(hash_or_name: &str) -> Option<&'static Script> {
     by_hash().get(hash_or_name).copied().or_else(named)
 }
 
-/// The Lua text that the server runs for the script with this hash or name.
-pub fn script_source(hash_or_name: &str) -> Option<&'static str> {
-    script(hash_or_name).map(Script::source)
-}
-
 /// The script that EVALSHA means.
 pub fn with_hash(hash: &[u8]) -> Option<&'static Script> {
     by_hash().get(std::str::from_utf8(hash).ok()?).copied()

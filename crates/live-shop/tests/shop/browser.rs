@@ -12,8 +12,7 @@ use live_shop::changes::Change;
 use live_shop::database::PASSWORD;
 use live_shop::state::Settings;
 
-use crate::waitlist::open_sale;
-use crate::with_shop;
+use crate::{open_sale, with_shop};
 
 /// Logs in by hand.
 pub fn log_in(page: &Page<'_>, name: &str) {
@@ -61,7 +60,7 @@ async fn two_browsers_of_one_customer_share_a_cart_and_others_see_the_stock_move
 async fn a_unit_that_one_browser_gives_back_shows_up_in_the_next_one() {
     let Some(chromium) = Chromium::start() else { return };
     with_shop(Settings::default(), move |shop| {
-        open_sale(&shop);
+        shop.runtime.block_on(open_sale(&shop.app, 1, 10));
         let url = format!("http://{}/flash", shop.app.address);
         let [ann, ben] = [&url, &url].map(|url| chromium.open(url));
         ann.click("Buy one");

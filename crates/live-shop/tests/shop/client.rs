@@ -27,6 +27,11 @@ impl Response {
             self.body.split_once(from).unwrap_or_else(|| panic!("{from} is not in {}", self.body));
         after.split_once(to).unwrap().0
     }
+
+    /// The value of a field that the page has filled in.
+    pub fn field(&self, name: &str) -> String {
+        self.between(&format!("name=\"{name}\" value=\""), "\"").to_owned()
+    }
 }
 
 /// One browser: an address, and the cookie of the shop.
@@ -49,7 +54,7 @@ impl Browser {
     pub fn refresh(&mut self) {
         let page = self.get("/login");
         assert_eq!(page.status, 200, "{}", page.body);
-        page.between("name=\"csrf\" value=\"", "\"").clone_into(&mut self.csrf);
+        self.csrf = page.field("csrf");
     }
 
     pub fn log_in(&mut self, name: &str) {
@@ -90,7 +95,12 @@ impl Browser {
         self.events_over(connect(self.address), last).unwrap()
     }
 
-    /// The same over this connection. A shop that was killed does not answer.
+    /// Opens the event stream, which has said hello.
+    pub fn listening(&self) -> Events {
+        self.events(None).after_hello()
+    }
+
+    /// [`Browser::events`] over this connection. A shop that was killed does not answer.
     pub fn events_over(&self, mut socket: TcpStream, last: Option<&str>) -> std::io::Result<Events> {
         let last = last.map_or_else(String::new, |last| format!("Last-Event-ID: {last}\r\n"));
         let (host, cookie) = (self.address, &self.cookie);
@@ -207,6 +217,11 @@ impl Events {
         }
     }
 
+    pub fn after_hello(mut self) -> Self {
+        self.next_of("hello");
+        self
+    }
+
     /// The next event of this kind.
     pub fn next_of(&mut self, kind: &str) -> Event {
         loop {
@@ -230,6 +245,12 @@ pub fn connect(address: SocketAddr) -> TcpStream {
     socket.set_read_timeout(Some(TIMEOUT)).unwrap();
     socket.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
     socket
+}
+
+/// The status of `/healthz`, for anybody who asks.
+pub fn health(address: SocketAddr) -> u16 {
+    let request = format!("GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    raw(address, request.as_bytes()).status
 }
 
 /// Sends bytes, and reads until the server closes.

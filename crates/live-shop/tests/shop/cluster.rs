@@ -4,9 +4,8 @@ use lab_connection::TargetArgs;
 use lab_testing::until;
 use live_shop::Running;
 use live_shop::state::Settings;
-use patterns::flash_sale::Plan;
 
-use crate::{Shop, with_shop_on};
+use crate::{Shop, open_sale, with_shop_on};
 
 fn args() -> TargetArgs {
     let url = lab_testing::cluster().urls().swap_remove(0);
@@ -31,11 +30,10 @@ async fn the_shop_runs_on_a_cluster() {
 
 fn buy_at_the_checkout(shop: &Shop) {
     let mut ann = shop.customer("Ann");
-    let mut events = ann.events(None);
-    events.next_of("hello");
+    let mut events = ann.listening();
     ann.post("/cart/add", &[("sku", "tent"), ("quantity", "1")]);
     events.next_of("cart");
-    let key = ann.get("/cart").between("name=\"key\" value=\"", "\"").to_owned();
+    let key = ann.get("/cart").field("key");
     assert_eq!(ann.post("/checkout", &[("key", &key)]).status, 303);
     assert_eq!(ann.get(&format!("/order/{key}")).between("id=\"state\">", "<"), "done");
     assert_eq!(shop.free("tent"), 7);
@@ -49,12 +47,7 @@ fn buy_at_the_checkout(shop: &Shop) {
 
 fn buy_at_the_flash_sale(shop: &Shop) {
     let app = shop.app.clone();
-    shop.runtime.block_on(async {
-        let starts = app.flash_sale.now().await.unwrap();
-        let (name, product) = ("Today".to_owned(), "turntable".to_owned());
-        let plan = Plan { name, product, starts, ends: starts + 3_600_000, units: 50, cap: 1, places: 100 };
-        app.flash_sale.open("today", &plan).await.unwrap();
-    });
+    shop.runtime.block_on(open_sale(&app, 50, 100));
     let mut ben = shop.customer("Ben");
     ben.post("/flash/buy", &[("order", "1")]);
     assert!(ben.get("/flash").body.contains("reserved for you"));

@@ -5,12 +5,11 @@ use std::time::{Duration, Instant};
 
 use lab_connection::TargetArgs;
 use lab_testing::{TIMEOUT, until};
-use live_shop::Running;
 use live_shop::state::{App, Settings};
-use patterns::flash_sale::Plan;
 use tokio::sync::Barrier;
 
 use crate::client::Browser;
+use crate::{open, open_sale};
 
 const UNITS: u32 = 50;
 const BROWSERS: usize = 80;
@@ -36,41 +35,41 @@ async fn units_of_customers(app: &App) -> Vec<u32> {
     entries.map(|(_, entry)| entry.split(':').next().unwrap().parse().unwrap()).collect()
 }
 
-async fn open_sale(app: &App) {
-    let starts = app.flash_sale.now().await.unwrap();
-    let (name, product) = ("Today".to_owned(), "turntable".to_owned());
-    let plan = Plan { name, product, starts, ends: starts + 3_600_000, units: UNITS, cap: 1, places: 0 };
-    app.flash_sale.open("today", &plan).await.unwrap();
+/// How many units are sold; 0 while Redis does not answer.
+async fn sold(app: &App) -> u32 {
+    app.flash_sale.sale("today").await.ok().flatten().map_or(0, |sale| sale.sold)
 }
 
 /// The buttons "Five hundred" and "Kill the primary", one after the other.
 #[tokio::test(flavor = "multi_thread")]
 async fn five_hundred_buyers_get_fifty_units_at_most_and_each_is_charged_once_though_the_primary_is_killed() {
-    let running =
-        Running::open(&TargetArgs::private(), ([127, 0, 0, 1], 0).into(), Settings::default()).await.unwrap();
+    let running = open(&TargetArgs::private(), Settings::default()).await;
     let app = running.app.clone();
-    open_sale(&app).await;
+    open_sale(&app, UNITS, 0).await;
     let address = app.address;
     let buyers = tokio::task::spawn_blocking(move || {
         let mut browser = Browser::new(address);
-        let token = browser.get("/lab").between("name=\"token\" value=\"", "\"").to_owned();
+        let token = browser.get("/lab").field("token");
         assert_eq!(browser.post("/lab/buyers", &[("buyers", "500")]).status, 303);
         (browser, token)
     });
     let (mut browser, token) = buyers.await.unwrap();
-    let sold = async || app.flash_sale.sale("today").await.ok().flatten().map_or(0, |sale| sale.sold);
-    until("some are sold", async || sold().await > 5).await;
+    until("some are sold", async || sold(&app).await > 5).await;
     let kill = move || browser.post("/lab", &[("what", "kill"), ("token", &token)]).status;
     assert_eq!(tokio::task::spawn_blocking(kill).await.unwrap(), 303);
     let report = || app.crowd.lock().unwrap().clone();
     until("each buyer has an answer", async || report().is_some()).await;
     let report = report().unwrap();
 
-    until("the shop is back", async || sold().await > 0).await;
+    until("the shop is back", async || sold(&app).await > 0).await;
     assert_eq!(app.faults.as_ref().unwrap().state().failovers, 1);
     let units = units_of_customers(&app).await;
     assert!(units.iter().all(|units| *units == 1), "{units:?}");
-    assert_eq!((u32::try_from(units.len()), sold().await), (Ok(sold().await), report.bought), "{report:?}");
+    assert_eq!(
+        (u32::try_from(units.len()), sold(&app).await),
+        (Ok(sold(&app).await), report.bought),
+        "{report:?}"
+    );
     assert!(report.bought <= UNITS, "{report:?}");
     assert_eq!(app.bank.charges(), u64::from(report.bought), "{report:?}");
     assert_eq!((report.bought + report.refused, report.unknown), (500, 0), "{report:?}");
@@ -80,9 +79,9 @@ async fn five_hundred_buyers_get_fifty_units_at_most_and_each_is_charged_once_th
 #[tokio::test(flavor = "multi_thread")]
 async fn eighty_browsers_get_fifty_units_though_the_primary_is_killed() {
     let settings = Settings { requests: 100_000, ..Settings::default() };
-    let running = Running::open(&TargetArgs::private(), ([127, 0, 0, 1], 0).into(), settings).await.unwrap();
+    let running = open(&TargetArgs::private(), settings).await;
     let app = running.app.clone();
-    open_sale(&app).await;
+    open_sale(&app, UNITS, 0).await;
 
     let all_here = Arc::new(Barrier::new(BROWSERS));
     let clicks: Vec<_> = (0..BROWSERS)
@@ -97,15 +96,14 @@ async fn eighty_browsers_get_fifty_units_though_the_primary_is_killed() {
             })
         })
         .collect();
-    let sold = async || app.flash_sale.sale("today").await.ok().flatten().map_or(0, |sale| sale.sold);
-    until("some are sold", async || sold().await > 5).await;
+    until("some are sold", async || sold(&app).await > 5).await;
     running.app.faults.as_ref().unwrap().kill_primary().await.unwrap();
     let mut statuses = HashMap::<u16, u32>::new();
     for click in clicks {
         *statuses.entry(click.await.unwrap()).or_default() += 1;
     }
 
-    until("the shop is back", async || sold().await > 0).await;
+    until("the shop is back", async || sold(&app).await > 0).await;
     let sale = app.flash_sale.sale("today").await.unwrap().unwrap();
     let units = units_of_customers(&app).await;
     assert_eq!((sale.sold, sale.left), (UNITS, 0), "{statuses:?}");

@@ -1,13 +1,12 @@
 use lab_connection::TargetArgs;
-use live_shop::Running;
 use live_shop::state::Settings;
 
 use crate::client::Browser;
+use crate::open;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_redis_the_catalog_is_still_there_and_after_a_failover_so_is_the_cart() {
-    let running =
-        Running::open(&TargetArgs::private(), ([127, 0, 0, 1], 0).into(), Settings::default()).await.unwrap();
+    let running = open(&TargetArgs::private(), Settings::default()).await;
     let (app, faults) = (running.app.clone(), running.app.faults.clone().unwrap());
     let address = app.address;
     let browse = |work: fn(&mut Browser), mut browser: Browser| {

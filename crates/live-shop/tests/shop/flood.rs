@@ -9,7 +9,7 @@ use live_shop::changes::Change;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Handle;
 
-use crate::client::{Browser, left, raw};
+use crate::client::{Browser, health, left};
 use crate::program::{Program, hub};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -29,8 +29,7 @@ fn flood(prefix: &str, tell: impl Fn(u64)) {
     println!("{number} slow connections");
 
     let mut program = Program::open(prefix);
-    let mut early = Browser::new(program.address).events(None);
-    early.next_of("hello");
+    let mut early = Browser::new(program.address).listening();
     let mut slow = Vec::new();
     for count in 0..number {
         let mut socket = TcpStream::connect(program.address).unwrap();
@@ -44,10 +43,8 @@ fn flood(prefix: &str, tell: impl Fn(u64)) {
     }
     assert!(program.is_running());
     // They end by themselves, and then there is room.
-    let host = program.address;
-    let request = format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     let start = Instant::now();
-    while raw(host, request.as_bytes()).status != 200 {
+    while health(program.address) != 200 {
         assert!(start.elapsed() < TIMEOUT, "there is no room");
     }
     assert!(program.is_running());

@@ -5,12 +5,13 @@ use std::ops::ControlFlow;
 use std::thread;
 use std::time::Duration;
 
+use lab_testing::until;
 use live_shop::changes::{Change, Kind};
 use live_shop::hub::KEPT;
 use live_shop::state::Settings;
 use patterns::broadcast::Broadcast;
 
-use crate::client::left;
+use crate::client::{Browser, Events, left};
 use crate::program::Program;
 use crate::{Shop, with_shop, with_shop_at};
 
@@ -118,8 +119,7 @@ async fn an_id_from_before_a_reset_is_one_resync() {
     let prefix = lab_testing::prefix();
     let old = with_shop_at(&prefix, Settings::default(), |shop| {
         let browser = shop.browser();
-        let mut events = browser.events(None);
-        events.next_of("hello");
+        let mut events = browser.listening();
         tell(&shop, 0..5);
         let old = (0..5).map(|_| events.next_of("stock").id).last().unwrap();
         // While the shop runs.
@@ -201,9 +201,7 @@ async fn line_ends_stay_inside_the_event_that_has_them() {
 async fn nobody_gets_the_events_of_another_customer() {
     with_shop(Settings::default(), |shop| {
         let (ann, ben) = (shop.customer("Ann"), shop.customer("Ben"));
-        let (mut for_ann, mut for_ben) = (ann.events(None), ben.events(None));
-        for_ann.next_of("hello");
-        for_ben.next_of("hello");
+        let (mut for_ann, mut for_ben) = (ann.listening(), ben.listening());
         shop.runtime.block_on(async {
             shop.app.tell(Change::to(Kind::Cart, "user:Ann")).await;
             shop.app.tell(Change::all(Kind::Order)).await;
@@ -220,9 +218,7 @@ async fn a_logout_ends_the_streams_of_its_session_only() {
     let settings = Settings { keep_alive: Duration::from_millis(50), ..Settings::default() };
     with_shop(settings, |shop| {
         let (mut one, other) = (shop.customer("Ann"), shop.customer("Ann"));
-        let (mut ends, mut stays) = (one.events(None), other.events(None));
-        ends.next_of("hello");
-        stays.next_of("hello");
+        let (mut ends, mut stays) = (one.listening(), other.listening());
         one.post("/logout", &[]);
         ends.next_of("bye");
         assert_eq!(ends.next(), None);
@@ -232,8 +228,7 @@ async fn a_logout_ends_the_streams_of_its_session_only() {
         shop.runtime.block_on(ended.end_everywhere("Ann")).unwrap();
         stays.next_of("bye");
         assert_eq!(stays.next(), None);
-        shop.runtime
-            .block_on(lab_testing::until("no stream is open", || async { shop.app.events.open() == 0 }));
+        shop.runtime.block_on(until("no stream is open", || async { shop.app.events.open() == 0 }));
     })
     .await;
 }
@@ -243,12 +238,10 @@ async fn a_logout_ends_the_streams_of_its_session_only() {
 async fn a_browser_that_is_gone_is_noticed_without_an_event() {
     let settings = Settings { keep_alive: Duration::from_millis(20), ..Settings::default() };
     with_shop(settings, |shop| {
-        let mut events = shop.browser().events(None);
-        events.next_of("hello");
+        let events = shop.browser().listening();
         assert_eq!(shop.app.events.open(), 1);
         drop(events);
-        shop.runtime
-            .block_on(lab_testing::until("the stream is closed", || async { shop.app.events.open() == 0 }));
+        shop.runtime.block_on(until("the stream is closed", || async { shop.app.events.open() == 0 }));
     })
     .await;
 }
@@ -258,13 +251,11 @@ async fn a_browser_that_is_gone_is_noticed_without_an_event() {
 async fn a_shop_that_is_stopped_ends_idle_streams_and_exits_with_0() {
     let stopped = tokio::task::spawn_blocking(|| {
         let mut program = Program::open(&lab_testing::prefix());
-        let browser = crate::client::Browser::new(program.address);
-        let mut streams: Vec<_> = (0..20).map(|_| browser.events(None)).collect();
-        for events in &mut streams {
-            events.next_of("hello");
-        }
+        let browser = Browser::new(program.address);
+        let streams: Vec<_> = (0..20).map(|_| browser.events(None)).collect();
+        let streams: Vec<_> = streams.into_iter().map(Events::after_hello).collect();
         assert_eq!(program.stop().code(), Some(0));
-        let pause = |mut events: crate::client::Events| {
+        let pause = |mut events: Events| {
             assert_eq!(events.next(), None);
             let [_, at_the_end] = events.retries[..] else { panic!("{:?}", events.retries) };
             assert!((1_000..2_000).contains(&at_the_end), "{at_the_end}");

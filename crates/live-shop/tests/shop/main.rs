@@ -21,7 +21,8 @@ mod waitlist;
 
 use lab_connection::TargetArgs;
 use live_shop::Running;
-use live_shop::state::Settings;
+use live_shop::state::{App, Settings};
+use patterns::flash_sale::Plan;
 
 use crate::client::Browser;
 
@@ -51,17 +52,29 @@ async fn with_shop_on<T: Send + 'static>(
 ) -> T {
     // On a busy machine, a server that is well may take longer than a customer waits.
     let settings = Settings { answers_in: lab_testing::TIMEOUT, ..settings };
-    let running = Running::open(args, ([127, 0, 0, 1], 0).into(), settings).await.unwrap();
+    let running = open(args, settings).await;
     let (app, runtime) = (running.app.clone(), tokio::runtime::Handle::current());
     let result = tokio::task::spawn_blocking(move || test(Shop { app, runtime })).await;
     running.close().await;
     result.unwrap()
 }
 
+async fn open(args: &TargetArgs, settings: Settings) -> Running {
+    Running::open(args, ([127, 0, 0, 1], 0).into(), settings).await.unwrap()
+}
+
+/// Opens a sale that goes on for an hour, one unit for each customer.
+async fn open_sale(app: &App, units: u32, places: u32) {
+    let starts = app.flash_sale.now().await.unwrap();
+    let (name, product) = ("Today".to_owned(), "turntable".to_owned());
+    let plan = Plan { name, product, starts, ends: starts + 3_600_000, units, cap: 1, places };
+    app.flash_sale.open("today", &plan).await.unwrap();
+}
+
 /// The shop of a test.
 #[derive(Clone)]
 struct Shop {
-    app: live_shop::state::App,
+    app: App,
     runtime: tokio::runtime::Handle,
 }
 

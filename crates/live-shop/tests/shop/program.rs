@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use lab_connection::{Target, TargetArgs};
 use live_shop::hub::Hub;
 use live_shop::link::Link;
-use live_shop::wire::{self, Redis};
+use live_shop::wire::Redis;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// The shared server, as the shop connects to it.
 pub async fn redis(prefix: &str) -> Redis {
     let args = TargetArgs { prefix: Some(prefix.to_owned()), ..TargetArgs::at(lab_testing::server().url()) };
-    wire::connection(Link::new(Target::open(&args).await.unwrap()))
+    Redis::new(Link::new(Target::open(&args).await.unwrap()))
 }
 
 /// What a shop under this prefix tells, from another process.
@@ -53,14 +53,8 @@ impl Program {
     /// `None` if the address is taken.
     fn open_at(address: SocketAddr, prefix: &str) -> Option<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_live-shop"));
-        command.args([
-            "--url",
-            &lab_testing::server().url(),
-            "--prefix",
-            prefix,
-            "--listen",
-            &address.to_string(),
-        ]);
+        command.args(["--url", &lab_testing::server().url(), "--prefix", prefix]);
+        command.args(["--listen", &address.to_string()]);
         command.env_remove("REDIS_URL").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());

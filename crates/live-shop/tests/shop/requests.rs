@@ -1,10 +1,11 @@
 use std::io::{Read, Write};
 use std::time::Duration;
 
+use lab_testing::until;
 use live_shop::database::PASSWORD;
 use live_shop::state::Settings;
 
-use crate::client::{connect, form, raw};
+use crate::client::{connect, form, health, raw};
 use crate::with_shop;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -13,11 +14,8 @@ async fn each_response_says_how_many_requests_are_left() {
         let mut browser = shop.browser();
         let second = browser.get("/");
         assert_eq!(second.header("ratelimit-policy"), "\"minute\";q=3;w=60");
-        assert!(
-            second.header("ratelimit").starts_with("\"minute\";r=1;t="),
-            "{}",
-            second.header("ratelimit")
-        );
+        let left = second.header("ratelimit");
+        assert!(left.starts_with("\"minute\";r=1;t="), "{left}");
         browser.get("/");
         let refused = browser.send("GET", "/", "", "");
         assert_eq!((refused.status, refused.header("content-type")), (429, "application/problem+json"));
@@ -188,15 +186,7 @@ async fn slow_connections_do_not_keep_others_out() {
         for mut socket in slow {
             let _ = socket.read_to_end(&mut Vec::new());
         }
-        shop.runtime.block_on(lab_testing::until("there is room", || async {
-            raw(
-                shop.app.address,
-                format!("GET /healthz HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", shop.app.address)
-                    .as_bytes(),
-            )
-            .status
-                == 200
-        }));
+        shop.runtime.block_on(until("there is room", || async { health(shop.app.address) == 200 }));
     })
     .await;
 }

@@ -11,7 +11,6 @@ use std::time::Duration;
 use lab_connection::TargetArgs;
 use lab_server::{Proxy, Server};
 use lab_testing::until;
-use live_shop::Running;
 use live_shop::changes::Change;
 use live_shop::hub::Hub;
 use live_shop::state::Settings;
@@ -19,6 +18,7 @@ use live_shop::wire::Redis;
 use patterns::broadcast::Broadcast;
 
 use crate::client::{Browser, Event, left};
+use crate::open;
 use crate::program::{Program, hub, redis};
 
 const BROWSERS: usize = 200;
@@ -161,8 +161,7 @@ async fn two_hundred_browsers_miss_nothing_and_get_nothing_twice_though_the_shop
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_browsers_miss_nothing_and_get_nothing_twice_though_the_primary_is_killed() {
     static PROGRESS: Progress = Progress::new();
-    let running =
-        Running::open(&TargetArgs::private(), ([127, 0, 0, 1], 0).into(), unhurried()).await.unwrap();
+    let running = open(&TargetArgs::private(), unhurried()).await;
     let (app, faults) = (running.app.clone(), running.app.faults.clone().unwrap());
     let browsers = Browsers::listen(&browser_at(app.address).await, &PROGRESS);
     until_all("listen", &PROGRESS.listening).await;
@@ -192,8 +191,7 @@ async fn changes_that_a_failover_forgets_are_no_silent_gap() {
     let through = format!("127.0.0.1 {}", to_replica.port());
     let replica = Server::builder().replica_of(&primary).config("replicaof", through).start().unwrap();
     let address = Proxy::in_front_of(&primary).unwrap();
-    let args = TargetArgs::at(address.url());
-    let running = Running::open(&args, ([127, 0, 0, 1], 0).into(), unhurried()).await.unwrap();
+    let running = open(&TargetArgs::at(address.url()), unhurried()).await;
     let app = running.app.clone();
     let browsers = Browsers::listen(&browser_at(app.address).await, &PROGRESS);
     until_all("listen", &PROGRESS.listening).await;

@@ -1,28 +1,16 @@
 //! A unit of the flash sale that is given back goes to the first customer on the waitlist.
 
 use live_shop::state::Settings;
-use patterns::flash_sale::Plan;
 
-use crate::{Shop, with_shop};
-
-/// Opens a sale of one unit.
-pub fn open_sale(shop: &Shop) {
-    let app = shop.app.clone();
-    shop.runtime.block_on(async move {
-        let starts = app.flash_sale.now().await.unwrap();
-        let (name, product) = ("One turntable".to_owned(), "turntable".to_owned());
-        let plan = Plan { name, product, starts, ends: starts + 3_600_000, units: 1, cap: 1, places: 10 };
-        app.flash_sale.open("today", &plan).await.unwrap();
-    });
-}
+use crate::{open_sale, with_shop};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unit_that_is_given_back_goes_to_the_next_one_on_the_waitlist() {
     with_shop(Settings::default(), |shop| {
-        open_sale(&shop);
+        shop.runtime.block_on(open_sale(&shop.app, 1, 10));
         let mut customers = ["Ann", "Ben", "Cleo"].map(|name| shop.customer(name));
         for customer in &mut customers {
-            let order = customer.get("/flash").between("name=\"order\" value=\"", "\"").to_owned();
+            let order = customer.get("/flash").field("order");
             // Sent twice, it is one order.
             for _ in 0..2 {
                 assert_eq!(customer.post("/flash/buy", &[("order", &order)]).status, 303);
@@ -33,9 +21,8 @@ async fn a_unit_that_is_given_back_goes_to_the_next_one_on_the_waitlist() {
         assert!(cleo.get("/flash").body.contains("Customers before you: 1"));
         assert_eq!(ben.post("/flash/give-back", &[("order", "1")]).status, 409, "he has nothing yet");
 
-        let mut events = ben.events(None);
-        events.next_of("hello");
-        let order = ann.get("/flash").between("name=\"order\" value=\"", "\"").to_owned();
+        let mut events = ben.listening();
+        let order = ann.get("/flash").field("order");
         for _ in 0..2 {
             assert_eq!(ann.post("/flash/give-back", &[("order", &order)]).status, 303);
         }
@@ -50,7 +37,7 @@ async fn a_unit_that_is_given_back_goes_to_the_next_one_on_the_waitlist() {
         ben.post("/flash/give-back", &[("order", "1")]);
         assert!(cleo.get("/flash").body.contains("One unit is reserved for you."));
         cleo.post("/flash/give-back", &[("order", "1")]);
-        let again = ann.get("/flash").between("name=\"order\" value=\"", "\"").to_owned();
+        let again = ann.get("/flash").field("order");
         assert_ne!(again, order, "an order that was given back is over");
         ann.post("/flash/buy", &[("order", &again)]);
         assert!(ann.get("/flash").body.contains("One unit is reserved for you."));

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::join_all;
+use lab_connection::server_info::server_time;
 use lab_connection::{Target, own_keys};
 use lab_runner::BoxError;
 use patterns::job_queue::{Due, JobQueue, MAX_BATCH, NewJob};
@@ -44,9 +45,9 @@ pub async fn pick_up(
     let running = join_all((0..workers).map(|_| start_worker(target, Arc::clone(&tally), stopped.clone())));
     let produce = async {
         // By the clock of the server, which this machine's clock may differ from.
-        let (seconds, micros): (u64, u64) = redis::cmd("TIME").query_async(&mut redis.clone()).await?;
-        let due = seconds * 1_000 + micros / 1_000 + u64::try_from(delay.as_millis())?;
-        let due_here = now() + u64::try_from(delay.as_millis())?;
+        let delay = u64::try_from(delay.as_millis())?;
+        let due = server_time(&mut redis.clone()).await?.cast_unsigned() + delay;
+        let due_here = now() + delay;
         let new: Vec<NewJob> =
             (0..jobs).map(|number| NewJob::new(format!("job-{number}"), "").with_due(Due::At(due))).collect();
         for batch in new.chunks(MAX_BATCH) {

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use lab_connection::{Connection, Target, own_keys};
-use lab_runner::BoxError;
 use lab_runner::concurrent::try_join_all;
+use lab_runner::{BoxError, labeled};
 use patterns::once::{Begun, Once, Token};
 use redis::{AsyncTypedCommands, RedisResult};
 use tokio::sync::Barrier;
@@ -14,15 +14,16 @@ const REQUEST: &[u8] = b"pay 25.00 EUR";
 /// How long a worker may take that dies.
 const LEASE: Duration = Duration::from_millis(50);
 
-/// How copies are told from new payments.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// GET, and SET after the charge.
-    GetAndSet,
-    /// SET NX before the charge, without an answer.
-    SetNx,
-    /// [`Once`].
-    Record,
+labeled! {
+    /// How copies are told from new payments.
+    pub enum Way {
+        /// GET, and SET after the charge.
+        GetAndSet => "GET, charge, SET",
+        /// SET NX before the charge, without an answer.
+        SetNx => "SET NX, charge",
+        /// [`Once`].
+        Record => "record with a lease",
+    }
 }
 
 /// What became of the copies of one payment.
@@ -32,19 +33,6 @@ pub struct Payments {
     pub charges: usize,
     /// How many copies got the number of a charge.
     pub answers: usize,
-}
-
-impl Way {
-    /// All, the wrong ones first.
-    pub const ALL: [Self; 3] = [Self::GetAndSet, Self::SetNx, Self::Record];
-
-    pub(super) fn label(self) -> &'static str {
-        match self {
-            Self::GetAndSet => "GET, charge, SET",
-            Self::SetNx => "SET NX, charge",
-            Self::Record => "record with a lease",
-        }
-    }
 }
 
 /// The provider that charges, and counts.

@@ -5,32 +5,20 @@ use std::time::Duration;
 
 use futures_util::future::pending;
 use lab_connection::{Connection, Target, own_keys};
-use lab_runner::BoxError;
+use lab_runner::{BoxError, labeled};
 use patterns::job_queue::{JobQueue, NewJob, Settings};
 use redis::AsyncTypedCommands;
 use tokio::sync::Barrier;
 
-/// How a worker takes jobs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// LPOP.
-    Pop,
-    /// LMOVE, and LREM when it is done.
-    Move,
-    /// The pattern.
-    Reserve,
-}
-
-impl Way {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Pop, Self::Move, Self::Reserve];
-
-    pub(super) fn label(self) -> &'static str {
-        match self {
-            Self::Pop => "LPOP",
-            Self::Move => "LMOVE, LREM",
-            Self::Reserve => "job_queue",
-        }
+labeled! {
+    /// How a worker takes jobs.
+    pub enum Way {
+        /// LPOP.
+        Pop => "LPOP",
+        /// LMOVE, and LREM when it is done.
+        Move => "LMOVE, LREM",
+        /// The pattern.
+        Reserve => "job_queue",
     }
 }
 

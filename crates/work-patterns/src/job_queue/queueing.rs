@@ -1,7 +1,7 @@
 //! Ways of queueing, side by side.
 
 use lab_runner::concurrent::try_join_all;
-use lab_runner::{AnyConnection, Approach, into_redis_error};
+use lab_runner::{AnyConnection, Approach, into_redis_error, labeled};
 use patterns::job_queue::{Job, JobQueue, NewJob, Outcome};
 use patterns::key::KeyError;
 use redis::{AsyncTypedCommands, RedisResult};
@@ -11,22 +11,18 @@ use super::PlainLists;
 /// Jobs in one batch.
 const BATCH: usize = 50;
 
-/// How jobs get from a producer to a worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Queueing {
-    /// LPUSH and BRPOP: the baseline.
-    PushPop,
-    /// LPUSH, LMOVE, and LREM.
-    Move,
-    /// The pattern, with one job in each call.
-    OneByOne,
-    /// The pattern, with 50 jobs in each call.
-    Batches,
-}
-
-impl Queueing {
-    /// All, the baseline first.
-    pub const ALL: [Self; 4] = [Self::PushPop, Self::Move, Self::OneByOne, Self::Batches];
+labeled! {
+    /// How jobs get from a producer to a worker.
+    pub enum Queueing {
+        /// LPUSH and BRPOP: the baseline.
+        PushPop => "LPUSH, BRPOP (the baseline)",
+        /// LPUSH, LMOVE, and LREM.
+        Move => "LPUSH, LMOVE, LREM",
+        /// The pattern, with one job in each call.
+        OneByOne => "job_queue one by one",
+        /// The pattern, with 50 jobs in each call.
+        Batches => "job_queue, 50 at a time",
+    }
 }
 
 /// How many jobs there are, and where.
@@ -129,13 +125,7 @@ impl Approach for Queueing {
     type Output = usize;
 
     fn label(self) -> String {
-        match self {
-            Self::PushPop => "LPUSH, BRPOP (the baseline)",
-            Self::Move => "LPUSH, LMOVE, LREM",
-            Self::OneByOne => "job_queue one by one",
-            Self::Batches => "job_queue, 50 at a time",
-        }
-        .to_owned()
+        self.label().to_owned()
     }
 
     fn operations(self, work: &Work) -> u64 {

@@ -2,27 +2,19 @@
 
 use futures_util::future::try_join;
 use lab_connection::{Connection, Target, own_keys};
-use lab_runner::BoxError;
 use lab_runner::concurrent::try_join_all;
+use lab_runner::{BoxError, labeled};
 use patterns::leader::{Candidate, Elections, Standing};
 use redis::{AsyncTypedCommands, RedisResult};
 use tokio::sync::Barrier;
 
-/// How a candidate is elected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// GET, and SET if nobody leads.
-    GetAndSet,
-    /// [`Elections::campaign`].
-    Campaign,
-}
-
-impl Way {
-    pub(super) fn label(self) -> &'static str {
-        match self {
-            Self::GetAndSet => "GET, then SET",
-            Self::Campaign => "one script",
-        }
+labeled! {
+    /// How a candidate is elected.
+    pub enum Way {
+        /// GET, and SET if nobody leads.
+        GetAndSet => "GET, then SET",
+        /// [`Elections::campaign`].
+        Campaign => "one script",
     }
 }
 

@@ -3,27 +3,19 @@
 use std::time::Duration;
 
 use lab_connection::{Connection, Target, own_keys};
-use lab_runner::BoxError;
-use lab_runner::concurrent::try_join_all;
+use lab_runner::concurrent::count_at_once;
+use lab_runner::{BoxError, labeled};
 use patterns::fence::{Fence, FenceError};
 use patterns::lock::{Locks, Token};
 use redis::AsyncTypedCommands;
 
-/// Whether the record refuses late writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// It takes every write.
-    LockAlone,
-    /// It refuses older numbers.
-    LockAndFence,
-}
-
-impl Way {
-    pub(super) fn label(self) -> &'static str {
-        match self {
-            Self::LockAlone => "lock alone",
-            Self::LockAndFence => "lock and fence",
-        }
+labeled! {
+    /// Whether the record refuses late writes.
+    pub enum Way {
+        /// It takes every write.
+        LockAlone => "lock alone",
+        /// It refuses older numbers.
+        LockAndFence => "lock and fence",
     }
 }
 
@@ -50,10 +42,9 @@ pub async fn stale_writes(
     holders: usize,
     ttl: Duration,
 ) -> Result<usize, BoxError> {
-    let holders_at_once = (0..holders).map(|holder| write_after_a_pause(way, target, holder, ttl));
-    let stale = try_join_all(holders_at_once.collect::<Vec<_>>()).await?;
+    let stale = count_at_once(holders, |holder| write_after_a_pause(way, target, holder, ttl)).await?;
     own_keys::unlink(&mut target.connection(), &keys(target, holders)?).await?;
-    Ok(stale.into_iter().filter(|stale| *stale).count())
+    Ok(stale)
 }
 
 /// Says whether the older value is left.

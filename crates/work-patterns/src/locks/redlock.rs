@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::{join_all, try_join_all};
 use lab_connection::{Target, own_keys};
-use lab_runner::BoxError;
+use lab_runner::{BoxError, labeled};
 use lab_server::Server;
 use patterns::lock::{Locks, Token};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
@@ -21,27 +21,15 @@ const LONG: Duration = Duration::from_mins(1);
 /// How often each cost is measured.
 const ROUNDS: usize = 5;
 
-/// How a lock is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Redlock {
-    /// SET NX PX on one server.
-    OneServer,
-    /// SET NX PX on five, of which three must agree.
-    FiveServers,
-    /// The pattern on one server, with its number at the record.
-    OneServerAndFence,
-}
-
-impl Redlock {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::OneServer, Self::FiveServers, Self::OneServerAndFence];
-
-    pub(super) fn label(self) -> &'static str {
-        match self {
-            Self::OneServer => "one server, token",
-            Self::FiveServers => "Redlock, five servers",
-            Self::OneServerAndFence => "one server, number and fence",
-        }
+labeled! {
+    /// How a lock is taken.
+    pub enum Redlock {
+        /// SET NX PX on one server.
+        OneServer => "one server, token",
+        /// SET NX PX on five, of which three must agree.
+        FiveServers => "Redlock, five servers",
+        /// The pattern on one server, with its number at the record.
+        OneServerAndFence => "one server, number and fence",
     }
 }
 
@@ -70,11 +58,6 @@ impl FiveServers {
         let connections = servers.iter().map(connect);
         let nodes = try_join_all(connections.collect::<Vec<_>>()).await?;
         Ok(Self { servers, nodes })
-    }
-
-    /// Stops them.
-    pub fn stop(self) {
-        drop(self);
     }
 
     /// Takes so many locks, then one server restarts without its data, and other clients try to take the same locks. Returns how

@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use lab_runner::{AnyConnection, Approach, into_redis_error};
-use patterns::key::KeyError;
+use lab_runner::{AnyConnection, Approach, into_redis_error, labeled};
+use patterns::key::{Key, KeyError};
 use patterns::lock::{ACQUIRE, Locks, RELEASE, Token};
 use redis::{RedisResult, Script};
 
@@ -14,31 +14,32 @@ const TTL: Duration = Duration::from_mins(1);
 
 static RELEASE_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(DELETE_IF_EQUAL));
 
-/// How a lock is taken and released.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TakeAndRelease {
-    /// SET NX PX, and DEL: the wrong way, as a baseline.
-    SetAndDel,
-    /// SET NX PX, and a script that compares the token.
-    SetAndScript,
-    /// SET NX PX, and DELIFEQ.
-    SetAndDelifeq,
-    /// SET NX PX, and DELEX with IFEQ.
-    SetAndDelex,
-    /// [`Locks`]: two scripts, with a number.
-    Pattern,
+labeled! {
+    /// How a lock is taken and released.
+    pub enum TakeAndRelease {
+        /// SET NX PX, and DEL: the wrong way, as a baseline.
+        SetAndDel => "SET NX PX, DEL (wrong)",
+        /// SET NX PX, and a script that compares the token.
+        SetAndScript => "SET NX PX, token script",
+        /// SET NX PX, and DELIFEQ.
+        SetAndDelifeq => "SET NX PX, DELIFEQ",
+        /// SET NX PX, and DELEX with IFEQ.
+        SetAndDelex => "SET NX PX, DELEX IFEQ",
+        /// [`Locks`]: two scripts, with a number.
+        Pattern => "Locks, with a number",
+    }
 }
 
 impl TakeAndRelease {
     /// All that this server can do, the baseline first.
     #[must_use]
     pub fn all(delifeq: bool, delex: bool) -> Vec<Self> {
-        [Self::SetAndDel, Self::SetAndScript]
-            .into_iter()
-            .chain(delifeq.then_some(Self::SetAndDelifeq))
-            .chain(delex.then_some(Self::SetAndDelex))
-            .chain([Self::Pattern])
-            .collect()
+        let can = |way: &Self| match way {
+            Self::SetAndDelifeq => delifeq,
+            Self::SetAndDelex => delex,
+            _ => true,
+        };
+        Self::ALL.into_iter().filter(can).collect()
     }
 
     /// Whether the lock was free, and was released by its holder.
@@ -84,11 +85,10 @@ impl Names {
 
     /// Every key that a run writes: the pattern leaves its numbers.
     pub fn keys(&self) -> Result<Vec<String>, KeyError> {
-        let numbers = self
-            .names
-            .iter()
-            .map(|name| Ok(patterns::key::Key::new(&self.prefix, "lock", &[name])?.companion("number")));
-        self.names.iter().map(|name| key_of(&self.prefix, name)).chain(numbers).collect()
+        let key = |name: &String| Key::new(&self.prefix, "lock", &[name]);
+        let locks = self.names.iter().map(|name| Ok(key(name)?.as_str().to_owned()));
+        let numbers = self.names.iter().map(|name| Ok(key(name)?.companion("number")));
+        locks.chain(numbers).collect()
     }
 }
 
@@ -98,14 +98,7 @@ impl Approach for TakeAndRelease {
     type Output = usize;
 
     fn label(self) -> String {
-        match self {
-            Self::SetAndDel => "SET NX PX, DEL (wrong)",
-            Self::SetAndScript => "SET NX PX, token script",
-            Self::SetAndDelifeq => "SET NX PX, DELIFEQ",
-            Self::SetAndDelex => "SET NX PX, DELEX IFEQ",
-            Self::Pattern => "Locks, with a number",
-        }
-        .to_owned()
+        self.label().to_owned()
     }
 
     fn operations(self, input: &Self::Input) -> u64 {

@@ -1,7 +1,7 @@
 //! Ways to publish, compared.
 
 use lab_runner::concurrent::concurrently;
-use lab_runner::{AnyConnection, Approach, into_redis_error};
+use lab_runner::{AnyConnection, Approach, into_redis_error, labeled};
 use patterns::broadcast::Broadcast;
 use patterns::script::StoreError;
 use redis::{AsyncTypedCommands, RedisResult};
@@ -10,20 +10,16 @@ use redis::{AsyncTypedCommands, RedisResult};
 const IN_FLIGHT: usize = 50;
 const MAX_ENTRIES: usize = 10_000;
 
-/// How a message is published.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Announcing {
-    /// To those who listen now: the baseline.
-    Publish,
-    /// To a bounded stream.
-    Xadd,
-    /// The pattern, whose entries name the one before.
-    Broadcast,
-}
-
-impl Announcing {
-    /// All, the baseline first.
-    pub const ALL: [Self; 3] = [Self::Publish, Self::Xadd, Self::Broadcast];
+labeled! {
+    /// How a message is published.
+    pub enum Announcing {
+        /// To those who listen now: the baseline.
+        Publish => "PUBLISH (the baseline)",
+        /// To a bounded stream.
+        Xadd => "XADD MAXLEN ~",
+        /// The pattern, whose entries name the one before.
+        Broadcast => "broadcast",
+    }
 }
 
 /// Messages to publish.
@@ -57,12 +53,7 @@ impl Approach for Announcing {
     type Output = usize;
 
     fn label(self) -> String {
-        match self {
-            Self::Publish => "PUBLISH (the baseline)",
-            Self::Xadd => "XADD MAXLEN ~",
-            Self::Broadcast => "broadcast",
-        }
-        .to_owned()
+        self.label().to_owned()
     }
 
     fn operations(self, input: &Announcements) -> u64 {

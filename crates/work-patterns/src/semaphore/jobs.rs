@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lab_connection::{Connection, Target};
-use lab_runner::BoxError;
+use lab_runner::{BoxError, labeled};
 use patterns::semaphore::{Semaphores, Token};
 use redis::{AsyncTypedCommands, RedisResult};
 
@@ -14,21 +14,13 @@ pub(super) const DIES: usize = 4;
 /// How long permits last. Nobody works for that long.
 const LEASE: Duration = Duration::from_millis(100);
 
-/// How jobs enter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// INCR and DECR.
-    Counter,
-    /// [`Semaphores`].
-    Permits,
-}
-
-impl Way {
-    pub(super) fn label(self) -> &'static str {
-        match self {
-            Self::Counter => "INCR and DECR",
-            Self::Permits => "permits with a lease",
-        }
+labeled! {
+    /// How jobs enter.
+    pub enum Way {
+        /// INCR and DECR.
+        Counter => "INCR and DECR",
+        /// [`Semaphores`].
+        Permits => "permits with a lease",
     }
 }
 

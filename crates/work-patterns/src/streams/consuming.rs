@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lab_runner::concurrent::concurrently;
-use lab_runner::{AnyConnection, Approach, into_redis_error};
+use lab_runner::{AnyConnection, Approach, into_redis_error, labeled};
 use patterns::stream_worker::StreamQueue;
 use redis::{AsyncTypedCommands, RedisResult};
 
@@ -13,25 +13,25 @@ use super::workers::{count, keys, messages_of};
 const BATCH: usize = 50;
 const GROUP: &str = "billing";
 
-/// How messages are published, read, counted, and acknowledged.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Consuming {
-    /// XADD, XREADGROUP, HINCRBY, XACK for each message: the baseline.
-    OneByOne,
-    /// The same for 50 messages at a time.
-    Batches,
-    /// The same with XACKDEL, which also deletes the entry, where the server has it.
-    AckDel,
-    /// The pattern, 50 messages at a time.
-    Pattern,
+labeled! {
+    /// How messages are published, read, counted, and acknowledged.
+    pub enum Consuming {
+        /// XADD, XREADGROUP, HINCRBY, XACK for each message: the baseline.
+        OneByOne => "one by one (the baseline)",
+        /// The same for 50 messages at a time.
+        Batches => "batches of 50",
+        /// The same with XACKDEL, which also deletes the entry, where the server has it.
+        AckDel => "batches, XACKDEL",
+        /// The pattern, 50 messages at a time.
+        Pattern => "the pattern, batches",
+    }
 }
 
 impl Consuming {
     /// All, the baseline first; XACKDEL where the server has it.
     #[must_use]
     pub fn all(ack_del: bool) -> Vec<Self> {
-        let newer = ack_del.then_some(Self::AckDel);
-        [Self::OneByOne, Self::Batches].into_iter().chain(newer).chain([Self::Pattern]).collect()
+        Self::ALL.into_iter().filter(|consuming| ack_del || *consuming != Self::AckDel).collect()
     }
 }
 
@@ -60,13 +60,7 @@ impl Approach for Consuming {
     type Output = usize;
 
     fn label(self) -> String {
-        match self {
-            Self::OneByOne => "one by one (the baseline)",
-            Self::Batches => "batches of 50",
-            Self::AckDel => "batches, XACKDEL",
-            Self::Pattern => "the pattern, batches",
-        }
-        .to_owned()
+        self.label().to_owned()
     }
 
     fn operations(self, input: &Messages) -> u64 {

@@ -17,6 +17,8 @@ pub(super) async fn show(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.start_clean(std::slice::from_ref(&key)).await?;
     ctx.announce("XGROUP CREATE and XADD make a stream with one message, which XREADGROUP gives to c1.");
     let mut quiet = ctx.target().connection();
+    // COMMAND INFO does not tell options. XNACK is newer than IDMP and CLAIM.
+    let knows_xnack = ctx.can("XNACK").await;
     let read = |consumer: &str| {
         let mut read = redis::cmd("XREADGROUP");
         read.arg("GROUP").arg(GROUP).arg(consumer).arg("STREAMS").arg(&key).arg(">");
@@ -41,7 +43,7 @@ pub(super) async fn show(ctx: &LessonContext) -> Result<(), BoxError> {
     .await?;
     let mut add = redis::cmd("XADD");
     add.arg(&key).arg("IDMP").arg("shop").arg("order-2").arg("*").arg("id").arg("order-2");
-    if knows_options(ctx, "XNACK").await {
+    if knows_xnack {
         let first: String = add.query_async(&mut redis).await?;
         let again: String = add.query_async(&mut redis).await?;
         ctx.check("both replies are one entry", first == again)?;
@@ -56,7 +58,7 @@ pub(super) async fn show(ctx: &LessonContext) -> Result<(), BoxError> {
     .await?;
     let mut claim = redis::cmd("XREADGROUP");
     claim.arg("GROUP").arg(GROUP).arg("c2").arg("CLAIM").arg(0).arg("STREAMS").arg(&key).arg(">");
-    if knows_options(ctx, "XNACK").await {
+    if knows_xnack {
         let claimed: RedisResult<Value> = claim.query_async(&mut redis).await;
         ctx.check("c2 has c1's message", format!("{claimed:?}").contains(&entry))?;
     } else {
@@ -66,7 +68,7 @@ pub(super) async fn show(ctx: &LessonContext) -> Result<(), BoxError> {
     ctx.step("XNACK hands a message back at once, and says whether that counts as a delivery. The pattern's script uses XCLAIM:").await?;
     let mut nack = redis::cmd("XNACK");
     nack.arg(&key).arg(GROUP).arg("SILENT").arg("IDS").arg(1).arg(&entry);
-    if ctx.can("XNACK").await {
+    if knows_xnack {
         let returned: u32 = nack.query_async(&mut redis).await?;
         ctx.check_eq("the message is back", &returned, &1)?;
     } else {
@@ -87,9 +89,4 @@ pub(super) async fn show(ctx: &LessonContext) -> Result<(), BoxError> {
         ctx.skip(XACKDEL);
     }
     Ok(())
-}
-
-/// COMMAND INFO does not tell options. XNACK is newer than both of them.
-async fn knows_options(ctx: &LessonContext, newer: &str) -> bool {
-    ctx.can(newer).await
 }

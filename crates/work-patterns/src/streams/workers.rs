@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use lab_connection::{Connection, Target, own_keys};
-use lab_runner::BoxError;
+use lab_runner::{BoxError, labeled};
 use patterns::script::StoreError;
 use patterns::stream_worker::{Effect, Group, Message, StreamQueue};
 use redis::aio::ConnectionLike;
@@ -18,22 +18,23 @@ pub(super) const DIES_AT: usize = 4;
 const BATCH: usize = 4;
 const GROUP: &str = "billing";
 
-/// How a crew reads and acknowledges.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Crew {
-    /// XREADGROUP with NOACK.
-    NoAck,
-    /// XACK after the effect, and nobody claims.
-    NoClaim,
-    /// XACK after the effect, and XAUTOCLAIM.
-    Claim,
-    /// The pattern: claims, and the effect in the script that acknowledges.
-    Pattern,
+labeled! {
+    /// How a crew reads and acknowledges.
+    pub enum Crew {
+        /// XREADGROUP with NOACK.
+        NoAck => "XREADGROUP NOACK",
+        /// XACK after the effect, and nobody claims.
+        NoClaim => "XACK, nobody claims",
+        /// XACK after the effect, and XAUTOCLAIM.
+        Claim => "XACK, and XAUTOCLAIM",
+        /// The pattern: claims, and the effect in the script that acknowledges.
+        Pattern => "the pattern",
+    }
 }
 
 /// What a crew left.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Result {
+pub struct CrewResult {
     /// Workers that died.
     pub died: usize,
     /// Messages without an effect.
@@ -42,13 +43,8 @@ pub struct Result {
     pub doubled: usize,
 }
 
-/// A worker dies here.
-struct Died;
-
 /// Every key that a stream of the pattern has, for one group: the stream first, the effects last.
-pub(super) fn keys<C: ConnectionLike + Clone>(
-    queue: &StreamQueue<C>,
-) -> std::result::Result<Vec<String>, StoreError> {
+pub(super) fn keys<C: ConnectionLike + Clone>(queue: &StreamQueue<C>) -> Result<Vec<String>, StoreError> {
     let key = queue.key()?;
     let names = ["ids", "counts", "done:billing", "failures:billing", "dead:billing"];
     let mut keys = vec![key.as_str().to_owned()];
@@ -63,18 +59,6 @@ pub(super) fn count(key: &str, id: &str) -> Effect {
 }
 
 impl Crew {
-    /// All, from the worst to the best.
-    pub const ALL: [Self; 4] = [Self::NoAck, Self::NoClaim, Self::Claim, Self::Pattern];
-
-    pub(super) fn label(self) -> &'static str {
-        match self {
-            Self::NoAck => "XREADGROUP NOACK",
-            Self::NoClaim => "XACK, nobody claims",
-            Self::Claim => "XACK, and XAUTOCLAIM",
-            Self::Pattern => "the pattern",
-        }
-    }
-
     /// Its stream: the crews work side by side.
     pub(super) fn queue(self, target: &Target) -> StreamQueue<Connection> {
         let name = match self {
@@ -87,7 +71,7 @@ impl Crew {
     }
 
     /// Publishes this many messages, and handles them until nothing more comes.
-    pub async fn run(self, target: &Target, orders: usize) -> std::result::Result<Result, BoxError> {
+    pub async fn run(self, target: &Target, orders: usize) -> Result<CrewResult, BoxError> {
         let mut redis = target.connection();
         let queue = self.queue(target);
         let group = queue.group(GROUP).with_visibility(Duration::from_millis(10));
@@ -98,7 +82,7 @@ impl Crew {
             queue.publish(&format!("order-{number}"), b"1 apple").await?;
         }
         let effects = queue.effect_key("effects")?;
-        let mut result = Result::default();
+        let mut result = CrewResult::default();
         let mut deaths = BTreeSet::new();
         for life in 0..10 * orders {
             let consumer = format!("c{life}");
@@ -114,11 +98,11 @@ impl Crew {
             }
             for message in &messages {
                 let dies = dies_at(&message.id, &mut deaths);
-                let handled = match self {
+                let lives = match self {
                     Self::Pattern => complete_with_the_effect(&group, message, &effects, dies).await?,
                     _ => handle_then_acknowledge(&redis, &queue, message, &effects, dies).await?,
                 };
-                if handled.is_err() {
+                if !lives {
                     result.died += 1;
                     break;
                 }
@@ -136,7 +120,7 @@ impl Crew {
         group: &Group<Connection>,
         redis: &Connection,
         consumer: &str,
-    ) -> std::result::Result<Vec<Message>, BoxError> {
+    ) -> Result<Vec<Message>, BoxError> {
         if self == Self::NoAck {
             let mut read = redis::cmd("XREADGROUP");
             read.arg("GROUP").arg(GROUP).arg(consumer).arg("COUNT").arg(BATCH).arg("NOACK");
@@ -166,37 +150,39 @@ enum Moment {
     After,
 }
 
+/// Whether the worker lives on.
 async fn handle_then_acknowledge(
     redis: &Connection,
     queue: &StreamQueue<Connection>,
     message: &Message,
     effects: &str,
     dies: Option<Moment>,
-) -> std::result::Result<std::result::Result<(), Died>, BoxError> {
+) -> Result<bool, BoxError> {
     let mut redis = redis.clone();
     if dies == Some(Moment::Before) {
-        return Ok(Err(Died));
+        return Ok(false);
     }
     redis.hincr(effects, &message.id, 1).await?;
     if dies == Some(Moment::After) {
-        return Ok(Err(Died));
+        return Ok(false);
     }
     let stream = queue.key()?;
     redis::cmd("XACK").arg(stream.as_str()).arg(GROUP).arg(&message.entry).exec_async(&mut redis).await?;
-    Ok(Ok(()))
+    Ok(true)
 }
 
+/// The same with the pattern.
 async fn complete_with_the_effect(
     group: &Group<Connection>,
     message: &Message,
     effects: &str,
     dies: Option<Moment>,
-) -> std::result::Result<std::result::Result<(), Died>, BoxError> {
+) -> Result<bool, BoxError> {
     if dies == Some(Moment::Before) {
-        return Ok(Err(Died));
+        return Ok(false);
     }
     group.complete(message, &count(effects, &message.id)).await?;
-    Ok(if dies == Some(Moment::After) { Err(Died) } else { Ok(()) })
+    Ok(dies != Some(Moment::After))
 }
 
 /// The messages in the reply of XREADGROUP. Their counts are not known.

@@ -1,27 +1,23 @@
 //! The same chart from raw samples and from roll-ups.
 
-use lab_runner::{AnyConnection, Approach, into_redis_error};
+use lab_runner::{AnyConnection, Approach, into_redis_error, labeled};
 use patterns::time_series::Every;
 use redis::RedisResult;
 
 use super::storing::{SERIES, Store, read_members, series, thousandths};
 
-/// Where the numbers of a chart come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Chart {
-    /// All members of the Sorted Set.
-    Members,
-    /// All packed samples.
-    Samples,
-    /// The roll-ups of minutes.
-    Minutes,
-    /// The roll-ups of hours.
-    Hours,
-}
-
-impl Chart {
-    /// All, the Sorted Set first.
-    pub const ALL: [Self; 4] = [Self::Members, Self::Samples, Self::Minutes, Self::Hours];
+labeled! {
+    /// Where the numbers of a chart come from.
+    pub enum Chart {
+        /// All members of the Sorted Set.
+        Members => "Sorted Set: ZRANGEBYSCORE",
+        /// All packed samples.
+        Samples => "packed samples",
+        /// The roll-ups of minutes.
+        Minutes => "roll-ups of minutes",
+        /// The roll-ups of hours.
+        Hours => "roll-ups of hours",
+    }
 }
 
 /// What is drawn: whole hours of the stored samples.
@@ -41,13 +37,7 @@ impl Approach for Chart {
     type Output = (u64, i64);
 
     fn label(self) -> String {
-        match self {
-            Self::Members => "Sorted Set: ZRANGEBYSCORE",
-            Self::Samples => "packed samples",
-            Self::Minutes => "roll-ups of minutes",
-            Self::Hours => "roll-ups of hours",
-        }
-        .to_owned()
+        self.label().to_owned()
     }
 
     fn operations(self, _: &Span) -> u64 {

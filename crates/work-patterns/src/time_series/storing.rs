@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use lab_connection::{Connection, own_keys};
-use lab_runner::{BoxError, Source, source};
+use lab_runner::{BoxError, Source, labeled, source};
 use patterns::key::Key;
 use patterns::time_series::{Chunk, Every, Retention, RollUp, Sample, TimeSeries};
 use redis::{Pipeline, RedisResult};
@@ -24,37 +24,25 @@ const MOST_DAYS: u64 = 100;
 const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
 
-/// How samples are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Store {
-    /// A Sorted Set whose member is the value.
-    MemberIsValue,
-    /// A Sorted Set whose member is the time.
-    MemberIsTime,
-    /// A Sorted Set whose member is time and value.
-    MemberIsBoth,
-    /// A Stream whose IDs the server makes.
-    Stream,
-    /// The module's own type.
-    Module,
-    /// The pattern.
-    Pattern,
+labeled! {
+    /// How samples are stored.
+    pub enum Store {
+        /// A Sorted Set whose member is the value.
+        MemberIsValue => "Sorted Set, member = value",
+        /// A Sorted Set whose member is the time.
+        MemberIsTime => "Sorted Set, member = time",
+        /// A Sorted Set whose member is time and value.
+        MemberIsBoth => "Sorted Set, member = time:value",
+        /// A Stream whose IDs the server makes.
+        Stream => "Stream, ID by the server",
+        /// The module's own type.
+        Module => "module: TS.ADD",
+        /// The pattern.
+        Pattern => "packed, with roll-ups",
+    }
 }
 
 impl Store {
-    /// Its row in the table.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::MemberIsValue => "Sorted Set, member = value",
-            Self::MemberIsTime => "Sorted Set, member = time",
-            Self::MemberIsBoth => "Sorted Set, member = time:value",
-            Self::Stream => "Stream, ID by the server",
-            Self::Module => "module: TS.ADD",
-            Self::Pattern => "packed, with roll-ups",
-        }
-    }
-
     /// The keys that [`send`](Self::send) writes for samples of these days.
     pub fn keys(self, prefix: &str, days: u64) -> Result<Vec<String>, BoxError> {
         let root = Key::new(prefix, "time_series", &[SERIES])?;

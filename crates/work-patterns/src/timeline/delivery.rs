@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use lab_connection::Connection;
 use lab_runner::concurrent::{concurrently, try_join_all};
-use lab_runner::{AnyConnection, Approach, BoxError, into_redis_error};
+use lab_runner::{AnyConnection, Approach, BoxError, into_redis_error, labeled};
 use patterns::timeline::Timeline;
 use redis::{AsyncTypedCommands, RedisResult};
 
@@ -18,21 +18,19 @@ const READ: usize = 5;
 /// From so many followers on, the hybrid pulls.
 const CELEBRITY_AT: usize = READERS + 1;
 
-/// How posts reach readers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    /// Into the timeline of every follower.
-    Push,
-    /// By asking all authors.
-    Pull,
-    /// The star is asked, and all others push.
-    Hybrid,
+labeled! {
+    /// How posts reach readers.
+    pub enum Delivery {
+        /// Into the timeline of every follower.
+        Push => "push",
+        /// By asking all authors.
+        Pull => "pull",
+        /// The star is asked, and all others push.
+        Hybrid => "hybrid",
+    }
 }
 
 impl Delivery {
-    /// All.
-    pub const ALL: [Self; 3] = [Self::Push, Self::Pull, Self::Hybrid];
-
     fn timeline<C: AnyConnection>(self, connection: &C, prefix: &str) -> Timeline<C> {
         let (name, celebrities_at) = match self {
             Self::Push => ("push", usize::MAX),
@@ -168,12 +166,7 @@ impl Approach for Delivery {
     const RESET_ONCE: bool = true;
 
     fn label(self) -> String {
-        match self {
-            Self::Push => "push",
-            Self::Pull => "pull",
-            Self::Hybrid => "hybrid",
-        }
-        .to_owned()
+        self.label().to_owned()
     }
 
     fn operations(self, feeds: &Feeds) -> u64 {

@@ -61,8 +61,6 @@ pub struct Found {
     pub effects: HashMap<u64, u64>,
     /// The dead letters: the number of each job, and whether it is there because its workers were lost.
     pub dead: BTreeMap<u64, bool>,
-    /// Jobs that still wait, run, or are for later.
-    pub left: u64,
 }
 
 /// The result.

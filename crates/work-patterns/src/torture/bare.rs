@@ -1,12 +1,10 @@
 //! The floor: LPUSH, and BRPOP on a connection for each job at a time. A worker that dies takes its jobs with it.
 
-use std::fs;
 use std::time::Duration;
 
 use lab_connection::{Failure, Target};
 use lab_runner::concurrent::try_join_all;
 
-use crate::torture::host::cannot;
 use crate::torture::journal::{Journal, What, now};
 use crate::torture::role::Role;
 use crate::torture::workload::Job;
@@ -16,11 +14,9 @@ const LIST: &str = "torture:bare";
 const WAIT: Duration = Duration::from_secs(1);
 
 pub(crate) async fn produce(target: &Target, role: &Role, journal: &Journal) -> Result<(), Failure> {
-    let listing = fs::read_to_string(&role.listing).map_err(|error| cannot("read the jobs", &error))?;
-    let jobs: Vec<Job> = listing.lines().filter_map(Job::read).collect();
     let list = format!("{}{LIST}", target.prefix());
     let mut connection = target.connection();
-    for jobs in jobs.chunks(if role.in_bulk { 500 } else { 1 }) {
+    for jobs in role.jobs()?.chunks(if role.in_bulk { 500 } else { 1 }) {
         let begun = now();
         let mut push = redis::cmd("LPUSH");
         push.arg(&list);
@@ -28,13 +24,10 @@ pub(crate) async fn produce(target: &Target, role: &Role, journal: &Journal) -> 
             push.arg(serde_json::to_vec(job).unwrap_or_default());
         }
         push.exec_async(&mut connection).await.map_err(|error| target.explain(&error))?;
-        let first = jobs.first().map_or(0, |job| job.number);
-        journal
-            .write_at(What::Enqueued, first, 0, begun)
-            .map_err(|error| cannot("write a journal", &error))?;
+        journal.write_at(What::Enqueued, jobs[0].number, 0, begun)?;
     }
     if role.in_bulk {
-        journal.write(What::Enqueued, 0, 0).map_err(|error| cannot("write a journal", &error))?;
+        journal.write(What::Enqueued, 0, 0)?;
     }
     Ok(())
 }
@@ -53,7 +46,7 @@ pub(crate) async fn work(target: &Target, role: &Role, journal: &Journal) -> Res
                 continue;
             };
             for what in [What::Started, What::Worked] {
-                journal.write(what, job.number, 1).map_err(|error| cannot("write a journal", &error))?;
+                journal.write(what, job.number, 1)?;
             }
         }
         #[expect(unreachable_code, reason = "it ends with its process, and the type is wanted")]

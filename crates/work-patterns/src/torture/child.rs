@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use crate::torture::journal::Journal;
 use crate::torture::locks::holder;
 use crate::torture::role::{Part, Role, VARIABLE};
-use crate::torture::{bare, host, producer, stream, worker};
+use crate::torture::{bare, producer, stream, worker};
 
 const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
@@ -36,7 +36,7 @@ pub(crate) async fn run(args: &TargetArgs) -> Result<(), Failure> {
 }
 
 async fn play(args: &TargetArgs, role: &Role) -> Result<(), Failure> {
-    let journal = Journal::open(&role.journal).map_err(|error| host::cannot("write a journal", &error))?;
+    let journal = Journal::open(&role.journal)?;
     let target = open(args).await?;
     match role.part {
         Part::Producer => producer::run(&target, role, &journal).await,

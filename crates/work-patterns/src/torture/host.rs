@@ -3,21 +3,24 @@
 use std::env;
 use std::ffi::OsString;
 use std::io;
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use lab_connection::address::no_server;
+use lab_connection::address::{PrivateServer, no_server};
 use lab_connection::failure::Class;
 use lab_connection::{Failure, Target, TargetArgs};
 use lab_runner::render::wrap;
 use lab_runner::{Terminal, course};
 use lab_server::{Choice, Server};
+use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 
 use crate::torture::Fsync;
 use crate::torture::page_cache::PageCache;
+use crate::torture::workload::{Job, listing};
 
 /// Holds the address and the password. Other users of the machine cannot read it.
 const URL: &str = "REDIS_URL";
@@ -41,7 +44,8 @@ struct Private {
 impl Host {
     /// The server that the flags or `REDIS_URL` name. Without them a private one, whatever listens on this machine.
     pub async fn open(args: &TargetArgs, fsync: Fsync) -> Result<Self, Failure> {
-        if !names_a_server(args) {
+        // `--server` chooses a private one, and the login of another has no place beside it: that is refused below.
+        if !flags_name_a_server(args) && !args.names_a_server() {
             return Self::private(args, fsync).await;
         }
         if args.askpass {
@@ -50,11 +54,11 @@ impl Host {
             return Err(failure.try_next("REDISCLI_AUTH: the password, in the environment"));
         }
         let target = course::connect(args).await?;
-        if let Some(lab_connection::address::PrivateServer::Cluster(cluster)) = target.private() {
-            let url = cluster.urls().into_iter().next();
-            return Ok(Self { target, private: None, flags: flags(args), url });
-        }
-        Ok(Self { target, private: None, flags: flags(args), url: args.url.clone() })
+        let url = match target.private() {
+            Some(PrivateServer::Cluster(cluster)) => cluster.urls().into_iter().next(),
+            _ => args.url.clone(),
+        };
+        Ok(Self { target, private: None, flags: flags(args), url })
     }
 
     /// A private server, which may be killed. Says which one it is.
@@ -68,8 +72,7 @@ impl Host {
 
     /// A private server, which may be killed.
     pub async fn quiet(args: &TargetArgs, fsync: Fsync) -> Result<Self, Failure> {
-        let choice = Choice::from_flags(args.server, args.server_program.clone(), args.no_fetch)
-            .map_err(|error| no_server(&error))?;
+        let choice = choice(args)?;
         let server = blocking(move || start(choice, fsync)).await?.map_err(|error| no_server(&error))?;
         let url = server.url();
         let reached = TargetArgs { prefix: args.prefix.clone(), db: args.db, ..TargetArgs::at(url.clone()) };
@@ -80,44 +83,25 @@ impl Host {
         Ok(Self { target, private: Some(private), flags: flags(&reached), url: Some(url) })
     }
 
-    /// The server's name and version.
-    #[must_use]
     pub fn server(&self) -> String {
         let info = self.target.info();
         format!("{} {}", info.name, info.version)
     }
 
     /// Whether the server may be killed.
-    #[must_use]
     pub fn is_private(&self) -> bool {
         self.private.is_some()
     }
 
     /// Whether everything that was acknowledged must be there at the end.
-    #[must_use]
     pub fn keeps_everything(&self) -> bool {
-        self.private.as_ref().is_none_or(|private| private.fsync.keeps_everything())
-    }
-
-    /// The URL for programs that are not ours; holds the password.
-    #[must_use]
-    pub fn url(&self) -> Option<&str> {
-        self.url.as_deref()
-    }
-
-    /// Runs while no other run uses the database.
-    pub async fn alone<T: Send>(
-        &self,
-        run: impl Future<Output = Result<T, Failure>> + Send,
-    ) -> Result<T, Failure> {
-        course::alone(&self.target, run).await
+        self.private.as_ref().is_none_or(|private| private.fsync == Fsync::Always)
     }
 
     /// This program, as another process that reaches the same server.
     pub fn this_program(&self) -> Result<Command, Failure> {
-        let program = env::current_exe().map_err(|error| cannot("find this program", &error))?;
-        let mut command = Command::new(program);
-        command.args(["torture", "child"]).args(&self.flags);
+        let mut command = this_program()?;
+        command.args(&self.flags);
         self.tell(&mut command);
         Ok(command)
     }
@@ -148,6 +132,25 @@ impl Host {
     }
 }
 
+/// This program, as a process of the run.
+pub(crate) fn this_program() -> Result<Command, Failure> {
+    let program = env::current_exe().map_err(|error| cannot("find this program", &error))?;
+    let mut command = Command::new(program);
+    command.args(["torture", "child"]);
+    Ok(command)
+}
+
+/// A directory for the files of a run.
+pub(crate) fn directory() -> Result<TempDir, Failure> {
+    let made = tempfile::Builder::new().prefix("redis-lab-torture-").tempdir();
+    made.map_err(|error| cannot("make a directory", &error))
+}
+
+/// Writes down the jobs, for the producers.
+pub(crate) fn write_jobs(file: &Path, jobs: &[Job]) -> Result<(), Failure> {
+    std::fs::write(file, listing(jobs)).map_err(|error| cannot("write down the jobs", &error))
+}
+
 /// An error if the flags name a server. `REDIS_URL` is not meant for runs that start their own.
 pub(crate) fn refuse_other_servers(args: &TargetArgs, why: &str) -> Result<(), Failure> {
     if !flags_name_a_server(args) {
@@ -158,12 +161,7 @@ pub(crate) fn refuse_other_servers(args: &TargetArgs, why: &str) -> Result<(), F
         .try_next("--server RELEASE: another server program"))
 }
 
-/// Whether the flags or the environment name a server, or ask for what a private one does not have.
-fn names_a_server(args: &TargetArgs) -> bool {
-    let chosen = args.server.is_some() || args.server_program.is_some();
-    flags_name_a_server(args) || (!chosen && env::var_os(URL).is_some_and(|url| !url.is_empty()))
-}
-
+/// Whether the flags name a server, or ask for what a private one does not have.
 fn flags_name_a_server(args: &TargetArgs) -> bool {
     let named = args.url.is_some() || args.host.is_some() || args.port.is_some() || args.cluster;
     let login =
@@ -171,21 +169,25 @@ fn flags_name_a_server(args: &TargetArgs) -> bool {
     named || login
 }
 
+/// Which program a private server is.
+pub(crate) fn choice(args: &TargetArgs) -> Result<Choice, Failure> {
+    Choice::from_flags(args.server, args.server_program.clone(), args.no_fetch)
+        .map_err(|error| no_server(&error))
+}
+
 fn start(choice: Choice, fsync: Fsync) -> Result<Server, lab_server::Error> {
     // Slow calls are what a queue must not make.
-    let builder = Server::builder()
+    let mut builder = Server::builder()
         .choice(choice)
         .config("slowlog-log-slower-than", "1000")
         .config("slowlog-max-len", "10000");
-    let builder = match fsync {
-        Fsync::None => builder,
-        _ => builder.config("appendonly", "yes").config("appendfsync", fsync.to_string()),
-    };
-    let builder = match fsync {
+    if fsync != Fsync::None {
+        builder = builder.config("appendonly", "yes").config("appendfsync", fsync.to_string());
+    }
+    if matches!(fsync, Fsync::Everysec | Fsync::No) {
         // A rewrite would begin a new file, and what the old one lacked could no longer be cut off.
-        Fsync::Everysec | Fsync::No => builder.config("auto-aof-rewrite-percentage", "0"),
-        Fsync::Always | Fsync::None => builder,
-    };
+        builder = builder.config("auto-aof-rewrite-percentage", "0");
+    }
     builder.start()
 }
 
@@ -219,7 +221,10 @@ pub(crate) fn cannot(action: &str, error: &io::Error) -> Failure {
     Failure::new(Class::Other, format!("The run cannot {action}."), error.to_string())
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+/// On another thread, because servers are started and killed by calls that block.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
     spawn_blocking(work)
         .await
         .map_err(|error| Failure::new(Class::Other, "A thread ended.", error.to_string()))

@@ -7,6 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use lab_connection::Failure;
+
+use crate::torture::host::cannot;
+
 /// Something that happened to a job, at this time in microseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event {
@@ -90,19 +94,21 @@ pub struct Journal {
 
 impl Journal {
     /// Creates the file, or goes on with it.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { file: Mutex::new(OpenOptions::new().create(true).append(true).open(path)?) })
+    pub fn open(path: &Path) -> Result<Self, Failure> {
+        let file = OpenOptions::new().create(true).append(true).open(path);
+        Ok(Self { file: Mutex::new(file.map_err(|error| cannot("write a journal", &error))?) })
     }
 
     /// Writes a line with the time of now. It is in the kernel when this returns.
-    pub fn write(&self, what: What, job: u64, attempt: u64) -> io::Result<()> {
+    pub fn write(&self, what: What, job: u64, attempt: u64) -> Result<(), Failure> {
         self.write_at(what, job, attempt, now())
     }
 
     /// Writes a line with a time of its own.
-    pub fn write_at(&self, what: What, job: u64, attempt: u64, at: u64) -> io::Result<()> {
+    pub fn write_at(&self, what: What, job: u64, attempt: u64, at: u64) -> Result<(), Failure> {
         let line = format!("{}\n", Event { what, job, attempt, at });
-        self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(line.as_bytes())
+        let written = self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(line.as_bytes());
+        written.map_err(|error| cannot("write a journal", &error))
     }
 }
 
@@ -121,7 +127,11 @@ impl Tail {
     }
 
     /// The events since the last call. A line without its end waits for the next call.
-    pub fn read(&mut self) -> io::Result<Vec<Event>> {
+    pub fn read(&mut self) -> Result<Vec<Event>, Failure> {
+        self.read_lines().map_err(|error| cannot("read a journal", &error))
+    }
+
+    fn read_lines(&mut self) -> io::Result<Vec<Event>> {
         let mut file = match File::open(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             opened => opened?,

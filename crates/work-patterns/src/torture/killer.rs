@@ -1,6 +1,5 @@
 //! A run: producers and workers are started, killed as the workload says, and started again, until no job is left.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use lab_connection::Failure;
@@ -11,13 +10,13 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::torture::accounts::{Accounts, Killed};
-use crate::torture::host::{Host, cannot};
+use crate::torture::host::{self, Host};
 use crate::torture::journal::{Tail, now};
 use crate::torture::process::Process;
 use crate::torture::report::{Killings, Report};
-use crate::torture::role::{Part, Role, VARIABLE};
+use crate::torture::role::{Part, Role};
 use crate::torture::subject::Subject;
-use crate::torture::workload::{Kill, Victim, Workload, listing};
+use crate::torture::workload::{Kill, Victim, Workload};
 
 /// Between two looks at the processes.
 const TICK: Duration = Duration::from_millis(10);
@@ -47,14 +46,26 @@ pub async fn run(
     bar.finish();
     let left = left?;
     let seconds = run.begun.elapsed().as_secs_f64();
-    let mut found = subject.found(host).await?;
-    found.left = left;
+    let found = subject.found(host).await?;
     run.end()?;
     let tally = run.accounts.tally(&workload.jobs, &found, host.keeps_everything());
     if !host.is_private() {
         subject.clear(&host.target).await?;
     }
-    Ok(Report::new(subject, host, workload, seconds, left, run.killings, tally))
+    let jobs = workload.jobs.len() as u64;
+    Ok(Report {
+        name: subject.name().to_owned(),
+        server: host.server(),
+        seed: workload.seed,
+        fsync: if host.is_private() { workload.fsync.to_string() } else { "not ours".into() },
+        keeps_everything: host.keeps_everything(),
+        jobs,
+        poison: jobs - workload.innocents(),
+        left,
+        seconds,
+        killings: run.killings,
+        tally,
+    })
 }
 
 struct Run<'a> {
@@ -85,12 +96,8 @@ struct Worker {
 
 impl<'a> Run<'a> {
     fn begin(host: &'a Host, subject: &'a Subject, workload: &'a Workload) -> Result<Self, Failure> {
-        let directory = tempfile::Builder::new()
-            .prefix("redis-lab-torture-")
-            .tempdir()
-            .map_err(|error| cannot("make a directory", &error))?;
-        std::fs::write(directory.path().join("jobs"), listing(&workload.jobs))
-            .map_err(|error| cannot("write down the jobs", &error))?;
+        let directory = host::directory()?;
+        host::write_jobs(&directory.path().join("jobs"), &workload.jobs)?;
         let mut run = Self {
             host,
             subject,
@@ -136,35 +143,26 @@ impl<'a> Run<'a> {
     /// Starts a process with a journal of its own.
     fn start(&mut self, part: Part, index: u32, of: u32) -> Result<(Process, usize), Failure> {
         let number = self.tails.len();
-        let file = |kind: &str| self.directory.path().join(format!("{kind}-{number}"));
         let role = Role {
             part,
             index,
             of,
             at_a_time: AT_A_TIME,
             listing: self.directory.path().join("jobs"),
-            journal: file("journal"),
+            journal: self.directory.path().join(format!("journal-{number}")),
             max_jobs: MAX_WAITING + self.workload.jobs.len() as u64 - self.workload.innocents(),
             effects: true,
             due_at_ms: 0,
             in_bulk: false,
         };
-        let command = self.command(&role)?;
-        let process =
-            Process::start(command, file("complaints")).map_err(|error| cannot("start a process", &error))?;
+        let process = self.subject.start(self.host, &role)?;
         self.tails.push(Tail::new(role.journal));
         Ok((process, number))
     }
 
-    fn command(&self, role: &Role) -> Result<Command, Failure> {
-        let mut command = self.subject.command(self.host, role)?;
-        command.env(VARIABLE, role.to_json());
-        Ok(command)
-    }
-
     fn read_journals(&mut self) -> Result<(), Failure> {
         for (process, tail) in self.tails.iter_mut().enumerate() {
-            let events = tail.read().map_err(|error| cannot("read a journal", &error))?;
+            let events = tail.read()?;
             if !events.is_empty() {
                 self.last_event = Instant::now();
             }
@@ -254,12 +252,9 @@ impl<'a> Run<'a> {
                 }
             };
             if self.killings.ended_by_themselves > ENDS_AT_MOST {
+                let what = "Worker processes end by themselves, again and again.";
                 let why = self.killings.last_words.clone().unwrap_or_default();
-                return Err(Failure::new(
-                    Class::Other,
-                    "Worker processes end by themselves, again and again.",
-                    why,
-                ));
+                return Err(Failure::new(Class::Other, what, why));
             }
             if due {
                 let number = u32::try_from(index).unwrap_or_default();

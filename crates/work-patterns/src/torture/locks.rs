@@ -6,13 +6,13 @@
 //! The records are on another server, to which nothing happens. Each write says which write it has read before. If two writes have read
 //! the same one, then one of them wrote over what it had never seen: a stale write.
 //!
-//! In reading order: [`approach`], the four locks; [`holder`], what a process does; [`course`](mod@course), the run of one approach;
-//! [`records`], where the writes are and how they are counted.
+//! In reading order: `approach`, the four locks; `holder`, what a process does; `course`, the run of one approach; `records`, where the
+//! writes are and how they are counted.
 
-pub mod approach;
-pub mod course;
-pub mod holder;
-pub mod records;
+mod approach;
+mod course;
+pub(super) mod holder;
+mod records;
 
 use clap::Args;
 use lab_connection::failure::Class;
@@ -22,12 +22,11 @@ use lab_runner::environment::machine;
 use lab_runner::progress::Bar;
 use lab_runner::report::{Kind, Report, ReportArgs, ReportFile, report_file};
 use lab_runner::table::{Table, thousands};
-use lab_server::Choice;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use self::approach::Approach;
-use crate::torture::host::refuse_other_servers;
+use crate::torture::host::{choice, refuse_other_servers};
 
 /// What the command line can set.
 #[derive(Args, Clone, Debug)]
@@ -70,7 +69,7 @@ const COLUMNS: &str = "Stale: a write over another one that it had not read. Ref
                        nothing. 'failovers': the replica that took over did not know the last locks; of the five servers of Redlock, one \
                        came back empty.";
 
-/// What came of one kind of lock.
+/// What came of one kind of lock. Serialized, it is a part of the document.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
     /// Which.
@@ -97,8 +96,7 @@ pub async fn command(args: &TargetArgs, options: &Options) -> Result<(), Failure
         args,
         "It kills the server that has the locks, so it starts its own and touches no other.",
     )?;
-    let choice = Choice::from_flags(args.server, args.server_program.clone(), args.no_fetch)
-        .map_err(|error| lab_connection::address::no_server(&error))?;
+    let choice = choice(args)?;
     let seed = options.seed.unwrap_or_else(rand::random);
     let bar = if options.json { Bar::hidden() } else { Bar::new(options.sections, "sections") };
     let mut rows = Vec::new();
@@ -110,8 +108,15 @@ pub async fn command(args: &TargetArgs, options: &Options) -> Result<(), Failure
     bar.finish();
     let document = json!({ "seed": seed, "sections": options.sections, "locks": rows });
     show(&rows, seed, &document, options);
-    let written = write(&document, &rows, seed, options);
-    verdict(&rows, seed).and(written)
+    let fenced = rows.iter().filter(|row| row.approach == Approach::Fenced);
+    let stale = fenced.map(|row| row.stale_writes).sum::<u64>();
+    let written = write(&document, stale, seed, options);
+    // Only the fence promises anything.
+    if stale > 0 {
+        let why = format!("The fenced lock let {stale} stale writes through.");
+        return Err(Failure::new(Class::CheckFailed, format!("A promise broke (seed {seed})."), why));
+    }
+    written
 }
 
 fn show(rows: &[Row], seed: u64, document: &Value, options: &Options) {
@@ -140,8 +145,7 @@ fn show(rows: &[Row], seed: u64, document: &Value, options: &Options) {
 }
 
 /// Writes the report, if one is wanted.
-fn write(document: &Value, rows: &[Row], seed: u64, options: &Options) -> Result<(), Failure> {
-    let stale = stale_through_the_fence(rows);
+fn write(document: &Value, stale: u64, seed: u64, options: &Options) -> Result<(), Failure> {
     let mut environment =
         vec![format!("seed {seed}"), format!("{} critical sections for each lock", options.sections)];
     environment.extend(machine());
@@ -157,18 +161,4 @@ fn write(document: &Value, rows: &[Row], seed: u64, options: &Options) -> Result
         earlier: None,
     };
     args.finish(report, options.json)
-}
-
-fn stale_through_the_fence(rows: &[Row]) -> u64 {
-    rows.iter().filter(|row| row.approach == Approach::Fenced).map(|row| row.stale_writes).sum()
-}
-
-/// Only the fence promises anything.
-fn verdict(rows: &[Row], seed: u64) -> Result<(), Failure> {
-    let stale = stale_through_the_fence(rows);
-    if stale == 0 {
-        return Ok(());
-    }
-    let why = format!("The fenced lock let {stale} stale writes through.");
-    Err(Failure::new(Class::CheckFailed, format!("A promise broke (seed {seed})."), why))
 }

@@ -50,7 +50,6 @@ struct Known {
 
 impl PageCache {
     /// Starts watching, if there is anything that a power cut would take. Ends with the last clone.
-    #[must_use]
     pub fn watch(server: &Server, fsync: Fsync) -> Self {
         let at_worst = match fsync {
             Fsync::Always | Fsync::None => return Self { known: None },

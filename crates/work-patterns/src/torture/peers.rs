@@ -11,8 +11,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use lab_connection::own_keys;
-use lab_runner::Terminal;
 use lab_runner::render::wrap;
+use lab_runner::{Terminal, labeled};
 use redis::RedisResult;
 use serde_json::Value;
 use tokio::task::spawn_blocking;
@@ -31,21 +31,21 @@ const CELERY: &str = include_str!("peers/celery_peer.py");
 const APALIS: &str = include_str!("peers/apalis.rs.txt");
 const APALIS_MANIFEST: &str = include_str!("peers/apalis.toml");
 
-/// Which queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// BullMQ, on Node.js
-    BullMq,
-    /// apalis-redis, in Rust
-    Apalis,
-    /// Celery, in Python
-    Celery,
+labeled! {
+    /// Which queue.
+    pub enum Kind {
+        /// BullMQ, on Node.js
+        BullMq => "BullMQ",
+        /// apalis-redis, in Rust
+        Apalis => "apalis-redis",
+        /// Celery, in Python
+        Celery => "Celery",
+    }
 }
 
 /// A peer that can run.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    /// Which.
     pub kind: Kind,
     /// Its name and version.
     pub name: String,
@@ -58,7 +58,7 @@ pub struct Peer {
 /// Prepares all peers: those that can run, and for the others, why not.
 pub async fn prepare(idle_timeout: Duration) -> (Vec<Peer>, Vec<String>) {
     let (mut peers, mut missing) = (Vec::new(), Vec::new());
-    for kind in [Kind::BullMq, Kind::Apalis, Kind::Celery] {
+    for kind in Kind::ALL {
         let prepared = spawn_blocking(move || prepare_one(kind)).await;
         match prepared.unwrap_or_else(|error| Err(error.to_string())) {
             Ok((name, directory, program)) => {
@@ -70,49 +70,21 @@ pub async fn prepare(idle_timeout: Duration) -> (Vec<Peer>, Vec<String>) {
     (peers, missing)
 }
 
-impl Kind {
-    /// Its name.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::BullMq => "BullMQ",
-            Self::Apalis => "apalis-redis",
-            Self::Celery => "Celery",
-        }
-    }
-}
-
 impl Peer {
     /// The program for a role.
-    #[must_use]
     pub fn command(&self, host: &Host, role: &Role) -> Command {
         let mut command = Command::new(&self.program);
-        match (self.kind, role.part) {
-            (Kind::BullMq, _) => {
-                command.arg("bullmq.mjs");
-            }
-            (Kind::Celery, Part::Producer) => {
-                command.arg("celery_peer.py");
-            }
+        let arguments = match (self.kind, role.part) {
+            (Kind::BullMq, _) => "bullmq.mjs".to_owned(),
+            (Kind::Celery, Part::Producer) => "celery_peer.py".to_owned(),
             (Kind::Celery, _) => {
                 // A name for each process: the number of its journal is one.
                 let number = role.journal.file_name().unwrap_or_default().to_string_lossy();
-                let name = format!("worker-{number}@%h");
-                command.args([
-                    "-m",
-                    "celery",
-                    "-A",
-                    "celery_peer",
-                    "worker",
-                    "--loglevel",
-                    "ERROR",
-                    "-n",
-                    &name,
-                ]);
+                format!("-m celery -A celery_peer worker --loglevel ERROR -n worker-{number}@%h")
             }
-            (Kind::Apalis, _) => {}
-        }
-        command.current_dir(&self.directory);
+            (Kind::Apalis, _) => String::new(),
+        };
+        command.args(arguments.split_ascii_whitespace()).current_dir(&self.directory);
         host.tell(&mut command);
         command
     }
@@ -241,12 +213,8 @@ fn run(command: &mut Command) -> Result<String, String> {
     let output =
         command.stdin(Stdio::null()).output().map_err(|error| format!("{name} does not start: {error}"))?;
     if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout)
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_owned());
+        let text = String::from_utf8_lossy(&output.stdout);
+        return Ok(text.lines().next().unwrap_or_default().trim().to_owned());
     }
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
     let last = complaint.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");

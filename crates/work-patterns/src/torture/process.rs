@@ -3,10 +3,13 @@
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use lab_connection::Failure;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+use crate::torture::host::cannot;
 
 /// A process, which is killed when this value is dropped. Should this program be killed, the process notices that its standard input
 /// has ended.
@@ -18,11 +21,10 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts it. What it writes to standard error goes into a file.
-    pub fn start(mut command: Command, complaints: PathBuf) -> io::Result<Self> {
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(File::create(&complaints)?);
-        // A group of its own, so that its own children are killed with it.
-        let child = command.process_group(0).spawn()?;
+    /// Starts it. What it writes to standard error goes into a file beside its journal.
+    pub fn start(command: Command, journal: &Path) -> Result<Self, Failure> {
+        let complaints = journal.with_extension("complaints");
+        let child = spawn(command, &complaints).map_err(|error| cannot("start a process", &error))?;
         Ok(Self { child, ended: None, complaints })
     }
 
@@ -58,7 +60,6 @@ impl Process {
     }
 
     /// The last line that it wrote to standard error.
-    #[must_use]
     pub fn last_words(&self) -> String {
         let text = fs::read(&self.complaints).unwrap_or_default();
         let text = String::from_utf8_lossy(&text).into_owned();
@@ -73,6 +74,12 @@ impl Process {
     fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
+}
+
+fn spawn(mut command: Command, complaints: &Path) -> io::Result<Child> {
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(File::create(complaints)?);
+    // A group of its own, so that its own children are killed with it.
+    command.process_group(0).spawn()
 }
 
 impl Drop for Process {

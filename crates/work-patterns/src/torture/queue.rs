@@ -52,7 +52,7 @@ pub(crate) async fn found(target: &Target) -> Result<Found, StoreError> {
         );
     }
     let effects = counted(&effects(&queue)?, &mut target.connection()).await?;
-    Ok(Found { effects, dead, left: 0 })
+    Ok(Found { effects, dead })
 }
 
 /// A Hash of IDs and counts, in steps.

@@ -7,15 +7,11 @@ use lab_runner::environment::machine;
 use lab_runner::render::wrap;
 use lab_runner::report::{self, Kind, ReportArgs};
 use lab_runner::table::{Table, bytes, thousands};
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::torture::Options;
 use crate::torture::accounts::Tally;
-use crate::torture::host::Host;
 use crate::torture::speed::{self, Speed};
-use crate::torture::subject::Subject;
-use crate::torture::workload::Workload;
 
 /// How the figures came about.
 const METHOD: &str = "Producers and workers are processes of their own. This program kills workers and its own server with SIGKILL, at moments \
@@ -23,53 +19,27 @@ const METHOD: &str = "Producers and workers are processes of their own. This pro
                       the server acknowledged and that are nowhere, effects beyond the first, and jobs among the dead letters that \
                       never fail.";
 
-/// A run, as data. Serialized, it has these fields only.
-#[derive(Clone, Debug, Serialize)]
-pub struct Report {
-    /// The seed.
-    pub seed: u64,
-    /// When the private server called fsync, or "not ours".
-    pub fsync: String,
-    /// Jobs that were to be enqueued.
-    pub jobs: u64,
-    /// Jobs whose effect happened.
-    pub completed: u64,
-    /// Jobs that the server acknowledged and that are nowhere.
-    pub lost: u64,
-    /// Effects in the queue's own slot beyond the first of each job.
-    pub doubled_effects: u64,
-    /// Jobs that were set apart because they lost too many workers.
-    pub quarantined: u64,
-    /// Dead letters that are no poison.
-    pub innocents_dead_lettered: u64,
-    /// Poison among the dead letters.
-    pub poison_dead_lettered: u64,
-    /// Attempts that began because a worker or the server was lost.
-    pub redelivered: u64,
-    /// From the start of the processes until no job was left.
-    pub seconds: f64,
-    /// Jobs a second, kills included.
-    pub jobs_per_second: f64,
-    /// From the kill of a worker until a job that it held ran again, in milliseconds; none if none did. Jobs for which the server was away,
-    /// too, are left out.
-    pub recovery_ms_p50: Option<f64>,
-    /// The same, 99 of 100.
-    pub recovery_ms_p99: Option<f64>,
-
-    #[serde(skip)]
-    pub(crate) details: Details,
-}
-
-/// What the table shows besides.
+/// What a run found.
 #[derive(Clone, Debug)]
-pub(crate) struct Details {
-    name: String,
-    server: String,
-    poison: u64,
-    left: u64,
-    keeps_everything: bool,
-    killings: Killings,
-    tally: Tally,
+pub struct Report {
+    /// The queue, as tables name it.
+    pub(crate) name: String,
+    pub(crate) server: String,
+    pub(crate) seed: u64,
+    /// When the private server called fsync, or "not ours".
+    pub(crate) fsync: String,
+    /// Whether everything that was acknowledged must be there at the end.
+    pub(crate) keeps_everything: bool,
+    /// Jobs that were to be enqueued.
+    pub(crate) jobs: u64,
+    /// Those that fail whenever they run.
+    pub(crate) poison: u64,
+    /// Jobs that still wait, run, or are for later.
+    pub(crate) left: u64,
+    /// From the start of the processes until no job was left.
+    pub(crate) seconds: f64,
+    pub(crate) killings: Killings,
+    pub(crate) tally: Tally,
 }
 
 /// What was killed.
@@ -90,57 +60,61 @@ pub struct Killings {
 }
 
 impl Report {
-    pub(crate) fn new(
-        subject: &Subject,
-        host: &Host,
-        workload: &Workload,
-        seconds: f64,
-        left: u64,
-        killings: Killings,
-        tally: Tally,
-    ) -> Self {
-        let jobs = workload.jobs.len() as u64;
-        let recovery = |share| percentile(&tally.recovery_ms, share);
-        Self {
-            seed: workload.seed,
-            fsync: if host.is_private() { workload.fsync.to_string() } else { "not ours".into() },
-            jobs,
-            completed: tally.completed,
-            // Some of those that were not completed are still there.
-            lost: (tally.lost.len() as u64).saturating_sub(left),
-            doubled_effects: tally.doubled_effects,
-            quarantined: tally.quarantined,
-            innocents_dead_lettered: tally.innocents_dead.len() as u64,
-            poison_dead_lettered: tally.poison_dead,
-            redelivered: tally.redelivered,
-            seconds,
-            jobs_per_second: jobs as f64 / seconds.max(1e-9),
-            recovery_ms_p50: recovery(0.5),
-            recovery_ms_p99: recovery(0.99),
-            details: Details {
-                name: subject.name().to_owned(),
-                server: host.server(),
-                poison: jobs - workload.innocents(),
-                left,
-                keeps_everything: host.keeps_everything(),
-                killings,
-                tally,
-            },
-        }
+    /// What `--json` prints.
+    pub fn document(&self) -> Value {
+        let tally = &self.tally;
+        json!({
+            "seed": self.seed,
+            "fsync": self.fsync,
+            "jobs": self.jobs,
+            "completed": tally.completed,
+            "lost": self.lost(),
+            "doubled_effects": tally.doubled_effects,
+            "quarantined": tally.quarantined,
+            "innocents_dead_lettered": tally.innocents_dead.len(),
+            "poison_dead_lettered": tally.poison_dead,
+            "redelivered": tally.redelivered,
+            "seconds": self.seconds,
+            "jobs_per_second": self.jobs_per_second(),
+            "recovery_ms_p50": self.recovery_ms(0.5),
+            "recovery_ms_p99": self.recovery_ms(0.99),
+        })
+    }
+
+    /// Jobs that the server acknowledged and that are nowhere. Some of those that were not completed are still there.
+    fn lost(&self) -> u64 {
+        (self.tally.lost.len() as u64).saturating_sub(self.left)
+    }
+
+    /// Kills included.
+    fn jobs_per_second(&self) -> f64 {
+        self.jobs as f64 / self.seconds.max(1e-9)
+    }
+
+    /// From the kill of a worker until a job that it held ran again: the smallest value that so many do not exceed; none if no job did.
+    fn recovery_ms(&self, share: f64) -> Option<f64> {
+        let sorted = &self.tally.recovery_ms;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "an index, between 0 and the length"
+        )]
+        let rank = (share * sorted.len() as f64).ceil() as usize;
+        sorted.get(rank.saturating_sub(1)).copied()
     }
 
     /// Prints it.
     pub fn show(&self, as_json: bool) {
         if as_json {
-            Terminal.document(&json!(self));
+            Terminal.document(&self.document());
             self.note_what_broke();
             return;
         }
         Terminal.line(&self.table().to_text(Terminal.text_width()));
         Terminal.line("");
-        for promise in self.promises() {
-            let mark = if promise.held { "✓" } else { "✗" };
-            Terminal.paragraph(&format!("{mark} {}", promise.text));
+        for (held, promise) in self.promises() {
+            let mark = if held { "✓" } else { "✗" };
+            Terminal.paragraph(&format!("{mark} {promise}"));
         }
         Terminal.paragraph(&format!("To repeat it: --seed {}", self.seed));
     }
@@ -148,16 +122,14 @@ impl Report {
     /// Writes the report, if one is wanted; the document is what `--json` prints.
     pub fn write(&self, document: &Value, options: &Options) -> Result<(), Failure> {
         let args = ReportArgs { report: options.report.clone(), compare: None };
-        let checks: Vec<(bool, String)> =
-            self.promises().into_iter().map(|promise| (promise.held, promise.text)).collect();
-        let Killings { workers, server, .. } = self.details.killings;
+        let Killings { workers, server, .. } = self.killings;
         let mut environment = vec![
-            self.details.name.clone(),
+            self.name.clone(),
             format!("seed {}", self.seed),
             format!("fsync {}", self.fsync),
             format!("workers killed: {}", thousands(f64::from(workers))),
             format!("server killed: {}", thousands(f64::from(server))),
-            self.details.server.clone(),
+            self.server.clone(),
         ];
         environment.extend(machine());
         let report = report::Report {
@@ -165,7 +137,7 @@ impl Report {
             title: "Torture: jobs whose workers and server are killed",
             question: "Which jobs are lost, and which effects happen twice, when processes die at random?",
             method: &[METHOD],
-            checks: &checks,
+            checks: &self.promises(),
             environment: &environment,
             document,
             earlier: None,
@@ -173,28 +145,25 @@ impl Report {
         args.finish(report, options.json)
     }
 
-    /// A run beside others, as a row of [`compared`].
+    /// A row in the table beside others.
     fn cells(&self) -> [String; 9] {
-        let Details { name, left, killings, tally, .. } = &self.details;
-        let count = |number: u64| thousands(number as f64);
-        let recovery = self.recovery_ms_p50.map_or("-".into(), |time| format!("{:.1} s", time / 1e3));
+        let tally = &self.tally;
         [
-            name.clone(),
-            count(self.lost),
-            count(*left),
-            count(self.doubled_effects),
-            count(self.innocents_dead_lettered),
+            self.name.clone(),
+            count(self.lost()),
+            count(self.left),
+            count(tally.doubled_effects),
+            count(tally.innocents_dead.len() as u64),
             count(tally.poison_missing.len() as u64),
-            killings.ended_by_themselves.to_string(),
-            recovery,
-            thousands(self.jobs_per_second),
+            self.killings.ended_by_themselves.to_string(),
+            self.recovery_ms(0.5).map_or("-".into(), |time| format!("{:.1} s", time / 1e3)),
+            thousands(self.jobs_per_second()),
         ]
     }
 
     /// An error if a promise broke.
     pub fn verdict(&self) -> Result<(), Failure> {
-        let broken: Vec<String> =
-            self.promises().into_iter().filter(|promise| !promise.held).map(|promise| promise.text).collect();
+        let broken = self.broken();
         if broken.is_empty() {
             return Ok(());
         }
@@ -204,101 +173,97 @@ impl Report {
 
     /// The document has figures only, and the exit code says only that a promise broke.
     fn note_what_broke(&self) {
-        for promise in self.promises().iter().filter(|promise| !promise.held) {
-            Terminal.note(&wrap(&promise.text, Terminal.text_width(), "✗ ", "  "));
+        for promise in self.broken() {
+            Terminal.note(&wrap(&promise, Terminal.text_width(), "✗ ", "  "));
         }
+    }
+
+    fn broken(&self) -> Vec<String> {
+        self.promises().into_iter().filter(|(held, _)| !held).map(|(_, promise)| promise).collect()
     }
 
     fn table(&self) -> Table {
-        let Details { name, poison, left, killings, tally, .. } = &self.details;
-        let count = |number: u64| thousands(number as f64);
+        let Self { killings, tally, .. } = self;
         let milliseconds =
-            |time: Option<f64>| time.map_or("-".into(), |time| format!("{} ms", thousands(time)));
-        let mut table = Table::new("", &[name, ""])
-            .row(["jobs", &count(self.jobs)])
-            .row(["completed", &count(self.completed)])
-            .row(["lost", &count(self.lost)])
-            .row(["doubled effects, in the queue's slot", &count(self.doubled_effects)])
-            .row([
-                "poison in the dead letters",
-                &format!("{} of {}", count(self.poison_dead_lettered), count(*poison)),
-            ])
-            .row(["innocents in the dead letters", &count(self.innocents_dead_lettered)])
-            .row(["quarantined: workers lost too often", &count(self.quarantined)])
-            .row(["workers killed", &count(u64::from(killings.workers))])
-            .row(["server killed", &count(u64::from(killings.server))])
-            .row(["attempts after a kill", &count(self.redelivered)])
-            .row(["doubled effects elsewhere, of those", &count(tally.doubled_elsewhere)])
-            .row(["a killed worker's job ran again after, median", &milliseconds(self.recovery_ms_p50)])
-            .row(["99 of 100", &milliseconds(self.recovery_ms_p99)])
-            .row(["seconds", &format!("{:.1}", self.seconds)])
-            .row(["jobs/s, kills included", &thousands(self.jobs_per_second)]);
+            |share| self.recovery_ms(share).map_or("-".into(), |time| format!("{} ms", thousands(time)));
+        let poison = format!("{} of {}", count(tally.poison_dead), count(self.poison));
+        let rows = [
+            ("jobs", count(self.jobs)),
+            ("completed", count(tally.completed)),
+            ("lost", count(self.lost())),
+            ("doubled effects, in the queue's slot", count(tally.doubled_effects)),
+            ("poison in the dead letters", poison),
+            ("innocents in the dead letters", count(tally.innocents_dead.len() as u64)),
+            ("quarantined: workers lost too often", count(tally.quarantined)),
+            ("workers killed", count(killings.workers)),
+            ("server killed", count(killings.server)),
+            ("attempts after a kill", count(tally.redelivered)),
+            ("doubled effects elsewhere, of those", count(tally.doubled_elsewhere)),
+            ("a killed worker's job ran again after, median", milliseconds(0.5)),
+            ("99 of 100", milliseconds(0.99)),
+            ("seconds", format!("{:.1}", self.seconds)),
+            ("jobs/s, kills included", thousands(self.jobs_per_second())),
+        ];
         let cut = usize::try_from(killings.bytes_cut).unwrap_or(usize::MAX);
-        for (what, shown, text) in [
-            ("still left at the end", *left > 0, count(*left)),
-            (
-                "kills that were not due before the end",
-                killings.skipped > 0,
-                count(u64::from(killings.skipped)),
-            ),
+        let if_any = [
+            ("still left at the end", self.left > 0, count(self.left)),
+            ("kills that were not due before the end", killings.skipped > 0, count(killings.skipped)),
             (
                 "workers that ended by themselves",
                 killings.ended_by_themselves > 0,
-                count(u64::from(killings.ended_by_themselves)),
+                count(killings.ended_by_themselves),
             ),
             ("taken with the page cache", cut > 0, bytes(cut)),
-        ] {
-            if shown {
-                table = table.row([what, &text]);
-            }
-        }
-        table
+        ];
+        let if_any = if_any.into_iter().filter(|(_, any, _)| *any).map(|(what, _, text)| (what, text));
+        let table = Table::new("", &[&self.name, ""]);
+        rows.into_iter().chain(if_any).fold(table, |table, (what, text)| table.labeled(what, [text]))
     }
 
-    fn promises(&self) -> Vec<Promise> {
-        let Details { poison, left, keeps_everything, killings, tally, .. } = &self.details;
-        let mut promises = Vec::new();
-        let mut promise = |held: bool, text: String| promises.push(Promise { held, text });
-        promise(*left == 0, format!("No job is left in the queue: {left}."));
-        promise(
-            killings.ended_by_themselves == 0,
-            match &killings.last_words {
-                Some(words) => format!(
-                    "No worker has to be started again because the server was away: {}, the last of which said: {words}.",
-                    killings.ended_by_themselves
-                ),
-                None => "No worker had to be started again because the server was away.".into(),
-            },
-        );
-        promise(
-            self.doubled_effects == 0,
-            format!("No effect in the queue's slot twice: {}.", self.doubled_effects),
-        );
-        promise(tally.too_early == 0, format!("No job for later began too early: {}.", tally.too_early));
-        promise(
-            tally.innocents_dead.is_empty(),
-            format!("No innocent job among the dead letters: {}.", some(&tally.innocents_dead)),
-        );
-        if !keeps_everything {
+    /// What the run promises, each with what was found, and whether it held.
+    fn promises(&self) -> Vec<(bool, String)> {
+        let Self { killings, tally, left, .. } = self;
+        let doubled = tally.doubled_effects;
+        let ended = match &killings.last_words {
+            Some(words) => format!(
+                "No worker has to be started again because the server was away: {}, the last of which said: {words}.",
+                killings.ended_by_themselves
+            ),
+            None => "No worker had to be started again because the server was away.".into(),
+        };
+        let mut promises = vec![
+            (*left == 0, format!("No job is left in the queue: {left}.")),
+            (killings.ended_by_themselves == 0, ended),
+            (doubled == 0, format!("No effect in the queue's slot twice: {doubled}.")),
+            (tally.too_early == 0, format!("No job for later began too early: {}.", tally.too_early)),
+            (
+                tally.innocents_dead.is_empty(),
+                format!("No innocent job among the dead letters: {}.", some(&tally.innocents_dead)),
+            ),
+        ];
+        if !self.keeps_everything {
             let text = format!(
                 "With fsync {} nothing is promised about what a power cut takes: {} jobs lost that the server had acknowledged.",
-                self.fsync, self.lost
+                self.fsync,
+                self.lost()
             );
-            promise(true, text);
+            promises.push((true, text));
             return promises;
         }
-        promise(self.lost == 0, format!("No job lost: {}.", some(&tally.lost)));
-        promise(
-            tally.poison_missing.is_empty(),
-            format!("All poison in the dead letters: {} of {poison}.", self.poison_dead_lettered),
-        );
-        promise(
-            tally.unprovoked == 0,
-            format!(
-                "A job ran again only if its worker or the server was killed, {} times; without a kill: {}.",
-                self.redelivered, tally.unprovoked
+        promises.extend([
+            (self.lost() == 0, format!("No job lost: {}.", some(&tally.lost))),
+            (
+                tally.poison_missing.is_empty(),
+                format!("All poison in the dead letters: {} of {}.", tally.poison_dead, self.poison),
             ),
-        );
+            (
+                tally.unprovoked == 0,
+                format!(
+                    "A job ran again only if its worker or the server was killed, {} times; without a kill: {}.",
+                    tally.redelivered, tally.unprovoked
+                ),
+            ),
+        ]);
         promises
     }
 }
@@ -312,12 +277,12 @@ pub fn show_beside_peers(
     jobs: u64,
     as_json: bool,
 ) -> Value {
-    let mut document = json!(ours);
+    let mut document = ours.document();
     let named = |report: &Report| {
-        let mut named = json!(report);
-        named["name"] = json!(report.details.name);
-        named["left"] = json!(report.details.left);
-        named["ended_by_themselves"] = json!(report.details.killings.ended_by_themselves);
+        let mut named = report.document();
+        named["name"] = json!(report.name);
+        named["left"] = json!(report.left);
+        named["ended_by_themselves"] = json!(report.killings.ended_by_themselves);
         named
     };
     document["peers"] = peers.iter().map(named).collect();
@@ -330,8 +295,10 @@ pub fn show_beside_peers(
     }
     ours.show(false);
     Terminal.line("");
-    let all: Vec<&Report> = std::iter::once(ours).chain(peers).collect();
-    Terminal.line(&compared(&all).to_text(Terminal.text_width()));
+    let header = ["queue", "lost", "left", "doubled", "innocents", "poison", "ended", "recovery", "jobs/s"];
+    let all = std::iter::once(ours).chain(peers);
+    let compared = all.fold(Table::new("", &header), |table, report| table.row(report.cells()));
+    Terminal.line(&compared.to_text(Terminal.text_width()));
     Terminal.line("");
     Terminal.paragraph(
         "Left: jobs of killed workers that no worker had got by the end of the wait (--peers-wait). Doubled: effects beyond the first \
@@ -356,16 +323,8 @@ pub fn show_beside_peers(
     document
 }
 
-/// This project's queue and its peers, in one table.
-#[must_use]
-pub fn compared(reports: &[&Report]) -> Table {
-    let header = ["queue", "lost", "left", "doubled", "innocents", "poison", "ended", "recovery", "jobs/s"];
-    reports.iter().fold(Table::new("", &header), |table, report| table.row(report.cells()))
-}
-
-struct Promise {
-    held: bool,
-    text: String,
+fn count(number: impl Into<u64>) -> String {
+    thousands(number.into() as f64)
 }
 
 fn some(jobs: &[u64]) -> String {
@@ -375,15 +334,4 @@ fn some(jobs: &[u64]) -> String {
         all if all > first.len() => format!("{all} ({}, …)", first.join(", ")),
         all => format!("{all} ({})", first.join(", ")),
     }
-}
-
-/// The smallest value that so many of the sorted ones do not exceed.
-fn percentile(sorted: &[f64], share: f64) -> Option<f64> {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "an index, between 0 and the length"
-    )]
-    let rank = (share * sorted.len() as f64).ceil() as usize;
-    sorted.get(rank.saturating_sub(1)).copied()
 }

@@ -1,26 +1,26 @@
 //! What a process of the run does, as JSON in an environment variable. Scripts in other languages read it, too.
 
+use std::fs;
 use std::path::PathBuf;
 
+use lab_connection::Failure;
 use serde::{Deserialize, Serialize};
 
-/// Holds the role.
+use crate::torture::host::cannot;
+use crate::torture::workload::Job;
+
 pub const VARIABLE: &str = "WORK_TORTURE_ROLE";
 
 /// What a process does.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Role {
-    /// Its part.
     pub part: Part,
     /// Which of its kind it is, from 0.
     pub index: u32,
     /// How many of its kind there are: a producer sends every so many-th job.
     pub of: u32,
-    /// Jobs at a time.
     pub at_a_time: usize,
-    /// The file with the jobs.
     pub listing: PathBuf,
-    /// The file for what happens.
     pub journal: PathBuf,
     /// The most jobs in the queue, dead ones included, if the queue has such a limit.
     pub max_jobs: u64,
@@ -51,9 +51,10 @@ pub enum Part {
 }
 
 impl Role {
-    /// As the variable's value.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+    /// The jobs of this producer, from the listing.
+    pub fn jobs(&self) -> Result<Vec<Job>, Failure> {
+        let listing = fs::read_to_string(&self.listing).map_err(|error| cannot("read the jobs", &error))?;
+        let jobs = listing.lines().filter_map(Job::read);
+        Ok(jobs.filter(|job| job.number % u64::from(self.of) == u64::from(self.index)).collect())
     }
 }

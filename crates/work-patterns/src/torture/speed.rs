@@ -9,18 +9,19 @@ use std::time::{Duration, Instant};
 use lab_connection::Failure;
 use lab_connection::TargetArgs;
 use lab_connection::failure::Class;
+use lab_runner::resource_usage::Stopwatch;
 use lab_runner::table::{Table, thousands};
 use redis::{RedisResult, Value};
 use serde::Serialize;
 use tokio::time::sleep;
 
 use crate::torture::Fsync;
-use crate::torture::host::{Host, cannot};
+use crate::torture::host::{self, Host};
 use crate::torture::journal::{Event, Tail, What, now};
 use crate::torture::process::Process;
-use crate::torture::role::{Role, VARIABLE};
+use crate::torture::role::Role;
 use crate::torture::subject::Subject;
-use crate::torture::workload::{Job, listing};
+use crate::torture::workload::Job;
 
 /// Jobs at a time in the worker process.
 const AT_A_TIME: usize = 50;
@@ -34,7 +35,7 @@ const TICK: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How fast a queue is.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Speed {
     /// Its name and version.
     pub name: String,
@@ -59,14 +60,11 @@ pub struct Speed {
 /// Measures one queue.
 pub async fn measure(args: &TargetArgs, subject: &Subject, jobs: u64) -> Result<Speed, Failure> {
     let host = Host::quiet(args, Fsync::None).await?;
-    let directory = tempfile::Builder::new()
-        .prefix("redis-lab-torture-")
-        .tempdir()
-        .map_err(|error| cannot("make a directory", &error))?;
+    let directory = host::directory()?;
     let plain = |number| Job { number, delay_ms: 0, poison: false, work_ms: 0 };
     let all: Vec<Job> = (0..jobs).map(plain).collect();
     let file = directory.path().join("jobs");
-    std::fs::write(&file, listing(&all)).map_err(|error| cannot("write down the jobs", &error))?;
+    host::write_jobs(&file, &all)?;
     let role = |part, at_a_time, in_bulk, name: &str| Role {
         part,
         index: 0,
@@ -83,10 +81,10 @@ pub async fn measure(args: &TargetArgs, subject: &Subject, jobs: u64) -> Result<
     let one_by_one = role(subject.producer(), 1, false, "one-by-one");
     let enqueued = to_the_end(&host, subject, &one_by_one, What::Enqueued, jobs).await?;
 
-    let before = server_cpu(&host).await;
+    let stopwatch = Stopwatch::start(&host.target).await;
     let working = role(subject.worker(), AT_A_TIME, false, "worker");
     let processed = to_the_end(&host, subject, &working, What::Worked, jobs).await?;
-    let after = server_cpu(&host).await;
+    let used = stopwatch.stop().await.server_cpu_seconds;
 
     let bulk = if subject.has_bulk() {
         let host = Host::quiet(args, Fsync::None).await?;
@@ -95,41 +93,33 @@ pub async fn measure(args: &TargetArgs, subject: &Subject, jobs: u64) -> Result<
     } else {
         None
     };
-    let due = if subject.has_later() {
-        let more: Vec<Job> = (0..DUE_AT_ONCE).map(plain).collect();
-        std::fs::write(&file, listing(&more)).map_err(|error| cannot("write down the jobs", &error))?;
-        due_at_once(args, subject, role(subject.worker(), AT_A_TIME, false, "due")).await
-    } else {
-        Ok(Due::default())
-    };
-    let (due, due_failed) = match due {
-        Ok(due) => (due, None),
-        Err(failure) => (Due::default(), Some(format!("{} {}", failure.what(), failure.why()))),
-    };
     let rate = |seconds: Option<f64>| seconds.map(|seconds| jobs as f64 / seconds.max(1e-9));
-    Ok(Speed {
+    let mut speed = Speed {
         name: subject.name().to_owned(),
         enqueued_per_second: rate(enqueued),
         enqueued_in_bulk_per_second: rate(bulk),
         processed_per_second: rate(processed),
-        server_micros_per_job: before.zip(after).map(|(before, after)| (after - before) * 1e6 / jobs as f64),
-        due_at_once_seconds: due.seconds,
-        longest_call_ms: due.longest_call_ms,
-        idle_commands_per_second: due.idle,
-        due_at_once_failed: due_failed,
-    })
-}
-
-/// What [`due_at_once`] finds.
-#[derive(Clone, Copy, Debug, Default)]
-struct Due {
-    seconds: Option<f64>,
-    longest_call_ms: Option<f64>,
-    idle: Option<f64>,
+        server_micros_per_job: used.map(|seconds| seconds * 1e6 / jobs as f64),
+        ..Speed::default()
+    };
+    if subject.has_later() {
+        let more: Vec<Job> = (0..DUE_AT_ONCE).map(plain).collect();
+        host::write_jobs(&file, &more)?;
+        let worker = role(subject.worker(), AT_A_TIME, false, "due");
+        if let Err(failure) = due_at_once(args, subject, worker, &mut speed).await {
+            speed.due_at_once_failed = Some(format!("{} {}", failure.what(), failure.why()));
+        }
+    }
+    Ok(speed)
 }
 
 /// Enqueues jobs that are all due some seconds later, has them run, and then leaves the worker idle.
-async fn due_at_once(args: &TargetArgs, subject: &Subject, worker: Role) -> Result<Due, Failure> {
+async fn due_at_once(
+    args: &TargetArgs,
+    subject: &Subject,
+    worker: Role,
+    speed: &mut Speed,
+) -> Result<(), Failure> {
     let host = Host::quiet(args, Fsync::None).await?;
     // Twice the time that a slow queue needs to enqueue them.
     let due_at_ms = now() / 1_000 + 3_000 + DUE_AT_ONCE;
@@ -148,17 +138,18 @@ async fn due_at_once(args: &TargetArgs, subject: &Subject, worker: Role) -> Resu
     let (mut process, events) = run_until(&host, subject, &worker, What::Worked, DUE_AT_ONCE).await?;
     let longest_call_ms = longest_call_ms(&host).await.map_err(|error| host.target.explain(&error))?;
     let begun = events.iter().filter(|event| event.what == What::Started).map(|event| event.at).max();
-    let seconds = begun.map(|at| at.saturating_sub(due_at_ms * 1_000) as f64 / 1e6);
+    speed.longest_call_ms = longest_call_ms;
+    speed.due_at_once_seconds = begun.map(|at| at.saturating_sub(due_at_ms * 1_000) as f64 / 1e6);
 
     sleep(IDLE / 2).await;
     let (before, begun) = (commands(&host).await, Instant::now());
     sleep(IDLE).await;
     let after = commands(&host).await;
     // The second question is one, too.
-    let idle =
+    speed.idle_commands_per_second =
         before.zip(after).map(|(before, after)| (after - before - 1.0) / begun.elapsed().as_secs_f64());
     process.kill();
-    Ok(Due { seconds, longest_call_ms, idle })
+    Ok(())
 }
 
 /// Runs a process until it has written so many lines of a kind, and returns the seconds from its first line to its last.
@@ -170,9 +161,8 @@ async fn to_the_end(
     count: u64,
 ) -> Result<Option<f64>, Failure> {
     let (_process, events) = run_until(host, subject, role, awaited, count).await?;
-    let first = events.iter().map(|event| event.at).min();
-    let last = events.iter().map(|event| event.at).max();
-    Ok(first.zip(last).map(|(first, last)| last.saturating_sub(first) as f64 / 1e6))
+    let times = || events.iter().map(|event| event.at);
+    Ok(times().min().zip(times().max()).map(|(first, last)| (last - first) as f64 / 1e6))
 }
 
 /// Runs a process until it has written so many lines of a kind and, if it is a worker, no job is left.
@@ -183,17 +173,13 @@ async fn run_until(
     awaited: What,
     count: u64,
 ) -> Result<(Process, Vec<Event>), Failure> {
-    let mut command = subject.command(host, role)?;
-    command.env(VARIABLE, role.to_json());
-    let complaints = role.journal.with_extension("complaints");
-    let mut process =
-        Process::start(command, complaints).map_err(|error| cannot("start a process", &error))?;
+    let mut process = subject.start(host, role)?;
     let mut tail = Tail::new(role.journal.clone());
     let mut events: Vec<Event> = Vec::new();
     let mut found = 0;
     let mut heard = Instant::now();
     loop {
-        let new = tail.read().map_err(|error| cannot("read a journal", &error))?;
+        let new = tail.read()?;
         if !new.is_empty() {
             heard = Instant::now();
         }
@@ -235,18 +221,7 @@ async fn longest_call_ms(host: &Host) -> RedisResult<Option<f64>> {
     Ok(micros.max().map(|micros| micros as f64 / 1e3))
 }
 
-/// Processor seconds of the server process so far.
-async fn server_cpu(host: &Host) -> Option<f64> {
-    let mut info = redis::cmd("INFO");
-    let text: String = info.arg("CPU").query_async(&mut host.target.connection()).await.ok()?;
-    let field = |name: &str| {
-        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.trim().parse::<f64>().ok())
-    };
-    Some(field("used_cpu_user")? + field("used_cpu_sys")?)
-}
-
 /// The speeds side by side.
-#[must_use]
 pub fn table(speeds: &[Speed], jobs: u64) -> Table {
     let title = format!("{} jobs, one worker process with {AT_A_TIME} at a time", thousands(jobs as f64));
     let header = ["queue", "enqueued/s", "in bulk/s", "processed/s", "server µs/job"];
@@ -263,7 +238,6 @@ pub fn table(speeds: &[Speed], jobs: u64) -> Table {
 }
 
 /// The rest of the speeds, for a second table.
-#[must_use]
 pub fn due_table(speeds: &[Speed]) -> Table {
     let title = format!("{} jobs due at the same moment, and an idle worker", thousands(DUE_AT_ONCE as f64));
     let header = ["queue", "all begun after", "longest call", "idle: commands/s"];

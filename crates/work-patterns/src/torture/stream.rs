@@ -1,12 +1,10 @@
 //! The other queue of this project under the same workload: `patterns::stream_worker`. A stream has no jobs for later.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lab_connection::{Connection, Failure, Target};
-use lab_runner::concurrent::try_join_all;
 use patterns::script::StoreError;
 use patterns::stream_loop::Worker;
 use patterns::stream_worker::{Effect, Group, Message, Published, StreamQueue};
@@ -15,8 +13,8 @@ use tokio::time::sleep;
 
 use crate::torture::accounts::Found;
 use crate::torture::attempt;
-use crate::torture::host::cannot;
-use crate::torture::journal::{Journal, What, now};
+use crate::torture::journal::Journal;
+use crate::torture::producer::{BETWEEN_TRIES, send_each};
 use crate::torture::queue::{MAX_FAILURES, QUEUE, counted, failure};
 use crate::torture::role::Role;
 use crate::torture::workload::{Job, VISIBILITY, number_of};
@@ -24,8 +22,6 @@ use crate::torture::workload::{Job, VISIBILITY, number_of};
 const GROUP: &str = "workers";
 /// The reason of a message whose workers were lost too often.
 const WORKER_LOST: &str = "worker lost";
-/// While the server is away, or the stream is full.
-const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 /// Dead letters in one reply.
 const PAGE: usize = 100;
 
@@ -46,29 +42,13 @@ fn group(stream: &StreamQueue<Connection>) -> Group<Connection> {
 }
 
 pub(crate) async fn produce(target: &Target, role: &Role, journal: &Journal) -> Result<(), Failure> {
-    let listing = fs::read_to_string(&role.listing).map_err(|error| cannot("read the jobs", &error))?;
-    let jobs = listing.lines().filter_map(Job::read);
-    let mine: Vec<Job> =
-        jobs.filter(|job| job.number % u64::from(role.of) == u64::from(role.index)).collect();
     let stream = bounded(target, role);
-    let sending = (0..role.at_a_time).map(|first| {
-        let (stream, jobs) = (&stream, mine.iter().skip(first).step_by(role.at_a_time));
-        async move {
-            for job in jobs {
-                let begun = now();
-                send(stream, job).await?;
-                let written = journal.write_at(What::Enqueued, job.number, 0, begun);
-                written.map_err(|error| cannot("write a journal", &error))?;
-            }
-            Ok::<(), Failure>(())
-        }
-    });
-    try_join_all(sending).await.map(|_| ())
+    send_each(role, journal, |job| send(&stream, job)).await
 }
 
 /// Until the server acknowledges it: the ID is the producer's own, so that sending it again changes nothing.
-async fn send(stream: &StreamQueue<Connection>, job: &Job) -> Result<(), Failure> {
-    let payload = serde_json::to_vec(job).unwrap_or_default();
+async fn send(stream: &StreamQueue<Connection>, job: Job) -> Result<(), Failure> {
+    let payload = serde_json::to_vec(&job).unwrap_or_default();
     while !matches!(stream.publish(&job.id(), &payload).await, Ok(Published::New { .. } | Published::Again)) {
         sleep(BETWEEN_TRIES).await;
     }
@@ -137,5 +117,5 @@ pub(crate) async fn found(target: &Target) -> Result<Found, StoreError> {
         );
     }
     let effects = counted(&stream.effect_key("done")?, &mut target.connection()).await?;
-    Ok(Found { effects, dead, left: 0 })
+    Ok(Found { effects, dead })
 }

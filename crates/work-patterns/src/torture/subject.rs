@@ -1,17 +1,18 @@
 //! What is tortured: this project's queue, or one of its peers.
 
-use std::process::Command;
 use std::time::Duration;
 
 use lab_connection::{Failure, Target, own_keys};
 use patterns::script::StoreError;
 use redis::RedisResult;
+use serde_json::json;
 
 use crate::torture::accounts::Found;
 use crate::torture::host::Host;
 use crate::torture::peers::{Kind, Peer};
+use crate::torture::process::Process;
 use crate::torture::queue::{self, QUEUE, failure, queue};
-use crate::torture::role::{Part, Role};
+use crate::torture::role::{Part, Role, VARIABLE};
 use crate::torture::stream;
 
 /// What is tortured.
@@ -29,7 +30,6 @@ pub enum Subject {
 
 impl Subject {
     /// As tables name it.
-    #[must_use]
     pub fn name(&self) -> &str {
         match self {
             Self::JobQueue => "job_queue",
@@ -40,7 +40,6 @@ impl Subject {
     }
 
     /// A run in which nothing has happened for so long is over, whatever is left.
-    #[must_use]
     pub fn idle_timeout(&self) -> Duration {
         match self {
             Self::JobQueue | Self::StreamWorker | Self::Bare => Duration::from_mins(1),
@@ -48,16 +47,17 @@ impl Subject {
         }
     }
 
-    /// The program for a role, without the role.
-    pub fn command(&self, host: &Host, role: &Role) -> Result<Command, Failure> {
-        match self {
-            Self::JobQueue | Self::StreamWorker | Self::Bare => host.this_program(),
-            Self::Peer(peer) => Ok(peer.command(host, role)),
-        }
+    /// Starts a process that plays a role.
+    pub fn start(&self, host: &Host, role: &Role) -> Result<Process, Failure> {
+        let mut command = match self {
+            Self::JobQueue | Self::StreamWorker | Self::Bare => host.this_program()?,
+            Self::Peer(peer) => peer.command(host, role),
+        };
+        command.env(VARIABLE, json!(role).to_string());
+        Process::start(command, &role.journal)
     }
 
     /// The part of a process that enqueues.
-    #[must_use]
     pub fn producer(&self) -> Part {
         match self {
             Self::Bare => Part::BareProducer,
@@ -67,7 +67,6 @@ impl Subject {
     }
 
     /// The part of a process that runs jobs.
-    #[must_use]
     pub fn worker(&self) -> Part {
         match self {
             Self::Bare => Part::BareWorker,
@@ -77,13 +76,10 @@ impl Subject {
     }
 
     /// Whether it can enqueue many jobs in one call.
-    #[must_use]
     pub fn has_bulk(&self) -> bool {
         !matches!(self, Self::StreamWorker | Self::Peer(Peer { kind: Kind::Celery, .. }))
     }
 
-    /// Whether it has jobs for later.
-    #[must_use]
     pub fn has_later(&self) -> bool {
         !matches!(self, Self::StreamWorker | Self::Bare)
     }
@@ -97,10 +93,9 @@ impl Subject {
                 let keys = own_keys::matching(&mut connection, &pattern, 100).await?;
                 own_keys::unlink(&mut connection, &keys).await?;
             }
-            Ok(())
+            RedisResult::Ok(())
         };
-        let cleared: RedisResult<()> = cleared.await;
-        cleared.map_err(|error| target.explain(&error))
+        cleared.await.map_err(|error| target.explain(&error))
     }
 
     /// Jobs that wait, run, or are for later.
@@ -115,13 +110,12 @@ impl Subject {
 
     /// What the server has in the end.
     pub async fn found(&self, host: &Host) -> Result<Found, Failure> {
-        match self {
-            Self::JobQueue => queue::found(&host.target).await.map_err(|error| failure(error, &host.target)),
-            Self::StreamWorker => {
-                stream::found(&host.target).await.map_err(|error| failure(error, &host.target))
-            }
-            Self::Peer(peer) => peer.found(host).await.map_err(|error| host.target.explain(&error)),
+        let found = match self {
+            Self::JobQueue => queue::found(&host.target).await,
+            Self::StreamWorker => stream::found(&host.target).await,
+            Self::Peer(peer) => peer.found(host).await.map_err(StoreError::from),
             Self::Bare => Ok(Found::default()),
-        }
+        };
+        found.map_err(|error| failure(error, &host.target))
     }
 }

@@ -3,14 +3,14 @@
 use lab_testing::lessons::{open, run_lesson, table};
 use work_patterns::WorkLesson;
 
+use crate::rows;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_pattern_does_the_jobs_of_killed_workers() {
     for cluster in [false, true] {
         let report = run_lesson(&open(cluster).await, WorkLesson::JobQueue).await;
-        let cells =
-            |title| -> Vec<String> { table(&report, title).iter().map(|row| row.join(" | ")).collect() };
         assert_eq!(
-            cells("Workers that are killed"),
+            rows(&report, "Workers that are killed"),
             [
                 "LPOP | 20 | 5 | 15 | 0 | 5",
                 "LMOVE, LREM | 20 | 5 | 15 | 5 | 0",
@@ -18,7 +18,7 @@ async fn only_the_pattern_does_the_jobs_of_killed_workers() {
             ]
         );
         assert_eq!(
-            cells("Dead letters"),
+            rows(&report, "Dead letters"),
             ["poison | 3 | 0 | no such address", "killer | 0 | 3 | worker lost"]
         );
     }
@@ -28,13 +28,11 @@ async fn only_the_pattern_does_the_jobs_of_killed_workers() {
 async fn only_the_pattern_runs_what_is_due_once() {
     for cluster in [false, true] {
         let report = run_lesson(&open(cluster).await, WorkLesson::DelayedJobs).await;
-        let cells =
-            |title| -> Vec<String> { table(&report, title).iter().map(|row| row.join(" | ")).collect() };
         assert_eq!(
-            cells("Jobs that are due"),
+            rows(&report, "Jobs that are due"),
             ["ZRANGEBYSCORE, ZREM | 20 | 4 | 80 | 60", "job_queue | 20 | 4 | 20 | 0"]
         );
         assert_eq!(table(&report, "Due at the same moment")[0][..3], ["2,000", "4", "2,000"]);
-        assert_eq!(cells("Pauses"), ["pause in s | 1 | 2 | 4 | 8 | 16 | 2048 | 3600 | 3600"]);
+        assert_eq!(rows(&report, "Pauses"), ["pause in s | 1 | 2 | 4 | 8 | 16 | 2048 | 3600 | 3600"]);
     }
 }

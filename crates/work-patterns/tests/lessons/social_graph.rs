@@ -1,9 +1,11 @@
 //! What the lesson on the social graph counts, and what it leaves.
 
 use lab_runner::course;
-use lab_testing::lessons::{open, run_lesson, stored_keys};
+use lab_testing::lessons::{open, run_lesson};
 use work_patterns::WorkLesson;
 use work_patterns::social_graph::{Paged, Way, page_through, unknown_followers};
+
+use crate::assert_no_key_is_left;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn by_hand_followers_are_lost_and_pages_shift_and_with_the_pattern_they_do_not() {
@@ -15,9 +17,7 @@ async fn by_hand_followers_are_lost_and_pages_shift_and_with_the_pattern_they_do
         assert_eq!(by_hand, Paged { twice: 8, missed: 8 });
         let by_pattern = page_through(Way::Pattern, &target, 40, 5).await.unwrap();
         assert_eq!(by_pattern, Paged { twice: 0, missed: 0 });
-        let left: Vec<String> =
-            stored_keys(&target).await.into_iter().filter(|key| !key.starts_with("redis-lab:")).collect();
-        assert!(left.is_empty(), "{left:?}");
+        assert_no_key_is_left(&target).await;
     }
 }
 

@@ -1,9 +1,11 @@
 //! What the lesson on timelines counts, and what it leaves.
 
 use lab_runner::course;
-use lab_testing::lessons::{open, run_lesson, stored_keys, table};
+use lab_testing::lessons::{open, run_lesson};
 use work_patterns::WorkLesson;
 use work_patterns::timeline::{Copies, push_twice};
+
+use crate::{assert_no_key_is_left, rows};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn by_hand_a_post_is_lost_and_then_there_twice() {
@@ -13,9 +15,7 @@ async fn by_hand_a_post_is_lost_and_then_there_twice() {
         let [first, both] = push_twice(&target, &followers, 3).await.unwrap();
         assert_eq!(first, Copies { none: 2, one: 3, two: 0 });
         assert_eq!(both, Copies { none: 0, one: 2, two: 3 });
-        let left: Vec<String> =
-            stored_keys(&target).await.into_iter().filter(|key| !key.starts_with("redis-lab:")).collect();
-        assert!(left.is_empty(), "{left:?}");
+        assert_no_key_is_left(&target).await;
     }
 }
 
@@ -23,7 +23,6 @@ async fn by_hand_a_post_is_lost_and_then_there_twice() {
 async fn a_push_takes_a_call_for_each_follower_and_a_pull_four() {
     let target = open(false).await;
     let report = run_lesson(&target, WorkLesson::Timeline).await;
-    let calls: Vec<String> = table(&report, "Calls for one post").iter().map(|row| row.join(" | ")).collect();
-    assert_eq!(calls, ["10 | 16 | 4", "100 | 106 | 4", "1000 | 1012 | 4"]);
+    assert_eq!(rows(&report, "Calls for one post"), ["10 | 16 | 4", "100 | 106 | 4", "1000 | 1012 | 4"]);
     assert_eq!(course::keys_of(&[report]), ["following:eve", "followers:fay", "posts:fay", "timeline:eve"]);
 }

@@ -17,7 +17,7 @@ fn accounts(events: &[(usize, What, u64)]) -> Accounts {
 
 fn found(effects: u64, dead: Option<bool>) -> Found {
     let effects = (effects > 0).then_some((0, effects)).into_iter().collect();
-    Found { effects, dead: dead.map(|worker_lost| (0, worker_lost)).into_iter().collect(), left: 0 }
+    Found { effects, dead: dead.map(|worker_lost| (0, worker_lost)).into_iter().collect() }
 }
 
 #[test]

@@ -6,21 +6,8 @@ use crate::{document, torture};
 
 #[test]
 fn a_stopped_holder_writes_late_unless_its_lock_has_a_fence() {
-    let arguments = [
-        "locks",
-        "--sections",
-        "300",
-        "--holders",
-        "4",
-        "--stops",
-        "3",
-        "--kills",
-        "2",
-        "--seed",
-        "1",
-        "--json",
-    ];
-    let report = document(&torture(&arguments).output().unwrap(), 0);
+    let report =
+        document(&mut torture("locks --sections 300 --holders 4 --stops 3 --kills 2 --seed 1 --json"));
     let rows = report["locks"].as_array().unwrap();
     let names: Vec<&str> = rows.iter().filter_map(|row| row["approach"].as_str()).collect();
     assert_eq!(names, ["naive", "token", "redlock", "fenced"]);

@@ -8,8 +8,10 @@ use crate::torture;
 #[test]
 fn reports_of_tortures_are_readable() {
     let Some(chromium) = Chromium::start() else { return };
-    let jobs = ["--jobs", "500", "--workers", "2", "--kill-workers", "2", "--kill-server", "1"];
-    assert_program_reports(&chromium, &mut torture(&jobs));
-    let locks = ["locks", "--sections", "100", "--holders", "3", "--stops", "1", "--kills", "1"];
-    assert_program_reports(&chromium, &mut torture(&locks));
+    for arguments in [
+        "--jobs 500 --workers 2 --kill-workers 2 --kill-server 1",
+        "locks --sections 100 --holders 3 --stops 1 --kills 1",
+    ] {
+        assert_program_reports(&chromium, &mut torture(arguments));
+    }
 }

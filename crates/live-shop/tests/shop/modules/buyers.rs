@@ -237,11 +237,8 @@ async fn charged_when_a_failover_loses_the_first_sales(replicas: usize) -> usize
     let sold = if replicas == 0 { (UNITS, 0) } else { (0, UNITS) };
     assert_eq!((report.bought, report.unknown), sold, "{report:?}");
     drop((to_replica, primary));
-    redis::cmd("REPLICAOF")
-        .arg("NO")
-        .arg("ONE")
-        .exec(&mut replica.client().get_connection().unwrap())
-        .unwrap();
+    let mut promote = redis::cmd("REPLICAOF");
+    promote.arg("NO").arg("ONE").exec(&mut replica.client().get_connection().unwrap()).unwrap();
     address.lead_to(&replica);
 
     let second = Crowd { name: "second".into(), ..crowd(60, 0) };

@@ -130,7 +130,7 @@ async fn redis_that_was_off_has_its_data_again() {
 }
 
 #[tokio::test]
-async fn a_cut_ends_what_is_under_way_and_a_pulled_cable_delays_it() {
+async fn a_cut_ends_what_is_under_way() {
     let (faults, args) = Faults::start(&TargetArgs::private()).await.unwrap();
     let connection = connect(&args).await;
     let mut blocked = connect(&args).await;
@@ -140,14 +140,6 @@ async fn a_cut_ends_what_is_under_way_and_a_pulled_cable_delays_it() {
     assert_eq!(faults.cut_link().await.unwrap().cuts, 1);
     waiting.await.unwrap().unwrap_err();
     until_it_answers(&connection).await;
-
-    assert!(faults.drop_link(true).await.unwrap().link_down);
-    let writer = connection.clone();
-    let set_late = tokio::spawn(async move { set(&writer, "k", "late").await });
-    assert!(faults.broken().unwrap().contains("link"));
-    assert!(!faults.drop_link(false).await.unwrap().link_down);
-    set_late.await.unwrap().unwrap();
-    assert_eq!(get(&connection, "k").await.unwrap().as_deref(), Some("late"));
     assert_eq!(faults.broken(), None);
 }
 

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use lab_runner::labeled;
 use patterns::lock::{Locks, Token};
 use rand::RngExt as _;
 use redis::aio::MultiplexedConnection;
@@ -11,42 +12,27 @@ use redis::{RedisResult, Script};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout};
 
+use crate::locks::{DELETE_IF_EQUAL, set_nx};
 use crate::torture::locks::records::connect;
 
 /// How long a server of Redlock may take to answer: much less than the TTL, so that a dead one does not use it up.
 const REDLOCK_ANSWER: Duration = Duration::from_millis(50);
 
-static RELEASE: LazyLock<Script> = LazyLock::new(|| {
-    Script::new("return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0")
-});
+static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(DELETE_IF_EQUAL));
 
-/// A kind of lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Approach {
-    /// SET NX PX, and DEL by whoever is done
-    Naive,
-    /// The same, and only the token releases
-    Token,
-    /// A majority of five servers
-    Redlock,
-    /// `patterns::lock` and `patterns::fence`: the number goes with each write
-    Fenced,
-}
-
-impl Approach {
-    /// All, in the order of the table.
-    pub const ALL: [Self; 4] = [Self::Naive, Self::Token, Self::Redlock, Self::Fenced];
-
-    /// As the table names it.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Naive => "naive",
-            Self::Token => "token",
-            Self::Redlock => "Redlock",
-            Self::Fenced => "fenced",
-        }
+labeled! {
+    /// A kind of lock.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Approach {
+        /// SET NX PX, and DEL by whoever is done
+        Naive => "naive",
+        /// The same, and only the token releases
+        Token => "token",
+        /// A majority of five servers
+        Redlock => "Redlock",
+        /// `patterns::lock` and `patterns::fence`: the number goes with each write
+        Fenced => "fenced",
     }
 }
 
@@ -74,7 +60,6 @@ pub struct Locker {
 
 impl Locker {
     /// Over these servers: five for Redlock; for the others the primary, and the replica that may take over.
-    #[must_use]
     pub fn new(approach: Approach, urls: Vec<String>, owner: String, ttl: Duration) -> Self {
         let connections = urls.iter().map(|_| None).collect();
         Self { approach, owner, ttl, urls, connections, primary: 0 }
@@ -209,10 +194,7 @@ async fn set(
     value: &str,
     ttl: Duration,
 ) -> RedisResult<bool> {
-    let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-    let mut set = redis::cmd("SET");
-    set.arg(lock_key(name)).arg(value).arg("NX").arg("PX").arg(ttl);
-    Ok(set.query_async::<Option<String>>(connection).await?.is_some())
+    set_nx(connection, &lock_key(name), value, u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)).await
 }
 
 async fn release(connection: &mut MultiplexedConnection, name: &str, token: &Token) -> RedisResult<bool> {

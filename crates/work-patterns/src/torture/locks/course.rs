@@ -1,7 +1,5 @@
 //! The run of one approach: holders are started, told to stop or to die, and started again; in the middle, the locks fail over.
 
-use std::env;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use lab_connection::Failure;
@@ -11,11 +9,12 @@ use lab_runner::progress::Bar;
 use lab_server::{Choice, Replicated, Server};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
+use serde_json::json;
 use tempfile::TempDir;
-use tokio::task::{block_in_place, spawn_blocking};
+use tokio::task::block_in_place;
 use tokio::time::sleep;
 
-use crate::torture::host::cannot;
+use crate::torture::host;
 use crate::torture::journal::{Event, Tail, What, now};
 use crate::torture::locks::approach::Approach;
 use crate::torture::locks::holder::{Order, Role, VARIABLE};
@@ -66,7 +65,6 @@ enum Servers {
 }
 
 struct Run {
-    approach: Approach,
     sections: u64,
     servers: Servers,
     records: Server,
@@ -75,9 +73,7 @@ struct Run {
     orders: Vec<(u64, usize, Order)>,
     failover: Failover,
     completed: u64,
-    refused: u64,
-    stopped: u32,
-    killed: u32,
+    row: Row,
     next_number: u64,
     begun: Instant,
     last_event: Instant,
@@ -112,16 +108,20 @@ impl Run {
         options: &Options,
         seed: u64,
     ) -> Result<Self, Failure> {
-        let directory = tempfile::Builder::new()
-            .prefix("redis-lab-torture-")
-            .tempdir()
-            .map_err(|error| cannot("make a directory", &error))?;
-        let starting = spawn_blocking(move || start(approach, choice)).await;
-        let (servers, records) = starting
-            .map_err(|error| Failure::new(Class::Other, "A thread ended.", error.to_string()))?
-            .map_err(|error| no_server(&error))?;
-        let mut run = Self {
+        let directory = host::directory()?;
+        let started = host::blocking(move || start(approach, choice)).await?;
+        let (servers, records) = started.map_err(|error| no_server(&error))?;
+        let row = Row {
             approach,
+            writes: 0,
+            stale_writes: 0,
+            refused: 0,
+            stopped: 0,
+            killed: 0,
+            failovers: 1,
+            seconds: 0.0,
+        };
+        let mut run = Self {
             sections: options.sections,
             servers,
             records,
@@ -130,9 +130,7 @@ impl Run {
             orders: orders(options, seed),
             failover: Failover::ToCome,
             completed: 0,
-            refused: 0,
-            stopped: 0,
-            killed: 0,
+            row,
             next_number: 1,
             begun: Instant::now(),
             last_event: Instant::now(),
@@ -148,7 +146,7 @@ impl Run {
         let number = self.next_number;
         self.next_number += 1;
         let role = Role {
-            approach: self.approach,
+            approach: self.row.approach,
             number,
             lock_urls: self.servers.urls(),
             record_url: self.records.url(),
@@ -156,13 +154,9 @@ impl Run {
             ttl_ms: u64::try_from(TTL.as_millis()).unwrap_or(u64::MAX),
             journal: self.directory.path().join(format!("journal-{number}")),
         };
-        let program = env::current_exe().map_err(|error| cannot("find this program", &error))?;
-        let mut command = Command::new(program);
-        let told = serde_json::to_string(&role).unwrap_or_default();
-        command.args(["torture", "child"]).env(VARIABLE, told);
-        let complaints = self.directory.path().join(format!("complaints-{number}"));
-        let process =
-            Process::start(command, complaints).map_err(|error| cannot("start a process", &error))?;
+        let mut command = host::this_program()?;
+        command.env(VARIABLE, json!(role).to_string());
+        let process = Process::start(command, &role.journal)?;
         Ok(Holder { process, tail: Tail::new(role.journal), resume_at: None })
     }
 
@@ -176,8 +170,7 @@ impl Run {
 
     fn read_journals(&mut self) -> Result<(), Failure> {
         for index in 0..self.holders.len() {
-            let events = self.holders[index].tail.read().map_err(|error| cannot("read a journal", &error))?;
-            for event in events {
+            for event in self.holders[index].tail.read()? {
                 self.take_in(index, event);
             }
         }
@@ -188,12 +181,12 @@ impl Run {
         self.last_event = Instant::now();
         match event.what {
             What::Worked => self.completed += 1,
-            What::Failed => self.refused += 1,
+            What::Failed => self.row.refused += 1,
             What::Stopping => {
-                self.stopped += 1;
+                self.row.stopped += 1;
                 self.holders[index].resume_at = Some(Instant::now() + STOPPED_FOR);
             }
-            What::Dying => self.killed += 1,
+            What::Dying => self.row.killed += 1,
             What::Slow => {
                 if let Failover::Behind { since, .. } = self.failover
                     && event.at > since
@@ -254,17 +247,16 @@ impl Run {
     }
 
     async fn end(mut self) -> Result<Row, Failure> {
-        let seconds = self.begun.elapsed().as_secs_f64();
+        self.row.seconds = self.begun.elapsed().as_secs_f64();
         self.holders.clear();
         let records = Records::new(connect(&self.records.url()).await.map_err(|error| unread(&error))?);
-        let (mut writes, mut stale_writes) = (0, 0);
         for index in 0..RECORDS {
-            let counted = records.count(&format!("record-{index}")).await.map_err(|error| unread(&error))?;
-            writes += counted.0;
-            stale_writes += counted.1;
+            let counted = records.count(&format!("record-{index}")).await;
+            let (writes, stale) = counted.map_err(|error| unread(&error))?;
+            self.row.writes += writes;
+            self.row.stale_writes += stale;
         }
-        let Self { approach, refused, stopped, killed, .. } = self;
-        Ok(Row { approach, writes, stale_writes, refused, stopped, killed, failovers: 1, seconds })
+        Ok(self.row)
     }
 }
 

@@ -15,7 +15,6 @@ use rustix::process::{Signal, getpid, kill_process};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
-use crate::torture::host::cannot;
 use crate::torture::journal::{Journal, What};
 use crate::torture::locks::approach::{Approach, Held, Locker};
 use crate::torture::locks::records::{Records, connect};
@@ -28,19 +27,14 @@ const WORK: Duration = Duration::from_micros(500);
 /// What a holder is told.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Role {
-    /// Which lock it takes.
     pub approach: Approach,
     /// Its number, different for every process of the run.
     pub number: u64,
-    /// The servers that have the locks.
     pub lock_urls: Vec<String>,
-    /// The server that has the records.
     pub record_url: String,
     /// How many records there are, each with its lock.
     pub records: u32,
-    /// The TTL of a lock, in milliseconds.
     pub ttl_ms: u64,
-    /// The file for what happens.
     pub journal: PathBuf,
 }
 
@@ -59,7 +53,6 @@ impl Order {
     const WORDS: [(Self, &str); 3] = [(Self::Stop, "stop"), (Self::Die, "die"), (Self::BeSlow, "be slow")];
 
     /// As a line for the process.
-    #[must_use]
     pub fn word(self) -> &'static str {
         Self::WORDS.iter().find(|(order, _)| *order == self).map_or("", |(_, word)| word)
     }
@@ -71,7 +64,7 @@ impl Order {
 
 /// Takes locks until the process that started this one has ended.
 pub(crate) async fn run(role: &Role) -> Result<(), Failure> {
-    let journal = Journal::open(&role.journal).map_err(|error| cannot("write a journal", &error))?;
+    let journal = Journal::open(&role.journal)?;
     let connection = connect(&role.record_url).await.map_err(|error| failed(&error))?;
     let ttl = Duration::from_millis(role.ttl_ms);
     let owner = format!("holder-{}", role.number);
@@ -118,14 +111,14 @@ impl Holder {
             }
             sleep(Duration::from_micros(rand::rng().random_range(500..2_000))).await;
         };
-        self.write_down(What::Started, section)?;
+        self.journal.write(What::Started, section, 0)?;
         let outcome = match self.work(&name, &held, section).await {
             Ok(true) => What::Worked,
             Ok(false) => What::Taken,
             Err(FenceError::Stale { .. }) => What::Failed,
             Err(error) => return Err(failed(&error)),
         };
-        self.write_down(outcome, section)?;
+        self.journal.write(outcome, section, 0)?;
         self.locker.release(&held).await;
         Ok(true)
     }
@@ -163,10 +156,6 @@ impl Holder {
             }
             Order::BeSlow => sleep(self.ttl * 2 / 5).await,
         }
-    }
-
-    fn write_down(&self, what: What, section: u64) -> Result<(), Failure> {
-        self.journal.write(what, section, 0).map_err(|error| cannot("write a journal", &error))
     }
 }
 

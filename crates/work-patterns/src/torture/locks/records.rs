@@ -21,7 +21,6 @@ pub struct Records {
 
 impl Records {
     /// Over this connection.
-    #[must_use]
     pub fn new(connection: MultiplexedConnection) -> Self {
         Self { fence: Fence::new(connection.clone(), ""), connection }
     }
